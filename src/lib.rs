@@ -1,1 +1,13 @@
-//! wgrad
+//! wgrad: hand-written WGSL shaders train a residual network, orchestrated by a small autograd tape.
+//!
+//! To read the code, start with [`tape`] (a training step as a list), then [`ops`] (what its nodes
+//! compute), [`device`] (what runs them), [`nn`] (the network), [`optim`], [`data`], and [`train`],
+//! which puts them together. `docs/tour.md` follows one batch through all of it.
+
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod ops;
+pub mod tape;
+
+pub use error::Error;

@@ -1,0 +1,21 @@
+// y[i] = VALUE
+//
+// One invocation makes one element. src/ops/fill.rs launches it.
+
+// #import shared/linear_index
+
+const VALUE: f32 = 0.0;
+
+@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix < arrayLength(&y) {
+        y[ix] = VALUE;
+    }
+}

@@ -1,0 +1,22 @@
+// d_x[i] = d_y[i] where y[i] > 0, else 0
+//
+// The output tells on which side of the kink the input was, so the input need not be kept.
+// One invocation makes one element. src/ops/relu.rs launches it.
+
+// #import shared/linear_index
+
+@group(0) @binding(0) var<storage, read> y: array<f32>;
+@group(0) @binding(1) var<storage, read> d_y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> d_x: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix < arrayLength(&d_x) {
+        d_x[ix] = select(0.0, d_y[ix], y[ix] > 0.0);
+    }
+}

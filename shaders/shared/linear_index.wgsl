@@ -1,0 +1,8 @@
+// The number of an invocation in a grid that is folded into two axes, because one axis holds at
+// most 65,535 workgroups. `grid` in src/ops/launch.rs folds it.
+
+const WORKGROUP_SIZE: u32 = 64u;
+
+fn linear_index(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32) -> u32 {
+    return (workgroup.y * n_workgroups.x + workgroup.x) * WORKGROUP_SIZE + local_ix;
+}

@@ -1,0 +1,10 @@
+// The scalars of one step. `StepScalars` in src/device/mod.rs is the same struct.
+
+struct StepScalars {
+    seed: vec2<u32>,                 // the key of the random generator, low word first
+    epoch: u32,                      // from 0
+    padding: u32,
+    step_size: f32,                  // lr / (1 - beta1^t)
+    inv_sqrt_bias_correction2: f32,  // 1 / sqrt(1 - beta2^t)
+    padding2: vec2<u32>,
+}

@@ -1,0 +1,120 @@
+//! Matrix products for the CPU device: the `gemm` crate behind a checked, safe door.
+
+#![allow(unsafe_code)] // The crate takes raw pointers; `product` checks what they promise.
+
+use crate::ops::Real;
+
+/// A matrix within a slice: element `(i, j)` is at `i * row_stride + j * column_stride`.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a, T> {
+    data: &'a [T],
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// Rows of `columns` elements, one behind the other.
+    pub fn rows(data: &'a [T], columns: usize) -> Self {
+        Self { data, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The transpose of [`Matrix::rows`].
+    pub fn transposed(data: &'a [T], columns: usize) -> Self {
+        Self { data, row_stride: 1, column_stride: columns }
+    }
+
+    /// Rows of `columns` elements that start `row_stride` elements apart.
+    pub fn strided(data: &'a [T], row_stride: usize) -> Self {
+        Self { data, row_stride, column_stride: 1 }
+    }
+
+    /// The matrix with rows and columns exchanged.
+    pub fn t(self) -> Self {
+        Self { row_stride: self.column_stride, column_stride: self.row_stride, ..self }
+    }
+
+    fn check(&self, rows: usize, columns: usize) {
+        if rows > 0 && columns > 0 {
+            let last = (rows - 1) * self.row_stride + (columns - 1) * self.column_stride;
+            assert!(last < self.data.len(), "a {rows} x {columns} matrix leaves its slice");
+        }
+    }
+}
+
+/// `out = left · right`, or `out += left · right`; on this thread alone.
+///
+/// `left` is m x k, `right` k x n, and `out` m rows of n elements that start `out_stride` apart.
+///
+/// # Panics
+/// When a matrix leaves its slice.
+pub fn product<T: Real>(
+    [m, n, k]: [usize; 3],
+    out: &mut [T],
+    out_stride: usize,
+    left: Matrix<'_, T>,
+    right: Matrix<'_, T>,
+    accumulate: bool,
+) {
+    left.check(m, k);
+    right.check(k, n);
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(n <= out_stride || m == 1, "rows of {n} overlap at a stride of {out_stride}");
+    assert!((m - 1) * out_stride + n <= out.len(), "a {m} x {n} result leaves its slice");
+    let strides = |m: &Matrix<'_, T>| (m.column_stride as isize, m.row_stride as isize);
+    let ((left_cs, left_rs), (right_cs, right_rs)) = (strides(&left), strides(&right));
+    // SAFETY: the asserts above keep every element that gemm reads or writes inside its slice, `out`
+    // is borrowed mutably and so overlaps neither operand, its rows do not overlap, and `Real` is
+    // f32 or f64, which gemm takes.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            out_stride as isize,
+            accumulate,
+            left.data.as_ptr(),
+            left_cs,
+            left_rs,
+            right.data.as_ptr(),
+            right_cs,
+            right_rs,
+            T::ONE,
+            T::ONE,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiplies_accumulates_and_transposes() {
+        let left = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]; // 2 x 3
+        let right = [1.0_f32, 0.0, 0.0, 1.0, 1.0, 1.0]; // 3 x 2
+        let mut out = [1.0_f32; 4];
+        let (l, r) = (Matrix::rows(&left, 3), Matrix::rows(&right, 2));
+        product([2, 2, 3], &mut out, 2, l, r, true);
+        assert_eq!(out, [5.0, 6.0, 11.0, 12.0]);
+        // The same product from the transposes: (right^T left^T)^T.
+        let mut out = [0.0_f32; 4];
+        product([2, 2, 3], &mut out, 2, r.t(), l.t(), false);
+        assert_eq!(out, [4.0, 10.0, 5.0, 11.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "leaves its slice")]
+    fn refuses_a_matrix_that_is_too_short() {
+        let mut out = [0.0_f32; 4];
+        let short = Matrix::rows(&[1.0_f32; 5], 3);
+        product([2, 2, 3], &mut out, 2, short, Matrix::rows(&[0.0; 6], 2), false);
+    }
+}

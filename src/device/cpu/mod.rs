@@ -1,0 +1,36 @@
+//! The CPU device: runs the reference of every op over a thread pool.
+//!
+//! It is the oracle that the shaders are tested against, the teaching twin of every shader, and what
+//! a machine without a GPU trains on.
+
+pub mod matmul;
+mod session;
+
+pub use session::CpuSession;
+
+use crate::ops::Runs;
+use crate::tape::StateLayout;
+
+/// Elements that one task of an elementwise loop takes. Fixed, so that no result depends on the
+/// number of threads, and large enough that a task outweighs its hand-over.
+pub const CHUNK: usize = 1 << 14;
+
+/// The CPU, as a device.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct CpuDevice {
+    /// The most bytes that a program's plan may ask for.
+    pub memory_limit: Option<u64>,
+}
+
+impl CpuDevice {
+    /// `cpu (16 threads)`.
+    pub fn name(&self) -> String {
+        let n = rayon::current_num_threads();
+        format!("cpu ({n} thread{})", if n == 1 { "" } else { "s" })
+    }
+
+    /// A session in f32, or, for gradient checks, in f64.
+    pub fn session<T: Runs>(&self, state: &StateLayout) -> CpuSession<T> {
+        CpuSession::new(state, self.memory_limit)
+    }
+}

@@ -1,0 +1,160 @@
+//! Devices: what runs a tape.
+//!
+//! Two devices run the same tape. [`gpu`] runs the WGSL through wgpu, on real or software adapters;
+//! [`cpu`] runs each op's reference in plain Rust. A [`Session`] is one model on one device: it owns
+//! the state (parameters, moments, statistics) and any number of programs that share it.
+
+use std::sync::Arc;
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::Error;
+use crate::ops::Kernels;
+use crate::tape::{Group, Plan, StateLayout, Tape, ValueId};
+
+pub mod cpu;
+pub mod gpu;
+
+/// The scalars of one step, as the shaders see them: `shaders/shared/step.wgsl` declares the same
+/// struct, and a test holds the two together.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Default, Debug, Pod, Zeroable)]
+pub struct StepScalars {
+    /// The run's seed, low word first: the key of the random generator.
+    pub seed: [u32; 2],
+    /// The epoch, from 0: part of the random generator's counter.
+    pub epoch: u32,
+    /// Unused; keeps the size a multiple of 16 bytes.
+    pub padding: u32,
+    /// Adam's learning rate over its first bias correction, lr / (1 - beta1^t).
+    pub step_size: f32,
+    /// The inverse root of Adam's second bias correction, 1 / sqrt(1 - beta2^t).
+    pub inv_sqrt_bias_correction2: f32,
+    /// Unused; keeps the size a multiple of 16 bytes.
+    pub padding2: [u32; 2],
+}
+
+/// The number of a program within its session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProgramId(pub(crate) usize);
+
+/// How a program is loaded.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct LoadOptions {
+    /// Give every value a place of its own, so that all can be read after a step.
+    pub keep_all: bool,
+}
+
+/// One model on one device: its state, and the programs that work on it.
+///
+/// Writes, runs and reads take effect in the order in which they are called.
+pub trait Session: Send {
+    /// Compiles a tape into a program.
+    ///
+    /// # Errors
+    /// When the plan passes a limit, memory is short, or the driver refuses a kernel.
+    ///
+    /// # Panics
+    /// When the tape's state layout is not the session's.
+    fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error>;
+
+    /// The plan of a program.
+    fn plan(&self, program: ProgramId) -> &Plan;
+
+    /// Fills an input of real numbers. It keeps its contents until it is written again.
+    fn write(&mut self, program: ProgramId, input: ValueId, data: &[f32]) -> Result<(), Error>;
+
+    /// Fills an input of words (u32, or four u8 each).
+    fn write_words(
+        &mut self,
+        program: ProgramId,
+        input: ValueId,
+        data: &[u32],
+    ) -> Result<(), Error>;
+
+    /// Runs a program once. May return before the device is done.
+    fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error>;
+
+    /// Reads a kept value of real numbers, after everything before is done.
+    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error>;
+
+    /// Reads a kept value of words, after everything before is done.
+    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, Error>;
+
+    /// Overwrites a whole flat buffer of the state, padding included.
+    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), Error>;
+
+    /// Reads a whole flat buffer of the state, padding included.
+    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, Error>;
+
+    /// Asks for the metrics as they are after everything so far, without waiting for them.
+    fn request_metrics(&mut self) -> Result<(), Error>;
+
+    /// The latest metrics that were asked for and have arrived, once; never waits.
+    fn poll_metrics(&mut self) -> Result<Option<Vec<f32>>, Error>;
+
+    /// Waits until everything is done.
+    fn wait(&mut self) -> Result<(), Error>;
+}
+
+/// How a device is opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// Which kernels to use on a GPU.
+    pub kernels: Kernels,
+    /// The most bytes that a program's plan may ask for; checked before anything is allocated.
+    pub memory_limit: Option<u64>,
+    /// Where shaders come from; tests put broken ones in.
+    pub shaders: gpu::ShaderLibrary,
+}
+
+/// A device that is ready to run.
+pub enum Device {
+    /// The references in plain Rust.
+    Cpu(cpu::CpuDevice),
+    /// The shaders, through wgpu.
+    Gpu(gpu::GpuDevice),
+}
+
+impl Device {
+    /// Opens what `--device` names: `auto` (a hardware GPU if there is one, else the CPU), `gpu` (any
+    /// adapter, software too, hardware first), `cpu`, or a part of an adapter's name.
+    ///
+    /// # Errors
+    /// When there is no such adapter, or it gives no device.
+    pub fn open(choice: &str, options: OpenOptions) -> Result<Self, Error> {
+        match choice.to_lowercase().as_str() {
+            "cpu" => Ok(Self::cpu(options)),
+            "auto" => match gpu::GpuDevice::open_hardware(&options)? {
+                Some(device) => Ok(Device::Gpu(device)),
+                None => Ok(Self::cpu(options)),
+            },
+            "gpu" => gpu::GpuDevice::open(None, &options).map(Device::Gpu),
+            name => gpu::GpuDevice::open(Some(name), &options).map(Device::Gpu),
+        }
+    }
+
+    /// The CPU device.
+    pub fn cpu(options: OpenOptions) -> Self {
+        Device::Cpu(cpu::CpuDevice { memory_limit: options.memory_limit })
+    }
+
+    /// What the device is called, for people.
+    pub fn name(&self) -> String {
+        match self {
+            Device::Cpu(device) => device.name(),
+            Device::Gpu(device) => device.name(),
+        }
+    }
+
+    /// Starts a session with a zeroed state.
+    ///
+    /// # Errors
+    /// When there is no memory for the state.
+    pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, Error> {
+        Ok(match self {
+            Device::Cpu(device) => Box::new(device.session::<f32>(state)) as Box<dyn Session>,
+            Device::Gpu(device) => device.session(state)?,
+        })
+    }
+}

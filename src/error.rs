@@ -1,0 +1,175 @@
+//! What can go wrong for a user: one enum, each cause with a hint what to do.
+
+use std::path::PathBuf;
+
+use crate::data::DataError;
+
+/// A failure that a user can cause or meet. Programmer's errors (shapes that do not fit) panic
+/// instead, with both shapes.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A GPU was asked for and no adapter was found.
+    #[error("no GPU adapter was found")]
+    NoAdapter,
+    /// No adapter's name contains what was asked for.
+    #[error("no adapter's name contains {wanted:?}; there is {}", list(.found))]
+    AdapterNotFound {
+        /// What was asked for.
+        wanted: String,
+        /// The names of what is there.
+        found: Vec<String>,
+    },
+    /// The adapter refused to give a device.
+    #[error("{adapter} gave no device: {reason}")]
+    DeviceRefused {
+        /// The adapter's name.
+        adapter: String,
+        /// The driver's words.
+        reason: String,
+    },
+    /// The device went away: a driver reset, a GPU unplugged, or a kernel that ran too long.
+    #[error("the GPU device was lost: {reason}")]
+    DeviceLost {
+        /// The driver's words.
+        reason: String,
+    },
+    /// The device has no memory left.
+    #[error("the device is out of memory ({planned} planned): {reason}")]
+    OutOfMemory {
+        /// What the plan asks for, readable.
+        planned: String,
+        /// The driver's words.
+        reason: String,
+    },
+    /// The plan needs more than `--memory-limit` allows.
+    #[error("the step needs {}, more than the limit of {}", mib(*.planned), mib(*.limit))]
+    MemoryLimit {
+        /// What the plan asks for, in bytes.
+        planned: u64,
+        /// What it may take, in bytes.
+        limit: u64,
+    },
+    /// One binding is larger than the adapter allows.
+    #[error("a tensor of {} is larger than the {} that the adapter binds", mib(*.bytes), mib(*.limit))]
+    BindingTooLarge {
+        /// The largest binding of the plan, in bytes.
+        bytes: u64,
+        /// The adapter's limit, in bytes.
+        limit: u64,
+    },
+    /// A shader did not load: a missing import, an unknown constant, text that is no WGSL.
+    #[error("shader {name}: {reason}")]
+    Shader {
+        /// The file, below `shaders/`.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The driver refused a pipeline.
+    #[error("pipeline {label}: {reason}")]
+    Pipeline {
+        /// The pipeline's label.
+        label: String,
+        /// The driver's words.
+        reason: String,
+    },
+    /// The device reported an error while running.
+    #[error("the device reported an error: {reason}")]
+    Device {
+        /// The driver's words.
+        reason: String,
+    },
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A file of weights that does not fit.
+    #[error("{}: {reason}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A configuration that makes no sense.
+    #[error("{0}")]
+    Config(String),
+    /// A loss or gradient that is no number.
+    #[error(
+        "the loss or a gradient was not finite in step {step} (epoch {epoch}); the state before that step was kept"
+    )]
+    NotFinite {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step, from 1, over the whole run; the metrics are read late, so it is the latest it can be.
+        step: usize,
+    },
+    /// A file or folder.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`] for `path`.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Io { path, source }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Error::NoAdapter => {
+                "install a Vulkan driver, or train on the CPU with --device cpu:\n  \
+                 Debian/Ubuntu  apt install mesa-vulkan-drivers (software, Intel, AMD); nvidia-driver for NVIDIA\n  \
+                 Fedora         dnf install mesa-vulkan-drivers\n  \
+                 Arch           pacman -S vulkan-swrast (software), vulkan-radeon, vulkan-intel or nvidia-utils\n  \
+                 macOS          nothing to install: Metal is part of macOS 10.13 and later\n  \
+                 Windows        the GPU vendor's current driver (DirectX 12 or Vulkan)"
+            }
+            Error::AdapterNotFound { .. } => "`wgrad devices` lists the adapters",
+            Error::DeviceRefused { .. } => "update the driver, or name another --device",
+            Error::DeviceLost { .. } => {
+                "the driver was reset, or the adapter removed; the system log says more. \
+                 A smaller --batch-size makes each kernel shorter"
+            }
+            Error::OutOfMemory { .. } => {
+                "use a smaller --batch-size or --width, or close what else uses the GPU; \
+                 `wgrad tape` prints what a step needs"
+            }
+            Error::MemoryLimit { .. } => {
+                "use a smaller --batch-size or --width, or raise --memory-limit; \
+                 `wgrad tape` prints what a step needs"
+            }
+            Error::BindingTooLarge { .. } => {
+                "use a smaller --batch-size or --width; `wgrad devices` prints the limit"
+            }
+            Error::Shader { .. } | Error::Pipeline { .. } => {
+                "this is a fault of wgrad or of the driver: please report it with the output of \
+                 `wgrad devices`; --device cpu works meanwhile"
+            }
+            Error::Device { .. } => "`wgrad devices` runs a self-test of every op on the adapter",
+            Error::NotFinite { .. } => "use a smaller --max-lr",
+            Error::Weights { .. } => {
+                "weights are a safetensors file with PyTorch's parameter names; --width must be the \
+                 one they were trained with"
+            }
+            Error::Data(error) => return error.hint(),
+            Error::Config(_) | Error::Io { .. } => return None,
+        };
+        Some(hint.to_string())
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_string() } else { names.join(", ") }
+}
+
+/// Bytes as MiB with one digit.
+pub(crate) fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}

@@ -1,0 +1,103 @@
+//! Addition of two values of the same shape: the residual, and the sum of gradients where a value is
+//! used twice.
+//!
+//! Shaders: `shaders/add/`. Derivation: `docs/ops/add.md`.
+
+use rayon::prelude::*;
+
+use super::{
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
+    case::Fill, grid,
+};
+use crate::device::cpu::CHUNK;
+use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
+
+/// Records `a + b`.
+///
+/// # Panics
+/// When the shapes differ.
+pub fn add(tape: &mut Tape, a: ValueId, b: ValueId) -> ValueId {
+    tape.push_one(Add, &[a, b])
+}
+
+/// `a, b -> y`
+#[derive(Clone, Copy, Debug)]
+pub struct Add;
+
+impl Op for Add {
+    fn name(&self) -> &'static str {
+        "add.forward"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let (a, b) = (&inputs[0].shape, &inputs[1].shape);
+        assert_eq!(a, b, "add: {a:?} and {b:?}");
+        vec![OutputSpec::real("sum", a)]
+    }
+
+    fn backward(
+        &self,
+        _: &mut Tape,
+        _: &Node,
+        d_outputs: &[Option<ValueId>],
+    ) -> Vec<Option<ValueId>> {
+        // Both terms have the sum's gradient; nothing is computed.
+        vec![d_outputs[0]; 2]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        io.output(0).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        Launch::one(Shader::new("add/forward"), &bindings, grid(io.output(0).n_elements()))
+    }
+}
+
+impl Reference for Add {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let (a, b) = (args.inputs[0].real(), args.inputs[1].real());
+        let y = args.outputs[0].real();
+        let terms = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
+        y.par_chunks_mut(CHUNK).zip(terms).for_each(|(y, (a, b))| {
+            for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+                *y = a + b;
+            }
+        });
+    }
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "add", cases, bench_cases };
+
+fn case(shape: &[usize]) -> Case {
+    Case::new(format!("{shape:?}"), 2, |tape, x| vec![add(tape, x[0], x[1])])
+        .real("a", shape, Fill::Normal)
+        .real("b", shape, Fill::Normal)
+}
+
+fn cases() -> Vec<Case> {
+    let twice = Case::new("x + x: one value, two uses", 2, |tape, x| vec![add(tape, x[0], x[0])])
+        .real("x", &[3, 7], Fill::Normal);
+    vec![case(&[2, 3, 5, 7]), case(&[65]), twice]
+}
+
+fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
+    vec![case(&[batch, 16, 16, 2 * width])]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Mode;
+
+    #[test]
+    #[should_panic(expected = "add: [2, 3] and [3, 2]")]
+    fn refuses_other_shapes() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let a = tape.input_with_grad("a", &[2, 3]);
+        let b = tape.input_with_grad("b", &[3, 2]);
+        add(&mut tape, a, b);
+    }
+}

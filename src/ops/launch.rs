@@ -1,0 +1,195 @@
+//! What an op asks of the GPU: shaders, bindings, grids.
+
+use std::fmt;
+
+/// Which of an op's kernels to use.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub enum Kernels {
+    /// The ones to read: one invocation, one result, the formula as it stands.
+    Naive,
+    /// The fast ones.
+    #[default]
+    Default,
+}
+
+/// What an op may know of the device it launches on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// Which kernels to use.
+    pub kernels: Kernels,
+}
+
+/// The value of a `const` that a shader declares and the loader replaces.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Constant {
+    /// A `u32`.
+    U32(u32),
+    /// An `f32`; every bit arrives.
+    F32(f32),
+    /// A `bool`.
+    Bool(bool),
+}
+
+impl fmt::Display for Constant {
+    /// As WGSL writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Constant::U32(value) => write!(f, "{value}u"),
+            // Rust's shortest decimal that reads back as the same bits.
+            Constant::F32(value) => write!(f, "{value:?}f"),
+            Constant::Bool(value) => write!(f, "{value}"),
+        }
+    }
+}
+
+impl From<usize> for Constant {
+    fn from(value: usize) -> Self {
+        Constant::U32(u32::try_from(value).expect("sizes on the GPU fit 32 bits"))
+    }
+}
+
+impl From<f32> for Constant {
+    fn from(value: f32) -> Self {
+        Constant::F32(value)
+    }
+}
+
+impl From<bool> for Constant {
+    fn from(value: bool) -> Self {
+        Constant::Bool(value)
+    }
+}
+
+/// A shader: a file below `shaders/`, the files its imports stand for, and its constants.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Shader {
+    /// `conv2d/forward`, without the extension.
+    pub path: &'static str,
+    /// Names that the file imports, and the file each stands for. An import that is not listed here
+    /// names a file below `shaders/` itself.
+    pub imports: Vec<(&'static str, &'static str)>,
+    /// Constants that the file, or an import, declares, and their values.
+    pub constants: Vec<(&'static str, Constant)>,
+}
+
+impl Shader {
+    /// The shader in `shaders/<path>.wgsl`, as it stands.
+    pub fn new(path: &'static str) -> Self {
+        Self { path, imports: Vec::new(), constants: Vec::new() }
+    }
+
+    /// Lets the import `name` stand for the file `path`.
+    pub fn import(mut self, name: &'static str, path: &'static str) -> Self {
+        self.imports.push((name, path));
+        self
+    }
+
+    /// Replaces the value of the constant `name`.
+    pub fn constant(mut self, name: &'static str, value: impl Into<Constant>) -> Self {
+        self.constants.push((name, value.into()));
+        self
+    }
+
+    /// [`Shader::constant`] for several.
+    pub fn constants(mut self, values: &[(&'static str, usize)]) -> Self {
+        self.constants.extend(values.iter().map(|&(name, value)| (name, value.into())));
+        self
+    }
+}
+
+/// What stands at a binding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Binding {
+    /// The node's input of that number.
+    Input(usize),
+    /// The node's output of that number. For an output that aliases an input, bind this one alone.
+    Output(usize),
+    /// The launch's scratch memory of that number.
+    Scratch(usize),
+    /// The uniform [`StepScalars`](crate::device::StepScalars).
+    Step,
+}
+
+/// One dispatch.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Dispatch {
+    /// What runs.
+    pub shader: Shader,
+    /// `@group(0) @binding(i)` is the i-th of these.
+    pub bindings: Vec<Binding>,
+    /// Workgroups along x, y, z; each at most 65,535.
+    pub workgroups: [u32; 3],
+}
+
+/// What a node launches: dispatches in order, and the scratch memory they share.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Launch {
+    /// Sizes of scratch memory, in bytes. Nothing is kept in it between nodes.
+    pub scratch: Vec<u64>,
+    /// The dispatches.
+    pub dispatches: Vec<Dispatch>,
+}
+
+impl Launch {
+    /// A launch of one dispatch.
+    pub fn one(shader: Shader, bindings: &[Binding], workgroups: [u32; 3]) -> Self {
+        Self::default().then(shader, bindings, workgroups)
+    }
+
+    /// Adds scratch memory of `n` f32; the first is [`Binding::Scratch`]`(0)`.
+    pub fn with_scratch(mut self, n: usize) -> Self {
+        self.scratch.push(4 * n as u64);
+        self
+    }
+
+    /// Adds a dispatch.
+    pub fn then(mut self, shader: Shader, bindings: &[Binding], workgroups: [u32; 3]) -> Self {
+        let bindings = bindings.to_vec();
+        self.dispatches.push(Dispatch { shader, bindings, workgroups });
+        self
+    }
+}
+
+/// The most workgroups that WebGPU allows along one axis.
+pub const MAX_WORKGROUPS: usize = 65_535;
+
+/// Invocations in the workgroup of every kernel that runs along one axis; `shaders/shared/linear_index`
+/// says the same.
+pub const WORKGROUP_SIZE: usize = 64;
+
+/// A grid of at least `n_invocations`, in workgroups of [`WORKGROUP_SIZE`], folded into two axes
+/// where one does not hold it. `shaders/shared/linear_index.wgsl` unfolds it.
+pub fn grid(n_invocations: usize) -> [u32; 3] {
+    grid_of_workgroups(n_invocations.div_ceil(WORKGROUP_SIZE))
+}
+
+/// A grid of at least `n` workgroups, folded as [`grid`] folds it.
+pub fn grid_of_workgroups(n: usize) -> [u32; 3] {
+    let n = n.max(1);
+    let rows = n.div_ceil(MAX_WORKGROUPS);
+    let columns = n.div_ceil(rows);
+    assert!(rows <= MAX_WORKGROUPS, "{n} workgroups do not fit a grid");
+    [columns as u32, rows as u32, 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_cover_and_fold() {
+        assert_eq!(grid(0), [1, 1, 1]);
+        assert_eq!(grid(65), [2, 1, 1]);
+        // A ReLU over the first layer at width 64 and batch 512.
+        let [x, y, _] = grid(512 * 32 * 32 * 64);
+        assert!(x as usize <= MAX_WORKGROUPS && y == 9);
+        assert!(x as usize * y as usize * WORKGROUP_SIZE >= 512 * 32 * 32 * 64);
+    }
+
+    #[test]
+    fn constants_are_wgsl_and_keep_every_bit() {
+        assert_eq!(Constant::from(3).to_string(), "3u");
+        assert_eq!(Constant::from(1e-8_f32).to_string(), "1e-8f");
+        assert_eq!(Constant::from(1.0_f32).to_string(), "1.0f");
+    }
+}

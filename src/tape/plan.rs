@@ -1,0 +1,211 @@
+//! The plan: which value lies where, known before anything runs.
+//!
+//! Inputs and the state have buffers of their own. Transient values share a set of slots by
+//! liveness: a value takes a free slot when it is made and gives it back after its last reader. A
+//! slot is one buffer and holds one value at a time, for a dispatch may not bind the same buffer for
+//! reading and for writing, even at disjoint ranges.
+
+use super::{ElementType, Group, Storage, Tape};
+use crate::error::Error;
+use crate::ops::{Launch, Target};
+
+/// What a plan is made for.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct PlanOptions {
+    /// The kernels to plan for; none for the CPU device, which needs no scratch memory.
+    pub target: Option<Target>,
+    /// Give every value a place of its own, so that all can be read after the step.
+    pub keep_all: bool,
+}
+
+/// A value's place: a range of a buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Placement {
+    /// The number of the buffer in [`Plan::buffers`].
+    pub buffer: usize,
+    /// Where it starts, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub bytes: u64,
+}
+
+/// What a buffer is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BufferKind {
+    /// A flat buffer of the state, shared by all programs of a session.
+    State(Group),
+    /// One input.
+    Input,
+    /// Transient values, one after another.
+    Slot,
+}
+
+/// A buffer that the plan asks for.
+#[derive(Clone, Debug)]
+pub struct PlannedBuffer {
+    /// For listings and debuggers.
+    pub label: String,
+    /// What it is for.
+    pub kind: BufferKind,
+    /// Whether its values are real numbers; otherwise they are 32-bit words.
+    pub real: bool,
+    /// Its size: that of the largest value it holds.
+    pub bytes: u64,
+    free: bool,
+}
+
+/// Where everything lies, and what the GPU launches; see the [module page](self).
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// A place for every value that some node or the host uses, by value.
+    pub placements: Vec<Option<Placement>>,
+    /// The buffers: first the state's groups in the order of [`Group::ALL`], then the others.
+    pub buffers: Vec<PlannedBuffer>,
+    /// What each node launches, by node; empty launches for the CPU device.
+    pub launches: Vec<Launch>,
+    /// The scratch memory of each node, by node.
+    pub scratch: Vec<Vec<Placement>>,
+}
+
+impl Plan {
+    /// Plans a tape.
+    pub fn new(tape: &Tape, options: PlanOptions) -> Self {
+        let mut planner = Planner::new(tape);
+        let last_use = last_uses(tape, options.keep_all);
+        for (ix, node) in tape.nodes().iter().enumerate() {
+            let launch = match &options.target {
+                Some(target) => node.op.launch(&tape.io(node), target),
+                None => Launch::default(),
+            };
+            for &output in &node.outputs {
+                let value = tape.value(output);
+                if value.storage == Storage::Transient {
+                    let real = value.element == ElementType::F32;
+                    let placement = planner.take_slot(value.bytes(), real);
+                    planner.plan.placements[output.index()] = Some(placement);
+                }
+            }
+            let scratch: Vec<_> =
+                launch.scratch.iter().map(|&bytes| planner.take_slot(bytes, true)).collect();
+            scratch.iter().for_each(|s| planner.give_back(*s));
+            planner.plan.scratch.push(scratch);
+            planner.plan.launches.push(launch);
+            for id in node.inputs.iter().chain(&node.outputs) {
+                if last_use[id.index()] == ix && tape.value(*id).storage == Storage::Transient {
+                    let placement = planner.plan.placements[id.index()];
+                    planner.give_back(placement.expect("made before it is read"));
+                }
+            }
+        }
+        planner.plan
+    }
+
+    /// Bytes of every buffer together: what the program needs on the device.
+    pub fn total_bytes(&self) -> u64 {
+        self.buffers.iter().map(|b| b.bytes).sum()
+    }
+
+    /// Bytes of the buffers of one kind of use.
+    pub fn bytes_where(&self, is_it: impl Fn(BufferKind) -> bool) -> u64 {
+        self.buffers.iter().filter(|b| is_it(b.kind)).map(|b| b.bytes).sum()
+    }
+
+    /// The largest range that a dispatch binds, in bytes.
+    pub fn largest_binding(&self) -> u64 {
+        let placed = self.placements.iter().flatten().chain(self.scratch.iter().flatten());
+        placed.map(|p| p.bytes).max().unwrap_or(0)
+    }
+
+    /// Refuses a plan that passes the device's limits, before anything is allocated.
+    ///
+    /// # Errors
+    /// [`Error::MemoryLimit`] or [`Error::BindingTooLarge`].
+    pub fn check(&self, memory_limit: Option<u64>, max_binding: u64) -> Result<(), Error> {
+        let planned = self.total_bytes();
+        if let Some(limit) = memory_limit
+            && planned > limit
+        {
+            return Err(Error::MemoryLimit { planned, limit });
+        }
+        let largest = self.largest_binding();
+        if largest > max_binding {
+            return Err(Error::BindingTooLarge { bytes: largest, limit: max_binding });
+        }
+        Ok(())
+    }
+}
+
+struct Planner {
+    plan: Plan,
+}
+
+impl Planner {
+    fn new(tape: &Tape) -> Self {
+        let state = Group::ALL.map(|group| PlannedBuffer {
+            label: group.name().to_string(),
+            kind: BufferKind::State(group),
+            real: true,
+            bytes: 4 * tape.state().n_elements(group) as u64,
+            free: false,
+        });
+        let mut buffers = state.to_vec();
+        let mut placements = vec![None; tape.values().len()];
+        for (value, placement) in tape.values().iter().zip(&mut placements) {
+            let bytes = value.bytes();
+            match value.storage {
+                Storage::State { group, offset } => {
+                    let (buffer, offset) = (group.index(), 4 * offset as u64);
+                    *placement = Some(Placement { buffer, offset, bytes });
+                }
+                Storage::Input => {
+                    *placement = Some(Placement { buffer: buffers.len(), offset: 0, bytes });
+                    let real = value.element == ElementType::F32;
+                    let (label, kind) = (value.name.clone(), BufferKind::Input);
+                    buffers.push(PlannedBuffer { label, kind, real, bytes, free: false });
+                }
+                Storage::Transient => {}
+            }
+        }
+        let plan = Plan { placements, buffers, launches: Vec::new(), scratch: Vec::new() };
+        Self { plan }
+    }
+
+    /// The smallest free slot that is large enough, else the largest free one, grown, else a new one.
+    fn take_slot(&mut self, bytes: u64, real: bool) -> Placement {
+        let buffers = &mut self.plan.buffers;
+        let free = |b: &PlannedBuffer| b.kind == BufferKind::Slot && b.free && b.real == real;
+        let fits = (0..buffers.len())
+            .filter(|&ix| free(&buffers[ix]) && buffers[ix].bytes >= bytes)
+            .min_by_key(|&ix| buffers[ix].bytes);
+        let largest = || {
+            (0..buffers.len()).filter(|&ix| free(&buffers[ix])).max_by_key(|&ix| buffers[ix].bytes)
+        };
+        let buffer = fits.or_else(largest).unwrap_or_else(|| {
+            let n_slots = buffers.iter().filter(|b| b.kind == BufferKind::Slot).count();
+            let (label, kind) = (format!("slot {n_slots}"), BufferKind::Slot);
+            buffers.push(PlannedBuffer { label, kind, real, bytes, free: true });
+            buffers.len() - 1
+        });
+        buffers[buffer].free = false;
+        buffers[buffer].bytes = buffers[buffer].bytes.max(bytes);
+        Placement { buffer, offset: 0, bytes }
+    }
+
+    fn give_back(&mut self, placement: Placement) {
+        self.plan.buffers[placement.buffer].free = true;
+    }
+}
+
+/// The last node that reads or makes each value; never, for what must be there after the step.
+fn last_uses(tape: &Tape, keep_all: bool) -> Vec<usize> {
+    let mut last = vec![0; tape.values().len()];
+    for (ix, node) in tape.nodes().iter().enumerate() {
+        node.inputs.iter().chain(&node.outputs).for_each(|id| last[id.index()] = ix);
+    }
+    for (value, last) in tape.values().iter().zip(&mut last) {
+        if value.keep || keep_all {
+            *last = usize::MAX;
+        }
+    }
+    last
+}

@@ -1,0 +1,278 @@
+//! Recording: how values and nodes get onto a tape.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::state::{Initializer, Layout, Member, StateLayout};
+use super::{ElementType, Group, Node, NodeIo, Phase, Storage, Value, ValueId};
+use crate::ops::Op;
+
+/// What a tape is recorded for. Layers ask, since batch norm and dropout differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Statistics of the batch, gradients, updates.
+    Train,
+    /// Running statistics, forward only.
+    Eval,
+}
+
+/// A list of nodes over a list of values; see the [module page](super).
+#[derive(Clone, Debug)]
+pub struct Tape {
+    name: String,
+    mode: Mode,
+    values: Vec<Value>,
+    pub(super) nodes: Vec<Node>,
+    state: StateLayout,
+    members: HashMap<String, ValueId>,
+    scope: String,
+    phase: Phase,
+    unit: Option<ValueId>,
+}
+
+impl Tape {
+    /// An empty tape. `name` is the network's, and heads every label.
+    pub fn new(name: &str, mode: Mode) -> Self {
+        Self {
+            name: name.to_string(),
+            mode,
+            values: Vec::new(),
+            nodes: Vec::new(),
+            state: StateLayout::default(),
+            members: HashMap::new(),
+            scope: String::new(),
+            phase: Phase::Forward,
+            unit: None,
+        }
+    }
+
+    /// The network's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is recorded for.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Every value, by [`ValueId::index`].
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// Every node, in the order of execution.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The parameters and statistics that were asked for so far.
+    pub fn state(&self) -> &StateLayout {
+        &self.state
+    }
+
+    /// The value of that number.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.index()]
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, id: ValueId) -> &[usize] {
+        &self.value(id).shape
+    }
+
+    /// What an op may know of a node.
+    pub fn io<'a>(&'a self, node: &'a Node) -> NodeIo<'a> {
+        NodeIo::new(self, node)
+    }
+
+    /// A value that the host writes before a step and that is constant for the gradient.
+    pub fn input(&mut self, name: &str, element: ElementType, shape: &[usize]) -> ValueId {
+        self.new_value(name, shape, element, Storage::Input, false)
+    }
+
+    /// A value that the host writes before a step and that a gradient is wanted for.
+    pub fn input_with_grad(&mut self, name: &str, shape: &[usize]) -> ValueId {
+        self.new_value(name, shape, ElementType::F32, Storage::Input, true)
+    }
+
+    /// The input of that name, if there is one.
+    pub fn find_input(&self, name: &str) -> Option<ValueId> {
+        let is_it = |v: &Value| v.storage == Storage::Input && v.name == name;
+        self.values.iter().position(is_it).map(|ix| ValueId(ix as u32))
+    }
+
+    /// A trained parameter, by PyTorch's name; asking again gives the same value.
+    ///
+    /// # Panics
+    /// When the name is taken by a parameter of another shape.
+    pub fn parameter(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        layout: Layout,
+        initializer: Initializer,
+    ) -> ValueId {
+        self.member(Group::Parameters, name, shape, layout, initializer)
+    }
+
+    /// A running statistic, by PyTorch's name; asking again gives the same value.
+    ///
+    /// # Panics
+    /// When the name is taken by a statistic of another shape.
+    pub fn statistic(&mut self, name: &str, shape: &[usize], start: f32) -> ValueId {
+        let initializer = Initializer::Constant(start);
+        self.member(Group::Statistics, name, shape, Layout::Plain, initializer)
+    }
+
+    fn member(
+        &mut self,
+        group: Group,
+        name: &str,
+        shape: &[usize],
+        layout: Layout,
+        initializer: Initializer,
+    ) -> ValueId {
+        let offset = self.state.add(group, name, shape, layout, initializer).offset;
+        if let Some(&id) = self.members.get(name) {
+            return id;
+        }
+        let storage = Storage::State { group, offset };
+        let trained = group == Group::Parameters && self.mode == Mode::Train;
+        let id = self.new_value(name, shape, ElementType::F32, storage, trained);
+        self.members.insert(name.to_string(), id);
+        id
+    }
+
+    /// The value of a parameter or statistic that was asked for before.
+    pub fn find_member(&self, name: &str) -> Option<ValueId> {
+        self.members.get(name).copied()
+    }
+
+    /// A whole flat buffer as one value of shape `[elements]`, padding included.
+    pub fn whole(&mut self, group: Group) -> ValueId {
+        let shape = [self.state.n_elements(group)];
+        let storage = Storage::State { group, offset: 0 };
+        self.new_value(group.name(), &shape, ElementType::F32, storage, false)
+    }
+
+    /// Appends a node and returns the values it makes.
+    ///
+    /// # Panics
+    /// When the op's shape rule refuses the inputs: a programmer's error, told with the shapes.
+    pub fn push(&mut self, op: impl Op, inputs: &[ValueId]) -> Vec<ValueId> {
+        let op: Arc<dyn Op> = Arc::new(op);
+        let specs = {
+            let inputs: Vec<&Value> = inputs.iter().map(|&id| self.value(id)).collect();
+            op.outputs(&inputs)
+        };
+        let requires_grad = inputs.iter().any(|&id| self.value(id).requires_grad);
+        let mut outputs = Vec::with_capacity(specs.len());
+        for (ix, spec) in specs.into_iter().enumerate() {
+            let aliased = op.aliases().iter().find(|(output, _)| *output == ix);
+            let storage = match aliased {
+                Some(&(_, input)) => self.value(inputs[input]).storage,
+                None => Storage::Transient,
+            };
+            let requires_grad = requires_grad && spec.element == ElementType::F32;
+            let name = match self.scope.as_str() {
+                "" => spec.name.to_string(),
+                scope => format!("{scope}.{}", spec.name),
+            };
+            outputs.push(self.new_value(&name, &spec.shape, spec.element, storage, requires_grad));
+        }
+        let scope = self.scope.clone();
+        let phase = self.phase;
+        self.nodes.push(Node {
+            op,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            scope,
+            phase,
+        });
+        outputs
+    }
+
+    /// [`Tape::push`] for an op with one output.
+    pub fn push_one(&mut self, op: impl Op, inputs: &[ValueId]) -> ValueId {
+        let outputs = self.push(op, inputs);
+        assert_eq!(outputs.len(), 1, "an op with one output was expected");
+        outputs[0]
+    }
+
+    /// Runs `record` with every node it pushes belonging to the layer `scope`.
+    pub fn scoped<R>(&mut self, scope: &str, record: impl FnOnce(&mut Self) -> R) -> R {
+        let outer = std::mem::replace(&mut self.scope, scope.to_string());
+        let result = record(self);
+        self.scope = outer;
+        result
+    }
+
+    /// Runs `record` with every node it pushes belonging to that part of the step.
+    pub fn in_phase<R>(&mut self, phase: Phase, record: impl FnOnce(&mut Self) -> R) -> R {
+        let outer = std::mem::replace(&mut self.phase, phase);
+        let result = record(self);
+        self.phase = outer;
+        result
+    }
+
+    /// Asks that a value still be there after the step, for the host to read.
+    pub fn keep(&mut self, id: ValueId) {
+        self.values[id.index()].keep = true;
+    }
+
+    /// Asks that a transient value be made in a flat buffer, at the place of member `name`.
+    ///
+    /// # Panics
+    /// When the value is no transient one, or has another number of elements.
+    pub(crate) fn place(&mut self, id: ValueId, group: Group, name: &str) {
+        let (_, member) = self.state.find(name).unwrap_or_else(|| panic!("there is no {name}"));
+        let (offset, expected) = (member.offset, member.n_elements());
+        let value = &mut self.values[id.index()];
+        assert_eq!(value.storage, Storage::Transient, "{} is placed already", value.name);
+        assert_eq!(value.n_elements(), expected, "{} is no place for {}", name, value.name);
+        value.storage = Storage::State { group, offset };
+    }
+
+    /// The scalar 1, which the gradient of a loss starts from.
+    pub(super) fn unit(&mut self) -> ValueId {
+        if let Some(id) = self.unit {
+            return id;
+        }
+        let id = self.push_one(crate::ops::fill::Fill { value: 1.0 }, &[]);
+        self.unit = Some(id);
+        id
+    }
+
+    /// Whether a value is the scalar 1 that the gradient of a loss starts from, so that backward
+    /// rules can leave out a multiplication by it.
+    pub fn is_unit(&self, id: ValueId) -> bool {
+        self.unit == Some(id)
+    }
+
+    fn new_value(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        element: ElementType,
+        storage: Storage,
+        requires_grad: bool,
+    ) -> ValueId {
+        let id = ValueId(u32::try_from(self.values.len()).expect("fewer than 2^32 values"));
+        let (name, shape) = (name.to_string(), shape.to_vec());
+        self.values.push(Value { name, shape, element, storage, requires_grad, keep: false });
+        id
+    }
+
+    /// The member a value is a view of, if it is one.
+    pub fn member_of(&self, id: ValueId) -> Option<&Member> {
+        match self.value(id).storage {
+            Storage::State { group, offset } => {
+                let shape = self.shape(id);
+                let same = |m: &&Member| m.offset == offset && m.shape == shape;
+                self.state.members(group).iter().find(same)
+            }
+            _ => None,
+        }
+    }
+}
