@@ -134,7 +134,7 @@ cargo build --release
 cargo test --release --no-run
 
 step "the adapter that the GPU tests run on"
-./target/release/wgrad devices
+cargo run --release --quiet -- devices
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then

@@ -9,5 +9,6 @@ pub mod device;
 pub mod error;
 pub mod ops;
 pub mod tape;
+pub mod train;
 
 pub use error::Error;

@@ -86,10 +86,11 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
             format!("{path} {what}; a run is never overwritten: name another folder with --out");
         Err(Error::Config(message))
     };
-    match fs::read_dir(path) {
-        Ok(mut entries) if entries.next().is_none() => Ok(()),
-        Ok(_) if path.join(CONFIG).exists() => refuse("holds a run already"),
-        Ok(_) => refuse("exists already and is not empty"),
+    let is_empty = |mut entries: fs::ReadDir| entries.next().is_none();
+    match fs::read_dir(path).map(is_empty) {
+        Ok(true) => Ok(()),
+        Ok(false) if path.join(CONFIG).exists() => refuse("holds a run already"),
+        Ok(false) => refuse("exists already and is not empty"),
         Err(_) if path.exists() => refuse("is there already, and is no folder"),
         Err(_) => Ok(()),
     }

@@ -4,10 +4,11 @@
 //!
 //! * [`recipe`]: what a run is made with, from flags, a file and the dataset's defaults;
 //! * [`step`]: the two tapes of a run, one training step and one evaluation step;
-//! * [`trainer`]: a network on a device, stepped by those tapes;
+//! * [`evaluator`] and [`trainer`]: a network on a device, run by those tapes;
 //! * [`mod@run`]: the loop over epochs;
 //! * [`metrics`], [`folder`], [`report`], [`progress`]: what it leaves behind, and what it prints.
 
+pub mod evaluator;
 pub mod folder;
 pub mod metrics;
 pub mod progress;
@@ -18,6 +19,7 @@ pub mod settings;
 pub mod step;
 pub mod trainer;
 
+pub use evaluator::Evaluator;
 pub use folder::RunFolder;
 pub use metrics::EpochMetrics;
 pub use recipe::Recipe;

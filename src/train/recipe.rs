@@ -11,10 +11,8 @@ use crate::device::OpenOptions;
 use crate::error::Error;
 use crate::nn::ResNet9;
 use crate::ops::Kernels;
-use crate::ops::adam::Adam;
 use crate::ops::augment::Switches;
 use crate::optim::{Anneal, OneCycle};
-use crate::tape::fuse::Fusion;
 
 /// What differs between datasets when nothing is said about it.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -41,10 +39,6 @@ pub const SHAPES_SEED: u64 = 0;
 /// The part of the steps in which the rate climbs: to epoch 5 of 24, and to the same part of any
 /// other number of epochs.
 pub const PCT_START: f64 = 5.0 / 24.0;
-
-/// Adam's decay rates of the first and second moment, and the term that keeps it from dividing by
-/// zero.
-pub const ADAM: (f64, f64, f64) = (0.9, 0.999, 1e-8);
 
 /// The mean of CIFAR-10's training images, by channel, of pixels in 0..=1.
 pub const MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
@@ -112,9 +106,9 @@ impl Recipe {
             kernels: settings.kernels.unwrap_or_default(),
             memory_limit: settings.memory_limit,
             seed: settings.seed.unwrap_or(0),
-            width: settings.width.unwrap_or(defaults.width),
-            batch_size: settings.batch_size.unwrap_or(defaults.batch_size),
-            epochs: settings.epochs.unwrap_or(defaults.epochs),
+            width: settings.width.map_or(defaults.width, usize::from),
+            batch_size: settings.batch_size.map_or(defaults.batch_size, usize::from),
+            epochs: settings.epochs.map_or(defaults.epochs, usize::from),
             max_lr: settings.max_lr.unwrap_or(defaults.max_lr),
             pct_start: settings.pct_start.unwrap_or(PCT_START),
             div_factor: settings.div_factor.unwrap_or(10.0),
@@ -148,19 +142,13 @@ impl Recipe {
 
     /// What the steps are recorded from.
     pub fn step(&self) -> StepConfig {
-        let (beta1, beta2, eps) = ADAM;
-        StepConfig {
-            network: ResNet9 { width: self.width, classes: N_CLASSES },
-            batch_size: self.batch_size,
-            augmentation: Switches {
-                crop: !self.no_crop,
-                flip: !self.no_flip,
-                cutout: !self.no_cutout,
-            },
-            label_smoothing: self.label_smoothing as f32,
-            adam: Adam { beta1, beta2, eps, weight_decay: self.weight_decay },
-            fusion: Fusion::ALL,
-        }
+        let network = ResNet9 { width: self.width, classes: N_CLASSES };
+        let mut step = StepConfig::new(network, self.batch_size);
+        step.augmentation =
+            Switches { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
+        step.label_smoothing = self.label_smoothing as f32;
+        step.adam.weight_decay = self.weight_decay;
+        step
     }
 
     /// How the device is opened.
@@ -180,13 +168,6 @@ impl Recipe {
 
     fn check(&self, n_images: usize) -> Result<(), Error> {
         let refuse = |message: String| Err(Error::Config(message));
-        for (name, value) in
-            [("epochs", self.epochs), ("batch-size", self.batch_size), ("width", self.width)]
-        {
-            if value == 0 {
-                return refuse(format!("--{name} is 0, and must be at least 1"));
-            }
-        }
         if self.steps_per_epoch(n_images) == 0 {
             return refuse(format!(
                 "the {n_images} training images are fewer than one batch of {}: \
@@ -208,6 +189,8 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
     use crate::data::Split;
 
@@ -229,7 +212,7 @@ mod tests {
         let cifar10 = Recipe::resolve(&nothing, &dataset("cifar10", 50_000)).expect("a recipe");
         assert_eq!((cifar10.batch_size, cifar10.data), (CIFAR10.batch_size, Source::Cifar10));
         assert_eq!(cifar10.schedule(50_000).total_steps, 24 * 97);
-        let some = Settings { width: Some(7), ..nothing };
+        let some = Settings { width: NonZeroUsize::new(7), ..nothing };
         let shapes = Recipe::resolve(&some, &dataset("shapes", 5_000)).expect("a recipe");
         assert_eq!((shapes.width, shapes.epochs), (7, SHAPES.epochs));
     }
@@ -253,14 +236,12 @@ mod tests {
     fn refuses_what_makes_no_sense() {
         let nothing = Settings::default;
         for (settings, word) in [
-            (Settings { batch_size: Some(101), ..nothing() }, "--batch-size"),
-            (Settings { batch_size: Some(0), ..nothing() }, "--batch-size"),
-            (Settings { epochs: Some(0), ..nothing() }, "--epochs"),
+            (Settings { batch_size: NonZeroUsize::new(101), ..nothing() }, "--batch-size"),
             (Settings { max_lr: Some(f64::NAN), ..nothing() }, "max-lr"),
             (Settings { label_smoothing: Some(1.0), ..nothing() }, "--label-smoothing"),
             (Settings { weight_decay: Some(-1.0), ..nothing() }, "--weight-decay"),
         ] {
-            let settings = settings.or(Settings { batch_size: Some(100), ..nothing() });
+            let settings = settings.or(Settings { batch_size: NonZeroUsize::new(100), ..nothing() });
             let error = Recipe::resolve(&settings, &dataset("shapes", 100)).expect_err(word);
             assert!(error.to_string().contains(word), "{error}");
         }

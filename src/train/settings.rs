@@ -1,6 +1,7 @@
 //! What a user may say about a run: each flag of `wgrad train`, which is also a key of `--config`.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -21,14 +22,14 @@ use crate::optim::Anneal;
 pub struct Settings {
     /// Passes over the training images [default: 24; shapes: 8]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
-    pub epochs: Option<usize>,
+    pub epochs: Option<NonZeroUsize>,
     /// Images in a step; an epoch's last incomplete batch is dropped [default: 512; shapes: 64]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
     #[serde(alias = "batch_size")]
-    pub batch_size: Option<usize>,
+    pub batch_size: Option<NonZeroUsize>,
     /// Channels of the network's first layer [default: 64; shapes: 16]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
-    pub width: Option<usize>,
+    pub width: Option<NonZeroUsize>,
     /// The learning rate at its peak [default: 0.01; shapes: 0.01]
     #[arg(long, value_name = "RATE", help_heading = "Recipe")]
     #[serde(alias = "max_lr")]
@@ -236,7 +237,7 @@ mod tests {
     fn files_hold_the_flags_and_nothing_else() {
         let text = "batch-size = 64\nmax_lr = 0.02\nno-crop = true\nmemory-limit = '1GiB'\ndata = 'shapes'";
         let settings: Settings = toml::from_str(text).expect("good settings");
-        assert_eq!(settings.batch_size, Some(64));
+        assert_eq!(settings.batch_size, NonZeroUsize::new(64));
         assert_eq!(settings.max_lr, Some(0.02));
         assert_eq!(settings.no_crop, Some(true));
         assert_eq!(settings.memory_limit, Some(MemorySize(1 << 30)));
@@ -247,9 +248,10 @@ mod tests {
 
     #[test]
     fn flags_win() {
-        let flags = Settings { epochs: Some(3), ..Settings::default() };
-        let file = Settings { epochs: Some(5), width: Some(8), ..Settings::default() };
+        let flags = Settings { epochs: NonZeroUsize::new(3), ..Settings::default() };
+        let file = Settings { epochs: NonZeroUsize::new(5), width: NonZeroUsize::new(8), ..Settings::default() };
         let both = flags.or(file);
-        assert_eq!((both.epochs, both.width, both.seed), (Some(3), Some(8), None));
+        assert_eq!((both.epochs, both.width), (NonZeroUsize::new(3), NonZeroUsize::new(8)));
+        assert_eq!(both.seed, None);
     }
 }

@@ -36,6 +36,20 @@ pub struct StepConfig {
     pub fusion: Fusion,
 }
 
+impl StepConfig {
+    /// The recipe's step: every augmentation, no label smoothing, Adam as it was published.
+    pub fn new(network: ResNet9, batch_size: usize) -> Self {
+        Self {
+            network,
+            batch_size,
+            augmentation: Switches { crop: true, flip: true, cutout: true },
+            label_smoothing: 0.0,
+            adam: Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
+            fusion: Fusion::ALL,
+        }
+    }
+}
+
 /// A recorded step, and the values that the host writes and reads.
 #[derive(Clone, Debug)]
 pub struct Step {
