@@ -7,7 +7,9 @@
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod nn;
 pub mod ops;
+pub mod optim;
 pub mod tape;
 pub mod train;
 
