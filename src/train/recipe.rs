@@ -241,7 +241,8 @@ mod tests {
             (Settings { label_smoothing: Some(1.0), ..nothing() }, "--label-smoothing"),
             (Settings { weight_decay: Some(-1.0), ..nothing() }, "--weight-decay"),
         ] {
-            let settings = settings.or(Settings { batch_size: NonZeroUsize::new(100), ..nothing() });
+            let settings =
+                settings.or(Settings { batch_size: NonZeroUsize::new(100), ..nothing() });
             let error = Recipe::resolve(&settings, &dataset("shapes", 100)).expect_err(word);
             assert!(error.to_string().contains(word), "{error}");
         }

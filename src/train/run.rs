@@ -68,7 +68,8 @@ pub fn run(
     let begun = Instant::now();
     let result = (0..recipe.epochs).try_for_each(|epoch| {
         progress.begin_epoch(epoch);
-        let trained = train_epoch(&mut trainer, recipe, train, &schedule, epoch, &mut progress, stop)?;
+        let trained =
+            train_epoch(&mut trainer, recipe, train, &schedule, epoch, &mut progress, stop)?;
         progress.begin_evaluation();
         let line = evaluate_epoch(&mut trainer, test, trained, stop)?;
         progress.end_epoch();

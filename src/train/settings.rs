@@ -249,7 +249,11 @@ mod tests {
     #[test]
     fn flags_win() {
         let flags = Settings { epochs: NonZeroUsize::new(3), ..Settings::default() };
-        let file = Settings { epochs: NonZeroUsize::new(5), width: NonZeroUsize::new(8), ..Settings::default() };
+        let file = Settings {
+            epochs: NonZeroUsize::new(5),
+            width: NonZeroUsize::new(8),
+            ..Settings::default()
+        };
         let both = flags.or(file);
         assert_eq!((both.epochs, both.width), (NonZeroUsize::new(3), NonZeroUsize::new(8)));
         assert_eq!(both.seed, None);

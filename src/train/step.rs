@@ -108,8 +108,7 @@ pub fn evaluation(config: &StepConfig) -> Step {
 
     let x = tape.scoped("augment", |tape| augment::normalise(tape, pixels, table));
     let logits = resnet9(&mut tape, x, config.network);
-    let loss =
-        tape.scoped("loss", |tape| cross_entropy::cross_entropy(tape, logits, labels, 0.0));
+    let loss = tape.scoped("loss", |tape| cross_entropy::cross_entropy(tape, logits, labels, 0.0));
     tape.keep(logits);
     tape.keep(loss.loss);
 

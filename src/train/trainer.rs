@@ -5,7 +5,7 @@ use std::path::Path;
 use super::evaluator::{Evaluator, Program};
 use super::step::{self, StepConfig};
 use crate::data::Split;
-use crate::device::{Device, StepScalars};
+use crate::device::{Device, Session, StepScalars};
 use crate::error::Error;
 use crate::nn::Weights;
 use crate::ops::metrics::Metrics;
@@ -46,7 +46,8 @@ impl Trainer {
         lr: f64,
     ) -> Result<(), Error> {
         self.n_steps += 1;
-        let (step_size, inv_sqrt_bias_correction2) = self.config.adam.scalars(lr, self.n_steps as u64);
+        let (step_size, inv_sqrt_bias_correction2) =
+            self.config.adam.scalars(lr, self.n_steps as u64);
         let scalars = StepScalars {
             seed: [self.seed as u32, (self.seed >> 32) as u32],
             epoch: epoch as u32,
@@ -117,6 +118,11 @@ impl Trainer {
     pub fn planned_bytes(&self) -> [u64; 2] {
         let training = self.evaluator.session.plan(self.training.id).total_bytes();
         [training, self.evaluator.planned_bytes()]
+    }
+
+    /// The session, for reading and writing other parts of the state.
+    pub fn session(&mut self) -> &mut dyn Session {
+        &mut *self.evaluator.session
     }
 
     /// Writes the weights to a file, whole or not at all.
