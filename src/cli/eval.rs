@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         warnings.collect::<String>(),
         device.name(),
         args.weights.display(),
-        metrics.mean_loss(),
+        metrics.loss(),
         100.0 * metrics.accuracy(),
         test.len(),
     ))?;

@@ -91,7 +91,7 @@ impl Progress {
 
     /// Metrics of the epoch so far arrived.
     pub fn metrics(&mut self, metrics: &Metrics) {
-        self.metrics = Some((metrics.mean_loss(), metrics.accuracy()));
+        self.metrics = Some((metrics.loss(), metrics.accuracy()));
     }
 
     /// The epoch's steps are done, and the test images come.

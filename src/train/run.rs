@@ -168,9 +168,9 @@ fn evaluate_epoch(
     Ok(EpochMetrics {
         epoch: trained.epoch + 1,
         lr: trained.lr,
-        train_loss: trained.metrics.mean_loss(),
+        train_loss: trained.metrics.loss(),
         train_accuracy: trained.metrics.accuracy(),
-        test_loss: tested.mean_loss(),
+        test_loss: tested.loss(),
         test_accuracy: tested.accuracy(),
         seconds: trained.seconds,
         eval_seconds: begun.elapsed().as_secs_f64(),

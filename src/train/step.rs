@@ -44,7 +44,7 @@ impl StepConfig {
             batch_size,
             augmentation: Switches { crop: true, flip: true, cutout: true },
             label_smoothing: 0.0,
-            adam: Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
+            adam: Adam::default(),
             fusion: Fusion::ALL,
         }
     }
