@@ -77,7 +77,7 @@ pub fn training(config: &StepConfig) -> Step {
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
 
     let x = tape.scoped("augment", |tape| {
-        let draws = augment::draws(tape, indices);
+        let draws = augment::draws(tape, indices, [IMAGE_SIZE; 2]);
         augment::augment(tape, pixels, table, draws, config.augmentation)
     });
     let logits = resnet9(&mut tape, x, config.network);
