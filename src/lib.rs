@@ -4,6 +4,7 @@
 //! compute), [`device`] (what runs them), [`nn`] (the network), [`optim`], [`data`], and [`train`],
 //! which puts them together. `docs/tour.md` follows one batch through all of it.
 
+pub mod check;
 pub mod data;
 pub mod device;
 pub mod error;
@@ -11,5 +12,6 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod tape;
+pub mod train;
 
 pub use error::Error;

@@ -1,0 +1,274 @@
+//! Checks of an op on a device: record a [`Case`], fill it, run it on two sessions, compare
+//! everything that it makes.
+//!
+//! The tests and `wgrad devices` go through this and name no op:
+//!
+//! ```
+//! use wgrad::check::CaseTape;
+//! use wgrad::device::{Device, OpenOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (reference, device) = (Device::cpu(OpenOptions::default()), Device::cpu(OpenOptions::default()));
+//! for check in CaseTape::all().filter(|check| check.op == "relu") {
+//!     let data = check.fill(7);
+//!     let expected = check.run_on(&mut *reference.session(check.tape.state())?, &data)?;
+//!     let got = check.run_on(&mut *device.session(check.tape.state())?, &data)?;
+//!     check.compare(&expected, &got)?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod compare;
+mod fill;
+
+use std::sync::Arc;
+
+pub use compare::{Mismatch, TOLERANCE};
+pub use fill::CaseData;
+
+use crate::device::{LoadOptions, ProgramId, Session};
+use crate::error::Error;
+use crate::ops::case::{Case, CaseInput};
+use crate::ops::{self, scale};
+use crate::tape::{ElementType, Group, Mode, Storage, Tape, ValueId};
+
+/// What stands before the op on the way from each input: positive, so that an input keeps the signs
+/// it was asked for, and a dyadic fraction, so that ties stay ties.
+const SCALE_BEFORE: f32 = 0.75;
+/// What stands behind the op on the way to each result. Negative, and not 1 in size, so that an
+/// upstream gradient that is dropped or taken twice shows.
+const SCALE_AFTER: f32 = -1.5;
+
+/// A value of a case, and the value that holds its gradient or that its gradient starts from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WithGradient {
+    /// An input, a parameter, or a result.
+    pub value: ValueId,
+    /// Its gradient.
+    pub gradient: ValueId,
+}
+
+/// A case on a tape: `inputs -> scale -> the op -> scale -> results`, and all of it backward.
+pub struct CaseTape {
+    /// The stem of the op.
+    pub op: &'static str,
+    /// The case's name.
+    pub case: String,
+    /// The terms of the longest sum, which the tolerance scales with.
+    pub reduction: usize,
+    /// The tape.
+    pub tape: Arc<Tape>,
+    /// What the host fills, as the case describes it.
+    pub inputs: Vec<(CaseInput, ValueId)>,
+    /// What the op's own `build` returned.
+    pub outputs: Vec<ValueId>,
+    /// The scaled results that a gradient flows back from, each with the input that its gradient is.
+    /// The scalar that the gradients belong to is the sum of `value * gradient` over these.
+    pub upstreams: Vec<WithGradient>,
+    /// Each input and parameter that is differentiated, with its gradient.
+    pub gradients: Vec<WithGradient>,
+}
+
+/// What a run of a case left behind.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CaseResult {
+    /// Every value that a node made outside the state, in the order of the tape.
+    pub values: Vec<(ValueId, Contents)>,
+    /// The state, in the order of [`Group::ALL`], padding included.
+    pub state: Vec<Vec<f32>>,
+}
+
+/// The contents of a value.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Contents {
+    /// Real numbers.
+    Real(Vec<f32>),
+    /// Words.
+    Words(Vec<u32>),
+}
+
+impl CaseTape {
+    /// Every case of every op.
+    pub fn all() -> impl Iterator<Item = CaseTape> {
+        ops::ALL
+            .iter()
+            .flat_map(|op| (op.cases)().into_iter().map(|case| CaseTape::record(op.stem, &case)))
+    }
+
+    /// Records a case of the op `op`.
+    ///
+    /// Every result of type f32 that a gradient can flow through gets an upstream gradient, an
+    /// input of its own. A case whose op makes real numbers that have no gradient (batch norm's
+    /// mean, say) keeps them out of what it returns; they are compared all the same, since every
+    /// node's outputs are.
+    ///
+    /// # Panics
+    /// When a case asks for a gradient that the backward rule does not give.
+    pub fn record(op: &'static str, case: &Case) -> Self {
+        let mut tape = Tape::new(op, Mode::Train);
+        let inputs: Vec<ValueId> = case.inputs.iter().map(|i| input(&mut tape, i)).collect();
+        let scaled: Vec<ValueId> = inputs
+            .iter()
+            .map(|&x| match tape.value(x).requires_grad {
+                true => scale::scale(&mut tape, x, SCALE_BEFORE),
+                false => x,
+            })
+            .collect();
+        let outputs = tape.scoped("case", |tape| (case.build)(tape, &scaled));
+        let upstreams = upstreams(&mut tape, &outputs);
+        let seeds: Vec<_> = upstreams.iter().map(|u| (u.value, u.gradient)).collect();
+        let gradients = tape.backward_from(&seeds);
+
+        let parameters = tape.state().parameters.clone();
+        let parameters = parameters.iter().filter_map(|p| tape.find_member(&p.name));
+        let with_gradient =
+            |value| gradients.get(value).map(|gradient| WithGradient { value, gradient });
+        let mut differentiated: Vec<WithGradient> = Vec::new();
+        for (&value, input) in inputs.iter().zip(&case.inputs).filter(|(_, i)| i.differentiate) {
+            let pair = with_gradient(value);
+            let message = || format!("{op}, {}: no gradient of {}", case.name, input.name);
+            differentiated.push(pair.unwrap_or_else(|| panic!("{}", message())));
+        }
+        differentiated.extend(parameters.filter_map(with_gradient));
+        Self {
+            op,
+            case: case.name.clone(),
+            reduction: case.reduction,
+            tape: Arc::new(tape),
+            inputs: case.inputs.iter().cloned().zip(inputs).collect(),
+            outputs,
+            upstreams,
+            gradients: differentiated,
+        }
+    }
+
+    /// Loads the case, fills it with `data`, runs it once, and reads everything it made.
+    ///
+    /// # Errors
+    /// When the device fails.
+    ///
+    /// # Panics
+    /// When the session has another state layout than the case's tape.
+    pub fn run_on(&self, session: &mut dyn Session, data: &CaseData) -> Result<CaseResult, Error> {
+        let program = session.load(&self.tape, LoadOptions { keep_all: true })?;
+        self.write(session, program, data)?;
+        session.run(program, &data.step)?;
+        self.read(session, program)
+    }
+
+    /// Fills the inputs of a loaded program, and the state.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn write(
+        &self,
+        session: &mut dyn Session,
+        program: ProgramId,
+        data: &CaseData,
+    ) -> Result<(), Error> {
+        for (group, values) in Group::ALL.into_iter().zip(&data.state) {
+            session.write_state(group, values)?;
+        }
+        for (id, contents) in &data.inputs {
+            match contents {
+                Contents::Real(values) => session.write(program, *id, values)?,
+                Contents::Words(words) => session.write_words(program, *id, words)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads everything that a loaded program made, and the state.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read(&self, session: &mut dyn Session, program: ProgramId) -> Result<CaseResult, Error> {
+        let made = self.tape.nodes().iter().flat_map(|node| &node.outputs).copied();
+        let transient = made.filter(|&id| self.tape.value(id).storage == Storage::Transient);
+        let values = transient.map(|id| {
+            let contents = match self.tape.value(id).element {
+                ElementType::F32 => Contents::Real(session.read(program, id)?),
+                _ => Contents::Words(session.read_words(program, id)?),
+            };
+            Ok((id, contents))
+        });
+        let values = values.collect::<Result<_, Error>>()?;
+        let state = Group::ALL.into_iter().map(|group| session.read_state(group));
+        Ok(CaseResult { values, state: state.collect::<Result<_, Error>>()? })
+    }
+}
+
+fn input(tape: &mut Tape, input: &CaseInput) -> ValueId {
+    match input.differentiate {
+        true => tape.input_with_grad(input.name, &input.shape),
+        false => tape.input(input.name, input.element, &input.shape),
+    }
+}
+
+/// Scales each result that a gradient can flow through, and adds an input for its gradient.
+fn upstreams(tape: &mut Tape, outputs: &[ValueId]) -> Vec<WithGradient> {
+    let differentiable = |&&y: &&ValueId| {
+        let value = tape.value(y);
+        value.requires_grad && value.element == ElementType::F32
+    };
+    let outputs: Vec<ValueId> = outputs.iter().filter(differentiable).copied().collect();
+    let pair = |y| {
+        let value = scale::scale(tape, y, SCALE_AFTER);
+        let (name, shape) = (format!("d_{}", tape.value(y).name), tape.shape(y).to_vec());
+        WithGradient { value, gradient: tape.input(&name, ElementType::F32, &shape) }
+    };
+    outputs.into_iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cpu::CpuDevice;
+    use crate::ops::case::Fill;
+    use crate::ops::relu;
+
+    fn relu_case() -> CaseTape {
+        let case = Case::new("test", 1, |tape, x| vec![relu::relu(tape, x[0])]);
+        CaseTape::record("relu", &case.real("x", &[3, 5], Fill::Normal))
+    }
+
+    fn run(check: &CaseTape, seed: u64) -> CaseResult {
+        let mut session = CpuDevice::default().session::<f32>(check.tape.state());
+        check.run_on(&mut session, &check.fill(seed)).expect("the CPU runs")
+    }
+
+    #[test]
+    fn puts_the_op_in_the_middle() {
+        let check = relu_case();
+        let ops: Vec<_> = check.tape.nodes().iter().map(|n| n.op.name()).collect();
+        let expected = [
+            "scale.forward",
+            "relu.forward",
+            "scale.forward",
+            "scale.forward",
+            "relu.backward",
+            "scale.forward",
+        ];
+        assert_eq!(ops, expected);
+        assert_eq!((check.upstreams.len(), check.gradients.len()), (1, 1));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_and_another_does_not() {
+        let check = relu_case();
+        assert_eq!(run(&check, 1), run(&check, 1));
+        assert!(check.compare(&run(&check, 1), &run(&check, 2)).is_err());
+    }
+
+    #[test]
+    fn f32_stays_within_the_tolerance_of_f64() {
+        for check in CaseTape::all() {
+            let data = check.fill(3);
+            let mut session = CpuDevice::default().session::<f64>(check.tape.state());
+            let expected = check.run_on(&mut session, &data).expect("the CPU runs");
+            let worst = check.compare(&expected, &run(&check, 3)).unwrap_or_else(|e| panic!("{e}"));
+            assert!(worst <= 1.0);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Comparing what two runs of a case made.
+
+use std::fmt;
+
+use super::{CaseResult, CaseTape, Contents};
+use crate::tape::Group;
+
+/// The error that an element may have, relative to itself plus the root mean square of its tensor,
+/// for a sum of one term; it grows with the square root of the terms.
+///
+/// Two orders of the same sum of n products differ by about f32's unit roundoff (6e-8) times the
+/// square root of n; divisions, exponentials and roots on a GPU are off by up to 3 units more. 3e-6
+/// leaves room for a chain of a few such nodes, and is far below what any wrong term makes.
+pub const TOLERANCE: f64 = 3e-6;
+
+/// The first element that two runs disagree on, with the op and the case.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct Mismatch {
+    /// The stem of the op.
+    pub op: &'static str,
+    /// The case's name.
+    pub case: String,
+    /// The value, by name; a flat buffer's member with the group before it.
+    pub value: String,
+    /// The index of the element, axis by axis.
+    pub index: Vec<usize>,
+    /// What the reference made.
+    pub expected: f64,
+    /// What the device made.
+    pub got: f64,
+    /// How far apart they may be.
+    pub allowed: f64,
+    /// How many elements of the value disagree.
+    pub n_wrong: usize,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { op, case, value, index, expected, got, allowed, n_wrong } = self;
+        write!(
+            f,
+            "{op}, case {case}: {value}{index:?} is {got:e}, expected {expected:e} ± {allowed:.1e} \
+             ({n_wrong} of its elements disagree)"
+        )
+    }
+}
+
+/// One tensor of a case, and how its numbers are to be compared.
+struct Tensor<'a> {
+    name: String,
+    shape: &'a [usize],
+    exact: bool,
+}
+
+impl CaseTape {
+    /// How far apart two runs of this case may be; see [`TOLERANCE`].
+    pub fn tolerance(&self) -> f64 {
+        TOLERANCE * (self.reduction.max(1) as f64).sqrt()
+    }
+
+    /// Compares everything that two runs made, in the order of the tape, so that the first
+    /// difference is the one that explains the others. Words and padding must be equal. Returns the
+    /// largest error as a fraction of what is allowed.
+    ///
+    /// # Errors
+    /// The first value that disagrees, at its worst element.
+    pub fn compare(&self, expected: &CaseResult, got: &CaseResult) -> Result<f64, Mismatch> {
+        let mut worst: f64 = 0.0;
+        for ((id, expected), (_, got)) in expected.values.iter().zip(&got.values) {
+            let value = self.tape.value(*id);
+            let maker = self.tape.nodes().iter().find(|n| n.outputs.contains(id));
+            let maker = maker.map_or_else(String::new, |node| node.label());
+            let exact = matches!(expected, Contents::Words(_));
+            let name = format!("{id} {} of {maker}", value.name);
+            let tensor = Tensor { name, shape: &value.shape, exact };
+            worst = worst.max(self.compare_one(&tensor, &expected.numbers(), &got.numbers())?);
+        }
+        for ((group, expected), got) in Group::ALL.into_iter().zip(&expected.state).zip(&got.state)
+        {
+            worst = worst.max(self.compare_state(group, expected, got)?);
+        }
+        Ok(worst)
+    }
+
+    /// Compares a flat buffer, member by member: a small one would hide behind a large one's scale.
+    fn compare_state(&self, group: Group, expected: &[f32], got: &[f32]) -> Result<f64, Mismatch> {
+        let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
+        let (mut expected, mut got) = (widen(expected), widen(got));
+        let mut worst: f64 = 0.0;
+        for member in self.tape.state().members(group) {
+            let name = format!("{}: {}", group.name(), member.name);
+            let tensor = Tensor { name, shape: &member.shape, exact: false };
+            let range = member.range();
+            let one = self.compare_one(&tensor, &expected[range.clone()], &got[range.clone()])?;
+            worst = worst.max(one);
+            expected[range.clone()].fill(0.0);
+            got[range].fill(0.0);
+        }
+        // What is left is padding, or the metrics, each of which is a number of its own kind.
+        let exact = group != Group::Metrics;
+        for (ix, (expected, got)) in expected.iter().zip(&got).enumerate() {
+            let name = format!("{}, element {ix}", group.name());
+            let tensor = Tensor { name, shape: &[1], exact };
+            worst = worst.max(self.compare_one(&tensor, &[*expected], &[*got])?);
+        }
+        Ok(worst)
+    }
+
+    fn compare_one(
+        &self,
+        tensor: &Tensor<'_>,
+        expected: &[f64],
+        got: &[f64],
+    ) -> Result<f64, Mismatch> {
+        assert_eq!(expected.len(), got.len(), "{}: two lengths", tensor.name);
+        let finite = expected.iter().filter(|v| v.is_finite());
+        let mean_square = finite.map(|v| v * v).sum::<f64>() / expected.len().max(1) as f64;
+        let scale = mean_square.sqrt();
+        let allowed = |expected: f64| match tensor.exact {
+            true => 0.0,
+            false => self.tolerance() * (expected.abs() + scale),
+        };
+        let ratio = |expected: f64, got: f64| {
+            let equal = expected == got || (expected.is_nan() && got.is_nan());
+            let ratio = (got - expected).abs() / allowed(expected);
+            if equal {
+                0.0
+            } else if ratio.is_nan() {
+                f64::INFINITY
+            } else {
+                ratio
+            }
+        };
+        let ratios: Vec<f64> = expected.iter().zip(got).map(|(&e, &g)| ratio(e, g)).collect();
+        let worst = (0..ratios.len()).max_by(|&a, &b| ratios[a].total_cmp(&ratios[b]));
+        match worst {
+            Some(ix) if ratios[ix] > 1.0 => Err(Mismatch {
+                op: self.op,
+                case: self.case.clone(),
+                value: tensor.name.clone(),
+                index: unravel(ix, tensor.shape),
+                expected: expected[ix],
+                got: got[ix],
+                allowed: allowed(expected[ix]),
+                n_wrong: ratios.iter().filter(|&&r| r > 1.0).count(),
+            }),
+            Some(ix) => Ok(ratios[ix]),
+            None => Ok(0.0),
+        }
+    }
+}
+
+impl Contents {
+    /// The elements as f64, which holds every f32 and every word exactly.
+    fn numbers(&self) -> Vec<f64> {
+        match self {
+            Contents::Real(values) => values.iter().map(|&v| f64::from(v)).collect(),
+            Contents::Words(words) => words.iter().map(|&w| f64::from(w)).collect(),
+        }
+    }
+}
+
+/// A flat index, axis by axis. (The words of packed pixels are fewer than the shape says; the last
+/// axes then count words.)
+fn unravel(mut ix: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (position, &extent) in index.iter_mut().zip(shape).rev() {
+        *position = ix % extent.max(1);
+        ix /= extent.max(1);
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::case::{Case, Fill};
+    use crate::ops::relu;
+
+    fn check() -> CaseTape {
+        let case = Case::new("test", 1, |tape, x| vec![relu::relu(tape, x[0])]);
+        CaseTape::record("relu", &case.real("x", &[2, 3], Fill::Normal))
+    }
+
+    fn compare(expected: &[f64], got: &[f64]) -> Result<f64, Mismatch> {
+        let tensor = Tensor { name: "y".to_string(), shape: &[2, 3], exact: false };
+        check().compare_one(&tensor, expected, got)
+    }
+
+    #[test]
+    fn rounding_passes_and_a_wrong_element_is_named() {
+        let expected = [1.0, 2.0, 3.0, 4.0, 5.0, 0.0];
+        assert!(compare(&expected, &[1.0 + 1e-7, 2.0, 3.0, 4.0, 5.0, 1e-7]).is_ok());
+        let error = compare(&expected, &[1.0, 2.0, 3.0, 4.001, 5.0, 0.0]).unwrap_err();
+        assert_eq!((error.index.as_slice(), error.n_wrong), ([1, 0].as_slice(), 1));
+        assert!(error.to_string().contains("relu, case test: y[1, 0]"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_finite_must_be_the_same() {
+        let nan = f64::NAN;
+        assert!(compare(&[nan, f64::INFINITY, 1.0], &[nan, f64::INFINITY, 1.0]).is_ok());
+        assert!(compare(&[nan, 1.0, 1.0], &[1.0, 1.0, 1.0]).is_err());
+        assert!(compare(&[1.0, 1.0, 1.0], &[nan, 1.0, 1.0]).is_err());
+        assert!(compare(&[1.0, 1.0, 1.0], &[f64::INFINITY, 1.0, 1.0]).is_err());
+    }
+
+    #[test]
+    fn zeros_must_be_zeros() {
+        assert!(compare(&[0.0; 3], &[0.0; 3]).is_ok());
+        assert!(compare(&[0.0; 3], &[0.0, 1e-20, 0.0]).is_err());
+    }
+}

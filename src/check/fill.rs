@@ -1,0 +1,95 @@
+//! Seeded contents for the inputs and the state of a case.
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{CaseTape, Contents};
+use crate::device::StepScalars;
+use crate::ops::case::Fill;
+use crate::tape::{ElementType, Group, StateLayout, ValueId};
+
+/// What a case starts from. Tests may change it before the run: put a value that is not finite
+/// among the gradients, say.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CaseData {
+    /// The contents of every input, those of the upstream gradients included.
+    pub inputs: Vec<(ValueId, Contents)>,
+    /// The state, in the order of [`Group::ALL`]; padding and metrics are zero.
+    pub state: Vec<Vec<f32>>,
+    /// The scalars of the step.
+    pub step: StepScalars,
+}
+
+impl CaseTape {
+    /// Random contents; the same for the same seed.
+    pub fn fill(&self, seed: u64) -> CaseData {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let case_inputs = self.inputs.iter().map(|(input, id)| (*id, input.fill));
+        let upstreams = self.upstreams.iter().map(|u| (u.gradient, Fill::Normal));
+        let inputs = case_inputs
+            .chain(upstreams)
+            .map(|(id, fill)| {
+                let value = self.tape.value(id);
+                let n_words = (value.bytes() / 4) as usize;
+                let contents = match value.element {
+                    ElementType::F32 => Contents::Real(reals(&mut rng, fill, n_words)),
+                    ElementType::U32 | ElementType::U8 => {
+                        Contents::Words(words(&mut rng, fill, n_words))
+                    }
+                };
+                (id, contents)
+            })
+            .collect();
+        let state = Group::ALL.map(|group| state(&mut rng, group, self.tape.state())).into();
+        let step = StepScalars {
+            seed: [rng.random(), rng.random()],
+            epoch: rng.random_range(0..100),
+            step_size: 0.01,
+            inv_sqrt_bias_correction2: 1.75,
+            ..StepScalars::default()
+        };
+        CaseData { inputs, state, step }
+    }
+}
+
+/// A group's flat buffer. Its numbers are such as the group could hold: second moments and variances
+/// are not negative.
+fn state(rng: &mut impl Rng, group: Group, layout: &StateLayout) -> Vec<f32> {
+    let fill = match group {
+        Group::Parameters | Group::Gradients | Group::ExpAvg => Fill::Normal,
+        Group::ExpAvgSq | Group::Statistics | Group::BatchStatistics => Fill::Positive,
+        Group::Metrics => return vec![0.0; layout.n_elements(group)],
+    };
+    let mut flat = vec![0.0; layout.n_elements(group)];
+    for member in layout.members(group) {
+        flat[member.range()].copy_from_slice(&reals(rng, fill, member.n_elements()));
+    }
+    flat
+}
+
+fn reals(rng: &mut impl Rng, fill: Fill, n: usize) -> Vec<f32> {
+    let one = |rng: &mut dyn Rng| match fill {
+        Fill::Normal => normal(rng),
+        Fill::Coarse => (2.0 * normal(rng)).round() / 2.0,
+        Fill::Negative => -0.01 - normal(rng).abs(),
+        Fill::Positive => rng.random_range(0.5..1.5),
+        Fill::Around(mean) => mean + normal(rng),
+        Fill::Below(_) | Fill::Words => panic!("{fill:?} is for words"),
+    };
+    (0..n).map(|_| one(rng)).collect()
+}
+
+fn words(rng: &mut impl Rng, fill: Fill, n: usize) -> Vec<u32> {
+    let one = |rng: &mut dyn Rng| match fill {
+        Fill::Below(bound) => rng.random_range(0..bound),
+        Fill::Words => rng.next_u32(),
+        _ => panic!("{fill:?} is for real numbers"),
+    };
+    (0..n).map(|_| one(rng)).collect()
+}
+
+/// A standard normal number, by Box and Muller's method.
+fn normal(rng: &mut dyn Rng) -> f32 {
+    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+    (radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()) as f32
+}
