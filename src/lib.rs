@@ -8,7 +8,9 @@ pub mod check;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod nn;
 pub mod ops;
+pub mod optim;
 pub mod tape;
 
 pub use error::Error;

@@ -12,13 +12,27 @@ use std::fmt::Debug;
 
 use crate::tape::{ElementType, Node, NodeIo, Tape, Value, ValueId};
 
+pub mod adam;
 pub mod add;
+pub mod augment;
+pub mod avg_pool2d;
+pub mod batch_norm;
 pub mod case;
+pub mod channel_sum;
+pub mod concat;
+pub mod conv2d;
+pub mod cross_entropy;
 pub mod fill;
+pub mod finite_check;
+pub mod flatten;
 pub mod launch;
+pub mod linear;
+pub mod max_pool2d;
+pub mod metrics;
 pub mod real;
 pub mod reference;
 pub mod relu;
+pub mod running_statistics;
 pub mod scale;
 pub mod window;
 
@@ -94,7 +108,26 @@ pub trait Op: DynReference + Any + Debug + Send + Sync {
 }
 
 /// Every op, for the tests and benches.
-pub const ALL: &[OpEntry] = &[add::ENTRY, fill::ENTRY, relu::ENTRY, scale::ENTRY];
+pub const ALL: &[OpEntry] = &[
+    adam::ENTRY,
+    add::ENTRY,
+    augment::ENTRY,
+    avg_pool2d::ENTRY,
+    batch_norm::ENTRY,
+    channel_sum::ENTRY,
+    concat::ENTRY,
+    conv2d::ENTRY,
+    cross_entropy::ENTRY,
+    fill::ENTRY,
+    finite_check::ENTRY,
+    flatten::ENTRY,
+    linear::ENTRY,
+    max_pool2d::ENTRY,
+    metrics::ENTRY,
+    relu::ENTRY,
+    running_statistics::ENTRY,
+    scale::ENTRY,
+];
 
 /// The product of all axes but the last: the rows of a matrix whose columns are channels.
 pub(crate) fn n_rows(shape: &[usize]) -> usize {

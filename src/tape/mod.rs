@@ -12,6 +12,7 @@ pub mod backward;
 pub mod fuse;
 pub mod node;
 pub mod plan;
+pub mod print;
 mod record;
 pub mod state;
 pub mod value;

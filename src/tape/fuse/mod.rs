@@ -4,6 +4,7 @@
 //! backward rule of its own, so that what was fused forward is fused backward too. With every rule
 //! off, the tape is the textbook's.
 
+pub mod conv_max_pool;
 pub mod dead;
 
 use super::Tape;
@@ -31,8 +32,7 @@ impl Default for Fusion {
 impl Tape {
     /// Applies the rules, and returns how many places were rewritten.
     pub fn fuse(&mut self, fusion: Fusion) -> usize {
-        let _ = fusion;
-        0
+        if fusion.conv_max_pool { conv_max_pool::apply(self) } else { 0 }
     }
 
     /// How many nodes read a value.

@@ -1,0 +1,23 @@
+// y[n, h, w, c] = table[pixels[n, c, h, w], c]: evaluation has no augmentation
+//
+// One invocation makes the three channels of one pixel. src/ops/augment/apply.rs launches it.
+
+// #import shared/linear_index
+// #import augment/pixels
+
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix < IMAGES * HEIGHT * WIDTH {
+        for (var c = 0u; c < 3u; c++) {
+            let byte = pixel(ix / (HEIGHT * WIDTH), c, ix / WIDTH % HEIGHT, ix % WIDTH);
+            y[3u * ix + c] = table[3u * byte + c];
+        }
+    }
+}

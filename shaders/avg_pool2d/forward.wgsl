@@ -1,0 +1,36 @@
+// y[n, oy, ox, c] = 1 / (KERNEL_H * KERNEL_W) * sum over (ky, kx) of
+//                   x[n, oy * stride + ky - padding, ox * stride + kx - padding, c]
+//
+// with zeros in the padding, which count: PyTorch's count_include_pad. One invocation makes one element of
+// y. src/ops/avg_pool2d.rs launches it.
+
+// #import shared/linear_index
+// #import shared/pool_geometry
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix >= N * OH * OW * C {
+        return;
+    }
+    let at = unflatten(ix, OH, OW);
+    var sum = 0.0;
+    for (var ky = 0u; ky < KERNEL_H; ky++) {
+        for (var kx = 0u; kx < KERNEL_W; kx++) {
+            // Above and left of the plane these wrap around and so fail the comparison.
+            let row = at.y * STRIDE_H + ky - PADDING_H;
+            let column = at.z * STRIDE_W + kx - PADDING_W;
+            if row < H && column < W {
+                sum += x[((at.x * H + row) * W + column) * C + at.w];
+            }
+        }
+    }
+    y[ix] = sum / f32(KERNEL_H * KERNEL_W);
+}

@@ -1,0 +1,31 @@
+// d_x = gamma * inv_std * (d_y - d_beta / ROWS - x_hat * d_gamma / ROWS)     x_hat = (x - mean) * inv_std
+//
+// channel by channel: what is left of d_y after taking away the parts that moving the mean and
+// stretching the deviation would give. One invocation makes one element. src/ops/batch_norm/backward.rs.
+
+// #import shared/linear_index
+// #import batch_norm/geometry
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> d_y: array<f32>;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read> inv_std: array<f32>;
+@group(0) @binding(4) var<storage, read> gamma: array<f32>;
+@group(0) @binding(5) var<storage, read> d_gamma: array<f32>;
+@group(0) @binding(6) var<storage, read> d_beta: array<f32>;
+@group(0) @binding(7) var<storage, read_write> d_x: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix < ROWS * CHANNELS {
+        let c = ix % CHANNELS;
+        let x_hat = (x[ix] - mean[c]) * inv_std[c];
+        let centred = d_y[ix] - d_beta[c] / f32(ROWS) - x_hat * (d_gamma[c] / f32(ROWS));
+        d_x[ix] = gamma[c] * inv_std[c] * centred;
+    }
+}

@@ -1,0 +1,34 @@
+// partials[slab, c] = sum over the slab's rows of x[row, c]          x: [rows, CHANNELS]
+//
+// The first half of a sum over all axes but the last; shared/sum_slabs is the second. One invocation sums
+// one channel of one slab, and neighbours read neighbouring channels. src/ops/channel_sum.rs.
+
+// #import shared/linear_index
+
+const ROWS: u32 = 1u;
+const CHANNELS: u32 = 1u;
+const ROWS_PER_SLAB: u32 = 1u;
+const N_SLABS: u32 = 1u;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> partials: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix >= N_SLABS * CHANNELS {
+        return;
+    }
+    let channel = ix % CHANNELS;
+    let first = ix / CHANNELS * ROWS_PER_SLAB;
+    let last = min(first + ROWS_PER_SLAB, ROWS);
+    var sum = 0.0;
+    for (var row = first; row < last; row++) {
+        sum += x[row * CHANNELS + channel];
+    }
+    partials[ix] = sum;
+}

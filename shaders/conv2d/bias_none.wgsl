@@ -1,0 +1,5 @@
+// No bias.
+
+fn bias_of(co: u32) -> f32 {
+    return 0.0;
+}

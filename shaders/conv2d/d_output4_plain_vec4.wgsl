@@ -1,0 +1,15 @@
+// Four channels at a time of the gradient d_y [N, OH, OW, CO], for CO a multiple of 4.
+
+@group(0) @binding(1) var<storage, read> d_y: array<vec4<f32>>;
+
+// Where the pixel (n, oy, ox) starts; there is one source for every pixel.
+fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
+    return vec2<u32>(((n * OH + oy) * OW + ox) * CO, 0u);
+}
+
+// Channels co to co + 3 of a source; zeros OUTSIDE, anything finite past the last channel.
+fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
+    let inside = source.x != OUTSIDE;
+    let ix = select(0u, source.x + min(co, CO - 4u), inside) / 4u;
+    return select(vec4<f32>(), d_y[ix], vec4<bool>(inside));
+}

@@ -1,0 +1,15 @@
+// The gradient of the convolution's output behind a max pool: the pooled gradient d_y [N, POOLED_H,
+// POOLED_W, CO] where the saved index points, 0 elsewhere. The tensor itself is never stored.
+
+@group(0) @binding(1) var<storage, read> d_y: array<f32>;
+@group(0) @binding(3) var<storage, read> index: array<u32>;
+
+fn d_output(n: u32, oy: u32, ox: u32, co: u32) -> f32 {
+    let py = oy / POOL_H;
+    let px = ox / POOL_W;
+    if py >= POOLED_H || px >= POOLED_W {
+        return 0.0;
+    }
+    let ix = ((n * POOLED_H + py) * POOLED_W + px) * CO + co;
+    return select(0.0, d_y[ix], index[ix] == oy % POOL_H * POOL_W + ox % POOL_W);
+}

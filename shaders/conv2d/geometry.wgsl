@@ -1,0 +1,31 @@
+// The shapes of a convolution; the Rust side replaces every value.
+//
+// x [N, H, W, CI], weight [KERNEL_H, KERNEL_W, CI / GROUPS, CO], y [N, OH, OW, CO]; with a pool behind
+// it, only its output [N, POOLED_H, POOLED_W, CO] is stored, and the index of each maximum.
+
+// #import shared/window
+
+const N: u32 = 1u;
+const H: u32 = 1u;
+const W: u32 = 1u;
+const CI: u32 = 1u;
+const OH: u32 = 1u;
+const OW: u32 = 1u;
+const CO: u32 = 1u;
+const GROUPS: u32 = 1u;
+const POOL_H: u32 = 1u;
+const POOL_W: u32 = 1u;
+const POOLED_H: u32 = 1u;
+const POOLED_W: u32 = 1u;
+
+// Where a pixel that lies in the padding starts.
+const OUTSIDE: u32 = 0xffffffffu;
+
+// Where the channels of the input pixel start that lies under (ky, kx) of the window at (oy, ox).
+fn input_start(n: u32, oy: u32, ox: u32, ky: u32, kx: u32) -> u32 {
+    let row = oy * STRIDE_H + ky;
+    let column = ox * STRIDE_W + kx;
+    let inside = row >= PADDING_H && row < H + PADDING_H
+        && column >= PADDING_W && column < W + PADDING_W;
+    return select(OUTSIDE, ((n * H + row - PADDING_H) * W + column - PADDING_W) * CI, inside);
+}

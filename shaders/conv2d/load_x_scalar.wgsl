@@ -1,0 +1,16 @@
+// Four input channels at a time, for any CI: the last ones may be fewer than four.
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+
+// Channels ci to ci + 3 of the pixel that starts at `start`; zeros in the padding and past the last
+// channel.
+fn load_x(start: u32, ci: u32) -> vec4<f32> {
+    var channels = vec4<f32>();
+    if start != OUTSIDE {
+        channels.x = x[start + ci];
+        if ci + 1u < CI { channels.y = x[start + ci + 1u]; }
+        if ci + 2u < CI { channels.z = x[start + ci + 2u]; }
+        if ci + 3u < CI { channels.w = x[start + ci + 3u]; }
+    }
+    return channels;
+}

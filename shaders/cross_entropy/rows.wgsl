@@ -1,0 +1,60 @@
+// Softmax cross-entropy of each row, and its gradient, in one pass over the logits:
+//
+//   log_p[k] = (z[k] - max z) - log sum over j of exp(z[j] - max z)
+//   losses   = -sum over k of q[k] * log_p[k]     q = (1 - SMOOTHING) * onehot(label) + SMOOTHING / CLASSES
+//   d_logits = (exp(log_p) - q) / ROWS            the gradient of the mean over the rows
+//   correct  = 1 if the (first) largest logit is the label's
+//
+// A label that is no class (padding of the last batch) gives zeros. One invocation makes one row.
+// src/ops/cross_entropy.rs launches it.
+
+// #import shared/linear_index
+
+const ROWS: u32 = 1u;
+const CLASSES: u32 = 1u;
+const SMOOTHING: f32 = 0.0;
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> labels: array<u32>;
+@group(0) @binding(2) var<storage, read_write> losses: array<f32>;
+@group(0) @binding(3) var<storage, read_write> correct: array<f32>;
+@group(0) @binding(4) var<storage, read_write> d_logits: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let row = linear_index(workgroup, n_workgroups, local_ix);
+    if row >= ROWS {
+        return;
+    }
+    let start = row * CLASSES;
+    let label = labels[row];
+    var largest = logits[start];
+    var largest_at = 0u;
+    for (var k = 1u; k < CLASSES; k++) {
+        if logits[start + k] > largest {
+            largest = logits[start + k];
+            largest_at = k;
+        }
+    }
+    // Shifted by the largest, no exponential overflows and the largest one is exactly 1.
+    var exp_sum = 0.0;
+    for (var k = 0u; k < CLASSES; k++) {
+        exp_sum += exp(logits[start + k] - largest);
+    }
+    let log_sum = log(exp_sum);
+    let counts = label < CLASSES;
+    var loss = 0.0;
+    for (var k = 0u; k < CLASSES; k++) {
+        let log_p = logits[start + k] - largest - log_sum;
+        let wanted = select(0.0, 1.0 - SMOOTHING, k == label) + SMOOTHING / f32(CLASSES);
+        loss -= wanted * log_p;
+        let p = exp(logits[start + k] - largest) / exp_sum;
+        d_logits[start + k] = select(0.0, (p - wanted) / f32(ROWS), counts);
+    }
+    losses[row] = select(0.0, loss, counts);
+    correct[row] = select(0.0, 1.0, counts && largest_at == label);
+}

@@ -1,0 +1,7 @@
+// A bias an output feature.
+
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+
+fn bias_of(o: u32) -> f32 {
+    return bias[o];
+}

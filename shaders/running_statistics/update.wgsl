@@ -1,0 +1,25 @@
+// statistics[i] = (1 - MOMENTUM) * statistics[i] + MOMENTUM * batch_statistics[i]
+//
+// unless the sticky flag is up. The flat buffers of all layers at once; one invocation makes one element.
+// src/ops/running_statistics.rs launches it.
+
+// #import shared/linear_index
+// #import metrics/layout
+
+const MOMENTUM: f32 = 0.1;
+
+@group(0) @binding(0) var<storage, read> batch_statistics: array<f32>;
+@group(0) @binding(1) var<storage, read> metrics: array<f32>;
+@group(0) @binding(2) var<storage, read_write> statistics: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix < arrayLength(&statistics) && metrics[NOT_FINITE] == 0.0 {
+        statistics[ix] = (1.0 - MOMENTUM) * statistics[ix] + MOMENTUM * batch_statistics[ix];
+    }
+}

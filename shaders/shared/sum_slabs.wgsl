@@ -1,0 +1,28 @@
+// total[i] = sum over s of partials[s, i]          partials: [N_SLABS, length of total]
+//
+// The second half of every long sum: the first half sums slabs, this adds up the slabs, always in
+// the same order. One invocation makes one total.
+
+// #import shared/linear_index
+
+const N_SLABS: u32 = 1u;
+
+@group(0) @binding(0) var<storage, read> partials: array<f32>;
+@group(0) @binding(1) var<storage, read_write> total: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    let n_totals = arrayLength(&total);
+    if ix < n_totals {
+        var sum = 0.0;
+        for (var slab = 0u; slab < N_SLABS; slab++) {
+            sum += partials[slab * n_totals + ix];
+        }
+        total[ix] = sum;
+    }
+}

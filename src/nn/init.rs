@@ -1,0 +1,129 @@
+//! How a network starts: PyTorch's default initialisation, from a seed.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::Weights;
+use crate::tape::{Group, Initializer, Member, StateLayout};
+
+impl Weights {
+    /// Fresh weights: convolutions and linear layers uniform in ±1/√fan_in, batch norm's scale 1 and
+    /// shift 0, running mean 0 and running variance 1.
+    ///
+    /// Every member draws from a stream of its own, keyed by the seed and its name: its values depend
+    /// neither on the order of the members nor on which others there are. The numbers are made from
+    /// the generator's words here, and so stay the same whatever releases of `rand` do.
+    pub fn initial(layout: &StateLayout, seed: u64) -> Self {
+        let fill = |group| {
+            let mut values = vec![0.0; layout.n_elements(group)];
+            for member in layout.members(group) {
+                fill_member(member, seed, &mut values[member.range()]);
+            }
+            values
+        };
+        Self {
+            parameters: fill(Group::Parameters),
+            statistics: fill(Group::Statistics),
+            n_batches: 0,
+        }
+    }
+}
+
+fn fill_member(member: &Member, seed: u64, values: &mut [f32]) {
+    match member.initializer {
+        Initializer::Constant(value) => values.fill(value),
+        Initializer::Uniform { fan_in } => {
+            let bound = 1.0 / (fan_in as f64).sqrt();
+            let mut random = stream(seed, &member.name);
+            values.fill_with(|| {
+                // The upper 24 bits, which f32 holds exactly: uniform in 0..1, then in -bound..bound.
+                let unit = f64::from(random.next_u32() >> 8) / f64::from(1 << 24);
+                ((2.0 * unit - 1.0) * bound) as f32
+            });
+        }
+    }
+}
+
+/// The generator of a member. The key is the seed's eight bytes and 24 zeros, written out because
+/// `seed_from_u64` is free to change.
+fn stream(seed: u64, name: &str) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut random = ChaCha8Rng::from_seed(key);
+    random.set_stream(fnv1a(name));
+    random
+}
+
+/// The 64-bit FNV-1a hash: short, and fixed for good, which the standard library's are not.
+fn fnv1a(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Layout;
+
+    fn layout(names: &[&str]) -> StateLayout {
+        let mut layout = StateLayout::default();
+        for name in names {
+            let uniform = Initializer::Uniform { fan_in: 27 };
+            layout.add(Group::Parameters, name, &[3, 3, 3, 50], Layout::ConvWeight, uniform);
+        }
+        layout.add(
+            Group::Statistics,
+            "running_var",
+            &[3],
+            Layout::Plain,
+            Initializer::Constant(1.0),
+        );
+        layout
+    }
+
+    #[test]
+    fn published_hash_values() {
+        assert_eq!(fnv1a(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a("foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn a_member_does_not_depend_on_the_others() {
+        let (ab, b) = (layout(&["a", "b"]), layout(&["b"]));
+        let of = |layout: &StateLayout, seed| {
+            let member = layout.find("b").expect("it is there").1;
+            Weights::initial(layout, seed).parameters[member.range()].to_vec()
+        };
+        assert_eq!(of(&ab, 7), of(&b, 7));
+        assert_ne!(of(&b, 7), of(&b, 8));
+        let all = Weights::initial(&ab, 7).parameters;
+        assert_ne!(all[ab.parameters[0].range()], all[ab.parameters[1].range()]);
+    }
+
+    #[test]
+    fn values_are_uniform_and_the_padding_is_zero() {
+        let layout = layout(&["a"]);
+        let weights = Weights::initial(&layout, 1);
+        let member = &layout.parameters[0];
+        let values = &weights.parameters[member.range()];
+        let bound = 1.0 / 27_f32.sqrt();
+        assert!(values.iter().all(|v| v.abs() <= bound));
+        let n = values.len() as f32;
+        let mean = values.iter().sum::<f32>() / n;
+        let variance = values.iter().map(|v| v * v).sum::<f32>() / n;
+        // The standard errors are 0.016 and 0.009 of the bound's powers; five of them.
+        assert!(mean.abs() < 0.08 * bound, "{mean}");
+        assert!((variance / (bound * bound) - 1.0 / 3.0).abs() < 0.045, "{variance}");
+        assert!(weights.parameters[member.range().end..].iter().all(|&v| v == 0.0));
+        assert_eq!(weights.statistics[..4], [1.0, 1.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn values_are_stable_across_releases() {
+        let layout = layout(&["prep.0.weight"]);
+        let values = Weights::initial(&layout, 42).parameters;
+        // From an independent ChaCha8.
+        let expected = [0xbdfd_9fae_u32, 0x3e2e_0006, 0x3d2b_2f5d, 0xbe0e_32dc];
+        assert_eq!(values[..4], expected.map(f32::from_bits));
+    }
+}

@@ -1,0 +1,186 @@
+//! Layers: an op together with its parameters, under PyTorch's names.
+//!
+//! A layer is a function. It asks the tape for its parameters (`prep.0.weight`), records its op, and
+//! returns the value that the op makes. Called on a training tape and on an evaluation tape, it asks
+//! for the same members in the same order, so that the two can share one state.
+
+use crate::ops::conv2d::Conv2d;
+use crate::ops::{self, Window, batch_norm::Normalised};
+use crate::tape::{Group, Initializer, Layout, Mode, Tape, ValueId};
+
+/// What batch norm adds to a variance before it takes the root.
+pub const BATCH_NORM_EPS: f32 = 1e-5;
+
+/// The weight of a batch's statistics in the running ones.
+pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
+
+/// What a convolution layer needs to know besides its channels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Conv {
+    /// Rows and columns of the kernel.
+    pub kernel_size: usize,
+    /// Rows and columns from one position to the next.
+    pub stride: usize,
+    /// Zeros around the plane, on each side.
+    pub padding: usize,
+    /// Parts that the channels are divided into; each output sees its own part alone.
+    pub groups: usize,
+    /// Whether a bias is added. A batch norm behind it makes one useless.
+    pub bias: bool,
+}
+
+impl Default for Conv {
+    /// 3x3 with padding 1, which keeps the plane's size, and without a bias.
+    fn default() -> Self {
+        Self { kernel_size: 3, stride: 1, padding: 1, groups: 1, bias: false }
+    }
+}
+
+/// A convolution, `[N, H, W, Ci]` to `[N, OH, OW, out_channels]`. Parameters: `weight`, and `bias` if
+/// there is one.
+///
+/// # Panics
+/// When the kernel does not fit the plane, or the groups do not divide the channels.
+pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv: Conv) -> ValueId {
+    let Conv { kernel_size, stride, padding, groups, bias } = conv;
+    let in_channels = channels(tape, x);
+    assert!(
+        groups > 0 && in_channels % groups == 0 && out_channels % groups == 0,
+        "{name}: {groups} groups do not divide {in_channels} and {out_channels} channels"
+    );
+    let shape = [kernel_size, kernel_size, in_channels / groups, out_channels];
+    let start = Initializer::Uniform { fan_in: kernel_size * kernel_size * in_channels / groups };
+    let weight = tape.parameter(&format!("{name}.weight"), &shape, Layout::ConvWeight, start);
+    let bias = bias.then(|| parameter(tape, name, "bias", out_channels, start));
+    let window = Window::square(kernel_size, stride, padding);
+    tape.scoped(name, |tape| ops::conv2d::conv2d(tape, x, weight, bias, Conv2d { window, groups }))
+}
+
+/// Batch normalisation over all axes but the last. Parameters: `weight` (gamma) and `bias` (beta);
+/// statistics: `running_mean` and `running_var`.
+///
+/// On a training tape it normalises by the batch's statistics and leaves them in
+/// [`Group::BatchStatistics`], from where
+/// [`running_statistics::update`](ops::running_statistics::update) takes them into the running ones; on
+/// an evaluation tape it normalises by the running ones.
+pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+    let n = channels(tape, x);
+    let gamma = parameter(tape, name, "weight", n, Initializer::Constant(1.0));
+    let beta = parameter(tape, name, "bias", n, Initializer::Constant(0.0));
+    let (mean_name, variance_name) =
+        (format!("{name}.running_mean"), format!("{name}.running_var"));
+    let running_mean = tape.statistic(&mean_name, &[n], 0.0);
+    let running_variance = tape.statistic(&variance_name, &[n], 1.0);
+    tape.scoped(name, |tape| match tape.mode() {
+        Mode::Train => {
+            let Normalised { y, mean, unbiased_variance } =
+                ops::batch_norm::batch_norm(tape, x, gamma, beta, BATCH_NORM_EPS);
+            tape.place(mean, Group::BatchStatistics, &mean_name);
+            tape.place(unbiased_variance, Group::BatchStatistics, &variance_name);
+            y
+        }
+        Mode::Eval => ops::batch_norm::batch_norm_eval(
+            tape,
+            x,
+            gamma,
+            beta,
+            running_mean,
+            running_variance,
+            BATCH_NORM_EPS,
+        ),
+    })
+}
+
+/// A linear layer, `[N, in]` to `[N, out_features]`. Parameters: `weight`, and `bias` if there is one.
+///
+/// # Panics
+/// When `x` has other than two axes; [`flatten`] makes it two.
+pub fn linear(tape: &mut Tape, name: &str, x: ValueId, out_features: usize, bias: bool) -> ValueId {
+    let shape = tape.shape(x);
+    assert_eq!(shape.len(), 2, "{name}: a linear layer takes [N, features], not {shape:?}");
+    let in_features = shape[1];
+    let start = Initializer::Uniform { fan_in: in_features };
+    let shape = [in_features, out_features];
+    let weight = tape.parameter(&format!("{name}.weight"), &shape, Layout::LinearWeight, start);
+    let bias = bias.then(|| parameter(tape, name, "bias", out_features, start));
+    tape.scoped(name, |tape| ops::linear::linear(tape, x, weight, bias))
+}
+
+/// ReLU, any shape.
+pub fn relu(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+    tape.scoped(name, |tape| ops::relu::relu(tape, x))
+}
+
+/// Max pooling with square windows that tile the plane.
+pub fn max_pool2d(tape: &mut Tape, name: &str, x: ValueId, kernel_size: usize) -> ValueId {
+    let window = Window::square(kernel_size, kernel_size, 0);
+    tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, window))
+}
+
+/// `a + b`: what ends a residual block.
+pub fn add(tape: &mut Tape, name: &str, a: ValueId, b: ValueId) -> ValueId {
+    tape.scoped(name, |tape| ops::add::add(tape, a, b))
+}
+
+/// `[N, H, W, C]` to `[N, C*H*W]`, in PyTorch's order.
+pub fn flatten(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+    tape.scoped(name, |tape| ops::flatten::flatten(tape, x))
+}
+
+fn channels(tape: &Tape, x: ValueId) -> usize {
+    ops::n_channels(tape.shape(x))
+}
+
+/// A parameter of one number a channel.
+fn parameter(tape: &mut Tape, name: &str, which: &str, n: usize, start: Initializer) -> ValueId {
+    tape.parameter(&format!("{name}.{which}"), &[n], Layout::Plain, start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::ElementType;
+
+    /// A bit of everything, on a tape of that mode.
+    fn record(mode: Mode) -> Tape {
+        let mut tape = Tape::new("test", mode);
+        let x = tape.input("x", ElementType::F32, &[2, 8, 6, 4]);
+        let conv = Conv { kernel_size: 5, stride: 2, padding: 2, groups: 2, bias: true };
+        let x = conv2d(&mut tape, "a", x, 6, conv);
+        assert_eq!(tape.shape(x), [2, 4, 3, 6]);
+        let x = batch_norm(&mut tape, "b", x);
+        let x = flatten(&mut tape, "c", x);
+        let x = linear(&mut tape, "d", x, 5, true);
+        assert_eq!(tape.shape(x), [2, 5]);
+        tape
+    }
+
+    #[test]
+    fn members_have_pytorchs_names_shapes_and_starts() {
+        let tape = record(Mode::Train);
+        let state = tape.state();
+        let of = |members: &[crate::tape::Member]| {
+            members.iter().map(|m| m.name.clone()).collect::<Vec<_>>()
+        };
+        let parameters = ["a.weight", "a.bias", "b.weight", "b.bias", "d.weight", "d.bias"];
+        assert_eq!(of(&state.parameters), parameters);
+        assert_eq!(of(&state.statistics), ["b.running_mean", "b.running_var"]);
+        let uniform = Initializer::Uniform { fan_in: 5 * 5 * 2 };
+        assert_eq!(state.parameters[0].shape, [5, 5, 2, 6]);
+        assert_eq!(state.parameters[0].initializer, uniform);
+        assert_eq!(state.parameters[1].initializer, uniform);
+        assert_eq!(state.parameters[4].shape, [72, 5]);
+        assert_eq!(state.parameters[5].initializer, Initializer::Uniform { fan_in: 72 });
+    }
+
+    #[test]
+    fn both_modes_share_one_state() {
+        assert_eq!(record(Mode::Train).state(), record(Mode::Eval).state());
+    }
+
+    #[test]
+    fn nodes_carry_the_layers_name() {
+        let tape = record(Mode::Eval);
+        assert!(tape.nodes()[0].label().starts_with("a.conv2d"), "{}", tape.nodes()[0].label());
+    }
+}

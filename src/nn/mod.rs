@@ -1,0 +1,15 @@
+//! Networks: layers that record themselves on a tape, the ResNet built of them, and their weights.
+//!
+//! Start with [`resnet9`](mod@resnet9), which reads like the network's description; [`layers`] is
+//! what it is built of, and what a network of your own is built of. [`Weights`] are what training
+//! changes: fresh ones come from a seed (`init.rs`), others from a file in PyTorch's format
+//! (`weights.rs`).
+
+mod init;
+pub mod layers;
+pub mod resnet9;
+mod weights;
+
+pub use layers::{Conv, batch_norm, conv2d, linear};
+pub use resnet9::{ResNet9, resnet9};
+pub use weights::Weights;

@@ -1,0 +1,68 @@
+//! The custom ResNet: nine weighted layers, two of its blocks residual; 32x32 images.
+//!
+//! ```text
+//! prep    conv 3 -> w, batch norm, ReLU                         32 x 32
+//! layer1  conv w -> 2w, max pool 2, batch norm, ReLU            16 x 16
+//! res1    x + two of (conv 2w -> 2w, batch norm, ReLU)
+//! layer2  conv 2w -> 4w, max pool 2, batch norm, ReLU            8 x 8
+//! layer3  conv 4w -> 8w, max pool 2, batch norm, ReLU            4 x 4
+//! res2    x + two of (conv 8w -> 8w, batch norm, ReLU)
+//! fc      max pool 4, flatten, linear 8w -> classes
+//! ```
+//!
+//! Convolutions are 3x3 with padding 1; neither they nor the linear layer have a bias.
+
+use super::layers::{self, Conv};
+use crate::tape::{Tape, ValueId};
+
+/// How large the network is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ResNet9 {
+    /// Channels of the first layer; 64 is the real one.
+    pub width: usize,
+    /// How many classes there are.
+    pub classes: usize,
+}
+
+/// Records the network on images `x`, `[N, 32, 32, 3]`, and returns the logits, `[N, classes]`.
+///
+/// # Panics
+/// When `width` or `classes` is 0, or the images are smaller than 32x32.
+pub fn resnet9(tape: &mut Tape, x: ValueId, ResNet9 { width, classes }: ResNet9) -> ValueId {
+    assert!(width > 0 && classes > 0, "a resnet9 of width {width} with {classes} classes");
+    let x = block(tape, "prep", x, width, Pool::No);
+    let x = block(tape, "layer1", x, 2 * width, Pool::Yes);
+    let x = residual(tape, "res1", x);
+    let x = block(tape, "layer2", x, 4 * width, Pool::Yes);
+    let x = block(tape, "layer3", x, 8 * width, Pool::Yes);
+    let x = residual(tape, "res2", x);
+    let x = layers::max_pool2d(tape, "pool", x, 4);
+    let x = layers::flatten(tape, "flatten", x);
+    layers::linear(tape, "fc", x, classes, false)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Pool {
+    Yes,
+    No,
+}
+
+/// Convolution, pool if asked for, batch norm, ReLU: numbered as in PyTorch's `Sequential`.
+fn block(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, pool: Pool) -> ValueId {
+    let mut names = (0..).map(|ix| format!("{name}.{ix}"));
+    let mut next = || names.next().expect("there is always a next number");
+    let mut x = layers::conv2d(tape, &next(), x, out_channels, Conv::default());
+    if pool == Pool::Yes {
+        x = layers::max_pool2d(tape, &next(), x, 2);
+    }
+    let x = layers::batch_norm(tape, &next(), x);
+    layers::relu(tape, &next(), x)
+}
+
+/// `x + block(block(x))`.
+fn residual(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+    let channels = tape.shape(x)[3];
+    let y = block(tape, &format!("{name}.0"), x, channels, Pool::No);
+    let y = block(tape, &format!("{name}.1"), y, channels, Pool::No);
+    layers::add(tape, name, x, y)
+}

@@ -1,0 +1,255 @@
+//! Weights: what training changes, and the files that hold it.
+//!
+//! A file is safetensors with PyTorch's names, shapes and layouts: `safetensors.torch.load_file` gives
+//! a dictionary that `load_state_dict` takes as it is, and files from there load here. Names, shapes
+//! and orders are converted here and nowhere else.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::device::Session;
+use crate::error::Error;
+use crate::tape::{Group, Member, StateLayout};
+
+/// A model's parameters and running statistics, as the flat buffers of a session hold them. Which
+/// member lies where is the [`StateLayout`]'s to say.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Weights {
+    /// The contents of [`Group::Parameters`], padding included.
+    pub parameters: Vec<f32>,
+    /// The contents of [`Group::Statistics`], padding included.
+    pub statistics: Vec<f32>,
+    /// How many batches the running statistics have seen. Nothing here depends on it; PyTorch's files
+    /// carry it, as `num_batches_tracked` of every batch norm.
+    pub n_batches: u64,
+}
+
+impl Weights {
+    /// Those of a session that has trained for `n_batches` steps, after everything before is done.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn from_session(session: &mut dyn Session, n_batches: u64) -> Result<Self, Error> {
+        Ok(Self {
+            parameters: session.read_state(Group::Parameters)?,
+            statistics: session.read_state(Group::Statistics)?,
+            n_batches,
+        })
+    }
+
+    /// Puts them into a session. The optimizer's moments are left alone.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn to_session(&self, session: &mut dyn Session) -> Result<(), Error> {
+        session.write_state(Group::Parameters, &self.parameters)?;
+        session.write_state(Group::Statistics, &self.statistics)
+    }
+
+    /// Writes the file: to a temporary one in the same folder, which takes the name when it is whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`], naming the file.
+    pub fn save(&self, layout: &StateLayout, path: &Path) -> Result<(), Error> {
+        let bytes = self.to_safetensors(layout);
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(".tmp");
+        let temporary = path.with_file_name(name);
+        let written = File::create(&temporary)
+            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&temporary, path));
+        written.map_err(|error| {
+            // What is there of it is of no use; that it may not be there either is no matter.
+            let _ = fs::remove_file(&temporary);
+            Error::io(path)(error)
+        })
+    }
+
+    /// Reads a file that holds the weights of a network with this layout.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read; [`Error::Weights`] when it is no safetensors file, or
+    /// does not fit, with everything that does not.
+    pub fn load(layout: &StateLayout, path: &Path) -> Result<Self, Error> {
+        let bytes = fs::read(path).map_err(Error::io(path))?;
+        Self::from_safetensors(layout, &bytes)
+            .map_err(|reason| Error::Weights { path: path.to_path_buf(), reason })
+    }
+
+    fn to_safetensors(&self, layout: &StateLayout) -> Vec<u8> {
+        let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+        for (members, buffer) in
+            [(&layout.parameters, &self.parameters), (&layout.statistics, &self.statistics)]
+        {
+            for member in members {
+                let values = member.layout.to_torch(&member.shape, &buffer[member.range()]);
+                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                let shape = member.layout.torch_shape(&member.shape);
+                tensors.insert(member.name.clone(), (Dtype::F32, shape, bytes));
+            }
+        }
+        for name in batch_counts(layout) {
+            let count = self.n_batches.cast_signed().to_le_bytes().to_vec();
+            tensors.insert(name, (Dtype::I64, Vec::new(), count));
+        }
+        let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes);
+            (name, view.expect("a tensor's bytes are made from its shape"))
+        });
+        // One entry only: the crate keeps them in a map without an order, and the same weights are to
+        // be the same file.
+        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+        safetensors::serialize(views, Some(metadata)).expect("names and sizes are small")
+    }
+
+    fn from_safetensors(layout: &StateLayout, bytes: &[u8]) -> Result<Self, String> {
+        if bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]) {
+            return Err("a file of torch.save, not safetensors; write it with \
+                        safetensors.torch.save_file(model.state_dict(), ...)"
+                .to_string());
+        }
+        let file = SafeTensors::deserialize(bytes)
+            .map_err(|error| format!("not a safetensors file, or a damaged one ({error})"))?;
+        let mut tensors: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
+        let mut problems = Vec::new();
+
+        let mut fill = |group| {
+            let mut buffer = vec![0.0; layout.n_elements(group)];
+            for member in layout.members(group) {
+                let tensor = tensors.remove(member.name.as_str());
+                match tensor.map_or(Err("missing".to_string()), |tensor| read(member, &tensor)) {
+                    Ok(values) => buffer[member.range()].copy_from_slice(&values),
+                    Err(reason) => problems.push(format!("{}: {reason}", member.name)),
+                }
+            }
+            buffer
+        };
+        let (parameters, statistics) = (fill(Group::Parameters), fill(Group::Statistics));
+
+        let mut n_batches = 0;
+        for name in batch_counts(layout) {
+            // Nothing depends on it, so a file may do without.
+            let Some(tensor) = tensors.remove(name.as_str()) else { continue };
+            match tensor.data().try_into() {
+                Ok(bytes) if tensor.dtype() == Dtype::I64 => {
+                    n_batches = n_batches.max(u64::from_le_bytes(bytes));
+                }
+                _ => problems.push(format!("{name}: {}, not one I64", describe(&tensor))),
+            }
+        }
+        problems.extend(tensors.keys().map(|name| format!("{name}: not a part of this network")));
+        if problems.is_empty() {
+            Ok(Self { parameters, statistics, n_batches })
+        } else {
+            Err(format!("the weights do not fit the network\n  {}", problems.join("\n  ")))
+        }
+    }
+}
+
+/// The names under which PyTorch counts batches: one for each batch norm.
+fn batch_counts(layout: &StateLayout) -> impl Iterator<Item = String> {
+    let layers = layout.statistics.iter().filter_map(|m| m.name.strip_suffix(".running_mean"));
+    layers.map(|layer| format!("{layer}.num_batches_tracked"))
+}
+
+/// A tensor's elements in our order, if it is what the member needs.
+fn read(member: &Member, tensor: &TensorView<'_>) -> Result<Vec<f32>, String> {
+    let shape = member.layout.torch_shape(&member.shape);
+    if tensor.shape() != shape {
+        return Err(format!("shape {:?}, expected {shape:?}", tensor.shape()));
+    }
+    if tensor.dtype() != Dtype::F32 {
+        let dtype = tensor.dtype();
+        return Err(format!("{dtype:?}, expected F32; convert it with .float() before saving"));
+    }
+    let (words, _) = tensor.data().as_chunks();
+    let values: Vec<f32> = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
+    Ok(member.layout.from_torch(&member.shape, &values))
+}
+
+fn describe(tensor: &TensorView<'_>) -> String {
+    format!("{:?} of shape {:?}", tensor.dtype(), tensor.shape())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{Initializer, Layout};
+
+    fn layout(width: usize) -> StateLayout {
+        let mut layout = StateLayout::default();
+        let start = Initializer::Uniform { fan_in: 27 };
+        let conv = [3, 3, 3, width];
+        layout.add(Group::Parameters, "0.weight", &conv, Layout::ConvWeight, start);
+        for name in ["1.running_mean", "1.running_var"] {
+            layout.add(Group::Statistics, name, &[width], Layout::Plain, start);
+        }
+        layout
+    }
+
+    #[test]
+    fn a_file_gives_back_what_was_saved() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("model.safetensors");
+        let (layout, n_batches) = (layout(5), 77);
+        let weights = Weights { n_batches, ..Weights::initial(&layout, 3) };
+        weights.save(&layout, &path).expect("it can be written");
+        weights.save(&layout, &path).expect("it can be overwritten");
+        assert_eq!(Weights::load(&layout, &path).expect("it fits"), weights);
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1, "no other file");
+    }
+
+    #[test]
+    fn tensors_are_pytorchs() {
+        let layout = layout(5);
+        let weights = Weights::initial(&layout, 3);
+        let bytes = weights.to_safetensors(&layout);
+        let file = SafeTensors::deserialize(&bytes).expect("what we wrote");
+        assert_eq!(file.tensor("0.weight").expect("there").shape(), [5, 3, 3, 3]);
+        let count = file.tensor("1.num_batches_tracked").expect("there");
+        assert_eq!((count.dtype(), count.shape()), (Dtype::I64, &[][..]));
+        assert_eq!(bytes, weights.to_safetensors(&layout), "the same bits each time");
+    }
+
+    #[test]
+    fn everything_that_does_not_fit_is_told() {
+        let bytes = Weights::initial(&layout(5), 3).to_safetensors(&layout(5));
+        let mut other = layout(6);
+        other.add(Group::Parameters, "fc", &[1], Layout::Plain, Initializer::Constant(0.0));
+        other.statistics.remove(1);
+        let error = Weights::from_safetensors(&other, &bytes).expect_err("it does not fit");
+        for line in [
+            "0.weight: shape [5, 3, 3, 3], expected [6, 3, 3, 3]",
+            "fc: missing",
+            "1.running_mean: shape [5], expected [6]",
+            "1.running_var: not a part of this network",
+        ] {
+            assert!(error.contains(line), "{line:?} is not in {error:?}");
+        }
+    }
+
+    #[test]
+    fn other_types_and_other_files_are_refused() {
+        let half = TensorView::new(Dtype::F16, vec![5, 3, 3, 3], &[0; 270]).expect("it is whole");
+        let bytes = safetensors::serialize([("0.weight", half)], None).expect("small");
+        let refused =
+            |bytes: &[u8]| Weights::from_safetensors(&layout(5), bytes).expect_err("it is refused");
+        assert!(refused(&bytes).contains("0.weight: F16, expected F32"), "{}", refused(&bytes));
+        assert!(refused(b"PK\x03\x04").contains("torch.save"));
+        assert!(refused(&bytes[..40]).contains("damaged"));
+        assert!(refused(b"").contains("damaged"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let path = Path::new("/nowhere/model.safetensors");
+        let weights = Weights::initial(&layout(2), 0);
+        let error = weights.save(&layout(2), path).expect_err("there is no such folder");
+        assert!(error.to_string().contains("/nowhere/model.safetensors"), "{error}");
+    }
+}

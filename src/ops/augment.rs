@@ -1,0 +1,85 @@
+//! Augmentation on the device: bytes in, normalised NHWC out, with random crop, flip and cutout.
+//!
+//! ```text
+//! pad by 4 black pixels → crop 32x32 at a random offset → mirror half of the images
+//! → normalise: (v / 255 − mean) / std → cutout: an 8x8 hole of zeros around a random centre
+//! ```
+//!
+//! [`draws`] makes the random numbers, [`apply`] does the rest, and is bit for bit the same on every
+//! device, since normalisation is a [`table`] of 256 x 3 values made on the host. The draws depend on
+//! the run's seed, the epoch and the image's number, through [`philox`], and on nothing else.
+//!
+//! Layouts: pixels `[N, 3, H, W]` in bytes (as CIFAR-10's files have them), indices `[N]`, draws `[N, 5]`
+//! in u32, table `[256, 3]`, y `[N, H, W, 3]`. Shaders: `shaders/augment/`. Derivation:
+//! `docs/ops/augment.md`.
+
+pub mod apply;
+pub mod draws;
+pub mod philox;
+
+pub use apply::{Switches, augment, normalise};
+pub use draws::draws;
+
+use super::{Case, OpEntry, case::Fill};
+use crate::tape::ElementType;
+
+/// Black pixels around an image that a crop may reach into.
+pub const PADDING: usize = 4;
+/// Rows and columns of the hole.
+pub const CUTOUT: usize = 8;
+/// Draws of an image: offset y and x, flip, centre y and x.
+pub const N_DRAWS: usize = 5;
+
+/// Normalisation as a table: `(value / 255 − mean) / std` for each byte and channel, `[256, 3]`,
+/// computed in f64 and rounded once.
+pub fn table(mean: [f64; 3], std: [f64; 3]) -> Vec<f32> {
+    let entry = |value: u32, c: usize| ((f64::from(value) / 255.0 - mean[c]) / std[c]) as f32;
+    (0..256).flat_map(|value| (0..3).map(move |c| entry(value, c))).collect()
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "augment", cases, bench_cases };
+
+fn case(images: usize, [h, w]: [usize; 2], switches: Switches) -> Case {
+    Case::new(format!("{images} images of {h}x{w}, {switches:?}"), 1, move |tape, inputs| {
+        let draws = draws(tape, inputs[2], [h, w]);
+        vec![augment(tape, inputs[0], inputs[1], draws, switches)]
+    })
+    .fixed("pixels", &[images, 3, h, w], ElementType::U8, Fill::Words)
+    .fixed("table", &[256, 3], ElementType::F32, Fill::Normal)
+    .fixed("indices", &[images], ElementType::U32, Fill::Words)
+}
+
+fn cases() -> Vec<Case> {
+    let all = Switches::default();
+    let plain = Case::new("normalisation alone, 5 images", 1, |tape, inputs| {
+        vec![normalise(tape, inputs[0], inputs[1])]
+    })
+    .fixed("pixels", &[5, 3, 32, 32], ElementType::U8, Fill::Words)
+    .fixed("table", &[256, 3], ElementType::F32, Fill::Normal);
+    vec![
+        case(40, [32, 32], all),
+        case(7, [12, 20], all),
+        case(3, [32, 32], Switches { crop: false, ..all }),
+        case(3, [32, 32], Switches { flip: false, ..all }),
+        case(3, [32, 32], Switches { cutout: false, ..all }),
+        plain,
+    ]
+}
+
+fn bench_cases(_: usize, batch: usize) -> Vec<Case> {
+    vec![case(batch, [32, 32], Switches::default())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_normalises() {
+        let table = table([0.5, 0.25, 0.0], [0.5, 1.0, 2.0]);
+        assert_eq!(table.len(), 768);
+        assert_eq!(table[..3], [-1.0, -0.25, 0.0]);
+        assert_eq!(table[765..], [1.0, 0.75, 0.5]);
+    }
+}

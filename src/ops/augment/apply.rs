@@ -1,0 +1,166 @@
+//! Crop, flip, cutout and normalisation, once the draws are known; and normalisation alone.
+
+use rayon::prelude::*;
+
+use super::{CUTOUT, N_DRAWS, PADDING};
+use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
+use crate::tape::{NodeIo, Tape, Value, ValueId};
+
+/// Which augmentations are on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Switches {
+    /// Random crop after zero padding.
+    pub crop: bool,
+    /// Random horizontal flip.
+    pub flip: bool,
+    /// Cutout.
+    pub cutout: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self { crop: true, flip: true, cutout: true }
+    }
+}
+
+/// Records the augmentation of pixels `[N, 3, H, W]` with draws `[N, 5]`.
+pub fn augment(
+    tape: &mut Tape,
+    pixels: ValueId,
+    table: ValueId,
+    draws: ValueId,
+    switches: Switches,
+) -> ValueId {
+    tape.push_one(Augment { switches: Some(switches) }, &[pixels, table, draws])
+}
+
+/// Records the normalisation of pixels `[N, 3, H, W]`, and nothing else.
+pub fn normalise(tape: &mut Tape, pixels: ValueId, table: ValueId) -> ValueId {
+    tape.push_one(Augment { switches: None }, &[pixels, table])
+}
+
+/// `pixels, table, draws -> y`, or, without switches, `pixels, table -> y`
+#[derive(Clone, Copy, Debug)]
+pub struct Augment {
+    /// Which augmentations are on; none for normalisation alone.
+    pub switches: Option<Switches>,
+}
+
+/// `[N, H, W]` of pixels `[N, 3, H, W]`.
+fn sizes(pixels: &[usize]) -> [usize; 3] {
+    match *pixels {
+        [n, 3, h, w] => [n, h, w],
+        _ => panic!("augment: pixels are {pixels:?}, not [N, 3, H, W]"),
+    }
+}
+
+impl Op for Augment {
+    fn name(&self) -> &'static str {
+        if self.switches.is_some() { "augment.apply" } else { "augment.normalise" }
+    }
+
+    fn attributes(&self) -> String {
+        let Some(Switches { crop, flip, cutout }) = self.switches else { return String::new() };
+        let on = [(crop, "crop"), (flip, "flip"), (cutout, "cutout")];
+        on.into_iter().filter_map(|(on, name)| on.then_some(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let [n, h, w] = sizes(&inputs[0].shape);
+        let table = &inputs[1].shape;
+        assert_eq!(table, &[256, 3], "augment: the table is {table:?}");
+        if self.switches.is_some() {
+            let draws = &inputs[2].shape;
+            assert_eq!(draws, &[n, N_DRAWS], "augment: {n} images, but draws {draws:?}");
+        }
+        vec![OutputSpec::real("images", &[n, h, w, 3])]
+    }
+
+    fn flops(&self, _: &NodeIo<'_>) -> u64 {
+        0
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let [n, h, w] = sizes(io.input_shape(0));
+        let sizes = [("IMAGES", n), ("HEIGHT", h), ("WIDTH", w)];
+        let (input, output) = (Binding::Input, Binding::Output);
+        match self.switches {
+            None => {
+                let shader = Shader::new("augment/normalise").constants(&sizes);
+                Launch::one(shader, &[input(0), input(1), output(0)], grid(n * h * w))
+            }
+            Some(Switches { crop, flip, cutout }) => {
+                let shader = Shader::new("augment/augment")
+                    .constants(&sizes)
+                    .constants(&[("PADDING", PADDING), ("CUTOUT", CUTOUT)])
+                    .constant("CROP", crop)
+                    .constant("FLIP", flip)
+                    .constant("CUT", cutout);
+                let bindings = [input(0), input(1), input(2), output(0)];
+                Launch::one(shader, &bindings, grid(n * h * w))
+            }
+        }
+    }
+}
+
+impl Reference for Augment {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let [n, h, w] = sizes(args.io.input_shape(0));
+        // On the little-endian machines that wgpu runs on, four bytes to a word are the bytes in order.
+        let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
+        let table = args.inputs[1].real();
+        let (draws, switches) = match self.switches {
+            Some(switches) => (args.inputs[2].words().to_vec(), switches),
+            None => (vec![0; n * N_DRAWS], Switches { crop: false, flip: false, cutout: false }),
+        };
+        let images = pixels.par_chunks(3 * h * w).zip(draws.par_chunks(N_DRAWS));
+        args.outputs[0].real().par_chunks_mut(3 * h * w).zip(images).for_each(
+            |(y, (pixels, draws))| {
+                for (at, y) in y.chunks_mut(3).enumerate() {
+                    let value = source([at / w, at % w], [h, w], draws, switches);
+                    for (c, y) in y.iter_mut().enumerate() {
+                        *y = match value {
+                            Source::Hole => T::ZERO,
+                            Source::Border => table[c],
+                            Source::Pixel(at) => table[3 * usize::from(pixels[c * h * w + at]) + c],
+                        };
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// Where an output pixel comes from.
+enum Source {
+    /// The cutout.
+    Hole,
+    /// The black border around the image.
+    Border,
+    /// This pixel of the plane.
+    Pixel(usize),
+}
+
+fn source(
+    [y, x]: [usize; 2],
+    [height, width]: [usize; 2],
+    draws: &[u32],
+    switches: Switches,
+) -> Source {
+    let [offset_y, offset_x, flip, centre_y, centre_x] = [0, 1, 2, 3, 4].map(|i| draws[i] as usize);
+    let in_hole = |at: usize, centre: usize| (centre..centre + CUTOUT).contains(&(at + CUTOUT / 2));
+    if switches.cutout && in_hole(y, centre_y) && in_hole(x, centre_x) {
+        return Source::Hole;
+    }
+    let x = if switches.flip && flip == 1 { width - 1 - x } else { x };
+    let (row, column) = match switches.crop {
+        true => (y + offset_y, x + offset_x),
+        false => (y + PADDING, x + PADDING),
+    };
+    match (row.checked_sub(PADDING), column.checked_sub(PADDING)) {
+        (Some(row), Some(column)) if row < height && column < width => {
+            Source::Pixel(row * width + column)
+        }
+        _ => Source::Border,
+    }
+}

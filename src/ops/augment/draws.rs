@@ -1,0 +1,65 @@
+//! The random draws of a batch.
+
+use super::philox::{below, philox};
+use super::{N_DRAWS, PADDING};
+use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
+use crate::tape::{NodeIo, Tape, Value, ValueId};
+
+/// Records the draws for images of `[H, W]` with these numbers, `[N]`: an array `[N, 5]` of u32 with crop
+/// offset y and x in `0..=8`, flip 0 or 1, and the centre of the cutout, y in `0..H` and x in `0..W`.
+pub fn draws(tape: &mut Tape, indices: ValueId, image: [usize; 2]) -> ValueId {
+    tape.push_one(Draws { image }, &[indices])
+}
+
+/// `indices -> draws`
+#[derive(Clone, Copy, Debug)]
+pub struct Draws {
+    /// `[H, W]`.
+    pub image: [usize; 2],
+}
+
+impl Op for Draws {
+    fn name(&self) -> &'static str {
+        "augment.draws"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let indices = &inputs[0].shape;
+        assert_eq!(indices.len(), 1, "augment: image numbers are {indices:?}, not [N]");
+        vec![OutputSpec::words("draws", &[indices[0], N_DRAWS])]
+    }
+
+    fn flops(&self, _: &NodeIo<'_>) -> u64 {
+        0
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let n = io.input(0).n_elements();
+        let [h, w] = self.image;
+        let shader = Shader::new("augment/draws").constants(&[
+            ("IMAGES", n),
+            ("PADDING", PADDING),
+            ("HEIGHT", h),
+            ("WIDTH", w),
+        ]);
+        Launch::one(shader, &[Binding::Input(0), Binding::Output(0), Binding::Step], grid(n))
+    }
+}
+
+impl Reference for Draws {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let [height, width] = self.image.map(|side| side as u32);
+        let n_offsets = 2 * PADDING as u32 + 1;
+        let draws = args.outputs[0].words().chunks_mut(N_DRAWS);
+        for (&index, draws) in args.inputs[0].words().iter().zip(draws) {
+            let [a, b, c, d] = philox([index, args.step.epoch, 0, 0], args.step.seed);
+            draws.copy_from_slice(&[
+                below(a, n_offsets),
+                below(b, n_offsets),
+                c & 1,
+                below(c, height),
+                below(d, width),
+            ]);
+        }
+    }
+}

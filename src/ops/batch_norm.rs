@@ -1,0 +1,129 @@
+//! Batch normalisation over all axes but the last.
+//!
+//! ```text
+//! mean[c] = Σ x[row, c] / n        var[c] = Σ (x[row, c] − mean[c])² / n
+//! y[row, c] = (x[row, c] − mean[c]) / √(var[c] + eps) · gamma[c] + beta[c]
+//! ```
+//!
+//! As in PyTorch, the batch is normalised with the biased variance above, and the running estimate takes
+//! the unbiased one, `var · n / (n − 1)`. [`forward`] emits the batch's statistics; what moves the running
+//! ones is a node of its own, [`running_statistics`](super::running_statistics). [`eval`] normalises with
+//! the running ones; [`backward`] has the two nodes of the gradient.
+//!
+//! Layouts: x `[..., C]`, everything else `[C]`. Shaders: `shaders/batch_norm/`. Derivation:
+//! `docs/ops/batch_norm.md`.
+
+pub mod backward;
+pub mod eval;
+pub mod forward;
+
+pub use eval::batch_norm_eval;
+pub use forward::{Normalised, batch_norm};
+
+use super::{Case, OpEntry, Real, Shader, case::Fill, channel_sum::slabs, n_channels, n_rows};
+use crate::tape::ElementType;
+
+/// The sizes of a batch norm, and how its sums are cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Geometry {
+    pub rows: usize,
+    pub channels: usize,
+    pub n_slabs: usize,
+    pub rows_per_slab: usize,
+}
+
+impl Geometry {
+    /// # Panics
+    /// When one of the values that have a number for each channel has another length.
+    pub fn new(x: &[usize], per_channel: &[&[usize]]) -> Self {
+        let (rows, channels) = (n_rows(x), n_channels(x));
+        for shape in per_channel {
+            assert_eq!(*shape, [channels], "batch_norm: x {x:?}, but a parameter is {shape:?}");
+        }
+        let (n_slabs, rows_per_slab) = slabs(rows);
+        Self { rows, channels, n_slabs, rows_per_slab }
+    }
+
+    /// A shader with the sizes of `shaders/batch_norm/geometry.wgsl`.
+    pub fn shader(&self, path: &'static str) -> Shader {
+        Shader::new(path).constants(&[
+            ("ROWS", self.rows),
+            ("CHANNELS", self.channels),
+            ("ROWS_PER_SLAB", self.rows_per_slab),
+            ("N_SLABS", self.n_slabs),
+        ])
+    }
+}
+
+/// `(x − shift) · factor` for every channel of a row.
+fn x_hat<T: Real>(x: T, mean: T, inv_std: T) -> T {
+    (x - mean) * inv_std
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "batch_norm", cases, bench_cases };
+
+const EPS: f32 = 1e-5;
+
+fn case(x: &[usize], fill: Fill) -> Case {
+    let channels = [n_channels(x)];
+    Case::new(format!("{x:?}, {fill:?}"), n_rows(x), |tape, inputs| {
+        let n = batch_norm(tape, inputs[0], inputs[1], inputs[2], EPS);
+        vec![n.y]
+    })
+    .real("x", x, fill)
+    .real("gamma", &channels, Fill::Normal)
+    .real("beta", &channels, Fill::Normal)
+}
+
+fn eval_case(x: &[usize]) -> Case {
+    let channels = [n_channels(x)];
+    Case::new(format!("{x:?}, evaluation"), 1, |tape, inputs| {
+        let [x, gamma, beta, mean, var] = inputs else { panic!("five inputs") };
+        vec![batch_norm_eval(tape, *x, *gamma, *beta, *mean, *var, EPS)]
+    })
+    .fixed("x", x, ElementType::F32, Fill::Normal)
+    .fixed("gamma", &channels, ElementType::F32, Fill::Normal)
+    .fixed("beta", &channels, ElementType::F32, Fill::Normal)
+    .fixed("running_mean", &channels, ElementType::F32, Fill::Normal)
+    .fixed("running_var", &channels, ElementType::F32, Fill::Positive)
+}
+
+fn cases() -> Vec<Case> {
+    vec![
+        case(&[3, 5, 7, 6], Fill::Normal),
+        case(&[4, 9, 9, 3], Fill::Around(30.0)),
+        case(&[2, 5], Fill::Normal),
+        eval_case(&[3, 5, 7, 6]),
+    ]
+}
+
+fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
+    vec![case(&[batch, 32, 32, width], Fill::Normal), case(&[batch, 4, 4, 8 * width], Fill::Normal)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{Mode, Tape};
+
+    #[test]
+    #[should_panic(expected = "a parameter is [5]")]
+    fn refuses_parameters_of_other_channels() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 3, 3, 4]);
+        let gamma = tape.input("gamma", ElementType::F32, &[5]);
+        let beta = tape.input("beta", ElementType::F32, &[4]);
+        batch_norm(&mut tape, x, gamma, beta, EPS);
+    }
+
+    #[test]
+    #[should_panic(expected = "more than one value")]
+    fn refuses_a_single_row() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[1, 1, 1, 4]);
+        let gamma = tape.input("gamma", ElementType::F32, &[4]);
+        let beta = tape.input("beta", ElementType::F32, &[4]);
+        batch_norm(&mut tape, x, gamma, beta, EPS);
+    }
+}

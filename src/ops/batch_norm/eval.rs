@@ -1,0 +1,69 @@
+//! Batch norm in evaluation: normalised with the statistics that training left.
+
+use super::Geometry;
+use super::forward::normalise;
+use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Target, grid};
+use crate::tape::{NodeIo, Tape, Value, ValueId};
+
+/// Records batch norm with running statistics.
+///
+/// # Panics
+/// When a parameter or statistic is not `[C]`.
+pub fn batch_norm_eval(
+    tape: &mut Tape,
+    x: ValueId,
+    gamma: ValueId,
+    beta: ValueId,
+    running_mean: ValueId,
+    running_var: ValueId,
+    eps: f32,
+) -> ValueId {
+    tape.push_one(BatchNormEval { eps }, &[x, gamma, beta, running_mean, running_var])
+}
+
+/// `x, gamma, beta, running_mean, running_var -> y`. It has no backward rule: nothing is trained
+/// with running statistics here.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchNormEval {
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl Op for BatchNormEval {
+    fn name(&self) -> &'static str {
+        "batch_norm.eval"
+    }
+
+    fn attributes(&self) -> String {
+        format!("eps {}", self.eps)
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let x = &inputs[0].shape;
+        let per_channel: Vec<_> = inputs[1..].iter().map(|v| v.shape.as_slice()).collect();
+        Geometry::new(x, &per_channel);
+        vec![OutputSpec::real("norm", x)]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        4 * io.input(0).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let g = Geometry::new(io.input_shape(0), &[]);
+        let shader = g.shader("batch_norm/eval").constant("EPS", self.eps);
+        let mut bindings: Vec<_> = (0..5).map(Binding::Input).collect();
+        bindings.push(Binding::Output(0));
+        Launch::one(shader, &bindings, grid(g.rows * g.channels))
+    }
+}
+
+impl Reference for BatchNormEval {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let [x, gamma, beta, mean, var] = args.inputs else { panic!("five inputs") };
+        let eps = T::from_f32(self.eps);
+        let inv_std: Vec<T> = var.real().iter().map(|&v| T::ONE / (v + eps).sqrt()).collect();
+        let y = args.outputs[0].real();
+        normalise(x.real(), mean.real(), &inv_std, gamma.real(), beta.real(), y);
+    }
+}

@@ -1,0 +1,128 @@
+//! The sum over all axes but the last: the gradient of a bias.
+//!
+//! `y[c] = Σ rows x[row, c]`, with x `[..., C]` and y `[C]`.
+//!
+//! Shaders: `shaders/channel_sum/`. Derivation: `docs/ops/channel_sum.md`.
+
+use rayon::prelude::*;
+
+use super::{
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
+    case::Fill, grid, n_channels, n_rows,
+};
+use crate::tape::{NodeIo, Tape, Value, ValueId};
+
+/// Records the sum over all axes but the last.
+pub fn channel_sum(tape: &mut Tape, x: ValueId) -> ValueId {
+    tape.push_one(ChannelSum, &[x])
+}
+
+/// `x -> y`
+#[derive(Clone, Copy, Debug)]
+pub struct ChannelSum;
+
+/// How a long sum over rows is cut: (slabs, rows of a slab). A function of the number of rows alone;
+/// at most 256 slabs, so that the second half of the sum stays short, and at least 64 rows in one.
+pub(crate) fn slabs(n_rows: usize) -> (usize, usize) {
+    let rows_per_slab = n_rows.div_ceil(256).max(64);
+    (n_rows.div_ceil(rows_per_slab), rows_per_slab)
+}
+
+impl Op for ChannelSum {
+    fn name(&self) -> &'static str {
+        "channel_sum.forward"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        vec![OutputSpec::real("channel_sum", &[n_channels(&inputs[0].shape)])]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        io.input(0).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let (rows, channels) = (n_rows(io.input_shape(0)), n_channels(io.input_shape(0)));
+        let (n_slabs, rows_per_slab) = slabs(rows);
+        let first = Shader::new("channel_sum/slabs").constants(&[
+            ("ROWS", rows),
+            ("CHANNELS", channels),
+            ("ROWS_PER_SLAB", rows_per_slab),
+            ("N_SLABS", n_slabs),
+        ]);
+        let second = Shader::new("shared/sum_slabs").constant("N_SLABS", n_slabs);
+        Launch::default()
+            .with_scratch(n_slabs * channels)
+            .then(first, &[Binding::Input(0), Binding::Scratch(0)], grid(n_slabs * channels))
+            .then(second, &[Binding::Scratch(0), Binding::Output(0)], grid(channels))
+    }
+}
+
+impl Reference for ChannelSum {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let x = args.inputs[0].real();
+        let y = args.outputs[0].real();
+        sum_rows(x.len() / y.len(), y, |row, sums| {
+            let row = &x[row * sums.len()..][..sums.len()];
+            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+        });
+    }
+}
+
+/// Sums over rows, slab by slab over the thread pool, then the slabs in order: `add` adds a row's
+/// terms to the sums, `totals.len()` of them.
+pub(crate) fn sum_rows<T: Real>(
+    n_rows: usize,
+    totals: &mut [T],
+    add: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let (n_slabs, rows_per_slab) = slabs(n_rows);
+    let partials: Vec<Vec<T>> = (0..n_slabs)
+        .into_par_iter()
+        .map(|slab| {
+            let mut sums = vec![T::ZERO; totals.len()];
+            let first = slab * rows_per_slab;
+            (first..(first + rows_per_slab).min(n_rows)).for_each(|row| add(row, &mut sums));
+            sums
+        })
+        .collect();
+    totals.fill(T::ZERO);
+    for partial in partials {
+        totals.iter_mut().zip(partial).for_each(|(total, p)| *total += p);
+    }
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "channel_sum", cases, bench_cases };
+
+fn case(shape: &[usize]) -> Case {
+    // It stands at the end of gradients only, so its input is constant for the gradient.
+    Case::new(format!("{shape:?}"), n_rows(shape), |tape, x| vec![channel_sum(tape, x[0])]).fixed(
+        "x",
+        shape,
+        crate::tape::ElementType::F32,
+        Fill::Around(1.0),
+    )
+}
+
+fn cases() -> Vec<Case> {
+    vec![case(&[3, 5, 7, 6]), case(&[65, 3]), case(&[1, 9])]
+}
+
+fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
+    vec![case(&[batch, 32, 32, width])]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slabs_cover_all_rows() {
+        for n_rows in [1, 63, 64, 65, 16_384, 16_385, 524_288] {
+            let (n_slabs, rows_per_slab) = slabs(n_rows);
+            assert!(n_slabs <= 256 && n_slabs * rows_per_slab >= n_rows);
+            assert!((n_slabs - 1) * rows_per_slab < n_rows);
+        }
+    }
+}

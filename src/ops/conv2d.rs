@@ -1,0 +1,243 @@
+//! Convolution in two dimensions: any kernel size, stride, zero padding and groups, with or without a
+//! bias; and, fused, the max pool behind it.
+//!
+//! ```text
+//! y[n, oy, ox, co] = bias[co] + Σ ky, kx, ci  x[n, oy·stride + ky − padding, ox·stride + kx − padding, ci]
+//!                                             · weight[ky, kx, ci, co]
+//! ```
+//!
+//! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
+//!
+//! [`forward`], [`d_input`] and [`d_weight`] are its three nodes; the gradient of the bias is a
+//! [`channel_sum`](super::channel_sum). [`im2col`] is what the references share. Shaders:
+//! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
+
+pub mod d_input;
+pub mod d_weight;
+pub mod forward;
+pub mod im2col;
+
+pub use d_input::Conv2dDInput;
+pub use d_weight::Conv2dDWeight;
+pub use forward::Conv2dForward;
+
+use super::{Case, OpEntry, Shader, Window, case::Fill, max_pool2d::max_pool2d, nhwc};
+use crate::tape::fuse::Fusion;
+use crate::tape::{Tape, ValueId};
+
+/// What a convolution is, apart from its shapes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Conv2d {
+    /// Kernel size, stride, padding.
+    pub window: Window,
+    /// Output channels of a group see only the input channels of that group.
+    pub groups: usize,
+}
+
+impl Conv2d {
+    /// A square kernel, one group.
+    pub const fn square(kernel_size: usize, stride: usize, padding: usize) -> Self {
+        Self { window: Window::square(kernel_size, stride, padding), groups: 1 }
+    }
+}
+
+/// Records a convolution.
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn conv2d(
+    tape: &mut Tape,
+    x: ValueId,
+    weight: ValueId,
+    bias: Option<ValueId>,
+    conv: Conv2d,
+) -> ValueId {
+    let op = Conv2dForward { conv, has_bias: bias.is_some(), pool: None };
+    let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
+    tape.push_one(op, &inputs)
+}
+
+/// All sizes of a convolution.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Geometry {
+    pub n: usize,
+    /// `[H, W]`.
+    pub plane: [usize; 2],
+    pub ci: usize,
+    /// `[OH, OW]`, before the pool.
+    pub out: [usize; 2],
+    pub co: usize,
+    pub groups: usize,
+    pub window: Window,
+    /// The pool's window; 1x1 without one.
+    pub pool: [usize; 2],
+    /// `[OH, OW]` behind the pool.
+    pub pooled: [usize; 2],
+}
+
+impl Geometry {
+    /// # Panics
+    /// When the shapes of x and weight do not fit each other and the convolution.
+    pub fn new(conv: &Conv2d, pool: Option<[usize; 2]>, x: &[usize], weight: &[usize]) -> Self {
+        let [n, h, w, ci] = nhwc("conv2d", x);
+        let Conv2d { window, groups } = *conv;
+        let [kernel_h, kernel_w] = window.size;
+        let co = weight.last().copied().unwrap_or(0);
+        assert!(
+            weight == [kernel_h, kernel_w, ci / groups, co]
+                && ci % groups == 0
+                && co % groups == 0
+                && co > 0,
+            "conv2d: x {x:?} and weight {weight:?} do not fit a {window} kernel in {groups} groups"
+        );
+        let out = window.output([h, w]);
+        let pool = pool.unwrap_or([1, 1]);
+        let pooled = [out[0] / pool[0], out[1] / pool[1]];
+        assert!(pooled[0] * pooled[1] > 0, "conv2d: a pool of {pool:?} does not fit {out:?}");
+        Self { n, plane: [h, w], ci, out, co, groups, window, pool, pooled }
+    }
+
+    /// Pixels of the output, before the pool, over all images.
+    pub fn n_pixels(&self) -> usize {
+        self.n * self.out[0] * self.out[1]
+    }
+
+    pub fn ci_per_group(&self) -> usize {
+        self.ci / self.groups
+    }
+
+    pub fn co_per_group(&self) -> usize {
+        self.co / self.groups
+    }
+
+    /// A multiplication and an addition for each weight that each output pixel sees.
+    pub fn flops(&self) -> u64 {
+        let per_pixel = self.window.area() * self.ci_per_group() * self.co;
+        2 * (self.n_pixels() * per_pixel) as u64
+    }
+
+    /// A shader with the constants of `shaders/conv2d/geometry.wgsl`.
+    pub fn shader(&self, path: &'static str) -> Shader {
+        Shader::new(path).constants(&self.window.constants()).constants(&[
+            ("N", self.n),
+            ("H", self.plane[0]),
+            ("W", self.plane[1]),
+            ("CI", self.ci),
+            ("OH", self.out[0]),
+            ("OW", self.out[1]),
+            ("CO", self.co),
+            ("GROUPS", self.groups),
+            ("POOL_H", self.pool[0]),
+            ("POOL_W", self.pool[1]),
+            ("POOLED_H", self.pooled[0]),
+            ("POOLED_W", self.pooled[1]),
+        ])
+    }
+
+    /// The listing's description of a node.
+    pub fn attributes(conv: &Conv2d, pool: Option<[usize; 2]>) -> String {
+        let groups = match conv.groups {
+            1 => String::new(),
+            groups => format!(", {groups} groups"),
+        };
+        let pool = pool.map_or(String::new(), |[h, w]| format!(", max pool {h}x{w}"));
+        format!("{}{groups}{pool}", conv.window)
+    }
+}
+
+/// Channels and pixels that a register tile has; `shaders/conv2d/forward.wgsl` and its kin say the same.
+pub(super) const TILE_CHANNELS: usize = 16;
+pub(super) const TILE_PIXELS: usize = 4;
+
+/// The access file for channels that come in fours, or for any number of them.
+pub(super) fn by_fours(channels: usize, vec4: &'static str, scalar: &'static str) -> &'static str {
+    if channels.is_multiple_of(4) { vec4 } else { scalar }
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "conv2d", cases, bench_cases };
+
+/// A case of x `[N, H, W, Ci]`, `Co` output channels; `pool` fuses a 2x2 max pool behind it.
+fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>) -> Case {
+    let [kernel_h, kernel_w] = conv.window.size;
+    let ci_per_group = x[3] / conv.groups;
+    let name = format!("{x:?} -> {co}, {}, bias {bias}", Geometry::attributes(&conv, None));
+    let name = pool.map_or(name.clone(), |size| format!("{name}, fused max pool {size}"));
+    // The longest sum is the weight's gradient: one term for every pixel.
+    let reduction = (x[0] * x[1] * x[2]).max(kernel_h * kernel_w * x[3].max(co));
+    let case = Case::new(name, reduction, move |tape, inputs| {
+        let y = conv2d(tape, inputs[0], inputs[1], inputs.get(2).copied(), conv);
+        match pool {
+            None => vec![y],
+            Some(size) => {
+                let y = max_pool2d(tape, y, Window::square(size, size, 0));
+                assert_eq!(tape.fuse(Fusion::ALL), 1, "the pool is fused");
+                vec![y]
+            }
+        }
+    });
+    let case = case.real("x", &x, Fill::Normal).real(
+        "weight",
+        &[kernel_h, kernel_w, ci_per_group, co],
+        Fill::Normal,
+    );
+    if bias { case.real("bias", &[co], Fill::Normal) } else { case }
+}
+
+fn cases() -> Vec<Case> {
+    let same = Conv2d::square(3, 1, 1);
+    let grouped = |groups, stride| Conv2d { groups, ..Conv2d::square(3, stride, 1) };
+    let uneven = Window { size: [3, 2], stride: [2, 1], padding: [0, 1] };
+    vec![
+        case([2, 6, 7, 3], 8, same, false, None),
+        case([3, 5, 6, 8], 20, same, true, None),
+        case([2, 4, 4, 20], 12, same, false, None),
+        case([2, 7, 5, 5], 7, same, true, None),
+        case([2, 9, 8, 4], 6, Conv2d::square(5, 2, 2), true, None),
+        case([2, 7, 7, 6], 18, Conv2d::square(1, 2, 0), false, None),
+        case([1, 6, 9, 3], 5, Conv2d { window: uneven, groups: 1 }, false, None),
+        case([2, 6, 5, 8], 12, grouped(4, 1), true, None),
+        case([2, 7, 6, 6], 6, grouped(6, 2), false, None),
+        case([2, 6, 8, 8], 12, same, false, Some(2)),
+        case([3, 7, 5, 3], 20, same, false, Some(2)),
+        case([2, 7, 9, 5], 6, same, false, Some(2)),
+        case([2, 6, 7, 4], 8, same, false, Some(3)),
+        case([2, 5, 7, 4], 4, grouped(2, 1), false, Some(2)),
+    ]
+}
+
+fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
+    let same = Conv2d::square(3, 1, 1);
+    let shape = |side, ci| [batch, side, side, ci * width];
+    vec![
+        case([batch, 32, 32, 3], width, same, false, None),
+        case(shape(32, 1), 2 * width, same, false, Some(2)),
+        case(shape(16, 2), 2 * width, same, false, None),
+        case(shape(16, 2), 4 * width, same, false, Some(2)),
+        case(shape(8, 4), 8 * width, same, false, Some(2)),
+        case(shape(4, 8), 8 * width, same, false, None),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{ElementType, Mode};
+
+    #[test]
+    fn shape_rule() {
+        let geometry =
+            Geometry::new(&Conv2d::square(7, 2, 3), None, &[2, 33, 31, 3], &[7, 7, 3, 8]);
+        assert_eq!(geometry.out, [17, 16]);
+        assert_eq!(geometry.flops(), 2 * 2 * 17 * 16 * 49 * 3 * 8);
+    }
+
+    #[test]
+    #[should_panic(expected = "do not fit a 3x3")]
+    fn refuses_a_weight_of_other_channels() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 8, 8, 4]);
+        let weight = tape.input("weight", ElementType::F32, &[3, 3, 3, 8]);
+        conv2d(&mut tape, x, weight, None, Conv2d::square(3, 1, 1));
+    }
+}

@@ -1,0 +1,190 @@
+//! Softmax cross-entropy, stable, with label smoothing, fused with its gradient.
+//!
+//! ```text
+//! loss = 1/N Σ n −Σ k q[n, k] · log softmax(z[n])[k]      q = (1 − s) · onehot(label) + s / K
+//! ```
+//!
+//! Layouts: logits `[N, K]`, labels `[N]` in u32; loss `[1]`, losses and correct `[N]`. The mean is over
+//! all N rows; a row whose label is [`IGNORED`] has a loss of 0 and no gradient.
+//!
+//! Shaders: `shaders/cross_entropy/`. Derivation: `docs/ops/cross_entropy.md`.
+
+use super::{
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
+    case::Fill, grid, scale,
+};
+use crate::tape::{ElementType, Node, NodeIo, Tape, Value, ValueId};
+
+/// The label of a row that does not count: the padding of the last batch.
+pub const IGNORED: u32 = u32::MAX;
+
+/// What cross-entropy makes.
+#[derive(Clone, Copy, Debug)]
+pub struct CrossEntropy {
+    /// The mean over the rows, `[1]`.
+    pub loss: ValueId,
+    /// The loss of each row, `[N]`.
+    pub losses: ValueId,
+    /// 1 for each row whose largest logit is the label's, else 0, `[N]`.
+    pub correct: ValueId,
+}
+
+/// Records softmax cross-entropy.
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn cross_entropy(
+    tape: &mut Tape,
+    logits: ValueId,
+    labels: ValueId,
+    label_smoothing: f32,
+) -> CrossEntropy {
+    let outputs = tape.push(SoftmaxCrossEntropy { label_smoothing }, &[logits, labels]);
+    CrossEntropy { loss: outputs[0], losses: outputs[1], correct: outputs[2] }
+}
+
+/// `logits, labels -> loss, losses, correct, d_logits`
+#[derive(Clone, Copy, Debug)]
+pub struct SoftmaxCrossEntropy {
+    /// The share of the target that is spread over all classes, from 0 to 1.
+    pub label_smoothing: f32,
+}
+
+impl Op for SoftmaxCrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy.forward"
+    }
+
+    fn attributes(&self) -> String {
+        format!("label smoothing {}", self.label_smoothing)
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let (logits, labels) = (&inputs[0].shape, &inputs[1].shape);
+        let fits = logits.len() == 2 && labels == &logits[..1];
+        assert!(fits, "cross_entropy: logits {logits:?} and labels {labels:?}");
+        vec![
+            OutputSpec::real("loss", &[1]),
+            OutputSpec::real("losses", labels),
+            OutputSpec::real("correct", labels),
+            OutputSpec::real("d_logits", logits),
+        ]
+    }
+
+    fn backward(
+        &self,
+        tape: &mut Tape,
+        node: &Node,
+        d_outputs: &[Option<ValueId>],
+    ) -> Vec<Option<ValueId>> {
+        let others = &d_outputs[1..];
+        assert!(others.iter().all(Option::is_none), "cross_entropy: only the loss has a gradient");
+        let (d_loss, d_logits) = (d_outputs[0].expect("the loss has a gradient"), node.outputs[3]);
+        let d_logits = match tape.is_unit(d_loss) {
+            true => d_logits,
+            false => scale::scale_by(tape, d_logits, d_loss),
+        };
+        vec![Some(d_logits), None]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        10 * io.input(0).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let (rows, classes) = (io.input_shape(0)[0], io.input_shape(0)[1]);
+        let shader = Shader::new("cross_entropy/rows")
+            .constants(&[("ROWS", rows), ("CLASSES", classes)])
+            .constant("SMOOTHING", self.label_smoothing);
+        let mean = Shader::new("cross_entropy/mean").constant("ROWS", rows);
+        let (input, output) = (Binding::Input, Binding::Output);
+        let bindings = [input(0), input(1), output(1), output(2), output(3)];
+        Launch::one(shader, &bindings, grid(rows)).then(mean, &[output(1), output(0)], [1, 1, 1])
+    }
+}
+
+impl Reference for SoftmaxCrossEntropy {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let (logits, labels) = (args.inputs[0].real(), args.inputs[1].words());
+        let [loss, losses, correct, d_logits] = args.outputs else { panic!("four outputs") };
+        let (losses, correct) = (losses.real(), correct.real());
+        let classes = logits.len() / labels.len();
+        let rows = T::from_count(labels.len());
+        let d_logits = d_logits.real().chunks_mut(classes);
+        for (n, (z, d_logits)) in logits.chunks(classes).zip(d_logits).enumerate() {
+            let label = labels[n] as usize;
+            (losses[n], correct[n]) = self.row(z, label, d_logits);
+            d_logits.iter_mut().for_each(|d| *d /= rows);
+        }
+        loss.real()[0] = losses.iter().copied().sum::<T>() / rows;
+    }
+}
+
+impl SoftmaxCrossEntropy {
+    /// One row: its loss, whether it is right, and, in `d_z`, its gradient.
+    fn row<T: Real>(&self, z: &[T], label: usize, d_z: &mut [T]) -> (T, T) {
+        if label >= z.len() {
+            d_z.fill(T::ZERO);
+            return (T::ZERO, T::ZERO);
+        }
+        let mut largest_at = 0;
+        for (k, &value) in z.iter().enumerate() {
+            if value > z[largest_at] {
+                largest_at = k;
+            }
+        }
+        let largest = z[largest_at];
+        let exp_sum: T = z.iter().map(|&z| (z - largest).exp()).sum();
+        let smoothing = T::from_f32(self.label_smoothing);
+        let spread = smoothing / T::from_count(z.len());
+        let mut loss = T::ZERO;
+        for (k, (&z, d_z)) in z.iter().zip(d_z).enumerate() {
+            let log_p = z - largest - exp_sum.ln();
+            let wanted = if k == label { T::ONE - smoothing + spread } else { spread };
+            loss -= wanted * log_p;
+            *d_z = (z - largest).exp() / exp_sum - wanted;
+        }
+        (loss, if largest_at == label { T::ONE } else { T::ZERO })
+    }
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "cross_entropy", cases, bench_cases };
+
+fn case(rows: usize, classes: usize, label_smoothing: f32, n_labels: u32) -> Case {
+    let name = format!("[{rows}, {classes}], smoothing {label_smoothing}, labels below {n_labels}");
+    Case::new(name, rows.max(classes), move |tape, inputs| {
+        let ce = cross_entropy(tape, inputs[0], inputs[1], label_smoothing);
+        vec![ce.loss]
+    })
+    .real("logits", &[rows, classes], Fill::Normal)
+    .fixed("labels", &[rows], ElementType::U32, Fill::Below(n_labels))
+}
+
+fn cases() -> Vec<Case> {
+    vec![
+        case(7, 10, 0.0, 10),
+        case(67, 5, 0.1, 5),
+        // Some labels are no class, and their rows do not count.
+        case(9, 10, 0.2, 14),
+    ]
+}
+
+fn bench_cases(_: usize, batch: usize) -> Vec<Case> {
+    vec![case(batch, 10, 0.0, 10)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Mode;
+
+    #[test]
+    #[should_panic(expected = "logits [4, 10] and labels [5]")]
+    fn refuses_other_labels() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let logits = tape.input("logits", ElementType::F32, &[4, 10]);
+        let labels = tape.input("labels", ElementType::U32, &[5]);
+        cross_entropy(&mut tape, logits, labels, 0.0);
+    }
+}

@@ -1,0 +1,254 @@
+//! Max pooling: any window, stride, padding. The position of each maximum is saved, and the gradient
+//! goes there; among equals the first in row-major order has it, as in PyTorch.
+//!
+//! x `[N, H, W, C]` → y `[N, OH, OW, C]` and index, the same shape in u32: `ky · KW + kx`.
+//!
+//! Shaders: `shaders/max_pool2d/`. Derivation: `docs/ops/max_pool2d.md`.
+
+use rayon::prelude::*;
+
+use super::{
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target, Window,
+    case::Fill, grid, nhwc,
+};
+use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
+
+/// Records a max pool and returns y; the index stays on the tape for the backward pass.
+///
+/// # Panics
+/// When the padding is more than half the window, so that a window could see nothing.
+pub fn max_pool2d(tape: &mut Tape, x: ValueId, window: Window) -> ValueId {
+    tape.push(MaxPool2d { window }, &[x])[0]
+}
+
+/// The sizes of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PoolGeometry {
+    pub n: usize,
+    pub plane: [usize; 2],
+    pub channels: usize,
+    pub out: [usize; 2],
+    pub window: Window,
+}
+
+impl PoolGeometry {
+    pub fn new(op: &str, window: Window, x: &[usize]) -> Self {
+        let [n, h, w, channels] = nhwc(op, x);
+        let fits = (0..2).all(|axis| 2 * window.padding[axis] <= window.size[axis]);
+        assert!(fits, "{op}: {window} has a padding of more than half the window");
+        Self { n, plane: [h, w], channels, out: window.output([h, w]), window }
+    }
+
+    pub fn output_shape(&self) -> [usize; 4] {
+        [self.n, self.out[0], self.out[1], self.channels]
+    }
+
+    /// A shader with the constants of `shaders/shared/pool_geometry.wgsl`.
+    pub fn shader(&self, path: &'static str) -> Shader {
+        Shader::new(path).constants(&self.window.constants()).constants(&[
+            ("N", self.n),
+            ("H", self.plane[0]),
+            ("W", self.plane[1]),
+            ("C", self.channels),
+            ("OH", self.out[0]),
+            ("OW", self.out[1]),
+        ])
+    }
+
+    /// Calls `visit` for every output pixel of one image and every position of its window inside the
+    /// plane, in row-major order: (output pixel, position, input pixel).
+    pub fn each_source(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let [kernel_h, kernel_w] = self.window.size;
+        for oy in 0..self.out[0] {
+            for ox in 0..self.out[1] {
+                for at in 0..kernel_h * kernel_w {
+                    let row = self.window.source(0, oy, at / kernel_w, self.plane[0]);
+                    let column = self.window.source(1, ox, at % kernel_w, self.plane[1]);
+                    if let (Some(row), Some(column)) = (row, column) {
+                        visit(oy * self.out[1] + ox, at, row * self.plane[1] + column);
+                    }
+                }
+            }
+        }
+    }
+
+    pub fn input_image(&self) -> usize {
+        self.plane[0] * self.plane[1] * self.channels
+    }
+
+    pub fn output_image(&self) -> usize {
+        self.out[0] * self.out[1] * self.channels
+    }
+}
+
+/// `x -> y, index`
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2d {
+    /// The window.
+    pub window: Window,
+}
+
+impl Op for MaxPool2d {
+    fn name(&self) -> &'static str {
+        "max_pool2d.forward"
+    }
+
+    fn attributes(&self) -> String {
+        self.window.to_string()
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let shape = PoolGeometry::new("max_pool2d", self.window, &inputs[0].shape).output_shape();
+        vec![OutputSpec::real("pooled", &shape), OutputSpec::words("index", &shape)]
+    }
+
+    fn backward(
+        &self,
+        tape: &mut Tape,
+        node: &Node,
+        d_outputs: &[Option<ValueId>],
+    ) -> Vec<Option<ValueId>> {
+        let d_y = d_outputs[0].expect("y has a gradient");
+        let x_shape = tape.shape(node.inputs[0]).try_into().expect("x has four axes");
+        let op = MaxPool2dBackward { window: self.window, x_shape };
+        vec![Some(tape.push_one(op, &[d_y, node.outputs[1]]))]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        (io.output(0).n_elements() * self.window.area()) as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let g = PoolGeometry::new("max_pool2d", self.window, io.input_shape(0));
+        let bindings = [Binding::Input(0), Binding::Output(0), Binding::Output(1)];
+        Launch::one(g.shader("max_pool2d/forward"), &bindings, grid(io.output(0).n_elements()))
+    }
+}
+
+impl Reference for MaxPool2d {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let g = PoolGeometry::new("max_pool2d", self.window, args.io.input_shape(0));
+        let x = args.inputs[0].real();
+        let [y, index] = args.outputs else { panic!("max_pool2d has two outputs") };
+        let outputs = y.real().par_chunks_mut(g.output_image());
+        let outputs = outputs.zip(index.words().par_chunks_mut(g.output_image()));
+        outputs.zip(x.par_chunks(g.input_image())).for_each(|((y, index), x)| {
+            // The first position seen is taken as it is, whatever it holds.
+            index.fill(u32::MAX);
+            g.each_source(|out, at, source| {
+                for c in 0..g.channels {
+                    let (value, ix) = (x[source * g.channels + c], out * g.channels + c);
+                    if index[ix] == u32::MAX || value > y[ix] {
+                        y[ix] = value;
+                        index[ix] = at as u32;
+                    }
+                }
+            });
+        });
+    }
+}
+
+/// `d_y, index -> d_x`
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2dBackward {
+    /// The window.
+    pub window: Window,
+    /// `[N, H, W, C]`.
+    pub x_shape: [usize; 4],
+}
+
+impl Op for MaxPool2dBackward {
+    fn name(&self) -> &'static str {
+        "max_pool2d.backward"
+    }
+
+    fn attributes(&self) -> String {
+        self.window.to_string()
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let y = PoolGeometry::new("max_pool2d", self.window, &self.x_shape).output_shape();
+        let d_y = &inputs[0].shape;
+        assert_eq!(d_y, &y, "max_pool2d: the gradient of y is {d_y:?}, and y {y:?}");
+        vec![OutputSpec::real("pooled.d_x", &self.x_shape)]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        io.input(0).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let g = PoolGeometry::new("max_pool2d", self.window, &self.x_shape);
+        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        Launch::one(g.shader("max_pool2d/backward"), &bindings, grid(io.output(0).n_elements()))
+    }
+}
+
+impl Reference for MaxPool2dBackward {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let g = PoolGeometry::new("max_pool2d", self.window, &self.x_shape);
+        let (d_y, index) = (args.inputs[0].real(), args.inputs[1].words());
+        let sources = d_y.par_chunks(g.output_image()).zip(index.par_chunks(g.output_image()));
+        let d_x = args.outputs[0].real().par_chunks_mut(g.input_image());
+        d_x.zip(sources).for_each(|(d_x, (d_y, index))| {
+            d_x.fill(T::ZERO);
+            g.each_source(|out, at, source| {
+                for c in 0..g.channels {
+                    let ix = out * g.channels + c;
+                    if index[ix] == at as u32 {
+                        d_x[source * g.channels + c] += d_y[ix];
+                    }
+                }
+            });
+        });
+    }
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "max_pool2d", cases, bench_cases };
+
+fn case(x: [usize; 4], window: Window, fill: Fill) -> Case {
+    Case::new(format!("{x:?}, {window}, {fill:?}"), window.area(), move |tape, inputs| {
+        vec![max_pool2d(tape, inputs[0], window)]
+    })
+    .real("x", &x, fill)
+}
+
+fn cases() -> Vec<Case> {
+    vec![
+        case([3, 8, 6, 5], Window::square(2, 2, 0), Fill::Coarse),
+        case([2, 7, 9, 3], Window::square(2, 2, 0), Fill::Normal),
+        case([2, 15, 17, 6], Window::square(3, 2, 1), Fill::Coarse),
+        case([2, 4, 4, 7], Window::square(4, 4, 0), Fill::Negative),
+        case([2, 5, 8, 3], Window { size: [3, 2], stride: [1, 3], padding: [1, 0] }, Fill::Normal),
+    ]
+}
+
+fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
+    vec![
+        case([batch, 32, 32, 2 * width], Window::square(2, 2, 0), Fill::Normal),
+        case([batch, 4, 4, 8 * width], Window::square(4, 4, 0), Fill::Normal),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{ElementType, Mode};
+
+    #[test]
+    fn shape_rule() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 15, 17, 6]);
+        let y = max_pool2d(&mut tape, x, Window::square(3, 2, 1));
+        assert_eq!(tape.shape(y), [2, 8, 9, 6]);
+    }
+
+    #[test]
+    #[should_panic(expected = "padding of more than half")]
+    fn refuses_windows_that_could_see_nothing() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 8, 8, 1]);
+        max_pool2d(&mut tape, x, Window::square(2, 2, 2));
+    }
+}

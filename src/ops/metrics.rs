@@ -1,0 +1,127 @@
+//! What is summed over the steps of an epoch, on the device: losses, correct answers, images. The host
+//! reads them late and resets them between epochs.
+//!
+//! Shaders: `shaders/metrics/`. Derivation: `docs/ops/metrics.md`.
+
+use super::cross_entropy::{CrossEntropy, IGNORED};
+use super::{
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
+    case::Fill,
+};
+use crate::tape::{ElementType, Group, NodeIo, Tape, Value, ValueId};
+
+/// The element of [`Group::Metrics`] that losses are summed in.
+pub const LOSS_SUM: usize = 0;
+/// The element that correct answers are counted in.
+pub const N_CORRECT: usize = 1;
+/// The element that images are counted in.
+pub const N_IMAGES: usize = 2;
+/// The element that is not 0 once a gradient was not finite; see
+/// [`finite_check`](super::finite_check).
+pub const NOT_FINITE: usize = 3;
+
+/// The metrics, as the host reads them.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Metrics {
+    /// The sum of the losses of all images.
+    pub loss_sum: f64,
+    /// Images whose largest logit was the label's.
+    pub n_correct: f64,
+    /// Images.
+    pub n_images: f64,
+    /// Whether some gradient was not finite.
+    pub not_finite: bool,
+}
+
+impl Metrics {
+    /// From the contents of [`Group::Metrics`].
+    pub fn from_slice(metrics: &[f32]) -> Self {
+        Self {
+            loss_sum: f64::from(metrics[LOSS_SUM]),
+            n_correct: f64::from(metrics[N_CORRECT]),
+            n_images: f64::from(metrics[N_IMAGES]),
+            not_finite: metrics[NOT_FINITE] != 0.0,
+        }
+    }
+
+    /// The mean loss of an image.
+    pub fn loss(&self) -> f64 {
+        self.loss_sum / self.n_images
+    }
+
+    /// The share of images that were right, from 0 to 1.
+    pub fn accuracy(&self) -> f64 {
+        self.n_correct / self.n_images
+    }
+}
+
+/// Records that a batch's losses and correct answers are added to [`Group::Metrics`].
+pub fn accumulate(tape: &mut Tape, result: &CrossEntropy, labels: ValueId) {
+    let metrics = tape.whole(Group::Metrics);
+    tape.push_one(Accumulate, &[result.losses, result.correct, labels, metrics]);
+}
+
+/// `losses, correct, labels, metrics -> metrics`
+#[derive(Clone, Copy, Debug)]
+pub struct Accumulate;
+
+impl Op for Accumulate {
+    fn name(&self) -> &'static str {
+        "metrics.accumulate"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let (losses, correct, labels) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
+        let fits = losses == correct && losses == labels;
+        assert!(fits, "metrics: losses {losses:?}, correct {correct:?}, labels {labels:?}");
+        vec![OutputSpec::real("metrics", &inputs[3].shape)]
+    }
+
+    fn aliases(&self) -> &'static [(usize, usize)] {
+        &[(0, 3)]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        3 * io.input(0).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let rows = io.input(0).n_elements();
+        let shader = Shader::new("metrics/accumulate").constant("ROWS", rows);
+        let input = Binding::Input;
+        let bindings = [input(0), input(1), input(2), Binding::Output(0)];
+        Launch::one(shader, &bindings, [1, 1, 1])
+    }
+}
+
+impl Reference for Accumulate {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let (losses, correct) = (args.inputs[0].real(), args.inputs[1].real());
+        let labels = args.inputs[2].words();
+        let metrics = args.outputs[0].real();
+        if metrics[NOT_FINITE] != T::ZERO {
+            return;
+        }
+        let n_images = labels.iter().filter(|&&label| label != IGNORED).count();
+        metrics[LOSS_SUM] += losses.iter().copied().sum();
+        metrics[N_CORRECT] += correct.iter().copied().sum();
+        metrics[N_IMAGES] += T::from_count(n_images);
+    }
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "metrics", cases, bench_cases: |_, _| Vec::new() };
+
+fn cases() -> Vec<Case> {
+    let case = |rows: usize| {
+        Case::new(format!("{rows} rows"), rows, |tape, inputs| {
+            let result = CrossEntropy { loss: inputs[0], losses: inputs[0], correct: inputs[1] };
+            accumulate(tape, &result, inputs[2]);
+            Vec::new()
+        })
+        .fixed("losses", &[rows], ElementType::F32, Fill::Positive)
+        .fixed("correct", &[rows], ElementType::F32, Fill::Positive)
+        .fixed("labels", &[rows], ElementType::U32, Fill::Below(10))
+    };
+    vec![case(7), case(130)]
+}

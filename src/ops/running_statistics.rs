@@ -1,0 +1,84 @@
+//! The running mean and variance of every batch norm: moved towards the batch's, all layers in one
+//! dispatch over the flat buffers.
+//!
+//! `statistics = (1 − momentum) · statistics + momentum · batch_statistics`, with the batch's variance
+//! unbiased, as PyTorch has it.
+//!
+//! Shaders: `shaders/running_statistics/`. Derivation: `docs/ops/running_statistics.md`.
+
+use super::metrics::NOT_FINITE;
+use super::{
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target, grid,
+};
+use crate::tape::{Group, NodeIo, Tape, Value};
+
+/// Records the update of all running statistics; nothing, for a network that has none.
+pub fn update(tape: &mut Tape, momentum: f32) {
+    if tape.state().statistics.is_empty() {
+        return;
+    }
+    let groups = [Group::BatchStatistics, Group::Metrics, Group::Statistics];
+    let inputs = groups.map(|group| tape.whole(group));
+    tape.push_one(RunningStatistics { momentum }, &inputs);
+}
+
+/// `batch_statistics, metrics, statistics -> statistics`
+#[derive(Clone, Copy, Debug)]
+pub struct RunningStatistics {
+    /// The weight of the batch.
+    pub momentum: f32,
+}
+
+impl Op for RunningStatistics {
+    fn name(&self) -> &'static str {
+        "running_statistics.update"
+    }
+
+    fn attributes(&self) -> String {
+        format!("momentum {}", self.momentum)
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        vec![OutputSpec::real("statistics", &inputs[2].shape)]
+    }
+
+    fn aliases(&self) -> &'static [(usize, usize)] {
+        &[(0, 2)]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        3 * io.input(0).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let shader = Shader::new("running_statistics/update").constant("MOMENTUM", self.momentum);
+        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        Launch::one(shader, &bindings, grid(io.input(0).n_elements()))
+    }
+}
+
+impl Reference for RunningStatistics {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let (batch, metrics) = (args.inputs[0].real(), args.inputs[1].real());
+        if metrics[NOT_FINITE] != T::ZERO {
+            return;
+        }
+        let momentum = T::from_f32(self.momentum);
+        for (running, &batch) in args.outputs[0].real().iter_mut().zip(batch) {
+            *running = (T::ONE - momentum) * *running + momentum * batch;
+        }
+    }
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry =
+    OpEntry { stem: "running_statistics", cases, bench_cases: |_, _| Vec::new() };
+
+fn cases() -> Vec<Case> {
+    vec![Case::new("two layers, momentum 0.1", 1, |tape, _| {
+        tape.statistic("a.running_mean", &[5], 0.0);
+        tape.statistic("b.running_mean", &[67], 0.0);
+        update(tape, 0.1);
+        Vec::new()
+    })]
+}

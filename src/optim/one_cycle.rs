@@ -1,0 +1,166 @@
+//! The one-cycle policy: the learning rate climbs to its peak and falls below where it started.
+//!
+//! This is PyTorch's `OneCycleLR`, operation for operation in f64, so that the rates are the same
+//! numbers. Momentum is not cycled.
+
+use std::f64::consts::PI;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// How the rate goes from one value to the next.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anneal {
+    /// Along a straight line.
+    #[default]
+    Linear,
+    /// Along half a period of the cosine.
+    Cos,
+}
+
+impl Anneal {
+    /// The rate at `progress`, from 0 (at `start`) to 1 (at `end`).
+    fn between(self, start: f64, end: f64, progress: f64) -> f64 {
+        match self {
+            Anneal::Linear => (end - start) * progress + start,
+            Anneal::Cos => end + (start - end) / 2.0 * ((PI * progress).cos() + 1.0),
+        }
+    }
+}
+
+/// A schedule: the rate climbs from `max_lr / div_factor` to `max_lr` and falls to
+/// `max_lr / div_factor / final_div_factor`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct OneCycle {
+    /// The rate at the peak.
+    pub max_lr: f64,
+    /// The number of steps in all.
+    pub total_steps: usize,
+    /// The part of the steps that the climb takes, in 0..=1.
+    pub pct_start: f64,
+    /// The peak over the first rate.
+    pub div_factor: f64,
+    /// The first rate over the last; 1 ends where it started.
+    pub final_div_factor: f64,
+    /// How it climbs and falls.
+    pub anneal: Anneal,
+    /// Fall back to the first rate as fast as it climbed, and then on to the last.
+    pub three_phase: bool,
+}
+
+impl OneCycle {
+    /// Two phases along straight lines, back to where it started: the recipe's schedule.
+    pub fn linear(max_lr: f64, total_steps: usize) -> Self {
+        Self {
+            max_lr,
+            total_steps,
+            pct_start: 5.0 / 24.0,
+            div_factor: 10.0,
+            final_div_factor: 1.0,
+            anneal: Anneal::Linear,
+            three_phase: false,
+        }
+    }
+
+    /// Refuses numbers that make no schedule.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the number.
+    pub fn check(&self) -> Result<(), Error> {
+        let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
+            true => Ok(()),
+            false => Err(Error::Config(format!("{name} is {value}, and must be above 0"))),
+        };
+        positive("max-lr", self.max_lr)?;
+        positive("div-factor", self.div_factor)?;
+        positive("final-div-factor", self.final_div_factor)?;
+        if !(0.0..=1.0).contains(&self.pct_start) {
+            let message = format!("pct-start is {}, and must be within 0 and 1", self.pct_start);
+            return Err(Error::Config(message));
+        }
+        if self.total_steps == 0 {
+            return Err(Error::Config("a schedule needs at least one step".to_string()));
+        }
+        Ok(())
+    }
+
+    /// The rate of a step, from 0. Steps past the end keep the last rate.
+    pub fn rate(&self, step: usize) -> f64 {
+        let step = step.min(self.total_steps.saturating_sub(1)) as f64;
+        let phases = self.phases();
+        let mut start_step = 0.0;
+        for (ix, &(end_step, start, end)) in phases.iter().enumerate() {
+            if step <= end_step || ix + 1 == phases.len() {
+                // A phase of no length is over as soon as it starts (PyTorch divides by zero there).
+                let length = end_step - start_step;
+                let progress = if length == 0.0 { 1.0 } else { (step - start_step) / length };
+                return self.anneal.between(start, end, progress);
+            }
+            start_step = end_step;
+        }
+        unreachable!("the last phase takes every step");
+    }
+
+    /// For each phase, its last step (which need not be a whole number, and may lie before the first
+    /// step) and its rates.
+    fn phases(&self) -> Vec<(f64, f64, f64)> {
+        let total = self.total_steps as f64;
+        let (first, last) = (self.max_lr / self.div_factor, self.max_lr);
+        let lowest = first / self.final_div_factor;
+        let climb = (self.pct_start * total - 1.0, first, last);
+        if self.three_phase {
+            let back = (2.0 * self.pct_start * total - 2.0, last, first);
+            vec![climb, back, (total - 1.0, first, lowest)]
+        } else {
+            vec![climb, (total - 1.0, last, lowest)]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn climbs_to_the_peak_and_comes_back() {
+        let schedule = OneCycle::linear(0.02, 24 * 10);
+        assert_eq!(schedule.rate(0), 0.002);
+        // The peak is the last step of epoch 5.
+        assert!((schedule.rate(49) - 0.02).abs() < 1e-15);
+        assert!(schedule.rate(48) < schedule.rate(49) && schedule.rate(50) < schedule.rate(49));
+        assert!((schedule.rate(239) - 0.002).abs() < 1e-15);
+        assert_eq!(schedule.rate(240), schedule.rate(239));
+    }
+
+    #[test]
+    fn degenerate_schedules_give_finite_rates() {
+        for total_steps in 1..6 {
+            for pct_start in [0.0, 0.2, 0.5, 1.0] {
+                for three_phase in [false, true] {
+                    let schedule =
+                        OneCycle { pct_start, three_phase, ..OneCycle::linear(1.0, total_steps) };
+                    for step in 0..total_steps {
+                        let rate = schedule.rate(step);
+                        assert!(rate.is_finite(), "{schedule:?} at {step}: {rate}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_numbers_that_make_no_schedule() {
+        let good = OneCycle::linear(0.01, 10);
+        assert!(good.check().is_ok());
+        for bad in [
+            OneCycle { max_lr: 0.0, ..good },
+            OneCycle { div_factor: f64::NAN, ..good },
+            OneCycle { pct_start: 1.5, ..good },
+            OneCycle { total_steps: 0, ..good },
+        ] {
+            assert!(bad.check().is_err(), "{bad:?}");
+        }
+    }
+}

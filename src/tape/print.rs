@@ -1,0 +1,263 @@
+//! The listing of a tape: every node with what it reads and makes, where that lies, and its costs.
+
+use super::plan::BufferKind;
+use super::{ElementType, Group, Node, Phase, Plan, Tape, ValueId};
+
+/// Work and traffic of a part of a tape.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Cost {
+    /// The number of nodes.
+    pub n_nodes: usize,
+    /// Additions and multiplications of real numbers.
+    pub flops: u64,
+    /// Bytes read and written if every value passes memory once.
+    pub bytes: u64,
+}
+
+impl Cost {
+    /// The cost of the nodes for which `is_it` holds.
+    pub fn of(tape: &Tape, is_it: impl Fn(&Node) -> bool) -> Self {
+        tape.nodes().iter().filter(|node| is_it(node)).fold(Self::default(), |sum, node| Self {
+            n_nodes: sum.n_nodes + 1,
+            flops: sum.flops + node.op.flops(&tape.io(node)),
+            bytes: sum.bytes + tape.io(node).bytes(),
+        })
+    }
+}
+
+/// The listing of a tape and its plan, for people. `batch_size` is the number of images in a step.
+///
+/// A node takes as many lines as it reads or makes values: on the left what it is, in the middle what
+/// it reads, on the right what it makes; each value with its number, shape, and the buffer it lies in.
+/// Totals and the memory that a step needs come last.
+pub fn listing(tape: &Tape, plan: &Plan, batch_size: usize) -> String {
+    let mut table = Table::default();
+    let mut phase = None;
+    for ix in 0..tape.nodes().len() {
+        let node = &tape.nodes()[ix];
+        if phase != Some(node.phase) {
+            phase = Some(node.phase);
+            table.heading(node.phase.name());
+        }
+        add_node(&mut table, tape, plan, ix);
+    }
+    format!("{}\n{}\n{}", table.render(), work(tape, batch_size), memory(tape, plan))
+}
+
+fn add_node(table: &mut Table, tape: &Tape, plan: &Plan, ix: usize) {
+    let node = &tape.nodes()[ix];
+    let io = tape.io(node);
+    let mut what = vec![node.label()];
+    let attributes = node.op.attributes();
+    if !attributes.is_empty() {
+        what.push(format!("  {attributes}"));
+    }
+    let describe = |&id: &ValueId| describe(tape, plan, id);
+    let reads: Vec<_> = node.inputs.iter().map(describe).collect();
+    let mut makes: Vec<_> = node.outputs.iter().map(describe).collect();
+    makes.extend(plan.scratch[ix].iter().map(|scratch| {
+        let buffer = plan.buffers[scratch.buffer].label.clone();
+        [String::new(), format!("scratch {}", binary(scratch.bytes)), buffer]
+    }));
+
+    for line in 0..what.len().max(reads.len()).max(makes.len()) {
+        let [read, read_shape, read_from] = reads.get(line).cloned().unwrap_or_default();
+        let [made, made_shape, made_in] = makes.get(line).cloned().unwrap_or_default();
+        let (number, flops, bytes) = match line {
+            0 => (ix.to_string(), decimal(node.op.flops(&io)), binary(io.bytes())),
+            _ => Default::default(),
+        };
+        let what = what.get(line).cloned().unwrap_or_default();
+        table.row([
+            number, what, read, read_shape, read_from, made, made_shape, made_in, flops, bytes,
+        ]);
+    }
+}
+
+/// The number of a value, its shape, and the buffer it lies in.
+fn describe(tape: &Tape, plan: &Plan, id: ValueId) -> [String; 3] {
+    let value = tape.value(id);
+    let axes: Vec<_> = value.shape.iter().map(usize::to_string).collect();
+    let mut shape = axes.join("x");
+    if value.element != ElementType::F32 {
+        shape = format!("{shape} {}", value.element);
+    }
+    let placement = plan.placements[id.index()].expect("every value of a node has a place");
+    let buffer = &plan.buffers[placement.buffer];
+    let place = match buffer.kind {
+        BufferKind::Input => format!("input {}", buffer.label),
+        BufferKind::State(_) | BufferKind::Slot => buffer.label.clone(),
+    };
+    [id.to_string(), shape, place]
+}
+
+/// The work of each phase and of the whole step.
+fn work(tape: &Tape, batch_size: usize) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, cost: Cost| {
+        text += &format!(
+            "{name:<16}{:>4} nodes {:>9}FLOP ({:>8}FLOP an image) {:>11} moved\n",
+            cost.n_nodes,
+            decimal(cost.flops),
+            decimal(cost.flops / batch_size as u64),
+            binary(cost.bytes),
+        );
+    };
+    for phase in [Phase::Forward, Phase::Backward, Phase::Update] {
+        line(phase.name(), Cost::of(tape, |node| node.phase == phase));
+    }
+    line("step", Cost::of(tape, |_| true));
+    text
+}
+
+/// What the step needs on the device.
+fn memory(tape: &Tape, plan: &Plan) -> String {
+    let of = |groups: &[Group]| {
+        let is_it = |kind| matches!(kind, BufferKind::State(group) if groups.contains(&group));
+        plan.bytes_where(is_it)
+    };
+    let slots = plan.buffers.iter().filter(|buffer| buffer.kind == BufferKind::Slot);
+    let sizes: Vec<_> = slots.map(|buffer| binary(buffer.bytes)).collect();
+    let kinds = [
+        ("parameters", of(&[Group::Parameters]), String::new()),
+        ("gradients", of(&[Group::Gradients]), String::new()),
+        ("moments", of(&[Group::ExpAvg, Group::ExpAvgSq]), String::new()),
+        ("statistics", of(&[Group::Statistics, Group::BatchStatistics]), String::new()),
+        ("metrics", of(&[Group::Metrics]), String::new()),
+        ("inputs", plan.bytes_where(|kind| kind == BufferKind::Input), String::new()),
+        ("slots", plan.bytes_where(|kind| kind == BufferKind::Slot), sizes.join(", ")),
+        ("memory in all", plan.total_bytes(), String::new()),
+        ("largest binding", plan.largest_binding(), largest(tape, plan)),
+    ];
+    let lines = kinds.map(|(name, bytes, note)| {
+        let text = format!("{name:<16}{:>11}   {note}", binary(bytes));
+        format!("{}\n", text.trim_end())
+    });
+    lines.concat()
+}
+
+/// What the largest binding holds.
+fn largest(tape: &Tape, plan: &Plan) -> String {
+    let bytes = plan.largest_binding();
+    let is_it = |ix: &usize| plan.placements[*ix].is_some_and(|place| place.bytes == bytes);
+    match (0..tape.values().len()).find(is_it) {
+        Some(ix) => format!("%{ix} {}", tape.values()[ix].name),
+        None => "scratch".to_string(),
+    }
+}
+
+/// A number with a decimal unit: `38.65 G`.
+fn decimal(number: u64) -> String {
+    scaled(number, 1000.0, &["", "k", "M", "G", "T"])
+}
+
+/// Bytes with a binary unit: `96.0 MiB`.
+fn binary(bytes: u64) -> String {
+    scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
+}
+
+fn scaled(number: u64, base: f64, units: &[&str]) -> String {
+    let mut value = number as f64;
+    let mut units = units.iter();
+    let mut unit = units.next().expect("there are units");
+    // What would be rounded up to the next unit's 1.0 takes that unit.
+    while value >= base - 0.05 {
+        let Some(next) = units.next() else { break };
+        (value, unit) = (value / base, next);
+    }
+    if number < 1000 { format!("{number} {unit}") } else { format!("{value:.1} {unit}") }
+}
+
+const N_COLUMNS: usize = 10;
+
+/// Rows of cells, aligned when they are rendered; headings stand between them.
+#[derive(Default)]
+struct Table {
+    rows: Vec<Row>,
+}
+
+enum Row {
+    Heading(String),
+    Cells([String; N_COLUMNS]),
+}
+
+impl Table {
+    const TITLES: [&str; N_COLUMNS] =
+        ["#", "node", "reads", "", "from", "makes", "", "in", "FLOP", "moves"];
+    /// The columns that are numbers, and so stand to the right.
+    const RIGHT: [usize; 3] = [0, 8, 9];
+
+    fn heading(&mut self, text: &str) {
+        self.rows.push(Row::Heading(text.to_string()));
+    }
+
+    fn row(&mut self, cells: [String; N_COLUMNS]) {
+        self.rows.push(Row::Cells(cells));
+    }
+
+    fn render(&self) -> String {
+        let mut widths = Self::TITLES.map(str::len);
+        for row in &self.rows {
+            if let Row::Cells(cells) = row {
+                let lengths = cells.iter().map(|cell| cell.chars().count());
+                widths.iter_mut().zip(lengths).for_each(|(w, length)| *w = length.max(*w));
+            }
+        }
+        let line = |cells: [&str; N_COLUMNS]| {
+            let mut text = String::new();
+            for (column, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
+                text += &match Self::RIGHT.contains(&column) {
+                    true => format!("{cell:>width$}  "),
+                    false => format!("{cell:<width$}  "),
+                };
+            }
+            format!("{}\n", text.trim_end())
+        };
+        let mut text = line(Self::TITLES);
+        for row in &self.rows {
+            text += &match row {
+                Row::Heading(name) => format!("-- {name}\n"),
+                Row::Cells(cells) => line(cells.each_ref().map(String::as_str)),
+            };
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{add, relu};
+    use crate::tape::{Mode, PlanOptions};
+
+    #[test]
+    fn lists_nodes_values_and_totals() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input_with_grad("x", &[2, 3, 4, 5]);
+        let y = tape.scoped("layer", |tape| relu::relu(tape, x));
+        let z = add::add(&mut tape, y, x);
+        tape.keep(z);
+        let text = listing(&tape, &Plan::new(&tape, PlanOptions::default()), 2);
+        let lines: Vec<&str> = text.lines().collect();
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(lines[1], "-- forward");
+        assert_eq!(
+            words(lines[2]),
+            "0 layer.relu.forward %0 2x3x4x5 input x %1 2x3x4x5 slot 0 120 960 B"
+        );
+        // The add reads two values, and so takes two lines, aligned with the others.
+        assert_eq!(words(lines[4]), "%0 2x3x4x5 input x");
+        assert_eq!(lines[4].find("%0"), lines[2].find("%0"));
+        assert!(text.contains("step               2 nodes"), "{text}");
+        assert!(text.contains("memory in all"), "{text}");
+    }
+
+    #[test]
+    fn numbers_take_the_unit_that_fits() {
+        assert_eq!(decimal(999), "999 ");
+        assert_eq!(decimal(1000), "1.0 k");
+        assert_eq!(decimal(999_999), "1.0 M");
+        assert_eq!(binary(134_217_728), "128.0 MiB");
+        assert_eq!(binary(0), "0 B");
+    }
+}
