@@ -1,5 +1,5 @@
 //! The mirror: an op has one stem in `src/ops/`, `shaders/` and `docs/ops/`. And the documentation is
-//! held to the code: its links lead somewhere, and the shaders that it quotes are the shaders that run.
+//! held to the code: its links lead somewhere, and the lines that it quotes are lines of the code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -89,42 +89,48 @@ fn nothing_is_left_of_ops_that_are_gone_or_not_listed() {
     assert_none(&problems);
 }
 
+/// A fenced block: the language that it says it is in, and its lines without indentation.
+struct Block {
+    language: String,
+    lines: Vec<String>,
+}
+
 /// A page of the documentation.
 struct Page {
     path: PathBuf,
     /// Its text without fenced blocks.
     prose: String,
-    /// The lines of each block that is fenced as `wgsl`, without indentation.
-    wgsl: Vec<Vec<String>>,
+    /// Its fenced blocks.
+    blocks: Vec<Block>,
 }
 
 impl Page {
     fn read(path: PathBuf) -> Self {
-        let (mut prose, mut wgsl) = (String::new(), Vec::new());
-        let mut fence: Option<(String, Vec<String>)> = None;
+        let (mut prose, mut blocks) = (String::new(), Vec::new());
+        let mut open: Option<Block> = None;
         for line in read(&path).lines() {
             let line = line.trim();
-            fence = match (fence.take(), line.strip_prefix("```")) {
+            open = match (open, line.strip_prefix("```")) {
                 (None, None) => {
                     prose.push_str(line);
                     prose.push('\n');
                     None
                 }
-                (None, Some(language)) => Some((language.trim().to_string(), Vec::new())),
-                (Some((language, lines)), Some("")) => {
-                    if language == "wgsl" {
-                        wgsl.push(lines);
-                    }
+                (None, Some(language)) => {
+                    Some(Block { language: language.to_string(), lines: Vec::new() })
+                }
+                (Some(block), Some("")) => {
+                    blocks.push(block);
                     None
                 }
-                (Some((language, mut lines)), _) => {
-                    lines.push(line.to_string());
-                    Some((language, lines))
+                (Some(mut block), _) => {
+                    block.lines.push(line.to_string());
+                    Some(block)
                 }
             };
         }
-        assert!(fence.is_none(), "{}: a fenced block has no end", shown(&path));
-        Self { path, prose, wgsl }
+        assert!(open.is_none(), "{}: a fenced block has no end", shown(&path));
+        Self { path, prose, blocks }
     }
 
     /// Where its links lead, as they are written.
@@ -167,29 +173,40 @@ fn links_lead_to_files() {
     assert!(n_links > ops::ALL.len(), "only {n_links} links were found");
 }
 
-/// A quotation is a run of whole lines of some shader; how far they are indented does not matter.
+/// The lines of every file below a folder, without indentation.
+fn lines_below(folder: &str, extension: &str) -> Vec<Vec<String>> {
+    let lines = |path: &PathBuf| read(path).lines().map(|line| line.trim().to_string()).collect();
+    files_below(&root().join(folder), extension).iter().map(lines).collect()
+}
+
+/// The pages of ops and the tour show code that is there: each block is a run of whole lines of some
+/// file, where only the indentation may differ.
 #[test]
-fn quoted_shaders_are_the_shaders() {
-    let unindented = |path: &PathBuf| -> Vec<String> {
-        read(path).lines().map(|line| line.trim().to_string()).collect()
-    };
-    let shaders: Vec<_> =
-        files_below(&root().join("shaders"), "wgsl").iter().map(unindented).collect();
+fn quotations_are_true() {
+    let (wgsl, rust) = (lines_below("shaders", "wgsl"), lines_below("src", "rs"));
     let mut problems = Vec::new();
-    let mut n_quoted = 0;
-    for page in pages().into_iter().filter(|page| page.path.starts_with(root().join("docs/ops"))) {
-        for block in &page.wgsl {
-            n_quoted += 1;
-            let is_in = |shader: &Vec<String>| shader.windows(block.len()).any(|w| w == block);
-            if block.is_empty() || !shaders.iter().any(is_in) {
-                let text = block.join("\n    ");
-                problems
-                    .push(format!("{} quotes what no shader says:\n    {text}", shown(&page.path)));
+    let mut n_quotations = 0;
+    for page in pages() {
+        let (of_op, tour) = (root().join("docs/ops"), root().join("docs/tour.md"));
+        if !page.path.starts_with(of_op) && page.path != tour {
+            continue;
+        }
+        for Block { language, lines } in &page.blocks {
+            let code = match language.as_str() {
+                "wgsl" => &wgsl,
+                "rust" => &rust,
+                _ => continue,
+            };
+            n_quotations += 1;
+            let quotes = |file: &Vec<String>| file.windows(lines.len()).any(|run| run == lines);
+            if lines.is_empty() || !code.iter().any(quotes) {
+                let (page, lines) = (shown(&page.path), lines.join("\n    "));
+                problems.push(format!("{page} quotes what is not there:\n    {lines}"));
             }
         }
     }
     assert_none(&problems);
-    assert!(n_quoted > 0, "no quotation was found");
+    assert!(n_quotations > ops::ALL.len(), "only {n_quotations} quotations were found");
 }
 
 #[test]
