@@ -12,5 +12,6 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod tape;
+pub mod train;
 
 pub use error::Error;

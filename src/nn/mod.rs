@@ -8,8 +8,10 @@
 mod init;
 pub mod layers;
 pub mod resnet9;
+pub mod summary;
 mod weights;
 
 pub use layers::{Conv, batch_norm, conv2d, linear};
 pub use resnet9::{ResNet9, resnet9};
+pub use summary::summary;
 pub use weights::Weights;

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
 /// Which of an op's kernels to use.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kernels {
     /// The ones to read: one invocation, one result, the formula as it stands.
     Naive,

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod print;
 mod record;
 pub mod state;
+pub mod svg;
 pub mod value;
 
 pub use backward::Gradients;

@@ -117,7 +117,11 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         plan.bytes_where(is_it)
     };
     let slots = plan.buffers.iter().filter(|buffer| buffer.kind == BufferKind::Slot);
-    let sizes: Vec<_> = slots.map(|buffer| binary(buffer.bytes)).collect();
+    let sizes: Vec<u64> = slots.map(|buffer| buffer.bytes).collect();
+    let slots = match sizes.iter().max() {
+        Some(&largest) => format!("{} of up to {}", sizes.len(), binary(largest)),
+        None => String::new(),
+    };
     let kinds = [
         ("parameters", of(&[Group::Parameters]), String::new()),
         ("gradients", of(&[Group::Gradients]), String::new()),
@@ -125,7 +129,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         ("statistics", of(&[Group::Statistics, Group::BatchStatistics]), String::new()),
         ("metrics", of(&[Group::Metrics]), String::new()),
         ("inputs", plan.bytes_where(|kind| kind == BufferKind::Input), String::new()),
-        ("slots", plan.bytes_where(|kind| kind == BufferKind::Slot), sizes.join(", ")),
+        ("slots", plan.bytes_where(|kind| kind == BufferKind::Slot), slots),
         ("memory in all", plan.total_bytes(), String::new()),
         ("largest binding", plan.largest_binding(), largest(tape, plan)),
     ];

@@ -1,0 +1,120 @@
+//! The command line: a file a subcommand.
+//!
+//! Results go to the standard output, everything else to the standard error. Exit codes: 0 when all
+//! went well, 1 after an error, 2 for a wrong use of the command line, 130 after Ctrl-C.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+mod devices;
+mod eval;
+mod summary;
+mod tape;
+mod train;
+
+/// The exit code after Ctrl-C: 128 and the number of the signal, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// Hand-written WGSL shaders train a residual network, on any GPU or on the CPU.
+///
+/// Start with `wgrad train`: without CIFAR-10 at hand it trains on built-in images for two minutes.
+#[derive(Parser)]
+#[command(name = "wgrad", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Tell what is done, on the standard error; twice for more ($RUST_LOG chooses in detail)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train the network, and leave weights and metrics in a folder
+    Train(Box<train::Args>),
+    /// Evaluate trained weights on the test images
+    Eval(eval::Args),
+    /// Print the network's layers
+    Summary(summary::Args),
+    /// Print every node of a training step, with shapes, memory and work; or draw it
+    Tape(tape::Args),
+    /// List the adapters, what they can do, and whether every op works on them
+    Devices(devices::Args),
+}
+
+/// Runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    trace(cli.verbose);
+    let result = match cli.command {
+        Command::Train(args) => train::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Summary(args) => summary::run(&args),
+        Command::Tape(args) => tape::run(&args),
+        Command::Devices(args) => devices::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        // A standard error that is closed leaves nobody to tell.
+        let _ = io::stderr().write_all(describe(&error).as_bytes());
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints a result. A reader that stops reading (`wgrad summary | head -1`) has what it wanted.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// `error: ...` with its causes, and what to do about it.
+fn describe(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Some messages hold that of their cause already.
+        if !message.contains(&cause) {
+            message += if message.is_empty() { "" } else { ": " };
+            message += &cause;
+        }
+    }
+    let hint = error.downcast_ref::<wgrad::Error>().and_then(wgrad::Error::hint);
+    let hint = hint.map_or(String::new(), |hint| format!("hint: {hint}\n"));
+    format!("error: {message}\n{hint}")
+}
+
+/// Tracing goes to the standard error. Quiet unless asked: adapters that are not used, above all
+/// software ones, have much to warn of.
+fn trace(verbose: u8) {
+    let default = match verbose {
+        0 => "error,wgpu=off,wgpu_core=off,wgpu_hal=off,naga=off",
+        1 => "warn,wgrad=debug",
+        _ => "info,wgrad=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn errors_say_each_thing_once_and_end_with_the_hint() {
+        let error = anyhow::Error::from(wgrad::Error::NoAdapter);
+        assert!(describe(&error).starts_with("error: no GPU adapter was found\nhint: install"));
+        let source = io::Error::other("the disk is on fire");
+        let error = anyhow::Error::from(wgrad::Error::Io { path: "x".into(), source });
+        assert_eq!(describe(&error), "error: x: the disk is on fire\n");
+    }
+}

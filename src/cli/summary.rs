@@ -1,0 +1,20 @@
+//! `wgrad summary`
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use wgrad::nn::summary;
+
+/// Flags of `wgrad summary`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Channels of the network's first layer
+    #[arg(long, value_name = "N", default_value = "64")]
+    width: NonZeroUsize,
+}
+
+/// Prints the layer table.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    super::print(&summary::summary(args.width.get()))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,58 @@
+//! `wgrad tape`
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use wgrad::data::N_CLASSES;
+use wgrad::error::Error;
+use wgrad::nn::ResNet9;
+use wgrad::ops::{Kernels, Target};
+use wgrad::tape::fuse::Fusion;
+use wgrad::tape::{Plan, PlanOptions, print, svg};
+use wgrad::train::step::{self, StepConfig};
+
+/// Flags of `wgrad tape`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Channels of the network's first layer
+    #[arg(long, value_name = "N", default_value = "64")]
+    width: NonZeroUsize,
+    /// Images in a step
+    #[arg(long, value_name = "N", default_value = "512")]
+    batch_size: NonZeroUsize,
+    /// The evaluation step, not the training step
+    #[arg(long)]
+    eval: bool,
+    /// The textbook's tape: no node is fused with another
+    #[arg(long)]
+    no_fuse: bool,
+    /// Plan for these kernels
+    #[arg(long, value_name = "KIND", default_value = "default")]
+    kernels: Kernels,
+    /// Draw the network into this file, and print no listing
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// Prints the listing, or draws.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let network = ResNet9 { width: args.width.get(), classes: N_CLASSES };
+    let mut config = StepConfig::new(network, args.batch_size.get());
+    if args.no_fuse {
+        config.fusion = Fusion::NONE;
+    }
+    let step = if args.eval { step::evaluation(&config) } else { step::training(&config) };
+    match &args.svg {
+        Some(path) => {
+            std::fs::write(path, svg::svg(&step.tape)).map_err(Error::io(path))?;
+            super::print(&format!("{}\n", path.display()))?;
+        }
+        None => {
+            let target = Some(Target { kernels: args.kernels });
+            let plan = Plan::new(&step.tape, PlanOptions { target, keep_all: false });
+            super::print(&print::listing(&step.tape, &plan, config.batch_size))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,64 @@
+//! `wgrad train`
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use wgrad::data;
+use wgrad::device::Device;
+use wgrad::train::{self, Ended, Recipe, RunFolder, Settings, recipe};
+
+/// Flags of `wgrad train`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The folder holds config.toml (every setting), metrics.jsonl (a line an epoch) and model.safetensors
+(the weights, with PyTorch's names). Ctrl-C ends training after the current step, and keeps what there is.")]
+pub struct Args {
+    /// A TOML file with any of these flags as keys (batch-size = 128); flags win
+    #[arg(long, value_name = "FILE", help_heading = "Recipe")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Trains.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut settings = args.settings.clone();
+    if let Some(path) = &args.config {
+        settings = settings.or(Settings::read(path)?);
+    }
+    let mut folder = RunFolder::choose(settings.out.as_deref())?;
+    let source = settings.data.unwrap_or_default();
+    let loaded = data::load(source, settings.data_dir.as_deref(), recipe::SHAPES_SEED)
+        .map_err(wgrad::Error::from)?;
+    let mut recipe = Recipe::resolve(&settings, &loaded.dataset)?;
+    let device = Device::open(&recipe.device, recipe.open_options())?;
+    if recipe.device == "auto" {
+        recipe.device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" }.to_string();
+    }
+
+    let stop = stop_on_ctrl_c()?;
+    let outcome = train::run(&recipe, &loaded, &device, &mut folder, &stop)?;
+    Ok(match outcome.ended {
+        Ended::Finished => ExitCode::SUCCESS,
+        Ended::Interrupted => ExitCode::from(super::INTERRUPTED),
+    })
+}
+
+/// What becomes true on Ctrl-C. A second one ends the process on the spot.
+fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    let on_signal = move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(super::INTERRUPTED));
+        }
+        let message = "\nstopping after this step; Ctrl-C again ends at once";
+        let _ = writeln!(io::stderr(), "{message}");
+    };
+    ctrlc::set_handler(on_signal).context("Ctrl-C cannot be caught")?;
+    Ok(stop)
+}

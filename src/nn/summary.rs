@@ -1,0 +1,92 @@
+//! The table of a network's layers, in the shape that PyTorch users know from torchsummary.
+
+use std::fmt::Write;
+
+use super::{ResNet9, resnet9};
+use crate::tape::svg::thousands;
+use crate::tape::{ElementType, Group, Mode, Node, Storage, Tape, Value};
+
+/// The table of the ResNet for images of 32x32 pixels in ten classes.
+///
+/// # Panics
+/// When `width` is 0.
+pub fn summary(width: usize) -> String {
+    // One image, forward only: no fusion, so that every layer has a row.
+    let mut tape = Tape::new("resnet9", Mode::Eval);
+    let x = tape.input("x", ElementType::F32, &[1, 32, 32, 3]);
+    resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
+    table(&tape)
+}
+
+/// The table of any network, from a tape on which it was recorded for one image and not fused.
+///
+/// As there, a row is what PyTorch has a module for; additions, concatenations and `flatten` have
+/// none. Sizes are in MiB and of f32; what a backward pass needs is counted as once more every row's
+/// output. They are a convention for comparing networks: what a step really takes is the plan's to say.
+pub fn table(tape: &Tape) -> String {
+    let rows: Vec<Layer> = tape.nodes().iter().filter_map(|node| Layer::of(tape, node)).collect();
+    let mut out = String::new();
+    let rule = |character: &str| character.repeat(64);
+    let _ = writeln!(out, "{}", rule("-"));
+    let _ = writeln!(out, "{:>20}  {:>25} {:>15}", "Layer (type)", "Output Shape", "Param #");
+    let _ = writeln!(out, "{}", rule("="));
+    for (ix, layer) in rows.iter().enumerate() {
+        let name = format!("{}-{}", layer.module, ix + 1);
+        let shape: Vec<_> = layer.shape.iter().map(usize::to_string).collect();
+        let shape = format!("[-1, {}]", shape.join(", "));
+        let n_parameters = thousands(layer.n_parameters);
+        let _ = writeln!(out, "{name:>20}  {shape:>25} {n_parameters:>15}");
+    }
+
+    let inputs = tape.values().iter().filter(|value| value.storage == Storage::Input);
+    let n_inputs: usize = inputs.map(Value::n_elements).sum();
+    let n_outputs: usize = rows.iter().map(|layer| layer.shape.iter().product::<usize>()).sum();
+    let n_parameters = rows.iter().map(|layer| layer.n_parameters).sum();
+    let mib = |n: usize| 4.0 * n as f64 / f64::from(1 << 20);
+    let _ = writeln!(out, "{}", rule("="));
+    let _ = writeln!(out, "Total params: {}", thousands(n_parameters));
+    let _ = writeln!(out, "Trainable params: {}", thousands(n_parameters));
+    let _ = writeln!(out, "Non-trainable params: 0");
+    let _ = writeln!(out, "{}", rule("-"));
+    let _ = writeln!(out, "Input size (MB): {:.2}", mib(n_inputs));
+    let _ = writeln!(out, "Forward/backward pass size (MB): {:.2}", mib(2 * n_outputs));
+    let _ = writeln!(out, "Params size (MB): {:.2}", mib(n_parameters));
+    let total = mib(n_inputs + 2 * n_outputs + n_parameters);
+    let _ = writeln!(out, "Estimated Total Size (MB): {total:.2}");
+    let _ = writeln!(out, "{}", rule("-"));
+    out
+}
+
+/// A row.
+struct Layer {
+    module: &'static str,
+    /// What it makes of one image, in PyTorch's order.
+    shape: Vec<usize>,
+    /// Running statistics are no parameters, there as here.
+    n_parameters: usize,
+}
+
+impl Layer {
+    /// The row of a node, if PyTorch has a module for it.
+    fn of(tape: &Tape, node: &Node) -> Option<Self> {
+        let module = match node.op.name().split('.').next()? {
+            "conv2d" => "Conv2d",
+            "batch_norm" => "BatchNorm2d",
+            "relu" => "ReLU",
+            "max_pool2d" => "MaxPool2d",
+            "avg_pool2d" => "AvgPool2d",
+            "linear" => "Linear",
+            _ => return None,
+        };
+        let shape = match tape.shape(node.outputs[0]) {
+            &[_, rows, columns, channels] => vec![channels, rows, columns],
+            other => other[1..].to_vec(),
+        };
+        let inputs = node.inputs.iter().map(|&id| tape.value(id));
+        let of_parameters = |value: &&Value| {
+            matches!(value.storage, Storage::State { group: Group::Parameters, .. })
+        };
+        let n_parameters = inputs.filter(of_parameters).map(Value::n_elements).sum();
+        Some(Self { module, shape, n_parameters })
+    }
+}

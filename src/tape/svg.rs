@@ -1,0 +1,400 @@
+//! The drawing of a tape's forward part: a box a node from top to bottom, and every value that skips
+//! a box as a curve around the boxes it skips. A residual path is such a curve.
+//!
+//! The file stands alone (no fonts, scripts or styles from elsewhere) and has no background: the boxes
+//! bring their own, and what lies outside them is of a grey that light and dark pages both show.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::print::Cost;
+use super::{ElementType, Group, Node, Phase, Storage, Tape, ValueId};
+
+const GUTTER: f64 = 132.0;
+const FRAME_WIDTH: f64 = 412.0;
+const FRAME_PADDING: f64 = 11.0;
+const BOX_WIDTH: f64 = FRAME_WIDTH - 2.0 * FRAME_PADDING;
+const BOX_LEFT: f64 = GUTTER + FRAME_PADDING;
+const BOX_CENTRE: f64 = BOX_LEFT + BOX_WIDTH / 2.0;
+const BOX_RIGHT: f64 = BOX_LEFT + BOX_WIDTH;
+const ROW_GAP: f64 = 11.0;
+const FRAME_GAP: f64 = 16.0;
+const HEADER: f64 = 60.0;
+const LANE_WIDTH: f64 = 44.0;
+
+/// What a node does to the shape of things, which is what its colour says.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Weighted,
+    Normalising,
+    Elementwise,
+    Pooling,
+    Joining,
+    Other,
+}
+
+impl Kind {
+    /// Seen from the node's values, so that an op that is new has a colour too.
+    fn of(tape: &Tape, node: &Node) -> Self {
+        let inputs = || node.inputs.iter().map(|&id| tape.value(id));
+        let parameters = || inputs().filter(|v| in_group(v.storage, Group::Parameters));
+        let n_activations =
+            inputs().filter(|v| !matches!(v.storage, Storage::State { .. })).count();
+        let x = inputs().next();
+        let y = tape.value(node.outputs[0]);
+        if inputs().any(|v| v.element != ElementType::F32) {
+            Kind::Other
+        } else if parameters().any(|v| v.shape.len() > 1) {
+            Kind::Weighted
+        } else if parameters().next().is_some() {
+            Kind::Normalising
+        } else if n_activations > 1 {
+            Kind::Joining
+        } else if x.is_some_and(|x| x.shape == y.shape) {
+            Kind::Elementwise
+        } else if x.is_some_and(|x| x.n_elements() > y.n_elements()) {
+            Kind::Pooling
+        } else {
+            Kind::Other
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Weighted => "weighted",
+            Kind::Normalising => "normalising",
+            Kind::Elementwise => "elementwise",
+            Kind::Pooling => "pooling",
+            Kind::Joining => "joining",
+            Kind::Other => "other",
+        }
+    }
+
+    /// The box's fill and its edge.
+    fn colours(self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Weighted => ("#cfe2ff", "#4c86e0"),
+            Kind::Normalising => ("#d3f2dc", "#3fa367"),
+            Kind::Elementwise => ("#fdf0c4", "#c99a16"),
+            Kind::Pooling => ("#e6dcfb", "#8a63d2"),
+            Kind::Joining => ("#ffdccb", "#e8622c"),
+            Kind::Other => ("#e4e8ed", "#7b8794"),
+        }
+    }
+}
+
+/// A box, placed.
+struct Row {
+    title: String,
+    detail: String,
+    shape: String,
+    parameters: String,
+    kind: Kind,
+    block: String,
+    top: f64,
+    height: f64,
+}
+
+impl Row {
+    fn middle(&self) -> f64 {
+        self.top + self.height / 2.0
+    }
+
+    fn bottom(&self) -> f64 {
+        self.top + self.height
+    }
+}
+
+/// A value on its way from one box to a later one.
+struct Edge {
+    from: usize,
+    to: usize,
+    /// For an edge that skips boxes: how far to the right it runs.
+    lane: usize,
+}
+
+/// Draws the forward part of a tape as an SVG file.
+pub fn svg(tape: &Tape) -> String {
+    let nodes: Vec<&Node> = tape.nodes().iter().filter(|n| n.phase == Phase::Forward).collect();
+    // The value that everything starts from has a box of its own; others stand beside their reader.
+    let first =
+        nodes.first().and_then(|node| node.inputs.iter().copied().find(|&id| is_input(tape, id)));
+    let batch = first.and_then(|id| tape.shape(id).first().copied());
+    let rows = place(tape, &nodes, first, batch);
+    let edges = connect(&nodes, first);
+    let n_lanes = edges.iter().filter(|edge| edge.to > edge.from + 1).map(|e| e.lane + 1).max();
+    let width = GUTTER + FRAME_WIDTH + 24.0 + LANE_WIDTH * n_lanes.unwrap_or(0) as f64;
+    let bottom = rows.last().map_or(HEADER, Row::bottom) + FRAME_PADDING;
+    let height = bottom + 56.0;
+
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">"#
+    );
+    let _ = writeln!(out, "<title>{}</title>\n{STYLE}", escape(tape.name()));
+    header(&mut out, tape, batch);
+    frames(&mut out, &rows);
+    for edge in &edges {
+        draw_edge(&mut out, &rows, edge);
+    }
+    for row in &rows {
+        draw_row(&mut out, row);
+    }
+    let offset = rows.len() - nodes.len();
+    for (node, row) in nodes.iter().zip(&rows[offset..]) {
+        side_inputs(&mut out, tape, node, row, first);
+    }
+    legend(&mut out, &rows, bottom + 30.0);
+    out += "</svg>\n";
+    out
+}
+
+const STYLE: &str = "<style>
+  text { font-family: system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif; }
+  .title { font-size: 19px; font-weight: 650; fill: #808b98; }
+  .note { font-size: 12px; fill: #808b98; }
+  .block { font-size: 14px; font-weight: 650; fill: #808b98; text-anchor: end; }
+  .op { font-size: 13.5px; font-weight: 600; fill: #1c2530; }
+  .shape { font-size: 12.5px; fill: #1c2530; text-anchor: end; }
+  .detail { font-size: 11px; fill: #4d5b6b; }
+  .end { text-anchor: end; }
+  .frame { fill: #808b98; fill-opacity: 0.10; stroke: #808b98; stroke-opacity: 0.45; }
+  .edge { fill: none; stroke: #808b98; stroke-width: 1.6; }
+  .skip { fill: none; stroke: #e8622c; stroke-width: 3.2; stroke-linecap: round; }
+</style>
+<defs>
+  <marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"6.5\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" \
+orient=\"auto\"><path d=\"M0 0.6 L7 4 L0 7.4 Z\" fill=\"#808b98\"/></marker>
+  <marker id=\"skip-tip\" viewBox=\"0 0 8 8\" refX=\"6\" refY=\"4\" markerWidth=\"4\" markerHeight=\"4\" \
+orient=\"auto\"><path d=\"M0 0.4 L7.4 4 L0 7.6 Z\" fill=\"#e8622c\"/></marker>
+</defs>";
+
+fn in_group(storage: Storage, group: Group) -> bool {
+    matches!(storage, Storage::State { group: of, .. } if of == group)
+}
+
+fn is_input(tape: &Tape, id: ValueId) -> bool {
+    tape.value(id).storage == Storage::Input
+}
+
+/// The boxes from top to bottom: the first input, then a box a node. What belongs to one block of
+/// the network stands close together.
+fn place(tape: &Tape, nodes: &[&Node], first: Option<ValueId>, batch: Option<usize>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut top = HEADER + FRAME_PADDING;
+    if let Some(id) = first {
+        let (title, shape) = (tape.value(id).name.clone(), shape(tape, id, batch));
+        let (detail, parameters) = Default::default();
+        let (kind, block, height) = (Kind::Other, String::new(), 26.0);
+        rows.push(Row { title, detail, shape, parameters, kind, block, top, height });
+        top += height + FRAME_GAP + FRAME_PADDING;
+    }
+    for (ix, node) in nodes.iter().enumerate() {
+        let inputs = node.inputs.iter().map(|&id| tape.value(id));
+        let weights = inputs.filter(|v| in_group(v.storage, Group::Parameters));
+        let n_parameters: usize = weights.map(super::Value::n_elements).sum();
+        let parameters = match n_parameters {
+            0 => String::new(),
+            n => format!("{} parameters", thousands(n)),
+        };
+        let detail = node.op.attributes();
+        let height = if detail.is_empty() && parameters.is_empty() { 26.0 } else { 39.0 };
+        let block = block_of(node).to_string();
+        let same_block = ix > 0 && block_of(nodes[ix - 1]) == block;
+        if ix > 0 {
+            top += if same_block { ROW_GAP } else { FRAME_GAP + 2.0 * FRAME_PADDING };
+        }
+        rows.push(Row {
+            title: title(node),
+            detail,
+            shape: shape(tape, node.outputs[0], batch),
+            parameters,
+            kind: Kind::of(tape, node),
+            block,
+            top,
+            height,
+        });
+        top += height;
+    }
+    rows
+}
+
+/// The part of the network a node belongs to: `layer1` of `layer1.0`.
+fn block_of(node: &Node) -> &str {
+    node.scope.split('.').next().unwrap_or_default()
+}
+
+/// `max pool2d` of `max_pool2d.forward`; what is the forward part need not be told so.
+fn title(node: &Node) -> String {
+    let name = node.op.name();
+    name.strip_suffix(".forward").unwrap_or(name).replace('_', " ").replace('.', ", ")
+}
+
+/// The shape without the axis of images, which the header tells once.
+fn shape(tape: &Tape, id: ValueId, batch: Option<usize>) -> String {
+    let value = tape.value(id);
+    let per_image = value.shape.len() > 1 && value.shape.first().copied() == batch;
+    let axes = &value.shape[usize::from(per_image)..];
+    let axes: Vec<_> = axes.iter().map(usize::to_string).collect();
+    let element = match value.element {
+        ElementType::F32 => String::new(),
+        other => format!(" {other}"),
+    };
+    axes.join(" × ") + &element
+}
+
+/// Which boxes are connected, and how far out each edge that skips boxes runs: edges that overlap run
+/// in lanes of their own, the short ones inside.
+fn connect(nodes: &[&Node], first: Option<ValueId>) -> Vec<Edge> {
+    let mut makers: BTreeMap<ValueId, usize> = first.map(|id| (id, 0)).into_iter().collect();
+    let offset = makers.len();
+    let mut edges = Vec::new();
+    for (ix, node) in nodes.iter().enumerate() {
+        let to = ix + offset;
+        let mut sources: Vec<usize> =
+            node.inputs.iter().filter_map(|id| makers.get(id).copied()).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        edges.extend(sources.into_iter().map(|from| Edge { from, to, lane: 0 }));
+        makers.extend(node.outputs.iter().map(|&id| (id, to)));
+    }
+    edges.sort_by_key(|edge| (edge.to - edge.from, edge.from));
+    for ix in 0..edges.len() {
+        let (done, rest) = edges.split_at_mut(ix);
+        let edge = &mut rest[0];
+        let overlaps = |other: &&Edge| {
+            other.to > other.from + 1 && other.from < edge.to && edge.from < other.to
+        };
+        let taken: Vec<usize> = done.iter().filter(overlaps).map(|other| other.lane).collect();
+        edge.lane = (0..).find(|lane| !taken.contains(lane)).expect("lanes do not end");
+    }
+    edges
+}
+
+fn header(out: &mut String, tape: &Tape, batch: Option<usize>) {
+    let cost = Cost::of(tape, |node| node.phase == Phase::Forward);
+    let images = batch.unwrap_or(1).max(1);
+    let per_image = cost.flops as f64 / images as f64 / 1e6;
+    let n_parameters = thousands(tape.state().n_parameters());
+    let name = escape(tape.name());
+    let _ = writeln!(out, r#"<text class="title" x="{BOX_LEFT}" y="28">{name}</text>"#);
+    let _ = writeln!(
+        out,
+        r#"<text class="note" x="{BOX_LEFT}" y="48">{n_parameters} parameters · {per_image:.1} MFLOP forward an image · batch {images}</text>"#
+    );
+}
+
+/// A frame around each block, with its name beside it.
+fn frames(out: &mut String, rows: &[Row]) {
+    for block in rows.chunk_by(|a, b| a.block == b.block) {
+        let (first, last) = (&block[0], &block[block.len() - 1]);
+        if first.block.is_empty() {
+            continue;
+        }
+        let top = first.top - FRAME_PADDING;
+        let height = last.bottom() + FRAME_PADDING - top;
+        let (x, y) = (GUTTER - 12.0, top + 16.0);
+        let name = escape(&first.block);
+        let _ = writeln!(
+            out,
+            r#"<rect class="frame" x="{GUTTER}" y="{top}" width="{FRAME_WIDTH}" height="{height}" rx="13"/>"#
+        );
+        let _ = writeln!(out, r#"<text class="block" x="{x}" y="{y}">{name}</text>"#);
+    }
+}
+
+fn draw_edge(out: &mut String, rows: &[Row], edge: &Edge) {
+    let (from, to) = (&rows[edge.from], &rows[edge.to]);
+    if edge.to == edge.from + 1 {
+        let (start, end) = (from.bottom(), to.top - 1.0);
+        let _ = writeln!(
+            out,
+            r#"<path class="edge" d="M{BOX_CENTRE} {start} V{end}" marker-end="url(#tip)"/>"#
+        );
+        return;
+    }
+    let lane = GUTTER + FRAME_WIDTH + LANE_WIDTH * (edge.lane as f64 + 0.75);
+    let (start, end) = (from.middle(), to.middle());
+    let bend = ((end - start) / 2.0).min(70.0);
+    let (turn, back) = (start + bend, end - bend);
+    let (right, tip) = (BOX_RIGHT, BOX_RIGHT + 3.0);
+    let _ = writeln!(
+        out,
+        r#"<path class="skip" d="M{right} {start} C{lane} {start} {lane} {start} {lane} {turn} V{back} C{lane} {end} {lane} {end} {tip} {end}" marker-end="url(#skip-tip)"/>"#
+    );
+    let _ = writeln!(out, r##"<circle cx="{right}" cy="{start}" r="4" fill="#e8622c"/>"##);
+}
+
+fn draw_row(out: &mut String, row: &Row) {
+    let (fill, edge) = row.kind.colours();
+    let Row { top, height, .. } = row;
+    let _ = writeln!(
+        out,
+        r#"<rect x="{BOX_LEFT}" y="{top}" width="{BOX_WIDTH}" height="{height}" rx="7" fill="{fill}" stroke="{edge}" stroke-width="1.3"/>"#
+    );
+    let (left, right) = (BOX_LEFT + 13.0, BOX_RIGHT - 13.0);
+    let baseline = top + 17.5;
+    let mut text = |class: &str, x: f64, y: f64, text: &str| {
+        if !text.is_empty() {
+            let text = escape(text);
+            let _ = writeln!(out, r#"<text class="{class}" x="{x}" y="{y}">{text}</text>"#);
+        }
+    };
+    text("op", left, baseline, &row.title);
+    text("shape", right, baseline, &row.shape);
+    text("detail", left, baseline + 15.0, &row.detail);
+    text("detail end", right, baseline + 15.0, &row.parameters);
+}
+
+/// The inputs that a node reads besides what flows through the boxes: labels, pixels, tables.
+fn side_inputs(out: &mut String, tape: &Tape, node: &Node, row: &Row, first: Option<ValueId>) {
+    let beside = |id: &ValueId| is_input(tape, *id) && Some(*id) != first;
+    let inputs: Vec<ValueId> = node.inputs.iter().copied().filter(beside).collect();
+    let start = row.middle() - 11.0 * (inputs.len() as f64 - 1.0);
+    for (ix, id) in inputs.iter().enumerate() {
+        let (x, y) = (GUTTER - 30.0, start + 22.0 * ix as f64);
+        let (text_x, baseline) = (x - 4.0, y + 4.0);
+        let name = escape(&tape.value(*id).name);
+        let _ =
+            writeln!(out, r#"<text class="note end" x="{text_x}" y="{baseline}">{name}</text>"#);
+        let tip = BOX_LEFT - 1.0;
+        let _ = writeln!(out, r#"<path class="edge" d="M{x} {y} H{tip}" marker-end="url(#tip)"/>"#);
+    }
+}
+
+/// What the colours mean, of those that occur.
+fn legend(out: &mut String, rows: &[Row], y: f64) {
+    let mut kinds: Vec<Kind> = rows.iter().map(|row| row.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let mut x = BOX_LEFT - FRAME_PADDING;
+    for kind in kinds {
+        let (fill, edge) = kind.colours();
+        let (top, text_x) = (y - 10.0, x + 17.0);
+        let _ = writeln!(
+            out,
+            r#"<rect x="{x}" y="{top}" width="12" height="12" rx="3" fill="{fill}" stroke="{edge}"/>"#
+        );
+        let name = kind.name();
+        let _ = writeln!(out, r#"<text class="note" x="{text_x}" y="{y}">{name}</text>"#);
+        x += 26.0 + 6.6 * name.len() as f64;
+    }
+}
+
+/// A count with a comma every three digits: `6,573,120`.
+pub(crate) fn thousands(count: usize) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (ix, digit) in digits.chars().enumerate() {
+        if ix > 0 && (digits.len() - ix).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

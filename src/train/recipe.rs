@@ -1,0 +1,273 @@
+//! The recipe: every setting of a run, none of them open.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::settings::{MemorySize, Settings};
+use super::step::StepConfig;
+use crate::data::{Dataset, N_CLASSES, Source};
+use crate::device::OpenOptions;
+use crate::error::Error;
+use crate::nn::ResNet9;
+use crate::ops::Kernels;
+use crate::ops::augment::Switches;
+use crate::optim::{Anneal, OneCycle};
+
+/// What differs between datasets when nothing is said about it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Defaults {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images in a step.
+    pub batch_size: usize,
+    /// Channels of the network's first layer.
+    pub width: usize,
+    /// The learning rate at its peak.
+    pub max_lr: f64,
+}
+
+/// The recipe for CIFAR-10.
+pub const CIFAR10: Defaults = Defaults { epochs: 24, batch_size: 512, width: 64, max_lr: 0.01 };
+
+/// The recipe for the built-in shapes: about two minutes on two cores.
+pub const SHAPES: Defaults = Defaults { epochs: 8, batch_size: 64, width: 16, max_lr: 0.01 };
+
+/// The shapes are one dataset, as CIFAR-10 is: runs with other seeds see the same images.
+pub const SHAPES_SEED: u64 = 0;
+
+/// The part of the steps in which the rate climbs: to epoch 5 of 24, and to the same part of any
+/// other number of epochs.
+pub const PCT_START: f64 = 5.0 / 24.0;
+
+/// The mean of CIFAR-10's training images, by channel, of pixels in 0..=1.
+pub const MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
+
+/// Their standard deviation.
+pub const STANDARD_DEVIATION: [f64; 3] = [0.2470, 0.2435, 0.2616];
+
+/// Every setting of a run. Written as TOML it is a file that `--config` reads.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Recipe {
+    /// The dataset that was used; never [`Source::Auto`].
+    pub data: Source,
+    /// Where it was looked for, if that was said.
+    pub data_dir: Option<PathBuf>,
+    /// `auto`, `gpu`, `cpu`, or a part of an adapter's name.
+    pub device: String,
+    /// Which kernels a GPU runs.
+    pub kernels: Kernels,
+    /// The most that a step may need.
+    pub memory_limit: Option<MemorySize>,
+    /// Seeds initialisation, shuffling and augmentation.
+    pub seed: u64,
+    /// Channels of the network's first layer.
+    pub width: usize,
+    /// Images in a step.
+    pub batch_size: usize,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// The learning rate at its peak.
+    pub max_lr: f64,
+    /// The part of the steps in which the rate climbs.
+    pub pct_start: f64,
+    /// The peak rate over the first.
+    pub div_factor: f64,
+    /// The first rate over the last.
+    pub final_div_factor: f64,
+    /// How the rate climbs and falls.
+    pub anneal: Anneal,
+    /// Adam's L2 penalty.
+    pub weight_decay: f64,
+    /// The part of each label that is spread over all classes.
+    pub label_smoothing: f64,
+    /// No random crops.
+    pub no_crop: bool,
+    /// No random flips.
+    pub no_flip: bool,
+    /// No cutout.
+    pub no_cutout: bool,
+}
+
+impl Recipe {
+    /// Fills in what the settings leave open, for the dataset that was loaded.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the setting that makes no sense.
+    pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, Error> {
+        let is_shapes = dataset.name == "shapes";
+        let defaults = if is_shapes { SHAPES } else { CIFAR10 };
+        let settings = settings.clone();
+        let recipe = Self {
+            data: if is_shapes { Source::Shapes } else { Source::Cifar10 },
+            data_dir: settings.data_dir,
+            device: settings.device.unwrap_or_else(|| "auto".to_string()),
+            kernels: settings.kernels.unwrap_or_default(),
+            memory_limit: settings.memory_limit,
+            seed: settings.seed.unwrap_or(0),
+            width: settings.width.map_or(defaults.width, usize::from),
+            batch_size: settings.batch_size.map_or(defaults.batch_size, usize::from),
+            epochs: settings.epochs.map_or(defaults.epochs, usize::from),
+            max_lr: settings.max_lr.unwrap_or(defaults.max_lr),
+            pct_start: settings.pct_start.unwrap_or(PCT_START),
+            div_factor: settings.div_factor.unwrap_or(10.0),
+            final_div_factor: settings.final_div_factor.unwrap_or(1.0),
+            anneal: settings.anneal.unwrap_or_default(),
+            weight_decay: settings.weight_decay.unwrap_or(0.0),
+            label_smoothing: settings.label_smoothing.unwrap_or(0.0),
+            no_crop: settings.no_crop.unwrap_or(false),
+            no_flip: settings.no_flip.unwrap_or(false),
+            no_cutout: settings.no_cutout.unwrap_or(false),
+        };
+        recipe.check(dataset.train.len())?;
+        Ok(recipe)
+    }
+
+    /// Steps of an epoch over `n_images`: the last incomplete batch is dropped.
+    pub fn steps_per_epoch(&self, n_images: usize) -> usize {
+        n_images / self.batch_size
+    }
+
+    /// The learning rates of a run over `n_images`, one a step.
+    pub fn schedule(&self, n_images: usize) -> OneCycle {
+        OneCycle {
+            pct_start: self.pct_start,
+            div_factor: self.div_factor,
+            final_div_factor: self.final_div_factor,
+            anneal: self.anneal,
+            ..OneCycle::linear(self.max_lr, self.epochs * self.steps_per_epoch(n_images))
+        }
+    }
+
+    /// What the steps are recorded from.
+    pub fn step(&self) -> StepConfig {
+        let network = ResNet9 { width: self.width, classes: N_CLASSES };
+        let mut step = StepConfig::new(network, self.batch_size);
+        step.augmentation =
+            Switches { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
+        step.label_smoothing = self.label_smoothing as f32;
+        step.adam.weight_decay = self.weight_decay;
+        step
+    }
+
+    /// How the device is opened.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            kernels: self.kernels,
+            memory_limit: self.memory_limit.map(|size| size.0),
+            ..OpenOptions::default()
+        }
+    }
+
+    /// The file that repeats this run.
+    pub fn to_toml(&self) -> String {
+        let settings = toml::to_string(self).expect("a recipe is a flat table");
+        format!("# The settings of this run; `wgrad train --config FILE` repeats it.\n{settings}")
+    }
+
+    fn check(&self, n_images: usize) -> Result<(), Error> {
+        let refuse = |message: String| Err(Error::Config(message));
+        if self.steps_per_epoch(n_images) == 0 {
+            return refuse(format!(
+                "the {n_images} training images are fewer than one batch of {}: \
+                 use a --batch-size of at most {n_images}",
+                self.batch_size
+            ));
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let value = self.label_smoothing;
+            return refuse(format!("--label-smoothing is {value}, and must be from 0 to below 1"));
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            let value = self.weight_decay;
+            return refuse(format!("--weight-decay is {value}, and must not be negative"));
+        }
+        self.schedule(n_images).check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::data::Split;
+
+    fn dataset(name: &'static str, n_images: usize) -> Dataset {
+        let split = Split { images: Vec::new(), labels: vec![0; n_images] };
+        Dataset {
+            name,
+            description: String::new(),
+            classes: Vec::new(),
+            train: split.clone(),
+            test: split,
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_dataset_has_its_recipe_and_settings_win() {
+        let nothing = Settings::default();
+        let cifar10 = Recipe::resolve(&nothing, &dataset("cifar10", 50_000)).expect("a recipe");
+        assert_eq!((cifar10.batch_size, cifar10.data), (CIFAR10.batch_size, Source::Cifar10));
+        assert_eq!(cifar10.schedule(50_000).total_steps, 24 * 97);
+        let some = Settings { width: NonZeroUsize::new(7), ..nothing };
+        let shapes = Recipe::resolve(&some, &dataset("shapes", 5_000)).expect("a recipe");
+        assert_eq!((shapes.width, shapes.epochs), (7, SHAPES.epochs));
+    }
+
+    #[test]
+    fn the_file_that_a_run_leaves_repeats_it() {
+        let settings = Settings {
+            max_lr: Some(0.1 + 0.2),
+            memory_limit: Some(MemorySize(1 << 30)),
+            no_flip: Some(true),
+            data_dir: Some("some \"where\"".into()),
+            ..Settings::default()
+        };
+        let (dataset, dir) = (dataset("cifar10", 1_000), tempfile::tempdir().expect("a folder"));
+        let recipe = Recipe::resolve(&settings, &dataset).expect("a recipe");
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, recipe.to_toml()).expect("written");
+        let again = Settings::read(&file).expect("it reads back");
+        assert_eq!(Recipe::resolve(&again, &dataset).expect("a recipe"), recipe);
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        let nothing = Settings::default;
+        for (settings, word) in [
+            (Settings { batch_size: NonZeroUsize::new(101), ..nothing() }, "--batch-size"),
+            (Settings { max_lr: Some(f64::NAN), ..nothing() }, "max-lr"),
+            (Settings { label_smoothing: Some(1.0), ..nothing() }, "--label-smoothing"),
+            (Settings { weight_decay: Some(-1.0), ..nothing() }, "--weight-decay"),
+        ] {
+            let settings =
+                settings.or(Settings { batch_size: NonZeroUsize::new(100), ..nothing() });
+            let error = Recipe::resolve(&settings, &dataset("shapes", 100)).expect_err(word);
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    /// The help texts repeat the defaults; here is the other end of that.
+    #[test]
+    fn the_help_tells_the_defaults() {
+        use clap::Args;
+        let command = Settings::augment_args(clap::Command::new("test"));
+        let help = |id: &str| {
+            let argument = command.get_arguments().find(|a| a.get_id() == id).expect("a flag");
+            argument.get_help().expect("every flag has a help text").to_string()
+        };
+        for (id, cifar10, shapes) in [
+            ("epochs", CIFAR10.epochs as f64, SHAPES.epochs as f64),
+            ("batch_size", CIFAR10.batch_size as f64, SHAPES.batch_size as f64),
+            ("width", CIFAR10.width as f64, SHAPES.width as f64),
+            ("max_lr", CIFAR10.max_lr, SHAPES.max_lr),
+        ] {
+            let expected = format!("[default: {cifar10}; shapes: {shapes}]");
+            assert!(help(id).ends_with(&expected), "{} / {expected}", help(id));
+        }
+        assert!(command.get_arguments().all(|a| a.get_help_heading().is_some()));
+    }
+}

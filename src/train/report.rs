@@ -1,0 +1,175 @@
+//! What a run prints on the standard output: a head, a line an epoch, a summary.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::Trainer;
+use super::metrics::EpochMetrics;
+use super::recipe::Recipe;
+use super::run::{Ended, Outcome};
+use crate::data::Loaded;
+use crate::device::Device;
+use crate::error::mib;
+
+/// The words of one run.
+pub struct Report<'a> {
+    recipe: &'a Recipe,
+    loaded: &'a Loaded,
+    device: String,
+}
+
+impl<'a> Report<'a> {
+    /// For a run with that recipe, on those images and that device.
+    pub fn new(recipe: &'a Recipe, loaded: &'a Loaded, device: &Device) -> Self {
+        Self { recipe, loaded, device: device.name() }
+    }
+
+    /// What is known before anything is compiled.
+    pub fn dataset(&self) {
+        if let Some(notice) = &self.loaded.notice {
+            print(&format!("{}\n", indent(notice, "note: ")));
+        }
+        print(&format!("dataset   {}", self.loaded.dataset.description));
+        for warning in &self.loaded.dataset.warnings {
+            print(&indent(warning, "warning:  "));
+        }
+        print(&format!("device    {}", self.device));
+    }
+
+    /// What is known once the steps are compiled, and the head of the table.
+    pub fn network(&self, trainer: &Trainer, folder: &Path) {
+        let Recipe { epochs, batch_size, width, max_lr, seed, .. } = self.recipe;
+        let n_parameters = thousands(trainer.layout().n_parameters());
+        let [training, evaluation] = trainer.planned_bytes().map(mib);
+        let n_steps = self.recipe.steps_per_epoch(self.loaded.dataset.train.len());
+        let s = if *epochs == 1 { "" } else { "s" };
+        print(&format!("network   resnet9, width {width}: {n_parameters} parameters"));
+        print(&format!("memory    {training} for a training step, {evaluation} for evaluation"));
+        print(&format!(
+            "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
+             Adam, rate up to {max_lr}; {}; seed {seed}",
+            self.augmentation()
+        ));
+        print(&format!("folder    {}\n", folder.display()));
+        let accuracy = "accuracy";
+        print(&format!(
+            "epoch          lr   train loss  {accuracy}   test loss  {accuracy}   seconds  images/s"
+        ));
+    }
+
+    /// An epoch's line in the table.
+    pub fn epoch(&self, epoch: &EpochMetrics) {
+        let n_epochs = self.recipe.epochs;
+        let count = format!("{:>2}/{n_epochs}", epoch.epoch);
+        print(&format!(
+            "{count:<7} {:>9.6}   {:>10.4}  {:>7.2}%   {:>9.4}  {:>7.2}%   {:>7.1}  {:>8.0}",
+            epoch.lr,
+            epoch.train_loss,
+            100.0 * epoch.train_accuracy,
+            epoch.test_loss,
+            100.0 * epoch.test_accuracy,
+            epoch.seconds,
+            epoch.images_per_s,
+        ));
+    }
+
+    /// Where the weights are that survived an accident.
+    pub fn kept(&self, model: &Path) {
+        print(&format!("the last good weights are in {}", model.display()));
+    }
+
+    /// The end: what there is to know about it, and the line that sums it up, which is the last one.
+    pub fn summary(&self, outcome: &Outcome, n_steps: usize, folder: &Path) {
+        print("");
+        if outcome.ended == Ended::Interrupted {
+            let in_all = self.recipe.schedule(self.loaded.dataset.train.len()).total_steps;
+            print(&format!(
+                "interrupted after step {n_steps} of {in_all}; the weights of that step, and the \
+                 metrics of the epochs before, are in {}\n",
+                folder.display()
+            ));
+        }
+        if let Some(notice) = &self.loaded.notice {
+            print(&format!("{}\n", indent(notice, "note: ")));
+        }
+        let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.test_accuracy);
+        let accuracy = match (outcome.best(), outcome.epochs.last()) {
+            (Some(best), Some(last)) => format!(
+                "best test accuracy {} (epoch {}), final {}",
+                percent(best),
+                best.epoch,
+                percent(last)
+            ),
+            _ => "no epoch was finished".to_string(),
+        };
+        print(&format!(
+            "summary: {} | {} | {accuracy} | {} | {}",
+            self.loaded.dataset.name,
+            self.device,
+            duration(outcome.seconds),
+            folder.display()
+        ));
+    }
+
+    fn augmentation(&self) -> String {
+        let Recipe { no_crop, no_flip, no_cutout, .. } = *self.recipe;
+        let on = [("crop", !no_crop), ("flip", !no_flip), ("cutout", !no_cutout)];
+        let names: Vec<_> = on.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
+        if names.is_empty() { "no augmentation".to_string() } else { names.join(", ") }
+    }
+}
+
+/// Prints a line. A reader that went away (`wgrad train | head`) is no reason to stop training.
+fn print(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// `first` before the first line, and as much space before the others.
+fn indent(text: &str, first: &str) -> String {
+    let next = format!("\n{:width$}", "", width = first.len());
+    format!("{first}{}", text.trim_end().replace('\n', &next))
+}
+
+/// `6,573,120`
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|g| std::str::from_utf8(g).expect("digits"))
+        .collect();
+    groups.join(",")
+}
+
+/// `8.1s`, `2m 05s`, `1h 02m 05s`
+pub fn duration(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{seconds:.1}s");
+    }
+    let whole = seconds.round() as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    match hours {
+        0 => format!("{minutes}m {seconds:02}s"),
+        _ => format!("{hours}h {minutes:02}m {seconds:02}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(thousands(6_573_120), "6,573,120");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(duration(8.13), "8.1s");
+        assert_eq!(duration(125.2), "2m 05s");
+        assert_eq!(duration(3725.0), "1h 02m 05s");
+    }
+
+    #[test]
+    fn further_lines_stand_under_the_first() {
+        assert_eq!(indent("a\nb\n", "note: "), "note: a\n      b");
+    }
+}

@@ -1,0 +1,186 @@
+//! A run: dataset, schedule, network, epochs, table.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::metrics::{EpochMetrics, best};
+use super::progress::Progress;
+use super::recipe::Recipe;
+use super::report::Report;
+use super::{RunFolder, Trainer};
+use crate::data::{Loaded, Split, batches};
+use crate::device::Device;
+use crate::error::Error;
+use crate::ops::metrics::Metrics;
+use crate::optim::OneCycle;
+
+/// How a run came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// After its last epoch.
+    Finished,
+    /// Early, because it was asked to stop.
+    Interrupted,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// The epochs that were trained and evaluated.
+    pub epochs: Vec<EpochMetrics>,
+    /// The time from its first step to its end, evaluation included.
+    pub seconds: f64,
+}
+
+impl Outcome {
+    /// The epoch with the best test accuracy; none before the first is over.
+    pub fn best(&self) -> Option<&EpochMetrics> {
+        best(&self.epochs)
+    }
+}
+
+/// Trains as the recipe says, prints how it goes, and leaves the results in the folder.
+///
+/// When `stop` becomes true, the run ends after the step it is in, and leaves what it has.
+///
+/// # Errors
+/// When a step passes a limit of the device, the device fails, a loss or gradient is not finite (the
+/// weights from before that are left in the folder), or the folder cannot be written.
+pub fn run(
+    recipe: &Recipe,
+    loaded: &Loaded,
+    device: &Device,
+    folder: &mut RunFolder,
+    stop: &AtomicBool,
+) -> Result<Outcome, Error> {
+    let (train, test) = (&loaded.dataset.train, &loaded.dataset.test);
+    let report = Report::new(recipe, loaded, device);
+    report.dataset();
+    let schedule = recipe.schedule(train.len());
+    let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    folder.create(recipe)?;
+    report.network(&trainer, folder.path());
+
+    let mut progress = Progress::new(recipe.epochs, recipe.steps_per_epoch(train.len()));
+    let mut epochs = Vec::with_capacity(recipe.epochs);
+    let begun = Instant::now();
+    let result = (0..recipe.epochs).try_for_each(|epoch| {
+        progress.begin_epoch(epoch);
+        let trained =
+            train_epoch(&mut trainer, recipe, train, &schedule, epoch, &mut progress, stop)?;
+        progress.begin_evaluation();
+        let line = evaluate_epoch(&mut trainer, test, trained, stop)?;
+        progress.end_epoch();
+        trainer.save(&folder.model())?;
+        folder.append(&line)?;
+        report.epoch(&line);
+        epochs.push(line);
+        Ok(())
+    });
+    progress.end_epoch();
+
+    let ended = match result {
+        Ok(()) => Ended::Finished,
+        Err(Stopped::Interrupted) => {
+            trainer.save(&folder.model())?;
+            Ended::Interrupted
+        }
+        Err(Stopped::Failed(error @ Error::NotFinite { .. })) => {
+            // The device left the state as it was before the accident.
+            trainer.save(&folder.model())?;
+            report.kept(&folder.model());
+            return Err(error);
+        }
+        Err(Stopped::Failed(error)) => return Err(error),
+    };
+    let outcome = Outcome { ended, epochs, seconds: begun.elapsed().as_secs_f64() };
+    report.summary(&outcome, trainer.n_steps(), folder.path());
+    Ok(outcome)
+}
+
+/// Why an epoch did not come to its end.
+enum Stopped {
+    Interrupted,
+    Failed(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Stopped::Failed(error)
+    }
+}
+
+/// What is known of an epoch before it is evaluated.
+struct Trained {
+    epoch: usize,
+    lr: f64,
+    metrics: Metrics,
+    seconds: f64,
+    images_per_s: f64,
+}
+
+fn train_epoch(
+    trainer: &mut Trainer,
+    recipe: &Recipe,
+    train: &Split,
+    schedule: &OneCycle,
+    epoch: usize,
+    progress: &mut Progress,
+    stop: &AtomicBool,
+) -> Result<Trained, Stopped> {
+    let begun = Instant::now();
+    let order = batches::epoch_order(recipe.seed, epoch as u64, train.len());
+    let mut n_images = 0;
+    let mut lr = 0.0;
+    for images in batches::whole_batches(&order, recipe.batch_size) {
+        lr = schedule.rate(trainer.n_steps());
+        trainer.step(train, images, epoch, lr)?;
+        n_images += images.len();
+        // What is shown is a little old: nothing waits for it.
+        if let Some(metrics) = trainer.late_metrics()? {
+            check_finite(&metrics, epoch, trainer)?;
+            progress.metrics(&metrics);
+        }
+        if progress.step(n_images, lr) {
+            trainer.request_metrics()?;
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err(Stopped::Interrupted);
+        }
+    }
+    let metrics = trainer.take_metrics()?;
+    let seconds = begun.elapsed().as_secs_f64();
+    check_finite(&metrics, epoch, trainer)?;
+    Ok(Trained { epoch, lr, metrics, seconds, images_per_s: n_images as f64 / seconds })
+}
+
+fn evaluate_epoch(
+    trainer: &mut Trainer,
+    test: &Split,
+    trained: Trained,
+    stop: &AtomicBool,
+) -> Result<EpochMetrics, Stopped> {
+    let begun = Instant::now();
+    let tested = trainer.evaluate(test, &|| stop.load(Ordering::Relaxed))?;
+    let tested = tested.ok_or(Stopped::Interrupted)?;
+    Ok(EpochMetrics {
+        epoch: trained.epoch + 1,
+        lr: trained.lr,
+        train_loss: trained.metrics.loss(),
+        train_accuracy: trained.metrics.accuracy(),
+        test_loss: tested.loss(),
+        test_accuracy: tested.accuracy(),
+        seconds: trained.seconds,
+        eval_seconds: begun.elapsed().as_secs_f64(),
+        images_per_s: trained.images_per_s,
+    })
+}
+
+fn check_finite(metrics: &Metrics, epoch: usize, trainer: &Trainer) -> Result<(), Error> {
+    match metrics.not_finite {
+        false => Ok(()),
+        true => Err(Error::NotFinite { epoch: epoch + 1, step: trainer.n_steps() }),
+    }
+}

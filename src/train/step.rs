@@ -1,0 +1,131 @@
+//! The two tapes of a run: a training step and an evaluation step.
+//!
+//! ```text
+//! training     pixels -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
+//!              -> finite_check, metrics, running statistics, Adam
+//! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
+//! ```
+//!
+//! Both ask for the same parameters and statistics, so one session runs both on one state.
+
+use std::sync::Arc;
+
+use crate::data::{IMAGE_SIZE, N_CHANNELS};
+use crate::nn::layers::BATCH_NORM_MOMENTUM;
+use crate::nn::{ResNet9, resnet9};
+use crate::ops::adam::{self, Adam};
+use crate::ops::augment::{self, Switches};
+use crate::ops::{cross_entropy, finite_check, metrics, running_statistics};
+use crate::tape::fuse::Fusion;
+use crate::tape::{ElementType, Mode, Phase, Tape, ValueId};
+
+/// What a step is recorded from.
+#[derive(Clone, Copy, Debug)]
+pub struct StepConfig {
+    /// The network.
+    pub network: ResNet9,
+    /// Images in a step, N below.
+    pub batch_size: usize,
+    /// What is done to the training images.
+    pub augmentation: Switches,
+    /// The part of each label that is spread over all classes, in training.
+    pub label_smoothing: f32,
+    /// The optimizer.
+    pub adam: Adam,
+    /// How the tapes are rewritten.
+    pub fusion: Fusion,
+}
+
+impl StepConfig {
+    /// The recipe's step: every augmentation, no label smoothing, Adam as it was published.
+    pub fn new(network: ResNet9, batch_size: usize) -> Self {
+        Self {
+            network,
+            batch_size,
+            augmentation: Switches::default(),
+            label_smoothing: 0.0,
+            adam: Adam::default(),
+            fusion: Fusion::ALL,
+        }
+    }
+}
+
+/// A recorded step, and the values that the host writes and reads.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The step.
+    pub tape: Arc<Tape>,
+    /// Written once: the value of every byte in every channel, `[256, 3]`; see [`augment::table`].
+    pub table: ValueId,
+    /// Written for each step: `[N, 3, 32, 32]` bytes.
+    pub pixels: ValueId,
+    /// Written for each step: `[N]` classes, or [`cross_entropy::IGNORED`] for rows that do not count.
+    pub labels: ValueId,
+    /// Written for each training step: `[N]` numbers of the images, which their augmentation is drawn
+    /// from.
+    pub indices: Option<ValueId>,
+    /// Kept: `[N, classes]`.
+    pub logits: ValueId,
+    /// Kept: the mean over the batch, `[1]`.
+    pub loss: ValueId,
+}
+
+/// Records a training step.
+pub fn training(config: &StepConfig) -> Step {
+    let mut tape = Tape::new("resnet9", Mode::Train);
+    let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
+    let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
+
+    let x = tape.scoped("augment", |tape| {
+        let draws = augment::draws(tape, indices, [IMAGE_SIZE, IMAGE_SIZE]);
+        augment::augment(tape, pixels, table, draws, config.augmentation)
+    });
+    let logits = resnet9(&mut tape, x, config.network);
+    let loss = tape.scoped("loss", |tape| {
+        cross_entropy::cross_entropy(tape, logits, labels, config.label_smoothing)
+    });
+    tape.keep(logits);
+    tape.keep(loss.loss);
+
+    tape.fuse(config.fusion);
+    tape.backward(loss.loss);
+    tape.in_phase(Phase::Update, |tape| {
+        // First the check: what follows leaves the state alone when a gradient is not finite.
+        finite_check::finite_check(tape);
+        metrics::accumulate(tape, &loss, labels);
+        running_statistics::update(tape, BATCH_NORM_MOMENTUM);
+        adam::adam(tape, config.adam);
+    });
+    tape.eliminate_dead();
+    let (tape, indices, loss) = (Arc::new(tape), Some(indices), loss.loss);
+    Step { tape, table, pixels, labels, indices, logits, loss }
+}
+
+/// Records an evaluation step: running statistics, no augmentation, no label smoothing.
+pub fn evaluation(config: &StepConfig) -> Step {
+    let mut tape = Tape::new("resnet9", Mode::Eval);
+    let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
+
+    let x = tape.scoped("augment", |tape| augment::normalise(tape, pixels, table));
+    let logits = resnet9(&mut tape, x, config.network);
+    let loss = tape.scoped("loss", |tape| cross_entropy::cross_entropy(tape, logits, labels, 0.0));
+    tape.keep(logits);
+    tape.keep(loss.loss);
+
+    tape.fuse(config.fusion);
+    tape.in_phase(Phase::Update, |tape| {
+        metrics::accumulate(tape, &loss, labels);
+    });
+    tape.eliminate_dead();
+    let (tape, loss) = (Arc::new(tape), loss.loss);
+    Step { tape, table, pixels, labels, indices: None, logits, loss }
+}
+
+fn inputs(tape: &mut Tape, batch_size: usize) -> [ValueId; 3] {
+    let shape = [batch_size, N_CHANNELS, IMAGE_SIZE, IMAGE_SIZE];
+    [
+        tape.input("pixels", ElementType::U8, &shape),
+        tape.input("labels", ElementType::U32, &[batch_size]),
+        tape.input("table", ElementType::F32, &[256, N_CHANNELS]),
+    ]
+}

@@ -1,0 +1,109 @@
+//! The same run gives the same bits: on each device, whatever ran before, on any number of threads.
+
+use std::fs;
+
+use wgrad::data::{N_CLASSES, Split, batches, shapes};
+use wgrad::device::{Device, OpenOptions};
+use wgrad::nn::ResNet9;
+use wgrad::tape::Group;
+use wgrad::train::Trainer;
+use wgrad::train::step::StepConfig;
+
+const BATCH_SIZE: usize = 12;
+
+fn open(device: &str) -> Device {
+    Device::open(device, OpenOptions::default()).expect("the device opens")
+}
+
+fn config() -> StepConfig {
+    // A width that is no multiple of a vector, and every augmentation.
+    StepConfig::new(ResNet9 { width: 5, classes: N_CLASSES }, BATCH_SIZE)
+}
+
+fn trainer(device: &Device, seed: u64) -> Trainer {
+    Trainer::new(device, &config(), seed).expect("the steps compile")
+}
+
+/// Trains for some steps.
+fn train(trainer: &mut Trainer, split: &Split, epoch: usize, n_steps: usize) {
+    let order = batches::epoch_order(7, epoch as u64, split.len());
+    for images in batches::whole_batches(&order, BATCH_SIZE).take(n_steps) {
+        trainer.step(split, images, epoch, 0.01).expect("a step");
+    }
+}
+
+/// The bytes of the file of weights after a short run.
+fn model_file(device: &Device, seed: u64) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("model.safetensors");
+    let split = shapes::draw_train(0, 3 * BATCH_SIZE);
+    let mut trainer = trainer(device, seed);
+    train(&mut trainer, &split, 0, 3);
+    trainer.save(&path).expect("saved");
+    fs::read(path).expect("it is there")
+}
+
+fn the_seed_decides_every_bit(device: &Device) {
+    let first = model_file(device, 1);
+    assert!(first == model_file(device, 1), "the same seed, other weights");
+    assert!(first != model_file(device, 2), "another seed, the same weights");
+}
+
+#[test]
+fn the_seed_decides_every_bit_on_the_cpu() {
+    the_seed_decides_every_bit(&open("cpu"));
+}
+
+#[test]
+fn the_seed_decides_every_bit_on_the_gpu() {
+    the_seed_decides_every_bit(&open("gpu"));
+}
+
+#[test]
+fn the_number_of_threads_decides_none() {
+    let with_threads = |n: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads");
+        pool.install(|| model_file(&open("cpu"), 1))
+    };
+    let one = with_threads(1);
+    for n in [2, 3, 8] {
+        assert!(one == with_threads(n), "{n} threads give other weights than one");
+    }
+}
+
+/// Everything that a step may read of earlier ones.
+const STATE: [Group; 5] =
+    [Group::Parameters, Group::ExpAvg, Group::ExpAvgSq, Group::Statistics, Group::Metrics];
+
+/// Two trainers with the same state, one of them with a past: what they come to is the same.
+fn a_step_depends_on_the_state_alone(device: &Device) {
+    let (split, other) =
+        (shapes::draw_train(0, 2 * BATCH_SIZE), shapes::draw_test(1, 2 * BATCH_SIZE));
+    let (mut fresh, mut used) = (trainer(device, 3), trainer(device, 3));
+    // Two steps each, so that both are as far by Adam's count; then the state of one goes to the other.
+    train(&mut fresh, &split, 0, 2);
+    train(&mut used, &other, 1, 2);
+    used.evaluate(&other, &|| false).expect("an evaluation");
+    for group in STATE {
+        let values = fresh.session().read_state(group).expect("readable");
+        used.session().write_state(group, &values).expect("writable");
+    }
+    train(&mut fresh, &split, 2, 1);
+    train(&mut used, &split, 2, 1);
+    for group in Group::ALL {
+        let [a, b] = [&mut fresh, &mut used]
+            .map(|trainer| trainer.session().read_state(group).expect("readable"));
+        let differs = a.iter().zip(&b).position(|(a, b)| a.to_bits() != b.to_bits());
+        assert_eq!(differs, None, "{} depend on earlier steps", group.name());
+    }
+}
+
+#[test]
+fn a_step_depends_on_the_state_alone_on_the_cpu() {
+    a_step_depends_on_the_state_alone(&open("cpu"));
+}
+
+#[test]
+fn a_step_depends_on_the_state_alone_on_the_gpu() {
+    a_step_depends_on_the_state_alone(&open("gpu"));
+}

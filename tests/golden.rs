@@ -1,0 +1,113 @@
+//! PyTorch's numbers: every file in `tests/golden/`, or in `$GOLDEN_DIR` instead, on both devices.
+//!
+//! `tests/golden/generate.py` makes the files: computed in f64, rounded to f32 once. A file names its op;
+//! [`KINDS`] says which function runs it.
+
+#[path = "golden/bench.rs"]
+mod bench;
+#[path = "golden/case_file.rs"]
+mod case_file;
+#[path = "golden/compare.rs"]
+mod compare;
+#[path = "golden/network.rs"]
+mod network;
+#[path = "golden/ops.rs"]
+mod ops;
+
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+
+use case_file::CaseFile;
+use wgrad::device::{Device, OpenOptions};
+
+/// The relative L2 error that an op may have. f32 rounds to 6e-8, and sums of up to 576 terms in any
+/// order stay below 20 times that; an index that is off by one gives 1e-2 and more.
+const OP_TOLERANCE: f64 = 1e-5;
+
+/// The relative L2 error of each gradient, and of each parameter, statistic and moment after a step of
+/// the network. PyTorch's own f32 is off by up to 3e-5 here: Adam's first steps divide small gradients
+/// by their own size.
+const STATE_TOLERANCE: f64 = 1e-4;
+
+/// The relative L2 error of a schedule: the same operations in f64, but for the last bit of a cosine.
+const SCHEDULE_TOLERANCE: f64 = 1e-12;
+
+/// The relative error of a single rate. At the end of a cosine a small rate is what two large numbers
+/// leave, and a last bit of theirs is more of it.
+const RATE_TOLERANCE: f64 = 1e-9;
+
+type Run = fn(&CaseFile, &Device);
+
+/// What there are cases of, and what runs them.
+const KINDS: &[(&str, Run)] = &[
+    ("adam", network::adam_steps),
+    ("add", ops::add),
+    ("augment", ops::augment),
+    ("avg_pool2d", ops::avg_pool2d),
+    ("batch_norm", ops::batch_norm),
+    ("concat", ops::concat),
+    ("conv2d", ops::conv2d),
+    ("cross_entropy", ops::cross_entropy),
+    ("linear", ops::linear),
+    ("max_pool2d", ops::max_pool2d),
+    ("one_cycle", network::one_cycle),
+    ("relu", ops::relu),
+    ("resnet9", network::resnet9),
+];
+
+/// Runs every file on the device, and fails with the names of those that do not agree; what did not
+/// is told above.
+fn run_all(device: &Device) {
+    // Past the test harness, which keeps the output of tests that pass to itself.
+    let _ = writeln!(std::io::stderr(), "golden cases on {}", device.name());
+    let failed: Vec<String> = case_file::all()
+        .iter()
+        .filter(|file| {
+            let run = kind(file).unwrap_or_else(|| panic!("{}", unknown(file)));
+            // A panic in one case must not keep the others from running.
+            let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(file, device)));
+            result.is_err()
+        })
+        .map(|file| file.name.clone())
+        .collect();
+    assert!(failed.is_empty(), "on {}: {}", device.name(), failed.join(", "));
+}
+
+fn kind(file: &CaseFile) -> Option<Run> {
+    KINDS.iter().find(|(op, _)| *op == file.op()).map(|(_, run)| *run)
+}
+
+fn unknown(file: &CaseFile) -> String {
+    format!("{}: no test runs the op {:?}", file.name, file.op())
+}
+
+#[test]
+fn cpu() {
+    run_all(&Device::cpu(OpenOptions::default()));
+}
+
+/// On any adapter, a software one too. Without one it fails: a skipped test would look like a passed one.
+#[test]
+fn gpu() {
+    let device = Device::open("gpu", OpenOptions::default()).unwrap_or_else(|error| {
+        panic!("{error}\n{}", error.hint().unwrap_or_default());
+    });
+    run_all(&device);
+}
+
+#[test]
+fn every_file_is_run_by_a_test() {
+    for file in case_file::all() {
+        assert!(kind(&file).is_some(), "{}", unknown(&file));
+    }
+}
+
+/// The project's own files; a folder of somebody else's may hold fewer.
+#[test]
+fn every_op_has_a_file() {
+    let files = case_file::all();
+    for (op, _) in KINDS {
+        let found = files.iter().any(|file| file.op() == *op);
+        assert!(found || std::env::var_os("GOLDEN_DIR").is_some(), "there is no case of {op}");
+    }
+}

@@ -1,0 +1,139 @@
+//! A bench to put an op on: inputs from the file, gradients, a run on a device, comparisons.
+
+use std::sync::Arc;
+
+use wgrad::device::{Device, LoadOptions, Session, StepScalars};
+use wgrad::tape::{ElementType, Gradients, Mode, Tape, ValueId};
+
+use crate::case_file::{CaseFile, Tensor};
+use crate::compare::{Failures, Order};
+
+/// A tape around one op, and what its inputs hold.
+pub struct Bench<'a> {
+    /// The file the numbers come from.
+    pub file: &'a CaseFile,
+    /// Where the op is recorded.
+    pub tape: Tape,
+    tolerance: f64,
+    reals: Vec<(ValueId, Vec<f32>)>,
+    words: Vec<(ValueId, Vec<u32>)>,
+    expected: Vec<(&'a str, ValueId, Order)>,
+}
+
+impl<'a> Bench<'a> {
+    /// An empty one, for numbers within `tolerance` unless the file has a tolerance of its own.
+    pub fn new(file: &'a CaseFile, mode: Mode, tolerance: f64) -> Self {
+        Self {
+            file,
+            tape: Tape::new("golden", mode),
+            tolerance: file.tolerance().unwrap_or(tolerance),
+            reals: Vec::new(),
+            words: Vec::new(),
+            expected: Vec::new(),
+        }
+    }
+
+    /// An input of real numbers that a gradient is wanted for.
+    pub fn input(&mut self, key: &str, order: Order) -> ValueId {
+        let tensor = self.file.tensor(key);
+        let id = self.tape.input_with_grad(key, &order.our_shape(&tensor.shape));
+        self.reals.push((id, order.to_ours(&tensor.shape, tensor.f32())));
+        id
+    }
+
+    /// An input of real numbers that is constant for the gradient.
+    pub fn constant(&mut self, key: &str, order: Order) -> ValueId {
+        let tensor = self.file.tensor(key);
+        let id = self.tape.input(key, ElementType::F32, &order.our_shape(&tensor.shape));
+        self.reals.push((id, order.to_ours(&tensor.shape, tensor.f32())));
+        id
+    }
+
+    /// An input of words or bytes.
+    pub fn words(
+        &mut self,
+        name: &str,
+        element: ElementType,
+        shape: &[usize],
+        words: Vec<u32>,
+    ) -> ValueId {
+        let id = self.tape.input(name, element, shape);
+        self.words.push((id, words));
+        id
+    }
+
+    /// Records the backward part from the file's upstream gradient `dy` of `y`, and expects the
+    /// gradient of each input to be the file's tensor beside it.
+    pub fn backward(&mut self, y: ValueId, order: Order, inputs: &[(ValueId, &'a str, Order)]) {
+        let d_y = self.constant("dy", order);
+        let gradients = self.tape.backward_from(&[(y, d_y)]);
+        self.expect_gradients(&gradients, inputs);
+    }
+
+    /// Expects the gradient of each input to be the file's tensor beside it, in that order.
+    pub fn expect_gradients(
+        &mut self,
+        gradients: &Gradients,
+        inputs: &[(ValueId, &'a str, Order)],
+    ) {
+        for &(input, key, order) in inputs {
+            let gradient = gradients.get(input).unwrap_or_else(|| panic!("{key} has no gradient"));
+            self.expect(key, gradient, order);
+        }
+    }
+
+    /// Expects a value to be the file's tensor `key`.
+    pub fn expect(&mut self, key: &'a str, id: ValueId, order: Order) {
+        self.tape.keep(id);
+        self.expected.push((key, id, order));
+    }
+
+    /// Runs the tape on the device and compares everything that is expected. `prepare` is called with
+    /// the session before the run, `inspect` after it.
+    pub fn run(
+        self,
+        device: &Device,
+        failures: &mut Failures,
+        prepare: impl FnOnce(&Tape, &mut dyn Session),
+        inspect: impl FnOnce(&Tape, &mut dyn Session, &mut Failures, f64),
+    ) {
+        let tape = Arc::new(self.tape);
+        let mut session = device.session(tape.state()).expect("a session");
+        let program = session.load(&tape, LoadOptions::default()).expect("a program");
+        for (id, values) in &self.reals {
+            session.write(program, *id, values).expect("written");
+        }
+        for (id, words) in &self.words {
+            session.write_words(program, *id, words).expect("written");
+        }
+        prepare(&tape, &mut *session);
+        session.run(program, &StepScalars::default()).expect("a run");
+        for (key, id, order) in self.expected {
+            let got = session.read(program, id).expect("read");
+            compare(failures, key, self.file.tensor(key), &got, order, self.tolerance);
+        }
+        inspect(&tape, &mut *session, failures, self.tolerance);
+    }
+
+    /// [`Bench::run`] of a tape that has no state, to the end.
+    pub fn finish(self, device: &Device) {
+        let file = &self.file.name;
+        let mut failures = Failures::default();
+        self.run(device, &mut failures, |_, _| {}, |_, _, _, _| {});
+        failures.finish(file);
+    }
+}
+
+/// Compares an array in our order with a tensor of the file.
+pub fn compare(
+    failures: &mut Failures,
+    what: &str,
+    expected: &Tensor,
+    got: &[f32],
+    order: Order,
+    tolerance: f64,
+) {
+    let got = order.to_theirs(&expected.shape, got);
+    let got: Vec<f64> = got.into_iter().map(f64::from).collect();
+    failures.compare(what, &expected.shape, &got, &expected.f64(), tolerance);
+}

@@ -1,0 +1,204 @@
+//! What spans more than one op: Adam over steps, the schedule, and the network's training steps.
+
+use std::sync::Arc;
+
+use wgrad::device::{Device, LoadOptions, Session, StepScalars};
+use wgrad::nn::{self, ResNet9};
+use wgrad::ops::adam::Adam;
+use wgrad::ops::{adam, cross_entropy, finite_check, running_statistics};
+use wgrad::optim::{Anneal, OneCycle};
+use wgrad::tape::fuse::Fusion;
+use wgrad::tape::{
+    ElementType, Group, Initializer, Layout, Mode, Phase, StateLayout, Tape, ValueId,
+};
+
+use crate::bench::compare;
+use crate::case_file::CaseFile;
+use crate::compare::{Failures, Order};
+use crate::{OP_TOLERANCE, RATE_TOLERANCE, SCHEDULE_TOLERANCE, STATE_TOLERANCE};
+
+/// The scalars of Adam's step number `step`, from 1.
+fn scalars(lr: f64, step: u64, adam: &Adam) -> StepScalars {
+    let (step_size, inv_sqrt_bias_correction2) = adam.scalars(lr, step);
+    StepScalars { step_size, inv_sqrt_bias_correction2, ..StepScalars::default() }
+}
+
+/// A sequence of steps, compared after every one.
+pub fn adam_steps(file: &CaseFile, device: &Device) {
+    let [beta1, beta2, eps, weight_decay] =
+        ["beta1", "beta2", "eps", "weight_decay"].map(|key| file.attribute(key));
+    let config = Adam { beta1, beta2, eps, weight_decay };
+    let mut tape = Tape::new("adam", Mode::Train);
+    let shape = &file.tensor("p0").shape;
+    tape.parameter("p", shape, Layout::Plain, Initializer::Constant(0.0));
+    adam::adam(&mut tape, config);
+    let (state, range) = (tape.state().clone(), tape.state().parameters[0].range());
+    let padded = |values: &[f32]| {
+        let mut buffer = vec![0.0; state.n_elements(Group::Parameters)];
+        buffer[range.clone()].copy_from_slice(values);
+        buffer
+    };
+
+    let mut session = device.session(&state).expect("a session");
+    let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
+    session.write_state(Group::Parameters, &padded(file.tensor("p0").f32())).expect("written");
+    let mut failures = Failures::default();
+    for (ix, lr) in file.tensor("lr").f64().into_iter().enumerate() {
+        let gradient = file.tensor("grads").at(ix);
+        session.write_state(Group::Gradients, &padded(gradient.f32())).expect("written");
+        session.run(program, &scalars(lr, ix as u64 + 1, &config)).expect("a run");
+        let parameters = session.read_state(Group::Parameters).expect("read");
+        let (what, after) = (format!("after step {ix}"), file.tensor("after").at(ix));
+        let got = &parameters[range.clone()];
+        compare(&mut failures, &what, &after, got, Order::Plain, OP_TOLERANCE);
+        assert!(parameters[range.end..].iter().all(|&v| v == 0.0), "the padding stays zero");
+    }
+    failures.finish(&file.name);
+}
+
+/// Every rate of a schedule. It is the host's alone, and so the same whatever the device.
+pub fn one_cycle(file: &CaseFile, _: &Device) {
+    let anneal = match file.attribute::<String>("anneal_strategy").as_str() {
+        "linear" => Anneal::Linear,
+        "cos" => Anneal::Cos,
+        other => panic!("{}: anneals along {other}", file.name),
+    };
+    let schedule = OneCycle {
+        max_lr: file.attribute("max_lr"),
+        total_steps: file.attribute("total_steps"),
+        pct_start: file.attribute("pct_start"),
+        div_factor: file.attribute("div_factor"),
+        final_div_factor: file.attribute("final_div_factor"),
+        anneal,
+        three_phase: file.attribute::<String>("three_phase") == "True",
+    };
+    let expected = file.tensor("lr_f64");
+    let rates: Vec<f64> = (0..schedule.total_steps).map(|step| schedule.rate(step)).collect();
+    let mut failures = Failures::default();
+    failures.compare("lr", &expected.shape, &rates, &expected.f64(), SCHEDULE_TOLERANCE);
+    // Each on its own too, since the small rates at the end vanish in a norm.
+    for (step, (rate, expected)) in rates.iter().zip(expected.f64()).enumerate() {
+        let what = format!("lr[{step}]");
+        failures.compare(&what, &[], &[*rate], &[expected], RATE_TOLERANCE);
+    }
+    failures.finish(&file.name);
+}
+
+/// Training steps, each from the state that PyTorch had before it, and an evaluation at the end; with
+/// and without fusion.
+pub fn resnet9(file: &CaseFile, device: &Device) {
+    for (name, fusion) in [("fused", Fusion::ALL), ("unfused", Fusion::NONE)] {
+        let mut failures = Failures::default();
+        training_steps(file, device, fusion, &mut failures);
+        evaluation(file, device, fusion, &mut failures);
+        failures.finish(&format!("{} ({name})", file.name));
+    }
+}
+
+/// The images and the network on them.
+fn record(file: &CaseFile, mode: Mode, fusion: Fusion) -> (Tape, ValueId, ValueId) {
+    let mut tape = Tape::new("resnet9", mode);
+    let x = tape.input("x", ElementType::F32, &[file.attribute("batch"), 32, 32, 3]);
+    let net = ResNet9 { width: file.attribute("width"), classes: 10 };
+    let logits = nn::resnet9(&mut tape, x, net);
+    tape.keep(logits);
+    if mode == Mode::Eval {
+        tape.fuse(fusion);
+    }
+    (tape, x, logits)
+}
+
+fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &mut Failures) {
+    let config = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+    let lr: f64 = file.attribute("lr");
+    let (mut tape, x, logits) = record(file, Mode::Train, fusion);
+    let labels = tape.input("labels", ElementType::U32, &[file.attribute("batch")]);
+    let loss = cross_entropy::cross_entropy(&mut tape, logits, labels, 0.0).loss;
+    tape.keep(loss);
+    tape.fuse(fusion);
+    tape.backward(loss);
+    tape.in_phase(Phase::Update, |tape| {
+        finite_check::finite_check(tape);
+        running_statistics::update(tape, nn::layers::BATCH_NORM_MOMENTUM);
+        adam::adam(tape, config);
+    });
+    tape.eliminate_dead();
+
+    let layout = tape.state().clone();
+    let mut session = device.session(&layout).expect("a session");
+    let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
+    for step in 0..file.attribute("steps") {
+        write_state(file, step, &layout, &mut *session);
+        let images = file.tensor("x").at(step);
+        let images = Order::Activation.to_ours(&images.shape, images.f32());
+        session.write(program, x, &images).expect("written");
+        let target = file.tensor("target").at(step).u32();
+        session.write_words(program, labels, &target).expect("written");
+        session.run(program, &scalars(lr, step as u64 + 1, &config)).expect("a run");
+
+        let mut check = |key: &str, id| {
+            let got = session.read(program, id).expect("read");
+            let (what, expected) = (format!("{key}[{step}]"), file.tensor(key).at(step));
+            compare(failures, &what, &expected, &got, Order::Plain, OP_TOLERANCE);
+        };
+        check("losses", loss);
+        check("logits", logits);
+        for (group, kind, step) in [
+            (Group::Gradients, "grad", step),
+            (Group::Parameters, "param", step + 1),
+            (Group::Statistics, "param", step + 1),
+            (Group::ExpAvg, "exp_avg", step + 1),
+            (Group::ExpAvgSq, "exp_avg_sq", step + 1),
+        ] {
+            let buffer = session.read_state(group).expect("read");
+            for member in layout.members(group) {
+                let key = format!("step{step}.{kind}.{}", member.name);
+                let (expected, got) = (file.tensor(&key), &buffer[member.range()]);
+                let order = order(member.layout);
+                compare(failures, &key, expected, got, order, STATE_TOLERANCE);
+            }
+        }
+    }
+}
+
+fn evaluation(file: &CaseFile, device: &Device, fusion: Fusion, failures: &mut Failures) {
+    let (tape, x, logits) = record(file, Mode::Eval, fusion);
+    let layout = tape.state().clone();
+    let mut session = device.session(&layout).expect("a session");
+    let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
+    write_state(file, file.attribute("steps"), &layout, &mut *session);
+    let images = file.tensor("x").at(0);
+    let images = Order::Activation.to_ours(&images.shape, images.f32());
+    session.write(program, x, &images).expect("written");
+    session.run(program, &StepScalars::default()).expect("a run");
+    let (got, expected) =
+        (session.read(program, logits).expect("read"), file.tensor("logits_eval"));
+    compare(failures, "logits_eval", expected, &got, Order::Plain, OP_TOLERANCE);
+}
+
+/// Puts the state before a step into the session.
+fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut dyn Session) {
+    for (group, kind) in [
+        (Group::Parameters, "param"),
+        (Group::Statistics, "param"),
+        (Group::ExpAvg, "exp_avg"),
+        (Group::ExpAvgSq, "exp_avg_sq"),
+    ] {
+        let mut buffer = vec![0.0; layout.n_elements(group)];
+        for member in layout.members(group) {
+            let tensor = file.tensor(&format!("step{step}.{kind}.{}", member.name));
+            let values = order(member.layout).to_ours(&tensor.shape, tensor.f32());
+            buffer[member.range()].copy_from_slice(&values);
+        }
+        session.write_state(group, &buffer).expect("written");
+    }
+}
+
+/// The order of a member, said again by this test rather than asked of the code under test.
+fn order(layout: Layout) -> Order {
+    match layout {
+        Layout::Plain => Order::Plain,
+        Layout::ConvWeight => Order::ConvWeight,
+        Layout::LinearWeight => Order::LinearWeight,
+    }
+}

@@ -1,0 +1,193 @@
+//! One function per op: records the case, forward and backward, and compares.
+
+use wgrad::device::{Device, Session};
+use wgrad::nn;
+use wgrad::ops::{self, Window, augment::Switches, conv2d::Conv2d};
+use wgrad::tape::{ElementType, Group, Mode, Tape};
+
+use crate::OP_TOLERANCE;
+use crate::bench::{Bench, compare};
+use crate::case_file::CaseFile;
+use crate::compare::{Failures, Order};
+
+fn window(file: &CaseFile) -> Window {
+    let [size, stride, padding] =
+        ["kernel", "stride", "padding"].map(|key| file.attribute::<usize>(key));
+    Window::square(size, stride, padding)
+}
+
+pub fn conv2d(file: &CaseFile, device: &Device) {
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let x = bench.input("x", Order::Activation);
+    let weight = bench.input("w", Order::ConvWeight);
+    let bias = (file.attribute::<usize>("bias") == 1).then(|| bench.input("b", Order::Plain));
+    let conv = Conv2d { window: window(file), groups: file.attribute("groups") };
+    let y = ops::conv2d::conv2d(&mut bench.tape, x, weight, bias, conv);
+    bench.expect("y", y, Order::Activation);
+    let mut inputs = vec![(x, "dx", Order::Activation), (weight, "dw", Order::ConvWeight)];
+    inputs.extend(bias.map(|bias| (bias, "db", Order::Plain)));
+    bench.backward(y, Order::Activation, &inputs);
+    bench.finish(device);
+}
+
+/// Through the layer, since the running statistics are a part of it.
+pub fn batch_norm(file: &CaseFile, device: &Device) {
+    let [eps, momentum] = ["eps", "momentum"].map(|key| file.attribute::<f32>(key));
+    assert_eq!(eps, nn::layers::BATCH_NORM_EPS, "{}: the layer has another eps", file.name);
+    let members = [
+        (Group::Parameters, "bn.weight", "gamma"),
+        (Group::Parameters, "bn.bias", "beta"),
+        (Group::Statistics, "bn.running_mean", "running_mean"),
+        (Group::Statistics, "bn.running_var", "running_var"),
+    ];
+    let prepare = |tape: &Tape, session: &mut dyn Session| {
+        for group in [Group::Parameters, Group::Statistics] {
+            let mut buffer = vec![0.0; tape.state().n_elements(group)];
+            for (_, member, key) in members.iter().filter(|(of, ..)| *of == group) {
+                let (_, member) = tape.state().find(member).expect("the layer has it");
+                buffer[member.range()].copy_from_slice(file.tensor(key).f32());
+            }
+            session.write_state(group, &buffer).expect("written");
+        }
+    };
+    let mut failures = Failures::default();
+
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let x = bench.input("x", Order::Activation);
+    let y = nn::batch_norm(&mut bench.tape, "bn", x);
+    bench.expect("y", y, Order::Activation);
+    let [gamma, beta] =
+        ["bn.weight", "bn.bias"].map(|name| bench.tape.find_member(name).expect("the layer's"));
+    bench.backward(
+        y,
+        Order::Activation,
+        &[
+            (x, "dx", Order::Activation),
+            (gamma, "dgamma", Order::Plain),
+            (beta, "dbeta", Order::Plain),
+        ],
+    );
+    ops::running_statistics::update(&mut bench.tape, momentum);
+    bench.run(device, &mut failures, prepare, |tape, session, failures, tolerance| {
+        let statistics = session.read_state(Group::Statistics).expect("read");
+        for (name, key) in
+            [("bn.running_mean", "running_mean_after"), ("bn.running_var", "running_var_after")]
+        {
+            let (_, member) = tape.state().find(name).expect("the layer has it");
+            let got = &statistics[member.range()];
+            compare(failures, key, file.tensor(key), got, Order::Plain, tolerance);
+        }
+    });
+
+    let mut bench = Bench::new(file, Mode::Eval, OP_TOLERANCE);
+    let x = bench.constant("x", Order::Activation);
+    let y = nn::batch_norm(&mut bench.tape, "bn", x);
+    bench.expect("y_eval", y, Order::Activation);
+    bench.run(device, &mut failures, prepare, |_, _, _, _| {});
+    failures.finish(&file.name);
+}
+
+pub fn relu(file: &CaseFile, device: &Device) {
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let x = bench.input("x", Order::Activation);
+    let y = ops::relu::relu(&mut bench.tape, x);
+    bench.expect("y", y, Order::Activation);
+    bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
+    bench.finish(device);
+}
+
+pub fn max_pool2d(file: &CaseFile, device: &Device) {
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let x = bench.input("x", Order::Activation);
+    let y = ops::max_pool2d::max_pool2d(&mut bench.tape, x, window(file));
+    bench.expect("y", y, Order::Activation);
+    bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
+    bench.finish(device);
+}
+
+pub fn avg_pool2d(file: &CaseFile, device: &Device) {
+    let padding_counts: usize = file.attribute("count_include_pad");
+    assert_eq!(padding_counts, 1, "{}: padding counts in every average here", file.name);
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let x = bench.input("x", Order::Activation);
+    let y = ops::avg_pool2d::avg_pool2d(&mut bench.tape, x, window(file));
+    bench.expect("y", y, Order::Activation);
+    bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
+    bench.finish(device);
+}
+
+pub fn linear(file: &CaseFile, device: &Device) {
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let x = bench.input("x", Order::Plain);
+    let weight = bench.input("w", Order::LinearWeight);
+    let bias = (file.attribute::<usize>("bias") == 1).then(|| bench.input("b", Order::Plain));
+    let y = ops::linear::linear(&mut bench.tape, x, weight, bias);
+    bench.expect("y", y, Order::Plain);
+    let mut inputs = vec![(x, "dx", Order::Plain), (weight, "dw", Order::LinearWeight)];
+    inputs.extend(bias.map(|bias| (bias, "db", Order::Plain)));
+    bench.backward(y, Order::Plain, &inputs);
+    bench.finish(device);
+}
+
+pub fn concat(file: &CaseFile, device: &Device) {
+    let axis: usize = file.attribute("axis");
+    assert_eq!(axis, 1, "{}: channels are concatenated here", file.name);
+    two_inputs(file, device, ops::concat::concat);
+}
+
+pub fn add(file: &CaseFile, device: &Device) {
+    two_inputs(file, device, ops::add::add);
+}
+
+fn two_inputs(
+    file: &CaseFile,
+    device: &Device,
+    op: fn(&mut Tape, wgrad::tape::ValueId, wgrad::tape::ValueId) -> wgrad::tape::ValueId,
+) {
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let [a, b] = ["a", "b"].map(|key| bench.input(key, Order::Activation));
+    let y = op(&mut bench.tape, a, b);
+    bench.expect("y", y, Order::Activation);
+    let inputs = [(a, "da", Order::Activation), (b, "db", Order::Activation)];
+    bench.backward(y, Order::Activation, &inputs);
+    bench.finish(device);
+}
+
+pub fn cross_entropy(file: &CaseFile, device: &Device) {
+    let reduction: String = file.attribute("reduction");
+    assert_eq!(reduction, "mean", "{}: the loss is a mean here", file.name);
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let logits = bench.input("logits", Order::Plain);
+    let target = file.tensor("target");
+    let labels = bench.words("labels", ElementType::U32, &target.shape, target.u32());
+    let smoothing = file.attribute("label_smoothing");
+    let loss = ops::cross_entropy::cross_entropy(&mut bench.tape, logits, labels, smoothing).loss;
+    bench.expect("loss", loss, Order::Plain);
+    let gradients = bench.tape.backward(loss);
+    bench.expect_gradients(&gradients, &[(logits, "dlogits", Order::Plain)]);
+    bench.finish(device);
+}
+
+/// Bit for bit: the numbers come from a table, and no arithmetic follows.
+pub fn augment(file: &CaseFile, device: &Device) {
+    assert_eq!(file.attribute::<usize>("padding"), 4, "{}", file.name);
+    assert_eq!(file.attribute::<usize>("cutout"), 8, "{}", file.name);
+    let table = ops::augment::table([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]);
+    let same =
+        table.iter().zip(file.tensor("table").f32()).all(|(a, b)| a.to_bits() == b.to_bits());
+    assert!(same, "{}: the host's table has other bits", file.name);
+
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let pixels = file.tensor("pixels");
+    let images = bench.words("pixels", ElementType::U8, &pixels.shape, pixels.packed());
+    let table = bench.constant("table", Order::Plain);
+    let [offset, flip, centre] = ["offset", "flip", "centre"].map(|key| file.tensor(key).u32());
+    let draws: Vec<u32> = (0..flip.len())
+        .flat_map(|n| [offset[2 * n], offset[2 * n + 1], flip[n], centre[2 * n], centre[2 * n + 1]])
+        .collect();
+    let draws = bench.words("draws", ElementType::U32, &[flip.len(), 5], draws);
+    let switches = Switches { crop: true, flip: true, cutout: true };
+    let y = ops::augment::augment(&mut bench.tape, images, table, draws, switches);
+    bench.expect("y", y, Order::Activation);
+    bench.finish(device);
+}

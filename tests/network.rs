@@ -1,0 +1,119 @@
+//! The network: its parameters, its layer table, its work, and its weights' files.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use safetensors::SafeTensors;
+use wgrad::nn::{self, ResNet9, Weights};
+use wgrad::ops::{adam, cross_entropy};
+use wgrad::tape::print::{Cost, listing};
+use wgrad::tape::{ElementType, Mode, Node, Phase, Plan, PlanOptions, Tape};
+
+/// The network on a batch, with the loss and everything behind it on a training tape.
+fn record(mode: Mode, width: usize, batch: usize) -> Tape {
+    let mut tape = Tape::new("resnet9", mode);
+    let x = tape.input("x", ElementType::F32, &[batch, 32, 32, 3]);
+    let logits = nn::resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
+    tape.keep(logits);
+    if mode == Mode::Train {
+        let labels = tape.input("labels", ElementType::U32, &[batch]);
+        let loss = cross_entropy::cross_entropy(&mut tape, logits, labels, 0.0).loss;
+        tape.backward(loss);
+        let adam = adam::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+        tape.in_phase(Phase::Update, |tape| adam::adam(tape, adam));
+        tape.eliminate_dead();
+    }
+    tape
+}
+
+#[test]
+fn has_the_parameters_that_it_should_have() {
+    assert_eq!(record(Mode::Train, 64, 1).state().n_parameters(), 6_573_120);
+}
+
+#[test]
+fn training_and_evaluation_share_one_state() {
+    assert_eq!(record(Mode::Train, 8, 2).state(), record(Mode::Eval, 8, 3).state());
+}
+
+/// Names and shapes are those of the model that PyTorch saved.
+#[test]
+fn members_are_pytorchs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/resnet9_00.safetensors");
+    let bytes = std::fs::read(path).expect("the project's own file");
+    let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let theirs: BTreeSet<(String, Vec<usize>)> = file
+        .iter()
+        .filter_map(|(name, view)| Some((name.strip_prefix("step0.param.")?, view)))
+        .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
+        .map(|(name, view)| (name.to_string(), view.shape().to_vec()))
+        .collect();
+    let tape = record(Mode::Train, 4, 1);
+    let members = tape.state().parameters.iter().chain(&tape.state().statistics);
+    let ours: BTreeSet<(String, Vec<usize>)> =
+        members.map(|m| (m.name.clone(), m.layout.torch_shape(&m.shape))).collect();
+    assert_eq!(ours, theirs);
+}
+
+/// Work that convolutions and linear layers do, counted in multiply-adds.
+fn multiply_adds(tape: &Tape, phase: Phase) -> u64 {
+    let product = |node: &Node| {
+        let name = node.op.name();
+        node.phase == phase && (name.starts_with("conv2d") || name.starts_with("linear"))
+    };
+    Cost::of(tape, product).flops / 2
+}
+
+#[test]
+fn does_the_work_that_it_should_do() {
+    let batch = 3;
+    let tape = record(Mode::Train, 64, batch);
+    let forward = multiply_adds(&tape, Phase::Forward) / batch as u64;
+    assert_eq!(forward, 379_261_952);
+    // Backward does it twice, but for the gradient of the images, which nobody wants.
+    let images = 32 * 32 * 9 * 3 * 64;
+    let backward = multiply_adds(&tape, Phase::Backward) / batch as u64;
+    assert_eq!(backward, 2 * forward - images);
+    let gflop = 2.0 * (forward + backward) as f64 / 1e9;
+    assert_eq!(format!("{gflop:.3}"), "2.272");
+}
+
+/// Character for character what torchsummary prints for the same network.
+#[test]
+fn the_layer_table_is_torchsummarys() {
+    assert_eq!(nn::summary(64), include_str!("fixtures/torchsummary_64.txt"));
+    assert_eq!(nn::summary(16), include_str!("fixtures/torchsummary_16.txt"));
+}
+
+#[test]
+fn the_listing_tells_every_node_and_stays_narrow() {
+    let tape = record(Mode::Train, 64, 512);
+    let text = listing(&tape, &Plan::new(&tape, PlanOptions::default()), 512);
+    for node in tape.nodes() {
+        assert!(text.contains(&node.label()), "{} is missing", node.label());
+    }
+    let widest = text.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(160), "{widest:?} columns");
+}
+
+#[test]
+fn the_drawing_shows_every_block_and_both_residual_paths() {
+    let text = wgrad::tape::svg::svg(&record(Mode::Train, 64, 512));
+    for block in ["prep", "layer1", "res1", "layer2", "layer3", "res2", "fc"] {
+        assert!(text.contains(&format!(">{block}</text>")), "{block} is missing");
+    }
+    assert_eq!(text.matches("class=\"skip\"").count(), 2);
+}
+
+#[test]
+fn weights_of_another_width_are_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("model.safetensors");
+    let (small, large) = (record(Mode::Eval, 4, 1), record(Mode::Eval, 8, 1));
+    Weights::initial(small.state(), 1).save(small.state(), &path).expect("written");
+    let error = Weights::load(large.state(), &path).expect_err("they do not fit");
+    let text = error.to_string();
+    assert!(text.contains("model.safetensors"), "{text}");
+    assert!(text.contains("fc.weight: shape [10, 32], expected [10, 64]"), "{text}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("--width")));
+}

@@ -1,0 +1,49 @@
+//! The whole engine learns: 64 images whose labels say nothing about them are known by heart within
+//! 100 steps, which takes every gradient to be right.
+
+use wgrad::data::{N_CLASSES, Split, shapes};
+use wgrad::device::{Device, OpenOptions};
+use wgrad::nn::ResNet9;
+use wgrad::ops::augment::Switches;
+use wgrad::train::Trainer;
+use wgrad::train::step::StepConfig;
+
+const N_IMAGES: usize = 64;
+
+/// Images with the labels of others.
+fn images_with_shuffled_labels() -> Split {
+    let mut split = shapes::draw_train(0, N_IMAGES);
+    let order = wgrad::data::batches::epoch_order(1, 0, N_IMAGES);
+    split.labels = order.iter().map(|&ix| split.labels[ix as usize]).collect();
+    split
+}
+
+/// Steps until every image is classified as its label says, in evaluation mode.
+fn steps_to_overfit(device: &str) -> Option<usize> {
+    let device = Device::open(device, OpenOptions::default()).expect("the device opens");
+    eprintln!("on {}", device.name());
+    let split = images_with_shuffled_labels();
+    let mut config = StepConfig::new(ResNet9 { width: 8, classes: N_CLASSES }, N_IMAGES);
+    config.augmentation = Switches { crop: false, flip: false, cutout: false };
+    let mut trainer = Trainer::new(&device, &config, 0).expect("the steps compile");
+
+    let order: Vec<u32> = (0..N_IMAGES as u32).collect();
+    (1..=100).find(|step| {
+        trainer.step(&split, &order, 0, 0.005).expect("a step");
+        // Evaluation takes a third of a step, so not after each.
+        step % 10 == 0 && {
+            let metrics = trainer.evaluate(&split, &|| false).expect("an evaluation");
+            metrics.expect("nothing stops it").accuracy() == 1.0
+        }
+    })
+}
+
+#[test]
+fn the_cpu_learns_64_images_by_heart() {
+    assert!(steps_to_overfit("cpu").is_some());
+}
+
+#[test]
+fn the_gpu_learns_64_images_by_heart() {
+    assert!(steps_to_overfit("gpu").is_some());
+}
