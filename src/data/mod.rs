@@ -1,11 +1,193 @@
-//! Data sets.
-/// stub
-#[derive(Debug, thiserror::Error)]
-#[error("data")]
-pub struct DataError;
-impl DataError {
-    /// stub
-    pub fn hint(&self) -> Option<String> {
-        None
+//! The pictures that a network is trained on.
+//!
+//! Reading order:
+//!
+//! * [`load`] finds a dataset: [`cifar10`] where it is on the disk, otherwise [`shapes`], ten
+//!   kinds of drawn figures that need no download;
+//! * [`batches`] shuffles a split and packs images into the words that the device reads;
+//! * [`DataError`] is everything that can be wrong with files.
+//!
+//! Images stay bytes here. Cropping, flipping, cutout and normalisation are the first nodes of the
+//! training tape, so they run on the device.
+
+use std::env;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+pub mod batches;
+pub mod cifar10;
+mod error;
+mod random;
+pub mod shapes;
+#[cfg(test)]
+mod tests;
+
+pub use error::{CIFAR10_PAGE, DataError, Version};
+
+/// Rows of an image, and columns.
+pub const IMAGE_SIZE: usize = 32;
+/// Red, green and blue.
+pub const N_CHANNELS: usize = 3;
+/// Bytes of one image: 3 planes of 32 rows of 32 columns.
+pub const IMAGE_BYTES: usize = N_CHANNELS * IMAGE_SIZE * IMAGE_SIZE;
+/// Classes of every dataset here.
+pub const N_CLASSES: usize = 10;
+
+/// The environment variable that names the folder with CIFAR-10 where `--data-dir` does not.
+pub const DATA_VARIABLE: &str = "WGRAD_DATA";
+/// Where CIFAR-10 is looked for when nothing names a folder.
+pub const DEFAULT_FOLDER: &str = "./data/cifar-10-batches-bin";
+
+/// Images of 3x32x32 bytes, planar (channel, row, column), and their labels.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Split {
+    /// `[len, 3, 32, 32]`, row-major; 0 is black, 255 is full intensity.
+    pub images: Vec<u8>,
+    /// `[len]`, each the index of a class, 0 to 9.
+    pub labels: Vec<u8>,
+}
+
+impl Split {
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
     }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The bytes of image `i`: `[3, 32, 32]`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no image `i`.
+    pub fn image(&self, i: usize) -> &[u8] {
+        &self.images[i * IMAGE_BYTES..(i + 1) * IMAGE_BYTES]
+    }
+}
+
+impl fmt::Debug for Split {
+    /// The count alone: the bytes of a split would fill a terminal for minutes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Split({} images)", self.len())
+    }
+}
+
+/// Training and test images of ten classes.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// `"cifar10"` or `"shapes"`, as run folders record it.
+    pub name: &'static str,
+    /// One line for the terminal: where the images are from, and how many.
+    pub description: String,
+    /// The names of the ten classes, in the order of their labels.
+    pub classes: Vec<String>,
+    /// What is learned from.
+    pub train: Split,
+    /// What accuracy is measured on, and never learned from.
+    pub test: Split,
+    /// What a user should know before trusting a result, a line each. Usually none.
+    pub warnings: Vec<String>,
+}
+
+/// Which dataset to load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// CIFAR-10 if it is found or a folder is named, otherwise the built-in shapes
+    #[default]
+    Auto,
+    /// CIFAR-10, or an error
+    Cifar10,
+    /// The built-in shapes: drawn figures, no download
+    Shapes,
+}
+
+/// A dataset, and what to tell the user about how it was chosen.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The images.
+    pub dataset: Dataset,
+    /// A paragraph to print at the start and again in the summary: there when the images are
+    /// not the ones that the user might think they are.
+    pub notice: Option<String>,
+}
+
+/// Loads a dataset.
+///
+/// CIFAR-10 is looked for in `data_dir`, else in the folder that `$WGRAD_DATA` names, else in
+/// [`DEFAULT_FOLDER`]. [`Source::Auto`] falls back to the shapes, with a notice, only when nothing
+/// named a folder and the default one does not exist: a folder that was named and is wrong, or
+/// data that was found and is damaged, is an error. `seed` draws the shapes and does not affect
+/// CIFAR-10.
+///
+/// # Errors
+///
+/// CIFAR-10 was asked for, named or found, and cannot be read whole.
+pub fn load(source: Source, data_dir: Option<&Path>, seed: u64) -> Result<Loaded, DataError> {
+    // An empty variable counts as unset, as shells have no better way to unset one for a command.
+    let variable = env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    load_from(source, data_dir, variable.as_deref(), Path::new(DEFAULT_FOLDER), seed)
+}
+
+/// [`load`] with its surroundings as arguments.
+fn load_from(
+    source: Source,
+    data_dir: Option<&Path>,
+    variable: Option<&Path>,
+    default: &Path,
+    seed: u64,
+) -> Result<Loaded, DataError> {
+    if source == Source::Shapes {
+        let mut dataset = shapes::generate(seed);
+        if let Some(dir) = data_dir {
+            let dir = dir.display();
+            dataset.warnings.push(format!("{dir} is not read: the built-in shapes were asked for"));
+        }
+        return Ok(Loaded { dataset, notice: None });
+    }
+
+    let named = data_dir
+        .map(|dir| (dir, "from --data-dir"))
+        .or(variable.map(|dir| (dir, "from $WGRAD_DATA")));
+    let (dir, origin) = named.unwrap_or((default, "the default"));
+    // Not `exists`: a link that leads nowhere, or a folder that may not be entered, is there and
+    // broken, and reading it says why.
+    let is_absent = matches!(dir.symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound);
+    if !is_absent {
+        let dataset = cifar10::read(dir)?;
+        return Ok(Loaded { dataset, notice: None });
+    }
+
+    // A download that is not unpacked, or of another version, is likely to lie beside the default
+    // folder, in `./data`.
+    let nearby = match named {
+        None => default.parent().and_then(cifar10::other_form),
+        Some(_) => None,
+    };
+    if source == Source::Auto && named.is_none() {
+        let dataset = shapes::generate(seed);
+        let notice = Some(fall_back_notice(default, nearby.as_ref()));
+        return Ok(Loaded { dataset, notice });
+    }
+    Err(nearby.unwrap_or_else(|| DataError::MissingFolder { dir: dir.to_path_buf(), origin }))
+}
+
+/// Says that the shapes stand in for CIFAR-10, and how to get the latter.
+fn fall_back_notice(default: &Path, nearby: Option<&DataError>) -> String {
+    let mut notice = format!(
+        "There is no {}, so this run trains on the built-in shapes: drawn figures of ten kinds, \
+         easier than photographs. Its accuracy is not an accuracy on CIFAR-10.\n",
+        default.display()
+    );
+    if let Some(nearby) = nearby {
+        notice += &format!("However, {nearby}. {}\n", nearby.hint().unwrap_or_default());
+    }
+    notice + &error::how_to_get_cifar10()
 }

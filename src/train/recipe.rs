@@ -226,9 +226,11 @@ mod tests {
             data_dir: Some("some \"where\"".into()),
             ..Settings::default()
         };
-        let dataset = dataset("cifar10", 1_000);
+        let (dataset, dir) = (dataset("cifar10", 1_000), tempfile::tempdir().expect("a folder"));
         let recipe = Recipe::resolve(&settings, &dataset).expect("a recipe");
-        let again: Settings = toml::from_str(&recipe.to_toml()).expect("it reads back");
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, recipe.to_toml()).expect("written");
+        let again = Settings::read(&file).expect("it reads back");
         assert_eq!(Recipe::resolve(&again, &dataset).expect("a recipe"), recipe);
     }
 

@@ -1,11 +1,14 @@
 //! What a user may say about a run: each flag of `wgrad train`, which is also a key of `--config`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::DeTable;
 
 use crate::data::Source;
 use crate::error::Error;
@@ -25,14 +28,12 @@ pub struct Settings {
     pub epochs: Option<NonZeroUsize>,
     /// Images in a step; an epoch's last incomplete batch is dropped [default: 512; shapes: 64]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
-    #[serde(alias = "batch_size")]
     pub batch_size: Option<NonZeroUsize>,
     /// Channels of the network's first layer [default: 64; shapes: 16]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
     pub width: Option<NonZeroUsize>,
     /// The learning rate at its peak [default: 0.01; shapes: 0.01]
     #[arg(long, value_name = "RATE", help_heading = "Recipe")]
-    #[serde(alias = "max_lr")]
     pub max_lr: Option<f64>,
     /// Seeds initialisation, shuffling and augmentation [default: 0]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
@@ -43,7 +44,6 @@ pub struct Settings {
     pub data: Option<Source>,
     /// The folder with CIFAR-10's binary files [default: $WGRAD_DATA, else ./data/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
-    #[serde(alias = "data_dir")]
     pub data_dir: Option<PathBuf>,
 
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name [default: auto]
@@ -54,7 +54,6 @@ pub struct Settings {
     pub kernels: Option<Kernels>,
     /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
     #[arg(long, value_name = "SIZE", help_heading = "Device")]
-    #[serde(alias = "memory_limit")]
     pub memory_limit: Option<MemorySize>,
 
     /// The folder to write, which must not hold a run yet [default: runs/<time>]
@@ -63,15 +62,12 @@ pub struct Settings {
 
     /// The part of all steps in which the rate climbs [default: 5/24 = 0.2083]
     #[arg(long, value_name = "PART", help_heading = "Learning rate (one cycle)")]
-    #[serde(alias = "pct_start")]
     pub pct_start: Option<f64>,
     /// The peak rate over the first one [default: 10]
     #[arg(long, value_name = "FACTOR", help_heading = "Learning rate (one cycle)")]
-    #[serde(alias = "div_factor")]
     pub div_factor: Option<f64>,
     /// The first rate over the last one [default: 1]
     #[arg(long, value_name = "FACTOR", help_heading = "Learning rate (one cycle)")]
-    #[serde(alias = "final_div_factor")]
     pub final_div_factor: Option<f64>,
     /// How the rate climbs and falls [default: linear]
     #[arg(long, value_name = "SHAPE", help_heading = "Learning rate (one cycle)")]
@@ -80,25 +76,20 @@ pub struct Settings {
     /// Do not crop the training images at random
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    #[serde(alias = "no_crop")]
     pub no_crop: Option<bool>,
     /// Do not flip them at random
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    #[serde(alias = "no_flip")]
     pub no_flip: Option<bool>,
     /// Do not cut squares out of them
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    #[serde(alias = "no_cutout")]
     pub no_cutout: Option<bool>,
     /// The part of each label that is spread over all classes [default: 0]
     #[arg(long, value_name = "PART", help_heading = "Augmentation and regularisation")]
-    #[serde(alias = "label_smoothing")]
     pub label_smoothing: Option<f64>,
     /// Adam's L2 penalty [default: 0]
     #[arg(long, value_name = "RATE", help_heading = "Augmentation and regularisation")]
-    #[serde(alias = "weight_decay")]
     pub weight_decay: Option<f64>,
 }
 
@@ -109,9 +100,25 @@ impl Settings {
     /// When it cannot be read, is no TOML, or has an unknown key or a value of a wrong kind.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        toml::from_str(&text).map_err(|error| {
+        Self::parse(&text).map_err(|error| {
             let message = format!("{}: {}", path.display(), error.to_string().trim_end());
             Error::Config(message)
+        })
+    }
+
+    /// Reads TOML whose keys are the flags: `batch-size = 128`, or `batch_size`, as it is often
+    /// written.
+    fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        let mut table = DeTable::parse(text)?;
+        let entries = std::mem::take(table.get_mut());
+        let with_hyphens = |(key, value): (Spanned<Cow<'_, str>>, _)| {
+            let span = key.span();
+            (Spanned::new(span, Cow::Owned(key.into_inner().replace('_', "-"))), value)
+        };
+        *table.get_mut() = entries.into_iter().map(with_hyphens).collect();
+        Self::deserialize(toml::Deserializer::from(table)).map_err(|mut error| {
+            error.set_input(Some(text));
+            error
         })
     }
 
@@ -236,13 +243,13 @@ mod tests {
     #[test]
     fn files_hold_the_flags_and_nothing_else() {
         let text = "batch-size = 64\nmax_lr = 0.02\nno-crop = true\nmemory-limit = '1GiB'\ndata = 'shapes'";
-        let settings: Settings = toml::from_str(text).expect("good settings");
+        let settings = Settings::parse(text).expect("good settings");
         assert_eq!(settings.batch_size, NonZeroUsize::new(64));
         assert_eq!(settings.max_lr, Some(0.02));
         assert_eq!(settings.no_crop, Some(true));
         assert_eq!(settings.memory_limit, Some(MemorySize(1 << 30)));
         assert_eq!(settings.data, Some(Source::Shapes));
-        let error = toml::from_str::<Settings>("epoch = 3").expect_err("no such key");
+        let error = Settings::parse("epoch = 3").expect_err("no such key");
         assert!(error.to_string().contains("unknown field `epoch`"), "{error}");
     }
 

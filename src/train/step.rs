@@ -42,7 +42,7 @@ impl StepConfig {
         Self {
             network,
             batch_size,
-            augmentation: Switches { crop: true, flip: true, cutout: true },
+            augmentation: Switches::default(),
             label_smoothing: 0.0,
             adam: Adam::default(),
             fusion: Fusion::ALL,
@@ -77,7 +77,7 @@ pub fn training(config: &StepConfig) -> Step {
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
 
     let x = tape.scoped("augment", |tape| {
-        let draws = augment::draws(tape, indices);
+        let draws = augment::draws(tape, indices, [IMAGE_SIZE, IMAGE_SIZE]);
         augment::augment(tape, pixels, table, draws, config.augmentation)
     });
     let logits = resnet9(&mut tape, x, config.network);

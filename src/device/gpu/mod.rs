@@ -1,27 +1,93 @@
-//! The GPU device, through wgpu. (Being written.)
+//! The GPU device: runs the shaders through wgpu, on Vulkan, Metal and DirectX 12, on real adapters
+//! and on software ones.
+//!
+//! From the outside in: `adapter` finds an adapter and opens it; `context` is the open device, and
+//! turns every way in which it can fail into an [`Error`]; [`shader`] makes a module's text from the
+//! files below `shaders/`; `pipelines` compiles each once; `program` is a tape with buffers and bind
+//! groups, ready to be replayed; `session` replays it; `readback` brings numbers back. [`info`] is
+//! what `wgrad devices` prints.
+
+use std::sync::Arc;
+
+mod adapter;
+mod context;
+mod fault;
+pub mod info;
+mod pipelines;
+mod program;
+mod quiet;
+mod readback;
+mod session;
+pub mod shader;
+mod trusted;
+
+pub use shader::ShaderLibrary;
+
 use super::{OpenOptions, Session};
-use crate::error::Error;
+use crate::error::{Error, mib as readable_bytes};
+use crate::ops::Kernels;
 use crate::tape::StateLayout;
-/// Where shaders come from.
-#[derive(Clone, Debug, Default)]
-pub struct ShaderLibrary {}
+use context::Context;
+use pipelines::Pipelines;
+
 /// An adapter, opened.
-pub struct GpuDevice {}
+pub struct GpuDevice {
+    context: Arc<Context>,
+    pipelines: Arc<Pipelines>,
+    kernels: Kernels,
+    memory_limit: Option<u64>,
+}
+
 impl GpuDevice {
-    /// hardware only
-    pub fn open_hardware(_: &OpenOptions) -> Result<Option<Self>, Error> {
-        Ok(None)
+    /// Opens the best adapter that is hardware; `None` when there is only software, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::DeviceRefused`] when the adapter gives no device.
+    pub fn open_hardware(options: &OpenOptions) -> Result<Option<Self>, Error> {
+        let adapters = adapter::adapters();
+        adapter::hardware(&adapters).map(|adapter| Self::new(adapter, options)).transpose()
     }
-    /// any
-    pub fn open(_: Option<&str>, _: &OpenOptions) -> Result<Self, Error> {
-        Err(Error::NoAdapter)
+
+    /// Opens the best adapter, hardware before software, or the best whose name contains `part` (in
+    /// any case).
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`], [`Error::AdapterNotFound`], or [`Error::DeviceRefused`].
+    pub fn open(part: Option<&str>, options: &OpenOptions) -> Result<Self, Error> {
+        Self::new(adapter::choose(&adapter::adapters(), part)?, options)
     }
-    /// name
+
+    fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, Error> {
+        let context = Context::new(adapter::open(adapter)?);
+        tracing::debug!(name = context.name, "opened");
+        Ok(Self {
+            context: Arc::new(context),
+            pipelines: Arc::new(Pipelines::new(options.shaders.clone())),
+            kernels: options.kernels,
+            memory_limit: options.memory_limit,
+        })
+    }
+
+    /// `NVIDIA H100 (Vulkan)`
     pub fn name(&self) -> String {
-        String::new()
+        self.context.name.clone()
     }
-    /// session
-    pub fn session(&self, _: &StateLayout) -> Result<Box<dyn Session>, Error> {
-        Err(Error::NoAdapter)
+
+    /// A session with a zeroed state. Its memory is taken when it is first needed, after the first
+    /// program's plan was held against the limits.
+    ///
+    /// # Errors
+    /// When the device failed before.
+    pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, Error> {
+        self.context.check()?;
+        let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
+        let (kernels, limit) = (self.kernels, self.memory_limit);
+        Ok(Box::new(session::GpuSession::new(context, pipelines, kernels, limit, state)))
+    }
+
+    /// Loses the device, as a driver reset would, for tests of what happens then.
+    #[doc(hidden)]
+    pub fn simulate_loss(&self) {
+        self.context.device.destroy();
     }
 }

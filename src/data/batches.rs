@@ -1,0 +1,273 @@
+//! From a split to what one training step reads: orders of images, and packed batches.
+//!
+//! ```
+//! use wgrad::data::{batches::{self, Batch}, shapes};
+//!
+//! let split = shapes::draw_test(0, 100);
+//! let mut batch = Batch::new(32);
+//!
+//! // An epoch of training: shuffled, whole batches only.
+//! let order = batches::epoch_order(0, 1, split.len());
+//! for indices in batches::whole_batches(&order, 32) {
+//!     batch.fill(&split, indices);
+//!     assert_eq!(batch.n_valid, 32);
+//! }
+//!
+//! // Evaluation: every image, in order; the last batch is padded.
+//! let order = batches::in_order(split.len());
+//! let n_seen: usize = batches::all_batches(&order, 32)
+//!     .map(|indices| {
+//!         batch.fill(&split, indices);
+//!         batch.n_valid
+//!     })
+//!     .sum();
+//! assert_eq!(n_seen, 100);
+//! ```
+
+use std::slice::{Chunks, ChunksExact};
+
+use super::random::{Draws, Purpose};
+use super::{IMAGE_BYTES, Split};
+
+/// Words of one packed image: four bytes a word.
+pub const IMAGE_WORDS: usize = IMAGE_BYTES / 4;
+
+/// The label of a padding row: no class, and the loss and the metrics leave it out.
+pub const IGNORED_LABEL: u32 = u32::MAX;
+
+/// The images of one step, packed for the device.
+///
+/// A batch always has `size` rows; [`Batch::fill`] overwrites all of them, so one batch serves a
+/// whole run and a step allocates nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// `[size, 768]`: bytes `4 k` to `4 k + 3` of an image (planar: channel, row, column) are word
+    /// `k`, the first in the lowest bits. WGSL has no bytes to bind, and little endian is what it
+    /// reads (`unpack4xU8`).
+    pub pixels: Vec<u32>,
+    /// `[size]`: classes, or [`IGNORED_LABEL`] in padding rows.
+    pub labels: Vec<u32>,
+    /// `[size]`: which image of the split each row is. Augmentation is keyed by it, so an image's
+    /// crop does not depend on the batch it falls in. 0 in padding rows.
+    pub indices: Vec<u32>,
+    /// How many rows, the first ones, are images; the others are padding.
+    pub n_valid: usize,
+}
+
+impl Batch {
+    /// A batch of `size` padding rows.
+    pub fn new(size: usize) -> Self {
+        Self {
+            pixels: vec![0; size * IMAGE_WORDS],
+            labels: vec![IGNORED_LABEL; size],
+            indices: vec![0; size],
+            n_valid: 0,
+        }
+    }
+
+    /// The number of rows, padding included.
+    pub fn size(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Overwrites the batch with the images `indices` of `split`, in that order, and pads the rest:
+    /// black pixels, [`IGNORED_LABEL`], index 0.
+    ///
+    /// # Panics
+    ///
+    /// If there are more indices than rows, or an index past the end of the split.
+    pub fn fill(&mut self, split: &Split, indices: &[u32]) {
+        let size = self.size();
+        assert!(indices.len() <= size, "{} images for a batch of {size} rows", indices.len());
+
+        let (pixel_rows, _) = self.pixels.as_chunks_mut::<IMAGE_WORDS>();
+        for (row, &index) in indices.iter().enumerate() {
+            let (image, _) = split.image(index as usize).as_chunks::<4>();
+            for (word, bytes) in pixel_rows[row].iter_mut().zip(image) {
+                *word = u32::from_le_bytes(*bytes);
+            }
+            self.labels[row] = u32::from(split.labels[index as usize]);
+        }
+        self.n_valid = indices.len();
+        self.indices[..self.n_valid].copy_from_slice(indices);
+
+        self.pixels[self.n_valid * IMAGE_WORDS..].fill(0);
+        self.labels[self.n_valid..].fill(IGNORED_LABEL);
+        self.indices[self.n_valid..].fill(0);
+    }
+}
+
+/// The order of `n` training images in an epoch: a permutation of `0..n`, each equally likely,
+/// a function of `(seed, epoch, n)` alone.
+///
+/// # Panics
+///
+/// If `n` does not fit in 32 bits.
+pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
+    let mut order = in_order(n);
+    let mut draws = Draws::new(seed, Purpose::EpochOrder, epoch);
+    // Fisher and Yates: position i takes any of those not yet placed. Written out because `rand`
+    // does not promise the same shuffle after an upgrade, and a run must be repeatable.
+    for i in (1..order.len()).rev() {
+        order.swap(i, draws.below(i as u32 + 1) as usize);
+    }
+    order
+}
+
+/// The order of evaluation: `0..n`.
+///
+/// # Panics
+///
+/// If `n` does not fit in 32 bits.
+pub fn in_order(n: usize) -> Vec<u32> {
+    let n = u32::try_from(n).expect("image indices are 32 bits");
+    (0..n).collect()
+}
+
+/// The indices of each training batch. The last `order.len() % batch_size` images are left out of
+/// this epoch (another order leaves out others): a smaller batch would have noisier batch-norm
+/// statistics and need a program of its own.
+///
+/// # Panics
+///
+/// If `batch_size` is 0.
+pub fn whole_batches(order: &[u32], batch_size: usize) -> ChunksExact<'_, u32> {
+    order.chunks_exact(batch_size)
+}
+
+/// The indices of each evaluation batch: every image once; the last batch may be smaller than
+/// `batch_size`, and [`Batch::fill`] pads it.
+///
+/// # Panics
+///
+/// If `batch_size` is 0.
+pub fn all_batches(order: &[u32], batch_size: usize) -> Chunks<'_, u32> {
+    order.chunks(batch_size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `n` images whose every byte tells which image and which byte it is.
+    fn split(n: usize) -> Split {
+        let byte = |i: usize| ((i / IMAGE_BYTES) * 89 + (i % IMAGE_BYTES) * 7 + 13) as u8;
+        Split {
+            images: (0..n * IMAGE_BYTES).map(byte).collect(),
+            labels: (0..n).map(|i| (i * 3 % 10) as u8).collect(),
+        }
+    }
+
+    #[test]
+    fn an_epoch_visits_every_image_once() {
+        for n in [0, 1, 2, 1000] {
+            let mut order = epoch_order(1, 2, n);
+            order.sort_unstable();
+            assert_eq!(order, in_order(n));
+        }
+    }
+
+    #[test]
+    fn every_epoch_and_seed_has_its_own_order() {
+        let base = epoch_order(1, 1, 1000);
+        assert_eq!(base, epoch_order(1, 1, 1000));
+        for (seed, epoch) in [(1, 2), (2, 1), (1, 0), (0, 1), (1 << 32 | 1, 1), (1, 1 << 32 | 1)] {
+            let other = epoch_order(seed, epoch, 1000);
+            let n_same = base.iter().zip(&other).filter(|(a, b)| a == b).count();
+            // Two random orders agree in one place on average.
+            assert!(n_same < 10, "seed {seed}, epoch {epoch}: {n_same} places in common");
+        }
+    }
+
+    #[test]
+    fn the_order_is_frozen() {
+        // Recorded once: runs made with an older version must stay repeatable.
+        assert_eq!(epoch_order(42, 3, 10), [7, 0, 4, 9, 8, 1, 6, 5, 3, 2]);
+    }
+
+    #[test]
+    fn every_permutation_is_equally_likely() {
+        let mut counts = std::collections::BTreeMap::<Vec<u32>, i32>::new();
+        for epoch in 0..24_000 {
+            *counts.entry(epoch_order(7, epoch, 4)).or_default() += 1;
+        }
+        // 1,000 expected each, with a standard deviation of 31.
+        assert_eq!(counts.len(), 24);
+        assert!(counts.values().all(|c| (c - 1000).abs() < 160), "{counts:?}");
+    }
+
+    #[test]
+    fn bytes_are_packed_little_endian_in_planar_order() {
+        let split = split(5);
+        let mut batch = Batch::new(2);
+        batch.fill(&split, &[4, 1]);
+        assert_eq!(batch.pixels.len(), 2 * IMAGE_WORDS);
+        for (row, image) in [(0, 4), (1, 1)] {
+            for byte in 0..IMAGE_BYTES {
+                let word = batch.pixels[row * IMAGE_WORDS + byte / 4];
+                let got = (word >> (8 * (byte % 4))) as u8;
+                assert_eq!(got, split.image(image)[byte], "row {row}, byte {byte}");
+            }
+        }
+        assert_eq!(batch.labels, [2, 3]);
+        assert_eq!(batch.indices, [4, 1]);
+        assert_eq!(batch.n_valid, 2);
+    }
+
+    #[test]
+    fn a_short_fill_leaves_nothing_of_the_last_batch() {
+        let split = split(5);
+        let mut batch = Batch::new(3);
+        batch.fill(&split, &[1, 2, 3]);
+        batch.fill(&split, &[4]);
+        let mut expected = Batch::new(3);
+        expected.pixels[..IMAGE_WORDS].copy_from_slice(&{
+            let mut alone = Batch::new(1);
+            alone.fill(&split, &[4]);
+            alone.pixels
+        });
+        expected.labels[0] = 2;
+        expected.indices[0] = 4;
+        expected.n_valid = 1;
+        assert_eq!(batch, expected);
+        assert_eq!(batch.labels[1..], [IGNORED_LABEL; 2]);
+
+        batch.fill(&split, &[]);
+        assert_eq!(batch, Batch::new(3));
+    }
+
+    #[test]
+    fn a_fill_allocates_nothing() {
+        let split = split(5);
+        let mut batch = Batch::new(3);
+        let addresses = |b: &Batch| [b.pixels.as_ptr(), b.labels.as_ptr(), b.indices.as_ptr()];
+        let before = addresses(&batch);
+        batch.fill(&split, &[1, 2]);
+        batch.fill(&split, &[0, 3, 4]);
+        assert_eq!(addresses(&batch), before);
+    }
+
+    #[test]
+    #[should_panic(expected = "3 images for a batch of 2 rows")]
+    fn too_many_images_for_a_batch() {
+        Batch::new(2).fill(&split(5), &[0, 1, 2]);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of range")]
+    fn an_image_past_the_end() {
+        Batch::new(2).fill(&split(5), &[5]);
+    }
+
+    #[test]
+    fn training_drops_the_rest_and_evaluation_keeps_it() {
+        let order = in_order(10);
+        let whole: Vec<&[u32]> = whole_batches(&order, 4).collect();
+        assert_eq!(whole, [[0, 1, 2, 3], [4, 5, 6, 7]]);
+        assert_eq!(whole_batches(&order, 11).count(), 0);
+
+        let all: Vec<&[u32]> = all_batches(&order, 4).collect();
+        assert_eq!(all, [&[0, 1, 2, 3][..], &[4, 5, 6, 7], &[8, 9]]);
+        assert_eq!(all_batches(&order, 5).map(<[u32]>::len).collect::<Vec<_>>(), [5, 5]);
+    }
+}

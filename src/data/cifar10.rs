@@ -1,0 +1,216 @@
+//! CIFAR-10 in its published binary form.
+//!
+//! Five files of training images, `data_batch_1.bin` to `data_batch_5.bin`, and `test_batch.bin`,
+//! each with 10,000 records of [`RECORD_BYTES`] bytes and nothing else:
+//!
+//! ```text
+//! byte 0            the label, 0 to 9
+//! byte 1..1025      the red plane, 32 rows of 32 bytes, from the top left
+//! byte 1025..2049   the green plane
+//! byte 2049..3073   the blue plane
+//! ```
+//!
+//! The format has neither a header nor a checksum, so every check that it allows is made before
+//! anything is trained: the size is a whole number of records, and every label is a class. Files
+//! with fewer records than published are accepted, with a warning, since a part of CIFAR-10 is
+//! handy for trying things out.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::{DataError, Version};
+use super::{Dataset, IMAGE_BYTES, N_CLASSES, Split};
+
+/// The folder inside the published archive.
+pub const FOLDER: &str = "cifar-10-batches-bin";
+
+/// A label and an image.
+pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
+
+/// The names of the classes, in the order of their labels.
+pub const CLASSES: [&str; N_CLASSES] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
+const TEST_FILE: &str = "test_batch.bin";
+const N_OFFICIAL_TRAINING_FILES: usize = 5;
+const N_OFFICIAL_RECORDS: usize = 10_000;
+
+/// Reads CIFAR-10 from `dir`, or from the folder `cifar-10-batches-bin` inside it.
+///
+/// The training images are those of all `data_batch_*.bin` in the order of their names.
+///
+/// # Errors
+///
+/// A file that is missing, unreadable, empty, truncated or has a label over 9; another version of
+/// the dataset in the folder; an archive that is not unpacked. Each error names the file.
+pub fn read(dir: &Path) -> Result<Dataset, DataError> {
+    let dir = locate(dir)?;
+    let training_files = training_files(&dir)?;
+
+    let mut counts = Vec::new();
+    let mut train = Split::default();
+    for path in &training_files {
+        counts.push((file_name(path), append_records(path, &mut train)?));
+    }
+    let mut test = Split::default();
+    let test_file = dir.join(TEST_FILE);
+    counts.push((TEST_FILE.into(), append_records(&test_file, &mut test)?));
+
+    Ok(Dataset {
+        name: "cifar10",
+        description: format!(
+            "CIFAR-10 from {}: {} training and {} test images",
+            dir.display(),
+            train.len(),
+            test.len()
+        ),
+        classes: CLASSES.map(String::from).to_vec(),
+        warnings: warnings(&counts),
+        train,
+        test,
+    })
+}
+
+/// The error that says which other form of CIFAR-10 lies in `dir`, if there is one.
+///
+/// A folder that cannot be listed holds none: whoever needs the folder will report that.
+pub(crate) fn other_form(dir: &Path) -> Option<DataError> {
+    // Sorted, so that the same folder gives the same message.
+    let names: BTreeSet<String> = list(dir).ok()?.into_iter().collect();
+    let is_archive = |name: &&String| {
+        name.starts_with("cifar-10")
+            && [".tar.gz", ".tgz", ".tar"].iter().any(|e| name.ends_with(e))
+    };
+    if let Some(name) = names.iter().find(is_archive) {
+        return Some(DataError::Packed { path: dir.join(name) });
+    }
+    let version_of = |name: &str| match name {
+        "batches.meta" | "test_batch" | "cifar-10-batches-py" => Some(Version::Python),
+        "cifar-10-batches-mat" => Some(Version::Matlab),
+        "train.bin" | "fine_label_names.txt" | "cifar-100-binary" => Some(Version::Cifar100),
+        _ if name.ends_with(".mat") => Some(Version::Matlab),
+        _ if name.starts_with("data_batch_") && !name.contains('.') => Some(Version::Python),
+        _ => None,
+    };
+    names.iter().find_map(|name| {
+        let version = version_of(name)?;
+        Some(DataError::WrongVersion { path: dir.join(name), version })
+    })
+}
+
+/// The folder that holds the binary files: `dir` itself or its subfolder [`FOLDER`].
+fn locate(dir: &Path) -> Result<PathBuf, DataError> {
+    if dir.is_file() {
+        let is_archive = file_name(dir).ends_with("gz") || file_name(dir).ends_with(".tar");
+        let path = dir.to_path_buf();
+        return Err(if is_archive {
+            DataError::Packed { path }
+        } else {
+            DataError::NotAFolder { path }
+        });
+    }
+    let names = list(dir)?;
+    let has_files = names.iter().any(|name| is_training_file(name) || name == TEST_FILE);
+    let inner = dir.join(FOLDER);
+    Ok(if !has_files && inner.is_dir() { inner } else { dir.to_path_buf() })
+}
+
+/// All `data_batch_*.bin` of a folder, sorted by name, once it is clear that a test file is there.
+fn training_files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let names = list(dir)?;
+    let mut training: Vec<&String> = names.iter().filter(|name| is_training_file(name)).collect();
+    training.sort();
+
+    let missing = if training.is_empty() {
+        Some("data_batch_1.bin")
+    } else if !names.iter().any(|name| name == TEST_FILE) {
+        Some(TEST_FILE)
+    } else {
+        None
+    };
+    match missing {
+        None => Ok(training.iter().map(|name| dir.join(name)).collect()),
+        Some(name) => {
+            Err(other_form(dir).unwrap_or_else(|| DataError::MissingFile { path: dir.join(name) }))
+        }
+    }
+}
+
+fn is_training_file(name: &str) -> bool {
+    name.starts_with("data_batch_") && name.ends_with(".bin")
+}
+
+/// The names in a folder, in no order. A name that is not Unicode is none that is looked for.
+fn list(dir: &Path) -> Result<Vec<String>, DataError> {
+    let unreadable = |source| DataError::Unreadable { path: dir.to_path_buf(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(unreadable)? {
+        names.extend(entry.map_err(unreadable)?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Appends the records of a file to a split and returns how many there were.
+fn append_records(path: &Path, split: &mut Split) -> Result<usize, DataError> {
+    let bytes = fs::read(path)
+        .map_err(|source| DataError::Unreadable { path: path.to_path_buf(), source })?;
+    let path = || path.to_path_buf();
+
+    if bytes.is_empty() {
+        return Err(DataError::Empty { path: path() });
+    }
+    let (records, rest) = bytes.as_chunks::<RECORD_BYTES>();
+    if !rest.is_empty() {
+        return Err(DataError::Truncated {
+            path: path(),
+            record: records.len(),
+            offset: records.len() * RECORD_BYTES,
+            n_bytes: rest.len(),
+        });
+    }
+    split.images.reserve(records.len() * IMAGE_BYTES);
+    split.labels.reserve(records.len());
+    for (record, [label, image @ ..]) in records.iter().enumerate() {
+        if usize::from(*label) >= N_CLASSES {
+            let offset = record * RECORD_BYTES;
+            return Err(DataError::Label { path: path(), record, offset, label: *label });
+        }
+        split.labels.push(*label);
+        split.images.extend_from_slice(image);
+    }
+    Ok(records.len())
+}
+
+/// What differs from the published dataset, given each file's name and number of records.
+fn warnings(counts: &[(String, usize)]) -> Vec<String> {
+    let mut warnings = Vec::new();
+
+    let odd: Vec<String> = counts
+        .iter()
+        .filter(|(_, n_records)| *n_records != N_OFFICIAL_RECORDS)
+        .map(|(name, n_records)| format!("{name} {n_records}"))
+        .collect();
+    if !odd.is_empty() {
+        warnings.push(format!(
+            "not the published CIFAR-10, whose files hold {N_OFFICIAL_RECORDS} images each: {}",
+            odd.join(", ")
+        ));
+    }
+
+    let names: Vec<&str> = counts.iter().map(|(name, _)| name.as_str()).collect();
+    let names = &names[..names.len() - 1]; // without the test file, which is always there
+    let official = (1..=N_OFFICIAL_TRAINING_FILES).map(|i| format!("data_batch_{i}.bin"));
+    if !official.eq(names.iter().copied()) {
+        warnings.push(format!(
+            "not the published CIFAR-10, whose training files are data_batch_1.bin to \
+             data_batch_{N_OFFICIAL_TRAINING_FILES}.bin: {}",
+            names.join(", ")
+        ));
+    }
+    warnings
+}

@@ -1,0 +1,167 @@
+//! The ten figures, as signed distances.
+//!
+//! Each figure lives in a unit frame: its centre is the origin, it reaches about 1 from there and
+//! nowhere beyond [`REACH`], x grows to the right and y grows **downwards**, as rows do.
+//! [`Figure::distance`] is negative inside and positive outside, which makes drawing a figure with
+//! smooth edges one line: coverage is how far inside the pixel's centre lies, clamped to 0..1.
+//!
+//! Only `+ - * /`, `sqrt`, `min`, `max` and `abs` are used. IEEE 754 fixes their results to the bit,
+//! which it does not do for `sin` and `cos`, so a seed draws the same pictures on every platform.
+
+/// No figure has a point further from its centre than this. It is the triangle that sets it.
+pub const REACH: f32 = 1.2;
+
+/// The kinds of figure: the classes of the dataset, in the order of their labels.
+///
+/// Training flips pictures, so every class is its own mirror image (a moon may open to either side).
+/// And it covers squares of 8x8 pixels and shifts by 4, so no class hangs on a small detail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// A filled circle.
+    Disc,
+    /// A circle with a wide hole.
+    Ring,
+    /// A square with level sides.
+    Square,
+    /// A tall square on its tip.
+    Diamond,
+    /// An equilateral triangle on its base.
+    Triangle,
+    /// Five points, one of them up.
+    Star,
+    /// A plus sign.
+    Cross,
+    /// Two lobes and a tip below.
+    Heart,
+    /// A crescent that opens to the right; drawn mirrored half of the time.
+    Moon,
+    /// Five round petals.
+    Flower,
+}
+
+impl Figure {
+    /// All figures, in the order of their labels.
+    pub const ALL: [Self; 10] = [
+        Self::Disc,
+        Self::Ring,
+        Self::Square,
+        Self::Diamond,
+        Self::Triangle,
+        Self::Star,
+        Self::Cross,
+        Self::Heart,
+        Self::Moon,
+        Self::Flower,
+    ];
+
+    /// The class name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disc => "disc",
+            Self::Ring => "ring",
+            Self::Square => "square",
+            Self::Diamond => "diamond",
+            Self::Triangle => "triangle",
+            Self::Star => "star",
+            Self::Cross => "cross",
+            Self::Heart => "heart",
+            Self::Moon => "moon",
+            Self::Flower => "flower",
+        }
+    }
+
+    /// The signed distance of the point `(x, y)` from the outline, negative inside.
+    ///
+    /// Exact near the outline; deep inside a figure made of several parts it may be too small by
+    /// a factor, which nothing here depends on.
+    pub fn distance(self, x: f32, y: f32) -> f32 {
+        match self {
+            Self::Disc => disc(x, y, 0.0, 0.0, 0.88),
+            Self::Ring => disc(x, y, 0.0, 0.0, 0.73).abs() - 0.20,
+            Self::Square => rectangle(x, y, 0.78, 0.78),
+            Self::Diamond => polygon(x, y, &DIAMOND),
+            Self::Triangle => polygon(x, y, &TRIANGLE),
+            Self::Star => polygon(x, y, &STAR),
+            Self::Cross => rectangle(x, y, 0.92, 0.32).min(rectangle(x, y, 0.32, 0.92)),
+            Self::Heart => heart(x, y),
+            Self::Moon => disc(x, y, 0.0, 0.0, 0.95).max(-disc(x, y, 0.50, 0.0, 0.72)),
+            Self::Flower => flower(x, y),
+        }
+    }
+}
+
+const DIAMOND: [[f32; 2]; 4] = [[0.0, -1.0], [0.72, 0.0], [0.0, 1.0], [-0.72, 0.0]];
+
+/// Equilateral, its centre of gravity a little below the origin so that it sits in the middle.
+const TRIANGLE: [[f32; 2]; 3] = [[0.0, -0.92], [0.95, 0.73], [-0.95, 0.73]];
+
+/// Corners at multiples of 36 degrees from the top, alternating between the radii 1 and 0.45.
+const STAR: [[f32; 2]; 10] = [
+    [0.0, -1.0],
+    [0.264_503, -0.364_058],
+    [0.951_057, -0.309_017],
+    [0.427_975, 0.139_058],
+    [0.587_785, 0.809_017],
+    [0.0, 0.45],
+    [-0.587_785, 0.809_017],
+    [-0.427_975, 0.139_058],
+    [-0.951_057, -0.309_017],
+    [-0.264_503, -0.364_058],
+];
+
+/// The centres of the petals, at multiples of 72 degrees from the top and at the radius 0.62.
+const PETALS: [[f32; 2]; 5] = [
+    [0.0, -0.62],
+    [0.589_655, -0.191_591],
+    [0.364_427, 0.501_591],
+    [-0.364_427, 0.501_591],
+    [-0.589_655, -0.191_591],
+];
+
+fn disc(x: f32, y: f32, centre_x: f32, centre_y: f32, radius: f32) -> f32 {
+    let (dx, dy) = (x - centre_x, y - centre_y);
+    (dx * dx + dy * dy).sqrt() - radius
+}
+
+/// A rectangle around the origin, from its half width and half height.
+fn rectangle(x: f32, y: f32, half_width: f32, half_height: f32) -> f32 {
+    let (dx, dy) = (x.abs() - half_width, y.abs() - half_height);
+    let outside = (dx.max(0.0) * dx.max(0.0) + dy.max(0.0) * dy.max(0.0)).sqrt();
+    outside + dx.max(dy).min(0.0)
+}
+
+/// A polygon from its corners: the distance to the nearest side, negative where a ray to the right
+/// crosses an odd number of sides.
+fn polygon(x: f32, y: f32, corners: &[[f32; 2]]) -> f32 {
+    let mut nearest = f32::INFINITY; // squared
+    let mut inside = false;
+    let mut from = corners[corners.len() - 1];
+    for &to in corners {
+        let (side_x, side_y) = (to[0] - from[0], to[1] - from[1]);
+        let (dx, dy) = (x - from[0], y - from[1]);
+        let along = (dx * side_x + dy * side_y) / (side_x * side_x + side_y * side_y);
+        let along = along.clamp(0.0, 1.0);
+        let (away_x, away_y) = (dx - along * side_x, dy - along * side_y);
+        nearest = nearest.min(away_x * away_x + away_y * away_y);
+        if (from[1] > y) != (to[1] > y) && x < from[0] + (y - from[1]) / side_y * side_x {
+            inside = !inside;
+        }
+        from = to;
+    }
+    if inside { -nearest.sqrt() } else { nearest.sqrt() }
+}
+
+/// A square on its tip, and a disc on each of its upper sides as wide as the side.
+fn heart(x: f32, y: f32) -> f32 {
+    const HALF: f32 = 0.75; // half of the square's diagonal
+    const DOWN: f32 = 0.08; // how far the square's centre lies below the origin
+    let square = polygon(x, y - DOWN, &[[0.0, -HALF], [HALF, 0.0], [0.0, HALF], [-HALF, 0.0]]);
+    let lobe =
+        disc(x.abs(), y - DOWN, HALF / 2.0, -HALF / 2.0, HALF * std::f32::consts::FRAC_1_SQRT_2);
+    square.min(lobe)
+}
+
+fn flower(x: f32, y: f32) -> f32 {
+    let petals = PETALS.map(|[centre_x, centre_y]| disc(x, y, centre_x, centre_y, 0.36));
+    petals.into_iter().fold(disc(x, y, 0.0, 0.0, 0.40), f32::min)
+}

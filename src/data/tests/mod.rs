@@ -1,0 +1,181 @@
+//! Which dataset is loaded, and what small folders of files, right and wrong, are built from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+
+mod files;
+
+/// `n` records, each with its own label and bytes.
+fn records(first_label: usize, n: usize) -> Vec<u8> {
+    (0..n)
+        .flat_map(|i| {
+            let label = ((first_label + i) % N_CLASSES) as u8;
+            let bytes = (0..IMAGE_BYTES).map(move |k| (k * 5 + i * 31 + first_label) as u8);
+            std::iter::once(label).chain(bytes)
+        })
+        .collect()
+}
+
+/// A folder with two small training files of 3 and 2 records and a test file of 4.
+fn small_cifar10(dir: &Path) {
+    fs::create_dir_all(dir).unwrap();
+    // Written in the wrong order, to see that they are sorted.
+    fs::write(dir.join("data_batch_2.bin"), records(7, 2)).unwrap();
+    fs::write(dir.join("data_batch_1.bin"), records(1, 3)).unwrap();
+    fs::write(dir.join("test_batch.bin"), records(4, 4)).unwrap();
+}
+
+fn temp_cifar10() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    small_cifar10(dir.path());
+    dir
+}
+
+/// `load` as a user without `$WGRAD_DATA` and without a default folder sees it.
+fn load_named(dir: &Path) -> Result<Loaded, DataError> {
+    load_from(Source::Auto, Some(dir), None, Path::new("/no/such/folder"), 0)
+}
+
+fn error_of(dir: &Path) -> DataError {
+    load_named(dir).expect_err("bad data was accepted")
+}
+
+/// Checks that an error names the file and has a hint that holds `hint`.
+fn assert_says(error: &DataError, file: &Path, hint: &str) {
+    let message = error.to_string();
+    assert!(message.contains(&*file.to_string_lossy()), "{message:?} does not name {file:?}");
+    let said = error.hint().unwrap();
+    assert!(said.contains(hint), "{said:?} does not say {hint:?}");
+}
+
+/// What a source gives when the four places are these.
+struct Places {
+    _root: TempDir,
+    good: PathBuf,
+    damaged: PathBuf,
+    missing: PathBuf,
+}
+
+impl Places {
+    fn new() -> Self {
+        let root = TempDir::new().unwrap();
+        let places = ["good", "damaged", "data/missing"].map(|name| root.path().join(name));
+        let [good, damaged, missing] = places;
+        small_cifar10(&good);
+        small_cifar10(&damaged);
+        fs::write(damaged.join("test_batch.bin"), [3; 5000]).unwrap();
+        Self { _root: root, good, damaged, missing }
+    }
+}
+
+#[test]
+fn auto_falls_back_only_when_nothing_is_named_or_found() {
+    let Places { good, damaged, missing, .. } = &Places::new();
+    let auto = |dir: Option<&PathBuf>, variable: Option<&PathBuf>, default: &Path| {
+        load_from(Source::Auto, dir.map(|p| &**p), variable.map(|p| &**p), default, 5)
+    };
+
+    let Loaded { dataset, notice } = auto(None, None, missing).unwrap();
+    assert_eq!(dataset.name, "shapes");
+    assert!(dataset.train == shapes::draw_train(5, shapes::N_TRAIN), "not the seed's pictures");
+    let notice = notice.expect("fell back without a word");
+    for part in [
+        "built-in shapes",
+        CIFAR10_PAGE,
+        "CIFAR-10 binary version",
+        "cifar-10-binary.tar.gz",
+        "./data/cifar-10-batches-bin/data_batch_1.bin",
+        "--data-dir",
+        "$WGRAD_DATA",
+    ] {
+        assert!(notice.contains(part), "{notice:?} does not say {part:?}");
+    }
+
+    // Found by any of the three: no notice. A flag outranks the variable, and it the default.
+    for found in [
+        auto(None, None, good),
+        auto(None, Some(good), missing),
+        auto(None, Some(good), damaged),
+        auto(Some(good), Some(damaged), damaged),
+    ] {
+        let found = found.unwrap();
+        assert_eq!((found.dataset.name, found.notice), ("cifar10", None));
+    }
+
+    // Found or named, and not right: an error, never the shapes.
+    let is_truncated = |r: Result<_, _>| matches!(r, Err(DataError::Truncated { .. }));
+    assert!(is_truncated(auto(None, None, damaged)));
+    assert!(is_truncated(auto(None, Some(damaged), good)));
+    assert!(is_truncated(auto(Some(damaged), Some(good), good)));
+    let origin = |r: Result<Loaded, _>| match r {
+        Err(DataError::MissingFolder { origin, .. }) => origin,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(origin(auto(None, Some(missing), good)), "from $WGRAD_DATA");
+    assert_eq!(origin(auto(Some(missing), Some(good), good)), "from --data-dir");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_that_leads_nowhere_is_not_taken_for_no_data() {
+    let dir = TempDir::new().unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(dir.path().join("gone"), &link).unwrap();
+    let error = load_from(Source::Auto, None, None, &link, 0).unwrap_err();
+    assert!(matches!(error, DataError::Unreadable { .. }), "{error:?}");
+    assert_says(&error, &link, "Check the disk");
+}
+
+#[test]
+fn a_download_that_stopped_half_way_is_pointed_out() {
+    let root = TempDir::new().unwrap();
+    let default = root.path().join(cifar10::FOLDER);
+    let archive = root.path().join("cifar-10-binary.tar.gz");
+    fs::write(&archive, "x").unwrap();
+
+    let loaded = load_from(Source::Auto, None, None, &default, 0).unwrap();
+    let notice = loaded.notice.unwrap();
+    assert!(
+        notice.contains(&*archive.to_string_lossy()) && notice.contains("tar -xzf"),
+        "{notice}"
+    );
+
+    let error = load_from(Source::Cifar10, None, None, &default, 0).unwrap_err();
+    assert!(matches!(error, DataError::Packed { .. }), "{error:?}");
+}
+
+#[test]
+fn cifar10_is_strict_and_shapes_reads_nothing() {
+    let Places { good, damaged, missing, .. } = &Places::new();
+    let strict = |default| load_from(Source::Cifar10, None, None, default, 0);
+    assert_eq!(strict(good).unwrap().dataset.name, "cifar10");
+    assert!(matches!(strict(missing), Err(DataError::MissingFolder { .. })));
+    assert!(matches!(strict(damaged), Err(DataError::Truncated { .. })));
+
+    let drawn = load_from(Source::Shapes, None, Some(damaged), damaged, 0).unwrap();
+    assert_eq!((drawn.dataset.name, drawn.notice), ("shapes", None));
+    assert!(drawn.dataset.warnings.is_empty());
+    // A folder named on the command line and not read deserves a word.
+    let drawn = load_from(Source::Shapes, Some(damaged), None, good, 0).unwrap();
+    assert!(drawn.dataset.warnings[0].contains(&*damaged.to_string_lossy()));
+}
+
+#[test]
+fn sources_have_one_name_in_files_and_on_the_command_line() {
+    for source in Source::value_variants() {
+        let flag = source.to_possible_value().unwrap().get_name().to_string();
+        assert_eq!(serde_json::to_string(source).unwrap(), format!("\"{flag}\""));
+        assert_eq!(serde_json::from_str::<Source>(&format!("\"{flag}\"")).unwrap(), *source);
+    }
+    assert_eq!(Source::value_variants().len(), 3);
+    assert_eq!(Source::default(), Source::Auto);
+}
+
+#[test]
+fn printing_a_split_prints_no_pixels() {
+    assert_eq!(format!("{:?}", shapes::draw_test(0, 20)), "Split(20 images)");
+}

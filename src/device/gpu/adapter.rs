@@ -1,0 +1,114 @@
+//! Finding an adapter and opening it.
+
+use wgpu::{Backend, DeviceType, Features};
+
+use crate::error::Error;
+
+/// An adapter that gave a device.
+pub(super) struct Opened {
+    /// The adapter's name and backend.
+    pub(super) name: String,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+}
+
+/// Every adapter, the best first.
+pub(super) fn adapters() -> Vec<wgpu::Adapter> {
+    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let descriptor = wgpu::InstanceDescriptor {
+        backends,
+        // No validation layers: they write to stderr, and wgpu itself validates what we do.
+        // WGPU_VALIDATION=1 switches them on.
+        flags: wgpu::InstanceFlags::empty().with_env(),
+        // Where the driver tells its budget, running out of memory is an error before it makes the
+        // system swap.
+        memory_budget_thresholds: wgpu::MemoryBudgetThresholds {
+            for_resource_creation: Some(95),
+            for_device_loss: None,
+        },
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    };
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    adapters.retain(|adapter| {
+        let flags = adapter.get_downlevel_capabilities().flags;
+        flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    });
+    adapters.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        (rank(info.device_type), info.backend != Backend::Vulkan)
+    });
+    adapters
+}
+
+/// The order of preference.
+fn rank(device_type: DeviceType) -> u8 {
+    match device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    }
+}
+
+/// The first adapter that is hardware, if there is one.
+pub(super) fn hardware(adapters: &[wgpu::Adapter]) -> Option<&wgpu::Adapter> {
+    adapters.iter().find(|adapter| adapter.get_info().device_type != DeviceType::Cpu)
+}
+
+/// The first adapter whose name contains `part`, in any case; without one, the best.
+///
+/// # Errors
+/// [`Error::NoAdapter`] when there is none at all, [`Error::AdapterNotFound`] when none is called so.
+pub(super) fn choose<'a>(
+    adapters: &'a [wgpu::Adapter],
+    part: Option<&str>,
+) -> Result<&'a wgpu::Adapter, Error> {
+    let best = adapters.first().ok_or(Error::NoAdapter)?;
+    let Some(part) = part else { return Ok(best) };
+    let wanted = part.to_lowercase();
+    let is_it = |a: &&wgpu::Adapter| a.get_info().name.to_lowercase().contains(&wanted);
+    adapters.iter().find(is_it).ok_or_else(|| Error::AdapterNotFound {
+        wanted: part.to_string(),
+        found: adapters.iter().map(|a| a.get_info().name).collect(),
+    })
+}
+
+/// What is switched on where the adapter has it: timestamps to measure kernels, subgroups for
+/// kernels that use them.
+const FEATURES: Features = Features::TIMESTAMP_QUERY
+    .union(Features::TIMESTAMP_QUERY_INSIDE_PASSES)
+    .union(Features::SUBGROUP);
+
+/// Opens an adapter with all that it offers: wgpu's default limits are the smallest that WebGPU
+/// guarantees.
+///
+/// # Errors
+/// [`Error::DeviceRefused`].
+pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
+    let name = describe(&adapter.get_info());
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("wgrad"),
+        required_features: adapter.features() & FEATURES,
+        required_limits: adapter.limits(),
+        memory_hints: wgpu::MemoryHints::Performance,
+        ..Default::default()
+    };
+    match pollster::block_on(adapter.request_device(&descriptor)) {
+        Ok((device, queue)) => Ok(Opened { name, device, queue }),
+        Err(error) => Err(Error::DeviceRefused { adapter: name, reason: error.to_string() }),
+    }
+}
+
+/// `NVIDIA H100 (Vulkan)`, `llvmpipe (Vulkan, software)`.
+fn describe(info: &wgpu::AdapterInfo) -> String {
+    let software = if info.device_type == DeviceType::Cpu { ", software" } else { "" };
+    let backend = match info.backend {
+        Backend::Vulkan => "Vulkan",
+        Backend::Metal => "Metal",
+        Backend::Dx12 => "DirectX 12",
+        other => other.to_str(),
+    };
+    format!("{} ({backend}{software})", info.name)
+}

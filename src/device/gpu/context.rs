@@ -1,0 +1,140 @@
+//! A wgpu device with its queue, and every way in which it can fail made an [`Error`].
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::adapter::Opened;
+use super::fault::{Fault, Faults};
+use super::{quiet, readable_bytes};
+use crate::error::Error;
+
+/// What a session, its programs and its readbacks share.
+pub(super) struct Context {
+    /// The adapter's name and backend.
+    pub(super) name: String,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) limits: wgpu::Limits,
+    faults: Arc<Faults>,
+    /// The bytes of the largest plan so far, to say when memory is short.
+    planned: AtomicU64,
+}
+
+impl Context {
+    /// Takes over a device, and listens for what it reports.
+    pub(super) fn new(opened: Opened) -> Self {
+        let Opened { name, device, queue } = opened;
+        let faults = Arc::new(Faults::default());
+        let uncaptured = Arc::clone(&faults);
+        device.on_uncaptured_error(Arc::new(move |error| uncaptured.report(Fault::new(&error))));
+        let lost = Arc::clone(&faults);
+        device.set_device_lost_callback(move |reason, words| lost.report_lost(reason, &words));
+        let limits = device.limits();
+        Self { name, device, queue, limits, faults, planned: AtomicU64::new(0) }
+    }
+
+    /// Lets callbacks run, and returns the first fault that there was so far.
+    ///
+    /// # Errors
+    /// That fault.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.poll(wgpu::PollType::Poll)
+    }
+
+    /// Waits until a submission is done, or the last one.
+    ///
+    /// # Errors
+    /// The first fault that there was so far.
+    pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), Error> {
+        self.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })
+    }
+
+    fn poll(&self, how: wgpu::PollType) -> Result<(), Error> {
+        self.fault().map_or(Ok(()), |fault| Err(self.error(fault)))?;
+        self.try_poll(how);
+        self.fault().map_or(Ok(()), |fault| Err(self.error(fault)))
+    }
+
+    /// wgpu 30 reports a device that is lost during a poll by calling the callback and then
+    /// panicking, so the panic is caught. Once a device is lost it is not polled again.
+    fn try_poll(&self, how: wgpu::PollType) {
+        let poll = || catch_unwind(AssertUnwindSafe(|| self.device.poll(how)));
+        match quiet::without_panic_message(poll) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => self.faults.report(Fault::Other(error.to_string())),
+            Err(panic) => self.faults.report(Fault::Lost(quiet::message(&*panic))),
+        }
+    }
+
+    /// The fault so far. A device that goes away while it works refuses what it is given at once, but
+    /// says that it is lost only when it is idle, so any other fault waits for that first.
+    fn fault(&self) -> Option<Fault> {
+        let fault = self.faults.first()?;
+        if !matches!(fault, Fault::Lost(_)) {
+            self.try_poll(wgpu::PollType::wait_indefinitely());
+        }
+        self.faults.first()
+    }
+
+    fn error(&self, fault: Fault) -> Error {
+        fault.into_error(&readable_bytes(self.planned.load(Ordering::Relaxed)))
+    }
+
+    /// Runs `create` and returns what it made, unless the device objects.
+    ///
+    /// # Errors
+    /// What the device objects to. A failure that reaches wgpu as a lost device counts too: a
+    /// pipeline that a Vulkan driver can't create is one.
+    pub(super) fn scoped<T>(&self, create: impl FnOnce(&wgpu::Device) -> T) -> Result<T, Fault> {
+        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+        // A guard that is dropped discards what it caught, so each one is popped, innermost first.
+        let guards = [OutOfMemory, Internal, Validation].map(|f| self.device.push_error_scope(f));
+        let created = create(&self.device);
+        let caught = guards.into_iter().rev().map(|guard| pollster::block_on(guard.pop()));
+        let caught: Vec<_> = caught.collect();
+        match caught.iter().flatten().next() {
+            Some(error) => {
+                self.try_poll(wgpu::PollType::wait_indefinitely());
+                let lost = self.faults.first().filter(|fault| matches!(fault, Fault::Lost(_)));
+                Err(lost.unwrap_or_else(|| Fault::new(error)))
+            }
+            None => self.fault().map_or(Ok(created), Err),
+        }
+    }
+
+    /// Makes a zeroed buffer of at least 256 bytes, so that nothing is too small to bind.
+    ///
+    /// # Errors
+    /// When memory is short; `planned` is what all the buffers together take.
+    pub(super) fn create_buffer(
+        &self,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+        planned: u64,
+    ) -> Result<wgpu::Buffer, Error> {
+        self.planned.fetch_max(planned, Ordering::Relaxed);
+        let limit = self.limits.max_buffer_size;
+        if bytes > limit {
+            return Err(Error::BindingTooLarge { bytes, limit });
+        }
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes.max(256),
+            usage,
+            mapped_at_creation: false,
+        };
+        self.scoped(|device| device.create_buffer(&descriptor)).map_err(|fault| self.error(fault))
+    }
+}
+
+impl Drop for Context {
+    /// The handles of a device that failed are leaked: dropping a queue waits for it, and wgpu 30
+    /// panics when the driver refuses to.
+    fn drop(&mut self) {
+        if self.faults.first().is_some() {
+            std::mem::forget((self.device.clone(), self.queue.clone()));
+        }
+    }
+}

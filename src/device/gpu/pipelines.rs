@@ -1,0 +1,89 @@
+//! Compute pipelines, each compiled once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::context::Context;
+use super::shader::ShaderLibrary;
+use super::trusted;
+use crate::error::Error;
+use crate::ops::Shader;
+
+/// The pipelines of a device, by the text of their shader: programs and sessions share them.
+pub(super) struct Pipelines {
+    library: ShaderLibrary,
+    compiled: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+}
+
+/// A shader that is wanted, and what its pipeline is called if it is new.
+pub(super) struct Wanted<'a> {
+    /// `resnet9.layer1.conv2d.d_weight`
+    pub(super) label: String,
+    pub(super) shader: &'a Shader,
+}
+
+impl Pipelines {
+    pub(super) fn new(library: ShaderLibrary) -> Self {
+        Self { library, compiled: Mutex::default() }
+    }
+
+    /// A pipeline for each of `wanted`, in their order. What is not compiled yet is, on every core.
+    ///
+    /// # Errors
+    /// [`Error::Shader`] for text that is wrong before the device sees it, [`Error::Pipeline`] for
+    /// what the device refuses; the first in the order of `wanted`.
+    pub(super) fn get(
+        &self,
+        context: &Context,
+        wanted: &[Wanted<'_>],
+    ) -> Result<Vec<wgpu::ComputePipeline>, Error> {
+        let texts = wanted.iter().map(|wanted| self.library.load(wanted.shader));
+        let texts = texts.collect::<Result<Vec<String>, Error>>()?;
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missing: Vec<(&str, &String)> = Vec::new();
+        for (wanted, text) in wanted.iter().zip(&texts) {
+            if !compiled.contains_key(text) && !missing.iter().any(|(_, t)| *t == text) {
+                missing.push((&wanted.label, text));
+            }
+        }
+        let checked = cfg!(debug_assertions) || !self.library.is_trusted();
+        let compile = |(label, text): &(&str, &String)| compile(context, label, text, checked);
+        let new: Vec<Result<_, Error>> = missing.par_iter().map(compile).collect();
+        for ((_, text), pipeline) in missing.into_iter().zip(new) {
+            compiled.insert(text.clone(), pipeline?);
+        }
+        Ok(texts.iter().map(|text| compiled[text].clone()).collect())
+    }
+}
+
+fn compile(
+    context: &Context,
+    label: &str,
+    text: &str,
+    checked: bool,
+) -> Result<wgpu::ComputePipeline, Error> {
+    let create = |device: &wgpu::Device| {
+        let source = wgpu::ShaderSource::Wgsl(text.into());
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(label), source };
+        let module = trusted::create_module(device, descriptor, checked);
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            // The bindings are in the shader; each pipeline's layout is read off it.
+            layout: None,
+            module: &module,
+            entry_point: None,
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Our kernels write workgroup memory before they read it.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        })
+    };
+    context.scoped(create).map_err(|fault| Error::Pipeline {
+        label: label.to_string(),
+        reason: fault.reason().trim().to_string(),
+    })
+}

@@ -1,0 +1,196 @@
+//! A program: a tape's plan on the device, ready to be replayed.
+//!
+//! Loading does all the work: buffers, pipelines, bind groups. A replay only encodes dispatches.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use wgpu::BufferUsages;
+
+use super::context::Context;
+use super::fault::Fault;
+use super::pipelines::{Pipelines, Wanted};
+use super::readable_bytes;
+use crate::error::Error;
+use crate::ops::Binding;
+use crate::tape::plan::{BufferKind, Placement};
+use crate::tape::{Plan, Tape, ValueId};
+
+/// How buffers that shaders work on may be used.
+pub(super) const STORAGE: BufferUsages =
+    BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
+
+/// What shaders can bind.
+pub(super) struct Memory<'a> {
+    /// The state's flat buffers, in the order of [`Group::ALL`](crate::tape::Group::ALL).
+    pub(super) state: &'a [wgpu::Buffer],
+    /// The scalars of the step.
+    pub(super) step: &'a wgpu::Buffer,
+}
+
+/// A loaded tape.
+pub(super) struct Program {
+    pub(super) tape: Arc<Tape>,
+    pub(super) plan: Plan,
+    /// The plan's buffers; those of the state are the session's.
+    buffers: Vec<wgpu::Buffer>,
+    dispatches: Vec<Dispatch>,
+    /// `resnet9 step`, for the passes.
+    label: String,
+}
+
+/// One dispatch, ready to be encoded.
+struct Dispatch {
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+/// A dispatch of the plan, and where it comes from.
+struct Planned<'a> {
+    node_ix: usize,
+    label: String,
+    dispatch: &'a crate::ops::Dispatch,
+}
+
+impl Program {
+    /// Makes everything that replaying needs. The plan has been checked.
+    ///
+    /// # Errors
+    /// When memory is short, or the device refuses a kernel or its bindings.
+    pub(super) fn load(
+        context: &Context,
+        pipelines: &Pipelines,
+        memory: &Memory<'_>,
+        tape: &Arc<Tape>,
+        plan: Plan,
+    ) -> Result<Self, Error> {
+        let planned: Vec<Planned<'_>> = planned(tape, &plan).collect();
+        let wanted: Vec<_> = planned
+            .iter()
+            .map(|p| Wanted { label: p.label.clone(), shader: &p.dispatch.shader })
+            .collect();
+        let pipelines = pipelines.get(context, &wanted)?;
+        let buffers = buffers(context, memory, tape.name(), &plan)?;
+        let bind = |(planned, pipeline): (&Planned<'_>, wgpu::ComputePipeline)| {
+            let entries: Vec<_> = (0..planned.dispatch.bindings.len())
+                .map(|ix| entry(tape, &plan, &buffers, memory, planned, ix))
+                .collect();
+            let bindings = context.scoped(|device| {
+                device.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some(&planned.label),
+                    layout: &pipeline.get_bind_group_layout(0),
+                    entries: &entries,
+                })
+            });
+            let bindings = bindings.map_err(|fault| refused(&planned.label, fault))?;
+            Ok(Dispatch { pipeline, bindings, workgroups: planned.dispatch.workgroups })
+        };
+        let dispatches = planned.iter().zip(pipelines).map(bind);
+        let dispatches = dispatches.collect::<Result<Vec<_>, Error>>()?;
+        let label = format!("{} step", tape.name());
+        let program = Self { tape: Arc::clone(tape), plan, buffers, dispatches, label };
+        // A rehearsal: what is wrong with a dispatch shows now, and not in the first step.
+        let rehearsal = context.scoped(|_| program.encode(context));
+        rehearsal.map_err(|fault| refused(&program.label, fault))?;
+        Ok(program)
+    }
+
+    /// Encodes one step as one compute pass.
+    pub(super) fn encode(&self, context: &Context) -> wgpu::CommandBuffer {
+        let label = Some(self.label.as_str());
+        let descriptor = wgpu::CommandEncoderDescriptor { label };
+        let mut encoder = context.device.create_command_encoder(&descriptor);
+        {
+            let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            for dispatch in &self.dispatches {
+                let [x, y, z] = dispatch.workgroups;
+                pass.set_pipeline(&dispatch.pipeline);
+                pass.set_bind_group(0, &dispatch.bindings, &[]);
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+        encoder.finish()
+    }
+
+    /// The buffer that holds a value, and where in it.
+    ///
+    /// # Panics
+    /// When the value is on no node.
+    pub(super) fn place(&self, value: ValueId) -> (&wgpu::Buffer, Placement) {
+        let placement = self.plan.placements[value.index()];
+        let placement = placement.unwrap_or_else(|| panic!("{value} is on no node"));
+        (&self.buffers[placement.buffer], placement)
+    }
+}
+
+fn refused(label: &str, fault: Fault) -> Error {
+    match fault {
+        Fault::Lost(reason) => Error::DeviceLost { reason },
+        _ => {
+            Error::Pipeline { label: label.to_string(), reason: fault.reason().trim().to_string() }
+        }
+    }
+}
+
+/// Every dispatch in order. Labels start with the network's name, and are numbered where a node has
+/// several dispatches.
+fn planned<'a>(tape: &'a Tape, plan: &'a Plan) -> impl Iterator<Item = Planned<'a>> {
+    plan.launches.iter().enumerate().flat_map(move |(node_ix, launch)| {
+        let node = format!("{}.{}", tape.name(), tape.nodes()[node_ix].label());
+        launch.dispatches.iter().enumerate().map(move |(ix, dispatch)| {
+            let label = match launch.dispatches.len() {
+                1 => node.clone(),
+                _ => format!("{node}.{ix}"),
+            };
+            Planned { node_ix, label, dispatch }
+        })
+    })
+}
+
+/// The plan's buffers: those of the state are there already, the others are made.
+fn buffers(
+    context: &Context,
+    memory: &Memory<'_>,
+    network: &str,
+    plan: &Plan,
+) -> Result<Vec<wgpu::Buffer>, Error> {
+    let total = plan.total_bytes();
+    tracing::debug!(network, bytes = readable_bytes(total), "allocating");
+    let buffer = |planned: &crate::tape::plan::PlannedBuffer| match planned.kind {
+        BufferKind::State(group) => Ok(memory.state[group.index()].clone()),
+        BufferKind::Input | BufferKind::Slot => {
+            let label = format!("{network}.{}", planned.label);
+            context.create_buffer(&label, planned.bytes, STORAGE, total)
+        }
+    };
+    plan.buffers.iter().map(buffer).collect()
+}
+
+/// What stands at binding `ix` of a dispatch.
+fn entry<'a>(
+    tape: &Tape,
+    plan: &Plan,
+    buffers: &'a [wgpu::Buffer],
+    memory: &Memory<'a>,
+    planned: &Planned<'_>,
+    ix: usize,
+) -> wgpu::BindGroupEntry<'a> {
+    let node = &tape.nodes()[planned.node_ix];
+    let value = |id: ValueId| plan.placements[id.index()].expect("a value on a node has a place");
+    let placement = match planned.dispatch.bindings[ix] {
+        Binding::Input(input) => value(node.inputs[input]),
+        Binding::Output(output) => value(node.outputs[output]),
+        Binding::Scratch(scratch) => plan.scratch[planned.node_ix][scratch],
+        Binding::Step => {
+            let resource = memory.step.as_entire_binding();
+            return wgpu::BindGroupEntry { binding: ix as u32, resource };
+        }
+    };
+    // A value without elements is bound as 16 bytes, which any element type fits.
+    let size = NonZeroU64::new(placement.bytes).or(NonZeroU64::new(16));
+    let (buffer, offset) = (&buffers[placement.buffer], placement.offset);
+    let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
+    wgpu::BindGroupEntry { binding: ix as u32, resource }
+}

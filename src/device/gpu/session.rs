@@ -1,0 +1,220 @@
+//! A session on a GPU: the state, the programs that share it, and the submissions in flight.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytemuck::Pod;
+use wgpu::BufferUsages;
+
+use super::context::Context;
+use super::pipelines::Pipelines;
+use super::program::{Memory, Program, STORAGE};
+use super::readback::{Reader, Ring};
+use crate::device::{LoadOptions, ProgramId, Session, StepScalars};
+use crate::error::Error;
+use crate::ops::{Kernels, Target};
+use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
+
+/// Steps that may be submitted and not done. Two keep the device busy while the host encodes; a third
+/// hides the host's hiccups; more would only make errors and metrics come later.
+const MAX_IN_FLIGHT: usize = 3;
+
+/// A model on a GPU; see [`Session`].
+pub(super) struct GpuSession {
+    context: Arc<Context>,
+    pipelines: Arc<Pipelines>,
+    kernels: Kernels,
+    memory_limit: Option<u64>,
+    layout: StateLayout,
+    state: Option<State>,
+    programs: Vec<Program>,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    reader: Reader,
+    metrics: Ring,
+}
+
+/// What outlives a step.
+struct State {
+    /// The flat buffers, in the order of [`Group::ALL`].
+    groups: Vec<wgpu::Buffer>,
+    /// The scalars of the step.
+    step: wgpu::Buffer,
+}
+
+impl GpuSession {
+    pub(super) fn new(
+        context: Arc<Context>,
+        pipelines: Arc<Pipelines>,
+        kernels: Kernels,
+        memory_limit: Option<u64>,
+        layout: &StateLayout,
+    ) -> Self {
+        Self {
+            context,
+            pipelines,
+            kernels,
+            memory_limit,
+            layout: layout.clone(),
+            state: None,
+            programs: Vec::new(),
+            in_flight: VecDeque::new(),
+            reader: Reader::default(),
+            metrics: Ring::default(),
+        }
+    }
+
+    /// The state, zeroed when it is first asked for: not before the first program's plan, which
+    /// counts it, was held against the limits.
+    fn state(&mut self) -> Result<&State, Error> {
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => self.create_state()?,
+        };
+        Ok(self.state.insert(state))
+    }
+
+    fn create_state(&self) -> Result<State, Error> {
+        let bytes = |group| 4 * self.layout.n_elements(group) as u64;
+        let planned: u64 = Group::ALL.into_iter().map(bytes).sum();
+        if let Some(limit) = self.memory_limit
+            && planned > limit
+        {
+            return Err(Error::MemoryLimit { planned, limit });
+        }
+        let create =
+            |group: Group| self.context.create_buffer(group.name(), bytes(group), STORAGE, planned);
+        let groups = Group::ALL.into_iter().map(create).collect::<Result<_, Error>>()?;
+        let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+        let step = self.context.create_buffer("step", 0, usage, planned)?;
+        Ok(State { groups, step })
+    }
+
+    fn write_value<T: Pod>(
+        &mut self,
+        program: ProgramId,
+        input: ValueId,
+        data: &[T],
+        is_real: bool,
+    ) -> Result<(), Error> {
+        self.context.check()?;
+        let (buffer, placement) = self.programs[program.0].typed_place(input, is_real);
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        assert_eq!(bytes.len() as u64, placement.bytes, "{input} has another number of elements");
+        self.context.queue.write_buffer(buffer, placement.offset, bytes);
+        Ok(())
+    }
+
+    fn read_value<T: Pod>(
+        &mut self,
+        program: ProgramId,
+        value: ValueId,
+        is_real: bool,
+    ) -> Result<Vec<T>, Error> {
+        let (buffer, placement) = self.programs[program.0].typed_place(value, is_real);
+        self.reader.read(&self.context, buffer, placement.offset, placement.bytes)
+    }
+}
+
+impl Program {
+    /// [`Program::place`] of a value that must hold real numbers, or must hold words.
+    fn typed_place(
+        &self,
+        value: ValueId,
+        is_real: bool,
+    ) -> (&wgpu::Buffer, crate::tape::plan::Placement) {
+        let holds_real = self.tape.value(value).element == ElementType::F32;
+        let what = if holds_real { "real numbers" } else { "words" };
+        assert_eq!(holds_real, is_real, "{value} holds {what}");
+        self.place(value)
+    }
+}
+
+impl Session for GpuSession {
+    fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error> {
+        assert!(*tape.state() == self.layout, "the tape has another state layout");
+        self.context.check()?;
+        let (limit, max_binding) =
+            (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
+        // Once without launches, since what no adapter binds need not fit a kernel's grid either.
+        let mut how = PlanOptions { target: None, keep_all: options.keep_all };
+        Plan::new(tape, how).check(limit, max_binding)?;
+        how.target = Some(Target { kernels: self.kernels });
+        let plan = Plan::new(tape, how);
+        plan.check(limit, max_binding)?;
+        let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
+        let state = self.state()?;
+        let memory = Memory { state: &state.groups, step: &state.step };
+        let program = Program::load(&context, &pipelines, &memory, tape, plan)?;
+        self.programs.push(program);
+        Ok(ProgramId(self.programs.len() - 1))
+    }
+
+    fn plan(&self, program: ProgramId) -> &Plan {
+        &self.programs[program.0].plan
+    }
+
+    fn write(&mut self, program: ProgramId, input: ValueId, data: &[f32]) -> Result<(), Error> {
+        self.write_value(program, input, data, true)
+    }
+
+    fn write_words(
+        &mut self,
+        program: ProgramId,
+        input: ValueId,
+        data: &[u32],
+    ) -> Result<(), Error> {
+        self.write_value(program, input, data, false)
+    }
+
+    fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error> {
+        self.context.check()?;
+        if self.in_flight.len() == MAX_IN_FLIGHT {
+            self.context.wait(self.in_flight.pop_front())?;
+        }
+        let context = Arc::clone(&self.context);
+        // The write takes effect between the submissions before and the one that follows.
+        context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
+        let commands = self.programs[program.0].encode(&context);
+        self.in_flight.push_back(context.queue.submit([commands]));
+        context.check()
+    }
+
+    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error> {
+        self.read_value(program, value, true)
+    }
+
+    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, Error> {
+        self.read_value(program, value, false)
+    }
+
+    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), Error> {
+        let n_elements = self.layout.n_elements(group);
+        assert_eq!(data.len(), n_elements, "{} has another size", group.name());
+        let context = Arc::clone(&self.context);
+        context.check()?;
+        let buffer = &self.state()?.groups[group.index()];
+        context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(data));
+        Ok(())
+    }
+
+    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, Error> {
+        let bytes = 4 * self.layout.n_elements(group) as u64;
+        let buffer = self.state()?.groups[group.index()].clone();
+        self.reader.read(&self.context, &buffer, 0, bytes)
+    }
+
+    fn request_metrics(&mut self) -> Result<(), Error> {
+        let bytes = 4 * self.layout.n_elements(Group::Metrics) as u64;
+        let buffer = self.state()?.groups[Group::Metrics.index()].clone();
+        self.metrics.request(&self.context, &buffer, bytes)
+    }
+
+    fn poll_metrics(&mut self) -> Result<Option<Vec<f32>>, Error> {
+        self.metrics.poll(&self.context)
+    }
+
+    fn wait(&mut self) -> Result<(), Error> {
+        self.in_flight.clear();
+        self.context.wait(None)
+    }
+}

@@ -1,0 +1,259 @@
+//! The shader library: `.wgsl` files, their imports, and their constants.
+//!
+//! A shader is a file below `shaders/` that a reader can open as it stands. Loading does two things
+//! to it and no other:
+//!
+//! - A line `// #import name` is followed by the text of another file: the one that
+//!   [`Shader::imports`] lets the name stand for, else `shaders/<name>.wgsl`. Imports may import;
+//!   every file is taken once.
+//! - The declaration `const NAME: type = value;` of each of [`Shader::constants`] gets a new value.
+//!   (WGSL's own `override` cannot size an array in a function.)
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use include_dir::{Dir, include_dir};
+
+use crate::error::Error;
+use crate::ops::{Constant, Shader};
+
+/// The files below `shaders/`, as they were when the crate was built.
+static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/shaders");
+
+/// Where shaders come from: the files that are built in, unless told otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct ShaderLibrary {
+    directory: Option<PathBuf>,
+    overrides: BTreeMap<String, String>,
+}
+
+impl ShaderLibrary {
+    /// A library that reads a folder instead of the files that are built in, for working on shaders
+    /// without building in between.
+    pub fn from_directory(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: Some(directory.into()), overrides: BTreeMap::new() }
+    }
+
+    /// Replaces the text of one file: tests put broken shaders in. `path` is as in [`Shader::path`].
+    pub fn with_override(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
+        self.overrides.insert(path.into(), text.into());
+        self
+    }
+
+    /// Whether every file is one that is built in, so that runtime checks can be left out.
+    pub fn is_trusted(&self) -> bool {
+        self.directory.is_none() && self.overrides.is_empty()
+    }
+
+    /// The paths of all files that are built in, without the extension, sorted.
+    pub fn embedded_paths() -> Vec<String> {
+        let mut paths = Vec::new();
+        let mut folders = vec![&EMBEDDED];
+        while let Some(folder) = folders.pop() {
+            folders.extend(folder.dirs());
+            let files = folder.files().map(|f| f.path().with_extension(""));
+            paths.extend(files.map(|path| path.to_string_lossy().replace('\\', "/")));
+        }
+        paths.sort();
+        paths
+    }
+
+    /// The text of one file, without imports; `path` is as in [`Shader::path`].
+    pub fn file(&self, path: &str) -> Option<Cow<'static, str>> {
+        if let Some(text) = self.overrides.get(path) {
+            return Some(Cow::Owned(text.clone()));
+        }
+        let name = format!("{path}.wgsl");
+        match &self.directory {
+            Some(directory) => std::fs::read_to_string(directory.join(name)).ok().map(Cow::Owned),
+            None => EMBEDDED.get_file(name)?.contents_utf8().map(Cow::Borrowed),
+        }
+    }
+
+    /// The text of a shader with its imports and the values of its constants.
+    ///
+    /// # Errors
+    /// [`Error::Shader`] for a file that is not there, an import or a constant that the shader lists
+    /// and no file uses, a constant of another type, or a number that WGSL cannot write.
+    pub fn load(&self, shader: &Shader) -> Result<String, Error> {
+        let mut text = self.assemble(shader)?.text;
+        for &(name, value) in &shader.constants {
+            text = specialise(&text, name, value).map_err(|reason| error(shader.path, reason))?;
+        }
+        Ok(text)
+    }
+
+    /// The files that a shader is made of: itself, then its imports as they are met.
+    ///
+    /// # Errors
+    /// As [`ShaderLibrary::load`], as far as imports go.
+    pub fn files(&self, shader: &Shader) -> Result<Vec<String>, Error> {
+        Ok(self.assemble(shader)?.files)
+    }
+
+    fn assemble(&self, shader: &Shader) -> Result<Assembly, Error> {
+        let mut assembly = Assembly::default();
+        let reason = || format!("there is no shaders/{}.wgsl", shader.path);
+        let text = self.file(shader.path).ok_or_else(|| error(shader.path, reason()))?;
+        self.append(shader, shader.path, &text, &mut assembly)?;
+        let unused = shader.imports.iter().find(|(name, _)| !assembly.names.contains(*name));
+        match unused {
+            Some((name, _)) => Err(error(shader.path, format!("nothing imports {name}"))),
+            None => Ok(assembly),
+        }
+    }
+
+    fn append(
+        &self,
+        shader: &Shader,
+        path: &str,
+        text: &str,
+        assembly: &mut Assembly,
+    ) -> Result<(), Error> {
+        assembly.files.push(path.to_string());
+        for line in text.lines() {
+            assembly.text.push_str(line);
+            assembly.text.push('\n');
+            let Some(name) = imported(line) else { continue };
+            assembly.names.insert(name.to_string());
+            let mapped = shader.imports.iter().find(|(from, _)| *from == name);
+            let target = mapped.map_or(name, |(_, to)| *to);
+            if assembly.files.iter().any(|file| file == target) {
+                continue;
+            }
+            let reason = || format!("imports {name}, and there is no shaders/{target}.wgsl");
+            let text = self.file(target).ok_or_else(|| error(path, reason()))?;
+            self.append(shader, target, &text, assembly)?;
+        }
+        Ok(())
+    }
+}
+
+/// A shader on the way to its text.
+#[derive(Default)]
+struct Assembly {
+    text: String,
+    /// The files so far.
+    files: Vec<String>,
+    /// The names that were imported so far.
+    names: std::collections::BTreeSet<String>,
+}
+
+fn error(name: &str, reason: String) -> Error {
+    Error::Shader { name: name.to_string(), reason }
+}
+
+/// The name in `// #import name`.
+fn imported(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("// #import ").map(str::trim)
+}
+
+/// `text` with another value in the declaration of `name`.
+fn specialise(text: &str, name: &str, value: Constant) -> Result<String, String> {
+    let wanted = match value {
+        Constant::U32(_) => "u32",
+        Constant::Bool(_) => "bool",
+        Constant::F32(number) if number.is_finite() => "f32",
+        Constant::F32(number) => return Err(format!("WGSL has no literal for {name} = {number}")),
+    };
+    let (start, found) = text
+        .lines()
+        .find_map(|line| declared_type(line, name).map(|found| (line, found)))
+        .map(|(line, found)| (line.as_ptr() as usize - text.as_ptr() as usize, found))
+        .ok_or_else(|| format!("no `const {name}: {wanted} = ...;` on a line of its own"))?;
+    if found != wanted {
+        return Err(format!(
+            "{name} is declared as {found}, and is given a value of type {wanted}"
+        ));
+    }
+    let (before, rest) = text.split_at(start);
+    let (_, after) = rest.split_once(';').ok_or_else(|| format!("no `;` ends const {name}"))?;
+    Ok(format!("{before}const {name}: {wanted} = {value};{after}"))
+}
+
+/// The type in `const name: type = ...`.
+fn declared_type<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let rest = line.trim_start().strip_prefix("const ")?.trim_start().strip_prefix(name)?;
+    let (declared, _value) = rest.trim_start().strip_prefix(':')?.split_once('=')?;
+    Some(declared.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A library of these files alone.
+    fn library(files: &[(&str, &str)]) -> ShaderLibrary {
+        let empty = ShaderLibrary::from_directory("/there/is/no/such/folder");
+        files.iter().fold(empty, |library, (path, text)| library.with_override(*path, *text))
+    }
+
+    fn reason(result: Result<String, Error>) -> String {
+        result.expect_err("this shader is wrong").to_string()
+    }
+
+    #[test]
+    fn imports_are_taken_once_and_in_depth() {
+        let library = library(&[
+            ("main", "// #import a\n// #import b\nfn main() {}"),
+            ("a", "// #import b\nconst A: u32 = 1u;"),
+            ("b", "const B: u32 = 2u;"),
+        ]);
+        let text = library.load(&Shader::new("main")).expect("loads");
+        assert_eq!(text.matches("const B").count(), 1);
+        assert!(text.find("const B") < text.find("const A"));
+        assert_eq!(library.files(&Shader::new("main")).expect("loads"), ["main", "a", "b"]);
+    }
+
+    #[test]
+    fn an_import_can_stand_for_another_file() {
+        let files = [("main", "// #import epilogue"), ("relu", "fn f() {}")];
+        let shader = Shader::new("main").import("epilogue", "relu");
+        assert!(library(&files).load(&shader).expect("loads").contains("fn f()"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_who_wants_it() {
+        let library = library(&[("main", "// #import a"), ("a", "  // #import gone")]);
+        let message = reason(library.load(&Shader::new("main")));
+        assert_eq!(message, "shader a: imports gone, and there is no shaders/gone.wgsl");
+        let message = reason(library.load(&Shader::new("other")));
+        assert_eq!(message, "shader other: there is no shaders/other.wgsl");
+        let message =
+            reason(library.load(&Shader::new("main").import("a", "main").import("x", "a")));
+        assert_eq!(message, "shader main: nothing imports x");
+    }
+
+    #[test]
+    fn constants_get_their_values_and_the_rest_stays() {
+        let text = "const N: u32 = 1u; // rows\nconst NN: u32 = 2u;\n  const F: f32 = 0.0;\n\
+                    const B: bool = false;";
+        let library = library(&[("main", text)]);
+        let shader =
+            Shader::new("main").constant("N", 7).constant("F", -1.5_f32).constant("B", true);
+        let expected = "const N: u32 = 7u; // rows\nconst NN: u32 = 2u;\nconst F: f32 = -1.5f;\n\
+                        const B: bool = true;\n";
+        assert_eq!(library.load(&shader).expect("loads"), expected);
+    }
+
+    #[test]
+    fn wrong_constants_are_refused() {
+        let library = library(&[("main", "const N: u32 = 1u;\nconst INFERRED = 3u;")]);
+        let load = |name, value: Constant| {
+            reason(library.load(&Shader::new("main").constant(name, value)))
+        };
+        assert!(load("M", Constant::U32(1)).contains("no `const M: u32 = ...;`"));
+        assert!(load("INFERRED", Constant::U32(1)).contains("no `const INFERRED: u32"));
+        assert!(load("N", Constant::F32(1.0)).contains("N is declared as u32"));
+        assert!(load("N", Constant::F32(f32::INFINITY)).contains("no literal for N = inf"));
+    }
+
+    #[test]
+    fn the_built_in_files_are_trusted_and_others_are_not() {
+        assert!(ShaderLibrary::default().is_trusted());
+        assert!(!ShaderLibrary::default().with_override("relu/forward", "").is_trusted());
+        assert!(!ShaderLibrary::from_directory("shaders").is_trusted());
+        assert!(ShaderLibrary::embedded_paths().contains(&"relu/forward".to_string()));
+    }
+}

@@ -1,0 +1,26 @@
+//! The one place where shaders are compiled without runtime checks.
+#![allow(unsafe_code)]
+
+/// Compiles a module.
+///
+/// With `checked`, every index is clamped and every loop counted, at a price of up to a hundredfold
+/// in a hot loop. Without it only text from [`ShaderLibrary`](super::ShaderLibrary)s that are
+/// [trusted](super::ShaderLibrary::is_trusted) may come here.
+pub(super) fn create_module(
+    device: &wgpu::Device,
+    descriptor: wgpu::ShaderModuleDescriptor<'_>,
+    checked: bool,
+) -> wgpu::ShaderModule {
+    if checked {
+        return device.create_shader_module(descriptor);
+    }
+    // SAFETY: Trusted is the text of the files that were built into this crate, with constants that
+    // the ops put in. Without checks an index out of bounds or an endless loop would be undefined
+    // behaviour. In these files every access to a buffer or to workgroup memory is bounded by
+    // `arrayLength` or by the sizes that the op specialises the shader for, which are those of the
+    // ranges it binds, and every loop has a constant or specialised bound. Development builds and
+    // replaced files run with checks, and the tests run every case of every op both ways.
+    unsafe {
+        device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+    }
+}

@@ -1,0 +1,209 @@
+//! What goes wrong on a GPU is a typed error with a hint: nothing panics, nothing hangs.
+//!
+//! These tests need an adapter, software or not, and fail without one.
+
+use std::sync::Arc;
+
+use wgrad::Error;
+use wgrad::device::gpu::{GpuDevice, ShaderLibrary, info};
+use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session, StepScalars};
+use wgrad::ops::{relu, scale};
+use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
+
+const STEP: StepScalars = StepScalars {
+    seed: [0, 0],
+    epoch: 0,
+    padding: 0,
+    step_size: 0.0,
+    inv_sqrt_bias_correction2: 0.0,
+    padding2: [0, 0],
+};
+
+fn open(options: &OpenOptions) -> GpuDevice {
+    GpuDevice::open(None, options).expect("these tests need a GPU adapter, software or not")
+}
+
+/// `y = relu(x)` over `n` elements, behind a chain of `links` scalings that are all kept.
+fn relu_tape(n: usize, links: usize) -> (Arc<Tape>, ValueId, ValueId) {
+    let mut tape = Tape::new("test", Mode::Train);
+    let x = tape.input("x", ElementType::F32, &[n]);
+    let mut y = tape.scoped("layer", |tape| relu::relu(tape, x));
+    for _ in 0..links {
+        tape.keep(y);
+        y = scale::scale(&mut tape, y, 2.0);
+    }
+    tape.keep(y);
+    (Arc::new(tape), x, y)
+}
+
+struct Loaded {
+    device: GpuDevice,
+    session: Box<dyn Session>,
+    program: ProgramId,
+    y: ValueId,
+}
+
+fn load(n: usize) -> Loaded {
+    let device = open(&OpenOptions::default());
+    let (tape, x, y) = relu_tape(n, 0);
+    let mut session = device.session(tape.state()).expect("a session");
+    let program = session.load(&tape, LoadOptions::default()).expect("loads");
+    session.write(program, x, &vec![1.0; n]).expect("writes");
+    Loaded { device, session, program, y }
+}
+
+fn load_error(options: &OpenOptions, tape: &Arc<Tape>) -> Error {
+    let mut session = open(options).session(tape.state()).expect("a session");
+    session.load(tape, LoadOptions::default()).expect_err("this must not load")
+}
+
+#[track_caller]
+fn assert_lost<T>(result: Result<T, Error>) {
+    match result {
+        Err(error @ Error::DeviceLost { .. }) => {
+            assert!(error.hint().is_some());
+            assert_eq!(error.to_string(), "the GPU device was lost: it was destroyed");
+        }
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("no error"),
+    }
+}
+
+#[test]
+fn a_lost_device_is_an_error_of_every_call() {
+    let Loaded { device, mut session, program, y } = load(1000);
+    session.run(program, &STEP).expect("runs");
+    session.wait().expect("waits");
+    device.simulate_loss();
+    assert_lost(session.run(program, &STEP));
+    assert_lost(session.read(program, y));
+    assert_lost(session.write(program, y, &[0.0; 1000]));
+    assert_lost(session.read_state(Group::Metrics));
+    assert_lost(session.write_state(Group::Metrics, &[0.0; 64]));
+    assert_lost(session.request_metrics());
+    assert_lost(session.poll_metrics());
+    assert_lost(session.wait());
+    let (tape, ..) = relu_tape(10, 0);
+    assert_lost(session.load(&tape, LoadOptions::default()));
+    assert_lost(device.session(tape.state()));
+}
+
+#[test]
+fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
+    for first_call in 0..4 {
+        let Loaded { device, mut session, program, y } = load(1 << 20);
+        session.request_metrics().expect("asks");
+        for _ in 0..3 {
+            session.run(program, &STEP).expect("runs");
+        }
+        session.request_metrics().expect("asks");
+        device.simulate_loss();
+        match first_call {
+            // The loss shows when the device is idle, and the limit on steps in flight waits for it.
+            0 => assert_lost((0..4).try_for_each(|_| session.run(program, &STEP))),
+            1 => assert_lost(session.read(program, y)),
+            2 => assert_lost(session.wait()),
+            _ => {
+                // What was asked for before may still arrive; then the loss shows.
+                while session.poll_metrics().is_ok() {
+                    std::thread::yield_now();
+                }
+                assert_lost(session.poll_metrics());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_above_the_memory_limit_is_refused_before_anything_is_allocated() {
+    // Far more than there is, so that allocating it first would fail in another way.
+    let (tape, ..) = relu_tape(1 << 40, 3);
+    let options = OpenOptions { memory_limit: Some(1 << 20), ..OpenOptions::default() };
+    let error = load_error(&options, &tape);
+    assert!(matches!(error, Error::MemoryLimit { limit: 0x10_0000, planned } if planned > 1 << 42));
+    assert!(error.hint().expect("a hint").contains("--memory-limit"));
+}
+
+#[test]
+fn a_tensor_above_the_binding_limit_is_refused() {
+    let limit = info::adapters().first().expect("an adapter").limits.max_binding_bytes;
+    let (tape, ..) = relu_tape(limit as usize / 4 + 1, 0);
+    let error = load_error(&OpenOptions::default(), &tape);
+    assert!(matches!(error, Error::BindingTooLarge { bytes, .. } if bytes > limit), "{error}");
+}
+
+fn with_relu(text: &str) -> OpenOptions {
+    let shaders = ShaderLibrary::default().with_override("relu/forward", text);
+    OpenOptions { shaders, ..OpenOptions::default() }
+}
+
+#[test]
+fn text_that_is_no_wgsl_is_refused_with_the_pipeline_s_name() {
+    let (tape, ..) = relu_tape(10, 0);
+    let error = load_error(&with_relu("fn main( {"), &tape);
+    assert!(matches!(&error, Error::Pipeline { label, .. } if label == "test.layer.relu.forward"));
+    assert!(error.hint().is_some());
+}
+
+#[test]
+fn a_shader_with_other_bindings_is_refused() {
+    let (tape, ..) = relu_tape(10, 0);
+    let text = "@group(0) @binding(0) var<storage, read_write> y: array<f32>;\n\
+                @compute @workgroup_size(64) fn main() { y[0] = 1.0; }";
+    let error = load_error(&with_relu(text), &tape);
+    assert!(matches!(&error, Error::Pipeline { label, .. } if label == "test.layer.relu.forward"));
+}
+
+#[test]
+fn a_shader_whose_binding_is_written_where_another_is_read_is_refused_at_load() {
+    // The same buffer is bound twice, and the shader writes through one of the two.
+    let mut tape = Tape::new("test", Mode::Train);
+    let x = tape.input("x", ElementType::F32, &[64]);
+    wgrad::ops::add::add(&mut tape, x, x);
+    let text = "@group(0) @binding(0) var<storage, read> a: array<f32>;\n\
+                @group(0) @binding(1) var<storage, read_write> b: array<f32>;\n\
+                @group(0) @binding(2) var<storage, read_write> y: array<f32>;\n\
+                @compute @workgroup_size(64) fn main() { b[0] = a[0]; y[0] = a[0]; }";
+    let shaders = ShaderLibrary::default().with_override("add/forward", text);
+    let error = load_error(&OpenOptions { shaders, ..OpenOptions::default() }, &Arc::new(tape));
+    assert!(matches!(&error, Error::Pipeline { label, .. } if label == "test step"), "{error}");
+}
+
+#[test]
+fn a_missing_import_is_refused_by_name() {
+    let (tape, ..) = relu_tape(10, 0);
+    let error = load_error(&with_relu("// #import shared/gone"), &tape);
+    let message =
+        "shader relu/forward: imports shared/gone, and there is no shaders/shared/gone.wgsl";
+    assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn a_replaced_shader_runs_with_checks() {
+    let text = "@group(0) @binding(0) var<storage, read> x: array<f32>;\n\
+                @group(0) @binding(1) var<storage, read_write> y: array<f32>;\n\
+                @compute @workgroup_size(1) fn main() {\n\
+                    let far = 500000000u + u32(x[0]);\n\
+                    y[far] = x[far];\n\
+                }";
+    let device = open(&with_relu(text));
+    let (tape, x, y) = relu_tape(64, 0);
+    let mut session = device.session(tape.state()).expect("a session");
+    let program = session.load(&tape, LoadOptions::default()).expect("loads");
+    session.write(program, x, &[1.0; 64]).expect("writes");
+    session.run(program, &STEP).expect("runs");
+    assert_eq!(session.read(program, y).expect("reads").len(), 64);
+}
+
+#[test]
+fn a_name_that_no_adapter_has_is_refused_with_the_names_there_are() {
+    let error = Device::open("no such adapter", OpenOptions::default()).err().expect("an error");
+    let Error::AdapterNotFound { wanted, found } = &error else { panic!("{error}") };
+    assert_eq!(wanted, "no such adapter");
+    let names: Vec<String> = info::adapters().into_iter().map(|a| a.name).collect();
+    assert_eq!(*found, names);
+    // And a part of a name that is there, in any case, finds it.
+    let part = names[0][1..].to_uppercase();
+    let device = Device::open(&part, OpenOptions::default()).expect("opens");
+    assert!(device.name().starts_with(&names[0]));
+}

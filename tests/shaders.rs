@@ -1,0 +1,178 @@
+//! Every shader that an op can launch parses, validates, and fits what the op binds. Needs no adapter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::{offset_of, size_of};
+
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, StorageAccess, TypeInner};
+use wgrad::check::CaseTape;
+use wgrad::device::StepScalars;
+use wgrad::device::gpu::ShaderLibrary;
+use wgrad::ops::launch::MAX_WORKGROUPS;
+use wgrad::ops::{Binding, Kernels, Launch, Shader, Target};
+use wgrad::tape::{Plan, PlanOptions, Tape};
+
+/// Limits that every WebGPU adapter keeps to, whatever else it offers.
+const MAX_WORKGROUP_MEMORY: u32 = 16 << 10;
+const MAX_INVOCATIONS: u32 = 256;
+const MAX_STORAGE_BUFFERS: usize = 8;
+
+/// What a node launches, with the words to complain about it.
+struct Launched {
+    launch: Launch,
+    n_outputs: usize,
+    by: String,
+}
+
+/// What is launched by every case of every op, with both kinds of kernels.
+fn launched() -> Vec<Launched> {
+    let cases = CaseTape::all().map(|case| {
+        let by = format!("{}, case {}", case.op, case.case);
+        (case.tape, by)
+    });
+    cases.flat_map(|(tape, by)| launches(&tape, &by)).collect()
+}
+
+fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
+    let mut launched = Vec::new();
+    for kernels in [Kernels::Naive, Kernels::Default] {
+        let target = Some(Target { kernels });
+        let plan = Plan::new(tape, PlanOptions { target, keep_all: false });
+        for (launch, node) in plan.launches.into_iter().zip(tape.nodes()) {
+            let by = format!("{by}, {kernels:?} kernels, {}", node.op.name());
+            launched.push(Launched { launch, n_outputs: node.outputs.len(), by });
+        }
+    }
+    launched
+}
+
+fn parse(text: &str, by: &str) -> (Module, ModuleInfo) {
+    let module = naga::front::wgsl::parse_str(text)
+        .unwrap_or_else(|error| panic!("{by}:\n{}", error.emit_to_string(text)));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::default())
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{by}:\n{}", error.emit_to_string(text)));
+    (module, info)
+}
+
+/// The bindings of group 0 that the entry point uses, by number, with their address spaces.
+///
+/// Only those: a pipeline's layout is read off its shader, and leaves out what is not used.
+fn bindings(module: &Module, info: &ModuleInfo) -> BTreeMap<u32, AddressSpace> {
+    let used =
+        |handle: naga::Handle<naga::GlobalVariable>| !info.get_entry_point(0)[handle].is_empty();
+    let globals = module.global_variables.iter().filter(|(handle, _)| used(*handle));
+    let bound = globals.filter_map(|(_, global)| Some((global.binding?, global.space)));
+    bound.map(|(at, space)| (at.binding, space)).collect()
+}
+
+/// Whether a shader's use of a binding is what the op meant: it may not write its inputs, and may
+/// read an output that an earlier dispatch of the launch has written.
+fn fits(binding: Binding, space: AddressSpace) -> bool {
+    match (binding, space) {
+        (Binding::Input(_), AddressSpace::Storage { access }) => access == StorageAccess::LOAD,
+        (Binding::Output(_) | Binding::Scratch(_), AddressSpace::Storage { .. }) => true,
+        (Binding::Step, AddressSpace::Uniform) => true,
+        _ => false,
+    }
+}
+
+fn writes(space: AddressSpace) -> bool {
+    matches!(space, AddressSpace::Storage { access } if access.contains(StorageAccess::STORE))
+}
+
+#[test]
+fn every_variant_validates_and_fits_its_bindings() {
+    let library = ShaderLibrary::default();
+    let mut modules: BTreeMap<String, (Module, ModuleInfo)> = BTreeMap::new();
+    for Launched { launch, n_outputs, by } in launched() {
+        let mut written = BTreeSet::new();
+        for dispatch in &launch.dispatches {
+            let by = format!("{by}, shaders/{}.wgsl", dispatch.shader.path);
+            let text =
+                library.load(&dispatch.shader).unwrap_or_else(|error| panic!("{by}: {error}"));
+            let (module, info) = modules.entry(text).or_insert_with_key(|text| parse(text, &by));
+            let used = bindings(module, info);
+            let given = &dispatch.bindings;
+            assert!(
+                used.keys().copied().eq(0..given.len() as u32),
+                "{by} uses the bindings {:?}, and is given {given:?}",
+                used.keys().collect::<Vec<_>>()
+            );
+            for (&binding, (ix, &space)) in given.iter().zip(&used) {
+                assert!(fits(binding, space), "{by}: binding {ix} is {space:?} for {binding:?}");
+                if let (Binding::Output(output), true) = (binding, writes(space)) {
+                    written.insert(output);
+                }
+            }
+            let n_storage = given.iter().filter(|&&b| b != Binding::Step).count();
+            assert!(n_storage <= MAX_STORAGE_BUFFERS, "{by}: {n_storage} storage buffers");
+            assert!(
+                dispatch.workgroups.iter().all(|&n| (1..=MAX_WORKGROUPS as u32).contains(&n)),
+                "{by}: a grid of {:?} workgroups",
+                dispatch.workgroups
+            );
+        }
+        assert!(written.into_iter().eq(0..n_outputs), "{by}: some output is never written");
+    }
+    println!("{} variants", modules.len());
+}
+
+#[test]
+fn every_workgroup_fits_every_adapter() {
+    let library = ShaderLibrary::default();
+    let mut seen = BTreeSet::new();
+    for Launched { launch, by, .. } in launched() {
+        for dispatch in &launch.dispatches {
+            let by = format!("{by}, shaders/{}.wgsl", dispatch.shader.path);
+            let text =
+                library.load(&dispatch.shader).unwrap_or_else(|error| panic!("{by}: {error}"));
+            if seen.insert(text.clone()) {
+                fits_every_adapter(&parse(&text, &by).0, &by);
+            }
+        }
+    }
+}
+
+fn fits_every_adapter(module: &Module, by: &str) {
+    let [entry] = &module.entry_points[..] else { panic!("{by}: not one entry point") };
+    let n_invocations: u32 = entry.workgroup_size.iter().product();
+    assert!(n_invocations <= MAX_INVOCATIONS, "{by}: {n_invocations} invocations");
+    let globals = module.global_variables.iter().map(|(_, global)| global);
+    let shared = globals.filter(|global| global.space == AddressSpace::WorkGroup);
+    let memory: u32 = shared.map(|g| module.types[g.ty].inner.size(module.to_ctx())).sum();
+    assert!(memory <= MAX_WORKGROUP_MEMORY, "{by}: {memory} bytes of workgroup memory");
+}
+
+#[test]
+fn every_file_is_part_of_some_variant() {
+    let library = ShaderLibrary::default();
+    let dispatches = launched().into_iter().flat_map(|launched| launched.launch.dispatches);
+    let reached = dispatches.flat_map(|d| library.files(&d.shader).expect("it loads")).collect();
+    let there: BTreeSet<String> = ShaderLibrary::embedded_paths().into_iter().collect();
+    let unreached: Vec<&String> = there.difference(&reached).collect();
+    assert!(unreached.is_empty(), "no case of any op launches {unreached:?}");
+}
+
+#[test]
+fn the_scalars_of_a_step_are_the_same_struct_in_wgsl() {
+    let text = ShaderLibrary::default().load(&Shader::new("shared/step")).expect("it loads");
+    let (module, _) = parse(&text, "shared/step");
+    let is_it = |ty: &&naga::Type| ty.name.as_deref() == Some("StepScalars");
+    let ty = module.types.iter().map(|(_, ty)| ty).find(is_it).expect("a struct StepScalars");
+    let TypeInner::Struct { members, span } = &ty.inner else { panic!("StepScalars is no struct") };
+    let offset = |member: &naga::StructMember| {
+        (member.name.clone().expect("members have names"), member.offset as usize)
+    };
+    let found: Vec<(String, usize)> = members.iter().map(offset).collect();
+    let expected = [
+        ("seed", offset_of!(StepScalars, seed)),
+        ("epoch", offset_of!(StepScalars, epoch)),
+        ("padding", offset_of!(StepScalars, padding)),
+        ("step_size", offset_of!(StepScalars, step_size)),
+        ("inv_sqrt_bias_correction2", offset_of!(StepScalars, inv_sqrt_bias_correction2)),
+        ("padding2", offset_of!(StepScalars, padding2)),
+    ];
+    assert_eq!(found, expected.map(|(name, offset)| (name.to_string(), offset)));
+    assert_eq!(*span as usize, size_of::<StepScalars>());
+}
