@@ -3,7 +3,6 @@
 //! [`train`](crate::train) does the same for the ResNet, with pixels that are augmented on the device;
 //! this is for arrays of f32 of any shape, and for reading as the shortest way from a tape to numbers.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::{Objective, Weights};
@@ -157,7 +156,7 @@ impl Model {
         &self.layout
     }
 
-    /// The weights after the steps so far.
+    /// The weights after the steps so far; [`Weights::save`] writes them to a file that PyTorch reads.
     ///
     /// # Errors
     /// When the device fails.
@@ -171,14 +170,6 @@ impl Model {
     /// When the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
         weights.to_session(&mut *self.session)
-    }
-
-    /// Writes the weights to a file that PyTorch reads; see [`Weights::save`].
-    ///
-    /// # Errors
-    /// When the device fails, or the file cannot be written.
-    pub fn save(&mut self, path: &Path) -> Result<(), Error> {
-        self.weights()?.save(&self.layout, path)
     }
 }
 
