@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let step = if args.eval { step::evaluation(&config) } else { step::training(&config) };
     match &args.svg {
         Some(path) => {
-            std::fs::write(path, svg::svg(&step.tape)).map_err(Error::io(path))?;
+            std::fs::write(path, svg::draw(&step.tape)).map_err(Error::io(path))?;
             super::print(&format!("{}\n", path.display()))?;
         }
         None => {
