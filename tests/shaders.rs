@@ -43,7 +43,8 @@ fn network() -> Vec<(Arc<Tape>, String)> {
     for (width, batch_size) in [(64, 512), (6, 5)] {
         for fusion in [Fusion::ALL, Fusion::NONE] {
             let network = ResNet9 { width, classes: 10 };
-            let config = StepConfig { fusion, ..StepConfig::new(network, batch_size) };
+            let mut config = StepConfig::new(network, batch_size);
+            config.objective.fusion = fusion;
             for step in [step::training(&config), step::evaluation(&config)] {
                 let by = format!("resnet9 of width {width}, {:?}, {fusion:?}", step.tape.mode());
                 tapes.push((step.tape, by));

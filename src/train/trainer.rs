@@ -50,7 +50,7 @@ impl Trainer {
     ) -> Result<(), Error> {
         self.n_steps += 1;
         let (step_size, inv_sqrt_bias_correction2) =
-            self.config.adam.scalars(lr, self.n_steps as u64);
+            self.config.objective.adam.scalars(lr, self.n_steps as u64);
         let scalars = StepScalars {
             seed: [self.seed as u32, (self.seed >> 32) as u32],
             epoch: epoch as u32,
