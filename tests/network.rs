@@ -98,7 +98,7 @@ fn the_listing_tells_every_node_and_stays_narrow() {
 
 #[test]
 fn the_drawing_shows_every_block_and_both_residual_paths() {
-    let text = wgrad::tape::svg::svg(&record(Mode::Train, 64, 512));
+    let text = wgrad::tape::svg::draw(&record(Mode::Train, 64, 512));
     for block in ["prep", "layer1", "res1", "layer2", "layer3", "res2", "fc"] {
         assert!(text.contains(&format!(">{block}</text>")), "{block} is missing");
     }

@@ -45,7 +45,7 @@ pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv
     let Conv { kernel_size, stride, padding, groups, bias } = conv;
     let in_channels = channels(tape, x);
     assert!(
-        groups > 0 && in_channels % groups == 0 && out_channels % groups == 0,
+        in_channels.is_multiple_of(groups) && out_channels.is_multiple_of(groups),
         "{name}: {groups} groups do not divide {in_channels} and {out_channels} channels"
     );
     let shape = [kernel_size, kernel_size, in_channels / groups, out_channels];

@@ -3,7 +3,7 @@
 //! Running a model on a [`Tape`] computes nothing. It appends [`Node`]s, each an op with the values
 //! it reads and makes. [`Tape::backward`] appends the gradient's nodes to the same list, and the
 //! optimizer appends its own, so that a whole step is one list that can be printed
-//! ([`print`]), drawn ([`svg`]), rewritten ([`fuse`]), planned ([`plan`]) and replayed by a
+//! ([`mod@print`]), drawn ([`svg`]), rewritten ([`fuse`]), planned ([`plan`]) and replayed by a
 //! [`Session`](crate::device::Session). It is recorded once per shape, never once per step.
 //!
 //! Read on: [`value`], [`node`], then [`record`](self) in `record.rs`, [`backward`], [`plan`].

@@ -182,7 +182,7 @@ struct Table {
 
 enum Row {
     Heading(String),
-    Cells([String; N_COLUMNS]),
+    Cells(Box<[String; N_COLUMNS]>),
 }
 
 impl Table {
@@ -196,7 +196,7 @@ impl Table {
     }
 
     fn row(&mut self, cells: [String; N_COLUMNS]) {
-        self.rows.push(Row::Cells(cells));
+        self.rows.push(Row::Cells(Box::new(cells)));
     }
 
     fn render(&self) -> String {

@@ -114,7 +114,7 @@ struct Edge {
 }
 
 /// Draws the forward part of a tape as an SVG file.
-pub fn svg(tape: &Tape) -> String {
+pub fn draw(tape: &Tape) -> String {
     let nodes: Vec<&Node> = tape.nodes().iter().filter(|n| n.phase == Phase::Forward).collect();
     // The value that everything starts from has a box of its own; others stand beside their reader.
     let first =

@@ -6,18 +6,15 @@
 //! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
 //! ```
 //!
-//! Both ask for the same parameters and statistics, so one session runs both on one state.
+//! What stands behind the logits is the [`Objective`]'s. Both ask for the same parameters and
+//! statistics, so one session runs both on one state.
 
 use std::sync::Arc;
 
 use crate::data::{IMAGE_SIZE, N_CHANNELS};
-use crate::nn::layers::BATCH_NORM_MOMENTUM;
-use crate::nn::{ResNet9, resnet9};
-use crate::ops::adam::{self, Adam};
+use crate::nn::{Objective, ResNet9, resnet9};
 use crate::ops::augment::{self, Switches};
-use crate::ops::{cross_entropy, finite_check, metrics, running_statistics};
-use crate::tape::fuse::Fusion;
-use crate::tape::{ElementType, Mode, Phase, Tape, ValueId};
+use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// What a step is recorded from.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +25,8 @@ pub struct StepConfig {
     pub batch_size: usize,
     /// What is done to the training images.
     pub augmentation: Switches,
-    /// The part of each label that is spread over all classes, in training.
-    pub label_smoothing: f32,
-    /// The optimizer.
-    pub adam: Adam,
-    /// How the tapes are rewritten.
-    pub fusion: Fusion,
+    /// What stands behind the logits.
+    pub objective: Objective,
 }
 
 impl StepConfig {
@@ -43,9 +36,7 @@ impl StepConfig {
             network,
             batch_size,
             augmentation: Switches::default(),
-            label_smoothing: 0.0,
-            adam: Adam::default(),
-            fusion: Fusion::ALL,
+            objective: Objective::default(),
         }
     }
 }
@@ -59,7 +50,8 @@ pub struct Step {
     pub table: ValueId,
     /// Written for each step: `[N, 3, 32, 32]` bytes.
     pub pixels: ValueId,
-    /// Written for each step: `[N]` classes, or [`cross_entropy::IGNORED`] for rows that do not count.
+    /// Written for each step: `[N]` classes, or [`IGNORED`](crate::ops::cross_entropy::IGNORED) for
+    /// rows that do not count.
     pub labels: ValueId,
     /// Written for each training step: `[N]` numbers of the images, which their augmentation is drawn
     /// from.
@@ -81,23 +73,9 @@ pub fn training(config: &StepConfig) -> Step {
         augment::augment(tape, pixels, table, draws, config.augmentation)
     });
     let logits = resnet9(&mut tape, x, config.network);
-    let loss = tape.scoped("loss", |tape| {
-        cross_entropy::cross_entropy(tape, logits, labels, config.label_smoothing)
-    });
     tape.keep(logits);
-    tape.keep(loss.loss);
-
-    tape.fuse(config.fusion);
-    tape.backward(loss.loss);
-    tape.in_phase(Phase::Update, |tape| {
-        // First the check: what follows leaves the state alone when a gradient is not finite.
-        finite_check::finite_check(tape);
-        metrics::accumulate(tape, &loss, labels);
-        running_statistics::update(tape, BATCH_NORM_MOMENTUM);
-        adam::adam(tape, config.adam);
-    });
-    tape.eliminate_dead();
-    let (tape, indices, loss) = (Arc::new(tape), Some(indices), loss.loss);
+    let loss = config.objective.record_training(&mut tape, logits, labels).loss;
+    let (tape, indices) = (Arc::new(tape), Some(indices));
     Step { tape, table, pixels, labels, indices, logits, loss }
 }
 
@@ -108,16 +86,9 @@ pub fn evaluation(config: &StepConfig) -> Step {
 
     let x = tape.scoped("augment", |tape| augment::normalise(tape, pixels, table));
     let logits = resnet9(&mut tape, x, config.network);
-    let loss = tape.scoped("loss", |tape| cross_entropy::cross_entropy(tape, logits, labels, 0.0));
     tape.keep(logits);
-    tape.keep(loss.loss);
-
-    tape.fuse(config.fusion);
-    tape.in_phase(Phase::Update, |tape| {
-        metrics::accumulate(tape, &loss, labels);
-    });
-    tape.eliminate_dead();
-    let (tape, loss) = (Arc::new(tape), loss.loss);
+    let loss = config.objective.record_evaluation(&mut tape, logits, labels).loss;
+    let tape = Arc::new(tape);
     Step { tape, table, pixels, labels, indices: None, logits, loss }
 }
 

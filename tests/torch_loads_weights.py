@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Weights go from wgrad to PyTorch and back: strict loading, and the same results on the same images.
+
+    pip install torch safetensors numpy
+    python tests/torch_loads_weights.py
+
+Trains a small network for one epoch on random pictures in CIFAR-10's format, loads its
+model.safetensors into PyTorch's twin with strict=True, and compares the loss that both find on the
+test pictures; then lets wgrad evaluate weights that PyTorch saved. Builds wgrad if need be.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "golden"))
+from generate import ResNet9  # noqa: E402
+
+WIDTH = 8
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+# The loss is printed with four digits.
+TOLERANCE = 1e-4
+
+
+def wgrad(*arguments):
+    command = ["cargo", "run", "--release", "--quiet", "--", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def write_records(path, count, random):
+    """3,073 bytes a record: the label, then the red, green and blue planes."""
+    labels = random.integers(0, 10, (count, 1), dtype=np.uint8)
+    pixels = random.integers(0, 256, (count, 3072), dtype=np.uint8)
+    np.concatenate([labels, pixels], 1).tofile(path)
+    return pixels.reshape(count, 3, 32, 32), labels[:, 0]
+
+
+def torch_loss(net, pixels, labels):
+    x = torch.from_numpy(pixels).double() / 255
+    x = (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    net.double().eval()
+    with torch.no_grad():
+        return F.cross_entropy(net(x), torch.from_numpy(labels).long()).item()
+
+
+def wgrad_loss(weights, data):
+    out = wgrad("eval", "--weights", weights, "--data", "cifar10", "--data-dir", data, "--device", "cpu")
+    return float(re.search(r"test loss ([0-9.]+)", out).group(1))
+
+
+def compare(what, theirs, ours):
+    print(f"{what}: PyTorch {theirs:.6f}, wgrad {ours:.4f}")
+    if not abs(theirs - ours) <= TOLERANCE:
+        sys.exit(f"{what}: the losses differ")
+
+
+def main():
+    random = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        data, run = folder / "cifar", folder / "run"
+        data.mkdir()
+        write_records(data / "data_batch_1.bin", 256, random)
+        test = write_records(data / "test_batch.bin", 100, random)
+
+        wgrad("train", "--data", "cifar10", "--data-dir", data, "--device", "cpu", "--out", run,
+              "--width", WIDTH, "--batch-size", 32, "--epochs", 1, "--max-lr", 0.01)
+        ours = load_file(run / "model.safetensors")
+        net = ResNet9(WIDTH)
+        net.load_state_dict(ours, strict=True)
+        counts = {int(v) for k, v in ours.items() if k.endswith("num_batches_tracked")}
+        if counts != {256 // 32}:
+            sys.exit(f"num_batches_tracked is {counts}")
+        compare("wgrad's weights", torch_loss(net, *test), wgrad_loss(run / "model.safetensors", data))
+
+        net = ResNet9(WIDTH)
+        net(torch.randn(64, 3, 32, 32))  # moves the running statistics
+        saved = folder / "torch.safetensors"
+        save_file(net.state_dict(), saved)
+        compare("PyTorch's weights", torch_loss(net, *test), wgrad_loss(saved, data))
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
