@@ -84,10 +84,11 @@ install_mesa() {
 
 say_how_to_install() {
     cat >&2 <<'END'
-No Vulkan driver was found, and the GPU tests need one. Mesa has a software one:
+No Vulkan driver was found, and the GPU tests need one. Mesa has one in software:
   Debian, Ubuntu   sudo apt install mesa-vulkan-drivers
   Fedora           sudo dnf install mesa-vulkan-drivers vulkan-loader
   Arch             sudo pacman -S vulkan-swrast vulkan-icd-loader
+  macOS, Windows   nothing: Metal and DirectX 12 come with the system
 END
 }
 

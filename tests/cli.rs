@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use wgrad::nn::{ResNet9, Weights};
+use wgrad::tape::StateLayout;
 use wgrad::train::EpochMetrics;
+use wgrad::train::step::{self, StepConfig};
 
 /// Bytes of a record: a label and 3 planes of 32 x 32.
 const RECORD: usize = 3073;
@@ -89,6 +92,11 @@ fn tiny_with(more: &[&'static str]) -> Vec<&'static str> {
 fn lines(path: PathBuf) -> Vec<EpochMetrics> {
     let text = fs::read_to_string(&path).expect("a run leaves metrics");
     text.lines().map(|line| serde_json::from_str(line).expect("a line of metrics")).collect()
+}
+
+fn layout_of_width(width: usize) -> StateLayout {
+    let config = StepConfig::new(ResNet9 { width, classes: 10 }, 1);
+    step::evaluation(&config).tape.state().clone()
 }
 
 fn close(a: f64, b: f64) -> bool {
@@ -359,6 +367,17 @@ fn the_tape_and_its_drawing() {
     assert!(svg.contains("<svg"), "{svg}");
     let nowhere = wgrad(folder.path(), &[&small[..], &["--svg", "nowhere/network.svg"]].concat());
     assert_fails(&nowhere, 1, &["nowhere/network.svg"]);
+}
+
+#[test]
+fn numbers_that_are_not_finite_end_a_run_and_spare_the_weights() {
+    let folder = folder_with_data();
+    let output = wgrad(folder.path(), &tiny_with(&["--max-lr", "1e30"]));
+    assert_fails(&output, 1, &["not finite", "step", "hint:", "--max-lr"]);
+    assert!(stdout(&output).contains("run/model.safetensors"), "{}", stdout(&output));
+    // They are the weights of a step before, and finite: an evaluation does not mind them.
+    let weights = Weights::load(&layout_of_width(4), &folder.path().join("run/model.safetensors"));
+    assert!(weights.expect("weights").parameters.iter().all(|w| w.is_finite()));
 }
 
 #[cfg(unix)]

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{offset_of, size_of};
+use std::sync::Arc;
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use wgrad::check::CaseTape;
 use wgrad::device::StepScalars;
 use wgrad::device::gpu::ShaderLibrary;
+use wgrad::nn::ResNet9;
 use wgrad::ops::launch::MAX_WORKGROUPS;
 use wgrad::ops::{Binding, Kernels, Launch, Shader, Target};
+use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{Plan, PlanOptions, Tape};
+use wgrad::train::step::{self, StepConfig};
 
 /// Limits that every WebGPU adapter keeps to, whatever else it offers.
 const MAX_WORKGROUP_MEMORY: u32 = 16 << 10;
@@ -24,13 +28,30 @@ struct Launched {
     by: String,
 }
 
-/// What is launched by every case of every op, with both kinds of kernels.
+/// What is launched by every case of every op and by the network's steps, with both kinds of kernels.
 fn launched() -> Vec<Launched> {
     let cases = CaseTape::all().map(|case| {
         let by = format!("{}, case {}", case.op, case.case);
         (case.tape, by)
     });
-    cases.flat_map(|(tape, by)| launches(&tape, &by)).collect()
+    cases.chain(network()).flat_map(|(tape, by)| launches(&tape, &by)).collect()
+}
+
+/// The network's steps at the real width and batch, and at a width that fits no vector; fused and not.
+fn network() -> Vec<(Arc<Tape>, String)> {
+    let mut tapes = Vec::new();
+    for (width, batch_size) in [(64, 512), (6, 5)] {
+        for fusion in [Fusion::ALL, Fusion::NONE] {
+            let network = ResNet9 { width, classes: 10 };
+            let mut config = StepConfig::new(network, batch_size);
+            config.objective.fusion = fusion;
+            for step in [step::training(&config), step::evaluation(&config)] {
+                let by = format!("resnet9 of width {width}, {:?}, {fusion:?}", step.tape.mode());
+                tapes.push((step.tape, by));
+            }
+        }
+    }
+    tapes
 }
 
 fn launches(tape: &Tape, by: &str) -> Vec<Launched> {

@@ -9,9 +9,9 @@ use crate::tape::Group;
 /// for a sum of one term; it grows with the square root of the terms.
 ///
 /// Two orders of the same sum of n products differ by about f32's unit roundoff (6e-8) times the
-/// square root of n; divisions, exponentials and roots on a GPU are off by up to 3 units more. 3e-6
+/// square root of n; divisions, exponentials and roots on a GPU are off by up to 3 units more. 1e-6
 /// leaves room for a chain of a few such nodes, and is far below what any wrong term makes.
-pub const TOLERANCE: f64 = 3e-6;
+pub const TOLERANCE: f64 = 1e-6;
 
 /// The first element that two runs disagree on, with the op and the case.
 #[derive(Clone, Debug, thiserror::Error)]

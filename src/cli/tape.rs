@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let network = ResNet9 { width: args.width.get(), classes: N_CLASSES };
     let mut config = StepConfig::new(network, args.batch_size.get());
     if args.no_fuse {
-        config.fusion = Fusion::NONE;
+        config.objective.fusion = Fusion::NONE;
     }
     let step = if args.eval { step::evaluation(&config) } else { step::training(&config) };
     match &args.svg {

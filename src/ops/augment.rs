@@ -5,7 +5,7 @@
 //! → normalise: (v / 255 − mean) / std → cutout: an 8x8 hole of zeros around a random centre
 //! ```
 //!
-//! [`draws`] makes the random numbers, [`apply`] does the rest, and is bit for bit the same on every
+//! [`draws()`] makes the random numbers, [`apply`] does the rest, and is bit for bit the same on every
 //! device, since normalisation is a [`table`] of 256 x 3 values made on the host. The draws depend on
 //! the run's seed, the epoch and the image's number, through [`philox`], and on nothing else.
 //!

@@ -58,8 +58,13 @@ impl Evaluator {
     /// When the step passes a limit of the device, or the device fails.
     pub fn new(device: &Device, config: &StepConfig) -> Result<Self, Error> {
         let step = step::evaluation(config);
+        let session = device.session(step.tape.state())?;
+        Self::in_session(session, step)
+    }
+
+    /// As [`Evaluator::new`], in a session that may hold other programs of the same network.
+    pub(super) fn in_session(mut session: Box<dyn Session>, step: Step) -> Result<Self, Error> {
         let layout = step.tape.state().clone();
-        let mut session = device.session(&layout)?;
         let evaluation = Program::load(&mut *session, step)?;
         Ok(Self { session, layout, evaluation })
     }

@@ -146,8 +146,8 @@ impl Recipe {
         let mut step = StepConfig::new(network, self.batch_size);
         step.augmentation =
             Switches { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
-        step.label_smoothing = self.label_smoothing as f32;
-        step.adam.weight_decay = self.weight_decay;
+        step.objective.label_smoothing = self.label_smoothing as f32;
+        step.objective.adam.weight_decay = self.weight_decay;
         step
     }
 

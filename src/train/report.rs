@@ -124,10 +124,24 @@ fn print(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// `first` before the first line, and as much space before the others.
+/// The width that paragraphs are broken at.
+const COLUMNS: usize = 96;
+
+/// Paragraphs, broken into lines, with `first` before the first one and as much space before the others.
 fn indent(text: &str, first: &str) -> String {
-    let next = format!("\n{:width$}", "", width = first.len());
-    format!("{first}{}", text.trim_end().replace('\n', &next))
+    let mut lines = Vec::new();
+    for paragraph in text.trim_end().lines() {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            if !line.is_empty() && first.len() + line.len() + 1 + word.len() > COLUMNS {
+                lines.push(std::mem::take(&mut line));
+            }
+            line += if line.is_empty() { "" } else { " " };
+            line += word;
+        }
+        lines.push(line);
+    }
+    format!("{first}{}", lines.join(&format!("\n{:width$}", "", width = first.len())))
 }
 
 /// `6,573,120`
@@ -169,7 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn further_lines_stand_under_the_first() {
+    fn paragraphs_are_broken_and_indented() {
         assert_eq!(indent("a\nb\n", "note: "), "note: a\n      b");
+        let long = "word ".repeat(40);
+        let broken = indent(&long, "note: ");
+        assert_eq!(broken.split_whitespace().count(), 41);
+        assert!(broken.lines().count() == 3 && broken.lines().all(|l| l.len() <= COLUMNS));
     }
 }

@@ -56,7 +56,7 @@ pub struct Settings {
     #[arg(long, value_name = "SIZE", help_heading = "Device")]
     pub memory_limit: Option<MemorySize>,
 
-    /// The folder to write, which must not hold a run yet [default: runs/<time>]
+    /// The folder to write, which must not hold a run yet [default: runs/DATE-TIME]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
 

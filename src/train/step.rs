@@ -13,9 +13,7 @@ use std::sync::Arc;
 
 use crate::data::{IMAGE_SIZE, N_CHANNELS};
 use crate::nn::{Objective, ResNet9, resnet9};
-use crate::ops::adam::Adam;
 use crate::ops::augment::{self, Switches};
-use crate::tape::fuse::Fusion;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// What a step is recorded from.
@@ -27,12 +25,8 @@ pub struct StepConfig {
     pub batch_size: usize,
     /// What is done to the training images.
     pub augmentation: Switches,
-    /// The part of each label that is spread over all classes, in training.
-    pub label_smoothing: f32,
-    /// The optimizer.
-    pub adam: Adam,
-    /// How the tapes are rewritten.
-    pub fusion: Fusion,
+    /// What stands behind the logits.
+    pub objective: Objective,
 }
 
 impl StepConfig {
@@ -42,16 +36,8 @@ impl StepConfig {
             network,
             batch_size,
             augmentation: Switches::default(),
-            label_smoothing: 0.0,
-            adam: Adam::default(),
-            fusion: Fusion::ALL,
+            objective: Objective::default(),
         }
-    }
-
-    /// What stands behind the logits.
-    fn objective(&self) -> Objective {
-        let Self { label_smoothing, adam, fusion, .. } = *self;
-        Objective { label_smoothing, adam, fusion }
     }
 }
 
@@ -88,7 +74,7 @@ pub fn training(config: &StepConfig) -> Step {
     });
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
-    let loss = config.objective().record_training(&mut tape, logits, labels).loss;
+    let loss = config.objective.record_training(&mut tape, logits, labels).loss;
     let (tape, indices) = (Arc::new(tape), Some(indices));
     Step { tape, table, pixels, labels, indices, logits, loss }
 }
@@ -101,7 +87,7 @@ pub fn evaluation(config: &StepConfig) -> Step {
     let x = tape.scoped("augment", |tape| augment::normalise(tape, pixels, table));
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
-    let loss = config.objective().record_evaluation(&mut tape, logits, labels).loss;
+    let loss = config.objective.record_evaluation(&mut tape, logits, labels).loss;
     let tape = Arc::new(tape);
     Step { tape, table, pixels, labels, indices: None, logits, loss }
 }

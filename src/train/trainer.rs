@@ -26,8 +26,11 @@ impl Trainer {
     /// # Errors
     /// When a step passes a limit of the device, or the device fails.
     pub fn new(device: &Device, config: &StepConfig, seed: u64) -> Result<Self, Error> {
-        let mut evaluator = Evaluator::new(device, config)?;
-        let training = Program::load(&mut *evaluator.session, step::training(config))?;
+        let training = step::training(config);
+        let mut session = device.session(training.tape.state())?;
+        // The larger one first: a plan that passes a limit is refused before anything is allocated.
+        let training = Program::load(&mut *session, training)?;
+        let mut evaluator = Evaluator::in_session(session, step::evaluation(config))?;
         evaluator.set_weights(&Weights::initial(evaluator.layout(), seed))?;
         Ok(Self { evaluator, training, config: *config, seed, n_steps: 0 })
     }
@@ -47,7 +50,7 @@ impl Trainer {
     ) -> Result<(), Error> {
         self.n_steps += 1;
         let (step_size, inv_sqrt_bias_correction2) =
-            self.config.adam.scalars(lr, self.n_steps as u64);
+            self.config.objective.adam.scalars(lr, self.n_steps as u64);
         let scalars = StepScalars {
             seed: [self.seed as u32, (self.seed >> 32) as u32],
             epoch: epoch as u32,

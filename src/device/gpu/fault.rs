@@ -103,4 +103,15 @@ mod tests {
         faults.report(Fault::Other("third".into()));
         assert_eq!(faults.first(), Some(Fault::Lost("it was destroyed".into())));
     }
+
+    #[test]
+    fn memory_that_is_short_is_told_with_what_was_planned() {
+        let fault = Fault::new(&wgpu::Error::OutOfMemory { source: "no room".into() });
+        let error = fault.into_error("7.0 GiB");
+        assert_eq!(error.to_string(), "the device is out of memory (7.0 GiB planned): no room");
+        // That is also how wgpu gives a device up for lack of memory.
+        let faults = Faults::default();
+        faults.report_lost(wgpu::DeviceLostReason::Unknown, "Out of memory");
+        assert!(matches!(faults.first(), Some(Fault::OutOfMemory(_))));
+    }
 }
