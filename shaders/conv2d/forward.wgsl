@@ -2,13 +2,13 @@
 //
 //   y[pixel, co] = bias[co] + sum over ky, kx, ci of x[pixel under (ky, kx), ci] * weight[ky, kx, ci, co]
 //
-// The loop body reads four input channels of 4 pixels and a 4 x 16 block of the weight, and makes 256
-// multiply-adds of them: 2 for every number read, where the naive kernel makes half of one. All
+// The loop body reads four input channels of 4 pixels and a 4 x 16 block of the weight, 80 numbers, and
+// makes 256 multiply-adds of them: 3.2 for each, where the naive kernel makes half of one. All
 // invocations of a workgroup share the channels, so the weight is read once for all of them. The sum
 // runs over (ky, kx, ci) in the naive kernel's order.
 // Grid: x and y count tiles of 4 pixels, z blocks of 16 output channels. No workgroup memory and no
-// barrier: on software adapters both cost more than they give. The imports `tile` and `epilogue` decide which 4
-// pixels a tile has and what is stored of them; src/ops/conv2d/forward.rs chooses.
+// barrier: on software adapters both cost more than they give. The imports `tile` and `epilogue` decide
+// which 4 pixels a tile has and what is stored of them; src/ops/conv2d/forward.rs chooses.
 
 // #import shared/linear_index
 // #import conv2d/geometry

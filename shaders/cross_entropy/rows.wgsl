@@ -1,8 +1,8 @@
-// Softmax cross-entropy of each row, and its gradient, in one pass over the logits:
+// Softmax cross-entropy of each row, and its gradient, in one dispatch:
 //
 //   log_p[k] = (z[k] - max z) - log sum over j of exp(z[j] - max z)
 //   losses   = -sum over k of q[k] * log_p[k]     q = (1 - SMOOTHING) * onehot(label) + SMOOTHING / CLASSES
-//   d_logits = (exp(log_p) - q) / ROWS            the gradient of the mean over the rows
+//   d_logits = (softmax(z) - q) / ROWS            the gradient of the mean over the rows
 //   correct  = 1 if the (first) largest logit is the label's
 //
 // A label that is no class (padding of the last batch) gives zeros. One invocation makes one row.

@@ -1,5 +1,5 @@
 // metrics[LOSS_SUM]  += sum of losses,  metrics[N_CORRECT] += sum of correct,
-// metrics[N_IMAGES]  += rows whose label is a class
+// metrics[N_IMAGES]  += rows whose label is not IGNORED
 //
 // unless the sticky flag says that some number was not finite. One workgroup: each invocation sums every
 // 64th row, then the first one adds up the 64 sums in order. src/ops/metrics.rs launches it.

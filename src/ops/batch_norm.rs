@@ -55,7 +55,7 @@ impl Geometry {
     }
 }
 
-/// `(x − shift) · factor` for every channel of a row.
+/// A normalised value, before scale and shift.
 fn x_hat<T: Real>(x: T, mean: T, inv_std: T) -> T {
     (x - mean) * inv_std
 }

@@ -199,11 +199,20 @@ fn cases() -> Vec<Case> {
         case([2, 6, 5, 8], 12, grouped(4, 1), true, None),
         case([2, 7, 6, 6], 6, grouped(6, 2), false, None),
         case([2, 6, 8, 8], 12, same, false, Some(2)),
+        ties(),
         case([3, 7, 5, 3], 20, same, false, Some(2)),
         case([2, 7, 9, 5], 6, same, false, Some(2)),
         case([2, 6, 7, 4], 8, same, false, Some(3)),
         case([2, 5, 7, 4], 4, grouped(2, 1), false, Some(2)),
     ]
+}
+
+/// Coarse numbers, so that windows of the fused pool have several largest values and sums are exact.
+fn ties() -> Case {
+    let mut case = case([2, 6, 8, 8], 12, Conv2d::square(1, 1, 0), false, Some(2));
+    case.name += ", ties";
+    case.inputs.iter_mut().for_each(|input| input.fill = Fill::Coarse);
+    case
 }
 
 fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
@@ -230,6 +239,17 @@ mod tests {
             Geometry::new(&Conv2d::square(7, 2, 3), None, &[2, 33, 31, 3], &[7, 7, 3, 8]);
         assert_eq!(geometry.out, [17, 16]);
         assert_eq!(geometry.flops(), 2 * 2 * 17 * 16 * 49 * 3 * 8);
+    }
+
+    #[test]
+    fn a_convolution_with_a_bias_is_not_fused() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 8, 8, 4]);
+        let weight = tape.input("weight", ElementType::F32, &[3, 3, 4, 8]);
+        let bias = tape.input("bias", ElementType::F32, &[8]);
+        let y = conv2d(&mut tape, x, weight, Some(bias), Conv2d::square(3, 1, 1));
+        max_pool2d(&mut tape, y, Window::square(2, 2, 0));
+        assert_eq!(tape.fuse(Fusion::ALL), 0);
     }
 
     #[test]

@@ -135,6 +135,9 @@ impl Tape {
     ) -> ValueId {
         let offset = self.state.add(group, name, shape, layout, initializer).offset;
         if let Some(&id) = self.members.get(name) {
+            let is_same =
+                matches!(self.value(id).storage, Storage::State { group: g, .. } if g == group);
+            assert!(is_same, "{name} is the name of a member of another group");
             return id;
         }
         let storage = Storage::State { group, offset };

@@ -25,9 +25,7 @@ impl Layout {
         }
     }
 
-    /// Rows and columns of the transposition that leads from PyTorch's order to ours. Both weight
-    /// layouts are one: `[Co] x [Ci/groups, KH, KW]` needs its rows moved last, and then, for
-    /// convolutions, `Ci/groups` behind `KH, KW`.
+    /// For each element in our order, its index in PyTorch's; none where the orders are the same.
     fn index_map(self, shape: &[usize]) -> Option<Vec<usize>> {
         match self {
             Layout::Plain => None,

@@ -40,6 +40,7 @@ impl Op for Conv2dForward {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let g = Geometry::new(&self.conv, self.pool, &inputs[0].shape, &inputs[1].shape);
+        assert!(!(self.has_bias && self.pool.is_some()), "conv2d: no bias with a fused pool");
         if self.has_bias {
             let bias = &inputs[2].shape;
             assert_eq!(bias, &[g.co], "conv2d: {} channels, but bias {bias:?}", g.co);

@@ -11,7 +11,7 @@ use crate::ops::conv2d::Conv2dForward;
 use crate::ops::max_pool2d::MaxPool2d;
 use crate::tape::Tape;
 
-/// Rewrites every place where a convolution's output goes to a pool alone and the pool's windows
+/// Rewrites every place where the output of a convolution without bias goes to a pool alone and the pool's windows
 /// tile the plane (no overlap, no padding). Returns how many there were.
 pub(super) fn apply(tape: &mut Tape) -> usize {
     let mut n_rewritten = 0;
@@ -34,7 +34,7 @@ fn find(tape: &Tape, conv_ix: usize) -> Option<(usize, Conv2dForward)> {
     let conv_node = &tape.nodes[conv_ix];
     let conv = (&*conv_node.op as &dyn Any).downcast_ref::<Conv2dForward>()?;
     let y = conv_node.outputs[0];
-    if conv.pool.is_some() || tape.value(y).keep || tape.n_uses(y) != 1 {
+    if conv.pool.is_some() || conv.has_bias || tape.value(y).keep || tape.n_uses(y) != 1 {
         return None;
     }
     let pool_ix = tape.nodes.iter().position(|n| n.inputs.first() == Some(&y))?;
