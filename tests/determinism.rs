@@ -80,12 +80,17 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
     let (split, other) =
         (shapes::draw_train(0, 2 * BATCH_SIZE), shapes::draw_test(1, 2 * BATCH_SIZE));
     let (mut fresh, mut used) = (trainer(device, 3), trainer(device, 3));
+    let state = |trainer: &mut Trainer| {
+        STATE.map(|group| trainer.session().read_state(group).expect("readable"))
+    };
+    let before = state(&mut used);
+    used.warm_up().expect("two steps without an effect");
+    assert_eq!(before, state(&mut used), "warming up has an effect");
     // Two steps each, so that both are as far by Adam's count; then the state of one goes to the other.
     train(&mut fresh, &split, 0, 2);
     train(&mut used, &other, 1, 2);
     used.evaluate(&other, &|| false).expect("an evaluation");
-    for group in STATE {
-        let values = fresh.session().read_state(group).expect("readable");
+    for (group, values) in STATE.into_iter().zip(state(&mut fresh)) {
         used.session().write_state(group, &values).expect("writable");
     }
     train(&mut fresh, &split, 2, 1);

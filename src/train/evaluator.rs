@@ -8,7 +8,7 @@ use crate::device::{Device, LoadOptions, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::nn::Weights;
 use crate::ops::augment;
-use crate::ops::metrics::Metrics;
+use crate::ops::metrics::{Metrics, NOT_FINITE};
 use crate::tape::{Group, StateLayout};
 
 /// A recorded step, compiled, with the batch that feeds it.
@@ -107,10 +107,25 @@ impl Evaluator {
         self.take_metrics().map(Some)
     }
 
+    /// Runs `training` and the evaluation step on no images, and without an effect, so that what a
+    /// driver leaves to the first run of a kernel is done.
+    pub(super) fn warm_up(&mut self, training: &mut Program) -> Result<(), Error> {
+        // As after an accident: while this is set, a step leaves the state as it is.
+        let mut metrics = vec![0.0; self.layout.n_elements(Group::Metrics)];
+        metrics[NOT_FINITE] = 1.0;
+        self.session.write_state(Group::Metrics, &metrics)?;
+        let nothing = Split::default();
+        training.run(&mut *self.session, &nothing, &[], &StepScalars::default())?;
+        self.evaluation.run(&mut *self.session, &nothing, &[], &StepScalars::default())?;
+        self.take_metrics().map(|_| ())
+    }
+
     /// Reads the metrics once everything before is done, and starts them anew.
     pub(super) fn take_metrics(&mut self) -> Result<Metrics, Error> {
         let values = self.session.read_state(Group::Metrics)?;
         self.session.write_state(Group::Metrics, &vec![0.0; values.len()])?;
+        // Late ones that nobody took are of the time before, too.
+        while self.session.poll_metrics()?.is_some() {}
         Ok(Metrics::from_slice(&values))
     }
 }

@@ -56,7 +56,7 @@ impl Progress {
         (self.epoch, self.epoch_begun) = (epoch, Instant::now());
         (self.n_before, self.step, self.metrics) = (epoch * self.n_steps, 0, None);
         self.bar = io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{prefix} {bar:20} {pos}/{len}  {wide_msg}");
+            let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}");
             ProgressBar::new(self.n_steps as u64)
                 .with_style(style.expect("a good template"))
                 .with_prefix(format!("epoch {}/{}", epoch + 1, self.n_epochs))
@@ -115,7 +115,7 @@ impl Progress {
         // The evaluations of earlier epochs are in the time, so those to come are in the estimate.
         let left = self.begun.elapsed().as_secs_f64() / n_done as f64 * n_left as f64;
         let metrics = self.metrics.map_or(String::new(), |(loss, accuracy)| {
-            format!("loss {loss:.4}, accuracy {:.1}%, ", 100.0 * accuracy)
+            format!("loss {loss:.3}, acc. {:.1}%, ", 100.0 * accuracy)
         });
         format!("{metrics}lr {lr:.5}, {images_per_s:.0} images/s, {} left", duration(left))
     }

@@ -36,6 +36,11 @@ impl<'a> Report<'a> {
         print(&format!("device    {}", self.device));
     }
 
+    /// That the kernels are ready.
+    pub fn compiled(&self, seconds: f64) {
+        print(&format!("kernels   compiled in {}", duration(seconds)));
+    }
+
     /// What is known once the steps are compiled, and the head of the table.
     pub fn network(&self, trainer: &Trainer, folder: &Path) {
         let Recipe { epochs, batch_size, width, max_lr, seed, .. } = self.recipe;

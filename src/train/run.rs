@@ -59,7 +59,12 @@ pub fn run(
     let report = Report::new(recipe, loaded, device);
     report.dataset();
     let schedule = recipe.schedule(train.len());
+    let begun = Instant::now();
     let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    if matches!(device, Device::Gpu(_)) {
+        trainer.warm_up()?;
+        report.compiled(begun.elapsed().as_secs_f64());
+    }
     folder.create(recipe)?;
     report.network(&trainer, folder.path());
 

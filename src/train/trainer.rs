@@ -35,6 +35,15 @@ impl Trainer {
         Ok(Self { evaluator, training, config: *config, seed, n_steps: 0 })
     }
 
+    /// Runs both steps once, on no images and without an effect: some drivers compile a kernel when it
+    /// first runs.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn warm_up(&mut self) -> Result<(), Error> {
+        self.evaluator.warm_up(&mut self.training)
+    }
+
     /// One training step on those images of a split. May return before the device is done.
     ///
     /// `epoch`, from 0, seeds the augmentation together with each image's number.
