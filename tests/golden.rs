@@ -60,7 +60,8 @@ const KINDS: &[(&str, Run)] = &[
 /// is told above.
 fn run_all(device: &Device) {
     // Past the test harness, which keeps the output of tests that pass to itself.
-    let _ = writeln!(std::io::stderr(), "golden cases on {}", device.name());
+    let line = format!("golden cases on {}\n", device.name());
+    let _ = std::io::stderr().write_all(line.as_bytes());
     let failed: Vec<String> = case_file::all()
         .iter()
         .filter(|file| {

@@ -69,10 +69,9 @@ impl Model {
         let mut session = device.session(&layout)?;
         let training = train(session.load(&Arc::new(training), LoadOptions::default())?);
         let evaluation = eval(session.load(&Arc::new(evaluation), LoadOptions::default())?);
+        Weights::initial(&layout, config.seed).to_session(&mut *session)?;
         let config = config.clone();
-        let mut model = Self { session, layout, training, evaluation, config, n_steps: 0 };
-        model.set_weights(&Weights::initial(&model.layout, model.config.seed))?;
-        Ok(model)
+        Ok(Self { session, layout, training, evaluation, config, n_steps: 0 })
     }
 
     /// One training step at the learning rate `lr`, on a batch of inputs, `[N, ..input]`, and their
