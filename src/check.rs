@@ -21,11 +21,13 @@
 
 mod compare;
 mod fill;
+mod self_test;
 
 use std::sync::Arc;
 
 pub use compare::{Mismatch, TOLERANCE};
 pub use fill::CaseData;
+pub use self_test::{Failure, SelfTest, self_test};
 
 use crate::device::{LoadOptions, ProgramId, Session};
 use crate::error::Error;

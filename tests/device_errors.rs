@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use wgrad::Error;
+use wgrad::check::{Failure, self_test};
 use wgrad::device::gpu::{GpuDevice, ShaderLibrary, info};
 use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session, StepScalars};
-use wgrad::ops::{relu, scale};
+use wgrad::ops::{self, relu, scale};
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
 
 const STEP: StepScalars = StepScalars {
@@ -193,6 +194,20 @@ fn a_replaced_shader_runs_with_checks() {
     session.write(program, x, &[1.0; 64]).expect("writes");
     session.run(program, &STEP).expect("runs");
     assert_eq!(session.read(program, y).expect("reads").len(), 64);
+}
+
+#[test]
+fn the_self_test_finds_a_kernel_that_is_wrong() {
+    let text = ShaderLibrary::default().file("relu/backward").expect("it is there");
+    let wrong = text.replace("y[ix] > 0.0", "y[ix] > 0.1");
+    assert_ne!(text, wrong);
+    let shaders = ShaderLibrary::default().with_override("relu/backward", wrong);
+    let device = open(&OpenOptions { shaders, ..OpenOptions::default() });
+    let relu = ops::ALL.iter().find(|op| op.stem == "relu").expect("an op");
+    let Err(Failure::Mismatch(mismatch)) = self_test(relu, &Device::Gpu(device), 0) else {
+        panic!("the self-test passes")
+    };
+    assert!(mismatch.to_string().contains("relu.d_x"), "{mismatch}");
 }
 
 #[test]

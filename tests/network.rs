@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use wgrad::nn::{self, ResNet9, Weights};
+use wgrad::device::{Device, OpenOptions};
+use wgrad::nn::{self, Model, ModelConfig, ResNet9, Weights};
 use wgrad::ops::{adam, cross_entropy};
 use wgrad::tape::print::{Cost, listing};
 use wgrad::tape::{ElementType, Mode, Node, Phase, Plan, PlanOptions, Tape};
@@ -116,4 +117,31 @@ fn weights_of_another_width_are_refused() {
     assert!(text.contains("model.safetensors"), "{text}");
     assert!(text.contains("fc.weight: shape [10, 32], expected [10, 64]"), "{text}");
     assert!(error.hint().is_some_and(|hint| hint.contains("--width")));
+}
+
+/// Rows that fill up the last batch do not count, and logits are those that the loss is made of.
+#[test]
+fn a_model_counts_every_input_once() {
+    let device = Device::cpu(OpenOptions::default());
+    let config = ModelConfig::new(&[6], 4);
+    let network = |tape: &mut Tape, x| nn::linear(tape, "fc", x, 3, true);
+    let mut model = Model::new(&device, &config, network).expect("a model");
+    let x: Vec<f32> = (0..7 * 6).map(|ix| (ix as f32 * 0.7).sin()).collect();
+    let labels = [0, 1, 2, 0, 1, 2, 0];
+
+    let before = model.evaluate(&x, &labels).expect("an evaluation");
+    assert_eq!(before.n_images, 7.0);
+    let logits = model.predict(&x[..4 * 6]).expect("logits");
+    assert_eq!(logits.len(), 4 * 3);
+    let expected = logits[0..3].iter().map(|z| z.exp()).sum::<f32>().ln() - logits[0];
+    let alone = model.evaluate(&x[..6], &labels[..1]).expect("an evaluation").loss();
+    assert!((alone - f64::from(expected)).abs() < 1e-5, "{alone}, expected {expected}");
+
+    for _ in 0..50 {
+        model.train_step(&x[..4 * 6], &labels[..4], 0.1).expect("a step");
+    }
+    assert_eq!(model.take_metrics().expect("metrics").n_images, 200.0);
+    assert!(model.evaluate(&x[..4 * 6], &labels[..4]).expect("an evaluation").loss() < 0.5);
+    assert_eq!(model.member("fc.bias").expect("read").len(), 3);
+    assert_eq!(model.weights().expect("read").n_batches, 50);
 }

@@ -264,6 +264,7 @@ mod tests {
         let order = in_order(10);
         let whole: Vec<&[u32]> = whole_batches(&order, 4).collect();
         assert_eq!(whole, [[0, 1, 2, 3], [4, 5, 6, 7]]);
+        assert_eq!(whole_batches(&order, 5).count(), 2);
         assert_eq!(whole_batches(&order, 11).count(), 0);
 
         let all: Vec<&[u32]> = all_batches(&order, 4).collect();

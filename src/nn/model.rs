@@ -1,7 +1,7 @@
 //! A network of your own on a device: give a function that records it, then train it a batch at a time.
 //!
 //! [`train`](crate::train) does the same for the ResNet, with pixels that are augmented on the device;
-//! this is for arrays of f32 of any shape, and for reading as the shortest way from a tape to numbers.
+//! this is for arrays of f32 of any shape, and the shortest way to read from a tape to numbers.
 
 use std::sync::Arc;
 
@@ -87,8 +87,8 @@ impl Model {
         self.n_steps += 1;
         let (step_size, inv_sqrt_bias_correction2) =
             self.config.objective.adam.scalars(lr, self.n_steps);
-        let scalars =
-            StepScalars { step_size, inv_sqrt_bias_correction2, ..StepScalars::default() };
+        let zero = StepScalars::default();
+        let scalars = StepScalars { step_size, inv_sqrt_bias_correction2, ..zero };
         run(&mut *self.session, &self.training, x, labels, &scalars)
     }
 
@@ -110,17 +110,15 @@ impl Model {
     /// # Panics
     /// When `x` does not hold one input a label.
     pub fn evaluate(&mut self, x: &[f32], labels: &[u32]) -> Result<Metrics, Error> {
-        let n = self.config.input.iter().product::<usize>();
+        let (batch, n) = (self.config.batch_size, self.config.input.iter().product::<usize>());
         assert_eq!(x.len(), n * labels.len(), "{} labels of inputs of {n} numbers", labels.len());
         self.take_metrics()?;
-        let batch = self.config.batch_size;
         for (x, labels) in x.chunks(batch * n).zip(labels.chunks(batch)) {
             // The last batch is filled up with rows that do not count.
             let (mut x, mut labels) = (x.to_vec(), labels.to_vec());
             x.resize(batch * n, 0.0);
             labels.resize(batch, IGNORED);
-            let scalars = StepScalars::default();
-            run(&mut *self.session, &self.evaluation, &x, &labels, &scalars)?;
+            run(&mut *self.session, &self.evaluation, &x, &labels, &StepScalars::default())?;
         }
         self.take_metrics()
     }
@@ -146,8 +144,8 @@ impl Model {
     /// # Panics
     /// When the network has none of that name.
     pub fn member(&mut self, name: &str) -> Result<Vec<f32>, Error> {
-        let (group, member) =
-            self.layout.find(name).unwrap_or_else(|| panic!("the network has no {name}"));
+        let found = self.layout.find(name);
+        let (group, member) = found.unwrap_or_else(|| panic!("the network has no {name}"));
         Ok(self.session.read_state(group)?[member.range()].to_vec())
     }
 
@@ -180,7 +178,7 @@ fn record(
     network: &impl Fn(&mut Tape, ValueId) -> ValueId,
 ) -> (Tape, impl FnOnce(ProgramId) -> Program) {
     let mut tape = Tape::new("model", mode);
-    let shape: Vec<usize> = [&[config.batch_size], config.input.as_slice()].concat();
+    let shape = [&[config.batch_size], config.input.as_slice()].concat();
     let x = tape.input("x", ElementType::F32, &shape);
     let labels = tape.input("labels", ElementType::U32, &[config.batch_size]);
     let logits = network(&mut tape, x);

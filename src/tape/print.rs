@@ -172,6 +172,19 @@ fn scaled(number: u64, base: f64, units: &[&str]) -> String {
     if number < 1000 { format!("{number} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
+/// A count with a comma every three digits: `6,573,120`.
+pub(crate) fn thousands(count: usize) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (ix, digit) in digits.chars().enumerate() {
+        if ix > 0 && (digits.len() - ix).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 const N_COLUMNS: usize = 10;
 
 /// Rows of cells, aligned when they are rendered; headings stand between them.
@@ -263,5 +276,6 @@ mod tests {
         assert_eq!(decimal(999_999), "1.0 M");
         assert_eq!(binary(134_217_728), "128.0 MiB");
         assert_eq!(binary(0), "0 B");
+        assert_eq!([0, 999, 1000, 6_573_120].map(thousands), ["0", "999", "1,000", "6,573,120"]);
     }
 }

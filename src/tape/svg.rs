@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::print::Cost;
+use super::print::{Cost, thousands};
 use super::{ElementType, Group, Node, Phase, Storage, Tape, ValueId};
 
 const GUTTER: f64 = 132.0;
@@ -234,8 +234,11 @@ fn title(node: &Node) -> String {
 /// The shape without the axis of images, which the header tells once.
 fn shape(tape: &Tape, id: ValueId, batch: Option<usize>) -> String {
     let value = tape.value(id);
-    let per_image = value.shape.len() > 1 && value.shape.first().copied() == batch;
-    let axes = &value.shape[usize::from(per_image)..];
+    let axes = match value.shape.as_slice() {
+        [first, rest @ ..] if Some(*first) == batch && !rest.is_empty() => rest,
+        [first] if Some(*first) == batch => &[1],
+        axes => axes,
+    };
     let axes: Vec<_> = axes.iter().map(usize::to_string).collect();
     let element = match value.element {
         ElementType::F32 => String::new(),
@@ -378,21 +381,8 @@ fn legend(out: &mut String, rows: &[Row], y: f64) {
         );
         let name = kind.name();
         let _ = writeln!(out, r#"<text class="note" x="{text_x}" y="{y}">{name}</text>"#);
-        x += 26.0 + 6.6 * name.len() as f64;
+        x += 28.0 + 6.8 * name.len() as f64;
     }
-}
-
-/// A count with a comma every three digits: `6,573,120`.
-pub(crate) fn thousands(count: usize) -> String {
-    let digits = count.to_string();
-    let mut out = String::new();
-    for (ix, digit) in digits.chars().enumerate() {
-        if ix > 0 && (digits.len() - ix).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 fn escape(text: &str) -> String {

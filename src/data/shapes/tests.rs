@@ -56,6 +56,20 @@ fn the_default_dataset_is_balanced_and_says_what_it_is() {
     }
 }
 
+#[test]
+fn a_label_names_the_figure_that_is_drawn() {
+    let split = draw_test(1, 20);
+    let classes = generate(1).classes;
+    for i in 0..split.len() {
+        let label = usize::from(split.labels[i]);
+        let mut draws = Draws::new(1, Purpose::TestPictures, i as u64);
+        let mut image = vec![0; IMAGE_BYTES];
+        Picture::compose(&mut draws, Figure::ALL[label]).render(&mut draws, &mut image);
+        assert!(split.image(i) == image, "picture {i} is no {}", classes[label]);
+        assert_eq!(classes[label], Figure::ALL[label].name());
+    }
+}
+
 /// A figure alone, ten pixels in radius in the middle of a picture: the coverage of each pixel.
 fn mask(figure: Figure, mirror: f32) -> Vec<f32> {
     let shape = Shape {

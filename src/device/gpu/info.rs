@@ -57,7 +57,8 @@ pub fn adapters() -> Vec<AdapterReport> {
     adapter::adapters().iter().map(report).collect()
 }
 
-fn report(adapter: &wgpu::Adapter) -> AdapterReport {
+/// What there is to say about an adapter.
+pub(super) fn report(adapter: &wgpu::Adapter) -> AdapterReport {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
     let subgroup_sizes = [info.subgroup_min_size, info.subgroup_max_size];
     let cooperative = features.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX);

@@ -28,6 +28,7 @@ use crate::error::{Error, mib as readable_bytes};
 use crate::ops::Kernels;
 use crate::tape::StateLayout;
 use context::Context;
+use info::AdapterReport;
 use pipelines::Pipelines;
 
 /// An adapter, opened.
@@ -55,6 +56,12 @@ impl GpuDevice {
     /// [`Error::NoAdapter`], [`Error::AdapterNotFound`], or [`Error::DeviceRefused`].
     pub fn open(part: Option<&str>, options: &OpenOptions) -> Result<Self, Error> {
         Self::new(adapter::choose(&adapter::adapters(), part)?, options)
+    }
+
+    /// Opens each adapter, in the order of [`info::adapters`].
+    pub fn open_each(options: &OpenOptions) -> Vec<(AdapterReport, Result<Self, Error>)> {
+        let open = |adapter| (info::report(adapter), Self::new(adapter, options));
+        adapter::adapters().iter().map(open).collect()
     }
 
     fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, Error> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -82,8 +83,11 @@ fn compile(
             cache: None,
         })
     };
-    context.scoped(create).map_err(|fault| Error::Pipeline {
+    let begun = Instant::now();
+    let pipeline = context.scoped(create).map_err(|fault| Error::Pipeline {
         label: label.to_string(),
         reason: fault.reason().trim().to_string(),
-    })
+    });
+    tracing::debug!(label, seconds = begun.elapsed().as_secs_f64(), "compiled");
+    pipeline
 }

@@ -19,7 +19,7 @@ pub(super) fn create_module(
     // behaviour. In these files every access to a buffer or to workgroup memory is bounded by
     // `arrayLength` or by the sizes that the op specialises the shader for, which are those of the
     // ranges it binds, and every loop has a constant or specialised bound. Development builds and
-    // replaced files run with checks, and the tests run every case of every op both ways.
+    // libraries with replaced files run with checks.
     unsafe {
         device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
     }

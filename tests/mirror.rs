@@ -1,0 +1,222 @@
+//! The mirror: an op has one stem in `src/ops/`, `shaders/` and `docs/ops/`. And the documentation is
+//! held to the code: its links lead somewhere, and the lines that it quotes are lines of the code.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wgrad::ops;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A path as it is written in messages.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", shown(path)))
+}
+
+/// What a folder holds, sorted.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", shown(folder)));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Every file below a folder with that extension.
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let (folders, files): (Vec<_>, Vec<_>) = entries(folder).into_iter().partition(|p| p.is_dir());
+    let here = files.into_iter().filter(|path| path.extension().is_some_and(|e| e == extension));
+    here.chain(folders.iter().flat_map(|folder| files_below(folder, extension))).collect()
+}
+
+/// The file's name without its extension.
+fn stem(path: &Path) -> String {
+    path.file_stem().expect("a file has a name").to_string_lossy().into_owned()
+}
+
+fn stems_of_ops() -> BTreeSet<String> {
+    ops::ALL.iter().map(|op| op.stem.to_string()).collect()
+}
+
+/// Fails with every problem, a line each.
+fn assert_none(problems: &[String]) {
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn every_op_has_its_files() {
+    let stems = stems_of_ops();
+    assert_eq!(stems.len(), ops::ALL.len(), "two ops have the same stem");
+    let mut problems = Vec::new();
+    for stem in stems {
+        let files = [format!("src/ops/{stem}.rs"), format!("docs/ops/{stem}.md")];
+        let missing = files.iter().filter(|file| !root().join(file).is_file());
+        problems.extend(missing.map(|file| format!("{stem}: there is no {file}")));
+        let shaders = root().join("shaders").join(&stem);
+        if !shaders.is_dir() || files_below(&shaders, "wgsl").is_empty() {
+            problems.push(format!("{stem}: there is no shader in shaders/{stem}/"));
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
+fn nothing_is_left_of_ops_that_are_gone_or_not_listed() {
+    let stems = stems_of_ops();
+    let mut problems = Vec::new();
+    for path in entries(&root().join("shaders")) {
+        if path.is_dir() && stem(&path) != "shared" && !stems.contains(&stem(&path)) {
+            problems.push(format!("{} belongs to no op", shown(&path)));
+        }
+    }
+    for path in entries(&root().join("docs/ops")) {
+        if !stems.contains(&stem(&path)) {
+            problems.push(format!("{} describes no op", shown(&path)));
+        }
+    }
+    for path in entries(&root().join("src/ops")) {
+        let is_op = path.is_file() && read(&path).contains("pub const ENTRY: OpEntry");
+        if is_op && !stems.contains(&stem(&path)) {
+            problems.push(format!("{} is not in ops::ALL", shown(&path)));
+        }
+    }
+    assert_none(&problems);
+}
+
+/// A fenced block: the language that it says it is in, and its lines without indentation.
+struct Block {
+    language: String,
+    lines: Vec<String>,
+}
+
+/// A page of the documentation.
+struct Page {
+    path: PathBuf,
+    /// Its text without fenced blocks.
+    prose: String,
+    /// Its fenced blocks.
+    blocks: Vec<Block>,
+}
+
+impl Page {
+    fn read(path: PathBuf) -> Self {
+        let (mut prose, mut blocks) = (String::new(), Vec::new());
+        let mut open: Option<Block> = None;
+        for line in read(&path).lines() {
+            let line = line.trim();
+            open = match (open, line.strip_prefix("```")) {
+                (None, None) => {
+                    prose.push_str(line);
+                    prose.push('\n');
+                    None
+                }
+                (None, Some(language)) => {
+                    Some(Block { language: language.to_string(), lines: Vec::new() })
+                }
+                (Some(block), Some("")) => {
+                    blocks.push(block);
+                    None
+                }
+                (Some(mut block), _) => {
+                    block.lines.push(line.to_string());
+                    Some(block)
+                }
+            };
+        }
+        assert!(open.is_none(), "{}: a fenced block has no end", shown(&path));
+        Self { path, prose, blocks }
+    }
+
+    /// Where its links lead, as they are written.
+    fn links(&self) -> Vec<String> {
+        // What stands between backticks is code, and `y[n](x)` in it no link.
+        let parts: Vec<&str> = self.prose.split('`').collect();
+        assert!(parts.len() % 2 == 1, "{}: a backtick has no partner", shown(&self.path));
+        let text: String = parts.into_iter().step_by(2).collect();
+        let after = text.split("](").skip(1);
+        after.filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.to_string()).collect()
+    }
+}
+
+/// Every page below `docs/`, and the README.
+fn pages() -> Vec<Page> {
+    let mut paths = files_below(&root().join("docs"), "md");
+    paths.extend(Some(root().join("README.md")).filter(|path| path.is_file()));
+    paths.into_iter().map(Page::read).collect()
+}
+
+#[test]
+fn links_lead_to_files() {
+    let mut problems = Vec::new();
+    let mut n_links = 0;
+    for page in pages() {
+        for link in page.links() {
+            let is_elsewhere = link.contains("://") || link.starts_with("mailto:");
+            let file = link.split('#').next().unwrap_or_default();
+            if is_elsewhere || file.is_empty() {
+                continue;
+            }
+            n_links += 1;
+            let folder = page.path.parent().expect("a file is in a folder");
+            if !folder.join(file).exists() {
+                problems.push(format!("{}: there is no {link}", shown(&page.path)));
+            }
+        }
+    }
+    assert_none(&problems);
+    assert!(n_links > ops::ALL.len(), "only {n_links} links were found");
+}
+
+/// The lines of every file below a folder, without indentation.
+fn lines_below(folder: &str, extension: &str) -> Vec<Vec<String>> {
+    let lines = |path: &PathBuf| read(path).lines().map(|line| line.trim().to_string()).collect();
+    files_below(&root().join(folder), extension).iter().map(lines).collect()
+}
+
+/// The pages of ops and the tour show code that is there: each block is a run of whole lines of some
+/// file, where only the indentation may differ.
+#[test]
+fn quotations_are_true() {
+    let (wgsl, rust) = (lines_below("shaders", "wgsl"), lines_below("src", "rs"));
+    let mut problems = Vec::new();
+    let mut n_quotations = 0;
+    for page in pages() {
+        let (of_op, tour) = (root().join("docs/ops"), root().join("docs/tour.md"));
+        if !page.path.starts_with(of_op) && page.path != tour {
+            continue;
+        }
+        for Block { language, lines } in &page.blocks {
+            let code = match language.as_str() {
+                "wgsl" => &wgsl,
+                "rust" => &rust,
+                _ => continue,
+            };
+            n_quotations += 1;
+            let quotes = |file: &Vec<String>| file.windows(lines.len()).any(|run| run == lines);
+            if lines.is_empty() || !code.iter().any(quotes) {
+                let (page, lines) = (shown(&page.path), lines.join("\n    "));
+                problems.push(format!("{page} quotes what is not there:\n    {lines}"));
+            }
+        }
+    }
+    assert_none(&problems);
+    assert!(n_quotations > ops::ALL.len(), "only {n_quotations} quotations were found");
+}
+
+#[test]
+fn pages_are_headed_by_their_op() {
+    let is_right = |page: &Page| {
+        let heading = format!("# {}", stem(&page.path));
+        page.prose.lines().next() == Some(heading.as_str())
+    };
+    let pages = entries(&root().join("docs/ops")).into_iter().map(Page::read);
+    let wrong: Vec<String> =
+        pages.filter(|page| !is_right(page)).map(|page| shown(&page.path)).collect();
+    assert_none(&wrong);
+}

@@ -1,0 +1,151 @@
+//! The checks can fail: shaders broken on purpose, at least three an op, are each caught by the
+//! comparison with the CPU.
+//!
+//! A mutant is an edit of a shader's text. It is caught when the op's cases no longer agree.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{open_gpu, variations};
+use wgrad::check::CaseTape;
+use wgrad::device::gpu::ShaderLibrary;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::ops::{self, Kernels};
+
+/// (op, file below shaders/, text, what it becomes)
+type Mutant = (&'static str, &'static str, &'static str, &'static str);
+
+use Kernels::{Default, Naive};
+
+const MUTANTS: &[(Kernels, Mutant)] = &[
+    (Default, ("adam", "adam/step", "+ WEIGHT_DECAY * p", "")),
+    (Default, ("adam", "adam/step", "ONE_MINUS_BETA2 * g * g", "ONE_MINUS_BETA2 * g")),
+    (Default, ("adam", "adam/step", "|| metrics[NOT_FINITE] != 0.0", "")),
+    (Default, ("adam", "adam/step", "exp_avg[ix] = m;", "")),
+    (Default, ("add", "add/forward", "a[ix] + b[ix]", "a[ix]")),
+    (Default, ("add", "add/forward", "a[ix] + b[ix]", "a[ix] - b[ix]")),
+    (Default, ("add", "add/forward", "+ b[ix]", "+ b[ix / 2u]")),
+    (Default, ("augment", "shared/philox", "round < 10u", "round < 9u")),
+    (Default, ("augment", "shared/philox", "+ (middle2 >> 16u)", "")),
+    (Default, ("augment", "augment/augment", "WIDTH - 1u - w", "WIDTH - w")),
+    (Default, ("augment", "augment/augment", "below < CUTOUT", "below <= CUTOUT")),
+    (Default, ("augment", "augment/augment", "draws[draw] - PADDING", "draws[draw] - PADDING + 1u")),
+    (Default, ("augment", "augment/pixels", "8u * (ix % 4u)", "8u * (3u - ix % 4u)")),
+    (Default, ("avg_pool2d", "avg_pool2d/forward", "/ f32(KERNEL_H * KERNEL_W)", "")),
+    (Default, ("avg_pool2d", "avg_pool2d/forward", "+ kx - PADDING_W", "+ kx")),
+    (Default, ("avg_pool2d", "avg_pool2d/backward", "row % STRIDE_H == 0u &&", "")),
+    (Default, ("batch_norm", "batch_norm/forward", "+ beta[c]", "")),
+    (Default, ("batch_norm", "batch_norm/moments", "+ EPS", "+ 0.1")),
+    (Default, ("batch_norm", "batch_norm/moments", "+ delta * delta * (n * n_slab / n_both)", "")),
+    (Default, ("batch_norm", "batch_norm/moments", "(n - 1.0)", "n")),
+    (Default, ("batch_norm", "batch_norm/moments_slabs", "m2 += deviation * deviation", "m2 += deviation")),
+    (Default, ("batch_norm", "batch_norm/backward_slabs", "d_beta += d;", "d_beta = d;")),
+    (Default, ("batch_norm", "batch_norm/d_input", "- d_beta[c] / f32(ROWS)", "")),
+    (Default, ("batch_norm", "batch_norm/d_input", "- x_hat * (d_gamma[c] / f32(ROWS))", "")),
+    (Default, ("batch_norm", "batch_norm/eval", "* gamma[c]", "")),
+    (Default, ("channel_sum", "channel_sum/slabs", "var row = first;", "var row = first + 1u;")),
+    (Default, ("channel_sum", "channel_sum/slabs", "sum += x", "sum = x")),
+    (Default, ("channel_sum", "shared/sum_slabs", "slab < N_SLABS", "slab + 1u < N_SLABS")),
+    (Default, ("concat", "concat/forward", "c - A_CHANNELS]", "c]")),
+    (Default, ("concat", "concat/forward", "if c < A_CHANNELS", "if c <= A_CHANNELS")),
+    (Default, ("concat", "concat/slice", "FIRST + ", "")),
+    (Default, ("conv2d", "conv2d/geometry", "row >= PADDING_H &&", "")),
+    (Default, ("conv2d", "conv2d/forward", "sum2 = multiply_add(sum2, x2.z, w);", "")),
+    (Default, ("conv2d", "conv2d/forward", "load_weight(row + ci + 1u, co)", "load_weight(row + ci, co)")),
+    (Default, ("conv2d", "conv2d/load_x_scalar", "if ci + 1u < CI", "if ci + 1u <= CI")),
+    (Default, ("conv2d", "conv2d/epilogue_store", "sum.b + bias4(co + 4u)", "sum.b")),
+    (Default, ("conv2d", "conv2d/epilogue_pool", "v2 > largest", "v2 >= largest")),
+    (Default, ("conv2d", "conv2d/epilogue_pool", "index[start + 1u] = at.y", "index[start + 1u] = at.x")),
+    (Default, ("conv2d", "conv2d/d_input", "+ PADDING_H - ky", "+ ky - PADDING_H")),
+    (Default, ("conv2d", "conv2d/d_input", "row % STRIDE_H != 0u ||", "")),
+    (Default, ("conv2d", "conv2d/d_input", "+ d.p3.w * w", "")),
+    (Default, ("conv2d", "conv2d/d_output4_pooled_vec4", "index[ix] == vec4<u32>(source.y)", "index[ix] != vec4<u32>(source.y)")),
+    (Default, ("conv2d", "conv2d/d_output4_pooled_scalar", "index[ix] == source.y &&", "")),
+    (Default, ("conv2d", "conv2d/d_weight", "store_row(start, ci + 2u, co, sum2);", "")),
+    (Default, ("conv2d", "conv2d/d_weight", "d_output4(source, co + 8u)", "d_output4(source, co + 4u)")),
+    (Default, ("conv2d", "conv2d/d_weight", "min(first + PIXELS_PER_SLAB, N_PIXELS)", "min(first + PIXELS_PER_SLAB, N_PIXELS - 1u)")),
+    (Naive, ("conv2d", "conv2d/convolve_naive", "first_ci + ci]", "ci]")),
+    (Naive, ("conv2d", "conv2d/forward_naive", "+ bias_of(co)", "")),
+    (Naive, ("conv2d", "conv2d/forward_pool_naive", "value > largest", "value < largest")),
+    (Naive, ("conv2d", "conv2d/d_input_naive", "column % STRIDE_W != 0u", "false")),
+    (Naive, ("conv2d", "conv2d/d_output_pooled", "* POOL_W + ox % POOL_W", "* POOL_W")),
+    (Naive, ("conv2d", "conv2d/d_weight_naive", "sum += x", "sum = x")),
+    (Default, ("cross_entropy", "cross_entropy/rows", "- largest);", ");")),
+    (Default, ("cross_entropy", "cross_entropy/rows", "+ SMOOTHING / f32(CLASSES)", "")),
+    (Default, ("cross_entropy", "cross_entropy/rows", "(p - wanted) / f32(ROWS)", "(p - wanted)")),
+    (Default, ("cross_entropy", "cross_entropy/rows", "select(0.0, loss, counts)", "loss")),
+    (Default, ("cross_entropy", "cross_entropy/mean", "workgroupBarrier();", "")),
+    (Default, ("fill", "fill/forward", "= VALUE", "= -VALUE")),
+    (Default, ("fill", "fill/forward", "= VALUE", "= 2.0 * VALUE")),
+    (Default, ("fill", "fill/forward", "ix < arrayLength", "ix + 1u < arrayLength")),
+    (Default, ("finite_check", "finite_check/slabs", "ix += N_SLABS", "ix += 2u * N_SLABS")),
+    (Default, ("finite_check", "finite_check/slabs", "== EXPONENT", "!= EXPONENT")),
+    (Default, ("finite_check", "finite_check/flag", "workgroupBarrier();", "")),
+    (Default, ("finite_check", "finite_check/flag", "= 1.0", "= 0.0")),
+    (Default, ("flatten", "flatten/forward", "(n * C + c) * H + h", "(n * C + c) * H + w")),
+    (Default, ("flatten", "flatten/forward", "result[nchw] = source[nhwc]", "result[nhwc] = source[nhwc]")),
+    (Default, ("flatten", "flatten/forward", "result[nhwc] = source[nchw]", "result[nhwc] = source[nhwc]")),
+    (Default, ("linear", "linear/matmul", "sum1 += left[l.y]", "sum1 = left[l.y]")),
+    (Default, ("linear", "linear/matmul", "k * RIGHT_K", "k")),
+    (Default, ("linear", "linear/matmul", "sums.z + bias_of(column + 2u)", "sums.z")),
+    (Naive, ("linear", "linear/forward_naive", "i < FEATURES_IN", "i + 1u < FEATURES_IN")),
+    (Naive, ("linear", "linear/d_input_naive", "weight[i * FEATURES_OUT + o]", "weight[o]")),
+    (Naive, ("linear", "linear/d_weight_naive", "row = 0u", "row = 1u")),
+    (Default, ("max_pool2d", "max_pool2d/forward", "value > largest", "value >= largest")),
+    (Default, ("max_pool2d", "max_pool2d/forward", "!found ||", "")),
+    (Default, ("max_pool2d", "max_pool2d/backward", "sum += d_y", "sum = d_y")),
+    (Default, ("max_pool2d", "max_pool2d/backward", "+ PADDING_W - kx", "- kx")),
+    (Default, ("metrics", "metrics/accumulate", "metrics[LOSS_SUM] += total.x", "metrics[LOSS_SUM] = total.y")),
+    (Default, ("metrics", "metrics/accumulate", "&& metrics[NOT_FINITE] == 0.0", "")),
+    (Default, ("metrics", "metrics/accumulate", "row += 64u", "row += 65u")),
+    (Default, ("relu", "relu/forward", "x[ix] <= 0.0", "x[ix] <= 0.5")),
+    (Default, ("relu", "relu/backward", "y[ix] > 0.0", "true")),
+    (Default, ("relu", "relu/backward", "d_y[ix]", "y[ix]")),
+    (Default, ("running_statistics", "running_statistics/update", "(1.0 - MOMENTUM)", "1.0")),
+    (Default, ("running_statistics", "running_statistics/update", "+ MOMENTUM * batch", "+ batch")),
+    (Default, ("running_statistics", "running_statistics/update", "&& metrics[NOT_FINITE] == 0.0", "")),
+    (Default, ("scale", "scale/forward", "FACTOR * x", "x")),
+    (Default, ("scale", "scale/by_scalar", "s[0] * x", "x")),
+    (Default, ("scale", "scale/by_scalar", "s[0] * x[ix]", "s[0] * x[0]")),
+];
+
+#[test]
+fn every_mutant_is_caught() {
+    let cpu = Device::cpu(OpenOptions::default());
+    let survivors: Vec<String> = MUTANTS
+        .iter()
+        .filter(|(kernels, mutant)| !is_caught(&cpu, *kernels, mutant))
+        .map(|(_, (op, file, text, becomes))| format!("{op}: {file}: {text:?} -> {becomes:?}"))
+        .collect();
+    assert!(survivors.is_empty(), "these mutants live:\n{}", survivors.join("\n"));
+}
+
+/// Whether some case of the op disagrees with the CPU, or no longer loads, when its shader is broken.
+fn is_caught(cpu: &Device, kernels: Kernels, &(op, file, text, becomes): &Mutant) -> bool {
+    let original = ShaderLibrary::default().file(file).unwrap_or_else(|| panic!("no {file}"));
+    assert!(original.contains(text), "{file} does not contain {text:?}");
+    let broken = original.replacen(text, becomes, 1);
+    let gpu = open_gpu(kernels, ShaderLibrary::default().with_override(file, broken));
+    CaseTape::all().filter(|check| check.op == op).any(|check| {
+        variations(&check).iter().any(|data| {
+            let run = |device: &Device| {
+                let mut session = device.session(check.tape.state())?;
+                check.run_on(&mut *session, data)
+            };
+            let expected = run(cpu).expect("the CPU runs every case");
+            let got = run(&gpu).unwrap_or_else(|e| panic!("{file}, {becomes:?}: {e}"));
+            check.compare(&expected, &got).is_err()
+        })
+    })
+}
+
+#[test]
+fn every_op_has_three_mutants() {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    MUTANTS.iter().for_each(|(_, mutant)| *count.entry(mutant.0).or_default() += 1);
+    for op in ops::ALL {
+        let n = count.get(op.stem).copied().unwrap_or(0);
+        assert!(n >= 3, "{} has {n} mutants", op.stem);
+    }
+}
