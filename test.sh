@@ -134,8 +134,8 @@ step "building"
 cargo build --release
 cargo test --release --no-run
 
-step "the adapter that the GPU tests run on"
-cargo run --release --quiet -- devices
+step "the GPU tests run on the first hardware adapter of these, else on the software one"
+cargo run --release --quiet -- devices --no-self-test | grep -v '^    '
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then

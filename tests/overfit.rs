@@ -21,21 +21,22 @@ fn images_with_shuffled_labels() -> Split {
 /// Steps until every image is classified as its label says, in evaluation mode.
 fn steps_to_overfit(device: &str) -> Option<usize> {
     let device = Device::open(device, OpenOptions::default()).expect("the device opens");
-    eprintln!("on {}", device.name());
     let split = images_with_shuffled_labels();
     let mut config = StepConfig::new(ResNet9 { width: 8, classes: N_CLASSES }, N_IMAGES);
     config.augmentation = Switches { crop: false, flip: false, cutout: false };
     let mut trainer = Trainer::new(&device, &config, 0).expect("the steps compile");
 
     let order: Vec<u32> = (0..N_IMAGES as u32).collect();
-    (1..=100).find(|step| {
+    let steps = (1..=100).find(|step| {
         trainer.step(&split, &order, 0, 0.005).expect("a step");
         // Evaluation takes a third of a step, so not after each.
         step % 10 == 0 && {
             let metrics = trainer.evaluate(&split, &|| false).expect("an evaluation");
             metrics.expect("nothing stops it").accuracy() == 1.0
         }
-    })
+    });
+    eprintln!("{}: {steps:?} steps", device.name());
+    steps
 }
 
 #[test]

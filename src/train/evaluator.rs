@@ -21,6 +21,12 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn load(session: &mut dyn Session, step: Step) -> Result<Self, Error> {
         let id = session.load(&step.tape, LoadOptions::default())?;
+        tracing::debug!(
+            mode = ?step.tape.mode(),
+            nodes = step.tape.nodes().len(),
+            bytes = session.plan(id).total_bytes(),
+            "loaded"
+        );
         let batch_size = step.tape.shape(step.labels)[0];
         session.write(id, step.table, &augment::table(MEAN, STANDARD_DEVIATION))?;
         Ok(Self { id, step, batch: Batch::new(batch_size) })

@@ -68,10 +68,8 @@ pub fn training(config: &StepConfig) -> Step {
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
 
-    let x = tape.scoped("augment", |tape| {
-        let draws = augment::draws(tape, indices, [IMAGE_SIZE, IMAGE_SIZE]);
-        augment::augment(tape, pixels, table, draws, config.augmentation)
-    });
+    let draws = augment::draws(&mut tape, indices, [IMAGE_SIZE, IMAGE_SIZE]);
+    let x = augment::augment(&mut tape, pixels, table, draws, config.augmentation);
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
     let loss = config.objective.record_training(&mut tape, logits, labels).loss;
@@ -84,7 +82,7 @@ pub fn evaluation(config: &StepConfig) -> Step {
     let mut tape = Tape::new("resnet9", Mode::Eval);
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
 
-    let x = tape.scoped("augment", |tape| augment::normalise(tape, pixels, table));
+    let x = augment::normalise(&mut tape, pixels, table);
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
     let loss = config.objective.record_evaluation(&mut tape, logits, labels).loss;
