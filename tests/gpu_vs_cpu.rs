@@ -2,8 +2,11 @@
 //! images, unequal channels and sides, sizes that are no multiple of any tile, ties, all-negative windows.
 
 mod common;
+#[path = "common/variations.rs"]
+mod variations;
 
-use common::{open_gpu, variations};
+use common::open_gpu;
+use variations::variations;
 use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};

@@ -4,10 +4,13 @@
 //! A mutant is an edit of a shader's text. It is caught when the op's cases no longer agree.
 
 mod common;
+#[path = "common/variations.rs"]
+mod variations;
 
 use std::collections::BTreeMap;
 
-use common::{open_gpu, variations};
+use common::open_gpu;
+use variations::variations;
 use wgrad::Error;
 use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;

@@ -164,7 +164,10 @@ impl Tape {
     /// # Panics
     /// When the op's shape rule refuses the inputs: a programmer's error, told with the shapes.
     pub fn push(&mut self, op: impl Op, inputs: &[ValueId]) -> Vec<ValueId> {
-        let op: Arc<dyn Op> = Arc::new(op);
+        self.push_shared(Arc::new(op), inputs)
+    }
+
+    fn push_shared(&mut self, op: Arc<dyn Op>, inputs: &[ValueId]) -> Vec<ValueId> {
         let specs = {
             let inputs: Vec<&Value> = inputs.iter().map(|&id| self.value(id)).collect();
             op.outputs(&inputs)
@@ -194,6 +197,24 @@ impl Tape {
             phase,
         });
         outputs
+    }
+
+    /// A tape of one of this tape's nodes alone, with inputs in place of what it reads, in their order:
+    /// for timing a kernel by itself. None for a node that updates the state.
+    pub fn isolate(&self, node: &Node) -> Option<(Tape, Vec<ValueId>)> {
+        if !node.op.aliases().is_empty() {
+            return None;
+        }
+        let mut tape = Tape::new(&self.name, self.mode);
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for &id in &node.inputs {
+            let Value { name, element, shape, .. } = self.value(id);
+            inputs.push(tape.input(name, *element, shape));
+        }
+        for output in tape.push_shared(Arc::clone(&node.op), &inputs) {
+            tape.keep(output);
+        }
+        Some((tape, inputs))
     }
 
     /// [`Tape::push`] for an op with one output.

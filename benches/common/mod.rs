@@ -1,0 +1,39 @@
+//! What the benches share: the adapter, and sizes that suit it.
+
+use std::time::Duration;
+
+use criterion::Criterion;
+use wgrad::device::gpu::info;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::ops::Kernels;
+
+/// The network's width and batch size that a bench runs at.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub width: usize,
+    pub batch: usize,
+}
+
+/// The real ones on hardware; on a software adapter, sizes at which everything ends in minutes.
+pub fn size() -> Size {
+    let is_hardware = |report: &info::AdapterReport| report.kind != "software";
+    match info::adapters().iter().any(is_hardware) {
+        true => Size { width: 64, batch: 512 },
+        false => Size { width: 8, batch: 8 },
+    }
+}
+
+/// The GPU, hardware first. Benches of kernels need one.
+pub fn open_gpu(kernels: Kernels) -> Device {
+    Device::open("gpu", OpenOptions { kernels, ..OpenOptions::default() })
+        .unwrap_or_else(|error| panic!("{error}\n{}", error.hint().unwrap_or_default()))
+}
+
+/// Few samples: a launch is long, and there are many kernels.
+pub fn criterion() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args()
+}

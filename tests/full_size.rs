@@ -1,0 +1,71 @@
+//! The real recipe, width 64 and batch 512, fits an adapter that binds no more than 128 MiB.
+
+mod common;
+
+use common::open_gpu;
+use wgrad::data::batches::epoch_order;
+use wgrad::data::shapes;
+use wgrad::device::gpu::ShaderLibrary;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::nn::ResNet9;
+use wgrad::ops::{Kernels, Target};
+use wgrad::tape::fuse::Fusion;
+use wgrad::tape::{Group, Plan, PlanOptions};
+use wgrad::train::Trainer;
+use wgrad::train::step::{self, StepConfig};
+
+const BATCH: usize = 512;
+/// What WebGPU guarantees, and what software adapters offer: 134,217,728 bytes a binding.
+const MAX_BINDING: u64 = 128 << 20;
+
+fn config() -> StepConfig {
+    StepConfig::new(ResNet9 { width: 64, classes: 10 }, BATCH)
+}
+
+#[test]
+fn no_binding_passes_128_mib() {
+    for kernels in [Kernels::Naive, Kernels::Default] {
+        let target = Some(Target { kernels });
+        for step in [step::training(&config()), step::evaluation(&config())] {
+            let plan = Plan::new(&step.tape, PlanOptions { target, keep_all: false });
+            // The first layer's output is exactly the limit.
+            assert_eq!(plan.largest_binding(), MAX_BINDING);
+            assert!(plan.check(None, MAX_BINDING).is_ok());
+        }
+    }
+}
+
+#[test]
+fn without_the_fusion_a_binding_would_pass_it() {
+    let mut unfused = config();
+    unfused.objective.fusion = Fusion::NONE;
+    let target = Some(Target { kernels: Kernels::Default });
+    let tape = step::training(&unfused).tape;
+    let plan = Plan::new(&tape, PlanOptions { target, keep_all: false });
+    assert_eq!(plan.largest_binding(), 2 * MAX_BINDING);
+}
+
+/// One step of the real size on the adapter, against the same on the CPU: minutes on a software adapter.
+#[test]
+#[ignore = "takes minutes on a software adapter; test.sh runs it last"]
+fn a_step_of_the_real_size_runs() {
+    let split = shapes::draw_train(0, BATCH);
+    let order = epoch_order(0, 0, BATCH);
+    let gpu = open_gpu(Kernels::Default, ShaderLibrary::default());
+    println!("on {}", gpu.name());
+    let [expected, got] = [Device::cpu(OpenOptions::default()), gpu].map(|device| {
+        let mut trainer = Trainer::new(&device, &config(), 0).expect("the step fits the adapter");
+        trainer.step(&split, &order, 0, 1e-3).expect("the step runs");
+        let gradients = trainer.session().read_state(Group::Gradients).expect("gradients");
+        (trainer.take_metrics().expect("metrics").loss(), gradients)
+    });
+    let loss_error = (got.0 - expected.0).abs() / expected.0;
+    let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let pairs = expected.1.iter().zip(&got.1);
+    let difference = squares(&mut pairs.map(|(&e, &g)| f64::from(g) - f64::from(e)));
+    let gradient_error = difference / squares(&mut expected.1.iter().map(|&e| f64::from(e)));
+    println!("loss off by {loss_error:.1e}, gradient by {gradient_error:.1e}");
+    // As in network_gpu_vs_cpu.rs: roundings, and branches that hang on less than them.
+    assert!(loss_error <= 2e-6, "the losses are {} and {}", expected.0, got.0);
+    assert!(gradient_error <= 2e-2, "the gradient is off by {gradient_error:e}");
+}

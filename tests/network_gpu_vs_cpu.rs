@@ -1,0 +1,104 @@
+//! The whole training step on the GPU against the CPU device.
+//!
+//! Rounding is not an error, and trajectories amplify it, so each step starts from the CPU's state.
+//! Even so a ReLU or a pool may hang on less than rounding and rightly take the other branch: its
+//! gradient then differs by whole terms, which the bound on the worst step leaves room for.
+
+mod common;
+
+use common::open_gpu;
+use wgrad::data::batches::{epoch_order, whole_batches};
+use wgrad::data::shapes;
+use wgrad::device::gpu::ShaderLibrary;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::nn::ResNet9;
+use wgrad::ops::Kernels;
+use wgrad::tape::Group;
+use wgrad::train::Trainer;
+use wgrad::train::step::StepConfig;
+
+const WIDTH: usize = 8;
+const BATCH: usize = 64;
+const STEPS: usize = 20;
+/// Where the recipe's schedule starts: a tenth of its peak.
+const RATE: f64 = 1e-3;
+
+/// The loss is a mean of 64 sums of a dozen layers' roundings: a few of f32's 6e-8.
+const LOSS_TOLERANCE: f64 = 2e-6;
+/// The gradient without a branch taken otherwise; with one or more.
+const MEDIAN_GRADIENT_TOLERANCE: f64 = 1e-3;
+const WORST_GRADIENT_TOLERANCE: f64 = 2e-2;
+/// Running freely: what three steps of Adam make of the roundings.
+const FREE_LOSS_TOLERANCE: f64 = 1e-3;
+
+fn trainer(device: &Device) -> Trainer {
+    let config = StepConfig::new(ResNet9 { width: WIDTH, classes: 10 }, BATCH);
+    Trainer::new(device, &config, 4).expect("a small network fits")
+}
+
+fn devices() -> [Device; 2] {
+    let gpu = open_gpu(Kernels::Default, ShaderLibrary::default());
+    [Device::cpu(OpenOptions::default()), gpu]
+}
+
+fn relative(expected: f64, got: f64) -> f64 {
+    (got - expected).abs() / expected.abs()
+}
+
+/// The norm of the difference over the norm of what was expected.
+fn relative_error(expected: &[f32], got: &[f32]) -> f64 {
+    let difference = expected.iter().zip(got).map(|(&e, &g)| (f64::from(g) - f64::from(e)).powi(2));
+    let norm = expected.iter().map(|&e| f64::from(e).powi(2));
+    (difference.sum::<f64>() / norm.sum::<f64>()).sqrt()
+}
+
+#[test]
+fn each_step_from_the_cpus_state_agrees() {
+    let [cpu, gpu] = devices();
+    let (mut cpu, mut gpu) = (trainer(&cpu), trainer(&gpu));
+    let split = shapes::draw_train(0, BATCH * STEPS);
+    let order = epoch_order(0, 0, split.len());
+    let (mut losses, mut gradients) = (Vec::new(), Vec::new());
+    for images in whole_batches(&order, BATCH) {
+        let carried = [Group::Parameters, Group::ExpAvg, Group::ExpAvgSq, Group::Statistics];
+        for group in carried {
+            let state = cpu.session().read_state(group).expect("the CPU reads");
+            gpu.session().write_state(group, &state).expect("the GPU writes");
+        }
+        let step = |trainer: &mut Trainer| {
+            trainer.step(&split, images, 0, RATE).expect("a step");
+            let gradients = trainer.session().read_state(Group::Gradients).expect("gradients");
+            (trainer.take_metrics().expect("metrics").loss(), gradients)
+        };
+        let ((cpu_loss, cpu_gradients), (gpu_loss, gpu_gradients)) =
+            (step(&mut cpu), step(&mut gpu));
+        losses.push(relative(cpu_loss, gpu_loss));
+        gradients.push(relative_error(&cpu_gradients, &gpu_gradients));
+    }
+    assert_eq!(losses.len(), STEPS);
+    println!("losses off by {losses:?}\ngradients off by {gradients:?}");
+    gradients.sort_by(f64::total_cmp);
+    let worst_loss = losses.into_iter().fold(0.0, f64::max);
+    let (median, worst) = (gradients[STEPS / 2], gradients[STEPS - 1]);
+    assert!(worst_loss <= LOSS_TOLERANCE, "a loss is off by {worst_loss:e}");
+    assert!(median <= MEDIAN_GRADIENT_TOLERANCE, "the median gradient is off by {median:e}");
+    assert!(worst <= WORST_GRADIENT_TOLERANCE, "a gradient is off by {worst:e}");
+}
+
+#[test]
+fn running_freely_the_first_losses_agree() {
+    let losses = devices().map(|device| {
+        let mut trainer = trainer(&device);
+        let split = shapes::draw_train(0, 3 * BATCH);
+        let order = epoch_order(0, 0, split.len());
+        let step = |images| {
+            trainer.step(&split, images, 0, RATE).expect("a step");
+            trainer.take_metrics().expect("metrics").loss()
+        };
+        whole_batches(&order, BATCH).map(step).collect::<Vec<f64>>()
+    });
+    println!("{losses:?}");
+    for (expected, got) in losses[0].iter().zip(&losses[1]) {
+        assert!(relative(*expected, *got) <= FREE_LOSS_TOLERANCE, "{losses:?}");
+    }
+}
