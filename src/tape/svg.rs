@@ -371,7 +371,7 @@ fn legend(out: &mut String, rows: &[Row], y: f64) {
     let mut kinds: Vec<Kind> = rows.iter().map(|row| row.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let mut x = BOX_LEFT - FRAME_PADDING;
+    let mut x = GUTTER / 2.0;
     for kind in kinds {
         let (fill, edge) = kind.colours();
         let (top, text_x) = (y - 10.0, x + 17.0);
