@@ -31,7 +31,7 @@ pub struct Defaults {
 pub const CIFAR10: Defaults = Defaults { epochs: 24, batch_size: 512, width: 64, max_lr: 0.01 };
 
 /// The recipe for the built-in shapes: about two minutes on two cores.
-pub const SHAPES: Defaults = Defaults { epochs: 8, batch_size: 64, width: 16, max_lr: 0.01 };
+pub const SHAPES: Defaults = Defaults { epochs: 10, batch_size: 64, width: 16, max_lr: 0.01 };
 
 /// The shapes are one dataset, as CIFAR-10 is: runs with other seeds see the same images.
 pub const SHAPES_SEED: u64 = 0;

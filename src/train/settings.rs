@@ -23,7 +23,7 @@ use crate::optim::Anneal;
 #[derive(Clone, Default, PartialEq, Debug, clap::Args, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Passes over the training images [default: 24; shapes: 8]
+    /// Passes over the training images [default: 24; shapes: 10]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
     pub epochs: Option<NonZeroUsize>,
     /// Images in a step; an epoch's last incomplete batch is dropped [default: 512; shapes: 64]
