@@ -361,6 +361,11 @@ fn the_tape_and_its_drawing() {
     assert!(text.contains("conv2d") && text.contains("adam"), "{text}");
     let unfused = stdout(&wgrad(folder.path(), &[&small[..], &["--no-fuse"]].concat()));
     assert!(unfused.lines().count() > text.lines().count(), "fusion makes the tape shorter");
+    // Far past what any adapter binds, and what kernels can count.
+    for huge in [["--batch-size", "4294967295"], ["--width", "65535"]] {
+        let output = wgrad(folder.path(), &[&["tape"][..], &huge].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
     let drawn = wgrad(folder.path(), &[&small[..], &["--svg", "network.svg"]].concat());
     assert!(drawn.status.success(), "{}", stderr(&drawn));
     let svg = fs::read_to_string(folder.path().join("network.svg")).expect("drawn");

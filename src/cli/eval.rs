@@ -1,6 +1,6 @@
 //! `wgrad eval`
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,10 +21,10 @@ pub struct Args {
     weights: PathBuf,
     /// Channels of the network's first layer [default: what the file says]
     #[arg(long, value_name = "N")]
-    width: Option<NonZeroUsize>,
+    width: Option<NonZeroU16>,
     /// Images in a step
     #[arg(long, value_name = "N", default_value = "250")]
-    batch_size: NonZeroUsize,
+    batch_size: NonZeroU32,
     /// Which test images
     #[arg(long, value_name = "SET", default_value = "auto")]
     data: Source,
@@ -54,10 +54,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let device = Device::open(&args.device, options)?;
 
     let test = &loaded.dataset.test;
-    let width = args.width.map(usize::from).or_else(|| width_of(&args.weights));
-    let width = width.unwrap_or(recipe::CIFAR10.width);
+    let width = args.width.or_else(|| width_of(&args.weights));
+    let width = width.map_or(recipe::CIFAR10.width, |n| n.get().into());
     let network = ResNet9 { width, classes: N_CLASSES };
-    let config = StepConfig::new(network, args.batch_size.get().min(test.len()));
+    let config = StepConfig::new(network, (args.batch_size.get() as usize).min(test.len()));
     let mut evaluator = Evaluator::new(&device, &config)?;
     let weights = Weights::load(evaluator.layout(), &args.weights)?;
     evaluator.set_weights(&weights)?;
@@ -81,8 +81,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// The width of the network that a file holds the weights of. None for a file that is no such thing,
 /// of which loading it will tell.
-fn width_of(path: &Path) -> Option<usize> {
+fn width_of(path: &Path) -> Option<NonZeroU16> {
     let bytes = std::fs::read(path).ok()?;
     let file = SafeTensors::deserialize(&bytes).ok()?;
-    file.tensor("prep.0.weight").ok()?.shape().first().copied()
+    let width = *file.tensor("prep.0.weight").ok()?.shape().first()?;
+    NonZeroU16::new(width.try_into().ok()?)
 }

@@ -1,6 +1,6 @@
 //! `wgrad summary`
 
-use std::num::NonZeroUsize;
+use std::num::NonZeroU16;
 use std::process::ExitCode;
 
 use wgrad::nn::summary;
@@ -10,11 +10,11 @@ use wgrad::nn::summary;
 pub struct Args {
     /// Channels of the network's first layer
     #[arg(long, value_name = "N", default_value = "64")]
-    width: NonZeroUsize,
+    width: NonZeroU16,
 }
 
 /// Prints the layer table.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    super::print(&summary::summary(args.width.get()))?;
+    super::print(&summary::summary(args.width.get().into()))?;
     Ok(ExitCode::SUCCESS)
 }

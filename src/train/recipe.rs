@@ -106,9 +106,9 @@ impl Recipe {
             kernels: settings.kernels.unwrap_or_default(),
             memory_limit: settings.memory_limit,
             seed: settings.seed.unwrap_or(0),
-            width: settings.width.map_or(defaults.width, usize::from),
-            batch_size: settings.batch_size.map_or(defaults.batch_size, usize::from),
-            epochs: settings.epochs.map_or(defaults.epochs, usize::from),
+            width: settings.width.map_or(defaults.width, |n| n.get().into()),
+            batch_size: settings.batch_size.map_or(defaults.batch_size, |n| n.get() as usize),
+            epochs: settings.epochs.map_or(defaults.epochs, |n| n.get() as usize),
             max_lr: settings.max_lr.unwrap_or(defaults.max_lr),
             pct_start: settings.pct_start.unwrap_or(PCT_START),
             div_factor: settings.div_factor.unwrap_or(10.0),
@@ -189,7 +189,7 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU16, NonZeroU32};
 
     use super::*;
     use crate::data::Split;
@@ -212,7 +212,7 @@ mod tests {
         let cifar10 = Recipe::resolve(&nothing, &dataset("cifar10", 50_000)).expect("a recipe");
         assert_eq!((cifar10.batch_size, cifar10.data), (CIFAR10.batch_size, Source::Cifar10));
         assert_eq!(cifar10.schedule(50_000).total_steps, 24 * 97);
-        let some = Settings { width: NonZeroUsize::new(7), ..nothing };
+        let some = Settings { width: NonZeroU16::new(7), ..nothing };
         let shapes = Recipe::resolve(&some, &dataset("shapes", 5_000)).expect("a recipe");
         assert_eq!((shapes.width, shapes.epochs), (7, SHAPES.epochs));
     }
@@ -238,13 +238,12 @@ mod tests {
     fn refuses_what_makes_no_sense() {
         let nothing = Settings::default;
         for (settings, word) in [
-            (Settings { batch_size: NonZeroUsize::new(101), ..nothing() }, "--batch-size"),
+            (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "--batch-size"),
             (Settings { max_lr: Some(f64::NAN), ..nothing() }, "max-lr"),
             (Settings { label_smoothing: Some(1.0), ..nothing() }, "--label-smoothing"),
             (Settings { weight_decay: Some(-1.0), ..nothing() }, "--weight-decay"),
         ] {
-            let settings =
-                settings.or(Settings { batch_size: NonZeroUsize::new(100), ..nothing() });
+            let settings = settings.or(Settings { batch_size: NonZeroU32::new(100), ..nothing() });
             let error = Recipe::resolve(&settings, &dataset("shapes", 100)).expect_err(word);
             assert!(error.to_string().contains(word), "{error}");
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -25,13 +25,13 @@ use crate::optim::Anneal;
 pub struct Settings {
     /// Passes over the training images [default: 24; shapes: 10]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
-    pub epochs: Option<NonZeroUsize>,
+    pub epochs: Option<NonZeroU32>,
     /// Images in a step; an epoch's last incomplete batch is dropped [default: 512; shapes: 64]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
-    pub batch_size: Option<NonZeroUsize>,
+    pub batch_size: Option<NonZeroU32>,
     /// Channels of the network's first layer [default: 64; shapes: 16]
     #[arg(long, value_name = "N", help_heading = "Recipe")]
-    pub width: Option<NonZeroUsize>,
+    pub width: Option<NonZeroU16>,
     /// The learning rate at its peak [default: 0.01; shapes: 0.01]
     #[arg(long, value_name = "RATE", help_heading = "Recipe")]
     pub max_lr: Option<f64>,
@@ -244,7 +244,7 @@ mod tests {
     fn files_hold_the_flags_and_nothing_else() {
         let text = "batch-size = 64\nmax_lr = 0.02\nno-crop = true\nmemory-limit = '1GiB'\ndata = 'shapes'";
         let settings = Settings::parse(text).expect("good settings");
-        assert_eq!(settings.batch_size, NonZeroUsize::new(64));
+        assert_eq!(settings.batch_size, NonZeroU32::new(64));
         assert_eq!(settings.max_lr, Some(0.02));
         assert_eq!(settings.no_crop, Some(true));
         assert_eq!(settings.memory_limit, Some(MemorySize(1 << 30)));
@@ -255,14 +255,14 @@ mod tests {
 
     #[test]
     fn flags_win() {
-        let flags = Settings { epochs: NonZeroUsize::new(3), ..Settings::default() };
+        let flags = Settings { epochs: NonZeroU32::new(3), ..Settings::default() };
         let file = Settings {
-            epochs: NonZeroUsize::new(5),
-            width: NonZeroUsize::new(8),
+            epochs: NonZeroU32::new(5),
+            width: NonZeroU16::new(8),
             ..Settings::default()
         };
         let both = flags.or(file);
-        assert_eq!((both.epochs, both.width), (NonZeroUsize::new(3), NonZeroUsize::new(8)));
+        assert_eq!((both.epochs, both.width), (NonZeroU32::new(3), NonZeroU16::new(8)));
         assert_eq!(both.seed, None);
     }
 }

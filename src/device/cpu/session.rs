@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::check_memory;
 use crate::device::{LoadOptions, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::{Args, Runs, Slice, SliceMut};
@@ -95,6 +96,7 @@ impl<T: Runs> Session for CpuSession<T> {
         assert!(*tape.state() == self.layout, "the tape has another state layout");
         let plan = Plan::new(tape, PlanOptions { target: None, keep_all: options.keep_all });
         plan.check(self.memory_limit, u64::MAX)?;
+        check_memory(plan.total_bytes())?;
         let buffers = plan.buffers.iter().map(|planned| {
             let n = match planned.kind {
                 BufferKind::State(_) => 0,
