@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::data::DataError;
+use crate::tape::print::readable_bytes;
+pub(crate) use crate::tape::print::readable_bytes as mib;
 
 /// A failure that a user can cause or meet. Programmer's errors (shapes that do not fit) panic
 /// instead, with both shapes.
@@ -12,7 +14,7 @@ pub enum Error {
     #[error("no GPU adapter was found")]
     NoAdapter,
     /// No adapter's name contains what was asked for.
-    #[error("no adapter's name contains {wanted:?}; there is {}", list(.found))]
+    #[error("no adapter's name contains {wanted:?}; the adapters are: {}", list(.found))]
     AdapterNotFound {
         /// What was asked for.
         wanted: String,
@@ -42,7 +44,7 @@ pub enum Error {
         reason: String,
     },
     /// The plan needs more than `--memory-limit` allows.
-    #[error("the step needs {}, more than the limit of {}", mib(*.planned), mib(*.limit))]
+    #[error("the step needs {}, more than the limit of {}", readable_bytes(*.planned), readable_bytes(*.limit))]
     MemoryLimit {
         /// What the plan asks for, in bytes.
         planned: u64,
@@ -50,7 +52,7 @@ pub enum Error {
         limit: u64,
     },
     /// One binding is larger than the adapter allows.
-    #[error("a tensor of {} is larger than the {} that the adapter binds", mib(*.bytes), mib(*.limit))]
+    #[error("a tensor of {} is larger than the {} that the adapter binds", readable_bytes(*.bytes), readable_bytes(*.limit))]
     BindingTooLarge {
         /// The largest binding of the plan, in bytes.
         bytes: u64,
@@ -95,7 +97,7 @@ pub enum Error {
     Config(String),
     /// A loss or gradient that is no number.
     #[error(
-        "the loss or a gradient was not finite in step {step} (epoch {epoch}); the state before that step was kept"
+        "by step {step} (epoch {epoch}) the loss or a gradient was not finite; the state before it was kept"
     )]
     NotFinite {
         /// The epoch, from 1.
@@ -125,7 +127,8 @@ impl Error {
         let hint = match self {
             Error::NoAdapter => {
                 "install a Vulkan driver, or train on the CPU with --device cpu:\n  \
-                 Debian/Ubuntu  apt install mesa-vulkan-drivers (software, Intel, AMD); nvidia-driver for NVIDIA\n  \
+                 Debian/Ubuntu  apt install mesa-vulkan-drivers (software, Intel, AMD); nvidia-driver for NVIDIA;\n                 \
+                 on Debian 12 the one from bookworm-backports is ten times faster\n  \
                  Fedora         dnf install mesa-vulkan-drivers\n  \
                  Arch           pacman -S vulkan-swrast (software), vulkan-radeon, vulkan-intel or nvidia-utils\n  \
                  macOS          nothing to install: Metal is part of macOS 10.13 and later\n  \
@@ -167,9 +170,4 @@ impl Error {
 
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_string() } else { names.join(", ") }
-}
-
-/// Bytes as MiB with one digit.
-pub(crate) fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }

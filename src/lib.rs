@@ -4,6 +4,8 @@
 //! compute), [`device`] (what runs them), [`nn`] (the network), [`optim`], [`data`], and [`train`],
 //! which puts them together. `docs/tour.md` follows one batch through all of it.
 
+#![deny(unsafe_code)] // Allowed in named modules that need it, each with its reasons.
+
 pub mod check;
 pub mod data;
 pub mod device;

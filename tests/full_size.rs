@@ -30,7 +30,7 @@ fn no_binding_passes_128_mib() {
             let plan = Plan::new(&step.tape, PlanOptions { target, keep_all: false });
             // The first layer's output is exactly the limit.
             assert_eq!(plan.largest_binding(), MAX_BINDING);
-            assert!(plan.check(None, MAX_BINDING).is_ok());
+            assert!(plan.check(None, 0, MAX_BINDING).is_ok());
         }
     }
 }

@@ -1,4 +1,5 @@
-// Convolution as the formula in convolve_naive.wgsl says it: one invocation makes one element of y.
+// Convolution as the formula in convolve_naive.wgsl says it, with the bias added: one invocation makes
+// one element of y.
 // src/ops/conv2d/forward.rs launches it.
 
 // #import shared/linear_index

@@ -67,7 +67,11 @@ impl Tape {
 /// A value that is used twice has the sum of what both uses send back.
 fn accumulate(tape: &mut Tape, gradients: &mut Gradients, value: ValueId, gradient: ValueId) {
     let sum = match gradients.get(value) {
-        Some(earlier) => add::add(tape, earlier, gradient),
+        Some(earlier) => {
+            // Named after the value, not after the layer that happened to come second.
+            let scope = format!("{}.gradient", tape.value(value).name);
+            tape.scoped(&scope, |tape| add::add(tape, earlier, gradient))
+        }
         None => gradient,
     };
     gradients.0.insert(value, sum);

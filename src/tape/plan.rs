@@ -116,12 +116,23 @@ impl Plan {
         placed.map(|p| p.bytes).max().unwrap_or(0)
     }
 
-    /// Refuses a plan that passes the device's limits, before anything is allocated.
+    /// Bytes of the buffers that are the program's own: all but the state, which programs share.
+    pub fn own_bytes(&self) -> u64 {
+        self.bytes_where(|kind| !matches!(kind, BufferKind::State(_)))
+    }
+
+    /// Refuses a plan that passes the device's limits, before anything is allocated. `in_use` is what
+    /// other programs of the session own.
     ///
     /// # Errors
     /// [`Error::MemoryLimit`] or [`Error::BindingTooLarge`].
-    pub fn check(&self, memory_limit: Option<u64>, max_binding: u64) -> Result<(), Error> {
-        let planned = self.total_bytes();
+    pub fn check(
+        &self,
+        memory_limit: Option<u64>,
+        in_use: u64,
+        max_binding: u64,
+    ) -> Result<(), Error> {
+        let planned = self.total_bytes() + in_use;
         if let Some(limit) = memory_limit
             && planned > limit
         {

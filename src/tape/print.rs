@@ -57,14 +57,14 @@ fn add_node(table: &mut Table, tape: &Tape, plan: &Plan, ix: usize) {
     let mut makes: Vec<_> = node.outputs.iter().map(describe).collect();
     makes.extend(plan.scratch[ix].iter().map(|scratch| {
         let buffer = plan.buffers[scratch.buffer].label.clone();
-        [String::new(), format!("scratch {}", binary(scratch.bytes)), buffer]
+        [String::new(), format!("scratch {}", readable_bytes(scratch.bytes)), buffer]
     }));
 
     for line in 0..what.len().max(reads.len()).max(makes.len()) {
         let [read, read_shape, read_from] = reads.get(line).cloned().unwrap_or_default();
         let [made, made_shape, made_in] = makes.get(line).cloned().unwrap_or_default();
         let (number, flops, bytes) = match line {
-            0 => (ix.to_string(), decimal(node.op.flops(&io)), binary(io.bytes())),
+            0 => (ix.to_string(), decimal(node.op.flops(&io)), readable_bytes(io.bytes())),
             _ => Default::default(),
         };
         let what = what.get(line).cloned().unwrap_or_default();
@@ -100,7 +100,7 @@ fn work(tape: &Tape, batch_size: usize) -> String {
             cost.n_nodes,
             decimal(cost.flops),
             decimal(cost.flops / batch_size as u64),
-            binary(cost.bytes),
+            readable_bytes(cost.bytes),
         );
     };
     for phase in [Phase::Forward, Phase::Backward, Phase::Update] {
@@ -119,7 +119,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
     let slots = plan.buffers.iter().filter(|buffer| buffer.kind == BufferKind::Slot);
     let sizes: Vec<u64> = slots.map(|buffer| buffer.bytes).collect();
     let slots = match sizes.iter().max() {
-        Some(&largest) => format!("{} of up to {}", sizes.len(), binary(largest)),
+        Some(&largest) => format!("{} of up to {}", sizes.len(), readable_bytes(largest)),
         None => String::new(),
     };
     let kinds = [
@@ -134,7 +134,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         ("largest binding", plan.largest_binding(), largest(tape, plan)),
     ];
     let lines = kinds.map(|(name, bytes, note)| {
-        let text = format!("{name:<16}{:>11}   {note}", binary(bytes));
+        let text = format!("{name:<16}{:>11}   {note}", readable_bytes(bytes));
         format!("{}\n", text.trim_end())
     });
     lines.concat()
@@ -156,7 +156,7 @@ fn decimal(number: u64) -> String {
 }
 
 /// Bytes with a binary unit: `96.0 MiB`.
-fn binary(bytes: u64) -> String {
+pub(crate) fn readable_bytes(bytes: u64) -> String {
     scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
 }
 
@@ -274,8 +274,8 @@ mod tests {
         assert_eq!(decimal(999), "999 ");
         assert_eq!(decimal(1000), "1.0 k");
         assert_eq!(decimal(999_999), "1.0 M");
-        assert_eq!(binary(134_217_728), "128.0 MiB");
-        assert_eq!(binary(0), "0 B");
+        assert_eq!(readable_bytes(134_217_728), "128.0 MiB");
+        assert_eq!(readable_bytes(0), "0 B");
         assert_eq!([0, 999, 1000, 6_573_120].map(thousands), ["0", "999", "1,000", "6,573,120"]);
     }
 }

@@ -8,9 +8,10 @@ mod session;
 
 pub use session::CpuSession;
 
-use crate::error::{Error, mib};
+use crate::error::Error;
 use crate::ops::Runs;
 use crate::tape::StateLayout;
+use crate::tape::print::readable_bytes;
 
 /// Elements that one task of an elementwise loop takes. Fixed, so that no result depends on the
 /// number of threads, and large enough that a task outweighs its hand-over.
@@ -38,7 +39,7 @@ impl CpuDevice {
 
 /// Asks the allocator whether it has as much at all, since a vector that it refuses ends the process.
 pub(crate) fn check_memory(bytes: u64) -> Result<(), Error> {
-    let refused = |reason: String| Error::OutOfMemory { planned: mib(bytes), reason };
+    let refused = |reason: String| Error::OutOfMemory { planned: readable_bytes(bytes), reason };
     let n = usize::try_from(bytes).map_err(|error| refused(error.to_string()))?;
     Vec::<u8>::new().try_reserve_exact(n).map_err(|error| refused(error.to_string()))
 }

@@ -18,7 +18,7 @@ enum Buffer<T> {
 /// A model on the CPU, in f32 or f64; see [`Session`].
 pub struct CpuSession<T> {
     layout: StateLayout,
-    /// The state's flat buffers, in the order of [`Group::ALL`].
+    /// The state's flat buffers, in the order of [`Group::ALL`]; none before they are needed.
     state: Vec<Buffer<T>>,
     programs: Vec<Program<T>>,
     memory_limit: Option<u64>,
@@ -34,9 +34,16 @@ struct Program<T> {
 
 impl<T: Runs> CpuSession<T> {
     pub(super) fn new(layout: &StateLayout, memory_limit: Option<u64>) -> Self {
-        let zeros = |group| Buffer::Real(vec![T::ZERO; layout.n_elements(group)]);
-        let state = Group::ALL.map(zeros).into();
-        Self { layout: layout.clone(), state, programs: Vec::new(), memory_limit, metrics: None }
+        let (layout, state, programs) = (layout.clone(), Vec::new(), Vec::new());
+        Self { layout, state, programs, memory_limit, metrics: None }
+    }
+
+    /// Makes the state, zeroed, unless it is there: only once a plan has passed its limits.
+    fn ensure_state(&mut self) {
+        if self.state.is_empty() {
+            let zeros = |group| Buffer::Real(vec![T::ZERO; self.layout.n_elements(group)]);
+            self.state = Group::ALL.map(zeros).into();
+        }
     }
 
     /// [`Session::write`] in the session's own number type.
@@ -72,6 +79,7 @@ impl<T: Runs> CpuSession<T> {
     }
 
     fn state_mut(&mut self, group: Group) -> &mut Vec<T> {
+        self.ensure_state();
         match &mut self.state[group.index()] {
             Buffer::Real(values) => values,
             Buffer::Words(_) => unreachable!("the state holds real numbers"),
@@ -95,8 +103,10 @@ impl<T: Runs> Session for CpuSession<T> {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error> {
         assert!(*tape.state() == self.layout, "the tape has another state layout");
         let plan = Plan::new(tape, PlanOptions { target: None, keep_all: options.keep_all });
-        plan.check(self.memory_limit, u64::MAX)?;
+        let in_use = self.programs.iter().map(|program| program.plan.own_bytes()).sum();
+        plan.check(self.memory_limit, in_use, u64::MAX)?;
         check_memory(plan.total_bytes())?;
+        self.ensure_state();
         let buffers = plan.buffers.iter().map(|planned| {
             let n = match planned.kind {
                 BufferKind::State(_) => 0,

@@ -24,9 +24,10 @@ mod trusted;
 pub use shader::ShaderLibrary;
 
 use super::{OpenOptions, Session};
-use crate::error::{Error, mib as readable_bytes};
+use crate::error::Error;
 use crate::ops::Kernels;
 use crate::tape::StateLayout;
+use crate::tape::print::readable_bytes;
 use context::Context;
 use info::AdapterReport;
 use pipelines::Pipelines;

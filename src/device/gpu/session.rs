@@ -137,10 +137,11 @@ impl Session for GpuSession {
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
         // Once without launches, since what no adapter binds need not fit a kernel's grid either.
         let mut how = PlanOptions { target: None, keep_all: options.keep_all };
-        Plan::new(tape, how).check(limit, max_binding)?;
+        let in_use = self.programs.iter().map(|program| program.plan.own_bytes()).sum();
+        Plan::new(tape, how).check(limit, in_use, max_binding)?;
         how.target = Some(Target { kernels: self.kernels });
         let plan = Plan::new(tape, how);
-        plan.check(limit, max_binding)?;
+        plan.check(limit, in_use, max_binding)?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
         let state = self.state()?;
         let memory = Memory { state: &state.groups, step: &state.step };
