@@ -142,10 +142,13 @@ fn a_run_from_end_to_end() {
     {
         assert!(config.contains(line), "{line:?} is not in {config}");
     }
-    let output = wgrad(folder.path(), &["train", "--config", "run/config.toml", "--out", "again"]);
+    // From anywhere: the data's folder is in it, too.
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    let config = run.join("config.toml").to_string_lossy().into_owned();
+    let output = wgrad(elsewhere.path(), &["train", "--config", &config, "--out", "again"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    let model = |run: &str| fs::read(folder.path().join(run).join("model.safetensors"));
-    assert!(model("run").expect("weights") == model("again").expect("weights"), "other bits");
+    let model = |run: PathBuf| fs::read(run.join("model.safetensors")).expect("weights");
+    assert!(model(run.clone()) == model(elsewhere.path().join("again")), "other bits");
     assert_eq!(fs::read_dir(run).expect("readable").count(), 3, "nothing else is in the folder");
 
     // The weights evaluate to what the last line of metrics says.
@@ -290,8 +293,10 @@ fn devices_that_are_not_there() {
         arguments[4] = device;
         command(path, &arguments)
     };
-    let output = with_device("voodoo2").output().expect("it starts");
-    assert_fails(&output, 1, &["hint:"]);
+    for device in ["voodoo2", "", " "] {
+        let output = with_device(device).output().expect("it starts");
+        assert_fails(&output, 1, &["hint:"]);
+    }
 
     // The loader is told of a driver that does not exist, so that it finds no other.
     if cfg!(target_os = "linux") {
@@ -385,6 +390,27 @@ fn numbers_that_are_not_finite_end_a_run_and_spare_the_weights() {
     assert!(weights.expect("weights").parameters.iter().all(|w| w.is_finite()));
 }
 
+#[test]
+fn a_test_loss_that_is_not_finite_is_an_error() {
+    let folder = folder_with_data();
+    // One step of all images: the weights that it leaves are evaluated, and no step sees them.
+    let mut arguments = TINY;
+    (arguments[8], arguments[10]) = ("60", "1");
+    let arguments = [&arguments[..], &["--max-lr", "1e30"]].concat();
+    assert_fails(&wgrad(folder.path(), &arguments), 1, &["test images", "not finite", "--max-lr"]);
+    assert!(lines(folder.path().join("run/metrics.jsonl")).is_empty());
+    assert!(!folder.path().join("run/model.safetensors").exists(), "they are of no use");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made() {
+    let folder = folder_with_data();
+    let out = "--out=data/test_batch.bin/run";
+    let output = wgrad(folder.path(), &[&TINY[..11], &[out]].concat());
+    assert_fails(&output, 1, &["data/test_batch.bin/run"]);
+    assert!(!stdout(&output).contains("network"), "it is found out before the network is made");
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_what_there_is() {
@@ -406,7 +432,9 @@ fn ctrl_c_keeps_what_there_is() {
     while !text.contains("\n 2/100000") {
         assert!(output.read_line(&mut text).expect("readable") > 0, "it ended early: {text}");
     }
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    // Twice, as by a wrapper that signals its child and the group: that counts once.
+    let pid = child.id().to_string();
+    let interrupted = Command::new("kill").args(["-INT", &pid, &pid]).status();
     assert!(interrupted.expect("kill is everywhere").success());
     output.read_to_string(&mut text).expect("readable");
     assert_eq!(child.wait().expect("it ends").code(), Some(130), "{text}");

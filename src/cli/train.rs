@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use wgrad::data;
@@ -48,14 +49,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// A signal this soon after the first is the same Ctrl-C: wrappers such as `timeout` signal their
+/// child and then its group.
+const SAME_CTRL_C: Duration = Duration::from_secs(1);
+
 /// What becomes true on Ctrl-C. A second one ends the process on the spot.
 fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
+    let mut first: Option<Instant> = None;
     let on_signal = move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(super::INTERRUPTED));
+        match first {
+            Some(first) if first.elapsed() < SAME_CTRL_C => return,
+            Some(_) => std::process::exit(i32::from(super::INTERRUPTED)),
+            None => first = Some(Instant::now()),
         }
+        asked.store(true, Ordering::Relaxed);
         let message = "\nstopping after this step; Ctrl-C again ends at once";
         let _ = writeln!(io::stderr(), "{message}");
     };

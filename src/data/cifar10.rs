@@ -65,6 +65,7 @@ pub fn read(dir: &Path) -> Result<Dataset, DataError> {
             train.len(),
             test.len()
         ),
+        dir: Some(fs::canonicalize(&dir).unwrap_or(dir)),
         classes: CLASSES.map(String::from).to_vec(),
         warnings: warnings(&counts),
         train,
@@ -132,7 +133,9 @@ fn training_files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     match missing {
         None => Ok(training.iter().map(|name| dir.join(name)).collect()),
         Some(name) => {
-            Err(other_form(dir).unwrap_or_else(|| DataError::MissingFile { path: dir.join(name) }))
+            let partial = name == TEST_FILE || names.iter().any(|name| name == TEST_FILE);
+            let missing = || DataError::MissingFile { path: dir.join(name), partial };
+            Err(other_form(dir).unwrap_or_else(missing))
         }
     }
 }

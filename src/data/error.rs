@@ -37,6 +37,8 @@ pub enum DataError {
     MissingFile {
         /// The file looked for.
         path: PathBuf,
+        /// Whether other files of the dataset are there.
+        partial: bool,
     },
 
     /// The folder holds another form of the dataset than the binary one.
@@ -128,14 +130,17 @@ impl fmt::Display for Version {
 }
 
 impl DataError {
-    /// What to do about it: one sentence or two, for the line below the message. Every cause here
-    /// has one; it is an option as that of [`Error::hint`](crate::Error::hint) is.
+    /// What to do about it, for the line below the message. Every cause here has one; it is an option as that of [`Error::hint`](crate::Error::hint) is.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotAFolder { .. } => format!(
-                "Name the folder that holds data_batch_1.bin to data_batch_5.bin and \
-                 test_batch.bin. {}",
+                "name the folder that holds data_batch_1.bin to data_batch_5.bin and \
+                 test_batch.bin; {}",
                 how_to_get_cifar10()
+            ),
+            Self::MissingFile { partial: true, .. } => format!(
+                "unpack cifar-10-binary.tar.gz again, all of it, or download it again from \
+                 {CIFAR10_PAGE}"
             ),
             Self::MissingFolder { .. } | Self::MissingFile { .. } | Self::WrongVersion { .. } => {
                 how_to_get_cifar10()
@@ -144,29 +149,28 @@ impl DataError {
                 let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
                 let folder = folder.map_or_else(|| ".".into(), |p| p.display().to_string());
                 format!(
-                    "Unpack it with `tar -xzf \"{}\" -C \"{folder}\"`, which makes the folder \
-                     {FOLDER} beside it if it is the binary version (cifar-10-binary.tar.gz).",
+                    "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`, which makes the folder \
+                     {FOLDER} beside it if it is the binary version (cifar-10-binary.tar.gz)",
                     path.display()
                 )
             }
             Self::Unreadable { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {
-                    "Give yourself the permission to read it, or name another folder with \
-                     --data-dir."
+                    "give yourself the permission to read it, or name another folder with --data-dir"
                         .into()
                 }
                 _ => format!(
-                    "Check the disk and the name, or unpack the download again. {}",
+                    "check the disk and the name, or unpack the download again; {}",
                     how_to_get_cifar10()
                 ),
             },
             Self::Empty { .. } | Self::Truncated { .. } => format!(
-                "The download or the unpacking broke off, most likely: delete the file and unpack \
-                 cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}."
+                "the download or the unpacking broke off, most likely: delete the file and unpack \
+                 cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
             ),
             Self::Label { .. } => format!(
-                "This is not the file that was published, or no CIFAR-10 at all: unpack \
-                 cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}."
+                "this is not the file that was published, or no CIFAR-10 at all: unpack \
+                 cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
             ),
         })
     }
@@ -175,8 +179,8 @@ impl DataError {
 /// How to get CIFAR-10 and where to put it.
 pub(crate) fn how_to_get_cifar10() -> String {
     format!(
-        "To get CIFAR-10, download \"CIFAR-10 binary version\" (cifar-10-binary.tar.gz) from \
+        "to get CIFAR-10, download \"CIFAR-10 binary version\" (cifar-10-binary.tar.gz) from \
          {CIFAR10_PAGE} and unpack it so that ./data/{FOLDER}/data_batch_1.bin exists, or name \
-         its folder with --data-dir or $WGRAD_DATA."
+         its folder with --data-dir or $WGRAD_DATA"
     )
 }

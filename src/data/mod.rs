@@ -86,6 +86,8 @@ pub struct Dataset {
     pub name: &'static str,
     /// One line for the terminal: where the images are from, and how many.
     pub description: String,
+    /// The folder that the files were read from, absolute; none for images that were drawn.
+    pub dir: Option<PathBuf>,
     /// The names of the ten classes, in the order of their labels.
     pub classes: Vec<String>,
     /// What is learned from.
@@ -187,7 +189,15 @@ fn fall_back_notice(default: &Path, nearby: Option<&DataError>) -> String {
         default.display()
     );
     if let Some(nearby) = nearby {
-        notice += &format!("However, {nearby}. {}\n", nearby.hint().unwrap_or_default());
+        let hint = nearby.hint().unwrap_or_default();
+        notice += &format!("However, {nearby}. {}\n", sentence(&hint));
     }
-    notice + &error::how_to_get_cifar10()
+    notice + &sentence(&error::how_to_get_cifar10())
+}
+
+/// A hint, which stands behind `hint: `, as a sentence of its own.
+fn sentence(hint: &str) -> String {
+    let mut letters = hint.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    format!("{}{}.", first.map(String::from).unwrap_or_default(), letters.as_str())
 }

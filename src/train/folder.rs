@@ -23,6 +23,8 @@ const RUNS: &str = "runs";
 pub struct RunFolder {
     path: PathBuf,
     metrics: Option<File>,
+    /// The folders that [`RunFolder::create`] made, the innermost first.
+    made: Vec<PathBuf>,
 }
 
 impl RunFolder {
@@ -38,14 +40,32 @@ impl RunFolder {
             }
             None => unused(&Path::new(RUNS).join(time_stamp())),
         };
-        Ok(Self { path, metrics: None })
+        Ok(Self { path, metrics: None, made: Vec::new() })
     }
 
     /// Makes the folder, with the resolved settings and an empty file of metrics in it.
     ///
     /// # Errors
-    /// When that cannot be written.
+    /// When that cannot be written; nothing of it is left then.
     pub fn create(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        self.try_create(recipe).inspect_err(|_| self.remove())
+    }
+
+    /// Removes what [`RunFolder::create`] made, for a run that comes to nothing.
+    pub fn remove(&mut self) {
+        self.metrics = None;
+        // What cannot be removed stays: another error is about to be told.
+        for file in [CONFIG, METRICS] {
+            let _ = fs::remove_file(self.path.join(file));
+        }
+        for folder in self.made.drain(..) {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
+    fn try_create(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        let missing = self.path.ancestors().filter(|p| !p.as_os_str().is_empty());
+        self.made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
         fs::create_dir_all(&self.path).map_err(Error::io(&self.path))?;
         let config = self.path.join(CONFIG);
         fs::write(&config, recipe.to_toml()).map_err(Error::io(&config))?;

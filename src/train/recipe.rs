@@ -52,7 +52,7 @@ pub const STANDARD_DEVIATION: [f64; 3] = [0.2470, 0.2435, 0.2616];
 pub struct Recipe {
     /// The dataset that was used; never [`Source::Auto`].
     pub data: Source,
-    /// Where it was looked for, if that was said.
+    /// The folder that its files were read from, absolute; none for the shapes.
     pub data_dir: Option<PathBuf>,
     /// `auto`, `gpu`, `cpu`, or a part of an adapter's name.
     pub device: String,
@@ -101,7 +101,8 @@ impl Recipe {
         let settings = settings.clone();
         let recipe = Self {
             data: if is_shapes { Source::Shapes } else { Source::Cifar10 },
-            data_dir: settings.data_dir,
+            // A file of settings is Unicode, which a folder's name need not be.
+            data_dir: dataset.dir.as_ref().map(|dir| dir.to_string_lossy().into_owned().into()),
             device: settings.device.unwrap_or_else(|| "auto".to_string()),
             kernels: settings.kernels.unwrap_or_default(),
             memory_limit: settings.memory_limit,
@@ -199,6 +200,7 @@ mod tests {
         Dataset {
             name,
             description: String::new(),
+            dir: (name == "cifar10").then(|| "some \"where\"".into()),
             classes: Vec::new(),
             train: split.clone(),
             test: split,
@@ -223,11 +225,14 @@ mod tests {
             max_lr: Some(0.1 + 0.2),
             memory_limit: Some(MemorySize(1 << 30)),
             no_flip: Some(true),
-            data_dir: Some("some \"where\"".into()),
             ..Settings::default()
         };
         let (dataset, dir) = (dataset("cifar10", 1_000), tempfile::tempdir().expect("a folder"));
         let recipe = Recipe::resolve(&settings, &dataset).expect("a recipe");
+        assert_eq!(
+            recipe.data_dir, dataset.dir,
+            "the folder that was read, though nobody named it"
+        );
         let file = dir.path().join("config.toml");
         std::fs::write(&file, recipe.to_toml()).expect("written");
         let again = Settings::read(&file).expect("it reads back");

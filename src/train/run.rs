@@ -47,7 +47,9 @@ impl Outcome {
 ///
 /// # Errors
 /// When a step passes a limit of the device, the device fails, a loss or gradient is not finite (the
-/// weights from before that are left in the folder), or the folder cannot be written.
+/// weights from before that are left in the folder), the loss of the test images is not finite (the
+/// folder keeps the weights of the epoch before), or the folder cannot be written. A run that fails
+/// before its first step leaves no folder.
 pub fn run(
     recipe: &Recipe,
     loaded: &Loaded,
@@ -60,12 +62,12 @@ pub fn run(
     report.dataset();
     let schedule = recipe.schedule(train.len());
     let begun = Instant::now();
-    let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    // Before minutes of compiling: a folder that cannot be written is better found out now.
+    folder.create(recipe)?;
+    let mut trainer = ready_trainer(recipe, device).inspect_err(|_| folder.remove())?;
     if matches!(device, Device::Gpu(_)) {
-        trainer.warm_up()?;
         report.compiled(begun.elapsed().as_secs_f64());
     }
-    folder.create(recipe)?;
     report.network(&trainer, folder.path());
 
     let mut progress = Progress::new(recipe.epochs, recipe.steps_per_epoch(train.len()));
@@ -103,6 +105,15 @@ pub fn run(
     let outcome = Outcome { ended, epochs, seconds: begun.elapsed().as_secs_f64() };
     report.summary(&outcome, trainer.n_steps(), folder.path());
     Ok(outcome)
+}
+
+/// A trainer whose first step takes no longer than the others.
+fn ready_trainer(recipe: &Recipe, device: &Device) -> Result<Trainer, Error> {
+    let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    if matches!(device, Device::Gpu(_)) {
+        trainer.warm_up()?;
+    }
+    Ok(trainer)
 }
 
 /// Why an epoch did not come to its end.
@@ -170,6 +181,14 @@ fn evaluate_epoch(
     let begun = Instant::now();
     let tested = trainer.evaluate(test, &|| stop.load(Ordering::Relaxed))?;
     let tested = tested.ok_or(Stopped::Interrupted)?;
+    if !tested.loss().is_finite() {
+        // Not `NotFinite`, after which the weights are saved: these are of no use.
+        return Err(Stopped::Failed(Error::Config(format!(
+            "the loss of the test images is not finite after epoch {}: the weights have grown too \
+             large; use a smaller --max-lr",
+            trained.epoch + 1
+        ))));
+    }
     Ok(EpochMetrics {
         epoch: trained.epoch + 1,
         lr: trained.lr,

@@ -37,6 +37,7 @@ pub fn generate(seed: u64) -> Dataset {
         description: format!(
             "built-in shapes, drawn from seed {seed}: {N_TRAIN} training and {N_TEST} test images"
         ),
+        dir: None,
         classes: Figure::ALL.map(|figure| figure.name().to_string()).to_vec(),
         train: draw_train(seed, N_TRAIN),
         test: draw_test(seed, N_TEST),

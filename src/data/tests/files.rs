@@ -14,6 +14,7 @@ fn good_files_are_read_in_order() {
     let Loaded { dataset, notice } = load_named(dir.path()).unwrap();
     assert_eq!(notice, None);
     assert_eq!(dataset.name, "cifar10");
+    assert_eq!(dataset.dir, Some(fs::canonicalize(dir.path()).unwrap()));
     assert_eq!(dataset.classes[..2], ["airplane", "automobile"]);
     assert_eq!(dataset.train.labels, [1, 2, 3, 7, 8]);
     assert_eq!(dataset.test.labels, [4, 5, 6, 7]);
@@ -120,6 +121,7 @@ fn a_missing_file() {
     let error = error_of(dir.path());
     assert!(matches!(error, DataError::MissingFile { .. }), "{error:?}");
     assert_says(&error, &test, CIFAR10_PAGE);
+    assert_says(&error, &test, "unpack cifar-10-binary.tar.gz again");
 
     // No training files, and an empty folder.
     let dir = temp_cifar10();
@@ -143,7 +145,7 @@ fn an_unreadable_file() {
     fs::create_dir(&file).unwrap();
     let error = error_of(dir.path());
     assert!(matches!(error, DataError::Unreadable { .. }), "{error:?}");
-    assert_says(&error, &file, "Check the disk");
+    assert_says(&error, &file, "check the disk");
     assert!(std::error::Error::source(&error).is_some());
 
     let denied =

@@ -127,7 +127,7 @@ fn a_link_that_leads_nowhere_is_not_taken_for_no_data() {
     std::os::unix::fs::symlink(dir.path().join("gone"), &link).unwrap();
     let error = load_from(Source::Auto, None, None, &link, 0).unwrap_err();
     assert!(matches!(error, DataError::Unreadable { .. }), "{error:?}");
-    assert_says(&error, &link, "Check the disk");
+    assert_says(&error, &link, "check the disk");
 }
 
 #[test]

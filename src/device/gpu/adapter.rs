@@ -67,8 +67,11 @@ pub(super) fn choose<'a>(
 ) -> Result<&'a wgpu::Adapter, Error> {
     let best = adapters.first().ok_or(Error::NoAdapter)?;
     let Some(part) = part else { return Ok(best) };
-    let wanted = part.to_lowercase();
-    let is_it = |a: &&wgpu::Adapter| a.get_info().name.to_lowercase().contains(&wanted);
+    let wanted = part.trim().to_lowercase();
+    // Every name contains nothing.
+    let is_it = |a: &&wgpu::Adapter| {
+        !wanted.is_empty() && a.get_info().name.to_lowercase().contains(&wanted)
+    };
     adapters.iter().find(is_it).ok_or_else(|| Error::AdapterNotFound {
         wanted: part.to_string(),
         found: adapters.iter().map(|a| a.get_info().name).collect(),
