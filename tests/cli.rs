@@ -185,7 +185,9 @@ fn settings_that_make_no_sense() {
         (vec!["--max-lr", "0"], vec!["max-lr"]),
         (vec!["--pct-start", "1.5"], vec!["pct-start"]),
         (vec!["--label-smoothing", "1"], vec!["--label-smoothing"]),
-        (vec!["--weight-decay=-1"], vec!["--weight-decay"]),
+        (vec!["--max-lr", "inf"], vec!["--max-lr", "finite number above 0"]),
+        (vec!["--max-lr", "-1"], vec!["--max-lr is -1"]),
+        (vec!["--weight-decay", "-1"], vec!["--weight-decay is -1"]),
         (vec!["--memory-limit", "1MiB"], vec!["limit of 1.0 MiB", "hint:", "--memory-limit"]),
     ] {
         // The tiny run's own flags first, without the one that is tried.
@@ -280,6 +282,15 @@ fn wrong_usage() {
         &["fly"],
     ] {
         assert_fails(&wgrad(folder.path(), arguments), 2, &[]);
+    }
+    for (arguments, words) in [
+        (&["train", "--seed", "-1"], "'--seed <N>': must be a whole number of at least 0"),
+        (&["train", "--epochs", "-1"], "'--epochs <N>': must be a whole number of at least 1"),
+        (&["summary", "--width", "0"], "'--width <N>': must be a whole number of at least 1"),
+        (&["summary", "--width", "65536"], "'--width <N>': is too large"),
+        (&["train", "--memory-limit", "-5"], "is no number of bytes"),
+    ] {
+        assert_fails(&wgrad(folder.path(), arguments), 2, &[words]);
     }
     assert_eq!(wgrad(folder.path(), &[]).status.code(), Some(2));
 }

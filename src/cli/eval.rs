@@ -9,7 +9,7 @@ use wgrad::data::{self, N_CLASSES, Source};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::Kernels;
-use wgrad::train::settings::MemorySize;
+use wgrad::train::settings::{MemorySize, at_least_one};
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Evaluator, recipe};
 
@@ -20,10 +20,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// Channels of the network's first layer [default: what the file says]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
     /// Images in a step
-    #[arg(long, value_name = "N", default_value = "250")]
+    #[arg(long, value_name = "N", default_value = "250", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
     batch_size: NonZeroU32,
     /// Which test images
     #[arg(long, value_name = "SET", default_value = "auto")]
@@ -38,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "KIND", default_value = "default")]
     kernels: Kernels,
     /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     memory_limit: Option<MemorySize>,
 }
 

@@ -10,16 +10,19 @@ use wgrad::nn::ResNet9;
 use wgrad::ops::{Kernels, Target};
 use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{Plan, PlanOptions, print, svg};
+use wgrad::train::settings::at_least_one;
 use wgrad::train::step::{self, StepConfig};
 
 /// Flags of `wgrad tape`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Channels of the network's first layer
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "64", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
     width: NonZeroU16,
     /// Images in a step
-    #[arg(long, value_name = "N", default_value = "512")]
+    #[arg(long, value_name = "N", default_value = "512", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
     batch_size: NonZeroU32,
     /// The evaluation step, not the training step
     #[arg(long)]

@@ -71,13 +71,16 @@ impl OneCycle {
     pub fn check(&self) -> Result<(), Error> {
         let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
             true => Ok(()),
-            false => Err(Error::Config(format!("{name} is {value}, and must be above 0"))),
+            false => {
+                let message = format!("{name} is {value}, and must be a finite number above 0");
+                Err(Error::Config(message))
+            }
         };
-        positive("max-lr", self.max_lr)?;
-        positive("div-factor", self.div_factor)?;
-        positive("final-div-factor", self.final_div_factor)?;
+        positive("--max-lr", self.max_lr)?;
+        positive("--div-factor", self.div_factor)?;
+        positive("--final-div-factor", self.final_div_factor)?;
         if !(0.0..=1.0).contains(&self.pct_start) {
-            let message = format!("pct-start is {}, and must be within 0 and 1", self.pct_start);
+            let message = format!("--pct-start is {}, and must be within 0 and 1", self.pct_start);
             return Err(Error::Config(message));
         }
         if self.total_steps == 0 {

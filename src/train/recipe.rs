@@ -182,7 +182,9 @@ impl Recipe {
         }
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
             let value = self.weight_decay;
-            return refuse(format!("--weight-decay is {value}, and must not be negative"));
+            return refuse(format!(
+                "--weight-decay is {value}, and must be a finite number of at least 0"
+            ));
         }
         self.schedule(n_images).check()
     }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{IntErrorKind, NonZeroU16, NonZeroU32, ParseIntError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -24,19 +25,26 @@ use crate::optim::Anneal;
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
     /// Passes over the training images [default: 24; shapes: 10]
-    #[arg(long, value_name = "N", help_heading = "Recipe")]
+    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
+    #[serde(deserialize_with = "read_at_least_one")]
     pub epochs: Option<NonZeroU32>,
     /// Images in a step; an epoch's last incomplete batch is dropped [default: 512; shapes: 64]
-    #[arg(long, value_name = "N", help_heading = "Recipe")]
+    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
+    #[serde(deserialize_with = "read_at_least_one")]
     pub batch_size: Option<NonZeroU32>,
     /// Channels of the network's first layer [default: 64; shapes: 16]
-    #[arg(long, value_name = "N", help_heading = "Recipe")]
+    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    #[serde(deserialize_with = "read_at_least_one")]
     pub width: Option<NonZeroU16>,
     /// The learning rate at its peak [default: 0.01; shapes: 0.01]
-    #[arg(long, value_name = "RATE", help_heading = "Recipe")]
+    #[arg(long, value_name = "RATE", help_heading = "Recipe", allow_negative_numbers = true)]
     pub max_lr: Option<f64>,
     /// Seeds initialisation, shuffling and augmentation [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Recipe")]
+    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
+          value_parser = at_least_zero)]
     pub seed: Option<u64>,
 
     /// Which images to train on [default: auto]
@@ -53,7 +61,7 @@ pub struct Settings {
     #[arg(long, value_name = "KIND", help_heading = "Device")]
     pub kernels: Option<Kernels>,
     /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
-    #[arg(long, value_name = "SIZE", help_heading = "Device")]
+    #[arg(long, value_name = "SIZE", help_heading = "Device", allow_negative_numbers = true)]
     pub memory_limit: Option<MemorySize>,
 
     /// The folder to write, which must not hold a run yet [default: runs/DATE-TIME]
@@ -61,13 +69,28 @@ pub struct Settings {
     pub out: Option<PathBuf>,
 
     /// The part of all steps in which the rate climbs [default: 5/24 = 0.2083]
-    #[arg(long, value_name = "PART", help_heading = "Learning rate (one cycle)")]
+    #[arg(
+        long,
+        value_name = "PART",
+        help_heading = "Learning rate (one cycle)",
+        allow_negative_numbers = true
+    )]
     pub pct_start: Option<f64>,
     /// The peak rate over the first one [default: 10]
-    #[arg(long, value_name = "FACTOR", help_heading = "Learning rate (one cycle)")]
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        help_heading = "Learning rate (one cycle)",
+        allow_negative_numbers = true
+    )]
     pub div_factor: Option<f64>,
     /// The first rate over the last one [default: 1]
-    #[arg(long, value_name = "FACTOR", help_heading = "Learning rate (one cycle)")]
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        help_heading = "Learning rate (one cycle)",
+        allow_negative_numbers = true
+    )]
     pub final_div_factor: Option<f64>,
     /// How the rate climbs and falls [default: linear]
     #[arg(long, value_name = "SHAPE", help_heading = "Learning rate (one cycle)")]
@@ -86,10 +109,20 @@ pub struct Settings {
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub no_cutout: Option<bool>,
     /// The part of each label that is spread over all classes [default: 0]
-    #[arg(long, value_name = "PART", help_heading = "Augmentation and regularisation")]
+    #[arg(
+        long,
+        value_name = "PART",
+        help_heading = "Augmentation and regularisation",
+        allow_negative_numbers = true
+    )]
     pub label_smoothing: Option<f64>,
     /// Adam's L2 penalty [default: 0]
-    #[arg(long, value_name = "RATE", help_heading = "Augmentation and regularisation")]
+    #[arg(
+        long,
+        value_name = "RATE",
+        help_heading = "Augmentation and regularisation",
+        allow_negative_numbers = true
+    )]
     pub weight_decay: Option<f64>,
 }
 
@@ -110,12 +143,15 @@ impl Settings {
     /// written.
     fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let mut table = DeTable::parse(text)?;
-        let entries = std::mem::take(table.get_mut());
-        let with_hyphens = |(key, value): (Spanned<Cow<'_, str>>, _)| {
+        for (key, value) in std::mem::take(table.get_mut()) {
             let span = key.span();
-            (Spanned::new(span, Cow::Owned(key.into_inner().replace('_', "-"))), value)
-        };
-        *table.get_mut() = entries.into_iter().map(with_hyphens).collect();
+            let key = Cow::Owned(key.into_inner().replace('_', "-"));
+            if table.get_ref().contains_key(&*key) {
+                let message = format!("duplicate key: {key} is written twice, once with _ for -");
+                return Err(toml::de::Error::custom(message));
+            }
+            table.get_mut().insert(Spanned::new(span, key), value);
+        }
         Self::deserialize(toml::Deserializer::from(table)).map_err(|mut error| {
             error.set_input(Some(text));
             error
@@ -147,6 +183,35 @@ impl Settings {
             weight_decay: self.weight_decay.or(other.weight_decay),
         }
     }
+}
+
+/// Reads a count, of any of the `NonZero` types, from the command line.
+///
+/// # Errors
+/// What it must be, for zero, negative numbers and what is no number, or that it is too large.
+pub fn at_least_one<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+    whole_number(text, 1)
+}
+
+fn at_least_zero(text: &str) -> Result<u64, String> {
+    whole_number(text, 0)
+}
+
+fn whole_number<T: FromStr<Err = ParseIntError>>(text: &str, least: u8) -> Result<T, String> {
+    text.trim().parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow => "is too large".to_string(),
+        _ => format!("must be a whole number of at least {least}"),
+    })
+}
+
+/// [`at_least_one`] for files.
+fn read_at_least_one<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = ParseIntError>,
+{
+    let value = toml::Value::deserialize(deserializer)?;
+    at_least_one(&value.to_string()).map(Some).map_err(D::Error::custom)
 }
 
 /// A number of bytes that is written with a unit: `512MiB`, `2 GiB`, `1e9`, `800MB`.
@@ -251,6 +316,23 @@ mod tests {
         assert_eq!(settings.data, Some(Source::Shapes));
         let error = Settings::parse("epoch = 3").expect_err("no such key");
         assert!(error.to_string().contains("unknown field `epoch`"), "{error}");
+        let error = Settings::parse("batch-size = 64\nbatch_size = 32").expect_err("twice");
+        assert!(error.to_string().contains("batch-size is written twice"), "{error}");
+    }
+
+    #[test]
+    fn counts_say_what_they_must_be() {
+        assert_eq!(at_least_one("7"), Ok(NonZeroU16::new(7).expect("not zero")));
+        let refused = |text: &str| at_least_one::<NonZeroU16>(text).expect_err(text);
+        for text in ["0", "-1", "1.5", "many", ""] {
+            assert_eq!(refused(text), "must be a whole number of at least 1");
+        }
+        assert_eq!(refused("65536"), "is too large");
+        for text in ["width = 0", "epochs = -1", "batch-size = 'many'", "epochs = 1.5"] {
+            let error = Settings::parse(text).expect_err(text).to_string();
+            assert!(error.contains("must be a whole number of at least 1"), "{error}");
+            assert!(error.contains("line 1"), "{error}");
+        }
     }
 
     #[test]
