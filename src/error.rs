@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use crate::data::DataError;
 use crate::tape::print::readable_bytes;
-pub(crate) use crate::tape::print::readable_bytes as mib;
 
 /// A failure that a user can cause or meet. Programmer's errors (shapes that do not fit) panic
 /// instead, with both shapes.

@@ -356,7 +356,10 @@ fn readers_may_stop_reading() {
             .expect("it starts");
         drop(child.stdout.take());
         let output = child.wait_with_output().expect("it ends");
-        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        let message = stderr(&output);
+        assert!(output.status.success(), "{arguments:?}: {message}");
+        let is_told = message.matches("standard output").count();
+        assert_eq!(is_told, usize::from(arguments[0] == "train"), "{arguments:?}: {message}");
     }
 }
 

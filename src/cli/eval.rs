@@ -1,17 +1,16 @@
 //! `wgrad eval`
 
 use std::num::{NonZeroU16, NonZeroU32};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use safetensors::SafeTensors;
 use wgrad::data::{self, N_CLASSES, Source};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::Kernels;
 use wgrad::train::settings::{MemorySize, at_least_one};
 use wgrad::train::step::StepConfig;
-use wgrad::train::{Evaluator, recipe};
+use wgrad::train::{Evaluator, recipe, report};
 
 /// Flags of `wgrad eval`.
 #[derive(clap::Args)]
@@ -55,37 +54,24 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let device = Device::open(&args.device, options)?;
 
+    super::print(&format!("{}\n", report::head(&loaded, &device.name())))?;
+
     let test = &loaded.dataset.test;
-    let width = args.width.or_else(|| width_of(&args.weights));
-    let width = width.map_or(recipe::CIFAR10.width, |n| n.get().into());
+    let width = args.width.map(|n| n.get().into()).or_else(|| Weights::width_of(&args.weights));
+    let width = width.unwrap_or(recipe::CIFAR10.width);
     let network = ResNet9 { width, classes: N_CLASSES };
     let config = StepConfig::new(network, (args.batch_size.get() as usize).min(test.len()));
     let mut evaluator = Evaluator::new(&device, &config)?;
     let weights = Weights::load(evaluator.layout(), &args.weights)?;
     evaluator.set_weights(&weights)?;
+    super::print(&format!("network   resnet9, width {width}, from {}\n", args.weights.display()))?;
     let metrics = evaluator.evaluate(test, &|| false)?.expect("nothing stops it");
 
-    let notice = loaded.notice.map_or(String::new(), |notice| format!("{}\n\n", notice.trim_end()));
-    let warnings = loaded.dataset.warnings.iter().map(|w| format!("warning: {w}\n"));
     super::print(&format!(
-        "{notice}dataset   {}\n{}device    {}\nnetwork   resnet9, width {width}, from {}\n\
-         test loss {:.4}, test accuracy {:.2}% of {} images\n",
-        loaded.dataset.description,
-        warnings.collect::<String>(),
-        device.name(),
-        args.weights.display(),
+        "test loss {:.4}, test accuracy {:.2}% of {} images\n",
         metrics.loss(),
         100.0 * metrics.accuracy(),
         test.len(),
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The width of the network that a file holds the weights of. None for a file that is no such thing,
-/// of which loading it will tell.
-fn width_of(path: &Path) -> Option<NonZeroU16> {
-    let bytes = std::fs::read(path).ok()?;
-    let file = SafeTensors::deserialize(&bytes).ok()?;
-    let width = *file.tensor("prep.0.weight").ok()?.shape().first()?;
-    NonZeroU16::new(width.try_into().ok()?)
 }

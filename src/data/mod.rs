@@ -184,8 +184,8 @@ fn load_from(
 /// Says that the shapes stand in for CIFAR-10, and how to get the latter.
 fn fall_back_notice(default: &Path, nearby: Option<&DataError>) -> String {
     let mut notice = format!(
-        "There is no {}, so this run trains on the built-in shapes: drawn figures of ten kinds, \
-         easier than photographs. Its accuracy is not an accuracy on CIFAR-10.\n",
+        "There is no {}, so the built-in shapes are used: drawn figures of ten kinds, easier \
+         than photographs. An accuracy on them is not an accuracy on CIFAR-10.\n",
         default.display()
     );
     if let Some(nearby) = nearby {

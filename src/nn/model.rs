@@ -21,7 +21,7 @@ pub struct ModelConfig {
     pub batch_size: usize,
     /// What is done with the logits.
     pub objective: Objective,
-    /// What the initial weights are drawn from.
+    /// What the initial weights, and all that is random in a step, are drawn from.
     pub seed: u64,
 }
 
@@ -39,6 +39,7 @@ pub struct Model {
     training: Program,
     evaluation: Program,
     config: ModelConfig,
+    epoch: u32,
     n_steps: u64,
 }
 
@@ -71,14 +72,22 @@ impl Model {
         let evaluation = eval(session.load(&Arc::new(evaluation), LoadOptions::default())?);
         Weights::initial(&layout, config.seed).to_session(&mut *session)?;
         let config = config.clone();
-        Ok(Self { session, layout, training, evaluation, config, n_steps: 0 })
+        Ok(Self { session, layout, training, evaluation, config, epoch: 0, n_steps: 0 })
+    }
+
+    /// Tells the epoch of the steps that follow, from 0. Ops that draw at random, as
+    /// [`augment`](crate::ops::augment) does, draw anew in each epoch; errors name it.
+    pub fn set_epoch(&mut self, epoch: u32) {
+        self.epoch = epoch;
     }
 
     /// One training step at the learning rate `lr`, on a batch of inputs, `[N, ..input]`, and their
     /// classes, `[N]`. May return before the device is done.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails. [`Error::NotFinite`] when this step, or one a little before, made a loss
+    /// or gradient that is not finite: it and all steps since have changed nothing, and none will until
+    /// [`Model::take_metrics`] has been called.
     ///
     /// # Panics
     /// When the batch is not a whole one.
@@ -86,25 +95,49 @@ impl Model {
         self.n_steps += 1;
         let (step_size, inv_sqrt_bias_correction2) =
             self.config.objective.adam.scalars(lr, self.n_steps);
-        let zero = StepScalars::default();
-        let scalars = StepScalars { step_size, inv_sqrt_bias_correction2, ..zero };
-        run(&mut *self.session, &self.training, x, labels, &scalars)
+        let seed = self.config.seed;
+        let scalars = StepScalars {
+            seed: [seed as u32, (seed >> 32) as u32],
+            epoch: self.epoch,
+            step_size,
+            inv_sqrt_bias_correction2,
+            ..StepScalars::default()
+        };
+        run(&mut *self.session, &self.training, x, labels, &scalars)?;
+        self.session.request_metrics()?;
+        match self.session.poll_metrics()? {
+            Some(values) => self.check_finite(Metrics::from_slice(&values)).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Loss and accuracy of the training steps since the last call, or since the last evaluation.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or [`Error::NotFinite`] as for [`Model::train_step`].
     pub fn take_metrics(&mut self) -> Result<Metrics, Error> {
         let values = self.session.read_state(Group::Metrics)?;
         self.session.write_state(Group::Metrics, &vec![0.0; values.len()])?;
-        Ok(Metrics::from_slice(&values))
+        // Late ones that nobody took are of the time before, too.
+        while self.session.poll_metrics()?.is_some() {}
+        self.check_finite(Metrics::from_slice(&values))
+    }
+
+    fn check_finite(&self, metrics: Metrics) -> Result<Metrics, Error> {
+        match metrics.not_finite {
+            false => Ok(metrics),
+            true => Err(Error::NotFinite {
+                epoch: self.epoch as usize + 1,
+                step: self.n_steps as usize,
+            }),
+        }
     }
 
     /// Loss and accuracy over any number of inputs, with running statistics.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or [`Error::NotFinite`] for the training steps before, as for
+    /// [`Model::train_step`].
     ///
     /// # Panics
     /// When `x` does not hold one input a label.
@@ -199,4 +232,32 @@ fn run(
     session.write(program.id, program.x, x)?;
     session.write_words(program.id, program.labels, labels)?;
     session.run(program.id, scalars)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::OpenOptions;
+    use crate::nn;
+
+    #[test]
+    fn steps_that_are_not_finite_are_told_and_can_be_left_behind() {
+        let device = Device::cpu(OpenOptions::default());
+        let network = |tape: &mut Tape, x| nn::linear(tape, "fc", x, 2, true);
+        let mut model = Model::new(&device, &ModelConfig::new(&[3], 2), network).expect("a model");
+        let (good, bad, labels) = ([0.5; 6], [f32::INFINITY; 6], [0, 1]);
+        let is_told = |result: Result<(), Error>| {
+            matches!(result, Err(Error::NotFinite { epoch: 3, step: 2 | 3 }))
+        };
+        model.set_epoch(2);
+        model.train_step(&good, &labels, 0.1).expect("a step");
+        let before = model.weights().expect("weights").parameters;
+        assert!(is_told(model.train_step(&bad, &labels, 0.1)));
+        assert!(is_told(model.train_step(&good, &labels, 0.1)), "until someone has looked");
+        assert_eq!(model.weights().expect("weights").parameters, before);
+        assert!(is_told(model.take_metrics().map(|_| ())));
+        model.train_step(&good, &labels, 0.1).expect("a step");
+        assert_eq!(model.take_metrics().expect("metrics").n_images, 2.0);
+        assert_ne!(model.weights().expect("weights").parameters, before);
+    }
 }

@@ -81,6 +81,13 @@ impl Weights {
             .map_err(|reason| Error::Weights { path: path.to_path_buf(), reason })
     }
 
+    /// The width of the ResNet-9 that a file holds the weights of: the channels of its first layer.
+    /// None for a file that is no such thing, of which loading it tells.
+    pub fn width_of(path: &Path) -> Option<usize> {
+        let bytes = fs::read(path).ok()?;
+        width(&SafeTensors::deserialize(&bytes).ok()?)
+    }
+
     fn to_safetensors(&self, layout: &StateLayout) -> Vec<u8> {
         let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (members, buffer) in
@@ -144,11 +151,32 @@ impl Weights {
         }
         problems.extend(tensors.keys().map(|name| format!("{name}: not a part of this network")));
         if problems.is_empty() {
-            Ok(Self { parameters, statistics, n_batches })
-        } else {
-            Err(format!("the weights do not fit the network\n  {}", problems.join("\n  ")))
+            return Ok(Self { parameters, statistics, n_batches });
         }
+        let network = layout.find(FIRST_LAYER).and_then(|(_, first)| first.shape.last().copied());
+        let widths = match (width(&file), network) {
+            (Some(of_file), Some(of_network)) if of_file != of_network => {
+                format!(": they are of width {of_file}, and it is of width {of_network}")
+            }
+            _ => String::new(),
+        };
+        let n_more = problems.len().saturating_sub(MAX_PROBLEMS);
+        problems.truncate(MAX_PROBLEMS);
+        if n_more > 0 {
+            problems.push(format!("and {n_more} more"));
+        }
+        Err(format!("the weights do not fit the network{widths}\n  {}", problems.join("\n  ")))
     }
+}
+
+/// The tensor that tells a ResNet-9's width.
+const FIRST_LAYER: &str = "prep.0.weight";
+
+/// Tensors that do not fit are told of up to so many; of another width, all of them do not.
+const MAX_PROBLEMS: usize = 5;
+
+fn width(file: &SafeTensors<'_>) -> Option<usize> {
+    file.tensor(FIRST_LAYER).ok()?.shape().first().copied()
 }
 
 /// The names under which PyTorch counts batches: one for each batch norm.

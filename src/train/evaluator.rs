@@ -80,9 +80,9 @@ impl Evaluator {
         &self.layout
     }
 
-    /// Bytes that the evaluation step needs on the device, the state included.
-    pub fn planned_bytes(&self) -> u64 {
-        self.session.plan(self.evaluation.id).total_bytes()
+    /// Bytes that the evaluation step needs on the device, besides the state.
+    pub(super) fn own_bytes(&self) -> u64 {
+        self.session.plan(self.evaluation.id).own_bytes()
     }
 
     /// Puts weights on the device.

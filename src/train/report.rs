@@ -1,5 +1,6 @@
 //! What a run prints on the standard output: a head, a line an epoch, a summary.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -9,55 +10,51 @@ use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
 use crate::data::Loaded;
 use crate::device::Device;
-use crate::error::mib;
+use crate::tape::print::{readable_bytes, thousands};
 
 /// The words of one run.
 pub struct Report<'a> {
     recipe: &'a Recipe,
     loaded: &'a Loaded,
     device: String,
+    /// Whether it was told that the standard output takes nothing any more.
+    output_lost: Cell<bool>,
 }
 
 impl<'a> Report<'a> {
     /// For a run with that recipe, on those images and that device.
     pub fn new(recipe: &'a Recipe, loaded: &'a Loaded, device: &Device) -> Self {
-        Self { recipe, loaded, device: device.name() }
+        Self { recipe, loaded, device: device.name(), output_lost: Cell::new(false) }
     }
 
     /// What is known before anything is compiled.
     pub fn dataset(&self) {
-        if let Some(notice) = &self.loaded.notice {
-            print(&format!("{}\n", indent(notice, "note: ")));
-        }
-        print(&format!("dataset   {}", self.loaded.dataset.description));
-        for warning in &self.loaded.dataset.warnings {
-            print(&indent(warning, "warning:  "));
-        }
-        print(&format!("device    {}", self.device));
+        self.print(&head(self.loaded, &self.device));
     }
 
     /// That the kernels are ready.
     pub fn compiled(&self, seconds: f64) {
-        print(&format!("kernels   compiled in {}", duration(seconds)));
+        self.print(&format!("kernels   compiled in {}", duration(seconds)));
     }
 
     /// What is known once the steps are compiled, and the head of the table.
     pub fn network(&self, trainer: &Trainer, folder: &Path) {
         let Recipe { epochs, batch_size, width, max_lr, seed, .. } = self.recipe;
         let n_parameters = thousands(trainer.layout().n_parameters());
-        let [training, evaluation] = trainer.planned_bytes().map(mib);
+        let memory = readable_bytes(trainer.planned_bytes());
+        let max_lr = rate(*max_lr);
         let n_steps = self.recipe.steps_per_epoch(self.loaded.dataset.train.len());
         let s = if *epochs == 1 { "" } else { "s" };
-        print(&format!("network   resnet9, width {width}: {n_parameters} parameters"));
-        print(&format!("memory    {training} for a training step, {evaluation} for evaluation"));
-        print(&format!(
+        self.print(&format!("network   resnet9, width {width}: {n_parameters} parameters"));
+        self.print(&format!("memory    {memory} for training and evaluation"));
+        self.print(&format!(
             "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
              Adam, rate up to {max_lr}; {}; seed {seed}",
             self.augmentation()
         ));
-        print(&format!("folder    {}\n", folder.display()));
+        self.print(&format!("folder    {}\n", folder.display()));
         let accuracy = "accuracy";
-        print(&format!(
+        self.print(&format!(
             "epoch          lr   train loss  {accuracy}   test loss  {accuracy}   seconds  images/s"
         ));
     }
@@ -66,9 +63,9 @@ impl<'a> Report<'a> {
     pub fn epoch(&self, epoch: &EpochMetrics) {
         let n_epochs = self.recipe.epochs;
         let count = format!("{:>2}/{n_epochs}", epoch.epoch);
-        print(&format!(
-            "{count:<7} {:>9.6}   {:>10.4}  {:>7.2}%   {:>9.4}  {:>7.2}%   {:>7.1}  {:>8.0}",
-            epoch.lr,
+        self.print(&format!(
+            "{count:<7} {:>9}   {:>10.4}  {:>7.2}%   {:>9.4}  {:>7.2}%   {:>7.1}  {:>8.0}",
+            rate_column(epoch.lr),
             epoch.train_loss,
             100.0 * epoch.train_accuracy,
             epoch.test_loss,
@@ -80,22 +77,22 @@ impl<'a> Report<'a> {
 
     /// Where the weights are that survived an accident.
     pub fn kept(&self, model: &Path) {
-        print(&format!("the last good weights are in {}", model.display()));
+        self.print(&format!("the last good weights are in {}", model.display()));
     }
 
     /// The end: what there is to know about it, and the line that sums it up, which is the last one.
     pub fn summary(&self, outcome: &Outcome, n_steps: usize, folder: &Path) {
-        print("");
+        self.print("");
         if outcome.ended == Ended::Interrupted {
             let in_all = self.recipe.schedule(self.loaded.dataset.train.len()).total_steps;
-            print(&format!(
+            self.print(&format!(
                 "interrupted after step {n_steps} of {in_all}; the weights of that step, and the \
                  metrics of the epochs before, are in {}\n",
                 folder.display()
             ));
         }
         if let Some(notice) = &self.loaded.notice {
-            print(&format!("{}\n", indent(notice, "note: ")));
+            self.print(&format!("{}\n", indent(notice, "note: ")));
         }
         let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.test_accuracy);
         let accuracy = match (outcome.best(), outcome.epochs.last()) {
@@ -107,13 +104,24 @@ impl<'a> Report<'a> {
             ),
             _ => "no epoch was finished".to_string(),
         };
-        print(&format!(
+        self.print(&format!(
             "summary: {} | {} | {accuracy} | {} | {}",
             self.loaded.dataset.name,
             self.device,
             duration(outcome.seconds),
             folder.display()
         ));
+    }
+
+    /// Prints a line. A reader that went away (`wgrad train | head`) is no reason to stop training,
+    /// and a full disk under the standard output is none either; but it is told, once.
+    fn print(&self, line: &str) {
+        if let Err(error) = writeln!(io::stdout(), "{line}")
+            && !self.output_lost.replace(true)
+        {
+            let message = "the standard output cannot be written any more; training goes on";
+            let _ = writeln!(io::stderr(), "warning: {message} ({error})");
+        }
     }
 
     fn augmentation(&self) -> String {
@@ -124,9 +132,25 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Prints a line. A reader that went away (`wgrad train | head`) is no reason to stop training.
-fn print(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
+/// What is known before a network is made: the images, what to know about them, and the device.
+pub fn head(loaded: &Loaded, device: &str) -> String {
+    let dataset = &loaded.dataset;
+    let notice = loaded.notice.iter().map(|notice| indent(notice, "note: ") + "\n");
+    let description = format!("dataset   {}", dataset.description);
+    let warnings = dataset.warnings.iter().map(|warning| indent(warning, "warning:  "));
+    let device = format!("device    {device}");
+    let lines: Vec<_> = notice.chain([description]).chain(warnings).chain([device]).collect();
+    lines.join("\n")
+}
+
+/// `0.01`, `1e-7`, `1e30`
+fn rate(value: f64) -> String {
+    if (1e-4..1e4).contains(&value) { value.to_string() } else { format!("{value:e}") }
+}
+
+/// The same in nine columns: `0.010000`, `1.000e-7`.
+fn rate_column(value: f64) -> String {
+    if (1e-4..100.0).contains(&value) { format!("{value:.6}") } else { format!("{value:.3e}") }
 }
 
 /// The width that paragraphs are broken at.
@@ -149,18 +173,6 @@ fn indent(text: &str, first: &str) -> String {
     format!("{first}{}", lines.join(&format!("\n{:width$}", "", width = first.len())))
 }
 
-/// `6,573,120`
-pub fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(|g| std::str::from_utf8(g).expect("digits"))
-        .collect();
-    groups.join(",")
-}
-
 /// `8.1s`, `2m 05s`, `1h 02m 05s`
 pub fn duration(seconds: f64) -> String {
     if seconds < 60.0 {
@@ -180,8 +192,8 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        assert_eq!(thousands(6_573_120), "6,573,120");
-        assert_eq!(thousands(999), "999");
+        assert_eq!([0.01, 1e-7, 1e30].map(rate), ["0.01", "1e-7", "1e30"]);
+        assert_eq!([0.01, 1e-7, 1e30].map(rate_column), ["0.010000", "1.000e-7", "1.000e30"]);
         assert_eq!(duration(8.13), "8.1s");
         assert_eq!(duration(125.2), "2m 05s");
         assert_eq!(duration(3725.0), "1h 02m 05s");

@@ -125,11 +125,10 @@ impl Trainer {
         self.evaluator.layout()
     }
 
-    /// Bytes that the training step and the evaluation step need on the device, with the state that
-    /// both include.
-    pub fn planned_bytes(&self) -> [u64; 2] {
-        let training = self.evaluator.session.plan(self.training.id).total_bytes();
-        [training, self.evaluator.planned_bytes()]
+    /// Bytes that the state and both steps need on the device.
+    pub fn planned_bytes(&self) -> u64 {
+        let training = self.evaluator.session.plan(self.training.id);
+        training.total_bytes() + self.evaluator.own_bytes()
     }
 
     /// The session, for reading and writing other parts of the state.
