@@ -329,6 +329,25 @@ fn devices_that_are_not_there() {
 }
 
 #[test]
+fn the_list_of_devices() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = wgrad(folder.path(), &["devices", "--no-self-test", "--json"]);
+    let reports: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let reports = reports.as_array().expect("a list");
+    // Each choice opens one device, if there is one for it at all.
+    for (choice, n) in [("cpu", 1), ("auto", 1), ("gpu", usize::from(reports.len() > 1))] {
+        let opens = |report: &&serde_json::Value| {
+            report["opened_by"].as_array().is_some_and(|by| by.iter().any(|by| by == choice))
+        };
+        assert_eq!(reports.iter().filter(opens).count(), n, "{choice}: {reports:?}");
+    }
+    for report in &reports[1..] {
+        let kernel = &report["kernels"]["conv2d.forward"];
+        assert_eq!(*kernel, serde_json::json!(["conv2d/forward"]), "the one that training runs");
+    }
+}
+
+#[test]
 fn weights_that_do_not_fit() {
     let folder = folder_with_data();
     let path = folder.path();

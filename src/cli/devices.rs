@@ -5,13 +5,17 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use wgrad::check::{CaseTape, self_test};
+use wgrad::check::self_test;
+use wgrad::data::N_CLASSES;
 use wgrad::device::gpu::GpuDevice;
 use wgrad::device::gpu::info::{AdapterFeatures, AdapterLimits, AdapterReport};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
+use wgrad::nn::ResNet9;
 use wgrad::ops::{self, Kernels, OpEntry, Target};
 use wgrad::tape::{Plan, PlanOptions};
+use wgrad::train::recipe::CIFAR10;
+use wgrad::train::step::{self, StepConfig};
 
 /// Flags of `wgrad devices`.
 #[derive(clap::Args)]
@@ -32,11 +36,13 @@ pub struct Args {
 struct Report {
     /// What the device is called.
     device: String,
+    /// What `--device` opens it by, besides its name.
+    opened_by: Vec<&'static str>,
     /// The adapter, for a GPU.
     adapter: Option<AdapterReport>,
     /// Why the adapter gave no device.
     error: Option<String>,
-    /// The shaders that each node launches; none for the CPU.
+    /// The shaders that each node of a training step launches; none for the CPU.
     kernels: BTreeMap<String, Vec<String>>,
     /// What the self-test of each op has found.
     self_test: Vec<OpReport>,
@@ -58,21 +64,34 @@ struct OpReport {
 /// When the standard output can't be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut reports = Vec::new();
+    let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
+    let adapters = GpuDevice::open_each(&options);
+    // As `Device::open` chooses: the best adapter, and the best that is hardware.
+    let hardware = adapters.iter().position(|(adapter, _)| adapter.kind != "software");
+    let opened_by = |ix: usize| {
+        let choices = [("auto", hardware == Some(ix)), ("gpu", ix == 0)];
+        choices.iter().filter(|(_, is_it)| *is_it).map(|(choice, _)| *choice).collect()
+    };
+
     let cpu = Device::cpu(OpenOptions::default()).name();
+    let cpu_opened_by = if hardware.is_none() { vec!["cpu", "auto"] } else { vec!["cpu"] };
     say(
         args,
-        &format!("{cpu}\n  the references in plain Rust, which the GPUs are tested against\n"),
+        &format!(
+            "{cpu}\n  {}\n  the references in plain Rust, which the GPUs are tested against\n",
+            choices(&cpu_opened_by)
+        ),
     )?;
     reports.push(Report {
         device: cpu,
+        opened_by: cpu_opened_by,
         adapter: None,
         error: None,
         kernels: BTreeMap::new(),
         self_test: Vec::new(),
     });
-    let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
-    for (adapter, device) in GpuDevice::open_each(&options) {
-        reports.push(report(args, adapter, device)?);
+    for (ix, (adapter, device)) in adapters.into_iter().enumerate() {
+        reports.push(report(args, adapter, device, opened_by(ix))?);
     }
     if reports.len() == 1 {
         let hint = Error::NoAdapter.hint().unwrap_or_default();
@@ -95,10 +114,12 @@ fn report(
     args: &Args,
     adapter: AdapterReport,
     device: Result<GpuDevice, Error>,
+    opened_by: Vec<&'static str>,
 ) -> anyhow::Result<Report> {
-    say(args, &describe(&adapter))?;
+    say(args, &describe(&adapter, &opened_by))?;
     let mut report = Report {
         device: adapter.name.clone(),
+        opened_by,
         adapter: Some(adapter),
         error: None,
         kernels: kernels(args.kernels),
@@ -113,7 +134,13 @@ fn report(
         }
     };
     report.device = device.name();
-    say(args, &format!("  kernels\n{}", list(&report.kernels)))?;
+    say(args, &format!("  kernels of a training step\n{}", list(&report.kernels)))?;
+    if args.kernels == Kernels::Default {
+        say(
+            args,
+            "    (convolutions in groups, and fused pools other than 2x2, run the naive ones)\n",
+        )?;
+    }
     if args.no_self_test {
         return Ok(report);
     }
@@ -145,19 +172,19 @@ fn line(OpReport { op, n_cases, largest_error, failure, .. }: &OpReport) -> Stri
     }
 }
 
-/// The shaders that each node of the ops' cases launches.
+/// The shaders that each kind of node of the recipe's training step launches.
 fn kernels(kernels: Kernels) -> BTreeMap<String, Vec<String>> {
+    let network = ResNet9 { width: CIFAR10.width, classes: N_CLASSES };
+    let tape = step::training(&StepConfig::new(network, CIFAR10.batch_size)).tape;
+    let target = Some(Target { kernels });
+    let plan = Plan::new(&tape, PlanOptions { target, keep_all: false });
     let mut shaders: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for case in CaseTape::all() {
-        let target = Some(Target { kernels });
-        let plan = Plan::new(&case.tape, PlanOptions { target, keep_all: false });
-        for (node, launch) in case.tape.nodes().iter().zip(plan.launches) {
-            let of_node = shaders.entry(node.op.name().to_string()).or_default();
-            for dispatch in launch.dispatches {
-                let path = dispatch.shader.path.to_string();
-                if !of_node.contains(&path) {
-                    of_node.push(path);
-                }
+    for (node, launch) in tape.nodes().iter().zip(plan.launches) {
+        let of_kind = shaders.entry(node.op.name().to_string()).or_default();
+        for dispatch in launch.dispatches {
+            let path = dispatch.shader.path.to_string();
+            if !of_kind.contains(&path) {
+                of_kind.push(path);
             }
         }
     }
@@ -171,7 +198,13 @@ fn list(kernels: &BTreeMap<String, Vec<String>>) -> String {
     kernels.iter().map(line).collect()
 }
 
-fn describe(adapter: &AdapterReport) -> String {
+/// `--device auto, --device gpu`, on a line of its own.
+fn choices(opened_by: &[&str]) -> String {
+    let flags: Vec<_> = opened_by.iter().map(|choice| format!("--device {choice}")).collect();
+    format!("opened by {}", flags.join(", "))
+}
+
+fn describe(adapter: &AdapterReport, opened_by: &[&str]) -> String {
     let AdapterReport { name, kind, backend, driver, driver_info, limits, features } = adapter;
     let AdapterLimits {
         max_binding_bytes,
@@ -185,6 +218,9 @@ fn describe(adapter: &AdapterReport) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = writeln!(text, "\n{name}\n  {kind}, {backend}, driver {driver} {driver_info}");
+    if !opened_by.is_empty() {
+        let _ = writeln!(text, "  {}", choices(opened_by));
+    }
     let _ = writeln!(text, "  largest tensor {binding} MiB, largest buffer {buffer} MiB");
     let _ = writeln!(
         text,
