@@ -50,16 +50,6 @@ fn the_seed_decides_every_bit(device: &Device) {
 }
 
 #[test]
-fn the_seed_decides_every_bit_on_the_cpu() {
-    the_seed_decides_every_bit(&open("cpu"));
-}
-
-#[test]
-fn the_seed_decides_every_bit_on_the_gpu() {
-    the_seed_decides_every_bit(&open("gpu"));
-}
-
-#[test]
 fn the_number_of_threads_decides_none() {
     let with_threads = |n: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads");
@@ -104,11 +94,16 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
 }
 
 #[test]
-fn a_step_depends_on_the_state_alone_on_the_cpu() {
-    a_step_depends_on_the_state_alone(&open("cpu"));
+fn the_cpu_is_deterministic() {
+    let device = open("cpu");
+    the_seed_decides_every_bit(&device);
+    a_step_depends_on_the_state_alone(&device);
 }
 
+/// One test, so that the kernels are compiled once: on a software adapter that takes the most time.
 #[test]
-fn a_step_depends_on_the_state_alone_on_the_gpu() {
-    a_step_depends_on_the_state_alone(&open("gpu"));
+fn the_gpu_is_deterministic() {
+    let device = open("gpu");
+    the_seed_decides_every_bit(&device);
+    a_step_depends_on_the_state_alone(&device);
 }
