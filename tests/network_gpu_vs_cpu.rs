@@ -28,7 +28,9 @@ const LOSS_TOLERANCE: f64 = 2e-6;
 /// The gradient without a branch taken otherwise; with one or more.
 const MEDIAN_GRADIENT_TOLERANCE: f64 = 1e-3;
 const WORST_GRADIENT_TOLERANCE: f64 = 2e-2;
-/// Running freely: what three steps of Adam make of the roundings.
+/// Running freely: what three steps of Adam make of the roundings. A branch taken otherwise in the first
+/// step is amplified: of the seeds 0 to 6 at this rate the worst (3) came to 8.6e-4, and at twice the
+/// rate that seed passed the bound. The seed below is one without such a branch.
 const FREE_LOSS_TOLERANCE: f64 = 1e-3;
 
 fn trainer(device: &Device) -> Trainer {
