@@ -10,6 +10,7 @@ pub mod check;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod files;
 pub mod nn;
 pub mod ops;
 pub mod optim;

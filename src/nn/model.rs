@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{Objective, Weights};
-use crate::device::{Device, LoadOptions, ProgramId, Session, StepScalars};
+use super::{Learner, Objective, Weights};
+use crate::device::{Device, ProgramId};
 use crate::error::Error;
 use crate::ops::cross_entropy::IGNORED;
 use crate::ops::metrics::Metrics;
-use crate::tape::{ElementType, Group, Mode, StateLayout, Tape, ValueId};
+use crate::tape::{ElementType, Mode, StateLayout, Tape, ValueId};
 
 /// What a model is made from, besides its network.
 #[derive(Clone, Debug)]
@@ -34,13 +34,10 @@ impl ModelConfig {
 
 /// A network with its weights and its optimizer, compiled for a device.
 pub struct Model {
-    session: Box<dyn Session>,
-    layout: StateLayout,
+    learner: Learner,
     training: Program,
     evaluation: Program,
     config: ModelConfig,
-    epoch: u32,
-    n_steps: u64,
 }
 
 struct Program {
@@ -66,19 +63,19 @@ impl Model {
     ) -> Result<Self, Error> {
         let (training, train) = record(config, Mode::Train, &network);
         let (evaluation, eval) = record(config, Mode::Eval, &network);
-        let layout = training.state().clone();
-        let mut session = device.session(&layout)?;
-        let training = train(session.load(&Arc::new(training), LoadOptions::default())?);
-        let evaluation = eval(session.load(&Arc::new(evaluation), LoadOptions::default())?);
-        Weights::initial(&layout, config.seed).to_session(&mut *session)?;
-        let config = config.clone();
-        Ok(Self { session, layout, training, evaluation, config, epoch: 0, n_steps: 0 })
+        let initial = Weights::initial(training.state(), config.seed);
+        let adam = config.objective.adam;
+        let mut learner = Learner::new(device, training.state(), adam, config.seed)?;
+        let training = train(learner.load(&Arc::new(training))?);
+        let evaluation = eval(learner.load(&Arc::new(evaluation))?);
+        learner.set_weights(&initial)?;
+        Ok(Self { learner, training, evaluation, config: config.clone() })
     }
 
     /// Tells the epoch of the steps that follow, from 0. Ops that draw at random, as
     /// [`augment`](crate::ops::augment) does, draw anew in each epoch; errors name it.
-    pub fn set_epoch(&mut self, epoch: u32) {
-        self.epoch = epoch;
+    pub fn set_epoch(&mut self, epoch: usize) {
+        self.learner.set_epoch(epoch);
     }
 
     /// One training step at the learning rate `lr`, on a batch of inputs, `[N, ..input]`, and their
@@ -92,23 +89,10 @@ impl Model {
     /// # Panics
     /// When the batch is not a whole one.
     pub fn train_step(&mut self, x: &[f32], labels: &[u32], lr: f64) -> Result<(), Error> {
-        self.n_steps += 1;
-        let (step_size, inv_sqrt_bias_correction2) =
-            self.config.objective.adam.scalars(lr, self.n_steps);
-        let seed = self.config.seed;
-        let scalars = StepScalars {
-            seed: [seed as u32, (seed >> 32) as u32],
-            epoch: self.epoch,
-            step_size,
-            inv_sqrt_bias_correction2,
-            ..StepScalars::default()
-        };
-        run(&mut *self.session, &self.training, x, labels, &scalars)?;
-        self.session.request_metrics()?;
-        match self.session.poll_metrics()? {
-            Some(values) => self.check_finite(Metrics::from_slice(&values)).map(|_| ()),
-            None => Ok(()),
-        }
+        self.training.write(&mut self.learner, x, labels)?;
+        self.learner.train_step(self.training.id, lr)?;
+        self.learner.request_metrics()?;
+        self.learner.late_metrics().map(|_| ())
     }
 
     /// Loss and accuracy of the training steps since the last call, or since the last evaluation.
@@ -116,21 +100,7 @@ impl Model {
     /// # Errors
     /// When the device fails, or [`Error::NotFinite`] as for [`Model::train_step`].
     pub fn take_metrics(&mut self) -> Result<Metrics, Error> {
-        let values = self.session.read_state(Group::Metrics)?;
-        self.session.write_state(Group::Metrics, &vec![0.0; values.len()])?;
-        // Late ones that nobody took are of the time before, too.
-        while self.session.poll_metrics()?.is_some() {}
-        self.check_finite(Metrics::from_slice(&values))
-    }
-
-    fn check_finite(&self, metrics: Metrics) -> Result<Metrics, Error> {
-        match metrics.not_finite {
-            false => Ok(metrics),
-            true => Err(Error::NotFinite {
-                epoch: self.epoch as usize + 1,
-                step: self.n_steps as usize,
-            }),
-        }
+        self.learner.take_metrics()
     }
 
     /// Loss and accuracy over any number of inputs, with running statistics.
@@ -150,7 +120,8 @@ impl Model {
             let (mut x, mut labels) = (x.to_vec(), labels.to_vec());
             x.resize(batch * n, 0.0);
             labels.resize(batch, IGNORED);
-            run(&mut *self.session, &self.evaluation, &x, &labels, &StepScalars::default())?;
+            self.evaluation.write(&mut self.learner, &x, &labels)?;
+            self.learner.run(self.evaluation.id)?;
         }
         self.take_metrics()
     }
@@ -164,8 +135,9 @@ impl Model {
     /// When the batch is not a whole one.
     pub fn predict(&mut self, x: &[f32]) -> Result<Vec<f32>, Error> {
         let nobody = vec![IGNORED; self.config.batch_size];
-        run(&mut *self.session, &self.evaluation, x, &nobody, &StepScalars::default())?;
-        self.session.read(self.evaluation.id, self.evaluation.logits)
+        self.evaluation.write(&mut self.learner, x, &nobody)?;
+        self.learner.run(self.evaluation.id)?;
+        self.learner.session().read(self.evaluation.id, self.evaluation.logits)
     }
 
     /// A parameter or running statistic by its name, in the shape that [`Model::layout`] gives it.
@@ -176,14 +148,15 @@ impl Model {
     /// # Panics
     /// When the network has none of that name.
     pub fn member(&mut self, name: &str) -> Result<Vec<f32>, Error> {
-        let found = self.layout.find(name);
+        let found = self.layout().find(name);
         let (group, member) = found.unwrap_or_else(|| panic!("the network has no {name}"));
-        Ok(self.session.read_state(group)?[member.range()].to_vec())
+        let range = member.range();
+        Ok(self.learner.session().read_state(group)?[range].to_vec())
     }
 
     /// The names, shapes and places of all parameters and running statistics.
     pub fn layout(&self) -> &StateLayout {
-        &self.layout
+        self.learner.layout()
     }
 
     /// The weights after the steps so far; [`Weights::save`] writes them to a file that PyTorch reads.
@@ -191,7 +164,7 @@ impl Model {
     /// # Errors
     /// When the device fails.
     pub fn weights(&mut self) -> Result<Weights, Error> {
-        Weights::from_session(&mut *self.session, self.n_steps)
+        self.learner.weights()
     }
 
     /// Puts other weights in the place of those it has.
@@ -199,7 +172,7 @@ impl Model {
     /// # Errors
     /// When the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
-        weights.to_session(&mut *self.session)
+        self.learner.set_weights(weights)
     }
 }
 
@@ -222,16 +195,11 @@ fn record(
     (tape, move |id| Program { id, x, labels, logits })
 }
 
-fn run(
-    session: &mut dyn Session,
-    program: &Program,
-    x: &[f32],
-    labels: &[u32],
-    scalars: &StepScalars,
-) -> Result<(), Error> {
-    session.write(program.id, program.x, x)?;
-    session.write_words(program.id, program.labels, labels)?;
-    session.run(program.id, scalars)
+impl Program {
+    fn write(&self, learner: &mut Learner, x: &[f32], labels: &[u32]) -> Result<(), Error> {
+        learner.session().write(self.id, self.x, x)?;
+        learner.session().write_words(self.id, self.labels, labels)
+    }
 }
 
 #[cfg(test)]

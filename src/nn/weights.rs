@@ -1,20 +1,19 @@
 //! Weights: what training changes, and the files that hold it.
 //!
 //! A file is safetensors with PyTorch's names, shapes and layouts: `safetensors.torch.load_file` gives
-//! a dictionary that `load_state_dict` takes as it is, and files from there load here. Names, shapes
-//! and orders are converted here and nowhere else.
+//! a dictionary that `load_state_dict` takes as it is, and files from there load here. How they
+//! are named and ordered is [`tensor_file`]'s to say.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
+use super::tensor_file;
 use crate::device::Session;
 use crate::error::Error;
-use crate::tape::{Group, Member, StateLayout};
+use crate::files;
+use crate::tape::{Group, StateLayout};
 
 /// A model's parameters and running statistics, as the flat buffers of a session hold them. Which
 /// member lies where is the [`StateLayout`]'s to say.
@@ -51,23 +50,12 @@ impl Weights {
         session.write_state(Group::Statistics, &self.statistics)
     }
 
-    /// Writes the file: to a temporary one in the same folder, which takes the name when it is whole.
+    /// Writes the file, whole or not at all.
     ///
     /// # Errors
     /// [`Error::Io`], naming the file.
     pub fn save(&self, layout: &StateLayout, path: &Path) -> Result<(), Error> {
-        let bytes = self.to_safetensors(layout);
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(".tmp");
-        let temporary = path.with_file_name(name);
-        let written = File::create(&temporary)
-            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&temporary, path));
-        written.map_err(|error| {
-            // What is there of it is of no use; that it may not be there either is no matter.
-            let _ = fs::remove_file(&temporary);
-            Error::io(path)(error)
-        })
+        files::write_whole(path, &self.to_safetensors(layout))
     }
 
     /// Reads a file that holds the weights of a network with this layout.
@@ -89,32 +77,35 @@ impl Weights {
     }
 
     fn to_safetensors(&self, layout: &StateLayout) -> Vec<u8> {
-        let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
-        for (members, buffer) in
-            [(&layout.parameters, &self.parameters), (&layout.statistics, &self.statistics)]
-        {
-            for member in members {
-                let values = member.layout.to_torch(&member.shape, &buffer[member.range()]);
-                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                let shape = member.layout.torch_shape(&member.shape);
-                tensors.insert(member.name.clone(), (Dtype::F32, shape, bytes));
-            }
-        }
-        for name in batch_counts(layout) {
-            let count = self.n_batches.cast_signed().to_le_bytes().to_vec();
-            tensors.insert(name, (Dtype::I64, Vec::new(), count));
-        }
-        let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
-            let view = TensorView::new(*dtype, shape.clone(), bytes);
-            (name, view.expect("a tensor's bytes are made from its shape"))
-        });
-        // One entry only: the crate keeps them in a map without an order, and the same weights are to
-        // be the same file.
-        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-        safetensors::serialize(views, Some(metadata)).expect("names and sizes are small")
+        let mut file = tensor_file::Writer::default();
+        self.write(layout, &mut file);
+        file.finish("format", "pt")
     }
 
-    fn from_safetensors(layout: &StateLayout, bytes: &[u8]) -> Result<Self, String> {
+    /// Adds the tensors to a file.
+    pub(crate) fn write(&self, layout: &StateLayout, file: &mut tensor_file::Writer) {
+        file.members("", &layout.parameters, &self.parameters);
+        file.members("", &layout.statistics, &self.statistics);
+        for name in tensor_file::batch_counts(layout) {
+            file.i64(name, self.n_batches.cast_signed());
+        }
+    }
+
+    /// Takes the tensors out of a file.
+    pub(crate) fn read(layout: &StateLayout, file: &mut tensor_file::Reader<'_>) -> Self {
+        let mut fill = |group| file.members("", layout.members(group), layout.n_elements(group));
+        let (parameters, statistics) = (fill(Group::Parameters), fill(Group::Statistics));
+        // Nothing depends on the counts, so a file may do without.
+        let counts = tensor_file::batch_counts(layout);
+        let counts = counts.filter_map(|name| file.i64_if_there(&name)).map(i64::cast_unsigned);
+        Self { parameters, statistics, n_batches: counts.max().unwrap_or(0) }
+    }
+
+    /// Reads the bytes of a file; see [`Weights::load`].
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_safetensors(layout: &StateLayout, bytes: &[u8]) -> Result<Self, String> {
         if bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]) {
             return Err("a file of torch.save, not safetensors; write it with \
                         safetensors.torch.save_file(model.state_dict(), ...)"
@@ -122,36 +113,11 @@ impl Weights {
         }
         let file = SafeTensors::deserialize(bytes)
             .map_err(|error| format!("not a safetensors file, or a damaged one ({error})"))?;
-        let mut tensors: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
-        let mut problems = Vec::new();
-
-        let mut fill = |group| {
-            let mut buffer = vec![0.0; layout.n_elements(group)];
-            for member in layout.members(group) {
-                let tensor = tensors.remove(member.name.as_str());
-                match tensor.map_or(Err("missing".to_string()), |tensor| read(member, &tensor)) {
-                    Ok(values) => buffer[member.range()].copy_from_slice(&values),
-                    Err(reason) => problems.push(format!("{}: {reason}", member.name)),
-                }
-            }
-            buffer
-        };
-        let (parameters, statistics) = (fill(Group::Parameters), fill(Group::Statistics));
-
-        let mut n_batches = 0;
-        for name in batch_counts(layout) {
-            // Nothing depends on it, so a file may do without.
-            let Some(tensor) = tensors.remove(name.as_str()) else { continue };
-            match tensor.data().try_into() {
-                Ok(bytes) if tensor.dtype() == Dtype::I64 => {
-                    n_batches = n_batches.max(u64::from_le_bytes(bytes));
-                }
-                _ => problems.push(format!("{name}: {}, not one I64", describe(&tensor))),
-            }
-        }
-        problems.extend(tensors.keys().map(|name| format!("{name}: not a part of this network")));
+        let mut tensors = tensor_file::Reader::new(&file);
+        let weights = Self::read(layout, &mut tensors);
+        let mut problems = tensors.finish();
         if problems.is_empty() {
-            return Ok(Self { parameters, statistics, n_batches });
+            return Ok(weights);
         }
         let network = layout.find(FIRST_LAYER).and_then(|(_, first)| first.shape.last().copied());
         let widths = match (width(&file), network) {
@@ -179,33 +145,11 @@ fn width(file: &SafeTensors<'_>) -> Option<usize> {
     file.tensor(FIRST_LAYER).ok()?.shape().first().copied()
 }
 
-/// The names under which PyTorch counts batches: one for each batch norm.
-fn batch_counts(layout: &StateLayout) -> impl Iterator<Item = String> {
-    let layers = layout.statistics.iter().filter_map(|m| m.name.strip_suffix(".running_mean"));
-    layers.map(|layer| format!("{layer}.num_batches_tracked"))
-}
-
-/// A tensor's elements in our order, if it is what the member needs.
-fn read(member: &Member, tensor: &TensorView<'_>) -> Result<Vec<f32>, String> {
-    let shape = member.layout.torch_shape(&member.shape);
-    if tensor.shape() != shape {
-        return Err(format!("shape {:?}, expected {shape:?}", tensor.shape()));
-    }
-    if tensor.dtype() != Dtype::F32 {
-        let dtype = tensor.dtype();
-        return Err(format!("{dtype:?}, expected F32; convert it with .float() before saving"));
-    }
-    let (words, _) = tensor.data().as_chunks();
-    let values: Vec<f32> = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
-    Ok(member.layout.from_torch(&member.shape, &values))
-}
-
-fn describe(tensor: &TensorView<'_>) -> String {
-    format!("{:?} of shape {:?}", tensor.dtype(), tensor.shape())
-}
-
 #[cfg(test)]
 mod tests {
+    use safetensors::Dtype;
+    use safetensors::tensor::TensorView;
+
     use super::*;
     use crate::tape::{Initializer, Layout};
 

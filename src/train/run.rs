@@ -156,7 +156,6 @@ fn train_epoch(
         n_images += images.len();
         // What is shown is a little old: nothing waits for it.
         if let Some(metrics) = trainer.late_metrics()? {
-            check_finite(&metrics, epoch, trainer)?;
             progress.metrics(&metrics);
         }
         if progress.step(n_images, lr) {
@@ -168,7 +167,6 @@ fn train_epoch(
     }
     let metrics = trainer.take_metrics()?;
     let seconds = begun.elapsed().as_secs_f64();
-    check_finite(&metrics, epoch, trainer)?;
     Ok(Trained { epoch, lr, metrics, seconds, images_per_s: n_images as f64 / seconds })
 }
 
@@ -200,11 +198,4 @@ fn evaluate_epoch(
         eval_seconds: begun.elapsed().as_secs_f64(),
         images_per_s: trained.images_per_s,
     })
-}
-
-fn check_finite(metrics: &Metrics, epoch: usize, trainer: &Trainer) -> Result<(), Error> {
-    match metrics.not_finite {
-        false => Ok(()),
-        true => Err(Error::NotFinite { epoch: epoch + 1, step: trainer.n_steps() }),
-    }
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::evaluator::{Evaluator, Program};
 use super::step::{self, StepConfig};
 use crate::data::Split;
-use crate::device::{Device, Session, StepScalars};
+use crate::device::{Device, Session};
 use crate::error::Error;
-use crate::nn::Weights;
+use crate::nn::{Learner, Snapshot, Weights};
 use crate::ops::metrics::Metrics;
 use crate::tape::StateLayout;
 
@@ -15,9 +15,6 @@ use crate::tape::StateLayout;
 pub struct Trainer {
     evaluator: Evaluator,
     training: Program,
-    config: StepConfig,
-    seed: u64,
-    n_steps: usize,
 }
 
 impl Trainer {
@@ -27,12 +24,14 @@ impl Trainer {
     /// When a step passes a limit of the device, or the device fails.
     pub fn new(device: &Device, config: &StepConfig, seed: u64) -> Result<Self, Error> {
         let training = step::training(config);
-        let mut session = device.session(training.tape.state())?;
+        let initial = Weights::initial(training.tape.state(), seed);
+        let adam = config.objective.adam;
+        let mut learner = Learner::new(device, training.tape.state(), adam, seed)?;
         // The larger one first: a plan that passes a limit is refused before anything is allocated.
-        let training = Program::load(&mut *session, training)?;
-        let mut evaluator = Evaluator::in_session(session, step::evaluation(config))?;
-        evaluator.set_weights(&Weights::initial(evaluator.layout(), seed))?;
-        Ok(Self { evaluator, training, config: *config, seed, n_steps: 0 })
+        let training = Program::load(&mut learner, training)?;
+        let evaluation = Program::load(&mut learner, step::evaluation(config))?;
+        learner.set_weights(&initial)?;
+        Ok(Self { evaluator: Evaluator { learner, evaluation }, training })
     }
 
     /// Runs both steps once, on no images and without an effect: some drivers compile a kernel when it
@@ -41,7 +40,13 @@ impl Trainer {
     /// # Errors
     /// When the device fails.
     pub fn warm_up(&mut self) -> Result<(), Error> {
-        self.evaluator.warm_up(&mut self.training)
+        let Self { evaluator, training } = self;
+        let nothing = Split::default();
+        evaluator.learner.hold()?;
+        training.write(&mut evaluator.learner, &nothing, &[])?;
+        evaluator.learner.run(training.id)?;
+        evaluator.run(&nothing, &[])?;
+        evaluator.learner.drop_metrics().map(|_| ())
     }
 
     /// One training step on those images of a split. May return before the device is done.
@@ -57,22 +62,15 @@ impl Trainer {
         epoch: usize,
         lr: f64,
     ) -> Result<(), Error> {
-        self.n_steps += 1;
-        let (step_size, inv_sqrt_bias_correction2) =
-            self.config.objective.adam.scalars(lr, self.n_steps as u64);
-        let scalars = StepScalars {
-            seed: [self.seed as u32, (self.seed >> 32) as u32],
-            epoch: epoch as u32,
-            step_size,
-            inv_sqrt_bias_correction2,
-            ..StepScalars::default()
-        };
-        self.training.run(&mut *self.evaluator.session, split, images, &scalars)
+        let learner = &mut self.evaluator.learner;
+        learner.set_epoch(epoch);
+        self.training.write(learner, split, images)?;
+        learner.train_step(self.training.id, lr)
     }
 
     /// The steps so far.
     pub fn n_steps(&self) -> usize {
-        self.n_steps
+        self.evaluator.learner.n_steps() as usize
     }
 
     /// Asks for the metrics as they are after the steps so far, for [`Trainer::late_metrics`].
@@ -80,24 +78,23 @@ impl Trainer {
     /// # Errors
     /// When the device fails.
     pub fn request_metrics(&mut self) -> Result<(), Error> {
-        self.evaluator.session.request_metrics()
+        self.evaluator.learner.request_metrics()
     }
 
     /// The latest metrics that were asked for and have arrived, once; never waits.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or [`Error::NotFinite`] as for [`Learner::late_metrics`].
     pub fn late_metrics(&mut self) -> Result<Option<Metrics>, Error> {
-        let values = self.evaluator.session.poll_metrics()?;
-        Ok(values.map(|values| Metrics::from_slice(&values)))
+        self.evaluator.learner.late_metrics()
     }
 
     /// Waits for the steps so far, and returns their metrics since the last call or evaluation.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or [`Error::NotFinite`] as for [`Learner::late_metrics`].
     pub fn take_metrics(&mut self) -> Result<Metrics, Error> {
-        self.evaluator.take_metrics()
+        self.evaluator.learner.take_metrics()
     }
 
     /// See [`Evaluator::evaluate`].
@@ -117,7 +114,23 @@ impl Trainer {
     /// # Errors
     /// When the device fails.
     pub fn weights(&mut self) -> Result<Weights, Error> {
-        Weights::from_session(&mut *self.evaluator.session, self.n_steps as u64)
+        self.evaluator.learner.weights()
+    }
+
+    /// See [`Learner::snapshot`].
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
+        self.evaluator.learner.snapshot()
+    }
+
+    /// See [`Learner::restore`].
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        self.evaluator.learner.restore(snapshot)
     }
 
     /// The parameters and statistics of the network.
@@ -127,13 +140,13 @@ impl Trainer {
 
     /// Bytes that the state and both steps need on the device.
     pub fn planned_bytes(&self) -> u64 {
-        let training = self.evaluator.session.plan(self.training.id);
-        training.total_bytes() + self.evaluator.own_bytes()
+        let Evaluator { learner, evaluation } = &self.evaluator;
+        learner.total_bytes(self.training.id) + learner.own_bytes(evaluation.id)
     }
 
     /// The session, for reading and writing other parts of the state.
     pub fn session(&mut self) -> &mut dyn Session {
-        &mut *self.evaluator.session
+        self.evaluator.learner.session()
     }
 
     /// Writes the weights to a file, whole or not at all.

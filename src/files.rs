@@ -1,0 +1,82 @@
+//! Files that are whole or not there.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// What the name of a file ends in while it is being written.
+const TEMPORARY: &str = "tmp";
+
+/// Writes a file that never exists in part, even if the power fails: to a temporary one in the same
+/// folder, which takes the name when its bytes are on the disk. A file of that name is replaced.
+///
+/// # Errors
+/// [`Error::Io`], naming the file; what was there before is still there then.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let temporary = temporary(path);
+    let written = File::create(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| sync_folder(path));
+    written.map_err(|error| {
+        // What is there of it is of no use; that it may not be there either is no matter.
+        let _ = fs::remove_file(&temporary);
+        Error::io(path)(error)
+    })
+}
+
+/// Whether this is the name of a file that [`write_whole`] was interrupted in writing.
+pub fn is_temporary(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == TEMPORARY)
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".");
+    name.push(TEMPORARY);
+    path.with_file_name(name)
+}
+
+/// The new name is on the disk once its folder is.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Windows opens no folder as a file, and writes names through.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("file.txt");
+        for text in ["one", "two"] {
+            write_whole(&path, text.as_bytes()).expect("it can be written");
+            assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named_and_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // A folder of that name cannot be replaced by a file.
+        let path = folder.path().join("taken");
+        fs::create_dir_all(path.join("inner")).expect("folders");
+        let error = write_whole(&path, b"text").expect_err("it is taken");
+        assert!(error.to_string().contains("taken"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
+        assert!(write_whole(Path::new("/nowhere/file"), b"").is_err());
+        assert!(is_temporary(&temporary(&path)));
+    }
+}

@@ -1,0 +1,225 @@
+//! A network that learns on a device: its state, and the steps that change it.
+//!
+//! What [`Model`](super::Model) (arrays of your own) and [`Trainer`](crate::train::Trainer) (images that
+//! are augmented on the device) have in common. They record tapes and feed their inputs; this counts the
+//! steps, hands each one its scalars, and reads metrics and weights.
+
+use std::sync::Arc;
+
+use super::Weights;
+use crate::device::{Device, LoadOptions, ProgramId, Session, StepScalars};
+use crate::error::Error;
+use crate::ops::adam::Adam;
+use crate::ops::metrics::{Metrics, NOT_FINITE};
+use crate::tape::{Group, StateLayout, Tape};
+
+/// All that a learner's future depends on, besides its tapes: put back, it goes on with the same bits.
+///
+/// Gradients and the batch's statistics are not in it: each step makes them anew.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Snapshot {
+    /// Whole flat buffers, padding included, in the order of [`Snapshot::GROUPS`].
+    pub groups: Vec<Vec<f32>>,
+    /// The training steps before it.
+    pub n_steps: u64,
+}
+
+impl Snapshot {
+    /// The parts of the state that outlive a step.
+    pub const GROUPS: [Group; 5] =
+        [Group::Parameters, Group::Statistics, Group::ExpAvg, Group::ExpAvgSq, Group::Metrics];
+}
+
+/// A session, and where in its training it is.
+pub struct Learner {
+    session: Box<dyn Session>,
+    layout: StateLayout,
+    adam: Adam,
+    seed: u64,
+    epoch: usize,
+    n_steps: u64,
+}
+
+impl Learner {
+    /// Starts a session whose state is all zeros. Everything random in its steps is drawn from `seed`.
+    ///
+    /// # Errors
+    /// When there is no memory for the state.
+    pub fn new(
+        device: &Device,
+        layout: &StateLayout,
+        adam: Adam,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let session = device.session(layout)?;
+        Ok(Self { session, layout: layout.clone(), adam, seed, epoch: 0, n_steps: 0 })
+    }
+
+    /// Compiles a step of the network.
+    ///
+    /// # Errors
+    /// When the step passes a limit of the device, or the device fails.
+    pub fn load(&mut self, step: &Arc<Tape>) -> Result<ProgramId, Error> {
+        let id = self.session.load(step, LoadOptions::default())?;
+        tracing::debug!(
+            mode = ?step.mode(),
+            nodes = step.nodes().len(),
+            bytes = self.session.plan(id).total_bytes(),
+            "loaded"
+        );
+        Ok(id)
+    }
+
+    /// The session, for a step's inputs and outputs.
+    pub fn session(&mut self) -> &mut dyn Session {
+        &mut *self.session
+    }
+
+    /// Bytes that a step needs on the device, besides the state.
+    pub fn own_bytes(&self, program: ProgramId) -> u64 {
+        self.session.plan(program).own_bytes()
+    }
+
+    /// Bytes that the state and a step need on the device.
+    pub fn total_bytes(&self, program: ProgramId) -> u64 {
+        self.session.plan(program).total_bytes()
+    }
+
+    /// The names, shapes and places of all parameters and running statistics.
+    pub fn layout(&self) -> &StateLayout {
+        &self.layout
+    }
+
+    /// The training steps so far.
+    pub fn n_steps(&self) -> u64 {
+        self.n_steps
+    }
+
+    /// Tells the epoch of the steps that follow, from 0: what is drawn at random is drawn anew in each.
+    pub fn set_epoch(&mut self, epoch: usize) {
+        self.epoch = epoch;
+    }
+
+    /// Runs a training step, whose inputs have been written, at the learning rate `lr`. May return before
+    /// the device is done.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn train_step(&mut self, program: ProgramId, lr: f64) -> Result<(), Error> {
+        self.n_steps += 1;
+        let (step_size, inv_sqrt_bias_correction2) = self.adam.scalars(lr, self.n_steps);
+        let scalars = StepScalars {
+            seed: [self.seed as u32, (self.seed >> 32) as u32],
+            epoch: self.epoch as u32,
+            step_size,
+            inv_sqrt_bias_correction2,
+            ..StepScalars::default()
+        };
+        self.session.run(program, &scalars)
+    }
+
+    /// Runs a step that needs no scalars, as evaluation does not. Its inputs have been written; may return
+    /// before the device is done.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run(&mut self, program: ProgramId) -> Result<(), Error> {
+        self.session.run(program, &StepScalars::default())
+    }
+
+    /// Lets steps run without an effect until the metrics are taken, as after an accident.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn hold(&mut self) -> Result<(), Error> {
+        let mut metrics = vec![0.0; self.layout.n_elements(Group::Metrics)];
+        metrics[NOT_FINITE] = 1.0;
+        self.session.write_state(Group::Metrics, &metrics)
+    }
+
+    /// Asks for the metrics as they are after the steps so far, for [`Learner::late_metrics`].
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn request_metrics(&mut self) -> Result<(), Error> {
+        self.session.request_metrics()
+    }
+
+    /// The latest metrics that were asked for and have arrived, once; never waits.
+    ///
+    /// # Errors
+    /// When the device fails. [`Error::NotFinite`] when one of the steps made a gradient or a statistic
+    /// that is not finite: it and all since have changed nothing, and none will until
+    /// [`Learner::take_metrics`].
+    pub fn late_metrics(&mut self) -> Result<Option<Metrics>, Error> {
+        let values = self.session.poll_metrics()?;
+        values.map(|values| self.check_finite(Metrics::from_slice(&values))).transpose()
+    }
+
+    /// Waits for the steps so far, returns their metrics, and starts them anew.
+    ///
+    /// # Errors
+    /// When the device fails, or [`Error::NotFinite`] as for [`Learner::late_metrics`].
+    pub fn take_metrics(&mut self) -> Result<Metrics, Error> {
+        let metrics = self.drop_metrics()?;
+        self.check_finite(metrics)
+    }
+
+    /// As [`Learner::take_metrics`], whatever the steps have made.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn drop_metrics(&mut self) -> Result<Metrics, Error> {
+        let values = self.session.read_state(Group::Metrics)?;
+        self.session.write_state(Group::Metrics, &vec![0.0; values.len()])?;
+        // Late ones that nobody took are of the time before, too.
+        while self.session.poll_metrics()?.is_some() {}
+        Ok(Metrics::from_slice(&values))
+    }
+
+    fn check_finite(&self, metrics: Metrics) -> Result<Metrics, Error> {
+        match metrics.not_finite {
+            false => Ok(metrics),
+            true => Err(Error::NotFinite { epoch: self.epoch + 1, step: self.n_steps as usize }),
+        }
+    }
+
+    /// The weights after the steps so far.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn weights(&mut self) -> Result<Weights, Error> {
+        Weights::from_session(&mut *self.session, self.n_steps)
+    }
+
+    /// Puts other weights in the place of those it has. The optimizer's moments are left alone.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
+        weights.to_session(&mut *self.session)
+    }
+
+    /// Waits for the steps so far, and copies what they have come to.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
+        let groups = Snapshot::GROUPS.iter().map(|&group| self.session.read_state(group));
+        Ok(Snapshot { groups: groups.collect::<Result<_, _>>()?, n_steps: self.n_steps })
+    }
+
+    /// Goes back, or on, to a snapshot.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        // Metrics of another time, asked for and not taken.
+        while self.session.poll_metrics()?.is_some() {}
+        for (group, values) in Snapshot::GROUPS.into_iter().zip(&snapshot.groups) {
+            self.session.write_state(group, values)?;
+        }
+        self.n_steps = snapshot.n_steps;
+        Ok(())
+    }
+}
