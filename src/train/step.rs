@@ -1,8 +1,8 @@
 //! The two tapes of a run: a training step and an evaluation step.
 //!
 //! ```text
-//! training     pixels -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
-//!              -> finite_check, metrics, running statistics, Adam
+//! training     pixels -> (jitter) -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
+//!              -> finite_check, metrics, running statistics, (clip), Adam, (ema)
 //! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
 //! ```
 //!
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::data::{IMAGE_SIZE, N_CHANNELS};
 use crate::nn::{Objective, ResNet9, resnet9};
-use crate::ops::augment::{self, Switches};
+use crate::ops::augment::{self, ColorJitter, Switches};
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// What a step is recorded from.
@@ -25,17 +25,20 @@ pub struct StepConfig {
     pub batch_size: usize,
     /// What is done to the training images.
     pub augmentation: Switches,
+    /// How much their colours are changed, before anything else is done to them.
+    pub jitter: ColorJitter,
     /// What stands behind the logits.
     pub objective: Objective,
 }
 
 impl StepConfig {
-    /// The recipe's step: every augmentation, no label smoothing, Adam as it was published.
+    /// The recipe's step: crop, flip and cutout, no label smoothing, Adam as it was published.
     pub fn new(network: ResNet9, batch_size: usize) -> Self {
         Self {
             network,
             batch_size,
             augmentation: Switches::default(),
+            jitter: ColorJitter::default(),
             objective: Objective::default(),
         }
     }
@@ -68,8 +71,13 @@ pub fn training(config: &StepConfig) -> Step {
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
 
+    let mut images = pixels;
+    if config.jitter.is_on() {
+        let draws = augment::jitter_draws(&mut tape, indices, config.jitter);
+        images = augment::jitter(&mut tape, images, draws);
+    }
     let draws = augment::draws(&mut tape, indices, [IMAGE_SIZE, IMAGE_SIZE]);
-    let x = augment::augment(&mut tape, pixels, table, draws, config.augmentation);
+    let x = augment::augment(&mut tape, images, table, draws, config.augmentation);
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
     let loss = config.objective.record_training(&mut tape, logits, labels).loss;

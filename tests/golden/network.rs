@@ -5,7 +5,8 @@ use std::sync::Arc;
 use wgrad::device::{Device, LoadOptions, Session, StepScalars};
 use wgrad::nn::{self, ResNet9};
 use wgrad::ops::adam::Adam;
-use wgrad::ops::{adam, cross_entropy, finite_check, running_statistics};
+use wgrad::ops::finite_check::{self, OnNan};
+use wgrad::ops::{adam, cross_entropy, running_statistics};
 use wgrad::optim::{Anneal, OneCycle};
 use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{
@@ -118,7 +119,7 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
     tape.fuse(fusion);
     tape.backward(loss);
     tape.in_phase(Phase::Update, |tape| {
-        finite_check::finite_check(tape);
+        finite_check::finite_check(tape, &[], OnNan::Stop);
         running_statistics::update(tape, nn::layers::BATCH_NORM_MOMENTUM);
         adam::adam(tape, config);
     });
