@@ -49,7 +49,8 @@ impl<'a> Report<'a> {
         self.print(&format!("memory    {memory} for training and evaluation"));
         self.print(&format!(
             "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
-             Adam, rate up to {max_lr}; {}; seed {seed}",
+             Adam, rate up to {max_lr}{}; {}; seed {seed}",
+            self.optimizer(),
             self.augmentation()
         ));
         self.print(&format!("folder    {}\n", folder.display()));
@@ -124,9 +125,18 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// What is done beside Adam, if anything: `, gradients clipped to 1, weights averaged (0.99)`
+    fn optimizer(&self) -> String {
+        let clip = self.recipe.clip_grad_norm.map(|norm| format!(", gradients clipped to {norm}"));
+        let ema = self.recipe.ema.map(|decay| format!(", weights averaged ({decay})"));
+        clip.into_iter().chain(ema).collect()
+    }
+
     fn augmentation(&self) -> String {
         let Recipe { no_crop, no_flip, no_cutout, .. } = *self.recipe;
-        let on = [("crop", !no_crop), ("flip", !no_flip), ("cutout", !no_cutout)];
+        let jitter = self.recipe.step().jitter.is_on();
+        let on =
+            [("jitter", jitter), ("crop", !no_crop), ("flip", !no_flip), ("cutout", !no_cutout)];
         let names: Vec<_> = on.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
         if names.is_empty() { "no augmentation".to_string() } else { names.join(", ") }
     }

@@ -1,7 +1,7 @@
 //! The data that a case is run with on a GPU.
 
 use wgrad::check::{CaseData, CaseTape};
-use wgrad::ops::metrics::{NOT_FINITE, SKIPPED, STOPPED};
+use wgrad::ops::metrics::{N_SKIPPED, NOT_FINITE, SKIPPED, STOPPED};
 use wgrad::tape::{Group, Storage};
 
 /// Random numbers, and, where it has a state, the same with gradients or statistics of the batch that
@@ -23,7 +23,11 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
         let Some(last) = state.members(group).last() else { continue };
         // The first element, and then the last.
         for (&poison, at) in poisons.iter().zip([0, last.range().end - 1]) {
-            vary(&|data| data.state[group.index()][at] = poison);
+            vary(&|data| {
+                data.state[group.index()][at] = poison;
+                // Not the first of its kind.
+                data.state[Group::Metrics.index()][N_SKIPPED] = 3.0;
+            });
         }
     }
     if state.averaged {
