@@ -8,8 +8,9 @@ use wgrad::data::{self, N_CLASSES, Source};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::Kernels;
-use wgrad::train::settings::{MemorySize, at_least_one};
+use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
+use wgrad::train::units::MemorySize;
 use wgrad::train::{Evaluator, recipe, report};
 
 /// Flags of `wgrad eval`.

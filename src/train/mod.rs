@@ -8,21 +8,27 @@
 //! * [`mod@run`]: the loop over epochs;
 //! * [`metrics`], [`folder`], [`report`], [`progress`]: what it leaves behind, and what it prints.
 
+pub mod checkpoint;
 pub mod evaluator;
 pub mod folder;
 pub mod metrics;
 pub mod progress;
 pub mod recipe;
+pub mod replay;
 pub mod report;
+pub mod resume;
 pub mod run;
 pub mod settings;
 pub mod step;
+pub mod stopwatch;
 pub mod trainer;
+pub mod units;
 
 pub use evaluator::Evaluator;
 pub use folder::RunFolder;
 pub use metrics::EpochMetrics;
 pub use recipe::Recipe;
-pub use run::{Ended, Outcome, run};
+pub use resume::{Resumed, resume};
+pub use run::{Ended, Job, Outcome, run};
 pub use settings::Settings;
 pub use trainer::Trainer;
