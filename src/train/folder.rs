@@ -189,7 +189,8 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
             format!("{path} {what}; a run is never overwritten: name another folder with --out");
         Err(Error::Config(message))
     };
-    let is_empty = |mut entries: fs::ReadDir| entries.next().is_none();
+    // What a run that was killed in its first moment leaves counts for nothing.
+    let is_empty = |entries: fs::ReadDir| entries.flatten().all(|e| files::is_temporary(&e.path()));
     match fs::read_dir(path).map(is_empty) {
         Ok(true) => Ok(()),
         Ok(false) if path.join(CONFIG).exists() => refuse("holds a run already"),
