@@ -11,6 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 mod devices;
 mod eval;
+mod lr_find;
+mod plot;
 mod summary;
 mod tape;
 mod train;
@@ -35,6 +37,12 @@ struct Cli {
 enum Command {
     /// Train the network, and leave weights and metrics in a folder
     Train(Box<train::Args>),
+    /// Sweep over learning rates, and suggest a peak for training
+    #[command(mut_args(|arg| {
+        let hide = lr_find::NOT_OF_A_SWEEP.contains(&arg.get_id().as_str());
+        arg.hide(hide)
+    }))]
+    LrFind(Box<lr_find::Args>),
     /// Evaluate trained weights on the test images
     Eval(eval::Args),
     /// Print the network's layers
@@ -51,6 +59,7 @@ pub fn main() -> ExitCode {
     trace(cli.verbose);
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
+        Command::LrFind(args) => lr_find::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),

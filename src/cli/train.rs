@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use wgrad::device::Device;
+use wgrad::train::units::MaxLr;
 use wgrad::train::{self, Ended, Job, Recipe, Resumed, RunFolder, Settings, resume};
+
+use super::lr_find::{self, Sweep};
 
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
@@ -32,16 +35,26 @@ pub struct Args {
 
 /// Trains.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Resumed { mut folder, mut recipe, loaded, checkpoint } = match &args.resume {
-        Some(path) => resumed(path, &args.settings)?,
+    let (run, find_lr) = match &args.resume {
+        Some(path) => (resumed(path, &args.settings)?, false),
         None => prepared(args)?,
     };
+    let Resumed { mut folder, mut recipe, loaded, checkpoint } = run;
     let device = Device::open(&recipe.device, recipe.open_options())?;
     if recipe.device == "auto" {
         recipe.device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" }.to_string();
     }
 
     let stop = stop_on_ctrl_c()?;
+    if find_lr {
+        let found =
+            lr_find::find(&device, &recipe, &loaded.dataset.train, Sweep::default(), &stop)?;
+        let Some(found) = found else { return Ok(ExitCode::from(super::INTERRUPTED)) };
+        super::print(&format!("{}\n", lr_find::describe(&found)))?;
+        recipe.max_lr = found.max_lr();
+        folder.create(&recipe)?;
+        found.write(folder.path())?;
+    }
     let job = Job { recipe: &recipe, loaded: &loaded, device: &device, stop: &stop };
     let outcome = train::run(job, &mut folder, checkpoint)?;
     Ok(match outcome.ended {
@@ -50,8 +63,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// A run of its own.
-fn prepared(args: &Args) -> anyhow::Result<Resumed> {
+/// A run of its own, and whether its learning rate is to be found first.
+fn prepared(args: &Args) -> anyhow::Result<(Resumed, bool)> {
     let mut settings = args.settings.clone();
     if let Some(path) = &args.config {
         settings = settings.or(Settings::read(path)?);
@@ -59,7 +72,8 @@ fn prepared(args: &Args) -> anyhow::Result<Resumed> {
     let folder = RunFolder::choose(settings.out.as_deref())?;
     let loaded = resume::load(&settings)?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
-    Ok(Resumed { folder, recipe, loaded, checkpoint: None })
+    let find_lr = settings.max_lr == Some(MaxLr::Find);
+    Ok((Resumed { folder, recipe, loaded, checkpoint: None }, find_lr))
 }
 
 /// A run that goes on.
@@ -79,7 +93,7 @@ fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
 const SAME_CTRL_C: Duration = Duration::from_secs(1);
 
 /// What becomes true on Ctrl-C. A second one ends the process on the spot.
-fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     let mut first: Option<Instant> = None;

@@ -30,6 +30,11 @@ impl Program {
         Ok(Self { id, step, batch: Batch::new(batch_size) })
     }
 
+    /// Images in a step.
+    pub(super) fn batch_size(&self) -> usize {
+        self.batch.size()
+    }
+
     /// Writes the inputs: those images of a split. Rows that are left over do not count.
     pub(super) fn write(
         &mut self,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::lr_find;
 use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::settings::Settings;
@@ -118,7 +119,7 @@ impl RunFolder {
         }
         self.lock = None;
         // What cannot be removed stays: another error is about to be told.
-        for file in [CONFIG, METRICS] {
+        for file in [CONFIG, METRICS, lr_find::CSV, lr_find::SVG] {
             let _ = fs::remove_file(self.path.join(file));
         }
         for folder in self.made.drain(..) {

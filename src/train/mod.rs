@@ -11,6 +11,7 @@
 pub mod checkpoint;
 pub mod evaluator;
 pub mod folder;
+pub mod lr_find;
 pub mod metrics;
 pub mod progress;
 pub mod recipe;

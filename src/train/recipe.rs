@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::settings::Settings;
 use super::step::StepConfig;
-use super::units::{Every, MemorySize};
+use super::units::{Every, MaxLr, MemorySize};
 use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
 use crate::error::Error;
@@ -136,7 +136,11 @@ impl Recipe {
             width: settings.width.map_or(defaults.width, |n| n.get().into()),
             batch_size: settings.batch_size.map_or(defaults.batch_size, |n| n.get() as usize),
             epochs: settings.epochs.map_or(defaults.epochs, |n| n.get() as usize),
-            max_lr: settings.max_lr.unwrap_or(defaults.max_lr),
+            max_lr: match settings.max_lr {
+                Some(MaxLr::Rate(rate)) => rate,
+                // Until it is found.
+                Some(MaxLr::Find) | None => defaults.max_lr,
+            },
             pct_start: settings.pct_start.unwrap_or(PCT_START),
             div_factor: settings.div_factor.unwrap_or(10.0),
             final_div_factor: settings.final_div_factor.unwrap_or(1.0),
@@ -249,7 +253,7 @@ mod tests {
     #[test]
     fn the_file_that_a_run_leaves_repeats_it() {
         let settings = Settings {
-            max_lr: Some(0.1 + 0.2),
+            max_lr: Some(MaxLr::Rate(0.1 + 0.2)),
             memory_limit: Some(MemorySize(1 << 30)),
             no_flip: Some(true),
             ..Settings::default()
@@ -271,7 +275,7 @@ mod tests {
         let nothing = Settings::default;
         for (settings, word) in [
             (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "--batch-size"),
-            (Settings { max_lr: Some(f64::NAN), ..nothing() }, "max-lr"),
+            (Settings { max_lr: Some(MaxLr::Rate(f64::NAN)), ..nothing() }, "max-lr"),
             (Settings { label_smoothing: Some(1.0), ..nothing() }, "--label-smoothing"),
             (Settings { weight_decay: Some(-1.0), ..nothing() }, "--weight-decay"),
         ] {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::units::{Every, MemorySize};
+use super::units::{Every, MaxLr, MemorySize};
 use crate::data::Source;
 use crate::error::Error;
 use crate::ops::Kernels;
@@ -39,9 +39,9 @@ pub struct Settings {
           value_parser = at_least_one::<NonZeroU16>)]
     #[serde(deserialize_with = "read_at_least_one")]
     pub width: Option<NonZeroU16>,
-    /// The learning rate at its peak [default: 0.01; shapes: 0.01]
+    /// The learning rate at its peak, or find, to sweep for it first [default: 0.01; shapes: 0.01]
     #[arg(long, value_name = "RATE", help_heading = "Recipe", allow_negative_numbers = true)]
-    pub max_lr: Option<f64>,
+    pub max_lr: Option<MaxLr>,
     /// Seeds initialisation, shuffling and augmentation [default: 0]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_zero)]
@@ -172,6 +172,12 @@ impl Settings {
         })
     }
 
+    /// These settings, with images as they are.
+    pub fn without_augmentation(self) -> Self {
+        let off = Some(true);
+        Self { no_crop: off, no_flip: off, no_cutout: off, ..self }
+    }
+
     /// These settings, and those of `other` where these say nothing.
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -240,7 +246,7 @@ mod tests {
         let text = "batch-size = 64\nmax_lr = 0.02\nno-crop = true\nmemory-limit = '1GiB'\ndata = 'shapes'";
         let settings = Settings::parse(text).expect("good settings");
         assert_eq!(settings.batch_size, NonZeroU32::new(64));
-        assert_eq!(settings.max_lr, Some(0.02));
+        assert_eq!(settings.max_lr, Some(MaxLr::Rate(0.02)));
         assert_eq!(settings.no_crop, Some(true));
         assert_eq!(settings.memory_limit, Some(MemorySize(1 << 30)));
         assert_eq!(settings.data, Some(Source::Shapes));

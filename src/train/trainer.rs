@@ -72,6 +72,11 @@ impl Trainer {
         learner.train_step(self.training.id, lr)
     }
 
+    /// Images in a step.
+    pub fn batch_size(&self) -> usize {
+        self.training.batch_size()
+    }
+
     /// The steps so far.
     pub fn n_steps(&self) -> usize {
         self.evaluator.learner.n_steps() as usize

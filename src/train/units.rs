@@ -132,6 +132,50 @@ impl fmt::Display for Every {
     }
 }
 
+/// The peak of the learning rate: `0.01`, or `find`, which sweeps for it before training.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value", into = "toml::Value")]
+pub enum MaxLr {
+    /// This rate.
+    Rate(f64),
+    /// What [`lr_find`](super::lr_find) suggests.
+    Find,
+}
+
+impl FromStr for MaxLr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "find" => Ok(Self::Find),
+            rate => rate.parse().map(Self::Rate).map_err(|_| {
+                format!("{text:?} is no learning rate; write a number, or find to sweep for it")
+            }),
+        }
+    }
+}
+
+impl TryFrom<toml::Value> for MaxLr {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::Float(rate) => Ok(Self::Rate(rate)),
+            toml::Value::String(text) => text.parse(),
+            other => other.to_string().parse(),
+        }
+    }
+}
+
+impl From<MaxLr> for toml::Value {
+    fn from(max_lr: MaxLr) -> Self {
+        match max_lr {
+            MaxLr::Rate(rate) => rate.into(),
+            MaxLr::Find => "find".into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
