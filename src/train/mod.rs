@@ -7,16 +7,16 @@
 //! * [`evaluator`] and [`trainer`]: a network on a device, run by those tapes;
 //! * [`mod@run`]: the loop over epochs;
 //! * [`predictions`], [`confusion`]: what a trained network says of images, and how often it is right;
-//! * [`metrics`], [`folder`], [`report`], [`progress`]: what it leaves behind, and what it prints.
+//! * [`metrics`], [`folder`], [`console`], [`progress`]: what it leaves behind, and what it prints.
 
 pub mod confusion;
+pub mod console;
 pub mod evaluator;
 pub mod folder;
 pub mod metrics;
 pub mod predictions;
 pub mod progress;
 pub mod recipe;
-pub mod report;
 pub mod run;
 pub mod settings;
 pub mod step;
