@@ -10,6 +10,7 @@ use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
 use crate::data::Loaded;
 use crate::device::Device;
+use crate::error::Error;
 use crate::tape::print::{readable_bytes, thousands};
 
 /// The words of one run.
@@ -80,9 +81,17 @@ impl<'a> Console<'a> {
         self.print(&format!("the last good weights are in {}", model.display()));
     }
 
+    /// Where the run can be looked at; or why not, which is no reason to fail.
+    pub fn report(&self, page: &Path, error: Option<Error>) {
+        self.print("");
+        match error {
+            None => self.print(&format!("report    {}", page.display())),
+            Some(error) => self.print(&format!("warning:  the report was not written: {error}")),
+        }
+    }
+
     /// The end: what there is to know about it, and the line that sums it up, which is the last one.
     pub fn summary(&self, outcome: &Outcome, n_steps: usize, folder: &Path) {
-        self.print("");
         if outcome.ended == Ended::Interrupted {
             let in_all = self.recipe.schedule(self.loaded.dataset.train.len()).total_steps;
             self.print(&format!(

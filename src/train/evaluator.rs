@@ -81,6 +81,14 @@ impl Evaluator {
         self.learner.set_weights(weights)
     }
 
+    /// The weights on the device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn weights(&mut self) -> Result<Weights, Error> {
+        self.learner.weights()
+    }
+
     /// Loss and accuracy over every image of a split, in order; none when `stop` said so on the way.
     ///
     /// # Errors

@@ -7,12 +7,14 @@
 //! * [`evaluator`] and [`trainer`]: a network on a device, run by those tapes;
 //! * [`mod@run`]: the loop over epochs;
 //! * [`predictions`], [`confusion`]: what a trained network says of images, and how often it is right;
-//! * [`metrics`], [`folder`], [`console`], [`progress`]: what it leaves behind, and what it prints.
+//! * [`metrics`], [`folder`], [`logs`], [`tensorboard`]: what it leaves behind;
+//! * [`console`], [`progress`]: what it prints.
 
 pub mod confusion;
 pub mod console;
 pub mod evaluator;
 pub mod folder;
+pub mod logs;
 pub mod metrics;
 pub mod predictions;
 pub mod progress;
@@ -20,11 +22,13 @@ pub mod recipe;
 pub mod run;
 pub mod settings;
 pub mod step;
+pub mod tensorboard;
 pub mod trainer;
 
 pub use confusion::Confusion;
 pub use evaluator::Evaluator;
 pub use folder::RunFolder;
+pub use logs::Logs;
 pub use metrics::EpochMetrics;
 pub use predictions::Predictions;
 pub use recipe::Recipe;

@@ -7,12 +7,13 @@ use super::console::Console;
 use super::metrics::{EpochMetrics, best};
 use super::progress::Progress;
 use super::recipe::Recipe;
-use super::{RunFolder, Trainer};
+use super::{Logs, RunFolder, Trainer};
 use crate::data::{Loaded, Split, batches};
 use crate::device::Device;
 use crate::error::Error;
 use crate::ops::metrics::Metrics;
 use crate::optim::OneCycle;
+use crate::report;
 
 /// How a run came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +71,7 @@ pub fn run(
     }
     console.network(&trainer, folder.path());
 
+    let mut logs = Logs::open(folder.path(), &[], 0)?;
     let mut progress = Progress::new(recipe.epochs, recipe.steps_per_epoch(train.len()));
     let mut epochs = Vec::with_capacity(recipe.epochs);
     let begun = Instant::now();
@@ -82,6 +84,7 @@ pub fn run(
         progress.end_epoch();
         trainer.save(&folder.model())?;
         folder.append(&line)?;
+        logs.append(&line, trainer.n_steps())?;
         console.epoch(&line);
         epochs.push(line);
         Ok(())
@@ -103,6 +106,18 @@ pub fn run(
         Err(Stopped::Failed(error)) => return Err(error),
     };
     let outcome = Outcome { ended, epochs, seconds: begun.elapsed().as_secs_f64() };
+    let told = report::Run {
+        folder: folder.path(),
+        recipe,
+        loaded,
+        device,
+        epochs: &outcome.epochs,
+        ended: Some(ended),
+        parts: None,
+    };
+    let page = folder.path().join(report::REPORT);
+    let written = report::write(&told, Some(trainer.evaluator()), &page);
+    console.report(&page, written.err());
     console.summary(&outcome, trainer.n_steps(), folder.path());
     Ok(outcome)
 }
