@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+mod compare;
 mod devices;
 mod eval;
 mod report;
@@ -38,6 +39,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Evaluate trained weights on the test images
     Eval(eval::Args),
+    /// Compare runs: settings that differ, accuracy, time and curves
+    Compare(compare::Args),
     /// Make the report of a run again, from its folder
     Report(report::Args),
     /// Print the network's layers
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),

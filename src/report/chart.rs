@@ -54,6 +54,8 @@ pub struct Chart {
     pub x_unit: Unit,
     /// What is on the axis from bottom to top.
     pub y_unit: Unit,
+    /// Whether that axis starts at 0 in any case.
+    pub from_zero: bool,
     /// The curves.
     pub series: Vec<Series>,
 }
@@ -106,7 +108,8 @@ impl Chart {
         let x = Axis::from(first, last, 7, self.x_unit == Unit::Count);
         let (low, high) = range(&mut points().map(|(_, y)| *y));
         // From 0, unless that would waste half of the height.
-        let low = if low > 0.0 && low < high / 2.0 { 0.0 } else { low };
+        let wasted = !self.from_zero && low > high / 2.0;
+        let low = if low > 0.0 && !wasted { 0.0 } else { low };
         (x, Axis::round(low, high, 5))
     }
 
@@ -218,6 +221,7 @@ mod tests {
             x_label: "epoch".into(),
             x_unit: Unit::Count,
             y_unit: Unit::Percent,
+            from_zero: false,
             series: vec![series],
         }
     }

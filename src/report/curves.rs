@@ -40,13 +40,14 @@ pub fn accuracy(epochs: &[EpochMetrics]) -> Chart {
 /// The speed of training.
 pub fn speed(epochs: &[EpochMetrics]) -> Chart {
     let speed = series("images/s", 2, epochs, |epoch| Some(epoch.images_per_s));
-    over_epochs("Training images a second", Unit::Plain, vec![speed])
+    let chart = over_epochs("Training images a second", Unit::Plain, vec![speed]);
+    Chart { from_zero: true, ..chart }
 }
 
 /// A chart over epochs.
 pub fn over_epochs(title: &str, y_unit: Unit, series: Vec<Series>) -> Chart {
     let (title, x_label) = (title.to_string(), "epoch".to_string());
-    Chart { title, x_label, x_unit: Unit::Count, y_unit, series }
+    Chart { title, x_label, x_unit: Unit::Count, y_unit, from_zero: false, series }
 }
 
 /// Points that the schedule is drawn through.
@@ -64,14 +65,15 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
             if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
         Series { name: name.to_string(), points, style }
     };
-    let last = in_all.saturating_sub(1);
-    let trained = curve("trained", 3, 0, n_steps.min(last));
-    let left = curve("not reached", 6, n_steps.min(last), if n_steps < in_all { last } else { 0 });
+    // The last step keeps its rate to its end.
+    let (trained, left) =
+        (curve("trained", 3, 0, n_steps), curve("not reached", 6, n_steps, in_all));
     Chart {
         title: "Learning rate".to_string(),
         x_label: "epochs".to_string(),
         x_unit: Unit::Count,
         y_unit: Unit::Plain,
+        from_zero: true,
         series: vec![trained, left],
     }
 }
@@ -89,7 +91,7 @@ mod tests {
         assert!(peak > 0.0095, "{peak}");
         let half = schedule(&one_cycle, 100, 500);
         assert_eq!(half.series[0].points.last(), half.series[1].points.first());
-        assert_eq!(half.series[1].points.last().map(|(epochs, _)| *epochs), Some(9.99));
+        assert_eq!(half.series[1].points.last().map(|(epochs, _)| *epochs), Some(10.0));
         // A run of one step, or of none.
         for (total, done) in [(1, 1), (1, 0), (2, 1), (10, 0)] {
             schedule(&OneCycle::linear(0.01, total), 1, done).figure();

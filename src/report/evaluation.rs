@@ -57,8 +57,9 @@ pub fn classes(confusion: &Confusion, classes: &[String]) -> String {
     for (class, scores) in classes.iter().zip(&scores) {
         let parts = [scores.precision, scores.recall, scores.f1];
         let [precision, recall, f1] = parts.map(percent);
-        let bar = scores.f1.map_or(String::new(), bar);
-        rows.push(vec![escape(class), thousands(scores.n_images), precision, recall, f1 + &bar]);
+        let bar = bar(scores.f1.unwrap_or(0.0));
+        let n_images = thousands(scores.n_images);
+        rows.push(vec![escape(class), n_images, precision, recall, f1, bar]);
     }
     let mean = |of: fn(&crate::train::confusion::ClassScores) -> Option<f64>| {
         let known: Vec<f64> = scores.iter().filter_map(of).collect();
@@ -66,20 +67,20 @@ pub fn classes(confusion: &Confusion, classes: &[String]) -> String {
     };
     let n_images = thousands(confusion.n_images());
     let means = [mean(|s| s.precision), mean(|s| s.recall), mean(|s| s.f1)];
-    rows.push([vec!["<b>mean of the classes</b>".into(), n_images], means.to_vec()].concat());
+    rows.push([vec!["<b>mean</b>".into(), n_images], means.to_vec(), vec![String::new()]].concat());
     let mut out = note(
         "Precision: of the images that were taken for the class, the part that is of it. Recall: of its \
          images, the part that was recognised. F1 is their harmonic mean.",
     );
-    out += &table("classes", &["class", "images", "precision", "recall", "F1"], &rows);
+    out += &table("classes", &["class", "images", "precision", "recall", "F1", ""], &rows);
 
     let mistakes = confusion.mistakes();
     if let Some(n_pairs) = Some(mistakes.len().min(N_PAIRS)).filter(|n| *n > 0) {
         let pair = |&(truth, prediction, n): &(usize, usize, usize)| {
-            format!("{} taken for {} {n} times", classes[truth], classes[prediction])
+            format!("{} for {} ({n})", classes[truth], classes[prediction])
         };
         let pairs: Vec<_> = mistakes[..n_pairs].iter().map(pair).collect();
-        out += &note(&format!("Most often mistaken: {}.", pairs.join(", ")));
+        out += &note(&format!("Mistaken most often: {}.", pairs.join(", ")));
     }
     out
 }
@@ -92,8 +93,8 @@ pub fn worst(predictions: &Predictions, test: &Split, classes: &[String]) -> Str
     }
     let n = mistakes.len().min(N_WORST);
     let mut out = note(&format!(
-        "The {n} of {} errors in {} test images that the network was surest of: what the picture is, \
-         what it was taken for, and the probabilities of the two.",
+        "The {n} of {} errors in {} test images that the network was surest of: first what the \
+         picture is (blue), then what it was taken for (orange), each with its probability.",
         thousands(mistakes.len()),
         thousands(test.len())
     ));
@@ -102,14 +103,14 @@ pub fn worst(predictions: &Predictions, test: &Split, classes: &[String]) -> Str
         let &Mistake { image, truth, prediction, probability, probability_of_truth } = mistake;
         let uri = Picture::of_planes(IMAGE_SIZE, test.image(image)).data_uri();
         let (truth, prediction) = (escape(&classes[truth]), escape(&classes[prediction]));
-        let (sure, of_truth) =
-            (probability_text(probability), probability_text(probability_of_truth));
+        let [sure, of_truth] =
+            [probability, probability_of_truth].map(|p| escape(&probability_text(p)));
         let _ = writeln!(
             out,
             "<figure><img src=\"{uri}\" width=\"32\" height=\"32\" alt=\"{truth}\" \
              title=\"test image {image}\"><figcaption>\
-             <b class=\"truth\">{truth}</b> <span>{of_truth}</span>\
-             <b class=\"wrong\">{prediction}</b> <span>{sure}</span></figcaption></figure>"
+             <div><b class=\"truth\">{truth}</b> <span>{of_truth}</span></div>\
+             <div><b class=\"wrong\">{prediction}</b> <span>{sure}</span></div></figcaption></figure>"
         );
     }
     out + "</div>\n"
@@ -120,13 +121,12 @@ pub fn percent(part: Option<f64>) -> String {
     part.map_or("–".to_string(), |part| format!("{:.1}%", 100.0 * part))
 }
 
-/// `99.98%`, and no `100.00%` or `0.00%` of what is not quite that.
+/// `98.3%`, and no `100%` or `0%` of what is not quite that.
 fn probability_text(probability: f32) -> String {
-    let percent = 100.0 * probability;
-    match percent {
-        p if p > 0.0 && p < 0.01 => "below 0.01%".to_string(),
-        p if p > 99.99 && p < 100.0 => "above 99.99%".to_string(),
-        p => format!("{p:.2}%"),
+    match 100.0 * probability {
+        p if p > 0.0 && p < 0.05 => "<0.1%".to_string(),
+        p if p > 99.95 && p < 100.0 => ">99.9%".to_string(),
+        p => format!("{p:.1}%"),
     }
 }
 
@@ -142,11 +142,16 @@ pub fn parts(parts: &[(String, f64)]) -> String {
     sorted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let row = |(name, seconds): &(String, f64)| {
         let share = if in_all > 0.0 { seconds / in_all } else { 0.0 };
-        vec![escape(name), format!("{:.3} ms", 1e3 * seconds), percent(Some(share)) + &bar(share)]
+        vec![escape(name), format!("{:.3} ms", 1e3 * seconds), percent(Some(share)), bar(share)]
     };
     let mut rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
-    rows.push(vec!["<b>a step</b>".into(), format!("{:.3} ms", 1e3 * in_all), String::new()]);
-    table("parts", &["part", "time", "share"], &rows)
+    rows.push(vec![
+        "<b>a step</b>".into(),
+        format!("{:.3} ms", 1e3 * in_all),
+        String::new(),
+        String::new(),
+    ]);
+    table("parts", &["part", "time", "share", ""], &rows)
 }
 
 #[cfg(test)]
@@ -169,9 +174,7 @@ mod tests {
         );
         assert!(!html.contains("<0>"), "{html}");
         let html = classes(&confusion, &names(2));
-        for words in
-            ["66.7%", "50.0%", "80.0%", "class &lt;0&gt; taken for class &lt;1&gt; 1 times"]
-        {
+        for words in ["66.7%", "50.0%", "80.0%", "class &lt;0&gt; for class &lt;1&gt; (1)"] {
             assert!(html.contains(words), "{words} is not in {html}");
         }
     }
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn probabilities_are_not_rounded_to_certainty() {
         let shown = [0.5, 0.999_96, 1.0, 1e-6, 0.0].map(probability_text);
-        assert_eq!(shown, ["50.00%", "above 99.99%", "100.00%", "below 0.01%", "0.00%"]);
+        assert_eq!(shown, ["50.0%", ">99.9%", "100.0%", "<0.1%", "0.0%"]);
     }
 
     #[test]

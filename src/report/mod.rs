@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 pub mod axis;
 pub mod chart;
+pub mod compare;
 
 pub mod curves;
 pub mod evaluation;

@@ -33,8 +33,10 @@ pub fn page(contents: &Contents<'_>) -> String {
     page.section("Curves", charts(run));
     if let Some(predictions) = predictions {
         let confusion = predictions.confusion(&dataset.test.labels);
-        page.section("Confusion matrix", evaluation::matrix(&confusion, &dataset.classes));
-        page.section("Classes", evaluation::classes(&confusion, &dataset.classes));
+        let matrix = evaluation::matrix(&confusion, &dataset.classes);
+        let classes = evaluation::classes(&confusion, &dataset.classes);
+        let both = format!("<div>{matrix}</div>\n<div>{classes}</div>");
+        page.section("Confusion matrix", format!("<div class=\"two wide\">{both}</div>\n"));
         let worst = evaluation::worst(predictions, &dataset.test, &dataset.classes);
         page.section("Worst errors", worst);
     }
@@ -83,10 +85,10 @@ fn summary(run: &Run<'_>) -> String {
     let n_parameters = step::evaluation(&config).tape.state().n_parameters();
     tiles(&[
         ("test accuracy", percent(last), format!("after epoch {}", last.epoch)),
-        ("best test accuracy", percent(best), format!("after epoch {}", best.epoch)),
+        ("best accuracy", percent(best), format!("after epoch {}", best.epoch)),
         ("test loss", format!("{:.4}", last.test_loss), format!("training {:.4}", last.train_loss)),
         ("epochs", n_epochs.0, n_epochs.1),
-        ("training", duration(training), format!("and {} of evaluation", duration(evaluation))),
+        ("training", duration(training), format!("evaluation {}", duration(evaluation))),
         ("speed", format!("{speed}/s"), "training images".to_string()),
         ("parameters", thousands(n_parameters), format!("resnet9, width {}", run.recipe.width)),
     ])
