@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wgrad::device::Device;
 use wgrad::optim::lr_finder::{Range, Rule, Scale};
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
-use wgrad::train::{Recipe, RunFolder, Settings, Trainer, report, resume};
+use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume};
 
 use super::plot;
 
@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let device = Device::open(&recipe.device, recipe.open_options())?;
     if !args.json {
-        super::print(&format!("{}\n", report::head(&loaded, &device.name())))?;
+        super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
     }
     let stop = super::train::stop_on_ctrl_c()?;
     let Some(found) = find(&device, &recipe, &loaded.dataset.train, args.sweep, &stop)? else {

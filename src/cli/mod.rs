@@ -9,10 +9,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+mod compare;
 mod devices;
 mod eval;
 mod lr_find;
 mod plot;
+mod report;
 mod summary;
 mod tape;
 mod train;
@@ -45,6 +47,10 @@ enum Command {
     LrFind(Box<lr_find::Args>),
     /// Evaluate trained weights on the test images
     Eval(eval::Args),
+    /// Compare runs: settings that differ, accuracy, time and curves
+    Compare(compare::Args),
+    /// Make the report of a run again, from its folder
+    Report(report::Args),
     /// Print the network's layers
     Summary(summary::Args),
     /// Print every node of a training step, with shapes, memory and work; or draw it
@@ -61,6 +67,8 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::LrFind(args) => lr_find::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
         Command::Devices(args) => devices::run(&args),

@@ -52,6 +52,11 @@ impl EpochMetrics {
         self.validation_accuracy.or(self.test_accuracy).unwrap_or(f64::NAN)
     }
 
+    /// What the images are called that it was evaluated on: `validation` or `test`.
+    pub fn evaluated_on(&self) -> &'static str {
+        if self.validation_accuracy.is_some() { "validation" } else { "test" }
+    }
+
     /// Notes an evaluation, on images that were held out or on the test images.
     pub(super) fn with_evaluation(mut self, metrics: &Metrics, held_out: bool) -> Self {
         let (loss, accuracy) = (Some(metrics.loss()), Some(metrics.accuracy()));
@@ -69,11 +74,10 @@ pub fn best(epochs: &[EpochMetrics]) -> Option<&EpochMetrics> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn epoch(epoch: usize, test_accuracy: f64) -> EpochMetrics {
-        EpochMetrics {
+impl EpochMetrics {
+    /// An epoch for tests.
+    pub(crate) fn example(epoch: usize, test_accuracy: f64) -> Self {
+        Self {
             epoch,
             lr: 0.01,
             train_loss: 1.5,
@@ -88,17 +92,23 @@ mod tests {
             weights: Fingerprint::of([]),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn the_first_of_the_best_counts() {
-        let epochs = [epoch(1, 0.5), epoch(2, 0.75), epoch(3, 0.75), epoch(4, 0.25)];
+        let epochs = [(1, 0.5), (2, 0.75), (3, 0.75), (4, 0.25)];
+        let epochs = epochs.map(|(epoch, accuracy)| EpochMetrics::example(epoch, accuracy));
         assert_eq!(best(&epochs).map(|e| e.epoch), Some(2));
         assert!(best(&[]).is_none());
     }
 
     #[test]
     fn a_line_has_these_keys_in_this_order() {
-        let line = serde_json::to_string(&epoch(1, 0.75)).expect("numbers");
+        let line = serde_json::to_string(&EpochMetrics::example(1, 0.75)).expect("numbers");
         assert_eq!(
             line,
             r#"{"epoch":1,"lr":0.01,"train_loss":1.5,"train_accuracy":0.5,"test_loss":1.25,"#
@@ -108,7 +118,8 @@ mod tests {
         );
         let held_out =
             Metrics { loss_sum: 2.0, n_correct: 1.0, n_images: 4.0, ..Metrics::default() };
-        let epoch = EpochMetrics { test_loss: None, test_accuracy: None, ..epoch(1, 0.75) };
+        let epoch =
+            EpochMetrics { test_loss: None, test_accuracy: None, ..EpochMetrics::example(1, 0.75) };
         let epoch = epoch.with_evaluation(&held_out, true);
         let line = serde_json::to_string(&epoch).expect("numbers");
         assert!(line.contains(r#""validation_loss":0.5,"validation_accuracy":0.25,"seconds""#));

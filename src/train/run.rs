@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, CheckpointFile, Header, Keeper};
+use super::console::Console;
 use super::folder::{ACCIDENT, Summary};
 use super::metrics::{EpochMetrics, best};
 use super::progress::Progress;
 use super::recipe::Recipe;
 use super::replay::{Replay, first_not_finite};
-use super::report::Report;
 use super::stopwatch::Stopwatch;
-use super::{RunFolder, Trainer};
+use super::{Logs, RunFolder, Trainer};
 use crate::data::batches::{self, Batch};
 use crate::data::{Dataset, Loaded};
 use crate::device::Device;
@@ -21,6 +21,7 @@ use crate::fingerprint::Fingerprint;
 use crate::nn::Snapshot;
 use crate::ops::metrics::Metrics;
 use crate::optim::OneCycle;
+use crate::report;
 use crate::tape::Group;
 
 /// What a run is made of.
@@ -80,20 +81,20 @@ pub fn run(
     folder: &mut RunFolder,
     resumed: Option<CheckpointFile>,
 ) -> Result<Outcome, Error> {
-    let report = Report::new(job.recipe, job.loaded, job.device);
-    report.dataset();
+    let console = Console::new(job.recipe, job.loaded, job.device);
+    console.dataset();
     let begun = Instant::now();
     if resumed.is_none() && !folder.is_open() {
         // Before minutes of compiling: a folder that cannot be written is better found out now.
         folder.create(job.recipe)?;
     }
     let trainer = ready_trainer(job.recipe, job.device).inspect_err(|_| folder.remove())?;
-    let mut run = Run::new(job, folder, report, trainer, resumed)?;
+    let mut run = Run::new(job, folder, console, trainer, resumed)?;
     if matches!(job.device, Device::Gpu(_)) {
-        run.report.compiled(begun.elapsed().as_secs_f64());
+        run.console.compiled(begun.elapsed().as_secs_f64());
     }
-    run.report.network(&run.trainer, run.folder.path());
-    run.report.resumed(&run.epochs, run.trainer.n_steps());
+    run.console.network(&run.trainer, run.folder.path());
+    run.console.resumed(&run.epochs, run.trainer.n_steps());
     let result = run.train();
     run.finish(result)
 }
@@ -112,12 +113,14 @@ impl From<Error> for Stopped {
 
 /// A run, and where it is.
 struct Run<'a> {
+    job: Job<'a>,
     recipe: &'a Recipe,
     dataset: &'a Dataset,
     device: String,
     stop: &'a AtomicBool,
     folder: &'a RunFolder,
-    report: Report<'a>,
+    console: Console<'a>,
+    logs: Logs,
     progress: Progress,
     keeper: Keeper,
     schedule: OneCycle,
@@ -141,19 +144,21 @@ impl<'a> Run<'a> {
     fn new(
         job: Job<'a>,
         folder: &'a RunFolder,
-        report: Report<'a>,
+        console: Console<'a>,
         trainer: Trainer,
         resumed: Option<CheckpointFile>,
     ) -> Result<Self, Error> {
         let Job { recipe, loaded, device, stop } = job;
         let n_images = loaded.dataset.train.len();
         let mut run = Self {
+            job,
             recipe,
             dataset: &loaded.dataset,
             device: device.name(),
             stop,
             folder,
-            report,
+            console,
+            logs: Logs::open(folder.path(), &[], 0)?,
             progress: Progress::new(recipe.epochs, recipe.steps_per_epoch(n_images)),
             keeper: Keeper::new(folder.path(), recipe.checkpoint_every),
             schedule: recipe.schedule(n_images),
@@ -169,7 +174,7 @@ impl<'a> Run<'a> {
             watch: Stopwatch::default(),
         };
         if let Some(file) = resumed {
-            run.report.other_device(&file.header.device, &run.device);
+            run.console.other_device(&file.header.device, &run.device);
             let checkpoint = file.restore(run.trainer.layout())?;
             run.trainer.restore(&checkpoint.snapshot)?;
             let Header { epoch, n_batches, epochs, best_step, .. } = checkpoint.header;
@@ -179,6 +184,7 @@ impl<'a> Run<'a> {
             run.watch = Stopwatch::at(checkpoint.header.run_seconds);
         }
         run.folder.write_metrics(&run.epochs)?;
+        run.logs = Logs::open(folder.path(), &run.epochs, run.trainer.n_steps())?;
         Ok(run)
     }
 
@@ -190,7 +196,7 @@ impl<'a> Run<'a> {
             }
             self.train_epoch()?;
             let epoch = self.evaluate_epoch()?;
-            self.report.epoch(&epoch);
+            self.console.epoch(&epoch);
             self.end_epoch(epoch)?;
         }
         Ok(())
@@ -274,6 +280,7 @@ impl<'a> Run<'a> {
         let saved = self.trainer.save(&self.folder.model());
         go_on_without(saved)?;
         go_on_without(self.folder.write_metrics(&self.epochs))?;
+        go_on_without(self.logs.append(&epoch, self.trainer.n_steps()))?;
         self.write_checkpoint()
     }
 
@@ -341,8 +348,26 @@ impl<'a> Run<'a> {
         let seconds = self.watch.seconds();
         let outcome = Outcome { ended, epochs: self.epochs.clone(), test, seconds };
         go_on_without(self.folder.write_summary(&self.summary(&outcome)))?;
-        self.report.summary(&outcome, self.trainer.n_steps(), self.folder.path());
+        self.write_report(&outcome);
+        self.console.summary(&outcome, self.trainer.n_steps(), self.folder.path());
         Ok(outcome)
+    }
+
+    /// The page to look at the run with.
+    fn write_report(&mut self, outcome: &Outcome) {
+        let Job { recipe, loaded, device, .. } = self.job;
+        let run = report::Run {
+            folder: self.folder.path(),
+            recipe,
+            loaded,
+            device,
+            epochs: &outcome.epochs,
+            ended: Some(outcome.ended),
+            parts: None,
+        };
+        let page = self.folder.path().join(report::REPORT);
+        let written = report::write(&run, Some(self.trainer.evaluator()), &page);
+        self.console.report(&page, written.err());
     }
 
     /// Loss and accuracy over the test images at the end.
@@ -390,7 +415,7 @@ impl<'a> Run<'a> {
         self.trainer.set_n_steps(step);
         (self.n_batches, self.trained) = (n_good, Some(counted));
         self.trainer.save(&self.folder.model())?;
-        self.report.kept(&self.folder.model());
+        self.console.kept(&self.folder.model());
 
         let mut batch = Batch::new(batch_size);
         batch.fill(&self.dataset.train, &self.order[n_good * batch_size..][..batch_size]);

@@ -114,6 +114,11 @@ impl Trainer {
         self.evaluator.learner.drop_metrics()
     }
 
+    /// The network as it is evaluated.
+    pub fn evaluator(&mut self) -> &mut Evaluator {
+        &mut self.evaluator
+    }
+
     /// See [`Evaluator::evaluate`].
     ///
     /// # Errors

@@ -49,14 +49,22 @@ fn a_run_from_end_to_end() {
     let model = |run: PathBuf| fs::read(run.join("model.safetensors")).expect("weights");
     assert!(model(run.clone()) == model(elsewhere.path().join("again")), "other bits");
     let entries = fs::read_dir(run).expect("readable").flatten();
-    let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+    // TensorBoard's file has a name with a time and a host in it.
+    let name = |entry: fs::DirEntry| match entry.file_name().to_string_lossy() {
+        name if name.starts_with("events.out.tfevents.") => "events".to_string(),
+        name => name.into_owned(),
+    };
+    let mut names: Vec<_> = entries.map(name).collect();
     names.sort();
     let expected = [
         "checkpoint-14.safetensors",
         "checkpoint-7.safetensors",
         "config.toml",
+        "events",
+        "metrics.csv",
         "metrics.jsonl",
         "model.safetensors",
+        "report.html",
         "summary.json",
     ];
     assert_eq!(names, expected, "nothing else is in the folder");

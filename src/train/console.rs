@@ -10,10 +10,11 @@ use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
 use crate::data::Loaded;
 use crate::device::Device;
+use crate::error::Error;
 use crate::tape::print::{readable_bytes, thousands};
 
 /// The words of one run.
-pub struct Report<'a> {
+pub struct Console<'a> {
     recipe: &'a Recipe,
     loaded: &'a Loaded,
     device: String,
@@ -21,7 +22,7 @@ pub struct Report<'a> {
     output_lost: Cell<bool>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> Console<'a> {
     /// For a run with that recipe, on those images and that device.
     pub fn new(recipe: &'a Recipe, loaded: &'a Loaded, device: &Device) -> Self {
         Self { recipe, loaded, device: device.name(), output_lost: Cell::new(false) }
@@ -108,9 +109,17 @@ impl<'a> Report<'a> {
         self.print(&format!("the last good weights are in {}", model.display()));
     }
 
+    /// Where the run can be looked at; or why not, which is no reason to fail.
+    pub fn report(&self, page: &Path, error: Option<Error>) {
+        self.print("");
+        match error {
+            None => self.print(&format!("report    {}", page.display())),
+            Some(error) => self.print(&format!("warning:  the report was not written: {error}")),
+        }
+    }
+
     /// The end: what there is to know about it, and the line that sums it up, which is the last one.
     pub fn summary(&self, outcome: &Outcome, n_steps: usize, folder: &Path) {
-        self.print("");
         let (folder_name, in_all) = (folder.display(), self.n_steps_in_all());
         match outcome.ended {
             Ended::Interrupted => self.print(&format!(
