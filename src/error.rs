@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::data::DataError;
+use crate::data::fetch::FetchError;
 use crate::tape::print::readable_bytes;
 
 /// A failure that a user can cause or meet. Programmer's errors (shapes that do not fit) panic
@@ -83,6 +84,9 @@ pub enum Error {
     /// The data set.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The download of a data set.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// A file of weights that does not fit.
     #[error("{}: {reason}", path.display())]
     Weights {
@@ -161,6 +165,7 @@ impl Error {
                  one they were trained with"
             }
             Error::Data(error) => return error.hint(),
+            Error::Fetch(error) => return error.hint(),
             Error::Config(_) | Error::Io { .. } => return None,
         };
         Some(hint.to_string())

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 mod devices;
 mod eval;
+mod fetch;
 mod summary;
 mod tape;
 mod train;
@@ -37,6 +38,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Evaluate trained weights on the test images
     Eval(eval::Args),
+    /// Download CIFAR-10
+    Fetch(fetch::Args),
     /// Print the network's layers
     Summary(summary::Args),
     /// Print every node of a training step, with shapes, memory and work; or draw it
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
         Command::Devices(args) => devices::run(&args),

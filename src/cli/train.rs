@@ -23,6 +23,8 @@ pub struct Args {
     config: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    fetch: super::fetch::Unasked,
 }
 
 /// Trains.
@@ -32,7 +34,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         settings = settings.or(Settings::read(path)?);
     }
     let mut folder = RunFolder::choose(settings.out.as_deref())?;
+    let stop = stop_on_ctrl_c()?;
     let source = settings.data.unwrap_or_default();
+    if args.fetch.interrupted(source, settings.data_dir.as_deref(), &stop) {
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    }
     let loaded = data::load(source, settings.data_dir.as_deref(), recipe::SHAPES_SEED)
         .map_err(wgrad::Error::from)?;
     let mut recipe = Recipe::resolve(&settings, &loaded.dataset)?;
@@ -41,7 +47,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         recipe.device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" }.to_string();
     }
 
-    let stop = stop_on_ctrl_c()?;
     let outcome = train::run(&recipe, &loaded, &device, &mut folder, &stop)?;
     Ok(match outcome.ended {
         Ended::Finished => ExitCode::SUCCESS,
@@ -54,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 const SAME_CTRL_C: Duration = Duration::from_secs(1);
 
 /// What becomes true on Ctrl-C. A second one ends the process on the spot.
-fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+pub(super) fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     let mut first: Option<Instant> = None;
@@ -65,7 +70,7 @@ fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
             None => first = Some(Instant::now()),
         }
         asked.store(true, Ordering::Relaxed);
-        let message = "\nstopping after this step; Ctrl-C again ends at once";
+        let message = "\nstopping as soon as possible; Ctrl-C again ends at once";
         let _ = writeln!(io::stderr(), "{message}");
     };
     ctrlc::set_handler(on_signal).context("Ctrl-C cannot be caught")?;

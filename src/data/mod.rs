@@ -4,6 +4,7 @@
 //!
 //! * [`load`] finds a dataset: [`cifar10`] where it is on the disk, otherwise [`shapes`], ten
 //!   kinds of drawn figures that need no download;
+//! * [`mod@fetch`] downloads CIFAR-10, when it is asked to;
 //! * [`batches`] shuffles a split and packs images into the words that the device reads;
 //! * [`DataError`] is everything that can be wrong with files.
 //!
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub mod batches;
 pub mod cifar10;
 mod error;
+pub mod fetch;
 mod random;
 pub mod shapes;
 #[cfg(test)]
@@ -138,6 +140,19 @@ pub fn load(source: Source, data_dir: Option<&Path>, seed: u64) -> Result<Loaded
     load_from(source, data_dir, variable.as_deref(), Path::new(DEFAULT_FOLDER), seed)
 }
 
+/// The default folder, if [`load`] would look there for CIFAR-10 and find none.
+pub fn missing_by_default(source: Source, data_dir: Option<&Path>) -> Option<&'static Path> {
+    let is_named = data_dir.is_some() || env::var_os(DATA_VARIABLE).is_some_and(|v| !v.is_empty());
+    let default = Path::new(DEFAULT_FOLDER);
+    (source != Source::Shapes && !is_named && is_absent(default)).then_some(default)
+}
+
+/// Not the opposite of `exists`: a link that leads nowhere, or a folder that may not be entered, is
+/// there and broken, and reading it says why.
+fn is_absent(dir: &Path) -> bool {
+    matches!(dir.symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound)
+}
+
 /// [`load`] with its surroundings as arguments.
 fn load_from(
     source: Source,
@@ -159,10 +174,7 @@ fn load_from(
         .map(|dir| (dir, "from --data-dir"))
         .or(variable.map(|dir| (dir, "from $WGRAD_DATA")));
     let (dir, origin) = named.unwrap_or((default, "the default"));
-    // Not `exists`: a link that leads nowhere, or a folder that may not be entered, is there and
-    // broken, and reading it says why.
-    let is_absent = matches!(dir.symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound);
-    if !is_absent {
+    if !is_absent(dir) {
         let dataset = cifar10::read(dir)?;
         return Ok(Loaded { dataset, notice: None });
     }
