@@ -85,10 +85,10 @@ fn answer(
 
     let first = match reply {
         Reply::Status(status) => {
-            return write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+            return write!(stream, "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         }
         Reply::Redirect(to) => {
-            return write!(stream, "HTTP/1.1 302 X\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+            return write!(stream, "HTTP/1.1 302 X\r\nConnection: close\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
         }
         Reply::WithoutLength | Reply::LongerThanSaid => {
             write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
@@ -107,7 +107,7 @@ fn answer(
         let n = file.len();
         return write!(
             stream,
-            "HTTP/1.1 416 X\r\nContent-Range: bytes */{n}\r\nContent-Length: 0\r\n\r\n"
+            "HTTP/1.1 416 X\r\nConnection: close\r\nContent-Range: bytes */{n}\r\nContent-Length: 0\r\n\r\n"
         );
     }
     let body = &file[first..];
@@ -117,7 +117,7 @@ fn answer(
     } else {
         write!(stream, "HTTP/1.1 200 OK\r\n")?;
     }
-    write!(stream, "Content-Length: {}\r\n\r\n", body.len())?;
+    write!(stream, "Connection: close\r\nContent-Length: {}\r\n\r\n", body.len())?;
     match reply {
         Reply::CutAfter(n) => stream.write_all(&body[..*n]),
         Reply::HangAfter(n) => {
