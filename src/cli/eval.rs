@@ -10,7 +10,7 @@ use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::Kernels;
 use wgrad::train::settings::{MemorySize, at_least_one};
 use wgrad::train::step::StepConfig;
-use wgrad::train::{Evaluator, recipe, report};
+use wgrad::train::{Evaluator, console, recipe};
 
 /// Flags of `wgrad eval`.
 #[derive(clap::Args)]
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let device = Device::open(&args.device, options)?;
 
-    super::print(&format!("{}\n", report::head(&loaded, &device.name())))?;
+    super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
 
     let test = &loaded.dataset.test;
     let width = args.width.map(|n| n.get().into()).or_else(|| Weights::width_of(&args.weights));

@@ -26,6 +26,11 @@ impl Program {
         Ok(Self { id, step, batch: Batch::new(batch_size) })
     }
 
+    /// The classes that the network tells apart.
+    fn n_classes(&self) -> usize {
+        self.step.tape.shape(self.step.logits)[1]
+    }
+
     /// Writes the inputs: those images of a split. Rows that are left over do not count.
     pub(super) fn write(
         &mut self,
@@ -94,6 +99,35 @@ impl Evaluator {
             self.run(split, images)?;
         }
         self.learner.take_metrics().map(Some)
+    }
+
+    /// The logits of every image of a split, in order, `[n, classes]`; none when `stop` said so on the
+    /// way. For [`Predictions::from_logits`](super::Predictions::from_logits).
+    ///
+    /// Metrics that nobody has taken are lost.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn logits(
+        &mut self,
+        split: &Split,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<f32>>, Error> {
+        let n_classes = self.evaluation.n_classes();
+        let mut all = Vec::with_capacity(split.len() * n_classes);
+        let order = batches::in_order(split.len());
+        for images in batches::all_batches(&order, self.evaluation.batch.size()) {
+            if stop() {
+                return Ok(None);
+            }
+            self.run(split, images)?;
+            let Program { id, step, .. } = &self.evaluation;
+            let logits = self.learner.session().read(*id, step.logits)?;
+            // The rows behind those of the images are padding.
+            all.extend_from_slice(&logits[..images.len() * n_classes]);
+        }
+        self.learner.drop_metrics()?;
+        Ok(Some(all))
     }
 
     /// Runs the evaluation step on those images.

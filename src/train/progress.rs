@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::report::duration;
+use super::console::duration;
 use crate::ops::metrics::Metrics;
 
 /// The time between two readings of the metrics: often enough to look alive.

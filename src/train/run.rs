@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::console::Console;
 use super::metrics::{EpochMetrics, best};
 use super::progress::Progress;
 use super::recipe::Recipe;
-use super::report::Report;
 use super::{RunFolder, Trainer};
 use crate::data::{Loaded, Split, batches};
 use crate::device::Device;
@@ -58,17 +58,17 @@ pub fn run(
     stop: &AtomicBool,
 ) -> Result<Outcome, Error> {
     let (train, test) = (&loaded.dataset.train, &loaded.dataset.test);
-    let report = Report::new(recipe, loaded, device);
-    report.dataset();
+    let console = Console::new(recipe, loaded, device);
+    console.dataset();
     let schedule = recipe.schedule(train.len());
     let begun = Instant::now();
     // Before minutes of compiling: a folder that cannot be written is better found out now.
     folder.create(recipe)?;
     let mut trainer = ready_trainer(recipe, device).inspect_err(|_| folder.remove())?;
     if matches!(device, Device::Gpu(_)) {
-        report.compiled(begun.elapsed().as_secs_f64());
+        console.compiled(begun.elapsed().as_secs_f64());
     }
-    report.network(&trainer, folder.path());
+    console.network(&trainer, folder.path());
 
     let mut progress = Progress::new(recipe.epochs, recipe.steps_per_epoch(train.len()));
     let mut epochs = Vec::with_capacity(recipe.epochs);
@@ -82,7 +82,7 @@ pub fn run(
         progress.end_epoch();
         trainer.save(&folder.model())?;
         folder.append(&line)?;
-        report.epoch(&line);
+        console.epoch(&line);
         epochs.push(line);
         Ok(())
     });
@@ -97,13 +97,13 @@ pub fn run(
         Err(Stopped::Failed(error @ Error::NotFinite { .. })) => {
             // The device left the state as it was before the accident.
             trainer.save(&folder.model())?;
-            report.kept(&folder.model());
+            console.kept(&folder.model());
             return Err(error);
         }
         Err(Stopped::Failed(error)) => return Err(error),
     };
     let outcome = Outcome { ended, epochs, seconds: begun.elapsed().as_secs_f64() };
-    report.summary(&outcome, trainer.n_steps(), folder.path());
+    console.summary(&outcome, trainer.n_steps(), folder.path());
     Ok(outcome)
 }
 

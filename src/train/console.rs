@@ -13,7 +13,7 @@ use crate::device::Device;
 use crate::tape::print::{readable_bytes, thousands};
 
 /// The words of one run.
-pub struct Report<'a> {
+pub struct Console<'a> {
     recipe: &'a Recipe,
     loaded: &'a Loaded,
     device: String,
@@ -21,7 +21,7 @@ pub struct Report<'a> {
     output_lost: Cell<bool>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> Console<'a> {
     /// For a run with that recipe, on those images and that device.
     pub fn new(recipe: &'a Recipe, loaded: &'a Loaded, device: &Device) -> Self {
         Self { recipe, loaded, device: device.name(), output_lost: Cell::new(false) }
