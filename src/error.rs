@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::data::DataError;
 use crate::data::fetch::FetchError;
+use crate::data::image_file::ImageFileError;
 use crate::tape::print::readable_bytes;
 
 /// A failure that a user can cause or meet. Programmer's errors (shapes that do not fit) panic
@@ -87,6 +88,9 @@ pub enum Error {
     /// The download of a data set.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// A picture.
+    #[error(transparent)]
+    Image(#[from] ImageFileError),
     /// A file of weights that does not fit.
     #[error("{}: {reason}", path.display())]
     Weights {
@@ -166,7 +170,7 @@ impl Error {
             }
             Error::Data(error) => return error.hint(),
             Error::Fetch(error) => return error.hint(),
-            Error::Config(_) | Error::Io { .. } => return None,
+            Error::Config(_) | Error::Image(_) | Error::Io { .. } => return None,
         };
         Some(hint.to_string())
     }

@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 mod devices;
 mod eval;
 mod fetch;
+mod predict;
 mod summary;
 mod tape;
 mod train;
@@ -38,6 +39,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Evaluate trained weights on the test images
     Eval(eval::Args),
+    /// Say what is in pictures, with trained weights
+    Predict(predict::Args),
     /// Download CIFAR-10
     Fetch(fetch::Args),
     /// Print the network's layers
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),

@@ -6,6 +6,7 @@
 //!   kinds of drawn figures that need no download;
 //! * [`mod@fetch`] downloads CIFAR-10, when it is asked to;
 //! * [`batches`] shuffles a split and packs images into the words that the device reads;
+//! * [`image_file`] makes an image of any picture, for a trained network to look at;
 //! * [`DataError`] is everything that can be wrong with files.
 //!
 //! Images stay bytes here. Cropping, flipping, cutout and normalisation are the first nodes of the
@@ -23,6 +24,7 @@ pub mod batches;
 pub mod cifar10;
 mod error;
 pub mod fetch;
+pub mod image_file;
 mod random;
 pub mod shapes;
 #[cfg(test)]
@@ -72,6 +74,13 @@ impl Split {
     pub fn image(&self, i: usize) -> &[u8] {
         &self.images[i * IMAGE_BYTES..(i + 1) * IMAGE_BYTES]
     }
+
+    /// The same images, each as a mirror shows it: left and right are exchanged.
+    pub fn mirrored(&self) -> Self {
+        let mut images = self.images.clone();
+        images.chunks_exact_mut(IMAGE_SIZE).for_each(<[u8]>::reverse);
+        Self { images, labels: self.labels.clone() }
+    }
 }
 
 impl fmt::Debug for Split {
@@ -111,6 +120,17 @@ pub enum Source {
     Cifar10,
     /// The built-in shapes: drawn figures, no download
     Shapes,
+}
+
+impl Source {
+    /// The names of its ten classes, in the order of their labels; those of CIFAR-10 for
+    /// [`Source::Auto`], which prefers it.
+    pub fn classes(self) -> Vec<String> {
+        match self {
+            Source::Auto | Source::Cifar10 => cifar10::CLASSES.map(String::from).to_vec(),
+            Source::Shapes => shapes::Figure::ALL.map(|figure| figure.name().to_string()).to_vec(),
+        }
+    }
 }
 
 /// A dataset, and what to tell the user about how it was chosen.

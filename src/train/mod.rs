@@ -6,11 +6,12 @@
 //! * [`step`]: the two tapes of a run, one training step and one evaluation step;
 //! * [`evaluator`] and [`trainer`]: a network on a device, run by those tapes;
 //! * [`mod@run`]: the loop over epochs;
-//! * [`predictions`], [`confusion`]: what a trained network says of images, and how often it is right;
+//! * [`evaluation`], [`predictions`], [`confusion`]: what a trained network says of images, and how often it is right;
 //! * [`metrics`], [`folder`], [`console`], [`progress`]: what it leaves behind, and what it prints.
 
 pub mod confusion;
 pub mod console;
+pub mod evaluation;
 pub mod evaluator;
 pub mod folder;
 pub mod metrics;
@@ -23,6 +24,7 @@ pub mod step;
 pub mod trainer;
 
 pub use confusion::Confusion;
+pub use evaluation::Evaluation;
 pub use evaluator::Evaluator;
 pub use folder::RunFolder;
 pub use metrics::EpochMetrics;

@@ -85,10 +85,16 @@ fn answer(
 
     let first = match reply {
         Reply::Status(status) => {
-            return write!(stream, "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            return write!(
+                stream,
+                "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            );
         }
         Reply::Redirect(to) => {
-            return write!(stream, "HTTP/1.1 302 X\r\nConnection: close\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+            return write!(
+                stream,
+                "HTTP/1.1 302 X\r\nConnection: close\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"
+            );
         }
         Reply::WithoutLength | Reply::LongerThanSaid => {
             write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
