@@ -81,6 +81,10 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
     let reader = Cursor::new(bytes);
     match image::guess_format(bytes) {
         Ok(ImageFormat::Png) => {
+            // Of a row that is too long, the decoder would say less.
+            if let Some([width, height]) = png_size(bytes) {
+                check_size(width, height, max_pixels)?;
+            }
             let mut limits = Limits::no_limits();
             limits.max_alloc = Some(MAX_ATTACHMENTS);
             upright_square(PngDecoder::with_limits(reader, limits).map_err(damaged)?, max_pixels)
@@ -100,11 +104,22 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
     }
 }
 
-fn upright_square(mut decoder: impl ImageDecoder, max_pixels: u64) -> Result<Vec<u8>, String> {
-    let (width, height) = decoder.dimensions();
+/// The width and height that a PNG's header claims: its first chunk, 13 bytes of `IHDR`.
+fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
+    let number = |at| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    Some([number(16)?, number(20)?])
+}
+
+fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<(), String> {
     if u64::from(width) * u64::from(height) > max_pixels {
         return Err(format!("{width}x{height} pixels; at most {max_pixels} in all are read"));
     }
+    Ok(())
+}
+
+fn upright_square(mut decoder: impl ImageDecoder, max_pixels: u64) -> Result<Vec<u8>, String> {
+    let (width, height) = decoder.dimensions();
+    check_size(width, height, max_pixels)?;
     // A file without a valid orientation has none.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder);
