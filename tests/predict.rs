@@ -121,15 +121,19 @@ fn classes_have_the_names_that_the_run_or_a_flag_says() {
     let (cifar10, shapes) =
         (names(wgrad::data::Source::Cifar10), names(wgrad::data::Source::Shapes));
     assert_eq!(class_with(&[]), (cifar10.clone(), true), "a guess is told");
-    assert_eq!(class_with(&["--data", "shapes"]), (shapes.clone(), false));
+    assert_eq!(class_with(&["--classes", "shapes"]), (shapes.clone(), false));
     assert_eq!(class_with(&["--classes", "0,1,2,3,4,5,6,7,8,9"]), (label.to_string(), false));
     fs::write(folder.path().join("config.toml"), "data = 'shapes'").expect("written");
     assert_eq!(class_with(&[]), (shapes, false), "the run's own");
-    assert_eq!(class_with(&["--data", "cifar10"]), (cifar10, false));
+    assert_eq!(class_with(&["--classes", "cifar10"]), (cifar10, false));
 
     let output = predict(&folder, &["wide.png"], &["--classes", "a,b"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("--classes has 2 names"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("10 names, which the network tells apart; not 2"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]

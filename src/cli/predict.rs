@@ -37,13 +37,10 @@ pub struct Args {
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
-    /// What the weights were trained on, for the classes' names [default: what config.toml beside the
-    /// weights says, else cifar10]
-    #[arg(long, value_name = "SET")]
-    data: Option<Source>,
-    /// Ten names of classes, with commas between them
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "data")]
-    classes: Option<Vec<String>>,
+    /// The classes' names: cifar10, shapes, or ten names with commas between them [default: what
+    /// config.toml beside the weights says, else cifar10]
+    #[arg(long, value_name = "NAMES")]
+    classes: Option<String>,
     /// Channels of the network's first layer [default: what the file says]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
@@ -106,21 +103,30 @@ fn predict(args: &Args, split: &Split) -> Result<Predictions, Error> {
     Ok(Predictions::from_logits(&logits, N_CLASSES))
 }
 
-/// The names of the classes: those that a flag says, else those of the dataset that the run folder says
-/// the weights were trained on.
+/// The names of the classes: those that the flag says, else those of the dataset that the run folder
+/// says the weights were trained on.
 fn class_names(args: &Args) -> Result<Vec<String>, Error> {
-    if let Some(names) = &args.classes {
-        let n = names.len();
-        let refused =
-            format!("--classes has {n} names, and the network tells {N_CLASSES} classes apart");
-        return if n == N_CLASSES { Ok(names.clone()) } else { Err(Error::Config(refused)) };
-    }
     let of_run = || Settings::read(&config_beside(&args.weights)).ok()?.data;
-    let source = args.data.or_else(of_run).unwrap_or_else(|| {
+    let source = match args.classes.as_deref() {
+        Some("cifar10") => Some(Source::Cifar10),
+        Some("shapes") => Some(Source::Shapes),
+        Some(names) => {
+            let names: Vec<String> = names.split(',').map(|name| name.trim().to_string()).collect();
+            let n = names.len();
+            let refused = format!(
+                "--classes is cifar10, shapes, or {N_CLASSES} names, which the network tells apart; \
+                 not {n}"
+            );
+            return if n == N_CLASSES { Ok(names) } else { Err(Error::Config(refused)) };
+        }
+        None => of_run(),
+    };
+    let source = source.unwrap_or_else(|| {
+        let config = config_beside(&args.weights);
         tell(&format!(
-            "{} does not say which classes these are: the names are CIFAR-10's (--data and --classes \
-             choose others)\n",
-            config_beside(&args.weights).display()
+            "note: no {} says which classes these are; the names are CIFAR-10's (--classes chooses \
+             others)\n",
+            config.display()
         ));
         Source::Cifar10
     });
