@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::data::DataError;
+use crate::data::fetch::FetchError;
+use crate::data::image_file::ImageFileError;
 use crate::tape::print::readable_bytes;
 
 /// A failure that a user can cause or meet. Programmer's errors (shapes that do not fit) panic
@@ -83,6 +85,12 @@ pub enum Error {
     /// The data set.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The download of a data set.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A picture.
+    #[error(transparent)]
+    Image(#[from] ImageFileError),
     /// A file of weights that does not fit.
     #[error("{}: {reason}", path.display())]
     Weights {
@@ -201,7 +209,8 @@ impl Error {
                 "put back what was changed, or begin a run of its own without --resume"
             }
             Error::Data(error) => return error.hint(),
-            Error::Config(_) | Error::Io { .. } => return None,
+            Error::Fetch(error) => return error.hint(),
+            Error::Config(_) | Error::Image(_) | Error::Io { .. } => return None,
         };
         Some(hint.to_string())
     }

@@ -12,8 +12,10 @@ use tracing_subscriber::EnvFilter;
 mod compare;
 mod devices;
 mod eval;
+mod fetch;
 mod lr_find;
 mod plot;
+mod predict;
 mod report;
 mod summary;
 mod tape;
@@ -51,6 +53,10 @@ enum Command {
     Compare(compare::Args),
     /// Make the report of a run again, from its folder
     Report(report::Args),
+    /// Say what is in pictures, with trained weights
+    Predict(predict::Args),
+    /// Download CIFAR-10
+    Fetch(fetch::Args),
     /// Print the network's layers
     Summary(summary::Args),
     /// Print every node of a training step, with shapes, memory and work; or draw it
@@ -69,6 +75,8 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
         Command::Devices(args) => devices::run(&args),

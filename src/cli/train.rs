@@ -31,21 +31,24 @@ pub struct Args {
     resume: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    fetch: super::fetch::Unasked,
 }
 
 /// Trains.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (run, find_lr) = match &args.resume {
-        Some(path) => (resumed(path, &args.settings)?, false),
-        None => prepared(args)?,
+    let stop = stop_on_ctrl_c()?;
+    let prepared = match &args.resume {
+        Some(path) => Some((resumed(path, &args.settings)?, false)),
+        None => prepared(args, &stop)?,
     };
+    let Some((run, find_lr)) = prepared else { return Ok(ExitCode::from(super::INTERRUPTED)) };
     let Resumed { mut folder, mut recipe, loaded, checkpoint } = run;
     let device = Device::open(&recipe.device, recipe.open_options())?;
     if recipe.device == "auto" {
         recipe.device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" }.to_string();
     }
 
-    let stop = stop_on_ctrl_c()?;
     if find_lr {
         let found =
             lr_find::find(&device, &recipe, &loaded.dataset.train, Sweep::default(), &stop)?;
@@ -63,17 +66,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// A run of its own, and whether its learning rate is to be found first.
-fn prepared(args: &Args) -> anyhow::Result<(Resumed, bool)> {
+/// A run of its own, and whether its learning rate is to be found first; none when it was interrupted.
+fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Option<(Resumed, bool)>> {
     let mut settings = args.settings.clone();
     if let Some(path) = &args.config {
         settings = settings.or(Settings::read(path)?);
     }
     let folder = RunFolder::choose(settings.out.as_deref())?;
+    let source = settings.data.unwrap_or_default();
+    if args.fetch.interrupted(source, settings.data_dir.as_deref(), stop) {
+        return Ok(None);
+    }
     let loaded = resume::load(&settings)?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let find_lr = settings.max_lr == Some(MaxLr::Find);
-    Ok((Resumed { folder, recipe, loaded, checkpoint: None }, find_lr))
+    Ok(Some((Resumed { folder, recipe, loaded, checkpoint: None }, find_lr)))
 }
 
 /// A run that goes on.
@@ -93,7 +100,7 @@ fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
 const SAME_CTRL_C: Duration = Duration::from_secs(1);
 
 /// What becomes true on Ctrl-C. A second one ends the process on the spot.
-pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+pub(super) fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     let mut first: Option<Instant> = None;
@@ -104,7 +111,7 @@ pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
             None => first = Some(Instant::now()),
         }
         asked.store(true, Ordering::Relaxed);
-        let message = "\nstopping after this step; Ctrl-C again ends at once";
+        let message = "\nstopping as soon as possible; Ctrl-C again ends at once";
         let _ = writeln!(io::stderr(), "{message}");
     };
     ctrlc::set_handler(on_signal).context("Ctrl-C cannot be caught")?;

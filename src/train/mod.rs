@@ -6,13 +6,15 @@
 //! * [`step`]: the two tapes of a run, one training step and one evaluation step;
 //! * [`evaluator`] and [`trainer`]: a network on a device, run by those tapes;
 //! * [`mod@run`]: the loop over epochs;
-//! * [`predictions`], [`confusion`]: what a trained network says of images, and how often it is right;
+//! * [`evaluation`], [`predictions`], [`confusion`]: what a trained network says of images, and how often
+//!   it is right;
 //! * [`metrics`], [`folder`], [`logs`], [`tensorboard`]: what it leaves behind;
 //! * [`console`], [`progress`]: what it prints.
 
 pub mod checkpoint;
 pub mod confusion;
 pub mod console;
+pub mod evaluation;
 pub mod evaluator;
 pub mod folder;
 pub mod logs;
@@ -32,6 +34,7 @@ pub mod trainer;
 pub mod units;
 
 pub use confusion::Confusion;
+pub use evaluation::Evaluation;
 pub use evaluator::Evaluator;
 pub use folder::RunFolder;
 pub use logs::Logs;

@@ -18,6 +18,7 @@ pub const RECORD: usize = 3073;
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
     command.args(arguments).current_dir(folder).env_remove("WGRAD_DATA").env_remove("RUST_LOG");
+    command.env("WGRAD_OFFLINE", "1"); // No test needs a network.
     command
 }
 
