@@ -189,10 +189,10 @@ fn the_scalars_of_a_step_are_the_same_struct_in_wgsl() {
     let expected = [
         ("seed", offset_of!(StepScalars, seed)),
         ("epoch", offset_of!(StepScalars, epoch)),
-        ("padding", offset_of!(StepScalars, padding)),
+        ("step", offset_of!(StepScalars, step)),
         ("step_size", offset_of!(StepScalars, step_size)),
         ("inv_sqrt_bias_correction2", offset_of!(StepScalars, inv_sqrt_bias_correction2)),
-        ("padding2", offset_of!(StepScalars, padding2)),
+        ("padding", offset_of!(StepScalars, padding)),
     ];
     assert_eq!(found, expected.map(|(name, offset)| (name.to_string(), offset)));
     assert_eq!(*span as usize, size_of::<StepScalars>());

@@ -259,6 +259,7 @@ impl<'a> Run<'a> {
             validation_accuracy: None,
             test_loss: None,
             test_accuracy: None,
+            skipped_steps: trained.n_skipped as u64,
             seconds,
             eval_seconds: begun.elapsed().as_secs_f64(),
             images_per_s: (self.n_batches * self.recipe.batch_size) as f64 / seconds,
