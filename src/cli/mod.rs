@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use wgrad::train::screen::StandardError;
 
 mod devices;
 mod eval;
@@ -96,7 +97,7 @@ fn trace(verbose: u8) {
         _ => "info,wgrad=trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| StandardError).init();
 }
 
 #[cfg(test)]

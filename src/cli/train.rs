@@ -1,6 +1,5 @@
 //! `wgrad train`
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use wgrad::data;
 use wgrad::device::Device;
-use wgrad::train::{self, Ended, Recipe, RunFolder, Settings, recipe};
+use wgrad::train::{self, Ended, Progress, Recipe, RunFolder, Settings, recipe, screen};
 
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
@@ -42,7 +41,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 
     let stop = stop_on_ctrl_c()?;
-    let outcome = train::run(&recipe, &loaded, &device, &mut folder, &stop)?;
+    let outcome =
+        train::run(&recipe, &loaded, &device, &mut folder, &mut Progress::default(), &stop)?;
     Ok(match outcome.ended {
         Ended::Finished => ExitCode::SUCCESS,
         Ended::Interrupted => ExitCode::from(super::INTERRUPTED),
@@ -65,8 +65,7 @@ fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
             None => first = Some(Instant::now()),
         }
         asked.store(true, Ordering::Relaxed);
-        let message = "\nstopping after this step; Ctrl-C again ends at once";
-        let _ = writeln!(io::stderr(), "{message}");
+        screen::note("\nstopping after this step; Ctrl-C again ends at once");
     };
     ctrlc::set_handler(on_signal).context("Ctrl-C cannot be caught")?;
     Ok(stop)

@@ -14,6 +14,9 @@ use crate::tape::{Group, Plan, StateLayout, Tape, ValueId};
 
 pub mod cpu;
 pub mod gpu;
+pub mod timing;
+
+pub use timing::{Clock, NodeTimes};
 
 /// The scalars of one step, as the shaders see them: `shaders/shared/step.wgsl` declares the same
 /// struct, and a test holds the two together.
@@ -74,6 +77,10 @@ pub trait Session: Send {
 
     /// Runs a program once. May return before the device is done.
     fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error>;
+
+    /// Runs a program once and waits for it, with a clock on every node. It computes what
+    /// [`Session::run`] does, bit for bit.
+    fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error>;
 
     /// Reads a kept value of real numbers, after everything before is done.
     fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error>;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::display::{Display, RunFacts};
 use super::metrics::{EpochMetrics, best};
-use super::progress::Progress;
 use super::recipe::Recipe;
 use super::report::Report;
 use super::{RunFolder, Trainer};
@@ -55,6 +55,7 @@ pub fn run(
     loaded: &Loaded,
     device: &Device,
     folder: &mut RunFolder,
+    display: &mut dyn Display,
     stop: &AtomicBool,
 ) -> Result<Outcome, Error> {
     let (train, test) = (&loaded.dataset.train, &loaded.dataset.test);
@@ -70,23 +71,29 @@ pub fn run(
     }
     report.network(&trainer, folder.path());
 
-    let mut progress = Progress::new(recipe.epochs, recipe.steps_per_epoch(train.len()));
+    display.begin(&RunFacts {
+        device: device.name(),
+        planned_bytes: trainer.planned_bytes(),
+        folder: folder.path().display().to_string(),
+        n_epochs: recipe.epochs,
+        n_steps: recipe.steps_per_epoch(train.len()),
+    });
     let mut epochs = Vec::with_capacity(recipe.epochs);
     let begun = Instant::now();
     let result = (0..recipe.epochs).try_for_each(|epoch| {
-        progress.begin_epoch(epoch);
-        let trained =
-            train_epoch(&mut trainer, recipe, train, &schedule, epoch, &mut progress, stop)?;
-        progress.begin_evaluation();
+        display.begin_epoch(epoch, 0);
+        let trained = train_epoch(&mut trainer, recipe, train, &schedule, epoch, display, stop)?;
+        display.begin_evaluation();
         let line = evaluate_epoch(&mut trainer, test, trained, stop)?;
-        progress.end_epoch();
+        display.end_epoch();
         trainer.save(&folder.model())?;
         folder.append(&line)?;
         report.epoch(&line);
+        display.epoch(&line);
         epochs.push(line);
         Ok(())
     });
-    progress.end_epoch();
+    display.end_epoch();
 
     let ended = match result {
         Ok(()) => Ended::Finished,
@@ -143,7 +150,7 @@ fn train_epoch(
     train: &Split,
     schedule: &OneCycle,
     epoch: usize,
-    progress: &mut Progress,
+    display: &mut dyn Display,
     stop: &AtomicBool,
 ) -> Result<Trained, Stopped> {
     let begun = Instant::now();
@@ -152,13 +159,18 @@ fn train_epoch(
     let mut lr = 0.0;
     for images in batches::whole_batches(&order, recipe.batch_size) {
         lr = schedule.rate(trainer.n_steps());
-        trainer.step(train, images, epoch, lr)?;
+        if display.wants_times() {
+            let times = trainer.timed_step(train, images, epoch, lr)?;
+            display.times(trainer.tape(), &times);
+        } else {
+            trainer.step(train, images, epoch, lr)?;
+        }
         n_images += images.len();
         // What is shown is a little old: nothing waits for it.
         if let Some(metrics) = trainer.late_metrics()? {
-            progress.metrics(&metrics);
+            display.metrics(&metrics);
         }
-        if progress.step(n_images, lr) {
+        if display.step(n_images, lr) {
             trainer.request_metrics()?;
         }
         if stop.load(Ordering::Relaxed) {

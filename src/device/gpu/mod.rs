@@ -4,8 +4,8 @@
 //! From the outside in: `adapter` finds an adapter and opens it; `context` is the open device, and
 //! turns every way in which it can fail into an [`Error`]; [`shader`] makes a module's text from the
 //! files below `shaders/`; `pipelines` compiles each once; `program` is a tape with buffers and bind
-//! groups, ready to be replayed; `session` replays it; `readback` brings numbers back. [`info`] is
-//! what `wgrad devices` prints.
+//! groups, ready to be replayed; `session` replays it; `readback` brings numbers back; `timing`
+//! replays it with a clock on every node. [`info`] is what `wgrad devices` prints.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ mod quiet;
 mod readback;
 mod session;
 pub mod shader;
+mod timing;
 mod trusted;
 
 pub use shader::ShaderLibrary;
