@@ -14,6 +14,7 @@ pub mod files;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod profile;
 pub mod tape;
 pub mod train;
 

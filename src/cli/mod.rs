@@ -12,6 +12,7 @@ use wgrad::train::screen::StandardError;
 
 mod devices;
 mod eval;
+mod profile;
 mod summary;
 mod tape;
 mod train;
@@ -42,6 +43,8 @@ enum Command {
     Summary(summary::Args),
     /// Print every node of a training step, with shapes, memory and work; or draw it
     Tape(tape::Args),
+    /// Time every node of a training step, and hold it against what the device can do
+    Profile(profile::Args),
     /// List the adapters, what they can do, and whether every op works on them
     Devices(devices::Args),
 }
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Devices(args) => devices::run(&args),
     };
     result.unwrap_or_else(|error| {

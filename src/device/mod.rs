@@ -16,7 +16,7 @@ pub mod cpu;
 pub mod gpu;
 pub mod timing;
 
-pub use timing::{Clock, NodeTimes};
+pub use timing::{Clock, NodeTimes, Peaks};
 
 /// The scalars of one step, as the shaders see them: `shaders/shared/step.wgsl` declares the same
 /// struct, and a test holds the two together.
@@ -151,6 +151,25 @@ impl Device {
         match self {
             Device::Cpu(device) => device.name(),
             Device::Gpu(device) => device.name(),
+        }
+    }
+
+    /// Measures what the device can do at best, in about a second.
+    ///
+    /// # Errors
+    /// When the device fails, or has no memory for it.
+    pub fn peaks(&self) -> Result<Peaks, Error> {
+        match self {
+            Device::Cpu(device) => device.peaks(),
+            Device::Gpu(device) => device.peaks(),
+        }
+    }
+
+    /// Whether it is a processor that computes: the CPU device, or a software adapter.
+    pub fn is_processor(&self) -> bool {
+        match self {
+            Device::Cpu(_) => true,
+            Device::Gpu(device) => device.is_software(),
         }
     }
 
