@@ -16,6 +16,7 @@ mod profile;
 mod summary;
 mod tape;
 mod train;
+mod tui;
 
 /// The exit code after Ctrl-C: 128 and the number of the signal, as shells have it.
 const INTERRUPTED: u8 = 130;

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use wgrad::data;
 use wgrad::device::Device;
-use wgrad::train::{self, Ended, Progress, Recipe, RunFolder, Settings, recipe, screen};
+use wgrad::train::{self, Display, Ended, Progress, Recipe, RunFolder, Settings, recipe, screen};
+
+use super::tui::{Dashboard, terminal};
 
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
@@ -20,6 +22,9 @@ pub struct Args {
     /// A TOML file with any of these flags as keys (batch-size = 128); flags win
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     config: Option<PathBuf>,
+    /// Show a dashboard while training: curves, progress, what each op takes on the device; q ends it
+    #[arg(long, help_heading = "Output")]
+    tui: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -41,8 +46,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 
     let stop = stop_on_ctrl_c()?;
-    let outcome =
-        train::run(&recipe, &loaded, &device, &mut folder, &mut Progress::default(), &stop)?;
+    let outcome = {
+        let mut display: Box<dyn Display> = match args.tui {
+            true => Box::new(Dashboard::open(Arc::clone(&stop))?),
+            false => Box::new(Progress::default()),
+        };
+        train::run(&recipe, &loaded, &device, &mut folder, &mut *display, &stop)?
+    };
     Ok(match outcome.ended {
         Ended::Finished => ExitCode::SUCCESS,
         Ended::Interrupted => ExitCode::from(super::INTERRUPTED),
@@ -61,7 +71,10 @@ fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     let on_signal = move || {
         match first {
             Some(first) if first.elapsed() < SAME_CTRL_C => return,
-            Some(_) => std::process::exit(i32::from(super::INTERRUPTED)),
+            Some(_) => {
+                terminal::give_back();
+                std::process::exit(i32::from(super::INTERRUPTED));
+            }
             None => first = Some(Instant::now()),
         }
         asked.store(true, Ordering::Relaxed);

@@ -10,8 +10,8 @@ use crate::tape::Tape;
 pub struct RunFacts {
     /// What the device is called.
     pub device: String,
-    /// What the state and both steps need on it.
-    pub planned_bytes: u64,
+    /// What the state and both steps need on it: `57.0 MiB`.
+    pub memory: String,
     /// The folder that the run leaves.
     pub folder: String,
     /// The epochs of the whole run.

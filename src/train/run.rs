@@ -13,6 +13,7 @@ use crate::device::Device;
 use crate::error::Error;
 use crate::ops::metrics::Metrics;
 use crate::optim::OneCycle;
+use crate::tape::print::readable_bytes;
 
 /// How a run came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,7 +74,7 @@ pub fn run(
 
     display.begin(&RunFacts {
         device: device.name(),
-        planned_bytes: trainer.planned_bytes(),
+        memory: readable_bytes(trainer.planned_bytes()),
         folder: folder.path().display().to_string(),
         n_epochs: recipe.epochs,
         n_steps: recipe.steps_per_epoch(train.len()),

@@ -83,13 +83,13 @@ fn tell(stream: Stream, line: &str) -> io::Result<()> {
     if is_printed { stream.write(format!("{line}\n").as_bytes()) } else { Ok(()) }
 }
 
-/// Holds lines back from now on.
-pub(super) fn take() {
+/// Holds lines back from now on: somebody else draws on the screen.
+pub fn take() {
     *held() = Some(Vec::new());
 }
 
 /// Prints what was held back, and holds no more.
-pub(super) fn give_back() {
+pub fn give_back() {
     let lines = held().take();
     for line in lines.into_iter().flatten().filter(|line| !line.is_printed) {
         // There is nobody left to tell.
@@ -98,7 +98,7 @@ pub(super) fn give_back() {
 }
 
 /// The last lines that were told since the screen was taken, at most `n`.
-pub(super) fn recent(n: usize) -> Vec<String> {
+pub fn recent(n: usize) -> Vec<String> {
     let held = held();
     let lines = held.as_deref().unwrap_or_default().iter().flat_map(|line| line.text.lines());
     let mut recent: Vec<String> = lines.rev().take(n).map(str::to_string).collect();
