@@ -15,6 +15,7 @@ pub mod fingerprint;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod profile;
 pub mod report;
 pub mod tape;
 pub mod train;

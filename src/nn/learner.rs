@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::Weights;
-use crate::device::{Device, LoadOptions, ProgramId, Session, StepScalars};
+use crate::device::{Device, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::adam::Adam;
 use crate::ops::metrics::{Metrics, NOT_FINITE, STOPPED};
@@ -118,17 +118,31 @@ impl Learner {
     /// # Errors
     /// When the device fails.
     pub fn train_step(&mut self, program: ProgramId, lr: f64) -> Result<(), Error> {
+        let scalars = self.next_scalars(lr);
+        self.session.run(program, &scalars)
+    }
+
+    /// [`Learner::train_step`] with a clock on every node; waits for it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn timed_step(&mut self, program: ProgramId, lr: f64) -> Result<NodeTimes, Error> {
+        let scalars = self.next_scalars(lr);
+        self.session.run_timed(program, &scalars)
+    }
+
+    /// Counts a step, and returns its scalars.
+    fn next_scalars(&mut self, lr: f64) -> StepScalars {
         self.n_steps += 1;
         let (step_size, inv_sqrt_bias_correction2) = self.adam.scalars(lr, self.n_steps);
-        let scalars = StepScalars {
+        StepScalars {
             seed: [self.seed as u32, (self.seed >> 32) as u32],
             epoch: self.epoch as u32,
             step: u32::try_from(self.n_steps).expect("fewer than 2^32 steps"),
             step_size,
             inv_sqrt_bias_correction2,
             ..StepScalars::default()
-        };
-        self.session.run(program, &scalars)
+        }
     }
 
     /// Runs a step that needs no scalars, as evaluation does not. Its inputs have been written; may return

@@ -1,13 +1,13 @@
 //! What a run prints on the standard output: a head, a line an epoch, a summary.
 
 use std::cell::Cell;
-use std::io::{self, Write};
 use std::path::Path;
 
 use super::Trainer;
 use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
+use super::screen;
 use crate::data::Loaded;
 use crate::device::Device;
 use crate::error::Error;
@@ -170,11 +170,11 @@ impl<'a> Console<'a> {
     /// Prints a line. A reader that went away (`wgrad train | head`) is no reason to stop training,
     /// and a full disk under the standard output is none either; but it is told, once.
     fn print(&self, line: &str) {
-        if let Err(error) = writeln!(io::stdout(), "{line}")
+        if let Err(error) = screen::print(line)
             && !self.output_lost.replace(true)
         {
             let message = "the standard output cannot be written any more; training goes on";
-            let _ = writeln!(io::stderr(), "warning: {message} ({error})");
+            screen::note(&format!("warning: {message} ({error})"));
         }
     }
 
