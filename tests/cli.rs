@@ -149,7 +149,8 @@ fn a_run_from_end_to_end() {
     assert!(output.status.success(), "{}", stderr(&output));
     let model = |run: PathBuf| fs::read(run.join("model.safetensors")).expect("weights");
     assert!(model(run.clone()) == model(elsewhere.path().join("again")), "other bits");
-    assert_eq!(fs::read_dir(run).expect("readable").count(), 3, "nothing else is in the folder");
+    // Those two and the weights; metrics.csv, TensorBoard's events, and the page to look at.
+    assert_eq!(fs::read_dir(run).expect("readable").count(), 6, "nothing else is in the folder");
 
     // The weights evaluate to what the last line of metrics says.
     let weights = ["--weights", "run/model.safetensors", "--data-dir", "data", "--device", "cpu"];
@@ -477,6 +478,7 @@ fn ctrl_c_keeps_what_there_is() {
     let last = text.lines().last().expect("there is output");
     assert!(last.starts_with("summary: cifar10") && last.ends_with("run"), "{last}");
     assert!(lines(run.join("metrics.jsonl")).len() >= 2);
+    assert!(run.join("report.html").exists(), "it can be looked at, too");
     let weights =
         ["eval", "--weights", "run/model.safetensors", "--data-dir", "data", "--device=cpu"];
     assert!(wgrad(folder.path(), &weights).status.success());
