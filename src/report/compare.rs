@@ -185,11 +185,11 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
 }
 
 fn test_accuracy(epoch: &EpochMetrics) -> Option<f64> {
-    Some(epoch.test_accuracy)
+    Some(epoch.accuracy())
 }
 
 fn test_loss(epoch: &EpochMetrics) -> Option<f64> {
-    Some(epoch.test_loss)
+    Some(epoch.loss())
 }
 
 fn charts(runs: &[PastRun]) -> String {
@@ -252,15 +252,9 @@ mod tests {
     fn run(name: &str, width: &str, accuracies: &[f64]) -> PastRun {
         let setting = |(key, value): (&str, &str)| (key.to_string(), value.to_string());
         let epoch = |(ix, &test_accuracy): (usize, &f64)| EpochMetrics {
-            epoch: ix + 1,
-            lr: 0.01,
-            train_loss: 1.5,
-            train_accuracy: 0.5,
-            test_loss: 1.25,
-            test_accuracy,
             seconds: 50.0,
             eval_seconds: 10.0,
-            images_per_s: 1000.0,
+            ..EpochMetrics::example(ix + 1, test_accuracy)
         };
         PastRun {
             path: name.into(),

@@ -13,14 +13,18 @@ pub fn series(name: &str, style: usize, epochs: &[EpochMetrics], number: Number)
     Series { name: name.to_string(), points: epochs.iter().filter_map(point).collect(), style }
 }
 
-/// The losses of training and test images.
+fn evaluated_on(epochs: &[EpochMetrics]) -> &'static str {
+    epochs.first().map_or("test", EpochMetrics::evaluated_on)
+}
+
+/// The losses of the training images and of those that each epoch is evaluated on.
 pub fn loss(epochs: &[EpochMetrics]) -> Chart {
     over_epochs(
         "Loss",
         Unit::Plain,
         vec![
             series("training", 0, epochs, |epoch| Some(epoch.train_loss)),
-            series("test", 1, epochs, |epoch| Some(epoch.test_loss)),
+            series(evaluated_on(epochs), 1, epochs, |epoch| Some(epoch.loss())),
         ],
     )
 }
@@ -32,7 +36,7 @@ pub fn accuracy(epochs: &[EpochMetrics]) -> Chart {
         Unit::Percent,
         vec![
             series("training", 0, epochs, |epoch| Some(epoch.train_accuracy)),
-            series("test", 1, epochs, |epoch| Some(epoch.test_accuracy)),
+            series(evaluated_on(epochs), 1, epochs, |epoch| Some(epoch.accuracy())),
         ],
     )
 }

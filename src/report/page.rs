@@ -65,10 +65,11 @@ fn lead(run: &Run<'_>) -> String {
 }
 
 fn summary(run: &Run<'_>) -> String {
-    let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.test_accuracy);
+    let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
     let in_all = run.recipe.epochs;
     let how = match run.ended {
         Some(Ended::Interrupted) => "interrupted",
+        Some(Ended::OutOfPatience) => "stopped early",
         _ if run.epochs.len() < in_all => "not finished",
         _ => "finished",
     };
@@ -83,10 +84,14 @@ fn summary(run: &Run<'_>) -> String {
     let speed = thousands((n_images / training).round() as usize);
     let config = run.recipe.step();
     let n_parameters = step::evaluation(&config).tape.state().n_parameters();
+    let (accuracy, loss) = match last.evaluated_on() {
+        "validation" => ("validation accuracy", "validation loss"),
+        _ => ("test accuracy", "test loss"),
+    };
     tiles(&[
-        ("test accuracy", percent(last), format!("after epoch {}", last.epoch)),
+        (accuracy, percent(last), format!("after epoch {}", last.epoch)),
         ("best accuracy", percent(best), format!("after epoch {}", best.epoch)),
-        ("test loss", format!("{:.4}", last.test_loss), format!("training {:.4}", last.train_loss)),
+        (loss, format!("{:.4}", last.loss()), format!("training {:.4}", last.train_loss)),
         ("epochs", n_epochs.0, n_epochs.1),
         ("training", duration(training), format!("evaluation {}", duration(evaluation))),
         ("speed", format!("{speed}/s"), "training images".to_string()),
@@ -112,7 +117,7 @@ fn charts(run: &Run<'_>) -> String {
             "rate at its end",
             "training loss",
             "accuracy",
-            "test loss",
+            if run.epochs[0].evaluated_on() == "test" { "test loss" } else { "validation loss" },
             "accuracy",
             "seconds",
             "evaluation",
@@ -132,8 +137,8 @@ fn numbers(epoch: &EpochMetrics) -> Vec<String> {
         format!("{:.6}", epoch.lr),
         format!("{:.4}", epoch.train_loss),
         format!("{:.2}%", 100.0 * epoch.train_accuracy),
-        format!("{:.4}", epoch.test_loss),
-        format!("{:.2}%", 100.0 * epoch.test_accuracy),
+        format!("{:.4}", epoch.loss()),
+        format!("{:.2}%", 100.0 * epoch.accuracy()),
         format!("{:.1}", epoch.seconds),
         format!("{:.1}", epoch.eval_seconds),
         format!("{:.0}", epoch.images_per_s),

@@ -107,7 +107,7 @@ fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"epoch":1,"lr":0.01,"train_loss":1.5,"train_accuracy":0.5,"test_loss":1.25,"test_accuracy":0.75,"seconds":2.0,"eval_seconds":0.5,"images_per_s":1000.0}"#;
+    const LINE: &str = r#"{"epoch":1,"lr":0.01,"train_loss":1.5,"train_accuracy":0.5,"test_loss":1.25,"test_accuracy":0.75,"seconds":2.0,"eval_seconds":0.5,"images_per_s":1000.0,"weights":"e3b0c44298fc1c14"}"#;
 
     fn refused(path: &Path) -> String {
         PastRun::read(path).expect_err("no run").to_string()
@@ -124,7 +124,7 @@ mod tests {
         let run = PastRun::read(folder.path()).expect("a run");
         let settings = [("width", "8"), ("data", "cifar10"), ("max-lr", "1e-2")];
         assert_eq!(run.settings, settings.map(|(key, value)| (key.into(), value.into())));
-        assert_eq!(run.epochs.iter().map(|e| e.test_accuracy).collect::<Vec<_>>(), [0.75]);
+        assert_eq!(run.epochs.iter().map(|e| e.accuracy()).collect::<Vec<_>>(), [0.75]);
         assert_eq!(run.model(), None);
 
         fs::write(folder.path().join(METRICS), format!("{LINE}\nnonsense\n")).expect("written");

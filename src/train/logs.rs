@@ -15,16 +15,19 @@ pub const METRICS_CSV: &str = "metrics.csv";
 
 /// The keys of `metrics.jsonl`, in their order. All of them, though a run may do without some: a table
 /// has the same columns in each line.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 12] = [
     "epoch",
     "lr",
     "train_loss",
     "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
     "test_loss",
     "test_accuracy",
     "seconds",
     "eval_seconds",
     "images_per_s",
+    "weights",
 ];
 
 /// The logs of a run, open.
@@ -66,14 +69,17 @@ impl Logs {
 
 /// The points of an epoch. A slash makes a group of curves in TensorBoard.
 fn scalars(epoch: &EpochMetrics) -> Vec<(&'static str, f64)> {
-    vec![
-        ("loss/train", epoch.train_loss),
+    let points = [
+        ("loss/train", Some(epoch.train_loss)),
+        ("loss/validation", epoch.validation_loss),
         ("loss/test", epoch.test_loss),
-        ("accuracy/train", epoch.train_accuracy),
+        ("accuracy/train", Some(epoch.train_accuracy)),
+        ("accuracy/validation", epoch.validation_accuracy),
         ("accuracy/test", epoch.test_accuracy),
-        ("learning_rate", epoch.lr),
-        ("images_per_s", epoch.images_per_s),
-    ]
+        ("learning_rate", Some(epoch.lr)),
+        ("images_per_s", Some(epoch.images_per_s)),
+    ];
+    points.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// The values as they are in `metrics.jsonl`; what an epoch does without is empty.
@@ -94,17 +100,7 @@ mod tests {
     use super::*;
 
     fn epoch(epoch: usize) -> EpochMetrics {
-        EpochMetrics {
-            epoch,
-            lr: 0.01,
-            train_loss: 1.5,
-            train_accuracy: 0.5,
-            test_loss: 1.25,
-            test_accuracy: 0.75,
-            seconds: 2.0,
-            eval_seconds: 0.5,
-            images_per_s: 1000.0,
-        }
+        EpochMetrics::example(epoch, 0.75)
     }
 
     #[test]
@@ -126,7 +122,7 @@ mod tests {
         let three_lines = text();
         let lines: Vec<_> = three_lines.lines().collect();
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[2], "2,0.01,1.5,0.5,1.25,0.75,2.0,0.5,1000.0");
+        assert_eq!(lines[2], "2,0.01,1.5,0.5,,,1.25,0.75,2.0,0.5,1000.0,e3b0c44298fc1c14");
 
         // Continued from after the first epoch: the second is made again.
         let mut logs = Logs::open(folder.path(), &[epoch(1)], 10).expect("it can be written");
