@@ -11,6 +11,8 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod nn;
 pub mod ops;
 pub mod optim;
