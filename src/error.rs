@@ -99,6 +99,22 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A checkpoint that is damaged, or that does not fit.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A run that cannot go on from where it was.
+    #[error("{} cannot be resumed: {reason}", folder.display())]
+    Resume {
+        /// The run folder.
+        folder: PathBuf,
+        /// What differs from when it was written.
+        reason: String,
+    },
     /// A configuration that makes no sense.
     #[error("{0}")]
     Config(String),
@@ -111,6 +127,18 @@ pub enum Error {
         epoch: usize,
         /// The step, from 1, over the whole run; the metrics are read late, so it is the latest it can be.
         step: usize,
+    },
+    /// The step at which that happened, looked at again.
+    #[error("step {step} (epoch {epoch}) was not finite; the state before it was kept; {first}")]
+    NotFiniteAt {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step, from 1, over the whole run.
+        step: usize,
+        /// What a second look at it has found.
+        first: String,
+        /// What `wgrad tape --replay` shows it with.
+        file: PathBuf,
     },
     /// A file or folder.
     #[error("{}: {source}", path.display())]
@@ -164,9 +192,21 @@ impl Error {
             }
             Error::Device { .. } => "`wgrad devices` runs a self-test of every op on the adapter",
             Error::NotFinite { .. } => "use a smaller --max-lr",
+            Error::NotFiniteAt { file, .. } => {
+                return Some(format!(
+                    "use a smaller --max-lr; `wgrad tape --replay {}` shows the step, node by node",
+                    file.display()
+                ));
+            }
             Error::Weights { .. } => {
                 "weights are a safetensors file with PyTorch's parameter names; --width must be the \
                  one they were trained with"
+            }
+            Error::Checkpoint { .. } => {
+                "move the file away to go on from the checkpoint before it, if there is one"
+            }
+            Error::Resume { .. } => {
+                "put back what was changed, or begin a run of its own without --resume"
             }
             Error::Data(error) => return error.hint(),
             Error::Fetch(error) => return error.hint(),

@@ -9,8 +9,9 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::Kernels;
 use wgrad::train::confusion::ClassScores;
-use wgrad::train::settings::{MemorySize, at_least_one};
+use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
+use wgrad::train::units::MemorySize;
 use wgrad::train::{Confusion, Evaluation, Evaluator, console, recipe};
 
 /// Flags of `wgrad eval`.

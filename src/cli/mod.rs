@@ -9,10 +9,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+mod compare;
 mod devices;
 mod eval;
 mod fetch;
+mod lr_find;
+mod plot;
 mod predict;
+mod report;
 mod summary;
 mod tape;
 mod train;
@@ -37,8 +41,18 @@ struct Cli {
 enum Command {
     /// Train the network, and leave weights and metrics in a folder
     Train(Box<train::Args>),
+    /// Sweep over learning rates, and suggest a peak for training
+    #[command(mut_args(|arg| {
+        let hide = lr_find::NOT_OF_A_SWEEP.contains(&arg.get_id().as_str());
+        arg.hide(hide)
+    }))]
+    LrFind(Box<lr_find::Args>),
     /// Evaluate trained weights on the test images
     Eval(eval::Args),
+    /// Compare runs: settings that differ, accuracy, time and curves
+    Compare(compare::Args),
+    /// Make the report of a run again, from its folder
+    Report(report::Args),
     /// Say what is in pictures, with trained weights
     Predict(predict::Args),
     /// Download CIFAR-10
@@ -57,7 +71,10 @@ pub fn main() -> ExitCode {
     trace(cli.verbose);
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
+        Command::LrFind(args) => lr_find::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Summary(args) => summary::run(&args),

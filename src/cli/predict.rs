@@ -10,8 +10,9 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::Kernels;
-use wgrad::train::settings::{MemorySize, at_least_one};
+use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
+use wgrad::train::units::MemorySize;
 use wgrad::train::{Evaluator, Predictions, Settings, folder, recipe};
 
 /// Images in a step, at most.

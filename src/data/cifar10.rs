@@ -69,6 +69,7 @@ pub fn read(dir: &Path) -> Result<Dataset, DataError> {
         classes: CLASSES.map(String::from).to_vec(),
         warnings: warnings(&counts),
         train,
+        validation: Split::default(),
         test,
     })
 }

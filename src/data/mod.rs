@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Fingerprint;
+use random::{Draws, Purpose};
+
 pub mod batches;
 pub mod cifar10;
 mod error;
@@ -83,6 +86,19 @@ impl Split {
     }
 }
 
+impl Split {
+    /// The images of those indices, in that order.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such image.
+    pub fn select(&self, indices: &[u32]) -> Self {
+        let images = indices.iter().flat_map(|&ix| self.image(ix as usize)).copied().collect();
+        let labels = indices.iter().map(|&ix| self.labels[ix as usize]).collect();
+        Self { images, labels }
+    }
+}
+
 impl fmt::Debug for Split {
     /// The count alone: the bytes of a split would fill a terminal for minutes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,10 +119,43 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// What is learned from.
     pub train: Split,
+    /// What is held out of the training images to choose between models by; see
+    /// [`Dataset::hold_out`]. Usually none.
+    pub validation: Split,
     /// What accuracy is measured on, and never learned from.
     pub test: Split,
     /// What a user should know before trusting a result, a line each. Usually none.
     pub warnings: Vec<String>,
+}
+
+impl Dataset {
+    /// Moves `n` training images, drawn at random and always the same ones, to the validation split.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn hold_out(&mut self, n: usize) {
+        let mut order = batches::in_order(self.train.len());
+        // Another draw than any epoch's, since no seed of a run takes part in it.
+        Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
+        let (held_out, rest) = order.split_at_mut(n);
+        // In their old order, in which files mix the classes as well as any.
+        held_out.sort_unstable();
+        rest.sort_unstable();
+        self.validation = self.train.select(held_out);
+        self.train = self.train.select(rest);
+    }
+
+    /// The images that each epoch is evaluated on: those that were held out, else the test images.
+    pub fn evaluated(&self) -> &Split {
+        if self.validation.is_empty() { &self.test } else { &self.validation }
+    }
+
+    /// All images and labels, as 16 digits: whether a run goes on with those that it began with.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let splits = [&self.train, &self.validation, &self.test];
+        Fingerprint::of(splits.into_iter().flat_map(|split| [&split.labels[..], &split.images[..]]))
+    }
 }
 
 /// Which dataset to load.

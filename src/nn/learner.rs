@@ -59,8 +59,8 @@ impl Learner {
     ///
     /// # Errors
     /// When the step passes a limit of the device, or the device fails.
-    pub fn load(&mut self, step: &Arc<Tape>) -> Result<ProgramId, Error> {
-        let id = self.session.load(step, LoadOptions::default())?;
+    pub fn load(&mut self, step: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error> {
+        let id = self.session.load(step, options)?;
         tracing::debug!(
             mode = ?step.mode(),
             nodes = step.nodes().len(),
@@ -93,6 +93,11 @@ impl Learner {
     /// The training steps so far.
     pub fn n_steps(&self) -> u64 {
         self.n_steps
+    }
+
+    /// Forgets steps that changed nothing, or goes on as after others.
+    pub fn set_n_steps(&mut self, n_steps: u64) {
+        self.n_steps = n_steps;
     }
 
     /// Tells the epoch of the steps that follow, from 0: what is drawn at random is drawn anew in each.

@@ -4,7 +4,7 @@ use super::recipe::{MEAN, STANDARD_DEVIATION};
 use super::step::{self, Step, StepConfig};
 use crate::data::Split;
 use crate::data::batches::{self, Batch};
-use crate::device::{Device, ProgramId};
+use crate::device::{Device, LoadOptions, ProgramId};
 use crate::error::Error;
 use crate::nn::{Learner, Weights};
 use crate::ops::augment;
@@ -19,11 +19,20 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn load(learner: &mut Learner, step: Step) -> Result<Self, Error> {
-        let id = learner.load(&step.tape)?;
+    pub(super) fn load(
+        learner: &mut Learner,
+        step: Step,
+        options: LoadOptions,
+    ) -> Result<Self, Error> {
+        let id = learner.load(&step.tape, options)?;
         let batch_size = step.tape.shape(step.labels)[0];
         learner.session().write(id, step.table, &augment::table(MEAN, STANDARD_DEVIATION))?;
         Ok(Self { id, step, batch: Batch::new(batch_size) })
+    }
+
+    /// Images in a step.
+    pub(super) fn batch_size(&self) -> usize {
+        self.batch.size()
     }
 
     /// The classes that the network tells apart.
@@ -39,11 +48,16 @@ impl Program {
         images: &[u32],
     ) -> Result<(), Error> {
         self.batch.fill(split, images);
+        self.write_batch(learner, &self.batch)
+    }
+
+    /// Writes the inputs: a batch that is there already.
+    pub(super) fn write_batch(&self, learner: &mut Learner, batch: &Batch) -> Result<(), Error> {
         let session = learner.session();
-        session.write_words(self.id, self.step.pixels, &self.batch.pixels)?;
-        session.write_words(self.id, self.step.labels, &self.batch.labels)?;
+        session.write_words(self.id, self.step.pixels, &batch.pixels)?;
+        session.write_words(self.id, self.step.labels, &batch.labels)?;
         match self.step.indices {
-            Some(indices) => session.write_words(self.id, indices, &self.batch.indices),
+            Some(indices) => session.write_words(self.id, indices, &batch.indices),
             None => Ok(()),
         }
     }
@@ -64,7 +78,7 @@ impl Evaluator {
         let step = step::evaluation(config);
         let adam = config.objective.adam;
         let mut learner = Learner::new(device, step.tape.state(), adam, 0)?;
-        let evaluation = Program::load(&mut learner, step)?;
+        let evaluation = Program::load(&mut learner, step, LoadOptions::default())?;
         Ok(Self { learner, evaluation })
     }
 
@@ -79,6 +93,14 @@ impl Evaluator {
     /// When the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
         self.learner.set_weights(weights)
+    }
+
+    /// The weights on the device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn weights(&mut self) -> Result<Weights, Error> {
+        self.learner.weights()
     }
 
     /// Loss and accuracy over every image of a split, in order; none when `stop` said so on the way.
