@@ -12,6 +12,8 @@ pub mod device;
 pub mod error;
 pub mod files;
 pub mod fingerprint;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod nn;
 pub mod ops;
 pub mod optim;

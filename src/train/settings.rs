@@ -200,7 +200,7 @@ impl Settings {
 
     /// Reads TOML whose keys are the flags: `batch-size = 128`, or `batch_size`, as it is often
     /// written.
-    pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let mut table = DeTable::parse(text)?;
         for (key, value) in std::mem::take(table.get_mut()) {
             let span = key.span();
