@@ -93,6 +93,7 @@ fn dataset(name: &'static str) -> Dataset {
         description: String::new(),
         dir: None,
         classes: Vec::new(),
+        validation: wgrad::data::Split::default(),
         train: split.clone(),
         test: split,
         warnings: Vec::new(),
