@@ -150,6 +150,8 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Error> {
         let Job { recipe, loaded, device, stop } = job;
         let n_images = loaded.dataset.train.len();
+        let steps_per_epoch = recipe.steps_per_epoch(n_images);
+        let earlier = resumed.as_ref().map_or(&[][..], |file| &file.header.epochs);
         let mut run = Self {
             job,
             recipe,
@@ -158,8 +160,8 @@ impl<'a> Run<'a> {
             stop,
             folder,
             console,
-            logs: Logs::open(folder.path(), &[], 0)?,
-            progress: Progress::new(recipe.epochs, recipe.steps_per_epoch(n_images)),
+            logs: Logs::open(folder.path(), earlier, steps_per_epoch)?,
+            progress: Progress::new(recipe.epochs, steps_per_epoch),
             keeper: Keeper::new(folder.path(), recipe.checkpoint_every),
             schedule: recipe.schedule(n_images),
             fingerprint: loaded.dataset.fingerprint(),
@@ -184,7 +186,6 @@ impl<'a> Run<'a> {
             run.watch = Stopwatch::at(checkpoint.header.run_seconds);
         }
         run.folder.write_metrics(&run.epochs)?;
-        run.logs = Logs::open(folder.path(), &run.epochs, run.trainer.n_steps())?;
         Ok(run)
     }
 
@@ -280,7 +281,7 @@ impl<'a> Run<'a> {
         let saved = self.trainer.save(&self.folder.model());
         go_on_without(saved)?;
         go_on_without(self.folder.write_metrics(&self.epochs))?;
-        go_on_without(self.logs.append(&epoch, self.trainer.n_steps()))?;
+        go_on_without(self.logs.append(&epoch))?;
         self.write_checkpoint()
     }
 
@@ -347,14 +348,15 @@ impl<'a> Run<'a> {
         let test = self.test(ended)?;
         let seconds = self.watch.seconds();
         let outcome = Outcome { ended, epochs: self.epochs.clone(), test, seconds };
-        go_on_without(self.folder.write_summary(&self.summary(&outcome)))?;
-        self.write_report(&outcome);
+        let summary = self.summary(&outcome);
+        go_on_without(self.folder.write_summary(&summary))?;
+        self.write_report(&outcome, &summary);
         self.console.summary(&outcome, self.trainer.n_steps(), self.folder.path());
         Ok(outcome)
     }
 
     /// The page to look at the run with.
-    fn write_report(&mut self, outcome: &Outcome) {
+    fn write_report(&mut self, outcome: &Outcome, summary: &Summary) {
         let Job { recipe, loaded, device, .. } = self.job;
         let run = report::Run {
             folder: self.folder.path(),
@@ -362,7 +364,9 @@ impl<'a> Run<'a> {
             loaded,
             device,
             epochs: &outcome.epochs,
-            ended: Some(outcome.ended),
+            summary: Some(summary),
+            // Who interrupts a run wants it to end.
+            patience: (outcome.ended == Ended::Interrupted).then_some(report::PATIENCE),
             parts: None,
         };
         let page = self.folder.path().join(report::REPORT);
@@ -391,7 +395,7 @@ impl<'a> Run<'a> {
             ended: match outcome.ended {
                 Ended::Finished => "finished",
                 Ended::OutOfPatience => "stopped early",
-                Ended::Interrupted => "interrupted",
+                Ended::Interrupted => Summary::INTERRUPTED,
             }
             .to_string(),
             n_steps: self.trainer.n_steps(),
