@@ -159,12 +159,16 @@ fn runs_are_compared() {
     assert_eq!(lines[1], ["max-lr", "0.01", "0.02"]);
     assert_eq!(lines[2], ["no-flip", "false", "true"]);
     assert!(lines[3].is_empty() && told.contains("images/s"), "{told}");
+    assert!(told.lines().all(|line| !line.starts_with("epochs with")), "no bits in common: {told}");
     let html = read(path.join("compare.html"));
     assert_stands_alone(&html);
     assert!(html.contains("other, epoch 2: ") && html.contains("max-lr"), "{html}");
 
     let elsewhere = ["compare", "run", "run", "--out", "same.html"];
-    assert!(succeeds(&wgrad(path, &elsewhere)).contains("the same"));
+    let told = succeeds(&wgrad(path, &elsewhere));
+    assert!(told.contains("the same"), "{told}");
+    let same = told.lines().find(|line| line.starts_with("epochs with the first run's bits"));
+    assert!(same.is_some_and(|line| line.ends_with('2')), "{told}");
     assert!(path.join("same.html").exists());
 }
 
@@ -236,6 +240,50 @@ fn chromium() -> Option<PathBuf> {
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
     names.iter().flat_map(|name| folders.iter().map(move |f| f.join(name))).find(|p| p.is_file())
+}
+
+/// Test images are read once: of a run that holds out others, only after its end.
+#[test]
+fn a_run_that_holds_out_images_is_judged_by_them() {
+    let folder = folder_with_run();
+    let path = folder.path();
+    succeeds(&train(path, "held", &["--validation", "12"]));
+    let page = path.join("held/report.html");
+    let n_judged = |html: &str| {
+        let kinds =
+            ["test", "validation"].map(|kind| format!("Each row is a class of {kind} images"));
+        kinds.map(|words| html.contains(&words))
+    };
+    assert_eq!(n_judged(&read(page.clone())), [true, false]);
+    assert!(read(page.clone()).contains("<span>test accuracy</span>"));
+    // As if it went on: what it came to is not known yet.
+    fs::remove_file(path.join("held/summary.json")).expect("removed");
+    succeeds(&wgrad(path, &["report", "held", "--device", "cpu"]));
+    assert_eq!(n_judged(&read(page.clone())), [false, true]);
+    let html = read(page);
+    assert!(html.contains("goes on") && !html.contains("test accuracy"), "{html}");
+}
+
+/// Going on drops what the logs say of epochs that are made again.
+#[test]
+fn the_logs_of_a_run_that_goes_on_are_whole() {
+    let folder = folder_with_run();
+    let path = folder.path();
+    let metrics = ["metrics.jsonl", "metrics.csv"];
+    let n_lines = || metrics.map(|file| read(path.join("run").join(file)).lines().count());
+    assert_eq!(n_lines(), [2, 3]);
+    let before = read(path.join("run/metrics.csv"));
+    // The last checkpoint is gone, so the second epoch is made again.
+    fs::remove_file(path.join("run/checkpoint-14.safetensors")).expect("removed");
+    succeeds(&wgrad(path, &["train", "--resume", "run"]));
+    assert_eq!(n_lines(), [2, 3]);
+    let weights = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.rsplit(',').next().unwrap_or_default().to_string()).collect()
+    };
+    assert_eq!(weights(&before), weights(&read(path.join("run/metrics.csv"))));
+    let entries = fs::read_dir(path.join("run")).expect("readable").flatten();
+    let is_events = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().contains("tfevents");
+    assert_eq!(entries.filter(is_events).count(), 2, "one for each time that it was begun");
 }
 
 /// In a browser, where one is installed.

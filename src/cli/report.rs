@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wgrad::data;
 use wgrad::device::Device;
 use wgrad::nn::Weights;
 use wgrad::report::{self, PastRun};
 use wgrad::train::folder::CONFIG;
-use wgrad::train::{Evaluator, Recipe, Settings, console, recipe};
+use wgrad::train::{Evaluator, Recipe, Settings, console, resume};
 
 /// Flags of `wgrad report`.
 #[derive(clap::Args)]
@@ -33,11 +32,9 @@ pub struct Args {
 /// Writes the page.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let past = PastRun::read(&args.run)?;
-    let settings = Settings::read(&args.run.join(CONFIG))?;
-    let data_dir = args.data_dir.as_ref().or(settings.data_dir.as_ref());
-    let source = settings.data.unwrap_or_default();
-    let loaded = data::load(source, data_dir.map(PathBuf::as_path), recipe::SHAPES_SEED)
-        .map_err(wgrad::Error::from)?;
+    let now = Settings { data_dir: args.data_dir.clone(), ..Settings::default() };
+    let settings = now.or(Settings::read(&args.run.join(CONFIG))?);
+    let loaded = resume::load(&settings)?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let device = Device::open(&args.device, recipe.open_options())?;
     super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
@@ -60,7 +57,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         loaded: &loaded,
         device: &device,
         epochs: &past.epochs,
-        ended: None,
+        summary: past.summary.as_ref(),
+        patience: None,
         parts: None,
     };
     let page = args.out.clone().unwrap_or_else(|| past.path.join(report::REPORT));

@@ -26,9 +26,10 @@ impl Axis {
         Self::from_steps((first + SLACK).floor(), (last - SLACK).ceil(), step)
     }
 
-    /// The same for counts that start at `low`, which stays the end: epochs, steps, minutes.
+    /// The same with `low` and `high` as its ends, for what starts and ends with them: epochs, steps,
+    /// minutes. `whole` numbers have no ticks between them.
     pub fn from(low: f64, high: f64, n: usize, whole: bool) -> Self {
-        let (_, high) = widened(low, high);
+        let (low, high) = widened(low, high);
         let step = round_step((high - low) / n as f64);
         let step = if whole { step.max(1.0).round() } else { step };
         let (first, last) = (low / step, high / step);

@@ -22,7 +22,7 @@ const N_COLOURS: usize = 7;
 const MAX_DOTS: usize = 40;
 
 /// A curve.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Default, PartialEq, Debug)]
 pub struct Series {
     /// What it is called in the legend.
     pub name: String,
@@ -30,6 +30,8 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
     /// Which colour of the palette it has; more curves than colours differ in their dashes.
     pub style: usize,
+    /// Whether it is a line alone: not of measurements, which have dots where they are few.
+    pub is_computed: bool,
 }
 
 /// What the numbers of an axis are.
@@ -150,7 +152,7 @@ impl Chart {
         let place = |&(px, py): &(f64, f64)| format!("{:.1} {:.1}", x_at(x, px), y_at(y, py));
         let places: Vec<_> = series.points.iter().map(place).collect();
         let _ = writeln!(out, "<g class=\"{class}\"><path d=\"M{}\"/>", places.join("L"));
-        let has_dots = series.points.len() <= MAX_DOTS;
+        let has_dots = !series.is_computed && series.points.len() <= MAX_DOTS;
         let percent = if self.y_unit == Unit::Percent { "%" } else { "" };
         for &(px, py) in &series.points {
             let (cx, cy) = (x_at(x, px), y_at(y, py));
@@ -217,7 +219,8 @@ mod tests {
     use super::*;
 
     fn chart(points: &[(f64, f64)]) -> Chart {
-        let series = Series { name: "a < b".into(), points: points.to_vec(), style: 1 };
+        let series =
+            Series { name: "a < b".into(), points: points.to_vec(), style: 1, ..Series::default() };
         Chart {
             title: "accuracy".into(),
             x_label: "epoch".into(),

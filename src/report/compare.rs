@@ -7,6 +7,7 @@ use super::html::{Page, escape, note, table};
 use crate::tape::print::thousands;
 use crate::train::EpochMetrics;
 use crate::train::console::duration;
+use crate::train::folder::Summary;
 use crate::train::metrics::best;
 
 /// What stands where a run has nothing to say.
@@ -171,25 +172,57 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
         Some(n_images / sum(|epoch| epoch.seconds)(run)?)
     };
     let last = |number: Number| move |run: &PastRun| run.epochs.last().and_then(number);
-    let best_accuracy = |run: &PastRun| best(&run.epochs).and_then(test_accuracy);
-    vec![
-        Row::ranked("best test accuracy", runs, 1.0, best_accuracy, percent),
+    let best_accuracy = |run: &PastRun| best(&run.epochs).and_then(accuracy);
+    let mut rows = vec![
+        Row::plain("evaluated on", runs.iter().map(|run| evaluated_on(run).to_string()).collect()),
+        Row::ranked("best accuracy", runs, 1.0, best_accuracy, percent),
         Row::plain("  after epoch", runs.iter().map(best_epoch).collect()),
-        Row::ranked("final test accuracy", runs, 1.0, last(test_accuracy), percent),
-        Row::ranked("final test loss", runs, -1.0, last(test_loss), |loss| format!("{loss:.4}")),
+        Row::ranked("final accuracy", runs, 1.0, last(accuracy), percent),
+        Row::ranked("final loss", runs, -1.0, last(loss), |loss| format!("{loss:.4}")),
         Row::plain("epochs", runs.iter().map(|run| run.epochs.len().to_string()).collect()),
         time("time of training", |epoch| epoch.seconds),
         time("time of evaluation", |epoch| epoch.eval_seconds),
         Row::ranked("images/s", runs, 1.0, speed, |speed| thousands(speed.round() as usize)),
-    ]
+    ];
+    rows.extend(words("device", runs, |summary| &summary.device));
+    rows.extend(words("ended", runs, |summary| &summary.ended));
+    // Of runs that hold out images, the test images are another matter.
+    if runs.iter().any(|run| evaluated_on(run) == "validation") {
+        let tested = |run: &PastRun| run.summary.as_ref()?.test_accuracy;
+        rows.push(Row::ranked("test accuracy", runs, 1.0, tested, percent));
+    }
+    if runs[1..].iter().any(|run| n_same(&runs[0], run) > 0) {
+        let same = runs[1..].iter().map(|run| n_same(&runs[0], run).to_string());
+        let cells = std::iter::once(NOTHING.to_string()).chain(same).collect();
+        rows.push(Row::plain("epochs with the first run's bits", cells));
+    }
+    rows
 }
 
-fn test_accuracy(epoch: &EpochMetrics) -> Option<f64> {
+/// What the runs' summaries say, if one of them does.
+fn words(label: &str, runs: &[PastRun], word: fn(&Summary) -> &str) -> Option<Row> {
+    let cell = |run: &PastRun| run.summary.as_ref().map_or(NOTHING, word).to_string();
+    let any = runs.iter().any(|run| run.summary.is_some());
+    any.then(|| Row::plain(label, runs.iter().map(cell).collect()))
+}
+
+fn accuracy(epoch: &EpochMetrics) -> Option<f64> {
     Some(epoch.accuracy())
 }
 
-fn test_loss(epoch: &EpochMetrics) -> Option<f64> {
+fn loss(epoch: &EpochMetrics) -> Option<f64> {
     Some(epoch.loss())
+}
+
+/// The images that a run's epochs are evaluated on.
+fn evaluated_on(run: &PastRun) -> &'static str {
+    run.epochs.first().map_or(NOTHING, EpochMetrics::evaluated_on)
+}
+
+/// The epochs from the first on after which two runs have the same bits in their weights.
+fn n_same(a: &PastRun, b: &PastRun) -> usize {
+    let pairs = a.epochs.iter().zip(&b.epochs);
+    pairs.take_while(|(a, b)| (a.epoch, a.weights) == (b.epoch, b.weights)).count()
 }
 
 fn charts(runs: &[PastRun]) -> String {
@@ -200,9 +233,9 @@ fn charts(runs: &[PastRun]) -> String {
         curves::over_epochs(title, unit, series.collect())
     };
     [
-        each("Test accuracy", Unit::Percent, test_accuracy),
+        each("Accuracy", Unit::Percent, accuracy),
         over_time(runs, &names),
-        each("Test loss", Unit::Plain, test_loss),
+        each("Loss", Unit::Plain, loss),
         each("Training loss", Unit::Plain, |epoch| Some(epoch.train_loss)),
         each("Training accuracy", Unit::Percent, |epoch| Some(epoch.train_accuracy)),
         each("Learning rate at the epoch's end", Unit::Plain, |epoch| Some(epoch.lr)),
@@ -222,12 +255,11 @@ fn over_time(runs: &[PastRun], names: &[String]) -> Chart {
     };
     let series = |(ix, (run, name)): (usize, (&PastRun, &String))| {
         let times = minutes(&run.epochs).into_iter().map(|minutes| factor * minutes);
-        let points =
-            times.zip(&run.epochs).filter_map(|(t, epoch)| Some((t, test_accuracy(epoch)?)));
-        Series { name: name.clone(), points: points.collect(), style: ix }
+        let points = times.zip(&run.epochs).filter_map(|(t, epoch)| Some((t, accuracy(epoch)?)));
+        Series { name: name.clone(), points: points.collect(), style: ix, is_computed: false }
     };
     Chart {
-        title: "Test accuracy over time".to_string(),
+        title: "Accuracy over time".to_string(),
         x_label: format!("{label} of training and evaluation"),
         x_unit: Unit::Plain,
         y_unit: Unit::Percent,
@@ -251,15 +283,16 @@ mod tests {
 
     fn run(name: &str, width: &str, accuracies: &[f64]) -> PastRun {
         let setting = |(key, value): (&str, &str)| (key.to_string(), value.to_string());
-        let epoch = |(ix, &test_accuracy): (usize, &f64)| EpochMetrics {
+        let epoch = |(ix, &accuracy): (usize, &f64)| EpochMetrics {
             seconds: 50.0,
             eval_seconds: 10.0,
-            ..EpochMetrics::example(ix + 1, test_accuracy)
+            ..EpochMetrics::example(ix + 1, accuracy)
         };
         PastRun {
             path: name.into(),
             settings: [("seed", "0"), ("width", width)].map(setting).to_vec(),
             epochs: accuracies.iter().enumerate().map(epoch).collect(),
+            summary: None,
         }
     }
 
@@ -273,13 +306,15 @@ mod tests {
         assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["width", "8", "16"]);
         assert_eq!(lines[2].split_whitespace().collect::<Vec<_>>(), ["validation", "–", "100"]);
         assert!(!text.contains("seed"), "{text}");
-        for words in [
-            "best test accuracy    75.00%   25.00%",
-            "final test accuracy   62.50%   25.00%",
-            "2m 30s    50.0s",
-        ] {
-            assert!(text.contains(words), "{words} is not in\n{text}");
-        }
+        let cells = |label: &str| {
+            let line = lines.iter().find_map(|line| line.strip_prefix(label)).expect(label);
+            line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>()
+        };
+        assert_eq!(cells("best accuracy"), ["75.00%", "25.00%"]);
+        assert_eq!(cells("  after epoch"), ["2", "1"]);
+        assert_eq!(cells("final accuracy"), ["62.50%", "25.00%"]);
+        assert_eq!(cells("time of training"), ["2m 30s", "50.0s"]);
+        assert_eq!(cells("epochs with the first run's bits"), ["–", "1"]);
         let page = page(&runs);
         assert!(page.contains("<b>75.00%</b>") && !page.contains("<b>25.00%</b>"), "{page}");
         assert!(page.contains("minutes of training and evaluation"), "{page}");

@@ -10,7 +10,8 @@ pub type Number = fn(&EpochMetrics) -> Option<f64>;
 /// A curve of every epoch's number, over the epochs.
 pub fn series(name: &str, style: usize, epochs: &[EpochMetrics], number: Number) -> Series {
     let point = |epoch: &EpochMetrics| Some((epoch.epoch as f64, number(epoch)?));
-    Series { name: name.to_string(), points: epochs.iter().filter_map(point).collect(), style }
+    let points = epochs.iter().filter_map(point).collect();
+    Series { name: name.to_string(), points, style, is_computed: false }
 }
 
 fn evaluated_on(epochs: &[EpochMetrics]) -> &'static str {
@@ -67,7 +68,7 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
         let point = |step: usize| (step as f64 / steps_per_epoch as f64, schedule.rate(step));
         let points =
             if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
-        Series { name: name.to_string(), points, style }
+        Series { name: name.to_string(), points, style, is_computed: true }
     };
     // The last step keeps its rate to its end.
     let (trained, left) =

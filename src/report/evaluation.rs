@@ -1,4 +1,4 @@
-//! What the test images say of a network: the confusion matrix, the classes, and the worst errors.
+//! What images that it has not learned from say of a network: the confusion matrix, the classes, and the worst errors.
 
 use std::fmt::Write;
 
@@ -16,11 +16,13 @@ const N_WORST: usize = 25;
 const N_PAIRS: usize = 5;
 
 /// The confusion matrix: a row a class of images, a column a class that they were taken for.
-pub fn matrix(confusion: &Confusion, classes: &[String]) -> String {
-    let mut out = note(
-        "Each row is a class of test images, each column what they were taken for. Blue are the right \
-         answers, orange the wrong ones: the stronger, the larger the part of its row.",
-    );
+///
+/// `kind` says which images: `test` or `validation`, here and below.
+pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
+    let mut out = note(&format!(
+        "Each row is a class of {kind} images, each column what they were taken for. Blue are the right \
+         answers, orange the wrong ones: the stronger, the larger the part of its row."
+    ));
     out += "<div class=\"scroll\"><table class=\"confusion\">\n<thead><tr><th>truth</th>";
     for class in classes {
         let _ = write!(out, "<th scope=\"col\"><span>{}</span></th>", escape(class));
@@ -86,29 +88,29 @@ pub fn classes(confusion: &Confusion, classes: &[String]) -> String {
 }
 
 /// The worst errors as pictures: those with the highest probability of a wrong class.
-pub fn worst(predictions: &Predictions, test: &Split, classes: &[String]) -> String {
-    let mistakes = predictions.mistakes(&test.labels);
+pub fn worst(predictions: &Predictions, split: &Split, classes: &[String], kind: &str) -> String {
+    let mistakes = predictions.mistakes(&split.labels);
     if mistakes.is_empty() {
-        return note("Every test image was recognised.");
+        return note(&format!("Every {kind} image was recognised."));
     }
     let n = mistakes.len().min(N_WORST);
     let mut out = note(&format!(
-        "The {n} of {} errors in {} test images that the network was surest of: first what the \
+        "The {n} of {} errors in {} {kind} images that the network was surest of: first what the \
          picture is (blue), then what it was taken for (orange), each with its probability.",
         thousands(mistakes.len()),
-        thousands(test.len())
+        thousands(split.len())
     ));
     out += "<div class=\"pictures\">\n";
     for mistake in &mistakes[..n] {
         let &Mistake { image, truth, prediction, probability, probability_of_truth } = mistake;
-        let uri = Picture::of_planes(IMAGE_SIZE, test.image(image)).data_uri();
+        let uri = Picture::of_planes(IMAGE_SIZE, split.image(image)).data_uri();
         let (truth, prediction) = (escape(&classes[truth]), escape(&classes[prediction]));
         let [sure, of_truth] =
             [probability, probability_of_truth].map(|p| escape(&probability_text(p)));
         let _ = writeln!(
             out,
             "<figure><img src=\"{uri}\" width=\"32\" height=\"32\" alt=\"{truth}\" \
-             title=\"test image {image}\"><figcaption>\
+             title=\"{kind} image {image}\"><figcaption>\
              <div><b class=\"truth\">{truth}</b> <span>{of_truth}</span></div>\
              <div><b class=\"wrong\">{prediction}</b> <span>{sure}</span></div></figcaption></figure>"
         );
@@ -166,7 +168,7 @@ mod tests {
     #[test]
     fn the_matrix_has_every_count() {
         let confusion = Confusion::of(2, &[0, 0, 0, 1], [0, 0, 1, 1].into_iter());
-        let html = matrix(&confusion, &names(2));
+        let html = matrix(&confusion, &names(2), "test");
         assert!(html.contains(">2</td>") && html.contains("class=\"zero\""), "{html}");
         assert!(
             html.contains("title=\"1 of 3 of class &lt;0&gt; taken for class &lt;1&gt;\""),
@@ -185,7 +187,7 @@ mod tests {
         // Every image is of class 0 and taken for class 1, the later ones more surely.
         let logits: Vec<f32> = (0..n).flat_map(|image| [0.0, 0.1 + 0.1 * image as f32]).collect();
         let test = Split { images: vec![7; n * IMAGE_BYTES], labels: vec![0; n] };
-        let html = worst(&Predictions::from_logits(&logits, 2), &test, &names(2));
+        let html = worst(&Predictions::from_logits(&logits, 2), &test, &names(2), "test");
         assert_eq!(html.matches("<img ").count(), 25);
         let first = html.find("test image 29").expect("the surest");
         assert!(first < html.find("test image 28").expect("the next"));
@@ -194,6 +196,7 @@ mod tests {
             &Predictions::from_logits(&[1.0, 0.0], 2),
             &Split { images: vec![0; IMAGE_BYTES], labels: vec![0] },
             &names(2),
+            "test",
         );
         assert!(none.contains("Every test image was recognised"), "{none}");
     }

@@ -25,20 +25,20 @@ pub mod pixels;
 
 pub use past::PastRun;
 
-use crate::data::Loaded;
+use crate::data::{Loaded, Split};
 use crate::device::Device;
 use crate::error::Error;
 use crate::files;
-use crate::train::{Ended, EpochMetrics, Evaluator, Predictions, Recipe};
+use crate::train::folder::Summary;
+use crate::train::{EpochMetrics, Evaluator, Predictions, Recipe};
 use page::Contents;
 use pixels::AugmentedBatch;
 
 /// The page of a run, in its folder.
 pub const REPORT: &str = "report.html";
 
-/// How long the page of an interrupted run may take to evaluate the test images: who interrupts a run
-/// wants it to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the page of an interrupted run may take to evaluate images.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A run, as far as its page tells of it.
 #[derive(Clone, Copy)]
@@ -49,14 +49,29 @@ pub struct Run<'a> {
     pub recipe: &'a Recipe,
     /// Its images.
     pub loaded: &'a Loaded,
-    /// What it was trained on; of a past run, what its weights are evaluated on.
+    /// What its weights are evaluated on.
     pub device: &'a Device,
     /// The epochs that were finished.
     pub epochs: &'a [EpochMetrics],
-    /// How it ended; none for a past run, of which that is not known.
-    pub ended: Option<Ended>,
+    /// What it came to; none while it goes on.
+    pub summary: Option<&'a Summary>,
+    /// How long evaluating images may take; the page does without after that. None for as long as it takes.
+    pub patience: Option<Duration>,
     /// The seconds of each part of a training step, where they were measured.
     pub parts: Option<&'a [(String, f64)]>,
+}
+
+impl Run<'_> {
+    /// The images that its predictions are of, and what they are called: the test images, but of a run
+    /// that holds out others, and has not come to its end, those. Test images are read once, then.
+    fn judged(&self) -> (&Split, &'static str) {
+        let dataset = &self.loaded.dataset;
+        let is_over = self.summary.is_some_and(|summary| summary.ended != Summary::INTERRUPTED);
+        match is_over || dataset.validation.is_empty() {
+            true => (&dataset.test, "test"),
+            false => (&dataset.validation, "validation"),
+        }
+    }
 }
 
 /// Writes the page of a run, whole or not at all. The evaluator holds the weights to tell of; without one
@@ -81,9 +96,8 @@ fn contents<'a>(run: &Run<'a>, evaluator: Option<&mut Evaluator>) -> Result<Cont
     };
     if let Some(evaluator) = evaluator {
         let begun = Instant::now();
-        let interrupted = run.ended == Some(Ended::Interrupted);
-        let stop = || interrupted && begun.elapsed() > PATIENCE;
-        let logits = evaluator.logits(&dataset.test, &stop)?;
+        let stop = || run.patience.is_some_and(|patience| begun.elapsed() > patience);
+        let logits = evaluator.logits(run.judged().0, &stop)?;
         let n_classes = dataset.classes.len();
         contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
         let weights = evaluator.weights()?;

@@ -1,16 +1,19 @@
 //! The page of one run: which sections it has.
 
+use std::fs;
+
 use super::curves;
 use super::evaluation;
 use super::html::{Page, escape, note, table, tiles};
 use super::pixels::AugmentedBatch;
-use super::{Run, past};
+use super::{Run, past, picture};
 use crate::device::Device;
 use crate::device::gpu::info;
 use crate::tape::print::thousands;
 use crate::train::console::duration;
+use crate::train::lr_find;
 use crate::train::metrics::best;
-use crate::train::{Ended, EpochMetrics, Predictions, step};
+use crate::train::{EpochMetrics, Predictions, step};
 
 /// What stands on the page of a run. What there is nothing of is left out.
 pub struct Contents<'a> {
@@ -18,7 +21,7 @@ pub struct Contents<'a> {
     pub run: Run<'a>,
     /// A batch as the network saw it.
     pub batch: AugmentedBatch,
-    /// Of every test image.
+    /// Of every test image, or of those that were held out.
     pub predictions: Option<Predictions>,
     /// The first filters, as HTML.
     pub filters: String,
@@ -32,14 +35,16 @@ pub fn page(contents: &Contents<'_>) -> String {
     page.section("Summary", summary(run));
     page.section("Curves", charts(run));
     if let Some(predictions) = predictions {
-        let confusion = predictions.confusion(&dataset.test.labels);
-        let matrix = evaluation::matrix(&confusion, &dataset.classes);
+        let (split, kind) = run.judged();
+        let confusion = predictions.confusion(&split.labels);
+        let matrix = evaluation::matrix(&confusion, &dataset.classes, kind);
         let classes = evaluation::classes(&confusion, &dataset.classes);
         let both = format!("<div>{matrix}</div>\n<div>{classes}</div>");
         page.section("Confusion matrix", format!("<div class=\"two wide\">{both}</div>\n"));
-        let worst = evaluation::worst(predictions, &dataset.test, &dataset.classes);
+        let worst = evaluation::worst(predictions, split, &dataset.classes, kind);
         page.section("Worst errors", worst);
     }
+    page.section("Learning-rate finder", lr_finder(run));
     page.section("Augmented batch", batch.section(&dataset.classes));
     page.section("First filters", filters.clone());
     page.section("Time of a step", run.parts.map_or(String::new(), evaluation::parts));
@@ -67,12 +72,7 @@ fn lead(run: &Run<'_>) -> String {
 fn summary(run: &Run<'_>) -> String {
     let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
     let in_all = run.recipe.epochs;
-    let how = match run.ended {
-        Some(Ended::Interrupted) => "interrupted",
-        Some(Ended::OutOfPatience) => "stopped early",
-        _ if run.epochs.len() < in_all => "not finished",
-        _ => "finished",
-    };
+    let how = run.summary.map_or("goes on", |summary| &summary.ended);
     let n_epochs = (format!("{} of {in_all}", run.epochs.len()), how.to_string());
     let (Some(last), Some(best)) = (run.epochs.last(), best(run.epochs)) else {
         return tiles(&[("epochs", n_epochs.0, n_epochs.1)])
@@ -88,7 +88,7 @@ fn summary(run: &Run<'_>) -> String {
         "validation" => ("validation accuracy", "validation loss"),
         _ => ("test accuracy", "test loss"),
     };
-    tiles(&[
+    let mut shown = vec![
         (accuracy, percent(last), format!("after epoch {}", last.epoch)),
         ("best accuracy", percent(best), format!("after epoch {}", best.epoch)),
         (loss, format!("{:.4}", last.loss()), format!("training {:.4}", last.train_loss)),
@@ -96,13 +96,22 @@ fn summary(run: &Run<'_>) -> String {
         ("training", duration(training), format!("evaluation {}", duration(evaluation))),
         ("speed", format!("{speed}/s"), "training images".to_string()),
         ("parameters", thousands(n_parameters), format!("resnet9, width {}", run.recipe.width)),
-    ])
+    ];
+    // Of a run that holds out images, the test images are another matter.
+    if let Some(test) = run.summary.and_then(|summary| summary.test_accuracy)
+        && last.test_accuracy.is_none()
+    {
+        let tested = ("test accuracy", format!("{:.2}%", 100.0 * test), "at the end".to_string());
+        shown.insert(0, tested);
+    }
+    tiles(&shown)
 }
 
 fn charts(run: &Run<'_>) -> String {
     let n_images = run.loaded.dataset.train.len();
     let steps_per_epoch = run.recipe.steps_per_epoch(n_images);
-    let n_steps = run.epochs.len() * steps_per_epoch;
+    let told = run.summary.map_or(0, |summary| summary.n_steps);
+    let n_steps = told.max(run.epochs.len() * steps_per_epoch);
     let charts = [
         curves::loss(run.epochs),
         curves::accuracy(run.epochs),
@@ -131,6 +140,15 @@ fn charts(run: &Run<'_>) -> String {
     out
 }
 
+/// The drawing of the sweep, of a run that began with one.
+fn lr_finder(run: &Run<'_>) -> String {
+    let Ok(drawing) = fs::read(run.folder.join(lr_find::SVG)) else { return String::new() };
+    let uri = picture::data_uri("image/svg+xml", &drawing);
+    format!(
+        "<img class=\"drawing\" src=\"{uri}\" alt=\"loss over learning rate, with the suggestions\">\n"
+    )
+}
+
 fn numbers(epoch: &EpochMetrics) -> Vec<String> {
     vec![
         epoch.epoch.to_string(),
@@ -156,11 +174,15 @@ fn configuration(run: &Run<'_>) -> String {
 }
 
 fn device(run: &Run<'_>) -> String {
-    let name = run.device.name();
-    let mut facts = vec![match run.ended {
-        Some(_) => ("trained on", name.clone()),
-        None => ("evaluated on", name.clone()),
+    let (name, version) = (run.device.name(), env!("CARGO_PKG_VERSION"));
+    let trained = run.summary.map(|summary| (summary.device.as_str(), summary.version.as_str()));
+    let mut facts = vec![match trained {
+        Some((device, _)) if device == name => ("trained on", name.clone()),
+        _ => ("evaluated on", name.clone()),
     }];
+    if let Some((device, _)) = trained.filter(|(device, _)| *device != name) {
+        facts.insert(0, ("trained on", device.to_string()));
+    }
     if let Device::Gpu(_) = run.device {
         // An open device does not tell of its driver; the list of adapters does.
         let adapters = info::adapters();
@@ -171,7 +193,10 @@ fn device(run: &Run<'_>) -> String {
     }
     let system = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
     facts.push(("system", system));
-    facts.push(("wgrad", env!("CARGO_PKG_VERSION").to_string()));
+    facts.push(("wgrad", version.to_string()));
+    if let Some((_, before)) = trained.filter(|(_, before)| *before != version) {
+        facts.push(("trained by wgrad", before.to_string()));
+    }
     facts.push(("page written", jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()));
     let rows: Vec<_> = facts.iter().map(|(fact, text)| vec![escape(fact), escape(text)]).collect();
     table("facts", &[], &rows)

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use crate::error::Error;
 use crate::train::EpochMetrics;
-use crate::train::folder::{CONFIG, METRICS, MODEL};
+use crate::train::folder::{CONFIG, METRICS, MODEL, SUMMARY, Summary};
 
 /// What a run folder says of its run.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,6 +19,8 @@ pub struct PastRun {
     pub settings: Vec<(String, String)>,
     /// The epochs that were finished.
     pub epochs: Vec<EpochMetrics>,
+    /// What it came to; none while it goes on.
+    pub summary: Option<Summary>,
 }
 
 impl PastRun {
@@ -53,7 +55,8 @@ impl PastRun {
         let text = fs::read_to_string(&config).map_err(Error::io(&config))?;
         let settings = settings(&text)
             .map_err(|reason| Error::Config(format!("{}: {reason}", config.display())))?;
-        Ok(Self { path: path.to_path_buf(), settings, epochs: epochs(&path.join(METRICS))? })
+        let (epochs, summary) = (epochs(&path.join(METRICS))?, summary(&path.join(SUMMARY))?);
+        Ok(Self { path: path.to_path_buf(), settings, epochs, summary })
     }
 
     /// The file of weights, if the run left one.
@@ -103,6 +106,15 @@ fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
     lines.collect()
 }
 
+fn summary(path: &Path) -> Result<Option<Summary>, Error> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result.map_err(Error::io(path))?,
+    };
+    let refused = |error| Error::Config(format!("{}: {error}", path.display()));
+    serde_json::from_str(&text).map(Some).map_err(refused)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,7 +137,7 @@ mod tests {
         let settings = [("width", "8"), ("data", "cifar10"), ("max-lr", "1e-2")];
         assert_eq!(run.settings, settings.map(|(key, value)| (key.into(), value.into())));
         assert_eq!(run.epochs.iter().map(|e| e.accuracy()).collect::<Vec<_>>(), [0.75]);
-        assert_eq!(run.model(), None);
+        assert_eq!((run.model(), run.summary), (None, None));
 
         fs::write(folder.path().join(METRICS), format!("{LINE}\nnonsense\n")).expect("written");
         assert!(refused(folder.path()).contains("line 2"), "{}", refused(folder.path()));
@@ -145,9 +157,7 @@ mod tests {
         }
         assert!(refused(path).contains("2026-01-02-000000 for instance"), "{}", refused(path));
         let file = path.join("2026-01-01-000000").join(CONFIG);
-        assert!(
-            refused(&file).ends_with("the folder of the run, ".to_string().as_str())
-                || refused(&file).contains("2026-01-01-000000")
-        );
+        assert!(refused(&file).contains("is no folder: name the folder of the run, "));
+        assert!(refused(&file).ends_with("2026-01-01-000000"), "{}", refused(&file));
     }
 }

@@ -44,8 +44,13 @@ impl Picture {
         encoder
             .write_image(&self.rgb, width, height, ExtendedColorType::Rgb8)
             .expect("a vector takes any picture that is not empty");
-        format!("data:image/png;base64,{}", STANDARD.encode(png))
+        data_uri("image/png", &png)
     }
+}
+
+/// A file of that type as an address: `data:image/png;base64,...`
+pub fn data_uri(media_type: &str, file: &[u8]) -> String {
+    format!("data:{media_type};base64,{}", STANDARD.encode(file))
 }
 
 #[cfg(test)]

@@ -63,6 +63,11 @@ pub struct Summary {
     pub version: String,
 }
 
+impl Summary {
+    /// What [`Summary::ended`] says of a run that was interrupted.
+    pub const INTERRUPTED: &str = "interrupted";
+}
+
 impl RunFolder {
     /// Chooses the folder: `out` itself, or `runs/<time>`. Nothing is written yet.
     ///

@@ -1,7 +1,5 @@
 //! What other programs read of a run: `metrics.csv` and TensorBoard's events, written as it goes.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,6 +7,7 @@ use serde_json::Value;
 use super::metrics::EpochMetrics;
 use super::tensorboard::EventFile;
 use crate::error::Error;
+use crate::files;
 
 /// A line an epoch, for spreadsheets.
 pub const METRICS_CSV: &str = "metrics.csv";
@@ -35,36 +34,45 @@ const COLUMNS: [&str; 13] = [
 #[derive(Debug)]
 pub struct Logs {
     folder: PathBuf,
-    csv: File,
+    epochs: Vec<EpochMetrics>,
+    steps_per_epoch: usize,
     events: EventFile,
 }
 
 impl Logs {
-    /// Opens them in a run folder. `earlier` are the epochs of a run that is continued, and `n_steps` its
-    /// steps: what the files say of later ones is dropped.
+    /// Opens them in a run folder. `earlier` are the epochs of a run that is continued: what the files say
+    /// of later ones is dropped.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn open(folder: &Path, earlier: &[EpochMetrics], n_steps: usize) -> Result<Self, Error> {
-        let lines: String = earlier.iter().map(csv_line).collect();
-        let path = folder.join(METRICS_CSV);
-        let csv = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
-        let mut csv = csv.map_err(Error::io(&path))?;
-        let text = format!("{}\n{lines}", COLUMNS.join(","));
-        csv.write_all(text.as_bytes()).map_err(Error::io(&path))?;
-        let events = EventFile::create(folder, n_steps).map_err(Error::io(folder))?;
-        Ok(Self { folder: folder.to_path_buf(), csv, events })
+    pub fn open(
+        folder: &Path,
+        earlier: &[EpochMetrics],
+        steps_per_epoch: usize,
+    ) -> Result<Self, Error> {
+        let first_step = earlier.len() * steps_per_epoch + 1;
+        let events = EventFile::create(folder, first_step).map_err(Error::io(folder))?;
+        let (folder, epochs) = (folder.to_path_buf(), earlier.to_vec());
+        let logs = Self { folder, epochs, steps_per_epoch, events };
+        logs.write_csv()?;
+        Ok(logs)
     }
 
-    /// Appends an epoch, after so many steps in all.
+    /// Adds an epoch.
     ///
     /// # Errors
-    /// When that cannot be written.
-    pub fn append(&mut self, epoch: &EpochMetrics, n_steps: usize) -> Result<(), Error> {
-        let written = self.csv.write_all(csv_line(epoch).as_bytes());
-        written.map_err(Error::io(self.folder.join(METRICS_CSV)))?;
-        let scalars = self.events.scalars(n_steps, &scalars(epoch));
-        scalars.map_err(Error::io(&self.folder))
+    /// When it cannot be written. The files are whole then, and a later epoch may be added.
+    pub fn append(&mut self, epoch: &EpochMetrics) -> Result<(), Error> {
+        self.epochs.push(*epoch);
+        self.write_csv()?;
+        let step = epoch.epoch * self.steps_per_epoch;
+        self.events.scalars(step, &scalars(epoch)).map_err(Error::io(&self.folder))
+    }
+
+    fn write_csv(&self) -> Result<(), Error> {
+        let lines: String = self.epochs.iter().map(csv_line).collect();
+        let text = format!("{}\n{lines}", COLUMNS.join(","));
+        files::write_whole(&self.folder.join(METRICS_CSV), text.as_bytes())
     }
 }
 
@@ -117,9 +125,9 @@ mod tests {
     fn a_run_that_goes_on_continues_the_table() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let text = || std::fs::read_to_string(folder.path().join(METRICS_CSV)).expect("there");
-        let mut logs = Logs::open(folder.path(), &[], 0).expect("it can be written");
-        logs.append(&epoch(1), 10).expect("written");
-        logs.append(&epoch(2), 20).expect("written");
+        let mut logs = Logs::open(folder.path(), &[], 10).expect("it can be written");
+        logs.append(&epoch(1)).expect("written");
+        logs.append(&epoch(2)).expect("written");
         let three_lines = text();
         let lines: Vec<_> = three_lines.lines().collect();
         assert_eq!(lines[0], COLUMNS.join(","));
@@ -128,7 +136,7 @@ mod tests {
         // Continued from after the first epoch: the second is made again.
         let mut logs = Logs::open(folder.path(), &[epoch(1)], 10).expect("it can be written");
         assert_eq!(text().lines().count(), 2);
-        logs.append(&epoch(2), 20).expect("written");
+        logs.append(&epoch(2)).expect("written");
         assert_eq!(text(), three_lines);
         let n_files = std::fs::read_dir(folder.path()).expect("readable").count();
         assert_eq!(n_files, 3, "a table and two files of events");

@@ -91,7 +91,8 @@ pub fn run(
         folder.create(job.recipe)?;
     }
     let trainer = ready_trainer(job.recipe, job.device).inspect_err(|_| folder.remove())?;
-    let mut run = Run::new(job, folder, console, trainer, display)?;
+    let earlier = resumed.as_ref().map_or(&[][..], |file| &file.header.epochs);
+    let mut run = Run::new(job, folder, console, trainer, display, earlier)?;
     if let Some(file) = resumed {
         run.resume(file)?;
     }
@@ -153,6 +154,7 @@ impl<'a> Run<'a> {
         console: Console<'a>,
         trainer: Trainer,
         display: &'a mut dyn Display,
+        earlier: &[EpochMetrics],
     ) -> Result<Self, Error> {
         let Job { recipe, loaded, device, stop } = job;
         let n_images = loaded.dataset.train.len();
@@ -164,7 +166,7 @@ impl<'a> Run<'a> {
             stop,
             folder,
             console,
-            logs: Logs::open(folder.path(), &[], 0)?,
+            logs: Logs::open(folder.path(), earlier, recipe.steps_per_epoch(n_images))?,
             display,
             keeper: Keeper::new(folder.path(), recipe.checkpoint_every),
             schedule: recipe.schedule(n_images),
@@ -190,9 +192,7 @@ impl<'a> Run<'a> {
         (self.epochs, self.best_step) = (header.epochs, header.best_step);
         self.epoch_watch = Stopwatch::at(header.epoch_seconds);
         self.watch = Stopwatch::at(header.run_seconds);
-        self.folder.write_metrics(&self.epochs)?;
-        self.logs = Logs::open(self.folder.path(), &self.epochs, self.trainer.n_steps())?;
-        Ok(())
+        self.folder.write_metrics(&self.epochs)
     }
 
     fn begin_display(&mut self) {
@@ -306,7 +306,7 @@ impl<'a> Run<'a> {
         let saved = self.trainer.save(&self.folder.model());
         go_on_without(saved)?;
         go_on_without(self.folder.write_metrics(&self.epochs))?;
-        go_on_without(self.logs.append(&epoch, self.trainer.n_steps()))?;
+        go_on_without(self.logs.append(&epoch))?;
         self.write_checkpoint()
     }
 
@@ -373,14 +373,15 @@ impl<'a> Run<'a> {
         let test = self.test(ended)?;
         let seconds = self.watch.seconds();
         let outcome = Outcome { ended, epochs: self.epochs.clone(), test, seconds };
-        go_on_without(self.folder.write_summary(&self.summary(&outcome)))?;
-        self.write_report(&outcome);
+        let summary = self.summary(&outcome);
+        go_on_without(self.folder.write_summary(&summary))?;
+        self.write_report(&outcome, &summary);
         self.console.summary(&outcome, self.trainer.n_steps(), self.folder.path());
         Ok(outcome)
     }
 
     /// The page to look at the run with.
-    fn write_report(&mut self, outcome: &Outcome) {
+    fn write_report(&mut self, outcome: &Outcome, summary: &Summary) {
         let Job { recipe, loaded, device, .. } = self.job;
         let run = report::Run {
             folder: self.folder.path(),
@@ -388,7 +389,9 @@ impl<'a> Run<'a> {
             loaded,
             device,
             epochs: &outcome.epochs,
-            ended: Some(outcome.ended),
+            summary: Some(summary),
+            // Who interrupts a run wants it to end.
+            patience: (outcome.ended == Ended::Interrupted).then_some(report::PATIENCE),
             parts: None,
         };
         let page = self.folder.path().join(report::REPORT);
@@ -417,7 +420,7 @@ impl<'a> Run<'a> {
             ended: match outcome.ended {
                 Ended::Finished => "finished",
                 Ended::OutOfPatience => "stopped early",
-                Ended::Interrupted => "interrupted",
+                Ended::Interrupted => Summary::INTERRUPTED,
             }
             .to_string(),
             n_steps: self.trainer.n_steps(),

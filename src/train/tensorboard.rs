@@ -76,8 +76,8 @@ impl EventFile {
     /// Starts a file of its own in a run folder, `events.out.tfevents.<seconds>.<host>.wgrad`; a run that
     /// is continued gets another one beside the first, as readers expect.
     ///
-    /// `first_step` is the step that the run starts at: readers drop what an earlier file says of this
-    /// step and those after it, which a run that was stopped may have done before.
+    /// `first_step` is the first one that the file may tell of: readers drop what earlier files say of it
+    /// and of those after it, which a run that was stopped may have done before.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -105,8 +105,12 @@ impl EventFile {
         let wall_time = since_1970().as_secs_f64();
         let step = i64::try_from(step).unwrap_or(i64::MAX);
         let event = Event { wall_time, step, what: Some(what) };
-        // In one piece, so that a reader that follows the file sees no half of it.
-        self.file.write_all(&record(&event.encode_to_vec()))
+        let length = self.file.metadata()?.len();
+        // In one piece, so that a reader that follows the file sees no half of it; and readers end at a
+        // record that is damaged, so one that did not fit is taken back.
+        self.file.write_all(&record(&event.encode_to_vec())).inspect_err(|_| {
+            let _ = self.file.set_len(length);
+        })
     }
 }
 
@@ -134,7 +138,7 @@ fn create_new(folder: &Path) -> io::Result<File> {
     let host = host();
     for seconds in now.. {
         let path = folder.join(format!("events.out.tfevents.{seconds:010}.{host}.wgrad"));
-        match OpenOptions::new().write(true).create_new(true).open(path) {
+        match OpenOptions::new().append(true).create_new(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             result => return result,
         }
