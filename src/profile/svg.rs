@@ -19,7 +19,7 @@ const NAME_WIDTH: f64 = 200.0;
 const BAR_WIDTH: f64 = 500.0;
 
 /// What a letter takes of the font of the boxes, a little too much.
-const LETTER: f64 = 6.6;
+const LETTER: f64 = 6.4;
 
 /// The colours of the ops that take the most time: of the box, and of the part within that could not be
 /// left out.
@@ -140,10 +140,15 @@ fn frame(
         out,
         r#"<g><title>{note}: {time}</title><rect x="{x:.2}" y="{y}" width="{shown:.2}" height="{height}" fill="{fill}"/>"#
     );
-    // The op's stem alone, where the whole name has no room.
-    let fits = |name: &&str| !name.is_empty() && LETTER * name.len() as f64 + 6.0 < width;
-    let stem = name.split('.').next().unwrap_or_default();
-    if let Some(name) = [&*name, stem].into_iter().find(fits) {
+    // What is left of an op's name where the whole has no room: `conv2d` of `conv2d.forward`, `d_weight` of
+    // `conv2d.d_weight`.
+    let short = match name.split_once('.') {
+        Some((stem, "forward")) => stem,
+        Some((_, what)) => what,
+        None => "",
+    };
+    let fits = |name: &&str| !name.is_empty() && LETTER * name.len() as f64 + 4.0 < width;
+    if let Some(name) = [&*name, short].into_iter().find(fits) {
         let (centre, baseline) = (x + width / 2.0, y + 18.0);
         let _ = writeln!(out, r#"<text class="box" x="{centre:.2}" y="{baseline}">{name}</text>"#);
     }
@@ -174,8 +179,9 @@ fn axis(out: &mut String, seconds: f64, scale: f64) {
         let _ = writeln!(out, r#"<path class="axis" d="M{x:.2} {y} V{end}"/>"#);
         // A label that would leave the drawing is left out.
         if x < WIDTH - 2.0 * MARGIN {
-            let label = milliseconds(at);
-            let _ = writeln!(out, r#"<text x="{x:.2}" y="{text_y}">{label}</text>"#);
+            let digits = (-(1e3 * tick).log10().floor()).max(0.0) as usize;
+            let label = 1e3 * at;
+            let _ = writeln!(out, r#"<text x="{x:.2}" y="{text_y}">{label:.digits$} ms</text>"#);
         }
         n += 1;
     }
