@@ -6,7 +6,7 @@
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
-use ratatui::symbols::Marker;
+use ratatui::symbols::{Marker, block, line};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, GraphType, LineGauge, Paragraph};
 use wgrad::train::console::duration;
@@ -18,6 +18,9 @@ const TEST: Color = Color::Magenta;
 
 /// The lines that the numbers of the run take, with their title.
 const NUMBERS_HEIGHT: u16 = 7;
+
+/// The columns from which on the ops have room for milliseconds.
+const WIDE: usize = 44;
 
 /// Draws all of it. `log` are the last lines that were printed.
 pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
@@ -45,7 +48,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
     ops(frame, state, right);
     let first = log.len().saturating_sub(usize::from(log_area.height.saturating_sub(1)));
     let lines: Vec<Line<'_>> = log[first..].iter().map(|line| Line::raw(line.as_str())).collect();
-    frame.render_widget(Paragraph::new(lines).block(panel("log")), log_area);
+    frame.render_widget(Paragraph::new(lines).block(panel("log ")), log_area);
     frame.render_widget(footer(state), footer_area);
 }
 
@@ -148,7 +151,7 @@ impl Curves {
 
 /// Progress and numbers, a line each.
 fn numbers(frame: &mut Frame<'_>, state: &State, area: Rect) {
-    let block = panel("run");
+    let block = panel("run ");
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let lines = Layout::vertical([Constraint::Length(1); NUMBERS_HEIGHT as usize - 1]);
@@ -178,7 +181,9 @@ fn bar(what: &str, done: f64, note: String) -> LineGauge<'static> {
     LineGauge::default()
         .ratio(done.clamp(0.0, 1.0))
         .label(label)
-        .filled_style(Style::new().fg(TRAIN))
+        .filled_symbol(line::THICK_HORIZONTAL)
+        .unfilled_symbol(line::HORIZONTAL)
+        .filled_style(TRAIN)
         .unfilled_style(dim())
 }
 
@@ -186,23 +191,163 @@ fn bar(what: &str, done: f64, note: String) -> LineGauge<'static> {
 fn ops(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let sum: f64 = state.ops.iter().map(|time| time.seconds).sum();
     let title = match state.ops.is_empty() {
-        true => "device time by op".to_string(),
-        false => format!("device time by op, {:.1} ms a step", 1e3 * sum),
+        true => "device time by op ".to_string(),
+        false => format!("device time by op, {:.1} ms a step ", 1e3 * sum),
     };
-    let block = panel(title);
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    let names = state.ops.iter().take(usize::from(inner.height)).map(|time| time.op.len());
+    let panel = panel(title);
+    let inner = panel.inner(area);
+    frame.render_widget(panel, area);
+    let shown = &state.ops[..state.ops.len().min(usize::from(inner.height))];
     let width = usize::from(inner.width);
-    let name_width = names.max().unwrap_or(0).min(width.saturating_sub(7));
-    let largest = state.ops.first().map_or(0.0, |time| time.seconds).max(f64::MIN_POSITIVE);
-    let lines = state.ops.iter().take(usize::from(inner.height)).map(|time| {
+    let name_width = shown.iter().map(|time| time.op.len()).max().unwrap_or(0);
+    let name_width = name_width.min(width.saturating_sub(7));
+    let largest = shown.first().map_or(0.0, |time| time.seconds).max(f64::MIN_POSITIVE);
+    let lines = shown.iter().map(|time| {
         let name: String = time.op.chars().take(name_width).collect();
-        let share = 100.0 * time.seconds / sum;
-        let text = format!("{name:<name_width$} {share:>5.1}%");
-        let room = width.saturating_sub(text.len() + 1);
-        let bar = "\u{2588}".repeat((room as f64 * time.seconds / largest).round() as usize);
+        let mut text = format!("{name:<name_width$} {:>5.1}%", 100.0 * time.seconds / sum);
+        if width >= WIDE {
+            text += &format!("{:>8.1} ms", 1e3 * time.seconds);
+        }
+        let room = width.saturating_sub(text.len() + 1) as f64;
+        let bar = block::FULL.repeat((room * time.seconds / largest).round() as usize);
         Line::from(vec![Span::raw(text), Span::raw(" "), Span::styled(bar, TRAIN)])
     });
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), inner);
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use wgrad::device::{Clock, NodeTimes};
+    use wgrad::ops::metrics::Metrics;
+    use wgrad::ops::{add, relu};
+    use wgrad::tape::{Mode, Tape};
+    use wgrad::train::EpochMetrics;
+    use wgrad::train::display::RunFacts;
+
+    use super::*;
+
+    /// The second epoch of three, half way through.
+    fn state() -> State {
+        let mut state = State::new();
+        state.begin(&RunFacts {
+            device: "cpu (2 threads)".to_string(),
+            memory: "57.0 MiB".to_string(),
+            folder: "runs/here".to_string(),
+            n_epochs: 3,
+            n_steps: 10,
+        });
+        for (epoch, n_steps) in [(0, 10), (1, 5)] {
+            state.begin_epoch(epoch, 0);
+            for step in 1..=n_steps {
+                let n_images = 64.0 * f64::from(step);
+                state.step(64 * step as usize, 0.0025);
+                let (loss_sum, n_correct) = (1.5 * n_images, 0.25 * n_images);
+                state.metrics(&Metrics { loss_sum, n_correct, n_images, not_finite: false });
+            }
+            if epoch == 0 {
+                state.begin_evaluation();
+                state.epoch(&EpochMetrics {
+                    epoch: 1,
+                    lr: 0.01,
+                    train_loss: 1.5,
+                    train_accuracy: 0.25,
+                    test_loss: 1.25,
+                    test_accuracy: 0.5678,
+                    seconds: 2.0,
+                    eval_seconds: 0.5,
+                    images_per_s: 1000.0,
+                });
+            }
+        }
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input_with_grad("x", &[2, 3]);
+        let y = relu::relu(&mut tape, x);
+        add::add(&mut tape, y, x);
+        state.times(&tape, &NodeTimes { seconds: vec![0.001, 0.003], clock: Clock::Host });
+        state
+    }
+
+    /// The lines of the screen.
+    fn screen(state: &State, log: &[String], width: u16, height: u16) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test");
+        terminal.draw(|frame| draw(frame, state, log)).expect("a test");
+        let buffer = terminal.backend().buffer().clone();
+        let cells: Vec<&str> = buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();
+        cells.chunks(width.into()).map(|line| line.concat().trim_end().to_string()).collect()
+    }
+
+    #[track_caller]
+    fn assert_shows(lines: &[String], wanted: &[&str]) {
+        for wanted in wanted {
+            let is_there = lines.iter().any(|line| line.contains(wanted));
+            assert!(is_there, "no {wanted:?} on\n{}", lines.join("\n"));
+        }
+    }
+
+    #[test]
+    fn shows_all_of_it() {
+        let log: Vec<String> = (0..50).map(|n| format!("line {n}")).collect();
+        let lines = screen(&state(), &log, 100, 30);
+        assert_shows(
+            &lines,
+            &[
+                "wgrad  cpu (2 threads)  57.0 MiB planned  runs/here",
+                "loss \u{2500} train \u{25cf} test",
+                "1.50\u{2502}",
+                "100%\u{2502}",
+                "epoch 2/3, step 5/10",
+                "epoch  50% \u{2501}\u{2501}",
+                "s left \u{2501}\u{2501}",
+                "loss 1.5000, accuracy 25.0%",
+                "rate 0.002500, ",
+                "best test 56.78% (epoch 1)",
+                "device time by op, 4.0 ms a step",
+                "add.forward   75.0%     3.0 ms \u{2588}",
+                "relu.forward  25.0%     1.0 ms \u{2588}",
+                "line 49",
+                "s so far   q saves and ends",
+            ],
+        );
+        // The training curve is a line of dots, at half the accuracy of the test's one.
+        let is_braille = |c: char| ('\u{2801}'..='\u{28ff}').contains(&c);
+        assert!(lines.iter().any(|line| line.chars().filter(|&c| is_braille(c)).count() > 20));
+        assert_shows(&lines, &["\u{2022}"]);
+    }
+
+    #[test]
+    fn a_narrow_terminal_shows_what_matters() {
+        let lines = screen(&state(), &["the last line".to_string()], 60, 20);
+        assert_shows(
+            &lines,
+            &[
+                "wgrad  cpu (2 threads)  57.0 MiB planned",
+                "accuracy \u{2500} train \u{25cf} test",
+                "epoch 2/3, step 5/10",
+                "run    50%",
+                "best test 56.78% (epoch 1)",
+                "add.forward   75.0%",
+                "the last line",
+                "q saves and ends",
+            ],
+        );
+    }
+
+    #[test]
+    fn any_size_and_any_time_is_drawn() {
+        let mut ending = state();
+        ending.stopping = true;
+        assert_shows(&screen(&ending, &[], 80, 24), &["q again ends at once"]);
+        assert_shows(&screen(&State::new(), &[], 80, 24), &["wgrad  compiling", "preparing"]);
+        let mut not_finite = state();
+        let loss_sum = f64::NAN;
+        not_finite.metrics(&Metrics { loss_sum, n_correct: 1.0, n_images: 1e6, not_finite: true });
+        for state in [state(), ending, not_finite, State::new()] {
+            for (width, height) in (1..130).flat_map(|w| [(w, 1), (w, 7), (w, 19), (w, 40), (9, w)])
+            {
+                screen(&state, &["a line".to_string()], width, height);
+            }
+        }
+    }
 }

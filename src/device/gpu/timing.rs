@@ -29,7 +29,7 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    /// Runs a program once, whose scalars are written, and waits for it.
+    /// Runs a program once, whose scalars are written, and waits for it. The device must have that clock.
     ///
     /// # Errors
     /// When the device fails.
@@ -38,9 +38,9 @@ impl Timer {
         context: &Context,
         program: &Program,
         reader: &mut Reader,
+        clock: Clock,
     ) -> Result<NodeTimes, Error> {
         let n_nodes = program.tape.nodes().len();
-        let clock = clock(context.device.features(), n_nodes);
         let n_queries = match clock {
             Clock::BetweenNodes => n_nodes + 1,
             Clock::AroundPasses => 2 * n_nodes,
@@ -88,8 +88,8 @@ impl Timer {
     }
 }
 
-/// How a program of so many nodes is timed by a device with those features.
-fn clock(features: Features, n_nodes: usize) -> Clock {
+/// The best clock for a program of so many nodes on a device with those features.
+pub(super) fn best_clock(features: Features, n_nodes: usize) -> Clock {
     let fits = |n_queries: usize| n_queries <= wgpu::QUERY_SET_MAX_QUERIES as usize;
     if features.contains(Features::TIMESTAMP_QUERY_INSIDE_PASSES) && fits(n_nodes + 1) {
         Clock::BetweenNodes
@@ -151,4 +151,20 @@ fn submit_and_wait(context: &Context, program: &Program) -> Result<Vec<f64>, Err
         Ok(begun.elapsed().as_secs_f64())
     };
     (0..program.tape.nodes().len()).map(time).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_the_best_that_the_device_has() {
+        let all = Features::TIMESTAMP_QUERY | Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        assert_eq!(best_clock(all, 81), Clock::BetweenNodes);
+        assert_eq!(best_clock(Features::TIMESTAMP_QUERY, 81), Clock::AroundPasses);
+        assert_eq!(best_clock(Features::empty(), 81), Clock::SubmitAndWait);
+        // A query set holds 4,096 timestamps.
+        assert_eq!(best_clock(all, 4096), Clock::SubmitAndWait);
+        assert_eq!(best_clock(all, 4095), Clock::BetweenNodes);
+    }
 }
