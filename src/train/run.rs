@@ -175,7 +175,10 @@ impl<'a> Run<'a> {
         };
         if let Some(file) = resumed {
             run.console.other_device(&file.header.device, &run.device);
+            let path = file.path().to_path_buf();
             let checkpoint = file.restore(run.trainer.layout())?;
+            let fits = checkpoint.check_run(n_images, recipe.batch_size, recipe.epochs);
+            fits.map_err(|reason| Error::Checkpoint { path, reason })?;
             run.trainer.restore(&checkpoint.snapshot)?;
             let Header { epoch, n_batches, epochs, best_step, .. } = checkpoint.header;
             (run.epoch, run.n_batches, run.best_step) = (epoch, n_batches, best_step);

@@ -94,6 +94,7 @@ fn dataset(name: &'static str) -> Dataset {
         dir: None,
         classes: Vec::new(),
         train: split.clone(),
+        validation: Split::default(),
         test: split,
         warnings: Vec::new(),
     }
