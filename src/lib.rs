@@ -17,6 +17,7 @@ pub mod fuzzing;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod profile;
 pub mod report;
 pub mod tape;
 pub mod train;

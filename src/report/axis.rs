@@ -12,6 +12,9 @@ pub struct Axis {
     step: f64,
 }
 
+/// Steps that a number may lie beside a tick and still be on it: quotients are rounded.
+const SLACK: f64 = 1e-6;
+
 impl Axis {
     /// For numbers from `low` to `high`, with about `n` steps: the ends are round, too.
     ///
@@ -19,8 +22,8 @@ impl Axis {
     pub fn round(low: f64, high: f64, n: usize) -> Self {
         let (low, high) = widened(low, high);
         let step = round_step((high - low) / n as f64);
-        let (first, last) = ((low / step).floor(), (high / step).ceil());
-        Self::from_steps(first, last, step)
+        let (first, last) = (low / step, high / step);
+        Self::from_steps((first + SLACK).floor(), (last - SLACK).ceil(), step)
     }
 
     /// The same for counts that start at `low`, which stays the end: epochs, steps, minutes.
@@ -28,8 +31,8 @@ impl Axis {
         let (_, high) = widened(low, high);
         let step = round_step((high - low) / n as f64);
         let step = if whole { step.max(1.0).round() } else { step };
-        let first = (low / step).ceil();
-        let mut axis = Self::from_steps(first, (high / step).floor(), step);
+        let (first, last) = (low / step, high / step);
+        let mut axis = Self::from_steps((first - SLACK).ceil(), (last + SLACK).floor(), step);
         (axis.low, axis.high) = (low, high);
         axis
     }
@@ -47,19 +50,17 @@ impl Axis {
 
     /// A tick's label, with as many digits as the steps need.
     pub fn label(&self, tick: f64) -> String {
-        let digits = -self.step.log10().floor();
-        if digits > 4.0 || self.step >= 1e6 {
-            // -0 of a sum that should have been 0.
-            return format!("{:e}", rounded(tick, digits as i32) + 0.0);
+        let power = self.step.log10().floor();
+        if (-4.0..6.0).contains(&power) {
+            // Adding 0 makes 0 of -0.
+            return format!("{:.*}", (-power).max(0.0) as usize, tick + 0.0);
         }
-        format!("{:.*}", digits.max(0.0) as usize, tick + 0.0)
+        if tick == 0.0 {
+            return "0".to_string();
+        }
+        let digits = (tick.abs().log10() + SLACK).floor() - power;
+        format!("{tick:.*e}", digits.max(0.0) as usize)
     }
-}
-
-/// Rounds to that many digits behind the point; negative ones stand before it.
-fn rounded(value: f64, digits: i32) -> f64 {
-    // Through text: the nearest number that is written so, not one an ulp beside it.
-    format!("{value:.*}", digits.max(0) as usize).parse().unwrap_or(value)
 }
 
 fn widened(low: f64, high: f64) -> (f64, f64) {
@@ -95,7 +96,7 @@ mod tests {
             labels(&Axis::round(0.0, 0.01, 5)),
             ["0.000", "0.002", "0.004", "0.006", "0.008", "0.010"]
         );
-        assert_eq!(labels(&Axis::round(0.0, 3e-7, 3)), ["0e0", "1e-7", "2e-7", "3e-7"]);
+        assert_eq!(labels(&Axis::round(0.0, 3e-7, 3)), ["0", "1e-7", "2e-7", "3e-7"]);
     }
 
     #[test]

@@ -105,7 +105,9 @@ impl Chart {
             })
         };
         let (first, last) = range(&mut points().map(|(x, _)| *x));
-        let x = Axis::from(first, last, 7, self.x_unit == Unit::Count);
+        // What is not counted is measured, from the start.
+        let is_counted = self.x_unit == Unit::Count;
+        let x = Axis::from(if is_counted { first } else { 0.0 }, last, 7, is_counted);
         let (low, high) = range(&mut points().map(|(_, y)| *y));
         // From 0, unless that would waste half of the height.
         let wasted = !self.from_zero && low > high / 2.0;

@@ -84,15 +84,16 @@ pub fn page(runs: &[PastRun]) -> String {
         &format!("{} runs", runs.len()),
         format!("<p>{}</p>", escape(&folders.join(", "))),
     );
-    page.section("Results", html_table(&names, &results(runs)));
     let settings = settings(runs);
-    page.section(
-        "Settings",
-        match settings.is_empty() {
-            true => note("All settings are the same."),
-            false => note("Those that differ.") + &html_table(&names, &settings),
-        },
+    let settings = match settings.is_empty() {
+        true => note("All settings are the same."),
+        false => html_table(&names, &settings),
+    };
+    let results = html_table(&names, &results(runs));
+    let both = format!(
+        "<div><h3>Results</h3>\n{results}</div>\n<div><h3>Settings that differ</h3>\n{settings}</div>"
     );
+    page.section("Results and settings", format!("<div class=\"two\">{both}</div>\n"));
     let charts = charts(runs);
     page.section(
         "Curves",
@@ -160,6 +161,11 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
             false => Some(run.epochs.iter().map(number).sum::<f64>()),
         }
     };
+    // Not ranked: a run of fewer epochs is no better.
+    let time = |label: &str, seconds: fn(&EpochMetrics) -> f64| {
+        let cell = |run| sum(seconds)(run).map_or(NOTHING.to_string(), duration);
+        Row::plain(label, runs.iter().map(cell).collect())
+    };
     let speed = |run: &PastRun| {
         let n_images = sum(|epoch| epoch.images_per_s * epoch.seconds)(run)?;
         Some(n_images / sum(|epoch| epoch.seconds)(run)?)
@@ -172,8 +178,8 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
         Row::ranked("final test accuracy", runs, 1.0, last(test_accuracy), percent),
         Row::ranked("final test loss", runs, -1.0, last(test_loss), |loss| format!("{loss:.4}")),
         Row::plain("epochs", runs.iter().map(|run| run.epochs.len().to_string()).collect()),
-        Row::ranked("time of training", runs, -1.0, sum(|epoch| epoch.seconds), duration),
-        Row::ranked("time of evaluation", runs, -1.0, sum(|epoch| epoch.eval_seconds), duration),
+        time("time of training", |epoch| epoch.seconds),
+        time("time of evaluation", |epoch| epoch.eval_seconds),
         Row::ranked("images/s", runs, 1.0, speed, |speed| thousands(speed.round() as usize)),
     ]
 }

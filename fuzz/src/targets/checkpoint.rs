@@ -9,6 +9,7 @@ use wgrad::data::batches::{Batch, IMAGE_WORDS};
 use wgrad::fingerprint::Fingerprint;
 use wgrad::nn::{Snapshot, Weights};
 use wgrad::tape::Group;
+use wgrad::train::Recipe;
 use wgrad::train::checkpoint::{Checkpoint, CheckpointFile, Header};
 
 use super::weights::LAYOUT;
@@ -137,6 +138,10 @@ pub fn run(data: &[u8]) {
     let path = Path::new("checkpoint-4.safetensors");
     let restored = CheckpointFile::parse(path, bytes).map(|file| file.restore(&LAYOUT));
     let Ok(Ok(checkpoint)) = restored else { return };
+    // The settings inside, as a step that is run again is recorded from them.
+    if let Ok(recipe) = Recipe::parse(&checkpoint.header.config) {
+        assert!(recipe.step().objective.label_smoothing < 1.0);
+    }
     if let Some(batch) = &checkpoint.batch {
         assert_eq!(batch.pixels.len(), batch.labels.len() * IMAGE_WORDS);
         assert_eq!(batch.indices.len(), batch.labels.len());

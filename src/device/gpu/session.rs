@@ -10,7 +10,8 @@ use super::context::Context;
 use super::pipelines::Pipelines;
 use super::program::{Memory, Program, STORAGE};
 use super::readback::{Reader, Ring};
-use crate::device::{LoadOptions, ProgramId, Session, StepScalars};
+use super::timing::Timer;
+use crate::device::{LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::{Kernels, Target};
 use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
@@ -31,6 +32,7 @@ pub(super) struct GpuSession {
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     reader: Reader,
     metrics: Ring,
+    timer: Timer,
 }
 
 /// What outlives a step.
@@ -60,6 +62,7 @@ impl GpuSession {
             in_flight: VecDeque::new(),
             reader: Reader::default(),
             metrics: Ring::default(),
+            timer: Timer::default(),
         }
     }
 
@@ -178,6 +181,14 @@ impl Session for GpuSession {
         let commands = self.programs[program.0].encode(&context);
         self.in_flight.push_back(context.queue.submit([commands]));
         context.check()
+    }
+
+    fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error> {
+        // Nothing of the steps before is to be in the time of the first node.
+        self.wait()?;
+        let context = Arc::clone(&self.context);
+        context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
+        self.timer.run(&context, &self.programs[program.0], &mut self.reader)
     }
 
     fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error> {

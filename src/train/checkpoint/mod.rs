@@ -241,9 +241,7 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
     });
     let mut problems = file.finish();
     if batch.as_ref().is_some_and(|batch| !consistent::is_batch(batch)) {
-        problems.push(
-            "its batch is none: a row for each image, and the labels of classes".into(),
-        );
+        problems.push("its batch is none: a row for each image, and the labels of classes".into());
     }
     if !problems.is_empty() {
         return Err(problems);

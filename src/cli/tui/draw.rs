@@ -1,0 +1,208 @@
+//! What the dashboard looks like.
+//!
+//! The terminal's own colours and two of its palette, which dark and light themes both show; what the
+//! colours say the shapes of the curves say too: training is a line, test a dot an epoch.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style, Stylize};
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, GraphType, LineGauge, Paragraph};
+use wgrad::train::console::duration;
+
+use super::state::{Stage, State};
+
+const TRAIN: Color = Color::Cyan;
+const TEST: Color = Color::Magenta;
+
+/// The lines that the numbers of the run take, with their title.
+const NUMBERS_HEIGHT: u16 = 7;
+
+/// Draws all of it. `log` are the last lines that were printed.
+pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
+    let area = frame.area();
+    // A third of what the others leave is for the log, and none of very little.
+    let rest = area.height.saturating_sub(NUMBERS_HEIGHT + 2);
+    let log_height = if rest < 9 { 0 } else { (rest / 3).min(12) };
+    let [header_area, charts_area, middle_area, log_area, footer_area] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Min(0),
+        Constraint::Length(NUMBERS_HEIGHT),
+        Constraint::Length(log_height),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    frame.render_widget(header(state), header_area);
+    let halves = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1);
+    if charts_area.height >= 4 {
+        let [left, right] = halves.clone().areas(charts_area);
+        frame.render_widget(loss_chart(state, left).chart(), left);
+        frame.render_widget(accuracy_chart(state, right).chart(), right);
+    }
+    let [left, right] = halves.areas(middle_area);
+    numbers(frame, state, left);
+    ops(frame, state, right);
+    let first = log.len().saturating_sub(usize::from(log_area.height.saturating_sub(1)));
+    let lines: Vec<Line<'_>> = log[first..].iter().map(|line| Line::raw(line.as_str())).collect();
+    frame.render_widget(Paragraph::new(lines).block(panel("log")), log_area);
+    frame.render_widget(footer(state), footer_area);
+}
+
+fn panel<'a>(title: impl Into<Line<'a>>) -> Block<'a> {
+    Block::new().borders(Borders::TOP).border_style(dim()).title(title.into())
+}
+
+fn dim() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
+}
+
+fn header(state: &State) -> Line<'_> {
+    let name = Span::from("wgrad").bold();
+    match &state.facts {
+        Some(facts) => Line::from(vec![
+            name,
+            Span::raw(format!("  {}  {} planned  ", facts.device, facts.memory)),
+            Span::styled(facts.folder.as_str(), dim()),
+        ]),
+        None => Line::from(vec![name, Span::raw("  compiling")]),
+    }
+}
+
+fn footer(state: &State) -> Line<'_> {
+    let stage = match state.stage {
+        Stage::Preparing => "preparing",
+        Stage::Training => "training",
+        Stage::Evaluating => "evaluating",
+    };
+    if state.stopping {
+        let text = "saving after this step, then ending; q again ends at once";
+        return Line::styled(text, Style::new().add_modifier(Modifier::REVERSED));
+    }
+    let elapsed = duration(state.elapsed());
+    Line::from(vec![
+        Span::raw(format!("{stage}, {elapsed} so far   ")),
+        Span::styled("q saves and ends", dim()),
+    ])
+}
+
+/// A chart with the points that it shows.
+struct Curves {
+    title: Line<'static>,
+    train: Vec<(f64, f64)>,
+    test: Vec<(f64, f64)>,
+    /// The last epoch that is shown.
+    end: f64,
+    top: f64,
+    /// At the bottom, in the middle and at the top.
+    labels: [String; 3],
+}
+
+fn loss_chart(state: &State, area: Rect) -> Curves {
+    let train: Vec<_> = state.train.iter().map(|point| (point.at, point.loss)).collect();
+    let test: Vec<_> = state.tests.iter().map(|e| (e.epoch as f64, e.loss())).collect();
+    let losses = train.iter().chain(&test).map(|point| point.1).filter(|loss| loss.is_finite());
+    let top = losses.fold(0.0, f64::max);
+    let top = if top > 0.0 { top } else { 1.0 };
+    let labels = [0.0, top / 2.0, top].map(|loss| format!("{loss:.2}"));
+    Curves { title: title("loss", area), train, test, end: end(state), top, labels }
+}
+
+fn accuracy_chart(state: &State, area: Rect) -> Curves {
+    let percent = |part: f64| 100.0 * part;
+    let train = state.train.iter().map(|point| (point.at, percent(point.accuracy))).collect();
+    let test = state.tests.iter().map(|e| (e.epoch as f64, percent(e.accuracy()))).collect();
+    let labels = ["0%", "50%", "100%"].map(str::to_string);
+    Curves { title: title("accuracy", area), train, test, end: end(state), top: 100.0, labels }
+}
+
+/// The epoch that the curves reach to: the one that is being trained.
+fn end(state: &State) -> f64 {
+    state.position().ceil().max(1.0)
+}
+
+fn title(what: &str, area: Rect) -> Line<'static> {
+    let mut spans = vec![Span::raw(format!("{what} "))];
+    if area.width >= 24 {
+        spans.push(Span::styled("\u{2500} train ", TRAIN));
+        spans.push(Span::styled("\u{25cf} test ", TEST));
+    }
+    Line::from(spans)
+}
+
+impl Curves {
+    fn chart(&self) -> Chart<'_> {
+        let train = Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line);
+        let train = train.style(TRAIN).data(&self.train);
+        let test = Dataset::default().marker(Marker::Dot).graph_type(GraphType::Scatter);
+        let test = test.style(TEST).data(&self.test);
+        let axis = || Axis::default().style(dim());
+        let epochs = ["0".to_string(), format!("epoch {}", self.end)];
+        Chart::new(vec![train, test])
+            .block(panel(self.title.clone()))
+            .x_axis(axis().bounds([0.0, self.end]).labels(epochs))
+            .y_axis(axis().bounds([0.0, self.top]).labels(self.labels.clone()))
+            .legend_position(None)
+    }
+}
+
+/// Progress and numbers, a line each.
+fn numbers(frame: &mut Frame<'_>, state: &State, area: Rect) {
+    let block = panel("run");
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let lines = Layout::vertical([Constraint::Length(1); NUMBERS_HEIGHT as usize - 1]);
+    let [epoch, epoch_bar, run_bar, metrics, rate, best] = lines.areas(inner);
+    let (n_epochs, n_steps) =
+        state.facts.as_ref().map_or((0, 0), |facts| (facts.n_epochs, facts.n_steps));
+    let text = format!("epoch {}/{n_epochs}, step {}/{n_steps}", state.epoch + 1, state.step);
+    frame.render_widget(Line::raw(text), epoch);
+    frame.render_widget(bar("epoch", state.epoch_done(), String::new()), epoch_bar);
+    let left = state.left().map_or(String::new(), |left| format!(" {} left", duration(left)));
+    frame.render_widget(bar("run", state.done(), left), run_bar);
+    let seen = state.metrics.filter(|metrics| metrics.n_images > 0.0);
+    let text = seen.map_or(String::new(), |m| {
+        format!("loss {:.4}, accuracy {:.1}%", m.loss(), 100.0 * m.accuracy())
+    });
+    frame.render_widget(Line::styled(text, TRAIN), metrics);
+    let text = format!("rate {:.6}, {:.0} images/s", state.lr, state.images_per_s);
+    frame.render_widget(Line::raw(text), rate);
+    let text = state.best().map_or(String::new(), |best| {
+        format!("best test {:.2}% (epoch {})", 100.0 * best.accuracy(), best.epoch)
+    });
+    frame.render_widget(Line::styled(text, TEST), best);
+}
+
+fn bar(what: &str, done: f64, note: String) -> LineGauge<'static> {
+    let label = format!("{what:<5} {:>3.0}%{note}", 100.0 * done);
+    LineGauge::default()
+        .ratio(done.clamp(0.0, 1.0))
+        .label(label)
+        .filled_style(Style::new().fg(TRAIN))
+        .unfilled_style(dim())
+}
+
+/// What the ops of a step took, a line each.
+fn ops(frame: &mut Frame<'_>, state: &State, area: Rect) {
+    let sum: f64 = state.ops.iter().map(|time| time.seconds).sum();
+    let title = match state.ops.is_empty() {
+        true => "device time by op".to_string(),
+        false => format!("device time by op, {:.1} ms a step", 1e3 * sum),
+    };
+    let block = panel(title);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let names = state.ops.iter().take(usize::from(inner.height)).map(|time| time.op.len());
+    let width = usize::from(inner.width);
+    let name_width = names.max().unwrap_or(0).min(width.saturating_sub(7));
+    let largest = state.ops.first().map_or(0.0, |time| time.seconds).max(f64::MIN_POSITIVE);
+    let lines = state.ops.iter().take(usize::from(inner.height)).map(|time| {
+        let name: String = time.op.chars().take(name_width).collect();
+        let share = 100.0 * time.seconds / sum;
+        let text = format!("{name:<name_width$} {share:>5.1}%");
+        let room = width.saturating_sub(text.len() + 1);
+        let bar = "\u{2588}".repeat((room as f64 * time.seconds / largest).round() as usize);
+        Line::from(vec![Span::raw(text), Span::raw(" "), Span::styled(bar, TRAIN)])
+    });
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), inner);
+}
