@@ -129,7 +129,10 @@ impl Recipe {
     pub fn parse(config: &str) -> Result<Self, String> {
         let settings = Settings::parse(config).map_err(|error| error.to_string())?;
         let source = settings.data.unwrap_or_default();
-        Ok(Self::with_defaults(&settings, source, settings.data_dir.as_deref()))
+        let recipe = Self::with_defaults(&settings, source, settings.data_dir.as_deref());
+        // How many images there are is not known here; a batch has enough.
+        recipe.check(recipe.batch_size).map_err(|error| error.to_string())?;
+        Ok(recipe)
     }
 
     fn with_defaults(settings: &Settings, source: Source, data_dir: Option<&Path>) -> Self {

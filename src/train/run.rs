@@ -186,7 +186,12 @@ impl<'a> Run<'a> {
     /// Goes on from a checkpoint.
     fn resume(&mut self, file: CheckpointFile) -> Result<(), Error> {
         self.console.other_device(&file.header.device, &self.device);
-        let Checkpoint { header, order, snapshot, .. } = file.restore(self.trainer.layout())?;
+        let path = file.path().to_path_buf();
+        let checkpoint = file.restore(self.trainer.layout())?;
+        let Recipe { batch_size, epochs, .. } = *self.recipe;
+        let fits = checkpoint.check_run(self.dataset.train.len(), batch_size, epochs);
+        fits.map_err(|reason| Error::Checkpoint { path, reason })?;
+        let Checkpoint { header, order, snapshot, .. } = checkpoint;
         self.trainer.restore(&snapshot)?;
         (self.epoch, self.n_batches, self.order) = (header.epoch, header.n_batches, order);
         (self.epochs, self.best_step) = (header.epochs, header.best_step);

@@ -93,8 +93,8 @@ fn dataset(name: &'static str) -> Dataset {
         description: String::new(),
         dir: None,
         classes: Vec::new(),
-        validation: wgrad::data::Split::default(),
         train: split.clone(),
+        validation: Split::default(),
         test: split,
         warnings: Vec::new(),
     }

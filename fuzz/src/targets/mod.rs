@@ -7,14 +7,17 @@
 use arbitrary::{Arbitrary, Unstructured};
 
 pub mod archive;
+pub mod checkpoint;
 pub mod cifar_batch;
 pub mod config;
 pub mod image;
+mod tensors;
 pub mod weights;
 
 /// Every target, by the name of its folder in `fuzz/corpus/`.
-pub const ALL: [(&str, fn(&[u8])); 5] = [
+pub const ALL: [(&str, fn(&[u8])); 6] = [
     ("archive", archive::run),
+    ("checkpoint", checkpoint::run),
     ("cifar_batch", cifar_batch::run),
     ("config", config::run),
     ("image", image::run),

@@ -8,34 +8,23 @@ use wgrad::nn::{ResNet9, Weights};
 use wgrad::tape::StateLayout;
 use wgrad::train::step::{self, StepConfig};
 
-use super::Edit;
+use super::{Edit, tensors};
 
 /// The smallest network: of any, the tensors are the same in number and name.
-static LAYOUT: LazyLock<StateLayout> = LazyLock::new(|| {
+pub static LAYOUT: LazyLock<StateLayout> = LazyLock::new(|| {
     let config = StepConfig::new(ResNet9 { width: 1, classes: 10 }, 1);
-    step::evaluation(&config).tape.state().clone()
+    step::training(&config).tape.state().clone()
 });
 
-/// The tensors of a right file: for each a line of JSON (name, type, shape), a zero byte, and its bytes.
 static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let file = fuzzing::weights_file(&Weights::initial(&LAYOUT, 0), &LAYOUT);
-    let (length, rest) = file.split_first_chunk::<8>().expect("it has a length");
-    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
-    let header: serde_json::Value = serde_json::from_slice(header).expect("it is JSON");
-    let tensors = header.as_object().expect("it is an object").iter();
-    let tensors = tensors.filter(|(name, _)| *name != "__metadata__").map(|(name, tensor)| {
-        let offset = |ix: usize| tensor["data_offsets"][ix].as_u64().expect("a number") as usize;
-        let line = serde_json::json!([name, tensor["dtype"], tensor["shape"]]).to_string();
-        [line.as_bytes(), &[0], &data[offset(0)..offset(1)]].concat()
-    });
-    tensors.collect()
+    tensors::parts_of(&fuzzing::weights_file(&Weights::initial(&LAYOUT, 0), &LAYOUT))
 });
 
 #[derive(Arbitrary, Debug)]
 struct Changed<'a> {
     edits: Vec<Edit<'a>>,
-    /// Added to the end of a tensor, as the header has it.
-    offsets: Vec<(u8, i8)>,
+    /// A tensor whose end is another in the header.
+    off: Option<(u8, i8)>,
     metadata: Option<&'a str>,
     /// Added to the length of the header.
     length: Option<i8>,
@@ -45,30 +34,14 @@ struct Changed<'a> {
 fn build(changed: Changed<'_>) -> Vec<u8> {
     let mut parts = PARTS.clone();
     changed.edits.iter().take(16).for_each(|edit| edit.apply(&mut parts));
-    let (mut entries, mut data) = (Vec::new(), Vec::new());
-    if let Some(metadata) = changed.metadata {
-        entries
-            .push(format!("\"__metadata__\":{{\"format\":{}}}", serde_json::Value::from(metadata)));
-    }
-    for (ix, part) in parts.iter().enumerate() {
-        let split = part.iter().position(|&byte| byte == 0).unwrap_or(part.len());
-        let (line, bytes) = (&part[..split], part.get(split + 1..).unwrap_or_default());
-        let begin = data.len() as u64;
-        data.extend(bytes);
-        let off = changed.offsets.iter().find(|(part, _)| usize::from(*part) == ix);
-        let end = (data.len() as u64).wrapping_add_signed(off.map_or(0, |&(_, off)| off.into()));
-        let line: [serde_json::Value; 3] = serde_json::from_slice(line).unwrap_or_default();
-        let [name, dtype, shape] = line;
-        let name = name
-            .as_str()
-            .map_or("\"x\"".to_string(), |name| serde_json::Value::from(name).to_string());
-        entries.push(format!(
-            "{name}:{{\"dtype\":{dtype},\"shape\":{shape},\"data_offsets\":[{begin},{end}]}}"
-        ));
-    }
-    let header = format!("{{{}}}", entries.join(","));
-    let length = (header.len() as u64).wrapping_add_signed(changed.length.unwrap_or(0).into());
-    [&length.to_le_bytes(), header.as_bytes(), &data, changed.tail].concat()
+    let off = |ix| match changed.off {
+        Some((part, off)) if usize::from(part) == ix => off.into(),
+        _ => 0,
+    };
+    let metadata = changed.metadata.map(|value| ("format", value));
+    let mut file = tensors::file_of(metadata, &parts, off, changed.length.unwrap_or(0).into());
+    file.extend(changed.tail);
+    file
 }
 
 /// Reads weights; what was read is what is written.
