@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::data::DataError;
+use crate::data::fetch::FetchError;
+use crate::data::image_file::ImageFileError;
 use crate::tape::print::readable_bytes;
 
 /// A failure that a user can cause or meet. Programmer's errors (shapes that do not fit) panic
@@ -83,12 +85,34 @@ pub enum Error {
     /// The data set.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The download of a data set.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A picture.
+    #[error(transparent)]
+    Image(#[from] ImageFileError),
     /// A file of weights that does not fit.
     #[error("{}: {reason}", path.display())]
     Weights {
         /// The file.
         path: PathBuf,
         /// What is wrong.
+        reason: String,
+    },
+    /// A checkpoint that is damaged, or that does not fit.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A run that cannot go on from where it was.
+    #[error("{} cannot be resumed: {reason}", folder.display())]
+    Resume {
+        /// The run folder.
+        folder: PathBuf,
+        /// What differs from when it was written.
         reason: String,
     },
     /// A configuration that makes no sense.
@@ -103,6 +127,18 @@ pub enum Error {
         epoch: usize,
         /// The step, from 1, over the whole run; the metrics are read late, so it is the latest it can be.
         step: usize,
+    },
+    /// The step at which that happened, looked at again.
+    #[error("step {step} (epoch {epoch}) was not finite; the state before it was kept; {first}")]
+    NotFiniteAt {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step, from 1, over the whole run.
+        step: usize,
+        /// What a second look at it has found.
+        first: String,
+        /// What `wgrad tape --replay` shows it with.
+        file: PathBuf,
     },
     /// A file or folder.
     #[error("{}: {source}", path.display())]
@@ -156,12 +192,25 @@ impl Error {
             }
             Error::Device { .. } => "`wgrad devices` runs a self-test of every op on the adapter",
             Error::NotFinite { .. } => "use a smaller --max-lr",
+            Error::NotFiniteAt { file, .. } => {
+                return Some(format!(
+                    "use a smaller --max-lr; `wgrad tape --replay {}` shows the step, node by node",
+                    file.display()
+                ));
+            }
             Error::Weights { .. } => {
                 "weights are a safetensors file with PyTorch's parameter names; --width must be the \
                  one they were trained with"
             }
+            Error::Checkpoint { .. } => {
+                "move the file away to go on from the checkpoint before it, if there is one"
+            }
+            Error::Resume { .. } => {
+                "put back what was changed, or begin a run of its own without --resume"
+            }
             Error::Data(error) => return error.hint(),
-            Error::Config(_) | Error::Io { .. } => return None,
+            Error::Fetch(error) => return error.hint(),
+            Error::Config(_) | Error::Image(_) | Error::Io { .. } => return None,
         };
         Some(hint.to_string())
     }

@@ -11,9 +11,14 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod files;
+pub mod fingerprint;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod profile;
+pub mod report;
 pub mod tape;
 pub mod train;
 

@@ -34,7 +34,7 @@ fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u
     let pooled = max_pool2d::max_pool2d(&mut tape, conv, Window::square(2, 2, 0));
     tape.fuse(fusion);
     let index = ValueId::clone(&tape.nodes().last().expect("a pool").outputs[1]);
-    [pooled, index].map(|value| tape.keep(value));
+    [pooled, index].into_iter().for_each(|value| tape.keep(value));
     let mut session = device.session(tape.state()).expect("a session");
     let program = session.load(&Arc::new(tape.clone()), LoadOptions::default()).expect("loads");
     let weights = nn::Weights::initial(tape.state(), 3);

@@ -4,13 +4,16 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wgrad::data::{self, N_CLASSES, Source};
+use wgrad::data::{self, Dataset, N_CLASSES, Source, Split};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::Kernels;
-use wgrad::train::settings::{MemorySize, at_least_one};
+use wgrad::train::confusion::ClassScores;
+use wgrad::train::evaluation;
+use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
-use wgrad::train::{Evaluator, recipe, report};
+use wgrad::train::units::MemorySize;
+use wgrad::train::{Confusion, Evaluation, Evaluator, console, recipe};
 
 /// Flags of `wgrad eval`.
 #[derive(clap::Args)]
@@ -41,6 +44,22 @@ pub struct Args {
     /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     memory_limit: Option<MemorySize>,
+    /// Also show the network other views of each image, and count the mean of its probabilities
+    #[arg(long, value_name = "VIEWS")]
+    tta: Option<Views>,
+    /// Write the logits of every test image, in order, into this safetensors file: f32 of [images, 10]
+    #[arg(long, value_name = "FILE")]
+    logits: Option<PathBuf>,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The views of an image at test time, besides the image itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Views {
+    /// Its mirror image
+    Flip,
 }
 
 /// Evaluates.
@@ -54,7 +73,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let device = Device::open(&args.device, options)?;
 
-    super::print(&format!("{}\n", report::head(&loaded, &device.name())))?;
+    let head = format!("{}\n", console::head(&loaded, &device.name()));
+    print_unless(args.json, &head)?;
 
     let test = &loaded.dataset.test;
     let width = args.width.map(|n| n.get().into()).or_else(|| Weights::width_of(&args.weights));
@@ -64,14 +84,113 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut evaluator = Evaluator::new(&device, &config)?;
     let weights = Weights::load(evaluator.layout(), &args.weights)?;
     evaluator.set_weights(&weights)?;
-    super::print(&format!("network   resnet9, width {width}, from {}\n", args.weights.display()))?;
-    let metrics = evaluator.evaluate(test, &|| false)?.expect("nothing stops it");
+    let network = format!("network   resnet9, width {width}, from {}\n\n", args.weights.display());
+    print_unless(args.json, &network)?;
 
-    super::print(&format!(
-        "test loss {:.4}, test accuracy {:.2}% of {} images\n",
-        metrics.loss(),
-        100.0 * metrics.accuracy(),
-        test.len(),
-    ))?;
+    let mut views = vec![logits(&mut evaluator, test)?];
+    if let Some(path) = &args.logits {
+        evaluation::write_logits(path, &views[0], N_CLASSES)?;
+    }
+    let plain = Evaluation::of(&views, &test.labels, N_CLASSES);
+    let with_views = match args.tta {
+        Some(Views::Flip) => {
+            views.push(logits(&mut evaluator, &test.mirrored())?);
+            Some(Evaluation::of(&views, &test.labels, N_CLASSES))
+        }
+        None => None,
+    };
+    let classes = &loaded.dataset.classes;
+    let text = match args.json {
+        true => format!("{}\n", json(args, &loaded.dataset, &plain, with_views.as_ref())),
+        false => text(classes, &plain, with_views.as_ref()),
+    };
+    super::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_unless(json: bool, text: &str) -> anyhow::Result<()> {
+    if json { Ok(()) } else { super::print(text) }
+}
+
+fn logits(evaluator: &mut Evaluator, split: &Split) -> anyhow::Result<Vec<f32>> {
+    Ok(evaluator.logits(split, &|| false)?.expect("nothing stops it"))
+}
+
+/// A table of the classes, and what it comes to.
+fn text(classes: &[String], plain: &Evaluation, with_views: Option<&Evaluation>) -> String {
+    let shown = with_views.unwrap_or(plain);
+    let n_images = shown.confusion.n_images();
+    let line = |evaluation: &Evaluation| {
+        let (loss, accuracy) = (evaluation.loss, 100.0 * evaluation.accuracy());
+        format!("test loss {loss:.4}, test accuracy {accuracy:.2}% of {n_images} images")
+    };
+    let mut text = table(classes, &shown.confusion);
+    text += &match with_views {
+        None => format!("{}\n", line(plain)),
+        Some(both) => format!(
+            "one view:   {}\ntwo views:  {} (the mean over each image and its mirror image)\n",
+            line(plain),
+            line(both)
+        ),
+    };
+    text
+}
+
+fn table(classes: &[String], confusion: &Confusion) -> String {
+    let width = classes.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+    let percent =
+        |part: Option<f64>| part.map_or("-".into(), |part| format!("{:.2}%", 100.0 * part));
+    let mut table = format!(
+        "{:width$}  {:>7}  {:>9}  {:>7}  {:>9}  {:>7}  {:>7}  most often taken for\n",
+        "class", "images", "predicted", "right", "precision", "recall", "f1"
+    );
+    let mistakes = confusion.mistakes();
+    for (class, (name, scores)) in classes.iter().zip(confusion.all_scores()).enumerate() {
+        let other = mistakes.iter().find(|(truth, ..)| *truth == class);
+        let other = other.map_or("-".into(), |(_, p, n)| format!("{} ({n})", classes[*p]));
+        table += &format!(
+            "{name:width$}  {:>7}  {:>9}  {:>7}  {:>9}  {:>7}  {:>7}  {other}\n",
+            scores.n_images,
+            scores.n_predicted,
+            confusion.at(class, class),
+            percent(scores.precision),
+            percent(scores.recall),
+            percent(scores.f1),
+        );
+    }
+    table + "\n"
+}
+
+/// The same as one value. Without `--tta`, `one_view` repeats what stands beside it.
+fn json(
+    args: &Args,
+    dataset: &Dataset,
+    plain: &Evaluation,
+    with_views: Option<&Evaluation>,
+) -> serde_json::Value {
+    let shown = with_views.unwrap_or(plain);
+    let confusion = &shown.confusion;
+    let n = confusion.n_classes();
+    let per_class = |(name, scores): (&String, ClassScores)| {
+        serde_json::json!({
+            "class": name,
+            "images": scores.n_images,
+            "predicted": scores.n_predicted,
+            "precision": scores.precision,
+            "recall": scores.recall,
+            "f1": scores.f1,
+        })
+    };
+    let row = |truth| (0..n).map(|prediction| confusion.at(truth, prediction)).collect::<Vec<_>>();
+    serde_json::json!({
+        "weights": args.weights.to_string_lossy(),
+        "dataset": dataset.name,
+        "images": confusion.n_images(),
+        "views": if with_views.is_some() { 2 } else { 1 },
+        "loss": shown.loss,
+        "accuracy": shown.accuracy(),
+        "one_view": { "loss": plain.loss, "accuracy": plain.accuracy() },
+        "classes": dataset.classes.iter().zip(confusion.all_scores()).map(per_class).collect::<Vec<_>>(),
+        "confusion": (0..n).map(row).collect::<Vec<_>>(),
+    })
 }

@@ -8,12 +8,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use wgrad::train::screen::StandardError;
 
+mod compare;
 mod devices;
 mod eval;
+mod fetch;
+mod lr_find;
+mod plot;
+mod predict;
+mod profile;
+mod report;
 mod summary;
 mod tape;
 mod train;
+mod tui;
 
 /// The exit code after Ctrl-C: 128 and the number of the signal, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -35,12 +44,28 @@ struct Cli {
 enum Command {
     /// Train the network, and leave weights and metrics in a folder
     Train(Box<train::Args>),
+    /// Sweep over learning rates, and suggest a peak for training
+    #[command(mut_args(|arg| {
+        let hide = lr_find::NOT_OF_A_SWEEP.contains(&arg.get_id().as_str());
+        arg.hide(hide)
+    }))]
+    LrFind(Box<lr_find::Args>),
     /// Evaluate trained weights on the test images
     Eval(eval::Args),
+    /// Compare runs: settings that differ, accuracy, time and curves
+    Compare(compare::Args),
+    /// Make the report of a run again, from its folder
+    Report(report::Args),
+    /// Say what is in pictures, with trained weights
+    Predict(predict::Args),
+    /// Download CIFAR-10
+    Fetch(fetch::Args),
     /// Print the network's layers
     Summary(summary::Args),
     /// Print every node of a training step, with shapes, memory and work; or draw it
     Tape(tape::Args),
+    /// Time every node of a training step, and hold it against what the device can do
+    Profile(profile::Args),
     /// List the adapters, what they can do, and whether every op works on them
     Devices(devices::Args),
 }
@@ -51,9 +76,15 @@ pub fn main() -> ExitCode {
     trace(cli.verbose);
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
+        Command::LrFind(args) => lr_find::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Devices(args) => devices::run(&args),
     };
     result.unwrap_or_else(|error| {
@@ -96,7 +127,7 @@ fn trace(verbose: u8) {
         _ => "info,wgrad=trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| StandardError).init();
 }
 
 #[cfg(test)]

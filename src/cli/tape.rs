@@ -1,15 +1,17 @@
 //! `wgrad tape`
 
 use std::num::{NonZeroU16, NonZeroU32};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use wgrad::data::N_CLASSES;
+use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::ResNet9;
 use wgrad::ops::{Kernels, Target};
 use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{Plan, PlanOptions, print, svg};
+use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::{self, StepConfig};
 
@@ -33,6 +35,13 @@ pub struct Args {
     /// Plan for these kernels
     #[arg(long, value_name = "KIND", default_value = "default")]
     kernels: Kernels,
+    /// Run the step in this file again, and show what each node makes: a run leaves one after a step that
+    /// was not finite
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["svg", "eval", "no_fuse"])]
+    replay: Option<PathBuf>,
+    /// What to run it on: auto, gpu, cpu, or a part of an adapter's name
+    #[arg(long, value_name = "DEVICE", default_value = "auto", requires = "replay")]
+    device: String,
     /// Draw the network into this file, and print no listing
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -40,6 +49,9 @@ pub struct Args {
 
 /// Prints the listing, or draws.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.replay {
+        return replay(path, args);
+    }
     let network = ResNet9 { width: args.width.get().into(), classes: N_CLASSES };
     let mut config = StepConfig::new(network, args.batch_size.get() as usize);
     if args.no_fuse {
@@ -61,5 +73,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             super::print(&print::listing(&step.tape, &plan_shown, config.batch_size))?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the step of a file again, and prints what each of its nodes makes.
+fn replay(path: &Path, args: &Args) -> anyhow::Result<ExitCode> {
+    let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
+    let replay = Replay::read(path)?;
+    let device = Device::open(&args.device, options)?;
+    let head = replay.head(&device.name());
+    let nodes = replay.run(&device)?;
+    let first = replay::first_not_finite(&nodes);
+    let first = first.unwrap_or_else(|| "every value is finite".to_string());
+    super::print(&format!("{head}\n\n{}\n{first}\n", replay::listing(&nodes)))?;
     Ok(ExitCode::SUCCESS)
 }

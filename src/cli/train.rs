@@ -1,52 +1,109 @@
 //! `wgrad train`
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use wgrad::data;
 use wgrad::device::Device;
-use wgrad::train::{self, Ended, Recipe, RunFolder, Settings, recipe};
+use wgrad::train::units::MaxLr;
+use wgrad::train::{
+    self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, resume, screen,
+};
+
+use super::lr_find::{self, Sweep};
+use super::tui::{Dashboard, terminal};
 
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The folder holds config.toml (every setting), metrics.jsonl (a line an epoch) and model.safetensors
-(the weights, with PyTorch's names). Ctrl-C ends training after the current step, and keeps what there is.")]
+The folder holds config.toml (every setting), metrics.jsonl (a line an epoch), model.safetensors (the
+weights, with PyTorch's names) and checkpoints, from which --resume goes on. Ctrl-C ends training after
+the current step, and keeps what there is; a second one ends it at once.
+
+Exit codes: 0 done, 1 failed, 2 wrong use of the command line, 130 interrupted and saved.")]
 pub struct Args {
     /// A TOML file with any of these flags as keys (batch-size = 128); flags win
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     config: Option<PathBuf>,
+    /// Go on with the run in this folder, from its latest checkpoint
+    #[arg(long, value_name = "RUN", help_heading = "Recipe", conflicts_with_all = ["config", "out"])]
+    resume: Option<PathBuf>,
+    /// Show a dashboard while training: curves, progress, what each op takes on the device; q ends it
+    #[arg(long, help_heading = "Output")]
+    tui: bool,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    fetch: super::fetch::Unasked,
 }
 
 /// Trains.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut settings = args.settings.clone();
-    if let Some(path) = &args.config {
-        settings = settings.or(Settings::read(path)?);
-    }
-    let mut folder = RunFolder::choose(settings.out.as_deref())?;
-    let source = settings.data.unwrap_or_default();
-    let loaded = data::load(source, settings.data_dir.as_deref(), recipe::SHAPES_SEED)
-        .map_err(wgrad::Error::from)?;
-    let mut recipe = Recipe::resolve(&settings, &loaded.dataset)?;
+    let stop = stop_on_ctrl_c()?;
+    let prepared = match &args.resume {
+        Some(path) => Some((resumed(path, &args.settings)?, false)),
+        None => prepared(args, &stop)?,
+    };
+    let Some((run, find_lr)) = prepared else { return Ok(ExitCode::from(super::INTERRUPTED)) };
+    let Resumed { mut folder, mut recipe, loaded, checkpoint } = run;
     let device = Device::open(&recipe.device, recipe.open_options())?;
     if recipe.device == "auto" {
         recipe.device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" }.to_string();
     }
 
-    let stop = stop_on_ctrl_c()?;
-    let outcome = train::run(&recipe, &loaded, &device, &mut folder, &stop)?;
+    if find_lr {
+        let found =
+            lr_find::find(&device, &recipe, &loaded.dataset.train, Sweep::default(), &stop)?;
+        let Some(found) = found else { return Ok(ExitCode::from(super::INTERRUPTED)) };
+        super::print(&format!("{}\n", lr_find::describe(&found)))?;
+        recipe.max_lr = found.max_lr();
+        folder.create(&recipe)?;
+        found.write(folder.path())?;
+    }
+    let job = Job { recipe: &recipe, loaded: &loaded, device: &device, stop: &stop };
+    let outcome = {
+        let mut display: Box<dyn Display> = match args.tui {
+            true => Box::new(Dashboard::open(Arc::clone(&stop))?),
+            false => Box::new(Progress::default()),
+        };
+        train::run(job, &mut folder, checkpoint, &mut *display)?
+    };
     Ok(match outcome.ended {
-        Ended::Finished => ExitCode::SUCCESS,
+        Ended::Finished | Ended::OutOfPatience => ExitCode::SUCCESS,
         Ended::Interrupted => ExitCode::from(super::INTERRUPTED),
     })
+}
+
+/// A run of its own, and whether its learning rate is to be found first; none when it was interrupted.
+fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Option<(Resumed, bool)>> {
+    let mut settings = args.settings.clone();
+    if let Some(path) = &args.config {
+        settings = settings.or(Settings::read(path)?);
+    }
+    let folder = RunFolder::choose(settings.out.as_deref())?;
+    let source = settings.data.unwrap_or_default();
+    if args.fetch.interrupted(source, settings.data_dir.as_deref(), stop) {
+        return Ok(None);
+    }
+    let loaded = resume::load(&settings)?;
+    let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
+    let find_lr = settings.max_lr == Some(MaxLr::Find);
+    Ok(Some((Resumed { folder, recipe, loaded, checkpoint: None }, find_lr)))
+}
+
+/// A run that goes on.
+fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
+    let resumed = train::resume(path, flags)?;
+    if resumed.checkpoint.is_none() {
+        let path = path.display();
+        super::print(&format!(
+            "{path} has no checkpoint yet, so that the run begins at its first step\n"
+        ))?;
+    }
+    Ok(resumed)
 }
 
 /// A signal this soon after the first is the same Ctrl-C: wrappers such as `timeout` signal their
@@ -54,19 +111,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 const SAME_CTRL_C: Duration = Duration::from_secs(1);
 
 /// What becomes true on Ctrl-C. A second one ends the process on the spot.
-fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+pub(super) fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     let mut first: Option<Instant> = None;
     let on_signal = move || {
         match first {
             Some(first) if first.elapsed() < SAME_CTRL_C => return,
-            Some(_) => std::process::exit(i32::from(super::INTERRUPTED)),
+            Some(_) => {
+                terminal::give_back();
+                std::process::exit(i32::from(super::INTERRUPTED));
+            }
             None => first = Some(Instant::now()),
         }
         asked.store(true, Ordering::Relaxed);
-        let message = "\nstopping after this step; Ctrl-C again ends at once";
-        let _ = writeln!(io::stderr(), "{message}");
+        screen::note("\nstopping as soon as possible; Ctrl-C again ends at once");
     };
     ctrlc::set_handler(on_signal).context("Ctrl-C cannot be caught")?;
     Ok(stop)

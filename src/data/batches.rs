@@ -105,12 +105,7 @@ impl Batch {
 /// If `n` does not fit in 32 bits.
 pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
     let mut order = in_order(n);
-    let mut draws = Draws::new(seed, Purpose::EpochOrder, epoch);
-    // Fisher and Yates: position i takes any of those not yet placed. Written out because `rand`
-    // does not promise the same shuffle after an upgrade, and a run must be repeatable.
-    for i in (1..order.len()).rev() {
-        order.swap(i, draws.below(i as u32 + 1) as usize);
-    }
+    Draws::new(seed, Purpose::EpochOrder, epoch).shuffle(&mut order);
     order
 }
 

@@ -69,6 +69,7 @@ pub fn read(dir: &Path) -> Result<Dataset, DataError> {
         classes: CLASSES.map(String::from).to_vec(),
         warnings: warnings(&counts),
         train,
+        validation: Split::default(),
         test,
     })
 }
@@ -162,6 +163,15 @@ fn file_name(path: &Path) -> String {
 fn append_records(path: &Path, split: &mut Split) -> Result<usize, DataError> {
     let bytes = fs::read(path)
         .map_err(|source| DataError::Unreadable { path: path.to_path_buf(), source })?;
+    append_bytes(path, &bytes, split)
+}
+
+/// The same from the bytes of the file.
+pub(crate) fn append_bytes(
+    path: &Path,
+    bytes: &[u8],
+    split: &mut Split,
+) -> Result<usize, DataError> {
     let path = || path.to_path_buf();
 
     if bytes.is_empty() {

@@ -179,8 +179,8 @@ impl DataError {
 /// How to get CIFAR-10 and where to put it.
 pub(crate) fn how_to_get_cifar10() -> String {
     format!(
-        "to get CIFAR-10, download \"CIFAR-10 binary version\" (cifar-10-binary.tar.gz) from \
-         {CIFAR10_PAGE} and unpack it so that ./data/{FOLDER}/data_batch_1.bin exists, or name \
+        "to get CIFAR-10, run `wgrad fetch`; or download \"CIFAR-10 binary version\" \
+         (cifar-10-binary.tar.gz) from {CIFAR10_PAGE} and unpack it so that ./data/{FOLDER}/data_batch_1.bin exists, or name \
          its folder with --data-dir or $WGRAD_DATA"
     )
 }

@@ -4,7 +4,9 @@
 //!
 //! * [`load`] finds a dataset: [`cifar10`] where it is on the disk, otherwise [`shapes`], ten
 //!   kinds of drawn figures that need no download;
+//! * [`mod@fetch`] downloads CIFAR-10, when it is asked to;
 //! * [`batches`] shuffles a split and packs images into the words that the device reads;
+//! * [`image_file`] makes an image of any picture, for a trained network to look at;
 //! * [`DataError`] is everything that can be wrong with files.
 //!
 //! Images stay bytes here. Cropping, flipping, cutout and normalisation are the first nodes of the
@@ -18,9 +20,14 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Fingerprint;
+use random::{Draws, Purpose};
+
 pub mod batches;
 pub mod cifar10;
 mod error;
+pub mod fetch;
+pub mod image_file;
 mod random;
 pub mod shapes;
 #[cfg(test)]
@@ -70,6 +77,26 @@ impl Split {
     pub fn image(&self, i: usize) -> &[u8] {
         &self.images[i * IMAGE_BYTES..(i + 1) * IMAGE_BYTES]
     }
+
+    /// The same images, each as a mirror shows it: left and right are exchanged.
+    pub fn mirrored(&self) -> Self {
+        let mut images = self.images.clone();
+        images.chunks_exact_mut(IMAGE_SIZE).for_each(<[u8]>::reverse);
+        Self { images, labels: self.labels.clone() }
+    }
+}
+
+impl Split {
+    /// The images of those indices, in that order.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such image.
+    pub fn select(&self, indices: &[u32]) -> Self {
+        let images = indices.iter().flat_map(|&ix| self.image(ix as usize)).copied().collect();
+        let labels = indices.iter().map(|&ix| self.labels[ix as usize]).collect();
+        Self { images, labels }
+    }
 }
 
 impl fmt::Debug for Split {
@@ -92,10 +119,43 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// What is learned from.
     pub train: Split,
+    /// What is held out of the training images to choose between models by; see
+    /// [`Dataset::hold_out`]. Usually none.
+    pub validation: Split,
     /// What accuracy is measured on, and never learned from.
     pub test: Split,
     /// What a user should know before trusting a result, a line each. Usually none.
     pub warnings: Vec<String>,
+}
+
+impl Dataset {
+    /// Moves `n` training images, drawn at random and always the same ones, to the validation split.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn hold_out(&mut self, n: usize) {
+        let mut order = batches::in_order(self.train.len());
+        // Another draw than any epoch's, since no seed of a run takes part in it.
+        Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
+        let (held_out, rest) = order.split_at_mut(n);
+        // In their old order, in which files mix the classes as well as any.
+        held_out.sort_unstable();
+        rest.sort_unstable();
+        self.validation = self.train.select(held_out);
+        self.train = self.train.select(rest);
+    }
+
+    /// The images that each epoch is evaluated on: those that were held out, else the test images.
+    pub fn evaluated(&self) -> &Split {
+        if self.validation.is_empty() { &self.test } else { &self.validation }
+    }
+
+    /// All images and labels, as 16 digits: whether a run goes on with those that it began with.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let splits = [&self.train, &self.validation, &self.test];
+        Fingerprint::of(splits.into_iter().flat_map(|split| [&split.labels[..], &split.images[..]]))
+    }
 }
 
 /// Which dataset to load.
@@ -109,6 +169,17 @@ pub enum Source {
     Cifar10,
     /// The built-in shapes: drawn figures, no download
     Shapes,
+}
+
+impl Source {
+    /// The names of its ten classes, in the order of their labels; those of CIFAR-10 for
+    /// [`Source::Auto`], which prefers it.
+    pub fn classes(self) -> Vec<String> {
+        match self {
+            Source::Auto | Source::Cifar10 => cifar10::CLASSES.map(String::from).to_vec(),
+            Source::Shapes => shapes::Figure::ALL.map(|figure| figure.name().to_string()).to_vec(),
+        }
+    }
 }
 
 /// A dataset, and what to tell the user about how it was chosen.
@@ -138,6 +209,19 @@ pub fn load(source: Source, data_dir: Option<&Path>, seed: u64) -> Result<Loaded
     load_from(source, data_dir, variable.as_deref(), Path::new(DEFAULT_FOLDER), seed)
 }
 
+/// The default folder, if [`load`] would look there for CIFAR-10 and find none.
+pub fn missing_by_default(source: Source, data_dir: Option<&Path>) -> Option<&'static Path> {
+    let is_named = data_dir.is_some() || env::var_os(DATA_VARIABLE).is_some_and(|v| !v.is_empty());
+    let default = Path::new(DEFAULT_FOLDER);
+    (source != Source::Shapes && !is_named && is_absent(default)).then_some(default)
+}
+
+/// Not the opposite of `exists`: a link that leads nowhere, or a folder that may not be entered, is
+/// there and broken, and reading it says why.
+fn is_absent(dir: &Path) -> bool {
+    matches!(dir.symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound)
+}
+
 /// [`load`] with its surroundings as arguments.
 fn load_from(
     source: Source,
@@ -159,10 +243,7 @@ fn load_from(
         .map(|dir| (dir, "from --data-dir"))
         .or(variable.map(|dir| (dir, "from $WGRAD_DATA")));
     let (dir, origin) = named.unwrap_or((default, "the default"));
-    // Not `exists`: a link that leads nowhere, or a folder that may not be entered, is there and
-    // broken, and reading it says why.
-    let is_absent = matches!(dir.symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound);
-    if !is_absent {
+    if !is_absent(dir) {
         let dataset = cifar10::read(dir)?;
         return Ok(Loaded { dataset, notice: None });
     }

@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     TrainPictures = 2,
     /// The built-in test pictures; the stream is the picture's index.
     TestPictures = 3,
+    /// Which training images are held out.
+    Validation = 4,
 }
 
 /// A stream of random draws, a function of `(seed, purpose, stream)` and nothing else.
@@ -58,6 +60,14 @@ impl Draws {
             if product as u32 >= n_rejected {
                 return (product >> 32) as u32;
             }
+        }
+    }
+
+    /// Brings a list into an order of which each is equally likely.
+    pub fn shuffle(&mut self, list: &mut [u32]) {
+        // Fisher and Yates: position i takes any of those not yet placed.
+        for i in (1..list.len()).rev() {
+            list.swap(i, self.below(i as u32 + 1) as usize);
         }
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::Weights;
-use crate::device::{Device, LoadOptions, ProgramId, Session, StepScalars};
+use crate::device::{Device, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::adam::Adam;
 use crate::ops::metrics::{Metrics, NOT_FINITE, STOPPED};
@@ -66,8 +66,8 @@ impl Learner {
     ///
     /// # Errors
     /// When the step passes a limit of the device, or the device fails.
-    pub fn load(&mut self, step: &Arc<Tape>) -> Result<ProgramId, Error> {
-        let id = self.session.load(step, LoadOptions::default())?;
+    pub fn load(&mut self, step: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error> {
+        let id = self.session.load(step, options)?;
         tracing::debug!(
             mode = ?step.mode(),
             nodes = step.nodes().len(),
@@ -102,6 +102,11 @@ impl Learner {
         self.n_steps
     }
 
+    /// Forgets steps that changed nothing, or goes on as after others.
+    pub fn set_n_steps(&mut self, n_steps: u64) {
+        self.n_steps = n_steps;
+    }
+
     /// Tells the epoch of the steps that follow, from 0: what is drawn at random is drawn anew in each.
     pub fn set_epoch(&mut self, epoch: usize) {
         self.epoch = epoch;
@@ -113,17 +118,31 @@ impl Learner {
     /// # Errors
     /// When the device fails.
     pub fn train_step(&mut self, program: ProgramId, lr: f64) -> Result<(), Error> {
+        let scalars = self.next_scalars(lr);
+        self.session.run(program, &scalars)
+    }
+
+    /// [`Learner::train_step`] with a clock on every node; waits for it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn timed_step(&mut self, program: ProgramId, lr: f64) -> Result<NodeTimes, Error> {
+        let scalars = self.next_scalars(lr);
+        self.session.run_timed(program, &scalars)
+    }
+
+    /// Counts a step, and returns its scalars.
+    fn next_scalars(&mut self, lr: f64) -> StepScalars {
         self.n_steps += 1;
         let (step_size, inv_sqrt_bias_correction2) = self.adam.scalars(lr, self.n_steps);
-        let scalars = StepScalars {
+        StepScalars {
             seed: [self.seed as u32, (self.seed >> 32) as u32],
             epoch: self.epoch as u32,
             step: u32::try_from(self.n_steps).expect("fewer than 2^32 steps"),
             step_size,
             inv_sqrt_bias_correction2,
             ..StepScalars::default()
-        };
-        self.session.run(program, &scalars)
+        }
     }
 
     /// Runs a step that needs no scalars, as evaluation does not. Its inputs have been written; may return

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{Learner, Objective, Weights};
-use crate::device::{Device, ProgramId};
+use crate::device::{Device, LoadOptions, ProgramId};
 use crate::error::Error;
 use crate::ops::cross_entropy::IGNORED;
 use crate::ops::metrics::Metrics;
@@ -66,8 +66,8 @@ impl Model {
         let initial = Weights::initial(training.state(), config.seed);
         let adam = config.objective.adam;
         let mut learner = Learner::new(device, training.state(), adam, config.seed)?;
-        let training = train(learner.load(&Arc::new(training))?);
-        let evaluation = eval(learner.load(&Arc::new(evaluation))?);
+        let training = train(learner.load(&Arc::new(training), LoadOptions::default())?);
+        let evaluation = eval(learner.load(&Arc::new(evaluation), LoadOptions::default())?);
         learner.set_weights(&initial)?;
         Ok(Self { learner, training, evaluation, config: config.clone() })
     }

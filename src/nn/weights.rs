@@ -54,7 +54,7 @@ impl Weights {
         width(&SafeTensors::deserialize(&bytes).ok()?)
     }
 
-    fn to_safetensors(&self, layout: &StateLayout) -> Vec<u8> {
+    pub(crate) fn to_safetensors(&self, layout: &StateLayout) -> Vec<u8> {
         let mut file = tensor_file::Writer::default();
         self.write(layout, &mut file);
         file.finish("format", "pt")

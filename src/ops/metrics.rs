@@ -55,6 +55,15 @@ impl Metrics {
         }
     }
 
+    /// The inverse of [`Metrics::from_slice`], for a buffer of zeros.
+    pub fn write(&self, metrics: &mut [f32]) {
+        metrics[LOSS_SUM] = self.loss_sum as f32;
+        metrics[N_CORRECT] = self.n_correct as f32;
+        metrics[N_IMAGES] = self.n_images as f32;
+        metrics[N_SKIPPED] = self.n_skipped as f32;
+        metrics[NOT_FINITE] = if self.not_finite { STOPPED } else { 0.0 };
+    }
+
     /// The mean loss of an image.
     pub fn loss(&self) -> f64 {
         self.loss_sum / self.n_images

@@ -4,7 +4,7 @@ use super::recipe::{MEAN, STANDARD_DEVIATION};
 use super::step::{self, Step, StepConfig};
 use crate::data::Split;
 use crate::data::batches::{self, Batch};
-use crate::device::{Device, ProgramId};
+use crate::device::{Device, LoadOptions, ProgramId};
 use crate::error::Error;
 use crate::nn::{Learner, Weights};
 use crate::ops::augment;
@@ -14,16 +14,30 @@ use crate::tape::StateLayout;
 /// A recorded step, compiled, with the batch that feeds it.
 pub(super) struct Program {
     pub(super) id: ProgramId,
-    step: Step,
+    pub(super) step: Step,
     batch: Batch,
 }
 
 impl Program {
-    pub(super) fn load(learner: &mut Learner, step: Step) -> Result<Self, Error> {
-        let id = learner.load(&step.tape)?;
+    pub(super) fn load(
+        learner: &mut Learner,
+        step: Step,
+        options: LoadOptions,
+    ) -> Result<Self, Error> {
+        let id = learner.load(&step.tape, options)?;
         let batch_size = step.tape.shape(step.labels)[0];
         learner.session().write(id, step.table, &augment::table(MEAN, STANDARD_DEVIATION))?;
         Ok(Self { id, step, batch: Batch::new(batch_size) })
+    }
+
+    /// Images in a step.
+    pub(super) fn batch_size(&self) -> usize {
+        self.batch.size()
+    }
+
+    /// The classes that the network tells apart.
+    fn n_classes(&self) -> usize {
+        self.step.tape.shape(self.step.logits)[1]
     }
 
     /// Writes the inputs: those images of a split. Rows that are left over do not count.
@@ -34,11 +48,16 @@ impl Program {
         images: &[u32],
     ) -> Result<(), Error> {
         self.batch.fill(split, images);
+        self.write_batch(learner, &self.batch)
+    }
+
+    /// Writes the inputs: a batch that is there already.
+    pub(super) fn write_batch(&self, learner: &mut Learner, batch: &Batch) -> Result<(), Error> {
         let session = learner.session();
-        session.write_words(self.id, self.step.pixels, &self.batch.pixels)?;
-        session.write_words(self.id, self.step.labels, &self.batch.labels)?;
+        session.write_words(self.id, self.step.pixels, &batch.pixels)?;
+        session.write_words(self.id, self.step.labels, &batch.labels)?;
         match self.step.indices {
-            Some(indices) => session.write_words(self.id, indices, &self.batch.indices),
+            Some(indices) => session.write_words(self.id, indices, &batch.indices),
             None => Ok(()),
         }
     }
@@ -59,7 +78,7 @@ impl Evaluator {
         let step = step::evaluation(config);
         let adam = config.objective.adam;
         let mut learner = Learner::new(device, step.tape.state(), adam, 0)?;
-        let evaluation = Program::load(&mut learner, step)?;
+        let evaluation = Program::load(&mut learner, step, LoadOptions::default())?;
         Ok(Self { learner, evaluation })
     }
 
@@ -74,6 +93,14 @@ impl Evaluator {
     /// When the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
         self.learner.set_weights(weights)
+    }
+
+    /// The weights on the device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn weights(&mut self) -> Result<Weights, Error> {
+        self.learner.weights()
     }
 
     /// Loss and accuracy over every image of a split, in order; none when `stop` said so on the way.
@@ -94,6 +121,35 @@ impl Evaluator {
             self.run(split, images)?;
         }
         self.learner.take_metrics().map(Some)
+    }
+
+    /// The logits of every image of a split, in order, `[n, classes]`; none when `stop` said so on the
+    /// way. For [`Predictions::from_logits`](super::Predictions::from_logits).
+    ///
+    /// Metrics that nobody has taken are lost.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn logits(
+        &mut self,
+        split: &Split,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<f32>>, Error> {
+        let n_classes = self.evaluation.n_classes();
+        let mut all = Vec::with_capacity(split.len() * n_classes);
+        let order = batches::in_order(split.len());
+        for images in batches::all_batches(&order, self.evaluation.batch.size()) {
+            if stop() {
+                return Ok(None);
+            }
+            self.run(split, images)?;
+            let Program { id, step, .. } = &self.evaluation;
+            let logits = self.learner.session().read(*id, step.logits)?;
+            // The rows behind those of the images are padding.
+            all.extend_from_slice(&logits[..images.len() * n_classes]);
+        }
+        self.learner.drop_metrics()?;
+        Ok(Some(all))
     }
 
     /// Runs the evaluation step on those images.

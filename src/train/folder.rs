@@ -1,12 +1,16 @@
 //! The run folder: what a run leaves behind.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use super::lr_find;
 use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
+use super::settings::Settings;
 use crate::error::Error;
+use crate::files;
 
 /// The resolved settings.
 pub const CONFIG: &str = "config.toml";
@@ -14,6 +18,10 @@ pub const CONFIG: &str = "config.toml";
 pub const METRICS: &str = "metrics.jsonl";
 /// The weights, with PyTorch's names and layouts.
 pub const MODEL: &str = "model.safetensors";
+/// What the run came to.
+pub const SUMMARY: &str = "summary.json";
+/// The state before a step that was not finite, and that step's images.
+pub const ACCIDENT: &str = "not-finite.safetensors";
 
 /// Where runs go when nothing is said.
 const RUNS: &str = "runs";
@@ -22,9 +30,42 @@ const RUNS: &str = "runs";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    metrics: Option<File>,
+    /// The file of settings, locked: one process trains in a folder at a time.
+    lock: Option<File>,
+    /// Whether [`RunFolder::create`] wrote into it, and nobody before.
+    is_new: bool,
     /// The folders that [`RunFolder::create`] made, the innermost first.
     made: Vec<PathBuf>,
+}
+
+/// What a run came to: the contents of `summary.json`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// `cifar10` or `shapes`.
+    pub dataset: String,
+    /// The name of the device.
+    pub device: String,
+    /// `finished`, `stopped early` or `interrupted`.
+    pub ended: String,
+    /// Training steps in all.
+    pub n_steps: usize,
+    /// From the first step to the end, evaluation included; pauses between resumes are not in it.
+    pub seconds: f64,
+    /// The epoch with the best evaluation, from 1.
+    pub best_epoch: Option<usize>,
+    /// Its accuracy.
+    pub best_accuracy: Option<f64>,
+    /// The mean loss over all test images after the last epoch.
+    pub test_loss: Option<f64>,
+    /// The part of them that was classified rightly, in 0..=1.
+    pub test_accuracy: Option<f64>,
+    /// The version of wgrad.
+    pub version: String,
+}
+
+impl Summary {
+    /// What [`Summary::ended`] says of a run that was interrupted.
+    pub const INTERRUPTED: &str = "interrupted";
 }
 
 impl RunFolder {
@@ -40,10 +81,29 @@ impl RunFolder {
             }
             None => unused(&Path::new(RUNS).join(time_stamp())),
         };
-        Ok(Self { path, metrics: None, made: Vec::new() })
+        Ok(Self { path, lock: None, is_new: false, made: Vec::new() })
     }
 
-    /// Makes the folder, with the resolved settings and an empty file of metrics in it.
+    /// The folder of a run that goes on, and the settings that it has.
+    ///
+    /// # Errors
+    /// When the folder holds no run, when its settings cannot be read, or when another process is
+    /// training in it.
+    pub fn reopen(path: &Path) -> Result<(Self, Settings), Error> {
+        let config = path.join(CONFIG);
+        if !config.exists() {
+            let path = path.display();
+            let message = format!("{path} holds no run: there is no {CONFIG} in it");
+            return Err(Error::Config(message));
+        }
+        let settings = Settings::read(&config)?;
+        let path = path.to_path_buf();
+        let mut folder = Self { path, lock: None, is_new: false, made: Vec::new() };
+        folder.lock()?;
+        Ok((folder, settings))
+    }
+
+    /// Makes the folder, with the resolved settings in it.
     ///
     /// # Errors
     /// When that cannot be written; nothing of it is left then.
@@ -51,11 +111,20 @@ impl RunFolder {
         self.try_create(recipe).inspect_err(|_| self.remove())
     }
 
-    /// Removes what [`RunFolder::create`] made, for a run that comes to nothing.
+    /// Whether it was created, or opened again: it is this process's then.
+    pub fn is_open(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Removes what [`RunFolder::create`] made, for a run that comes to nothing. What was there before
+    /// stays.
     pub fn remove(&mut self) {
-        self.metrics = None;
+        if !self.is_new {
+            return;
+        }
+        self.lock = None;
         // What cannot be removed stays: another error is about to be told.
-        for file in [CONFIG, METRICS] {
+        for file in [CONFIG, METRICS, lr_find::CSV, lr_find::SVG] {
             let _ = fs::remove_file(self.path.join(file));
         }
         for folder in self.made.drain(..) {
@@ -67,25 +136,45 @@ impl RunFolder {
         let missing = self.path.ancestors().filter(|p| !p.as_os_str().is_empty());
         self.made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
         fs::create_dir_all(&self.path).map_err(Error::io(&self.path))?;
-        let config = self.path.join(CONFIG);
-        fs::write(&config, recipe.to_toml()).map_err(Error::io(&config))?;
-        let metrics = self.path.join(METRICS);
-        self.metrics = Some(File::create(&metrics).map_err(Error::io(&metrics))?);
-        Ok(())
+        self.is_new = true;
+        files::write_whole(&self.path.join(CONFIG), recipe.to_toml().as_bytes())?;
+        self.lock()?;
+        self.write_metrics(&[])
     }
 
-    /// Appends an epoch's line, at once: an epoch that was told is in the file.
+    fn lock(&mut self) -> Result<(), Error> {
+        let path = self.path.join(CONFIG);
+        let file = File::open(&path).map_err(Error::io(&path))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let path = self.path.display();
+                Err(Error::Config(format!("another process is training in {path}")))
+            }
+            // Some network file systems know no locks; nobody else is kept out there.
+            Ok(()) | Err(TryLockError::Error(_)) => {
+                self.lock = Some(file);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a line for each epoch so far.
+    ///
+    /// # Errors
+    /// When it cannot be written; the lines of before are there then.
+    pub fn write_metrics(&self, epochs: &[EpochMetrics]) -> Result<(), Error> {
+        let line = |epoch| serde_json::to_string(epoch).expect("numbers alone") + "\n";
+        let lines: String = epochs.iter().map(line).collect();
+        files::write_whole(&self.path.join(METRICS), lines.as_bytes())
+    }
+
+    /// Writes what the run came to.
     ///
     /// # Errors
     /// When it cannot be written.
-    ///
-    /// # Panics
-    /// Before [`RunFolder::create`].
-    pub fn append(&mut self, epoch: &EpochMetrics) -> Result<(), Error> {
-        let mut line = serde_json::to_string(epoch).expect("numbers alone");
-        line.push('\n');
-        let file = self.metrics.as_mut().expect("the folder was created");
-        file.write_all(line.as_bytes()).map_err(Error::io(self.path.join(METRICS)))
+    pub fn write_summary(&self, summary: &Summary) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(summary).expect("numbers and strings") + "\n";
+        files::write_whole(&self.path.join(SUMMARY), text.as_bytes())
     }
 
     /// The folder.
@@ -106,7 +195,8 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
             format!("{path} {what}; a run is never overwritten: name another folder with --out");
         Err(Error::Config(message))
     };
-    let is_empty = |mut entries: fs::ReadDir| entries.next().is_none();
+    // What a run that was killed in its first moment leaves counts for nothing.
+    let is_empty = |entries: fs::ReadDir| entries.flatten().all(|e| files::is_temporary(&e.path()));
     match fs::read_dir(path).map(is_empty) {
         Ok(true) => Ok(()),
         Ok(false) if path.join(CONFIG).exists() => refuse("holds a run already"),

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Fingerprint;
+use crate::ops::metrics::Metrics;
+
 /// An epoch, in the order of the keys in the file.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct EpochMetrics {
@@ -13,56 +16,122 @@ pub struct EpochMetrics {
     pub train_loss: f64,
     /// The part of them that was classified rightly, in 0..=1.
     pub train_accuracy: f64,
-    /// The mean loss over all test images, after the epoch.
-    pub test_loss: f64,
+    /// The mean loss over the images that were held out, after the epoch; none if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_loss: Option<f64>,
     /// The part of them that was classified rightly, in 0..=1.
-    pub test_accuracy: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<f64>,
+    /// The mean loss over all test images, after the epoch; none if images were held out, since the test
+    /// images are then read once, after the last epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_loss: Option<f64>,
+    /// The part of them that was classified rightly, in 0..=1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_accuracy: Option<f64>,
+    /// Steps that were left out because a number in them was not finite, with `--on-nan skip`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_steps: u64,
     /// What training took; evaluation, compilation and start-up are not in it.
     pub seconds: f64,
     /// What evaluation took.
     pub eval_seconds: f64,
     /// Training images by `seconds`.
     pub images_per_s: f64,
+    /// The bits of parameters and running statistics after the epoch: two runs can be compared line by
+    /// line.
+    pub weights: Fingerprint,
 }
 
-/// The epoch with the highest test accuracy; the first of several.
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+impl EpochMetrics {
+    /// The mean loss over the images that it was evaluated on: those that were held out, else the test
+    /// images.
+    pub fn loss(&self) -> f64 {
+        self.validation_loss.or(self.test_loss).unwrap_or(f64::NAN)
+    }
+
+    /// The part of them that was classified rightly, in 0..=1.
+    pub fn accuracy(&self) -> f64 {
+        self.validation_accuracy.or(self.test_accuracy).unwrap_or(f64::NAN)
+    }
+
+    /// What the images are called that it was evaluated on: `validation` or `test`.
+    pub fn evaluated_on(&self) -> &'static str {
+        if self.validation_accuracy.is_some() { "validation" } else { "test" }
+    }
+
+    /// Notes an evaluation, on images that were held out or on the test images.
+    pub(super) fn with_evaluation(mut self, metrics: &Metrics, held_out: bool) -> Self {
+        let (loss, accuracy) = (Some(metrics.loss()), Some(metrics.accuracy()));
+        match held_out {
+            true => (self.validation_loss, self.validation_accuracy) = (loss, accuracy),
+            false => (self.test_loss, self.test_accuracy) = (loss, accuracy),
+        }
+        self
+    }
+}
+
+/// The epoch with the highest accuracy; the first of several.
 pub fn best(epochs: &[EpochMetrics]) -> Option<&EpochMetrics> {
-    epochs.iter().rev().max_by(|a, b| a.test_accuracy.total_cmp(&b.test_accuracy))
+    epochs.iter().rev().max_by(|a, b| a.accuracy().total_cmp(&b.accuracy()))
+}
+
+#[cfg(test)]
+impl EpochMetrics {
+    /// An epoch for tests.
+    pub(crate) fn example(epoch: usize, test_accuracy: f64) -> Self {
+        Self {
+            epoch,
+            lr: 0.01,
+            train_loss: 1.5,
+            train_accuracy: 0.5,
+            validation_loss: None,
+            validation_accuracy: None,
+            test_loss: Some(1.25),
+            test_accuracy: Some(test_accuracy),
+            skipped_steps: 0,
+            seconds: 2.0,
+            eval_seconds: 0.5,
+            images_per_s: 1000.0,
+            weights: Fingerprint::of([]),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn epoch(epoch: usize, test_accuracy: f64) -> EpochMetrics {
-        EpochMetrics {
-            epoch,
-            lr: 0.01,
-            train_loss: 1.5,
-            train_accuracy: 0.5,
-            test_loss: 1.25,
-            test_accuracy,
-            seconds: 2.0,
-            eval_seconds: 0.5,
-            images_per_s: 1000.0,
-        }
-    }
-
     #[test]
     fn the_first_of_the_best_counts() {
-        let epochs = [epoch(1, 0.5), epoch(2, 0.75), epoch(3, 0.75), epoch(4, 0.25)];
+        let epochs = [(1, 0.5), (2, 0.75), (3, 0.75), (4, 0.25)];
+        let epochs = epochs.map(|(epoch, accuracy)| EpochMetrics::example(epoch, accuracy));
         assert_eq!(best(&epochs).map(|e| e.epoch), Some(2));
         assert!(best(&[]).is_none());
     }
 
     #[test]
     fn a_line_has_these_keys_in_this_order() {
-        let line = serde_json::to_string(&epoch(1, 0.75)).expect("numbers");
+        let line = serde_json::to_string(&EpochMetrics::example(1, 0.75)).expect("numbers");
         assert_eq!(
             line,
             r#"{"epoch":1,"lr":0.01,"train_loss":1.5,"train_accuracy":0.5,"test_loss":1.25,"#
                 .to_string()
-                + r#""test_accuracy":0.75,"seconds":2.0,"eval_seconds":0.5,"images_per_s":1000.0}"#
+                + r#""test_accuracy":0.75,"seconds":2.0,"eval_seconds":0.5,"images_per_s":1000.0,"#
+                + r#""weights":"e3b0c44298fc1c14"}"#
         );
+        let held_out =
+            Metrics { loss_sum: 2.0, n_correct: 1.0, n_images: 4.0, ..Metrics::default() };
+        let epoch =
+            EpochMetrics { test_loss: None, test_accuracy: None, ..EpochMetrics::example(1, 0.75) };
+        let epoch = epoch.with_evaluation(&held_out, true);
+        let line = serde_json::to_string(&epoch).expect("numbers");
+        assert!(line.contains(r#""validation_loss":0.5,"validation_accuracy":0.25,"seconds""#));
+        assert_eq!(serde_json::from_str::<EpochMetrics>(&line).expect("it reads back"), epoch);
+        assert_eq!((epoch.loss(), epoch.accuracy()), (0.5, 0.25));
     }
 }

@@ -6,23 +6,46 @@
 //! * [`step`]: the two tapes of a run, one training step and one evaluation step;
 //! * [`evaluator`] and [`trainer`]: a network on a device, run by those tapes;
 //! * [`mod@run`]: the loop over epochs;
-//! * [`metrics`], [`folder`], [`report`], [`progress`]: what it leaves behind, and what it prints.
+//! * [`evaluation`], [`predictions`], [`confusion`]: what a trained network says of images, and how often
+//!   it is right;
+//! * [`metrics`], [`folder`], [`logs`], [`tensorboard`]: what it leaves behind;
+//! * [`console`], [`display`], [`progress`], [`screen`]: what is printed and shown.
 
+pub mod checkpoint;
+pub mod confusion;
+pub mod console;
+pub mod display;
+pub mod evaluation;
 pub mod evaluator;
 pub mod folder;
+pub mod logs;
+pub mod lr_find;
 pub mod metrics;
+pub mod predictions;
 pub mod progress;
 pub mod recipe;
-pub mod report;
+pub mod replay;
+pub mod resume;
 pub mod run;
+pub mod screen;
 pub mod settings;
 pub mod step;
+pub mod stopwatch;
+pub mod tensorboard;
 pub mod trainer;
+pub mod units;
 
+pub use confusion::Confusion;
+pub use display::Display;
+pub use evaluation::Evaluation;
 pub use evaluator::Evaluator;
 pub use folder::RunFolder;
+pub use logs::Logs;
 pub use metrics::EpochMetrics;
+pub use predictions::Predictions;
+pub use progress::Progress;
 pub use recipe::Recipe;
-pub use run::{Ended, Outcome, run};
+pub use resume::{Resumed, resume};
+pub use run::{Ended, Job, Outcome, run};
 pub use settings::Settings;
 pub use trainer::Trainer;

@@ -1,11 +1,12 @@
 //! The recipe: every setting of a run, none of them open.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::settings::{MemorySize, Settings};
+use super::settings::Settings;
 use super::step::StepConfig;
+use super::units::{Every, MaxLr, MemorySize};
 use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
 use crate::error::Error;
@@ -55,6 +56,8 @@ pub struct Recipe {
     pub data: Source,
     /// The folder that its files were read from, absolute; none for the shapes.
     pub data_dir: Option<PathBuf>,
+    /// Training images that are held out for the evaluation of each epoch; 0 evaluates the test images.
+    pub validation: usize,
     /// `auto`, `gpu`, `cpu`, or a part of an adapter's name.
     pub device: String,
     /// Which kernels a GPU runs.
@@ -63,6 +66,10 @@ pub struct Recipe {
     pub memory_limit: Option<MemorySize>,
     /// Seeds initialisation, shuffling and augmentation.
     pub seed: u64,
+    /// Epochs without a better evaluation after which the run ends; none for never.
+    pub patience: Option<usize>,
+    /// How often a checkpoint is written, besides at every epoch's end.
+    pub checkpoint_every: Every,
     /// Channels of the network's first layer.
     pub width: usize,
     /// Images in a step.
@@ -109,21 +116,47 @@ impl Recipe {
     /// # Errors
     /// [`Error::Config`], naming the setting that makes no sense.
     pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, Error> {
-        let is_shapes = dataset.name == "shapes";
-        let defaults = if is_shapes { SHAPES } else { CIFAR10 };
+        let source = if dataset.name == "shapes" { Source::Shapes } else { Source::Cifar10 };
+        let recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
+        recipe.check(dataset.train.len())?;
+        Ok(recipe)
+    }
+
+    /// Reads the settings that a run has left, when its dataset may be gone.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parse(config: &str) -> Result<Self, String> {
+        let settings = Settings::parse(config).map_err(|error| error.to_string())?;
+        let source = settings.data.unwrap_or_default();
+        let recipe = Self::with_defaults(&settings, source, settings.data_dir.as_deref());
+        // How many images there are is not known here; a batch has enough.
+        recipe.check(recipe.batch_size).map_err(|error| error.to_string())?;
+        Ok(recipe)
+    }
+
+    fn with_defaults(settings: &Settings, source: Source, data_dir: Option<&Path>) -> Self {
+        let defaults = if source == Source::Shapes { SHAPES } else { CIFAR10 };
         let settings = settings.clone();
-        let recipe = Self {
-            data: if is_shapes { Source::Shapes } else { Source::Cifar10 },
+        Self {
+            data: source,
             // A file of settings is Unicode, which a folder's name need not be.
-            data_dir: dataset.dir.as_ref().map(|dir| dir.to_string_lossy().into_owned().into()),
+            data_dir: data_dir.map(|dir| dir.to_string_lossy().into_owned().into()),
             device: settings.device.unwrap_or_else(|| "auto".to_string()),
             kernels: settings.kernels.unwrap_or_default(),
             memory_limit: settings.memory_limit,
+            validation: settings.validation.unwrap_or(0).try_into().unwrap_or(usize::MAX),
             seed: settings.seed.unwrap_or(0),
+            patience: settings.patience.map(|n| n.get() as usize),
+            checkpoint_every: settings.checkpoint_every.unwrap_or_default(),
             width: settings.width.map_or(defaults.width, |n| n.get().into()),
             batch_size: settings.batch_size.map_or(defaults.batch_size, |n| n.get() as usize),
             epochs: settings.epochs.map_or(defaults.epochs, |n| n.get() as usize),
-            max_lr: settings.max_lr.unwrap_or(defaults.max_lr),
+            max_lr: match settings.max_lr {
+                Some(MaxLr::Rate(rate)) => rate,
+                // Until it is found.
+                Some(MaxLr::Find) | None => defaults.max_lr,
+            },
             pct_start: settings.pct_start.unwrap_or(PCT_START),
             div_factor: settings.div_factor.unwrap_or(10.0),
             final_div_factor: settings.final_div_factor.unwrap_or(1.0),
@@ -139,9 +172,7 @@ impl Recipe {
             jitter_brightness: settings.jitter_brightness.unwrap_or(0.0),
             jitter_contrast: settings.jitter_contrast.unwrap_or(0.0),
             jitter_saturation: settings.jitter_saturation.unwrap_or(0.0),
-        };
-        recipe.check(dataset.train.len())?;
-        Ok(recipe)
+        }
     }
 
     /// Steps of an epoch over `n_images`: the last incomplete batch is dropped.
@@ -254,6 +285,7 @@ mod tests {
             dir: (name == "cifar10").then(|| "some \"where\"".into()),
             classes: Vec::new(),
             train: split.clone(),
+            validation: Split::default(),
             test: split,
             warnings: Vec::new(),
         }
@@ -273,7 +305,7 @@ mod tests {
     #[test]
     fn the_file_that_a_run_leaves_repeats_it() {
         let settings = Settings {
-            max_lr: Some(0.1 + 0.2),
+            max_lr: Some(MaxLr::Rate(0.1 + 0.2)),
             memory_limit: Some(MemorySize(1 << 30)),
             no_flip: Some(true),
             clip_grad_norm: Some(0.5),
@@ -299,7 +331,7 @@ mod tests {
         let nothing = Settings::default;
         for (settings, word) in [
             (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "--batch-size"),
-            (Settings { max_lr: Some(f64::NAN), ..nothing() }, "max-lr"),
+            (Settings { max_lr: Some(MaxLr::Rate(f64::NAN)), ..nothing() }, "max-lr"),
             (Settings { label_smoothing: Some(1.0), ..nothing() }, "--label-smoothing"),
             (Settings { weight_decay: Some(-1.0), ..nothing() }, "--weight-decay"),
             (Settings { clip_grad_norm: Some(0.0), ..nothing() }, "--clip-grad-norm"),

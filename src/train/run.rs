@@ -3,22 +3,48 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::checkpoint::{Checkpoint, CheckpointFile, Header, Keeper};
+use super::console::Console;
+use super::display::{Display, RunFacts};
+use super::folder::{ACCIDENT, Summary};
 use super::metrics::{EpochMetrics, best};
-use super::progress::Progress;
 use super::recipe::Recipe;
-use super::report::Report;
-use super::{RunFolder, Trainer};
-use crate::data::{Loaded, Split, batches};
+use super::replay::{Replay, first_not_finite};
+use super::screen;
+use super::stopwatch::Stopwatch;
+use super::{Logs, RunFolder, Trainer};
+use crate::data::batches::{self, Batch};
+use crate::data::{Dataset, Loaded};
 use crate::device::Device;
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
+use crate::nn::Snapshot;
 use crate::ops::metrics::Metrics;
 use crate::optim::OneCycle;
+use crate::report;
+use crate::tape::Group;
+use crate::tape::print::readable_bytes;
+
+/// What a run is made of.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// Every setting.
+    pub recipe: &'a Recipe,
+    /// The images.
+    pub loaded: &'a Loaded,
+    /// What it runs on.
+    pub device: &'a Device,
+    /// Becomes true when the run should end after the step it is in, and leave what it has.
+    pub stop: &'a AtomicBool,
+}
 
 /// How a run came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
     /// After its last epoch.
     Finished,
+    /// After an epoch, because the evaluation had not become better for too long.
+    OutOfPatience,
     /// Early, because it was asked to stop.
     Interrupted,
 }
@@ -30,81 +56,419 @@ pub struct Outcome {
     pub ended: Ended,
     /// The epochs that were trained and evaluated.
     pub epochs: Vec<EpochMetrics>,
-    /// The time from its first step to its end, evaluation included.
+    /// Loss and accuracy over the test images at the end; none when it was interrupted before it was known.
+    pub test: Option<(f64, f64)>,
+    /// The time from its first step to its end, evaluation included, but no time between resumes.
     pub seconds: f64,
 }
 
 impl Outcome {
-    /// The epoch with the best test accuracy; none before the first is over.
+    /// The epoch with the best evaluation; none before the first is over.
     pub fn best(&self) -> Option<&EpochMetrics> {
         best(&self.epochs)
     }
 }
 
-/// Trains as the recipe says, prints how it goes, and leaves the results in the folder.
-///
-/// When `stop` becomes true, the run ends after the step it is in, and leaves what it has.
+/// Trains as the recipe says, prints how it goes, and leaves the results in the folder: from the
+/// beginning, or from a checkpoint of the same run in the same folder.
 ///
 /// # Errors
 /// When a step passes a limit of the device, the device fails, a loss or gradient is not finite (the
-/// weights from before that are left in the folder), the loss of the test images is not finite (the
-/// folder keeps the weights of the epoch before), or the folder cannot be written. A run that fails
-/// before its first step leaves no folder.
+/// weights from before that are left in the folder, and a file to look at the step with), the loss of the
+/// evaluation is not finite (the folder keeps the weights of the epoch before), or the weights cannot be
+/// written at the end. A run that fails before its first step leaves no folder.
 pub fn run(
-    recipe: &Recipe,
-    loaded: &Loaded,
-    device: &Device,
+    job: Job<'_>,
     folder: &mut RunFolder,
-    stop: &AtomicBool,
+    resumed: Option<CheckpointFile>,
+    display: &mut dyn Display,
 ) -> Result<Outcome, Error> {
-    let (train, test) = (&loaded.dataset.train, &loaded.dataset.test);
-    let report = Report::new(recipe, loaded, device);
-    report.dataset();
-    let schedule = recipe.schedule(train.len());
+    let console = Console::new(job.recipe, job.loaded, job.device);
+    console.dataset();
     let begun = Instant::now();
-    // Before minutes of compiling: a folder that cannot be written is better found out now.
-    folder.create(recipe)?;
-    let mut trainer = ready_trainer(recipe, device).inspect_err(|_| folder.remove())?;
-    if matches!(device, Device::Gpu(_)) {
-        report.compiled(begun.elapsed().as_secs_f64());
+    if resumed.is_none() && !folder.is_open() {
+        // Before minutes of compiling: a folder that cannot be written is better found out now.
+        folder.create(job.recipe)?;
     }
-    report.network(&trainer, folder.path());
+    let trainer = ready_trainer(job.recipe, job.device).inspect_err(|_| folder.remove())?;
+    let earlier = resumed.as_ref().map_or(&[][..], |file| &file.header.epochs);
+    let mut run = Run::new(job, folder, console, trainer, display, earlier)?;
+    if let Some(file) = resumed {
+        run.resume(file)?;
+    }
+    if matches!(job.device, Device::Gpu(_)) {
+        run.console.compiled(begun.elapsed().as_secs_f64());
+    }
+    run.console.network(&run.trainer, run.folder.path());
+    run.console.resumed(&run.epochs, run.trainer.n_steps());
+    run.begin_display();
+    let result = run.train();
+    run.finish(result)
+}
 
-    let mut progress = Progress::new(recipe.epochs, recipe.steps_per_epoch(train.len()));
-    let mut epochs = Vec::with_capacity(recipe.epochs);
-    let begun = Instant::now();
-    let result = (0..recipe.epochs).try_for_each(|epoch| {
-        progress.begin_epoch(epoch);
-        let trained =
-            train_epoch(&mut trainer, recipe, train, &schedule, epoch, &mut progress, stop)?;
-        progress.begin_evaluation();
-        let line = evaluate_epoch(&mut trainer, test, trained, stop)?;
-        progress.end_epoch();
-        trainer.save(&folder.model())?;
-        folder.append(&line)?;
-        report.epoch(&line);
-        epochs.push(line);
+/// Why a run did not come to its last epoch's end.
+enum Stopped {
+    Early(Ended),
+    Failed(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Stopped::Failed(error)
+    }
+}
+
+/// A run, and where it is.
+struct Run<'a> {
+    job: Job<'a>,
+    recipe: &'a Recipe,
+    dataset: &'a Dataset,
+    device: String,
+    stop: &'a AtomicBool,
+    folder: &'a RunFolder,
+    console: Console<'a>,
+    logs: Logs,
+    display: &'a mut dyn Display,
+    keeper: Keeper,
+    schedule: OneCycle,
+    fingerprint: Fingerprint,
+    trainer: Trainer,
+    /// The epoch that it is in, from 0.
+    epoch: usize,
+    /// The order of that epoch's images.
+    order: Vec<u32>,
+    /// Batches of it that were trained on.
+    n_batches: usize,
+    /// What they came to, once that is all of them.
+    trained: Option<Metrics>,
+    epochs: Vec<EpochMetrics>,
+    best_step: Option<u64>,
+    epoch_watch: Stopwatch,
+    watch: Stopwatch,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        job: Job<'a>,
+        folder: &'a RunFolder,
+        console: Console<'a>,
+        trainer: Trainer,
+        display: &'a mut dyn Display,
+        earlier: &[EpochMetrics],
+    ) -> Result<Self, Error> {
+        let Job { recipe, loaded, device, stop } = job;
+        let n_images = loaded.dataset.train.len();
+        Ok(Self {
+            job,
+            recipe,
+            dataset: &loaded.dataset,
+            device: device.name(),
+            stop,
+            folder,
+            console,
+            logs: Logs::open(folder.path(), earlier, recipe.steps_per_epoch(n_images))?,
+            display,
+            keeper: Keeper::new(folder.path(), recipe.checkpoint_every),
+            schedule: recipe.schedule(n_images),
+            fingerprint: loaded.dataset.fingerprint(),
+            trainer,
+            epoch: 0,
+            order: batches::epoch_order(recipe.seed, 0, n_images),
+            n_batches: 0,
+            trained: None,
+            epochs: Vec::with_capacity(recipe.epochs),
+            best_step: None,
+            epoch_watch: Stopwatch::default(),
+            watch: Stopwatch::default(),
+        })
+    }
+
+    /// Goes on from a checkpoint.
+    fn resume(&mut self, file: CheckpointFile) -> Result<(), Error> {
+        self.console.other_device(&file.header.device, &self.device);
+        let path = file.path().to_path_buf();
+        let checkpoint = file.restore(self.trainer.layout())?;
+        let Recipe { batch_size, epochs, .. } = *self.recipe;
+        let fits = checkpoint.check_run(self.dataset.train.len(), batch_size, epochs);
+        fits.map_err(|reason| Error::Checkpoint { path, reason })?;
+        let Checkpoint { header, order, snapshot, .. } = checkpoint;
+        self.trainer.restore(&snapshot)?;
+        (self.epoch, self.n_batches, self.order) = (header.epoch, header.n_batches, order);
+        (self.epochs, self.best_step) = (header.epochs, header.best_step);
+        self.epoch_watch = Stopwatch::at(header.epoch_seconds);
+        self.watch = Stopwatch::at(header.run_seconds);
+        self.folder.write_metrics(&self.epochs)
+    }
+
+    fn begin_display(&mut self) {
+        self.display.begin(&RunFacts {
+            device: self.device.clone(),
+            memory: readable_bytes(self.trainer.planned_bytes()),
+            folder: self.folder.path().display().to_string(),
+            n_epochs: self.recipe.epochs,
+            n_steps: self.recipe.steps_per_epoch(self.dataset.train.len()),
+        });
+        self.epochs.iter().for_each(|epoch| self.display.epoch(epoch));
+    }
+
+    fn train(&mut self) -> Result<(), Stopped> {
+        self.watch.start();
+        while self.epoch < self.recipe.epochs {
+            if self.is_out_of_patience() {
+                return Err(Stopped::Early(Ended::OutOfPatience));
+            }
+            self.train_epoch()?;
+            let epoch = self.evaluate_epoch()?;
+            self.console.epoch(&epoch);
+            self.display.epoch(&epoch);
+            self.end_epoch(epoch)?;
+        }
         Ok(())
-    });
-    progress.end_epoch();
+    }
 
-    let ended = match result {
-        Ok(()) => Ended::Finished,
-        Err(Stopped::Interrupted) => {
-            trainer.save(&folder.model())?;
-            Ended::Interrupted
+    /// Trains on the batches that are left of the epoch.
+    fn train_epoch(&mut self) -> Result<(), Stopped> {
+        let Recipe { batch_size, .. } = *self.recipe;
+        self.display.begin_epoch(self.epoch, self.n_batches);
+        let n_before = self.n_batches;
+        self.epoch_watch.start();
+        while self.n_batches < self.order.len() / batch_size {
+            let lr = self.schedule.rate(self.trainer.n_steps());
+            let images = &self.order[self.n_batches * batch_size..][..batch_size];
+            if self.display.wants_times() {
+                let times = self.trainer.timed_step(&self.dataset.train, images, self.epoch, lr)?;
+                self.display.times(self.trainer.tape(), &times);
+            } else {
+                self.trainer.step(&self.dataset.train, images, self.epoch, lr)?;
+            }
+            self.n_batches += 1;
+            // What is shown is a little old: nothing waits for it.
+            if let Some(metrics) = self.trainer.late_metrics()? {
+                self.display.metrics(&metrics);
+            }
+            if self.display.step((self.n_batches - n_before) * batch_size, lr) {
+                self.trainer.request_metrics()?;
+            }
+            self.check_stop()?;
+            if self.keeper.is_due(self.trainer.n_steps() as u64) {
+                self.epoch_watch.stop();
+                self.write_checkpoint()?;
+                self.epoch_watch.start();
+            }
         }
-        Err(Stopped::Failed(error @ Error::NotFinite { .. })) => {
-            // The device left the state as it was before the accident.
-            trainer.save(&folder.model())?;
-            report.kept(&folder.model());
-            return Err(error);
+        self.trained = Some(self.trainer.take_metrics()?);
+        self.epoch_watch.stop();
+        Ok(())
+    }
+
+    fn evaluate_epoch(&mut self) -> Result<EpochMetrics, Stopped> {
+        self.display.begin_evaluation();
+        let begun = Instant::now();
+        let stop = self.stop;
+        let evaluated =
+            self.trainer.evaluate(self.dataset.evaluated(), &|| stop.load(Ordering::Relaxed))?;
+        self.display.end_epoch();
+        let evaluated = evaluated.ok_or(Stopped::Early(Ended::Interrupted))?;
+        if !evaluated.loss().is_finite() {
+            // Not `NotFinite`, after which the weights are saved: these are of no use.
+            return Err(Stopped::Failed(Error::Config(format!(
+                "the loss of the evaluation is not finite after epoch {}: the weights have grown too \
+                 large; use a smaller --max-lr",
+                self.epoch + 1
+            ))));
         }
-        Err(Stopped::Failed(error)) => return Err(error),
-    };
-    let outcome = Outcome { ended, epochs, seconds: begun.elapsed().as_secs_f64() };
-    report.summary(&outcome, trainer.n_steps(), folder.path());
-    Ok(outcome)
+        let trained = self.trained.unwrap_or_default();
+        let seconds = self.epoch_watch.seconds();
+        let weights = self.trainer.weights()?;
+        let epoch = EpochMetrics {
+            epoch: self.epoch + 1,
+            lr: self.schedule.rate(self.trainer.n_steps().saturating_sub(1)),
+            train_loss: trained.loss(),
+            train_accuracy: trained.accuracy(),
+            validation_loss: None,
+            validation_accuracy: None,
+            test_loss: None,
+            test_accuracy: None,
+            skipped_steps: trained.n_skipped as u64,
+            seconds,
+            eval_seconds: begun.elapsed().as_secs_f64(),
+            images_per_s: (self.n_batches * self.recipe.batch_size) as f64 / seconds,
+            weights: Fingerprint::of_f32([&weights.parameters[..], &weights.statistics]),
+        };
+        Ok(epoch.with_evaluation(&evaluated, !self.dataset.validation.is_empty()))
+    }
+
+    /// Leaves the epoch in the folder, and goes on to the next.
+    fn end_epoch(&mut self, epoch: EpochMetrics) -> Result<(), Error> {
+        self.epochs.push(epoch);
+        if best(&self.epochs).is_some_and(|best| best.epoch == epoch.epoch) {
+            self.best_step = Some(self.trainer.n_steps() as u64);
+        }
+        self.epoch += 1;
+        (self.n_batches, self.trained, self.epoch_watch) = (0, None, Stopwatch::default());
+        let n_images = self.dataset.train.len();
+        self.order = batches::epoch_order(self.recipe.seed, self.epoch as u64, n_images);
+        let saved = self.trainer.save(&self.folder.model());
+        go_on_without(saved)?;
+        go_on_without(self.folder.write_metrics(&self.epochs))?;
+        go_on_without(self.logs.append(&epoch))?;
+        self.write_checkpoint()
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let since_best = best(&self.epochs).map_or(0, |best| self.epochs.len() - best.epoch);
+        self.recipe.patience.is_some_and(|patience| since_best >= patience)
+    }
+
+    fn check_stop(&self) -> Result<(), Stopped> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(Stopped::Early(Ended::Interrupted)),
+            false => Ok(()),
+        }
+    }
+
+    fn write_checkpoint(&mut self) -> Result<(), Error> {
+        let checkpoint = self.checkpoint()?;
+        self.keeper.save(&checkpoint, self.trainer.layout());
+        Ok(())
+    }
+
+    /// This moment.
+    fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
+        let mut snapshot = self.trainer.snapshot()?;
+        if let Some(trained) = &self.trained {
+            // The device may be counting the evaluation already.
+            let is_metrics = |group: &Group| *group == Group::Metrics;
+            if let Some(at) = Snapshot::GROUPS.iter().position(is_metrics) {
+                trained.write(&mut snapshot.groups[at]);
+            }
+        }
+        let header = Header {
+            format_version: Header::version(),
+            checksum: None,
+            step: snapshot.n_steps,
+            epoch: self.epoch,
+            n_batches: self.n_batches,
+            seed: self.recipe.seed,
+            epoch_seconds: self.epoch_watch.seconds(),
+            run_seconds: self.watch.seconds(),
+            best_step: self.best_step,
+            device: self.device.clone(),
+            dataset: self.fingerprint,
+            config: self.recipe.to_toml(),
+            epochs: self.epochs.clone(),
+        };
+        Ok(Checkpoint { header, order: self.order.clone(), batch: None, snapshot })
+    }
+
+    /// Leaves what there is in the folder, and says what it is.
+    fn finish(&mut self, result: Result<(), Stopped>) -> Result<Outcome, Error> {
+        self.display.end_epoch();
+        self.epoch_watch.stop();
+        let ended = match result {
+            Ok(()) => Ended::Finished,
+            Err(Stopped::Early(ended)) => ended,
+            Err(Stopped::Failed(Error::NotFinite { .. })) => return Err(self.accident()?),
+            Err(Stopped::Failed(error)) => return Err(error),
+        };
+        if ended == Ended::Interrupted {
+            self.write_checkpoint()?;
+        }
+        self.trainer.save(&self.folder.model())?;
+        let test = self.test(ended)?;
+        let seconds = self.watch.seconds();
+        let outcome = Outcome { ended, epochs: self.epochs.clone(), test, seconds };
+        let summary = self.summary(&outcome);
+        go_on_without(self.folder.write_summary(&summary))?;
+        self.write_report(&outcome, &summary);
+        self.console.summary(&outcome, self.trainer.n_steps(), self.folder.path());
+        Ok(outcome)
+    }
+
+    /// The page to look at the run with.
+    fn write_report(&mut self, outcome: &Outcome, summary: &Summary) {
+        let Job { recipe, loaded, device, .. } = self.job;
+        let run = report::Run {
+            folder: self.folder.path(),
+            recipe,
+            loaded,
+            device,
+            epochs: &outcome.epochs,
+            summary: Some(summary),
+            // Who interrupts a run wants it to end.
+            patience: (outcome.ended == Ended::Interrupted).then_some(report::PATIENCE),
+            parts: None,
+        };
+        let page = self.folder.path().join(report::REPORT);
+        let written = report::write(&run, Some(self.trainer.evaluator()), &page);
+        self.console.report(&page, written.err());
+    }
+
+    /// Loss and accuracy over the test images at the end.
+    fn test(&mut self, ended: Ended) -> Result<Option<(f64, f64)>, Error> {
+        if self.dataset.validation.is_empty() {
+            let last = self.epochs.last();
+            return Ok(last.and_then(|last| last.test_loss.zip(last.test_accuracy)));
+        }
+        if ended == Ended::Interrupted {
+            return Ok(None);
+        }
+        let tested = self.trainer.evaluate(&self.dataset.test, &|| false)?;
+        Ok(tested.map(|metrics| (metrics.loss(), metrics.accuracy())))
+    }
+
+    fn summary(&self, outcome: &Outcome) -> Summary {
+        let best = outcome.best();
+        Summary {
+            dataset: self.dataset.name.to_string(),
+            device: self.device.clone(),
+            ended: match outcome.ended {
+                Ended::Finished => "finished",
+                Ended::OutOfPatience => "stopped early",
+                Ended::Interrupted => Summary::INTERRUPTED,
+            }
+            .to_string(),
+            n_steps: self.trainer.n_steps(),
+            seconds: outcome.seconds,
+            best_epoch: best.map(|epoch| epoch.epoch),
+            best_accuracy: best.map(EpochMetrics::accuracy),
+            test_loss: outcome.test.map(|(loss, _)| loss),
+            test_accuracy: outcome.test.map(|(_, accuracy)| accuracy),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+        }
+    }
+
+    /// After a step that was not finite: the device left the state as it was before it. Saves that, finds
+    /// the node that it began at, and leaves a file that shows it again.
+    fn accident(&mut self) -> Result<Error, Error> {
+        let Recipe { batch_size, .. } = *self.recipe;
+        let counted = self.trainer.drop_metrics()?;
+        // Steps behind the bad one counted nothing either.
+        let n_good = counted.n_images as usize / batch_size;
+        let step = self.recipe.steps_per_epoch(self.dataset.train.len()) * self.epoch + n_good;
+        self.trainer.set_n_steps(step);
+        (self.n_batches, self.trained) = (n_good, Some(counted));
+        self.trainer.save(&self.folder.model())?;
+        self.console.kept(&self.folder.model());
+
+        let mut batch = Batch::new(batch_size);
+        batch.fill(&self.dataset.train, &self.order[n_good * batch_size..][..batch_size]);
+        let checkpoint = Checkpoint { batch: Some(batch), ..self.checkpoint()? };
+        let path = self.folder.path().join(ACCIDENT);
+        go_on_without(checkpoint.save(self.trainer.layout(), &path))?;
+        let replay = Replay::new(checkpoint, self.recipe.clone());
+        let first = match replay.run_on(&mut self.trainer) {
+            Ok(nodes) => first_not_finite(&nodes),
+            // It takes more memory than the step alone.
+            Err(error) => Some(format!("the step could not be run again: {error}")),
+        };
+        Ok(Error::NotFiniteAt {
+            epoch: self.epoch + 1,
+            step: step + 1,
+            first: first.unwrap_or_else(|| "when run again, the step is finite".to_string()),
+            file: path,
+        })
+    }
 }
 
 /// A trainer whose first step takes no longer than the others.
@@ -116,86 +480,14 @@ fn ready_trainer(recipe: &Recipe, device: &Device) -> Result<Trainer, Error> {
     Ok(trainer)
 }
 
-/// Why an epoch did not come to its end.
-enum Stopped {
-    Interrupted,
-    Failed(Error),
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Stopped::Failed(error)
-    }
-}
-
-/// What is known of an epoch before it is evaluated.
-struct Trained {
-    epoch: usize,
-    lr: f64,
-    metrics: Metrics,
-    seconds: f64,
-    images_per_s: f64,
-}
-
-fn train_epoch(
-    trainer: &mut Trainer,
-    recipe: &Recipe,
-    train: &Split,
-    schedule: &OneCycle,
-    epoch: usize,
-    progress: &mut Progress,
-    stop: &AtomicBool,
-) -> Result<Trained, Stopped> {
-    let begun = Instant::now();
-    let order = batches::epoch_order(recipe.seed, epoch as u64, train.len());
-    let mut n_images = 0;
-    let mut lr = 0.0;
-    for images in batches::whole_batches(&order, recipe.batch_size) {
-        lr = schedule.rate(trainer.n_steps());
-        trainer.step(train, images, epoch, lr)?;
-        n_images += images.len();
-        // What is shown is a little old: nothing waits for it.
-        if let Some(metrics) = trainer.late_metrics()? {
-            progress.metrics(&metrics);
+/// A file that could not be written is told, and is no reason to lose the hours that training took.
+/// What else went wrong is.
+fn go_on_without(written: Result<(), Error>) -> Result<(), Error> {
+    match written {
+        Err(error @ Error::Io { .. }) => {
+            screen::note(&format!("warning: {error}; training goes on"));
+            Ok(())
         }
-        if progress.step(n_images, lr) {
-            trainer.request_metrics()?;
-        }
-        if stop.load(Ordering::Relaxed) {
-            return Err(Stopped::Interrupted);
-        }
+        other => other,
     }
-    let metrics = trainer.take_metrics()?;
-    let seconds = begun.elapsed().as_secs_f64();
-    Ok(Trained { epoch, lr, metrics, seconds, images_per_s: n_images as f64 / seconds })
-}
-
-fn evaluate_epoch(
-    trainer: &mut Trainer,
-    test: &Split,
-    trained: Trained,
-    stop: &AtomicBool,
-) -> Result<EpochMetrics, Stopped> {
-    let begun = Instant::now();
-    let tested = trainer.evaluate(test, &|| stop.load(Ordering::Relaxed))?;
-    let tested = tested.ok_or(Stopped::Interrupted)?;
-    if !tested.loss().is_finite() {
-        // Not `NotFinite`, after which the weights are saved: these are of no use.
-        return Err(Stopped::Failed(Error::Config(format!(
-            "the loss of the test images is not finite after epoch {}: the weights have grown too \
-             large; use a smaller --max-lr",
-            trained.epoch + 1
-        ))));
-    }
-    Ok(EpochMetrics {
-        epoch: trained.epoch + 1,
-        lr: trained.lr,
-        train_loss: trained.metrics.loss(),
-        train_accuracy: trained.metrics.accuracy(),
-        test_loss: tested.loss(),
-        test_accuracy: tested.accuracy(),
-        seconds: trained.seconds,
-        eval_seconds: begun.elapsed().as_secs_f64(),
-        images_per_s: trained.images_per_s,
-    })
 }

@@ -1,16 +1,16 @@
 //! What a user may say about a run: each flag of `wgrad train`, which is also a key of `--config`.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::num::{IntErrorKind, NonZeroU16, NonZeroU32, ParseIntError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::units::{Every, MaxLr, MemorySize};
 use crate::data::Source;
 use crate::error::Error;
 use crate::ops::Kernels;
@@ -40,13 +40,18 @@ pub struct Settings {
           value_parser = at_least_one::<NonZeroU16>)]
     #[serde(deserialize_with = "read_at_least_one")]
     pub width: Option<NonZeroU16>,
-    /// The learning rate at its peak [default: 0.01; shapes: 0.01]
+    /// The learning rate at its peak, or find, to sweep for it first [default: 0.01; shapes: 0.01]
     #[arg(long, value_name = "RATE", help_heading = "Recipe", allow_negative_numbers = true)]
-    pub max_lr: Option<f64>,
+    pub max_lr: Option<MaxLr>,
     /// Seeds initialisation, shuffling and augmentation [default: 0]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_zero)]
     pub seed: Option<u64>,
+    /// End when the evaluation has not become more accurate for so many epochs [default: never]
+    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
+    #[serde(deserialize_with = "read_at_least_one")]
+    pub patience: Option<NonZeroU32>,
 
     /// Which images to train on [default: auto]
     #[arg(long, value_name = "SET", help_heading = "Data")]
@@ -54,6 +59,11 @@ pub struct Settings {
     /// The folder with CIFAR-10's binary files [default: $WGRAD_DATA, else ./data/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     pub data_dir: Option<PathBuf>,
+    /// Hold out so many training images, evaluate on them, and read the test images once, at the end
+    /// [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true,
+          value_parser = at_least_zero)]
+    pub validation: Option<u64>,
 
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name [default: auto]
     #[arg(long, value_name = "DEVICE", help_heading = "Device")]
@@ -68,6 +78,10 @@ pub struct Settings {
     /// The folder to write, which must not hold a run yet [default: runs/DATE-TIME]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Write a checkpoint this often, besides at every epoch's end: 100 for steps, 10m for minutes
+    /// [default: epoch]
+    #[arg(long, value_name = "EVERY", help_heading = "Output", allow_negative_numbers = true)]
+    pub checkpoint_every: Option<Every>,
 
     /// The part of all steps in which the rate climbs [default: 5/24 = 0.2083]
     #[arg(
@@ -186,7 +200,7 @@ impl Settings {
 
     /// Reads TOML whose keys are the flags: `batch-size = 128`, or `batch_size`, as it is often
     /// written.
-    fn parse(text: &str) -> Result<Self, toml::de::Error> {
+    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let mut table = DeTable::parse(text)?;
         for (key, value) in std::mem::take(table.get_mut()) {
             let span = key.span();
@@ -203,6 +217,21 @@ impl Settings {
         })
     }
 
+    /// These settings, with images as they are.
+    pub fn without_augmentation(self) -> Self {
+        let off = Some(true);
+        let none = Some(0.0);
+        Self {
+            no_crop: off,
+            no_flip: off,
+            no_cutout: off,
+            jitter_brightness: none,
+            jitter_contrast: none,
+            jitter_saturation: none,
+            ..self
+        }
+    }
+
     /// These settings, and those of `other` where these say nothing.
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -211,12 +240,15 @@ impl Settings {
             width: self.width.or(other.width),
             max_lr: self.max_lr.or(other.max_lr),
             seed: self.seed.or(other.seed),
+            patience: self.patience.or(other.patience),
             data: self.data.or(other.data),
             data_dir: self.data_dir.or(other.data_dir),
+            validation: self.validation.or(other.validation),
             device: self.device.or(other.device),
             kernels: self.kernels.or(other.kernels),
             memory_limit: self.memory_limit.or(other.memory_limit),
             out: self.out.or(other.out),
+            checkpoint_every: self.checkpoint_every.or(other.checkpoint_every),
             pct_start: self.pct_start.or(other.pct_start),
             div_factor: self.div_factor.or(other.div_factor),
             final_div_factor: self.final_div_factor.or(other.final_div_factor),
@@ -265,103 +297,16 @@ where
     at_least_one(&value.to_string()).map(Some).map_err(D::Error::custom)
 }
 
-/// A number of bytes that is written with a unit: `512MiB`, `2 GiB`, `1e9`, `800MB`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "toml::Value", into = "String")]
-pub struct MemorySize(pub u64);
-
-/// Units, the longer ones first where one ends in another.
-const UNITS: [(&str, u64); 10] = [
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("KB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("K", 1 << 10),
-    ("M", 1 << 20),
-    ("G", 1 << 30),
-    ("B", 1),
-];
-
-impl FromStr for MemorySize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let lower = text.trim().to_ascii_lowercase();
-        let with_unit = UNITS.iter().find_map(|(unit, bytes)| {
-            lower.strip_suffix(&unit.to_ascii_lowercase()).map(|number| (number, *bytes))
-        });
-        let (number, unit) = with_unit.unwrap_or((&lower, 1));
-        match number.trim().parse::<f64>() {
-            Ok(number) if number.is_finite() && number >= 0.0 => {
-                Ok(Self((number * unit as f64).round() as u64))
-            }
-            _ => Err(format!("{text:?} is no number of bytes; write 512MiB or 2GiB")),
-        }
-    }
-}
-
-impl TryFrom<toml::Value> for MemorySize {
-    type Error = String;
-
-    fn try_from(value: toml::Value) -> Result<Self, String> {
-        match value {
-            toml::Value::String(text) => text.parse(),
-            toml::Value::Integer(bytes) => {
-                u64::try_from(bytes).map(Self).map_err(|_| format!("{bytes} bytes are too few"))
-            }
-            other => Err(format!("{other} is no number of bytes; write \"512MiB\"")),
-        }
-    }
-}
-
-impl From<MemorySize> for String {
-    fn from(size: MemorySize) -> Self {
-        size.to_string()
-    }
-}
-
-impl fmt::Display for MemorySize {
-    /// In the largest binary unit that is exact.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = |(_, bytes): &&(&str, u64)| self.0 != 0 && self.0.is_multiple_of(*bytes);
-        let (unit, bytes) = UNITS[..3].iter().rev().find(exact).unwrap_or(&("B", 1));
-        write!(f, "{}{unit}", self.0 / bytes)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_and_written() {
-        for (text, bytes) in [
-            ("512MiB", 512 << 20),
-            ("2 gib", 2 << 30),
-            ("1.5K", 1536),
-            ("1e3", 1000),
-            ("800MB", 800_000_000),
-            ("77", 77),
-            ("12B", 12),
-        ] {
-            assert_eq!(text.parse(), Ok(MemorySize(bytes)), "{text}");
-            let written = MemorySize(bytes).to_string();
-            assert_eq!(written.parse(), Ok(MemorySize(bytes)), "{written}");
-        }
-        assert_eq!(MemorySize(3 << 20).to_string(), "3MiB");
-        for bad in ["", "MiB", "-1", "NaN", "inf", "ten"] {
-            assert!(bad.parse::<MemorySize>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn files_hold_the_flags_and_nothing_else() {
         let text = "batch-size = 64\nmax_lr = 0.02\nno-crop = true\nmemory-limit = '1GiB'\ndata = 'shapes'";
         let settings = Settings::parse(text).expect("good settings");
         assert_eq!(settings.batch_size, NonZeroU32::new(64));
-        assert_eq!(settings.max_lr, Some(0.02));
+        assert_eq!(settings.max_lr, Some(MaxLr::Rate(0.02)));
         assert_eq!(settings.no_crop, Some(true));
         assert_eq!(settings.memory_limit, Some(MemorySize(1 << 30)));
         assert_eq!(settings.data, Some(Source::Shapes));

@@ -71,13 +71,7 @@ pub fn training(config: &StepConfig) -> Step {
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
 
-    let mut images = pixels;
-    if config.jitter.is_on() {
-        let draws = augment::jitter_draws(&mut tape, indices, config.jitter);
-        images = augment::jitter(&mut tape, images, draws);
-    }
-    let draws = augment::draws(&mut tape, indices, [IMAGE_SIZE, IMAGE_SIZE]);
-    let x = augment::augment(&mut tape, images, table, draws, config.augmentation);
+    let x = augmented(&mut tape, config, [pixels, table, indices]);
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
     let loss = config.objective.record_training(&mut tape, logits, labels).loss;
@@ -96,6 +90,46 @@ pub fn evaluation(config: &StepConfig) -> Step {
     let loss = config.objective.record_evaluation(&mut tape, logits, labels).loss;
     let tape = Arc::new(tape);
     Step { tape, table, pixels, labels, indices: None, logits, loss }
+}
+
+/// The beginning of a training step alone, to look at what the network sees.
+#[derive(Clone, Debug)]
+pub struct AugmentationStep {
+    /// The step.
+    pub tape: Arc<Tape>,
+    /// As [`Step::table`].
+    pub table: ValueId,
+    /// As [`Step::pixels`].
+    pub pixels: ValueId,
+    /// As [`Step::indices`].
+    pub indices: ValueId,
+    /// Kept: what the network reads, `[N, 32, 32, 3]`.
+    pub images: ValueId,
+}
+
+/// Records the beginning of a training step: as much of it as changes the images.
+pub fn augmentation(config: &StepConfig) -> AugmentationStep {
+    let mut tape = Tape::new("augmentation", Mode::Train);
+    let [pixels, _, table] = inputs(&mut tape, config.batch_size);
+    let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
+    let images = augmented(&mut tape, config, [pixels, table, indices]);
+    tape.keep(images);
+    AugmentationStep { tape: Arc::new(tape), table, pixels, indices, images }
+}
+
+/// What a training step does to its images before the network sees them: `[N, 32, 32, 3]`.
+fn augmented(
+    tape: &mut Tape,
+    config: &StepConfig,
+    [pixels, table, indices]: [ValueId; 3],
+) -> ValueId {
+    let mut images = pixels;
+    if config.jitter.is_on() {
+        let draws = augment::jitter_draws(tape, indices, config.jitter);
+        images = augment::jitter(tape, images, draws);
+    }
+    let draws = augment::draws(tape, indices, [IMAGE_SIZE, IMAGE_SIZE]);
+    augment::augment(tape, images, table, draws, config.augmentation)
 }
 
 fn inputs(tape: &mut Tape, batch_size: usize) -> [ValueId; 3] {

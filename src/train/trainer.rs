@@ -1,15 +1,18 @@
 //! A network on a device, trained: stepped, evaluated, saved.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::evaluator::{Evaluator, Program};
+use super::replay::NodeRange;
 use super::step::{self, StepConfig};
 use crate::data::Split;
-use crate::device::{Device, Session};
+use crate::data::batches::Batch;
+use crate::device::{Device, LoadOptions, NodeTimes, Session};
 use crate::error::Error;
 use crate::nn::{Learner, Snapshot, Weights};
 use crate::ops::metrics::Metrics;
-use crate::tape::StateLayout;
+use crate::tape::{ElementType, Group, StateLayout, Tape};
 
 /// A network that is trained.
 pub struct Trainer {
@@ -28,8 +31,9 @@ impl Trainer {
         let adam = config.objective.adam;
         let mut learner = Learner::new(device, training.tape.state(), adam, seed)?;
         // The larger one first: a plan that passes a limit is refused before anything is allocated.
-        let training = Program::load(&mut learner, training)?;
-        let evaluation = Program::load(&mut learner, step::evaluation(config))?;
+        let training = Program::load(&mut learner, training, LoadOptions::default())?;
+        let evaluation = step::evaluation(config);
+        let evaluation = Program::load(&mut learner, evaluation, LoadOptions::default())?;
         learner.set_weights(&initial)?;
         Ok(Self { evaluator: Evaluator { learner, evaluation }, training })
     }
@@ -62,10 +66,41 @@ impl Trainer {
         epoch: usize,
         lr: f64,
     ) -> Result<(), Error> {
+        self.prepare(split, images, epoch)?;
+        self.evaluator.learner.train_step(self.training.id, lr)
+    }
+
+    /// [`Trainer::step`] with a clock on every node of [`Trainer::tape`]; waits for it. It has the same
+    /// bits as an ordinary step.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn timed_step(
+        &mut self,
+        split: &Split,
+        images: &[u32],
+        epoch: usize,
+        lr: f64,
+    ) -> Result<NodeTimes, Error> {
+        self.prepare(split, images, epoch)?;
+        self.evaluator.learner.timed_step(self.training.id, lr)
+    }
+
+    /// Writes the inputs of a training step.
+    fn prepare(&mut self, split: &Split, images: &[u32], epoch: usize) -> Result<(), Error> {
         let learner = &mut self.evaluator.learner;
         learner.set_epoch(epoch);
-        self.training.write(learner, split, images)?;
-        learner.train_step(self.training.id, lr)
+        self.training.write(learner, split, images)
+    }
+
+    /// The training step as it was recorded.
+    pub fn tape(&self) -> &Tape {
+        &self.training.step.tape
+    }
+
+    /// Images in a step.
+    pub fn batch_size(&self) -> usize {
+        self.training.batch_size()
     }
 
     /// The steps so far.
@@ -95,6 +130,19 @@ impl Trainer {
     /// When the device fails, or [`Error::NotFinite`] as for [`Learner::late_metrics`].
     pub fn take_metrics(&mut self) -> Result<Metrics, Error> {
         self.evaluator.learner.take_metrics()
+    }
+
+    /// As [`Trainer::take_metrics`], whatever the steps have made.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn drop_metrics(&mut self) -> Result<Metrics, Error> {
+        self.evaluator.learner.drop_metrics()
+    }
+
+    /// The network as it is evaluated.
+    pub fn evaluator(&mut self) -> &mut Evaluator {
+        &mut self.evaluator
     }
 
     /// See [`Evaluator::evaluate`].
@@ -131,6 +179,57 @@ impl Trainer {
     /// When the device fails.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         self.evaluator.learner.restore(snapshot)
+    }
+
+    /// Forgets the last steps, which changed nothing.
+    pub fn set_n_steps(&mut self, n_steps: usize) {
+        self.evaluator.learner.set_n_steps(n_steps as u64);
+    }
+
+    /// Runs a training step with every value in a place of its own, and looks at all of them.
+    ///
+    /// # Errors
+    /// When the device fails, or has not the memory.
+    ///
+    /// # Panics
+    /// When the batch has another size than the step.
+    pub fn look_at_step(
+        &mut self,
+        config: &StepConfig,
+        batch: &Batch,
+        epoch: usize,
+        lr: f64,
+    ) -> Result<Vec<NodeRange>, Error> {
+        let step = step::training(config);
+        let tape = Arc::clone(&step.tape);
+        let learner = &mut self.evaluator.learner;
+        let mut found = Vec::new();
+        for group in [Group::Parameters, Group::Statistics] {
+            let values = learner.session().read_state(group)?;
+            for member in learner.layout().members(group) {
+                let (node, name) = ("(before the step)".to_string(), member.name.clone());
+                found.push(NodeRange::new(node, name, &member.shape, &values[member.range()]));
+            }
+        }
+        let program = Program::load(learner, step, LoadOptions { keep_all: true })?;
+        program.write_batch(learner, batch)?;
+        learner.set_epoch(epoch);
+        learner.train_step(program.id, lr)?;
+        for node in tape.nodes() {
+            for &id in &node.outputs {
+                let value = tape.value(id);
+                if value.element == ElementType::F32 {
+                    let values = learner.session().read(program.id, id)?;
+                    found.push(NodeRange::new(
+                        node.label(),
+                        value.name.clone(),
+                        &value.shape,
+                        &values,
+                    ));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The parameters and statistics of the network.

@@ -40,6 +40,7 @@ pub fn generate(seed: u64) -> Dataset {
         dir: None,
         classes: Figure::ALL.map(|figure| figure.name().to_string()).to_vec(),
         train: draw_train(seed, N_TRAIN),
+        validation: Split::default(),
         test: draw_test(seed, N_TEST),
         warnings: Vec::new(),
     }

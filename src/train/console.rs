@@ -1,19 +1,20 @@
 //! What a run prints on the standard output: a head, a line an epoch, a summary.
 
 use std::cell::Cell;
-use std::io::{self, Write};
 use std::path::Path;
 
 use super::Trainer;
 use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
+use super::screen;
 use crate::data::Loaded;
 use crate::device::Device;
+use crate::error::Error;
 use crate::tape::print::{readable_bytes, thousands};
 
 /// The words of one run.
-pub struct Report<'a> {
+pub struct Console<'a> {
     recipe: &'a Recipe,
     loaded: &'a Loaded,
     device: String,
@@ -21,7 +22,7 @@ pub struct Report<'a> {
     output_lost: Cell<bool>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> Console<'a> {
     /// For a run with that recipe, on those images and that device.
     pub fn new(recipe: &'a Recipe, loaded: &'a Loaded, device: &Device) -> Self {
         Self { recipe, loaded, device: device.name(), output_lost: Cell::new(false) }
@@ -55,9 +56,37 @@ impl<'a> Report<'a> {
         ));
         self.print(&format!("folder    {}\n", folder.display()));
         let accuracy = "accuracy";
+        let loss = if self.evaluated() == "test" { "test loss" } else { "val. loss" };
         self.print(&format!(
-            "epoch          lr   train loss  {accuracy}   test loss  {accuracy}   seconds  images/s"
+            "epoch          lr   train loss  {accuracy}   {loss}  {accuracy}   seconds  images/s"
         ));
+    }
+
+    /// That a run goes on elsewhere than it began.
+    pub fn other_device(&self, before: &str, now: &str) {
+        if before != now {
+            let message = "the run began on another device: from here on its bits are not those that \
+                           it would have had there";
+            self.print(&format!("{}\n", indent(&format!("{message} ({before})"), "note: ")));
+        }
+    }
+
+    /// Where a run goes on, and what it had come to.
+    pub fn resumed(&self, epochs: &[EpochMetrics], n_steps: usize) {
+        epochs.iter().for_each(|epoch| self.epoch(epoch));
+        if n_steps > 0 {
+            let in_all = self.n_steps_in_all();
+            self.print(&format!("(resumed after step {n_steps} of {in_all})"));
+        }
+    }
+
+    /// What the images that each epoch is evaluated on are called.
+    fn evaluated(&self) -> &'static str {
+        if self.loaded.dataset.validation.is_empty() { "test" } else { "validation" }
+    }
+
+    fn n_steps_in_all(&self) -> usize {
+        self.recipe.schedule(self.loaded.dataset.train.len()).total_steps
     }
 
     /// An epoch's line in the table.
@@ -69,11 +98,15 @@ impl<'a> Report<'a> {
             rate_column(epoch.lr),
             epoch.train_loss,
             100.0 * epoch.train_accuracy,
-            epoch.test_loss,
-            100.0 * epoch.test_accuracy,
+            epoch.loss(),
+            100.0 * epoch.accuracy(),
             epoch.seconds,
             epoch.images_per_s,
         ));
+        if epoch.skipped_steps > 0 {
+            let n = epoch.skipped_steps;
+            self.print(&format!("        ({n} steps were not finite, and were skipped)"));
+        }
     }
 
     /// Where the weights are that survived an accident.
@@ -81,29 +114,49 @@ impl<'a> Report<'a> {
         self.print(&format!("the last good weights are in {}", model.display()));
     }
 
+    /// Where the run can be looked at; or why not, which is no reason to fail.
+    pub fn report(&self, page: &Path, error: Option<Error>) {
+        self.print("");
+        match error {
+            None => self.print(&format!("report    {}", page.display())),
+            Some(error) => self.print(&format!("warning:  the report was not written: {error}")),
+        }
+    }
+
     /// The end: what there is to know about it, and the line that sums it up, which is the last one.
     pub fn summary(&self, outcome: &Outcome, n_steps: usize, folder: &Path) {
-        self.print("");
-        if outcome.ended == Ended::Interrupted {
-            let in_all = self.recipe.schedule(self.loaded.dataset.train.len()).total_steps;
-            self.print(&format!(
-                "interrupted after step {n_steps} of {in_all}; the weights of that step, and the \
-                 metrics of the epochs before, are in {}\n",
-                folder.display()
-            ));
+        let (folder_name, in_all) = (folder.display(), self.n_steps_in_all());
+        match outcome.ended {
+            Ended::Interrupted => self.print(&format!(
+                "interrupted after step {n_steps} of {in_all}; `wgrad train --resume {folder_name}` goes \
+                 on from there\n"
+            )),
+            Ended::OutOfPatience => self.print(&format!(
+                "stopped after step {n_steps} of {in_all}: the {} accuracy was no better for {} epochs\n",
+                self.evaluated(),
+                self.recipe.patience.unwrap_or_default()
+            )),
+            Ended::Finished => {}
         }
         if let Some(notice) = &self.loaded.notice {
             self.print(&format!("{}\n", indent(notice, "note: ")));
         }
-        let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.test_accuracy);
+        let percent = |accuracy: f64| format!("{:.2}%", 100.0 * accuracy);
+        let set = self.evaluated();
         let accuracy = match (outcome.best(), outcome.epochs.last()) {
             (Some(best), Some(last)) => format!(
-                "best test accuracy {} (epoch {}), final {}",
-                percent(best),
+                "best {set} accuracy {} (epoch {}), final {}",
+                percent(best.accuracy()),
                 best.epoch,
-                percent(last)
+                percent(last.accuracy())
             ),
             _ => "no epoch was finished".to_string(),
+        };
+        let accuracy = match outcome.test {
+            Some((_, test)) if set != "test" => {
+                format!("{accuracy}, test accuracy {}", percent(test))
+            }
+            _ => accuracy,
         };
         self.print(&format!(
             "summary: {} | {} | {accuracy} | {} | {}",
@@ -117,11 +170,11 @@ impl<'a> Report<'a> {
     /// Prints a line. A reader that went away (`wgrad train | head`) is no reason to stop training,
     /// and a full disk under the standard output is none either; but it is told, once.
     fn print(&self, line: &str) {
-        if let Err(error) = writeln!(io::stdout(), "{line}")
+        if let Err(error) = screen::print(line)
             && !self.output_lost.replace(true)
         {
             let message = "the standard output cannot be written any more; training goes on";
-            let _ = writeln!(io::stderr(), "warning: {message} ({error})");
+            screen::note(&format!("warning: {message} ({error})"));
         }
     }
 

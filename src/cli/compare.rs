@@ -1,0 +1,29 @@
+//! `wgrad compare`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use wgrad::files;
+use wgrad::report::{PastRun, compare};
+
+/// Flags of `wgrad compare`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The table is printed, too. A page that is there already is replaced.")]
+pub struct Args {
+    /// The folders of the runs, two or more
+    #[arg(value_name = "RUN", num_args = 2.., required = true)]
+    runs: Vec<PathBuf>,
+    /// Where to write the page with the table and the curves
+    #[arg(long, value_name = "FILE", default_value = "compare.html")]
+    out: PathBuf,
+}
+
+/// Prints the table, and writes the page.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let runs = args.runs.iter().map(|path| PastRun::read(path)).collect::<Result<Vec<_>, _>>()?;
+    super::print(&compare::text(&runs))?;
+    files::write_whole(&args.out, compare::page(&runs).as_bytes())?;
+    super::print(&format!("\nreport    {}\n", args.out.display()))?;
+    Ok(ExitCode::SUCCESS)
+}

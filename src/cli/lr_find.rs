@@ -1,0 +1,155 @@
+//! `wgrad lr-find`
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wgrad::device::Device;
+use wgrad::optim::lr_finder::{Range, Rule, Scale};
+use wgrad::train::lr_find::{self, CSV, Found, SVG};
+use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume};
+
+use super::plot;
+
+/// Flags of `wgrad lr-find`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The folder holds the points (lr-find.csv), the curve (lr-find.svg) and the settings (config.toml).
+`wgrad train --max-lr find` sweeps first, and trains with what it finds.")]
+pub struct Args {
+    #[command(flatten)]
+    sweep: Sweep,
+    /// Sweep without crop, flip, cutout and jitter, to compare
+    #[arg(long, help_heading = "Sweep")]
+    no_augment: bool,
+    /// Print one line of JSON, and nothing else
+    #[arg(long)]
+    json: bool,
+    /// A TOML file with any of these flags as keys (batch-size = 128); flags win
+    #[arg(long, value_name = "FILE", help_heading = "Recipe")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Which rates are tried, and what is made of their losses.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Sweep {
+    /// The first rate
+    #[arg(long, value_name = "RATE", default_value_t = Range::default().start, help_heading = "Sweep",
+          allow_negative_numbers = true)]
+    start_lr: f64,
+    /// The last rate
+    #[arg(long, value_name = "RATE", default_value_t = Range::default().end, help_heading = "Sweep",
+          allow_negative_numbers = true)]
+    end_lr: f64,
+    /// Steps from the first to the last
+    #[arg(long, value_name = "N", default_value_t = Range::default().n_steps, help_heading = "Sweep")]
+    steps: usize,
+    /// How the rates are spaced
+    #[arg(long, default_value = "log", help_heading = "Sweep")]
+    scale: Scale,
+    /// Which suggestion is taken
+    #[arg(long, value_name = "RULE", default_value = "steepest", help_heading = "Sweep")]
+    suggest: Rule,
+}
+
+impl Sweep {
+    /// The rates.
+    fn range(&self) -> Range {
+        let Self { start_lr: start, end_lr: end, steps: n_steps, scale, .. } = *self;
+        Range { start, end, n_steps, scale }
+    }
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        let Range { start: start_lr, end: end_lr, n_steps: steps, scale } = Range::default();
+        Self { start_lr, end_lr, steps, scale, suggest: Rule::default() }
+    }
+}
+
+/// Flags of `wgrad train` that say nothing of a sweep.
+pub const NOT_OF_A_SWEEP: [&str; 8] = [
+    "max_lr",
+    "epochs",
+    "patience",
+    "checkpoint_every",
+    "pct_start",
+    "div_factor",
+    "final_div_factor",
+    "anneal",
+];
+
+/// Finds a learning rate.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut settings = args.settings.clone();
+    if let Some(path) = &args.config {
+        settings = settings.or(Settings::read(path)?);
+    }
+    if args.no_augment {
+        settings = settings.without_augmentation();
+    }
+    let mut folder = RunFolder::choose(settings.out.as_deref())?;
+    let loaded = resume::load(&settings)?;
+    let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
+    let device = Device::open(&recipe.device, recipe.open_options())?;
+    if !args.json {
+        super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
+    }
+    let stop = super::train::stop_on_ctrl_c()?;
+    let Some(found) = find(&device, &recipe, &loaded.dataset.train, args.sweep, &stop)? else {
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    };
+    let recipe = Recipe { max_lr: found.max_lr(), ..recipe };
+    folder.create(&recipe)?;
+    found.write(folder.path())?;
+    if args.json {
+        super::print(&format!("{}\n", found.to_json()))?;
+    } else {
+        super::print(&describe(&found))?;
+        let folder = folder.path().display();
+        super::print(&format!("written to {folder}/{SVG} and {folder}/{CSV}\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sweeps with a network of its own. None when it was interrupted.
+pub fn find(
+    device: &Device,
+    recipe: &Recipe,
+    train: &wgrad::data::Split,
+    sweep: Sweep,
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<Found>> {
+    let range = sweep.range();
+    range.check().map_err(wgrad::Error::Config)?;
+    let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    if io::stderr().is_terminal() {
+        let (start, end, n) = (range.start, range.end, range.n_steps);
+        let _ = writeln!(io::stderr(), "sweeping from {start:e} to {end:e} in {n} steps");
+    }
+    let stop = || stop.load(Ordering::Relaxed);
+    Ok(lr_find::sweep(&mut trainer, train, recipe.seed, range, sweep.suggest, &stop)?)
+}
+
+/// The curve and the suggestions, for a terminal.
+pub fn describe(found: &Found) -> String {
+    let points = found.curve.points();
+    let curve: Vec<_> = points.iter().map(|point| (point.rate.log10(), point.smoothed)).collect();
+    let marks: Vec<_> = [found.suggestions.by(found.rule).log10()].into();
+    let plot = plot::curve(&curve, &marks, "log10(rate)", "smoothed loss");
+    let suggestions = found.suggestions;
+    let line = |rule: Rule, name: &str, rate: f64| {
+        let chosen = if rule == found.rule { "  <- max_lr" } else { "" };
+        format!("  {name:<12} {rate:<9.2e}{chosen}\n")
+    };
+    let (max_lr, lr_min, n) = (found.max_lr(), found.lr_min(), points.len());
+    format!(
+        "\n{plot}\n{}{}{}\nmax_lr {max_lr:e} (LRMIN = max_lr/10 = {lr_min:e}), from {n} steps\n",
+        line(Rule::Steepest, "steepest", suggestions.steepest),
+        line(Rule::Minimum, "minimum/10", suggestions.minimum),
+        line(Rule::Valley, "valley", suggestions.valley),
+    )
+}

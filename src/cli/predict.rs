@@ -1,0 +1,170 @@
+//! `wgrad predict`
+
+use std::io::{self, Write};
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use wgrad::data::{N_CLASSES, Source, Split, image_file};
+use wgrad::device::{Device, OpenOptions};
+use wgrad::error::Error;
+use wgrad::nn::{ResNet9, Weights};
+use wgrad::ops::Kernels;
+use wgrad::train::settings::at_least_one;
+use wgrad::train::step::StepConfig;
+use wgrad::train::units::MemorySize;
+use wgrad::train::{Evaluator, Predictions, Settings, folder, recipe};
+
+/// Images in a step, at most.
+const MAX_BATCH_SIZE: usize = 250;
+
+/// Flags of `wgrad predict`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Of a picture that is not square the middle is looked at, scaled to 32x32. It is turned as the camera
+noted in the file, and what is transparent lies on white. Pictures that cannot be read are told of,
+the others predicted, and the exit code is 1 then.")]
+pub struct Args {
+    /// The file of weights: safetensors with PyTorch's names, as a run leaves it
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// Pictures: PNG or JPEG, of any size
+    #[arg(value_name = "IMG", required = true)]
+    images: Vec<PathBuf>,
+    /// Print so many classes of each, the most probable first
+    #[arg(long, value_name = "N", default_value = "5", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroUsize>)]
+    top: NonZeroUsize,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+    /// The classes' names: cifar10, shapes, or ten names with commas between them [default: what
+    /// config.toml beside the weights says, else cifar10]
+    #[arg(long, value_name = "NAMES")]
+    classes: Option<String>,
+    /// Channels of the network's first layer [default: what the file says]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    width: Option<NonZeroU16>,
+    /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: String,
+    /// Which kernels a GPU runs
+    #[arg(long, value_name = "KIND", default_value = "default")]
+    kernels: Kernels,
+    /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    memory_limit: Option<MemorySize>,
+}
+
+/// Predicts.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let classes = class_names(args)?;
+    let (mut files, mut split) = (Vec::new(), Split::default());
+    for path in &args.images {
+        match image_file::read(path) {
+            Ok(image) => {
+                files.push(path);
+                split.images.extend(image);
+                split.labels.push(0); // Not known, and not asked for.
+            }
+            Err(error) => tell(&super::describe(&Error::from(error).into())),
+        }
+    }
+    // The weights are looked at even if there is nothing to predict: all errors at once are best.
+    let predictions = predict(args, &split)?;
+    let text = match args.json {
+        true => format!("{}\n", json(&files, &classes, &predictions, args.top.get())),
+        false => text(&files, &classes, &predictions, args.top.get()),
+    };
+    super::print(&text)?;
+    let all = files.len() == args.images.len();
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A word on the standard error. Where nobody listens, it is lost.
+fn tell(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn predict(args: &Args, split: &Split) -> Result<Predictions, Error> {
+    let options = OpenOptions {
+        kernels: args.kernels,
+        memory_limit: args.memory_limit.map(|size| size.0),
+        ..OpenOptions::default()
+    };
+    let device = Device::open(&args.device, options)?;
+    let width = args.width.map(|n| n.get().into()).or_else(|| Weights::width_of(&args.weights));
+    let width = width.unwrap_or(recipe::CIFAR10.width);
+    let network = ResNet9 { width, classes: N_CLASSES };
+    let config = StepConfig::new(network, split.len().clamp(1, MAX_BATCH_SIZE));
+    let mut evaluator = Evaluator::new(&device, &config)?;
+    evaluator.set_weights(&Weights::load(evaluator.layout(), &args.weights)?)?;
+    let logits = evaluator.logits(split, &|| false)?.expect("nothing stops it");
+    Ok(Predictions::from_logits(&logits, N_CLASSES))
+}
+
+/// The names of the classes: those that the flag says, else those of the dataset that the run folder
+/// says the weights were trained on.
+fn class_names(args: &Args) -> Result<Vec<String>, Error> {
+    let of_run = || Settings::read(&config_beside(&args.weights)).ok()?.data;
+    let source = match args.classes.as_deref() {
+        Some("cifar10") => Some(Source::Cifar10),
+        Some("shapes") => Some(Source::Shapes),
+        Some(names) => {
+            let names: Vec<String> = names.split(',').map(|name| name.trim().to_string()).collect();
+            let n = names.len();
+            let refused = format!(
+                "--classes is cifar10, shapes, or {N_CLASSES} names, which the network tells apart; \
+                 not {n}"
+            );
+            return if n == N_CLASSES { Ok(names) } else { Err(Error::Config(refused)) };
+        }
+        None => of_run(),
+    };
+    let source = source.unwrap_or_else(|| {
+        let config = config_beside(&args.weights);
+        tell(&format!(
+            "note: no {} says which classes these are; the names are CIFAR-10's (--classes chooses \
+             others)\n",
+            config.display()
+        ));
+        Source::Cifar10
+    });
+    Ok(source.classes())
+}
+
+fn config_beside(weights: &Path) -> PathBuf {
+    weights.with_file_name(folder::CONFIG)
+}
+
+fn text(files: &[&PathBuf], classes: &[String], predictions: &Predictions, top: usize) -> String {
+    let width = classes.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (image, file) in files.iter().enumerate() {
+        text += &format!("{}\n", file.display());
+        for (class, probability) in predictions.top(image, top) {
+            let (name, percent) = (&classes[class], 100.0 * probability);
+            text += &format!("  {name:width$}  {percent:6.2}%\n");
+        }
+    }
+    text
+}
+
+/// A list of the pictures, in the order of the command line.
+fn json(
+    files: &[&PathBuf],
+    classes: &[String],
+    predictions: &Predictions,
+    top: usize,
+) -> serde_json::Value {
+    let of_image = |(image, file): (usize, &&PathBuf)| {
+        let top = predictions.top(image, top).into_iter().map(|(label, probability)| {
+            serde_json::json!({
+                "class": classes[label], "label": label, "probability": probability
+            })
+        });
+        serde_json::json!({ "file": file.to_string_lossy(), "top": top.collect::<Vec<_>>() })
+    };
+    files.iter().enumerate().map(of_image).collect()
+}

@@ -1,0 +1,350 @@
+//! From a server to the [`Part`]: HTTP with ranges, patience and a limit.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::http::Response;
+use ureq::{Agent, Body, Timeout};
+
+use super::part::Part;
+use super::{Archive, Event, FetchError, MAX_ARCHIVE_BYTES, Patience};
+
+/// The bytes that are handed on at a time, at most.
+const CHUNK_BYTES: usize = 1 << 16;
+/// Chunks that wait for the disk, at most.
+const N_WAITING: usize = 16;
+/// How often somebody who waits looks whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Adds to the part until it has all bytes of the archive, in as many attempts as patience allows.
+/// Whether they are the right ones is for the caller to see.
+pub(super) fn download(
+    archive: &Archive,
+    part: &mut Part,
+    patience: &Patience,
+    watch: &mut dyn FnMut(Event<'_>),
+    stop: &AtomicBool,
+) -> Result<(), FetchError> {
+    if archive.n_bytes.is_some_and(|n| part.len() > n) {
+        watch(Event::StartingOver { reason: "the part from before is longer than the archive" });
+        part.clear()?;
+    }
+    let mut attempt = Attempts { patience, n_failed: 0, was_connected: false };
+    while archive.n_bytes != Some(part.len()) {
+        let before = part.len();
+        let mut transfer = Transfer { archive, part, watch, stop, was_connected: false };
+        let broken = match transfer.run(patience)? {
+            Ended::Whole => return Ok(()),
+            Ended::Broken(broken) => broken,
+        };
+        attempt.was_connected |= transfer.was_connected;
+        if part.len() > before {
+            attempt.n_failed = 0;
+        }
+        let Some(pause) = attempt.pause(&broken) else {
+            return Err(give_up(archive, part, broken, attempt.was_connected));
+        };
+        watch(Event::Retrying { reason: &broken.reason, pause });
+        sleep(pause, stop).map_err(|Stop| part.stopped())?;
+    }
+    Ok(())
+}
+
+/// How a connection ended.
+enum Ended {
+    /// There is no more to come.
+    Whole,
+    /// Perhaps another one does better.
+    Broken(Broken),
+}
+
+/// Why a connection came to nothing.
+struct Broken {
+    reason: String,
+    /// Whether another try may help.
+    may_pass: bool,
+    /// The server's answer, if that was the reason.
+    status: Option<u16>,
+}
+
+impl Broken {
+    fn passing(reason: impl ToString) -> Self {
+        Self { reason: reason.to_string(), may_pass: true, status: None }
+    }
+
+    fn lasting(reason: impl ToString) -> Self {
+        Self { may_pass: false, ..Self::passing(reason) }
+    }
+}
+
+/// The user asked to stop.
+struct Stop;
+
+/// Attempts that have failed in a row.
+struct Attempts<'a> {
+    patience: &'a Patience,
+    n_failed: u32,
+    was_connected: bool,
+}
+
+impl Attempts<'_> {
+    /// Counts a failure, and says how long to wait before the next attempt; none when there is no sense
+    /// in one.
+    fn pause(&mut self, broken: &Broken) -> Option<Duration> {
+        let Patience { connect_retries, retries, pause, .. } = *self.patience;
+        let n_allowed = if self.was_connected { retries } else { connect_retries };
+        if !broken.may_pass || self.n_failed >= n_allowed {
+            return None;
+        }
+        self.n_failed += 1;
+        Some(pause * 2_u32.saturating_pow(self.n_failed - 1))
+    }
+}
+
+fn give_up(archive: &Archive, part: &Part, broken: Broken, was_connected: bool) -> FetchError {
+    let (url, reason) = (archive.url.clone(), broken.reason);
+    match broken.status {
+        Some(status) => FetchError::Status { url, status },
+        None if was_connected => {
+            let (received, part) = (part.len(), part.path().to_path_buf());
+            FetchError::BrokenOff { url, reason, received, part }
+        }
+        None => FetchError::Unreachable { url, reason },
+    }
+}
+
+fn sleep(pause: Duration, stop: &AtomicBool) -> Result<(), Stop> {
+    let begun = Instant::now();
+    while begun.elapsed() < pause {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Stop);
+        }
+        thread::sleep(LOOK.min(pause));
+    }
+    Ok(())
+}
+
+/// What the thread that talks to the server has to tell.
+enum Message {
+    Head(Head),
+    Bytes(Vec<u8>),
+    End,
+    Broken(Broken),
+    /// The address is no address.
+    Refused(String),
+}
+
+/// What matters of an answer's head.
+struct Head {
+    status: u16,
+    /// The length of the body, if it is told.
+    length: Option<u64>,
+    /// Of a part: its first byte and the length of the whole, as far as they are told.
+    range: (Option<u64>, Option<u64>),
+}
+
+/// One connection.
+struct Transfer<'a> {
+    archive: &'a Archive,
+    part: &'a mut Part,
+    watch: &'a mut dyn FnMut(Event<'_>),
+    stop: &'a AtomicBool,
+    was_connected: bool,
+}
+
+impl Transfer<'_> {
+    fn run(&mut self, patience: &Patience) -> Result<Ended, FetchError> {
+        let messages = connect(self.archive.url.clone(), self.part.len(), *patience);
+        let mut total = self.archive.n_bytes;
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(self.part.stopped());
+            }
+            match messages.recv_timeout(LOOK) {
+                Ok(Message::Head(head)) => {
+                    self.was_connected = true;
+                    match self.begin(&head)? {
+                        ControlFlow::Continue(of_server) => total = total.or(of_server),
+                        ControlFlow::Break(ended) => return Ok(ended),
+                    }
+                    (self.watch)(Event::Started { received: self.part.len(), total });
+                }
+                Ok(Message::Bytes(bytes)) => {
+                    let limit = total.unwrap_or(MAX_ARCHIVE_BYTES);
+                    if self.part.len() + bytes.len() as u64 > limit {
+                        return Err(self.wrong_length(None, limit)?);
+                    }
+                    self.part.append(&bytes)?;
+                    (self.watch)(Event::Received(self.part.len()));
+                }
+                Ok(Message::End) => {
+                    let is_whole = total.is_none_or(|total| total == self.part.len());
+                    let early = || Broken::passing("the server closed the connection early");
+                    return Ok(if is_whole { Ended::Whole } else { Ended::Broken(early()) });
+                }
+                Ok(Message::Broken(broken)) => return Ok(Ended::Broken(broken)),
+                Ok(Message::Refused(reason)) => {
+                    return Err(FetchError::Address { url: self.archive.url.clone(), reason });
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Ok(Ended::Broken(Broken::passing("the connection is gone")));
+                }
+            }
+        }
+    }
+
+    /// Makes the part end where the body begins. Goes on with the length of the whole, if it is told.
+    fn begin(&mut self, head: &Head) -> Result<ControlFlow<Ended, Option<u64>>, FetchError> {
+        let here = self.part.len();
+        let total = match (head.status, head.range) {
+            (200, _) => {
+                if here > 0 {
+                    self.start_over("the server sends whole files alone")?;
+                }
+                head.length
+            }
+            (206, (Some(first), total)) if first == here => total,
+            // All of it is here, or it has become shorter since.
+            (416, (_, total)) if here > 0 => {
+                let is_whole = self.archive.n_bytes.is_none() && total == Some(here);
+                if is_whole {
+                    return Ok(ControlFlow::Break(Ended::Whole));
+                }
+                self.start_over("the server has no such part")?;
+                let again = Broken::passing("the server has no such part");
+                return Ok(ControlFlow::Break(Ended::Broken(again)));
+            }
+            (206, _) => {
+                self.start_over("the server sends another part than was asked for")?;
+                let again = Broken::passing("the server sends another part than was asked for");
+                return Ok(ControlFlow::Break(Ended::Broken(again)));
+            }
+            (status, _) => {
+                // Timeouts, too many requests, and troubles of the server.
+                let may_pass = matches!(status, 408 | 425 | 429 | 500..);
+                let reason = format!("the server answers {status}");
+                let broken = Broken { reason, may_pass, status: Some(status) };
+                return Ok(ControlFlow::Break(Ended::Broken(broken)));
+            }
+        };
+        match (total, self.archive.n_bytes) {
+            (Some(found), Some(expected)) if found != expected => {
+                Err(self.wrong_length(Some(found), expected)?)
+            }
+            (Some(found), None) if found > MAX_ARCHIVE_BYTES => {
+                Err(self.wrong_length(Some(found), MAX_ARCHIVE_BYTES)?)
+            }
+            _ => Ok(ControlFlow::Continue(total)),
+        }
+    }
+
+    fn start_over(&mut self, reason: &str) -> Result<(), FetchError> {
+        if self.part.len() > 0 {
+            (self.watch)(Event::StartingOver { reason });
+        }
+        self.part.clear()
+    }
+
+    /// The error, once what is here of the wrong file is gone.
+    fn wrong_length(
+        &mut self,
+        found: Option<u64>,
+        expected: u64,
+    ) -> Result<FetchError, FetchError> {
+        self.part.clear()?;
+        Ok(FetchError::Length { url: self.archive.url.clone(), found, expected })
+    }
+}
+
+/// Starts a request for the bytes from `offset` on, in a thread of its own: whoever waits for a network
+/// cannot look whether to stop. It ends by itself once nobody listens.
+fn connect(url: String, offset: u64, patience: Patience) -> Receiver<Message> {
+    let (sender, receiver) = mpsc::sync_channel(N_WAITING);
+    thread::spawn(move || {
+        let message = match request(&url, offset, &patience) {
+            Ok(response) => send_on(response, &sender),
+            Err(message) => message,
+        };
+        // Somebody who stopped listening does not want to know.
+        let _ = sender.send(message);
+    });
+    receiver
+}
+
+fn request(url: &str, offset: u64, patience: &Patience) -> Result<Response<Body>, Message> {
+    let config = Agent::config_builder()
+        .user_agent(concat!("wgrad/", env!("CARGO_PKG_VERSION")))
+        .http_status_as_error(false)
+        .timeout_resolve(Some(patience.connect))
+        .timeout_connect(Some(patience.connect))
+        .timeout_recv_response(Some(patience.answer))
+        .timeout_per_read(Some(patience.bytes))
+        .build();
+    let mut request = Agent::new_with_config(config).get(url);
+    if offset > 0 {
+        request = request.header("Range", format!("bytes={offset}-"));
+    }
+    request.call().map_err(|error| match error {
+        ureq::Error::BadUri(_)
+        | ureq::Error::Http(_)
+        | ureq::Error::InvalidProxyUrl
+        | ureq::Error::TooManyRedirects
+        | ureq::Error::RedirectFailed => Message::Refused(error.to_string()),
+        error => Message::Broken(broken(&error)),
+    })
+}
+
+fn broken(error: &ureq::Error) -> Broken {
+    match error {
+        ureq::Error::HostNotFound => Broken::lasting("the server's name is not known"),
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+            Broken::passing("there is no answer")
+        }
+        ureq::Error::Timeout(_) => Broken::passing("nothing has arrived for a while"),
+        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Broken::lasting("the connection is refused")
+        }
+        ureq::Error::Io(error) => Broken::passing(error),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => Broken::lasting(error),
+        error => Broken::passing(error),
+    }
+}
+
+/// Hands a response on, piece by piece, and returns the last of them.
+fn send_on(response: Response<Body>, sender: &SyncSender<Message>) -> Message {
+    let header = |name: &str| response.headers().get(name)?.to_str().ok();
+    let range = header("content-range").map_or((None, None), content_range);
+    let (status, length) = (response.status().as_u16(), response.body().content_length());
+    if sender.send(Message::Head(Head { status, length, range })).is_err() {
+        return Message::End;
+    }
+    let mut body = response.into_body().into_reader();
+    loop {
+        let mut bytes = vec![0; CHUNK_BYTES];
+        match body.read(&mut bytes) {
+            Ok(0) => return Message::End,
+            Ok(n) => {
+                bytes.truncate(n);
+                if sender.send(Message::Bytes(bytes)).is_err() {
+                    return Message::End;
+                }
+            }
+            Err(error) => return Message::Broken(broken(&error.into())),
+        }
+    }
+}
+
+/// The first byte and the length of the whole, of `bytes 5-99/100`, `bytes 5-99/*` or `bytes */100`.
+fn content_range(value: &str) -> (Option<u64>, Option<u64>) {
+    let Some((range, total)) = value.trim().strip_prefix("bytes ").and_then(|v| v.split_once('/'))
+    else {
+        return (None, None);
+    };
+    let first = range.split_once('-').and_then(|(first, _)| first.trim().parse().ok());
+    (first, total.trim().parse().ok())
+}

@@ -1,0 +1,113 @@
+//! The file that holds what has arrived so far.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use md5::{Digest, Md5};
+
+use super::{ARCHIVE, FetchError, Md5Sum};
+
+/// A download in progress, locked against other processes. It outlives the process, unless it is empty.
+pub(super) struct Part {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    /// Folders that were made for it, the innermost first.
+    made: Vec<PathBuf>,
+}
+
+impl Part {
+    /// The part in `folder`: a new one, or that of an earlier download.
+    pub(super) fn open(folder: &Path) -> Result<Self, FetchError> {
+        let missing = folder.ancestors().filter(|p| !p.as_os_str().is_empty());
+        let made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
+        fs::create_dir_all(folder).map_err(FetchError::io(folder))?;
+        let path = folder.join(format!("{ARCHIVE}.part"));
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = file.map_err(FetchError::io(&path))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(FetchError::Busy { part: path }),
+            // Some network file systems have no locks, and a download is worth the little risk.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
+        let len = file.seek(SeekFrom::End(0)).map_err(FetchError::io(&path))?;
+        Ok(Self { file, path, len, made })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes that are there.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Adds bytes at the end.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
+        self.file.write_all(bytes).map_err(FetchError::io(&self.path))?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Forgets what is there.
+    pub(super) fn clear(&mut self) -> Result<(), FetchError> {
+        let cleared = self.file.set_len(0).and_then(|()| self.file.rewind());
+        cleared.map_err(FetchError::io(&self.path))?;
+        self.len = 0;
+        Ok(())
+    }
+
+    /// The checksum of all that is there.
+    pub(super) fn md5(&mut self, stop: &AtomicBool) -> Result<Md5Sum, FetchError> {
+        let stopped = || stop.load(Ordering::Relaxed);
+        match md5_of(&mut self.file, &stopped) {
+            Err(_) if stopped() => Err(self.stopped()),
+            result => result.map_err(FetchError::io(&self.path)),
+        }
+    }
+
+    /// The error of a user who had enough.
+    pub(super) fn stopped(&self) -> FetchError {
+        FetchError::Stopped { received: self.len, part: self.path.clone() }
+    }
+
+    /// Removes the file, which has done its duty.
+    pub(super) fn remove(mut self) {
+        self.len = 0;
+    }
+}
+
+impl Drop for Part {
+    /// A part without bytes is of no use to anybody, nor are folders that were made for it.
+    fn drop(&mut self) {
+        if self.len == 0 {
+            // What cannot be removed is no reason to fail.
+            let _ = fs::remove_file(&self.path);
+            for folder in &self.made {
+                let _ = fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
+/// The MD5 of a whole file, which is left at its end. Ends with an error once `stopped` says so.
+pub(super) fn md5_of(file: &mut File, stopped: &dyn Fn() -> bool) -> io::Result<Md5Sum> {
+    file.rewind()?;
+    let mut md5 = Md5::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Md5Sum(md5.finalize().into())),
+            n if !stopped() => md5.update(&buffer[..n]),
+            _ => return Err(io::ErrorKind::Other.into()),
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! Fetching from a server of our own, which does what servers and networks do; nothing here needs a
+//! network.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use md5::{Digest, Md5};
+use tempfile::TempDir;
+
+use super::*;
+
+mod archives;
+mod server;
+
+use archives::{Content, cifar10_files, packed, small_archive};
+use server::{Reply, Server};
+
+/// Patience that does not try that of whoever runs the tests.
+const QUICK: Patience = Patience {
+    connect: Duration::from_secs(5),
+    answer: Duration::from_secs(5),
+    bytes: Duration::from_millis(300),
+    connect_retries: 0,
+    retries: 2,
+    pause: Duration::from_millis(1),
+};
+
+/// A place to fetch to, and what was told meanwhile.
+struct Place {
+    root: TempDir,
+    events: Vec<String>,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { root: TempDir::new().unwrap(), events: Vec::new() }
+    }
+
+    /// Below a folder that is not there yet.
+    fn dir(&self) -> PathBuf {
+        self.root.path().join("data").join(cifar10::FOLDER)
+    }
+
+    fn part(&self) -> PathBuf {
+        self.root.path().join("data/cifar-10-binary.tar.gz.part")
+    }
+
+    fn write_part(&self, bytes: &[u8]) {
+        fs::create_dir_all(self.root.path().join("data")).unwrap();
+        fs::write(self.part(), bytes).unwrap();
+    }
+
+    /// Everything in the folder that the archive is downloaded to.
+    fn names(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.root.path().join("data")) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn fetch(&mut self, archive: &Archive) -> Result<Fetched, FetchError> {
+        self.fetch_with(archive, &QUICK, &AtomicBool::new(false))
+    }
+
+    fn fetch_with(
+        &mut self,
+        archive: &Archive,
+        patience: &Patience,
+        stop: &AtomicBool,
+    ) -> Result<Fetched, FetchError> {
+        let dir = self.dir();
+        let mut watch = |event: Event<'_>| self.events.push(format!("{event:?}"));
+        fetch(archive, &dir, patience, &mut watch, stop)
+    }
+
+    #[track_caller]
+    fn assert_told(&self, word: &str) {
+        assert!(self.events.iter().any(|e| e.contains(word)), "{word:?}: {:?}", self.events);
+    }
+
+    /// The files are there as they were packed, and nothing else.
+    #[track_caller]
+    fn assert_done(&self) {
+        assert_eq!(self.names(), [cifar10::FOLDER]);
+        for (name, content) in cifar10_files() {
+            assert!(fs::read(self.dir().join(name)).unwrap() == content, "{name}");
+        }
+        assert_eq!(fs::read_dir(self.dir()).unwrap().count(), cifar10_files().len());
+    }
+}
+
+fn md5_of_bytes(bytes: &[u8]) -> Md5Sum {
+    Md5Sum(Md5::digest(bytes).into())
+}
+
+/// What is known of `file` at that address.
+fn known(file: &[u8], url: String) -> Archive {
+    Archive { url, n_bytes: Some(file.len() as u64), md5: md5_of_bytes(file) }
+}
+
+/// A server with the small archive, and what is known of it.
+fn small(replies: impl IntoIterator<Item = Reply>) -> (Server, Archive) {
+    let file = small_archive();
+    let server = Server::new(file.clone(), replies);
+    let archive = known(&file, server.url());
+    (server, archive)
+}
+
+#[test]
+fn a_whole_archive_is_checked_unpacked_and_removed() {
+    let (server, archive) = small([]);
+    let mut place = Place::new();
+    assert_eq!(place.fetch(&archive).unwrap(), Fetched::Now);
+    place.assert_done();
+    place.assert_told("Started { received: 0, total: Some(");
+    place.assert_told("Unpacking");
+    // Once is enough.
+    assert_eq!(place.fetch(&archive).unwrap(), Fetched::Before);
+    assert_eq!(server.asked(), [None]);
+}
+
+#[test]
+fn a_connection_that_breaks_is_taken_up_where_it_broke() {
+    for broken in [Reply::CutAfter(5000), Reply::HangAfter(5000)] {
+        let (server, archive) = small([broken.clone(), broken]);
+        let mut place = Place::new();
+        place.fetch(&archive).unwrap();
+        place.assert_done();
+        place.assert_told("Retrying");
+        assert_eq!(server.asked(), [None, Some(5000), Some(10_000)]);
+    }
+}
+
+#[test]
+fn a_later_fetch_goes_on_where_an_earlier_one_was_cut_off() {
+    let (server, archive) = small([Reply::CutAfter(5000)]);
+    let mut place = Place::new();
+    let impatient = Patience { retries: 0, ..QUICK };
+    let error =
+        place.fetch_with(&archive, &impatient, &AtomicBool::new(false)).expect_err("it was cut");
+    assert!(matches!(error, FetchError::BrokenOff { received: 5000, .. }), "{error:?}");
+    assert!(error.hint().unwrap().contains("kept in"), "{error:?}");
+    assert_eq!(fs::read(place.part()).unwrap(), small_archive()[..5000]);
+    assert!(!place.dir().exists());
+
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+    place.assert_told("Started { received: 5000");
+    assert_eq!(server.asked(), [None, Some(5000)]);
+}
+
+#[test]
+fn a_network_that_stays_broken_is_given_up() {
+    let (server, archive) = small(vec![Reply::CutAfter(0); 9]);
+    let mut place = Place::new();
+    let error = place.fetch(&archive).expect_err("nothing ever comes");
+    assert!(matches!(error, FetchError::BrokenOff { received: 0, .. }), "{error:?}");
+    assert_eq!(server.asked().len(), 1 + QUICK.retries as usize);
+    assert_eq!(place.names(), [""; 0], "nothing that is of use to nobody is left");
+}
+
+#[test]
+fn a_server_that_sends_whole_files_alone() {
+    let (server, archive) = small([Reply::WholeAlways]);
+    let mut place = Place::new();
+    place.write_part(&small_archive()[..5000]);
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+    place.assert_told("StartingOver");
+    assert_eq!(server.asked(), [Some(5000)]);
+}
+
+#[test]
+fn a_server_that_sends_another_part() {
+    let (server, archive) = small([Reply::OtherPart]);
+    let mut place = Place::new();
+    place.write_part(&small_archive()[..5000]);
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+    assert_eq!(server.asked(), [Some(5000), None]);
+}
+
+#[test]
+fn an_archive_without_a_length() {
+    // That of the server is not needed where the archive's is known, nor the other way round.
+    let (_server, archive) = small([Reply::WithoutLength]);
+    let mut place = Place::new();
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+
+    for reply in [Reply::WithoutLength, Reply::Good] {
+        let (_server, archive) = small([reply]);
+        let mut place = Place::new();
+        place.fetch(&Archive { n_bytes: None, ..archive }).unwrap();
+        place.assert_done();
+    }
+}
+
+#[test]
+fn a_part_that_is_whole_already() {
+    let mut place = Place::new();
+    let (server, archive) = small([]);
+    place.write_part(&small_archive());
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+    assert_eq!(server.asked(), [], "there is nothing to ask for");
+
+    // Of an unknown length, the server is asked for more, and says that there is none.
+    let mut place = Place::new();
+    place.write_part(&small_archive());
+    place.fetch(&Archive { n_bytes: None, ..archive }).unwrap();
+    place.assert_done();
+    assert_eq!(server.asked(), [Some(small_archive().len())]);
+}
+
+#[test]
+fn a_part_of_something_else_is_downloaded_again() {
+    for (part, asked) in [
+        (vec![7; 5000], vec![Some(5000), None]),
+        (vec![7; small_archive().len()], vec![None]),
+        (vec![7; small_archive().len() + 1], vec![None]),
+    ] {
+        let (server, archive) = small([]);
+        let mut place = Place::new();
+        place.write_part(&part);
+        place.fetch(&archive).unwrap();
+        place.assert_done();
+        place.assert_told("StartingOver");
+        assert_eq!(server.asked(), asked);
+    }
+}
+
+#[test]
+fn a_wrong_checksum_unpacks_and_leaves_nothing() {
+    let mut file = small_archive();
+    let right = md5_of_bytes(&file);
+    let middle = file.len() / 2;
+    file[middle] ^= 1;
+    let server = Server::new(file.clone(), []);
+    let mut place = Place::new();
+    let error = place.fetch(&Archive { md5: right, ..known(&file, server.url()) });
+    let error = error.expect_err("a bit is wrong");
+    assert!(
+        matches!(error, FetchError::Checksum { expected, .. } if expected == right),
+        "{error:?}"
+    );
+    for md5 in [right, md5_of_bytes(&file)] {
+        assert!(error.to_string().contains(&md5.to_string()), "{error}");
+    }
+    assert!(error.hint().unwrap().contains("removed"), "{error:?}");
+    assert_eq!(place.names(), [""; 0]);
+    assert_eq!(server.asked(), [None], "once is enough to know");
+}
+
+#[test]
+fn a_wrong_length_is_found_out_at_once_or_at_the_end() {
+    let expected = small_archive().len() as u64 - 1;
+    for (reply, said) in [
+        (Reply::Good, Some(expected + 1)),
+        (Reply::WithoutLength, None),
+        (Reply::LongerThanSaid, None),
+    ] {
+        let (_server, archive) = small([reply]);
+        let mut place = Place::new();
+        let error = place.fetch(&Archive { n_bytes: Some(expected), ..archive });
+        let error = error.expect_err("it is longer");
+        assert!(matches!(error, FetchError::Length { found, .. } if found == said), "{error:?}");
+        assert!(error.to_string().contains(&expected.to_string()), "{error}");
+        assert_eq!(place.names(), [""; 0]);
+    }
+    // Shorter than it must be, and the server is done: there is no more to come.
+    let (_server, archive) = small(vec![Reply::WithoutLength; 9]);
+    let error = Place::new().fetch(&Archive { n_bytes: Some(expected + 2), ..archive });
+    assert!(matches!(error, Err(FetchError::BrokenOff { .. })), "{error:?}");
+}
+
+#[test]
+fn what_servers_answer() {
+    for status in [400, 401, 403, 404, 410] {
+        let (server, archive) = small([Reply::Status(status)]);
+        let mut place = Place::new();
+        let error = place.fetch(&archive).expect_err("there is none");
+        assert!(matches!(error, FetchError::Status { status: s, .. } if s == status), "{error:?}");
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        assert_eq!(server.asked().len(), 1, "it will not be there in a second either");
+        assert_eq!(place.names(), [""; 0]);
+    }
+    let (_server, archive) = small([Reply::Status(503), Reply::Status(429)]);
+    let mut place = Place::new();
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+    place.assert_told("503");
+    let (_server, archive) = small(vec![Reply::Status(500); 9]);
+    let error = Place::new().fetch(&archive).expect_err("there is none");
+    assert!(error.hint().unwrap().contains("later"), "{error:?}");
+}
+
+#[test]
+fn redirections() {
+    let (goal, archive) = small([]);
+    let there = Reply::Redirect(goal.url());
+    let server = Server::new(Vec::new(), [there.clone(), there]);
+    let mut place = Place::new();
+    place.write_part(&small_archive()[..5000]);
+    place.fetch(&Archive { url: server.url(), ..archive }).unwrap();
+    place.assert_done();
+    assert_eq!(goal.asked(), [Some(5000)], "the part that was asked for is asked for there");
+
+    let (server, archive) = small(vec![Reply::Redirect("/again".into()); 99]);
+    let error = Place::new().fetch(&archive).expect_err("there is no end to it");
+    assert!(matches!(error, FetchError::Address { .. }), "{error:?}");
+    assert!(server.asked().len() < 20);
+}
+
+#[test]
+fn addresses_that_are_none() {
+    for url in ["", "cifar", "ftp://example.org/x", "http://", "file:///etc/passwd", "http://a b/"]
+    {
+        let (_, archive) = small([]);
+        let mut place = Place::new();
+        let error = place.fetch(&Archive { url: url.into(), ..archive }).expect_err(url);
+        assert!(matches!(error, FetchError::Address { .. }), "{url}: {error:?}");
+        assert_eq!(place.names(), [""; 0]);
+    }
+}
+
+#[test]
+fn nobody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    drop(listener);
+    let (_, archive) = small([]);
+    let mut place = Place::new();
+    let begun = Instant::now();
+    let error = place.fetch(&Archive { url: url.clone(), ..archive }).expect_err("nobody is there");
+    assert!(matches!(error, FetchError::Unreachable { .. }), "{error:?}");
+    assert!(error.hint().unwrap().contains("--url"), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(!place.root.path().join("data").exists(), "no trace is left");
+}
+
+#[test]
+fn a_slow_server_is_no_broken_one() {
+    let (server, archive) = small([Reply::Slow]);
+    let mut place = Place::new();
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+    assert_eq!(server.asked(), [None]);
+    let n_received = place.events.iter().filter(|event| event.contains("Received")).count();
+    assert!(n_received > 5, "progress is told on the way: {:?}", place.events);
+}
+
+#[test]
+fn whoever_stops_it_waits_no_longer() {
+    let (_server, archive) = small([Reply::HangAfter(5000)]);
+    let mut place = Place::new();
+    let patient = Patience { bytes: Duration::from_secs(60), ..QUICK };
+    let stop = AtomicBool::new(false);
+    let begun = Instant::now();
+    let error = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(500));
+            stop.store(true, Ordering::Relaxed);
+        });
+        place.fetch_with(&archive, &patient, &stop).expect_err("it was stopped")
+    });
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(matches!(error, FetchError::Stopped { received: 5000, .. }), "{error:?}");
+    assert_eq!(fs::metadata(place.part()).unwrap().len(), 5000);
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+}
+
+#[test]
+fn two_at_a_time_are_one_too_many() {
+    let (_server, archive) = small([]);
+    let mut place = Place::new();
+    place.write_part(b"");
+    let held = File::open(place.part()).unwrap();
+    held.lock().unwrap();
+    let error = place.fetch(&archive).expect_err("it is taken");
+    assert!(matches!(error, FetchError::Busy { .. }), "{error:?}");
+    assert!(place.part().exists(), "it is somebody else's");
+    drop(held);
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+}
+
+#[test]
+fn an_archive_that_was_downloaded_by_hand() {
+    let (server, archive) = small([]);
+    let mut place = Place::new();
+    fs::create_dir(place.root.path().join("data")).unwrap();
+    let by_hand = place.root.path().join("data/cifar-10-binary.tar.gz");
+    fs::write(&by_hand, small_archive()).unwrap();
+    place.fetch(&archive).unwrap();
+    place.assert_told("Found");
+    assert_eq!(place.names(), [cifar10::FOLDER, "cifar-10-binary.tar.gz"], "it is theirs");
+    assert_eq!(server.asked(), []);
+
+    fs::remove_dir_all(place.dir()).unwrap();
+    fs::write(&by_hand, &small_archive()[..9000]).unwrap();
+    place.fetch(&archive).unwrap();
+    place.assert_told("NotUsed");
+    assert_eq!(fs::read(&by_hand).unwrap().len(), 9000, "it is left alone");
+}
+
+#[test]
+fn places_that_are_taken() {
+    let (server, archive) = small([]);
+    let mut place = Place::new();
+    fs::create_dir_all(place.dir()).unwrap();
+    fs::write(place.dir().join("notes.txt"), "mine").unwrap();
+    let error = place.fetch(&archive).expect_err("it is taken");
+    assert!(matches!(error, FetchError::Occupied { .. }), "{error:?}");
+    assert!(error.hint().unwrap().contains("move"), "{error:?}");
+    assert_eq!(fs::read_to_string(place.dir().join("notes.txt")).unwrap(), "mine");
+    assert_eq!(server.asked(), []);
+
+    // An empty folder gives way.
+    fs::remove_file(place.dir().join("notes.txt")).unwrap();
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+
+    // A file where a folder must be.
+    let mut place = Place::new();
+    fs::write(place.root.path().join("data"), "a file").unwrap();
+    let error = place.fetch(&archive).expect_err("it is a file");
+    assert!(matches!(error, FetchError::Io { .. } | FetchError::Occupied { .. }), "{error:?}");
+    assert_eq!(fs::read_to_string(place.root.path().join("data")).unwrap(), "a file");
+}
+
+#[test]
+fn archives_that_try_something() {
+    for (what, entries) in archives::hostile() {
+        let file = packed(&entries);
+        let server = Server::new(file.clone(), []);
+        let mut place = Place::new();
+        let error = place.fetch(&known(&file, server.url())).expect_err(what);
+        assert!(matches!(error, FetchError::Archive { .. }), "{what}: {error:?}");
+        assert!(error.hint().unwrap().contains("left for you"), "{what}: {error:?}");
+        assert_eq!(place.names(), ["cifar-10-binary.tar.gz.part"], "{what}");
+        let outside = fs::read_dir(place.root.path()).unwrap().count();
+        assert_eq!(outside, 1, "{what}: something was written outside");
+        assert!(!Path::new("/tmp/wgrad-evil.bin").exists(), "{what}");
+    }
+}
+
+#[test]
+fn archives_that_are_none() {
+    let whole = small_archive();
+    for file in [b"".to_vec(), b"<html>".to_vec(), whole[..whole.len() / 2].to_vec()] {
+        let server = Server::new(file.clone(), []);
+        let mut place = Place::new();
+        let error = place.fetch(&known(&file, server.url())).expect_err("it is none");
+        assert!(matches!(error, FetchError::Archive { .. }), "{error:?}");
+        assert!(!place.dir().exists());
+    }
+}
+
+#[test]
+fn what_does_not_belong_there_stays_packed() {
+    let mut entries: Vec<(String, Content)> = archives::cifar10_entries();
+    for name in ["cifar-10-batches-bin/._test_batch.bin", "notes.txt", "a/b/../c"] {
+        entries.push((name.to_string(), Content::File(b"x".to_vec())));
+    }
+    // Climbing is refused, even where it leads nowhere bad.
+    let climbing = packed(&entries);
+    let server = Server::new(climbing.clone(), []);
+    assert!(Place::new().fetch(&known(&climbing, server.url())).is_err());
+    entries.pop();
+    let file = packed(&entries);
+    let server = Server::new(file.clone(), []);
+    let mut place = Place::new();
+    place.fetch(&known(&file, server.url())).unwrap();
+    place.assert_done();
+    place.assert_told("Skipped(\"cifar-10-batches-bin/._test_batch.bin\")");
+    place.assert_told("Skipped(\"notes.txt\")");
+}
+
+#[test]
+fn a_folder_of_a_process_that_was_killed_is_cleared_away() {
+    let (_server, archive) = small([]);
+    let mut place = Place::new();
+    let left = place.dir().with_file_name("cifar-10-batches-bin.part");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("test_batch.bin"), "half").unwrap();
+    place.fetch(&archive).unwrap();
+    place.assert_done();
+}
+
+#[test]
+fn checksums_are_read_and_written() {
+    assert_eq!(PUBLISHED_MD5.to_string(), "c32a1d4ab5d03f1284b67883e8d87530");
+    assert_eq!("C32A1D4AB5D03F1284B67883E8D87530".parse(), Ok(PUBLISHED_MD5));
+    for bad in ["", "c32a", "+32a1d4ab5d03f1284b67883e8d87530", "x32a1d4ab5d03f1284b67883e8d87530"]
+    {
+        assert!(bad.parse::<Md5Sum>().is_err(), "{bad:?}");
+    }
+    // MD5 of nothing, from RFC 1321.
+    assert_eq!(md5_of_bytes(b"").to_string(), "d41d8cd98f00b204e9800998ecf8427e");
+}
+
+#[test]
+fn another_archive_may_have_another_length_and_the_published_one_may_not() {
+    let published = Archive::published(Some("http://mirror/x".into()));
+    assert_eq!((published.n_bytes, published.md5), (Some(170_052_171), PUBLISHED_MD5));
+    assert_eq!(published.clone().with_md5(PUBLISHED_MD5), published);
+    assert_eq!(published.with_md5(Md5Sum([1; 16])).n_bytes, None);
+    assert_eq!(Archive::published(None).url, PUBLISHED_URL);
+}
+
+#[test]
+fn the_folder_that_is_meant() {
+    for (named, meant) in [
+        ("data", "data/cifar-10-batches-bin"),
+        ("/d/cifar-10-batches-bin", "/d/cifar-10-batches-bin"),
+        ("cifar-10-batches-bin/", "cifar-10-batches-bin"),
+        (".", "./cifar-10-batches-bin"),
+    ] {
+        assert_eq!(destination(Path::new(named)), Path::new(meant));
+    }
+}

@@ -1,0 +1,210 @@
+//! From the archive to a folder: the names that belong to CIFAR-10, within the sizes that they have.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use flate2::read::GzDecoder;
+use tar::EntryType;
+
+use super::{Event, FetchError};
+use crate::data::cifar10::{self, FOLDER};
+use crate::files;
+
+/// What is unpacked, and the most that each may have: the files of images have just as much.
+const FILES: [(&str, u64); 8] = [
+    ("data_batch_1.bin", 30_730_000),
+    ("data_batch_2.bin", 30_730_000),
+    ("data_batch_3.bin", 30_730_000),
+    ("data_batch_4.bin", 30_730_000),
+    ("data_batch_5.bin", 30_730_000),
+    ("test_batch.bin", 30_730_000),
+    ("batches.meta.txt", 1 << 12),
+    ("readme.html", 1 << 16),
+];
+
+/// The most that an archive may unpack to: the files, their headers, and a little that is skipped.
+const MAX_BYTES: u64 = 6 * 30_730_000 + (1 << 20);
+
+/// Bytes that are copied at a time.
+const CHUNK_BYTES: usize = 1 << 16;
+
+/// Makes the folder `dir` from an archive whose checksum is right. It is there whole or not at all.
+///
+/// `path` is the archive's name, for messages.
+pub(super) fn unpack(
+    archive: &mut File,
+    path: &Path,
+    dir: &Path,
+    watch: &mut dyn FnMut(Event<'_>),
+    stop: &AtomicBool,
+) -> Result<(), FetchError> {
+    archive.rewind().map_err(FetchError::io(path))?;
+    let temporary = temporary(dir);
+    // Of a process that was killed: the part is locked, so nobody else is at work here.
+    let _ = fs::remove_dir_all(&temporary);
+    fs::create_dir_all(&temporary).map_err(FetchError::io(&temporary))?;
+    let result = fill(archive, path, &temporary, watch, stop).and_then(|()| {
+        // An empty folder that stands there gives way; of anything else the renaming tells.
+        let _ = fs::remove_dir(dir);
+        fs::rename(&temporary, dir).map_err(FetchError::io(dir))?;
+        files::sync_folder(dir).map_err(FetchError::io(dir))
+    });
+    if result.is_err() {
+        let _ = fs::remove_dir_all(&temporary);
+    }
+    result
+}
+
+fn temporary(dir: &Path) -> PathBuf {
+    let mut name = dir.file_name().unwrap_or_default().to_os_string();
+    name.push(".part");
+    dir.with_file_name(name)
+}
+
+/// Unpacks into the folder, and reads what is there as training will.
+fn fill(
+    archive: &File,
+    path: &Path,
+    folder: &Path,
+    watch: &mut dyn FnMut(Event<'_>),
+    stop: &AtomicBool,
+) -> Result<(), FetchError> {
+    let mut sink = |item: Item<'_>| match item {
+        Item::Skipped(name) => {
+            watch(Event::Skipped(name));
+            Ok(())
+        }
+        Item::File(name, content) => write(&folder.join(name), content, stop),
+    };
+    let wrong = |reason| FetchError::Archive { path: path.to_path_buf(), reason };
+    read(io::BufReader::with_capacity(CHUNK_BYTES, archive), &mut sink).map_err(|problem| {
+        match problem {
+            Problem::Archive(reason) => wrong(reason),
+            Problem::Sink(_) if stop.load(Ordering::Relaxed) => {
+                let received = archive.metadata().map_or(0, |metadata| metadata.len());
+                FetchError::Stopped { received, part: path.to_path_buf() }
+            }
+            Problem::Sink(source) => FetchError::Io { path: folder.to_path_buf(), source },
+        }
+    })?;
+    cifar10::read(folder).map_err(|error| wrong(error.to_string()))?;
+    Ok(())
+}
+
+/// Writes a file to the disk, not just to the system's memory.
+fn write(path: &Path, content: &mut dyn Read, stop: &AtomicBool) -> Result<(), Problem> {
+    let mut file = File::create_new(path).map_err(Problem::Sink)?;
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Problem::Sink(io::ErrorKind::Other.into()));
+        }
+        match content.read(&mut buffer).map_err(damaged)? {
+            0 => return file.sync_all().map_err(Problem::Sink),
+            n => file.write_all(&buffer[..n]).map_err(Problem::Sink)?,
+        }
+    }
+}
+
+/// Something in an archive.
+pub(crate) enum Item<'a> {
+    /// One of CIFAR-10's files, by its name without a folder.
+    File(&'static str, &'a mut dyn Read),
+    /// Something else.
+    Skipped(&'a str),
+}
+
+/// Why an archive was not read to its end.
+pub(crate) enum Problem {
+    /// It is damaged, or not one of these.
+    Archive(String),
+    /// What was read could not be written.
+    Sink(io::Error),
+}
+
+fn damaged(error: io::Error) -> Problem {
+    Problem::Archive(format!("it is damaged ({error})"))
+}
+
+/// Reads an archive to its end and hands each thing in it to `sink`.
+///
+/// At most [`MAX_BYTES`] are decompressed, and nothing is kept in memory.
+pub(crate) fn read(
+    archive: impl Read,
+    sink: &mut dyn FnMut(Item<'_>) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut tar = tar::Archive::new(GzDecoder::new(archive).take(MAX_BYTES));
+    let mut seen = Vec::new();
+    // Raw: extensions for long names, which may be as long as they say, are entries like others then.
+    for entry in tar.entries().map_err(damaged)?.raw(true) {
+        let mut entry = entry.map_err(damaged)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let (kind, size) = (entry.header().entry_type(), entry.size());
+        if leads_outside(&name) {
+            return Err(Problem::Archive(format!(
+                "it holds {name:?}, which leads out of its folder"
+            )));
+        }
+        let Some((name, max_bytes)) = expected(&name) else {
+            let is_plain = matches!(
+                kind,
+                EntryType::Directory
+                    | EntryType::XHeader
+                    | EntryType::XGlobalHeader
+                    | EntryType::GNULongName
+                    | EntryType::GNULongLink
+            );
+            if !is_plain {
+                sink(Item::Skipped(&name))?;
+            }
+            continue;
+        };
+        if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
+            return Err(Problem::Archive(format!("{name} is no plain file in it")));
+        }
+        if size > max_bytes {
+            let reason =
+                format!("{name} has {size} bytes in it, and at most {max_bytes} are right");
+            return Err(Problem::Archive(reason));
+        }
+        if seen.contains(&name) {
+            return Err(Problem::Archive(format!("{name} is twice in it")));
+        }
+        seen.push(name);
+        let mut content = Counted { inner: &mut entry, n_left: size };
+        sink(Item::File(name, &mut content))?;
+        if content.n_left > 0 {
+            return Err(Problem::Archive(format!("it ends within {name}")));
+        }
+    }
+    Ok(())
+}
+
+/// Which of CIFAR-10's files has this name in an archive.
+fn expected(name: &str) -> Option<(&'static str, u64)> {
+    let name = name.strip_prefix("./").unwrap_or(name);
+    let name = name.strip_prefix(FOLDER)?.strip_prefix('/')?;
+    FILES.into_iter().find(|(file, _)| *file == name)
+}
+
+/// Whether a name begins at the root or climbs, with any system's separators.
+fn leads_outside(name: &str) -> bool {
+    let mut parts = name.split(['/', '\\']);
+    name.starts_with(['/', '\\']) || name.get(1..2) == Some(":") || parts.any(|part| part == "..")
+}
+
+/// Counts what is read.
+struct Counted<'a, R> {
+    inner: &'a mut R,
+    n_left: u64,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.n_left = self.n_left.saturating_sub(n as u64);
+        Ok(n)
+    }
+}

@@ -1,0 +1,333 @@
+//! Pictures from files: PNG or JPEG of any size, made into what the network was trained on.
+//!
+//! ```text
+//! file --decode--> picture --over white--centre square--turn upright--resize--> [3, 32, 32] bytes
+//! ```
+//!
+//! The rules are those of `torchvision.transforms`, so that a network sees the same here and there:
+//! `CenterCrop` to the shorter side, then `Resize(32)`, whose filter is the triangle (bilinear),
+//! widened so that every pixel of the picture counts. What a viewer shows is what counts: the
+//! orientation that a camera notes in the file is applied, what is transparent lies on white, and of
+//! an animation it is the first picture. Grey is spread over three channels, and 16 bits are rounded
+//! to 8. Colour profiles are not looked at.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use image::codecs::{jpeg::JpegDecoder, png::PngDecoder};
+use image::imageops::{self, FilterType};
+use image::metadata::Orientation;
+use image::{
+    DynamicImage, GenericImageView, ImageDecoder, ImageFormat, Limits, Rgb, RgbImage, Rgba,
+};
+use thiserror::Error;
+
+use super::{IMAGE_BYTES, IMAGE_SIZE, N_CHANNELS};
+
+/// The largest file that is read.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// The pixels of the largest picture: a file of a few kilobytes may claim any size, and each pixel
+/// takes up to 8 bytes while it is decoded.
+pub const MAX_PIXELS: u64 = 1 << 27;
+
+/// What the decoder of PNG may take besides the pixels, for colour profiles and other attachments.
+const MAX_ATTACHMENTS: u64 = 16 << 20;
+
+/// A file that is no picture, or none that is read.
+#[derive(Debug, Error)]
+pub enum ImageFileError {
+    /// The system cannot read it.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// It is damaged, too large, or something else.
+    #[error("{}: {reason}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Reads a picture: `[3, 32, 32]` bytes, as an image of a [`Split`](super::Split).
+///
+/// # Errors
+/// When the file cannot be read, or is no whole PNG or JPEG of at most [`MAX_PIXELS`] pixels.
+pub fn read(path: &Path) -> Result<Vec<u8>, ImageFileError> {
+    let io = |source| ImageFileError::Io { path: path.to_path_buf(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(io)?;
+    let n = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io)? as u64;
+    let result = match n > MAX_FILE_BYTES {
+        true => Err(format!("larger than {} MiB", MAX_FILE_BYTES >> 20)),
+        false => decode(&bytes, MAX_PIXELS),
+    };
+    result.map_err(|reason| ImageFileError::Unusable { path: path.to_path_buf(), reason })
+}
+
+/// [`read`] from the bytes of a file, and with another limit.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
+    let damaged = |error: image::ImageError| format!("cannot be decoded ({error})");
+    let reader = Cursor::new(bytes);
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Png) => {
+            // Of a row that is too long, the decoder would say less.
+            if let Some([width, height]) = png_size(bytes) {
+                check_size(width, height, max_pixels)?;
+            }
+            let mut limits = Limits::no_limits();
+            limits.max_alloc = Some(MAX_ATTACHMENTS);
+            upright_square(PngDecoder::with_limits(reader, limits).map_err(damaged)?, max_pixels)
+        }
+        Ok(ImageFormat::Jpeg) if !has_end(bytes) => {
+            Err("breaks off before the end of the picture".to_string())
+        }
+        Ok(ImageFormat::Jpeg) => {
+            upright_square(JpegDecoder::new(reader).map_err(damaged)?, max_pixels)
+        }
+        Ok(format) => {
+            let name = format.extensions_str().first().unwrap_or(&"another format");
+            Err(format!("a picture of another format ({name}); PNG and JPEG are read"))
+        }
+        Err(_) if bytes.is_empty() => Err("an empty file".to_string()),
+        Err(_) => Err("neither PNG nor JPEG".to_string()),
+    }
+}
+
+/// The width and height that a PNG's header claims: its first chunk, 13 bytes of `IHDR`.
+fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
+    let number = |at| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    Some([number(16)?, number(20)?])
+}
+
+fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<(), String> {
+    if u64::from(width) * u64::from(height) > max_pixels {
+        return Err(format!("{width}x{height} pixels; at most {max_pixels} in all are read"));
+    }
+    Ok(())
+}
+
+fn upright_square(mut decoder: impl ImageDecoder, max_pixels: u64) -> Result<Vec<u8>, String> {
+    let (width, height) = decoder.dimensions();
+    check_size(width, height, max_pixels)?;
+    // A file without a valid orientation has none.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let picture = DynamicImage::from_decoder(decoder);
+    let picture = picture.map_err(|error| format!("cannot be decoded ({error})"))?;
+
+    let square = centre_square(&picture, orientation);
+    drop(picture);
+    let size = IMAGE_SIZE as u32;
+    Ok(planar(&imageops::resize(&square, size, size, FilterType::Triangle)))
+}
+
+/// The middle of a picture that is turned upright, over white.
+fn centre_square(picture: &DynamicImage, orientation: Orientation) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let is_on_its_side = matches!(
+        orientation,
+        Orientation::Rotate90FlipH
+            | Orientation::Rotate90
+            | Orientation::Rotate270FlipH
+            | Orientation::Rotate270
+    );
+    let [wide, high] = if is_on_its_side { [height, width] } else { [width, height] };
+    let side = wide.min(high);
+    // Of an odd margin, the half is rounded as Python does it.
+    let margin = |length: u32| (f64::from(length - side) / 2.0).round_ties_even() as u32;
+    let (left, top) = (margin(wide), margin(high));
+    let over_white = |x, y| {
+        let [x, y] = upright(orientation, [width, height], [left + x, top + y]);
+        let Rgba([r, g, b, alpha]) = picture.get_pixel(x, y);
+        let alpha = u32::from(alpha);
+        // Rounded to nearest.
+        Rgb([r, g, b].map(|c| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8))
+    };
+    RgbImage::from_fn(side, side, over_white)
+}
+
+/// Where in a picture of that size, as it is stored, the pixel `[x, y]` of the upright picture lies.
+fn upright(orientation: Orientation, [width, height]: [u32; 2], [x, y]: [u32; 2]) -> [u32; 2] {
+    match orientation {
+        Orientation::NoTransforms => [x, y],
+        Orientation::FlipHorizontal => [width - 1 - x, y],
+        Orientation::Rotate180 => [width - 1 - x, height - 1 - y],
+        Orientation::FlipVertical => [x, height - 1 - y],
+        Orientation::Rotate90FlipH => [y, x],
+        Orientation::Rotate90 => [y, height - 1 - x],
+        Orientation::Rotate270FlipH => [width - 1 - y, height - 1 - x],
+        Orientation::Rotate270 => [width - 1 - y, x],
+    }
+}
+
+/// From `[32, 32, 3]` to `[3, 32, 32]`.
+fn planar(image: &RgbImage) -> Vec<u8> {
+    let bytes = image.as_raw();
+    assert_eq!(bytes.len(), IMAGE_BYTES, "a picture of {IMAGE_SIZE}x{IMAGE_SIZE}");
+    (0..N_CHANNELS)
+        .flat_map(|channel| bytes.iter().skip(channel).step_by(N_CHANNELS))
+        .copied()
+        .collect()
+}
+
+/// Whether a JPEG has its end marker. The decoder makes grey of what is missing, as browsers do, and a
+/// guess at half a picture would look like one at a whole.
+fn has_end(bytes: &[u8]) -> bool {
+    const START_OF_SCAN: u8 = 0xda;
+    const END: [u8; 2] = [0xff, 0xd9];
+    // Segments before the first scan have a length, and may hold a small JPEG with an end of its own.
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        if marker == START_OF_SCAN {
+            break;
+        }
+        // Markers may be preceded by fill bytes.
+        at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
+    }
+    bytes.get(at..).is_some_and(|scans| scans.windows(2).any(|pair| pair == END))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures");
+        fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn decoded(name: &str) -> Vec<u8> {
+        decode(&fixture(name), MAX_PIXELS).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The largest and the mean difference of two pictures.
+    fn difference(a: &[u8], b: &[u8]) -> (u8, f64) {
+        assert_eq!(a.len(), b.len());
+        let differences = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+        let sum: u64 = differences().map(u64::from).sum();
+        (differences().max().unwrap_or(0), sum as f64 / a.len() as f64)
+    }
+
+    /// What Pillow and torchvision make of the same files; see `generate.py` beside them. Decoders of
+    /// JPEG may differ by a few levels.
+    #[test]
+    fn pictures_are_torchvisions() {
+        for (name, largest, mean) in [
+            ("wide.png", 1, 0.3),
+            ("tall_alpha.png", 1, 0.3),
+            ("palette.png", 1, 0.3),
+            ("grey16.png", 1, 0.3),
+            ("small.png", 1, 0.3),
+            ("turned.png", 1, 0.3),
+            ("exact.png", 0, 0.0),
+            ("dot.png", 0, 0.0),
+            ("wide.jpg", 3, 0.5),
+            ("grey.jpg", 3, 0.5),
+            ("turned.jpg", 3, 0.5),
+            ("mirrored.jpg", 3, 0.5),
+            ("progressive.jpg", 3, 0.5),
+        ] {
+            let expected = fixture(&format!("{name}.rgb"));
+            let (found_largest, found_mean) = difference(&decoded(name), &expected);
+            assert!(
+                found_largest <= largest && found_mean <= mean,
+                "{name}: off by up to {found_largest}, {found_mean:.3} on average"
+            );
+        }
+    }
+
+    /// All eight orientations, on a picture with odd margins each way.
+    #[test]
+    fn turning_and_cropping_is_cropping_what_was_turned() {
+        for (width, height) in [(7, 4), (4, 7)] {
+            let pixel = |x, y| Rgb([x as u8, y as u8, (x * y) as u8]);
+            let picture = DynamicImage::from(RgbImage::from_fn(width, height, pixel));
+            for exif in 1..=8 {
+                let orientation = Orientation::from_exif(exif).expect("there are eight");
+                let mut turned = picture.clone();
+                turned.apply_orientation(orientation);
+                let expected = centre_square(&turned, Orientation::NoTransforms);
+                assert_eq!(centre_square(&picture, orientation), expected, "{orientation:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn claims_are_not_believed() {
+        // Its header says 100,000 x 100,000, which is 30 GB as RGB.
+        for (bytes, word) in [
+            (png_of(100_000, 100_000), "100000x100000"),
+            (png_of(u32::MAX >> 1, u32::MAX >> 1), "2147483647"),
+            (jpeg_of(65_500, 65_500), "65500x65500"),
+        ] {
+            let error = decode(&bytes, MAX_PIXELS).expect_err("too large");
+            assert!(error.contains(word), "{error}");
+        }
+        let error = decode(&fixture("wide.png"), 100).expect_err("too large");
+        assert!(error.contains("at most 100"), "{error}");
+    }
+
+    /// A PNG of that size whose pixels are missing.
+    fn png_of(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = fixture("wide.png");
+        bytes[16..20].copy_from_slice(&width.to_be_bytes());
+        bytes[20..24].copy_from_slice(&height.to_be_bytes());
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        bytes
+    }
+
+    fn jpeg_of(width: u16, height: u16) -> Vec<u8> {
+        let mut bytes = fixture("wide.jpg");
+        let start_of_frame = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("there");
+        let size = &mut bytes[start_of_frame + 5..start_of_frame + 9];
+        size[..2].copy_from_slice(&height.to_be_bytes());
+        size[2..].copy_from_slice(&width.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn what_is_no_whole_picture() {
+        for (bytes, word) in [
+            (Vec::new(), "empty"),
+            (b"hello".to_vec(), "neither"),
+            (b"GIF89a\x01\x00\x01\x00\x00\x00\x00".to_vec(), "gif"),
+            (fixture("wide.png")[..200].to_vec(), "decoded"),
+            (fixture("wide.png")[..8].to_vec(), "decoded"),
+            (fixture("wide.jpg")[..700].to_vec(), "breaks off"),
+            (fixture("turned.jpg")[..900].to_vec(), "breaks off"),
+            (b"\xff\xd8\xff\xd9".to_vec(), "decoded"),
+        ] {
+            let error = decode(&bytes, MAX_PIXELS).expect_err(word);
+            assert!(error.contains(word), "{error}");
+        }
+        // Bytes behind the end, as phones put them there, are no harm.
+        let more = [&fixture("wide.jpg")[..], b"a film"].concat();
+        assert_eq!(decode(&more, MAX_PIXELS), Ok(decoded("wide.jpg")));
+    }
+
+    #[test]
+    fn files_are_named_in_errors() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = read(&folder.path().join("none.png")).expect_err("there is none");
+        assert!(error.to_string().contains("none.png"), "{error}");
+        assert!(read(folder.path()).is_err(), "a folder is no picture");
+        let path = folder.path().join("text.png");
+        fs::write(&path, "text").expect("written");
+        let error = read(&path).expect_err("it is text");
+        assert!(error.to_string().ends_with("text.png: neither PNG nor JPEG"), "{error}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Short hashes: whether two runs have the same bits, and whether a dataset is the one it was.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The first 64 bits of a SHA-256, written as 16 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// That of all the parts, one after another. Where one ends and the next begins counts too.
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let head = hash.finalize().into_iter().take(8);
+        Self(head.fold(0, |bits, byte| bits << 8 | u64::from(byte)))
+    }
+
+    /// That of the bits of flat buffers.
+    pub fn of_f32<'a>(buffers: impl IntoIterator<Item = &'a [f32]>) -> Self {
+        Self::of(buffers.into_iter().map(bytemuck::cast_slice))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match u64::from_str_radix(text, 16) {
+            Ok(bits) if text.len() == 16 => Ok(Self(bits)),
+            _ => Err(format!("{text:?} is no fingerprint, which has 16 hexadecimal digits")),
+        }
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_and_every_border_counts() {
+        let base = Fingerprint::of([&b"ab"[..], b"c"]);
+        assert_eq!(base, Fingerprint::of([&b"ab"[..], b"c"]));
+        for other in [[&b"ab"[..], b"d"], [&b"a"[..], b"bc"], [&b"abc"[..], b""]] {
+            assert_ne!(base, Fingerprint::of(other));
+        }
+        // Equal as numbers, and not the same bits.
+        assert_ne!(Fingerprint::of_f32([&[0.0][..]]), Fingerprint::of_f32([&[-0.0][..]]));
+    }
+
+    #[test]
+    fn it_is_the_head_of_a_sha_256() {
+        // No parts: the hash of nothing, e3b0c44298fc1c14...
+        let nothing = Fingerprint::of([]);
+        assert_eq!(nothing.to_string(), "e3b0c44298fc1c14");
+        assert_eq!(nothing.to_string().parse(), Ok(nothing));
+        assert!(
+            "e3b0".parse::<Fingerprint>().is_err()
+                && "x".repeat(16).parse::<Fingerprint>().is_err()
+        );
+    }
+}

@@ -1,0 +1,336 @@
+//! Several runs beside each other: what differs in their settings, what came of it, and the curves.
+
+use super::PastRun;
+use super::chart::{Chart, Series, Unit};
+use super::curves::{self, Number};
+use super::html::{Page, escape, note, table};
+use crate::tape::print::thousands;
+use crate::train::EpochMetrics;
+use crate::train::console::duration;
+use crate::train::folder::Summary;
+use crate::train::metrics::best;
+
+/// What stands where a run has nothing to say.
+const NOTHING: &str = "–";
+
+/// A line of the table: what it is of, and what each run says of it.
+struct Row {
+    label: String,
+    cells: Vec<String>,
+    /// Which cells are the best of the row.
+    best: Vec<bool>,
+}
+
+impl Row {
+    fn plain(label: impl Into<String>, cells: Vec<String>) -> Self {
+        let best = vec![false; cells.len()];
+        Self { label: label.into(), cells, best }
+    }
+
+    /// Numbers of which the largest is the best, or, with a factor of -1, the smallest; told as `show`
+    /// tells them.
+    fn ranked(
+        label: &str,
+        runs: &[PastRun],
+        factor: f64,
+        number: impl Fn(&PastRun) -> Option<f64>,
+        show: impl Fn(f64) -> String,
+    ) -> Self {
+        let numbers: Vec<Option<f64>> = runs.iter().map(number).collect();
+        let ranks = numbers.iter().flatten().map(|number| factor * number);
+        let top = ranks.fold(f64::NEG_INFINITY, f64::max);
+        let cell = |number: &Option<f64>| number.map_or(NOTHING.to_string(), &show);
+        let cells: Vec<String> = numbers.iter().map(cell).collect();
+        let best: Vec<bool> =
+            numbers.iter().map(|number| number.is_some_and(|n| factor * n == top)).collect();
+        // Where all are equal, none is better than the others.
+        let all = best.iter().all(|best| *best);
+        Self { label: label.to_string(), best: best.iter().map(|b| *b && !all).collect(), cells }
+    }
+}
+
+/// The table as text, in columns: a run each.
+pub fn text(runs: &[PastRun]) -> String {
+    let mut rows = vec![Row::plain("", names(runs))];
+    let settings = settings(runs);
+    if settings.is_empty() {
+        rows.push(Row::plain("settings", vec!["the same".to_string(); runs.len()]));
+    }
+    rows.extend(settings);
+    rows.push(Row::plain("", vec![String::new(); runs.len()]));
+    rows.extend(results(runs));
+
+    let width = |column: &mut dyn Iterator<Item = &str>| {
+        column.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let label_width = width(&mut rows.iter().map(|row| row.label.as_str()));
+    let widths: Vec<usize> = (0..runs.len())
+        .map(|run| width(&mut rows.iter().map(|row| row.cells[run].as_str())))
+        .collect();
+    let line = |row: &Row| {
+        let mut line = format!("{:label_width$}", row.label);
+        for (cell, width) in row.cells.iter().zip(&widths) {
+            line += &format!("   {cell:>width$}");
+        }
+        format!("{}\n", line.trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The page, as the text of an HTML file.
+pub fn page(runs: &[PastRun]) -> String {
+    let names = names(runs);
+    let folders: Vec<_> = runs.iter().map(|run| run.path.display().to_string()).collect();
+    let mut page = Page::new(
+        &format!("{} runs", runs.len()),
+        format!("<p>{}</p>", escape(&folders.join(", "))),
+    );
+    let settings = settings(runs);
+    let settings = match settings.is_empty() {
+        true => note("All settings are the same."),
+        false => html_table(&names, &settings),
+    };
+    let results = html_table(&names, &results(runs));
+    let both = format!(
+        "<div><h3>Results</h3>\n{results}</div>\n<div><h3>Settings that differ</h3>\n{settings}</div>"
+    );
+    page.section("Results and settings", format!("<div class=\"two\">{both}</div>\n"));
+    let charts = charts(runs);
+    page.section(
+        "Curves",
+        match charts.is_empty() {
+            true => note("No run has finished an epoch."),
+            false => format!("<div class=\"charts\">\n{charts}</div>\n"),
+        },
+    );
+    page.finish()
+}
+
+fn html_table(names: &[String], rows: &[Row]) -> String {
+    let headings: Vec<&str> = std::iter::once("").chain(names.iter().map(String::as_str)).collect();
+    let cell = |(cell, best): (&String, &bool)| match best {
+        true => format!("<b>{}</b>", escape(cell)),
+        false => escape(cell),
+    };
+    let row = |row: &Row| {
+        let cells = row.cells.iter().zip(&row.best).map(cell);
+        std::iter::once(escape(&row.label)).chain(cells).collect()
+    };
+    table("compare", &headings, &rows.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What the runs are called: their folders' names, or the whole paths where two have the same name.
+fn names(runs: &[PastRun]) -> Vec<String> {
+    let short: Vec<String> = runs
+        .iter()
+        .map(|run| match run.path.file_name() {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => run.path.display().to_string(),
+        })
+        .collect();
+    let is_unique = |name: &String| short.iter().filter(|other| *other == name).count() == 1;
+    match short.iter().all(is_unique) {
+        true => short,
+        false => runs.iter().map(|run| run.path.display().to_string()).collect(),
+    }
+}
+
+/// The settings that differ, in the order of the files.
+fn settings(runs: &[PastRun]) -> Vec<Row> {
+    let mut keys: Vec<&String> = Vec::new();
+    for (key, _) in runs.iter().flat_map(|run| &run.settings) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    let value = |run: &PastRun, key: &String| {
+        let setting = run.settings.iter().find(|(other, _)| other == key);
+        setting.map_or(NOTHING.to_string(), |(_, value)| value.clone())
+    };
+    let row = |key: &&String| Row::plain(*key, runs.iter().map(|run| value(run, key)).collect());
+    let differs = |row: &Row| row.cells.iter().any(|cell| *cell != row.cells[0]);
+    keys.iter().map(row).filter(differs).collect()
+}
+
+fn results(runs: &[PastRun]) -> Vec<Row> {
+    let percent = |part: f64| format!("{:.2}%", 100.0 * part);
+    let best_epoch =
+        |run: &PastRun| best(&run.epochs).map_or(NOTHING.into(), |e| e.epoch.to_string());
+    let sum = |number: fn(&EpochMetrics) -> f64| {
+        move |run: &PastRun| match run.epochs.is_empty() {
+            true => None,
+            false => Some(run.epochs.iter().map(number).sum::<f64>()),
+        }
+    };
+    // Not ranked: a run of fewer epochs is no better.
+    let time = |label: &str, seconds: fn(&EpochMetrics) -> f64| {
+        let cell = |run| sum(seconds)(run).map_or(NOTHING.to_string(), duration);
+        Row::plain(label, runs.iter().map(cell).collect())
+    };
+    let speed = |run: &PastRun| {
+        let n_images = sum(|epoch| epoch.images_per_s * epoch.seconds)(run)?;
+        Some(n_images / sum(|epoch| epoch.seconds)(run)?)
+    };
+    let last = |number: Number| move |run: &PastRun| run.epochs.last().and_then(number);
+    let best_accuracy = |run: &PastRun| best(&run.epochs).and_then(accuracy);
+    let mut rows = vec![
+        Row::plain("evaluated on", runs.iter().map(|run| evaluated_on(run).to_string()).collect()),
+        Row::ranked("best accuracy", runs, 1.0, best_accuracy, percent),
+        Row::plain("  after epoch", runs.iter().map(best_epoch).collect()),
+        Row::ranked("final accuracy", runs, 1.0, last(accuracy), percent),
+        Row::ranked("final loss", runs, -1.0, last(loss), |loss| format!("{loss:.4}")),
+        Row::plain("epochs", runs.iter().map(|run| run.epochs.len().to_string()).collect()),
+        time("time of training", |epoch| epoch.seconds),
+        time("time of evaluation", |epoch| epoch.eval_seconds),
+        Row::ranked("images/s", runs, 1.0, speed, |speed| thousands(speed.round() as usize)),
+    ];
+    rows.extend(words("device", runs, |summary| &summary.device));
+    rows.extend(words("ended", runs, |summary| &summary.ended));
+    // Of runs that hold out images, the test images are another matter.
+    if runs.iter().any(|run| evaluated_on(run) == "validation") {
+        let tested = |run: &PastRun| run.summary.as_ref()?.test_accuracy;
+        rows.push(Row::ranked("test accuracy", runs, 1.0, tested, percent));
+    }
+    if runs[1..].iter().any(|run| n_same(&runs[0], run) > 0) {
+        let same = runs[1..].iter().map(|run| n_same(&runs[0], run).to_string());
+        let cells = std::iter::once(NOTHING.to_string()).chain(same).collect();
+        rows.push(Row::plain("epochs with the first run's bits", cells));
+    }
+    rows
+}
+
+/// What the runs' summaries say, if one of them does.
+fn words(label: &str, runs: &[PastRun], word: fn(&Summary) -> &str) -> Option<Row> {
+    let cell = |run: &PastRun| run.summary.as_ref().map_or(NOTHING, word).to_string();
+    let any = runs.iter().any(|run| run.summary.is_some());
+    any.then(|| Row::plain(label, runs.iter().map(cell).collect()))
+}
+
+fn accuracy(epoch: &EpochMetrics) -> Option<f64> {
+    Some(epoch.accuracy())
+}
+
+fn loss(epoch: &EpochMetrics) -> Option<f64> {
+    Some(epoch.loss())
+}
+
+/// The images that a run's epochs are evaluated on.
+fn evaluated_on(run: &PastRun) -> &'static str {
+    run.epochs.first().map_or(NOTHING, EpochMetrics::evaluated_on)
+}
+
+/// The epochs from the first on after which two runs have the same bits in their weights.
+fn n_same(a: &PastRun, b: &PastRun) -> usize {
+    let pairs = a.epochs.iter().zip(&b.epochs);
+    pairs.take_while(|(a, b)| (a.epoch, a.weights) == (b.epoch, b.weights)).count()
+}
+
+fn charts(runs: &[PastRun]) -> String {
+    let names = names(runs);
+    let each = |title: &str, unit, number: Number| {
+        let series = runs.iter().zip(&names).enumerate();
+        let series = series.map(|(ix, (run, name))| curves::series(name, ix, &run.epochs, number));
+        curves::over_epochs(title, unit, series.collect())
+    };
+    [
+        each("Accuracy", Unit::Percent, accuracy),
+        over_time(runs, &names),
+        each("Loss", Unit::Plain, loss),
+        each("Training loss", Unit::Plain, |epoch| Some(epoch.train_loss)),
+        each("Training accuracy", Unit::Percent, |epoch| Some(epoch.train_accuracy)),
+        each("Learning rate at the epoch's end", Unit::Plain, |epoch| Some(epoch.lr)),
+    ]
+    .iter()
+    .map(Chart::figure)
+    .collect()
+}
+
+/// The accuracy over the time that it took.
+fn over_time(runs: &[PastRun], names: &[String]) -> Chart {
+    let longest = runs.iter().map(|run| minutes(&run.epochs).last().copied().unwrap_or(0.0));
+    let (label, factor) = match longest.fold(0.0, f64::max) {
+        longest if longest < 2.0 => ("seconds", 60.0),
+        longest if longest > 180.0 => ("hours", 1.0 / 60.0),
+        _ => ("minutes", 1.0),
+    };
+    let series = |(ix, (run, name)): (usize, (&PastRun, &String))| {
+        let times = minutes(&run.epochs).into_iter().map(|minutes| factor * minutes);
+        let points = times.zip(&run.epochs).filter_map(|(t, epoch)| Some((t, accuracy(epoch)?)));
+        Series { name: name.clone(), points: points.collect(), style: ix, is_computed: false }
+    };
+    Chart {
+        title: "Accuracy over time".to_string(),
+        x_label: format!("{label} of training and evaluation"),
+        x_unit: Unit::Plain,
+        y_unit: Unit::Percent,
+        from_zero: false,
+        series: runs.iter().zip(names).enumerate().map(series).collect(),
+    }
+}
+
+/// The minutes from the start to the end of each epoch.
+fn minutes(epochs: &[EpochMetrics]) -> Vec<f64> {
+    let add = |total: &mut f64, epoch: &EpochMetrics| {
+        *total += (epoch.seconds + epoch.eval_seconds) / 60.0;
+        Some(*total)
+    };
+    epochs.iter().scan(0.0, add).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: &str, width: &str, accuracies: &[f64]) -> PastRun {
+        let setting = |(key, value): (&str, &str)| (key.to_string(), value.to_string());
+        let epoch = |(ix, &accuracy): (usize, &f64)| EpochMetrics {
+            seconds: 50.0,
+            eval_seconds: 10.0,
+            ..EpochMetrics::example(ix + 1, accuracy)
+        };
+        PastRun {
+            path: name.into(),
+            settings: [("seed", "0"), ("width", width)].map(setting).to_vec(),
+            epochs: accuracies.iter().enumerate().map(epoch).collect(),
+            summary: None,
+        }
+    }
+
+    #[test]
+    fn the_table_tells_what_differs_and_what_came_of_it() {
+        let mut runs = [run("a/x", "8", &[0.5, 0.75, 0.625]), run("a/y", "16", &[0.25])];
+        runs[1].settings.push(("validation".into(), "100".into()));
+        let text = text(&runs);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["width", "8", "16"]);
+        assert_eq!(lines[2].split_whitespace().collect::<Vec<_>>(), ["validation", "–", "100"]);
+        assert!(!text.contains("seed"), "{text}");
+        let cells = |label: &str| {
+            let line = lines.iter().find_map(|line| line.strip_prefix(label)).expect(label);
+            line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>()
+        };
+        assert_eq!(cells("best accuracy"), ["75.00%", "25.00%"]);
+        assert_eq!(cells("  after epoch"), ["2", "1"]);
+        assert_eq!(cells("final accuracy"), ["62.50%", "25.00%"]);
+        assert_eq!(cells("time of training"), ["2m 30s", "50.0s"]);
+        assert_eq!(cells("epochs with the first run's bits"), ["–", "1"]);
+        let page = page(&runs);
+        assert!(page.contains("<b>75.00%</b>") && !page.contains("<b>25.00%</b>"), "{page}");
+        assert!(page.contains("minutes of training and evaluation"), "{page}");
+    }
+
+    #[test]
+    fn runs_without_epochs_and_runs_of_the_same_name() {
+        let runs = [run("a/x", "8", &[]), run("b/x", "8", &[])];
+        let text = text(&runs);
+        assert!(text.contains("a/x") && text.contains("the same"), "{text}");
+        assert!(page(&runs).contains("No run has finished an epoch"));
+    }
+
+    #[test]
+    fn nobody_is_the_best_of_equals() {
+        let runs = [run("x", "8", &[0.5]), run("y", "8", &[0.5])];
+        assert!(results(&runs).iter().all(|row| row.best.iter().all(|best| !best)));
+    }
+}

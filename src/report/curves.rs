@@ -1,0 +1,105 @@
+//! The curves of epochs: the only place that says which of their numbers are drawn.
+
+use super::chart::{Chart, Series, Unit};
+use crate::optim::OneCycle;
+use crate::train::EpochMetrics;
+
+/// A number of an epoch; none where it has none.
+pub type Number = fn(&EpochMetrics) -> Option<f64>;
+
+/// A curve of every epoch's number, over the epochs.
+pub fn series(name: &str, style: usize, epochs: &[EpochMetrics], number: Number) -> Series {
+    let point = |epoch: &EpochMetrics| Some((epoch.epoch as f64, number(epoch)?));
+    let points = epochs.iter().filter_map(point).collect();
+    Series { name: name.to_string(), points, style, is_computed: false }
+}
+
+fn evaluated_on(epochs: &[EpochMetrics]) -> &'static str {
+    epochs.first().map_or("test", EpochMetrics::evaluated_on)
+}
+
+/// The losses of the training images and of those that each epoch is evaluated on.
+pub fn loss(epochs: &[EpochMetrics]) -> Chart {
+    over_epochs(
+        "Loss",
+        Unit::Plain,
+        vec![
+            series("training", 0, epochs, |epoch| Some(epoch.train_loss)),
+            series(evaluated_on(epochs), 1, epochs, |epoch| Some(epoch.loss())),
+        ],
+    )
+}
+
+/// Their accuracies.
+pub fn accuracy(epochs: &[EpochMetrics]) -> Chart {
+    over_epochs(
+        "Accuracy",
+        Unit::Percent,
+        vec![
+            series("training", 0, epochs, |epoch| Some(epoch.train_accuracy)),
+            series(evaluated_on(epochs), 1, epochs, |epoch| Some(epoch.accuracy())),
+        ],
+    )
+}
+
+/// The speed of training.
+pub fn speed(epochs: &[EpochMetrics]) -> Chart {
+    let speed = series("images/s", 2, epochs, |epoch| Some(epoch.images_per_s));
+    let chart = over_epochs("Training images a second", Unit::Plain, vec![speed]);
+    Chart { from_zero: true, ..chart }
+}
+
+/// A chart over epochs.
+pub fn over_epochs(title: &str, y_unit: Unit, series: Vec<Series>) -> Chart {
+    let (title, x_label) = (title.to_string(), "epoch".to_string());
+    Chart { title, x_label, x_unit: Unit::Count, y_unit, from_zero: false, series }
+}
+
+/// Points that the schedule is drawn through.
+const N_RATES: usize = 120;
+
+/// The learning rate over the run, and which part of the schedule was not reached.
+pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> Chart {
+    let in_all = schedule.total_steps;
+    let n_steps = n_steps.min(in_all);
+    let curve = |name: &str, style, first: usize, last: usize| {
+        let n = (last - first).min(N_RATES).max(1);
+        let step = move |i: usize| first + (last - first) * i / n;
+        let point = |step: usize| (step as f64 / steps_per_epoch as f64, schedule.rate(step));
+        let points =
+            if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
+        Series { name: name.to_string(), points, style, is_computed: true }
+    };
+    // The last step keeps its rate to its end.
+    let (trained, left) =
+        (curve("trained", 3, 0, n_steps), curve("not reached", 6, n_steps, in_all));
+    Chart {
+        title: "Learning rate".to_string(),
+        x_label: "epochs".to_string(),
+        x_unit: Unit::Count,
+        y_unit: Unit::Plain,
+        from_zero: true,
+        series: vec![trained, left],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_is_drawn_to_where_the_run_came() {
+        let one_cycle = OneCycle::linear(0.01, 1000);
+        let whole = schedule(&one_cycle, 100, 1000);
+        assert!(whole.series[1].points.is_empty(), "nothing is left");
+        let peak = whole.series[0].points.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
+        assert!(peak > 0.0095, "{peak}");
+        let half = schedule(&one_cycle, 100, 500);
+        assert_eq!(half.series[0].points.last(), half.series[1].points.first());
+        assert_eq!(half.series[1].points.last().map(|(epochs, _)| *epochs), Some(10.0));
+        // A run of one step, or of none.
+        for (total, done) in [(1, 1), (1, 0), (2, 1), (10, 0)] {
+            schedule(&OneCycle::linear(0.01, total), 1, done).figure();
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What images that it has not learned from say of a network: the confusion matrix, the classes, and the worst errors.
+
+use std::fmt::Write;
+
+use super::html::{escape, note, table};
+use super::picture::Picture;
+use crate::data::{IMAGE_SIZE, Split};
+use crate::tape::print::thousands;
+use crate::train::predictions::Mistake;
+use crate::train::{Confusion, Predictions};
+
+/// Errors that are shown.
+const N_WORST: usize = 25;
+
+/// Pairs of classes that are told of, of those that were mistaken for one another most often.
+const N_PAIRS: usize = 5;
+
+/// The confusion matrix: a row a class of images, a column a class that they were taken for.
+///
+/// `kind` says which images: `test` or `validation`, here and below.
+pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
+    let mut out = note(&format!(
+        "Each row is a class of {kind} images, each column what they were taken for. Blue are the right \
+         answers, orange the wrong ones: the stronger, the larger the part of its row."
+    ));
+    out += "<div class=\"scroll\"><table class=\"confusion\">\n<thead><tr><th>truth</th>";
+    for class in classes {
+        let _ = write!(out, "<th scope=\"col\"><span>{}</span></th>", escape(class));
+    }
+    out += "</tr></thead>\n<tbody>\n";
+    for (truth, class) in classes.iter().enumerate() {
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(class));
+        let n_images = confusion.scores(truth).n_images;
+        for (prediction, other) in classes.iter().enumerate() {
+            let n = confusion.at(truth, prediction);
+            let kind = match (n, truth == prediction) {
+                (0, _) => " class=\"zero\"",
+                (_, true) => " class=\"right\"",
+                (_, false) => "",
+            };
+            // The root, so that one in a hundred can be seen; never so strong that the count cannot.
+            let strength = 62.0 * (n as f64 / n_images.max(1) as f64).sqrt();
+            let (class, other) = (escape(class), escape(other));
+            let _ = write!(
+                out,
+                "<td{kind} style=\"--p:{strength:.0}%\" \
+                 title=\"{n} of {n_images} of {class} taken for {other}\">{n}</td>"
+            );
+        }
+        out += "</tr>\n";
+    }
+    out + "</tbody></table></div>\n"
+}
+
+/// Precision, recall and F1 of each class, and which classes are mistaken for one another.
+pub fn classes(confusion: &Confusion, classes: &[String]) -> String {
+    let scores = confusion.all_scores();
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for (class, scores) in classes.iter().zip(&scores) {
+        let parts = [scores.precision, scores.recall, scores.f1];
+        let [precision, recall, f1] = parts.map(percent);
+        let bar = bar(scores.f1.unwrap_or(0.0));
+        let n_images = thousands(scores.n_images);
+        rows.push(vec![escape(class), n_images, precision, recall, f1, bar]);
+    }
+    let mean = |of: fn(&crate::train::confusion::ClassScores) -> Option<f64>| {
+        let known: Vec<f64> = scores.iter().filter_map(of).collect();
+        percent((!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64))
+    };
+    let n_images = thousands(confusion.n_images());
+    let means = [mean(|s| s.precision), mean(|s| s.recall), mean(|s| s.f1)];
+    rows.push([vec!["<b>mean</b>".into(), n_images], means.to_vec(), vec![String::new()]].concat());
+    let mut out = note(
+        "Precision: of the images that were taken for the class, the part that is of it. Recall: of its \
+         images, the part that was recognised. F1 is their harmonic mean.",
+    );
+    out += &table("classes", &["class", "images", "precision", "recall", "F1", ""], &rows);
+
+    let mistakes = confusion.mistakes();
+    if let Some(n_pairs) = Some(mistakes.len().min(N_PAIRS)).filter(|n| *n > 0) {
+        let pair = |&(truth, prediction, n): &(usize, usize, usize)| {
+            format!("{} for {} ({n})", classes[truth], classes[prediction])
+        };
+        let pairs: Vec<_> = mistakes[..n_pairs].iter().map(pair).collect();
+        out += &note(&format!("Mistaken most often: {}.", pairs.join(", ")));
+    }
+    out
+}
+
+/// The worst errors as pictures: those with the highest probability of a wrong class.
+pub fn worst(predictions: &Predictions, split: &Split, classes: &[String], kind: &str) -> String {
+    let mistakes = predictions.mistakes(&split.labels);
+    if mistakes.is_empty() {
+        return note(&format!("Every {kind} image was recognised."));
+    }
+    let n = mistakes.len().min(N_WORST);
+    let mut out = note(&format!(
+        "The {n} of {} errors in {} {kind} images that the network was surest of: first what the \
+         picture is (blue), then what it was taken for (orange), each with its probability.",
+        thousands(mistakes.len()),
+        thousands(split.len())
+    ));
+    out += "<div class=\"pictures\">\n";
+    for mistake in &mistakes[..n] {
+        let &Mistake { image, truth, prediction, probability, probability_of_truth } = mistake;
+        let uri = Picture::of_planes(IMAGE_SIZE, split.image(image)).data_uri();
+        let (truth, prediction) = (escape(&classes[truth]), escape(&classes[prediction]));
+        let [sure, of_truth] =
+            [probability, probability_of_truth].map(|p| escape(&probability_text(p)));
+        let _ = writeln!(
+            out,
+            "<figure><img src=\"{uri}\" width=\"32\" height=\"32\" alt=\"{truth}\" \
+             title=\"{kind} image {image}\"><figcaption>\
+             <div><b class=\"truth\">{truth}</b> <span>{of_truth}</span></div>\
+             <div><b class=\"wrong\">{prediction}</b> <span>{sure}</span></div></figcaption></figure>"
+        );
+    }
+    out + "</div>\n"
+}
+
+/// `95.2%`; a dash where nothing is known.
+pub fn percent(part: Option<f64>) -> String {
+    part.map_or("–".to_string(), |part| format!("{:.1}%", 100.0 * part))
+}
+
+/// `98.3%`, and no `100%` or `0%` of what is not quite that.
+fn probability_text(probability: f32) -> String {
+    match 100.0 * probability {
+        p if p > 0.0 && p < 0.05 => "<0.1%".to_string(),
+        p if p > 99.95 && p < 100.0 => ">99.9%".to_string(),
+        p => format!("{p:.1}%"),
+    }
+}
+
+/// A bar of that part of its length.
+fn bar(part: f64) -> String {
+    format!("<span class=\"bar\"><i style=\"--p:{:.1}%\"></i></span>", 100.0 * part)
+}
+
+/// Where the time of a step goes: each part with its seconds, and its share of all.
+pub fn parts(parts: &[(String, f64)]) -> String {
+    let in_all: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
+    let mut sorted = parts.to_vec();
+    sorted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    let row = |(name, seconds): &(String, f64)| {
+        let share = if in_all > 0.0 { seconds / in_all } else { 0.0 };
+        vec![escape(name), format!("{:.3} ms", 1e3 * seconds), percent(Some(share)), bar(share)]
+    };
+    let mut rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
+    rows.push(vec![
+        "<b>a step</b>".into(),
+        format!("{:.3} ms", 1e3 * in_all),
+        String::new(),
+        String::new(),
+    ]);
+    table("parts", &["part", "time", "share", ""], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::IMAGE_BYTES;
+
+    fn names(n: usize) -> Vec<String> {
+        (0..n).map(|class| format!("class <{class}>")).collect()
+    }
+
+    #[test]
+    fn the_matrix_has_every_count() {
+        let confusion = Confusion::of(2, &[0, 0, 0, 1], [0, 0, 1, 1].into_iter());
+        let html = matrix(&confusion, &names(2), "test");
+        assert!(html.contains(">2</td>") && html.contains("class=\"zero\""), "{html}");
+        assert!(
+            html.contains("title=\"1 of 3 of class &lt;0&gt; taken for class &lt;1&gt;\""),
+            "{html}"
+        );
+        assert!(!html.contains("<0>"), "{html}");
+        let html = classes(&confusion, &names(2));
+        for words in ["66.7%", "50.0%", "80.0%", "class &lt;0&gt; for class &lt;1&gt; (1)"] {
+            assert!(html.contains(words), "{words} is not in {html}");
+        }
+    }
+
+    #[test]
+    fn the_worst_come_first_and_are_no_more_than_25() {
+        let n = 30;
+        // Every image is of class 0 and taken for class 1, the later ones more surely.
+        let logits: Vec<f32> = (0..n).flat_map(|image| [0.0, 0.1 + 0.1 * image as f32]).collect();
+        let test = Split { images: vec![7; n * IMAGE_BYTES], labels: vec![0; n] };
+        let html = worst(&Predictions::from_logits(&logits, 2), &test, &names(2), "test");
+        assert_eq!(html.matches("<img ").count(), 25);
+        let first = html.find("test image 29").expect("the surest");
+        assert!(first < html.find("test image 28").expect("the next"));
+        assert!(!html.contains("title=\"test image 4\""));
+        let none = worst(
+            &Predictions::from_logits(&[1.0, 0.0], 2),
+            &Split { images: vec![0; IMAGE_BYTES], labels: vec![0] },
+            &names(2),
+            "test",
+        );
+        assert!(none.contains("Every test image was recognised"), "{none}");
+    }
+
+    #[test]
+    fn probabilities_are_not_rounded_to_certainty() {
+        let shown = [0.5, 0.999_96, 1.0, 1e-6, 0.0].map(probability_text);
+        assert_eq!(shown, ["50.0%", ">99.9%", "100.0%", "<0.1%", "0.0%"]);
+    }
+
+    #[test]
+    fn parts_are_sorted_and_shares_of_all() {
+        let html = parts(&[("b".into(), 0.001), ("a".into(), 0.003)]);
+        assert!(html.find(">a<").expect("there") < html.find(">b<").expect("there"), "{html}");
+        assert!(html.contains("3.000 ms") && html.contains("75.0%") && html.contains("4.000 ms"));
+    }
+}

@@ -1,0 +1,140 @@
+//! The frame of a page: one file that needs nothing else, neither script nor network.
+
+use std::fmt::Write;
+
+/// The style of every page, light and dark.
+const STYLE: &str = include_str!("style.css");
+
+/// Text as it stands in HTML, within attributes too.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// A page with a heading and sections.
+#[derive(Clone, Debug)]
+pub struct Page {
+    title: String,
+    lead: String,
+    sections: Vec<(String, String)>,
+}
+
+impl Page {
+    /// A page of that title (text), with a lead (HTML) under its heading.
+    pub fn new(title: &str, lead: String) -> Self {
+        Self { title: title.to_string(), lead, sections: Vec::new() }
+    }
+
+    /// Adds a section of that heading (text), with that body (HTML); none where the body is empty.
+    pub fn section(&mut self, heading: &str, body: String) {
+        if !body.is_empty() {
+            self.sections.push((heading.to_string(), body));
+        }
+    }
+
+    /// The file. Its policy forbids browsers to load or run anything.
+    pub fn finish(&self) -> String {
+        let title = escape(&self.title);
+        let mut out = format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <title>{title} – wgrad</title>\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+             img-src data:; style-src 'unsafe-inline'\">\n\
+             <link rel=\"icon\" href=\"data:,\">\n\
+             <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n{}\n</header>\n",
+            self.lead
+        );
+        if self.sections.len() > 2 {
+            out += "<nav>";
+            for (heading, _) in &self.sections {
+                let _ = write!(out, "<a href=\"#{}\">{}</a>", id(heading), escape(heading));
+            }
+            out += "</nav>\n";
+        }
+        out += "<main>\n";
+        for (heading, body) in &self.sections {
+            let (id, heading) = (id(heading), escape(heading));
+            let _ = write!(out, "<section id=\"{id}\">\n<h2>{heading}</h2>\n{body}</section>\n");
+        }
+        out + "</main>\n</body>\n</html>\n"
+    }
+}
+
+/// `worst-errors` of `Worst errors`
+fn id(heading: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    heading.chars().map(letter).collect()
+}
+
+/// A table of rows of cells (HTML), under headings (text) that may be empty. The first cell of a row is
+/// its heading; it may be so wide that it is scrolled within the page.
+pub fn table(class: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
+    let mut out = format!("<div class=\"scroll\"><table class=\"{class}\">\n");
+    if !headings.is_empty() {
+        let cell = |heading: &&str| format!("<th scope=\"col\">{}</th>", escape(heading));
+        let cells: String = headings.iter().map(cell).collect();
+        let _ = writeln!(out, "<thead><tr>{cells}</tr></thead>");
+    }
+    out += "<tbody>\n";
+    for row in rows {
+        let mut cells = row.iter();
+        let first = cells.next().map_or("", String::as_str);
+        let _ = write!(out, "<tr><th scope=\"row\">{first}</th>");
+        for cell in cells {
+            let _ = write!(out, "<td>{cell}</td>");
+        }
+        out += "</tr>\n";
+    }
+    out + "</tbody></table></div>\n"
+}
+
+/// A paragraph of text that explains something.
+pub fn note(text: &str) -> String {
+    format!("<p class=\"note\">{}</p>\n", escape(text))
+}
+
+/// Figures to know at a glance: a label (text), a value (text), and a word on it (text).
+pub fn tiles(tiles: &[(&str, String, String)]) -> String {
+    let mut out = "<div class=\"tiles\">\n".to_string();
+    for (label, value, word) in tiles {
+        let [label, value, word] = [label, value.as_str(), word].map(escape);
+        let _ = writeln!(out, "<div><span>{label}</span><b>{value}</b><span>{word}</span></div>");
+    }
+    out + "</div>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_become_markup() {
+        assert_eq!(escape("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
+        let mut page = Page::new("<script>", String::new());
+        page.section("A & B", note("<img>"));
+        page.section("Empty", String::new());
+        let html = page.finish();
+        assert!(!html.contains("<script>") && !html.contains("<img>"), "{html}");
+        assert!(html.contains("<section id=\"a---b\">\n<h2>A &amp; B</h2>"), "{html}");
+        assert!(!html.contains("Empty"), "{html}");
+    }
+
+    #[test]
+    fn tables_have_heads() {
+        let rows = [vec!["a".to_string(), "1".to_string()]];
+        let html = table("plain", &["", "n"], &rows);
+        assert!(html.contains("<th scope=\"col\">n</th>"), "{html}");
+        assert!(html.contains("<tr><th scope=\"row\">a</th><td>1</td></tr>"), "{html}");
+    }
+}

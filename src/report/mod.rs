@@ -1,0 +1,107 @@
+//! What a run was, as a page to look at: `report.html`, one file that needs nothing else.
+//!
+//! * [`write()`] makes the page at the end of a run, or of a [`past`] one from its folder;
+//! * [`compare`] makes one page of several runs;
+//! * [`page`] says what stands on it; [`evaluation`] and [`pixels`] make its larger parts;
+//! * [`chart`] (with [`axis`]) draws curves as SVG, [`picture`] makes images part of the page, and
+//!   [`html`] is the frame around it all.
+//!
+//! There is no script on the pages, and nothing is loaded: they can be mailed, or opened in ten years.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+pub mod axis;
+pub mod chart;
+pub mod compare;
+
+pub mod curves;
+pub mod evaluation;
+pub mod html;
+pub mod page;
+pub mod past;
+pub mod picture;
+pub mod pixels;
+
+pub use past::PastRun;
+
+use crate::data::{Loaded, Split};
+use crate::device::Device;
+use crate::error::Error;
+use crate::files;
+use crate::train::folder::Summary;
+use crate::train::{EpochMetrics, Evaluator, Predictions, Recipe};
+use page::Contents;
+use pixels::AugmentedBatch;
+
+/// The page of a run, in its folder.
+pub const REPORT: &str = "report.html";
+
+/// How long the page of an interrupted run may take to evaluate images.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A run, as far as its page tells of it.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    /// Its folder.
+    pub folder: &'a Path,
+    /// What it was made with.
+    pub recipe: &'a Recipe,
+    /// Its images.
+    pub loaded: &'a Loaded,
+    /// What its weights are evaluated on.
+    pub device: &'a Device,
+    /// The epochs that were finished.
+    pub epochs: &'a [EpochMetrics],
+    /// What it came to; none while it goes on.
+    pub summary: Option<&'a Summary>,
+    /// How long evaluating images may take; the page does without after that. None for as long as it takes.
+    pub patience: Option<Duration>,
+    /// The seconds of each part of a training step, where they were measured.
+    pub parts: Option<&'a [(String, f64)]>,
+}
+
+impl Run<'_> {
+    /// The images that its predictions are of, and what they are called: the test images, but of a run
+    /// that holds out others, and has not come to its end, those. Test images are read once, then.
+    fn judged(&self) -> (&Split, &'static str) {
+        let dataset = &self.loaded.dataset;
+        let is_over = self.summary.is_some_and(|summary| summary.ended != Summary::INTERRUPTED);
+        match is_over || dataset.validation.is_empty() {
+            true => (&dataset.test, "test"),
+            false => (&dataset.validation, "validation"),
+        }
+    }
+}
+
+/// Writes the page of a run, whole or not at all. The evaluator holds the weights to tell of; without one
+/// the page has nothing on predictions and filters.
+///
+/// # Errors
+/// When the device fails, or the file cannot be written.
+pub fn write(run: &Run<'_>, evaluator: Option<&mut Evaluator>, path: &Path) -> Result<(), Error> {
+    let html = page::page(&contents(run, evaluator)?);
+    files::write_whole(path, html.as_bytes())
+}
+
+/// Gathers what is on the page.
+fn contents<'a>(run: &Run<'a>, evaluator: Option<&mut Evaluator>) -> Result<Contents<'a>, Error> {
+    let dataset = &run.loaded.dataset;
+    let last_epoch = run.epochs.last().map_or(1, |epoch| epoch.epoch);
+    let mut contents = Contents {
+        run: *run,
+        batch: AugmentedBatch::of(run.recipe, dataset, last_epoch)?,
+        predictions: None,
+        filters: String::new(),
+    };
+    if let Some(evaluator) = evaluator {
+        let begun = Instant::now();
+        let stop = || run.patience.is_some_and(|patience| begun.elapsed() > patience);
+        let logits = evaluator.logits(run.judged().0, &stop)?;
+        let n_classes = dataset.classes.len();
+        contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
+        let weights = evaluator.weights()?;
+        contents.filters = pixels::filters(evaluator.layout(), &weights);
+    }
+    Ok(contents)
+}

@@ -1,0 +1,203 @@
+//! The page of one run: which sections it has.
+
+use std::fs;
+
+use super::curves;
+use super::evaluation;
+use super::html::{Page, escape, note, table, tiles};
+use super::pixels::AugmentedBatch;
+use super::{Run, past, picture};
+use crate::device::Device;
+use crate::device::gpu::info;
+use crate::tape::print::thousands;
+use crate::train::console::duration;
+use crate::train::lr_find;
+use crate::train::metrics::best;
+use crate::train::{EpochMetrics, Predictions, step};
+
+/// What stands on the page of a run. What there is nothing of is left out.
+pub struct Contents<'a> {
+    /// The run itself.
+    pub run: Run<'a>,
+    /// A batch as the network saw it.
+    pub batch: AugmentedBatch,
+    /// Of every test image, or of those that were held out.
+    pub predictions: Option<Predictions>,
+    /// The first filters, as HTML.
+    pub filters: String,
+}
+
+/// The page, as the text of an HTML file.
+pub fn page(contents: &Contents<'_>) -> String {
+    let Contents { run, batch, predictions, filters } = contents;
+    let dataset = &run.loaded.dataset;
+    let mut page = Page::new(&name(run), lead(run));
+    page.section("Summary", summary(run));
+    page.section("Curves", charts(run));
+    if let Some(predictions) = predictions {
+        let (split, kind) = run.judged();
+        let confusion = predictions.confusion(&split.labels);
+        let matrix = evaluation::matrix(&confusion, &dataset.classes, kind);
+        let classes = evaluation::classes(&confusion, &dataset.classes);
+        let both = format!("<div>{matrix}</div>\n<div>{classes}</div>");
+        page.section("Confusion matrix", format!("<div class=\"two wide\">{both}</div>\n"));
+        let worst = evaluation::worst(predictions, split, &dataset.classes, kind);
+        page.section("Worst errors", worst);
+    }
+    page.section("Learning-rate finder", lr_finder(run));
+    page.section("Augmented batch", batch.section(&dataset.classes));
+    page.section("First filters", filters.clone());
+    page.section("Time of a step", run.parts.map_or(String::new(), evaluation::parts));
+    page.section("Configuration", configuration(run));
+    page.section("Device and versions", device(run));
+    page.finish()
+}
+
+/// `2026-11-22-075444`
+fn name(run: &Run<'_>) -> String {
+    // `.` and `runs/..` have no name of their own.
+    let folder = run.folder.canonicalize().unwrap_or_else(|_| run.folder.to_path_buf());
+    folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn lead(run: &Run<'_>) -> String {
+    let dataset = &run.loaded.dataset;
+    let mut out = format!("<p>{}</p>\n", escape(&dataset.description));
+    for words in run.loaded.notice.iter().chain(&dataset.warnings) {
+        out += &format!("<p class=\"warning\">{}</p>\n", escape(words.trim_end()));
+    }
+    out
+}
+
+fn summary(run: &Run<'_>) -> String {
+    let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
+    let in_all = run.recipe.epochs;
+    let how = run.summary.map_or("goes on", |summary| &summary.ended);
+    let n_epochs = (format!("{} of {in_all}", run.epochs.len()), how.to_string());
+    let (Some(last), Some(best)) = (run.epochs.last(), best(run.epochs)) else {
+        return tiles(&[("epochs", n_epochs.0, n_epochs.1)])
+            + &note("No epoch was finished: there are no curves yet.");
+    };
+    let training: f64 = run.epochs.iter().map(|epoch| epoch.seconds).sum();
+    let evaluation: f64 = run.epochs.iter().map(|epoch| epoch.eval_seconds).sum();
+    let n_images: f64 = run.epochs.iter().map(|epoch| epoch.images_per_s * epoch.seconds).sum();
+    let speed = thousands((n_images / training).round() as usize);
+    let config = run.recipe.step();
+    let n_parameters = step::evaluation(&config).tape.state().n_parameters();
+    let (accuracy, loss) = match last.evaluated_on() {
+        "validation" => ("validation accuracy", "validation loss"),
+        _ => ("test accuracy", "test loss"),
+    };
+    let mut shown = vec![
+        (accuracy, percent(last), format!("after epoch {}", last.epoch)),
+        ("best accuracy", percent(best), format!("after epoch {}", best.epoch)),
+        (loss, format!("{:.4}", last.loss()), format!("training {:.4}", last.train_loss)),
+        ("epochs", n_epochs.0, n_epochs.1),
+        ("training", duration(training), format!("evaluation {}", duration(evaluation))),
+        ("speed", format!("{speed}/s"), "training images".to_string()),
+        ("parameters", thousands(n_parameters), format!("resnet9, width {}", run.recipe.width)),
+    ];
+    // Of a run that holds out images, the test images are another matter.
+    if let Some(test) = run.summary.and_then(|summary| summary.test_accuracy)
+        && last.test_accuracy.is_none()
+    {
+        let tested = ("test accuracy", format!("{:.2}%", 100.0 * test), "at the end".to_string());
+        shown.insert(0, tested);
+    }
+    tiles(&shown)
+}
+
+fn charts(run: &Run<'_>) -> String {
+    let n_images = run.loaded.dataset.train.len();
+    let steps_per_epoch = run.recipe.steps_per_epoch(n_images);
+    let told = run.summary.map_or(0, |summary| summary.n_steps);
+    let n_steps = told.max(run.epochs.len() * steps_per_epoch);
+    let charts = [
+        curves::loss(run.epochs),
+        curves::accuracy(run.epochs),
+        curves::schedule(&run.recipe.schedule(n_images), steps_per_epoch, n_steps),
+        curves::speed(run.epochs),
+    ];
+    let figures: String = charts.iter().map(super::chart::Chart::figure).collect();
+    let mut out = format!("<div class=\"charts\">\n{figures}</div>\n");
+    if !run.epochs.is_empty() {
+        let headings = [
+            "epoch",
+            "rate at its end",
+            "training loss",
+            "accuracy",
+            if run.epochs[0].evaluated_on() == "test" { "test loss" } else { "validation loss" },
+            "accuracy",
+            "seconds",
+            "evaluation",
+            "images/s",
+        ];
+        let rows: Vec<_> = run.epochs.iter().map(numbers).collect();
+        out += "<details><summary>All numbers, epoch by epoch</summary>\n";
+        out += &table("epochs", &headings, &rows);
+        out += "</details>\n";
+    }
+    out
+}
+
+/// The drawing of the sweep, of a run that began with one.
+fn lr_finder(run: &Run<'_>) -> String {
+    let Ok(drawing) = fs::read(run.folder.join(lr_find::SVG)) else { return String::new() };
+    let uri = picture::data_uri("image/svg+xml", &drawing);
+    format!(
+        "<img class=\"drawing\" src=\"{uri}\" alt=\"loss over learning rate, with the suggestions\">\n"
+    )
+}
+
+fn numbers(epoch: &EpochMetrics) -> Vec<String> {
+    vec![
+        epoch.epoch.to_string(),
+        format!("{:.6}", epoch.lr),
+        format!("{:.4}", epoch.train_loss),
+        format!("{:.2}%", 100.0 * epoch.train_accuracy),
+        format!("{:.4}", epoch.loss()),
+        format!("{:.2}%", 100.0 * epoch.accuracy()),
+        format!("{:.1}", epoch.seconds),
+        format!("{:.1}", epoch.eval_seconds),
+        format!("{:.0}", epoch.images_per_s),
+    ]
+}
+
+fn configuration(run: &Run<'_>) -> String {
+    let settings = past::settings(&run.recipe.to_toml()).expect("what was just written");
+    let rows: Vec<Vec<String>> =
+        settings.iter().map(|(key, value)| vec![escape(key), escape(value)]).collect();
+    let half = rows.len().div_ceil(2);
+    let tables: String = rows.chunks(half).map(|rows| table("facts", &[], rows)).collect();
+    note("As in config.toml, which wgrad train --config repeats.")
+        + &format!("<div class=\"two\">{tables}</div>\n")
+}
+
+fn device(run: &Run<'_>) -> String {
+    let (name, version) = (run.device.name(), env!("CARGO_PKG_VERSION"));
+    let trained = run.summary.map(|summary| (summary.device.as_str(), summary.version.as_str()));
+    let mut facts = vec![match trained {
+        Some((device, _)) if device == name => ("trained on", name.clone()),
+        _ => ("evaluated on", name.clone()),
+    }];
+    if let Some((device, _)) = trained.filter(|(device, _)| *device != name) {
+        facts.insert(0, ("trained on", device.to_string()));
+    }
+    if let Device::Gpu(_) = run.device {
+        // An open device does not tell of its driver; the list of adapters does.
+        let adapters = info::adapters();
+        if let Some(adapter) = adapters.iter().find(|adapter| name.starts_with(&adapter.name)) {
+            facts.push(("adapter", format!("{}, {}", adapter.kind, adapter.backend)));
+            facts.push(("driver", format!("{} {}", adapter.driver, adapter.driver_info)));
+        }
+    }
+    let system = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
+    facts.push(("system", system));
+    facts.push(("wgrad", version.to_string()));
+    if let Some((_, before)) = trained.filter(|(_, before)| *before != version) {
+        facts.push(("trained by wgrad", before.to_string()));
+    }
+    facts.push(("page written", jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()));
+    let rows: Vec<_> = facts.iter().map(|(fact, text)| vec![escape(fact), escape(text)]).collect();
+    table("facts", &[], &rows)
+}

@@ -1,0 +1,129 @@
+//! What the network sees and what it looks for: a batch after augmentation, and the first filters.
+
+use std::fmt::Write;
+
+use super::html::{escape, note};
+use super::picture::Picture;
+use crate::data::batches::{self, Batch};
+use crate::data::{Dataset, IMAGE_SIZE};
+use crate::device::cpu::CpuDevice;
+use crate::device::{LoadOptions, Session, StepScalars};
+use crate::error::Error;
+use crate::nn::Weights;
+use crate::ops::augment;
+use crate::tape::{Layout, StateLayout};
+use crate::train::recipe::{MEAN, Recipe, STANDARD_DEVIATION};
+use crate::train::step;
+
+/// Images of a batch that are shown.
+const MAX_IMAGES: usize = 48;
+
+/// Filters that are shown.
+const MAX_FILTERS: usize = 256;
+
+/// Images as a training step gave them to the network.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AugmentedBatch {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Images in the whole batch.
+    pub batch_size: usize,
+    /// Its first images, and their classes.
+    pub images: Vec<(Picture, usize)>,
+}
+
+impl AugmentedBatch {
+    /// Those of the first step of an epoch (from 1).
+    ///
+    /// They are made again by the CPU's reference of the augmentation. Its bits are the same on every
+    /// device and depend on nothing but the seed, the epoch and each image's number, so these are the
+    /// pixels that the network saw.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn of(recipe: &Recipe, dataset: &Dataset, epoch: usize) -> Result<Self, Error> {
+        let order = batches::epoch_order(recipe.seed, epoch as u64 - 1, dataset.train.len());
+        let n_images = recipe.batch_size.min(MAX_IMAGES).min(order.len());
+        let mut batch = Batch::new(n_images);
+        batch.fill(&dataset.train, &order[..n_images]);
+
+        let config = step::StepConfig { batch_size: n_images, ..recipe.step() };
+        let step = step::augmentation(&config);
+        let mut session = CpuDevice::default().session::<f32>(step.tape.state());
+        let id = session.load(&step.tape, LoadOptions::default())?;
+        session.write(id, step.table, &augment::table(MEAN, STANDARD_DEVIATION))?;
+        session.write_words(id, step.pixels, &batch.pixels)?;
+        session.write_words(id, step.indices, &batch.indices)?;
+        let seed = [recipe.seed as u32, (recipe.seed >> 32) as u32];
+        let scalars = StepScalars { seed, epoch: epoch as u32 - 1, ..StepScalars::default() };
+        session.run(id, &scalars)?;
+        let values = session.read(id, step.images)?;
+
+        let pictures = values.chunks(3 * IMAGE_SIZE * IMAGE_SIZE).map(picture);
+        let classes = batch.labels.iter().map(|&label| label as usize);
+        Ok(Self { epoch, batch_size: recipe.batch_size, images: pictures.zip(classes).collect() })
+    }
+
+    /// The section of the page.
+    pub fn section(&self, classes: &[String]) -> String {
+        let (n, epoch, batch_size) = (self.images.len(), self.epoch, self.batch_size);
+        let which = match n < batch_size {
+            true => format!("{n} of the {batch_size} images"),
+            false => format!("The {n} images"),
+        };
+        let mut out = note(&format!(
+            "{which} of the first training step of epoch {epoch}, after augmentation, as the network saw \
+             them. For the eye the normalisation is undone: the mean, which fills cut-out squares, is grey."
+        ));
+        out += "<div class=\"pictures batch\">\n";
+        for (picture, class) in &self.images {
+            let (uri, class) = (picture.data_uri(), escape(&classes[*class]));
+            let _ = writeln!(
+                out,
+                "<img src=\"{uri}\" width=\"32\" height=\"32\" alt=\"{class}\" title=\"{class}\">"
+            );
+        }
+        out + "</div>\n"
+    }
+}
+
+/// The normalisation undone: `[32, 32, 3]` of what the network reads.
+fn picture(values: &[f32]) -> Picture {
+    let byte = |(at, &value): (usize, &f32)| {
+        let channel = at % 3;
+        let part = f64::from(value) * STANDARD_DEVIATION[channel] + MEAN[channel];
+        // Saturates, as it should.
+        (255.0 * part).round() as u8
+    };
+    Picture::new(IMAGE_SIZE, IMAGE_SIZE, values.iter().enumerate().map(byte).collect())
+}
+
+/// The filters of a network's first convolution, each as a picture of its own scale; nothing when it
+/// has none that reads three channels.
+pub fn filters(layout: &StateLayout, weights: &Weights) -> String {
+    let first = layout.parameters.iter().find(|member| member.layout == Layout::ConvWeight);
+    let Some(member) = first.filter(|member| member.shape[2] == 3) else { return String::new() };
+    let [height, width, _, n_filters] = member.shape[..] else { return String::new() };
+    let weights = &weights.parameters[member.range()];
+    let n_shown = n_filters.min(MAX_FILTERS);
+    let some = if n_shown < n_filters { format!("{n_shown} of ") } else { String::new() };
+    let mut out = note(&format!(
+        "{some}{n_filters} filters of {height}x{width} pixels ({}). Grey is 0; a channel that is brighter \
+         speaks for the filter, a darker one against it. Each filter has a scale of its own.",
+        member.name
+    ));
+    out += "<div class=\"pictures filters\">\n";
+    for filter in 0..n_shown {
+        let values: Vec<f32> = weights.iter().copied().skip(filter).step_by(n_filters).collect();
+        let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let scale = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+        let rgb = values.iter().map(|value| (128.0 + scale * value).round() as u8).collect();
+        let uri = Picture::new(width, height, rgb).data_uri();
+        let _ = writeln!(
+            out,
+            "<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"filter {filter}\" \
+             title=\"filter {filter}, largest weight {largest:.3}\">"
+        );
+    }
+    out + "</div>\n"
+}

@@ -1,0 +1,187 @@
+//! Which checkpoints are written, and which are kept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::Checkpoint;
+use crate::error::Error;
+use crate::files;
+use crate::tape::StateLayout;
+use crate::train::screen;
+use crate::train::units::Every;
+
+/// The latest checkpoints that are kept, besides the best.
+const N_KEPT: usize = 2;
+
+/// The checkpoints of a run folder.
+pub struct Keeper {
+    folder: PathBuf,
+    every: Every,
+    written: Instant,
+}
+
+impl Keeper {
+    /// For a run that writes them that often.
+    pub fn new(folder: &Path, every: Every) -> Self {
+        Self { folder: folder.to_path_buf(), every, written: Instant::now() }
+    }
+
+    /// Whether one is due within an epoch, after that many steps of the run.
+    pub fn is_due(&self, step: u64) -> bool {
+        match self.every {
+            Every::Epoch => false,
+            Every::Steps(steps) => step.is_multiple_of(steps.get()),
+            Every::Minutes(minutes) => {
+                self.written.elapsed() >= Duration::from_secs_f64(60.0 * minutes)
+            }
+        }
+    }
+
+    /// Writes a checkpoint, and removes those that are not kept: all but the latest two and the best.
+    ///
+    /// A failure is told on the standard error and no more: the run can go on, and what was written before
+    /// is still there. Returns whether it is written.
+    pub fn save(&mut self, checkpoint: &Checkpoint, layout: &StateLayout) -> bool {
+        // A failure counts too: the next one is not due at once.
+        self.written = Instant::now();
+        let path = self.folder.join(Checkpoint::file_name(checkpoint.header.step));
+        let warn = |message: String| screen::note(&format!("warning: {message}"));
+        if let Err(error) = checkpoint.save(layout, &path) {
+            warn(format!(
+                "no checkpoint was written ({error}); training goes on, and those before it are kept"
+            ));
+            return false;
+        }
+        if let Err(error) = self.prune(checkpoint) {
+            warn(format!("an older checkpoint stays ({error})"));
+        }
+        true
+    }
+
+    fn prune(&self, latest: &Checkpoint) -> Result<(), Error> {
+        let mut found = list(&self.folder)?;
+        // A run that went back to an earlier checkpoint goes another way from there.
+        let (past, other): (Vec<_>, _) =
+            found.drain(..).partition(|(step, _)| *step <= latest.header.step);
+        let n_old = past.len().saturating_sub(N_KEPT);
+        let old = past.into_iter().take(n_old);
+        let old = old.filter(|(step, _)| Some(*step) != latest.header.best_step);
+        for (_, path) in old.chain(other) {
+            fs::remove_file(&path).map_err(Error::io(&path))?;
+        }
+        Ok(())
+    }
+
+    /// The latest checkpoint of a run folder, if there is one. What is left of one that was never finished is
+    /// removed.
+    ///
+    /// # Errors
+    /// [`Error::Io`], when the folder cannot be read.
+    pub fn latest(folder: &Path) -> Result<Option<PathBuf>, Error> {
+        for entry in fs::read_dir(folder).map_err(Error::io(folder))?.flatten() {
+            if files::is_temporary(&entry.path()) {
+                // If it stays, it is in nobody's way.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(list(folder)?.pop().map(|(_, path)| path))
+    }
+}
+
+/// The checkpoints of a folder, by step.
+fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::io(folder))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut found: Vec<_> = paths.filter_map(|path| Some((step_of(&path)?, path))).collect();
+    found.sort();
+    Ok(found)
+}
+
+fn step_of(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let step = name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()?;
+    (Checkpoint::file_name(step) == name).then_some(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+    use crate::fingerprint::Fingerprint;
+    use crate::nn::Snapshot;
+    use crate::tape::Group;
+    use crate::train::checkpoint::Header;
+
+    fn checkpoint(step: u64, best_step: Option<u64>) -> Checkpoint {
+        let layout = StateLayout::default();
+        let zeros = |group: Group| vec![0.0; layout.n_elements(group)];
+        let header = Header {
+            format_version: Header::version(),
+            checksum: None,
+            step,
+            epoch: 0,
+            n_batches: 0,
+            seed: 0,
+            epoch_seconds: 0.0,
+            run_seconds: 0.0,
+            best_step,
+            device: String::new(),
+            dataset: Fingerprint::of([]),
+            config: String::new(),
+            epochs: Vec::new(),
+        };
+        let snapshot = Snapshot { groups: Snapshot::GROUPS.map(zeros).into(), n_steps: step };
+        Checkpoint { header, order: Vec::new(), batch: None, snapshot }
+    }
+
+    #[test]
+    fn the_latest_two_and_the_best_are_kept() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut keeper = Keeper::new(folder.path(), Every::Epoch);
+        let mut steps_after = |step, best| {
+            assert!(keeper.save(&checkpoint(step, best), &StateLayout::default()));
+            let found = list(folder.path()).expect("readable");
+            found.into_iter().map(|(step, _)| step).collect::<Vec<_>>()
+        };
+        assert_eq!(steps_after(9, None), [9]);
+        assert_eq!(steps_after(10, Some(10)), [9, 10]);
+        assert_eq!(steps_after(11, Some(10)), [10, 11]);
+        assert_eq!(steps_after(100, Some(10)), [10, 11, 100]);
+        assert_eq!(steps_after(101, Some(10)), [10, 100, 101]);
+        assert_eq!(steps_after(102, Some(101)), [101, 102]);
+        assert_eq!(steps_after(50, Some(50)), [50], "those of another future go");
+    }
+
+    #[test]
+    fn the_latest_is_found_among_other_files() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(Keeper::latest(folder.path()).expect("readable"), None);
+        for name in ["checkpoint-9.safetensors", "checkpoint-10.safetensors", "model.safetensors"] {
+            fs::write(folder.path().join(name), "").expect("written");
+        }
+        let unfinished = folder.path().join("checkpoint-11.safetensors.tmp");
+        fs::write(&unfinished, "half").expect("written");
+        fs::write(folder.path().join("checkpoint-012.safetensors"), "").expect("written");
+        let latest = Keeper::latest(folder.path()).expect("readable").expect("there are some");
+        assert_eq!(latest.file_name().expect("a name"), "checkpoint-10.safetensors");
+        assert!(!unfinished.exists());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told_and_nothing_more() {
+        let mut keeper = Keeper::new(Path::new("/nowhere"), Every::Epoch);
+        assert!(!keeper.save(&checkpoint(1, None), &StateLayout::default()));
+    }
+
+    #[test]
+    fn steps_and_minutes_are_counted() {
+        let steps = Every::Steps(NonZeroU64::new(7).expect("not zero"));
+        let keeper = Keeper::new(Path::new("."), steps);
+        assert_eq!((1..=21).filter(|&step| keeper.is_due(step)).collect::<Vec<_>>(), [7, 14, 21]);
+        assert!(!Keeper::new(Path::new("."), Every::Epoch).is_due(7));
+        assert!(!Keeper::new(Path::new("."), Every::Minutes(10.0)).is_due(7));
+        assert!(Keeper::new(Path::new("."), Every::Minutes(1e-9)).is_due(7));
+    }
+}

@@ -1,0 +1,344 @@
+//! Checkpoints: all that a run's future depends on, in one file, so that it can go on as if it had
+//! never stopped.
+//!
+//! A checkpoint is a safetensors file: the tensors of `model.safetensors`, under the same names (so that
+//! `wgrad eval` takes it for weights), and under names that begin with `training.` Adam's moments, the
+//! metrics of the epoch so far, and the order of its images. The rest is a [`Header`] of JSON in the file's
+//! metadata, with a checksum over everything.
+//!
+//! Random numbers have no state to keep: each is a function of the seed, the epoch and the image (see
+//! [`augment`](crate::ops::augment)), and all three are in the header.
+
+mod consistent;
+mod keeper;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use super::metrics::EpochMetrics;
+use crate::data::batches::Batch;
+use crate::error::Error;
+use crate::files;
+use crate::fingerprint::Fingerprint;
+use crate::nn::tensor_file::{Reader, Writer};
+use crate::nn::{Snapshot, Weights};
+use crate::tape::{Group, StateLayout};
+
+pub use keeper::Keeper;
+
+/// The format that is written, and the only one that is read.
+const FORMAT_VERSION: u32 = 1;
+
+/// The key of the header in the file's metadata.
+const KEY: &str = "wgrad_checkpoint";
+
+/// The largest file that is read: what lies above it is no checkpoint of a network that is trained here.
+const MAX_BYTES: u64 = 1 << 36;
+
+const ORDER: &str = "training.order";
+const METRICS: &str = "training.metrics";
+const BATCH: [&str; 3] = ["training.pixels", "training.labels", "training.indices"];
+
+/// The tensors of a group besides the weights begin with this, and go on with the parameter's name.
+fn prefix(group: Group) -> String {
+    format!("training.{}.", group.name())
+}
+
+/// What a checkpoint says besides its tensors.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of the format.
+    pub format_version: u32,
+    /// That of the header, without this, and of all tensors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Fingerprint>,
+    /// Training steps so far; the learning rate's schedule goes by them.
+    pub step: u64,
+    /// The epoch that the run is in, from 0.
+    pub epoch: usize,
+    /// Batches of that epoch that were trained on.
+    pub n_batches: usize,
+    /// What everything random is drawn from.
+    pub seed: u64,
+    /// The training time of the epoch so far.
+    pub epoch_seconds: f64,
+    /// The time of the run so far.
+    pub run_seconds: f64,
+    /// The step of the checkpoint with the best evaluation so far.
+    pub best_step: Option<u64>,
+    /// The name of the device.
+    pub device: String,
+    /// The images and labels.
+    pub dataset: Fingerprint,
+    /// The settings, as `config.toml` has them.
+    pub config: String,
+    /// The epochs so far, as `metrics.jsonl` has them.
+    pub epochs: Vec<EpochMetrics>,
+}
+
+/// A moment of a run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Checkpoint {
+    /// Where the run is.
+    pub header: Header,
+    /// The order of the images of the epoch.
+    pub order: Vec<u32>,
+    /// The images of the next step, in the file that is left after one that was not finite: it needs no
+    /// dataset to be run again.
+    pub batch: Option<Batch>,
+    /// What the steps have come to.
+    pub snapshot: Snapshot,
+}
+
+impl Header {
+    /// What a new checkpoint says of itself.
+    pub(super) fn version() -> u32 {
+        FORMAT_VERSION
+    }
+
+    /// That of the header and of all tensors, in the order of their names.
+    fn checksum<'a>(&self, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> Fingerprint {
+        let header = Self { checksum: None, ..self.clone() };
+        let header = serde_json::to_vec(&header).expect("numbers and strings");
+        let tensors = tensors.flat_map(|(name, bytes)| [name.as_bytes(), bytes]);
+        Fingerprint::of(std::iter::once(header.as_slice()).chain(tensors))
+    }
+}
+
+impl Checkpoint {
+    /// The name of the file in a run folder.
+    pub fn file_name(step: u64) -> String {
+        format!("checkpoint-{step}.safetensors")
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`], naming the file.
+    pub fn save(&self, layout: &StateLayout, path: &Path) -> Result<(), Error> {
+        files::write_whole(path, &self.to_bytes(layout))
+    }
+
+    /// The bytes of the file.
+    pub fn to_bytes(&self, layout: &StateLayout) -> Vec<u8> {
+        let mut file = Writer::default();
+        for (group, buffer) in Snapshot::GROUPS.into_iter().zip(&self.snapshot.groups) {
+            match group {
+                Group::Metrics => file.f32(METRICS.to_string(), vec![buffer.len()], buffer),
+                Group::Parameters | Group::Statistics => {
+                    file.members("", layout.members(group), buffer);
+                }
+                _ => file.members(&prefix(group), layout.members(group), buffer),
+            }
+        }
+        file.u32(ORDER.to_string(), &self.order);
+        if let Some(batch) = &self.batch {
+            for (name, words) in
+                BATCH.into_iter().zip([&batch.pixels, &batch.labels, &batch.indices])
+            {
+                file.u32(name.to_string(), words);
+            }
+        }
+        let mut header = self.header.clone();
+        header.checksum = Some(header.checksum(file.bytes()));
+        let header = serde_json::to_string(&header).expect("numbers and strings");
+        file.finish(KEY, &header)
+    }
+}
+
+/// The bytes of a checkpoint that is as it was written.
+pub struct CheckpointFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// What it says of itself.
+    pub header: Header,
+}
+
+impl CheckpointFile {
+    /// Reads a file, and checks that it is whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read; [`Error::Checkpoint`] when it is none, damaged, or of another
+    /// version.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let refused = |reason| Error::Checkpoint { path: path.to_path_buf(), reason };
+        let length = fs::metadata(path).map_err(Error::io(path))?.len();
+        if length > MAX_BYTES {
+            return Err(refused(format!("{length} bytes are more than any checkpoint has")));
+        }
+        let bytes = fs::read(path).map_err(Error::io(path))?;
+        Self::parse(path, bytes).map_err(refused)
+    }
+
+    /// Takes the bytes of a file, and checks that it is whole.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, String> {
+        let damaged = |error| format!("not a safetensors file, or a damaged one ({error})");
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let header = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
+        let header = header.ok_or("a safetensors file, and no checkpoint of a run")?;
+        let value: serde_json::Value =
+            serde_json::from_str(header).map_err(|error| format!("damaged ({error})"))?;
+        let version = value.get("format_version").and_then(serde_json::Value::as_u64);
+        if version != Some(FORMAT_VERSION.into()) {
+            let version = version.map_or("unknown".to_string(), |version| version.to_string());
+            return Err(format!(
+                "its format is {version}, and this version of wgrad reads {FORMAT_VERSION}"
+            ));
+        }
+        let header: Header =
+            serde_json::from_value(value).map_err(|error| format!("damaged ({error})"))?;
+        let mut tensors = file.tensors();
+        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.data()));
+        if header.checksum != Some(header.checksum(tensors)) {
+            return Err("damaged: its contents do not have the checksum that it says".to_string());
+        }
+        Ok(Self { path: path.to_path_buf(), bytes, header })
+    }
+
+    /// The file's name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The moment that it holds, for a network with this layout.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when its tensors are those of another network.
+    pub fn restore(self, layout: &StateLayout) -> Result<Checkpoint, Error> {
+        let Self { path, bytes, header } = self;
+        tensors(layout, &bytes, header)
+            .map_err(|reason| Error::Checkpoint { path, reason: reason.join("\n  ") })
+    }
+}
+
+fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpoint, Vec<String>> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| vec![error.to_string()])?;
+    let length = |name| file.tensor(name).map_or(0, |tensor| tensor.shape().iter().product());
+    let (n_images, lengths) = (length(ORDER), BATCH.map(length));
+    let mut file = Reader::new(&file);
+    let weights = Weights::read(layout, &mut file);
+    let groups = Snapshot::GROUPS.into_iter().map(|group| match group {
+        Group::Parameters => weights.parameters.clone(),
+        Group::Statistics => weights.statistics.clone(),
+        Group::Metrics => file.f32(METRICS, &[layout.n_elements(group)]).unwrap_or_default(),
+        _ => file.members(&prefix(group), layout.members(group), layout.n_elements(group)),
+    });
+    let groups = groups.collect();
+    let order = file.u32(ORDER, n_images).unwrap_or_default();
+    let batch = (lengths[0] > 0).then(|| {
+        let mut words = |ix: usize| file.u32(BATCH[ix], lengths[ix]).unwrap_or_default();
+        let (pixels, labels, indices) = (words(0), words(1), words(2));
+        let n_valid = labels.len();
+        Batch { pixels, labels, indices, n_valid }
+    });
+    let mut problems = file.finish();
+    if batch.as_ref().is_some_and(|batch| !consistent::is_batch(batch)) {
+        problems.push("its batch is none: a row for each image, and the labels of classes".into());
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let snapshot = Snapshot { groups, n_steps: header.step };
+    Ok(Checkpoint { header, order, batch, snapshot })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{ResNet9, resnet9};
+    use crate::tape::{ElementType, Mode, Tape};
+
+    fn layout(width: usize) -> StateLayout {
+        let mut tape = Tape::new("resnet9", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 32, 32, 3]);
+        resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
+        tape.state().clone()
+    }
+
+    fn checkpoint(layout: &StateLayout) -> Checkpoint {
+        let weights = Weights::initial(layout, 3);
+        let groups = Snapshot::GROUPS.map(|group| match group {
+            Group::Parameters => weights.parameters.clone(),
+            Group::Statistics => weights.statistics.clone(),
+            Group::Metrics => (0..layout.n_elements(group)).map(|ix| ix as f32).collect(),
+            // As weights, which are zero between their members too.
+            _ => weights.parameters.iter().map(|value| value * 0.5).collect(),
+        });
+        let header = Header {
+            format_version: FORMAT_VERSION,
+            checksum: None,
+            step: 70,
+            epoch: 3,
+            n_batches: 7,
+            seed: u64::MAX,
+            epoch_seconds: 0.1 + 0.2,
+            run_seconds: 1.0 / 3.0,
+            best_step: Some(42),
+            device: "cpu".to_string(),
+            dataset: Fingerprint::of([]),
+            config: "max-lr = 0.01\n".to_string(),
+            epochs: Vec::new(),
+        };
+        let order = vec![2, 0, 1];
+        let snapshot = Snapshot { groups: groups.into(), n_steps: 70 };
+        Checkpoint { header, order, batch: Some(Batch::new(2)), snapshot }
+    }
+
+    #[test]
+    fn a_file_gives_back_what_was_saved() {
+        let layout = layout(4);
+        let saved = checkpoint(&layout);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(Checkpoint::file_name(70));
+        saved.save(&layout, &path).expect("it can be written");
+        let file = CheckpointFile::read(&path).expect("it is whole");
+        let mut loaded = file.restore(&layout).expect("it fits");
+        loaded.header.checksum = None;
+        let batch = loaded.batch.as_mut().expect("it was there");
+        batch.n_valid = 0; // The file does not say, and a step's batch is whole.
+        assert_eq!(loaded, saved);
+        let weights = Weights::load(&layout, &path).expect("a checkpoint holds weights");
+        assert_eq!(weights.parameters, saved.snapshot.groups[0]);
+    }
+
+    #[test]
+    fn any_damage_is_found() {
+        let layout = layout(4);
+        let bytes = checkpoint(&layout).to_bytes(&layout);
+        let parse = |bytes: &[u8]| CheckpointFile::parse(Path::new("x"), bytes.to_vec());
+        assert!(parse(&bytes).is_ok());
+        // A bit in each of many places: lengths, header, tensors.
+        for at in (0..bytes.len()).step_by(bytes.len() / 97).chain([0, 9, bytes.len() - 1]) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 4;
+            assert!(parse(&damaged).is_err(), "byte {at} of {}", bytes.len());
+        }
+        for length in [0, 7, 8, 100, bytes.len() - 1] {
+            assert!(parse(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn other_files_and_other_networks_are_refused() {
+        let reason = |bytes: Vec<u8>| {
+            CheckpointFile::parse(Path::new("x"), bytes).err().expect("it is refused")
+        };
+        let small = layout(4);
+        let mut weights = Writer::default();
+        Weights::initial(&small, 0).write(&small, &mut weights);
+        assert!(reason(weights.finish("format", "pt")).contains("no checkpoint"));
+        assert!(reason(weights.finish(KEY, r#"{"format_version": 2}"#)).contains("format is 2"));
+        let bytes = checkpoint(&small).to_bytes(&small);
+        let file = CheckpointFile::parse(Path::new("x"), bytes).expect("it is whole");
+        let error = file.restore(&layout(5)).expect_err("of another width").to_string();
+        assert!(error.contains("prep.0.weight: shape [4, 3, 3, 3]"), "{error}");
+    }
+}

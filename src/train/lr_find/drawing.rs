@@ -1,0 +1,125 @@
+//! The curve of a sweep, as SVG: losses over rates, with the suggestions marked.
+
+use std::fmt::Write;
+
+use super::Found;
+
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 420.0;
+const LEFT: f64 = 56.0;
+const RIGHT: f64 = WIDTH - 20.0;
+const TOP: f64 = 24.0;
+const BOTTOM: f64 = HEIGHT - 52.0;
+
+const STYLE: &str = "\
+text{font:13px system-ui,sans-serif;fill:#222}\
+.ground{fill:#fff}.grid{stroke:#ddd}.loss{fill:#888;opacity:.6}.smoothed{fill:none;stroke:#0072b2;stroke-width:2.5}\
+.mark{stroke:#d55e00;stroke-dasharray:5 4}.chosen{stroke:#d55e00;stroke-width:2.5}.name{fill:#b34700}\
+@media(prefers-color-scheme:dark){text{fill:#ddd}.ground{fill:#16181c}.grid{stroke:#3a3d44}.loss{fill:#999}\
+.smoothed{stroke:#56b4e9}.mark,.chosen{stroke:#ff9e4a}.name{fill:#ffb478}}";
+
+/// Draws the sweep: a point for each loss, a line for the smoothed one, and the suggested rates; the one
+/// that was chosen is drawn through. The axis of the rates is logarithmic.
+pub fn draw(found: &Found) -> String {
+    let points = found.curve.points();
+    let logs = || points.iter().map(|point| point.rate.log10());
+    let (first, last) = (logs().fold(f64::INFINITY, f64::min), logs().fold(f64::MIN, f64::max));
+    let x = |rate: f64| LEFT + (rate.log10() - first) / (last - first) * (RIGHT - LEFT);
+    // Beyond the height of the start there is nothing to see but that it explodes.
+    let start = points.first().map_or(1.0, |point| point.smoothed);
+    let losses = || points.iter().flat_map(|point| [point.loss, point.smoothed]);
+    let low = losses().fold(f64::INFINITY, f64::min);
+    let high = losses().fold(f64::MIN, f64::max).min(start + 0.75 * (start - low).max(0.2));
+    let y = |loss: f64| BOTTOM - (loss.min(high) - low) / (high - low) * (BOTTOM - TOP);
+
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
+         aria-label=\"Loss over learning rate\">\n<style>{STYLE}</style>\n\
+         <rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n"
+    );
+    // Writing to a string does not fail.
+    for power in first.ceil() as i32..=last.floor() as i32 {
+        let at = x(10f64.powi(power));
+        let _ = writeln!(
+            svg,
+            "<path class=\"grid\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/>\
+             <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">1e{power}</text>",
+            BOTTOM + 18.0
+        );
+    }
+    for tick in ticks(low, high) {
+        let at = y(tick);
+        let _ = writeln!(
+            svg,
+            "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{RIGHT}\"/>\
+             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{tick:.2}</text>",
+            LEFT - 6.0,
+            at + 4.0
+        );
+    }
+    for point in points {
+        let (rate, loss) = (point.rate, point.loss);
+        let _ = writeln!(
+            svg,
+            "<circle class=\"loss\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.5\"><title>rate {rate:.3e}, loss \
+             {loss:.4}</title></circle>",
+            x(rate),
+            y(loss)
+        );
+    }
+    let line: Vec<_> = points
+        .iter()
+        .map(|point| format!("{:.1} {:.1}", x(point.rate), y(point.smoothed)))
+        .collect();
+    let _ = writeln!(svg, "<path class=\"smoothed\" d=\"M{}\"/>", line.join("L"));
+
+    let suggestions = found.suggestions;
+    let named = [
+        ("steepest", suggestions.steepest),
+        ("minimum/10", suggestions.minimum),
+        ("valley", suggestions.valley),
+    ];
+    let chosen = suggestions.by(found.rule);
+    for (row, (name, rate)) in named.into_iter().enumerate() {
+        let class = if rate == chosen { "chosen" } else { "mark" };
+        let (at, text_y) = (x(rate), TOP + 14.0 + 17.0 * row as f64);
+        // The names stand on the side where there is room.
+        let (text_x, anchor) =
+            if at < (LEFT + RIGHT) / 2.0 { (at + 6.0, "start") } else { (at - 6.0, "end") };
+        let _ = writeln!(
+            svg,
+            "<path class=\"{class}\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/><text class=\"name\" x=\"{text_x:.1}\" \
+             y=\"{text_y:.1}\" text-anchor=\"{anchor}\">{name} {rate:.2e}</text>"
+        );
+    }
+    let middle = (LEFT + RIGHT) / 2.0;
+    let _ = writeln!(
+        svg,
+        "<text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">learning rate</text>\
+         <text x=\"{LEFT}\" y=\"16\">loss: each step (points), smoothed (line)</text>\n</svg>",
+        HEIGHT - 12.0
+    );
+    svg
+}
+
+/// Round losses between the two.
+fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let power = 10f64.powf(((high - low) / 5.0).log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
+    let step = steps.into_iter().find(|step| (high - low) / step <= 6.0).unwrap_or(power);
+    let count = |at: f64| (at / step) as usize;
+    (count(low) + 1..=count(high)).map(|n| n as f64 * step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round() {
+        let ticks = ticks(1.37, 2.61);
+        let expected = [1.5, 2.0, 2.5];
+        assert_eq!(ticks.len(), 3, "{ticks:?}");
+        assert!(ticks.iter().zip(expected).all(|(tick, value)| (tick - value).abs() < 1e-9));
+    }
+}

@@ -1,0 +1,153 @@
+//! What a network says of images: a probability for each class.
+
+use std::cmp::Reverse;
+
+use super::confusion::Confusion;
+
+/// The probabilities of every class for each of some images.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Predictions {
+    n_classes: usize,
+    /// `[n, classes]`, row-major.
+    probabilities: Vec<f32>,
+}
+
+/// An image that was taken for something else.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Mistake {
+    /// Which image of the split it is.
+    pub image: usize,
+    /// Its class.
+    pub truth: usize,
+    /// What it was taken for.
+    pub prediction: usize,
+    /// The probability that was given to the prediction.
+    pub probability: f32,
+    /// The probability that was given to the truth.
+    pub probability_of_truth: f32,
+}
+
+impl Predictions {
+    /// The softmax of each row of logits `[n, classes]`, computed in f64.
+    ///
+    /// # Panics
+    /// When the logits are not rows of `n_classes`.
+    pub fn from_logits(logits: &[f32], n_classes: usize) -> Self {
+        let n = logits.len();
+        assert!(n_classes > 0 && n.is_multiple_of(n_classes), "{n} logits of {n_classes} classes");
+        let probabilities = logits.chunks(n_classes).flat_map(softmax).collect();
+        Self { n_classes, probabilities }
+    }
+
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.probabilities.len() / self.n_classes
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.probabilities.is_empty()
+    }
+
+    /// The probabilities of an image, `[classes]`.
+    ///
+    /// # Panics
+    /// When there is no such image.
+    pub fn of(&self, image: usize) -> &[f32] {
+        &self.probabilities[image * self.n_classes..][..self.n_classes]
+    }
+
+    /// The class that an image is taken for: the first of the most probable ones, as in the kernels.
+    ///
+    /// # Panics
+    /// When there is no such image.
+    pub fn class(&self, image: usize) -> usize {
+        let of = self.of(image);
+        (1..of.len()).fold(0, |best, class| if of[class] > of[best] { class } else { best })
+    }
+
+    /// The `k` most probable classes of an image with their probabilities, the most probable first.
+    ///
+    /// # Panics
+    /// When there is no such image.
+    pub fn top(&self, image: usize, k: usize) -> Vec<(usize, f32)> {
+        let mut classes: Vec<_> = self.of(image).iter().copied().enumerate().collect();
+        classes.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        classes.truncate(k);
+        classes
+    }
+
+    /// Against the classes `[n]` that the images have.
+    ///
+    /// # Panics
+    /// When there are more or fewer of them.
+    pub fn confusion(&self, labels: &[u8]) -> Confusion {
+        Confusion::of(self.n_classes, labels, (0..self.len()).map(|image| self.class(image)))
+    }
+
+    /// The images that were taken for something else than their label says, the surest mistake first:
+    /// the one with the highest probability of a wrong class.
+    ///
+    /// # Panics
+    /// When there are more or fewer labels than images.
+    pub fn mistakes(&self, labels: &[u8]) -> Vec<Mistake> {
+        assert_eq!(labels.len(), self.len(), "{} labels, {} images", labels.len(), self.len());
+        let seen = labels.iter().enumerate().map(|(image, &truth)| {
+            let (truth, prediction) = (usize::from(truth), self.class(image));
+            let (probability, probability_of_truth) =
+                (self.of(image)[prediction], self.of(image)[truth]);
+            Mistake { image, truth, prediction, probability, probability_of_truth }
+        });
+        let mut mistakes: Vec<_> = seen.filter(|m| m.truth != m.prediction).collect();
+        // Probabilities are not negative, and so are ordered as their bits are. Stable: of equally
+        // sure ones the first comes first.
+        mistakes.sort_by_key(|mistake| Reverse(mistake.probability.to_bits()));
+        mistakes
+    }
+}
+
+/// `exp(z[k]) / sum over j of exp(z[j])`, shifted by the largest logit so that nothing overflows.
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exp = |&z: &f32| (f64::from(z) - f64::from(largest)).exp();
+    let sum: f64 = logits.iter().map(exp).sum();
+    logits.iter().map(|z| (exp(z) / sum) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logits whose softmax is 1/8, 5/8, 2/8, and so on.
+    fn predictions(eighths: &[f32]) -> Predictions {
+        let logits: Vec<f32> = eighths.iter().map(|p| (p / 8.0).ln() + 100.0).collect();
+        Predictions::from_logits(&logits, 3)
+    }
+
+    #[test]
+    fn probabilities_are_the_softmax() {
+        let seen = predictions(&[1.0, 5.0, 2.0]);
+        for (p, eighths) in seen.of(0).iter().zip([1.0, 5.0, 2.0]) {
+            assert!((p - eighths / 8.0).abs() < 1e-5, "{p} is not {eighths} / 8");
+        }
+        assert_eq!(seen.top(0, 2).iter().map(|(class, _)| *class).collect::<Vec<_>>(), [1, 2]);
+        let huge = Predictions::from_logits(&[1000.0, -1000.0, 1000.0], 3);
+        assert_eq!(huge.of(0), [0.5, 0.0, 0.5]);
+        assert_eq!(huge.class(0), 0, "the first of the largest");
+    }
+
+    #[test]
+    fn the_surest_mistake_comes_first() {
+        let seen = predictions(&[
+            1.0, 5.0, 2.0, 6.0, 1.0, 1.0, 1.0, 1.0, 6.0, 1.0, 1.0, 6.0, 3.0, 4.0, 1.0,
+        ]);
+        let labels = [2, 1, 2, 0, 1];
+        let mistakes = seen.mistakes(&labels);
+        assert_eq!(mistakes.iter().map(|m| m.image).collect::<Vec<_>>(), [1, 3, 0]);
+        assert_eq!((mistakes[0].truth, mistakes[0].prediction), (1, 0));
+        assert!((mistakes[2].probability - 0.625).abs() < 1e-5, "{:?}", mistakes[2]);
+        assert!((mistakes[2].probability_of_truth - 0.25).abs() < 1e-5, "{:?}", mistakes[2]);
+        let confusion = seen.confusion(&labels);
+        assert_eq!((confusion.n_images(), confusion.n_correct()), (5, 2));
+    }
+}

@@ -1,0 +1,164 @@
+//! A step run again, to see at which node it went wrong.
+//!
+//! Every value of the step gets a place of its own, so that all can be read after it, and one node after
+//! another is looked at. It takes the memory of the whole tape, not of the plan.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::checkpoint::{Checkpoint, CheckpointFile, Header};
+use super::recipe::Recipe;
+use super::step;
+use super::trainer::Trainer;
+use crate::device::Device;
+use crate::error::Error;
+
+/// What a node has made.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeRange {
+    /// `layer1.0.conv2d.forward`
+    pub node: String,
+    /// The value, `layer1.0.conv`
+    pub output: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The largest magnitude of its finite elements.
+    pub max_abs: f32,
+    /// Elements that are infinite.
+    pub n_infinite: usize,
+    /// Elements that are NaN.
+    pub n_nan: usize,
+}
+
+impl NodeRange {
+    /// Looks at a value.
+    pub fn new(node: String, output: String, shape: &[usize], values: &[f32]) -> Self {
+        let finite = values.iter().filter(|value| value.is_finite());
+        Self {
+            node,
+            output,
+            shape: shape.to_vec(),
+            max_abs: finite.fold(0.0, |max, value| max.max(value.abs())),
+            n_infinite: values.iter().filter(|value| value.is_infinite()).count(),
+            n_nan: values.iter().filter(|value| value.is_nan()).count(),
+        }
+    }
+
+    /// Whether every element is a number.
+    pub fn is_finite(&self) -> bool {
+        self.n_infinite == 0 && self.n_nan == 0
+    }
+}
+
+/// A step that can be run again: a checkpoint that holds the next step's images.
+pub struct Replay {
+    checkpoint: Checkpoint,
+    recipe: Recipe,
+}
+
+impl Replay {
+    /// The step that a checkpoint of a run with that recipe stands before.
+    pub fn new(checkpoint: Checkpoint, recipe: Recipe) -> Self {
+        Self { checkpoint, recipe }
+    }
+
+    /// Reads the file that a run leaves after a step that was not finite.
+    ///
+    /// # Errors
+    /// As for [`CheckpointFile::read`] and [`CheckpointFile::restore`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let file = CheckpointFile::read(path)?;
+        let refused = |reason| Error::Checkpoint { path: path.to_path_buf(), reason };
+        let recipe = Recipe::parse(&file.header.config).map_err(refused)?;
+        let checkpoint = file.restore(step::training(&recipe.step()).tape.state())?;
+        match &checkpoint.batch {
+            Some(batch) if batch.size() != recipe.batch_size => {
+                let (n, size) = (batch.size(), recipe.batch_size);
+                Err(refused(format!("it holds {n} images, and its settings say {size} a batch")))
+            }
+            _ => Ok(Self::new(checkpoint, recipe)),
+        }
+    }
+
+    /// The step and the device, for people.
+    pub fn head(&self, device: &str) -> String {
+        let Header { step, epoch, .. } = self.checkpoint.header;
+        let (step, epoch) = (step + 1, epoch + 1);
+        let Recipe { width, batch_size, .. } = self.recipe;
+        let lr = self.lr();
+        format!(
+            "step {step} (epoch {epoch}), learning rate {lr:e}, of resnet9, width {width}, batch size \
+             {batch_size}\non {device}"
+        )
+    }
+
+    /// Runs it on a device that nothing was loaded on.
+    ///
+    /// # Errors
+    /// As for [`Replay::run_on`].
+    pub fn run(&self, device: &Device) -> Result<Vec<NodeRange>, Error> {
+        let mut trainer = Trainer::new(device, &self.recipe.step(), self.recipe.seed)?;
+        self.run_on(&mut trainer)
+    }
+
+    /// Runs it, and looks at all that it reads and makes: the parameters first, then each node's outputs,
+    /// in the order of the tape.
+    ///
+    /// # Errors
+    /// When the checkpoint has no batch, or the device fails, or has not the memory.
+    pub fn run_on(&self, trainer: &mut Trainer) -> Result<Vec<NodeRange>, Error> {
+        let Some(batch) = &self.checkpoint.batch else {
+            let message = "this checkpoint holds no images; the file that a run leaves after a step that \
+                           was not finite does";
+            return Err(Error::Config(message.to_string()));
+        };
+        trainer.restore(&self.checkpoint.snapshot)?;
+        trainer.drop_metrics()?;
+        let epoch = self.checkpoint.header.epoch;
+        trainer.look_at_step(&self.recipe.step(), batch, epoch, self.lr())
+    }
+
+    fn lr(&self) -> f64 {
+        let schedule = self.recipe.schedule(self.checkpoint.order.len());
+        schedule.rate(self.checkpoint.header.step as usize)
+    }
+}
+
+/// The first node whose output is not finite, in words.
+pub fn first_not_finite(nodes: &[NodeRange]) -> Option<String> {
+    let NodeRange { node, output, shape, n_infinite, n_nan, .. } =
+        nodes.iter().find(|range| !range.is_finite())?;
+    Some(format!(
+        "the first that is not finite is {output} {shape:?} of {node}: {n_nan} NaN, {n_infinite} infinite"
+    ))
+}
+
+/// A table of all that a step has made, up to a little behind the first that is not finite.
+pub fn listing(nodes: &[NodeRange]) -> String {
+    const N_BEHIND: usize = 3;
+    let first = nodes.iter().position(|range| !range.is_finite());
+    let n_shown = first.map_or(nodes.len(), |first| (first + 1 + N_BEHIND).min(nodes.len()));
+    let head = ["node", "makes", "shape", "largest", "NaN", "infinite"];
+    let mut text = String::new();
+    let mut line = |node: &str, output: &str, shape: &str, [largest, nan, infinite]: [&str; 3]| {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "{node:<34} {output:<28} {shape:<18} {largest:>10} {nan:>9} {infinite:>9}"
+        );
+    };
+    line(head[0], head[1], head[2], [head[3], head[4], head[5]]);
+    for range in &nodes[..n_shown] {
+        let shape: Vec<_> = range.shape.iter().map(ToString::to_string).collect();
+        let [nan, infinite] = [range.n_nan, range.n_infinite].map(|n| match n {
+            0 => "-".to_string(),
+            n => n.to_string(),
+        });
+        let largest = format!("{:.3e}", range.max_abs);
+        line(&range.node, &range.output, &shape.join("x"), [&largest, &nan, &infinite]);
+    }
+    if n_shown < nodes.len() {
+        let _ = writeln!(text, "... and {} more", nodes.len() - n_shown);
+    }
+    text
+}

@@ -1,0 +1,221 @@
+//! Values that are written with a unit: sizes of memory, and how often a checkpoint is due.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A number of bytes that is written with a unit: `512MiB`, `2 GiB`, `1e9`, `800MB`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value", into = "String")]
+pub struct MemorySize(pub u64);
+
+/// Units, the longer ones first where one ends in another.
+const UNITS: [(&str, u64); 10] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("K", 1 << 10),
+    ("M", 1 << 20),
+    ("G", 1 << 30),
+    ("B", 1),
+];
+
+impl FromStr for MemorySize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lower = text.trim().to_ascii_lowercase();
+        let with_unit = UNITS.iter().find_map(|(unit, bytes)| {
+            lower.strip_suffix(&unit.to_ascii_lowercase()).map(|number| (number, *bytes))
+        });
+        let (number, unit) = with_unit.unwrap_or((&lower, 1));
+        match number.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() && number >= 0.0 => {
+                Ok(Self((number * unit as f64).round() as u64))
+            }
+            _ => Err(format!("{text:?} is no number of bytes; write 512MiB or 2GiB")),
+        }
+    }
+}
+
+impl TryFrom<toml::Value> for MemorySize {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => text.parse(),
+            toml::Value::Integer(bytes) => {
+                u64::try_from(bytes).map(Self).map_err(|_| format!("{bytes} bytes are too few"))
+            }
+            other => Err(format!("{other} is no number of bytes; write \"512MiB\"")),
+        }
+    }
+}
+
+impl From<MemorySize> for String {
+    fn from(size: MemorySize) -> Self {
+        size.to_string()
+    }
+}
+
+impl fmt::Display for MemorySize {
+    /// In the largest binary unit that is exact.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = |(_, bytes): &&(&str, u64)| self.0 != 0 && self.0.is_multiple_of(*bytes);
+        let (unit, bytes) = UNITS[..3].iter().rev().find(exact).unwrap_or(&("B", 1));
+        write!(f, "{}{unit}", self.0 / bytes)
+    }
+}
+
+/// How often a checkpoint is written, besides at every epoch's end: `100` steps, `10m` or `1.5m`
+/// minutes, or `epoch`, for no more often than that.
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value", into = "String")]
+pub enum Every {
+    /// At every epoch's end.
+    #[default]
+    Epoch,
+    /// After so many steps, counted over the whole run.
+    Steps(NonZeroU64),
+    /// After so many minutes.
+    Minutes(f64),
+}
+
+impl FromStr for Every {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let refused = || format!("{text:?} is neither a number of steps (100) nor minutes (10m)");
+        if text == "epoch" {
+            return Ok(Self::Epoch);
+        }
+        match text.strip_suffix('m') {
+            Some(minutes) => match minutes.trim().parse::<f64>() {
+                Ok(minutes) if minutes > 0.0 && minutes.is_finite() => Ok(Self::Minutes(minutes)),
+                _ => Err(refused()),
+            },
+            None => text.parse().map(Self::Steps).map_err(|_| refused()),
+        }
+    }
+}
+
+impl TryFrom<toml::Value> for Every {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => text.parse(),
+            other => other.to_string().parse(),
+        }
+    }
+}
+
+impl From<Every> for String {
+    fn from(every: Every) -> Self {
+        every.to_string()
+    }
+}
+
+impl fmt::Display for Every {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Epoch => f.write_str("epoch"),
+            Self::Steps(steps) => write!(f, "{steps}"),
+            Self::Minutes(minutes) => write!(f, "{minutes}m"),
+        }
+    }
+}
+
+/// The peak of the learning rate: `0.01`, or `find`, which sweeps for it before training.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value", into = "toml::Value")]
+pub enum MaxLr {
+    /// This rate.
+    Rate(f64),
+    /// What [`lr_find`](super::lr_find) suggests.
+    Find,
+}
+
+impl FromStr for MaxLr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "find" => Ok(Self::Find),
+            rate => rate.parse().map(Self::Rate).map_err(|_| {
+                format!("{text:?} is no learning rate; write a number, or find to sweep for it")
+            }),
+        }
+    }
+}
+
+impl TryFrom<toml::Value> for MaxLr {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::Float(rate) => Ok(Self::Rate(rate)),
+            toml::Value::String(text) => text.parse(),
+            other => other.to_string().parse(),
+        }
+    }
+}
+
+impl From<MaxLr> for toml::Value {
+    fn from(max_lr: MaxLr) -> Self {
+        match max_lr {
+            MaxLr::Rate(rate) => rate.into(),
+            MaxLr::Find => "find".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_written() {
+        for (text, bytes) in [
+            ("512MiB", 512 << 20),
+            ("2 gib", 2 << 30),
+            ("1.5K", 1536),
+            ("1e3", 1000),
+            ("800MB", 800_000_000),
+            ("77", 77),
+            ("12B", 12),
+        ] {
+            assert_eq!(text.parse(), Ok(MemorySize(bytes)), "{text}");
+            let written = MemorySize(bytes).to_string();
+            assert_eq!(written.parse(), Ok(MemorySize(bytes)), "{written}");
+        }
+        assert_eq!(MemorySize(3 << 20).to_string(), "3MiB");
+        for bad in ["", "MiB", "-1", "NaN", "inf", "ten"] {
+            assert!(bad.parse::<MemorySize>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn checkpoints_are_due_by_steps_or_minutes() {
+        let steps = |n| Every::Steps(NonZeroU64::new(n).expect("not zero"));
+        for (text, every) in [
+            ("7", steps(7)),
+            ("10m", Every::Minutes(10.0)),
+            ("1.5m", Every::Minutes(1.5)),
+            ("epoch", Every::Epoch),
+        ] {
+            assert_eq!(text.parse(), Ok(every), "{text}");
+            assert_eq!(every.to_string(), text);
+        }
+        for bad in ["", "0", "-7", "m", "0m", "-1m", "NaNm", "infm", "7s", "often"] {
+            assert!(bad.parse::<Every>().is_err(), "{bad}");
+        }
+        assert_eq!(Every::try_from(toml::Value::Integer(7)), Ok(steps(7)));
+    }
+}

@@ -1,0 +1,57 @@
+//! Data and weights that are not as they should be.
+
+use super::support::*;
+
+#[test]
+fn data_that_is_missing_or_damaged() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let data = path.join("data");
+    let fails = |words: &[&str]| {
+        assert_fails(&wgrad(path, &TINY), 1, words);
+        assert!(!path.join("run").exists(), "nothing is trained on it");
+    };
+
+    let whole = records(25, 3);
+    fs::write(data.join("test_batch.bin"), &whole[..2 * RECORD + 100]).expect("written");
+    fails(&["test_batch.bin", &format!("byte {}", 2 * RECORD), "hint:"]);
+
+    let mut label = whole.clone();
+    label[RECORD] = 10;
+    fs::write(data.join("test_batch.bin"), label).expect("written");
+    fails(&["test_batch.bin", &format!("byte {RECORD}"), "10", "hint:"]);
+
+    fs::remove_file(data.join("test_batch.bin")).expect("removed");
+    fails(&["test_batch.bin", "missing", "hint:"]);
+
+    fs::remove_dir_all(&data).expect("removed");
+    fails(&["data", "no folder", "--data-dir", "hint:"]);
+
+    fs::create_dir(&data).expect("a folder");
+    fs::write(data.join("data_batch_1"), "pickled").expect("written");
+    fails(&["Python", "hint:", "binary version"]);
+
+    // Named by the environment, or by nothing at all.
+    let strict = ["train", "--data", "cifar10", "--out=run"];
+    let output = command(path, &strict).env("WGRAD_DATA", "elsewhere").output().expect("it starts");
+    assert_fails(&output, 1, &["elsewhere", "WGRAD_DATA"]);
+    assert_fails(&wgrad(path, &strict), 1, &["cifar-10-batches-bin", "hint:"]);
+    let eval = ["eval", "--weights", "w", "--data", "cifar10"];
+    assert_fails(&wgrad(path, &eval), 1, &["cifar-10-batches-bin", "hint:"]);
+}
+
+#[test]
+fn weights_that_do_not_fit() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    assert!(wgrad(path, &tiny_with(&[])).status.success());
+    let eval = |more: &[&str]| {
+        let arguments =
+            [&["eval", "--data-dir", "data", "--device", "cpu", "--weights"], more].concat();
+        wgrad(path, &arguments)
+    };
+    let model = "run/model.safetensors";
+    assert_fails(&eval(&["nowhere"]), 1, &["nowhere"]);
+    assert_fails(&eval(&[model, "--width", "5"]), 1, &[model, "prep.0.weight", "hint:", "--width"]);
+    assert_fails(&eval(&["data/test_batch.bin"]), 1, &["test_batch.bin", "safetensors"]);
+}

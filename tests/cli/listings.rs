@@ -1,0 +1,104 @@
+//! Devices, the layer table, the tape.
+
+use super::support::*;
+
+#[test]
+fn devices_that_are_not_there() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let with_device = |device: &'static str| {
+        let mut arguments = TINY;
+        arguments[4] = device;
+        command(path, &arguments)
+    };
+    for device in ["voodoo2", "", " "] {
+        let output = with_device(device).output().expect("it starts");
+        assert_fails(&output, 1, &["hint:"]);
+    }
+
+    // The loader is told of a driver that does not exist, so that it finds no other.
+    if cfg!(target_os = "linux") {
+        let mut command = with_device("gpu");
+        command.env("VK_DRIVER_FILES", "/nowhere.json").env("VK_ICD_FILENAMES", "/nowhere.json");
+        let output = command.output().expect("it starts");
+        let packages = [
+            "Debian/Ubuntu",
+            "mesa-vulkan-drivers",
+            "Fedora",
+            "dnf",
+            "Arch",
+            "pacman",
+            "macOS",
+            "Windows",
+        ];
+        assert_fails(&output, 1, &packages);
+    }
+}
+
+#[test]
+fn the_list_of_devices() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = wgrad(folder.path(), &["devices", "--no-self-test", "--json"]);
+    let reports: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let reports = reports.as_array().expect("a list");
+    // Each choice opens one device, if there is one for it at all.
+    for (choice, n) in [("cpu", 1), ("auto", 1), ("gpu", usize::from(reports.len() > 1))] {
+        let opens = |report: &&serde_json::Value| {
+            report["opened_by"].as_array().is_some_and(|by| by.iter().any(|by| by == choice))
+        };
+        assert_eq!(reports.iter().filter(opens).count(), n, "{choice}: {reports:?}");
+    }
+    for report in &reports[1..] {
+        let kernel = &report["kernels"]["conv2d.forward"];
+        assert_eq!(*kernel, serde_json::json!(["conv2d/forward"]), "the one that training runs");
+    }
+}
+
+#[test]
+fn readers_may_stop_reading() {
+    let folder = folder_with_data();
+    for arguments in [&["summary"][..], &["tape", "--width", "4", "--batch-size", "8"], &TINY] {
+        let mut command = command(folder.path(), arguments);
+        let mut child = command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        let message = stderr(&output);
+        assert!(output.status.success(), "{arguments:?}: {message}");
+        let is_told = message.matches("standard output").count();
+        assert_eq!(is_told, usize::from(arguments[0] == "train"), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn the_layer_table() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = stdout(&wgrad(folder.path(), &["summary"]));
+    for word in ["Conv2d-1", "Linear-29", "6,573,120", "0.01", "6.44", "25.07", "31.53"] {
+        assert!(text.contains(word), "{word:?} is not in {text}");
+    }
+}
+
+#[test]
+fn the_tape_and_its_drawing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let small = ["tape", "--width", "4", "--batch-size", "8"];
+    let text = stdout(&wgrad(folder.path(), &small));
+    assert!(text.contains("conv2d") && text.contains("adam"), "{text}");
+    let unfused = stdout(&wgrad(folder.path(), &[&small[..], &["--no-fuse"]].concat()));
+    assert!(unfused.lines().count() > text.lines().count(), "fusion makes the tape shorter");
+    // Far past what any adapter binds, and what kernels can count.
+    for huge in [["--batch-size", "4294967295"], ["--width", "65535"]] {
+        let output = wgrad(folder.path(), &[&["tape"][..], &huge].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let drawn = wgrad(folder.path(), &[&small[..], &["--svg", "network.svg"]].concat());
+    assert!(drawn.status.success(), "{}", stderr(&drawn));
+    let svg = fs::read_to_string(folder.path().join("network.svg")).expect("drawn");
+    assert!(svg.contains("<svg"), "{svg}");
+    let nowhere = wgrad(folder.path(), &[&small[..], &["--svg", "nowhere/network.svg"]].concat());
+    assert_fails(&nowhere, 1, &["nowhere/network.svg"]);
+}

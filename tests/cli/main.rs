@@ -1,0 +1,9 @@
+//! The command as a user meets it: every error that the README promises a good message for, and small
+//! training runs from end to end, on the CPU device.
+
+mod files;
+mod listings;
+mod resume;
+mod runs;
+mod settings;
+mod support;

@@ -1,0 +1,160 @@
+//! `wgrad train`: what a run leaves, and how it ends.
+
+use super::support::*;
+
+#[test]
+fn a_run_from_end_to_end() {
+    let folder = folder_with_data();
+    let output = wgrad(folder.path(), &TINY);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(
+        text.contains("cpu") && text.contains("parameters") && text.contains("10000"),
+        "{text}"
+    );
+
+    // The last line sums it up.
+    let run = folder.path().join("run");
+    let epochs = lines(run.join("metrics.jsonl"));
+    let summary = text.lines().last().expect("there is output");
+    let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
+    for word in ["cifar10", "cpu", &percent(&epochs[1]), "run"] {
+        assert!(summary.contains(word), "{word:?} is not in {summary:?}");
+    }
+
+    // A line an epoch: 7 steps of 8 images, the rest dropped; all 25 test images.
+    assert_eq!(epochs.len(), 2);
+    for (ix, epoch) in epochs.iter().enumerate() {
+        assert_eq!(epoch.epoch, ix + 1);
+        assert!(close(epoch.images_per_s, 56.0 / epoch.seconds), "{epoch:?}");
+        assert!(close((epoch.train_accuracy * 56.0).round(), epoch.train_accuracy * 56.0));
+        assert!(close((epoch.accuracy() * 25.0).round(), epoch.accuracy() * 25.0));
+        assert!(epoch.train_loss > 0.0 && epoch.loss() > 0.0 && epoch.eval_seconds > 0.0);
+    }
+    // Linear from max_lr / 10 to the peak and back again: it ends where it started.
+    assert!((epochs[1].lr - 0.001).abs() < 1e-9, "{}", epochs[1].lr);
+
+    // The file of settings repeats the run, but for its folder.
+    let config = fs::read_to_string(run.join("config.toml")).expect("a run leaves its settings");
+    for line in
+        ["data = \"cifar10\"", "width = 4", "batch-size = 8", "device = \"cpu\"", "seed = 0"]
+    {
+        assert!(config.contains(line), "{line:?} is not in {config}");
+    }
+    // From anywhere: the data's folder is in it, too.
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    let config = run.join("config.toml").to_string_lossy().into_owned();
+    let output = wgrad(elsewhere.path(), &["train", "--config", &config, "--out", "again"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let model = |run: PathBuf| fs::read(run.join("model.safetensors")).expect("weights");
+    assert!(model(run.clone()) == model(elsewhere.path().join("again")), "other bits");
+    let entries = fs::read_dir(run).expect("readable").flatten();
+    // TensorBoard's file has a name with a time and a host in it.
+    let name = |entry: fs::DirEntry| match entry.file_name().to_string_lossy() {
+        name if name.starts_with("events.out.tfevents.") => "events".to_string(),
+        name => name.into_owned(),
+    };
+    let mut names: Vec<_> = entries.map(name).collect();
+    names.sort();
+    let expected = [
+        "checkpoint-14.safetensors",
+        "checkpoint-7.safetensors",
+        "config.toml",
+        "events",
+        "metrics.csv",
+        "metrics.jsonl",
+        "model.safetensors",
+        "report.html",
+        "summary.json",
+    ];
+    assert_eq!(names, expected, "nothing else is in the folder");
+
+    // The weights evaluate to what the last line of metrics says.
+    let weights = ["--weights", "run/model.safetensors", "--data-dir", "data", "--device", "cpu"];
+    let output = wgrad(folder.path(), &[&["eval"], &weights[..]].concat());
+    let last = stdout(&output).lines().last().unwrap_or_default().to_string();
+    assert!(last.contains(&percent(&epochs[1])), "{last:?}: {}", stderr(&output));
+    assert!(last.contains(&format!("{:.4}", epochs[1].loss())), "{last:?}");
+}
+
+#[test]
+fn a_run_is_never_overwritten() {
+    let folder = folder_with_data();
+    let run = folder.path().join("run");
+    fs::create_dir(&run).expect("a folder");
+    fs::write(run.join("config.toml"), "precious").expect("written");
+    assert_fails(&wgrad(folder.path(), &TINY), 1, &["run", "already", "--out"]);
+    assert_eq!(fs::read_to_string(run.join("config.toml")).expect("there"), "precious");
+    let file = wgrad(folder.path(), &[&TINY[..11], &["--out=data/test_batch.bin"]].concat());
+    assert_fails(&file, 1, &["test_batch.bin", "no folder"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made() {
+    let folder = folder_with_data();
+    let out = "--out=data/test_batch.bin/run";
+    let output = wgrad(folder.path(), &[&TINY[..11], &[out]].concat());
+    assert_fails(&output, 1, &["data/test_batch.bin/run"]);
+    assert!(!stdout(&output).contains("network"), "it is found out before the network is made");
+}
+
+#[cfg(unix)]
+#[test]
+fn numbers_that_are_not_finite_end_a_run_and_spare_the_weights() {
+    let folder = folder_with_data();
+    let output = wgrad(folder.path(), &tiny_with(&["--max-lr", "1e30"]));
+    assert_fails(&output, 1, &["not finite", "step", "hint:", "--max-lr"]);
+    assert!(stdout(&output).contains("run/model.safetensors"), "{}", stdout(&output));
+    // They are the weights of a step before, and finite: an evaluation does not mind them.
+    let weights = Weights::load(&layout_of_width(4), &folder.path().join("run/model.safetensors"));
+    assert!(weights.expect("weights").parameters.iter().all(|w| w.is_finite()));
+}
+
+#[test]
+fn a_test_loss_that_is_not_finite_is_an_error() {
+    let folder = folder_with_data();
+    // One step of all images: the weights that it leaves are evaluated, and no step sees them.
+    let mut arguments = TINY;
+    (arguments[8], arguments[10]) = ("60", "1");
+    let arguments = [&arguments[..], &["--max-lr", "1e30"]].concat();
+    assert_fails(&wgrad(folder.path(), &arguments), 1, &["evaluation", "not finite", "--max-lr"]);
+    assert!(lines(folder.path().join("run/metrics.jsonl")).is_empty());
+    assert!(!folder.path().join("run/model.safetensors").exists(), "they are of no use");
+}
+
+#[test]
+fn ctrl_c_keeps_what_there_is() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::Stdio;
+
+    let folder = folder_with_data();
+    let mut arguments = TINY;
+    arguments[10] = "100000";
+    let mut child = command(folder.path(), &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut text = String::new();
+    // Until the second epoch is over.
+    while !text.contains("\n 2/100000") {
+        assert!(output.read_line(&mut text).expect("readable") > 0, "it ended early: {text}");
+    }
+    // Twice, as by a wrapper that signals its child and the group: that counts once.
+    let pid = child.id().to_string();
+    let interrupted = Command::new("kill").args(["-INT", &pid, &pid]).status();
+    assert!(interrupted.expect("kill is everywhere").success());
+    output.read_to_string(&mut text).expect("readable");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{text}");
+
+    let run = folder.path().join("run");
+    assert!(text.contains("interrupted after step"), "{text}");
+    let last = text.lines().last().expect("there is output");
+    assert!(last.starts_with("summary: cifar10") && last.ends_with("run"), "{last}");
+    assert!(lines(run.join("metrics.jsonl")).len() >= 2);
+    let weights =
+        ["eval", "--weights", "run/model.safetensors", "--data-dir", "data", "--device=cpu"];
+    assert!(wgrad(folder.path(), &weights).status.success());
+}

@@ -1,0 +1,89 @@
+//! Flags and files of settings.
+
+use super::support::*;
+
+#[test]
+fn flags_win_over_the_file() {
+    let folder = folder_with_data();
+    let config = "epochs = 1\nwidth = 4\nbatch-size = 8\nno-crop = true\nno-flip = true\n\
+                  device = 'cpu'\nout = 'from-file'\ndata-dir = 'data'\n";
+    fs::write(folder.path().join("settings.toml"), config).expect("written");
+    let arguments = ["train", "--config", "settings.toml", "--width", "2", "--no-flip=false"];
+    let output = wgrad(folder.path(), &arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let resolved = fs::read_to_string(folder.path().join("from-file/config.toml")).expect("there");
+    for line in
+        ["width = 2", "epochs = 1", "no-crop = true", "no-flip = false", "no-cutout = false"]
+    {
+        assert!(resolved.contains(line), "{line:?} is not in {resolved}");
+    }
+}
+
+#[test]
+fn settings_that_make_no_sense() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    for (more, words) in [
+        (vec!["--batch-size", "61"], vec!["60 training images", "--batch-size"]),
+        (vec!["--max-lr", "0"], vec!["max-lr"]),
+        (vec!["--pct-start", "1.5"], vec!["pct-start"]),
+        (vec!["--label-smoothing", "1"], vec!["--label-smoothing"]),
+        (vec!["--max-lr", "inf"], vec!["--max-lr", "finite number above 0"]),
+        (vec!["--max-lr", "-1"], vec!["--max-lr is -1"]),
+        (vec!["--weight-decay", "-1"], vec!["--weight-decay is -1"]),
+        (vec!["--memory-limit", "1MiB"], vec!["limit of 1.0 MiB", "hint:", "--memory-limit"]),
+    ] {
+        // The tiny run's own flags first, without the one that is tried.
+        let mut arguments = tiny_with(&[]);
+        if let Some(at) = arguments.iter().position(|a| *a == more[0]) {
+            arguments.drain(at..at + 2);
+        }
+        assert_fails(&wgrad(path, &[arguments, more].concat()), 1, &words);
+    }
+    assert!(!path.join("run").exists(), "a run that did not start leaves no folder");
+}
+
+#[test]
+fn settings_files() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let run_with = |text: &str| {
+        fs::write(path.join("settings.toml"), text).expect("written");
+        wgrad(path, &tiny_with(&["--config", "settings.toml"]))
+    };
+    assert_fails(&run_with("epocs = 3"), 1, &["settings.toml", "line 1", "epocs", "epochs"]);
+    assert_fails(&run_with("seed = 'one'"), 1, &["settings.toml", "line 1"]);
+    assert_fails(&run_with("seed = = 1"), 1, &["settings.toml", "line 1"]);
+    assert_fails(&run_with("[a]\nseed = 1"), 1, &["settings.toml", "unknown"]);
+    let missing = wgrad(path, &tiny_with(&["--config", "nowhere.toml"]));
+    assert_fails(&missing, 1, &["nowhere.toml"]);
+}
+
+#[test]
+fn wrong_usage() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for arguments in [
+        &["train", "--epoch", "3"][..],
+        &["train", "--epochs", "many"],
+        &["train", "--epochs", "0"],
+        &["train", "--data", "imagenet"],
+        &["train", "--memory-limit", "much"],
+        &["train", "--anneal", "square"],
+        &["eval"],
+        &["tape", "--batch-size", "0"],
+        &["summary", "--width", "-1"],
+        &["fly"],
+    ] {
+        assert_fails(&wgrad(folder.path(), arguments), 2, &[]);
+    }
+    for (arguments, words) in [
+        (&["train", "--seed", "-1"], "'--seed <N>': must be a whole number of at least 0"),
+        (&["train", "--epochs", "-1"], "'--epochs <N>': must be a whole number of at least 1"),
+        (&["summary", "--width", "0"], "'--width <N>': must be a whole number of at least 1"),
+        (&["summary", "--width", "65536"], "'--width <N>': is too large"),
+        (&["train", "--memory-limit", "-5"], "is no number of bytes"),
+    ] {
+        assert_fails(&wgrad(folder.path(), arguments), 2, &[words]);
+    }
+    assert_eq!(wgrad(folder.path(), &[]).status.code(), Some(2));
+}

@@ -1,0 +1,105 @@
+//! A folder with a little data, `wgrad` in it, and what to expect of errors.
+
+pub use std::fs;
+pub use std::path::{Path, PathBuf};
+pub use std::process::{Command, Output};
+
+pub use tempfile::TempDir;
+use wgrad::nn::ResNet9;
+pub use wgrad::nn::Weights;
+use wgrad::tape::StateLayout;
+pub use wgrad::train::EpochMetrics;
+use wgrad::train::step::{self, StepConfig};
+
+/// Bytes of a record: a label and 3 planes of 32 x 32.
+pub const RECORD: usize = 3073;
+
+/// `wgrad` in a folder of its own, where no data set lies and the environment says nothing.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    command.args(arguments).current_dir(folder).env_remove("WGRAD_DATA").env_remove("RUST_LOG");
+    command.env("WGRAD_OFFLINE", "1"); // No test needs a network.
+    command
+}
+
+pub fn wgrad(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().expect("the command starts")
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// Checks that the command failed with that code, and said all of `words` in an error that is no panic.
+#[track_caller]
+pub fn assert_fails(output: &Output, code: i32, words: &[&str]) {
+    let message = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    assert!(message.starts_with("error: ") && !message.contains("panicked"), "{message}");
+    for word in words {
+        assert!(message.contains(word), "{word:?} is not in: {message}");
+    }
+}
+
+/// Records of ten classes, each a colour with some noise.
+pub fn records(n: usize, seed: usize) -> Vec<u8> {
+    let record = |ix: usize| {
+        let label = ix % 10;
+        let pixel = move |at: usize| {
+            let colour = [label * 25, 225 - label * 25, (label % 3) * 100][at / 1024];
+            let noise = (ix * 7 + at * 13 + (at ^ ix) * seed) % 29;
+            (colour + noise) as u8
+        };
+        std::iter::once(label as u8).chain((0..RECORD - 1).map(pixel))
+    };
+    (0..n).flat_map(record).collect()
+}
+
+/// A temporary folder with a small CIFAR-10 in `data`: 60 training and 25 test images.
+pub fn folder_with_data() -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).expect("a folder");
+    fs::write(data.join("data_batch_1.bin"), records(40, 1)).expect("written");
+    fs::write(data.join("data_batch_2.bin"), records(20, 2)).expect("written");
+    fs::write(data.join("test_batch.bin"), records(25, 3)).expect("written");
+    folder
+}
+
+/// The flags of a run that takes a second or two.
+pub const TINY: [&str; 12] = [
+    "train",
+    "--data-dir",
+    "data",
+    "--device",
+    "cpu",
+    "--width",
+    "4",
+    "--batch-size",
+    "8",
+    "--epochs",
+    "2",
+    "--out=run",
+];
+
+pub fn tiny_with(more: &[&'static str]) -> Vec<&'static str> {
+    [&TINY, more].concat()
+}
+
+pub fn lines(path: PathBuf) -> Vec<EpochMetrics> {
+    let text = fs::read_to_string(&path).expect("a run leaves metrics");
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of metrics")).collect()
+}
+
+pub fn layout_of_width(width: usize) -> StateLayout {
+    let config = StepConfig::new(ResNet9 { width, classes: 10 }, 1);
+    step::evaluation(&config).tape.state().clone()
+}
+
+pub fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * b.abs()
+}

@@ -1,0 +1,211 @@
+//! `wgrad predict` and the tables of `wgrad eval`, as a user meets them, on the CPU device.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use wgrad::data::Split;
+use wgrad::data::image_file;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::nn::{ResNet9, Weights};
+use wgrad::train::step::{self, StepConfig};
+use wgrad::train::{Evaluator, Predictions};
+
+const CONFIG: StepConfigOf = StepConfigOf { width: 2 };
+
+struct StepConfigOf {
+    width: usize,
+}
+
+impl StepConfigOf {
+    fn batch(&self, n: usize) -> StepConfig {
+        StepConfig::new(ResNet9 { width: self.width, classes: 10 }, n)
+    }
+}
+
+fn weights() -> Weights {
+    Weights::initial(step::evaluation(&CONFIG.batch(1)).tape.state(), 5)
+}
+
+/// A folder with weights that nobody has trained.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let layout = step::evaluation(&CONFIG.batch(1)).tape.state().clone();
+    weights().save(&layout, &folder.path().join("model.safetensors")).expect("written");
+    folder
+}
+
+fn picture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures").join(name)
+}
+
+fn wgrad(folder: &TempDir, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    command.args(arguments).args(["--weights", "model.safetensors", "--device", "cpu"]);
+    command.current_dir(folder.path()).env_remove("WGRAD_DATA").env("WGRAD_OFFLINE", "1");
+    command.output().expect("it starts")
+}
+
+fn predict(folder: &TempDir, names: &[&str], flags: &[&str]) -> Output {
+    let pictures: Vec<String> =
+        names.iter().map(|name| picture(name).to_string_lossy().into_owned()).collect();
+    let pictures = pictures.iter().map(String::as_str);
+    wgrad(
+        folder,
+        &["predict"].into_iter().chain(pictures).chain(flags.iter().copied()).collect::<Vec<_>>(),
+    )
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+/// What the network says of these pictures, without the command.
+fn expected(names: &[&str]) -> Predictions {
+    let images = names.iter().flat_map(|name| image_file::read(&picture(name)).expect("a picture"));
+    let split = Split { images: images.collect(), labels: vec![0; names.len()] };
+    let device = Device::cpu(OpenOptions::default());
+    let mut evaluator = Evaluator::new(&device, &CONFIG.batch(names.len())).expect("it fits");
+    evaluator.set_weights(&weights()).expect("they fit");
+    let logits = evaluator.logits(&split, &|| false).expect("it runs").expect("whole");
+    Predictions::from_logits(&logits, 10)
+}
+
+#[test]
+fn pictures_are_predicted_in_their_order() {
+    let folder = folder();
+    let names = ["wide.png", "turned.jpg", "grey16.png"];
+    let found = json(&predict(&folder, &names, &["--json", "--top", "3"]));
+    let expected = expected(&names);
+    assert_eq!(found.as_array().map(Vec::len), Some(3));
+    for (image, name) in names.iter().enumerate() {
+        assert!(found[image]["file"].as_str().is_some_and(|file| file.ends_with(name)));
+        let top = expected.top(image, 3);
+        assert_eq!(found[image]["top"].as_array().map(Vec::len), Some(3));
+        for (rank, (label, probability)) in top.into_iter().enumerate() {
+            let said = &found[image]["top"][rank];
+            assert_eq!(said["label"], label, "{name}: {said}");
+            let off = said["probability"].as_f64().expect("a number") - f64::from(probability);
+            assert!(off.abs() < 1e-7, "{name}: {said}");
+        }
+    }
+    let (one, other) = (&found[0]["top"][0]["probability"], &found[1]["top"][0]["probability"]);
+    assert_ne!(one, other, "the pictures differ, and so must what is said of them");
+
+    let output = text(&predict(&folder, &names, &[]).stdout);
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines.len(), 3 * 6, "{output}");
+    let (label, probability) = expected.top(0, 1)[0];
+    let class = wgrad::data::cifar10::CLASSES[label];
+    assert!(lines[1].trim_start().starts_with(class), "{output}");
+    assert!(lines[1].ends_with(&format!("{:.2}%", 100.0 * probability)), "{output}");
+}
+
+#[test]
+fn classes_have_the_names_that_the_run_or_a_flag_says() {
+    let folder = folder();
+    let label = expected(&["wide.png"]).class(0);
+    let class_with = |flags: &[&str]| {
+        let output = predict(&folder, &["wide.png"], &[&["--json"], flags].concat());
+        let told = text(&output.stderr).contains("the names are CIFAR-10's");
+        (json(&output)[0]["top"][0]["class"].as_str().expect("a name").to_string(), told)
+    };
+    let names = |source: wgrad::data::Source| source.classes()[label].clone();
+    let (cifar10, shapes) =
+        (names(wgrad::data::Source::Cifar10), names(wgrad::data::Source::Shapes));
+    assert_eq!(class_with(&[]), (cifar10.clone(), true), "a guess is told");
+    assert_eq!(class_with(&["--classes", "shapes"]), (shapes.clone(), false));
+    assert_eq!(class_with(&["--classes", "0,1,2,3,4,5,6,7,8,9"]), (label.to_string(), false));
+    fs::write(folder.path().join("config.toml"), "data = 'shapes'").expect("written");
+    assert_eq!(class_with(&[]), (shapes, false), "the run's own");
+    assert_eq!(class_with(&["--classes", "cifar10"]), (cifar10, false));
+
+    let output = predict(&folder, &["wide.png"], &["--classes", "a,b"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("10 names, which the network tells apart; not 2"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_spares_the_others() {
+    let folder = folder();
+    let output = predict(&folder, &["wide.png", "generate.py", "none.png"], &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(found.as_array().map(Vec::len), Some(1));
+    let message = text(&output.stderr);
+    assert!(message.contains("generate.py: neither PNG nor JPEG"), "{message}");
+    assert!(message.contains("none.png: "), "{message}");
+
+    assert_eq!(wgrad(&folder, &["predict"]).status.code(), Some(2), "no picture is wrong use");
+    assert_eq!(predict(&folder, &["wide.png"], &["--top", "0"]).status.code(), Some(2));
+    fs::write(folder.path().join("model.safetensors"), "text").expect("written");
+    let output = predict(&folder, &["wide.png"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("not a safetensors file"), "{}", text(&output.stderr));
+}
+
+/// `n` records, each with another label and other bytes.
+fn write_batch(path: PathBuf, n: usize, seed: usize) {
+    let byte =
+        |i: usize| move |k: usize| if k == 0 { (i % 10) as u8 } else { (k * (i + seed) / 7) as u8 };
+    fs::write(path, (0..n).flat_map(|i| (0..3073).map(byte(i))).collect::<Vec<u8>>())
+        .expect("written");
+}
+
+#[test]
+fn an_evaluation_by_class_and_over_both_views() {
+    let folder = folder();
+    write_batch(folder.path().join("data_batch_1.bin"), 1, 1);
+    write_batch(folder.path().join("test_batch.bin"), 57, 3);
+    let eval = |flags: &[&str]| {
+        wgrad(&folder, &[&["eval", "--data-dir", ".", "--batch-size", "20"], flags].concat())
+    };
+    let (plain, both) = (json(&eval(&["--json"])), json(&eval(&["--json", "--tta", "flip"])));
+    assert_eq!((&plain["views"], &both["views"]), (&1.into(), &2.into()));
+    assert_eq!(both["one_view"]["loss"], plain["loss"]);
+    assert_ne!(both["loss"], plain["loss"], "the mirror shows something else");
+    assert_eq!(plain["images"], 57);
+    let sum = |value: &Value, key: &str| -> u64 {
+        value["classes"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|c| c[key].as_u64().expect("n"))
+            .sum()
+    };
+    for value in [&plain, &both] {
+        assert_eq!((sum(value, "images"), sum(value, "predicted")), (57, 57));
+        let right: u64 = (0..10).map(|k| value["confusion"][k][k].as_u64().expect("n")).sum();
+        assert_eq!(value["accuracy"].as_f64(), Some(right as f64 / 57.0));
+    }
+    // Both views of mirrored images are the same two, the other way round.
+    let mut mirrored = fs::read(folder.path().join("test_batch.bin")).expect("there");
+    for record in mirrored.chunks_mut(3073) {
+        record[1..].chunks_mut(32).for_each(<[u8]>::reverse);
+    }
+    fs::write(folder.path().join("test_batch.bin"), mirrored).expect("written");
+    let again = json(&eval(&["--json", "--tta", "flip"]));
+    assert_eq!(again["confusion"], both["confusion"]);
+    let (a, b) = (again["loss"].as_f64().expect("n"), both["loss"].as_f64().expect("n"));
+    assert!((a - b).abs() < 1e-6 * a, "{a} and {b}");
+
+    let output = text(&eval(&["--tta", "flip"]).stdout);
+    for word in ["airplane", "precision", "one view:", "two views:", "mirror image", "of 57 images"]
+    {
+        assert!(output.contains(word), "{word:?} is not in {output}");
+    }
+    let output = text(&eval(&[]).stdout);
+    assert!(output.lines().last().is_some_and(|line| line.starts_with("test loss ")), "{output}");
+    assert_eq!(eval(&["--tta", "spin"]).status.code(), Some(2));
+}
