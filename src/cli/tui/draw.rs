@@ -244,7 +244,7 @@ mod tests {
                 let n_images = 64.0 * f64::from(step);
                 state.step(64 * step as usize, 0.0025);
                 let (loss_sum, n_correct) = (1.5 * n_images, 0.25 * n_images);
-                state.metrics(&Metrics { loss_sum, n_correct, n_images, not_finite: false });
+                state.metrics(&Metrics { loss_sum, n_correct, n_images, ..Metrics::default() });
             }
             if epoch == 0 {
                 state.begin_evaluation();
@@ -253,11 +253,12 @@ mod tests {
                     lr: 0.01,
                     train_loss: 1.5,
                     train_accuracy: 0.25,
-                    test_loss: 1.25,
-                    test_accuracy: 0.5678,
+                    test_loss: Some(1.25),
+                    test_accuracy: Some(0.5678),
                     seconds: 2.0,
                     eval_seconds: 0.5,
                     images_per_s: 1000.0,
+                    ..EpochMetrics::default()
                 });
             }
         }
@@ -342,7 +343,13 @@ mod tests {
         assert_shows(&screen(&State::new(), &[], 80, 24), &["wgrad  compiling", "preparing"]);
         let mut not_finite = state();
         let loss_sum = f64::NAN;
-        not_finite.metrics(&Metrics { loss_sum, n_correct: 1.0, n_images: 1e6, not_finite: true });
+        not_finite.metrics(&Metrics {
+            loss_sum,
+            n_correct: 1.0,
+            n_images: 1e6,
+            not_finite: true,
+            ..Metrics::default()
+        });
         for state in [state(), ending, not_finite, State::new()] {
             for (width, height) in (1..130).flat_map(|w| [(w, 1), (w, 7), (w, 19), (w, 40), (9, w)])
             {
