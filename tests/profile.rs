@@ -8,8 +8,9 @@ use wgrad::device::{Clock, Device, OpenOptions};
 use wgrad::nn::{ResNet9, Snapshot};
 use wgrad::ops::Kernels;
 use wgrad::profile::{self, Profile, Total, svg, table};
+use wgrad::tape::print::Cost;
 use wgrad::train::Trainer;
-use wgrad::train::step::StepConfig;
+use wgrad::train::step::{self, StepConfig};
 
 mod common;
 
@@ -67,6 +68,10 @@ fn what_is_told_of_a_step_adds_up() {
     let profile = profile::measure(&device, &config(), Some(4), &|_| ()).expect("a profile");
     let (clock, n_steps) = (profile.clock, profile.n_steps);
     assert_eq!((clock, n_steps, profile.width, profile.batch_size), (Clock::Host, 4, 2, 6));
+    let cost = Cost::of(&step::training(&config()).tape, |_| true);
+    assert_eq!((profile.sum.work.flops, profile.sum.work.bytes), (cost.flops, cost.bytes));
+    let seconds: f64 = profile.nodes.iter().map(|node| node.work.seconds).sum();
+    assert!((profile.sum.work.seconds / seconds - 1.0).abs() < 1e-9);
     add_up(&profile.phases, &profile);
     add_up(&profile.layers, &profile);
     add_up(&profile.ops, &profile);
