@@ -79,7 +79,10 @@ fn footer(state: &State) -> Line<'_> {
         Stage::Evaluating => "evaluating",
     };
     if state.stopping {
-        let text = "saving after this step, then ending; q again ends at once";
+        let text = match state.stage {
+            Stage::Preparing => "ending before the first step; q again ends at once",
+            _ => "saving after this step, then ending; q again ends at once",
+        };
         return Line::styled(text, Style::new().add_modifier(Modifier::REVERSED));
     }
     let elapsed = duration(state.elapsed());
@@ -156,8 +159,8 @@ fn numbers(frame: &mut Frame<'_>, state: &State, area: Rect) {
     frame.render_widget(block, area);
     let lines = Layout::vertical([Constraint::Length(1); NUMBERS_HEIGHT as usize - 1]);
     let [epoch, epoch_bar, run_bar, metrics, rate, best] = lines.areas(inner);
-    let (n_epochs, n_steps) =
-        state.facts.as_ref().map_or((0, 0), |facts| (facts.n_epochs, facts.n_steps));
+    let Some(facts) = &state.facts else { return };
+    let (n_epochs, n_steps) = (facts.n_epochs, facts.n_steps);
     let text = format!("epoch {}/{n_epochs}, step {}/{n_steps}", state.epoch + 1, state.step);
     frame.render_widget(Line::raw(text), epoch);
     frame.render_widget(bar("epoch", state.epoch_done(), String::new()), epoch_bar);
@@ -340,7 +343,7 @@ mod tests {
         let mut ending = state();
         ending.stopping = true;
         assert_shows(&screen(&ending, &[], 80, 24), &["q again ends at once"]);
-        assert_shows(&screen(&State::new(), &[], 80, 24), &["wgrad  compiling", "preparing"]);
+        assert_shows(&screen(&State::new(), &[], 80, 24), &["wgrad  compiling", "preparing, "]);
         let mut not_finite = state();
         let loss_sum = f64::NAN;
         not_finite.metrics(&Metrics {
