@@ -150,9 +150,20 @@ fi
 
 step "slow tests"
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --release --run-ignored only
+    cargo nextest run --release --run-ignored only -E 'not binary(full_size)'
 else
-    cargo test --release --tests -- --ignored
+    cargo test --release --tests -- --ignored --skip a_step_of_the_real_size_runs
 fi
+
+step "PyTorch reads what wgrad writes, and the other way round"
+if python3 -c 'import numpy, safetensors, torch' 2>/dev/null; then
+    python3 tests/torch_loads_weights.py cpu
+    python3 tests/torch_loads_weights.py gpu
+else
+    echo "left out: python3 has no torch, numpy and safetensors"
+fi
+
+step "a step of the real size"
+cargo test --release --test full_size -- --ignored --nocapture
 
 step "all is well"

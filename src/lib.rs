@@ -12,9 +12,12 @@ pub mod device;
 pub mod error;
 pub mod files;
 pub mod fingerprint;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod profile;
 pub mod report;
 pub mod tape;
 pub mod train;

@@ -14,10 +14,10 @@ use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
 const STEP: StepScalars = StepScalars {
     seed: [0, 0],
     epoch: 0,
-    padding: 0,
+    step: 0,
     step_size: 0.0,
     inv_sqrt_bias_correction2: 0.0,
-    padding2: [0, 0],
+    padding: [0, 0],
 };
 
 fn open(options: &OpenOptions) -> GpuDevice {

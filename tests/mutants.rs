@@ -39,6 +39,14 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
         ("augment", "augment/augment", "draws[draw] - PADDING", "draws[draw] - PADDING + 1u"),
     ),
     (Default, ("augment", "augment/pixels", "8u * (ix % 4u)", "8u * (3u - ix % 4u)")),
+    (Default, ("augment", "augment/jitter", "before++", "before += 2u")),
+    (Default, ("augment", "augment/jitter", "sum += u32", "sum = u32")),
+    (Default, ("augment", "augment/jitter", "+ PIXELS) / (2u", ") / (2u")),
+    (Default, ("augment", "augment/jitter", "+ 32768) >>", ") >>")),
+    (Default, ("augment", "augment/jitter", "vec3<i32>(255))", "vec3<i32>(256))")),
+    (Default, ("augment", "augment/jitter", "(1u + order % 2u)", "1u")),
+    (Default, ("augment", "augment/jitter_draws", "1u, 0u), scalars", "0u, 0u), scalars")),
+    (Default, ("augment", "augment/jitter_draws", "random.w, 6u", "random.w, 5u")),
     (Default, ("avg_pool2d", "avg_pool2d/forward", "/ f32(KERNEL_H * KERNEL_W)", "")),
     (Default, ("avg_pool2d", "avg_pool2d/forward", "+ kx - PADDING_W", "+ kx")),
     (Default, ("avg_pool2d", "avg_pool2d/backward", "row % STRIDE_H == 0u &&", "")),
@@ -62,6 +70,14 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
     (Default, ("channel_sum", "channel_sum/slabs", "var row = first;", "var row = first + 1u;")),
     (Default, ("channel_sum", "channel_sum/slabs", "sum += x", "sum = x")),
     (Default, ("channel_sum", "shared/sum_slabs", "slab < N_SLABS", "slab + 1u < N_SLABS")),
+    (Default, ("clip_grad_norm", "clip_grad_norm/slabs", "ix += N_SLABS", "ix += 2u * N_SLABS")),
+    (Default, ("clip_grad_norm", "clip_grad_norm/norm", "i < 64u", "i < 63u")),
+    (Default, ("clip_grad_norm", "clip_grad_norm/norm", "sqrt(total)", "total")),
+    (Default, ("clip_grad_norm", "clip_grad_norm/clip", "coefficient < 1.0 &&", "")),
+    (
+        Default,
+        ("clip_grad_norm", "clip_grad_norm/clip", "NOT_FINITE] == 0.0", "NOT_FINITE] >= 0.0"),
+    ),
     (Default, ("concat", "concat/forward", "c - A_CHANNELS]", "c]")),
     (Default, ("concat", "concat/forward", "if c < A_CHANNELS", "if c <= A_CHANNELS")),
     (Default, ("concat", "concat/slice", "FIRST + ", "")),
@@ -73,7 +89,8 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
     ),
     (Default, ("conv2d", "conv2d/load_x_scalar", "if ci + 1u < CI", "if ci + 1u <= CI")),
     (Default, ("conv2d", "conv2d/epilogue_store", "sum.b + bias4(co + 4u)", "sum.b")),
-    (Default, ("conv2d", "conv2d/epilogue_pool", "v2 > largest", "v2 >= largest")),
+    (Default, ("conv2d", "shared/wins", "values > largest", "values >= largest")),
+    (Default, ("conv2d", "conv2d/epilogue_pool", "wins4(v2, largest)", "wins4(v1, largest)")),
     (
         Default,
         ("conv2d", "conv2d/epilogue_pool", "index[start + 1u] = at.y", "index[start + 1u] = at.x"),
@@ -115,7 +132,10 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
     ),
     (Naive, ("conv2d", "conv2d/convolve_naive", "first_ci + ci]", "ci]")),
     (Naive, ("conv2d", "conv2d/forward_naive", "+ bias_of(co)", "- bias_of(co)")),
-    (Naive, ("conv2d", "conv2d/forward_pool_naive", "value > largest", "value < largest")),
+    (
+        Naive,
+        ("conv2d", "conv2d/forward_pool_naive", "wins(value, largest)", "wins(largest, value)"),
+    ),
     (Naive, ("conv2d", "conv2d/d_input_naive", "column % STRIDE_W != 0u", "false")),
     (Naive, ("conv2d", "conv2d/d_output_pooled", "* POOL_W + ox % POOL_W", "* POOL_W")),
     (Naive, ("conv2d", "conv2d/d_weight_naive", "sum += x", "sum = x")),
@@ -124,13 +144,24 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
     (Default, ("cross_entropy", "cross_entropy/rows", "(p - wanted) / f32(ROWS)", "(p - wanted)")),
     (Default, ("cross_entropy", "cross_entropy/rows", "select(0.0, loss, counts)", "loss")),
     (Default, ("cross_entropy", "cross_entropy/mean", "workgroupBarrier();", "")),
+    (Default, ("ema", "ema/update", "scalars.step == 1u", "scalars.step == 2u")),
+    (Default, ("ema", "ema/update", "+= WEIGHT", "+= (1.0 - WEIGHT)")),
+    (Default, ("ema", "ema/update", "p - (1.0 - WEIGHT)", "p + (1.0 - WEIGHT)")),
+    (Default, ("ema", "ema/update", "!= 0.0", "!= metrics[NOT_FINITE]")),
     (Default, ("fill", "fill/forward", "= VALUE", "= -VALUE")),
     (Default, ("fill", "fill/forward", "= VALUE", "= 2.0 * VALUE")),
     (Default, ("fill", "fill/forward", "ix < arrayLength", "ix + 1u < arrayLength")),
     (Default, ("finite_check", "finite_check/slabs", "ix += N_SLABS", "ix += 3u * N_SLABS")),
     (Default, ("finite_check", "finite_check/slabs", "== EXPONENT", "!= EXPONENT")),
     (Default, ("finite_check", "finite_check/flag", "workgroupBarrier();", "")),
-    (Default, ("finite_check", "finite_check/flag", "= 1.0", "= 0.0")),
+    (Default, ("finite_check", "finite_check/flag", "= STOPPED;", "= 0.0;")),
+    (Default, ("finite_check", "finite_check/slabs", "partials[FIRST + slab]", "partials[slab]")),
+    (Default, ("finite_check", "finite_check/flag", "!= STOPPED", "== 0.0")),
+    (
+        Default,
+        ("finite_check", "finite_check/flag", "select(0.0, SKIPPED", "select(SKIPPED, SKIPPED"),
+    ),
+    (Default, ("finite_check", "finite_check/flag", "+= f32(found)", "= f32(found)")),
     (Default, ("flatten", "flatten/forward", "(n * C + c) * H + h", "(n * C + c) * H + w")),
     (
         Default,
@@ -156,7 +187,7 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
     (Naive, ("linear", "linear/forward_naive", "i < FEATURES_IN", "i + 1u < FEATURES_IN")),
     (Naive, ("linear", "linear/d_input_naive", "weight[i * FEATURES_OUT + o]", "weight[o]")),
     (Naive, ("linear", "linear/d_weight_naive", "row = 0u", "row = 1u")),
-    (Default, ("max_pool2d", "max_pool2d/forward", "value > largest", "value >= largest")),
+    (Default, ("max_pool2d", "shared/wins", "values > largest", "values >= largest")),
     (Default, ("max_pool2d", "max_pool2d/forward", "!found ||", "")),
     (Default, ("max_pool2d", "max_pool2d/backward", "sum += d_y", "sum = d_y")),
     (Default, ("max_pool2d", "max_pool2d/backward", "+ PADDING_W - kx", "- kx")),
@@ -194,7 +225,10 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
 fn every_mutant_is_caught() {
     let cpu = Device::cpu(OpenOptions::default());
     let mut survivors = Vec::new();
-    for (kernels, mutant) in MUTANTS {
+    for (kernels, mutant) in MUTANTS
+        .iter()
+        .filter(|m| std::env::var("MUT").is_ok_and(|v| v.split(",").any(|v| v == m.1.0)))
+    {
         let (op, file, text, becomes) = mutant;
         match is_caught(&cpu, *kernels, mutant) {
             Ok(true) => {}

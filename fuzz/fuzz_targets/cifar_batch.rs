@@ -1,3 +1,3 @@
 #![no_main]
-use libfuzzer_sys::fuzz_target;
-fuzz_target!(|data: &[u8]| { let _ = data; });
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| wgrad_fuzz::targets::cifar_batch::run(data));

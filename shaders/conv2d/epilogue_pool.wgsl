@@ -1,7 +1,8 @@
 // Stores the largest of the 4 pixels of a tile, channel by channel, and which of them it was. Among
-// equals the first wins: later ones have to be larger.
+// equals the first wins: later ones have to be larger, or NaN.
 
 // #import store_y
+// #import shared/wins
 
 @group(0) @binding(3) var<storage, read_write> index: array<u32>;
 
@@ -15,12 +16,15 @@ fn store_largest(
 ) {
     var largest = v0;
     var at = vec4<u32>(0u);
-    at = select(at, vec4<u32>(1u), v1 > largest);
-    largest = select(largest, v1, v1 > largest);
-    at = select(at, vec4<u32>(2u), v2 > largest);
-    largest = select(largest, v2, v2 > largest);
-    at = select(at, vec4<u32>(3u), v3 > largest);
-    largest = select(largest, v3, v3 > largest);
+    var won = wins4(v1, largest);
+    at = select(at, vec4<u32>(1u), won);
+    largest = select(largest, v1, won);
+    won = wins4(v2, largest);
+    at = select(at, vec4<u32>(2u), won);
+    largest = select(largest, v2, won);
+    won = wins4(v3, largest);
+    at = select(at, vec4<u32>(3u), won);
+    largest = select(largest, v3, won);
     store_y(tile * CO, co, largest);
     let start = tile * CO + co;
     if co < CO { index[start] = at.x; }

@@ -1,10 +1,13 @@
 // y[n, oy, ox, c]     = max over (ky, kx) of x[n, oy * stride + ky - padding, ox * stride + kx - padding, c]
 // index[n, oy, ox, c] = the first ky * KERNEL_W + kx with that maximum; padding never has it
 //
+// A NaN is larger than any number, and the last of several has the index.
+//
 // One invocation makes one element of y and of index. src/ops/max_pool2d.rs launches it.
 
 // #import shared/linear_index
 // #import shared/pool_geometry
+// #import shared/wins
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -33,7 +36,7 @@ fn main(
                 continue;
             }
             let value = x[((at.x * H + row) * W + column) * C + at.w];
-            if !found || value > largest {
+            if !found || wins(value, largest) {
                 largest = value;
                 largest_at = ky * KERNEL_W + kx;
                 found = true;

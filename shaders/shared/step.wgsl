@@ -3,8 +3,8 @@
 struct StepScalars {
     seed: vec2<u32>,                 // the key of the random generator, low word first
     epoch: u32,                      // from 0
-    padding: u32,
+    step: u32,                       // the number of this training step, from 1
     step_size: f32,                  // lr / (1 - beta1^t)
     inv_sqrt_bias_correction2: f32,  // 1 / sqrt(1 - beta2^t)
-    padding2: vec2<u32>,
+    padding: vec2<u32>,
 }

@@ -56,7 +56,9 @@ impl CaseTape {
 /// are not negative.
 fn state(rng: &mut impl Rng, group: Group, layout: &StateLayout) -> Vec<f32> {
     let fill = match group {
-        Group::Parameters | Group::Gradients | Group::ExpAvg => Fill::Normal,
+        Group::Parameters | Group::AveragedParameters | Group::Gradients | Group::ExpAvg => {
+            Fill::Normal
+        }
         Group::ExpAvgSq | Group::Statistics | Group::BatchStatistics => Fill::Positive,
         Group::Metrics => return vec![0.0; layout.n_elements(group)],
     };

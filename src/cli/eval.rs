@@ -9,6 +9,7 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::Kernels;
 use wgrad::train::confusion::ClassScores;
+use wgrad::train::evaluation;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 use wgrad::train::units::MemorySize;
@@ -46,6 +47,9 @@ pub struct Args {
     /// Also show the network other views of each image, and count the mean of its probabilities
     #[arg(long, value_name = "VIEWS")]
     tta: Option<Views>,
+    /// Write the logits of every test image, in order, into this safetensors file: f32 of [images, 10]
+    #[arg(long, value_name = "FILE")]
+    logits: Option<PathBuf>,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -84,6 +88,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     print_unless(args.json, &network)?;
 
     let mut views = vec![logits(&mut evaluator, test)?];
+    if let Some(path) = &args.logits {
+        evaluation::write_logits(path, &views[0], N_CLASSES)?;
+    }
     let plain = Evaluation::of(&views, &test.labels, N_CLASSES);
     let with_views = match args.tta {
         Some(Views::Flip) => {

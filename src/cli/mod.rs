@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use wgrad::train::screen::StandardError;
 
 mod compare;
 mod devices;
@@ -16,10 +17,12 @@ mod fetch;
 mod lr_find;
 mod plot;
 mod predict;
+mod profile;
 mod report;
 mod summary;
 mod tape;
 mod train;
+mod tui;
 
 /// The exit code after Ctrl-C: 128 and the number of the signal, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -61,6 +64,8 @@ enum Command {
     Summary(summary::Args),
     /// Print every node of a training step, with shapes, memory and work; or draw it
     Tape(tape::Args),
+    /// Time every node of a training step, and hold it against what the device can do
+    Profile(profile::Args),
     /// List the adapters, what they can do, and whether every op works on them
     Devices(devices::Args),
 }
@@ -79,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Fetch(args) => fetch::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Devices(args) => devices::run(&args),
     };
     result.unwrap_or_else(|error| {
@@ -121,7 +127,7 @@ fn trace(verbose: u8) {
         _ => "info,wgrad=trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| StandardError).init();
 }
 
 #[cfg(test)]

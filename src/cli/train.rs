@@ -1,6 +1,5 @@
 //! `wgrad train`
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,9 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use wgrad::device::Device;
 use wgrad::train::units::MaxLr;
-use wgrad::train::{self, Ended, Job, Recipe, Resumed, RunFolder, Settings, resume};
+use wgrad::train::{
+    self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, resume, screen,
+};
 
 use super::lr_find::{self, Sweep};
+use super::tui::{Dashboard, terminal};
 
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
@@ -29,6 +31,9 @@ pub struct Args {
     /// Go on with the run in this folder, from its latest checkpoint
     #[arg(long, value_name = "RUN", help_heading = "Recipe", conflicts_with_all = ["config", "out"])]
     resume: Option<PathBuf>,
+    /// Show a dashboard while training: curves, progress, what each op takes on the device; q ends it
+    #[arg(long, help_heading = "Output")]
+    tui: bool,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -59,7 +64,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         found.write(folder.path())?;
     }
     let job = Job { recipe: &recipe, loaded: &loaded, device: &device, stop: &stop };
-    let outcome = train::run(job, &mut folder, checkpoint)?;
+    let outcome = {
+        let mut display: Box<dyn Display> = match args.tui {
+            true => Box::new(Dashboard::open(Arc::clone(&stop))?),
+            false => Box::new(Progress::default()),
+        };
+        train::run(job, &mut folder, checkpoint, &mut *display)?
+    };
     Ok(match outcome.ended {
         Ended::Finished | Ended::OutOfPatience => ExitCode::SUCCESS,
         Ended::Interrupted => ExitCode::from(super::INTERRUPTED),
@@ -107,12 +118,14 @@ pub(super) fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     let on_signal = move || {
         match first {
             Some(first) if first.elapsed() < SAME_CTRL_C => return,
-            Some(_) => std::process::exit(i32::from(super::INTERRUPTED)),
+            Some(_) => {
+                terminal::give_back();
+                std::process::exit(i32::from(super::INTERRUPTED));
+            }
             None => first = Some(Instant::now()),
         }
         asked.store(true, Ordering::Relaxed);
-        let message = "\nstopping as soon as possible; Ctrl-C again ends at once";
-        let _ = writeln!(io::stderr(), "{message}");
+        screen::note("\nstopping as soon as possible; Ctrl-C again ends at once");
     };
     ctrlc::set_handler(on_signal).context("Ctrl-C cannot be caught")?;
     Ok(stop)

@@ -163,6 +163,15 @@ fn file_name(path: &Path) -> String {
 fn append_records(path: &Path, split: &mut Split) -> Result<usize, DataError> {
     let bytes = fs::read(path)
         .map_err(|source| DataError::Unreadable { path: path.to_path_buf(), source })?;
+    append_bytes(path, &bytes, split)
+}
+
+/// The same from the bytes of the file.
+pub(crate) fn append_bytes(
+    path: &Path,
+    bytes: &[u8],
+    split: &mut Split,
+) -> Result<usize, DataError> {
     let path = || path.to_path_buf();
 
     if bytes.is_empty() {

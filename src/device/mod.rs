@@ -14,6 +14,9 @@ use crate::tape::{Group, Plan, StateLayout, Tape, ValueId};
 
 pub mod cpu;
 pub mod gpu;
+pub mod timing;
+
+pub use timing::{Clock, NodeTimes, Peaks};
 
 /// The scalars of one step, as the shaders see them: `shaders/shared/step.wgsl` declares the same
 /// struct, and a test holds the two together.
@@ -24,14 +27,14 @@ pub struct StepScalars {
     pub seed: [u32; 2],
     /// The epoch, from 0: part of the random generator's counter.
     pub epoch: u32,
-    /// Unused; keeps the size a multiple of 16 bytes.
-    pub padding: u32,
+    /// The number of this training step, from 1; 0 where nothing is trained.
+    pub step: u32,
     /// Adam's learning rate over its first bias correction, lr / (1 - beta1^t).
     pub step_size: f32,
     /// The inverse root of Adam's second bias correction, 1 / sqrt(1 - beta2^t).
     pub inv_sqrt_bias_correction2: f32,
     /// Unused; keeps the size a multiple of 16 bytes.
-    pub padding2: [u32; 2],
+    pub padding: [u32; 2],
 }
 
 /// The number of a program within its session.
@@ -74,6 +77,10 @@ pub trait Session: Send {
 
     /// Runs a program once. May return before the device is done.
     fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error>;
+
+    /// Runs a program once and waits for it, with a clock on every node. It computes what
+    /// [`Session::run`] does, bit for bit.
+    fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error>;
 
     /// Reads a kept value of real numbers, after everything before is done.
     fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error>;
@@ -144,6 +151,25 @@ impl Device {
         match self {
             Device::Cpu(device) => device.name(),
             Device::Gpu(device) => device.name(),
+        }
+    }
+
+    /// Measures what the device can do at best, in about a second.
+    ///
+    /// # Errors
+    /// When the device fails, or has no memory for it.
+    pub fn peaks(&self) -> Result<Peaks, Error> {
+        match self {
+            Device::Cpu(device) => device.peaks(),
+            Device::Gpu(device) => device.peaks(),
+        }
+    }
+
+    /// Whether it is a processor that computes: the CPU device, or a software adapter.
+    pub fn is_processor(&self) -> bool {
+        match self {
+            Device::Cpu(_) => true,
+            Device::Gpu(device) => device.is_software(),
         }
     }
 

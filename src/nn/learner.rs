@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use super::Weights;
-use crate::device::{Device, LoadOptions, ProgramId, Session, StepScalars};
+use crate::device::{Device, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::adam::Adam;
-use crate::ops::metrics::{Metrics, NOT_FINITE};
+use crate::ops::metrics::{Metrics, NOT_FINITE, STOPPED};
 use crate::tape::{Group, StateLayout, Tape};
 
 /// All that a learner's future depends on, besides its tapes: put back, it goes on with the same bits.
@@ -25,9 +25,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The parts of the state that outlive a step.
-    pub const GROUPS: [Group; 5] =
-        [Group::Parameters, Group::Statistics, Group::ExpAvg, Group::ExpAvgSq, Group::Metrics];
+    /// The parts of the state that outlive a step. That of the averaged parameters is empty for a
+    /// learner that averages nothing.
+    pub const GROUPS: [Group; 6] = [
+        Group::Parameters,
+        Group::Statistics,
+        Group::ExpAvg,
+        Group::ExpAvgSq,
+        Group::Metrics,
+        Group::AveragedParameters,
+    ];
 }
 
 /// A session, and where in its training it is.
@@ -111,16 +118,31 @@ impl Learner {
     /// # Errors
     /// When the device fails.
     pub fn train_step(&mut self, program: ProgramId, lr: f64) -> Result<(), Error> {
+        let scalars = self.next_scalars(lr);
+        self.session.run(program, &scalars)
+    }
+
+    /// [`Learner::train_step`] with a clock on every node; waits for it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn timed_step(&mut self, program: ProgramId, lr: f64) -> Result<NodeTimes, Error> {
+        let scalars = self.next_scalars(lr);
+        self.session.run_timed(program, &scalars)
+    }
+
+    /// Counts a step, and returns its scalars.
+    fn next_scalars(&mut self, lr: f64) -> StepScalars {
         self.n_steps += 1;
         let (step_size, inv_sqrt_bias_correction2) = self.adam.scalars(lr, self.n_steps);
-        let scalars = StepScalars {
+        StepScalars {
             seed: [self.seed as u32, (self.seed >> 32) as u32],
             epoch: self.epoch as u32,
+            step: u32::try_from(self.n_steps).expect("fewer than 2^32 steps"),
             step_size,
             inv_sqrt_bias_correction2,
             ..StepScalars::default()
-        };
-        self.session.run(program, &scalars)
+        }
     }
 
     /// Runs a step that needs no scalars, as evaluation does not. Its inputs have been written; may return
@@ -138,7 +160,7 @@ impl Learner {
     /// When the device fails.
     pub fn hold(&mut self) -> Result<(), Error> {
         let mut metrics = vec![0.0; self.layout.n_elements(Group::Metrics)];
-        metrics[NOT_FINITE] = 1.0;
+        metrics[NOT_FINITE] = STOPPED;
         self.session.write_state(Group::Metrics, &metrics)
     }
 
@@ -189,20 +211,35 @@ impl Learner {
         }
     }
 
-    /// The weights after the steps so far.
+    /// The weights after the steps so far, those that evaluation uses: the moving average of the
+    /// parameters, if there is one. The parameters themselves are [`Group::Parameters`] of the session.
     ///
     /// # Errors
     /// When the device fails.
     pub fn weights(&mut self) -> Result<Weights, Error> {
-        Weights::from_session(&mut *self.session, self.n_steps)
+        let group = match self.layout.averaged {
+            true => Group::AveragedParameters,
+            false => Group::Parameters,
+        };
+        Ok(Weights {
+            parameters: self.session.read_state(group)?,
+            statistics: self.session.read_state(Group::Statistics)?,
+            n_batches: self.n_steps,
+        })
     }
 
-    /// Puts other weights in the place of those it has. The optimizer's moments are left alone.
+    /// Puts other weights in the place of those it has, of the moving average too. The optimizer's
+    /// moments are left alone.
     ///
     /// # Errors
     /// When the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
-        weights.to_session(&mut *self.session)
+        self.session.write_state(Group::Parameters, &weights.parameters)?;
+        self.session.write_state(Group::Statistics, &weights.statistics)?;
+        if self.layout.averaged {
+            self.session.write_state(Group::AveragedParameters, &weights.parameters)?;
+        }
+        Ok(())
     }
 
     /// Waits for the steps so far, and copies what they have come to.

@@ -3,7 +3,8 @@
 use crate::nn::layers::BATCH_NORM_MOMENTUM;
 use crate::ops::adam::{self, Adam};
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
-use crate::ops::{finite_check, metrics, running_statistics};
+use crate::ops::finite_check::{self, OnNan};
+use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
 use crate::tape::fuse::Fusion;
 use crate::tape::{Phase, Tape, ValueId};
 
@@ -14,14 +15,27 @@ pub struct Objective {
     pub label_smoothing: f32,
     /// The optimizer.
     pub adam: Adam,
+    /// The norm of all gradients together that they are clipped to, if they are.
+    pub clip_grad_norm: Option<f32>,
+    /// The decay of the moving average of the parameters, which evaluation then uses, if there is one.
+    pub ema: Option<f64>,
+    /// What follows from a gradient or statistic that is not finite.
+    pub on_nan: OnNan,
     /// How tapes are rewritten.
     pub fusion: Fusion,
 }
 
 impl Default for Objective {
-    /// No label smoothing, Adam as it was published, everything fused.
+    /// No label smoothing, Adam as it was published, no clipping, no average, everything fused.
     fn default() -> Self {
-        Self { label_smoothing: 0.0, adam: Adam::default(), fusion: Fusion::ALL }
+        Self {
+            label_smoothing: 0.0,
+            adam: Adam::default(),
+            clip_grad_norm: None,
+            ema: None,
+            on_nan: OnNan::Stop,
+            fusion: Fusion::ALL,
+        }
     }
 }
 
@@ -38,17 +52,25 @@ impl Objective {
         tape.fuse(self.fusion);
         tape.backward(loss.loss);
         tape.in_phase(Phase::Update, |tape| {
-            // First the check: what follows leaves the state alone when a gradient is not finite.
-            finite_check::finite_check(tape);
+            let norm = self.clip_grad_norm.map(|_| clip_grad_norm::norm(tape));
+            // First the check: what follows leaves the state alone when something is not finite.
+            finite_check::finite_check(tape, norm.as_slice(), self.on_nan);
             metrics::accumulate(tape, &loss, labels);
             running_statistics::update(tape, BATCH_NORM_MOMENTUM);
+            if let (Some(norm), Some(max_norm)) = (norm, self.clip_grad_norm) {
+                clip_grad_norm::clip(tape, norm, max_norm);
+            }
             adam::adam(tape, self.adam);
+            if let Some(decay) = self.ema {
+                ema::ema(tape, decay);
+            }
         });
         tape.eliminate_dead();
         loss
     }
 
-    /// Completes an evaluation step: the loss without label smoothing, and the metrics.
+    /// Completes an evaluation step: the loss without label smoothing, and the metrics. With a moving
+    /// average of the parameters, that is what is evaluated.
     pub fn record_evaluation(
         &self,
         tape: &mut Tape,
@@ -57,6 +79,9 @@ impl Objective {
     ) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, 0.0);
         tape.fuse(self.fusion);
+        if self.ema.is_some() {
+            tape.read_averages();
+        }
         tape.in_phase(Phase::Update, |tape| metrics::accumulate(tape, &loss, labels));
         tape.eliminate_dead();
         loss

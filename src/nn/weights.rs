@@ -10,7 +10,6 @@ use std::path::Path;
 use safetensors::SafeTensors;
 
 use super::tensor_file;
-use crate::device::Session;
 use crate::error::Error;
 use crate::files;
 use crate::tape::{Group, StateLayout};
@@ -29,27 +28,6 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Those of a session that has trained for `n_batches` steps, after everything before is done.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn from_session(session: &mut dyn Session, n_batches: u64) -> Result<Self, Error> {
-        Ok(Self {
-            parameters: session.read_state(Group::Parameters)?,
-            statistics: session.read_state(Group::Statistics)?,
-            n_batches,
-        })
-    }
-
-    /// Puts them into a session. The optimizer's moments are left alone.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn to_session(&self, session: &mut dyn Session) -> Result<(), Error> {
-        session.write_state(Group::Parameters, &self.parameters)?;
-        session.write_state(Group::Statistics, &self.statistics)
-    }
-
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
@@ -76,7 +54,7 @@ impl Weights {
         width(&SafeTensors::deserialize(&bytes).ok()?)
     }
 
-    fn to_safetensors(&self, layout: &StateLayout) -> Vec<u8> {
+    pub(crate) fn to_safetensors(&self, layout: &StateLayout) -> Vec<u8> {
         let mut file = tensor_file::Writer::default();
         self.write(layout, &mut file);
         file.finish("format", "pt")

@@ -15,10 +15,12 @@
 
 pub mod apply;
 pub mod draws;
+pub mod jitter;
 pub mod philox;
 
 pub use apply::{Switches, augment, normalise};
 pub use draws::draws;
+pub use jitter::{ColorJitter, jitter, jitter_draws};
 
 use super::{Case, OpEntry, case::Fill};
 use crate::tape::ElementType;
@@ -50,6 +52,15 @@ fn case(images: usize, [h, w]: [usize; 2], switches: Switches) -> Case {
     .fixed("indices", &[images], ElementType::U32, Fill::Words)
 }
 
+fn jitter_case(images: usize, [h, w]: [usize; 2], how: ColorJitter) -> Case {
+    Case::new(format!("{images} images of {h}x{w}, {how:?}"), 1, move |tape, inputs| {
+        let draws = jitter_draws(tape, inputs[1], how);
+        vec![jitter(tape, inputs[0], draws)]
+    })
+    .fixed("pixels", &[images, 3, h, w], ElementType::U8, Fill::Words)
+    .fixed("indices", &[images], ElementType::U32, Fill::Words)
+}
+
 fn cases() -> Vec<Case> {
     let all = Switches::default();
     let plain = Case::new("normalisation alone, 5 images", 1, |tape, inputs| {
@@ -64,11 +75,14 @@ fn cases() -> Vec<Case> {
         case(3, [32, 32], Switches { flip: false, ..all }),
         case(3, [32, 32], Switches { cutout: false, ..all }),
         plain,
+        jitter_case(40, [32, 32], ColorJitter { brightness: 0.4, contrast: 0.6, saturation: 1.5 }),
+        jitter_case(7, [6, 10], ColorJitter { contrast: 3.0, ..ColorJitter::default() }),
     ]
 }
 
 fn bench_cases(_: usize, batch: usize) -> Vec<Case> {
-    vec![case(batch, [32, 32], Switches::default())]
+    let how = ColorJitter { brightness: 0.2, contrast: 0.2, saturation: 0.2 };
+    vec![case(batch, [32, 32], Switches::default()), jitter_case(batch, [32, 32], how)]
 }
 
 #[cfg(test)]

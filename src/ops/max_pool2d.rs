@@ -1,5 +1,6 @@
 //! Max pooling: any window, stride, padding. The position of each maximum is saved, and the gradient
-//! goes there; among equals the first in row-major order has it, as in PyTorch.
+//! goes there; among equals the first in row-major order has it, and a NaN is larger than any number, as
+//! in PyTorch.
 //!
 //! x `[N, H, W, C]` → y `[N, OH, OW, C]` and index, the same shape in u32: `ky · KW + kx`.
 //!
@@ -138,7 +139,7 @@ impl Reference for MaxPool2d {
             g.each_source(|out, at, source| {
                 for c in 0..g.channels {
                     let (value, ix) = (x[source * g.channels + c], out * g.channels + c);
-                    if index[ix] == u32::MAX || value > y[ix] {
+                    if index[ix] == u32::MAX || wins(value, y[ix]) {
                         y[ix] = value;
                         index[ix] = at as u32;
                     }
@@ -146,6 +147,12 @@ impl Reference for MaxPool2d {
             });
         });
     }
+}
+
+/// Whether a value takes the place of the largest so far: when it is larger, or is NaN. No number drives
+/// out a NaN. The twin of `shaders/shared/wins.wgsl`.
+pub(super) fn wins<T: Real>(value: T, largest: T) -> bool {
+    value > largest || value.is_nan()
 }
 
 /// `d_y, index -> d_x`

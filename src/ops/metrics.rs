@@ -16,9 +16,16 @@ pub const LOSS_SUM: usize = 0;
 pub const N_CORRECT: usize = 1;
 /// The element that images are counted in.
 pub const N_IMAGES: usize = 2;
-/// The element that is not 0 once a gradient was not finite; see
-/// [`finite_check`](super::finite_check).
+/// The flag that [`finite_check`](super::finite_check) raises: while it is not 0, nothing changes the
+/// state. It is 0, [`STOPPED`] or [`SKIPPED`].
 pub const NOT_FINITE: usize = 3;
+/// The element that skipped steps are counted in.
+pub const N_SKIPPED: usize = 4;
+
+/// The flag since a gradient was not finite, until the host lowers it.
+pub const STOPPED: f32 = 1.0;
+/// The flag for a step that is skipped; the next one's check decides anew.
+pub const SKIPPED: f32 = 2.0;
 
 /// The metrics, as the host reads them.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
@@ -27,9 +34,12 @@ pub struct Metrics {
     pub loss_sum: f64,
     /// Images whose largest logit was the label's.
     pub n_correct: f64,
-    /// Images.
+    /// Images; those of skipped steps are not among them.
     pub n_images: f64,
-    /// Whether some gradient was not finite.
+    /// Steps that were skipped because some number was not finite; see
+    /// [`OnNan::Skip`](super::finite_check::OnNan::Skip).
+    pub n_skipped: f64,
+    /// Whether some number was not finite, and nothing has changed the state since.
     pub not_finite: bool,
 }
 
@@ -40,7 +50,8 @@ impl Metrics {
             loss_sum: f64::from(metrics[LOSS_SUM]),
             n_correct: f64::from(metrics[N_CORRECT]),
             n_images: f64::from(metrics[N_IMAGES]),
-            not_finite: metrics[NOT_FINITE] != 0.0,
+            n_skipped: f64::from(metrics[N_SKIPPED]),
+            not_finite: metrics[NOT_FINITE] == STOPPED,
         }
     }
 
@@ -49,7 +60,8 @@ impl Metrics {
         metrics[LOSS_SUM] = self.loss_sum as f32;
         metrics[N_CORRECT] = self.n_correct as f32;
         metrics[N_IMAGES] = self.n_images as f32;
-        metrics[NOT_FINITE] = f32::from(u8::from(self.not_finite));
+        metrics[N_SKIPPED] = self.n_skipped as f32;
+        metrics[NOT_FINITE] = if self.not_finite { STOPPED } else { 0.0 };
     }
 
     /// The mean loss of an image.

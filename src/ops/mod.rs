@@ -19,9 +19,11 @@ pub mod avg_pool2d;
 pub mod batch_norm;
 pub mod case;
 pub mod channel_sum;
+pub mod clip_grad_norm;
 pub mod concat;
 pub mod conv2d;
 pub mod cross_entropy;
+pub mod ema;
 pub mod fill;
 pub mod finite_check;
 pub mod flatten;
@@ -115,9 +117,11 @@ pub const ALL: &[OpEntry] = &[
     avg_pool2d::ENTRY,
     batch_norm::ENTRY,
     channel_sum::ENTRY,
+    clip_grad_norm::ENTRY,
     concat::ENTRY,
     conv2d::ENTRY,
     cross_entropy::ENTRY,
+    ema::ENTRY,
     fill::ENTRY,
     finite_check::ENTRY,
     flatten::ENTRY,

@@ -46,6 +46,8 @@ pub trait Real:
     fn max(self, other: Self) -> Self;
     /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// Whether it is NaN.
+    fn is_nan(self) -> bool;
 
     /// A count as a number.
     fn from_count(count: usize) -> Self {
@@ -83,6 +85,9 @@ impl Real for f32 {
     fn is_finite(self) -> bool {
         self.is_finite()
     }
+    fn is_nan(self) -> bool {
+        self.is_nan()
+    }
 }
 
 impl Real for f64 {
@@ -114,5 +119,8 @@ impl Real for f64 {
     }
     fn is_finite(self) -> bool {
         self.is_finite()
+    }
+    fn is_nan(self) -> bool {
+        self.is_nan()
     }
 }

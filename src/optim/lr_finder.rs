@@ -124,7 +124,7 @@ impl Curve {
         }
         let points = self.settled();
         Some(Suggestions {
-            steepest: steepest(points)?,
+            steepest: steepest(points)? / CYCLE_MIDDLE,
             minimum: minimum(points) / 10.0,
             valley: valley(points),
         })
@@ -134,7 +134,8 @@ impl Curve {
 /// Peaks for a schedule, by three rules.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Suggestions {
-    /// The middle of the sharpest downward slope of the smoothed loss over the logarithm of the rate.
+    /// The peak of a cycle whose middle is that of the sharpest downward slope of the smoothed loss over
+    /// the logarithm of the rate.
     pub steepest: f64,
     /// A tenth of the rate at which the smoothed loss is smallest.
     pub minimum: f64,
@@ -164,6 +165,12 @@ impl Suggestions {
         }
     }
 }
+
+/// The middle of a cycle's rates over their peak, on the logarithmic axis that slopes are measured on: the
+/// geometric mean of the rates of a straight climb from a tenth of the peak, which is
+/// exp((-1 - u ln u + u) / (1 - u)) with u = 1/10. A sweep tells which rates are good to train with, and a
+/// cycle trains with its peak for a moment only.
+const CYCLE_MIDDLE: f64 = 0.4751;
 
 /// Points on each side that a slope is measured over.
 const REACH: usize = 4;
@@ -285,6 +292,9 @@ mod tests {
         for rate in [found.steepest, found.minimum, found.valley] {
             assert!((1e-4..1e-1).contains(&rate), "{found:?}");
         }
+        let middle = (0..1000).map(|i| 0.1f64 + 0.9 * (f64::from(i) + 0.5) / 1000.0);
+        let middle = (middle.map(f64::ln).sum::<f64>() / 1000.0).exp();
+        assert!((middle - CYCLE_MIDDLE).abs() < 1e-4, "{middle}");
         assert!(found.steepest < 10.0 * found.minimum);
     }
 

@@ -126,6 +126,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         ("parameters", of(&[Group::Parameters]), String::new()),
         ("gradients", of(&[Group::Gradients]), String::new()),
         ("moments", of(&[Group::ExpAvg, Group::ExpAvgSq]), String::new()),
+        ("averages", of(&[Group::AveragedParameters]), String::new()),
         ("statistics", of(&[Group::Statistics, Group::BatchStatistics]), String::new()),
         ("metrics", of(&[Group::Metrics]), String::new()),
         ("inputs", plan.bytes_where(|kind| kind == BufferKind::Input), String::new()),
@@ -133,11 +134,13 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         ("memory in all", plan.total_bytes(), String::new()),
         ("largest binding", plan.largest_binding(), largest(tape, plan)),
     ];
+    // A step without averages has no line for them; every other kind has its line.
+    let kinds = kinds.into_iter().filter(|&(name, bytes, _)| name != "averages" || bytes > 0);
     let lines = kinds.map(|(name, bytes, note)| {
         let text = format!("{name:<16}{:>11}   {note}", readable_bytes(bytes));
         format!("{}\n", text.trim_end())
     });
-    lines.concat()
+    lines.collect()
 }
 
 /// What the largest binding holds.

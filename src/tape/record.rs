@@ -159,6 +159,26 @@ impl Tape {
         self.new_value(group.name(), &shape, ElementType::F32, storage, false)
     }
 
+    /// Asks that a moving average of the parameters be kept beside them, which
+    /// [`ema`](crate::ops::ema) moves.
+    pub fn average_parameters(&mut self) {
+        self.state.averaged = true;
+    }
+
+    /// Lets every node that reads a parameter read its moving average instead.
+    ///
+    /// # Panics
+    /// On a tape that trains: what is trained is the parameter itself.
+    pub fn read_averages(&mut self) {
+        assert_eq!(self.mode, Mode::Eval, "a training step reads the parameters themselves");
+        self.average_parameters();
+        for value in &mut self.values {
+            if let Storage::State { group: group @ Group::Parameters, .. } = &mut value.storage {
+                *group = Group::AveragedParameters;
+            }
+        }
+    }
+
     /// Appends a node and returns the values it makes.
     ///
     /// # Panics

@@ -124,6 +124,8 @@ pub struct StateLayout {
     pub parameters: Vec<Member>,
     /// Batch norm's running means and variances.
     pub statistics: Vec<Member>,
+    /// Whether a moving average of the parameters is kept beside them.
+    pub averaged: bool,
 }
 
 impl StateLayout {
@@ -141,8 +143,9 @@ impl StateLayout {
             Group::Parameters | Group::Gradients | Group::ExpAvg | Group::ExpAvgSq => {
                 &self.parameters
             }
+            Group::AveragedParameters if self.averaged => &self.parameters,
             Group::Statistics | Group::BatchStatistics => &self.statistics,
-            Group::Metrics => &[],
+            Group::Metrics | Group::AveragedParameters => &[],
         }
     }
 
@@ -219,6 +222,9 @@ mod tests {
         assert_eq!(layout.parameters.len(), 2);
         assert_eq!(layout.parameters[1].offset, 64);
         assert_eq!(layout.n_elements(Group::ExpAvg), 192);
+        assert_eq!(layout.n_elements(Group::AveragedParameters), 0, "nobody asked for it");
+        layout.averaged = true;
+        assert_eq!(layout.n_elements(Group::AveragedParameters), 192);
         assert_eq!(layout.n_parameters(), 68);
     }
 }

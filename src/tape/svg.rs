@@ -385,6 +385,6 @@ fn legend(out: &mut String, rows: &[Row], y: f64) {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -69,11 +69,14 @@ pub enum Group {
     BatchStatistics,
     /// What is summed over the steps of an epoch; see [`Metrics`](crate::ops::metrics::Metrics).
     Metrics,
+    /// The moving average of the parameters, laid out as they are; empty unless the tape asks for it
+    /// (see [`ema`](crate::ops::ema)).
+    AveragedParameters,
 }
 
 impl Group {
     /// Every group, in the order in which devices keep them.
-    pub const ALL: [Group; 7] = [
+    pub const ALL: [Group; 8] = [
         Group::Parameters,
         Group::Gradients,
         Group::ExpAvg,
@@ -81,6 +84,7 @@ impl Group {
         Group::Statistics,
         Group::BatchStatistics,
         Group::Metrics,
+        Group::AveragedParameters,
     ];
 
     /// The position in [`Group::ALL`].
@@ -98,6 +102,7 @@ impl Group {
             Group::Statistics => "statistics",
             Group::BatchStatistics => "batch_statistics",
             Group::Metrics => "metrics",
+            Group::AveragedParameters => "averaged_parameters",
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What a run prints on the standard output: a head, a line an epoch, a summary.
 
 use std::cell::Cell;
-use std::io::{self, Write};
 use std::path::Path;
 
 use super::Trainer;
 use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
+use super::screen;
 use crate::data::Loaded;
 use crate::device::Device;
 use crate::error::Error;
@@ -50,7 +50,8 @@ impl<'a> Console<'a> {
         self.print(&format!("memory    {memory} for training and evaluation"));
         self.print(&format!(
             "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
-             Adam, rate up to {max_lr}; {}; seed {seed}",
+             Adam, rate up to {max_lr}{}; {}; seed {seed}",
+            self.optimizer(),
             self.augmentation()
         ));
         self.print(&format!("folder    {}\n", folder.display()));
@@ -102,6 +103,10 @@ impl<'a> Console<'a> {
             epoch.seconds,
             epoch.images_per_s,
         ));
+        if epoch.skipped_steps > 0 {
+            let n = epoch.skipped_steps;
+            self.print(&format!("        ({n} steps were not finite, and were skipped)"));
+        }
     }
 
     /// Where the weights are that survived an accident.
@@ -165,17 +170,26 @@ impl<'a> Console<'a> {
     /// Prints a line. A reader that went away (`wgrad train | head`) is no reason to stop training,
     /// and a full disk under the standard output is none either; but it is told, once.
     fn print(&self, line: &str) {
-        if let Err(error) = writeln!(io::stdout(), "{line}")
+        if let Err(error) = screen::print(line)
             && !self.output_lost.replace(true)
         {
             let message = "the standard output cannot be written any more; training goes on";
-            let _ = writeln!(io::stderr(), "warning: {message} ({error})");
+            screen::note(&format!("warning: {message} ({error})"));
         }
+    }
+
+    /// What is done beside Adam, if anything: `, gradients clipped to 1, weights averaged (0.99)`
+    fn optimizer(&self) -> String {
+        let clip = self.recipe.clip_grad_norm.map(|norm| format!(", gradients clipped to {norm}"));
+        let ema = self.recipe.ema.map(|decay| format!(", weights averaged ({decay})"));
+        clip.into_iter().chain(ema).collect()
     }
 
     fn augmentation(&self) -> String {
         let Recipe { no_crop, no_flip, no_cutout, .. } = *self.recipe;
-        let on = [("crop", !no_crop), ("flip", !no_flip), ("cutout", !no_cutout)];
+        let jitter = self.recipe.step().jitter.is_on();
+        let on =
+            [("jitter", jitter), ("crop", !no_crop), ("flip", !no_flip), ("cutout", !no_cutout)];
         let names: Vec<_> = on.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
         if names.is_empty() { "no augmentation".to_string() } else { names.join(", ") }
     }

@@ -12,7 +12,12 @@
 //! counts for more. Everything is computed in f64 and in the logarithm, so that a probability that
 //! f32 would round to zero has a finite loss.
 
+use std::path::Path;
+
 use super::{Confusion, Predictions};
+use crate::error::Error;
+use crate::files;
+use crate::nn::tensor_file::Writer;
 
 /// What came of an evaluation.
 #[derive(Clone, PartialEq, Debug)]
@@ -84,6 +89,16 @@ fn log_softmax(logits: &[f32]) -> Vec<f64> {
 fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
     largest + values.map(|z| (z - largest).exp()).sum::<f64>().ln()
+}
+
+/// Writes logits, `[images, classes]`, as the tensor `logits` of a safetensors file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_logits(path: &Path, logits: &[f32], n_classes: usize) -> Result<(), Error> {
+    let mut file = Writer::default();
+    file.f32("logits".to_string(), vec![logits.len() / n_classes, n_classes], logits);
+    files::write_whole(path, &file.finish("format", "pt"))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::tape::StateLayout;
 /// A recorded step, compiled, with the batch that feeds it.
 pub(super) struct Program {
     pub(super) id: ProgramId,
-    step: Step,
+    pub(super) step: Step,
     batch: Batch,
 }
 

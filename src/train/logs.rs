@@ -14,7 +14,7 @@ pub const METRICS_CSV: &str = "metrics.csv";
 
 /// The keys of `metrics.jsonl`, in their order. All of them, though a run may do without some: a table
 /// has the same columns in each line.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "epoch",
     "lr",
     "train_loss",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 12] = [
     "validation_accuracy",
     "test_loss",
     "test_accuracy",
+    "skipped_steps",
     "seconds",
     "eval_seconds",
     "images_per_s",
@@ -130,7 +131,7 @@ mod tests {
         let three_lines = text();
         let lines: Vec<_> = three_lines.lines().collect();
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[2], "2,0.01,1.5,0.5,,,1.25,0.75,2.0,0.5,1000.0,e3b0c44298fc1c14");
+        assert_eq!(lines[2], "2,0.01,1.5,0.5,,,1.25,0.75,,2.0,0.5,1000.0,e3b0c44298fc1c14");
 
         // Continued from after the first epoch: the second is made again.
         let mut logs = Logs::open(folder.path(), &[epoch(1)], 10).expect("it can be written");

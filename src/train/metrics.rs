@@ -29,6 +29,9 @@ pub struct EpochMetrics {
     /// The part of them that was classified rightly, in 0..=1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_accuracy: Option<f64>,
+    /// Steps that were left out because a number in them was not finite, with `--on-nan skip`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_steps: u64,
     /// What training took; evaluation, compilation and start-up are not in it.
     pub seconds: f64,
     /// What evaluation took.
@@ -38,6 +41,10 @@ pub struct EpochMetrics {
     /// The bits of parameters and running statistics after the epoch: two runs can be compared line by
     /// line.
     pub weights: Fingerprint,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl EpochMetrics {
@@ -86,6 +93,7 @@ impl EpochMetrics {
             validation_accuracy: None,
             test_loss: Some(1.25),
             test_accuracy: Some(test_accuracy),
+            skipped_steps: 0,
             seconds: 2.0,
             eval_seconds: 0.5,
             images_per_s: 1000.0,

@@ -9,11 +9,12 @@
 //! * [`evaluation`], [`predictions`], [`confusion`]: what a trained network says of images, and how often
 //!   it is right;
 //! * [`metrics`], [`folder`], [`logs`], [`tensorboard`]: what it leaves behind;
-//! * [`console`], [`progress`]: what it prints.
+//! * [`console`], [`display`], [`progress`], [`screen`]: what is printed and shown.
 
 pub mod checkpoint;
 pub mod confusion;
 pub mod console;
+pub mod display;
 pub mod evaluation;
 pub mod evaluator;
 pub mod folder;
@@ -26,6 +27,7 @@ pub mod recipe;
 pub mod replay;
 pub mod resume;
 pub mod run;
+pub mod screen;
 pub mod settings;
 pub mod step;
 pub mod stopwatch;
@@ -34,12 +36,14 @@ pub mod trainer;
 pub mod units;
 
 pub use confusion::Confusion;
+pub use display::Display;
 pub use evaluation::Evaluation;
 pub use evaluator::Evaluator;
 pub use folder::RunFolder;
 pub use logs::Logs;
 pub use metrics::EpochMetrics;
 pub use predictions::Predictions;
+pub use progress::Progress;
 pub use recipe::Recipe;
 pub use resume::{Resumed, resume};
 pub use run::{Ended, Job, Outcome, run};

@@ -2,12 +2,14 @@
 //!
 //! It goes to the standard error, so that the standard output holds the results alone.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::console::duration;
+use super::display::{Display, RunFacts};
+use super::screen;
 use crate::ops::metrics::Metrics;
 
 /// The time between two readings of the metrics: often enough to look alive.
@@ -16,15 +18,16 @@ const BETWEEN_METRICS: Duration = Duration::from_millis(200);
 /// The time between two lines where there is no terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
-/// The display of a run in progress.
+/// The plain [`Display`] of a run.
 pub struct Progress {
     n_epochs: usize,
     n_steps: usize,
     begun: Instant,
-    /// Steps of earlier epochs.
-    n_before: usize,
+    /// Steps since then.
+    n_run: usize,
     epoch: usize,
     epoch_begun: Instant,
+    /// Steps of the epoch.
     step: usize,
     metrics: Option<(f64, f64)>,
     metrics_asked: Instant,
@@ -32,15 +35,14 @@ pub struct Progress {
     line_written: Instant,
 }
 
-impl Progress {
-    /// For a run of that many epochs of that many steps.
-    pub fn new(n_epochs: usize, n_steps: usize) -> Self {
+impl Default for Progress {
+    fn default() -> Self {
         let now = Instant::now();
         Self {
-            n_epochs,
-            n_steps,
+            n_epochs: 0,
+            n_steps: 0,
             begun: now,
-            n_before: 0,
+            n_run: 0,
             epoch: 0,
             epoch_begun: now,
             step: 0,
@@ -50,11 +52,17 @@ impl Progress {
             line_written: now,
         }
     }
+}
 
-    /// An epoch, from 0, begins.
-    pub fn begin_epoch(&mut self, epoch: usize) {
+impl Display for Progress {
+    fn begin(&mut self, facts: &RunFacts) {
+        let (n_epochs, n_steps) = (facts.n_epochs, facts.n_steps);
+        *self = Self { n_epochs, n_steps, ..Self::default() };
+    }
+
+    fn begin_epoch(&mut self, epoch: usize, n_done: usize) {
         (self.epoch, self.epoch_begun) = (epoch, Instant::now());
-        (self.n_before, self.step, self.metrics) = (epoch * self.n_steps, 0, None);
+        (self.step, self.metrics) = (n_done, None);
         self.bar = io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}");
             ProgressBar::new(self.n_steps as u64)
@@ -63,10 +71,9 @@ impl Progress {
         });
     }
 
-    /// A step was started, and the epoch has come to `n_images`. Returns whether new metrics are
-    /// wanted.
-    pub fn step(&mut self, n_images: usize, lr: f64) -> bool {
+    fn step(&mut self, n_images: usize, lr: f64) -> bool {
         self.step += 1;
+        self.n_run += 1;
         let message = || self.message(n_images, lr);
         if let Some(bar) = &self.bar {
             bar.set_message(message());
@@ -74,12 +81,10 @@ impl Progress {
         } else if self.line_written.elapsed() >= BETWEEN_LINES {
             let (epoch, n_epochs) = (self.epoch + 1, self.n_epochs);
             let (step, n_steps) = (self.step, self.n_steps);
-            // A reader that went away is no reason to stop.
-            let _ = writeln!(
-                io::stderr(),
+            screen::note(&format!(
                 "epoch {epoch}/{n_epochs}, step {step}/{n_steps}: {}",
                 message()
-            );
+            ));
             self.line_written = Instant::now();
         }
         let wanted = self.metrics_asked.elapsed() >= BETWEEN_METRICS;
@@ -89,31 +94,29 @@ impl Progress {
         wanted
     }
 
-    /// Metrics of the epoch so far arrived.
-    pub fn metrics(&mut self, metrics: &Metrics) {
+    fn metrics(&mut self, metrics: &Metrics) {
         self.metrics = Some((metrics.loss(), metrics.accuracy()));
     }
 
-    /// The epoch's steps are done, and the test images come.
-    pub fn begin_evaluation(&mut self) {
+    fn begin_evaluation(&mut self) {
         if let Some(bar) = &self.bar {
             bar.set_message("evaluating");
         }
     }
 
-    /// Clears the bar: what is printed next stands in its place.
-    pub fn end_epoch(&mut self) {
+    fn end_epoch(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
+}
 
+impl Progress {
     fn message(&self, n_images: usize, lr: f64) -> String {
         let images_per_s = n_images as f64 / self.epoch_begun.elapsed().as_secs_f64();
-        let n_done = self.n_before + self.step;
-        let n_left = self.n_epochs * self.n_steps - n_done;
+        let n_left = self.n_epochs * self.n_steps - (self.epoch * self.n_steps + self.step);
         // The evaluations of earlier epochs are in the time, so those to come are in the estimate.
-        let left = self.begun.elapsed().as_secs_f64() / n_done as f64 * n_left as f64;
+        let left = self.begun.elapsed().as_secs_f64() / self.n_run as f64 * n_left as f64;
         let metrics = self.metrics.map_or(String::new(), |(loss, accuracy)| {
             format!("loss {loss:.3}, acc. {:.1}%, ", 100.0 * accuracy)
         });

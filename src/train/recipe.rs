@@ -12,7 +12,8 @@ use crate::device::OpenOptions;
 use crate::error::Error;
 use crate::nn::ResNet9;
 use crate::ops::Kernels;
-use crate::ops::augment::Switches;
+use crate::ops::augment::{ColorJitter, Switches};
+use crate::ops::finite_check::OnNan;
 use crate::optim::{Anneal, OneCycle};
 
 /// What differs between datasets when nothing is said about it.
@@ -89,12 +90,24 @@ pub struct Recipe {
     pub weight_decay: f64,
     /// The part of each label that is spread over all classes.
     pub label_smoothing: f64,
+    /// The norm that all gradients together are clipped to.
+    pub clip_grad_norm: Option<f64>,
+    /// The decay of the moving average of the weights.
+    pub ema: Option<f64>,
+    /// What a step does whose gradients are not finite.
+    pub on_nan: OnNan,
     /// No random crops.
     pub no_crop: bool,
     /// No random flips.
     pub no_flip: bool,
     /// No cutout.
     pub no_cutout: bool,
+    /// How much the images' brightness changes.
+    pub jitter_brightness: f64,
+    /// How much their contrast does.
+    pub jitter_contrast: f64,
+    /// How much their saturation does.
+    pub jitter_saturation: f64,
 }
 
 impl Recipe {
@@ -116,7 +129,10 @@ impl Recipe {
     pub fn parse(config: &str) -> Result<Self, String> {
         let settings = Settings::parse(config).map_err(|error| error.to_string())?;
         let source = settings.data.unwrap_or_default();
-        Ok(Self::with_defaults(&settings, source, settings.data_dir.as_deref()))
+        let recipe = Self::with_defaults(&settings, source, settings.data_dir.as_deref());
+        // How many images there are is not known here; a batch has enough.
+        recipe.check(recipe.batch_size).map_err(|error| error.to_string())?;
+        Ok(recipe)
     }
 
     fn with_defaults(settings: &Settings, source: Source, data_dir: Option<&Path>) -> Self {
@@ -147,9 +163,15 @@ impl Recipe {
             anneal: settings.anneal.unwrap_or_default(),
             weight_decay: settings.weight_decay.unwrap_or(0.0),
             label_smoothing: settings.label_smoothing.unwrap_or(0.0),
+            clip_grad_norm: settings.clip_grad_norm,
+            ema: settings.ema,
+            on_nan: settings.on_nan.unwrap_or_default(),
             no_crop: settings.no_crop.unwrap_or(false),
             no_flip: settings.no_flip.unwrap_or(false),
             no_cutout: settings.no_cutout.unwrap_or(false),
+            jitter_brightness: settings.jitter_brightness.unwrap_or(0.0),
+            jitter_contrast: settings.jitter_contrast.unwrap_or(0.0),
+            jitter_saturation: settings.jitter_saturation.unwrap_or(0.0),
         }
     }
 
@@ -175,7 +197,15 @@ impl Recipe {
         let mut step = StepConfig::new(network, self.batch_size);
         step.augmentation =
             Switches { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
+        step.jitter = ColorJitter {
+            brightness: self.jitter_brightness,
+            contrast: self.jitter_contrast,
+            saturation: self.jitter_saturation,
+        };
         step.objective.label_smoothing = self.label_smoothing as f32;
+        step.objective.clip_grad_norm = self.clip_grad_norm.map(|norm| norm as f32);
+        step.objective.ema = self.ema;
+        step.objective.on_nan = self.on_nan;
         step.objective.adam.weight_decay = self.weight_decay;
         step
     }
@@ -213,6 +243,28 @@ impl Recipe {
             return refuse(format!(
                 "--weight-decay is {value}, and must be a finite number of at least 0"
             ));
+        }
+        if let Some(value) = self.clip_grad_norm
+            && !(value as f32 > 0.0 && (value as f32).is_finite())
+        {
+            return refuse(format!("--clip-grad-norm is {value}, and must be a number above 0"));
+        }
+        if let Some(value) = self.ema
+            && !(0.0..1.0).contains(&value)
+        {
+            return refuse(format!("--ema is {value}, and must be from 0 to below 1"));
+        }
+        for (value, name) in [
+            (self.jitter_brightness, "brightness"),
+            (self.jitter_contrast, "contrast"),
+            (self.jitter_saturation, "saturation"),
+        ] {
+            if !(0.0..=ColorJitter::MOST).contains(&value) {
+                let most = ColorJitter::MOST;
+                return refuse(format!(
+                    "--jitter-{name} is {value}, and must be from 0 to {most}; 0.2 is usual"
+                ));
+            }
         }
         self.schedule(n_images).check()
     }
@@ -256,6 +308,10 @@ mod tests {
             max_lr: Some(MaxLr::Rate(0.1 + 0.2)),
             memory_limit: Some(MemorySize(1 << 30)),
             no_flip: Some(true),
+            clip_grad_norm: Some(0.5),
+            ema: Some(0.99),
+            on_nan: Some(OnNan::Skip),
+            jitter_contrast: Some(0.2),
             ..Settings::default()
         };
         let (dataset, dir) = (dataset("cifar10", 1_000), tempfile::tempdir().expect("a folder"));
@@ -278,6 +334,11 @@ mod tests {
             (Settings { max_lr: Some(MaxLr::Rate(f64::NAN)), ..nothing() }, "max-lr"),
             (Settings { label_smoothing: Some(1.0), ..nothing() }, "--label-smoothing"),
             (Settings { weight_decay: Some(-1.0), ..nothing() }, "--weight-decay"),
+            (Settings { clip_grad_norm: Some(0.0), ..nothing() }, "--clip-grad-norm"),
+            (Settings { clip_grad_norm: Some(1e-60), ..nothing() }, "--clip-grad-norm"),
+            (Settings { ema: Some(1.0), ..nothing() }, "--ema"),
+            (Settings { jitter_contrast: Some(-0.1), ..nothing() }, "--jitter-contrast"),
+            (Settings { jitter_saturation: Some(f64::NAN), ..nothing() }, "--jitter-saturation"),
         ] {
             let settings = settings.or(Settings { batch_size: NonZeroU32::new(100), ..nothing() });
             let error = Recipe::resolve(&settings, &dataset("shapes", 100)).expect_err(word);

@@ -71,7 +71,13 @@ impl Replay {
         let refused = |reason| Error::Checkpoint { path: path.to_path_buf(), reason };
         let recipe = Recipe::parse(&file.header.config).map_err(refused)?;
         let checkpoint = file.restore(step::training(&recipe.step()).tape.state())?;
-        Ok(Self::new(checkpoint, recipe))
+        match &checkpoint.batch {
+            Some(batch) if batch.size() != recipe.batch_size => {
+                let (n, size) = (batch.size(), recipe.batch_size);
+                Err(refused(format!("it holds {n} images, and its settings say {size} a batch")))
+            }
+            _ => Ok(Self::new(checkpoint, recipe)),
+        }
     }
 
     /// The step and the device, for people.

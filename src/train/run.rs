@@ -1,16 +1,16 @@
 //! A run: dataset, schedule, network, epochs, table.
 
-use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, CheckpointFile, Header, Keeper};
 use super::console::Console;
+use super::display::{Display, RunFacts};
 use super::folder::{ACCIDENT, Summary};
 use super::metrics::{EpochMetrics, best};
-use super::progress::Progress;
 use super::recipe::Recipe;
 use super::replay::{Replay, first_not_finite};
+use super::screen;
 use super::stopwatch::Stopwatch;
 use super::{Logs, RunFolder, Trainer};
 use crate::data::batches::{self, Batch};
@@ -23,6 +23,7 @@ use crate::ops::metrics::Metrics;
 use crate::optim::OneCycle;
 use crate::report;
 use crate::tape::Group;
+use crate::tape::print::readable_bytes;
 
 /// What a run is made of.
 #[derive(Clone, Copy)]
@@ -80,6 +81,7 @@ pub fn run(
     job: Job<'_>,
     folder: &mut RunFolder,
     resumed: Option<CheckpointFile>,
+    display: &mut dyn Display,
 ) -> Result<Outcome, Error> {
     let console = Console::new(job.recipe, job.loaded, job.device);
     console.dataset();
@@ -89,12 +91,17 @@ pub fn run(
         folder.create(job.recipe)?;
     }
     let trainer = ready_trainer(job.recipe, job.device).inspect_err(|_| folder.remove())?;
-    let mut run = Run::new(job, folder, console, trainer, resumed)?;
+    let earlier = resumed.as_ref().map_or(&[][..], |file| &file.header.epochs);
+    let mut run = Run::new(job, folder, console, trainer, display, earlier)?;
+    if let Some(file) = resumed {
+        run.resume(file)?;
+    }
     if matches!(job.device, Device::Gpu(_)) {
         run.console.compiled(begun.elapsed().as_secs_f64());
     }
     run.console.network(&run.trainer, run.folder.path());
     run.console.resumed(&run.epochs, run.trainer.n_steps());
+    run.begin_display();
     let result = run.train();
     run.finish(result)
 }
@@ -121,7 +128,7 @@ struct Run<'a> {
     folder: &'a RunFolder,
     console: Console<'a>,
     logs: Logs,
-    progress: Progress,
+    display: &'a mut dyn Display,
     keeper: Keeper,
     schedule: OneCycle,
     fingerprint: Fingerprint,
@@ -146,13 +153,12 @@ impl<'a> Run<'a> {
         folder: &'a RunFolder,
         console: Console<'a>,
         trainer: Trainer,
-        resumed: Option<CheckpointFile>,
+        display: &'a mut dyn Display,
+        earlier: &[EpochMetrics],
     ) -> Result<Self, Error> {
         let Job { recipe, loaded, device, stop } = job;
         let n_images = loaded.dataset.train.len();
-        let steps_per_epoch = recipe.steps_per_epoch(n_images);
-        let earlier = resumed.as_ref().map_or(&[][..], |file| &file.header.epochs);
-        let mut run = Self {
+        Ok(Self {
             job,
             recipe,
             dataset: &loaded.dataset,
@@ -160,8 +166,8 @@ impl<'a> Run<'a> {
             stop,
             folder,
             console,
-            logs: Logs::open(folder.path(), earlier, steps_per_epoch)?,
-            progress: Progress::new(recipe.epochs, steps_per_epoch),
+            logs: Logs::open(folder.path(), earlier, recipe.steps_per_epoch(n_images))?,
+            display,
             keeper: Keeper::new(folder.path(), recipe.checkpoint_every),
             schedule: recipe.schedule(n_images),
             fingerprint: loaded.dataset.fingerprint(),
@@ -174,19 +180,35 @@ impl<'a> Run<'a> {
             best_step: None,
             epoch_watch: Stopwatch::default(),
             watch: Stopwatch::default(),
-        };
-        if let Some(file) = resumed {
-            run.console.other_device(&file.header.device, &run.device);
-            let checkpoint = file.restore(run.trainer.layout())?;
-            run.trainer.restore(&checkpoint.snapshot)?;
-            let Header { epoch, n_batches, epochs, best_step, .. } = checkpoint.header;
-            (run.epoch, run.n_batches, run.best_step) = (epoch, n_batches, best_step);
-            (run.epochs, run.order) = (epochs, checkpoint.order);
-            run.epoch_watch = Stopwatch::at(checkpoint.header.epoch_seconds);
-            run.watch = Stopwatch::at(checkpoint.header.run_seconds);
-        }
-        run.folder.write_metrics(&run.epochs)?;
-        Ok(run)
+        })
+    }
+
+    /// Goes on from a checkpoint.
+    fn resume(&mut self, file: CheckpointFile) -> Result<(), Error> {
+        self.console.other_device(&file.header.device, &self.device);
+        let path = file.path().to_path_buf();
+        let checkpoint = file.restore(self.trainer.layout())?;
+        let Recipe { batch_size, epochs, .. } = *self.recipe;
+        let fits = checkpoint.check_run(self.dataset.train.len(), batch_size, epochs);
+        fits.map_err(|reason| Error::Checkpoint { path, reason })?;
+        let Checkpoint { header, order, snapshot, .. } = checkpoint;
+        self.trainer.restore(&snapshot)?;
+        (self.epoch, self.n_batches, self.order) = (header.epoch, header.n_batches, order);
+        (self.epochs, self.best_step) = (header.epochs, header.best_step);
+        self.epoch_watch = Stopwatch::at(header.epoch_seconds);
+        self.watch = Stopwatch::at(header.run_seconds);
+        self.folder.write_metrics(&self.epochs)
+    }
+
+    fn begin_display(&mut self) {
+        self.display.begin(&RunFacts {
+            device: self.device.clone(),
+            memory: readable_bytes(self.trainer.planned_bytes()),
+            folder: self.folder.path().display().to_string(),
+            n_epochs: self.recipe.epochs,
+            n_steps: self.recipe.steps_per_epoch(self.dataset.train.len()),
+        });
+        self.epochs.iter().for_each(|epoch| self.display.epoch(epoch));
     }
 
     fn train(&mut self) -> Result<(), Stopped> {
@@ -198,6 +220,7 @@ impl<'a> Run<'a> {
             self.train_epoch()?;
             let epoch = self.evaluate_epoch()?;
             self.console.epoch(&epoch);
+            self.display.epoch(&epoch);
             self.end_epoch(epoch)?;
         }
         Ok(())
@@ -206,18 +229,24 @@ impl<'a> Run<'a> {
     /// Trains on the batches that are left of the epoch.
     fn train_epoch(&mut self) -> Result<(), Stopped> {
         let Recipe { batch_size, .. } = *self.recipe;
-        self.progress.begin_epoch(self.epoch);
+        self.display.begin_epoch(self.epoch, self.n_batches);
+        let n_before = self.n_batches;
         self.epoch_watch.start();
         while self.n_batches < self.order.len() / batch_size {
             let lr = self.schedule.rate(self.trainer.n_steps());
             let images = &self.order[self.n_batches * batch_size..][..batch_size];
-            self.trainer.step(&self.dataset.train, images, self.epoch, lr)?;
+            if self.display.wants_times() {
+                let times = self.trainer.timed_step(&self.dataset.train, images, self.epoch, lr)?;
+                self.display.times(self.trainer.tape(), &times);
+            } else {
+                self.trainer.step(&self.dataset.train, images, self.epoch, lr)?;
+            }
             self.n_batches += 1;
             // What is shown is a little old: nothing waits for it.
             if let Some(metrics) = self.trainer.late_metrics()? {
-                self.progress.metrics(&metrics);
+                self.display.metrics(&metrics);
             }
-            if self.progress.step(self.n_batches * batch_size, lr) {
+            if self.display.step((self.n_batches - n_before) * batch_size, lr) {
                 self.trainer.request_metrics()?;
             }
             self.check_stop()?;
@@ -233,12 +262,12 @@ impl<'a> Run<'a> {
     }
 
     fn evaluate_epoch(&mut self) -> Result<EpochMetrics, Stopped> {
-        self.progress.begin_evaluation();
+        self.display.begin_evaluation();
         let begun = Instant::now();
         let stop = self.stop;
         let evaluated =
             self.trainer.evaluate(self.dataset.evaluated(), &|| stop.load(Ordering::Relaxed))?;
-        self.progress.end_epoch();
+        self.display.end_epoch();
         let evaluated = evaluated.ok_or(Stopped::Early(Ended::Interrupted))?;
         if !evaluated.loss().is_finite() {
             // Not `NotFinite`, after which the weights are saved: these are of no use.
@@ -260,6 +289,7 @@ impl<'a> Run<'a> {
             validation_accuracy: None,
             test_loss: None,
             test_accuracy: None,
+            skipped_steps: trained.n_skipped as u64,
             seconds,
             eval_seconds: begun.elapsed().as_secs_f64(),
             images_per_s: (self.n_batches * self.recipe.batch_size) as f64 / seconds,
@@ -333,7 +363,7 @@ impl<'a> Run<'a> {
 
     /// Leaves what there is in the folder, and says what it is.
     fn finish(&mut self, result: Result<(), Stopped>) -> Result<Outcome, Error> {
-        self.progress.end_epoch();
+        self.display.end_epoch();
         self.epoch_watch.stop();
         let ended = match result {
             Ok(()) => Ended::Finished,
@@ -455,7 +485,7 @@ fn ready_trainer(recipe: &Recipe, device: &Device) -> Result<Trainer, Error> {
 fn go_on_without(written: Result<(), Error>) -> Result<(), Error> {
     match written {
         Err(error @ Error::Io { .. }) => {
-            let _ = writeln!(io::stderr(), "warning: {error}; training goes on");
+            screen::note(&format!("warning: {error}; training goes on"));
             Ok(())
         }
         other => other,

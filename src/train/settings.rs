@@ -14,6 +14,7 @@ use super::units::{Every, MaxLr, MemorySize};
 use crate::data::Source;
 use crate::error::Error;
 use crate::ops::Kernels;
+use crate::ops::finite_check::OnNan;
 use crate::optim::Anneal;
 
 /// The settings of a run, each of them optional.
@@ -122,6 +123,30 @@ pub struct Settings {
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub no_cutout: Option<bool>,
+    /// Change the brightness of the training images at random, by a factor from 1 - PART to 1 + PART [default: 0]
+    #[arg(
+        long,
+        value_name = "PART",
+        help_heading = "Augmentation and regularisation",
+        allow_negative_numbers = true
+    )]
+    pub jitter_brightness: Option<f64>,
+    /// Change their contrast, likewise [default: 0]
+    #[arg(
+        long,
+        value_name = "PART",
+        help_heading = "Augmentation and regularisation",
+        allow_negative_numbers = true
+    )]
+    pub jitter_contrast: Option<f64>,
+    /// Change their saturation, likewise [default: 0]
+    #[arg(
+        long,
+        value_name = "PART",
+        help_heading = "Augmentation and regularisation",
+        allow_negative_numbers = true
+    )]
+    pub jitter_saturation: Option<f64>,
     /// The part of each label that is spread over all classes [default: 0]
     #[arg(
         long,
@@ -130,6 +155,26 @@ pub struct Settings {
         allow_negative_numbers = true
     )]
     pub label_smoothing: Option<f64>,
+    /// Scale gradients down that are longer than this, all together, by their L2 norm [default: off]
+    #[arg(
+        long,
+        value_name = "NORM",
+        help_heading = "Augmentation and regularisation",
+        allow_negative_numbers = true
+    )]
+    pub clip_grad_norm: Option<f64>,
+    /// Keep a moving average of the weights with this decay, 0.99 for instance, which is then what is evaluated and saved [default: off]
+    #[arg(
+        long,
+        value_name = "DECAY",
+        help_heading = "Augmentation and regularisation",
+        allow_negative_numbers = true
+    )]
+    pub ema: Option<f64>,
+    /// What a step does whose gradients are not finite: stop the run, or be skipped and counted
+    /// [default: stop]
+    #[arg(long, value_name = "ACTION", help_heading = "Augmentation and regularisation")]
+    pub on_nan: Option<OnNan>,
     /// Adam's L2 penalty [default: 0]
     #[arg(
         long,
@@ -155,7 +200,7 @@ impl Settings {
 
     /// Reads TOML whose keys are the flags: `batch-size = 128`, or `batch_size`, as it is often
     /// written.
-    pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let mut table = DeTable::parse(text)?;
         for (key, value) in std::mem::take(table.get_mut()) {
             let span = key.span();
@@ -175,7 +220,16 @@ impl Settings {
     /// These settings, with images as they are.
     pub fn without_augmentation(self) -> Self {
         let off = Some(true);
-        Self { no_crop: off, no_flip: off, no_cutout: off, ..self }
+        let none = Some(0.0);
+        Self {
+            no_crop: off,
+            no_flip: off,
+            no_cutout: off,
+            jitter_brightness: none,
+            jitter_contrast: none,
+            jitter_saturation: none,
+            ..self
+        }
     }
 
     /// These settings, and those of `other` where these say nothing.
@@ -202,7 +256,13 @@ impl Settings {
             no_crop: self.no_crop.or(other.no_crop),
             no_flip: self.no_flip.or(other.no_flip),
             no_cutout: self.no_cutout.or(other.no_cutout),
+            jitter_brightness: self.jitter_brightness.or(other.jitter_brightness),
+            jitter_contrast: self.jitter_contrast.or(other.jitter_contrast),
+            jitter_saturation: self.jitter_saturation.or(other.jitter_saturation),
             label_smoothing: self.label_smoothing.or(other.label_smoothing),
+            clip_grad_norm: self.clip_grad_norm.or(other.clip_grad_norm),
+            ema: self.ema.or(other.ema),
+            on_nan: self.on_nan.or(other.on_nan),
             weight_decay: self.weight_decay.or(other.weight_decay),
         }
     }

@@ -1,8 +1,8 @@
 //! The two tapes of a run: a training step and an evaluation step.
 //!
 //! ```text
-//! training     pixels -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
-//!              -> finite_check, metrics, running statistics, Adam
+//! training     pixels -> (jitter) -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
+//!              -> finite_check, metrics, running statistics, (clip), Adam, (ema)
 //! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
 //! ```
 //!
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::data::{IMAGE_SIZE, N_CHANNELS};
 use crate::nn::{Objective, ResNet9, resnet9};
-use crate::ops::augment::{self, Switches};
+use crate::ops::augment::{self, ColorJitter, Switches};
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// What a step is recorded from.
@@ -25,17 +25,20 @@ pub struct StepConfig {
     pub batch_size: usize,
     /// What is done to the training images.
     pub augmentation: Switches,
+    /// How much their colours are changed, before anything else is done to them.
+    pub jitter: ColorJitter,
     /// What stands behind the logits.
     pub objective: Objective,
 }
 
 impl StepConfig {
-    /// The recipe's step: every augmentation, no label smoothing, Adam as it was published.
+    /// The recipe's step: crop, flip and cutout, no label smoothing, Adam as it was published.
     pub fn new(network: ResNet9, batch_size: usize) -> Self {
         Self {
             network,
             batch_size,
             augmentation: Switches::default(),
+            jitter: ColorJitter::default(),
             objective: Objective::default(),
         }
     }
@@ -120,8 +123,13 @@ fn augmented(
     config: &StepConfig,
     [pixels, table, indices]: [ValueId; 3],
 ) -> ValueId {
+    let mut images = pixels;
+    if config.jitter.is_on() {
+        let draws = augment::jitter_draws(tape, indices, config.jitter);
+        images = augment::jitter(tape, images, draws);
+    }
     let draws = augment::draws(tape, indices, [IMAGE_SIZE, IMAGE_SIZE]);
-    augment::augment(tape, pixels, table, draws, config.augmentation)
+    augment::augment(tape, images, table, draws, config.augmentation)
 }
 
 fn inputs(tape: &mut Tape, batch_size: usize) -> [ValueId; 3] {

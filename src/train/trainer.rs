@@ -8,11 +8,11 @@ use super::replay::NodeRange;
 use super::step::{self, StepConfig};
 use crate::data::Split;
 use crate::data::batches::Batch;
-use crate::device::{Device, LoadOptions, Session};
+use crate::device::{Device, LoadOptions, NodeTimes, Session};
 use crate::error::Error;
 use crate::nn::{Learner, Snapshot, Weights};
 use crate::ops::metrics::Metrics;
-use crate::tape::{ElementType, Group, StateLayout};
+use crate::tape::{ElementType, Group, StateLayout, Tape};
 
 /// A network that is trained.
 pub struct Trainer {
@@ -66,10 +66,36 @@ impl Trainer {
         epoch: usize,
         lr: f64,
     ) -> Result<(), Error> {
+        self.prepare(split, images, epoch)?;
+        self.evaluator.learner.train_step(self.training.id, lr)
+    }
+
+    /// [`Trainer::step`] with a clock on every node of [`Trainer::tape`]; waits for it. It has the same
+    /// bits as an ordinary step.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn timed_step(
+        &mut self,
+        split: &Split,
+        images: &[u32],
+        epoch: usize,
+        lr: f64,
+    ) -> Result<NodeTimes, Error> {
+        self.prepare(split, images, epoch)?;
+        self.evaluator.learner.timed_step(self.training.id, lr)
+    }
+
+    /// Writes the inputs of a training step.
+    fn prepare(&mut self, split: &Split, images: &[u32], epoch: usize) -> Result<(), Error> {
         let learner = &mut self.evaluator.learner;
         learner.set_epoch(epoch);
-        self.training.write(learner, split, images)?;
-        learner.train_step(self.training.id, lr)
+        self.training.write(learner, split, images)
+    }
+
+    /// The training step as it was recorded.
+    pub fn tape(&self) -> &Tape {
+        &self.training.step.tape
     }
 
     /// Images in a step.

@@ -49,6 +49,13 @@ impl<'a> Bench<'a> {
         id
     }
 
+    /// An input of real numbers that the file does not hold.
+    pub fn reals(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> ValueId {
+        let id = self.tape.input(name, ElementType::F32, shape);
+        self.reals.push((id, values));
+        id
+    }
+
     /// An input of words or bytes.
     pub fn words(
         &mut self,

@@ -100,7 +100,8 @@ impl Tensor {
         match &self.values {
             Values::F64(values) => values.clone(),
             Values::F32(values) => values.iter().copied().map(f64::from).collect(),
-            _ => panic!("a tensor of real numbers was expected"),
+            Values::U8(values) => values.iter().copied().map(f64::from).collect(),
+            Values::I64(_) => panic!("a tensor of real numbers or bytes was expected"),
         }
     }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use wgrad::device::{Device, LoadOptions, Session, StepScalars};
-use wgrad::nn::{self, ResNet9};
+use wgrad::nn::{self, Model, ModelConfig, Objective, ResNet9};
 use wgrad::ops::adam::Adam;
-use wgrad::ops::{adam, cross_entropy, finite_check, running_statistics};
+use wgrad::ops::finite_check::{self, OnNan};
+use wgrad::ops::{adam, cross_entropy, running_statistics};
 use wgrad::optim::{Anneal, OneCycle};
 use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{
-    ElementType, Group, Initializer, Layout, Mode, Phase, StateLayout, Tape, ValueId,
+    ElementType, Group, Initializer, Layout, Member, Mode, Phase, StateLayout, Tape, ValueId,
 };
 
 use crate::bench::compare;
@@ -84,6 +85,53 @@ pub fn one_cycle(file: &CaseFile, _: &Device) {
     failures.finish(&file.name);
 }
 
+/// Whole steps of a linear classifier, with everything that an [`Objective`] can do, and what evaluation
+/// then sees: the moving average.
+pub fn objective(file: &CaseFile, device: &Device) {
+    let (x, target) = (file.tensor("x"), file.tensor("target"));
+    let [steps, batch_size, n_in] = [x.shape[0], x.shape[1], x.shape[2]];
+    let mut config = ModelConfig::new(&[n_in], batch_size);
+    config.objective = Objective {
+        label_smoothing: file.attribute("label_smoothing"),
+        adam: Adam { weight_decay: file.attribute("weight_decay"), ..Adam::default() },
+        clip_grad_norm: Some(file.attribute("max_norm")),
+        ema: Some(file.attribute("decay")),
+        ..Objective::default()
+    };
+    let n_out = file.tensor("start.bias").shape[0];
+    let network = |tape: &mut Tape, x| nn::linear(tape, "fc", x, n_out, true);
+    let mut model = Model::new(device, &config, network).expect("a model");
+    let members = model.layout().parameters.clone();
+    let torch_name = |member: &Member| member.name.replace("fc.", "");
+
+    let mut start = model.weights().expect("weights");
+    for member in &members {
+        let tensor = file.tensor(&format!("start.{}", torch_name(member)));
+        let values = order(member.layout).to_ours(&tensor.shape, tensor.f32());
+        start.parameters[member.range()].copy_from_slice(&values);
+    }
+    model.set_weights(&start).expect("written");
+    let mut failures = Failures::default();
+    for step in 0..steps {
+        let (x, labels) = (x.at(step), target.at(step).u32());
+        model.train_step(x.f32(), &labels, file.attribute("lr")).expect("a step");
+        let averages = model.weights().expect("weights").parameters;
+        for member in &members {
+            let parameters = model.member(&member.name).expect("read");
+            for (kind, got) in [("param", &parameters[..]), ("average", &averages[member.range()])]
+            {
+                let key = format!("step{step}.{kind}.{}", torch_name(member));
+                let (expected, order) = (file.tensor(&key), order(member.layout));
+                compare(&mut failures, &key, expected, got, order, OP_TOLERANCE);
+            }
+        }
+    }
+    let logits = model.predict(x.at(0).f32()).expect("logits");
+    let expected = file.tensor("logits_eval");
+    compare(&mut failures, "logits_eval", expected, &logits, Order::Plain, OP_TOLERANCE);
+    failures.finish(&file.name);
+}
+
 /// Training steps, each from the state that PyTorch had before it, and an evaluation at the end; with
 /// and without fusion.
 pub fn resnet9(file: &CaseFile, device: &Device) {
@@ -118,7 +166,7 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
     tape.fuse(fusion);
     tape.backward(loss);
     tape.in_phase(Phase::Update, |tape| {
-        finite_check::finite_check(tape);
+        finite_check::finite_check(tape, &[], OnNan::Stop);
         running_statistics::update(tape, nn::layers::BATCH_NORM_MOMENTUM);
         adam::adam(tape, config);
     });

@@ -1,9 +1,12 @@
 //! One function per op: records the case, forward and backward, and compares.
 
-use wgrad::device::{Device, Session};
+use std::sync::Arc;
+
+use wgrad::device::{Device, LoadOptions, Session, StepScalars};
 use wgrad::nn;
+use wgrad::ops::finite_check::{OnNan, finite_check};
 use wgrad::ops::{self, Window, augment::Switches, conv2d::Conv2d};
-use wgrad::tape::{ElementType, Group, Mode, Tape};
+use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape};
 
 use crate::OP_TOLERANCE;
 use crate::bench::{Bench, compare};
@@ -190,4 +193,89 @@ pub fn augment(file: &CaseFile, device: &Device) {
     let y = ops::augment::augment(&mut bench.tape, images, table, draws, switches);
     bench.expect("y", y, Order::Activation);
     bench.finish(device);
+}
+
+/// Bit for bit: the factors are such that Pillow's arithmetic does not round.
+pub fn color_jitter(file: &CaseFile, device: &Device) {
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let pixels = file.tensor("pixels");
+    let images = bench.words("pixels", ElementType::U8, &pixels.shape, pixels.packed());
+    let (factors, order) = (file.tensor("factor").u32(), file.tensor("order").u32());
+    let draws = factors.chunks(3).zip(&order).flat_map(|(f, &order)| [f[0], f[1], f[2], order]);
+    let draws = bench.words("draws", ElementType::U32, &[order.len(), 4], draws.collect());
+    let y = ops::augment::jitter(&mut bench.tape, images, draws);
+    // The bytes as real numbers: one table entry each.
+    let table = (0..256).flat_map(|byte| [byte as f32; 3]).collect();
+    let table = bench.reals("table", &[256, 3], table);
+    let y = ops::augment::normalise(&mut bench.tape, y, table);
+    bench.expect("y", y, Order::Activation);
+    bench.finish(device);
+}
+
+/// A tape's parameters by these names and shapes, none of which starts as anything.
+fn parameters<'a>(tape: &mut Tape, shapes: impl Iterator<Item = (String, &'a [usize])>) {
+    for (name, shape) in shapes {
+        tape.parameter(&name, shape, Layout::Plain, Initializer::Constant(0.0));
+    }
+}
+
+pub fn clip_grad_norm(file: &CaseFile, device: &Device) {
+    let keys: Vec<usize> = (0..file.attribute("n")).collect();
+    let max_norm: f32 = file.attribute("max_norm");
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let shapes = keys.iter().map(|ix| {
+        let key = format!("grad{ix}");
+        let shape = file.tensor(&key).shape.as_slice();
+        (key, shape)
+    });
+    parameters(&mut bench.tape, shapes);
+    let norm = ops::clip_grad_norm::norm(&mut bench.tape);
+    finite_check(&mut bench.tape, &[norm], OnNan::Stop);
+    ops::clip_grad_norm::clip(&mut bench.tape, norm, max_norm);
+    bench.expect("norm", norm, Order::Plain);
+
+    let mut failures = Failures::default();
+    let prepare = |tape: &Tape, session: &mut dyn Session| {
+        let mut flat = vec![0.0; tape.state().n_elements(Group::Gradients)];
+        for member in tape.state().members(Group::Gradients) {
+            flat[member.range()].copy_from_slice(file.tensor(&member.name).f32());
+        }
+        session.write_state(Group::Gradients, &flat).expect("written");
+    };
+    bench.run(device, &mut failures, prepare, |tape, session, failures, tolerance| {
+        // What is short enough is not touched.
+        let is_let_through = file.tensor("norm").f32()[0] + 1e-6 < max_norm;
+        let tolerance = if is_let_through { 0.0 } else { tolerance };
+        let gradients = session.read_state(Group::Gradients).expect("read");
+        for (member, ix) in tape.state().members(Group::Gradients).iter().zip(&keys) {
+            let (key, got) = (format!("clipped{ix}"), &gradients[member.range()]);
+            compare(failures, &key, file.tensor(&key), got, Order::Plain, tolerance);
+        }
+    });
+    failures.finish(&file.name);
+}
+
+/// The average after every step, from given parameters.
+pub fn ema(file: &CaseFile, device: &Device) {
+    let mut tape = Tape::new("ema", Mode::Train);
+    let (given, after) = (file.tensor("parameters"), file.tensor("after"));
+    parameters(&mut tape, [("p".to_string(), &given.shape[1..])].into_iter());
+    ops::ema::ema(&mut tape, file.attribute("decay"));
+    let (state, range) = (tape.state().clone(), tape.state().parameters[0].range());
+
+    let mut session = device.session(&state).expect("a session");
+    let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
+    let mut failures = Failures::default();
+    for ix in 0..given.shape[0] {
+        let mut flat = vec![0.0; state.n_elements(Group::Parameters)];
+        flat[range.clone()].copy_from_slice(given.at(ix).f32());
+        session.write_state(Group::Parameters, &flat).expect("written");
+        let step = ix as u32 + 1;
+        session.run(program, &StepScalars { step, ..StepScalars::default() }).expect("a run");
+        let averages = session.read_state(Group::AveragedParameters).expect("read");
+        let (what, got) = (format!("after step {step}"), &averages[range.clone()]);
+        compare(&mut failures, &what, &after.at(ix), got, Order::Plain, OP_TOLERANCE);
+        assert!(averages[range.end..].iter().all(|&v| v == 0.0), "the padding stays zero");
+    }
+    failures.finish(&file.name);
 }

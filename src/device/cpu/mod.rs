@@ -4,10 +4,12 @@
 //! a machine without a GPU trains on.
 
 pub mod matmul;
+mod peaks;
 mod session;
 
 pub use session::CpuSession;
 
+use crate::device::Peaks;
 use crate::error::Error;
 use crate::ops::Runs;
 use crate::tape::StateLayout;
@@ -29,6 +31,14 @@ impl CpuDevice {
     pub fn name(&self) -> String {
         let n = rayon::current_num_threads();
         format!("cpu ({n} thread{})", if n == 1 { "" } else { "s" })
+    }
+
+    /// What the processor can do at best, on all threads.
+    ///
+    /// # Errors
+    /// When there is no memory for what is copied.
+    pub fn peaks(&self) -> Result<Peaks, Error> {
+        peaks::measure()
     }
 
     /// A session in f32, or, for gradient checks, in f64.

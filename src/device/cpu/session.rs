@@ -1,9 +1,10 @@
 //! A session on the CPU: the plan's buffers as vectors, and a loop over the nodes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::check_memory;
-use crate::device::{LoadOptions, ProgramId, Session, StepScalars};
+use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::{Args, Runs, Slice, SliceMut};
 use crate::tape::plan::{BufferKind, Placement};
@@ -146,17 +147,25 @@ impl<T: Runs> Session for CpuSession<T> {
     }
 
     fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error> {
+        self.run_timed(program, step).map(|_| ())
+    }
+
+    /// Reading the clock costs a millionth of a step, so every run is timed.
+    fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error> {
         let program = &mut self.programs[program.0];
         // The state's vectors change hands for the time of the run; nothing is copied.
         let swap_state = |program: &mut Program<T>, state: &mut [Buffer<T>]| {
             program.buffers.iter_mut().zip(state).for_each(|(a, b)| std::mem::swap(a, b));
         };
         swap_state(program, &mut self.state);
+        let mut ends = vec![Instant::now()];
         for node in program.tape.nodes() {
             run_node(&program.tape, &program.plan, node, &mut program.buffers, step);
+            ends.push(Instant::now());
         }
+        let seconds = ends.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
         swap_state(program, &mut self.state);
-        Ok(())
+        Ok(NodeTimes { seconds, clock: Clock::Host })
     }
 
     fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error> {

@@ -8,6 +8,8 @@ use crate::error::Error;
 pub(super) struct Opened {
     /// The adapter's name and backend.
     pub(super) name: String,
+    /// Whether it is a processor.
+    pub(super) is_software: bool,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
 }
@@ -90,7 +92,8 @@ const FEATURES: Features = Features::TIMESTAMP_QUERY
 /// # Errors
 /// [`Error::DeviceRefused`].
 pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
-    let name = describe(&adapter.get_info());
+    let info = adapter.get_info();
+    let (name, is_software) = (describe(&info), info.device_type == DeviceType::Cpu);
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("wgrad"),
         required_features: adapter.features() & FEATURES,
@@ -99,7 +102,7 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
         ..Default::default()
     };
     match pollster::block_on(adapter.request_device(&descriptor)) {
-        Ok((device, queue)) => Ok(Opened { name, device, queue }),
+        Ok((device, queue)) => Ok(Opened { name, is_software, device, queue }),
         Err(error) => Err(Error::DeviceRefused { adapter: name, reason: error.to_string() }),
     }
 }

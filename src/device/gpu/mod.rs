@@ -4,8 +4,8 @@
 //! From the outside in: `adapter` finds an adapter and opens it; `context` is the open device, and
 //! turns every way in which it can fail into an [`Error`]; [`shader`] makes a module's text from the
 //! files below `shaders/`; `pipelines` compiles each once; `program` is a tape with buffers and bind
-//! groups, ready to be replayed; `session` replays it; `readback` brings numbers back. [`info`] is
-//! what `wgrad devices` prints.
+//! groups, ready to be replayed; `session` replays it; `readback` brings numbers back; `timing`
+//! replays it with a clock on every node, and `peaks` says what the adapter could do. [`info`] is what `wgrad devices` prints.
 
 use std::sync::Arc;
 
@@ -13,17 +13,19 @@ mod adapter;
 mod context;
 mod fault;
 pub mod info;
+mod peaks;
 mod pipelines;
 mod program;
 mod quiet;
 mod readback;
 mod session;
 pub mod shader;
+mod timing;
 mod trusted;
 
 pub use shader::ShaderLibrary;
 
-use super::{OpenOptions, Session};
+use super::{OpenOptions, Peaks, Session};
 use crate::error::Error;
 use crate::ops::Kernels;
 use crate::tape::StateLayout;
@@ -79,6 +81,19 @@ impl GpuDevice {
     /// `NVIDIA H100 (Vulkan)`
     pub fn name(&self) -> String {
         self.context.name.clone()
+    }
+
+    /// Whether a processor runs the shaders.
+    pub fn is_software(&self) -> bool {
+        self.context.is_software
+    }
+
+    /// What the adapter can do at best.
+    ///
+    /// # Errors
+    /// When the device fails, or has no memory for it.
+    pub fn peaks(&self) -> Result<Peaks, Error> {
+        peaks::measure(&self.context, &self.pipelines)
     }
 
     /// A session with a zeroed state. Its memory is taken when it is first needed, after the first

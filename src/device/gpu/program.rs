@@ -34,16 +34,27 @@ pub(super) struct Program {
     pub(super) plan: Plan,
     /// The plan's buffers; those of the state are the session's.
     buffers: Vec<wgpu::Buffer>,
+    /// In the order of the nodes.
     dispatches: Vec<Dispatch>,
     /// `resnet9 step`, for the passes.
     label: String,
 }
 
 /// One dispatch, ready to be encoded.
-struct Dispatch {
+pub(super) struct Dispatch {
+    node_ix: usize,
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     workgroups: [u32; 3],
+}
+
+impl Dispatch {
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y, z] = self.workgroups;
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
 }
 
 /// A dispatch of the plan, and where it comes from.
@@ -84,7 +95,8 @@ impl Program {
                 })
             });
             let bindings = bindings.map_err(|fault| refused(&planned.label, fault))?;
-            Ok(Dispatch { pipeline, bindings, workgroups: planned.dispatch.workgroups })
+            let (node_ix, workgroups) = (planned.node_ix, planned.dispatch.workgroups);
+            Ok(Dispatch { node_ix, pipeline, bindings, workgroups })
         };
         let dispatches = planned.iter().zip(pipelines).map(bind);
         let dispatches = dispatches.collect::<Result<Vec<_>, Error>>()?;
@@ -105,13 +117,17 @@ impl Program {
             let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
             let mut pass = encoder.begin_compute_pass(&descriptor);
             for dispatch in &self.dispatches {
-                let [x, y, z] = dispatch.workgroups;
-                pass.set_pipeline(&dispatch.pipeline);
-                pass.set_bind_group(0, &dispatch.bindings, &[]);
-                pass.dispatch_workgroups(x, y, z);
+                dispatch.encode(&mut pass);
             }
         }
         encoder.finish()
+    }
+
+    /// The dispatches of a node.
+    pub(super) fn dispatches_of(&self, node_ix: usize) -> &[Dispatch] {
+        let start = self.dispatches.partition_point(|dispatch| dispatch.node_ix < node_ix);
+        let end = self.dispatches.partition_point(|dispatch| dispatch.node_ix <= node_ix);
+        &self.dispatches[start..end]
     }
 
     /// The buffer that holds a value, and where in it.

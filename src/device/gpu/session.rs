@@ -10,7 +10,8 @@ use super::context::Context;
 use super::pipelines::Pipelines;
 use super::program::{Memory, Program, STORAGE};
 use super::readback::{Reader, Ring};
-use crate::device::{LoadOptions, ProgramId, Session, StepScalars};
+use super::timing::{self, Timer};
+use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::{Kernels, Target};
 use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
@@ -31,6 +32,7 @@ pub(super) struct GpuSession {
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     reader: Reader,
     metrics: Ring,
+    timer: Timer,
 }
 
 /// What outlives a step.
@@ -60,6 +62,7 @@ impl GpuSession {
             in_flight: VecDeque::new(),
             reader: Reader::default(),
             metrics: Ring::default(),
+            timer: Timer::default(),
         }
     }
 
@@ -87,6 +90,20 @@ impl GpuSession {
         let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let step = self.context.create_buffer("step", 0, usage, planned)?;
         Ok(State { groups, step })
+    }
+
+    /// [`Session::run_timed`] with a clock that the device must have.
+    fn run_timed_by(
+        &mut self,
+        clock: Clock,
+        program: ProgramId,
+        step: &StepScalars,
+    ) -> Result<NodeTimes, Error> {
+        // Nothing of the steps before is to be in the time of the first node.
+        self.wait()?;
+        let context = Arc::clone(&self.context);
+        context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
+        self.timer.run(&context, &self.programs[program.0], &mut self.reader, clock)
     }
 
     fn write_value<T: Pod>(
@@ -180,6 +197,12 @@ impl Session for GpuSession {
         context.check()
     }
 
+    fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error> {
+        let n_nodes = self.programs[program.0].tape.nodes().len();
+        let clock = timing::best_clock(self.context.device.features(), n_nodes);
+        self.run_timed_by(clock, program, step)
+    }
+
     fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error> {
         self.read_value(program, value, true)
     }
@@ -217,5 +240,58 @@ impl Session for GpuSession {
     fn wait(&mut self) -> Result<(), Error> {
         self.in_flight.clear();
         self.context.wait(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::OpenOptions;
+    use crate::device::gpu::GpuDevice;
+    use crate::nn::layers;
+    use crate::tape::Mode;
+
+    /// The same network, run by each clock and by none, has the same bits; and its times make sense.
+    #[test]
+    fn every_clock_runs_the_same_step() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input_with_grad("x", &[4, 8, 8, 3]);
+        let y = layers::conv2d(&mut tape, "conv", x, 16, layers::Conv::default());
+        let y = layers::batch_norm(&mut tape, "norm", y);
+        let y = layers::relu(&mut tape, "relu", y);
+        tape.keep(y);
+        let tape = Arc::new(tape);
+        let device = GpuDevice::open(None, &OpenOptions::default()).expect("an adapter");
+        let new = |tape: &Tape| {
+            let (context, pipelines) = (Arc::clone(&device.context), Arc::clone(&device.pipelines));
+            GpuSession::new(context, pipelines, Kernels::Default, None, tape.state())
+        };
+        let run = |clock: Option<Clock>| {
+            let mut session = new(&tape);
+            let program = session.load(&tape, LoadOptions::default()).expect("it loads");
+            let data: Vec<f32> = (0..4 * 8 * 8 * 3).map(|n| (n as f32).sin()).collect();
+            session.write(program, x, &data).expect("written");
+            let n_parameters = tape.state().n_elements(Group::Parameters);
+            let weights: Vec<f32> = (0..n_parameters).map(|n| (n as f32).cos()).collect();
+            session.write_state(Group::Parameters, &weights).expect("written");
+            let scalars = StepScalars::default();
+            match clock {
+                None => session.run(program, &scalars).expect("it runs"),
+                Some(clock) => {
+                    let begun = std::time::Instant::now();
+                    let times = session.run_timed_by(clock, program, &scalars).expect("it runs");
+                    let seconds = begun.elapsed().as_secs_f64();
+                    assert_eq!((times.clock, times.seconds.len()), (clock, tape.nodes().len()));
+                    assert!(times.seconds.iter().all(|&seconds| seconds > 0.0), "{times:?}");
+                    assert!(times.sum() < seconds, "{times:?} in {seconds} s");
+                }
+            }
+            session.read(program, y).expect("read")
+        };
+        let expected = run(None);
+        assert!(expected.iter().any(|&y| y > 0.0));
+        for clock in [Clock::BetweenNodes, Clock::AroundPasses, Clock::SubmitAndWait] {
+            assert_eq!(run(Some(clock)), expected, "{clock:?}");
+        }
     }
 }

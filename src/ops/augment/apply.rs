@@ -47,7 +47,7 @@ pub struct Augment {
 }
 
 /// `[N, H, W]` of pixels `[N, 3, H, W]`.
-fn sizes(pixels: &[usize]) -> [usize; 3] {
+pub(super) fn sizes(pixels: &[usize]) -> [usize; 3] {
     match *pixels {
         [n, 3, h, w] => [n, h, w],
         _ => panic!("augment: pixels are {pixels:?}, not [N, 3, H, W]"),

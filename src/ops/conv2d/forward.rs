@@ -7,6 +7,7 @@ use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, TILE_CHANNELS, TILE_P
 use crate::device::cpu::matmul::{Matrix, product};
 use crate::ops::{
     Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Target, channel_sum, grid,
+    max_pool2d::wins,
 };
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
@@ -198,7 +199,8 @@ fn convolve<T: Real>(
     }
 }
 
-/// The maximum of every window of one image `[OH, OW, Co]`, and where it was; the first among equals.
+/// The maximum of every window of one image `[OH, OW, Co]`, and where it was; the first among equals, and
+/// a NaN before any number.
 fn pool_image<T: Real>(g: &Geometry, conv: &[T], y: &mut [T], index: &mut [u32]) {
     let [pool_h, pool_w] = g.pool;
     let rows = y.chunks_mut(g.co).zip(index.chunks_mut(g.co));
@@ -208,7 +210,7 @@ fn pool_image<T: Real>(g: &Geometry, conv: &[T], y: &mut [T], index: &mut [u32])
             let (oy, ox) = (py * pool_h + at / pool_w, px * pool_w + at % pool_w);
             let source = &conv[(oy * g.out[1] + ox) * g.co..][..g.co];
             for ((y, index), &value) in y.iter_mut().zip(&mut *index).zip(source) {
-                if at == 0 || value > *y {
+                if at == 0 || wins(value, *y) {
                     *y = value;
                     *index = at as u32;
                 }

@@ -1,7 +1,6 @@
 //! Which checkpoints are written, and which are kept.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use super::Checkpoint;
 use crate::error::Error;
 use crate::files;
 use crate::tape::StateLayout;
+use crate::train::screen;
 use crate::train::units::Every;
 
 /// The latest checkpoints that are kept, besides the best.
@@ -46,9 +46,7 @@ impl Keeper {
         // A failure counts too: the next one is not due at once.
         self.written = Instant::now();
         let path = self.folder.join(Checkpoint::file_name(checkpoint.header.step));
-        let warn = |message: String| {
-            let _ = writeln!(io::stderr(), "warning: {message}");
-        };
+        let warn = |message: String| screen::note(&format!("warning: {message}"));
         if let Err(error) = checkpoint.save(layout, &path) {
             warn(format!(
                 "no checkpoint was written ({error}); training goes on, and those before it are kept"

@@ -9,6 +9,7 @@
 //! Random numbers have no state to keep: each is a function of the seed, the epoch and the image (see
 //! [`augment`](crate::ops::augment)), and all three are in the header.
 
+mod consistent;
 mod keeper;
 
 use std::fs;
@@ -202,6 +203,11 @@ impl CheckpointFile {
         Ok(Self { path: path.to_path_buf(), bytes, header })
     }
 
+    /// The file's name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The moment that it holds, for a network with this layout.
     ///
     /// # Errors
@@ -233,7 +239,10 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
         let n_valid = labels.len();
         Batch { pixels, labels, indices, n_valid }
     });
-    let problems = file.finish();
+    let mut problems = file.finish();
+    if batch.as_ref().is_some_and(|batch| !consistent::is_batch(batch)) {
+        problems.push("its batch is none: a row for each image, and the labels of classes".into());
+    }
     if !problems.is_empty() {
         return Err(problems);
     }

@@ -1,0 +1,3 @@
+//! Fuzz targets for every file that wgrad reads; `docs/fuzzing.md` says how to run them.
+
+pub mod targets;

@@ -1,0 +1,118 @@
+//! The archive that is fetched: a gzipped tar file with the files of CIFAR-10, and perhaps with worse.
+
+use std::io::Write;
+
+use arbitrary::Arbitrary;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use wgrad::fuzzing;
+
+/// Names that an entry may have, besides any other.
+const NAMES: [&str; 12] = [
+    "cifar-10-batches-bin/data_batch_1.bin",
+    "cifar-10-batches-bin/data_batch_5.bin",
+    "cifar-10-batches-bin/test_batch.bin",
+    "cifar-10-batches-bin/readme.html",
+    "cifar-10-batches-bin/batches.meta.txt",
+    "./cifar-10-batches-bin/test_batch.bin",
+    "cifar-10-batches-bin/",
+    "cifar-10-batches-bin/../../test_batch.bin",
+    "/cifar-10-batches-bin/test_batch.bin",
+    "cifar-10-batches-bin/test_batch.bin/x",
+    "././@LongLink",
+    "notes.txt",
+];
+
+#[derive(Arbitrary, Debug)]
+enum Name<'a> {
+    Known(u8),
+    Any(&'a [u8]),
+}
+
+#[derive(Arbitrary, Debug)]
+struct Entry<'a> {
+    name: Name<'a>,
+    /// The type's letter, nearly always one that has a meaning.
+    kind: u8,
+    content: &'a [u8],
+    /// How often the content comes, and how often the header says so.
+    repeat: u16,
+    claimed: Option<u64>,
+    /// The size as text, as no sane program writes it.
+    size_field: Option<[u8; 12]>,
+    is_gnu: bool,
+    /// Whether the checksum is right.
+    is_checked: bool,
+}
+
+#[derive(Arbitrary, Debug)]
+struct Archive<'a> {
+    entries: Vec<Entry<'a>>,
+    has_end: bool,
+    /// Bytes that are missing at the end of the compressed file.
+    cut: u8,
+    /// Bytes behind it.
+    tail: &'a [u8],
+}
+
+fn build(archive: Archive<'_>) -> Vec<u8> {
+    let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut write = |bytes: &[u8]| gz.write_all(bytes).expect("memory takes everything");
+    for entry in archive.entries.iter().take(16) {
+        let content = entry.content.repeat(usize::from(entry.repeat % 400));
+        write(header(entry, content.len() as u64).as_bytes());
+        write(&content);
+        write(&vec![0; content.len().next_multiple_of(512) - content.len()]);
+    }
+    if archive.has_end {
+        write(&[0; 1024]);
+    }
+    let mut bytes = gz.finish().expect("memory takes everything");
+    bytes.truncate(bytes.len().saturating_sub(archive.cut.saturating_sub(128).into()));
+    bytes.extend(archive.tail);
+    bytes
+}
+
+fn header(entry: &Entry<'_>, n_bytes: u64) -> tar::Header {
+    let mut header = if entry.is_gnu { tar::Header::new_gnu() } else { tar::Header::new_ustar() };
+    let name = match entry.name {
+        Name::Known(ix) => NAMES[usize::from(ix) % NAMES.len()].as_bytes(),
+        Name::Any(name) => name,
+    };
+    let n = name.len().min(100);
+    header.as_old_mut().name[..n].copy_from_slice(&name[..n]);
+    let kinds = *b"0000000157LKxgS\0";
+    let kind =
+        if entry.kind < 240 { kinds[usize::from(entry.kind) % kinds.len()] } else { entry.kind };
+    header.as_old_mut().linkflag = [kind];
+    header.set_size(entry.claimed.unwrap_or(n_bytes));
+    if let Some(size) = entry.size_field {
+        header.as_old_mut().size = size;
+    }
+    header.set_mode(0o644);
+    if entry.is_checked {
+        header.set_cksum();
+    }
+    header
+}
+
+/// Reads an archive, and checks what would be unpacked against the list of what may be.
+pub fn run(data: &[u8]) {
+    let Some(bytes) = super::file(data, build) else { return };
+    let mut seen = Vec::new();
+    let result = fuzzing::archive(&bytes, |name, n_bytes| {
+        let limit = match name {
+            "batches.meta.txt" => 1 << 12,
+            "readme.html" => 1 << 16,
+            "data_batch_1.bin" | "data_batch_2.bin" | "data_batch_3.bin" | "data_batch_4.bin"
+            | "data_batch_5.bin" | "test_batch.bin" => 30_730_000,
+            _ => panic!("{name:?} would be unpacked"),
+        };
+        assert!(n_bytes <= limit, "{name} with {n_bytes} bytes");
+        assert!(!seen.contains(&name.to_string()), "{name} twice");
+        seen.push(name.to_string());
+    });
+    if let Err(reason) = result {
+        assert!(!reason.is_empty());
+    }
+}

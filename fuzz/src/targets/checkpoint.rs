@@ -1,0 +1,161 @@
+//! A checkpoint: a right one whose header and tensors are changed, with a right checksum again.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use arbitrary::Arbitrary;
+use serde_json::{Value, json};
+use wgrad::data::batches::{Batch, IMAGE_WORDS};
+use wgrad::fingerprint::Fingerprint;
+use wgrad::nn::{Snapshot, Weights};
+use wgrad::tape::Group;
+use wgrad::train::Recipe;
+use wgrad::train::checkpoint::{Checkpoint, CheckpointFile, Header};
+
+use super::weights::LAYOUT;
+use super::{Edit, tensors};
+
+const KEY: &str = "wgrad_checkpoint";
+const N_IMAGES: usize = 12;
+const BATCH_SIZE: usize = 4;
+const N_EPOCHS: usize = 3;
+
+/// One in the middle of the second epoch, of a run over twelve images.
+static RIGHT: LazyLock<Checkpoint> = LazyLock::new(|| {
+    let weights = Weights::initial(&LAYOUT, 0);
+    let groups = Snapshot::GROUPS.map(|group| match group {
+        Group::Parameters => weights.parameters.clone(),
+        Group::Statistics => weights.statistics.clone(),
+        group => vec![0.5; LAYOUT.n_elements(group)],
+    });
+    let header = json!({
+        "format_version": 1, "step": 4, "epoch": 1, "n_batches": 1, "seed": 7,
+        "epoch_seconds": 0.25, "run_seconds": 2.5, "best_step": 3, "device": "cpu",
+        "dataset": "0123456789abcdef", "config": "epochs = 3\nbatch-size = 4\n",
+        "epochs": [{
+            "epoch": 1, "lr": 0.01, "train_loss": 1.5, "train_accuracy": 0.5, "test_loss": 1.25,
+            "test_accuracy": 0.75, "seconds": 2.0, "eval_seconds": 0.5, "images_per_s": 6.0,
+            "hash": "0123456789abcdef",
+        }],
+    });
+    Checkpoint {
+        header: serde_json::from_value(header).expect("a header"),
+        order: (0..N_IMAGES as u32).rev().collect(),
+        batch: None,
+        snapshot: Snapshot { groups: groups.into(), n_steps: 4 },
+    }
+});
+
+#[derive(Arbitrary, Debug)]
+enum Number {
+    Small(u8),
+    Any(u64),
+    Negative(i64),
+    Real(f64),
+}
+
+#[derive(Arbitrary, Debug)]
+struct Changed<'a> {
+    /// Keys of the header, by their place, and what stands there.
+    numbers: Vec<(u8, Number)>,
+    texts: Vec<(u8, &'a str)>,
+    removed: Option<u8>,
+    order: Option<Vec<u8>>,
+    batch: Option<[u8; 3]>,
+    edits: Vec<Edit<'a>>,
+    /// Bytes that are changed when everything is right.
+    damage: Vec<(u16, u8)>,
+}
+
+fn build(changed: Changed<'_>) -> Vec<u8> {
+    let mut checkpoint = RIGHT.clone();
+    if let Some(order) = &changed.order {
+        checkpoint.order = order.iter().map(|&image| image.into()).collect();
+    }
+    checkpoint.batch = changed.batch.map(|[pixels, labels, indices]| {
+        let words = |n: u8| vec![1; usize::from(n % 8)];
+        let n_pixels = usize::from(pixels % 8) * IMAGE_WORDS + usize::from(pixels / 200);
+        Batch {
+            pixels: vec![1; n_pixels],
+            labels: words(labels),
+            indices: words(indices),
+            n_valid: 0,
+        }
+    });
+    let mut parts = tensors::parts_of(&checkpoint.to_bytes(&LAYOUT));
+    changed.edits.iter().take(16).for_each(|edit| edit.apply(&mut parts));
+    let header = with_checksum(header(&changed, &checkpoint.header), &parts);
+    let mut file = tensors::file_of(Some((KEY, &header)), &parts, |_| 0, 0);
+    for &(at, bits) in changed.damage.iter().take(4) {
+        let at = usize::from(at) % file.len();
+        file[at] ^= bits;
+    }
+    file
+}
+
+fn header(changed: &Changed<'_>, right: &Header) -> Value {
+    let mut header = serde_json::to_value(right).expect("numbers and strings");
+    let map = header.as_object_mut().expect("a header is an object");
+    let keys: Vec<String> = map.keys().cloned().collect();
+    let key = |ix: u8| keys[usize::from(ix) % keys.len()].clone();
+    for (ix, number) in &changed.numbers {
+        let value = match number {
+            Number::Small(n) => json!(n),
+            Number::Any(n) => json!(n),
+            Number::Negative(n) => json!(n),
+            Number::Real(x) => json!(x),
+        };
+        map.insert(key(*ix), value);
+    }
+    for (ix, text) in &changed.texts {
+        map.insert(key(*ix), serde_json::from_str(text).unwrap_or_else(|_| json!(text)));
+    }
+    changed.removed.map(|ix| map.remove(&key(ix)));
+    header
+}
+
+/// The header's text with the checksum that the reader will compute, if it can read it at all.
+fn with_checksum(header: Value, parts: &[Vec<u8>]) -> String {
+    let Ok(mut header) = serde_json::from_value::<Header>(header.clone()) else {
+        return header.to_string();
+    };
+    header.checksum = None;
+    let text = serde_json::to_vec(&header).expect("numbers and strings");
+    let mut tensors: Vec<(String, &[u8])> = Vec::new();
+    for part in parts {
+        let ([name, ..], bytes) = tensors::split(part);
+        tensors.push((name.as_str().unwrap_or("x").to_string(), bytes));
+    }
+    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let tensors = tensors.iter().flat_map(|(name, bytes)| [name.as_bytes(), *bytes]);
+    header.checksum = Some(Fingerprint::of(std::iter::once(text.as_slice()).chain(tensors)));
+    serde_json::to_string(&header).expect("numbers and strings")
+}
+
+/// Reads a checkpoint; one that a run may go on from is consistent in itself.
+pub fn run(data: &[u8]) {
+    let Some(bytes) = super::file(data, build) else { return };
+    let path = Path::new("checkpoint-4.safetensors");
+    let restored = CheckpointFile::parse(path, bytes).map(|file| file.restore(&LAYOUT));
+    let Ok(Ok(checkpoint)) = restored else { return };
+    // The settings inside, as a step that is run again is recorded from them.
+    if let Ok(recipe) = Recipe::parse(&checkpoint.header.config) {
+        assert!(recipe.step().objective.label_smoothing < 1.0);
+    }
+    if let Some(batch) = &checkpoint.batch {
+        assert_eq!(batch.pixels.len(), batch.labels.len() * IMAGE_WORDS);
+        assert_eq!(batch.indices.len(), batch.labels.len());
+    }
+    if checkpoint.check_run(N_IMAGES, BATCH_SIZE, N_EPOCHS).is_ok() {
+        let header = &checkpoint.header;
+        let mut order = checkpoint.order.clone();
+        order.sort_unstable();
+        assert!(order.into_iter().eq(0..N_IMAGES as u32), "every image once");
+        assert!(header.n_batches <= N_IMAGES / BATCH_SIZE && header.epoch <= N_EPOCHS);
+        assert!(header.step <= (N_EPOCHS * N_IMAGES / BATCH_SIZE) as u64);
+        assert_eq!(header.epochs.len(), header.epoch);
+    }
+    let written = checkpoint.to_bytes(&LAYOUT);
+    let again = CheckpointFile::parse(path, written).expect("it was just written");
+    assert!(again.restore(&LAYOUT).is_ok(), "it was just written");
+}

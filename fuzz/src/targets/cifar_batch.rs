@@ -1,0 +1,43 @@
+//! A file of CIFAR-10: whole records with labels under ten, and nothing else.
+
+use arbitrary::Arbitrary;
+use wgrad::data::IMAGE_BYTES;
+use wgrad::data::cifar10::RECORD_BYTES;
+use wgrad::fuzzing;
+
+#[derive(Arbitrary, Debug)]
+struct Batch<'a> {
+    /// Of each record, its label and what its pixels are made from.
+    records: Vec<(u8, u8)>,
+    tail: &'a [u8],
+    /// Bytes that are missing at the end.
+    cut: u16,
+}
+
+fn build(batch: Batch<'_>) -> Vec<u8> {
+    let record = |&(label, fill): &(u8, u8)| {
+        // Nearly always a class.
+        let label = if label < 250 { label % 10 } else { label };
+        std::iter::once(label).chain((0..IMAGE_BYTES).map(move |k| (k as u8).wrapping_mul(fill)))
+    };
+    let mut bytes: Vec<u8> = batch.records.iter().take(8).flat_map(record).collect();
+    bytes.extend(batch.tail);
+    bytes.truncate(bytes.len().saturating_sub(batch.cut.into()));
+    bytes
+}
+
+/// Reads a batch, and compares with the definition of the format.
+pub fn run(data: &[u8]) {
+    let Some(bytes) = super::file(data, build) else { return };
+    let (records, rest) = bytes.as_chunks::<RECORD_BYTES>();
+    let is_right = !records.is_empty() && rest.is_empty() && records.iter().all(|r| r[0] < 10);
+    match fuzzing::cifar_batch(&bytes) {
+        Ok(split) => {
+            assert!(is_right, "a wrong file was read");
+            for (i, record) in records.iter().enumerate() {
+                assert_eq!((split.labels[i], split.image(i)), (record[0], &record[1..]));
+            }
+        }
+        Err(error) => assert!(!is_right, "a right file was refused: {error}"),
+    }
+}

@@ -1,0 +1,119 @@
+//! A file of settings: what can be read can be resolved, written and read again.
+
+use arbitrary::Arbitrary;
+use wgrad::data::{Dataset, Split};
+use wgrad::fuzzing;
+use wgrad::train::Recipe;
+
+/// The keys that there are, some of them as they are often written.
+const KEYS: [&str; 24] = [
+    "epochs",
+    "batch-size",
+    "batch_size",
+    "width",
+    "max-lr",
+    "max_lr",
+    "seed",
+    "data",
+    "data-dir",
+    "device",
+    "kernels",
+    "memory-limit",
+    "out",
+    "pct-start",
+    "div-factor",
+    "final-div-factor",
+    "anneal",
+    "no-crop",
+    "no-flip",
+    "no-cutout",
+    "label-smoothing",
+    "weight-decay",
+    "validation",
+    "patience",
+];
+
+/// Words that are values somewhere.
+const WORDS: [&str; 12] = [
+    "auto", "cifar10", "shapes", "cpu", "naive", "default", "linear", "cos", "1GiB", "find", "10m",
+    "-1",
+];
+
+#[derive(Arbitrary, Debug)]
+enum Key<'a> {
+    Known(u8),
+    Any(&'a str),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Value<'a> {
+    Small(u8),
+    Integer(i64),
+    Part(u16),
+    Float(f64),
+    Truth(bool),
+    Word(u8),
+    Text(&'a str),
+    /// As it is.
+    Toml(&'a str),
+}
+
+#[derive(Arbitrary, Debug)]
+struct Config<'a> {
+    lines: Vec<(Key<'a>, Value<'a>)>,
+}
+
+fn build(config: Config<'_>) -> Vec<u8> {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let line = |(key, value): &(Key<'_>, Value<'_>)| {
+        let key = match key {
+            Key::Known(ix) => KEYS[usize::from(*ix) % KEYS.len()].to_string(),
+            Key::Any(key) => quoted(key),
+        };
+        let value = match value {
+            Value::Small(n) => n.to_string(),
+            Value::Integer(n) => n.to_string(),
+            Value::Part(n) => format!("{:?}", f64::from(*n) / 65536.0),
+            Value::Float(x) => format!("{x:?}").to_lowercase(),
+            Value::Truth(truth) => truth.to_string(),
+            Value::Word(ix) => quoted(WORDS[usize::from(*ix) % WORDS.len()]),
+            Value::Text(text) => quoted(text),
+            Value::Toml(text) => (*text).to_string(),
+        };
+        format!("{key} = {value}\n")
+    };
+    config.lines.iter().take(40).map(line).collect::<String>().into_bytes()
+}
+
+/// A dataset of so many images that have no bytes: nobody looks at them.
+fn dataset(name: &'static str) -> Dataset {
+    let split = Split { images: Vec::new(), labels: vec![0; 1000] };
+    Dataset {
+        name,
+        description: String::new(),
+        dir: None,
+        classes: Vec::new(),
+        train: split.clone(),
+        validation: Split::default(),
+        test: split,
+        warnings: Vec::new(),
+    }
+}
+
+/// Reads settings, resolves them, and does the same with the file that the recipe writes.
+pub fn run(data: &[u8]) {
+    let Some(bytes) = super::file(data, build) else { return };
+    let Ok(text) = String::from_utf8(bytes) else { return };
+    let settings = match fuzzing::config(&text) {
+        Ok(settings) => settings,
+        Err(reason) => return assert!(!reason.is_empty()),
+    };
+    for name in ["cifar10", "shapes"] {
+        let Ok(recipe) = Recipe::resolve(&settings, &dataset(name)) else { continue };
+        let written = recipe.to_toml();
+        let again = fuzzing::config(&written).unwrap_or_else(|e| panic!("{e}\n{written}"));
+        let again = Recipe::resolve(&again, &dataset(name));
+        let again = again.unwrap_or_else(|error| panic!("{error}\n{written}"));
+        assert_eq!(again.to_toml(), written, "from {text:?}");
+    }
+}

@@ -1,0 +1,136 @@
+//! A picture: PNG and JPEG files that are taken apart, changed, and put together with right lengths and
+//! checksums.
+
+use std::io::{Read, Write};
+
+use arbitrary::Arbitrary;
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use wgrad::data::{IMAGE_BYTES, image_file};
+
+use super::Edit;
+
+/// The pixels that are allowed, fewer than users are allowed: a fuzzer shall try many small pictures. The
+/// picture takes up to 8 bytes a pixel, and the decoder of PNG 16 MiB besides.
+const MAX_PIXELS: u64 = 1 << 16;
+
+const TEMPLATES: [&[u8]; 11] = [
+    include_bytes!("../../../tests/fixtures/pictures/dot.png"),
+    include_bytes!("../../../tests/fixtures/pictures/exact.png"),
+    include_bytes!("../../../tests/fixtures/pictures/grey16.png"),
+    include_bytes!("../../../tests/fixtures/pictures/palette.png"),
+    include_bytes!("../../../tests/fixtures/pictures/small.png"),
+    include_bytes!("../../../tests/fixtures/pictures/tall_alpha.png"),
+    include_bytes!("../../../tests/fixtures/pictures/turned.png"),
+    include_bytes!("../../../tests/fixtures/pictures/grey.jpg"),
+    include_bytes!("../../../tests/fixtures/pictures/progressive.jpg"),
+    include_bytes!("../../../tests/fixtures/pictures/turned.jpg"),
+    include_bytes!("../../../tests/fixtures/pictures/wide.jpg"),
+];
+
+const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+#[derive(Arbitrary, Debug)]
+struct Changed<'a> {
+    template: u8,
+    edits: Vec<Edit<'a>>,
+}
+
+fn build(changed: Changed<'_>) -> Vec<u8> {
+    let template = TEMPLATES[usize::from(changed.template) % TEMPLATES.len()];
+    let edit = |mut parts: Vec<Vec<u8>>| {
+        changed.edits.iter().take(16).for_each(|edit| edit.apply(&mut parts));
+        parts
+    };
+    match template.strip_prefix(PNG_SIGNATURE) {
+        Some(chunks) => from_chunks(&edit(chunks_of(chunks))),
+        None => from_segments(&edit(segments_of(&template[2..]))),
+    }
+}
+
+/// The chunks of a PNG, each its name and its content; that of `IDAT` unpacked.
+fn chunks_of(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut chunks = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+        let (chunk, rest) = rest.split_at(4 + u32::from_be_bytes(*length) as usize);
+        let mut chunk = chunk.to_vec();
+        if chunk.starts_with(b"IDAT") {
+            let mut rows = b"IDAT".to_vec();
+            ZlibDecoder::new(&chunk[4..]).read_to_end(&mut rows).expect("a template is right");
+            chunk = rows;
+        }
+        chunks.push(chunk);
+        bytes = &rest[4..];
+    }
+    chunks
+}
+
+fn from_chunks(chunks: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = PNG_SIGNATURE.to_vec();
+    for chunk in chunks {
+        let mut chunk = chunk.clone();
+        if chunk.starts_with(b"IDAT") {
+            let mut packed = ZlibEncoder::new(b"IDAT".to_vec(), Compression::fast());
+            packed.write_all(&chunk[4..]).expect("memory takes everything");
+            chunk = packed.finish().expect("memory takes everything");
+        }
+        chunk.resize(chunk.len().max(4), b'x');
+        let mut crc = flate2::Crc::new();
+        crc.update(&chunk);
+        file.extend((chunk.len() as u32 - 4).to_be_bytes());
+        file.extend(&chunk);
+        file.extend(crc.sum().to_be_bytes());
+    }
+    file
+}
+
+/// The segments of a JPEG, each its marker and its content, without lengths; that of `SOS` has the scan
+/// behind it, and a byte before it that says how much of it is the head.
+fn segments_of(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut segments = Vec::new();
+    while let [0xff, marker, rest @ ..] = bytes {
+        if *marker == 0xd9 {
+            break;
+        }
+        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        let mut segment = vec![*marker];
+        segment.extend(&rest[2..length]);
+        bytes = &rest[length..];
+        if *marker == 0xda {
+            let is_end = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7);
+            let end = bytes.windows(2).position(is_end).expect("a template has an end");
+            segment.insert(1, length as u8 - 2);
+            segment.extend(&bytes[..end]);
+            bytes = &bytes[end..];
+        }
+        segments.push(segment);
+    }
+    segments
+}
+
+fn from_segments(segments: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = vec![0xff, 0xd8];
+    for segment in segments {
+        let Some((&marker, content)) = segment.split_first() else { continue };
+        let (head, scan) = match content.split_first() {
+            Some((&length, rest)) if marker == 0xda => rest.split_at(rest.len().min(length.into())),
+            _ => (content, &[][..]),
+        };
+        file.extend([0xff, marker]);
+        file.extend((head.len() as u16).wrapping_add(2).to_be_bytes());
+        file.extend(head);
+        file.extend(scan);
+    }
+    file.extend([0xff, 0xd9]);
+    file
+}
+
+/// Reads a picture, which is then one of 3x32x32 bytes.
+pub fn run(data: &[u8]) {
+    let Some(bytes) = super::file(data, build) else { return };
+    match image_file::decode(&bytes, MAX_PIXELS) {
+        Ok(image) => assert_eq!(image.len(), IMAGE_BYTES),
+        Err(reason) => assert!(!reason.is_empty()),
+    }
+}

@@ -1,0 +1,84 @@
+//! What the fuzzers run, and what the tests run again on the inputs that are kept.
+//!
+//! A target takes any bytes. If the first is 0, the rest is a file as it is. Otherwise the rest decides
+//! what a file is built from, whose lengths and checksums are right: a fuzzer that has to guess a
+//! CRC never gets past it.
+
+use arbitrary::{Arbitrary, Unstructured};
+
+pub mod archive;
+pub mod checkpoint;
+pub mod cifar_batch;
+pub mod config;
+pub mod image;
+mod tensors;
+pub mod weights;
+
+/// Every target, by the name of its folder in `fuzz/corpus/`.
+pub const ALL: [(&str, fn(&[u8])); 6] = [
+    ("archive", archive::run),
+    ("checkpoint", checkpoint::run),
+    ("cifar_batch", cifar_batch::run),
+    ("config", config::run),
+    ("image", image::run),
+    ("weights", weights::run),
+];
+
+/// The file that a fuzzer's bytes stand for.
+fn file<'a, T: Arbitrary<'a>>(data: &'a [u8], build: impl FnOnce(T) -> Vec<u8>) -> Option<Vec<u8>> {
+    match data.split_first()? {
+        (0, raw) => Some(raw.to_vec()),
+        (_, rest) => T::arbitrary_take_rest(Unstructured::new(rest)).ok().map(build),
+    }
+}
+
+/// A change to a list of parts, such as the chunks of a PNG or the tensors of a file of weights.
+#[derive(Arbitrary, Debug)]
+enum Edit<'a> {
+    Remove {
+        part: u8,
+    },
+    Repeat {
+        part: u8,
+    },
+    Swap {
+        part: u8,
+        with: u8,
+    },
+    Insert {
+        part: u8,
+        bytes: &'a [u8],
+    },
+    /// Overwrites bytes, which makes the part longer if they lie behind its end.
+    Patch {
+        part: u8,
+        at: u16,
+        bytes: &'a [u8],
+    },
+    Cut {
+        part: u8,
+        at: u16,
+    },
+}
+
+impl Edit<'_> {
+    fn apply(&self, parts: &mut Vec<Vec<u8>>) {
+        if parts.is_empty() {
+            return;
+        }
+        let n = parts.len();
+        let index = |part: u8| usize::from(part) % n;
+        match *self {
+            Edit::Remove { part } => drop(parts.remove(index(part))),
+            Edit::Repeat { part } => parts.insert(index(part), parts[index(part)].clone()),
+            Edit::Swap { part, with } => parts.swap(index(part), index(with)),
+            Edit::Insert { part, bytes } => parts.insert(index(part), bytes.to_vec()),
+            Edit::Patch { part, at, bytes } => {
+                let (part, at) = (&mut parts[index(part)], usize::from(at));
+                part.resize(part.len().max(at + bytes.len()), 0);
+                part[at..at + bytes.len()].copy_from_slice(bytes);
+            }
+            Edit::Cut { part, at } => parts[index(part)].truncate(at.into()),
+        }
+    }
+}

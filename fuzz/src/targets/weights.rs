@@ -1,0 +1,62 @@
+//! A file of weights: the tensors of a right one, changed, and written with a right header.
+
+use std::sync::LazyLock;
+
+use arbitrary::Arbitrary;
+use wgrad::fuzzing;
+use wgrad::nn::{ResNet9, Weights};
+use wgrad::tape::StateLayout;
+use wgrad::train::step::{self, StepConfig};
+
+use super::{Edit, tensors};
+
+/// The smallest network: of any, the tensors are the same in number and name.
+pub static LAYOUT: LazyLock<StateLayout> = LazyLock::new(|| {
+    let config = StepConfig::new(ResNet9 { width: 1, classes: 10 }, 1);
+    step::training(&config).tape.state().clone()
+});
+
+static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    tensors::parts_of(&fuzzing::weights_file(&Weights::initial(&LAYOUT, 0), &LAYOUT))
+});
+
+#[derive(Arbitrary, Debug)]
+struct Changed<'a> {
+    edits: Vec<Edit<'a>>,
+    /// A tensor whose end is another in the header.
+    off: Option<(u8, i8)>,
+    metadata: Option<&'a str>,
+    /// Added to the length of the header.
+    length: Option<i8>,
+    tail: &'a [u8],
+}
+
+fn build(changed: Changed<'_>) -> Vec<u8> {
+    let mut parts = PARTS.clone();
+    changed.edits.iter().take(16).for_each(|edit| edit.apply(&mut parts));
+    let off = |ix| match changed.off {
+        Some((part, off)) if usize::from(part) == ix => off.into(),
+        _ => 0,
+    };
+    let metadata = changed.metadata.map(|value| ("format", value));
+    let mut file = tensors::file_of(metadata, &parts, off, changed.length.unwrap_or(0).into());
+    file.extend(changed.tail);
+    file
+}
+
+/// Reads weights; what was read is what is written.
+pub fn run(data: &[u8]) {
+    let Some(bytes) = super::file(data, build) else { return };
+    match Weights::from_safetensors(&LAYOUT, &bytes) {
+        Ok(weights) => {
+            let written = fuzzing::weights_file(&weights, &LAYOUT);
+            let again = Weights::from_safetensors(&LAYOUT, &written).expect("it was just written");
+            let bits = |weights: &Weights| {
+                let values = weights.parameters.iter().chain(&weights.statistics);
+                (values.map(|value| value.to_bits()).collect::<Vec<_>>(), weights.n_batches)
+            };
+            assert_eq!(bits(&again), bits(&weights));
+        }
+        Err(reason) => assert!(!reason.is_empty()),
+    }
+}

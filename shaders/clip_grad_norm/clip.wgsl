@@ -1,0 +1,28 @@
+// gradients[i] *= min(1, MAX_NORM / (norm + 1e-6))
+//
+// unless the flag is up: what is not finite stays to be looked at. One invocation makes one element.
+// src/ops/clip_grad_norm.rs launches it.
+
+// #import shared/linear_index
+// #import metrics/layout
+
+const MAX_NORM: f32 = 1.0;
+// PyTorch's, against a norm of 0.
+const EPS: f32 = 1e-6;
+
+@group(0) @binding(0) var<storage, read> norm: array<f32>;
+@group(0) @binding(1) var<storage, read> metrics: array<f32>;
+@group(0) @binding(2) var<storage, read_write> gradients: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    let coefficient = MAX_NORM / (norm[0] + EPS);
+    if ix < arrayLength(&gradients) && coefficient < 1.0 && metrics[NOT_FINITE] == 0.0 {
+        gradients[ix] *= coefficient;
+    }
+}

@@ -1,0 +1,28 @@
+// norm[0] = sqrt(sum over slabs of partials)          the L2 norm of all gradients together
+//
+// One workgroup: each invocation sums every 64th slab, then the first one adds up the 64 sums in order.
+// src/ops/clip_grad_norm.rs launches it.
+
+const N_SLABS: u32 = 1u;
+
+@group(0) @binding(0) var<storage, read> partials: array<f32>;
+@group(0) @binding(1) var<storage, read_write> norm: array<f32>;
+
+var<workgroup> sh_sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) local_ix: u32) {
+    var sum = 0.0;
+    for (var slab = local_ix; slab < N_SLABS; slab += 64u) {
+        sum += partials[slab];
+    }
+    sh_sums[local_ix] = sum;
+    workgroupBarrier();
+    if local_ix == 0u {
+        var total = 0.0;
+        for (var i = 0u; i < 64u; i++) {
+            total += sh_sums[i];
+        }
+        norm[0] = sqrt(total);
+    }
+}

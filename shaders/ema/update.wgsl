@@ -1,0 +1,36 @@
+// averages[i] = averages[i] + WEIGHT * (parameters[i] - averages[i])         WEIGHT = 1 - decay
+//
+// unless the flag is up; the first update copies. Of the two ways to write the formula, each is used where
+// it rounds less, as in PyTorch's lerp. One invocation makes one element. src/ops/ema.rs launches it.
+
+// #import shared/linear_index
+// #import shared/step
+// #import metrics/layout
+
+const WEIGHT: f32 = 0.001;
+
+@group(0) @binding(0) var<storage, read> parameters: array<f32>;
+@group(0) @binding(1) var<storage, read> metrics: array<f32>;
+@group(0) @binding(2) var<storage, read_write> averages: array<f32>;
+@group(0) @binding(3) var<uniform> scalars: StepScalars;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix >= arrayLength(&averages) || metrics[NOT_FINITE] != 0.0 {
+        return;
+    }
+    let p = parameters[ix];
+    let difference = p - averages[ix];
+    if scalars.step == 1u {
+        averages[ix] = p;
+    } else if WEIGHT < 0.5 {
+        averages[ix] += WEIGHT * difference;
+    } else {
+        averages[ix] = p - (1.0 - WEIGHT) * difference;
+    }
+}

@@ -1,0 +1,36 @@
+// y[i] = the sum of 8 numbers s, each of which has DEPTH times become s * factor + term
+//
+// How fast numbers are multiplied and added when memory is not in the way: what `wgrad profile` holds
+// kernels against. Each invocation keeps 8 sums in registers; no multiply-add waits for one of another
+// sum, so that the pipelines stay full. Factor and term are read, and the sums written, so that no
+// compiler can leave anything out: 2 * 8 * DEPTH operations an invocation.
+// Grid: one axis of invocations, folded. src/device/gpu/peaks.rs launches it.
+
+// #import shared/linear_index
+
+const DEPTH: u32 = 1u;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix >= arrayLength(&y) {
+        return;
+    }
+    let factor = x[0];
+    let term = x[1];
+    var sum0 = vec4<f32>(0.0, 1.0, 2.0, 3.0) + f32(ix);
+    var sum1 = sum0 + 4.0;
+    for (var k = 0u; k < DEPTH; k++) {
+        sum0 = sum0 * factor + term;
+        sum1 = sum1 * factor + term;
+    }
+    let sum = sum0 + sum1;
+    y[ix] = sum.x + sum.y + sum.z + sum.w;
+}

@@ -1,0 +1,90 @@
+//! `wgrad profile`
+
+use std::io::{self, IsTerminal};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use wgrad::data::N_CLASSES;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::error::Error;
+use wgrad::nn::ResNet9;
+use wgrad::ops::Kernels;
+use wgrad::profile::{self, svg, table};
+use wgrad::tape::fuse::Fusion;
+use wgrad::train::recipe::{CIFAR10, SHAPES};
+use wgrad::train::settings::at_least_one;
+use wgrad::train::step::StepConfig;
+
+/// Flags of `wgrad profile`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Times are medians over several training steps on built-in images. The peaks are measured first: copied
+bytes, and multiply-adds, a second. docs/profiling.md says what each column means.")]
+pub struct Args {
+    /// Channels of the network's first layer [default: 64; where a processor computes: 16]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    width: Option<NonZeroU16>,
+    /// Images in a step [default: 512; where a processor computes: 64]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
+    batch_size: Option<NonZeroU32>,
+    /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: String,
+    /// Which kernels a GPU runs
+    #[arg(long, value_name = "KIND", default_value = "default")]
+    kernels: Kernels,
+    /// The textbook's tape: no node is fused with another
+    #[arg(long)]
+    no_fuse: bool,
+    /// Steps to time [default: what five seconds hold, at least 3]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
+    steps: Option<NonZeroU32>,
+    /// The order of the table
+    #[arg(long, value_name = "ORDER", default_value = "tape")]
+    sort: table::Sort,
+    /// Write all figures into this file too; - for the standard output, in place of the table
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draw the step into this file too
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// Times, prints, draws.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
+    let device = Device::open(&args.device, options)?;
+    let defaults = if device.is_processor() { SHAPES } else { CIFAR10 };
+    let width = args.width.map_or(defaults.width, |n| n.get().into());
+    let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
+    let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
+    if args.no_fuse {
+        config.objective.fusion = Fusion::NONE;
+    }
+    let told = |what: &str| {
+        if io::stderr().is_terminal() {
+            eprintln!("{what}");
+        }
+    };
+    let n_steps = args.steps.map(|n| n.get() as usize);
+    let profile = profile::measure(&device, &config, n_steps, &told)?;
+
+    let json = || serde_json::to_string_pretty(&profile).map(|json| format!("{json}\n"));
+    let to_output = args.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    match &args.json {
+        Some(_) if to_output => super::print(&json()?)?,
+        Some(path) => std::fs::write(path, json()?).map_err(Error::io(path))?,
+        None => {}
+    }
+    if let Some(path) = &args.svg {
+        std::fs::write(path, svg::draw(&profile)).map_err(Error::io(path))?;
+    }
+    if !to_output {
+        super::print(&table::table(&profile, args.sort))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,353 @@
+//! What the dashboard looks like.
+//!
+//! The terminal's own colours and two of its palette, which dark and light themes both show; what the
+//! colours say the shapes of the curves say too: training is a line, test a dot an epoch.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style, Stylize};
+use ratatui::symbols::{Marker, block, line};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, GraphType, LineGauge, Paragraph};
+use wgrad::train::console::duration;
+
+use super::state::{Stage, State};
+
+const TRAIN: Color = Color::Cyan;
+const TEST: Color = Color::Magenta;
+
+/// The lines that the numbers of the run take, with their title.
+const NUMBERS_HEIGHT: u16 = 7;
+
+/// The columns from which on the ops have room for milliseconds.
+const WIDE: usize = 44;
+
+/// Draws all of it. `log` are the last lines that were printed.
+pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
+    let area = frame.area();
+    // A third of what the others leave is for the log, and none of very little.
+    let rest = area.height.saturating_sub(NUMBERS_HEIGHT + 2);
+    let log_height = if rest < 9 { 0 } else { (rest / 3).min(12) };
+    let [header_area, charts_area, middle_area, log_area, footer_area] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Min(0),
+        Constraint::Length(NUMBERS_HEIGHT),
+        Constraint::Length(log_height),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    frame.render_widget(header(state), header_area);
+    let halves = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1);
+    if charts_area.height >= 4 {
+        let [left, right] = halves.clone().areas(charts_area);
+        frame.render_widget(loss_chart(state, left).chart(), left);
+        frame.render_widget(accuracy_chart(state, right).chart(), right);
+    }
+    let [left, right] = halves.areas(middle_area);
+    numbers(frame, state, left);
+    ops(frame, state, right);
+    let first = log.len().saturating_sub(usize::from(log_area.height.saturating_sub(1)));
+    let lines: Vec<Line<'_>> = log[first..].iter().map(|line| Line::raw(line.as_str())).collect();
+    frame.render_widget(Paragraph::new(lines).block(panel("log ")), log_area);
+    frame.render_widget(footer(state), footer_area);
+}
+
+fn panel<'a>(title: impl Into<Line<'a>>) -> Block<'a> {
+    Block::new().borders(Borders::TOP).border_style(dim()).title(title.into())
+}
+
+fn dim() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
+}
+
+fn header(state: &State) -> Line<'_> {
+    let name = Span::from("wgrad").bold();
+    match &state.facts {
+        Some(facts) => Line::from(vec![
+            name,
+            Span::raw(format!("  {}  {} planned  ", facts.device, facts.memory)),
+            Span::styled(facts.folder.as_str(), dim()),
+        ]),
+        None => Line::from(vec![name, Span::raw("  compiling")]),
+    }
+}
+
+fn footer(state: &State) -> Line<'_> {
+    let stage = match state.stage {
+        Stage::Preparing => "preparing",
+        Stage::Training => "training",
+        Stage::Evaluating => "evaluating",
+    };
+    if state.stopping {
+        let text = "saving after this step, then ending; q again ends at once";
+        return Line::styled(text, Style::new().add_modifier(Modifier::REVERSED));
+    }
+    let elapsed = duration(state.elapsed());
+    Line::from(vec![
+        Span::raw(format!("{stage}, {elapsed} so far   ")),
+        Span::styled("q saves and ends", dim()),
+    ])
+}
+
+/// A chart with the points that it shows.
+struct Curves {
+    title: Line<'static>,
+    train: Vec<(f64, f64)>,
+    test: Vec<(f64, f64)>,
+    /// The last epoch that is shown.
+    end: f64,
+    top: f64,
+    /// At the bottom, in the middle and at the top.
+    labels: [String; 3],
+}
+
+fn loss_chart(state: &State, area: Rect) -> Curves {
+    let train: Vec<_> = state.train.iter().map(|point| (point.at, point.loss)).collect();
+    let test: Vec<_> = state.tests.iter().map(|e| (e.epoch as f64, e.loss())).collect();
+    let losses = train.iter().chain(&test).map(|point| point.1).filter(|loss| loss.is_finite());
+    let top = losses.fold(0.0, f64::max);
+    let top = if top > 0.0 { top } else { 1.0 };
+    let labels = [0.0, top / 2.0, top].map(|loss| format!("{loss:.2}"));
+    Curves { title: title("loss", area), train, test, end: end(state), top, labels }
+}
+
+fn accuracy_chart(state: &State, area: Rect) -> Curves {
+    let percent = |part: f64| 100.0 * part;
+    let train = state.train.iter().map(|point| (point.at, percent(point.accuracy))).collect();
+    let test = state.tests.iter().map(|e| (e.epoch as f64, percent(e.accuracy()))).collect();
+    let labels = ["0%", "50%", "100%"].map(str::to_string);
+    Curves { title: title("accuracy", area), train, test, end: end(state), top: 100.0, labels }
+}
+
+/// The epoch that the curves reach to: the one that is being trained.
+fn end(state: &State) -> f64 {
+    state.position().ceil().max(1.0)
+}
+
+fn title(what: &str, area: Rect) -> Line<'static> {
+    let mut spans = vec![Span::raw(format!("{what} "))];
+    if area.width >= 24 {
+        spans.push(Span::styled("\u{2500} train ", TRAIN));
+        spans.push(Span::styled("\u{25cf} test ", TEST));
+    }
+    Line::from(spans)
+}
+
+impl Curves {
+    fn chart(&self) -> Chart<'_> {
+        let train = Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line);
+        let train = train.style(TRAIN).data(&self.train);
+        let test = Dataset::default().marker(Marker::Dot).graph_type(GraphType::Scatter);
+        let test = test.style(TEST).data(&self.test);
+        let axis = || Axis::default().style(dim());
+        let epochs = ["0".to_string(), format!("epoch {}", self.end)];
+        Chart::new(vec![train, test])
+            .block(panel(self.title.clone()))
+            .x_axis(axis().bounds([0.0, self.end]).labels(epochs))
+            .y_axis(axis().bounds([0.0, self.top]).labels(self.labels.clone()))
+            .legend_position(None)
+    }
+}
+
+/// Progress and numbers, a line each.
+fn numbers(frame: &mut Frame<'_>, state: &State, area: Rect) {
+    let block = panel("run ");
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let lines = Layout::vertical([Constraint::Length(1); NUMBERS_HEIGHT as usize - 1]);
+    let [epoch, epoch_bar, run_bar, metrics, rate, best] = lines.areas(inner);
+    let (n_epochs, n_steps) =
+        state.facts.as_ref().map_or((0, 0), |facts| (facts.n_epochs, facts.n_steps));
+    let text = format!("epoch {}/{n_epochs}, step {}/{n_steps}", state.epoch + 1, state.step);
+    frame.render_widget(Line::raw(text), epoch);
+    frame.render_widget(bar("epoch", state.epoch_done(), String::new()), epoch_bar);
+    let left = state.left().map_or(String::new(), |left| format!(" {} left", duration(left)));
+    frame.render_widget(bar("run", state.done(), left), run_bar);
+    let seen = state.metrics.filter(|metrics| metrics.n_images > 0.0);
+    let text = seen.map_or(String::new(), |m| {
+        format!("loss {:.4}, accuracy {:.1}%", m.loss(), 100.0 * m.accuracy())
+    });
+    frame.render_widget(Line::styled(text, TRAIN), metrics);
+    let text = format!("rate {:.6}, {:.0} images/s", state.lr, state.images_per_s);
+    frame.render_widget(Line::raw(text), rate);
+    let text = state.best().map_or(String::new(), |best| {
+        format!("best test {:.2}% (epoch {})", 100.0 * best.accuracy(), best.epoch)
+    });
+    frame.render_widget(Line::styled(text, TEST), best);
+}
+
+fn bar(what: &str, done: f64, note: String) -> LineGauge<'static> {
+    let label = format!("{what:<5} {:>3.0}%{note}", 100.0 * done);
+    LineGauge::default()
+        .ratio(done.clamp(0.0, 1.0))
+        .label(label)
+        .filled_symbol(line::THICK_HORIZONTAL)
+        .unfilled_symbol(line::HORIZONTAL)
+        .filled_style(TRAIN)
+        .unfilled_style(dim())
+}
+
+/// What the ops of a step took, a line each.
+fn ops(frame: &mut Frame<'_>, state: &State, area: Rect) {
+    let sum: f64 = state.ops.iter().map(|time| time.seconds).sum();
+    let title = match state.ops.is_empty() {
+        true => "device time by op ".to_string(),
+        false => format!("device time by op, {:.1} ms a step ", 1e3 * sum),
+    };
+    let panel = panel(title);
+    let inner = panel.inner(area);
+    frame.render_widget(panel, area);
+    let shown = &state.ops[..state.ops.len().min(usize::from(inner.height))];
+    let width = usize::from(inner.width);
+    let name_width = shown.iter().map(|time| time.op.len()).max().unwrap_or(0);
+    let name_width = name_width.min(width.saturating_sub(7));
+    let largest = shown.first().map_or(0.0, |time| time.seconds).max(f64::MIN_POSITIVE);
+    let lines = shown.iter().map(|time| {
+        let name: String = time.op.chars().take(name_width).collect();
+        let mut text = format!("{name:<name_width$} {:>5.1}%", 100.0 * time.seconds / sum);
+        if width >= WIDE {
+            text += &format!("{:>8.1} ms", 1e3 * time.seconds);
+        }
+        let room = width.saturating_sub(text.len() + 1) as f64;
+        let bar = block::FULL.repeat((room * time.seconds / largest).round() as usize);
+        Line::from(vec![Span::raw(text), Span::raw(" "), Span::styled(bar, TRAIN)])
+    });
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), inner);
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use wgrad::device::{Clock, NodeTimes};
+    use wgrad::ops::metrics::Metrics;
+    use wgrad::ops::{add, relu};
+    use wgrad::tape::{Mode, Tape};
+    use wgrad::train::EpochMetrics;
+    use wgrad::train::display::RunFacts;
+
+    use super::*;
+
+    /// The second epoch of three, half way through.
+    fn state() -> State {
+        let mut state = State::new();
+        state.begin(&RunFacts {
+            device: "cpu (2 threads)".to_string(),
+            memory: "57.0 MiB".to_string(),
+            folder: "runs/here".to_string(),
+            n_epochs: 3,
+            n_steps: 10,
+        });
+        for (epoch, n_steps) in [(0, 10), (1, 5)] {
+            state.begin_epoch(epoch, 0);
+            for step in 1..=n_steps {
+                let n_images = 64.0 * f64::from(step);
+                state.step(64 * step as usize, 0.0025);
+                let (loss_sum, n_correct) = (1.5 * n_images, 0.25 * n_images);
+                state.metrics(&Metrics { loss_sum, n_correct, n_images, not_finite: false });
+            }
+            if epoch == 0 {
+                state.begin_evaluation();
+                state.epoch(&EpochMetrics {
+                    epoch: 1,
+                    lr: 0.01,
+                    train_loss: 1.5,
+                    train_accuracy: 0.25,
+                    test_loss: 1.25,
+                    test_accuracy: 0.5678,
+                    seconds: 2.0,
+                    eval_seconds: 0.5,
+                    images_per_s: 1000.0,
+                });
+            }
+        }
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input_with_grad("x", &[2, 3]);
+        let y = relu::relu(&mut tape, x);
+        add::add(&mut tape, y, x);
+        state.times(&tape, &NodeTimes { seconds: vec![0.001, 0.003], clock: Clock::Host });
+        state
+    }
+
+    /// The lines of the screen.
+    fn screen(state: &State, log: &[String], width: u16, height: u16) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test");
+        terminal.draw(|frame| draw(frame, state, log)).expect("a test");
+        let buffer = terminal.backend().buffer().clone();
+        let cells: Vec<&str> = buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();
+        cells.chunks(width.into()).map(|line| line.concat().trim_end().to_string()).collect()
+    }
+
+    #[track_caller]
+    fn assert_shows(lines: &[String], wanted: &[&str]) {
+        for wanted in wanted {
+            let is_there = lines.iter().any(|line| line.contains(wanted));
+            assert!(is_there, "no {wanted:?} on\n{}", lines.join("\n"));
+        }
+    }
+
+    #[test]
+    fn shows_all_of_it() {
+        let log: Vec<String> = (0..50).map(|n| format!("line {n}")).collect();
+        let lines = screen(&state(), &log, 100, 30);
+        assert_shows(
+            &lines,
+            &[
+                "wgrad  cpu (2 threads)  57.0 MiB planned  runs/here",
+                "loss \u{2500} train \u{25cf} test",
+                "1.50\u{2502}",
+                "100%\u{2502}",
+                "epoch 2/3, step 5/10",
+                "epoch  50% \u{2501}\u{2501}",
+                "s left \u{2501}\u{2501}",
+                "loss 1.5000, accuracy 25.0%",
+                "rate 0.002500, ",
+                "best test 56.78% (epoch 1)",
+                "device time by op, 4.0 ms a step",
+                "add.forward   75.0%     3.0 ms \u{2588}",
+                "relu.forward  25.0%     1.0 ms \u{2588}",
+                "line 49",
+                "s so far   q saves and ends",
+            ],
+        );
+        // The training curve is a line of dots, at half the accuracy of the test's one.
+        let is_braille = |c: char| ('\u{2801}'..='\u{28ff}').contains(&c);
+        assert!(lines.iter().any(|line| line.chars().filter(|&c| is_braille(c)).count() > 20));
+        assert_shows(&lines, &["\u{2022}"]);
+    }
+
+    #[test]
+    fn a_narrow_terminal_shows_what_matters() {
+        let lines = screen(&state(), &["the last line".to_string()], 60, 20);
+        assert_shows(
+            &lines,
+            &[
+                "wgrad  cpu (2 threads)  57.0 MiB planned",
+                "accuracy \u{2500} train \u{25cf} test",
+                "epoch 2/3, step 5/10",
+                "run    50%",
+                "best test 56.78% (epoch 1)",
+                "add.forward   75.0%",
+                "the last line",
+                "q saves and ends",
+            ],
+        );
+    }
+
+    #[test]
+    fn any_size_and_any_time_is_drawn() {
+        let mut ending = state();
+        ending.stopping = true;
+        assert_shows(&screen(&ending, &[], 80, 24), &["q again ends at once"]);
+        assert_shows(&screen(&State::new(), &[], 80, 24), &["wgrad  compiling", "preparing"]);
+        let mut not_finite = state();
+        let loss_sum = f64::NAN;
+        not_finite.metrics(&Metrics { loss_sum, n_correct: 1.0, n_images: 1e6, not_finite: true });
+        for state in [state(), ending, not_finite, State::new()] {
+            for (width, height) in (1..130).flat_map(|w| [(w, 1), (w, 7), (w, 19), (w, 40), (9, w)])
+            {
+                screen(&state, &["a line".to_string()], width, height);
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `wgrad train --tui`: a dashboard of a run.
+//!
+//! A thread of its own draws and listens to the keys, so that a step or an evaluation that takes long
+//! keeps nobody waiting; the run only tells it what happens. `state` is what it was told, `draw` what it
+//! looks like, `terminal` how the screen is taken and given back, whatever happens in between.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use wgrad::device::NodeTimes;
+use wgrad::error::Error;
+use wgrad::ops::metrics::Metrics;
+use wgrad::tape::Tape;
+use wgrad::train::display::RunFacts;
+use wgrad::train::{Display, EpochMetrics, screen};
+
+use state::State;
+use terminal::Screen;
+
+mod draw;
+mod state;
+pub mod terminal;
+
+/// The time between two readings of the metrics, each a point of the curves.
+const BETWEEN_METRICS: Duration = Duration::from_millis(200);
+
+/// The time between two steps that are timed node by node: such a step waits for the device.
+const BETWEEN_TIMES: Duration = Duration::from_secs(5);
+
+/// The screen is drawn at least as often, and the keys are listened to in between.
+const BETWEEN_FRAMES: Duration = Duration::from_millis(200);
+
+/// A second press counts when it comes this long after the one before: a key that is held down sends
+/// many.
+const SAME_PRESS: Duration = Duration::from_secs(1);
+
+/// The dashboard. The screen is its own until it is dropped.
+pub struct Dashboard {
+    state: Arc<Mutex<State>>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    metrics_asked: Instant,
+    times_asked: Option<Instant>,
+}
+
+impl Dashboard {
+    /// Takes the screen. `stop` becomes true when the user, or a signal, wants the run to end.
+    ///
+    /// # Errors
+    /// When there is no terminal to draw on.
+    pub fn open(stop: Arc<AtomicBool>) -> Result<Self, Error> {
+        let screen = Screen::take()?;
+        let state = Arc::new(Mutex::new(State::new()));
+        let over = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let ui = Ui { state: Arc::clone(&state), over: Arc::clone(&over), stop, pressed: None };
+            std::thread::Builder::new().name("dashboard".to_string()).spawn(|| ui.run(screen))
+        };
+        let thread = thread.map_err(|error| {
+            terminal::give_back();
+            Error::Config(format!("the dashboard cannot be started: {error}"))
+        })?;
+        let (metrics_asked, times_asked) = (Instant::now(), None);
+        Ok(Self { state, over, thread: Some(thread), metrics_asked, times_asked })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // If it has panicked, that was told by the panic.
+            let _ = thread.join();
+        }
+        terminal::give_back();
+    }
+}
+
+impl Display for Dashboard {
+    fn begin(&mut self, facts: &RunFacts) {
+        self.state().begin(facts);
+    }
+
+    fn begin_epoch(&mut self, epoch: usize, n_done: usize) {
+        self.state().begin_epoch(epoch, n_done);
+    }
+
+    fn wants_times(&mut self) -> bool {
+        // Not the very first step, in which drivers still have things to do.
+        let wanted = match self.times_asked {
+            None => self.state().n_run >= 2,
+            Some(asked) => asked.elapsed() >= BETWEEN_TIMES,
+        };
+        if wanted {
+            self.times_asked = Some(Instant::now());
+        }
+        wanted
+    }
+
+    fn times(&mut self, tape: &Tape, times: &NodeTimes) {
+        self.state().times(tape, times);
+    }
+
+    fn step(&mut self, n_images: usize, lr: f64) -> bool {
+        self.state().step(n_images, lr);
+        let wanted = self.metrics_asked.elapsed() >= BETWEEN_METRICS;
+        if wanted {
+            self.metrics_asked = Instant::now();
+        }
+        wanted
+    }
+
+    fn metrics(&mut self, metrics: &Metrics) {
+        self.state().metrics(metrics);
+    }
+
+    fn begin_evaluation(&mut self) {
+        self.state().begin_evaluation();
+    }
+
+    fn end_epoch(&mut self) {}
+
+    fn epoch(&mut self, epoch: &EpochMetrics) {
+        self.state().epoch(epoch);
+    }
+}
+
+/// What the dashboard's thread works with.
+struct Ui {
+    state: Arc<Mutex<State>>,
+    over: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    /// When the last press came.
+    pressed: Option<Instant>,
+}
+
+impl Ui {
+    fn run(mut self, mut screen: Screen) {
+        while !self.over.load(Ordering::Relaxed) {
+            let drawn = {
+                let mut state = lock(&self.state);
+                state.stopping = self.stop.load(Ordering::Relaxed);
+                screen.draw(|frame| {
+                    draw::draw(frame, &state, &screen::recent(usize::from(frame.area().height)));
+                })
+            };
+            // A terminal that is gone: there is nobody to show anything to, and training goes on.
+            if drawn.and_then(|()| self.listen()).is_err() {
+                return terminal::give_back();
+            }
+            if screen.is_terminated() {
+                self.press();
+            }
+        }
+    }
+
+    /// Waits for the next frame, or a key.
+    fn listen(&mut self) -> io::Result<()> {
+        if event::poll(BETWEEN_FRAMES)? {
+            // What is there at once: a resize comes as many events.
+            loop {
+                if let Event::Key(key) = event::read()?
+                    && is_quit(key)
+                {
+                    self.press();
+                }
+                if !event::poll(Duration::ZERO)? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first press ends the run after its step, the second one ends all at once.
+    fn press(&mut self) {
+        let before = self.pressed.replace(Instant::now());
+        if before.is_some_and(|before| before.elapsed() >= SAME_PRESS) {
+            terminal::give_back();
+            std::process::exit(i32::from(super::INTERRUPTED));
+        }
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn is_quit(key: KeyEvent) -> bool {
+    let is_ctrl_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+    let is_q = matches!(key.code, KeyCode::Char('q' | 'Q'));
+    key.kind != KeyEventKind::Release && (is_q || is_ctrl_c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn q_and_ctrl_c_end_the_run() {
+        let key = |code, modifiers| is_quit(KeyEvent::new(code, modifiers));
+        assert!(key(KeyCode::Char('q'), KeyModifiers::NONE));
+        assert!(key(KeyCode::Char('c'), KeyModifiers::CONTROL));
+        assert!(!key(KeyCode::Char('c'), KeyModifiers::NONE));
+        assert!(!key(KeyCode::Esc, KeyModifiers::NONE));
+    }
+
+    #[test]
+    fn a_key_that_is_held_down_is_one_press() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (state, over) = (Arc::new(Mutex::new(State::new())), Arc::default());
+        let mut ui = Ui { state, over, stop: Arc::clone(&stop), pressed: None };
+        // If these were two, the test would end here with the code of an interruption.
+        (0..10).for_each(|_| ui.press());
+        assert!(stop.load(Ordering::Relaxed));
+    }
+}

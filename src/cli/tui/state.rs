@@ -1,0 +1,221 @@
+//! What the dashboard was told of the run.
+
+use std::time::Instant;
+
+use wgrad::device::NodeTimes;
+use wgrad::ops::metrics::Metrics;
+use wgrad::tape::Tape;
+use wgrad::train::EpochMetrics;
+use wgrad::train::display::RunFacts;
+
+/// The most points of a curve; a curve of more has its neighbours merged.
+const MAX_POINTS: usize = 1024;
+
+/// Where a run is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Before its first step.
+    Preparing,
+    Training,
+    Evaluating,
+}
+
+/// Training between two readings of the metrics.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Point {
+    /// In epochs from the beginning.
+    pub at: f64,
+    /// The mean loss of its images.
+    pub loss: f64,
+    /// The part of them that was right.
+    pub accuracy: f64,
+}
+
+/// What all nodes of an op took in a step.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OpTime {
+    pub op: &'static str,
+    pub seconds: f64,
+}
+
+/// Everything that is shown.
+pub struct State {
+    pub facts: Option<RunFacts>,
+    pub stage: Stage,
+    /// Whether the run was asked to end.
+    pub stopping: bool,
+    begun: Instant,
+    /// Steps since then.
+    pub n_run: usize,
+    /// The epoch, from 0.
+    pub epoch: usize,
+    /// Its steps so far.
+    pub step: usize,
+    epoch_begun: Instant,
+    pub lr: f64,
+    /// Of the epoch so far.
+    pub images_per_s: f64,
+    /// The latest of the epoch.
+    pub metrics: Option<Metrics>,
+    pub train: Vec<Point>,
+    pub tests: Vec<EpochMetrics>,
+    /// Of the last step that was timed, the most time first.
+    pub ops: Vec<OpTime>,
+}
+
+impl State {
+    /// Before anything is known.
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            facts: None,
+            stage: Stage::Preparing,
+            stopping: false,
+            begun: now,
+            n_run: 0,
+            epoch: 0,
+            step: 0,
+            epoch_begun: now,
+            lr: 0.0,
+            images_per_s: 0.0,
+            metrics: None,
+            train: Vec::new(),
+            tests: Vec::new(),
+            ops: Vec::new(),
+        }
+    }
+
+    pub fn begin(&mut self, facts: &RunFacts) {
+        (self.facts, self.begun) = (Some(facts.clone()), Instant::now());
+    }
+
+    pub fn begin_epoch(&mut self, epoch: usize, n_done: usize) {
+        (self.epoch, self.step, self.metrics) = (epoch, n_done, None);
+        (self.stage, self.epoch_begun) = (Stage::Training, Instant::now());
+    }
+
+    pub fn step(&mut self, n_images: usize, lr: f64) {
+        (self.n_run, self.step, self.lr) = (self.n_run + 1, self.step + 1, lr);
+        self.images_per_s = n_images as f64 / self.epoch_begun.elapsed().as_secs_f64();
+    }
+
+    /// Metrics are sums over the epoch: what lies between two of them is a point of the curves.
+    pub fn metrics(&mut self, metrics: &Metrics) {
+        let before = self.metrics.replace(*metrics).unwrap_or_default();
+        let n_images = metrics.n_images - before.n_images;
+        if n_images > 0.0 {
+            let loss = (metrics.loss_sum - before.loss_sum) / n_images;
+            let accuracy = (metrics.n_correct - before.n_correct) / n_images;
+            self.train.push(Point { at: self.position(), loss, accuracy });
+        }
+        if self.train.len() > MAX_POINTS {
+            self.train = self.train.chunks(2).map(merge).collect();
+        }
+    }
+
+    pub fn begin_evaluation(&mut self) {
+        self.stage = Stage::Evaluating;
+    }
+
+    pub fn epoch(&mut self, epoch: &EpochMetrics) {
+        self.tests.push(*epoch);
+    }
+
+    pub fn times(&mut self, tape: &Tape, times: &NodeTimes) {
+        self.ops.clear();
+        for (node, &seconds) in tape.nodes().iter().zip(&times.seconds) {
+            let op = node.op.name();
+            match self.ops.iter_mut().find(|time| time.op == op) {
+                Some(time) => time.seconds += seconds,
+                None => self.ops.push(OpTime { op, seconds }),
+            }
+        }
+        self.ops.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    }
+
+    fn n_steps(&self) -> usize {
+        self.facts.as_ref().map_or(1, |facts| facts.n_steps.max(1))
+    }
+
+    /// The part of the epoch's steps that are done.
+    pub fn epoch_done(&self) -> f64 {
+        (self.step as f64 / self.n_steps() as f64).min(1.0)
+    }
+
+    /// Epochs since the beginning.
+    pub fn position(&self) -> f64 {
+        self.epoch as f64 + self.epoch_done()
+    }
+
+    /// The part of the run that is done.
+    pub fn done(&self) -> f64 {
+        let n_epochs = self.facts.as_ref().map_or(1, |facts| facts.n_epochs.max(1));
+        (self.position() / n_epochs as f64).min(1.0)
+    }
+
+    /// Seconds since the first step.
+    pub fn elapsed(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+
+    /// The seconds that the run will go on, as far as one can tell.
+    pub fn left(&self) -> Option<f64> {
+        let facts = self.facts.as_ref()?;
+        let n_left =
+            (facts.n_epochs * facts.n_steps).saturating_sub(self.epoch * facts.n_steps + self.step);
+        // The evaluations of earlier epochs are in the time, so those to come are in the estimate.
+        (self.n_run > 0).then(|| self.elapsed() / self.n_run as f64 * n_left as f64)
+    }
+
+    /// The epoch with the best test accuracy, the first of several.
+    pub fn best(&self) -> Option<&EpochMetrics> {
+        wgrad::train::metrics::best(&self.tests)
+    }
+}
+
+/// The mean of neighbours.
+fn merge(points: &[Point]) -> Point {
+    let mean = |of: fn(&Point) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
+    Point { at: mean(|p| p.at), loss: mean(|p| p.loss), accuracy: mean(|p| p.accuracy) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(loss_sum: f64, n_correct: f64, n_images: f64) -> Metrics {
+        Metrics { loss_sum, n_correct, n_images, ..Metrics::default() }
+    }
+
+    #[test]
+    fn a_point_is_what_happened_since_the_last_one() {
+        let mut state = State::new();
+        let (device, memory, folder) = Default::default();
+        state.begin(&RunFacts { device, memory, folder, n_epochs: 4, n_steps: 10 });
+        state.begin_epoch(1, 0);
+        (0..5).for_each(|_| state.step(100, 0.1));
+        state.metrics(&metrics(200.0, 10.0, 100.0));
+        state.metrics(&metrics(250.0, 60.0, 200.0));
+        // Nothing new, as when late metrics come twice.
+        state.metrics(&metrics(250.0, 60.0, 200.0));
+        let at = 1.5;
+        let expected =
+            [Point { at, loss: 2.0, accuracy: 0.1 }, Point { at, loss: 0.5, accuracy: 0.5 }];
+        assert_eq!(state.train, expected);
+        assert_eq!(state.done(), 0.375);
+        // A new epoch starts from zero.
+        state.begin_epoch(2, 0);
+        state.metrics(&metrics(30.0, 90.0, 100.0));
+        assert_eq!(state.train[2], Point { at: 2.0, loss: 0.3, accuracy: 0.9 });
+    }
+
+    #[test]
+    fn a_long_curve_is_thinned_out() {
+        let mut state = State::new();
+        for n in 1..=5 * MAX_POINTS {
+            state.metrics(&metrics(2.0 * n as f64, n as f64, n as f64));
+        }
+        assert!((MAX_POINTS / 2..=MAX_POINTS).contains(&state.train.len()));
+        assert!(state.train.iter().all(|point| (point.loss - 2.0).abs() < 1e-9));
+    }
+}

@@ -1,0 +1,54 @@
+//! What the processor can do at best: its memory by a copy, its arithmetic by matrix products, on every
+//! thread at a time.
+
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::check_memory;
+use super::matmul::{Matrix, product};
+use crate::device::timing::{Peaks, fastest};
+use crate::error::Error;
+
+/// The bytes that are copied: more than most caches hold.
+const COPIED_BYTES: usize = 256 << 20;
+
+/// What a thread copies at a time, in f32.
+const CHUNK: usize = 1 << 18;
+
+/// The rows and columns of the square matrices: they stay in a core's own cache.
+const SIDE: usize = 384;
+
+/// Measures both.
+///
+/// # Errors
+/// When there is no memory for what is copied.
+pub(super) fn measure() -> Result<Peaks, Error> {
+    check_memory(2 * COPIED_BYTES as u64)?;
+    let from = vec![1.0_f32; COPIED_BYTES / 4];
+    let mut to = vec![0.0_f32; COPIED_BYTES / 4];
+    let copy = |n: usize| {
+        let begun = Instant::now();
+        for _ in 0..n {
+            let chunks = to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK));
+            chunks.for_each(|(to, from)| to.copy_from_slice(from));
+        }
+        Ok(begun.elapsed().as_secs_f64())
+    };
+    let bytes_per_s = 2.0 * COPIED_BYTES as f64 / fastest(copy)?;
+
+    let multiply = |n: usize| {
+        let begun = Instant::now();
+        rayon::broadcast(|_| {
+            let (left, right) = (vec![1.0_f32; SIDE * SIDE], vec![0.5_f32; SIDE * SIDE]);
+            let mut out = vec![0.0_f32; SIDE * SIDE];
+            for _ in 0..n {
+                let (left, right) = (Matrix::rows(&left, SIDE), Matrix::rows(&right, SIDE));
+                product([SIDE; 3], &mut out, SIDE, left, right, false);
+            }
+        });
+        Ok(begun.elapsed().as_secs_f64())
+    };
+    let flops = 2 * SIDE.pow(3) * rayon::current_num_threads();
+    Ok(Peaks { flops_per_s: flops as f64 / fastest(multiply)?, bytes_per_s })
+}

@@ -1,0 +1,113 @@
+//! What an adapter can do at best: its memory by a plain copy, its arithmetic by multiply-adds.
+
+use std::time::Instant;
+
+use super::context::Context;
+use super::pipelines::{Pipelines, Wanted};
+use super::program::STORAGE;
+use crate::device::timing::{Peaks, fastest};
+use crate::error::Error;
+use crate::ops::{Shader, grid};
+
+/// How much is done in one dispatch.
+struct Size {
+    /// The bytes that are copied, where a binding may be as large: too many for most caches.
+    copied_bytes: u64,
+    /// The invocations that multiply and add.
+    n_invocations: usize,
+}
+
+/// Several times what the largest adapter runs at a time.
+const HARDWARE: Size = Size { copied_bytes: 256 << 20, n_invocations: 1 << 20 };
+
+/// Little enough to be done before a processor is given to something else.
+const SOFTWARE: Size = Size { copied_bytes: 64 << 20, n_invocations: 1 << 12 };
+
+/// The multiply-adds that an invocation does with each of its sums.
+const DEPTH: usize = 1 << 11;
+
+/// The sums of an invocation, as in the shader.
+const SUMS: usize = 8;
+
+/// The numbers that an invocation copies, as in the shader, in bytes.
+const BYTES_PER_INVOCATION: u64 = 4 * 16;
+
+/// Measures both.
+///
+/// # Errors
+/// When the device fails, or has no memory for what is copied.
+pub(super) fn measure(context: &Context, pipelines: &Pipelines) -> Result<Peaks, Error> {
+    let Size { copied_bytes, n_invocations } =
+        if context.is_software { SOFTWARE } else { HARDWARE };
+    let limits = &context.limits;
+    let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let bytes = copied_bytes.min(largest) / BYTES_PER_INVOCATION * BYTES_PER_INVOCATION;
+    let shader = Shader::new("peak/copy");
+    let n_copying = (bytes / BYTES_PER_INVOCATION) as usize;
+    let copy = Kernel::new(context, pipelines, &shader, [bytes; 2], n_copying)?;
+    let bytes_per_s = 2.0 * bytes as f64 / fastest(|n| copy.time(context, n))?;
+    drop(copy);
+
+    let shader = Shader::new("peak/multiply_add").constant("DEPTH", DEPTH);
+    let sizes = [256, 4 * n_invocations as u64];
+    let multiply_add = Kernel::new(context, pipelines, &shader, sizes, n_invocations)?;
+    let flops = 2 * SUMS * DEPTH * n_invocations;
+    let flops_per_s = flops as f64 / fastest(|n| multiply_add.time(context, n))?;
+    Ok(Peaks { flops_per_s, bytes_per_s })
+}
+
+/// A kernel that reads one buffer and writes another.
+struct Kernel {
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl Kernel {
+    fn new(
+        context: &Context,
+        pipelines: &Pipelines,
+        shader: &Shader,
+        sizes: [u64; 2],
+        n_invocations: usize,
+    ) -> Result<Self, Error> {
+        let label = shader.path;
+        let wanted = Wanted { label: label.to_string(), shader };
+        let pipeline = pipelines.get(context, &[wanted])?.remove(0);
+        let planned = sizes.iter().sum();
+        let create = |bytes| context.create_buffer(label, bytes, STORAGE, planned);
+        let [x, y] = [create(sizes[0])?, create(sizes[1])?];
+        // Numbers that neither vanish nor grow: arithmetic on zeros may be faster than it ever is.
+        context.queue.write_buffer(&x, 0, bytemuck::cast_slice(&[0.5_f32, 1.0]));
+        let entries = [&x, &y].map(wgpu::Buffer::as_entire_binding);
+        let entries: Vec<_> = (0..).zip(entries).map(entry).collect();
+        let bindings = context.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(label),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        Ok(Self { pipeline, bindings, workgroups: grid(n_invocations) })
+    }
+
+    /// The seconds of `n` runs, from the submission until the device is idle.
+    fn time(&self, context: &Context, n: usize) -> Result<f64, Error> {
+        let mut encoder = context.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&self.pipeline);
+            pass.set_bind_group(0, &self.bindings, &[]);
+            let [x, y, z] = self.workgroups;
+            (0..n).for_each(|_| pass.dispatch_workgroups(x, y, z));
+        }
+        let commands = encoder.finish();
+        context.wait(None)?;
+        let begun = Instant::now();
+        context.queue.submit([commands]);
+        context.wait(None)?;
+        Ok(begun.elapsed().as_secs_f64())
+    }
+}
+
+fn entry((binding, resource): (u32, wgpu::BindingResource<'_>)) -> wgpu::BindGroupEntry<'_> {
+    wgpu::BindGroupEntry { binding, resource }
+}

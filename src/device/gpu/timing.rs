@@ -1,0 +1,170 @@
+//! A clock on every node of a program.
+//!
+//! The device writes its own clock into a query set, where it can: between the nodes of the step's one
+//! pass, or, where a clock is only to be had where a pass begins and ends (Apple's GPUs), around a pass
+//! for each node. Where it has no clock at all, each node is submitted alone and waited for.
+
+use std::time::Instant;
+
+use wgpu::{BufferUsages, Features};
+
+use super::context::Context;
+use super::program::Program;
+use super::readback::Reader;
+use crate::device::{Clock, NodeTimes};
+use crate::error::Error;
+
+/// What the timestamps of one program go through.
+struct Queries {
+    set: wgpu::QuerySet,
+    n: u32,
+    /// `[n]` u64: ticks of the device's clock.
+    ticks: wgpu::Buffer,
+}
+
+/// Times the programs of a session. It takes nothing of the device before it is first used.
+#[derive(Default)]
+pub(super) struct Timer {
+    queries: Option<Queries>,
+}
+
+impl Timer {
+    /// Runs a program once, whose scalars are written, and waits for it. The device must have that clock.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn run(
+        &mut self,
+        context: &Context,
+        program: &Program,
+        reader: &mut Reader,
+        clock: Clock,
+    ) -> Result<NodeTimes, Error> {
+        let n_nodes = program.tape.nodes().len();
+        let n_queries = match clock {
+            Clock::BetweenNodes => n_nodes + 1,
+            Clock::AroundPasses => 2 * n_nodes,
+            Clock::Host | Clock::SubmitAndWait => {
+                let seconds = submit_and_wait(context, program)?;
+                return Ok(NodeTimes { seconds, clock });
+            }
+        };
+        let queries = self.queries(context, n_queries as u32)?;
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("timed step") };
+        let mut encoder = context.device.create_command_encoder(&descriptor);
+        match clock {
+            Clock::BetweenNodes => between_nodes(&mut encoder, program, &queries.set),
+            _ => around_passes(&mut encoder, program, &queries.set),
+        }
+        encoder.resolve_query_set(&queries.set, 0..n_queries as u32, &queries.ticks, 0);
+        context.queue.submit([encoder.finish()]);
+        let ticks: Vec<u64> = reader.read(context, &queries.ticks, 0, 8 * n_queries as u64)?;
+        let intervals: Vec<[u64; 2]> = match clock {
+            Clock::BetweenNodes => ticks.windows(2).map(|pair| [pair[0], pair[1]]).collect(),
+            _ => ticks.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
+        };
+        let tick = f64::from(context.queue.get_timestamp_period()) * 1e-9;
+        // A clock that went backwards, as one of few bits does when it starts over, tells nothing.
+        let seconds = intervals.iter().map(|[from, to]| tick * to.saturating_sub(*from) as f64);
+        Ok(NodeTimes { seconds: seconds.collect(), clock })
+    }
+
+    fn queries(&mut self, context: &Context, n: u32) -> Result<&Queries, Error> {
+        let queries = match self.queries.take().filter(|queries| queries.n >= n) {
+            Some(queries) => queries,
+            None => {
+                let usage = BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC;
+                let bytes = 8 * u64::from(n);
+                let ticks = context.create_buffer("timestamps", bytes, usage, bytes)?;
+                let set = context.device.create_query_set(&wgpu::QuerySetDescriptor {
+                    label: Some("timestamps"),
+                    ty: wgpu::QueryType::Timestamp,
+                    count: n,
+                });
+                Queries { set, n, ticks }
+            }
+        };
+        Ok(self.queries.insert(queries))
+    }
+}
+
+/// The best clock for a program of so many nodes on a device with those features.
+pub(super) fn best_clock(features: Features, n_nodes: usize) -> Clock {
+    let fits = |n_queries: usize| n_queries <= wgpu::QUERY_SET_MAX_QUERIES as usize;
+    if features.contains(Features::TIMESTAMP_QUERY_INSIDE_PASSES) && fits(n_nodes + 1) {
+        Clock::BetweenNodes
+    } else if features.contains(Features::TIMESTAMP_QUERY) && fits(2 * n_nodes) {
+        Clock::AroundPasses
+    } else {
+        Clock::SubmitAndWait
+    }
+}
+
+/// One pass, as in an ordinary step. A timestamp is written when all before it is done.
+fn between_nodes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wgpu::QuerySet) {
+    let descriptor = wgpu::ComputePassDescriptor { label: Some("timed"), timestamp_writes: None };
+    let mut pass = encoder.begin_compute_pass(&descriptor);
+    pass.write_timestamp(set, 0);
+    for node_ix in 0..program.tape.nodes().len() {
+        for dispatch in program.dispatches_of(node_ix) {
+            dispatch.encode(&mut pass);
+        }
+        pass.write_timestamp(set, node_ix as u32 + 1);
+    }
+}
+
+/// A pass a node, which begins and ends with a timestamp.
+fn around_passes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wgpu::QuerySet) {
+    for node_ix in 0..program.tape.nodes().len() {
+        let first = 2 * node_ix as u32;
+        let timestamp_writes = Some(wgpu::ComputePassTimestampWrites {
+            query_set: set,
+            beginning_of_pass_write_index: Some(first),
+            end_of_pass_write_index: Some(first + 1),
+        });
+        let descriptor = wgpu::ComputePassDescriptor { label: Some("timed"), timestamp_writes };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        for dispatch in program.dispatches_of(node_ix) {
+            dispatch.encode(&mut pass);
+        }
+    }
+}
+
+/// A submission a node, and the time until the device is idle.
+fn submit_and_wait(context: &Context, program: &Program) -> Result<Vec<f64>, Error> {
+    context.wait(None)?;
+    let time = |node_ix: usize| {
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("timed node") };
+        let mut encoder = context.device.create_command_encoder(&descriptor);
+        {
+            let descriptor =
+                wgpu::ComputePassDescriptor { label: Some("timed"), timestamp_writes: None };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            for dispatch in program.dispatches_of(node_ix) {
+                dispatch.encode(&mut pass);
+            }
+        }
+        let commands = encoder.finish();
+        let begun = Instant::now();
+        context.queue.submit([commands]);
+        context.wait(None)?;
+        Ok(begun.elapsed().as_secs_f64())
+    };
+    (0..program.tape.nodes().len()).map(time).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_the_best_that_the_device_has() {
+        let all = Features::TIMESTAMP_QUERY | Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        assert_eq!(best_clock(all, 81), Clock::BetweenNodes);
+        assert_eq!(best_clock(Features::TIMESTAMP_QUERY, 81), Clock::AroundPasses);
+        assert_eq!(best_clock(Features::empty(), 81), Clock::SubmitAndWait);
+        // A query set holds 4,096 timestamps.
+        assert_eq!(best_clock(all, 4096), Clock::SubmitAndWait);
+        assert_eq!(best_clock(all, 4095), Clock::BetweenNodes);
+    }
+}

@@ -1,0 +1,53 @@
+//! The ways in for fuzzers, where the public ones lead through the file system. No part of the interface.
+
+use std::io;
+use std::path::Path;
+
+use crate::data::fetch::unpack::{self, Item, Problem};
+use crate::data::{Split, cifar10};
+use crate::nn::Weights;
+use crate::tape::StateLayout;
+use crate::train::Settings;
+
+/// Reads a file of CIFAR-10.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn cifar_batch(bytes: &[u8]) -> Result<Split, String> {
+    let mut split = Split::default();
+    let n = cifar10::append_bytes(Path::new("data_batch_1.bin"), bytes, &mut split);
+    let n = n.map_err(|error| format!("{error}\n{:?}", error.hint()))?;
+    assert_eq!(split.len(), n, "records are counted");
+    Ok(split)
+}
+
+/// Reads an archive, and hands on the name and length of each file that would be unpacked.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn archive(bytes: &[u8], mut unpacked: impl FnMut(&str, u64)) -> Result<(), String> {
+    let mut sink = |item: Item<'_>| {
+        if let Item::File(name, content) = item {
+            let copied = io::copy(content, &mut io::sink());
+            unpacked(name, copied.map_err(|error| Problem::Archive(error.to_string()))?);
+        }
+        Ok(())
+    };
+    unpack::read(bytes, &mut sink).map_err(|problem| match problem {
+        Problem::Archive(reason) => reason,
+        Problem::Sink(error) => unreachable!("nothing is written: {error}"),
+    })
+}
+
+/// Reads a file of settings.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn config(text: &str) -> Result<Settings, String> {
+    Settings::parse(text).map_err(|error| error.to_string())
+}
+
+/// The file of these weights.
+pub fn weights_file(weights: &Weights, layout: &StateLayout) -> Vec<u8> {
+    weights.to_safetensors(layout)
+}

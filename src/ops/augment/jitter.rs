@@ -1,0 +1,239 @@
+//! Colour jitter: brightness, contrast and saturation of each image, changed by random factors in a
+//! random order, on the bytes and in integers.
+
+use rayon::prelude::*;
+
+use super::apply::sizes;
+use super::philox::{below, philox};
+use crate::ops::launch::grid_of_workgroups;
+use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
+use crate::tape::{ElementType, NodeIo, Tape, Value, ValueId};
+
+/// How much the colours of an image may change; what is 0 does not.
+///
+/// As `torchvision.transforms.ColorJitter(brightness, contrast, saturation)`: a factor is uniform from
+/// `max(0, 1 - x)` to `1 + x`, and 1 leaves the image as it is.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct ColorJitter {
+    /// Towards black, or away from it.
+    pub brightness: f64,
+    /// Towards the image's mean grey, or away from it.
+    pub contrast: f64,
+    /// Towards each pixel's own grey, or away from it.
+    pub saturation: f64,
+}
+
+impl ColorJitter {
+    /// The most that each may be: beyond, products would not fit 32 bits.
+    pub const MOST: f64 = 100.0;
+
+    /// Whether anything changes at all.
+    pub fn is_on(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The least factor, and the number of factors, of brightness, contrast and saturation, in units of
+    /// 1 / [`UNIT`].
+    fn factors(&self) -> [(u32, u32); 3] {
+        [self.brightness, self.contrast, self.saturation].map(|x| {
+            assert!((0.0..=Self::MOST).contains(&x), "augment: a jitter of {x}");
+            let [least, most] = [(1.0 - x).max(0.0), 1.0 + x].map(|f| (f * UNIT).round() as u32);
+            (least, most - least + 1)
+        })
+    }
+}
+
+/// A factor of 1. Small enough that a factor times a difference of bytes has no more than the 24 bits
+/// that an f32 holds, so that Pillow, which computes with those, does not round either.
+const UNIT: f64 = 16_384.0;
+const UNIT_BITS: u32 = 14;
+
+/// Draws of an image: the three factors, in units of 1/16384, and the number of their order.
+pub const N_JITTER_DRAWS: usize = 4;
+
+/// Records the draws for the images with these numbers, `[N]`: an array `[N, 4]` of u32 with the factors
+/// of brightness, contrast and saturation, in units of 1/16384, and the number of their order in `0..6`.
+///
+/// # Panics
+/// When a part of the jitter is not from 0 to [`ColorJitter::MOST`].
+pub fn jitter_draws(tape: &mut Tape, indices: ValueId, jitter: ColorJitter) -> ValueId {
+    jitter.factors();
+    tape.push_one(JitterDraws { jitter }, &[indices])
+}
+
+/// Records the colour jitter of pixels `[N, 3, H, W]` with draws `[N, 4]`.
+pub fn jitter(tape: &mut Tape, pixels: ValueId, draws: ValueId) -> ValueId {
+    tape.push_one(Jitter, &[pixels, draws])
+}
+
+/// `indices -> draws`
+#[derive(Clone, Copy, Debug)]
+pub struct JitterDraws {
+    /// How much the colours may change.
+    pub jitter: ColorJitter,
+}
+
+impl Op for JitterDraws {
+    fn name(&self) -> &'static str {
+        "augment.jitter_draws"
+    }
+
+    fn attributes(&self) -> String {
+        let ColorJitter { brightness, contrast, saturation } = self.jitter;
+        format!("brightness {brightness}, contrast {contrast}, saturation {saturation}")
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let indices = &inputs[0].shape;
+        assert_eq!(indices.len(), 1, "augment: image numbers are {indices:?}, not [N]");
+        vec![OutputSpec::words("jitter_draws", &[indices[0], N_JITTER_DRAWS])]
+    }
+
+    fn flops(&self, _: &NodeIo<'_>) -> u64 {
+        0
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let n = io.input(0).n_elements();
+        let [brightness, contrast, saturation] =
+            self.jitter.factors().map(|(least, n)| (least as usize, n as usize));
+        let shader = Shader::new("augment/jitter_draws").constants(&[
+            ("IMAGES", n),
+            ("LEAST_BRIGHTNESS", brightness.0),
+            ("N_BRIGHTNESS", brightness.1),
+            ("LEAST_CONTRAST", contrast.0),
+            ("N_CONTRAST", contrast.1),
+            ("LEAST_SATURATION", saturation.0),
+            ("N_SATURATION", saturation.1),
+        ]);
+        Launch::one(shader, &[Binding::Input(0), Binding::Output(0), Binding::Step], grid(n))
+    }
+}
+
+impl Reference for JitterDraws {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let factors = self.jitter.factors();
+        let draws = args.outputs[0].words().chunks_mut(N_JITTER_DRAWS);
+        for (&index, draws) in args.inputs[0].words().iter().zip(draws) {
+            // The counter's third word is 0 for the other draws: neither knows of the other.
+            let random = philox([index, args.step.epoch, 1, 0], args.step.seed);
+            for ((draw, word), (least, n)) in draws.iter_mut().zip(random).zip(factors) {
+                *draw = least + below(word, n);
+            }
+            draws[3] = below(random[3], 6);
+        }
+    }
+}
+
+/// `pixels, draws -> jittered`
+#[derive(Clone, Copy, Debug)]
+pub struct Jitter;
+
+impl Op for Jitter {
+    fn name(&self) -> &'static str {
+        "augment.jitter"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let (pixels, draws) = (&inputs[0].shape, &inputs[1].shape);
+        let [n, h, w] = sizes(pixels);
+        assert_eq!(draws, &[n, N_JITTER_DRAWS], "augment: {n} images, but draws {draws:?}");
+        assert!((h * w).is_multiple_of(4), "augment: channels of {h}x{w} are no whole words");
+        let element = ElementType::U8;
+        vec![OutputSpec { name: "jittered", shape: pixels.clone(), element }]
+    }
+
+    fn flops(&self, _: &NodeIo<'_>) -> u64 {
+        0
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let [n, h, w] = sizes(io.input_shape(0));
+        let shader = Shader::new("augment/jitter").constants(&[("IMAGES", n), ("PIXELS", h * w)]);
+        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        Launch::one(shader, &bindings, grid_of_workgroups(n))
+    }
+}
+
+impl Reference for Jitter {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let [_, h, w] = sizes(args.io.input_shape(0));
+        // On the little-endian machines that wgpu runs on, four bytes to a word are the bytes in order.
+        let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
+        let jittered: &mut [u8] = bytemuck::cast_slice_mut(args.outputs[0].words());
+        let draws = args.inputs[1].words().par_chunks(N_JITTER_DRAWS);
+        let images = jittered.par_chunks_mut(3 * h * w).zip(pixels.par_chunks(3 * h * w));
+        images.zip(draws).for_each(|((jittered, pixels), draws)| {
+            jittered.copy_from_slice(pixels);
+            for turn in 0..3 {
+                let which = change_at(turn, draws[3]);
+                change(jittered, which, draws[which] as i32);
+            }
+        });
+    }
+}
+
+/// The change whose turn it is: 0 brightness, 1 contrast, 2 saturation. Each of the six orders is one of
+/// three beginnings, from which the others follow in their order or against it.
+fn change_at(turn: usize, order: u32) -> usize {
+    let order = order as usize;
+    (order / 2 + turn * (1 + order % 2)) % 3
+}
+
+/// Changes one image, `[3, H, W]`: away from black, its mean grey or its own grey, by a factor.
+fn change(image: &mut [u8], which: usize, factor: i32) {
+    let n = image.len() / 3;
+    let grey_at = |image: &[u8], at: usize| grey([image[at], image[n + at], image[2 * n + at]]);
+    let mean = match which {
+        1 => {
+            let sum: i32 = (0..n).map(|at| grey_at(image, at)).sum();
+            // Rounded to the nearest.
+            (2 * sum + n as i32) / (2 * n as i32)
+        }
+        _ => 0,
+    };
+    for at in 0..n {
+        let origin = if which == 2 { grey_at(image, at) } else { mean };
+        for v in [at, n + at, 2 * n + at] {
+            let blended = (origin << UNIT_BITS) + factor * (i32::from(image[v]) - origin);
+            image[v] = (blended >> UNIT_BITS).clamp(0, 255) as u8;
+        }
+    }
+}
+
+/// The luma of ITU-R BT.601, in units of 1/65536, rounded to the nearest: Pillow's.
+fn grey([r, g, b]: [u8; 3]) -> i32 {
+    (19_595 * i32::from(r) + 38_470 * i32::from(g) + 7_471 * i32::from(b) + 32_768) >> 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_comes_once() {
+        let order = |number| [0, 1, 2].map(|turn| change_at(turn, number));
+        let mut orders: Vec<[usize; 3]> = (0..6).map(order).collect();
+        orders.sort_unstable();
+        assert_eq!(orders, [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]);
+    }
+
+    #[test]
+    fn factors_are_torchvisions() {
+        let jitter = ColorJitter { brightness: 0.25, contrast: 0.0, saturation: 2.0 };
+        assert_eq!(jitter.factors(), [(12_288, 8_193), (16_384, 1), (0, 49_153)]);
+        assert!(jitter.is_on() && !ColorJitter::default().is_on());
+    }
+
+    #[test]
+    fn the_factor_1_changes_nothing_and_the_most_fits() {
+        let original: Vec<u8> = (0..=255).chain((0..=255).rev()).chain(0..=255).collect();
+        for which in 0..3 {
+            let mut image = original.clone();
+            change(&mut image, which, UNIT as i32);
+            assert_eq!(image, original);
+            change(&mut image, which, ((1.0 + ColorJitter::MOST) * UNIT) as i32);
+            assert!(image.iter().all(|v| [0, 255].contains(v)) || which != 1);
+        }
+    }
+}

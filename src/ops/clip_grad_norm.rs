@@ -1,0 +1,191 @@
+//! Gradient clipping by global norm: when all gradients together are longer than `max_norm`, they are
+//! scaled down to that length. Their direction stays.
+//!
+//! ```text
+//! norm      = √ Σ gradient²                           over all parameters together
+//! gradient *= min(1, max_norm / (norm + 1e-6))
+//! ```
+//!
+//! Pascanu, Mikolov and Bengio 2013, as PyTorch's `clip_grad_norm_` computes it. Shaders:
+//! `shaders/clip_grad_norm/`. Derivation: `docs/ops/clip_grad_norm.md`.
+
+use rayon::prelude::*;
+
+use super::metrics::NOT_FINITE;
+use super::{
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
+    finite_check::{OnNan, finite_check},
+    grid,
+};
+use crate::device::cpu::CHUNK;
+use crate::tape::{Group, Initializer, Layout, NodeIo, Tape, Value, ValueId};
+
+/// What PyTorch adds to the norm, so that it can be divided by.
+const EPS: f32 = 1e-6;
+
+/// Records the norm of all gradients, `[1]`.
+pub fn norm(tape: &mut Tape) -> ValueId {
+    let gradients = tape.whole(Group::Gradients);
+    tape.push_one(GradNorm, &[gradients])
+}
+
+/// Records the clipping of all gradients, whose norm that is.
+///
+/// It belongs behind the [`finite_check`] of the gradients *and of the norm*: where a norm is infinite,
+/// clipping makes zeros, and nobody would see any more that something went wrong.
+///
+/// # Panics
+/// When `max_norm` is not above 0.
+pub fn clip(tape: &mut Tape, norm: ValueId, max_norm: f32) {
+    assert!(max_norm > 0.0, "clip_grad_norm: a maximum of {max_norm}");
+    let [metrics, gradients] = [Group::Metrics, Group::Gradients].map(|group| tape.whole(group));
+    tape.push_one(ClipGradNorm { max_norm }, &[norm, metrics, gradients]);
+}
+
+/// `gradients -> norm`
+#[derive(Clone, Copy, Debug)]
+pub struct GradNorm;
+
+/// Elements that one invocation sums: a function of nothing, so that the number of slabs is one of the
+/// number of gradients alone.
+const ELEMENTS_PER_SLAB: usize = 256;
+
+impl Op for GradNorm {
+    fn name(&self) -> &'static str {
+        "clip_grad_norm.norm"
+    }
+
+    fn outputs(&self, _: &[&Value]) -> Vec<OutputSpec> {
+        vec![OutputSpec::real("grad_norm", &[1])]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        2 * io.input(0).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let n_slabs = io.input(0).n_elements().div_ceil(ELEMENTS_PER_SLAB).max(1);
+        let shader = |path| Shader::new(path).constant("N_SLABS", n_slabs);
+        let scratch = Binding::Scratch(0);
+        Launch::default()
+            .with_scratch(n_slabs)
+            .then(shader("clip_grad_norm/slabs"), &[Binding::Input(0), scratch], grid(n_slabs))
+            .then(shader("clip_grad_norm/norm"), &[scratch, Binding::Output(0)], [1, 1, 1])
+    }
+}
+
+impl Reference for GradNorm {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let gradients = args.inputs[0].real();
+        let square = |slab: &[T]| slab.iter().map(|&g| g * g).sum::<T>();
+        // Slabs of a fixed size, added up in order: the same bits with any number of threads.
+        let partials: Vec<T> = gradients.par_chunks(ELEMENTS_PER_SLAB).map(square).collect();
+        args.outputs[0].real()[0] = partials.into_iter().sum::<T>().sqrt();
+    }
+}
+
+/// `norm, metrics, gradients -> gradients`
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct ClipGradNorm {
+    /// The largest norm that is let through.
+    pub max_norm: f32,
+}
+
+impl Op for ClipGradNorm {
+    fn name(&self) -> &'static str {
+        "clip_grad_norm.clip"
+    }
+
+    fn attributes(&self) -> String {
+        format!("norm up to {}", self.max_norm)
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let norm = &inputs[0].shape;
+        assert_eq!(norm, &[1], "clip_grad_norm: the norm is {norm:?}");
+        vec![OutputSpec::real("gradients", &inputs[2].shape)]
+    }
+
+    fn aliases(&self) -> &'static [(usize, usize)] {
+        &[(0, 2)]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        io.input(2).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let shader = Shader::new("clip_grad_norm/clip")
+            .constant("MAX_NORM", self.max_norm)
+            .constant("EPS", EPS);
+        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        Launch::one(shader, &bindings, grid(io.input(2).n_elements()))
+    }
+}
+
+impl Reference for ClipGradNorm {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let (norm, metrics) = (args.inputs[0].real()[0], args.inputs[1].real());
+        let coefficient = T::from_f32(self.max_norm) / (norm + T::from_f32(EPS));
+        if coefficient < T::ONE && metrics[NOT_FINITE] == T::ZERO {
+            let chunks = args.outputs[0].real().par_chunks_mut(CHUNK);
+            chunks.for_each(|chunk| chunk.iter_mut().for_each(|g| *g *= coefficient));
+        }
+    }
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "clip_grad_norm", cases, bench_cases };
+
+fn case(shapes: &'static [usize], max_norm: f32) -> Case {
+    let n = shapes.iter().sum();
+    let name = format!("parameters of {shapes:?}, norm up to {max_norm}");
+    Case::new(name, n, move |tape, _| {
+        for (ix, &n) in shapes.iter().enumerate() {
+            let initializer = Initializer::Constant(0.0);
+            tape.parameter(&format!("p{ix}"), &[n], Layout::Plain, initializer);
+        }
+        let norm = norm(tape);
+        finite_check(tape, &[norm], OnNan::Stop);
+        clip(tape, norm, max_norm);
+        Vec::new()
+    })
+}
+
+fn cases() -> Vec<Case> {
+    // Random gradients have a norm of about the root of their number: once clipped, once let through.
+    vec![case(&[5, 67, 3], 0.5), case(&[130, 1], 1e3), case(&[40_000, 77], 150.0)]
+}
+
+fn bench_cases(width: usize, _: usize) -> Vec<Case> {
+    // The network's 6,573,120 gradients at width 64, in one buffer.
+    let n = 6_573_120 / 64 * width / 64 * width;
+    vec![Case::new(format!("{n} gradients"), n, move |tape, _| {
+        tape.parameter("p", &[n], Layout::Plain, Initializer::Constant(0.0));
+        let norm = norm(tape);
+        clip(tape, norm, 1.0);
+        Vec::new()
+    })]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Mode;
+
+    #[test]
+    fn a_norm_is_one_number() {
+        let mut tape = Tape::new("test", Mode::Train);
+        tape.parameter("p", &[3, 5], Layout::Plain, Initializer::Constant(0.0));
+        let norm = norm(&mut tape);
+        assert_eq!(tape.shape(norm), [1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a maximum of 0")]
+    fn refuses_a_maximum_that_leaves_nothing() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let norm = norm(&mut tape);
+        clip(&mut tape, norm, 0.0);
+    }
+}

@@ -1,0 +1,143 @@
+//! Weight averaging: an exponential moving average of all parameters, moved behind the optimizer.
+//!
+//! ```text
+//! average = decay · average + (1 − decay) · p,  and at the first step  average = p
+//! ```
+//!
+//! Polyak and Juditsky 1992, with an exponential weight: PyTorch's `AveragedModel` with
+//! `get_ema_multi_avg_fn(decay)`. Shaders: `shaders/ema/`. Derivation: `docs/ops/ema.md`.
+
+use rayon::prelude::*;
+
+use super::metrics::NOT_FINITE;
+use super::{
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target, grid,
+};
+use crate::device::cpu::CHUNK;
+use crate::tape::{Group, Initializer, Layout, NodeIo, Tape, Value};
+
+/// Records a step of the average of all parameters, and asks for the buffer that holds it. It belongs
+/// behind the update of the parameters.
+///
+/// # Panics
+/// When `decay` is not from 0 to below 1.
+pub fn ema(tape: &mut Tape, decay: f64) {
+    assert!((0.0..1.0).contains(&decay), "ema: a decay of {decay}");
+    tape.average_parameters();
+    let groups = [Group::Parameters, Group::Metrics, Group::AveragedParameters];
+    let inputs = groups.map(|group| tape.whole(group));
+    tape.push_one(Ema { decay }, &inputs);
+}
+
+/// `parameters, metrics, averages -> averages`
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Ema {
+    /// How slowly the average moves.
+    pub decay: f64,
+}
+
+impl Op for Ema {
+    fn name(&self) -> &'static str {
+        "ema.update"
+    }
+
+    fn attributes(&self) -> String {
+        format!("decay {}", self.decay)
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let (parameters, averages) = (&inputs[0].shape, &inputs[2].shape);
+        assert_eq!(parameters, averages, "ema: the flat buffers differ in length");
+        vec![OutputSpec::real("averages", averages)]
+    }
+
+    fn aliases(&self) -> &'static [(usize, usize)] {
+        &[(0, 2)]
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        3 * io.input(0).n_elements() as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+        let shader = Shader::new("ema/update").constant("WEIGHT", (1.0 - self.decay) as f32);
+        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0), Binding::Step];
+        Launch::one(shader, &bindings, grid(io.input(0).n_elements()))
+    }
+}
+
+impl Reference for Ema {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let (parameters, metrics) = (args.inputs[0].real(), args.inputs[1].real());
+        let averages = args.outputs[0].real();
+        if metrics[NOT_FINITE] != T::ZERO {
+            return;
+        }
+        if args.step.step == 1 {
+            averages.copy_from_slice(parameters);
+            return;
+        }
+        let weight = T::from_f64(1.0 - self.decay);
+        // Of the two ways to write it, the one that rounds less, as PyTorch's `lerp` does.
+        let small = weight < T::from_f64(0.5);
+        let chunks = averages.par_chunks_mut(CHUNK).zip(parameters.par_chunks(CHUNK));
+        chunks.for_each(|(averages, parameters)| {
+            for (average, &p) in averages.iter_mut().zip(parameters) {
+                let difference = p - *average;
+                *average = match small {
+                    true => *average + weight * difference,
+                    false => p - (T::ONE - weight) * difference,
+                };
+            }
+        });
+    }
+}
+
+/// What the tests and benches run.
+pub const ENTRY: OpEntry = OpEntry { stem: "ema", cases, bench_cases };
+
+fn case(shapes: &'static [usize], decay: f64) -> Case {
+    Case::new(format!("parameters of {shapes:?}, decay {decay}"), 1, move |tape, _| {
+        for (ix, &n) in shapes.iter().enumerate() {
+            let initializer = Initializer::Constant(0.0);
+            tape.parameter(&format!("p{ix}"), &[n], Layout::Plain, initializer);
+        }
+        ema(tape, decay);
+        Vec::new()
+    })
+}
+
+fn cases() -> Vec<Case> {
+    vec![case(&[5, 67, 3], 0.75), case(&[130, 1], 0.25)]
+}
+
+fn bench_cases(width: usize, _: usize) -> Vec<Case> {
+    // The network's 6,573,120 parameters at width 64, in one buffer.
+    let n = 6_573_120 / 64 * width / 64 * width;
+    vec![Case::new(format!("{n} parameters"), 1, move |tape, _| {
+        tape.parameter("p", &[n], Layout::Plain, Initializer::Constant(0.0));
+        ema(tape, 0.999);
+        Vec::new()
+    })]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Mode;
+
+    #[test]
+    fn the_buffer_is_there_when_somebody_asks() {
+        let mut tape = Tape::new("test", Mode::Train);
+        tape.parameter("p", &[3], Layout::Plain, Initializer::Constant(0.0));
+        assert_eq!(tape.state().n_elements(Group::AveragedParameters), 0);
+        ema(&mut tape, 0.9);
+        assert_eq!(tape.state().n_elements(Group::AveragedParameters), 64);
+    }
+
+    #[test]
+    #[should_panic(expected = "a decay of 1")]
+    fn refuses_an_average_that_never_moves() {
+        ema(&mut Tape::new("test", Mode::Train), 1.0);
+    }
+}

@@ -1,0 +1,135 @@
+//! A profile as text.
+
+use clap::ValueEnum;
+
+use super::{NodeProfile, Profile, Total, Work};
+use crate::device::Peaks;
+
+/// The order of the nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub enum Sort {
+    /// As they run.
+    #[default]
+    Tape,
+    /// The longest first.
+    Time,
+}
+
+/// The table, for people: a line a node, then the totals, then the sum beside the whole step.
+pub fn table(profile: &Profile, sort: Sort) -> String {
+    let mut text = head(profile);
+    let name = profile.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0);
+    let columns = Columns { name, sum: profile.sum.work.seconds, peak: profile.peak };
+    text += &columns.titles("  #  node");
+    let mut nodes: Vec<&NodeProfile> = profile.nodes.iter().collect();
+    if sort == Sort::Time {
+        nodes.sort_by(|a, b| b.work.seconds.total_cmp(&a.work.seconds));
+    }
+    let mut phase = "";
+    for node in nodes {
+        if sort == Sort::Tape && node.phase != phase {
+            phase = node.phase;
+            text += &format!("-- {phase}\n");
+        }
+        text += &columns.line(&format!("{:>3}", node.ix), &node.node, node.work);
+    }
+    for (title, totals) in
+        [("phase", &profile.phases), ("layer", &profile.layers), ("op", &profile.ops)]
+    {
+        text += &format!("\n{}", columns.titles(&format!("  n  {title}")));
+        let mut totals: Vec<&Total> = totals.iter().collect();
+        if sort == Sort::Time {
+            totals.sort_by(|a, b| b.work.seconds.total_cmp(&a.work.seconds));
+        }
+        for total in totals {
+            let name = if total.name.is_empty() { "(none)" } else { &total.name };
+            text += &columns.line(&format!("{:>3}", total.n_nodes), name, total.work);
+        }
+    }
+    let sum = &profile.sum;
+    text += &format!("\n{}", columns.titles("  n"));
+    text += &columns.line(&format!("{:>3}", sum.n_nodes), "all nodes", sum.work);
+    text += &columns.line(
+        "",
+        "a step in a row of them",
+        Work { seconds: profile.step_seconds, ..sum.work },
+    );
+    text
+}
+
+fn head(profile: &Profile) -> String {
+    let Profile { device, network, width, batch_size, clock, n_steps, peak, .. } = profile;
+    let s = if *n_steps == 1 { "" } else { "s" };
+    format!(
+        "device    {device}\n\
+         step      {network}, width {width}, {batch_size} images\n\
+         clock     {clock}\n\
+         times     the median of {n_steps} step{s}\n\
+         peak      {} GFLOP/s, {} GB/s\n\n",
+        giga(peak.flops_per_s),
+        giga(peak.bytes_per_s),
+    )
+}
+
+/// What the columns are measured by.
+struct Columns {
+    /// The width of the names.
+    name: usize,
+    /// The time of all nodes, in seconds.
+    sum: f64,
+    peak: Peaks,
+}
+
+impl Columns {
+    fn titles(&self, first: &str) -> String {
+        let width = self.name + 5;
+        format!(
+            "{first:<width$}  {:>10}  {:>6}  {:>9} {:>6}  {:>8} {:>6}\n",
+            "ms", "step", "GFLOP/s", "peak", "GB/s", "peak"
+        )
+    }
+
+    fn line(&self, count: &str, name: &str, work: Work) -> String {
+        let width = self.name;
+        let rate = |rate: Option<f64>| rate.map_or("-".to_string(), giga);
+        let share =
+            |rate: Option<f64>, peak: f64| rate.map_or(String::new(), |rate| percent(rate / peak));
+        let (flops, bytes) = (work.flops_per_s(), work.bytes_per_s());
+        let line = format!(
+            "{count:>3}  {name:<width$}  {:>10.3}  {:>6}  {:>9} {:>6}  {:>8} {:>6}",
+            1e3 * work.seconds,
+            percent(work.seconds / self.sum),
+            rate(flops),
+            share(flops, self.peak.flops_per_s),
+            rate(bytes),
+            share(bytes, self.peak.bytes_per_s),
+        );
+        format!("{}\n", line.trim_end())
+    }
+}
+
+/// `12.3%`
+pub(super) fn percent(part: f64) -> String {
+    format!("{:.1}%", 100.0 * part)
+}
+
+/// `0.05`, `12.3`, `20413`, in units of 10^9.
+pub(super) fn giga(rate: f64) -> String {
+    let value = rate / 1e9;
+    match value {
+        0.0..0.995 => format!("{value:.2}"),
+        0.995..9999.5 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_the_digits_that_matter() {
+        assert_eq!([4.6e7, 1.23e10, 2.04134e13].map(giga), ["0.05", "12.3", "20413"]);
+        assert_eq!(percent(0.1234), "12.3%");
+    }
+}

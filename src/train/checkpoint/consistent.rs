@@ -1,0 +1,83 @@
+//! What a checkpoint must be besides whole: one that a program has written with a right checksum may still
+//! hold what no run could go on from.
+
+use super::Checkpoint;
+use crate::data::N_CLASSES;
+use crate::data::batches::{Batch, IGNORED_LABEL, IMAGE_WORDS};
+
+impl Checkpoint {
+    /// Whether a run over `n_images` images, in batches of `batch_size`, for `n_epochs` epochs, can go on
+    /// from here.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_run(
+        &self,
+        n_images: usize,
+        batch_size: usize,
+        n_epochs: usize,
+    ) -> Result<(), String> {
+        let header = &self.header;
+        let n_batches = n_images / batch_size;
+        let n_steps = (n_epochs * n_batches) as u64;
+        let is_time = |seconds: f64| (0.0..1e12).contains(&seconds);
+        let wrong = if !is_permutation(&self.order, n_images) {
+            format!("its order of images is not one of {n_images} images, each once")
+        } else if header.epoch > n_epochs || header.epochs.len() != header.epoch {
+            let (epoch, n) = (header.epoch, header.epochs.len());
+            format!("it is in epoch {epoch} of {n_epochs}, with the metrics of {n} before it")
+        } else if header.n_batches > n_batches {
+            format!("it is at batch {} of {n_batches}", header.n_batches)
+        } else if header.step > n_steps {
+            format!("it is at step {} of {n_steps}", header.step)
+        } else if !is_time(header.epoch_seconds) || !is_time(header.run_seconds) {
+            "its times are none".to_string()
+        } else {
+            return Ok(());
+        };
+        Err(wrong)
+    }
+}
+
+/// Whether every number below `n` is there, once.
+fn is_permutation(order: &[u32], n: usize) -> bool {
+    let mut is_seen = vec![false; n];
+    let mut see = |&image: &u32| match is_seen.get_mut(image as usize) {
+        Some(seen) => !std::mem::replace(seen, true),
+        None => false,
+    };
+    order.len() == n && order.iter().all(&mut see)
+}
+
+/// Whether the arrays of a batch have a row for each image, and each label is a class or none.
+pub(super) fn is_batch(batch: &Batch) -> bool {
+    let n = batch.labels.len();
+    let is_label = |&label: &u32| label < N_CLASSES as u32 || label == IGNORED_LABEL;
+    batch.indices.len() == n
+        && batch.pixels.len() == n * IMAGE_WORDS
+        && batch.labels.iter().all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_has_every_image_once() {
+        assert!(is_permutation(&[2, 0, 1], 3));
+        assert!(is_permutation(&[], 0));
+        for wrong in [&[0, 1][..], &[0, 1, 1], &[0, 1, 3], &[0, 1, 2, 2], &[0, 1, u32::MAX]] {
+            assert!(!is_permutation(wrong, 3), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_has_a_row_for_each_image() {
+        let batch = Batch::new(3);
+        assert!(is_batch(&batch));
+        assert!(!is_batch(&Batch { labels: vec![0; 2], ..batch.clone() }));
+        assert!(!is_batch(&Batch { labels: vec![10; 3], ..batch.clone() }));
+        assert!(!is_batch(&Batch { indices: Vec::new(), ..batch.clone() }));
+        assert!(!is_batch(&Batch { pixels: vec![0; 5], ..batch }));
+    }
+}

@@ -1,0 +1,123 @@
+//! The moving average of the weights: it is what is evaluated and saved, the weights themselves train on
+//! unchanged, and a snapshot holds both.
+
+mod common;
+
+use common::open_gpu;
+use wgrad::data::{N_CLASSES, shapes};
+use wgrad::device::gpu::ShaderLibrary;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::nn::{ResNet9, Weights};
+use wgrad::ops::Kernels;
+use wgrad::ops::augment::ColorJitter;
+use wgrad::tape::Group;
+use wgrad::train::step::{StepConfig, training};
+use wgrad::train::{Evaluator, Trainer};
+
+const BATCH_SIZE: usize = 8;
+
+fn config(ema: Option<f64>) -> StepConfig {
+    let mut config = StepConfig::new(ResNet9 { width: 4, classes: N_CLASSES }, BATCH_SIZE);
+    config.objective.ema = ema;
+    config.objective.clip_grad_norm = Some(0.5);
+    config.jitter = ColorJitter { brightness: 0.2, contrast: 0.2, saturation: 0.2 };
+    config
+}
+
+fn devices() -> [Device; 2] {
+    let gpu = open_gpu(Kernels::Default, ShaderLibrary::default());
+    [Device::cpu(OpenOptions::default()), gpu]
+}
+
+fn train(trainer: &mut Trainer, steps: std::ops::Range<usize>) {
+    let split = shapes::draw_train(0, 4 * BATCH_SIZE);
+    for step in steps {
+        let first = step % 4 * BATCH_SIZE;
+        let images: Vec<u32> = (first..first + BATCH_SIZE).map(|ix| ix as u32).collect();
+        trainer.step(&split, &images, step / 4, 0.01).expect("a step");
+    }
+}
+
+fn parameters(trainer: &mut Trainer) -> Vec<f32> {
+    trainer.session().read_state(Group::Parameters).expect("readable")
+}
+
+#[test]
+fn training_does_not_know_of_the_average() {
+    for device in devices() {
+        let [plain, averaged] = [None, Some(0.9)].map(|ema| {
+            let mut trainer = Trainer::new(&device, &config(ema), 1).expect("a trainer");
+            train(&mut trainer, 0..3);
+            (parameters(&mut trainer), trainer.weights().expect("weights"))
+        });
+        assert!(plain.0 == averaged.0, "on {}", device.name());
+        assert!(plain.0 == plain.1.parameters, "without an average the weights are what is saved");
+        assert!(averaged.0 != averaged.1.parameters, "with one it is the average");
+        assert!(plain.1.statistics == averaged.1.statistics, "statistics are the running ones");
+    }
+}
+
+/// What `train` says of the test images after an epoch is what `eval` says of the file it leaves.
+#[test]
+fn what_is_evaluated_is_what_is_saved() {
+    for device in devices() {
+        let mut trainer = Trainer::new(&device, &config(Some(0.5)), 1).expect("a trainer");
+        train(&mut trainer, 0..5);
+        trainer.take_metrics().expect("metrics");
+        let test = shapes::draw_test(0, 3 * BATCH_SIZE);
+        let of_training = trainer.evaluate(&test, &|| false).expect("an evaluation");
+        let weights = trainer.weights().expect("weights");
+
+        let loss_of = |weights: &Weights| {
+            let mut evaluator = Evaluator::new(&device, &config(None)).expect("an evaluator");
+            evaluator.set_weights(weights).expect("written");
+            evaluator.evaluate(&test, &|| false).expect("an evaluation")
+        };
+        assert_eq!(of_training, loss_of(&weights), "on {}", device.name());
+        let plain = Weights { parameters: parameters(&mut trainer), ..weights };
+        assert_ne!(of_training, loss_of(&plain), "on {}", device.name());
+    }
+}
+
+#[test]
+fn a_snapshot_holds_both() {
+    for device in devices() {
+        let new = || Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
+        // The weights beside it: a snapshot that forgot them would be equal to itself all the same.
+        let state = |trainer: &mut Trainer| {
+            (trainer.snapshot().expect("a snapshot"), trainer.weights().expect("weights"))
+        };
+        let mut straight = new();
+        train(&mut straight, 0..2);
+        let halfway = state(&mut straight);
+        train(&mut straight, 2..5);
+        // Another trainer goes on from there, and this one goes back and does it again.
+        let mut resumed = new();
+        resumed.restore(&halfway.0).expect("restored");
+        train(&mut resumed, 2..5);
+        let end = state(&mut straight);
+        assert!(state(&mut resumed) == end, "on {}: other bits", device.name());
+        straight.restore(&halfway.0).expect("restored");
+        assert!(state(&mut straight) == halfway, "on {}", device.name());
+        train(&mut straight, 2..5);
+        assert!(state(&mut straight) == end, "on {}", device.name());
+    }
+}
+
+#[test]
+fn there_is_no_buffer_without_it() {
+    let layout = |ema| training(&config(ema)).tape.state().clone();
+    let [without, with] = [None, Some(0.9)].map(layout);
+    assert_eq!(without.n_elements(Group::AveragedParameters), 0);
+    assert_eq!(with.n_elements(Group::AveragedParameters), with.n_elements(Group::Parameters));
+}
+
+/// Before the first step there is something to evaluate: the weights themselves.
+#[test]
+fn weights_that_are_put_in_are_evaluated() {
+    let device = Device::cpu(OpenOptions::default());
+    let mut trainer = Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
+    let plain = parameters(&mut trainer);
+    assert!(trainer.weights().expect("weights").parameters == plain);
+    assert!(plain.iter().any(|&p| p != 0.0));
+}

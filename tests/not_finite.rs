@@ -1,0 +1,164 @@
+//! Numbers that are not finite: none is lost on its way, none gets into the state, and a run that skips
+//! such steps goes on.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::open_gpu;
+use wgrad::Error;
+use wgrad::device::gpu::ShaderLibrary;
+use wgrad::device::{Device, LoadOptions, OpenOptions, StepScalars};
+use wgrad::nn::layers::Conv;
+use wgrad::nn::{self, Model, ModelConfig, Objective};
+use wgrad::ops::finite_check::OnNan;
+use wgrad::ops::{Kernels, Window, max_pool2d};
+use wgrad::tape::fuse::Fusion;
+use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
+
+/// What every test here runs on: the CPU, and a GPU with both kinds of kernels.
+fn devices() -> [(&'static str, Device); 3] {
+    let gpu = |kernels| open_gpu(kernels, ShaderLibrary::default());
+    [
+        ("cpu", Device::cpu(OpenOptions::default())),
+        ("gpu, naive", gpu(Kernels::Naive)),
+        ("gpu", gpu(Kernels::Default)),
+    ]
+}
+
+/// A convolution and a pool on `x` `[2, 8, 8, 3]`, fused or not: the pooled numbers' bits, and the indices.
+fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u32>) {
+    let mut tape = Tape::new("test", Mode::Train);
+    let input = tape.input("x", ElementType::F32, &[2, 8, 8, 3]);
+    let conv = nn::conv2d(&mut tape, "conv", input, 5, Conv::default());
+    let pooled = max_pool2d::max_pool2d(&mut tape, conv, Window::square(2, 2, 0));
+    tape.fuse(fusion);
+    let index = ValueId::clone(&tape.nodes().last().expect("a pool").outputs[1]);
+    [pooled, index].into_iter().for_each(|value| tape.keep(value));
+    let mut session = device.session(tape.state()).expect("a session");
+    let program = session.load(&Arc::new(tape.clone()), LoadOptions::default()).expect("loads");
+    let weights = nn::Weights::initial(tape.state(), 3);
+    session.write_state(Group::Parameters, &weights.parameters).expect("written");
+    session.write(program, input, x).expect("written");
+    session.run(program, &StepScalars::default()).expect("a run");
+    let pooled = session.read(program, pooled).expect("read");
+    // Which NaN it is differs from device to device.
+    let bits = |v: f32| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() };
+    let index = session.read_words(program, index).expect("read");
+    (pooled.into_iter().map(bits).collect(), index)
+}
+
+/// One pixel that is NaN makes nine outputs of the convolution NaN, and these lie in pools at every
+/// position, alone and beside others. Numbers are rounded differently, so they are not compared.
+#[test]
+fn a_pool_keeps_a_nan_wherever_it_is_in_its_window() {
+    let mut x: Vec<f32> = (0..2 * 8 * 8 * 3).map(|ix| (ix as f32 * 0.7).sin()).collect();
+    for pixel in [2 * 8 + 3, 64 + 5 * 8 + 6] {
+        x[3 * pixel] = f32::NAN;
+    }
+    let expected = conv_and_pool(&Device::cpu(OpenOptions::default()), Fusion::NONE, &x);
+    let is_nan = |bits: u32| f32::from_bits(bits).is_nan();
+    let positions: Vec<u32> = expected
+        .0
+        .iter()
+        .zip(&expected.1)
+        .filter(|(v, _)| is_nan(**v))
+        .map(|(_, &at)| at)
+        .collect();
+    assert_eq!(positions.len(), 5 * (4 + 4), "each spot of 3x3 touches four windows");
+    assert!((1..4).all(|at| positions.contains(&at)), "{positions:?}");
+    for (name, device) in devices() {
+        for fusion in [Fusion::NONE, Fusion::ALL] {
+            let got = conv_and_pool(&device, fusion, &x);
+            for ix in 0..expected.0.len() {
+                let [expected, got] = [&expected, &got].map(|(v, at)| (is_nan(v[ix]), at[ix]));
+                assert_eq!(expected, got, "element {ix} on {name}, {fusion:?}");
+            }
+        }
+    }
+}
+
+fn model(device: &Device, objective: Objective) -> Model {
+    let mut config = ModelConfig::new(&[2, 2, 3], 4);
+    config.objective = objective;
+    let network = |tape: &mut Tape, x| {
+        let x = nn::batch_norm(tape, "norm", x);
+        let x = nn::layers::flatten(tape, "flatten", x);
+        nn::linear(tape, "fc", x, 2, true)
+    };
+    Model::new(device, &config, network).expect("a model")
+}
+
+/// Four inputs of 2x2x3.
+fn batch(scale: f32) -> Vec<f32> {
+    (0..48).map(|ix| scale * (ix as f32 * 0.7).sin()).collect()
+}
+
+const LABELS: [u32; 4] = [0, 1, 1, 0];
+
+/// A variance overflows long before a gradient does: normalised by it, everything is 0.
+#[test]
+fn a_variance_that_overflows_does_not_get_into_the_running_one() {
+    for (name, device) in devices() {
+        let mut model = model(&device, Objective::default());
+        model.train_step(&batch(1.0), &LABELS, 0.1).expect("a step");
+        let before = model.weights().expect("weights");
+        // Told at once or, on a GPU, a little later.
+        let _ = model.train_step(&batch(1e25), &LABELS, 0.1);
+        let told = model.take_metrics();
+        assert!(matches!(told, Err(Error::NotFinite { .. })), "on {name}: {told:?}");
+        let after = model.weights().expect("weights");
+        assert!(before.statistics == after.statistics, "on {name}");
+        assert!(before.parameters == after.parameters, "on {name}");
+    }
+}
+
+/// Gradients of 1e25 are finite, and their norm is not: scaled by 1 over it they would be zeros.
+#[test]
+fn a_norm_that_overflows_is_not_clipped_to_nothing() {
+    for (name, device) in devices() {
+        let objective = Objective { clip_grad_norm: Some(1.0), ..Objective::default() };
+        let mut config = ModelConfig::new(&[3], 2);
+        config.objective = objective;
+        let network = |tape: &mut Tape, x| nn::linear(tape, "fc", x, 2, true);
+        let mut model = Model::new(&device, &config, network).expect("a model");
+        let mut weights = model.weights().expect("weights");
+        weights.parameters.fill(0.0);
+        model.set_weights(&weights).expect("written");
+        let _ = model.train_step(&[1e25, 0.0, 0.0, 0.0, 0.0, 0.0], &[0, 1], 0.1);
+        let told = model.take_metrics();
+        assert!(matches!(told, Err(Error::NotFinite { .. })), "on {name}: {told:?}");
+        let after = model.weights().expect("weights").parameters;
+        assert!(weights.parameters == after, "on {name}");
+    }
+}
+
+#[test]
+fn skipped_steps_change_nothing_and_are_counted() {
+    let objective = Objective { on_nan: OnNan::Skip, ema: Some(0.5), ..Objective::default() };
+    for (name, device) in devices() {
+        let mut model = model(&device, objective);
+        let step = |model: &mut Model, scale: f32| {
+            model.train_step(&batch(scale), &LABELS, 0.1).expect("no step fails");
+            let averages = model.weights().expect("weights");
+            (averages, model.member("fc.weight").expect("there"))
+        };
+        let first = step(&mut model, 1.0);
+        for bad in [f32::NAN, 1e25, f32::INFINITY] {
+            let skipped = step(&mut model, bad);
+            assert!(first.0.parameters == skipped.0.parameters, "{bad} on {name}: averages");
+            assert!(first.0.statistics == skipped.0.statistics, "{bad} on {name}: statistics");
+            assert!(first.1 == skipped.1, "{bad} on {name}: parameters");
+        }
+        let last = step(&mut model, 1.0);
+        assert!(first.1 != last.1, "on {name}: the step after them counts");
+        assert!(first.0.parameters != last.0.parameters, "on {name}");
+        let metrics = model.take_metrics().expect("no step failed");
+        assert_eq!((metrics.n_skipped, metrics.n_images), (3.0, 8.0), "on {name}");
+        assert!(metrics.loss().is_finite() && !metrics.not_finite, "on {name}");
+        // The next epoch counts from 0, and an evaluation after a skipped step counts its images.
+        step(&mut model, f32::NAN);
+        let tested = model.evaluate(&batch(1.0), &LABELS).expect("an evaluation");
+        assert_eq!((tested.n_skipped, tested.n_images), (0.0, 4.0), "on {name}");
+    }
+}
