@@ -98,6 +98,7 @@ fn a_run_leaves_a_page_that_stands_alone() {
         "worst-errors",
         "augmented-batch",
         "first-filters",
+        "time-of-a-step",
         "configuration",
         "device-and-versions",
     ];

@@ -59,7 +59,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         epochs: &past.epochs,
         summary: past.summary.as_ref(),
         patience: None,
-        parts: None,
     };
     let page = args.out.clone().unwrap_or_else(|| past.path.join(report::REPORT));
     report::write(&told, evaluator.as_mut(), &page)?;

@@ -184,6 +184,14 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
         time("time of evaluation", |epoch| epoch.eval_seconds),
         Row::ranked("images/s", runs, 1.0, speed, |speed| thousands(speed.round() as usize)),
     ];
+    let step = |run: &PastRun| {
+        let parts = &run.summary.as_ref()?.parts;
+        (!parts.is_empty()).then(|| parts.iter().map(|part| part.seconds).sum::<f64>())
+    };
+    if runs.iter().any(|run| step(run).is_some()) {
+        let cell = |run| step(run).map_or(NOTHING.to_string(), |s| format!("{:.1} ms", 1e3 * s));
+        rows.push(Row::plain("time of a step", runs.iter().map(cell).collect()));
+    }
     rows.extend(words("device", runs, |summary| &summary.device));
     rows.extend(words("ended", runs, |summary| &summary.ended));
     // Of runs that hold out images, the test images are another matter.

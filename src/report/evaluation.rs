@@ -133,27 +133,8 @@ fn probability_text(probability: f32) -> String {
 }
 
 /// A bar of that part of its length.
-fn bar(part: f64) -> String {
+pub fn bar(part: f64) -> String {
     format!("<span class=\"bar\"><i style=\"--p:{:.1}%\"></i></span>", 100.0 * part)
-}
-
-/// Where the time of a step goes: each part with its seconds, and its share of all.
-pub fn parts(parts: &[(String, f64)]) -> String {
-    let in_all: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
-    let mut sorted = parts.to_vec();
-    sorted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let row = |(name, seconds): &(String, f64)| {
-        let share = if in_all > 0.0 { seconds / in_all } else { 0.0 };
-        vec![escape(name), format!("{:.3} ms", 1e3 * seconds), percent(Some(share)), bar(share)]
-    };
-    let mut rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
-    rows.push(vec![
-        "<b>a step</b>".into(),
-        format!("{:.3} ms", 1e3 * in_all),
-        String::new(),
-        String::new(),
-    ]);
-    table("parts", &["part", "time", "share", ""], &rows)
 }
 
 #[cfg(test)]
@@ -205,12 +186,5 @@ mod tests {
     fn probabilities_are_not_rounded_to_certainty() {
         let shown = [0.5, 0.999_96, 1.0, 1e-6, 0.0].map(probability_text);
         assert_eq!(shown, ["50.0%", ">99.9%", "100.0%", "<0.1%", "0.0%"]);
-    }
-
-    #[test]
-    fn parts_are_sorted_and_shares_of_all() {
-        let html = parts(&[("b".into(), 0.001), ("a".into(), 0.003)]);
-        assert!(html.find(">a<").expect("there") < html.find(">b<").expect("there"), "{html}");
-        assert!(html.contains("3.000 ms") && html.contains("75.0%") && html.contains("4.000 ms"));
     }
 }

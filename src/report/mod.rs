@@ -57,8 +57,6 @@ pub struct Run<'a> {
     pub summary: Option<&'a Summary>,
     /// How long evaluating images may take; the page does without after that. None for as long as it takes.
     pub patience: Option<Duration>,
-    /// The seconds of each part of a training step, where they were measured.
-    pub parts: Option<&'a [(String, f64)]>,
 }
 
 impl Run<'_> {

@@ -13,6 +13,7 @@ use crate::tape::print::thousands;
 use crate::train::console::duration;
 use crate::train::lr_find;
 use crate::train::metrics::best;
+use crate::train::parts::Part;
 use crate::train::{EpochMetrics, Predictions, step};
 
 /// What stands on the page of a run. What there is nothing of is left out.
@@ -47,7 +48,8 @@ pub fn page(contents: &Contents<'_>) -> String {
     page.section("Learning-rate finder", lr_finder(run));
     page.section("Augmented batch", batch.section(&dataset.classes));
     page.section("First filters", filters.clone());
-    page.section("Time of a step", run.parts.map_or(String::new(), evaluation::parts));
+    let parts = run.summary.map_or(&[][..], |summary| &summary.parts);
+    page.section("Time of a step", time_of_step(parts));
     page.section("Configuration", configuration(run));
     page.section("Device and versions", device(run));
     page.finish()
@@ -163,6 +165,29 @@ fn numbers(epoch: &EpochMetrics) -> Vec<String> {
     ]
 }
 
+/// Each part of a training step with its share, the longest first.
+fn time_of_step(parts: &[Part]) -> String {
+    if parts.is_empty() {
+        return String::new();
+    }
+    let in_all: f64 = parts.iter().map(|part| part.seconds).sum();
+    let milliseconds = |seconds: f64| format!("{:.3} ms", 1e3 * seconds);
+    let mut sorted: Vec<&Part> = parts.iter().collect();
+    sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    let row = |Part { part, seconds }: &&Part| {
+        let share = if in_all > 0.0 { seconds / in_all } else { 0.0 };
+        let percent = evaluation::percent(Some(share));
+        vec![escape(part), milliseconds(*seconds), percent, evaluation::bar(share)]
+    };
+    let mut rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
+    let nothing = String::new;
+    rows.push(vec!["<b>all</b>".to_string(), milliseconds(in_all), nothing(), nothing()]);
+    note(
+        "The median of some steps after the last epoch, each node by a clock of its own. wgrad profile \
+         looks closer.",
+    ) + &table("parts", &["part", "time", "share", ""], &rows)
+}
+
 fn configuration(run: &Run<'_>) -> String {
     let settings = past::settings(&run.recipe.to_toml()).expect("what was just written");
     let rows: Vec<Vec<String>> =
@@ -200,4 +225,18 @@ fn device(run: &Run<'_>) -> String {
     facts.push(("page written", jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()));
     let rows: Vec<_> = facts.iter().map(|(fact, text)| vec![escape(fact), escape(text)]).collect();
     table("facts", &[], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_sorted_and_shares_of_all() {
+        let part = |part: &str, seconds| Part { part: part.to_string(), seconds };
+        let html = time_of_step(&[part("b", 0.001), part("a", 0.003)]);
+        assert!(html.find(">a<").expect("there") < html.find(">b<").expect("there"), "{html}");
+        assert!(html.contains("3.000 ms") && html.contains("75.0%") && html.contains("4.000 ms"));
+        assert_eq!(time_of_step(&[]), "");
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lr_find;
 use super::metrics::EpochMetrics;
+use super::parts::Part;
 use super::recipe::Recipe;
 use super::settings::Settings;
 use crate::error::Error;
@@ -59,6 +60,9 @@ pub struct Summary {
     pub test_loss: Option<f64>,
     /// The part of them that was classified rightly, in 0..=1.
     pub test_accuracy: Option<f64>,
+    /// What the parts of a training step took; none when the run was interrupted.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// The version of wgrad.
     pub version: String,
 }

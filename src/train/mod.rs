@@ -21,6 +21,7 @@ pub mod folder;
 pub mod logs;
 pub mod lr_find;
 pub mod metrics;
+pub mod parts;
 pub mod predictions;
 pub mod progress;
 pub mod recipe;

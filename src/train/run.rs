@@ -12,7 +12,7 @@ use super::recipe::Recipe;
 use super::replay::{Replay, first_not_finite};
 use super::screen;
 use super::stopwatch::Stopwatch;
-use super::{Logs, RunFolder, Trainer};
+use super::{Logs, RunFolder, Trainer, parts};
 use crate::data::batches::{self, Batch};
 use crate::data::{Dataset, Loaded};
 use crate::device::Device;
@@ -397,7 +397,6 @@ impl<'a> Run<'a> {
             summary: Some(summary),
             // Who interrupts a run wants it to end.
             patience: (outcome.ended == Ended::Interrupted).then_some(report::PATIENCE),
-            parts: None,
         };
         let page = self.folder.path().join(report::REPORT);
         let written = report::write(&run, Some(self.trainer.evaluator()), &page);
@@ -417,8 +416,16 @@ impl<'a> Run<'a> {
         Ok(tested.map(|metrics| (metrics.loss(), metrics.accuracy())))
     }
 
-    fn summary(&self, outcome: &Outcome) -> Summary {
+    fn summary(&mut self, outcome: &Outcome) -> Summary {
         let best = outcome.best();
+        let parts = match outcome.ended {
+            Ended::Interrupted => Vec::new(),
+            _ => {
+                let images = &self.order[..self.recipe.batch_size];
+                // What was trained is saved already, and worth more than knowing this.
+                parts::measure(&mut self.trainer, &self.dataset.train, images).unwrap_or_default()
+            }
+        };
         Summary {
             dataset: self.dataset.name.to_string(),
             device: self.device.clone(),
@@ -434,6 +441,7 @@ impl<'a> Run<'a> {
             best_accuracy: best.map(EpochMetrics::accuracy),
             test_loss: outcome.test.map(|(loss, _)| loss),
             test_accuracy: outcome.test.map(|(_, accuracy)| accuracy),
+            parts,
             version: env!("CARGO_PKG_VERSION").to_string(),
         }
     }
