@@ -122,6 +122,9 @@ need() {
     fi
 }
 
+# No test needs a network, and no run that a test starts goes looking for one.
+export WGRAD_OFFLINE=1
+
 need "command -v cargo" "cargo is missing: install Rust from https://rustup.rs"
 need "command -v cc" "a C compiler, which links Rust programs, is missing: apt install gcc, or xcode-select --install"
 need "cargo fmt --version && cargo clippy --version" "rustfmt or clippy is missing: rustup component add rustfmt clippy"

@@ -225,10 +225,7 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
 fn every_mutant_is_caught() {
     let cpu = Device::cpu(OpenOptions::default());
     let mut survivors = Vec::new();
-    for (kernels, mutant) in MUTANTS
-        .iter()
-        .filter(|m| std::env::var("MUT").is_ok_and(|v| v.split(",").any(|v| v == m.1.0)))
-    {
+    for (kernels, mutant) in MUTANTS {
         let (op, file, text, becomes) = mutant;
         match is_caught(&cpu, *kernels, mutant) {
             Ok(true) => {}

@@ -29,7 +29,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Hand-written WGSL shaders train a residual network, on any GPU or on the CPU.
 ///
-/// Start with `wgrad train`: without CIFAR-10 at hand it trains on built-in images for two minutes.
+/// Start with `wgrad train`: it fetches CIFAR-10, and without a network it trains on built-in images.
 #[derive(Parser)]
 #[command(name = "wgrad", version, max_term_width = 100)]
 struct Cli {

@@ -39,7 +39,7 @@ pub struct Args {
     /// The textbook's tape: no node is fused with another
     #[arg(long)]
     no_fuse: bool,
-    /// Steps to time [default: what five seconds hold, at least 3]
+    /// Steps to time [default: what eight seconds hold, at least 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     steps: Option<NonZeroU32>,

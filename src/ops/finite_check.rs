@@ -19,11 +19,10 @@ use crate::tape::{Group, Initializer, Layout, NodeIo, Tape, Value, ValueId};
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnNan {
-    /// Nothing changes the state any more, neither this step nor those in flight behind it, until the
-    /// host has looked.
+    /// That step changes nothing, nor does any after it, until the host has looked.
     #[default]
     Stop,
-    /// This step changes nothing, and is counted. The next one is checked for itself.
+    /// That step changes nothing and is counted; the next one is checked for itself.
     Skip,
 }
 

@@ -32,7 +32,8 @@ pub struct Profile {
     pub n_steps: usize,
     /// What the device was seen to do at best.
     pub peak: Peaks,
-    /// A whole step, in seconds: the mean of as many ordinary ones in a row, by the host's clock.
+    /// A whole step without a clock on its nodes, in seconds: the median of ordinary ones, by the host's
+    /// clock.
     pub step_seconds: f64,
     /// All nodes: the sum of their medians.
     pub sum: Total,

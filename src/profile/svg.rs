@@ -92,7 +92,7 @@ fn header(out: &mut String, profile: &Profile) {
     let (flops, bytes) = (giga(peak.flops_per_s), giga(peak.bytes_per_s));
     let _ = writeln!(
         out,
-        r#"<text x="{MARGIN}" y="54">{sum} in all nodes (medians of {n_steps}), {step} a step in a row of them · the device at best: {flops} GFLOP/s, {bytes} GB/s</text>"#
+        r#"<text x="{MARGIN}" y="54">{sum} in all nodes (medians of {n_steps}), {step} a whole step by the host's clock · the device at best: {flops} GFLOP/s, {bytes} GB/s</text>"#
     );
 }
 

@@ -51,7 +51,7 @@ pub fn table(profile: &Profile, sort: Sort) -> String {
     text += &columns.line(&format!("{:>3}", sum.n_nodes), "all nodes", sum.work);
     text += &columns.line(
         "",
-        "a step in a row of them",
+        "a whole step, by the host's clock",
         Work { seconds: profile.step_seconds, ..sum.work },
     );
     text

@@ -6,7 +6,7 @@ use crate::fingerprint::Fingerprint;
 use crate::ops::metrics::Metrics;
 
 /// An epoch, in the order of the keys in the file.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// From 1.
     pub epoch: usize,

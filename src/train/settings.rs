@@ -163,7 +163,8 @@ pub struct Settings {
         allow_negative_numbers = true
     )]
     pub clip_grad_norm: Option<f64>,
-    /// Keep a moving average of the weights with this decay, 0.99 for instance, which is then what is evaluated and saved [default: off]
+    /// Keep a moving average of the weights, with this decay (0.9, say), and evaluate and save that
+    /// [default: off]
     #[arg(
         long,
         value_name = "DECAY",
@@ -171,8 +172,7 @@ pub struct Settings {
         allow_negative_numbers = true
     )]
     pub ema: Option<f64>,
-    /// What a step does whose gradients are not finite: stop the run, or be skipped and counted
-    /// [default: stop]
+    /// When a gradient is not finite, stop the run, or skip that step and count it [default: stop]
     #[arg(long, value_name = "ACTION", help_heading = "Augmentation and regularisation")]
     pub on_nan: Option<OnNan>,
     /// Adam's L2 penalty [default: 0]

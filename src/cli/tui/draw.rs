@@ -79,7 +79,10 @@ fn footer(state: &State) -> Line<'_> {
         Stage::Evaluating => "evaluating",
     };
     if state.stopping {
-        let text = "saving after this step, then ending; q again ends at once";
+        let text = match state.stage {
+            Stage::Preparing => "ending before the first step; q again ends at once",
+            _ => "saving after this step, then ending; q again ends at once",
+        };
         return Line::styled(text, Style::new().add_modifier(Modifier::REVERSED));
     }
     let elapsed = duration(state.elapsed());
@@ -156,8 +159,8 @@ fn numbers(frame: &mut Frame<'_>, state: &State, area: Rect) {
     frame.render_widget(block, area);
     let lines = Layout::vertical([Constraint::Length(1); NUMBERS_HEIGHT as usize - 1]);
     let [epoch, epoch_bar, run_bar, metrics, rate, best] = lines.areas(inner);
-    let (n_epochs, n_steps) =
-        state.facts.as_ref().map_or((0, 0), |facts| (facts.n_epochs, facts.n_steps));
+    let Some(facts) = &state.facts else { return };
+    let (n_epochs, n_steps) = (facts.n_epochs, facts.n_steps);
     let text = format!("epoch {}/{n_epochs}, step {}/{n_steps}", state.epoch + 1, state.step);
     frame.render_widget(Line::raw(text), epoch);
     frame.render_widget(bar("epoch", state.epoch_done(), String::new()), epoch_bar);
@@ -244,7 +247,7 @@ mod tests {
                 let n_images = 64.0 * f64::from(step);
                 state.step(64 * step as usize, 0.0025);
                 let (loss_sum, n_correct) = (1.5 * n_images, 0.25 * n_images);
-                state.metrics(&Metrics { loss_sum, n_correct, n_images, not_finite: false });
+                state.metrics(&Metrics { loss_sum, n_correct, n_images, ..Metrics::default() });
             }
             if epoch == 0 {
                 state.begin_evaluation();
@@ -253,11 +256,12 @@ mod tests {
                     lr: 0.01,
                     train_loss: 1.5,
                     train_accuracy: 0.25,
-                    test_loss: 1.25,
-                    test_accuracy: 0.5678,
+                    test_loss: Some(1.25),
+                    test_accuracy: Some(0.5678),
                     seconds: 2.0,
                     eval_seconds: 0.5,
                     images_per_s: 1000.0,
+                    ..EpochMetrics::default()
                 });
             }
         }
@@ -339,10 +343,16 @@ mod tests {
         let mut ending = state();
         ending.stopping = true;
         assert_shows(&screen(&ending, &[], 80, 24), &["q again ends at once"]);
-        assert_shows(&screen(&State::new(), &[], 80, 24), &["wgrad  compiling", "preparing"]);
+        assert_shows(&screen(&State::new(), &[], 80, 24), &["wgrad  compiling", "preparing, "]);
         let mut not_finite = state();
         let loss_sum = f64::NAN;
-        not_finite.metrics(&Metrics { loss_sum, n_correct: 1.0, n_images: 1e6, not_finite: true });
+        not_finite.metrics(&Metrics {
+            loss_sum,
+            n_correct: 1.0,
+            n_images: 1e6,
+            not_finite: true,
+            ..Metrics::default()
+        });
         for state in [state(), ending, not_finite, State::new()] {
             for (width, height) in (1..130).flat_map(|w| [(w, 1), (w, 7), (w, 19), (w, 40), (9, w)])
             {

@@ -226,14 +226,27 @@ mod tests {
     }
 
     #[test]
-    fn the_factor_1_changes_nothing_and_the_most_fits() {
+    fn the_factor_1_changes_nothing() {
         let original: Vec<u8> = (0..=255).chain((0..=255).rev()).chain(0..=255).collect();
         for which in 0..3 {
             let mut image = original.clone();
             change(&mut image, which, UNIT as i32);
             assert_eq!(image, original);
-            change(&mut image, which, ((1.0 + ColorJitter::MOST) * UNIT) as i32);
-            assert!(image.iter().all(|v| [0, 255].contains(v)) || which != 1);
         }
+    }
+
+    /// 101 times any difference of two bytes, which is what the bound is there for.
+    #[test]
+    fn the_largest_factor_fits() {
+        let most = ((1.0 + ColorJitter::MOST) * UNIT) as i32;
+        let changed = |mut image: Vec<u8>, which| {
+            change(&mut image, which, most);
+            image
+        };
+        // Two pixels: (0, 2, 0) and (1, 255, 0); then a black and a white one, whose mean is 128.
+        assert_eq!(changed(vec![0, 1, 2, 255, 0, 0], 0), [0, 101, 202, 255, 0, 0]);
+        assert_eq!(changed(vec![0, 255, 0, 255, 0, 255], 1), [0, 255, 0, 255, 0, 255]);
+        // The greys are 1 and 150.
+        assert_eq!(changed(vec![0, 1, 2, 255, 0, 0], 2), [0, 0, 102, 255, 0, 0]);
     }
 }
