@@ -133,29 +133,29 @@ impl Chart {
         let percent = if self.y_unit == Unit::Percent { "%" } else { "" };
         for &tick in &y.ticks {
             let (at, label) = (y_at(y, tick), y.label(tick));
-            let _ = write!(
+            let _ = writeln!(
                 out,
                 "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{RIGHT}\"/>\
-                 <text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">{label}{percent}</text>\n",
+                 <text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">{label}{percent}</text>",
                 LEFT - 8.0,
                 at + 4.5
             );
         }
         for &tick in &x.ticks {
             let (at, label) = (x_at(x, tick), x.label(tick));
-            let _ = write!(
+            let _ = writeln!(
                 out,
                 "<path class=\"axis\" d=\"M{at:.1} {BOTTOM}v5\"/>\
-                 <text class=\"middle\" x=\"{at:.1}\" y=\"{:.1}\">{label}</text>\n",
+                 <text class=\"middle\" x=\"{at:.1}\" y=\"{:.1}\">{label}</text>",
                 BOTTOM + 19.0
             );
         }
         let (centre, baseline) = ((LEFT + RIGHT) / 2.0, HEIGHT - 6.0);
         let label = escape(&self.x_label);
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<path class=\"axis\" d=\"M{LEFT} {BOTTOM}H{RIGHT}\"/>\
-             <text class=\"middle\" x=\"{centre}\" y=\"{baseline}\">{label}</text>\n"
+             <text class=\"middle\" x=\"{centre}\" y=\"{baseline}\">{label}</text>"
         );
     }
 
