@@ -18,6 +18,18 @@ const BOTTOM: f64 = HEIGHT - 44.0;
 /// Colours of the palette.
 const N_COLOURS: usize = 7;
 
+/// Ways to dash a line, none at all being the first.
+const N_DASHES: usize = 4;
+
+/// As many styles there are: each of [`N_COLOURS`] with each of [`N_DASHES`].
+const N_STYLES: usize = N_COLOURS * N_DASHES;
+
+/// The style of one of many curves that may lie upon one another: its neighbours differ from it in
+/// colour and dashes both, so that what lies below is seen, and by people who see no colours, too.
+pub fn style_of_many(ix: usize) -> usize {
+    ix % N_COLOURS + N_COLOURS * (ix % N_DASHES)
+}
+
 /// Curves of more points than this have no dots on them.
 const MAX_DOTS: usize = 40;
 
@@ -28,7 +40,7 @@ pub struct Series {
     pub name: String,
     /// From left to right. Points that are not finite are left out.
     pub points: Vec<(f64, f64)>,
-    /// Which colour of the palette it has; more curves than colours differ in their dashes.
+    /// Its colour, and its dashes: a number below 28.
     pub style: usize,
     /// Whether it is a line alone: not of measurements, which have dots where they are few.
     pub is_computed: bool,
@@ -121,29 +133,29 @@ impl Chart {
         let percent = if self.y_unit == Unit::Percent { "%" } else { "" };
         for &tick in &y.ticks {
             let (at, label) = (y_at(y, tick), y.label(tick));
-            let _ = write!(
+            let _ = writeln!(
                 out,
                 "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{RIGHT}\"/>\
-                 <text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">{label}{percent}</text>\n",
+                 <text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">{label}{percent}</text>",
                 LEFT - 8.0,
                 at + 4.5
             );
         }
         for &tick in &x.ticks {
             let (at, label) = (x_at(x, tick), x.label(tick));
-            let _ = write!(
+            let _ = writeln!(
                 out,
                 "<path class=\"axis\" d=\"M{at:.1} {BOTTOM}v5\"/>\
-                 <text class=\"middle\" x=\"{at:.1}\" y=\"{:.1}\">{label}</text>\n",
+                 <text class=\"middle\" x=\"{at:.1}\" y=\"{:.1}\">{label}</text>",
                 BOTTOM + 19.0
             );
         }
         let (centre, baseline) = ((LEFT + RIGHT) / 2.0, HEIGHT - 6.0);
         let label = escape(&self.x_label);
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<path class=\"axis\" d=\"M{LEFT} {BOTTOM}H{RIGHT}\"/>\
-             <text class=\"middle\" x=\"{centre}\" y=\"{baseline}\">{label}</text>\n"
+             <text class=\"middle\" x=\"{centre}\" y=\"{baseline}\">{label}</text>"
         );
     }
 
@@ -187,10 +199,10 @@ fn legend(series: &[Series]) -> String {
     format!("<span class=\"legend\">{entries}</span>")
 }
 
-/// `c2`, and `c2 d1` for the curve of the second round through the palette.
+/// `c2`, and `c2 d1` for the style of the second round through the palette.
 fn class(style: usize) -> String {
-    let (colour, dashes) = (style % N_COLOURS, style / N_COLOURS);
-    if dashes == 0 { format!("c{colour}") } else { format!("c{colour} d{}", (dashes - 1) % 3 + 1) }
+    let (colour, dashes) = (style % N_COLOURS, style % N_STYLES / N_COLOURS);
+    if dashes == 0 { format!("c{colour}") } else { format!("c{colour} d{dashes}") }
 }
 
 fn x_at(axis: &Axis, value: f64) -> f64 {
@@ -257,8 +269,10 @@ mod tests {
     }
 
     #[test]
-    fn more_curves_than_colours_differ_in_their_dashes() {
-        let classes: std::collections::BTreeSet<_> = (0..28).map(class).collect();
-        assert_eq!(classes.len(), 28);
+    fn many_curves_have_styles_of_their_own() {
+        let classes: std::collections::BTreeSet<_> =
+            (0..N_STYLES).map(|ix| class(style_of_many(ix))).collect();
+        assert_eq!(classes.len(), N_STYLES);
+        assert_eq!([0, 1, 2].map(|ix| class(style_of_many(ix))), ["c0", "c1 d1", "c2 d2"]);
     }
 }

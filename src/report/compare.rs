@@ -1,7 +1,7 @@
 //! Several runs beside each other: what differs in their settings, what came of it, and the curves.
 
 use super::PastRun;
-use super::chart::{Chart, Series, Unit};
+use super::chart::{Chart, Series, Unit, style_of_many};
 use super::curves::{self, Number};
 use super::html::{Page, escape, note, table};
 use crate::tape::print::thousands;
@@ -237,7 +237,8 @@ fn charts(runs: &[PastRun]) -> String {
     let names = names(runs);
     let each = |title: &str, unit, number: Number| {
         let series = runs.iter().zip(&names).enumerate();
-        let series = series.map(|(ix, (run, name))| curves::series(name, ix, &run.epochs, number));
+        let series = series
+            .map(|(ix, (run, name))| curves::series(name, style_of_many(ix), &run.epochs, number));
         curves::over_epochs(title, unit, series.collect())
     };
     [
@@ -264,7 +265,12 @@ fn over_time(runs: &[PastRun], names: &[String]) -> Chart {
     let series = |(ix, (run, name)): (usize, (&PastRun, &String))| {
         let times = minutes(&run.epochs).into_iter().map(|minutes| factor * minutes);
         let points = times.zip(&run.epochs).filter_map(|(t, epoch)| Some((t, accuracy(epoch)?)));
-        Series { name: name.clone(), points: points.collect(), style: ix, is_computed: false }
+        Series {
+            name: name.clone(),
+            points: points.collect(),
+            style: style_of_many(ix),
+            is_computed: false,
+        }
     };
     Chart {
         title: "Accuracy over time".to_string(),

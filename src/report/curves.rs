@@ -63,7 +63,7 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
     let in_all = schedule.total_steps;
     let n_steps = n_steps.min(in_all);
     let curve = |name: &str, style, first: usize, last: usize| {
-        let n = (last - first).min(N_RATES).max(1);
+        let n = (last - first).clamp(1, N_RATES);
         let step = move |i: usize| first + (last - first) * i / n;
         let point = |step: usize| (step as f64 / steps_per_epoch as f64, schedule.rate(step));
         let points =

@@ -123,12 +123,13 @@ pub fn percent(part: Option<f64>) -> String {
     part.map_or("–".to_string(), |part| format!("{:.1}%", 100.0 * part))
 }
 
-/// `98.3%`, and no `100%` or `0%` of what is not quite that.
+/// `86%`, with a digit more where it tells something, and no `100%` or `0%` of what is not quite that.
 fn probability_text(probability: f32) -> String {
     match 100.0 * probability {
         p if p > 0.0 && p < 0.05 => "<0.1%".to_string(),
         p if p > 99.95 && p < 100.0 => ">99.9%".to_string(),
-        p => format!("{p:.1}%"),
+        p if (0.05..0.95).contains(&p) || (99.0..99.95).contains(&p) => format!("{p:.1}%"),
+        p => format!("{p:.0}%"),
     }
 }
 
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn probabilities_are_not_rounded_to_certainty() {
-        let shown = [0.5, 0.999_96, 1.0, 1e-6, 0.0].map(probability_text);
-        assert_eq!(shown, ["50.0%", ">99.9%", "100.0%", "<0.1%", "0.0%"]);
+        let shown = [0.5, 0.995, 0.999_96, 1.0, 0.004, 1e-6, 0.0].map(probability_text);
+        assert_eq!(shown, ["50%", "99.5%", ">99.9%", "100%", "0.4%", "<0.1%", "0%"]);
     }
 }

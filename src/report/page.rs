@@ -171,31 +171,36 @@ fn time_of_step(parts: &[Part]) -> String {
         return String::new();
     }
     let in_all: f64 = parts.iter().map(|part| part.seconds).sum();
-    let milliseconds = |seconds: f64| format!("{:.3} ms", 1e3 * seconds);
+    let longest = parts.iter().map(|part| part.seconds).fold(0.0, f64::max);
+    let milliseconds = |seconds: f64| format!("{:.2} ms", 1e3 * seconds);
     let mut sorted: Vec<&Part> = parts.iter().collect();
     sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let row = |Part { part, seconds }: &&Part| {
-        let share = if in_all > 0.0 { seconds / in_all } else { 0.0 };
-        let percent = evaluation::percent(Some(share));
-        vec![escape(part), milliseconds(*seconds), percent, evaluation::bar(share)]
+        let part_of = |whole: f64| if whole > 0.0 { seconds / whole } else { 0.0 };
+        let (share, bar) = (part_of(in_all), evaluation::bar(part_of(longest)));
+        vec![escape(part), milliseconds(*seconds), evaluation::percent(Some(share)), bar]
     };
-    let mut rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
-    let nothing = String::new;
-    rows.push(vec!["<b>all</b>".to_string(), milliseconds(in_all), nothing(), nothing()]);
-    note(
-        "The median of some steps after the last epoch, each node by a clock of its own. wgrad profile \
-         looks closer.",
-    ) + &table("parts", &["part", "time", "share", ""], &rows)
+    let rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
+    note(&format!(
+        "All parts together take {}: medians of some steps after the last epoch, each node by a clock of \
+         its own. wgrad profile looks closer.",
+        milliseconds(in_all)
+    )) + &in_two(&rows, |rows| table("parts", &["part", "time", "share", ""], rows))
+}
+
+/// Two tables beside each other, where there is room.
+fn in_two(rows: &[Vec<String>], table: impl Fn(&[Vec<String>]) -> String) -> String {
+    let half = rows.len().div_ceil(2).max(1);
+    let tables: String = rows.chunks(half).map(table).collect();
+    format!("<div class=\"two\">{tables}</div>\n")
 }
 
 fn configuration(run: &Run<'_>) -> String {
     let settings = past::settings(&run.recipe.to_toml()).expect("what was just written");
     let rows: Vec<Vec<String>> =
         settings.iter().map(|(key, value)| vec![escape(key), escape(value)]).collect();
-    let half = rows.len().div_ceil(2);
-    let tables: String = rows.chunks(half).map(|rows| table("facts", &[], rows)).collect();
     note("As in config.toml, which wgrad train --config repeats.")
-        + &format!("<div class=\"two\">{tables}</div>\n")
+        + &in_two(&rows, |rows| table("facts", &[], rows))
 }
 
 fn device(run: &Run<'_>) -> String {
@@ -236,7 +241,7 @@ mod tests {
         let part = |part: &str, seconds| Part { part: part.to_string(), seconds };
         let html = time_of_step(&[part("b", 0.001), part("a", 0.003)]);
         assert!(html.find(">a<").expect("there") < html.find(">b<").expect("there"), "{html}");
-        assert!(html.contains("3.000 ms") && html.contains("75.0%") && html.contains("4.000 ms"));
+        assert!(html.contains("3.00 ms") && html.contains("75.0%") && html.contains("4.00 ms"));
         assert_eq!(time_of_step(&[]), "");
     }
 }

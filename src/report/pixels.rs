@@ -16,7 +16,7 @@ use crate::train::recipe::{MEAN, Recipe, STANDARD_DEVIATION};
 use crate::train::step;
 
 /// Images of a batch that are shown.
-const MAX_IMAGES: usize = 48;
+const MAX_IMAGES: usize = 60;
 
 /// Filters that are shown.
 const MAX_FILTERS: usize = 256;

@@ -1,6 +1,6 @@
 //! TensorBoard's event files: what `tensorboard --logdir runs` shows.
 //!
-//! A file is a sequence of records, each a serialised `Event` between checksums ([`record`]). The
+//! A file is a sequence of records, each a serialised `Event` between checksums. The
 //! messages are those of TensorFlow's `event.proto` and `summary.proto`, of which only the fields that
 //! are written here are declared: Protocol Buffers name fields by number, and readers take absent ones
 //! for empty.
@@ -185,8 +185,8 @@ mod tests {
 
     /// The inverse of the mask, as readers have it.
     fn unmasked(crc: &[u8]) -> u32 {
-        let turned = u32::from_le_bytes(crc.try_into().expect("4 bytes")).wrapping_sub(0xa282_ead8);
-        (turned >> 17) | (turned << 15)
+        let masked = u32::from_le_bytes(crc.try_into().expect("4 bytes"));
+        masked.wrapping_sub(0xa282_ead8).rotate_left(15)
     }
 
     /// CRC-32C from its polynomial.
