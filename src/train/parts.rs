@@ -82,7 +82,7 @@ mod tests {
         let parts = measure(&mut trainer, &split, &images).expect("timed");
         assert_eq!(trainer.snapshot().expect("readable"), before);
         let names: Vec<_> = parts.iter().map(|part| part.part.as_str()).collect();
-        for name in ["augment", "prep, forward", "res2, backward", "cross entropy", "adam"] {
+        for name in ["augment", "prep, forward", "res2, backward", "loss, forward", "adam"] {
             assert!(names.contains(&name), "{name} is not in {names:?}");
         }
         assert!(parts.iter().all(|part| part.seconds >= 0.0), "{parts:?}");
