@@ -137,7 +137,8 @@ pub fn find(
 /// The curve and the suggestions, for a terminal.
 pub fn describe(found: &Found) -> String {
     let points = found.curve.points();
-    let curve: Vec<_> = points.iter().map(|point| (point.rate.log10(), point.smoothed)).collect();
+    let height = |loss: f64| loss.min(found.ceiling());
+    let curve: Vec<_> = points.iter().map(|p| (p.rate.log10(), height(p.smoothed))).collect();
     let marks: Vec<_> = [found.suggestions.by(found.rule).log10()].into();
     let plot = plot::curve(&curve, &marks, "log10(rate)", "smoothed loss");
     let suggestions = found.suggestions;

@@ -105,3 +105,25 @@ pub fn recent(n: usize) -> Vec<String> {
     recent.reverse();
     recent
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Standard streams are no terminals here, or are: lines are remembered either way.
+    #[test]
+    fn lines_are_remembered_while_the_screen_is_taken() {
+        note("a line before");
+        take();
+        note("a line of\ntwo lines");
+        assert_eq!(StandardError.write(b"a traced line\n").expect("written"), 14);
+        // Other tests may print at the same time.
+        let lines = recent(1000);
+        let ours = ["a line of", "two lines", "a traced line"];
+        assert!(ours.iter().all(|line| lines.iter().any(|l| l == line)), "{lines:?}");
+        assert!(!lines.iter().any(|line| line == "a line before"));
+        assert_eq!(recent(1).len(), 1);
+        give_back();
+        assert_eq!(recent(1000), [""; 0]);
+    }
+}

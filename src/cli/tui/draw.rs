@@ -53,7 +53,8 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
 }
 
 fn panel<'a>(title: impl Into<Line<'a>>) -> Block<'a> {
-    Block::new().borders(Borders::TOP).border_style(dim()).title(title.into())
+    let title = title.into().patch_style(Style::new().remove_modifier(Modifier::DIM));
+    Block::new().borders(Borders::TOP).border_style(dim()).title(title)
 }
 
 fn dim() -> Style {
@@ -140,7 +141,8 @@ impl Curves {
     fn chart(&self) -> Chart<'_> {
         let train = Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line);
         let train = train.style(TRAIN).data(&self.train);
-        let test = Dataset::default().marker(Marker::Dot).graph_type(GraphType::Scatter);
+        let test =
+            Dataset::default().marker(Marker::Custom('\u{25cf}')).graph_type(GraphType::Scatter);
         let test = test.style(TEST).data(&self.test);
         let axis = || Axis::default().style(dim());
         let epochs = ["0".to_string(), format!("epoch {}", self.end)];
@@ -317,7 +319,8 @@ mod tests {
         // The training curve is a line of dots, at half the accuracy of the test's one.
         let is_braille = |c: char| ('\u{2801}'..='\u{28ff}').contains(&c);
         assert!(lines.iter().any(|line| line.chars().filter(|&c| is_braille(c)).count() > 20));
-        assert_shows(&lines, &["\u{2022}"]);
+        let n_dots = lines.concat().matches('\u{25cf}').count();
+        assert_eq!(n_dots, 4, "two of the titles, and two of the epoch");
     }
 
     #[test]

@@ -25,11 +25,9 @@ pub fn draw(found: &Found) -> String {
     let logs = || points.iter().map(|point| point.rate.log10());
     let (first, last) = (logs().fold(f64::INFINITY, f64::min), logs().fold(f64::MIN, f64::max));
     let x = |rate: f64| LEFT + (rate.log10() - first) / (last - first) * (RIGHT - LEFT);
-    // Beyond the height of the start there is nothing to see but that it explodes.
-    let start = points.first().map_or(1.0, |point| point.smoothed);
     let losses = || points.iter().flat_map(|point| [point.loss, point.smoothed]);
     let low = losses().fold(f64::INFINITY, f64::min);
-    let high = losses().fold(f64::MIN, f64::max).min(start + 0.75 * (start - low).max(0.2));
+    let high = losses().fold(f64::MIN, f64::max).min(found.ceiling());
     let y = |loss: f64| BOTTOM - (loss.min(high) - low) / (high - low) * (BOTTOM - TOP);
 
     let mut svg = format!(

@@ -64,6 +64,13 @@ impl Found {
         serde_json::to_string(&line).expect("numbers")
     }
 
+    /// The height that a drawing ends at: what lies further above the start tells only that it explodes.
+    pub fn ceiling(&self) -> f64 {
+        let smoothed = || self.curve.points().iter().map(|point| point.smoothed);
+        let (start, low) = (smoothed().next().unwrap_or(1.0), smoothed().fold(f64::MAX, f64::min));
+        start + 0.5 * (start - low).max(0.2)
+    }
+
     /// The points: rate, loss, smoothed loss.
     pub fn to_csv(&self) -> String {
         let mut text = "lr,loss,smoothed_loss\n".to_string();
