@@ -197,7 +197,8 @@ fn slopes(points: &[Point]) -> Vec<f64> {
 fn steepest(points: &[Point]) -> Option<f64> {
     let slopes = slopes(points);
     let at = (0..slopes.len()).min_by(|&a, &b| slopes[a].total_cmp(&slopes[b]))?;
-    if slopes[at] >= 0.0 {
+    // A curve that is level falls by its rounding.
+    if slopes[at] > -1e-6 * points[at].smoothed {
         return None;
     }
     let is_steep = |ix: &usize| slopes[*ix] <= slopes[at] / 2.0;

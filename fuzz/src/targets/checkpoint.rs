@@ -35,7 +35,7 @@ static RIGHT: LazyLock<Checkpoint> = LazyLock::new(|| {
         "epochs": [{
             "epoch": 1, "lr": 0.01, "train_loss": 1.5, "train_accuracy": 0.5, "test_loss": 1.25,
             "test_accuracy": 0.75, "seconds": 2.0, "eval_seconds": 0.5, "images_per_s": 6.0,
-            "hash": "0123456789abcdef",
+            "weights": "0123456789abcdef",
         }],
     });
     Checkpoint {

@@ -14,8 +14,11 @@ pub mod image;
 mod tensors;
 pub mod weights;
 
+/// What a target does with a fuzzer's bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target, by the name of its folder in `fuzz/corpus/`.
-pub const ALL: [(&str, fn(&[u8])); 6] = [
+pub const ALL: [(&str, Target); 6] = [
     ("archive", archive::run),
     ("checkpoint", checkpoint::run),
     ("cifar_batch", cifar_batch::run),

@@ -8,7 +8,7 @@
 //!        --rename----> cifar-10-batches-bin/           which is whole or not there
 //! ```
 //!
-//! [`fetch`] is that list; [`mod@download`] speaks HTTP, [`unpack`] reads the archive, [`part`] is the
+//! [`fetch`] is that list; `download.rs` speaks HTTP, `unpack.rs` reads the archive, `part.rs` is the
 //! file in the middle. Nothing here prints: an [`Event`] tells what happens.
 
 use std::fmt;
