@@ -42,6 +42,8 @@ const SAME_PRESS: Duration = Duration::from_secs(1);
 pub struct Dashboard {
     state: Arc<Mutex<State>>,
     over: Arc<AtomicBool>,
+    /// The terminal has gone away, and the thread may wait for a key of it for ever.
+    hung_up: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     metrics_asked: Instant,
     times_asked: Option<Instant>,
@@ -53,7 +55,8 @@ impl Dashboard {
     /// # Errors
     /// When there is no terminal to draw on.
     pub fn open(stop: Arc<AtomicBool>) -> Result<Self, Error> {
-        let screen = Screen::take()?;
+        let screen = Screen::take(&stop)?;
+        let hung_up = screen.hung_up();
         let state = Arc::new(Mutex::new(State::new()));
         let over = Arc::new(AtomicBool::new(false));
         let thread = {
@@ -65,7 +68,7 @@ impl Dashboard {
             Error::Config(format!("the dashboard cannot be started: {error}"))
         })?;
         let (metrics_asked, times_asked) = (Instant::now(), None);
-        Ok(Self { state, over, thread: Some(thread), metrics_asked, times_asked })
+        Ok(Self { state, over, hung_up, thread: Some(thread), metrics_asked, times_asked })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -80,7 +83,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 impl Drop for Dashboard {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take()
+            && !self.hung_up.load(Ordering::Relaxed)
+        {
             // If it has panicked, that was told by the panic.
             let _ = thread.join();
         }

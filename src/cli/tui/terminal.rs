@@ -27,14 +27,16 @@ thread_local! {
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stderr>>,
     terminated: Arc<AtomicBool>,
+    hung_up: Arc<AtomicBool>,
 }
 
 impl Screen {
-    /// Takes the screen, and holds back what would be printed on it. [`give_back`] ends that.
+    /// Takes the screen, and holds back what would be printed on it. [`give_back`] ends that. `stop`
+    /// becomes true when a signal asks the process to end.
     ///
     /// # Errors
     /// When the standard error is no terminal, or one that cannot be drawn on.
-    pub fn take() -> Result<Self, Error> {
+    pub fn take(stop: &Arc<AtomicBool>) -> Result<Self, Error> {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         if !io::stderr().is_terminal() || is_dumb {
             let message = "--tui needs a terminal to draw on, and the standard error is none; \
@@ -44,22 +46,31 @@ impl Screen {
         give_back_on_panic();
         TAKEN.store(true, Ordering::SeqCst);
         screen::take();
-        Self::try_take().map_err(|error| {
+        Self::try_take(stop).map_err(|error| {
             give_back();
             Error::Config(format!("the terminal cannot be drawn on: {error}"))
         })
     }
 
-    fn try_take() -> io::Result<Self> {
-        let terminated = Arc::new(AtomicBool::new(false));
-        // In raw mode Ctrl-C is a key, but other processes still send signals.
+    fn try_take(stop: &Arc<AtomicBool>) -> io::Result<Self> {
+        let [terminated, hung_up] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        // In raw mode Ctrl-C is a key, but other processes still send signals. The run is told by the
+        // signal itself: who listens for keys may never return from a terminal that is gone.
         #[cfg(unix)]
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(&terminated))?;
+        {
+            use signal_hook::consts::{SIGHUP, SIGTERM};
+            for signal in [SIGTERM, SIGHUP] {
+                signal_hook::flag::register(signal, Arc::clone(stop))?;
+            }
+            signal_hook::flag::register(SIGTERM, Arc::clone(&terminated))?;
+            signal_hook::flag::register(SIGHUP, Arc::clone(&hung_up))?;
         }
+        #[cfg(not(unix))]
+        let _ = stop;
         terminal::enable_raw_mode()?;
         execute!(io::stderr(), terminal::EnterAlternateScreen, cursor::Hide)?;
-        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(io::stderr()))?, terminated })
+        let terminal = Terminal::new(CrosstermBackend::new(io::stderr()))?;
+        Ok(Self { terminal, terminated, hung_up })
     }
 
     /// Draws a frame, unless the screen was given back.
@@ -75,6 +86,11 @@ impl Screen {
         };
         DRAWS.set(false);
         result
+    }
+
+    /// Becomes true when the terminal has gone away.
+    pub fn hung_up(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.hung_up)
     }
 
     /// Whether a signal has asked the process to end since the last call.

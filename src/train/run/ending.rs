@@ -1,0 +1,141 @@
+//! How a run ends: well, early, or at a step that was not finite; and what it leaves then.
+
+use super::{Ended, Job, Outcome, Run, Stopped};
+use crate::data::batches::Batch;
+use crate::error::Error;
+use crate::report;
+use crate::train::checkpoint::Checkpoint;
+use crate::train::folder::{ACCIDENT, Summary};
+use crate::train::replay::{Replay, first_not_finite};
+use crate::train::{EpochMetrics, Recipe, parts, screen};
+
+impl Run<'_> {
+    /// Leaves what there is in the folder, and says what it is.
+    pub(super) fn finish(&mut self, result: Result<(), Stopped>) -> Result<Outcome, Error> {
+        self.display.end_epoch();
+        self.epoch_watch.stop();
+        let ended = match result {
+            Ok(()) => Ended::Finished,
+            Err(Stopped::Early(ended)) => ended,
+            Err(Stopped::Failed(Error::NotFinite { .. })) => return Err(self.accident()?),
+            Err(Stopped::Failed(error)) => return Err(error),
+        };
+        if ended == Ended::Interrupted {
+            self.write_checkpoint()?;
+        }
+        self.trainer.save(&self.folder.model())?;
+        let test = self.test(ended)?;
+        let seconds = self.watch.seconds();
+        let outcome = Outcome { ended, epochs: self.epochs.clone(), test, seconds };
+        let summary = self.summary(&outcome);
+        go_on_without(self.folder.write_summary(&summary))?;
+        self.write_report(&outcome, &summary);
+        self.console.summary(&outcome, self.trainer.n_steps(), self.folder.path());
+        Ok(outcome)
+    }
+
+    /// The page to look at the run with.
+    fn write_report(&mut self, outcome: &Outcome, summary: &Summary) {
+        let Job { recipe, loaded, device, .. } = self.job;
+        let run = report::Run {
+            folder: self.folder.path(),
+            recipe,
+            loaded,
+            device,
+            epochs: &outcome.epochs,
+            summary: Some(summary),
+            // Who interrupts a run wants it to end.
+            patience: (outcome.ended == Ended::Interrupted).then_some(report::PATIENCE),
+        };
+        let page = self.folder.path().join(report::REPORT);
+        let written = report::write(&run, Some(self.trainer.evaluator()), &page);
+        self.console.report(&page, written.err());
+    }
+
+    /// Loss and accuracy over the test images at the end.
+    fn test(&mut self, ended: Ended) -> Result<Option<(f64, f64)>, Error> {
+        if self.dataset.validation.is_empty() {
+            let last = self.epochs.last();
+            return Ok(last.and_then(|last| last.test_loss.zip(last.test_accuracy)));
+        }
+        if ended == Ended::Interrupted {
+            return Ok(None);
+        }
+        let tested = self.trainer.evaluate(&self.dataset.test, &|| false)?;
+        Ok(tested.map(|metrics| (metrics.loss(), metrics.accuracy())))
+    }
+
+    fn summary(&mut self, outcome: &Outcome) -> Summary {
+        let best = outcome.best();
+        let parts = match outcome.ended {
+            Ended::Interrupted => Vec::new(),
+            _ => {
+                let images = &self.order[..self.recipe.batch_size];
+                // What was trained is saved already, and worth more than knowing this.
+                parts::measure(&mut self.trainer, &self.dataset.train, images).unwrap_or_default()
+            }
+        };
+        Summary {
+            dataset: self.dataset.name.to_string(),
+            device: self.device.clone(),
+            ended: match outcome.ended {
+                Ended::Finished => "finished",
+                Ended::OutOfPatience => "stopped early",
+                Ended::Interrupted => Summary::INTERRUPTED,
+            }
+            .to_string(),
+            n_steps: self.trainer.n_steps(),
+            seconds: outcome.seconds,
+            best_epoch: best.map(|epoch| epoch.epoch),
+            best_accuracy: best.map(EpochMetrics::accuracy),
+            test_loss: outcome.test.map(|(loss, _)| loss),
+            test_accuracy: outcome.test.map(|(_, accuracy)| accuracy),
+            parts,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+        }
+    }
+
+    /// After a step that was not finite: the device left the state as it was before it. Saves that, finds
+    /// the node that it began at, and leaves a file that shows it again.
+    fn accident(&mut self) -> Result<Error, Error> {
+        let Recipe { batch_size, .. } = *self.recipe;
+        let counted = self.trainer.drop_metrics()?;
+        // Steps behind the bad one counted nothing either.
+        let n_good = counted.n_images as usize / batch_size;
+        let step = self.recipe.steps_per_epoch(self.dataset.train.len()) * self.epoch + n_good;
+        self.trainer.set_n_steps(step);
+        (self.n_batches, self.trained) = (n_good, Some(counted));
+        self.trainer.save(&self.folder.model())?;
+        self.console.kept(&self.folder.model());
+
+        let mut batch = Batch::new(batch_size);
+        batch.fill(&self.dataset.train, &self.order[n_good * batch_size..][..batch_size]);
+        let checkpoint = Checkpoint { batch: Some(batch), ..self.checkpoint()? };
+        let path = self.folder.path().join(ACCIDENT);
+        go_on_without(checkpoint.save(self.trainer.layout(), &path))?;
+        let replay = Replay::new(checkpoint, self.recipe.clone());
+        let first = match replay.run_on(&mut self.trainer) {
+            Ok(nodes) => first_not_finite(&nodes),
+            // It takes more memory than the step alone.
+            Err(error) => Some(format!("the step could not be run again: {error}")),
+        };
+        Ok(Error::NotFiniteAt {
+            epoch: self.epoch + 1,
+            step: step + 1,
+            first: first.unwrap_or_else(|| "when run again, the step is finite".to_string()),
+            file: path,
+        })
+    }
+}
+
+/// A file that could not be written is told, and is no reason to lose the hours that training took.
+/// What else went wrong is.
+pub(super) fn go_on_without(written: Result<(), Error>) -> Result<(), Error> {
+    match written {
+        Err(error @ Error::Io { .. }) => {
+            screen::note(&format!("warning: {error}; training goes on"));
+            Ok(())
+        }
+        other => other,
+    }
+}
