@@ -14,9 +14,9 @@ const BOTTOM: f64 = HEIGHT - 52.0;
 const STYLE: &str = "\
 text{font:13px system-ui,sans-serif;fill:#222}\
 .ground{fill:#fff}.grid{stroke:#ddd}.loss{fill:#888;opacity:.6}.smoothed{fill:none;stroke:#0072b2;stroke-width:2.5}\
-.mark{stroke:#d55e00;stroke-dasharray:5 4}.chosen{stroke:#d55e00;stroke-width:2.5}.name{fill:#b34700}\
+.mark{stroke:#d55e00;stroke-dasharray:5 4}.chosen{stroke:#d55e00;stroke-width:2.5}.name{fill:#b34700;stroke:#fff;stroke-width:5px;paint-order:stroke}\
 @media(prefers-color-scheme:dark){text{fill:#ddd}.ground{fill:#16181c}.grid{stroke:#3a3d44}.loss{fill:#999}\
-.smoothed{stroke:#56b4e9}.mark,.chosen{stroke:#ff9e4a}.name{fill:#ffb478}}";
+.smoothed{stroke:#56b4e9}.mark,.chosen{stroke:#ff9e4a}.name{fill:#ffb478;stroke:#16181c}}";
 
 /// Draws the sweep: a point for each loss, a line for the smoothed one, and the suggested rates; the one
 /// that was chosen is drawn through. The axis of the rates is logarithmic.
@@ -78,6 +78,8 @@ pub fn draw(found: &Found) -> String {
         ("valley", suggestions.valley),
     ];
     let chosen = suggestions.by(found.rule);
+    // Behind all lines, so that none runs through a name.
+    let mut names = String::new();
     for (row, (name, rate)) in named.into_iter().enumerate() {
         let class = if rate == chosen { "chosen" } else { "mark" };
         let (at, text_y) = (x(rate), TOP + 14.0 + 17.0 * row as f64);
@@ -85,11 +87,13 @@ pub fn draw(found: &Found) -> String {
         let (text_x, anchor) =
             if at < (LEFT + RIGHT) / 2.0 { (at + 6.0, "start") } else { (at - 6.0, "end") };
         let _ = writeln!(
-            svg,
-            "<path class=\"{class}\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/><text class=\"name\" x=\"{text_x:.1}\" \
-             y=\"{text_y:.1}\" text-anchor=\"{anchor}\">{name} {rate:.2e}</text>"
+            names,
+            "<text class=\"name\" x=\"{text_x:.1}\" y=\"{text_y:.1}\" text-anchor=\"{anchor}\">{name} \
+             {rate:.2e}</text>"
         );
+        let _ = writeln!(svg, "<path class=\"{class}\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/>");
     }
+    svg += &names;
     let middle = (LEFT + RIGHT) / 2.0;
     let _ = writeln!(
         svg,
