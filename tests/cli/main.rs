@@ -3,6 +3,7 @@
 
 mod files;
 mod listings;
+mod rates;
 mod resume;
 mod runs;
 mod settings;
