@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::data::fetch::unpack::{self, Item, Problem};
 use crate::data::{Split, cifar10};
 use crate::nn::Weights;
-use crate::tape::StateLayout;
+use crate::tape::{Group, Initializer, Layout, StateLayout};
 use crate::train::Settings;
 
 /// Reads a file of CIFAR-10.
@@ -50,4 +50,20 @@ pub fn config(text: &str) -> Result<Settings, String> {
 /// The file of these weights.
 pub fn weights_file(weights: &Weights, layout: &StateLayout) -> Vec<u8> {
     weights.to_safetensors(layout)
+}
+
+/// A layout with a tensor of each kind, so that there is little to write and all to get wrong.
+pub fn small_layout() -> StateLayout {
+    let mut layout = StateLayout::default();
+    let start = Initializer::Uniform { fan_in: 2 };
+    for (group, name, shape, order) in [
+        (Group::Parameters, "prep.0.weight", &[3, 3, 3, 2][..], Layout::ConvWeight),
+        (Group::Parameters, "prep.1.weight", &[2], Layout::Plain),
+        (Group::Parameters, "fc.weight", &[2, 10], Layout::LinearWeight),
+        (Group::Statistics, "prep.1.running_mean", &[2], Layout::Plain),
+        (Group::Statistics, "prep.1.running_var", &[2], Layout::Plain),
+    ] {
+        layout.add(group, name, shape, order, start);
+    }
+    layout
 }

@@ -34,7 +34,12 @@ impl FromStr for MemorySize {
             lower.strip_suffix(&unit.to_ascii_lowercase()).map(|number| (number, *bytes))
         });
         let (number, unit) = with_unit.unwrap_or((&lower, 1));
-        match number.trim().parse::<f64>() {
+        let number = number.trim();
+        // Exactly, which an f64 is not beyond 2^53.
+        if let Some(bytes) = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
+            return Ok(Self(bytes));
+        }
+        match number.parse::<f64>() {
             Ok(number) if number.is_finite() && number >= 0.0 => {
                 Ok(Self((number * unit as f64).round() as u64))
             }
@@ -190,6 +195,7 @@ mod tests {
             ("800MB", 800_000_000),
             ("77", 77),
             ("12B", 12),
+            ("2531906049332683555", 2_531_906_049_332_683_555),
         ] {
             assert_eq!(text.parse(), Ok(MemorySize(bytes)), "{text}");
             let written = MemorySize(bytes).to_string();

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use serde_json::{Value, json};
-use wgrad::data::batches::{Batch, IMAGE_WORDS};
+use wgrad::data::batches::IMAGE_WORDS;
 use wgrad::fingerprint::Fingerprint;
 use wgrad::nn::{Snapshot, Weights};
 use wgrad::tape::Group;
@@ -46,6 +46,9 @@ static RIGHT: LazyLock<Checkpoint> = LazyLock::new(|| {
     }
 });
 
+static PARTS: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| tensors::parts_of(&RIGHT.to_bytes(&LAYOUT)));
+
 #[derive(Arbitrary, Debug)]
 enum Number {
     Small(u8),
@@ -68,23 +71,21 @@ struct Changed<'a> {
 }
 
 fn build(changed: Changed<'_>) -> Vec<u8> {
-    let mut checkpoint = RIGHT.clone();
+    let mut parts = PARTS.clone();
     if let Some(order) = &changed.order {
-        checkpoint.order = order.iter().map(|&image| image.into()).collect();
+        let order: Vec<u32> = order.iter().map(|&image| image.into()).collect();
+        parts.retain(|part| !part.starts_with(b"[\"training.order\""));
+        parts.push(tensors::u32_part("training.order", &order));
     }
-    checkpoint.batch = changed.batch.map(|[pixels, labels, indices]| {
-        let words = |n: u8| vec![1; usize::from(n % 8)];
-        let n_pixels = usize::from(pixels % 8) * IMAGE_WORDS + usize::from(pixels / 200);
-        Batch {
-            pixels: vec![1; n_pixels],
-            labels: words(labels),
-            indices: words(indices),
-            n_valid: 0,
+    if let Some([pixels, labels, indices]) = changed.batch {
+        let n_pixels = usize::from(pixels % 4) * IMAGE_WORDS + usize::from(pixels / 200);
+        parts.push(tensors::u32_part("training.pixels", &vec![1; n_pixels]));
+        for (name, n) in [("training.labels", labels), ("training.indices", indices)] {
+            parts.push(tensors::u32_part(name, &vec![u32::from(n / 16); usize::from(n % 4)]));
         }
-    });
-    let mut parts = tensors::parts_of(&checkpoint.to_bytes(&LAYOUT));
+    }
     changed.edits.iter().take(16).for_each(|edit| edit.apply(&mut parts));
-    let header = with_checksum(header(&changed, &checkpoint.header), &parts);
+    let header = with_checksum(header(&changed, &RIGHT.header), &parts);
     let mut file = tensors::file_of(Some((KEY, &header)), &parts, |_| 0, 0);
     for &(at, bits) in changed.damage.iter().take(4) {
         let at = usize::from(at) % file.len();

@@ -17,6 +17,14 @@ pub fn parts_of(file: &[u8]) -> Vec<Vec<u8>> {
     tensors.collect()
 }
 
+/// A part for a vector of u32.
+pub fn u32_part(name: &str, words: &[u32]) -> Vec<u8> {
+    let mut part = serde_json::json!([name, "U32", [words.len()]]).to_string().into_bytes();
+    part.push(0);
+    part.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    part
+}
+
 /// A tensor's name, type and shape, and its bytes. A part that is none has odd ones.
 pub fn split(part: &[u8]) -> ([Value; 3], &[u8]) {
     let at = part.iter().position(|&byte| byte == 0).unwrap_or(part.len());

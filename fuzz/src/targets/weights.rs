@@ -4,17 +4,13 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use wgrad::fuzzing;
-use wgrad::nn::{ResNet9, Weights};
+use wgrad::nn::Weights;
 use wgrad::tape::StateLayout;
-use wgrad::train::step::{self, StepConfig};
 
 use super::{Edit, tensors};
 
-/// The smallest network: of any, the tensors are the same in number and name.
-pub static LAYOUT: LazyLock<StateLayout> = LazyLock::new(|| {
-    let config = StepConfig::new(ResNet9 { width: 1, classes: 10 }, 1);
-    step::training(&config).tape.state().clone()
-});
+/// A few tensors of every kind, with names that a network has.
+pub static LAYOUT: LazyLock<StateLayout> = LazyLock::new(fuzzing::small_layout);
 
 static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     tensors::parts_of(&fuzzing::weights_file(&Weights::initial(&LAYOUT, 0), &LAYOUT))
