@@ -1,3 +1,8 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| wgrad_fuzz::targets::checkpoint::run(data));
+use wgrad_fuzz::targets::checkpoint;
+
+/// A few times the file.
+const MAX_BYTES: usize = 16 << 20;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| wgrad_fuzz::run(checkpoint::run, MAX_BYTES, data));

@@ -1,3 +1,8 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| wgrad_fuzz::targets::weights::run(data));
+use wgrad_fuzz::targets::weights;
+
+/// A few times the file.
+const MAX_BYTES: usize = 16 << 20;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| wgrad_fuzz::run(weights::run, MAX_BYTES, data));
