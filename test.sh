@@ -143,6 +143,8 @@ cargo test --release --no-run
 
 ensure_adapter
 
+command -v chromium >/dev/null || echo "(no chromium: reports are not looked at in a browser)"
+
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --release

@@ -203,7 +203,7 @@ impl Error {
                  one they were trained with"
             }
             Error::Checkpoint { .. } => {
-                "move the file away to go on from the checkpoint before it, if there is one"
+                "to resume a run without it, move the file away: the checkpoint before it is taken then"
             }
             Error::Resume { .. } => {
                 "put back what was changed, or begin a run of its own without --resume"

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 
 /// What the name of a file ends in while it is being written.
-const TEMPORARY: &str = "tmp";
+const TEMPORARY: &str = "wgrad-tmp";
 
 /// Writes a file that never exists in part, even if the power fails: to a temporary one in the same
 /// folder, which takes the name when its bytes are on the disk. A file of that name is replaced.

@@ -18,7 +18,7 @@ use wgrad::train::{Confusion, Evaluation, Evaluator, console, recipe};
 /// Flags of `wgrad eval`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The file of weights: safetensors with PyTorch's names, as a run leaves it
+    /// The file of weights: safetensors with PyTorch's names, as a run leaves it; or the run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// Channels of the network's first layer [default: what the file says]
@@ -76,15 +76,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let head = format!("{}\n", console::head(&loaded, &device.name()));
     print_unless(args.json, &head)?;
 
+    let file = super::weights_file(&args.weights);
     let test = &loaded.dataset.test;
-    let width = args.width.map(|n| n.get().into()).or_else(|| Weights::width_of(&args.weights));
+    let width = args.width.map(|n| n.get().into()).or_else(|| Weights::width_of(&file));
     let width = width.unwrap_or(recipe::CIFAR10.width);
     let network = ResNet9 { width, classes: N_CLASSES };
     let config = StepConfig::new(network, (args.batch_size.get() as usize).min(test.len()));
     let mut evaluator = Evaluator::new(&device, &config)?;
-    let weights = Weights::load(evaluator.layout(), &args.weights)?;
+    let weights = Weights::load(evaluator.layout(), &file)?;
     evaluator.set_weights(&weights)?;
-    let network = format!("network   resnet9, width {width}, from {}\n\n", args.weights.display());
+    let network = format!("network   resnet9, width {width}, from {}\n\n", file.display());
     print_unless(args.json, &network)?;
 
     let mut views = vec![logits(&mut evaluator, test)?];

@@ -31,6 +31,8 @@ pub struct Args {
     config: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    fetch: super::fetch::Unasked,
 }
 
 /// Which rates are tried, and what is made of their losses.
@@ -82,8 +84,30 @@ pub const NOT_OF_A_SWEEP: [&str; 8] = [
     "anneal",
 ];
 
+/// A file of settings may have them, for the training that follows; as a flag they are a mistake.
+fn refuse_what_is_not_of_a_sweep(settings: &Settings) -> anyhow::Result<()> {
+    let given = [
+        ("--max-lr", settings.max_lr.is_some()),
+        ("--epochs", settings.epochs.is_some()),
+        ("--patience", settings.patience.is_some()),
+        ("--checkpoint-every", settings.checkpoint_every.is_some()),
+        ("--pct-start", settings.pct_start.is_some()),
+        ("--div-factor", settings.div_factor.is_some()),
+        ("--final-div-factor", settings.final_div_factor.is_some()),
+        ("--anneal", settings.anneal.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => {
+            let message = format!("{flag} says nothing of a sweep; `wgrad train` takes it");
+            Err(wgrad::Error::Config(message).into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// Finds a learning rate.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    refuse_what_is_not_of_a_sweep(&args.settings)?;
     let mut settings = args.settings.clone();
     if let Some(path) = &args.config {
         settings = settings.or(Settings::read(path)?);
@@ -92,19 +116,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         settings = settings.without_augmentation();
     }
     let mut folder = RunFolder::choose(settings.out.as_deref())?;
+    let stop = super::train::stop_on_ctrl_c()?;
+    let source = settings.data.unwrap_or_default();
+    if args.fetch.interrupted(source, settings.data_dir.as_deref(), &stop) {
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    }
     let loaded = resume::load(&settings)?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let device = Device::open(&recipe.device, recipe.open_options())?;
     if !args.json {
         super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
     }
-    let stop = super::train::stop_on_ctrl_c()?;
     let Some(found) = find(&device, &recipe, &loaded.dataset.train, args.sweep, &stop)? else {
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     let recipe = Recipe { max_lr: found.max_lr(), ..recipe };
-    folder.create(&recipe)?;
-    found.write(folder.path())?;
+    folder.create_for_sweep(&recipe)?;
+    found.write(folder.path()).inspect_err(|_| folder.remove())?;
     if args.json {
         super::print(&format!("{}\n", found.to_json()))?;
     } else {

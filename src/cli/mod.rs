@@ -4,10 +4,12 @@
 //! went well, 1 after an error, 2 for a wrong use of the command line, 130 after Ctrl-C.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use wgrad::train::folder;
 use wgrad::train::screen::StandardError;
 
 mod compare;
@@ -92,6 +94,11 @@ pub fn main() -> ExitCode {
         let _ = io::stderr().write_all(describe(&error).as_bytes());
         ExitCode::FAILURE
     })
+}
+
+/// The file of weights that is meant: a run's folder stands for the one in it.
+fn weights_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(folder::MODEL) } else { path.to_path_buf() }
 }
 
 /// Prints a result. A reader that stops reading (`wgrad summary | head -1`) has what it wanted.

@@ -25,7 +25,7 @@ Of a picture that is not square the middle is looked at, scaled to 32x32. It is 
 noted in the file, and what is transparent lies on white. Pictures that cannot be read are told of,
 the others predicted, and the exit code is 1 then.")]
 pub struct Args {
-    /// The file of weights: safetensors with PyTorch's names, as a run leaves it
+    /// The file of weights: safetensors with PyTorch's names, as a run leaves it; or the run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// Pictures: PNG or JPEG, of any size
@@ -94,12 +94,16 @@ fn predict(args: &Args, split: &Split) -> Result<Predictions, Error> {
         ..OpenOptions::default()
     };
     let device = Device::open(&args.device, options)?;
-    let width = args.width.map(|n| n.get().into()).or_else(|| Weights::width_of(&args.weights));
+    let width = args
+        .width
+        .map(|n| n.get().into())
+        .or_else(|| Weights::width_of(&super::weights_file(&args.weights)));
     let width = width.unwrap_or(recipe::CIFAR10.width);
     let network = ResNet9 { width, classes: N_CLASSES };
     let config = StepConfig::new(network, split.len().clamp(1, MAX_BATCH_SIZE));
     let mut evaluator = Evaluator::new(&device, &config)?;
-    evaluator.set_weights(&Weights::load(evaluator.layout(), &args.weights)?)?;
+    evaluator
+        .set_weights(&Weights::load(evaluator.layout(), &super::weights_file(&args.weights))?)?;
     let logits = evaluator.logits(split, &|| false)?.expect("nothing stops it");
     Ok(Predictions::from_logits(&logits, N_CLASSES))
 }
@@ -107,7 +111,7 @@ fn predict(args: &Args, split: &Split) -> Result<Predictions, Error> {
 /// The names of the classes: those that the flag says, else those of the dataset that the run folder
 /// says the weights were trained on.
 fn class_names(args: &Args) -> Result<Vec<String>, Error> {
-    let of_run = || Settings::read(&config_beside(&args.weights)).ok()?.data;
+    let of_run = || Settings::read(&config_beside(&super::weights_file(&args.weights))).ok()?.data;
     let source = match args.classes.as_deref() {
         Some("cifar10") => Some(Source::Cifar10),
         Some("shapes") => Some(Source::Shapes),
@@ -123,7 +127,7 @@ fn class_names(args: &Args) -> Result<Vec<String>, Error> {
         None => of_run(),
     };
     let source = source.unwrap_or_else(|| {
-        let config = config_beside(&args.weights);
+        let config = config_beside(&super::weights_file(&args.weights));
         tell(&format!(
             "note: no {} says which classes these are; the names are CIFAR-10's (--classes chooses \
              others)\n",

@@ -42,6 +42,10 @@ pub struct Args {
 
 /// Trains.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.tui {
+        // Before minutes of other things.
+        terminal::check()?;
+    }
     let stop = stop_on_ctrl_c()?;
     let prepared = match &args.resume {
         Some(path) => Some((resumed(path, &args.settings)?, false)),
@@ -61,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         super::print(&format!("{}\n", lr_find::describe(&found)))?;
         recipe.max_lr = found.max_lr();
         folder.create(&recipe)?;
-        found.write(folder.path())?;
+        found.write(folder.path()).inspect_err(|_| folder.remove())?;
     }
     let job = Job { recipe: &recipe, loaded: &loaded, device: &device, stop: &stop };
     let outcome = {
@@ -96,6 +100,10 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Option<(Resumed, b
 
 /// A run that goes on.
 fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
+    if flags.max_lr == Some(MaxLr::Find) {
+        let message = "--max-lr find is for the beginning of a run; --resume goes on with its rate";
+        return Err(wgrad::Error::Config(message.to_string()).into());
+    }
     let resumed = train::resume(path, flags)?;
     if resumed.checkpoint.is_none() {
         let path = path.display();
@@ -108,7 +116,7 @@ fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
 
 /// A signal this soon after the first is the same Ctrl-C: wrappers such as `timeout` signal their
 /// child and then its group.
-const SAME_CTRL_C: Duration = Duration::from_secs(1);
+const SAME_CTRL_C: Duration = Duration::from_millis(300);
 
 /// What becomes true on Ctrl-C. A second one ends the process on the spot.
 pub(super) fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {

@@ -13,6 +13,9 @@ use crate::tape::{Member, StateLayout};
 /// Tensors with names that begin like this are a checkpoint's, and are none of the network's.
 pub(crate) const TRAINING: &str = "training.";
 
+/// The moving averages of the parameters, in a checkpoint: this, and the parameter's name.
+pub(crate) const AVERAGES: &str = "training.averaged_parameters.";
+
 /// A file in the making.
 #[derive(Default)]
 pub(crate) struct Writer {
@@ -73,6 +76,11 @@ impl<'a> Reader<'a> {
     /// All tensors of a file.
     pub(crate) fn new(file: &SafeTensors<'a>) -> Self {
         Self { tensors: file.tensors().into_iter().collect(), problems: Vec::new() }
+    }
+
+    /// Whether there are tensors whose names begin like this.
+    pub(crate) fn has(&self, prefix: &str) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(prefix))
     }
 
     /// A flat buffer of `n_elements` from the tensors of its members, whose names begin with `prefix`.

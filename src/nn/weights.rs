@@ -92,7 +92,13 @@ impl Weights {
         let file = SafeTensors::deserialize(bytes)
             .map_err(|error| format!("not a safetensors file, or a damaged one ({error})"))?;
         let mut tensors = tensor_file::Reader::new(&file);
-        let weights = Self::read(layout, &mut tensors);
+        let mut weights = Self::read(layout, &mut tensors);
+        if tensors.has(tensor_file::AVERAGES) {
+            // A checkpoint of a run that evaluates the average of its weights.
+            let n_elements = layout.n_elements(Group::Parameters);
+            weights.parameters =
+                tensors.members(tensor_file::AVERAGES, &layout.parameters, n_elements);
+        }
         let mut problems = tensors.finish();
         if problems.is_empty() {
             return Ok(weights);

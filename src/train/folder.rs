@@ -31,8 +31,10 @@ const RUNS: &str = "runs";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// The file of settings, locked: one process trains in a folder at a time.
+    /// The folder, locked: one process trains in it at a time.
     lock: Option<File>,
+    /// Whether nobody has named it: then another will do if it is taken.
+    is_default: bool,
     /// Whether [`RunFolder::create`] wrote into it, and nobody before.
     is_new: bool,
     /// The folders that [`RunFolder::create`] made, the innermost first.
@@ -78,14 +80,14 @@ impl RunFolder {
     /// # Errors
     /// When `out` is a file, or a folder that holds something already.
     pub fn choose(out: Option<&Path>) -> Result<Self, Error> {
-        let path = match out {
+        let (path, is_default) = match out {
             Some(path) => {
                 refuse_existing(path)?;
-                path.to_path_buf()
+                (path.to_path_buf(), false)
             }
-            None => unused(&Path::new(RUNS).join(time_stamp())),
+            None => (unused(&Path::new(RUNS).join(time_stamp())), true),
         };
-        Ok(Self { path, lock: None, is_new: false, made: Vec::new() })
+        Ok(Self { path, lock: None, is_default, is_new: false, made: Vec::new() })
     }
 
     /// The folder of a run that goes on, and the settings that it has.
@@ -100,18 +102,33 @@ impl RunFolder {
             let message = format!("{path} holds no run: there is no {CONFIG} in it");
             return Err(Error::Config(message));
         }
+        if path.join(lr_find::CSV).exists() && !path.join(METRICS).exists() {
+            let path = path.display();
+            let message = format!("{path} holds a sweep over learning rates, and no run");
+            return Err(Error::Config(message));
+        }
         let settings = Settings::read(&config)?;
         let path = path.to_path_buf();
-        let mut folder = Self { path, lock: None, is_new: false, made: Vec::new() };
+        let mut folder =
+            Self { path, lock: None, is_default: false, is_new: false, made: Vec::new() };
         folder.lock()?;
         Ok((folder, settings))
     }
 
-    /// Makes the folder, with the resolved settings in it.
+    /// Makes the folder of a run, with the resolved settings and an empty file of metrics in it.
     ///
     /// # Errors
-    /// When that cannot be written; nothing of it is left then.
+    /// When that cannot be written, nothing of which is left then; or when the folder was taken meanwhile.
     pub fn create(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        self.create_for_sweep(recipe)?;
+        self.write_metrics(&[]).inspect_err(|_| self.remove())
+    }
+
+    /// Makes the folder of a sweep, with the resolved settings in it.
+    ///
+    /// # Errors
+    /// As for [`RunFolder::create`].
+    pub fn create_for_sweep(&mut self, recipe: &Recipe) -> Result<(), Error> {
         self.try_create(recipe).inspect_err(|_| self.remove())
     }
 
@@ -137,18 +154,31 @@ impl RunFolder {
     }
 
     fn try_create(&mut self, recipe: &Recipe) -> Result<(), Error> {
-        let missing = self.path.ancestors().filter(|p| !p.as_os_str().is_empty());
-        self.made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
-        fs::create_dir_all(&self.path).map_err(Error::io(&self.path))?;
+        loop {
+            let missing = self.path.ancestors().filter(|p| !p.as_os_str().is_empty());
+            self.made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
+            fs::create_dir_all(&self.path).map_err(Error::io(&self.path))?;
+            // Looked at again: minutes may have passed, and another run may have begun in it.
+            match self.lock().and_then(|()| refuse_existing(&self.path)) {
+                Ok(()) => break,
+                Err(Error::Config(_)) if self.is_default => {
+                    self.lock = None;
+                    self.path = unused(&self.path);
+                }
+                Err(error) => return Err(error),
+            }
+        }
         self.is_new = true;
-        files::write_whole(&self.path.join(CONFIG), recipe.to_toml().as_bytes())?;
-        self.lock()?;
-        self.write_metrics(&[])
+        files::write_whole(&self.path.join(CONFIG), recipe.to_toml().as_bytes())
     }
 
     fn lock(&mut self) -> Result<(), Error> {
-        let path = self.path.join(CONFIG);
-        let file = File::open(&path).map_err(Error::io(&path))?;
+        // Windows opens no folder as a file.
+        let path = if cfg!(unix) { self.path.clone() } else { self.path.join(CONFIG) };
+        let file = match File::open(&path) {
+            Err(_) if !cfg!(unix) => return Ok(()),
+            file => file.map_err(Error::io(&path))?,
+        };
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 let path = self.path.display();

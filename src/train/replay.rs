@@ -50,6 +50,9 @@ impl NodeRange {
     }
 }
 
+const NO_IMAGES: &str =
+    "no images of a step; the file that a run leaves after a step that was not finite does";
+
 /// A step that can be run again: a checkpoint that holds the next step's images.
 pub struct Replay {
     checkpoint: Checkpoint,
@@ -71,6 +74,9 @@ impl Replay {
         let refused = |reason| Error::Checkpoint { path: path.to_path_buf(), reason };
         let recipe = Recipe::parse(&file.header.config).map_err(refused)?;
         let checkpoint = file.restore(step::training(&recipe.step()).tape.state())?;
+        if checkpoint.batch.is_none() {
+            return Err(refused(format!("it holds {NO_IMAGES}")));
+        }
         match &checkpoint.batch {
             Some(batch) if batch.size() != recipe.batch_size => {
                 let (n, size) = (batch.size(), recipe.batch_size);
@@ -108,9 +114,7 @@ impl Replay {
     /// When the checkpoint has no batch, or the device fails, or has not the memory.
     pub fn run_on(&self, trainer: &mut Trainer) -> Result<Vec<NodeRange>, Error> {
         let Some(batch) = &self.checkpoint.batch else {
-            let message = "this checkpoint holds no images; the file that a run leaves after a step that \
-                           was not finite does";
-            return Err(Error::Config(message.to_string()));
+            return Err(Error::Config(format!("the checkpoint holds {NO_IMAGES}")));
         };
         trainer.restore(&self.checkpoint.snapshot)?;
         trainer.drop_metrics()?;

@@ -278,6 +278,12 @@ impl<'a> Run<'a> {
             ))));
         }
         let trained = self.trained.unwrap_or_default();
+        if trained.n_images == 0.0 {
+            return Err(Stopped::Failed(Error::Config(format!(
+                "no step of epoch {} was finite, so there is nothing to go on with; use a smaller --max-lr",
+                self.epoch + 1
+            ))));
+        }
         let seconds = self.epoch_watch.seconds();
         let weights = self.trainer.weights()?;
         let epoch = EpochMetrics {

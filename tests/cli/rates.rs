@@ -73,6 +73,7 @@ fn sweeps_that_make_no_sense() {
         wgrad(folder.path(), &[&arguments, more].concat())
     };
     assert_fails(&swept(&["--start-lr=1", "--end-lr=0.1"]), 1, &["--start-lr", "--end-lr"]);
+    assert_fails(&swept(&["--epochs=5"]), 1, &["--epochs says nothing of a sweep"]);
     assert_fails(&swept(&["--steps=5"]), 1, &["--steps is 5", "at least 10"]);
     assert_fails(&swept(&["--start-lr=1e-12", "--end-lr=1e-11"]), 1, &["does not fall"]);
     assert_eq!(swept(&["--suggest=best"]).status.code(), Some(2));

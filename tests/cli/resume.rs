@@ -83,7 +83,7 @@ fn kill_and_resume(n: usize, seed: u64) {
     assert!(resumed == whole, "other bits after {n_killed} kills");
     assert_eq!(bits(path.join("run/metrics.jsonl")), bits(path.join("whole/metrics.jsonl")));
     let left = fs::read_dir(path.join("run")).expect("readable").flatten();
-    let left = left.filter(|entry| entry.path().extension().is_some_and(|e| e == "tmp"));
+    let left = left.filter(|entry| entry.path().extension().is_some_and(|e| e == "wgrad-tmp"));
     assert_eq!(left.count(), 0, "files that were never finished are removed");
 }
 
@@ -177,7 +177,7 @@ fn what_changed_is_named() {
     let good = fs::read(&newest).expect("a checkpoint");
     let name = newest.file_name().expect("a name").to_string_lossy().into_owned();
     fs::write(&newest, &good[..good.len() / 2]).expect("written");
-    assert_fails(&with(&[]), 1, &[&name, "damaged", "hint: move the file away"]);
+    assert_fails(&with(&[]), 1, &[&name, "damaged", "hint:", "move the file away"]);
     let mut flipped = good.clone();
     flipped[good.len() / 2] ^= 1;
     fs::write(&newest, flipped).expect("written");
@@ -213,6 +213,49 @@ fn one_process_trains_in_a_folder_at_a_time() {
     first.kill().expect("it can be killed");
     first.wait().expect("it ends");
     assert_fails(&second, 1, &["another process is training in run"]);
+}
+
+#[test]
+fn runs_that_begin_at_once_have_folders_of_their_own() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let run = |seed: &str, out: &[&str]| {
+        let tiny: Vec<_> = TINY.into_iter().filter(|a| *a != "--out=run").collect();
+        let mut command = command(path, &[&tiny[..], &["--seed", seed], out].concat());
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
+    };
+    // Without a name, each finds one.
+    let runs = ["1", "2", "3"].map(|seed| run(seed, &[]));
+    for run in runs {
+        let output = run.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let folders = fs::read_dir(path.join("runs")).expect("readable").flatten();
+    assert_eq!(folders.filter(|run| lines(run.path().join("metrics.jsonl")).len() == 2).count(), 3);
+    // Of those that want the same one, one gets it.
+    let runs = ["1", "2", "3"].map(|seed| run(seed, &["--out=same"]));
+    let codes = runs.map(|run| run.wait_with_output().expect("it ends").status.code());
+    assert_eq!(codes.iter().filter(|code| **code == Some(0)).count(), 1, "{codes:?}");
+    assert_eq!(lines(path.join("same/metrics.jsonl")).len(), 2);
+}
+
+#[test]
+fn a_checkpoint_evaluates_as_the_run_did() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let output = wgrad(path, &tiny_with(&["--ema=0.9"]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let eval = |weights: &str| {
+        let output = wgrad(
+            path,
+            &["eval", "--data-dir=data", "--device=cpu", "--json", "--weights", weights],
+        );
+        let text = stdout(&output);
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["loss"].clone()
+    };
+    let loss = eval("run/model.safetensors");
+    assert_eq!(eval("run/checkpoint-14.safetensors"), loss);
+    assert_eq!(eval("run"), loss, "the folder will do");
 }
 
 #[test]
@@ -276,4 +319,12 @@ fn a_step_that_was_not_finite_can_be_looked_at_again() {
     assert!(listing.contains(node), "{node:?} is not in {listing}");
     let none = wgrad(path, &["tape", "--replay", "data/test_batch.bin"]);
     assert_fails(&none, 1, &["data/test_batch.bin"]);
+
+    let output = wgrad(
+        path,
+        &tiny_with(&["--out=whole"]).into_iter().filter(|a| *a != "--out=run").collect::<Vec<_>>(),
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let ordinary = "whole/checkpoint-14.safetensors";
+    assert_fails(&wgrad(path, &["tape", "--replay", ordinary]), 1, &[ordinary, "no images"]);
 }

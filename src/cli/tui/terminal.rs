@@ -22,6 +22,20 @@ thread_local! {
     static DRAWS: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Refuses a standard error that cannot be drawn on.
+///
+/// # Errors
+/// When it is no terminal, or one that cannot be drawn on.
+pub fn check() -> Result<(), Error> {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if !io::stderr().is_terminal() || is_dumb {
+        let message = "--tui needs a terminal to draw on, and the standard error is none; \
+                       leave --tui out for plain progress";
+        return Err(Error::Config(message.to_string()));
+    }
+    Ok(())
+}
+
 /// The terminal's screen. It is the standard error's, as the plain progress is: the standard output has
 /// the results, and may be a file.
 pub struct Screen {
@@ -37,12 +51,7 @@ impl Screen {
     /// # Errors
     /// When the standard error is no terminal, or one that cannot be drawn on.
     pub fn take(stop: &Arc<AtomicBool>) -> Result<Self, Error> {
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if !io::stderr().is_terminal() || is_dumb {
-            let message = "--tui needs a terminal to draw on, and the standard error is none; \
-                           leave --tui out for plain progress";
-            return Err(Error::Config(message.to_string()));
-        }
+        check()?;
         give_back_on_panic();
         TAKEN.store(true, Ordering::SeqCst);
         screen::take();

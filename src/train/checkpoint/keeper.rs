@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Checkpoint;
 use crate::error::Error;
@@ -32,9 +32,7 @@ impl Keeper {
         match self.every {
             Every::Epoch => false,
             Every::Steps(steps) => step.is_multiple_of(steps.get()),
-            Every::Minutes(minutes) => {
-                self.written.elapsed() >= Duration::from_secs_f64(60.0 * minutes)
-            }
+            Every::Minutes(minutes) => self.written.elapsed().as_secs_f64() >= 60.0 * minutes,
         }
     }
 
@@ -107,6 +105,7 @@ fn step_of(path: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU64;
+    use std::time::Duration;
 
     use super::*;
     use crate::fingerprint::Fingerprint;
@@ -161,7 +160,7 @@ mod tests {
         for name in ["checkpoint-9.safetensors", "checkpoint-10.safetensors", "model.safetensors"] {
             fs::write(folder.path().join(name), "").expect("written");
         }
-        let unfinished = folder.path().join("checkpoint-11.safetensors.tmp");
+        let unfinished = folder.path().join("checkpoint-11.safetensors.wgrad-tmp");
         fs::write(&unfinished, "half").expect("written");
         fs::write(folder.path().join("checkpoint-012.safetensors"), "").expect("written");
         let latest = Keeper::latest(folder.path()).expect("readable").expect("there are some");
@@ -185,5 +184,6 @@ mod tests {
         let soon = Keeper::new(Path::new("."), Every::Minutes(1e-9));
         std::thread::sleep(Duration::from_millis(1));
         assert!(soon.is_due(7));
+        assert!(!Keeper::new(Path::new("."), Every::Minutes(1e300)).is_due(7));
     }
 }

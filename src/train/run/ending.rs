@@ -1,5 +1,7 @@
 //! How a run ends: well, early, or at a step that was not finite; and what it leaves then.
 
+use std::sync::atomic::Ordering;
+
 use super::{Ended, Job, Outcome, Run, Stopped};
 use crate::data::batches::Batch;
 use crate::error::Error;
@@ -61,7 +63,8 @@ impl Run<'_> {
         if ended == Ended::Interrupted {
             return Ok(None);
         }
-        let tested = self.trainer.evaluate(&self.dataset.test, &|| false)?;
+        let stop = self.stop;
+        let tested = self.trainer.evaluate(&self.dataset.test, &|| stop.load(Ordering::Relaxed))?;
         Ok(tested.map(|metrics| (metrics.loss(), metrics.accuracy())))
     }
 
