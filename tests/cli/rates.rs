@@ -75,7 +75,6 @@ fn sweeps_that_make_no_sense() {
     assert_fails(&swept(&["--start-lr=1", "--end-lr=0.1"]), 1, &["--start-lr", "--end-lr"]);
     assert_fails(&swept(&["--epochs=5"]), 1, &["--epochs says nothing of a sweep"]);
     assert_fails(&swept(&["--steps=5"]), 1, &["--steps is 5", "at least 10"]);
-    assert_fails(&swept(&["--start-lr=1e-12", "--end-lr=1e-11"]), 1, &["does not fall"]);
     assert_eq!(swept(&["--suggest=best"]).status.code(), Some(2));
 }
 
@@ -133,6 +132,7 @@ fn images_that_are_held_out_are_evaluated_and_the_test_images_once() {
     }
     let last = stdout(&output).lines().last().unwrap_or_default().to_string();
     assert!(last.contains("best validation accuracy") && last.contains("test accuracy"), "{last}");
+    fs::remove_dir_all(folder.path().join("run")).expect("removed");
     let too_many = wgrad(folder.path(), &tiny_with(&["--validation=60"]));
     assert_fails(&too_many, 1, &["--validation must be below the 60 training images"]);
 }
