@@ -146,7 +146,7 @@ pub struct Suggestions {
 /// Which suggestion is used.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
 pub enum Rule {
-    /// The middle of the sharpest downward slope
+    /// The peak of a cycle around the middle of the sharpest downward slope
     #[default]
     Steepest,
     /// A tenth of the rate with the smallest loss
