@@ -176,7 +176,7 @@ fn line(OpReport { op, n_cases, largest_error, failure, .. }: &OpReport) -> Stri
 fn kernels(kernels: Kernels) -> BTreeMap<String, Vec<String>> {
     let network = ResNet9 { width: CIFAR10.width, classes: N_CLASSES };
     let tape = step::training(&StepConfig::new(network, CIFAR10.batch_size)).tape;
-    let target = Some(Target { kernels });
+    let target = Some(Target::new(kernels));
     let plan = Plan::new(&tape, PlanOptions { target, keep_all: false });
     let mut shaders: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (node, launch) in tape.nodes().iter().zip(plan.launches) {

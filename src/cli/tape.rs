@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let mut plan_shown = plan(None);
             // Kernels count in 32 bits, and no adapter binds a tensor that they could not count.
             if plan_shown.largest_binding() <= u64::from(u32::MAX) {
-                plan_shown = plan(Some(Target { kernels: args.kernels }));
+                plan_shown = plan(Some(Target::new(args.kernels)));
             }
             super::print(&print::listing(&step.tape, &plan_shown, config.batch_size))?;
         }

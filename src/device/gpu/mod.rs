@@ -27,7 +27,7 @@ pub use shader::ShaderLibrary;
 
 use super::{OpenOptions, Peaks, Session};
 use crate::error::Error;
-use crate::ops::Kernels;
+use crate::ops::Target;
 use crate::tape::StateLayout;
 use crate::tape::print::readable_bytes;
 use context::Context;
@@ -38,7 +38,7 @@ use pipelines::Pipelines;
 pub struct GpuDevice {
     context: Arc<Context>,
     pipelines: Arc<Pipelines>,
-    kernels: Kernels,
+    target: Target,
     memory_limit: Option<u64>,
 }
 
@@ -70,10 +70,12 @@ impl GpuDevice {
     fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, Error> {
         let context = Context::new(adapter::open(adapter)?);
         tracing::debug!(name = context.name, "opened");
+        let (kernels, is_software) = (options.kernels, context.is_software);
+        let target = Target { kernels, is_software, tile: options.tile };
         Ok(Self {
             context: Arc::new(context),
             pipelines: Arc::new(Pipelines::new(options.shaders.clone())),
-            kernels: options.kernels,
+            target,
             memory_limit: options.memory_limit,
         })
     }
@@ -104,8 +106,8 @@ impl GpuDevice {
     pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, Error> {
         self.context.check()?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
-        let (kernels, limit) = (self.kernels, self.memory_limit);
-        Ok(Box::new(session::GpuSession::new(context, pipelines, kernels, limit, state)))
+        let (target, limit) = (self.target, self.memory_limit);
+        Ok(Box::new(session::GpuSession::new(context, pipelines, target, limit, state)))
     }
 
     /// Loses the device, as a driver reset would, for tests of what happens then.

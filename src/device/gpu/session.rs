@@ -13,7 +13,7 @@ use super::readback::{Reader, Ring};
 use super::timing::{self, Timer};
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
-use crate::ops::{Kernels, Target};
+use crate::ops::Target;
 use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
 
 /// Steps that may be submitted and not done. Two keep the device busy while the host encodes; a third
@@ -24,7 +24,7 @@ const MAX_IN_FLIGHT: usize = 3;
 pub(super) struct GpuSession {
     context: Arc<Context>,
     pipelines: Arc<Pipelines>,
-    kernels: Kernels,
+    target: Target,
     memory_limit: Option<u64>,
     layout: StateLayout,
     state: Option<State>,
@@ -47,14 +47,14 @@ impl GpuSession {
     pub(super) fn new(
         context: Arc<Context>,
         pipelines: Arc<Pipelines>,
-        kernels: Kernels,
+        target: Target,
         memory_limit: Option<u64>,
         layout: &StateLayout,
     ) -> Self {
         Self {
             context,
             pipelines,
-            kernels,
+            target,
             memory_limit,
             layout: layout.clone(),
             state: None,
@@ -156,7 +156,7 @@ impl Session for GpuSession {
         let mut how = PlanOptions { target: None, keep_all: options.keep_all };
         let in_use = self.programs.iter().map(|program| program.plan.own_bytes()).sum();
         Plan::new(tape, how).check(limit, in_use, max_binding)?;
-        how.target = Some(Target { kernels: self.kernels });
+        how.target = Some(self.target);
         let plan = Plan::new(tape, how);
         plan.check(limit, in_use, max_binding)?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
@@ -264,7 +264,7 @@ mod tests {
         let device = GpuDevice::open(None, &OpenOptions::default()).expect("an adapter");
         let new = |tape: &Tape| {
             let (context, pipelines) = (Arc::clone(&device.context), Arc::clone(&device.pipelines));
-            GpuSession::new(context, pipelines, Kernels::Default, None, tape.state())
+            GpuSession::new(context, pipelines, Target::default(), None, tape.state())
         };
         let run = |clock: Option<Clock>| {
             let mut session = new(&tape);
