@@ -4,15 +4,15 @@
 //   mean = mean_a + delta n_b / n,  m2 = m2_a + m2_b + delta^2 n_a n_b / n
 //
 // and makes of them what the layer needs: the mean, the unbiased variance m2 / (n - 1) that goes into the
-// running one, and 1 / sqrt(m2 / n + EPS). One invocation makes one channel. src/ops/batch_norm/.
+// running one, and 1 / sqrt(m2 / n + EPS), which the import `emit` stores. One invocation makes one channel. src/ops/batch_norm/.
 
 // #import shared/linear_index
 // #import batch_norm/geometry
+// #import emit
 
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 @group(0) @binding(1) var<storage, read_write> mean_of: array<f32>;
 @group(0) @binding(2) var<storage, read_write> unbiased_variance: array<f32>;
-@group(0) @binding(3) var<storage, read_write> inv_std: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -38,5 +38,5 @@ fn main(
     mean_of[channel] = mean;
     // One row has no unbiased variance; PyTorch refuses it, and so does the shape rule.
     unbiased_variance[channel] = m2 / (n - 1.0);
-    inv_std[channel] = 1.0 / sqrt(m2 / n + EPS);
+    emit(channel, mean, 1.0 / sqrt(m2 / n + EPS));
 }

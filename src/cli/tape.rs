@@ -9,7 +9,7 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::ResNet9;
 use wgrad::ops::{Kernels, Target};
-use wgrad::tape::fuse::Fusion;
+use wgrad::tape::fuse::{Fusion, Rule};
 use wgrad::tape::{Plan, PlanOptions, print, svg};
 use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
@@ -29,9 +29,9 @@ pub struct Args {
     /// The evaluation step, not the training step
     #[arg(long)]
     eval: bool,
-    /// The textbook's tape: no node is fused with another
-    #[arg(long)]
-    no_fuse: bool,
+    /// The textbook's tape: no node is fused with another; or leave out these rules alone
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
+    no_fuse: Option<Vec<Rule>>,
     /// Plan for these kernels
     #[arg(long, value_name = "KIND", default_value = "default")]
     kernels: Kernels,
@@ -54,8 +54,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let network = ResNet9 { width: args.width.get().into(), classes: N_CLASSES };
     let mut config = StepConfig::new(network, args.batch_size.get() as usize);
-    if args.no_fuse {
-        config.objective.fusion = Fusion::NONE;
+    if let Some(rules) = &args.no_fuse {
+        config.objective.fusion = Fusion::without(rules);
     }
     let step = if args.eval { step::evaluation(&config) } else { step::training(&config) };
     match &args.svg {

@@ -35,18 +35,27 @@ impl Op for BatchNormDParameters {
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
         let g = Geometry::new(io.input_shape(0), &[]);
-        let n_partials = g.n_slabs * g.channels;
-        let mut slabs: Vec<_> = (0..4).map(Binding::Input).collect();
-        slabs.push(Binding::Scratch(0));
-        Launch::default()
-            .with_scratch(2 * n_partials)
-            .then(g.shader("batch_norm/backward_slabs"), &slabs, grid(n_partials))
-            .then(
-                g.shader("batch_norm/backward_sums"),
-                &[Binding::Scratch(0), Binding::Output(0), Binding::Output(1)],
-                grid(g.channels),
-            )
+        let inputs: Vec<_> = (0..4).map(Binding::Input).collect();
+        launch_sums(&g, "batch_norm/gradient_plain", &inputs)
     }
+}
+
+/// The two sums over slabs, then over the slabs; `gradient` is the file that says what is summed.
+pub(super) fn launch_sums(g: &Geometry, gradient: &'static str, inputs: &[Binding]) -> Launch {
+    let n_partials = g.n_slabs * g.channels;
+    let slabs: Vec<_> = inputs.iter().copied().chain([Binding::Scratch(0)]).collect();
+    Launch::default()
+        .with_scratch(2 * n_partials)
+        .then(
+            g.shader("batch_norm/backward_slabs").import("gradient", gradient),
+            &slabs,
+            grid(n_partials),
+        )
+        .then(
+            g.shader("batch_norm/backward_sums"),
+            &[Binding::Scratch(0), Binding::Output(0), Binding::Output(1)],
+            grid(g.channels),
+        )
 }
 
 impl Reference for BatchNormDParameters {

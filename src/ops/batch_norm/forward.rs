@@ -41,7 +41,7 @@ pub struct BatchNorm {
     pub eps: f32,
 }
 
-fn geometry(io: &NodeIo<'_>) -> Geometry {
+pub(super) fn geometry(io: &NodeIo<'_>) -> Geometry {
     Geometry::new(io.input_shape(0), &[io.input_shape(1), io.input_shape(2)])
 }
 
@@ -105,7 +105,9 @@ impl Op for BatchNorm {
                 grid(n_partials),
             )
             .then(
-                g.shader("batch_norm/moments").constant("EPS", self.eps),
+                g.shader("batch_norm/moments")
+                    .import("emit", "batch_norm/emit_inv_std")
+                    .constant("EPS", self.eps),
                 &[Binding::Scratch(0), output(1), output(2), output(3)],
                 grid(g.channels),
             )
@@ -126,13 +128,25 @@ impl Reference for BatchNorm {
             panic!("batch_norm has four outputs")
         };
         let (mean, variance, inv_std) = (mean.real(), variance.real(), inv_std.real());
-        let m2 = moments(&g, x, mean);
-        let n = T::from_count(g.rows);
-        for (c, &m2) in m2.iter().enumerate() {
-            variance[c] = m2 / (n - T::ONE);
-            inv_std[c] = T::ONE / (m2 / n + T::from_f32(self.eps)).sqrt();
-        }
+        batch_statistics(&g, self.eps, x, mean, variance, inv_std);
         normalise(x, mean, inv_std, gamma, beta, y.real());
+    }
+}
+
+/// The mean of every channel, its unbiased variance, and `1/√(var + eps)` of the biased one.
+pub(super) fn batch_statistics<T: Real>(
+    g: &Geometry,
+    eps: f32,
+    x: &[T],
+    mean: &mut [T],
+    variance: &mut [T],
+    inv_std: &mut [T],
+) {
+    let m2 = moments(g, x, mean);
+    let n = T::from_count(g.rows);
+    for (c, &m2) in m2.iter().enumerate() {
+        variance[c] = m2 / (n - T::ONE);
+        inv_std[c] = T::ONE / (m2 / n + T::from_f32(eps)).sqrt();
     }
 }
 
