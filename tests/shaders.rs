@@ -59,7 +59,7 @@ fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
     let tiles = Tile::ALL.iter().map(|&tile| Target { tile: Some(tile), ..Target::default() });
     for target in std::iter::once(Target::new(Kernels::Naive)).chain(tiles) {
         let target = Some(target);
-        let plan = Plan::new(tape, PlanOptions { target, keep_all: false });
+        let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
         for (launch, node) in plan.launches.into_iter().zip(tape.nodes()) {
             let by = format!("{by}, {target:?}, {}", node.op.name());
             launched.push(Launched { launch, n_outputs: node.outputs.len(), by });

@@ -3,7 +3,7 @@
 //! Results go to the standard output, everything else to the standard error. Exit codes: 0 when all
 //! went well, 1 after an error, 2 for a wrong use of the command line, 130 after Ctrl-C.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -107,6 +107,16 @@ fn print(text: &str) -> anyhow::Result<()> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Shows what takes a while on one line of the terminal, which the next one replaces; "" at the end.
+fn tell_progress(line: &str) {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        let width = 100;
+        // Nothing depends on it being seen.
+        let _ = write!(stderr, "\r\x1b[2K{}", line.chars().take(width).collect::<String>());
     }
 }
 

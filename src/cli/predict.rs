@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Which kernels a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "default")]
+    #[arg(long, value_name = "KIND", default_value = "tuned")]
     kernels: Kernels,
     /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
@@ -90,6 +90,7 @@ fn tell(text: &str) {
 fn predict(args: &Args, split: &Split) -> Result<Predictions, Error> {
     let options = OpenOptions {
         kernels: args.kernels,
+        tell: Some(super::tell_progress),
         memory_limit: args.memory_limit.map(|size| size.0),
         ..OpenOptions::default()
     };

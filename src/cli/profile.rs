@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Which kernels a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "default")]
+    #[arg(long, value_name = "KIND", default_value = "tuned")]
     kernels: Kernels,
     /// The textbook's tape: no node is fused with another; or leave out these rules alone
     #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
@@ -56,7 +56,11 @@ pub struct Args {
 
 /// Times, prints, draws.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
+    let options = OpenOptions {
+        kernels: args.kernels,
+        tell: Some(super::tell_progress),
+        ..OpenOptions::default()
+    };
     let device = Device::open(&args.device, options)?;
     let defaults = if device.is_processor() { SHAPES } else { CIFAR10 };
     let width = args.width.map_or(defaults.width, |n| n.get().into());

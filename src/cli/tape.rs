@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
     no_fuse: Option<Vec<Rule>>,
     /// Plan for these kernels
-    #[arg(long, value_name = "KIND", default_value = "default")]
+    #[arg(long, value_name = "KIND", default_value = "tuned")]
     kernels: Kernels,
     /// Run the step in this file again, and show what each node makes: a run leaves one after a step that
     /// was not finite
@@ -64,7 +64,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             super::print(&format!("{}\n", path.display()))?;
         }
         None => {
-            let plan = |target| Plan::new(&step.tape, PlanOptions { target, keep_all: false });
+            let plan =
+                |target| Plan::new(&step.tape, PlanOptions { target, ..PlanOptions::default() });
             let mut plan_shown = plan(None);
             // Kernels count in 32 bits, and no adapter binds a tensor that they could not count.
             if plan_shown.largest_binding() <= u64::from(u32::MAX) {
@@ -78,7 +79,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Runs the step of a file again, and prints what each of its nodes makes.
 fn replay(path: &Path, args: &Args) -> anyhow::Result<ExitCode> {
-    let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
+    let options = OpenOptions {
+        kernels: args.kernels,
+        tell: Some(super::tell_progress),
+        ..OpenOptions::default()
+    };
     let replay = Replay::read(path)?;
     let device = Device::open(&args.device, options)?;
     let head = replay.head(&device.name());

@@ -12,9 +12,9 @@ pub enum Kernels {
     /// The ones to read: one invocation, one result, the formula as it stands.
     Naive,
     /// The fast ones, chosen by shape and kind of adapter.
-    #[default]
     Default,
     /// The fast ones, chosen by measuring on the adapter, once.
+    #[default]
     Tuned,
 }
 

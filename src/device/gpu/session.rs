@@ -11,6 +11,7 @@ use super::pipelines::Pipelines;
 use super::program::{Memory, Program, STORAGE};
 use super::readback::{Reader, Ring};
 use super::timing::{self, Timer};
+use super::tuning::Tuner;
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::Target;
@@ -25,6 +26,8 @@ pub(super) struct GpuSession {
     context: Arc<Context>,
     pipelines: Arc<Pipelines>,
     target: Target,
+    /// Chooses tiles; none where they are given.
+    tuner: Option<Arc<Tuner>>,
     memory_limit: Option<u64>,
     layout: StateLayout,
     state: Option<State>,
@@ -48,6 +51,7 @@ impl GpuSession {
         context: Arc<Context>,
         pipelines: Arc<Pipelines>,
         target: Target,
+        tuner: Option<Arc<Tuner>>,
         memory_limit: Option<u64>,
         layout: &StateLayout,
     ) -> Self {
@@ -55,6 +59,7 @@ impl GpuSession {
             context,
             pipelines,
             target,
+            tuner,
             memory_limit,
             layout: layout.clone(),
             state: None,
@@ -153,10 +158,14 @@ impl Session for GpuSession {
         let (limit, max_binding) =
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
         // Once without launches, since what no adapter binds need not fit a kernel's grid either.
-        let mut how = PlanOptions { target: None, keep_all: options.keep_all };
+        let mut how = PlanOptions { keep_all: options.keep_all, ..PlanOptions::default() };
         let in_use = self.programs.iter().map(|program| program.plan.own_bytes()).sum();
         Plan::new(tape, how).check(limit, in_use, max_binding)?;
         how.target = Some(self.target);
+        let tuned = self.tuner.as_ref();
+        let tiles = tuned.map(|tuner| tuner.tiles(&self.context, &self.pipelines, tape));
+        let tiles = tiles.transpose()?;
+        how.tiles = tiles.as_ref();
         let plan = Plan::new(tape, how);
         plan.check(limit, in_use, max_binding)?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
@@ -264,7 +273,7 @@ mod tests {
         let device = GpuDevice::open(None, &OpenOptions::default()).expect("an adapter");
         let new = |tape: &Tape| {
             let (context, pipelines) = (Arc::clone(&device.context), Arc::clone(&device.pipelines));
-            GpuSession::new(context, pipelines, Target::default(), None, tape.state())
+            GpuSession::new(context, pipelines, Target::default(), None, None, tape.state())
         };
         let run = |clock: Option<Clock>| {
             let mut session = new(&tape);
