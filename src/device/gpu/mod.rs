@@ -5,7 +5,7 @@
 //! turns every way in which it can fail into an [`Error`]; [`shader`] makes a module's text from the
 //! files below `shaders/`; `pipelines` compiles each once, and `pipeline_cache` keeps what the
 //! driver made of it; `program` is a tape with buffers and bind
-//! groups, ready to be replayed; `session` replays it; `readback` brings numbers back; `timing`
+//! groups, ready to be replayed; `session` replays it; `uploads` brings numbers there and `readback` back; `timing`
 //! replays it with a clock on every node, and `peaks` says what the adapter could do; [`tuning`] chooses
 //! among kernels by measuring. [`info`] is what `wgrad devices` prints.
 
@@ -27,6 +27,7 @@ pub mod shader;
 mod timing;
 mod trusted;
 pub mod tuning;
+mod uploads;
 
 pub use shader::ShaderLibrary;
 

@@ -12,6 +12,7 @@ use super::program::{Memory, Program, STORAGE};
 use super::readback::{Reader, Ring};
 use super::timing::{self, Timer};
 use super::tuning::Tuner;
+use super::uploads::Uploads;
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::Target;
@@ -33,6 +34,7 @@ pub(super) struct GpuSession {
     state: Option<State>,
     programs: Vec<Program>,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+    uploads: Uploads,
     reader: Reader,
     metrics: Ring,
     timer: Timer,
@@ -65,6 +67,7 @@ impl GpuSession {
             state: None,
             programs: Vec::new(),
             in_flight: VecDeque::new(),
+            uploads: Uploads::default(),
             reader: Reader::default(),
             metrics: Ring::default(),
             timer: Timer::default(),
@@ -111,6 +114,14 @@ impl GpuSession {
         self.timer.run(&context, &self.programs[program.0], &mut self.reader, clock)
     }
 
+    /// Submits the inputs that no step has taken along yet.
+    fn flush(&mut self) {
+        if let Some(copies) = self.uploads.commands() {
+            self.context.queue.submit([copies]);
+            self.uploads.submitted();
+        }
+    }
+
     fn write_value<T: Pod>(
         &mut self,
         program: ProgramId,
@@ -122,8 +133,7 @@ impl GpuSession {
         let (buffer, placement) = self.programs[program.0].typed_place(input, is_real);
         let bytes: &[u8] = bytemuck::cast_slice(data);
         assert_eq!(bytes.len() as u64, placement.bytes, "{input} has another number of elements");
-        self.context.queue.write_buffer(buffer, placement.offset, bytes);
-        Ok(())
+        self.uploads.write(&self.context, buffer, placement.offset, bytes)
     }
 
     fn read_value<T: Pod>(
@@ -132,6 +142,7 @@ impl GpuSession {
         value: ValueId,
         is_real: bool,
     ) -> Result<Vec<T>, Error> {
+        self.flush();
         let (buffer, placement) = self.programs[program.0].typed_place(value, is_real);
         self.reader.read(&self.context, buffer, placement.offset, placement.bytes)
     }
@@ -202,7 +213,10 @@ impl Session for GpuSession {
         // The write takes effect between the submissions before and the one that follows.
         context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
         let commands = self.programs[program.0].encode(&context);
-        self.in_flight.push_back(context.queue.submit([commands]));
+        let submission =
+            context.queue.submit(self.uploads.commands().into_iter().chain([commands]));
+        self.in_flight.push_back(submission);
+        self.uploads.submitted();
         context.check()
     }
 
@@ -247,6 +261,7 @@ impl Session for GpuSession {
     }
 
     fn wait(&mut self) -> Result<(), Error> {
+        self.flush();
         self.in_flight.clear();
         self.context.wait(None)
     }
