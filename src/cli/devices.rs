@@ -69,8 +69,7 @@ struct OpReport {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut reports = Vec::new();
     let kernels = args.kernels.unwrap_or_default();
-    let tell = Some(super::tell_progress as fn(&str));
-    let options = OpenOptions { kernels, tell, ..OpenOptions::default() };
+    let options = super::opened(OpenOptions { kernels, ..OpenOptions::default() });
     let adapters = GpuDevice::open_each(&options);
     // As `Device::open` chooses: the best adapter, and the best that is hardware.
     let hardware = adapters.iter().position(|(adapter, _)| adapter.kind != "software");

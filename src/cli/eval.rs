@@ -68,11 +68,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .map_err(wgrad::Error::from)?;
     let options = OpenOptions {
         kernels: args.kernels,
-        tell: Some(super::tell_progress),
         memory_limit: args.memory_limit.map(|size| size.0),
         ..OpenOptions::default()
     };
-    let device = Device::open(&args.device, options)?;
+    let device = Device::open(&args.device, super::opened(options))?;
 
     let head = format!("{}\n", console::head(&loaded, &device.name()));
     print_unless(args.json, &head)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wgrad::device::{Device, OpenOptions};
+use wgrad::device::Device;
 use wgrad::optim::lr_finder::{Range, Rule, Scale};
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
 use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume};
@@ -123,10 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let loaded = resume::load(&settings)?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
-    let device = Device::open(
-        &recipe.device,
-        OpenOptions { tell: Some(super::tell_progress), ..recipe.open_options() },
-    )?;
+    let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
     if !args.json {
         super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
     }

@@ -6,9 +6,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use wgrad::device::OpenOptions;
 use wgrad::train::folder;
 use wgrad::train::screen::StandardError;
 
@@ -40,6 +42,17 @@ struct Cli {
     /// Tell what is done, on the standard error; twice for more ($RUST_LOG chooses in detail)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Run shaders with runtime checks: indices are clamped, and loops counted (slow)
+    #[arg(long, global = true)]
+    checked: bool,
+}
+
+/// Whether `--checked` was given.
+static CHECKED: AtomicBool = AtomicBool::new(false);
+
+/// How commands open a device: with what all of them have in common, besides `options`.
+fn opened(options: OpenOptions) -> OpenOptions {
+    OpenOptions { tell: Some(tell_progress), checked: CHECKED.load(Ordering::Relaxed), ..options }
 }
 
 #[derive(Subcommand)]
@@ -76,6 +89,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     trace(cli.verbose);
+    CHECKED.store(cli.checked, Ordering::Relaxed);
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
         Command::LrFind(args) => lr_find::run(&args),

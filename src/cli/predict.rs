@@ -90,11 +90,10 @@ fn tell(text: &str) {
 fn predict(args: &Args, split: &Split) -> Result<Predictions, Error> {
     let options = OpenOptions {
         kernels: args.kernels,
-        tell: Some(super::tell_progress),
         memory_limit: args.memory_limit.map(|size| size.0),
         ..OpenOptions::default()
     };
-    let device = Device::open(&args.device, options)?;
+    let device = Device::open(&args.device, super::opened(options))?;
     let width = args
         .width
         .map(|n| n.get().into())

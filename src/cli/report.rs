@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wgrad::device::{Device, OpenOptions};
+use wgrad::device::Device;
 use wgrad::nn::Weights;
 use wgrad::report::{self, PastRun};
 use wgrad::train::folder::CONFIG;
@@ -36,10 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settings = now.or(Settings::read(&args.run.join(CONFIG))?);
     let loaded = resume::load(&settings)?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
-    let device = Device::open(
-        &args.device,
-        OpenOptions { tell: Some(super::tell_progress), ..recipe.open_options() },
-    )?;
+    let device = Device::open(&args.device, super::opened(recipe.open_options()))?;
     super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
 
     let mut evaluator = match past.model() {

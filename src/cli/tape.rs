@@ -79,13 +79,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Runs the step of a file again, and prints what each of its nodes makes.
 fn replay(path: &Path, args: &Args) -> anyhow::Result<ExitCode> {
-    let options = OpenOptions {
-        kernels: args.kernels,
-        tell: Some(super::tell_progress),
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
     let replay = Replay::read(path)?;
-    let device = Device::open(&args.device, options)?;
+    let device = Device::open(&args.device, super::opened(options))?;
     let head = replay.head(&device.name());
     let nodes = replay.run(&device)?;
     let first = replay::first_not_finite(&nodes);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use wgrad::device::{Device, OpenOptions};
+use wgrad::device::Device;
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
     self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, resume, screen,
@@ -53,10 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let Some((run, find_lr)) = prepared else { return Ok(ExitCode::from(super::INTERRUPTED)) };
     let Resumed { mut folder, mut recipe, loaded, checkpoint } = run;
-    let device = Device::open(
-        &recipe.device,
-        OpenOptions { tell: Some(super::tell_progress), ..recipe.open_options() },
-    )?;
+    let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
     if recipe.device == "auto" {
         recipe.device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" }.to_string();
     }

@@ -113,6 +113,8 @@ pub struct OpenOptions {
     pub memory_limit: Option<u64>,
     /// How to cut every product on a GPU, instead of choosing; for tests and benches.
     pub tile: Option<Tile>,
+    /// Compile shaders with runtime checks: indices are clamped and loops counted. Debug builds always do.
+    pub checked: bool,
     /// Is told what takes a while, a line at a time: kernels that are measured for the first time; "" at the end.
     pub tell: Option<fn(&str)>,
     /// Where shaders come from; tests put broken ones in.

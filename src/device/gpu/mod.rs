@@ -87,7 +87,7 @@ impl GpuDevice {
         let tuner = Tuner::new(&adapter::identity(adapter), files::cache_folder(), options.tell);
         Ok(Self {
             context: Arc::new(context),
-            pipelines: Arc::new(Pipelines::new(options.shaders.clone(), cache)),
+            pipelines: Arc::new(Pipelines::new(options.shaders.clone(), options.checked, cache)),
             target,
             tuner: Arc::new(tuner),
             memory_limit: options.memory_limit,

@@ -16,6 +16,8 @@ use crate::ops::Shader;
 /// The pipelines of a device, by the text of their shader: programs and sessions share them.
 pub(super) struct Pipelines {
     library: ShaderLibrary,
+    /// Whether runtime checks are compiled in.
+    checked: bool,
     cache: Option<PipelineCache>,
     compiled: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
@@ -28,8 +30,10 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Pipelines {
-    pub(super) fn new(library: ShaderLibrary, cache: Option<PipelineCache>) -> Self {
-        Self { library, cache, compiled: Mutex::default() }
+    /// Without `checked`, shaders run without runtime checks where every file of the library is built in.
+    pub(super) fn new(library: ShaderLibrary, checked: bool, cache: Option<PipelineCache>) -> Self {
+        let checked = checked || cfg!(debug_assertions) || !library.is_trusted();
+        Self { library, checked, cache, compiled: Mutex::default() }
     }
 
     /// A pipeline for each of `wanted`, in their order. What is not compiled yet is, on every core.
@@ -51,7 +55,7 @@ impl Pipelines {
                 missing.push((&wanted.label, text));
             }
         }
-        let checked = cfg!(debug_assertions) || !self.library.is_trusted();
+        let checked = self.checked;
         let cache = self.cache.as_ref();
         let handle = cache.map(PipelineCache::handle);
         let compile =
