@@ -10,7 +10,7 @@
 
 use rayon::prelude::*;
 
-use super::forward::{batch_statistics, geometry};
+use super::forward::{batch_statistics, geometry, launch_moments};
 use super::{Geometry, x_hat};
 use crate::device::cpu::CHUNK;
 use crate::ops::channel_sum::sum_rows;
@@ -82,32 +82,18 @@ impl Op for BatchNormRelu {
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
         let g = geometry(io);
         let (input, output) = (Binding::Input, Binding::Output);
-        let n_partials = g.n_slabs * g.channels;
         let mut bindings = vec![input(0), output(3), output(0)];
         let residual = match self.has_residual {
             true => "batch_norm/residual_some",
             false => "batch_norm/residual_none",
         };
         bindings.extend(self.has_residual.then_some(input(3)));
-        Launch::default()
-            .with_scratch(2 * n_partials)
-            .then(
-                g.shader("batch_norm/moments_slabs"),
-                &[input(0), Binding::Scratch(0)],
-                grid(n_partials),
-            )
-            .then(
-                g.shader("batch_norm/moments")
-                    .import("emit", "batch_norm/emit_normaliser")
-                    .constant("EPS", self.eps),
-                &[Binding::Scratch(0), output(1), output(2), output(3), input(1), input(2)],
-                grid(g.channels),
-            )
-            .then(
-                g.shader("batch_norm/relu_forward").import("residual", residual),
-                &bindings,
-                grid(g.rows * g.channels / 4),
-            )
+        let statistics = [output(1), output(2), output(3), input(1), input(2)];
+        launch_moments(&g, self.eps, "batch_norm/emit_normaliser", &statistics).then(
+            g.shader("batch_norm/relu_forward").import("residual", residual),
+            &bindings,
+            grid(g.rows * g.channels / 4),
+        )
     }
 }
 
