@@ -9,20 +9,49 @@ mod variations;
 
 use std::collections::BTreeMap;
 
-use common::open_gpu;
 use variations::variations;
 use wgrad::Error;
 use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::ops::{self, Kernels};
+use wgrad::ops::{self, Kernels, Tile};
 
 /// (op, file below shaders/, text, what it becomes)
 type Mutant = (&'static str, &'static str, &'static str, &'static str);
 
-use Kernels::{Default, Naive};
+/// Which kernels a mutant is tried in.
+#[derive(Clone, Copy)]
+enum In {
+    /// The ones to read.
+    Naive,
+    /// Those that the adapter gets.
+    Default,
+    /// Products in registers alone.
+    Registers,
+    /// Products in tiles of 64 x 64 in workgroup memory.
+    Square64,
+    /// Products in tiles of 128 x 128.
+    Square128,
+}
 
-const MUTANTS: &[(Kernels, Mutant)] = &[
+use In::{Default, Naive, Registers, Square64, Square128};
+
+impl In {
+    /// The device's options, but for the shaders.
+    fn options(self) -> OpenOptions {
+        let default = OpenOptions::default();
+        let cut = |tile| OpenOptions { tile: Some(tile), ..OpenOptions::default() };
+        match self {
+            Naive => OpenOptions { kernels: Kernels::Naive, ..default },
+            Default => default,
+            Registers => cut(Tile::Registers),
+            Square64 => cut(Tile::Square64),
+            Square128 => cut(Tile::Square128),
+        }
+    }
+}
+
+const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("adam", "adam/step", "+ WEIGHT_DECAY * p", "")),
     (Default, ("adam", "adam/step", "ONE_MINUS_BETA2 * g * g", "ONE_MINUS_BETA2 * g")),
     (Default, ("adam", "adam/step", "!= 0.0", "!= metrics[NOT_FINITE]")),
@@ -66,7 +95,41 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
     (Default, ("batch_norm", "batch_norm/backward_slabs", "d_beta += d;", "d_beta = d;")),
     (Default, ("batch_norm", "batch_norm/d_input", "- d_beta[c] / f32(ROWS)", "- d_beta[c]")),
     (Default, ("batch_norm", "batch_norm/d_input", "- x_hat * (d_gamma[c]", "- (d_gamma[c]")),
+    (
+        Default,
+        ("batch_norm", "batch_norm/gradient_plain", "return d_y[ix];", "return 2.0 * d_y[ix];"),
+    ),
+    (Default, ("batch_norm", "batch_norm/emit_inv_std", "= inv_std;", "= mean;")),
     (Default, ("batch_norm", "batch_norm/eval", "* gamma[c]", "+ gamma[c]")),
+    (Default, ("batch_norm", "batch_norm/emit_normaliser", "= gamma[channel]", "= gamma[0u]")),
+    (Default, ("batch_norm", "batch_norm/emit_normaliser", "= inv_std;", "= inv_std * inv_std;")),
+    (
+        Default,
+        (
+            "batch_norm",
+            "batch_norm/normaliser4",
+            "normaliser[3u * GROUPS",
+            "normaliser[2u * GROUPS",
+        ),
+    ),
+    (Default, ("batch_norm", "batch_norm/relu_forward", "v <= vec4<f32>()", "v <= vec4<f32>(0.5)")),
+    (Default, ("batch_norm", "batch_norm/relu_forward", "x_hat4(x[ix], group)", "x[ix]")),
+    (Default, ("batch_norm", "batch_norm/relu_forward", "+ residual_at(ix)", "- residual_at(ix)")),
+    (Default, ("batch_norm", "batch_norm/residual_some", "residual[ix]", "residual[ix / 2u]")),
+    (Default, ("batch_norm", "batch_norm/gradient_relu", "v > 0.0", "v > -1.0")),
+    (Default, ("batch_norm", "batch_norm/gradient_relu", "v > 0.0", "x_hat > 0.0")),
+    (
+        Default,
+        (
+            "batch_norm",
+            "batch_norm/gradient_relu",
+            "normaliser[3u * CHANNELS",
+            "normaliser[2u * CHANNELS",
+        ),
+    ),
+    (Default, ("batch_norm", "batch_norm/relu_d_input", "normalised4(x_hat, group) >", "x_hat >")),
+    (Default, ("batch_norm", "batch_norm/relu_d_input", "- x_hat * (d_gamma", "- (d_gamma")),
+    (Default, ("batch_norm", "batch_norm/relu_d_input", "normaliser[2u * GROUPS + group] *", "")),
     (Default, ("channel_sum", "channel_sum/slabs", "var row = first;", "var row = first + 1u;")),
     (Default, ("channel_sum", "channel_sum/slabs", "sum += x", "sum = x")),
     (Default, ("channel_sum", "shared/sum_slabs", "slab < N_SLABS", "slab + 1u < N_SLABS")),
@@ -82,22 +145,86 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
     (Default, ("concat", "concat/forward", "if c < A_CHANNELS", "if c <= A_CHANNELS")),
     (Default, ("concat", "concat/slice", "FIRST + ", "")),
     (Default, ("conv2d", "conv2d/geometry", "row >= PADDING_H &&", "")),
-    (Default, ("conv2d", "conv2d/forward", "sum2 = multiply_add(sum2, x2.z, w);", "")),
-    (
-        Default,
-        ("conv2d", "conv2d/forward", "load_weight(row + ci + 1u, co)", "load_weight(row + ci, co)"),
-    ),
     (Default, ("conv2d", "conv2d/load_x_scalar", "if ci + 1u < CI", "if ci + 1u <= CI")),
-    (Default, ("conv2d", "conv2d/epilogue_store", "sum.b + bias4(co + 4u)", "sum.b")),
-    (Default, ("conv2d", "shared/wins", "values > largest", "values >= largest")),
-    (Default, ("conv2d", "conv2d/epilogue_pool", "wins4(v2, largest)", "wins4(v1, largest)")),
+    (Default, ("conv2d", "conv2d/weight_vec4", "LAST_WEIGHT4)]", "LAST_WEIGHT4 - 1u)]")),
+    (Default, ("conv2d", "conv2d/weight_scalar", "min(ix + 3u", "min(ix + 2u")),
+    (Default, ("conv2d", "conv2d/store_vec4", "= values;", "= values.xyzz;")),
     (
         Default,
-        ("conv2d", "conv2d/epilogue_pool", "index[start + 1u] = at.y", "index[start + 1u] = at.x"),
+        (
+            "conv2d",
+            "conv2d/store_scalar",
+            "result[ix + 3u] = values.w",
+            "result[ix + 3u] = values.z",
+        ),
     ),
-    (Default, ("conv2d", "conv2d/d_input", "+ PADDING_H - ky", "+ ky - PADDING_H")),
-    (Default, ("conv2d", "conv2d/d_input", "row % STRIDE_H != 0u ||", "")),
-    (Default, ("conv2d", "conv2d/d_input", "+ d.p3.w * w", "")),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/forward",
+            "s2 = multiply_add4(s2, load_source(source2, k), w0, w1, w2, w3);",
+            "",
+        ),
+    ),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/forward",
+            "load_weight(weight_row + k + 1u, channel)",
+            "load_weight(weight_row + k, channel)",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/forward", "pixel_at(row + 5u)", "pixel_at(row + 4u)")),
+    (Registers, ("conv2d", "conv2d/forward", "vec4<f32>(x.w), w3", "vec4<f32>(x.z), w3")),
+    (Registers, ("conv2d", "conv2d/forward", "store_rows(part, row + 4u", "store_rows(part, row")),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/operands_forward",
+            "pixel.x, pixel.y, pixel.z",
+            "pixel.x, pixel.z, pixel.y",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/rows_linear", "pixel / OUT_W % OUT_H", "pixel / OUT_H % OUT_H")),
+    (Registers, ("conv2d", "conv2d/rows_linear", "min(row, N_ROWS - 1u)", "min(row, N_ROWS - 2u)")),
+    (Registers, ("conv2d", "conv2d/rows_pooled", "py * 2u + i / 2u % 2u", "py * 2u + i % 2u")),
+    (Square64, ("conv2d", "conv2d/rows_pooled", "px * 2u + i % 2u", "px * 2u")),
+    (Registers, ("conv2d", "conv2d/epilogue_store", "channel, s1 + bias", "channel, s1")),
+    (
+        Registers,
+        ("conv2d", "conv2d/epilogue_store", "bias_of(channel + 2u)", "bias_of(channel + 1u)"),
+    ),
+    (Registers, ("conv2d", "conv2d/epilogue_store", "(part * N_ROWS + row)", "row")),
+    (Default, ("conv2d", "shared/wins", "values > largest", "values >= largest")),
+    (Registers, ("conv2d", "conv2d/epilogue_pool", "wins4(s2, largest)", "wins4(s1, largest)")),
+    (Registers, ("conv2d", "conv2d/epilogue_pool", "= at.y", "= at.x")),
+    (
+        Square64,
+        ("conv2d", "conv2d/epilogue_pool", "row / 4u * OUT_CHANNELS", "row / 8u * OUT_CHANNELS"),
+    ),
+    // These show where the sums are cut into parts, and nowhere else.
+    (Registers, ("conv2d", "conv2d/kernel_rows", "/ N_PARTS", "/ N_PARTS - part / 3u")),
+    (Square64, ("conv2d", "conv2d/kernel_rows", "/ N_PARTS", "/ N_PARTS - part / 3u")),
+    (Registers, ("conv2d", "conv2d/kernel_rows", "part * KERNEL_H", "part * (KERNEL_H - 1u)")),
+    (Registers, ("conv2d", "conv2d/operands_d_input", "+ PADDING_H - ky", "+ ky - PADDING_H")),
+    (Registers, ("conv2d", "conv2d/operands_d_input", "row % STRIDE_H != 0u ||", "")),
+    (
+        Registers,
+        ("conv2d", "conv2d/operands_d_input", "column / STRIDE_W >= OW", "column / STRIDE_W > OW"),
+    ),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/transpose_weight",
+            "(position * CI + ci) * CO + co",
+            "(position * CO + co) * CI + ci",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/transpose_weight", "ix / CI % CO", "ix / CI % CI")),
     (
         Default,
         (
@@ -116,18 +243,98 @@ const MUTANTS: &[(Kernels, Mutant)] = &[
             "index[ix] != source.y",
         ),
     ),
-    (Default, ("conv2d", "conv2d/d_weight", "store_row(start, ci + 2u, co, sum2);", "")),
+    (Registers, ("conv2d", "conv2d/d_weight", "s3 = fma(vec4<f32>(x0.w), d_out, s3);", "")),
+    (Registers, ("conv2d", "conv2d/d_weight", "select(row, row + 4u, row + 4u < N_ROWS)", "row")),
+    (Registers, ("conv2d", "conv2d/d_weight", "pixel / OW % OH", "pixel / OH % OH")),
     (
-        Default,
-        ("conv2d", "conv2d/d_weight", "d_output4(source, co + 8u)", "d_output4(source, co + 4u)"),
-    ),
-    (
-        Default,
+        Registers,
         (
             "conv2d",
             "conv2d/d_weight",
             "min(first + PIXELS_PER_SLAB, N_PIXELS)",
             "min(first + PIXELS_PER_SLAB, N_PIXELS - 1u)",
+        ),
+    ),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/d_weight_rows",
+            "position / KERNEL_W, position % KERNEL_W",
+            "position % KERNEL_W, position / KERNEL_W",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/d_weight_rows", "((slab * KERNEL_H", "((0u * KERNEL_H")),
+    (Registers, ("conv2d", "conv2d/d_weight_rows", "co + 2u, sums.z", "co + 2u, sums.y")),
+    (Square64, ("conv2d", "conv2d/forward_tile", "min(step + 1u, last - 1u)", "step")),
+    (
+        Square64,
+        ("conv2d", "conv2d/forward_tile", "channel < IN_CHANNELS", "channel <= IN_CHANNELS"),
+    ),
+    (Square64, ("conv2d", "conv2d/forward_tile", "workgroupBarrier();", "")),
+    (
+        Square64,
+        (
+            "conv2d",
+            "conv2d/forward_tile",
+            "= next_right;\n        workgroupBarrier();",
+            "= next_right;",
+        ),
+    ),
+    (
+        Square128,
+        ("conv2d", "conv2d/forward_tile", "left[(1u - buffer) * 256u", "left[buffer * 256u"),
+    ),
+    (
+        Square128,
+        (
+            "conv2d",
+            "conv2d/forward_tile",
+            "local_ix % TERM_VECTORS * 4u",
+            "local_ix % TERM_VECTORS * 4u + 1u",
+        ),
+    ),
+    (
+        Square64,
+        ("conv2d", "conv2d/d_weight_tile", "pixel + STEP + fetch_pixel", "pixel + fetch_pixel"),
+    ),
+    (Square64, ("conv2d", "conv2d/d_weight_tile", "workgroupBarrier();", "")),
+    (
+        Square64,
+        (
+            "conv2d",
+            "conv2d/d_weight_tile",
+            "= next_right;\n        workgroupBarrier();",
+            "= next_right;",
+        ),
+    ),
+    (Square128, ("conv2d", "conv2d/d_weight_tile", "buffer = 1u - buffer;", "")),
+    (Square128, ("conv2d", "conv2d/d_weight_tile", "pixel < last;", "pixel + STEP < last;")),
+    (Square64, ("conv2d", "shared/tile_4x4", "left[at + STEP / 4u * 3u]", "left[at + STEP / 2u]")),
+    (
+        Square64,
+        (
+            "conv2d",
+            "shared/tile_4x4",
+            "s = add_outer(s, vec4<f32>(x0.w, x1.w, x2.w, x3.w), w3);",
+            "",
+        ),
+    ),
+    (
+        Square64,
+        ("conv2d", "shared/tile_4x4", "left[(start + row) / 4u]", "left[(start + column) / 4u]"),
+    ),
+    (Square64, ("conv2d", "shared/tile_4x4", "% 2u * 32u", "% 2u * 16u")),
+    (Square128, ("conv2d", "shared/tile_8x8", "left[at + 10u]", "left[at + 8u]")),
+    (Square128, ("conv2d", "shared/tile_8x8", "right[start + 8u]", "right[start]")),
+    (Square128, ("conv2d", "shared/tile_8x8", "left[at + 1u]", "left[at]")),
+    (
+        Square128,
+        (
+            "conv2d",
+            "shared/tile_8x8",
+            "store_block(part, row + 4u, column + 32u, s.lower_right);",
+            "",
         ),
     ),
     (Naive, ("conv2d", "conv2d/convolve_naive", "first_ci + ci]", "ci]")),
@@ -240,7 +447,7 @@ fn every_mutant_is_caught() {
 /// Whether some case of the op disagrees with the CPU when its shader is broken.
 fn is_caught(
     cpu: &Device,
-    kernels: Kernels,
+    kernels: In,
     &(op, file, text, becomes): &Mutant,
 ) -> Result<bool, Error> {
     let original = ShaderLibrary::default().file(file).unwrap_or_else(|| panic!("no {file}"));
@@ -249,7 +456,8 @@ fn is_caught(
     let code = original.lines().filter(is_code).collect::<Vec<_>>().join("\n");
     assert!(code.contains(text), "{file} does not contain {text:?}");
     let broken = code.replacen(text, becomes, 1);
-    let gpu = open_gpu(kernels, ShaderLibrary::default().with_override(file, broken));
+    let shaders = ShaderLibrary::default().with_override(file, broken);
+    let gpu = common::open(OpenOptions { shaders, ..kernels.options() });
     for check in CaseTape::all().filter(|check| check.op == op) {
         for data in variations(&check) {
             let run = |device: &Device| {

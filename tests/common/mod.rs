@@ -8,6 +8,7 @@ use wgrad::ops::Kernels;
 ///
 /// # Panics
 /// Without an adapter: a GPU test that cannot run has failed.
+#[allow(dead_code, reason = "not every test takes the shortest way")]
 pub fn open_gpu(kernels: Kernels, shaders: ShaderLibrary) -> Device {
     open(OpenOptions { kernels, shaders, ..OpenOptions::default() })
 }
