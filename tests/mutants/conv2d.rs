@@ -1,0 +1,214 @@
+//! The mutants of convolutions: of every kernel, in registers and in workgroup memory, and of every file that
+//! these import.
+//!
+//! Without a barrier an invocation may still find what another one should have stored, by luck. On Mesa's
+//! software adapter, where the invocations of a workgroup run one group after another up to each barrier,
+//! it never does.
+
+use super::In::{self, Default, Naive, Registers, Square64, Square128};
+use super::Mutant;
+
+pub const MUTANTS: &[(In, Mutant)] = &[
+    (Default, ("conv2d", "conv2d/geometry", "row >= PADDING_H &&", "")),
+    (Default, ("conv2d", "conv2d/load_x_scalar", "if ci + 1u < CI", "if ci + 1u <= CI")),
+    (Default, ("conv2d", "conv2d/weight_vec4", "LAST_WEIGHT4)]", "LAST_WEIGHT4 - 1u)]")),
+    (Default, ("conv2d", "conv2d/weight_scalar", "min(ix + 3u", "min(ix + 2u")),
+    (Default, ("conv2d", "conv2d/store_vec4", "= values;", "= values.xyzz;")),
+    (
+        Default,
+        (
+            "conv2d",
+            "conv2d/store_scalar",
+            "result[ix + 3u] = values.w",
+            "result[ix + 3u] = values.z",
+        ),
+    ),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/forward",
+            "s2 = multiply_add4(s2, load_source(source2, k), w0, w1, w2, w3);",
+            "",
+        ),
+    ),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/forward",
+            "load_weight(weight_row + k + 1u, channel)",
+            "load_weight(weight_row + k, channel)",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/forward", "pixel_at(row + 5u)", "pixel_at(row + 4u)")),
+    (Registers, ("conv2d", "conv2d/forward", "vec4<f32>(x.w), w3", "vec4<f32>(x.z), w3")),
+    (Registers, ("conv2d", "conv2d/forward", "store_rows(part, row + 4u", "store_rows(part, row")),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/operands_forward",
+            "pixel.x, pixel.y, pixel.z",
+            "pixel.x, pixel.z, pixel.y",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/rows_linear", "pixel / OUT_W % OUT_H", "pixel / OUT_H % OUT_H")),
+    (Registers, ("conv2d", "conv2d/rows_linear", "min(row, N_ROWS - 1u)", "min(row, N_ROWS - 2u)")),
+    (Registers, ("conv2d", "conv2d/rows_pooled", "py * 2u + i / 2u % 2u", "py * 2u + i % 2u")),
+    (Square64, ("conv2d", "conv2d/rows_pooled", "px * 2u + i % 2u", "px * 2u")),
+    (Registers, ("conv2d", "conv2d/epilogue_store", "channel, s1 + bias", "channel, s1")),
+    (
+        Registers,
+        ("conv2d", "conv2d/epilogue_store", "bias_of(channel + 2u)", "bias_of(channel + 1u)"),
+    ),
+    (Registers, ("conv2d", "conv2d/epilogue_store", "(part * N_ROWS + row)", "row")),
+    (Default, ("conv2d", "shared/wins", "values > largest", "values >= largest")),
+    (Registers, ("conv2d", "conv2d/epilogue_pool", "wins4(s2, largest)", "wins4(s1, largest)")),
+    (Registers, ("conv2d", "conv2d/epilogue_pool", "= at.y", "= at.x")),
+    (
+        Square64,
+        ("conv2d", "conv2d/epilogue_pool", "row / 4u * OUT_CHANNELS", "row / 8u * OUT_CHANNELS"),
+    ),
+    // These show where the sums are cut into parts, and nowhere else.
+    (Registers, ("conv2d", "conv2d/kernel_rows", "/ N_PARTS", "/ N_PARTS - part / 3u")),
+    (Square64, ("conv2d", "conv2d/kernel_rows", "/ N_PARTS", "/ N_PARTS - part / 3u")),
+    (Registers, ("conv2d", "conv2d/kernel_rows", "part * KERNEL_H", "part * (KERNEL_H - 1u)")),
+    (Registers, ("conv2d", "conv2d/operands_d_input", "+ PADDING_H - ky", "+ ky - PADDING_H")),
+    (Registers, ("conv2d", "conv2d/operands_d_input", "row % STRIDE_H != 0u ||", "")),
+    (
+        Registers,
+        ("conv2d", "conv2d/operands_d_input", "column / STRIDE_W >= OW", "column / STRIDE_W > OW"),
+    ),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/transpose_weight",
+            "(position * CI + ci) * CO + co",
+            "(position * CO + co) * CI + ci",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/transpose_weight", "ix / CI % CO", "ix / CI % CI")),
+    (
+        Default,
+        (
+            "conv2d",
+            "conv2d/d_output4_pooled_vec4",
+            "index[ix] == vec4<u32>(source.y)",
+            "index[ix] != vec4<u32>(source.y)",
+        ),
+    ),
+    (
+        Default,
+        (
+            "conv2d",
+            "conv2d/d_output4_pooled_scalar",
+            "index[ix] == source.y",
+            "index[ix] != source.y",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/d_weight", "s3 = fma(vec4<f32>(x0.w), d_out, s3);", "")),
+    (Registers, ("conv2d", "conv2d/d_weight", "select(row, row + 4u, row + 4u < N_ROWS)", "row")),
+    (Registers, ("conv2d", "conv2d/d_weight", "pixel / OW % OH", "pixel / OH % OH")),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/d_weight",
+            "min(first + PIXELS_PER_SLAB, N_PIXELS)",
+            "min(first + PIXELS_PER_SLAB, N_PIXELS - 1u)",
+        ),
+    ),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/d_weight_rows",
+            "position / KERNEL_W, position % KERNEL_W",
+            "position % KERNEL_W, position / KERNEL_W",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/d_weight_rows", "((slab * KERNEL_H", "((0u * KERNEL_H")),
+    (Registers, ("conv2d", "conv2d/d_weight_rows", "co + 2u, sums.z", "co + 2u, sums.y")),
+    (Square64, ("conv2d", "conv2d/forward_tile", "min(step + 1u, last - 1u)", "step")),
+    (
+        Square64,
+        ("conv2d", "conv2d/forward_tile", "channel < IN_CHANNELS", "channel <= IN_CHANNELS"),
+    ),
+    (Square64, ("conv2d", "conv2d/forward_tile", "workgroupBarrier();", "")),
+    (
+        Square64,
+        (
+            "conv2d",
+            "conv2d/forward_tile",
+            "= next_right;\n        workgroupBarrier();",
+            "= next_right;",
+        ),
+    ),
+    (
+        Square128,
+        ("conv2d", "conv2d/forward_tile", "left[(1u - buffer) * 256u", "left[buffer * 256u"),
+    ),
+    (
+        Square128,
+        (
+            "conv2d",
+            "conv2d/forward_tile",
+            "local_ix / TERM_VECTORS;",
+            "local_ix / TERM_VECTORS + 1u;",
+        ),
+    ),
+    (
+        Square64,
+        ("conv2d", "conv2d/d_weight_tile", "pixel + STEP + fetch_pixel", "pixel + fetch_pixel"),
+    ),
+    (Square64, ("conv2d", "conv2d/d_weight_tile", "workgroupBarrier();", "")),
+    (
+        Square64,
+        (
+            "conv2d",
+            "conv2d/d_weight_tile",
+            "= next_right;\n        workgroupBarrier();",
+            "= next_right;",
+        ),
+    ),
+    (Square128, ("conv2d", "conv2d/d_weight_tile", "buffer = 1u - buffer;", "")),
+    (Square128, ("conv2d", "conv2d/d_weight_tile", "pixel < last;", "pixel + STEP < last;")),
+    (Square64, ("conv2d", "shared/tile_4x4", "left[at + STEP / 4u * 3u]", "left[at + STEP / 2u]")),
+    (
+        Square64,
+        (
+            "conv2d",
+            "shared/tile_4x4",
+            "s = add_outer(s, vec4<f32>(x0.w, x1.w, x2.w, x3.w), w3);",
+            "",
+        ),
+    ),
+    (
+        Square64,
+        ("conv2d", "shared/tile_4x4", "left[(start + row) / 4u]", "left[(start + column) / 4u]"),
+    ),
+    (Square64, ("conv2d", "shared/tile_4x4", "% 2u * 32u", "% 2u * 16u")),
+    (Square128, ("conv2d", "shared/tile_8x8", "left[at + 10u]", "left[at + 8u]")),
+    (Square128, ("conv2d", "shared/tile_8x8", "right[start + 8u]", "right[start]")),
+    (Square128, ("conv2d", "shared/tile_8x8", "left[at + 1u]", "left[at]")),
+    (
+        Square128,
+        (
+            "conv2d",
+            "shared/tile_8x8",
+            "store_block(part, row + 4u, column + 32u, s.lower_right);",
+            "",
+        ),
+    ),
+    (Naive, ("conv2d", "conv2d/convolve_naive", "first_ci + ci]", "ci]")),
+    (Naive, ("conv2d", "conv2d/forward_naive", "+ bias_of(co)", "- bias_of(co)")),
+    (
+        Naive,
+        ("conv2d", "conv2d/forward_pool_naive", "wins(value, largest)", "wins(largest, value)"),
+    ),
+    (Naive, ("conv2d", "conv2d/d_input_naive", "column % STRIDE_W != 0u", "false")),
+    (Naive, ("conv2d", "conv2d/d_output_pooled", "* POOL_W + ox % POOL_W", "* POOL_W")),
+    (Naive, ("conv2d", "conv2d/d_weight_naive", "sum += x", "sum = x")),
+];
