@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
@@ -66,7 +66,7 @@ impl fmt::Display for Clock {
 }
 
 /// What a device was seen to do at best.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Peaks {
     /// Additions and multiplications of f32 a second: multiply-adds on numbers that are in registers, or
     /// matrix products on the CPU.
