@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::ops::Kernels;
 
 pub mod compare;
+mod drawing;
 pub mod machine;
 mod measure;
 pub mod sample;
