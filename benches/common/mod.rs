@@ -1,11 +1,24 @@
 //! What the benches share: the adapter, and sizes that suit it.
 
+#![allow(dead_code)] // No bench uses all of it.
+
 use std::time::Duration;
 
+use clap::ValueEnum;
 use criterion::Criterion;
 use wgrad::device::gpu::info;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::ops::Kernels;
+
+/// The kinds of kernels that are held side by side: all there are.
+pub fn kinds() -> &'static [Kernels] {
+    Kernels::value_variants()
+}
+
+/// The word for a kind of kernels.
+pub fn name(kernels: Kernels) -> String {
+    format!("{kernels:?}").to_lowercase()
+}
 
 /// The network's width and batch size that a bench runs at.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +47,6 @@ pub fn criterion() -> Criterion {
     Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_millis(500))
         .configure_from_args()
 }

@@ -109,16 +109,24 @@ fn head(before: &Bench, now: &Bench) -> String {
         text += &format!("  {what} was {old}, is {new}\n");
     }
     let (old, new) = (before.peak, now.peak);
-    text + &format!(
-        "  the device at best: {} GFLOP/s before, {} now (x {:.2}); {} GB/s before, {} now (x {:.2})\n\n",
+    let ratios = [new.flops_per_s / old.flops_per_s, new.bytes_per_s / old.bytes_per_s];
+    text += &format!(
+        "  the device at best: {} GFLOP/s before, {} now (x {:.2}); {} GB/s before, {} now (x {:.2})\n",
         giga(old.flops_per_s),
         giga(new.flops_per_s),
-        new.flops_per_s / old.flops_per_s,
+        ratios[0],
         giga(old.bytes_per_s),
         giga(new.bytes_per_s),
-        new.bytes_per_s / old.bytes_per_s,
-    )
+        ratios[1],
+    );
+    if ratios.into_iter().any(|ratio| !STEADY.contains(&ratio)) {
+        text += "  so the device itself is not what it was: part of the changes below is its own\n";
+    }
+    text + "\n"
 }
+
+/// A device whose peaks are within this of what they were is the same for what follows.
+const STEADY: std::ops::RangeInclusive<f64> = 0.9..=1.1;
 
 fn driver(machine: &super::Machine) -> String {
     machine.driver.clone().unwrap_or_else(|| "none".to_string())
@@ -204,13 +212,14 @@ mod tests {
         );
         assert!(text.ends_with("1 faster, 1 slower, 1 the same within the noise, 1 new, 1 gone\n"));
         assert!(text.contains("as fast: the same within the noise"), "{text}");
-        assert!(!text.contains(" was "), "the machines are the same:\n{text}");
+        assert!(!text.contains(" was"), "the machines are the same:\n{text}");
 
         let mut elsewhere = before.clone();
         elsewhere.machine.driver = None;
         elsewhere.peak.flops_per_s *= 2.0;
         let text = compare(&elsewhere, &now);
         assert!(text.contains("driver was none, is driver 1.2\n"), "{text}");
+        assert!(text.contains("the device itself is not what it was"), "{text}");
         assert!(text.contains("200.0 GFLOP/s before, 100.0 now (x 0.50)"), "{text}");
     }
 

@@ -25,6 +25,19 @@ const ROW: f64 = 36.0;
 /// The kernels that have numbers: those with the most time.
 const N_NUMBERED: usize = 16;
 
+/// Kernels that take a smaller part of the step than this are not drawn.
+const SMALLEST: f64 = 1e-3;
+
+/// What the colours mean.
+const COLOURS: [(&str, &str); 6] = [
+    ("c0", "convolutions"),
+    ("c1", "batch norm"),
+    ("c2", "pools"),
+    ("c3", "linear"),
+    ("c4", "Adam"),
+    ("c6", "others"),
+];
+
 /// Draws the roofline as an SVG file.
 pub fn draw(bench: &Bench) -> String {
     let settings = &bench.settings;
@@ -37,19 +50,23 @@ pub fn draw(bench: &Bench) -> String {
     let below = format!("{}{driver}; {}; {}", machine.device, machine.processor, machine.date);
     let mut out = head(WIDTH, HEIGHT, &title, &below);
 
-    // What only moves numbers has no place on a logarithmic axis.
-    let (drawn, others): (Vec<&Kernel>, Vec<&Kernel>) =
-        bench.kernels.iter().partition(|kernel| kernel.work.flops_per_s > 0.0);
+    // What only moves numbers has no place on a logarithmic axis; what takes next to no time, which need
+    // not be fast, would make the axis long.
+    let sum = bench.seconds_in_kernels();
+    let is_drawn = |kernel: &&Kernel| {
+        kernel.work.flops_per_s > 0.0 && kernel.seconds_in_step() >= SMALLEST * sum
+    };
+    let (drawn, others): (Vec<&Kernel>, Vec<&Kernel>) = bench.kernels.iter().partition(is_drawn);
     let (numbered, small) = drawn.split_at(drawn.len().min(N_NUMBERED));
     let axes = Axes::new(bench, &drawn);
     axes.draw(&mut out);
     roof(&mut out, bench, &axes);
     step(&mut out, bench, &axes);
     for kernel in small {
-        mark(&mut out, kernel, axes.place(kernel), 3.5);
+        mark(&mut out, kernel, axes.place(kernel), 3.2);
     }
     for kernel in numbered {
-        mark(&mut out, kernel, axes.place(kernel), 5.5);
+        mark(&mut out, kernel, axes.place(kernel), 4.8);
     }
     numbers(&mut out, numbered, &drawn, &axes);
     list(&mut out, bench, numbered);
@@ -225,14 +242,14 @@ fn free_place(mark: [f64; 2], marks: &[[f64; 2]], taken: &[[f64; 2]]) -> [f64; 2
 /// What the numbers stand for.
 fn list(out: &mut String, bench: &Bench, numbered: &[&Kernel]) {
     let sum = bench.seconds_in_kernels();
-    let (of_step, of_roof) = (WIDTH - 84.0, WIDTH - 20.0);
+    let (of_step, of_roof) = (WIDTH - 98.0, WIDTH - 20.0);
     text(out, "soft", [LIST, TOP - 2.0], "the kernels with the most time");
     text(out, "soft end", [of_step, TOP - 2.0], "of the step");
     text(out, "soft end", [of_roof, TOP - 2.0], "of the roof");
     for (ix, kernel) in numbered.iter().enumerate() {
         let y = TOP + 18.0 + ROW * ix as f64;
         text(out, "bold end", [LIST + 16.0, y], &(ix + 1).to_string());
-        mark(out, kernel, [LIST + 30.0, y - 4.0], 5.5);
+        mark(out, kernel, [LIST + 30.0, y - 4.0], 4.8);
         text(out, "", [LIST + 44.0, y], &kernel.op);
         let shapes = match kernel.n_nodes {
             1 => shortened(&kernel.shapes()),
@@ -249,10 +266,17 @@ fn footer(out: &mut String, bench: &Bench, small: &[&Kernel], others: &[&Kernel]
     let share = |kernels: &[&Kernel]| {
         percent(kernels.iter().map(|kernel| kernel.seconds_in_step()).sum::<f64>() / sum)
     };
+    for (row, (colour, name)) in COLOURS.into_iter().enumerate() {
+        let y = BOTTOM - 14.0 - 18.0 * (COLOURS.len() - 1 - row) as f64;
+        let x = RIGHT - 96.0;
+        let _ = writeln!(out, "<circle class=\"{colour}\" cx=\"{x}\" cy=\"{}\" r=\"4\"/>", y - 4.0);
+        text(out, "soft halo", [x + 11.0, y], name);
+    }
     let shapes = "Circles are forward, triangles gradients of inputs, squares gradients of parameters \
                   and updates; the cross is the whole step.";
     let rest = format!(
-        "Without a number: {} kernels, {} of the step. Not drawn: {} that only move numbers, {}.",
+        "Without a number: {} kernels, {} of the step. Not drawn: {} that only move numbers, or \
+         take less than 0.1% each, together {}.",
         small.len(),
         share(small),
         others.len(),
@@ -285,7 +309,7 @@ mod tests {
             assert_eq!(svg.matches(&title).count(), 2, "{op}");
         }
         assert!(!svg.contains("flatten.forward"), "it has no place");
-        assert!(svg.contains("Not drawn: 1 that only move numbers"), "{svg}");
+        assert!(svg.contains("Not drawn: 1 that only move numbers, or take"), "{svg}");
         assert!(svg.contains("memory: 10.0 GB/s") && svg.contains("adds: 100.0 GFLOP/s"), "{svg}");
         assert!(svg.contains("a &lt;fast&gt; GPU (Vulkan), driver 1.2"), "{svg}");
         assert_well_formed(&draw(&bench(Vec::new(), &[0.7])));

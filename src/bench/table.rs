@@ -112,7 +112,10 @@ pub(super) fn milliseconds(seconds: f64) -> String {
 
 /// `±2.3%`
 pub(super) fn spread(sample: &Sample) -> String {
-    format!("±{}", percent(sample.spread()))
+    match sample.spread() {
+        spread if spread < 1.0 => format!("±{}", percent(spread)),
+        spread => format!("±{:.0}%", 100.0 * spread),
+    }
 }
 
 #[cfg(test)]

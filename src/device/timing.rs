@@ -75,6 +75,16 @@ pub struct Peaks {
     pub bytes_per_s: f64,
 }
 
+impl Peaks {
+    /// The better of two looks.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            flops_per_s: self.flops_per_s.max(other.flops_per_s),
+            bytes_per_s: self.bytes_per_s.max(other.bytes_per_s),
+        }
+    }
+}
+
 /// A measurement is at least this long, in seconds, so that starting it is lost in it; and no longer than it
 /// must, since on a busy machine only short ones are left in peace.
 const LONG_ENOUGH: f64 = 0.01;
