@@ -205,7 +205,7 @@ mod tests {
         };
         assert_eq!(last("a"), "faster 1.25 x");
         assert_eq!(last("b"), "slower 0.80 x");
-        assert_eq!(last("noisy"), "0.83 x ±62.5%");
+        assert_eq!(last("noisy"), "0.83 x ±37.5%");
         assert!(
             last("new").starts_with("new ±0.0%") && last("old").starts_with("gone - "),
             "{text}"

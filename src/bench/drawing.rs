@@ -20,16 +20,37 @@ text{font:13px system-ui,-apple-system,'Segoe UI','Noto Sans','DejaVu Sans',sans
 .c3{fill:var(--c3);stroke:var(--c3)}.c4{fill:var(--c4);stroke:var(--c4)}.c5{fill:var(--c5);stroke:var(--c5)}\
 .c6{fill:var(--c6);stroke:var(--c6)}.mark{stroke:var(--ground);stroke-width:1.5}.line{fill:none}";
 
-/// The beginning of a drawing of that size, up to its title and a line below it.
-pub(super) fn head(width: f64, height: f64, title: &str, below: &str) -> String {
-    let (title, below) = (escape(title), escape(below));
-    format!(
+/// The beginning of a drawing of that size, up to its title and the lines below it.
+pub(super) fn head(width: f64, height: f64, title: &str, below: &[String]) -> String {
+    let label = escape(title);
+    let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-         height=\"{height}\" role=\"img\" aria-label=\"{title}\">\n<style>{STYLE}</style>\n\
-         <rect class=\"ground\" width=\"{width}\" height=\"{height}\"/>\n\
-         <text class=\"title\" x=\"20\" y=\"30\">{title}</text>\n\
-         <text class=\"soft\" x=\"20\" y=\"51\">{below}</text>\n"
-    )
+         height=\"{height}\" role=\"img\" aria-label=\"{label}\">\n<style>{STYLE}</style>\n\
+         <rect class=\"ground\" width=\"{width}\" height=\"{height}\"/>\n"
+    );
+    text(&mut out, "title", [20.0, 30.0], title);
+    for (row, line) in below.iter().enumerate() {
+        text(&mut out, "soft", [20.0, 51.0 + LINE * row as f64], line);
+    }
+    out
+}
+
+/// The distance of lines of small text.
+pub(super) const LINE: f64 = 17.0;
+
+/// The text in lines of at most `length` letters, as long as no word is longer.
+pub(super) fn wrapped(text: &str, length: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < length => {
+                *line += " ";
+                *line += word;
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
 }
 
 /// Text at a place, with classes of the style.
@@ -124,6 +145,13 @@ pub(super) mod tests {
         let nothing = LogAxis::around([], 2.0, [0.0, 1.0]);
         assert_eq!((nothing.ends, nothing.at(1.0)), ([0.5, 2.0], 0.5));
         assert_eq!([0.05, 0.1, 1.0, 20.0, 5000.0].map(label), ["0.05", "0.1", "1", "20", "5000"]);
+    }
+
+    #[test]
+    fn lines_are_no_longer_than_they_may_be() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrapped("", 5), [""]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub fn draw(bench: &Bench) -> String {
     let machine = &bench.machine;
     let driver = machine.driver.as_ref().map_or(String::new(), |driver| format!(", {driver}"));
     let below = format!("{}{driver}; {}; {}", machine.device, machine.processor, machine.date);
-    let mut out = head(WIDTH, HEIGHT, &title, &below);
+    let mut out = head(WIDTH, HEIGHT, &title, &[below]);
 
     // What only moves numbers has no place on a logarithmic axis; what takes next to no time, which need
     // not be fast, would make the axis long.

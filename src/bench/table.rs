@@ -128,7 +128,7 @@ mod tests {
         let mut moves = kernel("flatten.forward", &["8x4"], 1, &[0.005]);
         moves.work = Work::new(0, 10_000_000, 0.005, PEAK);
         let conv = kernel("conv2d.forward", &["8x4", "3x3"], 2, &[0.1, 0.12, 0.14]);
-        let text = table(&bench(vec![conv, moves], &[0.32, 0.32, 0.4]));
+        let text = table(&bench(vec![conv, moves], &[0.32, 0.32, 0.48]));
         let lines: Vec<Vec<&str>> =
             text.lines().map(|line| line.split_whitespace().collect()).collect();
         let of = |name: &str| {

@@ -217,7 +217,7 @@ mod tests {
             "from width 16, though 8 and 64 images are as near"
         );
         assert_eq!(predicted(4, 512), None, "nothing is smaller");
-        assert_eq!(predict(&[cell(4, 4, measured(4.0))], &known[0]), Some(32.0 * 4.0 / 8.0));
+        assert_eq!(predict(&[cell(4, 4, measured(4.0))], &known[0]), Some(8.0));
     }
 
     /// Runs a small grid on the CPU device.

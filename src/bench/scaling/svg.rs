@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use super::{Cell, Scaling, table};
-use crate::bench::drawing::{LogAxis, head, label, text};
+use crate::bench::drawing::{LINE, LogAxis, head, label, text, wrapped};
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 86.0;
 const RIGHT: f64 = 750.0;
-const TOP: f64 = 84.0;
-const BOTTOM: f64 = 430.0;
+const TOP: f64 = 108.0;
+const BOTTOM: f64 = 440.0;
 
 /// The height of the grid's lines.
 const ROW: f64 = 22.0;
@@ -20,12 +20,14 @@ const APART: f64 = 15.0;
 /// Draws the grid as an SVG file.
 pub fn draw(scaling: &Scaling) -> String {
     let reasons = table::reasons(scaling);
+    let reasons: Vec<String> = reasons.iter().flat_map(|line| wrapped(line, 125)).collect();
     let grid_top = BOTTOM + 78.0;
     let notes_top = grid_top + ROW * scaling.widths.len() as f64 + 12.0;
-    let height = notes_top + 17.0 * reasons.len() as f64 + 12.0;
+    let height = notes_top + LINE * reasons.len() as f64 + 12.0;
     let machine = &scaling.machine;
     let driver = machine.driver.as_ref().map_or(String::new(), |driver| format!(", {driver}"));
-    let below = format!("{}{driver}; {}; {}", machine.device, machine.processor, machine.date);
+    let below =
+        [format!("{}{driver}", machine.device), format!("{}; {}", machine.processor, machine.date)];
     let mut out = head(WIDTH, height, "Training: images a second by width and batch size", &below);
 
     let rates = scaling.cells.iter().filter_map(|cell| cell.outcome.images_per_s());
@@ -51,7 +53,7 @@ pub fn draw(scaling: &Scaling) -> String {
         }
     }
     for (row, reason) in reasons.iter().enumerate() {
-        text(&mut out, "soft", [20.0, notes_top + 17.0 * row as f64], reason);
+        text(&mut out, "soft", [20.0, notes_top + LINE * row as f64], reason);
     }
     out += "</svg>\n";
     out
