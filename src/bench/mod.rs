@@ -199,6 +199,13 @@ impl Bench {
         self.kernels.iter().map(Kernel::seconds_in_step).sum()
     }
 
+    /// The part of that which some of them take; all of nothing is nothing.
+    pub fn part_of_step<'a>(&self, kernels: impl IntoIterator<Item = &'a Kernel>) -> f64 {
+        let seconds: f64 = kernels.into_iter().map(Kernel::seconds_in_step).sum();
+        let sum = self.seconds_in_kernels();
+        if sum > 0.0 { seconds / sum } else { 0.0 }
+    }
+
     /// The file's text.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and strings") + "\n"

@@ -52,9 +52,8 @@ pub fn draw(bench: &Bench) -> String {
 
     // What only moves numbers has no place on a logarithmic axis; what takes next to no time, which need
     // not be fast, would make the axis long.
-    let sum = bench.seconds_in_kernels();
     let is_drawn = |kernel: &&Kernel| {
-        kernel.work.flops_per_s > 0.0 && kernel.seconds_in_step() >= SMALLEST * sum
+        kernel.work.flops_per_s > 0.0 && bench.part_of_step([*kernel]) >= SMALLEST
     };
     let (drawn, others): (Vec<&Kernel>, Vec<&Kernel>) = bench.kernels.iter().partition(is_drawn);
     let (numbered, small) = drawn.split_at(drawn.len().min(N_NUMBERED));
@@ -241,7 +240,6 @@ fn free_place(mark: [f64; 2], marks: &[[f64; 2]], taken: &[[f64; 2]]) -> [f64; 2
 
 /// What the numbers stand for.
 fn list(out: &mut String, bench: &Bench, numbered: &[&Kernel]) {
-    let sum = bench.seconds_in_kernels();
     let (of_step, of_roof) = (WIDTH - 98.0, WIDTH - 20.0);
     text(out, "soft", [LIST, TOP - 2.0], "the kernels with the most time");
     text(out, "soft end", [of_step, TOP - 2.0], "of the step");
@@ -256,16 +254,13 @@ fn list(out: &mut String, bench: &Bench, numbered: &[&Kernel]) {
             n => format!("{}, {n} times", shortened(&kernel.shapes())),
         };
         text(out, "soft", [LIST + 44.0, y + 14.0], &shapes);
-        text(out, "end", [of_step, y], &percent(kernel.seconds_in_step() / sum));
+        text(out, "end", [of_step, y], &percent(bench.part_of_step([*kernel])));
         text(out, "end", [of_roof, y], &percent(kernel.work.of_roof));
     }
 }
 
 fn footer(out: &mut String, bench: &Bench, small: &[&Kernel], others: &[&Kernel]) {
-    let sum = bench.seconds_in_kernels();
-    let share = |kernels: &[&Kernel]| {
-        percent(kernels.iter().map(|kernel| kernel.seconds_in_step()).sum::<f64>() / sum)
-    };
+    let share = |kernels: &[&Kernel]| percent(bench.part_of_step(kernels.iter().copied()));
     for (row, (colour, name)) in COLOURS.into_iter().enumerate() {
         let y = BOTTOM - 14.0 - 18.0 * (COLOURS.len() - 1 - row) as f64;
         let x = RIGHT - 96.0;

@@ -9,7 +9,6 @@ const SHAPES_WIDTH: usize = 34;
 /// The roofline as a table, for people: a line a kernel, the most time first; then the step.
 pub fn table(bench: &Bench) -> String {
     let mut text = head(bench);
-    let sum = bench.seconds_in_kernels();
     let op = bench.kernels.iter().map(|kernel| kernel.op.len()).max().unwrap_or(0);
     text += &line(
         op,
@@ -17,7 +16,7 @@ pub fn table(bench: &Bench) -> String {
         ["GFLOP/s", "GB/s", "FLOP/B", "of roof", "bound by"],
     );
     for kernel in &bench.kernels {
-        let share = percent(kernel.seconds_in_step() / sum);
+        let share = percent(bench.part_of_step([kernel]));
         text += &kernel_line(op, kernel, &share);
     }
     text += &format!("\n{}", step(bench));
