@@ -33,7 +33,7 @@ struct Kernel {
 
 fn main() {
     let size = size();
-    let devices: Vec<_> = kinds().iter().map(|&kernels| (kernels, open_gpu(kernels))).collect();
+    let devices: Vec<_> = kinds().into_iter().map(|kernels| (kernels, open_gpu(kernels))).collect();
     eprintln!("{size:?} on {}", devices[0].1.name());
     let mut criterion = criterion();
     for (name, kernels) in kernels(size) {

@@ -24,8 +24,8 @@ fn main() {
     let mut criterion = criterion();
 
     let config = StepConfig::new(ResNet9 { width: size.width, classes: 10 }, size.batch);
-    let gpu = |&kernels| (format!("gpu, {}", name(kernels)), open_gpu(kernels));
-    let mut devices: Vec<(String, Device)> = kinds().iter().map(gpu).collect();
+    let gpu = |kernels| (format!("gpu, {}", name(kernels)), open_gpu(kernels));
+    let mut devices: Vec<(String, Device)> = kinds().into_iter().map(gpu).collect();
     devices.push(("cpu".to_string(), Device::cpu(OpenOptions::default())));
     let id = |name: &str| format!("{name}, width {}, batch {}", size.width, size.batch);
 

@@ -73,10 +73,11 @@ fn kernels_are_measured_written_and_compared() {
 
     let file = at.join("first").join(JSON);
     let text =
-        printed(wgrad(at, &[&SMALL[..], &["--json", "--no-fuse", "--out", "third"]].concat()));
+        printed(wgrad(at, &[&SMALL[..], &["--json", "--out", "third", "--no-fuse"]].concat()));
     let unfused: Bench = serde_json::from_str(&text).expect("JSON alone");
     assert!(
-        !unfused.settings.fused && unfused.kernels.iter().any(|k| k.op == "max_pool2d.backward")
+        unfused.settings.fused() == "nothing"
+            && unfused.kernels.iter().any(|k| k.op == "max_pool2d.backward")
     );
 
     let other_size = ["bench", "--device", "cpu", "--width", "4", "--compare"];

@@ -102,7 +102,7 @@ fn head(before: &Bench, now: &Bench) -> String {
             format!("{:?}", before.settings.kernels),
             format!("{:?}", now.settings.kernels),
         ),
-        ("fused", before.settings.fused.to_string(), now.settings.fused.to_string()),
+        ("fusion", fused(before), fused(now)),
         ("clock", before.clock.clone(), now.clock.clone()),
     ];
     for (what, old, new) in differs.into_iter().filter(|(_, old, new)| old != new) {
@@ -127,6 +127,10 @@ fn head(before: &Bench, now: &Bench) -> String {
 
 /// A device whose peaks are within this of what they were is the same for what follows.
 const STEADY: std::ops::RangeInclusive<f64> = 0.9..=1.1;
+
+fn fused(bench: &Bench) -> String {
+    serde_json::to_string(&bench.settings.fusion).expect("words")
+}
 
 fn driver(machine: &super::Machine) -> String {
     machine.driver.clone().unwrap_or_else(|| "none".to_string())

@@ -5,7 +5,6 @@ use crate::device::{Device, Peaks};
 use crate::error::Error;
 use crate::ops::Kernels;
 use crate::profile::steps::{Effort, TimedSteps, time_steps};
-use crate::tape::fuse::Fusion;
 use crate::tape::print::shape;
 use crate::tape::{Node, Tape};
 use crate::train::step::StepConfig;
@@ -33,7 +32,7 @@ pub fn measure(
         width: config.network.width,
         batch_size: config.batch_size,
         kernels,
-        fused: config.objective.fusion != Fusion::NONE,
+        fusion: config.objective.fusion,
     };
     Ok(Some(evaluate(timed, settings, Machine::here(device, command))))
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::device::Peaks;
 use crate::error::Error;
 use crate::ops::Kernels;
+use crate::tape::fuse::Fusion;
 
 pub mod compare;
 mod drawing;
@@ -69,8 +70,8 @@ pub struct Settings {
     pub batch_size: usize,
     /// Which kernels a GPU runs.
     pub kernels: Kernels,
-    /// Whether nodes are fused where there is a rule for it.
-    pub fused: bool,
+    /// Which nodes are fused.
+    pub fusion: Fusion,
 }
 
 /// A whole step.
@@ -150,6 +151,17 @@ pub fn roof(flops: u64, bytes: u64, peak: Peaks) -> (Bound, f64) {
     let computing = flops as f64 / peak.flops_per_s;
     let moving = bytes as f64 / peak.bytes_per_s;
     if computing > moving { (Bound::Arithmetic, computing) } else { (Bound::Memory, moving) }
+}
+
+impl Settings {
+    /// What of the step is fused, in a word.
+    pub fn fused(&self) -> &'static str {
+        match self.fusion {
+            Fusion::ALL => "everything",
+            Fusion::NONE => "nothing",
+            _ => "in part",
+        }
+    }
 }
 
 impl Work {
@@ -279,7 +291,7 @@ pub(crate) mod tests {
                 width: 4,
                 batch_size: 8,
                 kernels: Kernels::Default,
-                fused: true,
+                fusion: Fusion::ALL,
             },
             clock: "host".to_string(),
             peak: PEAK,

@@ -26,7 +26,10 @@ pub fn table(bench: &Bench) -> String {
 fn head(bench: &Bench) -> String {
     let Bench { machine, settings, peak, clock, .. } = bench;
     let bend = peak.flops_per_s / peak.bytes_per_s;
-    let fused = if settings.fused { "" } else { ", nothing fused" };
+    let fused = match settings.fused() {
+        "everything" => String::new(),
+        part => format!(", fused: {part}"),
+    };
     format!(
         "{}step      {}, width {}, {} images, {} kernels{fused}\n\
          clock     {clock}\n\

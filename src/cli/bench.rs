@@ -14,7 +14,7 @@ use wgrad::files;
 use wgrad::nn::ResNet9;
 use wgrad::ops::Kernels;
 use wgrad::profile::steps::Effort;
-use wgrad::tape::fuse::Fusion;
+use wgrad::tape::fuse::{Fusion, Rule};
 use wgrad::train::RunFolder;
 use wgrad::train::recipe::CIFAR10;
 use wgrad::train::settings::at_least_one;
@@ -47,9 +47,9 @@ pub struct Args {
     batch_size: Option<NonZeroU32>,
     #[command(flatten)]
     on: On,
-    /// The textbook's tape: no node is fused with another
-    #[arg(long)]
-    no_fuse: bool,
+    /// The textbook's tape: no node is fused with another; or leave out these rules alone
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
+    no_fuse: Option<Vec<Rule>>,
     /// Steps to time [default: what 25 seconds hold, at least 5]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -72,7 +72,7 @@ struct On {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Which kernels a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "default")]
+    #[arg(long, value_name = "KIND", default_value = "tuned")]
     kernels: Kernels,
     /// Where the files go [default: runs/<date>-<time>]
     #[arg(long, value_name = "DIR")]
@@ -84,7 +84,7 @@ struct On {
 
 impl On {
     fn options(&self) -> OpenOptions {
-        OpenOptions { kernels: self.kernels, ..OpenOptions::default() }
+        crate::cli::opened(OpenOptions { kernels: self.kernels, ..OpenOptions::default() })
     }
 }
 
@@ -132,8 +132,8 @@ fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepCo
         compare::check(before, width, batch_size)?;
     }
     let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
-    if args.no_fuse {
-        config.objective.fusion = Fusion::NONE;
+    if let Some(rules) = &args.no_fuse {
+        config.objective.fusion = Fusion::without(rules);
     }
     Ok(config)
 }
