@@ -1,22 +1,31 @@
-//! Every kernel by itself, naive beside default, at the network's shapes: a criterion group a kernel.
+//! Every kernel by itself at the network's shapes, naive beside the others: a criterion group a kernel.
 //!
-//! `cargo bench --bench kernels -- conv2d.forward` runs one group. A measurement is one launch and the
-//! wait for it, by the host's clock.
+//! `cargo bench --bench kernels -- conv2d.forward` runs one group. Times come from the device's own clock
+//! where it has one; throughput is in operations (`elem/s`), or in bytes for what only moves numbers.
 
 mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use common::{Size, criterion, open_gpu, size};
+use common::{Size, criterion, kinds, name, open_gpu, size};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use wgrad::device::{Device, LoadOptions, StepScalars};
+use wgrad::device::{Device, LoadOptions, ProgramId, Session, StepScalars};
+use wgrad::nn::ResNet9;
 use wgrad::ops::{self, Case, Kernels};
-use wgrad::tape::{Mode, Node, Phase, Tape};
+use wgrad::tape::fuse::Fusion;
+use wgrad::tape::{ElementType, Group, Mode, Node, Phase, Storage, Tape, print};
+use wgrad::train::step::{self, StepConfig};
 
-/// A kernel at one shape.
+/// The most times that a kernel is really run where criterion asks for more: it goes by the kernel's own
+/// time, and a short one takes the host much longer than that.
+const MOST_RUNS: u64 = 20;
+
+/// A kernel at one shape: a node of a tape, alone on it if it can be.
 struct Kernel {
     tape: Arc<Tape>,
+    node_ix: usize,
     shape: String,
     flops: u64,
     bytes: u64,
@@ -24,7 +33,7 @@ struct Kernel {
 
 fn main() {
     let size = size();
-    let devices = [Kernels::Naive, Kernels::Default].map(|kernels| (kernels, open_gpu(kernels)));
+    let devices: Vec<_> = kinds().into_iter().map(|kernels| (kernels, open_gpu(kernels))).collect();
     eprintln!("{size:?} on {}", devices[0].1.name());
     let mut criterion = criterion();
     for (name, kernels) in kernels(size) {
@@ -33,25 +42,56 @@ fn main() {
     criterion.final_summary();
 }
 
-/// The kernels of every op, by name.
+/// The kernels by name: those of the training step, as it is and as nothing is fused; and of each op that
+/// the step is without, or that only runs where it updates the state, those of its own cases.
 fn kernels(size: Size) -> BTreeMap<&'static str, Vec<Kernel>> {
     let mut kernels: BTreeMap<_, Vec<Kernel>> = BTreeMap::new();
-    for op in ops::ALL {
-        for case in (op.bench_cases)(size.width, size.batch) {
-            let tape = record(&case);
-            for node in tape.nodes() {
-                let alone = tape.isolate(node).map_or_else(|| tape.clone(), |(alone, _)| alone);
-                let kernel = Kernel {
-                    tape: Arc::new(alone),
-                    shape: shape(&tape, node),
-                    flops: node.op.flops(&tape.io(node)),
-                    bytes: tape.io(node).bytes(),
-                };
-                kernels.entry(node.op.name()).or_default().push(kernel);
-            }
+    for fusion in [Fusion::ALL, Fusion::NONE] {
+        let mut config = StepConfig::new(ResNet9 { width: size.width, classes: 10 }, size.batch);
+        config.objective.fusion = fusion;
+        let tape = step::training(&config).tape;
+        for node in tape.nodes() {
+            let of_op = kernels.entry(node.op.name()).or_default();
+            let kernel = Kernel::alone(&tape, node);
+            of_op.extend(kernel.filter(|k| of_op.iter().all(|other| other.shape != k.shape)));
         }
     }
+    for op in ops::ALL {
+        let mut of_op: Vec<(&str, Kernel)> = Vec::new();
+        for case in (op.bench_cases)(size.width, size.batch) {
+            let tape = Arc::new(record(&case));
+            for (node_ix, node) in tape.nodes().iter().enumerate() {
+                if kernels.get(node.op.name()).is_none_or(Vec::is_empty) {
+                    let within = || Kernel::new(&tape, node, Arc::clone(&tape), node_ix);
+                    let kernel = Kernel::alone(&tape, node).unwrap_or_else(within);
+                    of_op.push((node.op.name(), kernel));
+                }
+            }
+        }
+        for (name, kernel) in of_op {
+            kernels.entry(name).or_default().push(kernel);
+        }
+    }
+    kernels.retain(|_, of_op| !of_op.is_empty());
     kernels
+}
+
+impl Kernel {
+    /// A node on a tape of its own; none for what updates the state.
+    fn alone(tape: &Tape, node: &Node) -> Option<Self> {
+        tape.isolate(node).map(|(alone, _)| Self::new(tape, node, Arc::new(alone), 0))
+    }
+
+    /// A node of `tape`, which is the node of that number on `run`.
+    fn new(tape: &Tape, node: &Node, run: Arc<Tape>, node_ix: usize) -> Self {
+        let shapes: Vec<_> = node.inputs.iter().map(|&id| print::shape(tape.value(id))).collect();
+        let attributes = node.op.attributes();
+        let attributes =
+            if attributes.is_empty() { attributes } else { format!(" ({attributes})") };
+        let io = tape.io(node);
+        let (flops, bytes) = (node.op.flops(&io), io.bytes());
+        Self { tape: run, node_ix, shape: shapes.join(", ") + &attributes, flops, bytes }
+    }
 }
 
 /// A case, forward and backward.
@@ -74,32 +114,55 @@ fn record(case: &Case) -> Tape {
     tape
 }
 
-/// `8x32x32x3, 3x3x3x8`: the shapes of what a node reads.
-fn shape(tape: &Tape, node: &Node) -> String {
-    let one = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
-    node.inputs.iter().map(|&id| one(tape.shape(id))).collect::<Vec<_>>().join(", ")
+/// Fills all that a kernel may read: a processor that only sees zeros is cooler, and faster, than it ever is in
+/// training. Words stay 0, which is a class, and the place of a maximum.
+fn fill(session: &mut dyn Session, program: ProgramId, tape: &Tape) {
+    let numbers = |n: usize| (0..n).map(|ix| 0.5 + 0.4 * (ix as f32).sin()).collect::<Vec<f32>>();
+    for node in tape.nodes() {
+        for &id in &node.inputs {
+            let value = tape.value(id);
+            if value.storage == Storage::Input && value.element == ElementType::F32 {
+                let data = numbers(value.shape.iter().product());
+                session.write(program, id, &data).expect("written");
+            }
+        }
+    }
+    let parameters = numbers(tape.state().n_elements(Group::Parameters));
+    session.write_state(Group::Parameters, &parameters).expect("written");
 }
 
 fn bench(
     criterion: &mut Criterion,
-    name: &str,
+    kernel_name: &str,
     kernels: &[Kernel],
-    devices: &[(Kernels, Device); 2],
+    devices: &[(Kernels, Device)],
 ) {
-    let mut group = criterion.benchmark_group(name);
+    let mut group = criterion.benchmark_group(kernel_name);
     for kernel in kernels {
         group.throughput(match kernel.flops {
             0 => Throughput::Bytes(kernel.bytes),
             flops => Throughput::Elements(flops),
         });
         for (kind, device) in devices {
-            let mut session = device.session(kernel.tape.state()).expect("memory for the state");
-            let program = session.load(&kernel.tape, LoadOptions::default()).expect("it loads");
-            let id = BenchmarkId::new(format!("{kind:?}").to_lowercase(), &kernel.shape);
+            let id = BenchmarkId::new(name(*kind), &kernel.shape);
+            // Loaded only if it is asked for: criterion filters by name.
+            let mut loaded = None;
             group.bench_function(id, |bencher| {
-                bencher.iter(|| {
-                    session.run(program, &StepScalars::default()).expect("it runs");
-                    session.wait().expect("it ends");
+                let (session, program) = loaded.get_or_insert_with(|| {
+                    let mut session = device.session(kernel.tape.state()).expect("memory");
+                    let program = session.load(&kernel.tape, LoadOptions::default());
+                    let program = program.expect("it loads");
+                    fill(&mut *session, program, &kernel.tape);
+                    (session, program)
+                });
+                bencher.iter_custom(|n| {
+                    let runs = n.min(MOST_RUNS);
+                    let mut seconds = 0.0;
+                    for _ in 0..runs {
+                        let times = session.run_timed(*program, &StepScalars::default());
+                        seconds += times.expect("it runs").seconds[kernel.node_ix];
+                    }
+                    Duration::from_secs_f64(seconds * n as f64 / runs as f64)
                 });
             });
         }

@@ -1,16 +1,21 @@
-//! The whole training step, on the GPU and on the CPU, in images a second; and packing a batch.
+//! The whole training step, in images a second: by the host's clock, as training goes, and by the device's
+//! own, which leaves out what the host does.
 
 mod common;
 
-use common::{criterion, open_gpu, size};
+use std::time::Duration;
+
+use common::{criterion, kinds, name, open_gpu, size};
 use criterion::Throughput;
-use wgrad::data::batches::{Batch, epoch_order};
+use wgrad::data::batches::epoch_order;
 use wgrad::data::shapes;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::ResNet9;
-use wgrad::ops::Kernels;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
+
+/// The most steps that are really run where criterion asks for more.
+const MOST_RUNS: u64 = 20;
 
 fn main() {
     let size = size();
@@ -19,17 +24,16 @@ fn main() {
     let mut criterion = criterion();
 
     let config = StepConfig::new(ResNet9 { width: size.width, classes: 10 }, size.batch);
-    let devices = [
-        ("gpu, naive", open_gpu(Kernels::Naive)),
-        ("gpu, default", open_gpu(Kernels::Default)),
-        ("cpu", Device::cpu(OpenOptions::default())),
-    ];
+    let gpu = |kernels| (format!("gpu, {}", name(kernels)), open_gpu(kernels));
+    let mut devices: Vec<(String, Device)> = kinds().into_iter().map(gpu).collect();
+    devices.push(("cpu".to_string(), Device::cpu(OpenOptions::default())));
+    let id = |name: &str| format!("{name}, width {}, batch {}", size.width, size.batch);
+
     let mut group = criterion.benchmark_group("training step");
     group.throughput(Throughput::Elements(size.batch as u64));
     for (name, device) in &devices {
         let mut trainer = Trainer::new(device, &config, 0).expect("the step fits the device");
-        let id = format!("{name}, width {}, batch {}", size.width, size.batch);
-        group.bench_function(id, |bencher| {
+        group.bench_function(id(name), |bencher| {
             bencher.iter(|| {
                 trainer.step(&split, &order, 0, 1e-3).expect("a step");
                 trainer.session().wait().expect("the step ends");
@@ -38,10 +42,20 @@ fn main() {
     }
     group.finish();
 
-    let mut group = criterion.benchmark_group("data");
+    let mut group = criterion.benchmark_group("training step, all nodes");
     group.throughput(Throughput::Elements(size.batch as u64));
-    let mut batch = Batch::new(size.batch);
-    group.bench_function("pack a batch", |bencher| bencher.iter(|| batch.fill(&split, &order)));
+    for (name, device) in &devices {
+        let mut trainer = Trainer::new(device, &config, 0).expect("the step fits the device");
+        group.bench_function(id(name), |bencher| {
+            bencher.iter_custom(|n| {
+                let runs = n.min(MOST_RUNS);
+                let mut step =
+                    || trainer.timed_step(&split, &order, 0, 1e-3).expect("a step").sum();
+                let seconds: f64 = (0..runs).map(|_| step()).sum();
+                Duration::from_secs_f64(seconds * n as f64 / runs as f64)
+            });
+        });
+    }
     group.finish();
     criterion.final_summary();
 }

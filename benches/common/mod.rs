@@ -1,11 +1,26 @@
 //! What the benches share: the adapter, and sizes that suit it.
 
+#![allow(dead_code)] // No bench uses all of it.
+
 use std::time::Duration;
 
+use clap::ValueEnum;
 use criterion::Criterion;
 use wgrad::device::gpu::info;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::ops::Kernels;
+
+/// The kinds of kernels that are held side by side: all there are. On a software adapter the tuned ones are the
+/// default ones.
+pub fn kinds() -> Vec<Kernels> {
+    let kinds = Kernels::value_variants().iter().copied();
+    kinds.filter(|kernels| has_hardware() || *kernels != Kernels::Tuned).collect()
+}
+
+/// The word for a kind of kernels.
+pub fn name(kernels: Kernels) -> String {
+    format!("{kernels:?}").to_lowercase()
+}
 
 /// The network's width and batch size that a bench runs at.
 #[derive(Clone, Copy, Debug)]
@@ -16,11 +31,14 @@ pub struct Size {
 
 /// The real ones on hardware; on a software adapter, sizes at which everything ends in minutes.
 pub fn size() -> Size {
-    let is_hardware = |report: &info::AdapterReport| report.kind != "software";
-    match info::adapters().iter().any(is_hardware) {
+    match has_hardware() {
         true => Size { width: 64, batch: 512 },
         false => Size { width: 8, batch: 8 },
     }
+}
+
+fn has_hardware() -> bool {
+    info::adapters().iter().any(|report| report.kind != "software")
 }
 
 /// The GPU, hardware first. Benches of kernels need one.
@@ -34,6 +52,6 @@ pub fn criterion() -> Criterion {
     Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_millis(500))
         .configure_from_args()
 }

@@ -14,6 +14,7 @@ use wgrad::device::OpenOptions;
 use wgrad::train::folder;
 use wgrad::train::screen::StandardError;
 
+mod bench;
 mod compare;
 mod devices;
 mod eval;
@@ -81,6 +82,8 @@ enum Command {
     Tape(tape::Args),
     /// Time every node of a training step, and hold it against what the device can do
     Profile(profile::Args),
+    /// Measure every kernel of a training step against the device's roofline, or against an earlier run
+    Bench(bench::Args),
     /// List the adapters, what they can do, and whether every op works on them
     Devices(devices::Args),
 }
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
         Command::Profile(args) => profile::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -19,7 +19,7 @@ use wgrad::train::step::StepConfig;
 /// Flags of `wgrad profile`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Times are medians over several training steps on built-in images. The peaks are measured first: copied
+Times are medians over several training steps on built-in images. The peaks are measured before and after: copied
 bytes, and multiply-adds, a second. docs/profiling.md says what each column means.")]
 pub struct Args {
     /// Channels of the network's first layer [default: 64; where a processor computes: 16]

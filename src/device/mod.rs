@@ -160,6 +160,26 @@ impl Device {
         }
     }
 
+    /// The driver and its version; none for the CPU, which needs none.
+    pub fn driver(&self) -> Option<&str> {
+        match self {
+            Device::Cpu(_) => None,
+            Device::Gpu(device) => Some(device.driver()),
+        }
+    }
+
+    /// Holds a plan against the device's limits, as loading a program does, with nothing allocated.
+    /// `in_use` is what other programs of the session would own.
+    ///
+    /// # Errors
+    /// Those of [`Plan::check`].
+    pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), Error> {
+        match self {
+            Device::Cpu(device) => plan.check(device.memory_limit, in_use, u64::MAX),
+            Device::Gpu(device) => device.check(plan, in_use),
+        }
+    }
+
     /// Measures what the device can do at best, in about a second.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
@@ -66,13 +66,23 @@ impl fmt::Display for Clock {
 }
 
 /// What a device was seen to do at best.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Peaks {
     /// Additions and multiplications of f32 a second: multiply-adds on numbers that are in registers, or
     /// matrix products on the CPU.
     pub flops_per_s: f64,
     /// Bytes read and written a second, by a copy of more than caches hold.
     pub bytes_per_s: f64,
+}
+
+impl Peaks {
+    /// The better of two looks.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            flops_per_s: self.flops_per_s.max(other.flops_per_s),
+            bytes_per_s: self.bytes_per_s.max(other.bytes_per_s),
+        }
+    }
 }
 
 /// A measurement is at least this long, in seconds, so that starting it is lost in it; and no longer than it

@@ -1,6 +1,6 @@
 //! Where the time of a training step goes: each node of its tape, timed on the device.
 //!
-//! [`measure`] times; what it finds is a [`Profile`], which [`table`] prints and [`svg`] draws.
+//! [`measure`] times, with [`steps`]; what it finds is a [`Profile`], which [`table`] prints and [`svg`] draws.
 //! `docs/profiling.md` says how to read them.
 
 use serde::Serialize;
@@ -9,6 +9,7 @@ use crate::device::{Clock, Peaks};
 use crate::tape::{Node, Tape};
 
 mod measure;
+pub mod steps;
 pub mod svg;
 pub mod table;
 
@@ -165,7 +166,7 @@ pub fn layer(node: &Node) -> &str {
 }
 
 /// The middle of sorted numbers, or the mean of the two in the middle.
-fn median(sorted: &[f64]) -> f64 {
+pub(crate) fn median(sorted: &[f64]) -> f64 {
     let n = sorted.len();
     (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0
 }

@@ -109,12 +109,12 @@ impl Columns {
 }
 
 /// `12.3%`
-pub(super) fn percent(part: f64) -> String {
+pub(crate) fn percent(part: f64) -> String {
     format!("{:.1}%", 100.0 * part)
 }
 
 /// `0.05`, `12.3`, `20413`, in units of 10^9.
-pub(super) fn giga(rate: f64) -> String {
+pub(crate) fn giga(rate: f64) -> String {
     let value = rate / 1e9;
     match value {
         0.0..0.995 => format!("{value:.2}"),

@@ -1,7 +1,7 @@
 //! The listing of a tape: every node with what it reads and makes, where that lies, and its costs.
 
 use super::plan::BufferKind;
-use super::{ElementType, Group, Node, Phase, Plan, Tape, ValueId};
+use super::{ElementType, Group, Node, Phase, Plan, Tape, Value, ValueId};
 
 /// Work and traffic of a part of a tape.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -77,18 +77,22 @@ fn add_node(table: &mut Table, tape: &Tape, plan: &Plan, ix: usize) {
 /// The number of a value, its shape, and the buffer it lies in.
 fn describe(tape: &Tape, plan: &Plan, id: ValueId) -> [String; 3] {
     let value = tape.value(id);
-    let axes: Vec<_> = value.shape.iter().map(usize::to_string).collect();
-    let mut shape = axes.join("x");
-    if value.element != ElementType::F32 {
-        shape = format!("{shape} {}", value.element);
-    }
     let placement = plan.placements[id.index()].expect("every value of a node has a place");
     let buffer = &plan.buffers[placement.buffer];
     let place = match buffer.kind {
         BufferKind::Input => format!("input {}", buffer.label),
         BufferKind::State(_) | BufferKind::Slot => buffer.label.clone(),
     };
-    [id.to_string(), shape, place]
+    [id.to_string(), shape(value), place]
+}
+
+/// `32x16x16x64`, and `32 u32` where the elements are no real numbers.
+pub fn shape(value: &Value) -> String {
+    let axes: Vec<_> = value.shape.iter().map(usize::to_string).collect();
+    match value.element {
+        ElementType::F32 => axes.join("x"),
+        element => format!("{} {element}", axes.join("x")),
+    }
 }
 
 /// The work of each phase and of the whole step.

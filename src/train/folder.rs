@@ -129,7 +129,16 @@ impl RunFolder {
     /// # Errors
     /// As for [`RunFolder::create`].
     pub fn create_for_sweep(&mut self, recipe: &Recipe) -> Result<(), Error> {
-        self.try_create(recipe).inspect_err(|_| self.remove())
+        let write = |path: &Path| files::write_whole(path, recipe.to_toml().as_bytes());
+        self.reserve().and_then(|()| write(&self.path.join(CONFIG))).inspect_err(|_| self.remove())
+    }
+
+    /// Makes the folder of measurements, with nothing in it.
+    ///
+    /// # Errors
+    /// As for [`RunFolder::create`].
+    pub fn create_empty(&mut self) -> Result<(), Error> {
+        self.reserve().inspect_err(|_| self.remove())
     }
 
     /// Whether it was created, or opened again: it is this process's then.
@@ -153,7 +162,8 @@ impl RunFolder {
         }
     }
 
-    fn try_create(&mut self, recipe: &Recipe) -> Result<(), Error> {
+    /// Makes the folder, and keeps others out of it.
+    fn reserve(&mut self) -> Result<(), Error> {
         loop {
             let missing = self.path.ancestors().filter(|p| !p.as_os_str().is_empty());
             self.made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
@@ -169,7 +179,7 @@ impl RunFolder {
             }
         }
         self.is_new = true;
-        files::write_whole(&self.path.join(CONFIG), recipe.to_toml().as_bytes())
+        Ok(())
     }
 
     fn lock(&mut self) -> Result<(), Error> {

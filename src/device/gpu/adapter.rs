@@ -8,6 +8,8 @@ use crate::error::Error;
 pub(super) struct Opened {
     /// The adapter's name and backend.
     pub(super) name: String,
+    /// The driver, and its version in its own words.
+    pub(super) driver: String,
     /// Whether it is a processor.
     pub(super) is_software: bool,
     pub(super) device: wgpu::Device,
@@ -95,6 +97,7 @@ const FEATURES: Features = Features::TIMESTAMP_QUERY
 pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
     let info = adapter.get_info();
     let (name, is_software) = (describe(&info), info.device_type == DeviceType::Cpu);
+    let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("wgrad"),
         required_features: adapter.features() & FEATURES,
@@ -103,7 +106,7 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
         ..Default::default()
     };
     match pollster::block_on(adapter.request_device(&descriptor)) {
-        Ok((device, queue)) => Ok(Opened { name, is_software, device, queue }),
+        Ok((device, queue)) => Ok(Opened { name, driver, is_software, device, queue }),
         Err(error) => Err(Error::DeviceRefused { adapter: name, reason: error.to_string() }),
     }
 }

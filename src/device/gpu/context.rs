@@ -13,6 +13,8 @@ use crate::error::Error;
 pub(super) struct Context {
     /// The adapter's name and backend.
     pub(super) name: String,
+    /// The driver, and its version.
+    pub(super) driver: String,
     /// Whether the adapter is a processor.
     pub(super) is_software: bool,
     pub(super) device: wgpu::Device,
@@ -26,14 +28,15 @@ pub(super) struct Context {
 impl Context {
     /// Takes over a device, and listens for what it reports.
     pub(super) fn new(opened: Opened) -> Self {
-        let Opened { name, is_software, device, queue } = opened;
+        let Opened { name, driver, is_software, device, queue } = opened;
         let faults = Arc::new(Faults::default());
         let uncaptured = Arc::clone(&faults);
         device.on_uncaptured_error(Arc::new(move |error| uncaptured.report(Fault::new(&error))));
         let lost = Arc::clone(&faults);
         device.set_device_lost_callback(move |reason, words| lost.report_lost(reason, &words));
         let limits = device.limits();
-        Self { name, is_software, device, queue, limits, faults, planned: AtomicU64::new(0) }
+        let planned = AtomicU64::new(0);
+        Self { name, driver, is_software, device, queue, limits, faults, planned }
     }
 
     /// Lets callbacks run, and returns the first fault that there was so far.

@@ -36,7 +36,7 @@ use crate::error::Error;
 use crate::files;
 use crate::ops::{Kernels, Target};
 use crate::tape::print::readable_bytes;
-use crate::tape::{StateLayout, Tape};
+use crate::tape::{Plan, StateLayout, Tape};
 use context::Context;
 use info::AdapterReport;
 use pipeline_cache::PipelineCache;
@@ -97,6 +97,20 @@ impl GpuDevice {
     /// `NVIDIA H100 (Vulkan)`
     pub fn name(&self) -> String {
         self.context.name.clone()
+    }
+
+    /// The driver, and its version in its own words: `llvmpipe Mesa 25.0.7`.
+    pub fn driver(&self) -> &str {
+        &self.context.driver
+    }
+
+    /// Holds a plan against the adapter's limits and `--memory-limit`; see [`Plan::check`].
+    ///
+    /// # Errors
+    /// Those of [`Plan::check`].
+    pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), Error> {
+        let max_binding = self.context.limits.max_storage_buffer_binding_size;
+        plan.check(self.memory_limit, in_use, max_binding)
     }
 
     /// Whether a processor runs the shaders.

@@ -8,10 +8,13 @@ pub mod batch_norm_relu;
 pub mod conv_max_pool;
 pub mod dead;
 
+use serde::{Deserialize, Serialize};
+
 use super::Tape;
 
 /// Which rules to apply.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default = "unfused")]
 pub struct Fusion {
     /// `conv2d` and `max_pool2d` become one op, and the tensor between them is never stored.
     pub conv_max_pool: bool,
@@ -19,6 +22,11 @@ pub struct Fusion {
     pub batch_norm_relu: bool,
     /// The addition of a residual behind them joins in.
     pub residual_add: bool,
+}
+
+/// What holds of a rule that a file knows nothing of: it was not there.
+fn unfused() -> Fusion {
+    Fusion::NONE
 }
 
 impl Fusion {

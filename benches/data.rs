@@ -1,0 +1,65 @@
+//! Loading images: reading CIFAR-10's files, shuffling an epoch, packing a batch, drawing the built-in shapes.
+
+mod common;
+
+use std::fs;
+
+use common::criterion;
+use criterion::{BatchSize, Throughput};
+use wgrad::data::batches::{Batch, epoch_order};
+use wgrad::data::cifar10::{self, RECORD_BYTES};
+use wgrad::data::shapes;
+
+/// The images of one of CIFAR-10's files.
+const RECORDS: usize = 10_000;
+
+/// Its training images.
+const IMAGES: usize = 50_000;
+
+/// The recipe's batch size.
+const BATCH: usize = 512;
+
+fn main() {
+    let mut criterion = criterion();
+    let mut group = criterion.benchmark_group("data");
+
+    // Two files of 10,000 records of ten classes, in place of six.
+    let folder = tempfile::tempdir().expect("a folder");
+    let record =
+        |ix: usize| (0..RECORD_BYTES).map(move |at| if at == 0 { ix % 10 } else { at * ix });
+    let bytes: Vec<u8> = (0..RECORDS).flat_map(record).map(|value| value as u8).collect();
+    for name in ["data_batch_1.bin", "test_batch.bin"] {
+        fs::write(folder.path().join(name), &bytes).expect("written");
+    }
+    group.throughput(Throughput::Bytes(2 * bytes.len() as u64));
+    group.bench_function("read files", |bencher| {
+        bencher.iter_with_large_drop(|| cifar10::read(folder.path()).expect("images"));
+    });
+
+    group.throughput(Throughput::Elements(IMAGES as u64));
+    group.bench_function("shuffle an epoch", |bencher| {
+        let mut epoch = 0;
+        let next = || {
+            epoch += 1;
+            epoch
+        };
+        bencher.iter_batched(next, |epoch| epoch_order(0, epoch, IMAGES), BatchSize::SmallInput);
+    });
+
+    // Images from all over the memory that a split takes, as after a shuffle.
+    let split = cifar10::read(folder.path()).expect("images").train;
+    let order = epoch_order(0, 0, split.len());
+    let mut batch = Batch::new(BATCH);
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("pack a batch", |bencher| {
+        let mut batches = order.chunks_exact(BATCH).cycle();
+        bencher.iter(|| batch.fill(&split, batches.next().expect("it goes round")));
+    });
+
+    group.throughput(Throughput::Elements(100));
+    group.bench_function("draw shapes", |bencher| {
+        bencher.iter_with_large_drop(|| shapes::draw_train(0, 100));
+    });
+    group.finish();
+    criterion.final_summary();
+}

@@ -1,0 +1,237 @@
+//! A measurement beside an earlier one: what has become faster or slower, beyond the noise.
+
+use super::table::{milliseconds, shortened, spread};
+use super::{Bench, Kernel, Sample};
+use crate::error::Error;
+use crate::profile::table::giga;
+
+/// How a time is, beside an earlier one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It is shorter, beyond the noise.
+    Faster,
+    /// It is longer, beyond the noise.
+    Slower,
+    /// It differs by no more than measurements of the same thing do.
+    Same,
+}
+
+impl Change {
+    /// From one time to another.
+    pub fn between(before: &Sample, now: &Sample) -> Self {
+        match (before.differs_from(now), now.median < before.median) {
+            (false, _) => Change::Same,
+            (true, true) => Change::Faster,
+            (true, false) => Change::Slower,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Change::Faster => "faster",
+            Change::Slower => "slower",
+            Change::Same => "",
+        }
+    }
+}
+
+/// Refuses to hold measurements of different steps against each other: their kernels have other shapes.
+///
+/// # Errors
+/// [`Error::Config`].
+pub fn check(before: &Bench, width: usize, batch_size: usize) -> Result<(), Error> {
+    let settings = &before.settings;
+    if (settings.width, settings.batch_size) == (width, batch_size) {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "the earlier measurement is of width {} and {} images, this one of width {width} and \
+         {batch_size}: their kernels are not the same; leave --width and --batch-size out, and they are \
+         taken from there",
+        settings.width, settings.batch_size,
+    )))
+}
+
+/// The comparison, for people: a line a kernel in the order of `now`, then the step, then what it comes to.
+pub fn compare(before: &Bench, now: &Bench) -> String {
+    let op = now.kernels.iter().map(|kernel| kernel.op.len()).max().unwrap_or(0);
+    let mut text = head(before, now);
+    text += &line(op, ["kernel", "reads", "ms before", "", "ms now", "", "ratio", ""]);
+    let (mut counts, mut new) = ([0; 3], 0);
+    for kernel in &now.kernels {
+        match before.kernels.iter().find(|other| other.is_same_as(kernel)) {
+            Some(earlier) => {
+                let change = Change::between(&earlier.seconds, &kernel.seconds);
+                counts[change as usize] += 1;
+                text += &kernel_line(op, kernel, &earlier.seconds, change);
+            }
+            None => {
+                new += 1;
+                let (ms, spread) = (milliseconds(kernel.seconds.median), spread(&kernel.seconds));
+                let shapes = shortened(&kernel.shapes());
+                text += &line(op, [&kernel.op, &shapes, "-", "", &ms, &spread, "", "new"]);
+            }
+        }
+    }
+    let is_gone = |kernel: &&Kernel| !now.kernels.iter().any(|other| other.is_same_as(kernel));
+    let gone: Vec<&Kernel> = before.kernels.iter().filter(is_gone).collect();
+    for kernel in &gone {
+        let (ms, spread) = (milliseconds(kernel.seconds.median), spread(&kernel.seconds));
+        let shapes = shortened(&kernel.shapes());
+        text += &line(op, [&kernel.op, &shapes, &ms, &spread, "-", "", "", "gone"]);
+    }
+    let [faster, slower, same] = counts;
+    text += &format!("\n{}", step(before, now));
+    text + &format!(
+        "kernels: {faster} faster, {slower} slower, {same} the same within the noise, {new} new, {} \
+         gone\n",
+        gone.len()
+    )
+}
+
+/// What the two have in common, and what not.
+fn head(before: &Bench, now: &Bench) -> String {
+    let (old, new) = (&before.machine, &now.machine);
+    let mut text = format!("compared with {} (wgrad {})\n", old.date, old.wgrad);
+    let differs = [
+        ("device", old.device.clone(), new.device.clone()),
+        ("driver", driver(old), driver(new)),
+        ("processor", old.processor.clone(), new.processor.clone()),
+        (
+            "kernels",
+            format!("{:?}", before.settings.kernels),
+            format!("{:?}", now.settings.kernels),
+        ),
+        ("fusion", fused(before), fused(now)),
+        ("clock", before.clock.clone(), now.clock.clone()),
+    ];
+    for (what, old, new) in differs.into_iter().filter(|(_, old, new)| old != new) {
+        text += &format!("  {what} was {old}, is {new}\n");
+    }
+    let (old, new) = (before.peak, now.peak);
+    let ratios = [new.flops_per_s / old.flops_per_s, new.bytes_per_s / old.bytes_per_s];
+    text += &format!(
+        "  the device at best: {} GFLOP/s before, {} now (x {:.2}); {} GB/s before, {} now (x {:.2})\n",
+        giga(old.flops_per_s),
+        giga(new.flops_per_s),
+        ratios[0],
+        giga(old.bytes_per_s),
+        giga(new.bytes_per_s),
+        ratios[1],
+    );
+    if ratios.into_iter().any(|ratio| !STEADY.contains(&ratio)) {
+        text += "  so the device itself is not what it was: part of the changes below is its own\n";
+    }
+    text + "\n"
+}
+
+/// A device whose peaks are within this of what they were is the same for what follows.
+const STEADY: std::ops::RangeInclusive<f64> = 0.9..=1.1;
+
+fn fused(bench: &Bench) -> String {
+    serde_json::to_string(&bench.settings.fusion).expect("words")
+}
+
+fn driver(machine: &super::Machine) -> String {
+    machine.driver.clone().unwrap_or_else(|| "none".to_string())
+}
+
+fn line(op: usize, columns: [&str; 8]) -> String {
+    let [name, reads, before, before_spread, now, now_spread, ratio, change] = columns;
+    let text = format!(
+        "{name:<op$}  {reads:<34}  {before:>10} {before_spread:>7}  {now:>10} {now_spread:>7}  {ratio:>7}  \
+         {change}"
+    );
+    format!("{}\n", text.trim_end())
+}
+
+fn kernel_line(op: usize, kernel: &Kernel, before: &Sample, change: Change) -> String {
+    let now = &kernel.seconds;
+    line(
+        op,
+        [
+            &kernel.op,
+            &shortened(&kernel.shapes()),
+            &milliseconds(before.median),
+            &spread(before),
+            &milliseconds(now.median),
+            &spread(now),
+            &ratio(before, now),
+            change.word(),
+        ],
+    )
+}
+
+/// How many times as fast it is now: `x 1.25`.
+fn ratio(before: &Sample, now: &Sample) -> String {
+    match now.median > 0.0 {
+        true => format!("x {:.2}", before.median / now.median),
+        false => "-".to_string(),
+    }
+}
+
+fn step(before: &Bench, now: &Bench) -> String {
+    let (old, new) = (&before.step.seconds, &now.step.seconds);
+    let verdict = match Change::between(old, new) {
+        Change::Faster => "faster, beyond the noise",
+        Change::Slower => "slower, beyond the noise",
+        Change::Same => "the same within the noise",
+    };
+    format!(
+        "the whole step: {} ms {} before, {} ms {} now, {} as fast: {verdict}\n",
+        milliseconds(old.median),
+        spread(old),
+        milliseconds(new.median),
+        spread(new),
+        ratio(old, new),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::tests::{bench, kernel};
+
+    #[test]
+    fn what_changed_beyond_the_noise_is_said() {
+        let steady = |op: &str, ms: f64| {
+            kernel(op, &["2x3"], 1, &[0.99e-3 * ms, 1e-3 * ms, 1e-3 * ms, 1e-3 * ms, 1.01e-3 * ms])
+        };
+        let noisy = |ms: f64| kernel("noisy", &["2x3"], 1, &[0.5e-3 * ms, 1e-3 * ms, 2e-3 * ms]);
+        let before = vec![steady("a", 10.0), steady("b", 10.0), noisy(10.0), steady("old", 1.0)];
+        let now = vec![steady("a", 8.0), steady("b", 12.5), noisy(12.0), steady("new", 1.0)];
+        let (before, now) = (bench(before, &[0.030, 0.031, 0.032]), bench(now, &[0.0300, 0.0301]));
+        let text = compare(&before, &now);
+        let last = |op: &str| {
+            let of_op = |line: &&str| line.split_whitespace().next() == Some(op);
+            let line = text.lines().find(of_op).unwrap_or_else(|| panic!("no {op} in\n{text}"));
+            line.split_whitespace().rev().take(3).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(last("a"), "faster 1.25 x");
+        assert_eq!(last("b"), "slower 0.80 x");
+        assert_eq!(last("noisy"), "0.83 x ±37.5%");
+        assert!(
+            last("new").starts_with("new ±0.0%") && last("old").starts_with("gone - "),
+            "{text}"
+        );
+        assert!(text.ends_with("1 faster, 1 slower, 1 the same within the noise, 1 new, 1 gone\n"));
+        assert!(text.contains("as fast: the same within the noise"), "{text}");
+        assert!(!text.contains(" was"), "the machines are the same:\n{text}");
+
+        let mut elsewhere = before.clone();
+        elsewhere.machine.driver = None;
+        elsewhere.peak.flops_per_s *= 2.0;
+        let text = compare(&elsewhere, &now);
+        assert!(text.contains("driver was none, is driver 1.2\n"), "{text}");
+        assert!(text.contains("the device itself is not what it was"), "{text}");
+        assert!(text.contains("200.0 GFLOP/s before, 100.0 now (x 0.50)"), "{text}");
+    }
+
+    #[test]
+    fn steps_of_another_size_are_not_compared() {
+        let before = bench(Vec::new(), &[1.0]);
+        assert!(check(&before, 4, 8).is_ok());
+        let error = check(&before, 4, 16).expect_err("another size").to_string();
+        assert!(error.contains("width 4 and 8 images, this one of width 4 and 16"), "{error}");
+    }
+}

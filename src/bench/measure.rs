@@ -1,0 +1,149 @@
+//! Measuring.
+
+use super::{Bench, FORMAT, Kernel, Machine, Sample, Settings, Step, VERSION, Work, roof};
+use crate::device::{Device, Peaks};
+use crate::error::Error;
+use crate::ops::Kernels;
+use crate::profile::steps::{Effort, TimedSteps, time_steps};
+use crate::tape::print::shape;
+use crate::tape::{Node, Tape};
+use crate::train::step::StepConfig;
+
+/// What is timed when nobody says how many steps: half a minute of them, and no more than tell something.
+pub const EFFORT: Effort = Effort { n_steps: None, seconds: 25.0, bounds: [5, 100] };
+
+/// Measures a training step on built-in images, and each of its kernels. `command` and `kernels` are only
+/// written down. `told` hears what is going on; `stop` is asked between steps. None when it was stopped.
+///
+/// # Errors
+/// When the step passes a limit of the device, or the device fails.
+pub fn measure(
+    device: &Device,
+    config: &StepConfig,
+    kernels: Kernels,
+    effort: Effort,
+    command: &str,
+    told: &dyn Fn(&str),
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Bench>, Error> {
+    let Some(timed) = time_steps(device, config, effort, told, stop)? else { return Ok(None) };
+    let settings = Settings {
+        network: timed.tape.name().to_string(),
+        width: config.network.width,
+        batch_size: config.batch_size,
+        kernels,
+        fusion: config.objective.fusion,
+    };
+    Ok(Some(evaluate(timed, settings, Machine::here(device, command))))
+}
+
+/// Makes of times what is told of them.
+fn evaluate(timed: TimedSteps, settings: Settings, machine: Machine) -> Bench {
+    let TimedSteps { tape, clock, peak, nodes, whole } = timed;
+    let kernels = group(&tape, &nodes, peak);
+    let sum = |of: fn(&Work) -> u64| {
+        kernels.iter().map(|kernel| kernel.n_nodes as u64 * of(&kernel.work)).sum::<u64>()
+    };
+    let (flops, bytes) = (sum(|work| work.flops), sum(|work| work.bytes));
+    let at_roof = |kernel: &Kernel| {
+        kernel.n_nodes as f64 * roof(kernel.work.flops, kernel.work.bytes, peak).1
+    };
+    let seconds = Sample::new(whole);
+    let step = Step {
+        work: Work::new(flops, bytes, seconds.median, peak),
+        images_per_s: settings.batch_size as f64 / seconds.median,
+        seconds_at_roof: kernels.iter().map(at_roof).sum(),
+        seconds,
+    };
+    let (format, clock) = (FORMAT.to_string(), clock.name().to_string());
+    Bench { format, version: VERSION, machine, settings, clock, peak, step, kernels }
+}
+
+/// The kernels of a tape, the most time first: nodes that compute the same on the same shapes are one.
+/// `times` are those of each node, by node and step.
+fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
+    let mut kernels: Vec<(Kernel, Vec<usize>)> = Vec::new();
+    for (ix, node) in tape.nodes().iter().enumerate() {
+        let kernel = kernel(tape, node);
+        match kernels.iter_mut().find(|(other, _)| other.is_same_as(&kernel)) {
+            Some((_, nodes)) => nodes.push(ix),
+            None => kernels.push((kernel, vec![ix])),
+        }
+    }
+    let timed = |(kernel, nodes): (Kernel, Vec<usize>)| {
+        let mean = |step: usize| {
+            let sum: f64 = nodes.iter().map(|&ix| times[ix][step]).sum();
+            sum / nodes.len() as f64
+        };
+        let seconds = Sample::new((0..times[nodes[0]].len()).map(mean).collect());
+        let Work { flops, bytes, .. } = kernel.work;
+        let work = Work::new(flops, bytes, seconds.median, peak);
+        Kernel { n_nodes: nodes.len(), seconds, work, ..kernel }
+    };
+    let mut kernels: Vec<Kernel> = kernels.into_iter().map(timed).collect();
+    kernels.sort_by(|a, b| b.seconds_in_step().total_cmp(&a.seconds_in_step()));
+    kernels
+}
+
+/// A node as a kernel, without its times.
+fn kernel(tape: &Tape, node: &Node) -> Kernel {
+    let shapes = |ids: &[_]| ids.iter().map(|&id| shape(tape.value(id))).collect();
+    let io = tape.io(node);
+    let nothing = Peaks { flops_per_s: 1.0, bytes_per_s: 1.0 };
+    Kernel {
+        op: node.op.name().to_string(),
+        attributes: node.op.attributes(),
+        reads: shapes(&node.inputs),
+        makes: shapes(&node.outputs),
+        n_nodes: 1,
+        seconds: Sample::new(vec![0.0]),
+        work: Work::new(node.op.flops(&io), io.bytes(), 0.0, nothing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::tests::PEAK;
+    use crate::device::Clock;
+    use crate::ops::{add, relu};
+    use crate::tape::Mode;
+    use crate::tape::print::Cost;
+
+    #[test]
+    fn nodes_of_the_same_shape_are_one_kernel() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", crate::tape::ElementType::F32, &[2, 3]);
+        let small = tape.input("small", crate::tape::ElementType::F32, &[3]);
+        let a = relu::relu(&mut tape, x);
+        let b = tape.scoped("elsewhere", |tape| relu::relu(tape, a));
+        let c = relu::relu(&mut tape, small);
+        let d = add::add(&mut tape, a, b);
+        tape.keep(c);
+        tape.keep(d);
+        let times = vec![vec![1.0, 2.0, 3.0], vec![3.0, 4.0, 11.0], vec![9.0; 3], vec![0.5; 3]];
+        let kernels = group(&tape, &times, PEAK);
+        let told: Vec<_> = kernels.iter().map(|k| (k.op.as_str(), k.shapes(), k.n_nodes)).collect();
+        let expected = [
+            ("relu.forward", "3".to_string(), 1),
+            ("relu.forward", "2x3".to_string(), 2),
+            ("add.forward", "2 of 2x3".to_string(), 1),
+        ];
+        assert_eq!(told, expected);
+        // The means of the two nodes are 2, 3 and 7.
+        let Sample { n, median, min, max, .. } = kernels[1].seconds;
+        assert_eq!((n, median, min, max, kernels[1].seconds_in_step()), (3, 3.0, 2.0, 7.0, 6.0));
+
+        let (peak, clock) = (PEAK, Clock::Host);
+        let cost = Cost::of(&tape, |_| true);
+        let timed = TimedSteps { tape, clock, peak, nodes: times, whole: vec![16.0, 20.0, 18.0] };
+        let bench = super::super::tests::bench(Vec::new(), &[1.0]);
+        let bench = evaluate(timed, bench.settings, bench.machine);
+        assert_eq!((bench.step.work.flops, bench.step.work.bytes), (cost.flops, cost.bytes));
+        assert_eq!((bench.step.seconds.median, bench.step.images_per_s), (18.0, 8.0 / 18.0));
+        assert_eq!(bench.seconds_in_kernels(), 15.5);
+        // All of it is bound by memory, on this device.
+        let least = cost.bytes as f64 / PEAK.bytes_per_s;
+        assert!((bench.step.seconds_at_roof / least - 1.0).abs() < 1e-12);
+    }
+}

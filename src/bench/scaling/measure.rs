@@ -1,0 +1,265 @@
+//! Filling the grid.
+
+use std::time::Instant;
+
+use super::{Cell, LONGEST_STEP, Outcome, Scaling, too_little_memory};
+use crate::bench::machine::available_memory;
+use crate::bench::{Machine, Sample};
+use crate::data::{N_CLASSES, batches, shapes};
+use crate::device::Device;
+use crate::error::Error;
+use crate::nn::ResNet9;
+use crate::ops::Kernels;
+use crate::profile::steps::row;
+use crate::tape::print::Cost;
+use crate::tape::{Plan, PlanOptions};
+use crate::train::Trainer;
+use crate::train::recipe::SHAPES_SEED;
+use crate::train::step::{self, StepConfig};
+
+/// The part of the memory that is free which a cell may take, where a processor computes: an adapter says
+/// itself when it has no more.
+const PART_OF_MEMORY: f64 = 0.8;
+
+/// Rows of steps that are timed at most.
+const MAX_ROWS: usize = 50;
+
+/// A row is at least this long, in seconds, if it may be.
+const ROW_SECONDS: f64 = 0.25;
+
+/// What is measured.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Grid {
+    /// Widths.
+    pub widths: Vec<usize>,
+    /// Batch sizes.
+    pub batch_sizes: Vec<usize>,
+    /// Which kernels a GPU runs; only written down.
+    pub kernels: Kernels,
+    /// The seconds that steps of a cell may take once it runs. One step to warm up, and one that counts,
+    /// are run in any case.
+    pub seconds_per_cell: f64,
+}
+
+/// Measures the grid, the small cells first. `open` opens the device, and once more after it has failed;
+/// `told` hears what is going on; `write` gets what there is after each cell; `stop` is asked between
+/// cells and rows of steps, and ends it with the cells so far.
+///
+/// # Errors
+/// When the device cannot be opened, or `write` fails.
+pub fn measure(
+    open: &dyn Fn() -> Result<Device, Error>,
+    grid: &Grid,
+    command: &str,
+    told: &dyn Fn(&str),
+    write: &mut dyn FnMut(&Scaling) -> Result<(), Error>,
+    stop: &dyn Fn() -> bool,
+) -> Result<Scaling, Error> {
+    let sorted = |sizes: &[usize]| {
+        let mut sizes = sizes.to_vec();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    };
+    let mut device = open()?;
+    let mut scaling = Scaling {
+        format: "wgrad bench scaling".to_string(),
+        version: 1,
+        machine: Machine::here(&device, command),
+        kernels: grid.kernels,
+        widths: sorted(&grid.widths),
+        batch_sizes: sorted(&grid.batch_sizes),
+        cells: Vec::new(),
+    };
+    for width in scaling.widths.clone() {
+        for batch_size in scaling.batch_sizes.clone() {
+            if stop() {
+                return Ok(scaling);
+            }
+            let config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
+            let mut cell = plan(&config, &device);
+            if let Some(predicted_seconds) = predict(&scaling.cells, &cell)
+                && predicted_seconds > LONGEST_STEP
+                && cell.outcome == Outcome::NOT_YET
+            {
+                cell.outcome = Outcome::TooLong { predicted_seconds };
+            }
+            if cell.outcome == Outcome::NOT_YET {
+                told(&format!("width {width}, {batch_size} images"));
+                cell.outcome = match time(&device, &config, grid.seconds_per_cell, stop) {
+                    Ok(None) => return Ok(scaling),
+                    Ok(Some(seconds)) => Outcome::Measured {
+                        images_per_s: batch_size as f64 / seconds.median,
+                        seconds,
+                    },
+                    Err(error) => {
+                        let outcome = Outcome::of(&error);
+                        // A device that has failed does so from then on.
+                        if matches!(outcome, Outcome::Failed { .. }) {
+                            device = open()?;
+                        }
+                        outcome
+                    }
+                };
+            }
+            scaling.cells.push(cell);
+            write(&scaling)?;
+        }
+    }
+    Ok(scaling)
+}
+
+impl Outcome {
+    /// That of a cell which nothing speaks against.
+    const NOT_YET: Outcome = Outcome::Failed { reason: String::new() };
+
+    /// What an error says of a cell.
+    fn of(error: &Error) -> Self {
+        let reason = error.to_string();
+        match error {
+            Error::MemoryLimit { .. } | Error::BindingTooLarge { .. } => Outcome::Limit { reason },
+            Error::OutOfMemory { .. } => Outcome::Memory { reason },
+            _ => Outcome::Failed { reason },
+        }
+    }
+}
+
+/// What a step needs, and whether that passes a limit or the memory; nothing is allocated.
+fn plan(config: &StepConfig, device: &Device) -> Cell {
+    let (training, evaluation) = (step::training(config), step::evaluation(config));
+    let [plan, other] =
+        [&training, &evaluation].map(|step| Plan::new(&step.tape, PlanOptions::default()));
+    let planned_bytes = plan.total_bytes() + other.own_bytes();
+    let outcome = match device.check(&plan, other.own_bytes()) {
+        Err(error) => Outcome::of(&error),
+        Ok(()) => match available_memory().filter(|_| device.is_processor()) {
+            Some(free) if planned_bytes as f64 > PART_OF_MEMORY * free as f64 => {
+                Outcome::Memory { reason: too_little_memory(planned_bytes, free) }
+            }
+            _ => Outcome::NOT_YET,
+        },
+    };
+    Cell {
+        width: config.network.width,
+        batch_size: config.batch_size,
+        flops: Cost::of(&training.tape, |_| true).flops,
+        planned_bytes,
+        outcome,
+    }
+}
+
+/// The seconds that a step would take if it were as fast, in operations a second, as the largest of the
+/// cells that are no larger in width and batch size. None where no such cell was measured.
+fn predict(measured: &[Cell], cell: &Cell) -> Option<f64> {
+    let smaller = |other: &&Cell| other.width <= cell.width && other.batch_size <= cell.batch_size;
+    let seconds = |other: &Cell| match &other.outcome {
+        Outcome::Measured { seconds, .. } => Some((other.flops, seconds.median)),
+        _ => None,
+    };
+    let largest =
+        measured.iter().filter(smaller).filter_map(seconds).max_by_key(|(flops, _)| *flops);
+    largest.map(|(flops, seconds)| seconds * cell.flops as f64 / flops as f64)
+}
+
+/// Times steps, by the host's clock. None when it was stopped.
+fn time(
+    device: &Device,
+    config: &StepConfig,
+    seconds: f64,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Sample>, Error> {
+    let mut trainer = Trainer::new(device, config, 0)?;
+    let split = shapes::draw_train(SHAPES_SEED, config.batch_size);
+    let images = batches::in_order(split.len());
+    // Some drivers compile a kernel when it first runs; and pages come in.
+    let warm_up = row(&mut trainer, &split, &images, 1)?;
+    let begun = Instant::now();
+    let mut times = Vec::new();
+    // The first row says how long the others are.
+    let mut n_row = if warm_up < ROW_SECONDS { 2 } else { 1 };
+    while times.len() < MAX_ROWS {
+        let next = times.last().map_or(0.0, |mean| mean * n_row as f64);
+        if !times.is_empty() && begun.elapsed().as_secs_f64() + next > seconds {
+            break;
+        }
+        if stop() {
+            return Ok(None);
+        }
+        let mean = row(&mut trainer, &split, &images, n_row)? / n_row as f64;
+        times.push(mean);
+        n_row = ((ROW_SECONDS / mean) as usize).clamp(1, 64);
+    }
+    trainer.drop_metrics()?;
+    Ok(Some(Sample::new(times)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::scaling::tests::{cell, measured};
+    use crate::device::OpenOptions;
+
+    #[test]
+    fn the_largest_smaller_cell_foretells() {
+        let step = |width, batch_size, seconds: f64| {
+            let seconds = Sample::new(vec![seconds]);
+            cell(width, batch_size, Outcome::Measured { images_per_s: 1.0, seconds })
+        };
+        let too_long = cell(8, 128, Outcome::TooLong { predicted_seconds: 99.0 });
+        let known = [step(8, 32, 1.0), step(8, 64, 1.5), too_long, step(16, 32, 2.0)];
+        let predicted =
+            |width, batch_size| predict(&known, &cell(width, batch_size, Outcome::NOT_YET));
+        // The work of these cells is that of the network's convolutions: width² x batch size.
+        assert_eq!(predicted(8, 256), Some(6.0), "from 64 images");
+        assert_eq!(
+            predicted(16, 64),
+            Some(4.0),
+            "from width 16, though 8 and 64 images are as near"
+        );
+        assert_eq!(predicted(4, 512), None, "nothing is smaller");
+        assert_eq!(predict(&[cell(4, 4, measured(4.0))], &known[0]), Some(8.0));
+    }
+
+    /// Runs a small grid on the CPU device.
+    fn run(limit: Option<u64>, stop_after: usize) -> (Scaling, Vec<usize>) {
+        let open =
+            || Ok(Device::cpu(OpenOptions { memory_limit: limit, ..OpenOptions::default() }));
+        let (widths, batch_sizes) = (vec![2], vec![4, 2, 4]);
+        let kernels = Kernels::Default;
+        let grid = Grid { widths, batch_sizes, kernels, seconds_per_cell: 0.01 };
+        let written = std::cell::RefCell::new(Vec::new());
+        let mut write = |so_far: &Scaling| {
+            written.borrow_mut().push(so_far.cells.len());
+            Ok(())
+        };
+        let stop = || written.borrow().len() >= stop_after;
+        let scaling = measure(&open, &grid, "test", &|_| (), &mut write, &stop);
+        let scaling = scaling.expect("a grid");
+        (scaling, written.into_inner())
+    }
+
+    #[test]
+    fn a_grid_is_measured_in_order_and_written_as_it_grows() {
+        let (scaling, written) = run(None, 9);
+        assert_eq!((&scaling.widths[..], &scaling.batch_sizes[..]), (&[2][..], &[2, 4][..]));
+        assert_eq!(written, [1, 2]);
+        for cell in &scaling.cells {
+            assert!(cell.outcome.images_per_s().is_some_and(|rate| rate > 0.0), "{cell:?}");
+        }
+        let [small, large] = &scaling.cells[..] else { panic!("{scaling:?}") };
+        assert!(2 * small.flops > large.flops && small.flops < large.flops, "{scaling:?}");
+        assert!(small.planned_bytes < large.planned_bytes);
+        assert_eq!(run(None, 1).0.cells.len(), 1, "stopped after the first");
+    }
+
+    #[test]
+    fn cells_that_do_not_fit_say_so() {
+        let (all, _) = run(None, 9);
+        let between = (all.cells[0].planned_bytes + all.cells[1].planned_bytes) / 2;
+        let (scaling, _) = run(Some(between), 9);
+        assert!(scaling.cells[0].outcome.images_per_s().is_some());
+        let reason = scaling.cells[1].outcome.reason().expect("it does not fit");
+        assert!(matches!(scaling.cells[1].outcome, Outcome::Limit { .. }), "{scaling:?}");
+        assert!(reason.contains("more than the limit"), "{reason}");
+    }
+}

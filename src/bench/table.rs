@@ -1,0 +1,160 @@
+//! A measurement as text.
+
+use super::{Bench, Kernel, Sample, Work};
+use crate::profile::table::{giga, percent};
+
+/// Shapes longer than this are cut: the file has them whole.
+const SHAPES_WIDTH: usize = 34;
+
+/// The roofline as a table, for people: a line a kernel, the most time first; then the step.
+pub fn table(bench: &Bench) -> String {
+    let mut text = head(bench);
+    let op = bench.kernels.iter().map(|kernel| kernel.op.len()).max().unwrap_or(0);
+    text += &line(
+        op,
+        ["n", "kernel", "reads", "ms each", "spread", "step"],
+        ["GFLOP/s", "GB/s", "FLOP/B", "of roof", "bound by"],
+    );
+    for kernel in &bench.kernels {
+        let share = percent(bench.part_of_step([kernel]));
+        text += &kernel_line(op, kernel, &share);
+    }
+    text += &format!("\n{}", step(bench));
+    text
+}
+
+fn head(bench: &Bench) -> String {
+    let Bench { machine, settings, peak, clock, .. } = bench;
+    let bend = peak.flops_per_s / peak.bytes_per_s;
+    let fused = match settings.fused() {
+        "everything" => String::new(),
+        part => format!(", fused: {part}"),
+    };
+    format!(
+        "{}step      {}, width {}, {} images, {} kernels{fused}\n\
+         clock     {clock}\n\
+         times     medians of {} steps\n\
+         peak      {} GFLOP/s, {} GB/s; the roof bends at {bend:.1} FLOP a byte\n\n",
+        machine.lines(),
+        settings.network,
+        settings.width,
+        settings.batch_size,
+        format!("{:?}", settings.kernels).to_lowercase(),
+        bench.step.seconds.n,
+        giga(peak.flops_per_s),
+        giga(peak.bytes_per_s),
+    )
+}
+
+/// The columns, of which the ops' is `op` wide.
+fn line(op: usize, left: [&str; 6], right: [&str; 5]) -> String {
+    let [n, name, reads, each, spread, step] = left;
+    let [flops, bytes, intensity, of_roof, bound] = right;
+    let text = format!(
+        "{n:>3}  {name:<op$}  {reads:<SHAPES_WIDTH$}  {each:>9}  {spread:>7}  {step:>6}  {flops:>8}  \
+         {bytes:>7}  {intensity:>7}  {of_roof:>7}  {bound}"
+    );
+    format!("{}\n", text.trim_end())
+}
+
+fn kernel_line(op: usize, kernel: &Kernel, share: &str) -> String {
+    let Work { flops, flops_per_s, bytes_per_s, intensity, of_roof, bound, .. } = kernel.work;
+    let computes = |text: String| if flops > 0 { text } else { "-".to_string() };
+    line(
+        op,
+        [
+            &kernel.n_nodes.to_string(),
+            &kernel.op,
+            &shortened(&kernel.shapes()),
+            &milliseconds(kernel.seconds.median),
+            &spread(&kernel.seconds),
+            share,
+        ],
+        [
+            &computes(giga(flops_per_s)),
+            &giga(bytes_per_s),
+            &computes(format!("{intensity:.1}")),
+            &percent(of_roof),
+            bound.name(),
+        ],
+    )
+}
+
+/// The whole step, beside its kernels and their roof.
+fn step(bench: &Bench) -> String {
+    let step = &bench.step;
+    let (sum, least) = (bench.seconds_in_kernels(), step.seconds_at_roof);
+    let seconds = step.seconds.median;
+    format!(
+        "all kernels        {:>9} ms\n\
+         the whole step     {:>9} ms {} by the host's clock: {:.1} images/s, {} GFLOP/s\n\
+         all at their roof  {:>9} ms, so that the step is at {} of what the device could do\n",
+        milliseconds(sum),
+        milliseconds(seconds),
+        spread(&step.seconds),
+        step.images_per_s,
+        giga(step.work.flops_per_s),
+        milliseconds(least),
+        percent(least / seconds),
+    )
+}
+
+/// Cut to the width of its column.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHAPES_WIDTH) {
+        None => text.to_string(),
+        Some(_) => text.chars().take(SHAPES_WIDTH - 3).collect::<String>() + "...",
+    }
+}
+
+/// `12.345`
+pub(super) fn milliseconds(seconds: f64) -> String {
+    format!("{:.3}", 1e3 * seconds)
+}
+
+/// `±2.3%`
+pub(super) fn spread(sample: &Sample) -> String {
+    match sample.spread() {
+        spread if spread < 1.0 => format!("±{}", percent(spread)),
+        spread => format!("±{:.0}%", 100.0 * spread),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::tests::{PEAK, bench, kernel};
+
+    #[test]
+    fn a_line_a_kernel_and_the_step() {
+        let mut moves = kernel("flatten.forward", &["8x4"], 1, &[0.005]);
+        moves.work = Work::new(0, 10_000_000, 0.005, PEAK);
+        let conv = kernel("conv2d.forward", &["8x4", "3x3"], 2, &[0.1, 0.12, 0.14]);
+        let text = table(&bench(vec![conv, moves], &[0.32, 0.32, 0.48]));
+        let lines: Vec<Vec<&str>> =
+            text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let of = |name: &str| {
+            let has = |line: &&Vec<&str>| line.get(1) == Some(&name);
+            lines.iter().find(has).unwrap_or_else(|| panic!("no {name} in\n{text}")).join(" ")
+        };
+        // 4 GFLOP and 0.1 GB in 0.12 s: of 100 GFLOP/s a third.
+        let expected =
+            "2 conv2d.forward 8x4, 3x3 120.000 ±8.3% 98.0% 33.3 0.83 40.0 33.3% arithmetic";
+        assert_eq!(of("conv2d.forward"), expected);
+        assert_eq!(
+            of("flatten.forward"),
+            "1 flatten.forward 8x4 5.000 ±0.0% 2.0% - 2.0 - 20.0% memory"
+        );
+        assert!(text.contains("the roof bends at 10.0 FLOP a byte"), "{text}");
+        assert!(text.contains("width 4, 8 images, default kernels\n"), "{text}");
+        assert!(text.contains("320.000 ms ±12.5% by the host's clock: 25.0 images/s"), "{text}");
+        assert!(text.contains("so that the step is at 25.0% of what"), "{text}");
+    }
+
+    #[test]
+    fn long_shapes_are_cut() {
+        assert_eq!(shortened("2x3"), "2x3");
+        let cut = shortened(&"x".repeat(80));
+        assert!(cut.len() == SHAPES_WIDTH && cut.ends_with("..."), "{cut}");
+    }
+}

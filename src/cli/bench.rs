@@ -1,0 +1,167 @@
+//! `wgrad bench`
+
+use std::io::{self, IsTerminal};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wgrad::bench::{self, Bench, EFFORT, compare, svg, table};
+use wgrad::data::N_CLASSES;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::error::Error;
+use wgrad::files;
+use wgrad::nn::ResNet9;
+use wgrad::ops::Kernels;
+use wgrad::profile::steps::Effort;
+use wgrad::tape::fuse::{Fusion, Rule};
+use wgrad::train::RunFolder;
+use wgrad::train::recipe::CIFAR10;
+use wgrad::train::settings::at_least_one;
+use wgrad::train::step::StepConfig;
+
+mod scaling;
+
+/// The width and batch size where a processor computes, if nobody says otherwise: a step takes about a
+/// second on a software adapter then.
+const SMALL: [usize; 2] = [16, 32];
+
+/// Flags of `wgrad bench`.
+#[derive(clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+The folder holds every figure (bench.json) and the roofline (roofline.svg). Times are medians over several
+training steps on built-in images. docs/benchmarks.md says what each column means."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Channels of the network's first layer [default: 64; where a processor computes: 16]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    width: Option<NonZeroU16>,
+    /// Images in a step [default: 512; where a processor computes: 32]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
+    batch_size: Option<NonZeroU32>,
+    #[command(flatten)]
+    on: On,
+    /// The textbook's tape: no node is fused with another; or leave out these rules alone
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
+    no_fuse: Option<Vec<Rule>>,
+    /// Steps to time [default: what 25 seconds hold, at least 5]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
+    steps: Option<NonZeroU32>,
+    /// An earlier run's folder or bench.json: say what has become faster or slower since
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    compare: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// How images a second grow with width and batch size
+    Scaling(scaling::Args),
+}
+
+/// What is measured on, and where the figures go.
+#[derive(clap::Args)]
+struct On {
+    /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: String,
+    /// Which kernels a GPU runs
+    #[arg(long, value_name = "KIND", default_value = "tuned")]
+    kernels: Kernels,
+    /// Where the files go [default: runs/<date>-<time>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the JSON in place of the table
+    #[arg(long)]
+    json: bool,
+}
+
+impl On {
+    fn options(&self) -> OpenOptions {
+        crate::cli::opened(OpenOptions { kernels: self.kernels, ..OpenOptions::default() })
+    }
+}
+
+/// Measures, prints, draws.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(What::Scaling(args)) = &args.what {
+        return scaling::run(args);
+    }
+    let before = args.compare.as_deref().map(Bench::read).transpose()?;
+    let mut folder = RunFolder::choose(args.on.out.as_deref())?;
+    let stop = super::train::stop_on_ctrl_c()?;
+    let device = Device::open(&args.on.device, args.on.options())?;
+    let config = config(args, before.as_ref(), &device)?;
+    folder.create_empty()?;
+    let measured = measure(args, &config, &device, &stop).inspect_err(|_| folder.remove())?;
+    let Some(measured) = measured else {
+        folder.remove();
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    };
+    write(folder.path(), bench::JSON, &measured.to_json())?;
+    write(folder.path(), bench::SVG, &svg::draw(&measured))?;
+    if args.on.json {
+        super::print(&measured.to_json())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    super::print(&table::table(&measured))?;
+    if let Some(before) = &before {
+        super::print(&format!("\n{}", compare::compare(before, &measured)))?;
+    }
+    let folder = folder.path().display();
+    super::print(&format!("\nwritten to {folder}/{} and {folder}/{}\n", bench::JSON, bench::SVG))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is measured: what was said, else what was measured before, else what suits the device.
+fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepConfig, Error> {
+    let [width, batch_size] = match (before.map(|bench| &bench.settings), device.is_processor()) {
+        (Some(settings), _) => [settings.width, settings.batch_size],
+        (None, true) => SMALL,
+        (None, false) => [CIFAR10.width, CIFAR10.batch_size],
+    };
+    let width = args.width.map_or(width, |n| n.get().into());
+    let batch_size = args.batch_size.map_or(batch_size, |n| n.get() as usize);
+    if let Some(before) = before {
+        compare::check(before, width, batch_size)?;
+    }
+    let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
+    if let Some(rules) = &args.no_fuse {
+        config.objective.fusion = Fusion::without(rules);
+    }
+    Ok(config)
+}
+
+fn measure(
+    args: &Args,
+    config: &StepConfig,
+    device: &Device,
+    stop: &AtomicBool,
+) -> Result<Option<Bench>, Error> {
+    let effort = Effort { n_steps: args.steps.map(|n| n.get() as usize), ..EFFORT };
+    let stop = || stop.load(Ordering::Relaxed);
+    bench::measure(device, config, args.on.kernels, effort, &command(), &tell, &stop)
+}
+
+/// The command as it was given.
+fn command() -> String {
+    let arguments = std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned());
+    std::iter::once("wgrad".to_string()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// What is going on, for those who wait.
+fn tell(what: &str) {
+    if io::stderr().is_terminal() {
+        eprintln!("{what}");
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
+    files::write_whole(&folder.join(name), text.as_bytes())
+}

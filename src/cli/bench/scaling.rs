@@ -1,0 +1,99 @@
+//! `wgrad bench scaling`
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use wgrad::bench::scaling::{self, CSV, Grid, JSON, SVG, Scaling, svg, table};
+use wgrad::device::{Device, OpenOptions};
+use wgrad::error::Error;
+use wgrad::train::RunFolder;
+use wgrad::train::settings::at_least_one;
+use wgrad::train::units::MemorySize;
+
+use super::{On, command, tell, write};
+
+/// The largest width and batch size where a processor computes, if nobody says otherwise: the whole grid
+/// would take it most of an hour.
+const LARGEST_ON_A_PROCESSOR: [usize; 2] = [32, 256];
+
+/// Flags of `wgrad bench scaling`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+A cell that has no figure says why: `limit` (a tensor larger than the device binds, or --memory-limit),
+`memory` (there is not enough), `>60 s` (so long would a step take, going by a smaller cell; it is not run).
+The folder holds scaling.json, scaling.csv and scaling.svg, which are written after each cell.")]
+pub struct Args {
+    /// Widths, with commas [default: 8,16,32,64,128; where a processor computes: up to 32]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    widths: Vec<NonZeroU16>,
+    /// Batch sizes, with commas [default: 32,64,128,256,512,1024; where a processor computes: up to 256]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU32>)]
+    batch_sizes: Vec<NonZeroU32>,
+    /// The time for the steps of a cell; two are run in any case
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
+    seconds: f64,
+    /// The most memory a step may need, as 512MiB or 2GiB
+    #[arg(long, value_name = "SIZE")]
+    memory_limit: Option<MemorySize>,
+    #[command(flatten)]
+    on: On,
+}
+
+/// Fills the grid, prints, draws.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if !(args.seconds.is_finite() && args.seconds > 0.0) {
+        let message = format!("--seconds {} is no time to measure in", args.seconds);
+        return Err(Error::Config(message).into());
+    }
+    let mut folder = RunFolder::choose(args.on.out.as_deref())?;
+    let stop = super::super::train::stop_on_ctrl_c()?;
+    let stop = || stop.load(Ordering::Relaxed);
+    let memory_limit = args.memory_limit.map(|size| size.0);
+    let open = || {
+        let options = OpenOptions { memory_limit, ..args.on.options() };
+        Device::open(&args.on.device, options)
+    };
+    let grid = grid(args, &open()?);
+    folder.create_empty()?;
+    let mut write = |scaling: &Scaling| {
+        write(folder.path(), JSON, &scaling.to_json())?;
+        write(folder.path(), CSV, &scaling.to_csv())?;
+        write(folder.path(), SVG, &svg::draw(scaling))
+    };
+    let measured = scaling::measure(&open, &grid, &command(), &tell, &mut write, &stop);
+    let measured = measured.inspect_err(|_| folder.remove())?;
+    if measured.cells.is_empty() {
+        folder.remove();
+        return Ok(ExitCode::from(crate::cli::INTERRUPTED));
+    }
+    if args.on.json {
+        crate::cli::print(&measured.to_json())?;
+    } else {
+        let folder = folder.path().display();
+        let files = format!("{folder}/{JSON}, {folder}/{CSV} and {folder}/{SVG}");
+        crate::cli::print(&format!("{}\nwritten to {files}\n", table::table(&measured)))?;
+    }
+    Ok(if stop() { ExitCode::from(crate::cli::INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+fn grid(args: &Args, device: &Device) -> Grid {
+    let [largest_width, largest_batch] = match device.is_processor() {
+        true => LARGEST_ON_A_PROCESSOR,
+        false => [usize::MAX; 2],
+    };
+    let up_to = |sizes: &[usize], largest: usize| {
+        sizes.iter().copied().filter(|&size| size <= largest).collect::<Vec<_>>()
+    };
+    let mut widths: Vec<usize> = args.widths.iter().map(|n| n.get().into()).collect();
+    if widths.is_empty() {
+        widths = up_to(&[8, 16, 32, 64, 128], largest_width);
+    }
+    let mut batch_sizes: Vec<usize> = args.batch_sizes.iter().map(|n| n.get() as usize).collect();
+    if batch_sizes.is_empty() {
+        batch_sizes = up_to(&[32, 64, 128, 256, 512, 1024], largest_batch);
+    }
+    Grid { widths, batch_sizes, kernels: args.on.kernels, seconds_per_cell: args.seconds }
+}
