@@ -5,6 +5,8 @@
 
 pub mod matmul;
 mod peaks;
+mod replay;
+mod scratch;
 mod session;
 
 pub use session::CpuSession;
