@@ -1,34 +1,43 @@
 //! Marks calls into other crates that allocate memory on their own.
 //!
-//! A replayed step allocates nothing of ours. The test that holds it to that counts allocations; what
-//! the matrix product's, the thread pool's or the driver's code allocates is none of ours, and the calls
-//! into it are marked here, thread by thread.
+//! A replayed step allocates nothing of ours. The test that holds it to that, `tests/allocations.rs`,
+//! counts allocations; what the matrix product, the thread pool or the driver allocates is none of ours,
+//! and the calls into them are marked here, thread by thread.
 
 use std::cell::Cell;
 
 thread_local! {
-    /// How many marked calls this thread is in. It needs neither memory nor a destructor, so that an
+    /// Whether this thread is in a marked call. It needs neither memory nor a destructor, so that an
     /// allocator may look at it.
-    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static FOREIGN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `call`, and lets [`is_foreign`] say so on this thread. What `call` runs on other threads is not
-/// marked.
+/// Runs a call into another crate, and lets [`is_foreign`] say so on this thread. What it runs on other
+/// threads is not marked.
 pub fn foreign<R>(call: impl FnOnce() -> R) -> R {
-    struct Leave;
-    impl Drop for Leave {
+    marked(true, call)
+}
+
+/// Runs what a foreign call calls back: it is ours again.
+pub fn ours<R>(call: impl FnOnce() -> R) -> R {
+    marked(false, call)
+}
+
+fn marked<R>(foreign: bool, call: impl FnOnce() -> R) -> R {
+    /// Puts back what was before, after a panic too.
+    struct Restore(bool);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            DEPTH.set(DEPTH.get() - 1);
+            FOREIGN.set(self.0);
         }
     }
-    DEPTH.set(DEPTH.get() + 1);
-    let _leave = Leave;
+    let _restore = Restore(FOREIGN.replace(foreign));
     call()
 }
 
-/// Whether this thread is within a marked call.
+/// Whether this thread is within a foreign call.
 pub fn is_foreign() -> bool {
-    DEPTH.get() > 0
+    FOREIGN.get()
 }
 
 #[cfg(test)]
@@ -38,7 +47,10 @@ mod tests {
     #[test]
     fn a_mark_ends_with_the_call() {
         assert!(!is_foreign());
-        assert!(foreign(|| foreign(|| ()) == () && is_foreign()));
+        foreign(|| {
+            ours(|| assert!(!is_foreign()));
+            assert!(is_foreign());
+        });
         let panicked = std::panic::catch_unwind(|| foreign(|| panic!("on purpose")));
         assert!(panicked.is_err() && !is_foreign());
     }

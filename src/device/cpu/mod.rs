@@ -21,6 +21,13 @@ use crate::tape::print::readable_bytes;
 /// number of threads, and large enough that a task outweighs its hand-over.
 pub const CHUNK: usize = 1 << 14;
 
+/// Runs a loop on the widest vectors that this processor has: it is compiled for several sets of
+/// instructions, and the choice is made here. All versions round alike.
+#[inline(always)]
+pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
 /// The CPU, as a device.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct CpuDevice {

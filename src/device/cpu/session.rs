@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::check_memory;
 use super::replay::{Buffer, Prepared, elements};
 use super::scratch::ScratchMemory;
-use crate::device::foreign::foreign;
+use crate::device::foreign::{foreign, ours};
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::{Runs, ScratchSize};
@@ -102,12 +102,14 @@ impl<T: Runs> CpuSession<T> {
         // The whole step moves into the thread pool, rather than every loop of it.
         foreign(|| {
             rayon::scope(|_| {
-                let nodes = program.tape.nodes().iter().zip(&program.prepared);
-                for (node, prepared) in nodes {
-                    let io = program.tape.io(node);
-                    prepared.run(node, io, &mut program.buffers, step, scratch.lend());
-                    after_node();
-                }
+                ours(|| {
+                    let nodes = program.tape.nodes().iter().zip(&program.prepared);
+                    for (node, prepared) in nodes {
+                        let io = program.tape.io(node);
+                        prepared.run(node, io, &mut program.buffers, step, scratch.lend());
+                        after_node();
+                    }
+                });
             });
         });
         swap_state(program, &mut self.state);

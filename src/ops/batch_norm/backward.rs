@@ -4,9 +4,11 @@
 use rayon::prelude::*;
 
 use super::{Geometry, x_hat};
-use crate::device::cpu::CHUNK;
-use crate::ops::channel_sum::sum_rows;
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Target, grid};
+use crate::device::cpu::{CHUNK, vectorised};
+use crate::ops::channel_sum::{n_partials, sum_rows};
+use crate::ops::{
+    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Target, grid,
+};
 use crate::tape::{NodeIo, Value};
 
 /// `x, d_y, mean, inv_std -> d_gamma, d_beta`
@@ -50,20 +52,31 @@ impl Op for BatchNormDParameters {
 }
 
 impl Reference for BatchNormDParameters {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        let g = Geometry::new(io.input_shape(0), &[]);
+        // Two sums a channel, and their slabs.
+        let n_sums = 2 * g.channels;
+        ScratchSize::shared(n_sums + n_partials(g.rows, n_sums))
+    }
+
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [x, d_y, mean, inv_std] = args.inputs else { panic!("four inputs") };
         let (x, d_y, mean, inv_std) = (x.real(), d_y.real(), mean.real(), inv_std.real());
         let channels = mean.len();
         // Both sums in one walk: d_gamma in the first half, d_beta in the second.
-        let mut totals = vec![T::ZERO; 2 * channels];
-        sum_rows(x.len() / channels, &mut totals, |row, sums| {
+        let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
+        sum_rows(x.len() / channels, totals, partials, |rows, sums| {
             let (d_gamma, d_beta) = sums.split_at_mut(channels);
-            let row = row * channels..(row + 1) * channels;
-            let (x, d_y) = (&x[row.clone()], &d_y[row]);
-            for c in 0..channels {
-                d_gamma[c] += d_y[c] * x_hat(x[c], mean[c], inv_std[c]);
-                d_beta[c] += d_y[c];
-            }
+            let rows = rows.start * channels..rows.end * channels;
+            let rows = x[rows.clone()].chunks(channels).zip(d_y[rows].chunks(channels));
+            vectorised(|| {
+                for (x, d_y) in rows {
+                    for c in 0..channels {
+                        d_gamma[c] += d_y[c] * x_hat(x[c], mean[c], inv_std[c]);
+                        d_beta[c] += d_y[c];
+                    }
+                }
+            });
         });
         let [d_gamma, d_beta] = args.outputs else { panic!("two outputs") };
         d_gamma.real().copy_from_slice(&totals[..channels]);
@@ -113,13 +126,15 @@ impl Reference for BatchNormDInput {
         let sources = x.par_chunks(chunk).zip(d_y.par_chunks(chunk));
         args.outputs[0].real().par_chunks_mut(chunk).zip(sources).for_each(|(d_x, (x, d_y))| {
             let rows = x.chunks(channels).zip(d_y.chunks(channels));
-            for (d_x, (x, d_y)) in d_x.chunks_mut(channels).zip(rows) {
-                for c in 0..channels {
-                    let stretched = x_hat(x[c], mean[c], inv_std[c]) * (d_gamma[c] / n);
-                    let centred = d_y[c] - d_beta[c] / n - stretched;
-                    d_x[c] = gamma[c] * inv_std[c] * centred;
+            vectorised(|| {
+                for (d_x, (x, d_y)) in d_x.chunks_mut(channels).zip(rows) {
+                    for c in 0..channels {
+                        let stretched = x_hat(x[c], mean[c], inv_std[c]) * (d_gamma[c] / n);
+                        let centred = d_y[c] - d_beta[c] / n - stretched;
+                        d_x[c] = gamma[c] * inv_std[c] * centred;
+                    }
                 }
-            }
+            });
         });
     }
 }

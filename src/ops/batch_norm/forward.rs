@@ -4,8 +4,10 @@ use rayon::prelude::*;
 
 use super::backward::{BatchNormDInput, BatchNormDParameters};
 use super::{Geometry, x_hat};
-use crate::device::cpu::CHUNK;
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Target, grid};
+use crate::device::cpu::{CHUNK, vectorised};
+use crate::ops::{
+    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Target, grid,
+};
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
 /// What batch norm makes in training.
@@ -118,6 +120,11 @@ impl Op for BatchNorm {
 }
 
 impl Reference for BatchNorm {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        let g = geometry(io);
+        ScratchSize::shared(g.n_slabs * 2 * g.channels)
+    }
+
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = geometry(&args.io);
         let (x, gamma, beta) =
@@ -126,11 +133,12 @@ impl Reference for BatchNorm {
             panic!("batch_norm has four outputs")
         };
         let (mean, variance, inv_std) = (mean.real(), variance.real(), inv_std.real());
-        let m2 = moments(&g, x, mean);
+        moments(&g, x, mean, variance, args.scratch.shared);
         let n = T::from_count(g.rows);
-        for (c, &m2) in m2.iter().enumerate() {
-            variance[c] = m2 / (n - T::ONE);
-            inv_std[c] = T::ONE / (m2 / n + T::from_f32(self.eps)).sqrt();
+        for (variance, inv_std) in variance.iter_mut().zip(&mut *inv_std) {
+            let m2 = *variance;
+            *variance = m2 / (n - T::ONE);
+            *inv_std = T::ONE / (m2 / n + T::from_f32(self.eps)).sqrt();
         }
         normalise(x, mean, inv_std, gamma, beta, y.real());
     }
@@ -148,23 +156,32 @@ pub(super) fn normalise<T: Real>(
     let channels = mean.len();
     let chunk = (CHUNK / channels).max(1) * channels;
     y.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(y, x)| {
-        for (y, x) in y.chunks_mut(channels).zip(x.chunks(channels)) {
-            for c in 0..channels {
-                y[c] = x_hat(x[c], mean[c], inv_std[c]) * gamma[c] + beta[c];
+        vectorised(|| {
+            for (y, x) in y.chunks_mut(channels).zip(x.chunks(channels)) {
+                for c in 0..channels {
+                    y[c] = x_hat(x[c], mean[c], inv_std[c]) * gamma[c] + beta[c];
+                }
             }
-        }
+        });
     });
 }
 
 /// The mean of every channel, and the sum of squared deviations from it: two passes over each slab,
-/// then the slabs merged in order (Chan, Golub and LeVeque 1979).
-fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T]) -> Vec<T> {
+/// then the slabs merged in order (Chan, Golub and LeVeque 1979). The slabs' own are in `partials`.
+fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T], m2: &mut [T], partials: &mut [T]) {
     let slab = g.rows_per_slab * g.channels;
-    let partials: Vec<_> = x.par_chunks(slab).map(|x| slab_moments(x, g.channels)).collect();
-    let mut m2 = vec![T::ZERO; g.channels];
+    let partials = &mut partials[..g.n_slabs * 2 * g.channels];
+    let slabs = x.par_chunks(slab).zip(partials.par_chunks_mut(2 * g.channels));
+    slabs.for_each(|(x, partial)| {
+        let (mean, m2) = partial.split_at_mut(g.channels);
+        vectorised(|| slab_moments(x, mean, m2));
+    });
     mean.fill(T::ZERO);
+    m2.fill(T::ZERO);
     let mut n = T::ZERO;
-    for (n_slab, slab_mean, slab_m2) in partials {
+    for (x, partial) in x.chunks(slab).zip(partials.chunks(2 * g.channels)) {
+        let (slab_mean, slab_m2) = partial.split_at(g.channels);
+        let n_slab = T::from_count(x.len() / g.channels);
         let n_both = n + n_slab;
         for c in 0..g.channels {
             let delta = slab_mean[c] - mean[c];
@@ -173,13 +190,14 @@ fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T]) -> Vec<T> {
         }
         n = n_both;
     }
-    m2
 }
 
-fn slab_moments<T: Real>(x: &[T], channels: usize) -> (T, Vec<T>, Vec<T>) {
+#[inline(always)]
+fn slab_moments<T: Real>(x: &[T], mean: &mut [T], m2: &mut [T]) {
+    let channels = mean.len();
     let n = T::from_count(x.len() / channels);
-    let (mut mean, mut m2) = (vec![T::ZERO; channels], vec![T::ZERO; channels]);
     let shift = &x[..channels];
+    mean.fill(T::ZERO);
     for row in x.chunks(channels) {
         for c in 0..channels {
             mean[c] += row[c] - shift[c];
@@ -188,11 +206,11 @@ fn slab_moments<T: Real>(x: &[T], channels: usize) -> (T, Vec<T>, Vec<T>) {
     for c in 0..channels {
         mean[c] = shift[c] + mean[c] / n;
     }
+    m2.fill(T::ZERO);
     for row in x.chunks(channels) {
         for c in 0..channels {
             let deviation = row[c] - mean[c];
             m2[c] += deviation * deviation;
         }
     }
-    (n, mean, m2)
 }

@@ -7,10 +7,11 @@
 use std::ops::Range;
 
 use super::Geometry;
+use crate::device::cpu::vectorised;
 use crate::ops::Real;
 
 /// Elements of a block: few enough for a core's own cache.
-const BLOCK_ELEMENTS: usize = 1 << 18;
+const BLOCK_ELEMENTS: usize = 1 << 16;
 /// Rows that a block has at least, however long they are: the matrix product packs the weights once a
 /// block, which many rows have to pay for.
 const MIN_ROWS: usize = 256;
@@ -59,11 +60,13 @@ pub(super) fn scatter_add<T: Real>(
     d_x: &mut [T],
     origin: usize,
 ) {
-    each_run(geometry, part, |run, source| {
-        if let Some(start) = source {
-            let d_x = &mut d_x[start - origin..start - origin + run.len()];
-            d_x.iter_mut().zip(&patches[run]).for_each(|(d_x, &p)| *d_x += p);
-        }
+    vectorised(|| {
+        each_run(geometry, part, |run, source| {
+            if let Some(start) = source {
+                let d_x = &mut d_x[start - origin..start - origin + run.len()];
+                d_x.iter_mut().zip(&patches[run]).for_each(|(d_x, &p)| *d_x += p);
+            }
+        });
     });
 }
 

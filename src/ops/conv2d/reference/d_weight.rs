@@ -12,15 +12,16 @@ use crate::ops::conv2d::{Conv2dDWeight, Geometry};
 use crate::ops::{Args, Real, Reference, ScratchSize};
 use crate::tape::NodeIo;
 
+/// Tasks that there are at least, if the shape allows: enough to keep many threads busy to the end.
+const MIN_TASKS: usize = 24;
 /// Slabs that the images are dealt to at most.
-const MAX_SLABS: usize = 8;
-/// Elements that the slabs' partial sums have at most: 32 MiB.
-const MAX_PARTIALS: usize = 1 << 23;
-/// Columns of the patches' matrix that a task takes at least, if there are as many.
-const MIN_COLUMNS: usize = 192;
+const MAX_SLABS: usize = 32;
+/// Elements that the slabs' partial sums have at most, where there are more than two: 16 MiB.
+const MAX_PARTIALS: usize = 1 << 22;
 
-/// How the sum is cut: over images into slabs that are added up later, and over positions of the kernel,
-/// which have sums of their own. A function of the shape alone, so that the order of sums is too.
+/// How the sum is cut: over images into slabs, whose sums are added up later; and, where the weights are
+/// so many that slabs must be few, over positions of the kernel, each of which has sums of its own. A
+/// function of the shape alone, so that the order of sums is too.
 struct Cut {
     n_slabs: usize,
     images_per_slab: usize,
@@ -30,10 +31,10 @@ struct Cut {
 impl Cut {
     fn new(g: &Geometry) -> Self {
         let n_weights = im2col::n_columns(g) * g.co;
-        let n_slabs = (MAX_PARTIALS / n_weights).clamp(1, MAX_SLABS);
-        let images_per_slab = g.n.div_ceil(n_slabs);
-        let positions_per_task = MIN_COLUMNS.div_ceil(g.ci_per_group()).min(g.window.area());
-        Self { n_slabs: g.n.div_ceil(images_per_slab), images_per_slab, positions_per_task }
+        let images_per_slab = g.n.div_ceil((MAX_PARTIALS / n_weights).clamp(2, MAX_SLABS));
+        let n_slabs = g.n.div_ceil(images_per_slab);
+        let n_parts = MIN_TASKS.div_ceil(n_slabs).min(g.window.area());
+        Self { n_slabs, images_per_slab, positions_per_task: g.window.area().div_ceil(n_parts) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::device::cpu::vectorised;
 use crate::ops::Real;
 use crate::ops::conv2d::Geometry;
 use crate::ops::max_pool2d::wins;
@@ -9,33 +10,43 @@ use crate::ops::max_pool2d::wins;
 /// The maximum of every window of some images `[images, OH, OW, Co]`, and where it was; the first among
 /// equals, and a NaN before any number.
 pub(super) fn pool_images<T: Real>(g: &Geometry, conv: &[T], y: &mut [T], index: &mut [u32]) {
-    let pixels = y.chunks_mut(g.co).zip(index.chunks_mut(g.co));
-    for (pixel, (y, index)) in pixels.enumerate() {
-        for at in 0..g.pool[0] * g.pool[1] {
-            let conv = &conv[under(g, pixel, at) * g.co..][..g.co];
-            if at == 0 {
-                y.copy_from_slice(conv);
-                index.fill(0);
-                continue;
+    let mut pixels = y.chunks_mut(g.co).zip(index.chunks_mut(g.co));
+    let n_images = conv.len() / (g.out[0] * g.out[1] * g.co);
+    let pool = || {
+        each_window(g, n_images, |corner| {
+            let (y, index) = pixels.next().expect("a pixel for every window");
+            for at in 0..g.pool[0] * g.pool[1] {
+                let conv = &conv[(corner + under(g, at)) * g.co..][..g.co];
+                if at == 0 {
+                    y.copy_from_slice(conv);
+                    index.fill(0);
+                    continue;
+                }
+                // Chosen without a branch, so that several channels go at a time.
+                for ((y, index), &value) in y.iter_mut().zip(&mut *index).zip(conv) {
+                    let wins = wins(value, *y);
+                    *y = if wins { value } else { *y };
+                    *index = if wins { at as u32 } else { *index };
+                }
             }
-            // Chosen without a branch, so that several channels go at a time.
-            for ((y, index), &value) in y.iter_mut().zip(&mut *index).zip(conv) {
-                let wins = wins(value, *y);
-                *y = if wins { value } else { *y };
-                *index = if wins { at as u32 } else { *index };
-            }
+        })
+    };
+    vectorised(pool);
+}
+
+/// Calls `visit` for every window of `n_images` images, with the pixel of `[images, OH, OW]` in its corner.
+fn each_window(g: &Geometry, n_images: usize, mut visit: impl FnMut(usize)) {
+    for n in 0..n_images {
+        for py in 0..g.pooled[0] {
+            let row = (n * g.out[0] + py * g.pool[0]) * g.out[1];
+            (0..g.pooled[1]).for_each(|px| visit(row + px * g.pool[1]));
         }
     }
 }
 
-/// The pixel of `[images, OH, OW]` that is under position `at` of the window of a pooled pixel, over all
-/// images.
-fn under(g: &Geometry, pixel: usize, at: usize) -> usize {
-    let [pooled_h, pooled_w] = g.pooled;
-    let (row, px) = (pixel / pooled_w, pixel % pooled_w);
-    let (n, py) = (row / pooled_h, row % pooled_h);
-    let (oy, ox) = (py * g.pool[0] + at / g.pool[1], px * g.pool[1] + at % g.pool[1]);
-    (n * g.out[0] + oy) * g.out[1] + ox
+/// How far position `at` of a window is from its corner, in pixels.
+fn under(g: &Geometry, at: usize) -> usize {
+    at / g.pool[1] * g.out[1] + at % g.pool[1]
 }
 
 /// Elements that [`unpool`] may need for so many images.
@@ -61,14 +72,18 @@ pub(super) fn unpool<'a, T: Real>(
         // Some pixels are in no window.
         d_out.fill(T::ZERO);
     }
-    let pixels = d_y.chunks(g.co).zip(index[here].chunks(g.co));
-    for (pixel, (d_y, index)) in pixels.enumerate() {
-        for at in 0..g.pool[0] * g.pool[1] {
-            let d_out = &mut d_out[under(g, pixel, at) * g.co..][..g.co];
-            for ((d_out, &d_y), &index) in d_out.iter_mut().zip(d_y).zip(index) {
-                *d_out = if index == at as u32 { d_y } else { T::ZERO };
+    let mut pixels = d_y.chunks(g.co).zip(index[here].chunks(g.co));
+    let scatter = || {
+        each_window(g, images.len(), |corner| {
+            let (d_y, index) = pixels.next().expect("a pixel for every window");
+            for at in 0..g.pool[0] * g.pool[1] {
+                let d_out = &mut d_out[(corner + under(g, at)) * g.co..][..g.co];
+                for ((d_out, &d_y), &index) in d_out.iter_mut().zip(d_y).zip(index) {
+                    *d_out = if index == at as u32 { d_y } else { T::ZERO };
+                }
             }
-        }
-    }
+        })
+    };
+    vectorised(scatter);
     d_out
 }
