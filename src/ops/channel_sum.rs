@@ -12,7 +12,6 @@ use super::{
     Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, ScratchSize, Shader,
     Target, case::Fill, grid, n_channels, n_rows,
 };
-use crate::device::cpu::vectorised;
 use crate::tape::{NodeIo, Tape, Value, ValueId};
 
 /// Records the sum over all axes but the last.
@@ -72,11 +71,9 @@ impl Reference for ChannelSum {
         let channels = y.len();
         sum_rows(x.len() / channels, y, args.scratch.shared, |rows, sums| {
             let x = &x[rows.start * channels..rows.end * channels];
-            vectorised(|| {
-                for row in x.chunks(channels) {
-                    sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
-                }
-            });
+            for row in x.chunks(channels) {
+                sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+            }
         });
     }
 }

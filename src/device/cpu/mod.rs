@@ -3,6 +3,7 @@
 //! It is the oracle that the shaders are tested against, the teaching twin of every shader, and what
 //! a machine without a GPU trains on.
 
+pub mod lanes;
 pub mod matmul;
 mod peaks;
 mod replay;
@@ -20,13 +21,6 @@ use crate::tape::print::readable_bytes;
 /// Elements that one task of an elementwise loop takes. Fixed, so that no result depends on the
 /// number of threads, and large enough that a task outweighs its hand-over.
 pub const CHUNK: usize = 1 << 14;
-
-/// Runs a loop on the widest vectors that this processor has: it is compiled for several sets of
-/// instructions, and the choice is made here. All versions round alike.
-#[inline(always)]
-pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
-}
 
 /// The CPU, as a device.
 #[derive(Clone, Copy, Default, Debug)]

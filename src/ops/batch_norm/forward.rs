@@ -1,10 +1,14 @@
 //! Batch norm in training: the moments of the batch, and the batch normalised with them.
 
+use std::array::from_fn;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::backward::{BatchNormDInput, BatchNormDParameters};
 use super::{Geometry, x_hat};
-use crate::device::cpu::{CHUNK, vectorised};
+use crate::device::cpu::CHUNK;
+use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::{
     Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Target, grid,
 };
@@ -156,14 +160,31 @@ pub(super) fn normalise<T: Real>(
     let channels = mean.len();
     let chunk = (CHUNK / channels).max(1) * channels;
     y.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(y, x)| {
-        vectorised(|| {
-            for (y, x) in y.chunks_mut(channels).zip(x.chunks(channels)) {
-                for c in 0..channels {
-                    y[c] = x_hat(x[c], mean[c], inv_std[c]) * gamma[c] + beta[c];
-                }
-            }
-        });
+        normalise_channels::<T, LANES>(whole(channels), x, mean, inv_std, gamma, beta, y);
+        normalise_channels::<T, 1>(rest(channels), x, mean, inv_std, gamma, beta, y);
     });
+}
+
+/// [`normalise`] for some channels of some rows, `L` at a time.
+fn normalise_channels<T: Real, const L: usize>(
+    channels: Range<usize>,
+    x: &[T],
+    mean: &[T],
+    inv_std: &[T],
+    gamma: &[T],
+    beta: &[T],
+    y: &mut [T],
+) {
+    let n_channels = mean.len();
+    for c in channels.step_by(L) {
+        let (mean, inv_std): ([T; L], [T; L]) = (lanes(mean, c), lanes(inv_std, c));
+        let (gamma, beta): ([T; L], [T; L]) = (lanes(gamma, c), lanes(beta, c));
+        for at in (c..x.len()).step_by(n_channels) {
+            let x: [T; L] = lanes(x, at);
+            let y_of = |i: usize| x_hat(x[i], mean[i], inv_std[i]) * gamma[i] + beta[i];
+            store(y, at, from_fn::<_, L, _>(y_of));
+        }
+    }
 }
 
 /// The mean of every channel, and the sum of squared deviations from it: two passes over each slab,
@@ -174,7 +195,8 @@ fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T], m2: &mut [T], partial
     let slabs = x.par_chunks(slab).zip(partials.par_chunks_mut(2 * g.channels));
     slabs.for_each(|(x, partial)| {
         let (mean, m2) = partial.split_at_mut(g.channels);
-        vectorised(|| slab_moments(x, mean, m2));
+        slab_moments::<T, LANES>(whole(g.channels), x, mean, m2);
+        slab_moments::<T, 1>(rest(g.channels), x, mean, m2);
     });
     mean.fill(T::ZERO);
     m2.fill(T::ZERO);
@@ -192,25 +214,33 @@ fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T], m2: &mut [T], partial
     }
 }
 
-#[inline(always)]
-fn slab_moments<T: Real>(x: &[T], mean: &mut [T], m2: &mut [T]) {
-    let channels = mean.len();
-    let n = T::from_count(x.len() / channels);
-    let shift = &x[..channels];
-    mean.fill(T::ZERO);
-    for row in x.chunks(channels) {
-        for c in 0..channels {
-            mean[c] += row[c] - shift[c];
+/// The moments of some channels of a slab, `L` at a time.
+fn slab_moments<T: Real, const L: usize>(
+    channels: Range<usize>,
+    x: &[T],
+    mean: &mut [T],
+    m2: &mut [T],
+) {
+    let n_channels = mean.len();
+    let n = T::from_count(x.len() / n_channels);
+    for c in channels.step_by(L) {
+        let rows = (c..x.len()).step_by(n_channels);
+        let shift: [T; L] = lanes(x, c);
+        let mut sum = [T::ZERO; L];
+        for at in rows.clone() {
+            let x: [T; L] = lanes(x, at);
+            (0..L).for_each(|i| sum[i] += x[i] - shift[i]);
         }
-    }
-    for c in 0..channels {
-        mean[c] = shift[c] + mean[c] / n;
-    }
-    m2.fill(T::ZERO);
-    for row in x.chunks(channels) {
-        for c in 0..channels {
-            let deviation = row[c] - mean[c];
-            m2[c] += deviation * deviation;
+        let slab_mean: [T; L] = from_fn(|i| shift[i] + sum[i] / n);
+        let mut squares = [T::ZERO; L];
+        for at in rows {
+            let x: [T; L] = lanes(x, at);
+            for i in 0..L {
+                let deviation = x[i] - slab_mean[i];
+                squares[i] += deviation * deviation;
+            }
         }
+        store(mean, c, slab_mean);
+        store(m2, c, squares);
     }
 }

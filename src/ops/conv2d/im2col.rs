@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::Geometry;
-use crate::device::cpu::vectorised;
+use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::Real;
 
 /// Elements of a block: few enough for a core's own cache.
@@ -46,9 +46,23 @@ pub(super) struct Part {
 /// Writes a part of the matrix into `patches`, row after row.
 pub(super) fn gather<T: Real>(geometry: &Geometry, x: &[T], part: Part, patches: &mut [T]) {
     each_run(geometry, part, |run, source| match source {
-        Some(start) => patches[run.clone()].copy_from_slice(&x[start..start + run.len()]),
+        Some(start) => copy(&x[start..start + run.len()], &mut patches[run]),
         None => patches[run].fill(T::ZERO),
     });
+}
+
+/// Copies a run. A short one without the call that copying a slice is.
+fn copy<T: Real>(from: &[T], to: &mut [T]) {
+    const SHORT: usize = 16 * LANES;
+    if from.len() > SHORT {
+        return to.copy_from_slice(from);
+    }
+    for at in whole(from.len()).step_by(LANES) {
+        store(to, at, lanes::<T, LANES>(from, at));
+    }
+    for at in rest(from.len()) {
+        to[at] = from[at];
+    }
 }
 
 /// Adds a part of the matrix back to where [`gather`] took it from. `origin` is where `d_x` starts
@@ -60,13 +74,11 @@ pub(super) fn scatter_add<T: Real>(
     d_x: &mut [T],
     origin: usize,
 ) {
-    vectorised(|| {
-        each_run(geometry, part, |run, source| {
-            if let Some(start) = source {
-                let d_x = &mut d_x[start - origin..start - origin + run.len()];
-                d_x.iter_mut().zip(&patches[run]).for_each(|(d_x, &p)| *d_x += p);
-            }
-        });
+    each_run(geometry, part, |run, source| {
+        if let Some(start) = source {
+            let d_x = &mut d_x[start - origin..start - origin + run.len()];
+            d_x.iter_mut().zip(&patches[run]).for_each(|(d_x, &p)| *d_x += p);
+        }
     });
 }
 

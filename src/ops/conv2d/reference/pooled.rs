@@ -1,8 +1,9 @@
 //! The fused max pool of whole images, and its gradient.
 
+use std::array::from_fn;
 use std::ops::Range;
 
-use crate::device::cpu::vectorised;
+use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::Real;
 use crate::ops::conv2d::Geometry;
 use crate::ops::max_pool2d::wins;
@@ -10,36 +11,45 @@ use crate::ops::max_pool2d::wins;
 /// The maximum of every window of some images `[images, OH, OW, Co]`, and where it was; the first among
 /// equals, and a NaN before any number.
 pub(super) fn pool_images<T: Real>(g: &Geometry, conv: &[T], y: &mut [T], index: &mut [u32]) {
-    let mut pixels = y.chunks_mut(g.co).zip(index.chunks_mut(g.co));
-    let n_images = conv.len() / (g.out[0] * g.out[1] * g.co);
-    let pool = || {
-        each_window(g, n_images, |corner| {
-            let (y, index) = pixels.next().expect("a pixel for every window");
-            for at in 0..g.pool[0] * g.pool[1] {
-                let conv = &conv[(corner + under(g, at)) * g.co..][..g.co];
-                if at == 0 {
-                    y.copy_from_slice(conv);
-                    index.fill(0);
-                    continue;
-                }
-                // Chosen without a branch, so that several channels go at a time.
-                for ((y, index), &value) in y.iter_mut().zip(&mut *index).zip(conv) {
-                    let wins = wins(value, *y);
-                    *y = if wins { value } else { *y };
-                    *index = if wins { at as u32 } else { *index };
-                }
-            }
-        })
-    };
-    vectorised(pool);
+    pool_channels::<T, LANES>(g, whole(g.co), conv, y, index);
+    pool_channels::<T, 1>(g, rest(g.co), conv, y, index);
 }
 
-/// Calls `visit` for every window of `n_images` images, with the pixel of `[images, OH, OW]` in its corner.
-fn each_window(g: &Geometry, n_images: usize, mut visit: impl FnMut(usize)) {
-    for n in 0..n_images {
-        for py in 0..g.pooled[0] {
-            let row = (n * g.out[0] + py * g.pool[0]) * g.out[1];
-            (0..g.pooled[1]).for_each(|px| visit(row + px * g.pool[1]));
+/// [`pool_images`] for some channels, `L` at a time.
+fn pool_channels<T: Real, const L: usize>(
+    g: &Geometry,
+    channels: Range<usize>,
+    conv: &[T],
+    y: &mut [T],
+    index: &mut [u32],
+) {
+    each_window(g, y.len() / g.co, |pixel, corner| {
+        for c in channels.clone().step_by(L) {
+            let (mut largest, mut at_largest): ([T; L], _) =
+                (lanes(conv, corner * g.co + c), [0; L]);
+            for at in 1..g.pool[0] * g.pool[1] {
+                let values: [T; L] = lanes(conv, (corner + under(g, at)) * g.co + c);
+                for lane in 0..L {
+                    let wins = wins(values[lane], largest[lane]);
+                    largest[lane] = if wins { values[lane] } else { largest[lane] };
+                    at_largest[lane] = if wins { at as u32 } else { at_largest[lane] };
+                }
+            }
+            store(y, pixel * g.co + c, largest);
+            store(index, pixel * g.co + c, at_largest);
+        }
+    });
+}
+
+/// Calls `visit` for the window of every pooled pixel: with its number, and with the pixel of `[images, OH,
+/// OW]` in its corner.
+fn each_window(g: &Geometry, n_pixels: usize, mut visit: impl FnMut(usize, usize)) {
+    let [pooled_h, pooled_w] = g.pooled;
+    for row in 0..n_pixels / pooled_w {
+        let (n, py) = (row / pooled_h, row % pooled_h);
+        let first = (n * g.out[0] + py * g.pool[0]) * g.out[1];
+        for px in 0..pooled_w {
+            visit(row * pooled_w + px, first + px * g.pool[1]);
         }
     }
 }
@@ -72,18 +82,29 @@ pub(super) fn unpool<'a, T: Real>(
         // Some pixels are in no window.
         d_out.fill(T::ZERO);
     }
-    let mut pixels = d_y.chunks(g.co).zip(index[here].chunks(g.co));
-    let scatter = || {
-        each_window(g, images.len(), |corner| {
-            let (d_y, index) = pixels.next().expect("a pixel for every window");
-            for at in 0..g.pool[0] * g.pool[1] {
-                let d_out = &mut d_out[(corner + under(g, at)) * g.co..][..g.co];
-                for ((d_out, &d_y), &index) in d_out.iter_mut().zip(d_y).zip(index) {
-                    *d_out = if index == at as u32 { d_y } else { T::ZERO };
-                }
-            }
-        })
-    };
-    vectorised(scatter);
+    let index = &index[here];
+    unpool_channels::<T, LANES>(g, whole(g.co), d_y, index, d_out);
+    unpool_channels::<T, 1>(g, rest(g.co), d_y, index, d_out);
     d_out
+}
+
+/// [`unpool`] for some channels, `L` at a time.
+fn unpool_channels<T: Real, const L: usize>(
+    g: &Geometry,
+    channels: Range<usize>,
+    d_y: &[T],
+    index: &[u32],
+    d_out: &mut [T],
+) {
+    each_window(g, d_y.len() / g.co, |pixel, corner| {
+        for c in channels.clone().step_by(L) {
+            let d_y: [T; L] = lanes(d_y, pixel * g.co + c);
+            let index: [u32; L] = lanes(index, pixel * g.co + c);
+            for at in 0..g.pool[0] * g.pool[1] {
+                let chosen: [T; L] =
+                    from_fn(|lane| if index[lane] == at as u32 { d_y[lane] } else { T::ZERO });
+                store(d_out, (corner + under(g, at)) * g.co + c, chosen);
+            }
+        }
+    });
 }
