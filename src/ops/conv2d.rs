@@ -9,8 +9,8 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! [`forward`], [`d_input`] and [`d_weight`] are its three nodes; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). [`im2col`] is what the references share, which are in `reference/`. Shaders:
-//! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
+//! [`channel_sum`](super::channel_sum). [`im2col`] is what the references in `reference/` share.
+//! Shaders: `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
 pub mod d_input;
 pub mod d_weight;

@@ -12,7 +12,7 @@ use crate::ops::{Launch, Target};
 /// What a plan is made for.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct PlanOptions {
-    /// The kernels to plan for; none for the CPU device, which needs no scratch memory.
+    /// The kernels to plan for; none for the CPU device, whose scratch memory is the session's.
     pub target: Option<Target>,
     /// Give every value a place of its own, so that all can be read after the step.
     pub keep_all: bool,

@@ -10,17 +10,21 @@ use super::Geometry;
 use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::Real;
 
-/// Elements of a block: few enough for a core's own cache.
+/// Elements of a block, where its rows are short: few enough for a core's own cache.
 const BLOCK_ELEMENTS: usize = 1 << 16;
 /// Rows that a block has at least, however long they are: the matrix product packs the weights once a
 /// block, which many rows have to pay for.
-const MIN_ROWS: usize = 256;
+const MIN_ROWS: usize = 512;
 /// Rows that a block has at most, however short they are.
 const MAX_ROWS: usize = 1024;
+/// Blocks that there are at least, if each has this many rows: work for several threads.
+const MIN_BLOCKS: usize = 4;
+const FEW_ROWS: usize = 64;
 
 /// Rows of a block: a function of the shape alone, since the order of sums depends on it.
 pub(super) fn block_rows(geometry: &Geometry) -> usize {
-    (BLOCK_ELEMENTS / n_columns(geometry)).clamp(MIN_ROWS, MAX_ROWS)
+    let rows = (BLOCK_ELEMENTS / n_columns(geometry)).clamp(MIN_ROWS, MAX_ROWS);
+    rows.min(geometry.n_pixels().div_ceil(MIN_BLOCKS).max(FEW_ROWS))
 }
 
 /// Images that are taken together where a task makes whole images, so that small planes too give a
