@@ -13,6 +13,7 @@ use crate::ops::{Kernels, Tile};
 use crate::tape::{Group, Plan, StateLayout, Tape, ValueId};
 
 pub mod cpu;
+pub mod foreign;
 pub mod gpu;
 pub mod timing;
 

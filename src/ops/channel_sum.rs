@@ -4,11 +4,13 @@
 //!
 //! Shaders: `shaders/channel_sum/`. Derivation: `docs/ops/channel_sum.md`.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
-    case::Fill, grid, n_channels, n_rows,
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, ScratchSize, Shader,
+    Target, case::Fill, grid, n_channels, n_rows,
 };
 use crate::tape::{NodeIo, Tape, Value, ValueId};
 
@@ -59,36 +61,46 @@ impl Op for ChannelSum {
 }
 
 impl Reference for ChannelSum {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        ScratchSize::shared(n_partials(n_rows(io.input_shape(0)), n_channels(io.input_shape(0))))
+    }
+
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let x = args.inputs[0].real();
         let y = args.outputs[0].real();
-        sum_rows(x.len() / y.len(), y, |row, sums| {
-            let row = &x[row * sums.len()..][..sums.len()];
-            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+        let channels = y.len();
+        sum_rows(x.len() / channels, y, args.scratch.shared, |rows, sums| {
+            let x = &x[rows.start * channels..rows.end * channels];
+            for row in x.chunks(channels) {
+                sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+            }
         });
     }
 }
 
-/// Sums over rows, slab by slab over the thread pool, then the slabs in order: `add` adds a row's
-/// terms to the sums, `totals.len()` of them.
+/// The partial sums that [`sum_rows`] needs memory for.
+pub(crate) fn n_partials(n_rows: usize, n_sums: usize) -> usize {
+    slabs(n_rows).0 * n_sums
+}
+
+/// Sums over rows, slab by slab over the thread pool, then the slabs in order: `add` adds the terms of
+/// some rows to the sums, `totals.len()` of them. The slabs' sums are in `partials`.
 pub(crate) fn sum_rows<T: Real>(
     n_rows: usize,
     totals: &mut [T],
-    add: impl Fn(usize, &mut [T]) + Sync,
+    partials: &mut [T],
+    add: impl Fn(Range<usize>, &mut [T]) + Sync,
 ) {
-    let (n_slabs, rows_per_slab) = slabs(n_rows);
-    let partials: Vec<Vec<T>> = (0..n_slabs)
-        .into_par_iter()
-        .map(|slab| {
-            let mut sums = vec![T::ZERO; totals.len()];
-            let first = slab * rows_per_slab;
-            (first..(first + rows_per_slab).min(n_rows)).for_each(|row| add(row, &mut sums));
-            sums
-        })
-        .collect();
+    let (_, rows_per_slab) = slabs(n_rows);
+    let partials = &mut partials[..n_partials(n_rows, totals.len())];
+    partials.par_chunks_mut(totals.len()).enumerate().for_each(|(slab, sums)| {
+        sums.fill(T::ZERO);
+        let first = slab * rows_per_slab;
+        add(first..(first + rows_per_slab).min(n_rows), sums);
+    });
     totals.fill(T::ZERO);
-    for partial in partials {
-        totals.iter_mut().zip(partial).for_each(|(total, p)| *total += p);
+    for partial in partials.chunks(totals.len()) {
+        totals.iter_mut().zip(partial).for_each(|(total, &p)| *total += p);
     }
 }
 

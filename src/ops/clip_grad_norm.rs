@@ -13,7 +13,8 @@ use rayon::prelude::*;
 
 use super::metrics::NOT_FINITE;
 use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
+    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, ScratchSize, Shader,
+    Target,
     finite_check::{OnNan, finite_check},
     grid,
 };
@@ -75,12 +76,18 @@ impl Op for GradNorm {
 }
 
 impl Reference for GradNorm {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        ScratchSize::shared(io.input(0).n_elements().div_ceil(ELEMENTS_PER_SLAB))
+    }
+
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let gradients = args.inputs[0].real();
         let square = |slab: &[T]| slab.iter().map(|&g| g * g).sum::<T>();
         // Slabs of a fixed size, added up in order: the same bits with any number of threads.
-        let partials: Vec<T> = gradients.par_chunks(ELEMENTS_PER_SLAB).map(square).collect();
-        args.outputs[0].real()[0] = partials.into_iter().sum::<T>().sqrt();
+        let slabs = gradients.par_chunks(ELEMENTS_PER_SLAB);
+        let partials = &mut args.scratch.shared[..slabs.len()];
+        partials.par_iter_mut().zip(slabs).for_each(|(partial, slab)| *partial = square(slab));
+        args.outputs[0].real()[0] = partials.iter().copied().sum::<T>().sqrt();
     }
 }
 

@@ -9,14 +9,15 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! [`forward`], [`d_input`] and [`d_weight`] are its three nodes; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). [`im2col`] is what the references share. Shaders:
-//! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
+//! [`channel_sum`](super::channel_sum). [`im2col`] is what the references in `reference/` share.
+//! Shaders: `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
 pub mod d_input;
 pub mod d_weight;
 pub mod forward;
 pub mod im2col;
 mod product;
+mod reference;
 
 pub use d_input::Conv2dDInput;
 pub use d_weight::Conv2dDWeight;

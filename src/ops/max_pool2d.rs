@@ -152,7 +152,8 @@ impl Reference for MaxPool2d {
 /// Whether a value takes the place of the largest so far: when it is larger, or is NaN. No number drives
 /// out a NaN. The twin of `shaders/shared/wins.wgsl`.
 pub(super) fn wins<T: Real>(value: T, largest: T) -> bool {
-    value > largest || value.is_nan()
+    // Without a branch, so that several channels can go at a time.
+    (value > largest) | value.is_nan()
 }
 
 /// `d_y, index -> d_x`

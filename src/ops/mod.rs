@@ -41,7 +41,9 @@ pub mod window;
 pub use case::{Case, OpEntry};
 pub use launch::{Binding, Constant, Dispatch, Kernels, Launch, Shader, Target, Tile, grid};
 pub use real::Real;
-pub use reference::{Args, DynReference, Reference, Runs, Slice, SliceMut};
+pub use reference::{
+    Args, DynReference, Reference, Runs, Scratch, ScratchSize, Slice, SliceMut, ThreadScratch,
+};
 pub use window::Window;
 
 /// What a node makes, before it is a value.

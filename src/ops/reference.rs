@@ -1,5 +1,7 @@
 //! The CPU side of an op: what a reference is given, and how it is called for both number types.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::{Op, Real};
 use crate::device::StepScalars;
 use crate::tape::NodeIo;
@@ -83,10 +85,76 @@ pub struct Args<'a, T> {
     pub outputs: &'a mut [SliceMut<'a, T>],
     /// The scalars of this step.
     pub step: &'a StepScalars,
+    /// Memory to work in, at least as much as [`Reference::scratch`] said.
+    pub scratch: Scratch<'a, T>,
+}
+
+/// How much memory a reference works in, in numbers: it is allocated once, when a tape is loaded, so
+/// that a step allocates nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ScratchSize {
+    /// For the node as a whole: partial sums, for instance.
+    pub shared: usize,
+    /// For each thread that works on it: the patches of a convolution, for instance.
+    pub per_thread: usize,
+}
+
+impl ScratchSize {
+    /// So many numbers for the node as a whole.
+    pub fn shared(n: usize) -> Self {
+        Self { shared: n, per_thread: 0 }
+    }
+
+    /// Enough for either.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            shared: self.shared.max(other.shared),
+            per_thread: self.per_thread.max(other.per_thread),
+        }
+    }
+}
+
+/// Memory to work in. It holds anything at all.
+#[derive(Debug)]
+pub struct Scratch<'a, T> {
+    /// The node's own.
+    pub shared: &'a mut [T],
+    /// Each thread's own.
+    pub threads: ThreadScratch<'a, T>,
+}
+
+/// Memory to work in for each thread of the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadScratch<'a, T> {
+    parts: &'a [Mutex<Vec<T>>],
+}
+
+impl<'a, T> ThreadScratch<'a, T> {
+    /// A part for each thread; there is at least one.
+    pub(crate) fn new(parts: &'a [Mutex<Vec<T>>]) -> Self {
+        Self { parts }
+    }
+
+    /// Runs `work` with this thread's part.
+    ///
+    /// Nothing within `work` may wait for other tasks of the pool: this thread could be given one that
+    /// asks for the same part, and would wait for itself.
+    pub fn with<R>(&self, work: impl FnOnce(&mut [T]) -> R) -> R {
+        let thread = rayon::current_thread_index().unwrap_or(0);
+        // A pool with more threads than the program was loaded for shares parts: slower, but right. And
+        // what a task that panicked has left is as good as anything.
+        let part = self.parts[thread % self.parts.len()].lock();
+        work(&mut part.unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// An op in plain Rust: what the CPU device runs, and what the shaders are tested against.
 pub trait Reference {
+    /// The memory that it works in; none, unless an op says otherwise.
+    fn scratch(&self, _io: &NodeIo<'_>) -> ScratchSize {
+        ScratchSize::default()
+    }
+
     /// Computes every output, and overwrites it whole.
     ///
     /// The result does not depend on the number of threads.
@@ -96,6 +164,8 @@ pub trait Reference {
 /// [`Reference`] without the type parameter, so that a tape can hold ops of any type. Implemented
 /// for every reference.
 pub trait DynReference {
+    /// [`Reference::scratch`].
+    fn scratch_size(&self, io: &NodeIo<'_>) -> ScratchSize;
     /// [`Reference::run`] in f32.
     fn run_f32(&self, args: Args<'_, f32>);
     /// [`Reference::run`] in f64.
@@ -103,6 +173,9 @@ pub trait DynReference {
 }
 
 impl<R: Reference> DynReference for R {
+    fn scratch_size(&self, io: &NodeIo<'_>) -> ScratchSize {
+        self.scratch(io)
+    }
     fn run_f32(&self, args: Args<'_, f32>) {
         self.run(args);
     }

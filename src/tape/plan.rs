@@ -14,7 +14,7 @@ use crate::ops::{Launch, Target, Tile};
 /// What a plan is made for.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct PlanOptions<'a> {
-    /// The kernels to plan for; none for the CPU device, which needs no scratch memory.
+    /// The kernels to plan for; none for the CPU device, whose scratch memory is the session's.
     pub target: Option<Target>,
     /// How to cut the products that were measured on the adapter.
     pub tiles: Option<&'a Tiles>,

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)] // The crate takes raw pointers; `product` checks what they promise.
 
+use crate::device::foreign::foreign;
 use crate::ops::Real;
 
 /// A matrix within a slice: element `(i, j)` is at `i * row_stride + j * column_stride`.
@@ -64,10 +65,11 @@ pub fn product<T: Real>(
     assert!((m - 1) * out_stride + n <= out.len(), "a {m} x {n} result leaves its slice");
     let strides = |m: &Matrix<'_, T>| (m.column_stride as isize, m.row_stride as isize);
     let ((left_cs, left_rs), (right_cs, right_rs)) = (strides(&left), strides(&right));
+    // The crate allocates what it packs matrices into.
     // SAFETY: the asserts above keep every element that gemm reads or writes inside its slice, `out`
     // is borrowed mutably and so overlaps neither operand, its rows do not overlap, and `Real` is
     // f32 or f64, which gemm takes.
-    unsafe {
+    foreign(|| unsafe {
         gemm::gemm(
             m,
             n,
@@ -89,7 +91,7 @@ pub fn product<T: Real>(
             false,
             gemm::Parallelism::None,
         );
-    }
+    });
 }
 
 #[cfg(test)]

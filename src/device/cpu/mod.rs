@@ -3,8 +3,11 @@
 //! It is the oracle that the shaders are tested against, the teaching twin of every shader, and what
 //! a machine without a GPU trains on.
 
+pub mod lanes;
 pub mod matmul;
 mod peaks;
+mod replay;
+mod scratch;
 mod session;
 
 pub use session::CpuSession;

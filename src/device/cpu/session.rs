@@ -4,17 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::check_memory;
+use super::replay::{Buffer, Prepared, elements};
+use super::scratch::ScratchMemory;
+use crate::device::foreign::{foreign, ours};
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
-use crate::ops::{Args, Runs, Slice, SliceMut};
+use crate::ops::{Runs, ScratchSize};
 use crate::tape::plan::{BufferKind, Placement};
-use crate::tape::{Group, Node, Plan, PlanOptions, StateLayout, Tape, ValueId};
-
-/// A buffer of the plan.
-enum Buffer<T> {
-    Real(Vec<T>),
-    Words(Vec<u32>),
-}
+use crate::tape::{Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
 
 /// A model on the CPU, in f32 or f64; see [`Session`].
 pub struct CpuSession<T> {
@@ -22,6 +19,8 @@ pub struct CpuSession<T> {
     /// The state's flat buffers, in the order of [`Group::ALL`]; none before they are needed.
     state: Vec<Buffer<T>>,
     programs: Vec<Program<T>>,
+    /// What nodes work in; one runs at a time.
+    scratch: ScratchMemory<T>,
     memory_limit: Option<u64>,
     metrics: Option<Vec<f32>>,
 }
@@ -29,14 +28,22 @@ pub struct CpuSession<T> {
 struct Program<T> {
     tape: Arc<Tape>,
     plan: Plan,
+    /// What is known of each node before it runs.
+    prepared: Vec<Prepared>,
     /// The plan's buffers; the state's are empty here, and lent for the time of a run.
     buffers: Vec<Buffer<T>>,
 }
 
 impl<T: Runs> CpuSession<T> {
     pub(super) fn new(layout: &StateLayout, memory_limit: Option<u64>) -> Self {
-        let (layout, state, programs) = (layout.clone(), Vec::new(), Vec::new());
-        Self { layout, state, programs, memory_limit, metrics: None }
+        Self {
+            layout: layout.clone(),
+            state: Vec::new(),
+            programs: Vec::new(),
+            scratch: ScratchMemory::default(),
+            memory_limit,
+            metrics: None,
+        }
     }
 
     /// Makes the state, zeroed, unless it is there: only once a plan has passed its limits.
@@ -79,6 +86,35 @@ impl<T: Runs> CpuSession<T> {
         }
     }
 
+    /// Runs every node, and calls `after_node` after each.
+    fn replay(
+        &mut self,
+        program: ProgramId,
+        step: &StepScalars,
+        mut after_node: impl FnMut() + Send,
+    ) {
+        let (program, scratch) = (&mut self.programs[program.0], &mut self.scratch);
+        // The state's vectors change hands for the time of the run; nothing is copied.
+        let swap_state = |program: &mut Program<T>, state: &mut [Buffer<T>]| {
+            program.buffers.iter_mut().zip(state).for_each(|(a, b)| std::mem::swap(a, b));
+        };
+        swap_state(program, &mut self.state);
+        // The whole step moves into the thread pool, rather than every loop of it.
+        foreign(|| {
+            rayon::scope(|_| {
+                ours(|| {
+                    let nodes = program.tape.nodes().iter().zip(&program.prepared);
+                    for (node, prepared) in nodes {
+                        let io = program.tape.io(node);
+                        prepared.run(node, io, &mut program.buffers, step, scratch.lend());
+                        after_node();
+                    }
+                });
+            });
+        });
+        swap_state(program, &mut self.state);
+    }
+
     fn state_mut(&mut self, group: Group) -> &mut Vec<T> {
         self.ensure_state();
         match &mut self.state[group.index()] {
@@ -94,21 +130,21 @@ impl<T> Program<T> {
     }
 }
 
-/// The range of a placement in elements (and words) of four bytes.
-fn elements(placement: Placement) -> std::ops::Range<usize> {
-    let start = (placement.offset / 4) as usize;
-    start..start + (placement.bytes / 4) as usize
-}
-
 impl<T: Runs> Session for CpuSession<T> {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error> {
         assert!(*tape.state() == self.layout, "the tape has another state layout");
         let plan =
             Plan::new(tape, PlanOptions { keep_all: options.keep_all, ..PlanOptions::default() });
-        let in_use = self.programs.iter().map(|program| program.plan.own_bytes()).sum();
+        let prepared: Vec<_> =
+            tape.nodes().iter().map(|node| Prepared::new(tape, &plan, node)).collect();
+        let scratch =
+            prepared.iter().map(|node| node.scratch).fold(ScratchSize::default(), ScratchSize::max);
+        let programs = self.programs.iter().map(|program| program.plan.own_bytes());
+        let in_use = programs.sum::<u64>() + self.scratch.bytes_after(scratch);
         plan.check(self.memory_limit, in_use, u64::MAX)?;
-        check_memory(plan.total_bytes())?;
+        check_memory(plan.total_bytes() + self.scratch.bytes_after(scratch))?;
         self.ensure_state();
+        self.scratch.grow(scratch);
         let buffers = plan.buffers.iter().map(|planned| {
             let n = match planned.kind {
                 BufferKind::State(_) => 0,
@@ -117,7 +153,7 @@ impl<T: Runs> Session for CpuSession<T> {
             if planned.real { Buffer::Real(vec![T::ZERO; n]) } else { Buffer::Words(vec![0; n]) }
         });
         let buffers = buffers.collect();
-        self.programs.push(Program { tape: Arc::clone(tape), plan, buffers });
+        self.programs.push(Program { tape: Arc::clone(tape), plan, prepared, buffers });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
@@ -148,24 +184,14 @@ impl<T: Runs> Session for CpuSession<T> {
     }
 
     fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error> {
-        self.run_timed(program, step).map(|_| ())
+        self.replay(program, step, || ());
+        Ok(())
     }
 
-    /// Reading the clock costs a millionth of a step, so every run is timed.
     fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error> {
-        let program = &mut self.programs[program.0];
-        // The state's vectors change hands for the time of the run; nothing is copied.
-        let swap_state = |program: &mut Program<T>, state: &mut [Buffer<T>]| {
-            program.buffers.iter_mut().zip(state).for_each(|(a, b)| std::mem::swap(a, b));
-        };
-        swap_state(program, &mut self.state);
         let mut ends = vec![Instant::now()];
-        for node in program.tape.nodes() {
-            run_node(&program.tape, &program.plan, node, &mut program.buffers, step);
-            ends.push(Instant::now());
-        }
+        self.replay(program, step, || ends.push(Instant::now()));
         let seconds = ends.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
-        swap_state(program, &mut self.state);
         Ok(NodeTimes { seconds, clock: Clock::Host })
     }
 
@@ -204,80 +230,5 @@ impl<T: Runs> Session for CpuSession<T> {
 
     fn wait(&mut self) -> Result<(), Error> {
         Ok(())
-    }
-}
-
-/// Runs one node. The buffers that it writes are taken out of the list, so that the others can be
-/// lent for reading at the same time.
-fn run_node<T: Runs>(
-    tape: &Tape,
-    plan: &Plan,
-    node: &Node,
-    buffers: &mut [Buffer<T>],
-    step: &StepScalars,
-) {
-    let place = |id: ValueId| plan.placements[id.index()].expect("every value of a node is placed");
-    // Outputs by buffer and offset, so that those that share a buffer can be split off in order.
-    let mut order: Vec<usize> = (0..node.outputs.len()).collect();
-    order.sort_by_key(|&ix| (place(node.outputs[ix]).buffer, place(node.outputs[ix]).offset));
-    let mut taken: Vec<(usize, Buffer<T>)> = Vec::with_capacity(order.len());
-    for &ix in &order {
-        let buffer = place(node.outputs[ix]).buffer;
-        if taken.last().is_none_or(|(last, _)| *last != buffer) {
-            let empty = Buffer::Words(Vec::new());
-            taken.push((buffer, std::mem::replace(&mut buffers[buffer], empty)));
-        }
-    }
-
-    {
-        let mut outputs: Vec<Option<SliceMut<'_, T>>> = node.outputs.iter().map(|_| None).collect();
-        for (buffer, contents) in &mut taken {
-            let here =
-                order.iter().copied().filter(|&ix| place(node.outputs[ix]).buffer == *buffer);
-            let ranges = here.map(|ix| (ix, elements(place(node.outputs[ix]))));
-            match contents {
-                Buffer::Real(values) => {
-                    split(values, ranges, |ix, slice| outputs[ix] = Some(SliceMut::Real(slice)));
-                }
-                Buffer::Words(words) => {
-                    split(words, ranges, |ix, slice| outputs[ix] = Some(SliceMut::Words(slice)));
-                }
-            }
-        }
-        let mut outputs: Vec<_> = outputs.into_iter().map(|o| o.expect("every output")).collect();
-
-        let inputs: Vec<Slice<'_, T>> = (0..node.inputs.len())
-            .map(|ix| {
-                if node.op.aliases().iter().any(|&(_, input)| input == ix) {
-                    return Slice::Aliased;
-                }
-                let placement = place(node.inputs[ix]);
-                match &buffers[placement.buffer] {
-                    Buffer::Real(values) => Slice::Real(&values[elements(placement)]),
-                    Buffer::Words(words) => Slice::Words(&words[elements(placement)]),
-                }
-            })
-            .collect();
-        T::run_op(
-            &*node.op,
-            Args { io: tape.io(node), inputs: &inputs, outputs: &mut outputs, step },
-        );
-    }
-    for (buffer, contents) in taken {
-        buffers[buffer] = contents;
-    }
-}
-
-/// Hands out disjoint ranges of `values`, given in ascending order.
-fn split<'a, E>(
-    mut values: &'a mut [E],
-    ranges: impl Iterator<Item = (usize, std::ops::Range<usize>)>,
-    mut give: impl FnMut(usize, &'a mut [E]),
-) {
-    let mut start = 0;
-    for (ix, range) in ranges {
-        let (head, tail) = values.split_at_mut(range.end - start);
-        give(ix, &mut head[range.start - start..]);
-        (values, start) = (tail, range.end);
     }
 }

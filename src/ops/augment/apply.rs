@@ -105,29 +105,27 @@ impl Op for Augment {
 
 impl Reference for Augment {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let [n, h, w] = sizes(args.io.input_shape(0));
+        let [_, h, w] = sizes(args.io.input_shape(0));
         // On the little-endian machines that wgpu runs on, four bytes to a word are the bytes in order.
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
         let table = args.inputs[1].real();
-        let (draws, switches) = match self.switches {
-            Some(switches) => (args.inputs[2].words().to_vec(), switches),
-            None => (vec![0; n * N_DRAWS], Switches { crop: false, flip: false, cutout: false }),
-        };
-        let images = pixels.par_chunks(3 * h * w).zip(draws.par_chunks(N_DRAWS));
-        args.outputs[0].real().par_chunks_mut(3 * h * w).zip(images).for_each(
-            |(y, (pixels, draws))| {
-                for (at, y) in y.chunks_mut(3).enumerate() {
-                    let value = source([at / w, at % w], [h, w], draws, switches);
-                    for (c, y) in y.iter_mut().enumerate() {
-                        *y = match value {
-                            Source::Hole => T::ZERO,
-                            Source::Border => table[c],
-                            Source::Pixel(at) => table[3 * usize::from(pixels[c * h * w + at]) + c],
-                        };
-                    }
+        let draws = self.switches.map(|_| args.inputs[2].words());
+        let off = Switches { crop: false, flip: false, cutout: false };
+        let switches = self.switches.unwrap_or(off);
+        let images = args.outputs[0].real().par_chunks_mut(3 * h * w);
+        images.zip(pixels.par_chunks(3 * h * w)).enumerate().for_each(|(n, (y, pixels))| {
+            let draws = draws.map_or(&[0; N_DRAWS][..], |draws| &draws[n * N_DRAWS..]);
+            for (at, y) in y.chunks_mut(3).enumerate() {
+                let value = source([at / w, at % w], [h, w], draws, switches);
+                for (c, y) in y.iter_mut().enumerate() {
+                    *y = match value {
+                        Source::Hole => T::ZERO,
+                        Source::Border => table[c],
+                        Source::Pixel(at) => table[3 * usize::from(pixels[c * h * w + at]) + c],
+                    };
                 }
-            },
-        );
+            }
+        });
     }
 }
 

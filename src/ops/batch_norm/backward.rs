@@ -1,12 +1,18 @@
 //! The gradient of batch norm: the sums that are the parameters' gradients, then the input's, which
 //! uses them.
 
+use std::array::from_fn;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{Geometry, x_hat};
 use crate::device::cpu::CHUNK;
-use crate::ops::channel_sum::sum_rows;
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
+use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::ops::channel_sum::{n_partials, sum_rows};
+use crate::ops::{
+    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Shader, Target, grid,
+};
 use crate::tape::{NodeIo, Value};
 
 /// `x, d_y, mean, inv_std -> d_gamma, d_beta`
@@ -54,25 +60,58 @@ pub(super) fn launch_sums(g: &Geometry, gradient: &'static str, inputs: &[Bindin
     g.merge_slabs(slabs, "batch_norm/backward_sums", finish, &gradients)
 }
 
+/// The memory that the references of the two sums work in: two sums a channel, and their slabs.
+pub(super) fn sums_scratch(g: &Geometry) -> ScratchSize {
+    let n_sums = 2 * g.channels;
+    ScratchSize::shared(n_sums + n_partials(g.rows, n_sums))
+}
+
 impl Reference for BatchNormDParameters {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        sums_scratch(&Geometry::new(io.input_shape(0), &[]))
+    }
+
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [x, d_y, mean, inv_std] = args.inputs else { panic!("four inputs") };
         let (x, d_y, mean, inv_std) = (x.real(), d_y.real(), mean.real(), inv_std.real());
         let channels = mean.len();
         // Both sums in one walk: d_gamma in the first half, d_beta in the second.
-        let mut totals = vec![T::ZERO; 2 * channels];
-        sum_rows(x.len() / channels, &mut totals, |row, sums| {
-            let (d_gamma, d_beta) = sums.split_at_mut(channels);
-            let row = row * channels..(row + 1) * channels;
-            let (x, d_y) = (&x[row.clone()], &d_y[row]);
-            for c in 0..channels {
-                d_gamma[c] += d_y[c] * x_hat(x[c], mean[c], inv_std[c]);
-                d_beta[c] += d_y[c];
-            }
+        let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
+        sum_rows(x.len() / channels, totals, partials, |rows, sums| {
+            let rows = rows.start * channels..rows.end * channels;
+            let (x, d_y) = (&x[rows.clone()], &d_y[rows]);
+            sum_channels::<T, LANES>(whole(channels), x, d_y, mean, inv_std, sums);
+            sum_channels::<T, 1>(rest(channels), x, d_y, mean, inv_std, sums);
         });
         let [d_gamma, d_beta] = args.outputs else { panic!("two outputs") };
         d_gamma.real().copy_from_slice(&totals[..channels]);
         d_beta.real().copy_from_slice(&totals[channels..]);
+    }
+}
+
+/// Both sums over some rows for some channels, `L` at a time.
+fn sum_channels<T: Real, const L: usize>(
+    channels: Range<usize>,
+    x: &[T],
+    d_y: &[T],
+    mean: &[T],
+    inv_std: &[T],
+    sums: &mut [T],
+) {
+    let n_channels = mean.len();
+    for c in channels.step_by(L) {
+        let (mean, inv_std): ([T; L], [T; L]) = (lanes(mean, c), lanes(inv_std, c));
+        let (mut d_gamma, mut d_beta): ([T; L], [T; L]) =
+            (lanes(sums, c), lanes(sums, n_channels + c));
+        for at in (c..x.len()).step_by(n_channels) {
+            let (x, d_y): ([T; L], [T; L]) = (lanes(x, at), lanes(d_y, at));
+            for i in 0..L {
+                d_gamma[i] += d_y[i] * x_hat(x[i], mean[i], inv_std[i]);
+                d_beta[i] += d_y[i];
+            }
+        }
+        store(sums, c, d_gamma);
+        store(sums, n_channels + c, d_beta);
     }
 }
 
@@ -109,22 +148,42 @@ impl Reference for BatchNormDInput {
         let [x, d_y, mean, inv_std, gamma, d_gamma, d_beta] = args.inputs else {
             panic!("seven inputs")
         };
-        let (mean, inv_std, gamma) = (mean.real(), inv_std.real(), gamma.real());
-        let (d_gamma, d_beta) = (d_gamma.real(), d_beta.real());
-        let (x, d_y) = (x.real(), d_y.real());
-        let channels = mean.len();
+        let per_channel =
+            [mean, inv_std, gamma, d_gamma, d_beta].map(|per_channel| per_channel.real());
+        let (channels, x, d_y) = (gamma.real().len(), x.real(), d_y.real());
         let n = T::from_count(x.len() / channels);
         let chunk = (CHUNK / channels).max(1) * channels;
         let sources = x.par_chunks(chunk).zip(d_y.par_chunks(chunk));
         args.outputs[0].real().par_chunks_mut(chunk).zip(sources).for_each(|(d_x, (x, d_y))| {
-            let rows = x.chunks(channels).zip(d_y.chunks(channels));
-            for (d_x, (x, d_y)) in d_x.chunks_mut(channels).zip(rows) {
-                for c in 0..channels {
-                    let stretched = x_hat(x[c], mean[c], inv_std[c]) * (d_gamma[c] / n);
-                    let centred = d_y[c] - d_beta[c] / n - stretched;
-                    d_x[c] = gamma[c] * inv_std[c] * centred;
-                }
-            }
+            d_input_channels::<T, LANES>(whole(channels), x, d_y, per_channel, n, d_x);
+            d_input_channels::<T, 1>(rest(channels), x, d_y, per_channel, n, d_x);
         });
+    }
+}
+
+/// The input's gradient in some rows for some channels, `L` at a time.
+fn d_input_channels<T: Real, const L: usize>(
+    channels: Range<usize>,
+    x: &[T],
+    d_y: &[T],
+    per_channel: [&[T]; 5],
+    n: T,
+    d_x: &mut [T],
+) {
+    let n_channels = per_channel[0].len();
+    for c in channels.step_by(L) {
+        let [mean, inv_std, gamma, d_gamma, d_beta]: [[T; L]; 5] =
+            per_channel.map(|values| lanes(values, c));
+        let scale: [T; L] = from_fn(|i| gamma[i] * inv_std[i]);
+        let (mean_d_y, slope): ([T; L], [T; L]) =
+            (from_fn(|i| d_beta[i] / n), from_fn(|i| d_gamma[i] / n));
+        for at in (c..x.len()).step_by(n_channels) {
+            let (x, d_y): ([T; L], [T; L]) = (lanes(x, at), lanes(d_y, at));
+            let d_x_of = |i: usize| {
+                let stretched = x_hat(x[i], mean[i], inv_std[i]) * slope[i];
+                scale[i] * (d_y[i] - mean_d_y[i] - stretched)
+            };
+            store(d_x, at, from_fn::<_, L, _>(d_x_of));
+        }
     }
 }

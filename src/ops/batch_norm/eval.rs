@@ -2,7 +2,9 @@
 
 use super::Geometry;
 use super::forward::normalise;
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Target, grid};
+use crate::ops::{
+    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Target, grid,
+};
 use crate::tape::{NodeIo, Tape, Value, ValueId};
 
 /// Records batch norm with running statistics.
@@ -59,11 +61,16 @@ impl Op for BatchNormEval {
 }
 
 impl Reference for BatchNormEval {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        ScratchSize::shared(io.input(1).n_elements())
+    }
+
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [x, gamma, beta, mean, var] = args.inputs else { panic!("five inputs") };
         let eps = T::from_f32(self.eps);
-        let inv_std: Vec<T> = var.real().iter().map(|&v| T::ONE / (v + eps).sqrt()).collect();
-        let y = args.outputs[0].real();
-        normalise(x.real(), mean.real(), &inv_std, gamma.real(), beta.real(), y);
+        let (var, y) = (var.real(), args.outputs[0].real());
+        let inv_std = &mut args.scratch.shared[..var.len()];
+        inv_std.iter_mut().zip(var).for_each(|(s, &v)| *s = T::ONE / (v + eps).sqrt());
+        normalise(x.real(), mean.real(), inv_std, gamma.real(), beta.real(), y);
     }
 }

@@ -1,11 +1,17 @@
 //! Batch norm in training: the moments of the batch, and the batch normalised with them.
 
+use std::array::from_fn;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::backward::{BatchNormDInput, BatchNormDParameters};
 use super::{Geometry, x_hat};
 use crate::device::cpu::CHUNK;
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
+use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::ops::{
+    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Shader, Target, grid,
+};
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
 /// What batch norm makes in training.
@@ -123,6 +129,10 @@ pub(super) fn launch_moments(
 }
 
 impl Reference for BatchNorm {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        statistics_scratch(&geometry(io))
+    }
+
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = geometry(&args.io);
         let (x, gamma, beta) =
@@ -131,9 +141,14 @@ impl Reference for BatchNorm {
             panic!("batch_norm has four outputs")
         };
         let (mean, variance, inv_std) = (mean.real(), variance.real(), inv_std.real());
-        batch_statistics(&g, self.eps, x, mean, variance, inv_std);
+        batch_statistics(&g, self.eps, x, mean, variance, inv_std, args.scratch.shared);
         normalise(x, mean, inv_std, gamma, beta, y.real());
     }
+}
+
+/// The memory that [`batch_statistics`] works in.
+pub(super) fn statistics_scratch(g: &Geometry) -> ScratchSize {
+    ScratchSize::shared(g.n_slabs * 2 * g.channels)
 }
 
 /// The mean of every channel, its unbiased variance, and `1/√(var + eps)` of the biased one.
@@ -144,12 +159,14 @@ pub(super) fn batch_statistics<T: Real>(
     mean: &mut [T],
     variance: &mut [T],
     inv_std: &mut [T],
+    partials: &mut [T],
 ) {
-    let m2 = moments(g, x, mean);
+    moments(g, x, mean, variance, partials);
     let n = T::from_count(g.rows);
-    for (c, &m2) in m2.iter().enumerate() {
-        variance[c] = m2 / (n - T::ONE);
-        inv_std[c] = T::ONE / (m2 / n + T::from_f32(eps)).sqrt();
+    for (variance, inv_std) in variance.iter_mut().zip(inv_std) {
+        let m2 = *variance;
+        *variance = m2 / (n - T::ONE);
+        *inv_std = T::ONE / (m2 / n + T::from_f32(eps)).sqrt();
     }
 }
 
@@ -165,23 +182,50 @@ pub(super) fn normalise<T: Real>(
     let channels = mean.len();
     let chunk = (CHUNK / channels).max(1) * channels;
     y.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(y, x)| {
-        for (y, x) in y.chunks_mut(channels).zip(x.chunks(channels)) {
-            for c in 0..channels {
-                y[c] = x_hat(x[c], mean[c], inv_std[c]) * gamma[c] + beta[c];
-            }
-        }
+        normalise_channels::<T, LANES>(whole(channels), x, mean, inv_std, gamma, beta, y);
+        normalise_channels::<T, 1>(rest(channels), x, mean, inv_std, gamma, beta, y);
     });
 }
 
+/// [`normalise`] for some channels of some rows, `L` at a time.
+fn normalise_channels<T: Real, const L: usize>(
+    channels: Range<usize>,
+    x: &[T],
+    mean: &[T],
+    inv_std: &[T],
+    gamma: &[T],
+    beta: &[T],
+    y: &mut [T],
+) {
+    let n_channels = mean.len();
+    for c in channels.step_by(L) {
+        let (mean, inv_std): ([T; L], [T; L]) = (lanes(mean, c), lanes(inv_std, c));
+        let (gamma, beta): ([T; L], [T; L]) = (lanes(gamma, c), lanes(beta, c));
+        for at in (c..x.len()).step_by(n_channels) {
+            let x: [T; L] = lanes(x, at);
+            let y_of = |i: usize| x_hat(x[i], mean[i], inv_std[i]) * gamma[i] + beta[i];
+            store(y, at, from_fn::<_, L, _>(y_of));
+        }
+    }
+}
+
 /// The mean of every channel, and the sum of squared deviations from it: two passes over each slab,
-/// then the slabs merged in order (Chan, Golub and LeVeque 1979).
-fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T]) -> Vec<T> {
+/// then the slabs merged in order (Chan, Golub and LeVeque 1979). The slabs' own are in `partials`.
+fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T], m2: &mut [T], partials: &mut [T]) {
     let slab = g.rows_per_slab * g.channels;
-    let partials: Vec<_> = x.par_chunks(slab).map(|x| slab_moments(x, g.channels)).collect();
-    let mut m2 = vec![T::ZERO; g.channels];
+    let partials = &mut partials[..g.n_slabs * 2 * g.channels];
+    let slabs = x.par_chunks(slab).zip(partials.par_chunks_mut(2 * g.channels));
+    slabs.for_each(|(x, partial)| {
+        let (mean, m2) = partial.split_at_mut(g.channels);
+        slab_moments::<T, LANES>(whole(g.channels), x, mean, m2);
+        slab_moments::<T, 1>(rest(g.channels), x, mean, m2);
+    });
     mean.fill(T::ZERO);
+    m2.fill(T::ZERO);
     let mut n = T::ZERO;
-    for (n_slab, slab_mean, slab_m2) in partials {
+    for (x, partial) in x.chunks(slab).zip(partials.chunks(2 * g.channels)) {
+        let (slab_mean, slab_m2) = partial.split_at(g.channels);
+        let n_slab = T::from_count(x.len() / g.channels);
         let n_both = n + n_slab;
         for c in 0..g.channels {
             let delta = slab_mean[c] - mean[c];
@@ -190,26 +234,35 @@ fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T]) -> Vec<T> {
         }
         n = n_both;
     }
-    m2
 }
 
-fn slab_moments<T: Real>(x: &[T], channels: usize) -> (T, Vec<T>, Vec<T>) {
-    let n = T::from_count(x.len() / channels);
-    let (mut mean, mut m2) = (vec![T::ZERO; channels], vec![T::ZERO; channels]);
-    let shift = &x[..channels];
-    for row in x.chunks(channels) {
-        for c in 0..channels {
-            mean[c] += row[c] - shift[c];
+/// The moments of some channels of a slab, `L` at a time.
+fn slab_moments<T: Real, const L: usize>(
+    channels: Range<usize>,
+    x: &[T],
+    mean: &mut [T],
+    m2: &mut [T],
+) {
+    let n_channels = mean.len();
+    let n = T::from_count(x.len() / n_channels);
+    for c in channels.step_by(L) {
+        let rows = (c..x.len()).step_by(n_channels);
+        let shift: [T; L] = lanes(x, c);
+        let mut sum = [T::ZERO; L];
+        for at in rows.clone() {
+            let x: [T; L] = lanes(x, at);
+            (0..L).for_each(|i| sum[i] += x[i] - shift[i]);
         }
-    }
-    for c in 0..channels {
-        mean[c] = shift[c] + mean[c] / n;
-    }
-    for row in x.chunks(channels) {
-        for c in 0..channels {
-            let deviation = row[c] - mean[c];
-            m2[c] += deviation * deviation;
+        let slab_mean: [T; L] = from_fn(|i| shift[i] + sum[i] / n);
+        let mut squares = [T::ZERO; L];
+        for at in rows {
+            let x: [T; L] = lanes(x, at);
+            for i in 0..L {
+                let deviation = x[i] - slab_mean[i];
+                squares[i] += deviation * deviation;
+            }
         }
+        store(mean, c, slab_mean);
+        store(m2, c, squares);
     }
-    (n, mean, m2)
 }

@@ -8,13 +8,20 @@
 //! between them is never stored: the backward pass reads x, computes what the ReLU was given once more, and
 //! masks the gradient with it.
 
+use std::array::from_fn;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::forward::{batch_statistics, geometry, launch_moments};
+use super::backward::{launch_sums, sums_scratch};
+use super::forward::{batch_statistics, geometry, launch_moments, statistics_scratch};
 use super::{Geometry, x_hat};
 use crate::device::cpu::CHUNK;
+use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::channel_sum::sum_rows;
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Target, grid};
+use crate::ops::{
+    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Target, grid,
+};
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
 /// `x, gamma, beta[, residual] -> y, mean, unbiased_variance, normaliser`
@@ -98,6 +105,10 @@ impl Op for BatchNormRelu {
 }
 
 impl Reference for BatchNormRelu {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        statistics_scratch(&geometry(io))
+    }
+
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = geometry(&args.io);
         let (x, gamma, beta) =
@@ -106,23 +117,19 @@ impl Reference for BatchNormRelu {
         let [y, mean, variance, normaliser] = args.outputs else {
             panic!("batch_norm_relu has four outputs")
         };
-        let (mean, normaliser) = (mean.real(), normaliser.real());
+        let (mean, variance, normaliser) = (mean.real(), variance.real(), normaliser.real());
         let channels = g.channels;
         let inv_std = &mut normaliser[channels..2 * channels];
-        batch_statistics(&g, self.eps, x, mean, variance.real(), inv_std);
+        batch_statistics(&g, self.eps, x, mean, variance, inv_std, args.scratch.shared);
         normaliser[..channels].copy_from_slice(mean);
         normaliser[2 * channels..3 * channels].copy_from_slice(gamma);
         normaliser[3 * channels..].copy_from_slice(beta);
-        let n = Channels::new(normaliser);
+        let normaliser = &*normaliser;
         let chunk = (CHUNK / channels).max(1) * channels;
         y.real().par_chunks_mut(chunk).zip(x.par_chunks(chunk)).enumerate().for_each(
             |(task, (y, x))| {
-                for (y, x) in y.chunks_mut(channels).zip(x.chunks(channels)) {
-                    for c in 0..channels {
-                        let v = n.normalised(n.x_hat(x[c], c), c);
-                        y[c] = if v <= T::ZERO { T::ZERO } else { v };
-                    }
-                }
+                activate::<T, LANES>(whole(channels), x, normaliser, y);
+                activate::<T, 1>(rest(channels), x, normaliser, y);
                 if let Some(residual) = residual {
                     let residual = &residual[task * chunk..][..y.len()];
                     y.iter_mut().zip(residual).for_each(|(y, &r)| *y += r);
@@ -132,38 +139,58 @@ impl Reference for BatchNormRelu {
     }
 }
 
-/// A normaliser `[4, C]`, taken apart.
-#[derive(Clone, Copy)]
-struct Channels<'a, T> {
-    mean: &'a [T],
-    inv_std: &'a [T],
-    gamma: &'a [T],
-    beta: &'a [T],
+/// What a normaliser `[4, C]` has for `L` channels.
+struct Channels<T, const L: usize> {
+    mean: [T; L],
+    inv_std: [T; L],
+    gamma: [T; L],
+    beta: [T; L],
 }
 
-impl<'a, T: Real> Channels<'a, T> {
-    fn new(normaliser: &'a [T]) -> Self {
-        let channels = normaliser.len() / 4;
-        let mut rows = normaliser.chunks(channels);
-        let mut row = || rows.next().expect("a normaliser has four rows");
-        Self { mean: row(), inv_std: row(), gamma: row(), beta: row() }
+impl<T: Real, const L: usize> Channels<T, L> {
+    /// The channels from `c` on.
+    #[inline]
+    fn new(normaliser: &[T], c: usize) -> Self {
+        let row = |ix: usize| lanes(normaliser, ix * (normaliser.len() / 4) + c);
+        Self { mean: row(0), inv_std: row(1), gamma: row(2), beta: row(3) }
     }
 
     #[inline]
-    fn x_hat(&self, x: T, c: usize) -> T {
-        x_hat(x, self.mean[c], self.inv_std[c])
+    fn x_hat(&self, x: T, i: usize) -> T {
+        x_hat(x, self.mean[i], self.inv_std[i])
     }
 
     /// What the ReLU sees.
     #[inline]
-    fn normalised(&self, x_hat: T, c: usize) -> T {
-        x_hat * self.gamma[c] + self.beta[c]
+    fn normalised(&self, x_hat: T, i: usize) -> T {
+        x_hat * self.gamma[i] + self.beta[i]
     }
 
     /// The gradient that the ReLU lets through.
     #[inline]
-    fn masked(&self, d_y: T, x_hat: T, c: usize) -> T {
-        if self.normalised(x_hat, c) > T::ZERO { d_y } else { T::ZERO }
+    fn masked(&self, d_y: T, x_hat: T, i: usize) -> T {
+        if self.normalised(x_hat, i) > T::ZERO { d_y } else { T::ZERO }
+    }
+}
+
+/// `y = max(norm(x), 0)` in some rows for some channels, `L` at a time.
+fn activate<T: Real, const L: usize>(
+    channels: Range<usize>,
+    x: &[T],
+    normaliser: &[T],
+    y: &mut [T],
+) {
+    let n_channels = normaliser.len() / 4;
+    for c in channels.step_by(L) {
+        let n = Channels::<T, L>::new(normaliser, c);
+        for at in (c..x.len()).step_by(n_channels) {
+            let x: [T; L] = lanes(x, at);
+            let y_of = |i: usize| {
+                let v = n.normalised(n.x_hat(x[i], i), i);
+                if v <= T::ZERO { T::ZERO } else { v }
+            };
+            store(y, at, from_fn::<_, L, _>(y_of));
+        }
     }
 }
 
@@ -201,31 +228,57 @@ impl Op for BatchNormReluDParameters {
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
         let g = Geometry::new(io.input_shape(0), &[]);
         let inputs = [Binding::Input(0), Binding::Input(1), Binding::Input(2)];
-        super::backward::launch_sums(&g, "batch_norm/gradient_relu", &inputs)
+        launch_sums(&g, "batch_norm/gradient_relu", &inputs)
     }
 }
 
 impl Reference for BatchNormReluDParameters {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        sums_scratch(&Geometry::new(io.input_shape(0), &[]))
+    }
+
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [x, d_y, normaliser] = args.inputs else { panic!("three inputs") };
-        let (x, d_y, n) = (x.real(), d_y.real(), Channels::new(normaliser.real()));
-        let channels = n.mean.len();
+        let (x, d_y, normaliser) = (x.real(), d_y.real(), normaliser.real());
+        let channels = normaliser.len() / 4;
         // Both sums in one walk: d_gamma in the first half, d_beta in the second.
-        let mut totals = vec![T::ZERO; 2 * channels];
-        sum_rows(x.len() / channels, &mut totals, |row, sums| {
-            let (d_gamma, d_beta) = sums.split_at_mut(channels);
-            let row = row * channels..(row + 1) * channels;
-            let (x, d_y) = (&x[row.clone()], &d_y[row]);
-            for c in 0..channels {
-                let x_hat = n.x_hat(x[c], c);
-                let d = n.masked(d_y[c], x_hat, c);
-                d_gamma[c] += d * x_hat;
-                d_beta[c] += d;
-            }
+        let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
+        sum_rows(x.len() / channels, totals, partials, |rows, sums| {
+            let rows = rows.start * channels..rows.end * channels;
+            let (x, d_y) = (&x[rows.clone()], &d_y[rows]);
+            sum_channels::<T, LANES>(whole(channels), x, d_y, normaliser, sums);
+            sum_channels::<T, 1>(rest(channels), x, d_y, normaliser, sums);
         });
         let [d_gamma, d_beta] = args.outputs else { panic!("two outputs") };
         d_gamma.real().copy_from_slice(&totals[..channels]);
         d_beta.real().copy_from_slice(&totals[channels..]);
+    }
+}
+
+/// Both sums over some rows for some channels, `L` at a time.
+fn sum_channels<T: Real, const L: usize>(
+    channels: Range<usize>,
+    x: &[T],
+    d_y: &[T],
+    normaliser: &[T],
+    sums: &mut [T],
+) {
+    let n_channels = normaliser.len() / 4;
+    for c in channels.step_by(L) {
+        let n = Channels::<T, L>::new(normaliser, c);
+        let (mut d_gamma, mut d_beta): ([T; L], [T; L]) =
+            (lanes(sums, c), lanes(sums, n_channels + c));
+        for at in (c..x.len()).step_by(n_channels) {
+            let (x, d_y): ([T; L], [T; L]) = (lanes(x, at), lanes(d_y, at));
+            for i in 0..L {
+                let x_hat = n.x_hat(x[i], i);
+                let d = n.masked(d_y[i], x_hat, i);
+                d_gamma[i] += d * x_hat;
+                d_beta[i] += d;
+            }
+        }
+        store(sums, c, d_gamma);
+        store(sums, n_channels + c, d_beta);
     }
 }
 
@@ -259,22 +312,43 @@ impl Op for BatchNormReluDInput {
 impl Reference for BatchNormReluDInput {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [x, normaliser, d_y, d_gamma, d_beta] = args.inputs else { panic!("five inputs") };
-        let (x, d_y, n) = (x.real(), d_y.real(), Channels::new(normaliser.real()));
-        let (d_gamma, d_beta) = (d_gamma.real(), d_beta.real());
-        let channels = n.mean.len();
-        let rows = T::from_count(x.len() / channels);
+        let (x, d_y, normaliser) = (x.real(), d_y.real(), normaliser.real());
+        let sums = [d_gamma.real(), d_beta.real()];
+        let channels = normaliser.len() / 4;
+        let n_rows = T::from_count(x.len() / channels);
         let chunk = (CHUNK / channels).max(1) * channels;
         let sources = x.par_chunks(chunk).zip(d_y.par_chunks(chunk));
         args.outputs[0].real().par_chunks_mut(chunk).zip(sources).for_each(|(d_x, (x, d_y))| {
-            let both = x.chunks(channels).zip(d_y.chunks(channels));
-            for (d_x, (x, d_y)) in d_x.chunks_mut(channels).zip(both) {
-                for c in 0..channels {
-                    let x_hat = n.x_hat(x[c], c);
-                    let d = n.masked(d_y[c], x_hat, c);
-                    let centred = d - d_beta[c] / rows - x_hat * (d_gamma[c] / rows);
-                    d_x[c] = n.gamma[c] * n.inv_std[c] * centred;
-                }
-            }
+            d_input_channels::<T, LANES>(whole(channels), x, d_y, normaliser, sums, n_rows, d_x);
+            d_input_channels::<T, 1>(rest(channels), x, d_y, normaliser, sums, n_rows, d_x);
         });
+    }
+}
+
+/// The input's gradient in some rows for some channels, `L` at a time.
+fn d_input_channels<T: Real, const L: usize>(
+    channels: Range<usize>,
+    x: &[T],
+    d_y: &[T],
+    normaliser: &[T],
+    sums: [&[T]; 2],
+    n_rows: T,
+    d_x: &mut [T],
+) {
+    let n_channels = normaliser.len() / 4;
+    for c in channels.step_by(L) {
+        let n = Channels::<T, L>::new(normaliser, c);
+        let [d_gamma, d_beta]: [[T; L]; 2] = sums.map(|values| lanes(values, c));
+        let scale: [T; L] = from_fn(|i| n.gamma[i] * n.inv_std[i]);
+        let (mean_d_y, slope): ([T; L], [T; L]) =
+            (from_fn(|i| d_beta[i] / n_rows), from_fn(|i| d_gamma[i] / n_rows));
+        for at in (c..x.len()).step_by(n_channels) {
+            let (x, d_y): ([T; L], [T; L]) = (lanes(x, at), lanes(d_y, at));
+            let d_x_of = |i: usize| {
+                let x_hat = n.x_hat(x[i], i);
+                scale[i] * (n.masked(d_y[i], x_hat, i) - mean_d_y[i] - x_hat * slope[i])
+            };
+            store(d_x, at, from_fn::<_, L, _>(d_x_of));
+        }
     }
 }

@@ -1,18 +1,9 @@
 //! The gradient of a convolution's input.
 
-use std::ops::Range;
-
-use rayon::prelude::*;
-
-use super::im2col::{self, BLOCK};
 use super::product::Product;
 use super::{Conv2d, Geometry, by_fours};
-use crate::device::cpu::matmul::{Matrix, product};
 use crate::ops::max_pool2d::PoolGeometry;
-use crate::ops::{
-    Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Shader, Target, Tile, Window,
-    grid,
-};
+use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Shader, Target, Tile, Window, grid};
 use crate::tape::{NodeIo, Value};
 
 /// Up to this size, a register tile has the pooled gradient put where the index points before it starts: it reads
@@ -32,7 +23,7 @@ pub struct Conv2dDInput {
 }
 
 impl Conv2dDInput {
-    fn geometry(&self, weight: &[usize], d_y: &[usize]) -> Geometry {
+    pub(super) fn geometry(&self, weight: &[usize], d_y: &[usize]) -> Geometry {
         let g = Geometry::new(&self.conv, self.pool, &self.x_shape, weight);
         let expected = [g.n, g.pooled[0], g.pooled[1], g.co];
         assert_eq!(d_y, expected, "conv2d: the gradient of y is {d_y:?}, and y {expected:?}");
@@ -137,82 +128,4 @@ pub(super) fn with_d_output4(shader: Shader, pool: Option<[usize; 2]>, co: usize
         Some(_) => by_fours(co, "conv2d/d_output4_pooled_vec4", "conv2d/d_output4_pooled_scalar"),
     };
     shader.import("d_output4", file)
-}
-
-impl Reference for Conv2dDInput {
-    fn run<T: Real>(&self, args: Args<'_, T>) {
-        let g = self.geometry(args.io.input_shape(0), args.io.input_shape(1));
-        let (weight, d_y) = (args.inputs[0].real(), args.inputs[1].real());
-        let index = self.pool.map(|_| args.inputs[2].words());
-        let d_x = args.outputs[0].real();
-        // A task makes whole images, since the patches of neighbouring pixels overlap.
-        let n_images = im2col::images_per_block(&g);
-        let image = g.plane[0] * g.plane[1] * g.ci;
-        d_x.par_chunks_mut(n_images * image).enumerate().for_each_init(
-            || (vec![T::ZERO; BLOCK * im2col::n_columns(&g)], Vec::new()),
-            |(patches, buffer), (task, d_x)| {
-                d_x.fill(T::ZERO);
-                let first = task * n_images;
-                let images = first..first + d_x.len() / image;
-                let d_out = unpooled(&g, d_y, index, images.clone(), buffer);
-                let n_pixels = g.out[0] * g.out[1];
-                for (block, d_out) in d_out.chunks(BLOCK * g.co).enumerate() {
-                    let start = first * n_pixels + block * BLOCK;
-                    let pixels = start..start + d_out.len() / g.co;
-                    scatter_block(&g, weight, d_out, pixels, patches, (d_x, first * image));
-                }
-            },
-        );
-    }
-}
-
-/// d_patches = d_out · weightᵀ, added back to where the patches came from.
-fn scatter_block<T: Real>(
-    g: &Geometry,
-    weight: &[T],
-    d_out: &[T],
-    pixels: Range<usize>,
-    patches: &mut [T],
-    (d_x, origin): (&mut [T], usize),
-) {
-    let n_columns = im2col::n_columns(g);
-    for group in 0..g.groups {
-        let columns = group * g.co_per_group();
-        product(
-            [pixels.len(), n_columns, g.co_per_group()],
-            patches,
-            n_columns,
-            Matrix::strided(&d_out[columns..], g.co),
-            Matrix::strided(&weight[columns..], g.co).t(),
-            false,
-        );
-        im2col::scatter_add(g, patches, pixels.clone(), group, d_x, origin);
-    }
-}
-
-/// The gradient of the convolution's output for some images, `[images, OH, OW, Co]`: as it lies in
-/// memory, or, in `buffer`, the pooled gradient put where the index points.
-pub(super) fn unpooled<'a, T: Real>(
-    g: &Geometry,
-    d_y: &'a [T],
-    index: Option<&[u32]>,
-    images: Range<usize>,
-    buffer: &'a mut Vec<T>,
-) -> &'a [T] {
-    let (pooled, unpooled) = (g.pooled[0] * g.pooled[1], g.out[0] * g.out[1]);
-    let here = images.start * pooled * g.co..images.end * pooled * g.co;
-    let d_y = &d_y[here.clone()];
-    let Some(index) = index else { return d_y };
-    buffer.clear();
-    buffer.resize(images.len() * unpooled * g.co, T::ZERO);
-    let pixels = d_y.chunks(g.co).zip(index[here].chunks(g.co));
-    for (pixel, (d_y, index)) in pixels.enumerate() {
-        let (n, py, px) = (pixel / pooled, pixel % pooled / g.pooled[1], pixel % g.pooled[1]);
-        for (co, (&d, &at)) in d_y.iter().zip(index).enumerate() {
-            let (qy, qx) = (at as usize / g.pool[1], at as usize % g.pool[1]);
-            let (oy, ox) = (py * g.pool[0] + qy, px * g.pool[1] + qx);
-            buffer[(n * unpooled + oy * g.out[1] + ox) * g.co + co] = d;
-        }
-    }
-    buffer
 }

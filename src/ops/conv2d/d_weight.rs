@@ -1,17 +1,9 @@
 //! The gradient of a convolution's weight.
 
-use std::ops::Range;
-
-use rayon::prelude::*;
-
-use super::d_input::{unpooled, with_d_output, with_d_output4};
-use super::im2col::{self, BLOCK};
+use super::d_input::{with_d_output, with_d_output4};
 use super::product::channel_lanes;
 use super::{Conv2d, Geometry, by_fours};
-use crate::device::cpu::matmul::{Matrix, product};
-use crate::ops::{
-    Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Target, Tile, grid,
-};
+use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Target, Tile, grid};
 use crate::tape::{NodeIo, Value};
 
 /// `x, d_y[, index] -> d_weight`; with a pool, `d_y` is the gradient of the pooled output.
@@ -41,7 +33,7 @@ fn n_slabs(n_pixels: usize, rows: usize, co: usize) -> usize {
 }
 
 impl Conv2dDWeight {
-    fn geometry(&self, x: &[usize], d_y: &[usize]) -> Geometry {
+    pub(super) fn geometry(&self, x: &[usize], d_y: &[usize]) -> Geometry {
         let g = Geometry::new(&self.conv, self.pool, x, &self.weight_shape);
         let expected = [g.n, g.pooled[0], g.pooled[1], g.co];
         assert_eq!(d_y, expected, "conv2d: the gradient of y is {d_y:?}, and y {expected:?}");
@@ -113,67 +105,6 @@ impl Op for Conv2dDWeight {
             .then(shader, &bind(Binding::Scratch(0)), workgroups)
             .then_sum_slabs(0, n_slabs, Binding::Output(0), n_weights)
     }
-}
-
-/// Tasks that the images are dealt to; fixed, so that the order of the sum is too.
-const N_TASKS: usize = 8;
-
-impl Reference for Conv2dDWeight {
-    fn run<T: Real>(&self, args: Args<'_, T>) {
-        let g = self.geometry(args.io.input_shape(0), args.io.input_shape(1));
-        let (x, d_y) = (args.inputs[0].real(), args.inputs[1].real());
-        let index = self.pool.map(|_| args.inputs[2].words());
-        let d_weight = args.outputs[0].real();
-        let images_per_task = g.n.div_ceil(N_TASKS);
-        let partials: Vec<Vec<T>> = (0..g.n.div_ceil(images_per_task))
-            .into_par_iter()
-            .map(|task| {
-                let first = task * images_per_task;
-                let images = first..(first + images_per_task).min(g.n);
-                sum_images(&g, x, d_y, index, images, d_weight.len())
-            })
-            .collect();
-        d_weight.fill(T::ZERO);
-        for partial in partials {
-            d_weight.iter_mut().zip(partial).for_each(|(sum, p)| *sum += p);
-        }
-    }
-}
-
-/// d_weight = patchesᵀ · d_out, over some images.
-fn sum_images<T: Real>(
-    g: &Geometry,
-    x: &[T],
-    d_y: &[T],
-    index: Option<&[u32]>,
-    images: Range<usize>,
-    n_weights: usize,
-) -> Vec<T> {
-    let (n_columns, n_pixels) = (im2col::n_columns(g), g.out[0] * g.out[1]);
-    let mut d_weight = vec![T::ZERO; n_weights];
-    let mut patches = vec![T::ZERO; BLOCK * n_columns];
-    let mut buffer = Vec::new();
-    for first in images.clone().step_by(im2col::images_per_block(g)) {
-        let end = (first + im2col::images_per_block(g)).min(images.end);
-        let d_out = unpooled(g, d_y, index, first..end, &mut buffer);
-        for (block, d_out) in d_out.chunks(BLOCK * g.co).enumerate() {
-            let start = first * n_pixels + block * BLOCK;
-            let pixels = start..start + d_out.len() / g.co;
-            for group in 0..g.groups {
-                im2col::gather(g, x, pixels.clone(), group, &mut patches);
-                let columns = group * g.co_per_group();
-                product(
-                    [n_columns, g.co_per_group(), pixels.len()],
-                    &mut d_weight[columns..],
-                    g.co,
-                    Matrix::transposed(&patches, n_columns),
-                    Matrix::strided(&d_out[columns..], g.co),
-                    true,
-                );
-            }
-        }
-    }
-    d_weight
 }
 
 #[cfg(test)]

@@ -1,15 +1,8 @@
 //! The forward node of a convolution, alone or with the max pool behind it.
 
-use rayon::prelude::*;
-
-use super::im2col::{self, BLOCK};
 use super::product::Product;
 use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, by_fours};
-use crate::device::cpu::matmul::{Matrix, product};
-use crate::ops::{
-    Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Target, Tile, channel_sum,
-    grid, max_pool2d::wins,
-};
+use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Target, Tile, channel_sum, grid};
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
 /// `x, weight[, bias] -> y`, or, with a pool, `x, weight -> y, index`: the pooled output and, as u32,
@@ -26,7 +19,7 @@ pub struct Conv2dForward {
 }
 
 impl Conv2dForward {
-    fn geometry(&self, io: &NodeIo<'_>) -> Geometry {
+    pub(super) fn geometry(&self, io: &NodeIo<'_>) -> Geometry {
         Geometry::new(&self.conv, self.pool, io.input_shape(0), io.input_shape(1))
     }
 
@@ -136,93 +129,5 @@ impl Op for Conv2dForward {
             .with_scratch(n_parts * io.output(0).n_elements())
             .then(shader, &bindings, workgroups)
             .then_sum_slabs(0, n_parts, Binding::Output(0), io.output(0).n_elements())
-    }
-}
-
-impl Reference for Conv2dForward {
-    fn run<T: Real>(&self, args: Args<'_, T>) {
-        let g = self.geometry(&args.io);
-        let (x, weight) = (args.inputs[0].real(), args.inputs[1].real());
-        let bias = self.has_bias.then(|| args.inputs[2].real());
-        let (y, rest) = args.outputs.split_first_mut().expect("conv2d has an output");
-        let y = y.real();
-        match self.pool {
-            None => y.par_chunks_mut(BLOCK * g.co).enumerate().for_each(|(block, y)| {
-                convolve(&g, x, weight, bias, block * BLOCK, y);
-            }),
-            Some(_) => {
-                // A task makes whole images: the tensor before the pool exists for a few at a time.
-                let index = rest[0].words();
-                let n_images = im2col::images_per_block(&g);
-                let pooled = g.pooled[0] * g.pooled[1] * g.co;
-                let unpooled = g.out[0] * g.out[1] * g.co;
-                let y = y.par_chunks_mut(n_images * pooled);
-                let index = index.par_chunks_mut(n_images * pooled);
-                y.zip(index).enumerate().for_each_init(
-                    || vec![T::ZERO; n_images * unpooled],
-                    |conv, (task, (y, index))| {
-                        let conv = &mut conv[..y.len() / pooled * unpooled];
-                        let first = task * n_images * g.out[0] * g.out[1];
-                        for (block, conv) in conv.chunks_mut(BLOCK * g.co).enumerate() {
-                            convolve(&g, x, weight, bias, first + block * BLOCK, conv);
-                        }
-                        let images = y.chunks_mut(pooled).zip(index.chunks_mut(pooled));
-                        for ((y, index), conv) in images.zip(conv.chunks(unpooled)) {
-                            pool_image(&g, conv, y, index);
-                        }
-                    },
-                );
-            }
-        }
-    }
-}
-
-/// The output pixels from `first` on, as many as `y` holds.
-fn convolve<T: Real>(
-    g: &Geometry,
-    x: &[T],
-    weight: &[T],
-    bias: Option<&[T]>,
-    first: usize,
-    y: &mut [T],
-) {
-    let (n_rows, n_columns) = (y.len() / g.co, im2col::n_columns(g));
-    let mut patches = vec![T::ZERO; n_rows * n_columns];
-    for group in 0..g.groups {
-        im2col::gather(g, x, first..first + n_rows, group, &mut patches);
-        let columns = group * g.co_per_group();
-        product(
-            [n_rows, g.co_per_group(), n_columns],
-            &mut y[columns..],
-            g.co,
-            Matrix::rows(&patches, n_columns),
-            Matrix::strided(&weight[columns..], g.co),
-            false,
-        );
-    }
-    if let Some(bias) = bias {
-        for y in y.chunks_mut(g.co) {
-            y.iter_mut().zip(bias).for_each(|(y, &b)| *y += b);
-        }
-    }
-}
-
-/// The maximum of every window of one image `[OH, OW, Co]`, and where it was; the first among equals, and
-/// a NaN before any number.
-fn pool_image<T: Real>(g: &Geometry, conv: &[T], y: &mut [T], index: &mut [u32]) {
-    let [pool_h, pool_w] = g.pool;
-    let rows = y.chunks_mut(g.co).zip(index.chunks_mut(g.co));
-    for (pixel, (y, index)) in rows.enumerate() {
-        let (py, px) = (pixel / g.pooled[1], pixel % g.pooled[1]);
-        for at in 0..pool_h * pool_w {
-            let (oy, ox) = (py * pool_h + at / pool_w, px * pool_w + at % pool_w);
-            let source = &conv[(oy * g.out[1] + ox) * g.co..][..g.co];
-            for ((y, index), &value) in y.iter_mut().zip(&mut *index).zip(source) {
-                if at == 0 || wins(value, *y) {
-                    *y = value;
-                    *index = at as u32;
-                }
-            }
-        }
     }
 }

@@ -1,0 +1,60 @@
+//! Loops over channels, several at a time: as arrays, which the compiler turns into vector instructions
+//! without first asking whether slices overlap or are long enough. In rows of few channels those questions
+//! would take longer than the arithmetic.
+//!
+//! A function over channels has the number that it takes at a time as a parameter, and is called twice:
+//! with [`LANES`] for [`whole`] channels, and with 1 for the [`rest`].
+
+use std::ops::Range;
+
+/// Channels that a loop takes at a time.
+pub const LANES: usize = 16;
+
+/// The channels that come in whole lanes.
+pub fn whole(n_channels: usize) -> Range<usize> {
+    0..n_channels - n_channels % LANES
+}
+
+/// The channels behind the [`whole`] ones.
+pub fn rest(n_channels: usize) -> Range<usize> {
+    n_channels - n_channels % LANES..n_channels
+}
+
+/// The `L` values from `start` on.
+///
+/// # Panics
+/// When there are fewer.
+#[inline]
+pub fn lanes<E: Copy, const L: usize>(values: &[E], start: usize) -> [E; L] {
+    *values[start..].first_chunk().expect("there are as many values as lanes")
+}
+
+/// Overwrites the `L` values from `start` on.
+///
+/// # Panics
+/// When there are fewer.
+#[inline]
+pub fn store<E, const L: usize>(values: &mut [E], start: usize, lanes: [E; L]) {
+    *values[start..].first_chunk_mut().expect("there are as many values as lanes") = lanes;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_channel_is_whole_or_rest() {
+        for n in [0, 1, LANES - 1, LANES, LANES + 1, 3 * LANES + 5] {
+            assert_eq!(whole(n).len() % LANES, 0);
+            assert!(rest(n).len() < LANES && whole(n).end == rest(n).start && rest(n).end == n);
+        }
+    }
+
+    #[test]
+    fn lanes_are_taken_and_put_back() {
+        let mut values = [0, 1, 2, 3, 4];
+        let [a, b] = lanes(&values, 2);
+        store(&mut values, 0, [b, a]);
+        assert_eq!(values, [3, 2, 2, 3, 4]);
+    }
+}

@@ -1,0 +1,150 @@
+//! Running one node: its values are lent to its reference as slices of the plan's buffers.
+
+use std::ops::Range;
+
+use crate::device::StepScalars;
+use crate::ops::{Args, Runs, Scratch, ScratchSize, Slice, SliceMut};
+use crate::tape::plan::Placement;
+use crate::tape::{Node, NodeIo, Plan, Tape, ValueId};
+
+/// The most values that a node reads or makes: they are lent in arrays, which need no allocation.
+const MAX_VALUES: usize = 16;
+
+/// A buffer of the plan.
+pub(super) enum Buffer<T> {
+    Real(Vec<T>),
+    Words(Vec<u32>),
+}
+
+impl<T> Buffer<T> {
+    /// What stands where a buffer was taken out.
+    const TAKEN: Self = Buffer::Words(Vec::new());
+}
+
+/// The range of a placement in elements (and words) of four bytes.
+pub(super) fn elements(placement: Placement) -> Range<usize> {
+    let start = (placement.offset / 4) as usize;
+    start..start + (placement.bytes / 4) as usize
+}
+
+/// A buffer, and which of its elements.
+struct Place {
+    buffer: usize,
+    elements: Range<usize>,
+}
+
+impl Place {
+    fn new(plan: &Plan, value: ValueId) -> Self {
+        let placement = plan.placements[value.index()].expect("every value of a node is placed");
+        Self { buffer: placement.buffer, elements: elements(placement) }
+    }
+}
+
+/// A buffer that a node writes: which of its outputs lie there, and where, in ascending order.
+struct Written {
+    buffer: usize,
+    outputs: Vec<(usize, Range<usize>)>,
+}
+
+/// What is known of a node before it runs.
+pub(super) struct Prepared {
+    /// Where its inputs lie; none for those that an output aliases.
+    inputs: Vec<Option<Place>>,
+    /// Where its outputs lie.
+    written: Vec<Written>,
+    /// The memory that it works in.
+    pub scratch: ScratchSize,
+}
+
+impl Prepared {
+    /// Looks up where a node's values lie.
+    ///
+    /// # Panics
+    /// When it has more values than any op should.
+    pub fn new(tape: &Tape, plan: &Plan, node: &Node) -> Self {
+        let n_values = node.inputs.len().max(node.outputs.len());
+        assert!(n_values <= MAX_VALUES, "{} has {n_values} inputs or outputs", node.label());
+        let aliased = |ix| node.op.aliases().iter().any(|&(_, input)| input == ix);
+        let inputs = node.inputs.iter().enumerate();
+        let inputs = inputs.map(|(ix, &id)| (!aliased(ix)).then(|| Place::new(plan, id))).collect();
+        let mut written: Vec<Written> = Vec::new();
+        for (ix, &id) in node.outputs.iter().enumerate() {
+            let Place { buffer, elements } = Place::new(plan, id);
+            match written.iter_mut().find(|written| written.buffer == buffer) {
+                Some(written) => written.outputs.push((ix, elements)),
+                None => written.push(Written { buffer, outputs: vec![(ix, elements)] }),
+            }
+        }
+        written.iter_mut().for_each(|w| w.outputs.sort_by_key(|(_, elements)| elements.start));
+        Self { inputs, written, scratch: node.op.scratch_size(&tape.io(node)) }
+    }
+
+    /// Runs the node. The buffers that it writes are taken out of the list, so that the others can be
+    /// lent for reading at the same time.
+    pub fn run<T: Runs>(
+        &self,
+        node: &Node,
+        io: NodeIo<'_>,
+        buffers: &mut [Buffer<T>],
+        step: &StepScalars,
+        scratch: Scratch<'_, T>,
+    ) {
+        let mut taken: [Buffer<T>; MAX_VALUES] = [const { Buffer::TAKEN }; MAX_VALUES];
+        for (written, taken) in self.written.iter().zip(&mut taken) {
+            std::mem::swap(&mut buffers[written.buffer], taken);
+        }
+        self.run_with(node, io, buffers, &mut taken, step, scratch);
+        for (written, taken) in self.written.iter().zip(&mut taken) {
+            std::mem::swap(&mut buffers[written.buffer], taken);
+        }
+    }
+
+    /// Runs the node, whose outputs are in `taken`.
+    fn run_with<T: Runs>(
+        &self,
+        node: &Node,
+        io: NodeIo<'_>,
+        buffers: &[Buffer<T>],
+        taken: &mut [Buffer<T>],
+        step: &StepScalars,
+        scratch: Scratch<'_, T>,
+    ) {
+        let mut inputs = [Slice::Aliased; MAX_VALUES];
+        for (input, place) in inputs.iter_mut().zip(&self.inputs) {
+            let Some(Place { buffer, elements }) = place else { continue };
+            *input = match &buffers[*buffer] {
+                Buffer::Real(values) => Slice::Real(&values[elements.clone()]),
+                Buffer::Words(words) => Slice::Words(&words[elements.clone()]),
+            };
+        }
+        let mut outputs: [_; MAX_VALUES] = std::array::from_fn(|_| SliceMut::Real(&mut []));
+        for (written, buffer) in self.written.iter().zip(taken) {
+            let here = written.outputs.iter().cloned();
+            match buffer {
+                Buffer::Real(values) => {
+                    split(values, here, |ix, slice| outputs[ix] = SliceMut::Real(slice));
+                }
+                Buffer::Words(words) => {
+                    split(words, here, |ix, slice| outputs[ix] = SliceMut::Words(slice));
+                }
+            }
+        }
+        let inputs = &inputs[..node.inputs.len()];
+        let outputs = &mut outputs[..node.outputs.len()];
+        T::run_op(&*node.op, Args { io, inputs, outputs, step, scratch });
+    }
+}
+
+/// Hands out disjoint ranges of `values`, which come in ascending order, each with its number.
+fn split<'a, E>(
+    mut values: &'a mut [E],
+    ranges: impl Iterator<Item = (usize, Range<usize>)>,
+    mut give: impl FnMut(usize, &'a mut [E]),
+) {
+    let mut start = 0;
+    for (ix, range) in ranges {
+        let (head, tail) = values.split_at_mut(range.end - start);
+        give(ix, &mut head[range.start - start..]);
+        (values, start) = (tail, range.end);
+    }
+}

@@ -1,0 +1,46 @@
+//! The memory that references work in: as much as the greediest node of all programs asks for, made
+//! when a program is loaded.
+
+use std::sync::Mutex;
+
+use crate::ops::{Real, Scratch, ScratchSize, ThreadScratch};
+
+/// A session's working memory.
+#[derive(Default)]
+pub(super) struct ScratchMemory<T> {
+    shared: Vec<T>,
+    threads: Vec<Mutex<Vec<T>>>,
+}
+
+impl<T: Real> ScratchMemory<T> {
+    /// The bytes that [`ScratchMemory::grow`] to this size would leave in use, counted as everywhere
+    /// else: four for a number.
+    pub fn bytes_after(&self, size: ScratchSize) -> u64 {
+        let n = self.shared.len().max(size.shared) + n_threads() * self.per_thread(size);
+        4 * n as u64
+    }
+
+    fn per_thread(&self, size: ScratchSize) -> usize {
+        let parts = self.threads.iter().map(|part| part.lock().map_or(0, |part| part.len()));
+        parts.max().unwrap_or(0).max(size.per_thread)
+    }
+
+    /// Makes it large enough.
+    pub fn grow(&mut self, size: ScratchSize) {
+        let per_thread = self.per_thread(size);
+        self.shared.resize(self.shared.len().max(size.shared), T::ZERO);
+        self.threads.resize_with(n_threads(), Mutex::default);
+        for part in &mut self.threads {
+            *part = Mutex::new(vec![T::ZERO; per_thread]);
+        }
+    }
+
+    /// Lends it to a node.
+    pub fn lend(&mut self) -> Scratch<'_, T> {
+        Scratch { shared: &mut self.shared, threads: ThreadScratch::new(&self.threads) }
+    }
+}
+
+fn n_threads() -> usize {
+    rayon::current_num_threads()
+}

@@ -1,0 +1,6 @@
+//! The references of the three nodes: matrix products with patches, a block of pixels at a time.
+
+mod d_input;
+mod d_weight;
+mod forward;
+mod pooled;

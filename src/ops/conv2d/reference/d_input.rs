@@ -1,0 +1,91 @@
+//! `d_patches = d_y · weightᵀ`, added back to where the patches came from.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::pooled::{unpool, unpooled_elements};
+use crate::device::cpu::matmul::{Matrix, product};
+use crate::ops::conv2d::im2col::{self, Part};
+use crate::ops::conv2d::{Conv2dDInput, Geometry};
+use crate::ops::{Args, Real, Reference, ScratchSize};
+use crate::tape::NodeIo;
+
+impl Reference for Conv2dDInput {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
+        let patches = im2col::block_rows(&g) * im2col::n_columns(&g);
+        ScratchSize { shared: io.input(0).n_elements(), per_thread: unpooled + patches }
+    }
+
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let g = self.geometry(args.io.input_shape(0), args.io.input_shape(1));
+        let (weight, d_y) = (args.inputs[0].real(), args.inputs[1].real());
+        let index = self.pool.map(|_| args.inputs[2].words());
+        let d_x = args.outputs[0].real();
+        let threads = args.scratch.threads;
+        let transposed = &mut args.scratch.shared[..weight.len()];
+        transpose(weight, g.co, transposed);
+        let transposed = &*transposed;
+        // A task makes whole images, since the patches of neighbouring pixels overlap.
+        let n_images = im2col::images_per_block(&g);
+        let image = g.plane[0] * g.plane[1] * g.ci;
+        d_x.par_chunks_mut(n_images * image).enumerate().for_each(|(task, d_x)| {
+            d_x.fill(T::ZERO);
+            let first = task * n_images;
+            let images = first..first + d_x.len() / image;
+            threads.with(|scratch| {
+                let n_unpooled = unpooled_elements(&g, index.is_some(), n_images);
+                let (buffer, patches) = scratch.split_at_mut(n_unpooled);
+                let d_out = unpool(&g, d_y, index, images, buffer);
+                let n_pixels = g.out[0] * g.out[1];
+                let rows = im2col::block_rows(&g);
+                for (block, d_out) in d_out.chunks(rows * g.co).enumerate() {
+                    let start = first * n_pixels + block * rows;
+                    let pixels = start..start + d_out.len() / g.co;
+                    scatter_block(&g, transposed, d_out, pixels, patches, (d_x, first * image));
+                }
+            });
+        });
+    }
+}
+
+/// The weight `[KH, KW, Ci/groups, Co]` with its last axis first, as the matrix product reads it best.
+fn transpose<T: Real>(weight: &[T], co: usize, transposed: &mut [T]) {
+    /// Channels that a task takes.
+    const CHANNELS: usize = 16;
+    let n_rows = weight.len() / co;
+    transposed.par_chunks_mut(CHANNELS * n_rows).enumerate().for_each(|(task, transposed)| {
+        for (row, weight) in weight.chunks(co).enumerate() {
+            let weight = &weight[task * CHANNELS..];
+            for (transposed, &w) in transposed.chunks_mut(n_rows).zip(weight) {
+                transposed[row] = w;
+            }
+        }
+    });
+}
+
+fn scatter_block<T: Real>(
+    g: &Geometry,
+    transposed: &[T],
+    d_out: &[T],
+    pixels: Range<usize>,
+    patches: &mut [T],
+    (d_x, origin): (&mut [T], usize),
+) {
+    let n_columns = im2col::n_columns(g);
+    for group in 0..g.groups {
+        let channels = group * g.co_per_group();
+        product(
+            [pixels.len(), n_columns, g.co_per_group()],
+            patches,
+            n_columns,
+            Matrix::strided(&d_out[channels..], g.co),
+            Matrix::rows(&transposed[channels * n_columns..], n_columns),
+            false,
+        );
+        let part = Part { pixels: pixels.clone(), positions: 0..g.window.area(), group };
+        im2col::scatter_add(g, patches, part, d_x, origin);
+    }
+}

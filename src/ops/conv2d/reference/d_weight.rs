@@ -1,0 +1,123 @@
+//! `d_weight = patchesᵀ · d_y`.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::pooled::{unpool, unpooled_elements};
+use crate::device::cpu::CHUNK;
+use crate::device::cpu::matmul::{Matrix, product};
+use crate::ops::conv2d::im2col::{self, Part};
+use crate::ops::conv2d::{Conv2dDWeight, Geometry};
+use crate::ops::{Args, Real, Reference, ScratchSize};
+use crate::tape::NodeIo;
+
+/// Tasks that there are at least, if the shape allows: enough to keep many threads busy to the end.
+const MIN_TASKS: usize = 24;
+/// Slabs that the images are dealt to at most.
+const MAX_SLABS: usize = 32;
+/// Elements that the slabs' partial sums have at most, where there are more than two: 16 MiB.
+const MAX_PARTIALS: usize = 1 << 22;
+
+/// How the sum is cut: over images into slabs, whose sums are added up later; and, where the weights are
+/// so many that slabs must be few, over positions of the kernel, each of which has sums of its own. A
+/// function of the shape alone, so that the order of sums is too.
+struct Cut {
+    n_slabs: usize,
+    images_per_slab: usize,
+    positions_per_task: usize,
+}
+
+impl Cut {
+    fn new(g: &Geometry) -> Self {
+        let n_weights = im2col::n_columns(g) * g.co;
+        let images_per_slab = g.n.div_ceil((MAX_PARTIALS / n_weights).clamp(2, MAX_SLABS));
+        let n_slabs = g.n.div_ceil(images_per_slab);
+        let n_parts = MIN_TASKS.div_ceil(n_slabs).min(g.window.area());
+        Self { n_slabs, images_per_slab, positions_per_task: g.window.area().div_ceil(n_parts) }
+    }
+}
+
+impl Reference for Conv2dDWeight {
+    fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
+        let g = self.geometry(io.input_shape(0), io.input_shape(1));
+        let cut = Cut::new(&g);
+        let patches = im2col::block_rows(&g) * cut.positions_per_task * g.ci_per_group();
+        let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
+        let n_weights = im2col::n_columns(&g) * g.co;
+        ScratchSize { shared: cut.n_slabs * n_weights, per_thread: unpooled + patches }
+    }
+
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let g = self.geometry(args.io.input_shape(0), args.io.input_shape(1));
+        let (x, d_y) = (args.inputs[0].real(), args.inputs[1].real());
+        let index = self.pool.map(|_| args.inputs[2].words());
+        let d_weight = args.outputs[0].real();
+        let threads = args.scratch.threads;
+        let cut = Cut::new(&g);
+        let n_weights = d_weight.len();
+        let partials = &mut args.scratch.shared[..cut.n_slabs * n_weights];
+        partials.par_chunks_mut(n_weights).enumerate().for_each(|(slab, partial)| {
+            let first = slab * cut.images_per_slab;
+            let images = first..(first + cut.images_per_slab).min(g.n);
+            let chunk = cut.positions_per_task * g.ci_per_group() * g.co;
+            partial.par_chunks_mut(chunk).enumerate().for_each(|(task, partial)| {
+                let first = task * cut.positions_per_task;
+                let positions = first..(first + cut.positions_per_task).min(g.window.area());
+                threads.with(|scratch| {
+                    sum_images(&g, x, d_y, index, images.clone(), positions, partial, scratch);
+                });
+            });
+        });
+        let partials = &*partials;
+        d_weight.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, d_weight)| {
+            let start = chunk * CHUNK;
+            d_weight.copy_from_slice(&partials[start..start + d_weight.len()]);
+            for partial in partials.chunks(n_weights).skip(1) {
+                let partial = &partial[start..start + d_weight.len()];
+                d_weight.iter_mut().zip(partial).for_each(|(sum, &p)| *sum += p);
+            }
+        });
+    }
+}
+
+/// The sum over some images, for some positions of the kernel.
+#[expect(clippy::too_many_arguments)]
+fn sum_images<T: Real>(
+    g: &Geometry,
+    x: &[T],
+    d_y: &[T],
+    index: Option<&[u32]>,
+    images: Range<usize>,
+    positions: Range<usize>,
+    d_weight: &mut [T],
+    scratch: &mut [T],
+) {
+    let (n_images, rows) = (im2col::images_per_block(g), im2col::block_rows(g));
+    let (buffer, patches) = scratch.split_at_mut(unpooled_elements(g, index.is_some(), n_images));
+    let n_columns = positions.len() * g.ci_per_group();
+    let mut accumulate = false;
+    for first in images.clone().step_by(n_images) {
+        let end = (first + n_images).min(images.end);
+        let d_out = unpool(g, d_y, index, first..end, buffer);
+        for (block, d_out) in d_out.chunks(rows * g.co).enumerate() {
+            let start = first * g.out[0] * g.out[1] + block * rows;
+            let pixels = start..start + d_out.len() / g.co;
+            for group in 0..g.groups {
+                let (pixels, positions) = (pixels.clone(), positions.clone());
+                let n_pixels = pixels.len();
+                im2col::gather(g, x, Part { pixels, positions, group }, patches);
+                let columns = group * g.co_per_group();
+                product(
+                    [n_columns, g.co_per_group(), n_pixels],
+                    &mut d_weight[columns..],
+                    g.co,
+                    Matrix::transposed(patches, n_columns),
+                    Matrix::strided(&d_out[columns..], g.co),
+                    accumulate,
+                );
+            }
+            accumulate = true;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The fused max pool of whole images, and its gradient.
+
+use std::array::from_fn;
+use std::ops::Range;
+
+use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::ops::Real;
+use crate::ops::conv2d::Geometry;
+use crate::ops::max_pool2d::wins;
+
+/// The maximum of every window of some images `[images, OH, OW, Co]`, and where it was; the first among
+/// equals, and a NaN before any number.
+pub(super) fn pool_images<T: Real>(g: &Geometry, conv: &[T], y: &mut [T], index: &mut [u32]) {
+    pool_channels::<T, LANES>(g, whole(g.co), conv, y, index);
+    pool_channels::<T, 1>(g, rest(g.co), conv, y, index);
+}
+
+/// [`pool_images`] for some channels, `L` at a time.
+fn pool_channels<T: Real, const L: usize>(
+    g: &Geometry,
+    channels: Range<usize>,
+    conv: &[T],
+    y: &mut [T],
+    index: &mut [u32],
+) {
+    each_window(g, y.len() / g.co, |pixel, corner| {
+        for c in channels.clone().step_by(L) {
+            let (mut largest, mut at_largest): ([T; L], _) =
+                (lanes(conv, corner * g.co + c), [0; L]);
+            for at in 1..g.pool[0] * g.pool[1] {
+                let values: [T; L] = lanes(conv, (corner + under(g, at)) * g.co + c);
+                for lane in 0..L {
+                    let wins = wins(values[lane], largest[lane]);
+                    largest[lane] = if wins { values[lane] } else { largest[lane] };
+                    at_largest[lane] = if wins { at as u32 } else { at_largest[lane] };
+                }
+            }
+            store(y, pixel * g.co + c, largest);
+            store(index, pixel * g.co + c, at_largest);
+        }
+    });
+}
+
+/// Calls `visit` for the window of every pooled pixel: with its number, and with the pixel of `[images, OH,
+/// OW]` in its corner.
+fn each_window(g: &Geometry, n_pixels: usize, mut visit: impl FnMut(usize, usize)) {
+    let [pooled_h, pooled_w] = g.pooled;
+    for row in 0..n_pixels / pooled_w {
+        let (n, py) = (row / pooled_h, row % pooled_h);
+        let first = (n * g.out[0] + py * g.pool[0]) * g.out[1];
+        for px in 0..pooled_w {
+            visit(row * pooled_w + px, first + px * g.pool[1]);
+        }
+    }
+}
+
+/// How far position `at` of a window is from its corner, in pixels.
+fn under(g: &Geometry, at: usize) -> usize {
+    at / g.pool[1] * g.out[1] + at % g.pool[1]
+}
+
+/// Elements that [`unpool`] may need for so many images.
+pub(super) fn unpooled_elements(g: &Geometry, index: bool, n_images: usize) -> usize {
+    if index { n_images * g.out[0] * g.out[1] * g.co } else { 0 }
+}
+
+/// The gradient of the convolution's output for some images, `[images, OH, OW, Co]`: as it lies in
+/// memory, or, in `buffer`, the pooled gradient put where the index points.
+pub(super) fn unpool<'a, T: Real>(
+    g: &Geometry,
+    d_y: &'a [T],
+    index: Option<&[u32]>,
+    images: Range<usize>,
+    buffer: &'a mut [T],
+) -> &'a [T] {
+    let pooled = g.pooled[0] * g.pooled[1] * g.co;
+    let here = images.start * pooled..images.end * pooled;
+    let d_y = &d_y[here.clone()];
+    let Some(index) = index else { return d_y };
+    let d_out = &mut buffer[..unpooled_elements(g, true, images.len())];
+    if [0, 1].iter().any(|&axis| g.pooled[axis] * g.pool[axis] < g.out[axis]) {
+        // Some pixels are in no window.
+        d_out.fill(T::ZERO);
+    }
+    let index = &index[here];
+    unpool_channels::<T, LANES>(g, whole(g.co), d_y, index, d_out);
+    unpool_channels::<T, 1>(g, rest(g.co), d_y, index, d_out);
+    d_out
+}
+
+/// [`unpool`] for some channels, `L` at a time.
+fn unpool_channels<T: Real, const L: usize>(
+    g: &Geometry,
+    channels: Range<usize>,
+    d_y: &[T],
+    index: &[u32],
+    d_out: &mut [T],
+) {
+    each_window(g, d_y.len() / g.co, |pixel, corner| {
+        for c in channels.clone().step_by(L) {
+            let d_y: [T; L] = lanes(d_y, pixel * g.co + c);
+            let index: [u32; L] = lanes(index, pixel * g.co + c);
+            for at in 0..g.pool[0] * g.pool[1] {
+                let chosen: [T; L] =
+                    from_fn(|lane| if index[lane] == at as u32 { d_y[lane] } else { T::ZERO });
+                store(d_out, (corner + under(g, at)) * g.co + c, chosen);
+            }
+        }
+    });
+}

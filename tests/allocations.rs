@@ -1,0 +1,96 @@
+//! A replayed step allocates nothing of ours: every buffer is planned and made when a step is loaded.
+//!
+//! A counting allocator stands before the system's. What other crates allocate within the calls that
+//! [`foreign`](wgrad::device::foreign) marks is counted apart: it is theirs, but it may not grow from
+//! step to step.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use wgrad::data::{N_CLASSES, Split, batches, shapes};
+use wgrad::device::foreign::is_foreign;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::nn::ResNet9;
+use wgrad::train::Trainer;
+use wgrad::train::step::StepConfig;
+
+/// The system's allocator, with a tally.
+struct Counting;
+
+static OURS: AtomicUsize = AtomicUsize::new(0);
+static FOREIGN: AtomicUsize = AtomicUsize::new(0);
+
+fn count() {
+    let counter = if is_foreign() { &FOREIGN } else { &OURS };
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+// SAFETY: everything is the system allocator's; counting allocates nothing.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(memory, layout, size) }
+    }
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Only one test counts at a time.
+static COUNTING: Mutex<()> = Mutex::new(());
+
+const BATCH_SIZE: usize = 12;
+/// Steps until every thread has once done everything.
+const FIRST_STEPS: usize = 4;
+
+/// What a step allocates.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Allocations {
+    ours: usize,
+    foreign: usize,
+}
+
+/// What each of some training steps allocates, the first ones left out.
+fn allocations(device: &Device) -> Vec<Allocations> {
+    let config = StepConfig::new(ResNet9 { width: 8, classes: N_CLASSES }, BATCH_SIZE);
+    let mut trainer = Trainer::new(device, &config, 0).expect("the steps compile");
+    let split: Split = shapes::draw_train(0, 2 * BATCH_SIZE);
+    let order = batches::epoch_order(0, 0, split.len());
+    let mut steps = Vec::new();
+    for _ in 0..FIRST_STEPS + 8 {
+        let now = || [&OURS, &FOREIGN].map(|counter| counter.load(Ordering::Relaxed));
+        let before = now();
+        trainer.step(&split, &order[..BATCH_SIZE], 0, 1e-3).expect("a step");
+        trainer.session().wait().expect("the step ends");
+        let [ours, foreign] = [0, 1].map(|kind| now()[kind] - before[kind]);
+        steps.push(Allocations { ours, foreign });
+    }
+    steps.split_off(FIRST_STEPS)
+}
+
+#[test]
+fn a_step_on_the_cpu_allocates_nothing_of_ours() {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
+    // Within the pool, since the queue into it takes a block of memory every so many steps.
+    let steps = pool.install(|| allocations(&Device::cpu(OpenOptions::default())));
+    for step in &steps {
+        assert_eq!(step.ours, 0, "a step allocates: {steps:?}");
+        assert_eq!(step, &steps[0], "steps allocate more and more: {steps:?}");
+    }
+    // The counter counts: the matrix product is known to allocate.
+    assert!(steps[0].foreign > 0);
+}
