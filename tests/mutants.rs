@@ -82,9 +82,11 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("avg_pool2d", "avg_pool2d/forward", "+ kx - PADDING_W", "+ kx")),
     (Default, ("avg_pool2d", "avg_pool2d/backward", "row % STRIDE_H == 0u &&", "")),
     (Default, ("batch_norm", "batch_norm/forward", "+ beta[c]", "- beta[c]")),
-    (Default, ("batch_norm", "batch_norm/moments", "+ EPS", "+ 0.1")),
+    (Default, ("batch_norm", "batch_norm/statistics", "+ EPS", "+ 0.1")),
     (Default, ("batch_norm", "batch_norm/moments", "+ delta * delta * (n * n_slab / n_both)", "")),
-    (Default, ("batch_norm", "batch_norm/moments", "(n - 1.0)", "n")),
+    (Default, ("batch_norm", "batch_norm/emit_partials", "merged[group", "merged[0u")),
+    (Default, ("batch_norm", "batch_norm/backward_sums", "ix / CHANNELS * SLABS_PER_GROUP", "0u")),
+    (Default, ("batch_norm", "batch_norm/statistics", "(n - 1.0)", "n")),
     (
         Default,
         (
@@ -101,10 +103,10 @@ const MUTANTS: &[(In, Mutant)] = &[
         Default,
         ("batch_norm", "batch_norm/gradient_plain", "return d_y[ix];", "return 2.0 * d_y[ix];"),
     ),
-    (Default, ("batch_norm", "batch_norm/emit_inv_std", "= inv_std;", "= mean;")),
+    (Default, ("batch_norm", "batch_norm/emit_inv_std", "= store_", "= 2.0 * store_")),
     (Default, ("batch_norm", "batch_norm/eval", "* gamma[c]", "+ gamma[c]")),
     (Default, ("batch_norm", "batch_norm/emit_normaliser", "= gamma[channel]", "= gamma[0u]")),
-    (Default, ("batch_norm", "batch_norm/emit_normaliser", "= inv_std;", "= inv_std * inv_std;")),
+    (Default, ("batch_norm", "batch_norm/emit_normaliser", "= store_", "= 0.5 * store_")),
     (
         Default,
         (
