@@ -39,7 +39,7 @@ fn kernels_are_measured_written_and_compared() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
     let text = printed(wgrad(at, &[&SMALL[..], &["--out", "first"]].concat()));
-    assert!(text.contains("step      resnet9, width 2, 3 images, default kernels\n"), "{text}");
+    assert!(text.contains("step      resnet9, width 2, 3 images\n"), "{text}");
     assert!(text.contains("times     medians of 3 steps\n"), "{text}");
     assert!(text.ends_with("written to first/bench.json and first/roofline.svg\n"), "{text}");
 

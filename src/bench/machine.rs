@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
 use crate::device::Device;
+use crate::ops::Kernels;
 
 /// Where and how something was measured: figures without that are worth nothing.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -33,6 +34,12 @@ impl Machine {
             driver: device.driver().map(str::to_string),
             processor: processor(),
         }
+    }
+
+    /// `, tuned kernels` for the head of a listing; nothing on the CPU, which has no others.
+    pub fn kernels(&self, kernels: Kernels) -> String {
+        let words = format!(", {} kernels", format!("{kernels:?}").to_lowercase());
+        if self.driver.is_some() { words } else { String::new() }
     }
 
     /// Lines for the head of a listing.

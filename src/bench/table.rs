@@ -26,12 +26,13 @@ pub fn table(bench: &Bench) -> String {
 fn head(bench: &Bench) -> String {
     let Bench { machine, settings, peak, clock, .. } = bench;
     let bend = peak.flops_per_s / peak.bytes_per_s;
+    let kernels = machine.kernels(settings.kernels);
     let fused = match settings.fused() {
         "everything" => String::new(),
         part => format!(", fused: {part}"),
     };
     format!(
-        "{}step      {}, width {}, {} images, {} kernels{fused}\n\
+        "{}step      {}, width {}, {} images{kernels}{fused}\n\
          clock     {clock}\n\
          times     medians of {} steps\n\
          peak      {} GFLOP/s, {} GB/s; the roof bends at {bend:.1} FLOP a byte\n\n",
@@ -39,7 +40,6 @@ fn head(bench: &Bench) -> String {
         settings.network,
         settings.width,
         settings.batch_size,
-        format!("{:?}", settings.kernels).to_lowercase(),
         bench.step.seconds.n,
         giga(peak.flops_per_s),
         giga(peak.bytes_per_s),

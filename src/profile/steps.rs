@@ -14,12 +14,11 @@ use crate::train::step::StepConfig;
 /// Steps before the first that is timed: kernels are loaded, clocks rise, pages come in.
 const WARM_UP_STEPS: usize = 2;
 
-/// The fewest ordinary steps behind each that is timed: the host prepares one while the device runs
-/// another. And the most.
-const ROW: [usize; 2] = [2, 16];
+/// The most ordinary steps behind each that is timed. There are two at least, so that the host prepares one while
+/// the device runs another; but of steps that take longer than a second, in which that is lost, one will do.
+const LONGEST_ROW: usize = 16;
 
-/// A row of ordinary steps is at least this long, in seconds, if it may be: then waiting for its end is lost
-/// in it.
+/// A row of ordinary steps is about this long, in seconds: then waiting for its end is lost in it.
 const ROW_SECONDS: f64 = 0.25;
 
 /// Too low a rate for the network to change much while it is timed.
@@ -71,8 +70,9 @@ pub fn time_steps(
     let images = batches::in_order(split.len());
     let mut trainer = Trainer::new(device, config, 0)?;
     trainer.warm_up()?;
-    let row = row(&mut trainer, &split, &images, WARM_UP_STEPS)? / WARM_UP_STEPS as f64;
-    let n_row = ((ROW_SECONDS / row) as usize).clamp(ROW[0], ROW[1]);
+    let step = row(&mut trainer, &split, &images, WARM_UP_STEPS)? / WARM_UP_STEPS as f64;
+    let fewest = if step < 1.0 { 2 } else { 1 };
+    let n_row = ((ROW_SECONDS / step) as usize).clamp(fewest, LONGEST_ROW);
     trainer.take_metrics()?;
 
     let begun = Instant::now();

@@ -5,9 +5,9 @@ use super::{Outcome, Scaling};
 /// The grid, for people: a line a width, a column a batch size; below it, why cells have no figure.
 pub fn table(scaling: &Scaling) -> String {
     let mut text = format!(
-        "{}step      resnet9, {} kernels; images a second, from medians, by the host's clock\n\n",
+        "{}step      resnet9{}; images a second, from medians, by the host's clock\n\n",
         scaling.machine.lines(),
-        format!("{:?}", scaling.kernels).to_lowercase(),
+        scaling.machine.kernels(scaling.kernels),
     );
     let columns = |first: &str, cells: &mut dyn Iterator<Item = String>| {
         let cells: String = cells.map(|cell| format!("{cell:>9}")).collect();
