@@ -65,7 +65,7 @@ impl Dashboard {
         };
         let thread = thread.map_err(|error| {
             terminal::give_back();
-            Error::Config(format!("the dashboard cannot be started: {error}"))
+            Error::Terminal(format!("the dashboard cannot be started: {error}"))
         })?;
         let (metrics_asked, times_asked) = (Instant::now(), None);
         Ok(Self { state, over, hung_up, thread: Some(thread), metrics_asked, times_asked })

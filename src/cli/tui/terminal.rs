@@ -57,7 +57,7 @@ impl Screen {
         screen::take();
         Self::try_take(stop).map_err(|error| {
             give_back();
-            Error::Config(format!("the terminal cannot be drawn on: {error}"))
+            Error::Terminal(format!("the terminal cannot be drawn on: {error}"))
         })
     }
 
