@@ -265,8 +265,12 @@ impl<'a> Run<'a> {
         self.display.begin_evaluation();
         let begun = Instant::now();
         let stop = self.stop;
+        let stop = || stop.load(Ordering::Relaxed);
         let evaluated =
-            self.trainer.evaluate(self.dataset.evaluated(), &|| stop.load(Ordering::Relaxed))?;
+            match self.trainer.update_statistics(&self.dataset.train, &self.order, &stop)? {
+                true => self.trainer.evaluate(self.dataset.evaluated(), &stop)?,
+                false => None,
+            };
         self.display.end_epoch();
         let evaluated = evaluated.ok_or(Stopped::Early(Ended::Interrupted))?;
         if !evaluated.loss().is_finite() {

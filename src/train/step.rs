@@ -1,4 +1,4 @@
-//! The two tapes of a run: a training step and an evaluation step.
+//! The tapes of a run: a training step and an evaluation step.
 //!
 //! ```text
 //! training     pixels -> (jitter) -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
@@ -6,14 +6,18 @@
 //! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
 //! ```
 //!
-//! What stands behind the logits is the [`Objective`]'s. Both ask for the same parameters and
-//! statistics, so one session runs both on one state.
+//! With averaged weights there is a third, which evaluates them as training does, by the statistics of
+//! each batch: those are what the running statistics of averaged weights are made of.
+//!
+//! What stands behind the logits is the [`Objective`]'s. All ask for the same parameters and
+//! statistics, so one session runs them on one state.
 
 use std::sync::Arc;
 
 use crate::data::{IMAGE_SIZE, N_CHANNELS};
 use crate::nn::{Objective, ResNet9, resnet9};
 use crate::ops::augment::{self, ColorJitter, Switches};
+use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// What a step is recorded from.
@@ -81,13 +85,29 @@ pub fn training(config: &StepConfig) -> Step {
 
 /// Records an evaluation step: running statistics, no augmentation, no label smoothing.
 pub fn evaluation(config: &StepConfig) -> Step {
-    let mut tape = Tape::new("resnet9", Mode::Eval);
+    plain(config, Mode::Eval, Objective::record_evaluation)
+}
+
+/// Records the forward pass of training on images as they are, with the weights that are evaluated. Its
+/// batch norms leave the batch's means and variances in
+/// [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
+pub fn statistics(config: &StepConfig) -> Step {
+    plain(config, Mode::Train, Objective::record_statistics)
+}
+
+/// A step on images as they are.
+fn plain(
+    config: &StepConfig,
+    mode: Mode,
+    complete: fn(&Objective, &mut Tape, ValueId, ValueId) -> CrossEntropy,
+) -> Step {
+    let mut tape = Tape::new("resnet9", mode);
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
 
     let x = augment::normalise(&mut tape, pixels, table);
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
-    let loss = config.objective.record_evaluation(&mut tape, logits, labels).loss;
+    let loss = complete(&config.objective, &mut tape, logits, labels).loss;
     let tape = Arc::new(tape);
     Step { tape, table, pixels, labels, indices: None, logits, loss }
 }

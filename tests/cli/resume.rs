@@ -108,6 +108,21 @@ fn an_interrupted_run_goes_on_in_the_middle_of_an_epoch() {
 }
 
 #[test]
+fn an_interrupted_run_with_averaged_weights_goes_on_to_the_same_bits() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let with =
+        |more: &'static str| tiny(&["--epochs=30", "--checkpoint-every=3", "--ema=0.9", more]);
+    assert!(wgrad(path, &with("--out=whole")).status.success());
+    assert_eq!(interrupt(path, &with("--out=run"), "\n 2/30").status.code(), Some(130));
+    let output = wgrad(path, &RESUME);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let model = |run: &str| fs::read(path.join(run).join("model.safetensors")).expect("weights");
+    assert!(model("run") == model("whole"), "other bits");
+    assert_eq!(bits(path.join("run/metrics.jsonl")), bits(path.join("whole/metrics.jsonl")));
+}
+
+#[test]
 fn what_changed_is_named() {
     let folder = folder_with_data();
     let path = folder.path();
