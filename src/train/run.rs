@@ -266,11 +266,11 @@ impl<'a> Run<'a> {
         let begun = Instant::now();
         let stop = self.stop;
         let stop = || stop.load(Ordering::Relaxed);
-        let evaluated =
-            match self.trainer.update_statistics(&self.dataset.train, &self.order, &stop)? {
-                true => self.trainer.evaluate(self.dataset.evaluated(), &stop)?,
-                false => None,
-            };
+        let (train, order) = (&self.dataset.train, &self.order);
+        let evaluated = match self.trainer.update_statistics(train, order, self.epoch, &stop)? {
+            true => self.trainer.evaluate(self.dataset.evaluated(), &stop)?,
+            false => None,
+        };
         self.display.end_epoch();
         let evaluated = evaluated.ok_or(Stopped::Early(Ended::Interrupted))?;
         if !evaluated.loss().is_finite() {

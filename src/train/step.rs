@@ -71,6 +71,34 @@ pub struct Step {
 
 /// Records a training step.
 pub fn training(config: &StepConfig) -> Step {
+    trained_images(config, Objective::record_training)
+}
+
+/// Records an evaluation step: running statistics, no augmentation, no label smoothing.
+pub fn evaluation(config: &StepConfig) -> Step {
+    let mut tape = Tape::new("resnet9", Mode::Eval);
+    let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
+
+    let x = augment::normalise(&mut tape, pixels, table);
+    let logits = resnet9(&mut tape, x, config.network);
+    tape.keep(logits);
+    let loss = config.objective.record_evaluation(&mut tape, logits, labels).loss;
+    let tape = Arc::new(tape);
+    Step { tape, table, pixels, labels, indices: None, logits, loss }
+}
+
+/// Records the forward pass of a training step, of the weights that are evaluated. Its batch norms leave
+/// the batch's means and variances in
+/// [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
+pub fn statistics(config: &StepConfig) -> Step {
+    trained_images(config, Objective::record_statistics)
+}
+
+/// A step on images as training sees them.
+fn trained_images(
+    config: &StepConfig,
+    complete: fn(&Objective, &mut Tape, ValueId, ValueId) -> CrossEntropy,
+) -> Step {
     let mut tape = Tape::new("resnet9", Mode::Train);
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
@@ -78,38 +106,9 @@ pub fn training(config: &StepConfig) -> Step {
     let x = augmented(&mut tape, config, [pixels, table, indices]);
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
-    let loss = config.objective.record_training(&mut tape, logits, labels).loss;
+    let loss = complete(&config.objective, &mut tape, logits, labels).loss;
     let (tape, indices) = (Arc::new(tape), Some(indices));
     Step { tape, table, pixels, labels, indices, logits, loss }
-}
-
-/// Records an evaluation step: running statistics, no augmentation, no label smoothing.
-pub fn evaluation(config: &StepConfig) -> Step {
-    plain(config, Mode::Eval, Objective::record_evaluation)
-}
-
-/// Records the forward pass of training on images as they are, with the weights that are evaluated. Its
-/// batch norms leave the batch's means and variances in
-/// [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
-pub fn statistics(config: &StepConfig) -> Step {
-    plain(config, Mode::Train, Objective::record_statistics)
-}
-
-/// A step on images as they are.
-fn plain(
-    config: &StepConfig,
-    mode: Mode,
-    complete: fn(&Objective, &mut Tape, ValueId, ValueId) -> CrossEntropy,
-) -> Step {
-    let mut tape = Tape::new("resnet9", mode);
-    let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
-
-    let x = augment::normalise(&mut tape, pixels, table);
-    let logits = resnet9(&mut tape, x, config.network);
-    tape.keep(logits);
-    let loss = complete(&config.objective, &mut tape, logits, labels).loss;
-    let tape = Arc::new(tape);
-    Step { tape, table, pixels, labels, indices: None, logits, loss }
 }
 
 /// The beginning of a training step alone, to look at what the network sees.

@@ -173,8 +173,10 @@ impl Trainer {
     }
 
     /// Where weights are averaged, gives the average running statistics of its own: the mean over batches of
-    /// these images, as they are, like `torch.optim.swa_utils.update_bn`. Those that training leaves are of
-    /// the weights that are trained. Does nothing where nothing is averaged.
+    /// these images as training sees them, like `torch.optim.swa_utils.update_bn`. Those that training leaves
+    /// are of the weights that are trained. Does nothing where nothing is averaged.
+    ///
+    /// `epoch`, from 0, seeds the augmentation together with each image's number.
     ///
     /// False, and nothing is changed, when `stop` said so on the way.
     ///
@@ -184,10 +186,12 @@ impl Trainer {
         &mut self,
         split: &Split,
         images: &[u32],
+        epoch: usize,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool, Error> {
         let Some(program) = &mut self.statistics else { return Ok(true) };
         let learner = &mut self.evaluator.learner;
+        learner.set_epoch(epoch);
         let mut sums = vec![0.0; learner.layout().n_elements(Group::Statistics)];
         let batches = images.chunks_exact(program.batch_size()).take(STATISTICS_BATCHES);
         let n_batches = batches.len();
