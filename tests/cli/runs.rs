@@ -120,6 +120,23 @@ fn a_test_loss_that_is_not_finite_is_an_error() {
     assert!(!folder.path().join("run/model.safetensors").exists(), "they are of no use");
 }
 
+/// With a decay of 0 the average is the weights themselves, so only the statistics can differ.
+#[test]
+fn averaged_weights_are_saved_with_statistics_of_their_own() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    for arguments in [tiny(&["--out=plain"]), tiny(&["--out=own", "--ema=0"])] {
+        let output = wgrad(path, &arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let layout = layout_of_width(4);
+    let [plain, own] = ["plain", "own"].map(|run| {
+        Weights::load(&layout, &path.join(run).join("model.safetensors")).expect("weights")
+    });
+    assert!(plain.parameters == own.parameters, "training does not know of the average");
+    assert!(plain.statistics != own.statistics, "they are the running ones");
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_what_there_is() {
