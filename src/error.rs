@@ -115,9 +115,18 @@ pub enum Error {
         /// What differs from when it was written.
         reason: String,
     },
-    /// A configuration that makes no sense.
+    /// A configuration that makes no sense: a wrong use of the command, and no failure of it.
     #[error("{0}")]
     Config(String),
+    /// A folder that holds no run, a damaged one, or one already.
+    #[error("{0}")]
+    Run(String),
+    /// Training, or a sweep over learning rates, that came to nothing to go on with.
+    #[error("{0}")]
+    Training(String),
+    /// A terminal that cannot be drawn on.
+    #[error("{0}")]
+    Terminal(String),
     /// A loss or gradient that is no number.
     #[error(
         "by step {step} (epoch {epoch}) the loss or a gradient was not finite; the state before it was kept"
@@ -155,6 +164,11 @@ impl Error {
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Error::Io { path, source }
+    }
+
+    /// Whether it was found in what was asked for, before anything was tried.
+    pub fn is_wrong_use(&self) -> bool {
+        matches!(self, Error::Config(_))
     }
 
     /// What to do about it.
@@ -210,7 +224,12 @@ impl Error {
             }
             Error::Data(error) => return error.hint(),
             Error::Fetch(error) => return error.hint(),
-            Error::Config(_) | Error::Image(_) | Error::Io { .. } => return None,
+            Error::Config(_)
+            | Error::Run(_)
+            | Error::Training(_)
+            | Error::Terminal(_)
+            | Error::Image(_)
+            | Error::Io { .. } => return None,
         };
         Some(hint.to_string())
     }

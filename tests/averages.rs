@@ -104,6 +104,60 @@ fn a_snapshot_holds_both() {
     }
 }
 
+/// As `update_bn` does it: means over batches of what a training step sees, and here with weights that are
+/// trained, in place of averaged ones, and steps at a rate of 0.
+#[test]
+fn averaged_weights_get_statistics_of_their_own() {
+    let split = shapes::draw_train(0, 4 * BATCH_SIZE);
+    // The last images are no whole batch.
+    let images: Vec<u32> = (0..3 * BATCH_SIZE as u32 + 5).rev().collect();
+    for device in devices() {
+        let mut trainer = Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
+        train(&mut trainer, 0..6);
+        let before = trainer.weights().expect("weights");
+        let trained = parameters(&mut trainer);
+        assert!(!trainer.update_statistics(&split, &images, 3, &|| true).expect("asked to stop"));
+        assert!(trainer.weights().expect("weights") == before, "nothing is changed then");
+        assert!(trainer.update_statistics(&split, &images, 3, &|| false).expect("statistics"));
+        let after = trainer.weights().expect("weights");
+        assert!(after.parameters == before.parameters && after.statistics != before.statistics);
+        assert!(parameters(&mut trainer) == trained, "on {}", device.name());
+
+        // Of the same seed, for the same augmentation.
+        let mut twin = Trainer::new(&device, &config(None), 1).expect("a trainer");
+        let mut sums = vec![0.0; after.statistics.len()];
+        for batch in images.chunks_exact(BATCH_SIZE) {
+            twin.session().write_state(Group::Parameters, &before.parameters).expect("written");
+            twin.step(&split, batch, 3, 0.0).expect("a step");
+            let of_batch = twin.session().read_state(Group::BatchStatistics).expect("readable");
+            sums.iter_mut().zip(of_batch).for_each(|(sum, value)| *sum += f64::from(value));
+        }
+        for (&got, sum) in after.statistics.iter().zip(sums) {
+            let expected = sum / 3.0;
+            let error = (f64::from(got) - expected).abs();
+            assert!(error <= 1e-5 * expected.abs().max(1.0), "{got} and {expected}");
+        }
+    }
+}
+
+/// Without them a slow average is evaluated as if its activations were those of other weights.
+#[test]
+fn a_slow_average_is_better_with_statistics_of_its_own() {
+    let device = Device::cpu(OpenOptions::default());
+    let mut trainer = Trainer::new(&device, &config(Some(0.95)), 1).expect("a trainer");
+    train(&mut trainer, 0..60);
+    trainer.take_metrics().expect("metrics");
+    let split = shapes::draw_train(0, 4 * BATCH_SIZE);
+    let images: Vec<u32> = (0..4 * BATCH_SIZE as u32).collect();
+    let loss = |trainer: &mut Trainer| {
+        trainer.evaluate(&split, &|| false).expect("evaluated").expect("whole").loss()
+    };
+    let running = loss(&mut trainer);
+    trainer.update_statistics(&split, &images, 0, &|| false).expect("statistics");
+    let own = loss(&mut trainer);
+    assert!(own < running, "a loss of {own} with its own, {running} with the running ones");
+}
+
 #[test]
 fn there_is_no_buffer_without_it() {
     let layout = |ema| training(&config(ema)).tape.state().clone();

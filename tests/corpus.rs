@@ -23,6 +23,17 @@ fn every_kept_input_is_read_or_refused() {
     }
 }
 
+/// A key that the fuzzer does not know is one whose values it does not try.
+#[test]
+fn the_fuzzer_of_settings_knows_every_key() {
+    use clap::Args;
+    let command = wgrad::train::Settings::augment_args(clap::Command::new("test"));
+    for argument in command.get_arguments() {
+        let key = argument.get_long().expect("every setting is a flag");
+        assert!(targets::config::KEYS.contains(&key), "{key} is not in KEYS");
+    }
+}
+
 #[test]
 fn every_target_is_a_fuzzer_of_its_own() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");

@@ -128,7 +128,7 @@ fn classes_have_the_names_that_the_run_or_a_flag_says() {
     assert_eq!(class_with(&["--classes", "cifar10"]), (cifar10, false));
 
     let output = predict(&folder, &["wide.png"], &["--classes", "a,b"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(
         text(&output.stderr).contains("10 names, which the network tells apart; not 2"),
         "{}",

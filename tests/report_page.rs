@@ -142,11 +142,37 @@ fn a_page_can_be_had_again_and_tells_the_same() {
     assert!(body(&first) == body(&again), "the weights in the file say something else");
 
     // Without weights, the curves are left.
-    fs::remove_file(run.join("model.safetensors")).expect("removed");
+    for file in ["model", "checkpoint-7", "checkpoint-14"] {
+        fs::remove_file(run.join(format!("{file}.safetensors"))).expect("removed");
+    }
     let told = succeeds(&wgrad(folder.path(), &["report", "run", "--device", "cpu"]));
     assert!(told.contains("no weights"), "{told}");
     let html = read(run.join("report.html"));
     assert!(html.contains("id=\"curves\"") && !html.contains("id=\"worst-errors\""), "{html}");
+}
+
+/// What is known of it is in its checkpoints then.
+#[test]
+fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
+    let folder = folder_with_run();
+    let (path, run) = (folder.path(), folder.path().join("killed"));
+    let like_run = ["train", "--config=run/config.toml", "--out=killed"];
+    let arguments = [&like_run[..], &["--checkpoint-every=3", "--epochs=1"]].concat();
+    succeeds(&wgrad(path, &arguments));
+    // The folder as it is after the sixth of seven steps.
+    for file in ["model.safetensors", "checkpoint-7.safetensors", "summary.json", "report.html"] {
+        fs::remove_file(run.join(file)).expect("it was there");
+    }
+    fs::write(run.join("metrics.jsonl"), "").expect("written");
+    fs::write(run.join("checkpoint-7.safetensors.wgrad-tmp"), "half").expect("written");
+
+    let told = succeeds(&wgrad(path, &["report", "killed", "--device", "cpu"]));
+    assert!(told.contains("killed/checkpoint-6.safetensors"), "{told}");
+    let html = read(run.join("report.html"));
+    assert!(html.contains("No epoch was finished") && html.contains("that the run had come to"));
+    assert!(html.contains("id=\"confusion-matrix\"") && html.contains("id=\"first-filters\""));
+    // The run may go on meanwhile: what it is writing is not touched.
+    assert!(run.join("checkpoint-7.safetensors.wgrad-tmp").exists());
 }
 
 #[test]

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "golden"))
-from generate import ResNet9  # noqa: E402
+from resnet9 import ResNet9  # noqa: E402
 
 WIDTH = 8
 DEVICE = sys.argv[1] if len(sys.argv) > 1 else "cpu"

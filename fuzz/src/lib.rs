@@ -1,6 +1,8 @@
 //! Fuzz targets for every file that wgrad reads; `docs/fuzzing.md` says how to run them.
 
 use std::alloc::System;
+use std::panic;
+use std::sync::Once;
 
 use cap::Cap;
 
@@ -12,8 +14,20 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
 /// Runs a target on an input, with as many bytes of memory as it may have at a time.
 pub fn run(target: fn(&[u8]), max_bytes: usize, data: &[u8]) {
-    let limit = ALLOCATOR.allocated() + max_bytes;
-    ALLOCATOR.set_limit(limit).expect("it is above what is in use");
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            // The report needs memory of its own.
+            lift_limit();
+            report(panic);
+        }));
+    });
+    ALLOCATOR.set_limit(ALLOCATOR.allocated() + max_bytes).expect("above what is in use");
     target(data);
-    ALLOCATOR.set_limit(usize::MAX).expect("it is above what is in use");
+    lift_limit();
+}
+
+fn lift_limit() {
+    ALLOCATOR.set_limit(usize::MAX).expect("above what is in use");
 }

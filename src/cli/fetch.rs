@@ -52,7 +52,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
     let stop = super::train::stop_on_ctrl_c()?;
     let mut display = Display::new();
-    display.say(&format!("fetching {}", archive.url));
+    if !dir.exists() {
+        display.say(&format!("fetching {}", archive.url));
+    }
     let mut watch = |event: Event<'_>| display.show(&event);
     let result = fetch::fetch(&archive, &dir, &Patience::ASKED_FOR, &mut watch, &stop);
     display.end();

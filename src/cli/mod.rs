@@ -1,7 +1,8 @@
 //! The command line: a file a subcommand.
 //!
 //! Results go to the standard output, everything else to the standard error. Exit codes: 0 when all
-//! went well, 1 after an error, 2 for a wrong use of the command line, 130 after Ctrl-C.
+//! went well, 1 when something failed, 2 for a wrong use (flags or settings that make no sense), 130
+//! after Ctrl-C.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,9 @@ mod summary;
 mod tape;
 mod train;
 mod tui;
+
+/// The exit code of a wrong use, as clap has it.
+const WRONG_USE: u8 = 2;
 
 /// The exit code after Ctrl-C: 128 and the number of the signal, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -110,7 +114,10 @@ pub fn main() -> ExitCode {
     result.unwrap_or_else(|error| {
         // A standard error that is closed leaves nobody to tell.
         let _ = io::stderr().write_all(describe(&error).as_bytes());
-        ExitCode::FAILURE
+        match error.downcast_ref::<wgrad::Error>() {
+            Some(error) if error.is_wrong_use() => ExitCode::from(WRONG_USE),
+            _ => ExitCode::FAILURE,
+        }
     })
 }
 

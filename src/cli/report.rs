@@ -13,7 +13,7 @@ use wgrad::train::{Evaluator, Recipe, Settings, console, resume};
 #[derive(clap::Args)]
 #[command(after_help = "\
 The page is one file that needs nothing else. `train` writes it, too, at the end of a run; here the test
-images are evaluated once more, with the weights in the folder.")]
+images are evaluated once more, with the weights in the folder: the model, or before the first epoch's end the latest checkpoint.")]
 pub struct Args {
     /// The folder of the run
     #[arg(value_name = "RUN")]
@@ -39,11 +39,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let device = Device::open(&args.device, super::opened(recipe.open_options()))?;
     super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
 
-    let mut evaluator = match past.model() {
+    let mut evaluator = match past.model()? {
         Some(model) => {
             let mut evaluator = Evaluator::new(&device, &recipe.step())?;
             let weights = Weights::load(evaluator.layout(), &model)?;
             evaluator.set_weights(&weights)?;
+            if past.epochs.is_empty() {
+                let model = model.display();
+                super::print(&format!(
+                    "note: no epoch is over, so the weights are those of {model}\n"
+                ))?;
+            }
             Some(evaluator)
         }
         None => {
@@ -58,10 +64,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         device: &device,
         epochs: &past.epochs,
         summary: past.summary.as_ref(),
-        patience: None,
     };
     let page = args.out.clone().unwrap_or_else(|| past.path.join(report::REPORT));
-    report::write(&told, evaluator.as_mut(), &page)?;
+    report::write(&told, evaluator.as_mut(), &page, &|| false)?;
     super::print(&format!("report    {}\n", page.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -19,11 +19,14 @@ use super::tui::{Dashboard, terminal};
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The folder holds config.toml (every setting), metrics.jsonl (a line an epoch), model.safetensors (the
-weights, with PyTorch's names) and checkpoints, from which --resume goes on. Ctrl-C ends training after
-the current step, and keeps what there is; a second one ends it at once.
+The folder holds report.html (the run as a page to look at), metrics.jsonl and metrics.csv (a line an
+epoch), the same as events for TensorBoard (tensorboard --logdir runs), model.safetensors (the weights,
+with PyTorch's names), config.toml (every setting), summary.json, and checkpoints, from which --resume
+goes on. Ctrl-C ends training after the current step, and keeps what there is; a second one ends it at
+once. After the last epoch it cuts the report short.
 
-Exit codes: 0 done, 1 failed, 2 wrong use of the command line, 130 interrupted and saved.")]
+Exit codes: 0 done, 1 failed, 2 wrong use (flags or settings that make no sense), 130 interrupted and
+saved.")]
 pub struct Args {
     /// A TOML file with any of these flags as keys (batch-size = 128); flags win
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
@@ -75,10 +78,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         train::run(job, &mut folder, checkpoint, &mut *display)?
     };
-    Ok(match outcome.ended {
-        Ended::Finished | Ended::OutOfPatience => ExitCode::SUCCESS,
-        Ended::Interrupted => ExitCode::from(super::INTERRUPTED),
-    })
+    // Asked to stop after the last epoch, it left its report short, and whoever asked is told.
+    let is_interrupted = outcome.ended == Ended::Interrupted || stop.load(Ordering::Relaxed);
+    Ok(if is_interrupted { ExitCode::from(super::INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
 /// A run of its own, and whether its learning rate is to be found first; none when it was interrupted.

@@ -81,10 +81,7 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
     let reader = Cursor::new(bytes);
     match image::guess_format(bytes) {
         Ok(ImageFormat::Png) => {
-            // Of a row that is too long, the decoder would say less.
-            if let Some([width, height]) = png_size(bytes) {
-                check_size(width, height, max_pixels)?;
-            }
+            check_png(bytes, max_pixels)?;
             let mut limits = Limits::no_limits();
             limits.max_alloc = Some(MAX_ATTACHMENTS);
             upright_square(PngDecoder::with_limits(reader, limits).map_err(damaged)?, max_pixels)
@@ -104,10 +101,29 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The width and height that a PNG's header claims: its first chunk, 13 bytes of `IHDR`.
-fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
-    let number = |at| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    Some([number(16)?, number(20)?])
+/// What the decoder would not say as well, or not survive: the size that the header claims, since it
+/// refuses rows that are too long in other words, and a palette of whole colours, since it panics at
+/// others. What else there is to check, it checks.
+fn check_png(bytes: &[u8], max_pixels: u64) -> Result<(), String> {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    // A chunk: the length of its content, its name, its content, and a checksum.
+    while let Some((&length, named)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(length) as usize;
+        let Some((name, content)) = named.split_first_chunk::<4>() else { break };
+        match (name, content) {
+            (b"IHDR", &[w0, w1, w2, w3, h0, h1, h2, h3, ..]) => {
+                let number = u32::from_be_bytes;
+                check_size(number([w0, w1, w2, w3]), number([h0, h1, h2, h3]), max_pixels)?;
+            }
+            (b"PLTE", _) if length == 0 || length > 3 * 256 || !length.is_multiple_of(3) => {
+                return Err(format!("cannot be decoded (a palette of {length} bytes)"));
+            }
+            (b"IDAT", _) => break,
+            _ => {}
+        }
+        rest = content.get(length.saturating_add(4)..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<(), String> {
@@ -297,6 +313,25 @@ mod tests {
         size[..2].copy_from_slice(&height.to_be_bytes());
         size[2..].copy_from_slice(&width.to_be_bytes());
         bytes
+    }
+
+    /// A fuzzer found the decoder panic at these.
+    #[test]
+    fn palettes_of_broken_colours() {
+        for length in [0_usize, 1, 2, 4, 767, 769, 771] {
+            let mut bytes = fixture("palette.png");
+            let at = bytes.windows(4).position(|name| name == b"PLTE").expect("there") - 4;
+            let old: [u8; 4] = bytes[at..at + 4].try_into().expect("four");
+            let end = at + 12 + u32::from_be_bytes(old) as usize;
+            let content: Vec<u8> =
+                b"PLTE".iter().copied().chain((0..length).map(|k| k as u8)).collect();
+            let mut crc = flate2::Crc::new();
+            crc.update(&content);
+            let chunk = [&(length as u32).to_be_bytes(), &content[..], &crc.sum().to_be_bytes()];
+            bytes.splice(at..end, chunk.concat());
+            let error = decode(&bytes, MAX_PIXELS).expect_err("a broken colour");
+            assert!(error.contains(&format!("palette of {length} bytes")), "{error}");
+        }
     }
 
     #[test]

@@ -136,22 +136,26 @@ impl Learner {
         self.n_steps += 1;
         let (step_size, inv_sqrt_bias_correction2) = self.adam.scalars(lr, self.n_steps);
         StepScalars {
-            seed: [self.seed as u32, (self.seed >> 32) as u32],
-            epoch: self.epoch as u32,
             step: u32::try_from(self.n_steps).expect("fewer than 2^32 steps"),
             step_size,
             inv_sqrt_bias_correction2,
-            ..StepScalars::default()
+            ..self.scalars()
         }
     }
 
-    /// Runs a step that needs no scalars, as evaluation does not. Its inputs have been written; may return
-    /// before the device is done.
+    /// What random numbers are drawn from.
+    fn scalars(&self) -> StepScalars {
+        let seed = [self.seed as u32, (self.seed >> 32) as u32];
+        StepScalars { seed, epoch: self.epoch as u32, ..StepScalars::default() }
+    }
+
+    /// Runs a step that trains nothing: of its scalars it has those that random numbers are drawn from. Its
+    /// inputs have been written; may return before the device is done.
     ///
     /// # Errors
     /// When the device fails.
     pub fn run(&mut self, program: ProgramId) -> Result<(), Error> {
-        self.session.run(program, &StepScalars::default())
+        self.session.run(program, &self.scalars())
     }
 
     /// Lets steps run without an effect until the metrics are taken, as after an accident.

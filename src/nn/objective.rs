@@ -77,13 +77,32 @@ impl Objective {
         logits: ValueId,
         labels: ValueId,
     ) -> CrossEntropy {
+        let loss = self.record_forward(tape, logits, labels);
+        tape.in_phase(Phase::Update, |tape| metrics::accumulate(tape, &loss, labels));
+        tape.eliminate_dead();
+        loss
+    }
+
+    /// Completes a step whose batch norms leave the statistics of its batch, with the weights that an
+    /// evaluation uses, and that changes nothing else.
+    pub fn record_statistics(
+        &self,
+        tape: &mut Tape,
+        logits: ValueId,
+        labels: ValueId,
+    ) -> CrossEntropy {
+        let loss = self.record_forward(tape, logits, labels);
+        tape.eliminate_dead();
+        loss
+    }
+
+    /// The loss without label smoothing, of the moving average of the parameters if there is one.
+    fn record_forward(&self, tape: &mut Tape, logits: ValueId, labels: ValueId) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, 0.0);
         tape.fuse(self.fusion);
         if self.ema.is_some() {
             tape.read_averages();
         }
-        tape.in_phase(Phase::Update, |tape| metrics::accumulate(tape, &loss, labels));
-        tape.eliminate_dead();
         loss
     }
 }

@@ -9,7 +9,7 @@
 //! There is no script on the pages, and nothing is loaded: they can be mailed, or opened in ten years.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub mod axis;
 pub mod chart;
@@ -55,8 +55,6 @@ pub struct Run<'a> {
     pub epochs: &'a [EpochMetrics],
     /// What it came to; none while it goes on.
     pub summary: Option<&'a Summary>,
-    /// How long evaluating images may take; the page does without after that. None for as long as it takes.
-    pub patience: Option<Duration>,
 }
 
 impl Run<'_> {
@@ -73,17 +71,27 @@ impl Run<'_> {
 }
 
 /// Writes the page of a run, whole or not at all. The evaluator holds the weights to tell of; without one
-/// the page has nothing on predictions and filters.
+/// the page has nothing on predictions and filters, and nothing on predictions when `stop` says so while
+/// images are evaluated.
 ///
 /// # Errors
 /// When the device fails, or the file cannot be written.
-pub fn write(run: &Run<'_>, evaluator: Option<&mut Evaluator>, path: &Path) -> Result<(), Error> {
-    let html = page::page(&contents(run, evaluator)?);
+pub fn write(
+    run: &Run<'_>,
+    evaluator: Option<&mut Evaluator>,
+    path: &Path,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), Error> {
+    let html = page::page(&contents(run, evaluator, stop)?);
     files::write_whole(path, html.as_bytes())
 }
 
 /// Gathers what is on the page.
-fn contents<'a>(run: &Run<'a>, evaluator: Option<&mut Evaluator>) -> Result<Contents<'a>, Error> {
+fn contents<'a>(
+    run: &Run<'a>,
+    evaluator: Option<&mut Evaluator>,
+    stop: &dyn Fn() -> bool,
+) -> Result<Contents<'a>, Error> {
     let dataset = &run.loaded.dataset;
     let last_epoch = run.epochs.last().map_or(1, |epoch| epoch.epoch);
     let mut contents = Contents {
@@ -93,9 +101,7 @@ fn contents<'a>(run: &Run<'a>, evaluator: Option<&mut Evaluator>) -> Result<Cont
         filters: String::new(),
     };
     if let Some(evaluator) = evaluator {
-        let begun = Instant::now();
-        let stop = || run.patience.is_some_and(|patience| begun.elapsed() > patience);
-        let logits = evaluator.logits(run.judged().0, &stop)?;
+        let logits = evaluator.logits(run.judged().0, stop)?;
         let n_classes = dataset.classes.len();
         contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
         let weights = evaluator.weights()?;

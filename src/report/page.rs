@@ -33,7 +33,7 @@ pub fn page(contents: &Contents<'_>) -> String {
     let Contents { run, batch, predictions, filters } = contents;
     let dataset = &run.loaded.dataset;
     let mut page = Page::new(&name(run), lead(run));
-    page.section("Summary", summary(run));
+    page.section("Summary", summary(run, predictions.is_some()));
     page.section("Curves", charts(run));
     if let Some(predictions) = predictions {
         let (split, kind) = run.judged();
@@ -71,14 +71,19 @@ fn lead(run: &Run<'_>) -> String {
     out
 }
 
-fn summary(run: &Run<'_>) -> String {
+/// `has_weights` says whether the page tells of weights, which a run has before its first epoch is over.
+fn summary(run: &Run<'_>, has_weights: bool) -> String {
     let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
     let in_all = run.recipe.epochs;
     let how = run.summary.map_or("goes on", |summary| &summary.ended);
     let n_epochs = (format!("{} of {in_all}", run.epochs.len()), how.to_string());
     let (Some(last), Some(best)) = (run.epochs.last(), best(run.epochs)) else {
+        let what_there_is = match has_weights {
+            true => " What follows is of the weights that the run had come to.",
+            false => "",
+        };
         return tiles(&[("epochs", n_epochs.0, n_epochs.1)])
-            + &note("No epoch was finished: there are no curves yet.");
+            + &note(&format!("No epoch was finished: there are no curves yet.{what_there_is}"));
     };
     let training: f64 = run.epochs.iter().map(|epoch| epoch.seconds).sum();
     let evaluation: f64 = run.epochs.iter().map(|epoch| epoch.eval_seconds).sum();

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::error::Error;
-use crate::train::EpochMetrics;
 use crate::train::folder::{CONFIG, METRICS, MODEL, SUMMARY, Summary};
+use crate::train::{EpochMetrics, checkpoint};
 
 /// What a run folder says of its run.
 #[derive(Clone, PartialEq, Debug)]
@@ -29,7 +29,7 @@ impl PastRun {
     /// # Errors
     /// When it is none, saying why, and what was meant perhaps; when a file in it is damaged.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let refuse = |why: String| Err(Error::Config(format!("{} {why}", path.display())));
+        let refuse = |why: String| Err(Error::Run(format!("{} {why}", path.display())));
         match path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return refuse("is not there: name the folder of a run".to_string());
@@ -54,14 +54,19 @@ impl PastRun {
         }
         let text = fs::read_to_string(&config).map_err(Error::io(&config))?;
         let settings = settings(&text)
-            .map_err(|reason| Error::Config(format!("{}: {reason}", config.display())))?;
+            .map_err(|reason| Error::Run(format!("{}: {reason}", config.display())))?;
         let (epochs, summary) = (epochs(&path.join(METRICS))?, summary(&path.join(SUMMARY))?);
         Ok(Self { path: path.to_path_buf(), settings, epochs, summary })
     }
 
-    /// The file of weights, if the run left one.
-    pub fn model(&self) -> Option<PathBuf> {
-        Some(self.path.join(MODEL)).filter(|model| model.exists())
+    /// The file of weights: those after the last epoch, or of a run that has not come to the end of its
+    /// first one, its latest checkpoint. None if it has left neither.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn model(&self) -> Result<Option<PathBuf>, Error> {
+        let model = self.path.join(MODEL);
+        if model.exists() { Ok(Some(model)) } else { checkpoint::latest(&self.path) }
     }
 }
 
@@ -100,7 +105,7 @@ fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
     let lines = whole.lines().enumerate().map(|(ix, line)| {
         serde_json::from_str(line).map_err(|error| {
             let path = path.display();
-            Error::Config(format!("{path}: line {} is no epoch's metrics: {error}", ix + 1))
+            Error::Run(format!("{path}: line {} is no epoch's metrics: {error}", ix + 1))
         })
     });
     lines.collect()
@@ -111,7 +116,7 @@ fn summary(path: &Path) -> Result<Option<Summary>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         result => result.map_err(Error::io(path))?,
     };
-    let refused = |error| Error::Config(format!("{}: {error}", path.display()));
+    let refused = |error| Error::Run(format!("{}: {error}", path.display()));
     serde_json::from_str(&text).map(Some).map_err(refused)
 }
 
@@ -137,7 +142,16 @@ mod tests {
         let settings = [("width", "8"), ("data", "cifar10"), ("max-lr", "1e-2")];
         assert_eq!(run.settings, settings.map(|(key, value)| (key.into(), value.into())));
         assert_eq!(run.epochs.iter().map(|e| e.accuracy()).collect::<Vec<_>>(), [0.75]);
-        assert_eq!((run.model(), run.summary), (None, None));
+        assert_eq!((run.model().expect("readable"), &run.summary), (None, &None));
+        for file in ["checkpoint-9.safetensors", "checkpoint-10.safetensors", MODEL] {
+            fs::write(folder.path().join(file), "weights").expect("written");
+            let model = run.model().expect("readable").expect("there are weights");
+            assert_eq!(
+                model.file_name(),
+                Some(file.as_ref()),
+                "the latest, and the model before it"
+            );
+        }
 
         fs::write(folder.path().join(METRICS), format!("{LINE}\nnonsense\n")).expect("written");
         assert!(refused(folder.path()).contains("line 2"), "{}", refused(folder.path()));

@@ -168,9 +168,10 @@ impl Tape {
     /// Lets every node that reads a parameter read its moving average instead.
     ///
     /// # Panics
-    /// On a tape that trains: what is trained is the parameter itself.
+    /// On a tape with a backward pass: what is trained is the parameter itself.
     pub fn read_averages(&mut self) {
-        assert_eq!(self.mode, Mode::Eval, "a training step reads the parameters themselves");
+        let is_forward = self.nodes.iter().all(|node| node.phase == Phase::Forward);
+        assert!(is_forward, "a training step reads the parameters themselves");
         self.average_parameters();
         for value in &mut self.values {
             if let Storage::State { group: group @ Group::Parameters, .. } = &mut value.storage {

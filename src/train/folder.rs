@@ -100,12 +100,12 @@ impl RunFolder {
         if !config.exists() {
             let path = path.display();
             let message = format!("{path} holds no run: there is no {CONFIG} in it");
-            return Err(Error::Config(message));
+            return Err(Error::Run(message));
         }
         if path.join(lr_find::CSV).exists() && !path.join(METRICS).exists() {
             let path = path.display();
             let message = format!("{path} holds a sweep over learning rates, and no run");
-            return Err(Error::Config(message));
+            return Err(Error::Run(message));
         }
         let settings = Settings::read(&config)?;
         let path = path.to_path_buf();
@@ -171,7 +171,7 @@ impl RunFolder {
             // Looked at again: minutes may have passed, and another run may have begun in it.
             match self.lock().and_then(|()| refuse_existing(&self.path)) {
                 Ok(()) => break,
-                Err(Error::Config(_)) if self.is_default => {
+                Err(Error::Run(_)) if self.is_default => {
                     self.lock = None;
                     self.path = unused(&self.path);
                 }
@@ -192,7 +192,7 @@ impl RunFolder {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 let path = self.path.display();
-                Err(Error::Config(format!("another process is training in {path}")))
+                Err(Error::Run(format!("another process is training in {path}")))
             }
             // Some network file systems know no locks; nobody else is kept out there.
             Ok(()) | Err(TryLockError::Error(_)) => {
@@ -237,7 +237,7 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
         let path = path.display();
         let message =
             format!("{path} {what}; a run is never overwritten: name another folder with --out");
-        Err(Error::Config(message))
+        Err(Error::Run(message))
     };
     // What a run that was killed in its first moment leaves counts for nothing.
     let is_empty = |entries: fs::ReadDir| entries.flatten().all(|e| files::is_temporary(&e.path()));

@@ -12,6 +12,9 @@ use crate::files;
 /// A line an epoch, for spreadsheets.
 pub const METRICS_CSV: &str = "metrics.csv";
 
+/// A count, which is known of every epoch.
+const SKIPPED: &str = "skipped_steps";
+
 /// The keys of `metrics.jsonl`, in their order. All of them, though a run may do without some: a table
 /// has the same columns in each line.
 const COLUMNS: [&str; 13] = [
@@ -23,7 +26,7 @@ const COLUMNS: [&str; 13] = [
     "validation_accuracy",
     "test_loss",
     "test_accuracy",
-    "skipped_steps",
+    SKIPPED,
     "seconds",
     "eval_seconds",
     "images_per_s",
@@ -95,6 +98,8 @@ fn scalars(epoch: &EpochMetrics) -> Vec<(&'static str, f64)> {
 fn csv_line(epoch: &EpochMetrics) -> String {
     let fields = serde_json::to_value(epoch).expect("numbers and words");
     let cell = |column: &&str| match &fields[column] {
+        // `metrics.jsonl` leaves the zero out.
+        Value::Null if *column == SKIPPED => epoch.skipped_steps.to_string(),
         Value::Null => String::new(),
         // No word that is written here has a comma or a quotation mark in it.
         Value::String(word) => word.clone(),
@@ -131,7 +136,11 @@ mod tests {
         let three_lines = text();
         let lines: Vec<_> = three_lines.lines().collect();
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[2], "2,0.01,1.5,0.5,,,1.25,0.75,,2.0,0.5,1000.0,e3b0c44298fc1c14");
+        assert_eq!(lines[2], "2,0.01,1.5,0.5,,,1.25,0.75,0,2.0,0.5,1000.0,e3b0c44298fc1c14");
+        assert_eq!(
+            csv_line(&EpochMetrics { skipped_steps: 3, ..epoch(1) }).split(',').nth(8),
+            Some("3")
+        );
 
         // Continued from after the first epoch: the second is made again.
         let mut logs = Logs::open(folder.path(), &[epoch(1)], 10).expect("it can be written");

@@ -3,7 +3,7 @@
 //! Read in this order:
 //!
 //! * [`recipe`]: what a run is made with, from flags, a file and the dataset's defaults;
-//! * [`step`]: the two tapes of a run, one training step and one evaluation step;
+//! * [`step`]: the tapes of a run: a training step, an evaluation step, and one for averaged weights;
 //! * [`evaluator`] and [`trainer`]: a network on a device, run by those tapes;
 //! * [`mod@run`]: the loop over epochs;
 //! * [`evaluation`], [`predictions`], [`confusion`]: what a trained network says of images, and how often

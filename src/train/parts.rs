@@ -25,16 +25,25 @@ pub struct Part {
     pub seconds: f64,
 }
 
-/// Times some steps on those images, a whole batch, and leaves the network as it was.
+/// Times some steps on those images, a whole batch, and leaves the network as it was. No parts when `stop`
+/// said so on the way.
 ///
 /// # Errors
 /// When the device fails.
-pub fn measure(trainer: &mut Trainer, split: &Split, images: &[u32]) -> Result<Vec<Part>, Error> {
+pub fn measure(
+    trainer: &mut Trainer,
+    split: &Split,
+    images: &[u32],
+    stop: &dyn Fn() -> bool,
+) -> Result<Vec<Part>, Error> {
+    if stop() {
+        return Ok(Vec::new());
+    }
     let before = trainer.snapshot()?;
     let begun = Instant::now();
     let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); trainer.tape().nodes().len()];
     for n_steps in 0..MAX_STEPS {
-        if n_steps > 0 && begun.elapsed() > TIME {
+        if n_steps > 0 && (begun.elapsed() > TIME || stop()) {
             break;
         }
         // At a rate of 0: what the weights are does not matter here, but that they stay finite.
@@ -42,6 +51,9 @@ pub fn measure(trainer: &mut Trainer, split: &Split, images: &[u32]) -> Result<V
         seconds.iter_mut().zip(times.seconds).for_each(|(of_node, time)| of_node.push(time));
     }
     trainer.restore(&before)?;
+    if stop() {
+        return Ok(Vec::new());
+    }
 
     let mut parts: Vec<Part> = Vec::new();
     for (node, mut seconds) in trainer.tape().nodes().iter().zip(seconds) {
@@ -64,6 +76,8 @@ fn part(node: &Node) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::data::{N_CLASSES, batches, shapes};
     use crate::device::{Device, OpenOptions};
@@ -79,7 +93,7 @@ mod tests {
         let images = batches::in_order(4);
         trainer.step(&split, &images, 0, 0.01).expect("a step");
         let before = trainer.snapshot().expect("readable");
-        let parts = measure(&mut trainer, &split, &images).expect("timed");
+        let parts = measure(&mut trainer, &split, &images, &|| false).expect("timed");
         assert_eq!(trainer.snapshot().expect("readable"), before);
         let names: Vec<_> = parts.iter().map(|part| part.part.as_str()).collect();
         for name in ["augment", "prep, forward", "res2, backward", "loss, forward", "adam"] {
@@ -87,5 +101,12 @@ mod tests {
         }
         assert!(parts.iter().all(|part| part.seconds >= 0.0), "{parts:?}");
         assert!(parts.iter().map(|part| part.seconds).sum::<f64>() > 0.0);
+
+        // Asked to stop in the middle: nothing is said then, and nothing changed either.
+        let n_asked = Cell::new(0);
+        let stop = || n_asked.replace(n_asked.get() + 1) >= 2;
+        let parts = measure(&mut trainer, &split, &images, &stop).expect("stopped");
+        assert_eq!((parts, trainer.snapshot().expect("readable")), (Vec::new(), before));
+        assert!(n_asked.get() < MAX_STEPS, "it went on for all of its steps");
     }
 }

@@ -114,7 +114,7 @@ impl Replay {
     /// When the checkpoint has no batch, or the device fails, or has not the memory.
     pub fn run_on(&self, trainer: &mut Trainer) -> Result<Vec<NodeRange>, Error> {
         let Some(batch) = &self.checkpoint.batch else {
-            return Err(Error::Config(format!("the checkpoint holds {NO_IMAGES}")));
+            return Err(Error::Run(format!("the checkpoint holds {NO_IMAGES}")));
         };
         trainer.restore(&self.checkpoint.snapshot)?;
         trainer.drop_metrics()?;

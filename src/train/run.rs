@@ -265,13 +265,17 @@ impl<'a> Run<'a> {
         self.display.begin_evaluation();
         let begun = Instant::now();
         let stop = self.stop;
-        let evaluated =
-            self.trainer.evaluate(self.dataset.evaluated(), &|| stop.load(Ordering::Relaxed))?;
+        let stop = || stop.load(Ordering::Relaxed);
+        let (train, order) = (&self.dataset.train, &self.order);
+        let evaluated = match self.trainer.update_statistics(train, order, self.epoch, &stop)? {
+            true => self.trainer.evaluate(self.dataset.evaluated(), &stop)?,
+            false => None,
+        };
         self.display.end_epoch();
         let evaluated = evaluated.ok_or(Stopped::Early(Ended::Interrupted))?;
         if !evaluated.loss().is_finite() {
             // Not `NotFinite`, after which the weights are saved: these are of no use.
-            return Err(Stopped::Failed(Error::Config(format!(
+            return Err(Stopped::Failed(Error::Training(format!(
                 "the loss of the evaluation is not finite after epoch {}: the weights have grown too \
                  large; use a smaller --max-lr",
                 self.epoch + 1
@@ -279,7 +283,7 @@ impl<'a> Run<'a> {
         }
         let trained = self.trained.unwrap_or_default();
         if trained.n_images == 0.0 {
-            return Err(Stopped::Failed(Error::Config(format!(
+            return Err(Stopped::Failed(Error::Training(format!(
                 "no step of epoch {} was finite, so there is nothing to go on with; use a smaller --max-lr",
                 self.epoch + 1
             ))));

@@ -1,4 +1,4 @@
-//! The two tapes of a run: a training step and an evaluation step.
+//! The tapes of a run: a training step and an evaluation step.
 //!
 //! ```text
 //! training     pixels -> (jitter) -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
@@ -6,14 +6,18 @@
 //! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
 //! ```
 //!
-//! What stands behind the logits is the [`Objective`]'s. Both ask for the same parameters and
-//! statistics, so one session runs both on one state.
+//! With averaged weights there is a third, which evaluates them as training does, by the statistics of
+//! each batch: those are what the running statistics of averaged weights are made of.
+//!
+//! What stands behind the logits is the [`Objective`]'s. All ask for the same parameters and
+//! statistics, so one session runs them on one state.
 
 use std::sync::Arc;
 
 use crate::data::{IMAGE_SIZE, N_CHANNELS};
 use crate::nn::{Objective, ResNet9, resnet9};
 use crate::ops::augment::{self, ColorJitter, Switches};
+use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// What a step is recorded from.
@@ -67,16 +71,7 @@ pub struct Step {
 
 /// Records a training step.
 pub fn training(config: &StepConfig) -> Step {
-    let mut tape = Tape::new("resnet9", Mode::Train);
-    let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
-    let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
-
-    let x = augmented(&mut tape, config, [pixels, table, indices]);
-    let logits = resnet9(&mut tape, x, config.network);
-    tape.keep(logits);
-    let loss = config.objective.record_training(&mut tape, logits, labels).loss;
-    let (tape, indices) = (Arc::new(tape), Some(indices));
-    Step { tape, table, pixels, labels, indices, logits, loss }
+    trained_images(config, Objective::record_training)
 }
 
 /// Records an evaluation step: running statistics, no augmentation, no label smoothing.
@@ -90,6 +85,30 @@ pub fn evaluation(config: &StepConfig) -> Step {
     let loss = config.objective.record_evaluation(&mut tape, logits, labels).loss;
     let tape = Arc::new(tape);
     Step { tape, table, pixels, labels, indices: None, logits, loss }
+}
+
+/// Records the forward pass of a training step, of the weights that are evaluated. Its batch norms leave
+/// the batch's means and variances in
+/// [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
+pub fn statistics(config: &StepConfig) -> Step {
+    trained_images(config, Objective::record_statistics)
+}
+
+/// A step on images as training sees them.
+fn trained_images(
+    config: &StepConfig,
+    complete: fn(&Objective, &mut Tape, ValueId, ValueId) -> CrossEntropy,
+) -> Step {
+    let mut tape = Tape::new("resnet9", Mode::Train);
+    let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
+    let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
+
+    let x = augmented(&mut tape, config, [pixels, table, indices]);
+    let logits = resnet9(&mut tape, x, config.network);
+    tape.keep(logits);
+    let loss = complete(&config.objective, &mut tape, logits, labels).loss;
+    let (tape, indices) = (Arc::new(tape), Some(indices));
+    Step { tape, table, pixels, labels, indices, logits, loss }
 }
 
 /// The beginning of a training step alone, to look at what the network sees.

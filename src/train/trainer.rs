@@ -14,14 +14,20 @@ use crate::nn::{Learner, Snapshot, Weights};
 use crate::ops::metrics::Metrics;
 use crate::tape::{ElementType, Group, StateLayout, Tape};
 
+/// Batches that the statistics of averaged weights are taken over, at most: what is left of chance in them
+/// then is far below what the weights change by in a step.
+const STATISTICS_BATCHES: usize = 32;
+
 /// A network that is trained.
 pub struct Trainer {
     evaluator: Evaluator,
     training: Program,
+    /// For the statistics of averaged weights, where weights are averaged.
+    statistics: Option<Program>,
 }
 
 impl Trainer {
-    /// Compiles both steps, and starts the network and all that is random from `seed`.
+    /// Compiles the steps, and starts the network and all that is random from `seed`.
     ///
     /// # Errors
     /// When a step passes a limit of the device, or the device fails.
@@ -34,21 +40,30 @@ impl Trainer {
         let training = Program::load(&mut learner, training, LoadOptions::default())?;
         let evaluation = step::evaluation(config);
         let evaluation = Program::load(&mut learner, evaluation, LoadOptions::default())?;
+        let statistics = config
+            .objective
+            .ema
+            .map(|_| Program::load(&mut learner, step::statistics(config), LoadOptions::default()));
+        let statistics = statistics.transpose()?;
         learner.set_weights(&initial)?;
-        Ok(Self { evaluator: Evaluator { learner, evaluation }, training })
+        Ok(Self { evaluator: Evaluator { learner, evaluation }, training, statistics })
     }
 
-    /// Runs both steps once, on no images and without an effect: some drivers compile a kernel when it
+    /// Runs every step once, on no images and without an effect: some drivers compile a kernel when it
     /// first runs.
     ///
     /// # Errors
     /// When the device fails.
     pub fn warm_up(&mut self) -> Result<(), Error> {
-        let Self { evaluator, training } = self;
+        let Self { evaluator, training, statistics } = self;
         let nothing = Split::default();
         evaluator.learner.hold()?;
         training.write(&mut evaluator.learner, &nothing, &[])?;
         evaluator.learner.run(training.id)?;
+        if let Some(statistics) = statistics {
+            statistics.write(&mut evaluator.learner, &nothing, &[])?;
+            evaluator.learner.run(statistics.id)?;
+        }
         evaluator.run(&nothing, &[])?;
         evaluator.learner.drop_metrics().map(|_| ())
     }
@@ -157,6 +172,45 @@ impl Trainer {
         self.evaluator.evaluate(split, stop)
     }
 
+    /// Where weights are averaged, gives the average running statistics of its own: the mean over batches of
+    /// these images as training sees them, like `torch.optim.swa_utils.update_bn`. Those that training leaves
+    /// are of the weights that are trained. Does nothing where nothing is averaged.
+    ///
+    /// `epoch`, from 0, seeds the augmentation together with each image's number.
+    ///
+    /// False, and nothing is changed, when `stop` said so on the way.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn update_statistics(
+        &mut self,
+        split: &Split,
+        images: &[u32],
+        epoch: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, Error> {
+        let Some(program) = &mut self.statistics else { return Ok(true) };
+        let learner = &mut self.evaluator.learner;
+        learner.set_epoch(epoch);
+        let mut sums = vec![0.0; learner.layout().n_elements(Group::Statistics)];
+        let batches = images.chunks_exact(program.batch_size()).take(STATISTICS_BATCHES);
+        let n_batches = batches.len();
+        for images in batches {
+            if stop() {
+                return Ok(false);
+            }
+            program.write(learner, split, images)?;
+            learner.run(program.id)?;
+            let of_batch = learner.session().read_state(Group::BatchStatistics)?;
+            sums.iter_mut().zip(of_batch).for_each(|(sum, value)| *sum += f64::from(value));
+        }
+        if n_batches > 0 {
+            let means: Vec<f32> = sums.iter().map(|sum| (sum / n_batches as f64) as f32).collect();
+            learner.session().write_state(Group::Statistics, &means)?;
+        }
+        Ok(true)
+    }
+
     /// The weights after the steps so far.
     ///
     /// # Errors
@@ -237,10 +291,12 @@ impl Trainer {
         self.evaluator.layout()
     }
 
-    /// Bytes that the state and both steps need on the device.
+    /// Bytes that the state and all steps need on the device.
     pub fn planned_bytes(&self) -> u64 {
         let Evaluator { learner, evaluation } = &self.evaluator;
-        learner.total_bytes(self.training.id) + learner.own_bytes(evaluation.id)
+        let others = [Some(evaluation), self.statistics.as_ref()].into_iter().flatten();
+        let others: u64 = others.map(|program| learner.own_bytes(program.id)).sum();
+        learner.total_bytes(self.training.id) + others
     }
 
     /// The session, for reading and writing other parts of the state.

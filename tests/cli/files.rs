@@ -8,7 +8,7 @@ fn data_that_is_missing_or_damaged() {
     let path = folder.path();
     let data = path.join("data");
     let fails = |words: &[&str]| {
-        assert_fails(&wgrad(path, &TINY), 1, words);
+        assert_fails(&wgrad(path, &tiny(&[])), 1, words);
         assert!(!path.join("run").exists(), "nothing is trained on it");
     };
 
@@ -44,7 +44,7 @@ fn data_that_is_missing_or_damaged() {
 fn weights_that_do_not_fit() {
     let folder = folder_with_data();
     let path = folder.path();
-    assert!(wgrad(path, &tiny_with(&[])).status.success());
+    assert!(wgrad(path, &tiny(&[])).status.success());
     let eval = |more: &[&str]| {
         let arguments =
             [&["eval", "--data-dir", "data", "--device", "cpu", "--weights"], more].concat();

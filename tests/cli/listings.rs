@@ -6,11 +6,7 @@ use super::support::*;
 fn devices_that_are_not_there() {
     let folder = folder_with_data();
     let path = folder.path();
-    let with_device = |device: &'static str| {
-        let mut arguments = TINY;
-        arguments[4] = device;
-        command(path, &arguments)
-    };
+    let with_device = |device| command(path, &tiny(&["--device", device]));
     for device in ["voodoo2", "", " "] {
         let output = with_device(device).output().expect("it starts");
         assert_fails(&output, 1, &["hint:"]);
@@ -57,7 +53,8 @@ fn the_list_of_devices() {
 #[test]
 fn readers_may_stop_reading() {
     let folder = folder_with_data();
-    for arguments in [&["summary"][..], &["tape", "--width", "4", "--batch-size", "8"], &TINY] {
+    let train = tiny(&[]);
+    for arguments in [&["summary"][..], &["tape", "--width", "4", "--batch-size", "8"], &train] {
         let mut command = command(folder.path(), arguments);
         let mut child = command
             .stdout(std::process::Stdio::piped())

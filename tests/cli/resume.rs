@@ -1,37 +1,21 @@
 //! Runs that stop and go on: killed, interrupted, on a full disk, and with something changed meanwhile.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::support::*;
 
-/// Ten steps of eight images in three epochs, a checkpoint after every third step.
-const RUN: [&str; 14] = [
-    "train",
-    "--data-dir",
-    "data",
-    "--device",
-    "cpu",
-    "--width",
-    "4",
-    "--batch-size",
-    "8",
-    "--epochs",
-    "30",
-    "--checkpoint-every",
-    "3",
-    "--out=run",
-];
+/// Seven steps of eight images in each of thirty epochs, a checkpoint after every third step.
+fn long_run() -> Vec<&'static str> {
+    tiny(&["--epochs=30", "--checkpoint-every=3"])
+}
 
 const RESUME: [&str; 3] = ["train", "--resume", "run"];
 
 /// The weights that a run which never stopped ends with.
 fn model_without_a_stop(folder: &Path) -> Vec<u8> {
-    let mut arguments = RUN;
-    arguments[13] = "--out=whole";
-    let output = wgrad(folder, &arguments);
+    let output = wgrad(folder, &tiny(&["--epochs=30", "--checkpoint-every=3", "--out=whole"]));
     assert!(output.status.success(), "{}", stderr(&output));
     fs::read(folder.join("whole/model.safetensors")).expect("weights")
 }
@@ -54,7 +38,8 @@ fn kill_and_resume(n: usize, seed: u64) {
     let path = folder.path();
     let whole = model_without_a_stop(path);
     let (mut state, mut n_killed) = (seed, 0);
-    let mut arguments: &[&str] = &RUN;
+    let begin = long_run();
+    let mut arguments: &[&str] = &begin;
     while n_killed < n {
         let mut run = command(path, arguments)
             .stdout(Stdio::null())
@@ -69,13 +54,13 @@ fn kill_and_resume(n: usize, seed: u64) {
             // It was done before: begin anew for the kills that are left.
             assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
             fs::remove_dir_all(path.join("run")).expect("removed");
-            arguments = &RUN;
+            arguments = &begin;
             continue;
         }
         assert_eq!(output.status.code(), None, "{}", stderr(&output));
         n_killed += 1;
         // Before there is a run there is none to go on with.
-        arguments = if path.join("run/config.toml").exists() { &RESUME } else { &RUN };
+        arguments = if path.join("run/config.toml").exists() { &RESUME } else { &begin };
     }
     let output = wgrad(path, arguments);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -100,33 +85,12 @@ fn a_run_that_is_killed_fifty_times_ends_with_the_same_bits() {
     }
 }
 
-/// Runs until the line that begins with `until`, and then interrupts it.
-fn interrupt(folder: &Path, arguments: &[&str], until: &str) -> Output {
-    use std::io::{BufRead, BufReader, Read};
-
-    let mut child = command(folder, arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut output = BufReader::new(child.stdout.take().expect("piped"));
-    let mut text = String::new();
-    while !text.contains(until) {
-        assert!(output.read_line(&mut text).expect("readable") > 0, "it ended early: {text}");
-    }
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(interrupted.expect("kill is everywhere").success());
-    output.read_to_string(&mut text).expect("readable");
-    let status = child.wait().expect("it ends");
-    Output { status, stdout: text.into_bytes(), stderr: Vec::new() }
-}
-
 #[test]
 fn an_interrupted_run_goes_on_in_the_middle_of_an_epoch() {
     let folder = folder_with_data();
     let path = folder.path();
     let whole = model_without_a_stop(path);
-    let output = interrupt(path, &RUN, "\n 2/30");
+    let output = interrupt(path, &long_run(), "\n 2/30");
     assert_eq!(output.status.code(), Some(130));
     assert!(stdout(&output).contains("`wgrad train --resume run`"), "{}", stdout(&output));
     let output = wgrad(path, &RESUME);
@@ -144,10 +108,25 @@ fn an_interrupted_run_goes_on_in_the_middle_of_an_epoch() {
 }
 
 #[test]
+fn an_interrupted_run_with_averaged_weights_goes_on_to_the_same_bits() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let with =
+        |more: &'static str| tiny(&["--epochs=30", "--checkpoint-every=3", "--ema=0.9", more]);
+    assert!(wgrad(path, &with("--out=whole")).status.success());
+    assert_eq!(interrupt(path, &with("--out=run"), "\n 2/30").status.code(), Some(130));
+    let output = wgrad(path, &RESUME);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let model = |run: &str| fs::read(path.join(run).join("model.safetensors")).expect("weights");
+    assert!(model("run") == model("whole"), "other bits");
+    assert_eq!(bits(path.join("run/metrics.jsonl")), bits(path.join("whole/metrics.jsonl")));
+}
+
+#[test]
 fn what_changed_is_named() {
     let folder = folder_with_data();
     let path = folder.path();
-    let output = interrupt(path, &RUN, "\n 2/30");
+    let output = interrupt(path, &long_run(), "\n 2/30");
     assert_eq!(output.status.code(), Some(130));
 
     let with = |more: &[&str]| wgrad(path, &[&RESUME, more].concat());
@@ -203,8 +182,7 @@ fn newest_checkpoint(folder: &Path) -> PathBuf {
 fn one_process_trains_in_a_folder_at_a_time() {
     let folder = folder_with_data();
     let path = folder.path();
-    let mut arguments = RUN;
-    arguments[10] = "100000";
+    let arguments = tiny(&["--epochs=100000"]);
     let mut first = command(path, &arguments).stdout(Stdio::null()).spawn().expect("it starts");
     while !path.join("run/model.safetensors").exists() {
         sleep(Duration::from_millis(5));
@@ -220,8 +198,9 @@ fn runs_that_begin_at_once_have_folders_of_their_own() {
     let folder = folder_with_data();
     let path = folder.path();
     let run = |seed: &str, out: &[&str]| {
-        let tiny: Vec<_> = TINY.into_iter().filter(|a| *a != "--out=run").collect();
-        let mut command = command(path, &[&tiny[..], &["--seed", seed], out].concat());
+        let arguments = tiny(&[&["--seed", seed], out].concat());
+        let arguments: Vec<_> = arguments.into_iter().filter(|flag| *flag != "--out=run").collect();
+        let mut command = command(path, &arguments);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
     };
     // Without a name, each finds one.
@@ -243,7 +222,7 @@ fn runs_that_begin_at_once_have_folders_of_their_own() {
 fn a_checkpoint_evaluates_as_the_run_did() {
     let folder = folder_with_data();
     let path = folder.path();
-    let output = wgrad(path, &tiny_with(&["--ema=0.9"]));
+    let output = wgrad(path, &tiny(&["--ema=0.9"]));
     assert!(output.status.success(), "{}", stderr(&output));
     let eval = |weights: &str| {
         let output = wgrad(
@@ -267,7 +246,7 @@ fn training_goes_on_when_checkpoints_cannot_be_written() {
     let limit = "ulimit -f 8; exec \"$0\" \"$@\"";
     let mut limited = Command::new("sh");
     let trap = format!("trap '' XFSZ; {limit}");
-    limited.args(["-c", &trap, env!("CARGO_BIN_EXE_wgrad")]).args(RUN).current_dir(path);
+    limited.args(["-c", &trap, env!("CARGO_BIN_EXE_wgrad")]).args(long_run()).current_dir(path);
     let output = limited.output().expect("it starts");
     let text = stderr(&output);
     assert!(
@@ -289,7 +268,7 @@ fn a_folder_that_becomes_read_only_keeps_its_last_checkpoint() {
     let folder = folder_with_data();
     let path = folder.path();
     let run = path.join("run");
-    let output = interrupt(path, &RUN, "\n 2/30");
+    let output = interrupt(path, &long_run(), "\n 2/30");
     assert_eq!(output.status.code(), Some(130));
     let newest = newest_checkpoint(path);
     let before = fs::read(&newest).expect("a checkpoint");
@@ -308,7 +287,7 @@ fn a_folder_that_becomes_read_only_keeps_its_last_checkpoint() {
 fn a_step_that_was_not_finite_can_be_looked_at_again() {
     let folder = folder_with_data();
     let path = folder.path();
-    let output = wgrad(path, &tiny_with(&["--max-lr", "1e30"]));
+    let output = wgrad(path, &tiny(&["--max-lr", "1e30"]));
     assert_fails(&output, 1, &["the first that is not finite is", "wgrad tape --replay"]);
     let first = stderr(&output);
     let file = "run/not-finite.safetensors";
@@ -320,10 +299,7 @@ fn a_step_that_was_not_finite_can_be_looked_at_again() {
     let none = wgrad(path, &["tape", "--replay", "data/test_batch.bin"]);
     assert_fails(&none, 1, &["data/test_batch.bin"]);
 
-    let output = wgrad(
-        path,
-        &tiny_with(&["--out=whole"]).into_iter().filter(|a| *a != "--out=run").collect::<Vec<_>>(),
-    );
+    let output = wgrad(path, &tiny(&["--out=whole"]));
     assert!(output.status.success(), "{}", stderr(&output));
     let ordinary = "whole/checkpoint-14.safetensors";
     assert_fails(&wgrad(path, &["tape", "--replay", ordinary]), 1, &[ordinary, "no images"]);

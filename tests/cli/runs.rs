@@ -5,7 +5,7 @@ use super::support::*;
 #[test]
 fn a_run_from_end_to_end() {
     let folder = folder_with_data();
-    let output = wgrad(folder.path(), &TINY);
+    let output = wgrad(folder.path(), &tiny(&[]));
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
     assert!(
@@ -83,9 +83,9 @@ fn a_run_is_never_overwritten() {
     let run = folder.path().join("run");
     fs::create_dir(&run).expect("a folder");
     fs::write(run.join("config.toml"), "precious").expect("written");
-    assert_fails(&wgrad(folder.path(), &TINY), 1, &["run", "already", "--out"]);
+    assert_fails(&wgrad(folder.path(), &tiny(&[])), 1, &["run", "already", "--out"]);
     assert_eq!(fs::read_to_string(run.join("config.toml")).expect("there"), "precious");
-    let file = wgrad(folder.path(), &[&TINY[..11], &["--out=data/test_batch.bin"]].concat());
+    let file = wgrad(folder.path(), &tiny(&["--out=data/test_batch.bin"]));
     assert_fails(&file, 1, &["test_batch.bin", "no folder"]);
 }
 
@@ -93,7 +93,7 @@ fn a_run_is_never_overwritten() {
 fn a_folder_that_cannot_be_made() {
     let folder = folder_with_data();
     let out = "--out=data/test_batch.bin/run";
-    let output = wgrad(folder.path(), &[&TINY[..11], &[out]].concat());
+    let output = wgrad(folder.path(), &tiny(&[out]));
     assert_fails(&output, 1, &["data/test_batch.bin/run"]);
     assert!(!stdout(&output).contains("network"), "it is found out before the network is made");
 }
@@ -102,7 +102,7 @@ fn a_folder_that_cannot_be_made() {
 #[test]
 fn numbers_that_are_not_finite_end_a_run_and_spare_the_weights() {
     let folder = folder_with_data();
-    let output = wgrad(folder.path(), &tiny_with(&["--max-lr", "1e30"]));
+    let output = wgrad(folder.path(), &tiny(&["--max-lr", "1e30"]));
     assert_fails(&output, 1, &["not finite", "step", "hint:", "--max-lr"]);
     assert!(stdout(&output).contains("run/model.safetensors"), "{}", stdout(&output));
     // They are the weights of a step before, and finite: an evaluation does not mind them.
@@ -114,40 +114,36 @@ fn numbers_that_are_not_finite_end_a_run_and_spare_the_weights() {
 fn a_test_loss_that_is_not_finite_is_an_error() {
     let folder = folder_with_data();
     // One step of all images: the weights that it leaves are evaluated, and no step sees them.
-    let mut arguments = TINY;
-    (arguments[8], arguments[10]) = ("60", "1");
-    let arguments = [&arguments[..], &["--max-lr", "1e30"]].concat();
+    let arguments = tiny(&["--batch-size=60", "--epochs=1", "--max-lr=1e30"]);
     assert_fails(&wgrad(folder.path(), &arguments), 1, &["evaluation", "not finite", "--max-lr"]);
     assert!(lines(folder.path().join("run/metrics.jsonl")).is_empty());
     assert!(!folder.path().join("run/model.safetensors").exists(), "they are of no use");
 }
 
+/// With a decay of 0 the average is the weights themselves, so only the statistics can differ.
+#[test]
+fn averaged_weights_are_saved_with_statistics_of_their_own() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    for arguments in [tiny(&["--out=plain"]), tiny(&["--out=own", "--ema=0"])] {
+        let output = wgrad(path, &arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let layout = layout_of_width(4);
+    let [plain, own] = ["plain", "own"].map(|run| {
+        Weights::load(&layout, &path.join(run).join("model.safetensors")).expect("weights")
+    });
+    assert!(plain.parameters == own.parameters, "training does not know of the average");
+    assert!(plain.statistics != own.statistics, "they are the running ones");
+}
+
+#[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_what_there_is() {
-    use std::io::{BufRead, BufReader, Read};
-    use std::process::Stdio;
-
     let folder = folder_with_data();
-    let mut arguments = TINY;
-    arguments[10] = "100000";
-    let mut child = command(folder.path(), &arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-
-    let mut output = BufReader::new(child.stdout.take().expect("piped"));
-    let mut text = String::new();
-    // Until the second epoch is over.
-    while !text.contains("\n 2/100000") {
-        assert!(output.read_line(&mut text).expect("readable") > 0, "it ended early: {text}");
-    }
-    // Twice, as by a wrapper that signals its child and the group: that counts once.
-    let pid = child.id().to_string();
-    let interrupted = Command::new("kill").args(["-INT", &pid, &pid]).status();
-    assert!(interrupted.expect("kill is everywhere").success());
-    output.read_to_string(&mut text).expect("readable");
-    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{text}");
+    let output = interrupt(folder.path(), &tiny(&["--epochs=100000"]), "\n 2/100000");
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(130), "{text}");
 
     let run = folder.path().join("run");
     assert!(text.contains("interrupted after step"), "{text}");
@@ -157,4 +153,28 @@ fn ctrl_c_keeps_what_there_is() {
     let weights =
         ["eval", "--weights", "run/model.safetensors", "--data-dir", "data", "--device=cpu"];
     assert!(wgrad(folder.path(), &weights).status.success());
+}
+
+/// Training is over then; what is left to know of it is not worth the wait to whoever asks.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_after_the_last_epoch_cuts_the_report_short() {
+    let folder = folder_with_data();
+    // Steps that take long enough for the signal to come while they are timed.
+    let arguments = tiny(&["--width=32", "--batch-size=30"]);
+    let output = interrupt(folder.path(), &arguments, "\n 2/2");
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    let read = |name: &str| fs::read_to_string(folder.path().join("run").join(name)).expect(name);
+    let summary: serde_json::Value = serde_json::from_str(&read("summary.json")).expect("JSON");
+    assert_eq!((&summary["ended"], summary["n_steps"].as_u64()), (&"finished".into(), Some(4)));
+    assert_eq!(summary["parts"], serde_json::json!([]), "the parts of a step were timed");
+    let page = read("report.html");
+    assert!(page.contains("id=\"curves\"") && !page.contains("id=\"confusion-matrix\""));
+
+    // Nothing is lost: there is no step left, and the report is made whole.
+    let output = wgrad(folder.path(), &["train", "--resume", "run"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(read("report.html").contains("id=\"confusion-matrix\""));
+    assert!(read("summary.json").contains("prep, forward"));
 }

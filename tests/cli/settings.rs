@@ -24,22 +24,27 @@ fn settings_that_make_no_sense() {
     let folder = folder_with_data();
     let path = folder.path();
     for (more, words) in [
-        (vec!["--batch-size", "61"], vec!["60 training images", "--batch-size"]),
-        (vec!["--max-lr", "0"], vec!["max-lr"]),
-        (vec!["--pct-start", "1.5"], vec!["pct-start"]),
-        (vec!["--label-smoothing", "1"], vec!["--label-smoothing"]),
-        (vec!["--max-lr", "inf"], vec!["--max-lr", "finite number above 0"]),
-        (vec!["--max-lr", "-1"], vec!["--max-lr is -1"]),
-        (vec!["--weight-decay", "-1"], vec!["--weight-decay is -1"]),
-        (vec!["--memory-limit", "1MiB"], vec!["limit of 1.0 MiB", "hint:", "--memory-limit"]),
+        (["--batch-size", "61"], vec!["60 training images", "--batch-size"]),
+        (["--max-lr", "0"], vec!["max-lr"]),
+        (["--max-lr", "inf"], vec!["--max-lr", "finite number above 0"]),
+        (["--max-lr", "-1"], vec!["--max-lr is -1"]),
+        (["--pct-start", "1.5"], vec!["pct-start"]),
+        (["--label-smoothing", "1"], vec!["--label-smoothing"]),
+        (["--weight-decay", "-1"], vec!["--weight-decay is -1"]),
+        (["--validation", "60"], vec!["--validation must be below the 60 training images"]),
     ] {
-        // The tiny run's own flags first, without the one that is tried.
-        let mut arguments = tiny_with(&[]);
-        if let Some(at) = arguments.iter().position(|a| *a == more[0]) {
-            arguments.drain(at..at + 2);
-        }
-        assert_fails(&wgrad(path, &[arguments, more].concat()), 1, &words);
+        assert_fails(&wgrad(path, &tiny(&more)), 2, &words);
+        // In a file it is the same mistake.
+        let [flag, value] = more;
+        let line = format!("{} = {value}\n", flag.trim_start_matches("--"));
+        fs::write(path.join("settings.toml"), line).expect("written");
+        let other = tiny(&["--config=settings.toml"]);
+        let other = other.into_iter().filter(|other| !other.starts_with(flag)).collect::<Vec<_>>();
+        assert_fails(&wgrad(path, &other), 2, &words);
     }
+    // What a device has no room for is another matter.
+    let limited = tiny(&["--memory-limit", "1MiB"]);
+    assert_fails(&wgrad(path, &limited), 1, &["limit of 1.0 MiB", "hint:", "--memory-limit"]);
     assert!(!path.join("run").exists(), "a run that did not start leaves no folder");
 }
 
@@ -49,13 +54,13 @@ fn settings_files() {
     let path = folder.path();
     let run_with = |text: &str| {
         fs::write(path.join("settings.toml"), text).expect("written");
-        wgrad(path, &tiny_with(&["--config", "settings.toml"]))
+        wgrad(path, &tiny(&["--config", "settings.toml"]))
     };
-    assert_fails(&run_with("epocs = 3"), 1, &["settings.toml", "line 1", "epocs", "epochs"]);
-    assert_fails(&run_with("seed = 'one'"), 1, &["settings.toml", "line 1"]);
-    assert_fails(&run_with("seed = = 1"), 1, &["settings.toml", "line 1"]);
-    assert_fails(&run_with("[a]\nseed = 1"), 1, &["settings.toml", "unknown"]);
-    let missing = wgrad(path, &tiny_with(&["--config", "nowhere.toml"]));
+    assert_fails(&run_with("epocs = 3"), 2, &["settings.toml", "line 1", "epocs", "epochs"]);
+    assert_fails(&run_with("seed = 'one'"), 2, &["settings.toml", "line 1"]);
+    assert_fails(&run_with("seed = = 1"), 2, &["settings.toml", "line 1"]);
+    assert_fails(&run_with("[a]\nseed = 1"), 2, &["settings.toml", "unknown"]);
+    let missing = wgrad(path, &tiny(&["--config", "nowhere.toml"]));
     assert_fails(&missing, 1, &["nowhere.toml"]);
 }
 

@@ -1,8 +1,9 @@
 //! A folder with a little data, `wgrad` in it, and what to expect of errors.
 
 pub use std::fs;
+use std::io::{BufRead, BufReader, Read};
 pub use std::path::{Path, PathBuf};
-pub use std::process::{Command, Output};
+pub use std::process::{Command, Output, Stdio};
 
 pub use tempfile::TempDir;
 use wgrad::nn::ResNet9;
@@ -71,23 +72,36 @@ pub fn folder_with_data() -> TempDir {
 }
 
 /// The flags of a run that takes a second or two.
-pub const TINY: [&str; 12] = [
-    "train",
-    "--data-dir",
-    "data",
-    "--device",
-    "cpu",
-    "--width",
-    "4",
-    "--batch-size",
-    "8",
-    "--epochs",
-    "2",
-    "--out=run",
-];
+const TINY: [&str; 6] =
+    ["--data-dir=data", "--device=cpu", "--width=4", "--batch-size=8", "--epochs=2", "--out=run"];
 
-pub fn tiny_with(more: &[&'static str]) -> Vec<&'static str> {
-    [&TINY, more].concat()
+/// `wgrad train` with those flags, and with others besides them or in their place.
+pub fn tiny<'a>(others: &[&'a str]) -> Vec<&'a str> {
+    let name = |flag: &str| flag.split('=').next().map(str::to_string);
+    let is_replaced = |flag: &str| others.iter().any(|other| name(other) == name(flag));
+    let kept = TINY.into_iter().filter(|flag| !is_replaced(flag));
+    ["train"].into_iter().chain(kept).chain(others.iter().copied()).collect()
+}
+
+/// Runs until it has printed `until`, and then interrupts it.
+pub fn interrupt(folder: &Path, arguments: &[&str], until: &str) -> Output {
+    let mut child = command(folder, arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut text = String::new();
+    while !text.contains(until) {
+        assert!(output.read_line(&mut text).expect("readable") > 0, "it ended early: {text}");
+    }
+    // Twice, as by a wrapper that signals its child and the group: that counts once.
+    let pid = child.id().to_string();
+    let interrupted = Command::new("kill").args(["-INT", &pid, &pid]).status();
+    assert!(interrupted.expect("kill is everywhere").success());
+    output.read_to_string(&mut text).expect("readable");
+    let status = child.wait().expect("it ends");
+    Output { status, stdout: text.into_bytes(), stderr: Vec::new() }
 }
 
 pub fn lines(path: PathBuf) -> Vec<EpochMetrics> {

@@ -5,8 +5,9 @@ use wgrad::data::{Dataset, Split};
 use wgrad::fuzzing;
 use wgrad::train::Recipe;
 
-/// The keys that there are, some of them as they are often written.
-const KEYS: [&str; 24] = [
+/// The keys that there are, some of them as they are often written. New ones come last: kept inputs name
+/// them by their places.
+pub const KEYS: [&str; 31] = [
     "epochs",
     "batch-size",
     "batch_size",
@@ -31,12 +32,19 @@ const KEYS: [&str; 24] = [
     "weight-decay",
     "validation",
     "patience",
+    "checkpoint-every",
+    "clip-grad-norm",
+    "ema",
+    "on-nan",
+    "jitter-brightness",
+    "jitter-contrast",
+    "jitter-saturation",
 ];
 
 /// Words that are values somewhere.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 14] = [
     "auto", "cifar10", "shapes", "cpu", "naive", "default", "linear", "cos", "1GiB", "find", "10m",
-    "-1",
+    "-1", "skip", "stop",
 ];
 
 #[derive(Arbitrary, Debug)]

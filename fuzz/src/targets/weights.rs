@@ -16,6 +16,19 @@ static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     tensors::parts_of(&fuzzing::weights_file(&Weights::initial(&LAYOUT, 0), &LAYOUT))
 });
 
+/// The same in a checkpoint of a run that averages its weights: the average is what is read.
+static AVERAGED_PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let averages = PARTS.iter().map(|part| {
+        let ([name, dtype, shape], bytes) = tensors::split(part);
+        let name = format!("training.averaged_parameters.{}", name.as_str().expect("a name"));
+        [serde_json::json!([name, dtype, shape]).to_string().as_bytes(), &[0], bytes].concat()
+    });
+    PARTS.iter().cloned().chain(averages).collect()
+});
+
+/// The first byte of an input that is built from those.
+const AVERAGED: u8 = 2;
+
 #[derive(Arbitrary, Debug)]
 struct Changed<'a> {
     edits: Vec<Edit<'a>>,
@@ -27,8 +40,7 @@ struct Changed<'a> {
     tail: &'a [u8],
 }
 
-fn build(changed: Changed<'_>) -> Vec<u8> {
-    let mut parts = PARTS.clone();
+fn build(mut parts: Vec<Vec<u8>>, changed: Changed<'_>) -> Vec<u8> {
     changed.edits.iter().take(16).for_each(|edit| edit.apply(&mut parts));
     let off = |ix| match changed.off {
         Some((part, off)) if usize::from(part) == ix => off.into(),
@@ -42,6 +54,8 @@ fn build(changed: Changed<'_>) -> Vec<u8> {
 
 /// Reads weights; what was read is what is written.
 pub fn run(data: &[u8]) {
+    let parts = if data.first() == Some(&AVERAGED) { &AVERAGED_PARTS } else { &PARTS };
+    let build = |changed: Changed<'_>| build(parts.to_vec(), changed);
     let Some(bytes) = super::file(data, build) else { return };
     match Weights::from_safetensors(&LAYOUT, &bytes) {
         Ok(weights) => {

@@ -1,26 +1,30 @@
 //! What the dashboard looks like.
 //!
-//! The terminal's own colours and two of its palette, which dark and light themes both show; what the
+//! The terminal's own colours and three of its palette, which dark and light themes both show; what the
 //! colours say the shapes of the curves say too: training is a line, test a dot an epoch.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
-use ratatui::symbols::{Marker, block, line};
+use ratatui::symbols::{block, line};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, GraphType, LineGauge, Paragraph};
+use ratatui::widgets::{Block, Borders, LineGauge, Paragraph};
 use wgrad::train::console::duration;
 
+use super::charts::{accuracy_chart, loss_chart, rate_chart};
 use super::state::{Stage, State};
 
-const TRAIN: Color = Color::Cyan;
-const TEST: Color = Color::Magenta;
+pub const TRAIN: Color = Color::Cyan;
+pub const TEST: Color = Color::Magenta;
 
 /// The lines that the numbers of the run take, with their title.
 const NUMBERS_HEIGHT: u16 = 7;
 
 /// The columns from which on the ops have room for milliseconds.
 const WIDE: usize = 44;
+
+/// The columns from which on there is room for the curve of the learning rate beside the other two.
+const WIDE_ENOUGH_FOR_THE_RATE: u16 = 72;
 
 /// Draws all of it. `log` are the last lines that were printed.
 pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
@@ -39,9 +43,14 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
     frame.render_widget(header(state), header_area);
     let halves = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1);
     if charts_area.height >= 4 {
-        let [left, right] = halves.clone().areas(charts_area);
-        frame.render_widget(loss_chart(state, left).chart(), left);
-        frame.render_widget(accuracy_chart(state, right).chart(), right);
+        let widths = [3, 3, 2].map(Constraint::Fill);
+        let n_charts = if area.width < WIDE_ENOUGH_FOR_THE_RATE { 2 } else { 3 };
+        let areas = Layout::horizontal(&widths[..n_charts]).spacing(1).split(charts_area);
+        frame.render_widget(loss_chart(state, areas[0]).chart(), areas[0]);
+        frame.render_widget(accuracy_chart(state, areas[1]).chart(), areas[1]);
+        if let Some(&area) = areas.get(2) {
+            frame.render_widget(rate_chart(state).chart(), area);
+        }
     }
     let [left, right] = halves.areas(middle_area);
     numbers(frame, state, left);
@@ -52,12 +61,12 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
     frame.render_widget(footer(state), footer_area);
 }
 
-fn panel<'a>(title: impl Into<Line<'a>>) -> Block<'a> {
+pub fn panel<'a>(title: impl Into<Line<'a>>) -> Block<'a> {
     let title = title.into().patch_style(Style::new().remove_modifier(Modifier::DIM));
     Block::new().borders(Borders::TOP).border_style(dim()).title(title)
 }
 
-fn dim() -> Style {
+pub fn dim() -> Style {
     Style::new().add_modifier(Modifier::DIM)
 }
 
@@ -91,67 +100,6 @@ fn footer(state: &State) -> Line<'_> {
         Span::raw(format!("{stage}, {elapsed} so far   ")),
         Span::styled("q saves and ends", dim()),
     ])
-}
-
-/// A chart with the points that it shows.
-struct Curves {
-    title: Line<'static>,
-    train: Vec<(f64, f64)>,
-    test: Vec<(f64, f64)>,
-    /// The last epoch that is shown.
-    end: f64,
-    top: f64,
-    /// At the bottom, in the middle and at the top.
-    labels: [String; 3],
-}
-
-fn loss_chart(state: &State, area: Rect) -> Curves {
-    let train: Vec<_> = state.train.iter().map(|point| (point.at, point.loss)).collect();
-    let test: Vec<_> = state.tests.iter().map(|e| (e.epoch as f64, e.loss())).collect();
-    let losses = train.iter().chain(&test).map(|point| point.1).filter(|loss| loss.is_finite());
-    let top = losses.fold(0.0, f64::max);
-    let top = if top > 0.0 { top } else { 1.0 };
-    let labels = [0.0, top / 2.0, top].map(|loss| format!("{loss:.2}"));
-    Curves { title: title("loss", area), train, test, end: end(state), top, labels }
-}
-
-fn accuracy_chart(state: &State, area: Rect) -> Curves {
-    let percent = |part: f64| 100.0 * part;
-    let train = state.train.iter().map(|point| (point.at, percent(point.accuracy))).collect();
-    let test = state.tests.iter().map(|e| (e.epoch as f64, percent(e.accuracy()))).collect();
-    let labels = ["0%", "50%", "100%"].map(str::to_string);
-    Curves { title: title("accuracy", area), train, test, end: end(state), top: 100.0, labels }
-}
-
-/// The epoch that the curves reach to: the one that is being trained.
-fn end(state: &State) -> f64 {
-    state.position().ceil().max(1.0)
-}
-
-fn title(what: &str, area: Rect) -> Line<'static> {
-    let mut spans = vec![Span::raw(format!("{what} "))];
-    if area.width >= 24 {
-        spans.push(Span::styled("\u{2500} train ", TRAIN));
-        spans.push(Span::styled("\u{25cf} test ", TEST));
-    }
-    Line::from(spans)
-}
-
-impl Curves {
-    fn chart(&self) -> Chart<'_> {
-        let train = Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line);
-        let train = train.style(TRAIN).data(&self.train);
-        let test =
-            Dataset::default().marker(Marker::Custom('\u{25cf}')).graph_type(GraphType::Scatter);
-        let test = test.style(TEST).data(&self.test);
-        let axis = || Axis::default().style(dim());
-        let epochs = ["0".to_string(), format!("epoch {}", self.end)];
-        Chart::new(vec![train, test])
-            .block(panel(self.title.clone()))
-            .x_axis(axis().bounds([0.0, self.end]).labels(epochs))
-            .y_axis(axis().bounds([0.0, self.top]).labels(self.labels.clone()))
-            .legend_position(None)
-    }
 }
 
 /// Progress and numbers, a line each.
@@ -247,7 +195,13 @@ mod tests {
             state.begin_epoch(epoch, 0);
             for step in 1..=n_steps {
                 let n_images = 64.0 * f64::from(step);
-                state.step(64 * step as usize, 0.0025);
+                // Up in the first epoch, down again in the second.
+                let lr = if epoch == 0 {
+                    0.001 * f64::from(step)
+                } else {
+                    0.01 - 0.0015 * f64::from(step)
+                };
+                state.step(64 * step as usize, lr);
                 let (loss_sum, n_correct) = (1.5 * n_images, 0.25 * n_images);
                 state.metrics(&Metrics { loss_sum, n_correct, n_images, ..Metrics::default() });
             }
@@ -303,6 +257,8 @@ mod tests {
                 "loss \u{2500} train \u{25cf} test",
                 "1.50\u{2502}",
                 "100%\u{2502}",
+                "learning rate \u{2500}",
+                " 0.01 \u{2502}",
                 "epoch 2/3, step 5/10",
                 "epoch  50% \u{2501}\u{2501}",
                 "s left \u{2501}\u{2501}",
@@ -321,6 +277,29 @@ mod tests {
         assert!(lines.iter().any(|line| line.chars().filter(|&c| is_braille(c)).count() > 20));
         let n_dots = lines.concat().matches('\u{25cf}').count();
         assert_eq!(n_dots, 4, "two of the titles, and two of the epoch");
+    }
+
+    /// Where the curve of the rate has dots, as rows from the top, column by column.
+    #[test]
+    fn the_rate_is_a_curve() {
+        let lines = screen(&state(), &[], 120, 30);
+        let top = lines.iter().position(|line| line.contains("learning rate")).expect("a title");
+        let cells: Vec<Vec<char>> = lines.iter().map(|line| line.chars().collect()).collect();
+        let title: Vec<char> = "learning rate".chars().collect();
+        let left = cells[top].windows(title.len()).position(|at| at == title).expect("there");
+        let height = |column: usize| {
+            let is_dot = |row: &usize| {
+                let cell = cells[*row].get(column);
+                cell.is_some_and(|c| ('\u{2801}'..='\u{28ff}').contains(c))
+            };
+            (top + 1..20).find(is_dot)
+        };
+        let rows: Vec<usize> = (left + 6..120).filter_map(height).collect();
+        let highest = *rows.iter().min().expect("a curve");
+        assert!(highest <= top + 2, "the peak is at the top: {rows:?}\n{}", lines.join("\n"));
+        assert!(rows[0] > highest + 3, "it climbs: {rows:?}\n{}", lines.join("\n"));
+        assert!(rows[rows.len() - 1] > highest + 3, "and falls: {rows:?}\n{}", lines.join("\n"));
+        assert!(!screen(&state(), &[], 70, 30).concat().contains("learning rate"));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! A thread of its own draws and listens to the keys, so that a step or an evaluation that takes long
 //! keeps nobody waiting; the run only tells it what happens. `state` is what it was told, `draw` what it
-//! looks like, `terminal` how the screen is taken and given back, whatever happens in between.
+//! looks like, with the curves in `charts`, and `terminal` how the screen is taken and given back,
+//! whatever happens in between.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ use wgrad::train::{Display, EpochMetrics, screen};
 use state::State;
 use terminal::Screen;
 
+mod charts;
 mod draw;
 mod state;
 pub mod terminal;
@@ -65,7 +67,7 @@ impl Dashboard {
         };
         let thread = thread.map_err(|error| {
             terminal::give_back();
-            Error::Config(format!("the dashboard cannot be started: {error}"))
+            Error::Terminal(format!("the dashboard cannot be started: {error}"))
         })?;
         let (metrics_asked, times_asked) = (Instant::now(), None);
         Ok(Self { state, over, hung_up, thread: Some(thread), metrics_asked, times_asked })

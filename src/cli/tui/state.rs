@@ -29,6 +29,8 @@ pub struct Point {
     pub loss: f64,
     /// The part of them that was right.
     pub accuracy: f64,
+    /// The learning rate of the latest step.
+    pub lr: f64,
 }
 
 /// What all nodes of an op took in a step.
@@ -106,7 +108,7 @@ impl State {
         if n_images > 0.0 {
             let loss = (metrics.loss_sum - before.loss_sum) / n_images;
             let accuracy = (metrics.n_correct - before.n_correct) / n_images;
-            self.train.push(Point { at: self.position(), loss, accuracy });
+            self.train.push(Point { at: self.position(), loss, accuracy, lr: self.lr });
         }
         if self.train.len() > MAX_POINTS {
             self.train = self.train.chunks(2).map(merge).collect();
@@ -176,7 +178,12 @@ impl State {
 /// The mean of neighbours.
 fn merge(points: &[Point]) -> Point {
     let mean = |of: fn(&Point) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
-    Point { at: mean(|p| p.at), loss: mean(|p| p.loss), accuracy: mean(|p| p.accuracy) }
+    Point {
+        at: mean(|p| p.at),
+        loss: mean(|p| p.loss),
+        accuracy: mean(|p| p.accuracy),
+        lr: mean(|p| p.lr),
+    }
 }
 
 #[cfg(test)]
@@ -198,15 +205,17 @@ mod tests {
         state.metrics(&metrics(250.0, 60.0, 200.0));
         // Nothing new, as when late metrics come twice.
         state.metrics(&metrics(250.0, 60.0, 200.0));
-        let at = 1.5;
-        let expected =
-            [Point { at, loss: 2.0, accuracy: 0.1 }, Point { at, loss: 0.5, accuracy: 0.5 }];
+        let (at, lr) = (1.5, 0.1);
+        let expected = [
+            Point { at, loss: 2.0, accuracy: 0.1, lr },
+            Point { at, loss: 0.5, accuracy: 0.5, lr },
+        ];
         assert_eq!(state.train, expected);
         assert_eq!(state.done(), 0.375);
         // A new epoch starts from zero.
         state.begin_epoch(2, 0);
         state.metrics(&metrics(30.0, 90.0, 100.0));
-        assert_eq!(state.train[2], Point { at: 2.0, loss: 0.3, accuracy: 0.9 });
+        assert_eq!(state.train[2], Point { at: 2.0, loss: 0.3, accuracy: 0.9, lr });
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn check() -> Result<(), Error> {
     if !io::stderr().is_terminal() || is_dumb {
         let message = "--tui needs a terminal to draw on, and the standard error is none; \
                        leave --tui out for plain progress";
-        return Err(Error::Config(message.to_string()));
+        return Err(Error::Terminal(message.to_string()));
     }
     Ok(())
 }
@@ -57,7 +57,7 @@ impl Screen {
         screen::take();
         Self::try_take(stop).map_err(|error| {
             give_back();
-            Error::Config(format!("the terminal cannot be drawn on: {error}"))
+            Error::Terminal(format!("the terminal cannot be drawn on: {error}"))
         })
     }
 

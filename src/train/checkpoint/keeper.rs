@@ -83,8 +83,17 @@ impl Keeper {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        Ok(list(folder)?.pop().map(|(_, path)| path))
+        latest(folder)
     }
+}
+
+/// The latest checkpoint of a run folder, if there is one. Nothing in the folder is touched: the run may go
+/// on.
+///
+/// # Errors
+/// [`Error::Io`], when the folder cannot be read.
+pub fn latest(folder: &Path) -> Result<Option<PathBuf>, Error> {
+    Ok(list(folder)?.pop().map(|(_, path)| path))
 }
 
 /// The checkpoints of a folder, by step.

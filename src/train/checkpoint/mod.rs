@@ -27,7 +27,7 @@ use crate::nn::tensor_file::{Reader, Writer};
 use crate::nn::{Snapshot, Weights};
 use crate::tape::{Group, StateLayout};
 
-pub use keeper::Keeper;
+pub use keeper::{Keeper, latest};
 
 /// The format that is written, and the only one that is read.
 const FORMAT_VERSION: u32 = 1;

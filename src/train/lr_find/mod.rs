@@ -115,7 +115,7 @@ pub fn sweep(
     let Some(curve) = curve? else { return Ok(None) };
     let suggestions = curve.suggestions().ok_or_else(|| {
         let (n, start, end) = (curve.points().len(), range.start, range.end);
-        Error::Config(format!(
+        Error::Training(format!(
             "the loss does not fall between {start:e} and {end:e} ({n} steps): try a range further down \
              with --start-lr and --end-lr"
         ))

@@ -1,6 +1,7 @@
 //! How a run ends: well, early, or at a step that was not finite; and what it leaves then.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::{Ended, Job, Outcome, Run, Stopped};
 use crate::data::batches::Batch;
@@ -46,11 +47,15 @@ impl Run<'_> {
             device,
             epochs: &outcome.epochs,
             summary: Some(summary),
-            // Who interrupts a run wants it to end.
-            patience: (outcome.ended == Ended::Interrupted).then_some(report::PATIENCE),
         };
         let page = self.folder.path().join(report::REPORT);
-        let written = report::write(&run, Some(self.trainer.evaluator()), &page);
+        let (begun, asked) = (Instant::now(), self.stop);
+        // Who interrupts a run wants it to end.
+        let stop = || match outcome.ended {
+            Ended::Interrupted => begun.elapsed() > report::PATIENCE,
+            _ => asked.load(Ordering::Relaxed),
+        };
+        let written = report::write(&run, Some(self.trainer.evaluator()), &page, &stop);
         self.console.report(&page, written.err());
     }
 
@@ -75,7 +80,9 @@ impl Run<'_> {
             _ => {
                 let images = &self.order[..self.recipe.batch_size];
                 // What was trained is saved already, and worth more than knowing this.
-                parts::measure(&mut self.trainer, &self.dataset.train, images).unwrap_or_default()
+                let (asked, train) = (self.stop, &self.dataset.train);
+                let stop = || asked.load(Ordering::Relaxed);
+                parts::measure(&mut self.trainer, train, images, &stop).unwrap_or_default()
             }
         };
         Summary {

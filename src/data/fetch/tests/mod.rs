@@ -1,9 +1,9 @@
 //! Fetching from a server of our own, which does what servers and networks do; nothing here needs a
-//! network.
+//! network. What lies on the disk, and in archives, is in `on_disk`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,16 +14,17 @@ use tempfile::TempDir;
 use super::*;
 
 mod archives;
+mod on_disk;
 mod server;
 
-use archives::{Content, cifar10_files, packed, small_archive};
+use archives::{cifar10_files, small_archive};
 use server::{Reply, Server};
 
 /// Patience that does not try that of whoever runs the tests.
 const QUICK: Patience = Patience {
     connect: Duration::from_secs(5),
     answer: Duration::from_secs(5),
-    bytes: Duration::from_millis(300),
+    bytes: Duration::from_secs(10),
     connect_retries: 0,
     retries: 2,
     pause: Duration::from_millis(1),
@@ -129,7 +130,8 @@ fn a_connection_that_breaks_is_taken_up_where_it_broke() {
     for broken in [Reply::CutAfter(5000), Reply::HangAfter(5000)] {
         let (server, archive) = small([broken.clone(), broken]);
         let mut place = Place::new();
-        place.fetch(&archive).unwrap();
+        let brisk = Patience { bytes: Duration::from_millis(500), ..QUICK };
+        place.fetch_with(&archive, &brisk, &AtomicBool::new(false)).unwrap();
         place.assert_done();
         place.assert_told("Retrying");
         assert_eq!(server.asked(), [None, Some(5000), Some(10_000)]);
@@ -359,7 +361,6 @@ fn a_slow_server_is_no_broken_one() {
 fn whoever_stops_it_waits_no_longer() {
     let (_server, archive) = small([Reply::HangAfter(5000)]);
     let mut place = Place::new();
-    let patient = Patience { bytes: Duration::from_secs(60), ..QUICK };
     let stop = AtomicBool::new(false);
     let begun = Instant::now();
     let error = thread::scope(|scope| {
@@ -367,162 +368,11 @@ fn whoever_stops_it_waits_no_longer() {
             thread::sleep(Duration::from_millis(500));
             stop.store(true, Ordering::Relaxed);
         });
-        place.fetch_with(&archive, &patient, &stop).expect_err("it was stopped")
+        place.fetch_with(&archive, &QUICK, &stop).expect_err("it was stopped")
     });
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(matches!(error, FetchError::Stopped { received: 5000, .. }), "{error:?}");
     assert_eq!(fs::metadata(place.part()).unwrap().len(), 5000);
     place.fetch(&archive).unwrap();
     place.assert_done();
-}
-
-#[test]
-fn two_at_a_time_are_one_too_many() {
-    let (_server, archive) = small([]);
-    let mut place = Place::new();
-    place.write_part(b"");
-    let held = File::open(place.part()).unwrap();
-    held.lock().unwrap();
-    let error = place.fetch(&archive).expect_err("it is taken");
-    assert!(matches!(error, FetchError::Busy { .. }), "{error:?}");
-    assert!(place.part().exists(), "it is somebody else's");
-    drop(held);
-    place.fetch(&archive).unwrap();
-    place.assert_done();
-}
-
-#[test]
-fn an_archive_that_was_downloaded_by_hand() {
-    let (server, archive) = small([]);
-    let mut place = Place::new();
-    fs::create_dir(place.root.path().join("data")).unwrap();
-    let by_hand = place.root.path().join("data/cifar-10-binary.tar.gz");
-    fs::write(&by_hand, small_archive()).unwrap();
-    place.fetch(&archive).unwrap();
-    place.assert_told("Found");
-    assert_eq!(place.names(), [cifar10::FOLDER, "cifar-10-binary.tar.gz"], "it is theirs");
-    assert_eq!(server.asked(), []);
-
-    fs::remove_dir_all(place.dir()).unwrap();
-    fs::write(&by_hand, &small_archive()[..9000]).unwrap();
-    place.fetch(&archive).unwrap();
-    place.assert_told("NotUsed");
-    assert_eq!(fs::read(&by_hand).unwrap().len(), 9000, "it is left alone");
-}
-
-#[test]
-fn places_that_are_taken() {
-    let (server, archive) = small([]);
-    let mut place = Place::new();
-    fs::create_dir_all(place.dir()).unwrap();
-    fs::write(place.dir().join("notes.txt"), "mine").unwrap();
-    let error = place.fetch(&archive).expect_err("it is taken");
-    assert!(matches!(error, FetchError::Occupied { .. }), "{error:?}");
-    assert!(error.hint().unwrap().contains("move"), "{error:?}");
-    assert_eq!(fs::read_to_string(place.dir().join("notes.txt")).unwrap(), "mine");
-    assert_eq!(server.asked(), []);
-
-    // An empty folder gives way.
-    fs::remove_file(place.dir().join("notes.txt")).unwrap();
-    place.fetch(&archive).unwrap();
-    place.assert_done();
-
-    // A file where a folder must be.
-    let mut place = Place::new();
-    fs::write(place.root.path().join("data"), "a file").unwrap();
-    let error = place.fetch(&archive).expect_err("it is a file");
-    assert!(matches!(error, FetchError::Io { .. } | FetchError::Occupied { .. }), "{error:?}");
-    assert_eq!(fs::read_to_string(place.root.path().join("data")).unwrap(), "a file");
-}
-
-#[test]
-fn archives_that_try_something() {
-    for (what, entries) in archives::hostile() {
-        let file = packed(&entries);
-        let server = Server::new(file.clone(), []);
-        let mut place = Place::new();
-        let error = place.fetch(&known(&file, server.url())).expect_err(what);
-        assert!(matches!(error, FetchError::Archive { .. }), "{what}: {error:?}");
-        assert!(error.hint().unwrap().contains("left for you"), "{what}: {error:?}");
-        assert_eq!(place.names(), ["cifar-10-binary.tar.gz.part"], "{what}");
-        let outside = fs::read_dir(place.root.path()).unwrap().count();
-        assert_eq!(outside, 1, "{what}: something was written outside");
-        assert!(!Path::new("/tmp/wgrad-evil.bin").exists(), "{what}");
-    }
-}
-
-#[test]
-fn archives_that_are_none() {
-    let whole = small_archive();
-    for file in [b"".to_vec(), b"<html>".to_vec(), whole[..whole.len() / 2].to_vec()] {
-        let server = Server::new(file.clone(), []);
-        let mut place = Place::new();
-        let error = place.fetch(&known(&file, server.url())).expect_err("it is none");
-        assert!(matches!(error, FetchError::Archive { .. }), "{error:?}");
-        assert!(!place.dir().exists());
-    }
-}
-
-#[test]
-fn what_does_not_belong_there_stays_packed() {
-    let mut entries: Vec<(String, Content)> = archives::cifar10_entries();
-    for name in ["cifar-10-batches-bin/._test_batch.bin", "notes.txt", "a/b/../c"] {
-        entries.push((name.to_string(), Content::File(b"x".to_vec())));
-    }
-    // Climbing is refused, even where it leads nowhere bad.
-    let climbing = packed(&entries);
-    let server = Server::new(climbing.clone(), []);
-    assert!(Place::new().fetch(&known(&climbing, server.url())).is_err());
-    entries.pop();
-    let file = packed(&entries);
-    let server = Server::new(file.clone(), []);
-    let mut place = Place::new();
-    place.fetch(&known(&file, server.url())).unwrap();
-    place.assert_done();
-    place.assert_told("Skipped(\"cifar-10-batches-bin/._test_batch.bin\")");
-    place.assert_told("Skipped(\"notes.txt\")");
-}
-
-#[test]
-fn a_folder_of_a_process_that_was_killed_is_cleared_away() {
-    let (_server, archive) = small([]);
-    let mut place = Place::new();
-    let left = place.dir().with_file_name("cifar-10-batches-bin.part");
-    fs::create_dir_all(&left).unwrap();
-    fs::write(left.join("test_batch.bin"), "half").unwrap();
-    place.fetch(&archive).unwrap();
-    place.assert_done();
-}
-
-#[test]
-fn checksums_are_read_and_written() {
-    assert_eq!(PUBLISHED_MD5.to_string(), "c32a1d4ab5d03f1284b67883e8d87530");
-    assert_eq!("C32A1D4AB5D03F1284B67883E8D87530".parse(), Ok(PUBLISHED_MD5));
-    for bad in ["", "c32a", "+32a1d4ab5d03f1284b67883e8d87530", "x32a1d4ab5d03f1284b67883e8d87530"]
-    {
-        assert!(bad.parse::<Md5Sum>().is_err(), "{bad:?}");
-    }
-    // MD5 of nothing, from RFC 1321.
-    assert_eq!(md5_of_bytes(b"").to_string(), "d41d8cd98f00b204e9800998ecf8427e");
-}
-
-#[test]
-fn another_archive_may_have_another_length_and_the_published_one_may_not() {
-    let published = Archive::published(Some("http://mirror/x".into()));
-    assert_eq!((published.n_bytes, published.md5), (Some(170_052_171), PUBLISHED_MD5));
-    assert_eq!(published.clone().with_md5(PUBLISHED_MD5), published);
-    assert_eq!(published.with_md5(Md5Sum([1; 16])).n_bytes, None);
-    assert_eq!(Archive::published(None).url, PUBLISHED_URL);
-}
-
-#[test]
-fn the_folder_that_is_meant() {
-    for (named, meant) in [
-        ("data", "data/cifar-10-batches-bin"),
-        ("/d/cifar-10-batches-bin", "/d/cifar-10-batches-bin"),
-        ("cifar-10-batches-bin/", "cifar-10-batches-bin"),
-        (".", "./cifar-10-batches-bin"),
-    ] {
-        assert_eq!(destination(Path::new(named)), Path::new(meant));
-    }
 }

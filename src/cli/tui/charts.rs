@@ -1,0 +1,108 @@
+//! The curves of the dashboard.
+
+use ratatui::layout::Rect;
+use ratatui::style::Color;
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Chart, Dataset, GraphType};
+
+use super::draw::{TEST, TRAIN, dim, panel};
+use super::state::State;
+
+const RATE: Color = Color::Green;
+
+/// A chart with the points that it shows.
+pub struct Curves {
+    title: Line<'static>,
+    train: Vec<(f64, f64)>,
+    test: Vec<(f64, f64)>,
+    /// The colour of the line.
+    colour: Color,
+    /// The last epoch that is shown.
+    end: f64,
+    top: f64,
+    /// At the bottom, in the middle and at the top.
+    labels: [String; 3],
+}
+
+pub fn loss_chart(state: &State, area: Rect) -> Curves {
+    let train: Vec<_> = state.train.iter().map(|point| (point.at, point.loss)).collect();
+    let test: Vec<_> = state.tests.iter().map(|e| (e.epoch as f64, e.loss())).collect();
+    let losses = train.iter().chain(&test).map(|point| point.1).filter(|loss| loss.is_finite());
+    let top = losses.fold(0.0, f64::max);
+    let top = if top > 0.0 { top } else { 1.0 };
+    let labels = [0.0, top / 2.0, top].map(|loss| format!("{loss:.2}"));
+    let (title, colour) = (title("loss", area), TRAIN);
+    Curves { title, train, test, colour, end: end(state), top, labels }
+}
+
+pub fn accuracy_chart(state: &State, area: Rect) -> Curves {
+    let percent = |part: f64| 100.0 * part;
+    let train = state.train.iter().map(|point| (point.at, percent(point.accuracy))).collect();
+    let test = state.tests.iter().map(|e| (e.epoch as f64, percent(e.accuracy()))).collect();
+    let labels = ["0%", "50%", "100%"].map(str::to_string);
+    let (title, colour) = (title("accuracy", area), TRAIN);
+    Curves { title, train, test, colour, end: end(state), top: 100.0, labels }
+}
+
+pub fn rate_chart(state: &State) -> Curves {
+    let train: Vec<_> = state.train.iter().map(|point| (point.at, point.lr)).collect();
+    let top = train.iter().map(|point| point.1).fold(0.0, f64::max);
+    let top = if top > 0.0 { top } else { 1.0 };
+    let labels = [0.0, top / 2.0, top].map(rate_label);
+    let (title, test) = (Line::raw("learning rate "), Vec::new());
+    Curves { title, train, test, colour: RATE, end: end(state), top, labels }
+}
+
+/// Short, whatever the size of the rate.
+fn rate_label(rate: f64) -> String {
+    if rate == 0.0 {
+        "0".to_string()
+    } else if (1e-3..1e3).contains(&rate) {
+        format!("{rate:.4}").trim_end_matches('0').trim_end_matches('.').to_string()
+    } else {
+        format!("{rate:.1e}")
+    }
+}
+
+/// The epoch that the curves reach to: the one that is being trained.
+fn end(state: &State) -> f64 {
+    state.position().ceil().max(1.0)
+}
+
+fn title(what: &str, area: Rect) -> Line<'static> {
+    let mut spans = vec![Span::raw(format!("{what} "))];
+    if area.width >= 24 {
+        spans.push(Span::styled("\u{2500} train ", TRAIN));
+        spans.push(Span::styled("\u{25cf} test ", TEST));
+    }
+    Line::from(spans)
+}
+
+impl Curves {
+    pub fn chart(&self) -> Chart<'_> {
+        let train = Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line);
+        let train = train.style(self.colour).data(&self.train);
+        let test =
+            Dataset::default().marker(Marker::Custom('\u{25cf}')).graph_type(GraphType::Scatter);
+        let test = test.style(TEST).data(&self.test);
+        let axis = || Axis::default().style(dim());
+        let epochs = ["0".to_string(), format!("epoch {}", self.end)];
+        Chart::new(vec![train, test])
+            .block(panel(self.title.clone()))
+            .x_axis(axis().bounds([0.0, self.end]).labels(epochs))
+            .y_axis(axis().bounds([0.0, self.top]).labels(self.labels.clone()))
+            .legend_position(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_rates_are_short() {
+        let labels = [0.0, 0.005, 0.01, 1.0, 0.012_34, 1.5e-4, 5e-10].map(rate_label);
+        assert_eq!(labels, ["0", "0.005", "0.01", "1", "0.0123", "1.5e-4", "5.0e-10"]);
+    }
+}

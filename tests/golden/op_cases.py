@@ -1,0 +1,259 @@
+"""Cases of single ops: their inputs, their outputs, and the gradients between."""
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torchvision.transforms.functional as TF
+from PIL import Image
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from writer import F64, f32, leaf
+
+
+def conv_cases(seed):
+    # N, Cin, H, W, Cout, k, stride, padding, groups, bias
+    base = [
+        (2, 3, 32, 32, 16, 3, 1, 1, 1, False),
+        (4, 16, 16, 16, 32, 3, 1, 1, 1, False),
+        (3, 32, 8, 8, 64, 3, 1, 1, 1, False),
+        (2, 64, 4, 4, 64, 3, 1, 1, 1, False),
+        (1, 1, 5, 7, 1, 3, 1, 1, 1, True),
+        (2, 5, 9, 11, 7, 3, 1, 1, 1, False),
+        (2, 3, 33, 31, 8, 7, 2, 3, 1, False),
+        (2, 16, 15, 15, 24, 1, 2, 0, 1, False),
+        (2, 16, 14, 14, 32, 3, 2, 1, 1, False),
+        (2, 8, 9, 9, 12, 5, 1, 2, 1, True),
+        (2, 16, 8, 8, 32, 3, 1, 1, 4, False),
+        (2, 12, 8, 8, 12, 3, 2, 1, 12, False),
+        (2, 6, 8, 8, 10, 3, 1, 0, 1, False),
+    ]
+    if seed == 0:
+        return base
+    rng = np.random.default_rng(seed)
+    cases = []
+    for _ in range(24):
+        g = int(rng.choice([1, 1, 1, 2, 4]))
+        k = int(rng.choice([1, 3, 3, 3, 5, 7]))
+        cases.append((int(rng.integers(1, 6)), g * int(rng.integers(1, 20)), int(rng.integers(k, 34)),
+                      int(rng.integers(k, 34)), g * int(rng.integers(1, 36)), k, int(rng.choice([1, 1, 2, 3])),
+                      int(rng.integers(0, k // 2 + 1)), g, bool(rng.integers(0, 2))))
+    return cases
+
+
+def ops(w, gen, seed):
+    for i, (n, ci, h, wd, co, k, s, p, g, bias) in enumerate(conv_cases(seed)):
+        x, wt = leaf(f32(gen, n, ci, h, wd)), leaf(f32(gen, co, ci // g, k, k) / k)
+        wt = leaf(wt.detach().float().to(F64))
+        b = leaf(f32(gen, co)) if bias else None
+        y = F.conv2d(x, wt, b, stride=s, padding=p, groups=g)
+        dy = f32(gen, *y.shape)
+        y.backward(dy)
+        t = dict(x=x, w=wt, dy=dy, y=y, dx=x.grad, dw=wt.grad)
+        if bias:
+            t |= dict(b=b, db=b.grad)
+        w(f"conv2d_{i:02}", t, op="conv2d", kernel=k, stride=s, padding=p, groups=g, bias=int(bias))
+
+    for i, (n, c, h, wd) in enumerate([(8, 16, 8, 8), (2, 3, 5, 7), (64, 10, 1, 1), (4, 64, 4, 4), (16, 33, 3, 3)]):
+        x = leaf((f32(gen, n, c, h, wd) * 3 + 5 * f32(gen, 1, c, 1, 1)).float().to(F64))
+        gamma, beta, rm = leaf(f32(gen, c)), leaf(f32(gen, c)), f32(gen, c)
+        rv = f32(gen, c).abs() + 0.5
+        rv = rv.float().to(F64)
+        rm2, rv2 = rm.clone(), rv.clone()
+        y = F.batch_norm(x, rm2, rv2, gamma, beta, training=True, momentum=0.1, eps=1e-5)
+        dy = f32(gen, *y.shape)
+        y.backward(dy)
+        ye = F.batch_norm(x, rm, rv, gamma, beta, training=False, eps=1e-5)
+        w(f"batch_norm_{i:02}", dict(x=x, gamma=gamma, beta=beta, running_mean=rm, running_var=rv, dy=dy, y=y, dx=x.grad,
+          dgamma=gamma.grad, dbeta=beta.grad, running_mean_after=rm2, running_var_after=rv2, y_eval=ye),
+          op="batch_norm", momentum=0.1, eps=1e-5)
+
+    # A mean a thousand times the deviation: E[x^2] - E[x]^2 in float32 loses everything here, while
+    # shifted, two-pass or merged moments keep three digits, which is what the input's rounding leaves.
+    x = leaf((f32(gen, 16, 6, 5, 5) + 1000 * torch.sign(f32(gen, 1, 6, 1, 1))).float().to(F64))
+    gamma, beta, rm, rv = leaf(f32(gen, 6)), leaf(f32(gen, 6)), f32(gen, 6), torch.ones(6, dtype=F64)
+    rm2, rv2 = rm.clone(), rv.clone()
+    y = F.batch_norm(x, rm2, rv2, gamma, beta, training=True, momentum=0.1, eps=1e-5)
+    dy = f32(gen, *y.shape)
+    y.backward(dy)
+    ye = F.batch_norm(x, rm, rv, gamma, beta, training=False, eps=1e-5)
+    w("batch_norm_large_mean", dict(x=x, gamma=gamma, beta=beta, running_mean=rm, running_var=rv, dy=dy, y=y, dx=x.grad,
+      dgamma=gamma.grad, dbeta=beta.grad, running_mean_after=rm2, running_var_after=rv2, y_eval=ye),
+      op="batch_norm", momentum=0.1, eps=1e-5, tolerance=1e-3)
+
+    x = leaf(f32(gen, 3, 7, 5, 6))
+    y = F.relu(x)
+    dy = f32(gen, *y.shape)
+    y.backward(dy)
+    w("relu_00", dict(x=x, dy=dy, y=y, dx=x.grad), op="relu")
+
+    pools = [(2, 8, 8, 8, 2, 2, 0), (2, 5, 4, 4, 4, 4, 0), (2, 6, 15, 17, 3, 2, 1), (1, 3, 7, 9, 2, 2, 0)]
+    for i, (n, c, h, wd, k, s, p) in enumerate(pools):
+        # Coarse values make ties common: the first maximum in row-major order takes the gradient.
+        x = leaf(torch.round(f32(gen, n, c, h, wd) * 2) / 2)
+        y = F.max_pool2d(x, k, s, p)
+        dy = f32(gen, *y.shape)
+        y.backward(dy)
+        w(f"max_pool2d_{i:02}", dict(x=x, dy=dy, y=y, dx=x.grad), op="max_pool2d", kernel=k, stride=s, padding=p)
+        x = leaf(f32(gen, n, c, h, wd))
+        y = F.avg_pool2d(x, k, s, p)
+        dy = f32(gen, *y.shape)
+        y.backward(dy)
+        w(f"avg_pool2d_{i:02}", dict(x=x, dy=dy, y=y, dx=x.grad), op="avg_pool2d", kernel=k, stride=s, padding=p,
+          count_include_pad=1)
+
+    for i, (n, fi, fo, bias) in enumerate([(4, 512, 10, False), (7, 33, 5, True), (1, 8, 1, True)]):
+        x, wt = leaf(f32(gen, n, fi)), leaf(f32(gen, fo, fi))
+        b = leaf(f32(gen, fo)) if bias else None
+        y = F.linear(x, wt, b)
+        dy = f32(gen, *y.shape)
+        y.backward(dy)
+        t = dict(x=x, w=wt, dy=dy, y=y, dx=x.grad, dw=wt.grad)
+        if bias:
+            t |= dict(b=b, db=b.grad)
+        w(f"linear_{i:02}", t, op="linear", bias=int(bias))
+
+    a, b = leaf(f32(gen, 2, 3, 4, 5)), leaf(f32(gen, 2, 6, 4, 5))
+    y = torch.cat([a, b], 1)
+    dy = f32(gen, *y.shape)
+    y.backward(dy)
+    w("concat_00", dict(a=a, b=b, dy=dy, y=y, da=a.grad, db=b.grad), op="concat", axis=1)
+
+    a, b = leaf(f32(gen, 2, 3, 4, 5)), leaf(f32(gen, 2, 3, 4, 5))
+    y = a + b
+    dy = f32(gen, *y.shape)
+    y.backward(dy)
+    w("add_00", dict(a=a, b=b, dy=dy, y=y, da=a.grad, db=b.grad), op="add")
+
+    for i, (n, k, ls, scale) in enumerate([(8, 10, 0.0, 1), (8, 10, 0.1, 1), (3, 10, 0.0, 60), (5, 7, 0.2, 20)]):
+        logits = leaf((f32(gen, n, k) * scale).float().to(F64))
+        target = torch.randint(0, k, (n,), generator=gen)
+        loss = F.cross_entropy(logits, target, label_smoothing=ls)
+        loss.backward()
+        w(f"cross_entropy_{i:02}", dict(logits=logits, target=target.to(torch.int64), loss=loss.reshape(1), dlogits=logits.grad),
+          op="cross_entropy", label_smoothing=ls, reduction="mean")
+
+
+def augment(w, gen):
+    """Crop, flip, cutout with given draws: what a kernel must do once the random numbers are known.
+
+    `offset` is the crop's (y, x) in 0..8 over the image padded by 4 black pixels, `flip` mirrors the
+    crop, `centre` is cutout's (y, x) in 0..31: rows y-4..y+3 and columns x-4..x+3, clipped, become
+    exactly 0 after normalisation. Normalisation is a table of 256 x 3 float32 values,
+    (v / 255 - mean) / std computed in float64 and rounded once; the border is the table's entry for 0.
+    """
+    n = 24
+    px = torch.randint(0, 256, (n, 3, 32, 32), generator=gen, dtype=torch.uint8).numpy()
+    offset = torch.randint(0, 9, (n, 2), generator=gen).numpy()
+    offset[:4] = [[0, 0], [8, 8], [0, 8], [4, 4]]
+    flip = torch.randint(0, 2, (n,), generator=gen).numpy()
+    centre = torch.randint(0, 32, (n, 2), generator=gen).numpy()
+    centre[:4] = [[0, 0], [31, 31], [0, 31], [16, 16]]
+    mean, std = np.array([0.4914, 0.4822, 0.4465]), np.array([0.2470, 0.2435, 0.2616])
+    table = ((np.arange(256)[:, None] / 255 - mean) / std).astype(np.float32)
+    y = np.empty((n, 3, 32, 32), np.float32)
+    for i in range(n):
+        padded = np.pad(px[i], ((0, 0), (4, 4), (4, 4)))
+        oy, ox = offset[i]
+        crop = padded[:, oy : oy + 32, ox : ox + 32]
+        if flip[i]:
+            crop = crop[:, :, ::-1]
+        for c in range(3):
+            y[i, c] = table[crop[c], c]
+        cy, cx = centre[i]
+        y[i, :, max(cy - 4, 0) : cy + 4, max(cx - 4, 0) : cx + 4] = 0
+    w("augment_00", dict(pixels=px, offset=offset.astype(np.int64), flip=flip.astype(np.int64), centre=centre.astype(np.int64),
+      table=table, y=y), op="augment", padding=4, cutout=8, tolerance=0)
+
+
+def adam(w, gen):
+    for i, (wd, steps) in enumerate([(0.0, 12), (5e-4, 12)]):
+        p = f32(gen, 257)
+        p0, grads, after, lrs = p.clone(), [], [], []
+        p = torch.nn.Parameter(p)
+        opt = torch.optim.Adam([p], lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=wd)
+        for t in range(steps):
+            lr = float(np.float32(1e-3 * (1 + t)))
+            opt.param_groups[0]["lr"] = lr
+            p.grad = f32(gen, 257) * (10.0 ** (t % 5 - 3))
+            p.grad = p.grad.float().to(F64)
+            grads.append(p.grad.clone())
+            lrs.append(lr)
+            opt.step()
+            after.append(p.detach().clone())
+        w(f"adam_{i:02}", dict(p0=p0, grads=torch.stack(grads), lr=torch.tensor(lrs, dtype=F64), after=torch.stack(after)),
+          op="adam", beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=wd)
+
+
+def clip_grad_norm(w, gen):
+    """`torch.nn.utils.clip_grad_norm_` over several parameters: `grad{i}` becomes `clipped{i}`."""
+    # Clipped, let through, at a norm so small that the 1e-6 counts, and all zero.
+    for i, (scale, max_norm) in enumerate([(1.0, 0.5), (1e-2, 1e3), (1e-7, 1e-8), (0.0, 1.0)]):
+        parameters, t = [], {}
+        for j, shape in enumerate([(3, 5), (257,), (1,), (40, 33)]):
+            p = torch.nn.Parameter(torch.zeros(shape, dtype=F64))
+            p.grad = (f32(gen, *shape) * scale).float().to(F64)
+            t[f"grad{j}"] = p.grad.clone()
+            parameters.append(p)
+        t["norm"] = torch.nn.utils.clip_grad_norm_(parameters, max_norm).reshape(1)
+        t |= {f"clipped{j}": p.grad for j, p in enumerate(parameters)}
+        w(f"clip_grad_norm_{i:02}", t, op="clip_grad_norm", max_norm=max_norm, n=len(parameters))
+
+
+def ema(w, gen):
+    """`torch.optim.swa_utils.AveragedModel`: `parameters[s]` is what step s left, `after[s]` the average."""
+    # The two decays take the two branches of torch.lerp.
+    for i, decay in enumerate([0.9, 0.25]):
+        model = torch.nn.Linear(19, 7, bias=False).to(F64)
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        parameters, after = [], []
+        for _ in range(8):
+            with torch.no_grad():
+                model.weight.copy_(f32(gen, 7, 19))
+            averaged.update_parameters(model)
+            parameters.append(model.weight.detach().clone())
+            after.append(averaged.module.weight.detach().clone())
+        w(f"ema_{i:02}", dict(parameters=torch.stack(parameters), after=torch.stack(after)), op="ema", decay=decay)
+
+
+def color_jitter(w, gen):
+    """torchvision's `adjust_brightness`, `adjust_contrast`, `adjust_saturation` on PIL images, one after another.
+
+    A factor is `factor / 16384`, which float32 holds, so that Pillow's arithmetic does not round.
+    `order[i]` is the number of an order of the three, in the list `orders` below.
+    """
+    n = 36
+    px = torch.randint(0, 256, (n, 3, 32, 32), generator=gen, dtype=torch.uint8).numpy()
+    # Beside noise: smooth pictures with the colours of a photograph, black, white, and one flat colour.
+    for i in range(8, 24):
+        low = torch.rand(1, 3, 4, 4, generator=gen)
+        smooth = F.interpolate(low, size=32, mode="bicubic")[0].clamp(0, 1)
+        px[i] = (smooth * 255).round().to(torch.uint8).numpy()
+    px[24], px[25], px[26] = 0, 255, np.array([200, 30, 90], np.uint8)[:, None, None]
+    factor = torch.randint(0, 2 * 16384 + 1, (n, 3), generator=gen).numpy()
+    factor[:6] = [[16384] * 3, [0] * 3, [32768] * 3, [0, 32768, 16384], [32768, 0, 0], [13107, 19661, 16000]]
+    order = np.arange(n) % 6
+    changes = [TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation]
+    orders = [[0, 1, 2], [0, 2, 1], [1, 2, 0], [1, 0, 2], [2, 0, 1], [2, 1, 0]]
+    y = np.empty_like(px)
+    for i in range(n):
+        image = Image.fromarray(px[i].transpose(1, 2, 0).copy())
+        for c in orders[order[i]]:
+            image = changes[c](image, factor[i, c] / 16384)
+        y[i] = np.asarray(image).transpose(2, 0, 1)
+    w("color_jitter_00", dict(pixels=px, factor=factor.astype(np.int64), order=order.astype(np.int64), y=y),
+      op="color_jitter", tolerance=0)
+
+
+def max_pool2d_nan(w, gen):
+    """A NaN is larger than any number, and the last one of a window takes the gradient. Bit for bit."""
+    for i, (n, c, h, wd, k, s, p) in enumerate([(2, 5, 8, 8, 2, 2, 0), (2, 3, 9, 7, 3, 2, 1)]):
+        # Halves, so that sums of gradients are exact; + 0 makes -0 a 0.
+        x = torch.round(f32(gen, n, c, h, wd) * 2) / 2
+        x[torch.rand(x.shape, generator=gen) < 0.15] = math.nan
+        x = leaf(x)
+        y = F.max_pool2d(x, k, s, p)
+        dy = torch.round(f32(gen, *y.shape) * 2) / 2 + 0
+        y.backward(dy)
+        w(f"max_pool2d_nan_{i:02}", dict(x=x, dy=dy, y=y, dx=x.grad), op="max_pool2d", kernel=k, stride=s, padding=p,
+          tolerance=0)
