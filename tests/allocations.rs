@@ -94,3 +94,17 @@ fn a_step_on_the_cpu_allocates_nothing_of_ours() {
     // The counter counts: the matrix product is known to allocate.
     assert!(steps[0].foreign > 0);
 }
+
+#[test]
+fn a_step_on_a_gpu_allocates_nothing_of_ours() {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let device = Device::open("gpu", OpenOptions::default()).expect("an adapter");
+    let steps = allocations(&device);
+    for step in &steps {
+        assert_eq!(step.ours, 0, "a step allocates: {steps:?}");
+    }
+    // What the driver and wgpu allocate, some of it on threads of their own, grows with nothing.
+    let [first, last] = [0, 4].map(|ix| steps[ix..ix + 4].iter().map(|s| s.foreign).sum::<usize>());
+    assert!(last <= first + first / 10, "steps allocate more and more: {steps:?}");
+    assert!(first > 0, "wgpu is known to allocate");
+}

@@ -82,11 +82,11 @@ fn kernels_are_measured_written_and_compared() {
 
     let other_size = ["bench", "--device", "cpu", "--width", "4", "--compare"];
     let output = wgrad(at, &[&other_size[..], &[file.to_str().expect("UTF-8")]].concat());
-    assert_fails(output, 1, "the earlier measurement is of width 2 and 3 images");
+    assert_fails(output, 2, "the earlier measurement is of width 2 and 3 images");
     assert_fails(wgrad(at, &[&SMALL[..], &["--out", "first"]].concat()), 1, "never overwritten");
     assert_fails(wgrad(at, &["bench", "--compare", "nothing.json"]), 1, "nothing.json");
     fs::write(at.join("other.json"), "{\"format\": \"else\", \"version\": 1}").expect("written");
-    assert_fails(wgrad(at, &["bench", "--compare", "other.json"]), 1, "a file of \"else\"");
+    assert_fails(wgrad(at, &["bench", "--compare", "other.json"]), 2, "a file of \"else\"");
     assert!(!at.join("runs").exists(), "what fails leaves nothing");
 }
 
@@ -113,7 +113,7 @@ fn a_grid_is_measured_and_written() {
     assert_eq!(csv.lines().count(), 5);
     assert!(at.join("grid").join(scaling::SVG).exists());
 
-    assert_fails(wgrad(at, &[&base[..], &["--seconds", "0"]].concat()), 1, "no time to measure in");
+    assert_fails(wgrad(at, &[&base[..], &["--seconds", "0"]].concat()), 2, "no time to measure in");
     let output = wgrad(at, &["bench", "scaling", "--widths", "0"]);
     assert_fails(output, 2, "--widths");
 }

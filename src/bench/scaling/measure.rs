@@ -221,10 +221,10 @@ mod tests {
     }
 
     /// Runs a small grid on the CPU device.
-    fn run(limit: Option<u64>, stop_after: usize) -> (Scaling, Vec<usize>) {
+    fn run(batch_sizes: &[usize], limit: Option<u64>, stop_after: usize) -> (Scaling, Vec<usize>) {
         let open =
             || Ok(Device::cpu(OpenOptions { memory_limit: limit, ..OpenOptions::default() }));
-        let (widths, batch_sizes) = (vec![2], vec![4, 2, 4]);
+        let (widths, batch_sizes) = (vec![2], batch_sizes.to_vec());
         let kernels = Kernels::Default;
         let grid = Grid { widths, batch_sizes, kernels, seconds_per_cell: 0.01 };
         let written = std::cell::RefCell::new(Vec::new());
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_grid_is_measured_in_order_and_written_as_it_grows() {
-        let (scaling, written) = run(None, 9);
+        let (scaling, written) = run(&[4, 2, 4], None, 9);
         assert_eq!((&scaling.widths[..], &scaling.batch_sizes[..]), (&[2][..], &[2, 4][..]));
         assert_eq!(written, [1, 2]);
         for cell in &scaling.cells {
@@ -249,14 +249,16 @@ mod tests {
         let [small, large] = &scaling.cells[..] else { panic!("{scaling:?}") };
         assert!(2 * small.flops > large.flops && small.flops < large.flops, "{scaling:?}");
         assert!(small.planned_bytes < large.planned_bytes);
-        assert_eq!(run(None, 1).0.cells.len(), 1, "stopped after the first");
+        assert_eq!(run(&[4, 2, 4], None, 1).0.cells.len(), 1, "stopped after the first");
     }
 
     #[test]
     fn cells_that_do_not_fit_say_so() {
-        let (all, _) = run(None, 9);
+        // Far enough apart that what the CPU device works in, besides what is planned, is nothing beside it.
+        let batch_sizes = [2, 96];
+        let (all, _) = run(&batch_sizes, None, 9);
         let between = (all.cells[0].planned_bytes + all.cells[1].planned_bytes) / 2;
-        let (scaling, _) = run(Some(between), 9);
+        let (scaling, _) = run(&batch_sizes, Some(between), 9);
         assert!(scaling.cells[0].outcome.images_per_s().is_some());
         let reason = scaling.cells[1].outcome.reason().expect("it does not fit");
         assert!(matches!(scaling.cells[1].outcome, Outcome::Limit { .. }), "{scaling:?}");

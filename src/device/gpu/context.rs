@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::adapter::Opened;
 use super::fault::{Fault, Faults};
 use super::{quiet, readable_bytes};
+use crate::device::foreign::foreign;
 use crate::error::Error;
 
 /// What a session, its programs and its readbacks share.
@@ -64,7 +65,7 @@ impl Context {
     /// wgpu 30 reports a device that is lost during a poll by calling the callback and then
     /// panicking, so the panic is caught. Once a device is lost it is not polled again.
     fn try_poll(&self, how: wgpu::PollType) {
-        let poll = || catch_unwind(AssertUnwindSafe(|| self.device.poll(how)));
+        let poll = || catch_unwind(AssertUnwindSafe(|| foreign(|| self.device.poll(how))));
         match quiet::without_panic_message(poll) {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => self.faults.report(Fault::Other(error.to_string())),

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::fault::Fault;
 use super::pipelines::{Pipelines, Wanted};
 use super::readable_bytes;
+use crate::device::foreign::foreign;
 use crate::error::Error;
 use crate::ops::Binding;
 use crate::tape::plan::{BufferKind, Placement};
@@ -51,9 +52,11 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
         let [x, y, z] = self.workgroups;
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bindings, &[]);
-        pass.dispatch_workgroups(x, y, z);
+        foreign(|| {
+            pass.set_pipeline(&self.pipeline);
+            pass.set_bind_group(0, &self.bindings, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        });
     }
 }
 
@@ -112,15 +115,16 @@ impl Program {
     pub(super) fn encode(&self, context: &Context) -> wgpu::CommandBuffer {
         let label = Some(self.label.as_str());
         let descriptor = wgpu::CommandEncoderDescriptor { label };
-        let mut encoder = context.device.create_command_encoder(&descriptor);
+        let mut encoder = foreign(|| context.device.create_command_encoder(&descriptor));
         {
             let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
-            let mut pass = encoder.begin_compute_pass(&descriptor);
+            let mut pass = foreign(|| encoder.begin_compute_pass(&descriptor));
             for dispatch in &self.dispatches {
                 dispatch.encode(&mut pass);
             }
+            foreign(|| drop(pass));
         }
-        encoder.finish()
+        foreign(|| encoder.finish())
     }
 
     /// The dispatches of a node.

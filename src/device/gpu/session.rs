@@ -13,6 +13,7 @@ use super::readback::{Reader, Ring};
 use super::timing::{self, Timer};
 use super::tuning::Tuner;
 use super::uploads::Uploads;
+use crate::device::foreign::foreign;
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::Target;
@@ -211,11 +212,11 @@ impl Session for GpuSession {
         }
         let context = Arc::clone(&self.context);
         // The write takes effect between the submissions before and the one that follows.
-        context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
+        let buffer = &self.state()?.step;
+        foreign(|| context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(step)));
         let commands = self.programs[program.0].encode(&context);
-        let submission =
-            context.queue.submit(self.uploads.commands().into_iter().chain([commands]));
-        self.in_flight.push_back(submission);
+        let commands = self.uploads.commands().into_iter().chain([commands]);
+        self.in_flight.push_back(foreign(|| context.queue.submit(commands)));
         self.uploads.submitted();
         context.check()
     }

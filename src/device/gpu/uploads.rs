@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wgpu::BufferUsages;
 
 use super::context::Context;
+use crate::device::foreign::foreign;
 use crate::error::Error;
 
 const STAGING: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC);
@@ -49,17 +50,20 @@ impl Uploads {
             return Ok(());
         }
         let staging = self.take(context, size)?;
-        let mapped = staging.buffer.get_mapped_range_mut(..size);
-        let mut mapped = mapped.map_err(|error| Error::Device { reason: error.to_string() })?;
-        mapped.copy_from_slice(bytes);
-        drop(mapped);
-        staging.buffer.unmap();
+        foreign(|| -> Result<(), Error> {
+            let mapped = staging.buffer.get_mapped_range_mut(..size);
+            let mut mapped = mapped.map_err(|error| Error::Device { reason: error.to_string() })?;
+            mapped.copy_from_slice(bytes);
+            drop(mapped);
+            staging.buffer.unmap();
+            Ok(())
+        })?;
         staging.is_mapped.store(false, Ordering::Release);
         let copies = self.copies.get_or_insert_with(|| {
             let descriptor = wgpu::CommandEncoderDescriptor { label: Some("uploads") };
-            context.device.create_command_encoder(&descriptor)
+            foreign(|| context.device.create_command_encoder(&descriptor))
         });
-        copies.copy_buffer_to_buffer(&staging.buffer, 0, target, offset, size);
+        foreign(|| copies.copy_buffer_to_buffer(&staging.buffer, 0, target, offset, size));
         self.written.push(staging);
         Ok(())
     }
@@ -82,7 +86,7 @@ impl Uploads {
     /// The copies so far, if there are any; to be submitted before what reads them, and then
     /// [`Uploads::submitted`] to be called.
     pub(super) fn commands(&mut self) -> Option<wgpu::CommandBuffer> {
-        self.copies.take().map(wgpu::CommandEncoder::finish)
+        self.copies.take().map(|copies| foreign(|| copies.finish()))
     }
 
     /// Asks for the buffers to be mapped again when the copies are done.
@@ -90,8 +94,10 @@ impl Uploads {
         for staging in self.written.drain(..) {
             let is_mapped = Arc::clone(&staging.is_mapped);
             // One that cannot be mapped any more belongs to a device that failed, which is noticed elsewhere.
-            staging.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
-                is_mapped.store(result.is_ok(), Ordering::Release);
+            foreign(|| {
+                staging.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
+                    is_mapped.store(result.is_ok(), Ordering::Release);
+                });
             });
             self.waiting.push(staging);
         }
