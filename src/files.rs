@@ -27,6 +27,16 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
+/// Where what can be made again is kept from run to run: `$WGRAD_CACHE`, else `wgrad` in the system's folder for
+/// caches (`~/.cache` on Linux). None where there is no such folder, or `$WGRAD_CACHE` is empty.
+pub fn cache_folder() -> Option<PathBuf> {
+    match std::env::var_os("WGRAD_CACHE") {
+        Some(folder) if folder.is_empty() => None,
+        Some(folder) => Some(folder.into()),
+        None => dirs::cache_dir().map(|folder| folder.join("wgrad")),
+    }
+}
+
 /// Whether this is the name of a file that [`write_whole`] was interrupted in writing.
 pub fn is_temporary(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == TEMPORARY)

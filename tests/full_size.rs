@@ -25,9 +25,9 @@ fn config() -> StepConfig {
 #[test]
 fn no_binding_passes_128_mib() {
     for kernels in [Kernels::Naive, Kernels::Default] {
-        let target = Some(Target { kernels });
+        let target = Some(Target::new(kernels));
         for step in [step::training(&config()), step::evaluation(&config())] {
-            let plan = Plan::new(&step.tape, PlanOptions { target, keep_all: false });
+            let plan = Plan::new(&step.tape, PlanOptions { target, ..PlanOptions::default() });
             // The first layer's output is exactly the limit.
             assert_eq!(plan.largest_binding(), MAX_BINDING);
             assert!(plan.check(None, 0, MAX_BINDING).is_ok());
@@ -39,9 +39,9 @@ fn no_binding_passes_128_mib() {
 fn without_the_fusion_a_binding_would_pass_it() {
     let mut unfused = config();
     unfused.objective.fusion = Fusion::NONE;
-    let target = Some(Target { kernels: Kernels::Default });
+    let target = Some(Target::new(Kernels::Default));
     let tape = step::training(&unfused).tape;
-    let plan = Plan::new(&tape, PlanOptions { target, keep_all: false });
+    let plan = Plan::new(&tape, PlanOptions { target, ..PlanOptions::default() });
     assert_eq!(plan.largest_binding(), 2 * MAX_BINDING);
 }
 

@@ -7,41 +7,69 @@ mod variations;
 
 use common::open_gpu;
 use variations::variations;
-use wgrad::check::CaseTape;
+use wgrad::check::{CaseData, CaseResult, CaseTape};
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::ops::Kernels;
+use wgrad::error::Error;
+use wgrad::ops::{Kernels, Tile};
+use wgrad::tape::Node;
 
 #[test]
 fn naive_kernels_agree_with_the_cpu() {
-    compare(Kernels::Naive);
+    compare(OpenOptions { kernels: Kernels::Naive, ..OpenOptions::default() });
 }
 
 #[test]
 fn default_kernels_agree_with_the_cpu() {
-    compare(Kernels::Default);
+    compare(OpenOptions::default());
 }
 
-fn compare(kernels: Kernels) {
-    let gpu = open_gpu(kernels, ShaderLibrary::default());
+fn compare(options: OpenOptions) {
+    let kernels = options.kernels;
+    let gpu = common::open(options);
     let cpu = Device::cpu(OpenOptions::default());
     println!("{kernels:?} kernels on {}", gpu.name());
     let mut failures = Vec::new();
     for check in CaseTape::all() {
         for data in variations(&check) {
-            let run = |device: &Device| {
-                let mut session = device.session(check.tape.state())?;
-                check.run_on(&mut *session, &data)
-            };
             let name = format!("{}, {}", check.op, check.case);
-            let expected = run(&cpu).unwrap_or_else(|e| panic!("{name}, cpu: {e}"));
-            let got = run(&gpu).unwrap_or_else(|e| panic!("{name}, gpu: {e}"));
+            let expected = run(&cpu, &check, &data).unwrap_or_else(|e| panic!("{name}, cpu: {e}"));
+            let got = run(&gpu, &check, &data).unwrap_or_else(|e| panic!("{name}, gpu: {e}"));
             if let Err(mismatch) = check.compare(&expected, &got) {
                 failures.push(mismatch.to_string());
             }
         }
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn run(device: &Device, check: &CaseTape, data: &CaseData) -> Result<CaseResult, Error> {
+    check.run_on(&mut *device.session(check.tape.state())?, data)
+}
+
+/// Which kernel is chosen changes speed and nothing else: every way to cut a product makes the same bits.
+#[test]
+fn every_tile_makes_the_same_bits() {
+    let devices: Vec<_> = Tile::ALL
+        .iter()
+        .map(|&tile| common::open(OpenOptions { tile: Some(tile), ..OpenOptions::default() }))
+        .collect();
+    let mut n_cut = 0;
+    for check in CaseTape::all() {
+        let is_cut = |node: &Node| !node.op.tiles(&check.tape.io(node)).is_empty();
+        if !check.tape.nodes().iter().any(is_cut) {
+            continue;
+        }
+        n_cut += 1;
+        let data = check.fill(1);
+        let results = devices.iter().map(|device| run(device, &check, &data).expect("it runs"));
+        let results: Vec<_> = results.collect();
+        for (result, tile) in results.iter().zip(Tile::ALL) {
+            let same = *result == results[0];
+            assert!(same, "{}, {}: {tile:?} makes other bits", check.op, check.case);
+        }
+    }
+    assert!(n_cut > 10, "{n_cut}");
 }
 
 /// What ran before leaves no trace: a step's results depend on its inputs and state alone.

@@ -11,7 +11,7 @@ use wgrad::device::StepScalars;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::nn::ResNet9;
 use wgrad::ops::launch::MAX_WORKGROUPS;
-use wgrad::ops::{Binding, Kernels, Launch, Shader, Target};
+use wgrad::ops::{Binding, Kernels, Launch, Shader, Target, Tile};
 use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{Plan, PlanOptions, Tape};
 use wgrad::train::step::{self, StepConfig};
@@ -56,11 +56,12 @@ fn network() -> Vec<(Arc<Tape>, String)> {
 
 fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
     let mut launched = Vec::new();
-    for kernels in [Kernels::Naive, Kernels::Default] {
-        let target = Some(Target { kernels });
-        let plan = Plan::new(tape, PlanOptions { target, keep_all: false });
+    let tiles = Tile::ALL.iter().map(|&tile| Target { tile: Some(tile), ..Target::default() });
+    for target in std::iter::once(Target::new(Kernels::Naive)).chain(tiles) {
+        let target = Some(target);
+        let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
         for (launch, node) in plan.launches.into_iter().zip(tape.nodes()) {
-            let by = format!("{by}, {kernels:?} kernels, {}", node.op.name());
+            let by = format!("{by}, {target:?}, {}", node.op.name());
             launched.push(Launched { launch, n_outputs: node.outputs.len(), by });
         }
     }

@@ -4,16 +4,14 @@
 //   d_beta[slab, c]  = sum of d_y[row, c]
 //
 // partials holds [2, N_SLABS, CHANNELS]: d_gamma, then d_beta. One invocation makes one channel of one
-// slab. batch_norm/backward_sums adds up the slabs. src/ops/batch_norm/backward.rs.
+// slab. batch_norm/backward_sums adds up the slabs. The import `gradient` lets a ReLU's mask in.
+// src/ops/batch_norm/backward.rs.
 
 // #import shared/linear_index
 // #import batch_norm/geometry
+// #import gradient
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> d_y: array<f32>;
-@group(0) @binding(2) var<storage, read> mean: array<f32>;
-@group(0) @binding(3) var<storage, read> inv_std: array<f32>;
-@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(PARTIALS_BINDING) var<storage, read_write> partials: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -21,20 +19,22 @@ fn main(
     @builtin(num_workgroups) n_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_ix: u32,
 ) {
-    let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix >= N_SLABS * CHANNELS {
+    let partial = linear_index(workgroup, n_workgroups, local_ix);
+    if partial >= N_SLABS * CHANNELS {
         return;
     }
-    let c = ix % CHANNELS;
-    let first = ix / CHANNELS * ROWS_PER_SLAB;
+    let c = partial % CHANNELS;
+    let first = partial / CHANNELS * ROWS_PER_SLAB;
     let last = min(first + ROWS_PER_SLAB, ROWS);
     var d_gamma = 0.0;
     var d_beta = 0.0;
     for (var row = first; row < last; row++) {
-        let d = d_y[row * CHANNELS + c];
-        d_gamma += d * ((x[row * CHANNELS + c] - mean[c]) * inv_std[c]);
+        let ix = row * CHANNELS + c;
+        let x_hat = x_hat_at(ix, c);
+        let d = gradient_at(ix, c, x_hat);
+        d_gamma += d * x_hat;
         d_beta += d;
     }
-    partials[ix] = d_gamma;
-    partials[N_SLABS * CHANNELS + ix] = d_beta;
+    partials[partial] = d_gamma;
+    partials[N_SLABS * CHANNELS + partial] = d_beta;
 }

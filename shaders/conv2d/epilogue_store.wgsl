@@ -1,31 +1,32 @@
-// Stores the 4 pixels of a tile, with the bias added.
+// What becomes of four rows and four channels of the product: stored, with the bias added.
 
 // #import bias
-// #import store_y
+// #import store_result
 
-fn store_pixel(pixel: u32, co: u32, sum: Channels16) {
-    if pixel < N * OH * OW {
-        store_y(pixel * CO, co, sum.a + bias4(co));
-        store_y(pixel * CO, co + 4u, sum.b + bias4(co + 4u));
-        store_y(pixel * CO, co + 8u, sum.c + bias4(co + 8u));
-        store_y(pixel * CO, co + 12u, sum.d + bias4(co + 12u));
+fn store_row(part: u32, row: u32, channel: u32, values: vec4<f32>) {
+    if row < N_ROWS {
+        store_result((part * N_ROWS + row) * OUT_CHANNELS, channel, values);
     }
 }
 
-fn bias4(co: u32) -> vec4<f32> {
-    return vec4<f32>(bias_of(co), bias_of(co + 1u), bias_of(co + 2u), bias_of(co + 3u));
-}
-
-fn store_tile(
-    tile: u32,
-    co: u32,
-    sum0: Channels16,
-    sum1: Channels16,
-    sum2: Channels16,
-    sum3: Channels16,
+// `row` is the first of the four, `channel` that of the lanes. The parts of the sums lie one behind the other.
+fn store_rows(
+    part: u32,
+    row: u32,
+    channel: u32,
+    s0: vec4<f32>,
+    s1: vec4<f32>,
+    s2: vec4<f32>,
+    s3: vec4<f32>,
 ) {
-    store_pixel(tile * 4u, co, sum0);
-    store_pixel(tile * 4u + 1u, co, sum1);
-    store_pixel(tile * 4u + 2u, co, sum2);
-    store_pixel(tile * 4u + 3u, co, sum3);
+    let bias = vec4<f32>(
+        bias_of(channel),
+        bias_of(channel + 1u),
+        bias_of(channel + 2u),
+        bias_of(channel + 3u),
+    );
+    store_row(part, row, channel, s0 + bias);
+    store_row(part, row + 1u, channel, s1 + bias);
+    store_row(part, row + 2u, channel, s2 + bias);
+    store_row(part, row + 3u, channel, s3 + bias);
 }

@@ -1,76 +1,95 @@
-// Convolution by register tiles: an invocation makes 4 pixels x 16 channels of y.
+// Convolution without workgroup memory: an invocation makes 8 pixels x 4 channels in registers.
 //
-//   y[pixel, co] = bias[co] + sum over ky, kx, ci of x[pixel under (ky, kx), ci] * weight[ky, kx, ci, co]
+//   result[row, channel] = sum over ky, kx, k of source[pixel of row, under (ky, kx), k] * weight[ky, kx, k, channel]
 //
-// The loop body reads four input channels of 4 pixels and a 4 x 16 block of the weight, 80 numbers, and
-// makes 256 multiply-adds of them: 3.2 for each, where the naive kernel makes half of one. All
-// invocations of a workgroup share the channels, so the weight is read once for all of them. The sum
-// runs over (ky, kx, ci) in the naive kernel's order.
-// Grid: x and y count tiles of 4 pixels, z blocks of 16 output channels. No workgroup memory and no
-// barrier: on software adapters both cost more than they give. The imports `tile` and `epilogue` decide
-// which 4 pixels a tile has and what is stored of them; src/ops/conv2d/forward.rs chooses.
+// A step of the loop reads four numbers each of 8 pixels and a 4 x 4 block of the weight, 48 numbers, and
+// makes 128 multiply-adds of them: 2.7 for each, where the naive kernel makes half of one. The invocations
+// of a row of the workgroup have neighbouring channels, so they read the weight side by side and the
+// pixels together. There is no barrier: on software adapters that, and workgroup memory, cost more than they
+// give; and 8 sums are what the registers of a processor hold.
+// Grid: x and y count blocks of rows, z blocks of channels, each with its part of the kernel's rows. The
+// imports decide what the product is (forward or gradient of the input), which pixels are its rows,
+// and what becomes of the sums; src/ops/conv2d/product.rs chooses. forward_tile.wgsl makes the same sums.
 
-// #import shared/linear_index
-// #import conv2d/geometry
-// #import conv2d/channels16
-// #import load_x
-// #import load_weight
-// #import tile
+// #import operands
+// #import weight
+// #import rows
 // #import epilogue
+// #import conv2d/kernel_rows
 
-@compute @workgroup_size(WORKGROUP_SIZE)
+// Invocations of a workgroup that stand side by side along the channels, a power of two up to 8.
+const CHANNEL_LANES: u32 = 8u;
+const ROW_LANES: u32 = 64u / CHANNEL_LANES;
+
+// Adds what four channels of a pixel contribute to four channels of the result.
+fn multiply_add4(
+    sum: vec4<f32>,
+    x: vec4<f32>,
+    w0: vec4<f32>,
+    w1: vec4<f32>,
+    w2: vec4<f32>,
+    w3: vec4<f32>,
+) -> vec4<f32> {
+    let first = fma(vec4<f32>(x.y), w1, fma(vec4<f32>(x.x), w0, sum));
+    return fma(vec4<f32>(x.w), w3, fma(vec4<f32>(x.z), w2, first));
+}
+
+@compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) n_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_ix: u32,
 ) {
-    let tile = linear_index(workgroup, n_workgroups, local_ix);
-    if tile >= N_TILES {
+    let block = workgroup.y * n_workgroups.x + workgroup.x;
+    let row = (block * ROW_LANES + local_ix / CHANNEL_LANES) * 8u;
+    let channel = (workgroup.z / N_PARTS * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
+    if row >= N_ROWS || channel >= OUT_CHANNELS {
         return;
     }
-    let co = workgroup.z * 16u;
-    let p0 = tile_pixel(tile, 0u);
-    let p1 = tile_pixel(tile, 1u);
-    let p2 = tile_pixel(tile, 2u);
-    let p3 = tile_pixel(tile, 3u);
-    var sum0 = zero16();
-    var sum1 = zero16();
-    var sum2 = zero16();
-    var sum3 = zero16();
-    for (var ky = 0u; ky < KERNEL_H; ky++) {
+    let p0 = pixel_at(row);
+    let p1 = pixel_at(row + 1u);
+    let p2 = pixel_at(row + 2u);
+    let p3 = pixel_at(row + 3u);
+    let p4 = pixel_at(row + 4u);
+    let p5 = pixel_at(row + 5u);
+    let p6 = pixel_at(row + 6u);
+    let p7 = pixel_at(row + 7u);
+    var s0 = vec4<f32>();
+    var s1 = vec4<f32>();
+    var s2 = vec4<f32>();
+    var s3 = vec4<f32>();
+    var s4 = vec4<f32>();
+    var s5 = vec4<f32>();
+    var s6 = vec4<f32>();
+    var s7 = vec4<f32>();
+    let part = workgroup.z % N_PARTS;
+    for (var ky = first_kernel_row(part); ky < first_kernel_row(part + 1u); ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
-            let start0 = input_start(p0.x, p0.y, p0.z, ky, kx);
-            let start1 = input_start(p1.x, p1.y, p1.z, ky, kx);
-            let start2 = input_start(p2.x, p2.y, p2.z, ky, kx);
-            let start3 = input_start(p3.x, p3.y, p3.z, ky, kx);
-            let row = (ky * KERNEL_W + kx) * CI;
-            for (var ci = 0u; ci < CI; ci += 4u) {
-                let x0 = load_x(start0, ci);
-                let x1 = load_x(start1, ci);
-                let x2 = load_x(start2, ci);
-                let x3 = load_x(start3, ci);
-                var w = load_weight(row + ci, co);
-                sum0 = multiply_add(sum0, x0.x, w);
-                sum1 = multiply_add(sum1, x1.x, w);
-                sum2 = multiply_add(sum2, x2.x, w);
-                sum3 = multiply_add(sum3, x3.x, w);
-                w = load_weight(row + ci + 1u, co);
-                sum0 = multiply_add(sum0, x0.y, w);
-                sum1 = multiply_add(sum1, x1.y, w);
-                sum2 = multiply_add(sum2, x2.y, w);
-                sum3 = multiply_add(sum3, x3.y, w);
-                w = load_weight(row + ci + 2u, co);
-                sum0 = multiply_add(sum0, x0.z, w);
-                sum1 = multiply_add(sum1, x1.z, w);
-                sum2 = multiply_add(sum2, x2.z, w);
-                sum3 = multiply_add(sum3, x3.z, w);
-                w = load_weight(row + ci + 3u, co);
-                sum0 = multiply_add(sum0, x0.w, w);
-                sum1 = multiply_add(sum1, x1.w, w);
-                sum2 = multiply_add(sum2, x2.w, w);
-                sum3 = multiply_add(sum3, x3.w, w);
+            let source0 = source_of(p0, ky, kx);
+            let source1 = source_of(p1, ky, kx);
+            let source2 = source_of(p2, ky, kx);
+            let source3 = source_of(p3, ky, kx);
+            let source4 = source_of(p4, ky, kx);
+            let source5 = source_of(p5, ky, kx);
+            let source6 = source_of(p6, ky, kx);
+            let source7 = source_of(p7, ky, kx);
+            let weight_row = (ky * KERNEL_W + kx) * IN_CHANNELS;
+            for (var k = 0u; k < IN_CHANNELS; k += 4u) {
+                let w0 = load_weight(weight_row + k, channel);
+                let w1 = load_weight(weight_row + k + 1u, channel);
+                let w2 = load_weight(weight_row + k + 2u, channel);
+                let w3 = load_weight(weight_row + k + 3u, channel);
+                s0 = multiply_add4(s0, load_source(source0, k), w0, w1, w2, w3);
+                s1 = multiply_add4(s1, load_source(source1, k), w0, w1, w2, w3);
+                s2 = multiply_add4(s2, load_source(source2, k), w0, w1, w2, w3);
+                s3 = multiply_add4(s3, load_source(source3, k), w0, w1, w2, w3);
+                s4 = multiply_add4(s4, load_source(source4, k), w0, w1, w2, w3);
+                s5 = multiply_add4(s5, load_source(source5, k), w0, w1, w2, w3);
+                s6 = multiply_add4(s6, load_source(source6, k), w0, w1, w2, w3);
+                s7 = multiply_add4(s7, load_source(source7, k), w0, w1, w2, w3);
             }
         }
     }
-    store_tile(tile, co, sum0, sum1, sum2, sum3);
+    store_rows(part, row, channel, s0, s1, s2, s3);
+    store_rows(part, row + 4u, channel, s4, s5, s6, s7);
 }

@@ -9,11 +9,12 @@ use wgrad::check::self_test;
 use wgrad::data::N_CLASSES;
 use wgrad::device::gpu::GpuDevice;
 use wgrad::device::gpu::info::{AdapterFeatures, AdapterLimits, AdapterReport};
+use wgrad::device::gpu::tuning::Tuned;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::ResNet9;
-use wgrad::ops::{self, Kernels, OpEntry, Target};
-use wgrad::tape::{Plan, PlanOptions};
+use wgrad::ops::{self, Kernels, OpEntry, Target, Tile};
+use wgrad::tape::{Plan, PlanOptions, Tape};
 use wgrad::train::recipe::CIFAR10;
 use wgrad::train::step::{self, StepConfig};
 
@@ -26,9 +27,10 @@ pub struct Args {
     /// Only list: run no op. (On a software adapter the self-test takes a minute or two, the first time)
     #[arg(long)]
     no_self_test: bool,
-    /// Which kernels to list and to test
-    #[arg(long, value_name = "KIND", default_value = "default")]
-    kernels: Kernels,
+    /// Which kernels to list and to test; without a value, also how each product of the recipe's step is cut, measured
+    /// where it was not yet
+    #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "tuned")]
+    kernels: Option<Kernels>,
 }
 
 /// A device, as `--json` prints it.
@@ -44,6 +46,8 @@ struct Report {
     error: Option<String>,
     /// The shaders that each node of a training step launches; none for the CPU.
     kernels: BTreeMap<String, Vec<String>>,
+    /// What was measured for each product of the recipe's training step; none where it was not.
+    tiles: BTreeMap<String, Option<Tuned>>,
     /// What the self-test of each op has found.
     self_test: Vec<OpReport>,
 }
@@ -64,7 +68,8 @@ struct OpReport {
 /// When the standard output can't be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut reports = Vec::new();
-    let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
+    let kernels = args.kernels.unwrap_or_default();
+    let options = super::opened(OpenOptions { kernels, ..OpenOptions::default() });
     let adapters = GpuDevice::open_each(&options);
     // As `Device::open` chooses: the best adapter, and the best that is hardware.
     let hardware = adapters.iter().position(|(adapter, _)| adapter.kind != "software");
@@ -88,6 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         adapter: None,
         error: None,
         kernels: BTreeMap::new(),
+        tiles: BTreeMap::new(),
         self_test: Vec::new(),
     });
     for (ix, (adapter, device)) in adapters.into_iter().enumerate() {
@@ -117,16 +123,20 @@ fn report(
     opened_by: Vec<&'static str>,
 ) -> anyhow::Result<Report> {
     say(args, &describe(&adapter, &opened_by))?;
+    let tape = recipe_step();
+    let is_software = adapter.kind == "software";
+    let target = Target { is_software, ..Target::new(args.kernels.unwrap_or_default()) };
     let mut report = Report {
         device: adapter.name.clone(),
         opened_by,
         adapter: Some(adapter),
         error: None,
-        kernels: kernels(args.kernels),
+        kernels: kernels(&tape, target),
+        tiles: BTreeMap::new(),
         self_test: Vec::new(),
     };
     let device = match device {
-        Ok(device) => Device::Gpu(device),
+        Ok(device) => device,
         Err(error) => {
             say(args, &format!("  FAILED: {error}\n"))?;
             report.error = Some(error.to_string());
@@ -135,15 +145,21 @@ fn report(
     };
     report.device = device.name();
     say(args, &format!("  kernels of a training step\n{}", list(&report.kernels)))?;
-    if args.kernels == Kernels::Default {
+    if args.kernels != Some(Kernels::Naive) {
         say(
             args,
             "    (convolutions in groups, and fused pools other than 2x2, run the naive ones)\n",
         )?;
     }
+    if args.kernels == Some(Kernels::Tuned) {
+        report.tiles = device.tune(&tape)?;
+        let head = "  how products are cut, and the milliseconds that each way takes\n";
+        say(args, &format!("{head}{}", list_tiles(&report.tiles, device.is_software())))?;
+    }
     if args.no_self_test {
         return Ok(report);
     }
+    let device = Device::Gpu(device);
     say(args, "  self-test, the largest error relative to the CPU\n")?;
     for op in ops::ALL {
         let tested = test(op, &device);
@@ -172,12 +188,39 @@ fn line(OpReport { op, n_cases, largest_error, failure, .. }: &OpReport) -> Stri
     }
 }
 
-/// The shaders that each kind of node of the recipe's training step launches.
-fn kernels(kernels: Kernels) -> BTreeMap<String, Vec<String>> {
+/// The recipe's training step.
+fn recipe_step() -> Tape {
     let network = ResNet9 { width: CIFAR10.width, classes: N_CLASSES };
-    let tape = step::training(&StepConfig::new(network, CIFAR10.batch_size)).tape;
-    let target = Some(Target { kernels });
-    let plan = Plan::new(&tape, PlanOptions { target, keep_all: false });
+    Tape::clone(&step::training(&StepConfig::new(network, CIFAR10.batch_size)).tape)
+}
+
+/// The products of a step, with what was measured for each.
+fn list_tiles(tiles: &BTreeMap<String, Option<Tuned>>, is_software: bool) -> String {
+    if is_software {
+        let tile = Tile::Registers.name();
+        return format!("    on a processor always by {tile}: nothing is measured\n");
+    }
+    let milliseconds = |tuned: &Tuned| {
+        let each = tuned.seconds.iter().map(|(tile, s)| format!("{} {:.3}", tile.name(), s * 1e3));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let line = |(product, tuned): (&String, &Option<Tuned>)| match tuned {
+        Some(tuned) => {
+            format!(
+                "    {:<10} {product}\n               {}\n",
+                tuned.tile.name(),
+                milliseconds(tuned)
+            )
+        }
+        None => format!("    {:<10} {product}\n", "by rule"),
+    };
+    tiles.iter().map(line).collect()
+}
+
+/// The shaders that each kind of node of a step launches.
+fn kernels(tape: &Tape, target: Target) -> BTreeMap<String, Vec<String>> {
+    let target = Some(target);
+    let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
     let mut shaders: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (node, launch) in tape.nodes().iter().zip(plan.launches) {
         let of_kind = shaders.entry(node.op.name().to_string()).or_default();
@@ -193,7 +236,7 @@ fn kernels(kernels: Kernels) -> BTreeMap<String, Vec<String>> {
 
 fn list(kernels: &BTreeMap<String, Vec<String>>) -> String {
     let line = |(node, shaders): (&String, &Vec<String>)| {
-        format!("    {node:<26} {}\n", shaders.join(", "))
+        format!("    {node:<29} {}\n", shaders.join(", "))
     };
     kernels.iter().map(line).collect()
 }

@@ -123,7 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let loaded = resume::load(&settings)?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
-    let device = Device::open(&recipe.device, recipe.open_options())?;
+    let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
     if !args.json {
         super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
     }
@@ -171,7 +171,11 @@ pub fn describe(found: &Found) -> String {
     let plot = plot::curve(&curve, &marks, "log10(rate)", "smoothed loss");
     let suggestions = found.suggestions;
     let line = |rule: Rule, name: &str, rate: f64| {
-        let chosen = if rule == found.rule { "  <- max_lr" } else { "" };
+        let chosen = match rule {
+            _ if rule != found.rule => "",
+            Rule::Steepest => "  <- the middle from LRMIN to max_lr",
+            Rule::Minimum | Rule::Valley => "  <- max_lr",
+        };
         format!("  {name:<12} {rate:<9.2e}{chosen}\n")
     };
     let (max_lr, lr_min, n) = (found.max_lr(), found.lr_min(), points.len());

@@ -4,12 +4,14 @@
 //! went well, 1 when something failed, 2 for a wrong use (flags or settings that make no sense), 130
 //! after Ctrl-C.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use wgrad::device::OpenOptions;
 use wgrad::train::folder;
 use wgrad::train::screen::StandardError;
 
@@ -44,6 +46,17 @@ struct Cli {
     /// Tell what is done, on the standard error; twice for more ($RUST_LOG chooses in detail)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Run shaders with runtime checks: indices are clamped, and loops counted (slow)
+    #[arg(long, global = true)]
+    checked: bool,
+}
+
+/// Whether `--checked` was given.
+static CHECKED: AtomicBool = AtomicBool::new(false);
+
+/// How commands open a device: with what all of them have in common, besides `options`.
+fn opened(options: OpenOptions) -> OpenOptions {
+    OpenOptions { tell: Some(tell_progress), checked: CHECKED.load(Ordering::Relaxed), ..options }
 }
 
 #[derive(Subcommand)]
@@ -80,6 +93,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     trace(cli.verbose);
+    CHECKED.store(cli.checked, Ordering::Relaxed);
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
         Command::LrFind(args) => lr_find::run(&args),
@@ -114,6 +128,16 @@ fn print(text: &str) -> anyhow::Result<()> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Shows what takes a while on one line of the terminal, which the next one replaces; "" at the end.
+fn tell_progress(line: &str) {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        let width = 100;
+        // Nothing depends on it being seen.
+        let _ = write!(stderr, "\r\x1b[2K{}", line.chars().take(width).collect::<String>());
     }
 }
 

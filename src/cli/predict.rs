@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Which kernels a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "default")]
+    #[arg(long, value_name = "KIND", default_value = "tuned")]
     kernels: Kernels,
     /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
@@ -93,7 +93,7 @@ fn predict(args: &Args, split: &Split) -> Result<Predictions, Error> {
         memory_limit: args.memory_limit.map(|size| size.0),
         ..OpenOptions::default()
     };
-    let device = Device::open(&args.device, options)?;
+    let device = Device::open(&args.device, super::opened(options))?;
     let width = args
         .width
         .map(|n| n.get().into())

@@ -11,7 +11,7 @@ use wgrad::error::Error;
 use wgrad::nn::ResNet9;
 use wgrad::ops::Kernels;
 use wgrad::profile::{self, svg, table};
-use wgrad::tape::fuse::Fusion;
+use wgrad::tape::fuse::{Fusion, Rule};
 use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
@@ -34,11 +34,11 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Which kernels a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "default")]
+    #[arg(long, value_name = "KIND", default_value = "tuned")]
     kernels: Kernels,
-    /// The textbook's tape: no node is fused with another
-    #[arg(long)]
-    no_fuse: bool,
+    /// The textbook's tape: no node is fused with another; or leave out these rules alone
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
+    no_fuse: Option<Vec<Rule>>,
     /// Steps to time [default: what eight seconds hold, at least 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -57,13 +57,13 @@ pub struct Args {
 /// Times, prints, draws.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
-    let device = Device::open(&args.device, options)?;
+    let device = Device::open(&args.device, super::opened(options))?;
     let defaults = if device.is_processor() { SHAPES } else { CIFAR10 };
     let width = args.width.map_or(defaults.width, |n| n.get().into());
     let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
     let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
-    if args.no_fuse {
-        config.objective.fusion = Fusion::NONE;
+    if let Some(rules) = &args.no_fuse {
+        config.objective.fusion = Fusion::without(rules);
     }
     let told = |what: &str| {
         if io::stderr().is_terminal() {

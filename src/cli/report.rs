@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settings = now.or(Settings::read(&args.run.join(CONFIG))?);
     let loaded = resume::load(&settings)?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
-    let device = Device::open(&args.device, recipe.open_options())?;
+    let device = Device::open(&args.device, super::opened(recipe.open_options()))?;
     super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
 
     let mut evaluator = match past.model()? {

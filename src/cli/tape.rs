@@ -9,7 +9,7 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::ResNet9;
 use wgrad::ops::{Kernels, Target};
-use wgrad::tape::fuse::Fusion;
+use wgrad::tape::fuse::{Fusion, Rule};
 use wgrad::tape::{Plan, PlanOptions, print, svg};
 use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
@@ -29,11 +29,11 @@ pub struct Args {
     /// The evaluation step, not the training step
     #[arg(long)]
     eval: bool,
-    /// The textbook's tape: no node is fused with another
-    #[arg(long)]
-    no_fuse: bool,
+    /// The textbook's tape: no node is fused with another; or leave out these rules alone
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
+    no_fuse: Option<Vec<Rule>>,
     /// Plan for these kernels
-    #[arg(long, value_name = "KIND", default_value = "default")]
+    #[arg(long, value_name = "KIND", default_value = "tuned")]
     kernels: Kernels,
     /// Run the step in this file again, and show what each node makes: a run leaves one after a step that
     /// was not finite
@@ -54,8 +54,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let network = ResNet9 { width: args.width.get().into(), classes: N_CLASSES };
     let mut config = StepConfig::new(network, args.batch_size.get() as usize);
-    if args.no_fuse {
-        config.objective.fusion = Fusion::NONE;
+    if let Some(rules) = &args.no_fuse {
+        config.objective.fusion = Fusion::without(rules);
     }
     let step = if args.eval { step::evaluation(&config) } else { step::training(&config) };
     match &args.svg {
@@ -64,11 +64,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             super::print(&format!("{}\n", path.display()))?;
         }
         None => {
-            let plan = |target| Plan::new(&step.tape, PlanOptions { target, keep_all: false });
+            let plan =
+                |target| Plan::new(&step.tape, PlanOptions { target, ..PlanOptions::default() });
             let mut plan_shown = plan(None);
             // Kernels count in 32 bits, and no adapter binds a tensor that they could not count.
             if plan_shown.largest_binding() <= u64::from(u32::MAX) {
-                plan_shown = plan(Some(Target { kernels: args.kernels }));
+                plan_shown = plan(Some(Target::new(args.kernels)));
             }
             super::print(&print::listing(&step.tape, &plan_shown, config.batch_size))?;
         }
@@ -80,7 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn replay(path: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
     let replay = Replay::read(path)?;
-    let device = Device::open(&args.device, options)?;
+    let device = Device::open(&args.device, super::opened(options))?;
     let head = replay.head(&device.name());
     let nodes = replay.run(&device)?;
     let first = replay::first_not_finite(&nodes);

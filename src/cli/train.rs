@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let Some((run, find_lr)) = prepared else { return Ok(ExitCode::from(super::INTERRUPTED)) };
     let Resumed { mut folder, mut recipe, loaded, checkpoint } = run;
-    let device = Device::open(&recipe.device, recipe.open_options())?;
+    let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
     if recipe.device == "auto" {
         recipe.device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" }.to_string();
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::Error;
-use crate::ops::Kernels;
+use crate::ops::{Kernels, Tile};
 use crate::tape::{Group, Plan, StateLayout, Tape, ValueId};
 
 pub mod cpu;
@@ -111,6 +111,12 @@ pub struct OpenOptions {
     pub kernels: Kernels,
     /// The most bytes that a program's plan may ask for; checked before anything is allocated.
     pub memory_limit: Option<u64>,
+    /// How to cut every product on a GPU, instead of choosing; for tests and benches.
+    pub tile: Option<Tile>,
+    /// Compile shaders with runtime checks: indices are clamped and loops counted. Debug builds always do.
+    pub checked: bool,
+    /// Is told what takes a while, a line at a time: kernels that are measured for the first time; "" at the end.
+    pub tell: Option<fn(&str)>,
     /// Where shaders come from; tests put broken ones in.
     pub shaders: gpu::ShaderLibrary,
 }

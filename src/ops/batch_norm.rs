@@ -8,7 +8,7 @@
 //! As in PyTorch, the batch is normalised with the biased variance above, and the running estimate takes
 //! the unbiased one, `var · n / (n − 1)`. [`forward`] emits the batch's statistics; what moves the running
 //! ones is a node of its own, [`running_statistics`](super::running_statistics). [`eval`] normalises with
-//! the running ones; [`backward`] has the two nodes of the gradient.
+//! the running ones; [`backward`] has the two nodes of the gradient; [`relu`](mod@relu) is what fusion makes of it.
 //!
 //! Layouts: x `[..., C]`, everything else `[C]`. Shaders: `shaders/batch_norm/`. Derivation:
 //! `docs/ops/batch_norm.md`.
@@ -16,12 +16,17 @@
 pub mod backward;
 pub mod eval;
 pub mod forward;
+pub mod relu;
 
 pub use eval::batch_norm_eval;
 pub use forward::{Normalised, batch_norm};
 
-use super::{Case, OpEntry, Real, Shader, case::Fill, channel_sum::slabs, n_channels, n_rows};
+use super::{
+    Binding, Case, Launch, OpEntry, Real, Shader, add::add, case::Fill, channel_sum::slabs, grid,
+    n_channels, n_rows, relu::relu,
+};
 use crate::tape::ElementType;
+use crate::tape::fuse::Fusion;
 
 /// The sizes of a batch norm, and how its sums are cut.
 #[derive(Clone, Copy, Debug)]
@@ -44,16 +49,55 @@ impl Geometry {
         Self { rows, channels, n_slabs, rows_per_slab }
     }
 
-    /// A shader with the sizes of `shaders/batch_norm/geometry.wgsl`.
+    /// A shader with the sizes of `shaders/batch_norm/geometry.wgsl`; all slabs are one group.
     pub fn shader(&self, path: &'static str) -> Shader {
+        self.shader_of_groups(path, self.n_slabs)
+    }
+
+    /// A shader that takes the slabs in groups of so many.
+    fn shader_of_groups(&self, path: &'static str, slabs_per_group: usize) -> Shader {
         Shader::new(path).constants(&[
             ("ROWS", self.rows),
             ("CHANNELS", self.channels),
             ("ROWS_PER_SLAB", self.rows_per_slab),
             ("N_SLABS", self.n_slabs),
+            ("SLABS_PER_GROUP", slabs_per_group),
+            ("N_GROUPS", self.n_slabs.div_ceil(slabs_per_group)),
         ])
     }
+
+    /// Appends the dispatches that make one of all slabs, two numbers a channel each: in one run, or, where they are
+    /// many, group by group and then the groups. The slabs lie in scratch memory 0. `emit` is the import that takes
+    /// the result, and `bindings` what it binds, from 1 on.
+    pub fn merge_slabs(
+        &self,
+        launch: Launch,
+        path: &'static str,
+        finish: impl Fn(Shader) -> Shader,
+        bindings: &[Binding],
+    ) -> Launch {
+        let mut g = *self;
+        let mut launch = launch;
+        let mut from = Binding::Scratch(0);
+        if g.n_slabs > SLABS_PER_GROUP {
+            let n_groups = g.n_slabs.div_ceil(SLABS_PER_GROUP);
+            let shader = g.shader_of_groups(path, SLABS_PER_GROUP);
+            let groups = Binding::Scratch(launch.scratch.len());
+            launch = launch.with_scratch(2 * n_groups * g.channels).then(
+                shader.import("emit", "batch_norm/emit_partials"),
+                &[from, groups],
+                grid(n_groups * g.channels),
+            );
+            (g.n_slabs, g.rows_per_slab) = (n_groups, g.rows_per_slab * SLABS_PER_GROUP);
+            from = groups;
+        }
+        let bindings: Vec<_> = [from].into_iter().chain(bindings.iter().copied()).collect();
+        launch.then(finish(g.shader(path)), &bindings, grid(g.channels))
+    }
 }
+
+/// Slabs that one invocation makes one of; more would keep it busy for longer than the slabs took.
+const SLABS_PER_GROUP: usize = 32;
 
 /// A normalised value, before scale and shift.
 fn x_hat<T: Real>(x: T, mean: T, inv_std: T) -> T {
@@ -76,6 +120,25 @@ fn case(x: &[usize], fill: Fill) -> Case {
     .real("beta", &channels, Fill::Normal)
 }
 
+/// A batch norm with a ReLU behind it, and, with `residual`, an addition, fused.
+fn relu_case(x: &[usize], fill: Fill, residual: bool) -> Case {
+    let channels = [n_channels(x)];
+    let name = format!("{x:?}, {fill:?}, fused ReLU{}", if residual { " and add" } else { "" });
+    let case = Case::new(name, n_rows(x), |tape, inputs| {
+        let n = batch_norm(tape, inputs[0], inputs[1], inputs[2], EPS);
+        let y = relu(tape, n.y);
+        let y = inputs.get(3).map_or(y, |&residual| add(tape, y, residual));
+        assert_eq!(tape.fuse(Fusion::ALL), 1, "it is fused");
+        vec![y]
+    });
+    let case = case.real("x", x, fill).real("gamma", &channels, Fill::Normal).real(
+        "beta",
+        &channels,
+        Fill::Normal,
+    );
+    if residual { case.real("residual", x, Fill::Normal) } else { case }
+}
+
 fn eval_case(x: &[usize]) -> Case {
     let channels = [n_channels(x)];
     Case::new(format!("{x:?}, evaluation"), 1, |tape, inputs| {
@@ -94,12 +157,19 @@ fn cases() -> Vec<Case> {
         case(&[3, 5, 7, 6], Fill::Normal),
         case(&[4, 9, 9, 3], Fill::Around(30.0)),
         case(&[2, 5], Fill::Normal),
+        // More slabs than one invocation merges.
+        case(&[5, 23, 19, 2], Fill::Around(30.0)),
+        relu_case(&[3, 5, 7, 8], Fill::Normal, false),
+        relu_case(&[4, 9, 9, 4], Fill::Around(30.0), true),
+        relu_case(&[3, 2, 2, 12], Fill::Normal, true),
         eval_case(&[3, 5, 7, 6]),
     ]
 }
 
 fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
-    vec![case(&[batch, 32, 32, width], Fill::Normal), case(&[batch, 4, 4, 8 * width], Fill::Normal)]
+    let shapes = [[batch, 32, 32, width], [batch, 4, 4, 8 * width]];
+    let fused = |shape: &[usize; 4]| relu_case(shape, Fill::Normal, true);
+    shapes.iter().map(|shape| case(shape, Fill::Normal)).chain(shapes.iter().map(fused)).collect()
 }
 
 #[cfg(test)]

@@ -22,9 +22,9 @@ pub fn channel_sum(tape: &mut Tape, x: ValueId) -> ValueId {
 pub struct ChannelSum;
 
 /// How a long sum over rows is cut: (slabs, rows of a slab). A function of the number of rows alone;
-/// at most 256 slabs, so that the second half of the sum stays short, and at least 64 rows in one.
+/// at most 1,024 slabs, enough to read at a GPU's full speed, and at least 64 rows in one.
 pub(crate) fn slabs(n_rows: usize) -> (usize, usize) {
-    let rows_per_slab = n_rows.div_ceil(256).max(64);
+    let rows_per_slab = n_rows.div_ceil(1024).max(64);
     (n_rows.div_ceil(rows_per_slab), rows_per_slab)
 }
 
@@ -119,9 +119,9 @@ mod tests {
 
     #[test]
     fn slabs_cover_all_rows() {
-        for n_rows in [1, 63, 64, 65, 16_384, 16_385, 524_288] {
+        for n_rows in [1, 63, 64, 65, 65_536, 65_537, 524_288] {
             let (n_slabs, rows_per_slab) = slabs(n_rows);
-            assert!(n_slabs <= 256 && n_slabs * rows_per_slab >= n_rows);
+            assert!(n_slabs <= 1024 && n_slabs * rows_per_slab >= n_rows);
             assert!((n_slabs - 1) * rows_per_slab < n_rows);
         }
     }

@@ -16,6 +16,7 @@ pub mod d_input;
 pub mod d_weight;
 pub mod forward;
 pub mod im2col;
+mod product;
 
 pub use d_input::Conv2dDInput;
 pub use d_weight::Conv2dDWeight;
@@ -145,10 +146,6 @@ impl Geometry {
     }
 }
 
-/// Channels and pixels that a register tile has; `shaders/conv2d/forward.wgsl` and its kin say the same.
-pub(super) const TILE_CHANNELS: usize = 16;
-pub(super) const TILE_PIXELS: usize = 4;
-
 /// The access file for channels that come in fours, or for any number of them.
 pub(super) fn by_fours(channels: usize, vec4: &'static str, scalar: &'static str) -> &'static str {
     if channels.is_multiple_of(4) { vec4 } else { scalar }
@@ -204,6 +201,9 @@ fn cases() -> Vec<Case> {
         case([2, 7, 9, 5], 6, same, false, Some(2)),
         case([2, 6, 7, 4], 8, same, false, Some(3)),
         case([2, 5, 7, 4], 4, grouped(2, 1), false, Some(2)),
+        // Sums that are cut into parts, and pixels into slabs.
+        case([1, 5, 6, 60], 60, same, false, None),
+        case([3, 14, 13, 4], 4, same, false, None),
     ]
 }
 

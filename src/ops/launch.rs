@@ -11,16 +11,69 @@ use serde::{Deserialize, Serialize};
 pub enum Kernels {
     /// The ones to read: one invocation, one result, the formula as it stands.
     Naive,
-    /// The fast ones.
-    #[default]
+    /// The fast ones, chosen by shape and kind of adapter.
     Default,
+    /// The fast ones, chosen by measuring on the adapter, once.
+    #[default]
+    Tuned,
+}
+
+/// How a matrix product is cut. All make the same bits: every sum has the same terms in the same order.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, ValueEnum, Serialize, Deserialize,
+)]
+pub enum Tile {
+    /// 8 x 4 results an invocation, in registers, without workgroup memory or barriers.
+    #[serde(rename = "registers")]
+    Registers,
+    /// 64 x 64 results a workgroup, 4 x 4 an invocation.
+    #[serde(rename = "64x64")]
+    Square64,
+    /// 128 x 128 results a workgroup, 8 x 8 an invocation.
+    #[serde(rename = "128x128")]
+    Square128,
+}
+
+impl Tile {
+    /// Every tile.
+    pub const ALL: &'static [Tile] = &[Tile::Registers, Tile::Square64, Tile::Square128];
+
+    /// `64x64`
+    pub fn name(self) -> &'static str {
+        match self {
+            Tile::Registers => "registers",
+            Tile::Square64 => "64x64",
+            Tile::Square128 => "128x128",
+        }
+    }
 }
 
 /// What an op may know of the device it launches on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Target {
     /// Which kernels to use.
     pub kernels: Kernels,
+    /// Whether a processor runs them: there, workgroup memory and barriers cost more than they give.
+    pub is_software: bool,
+    /// How to cut a product, where that was measured.
+    pub tile: Option<Tile>,
+}
+
+impl Target {
+    /// Such kernels on an adapter that is hardware.
+    pub fn new(kernels: Kernels) -> Self {
+        Self { kernels, ..Self::default() }
+    }
+
+    /// How to cut a product of so many rows and columns: as was measured, else by a rule of thumb.
+    pub fn tile(&self, rows: usize, columns: usize) -> Tile {
+        let n_large = rows.div_ceil(128) * columns.div_ceil(128);
+        self.tile.unwrap_or(match () {
+            () if self.is_software || columns < 32 => Tile::Registers,
+            () if columns > 64 && n_large >= 64 => Tile::Square128,
+            () => Tile::Square64,
+        })
+    }
 }
 
 /// The value of a `const` that a shader declares and the loader replaces.
@@ -151,6 +204,12 @@ impl Launch {
         let bindings = bindings.to_vec();
         self.dispatches.push(Dispatch { shader, bindings, workgroups });
         self
+    }
+
+    /// Adds up `n_slabs` partial sums of `n` elements each, which lie in a scratch memory one behind the other.
+    pub fn then_sum_slabs(self, scratch: usize, n_slabs: usize, total: Binding, n: usize) -> Self {
+        let sum = Shader::new("shared/sum_slabs").constant("N_SLABS", n_slabs);
+        self.then(sum, &[Binding::Scratch(scratch), total], grid(n))
     }
 }
 

@@ -127,7 +127,9 @@ impl Op for Linear {
             Kernels::Naive => {
                 (s.naive("linear/forward_naive").import("bias", bias), grid(s.rows * s.n_out))
             }
-            Kernels::Default => tiled([s.rows, s.n_out, s.n_in], [s.n_in, 1], [s.n_out, 1], bias),
+            Kernels::Default | Kernels::Tuned => {
+                tiled([s.rows, s.n_out, s.n_in], [s.n_in, 1], [s.n_out, 1], bias)
+            }
         };
         let mut bindings = BINDINGS.to_vec();
         if self.has_bias {
@@ -190,7 +192,7 @@ impl Op for LinearDInput {
         let s = Self::shapes(io.input_shape(0), io.input_shape(1));
         let (shader, workgroups) = match target.kernels {
             Kernels::Naive => (s.naive("linear/d_input_naive"), grid(s.rows * s.n_in)),
-            Kernels::Default => {
+            Kernels::Default | Kernels::Tuned => {
                 tiled([s.rows, s.n_in, s.n_out], [s.n_out, 1], [1, s.n_out], "linear/bias_none")
             }
         };
@@ -235,7 +237,7 @@ impl Op for LinearDWeight {
         let s = Self::shapes(io.input_shape(0), io.input_shape(1));
         let (shader, workgroups) = match target.kernels {
             Kernels::Naive => (s.naive("linear/d_weight_naive"), grid(s.n_in * s.n_out)),
-            Kernels::Default => {
+            Kernels::Default | Kernels::Tuned => {
                 tiled([s.n_in, s.n_out, s.rows], [1, s.n_in], [s.n_out, 1], "linear/bias_none")
             }
         };

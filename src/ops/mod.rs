@@ -39,7 +39,7 @@ pub mod scale;
 pub mod window;
 
 pub use case::{Case, OpEntry};
-pub use launch::{Binding, Constant, Dispatch, Kernels, Launch, Shader, Target, grid};
+pub use launch::{Binding, Constant, Dispatch, Kernels, Launch, Shader, Target, Tile, grid};
 pub use real::Real;
 pub use reference::{Args, DynReference, Reference, Runs, Slice, SliceMut};
 pub use window::Window;
@@ -104,6 +104,11 @@ pub trait Op: DynReference + Any + Debug + Send + Sync {
 
     /// Additions and multiplications of real numbers that the formula needs.
     fn flops(&self, io: &NodeIo<'_>) -> u64;
+
+    /// How its product can be cut on a GPU, where it is one; [`Target::tile`] says which way to launch.
+    fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
+        &[]
+    }
 
     /// What it launches on a GPU.
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch;

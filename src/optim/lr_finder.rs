@@ -124,18 +124,17 @@ impl Curve {
         }
         let points = self.settled();
         Some(Suggestions {
-            steepest: steepest(points)? / CYCLE_MIDDLE,
+            steepest: steepest(points)?,
             minimum: minimum(points) / 10.0,
             valley: valley(points),
         })
     }
 }
 
-/// Peaks for a schedule, by three rules.
+/// Rates to train with, by three rules.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Suggestions {
-    /// The peak of a cycle whose middle is that of the sharpest downward slope of the smoothed loss over
-    /// the logarithm of the rate.
+    /// The middle of the sharpest downward slope of the smoothed loss over the logarithm of the rate.
     pub steepest: f64,
     /// A tenth of the rate at which the smoothed loss is smallest.
     pub minimum: f64,
@@ -146,7 +145,7 @@ pub struct Suggestions {
 /// Which suggestion is used.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
 pub enum Rule {
-    /// The peak of a cycle around the middle of the sharpest downward slope
+    /// The middle of the sharpest downward slope, as the middle of a cycle's rates
     #[default]
     Steepest,
     /// A tenth of the rate with the smallest loss
@@ -155,8 +154,11 @@ pub enum Rule {
     Valley,
 }
 
+/// How many times its least rate a cycle's peak is.
+pub const PEAK_OVER_LEAST: f64 = 10.0;
+
 impl Suggestions {
-    /// The one by that rule.
+    /// The rate by that rule.
     pub fn by(&self, rule: Rule) -> f64 {
         match rule {
             Rule::Steepest => self.steepest,
@@ -164,13 +166,19 @@ impl Suggestions {
             Rule::Valley => self.valley,
         }
     }
-}
 
-/// The middle of a cycle's rates over their peak, on the logarithmic axis that slopes are measured on: the
-/// geometric mean of the rates of a straight climb from a tenth of the peak, which is
-/// exp((-1 - u ln u + u) / (1 - u)) with u = 1/10. A sweep tells which rates are good to train with, and a
-/// cycle trains with its peak for a moment only.
-const CYCLE_MIDDLE: f64 = 0.4751;
+    /// The peak of a cycle by that rule.
+    ///
+    /// A cycle's rates reach from a tenth of the peak to the peak, and it is at the peak for a moment only. The
+    /// middle of the slope is taken as the middle of that range, on the logarithmic axis that the slope is
+    /// measured on: the peak is √10 times as high. The other rules name a peak.
+    pub fn max_lr(&self, rule: Rule) -> f64 {
+        match rule {
+            Rule::Steepest => self.steepest * PEAK_OVER_LEAST.sqrt(),
+            Rule::Minimum | Rule::Valley => self.by(rule),
+        }
+    }
+}
 
 /// Points on each side that a slope is measured over.
 const REACH: usize = 4;
@@ -293,9 +301,9 @@ mod tests {
         for rate in [found.steepest, found.minimum, found.valley] {
             assert!((1e-4..1e-1).contains(&rate), "{found:?}");
         }
-        let middle = (0..1000).map(|i| 0.1f64 + 0.9 * (f64::from(i) + 0.5) / 1000.0);
-        let middle = (middle.map(f64::ln).sum::<f64>() / 1000.0).exp();
-        assert!((middle - CYCLE_MIDDLE).abs() < 1e-4, "{middle}");
+        let (peak, middle) = (found.max_lr(Rule::Steepest), found.steepest);
+        assert!((middle / (peak / 10.0) - peak / middle).abs() < 1e-9, "it is in the middle");
+        assert_eq!(found.max_lr(Rule::Valley), found.valley);
         assert!(found.steepest < 10.0 * found.minimum);
     }
 

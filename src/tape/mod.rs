@@ -20,7 +20,7 @@ pub mod value;
 
 pub use backward::Gradients;
 pub use node::{Node, NodeIo, Phase};
-pub use plan::{Plan, PlanOptions};
+pub use plan::{Plan, PlanOptions, Tiles};
 pub use record::{Mode, Tape};
 pub use state::{Initializer, Layout, Member, StateLayout};
 pub use value::{ElementType, Group, Storage, Value, ValueId};

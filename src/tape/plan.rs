@@ -5,17 +5,32 @@
 //! slot is one buffer and holds one value at a time, for a dispatch may not bind the same buffer for
 //! reading and for writing, even at disjoint ranges.
 
-use super::{ElementType, Group, Storage, Tape};
+use std::collections::BTreeMap;
+
+use super::{ElementType, Group, Node, Storage, Tape};
 use crate::error::Error;
-use crate::ops::{Launch, Target};
+use crate::ops::{Launch, Target, Tile};
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct PlanOptions {
+pub struct PlanOptions<'a> {
     /// The kernels to plan for; none for the CPU device, which needs no scratch memory.
     pub target: Option<Target>,
+    /// How to cut the products that were measured on the adapter.
+    pub tiles: Option<&'a Tiles>,
     /// Give every value a place of its own, so that all can be read after the step.
     pub keep_all: bool,
+}
+
+/// How products are best cut on some adapter, by [`Tape::signature`].
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Tiles(pub BTreeMap<String, Tile>);
+
+impl Tiles {
+    /// The tile of a node, if it was measured.
+    pub fn get(&self, tape: &Tape, node: &Node) -> Option<Tile> {
+        self.0.get(&tape.signature(node)).copied()
+    }
 }
 
 /// A value's place: a range of a buffer.
@@ -69,12 +84,16 @@ pub struct Plan {
 
 impl Plan {
     /// Plans a tape.
-    pub fn new(tape: &Tape, options: PlanOptions) -> Self {
+    pub fn new(tape: &Tape, options: PlanOptions<'_>) -> Self {
         let mut planner = Planner::new(tape);
         let last_use = last_uses(tape, options.keep_all);
         for (ix, node) in tape.nodes().iter().enumerate() {
             let launch = match &options.target {
-                Some(target) => node.op.launch(&tape.io(node), target),
+                Some(target) => {
+                    let measured = options.tiles.and_then(|tiles| tiles.get(tape, node));
+                    let tile = target.tile.or(measured);
+                    node.op.launch(&tape.io(node), &Target { tile, ..*target })
+                }
                 None => Launch::default(),
             };
             for &output in &node.outputs {

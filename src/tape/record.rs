@@ -220,6 +220,19 @@ impl Tape {
         outputs
     }
 
+    /// What a node computes, on which shapes: nodes of one signature run the same kernels.
+    pub fn signature(&self, node: &Node) -> String {
+        let one = |id: &ValueId| self.shape(*id).iter().map(usize::to_string).collect::<Vec<_>>();
+        let list =
+            |ids: &[ValueId]| ids.iter().map(|id| one(id).join("x")).collect::<Vec<_>>().join(", ");
+        let attributes = match node.op.attributes() {
+            attributes if attributes.is_empty() => attributes,
+            attributes => format!(" ({attributes})"),
+        };
+        let (reads, makes) = (list(&node.inputs), list(&node.outputs));
+        format!("{}{attributes}: {reads} -> {makes}", node.op.name())
+    }
+
     /// A tape of one of this tape's nodes alone, with inputs in place of what it reads, in their order:
     /// for timing a kernel by itself. None for a node that updates the state.
     pub fn isolate(&self, node: &Node) -> Option<(Tape, Vec<ValueId>)> {

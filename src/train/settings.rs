@@ -68,7 +68,7 @@ pub struct Settings {
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name [default: auto]
     #[arg(long, value_name = "DEVICE", help_heading = "Device")]
     pub device: Option<String>,
-    /// Which kernels a GPU runs [default: default]
+    /// Which kernels a GPU runs [default: tuned]
     #[arg(long, value_name = "KIND", help_heading = "Device")]
     pub kernels: Option<Kernels>,
     /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance

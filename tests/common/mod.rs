@@ -9,7 +9,14 @@ use wgrad::ops::Kernels;
 /// # Panics
 /// Without an adapter: a GPU test that cannot run has failed.
 pub fn open_gpu(kernels: Kernels, shaders: ShaderLibrary) -> Device {
-    let options = OpenOptions { kernels, shaders, memory_limit: None };
+    open(OpenOptions { kernels, shaders, ..OpenOptions::default() })
+}
+
+/// Opens it with other options.
+///
+/// # Panics
+/// Without an adapter.
+pub fn open(options: OpenOptions) -> Device {
     let gpu = Device::open("gpu", options);
     gpu.unwrap_or_else(|error| panic!("{error}\n{}", error.hint().unwrap_or_default()))
 }

@@ -103,7 +103,8 @@ fn elements(placement: Placement) -> std::ops::Range<usize> {
 impl<T: Runs> Session for CpuSession<T> {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error> {
         assert!(*tape.state() == self.layout, "the tape has another state layout");
-        let plan = Plan::new(tape, PlanOptions { target: None, keep_all: options.keep_all });
+        let plan =
+            Plan::new(tape, PlanOptions { keep_all: options.keep_all, ..PlanOptions::default() });
         let in_use = self.programs.iter().map(|program| program.plan.own_bytes()).sum();
         plan.check(self.memory_limit, in_use, u64::MAX)?;
         check_memory(plan.total_bytes())?;

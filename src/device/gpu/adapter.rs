@@ -81,10 +81,11 @@ pub(super) fn choose<'a>(
 }
 
 /// What is switched on where the adapter has it: timestamps to measure kernels, subgroups for
-/// kernels that use them.
+/// kernels that use them, a cache of what the driver compiled.
 const FEATURES: Features = Features::TIMESTAMP_QUERY
     .union(Features::TIMESTAMP_QUERY_INSIDE_PASSES)
-    .union(Features::SUBGROUP);
+    .union(Features::SUBGROUP)
+    .union(Features::PIPELINE_CACHE);
 
 /// Opens an adapter with all that it offers: wgpu's default limits are the smallest that WebGPU
 /// guarantees.
@@ -105,6 +106,15 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
         Ok((device, queue)) => Ok(Opened { name, is_software, device, queue }),
         Err(error) => Err(Error::DeviceRefused { adapter: name, reason: error.to_string() }),
     }
+}
+
+/// What tells an adapter with its driver from every other: what was measured or compiled for one is for it alone.
+pub(super) fn identity(adapter: &wgpu::Adapter) -> String {
+    let i = adapter.get_info();
+    format!(
+        "{} {:?} {:04x}:{:04x} {} {}",
+        i.name, i.backend, i.vendor, i.device, i.driver, i.driver_info
+    )
 }
 
 /// `NVIDIA H100 (Vulkan)`, `llvmpipe (Vulkan, software)`.

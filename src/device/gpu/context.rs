@@ -129,6 +129,25 @@ impl Context {
         };
         self.scoped(|device| device.create_buffer(&descriptor)).map_err(|fault| self.error(fault))
     }
+
+    /// Makes a buffer that the host can write at once.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub(super) fn create_mapped_buffer(
+        &self,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<wgpu::Buffer, Error> {
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes.max(256),
+            usage,
+            mapped_at_creation: true,
+        };
+        self.scoped(|device| device.create_buffer(&descriptor)).map_err(|fault| self.error(fault))
+    }
 }
 
 impl Drop for Context {

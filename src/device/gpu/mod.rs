@@ -3,10 +3,13 @@
 //!
 //! From the outside in: `adapter` finds an adapter and opens it; `context` is the open device, and
 //! turns every way in which it can fail into an [`Error`]; [`shader`] makes a module's text from the
-//! files below `shaders/`; `pipelines` compiles each once; `program` is a tape with buffers and bind
-//! groups, ready to be replayed; `session` replays it; `readback` brings numbers back; `timing`
-//! replays it with a clock on every node, and `peaks` says what the adapter could do. [`info`] is what `wgrad devices` prints.
+//! files below `shaders/`; `pipelines` compiles each once, and `pipeline_cache` keeps what the
+//! driver made of it; `program` is a tape with buffers and bind
+//! groups, ready to be replayed; `session` replays it; `uploads` brings numbers there and `readback` back; `timing`
+//! replays it with a clock on every node, and `peaks` says what the adapter could do; [`tuning`] chooses
+//! among kernels by measuring. [`info`] is what `wgrad devices` prints.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod adapter;
@@ -14,6 +17,7 @@ mod context;
 mod fault;
 pub mod info;
 mod peaks;
+mod pipeline_cache;
 mod pipelines;
 mod program;
 mod quiet;
@@ -22,23 +26,29 @@ mod session;
 pub mod shader;
 mod timing;
 mod trusted;
+pub mod tuning;
+mod uploads;
 
 pub use shader::ShaderLibrary;
 
 use super::{OpenOptions, Peaks, Session};
 use crate::error::Error;
-use crate::ops::Kernels;
-use crate::tape::StateLayout;
+use crate::files;
+use crate::ops::{Kernels, Target};
 use crate::tape::print::readable_bytes;
+use crate::tape::{StateLayout, Tape};
 use context::Context;
 use info::AdapterReport;
+use pipeline_cache::PipelineCache;
 use pipelines::Pipelines;
+use tuning::{Tuned, Tuner};
 
 /// An adapter, opened.
 pub struct GpuDevice {
     context: Arc<Context>,
     pipelines: Arc<Pipelines>,
-    kernels: Kernels,
+    target: Target,
+    tuner: Arc<Tuner>,
     memory_limit: Option<u64>,
 }
 
@@ -70,10 +80,16 @@ impl GpuDevice {
     fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, Error> {
         let context = Context::new(adapter::open(adapter)?);
         tracing::debug!(name = context.name, "opened");
+        let (kernels, is_software) = (options.kernels, context.is_software);
+        let target = Target { kernels, is_software, tile: options.tile };
+        let (info, folder) = (adapter.get_info(), files::cache_folder());
+        let cache = PipelineCache::open(&context.device, &info, folder);
+        let tuner = Tuner::new(&adapter::identity(adapter), files::cache_folder(), options.tell);
         Ok(Self {
             context: Arc::new(context),
-            pipelines: Arc::new(Pipelines::new(options.shaders.clone())),
-            kernels: options.kernels,
+            pipelines: Arc::new(Pipelines::new(options.shaders.clone(), options.checked, cache)),
+            target,
+            tuner: Arc::new(tuner),
             memory_limit: options.memory_limit,
         })
     }
@@ -104,8 +120,32 @@ impl GpuDevice {
     pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, Error> {
         self.context.check()?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
-        let (kernels, limit) = (self.kernels, self.memory_limit);
-        Ok(Box::new(session::GpuSession::new(context, pipelines, kernels, limit, state)))
+        let (target, limit) = (self.target, self.memory_limit);
+        let tuner = self.is_tuned().then(|| Arc::clone(&self.tuner));
+        Ok(Box::new(session::GpuSession::new(context, pipelines, target, tuner, limit, state)))
+    }
+
+    /// Whether tiles are chosen by measuring.
+    fn is_tuned(&self) -> bool {
+        self.target.kernels == Kernels::Tuned && !self.is_software() && self.target.tile.is_none()
+    }
+
+    /// The products of a tape, by [`Tape::signature`], and what was measured for each; measures what is not known
+    /// yet. Nothing is measured on a processor, or where tiles are not tuned.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn tune(&self, tape: &Tape) -> Result<BTreeMap<String, Option<Tuned>>, Error> {
+        if self.is_tuned() {
+            self.tuner.tiles(&self.context, &self.pipelines, tape)?;
+        }
+        let products = tape.nodes().iter().filter(|n| n.op.tiles(&tape.io(n)).len() > 1);
+        let known = |signature: &String| match self.is_tuned() {
+            true => self.tuner.known(signature),
+            false => None,
+        };
+        let signatures = products.map(|node| tape.signature(node));
+        Ok(signatures.map(|signature| (signature.clone(), known(&signature))).collect())
     }
 
     /// Loses the device, as a driver reset would, for tests of what happens then.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::context::Context;
+use super::pipeline_cache::PipelineCache;
 use super::shader::ShaderLibrary;
 use super::trusted;
 use crate::error::Error;
@@ -15,6 +16,9 @@ use crate::ops::Shader;
 /// The pipelines of a device, by the text of their shader: programs and sessions share them.
 pub(super) struct Pipelines {
     library: ShaderLibrary,
+    /// Whether runtime checks are compiled in.
+    checked: bool,
+    cache: Option<PipelineCache>,
     compiled: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
 
@@ -26,8 +30,10 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Pipelines {
-    pub(super) fn new(library: ShaderLibrary) -> Self {
-        Self { library, compiled: Mutex::default() }
+    /// Without `checked`, shaders run without runtime checks where every file of the library is built in.
+    pub(super) fn new(library: ShaderLibrary, checked: bool, cache: Option<PipelineCache>) -> Self {
+        let checked = checked || cfg!(debug_assertions) || !library.is_trusted();
+        Self { library, checked, cache, compiled: Mutex::default() }
     }
 
     /// A pipeline for each of `wanted`, in their order. What is not compiled yet is, on every core.
@@ -49,9 +55,15 @@ impl Pipelines {
                 missing.push((&wanted.label, text));
             }
         }
-        let checked = cfg!(debug_assertions) || !self.library.is_trusted();
-        let compile = |(label, text): &(&str, &String)| compile(context, label, text, checked);
+        let checked = self.checked;
+        let cache = self.cache.as_ref();
+        let handle = cache.map(PipelineCache::handle);
+        let compile =
+            |(label, text): &(&str, &String)| compile(context, label, text, checked, handle);
         let new: Vec<Result<_, Error>> = missing.par_iter().map(compile).collect();
+        if let Some(cache) = cache.filter(|_| !new.is_empty()) {
+            cache.save();
+        }
         for ((_, text), pipeline) in missing.into_iter().zip(new) {
             compiled.insert(text.clone(), pipeline?);
         }
@@ -64,6 +76,7 @@ fn compile(
     label: &str,
     text: &str,
     checked: bool,
+    cache: Option<&wgpu::PipelineCache>,
 ) -> Result<wgpu::ComputePipeline, Error> {
     let create = |device: &wgpu::Device| {
         let source = wgpu::ShaderSource::Wgsl(text.into());
@@ -80,7 +93,7 @@ fn compile(
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },
-            cache: None,
+            cache,
         })
     };
     let begun = Instant::now();

@@ -11,9 +11,11 @@ use super::pipelines::Pipelines;
 use super::program::{Memory, Program, STORAGE};
 use super::readback::{Reader, Ring};
 use super::timing::{self, Timer};
+use super::tuning::Tuner;
+use super::uploads::Uploads;
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
-use crate::ops::{Kernels, Target};
+use crate::ops::Target;
 use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
 
 /// Steps that may be submitted and not done. Two keep the device busy while the host encodes; a third
@@ -24,12 +26,15 @@ const MAX_IN_FLIGHT: usize = 3;
 pub(super) struct GpuSession {
     context: Arc<Context>,
     pipelines: Arc<Pipelines>,
-    kernels: Kernels,
+    target: Target,
+    /// Chooses tiles; none where they are given.
+    tuner: Option<Arc<Tuner>>,
     memory_limit: Option<u64>,
     layout: StateLayout,
     state: Option<State>,
     programs: Vec<Program>,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+    uploads: Uploads,
     reader: Reader,
     metrics: Ring,
     timer: Timer,
@@ -47,19 +52,22 @@ impl GpuSession {
     pub(super) fn new(
         context: Arc<Context>,
         pipelines: Arc<Pipelines>,
-        kernels: Kernels,
+        target: Target,
+        tuner: Option<Arc<Tuner>>,
         memory_limit: Option<u64>,
         layout: &StateLayout,
     ) -> Self {
         Self {
             context,
             pipelines,
-            kernels,
+            target,
+            tuner,
             memory_limit,
             layout: layout.clone(),
             state: None,
             programs: Vec::new(),
             in_flight: VecDeque::new(),
+            uploads: Uploads::default(),
             reader: Reader::default(),
             metrics: Ring::default(),
             timer: Timer::default(),
@@ -106,6 +114,14 @@ impl GpuSession {
         self.timer.run(&context, &self.programs[program.0], &mut self.reader, clock)
     }
 
+    /// Submits the inputs that no step has taken along yet.
+    fn flush(&mut self) {
+        if let Some(copies) = self.uploads.commands() {
+            self.context.queue.submit([copies]);
+            self.uploads.submitted();
+        }
+    }
+
     fn write_value<T: Pod>(
         &mut self,
         program: ProgramId,
@@ -117,8 +133,7 @@ impl GpuSession {
         let (buffer, placement) = self.programs[program.0].typed_place(input, is_real);
         let bytes: &[u8] = bytemuck::cast_slice(data);
         assert_eq!(bytes.len() as u64, placement.bytes, "{input} has another number of elements");
-        self.context.queue.write_buffer(buffer, placement.offset, bytes);
-        Ok(())
+        self.uploads.write(&self.context, buffer, placement.offset, bytes)
     }
 
     fn read_value<T: Pod>(
@@ -127,6 +142,7 @@ impl GpuSession {
         value: ValueId,
         is_real: bool,
     ) -> Result<Vec<T>, Error> {
+        self.flush();
         let (buffer, placement) = self.programs[program.0].typed_place(value, is_real);
         self.reader.read(&self.context, buffer, placement.offset, placement.bytes)
     }
@@ -153,10 +169,14 @@ impl Session for GpuSession {
         let (limit, max_binding) =
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
         // Once without launches, since what no adapter binds need not fit a kernel's grid either.
-        let mut how = PlanOptions { target: None, keep_all: options.keep_all };
+        let mut how = PlanOptions { keep_all: options.keep_all, ..PlanOptions::default() };
         let in_use = self.programs.iter().map(|program| program.plan.own_bytes()).sum();
         Plan::new(tape, how).check(limit, in_use, max_binding)?;
-        how.target = Some(Target { kernels: self.kernels });
+        how.target = Some(self.target);
+        let tuned = self.tuner.as_ref();
+        let tiles = tuned.map(|tuner| tuner.tiles(&self.context, &self.pipelines, tape));
+        let tiles = tiles.transpose()?;
+        how.tiles = tiles.as_ref();
         let plan = Plan::new(tape, how);
         plan.check(limit, in_use, max_binding)?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
@@ -193,7 +213,10 @@ impl Session for GpuSession {
         // The write takes effect between the submissions before and the one that follows.
         context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
         let commands = self.programs[program.0].encode(&context);
-        self.in_flight.push_back(context.queue.submit([commands]));
+        let submission =
+            context.queue.submit(self.uploads.commands().into_iter().chain([commands]));
+        self.in_flight.push_back(submission);
+        self.uploads.submitted();
         context.check()
     }
 
@@ -238,6 +261,7 @@ impl Session for GpuSession {
     }
 
     fn wait(&mut self) -> Result<(), Error> {
+        self.flush();
         self.in_flight.clear();
         self.context.wait(None)
     }
@@ -264,7 +288,7 @@ mod tests {
         let device = GpuDevice::open(None, &OpenOptions::default()).expect("an adapter");
         let new = |tape: &Tape| {
             let (context, pipelines) = (Arc::clone(&device.context), Arc::clone(&device.pipelines));
-            GpuSession::new(context, pipelines, Kernels::Default, None, tape.state())
+            GpuSession::new(context, pipelines, Target::default(), None, None, tape.state())
         };
         let run = |clock: Option<Clock>| {
             let mut session = new(&tape);

@@ -1,4 +1,4 @@
-//! The one place where shaders are compiled without runtime checks.
+//! The one place where shaders are compiled without runtime checks, and drivers given what they compiled before.
 #![allow(unsafe_code)]
 
 /// Compiles a module.
@@ -23,4 +23,15 @@ pub(super) fn create_module(
     unsafe {
         device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
     }
+}
+
+/// Makes a pipeline cache, of `data` that [`wgpu::PipelineCache::get_data`] returned to an earlier process.
+pub(super) fn create_pipeline_cache(
+    device: &wgpu::Device,
+    data: Option<&[u8]>,
+) -> wgpu::PipelineCache {
+    let descriptor = wgpu::PipelineCacheDescriptor { label: Some("wgrad"), data, fallback: true };
+    // SAFETY: `data` is what `get_data` returned, unchanged: its checksum was compared. wgpu itself refuses that
+    // of another adapter or driver, and starts with an empty cache then.
+    unsafe { device.create_pipeline_cache(&descriptor) }
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::{Geometry, x_hat};
 use crate::device::cpu::CHUNK;
 use crate::ops::channel_sum::sum_rows;
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Target, grid};
+use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
 use crate::tape::{NodeIo, Value};
 
 /// `x, d_y, mean, inv_std -> d_gamma, d_beta`
@@ -35,18 +35,23 @@ impl Op for BatchNormDParameters {
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
         let g = Geometry::new(io.input_shape(0), &[]);
-        let n_partials = g.n_slabs * g.channels;
-        let mut slabs: Vec<_> = (0..4).map(Binding::Input).collect();
-        slabs.push(Binding::Scratch(0));
-        Launch::default()
-            .with_scratch(2 * n_partials)
-            .then(g.shader("batch_norm/backward_slabs"), &slabs, grid(n_partials))
-            .then(
-                g.shader("batch_norm/backward_sums"),
-                &[Binding::Scratch(0), Binding::Output(0), Binding::Output(1)],
-                grid(g.channels),
-            )
+        let inputs: Vec<_> = (0..4).map(Binding::Input).collect();
+        launch_sums(&g, "batch_norm/gradient_plain", &inputs)
     }
+}
+
+/// The two sums over slabs, then over the slabs; `gradient` is the file that says what is summed.
+pub(super) fn launch_sums(g: &Geometry, gradient: &'static str, inputs: &[Binding]) -> Launch {
+    let n_partials = g.n_slabs * g.channels;
+    let bindings: Vec<_> = inputs.iter().copied().chain([Binding::Scratch(0)]).collect();
+    let slabs = Launch::default().with_scratch(2 * n_partials).then(
+        g.shader("batch_norm/backward_slabs").import("gradient", gradient),
+        &bindings,
+        grid(n_partials),
+    );
+    let finish = |shader: Shader| shader.import("emit", "batch_norm/emit_gradients");
+    let gradients = [Binding::Output(0), Binding::Output(1)];
+    g.merge_slabs(slabs, "batch_norm/backward_sums", finish, &gradients)
 }
 
 impl Reference for BatchNormDParameters {

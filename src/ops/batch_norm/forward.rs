@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::backward::{BatchNormDInput, BatchNormDParameters};
 use super::{Geometry, x_hat};
 use crate::device::cpu::CHUNK;
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Target, grid};
+use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
 /// What batch norm makes in training.
@@ -41,7 +41,7 @@ pub struct BatchNorm {
     pub eps: f32,
 }
 
-fn geometry(io: &NodeIo<'_>) -> Geometry {
+pub(super) fn geometry(io: &NodeIo<'_>) -> Geometry {
     Geometry::new(io.input_shape(0), &[io.input_shape(1), io.input_shape(2)])
 }
 
@@ -96,25 +96,30 @@ impl Op for BatchNorm {
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
         let g = geometry(io);
         let (input, output) = (Binding::Input, Binding::Output);
-        let n_partials = g.n_slabs * g.channels;
-        Launch::default()
-            .with_scratch(2 * n_partials)
-            .then(
-                g.shader("batch_norm/moments_slabs"),
-                &[input(0), Binding::Scratch(0)],
-                grid(n_partials),
-            )
-            .then(
-                g.shader("batch_norm/moments").constant("EPS", self.eps),
-                &[Binding::Scratch(0), output(1), output(2), output(3)],
-                grid(g.channels),
-            )
-            .then(
-                g.shader("batch_norm/forward"),
-                &[input(0), input(1), input(2), output(1), output(3), output(0)],
-                grid(g.rows * g.channels),
-            )
+        let statistics = [output(1), output(2), output(3)];
+        launch_moments(&g, self.eps, "batch_norm/emit_inv_std", &statistics).then(
+            g.shader("batch_norm/forward"),
+            &[input(0), input(1), input(2), output(1), output(3), output(0)],
+            grid(g.rows * g.channels),
+        )
     }
+}
+
+/// The moments of every slab, and what `emit` makes of them all; `bindings` is what it binds, from 1 on.
+pub(super) fn launch_moments(
+    g: &Geometry,
+    eps: f32,
+    emit: &'static str,
+    bindings: &[Binding],
+) -> Launch {
+    let n_partials = g.n_slabs * g.channels;
+    let slabs = Launch::default().with_scratch(2 * n_partials).then(
+        g.shader("batch_norm/moments_slabs"),
+        &[Binding::Input(0), Binding::Scratch(0)],
+        grid(n_partials),
+    );
+    let finish = |shader: Shader| shader.import("emit", emit).constant("EPS", eps);
+    g.merge_slabs(slabs, "batch_norm/moments", finish, bindings)
 }
 
 impl Reference for BatchNorm {
@@ -126,13 +131,25 @@ impl Reference for BatchNorm {
             panic!("batch_norm has four outputs")
         };
         let (mean, variance, inv_std) = (mean.real(), variance.real(), inv_std.real());
-        let m2 = moments(&g, x, mean);
-        let n = T::from_count(g.rows);
-        for (c, &m2) in m2.iter().enumerate() {
-            variance[c] = m2 / (n - T::ONE);
-            inv_std[c] = T::ONE / (m2 / n + T::from_f32(self.eps)).sqrt();
-        }
+        batch_statistics(&g, self.eps, x, mean, variance, inv_std);
         normalise(x, mean, inv_std, gamma, beta, y.real());
+    }
+}
+
+/// The mean of every channel, its unbiased variance, and `1/√(var + eps)` of the biased one.
+pub(super) fn batch_statistics<T: Real>(
+    g: &Geometry,
+    eps: f32,
+    x: &[T],
+    mean: &mut [T],
+    variance: &mut [T],
+    inv_std: &mut [T],
+) {
+    let m2 = moments(g, x, mean);
+    let n = T::from_count(g.rows);
+    for (c, &m2) in m2.iter().enumerate() {
+        variance[c] = m2 / (n - T::ONE);
+        inv_std[c] = T::ONE / (m2 / n + T::from_f32(eps)).sqrt();
     }
 }
 

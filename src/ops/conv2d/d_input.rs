@@ -5,12 +5,20 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::im2col::{self, BLOCK};
-use super::{Conv2d, Geometry, TILE_CHANNELS, TILE_PIXELS, by_fours};
+use super::product::Product;
+use super::{Conv2d, Geometry, by_fours};
 use crate::device::cpu::matmul::{Matrix, product};
+use crate::ops::max_pool2d::PoolGeometry;
 use crate::ops::{
-    Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid,
+    Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Shader, Target, Tile, Window,
+    grid,
 };
 use crate::tape::{NodeIo, Value};
+
+/// Up to this size, a register tile has the pooled gradient put where the index points before it starts: it reads
+/// every number for few channels, so reading through the index would cost more than the multiplications.
+/// The binding that every WebGPU adapter has.
+const MAX_UNPOOLED_BYTES: usize = 128 << 20;
 
 /// `weight, d_y[, index] -> d_x`; with a pool, `d_y` is the gradient of the pooled output.
 #[derive(Clone, Debug)]
@@ -50,6 +58,10 @@ impl Op for Conv2dDInput {
         self.geometry(io.input_shape(0), io.input_shape(1)).flops()
     }
 
+    fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
+        if self.conv.groups == 1 { Tile::ALL } else { &[] }
+    }
+
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
         let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
@@ -60,14 +72,52 @@ impl Op for Conv2dDInput {
             let shader = with_d_output(g.shader("conv2d/d_input_naive"), self.pool);
             return Launch::one(shader, &bindings, grid(io.output(0).n_elements()));
         }
-        let load_weight_row =
-            by_fours(g.co, "conv2d/load_weight_row_vec4", "conv2d/load_weight_row_scalar");
-        let store_d_x = by_fours(g.ci, "conv2d/store_d_x_vec4", "conv2d/store_d_x_scalar");
-        let shader = with_d_output4(g.shader("conv2d/d_input"), self.pool, g.co)
-            .import("load_weight_row", load_weight_row)
-            .import("store_d_x", store_d_x);
-        let [x, y, _] = grid((g.n * g.plane[0] * g.plane[1]).div_ceil(TILE_PIXELS));
-        Launch::one(shader, &bindings, [x, y, g.ci.div_ceil(TILE_CHANNELS) as u32])
+        let (n_weights, n_made) = (io.input(0).n_elements(), io.output(0).n_elements());
+        let product = Product { rows: g.n * g.plane[0] * g.plane[1], columns: g.ci, depth: g.co };
+        let transposed = [Binding::Input(0), Binding::Scratch(0)];
+        let mut launch = Launch::default().with_scratch(n_weights).then(
+            g.shader("conv2d/transpose_weight"),
+            &transposed,
+            grid(n_weights),
+        );
+        bindings[0] = Binding::Scratch(0);
+        let mut pool = self.pool;
+        let n_unpooled = g.n_pixels() * g.co;
+        let tile = target.tile(product.rows, product.columns);
+        if let Some(size) = pool
+            && tile == Tile::Registers
+            && 4 * n_unpooled <= MAX_UNPOOLED_BYTES
+        {
+            let unpooled = [Binding::Input(1), Binding::Input(2), Binding::Scratch(1)];
+            let window = Window { size, stride: size, padding: [0, 0] };
+            let pool_geometry =
+                PoolGeometry::new("conv2d", window, &[g.n, g.out[0], g.out[1], g.co]);
+            launch = launch.with_scratch(n_unpooled).then(
+                pool_geometry.shader("max_pool2d/backward"),
+                &unpooled,
+                grid(n_unpooled),
+            );
+            bindings = vec![Binding::Scratch(0), Binding::Scratch(1), Binding::Output(0)];
+            pool = None;
+        }
+        let n_parts = product.n_parts(&g);
+        let (shader, workgroups) = product.shader(&g, target, n_parts);
+        let shader = with_d_output4(shader, pool, g.co)
+            .import("operands", "conv2d/operands_d_input")
+            .import("rows", "conv2d/rows_linear")
+            .import("epilogue", "conv2d/epilogue_store")
+            .import("bias", "conv2d/bias_none");
+        if n_parts == 1 {
+            return launch.then(shader, &bindings, workgroups);
+        }
+        let partials = launch.scratch.len();
+        bindings[2] = Binding::Scratch(partials);
+        launch.with_scratch(n_parts * n_made).then(shader, &bindings, workgroups).then_sum_slabs(
+            partials,
+            n_parts,
+            Binding::Output(0),
+            n_made,
+        )
     }
 }
 

@@ -6,11 +6,11 @@ use rayon::prelude::*;
 
 use super::d_input::{unpooled, with_d_output, with_d_output4};
 use super::im2col::{self, BLOCK};
-use super::{Conv2d, Geometry, TILE_CHANNELS, by_fours};
+use super::product::channel_lanes;
+use super::{Conv2d, Geometry, by_fours};
 use crate::device::cpu::matmul::{Matrix, product};
-use crate::ops::launch::WORKGROUP_SIZE;
 use crate::ops::{
-    Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid,
+    Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Target, Tile, grid,
 };
 use crate::tape::{NodeIo, Value};
 
@@ -25,16 +25,19 @@ pub struct Conv2dDWeight {
     pub weight_shape: [usize; 4],
 }
 
+/// Tiles of 128 x 128, over all slabs, that keep a large GPU busy.
+const ENOUGH_TILES: usize = 512;
 /// Pixels that a slab has at least; fewer would make the second half of the sum the longer one.
 const MIN_PIXELS_PER_SLAB: usize = 512;
-/// Elements that the slabs' partial sums have at most: 16 MiB.
-const MAX_PARTIALS: usize = 1 << 22;
+/// Elements that the slabs' partial sums have at most: 64 MiB.
+const MAX_PARTIALS: usize = 1 << 24;
 
 /// How many slabs the pixels are cut into: a function of the shape alone, so that the order of the sum
 /// is the same on every adapter.
-fn n_slabs(n_pixels: usize, n_weights: usize) -> usize {
-    let by_memory = (MAX_PARTIALS / n_weights).max(1);
-    n_pixels.div_ceil(MIN_PIXELS_PER_SLAB).min(by_memory)
+fn n_slabs(n_pixels: usize, rows: usize, co: usize) -> usize {
+    let wanted = ENOUGH_TILES.div_ceil(rows.div_ceil(128) * co.div_ceil(128));
+    let by_memory = (MAX_PARTIALS / (rows * co)).max(1);
+    wanted.min(n_pixels.div_ceil(MIN_PIXELS_PER_SLAB)).min(by_memory)
 }
 
 impl Conv2dDWeight {
@@ -64,6 +67,10 @@ impl Op for Conv2dDWeight {
         self.geometry(io.input_shape(0), io.input_shape(1)).flops()
     }
 
+    fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
+        if self.conv.groups == 1 { Tile::ALL } else { &[] }
+    }
+
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
         let n_weights = io.output(0).n_elements();
@@ -78,24 +85,33 @@ impl Op for Conv2dDWeight {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
             return Launch::one(shader, &bind(Binding::Output(0)), grid(n_weights));
         }
-        let n_slabs = n_slabs(g.n_pixels(), n_weights);
-        let shader = with_d_output4(g.shader("conv2d/d_weight"), self.pool, g.co)
+        // A row of the product is a (ky, kx, ci), with the channels filled up to fours.
+        let rows = g.window.area() * g.ci.next_multiple_of(4);
+        let n_slabs = n_slabs(g.n_pixels(), rows, g.co);
+        let (path, import, rows_each, channels_each) = match target.tile(rows, g.co) {
+            Tile::Registers => {
+                let lanes = channel_lanes(g.co);
+                ("conv2d/d_weight", None, 64 / lanes * 8, lanes * 4)
+            }
+            Tile::Square64 => ("conv2d/d_weight_tile", Some("shared/tile_4x4"), 64, 64),
+            Tile::Square128 => ("conv2d/d_weight_tile", Some("shared/tile_8x8"), 128, 128),
+        };
+        let shader = with_d_output4(g.shader(path), self.pool, g.co)
             .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
             .constant("PIXELS_PER_SLAB", g.n_pixels().div_ceil(n_slabs));
-        let n_blocks = g.window.area() * g.ci.div_ceil(4);
-        let workgroups = [
-            n_blocks.div_ceil(WORKGROUP_SIZE) as u32,
-            n_slabs as u32,
-            g.co.div_ceil(TILE_CHANNELS) as u32,
-        ];
+        let shader = match import {
+            None => shader.constant("CHANNEL_LANES", channel_lanes(g.co)),
+            Some(tile) => shader.import("tile", tile),
+        };
+        let workgroups =
+            [rows.div_ceil(rows_each) as u32, n_slabs as u32, g.co.div_ceil(channels_each) as u32];
         if n_slabs == 1 {
             return Launch::one(shader, &bind(Binding::Output(0)), workgroups);
         }
-        let sum = Shader::new("shared/sum_slabs").constant("N_SLABS", n_slabs);
         Launch::default()
             .with_scratch(n_slabs * n_weights)
             .then(shader, &bind(Binding::Scratch(0)), workgroups)
-            .then(sum, &[Binding::Scratch(0), Binding::Output(0)], grid(n_weights))
+            .then_sum_slabs(0, n_slabs, Binding::Output(0), n_weights)
     }
 }
 
@@ -166,9 +182,10 @@ mod tests {
 
     #[test]
     fn slabs_are_few_for_large_weights_and_many_for_small_ones() {
-        assert_eq!(n_slabs(8192, 9 * 512 * 512), 1);
-        assert_eq!(n_slabs(524_288, 9 * 64 * 128), 56);
-        assert_eq!(n_slabs(524_288, 9 * 3 * 64), 1024);
-        assert_eq!(n_slabs(100, 10), 1);
+        assert_eq!(n_slabs(8192, 9 * 512, 512), 4);
+        assert_eq!(n_slabs(524_288, 9 * 64, 128), 103);
+        assert_eq!(n_slabs(524_288, 9 * 4, 64), 512);
+        assert_eq!(n_slabs(512, 9 * 512, 512), 1);
+        assert_eq!(n_slabs(1 << 20, 9 * 2048, 2048), 1, "no memory for two");
     }
 }

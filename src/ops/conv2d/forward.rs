@@ -3,11 +3,12 @@
 use rayon::prelude::*;
 
 use super::im2col::{self, BLOCK};
-use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, TILE_CHANNELS, TILE_PIXELS, by_fours};
+use super::product::Product;
+use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, by_fours};
 use crate::device::cpu::matmul::{Matrix, product};
 use crate::ops::{
-    Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Target, channel_sum, grid,
-    max_pool2d::wins,
+    Args, Binding, Kernels, Launch, Op, OutputSpec, Real, Reference, Target, Tile, channel_sum,
+    grid, max_pool2d::wins,
 };
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
@@ -27,6 +28,11 @@ pub struct Conv2dForward {
 impl Conv2dForward {
     fn geometry(&self, io: &NodeIo<'_>) -> Geometry {
         Geometry::new(&self.conv, self.pool, io.input_shape(0), io.input_shape(1))
+    }
+
+    /// Tiles know no groups, and of pools the 2x2 one, whose windows are four rows of a product.
+    fn is_tiled(&self, g: &Geometry) -> bool {
+        g.groups == 1 && self.pool.is_none_or(|pool| pool == [2, 2])
     }
 }
 
@@ -84,6 +90,10 @@ impl Op for Conv2dForward {
         self.geometry(io).flops()
     }
 
+    fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
+        if self.is_tiled(&self.geometry(io)) { Tile::ALL } else { &[] }
+    }
+
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io);
         let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
@@ -94,40 +104,38 @@ impl Op for Conv2dForward {
             bindings.push(Binding::Output(1));
         }
         let bias = if self.has_bias { "conv2d/bias_some" } else { "conv2d/bias_none" };
-        // The tiles know no groups, and of pools the 2x2 one that fits their four pixels.
-        let tiled = g.groups == 1 && self.pool.is_none_or(|pool| pool == [2, 2]);
-        if target.kernels == Kernels::Naive || !tiled {
+        if target.kernels == Kernels::Naive || !self.is_tiled(&g) {
             let shader = match self.pool {
                 None => g.shader("conv2d/forward_naive").import("bias", bias),
                 Some(_) => g.shader("conv2d/forward_pool_naive"),
             };
             return Launch::one(shader, &bindings, grid(io.output(0).n_elements()));
         }
-        let load_x = by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar");
-        let load_weight = by_fours(g.co, "conv2d/load_weight_vec4", "conv2d/load_weight_scalar");
-        let store_y = by_fours(g.co, "conv2d/store_y_vec4", "conv2d/store_y_scalar");
-        let (tile, epilogue, n_tiles) = match self.pool {
-            None => {
-                let n_tiles = g.n_pixels().div_ceil(TILE_PIXELS);
-                ("conv2d/tile_linear", "conv2d/epilogue_store", n_tiles)
-            }
-            Some(_) => {
-                let n_tiles = g.n * g.pooled[0] * g.pooled[1];
-                ("conv2d/tile_pooled", "conv2d/epilogue_pool", n_tiles)
-            }
+        let n_pixels = g.n * g.pooled[0] * g.pooled[1] * g.pool[0] * g.pool[1];
+        let product = Product { rows: n_pixels, columns: g.co, depth: g.ci };
+        let is_plain = self.pool.is_none() && !self.has_bias;
+        let n_parts = if is_plain { product.n_parts(&g) } else { 1 };
+        let (shader, workgroups) = product.shader(&g, target, n_parts);
+        let shader = shader
+            .import("operands", "conv2d/operands_forward")
+            .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"));
+        let shader = match self.pool {
+            None => shader
+                .import("rows", "conv2d/rows_linear")
+                .import("epilogue", "conv2d/epilogue_store")
+                .import("bias", bias),
+            Some(_) => shader
+                .import("rows", "conv2d/rows_pooled")
+                .import("epilogue", "conv2d/epilogue_pool"),
         };
-        let mut shader = g
-            .shader("conv2d/forward")
-            .import("load_x", load_x)
-            .import("load_weight", load_weight)
-            .import("tile", tile)
-            .import("epilogue", epilogue)
-            .import("store_y", store_y);
-        if self.pool.is_none() {
-            shader = shader.import("bias", bias);
+        if n_parts == 1 {
+            return Launch::one(shader, &bindings, workgroups);
         }
-        let [x, y, _] = grid(n_tiles);
-        Launch::one(shader, &bindings, [x, y, g.co.div_ceil(TILE_CHANNELS) as u32])
+        bindings[2] = Binding::Scratch(0);
+        Launch::default()
+            .with_scratch(n_parts * io.output(0).n_elements())
+            .then(shader, &bindings, workgroups)
+            .then_sum_slabs(0, n_parts, Binding::Output(0), io.output(0).n_elements())
     }
 }
 

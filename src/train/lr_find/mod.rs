@@ -14,7 +14,7 @@ use super::Trainer;
 use crate::data::{Split, batches};
 use crate::error::Error;
 use crate::files;
-use crate::optim::lr_finder::{Curve, Range, Rule, Suggestions};
+use crate::optim::lr_finder::{Curve, PEAK_OVER_LEAST, Range, Rule, Suggestions};
 
 pub use drawing::draw;
 
@@ -22,10 +22,6 @@ pub use drawing::draw;
 pub const CSV: &str = "lr-find.csv";
 /// The drawing, in a folder.
 pub const SVG: &str = "lr-find.svg";
-
-/// A first rate this far below the peak is where a schedule starts, and where it ends.
-const PEAK_OVER_LEAST: f64 = 10.0;
-
 /// What a sweep has found.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Found {
@@ -49,7 +45,7 @@ struct Line {
 impl Found {
     /// The peak that was chosen, of three digits: more would say more than the curve does.
     pub fn max_lr(&self) -> f64 {
-        three_digits(self.suggestions.by(self.rule))
+        three_digits(self.suggestions.max_lr(self.rule))
     }
 
     /// The rate that a schedule with that peak starts from.

@@ -1,0 +1,16 @@
+// What the backward sums run over, for a batch norm alone.
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> d_y: array<f32>;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read> inv_std: array<f32>;
+
+const PARTIALS_BINDING: u32 = 4u;
+
+fn x_hat_at(ix: u32, c: u32) -> f32 {
+    return (x[ix] - mean[c]) * inv_std[c];
+}
+
+fn gradient_at(ix: u32, c: u32, x_hat: f32) -> f32 {
+    return d_y[ix];
+}

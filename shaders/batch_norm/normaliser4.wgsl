@@ -1,0 +1,17 @@
+// Four channels at a time, for CHANNELS a multiple of 4: a batch norm's numbers for each channel, as
+// batch_norm/moments left them, [4, CHANNELS]: mean, 1 / standard deviation, gamma, beta.
+
+// #import batch_norm/geometry
+
+@group(0) @binding(1) var<storage, read> normaliser: array<vec4<f32>>;
+
+const GROUPS: u32 = CHANNELS / 4u;
+
+fn x_hat4(x: vec4<f32>, group: u32) -> vec4<f32> {
+    return (x - normaliser[group]) * normaliser[GROUPS + group];
+}
+
+// What the ReLU sees. Forward and backward have it from here, so that they agree on its sign.
+fn normalised4(x_hat: vec4<f32>, group: u32) -> vec4<f32> {
+    return fma(x_hat, normaliser[2u * GROUPS + group], normaliser[3u * GROUPS + group]);
+}

@@ -1,0 +1,29 @@
+// d_x = gamma * inv_std * (d - d_beta / ROWS - x_hat * d_gamma / ROWS)     x_hat = (x - mean) * inv_std
+//
+// where d is d_y, and 0 where the ReLU behind the batch norm was given nothing positive; what it was given is
+// computed once more, not read. One invocation makes four channels of one row. src/ops/batch_norm/relu.rs.
+
+// #import shared/linear_index
+// #import batch_norm/normaliser4
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> d_y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> d_gamma: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> d_beta: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> d_x: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix < ROWS * GROUPS {
+        let group = ix % GROUPS;
+        let x_hat = x_hat4(x[ix], group);
+        let d = select(vec4<f32>(), d_y[ix], normalised4(x_hat, group) > vec4<f32>());
+        let centred = d - d_beta[group] / f32(ROWS) - x_hat * (d_gamma[group] / f32(ROWS));
+        d_x[ix] = normaliser[2u * GROUPS + group] * normaliser[GROUPS + group] * centred;
+    }
+}

@@ -1,0 +1,5 @@
+// Nothing is added.
+
+fn residual_at(ix: u32) -> vec4<f32> {
+    return vec4<f32>();
+}

@@ -1,0 +1,56 @@
+// The product that the gradient of the weight is: patches of x, transposed, times d_out.
+//
+//   d_weight[ky, kx, ci, co] = sum over pixels of x[pixel under (ky, kx), ci] * d_out[pixel, co]
+//
+// A row is a (ky, kx, ci), with the channels filled up to fours, so that four rows belong to one position of
+// the kernel. There are far more pixels than rows, so the pixels are cut into slabs, as many as the
+// shape asks for, and shared/sum_slabs adds them up in a fixed order.
+
+// #import conv2d/geometry
+// #import load_x
+// #import d_output4
+
+const N_PIXELS: u32 = N * OH * OW;
+const PIXELS_PER_SLAB: u32 = 1u;
+const CI_BY_FOURS: u32 = (CI + 3u) / 4u * 4u;
+const N_ROWS: u32 = KERNEL_H * KERNEL_W * CI_BY_FOURS;
+
+@group(0) @binding(2) var<storage, read_write> partials: array<f32>;
+
+// Four rows of x at an output pixel: four channels of the pixel under (ky, kx); zeros in the padding.
+fn load_rows(row: u32, n: u32, oy: u32, ox: u32) -> vec4<f32> {
+    let position = row / CI_BY_FOURS;
+    let start = input_start(n, oy, ox, position / KERNEL_W, position % KERNEL_W);
+    return load_x(start, row % CI_BY_FOURS);
+}
+
+fn store1(ix: u32, co: u32, value: f32) {
+    if co < CO { partials[ix + co] = value; }
+}
+
+fn store_row(slab: u32, row: u32, co: u32, sums: vec4<f32>) {
+    let ci = row % CI_BY_FOURS;
+    if row < N_ROWS && ci < CI {
+        let start = ((slab * KERNEL_H * KERNEL_W + row / CI_BY_FOURS) * CI + ci) * CO;
+        store1(start, co, sums.x);
+        store1(start, co + 1u, sums.y);
+        store1(start, co + 2u, sums.z);
+        store1(start, co + 3u, sums.w);
+    }
+}
+
+// `row` is the first of the four, `co` that of the lanes.
+fn store_rows(
+    slab: u32,
+    row: u32,
+    co: u32,
+    s0: vec4<f32>,
+    s1: vec4<f32>,
+    s2: vec4<f32>,
+    s3: vec4<f32>,
+) {
+    store_row(slab, row, co, s0);
+    store_row(slab, row + 1u, co, s1);
+    store_row(slab, row + 2u, co, s2);
+    store_row(slab, row + 3u, co, s3);
+}

@@ -1,0 +1,80 @@
+// Convolution with workgroup memory: a workgroup makes a square tile of the product, 64 x 64 or 128 x 128.
+//
+// The product is that of forward.wgsl, and every sum has the same terms in the same order, so both make the
+// same bits. Here a number that was read serves a whole tile: the 256 invocations fetch STEP terms of
+// all rows and columns, one vector each of pixels and of weights, put them into workgroup memory, and
+// multiply what is there while the next ones are on their way.
+// Grid: x and y count tiles of rows, z tiles of channels, each with its part of the kernel's rows.
+// The import `tile` has the size. src/ops/conv2d/product.rs launches it.
+
+// #import operands
+// #import weight
+// #import rows
+// #import epilogue
+// #import conv2d/kernel_rows
+// #import tile
+
+// Vectors in the STEP terms of a row, and in the TILE channels of a term.
+const ROW_VECTORS: u32 = STEP / 4u;
+const TERM_VECTORS: u32 = TILE / 4u;
+
+// A window position has IN_CHANNELS terms, in steps of which the last may be short.
+const STEPS_PER_POSITION: u32 = (IN_CHANNELS + STEP - 1u) / STEP;
+const STEPS_PER_KERNEL_ROW: u32 = KERNEL_W * STEPS_PER_POSITION;
+
+// Four terms of one row; zeros past the last channel.
+fn fetch_left(step: u32, pixel: vec3<u32>, k: u32) -> vec4<f32> {
+    let position = step / STEPS_PER_POSITION;
+    let channel = step % STEPS_PER_POSITION * STEP + k;
+    var source = source_of(pixel, position / KERNEL_W, position % KERNEL_W);
+    source.x = select(OUTSIDE, source.x, channel < IN_CHANNELS);
+    return load_source(source, channel);
+}
+
+// Four channels of one term.
+fn fetch_right(step: u32, k: u32, channel: u32) -> vec4<f32> {
+    let position = step / STEPS_PER_POSITION;
+    let term = position * IN_CHANNELS + step % STEPS_PER_POSITION * STEP + k;
+    return load_weight(term, channel);
+}
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let tile_row = (workgroup.y * n_workgroups.x + workgroup.x) * TILE;
+    if tile_row >= N_ROWS {
+        return;
+    }
+    let tile_channel = workgroup.z / N_PARTS * TILE;
+    let part = workgroup.z % N_PARTS;
+
+    // What this invocation fetches in every step.
+    let pixel = pixel_at(tile_row + local_ix / ROW_VECTORS);
+    let k_left = local_ix % ROW_VECTORS * 4u;
+    let k_right = local_ix / TERM_VECTORS;
+    let channel = tile_channel + local_ix % TERM_VECTORS * 4u;
+
+    let row = first_row(local_ix);
+    let column = first_column(local_ix);
+    var sums = zero_sums();
+    let first = first_kernel_row(part) * STEPS_PER_KERNEL_ROW;
+    let last = first_kernel_row(part + 1u) * STEPS_PER_KERNEL_ROW;
+    left[local_ix] = fetch_left(first, pixel, k_left);
+    right[local_ix] = fetch_right(first, k_right, channel);
+    workgroupBarrier();
+    for (var step = first; step < last; step++) {
+        let buffer = (step - first) % 2u;
+        // Past the last step this fetches what nobody uses, from within the tensors.
+        let next = min(step + 1u, last - 1u);
+        let next_left = fetch_left(next, pixel, k_left);
+        let next_right = fetch_right(next, k_right, channel);
+        sums = add_terms(sums, buffer, row, column);
+        left[(1u - buffer) * 256u + local_ix] = next_left;
+        right[(1u - buffer) * 256u + local_ix] = next_right;
+        workgroupBarrier();
+    }
+    store_sums(part, tile_row + row, tile_channel + column, sums);
+}

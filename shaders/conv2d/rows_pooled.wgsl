@@ -1,0 +1,13 @@
+// Each four rows of the product are the pixels of one window of the 2x2 pool behind the convolution.
+
+const N_ROWS: u32 = N * POOLED_H * POOLED_W * 4u;
+
+// (n, row, column) of the pixel of a row, in the row-major order of its window. Past the last row it is
+// the last once more, which nobody stores.
+fn pixel_at(row: u32) -> vec3<u32> {
+    let i = min(row, N_ROWS - 1u);
+    let window = i / 4u;
+    let py = window / POOLED_W % POOLED_H;
+    let px = window % POOLED_W;
+    return vec3<u32>(window / (POOLED_H * POOLED_W), py * 2u + i / 2u % 2u, px * 2u + i % 2u);
+}

@@ -1,0 +1,12 @@
+// Four channels of the result at a time, for any OUT_CHANNELS.
+
+@group(0) @binding(2) var<storage, read_write> result: array<f32>;
+
+// Channels `channel` to `channel` + 3 of the pixel that starts at `start`; those past the last are dropped.
+fn store_result(start: u32, channel: u32, values: vec4<f32>) {
+    let ix = start + channel;
+    if channel < OUT_CHANNELS { result[ix] = values.x; }
+    if channel + 1u < OUT_CHANNELS { result[ix + 1u] = values.y; }
+    if channel + 2u < OUT_CHANNELS { result[ix + 2u] = values.z; }
+    if channel + 3u < OUT_CHANNELS { result[ix + 3u] = values.w; }
+}

@@ -1,0 +1,25 @@
+// transposed[ky, kx, co, ci] = weight[ky, kx, ci, co]
+//
+// So that the gradient of the input is the product that the forward pass is. An invocation moves one weight.
+// src/ops/conv2d/d_input.rs launches it.
+
+// #import shared/linear_index
+// #import conv2d/geometry
+
+@group(0) @binding(0) var<storage, read> weight: array<f32>;
+@group(0) @binding(1) var<storage, read_write> transposed: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix < KERNEL_H * KERNEL_W * CI * CO {
+        let ci = ix % CI;
+        let co = ix / CI % CO;
+        let position = ix / (CI * CO);
+        transposed[ix] = weight[(position * CI + ci) * CO + co];
+    }
+}

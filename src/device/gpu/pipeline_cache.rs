@@ -1,0 +1,85 @@
+//! What the driver compiled, kept on disk, so that the next run need not compile it again.
+
+use std::fs;
+use std::path::PathBuf;
+
+use wgpu::Features;
+
+use super::trusted;
+use crate::error::Error;
+use crate::files;
+use crate::fingerprint::Fingerprint;
+
+/// The cache of one adapter and driver.
+pub(super) struct PipelineCache {
+    cache: wgpu::PipelineCache,
+    path: PathBuf,
+}
+
+impl PipelineCache {
+    /// The cache of a device, with what earlier runs left in it. None where the adapter has none (Vulkan alone
+    /// does), or there is no folder to keep it in.
+    pub(super) fn open(
+        device: &wgpu::Device,
+        info: &wgpu::AdapterInfo,
+        folder: Option<PathBuf>,
+    ) -> Option<Self> {
+        let key = wgpu::util::pipeline_cache_key(info)?;
+        if !device.features().contains(Features::PIPELINE_CACHE) {
+            return None;
+        }
+        let path = folder?.join(key);
+        let data = fs::read(&path).ok().and_then(unsealed);
+        let cache = trusted::create_pipeline_cache(device, data.as_deref());
+        Some(Self { cache, path })
+    }
+
+    /// The driver's handle.
+    pub(super) fn handle(&self) -> &wgpu::PipelineCache {
+        &self.cache
+    }
+
+    /// Keeps what is there now, if that is possible: it can always be compiled again.
+    pub(super) fn save(&self) {
+        let Some(data) = self.cache.get_data() else { return };
+        let folder = self.path.parent().map_or(Ok(()), fs::create_dir_all);
+        let written = folder
+            .map_err(Error::io(&self.path))
+            .and_then(|()| files::write_whole(&self.path, &sealed(&data)));
+        if let Err(error) = written {
+            tracing::warn!(%error, "the compiled pipelines are not kept");
+        }
+    }
+}
+
+/// The data behind a checksum: drivers trust what they are given.
+fn sealed(data: &[u8]) -> Vec<u8> {
+    let mut file = Fingerprint::of([data]).to_string().into_bytes();
+    file.extend_from_slice(data);
+    file
+}
+
+/// What [`sealed`] was given, if nothing of it has changed.
+fn unsealed(mut file: Vec<u8>) -> Option<Vec<u8>> {
+    let length = Fingerprint::default().to_string().len();
+    let data = file.split_off(length.min(file.len()));
+    (file == Fingerprint::of([&data[..]]).to_string().into_bytes()).then_some(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_noticed() {
+        let file = sealed(b"compiled");
+        assert_eq!(unsealed(file.clone()).as_deref(), Some(&b"compiled"[..]));
+        for ix in [0, 15, 16, file.len() - 1] {
+            let mut damaged = file.clone();
+            damaged[ix] ^= 1;
+            assert_eq!(unsealed(damaged), None, "byte {ix}");
+        }
+        assert_eq!(unsealed(file[..10].to_vec()), None);
+        assert_eq!(unsealed(Vec::new()), None);
+    }
+}

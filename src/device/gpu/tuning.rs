@@ -1,0 +1,221 @@
+//! Which tile each product gets on an adapter: measured once, and kept on disk.
+//!
+//! Every tile makes the same bits, so a choice changes speed and nothing else, and may differ from machine to
+//! machine. A processor is not asked: it always has the tile without workgroup memory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::context::Context;
+use super::pipelines::Pipelines;
+use super::session::GpuSession;
+use super::shader::ShaderLibrary;
+use crate::device::{LoadOptions, Session, StepScalars};
+use crate::error::Error;
+use crate::files;
+use crate::fingerprint::Fingerprint;
+use crate::ops::{Kernels, Target, Tile};
+use crate::tape::{Node, Tape, Tiles};
+
+/// How long a candidate is timed, besides its first run, and how often at least and at most.
+const TIME_EACH: Duration = Duration::from_millis(40);
+const RUNS: std::ops::RangeInclusive<usize> = 3..=20;
+
+/// What was measured for one product.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Tuned {
+    /// The fastest tile.
+    pub tile: Tile,
+    /// The seconds that each took.
+    pub seconds: BTreeMap<Tile, f64>,
+}
+
+/// The file of one adapter.
+#[derive(Default, Serialize, Deserialize)]
+struct Table {
+    /// Who was measured: adapter, driver, and the kernels themselves.
+    adapter: String,
+    /// By [`Tape::signature`].
+    products: BTreeMap<String, Tuned>,
+}
+
+/// The choices of a device.
+pub(super) struct Tuner {
+    adapter: String,
+    path: Option<PathBuf>,
+    tell: Option<fn(&str)>,
+    /// None before it is read.
+    table: Mutex<Option<Table>>,
+}
+
+impl Tuner {
+    /// The tuner of an adapter that `adapter` tells from every other, driver included; `folder` is where its
+    /// table is kept, if it is.
+    pub(super) fn new(adapter: &str, folder: Option<PathBuf>, tell: Option<fn(&str)>) -> Self {
+        // Other kernels are to be measured anew.
+        let files = ShaderLibrary::embedded_paths();
+        let library = ShaderLibrary::default();
+        let texts = files.iter().filter_map(|path| library.file(path));
+        let texts: Vec<_> = texts.collect();
+        let kernels = Fingerprint::of(texts.iter().map(|text| text.as_bytes()));
+        let name = Fingerprint::of([adapter.as_bytes()]);
+        let path = folder.map(|folder| folder.join(format!("kernels-{name}.json")));
+        let adapter = format!("{adapter}, kernels {kernels}");
+        Self { adapter, path, tell, table: Mutex::default() }
+    }
+
+    /// The tiles for every product of a tape; those that are not known are measured.
+    ///
+    /// # Errors
+    /// When the device is lost. A product that cannot be measured keeps the tile of the rule of thumb.
+    pub(super) fn tiles(
+        &self,
+        context: &Arc<Context>,
+        pipelines: &Arc<Pipelines>,
+        tape: &Tape,
+    ) -> Result<Tiles, Error> {
+        let mut table = self.table();
+        let table = table.get_or_insert_with(|| self.read());
+        let mut missing: BTreeMap<String, &Node> = BTreeMap::new();
+        let mut tiles = Tiles::default();
+        for node in tape.nodes().iter().filter(|node| node.op.tiles(&tape.io(node)).len() > 1) {
+            let signature = tape.signature(node);
+            match table.products.get(&signature) {
+                Some(tuned) => _ = tiles.0.insert(signature, tuned.tile),
+                None => _ = missing.insert(signature, node),
+            }
+        }
+        let n_missing = missing.len();
+        for (ix, (signature, node)) in missing.into_iter().enumerate() {
+            self.tell(&format!("measuring kernels, {} of {n_missing}: {signature}", ix + 1));
+            match measure(context, pipelines, tape, node) {
+                Ok(tuned) => {
+                    tiles.0.insert(signature.clone(), tuned.tile);
+                    table.products.insert(signature, tuned);
+                }
+                Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
+                Err(error) => tracing::warn!(%error, signature, "not measured"),
+            }
+        }
+        if n_missing > 0 {
+            self.tell("");
+            self.write(table);
+        }
+        Ok(tiles)
+    }
+
+    /// What is known of a product.
+    pub(super) fn known(&self, signature: &str) -> Option<Tuned> {
+        let mut table = self.table();
+        table.get_or_insert_with(|| self.read()).products.get(signature).cloned()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Option<Table>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, line: &str) {
+        if let Some(tell) = self.tell {
+            tell(line);
+        }
+    }
+
+    /// The table on disk; an empty one where there is none, or one of another driver, or one that is damaged.
+    fn read(&self) -> Table {
+        let text = self.path.as_ref().and_then(|path| fs::read_to_string(path).ok());
+        let table = text.and_then(|text| serde_json::from_str::<Table>(&text).ok());
+        let empty = Table { adapter: self.adapter.clone(), ..Table::default() };
+        table.filter(|table| table.adapter == self.adapter).unwrap_or(empty)
+    }
+
+    /// Keeps the table, if that is possible: it can always be measured again.
+    fn write(&self, table: &Table) {
+        let Some(path) = &self.path else { return };
+        let text = serde_json::to_string_pretty(table).expect("a table is plain data");
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(Error::io(path));
+        if let Err(error) = folder.and_then(|()| files::write_whole(path, text.as_bytes())) {
+            tracing::warn!(%error, "the measured kernels are not kept");
+        }
+    }
+}
+
+/// Times every tile of a node, by itself.
+fn measure(
+    context: &Arc<Context>,
+    pipelines: &Arc<Pipelines>,
+    tape: &Tape,
+    node: &Node,
+) -> Result<Tuned, Error> {
+    let (alone, _) = tape.isolate(node).expect("a product updates nothing in place");
+    let alone = Arc::new(alone);
+    let mut seconds = BTreeMap::new();
+    for &tile in node.op.tiles(&tape.io(node)) {
+        let target = Target { tile: Some(tile), ..Target::new(Kernels::Default) };
+        let (context, pipelines) = (Arc::clone(context), Arc::clone(pipelines));
+        let mut session = GpuSession::new(context, pipelines, target, None, None, alone.state());
+        let program = session.load(&alone, LoadOptions::default())?;
+        let mut run = || session.run_timed(program, &StepScalars::default()).map(|t| t.sum());
+        // The first run is the driver's.
+        run()?;
+        let mut fastest = f64::INFINITY;
+        let begun = Instant::now();
+        for ix in 0..*RUNS.end() {
+            fastest = fastest.min(run()?);
+            if ix + 1 >= *RUNS.start() && begun.elapsed() > TIME_EACH {
+                break;
+            }
+        }
+        seconds.insert(tile, fastest);
+    }
+    let fastest = seconds.iter().min_by(|a, b| a.1.total_cmp(b.1));
+    let (&tile, _) = fastest.expect("a product has tiles");
+    Ok(Tuned { tile, seconds })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::OpenOptions;
+    use crate::device::gpu::GpuDevice;
+    use crate::nn::layers::{self, Conv};
+    use crate::tape::Mode;
+
+    fn tape() -> Tape {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input_with_grad("x", &[2, 8, 8, 4]);
+        let y = layers::conv2d(&mut tape, "conv", x, 8, Conv::default());
+        tape.keep(y);
+        tape
+    }
+
+    /// Measured once, then read from the file; not where the driver is another or the file is damaged.
+    #[test]
+    fn what_was_measured_is_kept() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let device = GpuDevice::open(None, &OpenOptions::default()).expect("an adapter");
+        let tape = tape();
+        let signature = tape.signature(&tape.nodes()[0]);
+        let new = |adapter| Tuner::new(adapter, Some(folder.path().to_path_buf()), None);
+        let tiles = |tuner: &Tuner| tuner.tiles(&device.context, &device.pipelines, &tape);
+
+        let first = new("one");
+        assert_eq!(first.known(&signature), None);
+        let measured = tiles(&first).expect("measured");
+        let tuned = first.known(&signature).expect("it is known now");
+        assert_eq!(measured.get(&tape, &tape.nodes()[0]), Some(tuned.tile));
+        assert_eq!(tuned.seconds.len(), Tile::ALL.len());
+        assert!(tuned.seconds.values().all(|seconds| *seconds >= tuned.seconds[&tuned.tile]));
+
+        assert_eq!(new("one").known(&signature), Some(tuned), "another process reads it");
+        assert_eq!(new("another driver").known(&signature), None);
+        let path = first.path.as_ref().expect("a folder was given");
+        fs::write(path, "{ damaged").expect("written");
+        assert_eq!(new("one").known(&signature), None);
+        assert!(tiles(&new("one")).is_ok(), "and it is measured anew");
+    }
+}

@@ -1,0 +1,99 @@
+//! Bringing a step's inputs to the device, through a ring of buffers that the host writes while earlier steps run.
+//!
+//! A staging buffer goes round: mapped, it takes the host's numbers; a copy, encoded before the step that reads
+//! them, brings these to their place; when the device has done it, the buffer is mapped again. After the
+//! first steps there are enough of them, and nothing is allocated any more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wgpu::BufferUsages;
+
+use super::context::Context;
+use crate::error::Error;
+
+const STAGING: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC);
+
+/// A staging buffer.
+struct Staging {
+    buffer: wgpu::Buffer,
+    /// Whether the host may write it.
+    is_mapped: Arc<AtomicBool>,
+}
+
+/// The staging buffers of a session, and the copies that are not submitted yet.
+#[derive(Default)]
+pub(super) struct Uploads {
+    /// Those that wait for numbers, or are on their way back from the device.
+    waiting: Vec<Staging>,
+    /// Those that the next submission reads.
+    written: Vec<Staging>,
+    copies: Option<wgpu::CommandEncoder>,
+}
+
+impl Uploads {
+    /// Takes `bytes` for `target` from `offset` on, both multiples of 4. They are there for what is submitted
+    /// together with, or after, [`Uploads::commands`].
+    ///
+    /// # Errors
+    /// When memory is short, or the device failed.
+    pub(super) fn write(
+        &mut self,
+        context: &Context,
+        target: &wgpu::Buffer,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        let size = bytes.len() as u64;
+        if size == 0 {
+            return Ok(());
+        }
+        let staging = self.take(context, size)?;
+        let mapped = staging.buffer.get_mapped_range_mut(..size);
+        let mut mapped = mapped.map_err(|error| Error::Device { reason: error.to_string() })?;
+        mapped.copy_from_slice(bytes);
+        drop(mapped);
+        staging.buffer.unmap();
+        staging.is_mapped.store(false, Ordering::Release);
+        let copies = self.copies.get_or_insert_with(|| {
+            let descriptor = wgpu::CommandEncoderDescriptor { label: Some("uploads") };
+            context.device.create_command_encoder(&descriptor)
+        });
+        copies.copy_buffer_to_buffer(&staging.buffer, 0, target, offset, size);
+        self.written.push(staging);
+        Ok(())
+    }
+
+    /// The smallest buffer that is mapped and large enough, or a new one.
+    fn take(&mut self, context: &Context, size: u64) -> Result<Staging, Error> {
+        let fits = |staging: &Staging| {
+            staging.buffer.size() >= size && staging.is_mapped.load(Ordering::Acquire)
+        };
+        let fitting = self.waiting.iter().enumerate().filter(|(_, staging)| fits(staging));
+        match fitting.min_by_key(|(_, staging)| staging.buffer.size()) {
+            Some((ix, _)) => Ok(self.waiting.swap_remove(ix)),
+            None => {
+                let buffer = context.create_mapped_buffer("upload", size, STAGING)?;
+                Ok(Staging { buffer, is_mapped: Arc::new(AtomicBool::new(true)) })
+            }
+        }
+    }
+
+    /// The copies so far, if there are any; to be submitted before what reads them, and then
+    /// [`Uploads::submitted`] to be called.
+    pub(super) fn commands(&mut self) -> Option<wgpu::CommandBuffer> {
+        self.copies.take().map(wgpu::CommandEncoder::finish)
+    }
+
+    /// Asks for the buffers to be mapped again when the copies are done.
+    pub(super) fn submitted(&mut self) {
+        for staging in self.written.drain(..) {
+            let is_mapped = Arc::clone(&staging.is_mapped);
+            // One that cannot be mapped any more belongs to a device that failed, which is noticed elsewhere.
+            staging.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
+                is_mapped.store(result.is_ok(), Ordering::Release);
+            });
+            self.waiting.push(staging);
+        }
+    }
+}

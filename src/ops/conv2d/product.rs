@@ -1,0 +1,95 @@
+//! What the forward pass and the gradient of the input launch: one matrix product, cut into tiles.
+//!
+//! A row of the product is a pixel of what is made, a column a channel of it, and a sum runs over (ky, kx,
+//! channel), in this order, whatever the tile. `shaders/conv2d/operands_*.wgsl` say what is multiplied.
+
+use super::{Geometry, by_fours};
+use crate::ops::launch::{Tile, grid_of_workgroups};
+use crate::ops::{Shader, Target};
+
+/// Rows and columns of a product.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Product {
+    /// Pixels of what is made.
+    pub rows: usize,
+    /// Channels of what is made.
+    pub columns: usize,
+    /// Channels that are summed over, at each position of the kernel.
+    pub depth: usize,
+}
+
+/// Fewer tiles of 64 x 64 than this leave a large GPU idle.
+const FEW_TILES: usize = 128;
+/// Sums of fewer terms are over before cutting them pays.
+const MIN_TERMS: usize = 512;
+
+impl Product {
+    /// How many parts the sums are cut into: one for each row of the kernel where there are few tiles and
+    /// long sums. A function of the shape alone, so that every adapter adds in the same order.
+    pub fn n_parts(&self, g: &Geometry) -> usize {
+        let n_tiles = self.rows.div_ceil(64) * self.columns.div_ceil(64);
+        let n_terms = g.window.area() * self.depth;
+        if n_tiles < FEW_TILES && n_terms >= MIN_TERMS { g.window.size[0] } else { 1 }
+    }
+
+    /// The shader for a target, without the imports that say what is made of which pixels, and its
+    /// workgroups.
+    pub fn shader(&self, g: &Geometry, target: &Target, n_parts: usize) -> (Shader, [u32; 3]) {
+        let tile = target.tile(self.rows, self.columns);
+        let (path, side) = match tile {
+            Tile::Registers => ("conv2d/forward", None),
+            Tile::Square64 => ("conv2d/forward_tile", Some(("shared/tile_4x4", 64))),
+            Tile::Square128 => ("conv2d/forward_tile", Some(("shared/tile_8x8", 128))),
+        };
+        let shader = g
+            .shader(path)
+            .import("weight", by_fours(self.columns, "conv2d/weight_vec4", "conv2d/weight_scalar"))
+            .import(
+                "store_result",
+                by_fours(self.columns, "conv2d/store_vec4", "conv2d/store_scalar"),
+            )
+            .constant("N_PARTS", n_parts);
+        let (shader, rows, columns) = match side {
+            None => {
+                let lanes = channel_lanes(self.columns);
+                (shader.constant("CHANNEL_LANES", lanes), 64 / lanes * 8, lanes * 4)
+            }
+            Some((import, side)) => (shader.import("tile", import), side, side),
+        };
+        let [x, y, _] = grid_of_workgroups(self.rows.div_ceil(rows));
+        (shader, [x, y, (self.columns.div_ceil(columns) * n_parts) as u32])
+    }
+}
+
+/// Invocations that a register tile puts side by side along the channels, four for each.
+pub(super) fn channel_lanes(channels: usize) -> usize {
+    channels.div_ceil(4).next_power_of_two().min(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::conv2d::Conv2d;
+
+    fn n_parts(batch: usize, side: usize, ci: usize, co: usize) -> usize {
+        let g = Geometry::new(
+            &Conv2d::square(3, 1, 1),
+            None,
+            &[batch, side, side, ci],
+            &[3, 3, ci, co],
+        );
+        Product { rows: g.n_pixels(), columns: co, depth: ci }.n_parts(&g)
+    }
+
+    #[test]
+    fn sums_are_cut_where_tiles_are_few_and_sums_long() {
+        assert_eq!(n_parts(512, 4, 512, 512), 1, "enough tiles");
+        assert_eq!(n_parts(32, 4, 512, 512), 3);
+        assert_eq!(n_parts(2, 4, 16, 16), 1, "short sums");
+    }
+
+    #[test]
+    fn lanes_fit_the_channels() {
+        assert_eq!([3, 4, 8, 12, 16, 20, 64].map(channel_lanes), [1, 1, 2, 4, 4, 8, 8]);
+    }
+}

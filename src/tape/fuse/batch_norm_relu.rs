@@ -1,0 +1,124 @@
+//! `batch_norm` followed by `relu`, and by the `add` of a residual, becomes one op.
+//!
+//! Each of the three reads and writes a whole activation, and backward each does so again. Fused, one pass
+//! forward reads x and writes what the next layer sees, and the backward pass computes the ReLU's mask from x
+//! instead of reading it.
+
+use std::any::Any;
+
+use crate::ops::add::Add;
+use crate::ops::batch_norm::forward::BatchNorm;
+use crate::ops::batch_norm::relu::BatchNormRelu;
+use crate::ops::relu::Relu;
+use crate::tape::{Node, Tape, ValueId};
+
+/// Rewrites every place where the output of a batch norm over a multiple of four channels goes to a ReLU alone;
+/// with `residual_add`, also what that is alone added to. Returns how many there were.
+pub(super) fn apply(tape: &mut Tape, residual_add: bool) -> usize {
+    let mut n_rewritten = 0;
+    let mut ix = 0;
+    while ix < tape.nodes.len() {
+        if let Some(place) = find(tape, ix, residual_add) {
+            rewrite(tape, ix, &place);
+            n_rewritten += 1;
+        }
+        ix += 1;
+    }
+    n_rewritten
+}
+
+/// What stands behind a batch norm.
+struct Place {
+    eps: f32,
+    relu_ix: usize,
+    /// The addition, and what is added.
+    add: Option<(usize, ValueId)>,
+}
+
+fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
+    let node = &tape.nodes[norm_ix];
+    let &BatchNorm { eps } = (&*node.op as &dyn Any).downcast_ref::<BatchNorm>()?;
+    let by_fours = tape.shape(node.outputs[0]).last()?.is_multiple_of(4);
+    let relu_ix = only_reader::<Relu>(tape, node.outputs[0]).filter(|_| by_fours)?;
+    let activated = tape.nodes[relu_ix].outputs[0];
+    let add = || {
+        let add_ix = only_reader::<Add>(tape, activated)?;
+        let other = tape.nodes[add_ix].inputs.iter().copied().find(|&id| id != activated)?;
+        // The fused op stands where the batch norm does, so what is added must be there by then.
+        let made_by = tape.nodes.iter().position(|node| node.outputs.contains(&other));
+        made_by.is_none_or(|ix| ix < norm_ix).then_some((add_ix, other))
+    };
+    Some(Place { eps, relu_ix, add: residual_add.then(add).flatten() })
+}
+
+/// The node that alone reads a value that nobody keeps, if its op is an `O`.
+fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
+    if tape.value(id).keep || tape.n_uses(id) != 1 {
+        return None;
+    }
+    let ix = tape.nodes.iter().position(|node| node.inputs.contains(&id))?;
+    (&*tape.nodes[ix].op as &dyn Any).is::<O>().then_some(ix)
+}
+
+fn rewrite(tape: &mut Tape, norm_ix: usize, place: &Place) {
+    let Node { mut inputs, outputs, scope, phase, .. } = tape.nodes[norm_ix].clone();
+    inputs.extend(place.add.map(|(_, residual)| residual));
+    let fused = BatchNormRelu { eps: place.eps, has_residual: place.add.is_some() };
+    let made = tape.scoped(&scope, |tape| tape.in_phase(phase, |tape| tape.push(fused, &inputs)));
+    let mut node = tape.nodes.pop().expect("it was just pushed");
+    // It makes what the last of them made, and the statistics where they were wanted.
+    let last_ix = place.add.map_or(place.relu_ix, |(add_ix, _)| add_ix);
+    node.outputs = vec![tape.nodes[last_ix].outputs[0], outputs[1], outputs[2], made[3]];
+    tape.nodes[norm_ix] = node;
+    let gone = [Some(place.relu_ix), place.add.map(|(add_ix, _)| add_ix)];
+    let mut ix = 0;
+    tape.nodes.retain(|_| {
+        ix += 1;
+        !gone.contains(&Some(ix - 1))
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::nn::layers;
+    use crate::tape::fuse::Fusion;
+    use crate::tape::{Mode, Tape};
+
+    fn names(tape: &Tape) -> Vec<&'static str> {
+        tape.nodes().iter().map(|node| node.op.name()).collect()
+    }
+
+    /// Batch norm, ReLU, and the input added, over so many channels; the ReLU's output is kept if asked.
+    fn block(channels: usize, keep: bool) -> Tape {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input_with_grad("x", &[2, 3, 3, channels]);
+        let y = layers::batch_norm(&mut tape, "norm", x);
+        let y = layers::relu(&mut tape, "relu", y);
+        if keep {
+            tape.keep(y);
+        }
+        let y = crate::ops::add::add(&mut tape, x, y);
+        tape.keep(y);
+        tape
+    }
+
+    #[test]
+    fn three_nodes_become_one_and_each_part_can_be_left_out() {
+        let mut tape = block(8, false);
+        assert_eq!(tape.fuse(Fusion::ALL), 1);
+        assert_eq!(names(&tape), ["batch_norm_relu_add.forward"]);
+        let mut tape = block(8, false);
+        assert_eq!(tape.fuse(Fusion { residual_add: false, ..Fusion::ALL }), 1);
+        assert_eq!(names(&tape), ["batch_norm_relu.forward", "add.forward"]);
+        let mut tape = block(8, false);
+        assert_eq!(tape.fuse(Fusion { batch_norm_relu: false, ..Fusion::ALL }), 0);
+    }
+
+    #[test]
+    fn what_somebody_else_reads_stays() {
+        let mut tape = block(8, true);
+        assert_eq!(tape.fuse(Fusion::ALL), 1);
+        assert_eq!(names(&tape), ["batch_norm_relu.forward", "add.forward"]);
+        assert_eq!(block(6, false).fuse(Fusion::ALL), 0, "channels come in fours");
+    }
+}
