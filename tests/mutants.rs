@@ -16,7 +16,8 @@ use wgrad::Error;
 use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::ops::{self, Kernels, Tile};
+use wgrad::ops::{self, Kernels, Target, Tile};
+use wgrad::tape::{Plan, PlanOptions};
 
 /// (op, file below shaders/, text, what it becomes)
 type Mutant = (&'static str, &'static str, &'static str, &'static str);
@@ -39,16 +40,30 @@ enum In {
 use In::{Default, Naive, Registers, Square64, Square128};
 
 impl In {
-    /// The device's options, but for the shaders.
-    fn options(self) -> OpenOptions {
-        let (kernels, tile) = match self {
+    /// Which kernels are wanted, and how products are cut.
+    fn kernels(self) -> (Kernels, Option<Tile>) {
+        match self {
             Naive => (Kernels::Naive, None),
             Default => (Kernels::Default, None),
             Registers => (Kernels::Default, Some(Tile::Registers)),
             Square64 => (Kernels::Default, Some(Tile::Square64)),
             Square128 => (Kernels::Default, Some(Tile::Square128)),
-        };
-        OpenOptions { kernels, tile, ..OpenOptions::default() }
+        }
+    }
+
+    /// Whether some kernel of a case is made of a file, on hardware or in software.
+    fn runs(self, check: &CaseTape, file: &str) -> bool {
+        let (kernels, tile) = self.kernels();
+        let library = ShaderLibrary::default();
+        [false, true].into_iter().any(|is_software| {
+            let target = Some(Target { kernels, is_software, tile });
+            let plan = Plan::new(&check.tape, PlanOptions { target, ..PlanOptions::default() });
+            let mut dispatches = plan.launches.iter().flat_map(|launch| &launch.dispatches);
+            dispatches.any(|dispatch| {
+                let files = library.files(&dispatch.shader).expect("its files are there");
+                files.iter().any(|used| used == file)
+            })
+        })
     }
 }
 
@@ -238,9 +253,9 @@ fn mutants() -> impl Iterator<Item = &'static (In, Mutant)> {
 fn every_mutant_is_caught() {
     let cpu = Device::cpu(OpenOptions::default());
     let mut survivors = Vec::new();
-    for (kernels, mutant) in mutants() {
+    for (within, mutant) in mutants() {
         let (op, file, text, becomes) = mutant;
-        match is_caught(&cpu, *kernels, mutant) {
+        match is_caught(&cpu, *within, mutant) {
             Ok(true) => {}
             Ok(false) => survivors.push(format!("{op}: {file}: {text:?} -> {becomes:?}")),
             // A shader that does not load proves nothing about the checks.
@@ -250,12 +265,8 @@ fn every_mutant_is_caught() {
     assert!(survivors.is_empty(), "these mutants live:\n{}", survivors.join("\n"));
 }
 
-/// Whether some case of the op disagrees with the CPU when its shader is broken.
-fn is_caught(
-    cpu: &Device,
-    kernels: In,
-    &(op, file, text, becomes): &Mutant,
-) -> Result<bool, Error> {
+/// Whether some case of the op that runs the file disagrees with the CPU when it is broken.
+fn is_caught(cpu: &Device, within: In, &(op, file, text, becomes): &Mutant) -> Result<bool, Error> {
     let original = ShaderLibrary::default().file(file).unwrap_or_else(|| panic!("no {file}"));
     // Comments say the same as the code; a mutant that changed one would change nothing.
     let is_code = |line: &&str| !line.trim_start().starts_with("//") || line.contains("#import");
@@ -263,8 +274,9 @@ fn is_caught(
     assert!(code.contains(text), "{file} does not contain {text:?}");
     let broken = code.replacen(text, becomes, 1);
     let shaders = ShaderLibrary::default().with_override(file, broken);
-    let gpu = common::open(OpenOptions { shaders, ..kernels.options() });
-    for check in CaseTape::all().filter(|check| check.op == op) {
+    let (kernels, tile) = within.kernels();
+    let gpu = common::open(OpenOptions { kernels, tile, shaders, ..OpenOptions::default() });
+    for check in CaseTape::all().filter(|check| check.op == op && within.runs(check, file)) {
         for data in variations(&check) {
             let run = |device: &Device| {
                 let mut session = device.session(check.tape.state())?;
