@@ -3,7 +3,7 @@
 //! To read the code, start with [`tape`] (a training step as a list), then [`ops`] (what its nodes
 //! compute), [`device`] (what runs them), [`nn`] (the network), [`optim`], [`data`], and [`train`],
 //! which puts them together; [`profile`] says where its time goes, and
-//! [`bench`] how near that is to what the device could do. `docs/tour.md` follows one batch
+//! [`mod@bench`] how near that is to what the device could do. `docs/tour.md` follows one batch
 //! through all of it.
 
 #![deny(unsafe_code)] // Allowed in named modules that need it, each with its reasons.
