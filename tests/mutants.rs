@@ -31,13 +31,15 @@ enum In {
     Default,
     /// Products in registers alone.
     Registers,
+    /// The same, with subgroups that share what they read.
+    Subgroup,
     /// Products in tiles of 64 x 64 in workgroup memory.
     Square64,
     /// Products in tiles of 128 x 128.
     Square128,
 }
 
-use In::{Default, Naive, Registers, Square64, Square128};
+use In::{Default, Naive, Registers, Square64, Square128, Subgroup};
 
 impl In {
     /// Which kernels are wanted, and how products are cut.
@@ -46,6 +48,7 @@ impl In {
             Naive => (Kernels::Naive, None),
             Default => (Kernels::Default, None),
             Registers => (Kernels::Default, Some(Tile::Registers)),
+            Subgroup => (Kernels::Default, Some(Tile::Subgroup)),
             Square64 => (Kernels::Default, Some(Tile::Square64)),
             Square128 => (Kernels::Default, Some(Tile::Square128)),
         }
@@ -56,7 +59,7 @@ impl In {
         let (kernels, tile) = self.kernels();
         let library = ShaderLibrary::default();
         [false, true].into_iter().any(|is_software| {
-            let target = Some(Target { kernels, is_software, tile });
+            let target = Some(Target { kernels, is_software, subgroup_size: 8, tile });
             let plan = Plan::new(&check.tape, PlanOptions { target, ..PlanOptions::default() });
             let mut dispatches = plan.launches.iter().flat_map(|launch| &launch.dispatches);
             dispatches.any(|dispatch| {

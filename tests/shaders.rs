@@ -56,7 +56,8 @@ fn network() -> Vec<(Arc<Tape>, String)> {
 
 fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
     let mut launched = Vec::new();
-    let tiles = Tile::ALL.iter().map(|&tile| Target { tile: Some(tile), ..Target::default() });
+    let subgroups = Target { subgroup_size: 8, ..Target::default() };
+    let tiles = Tile::ALL.iter().map(|&tile| Target { tile: Some(tile), ..subgroups });
     for target in std::iter::once(Target::new(Kernels::Naive)).chain(tiles) {
         let target = Some(target);
         let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
@@ -71,9 +72,10 @@ fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
 fn parse(text: &str, by: &str) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(text)
         .unwrap_or_else(|error| panic!("{by}:\n{}", error.emit_to_string(text)));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::default())
-        .validate(&module)
-        .unwrap_or_else(|error| panic!("{by}:\n{}", error.emit_to_string(text)));
+    let info =
+        Validator::new(ValidationFlags::all(), Capabilities::default() | Capabilities::SUBGROUP)
+            .validate(&module)
+            .unwrap_or_else(|error| panic!("{by}:\n{}", error.emit_to_string(text)));
     (module, info)
 }
 

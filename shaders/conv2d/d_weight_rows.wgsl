@@ -17,11 +17,20 @@ const N_ROWS: u32 = KERNEL_H * KERNEL_W * CI_BY_FOURS;
 
 @group(0) @binding(2) var<storage, read_write> partials: array<f32>;
 
-// Four rows of x at an output pixel: four channels of the pixel under (ky, kx); zeros in the padding.
-fn load_rows(row: u32, n: u32, oy: u32, ox: u32) -> vec4<f32> {
+// Four rows of x at an output pixel: four channels of the pixel under (ky, kx). Zeros in the padding, past the last
+// row, and from the pixel `end` of the slab on.
+fn load_rows(row: u32, pixel: u32, end: u32) -> vec4<f32> {
     let position = row / CI_BY_FOURS;
-    let start = input_start(n, oy, ox, position / KERNEL_W, position % KERNEL_W);
-    return load_x(start, row % CI_BY_FOURS);
+    let n = pixel / (OH * OW);
+    let oy = pixel / OW % OH;
+    let start = input_start(n, oy, pixel % OW, position / KERNEL_W, position % KERNEL_W);
+    return load_x(select(OUTSIDE, start, pixel < end && row < N_ROWS), row % CI_BY_FOURS);
+}
+
+// Where d_output4 reads an output pixel; OUTSIDE from the pixel `end` on.
+fn source_at(pixel: u32, end: u32) -> vec2<u32> {
+    let source = d_output_source(pixel / (OH * OW), pixel / OW % OH, pixel % OW);
+    return vec2<u32>(select(OUTSIDE, source.x, pixel < end), source.y);
 }
 
 fn store1(ix: u32, co: u32, value: f32) {

@@ -12,22 +12,6 @@
 
 const TERM_VECTORS: u32 = TILE / 4u;
 
-// Four rows at a pixel; zeros past the slab's last pixel.
-fn fetch_left(row: u32, pixel: u32, last: u32) -> vec4<f32> {
-    if pixel >= last || row >= N_ROWS {
-        return vec4<f32>();
-    }
-    return load_rows(row, pixel / (OH * OW), pixel / OW % OH, pixel % OW);
-}
-
-// Four output channels at a pixel; zeros past the slab's last.
-fn fetch_right(co: u32, pixel: u32, last: u32) -> vec4<f32> {
-    if pixel >= last {
-        return vec4<f32>();
-    }
-    return d_output4(d_output_source(pixel / (OH * OW), pixel / OW % OH, pixel % OW), co);
-}
-
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -45,16 +29,16 @@ fn main(
     let column = first_column(local_ix);
     var sums = zero_sums();
     let first = workgroup.y * PIXELS_PER_SLAB;
-    let last = min(first + PIXELS_PER_SLAB, N_PIXELS);
-    left[local_ix] = fetch_left(fetch_row, first + fetch_pixel, last);
-    right[local_ix] = fetch_right(fetch_channel, first + fetch_pixel, last);
+    let end = min(first + PIXELS_PER_SLAB, N_PIXELS);
+    left[local_ix] = load_rows(fetch_row, first + fetch_pixel, end);
+    right[local_ix] = d_output4(source_at(first + fetch_pixel, end), fetch_channel);
     workgroupBarrier();
     var buffer = 0u;
-    for (var pixel = first; pixel < last; pixel += STEP) {
+    for (var pixel = first; pixel < end; pixel += STEP) {
         // Past the last step these are zeros, which nobody uses.
         let next = pixel + STEP + fetch_pixel;
-        let next_left = fetch_left(fetch_row, next, last);
-        let next_right = fetch_right(fetch_channel, next, last);
+        let next_left = load_rows(fetch_row, next, end);
+        let next_right = d_output4(source_at(next, end), fetch_channel);
         sums = add_rows(sums, buffer, row, column);
         buffer = 1u - buffer;
         left[buffer * 256u + local_ix] = next_left;

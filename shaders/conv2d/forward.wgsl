@@ -2,11 +2,12 @@
 //
 //   result[row, channel] = sum over ky, kx, k of source[pixel of row, under (ky, kx), k] * weight[ky, kx, k, channel]
 //
-// A step of the loop reads four numbers each of 8 pixels and a 4 x 4 block of the weight, 48 numbers, and
+// A step of the loop takes four numbers each of 8 pixels and a 4 x 4 block of the weight, 48 numbers, and
 // makes 128 multiply-adds of them: 2.7 for each, where the naive kernel makes half of one. The invocations
-// of a row of the workgroup have neighbouring channels, so they read the weight side by side and the
-// pixels together. There is no barrier: on software adapters that, and workgroup memory, cost more than they
-// give; and 8 sums are what the registers of a processor hold.
+// of a row of the workgroup have neighbouring channels, so they read the weight side by side. They need the same
+// pixels: each reads all eight, or, where there are subgroups, its share of them, and has the others from its
+// neighbours (the import `lanes`). There is no barrier: on software adapters that, and workgroup memory, cost more
+// than they give; and 8 sums are what the registers of a processor hold.
 // Grid: x and y count blocks of rows, z blocks of channels, each with its part of the kernel's rows. The
 // imports decide what the product is (forward or gradient of the input), which pixels are its rows,
 // and what becomes of the sums; src/ops/conv2d/product.rs chooses. forward_tile.wgsl makes the same sums.
@@ -16,10 +17,13 @@
 // #import rows
 // #import epilogue
 // #import conv2d/kernel_rows
+// #import lanes
 
 // Invocations of a workgroup that stand side by side along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
+// Pixels that an invocation reads itself.
+const N_OWN: u32 = 8u / SHARING_LANES;
 
 // Adds what four channels of a pixel contribute to four channels of the result.
 fn multiply_add4(
@@ -34,26 +38,13 @@ fn multiply_add4(
     return fma(vec4<f32>(x.w), w3, fma(vec4<f32>(x.z), w2, first));
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) n_workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local_ix: u32,
-) {
+fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: u32) {
     let block = workgroup.y * n_workgroups.x + workgroup.x;
     let row = (block * ROW_LANES + local_ix / CHANNEL_LANES) * 8u;
     let channel = (workgroup.z / N_PARTS * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
-    if row >= N_ROWS || channel >= OUT_CHANNELS {
-        return;
-    }
-    let p0 = pixel_at(row);
-    let p1 = pixel_at(row + 1u);
-    let p2 = pixel_at(row + 2u);
-    let p3 = pixel_at(row + 3u);
-    let p4 = pixel_at(row + 4u);
-    let p5 = pixel_at(row + 5u);
-    let p6 = pixel_at(row + 6u);
-    let p7 = pixel_at(row + 7u);
+    let own_row = row + local_ix % SHARING_LANES;
+    var sources: array<vec2<u32>, N_OWN>;
+    var own: array<vec4<f32>, N_OWN>;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -65,28 +56,34 @@ fn main(
     let part = workgroup.z % N_PARTS;
     for (var ky = first_kernel_row(part); ky < first_kernel_row(part + 1u); ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
-            let source0 = source_of(p0, ky, kx);
-            let source1 = source_of(p1, ky, kx);
-            let source2 = source_of(p2, ky, kx);
-            let source3 = source_of(p3, ky, kx);
-            let source4 = source_of(p4, ky, kx);
-            let source5 = source_of(p5, ky, kx);
-            let source6 = source_of(p6, ky, kx);
-            let source7 = source_of(p7, ky, kx);
+            for (var i = 0u; i < N_OWN; i++) {
+                sources[i] = source_of(pixel_at(own_row + i * SHARING_LANES), ky, kx);
+            }
             let weight_row = (ky * KERNEL_W + kx) * IN_CHANNELS;
             for (var k = 0u; k < IN_CHANNELS; k += 4u) {
+                for (var i = 0u; i < N_OWN; i++) {
+                    own[i] = load_source(sources[i], k);
+                }
                 let w0 = load_weight(weight_row + k, channel);
                 let w1 = load_weight(weight_row + k + 1u, channel);
                 let w2 = load_weight(weight_row + k + 2u, channel);
                 let w3 = load_weight(weight_row + k + 3u, channel);
-                s0 = multiply_add4(s0, load_source(source0, k), w0, w1, w2, w3);
-                s1 = multiply_add4(s1, load_source(source1, k), w0, w1, w2, w3);
-                s2 = multiply_add4(s2, load_source(source2, k), w0, w1, w2, w3);
-                s3 = multiply_add4(s3, load_source(source3, k), w0, w1, w2, w3);
-                s4 = multiply_add4(s4, load_source(source4, k), w0, w1, w2, w3);
-                s5 = multiply_add4(s5, load_source(source5, k), w0, w1, w2, w3);
-                s6 = multiply_add4(s6, load_source(source6, k), w0, w1, w2, w3);
-                s7 = multiply_add4(s7, load_source(source7, k), w0, w1, w2, w3);
+                let x0 = of_neighbour(own[0u / SHARING_LANES], lane, 0u % SHARING_LANES);
+                s0 = multiply_add4(s0, x0, w0, w1, w2, w3);
+                let x1 = of_neighbour(own[1u / SHARING_LANES], lane, 1u % SHARING_LANES);
+                s1 = multiply_add4(s1, x1, w0, w1, w2, w3);
+                let x2 = of_neighbour(own[2u / SHARING_LANES], lane, 2u % SHARING_LANES);
+                s2 = multiply_add4(s2, x2, w0, w1, w2, w3);
+                let x3 = of_neighbour(own[3u / SHARING_LANES], lane, 3u % SHARING_LANES);
+                s3 = multiply_add4(s3, x3, w0, w1, w2, w3);
+                let x4 = of_neighbour(own[4u / SHARING_LANES], lane, 4u % SHARING_LANES);
+                s4 = multiply_add4(s4, x4, w0, w1, w2, w3);
+                let x5 = of_neighbour(own[5u / SHARING_LANES], lane, 5u % SHARING_LANES);
+                s5 = multiply_add4(s5, x5, w0, w1, w2, w3);
+                let x6 = of_neighbour(own[6u / SHARING_LANES], lane, 6u % SHARING_LANES);
+                s6 = multiply_add4(s6, x6, w0, w1, w2, w3);
+                let x7 = of_neighbour(own[7u / SHARING_LANES], lane, 7u % SHARING_LANES);
+                s7 = multiply_add4(s7, x7, w0, w1, w2, w3);
             }
         }
     }

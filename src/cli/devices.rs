@@ -13,7 +13,7 @@ use wgrad::device::gpu::tuning::Tuned;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::ResNet9;
-use wgrad::ops::{self, Kernels, OpEntry, Target, Tile};
+use wgrad::ops::{self, Kernels, OpEntry, Target};
 use wgrad::tape::{Plan, PlanOptions, Tape};
 use wgrad::train::recipe::CIFAR10;
 use wgrad::train::step::{self, StepConfig};
@@ -124,14 +124,12 @@ fn report(
 ) -> anyhow::Result<Report> {
     say(args, &describe(&adapter, &opened_by))?;
     let tape = recipe_step();
-    let is_software = adapter.kind == "software";
-    let target = Target { is_software, ..Target::new(args.kernels.unwrap_or_default()) };
     let mut report = Report {
         device: adapter.name.clone(),
         opened_by,
         adapter: Some(adapter),
         error: None,
-        kernels: kernels(&tape, target),
+        kernels: BTreeMap::new(),
         tiles: BTreeMap::new(),
         self_test: Vec::new(),
     };
@@ -144,6 +142,7 @@ fn report(
         }
     };
     report.device = device.name();
+    report.kernels = kernels(&tape, device.target());
     say(args, &format!("  kernels of a training step\n{}", list(&report.kernels)))?;
     if args.kernels != Some(Kernels::Naive) {
         say(
@@ -154,7 +153,7 @@ fn report(
     if args.kernels == Some(Kernels::Tuned) {
         report.tiles = device.tune(&tape)?;
         let head = "  how products are cut, and the milliseconds that each way takes\n";
-        say(args, &format!("{head}{}", list_tiles(&report.tiles, device.is_software())))?;
+        say(args, &format!("{head}{}", list_tiles(&report.tiles, device.target())))?;
     }
     if args.no_self_test {
         return Ok(report);
@@ -195,9 +194,9 @@ fn recipe_step() -> Tape {
 }
 
 /// The products of a step, with what was measured for each.
-fn list_tiles(tiles: &BTreeMap<String, Option<Tuned>>, is_software: bool) -> String {
-    if is_software {
-        let tile = Tile::Registers.name();
+fn list_tiles(tiles: &BTreeMap<String, Option<Tuned>>, target: &Target) -> String {
+    if target.is_software {
+        let tile = target.tile(1, 1).name();
         return format!("    on a processor always by {tile}: nothing is measured\n");
     }
     let milliseconds = |tuned: &Tuned| {
@@ -218,8 +217,8 @@ fn list_tiles(tiles: &BTreeMap<String, Option<Tuned>>, is_software: bool) -> Str
 }
 
 /// The shaders that each kind of node of a step launches.
-fn kernels(tape: &Tape, target: Target) -> BTreeMap<String, Vec<String>> {
-    let target = Some(target);
+fn kernels(tape: &Tape, target: &Target) -> BTreeMap<String, Vec<String>> {
+    let target = Some(*target);
     let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
     let mut shaders: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (node, launch) in tape.nodes().iter().zip(plan.launches) {

@@ -26,6 +26,9 @@ pub enum Tile {
     /// 8 x 4 results an invocation, in registers, without workgroup memory or barriers.
     #[serde(rename = "registers")]
     Registers,
+    /// The same 8 x 4, with neighbours in a subgroup that read for each other, and shuffle.
+    #[serde(rename = "subgroup")]
+    Subgroup,
     /// 64 x 64 results a workgroup, 4 x 4 an invocation.
     #[serde(rename = "64x64")]
     Square64,
@@ -36,15 +39,22 @@ pub enum Tile {
 
 impl Tile {
     /// Every tile.
-    pub const ALL: &'static [Tile] = &[Tile::Registers, Tile::Square64, Tile::Square128];
+    pub const ALL: &'static [Tile] =
+        &[Tile::Registers, Tile::Subgroup, Tile::Square64, Tile::Square128];
 
     /// `64x64`
     pub fn name(self) -> &'static str {
         match self {
             Tile::Registers => "registers",
+            Tile::Subgroup => "subgroup",
             Tile::Square64 => "64x64",
             Tile::Square128 => "128x128",
         }
+    }
+
+    /// Whether an invocation's results are all that a workgroup has in fast memory.
+    pub fn is_in_registers(self) -> bool {
+        matches!(self, Tile::Registers | Tile::Subgroup)
     }
 }
 
@@ -55,6 +65,8 @@ pub struct Target {
     pub kernels: Kernels,
     /// Whether a processor runs them: there, workgroup memory and barriers cost more than they give.
     pub is_software: bool,
+    /// How many invocations are in a subgroup at least; 0 where kernels cannot use subgroups.
+    pub subgroup_size: usize,
     /// How to cut a product, where that was measured.
     pub tile: Option<Tile>,
 }
@@ -65,10 +77,17 @@ impl Target {
         Self { kernels, ..Self::default() }
     }
 
+    /// Whether its kernels can be cut so.
+    pub fn has(&self, tile: Tile) -> bool {
+        tile != Tile::Subgroup || self.subgroup_size > 1
+    }
+
     /// How to cut a product of so many rows and columns: as was measured, else by a rule of thumb.
     pub fn tile(&self, rows: usize, columns: usize) -> Tile {
         let n_large = rows.div_ceil(128) * columns.div_ceil(128);
         self.tile.unwrap_or(match () {
+            // One instruction of a processor's shuffles eight lanes; of fewer or more it makes a loop.
+            () if self.is_software && self.subgroup_size == 8 => Tile::Subgroup,
             () if self.is_software || columns < 32 => Tile::Registers,
             () if columns > 64 && n_large >= 64 => Tile::Square128,
             () => Tile::Square64,

@@ -5,7 +5,7 @@
 //! software adapter, where the invocations of a workgroup run one group after another up to each barrier,
 //! it never does.
 
-use super::In::{self, Default, Naive, Registers, Square64, Square128};
+use super::In::{self, Default, Naive, Registers, Square64, Square128, Subgroup};
 use super::Mutant;
 
 pub const MUTANTS: &[(In, Mutant)] = &[
@@ -23,15 +23,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "result[ix + 3u] = values.z",
         ),
     ),
-    (
-        Registers,
-        (
-            "conv2d",
-            "conv2d/forward",
-            "s2 = multiply_add4(s2, load_source(source2, k), w0, w1, w2, w3);",
-            "",
-        ),
-    ),
+    (Registers, ("conv2d", "conv2d/forward", "s2 = multiply_add4(s2, x2, w0, w1, w2, w3);", "")),
     (
         Registers,
         (
@@ -41,7 +33,35 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "load_weight(weight_row + k, channel)",
         ),
     ),
-    (Registers, ("conv2d", "conv2d/forward", "pixel_at(row + 5u)", "pixel_at(row + 4u)")),
+    (Registers, ("conv2d", "conv2d/forward", "own[5u / SHARING_LANES]", "own[4u / SHARING_LANES]")),
+    (Registers, ("conv2d", "conv2d/forward", "own_row + i * SHARING_LANES", "own_row")),
+    (
+        Subgroup,
+        ("conv2d", "conv2d/forward", "lane, 6u % SHARING_LANES", "lane, 5u % SHARING_LANES"),
+    ),
+    (Subgroup, ("conv2d", "conv2d/forward", "row + local_ix % SHARING_LANES", "row")),
+    (
+        Subgroup,
+        (
+            "conv2d",
+            "shared/lanes_subgroup",
+            "subgroupShuffle(value, lane / SHARING_LANES * SHARING_LANES + i)",
+            "subgroupShuffle(value, i)",
+        ),
+    ),
+    (
+        Subgroup,
+        (
+            "conv2d",
+            "shared/lanes_subgroup",
+            "subgroupShuffle(source, lane / SHARING_LANES * SHARING_LANES + i)",
+            "source",
+        ),
+    ),
+    (
+        Subgroup,
+        ("conv2d", "shared/lanes_subgroup", "subgroup * subgroup_size + lane, lane", "lane, lane"),
+    ),
     (Registers, ("conv2d", "conv2d/forward", "vec4<f32>(x.w), w3", "vec4<f32>(x.z), w3")),
     (Registers, ("conv2d", "conv2d/forward", "store_rows(part, row + 4u", "store_rows(part, row")),
     (
@@ -91,7 +111,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     ),
     (Registers, ("conv2d", "conv2d/transpose_weight", "ix / CI % CO", "ix / CI % CI")),
     (
-        Default,
+        Square64,
         (
             "conv2d",
             "conv2d/d_output4_pooled_vec4",
@@ -100,7 +120,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (
-        Default,
+        Square64,
         (
             "conv2d",
             "conv2d/d_output4_pooled_scalar",
@@ -108,9 +128,22 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "index[ix] != source.y",
         ),
     ),
-    (Registers, ("conv2d", "conv2d/d_weight", "s3 = fma(vec4<f32>(x0.w), d_out, s3);", "")),
-    (Registers, ("conv2d", "conv2d/d_weight", "select(row, row + 4u, row + 4u < N_ROWS)", "row")),
-    (Registers, ("conv2d", "conv2d/d_weight", "pixel / OW % OH", "pixel / OH % OH")),
+    (
+        Registers,
+        ("conv2d", "conv2d/d_weight", "fma(vec4<f32>(upper.w), d_out, sums.s3)", "sums.s3"),
+    ),
+    (Registers, ("conv2d", "conv2d/d_weight", "load_rows(row + 4u", "load_rows(row")),
+    (Subgroup, ("conv2d", "conv2d/d_weight", "pixel + local_ix % SHARING_LANES", "pixel")),
+    (Subgroup, ("conv2d", "conv2d/d_weight", "co, lane, 5u", "co, lane, 4u")),
+    (
+        Registers,
+        ("conv2d", "conv2d/d_weight_rows", "let oy = pixel / OW % OH", "let oy = pixel / OH % OH"),
+    ),
+    (
+        Default,
+        ("conv2d", "conv2d/unpool", "at == y * POOL_W + x", "at == y * POOL_H + POOL_H - 1u - x"),
+    ),
+    (Default, ("conv2d", "conv2d/unpool", "if oy < OH && ox < OW", "if oy < OH")),
     (
         Registers,
         (
@@ -174,7 +207,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ),
     ),
     (Square128, ("conv2d", "conv2d/d_weight_tile", "buffer = 1u - buffer;", "")),
-    (Square128, ("conv2d", "conv2d/d_weight_tile", "pixel < last;", "pixel + STEP < last;")),
+    (Square128, ("conv2d", "conv2d/d_weight_tile", "pixel < end;", "pixel + STEP < end;")),
     (Square64, ("conv2d", "shared/tile_4x4", "left[at + STEP / 4u * 3u]", "left[at + STEP / 2u]")),
     (
         Square64,

@@ -80,8 +80,12 @@ impl GpuDevice {
     fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, Error> {
         let context = Context::new(adapter::open(adapter)?);
         tracing::debug!(name = context.name, "opened");
-        let (kernels, is_software) = (options.kernels, context.is_software);
-        let target = Target { kernels, is_software, tile: options.tile };
+        let target = Target {
+            kernels: options.kernels,
+            is_software: context.is_software,
+            subgroup_size: context.subgroup_size,
+            tile: options.tile,
+        };
         let (info, folder) = (adapter.get_info(), files::cache_folder());
         let cache = PipelineCache::open(&context.device, &info, folder);
         let tuner = Tuner::new(&adapter::identity(adapter), files::cache_folder(), options.tell);
@@ -137,6 +141,11 @@ impl GpuDevice {
         let (target, limit) = (self.target, self.memory_limit);
         let tuner = self.is_tuned().then(|| Arc::clone(&self.tuner));
         Ok(Box::new(session::GpuSession::new(context, pipelines, target, tuner, limit, state)))
+    }
+
+    /// What the device's kernels are chosen for.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Whether tiles are chosen by measuring.

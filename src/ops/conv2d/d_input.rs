@@ -2,12 +2,11 @@
 
 use super::product::Product;
 use super::{Conv2d, Geometry, by_fours};
-use crate::ops::max_pool2d::PoolGeometry;
-use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Shader, Target, Tile, Window, grid};
+use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Shader, Target, Tile, grid};
 use crate::tape::{NodeIo, Value};
 
-/// Up to this size, a register tile has the pooled gradient put where the index points before it starts: it reads
-/// every number for few channels, so reading through the index would cost more than the multiplications.
+/// Up to this size, a register tile has the pooled gradient put where the index points before it starts: it uses
+/// every number that it reads a few times only, so reading through the index would cost more than the multiplications.
 /// The binding that every WebGPU adapter has.
 const MAX_UNPOOLED_BYTES: usize = 128 << 20;
 
@@ -73,22 +72,10 @@ impl Op for Conv2dDInput {
         );
         bindings[0] = Binding::Scratch(0);
         let mut pool = self.pool;
-        let n_unpooled = g.n_pixels() * g.co;
-        let tile = target.tile(product.rows, product.columns);
-        if let Some(size) = pool
-            && tile == Tile::Registers
-            && 4 * n_unpooled <= MAX_UNPOOLED_BYTES
+        if target.tile(product.rows, product.columns).is_in_registers()
+            && let Some(unpooled) = unpool(&g, pool, &mut launch)
         {
-            let unpooled = [Binding::Input(1), Binding::Input(2), Binding::Scratch(1)];
-            let window = Window { size, stride: size, padding: [0, 0] };
-            let pool_geometry =
-                PoolGeometry::new("conv2d", window, &[g.n, g.out[0], g.out[1], g.co]);
-            launch = launch.with_scratch(n_unpooled).then(
-                pool_geometry.shader("max_pool2d/backward"),
-                &unpooled,
-                grid(n_unpooled),
-            );
-            bindings = vec![Binding::Scratch(0), Binding::Scratch(1), Binding::Output(0)];
+            bindings = vec![Binding::Scratch(0), unpooled, Binding::Output(0)];
             pool = None;
         }
         let n_parts = product.n_parts(&g);
@@ -110,6 +97,27 @@ impl Op for Conv2dDInput {
             n_made,
         )
     }
+}
+
+/// Adds to a launch what puts the pooled gradient (input 1) where the index (input 2) points, into scratch memory;
+/// `None` without a pool, and where that memory would be too large.
+pub(super) fn unpool(
+    g: &Geometry,
+    pool: Option<[usize; 2]>,
+    launch: &mut Launch,
+) -> Option<Binding> {
+    let size = pool?;
+    let n_unpooled = g.n_pixels() * g.co;
+    if 4 * n_unpooled > MAX_UNPOOLED_BYTES {
+        return None;
+    }
+    let unpooled = Binding::Scratch(launch.scratch.len());
+    let bindings = [Binding::Input(1), Binding::Input(2), unpooled];
+    let n_windows = g.n * g.out[0].div_ceil(size[0]) * g.out[1].div_ceil(size[1]);
+    let shader = g.shader("conv2d/unpool");
+    let launched = std::mem::take(launch).with_scratch(n_unpooled);
+    *launch = launched.then(shader, &bindings, grid(n_windows * g.co));
+    Some(unpooled)
 }
 
 /// Chooses how a naive kernel reads the output's gradient.

@@ -1,7 +1,7 @@
 //! The gradient of a convolution's weight.
 
-use super::d_input::{with_d_output, with_d_output4};
-use super::product::channel_lanes;
+use super::d_input::{unpool, with_d_output, with_d_output4};
+use super::product::{channel_lanes, with_lanes};
 use super::{Conv2d, Geometry, by_fours};
 use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Target, Tile, grid};
 use crate::tape::{NodeIo, Value};
@@ -66,44 +66,54 @@ impl Op for Conv2dDWeight {
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
         let n_weights = io.output(0).n_elements();
-        let bind = |output| {
-            let mut bindings = vec![Binding::Input(0), Binding::Input(1), output];
-            if self.pool.is_some() {
-                bindings.push(Binding::Input(2));
-            }
-            bindings
-        };
+        let mut bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        if self.pool.is_some() {
+            bindings.push(Binding::Input(2));
+        }
         if target.kernels == Kernels::Naive || g.groups != 1 {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
-            return Launch::one(shader, &bind(Binding::Output(0)), grid(n_weights));
+            return Launch::one(shader, &bindings, grid(n_weights));
         }
         // A row of the product is a (ky, kx, ci), with the channels filled up to fours.
         let rows = g.window.area() * g.ci.next_multiple_of(4);
         let n_slabs = n_slabs(g.n_pixels(), rows, g.co);
-        let (path, import, rows_each, channels_each) = match target.tile(rows, g.co) {
-            Tile::Registers => {
+        let tile = target.tile(rows, g.co);
+        let mut launch = Launch::default();
+        let mut pool = self.pool;
+        if tile.is_in_registers()
+            && let Some(unpooled) = unpool(&g, pool, &mut launch)
+        {
+            bindings = vec![Binding::Input(0), unpooled, Binding::Output(0)];
+            pool = None;
+        }
+        let (path, import, rows_each, channels_each) = match tile {
+            Tile::Registers | Tile::Subgroup => {
                 let lanes = channel_lanes(g.co);
                 ("conv2d/d_weight", None, 64 / lanes * 8, lanes * 4)
             }
             Tile::Square64 => ("conv2d/d_weight_tile", Some("shared/tile_4x4"), 64, 64),
             Tile::Square128 => ("conv2d/d_weight_tile", Some("shared/tile_8x8"), 128, 128),
         };
-        let shader = with_d_output4(g.shader(path), self.pool, g.co)
+        let shader = with_d_output4(g.shader(path), pool, g.co)
             .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
             .constant("PIXELS_PER_SLAB", g.n_pixels().div_ceil(n_slabs));
         let shader = match import {
-            None => shader.constant("CHANNEL_LANES", channel_lanes(g.co)),
+            None => with_lanes(shader, channel_lanes(g.co), tile, target),
             Some(tile) => shader.import("tile", tile),
         };
         let workgroups =
             [rows.div_ceil(rows_each) as u32, n_slabs as u32, g.co.div_ceil(channels_each) as u32];
         if n_slabs == 1 {
-            return Launch::one(shader, &bind(Binding::Output(0)), workgroups);
+            return launch.then(shader, &bindings, workgroups);
         }
-        Launch::default()
-            .with_scratch(n_slabs * n_weights)
-            .then(shader, &bind(Binding::Scratch(0)), workgroups)
-            .then_sum_slabs(0, n_slabs, Binding::Output(0), n_weights)
+        let partials = launch.scratch.len();
+        bindings[2] = Binding::Scratch(partials);
+        launch.with_scratch(n_slabs * n_weights).then(shader, &bindings, workgroups).then_sum_slabs(
+            partials,
+            n_slabs,
+            Binding::Output(0),
+            n_weights,
+        )
     }
 }
 

@@ -37,7 +37,7 @@ impl Product {
     pub fn shader(&self, g: &Geometry, target: &Target, n_parts: usize) -> (Shader, [u32; 3]) {
         let tile = target.tile(self.rows, self.columns);
         let (path, side) = match tile {
-            Tile::Registers => ("conv2d/forward", None),
+            Tile::Registers | Tile::Subgroup => ("conv2d/forward", None),
             Tile::Square64 => ("conv2d/forward_tile", Some(("shared/tile_4x4", 64))),
             Tile::Square128 => ("conv2d/forward_tile", Some(("shared/tile_8x8", 128))),
         };
@@ -52,7 +52,7 @@ impl Product {
         let (shader, rows, columns) = match side {
             None => {
                 let lanes = channel_lanes(self.columns);
-                (shader.constant("CHANNEL_LANES", lanes), 64 / lanes * 8, lanes * 4)
+                (with_lanes(shader, lanes, tile, target), 64 / lanes * 8, lanes * 4)
             }
             Some((import, side)) => (shader.import("tile", import), side, side),
         };
@@ -64,6 +64,17 @@ impl Product {
 /// Invocations that a register tile puts side by side along the channels, four for each.
 pub(super) fn channel_lanes(channels: usize) -> usize {
     channels.div_ceil(4).next_power_of_two().min(8)
+}
+
+/// Tells a register tile how many lanes stand along the channels, and who reads what they all need.
+pub(super) fn with_lanes(shader: Shader, lanes: usize, tile: Tile, target: &Target) -> Shader {
+    let shader = shader.constant("CHANNEL_LANES", lanes);
+    match tile {
+        Tile::Subgroup => shader
+            .import("lanes", "shared/lanes_subgroup")
+            .constant("SHARING_LANES", lanes.min(target.subgroup_size)),
+        _ => shader.import("lanes", "shared/lanes_alone"),
+    }
 }
 
 #[cfg(test)]
