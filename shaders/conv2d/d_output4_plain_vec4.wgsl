@@ -7,9 +7,9 @@ fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     return vec2<u32>(((n * OH + oy) * OW + ox) * CO, 0u);
 }
 
-// Channels co to co + 3 of a source; zeros OUTSIDE, anything finite past the last channel.
+const LAST_SOURCE: u32 = (N * OH * OW - 1u) * CO;
+
+// Channels co to co + 3 of a source; of some other where it is OUTSIDE, or past the last channel.
 fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
-    let inside = source.x != OUTSIDE;
-    let ix = select(0u, source.x + min(co, CO - 4u), inside) / 4u;
-    return select(vec4<f32>(), d_y[ix], vec4<bool>(inside));
+    return d_y[(min(source.x, LAST_SOURCE) + min(co, CO - 4u)) / 4u];
 }

@@ -5,8 +5,8 @@
 // workgroup have neighbouring channels, so they read d_out side by side. They need the same numbers of x: each reads
 // those of every pixel, or, where there are subgroups, those of its own, and has the others from its
 // neighbours (the import `lanes`).
-// Grid: x counts blocks of rows, y slabs, z blocks of output channels. src/ops/conv2d/d_weight.rs launches
-// it; d_weight_tile.wgsl makes the same sums.
+// Grid: x and y count lanes of blocks of rows, those of one slab after those of the other; z counts blocks of
+// output channels. src/ops/conv2d/d_weight.rs launches it; d_weight_tile.wgsl makes the same sums.
 
 // #import conv2d/d_weight_rows
 // #import lanes
@@ -14,6 +14,7 @@
 // Invocations of a workgroup that stand side by side along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
+const ROW_BLOCKS: u32 = (N_ROWS + 7u) / 8u;
 
 // What eight rows x four channels add up to.
 struct Sums {
@@ -52,34 +53,36 @@ fn add_pixel(sums: Sums, own: Own, co: u32, lane: u32, i: u32) -> Sums {
 }
 
 fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: u32) {
-    let row = (workgroup.x * ROW_LANES + local_ix / CHANNEL_LANES) * 8u;
+    let block = workgroup.y * n_workgroups.x + workgroup.x;
+    let row_lane = block * ROW_LANES + local_ix / CHANNEL_LANES;
+    let row = row_lane % ROW_BLOCKS * 8u;
+    let slab = row_lane / ROW_BLOCKS;
     let co = (workgroup.z * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
     var sums = Sums();
-    let first = workgroup.y * PIXELS_PER_SLAB;
+    let first = slab * PIXELS_PER_SLAB;
     let end = min(first + PIXELS_PER_SLAB, N_PIXELS);
-    for (var pixel = first; pixel < end; pixel += SHARING_LANES) {
-        let own_pixel = pixel + local_ix % SHARING_LANES;
+    // Lanes differ in their slab, and have to shuffle together: all take as many turns.
+    for (var i = 0u; i < PIXELS_PER_SLAB; i += SHARING_LANES) {
+        let own_pixel = first + i + local_ix % SHARING_LANES;
         let own = Own(
             load_rows(row, own_pixel, end),
             load_rows(row + 4u, own_pixel, end),
             source_at(own_pixel, end),
         );
-        // A loop would do, and on a processor its cost at each turn would be that of the multiply-adds.
-        sums = add_pixel(sums, own, co, lane, 0u);
-        if SHARING_LANES > 1u {
-            sums = add_pixel(sums, own, co, lane, 1u);
-        }
-        if SHARING_LANES > 2u {
-            sums = add_pixel(sums, own, co, lane, 2u);
-            sums = add_pixel(sums, own, co, lane, 3u);
-        }
-        if SHARING_LANES > 4u {
-            sums = add_pixel(sums, own, co, lane, 4u);
-            sums = add_pixel(sums, own, co, lane, 5u);
-            sums = add_pixel(sums, own, co, lane, 6u);
-            sums = add_pixel(sums, own, co, lane, 7u);
+        // Four at a turn: on a processor each turn costs as much as the multiply-adds of one.
+        for (var j = 0u; j < SHARING_LANES; j += 4u) {
+            sums = add_pixel(sums, own, co, lane, j);
+            if SHARING_LANES > 1u {
+                sums = add_pixel(sums, own, co, lane, j + 1u);
+            }
+            if SHARING_LANES > 2u {
+                sums = add_pixel(sums, own, co, lane, j + 2u);
+                sums = add_pixel(sums, own, co, lane, j + 3u);
+            }
         }
     }
-    store_rows(workgroup.y, row, co, sums.s0, sums.s1, sums.s2, sums.s3);
-    store_rows(workgroup.y, row + 4u, co, sums.s4, sums.s5, sums.s6, sums.s7);
+    if slab < N_SLABS {
+        store_rows(slab, row, co, sums.s0, sums.s1, sums.s2, sums.s3);
+        store_rows(slab, row + 4u, co, sums.s4, sums.s5, sums.s6, sums.s7);
+    }
 }

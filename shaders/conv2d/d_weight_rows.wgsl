@@ -9,13 +9,14 @@
 // #import conv2d/geometry
 // #import load_x
 // #import d_output4
+// #import store_result
 
 const N_PIXELS: u32 = N * OH * OW;
-const PIXELS_PER_SLAB: u32 = 1u;
+const N_SLABS: u32 = 1u;
+const PIXELS_PER_SLAB: u32 = (N_PIXELS + N_SLABS - 1u) / N_SLABS;
 const CI_BY_FOURS: u32 = (CI + 3u) / 4u * 4u;
 const N_ROWS: u32 = KERNEL_H * KERNEL_W * CI_BY_FOURS;
-
-@group(0) @binding(2) var<storage, read_write> partials: array<f32>;
+const OUT_CHANNELS: u32 = CO;
 
 // Four rows of x at an output pixel: four channels of the pixel under (ky, kx). Zeros in the padding, past the last
 // row, and from the pixel `end` of the slab on.
@@ -27,24 +28,17 @@ fn load_rows(row: u32, pixel: u32, end: u32) -> vec4<f32> {
     return load_x(select(OUTSIDE, start, pixel < end && row < N_ROWS), row % CI_BY_FOURS);
 }
 
-// Where d_output4 reads an output pixel; OUTSIDE from the pixel `end` on.
+// Where d_output4 reads an output pixel; OUTSIDE from the pixel `end` on, where x counts as zero.
 fn source_at(pixel: u32, end: u32) -> vec2<u32> {
     let source = d_output_source(pixel / (OH * OW), pixel / OW % OH, pixel % OW);
     return vec2<u32>(select(OUTSIDE, source.x, pixel < end), source.y);
-}
-
-fn store1(ix: u32, co: u32, value: f32) {
-    if co < CO { partials[ix + co] = value; }
 }
 
 fn store_row(slab: u32, row: u32, co: u32, sums: vec4<f32>) {
     let ci = row % CI_BY_FOURS;
     if row < N_ROWS && ci < CI {
         let start = ((slab * KERNEL_H * KERNEL_W + row / CI_BY_FOURS) * CI + ci) * CO;
-        store1(start, co, sums.x);
-        store1(start, co + 1u, sums.y);
-        store1(start, co + 2u, sums.z);
-        store1(start, co + 3u, sums.w);
+        store_result(start, co, sums);
     }
 }
 

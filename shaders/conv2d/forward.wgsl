@@ -18,6 +18,7 @@
 // #import epilogue
 // #import conv2d/kernel_rows
 // #import lanes
+// #import shared/opaque
 
 // Invocations of a workgroup that stand side by side along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
@@ -54,13 +55,14 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var s6 = vec4<f32>();
     var s7 = vec4<f32>();
     let part = workgroup.z % N_PARTS;
+    let in_channels = opaque(IN_CHANNELS, n_workgroups);
     for (var ky = first_kernel_row(part); ky < first_kernel_row(part + 1u); ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
             for (var i = 0u; i < N_OWN; i++) {
                 sources[i] = source_of(pixel_at(own_row + i * SHARING_LANES), ky, kx);
             }
             let weight_row = (ky * KERNEL_W + kx) * IN_CHANNELS;
-            for (var k = 0u; k < IN_CHANNELS; k += 4u) {
+            for (var k = 0u; k < in_channels; k += 4u) {
                 for (var i = 0u; i < N_OWN; i++) {
                     own[i] = load_source(sources[i], k);
                 }

@@ -30,5 +30,5 @@ fn source_of(pixel: vec3<u32>, ky: u32, kx: u32) -> vec2<u32> {
 
 // Channels co to co + 3 of a source; zeros OUTSIDE.
 fn load_source(source: vec2<u32>, co: u32) -> vec4<f32> {
-    return d_output4(source, co);
+    return select(vec4<f32>(), d_output4(source, co), vec4<bool>(source.x != OUTSIDE));
 }

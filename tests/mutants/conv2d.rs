@@ -133,8 +133,8 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ("conv2d", "conv2d/d_weight", "fma(vec4<f32>(upper.w), d_out, sums.s3)", "sums.s3"),
     ),
     (Registers, ("conv2d", "conv2d/d_weight", "load_rows(row + 4u", "load_rows(row")),
-    (Subgroup, ("conv2d", "conv2d/d_weight", "pixel + local_ix % SHARING_LANES", "pixel")),
-    (Subgroup, ("conv2d", "conv2d/d_weight", "co, lane, 5u", "co, lane, 4u")),
+    (Subgroup, ("conv2d", "conv2d/d_weight", "first + i + local_ix % SHARING_LANES", "first + i")),
+    (Subgroup, ("conv2d", "conv2d/d_weight", "co, lane, j + 2u", "co, lane, j + 1u")),
     (
         Registers,
         ("conv2d", "conv2d/d_weight_rows", "let oy = pixel / OW % OH", "let oy = pixel / OH % OH"),
@@ -162,8 +162,10 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "position % KERNEL_W, position / KERNEL_W",
         ),
     ),
+    (Registers, ("conv2d", "conv2d/d_weight", "row_lane % ROW_BLOCKS", "row_lane / N_SLABS")),
+    (Registers, ("conv2d", "conv2d/d_weight", "if slab < N_SLABS", "if slab + 1u < N_SLABS")),
     (Registers, ("conv2d", "conv2d/d_weight_rows", "((slab * KERNEL_H", "((0u * KERNEL_H")),
-    (Registers, ("conv2d", "conv2d/d_weight_rows", "co + 2u, sums.z", "co + 2u, sums.y")),
+    (Registers, ("conv2d", "conv2d/store_scalar", "= values.z", "= values.y")),
     (Square64, ("conv2d", "conv2d/forward_tile", "min(step + 1u, last - 1u)", "step")),
     (
         Square64,

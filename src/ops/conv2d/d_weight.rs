@@ -3,6 +3,7 @@
 use super::d_input::{unpool, with_d_output, with_d_output4};
 use super::product::{channel_lanes, with_lanes};
 use super::{Conv2d, Geometry, by_fours};
+use crate::ops::launch::grid_of_workgroups;
 use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Target, Tile, grid};
 use crate::tape::{NodeIo, Value};
 
@@ -86,23 +87,28 @@ impl Op for Conv2dDWeight {
             bindings = vec![Binding::Input(0), unpooled, Binding::Output(0)];
             pool = None;
         }
-        let (path, import, rows_each, channels_each) = match tile {
-            Tile::Registers | Tile::Subgroup => {
-                let lanes = channel_lanes(g.co);
-                ("conv2d/d_weight", None, 64 / lanes * 8, lanes * 4)
-            }
-            Tile::Square64 => ("conv2d/d_weight_tile", Some("shared/tile_4x4"), 64, 64),
-            Tile::Square128 => ("conv2d/d_weight_tile", Some("shared/tile_8x8"), 128, 128),
+        let (path, side) = match tile {
+            Tile::Registers | Tile::Subgroup => ("conv2d/d_weight", None),
+            Tile::Square64 => ("conv2d/d_weight_tile", Some(("shared/tile_4x4", 64))),
+            Tile::Square128 => ("conv2d/d_weight_tile", Some(("shared/tile_8x8", 128))),
         };
         let shader = with_d_output4(g.shader(path), pool, g.co)
             .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
-            .constant("PIXELS_PER_SLAB", g.n_pixels().div_ceil(n_slabs));
-        let shader = match import {
-            None => with_lanes(shader, channel_lanes(g.co), tile, target),
-            Some(tile) => shader.import("tile", tile),
+            .import("store_result", by_fours(g.co, "conv2d/store_vec4", "conv2d/store_scalar"))
+            .constant("N_SLABS", n_slabs);
+        let (shader, workgroups) = match side {
+            None => {
+                let lanes = channel_lanes(g.co);
+                let row_lanes = rows.div_ceil(8) * n_slabs;
+                let [x, y, _] = grid_of_workgroups(row_lanes.div_ceil(64 / lanes));
+                let z = g.co.div_ceil(4 * lanes) as u32;
+                (with_lanes(shader, lanes, tile, target), [x, y, z])
+            }
+            Some((import, side)) => {
+                let workgroups = [rows.div_ceil(side), n_slabs, g.co.div_ceil(side)];
+                (shader.import("tile", import), workgroups.map(|n| n as u32))
+            }
         };
-        let workgroups =
-            [rows.div_ceil(rows_each) as u32, n_slabs as u32, g.co.div_ceil(channels_each) as u32];
         if n_slabs == 1 {
             return launch.then(shader, &bindings, workgroups);
         }
