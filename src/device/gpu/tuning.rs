@@ -211,8 +211,8 @@ mod tests {
         let measured = tiles(&first).expect("measured");
         let tuned = first.known(&signature).expect("it is known now");
         assert_eq!(measured.get(&tape, &tape.nodes()[0]), Some(tuned.tile));
-        let tiles = Tile::ALL.iter().filter(|&&tile| device.target().has(tile));
-        assert!(tuned.seconds.keys().eq(tiles));
+        let offered = Tile::ALL.iter().filter(|&&tile| device.target().has(tile));
+        assert!(tuned.seconds.keys().eq(offered));
         assert!(tuned.seconds.values().all(|seconds| *seconds >= tuned.seconds[&tuned.tile]));
 
         assert_eq!(new("one").known(&signature), Some(tuned), "another process reads it");
