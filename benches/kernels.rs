@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use common::{Size, criterion, kinds, name, open_gpu, size};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use wgrad::device::{Device, LoadOptions, ProgramId, Session, StepScalars};
+use wgrad::device::{Device, LoadOptions, StepScalars, filling};
 use wgrad::nn::ResNet9;
 use wgrad::ops::{self, Case, Kernels};
 use wgrad::tape::fuse::Fusion;
-use wgrad::tape::{ElementType, Group, Mode, Node, Phase, Storage, Tape, print};
+use wgrad::tape::{Mode, Node, Phase, Tape, print};
 use wgrad::train::step::{self, StepConfig};
 
 /// The most times that a kernel is really run where criterion asks for more: it goes by the kernel's own
@@ -114,23 +114,6 @@ fn record(case: &Case) -> Tape {
     tape
 }
 
-/// Fills all that a kernel may read: a processor that only sees zeros is cooler, and faster, than it ever is in
-/// training. Words stay 0, which is a class, and the place of a maximum.
-fn fill(session: &mut dyn Session, program: ProgramId, tape: &Tape) {
-    let numbers = |n: usize| (0..n).map(|ix| 0.5 + 0.4 * (ix as f32).sin()).collect::<Vec<f32>>();
-    for node in tape.nodes() {
-        for &id in &node.inputs {
-            let value = tape.value(id);
-            if value.storage == Storage::Input && value.element == ElementType::F32 {
-                let data = numbers(value.shape.iter().product());
-                session.write(program, id, &data).expect("written");
-            }
-        }
-    }
-    let parameters = numbers(tape.state().n_elements(Group::Parameters));
-    session.write_state(Group::Parameters, &parameters).expect("written");
-}
-
 fn bench(
     criterion: &mut Criterion,
     kernel_name: &str,
@@ -152,7 +135,7 @@ fn bench(
                     let mut session = device.session(kernel.tape.state()).expect("memory");
                     let program = session.load(&kernel.tape, LoadOptions::default());
                     let program = program.expect("it loads");
-                    fill(&mut *session, program, &kernel.tape);
+                    filling::fill(&mut *session, program, &kernel.tape).expect("written");
                     (session, program)
                 });
                 bencher.iter_custom(|n| {

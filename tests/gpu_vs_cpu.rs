@@ -55,7 +55,14 @@ fn every_tile_makes_the_same_bits() {
     };
     let tiles = Tile::ALL.iter().copied().filter(|&tile| gpu.target().has(tile));
     let tiles: Vec<_> = tiles.collect();
-    let open = |&tile| common::open(OpenOptions { tile: Some(tile), ..OpenOptions::default() });
+    let as_is = tiles.iter().map(|&tile| (tile, None));
+    // As on adapters with smaller subgroups.
+    let sharing = [2, 4].map(|most| (Tile::Subgroup, Some(most)));
+    let tiles: Vec<_> =
+        as_is.chain(sharing.into_iter().filter(|t| gpu.target().has(t.0))).collect();
+    let open = |&(tile, max_sharing): &(Tile, Option<usize>)| {
+        common::open(OpenOptions { tile: Some(tile), max_sharing, ..OpenOptions::default() })
+    };
     let devices: Vec<_> = tiles.iter().map(open).collect();
     let mut n_cut = 0;
     for check in CaseTape::all() {

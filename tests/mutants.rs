@@ -59,7 +59,7 @@ impl In {
         let (kernels, tile) = self.kernels();
         let library = ShaderLibrary::default();
         [false, true].into_iter().any(|is_software| {
-            let target = Some(Target { kernels, is_software, subgroup_size: 8, tile });
+            let target = Some(Target { kernels, is_software, min_subgroup_size: 8, tile });
             let plan = Plan::new(&check.tape, PlanOptions { target, ..PlanOptions::default() });
             let mut dispatches = plan.launches.iter().flat_map(|launch| &launch.dispatches);
             dispatches.any(|dispatch| {

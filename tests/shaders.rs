@@ -56,9 +56,10 @@ fn network() -> Vec<(Arc<Tape>, String)> {
 
 fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
     let mut launched = Vec::new();
-    let subgroups = Target { subgroup_size: 8, ..Target::default() };
+    let subgroups = Target { min_subgroup_size: 8, ..Target::default() };
     let tiles = Tile::ALL.iter().map(|&tile| Target { tile: Some(tile), ..subgroups });
-    for target in std::iter::once(Target::new(Kernels::Naive)).chain(tiles) {
+    let software = Target { is_software: true, ..subgroups };
+    for target in [Target::new(Kernels::Naive), software].into_iter().chain(tiles) {
         let target = Some(target);
         let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
         for (launch, node) in plan.launches.into_iter().zip(tape.nodes()) {

@@ -7,14 +7,19 @@ fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     return vec2<u32>(((n * OH + oy) * OW + ox) * CO, 0u);
 }
 
-// Channels co to co + 3 of a source; zeros OUTSIDE and past the last channel.
+const LAST_SOURCE: u32 = (N * OH * OW - 1u) * CO;
+
+fn d_output1(start: u32, co: u32) -> f32 {
+    return select(0.0, d_y[start + min(co, CO - 1u)], co < CO);
+}
+
+// Channels co to co + 3 of a source; of some other where it is OUTSIDE. Zeros past the last channel.
 fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
-    var channels = vec4<f32>();
-    if source.x != OUTSIDE {
-        if co < CO { channels.x = d_y[source.x + co]; }
-        if co + 1u < CO { channels.y = d_y[source.x + co + 1u]; }
-        if co + 2u < CO { channels.z = d_y[source.x + co + 2u]; }
-        if co + 3u < CO { channels.w = d_y[source.x + co + 3u]; }
-    }
-    return channels;
+    let start = min(source.x, LAST_SOURCE);
+    return vec4<f32>(
+        d_output1(start, co),
+        d_output1(start, co + 1u),
+        d_output1(start, co + 2u),
+        d_output1(start, co + 3u),
+    );
 }

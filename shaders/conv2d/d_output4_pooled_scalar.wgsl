@@ -4,25 +4,26 @@
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
 @group(0) @binding(3) var<storage, read> index: array<u32>;
 
-// Where the pooled pixel over (n, oy, ox) starts, and the position of (oy, ox) in its window.
+const LAST_SOURCE: u32 = (N * POOLED_H * POOLED_W - 1u) * CO;
+
+// Where the pooled pixel over (n, oy, ox) starts, and the position of (oy, ox) in its window; where there is none, a
+// position that no index points to.
 fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     let py = oy / POOL_H;
     let px = ox / POOL_W;
     let inside = py < POOLED_H && px < POOLED_W;
     let start = ((n * POOLED_H + py) * POOLED_W + px) * CO;
-    return vec2<u32>(select(OUTSIDE, start, inside), oy % POOL_H * POOL_W + ox % POOL_W);
+    let position = oy % POOL_H * POOL_W + ox % POOL_W;
+    return select(vec2<u32>(0u, POOL_H * POOL_W), vec2<u32>(start, position), inside);
 }
 
 fn d_output1(source: vec2<u32>, co: u32) -> f32 {
-    let ix = source.x + min(co, CO - 1u);
+    let ix = min(source.x, LAST_SOURCE) + min(co, CO - 1u);
     return select(0.0, d_y[ix], index[ix] == source.y && co < CO);
 }
 
-// Channels co to co + 3 of a source; zeros OUTSIDE and past the last channel.
+// Channels co to co + 3 of a source; of some other where it is OUTSIDE. Zeros past the last channel.
 fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
-    if source.x == OUTSIDE {
-        return vec4<f32>();
-    }
     return vec4<f32>(
         d_output1(source, co),
         d_output1(source, co + 1u),

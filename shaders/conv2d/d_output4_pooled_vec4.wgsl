@@ -14,7 +14,7 @@ fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     let inside = py < POOLED_H && px < POOLED_W;
     let start = ((n * POOLED_H + py) * POOLED_W + px) * CO;
     let position = oy % POOL_H * POOL_W + ox % POOL_W;
-    return select(vec2<u32>(0u, POOL_H * POOL_W), vec2<u32>(start, position), vec2<bool>(inside));
+    return select(vec2<u32>(0u, POOL_H * POOL_W), vec2<u32>(start, position), inside);
 }
 
 // Channels co to co + 3 of a source; of some other where it is OUTSIDE, or past the last channel.

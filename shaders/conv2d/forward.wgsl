@@ -18,12 +18,12 @@
 // #import epilogue
 // #import conv2d/kernel_rows
 // #import lanes
-// #import shared/opaque
+// #import turns
 
 // Invocations of a workgroup that stand side by side along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
-// Pixels that an invocation reads itself.
+// Pixels that an invocation reads itself. They are in arrays, in loops of so many turns, which every compiler writes out.
 const N_OWN: u32 = 8u / SHARING_LANES;
 
 // Adds what four channels of a pixel contribute to four channels of the result.
@@ -55,7 +55,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var s6 = vec4<f32>();
     var s7 = vec4<f32>();
     let part = workgroup.z % N_PARTS;
-    let in_channels = opaque(IN_CHANNELS, n_workgroups);
+    let in_channels = turns(IN_CHANNELS, n_workgroups);
     for (var ky = first_kernel_row(part); ky < first_kernel_row(part + 1u); ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
             for (var i = 0u; i < N_OWN; i++) {

@@ -21,11 +21,10 @@ fn source_of(pixel: vec3<u32>, ky: u32, kx: u32) -> vec2<u32> {
     // Below zero these wrap around and so fail the comparison with OH and OW.
     let row = pixel.y + PADDING_H - ky;
     let column = pixel.z + PADDING_W - kx;
-    if row % STRIDE_H != 0u || column % STRIDE_W != 0u
-        || row / STRIDE_H >= OH || column / STRIDE_W >= OW {
-        return vec2<u32>(OUTSIDE, 0u);
-    }
-    return d_output_source(pixel.x, row / STRIDE_H, column / STRIDE_W);
+    let inside = row % STRIDE_H == 0u && column % STRIDE_W == 0u
+        && row / STRIDE_H < OH && column / STRIDE_W < OW;
+    let source = d_output_source(pixel.x, row / STRIDE_H, column / STRIDE_W);
+    return vec2<u32>(select(OUTSIDE, source.x, inside), source.y);
 }
 
 // Channels co to co + 3 of a source; zeros OUTSIDE.

@@ -12,7 +12,7 @@
 // Grid: x and y count tiles of 4 rows, z tiles of 4 columns. src/ops/linear.rs launches it.
 
 // #import shared/linear_index
-// #import shared/opaque
+// #import turns
 // #import bias
 
 const OUT_ROWS: u32 = 1u;
@@ -60,7 +60,7 @@ fn main(
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();
     var sum3 = vec4<f32>();
-    let depth = opaque(DEPTH, n_workgroups);
+    let depth = turns(DEPTH, n_workgroups);
     for (var k = 0u; k < depth; k++) {
         let r = right_at + vec4<u32>(k * RIGHT_K);
         let right4 = vec4<f32>(right[r.x], right[r.y], right[r.z], right[r.w]);

@@ -1,4 +1,5 @@
-// Every invocation reads all that it multiplies.
+// The entry point of a kernel whose invocations each read all that they multiply. It calls `multiply` of the file that
+// imports it.
 
 // Neighbours that read for each other.
 const SHARING_LANES: u32 = 1u;

@@ -1,5 +1,6 @@
-// Neighbours in a subgroup read for each other, and pass on by shuffling what they have read. No invocation may
-// return before the last shuffle. (WGSL also wants `enable subgroups;` at the top; naga 30 does not know it yet.)
+// The entry point of a kernel whose invocations read for each other: neighbours in a subgroup pass on by shuffling what
+// they have read. It calls `multiply` of the file that imports it, which may not return before the last shuffle.
+// (WGSL also wants `enable subgroups;` at the top; naga 30 does not know it yet.)
 
 // Neighbours that read for each other: a power of two, at most the adapter's smallest subgroup.
 const SHARING_LANES: u32 = 1u;
@@ -13,7 +14,8 @@ fn source_of_neighbour(source: vec2<u32>, lane: u32, i: u32) -> vec2<u32> {
     return subgroupShuffle(source, lane / SHARING_LANES * SHARING_LANES + i);
 }
 
-// WGSL does not say which invocations of a workgroup make a subgroup, so they are numbered by it.
+// WGSL does not say which invocations of a workgroup make a subgroup, so they are numbered by it. That takes subgroups that
+// are full, all but the last, as they are in workgroups of 64 on every adapter; tests/gpu_vs_cpu.rs would show it.
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,

@@ -13,6 +13,7 @@ use crate::ops::{Kernels, Tile};
 use crate::tape::{Group, Plan, StateLayout, Tape, ValueId};
 
 pub mod cpu;
+pub mod filling;
 pub mod foreign;
 pub mod gpu;
 pub mod timing;
@@ -114,6 +115,8 @@ pub struct OpenOptions {
     pub memory_limit: Option<u64>,
     /// How to cut every product on a GPU, instead of choosing; for tests and benches.
     pub tile: Option<Tile>,
+    /// Let kernels share by no more than so many invocations of a subgroup; for tests.
+    pub max_sharing: Option<usize>,
     /// Compile shaders with runtime checks: indices are clamped and loops counted. Debug builds always do.
     pub checked: bool,
     /// Is told what takes a while, a line at a time: kernels that are measured for the first time; "" at the end.

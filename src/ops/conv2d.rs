@@ -204,7 +204,8 @@ fn cases() -> Vec<Case> {
         case([2, 5, 7, 4], 4, grouped(2, 1), false, Some(2)),
         // Sums that are cut into parts, and pixels into slabs.
         case([1, 5, 6, 60], 60, same, false, None),
-        case([3, 14, 13, 4], 4, same, false, None),
+        case([3, 14, 13, 4], 8, same, false, None),
+        case([3, 14, 13, 4], 20, same, false, None),
     ]
 }
 
@@ -226,6 +227,8 @@ fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
         case(shape(16, 2), 4 * width, same, false, Some(2)),
         case(shape(8, 4), 8 * width, same, false, Some(2)),
         case(shape(4, 8), 8 * width, same, false, None),
+        // A bare product of two matrices, 512 x 512 each, to hold the others against.
+        case([8, 8, 8, 512], 512, Conv2d::square(1, 1, 0), false, None),
     ]
 }
 

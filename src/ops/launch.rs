@@ -52,7 +52,7 @@ impl Tile {
         }
     }
 
-    /// Whether an invocation's results are all that a workgroup has in fast memory.
+    /// Whether it does without workgroup memory.
     pub fn is_in_registers(self) -> bool {
         matches!(self, Tile::Registers | Tile::Subgroup)
     }
@@ -66,7 +66,7 @@ pub struct Target {
     /// Whether a processor runs them: there, workgroup memory and barriers cost more than they give.
     pub is_software: bool,
     /// How many invocations are in a subgroup at least; 0 where kernels cannot use subgroups.
-    pub subgroup_size: usize,
+    pub min_subgroup_size: usize,
     /// How to cut a product, where that was measured.
     pub tile: Option<Tile>,
 }
@@ -79,19 +79,31 @@ impl Target {
 
     /// Whether its kernels can be cut so.
     pub fn has(&self, tile: Tile) -> bool {
-        tile != Tile::Subgroup || self.subgroup_size > 1
+        tile != Tile::Subgroup || self.min_subgroup_size > 1
     }
 
     /// How to cut a product of so many rows and columns: as was measured, else by a rule of thumb.
     pub fn tile(&self, rows: usize, columns: usize) -> Tile {
+        self.tile.unwrap_or_else(|| self.tile_by_rule(rows, columns))
+    }
+
+    fn tile_by_rule(&self, rows: usize, columns: usize) -> Tile {
         let n_large = rows.div_ceil(128) * columns.div_ceil(128);
-        self.tile.unwrap_or(match () {
-            // One instruction of a processor's shuffles eight lanes; of fewer or more it makes a loop.
-            () if self.is_software && self.subgroup_size == 8 => Tile::Subgroup,
-            () if self.is_software || columns < 32 => Tile::Registers,
-            () if columns > 64 && n_large >= 64 => Tile::Square128,
-            () => Tile::Square64,
-        })
+        // One instruction of a processor's shuffles eight lanes; of fewer or more it makes a loop.
+        if self.is_software && self.min_subgroup_size == 8 {
+            Tile::Subgroup
+        } else if self.is_software || columns < 32 {
+            Tile::Registers
+        } else if columns > 64 && n_large >= 64 {
+            Tile::Square128
+        } else {
+            Tile::Square64
+        }
+    }
+
+    /// The import `turns`: whether a compiler is to know how often a loop turns.
+    pub fn turns(&self) -> &'static str {
+        if self.is_software { "shared/turns_hidden" } else { "shared/turns_known" }
     }
 }
 

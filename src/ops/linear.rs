@@ -61,8 +61,10 @@ fn tiled(
     left: [usize; 2],
     right: [usize; 2],
     bias: &'static str,
+    target: &Target,
 ) -> (Shader, [u32; 3]) {
-    let shader = Shader::new("linear/matmul").import("bias", bias).constants(&[
+    let shader = Shader::new("linear/matmul").import("bias", bias).import("turns", target.turns());
+    let shader = shader.constants(&[
         ("OUT_ROWS", rows),
         ("OUT_COLUMNS", columns),
         ("DEPTH", depth),
@@ -128,7 +130,7 @@ impl Op for Linear {
                 (s.naive("linear/forward_naive").import("bias", bias), grid(s.rows * s.n_out))
             }
             Kernels::Default | Kernels::Tuned => {
-                tiled([s.rows, s.n_out, s.n_in], [s.n_in, 1], [s.n_out, 1], bias)
+                tiled([s.rows, s.n_out, s.n_in], [s.n_in, 1], [s.n_out, 1], bias, target)
             }
         };
         let mut bindings = BINDINGS.to_vec();
@@ -192,9 +194,13 @@ impl Op for LinearDInput {
         let s = Self::shapes(io.input_shape(0), io.input_shape(1));
         let (shader, workgroups) = match target.kernels {
             Kernels::Naive => (s.naive("linear/d_input_naive"), grid(s.rows * s.n_in)),
-            Kernels::Default | Kernels::Tuned => {
-                tiled([s.rows, s.n_in, s.n_out], [s.n_out, 1], [1, s.n_out], "linear/bias_none")
-            }
+            Kernels::Default | Kernels::Tuned => tiled(
+                [s.rows, s.n_in, s.n_out],
+                [s.n_out, 1],
+                [1, s.n_out],
+                "linear/bias_none",
+                target,
+            ),
         };
         Launch::one(shader, &BINDINGS, workgroups)
     }
@@ -237,9 +243,13 @@ impl Op for LinearDWeight {
         let s = Self::shapes(io.input_shape(0), io.input_shape(1));
         let (shader, workgroups) = match target.kernels {
             Kernels::Naive => (s.naive("linear/d_weight_naive"), grid(s.n_in * s.n_out)),
-            Kernels::Default | Kernels::Tuned => {
-                tiled([s.n_in, s.n_out, s.rows], [1, s.n_in], [s.n_out, 1], "linear/bias_none")
-            }
+            Kernels::Default | Kernels::Tuned => tiled(
+                [s.n_in, s.n_out, s.rows],
+                [1, s.n_in],
+                [s.n_out, 1],
+                "linear/bias_none",
+                target,
+            ),
         };
         Launch::one(shader, &BINDINGS, workgroups)
     }

@@ -95,10 +95,10 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Square64, ("conv2d", "conv2d/kernel_rows", "/ N_PARTS", "/ N_PARTS - part / 3u")),
     (Registers, ("conv2d", "conv2d/kernel_rows", "part * KERNEL_H", "part * (KERNEL_H - 1u)")),
     (Registers, ("conv2d", "conv2d/operands_d_input", "+ PADDING_H - ky", "+ ky - PADDING_H")),
-    (Registers, ("conv2d", "conv2d/operands_d_input", "row % STRIDE_H != 0u ||", "")),
+    (Registers, ("conv2d", "conv2d/operands_d_input", "row % STRIDE_H == 0u &&", "")),
     (
         Registers,
-        ("conv2d", "conv2d/operands_d_input", "column / STRIDE_W >= OW", "column / STRIDE_W > OW"),
+        ("conv2d", "conv2d/operands_d_input", "column / STRIDE_W < OW", "column / STRIDE_W <= OW"),
     ),
     (
         Registers,

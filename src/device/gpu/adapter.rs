@@ -13,7 +13,7 @@ pub(super) struct Opened {
     /// Whether it is a processor.
     pub(super) is_software: bool,
     /// The smallest subgroup; 0 where kernels cannot use subgroups.
-    pub(super) subgroup_size: usize,
+    pub(super) min_subgroup_size: usize,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
 }
@@ -100,7 +100,7 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
     let info = adapter.get_info();
     let (name, is_software) = (describe(&info), info.device_type == DeviceType::Cpu);
     let has_subgroups = adapter.features().contains(Features::SUBGROUP);
-    let subgroup_size = if has_subgroups { info.subgroup_min_size as usize } else { 0 };
+    let min_subgroup_size = if has_subgroups { info.subgroup_min_size as usize } else { 0 };
     let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("wgrad"),
@@ -111,7 +111,7 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
     };
     match pollster::block_on(adapter.request_device(&descriptor)) {
         Ok((device, queue)) => {
-            Ok(Opened { name, driver, is_software, subgroup_size, device, queue })
+            Ok(Opened { name, driver, is_software, min_subgroup_size, device, queue })
         }
         Err(error) => Err(Error::DeviceRefused { adapter: name, reason: error.to_string() }),
     }

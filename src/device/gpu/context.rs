@@ -19,7 +19,7 @@ pub(super) struct Context {
     /// Whether the adapter is a processor.
     pub(super) is_software: bool,
     /// The smallest subgroup; 0 where kernels cannot use subgroups.
-    pub(super) subgroup_size: usize,
+    pub(super) min_subgroup_size: usize,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) limits: wgpu::Limits,
@@ -31,7 +31,7 @@ pub(super) struct Context {
 impl Context {
     /// Takes over a device, and listens for what it reports.
     pub(super) fn new(opened: Opened) -> Self {
-        let Opened { name, driver, is_software, subgroup_size, device, queue } = opened;
+        let Opened { name, driver, is_software, min_subgroup_size, device, queue } = opened;
         let faults = Arc::new(Faults::default());
         let uncaptured = Arc::clone(&faults);
         device.on_uncaptured_error(Arc::new(move |error| uncaptured.report(Fault::new(&error))));
@@ -39,7 +39,17 @@ impl Context {
         device.set_device_lost_callback(move |reason, words| lost.report_lost(reason, &words));
         let limits = device.limits();
         let planned = AtomicU64::new(0);
-        Self { name, driver, is_software, subgroup_size, device, queue, limits, faults, planned }
+        Self {
+            name,
+            driver,
+            is_software,
+            min_subgroup_size,
+            device,
+            queue,
+            limits,
+            faults,
+            planned,
+        }
     }
 
     /// Lets callbacks run, and returns the first fault that there was so far.

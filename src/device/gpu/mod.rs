@@ -83,7 +83,9 @@ impl GpuDevice {
         let target = Target {
             kernels: options.kernels,
             is_software: context.is_software,
-            subgroup_size: context.subgroup_size,
+            min_subgroup_size: options
+                .max_sharing
+                .map_or(context.min_subgroup_size, |most| most.min(context.min_subgroup_size)),
             tile: options.tile,
         };
         let (info, folder) = (adapter.get_info(), files::cache_folder());

@@ -178,7 +178,12 @@ impl Session for GpuSession {
         let tiles = tuned.map(|tuner| tuner.tiles(&self.context, &self.pipelines, tape));
         let tiles = tiles.transpose()?;
         how.tiles = tiles.as_ref();
-        let plan = Plan::new(tape, how);
+        let mut plan = Plan::new(tape, how);
+        if tiles.is_some() && plan.check(limit, in_use, max_binding).is_err() {
+            // Some tiles need scratch memory; whether a step fits is not to depend on a measurement.
+            how.tiles = None;
+            plan = Plan::new(tape, how);
+        }
         plan.check(limit, in_use, max_binding)?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
         let state = self.state()?;

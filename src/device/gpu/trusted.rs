@@ -18,7 +18,8 @@ pub(super) fn create_module(
     // the ops put in. Without checks an index out of bounds or an endless loop would be undefined
     // behaviour. In these files every access to a buffer or to workgroup memory is bounded by
     // `arrayLength` or by the sizes that the op specialises the shader for, which are those of the
-    // ranges it binds, and every loop has a constant or specialised bound. Development builds and
+    // ranges it binds, and every loop has a constant or specialised bound. Where an index comes from
+    // another invocation of the subgroup, it is held against the size again. Development builds and
     // libraries with replaced files run with checks.
     unsafe {
         device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())

@@ -1,7 +1,8 @@
 //! Which tile each product gets on an adapter: measured once, and kept on disk.
 //!
 //! Every tile makes the same bits, so a choice changes speed and nothing else, and may differ from machine to
-//! machine. A processor is not asked: it always has a tile without workgroup memory.
+//! machine. A processor is not asked: there the subgroups decide (`Target::tile`), and every tile that is tried
+//! would cost a second of compiling.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +16,7 @@ use super::context::Context;
 use super::pipelines::Pipelines;
 use super::session::GpuSession;
 use super::shader::ShaderLibrary;
+use crate::device::filling::fill;
 use crate::device::{LoadOptions, Session, StepScalars};
 use crate::error::Error;
 use crate::files;
@@ -65,7 +67,7 @@ impl Tuner {
         let kernels = Fingerprint::of(texts.iter().map(|text| text.as_bytes()));
         let name = Fingerprint::of([adapter.as_bytes()]);
         let path = folder.map(|folder| folder.join(format!("kernels-{name}.json")));
-        let adapter = format!("{adapter}, kernels {kernels}");
+        let adapter = format!("{adapter}, kernels {kernels} of {}", env!("CARGO_PKG_VERSION"));
         Self { adapter, path, tell, table: Mutex::default() }
     }
 
@@ -94,9 +96,11 @@ impl Tuner {
         for (ix, (signature, node)) in missing.into_iter().enumerate() {
             self.tell(&format!("measuring kernels, {} of {n_missing}: {signature}", ix + 1));
             match measure(context, pipelines, tape, node) {
-                Ok(tuned) => {
+                Ok(None) => {}
+                Ok(Some(tuned)) => {
                     tiles.0.insert(signature.clone(), tuned.tile);
                     table.products.insert(signature, tuned);
+                    self.write(table);
                 }
                 Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
                 Err(error) => tracing::warn!(%error, signature, "not measured"),
@@ -104,7 +108,6 @@ impl Tuner {
         }
         if n_missing > 0 {
             self.tell("");
-            self.write(table);
         }
         Ok(tiles)
     }
@@ -144,24 +147,33 @@ impl Tuner {
     }
 }
 
-/// Times every tile of a node, by itself.
+/// Times every tile of a node, by itself; none where none can be run.
 fn measure(
     context: &Arc<Context>,
     pipelines: &Arc<Pipelines>,
     tape: &Tape,
     node: &Node,
-) -> Result<Tuned, Error> {
+) -> Result<Option<Tuned>, Error> {
     let (alone, _) = tape.isolate(node).expect("a product updates nothing in place");
     let alone = Arc::new(alone);
     let mut seconds = BTreeMap::new();
-    let subgroup_size = context.subgroup_size;
-    let of_adapter = Target { subgroup_size, ..Target::new(Kernels::Default) };
+    let min_subgroup_size = context.min_subgroup_size;
+    let of_adapter = Target { min_subgroup_size, ..Target::new(Kernels::Default) };
     let tiles = node.op.tiles(&tape.io(node)).iter().copied();
     for tile in tiles.filter(|&tile| of_adapter.has(tile)) {
         let target = Target { tile: Some(tile), ..of_adapter };
         let (context, pipelines) = (Arc::clone(context), Arc::clone(pipelines));
         let mut session = GpuSession::new(context, pipelines, target, None, None, alone.state());
-        let program = session.load(&alone, LoadOptions::default())?;
+        // Where there is no memory for one tile, or no way to compile it, there are the others.
+        let program = match session.load(&alone, LoadOptions::default()) {
+            Ok(program) => program,
+            Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
+            Err(error) => {
+                tracing::warn!(%error, ?tile, "not measured");
+                continue;
+            }
+        };
+        fill(&mut session, program, &alone)?;
         let mut run = || session.run_timed(program, &StepScalars::default()).map(|t| t.sum());
         // The first run is the driver's.
         run()?;
@@ -176,8 +188,8 @@ fn measure(
         seconds.insert(tile, fastest);
     }
     let fastest = seconds.iter().min_by(|a, b| a.1.total_cmp(b.1));
-    let (&tile, _) = fastest.expect("a product has tiles");
-    Ok(Tuned { tile, seconds })
+    let fastest = fastest.map(|(&tile, _)| tile);
+    Ok(fastest.map(|tile| Tuned { tile, seconds }))
 }
 
 #[cfg(test)]

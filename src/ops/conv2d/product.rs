@@ -52,6 +52,7 @@ impl Product {
         let (shader, rows, columns) = match side {
             None => {
                 let lanes = channel_lanes(self.columns);
+                let shader = shader.import("turns", target.turns());
                 (with_lanes(shader, lanes, tile, target), 64 / lanes * 8, lanes * 4)
             }
             Some((import, side)) => (shader.import("tile", import), side, side),
@@ -67,12 +68,16 @@ pub(super) fn channel_lanes(channels: usize) -> usize {
 }
 
 /// Tells a register tile how many lanes stand along the channels, and who reads what they all need.
+///
+/// # Panics
+/// For subgroups, where kernels cannot use them.
 pub(super) fn with_lanes(shader: Shader, lanes: usize, tile: Tile, target: &Target) -> Shader {
+    assert!(target.has(tile), "{tile:?} needs what {target:?} has not");
     let shader = shader.constant("CHANNEL_LANES", lanes);
     match tile {
         Tile::Subgroup => shader
             .import("lanes", "shared/lanes_subgroup")
-            .constant("SHARING_LANES", lanes.min(target.subgroup_size)),
+            .constant("SHARING_LANES", lanes.min(target.min_subgroup_size)),
         _ => shader.import("lanes", "shared/lanes_alone"),
     }
 }
