@@ -13,9 +13,10 @@ use common::{Size, criterion, kinds, name, open_gpu, size};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use wgrad::device::{Device, LoadOptions, StepScalars, filling};
 use wgrad::nn::ResNet9;
+use wgrad::ops::conv2d::{self, Conv2d};
 use wgrad::ops::{self, Case, Kernels};
 use wgrad::tape::fuse::Fusion;
-use wgrad::tape::{Mode, Node, Phase, Tape, print};
+use wgrad::tape::{ElementType, Mode, Node, Phase, Tape, print};
 use wgrad::train::step::{self, StepConfig};
 
 /// The most times that a kernel is really run where criterion asks for more: it goes by the kernel's own
@@ -72,8 +73,21 @@ fn kernels(size: Size) -> BTreeMap<&'static str, Vec<Kernel>> {
             kernels.entry(name).or_default().push(kernel);
         }
     }
+    let tape = bare_product();
+    let forward = kernels.entry("conv2d.forward").or_default();
+    forward.extend(tape.nodes().iter().filter_map(|node| Kernel::alone(&tape, node)));
     kernels.retain(|_, of_op| !of_op.is_empty());
     kernels
+}
+
+/// A product of two matrices of 512 x 512, as a 1x1 convolution, to hold the others against.
+fn bare_product() -> Tape {
+    let mut tape = Tape::new("product", Mode::Train);
+    let x = tape.input("x", ElementType::F32, &[8, 8, 8, 512]);
+    let weight = tape.input("weight", ElementType::F32, &[1, 1, 512, 512]);
+    let y = conv2d::conv2d(&mut tape, x, weight, None, Conv2d::square(1, 1, 0));
+    tape.keep(y);
+    tape
 }
 
 impl Kernel {

@@ -227,8 +227,6 @@ fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
         case(shape(16, 2), 4 * width, same, false, Some(2)),
         case(shape(8, 4), 8 * width, same, false, Some(2)),
         case(shape(4, 8), 8 * width, same, false, None),
-        // A bare product of two matrices, 512 x 512 each, to hold the others against.
-        case([8, 8, 8, 512], 512, Conv2d::square(1, 1, 0), false, None),
     ]
 }
 
