@@ -2,7 +2,7 @@
 // convolution made, which a step that pools at once never stores.
 //
 // One invocation writes a channel of one window, or of what is left at the edge where no window reaches; that is
-// zero. src/ops/conv2d/d_input.rs launches it.
+// zero. src/ops/conv2d/d_output.rs launches it.
 
 // #import conv2d/geometry
 // #import shared/linear_index

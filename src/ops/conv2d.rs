@@ -13,6 +13,7 @@
 //! Shaders: `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
 pub mod d_input;
+mod d_output;
 pub mod d_weight;
 pub mod forward;
 pub mod im2col;

@@ -1,6 +1,6 @@
 //! The gradient of a convolution's weight.
 
-use super::d_input::{unpool, with_d_output, with_d_output4};
+use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::product::{channel_lanes, with_lanes};
 use super::{Conv2d, Geometry, by_fours};
 use crate::ops::launch::grid_of_workgroups;
