@@ -69,7 +69,8 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
             load_rows(row + 4u, own_pixel, end),
             source_at(own_pixel, end),
         );
-        // Four at a turn: on a processor each turn costs as much as the multiply-adds of one.
+        // Four neighbours a turn, or as many as share: at each turn a software adapter picks every sum anew, between
+        // lanes that are still at work and lanes that are done.
         for (var j = 0u; j < SHARING_LANES; j += 4u) {
             sums = add_pixel(sums, own, co, lane, j);
             if SHARING_LANES > 1u {

@@ -23,7 +23,8 @@
 // Invocations of a workgroup that stand side by side along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
-// Pixels that an invocation reads itself. They are in arrays, in loops of so many turns, which every compiler writes out.
+// Pixels that an invocation reads itself. The arrays of them are meant for registers: every index is known once the
+// loops over them, of at most eight turns, are written out.
 const N_OWN: u32 = 8u / SHARING_LANES;
 
 // Adds what four channels of a pixel contribute to four channels of the result.
