@@ -3,7 +3,7 @@
 //   d_gamma[slab, c] = sum of d_y[row, c] * x_hat[row, c]   with x_hat = (x - mean) * inv_std
 //   d_beta[slab, c]  = sum of d_y[row, c]
 //
-// partials holds [2, N_SLABS, CHANNELS]: d_gamma, then d_beta. One invocation makes one channel of one
+// partials holds [N_SLABS, 2, CHANNELS]: d_gamma, then d_beta. One invocation makes one channel of one
 // slab. batch_norm/backward_sums adds up the slabs. The import `gradient` lets a ReLU's mask in.
 // src/ops/batch_norm/backward.rs.
 
@@ -19,22 +19,23 @@ fn main(
     @builtin(num_workgroups) n_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_ix: u32,
 ) {
-    let partial = linear_index(workgroup, n_workgroups, local_ix);
-    if partial >= N_SLABS * CHANNELS {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix >= N_SLABS * CHANNELS {
         return;
     }
-    let c = partial % CHANNELS;
-    let first = partial / CHANNELS * ROWS_PER_SLAB;
+    let c = ix % CHANNELS;
+    let slab = ix / CHANNELS;
+    let first = slab * ROWS_PER_SLAB;
     let last = min(first + ROWS_PER_SLAB, ROWS);
     var d_gamma = 0.0;
     var d_beta = 0.0;
     for (var row = first; row < last; row++) {
-        let ix = row * CHANNELS + c;
-        let x_hat = x_hat_at(ix, c);
-        let d = gradient_at(ix, c, x_hat);
+        let at = row * CHANNELS + c;
+        let x_hat = x_hat_at(at, c);
+        let d = gradient_at(at, c, x_hat);
         d_gamma += d * x_hat;
         d_beta += d;
     }
-    partials[partial] = d_gamma;
-    partials[N_SLABS * CHANNELS + partial] = d_beta;
+    partials[2u * slab * CHANNELS + c] = d_gamma;
+    partials[(2u * slab + 1u) * CHANNELS + c] = d_beta;
 }

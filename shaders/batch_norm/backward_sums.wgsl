@@ -26,8 +26,8 @@ fn main(
     var gamma_sum = 0.0;
     var beta_sum = 0.0;
     for (var slab = first; slab < last; slab++) {
-        gamma_sum += partials[slab * CHANNELS + channel];
-        beta_sum += partials[(N_SLABS + slab) * CHANNELS + channel];
+        gamma_sum += partials[2u * slab * CHANNELS + channel];
+        beta_sum += partials[(2u * slab + 1u) * CHANNELS + channel];
     }
     emit(ix / CHANNELS, channel, 0.0, gamma_sum, beta_sum);
 }

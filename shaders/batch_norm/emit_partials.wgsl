@@ -1,8 +1,8 @@
-// Two numbers a channel for each group: the slabs of the run that follows.
+// Two numbers a channel for each group, [N_GROUPS, 2, CHANNELS]: the slabs of the run that follows.
 
 @group(0) @binding(1) var<storage, read_write> merged: array<f32>;
 
 fn emit(group: u32, channel: u32, n: f32, first: f32, second: f32) {
-    merged[group * CHANNELS + channel] = first;
-    merged[(N_GROUPS + group) * CHANNELS + channel] = second;
+    merged[2u * group * CHANNELS + channel] = first;
+    merged[(2u * group + 1u) * CHANNELS + channel] = second;
 }

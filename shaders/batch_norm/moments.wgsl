@@ -26,15 +26,15 @@ fn main(
     let channel = ix % CHANNELS;
     let first = ix / CHANNELS * SLABS_PER_GROUP;
     let last = min(first + SLABS_PER_GROUP, N_SLABS);
-    var mean = partials[first * CHANNELS + channel];
-    var m2 = partials[(N_SLABS + first) * CHANNELS + channel];
+    var mean = partials[2u * first * CHANNELS + channel];
+    var m2 = partials[(2u * first + 1u) * CHANNELS + channel];
     var n = f32(min(ROWS_PER_SLAB, ROWS - first * ROWS_PER_SLAB));
     for (var slab = first + 1u; slab < last; slab++) {
         let n_slab = f32(min(ROWS_PER_SLAB, ROWS - slab * ROWS_PER_SLAB));
         let n_both = n + n_slab;
-        let delta = partials[slab * CHANNELS + channel] - mean;
+        let delta = partials[2u * slab * CHANNELS + channel] - mean;
         mean += delta * (n_slab / n_both);
-        m2 += partials[(N_SLABS + slab) * CHANNELS + channel] + delta * delta * (n * n_slab / n_both);
+        m2 += partials[(2u * slab + 1u) * CHANNELS + channel] + delta * delta * (n * n_slab / n_both);
         n = n_both;
     }
     emit(ix / CHANNELS, channel, n, mean, m2);

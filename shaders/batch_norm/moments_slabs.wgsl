@@ -3,7 +3,7 @@
 //   mean[slab, c] = 1/n sum of x[row, c],   m2[slab, c] = sum of (x[row, c] - mean[slab, c])^2
 //
 // In two passes over the slab, so that a mean far larger than the deviation costs no digits, as it
-// does in E[x^2] - E[x]^2. partials holds [2, N_SLABS, CHANNELS]: means, then m2.
+// does in E[x^2] - E[x]^2. partials holds [N_SLABS, 2, CHANNELS]: means, then m2.
 // One invocation makes one channel of one slab. batch_norm/moments merges the slabs. src/ops/batch_norm/.
 
 // #import shared/linear_index
@@ -23,7 +23,8 @@ fn main(
         return;
     }
     let channel = ix % CHANNELS;
-    let first = ix / CHANNELS * ROWS_PER_SLAB;
+    let slab = ix / CHANNELS;
+    let first = slab * ROWS_PER_SLAB;
     let last = min(first + ROWS_PER_SLAB, ROWS);
     // Deviations from the first row keep the mean's digits too.
     let shift = x[first * CHANNELS + channel];
@@ -37,6 +38,6 @@ fn main(
         let deviation = x[row * CHANNELS + channel] - mean;
         m2 += deviation * deviation;
     }
-    partials[ix] = mean;
-    partials[N_SLABS * CHANNELS + ix] = m2;
+    partials[2u * slab * CHANNELS + channel] = mean;
+    partials[(2u * slab + 1u) * CHANNELS + channel] = m2;
 }

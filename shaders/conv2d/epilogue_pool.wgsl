@@ -4,6 +4,7 @@
 
 // #import store_result
 // #import shared/wins
+// #import conv2d/moments
 
 @group(0) @binding(3) var<storage, read_write> index: array<u32>;
 
@@ -14,7 +15,8 @@ fn store_index(start: u32, channel: u32, at: vec4<u32>) {
     if channel + 3u < OUT_CHANNELS { index[start + channel + 3u] = at.w; }
 }
 
-// `row` is the first of the four, `channel` that of the lanes; the sums are whole, so there is one part.
+// `row` is the first of the four, `channel` that of the lanes; the sums are whole, so there is one part. Returns the
+// moments of what was stored, one pixel.
 fn store_rows(
     part: u32,
     row: u32,
@@ -23,10 +25,7 @@ fn store_rows(
     s1: vec4<f32>,
     s2: vec4<f32>,
     s3: vec4<f32>,
-) {
-    if row >= N_ROWS {
-        return;
-    }
+) -> Moments {
     var largest = s0;
     var at = vec4<u32>(0u);
     var won = wins4(s1, largest);
@@ -38,7 +37,10 @@ fn store_rows(
     won = wins4(s3, largest);
     at = select(at, vec4<u32>(3u), won);
     largest = select(largest, s3, won);
-    let start = row / 4u * OUT_CHANNELS;
-    store_result(start, channel, largest);
-    store_index(start, channel, at);
+    if row < N_ROWS {
+        let start = row / ROWS_PER_PIXEL * OUT_CHANNELS;
+        store_result(start, channel, largest);
+        store_index(start, channel, at);
+    }
+    return moments_of(largest);
 }

@@ -2,6 +2,7 @@
 
 // #import bias
 // #import store_result
+// #import conv2d/moments
 
 fn store_row(part: u32, row: u32, channel: u32, values: vec4<f32>) {
     if row < N_ROWS {
@@ -9,7 +10,8 @@ fn store_row(part: u32, row: u32, channel: u32, values: vec4<f32>) {
     }
 }
 
-// `row` is the first of the four, `channel` that of the lanes. The parts of the sums lie one behind the other.
+// `row` is the first of the four, `channel` that of the lanes. The parts of the sums lie one behind the other. Returns
+// the moments of what was stored.
 fn store_rows(
     part: u32,
     row: u32,
@@ -18,15 +20,22 @@ fn store_rows(
     s1: vec4<f32>,
     s2: vec4<f32>,
     s3: vec4<f32>,
-) {
+) -> Moments {
     let bias = vec4<f32>(
         bias_of(channel),
         bias_of(channel + 1u),
         bias_of(channel + 2u),
         bias_of(channel + 3u),
     );
-    store_row(part, row, channel, s0 + bias);
-    store_row(part, row + 1u, channel, s1 + bias);
-    store_row(part, row + 2u, channel, s2 + bias);
-    store_row(part, row + 3u, channel, s3 + bias);
+    let y0 = s0 + bias;
+    let y1 = s1 + bias;
+    let y2 = s2 + bias;
+    let y3 = s3 + bias;
+    store_row(part, row, channel, y0);
+    store_row(part, row + 1u, channel, y1);
+    store_row(part, row + 2u, channel, y2);
+    store_row(part, row + 3u, channel, y3);
+    let upper = merge(moments_of(y0), moments_of(y1), row, 1u);
+    let lower = merge(moments_of(y2), moments_of(y3), row + 2u, 1u);
+    return merge(upper, lower, row, 2u);
 }

@@ -16,6 +16,7 @@
 // #import weight
 // #import rows
 // #import epilogue
+// #import keep
 // #import conv2d/kernel_rows
 // #import lanes
 // #import turns
@@ -90,6 +91,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
             }
         }
     }
-    store_rows(part, row, channel, s0, s1, s2, s3);
-    store_rows(part, row + 4u, channel, s4, s5, s6, s7);
+    let upper = store_rows(part, row, channel, s0, s1, s2, s3);
+    let lower = store_rows(part, row + 4u, channel, s4, s5, s6, s7);
+    keep(row, channel, merge(upper, lower, row, 4u));
 }

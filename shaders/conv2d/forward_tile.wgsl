@@ -13,6 +13,7 @@
 // #import epilogue
 // #import conv2d/kernel_rows
 // #import tile
+// #import finish
 
 // Vectors in the STEP terms of a row, and in the TILE channels of a term.
 const ROW_VECTORS: u32 = STEP / 4u;
@@ -76,5 +77,5 @@ fn main(
         right[(1u - buffer) * 256u + local_ix] = next_right;
         workgroupBarrier();
     }
-    store_sums(part, tile_row + row, tile_channel + column, sums);
+    finish(part, tile_row, tile_channel, local_ix, sums);
 }

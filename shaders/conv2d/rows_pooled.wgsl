@@ -1,6 +1,7 @@
 // Each four rows of the product are the pixels of one window of the 2x2 pool behind the convolution.
 
-const N_ROWS: u32 = N * POOLED_H * POOLED_W * 4u;
+const ROWS_PER_PIXEL: u32 = 4u;
+const N_ROWS: u32 = N * POOLED_H * POOLED_W * ROWS_PER_PIXEL;
 
 // (n, row, column) of the pixel of a row, in the row-major order of its window. Past the last row it is
 // the last once more, which nobody stores.

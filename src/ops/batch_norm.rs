@@ -19,6 +19,7 @@ pub mod forward;
 pub mod relu;
 
 pub use eval::batch_norm_eval;
+pub(super) use forward::slab_moments;
 pub use forward::{Normalised, batch_norm};
 
 use super::{
@@ -49,6 +50,11 @@ impl Geometry {
         Self { rows, channels, n_slabs, rows_per_slab }
     }
 
+    /// The same, cut into slabs of so many rows.
+    fn with_slabs_of(self, rows_per_slab: usize) -> Self {
+        Self { n_slabs: self.rows.div_ceil(rows_per_slab), rows_per_slab, ..self }
+    }
+
     /// A shader with the sizes of `shaders/batch_norm/geometry.wgsl`; all slabs are one group.
     pub fn shader(&self, path: &'static str) -> Shader {
         self.shader_of_groups(path, self.n_slabs)
@@ -67,19 +73,20 @@ impl Geometry {
     }
 
     /// Appends the dispatches that make one of all slabs, two numbers a channel each: in one run, or, where they are
-    /// many, group by group and then the groups. The slabs lie in scratch memory 0. `emit` is the import that takes
+    /// many, group by group, and then the groups. The slabs are `[slabs, 2, C]`. `emit` is the import that takes
     /// the result, and `bindings` what it binds, from 1 on.
     pub fn merge_slabs(
         &self,
         launch: Launch,
+        slabs: Binding,
         path: &'static str,
         finish: impl Fn(Shader) -> Shader,
         bindings: &[Binding],
     ) -> Launch {
         let mut g = *self;
         let mut launch = launch;
-        let mut from = Binding::Scratch(0);
-        if g.n_slabs > SLABS_PER_GROUP {
+        let mut from = slabs;
+        while g.n_slabs > SLABS_PER_GROUP {
             let n_groups = g.n_slabs.div_ceil(SLABS_PER_GROUP);
             let shader = g.shader_of_groups(path, SLABS_PER_GROUP);
             let groups = Binding::Scratch(launch.scratch.len());
@@ -98,6 +105,26 @@ impl Geometry {
 
 /// Slabs that one invocation makes one of; more would keep it busy for longer than the slabs took.
 const SLABS_PER_GROUP: usize = 32;
+
+/// Appends the dispatch that makes the moments of slabs of `rows_per_slab` rows of x: `[slabs, 2, C]`, the means of
+/// each, and then its sums of squared deviations.
+pub(super) fn moments_of_slabs(
+    launch: Launch,
+    shape: &[usize],
+    rows_per_slab: usize,
+    x: Binding,
+    moments: Binding,
+) -> Launch {
+    let g = Geometry::new(shape, &[]).with_slabs_of(rows_per_slab);
+    let workgroups = grid(g.n_slabs * g.channels);
+    launch.then(g.shader("batch_norm/moments_slabs"), &[x, moments], workgroups)
+}
+
+/// The listing's description of a node.
+fn attributes(eps: f32, rows_per_slab: Option<usize>) -> String {
+    let given = rows_per_slab.map_or(String::new(), |_| ", given moments".to_string());
+    format!("eps {eps}{given}")
+}
 
 /// A normalised value, before scale and shift.
 fn x_hat<T: Real>(x: T, mean: T, inv_std: T) -> T {

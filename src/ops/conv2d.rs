@@ -17,6 +17,7 @@ mod d_output;
 pub mod d_weight;
 pub mod forward;
 pub mod im2col;
+mod moments;
 mod product;
 mod reference;
 
@@ -24,7 +25,13 @@ pub use d_input::Conv2dDInput;
 pub use d_weight::Conv2dDWeight;
 pub use forward::Conv2dForward;
 
-use super::{Case, OpEntry, Shader, Window, case::Fill, max_pool2d::max_pool2d, nhwc};
+use super::{
+    Case, OpEntry, Shader, Window,
+    batch_norm::batch_norm,
+    case::{CaseInput, Fill},
+    max_pool2d::max_pool2d,
+    nhwc,
+};
 use crate::tape::fuse::Fusion;
 use crate::tape::{Tape, ValueId};
 
@@ -55,7 +62,7 @@ pub fn conv2d(
     bias: Option<ValueId>,
     conv: Conv2d,
 ) -> ValueId {
-    let op = Conv2dForward { conv, has_bias: bias.is_some(), pool: None };
+    let op = Conv2dForward { conv, has_bias: bias.is_some(), pool: None, moments: false };
     let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
     tape.push_one(op, &inputs)
 }
@@ -183,6 +190,28 @@ fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>)
     if bias { case.real("bias", &[co], Fill::Normal) } else { case }
 }
 
+/// A case with a batch norm behind the convolution, or behind its 2x2 max pool, that is given the moments.
+fn norm_case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: bool) -> Case {
+    let Case { name, inputs, reduction, .. } = case(x, co, conv, bias, None);
+    let name = format!("{name}{}, moments", if pool { ", fused max pool 2" } else { "" });
+    let mut case = Case::new(name, reduction, move |tape, inputs| {
+        let [gamma, beta] = [inputs[2], inputs[3]];
+        let mut y = conv2d(tape, inputs[0], inputs[1], inputs.get(4).copied(), conv);
+        if pool {
+            y = max_pool2d(tape, y, Window::square(2, 2, 0));
+        }
+        let y = batch_norm(tape, y, gamma, beta, 1e-5).y;
+        assert_eq!(tape.fuse(Fusion::ALL), 1 + usize::from(pool), "it is fused");
+        vec![y]
+    });
+    let mut inputs = inputs.into_iter();
+    case.inputs.extend(inputs.by_ref().take(2));
+    case = case.real("gamma", &[co], Fill::Normal).real("beta", &[co], Fill::Normal);
+    // In front of a batch norm a bias changes nothing, and its gradient is zero but for rounding.
+    case.inputs.extend(inputs.map(|bias| CaseInput { differentiate: false, ..bias }));
+    case
+}
+
 fn cases() -> Vec<Case> {
     let same = Conv2d::square(3, 1, 1);
     let grouped = |groups, stride| Conv2d { groups, ..Conv2d::square(3, stride, 1) };
@@ -207,6 +236,12 @@ fn cases() -> Vec<Case> {
         case([1, 5, 6, 60], 60, same, false, None),
         case([3, 14, 13, 4], 8, same, false, None),
         case([3, 14, 13, 4], 20, same, false, None),
+        // Moments of slabs: whole ones; more than one invocation merges, the last one short; behind a pool; and of
+        // sums that are cut into parts.
+        norm_case([5, 8, 16, 4], 12, same, false, false),
+        norm_case([2, 33, 34, 2], 6, Conv2d::square(1, 1, 0), true, false),
+        norm_case([3, 14, 10, 3], 5, same, false, true),
+        norm_case([1, 5, 6, 60], 60, same, false, false),
     ]
 }
 

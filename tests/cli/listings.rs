@@ -45,8 +45,9 @@ fn the_list_of_devices() {
         assert_eq!(reports.iter().filter(opens).count(), n, "{choice}: {reports:?}");
     }
     for report in &reports[1..] {
-        let kernel = &report["kernels"]["conv2d.forward"];
-        assert_eq!(*kernel, serde_json::json!(["conv2d/forward"]), "the one that training runs");
+        let kernels = &report["kernels"]["conv2d.forward"];
+        let first = kernels[0].as_str().unwrap_or_default();
+        assert!(["conv2d/forward", "conv2d/forward_tile"].contains(&first), "{kernels}");
     }
 }
 

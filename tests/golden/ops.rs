@@ -6,7 +6,8 @@ use wgrad::device::{Device, LoadOptions, Session, StepScalars};
 use wgrad::nn;
 use wgrad::ops::finite_check::{OnNan, finite_check};
 use wgrad::ops::{self, Window, augment::Switches, conv2d::Conv2d};
-use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape};
+use wgrad::tape::fuse::Fusion;
+use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
 
 use crate::OP_TOLERANCE;
 use crate::bench::{Bench, compare};
@@ -35,6 +36,25 @@ pub fn conv2d(file: &CaseFile, device: &Device) {
 
 /// Through the layer, since the running statistics are a part of it.
 pub fn batch_norm(file: &CaseFile, device: &Device) {
+    batch_norm_of(file, device, |_, x| x);
+    batch_norm_of(file, device, given_moments);
+}
+
+/// x as a convolution makes it that changes nothing, and that gives the batch norm behind it x's moments.
+fn given_moments(bench: &mut Bench<'_>, x: ValueId) -> ValueId {
+    let channels = *bench.tape.shape(x).last().expect("x has channels");
+    let mut identity = vec![0.0; channels * channels];
+    identity.iter_mut().step_by(channels + 1).for_each(|weight| *weight = 1.0);
+    let identity = bench.reals("identity", &[1, 1, channels, channels], identity);
+    ops::conv2d::conv2d(&mut bench.tape, x, identity, None, Conv2d::square(1, 1, 0))
+}
+
+/// Of what `before` makes of x; fused, where that is anything else.
+fn batch_norm_of(
+    file: &CaseFile,
+    device: &Device,
+    before: impl Fn(&mut Bench<'_>, ValueId) -> ValueId,
+) {
     let [eps, momentum] = ["eps", "momentum"].map(|key| file.attribute::<f32>(key));
     assert_eq!(eps, nn::layers::BATCH_NORM_EPS, "{}: the layer has another eps", file.name);
     let members = [
@@ -57,7 +77,9 @@ pub fn batch_norm(file: &CaseFile, device: &Device) {
 
     let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
     let x = bench.input("x", Order::Activation);
-    let y = nn::batch_norm(&mut bench.tape, "bn", x);
+    let normed = before(&mut bench, x);
+    let y = nn::batch_norm(&mut bench.tape, "bn", normed);
+    assert_eq!(bench.tape.fuse(Fusion::ALL), usize::from(normed != x), "{}", file.name);
     bench.expect("y", y, Order::Activation);
     let [gamma, beta] =
         ["bn.weight", "bn.bias"].map(|name| bench.tape.find_member(name).expect("the layer's"));
@@ -142,11 +164,7 @@ pub fn add(file: &CaseFile, device: &Device) {
     two_inputs(file, device, ops::add::add);
 }
 
-fn two_inputs(
-    file: &CaseFile,
-    device: &Device,
-    op: fn(&mut Tape, wgrad::tape::ValueId, wgrad::tape::ValueId) -> wgrad::tape::ValueId,
-) {
+fn two_inputs(file: &CaseFile, device: &Device, op: fn(&mut Tape, ValueId, ValueId) -> ValueId) {
     let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
     let [a, b] = ["a", "b"].map(|key| bench.input(key, Order::Activation));
     let y = op(&mut bench.tape, a, b);

@@ -77,7 +77,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Registers, ("conv2d", "conv2d/rows_linear", "min(row, N_ROWS - 1u)", "min(row, N_ROWS - 2u)")),
     (Registers, ("conv2d", "conv2d/rows_pooled", "py * 2u + i / 2u % 2u", "py * 2u + i % 2u")),
     (Square64, ("conv2d", "conv2d/rows_pooled", "px * 2u + i % 2u", "px * 2u")),
-    (Registers, ("conv2d", "conv2d/epilogue_store", "channel, s1 + bias", "channel, s1")),
+    (Registers, ("conv2d", "conv2d/epilogue_store", "let y1 = s1 + bias", "let y1 = s1")),
     (
         Registers,
         ("conv2d", "conv2d/epilogue_store", "bias_of(channel + 2u)", "bias_of(channel + 1u)"),
@@ -88,7 +88,12 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Registers, ("conv2d", "conv2d/epilogue_pool", "= at.y", "= at.x")),
     (
         Square64,
-        ("conv2d", "conv2d/epilogue_pool", "row / 4u * OUT_CHANNELS", "row / 8u * OUT_CHANNELS"),
+        (
+            "conv2d",
+            "conv2d/epilogue_pool",
+            "row / ROWS_PER_PIXEL * OUT_CHANNELS",
+            "row / 8u * OUT_CHANNELS",
+        ),
     ),
     // These show where the sums are cut into parts, and nowhere else.
     (Registers, ("conv2d", "conv2d/kernel_rows", "/ N_PARTS", "/ N_PARTS - part / 3u")),
@@ -237,6 +242,65 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "",
         ),
     ),
+    (Default, ("conv2d", "conv2d/moments", "vec4<f32>(n_a * share)", "vec4<f32>(n_b * share)")),
+    (Default, ("conv2d", "conv2d/moments", "n_b / (n_a + n_b)", "0.5")),
+    (Default, ("conv2d", "conv2d/moments", "/ ROWS_PER_PIXEL", "")),
+    (Default, ("conv2d", "conv2d/store_moments", "2u * number + 1u", "2u * number")),
+    (
+        Default,
+        (
+            "conv2d",
+            "conv2d/store_moments",
+            "moments[ix + 2u] = values.z",
+            "moments[ix + 2u] = values.w",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/keep_pieces", "row / 8u", "row / 16u")),
+    (Registers, ("conv2d", "conv2d/forward", "merge(upper, lower, row, 4u)", "upper")),
+    (Registers, ("conv2d", "conv2d/epilogue_store", "moments_of(y3)", "moments_of(y2)")),
+    (Registers, ("conv2d", "conv2d/epilogue_store", "merge(upper, lower, row, 2u)", "upper")),
+    (Square64, ("conv2d", "conv2d/epilogue_pool", "moments_of(largest)", "moments_of(s0)")),
+    (Registers, ("conv2d", "conv2d/merge_pieces", "row / 8u + 1u", "row / 8u")),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/merge_pieces",
+            "row + 16u, channel), row, 16u",
+            "row, channel), row, 16u",
+        ),
+    ),
+    (Registers, ("conv2d", "conv2d/merge_pieces", "merge(upper, lower, row, 32u)", "upper")),
+    (Square64, ("conv2d", "conv2d/merge_tile", "workgroupBarrier();", "")),
+    (Square64, ("conv2d", "conv2d/merge_tile", "n < SLAB_ROWS;", "n < SLAB_ROWS / 2u;")),
+    (Square64, ("conv2d", "conv2d/merge_tile", "right[a] = both.m2;", "")),
+    (
+        Square128,
+        ("conv2d", "conv2d/merge_tile", "(tile_row + row) / SLAB_ROWS", "tile_row / SLAB_ROWS"),
+    ),
+    (
+        Square128,
+        ("conv2d", "conv2d/merge_tile", "tile_channel + vector * 4u", "tile_channel + vector"),
+    ),
+    (
+        Square128,
+        (
+            "conv2d",
+            "conv2d/finish_moments_8x8",
+            "merge(upper_left, lower_left, row, 4u)",
+            "upper_left",
+        ),
+    ),
+    (
+        Square128,
+        (
+            "conv2d",
+            "conv2d/finish_moments_8x8",
+            "keep(own_row, own_column + 32u",
+            "keep(own_row, own_column",
+        ),
+    ),
+    (Square64, ("conv2d", "conv2d/finish_moments_4x4", "keep(row, column", "keep(row, row")),
     (Naive, ("conv2d", "conv2d/convolve_naive", "first_ci + ci]", "ci]")),
     (Naive, ("conv2d", "conv2d/forward_naive", "+ bias_of(co)", "- bias_of(co)")),
     (

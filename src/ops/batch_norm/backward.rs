@@ -57,7 +57,7 @@ pub(super) fn launch_sums(g: &Geometry, gradient: &'static str, inputs: &[Bindin
     );
     let finish = |shader: Shader| shader.import("emit", "batch_norm/emit_gradients");
     let gradients = [Binding::Output(0), Binding::Output(1)];
-    g.merge_slabs(slabs, "batch_norm/backward_sums", finish, &gradients)
+    g.merge_slabs(slabs, Binding::Scratch(0), "batch_norm/backward_sums", finish, &gradients)
 }
 
 /// The memory that the references of the two sums work in: two sums a channel, and their slabs.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::backward::{BatchNormDInput, BatchNormDParameters};
-use super::{Geometry, x_hat};
+use super::{Geometry, attributes, moments_of_slabs, x_hat};
 use crate::device::cpu::CHUNK;
 use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::{
@@ -36,19 +36,45 @@ pub fn batch_norm(
     beta: ValueId,
     eps: f32,
 ) -> Normalised {
-    let outputs = tape.push(BatchNorm { eps }, &[x, gamma, beta]);
+    let outputs = tape.push(BatchNorm { eps, rows_per_slab: None }, &[x, gamma, beta]);
     Normalised { y: outputs[0], mean: outputs[1], unbiased_variance: outputs[2] }
 }
 
-/// `x, gamma, beta -> y, mean, unbiased_variance, inv_std`
+/// `x, gamma, beta[, moments] -> y, mean, unbiased_variance, inv_std`
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNorm {
     /// Added to the variance.
     pub eps: f32,
+    /// Where x came with the moments of its slabs, `[slabs, 2, C]`, the rows of a slab. They are the last input.
+    pub rows_per_slab: Option<usize>,
 }
 
-pub(super) fn geometry(io: &NodeIo<'_>) -> Geometry {
-    Geometry::new(io.input_shape(0), &[io.input_shape(1), io.input_shape(2)])
+/// The geometry of what a node reads, of which `shape` tells the shapes, by number; `last` is the last one's.
+///
+/// # Panics
+/// When gamma or beta is not `[C]`, there is only one value a channel, or the moments have another shape.
+fn geometry<'a>(
+    shape: impl Fn(usize) -> &'a [usize],
+    last: usize,
+    rows_per_slab: Option<usize>,
+) -> Geometry {
+    let x = shape(0);
+    let g = Geometry::new(x, &[shape(1), shape(2)]);
+    assert!(g.rows > 1, "batch_norm: {x:?} does not have more than one value a channel");
+    let Some(rows_per_slab) = rows_per_slab else { return g };
+    let g = g.with_slabs_of(rows_per_slab);
+    assert_eq!(shape(last), [g.n_slabs, 2, g.channels], "batch_norm: the moments of {x:?}");
+    g
+}
+
+/// [`geometry`] of a node.
+pub(super) fn geometry_of(io: &NodeIo<'_>, rows_per_slab: Option<usize>) -> Geometry {
+    geometry(|ix| io.input_shape(ix), io.n_inputs() - 1, rows_per_slab)
+}
+
+/// [`geometry`] of a node to be.
+pub(super) fn geometry_from(inputs: &[&Value], rows_per_slab: Option<usize>) -> Geometry {
+    geometry(|ix| &inputs[ix].shape, inputs.len() - 1, rows_per_slab)
 }
 
 impl Op for BatchNorm {
@@ -57,16 +83,14 @@ impl Op for BatchNorm {
     }
 
     fn attributes(&self) -> String {
-        format!("eps {}", self.eps)
+        attributes(self.eps, self.rows_per_slab)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
-        let x = &inputs[0].shape;
-        let g = Geometry::new(x, &[&inputs[1].shape, &inputs[2].shape]);
-        assert!(g.rows > 1, "batch_norm: {x:?} does not have more than one value a channel");
+        let g = geometry_from(inputs, self.rows_per_slab);
         let per_channel = |name| OutputSpec::real(name, &[g.channels]);
         vec![
-            OutputSpec::real("norm", x),
+            OutputSpec::real("norm", &inputs[0].shape),
             per_channel("mean"),
             per_channel("unbiased_variance"),
             per_channel("inv_std"),
@@ -91,19 +115,22 @@ impl Op for BatchNorm {
         let d_x = tape.value(x).requires_grad.then(|| {
             tape.push_one(BatchNormDInput, &[x, d_y, mean, inv_std, gamma, d_gamma, d_beta])
         });
-        vec![d_x, Some(d_gamma), Some(d_beta)]
+        let mut d_inputs = vec![d_x, Some(d_gamma), Some(d_beta)];
+        // What x does by way of its moments is in its gradient already.
+        d_inputs.resize(node.inputs.len(), None);
+        d_inputs
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // Mean 1, deviations 3, normalisation 4.
-        8 * io.input(0).n_elements() as u64
+        (moments_flops(self.rows_per_slab) + 4) * io.input(0).n_elements() as u64
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = geometry(io);
+        let g = geometry_of(io, self.rows_per_slab);
         let (input, output) = (Binding::Input, Binding::Output);
         let statistics = [output(1), output(2), output(3)];
-        launch_moments(&g, self.eps, "batch_norm/emit_inv_std", &statistics).then(
+        let given = self.rows_per_slab.map(|_| input(io.n_inputs() - 1));
+        launch_moments(&g, given, self.eps, "batch_norm/emit_inv_std", &statistics).then(
             g.shader("batch_norm/forward"),
             &[input(0), input(1), input(2), output(1), output(3), output(0)],
             grid(g.rows * g.channels),
@@ -111,57 +138,94 @@ impl Op for BatchNorm {
     }
 }
 
-/// The moments of every slab, and what `emit` makes of them all; `bindings` is what it binds, from 1 on.
+/// The moments of every slab, where they are not given, and what `emit` makes of them all; `bindings` is what it binds,
+/// from 1 on.
 pub(super) fn launch_moments(
     g: &Geometry,
+    given: Option<Binding>,
     eps: f32,
     emit: &'static str,
     bindings: &[Binding],
 ) -> Launch {
-    let n_partials = g.n_slabs * g.channels;
-    let slabs = Launch::default().with_scratch(2 * n_partials).then(
-        g.shader("batch_norm/moments_slabs"),
-        &[Binding::Input(0), Binding::Scratch(0)],
-        grid(n_partials),
-    );
+    let mut launch = Launch::default();
+    let slabs = given.unwrap_or(Binding::Scratch(0));
+    if given.is_none() {
+        let shape = [g.rows, g.channels];
+        launch = launch.with_scratch(g.n_slabs * 2 * g.channels);
+        launch = moments_of_slabs(launch, &shape, g.rows_per_slab, Binding::Input(0), slabs);
+    }
     let finish = |shader: Shader| shader.import("emit", emit).constant("EPS", eps);
-    g.merge_slabs(slabs, "batch_norm/moments", finish, bindings)
+    g.merge_slabs(launch, slabs, "batch_norm/moments", finish, bindings)
+}
+
+/// Additions and multiplications that the moments of a value take: the mean 1, deviations 3.
+pub(super) fn moments_flops(rows_per_slab: Option<usize>) -> u64 {
+    if rows_per_slab.is_some() { 0 } else { 4 }
 }
 
 impl Reference for BatchNorm {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
-        statistics_scratch(&geometry(io))
+        statistics_scratch(&geometry_of(io, self.rows_per_slab), self.rows_per_slab)
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let g = geometry(&args.io);
+        let g = geometry_of(&args.io, self.rows_per_slab);
         let (x, gamma, beta) =
             (args.inputs[0].real(), args.inputs[1].real(), args.inputs[2].real());
         let [y, mean, variance, inv_std] = args.outputs else {
             panic!("batch_norm has four outputs")
         };
         let (mean, variance, inv_std) = (mean.real(), variance.real(), inv_std.real());
-        batch_statistics(&g, self.eps, x, mean, variance, inv_std, args.scratch.shared);
+        let given = self.rows_per_slab.map(|_| args.inputs[args.inputs.len() - 1].real());
+        let slabs = slabs_of(&g, x, given, args.scratch.shared);
+        batch_statistics(&g, self.eps, slabs, mean, variance, inv_std);
         normalise(x, mean, inv_std, gamma, beta, y.real());
     }
 }
 
-/// The memory that [`batch_statistics`] works in.
-pub(super) fn statistics_scratch(g: &Geometry) -> ScratchSize {
-    ScratchSize::shared(g.n_slabs * 2 * g.channels)
+/// The memory that [`slabs_of`] works in.
+pub(super) fn statistics_scratch(g: &Geometry, rows_per_slab: Option<usize>) -> ScratchSize {
+    match rows_per_slab {
+        None => ScratchSize::shared(g.n_slabs * 2 * g.channels),
+        Some(_) => ScratchSize::default(),
+    }
 }
 
-/// The mean of every channel, its unbiased variance, and `1/√(var + eps)` of the biased one.
+/// The moments of the slabs of x, `[slabs, 2, C]`: those that are given, or made in `scratch`.
+pub(super) fn slabs_of<'a, T: Real>(
+    g: &Geometry,
+    x: &[T],
+    given: Option<&'a [T]>,
+    scratch: &'a mut [T],
+) -> &'a [T] {
+    given.unwrap_or_else(|| {
+        let moments = &mut scratch[..g.n_slabs * 2 * g.channels];
+        let slabs = x.par_chunks(g.rows_per_slab * g.channels);
+        let made = slabs.zip(moments.par_chunks_mut(2 * g.channels));
+        made.for_each(|(slab, moments)| slab_moments(slab, moments));
+        moments
+    })
+}
+
+/// Of one slab of rows: the mean of every channel, and then the sums of squared deviations from it, `[2, C]`, in two
+/// passes.
+pub(crate) fn slab_moments<T: Real>(x: &[T], moments: &mut [T]) {
+    let channels = moments.len() / 2;
+    let (mean, m2) = moments.split_at_mut(channels);
+    channel_moments::<T, LANES>(whole(channels), x, mean, m2);
+    channel_moments::<T, 1>(rest(channels), x, mean, m2);
+}
+
+/// The mean of every channel, its unbiased variance, and `1/√(var + eps)` of the biased one, from the moments of slabs.
 pub(super) fn batch_statistics<T: Real>(
     g: &Geometry,
     eps: f32,
-    x: &[T],
+    slabs: &[T],
     mean: &mut [T],
     variance: &mut [T],
     inv_std: &mut [T],
-    partials: &mut [T],
 ) {
-    moments(g, x, mean, variance, partials);
+    merge_slabs(g, slabs, mean, variance);
     let n = T::from_count(g.rows);
     for (variance, inv_std) in variance.iter_mut().zip(inv_std) {
         let m2 = *variance;
@@ -209,23 +273,15 @@ fn normalise_channels<T: Real, const L: usize>(
     }
 }
 
-/// The mean of every channel, and the sum of squared deviations from it: two passes over each slab,
-/// then the slabs merged in order (Chan, Golub and LeVeque 1979). The slabs' own are in `partials`.
-fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T], m2: &mut [T], partials: &mut [T]) {
-    let slab = g.rows_per_slab * g.channels;
-    let partials = &mut partials[..g.n_slabs * 2 * g.channels];
-    let slabs = x.par_chunks(slab).zip(partials.par_chunks_mut(2 * g.channels));
-    slabs.for_each(|(x, partial)| {
-        let (mean, m2) = partial.split_at_mut(g.channels);
-        slab_moments::<T, LANES>(whole(g.channels), x, mean, m2);
-        slab_moments::<T, 1>(rest(g.channels), x, mean, m2);
-    });
+/// The mean of every channel, and the sum of squared deviations from it: those of the slabs, merged in order (Chan,
+/// Golub and LeVeque 1979).
+fn merge_slabs<T: Real>(g: &Geometry, slabs: &[T], mean: &mut [T], m2: &mut [T]) {
     mean.fill(T::ZERO);
     m2.fill(T::ZERO);
     let mut n = T::ZERO;
-    for (x, partial) in x.chunks(slab).zip(partials.chunks(2 * g.channels)) {
-        let (slab_mean, slab_m2) = partial.split_at(g.channels);
-        let n_slab = T::from_count(x.len() / g.channels);
+    for (ix, slab) in slabs.chunks(2 * g.channels).enumerate() {
+        let (slab_mean, slab_m2) = slab.split_at(g.channels);
+        let n_slab = T::from_count(g.rows_per_slab.min(g.rows - ix * g.rows_per_slab));
         let n_both = n + n_slab;
         for c in 0..g.channels {
             let delta = slab_mean[c] - mean[c];
@@ -237,7 +293,7 @@ fn moments<T: Real>(g: &Geometry, x: &[T], mean: &mut [T], m2: &mut [T], partial
 }
 
 /// The moments of some channels of a slab, `L` at a time.
-fn slab_moments<T: Real, const L: usize>(
+fn channel_moments<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
     mean: &mut [T],

@@ -14,8 +14,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::backward::{launch_sums, sums_scratch};
-use super::forward::{batch_statistics, geometry, launch_moments, statistics_scratch};
-use super::{Geometry, x_hat};
+use super::forward::{
+    batch_statistics, geometry_from, geometry_of, launch_moments, moments_flops, slabs_of,
+    statistics_scratch,
+};
+use super::{Geometry, attributes, x_hat};
 use crate::device::cpu::CHUNK;
 use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::channel_sum::sum_rows;
@@ -24,7 +27,7 @@ use crate::ops::{
 };
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
-/// `x, gamma, beta[, residual] -> y, mean, unbiased_variance, normaliser`
+/// `x, gamma, beta[, residual][, moments] -> y, mean, unbiased_variance, normaliser`
 ///
 /// The normaliser, `[4, C]`, is what the passes need of each channel: mean, 1/√(var + eps), gamma, beta.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,8 @@ pub struct BatchNormRelu {
     pub eps: f32,
     /// Whether something is added behind the ReLU.
     pub has_residual: bool,
+    /// Where x came with the moments of its slabs, `[slabs, 2, C]`, the rows of a slab. They are the last input.
+    pub rows_per_slab: Option<usize>,
 }
 
 impl Op for BatchNormRelu {
@@ -41,16 +46,16 @@ impl Op for BatchNormRelu {
     }
 
     fn attributes(&self) -> String {
-        format!("eps {}", self.eps)
+        attributes(self.eps, self.rows_per_slab)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let x = &inputs[0].shape;
-        let g = Geometry::new(x, &[&inputs[1].shape, &inputs[2].shape]);
-        assert!(g.rows > 1, "batch_norm: {x:?} does not have more than one value a channel");
-        assert_eq!(inputs.len(), 3 + usize::from(self.has_residual), "batch_norm_relu: inputs");
-        if let Some(residual) = inputs.get(3) {
-            assert_eq!(x, &residual.shape, "batch_norm_relu: x and what is added to it");
+        let g = geometry_from(inputs, self.rows_per_slab);
+        let n_more = usize::from(self.has_residual) + usize::from(self.rows_per_slab.is_some());
+        assert_eq!(inputs.len(), 3 + n_more, "batch_norm_relu: inputs");
+        if self.has_residual {
+            assert_eq!(x, &inputs[3].shape, "batch_norm_relu: x and what is added to it");
         }
         vec![
             OutputSpec::real("relu", x),
@@ -78,16 +83,19 @@ impl Op for BatchNormRelu {
         if self.has_residual {
             d_inputs.push(Some(d_y));
         }
+        // What x does by way of its moments is in its gradient already.
+        d_inputs.resize(node.inputs.len(), None);
         d_inputs
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // Mean 1, deviations 3, normalisation 4, ReLU 1, and the addition.
-        (9 + u64::from(self.has_residual)) * io.input(0).n_elements() as u64
+        // The normalisation 4, ReLU 1, and the addition.
+        let activation = 5 + u64::from(self.has_residual);
+        (moments_flops(self.rows_per_slab) + activation) * io.input(0).n_elements() as u64
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = geometry(io);
+        let g = geometry_of(io, self.rows_per_slab);
         let (input, output) = (Binding::Input, Binding::Output);
         let mut bindings = vec![input(0), output(3), output(0)];
         let residual = match self.has_residual {
@@ -96,7 +104,8 @@ impl Op for BatchNormRelu {
         };
         bindings.extend(self.has_residual.then_some(input(3)));
         let statistics = [output(1), output(2), output(3), input(1), input(2)];
-        launch_moments(&g, self.eps, "batch_norm/emit_normaliser", &statistics).then(
+        let given = self.rows_per_slab.map(|_| input(io.n_inputs() - 1));
+        launch_moments(&g, given, self.eps, "batch_norm/emit_normaliser", &statistics).then(
             g.shader("batch_norm/relu_forward").import("residual", residual),
             &bindings,
             grid(g.rows * g.channels / 4),
@@ -106,11 +115,11 @@ impl Op for BatchNormRelu {
 
 impl Reference for BatchNormRelu {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
-        statistics_scratch(&geometry(io))
+        statistics_scratch(&geometry_of(io, self.rows_per_slab), self.rows_per_slab)
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let g = geometry(&args.io);
+        let g = geometry_of(&args.io, self.rows_per_slab);
         let (x, gamma, beta) =
             (args.inputs[0].real(), args.inputs[1].real(), args.inputs[2].real());
         let residual = self.has_residual.then(|| args.inputs[3].real());
@@ -120,7 +129,9 @@ impl Reference for BatchNormRelu {
         let (mean, variance, normaliser) = (mean.real(), variance.real(), normaliser.real());
         let channels = g.channels;
         let inv_std = &mut normaliser[channels..2 * channels];
-        batch_statistics(&g, self.eps, x, mean, variance, inv_std, args.scratch.shared);
+        let given = self.rows_per_slab.map(|_| args.inputs[args.inputs.len() - 1].real());
+        let slabs = slabs_of(&g, x, given, args.scratch.shared);
+        batch_statistics(&g, self.eps, slabs, mean, variance, inv_std);
         normaliser[..channels].copy_from_slice(mean);
         normaliser[2 * channels..3 * channels].copy_from_slice(gamma);
         normaliser[3 * channels..].copy_from_slice(beta);

@@ -75,7 +75,7 @@ impl Op for Conv2dDInput {
             pool = None;
         }
         let n_parts = product.n_parts(&g);
-        let (shader, workgroups) = product.shader(&g, target, n_parts);
+        let (shader, workgroups) = product.shader(&g, target, n_parts, false);
         let shader = with_d_output4(shader, pool, g.co)
             .import("operands", "conv2d/operands_d_input")
             .import("rows", "conv2d/rows_linear")

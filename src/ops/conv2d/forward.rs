@@ -5,8 +5,8 @@ use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, by_fours};
 use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Target, Tile, channel_sum, grid};
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
-/// `x, weight[, bias] -> y`, or, with a pool, `x, weight -> y, index`: the pooled output and, as u32,
-/// the position within each window (row-major) that the maximum was at.
+/// `x, weight[, bias] -> y[, moments]`, or, with a pool, `x, weight -> y, index[, moments]`: the pooled output and,
+/// as u32, the position within each window (row-major) that the maximum was at.
 #[derive(Clone, Debug)]
 pub struct Conv2dForward {
     /// Kernel, stride, padding, groups.
@@ -16,6 +16,9 @@ pub struct Conv2dForward {
     /// The window of a max pool that tiles the output, fused by
     /// [`conv_max_pool`](crate::tape::fuse::conv_max_pool).
     pub pool: Option<[usize; 2]>,
+    /// Whether the moments of slabs of y are made too, `[slabs, 2, Co]`, for
+    /// [`conv_batch_norm`](crate::tape::fuse::conv_batch_norm).
+    pub moments: bool,
 }
 
 impl Conv2dForward {
@@ -24,8 +27,13 @@ impl Conv2dForward {
     }
 
     /// Tiles know no groups, and of pools the 2x2 one, whose windows are four rows of a product.
-    fn is_tiled(&self, g: &Geometry) -> bool {
-        g.groups == 1 && self.pool.is_none_or(|pool| pool == [2, 2])
+    pub(crate) fn is_tiled(&self) -> bool {
+        self.conv.groups == 1 && self.pool.is_none_or(|pool| pool == [2, 2])
+    }
+
+    /// Pixels of y in a slab whose moments are made.
+    pub(crate) fn pixels_per_slab(&self, io: &NodeIo<'_>) -> usize {
+        self.geometry(io).pixels_per_slab()
     }
 }
 
@@ -35,7 +43,8 @@ impl Op for Conv2dForward {
     }
 
     fn attributes(&self) -> String {
-        Geometry::attributes(&self.conv, self.pool)
+        let moments = if self.moments { ", moments" } else { "" };
+        Geometry::attributes(&self.conv, self.pool) + moments
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -46,11 +55,10 @@ impl Op for Conv2dForward {
             assert_eq!(bias, &[g.co], "conv2d: {} channels, but bias {bias:?}", g.co);
         }
         let shape = [g.n, g.pooled[0], g.pooled[1], g.co];
-        let y = OutputSpec::real("conv", &shape);
-        match self.pool {
-            None => vec![y],
-            Some(_) => vec![y, OutputSpec::words("index", &shape)],
-        }
+        let mut outputs = vec![OutputSpec::real("conv", &shape)];
+        outputs.extend(self.pool.map(|_| OutputSpec::words("index", &shape)));
+        outputs.extend(self.moments.then(|| OutputSpec::real("moments", &g.moments())));
+        outputs
     }
 
     fn backward(
@@ -74,17 +82,20 @@ impl Op for Conv2dForward {
         });
         let mut d_inputs = vec![d_x, d_weight];
         if self.has_bias {
-            d_inputs.push(Some(channel_sum::channel_sum(tape, d_y)));
+            let is_wanted = tape.value(node.inputs[2]).requires_grad;
+            d_inputs.push(is_wanted.then(|| channel_sum::channel_sum(tape, d_y)));
         }
         d_inputs
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        self.geometry(io).flops()
+        // A mean takes an addition, and deviations three.
+        let moments = if self.moments { 4 * io.output(0).n_elements() } else { 0 };
+        self.geometry(io).flops() + moments as u64
     }
 
-    fn tiles(&self, io: &NodeIo<'_>) -> &'static [Tile] {
-        if self.is_tiled(&self.geometry(io)) { Tile::ALL } else { &[] }
+    fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
+        if self.is_tiled() { Tile::ALL } else { &[] }
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
@@ -96,38 +107,55 @@ impl Op for Conv2dForward {
         if self.pool.is_some() {
             bindings.push(Binding::Output(1));
         }
+        let moments = self.moments.then(|| Binding::Output(io.n_outputs() - 1));
+        let read_moments = |launch| match moments {
+            Some(moments) => g.read_moments(launch, Binding::Output(0), moments),
+            None => launch,
+        };
         let bias = if self.has_bias { "conv2d/bias_some" } else { "conv2d/bias_none" };
-        if target.kernels == Kernels::Naive || !self.is_tiled(&g) {
+        if target.kernels == Kernels::Naive || !self.is_tiled() {
             let shader = match self.pool {
                 None => g.shader("conv2d/forward_naive").import("bias", bias),
                 Some(_) => g.shader("conv2d/forward_pool_naive"),
             };
-            return Launch::one(shader, &bindings, grid(io.output(0).n_elements()));
+            return read_moments(Launch::one(shader, &bindings, grid(io.output(0).n_elements())));
         }
-        let n_pixels = g.n * g.pooled[0] * g.pooled[1] * g.pool[0] * g.pool[1];
-        let product = Product { rows: n_pixels, columns: g.co, depth: g.ci };
+        let product = Product { rows: g.n_rows(), columns: g.co, depth: g.ci };
         let is_plain = self.pool.is_none() && !self.has_bias;
         let n_parts = if is_plain { product.n_parts(&g) } else { 1 };
-        let (shader, workgroups) = product.shader(&g, target, n_parts);
-        let shader = shader
-            .import("operands", "conv2d/operands_forward")
-            .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"));
-        let shader = match self.pool {
-            None => shader
-                .import("rows", "conv2d/rows_linear")
-                .import("epilogue", "conv2d/epilogue_store")
-                .import("bias", bias),
-            Some(_) => shader
-                .import("rows", "conv2d/rows_pooled")
-                .import("epilogue", "conv2d/epilogue_pool"),
+        let on_the_way = moments.filter(|_| n_parts == 1);
+        let (shader, workgroups) = product.shader(&g, target, n_parts, on_the_way.is_some());
+        let (rows, epilogue) = match self.pool {
+            None => ("conv2d/rows_linear", "conv2d/epilogue_store"),
+            Some(_) => ("conv2d/rows_pooled", "conv2d/epilogue_pool"),
         };
-        if n_parts == 1 {
+        let mut shader = shader
+            .import("operands", "conv2d/operands_forward")
+            .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
+            .import("rows", rows)
+            .import("epilogue", epilogue);
+        if self.pool.is_none() {
+            shader = shader.import("bias", bias);
+        }
+        if n_parts > 1 {
+            bindings[2] = Binding::Scratch(0);
+            let launch = Launch::default()
+                .with_scratch(n_parts * io.output(0).n_elements())
+                .then(shader, &bindings, workgroups)
+                .then_sum_slabs(0, n_parts, Binding::Output(0), io.output(0).n_elements());
+            return read_moments(launch);
+        }
+        let Some(moments) = on_the_way else {
+            return Launch::one(shader, &bindings, workgroups);
+        };
+        let shader = shader.constant("MOMENTS_BINDING", bindings.len());
+        if !target.tile(product.rows, product.columns).is_in_registers() {
+            bindings.push(moments);
             return Launch::one(shader, &bindings, workgroups);
         }
-        bindings[2] = Binding::Scratch(0);
-        Launch::default()
-            .with_scratch(n_parts * io.output(0).n_elements())
-            .then(shader, &bindings, workgroups)
-            .then_sum_slabs(0, n_parts, Binding::Output(0), io.output(0).n_elements())
+        let pieces = Binding::Scratch(0);
+        bindings.push(pieces);
+        let launch = Launch::default().with_scratch(g.n_piece_moments());
+        g.merge_pieces(launch.then(shader, &bindings, workgroups), rows, pieces, moments)
     }
 }

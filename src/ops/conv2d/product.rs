@@ -33,13 +33,23 @@ impl Product {
     }
 
     /// The shader for a target, without the imports that say what is made of which pixels, and its
-    /// workgroups.
-    pub fn shader(&self, g: &Geometry, target: &Target, n_parts: usize) -> (Shader, [u32; 3]) {
+    /// workgroups. With `moments` it makes those of what it stores too: of slabs, or, in registers, of pieces.
+    pub fn shader(
+        &self,
+        g: &Geometry,
+        target: &Target,
+        n_parts: usize,
+        moments: bool,
+    ) -> (Shader, [u32; 3]) {
         let tile = target.tile(self.rows, self.columns);
         let (path, side) = match tile {
             Tile::Registers | Tile::Subgroup => ("conv2d/forward", None),
-            Tile::Square64 => ("conv2d/forward_tile", Some(("shared/tile_4x4", 64))),
-            Tile::Square128 => ("conv2d/forward_tile", Some(("shared/tile_8x8", 128))),
+            Tile::Square64 => {
+                ("conv2d/forward_tile", Some(("shared/tile_4x4", 64, "conv2d/finish_moments_4x4")))
+            }
+            Tile::Square128 => {
+                ("conv2d/forward_tile", Some(("shared/tile_8x8", 128, "conv2d/finish_moments_8x8")))
+            }
         };
         let shader = g
             .shader(path)
@@ -52,10 +62,14 @@ impl Product {
         let (shader, rows, columns) = match side {
             None => {
                 let lanes = channel_lanes(self.columns);
-                let shader = shader.import("turns", target.turns());
+                let keep = if moments { "conv2d/keep_pieces" } else { "conv2d/keep_none" };
+                let shader = shader.import("turns", target.turns()).import("keep", keep);
                 (with_lanes(shader, lanes, tile, target), 64 / lanes * 8, lanes * 4)
             }
-            Some((import, side)) => (shader.import("tile", import), side, side),
+            Some((import, side, with_moments)) => {
+                let finish = if moments { with_moments } else { "conv2d/finish_store" };
+                (shader.import("tile", import).import("finish", finish), side, side)
+            }
         };
         let [x, y, _] = grid_of_workgroups(self.rows.div_ceil(rows));
         (shader, [x, y, (self.columns.div_ceil(columns) * n_parts) as u32])

@@ -37,7 +37,7 @@ struct Place {
 
 fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
     let node = &tape.nodes[norm_ix];
-    let &BatchNorm { eps } = (&*node.op as &dyn Any).downcast_ref::<BatchNorm>()?;
+    let &BatchNorm { eps, .. } = (&*node.op as &dyn Any).downcast_ref::<BatchNorm>()?;
     let by_fours = tape.shape(node.outputs[0]).last()?.is_multiple_of(4);
     let relu_ix = only_reader::<Relu>(tape, node.outputs[0]).filter(|_| by_fours)?;
     let activated = tape.nodes[relu_ix].outputs[0];
@@ -63,7 +63,8 @@ fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
 fn rewrite(tape: &mut Tape, norm_ix: usize, place: &Place) {
     let Node { mut inputs, outputs, scope, phase, .. } = tape.nodes[norm_ix].clone();
     inputs.extend(place.add.map(|(_, residual)| residual));
-    let fused = BatchNormRelu { eps: place.eps, has_residual: place.add.is_some() };
+    let has_residual = place.add.is_some();
+    let fused = BatchNormRelu { eps: place.eps, has_residual, rows_per_slab: None };
     let made = tape.scoped(&scope, |tape| tape.in_phase(phase, |tape| tape.push(fused, &inputs)));
     let mut node = tape.nodes.pop().expect("it was just pushed");
     // It makes what the last of them made, and the statistics where they were wanted.

@@ -5,6 +5,7 @@
 //! off, the tape is the textbook's.
 
 pub mod batch_norm_relu;
+pub mod conv_batch_norm;
 pub mod conv_max_pool;
 pub mod dead;
 
@@ -22,6 +23,8 @@ pub struct Fusion {
     pub batch_norm_relu: bool,
     /// The addition of a residual behind them joins in.
     pub residual_add: bool,
+    /// `conv2d` makes the moments that the `batch_norm` behind it begins with.
+    pub conv_batch_norm: bool,
 }
 
 /// What holds of a rule that a file knows nothing of: it was not there.
@@ -31,11 +34,19 @@ fn unfused() -> Fusion {
 
 impl Fusion {
     /// Every rule.
-    pub const ALL: Fusion =
-        Fusion { conv_max_pool: true, batch_norm_relu: true, residual_add: true };
+    pub const ALL: Fusion = Fusion {
+        conv_max_pool: true,
+        batch_norm_relu: true,
+        residual_add: true,
+        conv_batch_norm: true,
+    };
     /// No rule: the textbook's tape.
-    pub const NONE: Fusion =
-        Fusion { conv_max_pool: false, batch_norm_relu: false, residual_add: false };
+    pub const NONE: Fusion = Fusion {
+        conv_max_pool: false,
+        batch_norm_relu: false,
+        residual_add: false,
+        conv_batch_norm: false,
+    };
 
     /// Every rule but these; without any named, none.
     pub fn without(rules: &[Rule]) -> Self {
@@ -46,6 +57,7 @@ impl Fusion {
             conv_max_pool: !rules.contains(&Rule::ConvMaxPool),
             batch_norm_relu: !rules.contains(&Rule::BatchNormRelu),
             residual_add: !rules.contains(&Rule::ResidualAdd),
+            conv_batch_norm: !rules.contains(&Rule::ConvBatchNorm),
         }
     }
 }
@@ -59,6 +71,8 @@ pub enum Rule {
     BatchNormRelu,
     /// And the addition behind both
     ResidualAdd,
+    /// A convolution and the moments that the batch norm behind it begins with
+    ConvBatchNorm,
 }
 
 impl Default for Fusion {
@@ -75,7 +89,9 @@ impl Tape {
             true => batch_norm_relu::apply(self, fusion.residual_add),
             false => 0,
         };
-        pools + norms
+        // Last: it leaves the nodes where they are, whichever the others have made of them.
+        let moments = if fusion.conv_batch_norm { conv_batch_norm::apply(self) } else { 0 };
+        pools + norms + moments
     }
 
     /// How many nodes read a value.

@@ -4,9 +4,11 @@ use rayon::prelude::*;
 
 use super::pooled::pool_images;
 use crate::device::cpu::matmul::{Matrix, product};
+use crate::ops::batch_norm::slab_moments;
 use crate::ops::conv2d::im2col::{self, Part};
+use crate::ops::conv2d::moments::SLAB_ROWS;
 use crate::ops::conv2d::{Conv2dForward, Geometry};
-use crate::ops::{Args, Real, Reference, ScratchSize};
+use crate::ops::{Args, Real, Reference, ScratchSize, SliceMut, ThreadScratch};
 use crate::tape::NodeIo;
 
 /// Elements of the output of a convolution whose pool is fused, before the pool, for the images that a
@@ -26,34 +28,80 @@ impl Reference for Conv2dForward {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let g = self.geometry(&args.io);
         let (x, weight) = (args.inputs[0].real(), args.inputs[1].real());
-        let bias = self.has_bias.then(|| args.inputs[2].real());
         let threads = args.scratch.threads;
         let (y, rest) = args.outputs.split_first_mut().expect("conv2d has an output");
-        let y = y.real();
-        let rows = im2col::block_rows(&g);
-        if self.pool.is_none() {
-            y.par_chunks_mut(rows * g.co).enumerate().for_each(|(block, y)| {
-                threads.with(|patches| convolve(&g, x, weight, bias, block * rows, y, patches));
-            });
-            return;
+        let (index, moments) = rest.split_at_mut(usize::from(self.pool.is_some()));
+        let (y, moments) = (y.real(), moments.first_mut().map(SliceMut::real));
+        if let Some(index) = index.first_mut() {
+            return convolve_and_pool(&g, x, weight, y, index.words(), moments, threads);
         }
-        // A task makes whole images: the tensor before the pool exists for a few at a time.
-        let n_images = im2col::images_per_block(&g);
-        let pooled = n_images * g.pooled[0] * g.pooled[1] * g.co;
-        let index = rest[0].words().par_chunks_mut(pooled);
-        y.par_chunks_mut(pooled).zip(index).enumerate().for_each(|(task, (y, index))| {
-            threads.with(|scratch| {
-                let (unpooled, patches) = scratch.split_at_mut(unpooled_elements(&g));
-                let n_pixels = y.len() / (g.pooled[0] * g.pooled[1] * g.co) * g.out[0] * g.out[1];
-                let unpooled = &mut unpooled[..n_pixels * g.co];
-                let first = task * n_images * g.out[0] * g.out[1];
-                for (block, unpooled) in unpooled.chunks_mut(rows * g.co).enumerate() {
-                    convolve(&g, x, weight, None, first + block * rows, unpooled, patches);
-                }
-                pool_images(&g, unpooled, y, index);
-            });
+        let bias = self.has_bias.then(|| args.inputs[2].real());
+        let rows = im2col::block_rows(&g) / SLAB_ROWS * SLAB_ROWS;
+        let blocks = y.par_chunks_mut(rows * g.co).enumerate();
+        make_blocks(&g, blocks, moments, rows, |(block, y)| {
+            threads.with(|patches| convolve(&g, x, weight, bias, block * rows, y, patches));
+            y
         });
     }
+}
+
+/// The output behind the pool, and where its maxima were. A task makes whole images: the tensor before the pool
+/// exists for a few at a time.
+fn convolve_and_pool<T: Real>(
+    g: &Geometry,
+    x: &[T],
+    weight: &[T],
+    y: &mut [T],
+    index: &mut [u32],
+    mut moments: Option<&mut [T]>,
+    threads: ThreadScratch<'_, T>,
+) {
+    let rows = im2col::block_rows(g);
+    let n_images = im2col::images_per_block(g);
+    let n_pooled = n_images * g.pooled[0] * g.pooled[1];
+    let is_whole_slabs = n_pooled.is_multiple_of(g.pixels_per_slab());
+    let on_the_way = if is_whole_slabs { moments.take() } else { None };
+    let index = index.par_chunks_mut(n_pooled * g.co);
+    let blocks = y.par_chunks_mut(n_pooled * g.co).zip(index).enumerate();
+    make_blocks(g, blocks, on_the_way, n_pooled, |(block, (y, index))| {
+        threads.with(|scratch| {
+            let (unpooled, patches) = scratch.split_at_mut(unpooled_elements(g));
+            let n_pixels = y.len() / (g.pooled[0] * g.pooled[1] * g.co) * g.out[0] * g.out[1];
+            let unpooled = &mut unpooled[..n_pixels * g.co];
+            let first = block * n_images * g.out[0] * g.out[1];
+            for (part, unpooled) in unpooled.chunks_mut(rows * g.co).enumerate() {
+                convolve(g, x, weight, None, first + part * rows, unpooled, patches);
+            }
+            pool_images(g, unpooled, y, index);
+        });
+        y
+    });
+    if let Some(moments) = moments {
+        let slabs = y.par_chunks(g.pixels_per_slab() * g.co);
+        let moments = moments.par_chunks_mut(2 * g.co);
+        slabs.zip(moments).for_each(|(slab, moments)| slab_moments(slab, moments));
+    }
+}
+
+/// Makes every block of `n_pixels` of the output, and the moments of its slabs, while it is in a cache.
+fn make_blocks<'a, T: Real, B: IndexedParallelIterator>(
+    g: &Geometry,
+    blocks: B,
+    moments: Option<&mut [T]>,
+    n_pixels: usize,
+    make: impl Fn(B::Item) -> &'a mut [T] + Sync + Send,
+) {
+    let Some(moments) = moments else {
+        return blocks.for_each(|block| {
+            make(block);
+        });
+    };
+    let slab = g.pixels_per_slab();
+    let moments = moments.par_chunks_mut(n_pixels / slab * 2 * g.co);
+    blocks.zip(moments).for_each(|(block, moments)| {
+        let slabs = make(block).chunks(slab * g.co);
+        slabs.zip(moments.chunks_mut(2 * g.co)).for_each(|(slab, m)| slab_moments(slab, m));
+    });
 }
 
 /// The output pixels from `first` on, as many as `y` holds.

@@ -1,0 +1,143 @@
+//! `conv2d` makes the moments of its output for the `batch_norm` behind it.
+//!
+//! Batch norm in training reads x twice: for its mean and variance, and to normalise it. The convolution in front of it
+//! has had every number of x in registers, and there the moments of a slab of pixels cost next to nothing: they become
+//! another output of it, which batch norm merges instead of reading x.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::ops::Op;
+use crate::ops::batch_norm::forward::BatchNorm;
+use crate::ops::batch_norm::relu::BatchNormRelu;
+use crate::ops::conv2d::Conv2dForward;
+use crate::tape::{Node, NodeIo, Tape};
+
+/// Rewrites every place where a batch norm, by itself or with a ReLU behind it, reads what a convolution makes whose
+/// kernels are tiled. Returns how many there were.
+pub(super) fn apply(tape: &mut Tape) -> usize {
+    let mut n_rewritten = 0;
+    for norm_ix in 0..tape.nodes.len() {
+        if let Some((conv_ix, place)) = find(tape, norm_ix) {
+            rewrite(tape, conv_ix, norm_ix, place);
+            n_rewritten += 1;
+        }
+    }
+    n_rewritten
+}
+
+/// What the two nodes become.
+struct Place {
+    conv: Conv2dForward,
+    norm: Arc<dyn Op>,
+}
+
+fn find(tape: &Tape, norm_ix: usize) -> Option<(usize, Place)> {
+    let norm = &tape.nodes[norm_ix];
+    let conv_ix = tape.nodes.iter().position(|node| node.outputs.first() == norm.inputs.first())?;
+    let conv_node = &tape.nodes[conv_ix];
+    let conv = (&*conv_node.op as &dyn Any).downcast_ref::<Conv2dForward>()?;
+    if conv.moments || !conv.is_tiled() {
+        return None;
+    }
+    let rows_per_slab = Some(conv.pixels_per_slab(&NodeIo::new(tape, conv_node)));
+    let norm = (&*norm.op as &dyn Any)
+        .downcast_ref::<BatchNorm>()
+        .map(|op| Arc::new(BatchNorm { rows_per_slab, ..*op }) as Arc<dyn Op>)
+        .or_else(|| {
+            let op = (&*norm.op as &dyn Any).downcast_ref::<BatchNormRelu>()?;
+            Some(Arc::new(BatchNormRelu { rows_per_slab, ..*op }))
+        })?;
+    Some((conv_ix, Place { conv: Conv2dForward { moments: true, ..conv.clone() }, norm }))
+}
+
+fn rewrite(tape: &mut Tape, conv_ix: usize, norm_ix: usize, place: Place) {
+    let Node { inputs, scope, phase, .. } = tape.nodes[conv_ix].clone();
+    // Pushed for the sake of the value that the moments are.
+    let made =
+        tape.scoped(&scope, |tape| tape.in_phase(phase, |tape| tape.push(place.conv, &inputs)));
+    let mut pushed = tape.nodes.pop().expect("it was just pushed");
+    let moments = *made.last().expect("the moments");
+    let conv = &mut tape.nodes[conv_ix];
+    pushed.outputs.clone_from(&conv.outputs);
+    pushed.outputs.push(moments);
+    *conv = pushed;
+    let norm = &mut tape.nodes[norm_ix];
+    norm.op = place.norm;
+    norm.inputs.push(moments);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::ResNet9;
+    use crate::ops::batch_norm::batch_norm;
+    use crate::ops::conv2d::{Conv2d, conv2d};
+    use crate::ops::relu::relu;
+    use crate::tape::fuse::Fusion;
+    use crate::tape::{ElementType, Mode, ValueId};
+    use crate::train::step::{self, StepConfig};
+
+    /// A convolution to 8 channels in so many groups, a batch norm, and a ReLU.
+    fn block(groups: usize) -> (Tape, ValueId) {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input_with_grad("x", &[2, 9, 9, 4]);
+        let weight = tape.input_with_grad("weight", &[3, 3, 4 / groups, 8]);
+        let [gamma, beta] = ["gamma", "beta"].map(|name| tape.input_with_grad(name, &[8]));
+        let conv = Conv2d { groups, ..Conv2d::square(3, 1, 1) };
+        let y = conv2d(&mut tape, x, weight, None, conv);
+        let y = batch_norm(&mut tape, y, gamma, beta, 1e-5).y;
+        let y = relu(&mut tape, y);
+        tape.keep(y);
+        (tape, y)
+    }
+
+    /// How many of a tape's nodes are given moments.
+    fn n_given(tape: &Tape) -> usize {
+        tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given moments")).count()
+    }
+
+    #[test]
+    fn moments_become_an_output_of_the_one_and_an_input_of_the_other() {
+        let only = Fusion { conv_batch_norm: true, ..Fusion::NONE };
+        for (fusion, n_places) in [(only, 1), (Fusion::ALL, 2)] {
+            let (mut tape, y) = block(1);
+            assert_eq!(tape.fuse(fusion), n_places);
+            let [conv, norm] = [0, 1].map(|ix| tape.nodes()[ix].clone());
+            // 162 pixels are two slabs of 64, and one of 34.
+            assert_eq!(tape.shape(conv.outputs[1]), [3, 2, 8]);
+            assert_eq!(norm.inputs.last(), conv.outputs.last());
+            assert_eq!(n_given(&tape), 1);
+            let d_y = tape.input("d_y", ElementType::F32, &[2, 9, 9, 8]);
+            let gradients = tape.backward_from(&[(y, d_y)]);
+            assert!(
+                gradients.get(conv.inputs[0]).is_some() && gradients.get(conv.inputs[1]).is_some()
+            );
+        }
+    }
+
+    #[test]
+    fn groups_make_no_moments_and_the_rule_can_be_left_out() {
+        assert_eq!(block(2).0.fuse(Fusion { conv_batch_norm: true, ..Fusion::NONE }), 0);
+        let (mut tape, _) = block(1);
+        assert_eq!(tape.fuse(Fusion { conv_batch_norm: false, ..Fusion::ALL }), 1);
+        assert_eq!(n_given(&tape), 0);
+    }
+
+    #[test]
+    fn of_two_norms_behind_a_convolution_one_is_given_them() {
+        let (mut tape, _) = block(1);
+        let conv = tape.nodes()[0].outputs[0];
+        let (gamma, beta) = (tape.nodes()[1].inputs[1], tape.nodes()[1].inputs[2]);
+        let other = batch_norm(&mut tape, conv, gamma, beta, 1e-5).y;
+        tape.keep(other);
+        assert_eq!(tape.fuse(Fusion { conv_batch_norm: true, ..Fusion::NONE }), 1);
+    }
+
+    #[test]
+    fn every_batch_norm_of_the_network_is_given_them_in_training() {
+        let config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, 4);
+        assert_eq!(n_given(&step::training(&config).tape), 8);
+        assert_eq!(n_given(&step::evaluation(&config).tape), 0);
+    }
+}
