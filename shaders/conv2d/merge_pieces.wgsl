@@ -7,6 +7,7 @@
 // #import rows
 // #import conv2d/moments
 // #import conv2d/store_moments
+// #import turns
 
 const OUT_H: u32 = OH;
 const OUT_W: u32 = OW;
@@ -24,20 +25,10 @@ fn load_moment(start: u32, channel: u32) -> vec4<f32> {
     return vec4<f32>(pieces[ix.x], pieces[ix.y], pieces[ix.z], pieces[ix.w]);
 }
 
-// Past the last piece it is the last once more, which counts as no pixels.
-fn load_piece(piece: u32, channel: u32) -> Moments {
-    let start = 2u * min(piece, N_PIECES - 1u);
+// The 8 rows from `row` on. Past the last piece it is the last once more, which counts as no pixels.
+fn load_piece(row: u32, channel: u32) -> Moments {
+    let start = 2u * min(row / 8u, N_PIECES - 1u);
     return Moments(load_moment(start, channel), load_moment(start + 1u, channel));
-}
-
-// 16 rows from `row` on.
-fn merge_two(row: u32, channel: u32) -> Moments {
-    return merge(load_piece(row / 8u, channel), load_piece(row / 8u + 1u, channel), row, 8u);
-}
-
-// 32 rows from `row` on.
-fn merge_four(row: u32, channel: u32) -> Moments {
-    return merge(merge_two(row, channel), merge_two(row + 16u, channel), row, 16u);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -51,9 +42,21 @@ fn main(
         return;
     }
     let slab = ix / VECTORS;
-    let row = slab * SLAB_ROWS;
+    let first = slab * SLAB_ROWS;
     let channel = ix % VECTORS * 4u;
-    let upper = merge_four(row, channel);
-    let lower = merge_four(row + 32u, channel);
-    store_moments(slab, channel, merge(upper, lower, row, 32u));
+    var upper: Moments;
+    var lower: Moments;
+    // A quarter of the slab at each turn, and every second makes a half of it.
+    let n_quarters = turns(4u, n_workgroups);
+    for (var i = 0u; i < n_quarters; i++) {
+        let row = first + 16u * i;
+        let quarter = merge(load_piece(row, channel), load_piece(row + 8u, channel), row, 8u);
+        if i % 2u == 0u {
+            upper = lower;
+            lower = quarter;
+        } else {
+            lower = merge(lower, quarter, row - 16u, 16u);
+        }
+    }
+    store_moments(slab, channel, merge(upper, lower, first, 32u));
 }

@@ -11,7 +11,7 @@ use super::print::{Cost, thousands};
 use super::{ElementType, Group, Node, Phase, Storage, Tape, ValueId};
 
 const GUTTER: f64 = 132.0;
-const FRAME_WIDTH: f64 = 412.0;
+const FRAME_WIDTH: f64 = 462.0;
 const FRAME_PADDING: f64 = 11.0;
 const BOX_WIDTH: f64 = FRAME_WIDTH - 2.0 * FRAME_PADDING;
 const BOX_LEFT: f64 = GUTTER + FRAME_PADDING;

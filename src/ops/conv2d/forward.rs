@@ -156,6 +156,7 @@ impl Op for Conv2dForward {
         let pieces = Binding::Scratch(0);
         bindings.push(pieces);
         let launch = Launch::default().with_scratch(g.n_piece_moments());
-        g.merge_pieces(launch.then(shader, &bindings, workgroups), rows, pieces, moments)
+        let launch = launch.then(shader, &bindings, workgroups);
+        g.merge_pieces(launch, rows, target.turns(), pieces, moments)
     }
 }

@@ -35,15 +35,17 @@ impl Geometry {
         self.n_rows().div_ceil(PIECE_ROWS) * 2 * self.co
     }
 
-    /// Appends what makes the moments of slabs of those of pieces; `rows` is the file that says which they are.
+    /// Appends what makes the moments of slabs of those of pieces; `rows` is the file that says which they are,
+    /// `turns` whether a compiler is to know how many.
     pub fn merge_pieces(
         &self,
         launch: Launch,
         rows: &'static str,
+        turns: &'static str,
         pieces: Binding,
         moments: Binding,
     ) -> Launch {
-        let shader = self.shader("conv2d/merge_pieces").import("rows", rows);
+        let shader = self.shader("conv2d/merge_pieces").import("rows", rows).import("turns", turns);
         let n_invocations = self.moments()[0] * self.co.div_ceil(4);
         launch.then(shader.constant("MOMENTS_BINDING", 1), &[pieces, moments], grid(n_invocations))
     }
