@@ -197,23 +197,33 @@ mod tests {
     use super::*;
     use crate::device::OpenOptions;
     use crate::device::gpu::GpuDevice;
-    use crate::nn::layers::{self, Conv};
-    use crate::tape::Mode;
+    use crate::ops::conv2d::{Conv2d, Conv2dForward};
+    use crate::tape::{Mode, Plan, PlanOptions};
 
-    fn tape() -> Tape {
+    /// A convolution to so many channels that makes the moments of its output.
+    fn tape(channels: usize) -> Tape {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input_with_grad("x", &[2, 8, 8, 4]);
-        let y = layers::conv2d(&mut tape, "conv", x, 8, Conv::default());
-        tape.keep(y);
+        let weight = tape.input_with_grad("weight", &[3, 3, 4, channels]);
+        let conv = Conv2d::square(3, 1, 1);
+        let op = Conv2dForward { conv, has_bias: false, pool: None, moments: true };
+        for made in tape.push(op, &[x, weight]) {
+            tape.keep(made);
+        }
         tape
+    }
+
+    fn open(shaders: ShaderLibrary) -> GpuDevice {
+        let options = OpenOptions { shaders, ..OpenOptions::default() };
+        GpuDevice::open(None, &options).expect("an adapter")
     }
 
     /// Measured once, then read from the file; not where the driver is another or the file is damaged.
     #[test]
     fn what_was_measured_is_kept() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let device = GpuDevice::open(None, &OpenOptions::default()).expect("an adapter");
-        let tape = tape();
+        let device = open(ShaderLibrary::default());
+        let tape = tape(8);
         let signature = tape.signature(&tape.nodes()[0]);
         let new = |adapter| Tuner::new(adapter, Some(folder.path().to_path_buf()), None);
         let tiles = |tuner: &Tuner| tuner.tiles(&device.context, &device.pipelines, &tape);
@@ -233,5 +243,51 @@ mod tests {
         fs::write(path, "{ damaged").expect("written");
         assert_eq!(new("one").known(&signature), None);
         assert!(tiles(&new("one")).is_ok(), "and it is measured anew");
+    }
+
+    #[test]
+    fn a_tile_that_cannot_run_is_left_out() {
+        let tape = tape(8);
+        let signature = tape.signature(&tape.nodes()[0]);
+        let tuner = |broken: &str| {
+            let device = open(ShaderLibrary::default().with_override(broken, "no shader"));
+            let tuner = Tuner::new("one", None, None);
+            let tiles = tuner.tiles(&device.context, &device.pipelines, &tape);
+            assert!(tiles.is_ok(), "{broken}: {:?}", tiles.err());
+            tuner
+        };
+        let without = tuner("shared/tile_8x8").known(&signature).expect("there are others");
+        assert!(without.seconds.contains_key(&Tile::Square64));
+        assert!(!without.seconds.contains_key(&Tile::Square128));
+        assert_eq!(tuner("conv2d/geometry").known(&signature), None, "none can run");
+    }
+
+    /// In registers the moments take scratch memory, and in workgroup memory they do not.
+    #[test]
+    fn a_tile_whose_memory_passes_the_limit_is_not_taken() {
+        let tape = Arc::new(tape(32));
+        let target = Target::new(Kernels::Tuned);
+        let planned = |tile| {
+            let target = Some(Target { tile, ..target });
+            Plan::new(&tape, PlanOptions { target, ..PlanOptions::default() }).total_bytes()
+        };
+        let (by_rule, in_registers) = (planned(None), planned(Some(Tile::Registers)));
+        assert!(by_rule < in_registers);
+
+        let device = open(ShaderLibrary::default());
+        let tuner = Tuner::new("one", None, None);
+        let tuned = Tuned { tile: Tile::Registers, seconds: BTreeMap::new() };
+        let products = BTreeMap::from([(tape.signature(&tape.nodes()[0]), tuned)]);
+        *tuner.table() = Some(Table { products, ..Table::default() });
+        let tuner = Arc::new(tuner);
+        for (limit, expected) in [(in_registers, in_registers), (in_registers - 1, by_rule)] {
+            let (context, pipelines) = (Arc::clone(&device.context), Arc::clone(&device.pipelines));
+            let tuner = Some(Arc::clone(&tuner));
+            let state = tape.state();
+            let mut session =
+                GpuSession::new(context, pipelines, target, tuner, Some(limit), state);
+            let program = session.load(&tape, LoadOptions::default()).expect("it fits");
+            assert_eq!(session.plan(program).total_bytes(), expected);
+        }
     }
 }
