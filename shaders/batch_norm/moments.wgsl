@@ -3,8 +3,8 @@
 //   n = n_a + n_b,  delta = mean_b - mean_a,
 //   mean = mean_a + delta n_b / n,  m2 = m2_a + m2_b + delta^2 n_a n_b / n
 //
-// Where there are many slabs this runs twice, so that no invocation merges more than a few dozen: first into
-// groups, which are the slabs of the second run. The import `emit` takes what comes out. One invocation makes
+// Where there are many slabs this runs more than once, so that no invocation merges more than a few dozen: into
+// groups, which are the slabs of the run that follows. The import `emit` takes what comes out. One invocation makes
 // one channel of one group. src/ops/batch_norm/forward.rs launches it.
 
 // #import shared/linear_index

@@ -1,4 +1,4 @@
-// The moments of slabs, from those of pieces of 8 rows: the upper levels of the tree in conv2d/moments.
+// The moments of slabs, from those of pieces of PIECE_ROWS rows: the upper levels of the tree in conv2d/moments.
 //
 // One invocation makes four channels of one slab. src/ops/conv2d/moments.rs launches it.
 
@@ -13,7 +13,7 @@ const OUT_H: u32 = OH;
 const OUT_W: u32 = OW;
 const OUT_CHANNELS: u32 = CO;
 const VECTORS: u32 = (CO + 3u) / 4u;
-const N_PIECES: u32 = (N_ROWS + 7u) / 8u;
+const N_PIECES: u32 = (N_ROWS + PIECE_ROWS - 1u) / PIECE_ROWS;
 const N_SLABS: u32 = (N_ROWS + SLAB_ROWS - 1u) / SLAB_ROWS;
 
 // [N_PIECES, 2, CO]
@@ -25,9 +25,9 @@ fn load_moment(start: u32, channel: u32) -> vec4<f32> {
     return vec4<f32>(pieces[ix.x], pieces[ix.y], pieces[ix.z], pieces[ix.w]);
 }
 
-// The 8 rows from `row` on. Past the last piece it is the last once more, which counts as no pixels.
+// The piece from `row` on. Past the last piece it is the last once more, which counts as no pixels.
 fn load_piece(row: u32, channel: u32) -> Moments {
-    let start = 2u * min(row / 8u, N_PIECES - 1u);
+    let start = 2u * min(row / PIECE_ROWS, N_PIECES - 1u);
     return Moments(load_moment(start, channel), load_moment(start + 1u, channel));
 }
 
@@ -46,17 +46,23 @@ fn main(
     let channel = ix % VECTORS * 4u;
     var upper: Moments;
     var lower: Moments;
-    // A quarter of the slab at each turn, and every second makes a half of it.
+    // A quarter of the slab at each turn; every second completes a half. When the lower half begins, the upper one is
+    // there. (When the upper begins there is nothing yet, and nothing is what moves.)
     let n_quarters = turns(4u, n_workgroups);
     for (var i = 0u; i < n_quarters; i++) {
-        let row = first + 16u * i;
-        let quarter = merge(load_piece(row, channel), load_piece(row + 8u, channel), row, 8u);
+        let row = first + 2u * PIECE_ROWS * i;
+        let quarter = merge(
+            load_piece(row, channel),
+            load_piece(row + PIECE_ROWS, channel),
+            row,
+            PIECE_ROWS,
+        );
         if i % 2u == 0u {
             upper = lower;
             lower = quarter;
         } else {
-            lower = merge(lower, quarter, row - 16u, 16u);
+            lower = merge(lower, quarter, row - 2u * PIECE_ROWS, 2u * PIECE_ROWS);
         }
     }
-    store_moments(slab, channel, merge(upper, lower, first, 32u));
+    store_moments(slab, channel, merge(upper, lower, first, 4u * PIECE_ROWS));
 }

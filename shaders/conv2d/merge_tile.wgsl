@@ -4,7 +4,7 @@
 // #import conv2d/store_moments
 
 // The moments of OWN_ROWS rows from `row` of the tile on: means go to `left`, the rest to `right`.
-fn keep(row: u32, column: u32, values: Moments) {
+fn put(row: u32, column: u32, values: Moments) {
     let at = place(row, column / 4u);
     left[at] = values.mean;
     right[at] = values.m2;

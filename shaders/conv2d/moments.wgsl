@@ -9,6 +9,8 @@
 // So every tile makes the same bits, however much of the tree is an invocation's, a workgroup's, or another kernel's.
 
 const SLAB_ROWS: u32 = 64u;
+// What an invocation of a register tile makes of a slab.
+const PIECE_ROWS: u32 = 8u;
 
 struct Moments {
     mean: vec4<f32>,
@@ -20,22 +22,21 @@ fn moments_of(values: vec4<f32>) -> Moments {
     return Moments(values, vec4<f32>());
 }
 
-// Pixels in `n` rows from `row` on. Where the last slab is whole a compiler knows how many, and what follows from it.
-fn n_pixels(row: u32, n: u32) -> f32 {
-    let n_there = min(n, N_ROWS - min(row, N_ROWS));
-    return f32(select(n_there, n, N_ROWS % SLAB_ROWS == 0u) / ROWS_PER_PIXEL);
-}
-
 // `a` is of `n` rows from `row` on, and `b` of the `n` behind them.
 fn merge(a: Moments, b: Moments, row: u32, n: u32) -> Moments {
-    let n_b = n_pixels(row + n, n);
-    if n_b == 0.0 {
-        return a;
+    let n_a = f32(n / ROWS_PER_PIXEL);
+    var share = 0.5;
+    // The last slab may be short. `b` may then have fewer pixels, or none; before it has any, `a` has all.
+    if N_ROWS % SLAB_ROWS > 0u {
+        let n_b = f32(min(n, N_ROWS - min(row + n, N_ROWS)) / ROWS_PER_PIXEL);
+        if n_b == 0.0 {
+            return a;
+        }
+        share = n_b / (n_a + n_b);
     }
-    let n_a = n_pixels(row, n);
-    let share = n_b / (n_a + n_b);
     let delta = b.mean - a.mean;
-    // In this order: Mesa's compiler, for one, takes a sum of two products and something else apart, and m2 may be both.
+    // The sum of the two m2 is not taken first: where both are products, Mesa's compiler would turn (m2 + m2) + product
+    // into (m2 + product) + m2, in those kernels where it sees all three, and the bits with it.
     return Moments(
         fma(delta, vec4<f32>(share), a.mean),
         fma(delta * delta, vec4<f32>(n_a * share), a.m2) + b.m2,

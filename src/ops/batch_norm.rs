@@ -50,6 +50,17 @@ impl Geometry {
         Self { rows, channels, n_slabs, rows_per_slab }
     }
 
+    /// Numbers that there are of all slabs, two a channel.
+    fn n_partials(&self) -> usize {
+        self.n_slabs * 2 * self.channels
+    }
+
+    /// The same, with groups of slabs for slabs, where those are many.
+    fn groups(self) -> Option<Self> {
+        let groups = || self.with_slabs_of(self.rows_per_slab * SLABS_PER_GROUP);
+        (self.n_slabs > SLABS_PER_GROUP).then(groups)
+    }
+
     /// The same, cut into slabs of so many rows.
     fn with_slabs_of(self, rows_per_slab: usize) -> Self {
         Self { n_slabs: self.rows.div_ceil(rows_per_slab), rows_per_slab, ..self }
@@ -86,17 +97,15 @@ impl Geometry {
         let mut g = *self;
         let mut launch = launch;
         let mut from = slabs;
-        while g.n_slabs > SLABS_PER_GROUP {
-            let n_groups = g.n_slabs.div_ceil(SLABS_PER_GROUP);
+        while let Some(groups) = g.groups() {
             let shader = g.shader_of_groups(path, SLABS_PER_GROUP);
-            let groups = Binding::Scratch(launch.scratch.len());
-            launch = launch.with_scratch(2 * n_groups * g.channels).then(
+            let made = Binding::Scratch(launch.scratch.len());
+            launch = launch.with_scratch(groups.n_partials()).then(
                 shader.import("emit", "batch_norm/emit_partials"),
-                &[from, groups],
-                grid(n_groups * g.channels),
+                &[from, made],
+                grid(groups.n_slabs * g.channels),
             );
-            (g.n_slabs, g.rows_per_slab) = (n_groups, g.rows_per_slab * SLABS_PER_GROUP);
-            from = groups;
+            (g, from) = (groups, made);
         }
         let bindings: Vec<_> = [from].into_iter().chain(bindings.iter().copied()).collect();
         launch.then(finish(g.shader(path)), &bindings, grid(g.channels))

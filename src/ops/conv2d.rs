@@ -236,11 +236,11 @@ fn cases() -> Vec<Case> {
         case([1, 5, 6, 60], 60, same, false, None),
         case([3, 14, 13, 4], 8, same, false, None),
         case([3, 14, 13, 4], 20, same, false, None),
-        // Moments of slabs: whole ones; more than one invocation merges, the last one short; behind a pool; and of
-        // sums that are cut into parts.
-        norm_case([5, 8, 16, 4], 12, same, false, false),
-        norm_case([2, 33, 34, 2], 6, Conv2d::square(1, 1, 0), true, false),
-        norm_case([3, 14, 10, 3], 5, same, false, true),
+        // Moments of slabs: whole ones; more than one invocation merges, the last one short of a single row; behind a
+        // pool, short of a pixel; and of sums that are cut into parts. Two with more channels than a tile.
+        norm_case([5, 8, 16, 4], 132, same, false, false),
+        norm_case([3, 25, 29, 2], 6, Conv2d::square(1, 1, 0), true, false),
+        norm_case([3, 10, 2, 3], 133, same, false, true),
         norm_case([1, 5, 6, 60], 60, same, false, false),
     ]
 }

@@ -1,12 +1,13 @@
 //! Batch norm in training: the moments of the batch, and the batch normalised with them.
 
 use std::array::from_fn;
+use std::iter::successors;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::backward::{BatchNormDInput, BatchNormDParameters};
-use super::{Geometry, attributes, moments_of_slabs, x_hat};
+use super::{Geometry, SLABS_PER_GROUP, attributes, moments_of_slabs, x_hat};
 use crate::device::cpu::CHUNK;
 use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::{
@@ -151,7 +152,7 @@ pub(super) fn launch_moments(
     let slabs = given.unwrap_or(Binding::Scratch(0));
     if given.is_none() {
         let shape = [g.rows, g.channels];
-        launch = launch.with_scratch(g.n_slabs * 2 * g.channels);
+        launch = launch.with_scratch(g.n_partials());
         launch = moments_of_slabs(launch, &shape, g.rows_per_slab, Binding::Input(0), slabs);
     }
     let finish = |shader: Shader| shader.import("emit", emit).constant("EPS", eps);
@@ -177,34 +178,34 @@ impl Reference for BatchNorm {
         };
         let (mean, variance, inv_std) = (mean.real(), variance.real(), inv_std.real());
         let given = self.rows_per_slab.map(|_| args.inputs[args.inputs.len() - 1].real());
-        let slabs = slabs_of(&g, x, given, args.scratch.shared);
-        batch_statistics(&g, self.eps, slabs, mean, variance, inv_std);
+        let (slabs, groups) = slabs_of(&g, x, given, args.scratch.shared);
+        batch_statistics(g, self.eps, slabs, groups, mean, variance, inv_std);
         normalise(x, mean, inv_std, gamma, beta, y.real());
     }
 }
 
-/// The memory that [`slabs_of`] works in.
+/// The memory that [`slabs_of`] and [`batch_statistics`] work in.
 pub(super) fn statistics_scratch(g: &Geometry, rows_per_slab: Option<usize>) -> ScratchSize {
-    match rows_per_slab {
-        None => ScratchSize::shared(g.n_slabs * 2 * g.channels),
-        Some(_) => ScratchSize::default(),
-    }
+    let of_slabs = if rows_per_slab.is_none() { g.n_partials() } else { 0 };
+    let groups = successors(g.groups(), |groups| groups.groups());
+    ScratchSize::shared(of_slabs + groups.map(|groups| groups.n_partials()).sum::<usize>())
 }
 
-/// The moments of the slabs of x, `[slabs, 2, C]`: those that are given, or made in `scratch`.
+/// The moments of the slabs of x, `[slabs, 2, C]`: those that are given, or made in `scratch`; and what is left of it.
 pub(super) fn slabs_of<'a, T: Real>(
     g: &Geometry,
     x: &[T],
     given: Option<&'a [T]>,
     scratch: &'a mut [T],
-) -> &'a [T] {
-    given.unwrap_or_else(|| {
-        let moments = &mut scratch[..g.n_slabs * 2 * g.channels];
-        let slabs = x.par_chunks(g.rows_per_slab * g.channels);
-        let made = slabs.zip(moments.par_chunks_mut(2 * g.channels));
-        made.for_each(|(slab, moments)| slab_moments(slab, moments));
-        moments
-    })
+) -> (&'a [T], &'a mut [T]) {
+    if let Some(given) = given {
+        return (given, scratch);
+    }
+    let (moments, rest) = scratch.split_at_mut(g.n_partials());
+    let slabs = x.par_chunks(g.rows_per_slab * g.channels);
+    let made = slabs.zip(moments.par_chunks_mut(2 * g.channels));
+    made.for_each(|(slab, moments)| slab_moments(slab, moments));
+    (moments, rest)
 }
 
 /// Of one slab of rows: the mean of every channel, and then the sums of squared deviations from it, `[2, C]`, in two
@@ -217,15 +218,17 @@ pub(crate) fn slab_moments<T: Real>(x: &[T], moments: &mut [T]) {
 }
 
 /// The mean of every channel, its unbiased variance, and `1/√(var + eps)` of the biased one, from the moments of slabs.
+/// Groups of them are merged in `groups`.
 pub(super) fn batch_statistics<T: Real>(
-    g: &Geometry,
+    g: Geometry,
     eps: f32,
     slabs: &[T],
+    groups: &mut [T],
     mean: &mut [T],
     variance: &mut [T],
     inv_std: &mut [T],
 ) {
-    merge_slabs(g, slabs, mean, variance);
+    merge_slabs(g, slabs, groups, mean, variance);
     let n = T::from_count(g.rows);
     for (variance, inv_std) in variance.iter_mut().zip(inv_std) {
         let m2 = *variance;
@@ -273,15 +276,30 @@ fn normalise_channels<T: Real, const L: usize>(
     }
 }
 
-/// The mean of every channel, and the sum of squared deviations from it: those of the slabs, merged in order (Chan,
+/// The mean of every channel, and the sum of squared deviations from it: those of the slabs, or, where these are many,
+/// of groups of them, as on a GPU. One after the other thousands would wear the mean's last digits away.
+fn merge_slabs<T: Real>(g: Geometry, slabs: &[T], scratch: &mut [T], mean: &mut [T], m2: &mut [T]) {
+    let Some(groups) = g.groups() else { return merge_group(&g, 0, slabs, mean, m2) };
+    let (made, scratch) = scratch.split_at_mut(groups.n_partials());
+    let parts = slabs.par_chunks(SLABS_PER_GROUP * 2 * g.channels);
+    parts.zip(made.par_chunks_mut(2 * g.channels)).enumerate().for_each(|(ix, (slabs, group))| {
+        let (mean, m2) = group.split_at_mut(g.channels);
+        merge_group(&g, ix * SLABS_PER_GROUP, slabs, mean, m2);
+    });
+    merge_slabs(groups, made, scratch, mean, m2);
+}
+
+/// The moments of some slabs together, of which the one of number `first` is the first, merged in their order (Chan,
 /// Golub and LeVeque 1979).
-fn merge_slabs<T: Real>(g: &Geometry, slabs: &[T], mean: &mut [T], m2: &mut [T]) {
-    mean.fill(T::ZERO);
-    m2.fill(T::ZERO);
-    let mut n = T::ZERO;
-    for (ix, slab) in slabs.chunks(2 * g.channels).enumerate() {
+fn merge_group<T: Real>(g: &Geometry, first: usize, slabs: &[T], mean: &mut [T], m2: &mut [T]) {
+    let n_rows = |slab: usize| g.rows_per_slab.min(g.rows - slab * g.rows_per_slab);
+    let (head, others) = slabs.split_at(2 * g.channels);
+    mean.copy_from_slice(&head[..g.channels]);
+    m2.copy_from_slice(&head[g.channels..]);
+    let mut n = T::from_count(n_rows(first));
+    for (ix, slab) in others.chunks(2 * g.channels).enumerate() {
         let (slab_mean, slab_m2) = slab.split_at(g.channels);
-        let n_slab = T::from_count(g.rows_per_slab.min(g.rows - ix * g.rows_per_slab));
+        let n_slab = T::from_count(n_rows(first + 1 + ix));
         let n_both = n + n_slab;
         for c in 0..g.channels {
             let delta = slab_mean[c] - mean[c];
@@ -320,5 +338,29 @@ fn channel_moments<T: Real, const L: usize>(
         }
         store(mean, c, slab_mean);
         store(m2, c, squares);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1,024 slabs of two rows, 1,000 ± 1 and a little more in each slab than in the one before.
+    #[test]
+    fn many_slabs_keep_the_digits_of_a_large_mean() {
+        let n_slabs = 1024;
+        let g = Geometry::new(&[2 * n_slabs, 1], &[]).with_slabs_of(2);
+        let deviation = |slab: usize| (slab as f64 / 512.0 - 1.0) * 0.5;
+        let slabs: Vec<f32> =
+            (0..n_slabs).flat_map(|slab| [(1000.0 + deviation(slab)) as f32, 2.0]).collect();
+        let mut scratch = vec![0.0; statistics_scratch(&g, Some(2)).shared];
+        let (mut mean, mut m2) = ([0.0], [0.0]);
+        merge_slabs(g, &slabs, &mut scratch, &mut mean, &mut m2);
+        let exact_mean = slabs.chunks(2).map(|s| f64::from(s[0])).sum::<f64>() / n_slabs as f64;
+        let of_slab = |s: &[f32]| 2.0 + 2.0 * (f64::from(s[0]) - exact_mean).powi(2);
+        let exact_m2 = slabs.chunks(2).map(of_slab).sum::<f64>();
+        // A unit in the mean's last place is 6e-5.
+        assert!((f64::from(mean[0]) - exact_mean).abs() < 1e-4, "{} {exact_mean}", mean[0]);
+        assert!((f64::from(m2[0]) / exact_m2 - 1.0).abs() < 1e-5, "{} {exact_m2}", m2[0]);
     }
 }

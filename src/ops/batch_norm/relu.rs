@@ -130,8 +130,8 @@ impl Reference for BatchNormRelu {
         let channels = g.channels;
         let inv_std = &mut normaliser[channels..2 * channels];
         let given = self.rows_per_slab.map(|_| args.inputs[args.inputs.len() - 1].real());
-        let slabs = slabs_of(&g, x, given, args.scratch.shared);
-        batch_statistics(&g, self.eps, slabs, mean, variance, inv_std);
+        let (slabs, groups) = slabs_of(&g, x, given, args.scratch.shared);
+        batch_statistics(g, self.eps, slabs, groups, mean, variance, inv_std);
         normaliser[..channels].copy_from_slice(mean);
         normaliser[2 * channels..3 * channels].copy_from_slice(gamma);
         normaliser[3 * channels..].copy_from_slice(beta);

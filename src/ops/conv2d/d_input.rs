@@ -67,15 +67,16 @@ impl Op for Conv2dDInput {
             grid(n_weights),
         );
         bindings[0] = Binding::Scratch(0);
+        let cut = product.cut(&g, target);
         let mut pool = self.pool;
-        if target.tile(product.rows, product.columns).is_in_registers()
+        if cut.tile.is_in_registers()
             && let Some(unpooled) = unpool(&g, pool, &mut launch)
         {
             bindings = vec![Binding::Scratch(0), unpooled, Binding::Output(0)];
             pool = None;
         }
-        let n_parts = product.n_parts(&g);
-        let (shader, workgroups) = product.shader(&g, target, n_parts, false);
+        let n_parts = cut.n_parts;
+        let (shader, workgroups) = product.shader(&g, target, cut);
         let shader = with_d_output4(shader, pool, g.co)
             .import("operands", "conv2d/operands_d_input")
             .import("rows", "conv2d/rows_linear")

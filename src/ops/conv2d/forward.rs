@@ -50,6 +50,7 @@ impl Op for Conv2dForward {
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let g = Geometry::new(&self.conv, self.pool, &inputs[0].shape, &inputs[1].shape);
         assert!(!(self.has_bias && self.pool.is_some()), "conv2d: no bias with a fused pool");
+        assert!(!self.moments || self.is_tiled(), "conv2d: moments of tiled kernels only");
         if self.has_bias {
             let bias = &inputs[2].shape;
             assert_eq!(bias, &[g.co], "conv2d: {} channels, but bias {bias:?}", g.co);
@@ -89,7 +90,7 @@ impl Op for Conv2dForward {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // A mean takes an addition, and deviations three.
+        // What the formula takes, an addition for the mean and three for a deviation; merging takes more.
         let moments = if self.moments { 4 * io.output(0).n_elements() } else { 0 };
         self.geometry(io).flops() + moments as u64
     }
@@ -108,23 +109,27 @@ impl Op for Conv2dForward {
             bindings.push(Binding::Output(1));
         }
         let moments = self.moments.then(|| Binding::Output(io.n_outputs() - 1));
+        // For kernels that do not make moments on the way.
         let read_moments = |launch| match moments {
             Some(moments) => g.read_moments(launch, Binding::Output(0), moments),
             None => launch,
         };
+        let n_made = io.output(0).n_elements();
         let bias = if self.has_bias { "conv2d/bias_some" } else { "conv2d/bias_none" };
         if target.kernels == Kernels::Naive || !self.is_tiled() {
             let shader = match self.pool {
                 None => g.shader("conv2d/forward_naive").import("bias", bias),
                 Some(_) => g.shader("conv2d/forward_pool_naive"),
             };
-            return read_moments(Launch::one(shader, &bindings, grid(io.output(0).n_elements())));
+            return read_moments(Launch::one(shader, &bindings, grid(n_made)));
         }
         let product = Product { rows: g.n_rows(), columns: g.co, depth: g.ci };
-        let is_plain = self.pool.is_none() && !self.has_bias;
-        let n_parts = if is_plain { product.n_parts(&g) } else { 1 };
-        let on_the_way = moments.filter(|_| n_parts == 1);
-        let (shader, workgroups) = product.shader(&g, target, n_parts, on_the_way.is_some());
+        let mut cut = product.cut(&g, target);
+        if self.pool.is_some() || self.has_bias {
+            cut.n_parts = 1;
+        }
+        cut.moments = self.moments && cut.n_parts == 1;
+        let (shader, workgroups) = product.shader(&g, target, cut);
         let (rows, epilogue) = match self.pool {
             None => ("conv2d/rows_linear", "conv2d/epilogue_store"),
             Some(_) => ("conv2d/rows_pooled", "conv2d/epilogue_pool"),
@@ -137,19 +142,17 @@ impl Op for Conv2dForward {
         if self.pool.is_none() {
             shader = shader.import("bias", bias);
         }
-        if n_parts > 1 {
+        if cut.n_parts > 1 {
             bindings[2] = Binding::Scratch(0);
             let launch = Launch::default()
-                .with_scratch(n_parts * io.output(0).n_elements())
+                .with_scratch(cut.n_parts * n_made)
                 .then(shader, &bindings, workgroups)
-                .then_sum_slabs(0, n_parts, Binding::Output(0), io.output(0).n_elements());
+                .then_sum_slabs(0, cut.n_parts, Binding::Output(0), n_made);
             return read_moments(launch);
         }
-        let Some(moments) = on_the_way else {
-            return Launch::one(shader, &bindings, workgroups);
-        };
+        let Some(moments) = moments else { return Launch::one(shader, &bindings, workgroups) };
         let shader = shader.constant("MOMENTS_BINDING", bindings.len());
-        if !target.tile(product.rows, product.columns).is_in_registers() {
+        if !cut.tile.is_in_registers() {
             bindings.push(moments);
             return Launch::one(shader, &bindings, workgroups);
         }

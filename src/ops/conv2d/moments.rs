@@ -36,7 +36,7 @@ impl Geometry {
     }
 
     /// Appends what makes the moments of slabs of those of pieces; `rows` is the file that says which they are,
-    /// `turns` whether a compiler is to know how many.
+    /// `turns` whether a compiler is to know how often the kernel's loop turns.
     pub fn merge_pieces(
         &self,
         launch: Launch,

@@ -18,6 +18,17 @@ pub(super) struct Product {
     pub depth: usize,
 }
 
+/// How a product is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// What an invocation, or a workgroup, makes of it.
+    pub tile: Tile,
+    /// The parts that its sums are cut into.
+    pub n_parts: usize,
+    /// Whether the moments of what is stored are made too: of slabs, or, in registers, of pieces.
+    pub moments: bool,
+}
+
 /// Fewer tiles of 64 x 64 than this leave a large GPU idle.
 const FEW_TILES: usize = 128;
 /// Sums of fewer terms are over before cutting them pays.
@@ -32,16 +43,16 @@ impl Product {
         if n_tiles < FEW_TILES && n_terms >= MIN_TERMS { g.window.size[0] } else { 1 }
     }
 
-    /// The shader for a target, without the imports that say what is made of which pixels, and its
-    /// workgroups. With `moments` it makes those of what it stores too: of slabs, or, in registers, of pieces.
-    pub fn shader(
-        &self,
-        g: &Geometry,
-        target: &Target,
-        n_parts: usize,
-        moments: bool,
-    ) -> (Shader, [u32; 3]) {
+    /// How to cut it on a target, without moments.
+    pub fn cut(&self, g: &Geometry, target: &Target) -> Cut {
         let tile = target.tile(self.rows, self.columns);
+        Cut { tile, n_parts: self.n_parts(g), moments: false }
+    }
+
+    /// The shader for a target, without the imports that say what is made of which pixels, and its
+    /// workgroups.
+    pub fn shader(&self, g: &Geometry, target: &Target, cut: Cut) -> (Shader, [u32; 3]) {
+        let Cut { tile, n_parts, moments } = cut;
         let (path, side) = match tile {
             Tile::Registers | Tile::Subgroup => ("conv2d/forward", None),
             Tile::Square64 => {

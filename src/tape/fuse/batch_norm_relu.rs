@@ -37,7 +37,9 @@ struct Place {
 
 fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
     let node = &tape.nodes[norm_ix];
-    let &BatchNorm { eps, .. } = (&*node.op as &dyn Any).downcast_ref::<BatchNorm>()?;
+    // One that is given moments has an input more, and stays.
+    let op = (&*node.op as &dyn Any).downcast_ref::<BatchNorm>()?;
+    let &BatchNorm { eps, rows_per_slab: None } = op else { return None };
     let by_fours = tape.shape(node.outputs[0]).last()?.is_multiple_of(4);
     let relu_ix = only_reader::<Relu>(tape, node.outputs[0]).filter(|_| by_fours)?;
     let activated = tape.nodes[relu_ix].outputs[0];

@@ -99,3 +99,16 @@ impl Tape {
         self.nodes.iter().flat_map(|n| &n.inputs).filter(|&&input| input == id).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run that was begun before a rule was there goes on without it, and makes the bits that it would have made.
+    #[test]
+    fn a_rule_that_a_file_knows_nothing_of_is_left_out() {
+        let text = r#"{"conv_max_pool":true,"batch_norm_relu":true,"residual_add":true}"#;
+        let fusion: Fusion = serde_json::from_str(text).expect("an older file");
+        assert_eq!(fusion, Fusion { conv_batch_norm: false, ..Fusion::ALL });
+    }
+}

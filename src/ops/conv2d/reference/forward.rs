@@ -20,7 +20,7 @@ fn unpooled_elements(g: &Geometry) -> usize {
 impl Reference for Conv2dForward {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io);
-        let patches = im2col::block_rows(&g) * im2col::n_columns(&g);
+        let patches = im2col::block_rows(&g).next_multiple_of(SLAB_ROWS) * im2col::n_columns(&g);
         let unpooled = if self.pool.is_some() { unpooled_elements(&g) } else { 0 };
         ScratchSize { shared: 0, per_thread: patches + unpooled }
     }
@@ -36,7 +36,9 @@ impl Reference for Conv2dForward {
             return convolve_and_pool(&g, x, weight, y, index.words(), moments, threads);
         }
         let bias = self.has_bias.then(|| args.inputs[2].real());
-        let rows = im2col::block_rows(&g) / SLAB_ROWS * SLAB_ROWS;
+        // Whole slabs, so that a task has all that the moments of its own are made of. (A row's numbers do not depend on
+        // the others of its block.)
+        let rows = im2col::block_rows(&g).next_multiple_of(SLAB_ROWS);
         let blocks = y.par_chunks_mut(rows * g.co).enumerate();
         make_blocks(&g, blocks, moments, rows, |(block, y)| {
             threads.with(|patches| convolve(&g, x, weight, bias, block * rows, y, patches));
