@@ -217,8 +217,8 @@ pub(crate) fn slab_moments<T: Real>(x: &[T], moments: &mut [T]) {
     channel_moments::<T, 1>(rest(channels), x, mean, m2);
 }
 
-/// The mean of every channel, its unbiased variance, and `1/√(var + eps)` of the biased one, from the moments of slabs.
-/// Groups of them are merged in `groups`.
+/// The mean of every channel, its unbiased variance, and `1/√(var + eps)` of the biased one, from the moments of
+/// slabs. Groups of these are merged in `groups`.
 pub(super) fn batch_statistics<T: Real>(
     g: Geometry,
     eps: f32,
