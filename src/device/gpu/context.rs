@@ -95,7 +95,7 @@ impl Context {
         self.faults.first()
     }
 
-    fn error(&self, fault: Fault) -> Error {
+    pub(super) fn error(&self, fault: Fault) -> Error {
         fault.into_error(&readable_bytes(self.planned.load(Ordering::Relaxed)))
     }
 
@@ -119,6 +119,28 @@ impl Context {
             }
             None => self.fault().map_or(Ok(created), Err),
         }
+    }
+
+    /// Makes the bind group of a pipeline, with the n-th of `resources` at `@group(0) @binding(n)`.
+    ///
+    /// # Errors
+    /// When the pipeline wants others.
+    pub(super) fn create_bind_group<'a>(
+        &self,
+        label: &str,
+        pipeline: &wgpu::ComputePipeline,
+        resources: impl Iterator<Item = wgpu::BindingResource<'a>>,
+    ) -> Result<wgpu::BindGroup, Fault> {
+        let entries = (0..).zip(resources);
+        let entries = entries.map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource });
+        let entries: Vec<_> = entries.collect();
+        self.scoped(|device| {
+            device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(label),
+                layout: &pipeline.get_bind_group_layout(0),
+                entries: &entries,
+            })
+        })
     }
 
     /// Makes a zeroed buffer of at least 256 bytes, so that nothing is too small to bind.

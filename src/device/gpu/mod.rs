@@ -4,7 +4,7 @@
 //! From the outside in: `adapter` finds an adapter and opens it; `context` is the open device, and
 //! turns every way in which it can fail into an [`Error`]; [`shader`] makes a module's text from the
 //! files below `shaders/`; `pipelines` compiles each once, and `pipeline_cache` keeps what the
-//! driver made of it; `program` is a tape with buffers and bind
+//! driver made of it, and `ahead` has a lazy driver compile on every core; `program` is a tape with buffers and bind
 //! groups, ready to be replayed; `session` replays it; `uploads` brings numbers there and `readback` back; `timing`
 //! replays it with a clock on every node, and `peaks` says what the adapter could do; [`tuning`] chooses
 //! among kernels by measuring. [`info`] is what `wgrad devices` prints.
@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod adapter;
+mod ahead;
 mod context;
 mod fault;
 pub mod info;
@@ -37,6 +38,7 @@ use crate::files;
 use crate::ops::{Kernels, Target};
 use crate::tape::print::readable_bytes;
 use crate::tape::{Plan, StateLayout, Tape};
+use ahead::Ahead;
 use context::Context;
 use info::AdapterReport;
 use pipeline_cache::PipelineCache;
@@ -91,9 +93,11 @@ impl GpuDevice {
         let (info, folder) = (adapter.get_info(), files::cache_folder());
         let cache = PipelineCache::open(&context.device, &info, folder);
         let tuner = Tuner::new(&adapter::identity(adapter), files::cache_folder(), options.tell);
+        let ahead = Ahead::new(adapter);
+        let pipelines = Pipelines::new(options.shaders.clone(), options.checked, cache, ahead);
         Ok(Self {
             context: Arc::new(context),
-            pipelines: Arc::new(Pipelines::new(options.shaders.clone(), options.checked, cache)),
+            pipelines: Arc::new(pipelines),
             target,
             tuner: Arc::new(tuner),
             memory_limit: options.memory_limit,

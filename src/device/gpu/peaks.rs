@@ -79,13 +79,9 @@ impl Kernel {
         let [x, y] = [create(sizes[0])?, create(sizes[1])?];
         // Numbers that neither vanish nor grow: arithmetic on zeros may be faster than it ever is.
         context.queue.write_buffer(&x, 0, bytemuck::cast_slice(&[0.5_f32, 1.0]));
-        let entries = [&x, &y].map(wgpu::Buffer::as_entire_binding);
-        let entries: Vec<_> = (0..).zip(entries).map(entry).collect();
-        let bindings = context.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(label),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
+        let resources = [&x, &y].into_iter().map(wgpu::Buffer::as_entire_binding);
+        let bindings = context.create_bind_group(label, &pipeline, resources);
+        let bindings = bindings.map_err(|fault| context.error(fault))?;
         Ok(Self { pipeline, bindings, workgroups: grid(n_invocations) })
     }
 
@@ -106,8 +102,4 @@ impl Kernel {
         context.wait(None)?;
         Ok(begun.elapsed().as_secs_f64())
     }
-}
-
-fn entry((binding, resource): (u32, wgpu::BindingResource<'_>)) -> wgpu::BindGroupEntry<'_> {
-    wgpu::BindGroupEntry { binding, resource }
 }

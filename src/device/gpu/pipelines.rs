@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use super::ahead::Ahead;
 use super::context::Context;
 use super::pipeline_cache::PipelineCache;
 use super::shader::ShaderLibrary;
@@ -19,6 +20,7 @@ pub(super) struct Pipelines {
     /// Whether runtime checks are compiled in.
     checked: bool,
     cache: Option<PipelineCache>,
+    ahead: Option<Ahead>,
     compiled: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
 
@@ -31,9 +33,14 @@ pub(super) struct Wanted<'a> {
 
 impl Pipelines {
     /// Without `checked`, shaders run without runtime checks where every file of the library is built in.
-    pub(super) fn new(library: ShaderLibrary, checked: bool, cache: Option<PipelineCache>) -> Self {
+    pub(super) fn new(
+        library: ShaderLibrary,
+        checked: bool,
+        cache: Option<PipelineCache>,
+        ahead: Option<Ahead>,
+    ) -> Self {
         let checked = checked || cfg!(debug_assertions) || !library.is_trusted();
-        Self { library, checked, cache, compiled: Mutex::default() }
+        Self { library, checked, cache, ahead, compiled: Mutex::default() }
     }
 
     /// A pipeline for each of `wanted`, in their order. What is not compiled yet is, on every core.
@@ -68,6 +75,24 @@ impl Pipelines {
             compiled.insert(text.clone(), pipeline?);
         }
         Ok(texts.iter().map(|text| compiled[text].clone()).collect())
+    }
+
+    /// A pipeline for another device.
+    ///
+    /// # Errors
+    /// Those of [`Pipelines::get`].
+    pub(super) fn compile(
+        &self,
+        context: &Context,
+        label: &str,
+        shader: &Shader,
+    ) -> Result<wgpu::ComputePipeline, Error> {
+        compile(context, label, &self.library.load(shader)?, self.checked, None)
+    }
+
+    /// What compiles before the first dispatch, where the driver would wait for that.
+    pub(super) fn ahead(&self) -> Option<&Ahead> {
+        self.ahead.as_ref()
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Loading does all the work: buffers, pipelines, bind groups. A replay only encodes dispatches.
 
+use std::mem;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use wgpu::BufferUsages;
 
+use super::ahead::Job;
 use super::context::Context;
 use super::fault::Fault;
 use super::pipelines::{Pipelines, Wanted};
@@ -39,6 +41,8 @@ pub(super) struct Program {
     dispatches: Vec<Dispatch>,
     /// `resnet9 step`, for the passes.
     label: String,
+    /// Whether the driver has made machine code of all of it.
+    is_compiled: bool,
 }
 
 /// One dispatch, ready to be encoded.
@@ -87,16 +91,9 @@ impl Program {
         let pipelines = pipelines.get(context, &wanted)?;
         let buffers = buffers(context, memory, tape.name(), &plan)?;
         let bind = |(planned, pipeline): (&Planned<'_>, wgpu::ComputePipeline)| {
-            let entries: Vec<_> = (0..planned.dispatch.bindings.len())
-                .map(|ix| entry(tape, &plan, &buffers, memory, planned, ix))
-                .collect();
-            let bindings = context.scoped(|device| {
-                device.create_bind_group(&wgpu::BindGroupDescriptor {
-                    label: Some(&planned.label),
-                    layout: &pipeline.get_bind_group_layout(0),
-                    entries: &entries,
-                })
-            });
+            let resource = |binding| resource(tape, &plan, &buffers, memory, planned, binding);
+            let resources = planned.dispatch.bindings.iter().map(resource);
+            let bindings = context.create_bind_group(&planned.label, &pipeline, resources);
             let bindings = bindings.map_err(|fault| refused(&planned.label, fault))?;
             let (node_ix, workgroups) = (planned.node_ix, planned.dispatch.workgroups);
             Ok(Dispatch { node_ix, pipeline, bindings, workgroups })
@@ -104,11 +101,38 @@ impl Program {
         let dispatches = planned.iter().zip(pipelines).map(bind);
         let dispatches = dispatches.collect::<Result<Vec<_>, Error>>()?;
         let label = format!("{} step", tape.name());
-        let program = Self { tape: Arc::clone(tape), plan, buffers, dispatches, label };
+        let program =
+            Self { tape: Arc::clone(tape), plan, buffers, dispatches, label, is_compiled: false };
         // A rehearsal: what is wrong with a dispatch shows now, and not in the first step.
         let rehearsal = context.scoped(|_| program.encode(context));
         rehearsal.map_err(|fault| refused(&program.label, fault))?;
         Ok(program)
+    }
+
+    /// Before the first run, compiles on every core what the driver would compile during it on one.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn compile_ahead(
+        &mut self,
+        context: &Context,
+        pipelines: &Pipelines,
+    ) -> Result<(), Error> {
+        if mem::replace(&mut self.is_compiled, true) {
+            return Ok(());
+        }
+        let Some(ahead) = pipelines.ahead() else { return Ok(()) };
+        ahead.compile(context, pipelines, self.jobs())
+    }
+
+    /// What there is to compile.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = Job<'_>> {
+        planned(&self.tape, &self.plan).zip(&self.dispatches).map(|(planned, dispatch)| Job {
+            label: planned.label,
+            pipeline: &dispatch.pipeline,
+            bind_group: &dispatch.bindings,
+            dispatch: planned.dispatch,
+        })
     }
 
     /// Encodes one step as one compute pass.
@@ -188,29 +212,25 @@ fn buffers(
     plan.buffers.iter().map(buffer).collect()
 }
 
-/// What stands at binding `ix` of a dispatch.
-fn entry<'a>(
+/// What stands at a binding of a dispatch.
+fn resource<'a>(
     tape: &Tape,
     plan: &Plan,
     buffers: &'a [wgpu::Buffer],
     memory: &Memory<'a>,
     planned: &Planned<'_>,
-    ix: usize,
-) -> wgpu::BindGroupEntry<'a> {
+    binding: &Binding,
+) -> wgpu::BindingResource<'a> {
     let node = &tape.nodes()[planned.node_ix];
     let value = |id: ValueId| plan.placements[id.index()].expect("a value on a node has a place");
-    let placement = match planned.dispatch.bindings[ix] {
+    let placement = match *binding {
         Binding::Input(input) => value(node.inputs[input]),
         Binding::Output(output) => value(node.outputs[output]),
         Binding::Scratch(scratch) => plan.scratch[planned.node_ix][scratch],
-        Binding::Step => {
-            let resource = memory.step.as_entire_binding();
-            return wgpu::BindGroupEntry { binding: ix as u32, resource };
-        }
+        Binding::Step => return memory.step.as_entire_binding(),
     };
     // A value without elements is bound as 16 bytes, which any element type fits.
     let size = NonZeroU64::new(placement.bytes).or(NonZeroU64::new(16));
     let (buffer, offset) = (&buffers[placement.buffer], placement.offset);
-    let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
-    wgpu::BindGroupEntry { binding: ix as u32, resource }
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
 }

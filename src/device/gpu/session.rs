@@ -33,7 +33,7 @@ pub(super) struct GpuSession {
     memory_limit: Option<u64>,
     layout: StateLayout,
     state: Option<State>,
-    programs: Vec<Program>,
+    pub(super) programs: Vec<Program>,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     uploads: Uploads,
     reader: Reader,
@@ -112,6 +112,7 @@ impl GpuSession {
         self.wait()?;
         let context = Arc::clone(&self.context);
         context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
+        self.programs[program.0].compile_ahead(&context, &self.pipelines)?;
         self.timer.run(&context, &self.programs[program.0], &mut self.reader, clock)
     }
 
@@ -219,6 +220,7 @@ impl Session for GpuSession {
         // The write takes effect between the submissions before and the one that follows.
         let buffer = &self.state()?.step;
         foreign(|| context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(step)));
+        self.programs[program.0].compile_ahead(&context, &self.pipelines)?;
         let commands = self.programs[program.0].encode(&context);
         let commands = self.uploads.commands().into_iter().chain([commands]);
         self.in_flight.push_back(foreign(|| context.queue.submit(commands)));
