@@ -19,8 +19,8 @@ pub mod forward;
 pub mod relu;
 
 pub use eval::batch_norm_eval;
-pub(super) use forward::slab_moments;
 pub use forward::{Normalised, batch_norm};
+pub(super) use forward::{all_slab_moments, slab_moments};
 
 use super::{
     Binding, Case, Launch, OpEntry, Real, Shader, add::add, case::Fill, channel_sum::slabs, grid,

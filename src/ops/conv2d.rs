@@ -112,6 +112,16 @@ impl Geometry {
         self.n * self.out[0] * self.out[1]
     }
 
+    /// Rows of the product that make a pixel of the output: those of the pool's window.
+    pub fn rows_per_pixel(&self) -> usize {
+        self.pool[0] * self.pool[1]
+    }
+
+    /// Rows of the product that the forward pass is. Pixels that no window of the pool covers have none.
+    pub fn n_rows(&self) -> usize {
+        self.n * self.pooled[0] * self.pooled[1] * self.rows_per_pixel()
+    }
+
     pub fn ci_per_group(&self) -> usize {
         self.ci / self.groups
     }

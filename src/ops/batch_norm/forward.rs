@@ -202,10 +202,20 @@ pub(super) fn slabs_of<'a, T: Real>(
         return (given, scratch);
     }
     let (moments, rest) = scratch.split_at_mut(g.n_partials());
-    let slabs = x.par_chunks(g.rows_per_slab * g.channels);
-    let made = slabs.zip(moments.par_chunks_mut(2 * g.channels));
-    made.for_each(|(slab, moments)| slab_moments(slab, moments));
+    all_slab_moments(x, g.rows_per_slab, g.channels, moments);
     (moments, rest)
+}
+
+/// The moments of every slab of so many rows of x, `[slabs, 2, C]`.
+pub(crate) fn all_slab_moments<T: Real>(
+    x: &[T],
+    rows_per_slab: usize,
+    channels: usize,
+    moments: &mut [T],
+) {
+    let slabs = x.par_chunks(rows_per_slab * channels);
+    let made = slabs.zip(moments.par_chunks_mut(2 * channels));
+    made.for_each(|(slab, moments)| slab_moments(slab, moments));
 }
 
 /// Of one slab of rows: the mean of every channel, and then the sums of squared deviations from it, `[2, C]`, in two

@@ -21,15 +21,6 @@ impl Geometry {
         [self.n_rows().div_ceil(SLAB_ROWS), 2, self.co]
     }
 
-    fn rows_per_pixel(&self) -> usize {
-        self.pool[0] * self.pool[1]
-    }
-
-    /// Rows of the product that the forward pass is.
-    pub fn n_rows(&self) -> usize {
-        self.n * self.pooled[0] * self.pooled[1] * self.rows_per_pixel()
-    }
-
     /// Numbers in the moments of the pieces that a register tile makes.
     pub fn n_piece_moments(&self) -> usize {
         self.n_rows().div_ceil(PIECE_ROWS) * 2 * self.co

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::pooled::pool_images;
 use crate::device::cpu::matmul::{Matrix, product};
-use crate::ops::batch_norm::slab_moments;
+use crate::ops::batch_norm::{all_slab_moments, slab_moments};
 use crate::ops::conv2d::im2col::{self, Part};
 use crate::ops::conv2d::moments::SLAB_ROWS;
 use crate::ops::conv2d::{Conv2dForward, Geometry};
@@ -79,9 +79,7 @@ fn convolve_and_pool<T: Real>(
         y
     });
     if let Some(moments) = moments {
-        let slabs = y.par_chunks(g.pixels_per_slab() * g.co);
-        let moments = moments.par_chunks_mut(2 * g.co);
-        slabs.zip(moments).for_each(|(slab, moments)| slab_moments(slab, moments));
+        all_slab_moments(y, g.pixels_per_slab(), g.co, moments);
     }
 }
 

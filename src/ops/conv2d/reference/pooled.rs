@@ -27,7 +27,7 @@ fn pool_channels<T: Real, const L: usize>(
         for c in channels.clone().step_by(L) {
             let (mut largest, mut at_largest): ([T; L], _) =
                 (lanes(conv, corner * g.co + c), [0; L]);
-            for at in 1..g.pool[0] * g.pool[1] {
+            for at in 1..g.rows_per_pixel() {
                 let values: [T; L] = lanes(conv, (corner + under(g, at)) * g.co + c);
                 for lane in 0..L {
                     let wins = wins(values[lane], largest[lane]);
@@ -100,7 +100,7 @@ fn unpool_channels<T: Real, const L: usize>(
         for c in channels.clone().step_by(L) {
             let d_y: [T; L] = lanes(d_y, pixel * g.co + c);
             let index: [u32; L] = lanes(index, pixel * g.co + c);
-            for at in 0..g.pool[0] * g.pool[1] {
+            for at in 0..g.rows_per_pixel() {
                 let chosen: [T; L] =
                     from_fn(|lane| if index[lane] == at as u32 { d_y[lane] } else { T::ZERO });
                 store(d_out, (corner + under(g, at)) * g.co + c, chosen);
