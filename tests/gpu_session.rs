@@ -148,14 +148,14 @@ fn metrics_arrive_late_and_in_order() {
             session.run(program, &scalars(step)).expect("runs");
             session.request_metrics().expect("asks");
             if let Some(metrics) = session.poll_metrics().expect("polls") {
-                let n_images = Metrics::from_slice(&metrics).n_images;
+                let n_images = metrics.n_images;
                 assert!(n_images > last && n_images <= (N * (step + 1)) as f64);
                 last = n_images;
             }
         }
         session.wait().expect("waits");
         let metrics = session.poll_metrics().expect("polls");
-        let n_images = metrics.map_or(last, |m| Metrics::from_slice(&m).n_images);
+        let n_images = metrics.map_or(last, |metrics| metrics.n_images);
         assert_eq!(n_images, (10 * N) as f64, "on {}", device.name());
         assert_eq!(session.poll_metrics().expect("polls"), None);
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::Error;
+use crate::ops::metrics::Metrics;
 use crate::ops::{Kernels, Tile};
 use crate::tape::{Group, Plan, StateLayout, Tape, ValueId};
 
@@ -100,7 +101,7 @@ pub trait Session: Send {
     fn request_metrics(&mut self) -> Result<(), Error>;
 
     /// The latest metrics that were asked for and have arrived, once; never waits.
-    fn poll_metrics(&mut self) -> Result<Option<Vec<f32>>, Error>;
+    fn poll_metrics(&mut self) -> Result<Option<Metrics>, Error>;
 
     /// Waits until everything is done.
     fn wait(&mut self) -> Result<(), Error>;

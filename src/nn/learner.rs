@@ -183,8 +183,8 @@ impl Learner {
     /// that is not finite: it and all since have changed nothing, and none will until
     /// [`Learner::take_metrics`].
     pub fn late_metrics(&mut self) -> Result<Option<Metrics>, Error> {
-        let values = self.session.poll_metrics()?;
-        values.map(|values| self.check_finite(Metrics::from_slice(&values))).transpose()
+        let metrics = self.session.poll_metrics()?;
+        metrics.map(|metrics| self.check_finite(metrics)).transpose()
     }
 
     /// Waits for the steps so far, returns their metrics, and starts them anew.

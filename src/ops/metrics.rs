@@ -46,12 +46,17 @@ pub struct Metrics {
 impl Metrics {
     /// From the contents of [`Group::Metrics`].
     pub fn from_slice(metrics: &[f32]) -> Self {
+        Self::from_fn(|ix| metrics[ix])
+    }
+
+    /// From the elements of [`Group::Metrics`].
+    pub fn from_fn(metric: impl Fn(usize) -> f32) -> Self {
         Self {
-            loss_sum: f64::from(metrics[LOSS_SUM]),
-            n_correct: f64::from(metrics[N_CORRECT]),
-            n_images: f64::from(metrics[N_IMAGES]),
-            n_skipped: f64::from(metrics[N_SKIPPED]),
-            not_finite: metrics[NOT_FINITE] == STOPPED,
+            loss_sum: f64::from(metric(LOSS_SUM)),
+            n_correct: f64::from(metric(N_CORRECT)),
+            n_images: f64::from(metric(N_IMAGES)),
+            n_skipped: f64::from(metric(N_SKIPPED)),
+            not_finite: metric(NOT_FINITE) == STOPPED,
         }
     }
 

@@ -9,6 +9,7 @@ use super::scratch::ScratchMemory;
 use crate::device::foreign::{foreign, ours};
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
+use crate::ops::metrics::Metrics;
 use crate::ops::{Runs, ScratchSize};
 use crate::tape::plan::{BufferKind, Placement};
 use crate::tape::{Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
@@ -22,7 +23,7 @@ pub struct CpuSession<T> {
     /// What nodes work in; one runs at a time.
     scratch: ScratchMemory<T>,
     memory_limit: Option<u64>,
-    metrics: Option<Vec<f32>>,
+    metrics: Option<Metrics>,
 }
 
 struct Program<T> {
@@ -220,11 +221,12 @@ impl<T: Runs> Session for CpuSession<T> {
     }
 
     fn request_metrics(&mut self) -> Result<(), Error> {
-        self.metrics = Some(self.read_state(Group::Metrics)?);
+        let metrics = self.state_mut(Group::Metrics);
+        self.metrics = Some(Metrics::from_fn(|ix| metrics[ix].to_f32()));
         Ok(())
     }
 
-    fn poll_metrics(&mut self) -> Result<Option<Vec<f32>>, Error> {
+    fn poll_metrics(&mut self) -> Result<Option<Metrics>, Error> {
         Ok(self.metrics.take())
     }
 

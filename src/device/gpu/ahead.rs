@@ -7,7 +7,8 @@
 //! dispatches those it takes over no workgroups at all. What another device compiled the session's then reads.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -15,39 +16,43 @@ use std::time::Instant;
 use super::adapter;
 use super::context::Context;
 use super::pipelines::Pipelines;
+use super::quiet;
 use crate::error::Error;
 use crate::ops::{self, Binding};
 
-/// Opening a device for fewer pipelines than these gains nothing.
+/// A device has to be opened first; fewer than these are not taken to be worth it.
 const PIPELINES_PER_DEVICE: usize = 4;
 
-/// As many devices at most: with more, all wait for the longest pipeline.
+/// A guess: with more of them the longest pipelines would be most of what there is to wait for.
 const MAX_DEVICES: usize = 8;
 
-/// The pipelines of a device that compiles when they are first dispatched.
+/// What compiles ahead for the sessions of a device.
 pub(super) struct Ahead {
     adapter: wgpu::Adapter,
-    /// Those that have been dispatched.
-    compiled: Mutex<HashSet<wgpu::ComputePipeline>>,
+    /// The pipelines of programs that have come by.
+    seen: Mutex<HashSet<wgpu::ComputePipeline>>,
 }
 
-/// A dispatch, on the session's device and in words that any device understands.
+/// A pipeline to be compiled.
 pub(super) struct Job<'a> {
     /// `resnet9.layer1.conv2d.d_weight`
     pub(super) label: String,
+    /// The session's, and what it binds there.
     pub(super) pipeline: &'a wgpu::ComputePipeline,
     pub(super) bind_group: &'a wgpu::BindGroup,
+    /// What another device makes its own of.
     pub(super) dispatch: &'a ops::Dispatch,
 }
 
 impl Ahead {
-    /// None where the driver compiles when a pipeline is made, as those of hardware do.
+    /// None unless the driver is known to leave compiling to the first dispatch.
     pub(super) fn new(adapter: &wgpu::Adapter) -> Option<Self> {
         let is_lazy = adapter.get_info().driver == "llvmpipe";
-        is_lazy.then(|| Self { adapter: adapter.clone(), compiled: Mutex::default() })
+        is_lazy.then(|| Self { adapter: adapter.clone(), seen: Mutex::default() })
     }
 
-    /// Compiles the pipelines of `jobs` that have not been dispatched, on `context` and on devices of their own.
+    /// Compiles the pipelines of `jobs` that are new, on `context` and on devices of their own, for which `pipelines`
+    /// makes them.
     ///
     /// What fails on another device is left to the first dispatch that counts.
     ///
@@ -60,8 +65,8 @@ impl Ahead {
         jobs: impl Iterator<Item = Job<'a>>,
     ) -> Result<(), Error> {
         let jobs = self.new_ones(jobs);
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        match cores.min(jobs.len() / PIPELINES_PER_DEVICE).min(MAX_DEVICES) {
+        let threads = rayon::current_num_threads();
+        match threads.min(jobs.len() / PIPELINES_PER_DEVICE).min(MAX_DEVICES) {
             0 | 1 => Ok(()),
             n_devices => {
                 let next = AtomicUsize::new(0);
@@ -71,13 +76,13 @@ impl Ahead {
         }
     }
 
-    /// Those of `jobs` whose pipelines have not been dispatched, each once.
+    /// Those of `jobs` whose pipelines have not come by, each once.
     fn new_ones<'a>(&self, jobs: impl Iterator<Item = Job<'a>>) -> Vec<Job<'a>> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.filter(|job| compiled.insert(job.pipeline.clone())).collect()
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.filter(|job| seen.insert(job.pipeline.clone())).collect()
     }
 
-    /// Compiles the jobs that `next` gives out, on so many devices.
+    /// Compiles the jobs that `next` gives out, on so many devices. When that of `context` fails, the others stop.
     fn share_out<'a>(
         &self,
         context: &Context,
@@ -85,16 +90,15 @@ impl Ahead {
         n_devices: usize,
         next: impl Fn() -> Option<&'a Job<'a>> + Sync,
     ) -> Result<(), Error> {
+        let has_failed = AtomicBool::new(false);
+        let next = || if has_failed.load(Ordering::Relaxed) { None } else { next() };
         thread::scope(|scope| {
             for _ in 1..n_devices {
-                scope.spawn(|| {
-                    if let Err(error) = help(&self.adapter, pipelines, &next) {
-                        tracing::debug!(%error, "a device that was to help compiling");
-                    }
-                });
+                scope.spawn(|| help(&self.adapter, pipelines, next));
             }
             while let Some(job) = next() {
-                job.run(context, job.pipeline, job.bind_group)?;
+                let compiled = job.compile(context, job.pipeline, job.bind_group);
+                compiled.inspect_err(|_| has_failed.store(true, Ordering::Relaxed))?;
             }
             Ok(())
         })
@@ -106,45 +110,78 @@ fn help<'a>(
     adapter: &wgpu::Adapter,
     pipelines: &Pipelines,
     next: impl Fn() -> Option<&'a Job<'a>>,
-) -> Result<(), Error> {
-    let context = Context::new(adapter::open(adapter)?);
-    while let Some(job) = next() {
-        let pipeline = pipelines.compile(&context, &job.label, &job.dispatch.shader)?;
-        let bind_group = job.stand_in(&context, &pipeline)?;
-        job.run(&context, &pipeline, &bind_group)?;
+) {
+    let help = || -> Result<(), Error> {
+        let context = Context::new(adapter::open(adapter)?);
+        while let Some(job) = next() {
+            if let Err(error) = job.compile_elsewhere(&context, pipelines) {
+                tracing::debug!(%error, label = job.label, "not compiled ahead");
+                // Where the device itself has failed, this is the end of it.
+                context.check()?;
+            }
+        }
+        Ok(())
+    };
+    // wgpu panics on some of the ways in which a device can be lost.
+    let helped = quiet::without_panic_message(|| catch_unwind(AssertUnwindSafe(help)));
+    match helped {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a device compiles no more ahead"),
+        Err(panic) => {
+            let error = quiet::message(&*panic);
+            tracing::debug!(error, "a device compiles no more ahead");
+        }
     }
-    Ok(())
 }
 
 impl Job<'_> {
     /// Dispatches a pipeline over no workgroups, and waits until that is done.
-    fn run(
+    fn compile(
         &self,
         context: &Context,
         pipeline: &wgpu::ComputePipeline,
         bind_group: &wgpu::BindGroup,
     ) -> Result<(), Error> {
         let begun = Instant::now();
-        let mut encoder = context.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, bind_group, &[]);
-            pass.dispatch_workgroups(0, 0, 0);
-        }
-        let submission = context.queue.submit([encoder.finish()]);
+        let submission = context.queue.submit([self.encode(context, pipeline, bind_group)?]);
         context.wait(Some(submission))?;
         let seconds = begun.elapsed().as_secs_f64();
         tracing::debug!(label = self.label, seconds, "compiled ahead");
         Ok(())
     }
 
-    /// A bind group for a pipeline on another device, with a small buffer at each binding.
-    fn stand_in(
+    fn encode(
         &self,
         context: &Context,
         pipeline: &wgpu::ComputePipeline,
-    ) -> Result<wgpu::BindGroup, Error> {
+        bind_group: &wgpu::BindGroup,
+    ) -> Result<wgpu::CommandBuffer, Error> {
+        let commands = context.scoped(|device| {
+            let mut encoder = device.create_command_encoder(&Default::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, bind_group, &[]);
+                pass.dispatch_workgroups(0, 0, 0);
+            }
+            encoder.finish()
+        });
+        commands.map_err(|fault| context.error(fault))
+    }
+
+    /// [`Job::compile`] on another device.
+    fn compile_elsewhere(&self, context: &Context, pipelines: &Pipelines) -> Result<(), Error> {
+        let (pipeline, bind_group) = self.stand_in(context, pipelines)?;
+        self.compile(context, &pipeline, &bind_group)
+    }
+
+    /// The pipeline on another device, with a small buffer at each binding.
+    fn stand_in(
+        &self,
+        context: &Context,
+        pipelines: &Pipelines,
+    ) -> Result<(wgpu::ComputePipeline, wgpu::BindGroup), Error> {
+        let pipeline = pipelines.compile(context, &self.label, &self.dispatch.shader)?;
         let buffer = |binding: &Binding| {
             let usage = match binding {
                 Binding::Step => wgpu::BufferUsages::UNIFORM,
@@ -155,8 +192,8 @@ impl Job<'_> {
         let buffers = self.dispatch.bindings.iter().map(buffer);
         let buffers = buffers.collect::<Result<Vec<_>, Error>>()?;
         let resources = buffers.iter().map(wgpu::Buffer::as_entire_binding);
-        let bind_group = context.create_bind_group(&self.label, pipeline, resources);
-        bind_group.map_err(|fault| context.error(fault))
+        let bind_group = context.create_bind_group(&self.label, &pipeline, resources);
+        Ok((pipeline, bind_group.map_err(|fault| context.error(fault))?))
     }
 }
 
@@ -168,10 +205,12 @@ mod tests {
     use crate::device::gpu::session::GpuSession;
     use crate::device::gpu::{GpuDevice, ShaderLibrary};
     use crate::device::{LoadOptions, OpenOptions, ProgramId, Session, StepScalars};
+    use crate::nn::ResNet9;
     use crate::ops::Target;
     use crate::ops::ema::ema;
     use crate::ops::scale::scale;
     use crate::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
+    use crate::train::step::{self, StepConfig};
 
     /// Each is a constant of a shader, and so a pipeline; the last is there already.
     const FACTORS: [f32; 8] = [2.0, -1.0, 0.5, 3.0, 4.0, -0.25, 1.5, 2.0];
@@ -193,12 +232,7 @@ mod tests {
             tape.keep(y);
             tape.parameter("p", &[4], Layout::Plain, Initializer::Constant(0.0));
             ema(&mut tape, 0.5);
-            let tape = Arc::new(tape);
-            let (context, pipelines) = (Arc::clone(&device.context), Arc::clone(&device.pipelines));
-            let state = tape.state();
-            let mut session =
-                GpuSession::new(context, pipelines, Target::default(), None, None, state);
-            let program = session.load(&tape, LoadOptions::default()).expect("it loads");
+            let (session, program) = load(device, &Arc::new(tape));
             Self { session, program, x, y }
         }
 
@@ -219,6 +253,14 @@ mod tests {
             let averages = session.read_state(Group::AveragedParameters).expect("read");
             assert_eq!(averages[..4], [5.0; 4]);
         }
+    }
+
+    fn load(device: &GpuDevice, tape: &Arc<Tape>) -> (GpuSession, ProgramId) {
+        let (context, pipelines) = (Arc::clone(&device.context), Arc::clone(&device.pipelines));
+        let target = Target::default();
+        let mut session = GpuSession::new(context, pipelines, target, None, None, tape.state());
+        let program = session.load(tape, LoadOptions::default()).expect("it loads");
+        (session, program)
     }
 
     fn open() -> (wgpu::Adapter, GpuDevice) {
@@ -246,20 +288,41 @@ mod tests {
     }
 
     #[test]
-    fn another_device_can_compile_everything() {
+    fn every_pipeline_of_a_network_can_be_dispatched_elsewhere() {
         let (adapter, device) = open();
+        let tape = step::training(&StepConfig::new(ResNet9 { width: 4, classes: 10 }, 2)).tape;
+        let (session, _) = load(&device, &tape);
+        let elsewhere = Context::new(adapter::open(&adapter).expect("it opens"));
+        for job in session.programs[0].jobs() {
+            let stand_in = job.stand_in(&elsewhere, &device.pipelines);
+            let encode = |(pipeline, bound)| job.encode(&elsewhere, &pipeline, &bound).map(drop);
+            stand_in.and_then(encode).unwrap_or_else(|error| panic!("{}: {error}", job.label));
+        }
+    }
+
+    #[test]
+    fn a_panic_elsewhere_is_no_matter() {
+        let (adapter, device) = open();
+        help(&adapter, &device.pipelines, || panic!("lost"));
+    }
+
+    #[test]
+    fn where_the_sessions_device_fails_the_others_stop() {
+        let (adapter, device) = open();
+        let ahead = Ahead { adapter, seen: Mutex::default() };
         let loaded = Loaded::new(&device);
         let jobs: Vec<_> = loaded.jobs().collect();
-        let left = Mutex::new(jobs.iter());
+        let left = Mutex::new(jobs.iter().cycle().take(10_000));
         let next = || left.lock().expect("no panic").next();
-        help(&adapter, &device.pipelines, next).expect("it compiles");
-        assert!(next().is_none());
+        device.simulate_loss();
+        assert!(ahead.share_out(&device.context, &device.pipelines, 2, next).is_err());
+        assert!(next().is_some());
     }
 
     #[test]
     fn a_pipeline_is_compiled_once() {
         let (adapter, device) = open();
-        let ahead = Ahead { adapter, compiled: Mutex::default() };
+        let ahead = Ahead { adapter, seen: Mutex::default() };
         let loaded = Loaded::new(&device);
         assert_eq!(loaded.jobs().count(), N_PIPELINES + 1);
         assert_eq!(ahead.new_ones(loaded.jobs()).len(), N_PIPELINES);
@@ -273,7 +336,7 @@ mod tests {
         let library = ShaderLibrary::default().with_override("scale/forward", "no shader");
         let broken = Pipelines::new(library, true, None, None);
         for pipelines in [&device.pipelines, &broken] {
-            let ahead = Ahead { adapter: adapter.clone(), compiled: Mutex::default() };
+            let ahead = Ahead { adapter: adapter.clone(), seen: Mutex::default() };
             let mut loaded = Loaded::new(&device);
             let jobs = ahead.new_ones(loaded.jobs());
             share_out_in_step(&ahead, &device.context, pipelines, &jobs);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Job};
 use super::context::Context;
 use super::pipeline_cache::PipelineCache;
 use super::shader::ShaderLibrary;
@@ -20,6 +20,7 @@ pub(super) struct Pipelines {
     /// Whether runtime checks are compiled in.
     checked: bool,
     cache: Option<PipelineCache>,
+    /// Where the driver leaves compiling to the first dispatch.
     ahead: Option<Ahead>,
     compiled: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
@@ -90,9 +91,19 @@ impl Pipelines {
         compile(context, label, &self.library.load(shader)?, self.checked, None)
     }
 
-    /// What compiles before the first dispatch, where the driver would wait for that.
-    pub(super) fn ahead(&self) -> Option<&Ahead> {
-        self.ahead.as_ref()
+    /// Before a program's first run, compiles on every core what the driver would compile during it on one.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn compile_ahead<'a>(
+        &self,
+        context: &Context,
+        jobs: impl Iterator<Item = Job<'a>>,
+    ) -> Result<(), Error> {
+        match &self.ahead {
+            Some(ahead) => ahead.compile(context, self, jobs),
+            None => Ok(()),
+        }
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) struct Program {
     dispatches: Vec<Dispatch>,
     /// `resnet9 step`, for the passes.
     label: String,
-    /// Whether the driver has made machine code of all of it.
-    is_compiled: bool,
+    /// Whether [`Program::prepare`] is done.
+    is_prepared: bool,
 }
 
 /// One dispatch, ready to be encoded.
@@ -102,27 +102,26 @@ impl Program {
         let dispatches = dispatches.collect::<Result<Vec<_>, Error>>()?;
         let label = format!("{} step", tape.name());
         let program =
-            Self { tape: Arc::clone(tape), plan, buffers, dispatches, label, is_compiled: false };
+            Self { tape: Arc::clone(tape), plan, buffers, dispatches, label, is_prepared: false };
         // A rehearsal: what is wrong with a dispatch shows now, and not in the first step.
         let rehearsal = context.scoped(|_| program.encode(context));
         rehearsal.map_err(|fault| refused(&program.label, fault))?;
         Ok(program)
     }
 
-    /// Before the first run, compiles on every core what the driver would compile during it on one.
+    /// Before the first run, [compiles ahead](Pipelines::compile_ahead).
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn compile_ahead(
+    pub(super) fn prepare(
         &mut self,
         context: &Context,
         pipelines: &Pipelines,
     ) -> Result<(), Error> {
-        if mem::replace(&mut self.is_compiled, true) {
-            return Ok(());
+        match mem::replace(&mut self.is_prepared, true) {
+            true => Ok(()),
+            false => pipelines.compile_ahead(context, self.jobs()),
         }
-        let Some(ahead) = pipelines.ahead() else { return Ok(()) };
-        ahead.compile(context, pipelines, self.jobs())
     }
 
     /// What there is to compile.

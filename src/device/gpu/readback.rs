@@ -1,23 +1,41 @@
 //! Reading from the device: at once, waiting; and late, through a ring, never waiting.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytemuck::Pod;
 use wgpu::{BufferAsyncError, BufferUsages};
 
 use super::context::Context;
+use crate::device::foreign::foreign;
 use crate::error::Error;
+use crate::ops::metrics::Metrics;
 
 const STAGING: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
 
+/// A buffer that the host can read, to be used again and again.
+struct Staging {
+    buffer: wgpu::Buffer,
+    /// Set when the buffer is mapped, or will never be.
+    arrived: Arc<Mutex<Option<Result<(), BufferAsyncError>>>>,
+}
+
+impl Staging {
+    fn new(context: &Context, label: &str, bytes: u64) -> Result<Self, Error> {
+        let buffer = context.create_buffer(label, bytes, STAGING, bytes)?;
+        Ok(Self { buffer, arrived: Arc::default() })
+    }
+
+    fn arrived(&self) -> MutexGuard<'_, Option<Result<(), BufferAsyncError>>> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A copy of a range on its way to the host.
 struct Download {
-    staging: wgpu::Buffer,
+    staging: Staging,
     bytes: u64,
     submission: wgpu::SubmissionIndex,
-    /// Set when the staging buffer is mapped, or will never be.
-    arrived: Arc<OnceLock<Result<(), BufferAsyncError>>>,
 }
 
 impl Download {
@@ -28,18 +46,21 @@ impl Download {
         source: &wgpu::Buffer,
         offset: u64,
         bytes: u64,
-        staging: wgpu::Buffer,
+        staging: Staging,
     ) -> Self {
-        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("readback") };
-        let mut encoder = context.device.create_command_encoder(&descriptor);
-        encoder.copy_buffer_to_buffer(source, offset, &staging, 0, bytes);
-        let submission = context.queue.submit([encoder.finish()]);
-        let arrived = Arc::new(OnceLock::new());
-        let here = Arc::clone(&arrived);
-        staging.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
-            let _ = here.set(result);
+        *staging.arrived() = None;
+        let here = Arc::clone(&staging.arrived);
+        let submission = foreign(|| {
+            let descriptor = wgpu::CommandEncoderDescriptor { label: Some("readback") };
+            let mut encoder = context.device.create_command_encoder(&descriptor);
+            encoder.copy_buffer_to_buffer(source, offset, &staging.buffer, 0, bytes);
+            let submission = context.queue.submit([encoder.finish()]);
+            staging.buffer.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
+                *here.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            });
+            submission
         });
-        Self { staging, bytes, submission, arrived }
+        Self { staging, bytes, submission }
     }
 
     /// Waits for the copy.
@@ -47,27 +68,34 @@ impl Download {
         context.wait(Some(self.submission.clone()))
     }
 
-    /// The elements, and the staging buffer for the next download. Only once it has arrived.
-    fn finish<T: Pod>(self) -> Result<(Vec<T>, wgpu::Buffer), Error> {
+    fn has_arrived(&self) -> bool {
+        self.staging.arrived().is_some()
+    }
+
+    /// What `read` makes of the bytes, and the staging buffer for the next download. Only once it has arrived.
+    fn finish<R>(self, read: impl FnOnce(&[u8]) -> R) -> Result<(R, Staging), Error> {
         let device_error = |reason: String| Error::Device { reason };
-        match self.arrived.get() {
+        match &*self.staging.arrived() {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(device_error(error.to_string())),
             None => return Err(device_error("a readback did not arrive".to_string())),
         }
-        let mapped = self.staging.get_mapped_range(..self.bytes);
+        let buffer = &self.staging.buffer;
+        let mapped = foreign(|| buffer.get_mapped_range(..self.bytes));
         let mapped = mapped.map_err(|error| device_error(error.to_string()))?;
-        let elements = bytemuck::pod_collect_to_vec(&mapped);
-        drop(mapped);
-        self.staging.unmap();
-        Ok((elements, self.staging))
+        let made = read(&mapped);
+        foreign(|| {
+            drop(mapped);
+            buffer.unmap();
+        });
+        Ok((made, self.staging))
     }
 }
 
 /// Reads ranges of buffers, waiting for each. It keeps the staging buffer of the largest so far.
 #[derive(Default)]
 pub(super) struct Reader {
-    staging: Option<wgpu::Buffer>,
+    staging: Option<Staging>,
 }
 
 impl Reader {
@@ -86,13 +114,13 @@ impl Reader {
         if bytes == 0 {
             return Ok(Vec::new());
         }
-        let staging = match self.staging.take().filter(|staging| staging.size() >= bytes) {
+        let staging = match self.staging.take().filter(|staging| staging.buffer.size() >= bytes) {
             Some(staging) => staging,
-            None => context.create_buffer("readback", bytes, STAGING, bytes)?,
+            None => Staging::new(context, "readback", bytes)?,
         };
         let download = Download::start(context, source, offset, bytes, staging);
         download.wait(context)?;
-        let (elements, staging) = download.finish()?;
+        let (elements, staging) = download.finish(bytemuck::pod_collect_to_vec)?;
         self.staging = Some(staging);
         Ok(elements)
     }
@@ -101,12 +129,12 @@ impl Reader {
 /// Downloads of one small buffer that may be under way at the same time.
 const RING: usize = 4;
 
-/// Reads one small buffer again and again without waiting for it.
+/// Reads the metrics again and again without waiting for them.
 #[derive(Default)]
 pub(super) struct Ring {
     under_way: VecDeque<Download>,
-    free: Vec<wgpu::Buffer>,
-    latest: Option<Vec<f32>>,
+    free: Vec<Staging>,
+    latest: Option<Metrics>,
 }
 
 impl Ring {
@@ -127,17 +155,17 @@ impl Ring {
         self.collect(context)?;
         let staging = match self.free.pop() {
             Some(staging) => staging,
-            None => context.create_buffer("metrics readback", bytes, STAGING, bytes)?,
+            None => Staging::new(context, "metrics readback", bytes)?,
         };
         self.under_way.push_back(Download::start(context, source, 0, bytes, staging));
         Ok(())
     }
 
-    /// The latest contents that have arrived, once.
+    /// The latest that have arrived, once.
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn poll(&mut self, context: &Context) -> Result<Option<Vec<f32>>, Error> {
+    pub(super) fn poll(&mut self, context: &Context) -> Result<Option<Metrics>, Error> {
         self.collect(context)?;
         Ok(self.latest.take())
     }
@@ -145,12 +173,14 @@ impl Ring {
     fn collect(&mut self, context: &Context) -> Result<(), Error> {
         context.check()?;
         while let Some(first) = self.under_way.pop_front() {
-            if first.arrived.get().is_none() {
+            if !first.has_arrived() {
                 self.under_way.push_front(first);
                 break;
             }
-            let (elements, staging) = first.finish()?;
-            self.latest = Some(elements);
+            let (metrics, staging) = first.finish(|bytes| {
+                Metrics::from_fn(|ix| bytemuck::pod_read_unaligned(&bytes[4 * ix..][..4]))
+            })?;
+            self.latest = Some(metrics);
             self.free.push(staging);
         }
         Ok(())

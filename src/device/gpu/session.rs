@@ -17,6 +17,7 @@ use crate::device::foreign::foreign;
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::Target;
+use crate::ops::metrics::Metrics;
 use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
 
 /// Steps that may be submitted and not done. Two keep the device busy while the host encodes; a third
@@ -112,7 +113,7 @@ impl GpuSession {
         self.wait()?;
         let context = Arc::clone(&self.context);
         context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
-        self.programs[program.0].compile_ahead(&context, &self.pipelines)?;
+        self.programs[program.0].prepare(&context, &self.pipelines)?;
         self.timer.run(&context, &self.programs[program.0], &mut self.reader, clock)
     }
 
@@ -220,7 +221,7 @@ impl Session for GpuSession {
         // The write takes effect between the submissions before and the one that follows.
         let buffer = &self.state()?.step;
         foreign(|| context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(step)));
-        self.programs[program.0].compile_ahead(&context, &self.pipelines)?;
+        self.programs[program.0].prepare(&context, &self.pipelines)?;
         let commands = self.programs[program.0].encode(&context);
         let commands = self.uploads.commands().into_iter().chain([commands]);
         self.in_flight.push_back(foreign(|| context.queue.submit(commands)));
@@ -264,7 +265,7 @@ impl Session for GpuSession {
         self.metrics.request(&self.context, &buffer, bytes)
     }
 
-    fn poll_metrics(&mut self) -> Result<Option<Vec<f32>>, Error> {
+    fn poll_metrics(&mut self) -> Result<Option<Metrics>, Error> {
         self.metrics.poll(&self.context)
     }
 
