@@ -237,10 +237,29 @@ impl Launch {
         self
     }
 
-    /// Adds up `n_slabs` partial sums of `n` elements each, which lie in a scratch memory one behind the other.
-    pub fn then_sum_slabs(self, scratch: usize, n_slabs: usize, total: Binding, n: usize) -> Self {
-        let sum = Shader::new("shared/sum_slabs").constant("N_SLABS", n_slabs);
-        self.then(sum, &[Binding::Scratch(scratch), total], grid(n))
+    /// Adds a dispatch that makes `total`, of `n` elements: at once, or in `n_parts` partial sums, which lie one
+    /// behind the other in scratch memory, and which another dispatch adds up.
+    pub fn then_in_parts(
+        self,
+        shader: Shader,
+        bindings: &[Binding],
+        workgroups: [u32; 3],
+        n_parts: usize,
+        total: Binding,
+        n: usize,
+    ) -> Self {
+        if n_parts == 1 {
+            return self.then(shader, bindings, workgroups);
+        }
+        let scratch = self.scratch.len();
+        let partials = |&to: &Binding| if to == total { Binding::Scratch(scratch) } else { to };
+        let bindings: Vec<_> = bindings.iter().map(partials).collect();
+        let sum = Shader::new("shared/sum_slabs").constant("N_SLABS", n_parts);
+        self.with_scratch(n_parts * n).then(shader, &bindings, workgroups).then(
+            sum,
+            &[Binding::Scratch(scratch), total],
+            grid(n),
+        )
     }
 }
 

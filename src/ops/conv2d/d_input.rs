@@ -82,16 +82,6 @@ impl Op for Conv2dDInput {
             .import("rows", "conv2d/rows_linear")
             .import("epilogue", "conv2d/epilogue_store")
             .import("bias", "conv2d/bias_none");
-        if n_parts == 1 {
-            return launch.then(shader, &bindings, workgroups);
-        }
-        let partials = launch.scratch.len();
-        bindings[2] = Binding::Scratch(partials);
-        launch.with_scratch(n_parts * n_made).then(shader, &bindings, workgroups).then_sum_slabs(
-            partials,
-            n_parts,
-            Binding::Output(0),
-            n_made,
-        )
+        launch.then_in_parts(shader, &bindings, workgroups, n_parts, Binding::Output(0), n_made)
     }
 }

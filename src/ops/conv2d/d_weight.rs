@@ -1,7 +1,7 @@
 //! The gradient of a convolution's weight.
 
 use super::d_output::{unpool, with_d_output, with_d_output4};
-use super::product::{channel_lanes, with_lanes};
+use super::product::{channel_lanes, square, with_lanes};
 use super::{Conv2d, Geometry, by_fours};
 use crate::ops::launch::grid_of_workgroups;
 use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Target, Tile, grid};
@@ -87,16 +87,13 @@ impl Op for Conv2dDWeight {
             bindings = vec![Binding::Input(0), unpooled, Binding::Output(0)];
             pool = None;
         }
-        let (path, side) = match tile {
-            Tile::Registers | Tile::Subgroup => ("conv2d/d_weight", None),
-            Tile::Square64 => ("conv2d/d_weight_tile", Some(("shared/tile_4x4", 64))),
-            Tile::Square128 => ("conv2d/d_weight_tile", Some(("shared/tile_8x8", 128))),
-        };
+        let square = square(tile);
+        let path = if square.is_some() { "conv2d/d_weight_tile" } else { "conv2d/d_weight" };
         let shader = with_d_output4(g.shader(path), pool, g.co)
             .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
             .import("store_result", by_fours(g.co, "conv2d/store_vec4", "conv2d/store_scalar"))
             .constant("N_SLABS", n_slabs);
-        let (shader, workgroups) = match side {
+        let (shader, workgroups) = match square {
             None => {
                 let lanes = channel_lanes(g.co);
                 let row_lanes = rows.div_ceil(8) * n_slabs;
@@ -109,17 +106,7 @@ impl Op for Conv2dDWeight {
                 (shader.import("tile", import), workgroups.map(|n| n as u32))
             }
         };
-        if n_slabs == 1 {
-            return launch.then(shader, &bindings, workgroups);
-        }
-        let partials = launch.scratch.len();
-        bindings[2] = Binding::Scratch(partials);
-        launch.with_scratch(n_slabs * n_weights).then(shader, &bindings, workgroups).then_sum_slabs(
-            partials,
-            n_slabs,
-            Binding::Output(0),
-            n_weights,
-        )
+        launch.then_in_parts(shader, &bindings, workgroups, n_slabs, Binding::Output(0), n_weights)
     }
 }
 

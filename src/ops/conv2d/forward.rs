@@ -1,8 +1,10 @@
 //! The forward node of a convolution, alone or with the max pool behind it.
 
-use super::product::Product;
+use super::product::{Cut, Product};
 use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, by_fours};
-use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Target, Tile, channel_sum, grid};
+use crate::ops::{
+    Binding, Kernels, Launch, Op, OutputSpec, Shader, Target, Tile, channel_sum, grid,
+};
 use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
 /// `x, weight[, bias] -> y[, moments]`, or, with a pool, `x, weight -> y, index[, moments]`: the pooled output and,
@@ -108,58 +110,75 @@ impl Op for Conv2dForward {
         if self.pool.is_some() {
             bindings.push(Binding::Output(1));
         }
+        let (y, n_made) = (Binding::Output(0), io.output(0).n_elements());
         let moments = self.moments.then(|| Binding::Output(io.n_outputs() - 1));
         // For kernels that do not make moments on the way.
         let read_moments = |launch| match moments {
-            Some(moments) => g.read_moments(launch, Binding::Output(0), moments),
+            Some(moments) => g.read_moments(launch, y, moments),
             None => launch,
         };
-        let n_made = io.output(0).n_elements();
-        let bias = if self.has_bias { "conv2d/bias_some" } else { "conv2d/bias_none" };
+        let launch = Launch::default();
         if target.kernels == Kernels::Naive || !self.is_tiled() {
-            let shader = match self.pool {
-                None => g.shader("conv2d/forward_naive").import("bias", bias),
-                Some(_) => g.shader("conv2d/forward_pool_naive"),
-            };
-            return read_moments(Launch::one(shader, &bindings, grid(n_made)));
+            return read_moments(launch.then(self.naive(&g), &bindings, grid(n_made)));
         }
+        let Tiled { cut, shader, workgroups } = self.tiled(&g, target);
+        let Some(moments) = moments.filter(|_| cut.n_parts == 1) else {
+            let n_parts = cut.n_parts;
+            let launch = launch.then_in_parts(shader, &bindings, workgroups, n_parts, y, n_made);
+            return read_moments(launch);
+        };
+        let shader = shader.constant("MOMENTS_BINDING", bindings.len());
+        if !cut.tile.is_in_registers() {
+            bindings.push(moments);
+            return launch.then(shader, &bindings, workgroups);
+        }
+        let pieces = Binding::Scratch(0);
+        bindings.push(pieces);
+        let launch = launch.with_scratch(g.n_piece_moments()).then(shader, &bindings, workgroups);
+        g.merge_pieces(launch, self.rows(), target.turns(), pieces, moments)
+    }
+}
+
+/// The product in tiles, as it is dispatched.
+struct Tiled {
+    cut: Cut,
+    shader: Shader,
+    workgroups: [u32; 3],
+}
+
+impl Conv2dForward {
+    fn naive(&self, g: &Geometry) -> Shader {
+        match self.pool {
+            None => g.shader("conv2d/forward_naive").import("bias", self.bias()),
+            Some(_) => g.shader("conv2d/forward_pool_naive"),
+        }
+    }
+
+    fn tiled(&self, g: &Geometry, target: &Target) -> Tiled {
         let product = Product { rows: g.n_rows(), columns: g.co, depth: g.ci };
-        let mut cut = product.cut(&g, target);
+        let mut cut = product.cut(g, target);
         if self.pool.is_some() || self.has_bias {
             cut.n_parts = 1;
         }
         cut.moments = self.moments && cut.n_parts == 1;
-        let (shader, workgroups) = product.shader(&g, target, cut);
-        let (rows, epilogue) = match self.pool {
-            None => ("conv2d/rows_linear", "conv2d/epilogue_store"),
-            Some(_) => ("conv2d/rows_pooled", "conv2d/epilogue_pool"),
-        };
-        let mut shader = shader
+        let (shader, workgroups) = product.shader(g, target, cut);
+        let shader = shader
             .import("operands", "conv2d/operands_forward")
             .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
-            .import("rows", rows)
-            .import("epilogue", epilogue);
-        if self.pool.is_none() {
-            shader = shader.import("bias", bias);
-        }
-        if cut.n_parts > 1 {
-            bindings[2] = Binding::Scratch(0);
-            let launch = Launch::default()
-                .with_scratch(cut.n_parts * n_made)
-                .then(shader, &bindings, workgroups)
-                .then_sum_slabs(0, cut.n_parts, Binding::Output(0), n_made);
-            return read_moments(launch);
-        }
-        let Some(moments) = moments else { return Launch::one(shader, &bindings, workgroups) };
-        let shader = shader.constant("MOMENTS_BINDING", bindings.len());
-        if !cut.tile.is_in_registers() {
-            bindings.push(moments);
-            return Launch::one(shader, &bindings, workgroups);
-        }
-        let pieces = Binding::Scratch(0);
-        bindings.push(pieces);
-        let launch = Launch::default().with_scratch(g.n_piece_moments());
-        let launch = launch.then(shader, &bindings, workgroups);
-        g.merge_pieces(launch, rows, target.turns(), pieces, moments)
+            .import("rows", self.rows());
+        let shader = match self.pool {
+            None => shader.import("epilogue", "conv2d/epilogue_store").import("bias", self.bias()),
+            Some(_) => shader.import("epilogue", "conv2d/epilogue_pool"),
+        };
+        Tiled { cut, shader, workgroups }
+    }
+
+    /// The file that says which pixels the rows of the product are.
+    fn rows(&self) -> &'static str {
+        if self.pool.is_some() { "conv2d/rows_pooled" } else { "conv2d/rows_linear" }
+    }
+
+    fn bias(&self) -> &'static str {
+        if self.has_bias { "conv2d/bias_some" } else { "conv2d/bias_none" }
     }
 }

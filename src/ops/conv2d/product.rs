@@ -53,15 +53,8 @@ impl Product {
     /// workgroups.
     pub fn shader(&self, g: &Geometry, target: &Target, cut: Cut) -> (Shader, [u32; 3]) {
         let Cut { tile, n_parts, moments } = cut;
-        let (path, side) = match tile {
-            Tile::Registers | Tile::Subgroup => ("conv2d/forward", None),
-            Tile::Square64 => {
-                ("conv2d/forward_tile", Some(("shared/tile_4x4", 64, "conv2d/finish_moments_4x4")))
-            }
-            Tile::Square128 => {
-                ("conv2d/forward_tile", Some(("shared/tile_8x8", 128, "conv2d/finish_moments_8x8")))
-            }
-        };
+        let square = square(tile);
+        let path = if square.is_some() { "conv2d/forward_tile" } else { "conv2d/forward" };
         let shader = g
             .shader(path)
             .import("weight", by_fours(self.columns, "conv2d/weight_vec4", "conv2d/weight_scalar"))
@@ -70,20 +63,33 @@ impl Product {
                 by_fours(self.columns, "conv2d/store_vec4", "conv2d/store_scalar"),
             )
             .constant("N_PARTS", n_parts);
-        let (shader, rows, columns) = match side {
+        let (shader, rows, columns) = match square {
             None => {
                 let lanes = channel_lanes(self.columns);
                 let keep = if moments { "conv2d/keep_pieces" } else { "conv2d/keep_none" };
                 let shader = shader.import("turns", target.turns()).import("keep", keep);
                 (with_lanes(shader, lanes, tile, target), 64 / lanes * 8, lanes * 4)
             }
-            Some((import, side, with_moments)) => {
-                let finish = if moments { with_moments } else { "conv2d/finish_store" };
+            Some((import, side)) => {
+                let finish = match (moments, tile) {
+                    (false, _) => "conv2d/finish_store",
+                    (true, Tile::Square128) => "conv2d/finish_moments_8x8",
+                    (true, _) => "conv2d/finish_moments_4x4",
+                };
                 (shader.import("tile", import).import("finish", finish), side, side)
             }
         };
         let [x, y, _] = grid_of_workgroups(self.rows.div_ceil(rows));
         (shader, [x, y, (self.columns.div_ceil(columns) * n_parts) as u32])
+    }
+}
+
+/// The file of a tile in workgroup memory, and how many rows and columns it has; none for those in registers.
+pub(super) fn square(tile: Tile) -> Option<(&'static str, usize)> {
+    match tile {
+        Tile::Registers | Tile::Subgroup => None,
+        Tile::Square64 => Some(("shared/tile_4x4", 64)),
+        Tile::Square128 => Some(("shared/tile_8x8", 128)),
     }
 }
 
