@@ -8,7 +8,7 @@ use wgrad::data::shapes;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::ResNet9;
-use wgrad::ops::{Kernels, Target};
+use wgrad::ops::{Kernels, Target, Tile};
 use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{Group, Plan, PlanOptions};
 use wgrad::train::Trainer;
@@ -32,6 +32,32 @@ fn no_binding_passes_128_mib() {
             assert_eq!(plan.largest_binding(), MAX_BINDING);
             assert!(plan.check(None, 0, MAX_BINDING).is_ok());
         }
+    }
+}
+
+/// All that a run has on the device: the state, the inputs, and the slots that its steps share.
+#[test]
+fn a_run_takes_1_6_gb_at_most() {
+    let software = Target { is_software: true, ..Target::new(Kernels::Default) };
+    let tiles = Tile::ALL.iter().map(|&tile| Target {
+        tile: Some(tile),
+        min_subgroup_size: 8,
+        ..Target::new(Kernels::Default)
+    });
+    let hardware = [Kernels::Naive, Kernels::Default].map(Target::new);
+    for target in hardware.into_iter().chain([software]).chain(tiles) {
+        let (mut slots, mut bytes) = (Vec::new(), 0);
+        let config = config();
+        for step in [step::training(&config), step::evaluation(&config), step::statistics(&config)]
+        {
+            let options =
+                PlanOptions { target: Some(target), slots: &slots, ..PlanOptions::default() };
+            let plan = Plan::new(&step.tape, options);
+            bytes += if slots.is_empty() { plan.total_bytes() } else { plan.own_bytes() };
+            slots = plan.slots();
+        }
+        println!("{bytes} bytes: {target:?}");
+        assert!(bytes <= 1_600_000_000, "{bytes} bytes: {target:?}");
     }
 }
 

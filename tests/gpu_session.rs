@@ -8,7 +8,7 @@ use std::thread;
 use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session, StepScalars};
 use wgrad::ops::adam::{Adam, adam};
 use wgrad::ops::cross_entropy::cross_entropy;
-use wgrad::ops::metrics::{self, Metrics};
+use wgrad::ops::metrics;
 use wgrad::ops::{linear, scale};
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
 
@@ -134,6 +134,26 @@ fn a_step_does_not_depend_on_what_ran_before() {
     let (first, other, again) = (run(0), run(1), run(0));
     assert_ne!(first, other);
     assert_eq!(first, again);
+}
+
+#[test]
+fn programs_share_slots_and_compute_as_if_alone() {
+    let net = classifier(Mode::Eval);
+    for device in devices() {
+        let logits = |session: &mut dyn Session, program| {
+            write(session, program, &net, 0);
+            session.run(program, &scalars(0)).expect("runs");
+            session.read(program, net.logits).expect("reads")
+        };
+        let (mut session, first) = session(&device, &net.tape);
+        let alone = logits(&mut *session, first);
+        let second = session.load(&net.tape, LoadOptions::default()).expect("it loads");
+        let [own, shared] = [first, second].map(|program| session.plan(program).own_bytes());
+        assert!(shared < own, "on {}", device.name());
+        for program in [second, first, second] {
+            assert_eq!(logits(&mut *session, program), alone, "on {}", device.name());
+        }
+    }
 }
 
 #[test]

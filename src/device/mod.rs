@@ -85,10 +85,11 @@ pub trait Session: Send {
     /// [`Session::run`] does, bit for bit.
     fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error>;
 
-    /// Reads a kept value of real numbers, after everything before is done.
+    /// Reads a kept value of real numbers, after everything before is done. It is there until another
+    /// program of the session runs.
     fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error>;
 
-    /// Reads a kept value of words, after everything before is done.
+    /// Reads a kept value of words, as [`Session::read`] does.
     fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, Error>;
 
     /// Overwrites a whole flat buffer of the state, padding included.

@@ -3,7 +3,8 @@
 //! Inputs and the state have buffers of their own. Transient values share a set of slots by
 //! liveness: a value takes a free slot when it is made and gives it back after its last reader. A
 //! slot is one buffer and holds one value at a time, for a dispatch may not bind the same buffer for
-//! reading and for writing, even at disjoint ranges.
+//! reading and for writing, even at disjoint ranges. The programs of a session run one at a time, and a
+//! plan takes slots that an earlier one brought before it asks for more.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,17 @@ pub struct PlanOptions<'a> {
     pub tiles: Option<&'a Tiles>,
     /// Give every value a place of its own, so that all can be read after the step.
     pub keep_all: bool,
+    /// The slots that the session's other programs brought; see [`Plan::slots`].
+    pub slots: &'a [Slot],
+}
+
+/// A buffer for transient values, which the programs of a session share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot {
+    /// Whether it holds real numbers; otherwise they are 32-bit words.
+    pub real: bool,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// How products are best cut on some adapter, by [`Tape::signature`].
@@ -51,8 +63,8 @@ pub enum BufferKind {
     State(Group),
     /// One input.
     Input,
-    /// Transient values, one after another.
-    Slot,
+    /// Transient values, one after another: the slot of that number in the session.
+    Slot(usize),
 }
 
 /// A buffer that the plan asks for.
@@ -66,7 +78,16 @@ pub struct PlannedBuffer {
     pub real: bool,
     /// Its size: that of the largest value it holds.
     pub bytes: u64,
+    /// Whether another program of the session brought it.
+    pub is_shared: bool,
     free: bool,
+}
+
+impl PlannedBuffer {
+    fn slot(ix: usize, Slot { real, bytes }: Slot, is_shared: bool) -> Self {
+        let (label, kind) = (format!("slot {ix}"), BufferKind::Slot(ix));
+        Self { label, kind, real, bytes, is_shared, free: true }
+    }
 }
 
 /// Where everything lies, and what the GPU launches; see the [module page](self).
@@ -85,7 +106,7 @@ pub struct Plan {
 impl Plan {
     /// Plans a tape.
     pub fn new(tape: &Tape, options: PlanOptions<'_>) -> Self {
-        let mut planner = Planner::new(tape);
+        let mut planner = Planner::new(tape, options.slots);
         let last_use = last_uses(tape, options.keep_all);
         for (ix, node) in tape.nodes().iter().enumerate() {
             let launch = match &options.target {
@@ -119,14 +140,22 @@ impl Plan {
         planner.plan
     }
 
-    /// Bytes of every buffer together: what the program needs on the device.
+    /// Bytes of every buffer together, but for those that other programs brought: what the program
+    /// needs on the device.
     pub fn total_bytes(&self) -> u64 {
-        self.buffers.iter().map(|b| b.bytes).sum()
+        self.bytes_where(|_| true)
     }
 
-    /// Bytes of the buffers of one kind of use.
+    /// Bytes of the buffers of one kind of use, but for those that other programs brought.
     pub fn bytes_where(&self, is_it: impl Fn(BufferKind) -> bool) -> u64 {
-        self.buffers.iter().filter(|b| is_it(b.kind)).map(|b| b.bytes).sum()
+        let own = self.buffers.iter().filter(|b| !b.is_shared && is_it(b.kind));
+        own.map(|b| b.bytes).sum()
+    }
+
+    /// The session's slots once this program is there, by number.
+    pub fn slots(&self) -> Vec<Slot> {
+        let slots = self.buffers.iter().filter(|b| matches!(b.kind, BufferKind::Slot(_)));
+        slots.map(|&PlannedBuffer { real, bytes, .. }| Slot { real, bytes }).collect()
     }
 
     /// The largest range that a dispatch binds, in bytes.
@@ -135,7 +164,7 @@ impl Plan {
         placed.map(|p| p.bytes).max().unwrap_or(0)
     }
 
-    /// Bytes of the buffers that are the program's own: all but the state, which programs share.
+    /// Bytes of the buffers that the program brings: all but the state and the slots of others.
     pub fn own_bytes(&self) -> u64 {
         self.bytes_where(|kind| !matches!(kind, BufferKind::State(_)))
     }
@@ -170,12 +199,13 @@ struct Planner {
 }
 
 impl Planner {
-    fn new(tape: &Tape) -> Self {
+    fn new(tape: &Tape, slots: &[Slot]) -> Self {
         let state = Group::ALL.map(|group| PlannedBuffer {
             label: group.name().to_string(),
             kind: BufferKind::State(group),
             real: true,
             bytes: 4 * tape.state().n_elements(group) as u64,
+            is_shared: false,
             free: false,
         });
         let mut buffers = state.to_vec();
@@ -191,29 +221,41 @@ impl Planner {
                     *placement = Some(Placement { buffer: buffers.len(), offset: 0, bytes });
                     let real = value.element == ElementType::F32;
                     let (label, kind) = (value.name.clone(), BufferKind::Input);
-                    buffers.push(PlannedBuffer { label, kind, real, bytes, free: false });
+                    let is_shared = false;
+                    buffers.push(PlannedBuffer {
+                        label,
+                        kind,
+                        real,
+                        bytes,
+                        is_shared,
+                        free: false,
+                    });
                 }
                 Storage::Transient => {}
             }
         }
+        buffers.extend(
+            slots.iter().enumerate().map(|(ix, &slot)| PlannedBuffer::slot(ix, slot, true)),
+        );
         let plan = Plan { placements, buffers, launches: Vec::new(), scratch: Vec::new() };
         Self { plan }
     }
 
-    /// The smallest free slot that is large enough, else the largest free one, grown, else a new one.
+    /// The smallest free slot that is large enough, else the largest free one of its own, grown, else a new one.
     fn take_slot(&mut self, bytes: u64, real: bool) -> Placement {
         let buffers = &mut self.plan.buffers;
-        let free = |b: &PlannedBuffer| b.kind == BufferKind::Slot && b.free && b.real == real;
+        let is_slot = |b: &PlannedBuffer| matches!(b.kind, BufferKind::Slot(_));
+        let free = |b: &PlannedBuffer| is_slot(b) && b.free && b.real == real;
         let fits = (0..buffers.len())
             .filter(|&ix| free(&buffers[ix]) && buffers[ix].bytes >= bytes)
             .min_by_key(|&ix| buffers[ix].bytes);
+        let grows = |b: &PlannedBuffer| free(b) && !b.is_shared;
         let largest = || {
-            (0..buffers.len()).filter(|&ix| free(&buffers[ix])).max_by_key(|&ix| buffers[ix].bytes)
+            (0..buffers.len()).filter(|&ix| grows(&buffers[ix])).max_by_key(|&ix| buffers[ix].bytes)
         };
         let buffer = fits.or_else(largest).unwrap_or_else(|| {
-            let n_slots = buffers.iter().filter(|b| b.kind == BufferKind::Slot).count();
-            let (label, kind) = (format!("slot {n_slots}"), BufferKind::Slot);
-            buffers.push(PlannedBuffer { label, kind, real, bytes, free: true });
+            let n_slots = buffers.iter().filter(|b| is_slot(b)).count();
+            buffers.push(PlannedBuffer::slot(n_slots, Slot { real, bytes }, false));
             buffers.len() - 1
         });
         buffers[buffer].free = false;
@@ -238,4 +280,48 @@ fn last_uses(tape: &Tape, keep_all: bool) -> Vec<usize> {
         }
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::relu::relu;
+    use crate::tape::Mode;
+
+    /// Three ReLUs one after the other, of which the last is kept.
+    fn tape(n: usize) -> Tape {
+        let mut tape = Tape::new("test", Mode::Eval);
+        let x = tape.input("x", ElementType::F32, &[n]);
+        let y = (0..3).fold(x, |y, _| relu(&mut tape, y));
+        tape.keep(y);
+        tape
+    }
+
+    fn sizes(plan: &Plan) -> Vec<u64> {
+        plan.slots().iter().map(|slot| slot.bytes).collect()
+    }
+
+    fn plan(n: usize, slots: &[Slot]) -> Plan {
+        Plan::new(&tape(n), PlanOptions { slots, ..PlanOptions::default() })
+    }
+
+    #[test]
+    fn a_plan_takes_the_slots_that_are_there() {
+        let first = plan(100, &[]);
+        assert_eq!((sizes(&first), first.own_bytes()), (vec![400, 400], 3 * 400));
+        let smaller = plan(10, &first.slots());
+        assert_eq!((sizes(&smaller), smaller.own_bytes()), (vec![400, 400], 40));
+    }
+
+    #[test]
+    fn a_slot_that_is_there_does_not_grow() {
+        let larger = plan(200, &plan(100, &[]).slots());
+        assert_eq!((sizes(&larger), larger.own_bytes()), (vec![400, 400, 800, 800], 3 * 800));
+    }
+
+    #[test]
+    fn words_do_not_share_with_real_numbers() {
+        let words = Slot { real: false, bytes: 400 };
+        assert_eq!(sizes(&plan(100, &[words, words])), [400; 4]);
+    }
 }

@@ -81,7 +81,7 @@ fn describe(tape: &Tape, plan: &Plan, id: ValueId) -> [String; 3] {
     let buffer = &plan.buffers[placement.buffer];
     let place = match buffer.kind {
         BufferKind::Input => format!("input {}", buffer.label),
-        BufferKind::State(_) | BufferKind::Slot => buffer.label.clone(),
+        BufferKind::State(_) | BufferKind::Slot(_) => buffer.label.clone(),
     };
     [id.to_string(), shape(value), place]
 }
@@ -120,8 +120,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         let is_it = |kind| matches!(kind, BufferKind::State(group) if groups.contains(&group));
         plan.bytes_where(is_it)
     };
-    let slots = plan.buffers.iter().filter(|buffer| buffer.kind == BufferKind::Slot);
-    let sizes: Vec<u64> = slots.map(|buffer| buffer.bytes).collect();
+    let sizes: Vec<u64> = plan.slots().iter().map(|slot| slot.bytes).collect();
     let slots = match sizes.iter().max() {
         Some(&largest) => format!("{} of up to {}", sizes.len(), readable_bytes(largest)),
         None => String::new(),
@@ -134,7 +133,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         ("statistics", of(&[Group::Statistics, Group::BatchStatistics]), String::new()),
         ("metrics", of(&[Group::Metrics]), String::new()),
         ("inputs", plan.bytes_where(|kind| kind == BufferKind::Input), String::new()),
-        ("slots", plan.bytes_where(|kind| kind == BufferKind::Slot), slots),
+        ("slots", plan.bytes_where(|kind| matches!(kind, BufferKind::Slot(_))), slots),
         ("memory in all", plan.total_bytes(), String::new()),
         ("largest binding", plan.largest_binding(), largest(tape, plan)),
     ];

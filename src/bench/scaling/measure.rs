@@ -127,8 +127,9 @@ impl Outcome {
 /// What a step needs, and whether that passes a limit or the memory; nothing is allocated.
 fn plan(config: &StepConfig, device: &Device) -> Cell {
     let (training, evaluation) = (step::training(config), step::evaluation(config));
-    let [plan, other] =
-        [&training, &evaluation].map(|step| Plan::new(&step.tape, PlanOptions::default()));
+    let plan = Plan::new(&training.tape, PlanOptions::default());
+    let slots = &plan.slots();
+    let other = Plan::new(&evaluation.tape, PlanOptions { slots, ..PlanOptions::default() });
     let planned_bytes = plan.total_bytes() + other.own_bytes();
     let outcome = match device.check(&plan, other.own_bytes()) {
         Err(error) => Outcome::of(&error),

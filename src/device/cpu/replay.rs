@@ -17,8 +17,8 @@ pub(super) enum Buffer<T> {
 }
 
 impl<T> Buffer<T> {
-    /// What stands where a buffer was taken out.
-    const TAKEN: Self = Buffer::Words(Vec::new());
+    /// What stands where a buffer is not, or was taken out.
+    pub(super) const TAKEN: Self = Buffer::Words(Vec::new());
 }
 
 /// The range of a placement in elements (and words) of four bytes.

@@ -1,5 +1,6 @@
 //! A session on the CPU: the plan's buffers as vectors, and a loop over the nodes.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +21,8 @@ pub struct CpuSession<T> {
     /// The state's flat buffers, in the order of [`Group::ALL`]; none before they are needed.
     state: Vec<Buffer<T>>,
     programs: Vec<Program<T>>,
+    /// Where programs, one at a time, have their transient values; see [`Plan::slots`].
+    slots: Vec<Buffer<T>>,
     /// What nodes work in; one runs at a time.
     scratch: ScratchMemory<T>,
     memory_limit: Option<u64>,
@@ -31,7 +34,7 @@ struct Program<T> {
     plan: Plan,
     /// What is known of each node before it runs.
     prepared: Vec<Prepared>,
-    /// The plan's buffers; the state's are empty here, and lent for the time of a run.
+    /// The plan's buffers; the session's, of the state and the slots, are lent for the time of a run.
     buffers: Vec<Buffer<T>>,
 }
 
@@ -41,6 +44,7 @@ impl<T: Runs> CpuSession<T> {
             layout: layout.clone(),
             state: Vec::new(),
             programs: Vec::new(),
+            slots: Vec::new(),
             scratch: ScratchMemory::default(),
             memory_limit,
             metrics: None,
@@ -62,29 +66,40 @@ impl<T: Runs> CpuSession<T> {
 
     /// [`Session::read`] in the session's own number type.
     pub fn read_real(&self, program: ProgramId, value: ValueId) -> Vec<T> {
-        let program = &self.programs[program.0];
-        let placement = program.placement(value);
-        let buffer = match program.plan.buffers[placement.buffer].kind {
-            BufferKind::State(group) => &self.state[group.index()],
-            _ => &program.buffers[placement.buffer],
-        };
-        match buffer {
-            Buffer::Real(values) => values[elements(placement)].to_vec(),
-            Buffer::Words(_) => panic!("{value} holds words"),
+        match self.place(program, value) {
+            (Buffer::Real(values), placement) => values[elements(placement)].to_vec(),
+            (Buffer::Words(_), _) => panic!("{value} holds words"),
         }
     }
 
     fn real_mut(&mut self, program: ProgramId, value: ValueId) -> &mut [T] {
+        match self.place_mut(program, value) {
+            (Buffer::Real(values), placement) => &mut values[elements(placement)],
+            (Buffer::Words(_), _) => panic!("{value} holds words"),
+        }
+    }
+
+    /// The buffer that holds a value, and where in it.
+    fn place(&self, program: ProgramId, value: ValueId) -> (&Buffer<T>, Placement) {
+        let program = &self.programs[program.0];
+        let placement = program.placement(value);
+        let buffer = match program.plan.buffers[placement.buffer].kind {
+            BufferKind::State(group) => &self.state[group.index()],
+            BufferKind::Slot(ix) => &self.slots[ix],
+            BufferKind::Input => &program.buffers[placement.buffer],
+        };
+        (buffer, placement)
+    }
+
+    fn place_mut(&mut self, program: ProgramId, value: ValueId) -> (&mut Buffer<T>, Placement) {
         let program = &mut self.programs[program.0];
         let placement = program.placement(value);
         let buffer = match program.plan.buffers[placement.buffer].kind {
             BufferKind::State(group) => &mut self.state[group.index()],
-            _ => &mut program.buffers[placement.buffer],
+            BufferKind::Slot(ix) => &mut self.slots[ix],
+            BufferKind::Input => &mut program.buffers[placement.buffer],
         };
-        match buffer {
-            Buffer::Real(values) => &mut values[elements(placement)],
-            Buffer::Words(_) => panic!("{value} holds words"),
-        }
+        (buffer, placement)
     }
 
     /// Runs every node, and calls `after_node` after each.
@@ -95,11 +110,8 @@ impl<T: Runs> CpuSession<T> {
         mut after_node: impl FnMut() + Send,
     ) {
         let (program, scratch) = (&mut self.programs[program.0], &mut self.scratch);
-        // The state's vectors change hands for the time of the run; nothing is copied.
-        let swap_state = |program: &mut Program<T>, state: &mut [Buffer<T>]| {
-            program.buffers.iter_mut().zip(state).for_each(|(a, b)| std::mem::swap(a, b));
-        };
-        swap_state(program, &mut self.state);
+        // The session's vectors change hands for the time of the run; nothing is copied.
+        program.swap(&mut self.state, &mut self.slots);
         // The whole step moves into the thread pool, rather than every loop of it.
         foreign(|| {
             rayon::scope(|_| {
@@ -113,7 +125,7 @@ impl<T: Runs> CpuSession<T> {
                 });
             });
         });
-        swap_state(program, &mut self.state);
+        program.swap(&mut self.state, &mut self.slots);
     }
 
     fn state_mut(&mut self, group: Group) -> &mut Vec<T> {
@@ -126,6 +138,17 @@ impl<T: Runs> CpuSession<T> {
 }
 
 impl<T> Program<T> {
+    /// Exchanges the session's buffers with what stands in their places here.
+    fn swap(&mut self, state: &mut [Buffer<T>], slots: &mut [Buffer<T>]) {
+        for (planned, buffer) in self.plan.buffers.iter().zip(&mut self.buffers) {
+            match planned.kind {
+                BufferKind::State(group) => mem::swap(buffer, &mut state[group.index()]),
+                BufferKind::Slot(ix) => mem::swap(buffer, &mut slots[ix]),
+                BufferKind::Input => {}
+            }
+        }
+    }
+
     fn placement(&self, value: ValueId) -> Placement {
         self.plan.placements[value.index()].unwrap_or_else(|| panic!("{value} is on no node"))
     }
@@ -134,8 +157,10 @@ impl<T> Program<T> {
 impl<T: Runs> Session for CpuSession<T> {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error> {
         assert!(*tape.state() == self.layout, "the tape has another state layout");
-        let plan =
-            Plan::new(tape, PlanOptions { keep_all: options.keep_all, ..PlanOptions::default() });
+        let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
+        let how =
+            PlanOptions { keep_all: options.keep_all, slots: &slots, ..PlanOptions::default() };
+        let plan = Plan::new(tape, how);
         let prepared: Vec<_> =
             tape.nodes().iter().map(|node| Prepared::new(tape, &plan, node)).collect();
         let scratch =
@@ -146,12 +171,15 @@ impl<T: Runs> Session for CpuSession<T> {
         check_memory(plan.total_bytes() + self.scratch.bytes_after(scratch))?;
         self.ensure_state();
         self.scratch.grow(scratch);
-        let buffers = plan.buffers.iter().map(|planned| {
-            let n = match planned.kind {
-                BufferKind::State(_) => 0,
-                _ => (planned.bytes / 4) as usize,
-            };
-            if planned.real { Buffer::Real(vec![T::ZERO; n]) } else { Buffer::Words(vec![0; n]) }
+        let zeros = |real, bytes: u64| {
+            let n = (bytes / 4) as usize;
+            if real { Buffer::Real(vec![T::ZERO; n]) } else { Buffer::Words(vec![0; n]) }
+        };
+        let new_slots = plan.slots().into_iter().skip(self.slots.len());
+        self.slots.extend(new_slots.map(|slot| zeros(slot.real, slot.bytes)));
+        let buffers = plan.buffers.iter().map(|planned| match planned.kind {
+            BufferKind::Input => zeros(planned.real, planned.bytes),
+            _ => Buffer::TAKEN,
         });
         let buffers = buffers.collect();
         self.programs.push(Program { tape: Arc::clone(tape), plan, prepared, buffers });
@@ -175,11 +203,9 @@ impl<T: Runs> Session for CpuSession<T> {
         input: ValueId,
         data: &[u32],
     ) -> Result<(), Error> {
-        let program = &mut self.programs[program.0];
-        let placement = program.placement(input);
-        match &mut program.buffers[placement.buffer] {
-            Buffer::Words(words) => words[elements(placement)].copy_from_slice(data),
-            Buffer::Real(_) => panic!("{input} holds real numbers"),
+        match self.place_mut(program, input) {
+            (Buffer::Words(words), placement) => words[elements(placement)].copy_from_slice(data),
+            (Buffer::Real(_), _) => panic!("{input} holds real numbers"),
         }
         Ok(())
     }
@@ -201,11 +227,9 @@ impl<T: Runs> Session for CpuSession<T> {
     }
 
     fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, Error> {
-        let program = &self.programs[program.0];
-        let placement = program.placement(value);
-        match &program.buffers[placement.buffer] {
-            Buffer::Words(words) => Ok(words[elements(placement)].to_vec()),
-            Buffer::Real(_) => panic!("{value} holds real numbers"),
+        match self.place(program, value) {
+            (Buffer::Words(words), placement) => Ok(words[elements(placement)].to_vec()),
+            (Buffer::Real(_), _) => panic!("{value} holds real numbers"),
         }
     }
 

@@ -29,13 +29,15 @@ pub(super) struct Memory<'a> {
     pub(super) state: &'a [wgpu::Buffer],
     /// The scalars of the step.
     pub(super) step: &'a wgpu::Buffer,
+    /// The session's slots so far.
+    pub(super) slots: &'a [wgpu::Buffer],
 }
 
 /// A loaded tape.
 pub(super) struct Program {
     pub(super) tape: Arc<Tape>,
     pub(super) plan: Plan,
-    /// The plan's buffers; those of the state are the session's.
+    /// The plan's buffers; those of the state and shared slots are others', too.
     buffers: Vec<wgpu::Buffer>,
     /// In the order of the nodes.
     dispatches: Vec<Dispatch>,
@@ -150,6 +152,14 @@ impl Program {
         foreign(|| encoder.finish())
     }
 
+    /// The session's slots, now that this program is there.
+    pub(super) fn slots(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+        let buffers = self.plan.buffers.iter().zip(&self.buffers);
+        buffers
+            .filter(|(planned, _)| matches!(planned.kind, BufferKind::Slot(_)))
+            .map(|(_, buffer)| buffer)
+    }
+
     /// The dispatches of a node.
     pub(super) fn dispatches_of(&self, node_ix: usize) -> &[Dispatch] {
         let start = self.dispatches.partition_point(|dispatch| dispatch.node_ix < node_ix);
@@ -192,7 +202,7 @@ fn planned<'a>(tape: &'a Tape, plan: &'a Plan) -> impl Iterator<Item = Planned<'
     })
 }
 
-/// The plan's buffers: those of the state are there already, the others are made.
+/// The plan's buffers: the state and other programs' slots are there already, the rest is made.
 fn buffers(
     context: &Context,
     memory: &Memory<'_>,
@@ -203,7 +213,8 @@ fn buffers(
     tracing::debug!(network, bytes = readable_bytes(total), "allocating");
     let buffer = |planned: &crate::tape::plan::PlannedBuffer| match planned.kind {
         BufferKind::State(group) => Ok(memory.state[group.index()].clone()),
-        BufferKind::Input | BufferKind::Slot => {
+        BufferKind::Slot(ix) if planned.is_shared => Ok(memory.slots[ix].clone()),
+        BufferKind::Input | BufferKind::Slot(_) => {
             let label = format!("{network}.{}", planned.label);
             context.create_buffer(&label, planned.bytes, STORAGE, total)
         }

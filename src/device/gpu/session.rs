@@ -172,7 +172,9 @@ impl Session for GpuSession {
         let (limit, max_binding) =
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
         // Once without launches, since what no adapter binds need not fit a kernel's grid either.
-        let mut how = PlanOptions { keep_all: options.keep_all, ..PlanOptions::default() };
+        let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
+        let keep_all = options.keep_all;
+        let mut how = PlanOptions { keep_all, slots: &slots, ..PlanOptions::default() };
         let in_use = self.programs.iter().map(|program| program.plan.own_bytes()).sum();
         Plan::new(tape, how).check(limit, in_use, max_binding)?;
         how.target = Some(self.target);
@@ -188,8 +190,9 @@ impl Session for GpuSession {
         }
         plan.check(limit, in_use, max_binding)?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
+        let slots = self.programs.last().map_or(Vec::new(), |last| last.slots().cloned().collect());
         let state = self.state()?;
-        let memory = Memory { state: &state.groups, step: &state.step };
+        let memory = Memory { state: &state.groups, step: &state.step, slots: &slots };
         let program = Program::load(&context, &pipelines, &memory, tape, plan)?;
         self.programs.push(program);
         Ok(ProgramId(self.programs.len() - 1))
