@@ -46,8 +46,8 @@ fn main(
     let channel = ix % VECTORS * 4u;
     var upper: Moments;
     var lower: Moments;
-    // A quarter of the slab at each turn; every second completes a half. When the lower half begins, the upper one is
-    // there. (When the upper begins there is nothing yet, and nothing is what moves.)
+    // A quarter of the slab at each turn: the first of a half takes `lower`, and what was there, the half before,
+    // becomes `upper`; the second completes the half.
     let n_quarters = turns(4u, n_workgroups);
     for (var i = 0u; i < n_quarters; i++) {
         let row = first + 2u * PIECE_ROWS * i;

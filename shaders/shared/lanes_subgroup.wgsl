@@ -14,8 +14,8 @@ fn source_of_neighbour(source: vec2<u32>, lane: u32, i: u32) -> vec2<u32> {
     return subgroupShuffle(source, lane / SHARING_LANES * SHARING_LANES + i);
 }
 
-// WGSL does not say which invocations of a workgroup make a subgroup, so they are numbered by it. That counts on subgroups
-// being full, all but the last: were they not, rows would be missing, which tests/gpu_vs_cpu.rs shows.
+// WGSL does not say which invocations of a workgroup make a subgroup, so they are numbered by it. That counts on
+// subgroups being full, all but the last: were they not, rows would be missing, which tests/gpu_vs_cpu.rs shows.
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
