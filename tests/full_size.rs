@@ -35,7 +35,8 @@ fn no_binding_passes_128_mib() {
     }
 }
 
-/// All that a run has on the device: the state, the inputs, and the slots that its steps share.
+/// What is planned for a run: the state, the inputs, and the slots that its steps share. What crosses to
+/// the device and back is some megabytes more.
 #[test]
 fn a_run_takes_1_6_gb_at_most() {
     let software = Target { is_software: true, ..Target::new(Kernels::Default) };

@@ -138,20 +138,29 @@ fn a_step_does_not_depend_on_what_ran_before() {
 
 #[test]
 fn programs_share_slots_and_compute_as_if_alone() {
-    let net = classifier(Mode::Eval);
+    let nets = [Mode::Eval, Mode::Train].map(classifier);
     for device in devices() {
-        let logits = |session: &mut dyn Session, program| {
-            write(session, program, &net, 0);
-            session.run(program, &scalars(0)).expect("runs");
+        // A step of no size leaves the parameters as they are.
+        let logits = |session: &mut dyn Session, program, net: &Classifier, step| {
+            write(session, program, net, step);
+            session.run(program, &StepScalars::default()).expect("runs");
             session.read(program, net.logits).expect("reads")
         };
-        let (mut session, first) = session(&device, &net.tape);
-        let alone = logits(&mut *session, first);
-        let second = session.load(&net.tape, LoadOptions::default()).expect("it loads");
-        let [own, shared] = [first, second].map(|program| session.plan(program).own_bytes());
-        assert!(shared < own, "on {}", device.name());
-        for program in [second, first, second] {
-            assert_eq!(logits(&mut *session, program), alone, "on {}", device.name());
+        let alone = |step| {
+            let (mut session, program) = session(&device, &nets[0].tape);
+            logits(&mut *session, program, &nets[0], step)
+        };
+        let expected = [0, 1].map(alone);
+        assert_ne!(expected[0], expected[1]);
+
+        let (mut session, evaluation) = session(&device, &nets[0].tape);
+        let training = session.load(&nets[1].tape, LoadOptions::default()).expect("it loads");
+        let n_shared = session.plan(training).buffers.iter().filter(|b| b.is_shared).count();
+        assert!(n_shared > 0, "on {}", device.name());
+        let programs = [evaluation, training];
+        for (which, step) in [(1, 0), (0, 1), (1, 1), (0, 0)] {
+            let got = logits(&mut *session, programs[which], &nets[which], step);
+            assert_eq!(got, expected[step], "on {}", device.name());
         }
     }
 }

@@ -85,8 +85,8 @@ pub trait Session: Send {
     /// [`Session::run`] does, bit for bit.
     fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error>;
 
-    /// Reads a kept value of real numbers, after everything before is done. It is there until another
-    /// program of the session runs.
+    /// Reads a kept value of real numbers, after everything before is done. It is there from a run of its
+    /// program until another one of the session runs: they share memory.
     fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error>;
 
     /// Reads a kept value of words, as [`Session::read`] does.

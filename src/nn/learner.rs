@@ -71,7 +71,7 @@ impl Learner {
         tracing::debug!(
             mode = ?step.mode(),
             nodes = step.nodes().len(),
-            bytes = self.session.plan(id).total_bytes(),
+            own_bytes = self.session.plan(id).own_bytes(),
             "loaded"
         );
         Ok(id)
@@ -82,12 +82,12 @@ impl Learner {
         &mut *self.session
     }
 
-    /// Bytes that a step needs on the device, besides the state.
+    /// Bytes that a step brought to the device: its inputs, and the slots that earlier ones had not.
     pub fn own_bytes(&self, program: ProgramId) -> u64 {
         self.session.plan(program).own_bytes()
     }
 
-    /// Bytes that the state and a step need on the device.
+    /// Bytes of the state, and of what a step brought to the device.
     pub fn total_bytes(&self, program: ProgramId) -> u64 {
         self.session.plan(program).total_bytes()
     }

@@ -67,7 +67,7 @@ pub enum BufferKind {
     Slot(usize),
 }
 
-/// A buffer that the plan asks for.
+/// A buffer that the plan asks for, or finds in the session.
 #[derive(Clone, Debug)]
 pub struct PlannedBuffer {
     /// For listings and debuggers.
@@ -76,7 +76,7 @@ pub struct PlannedBuffer {
     pub kind: BufferKind,
     /// Whether its values are real numbers; otherwise they are 32-bit words.
     pub real: bool,
-    /// Its size: that of the largest value it holds.
+    /// Its size: that of the largest value that a program had for it when it was made.
     pub bytes: u64,
     /// Whether another program of the session brought it.
     pub is_shared: bool,
@@ -140,8 +140,8 @@ impl Plan {
         planner.plan
     }
 
-    /// Bytes of every buffer together, but for those that other programs brought: what the program
-    /// needs on the device.
+    /// Bytes of the state, the inputs, and the slots that the program brings: what a session takes on the
+    /// device with this program first.
     pub fn total_bytes(&self) -> u64 {
         self.bytes_where(|_| true)
     }
