@@ -44,6 +44,14 @@ pub enum Error {
         /// The driver's words.
         reason: String,
     },
+    /// The plan needs more memory than this machine has free.
+    #[error("the step needs {}, and this machine has {} of memory free", readable_bytes(*.planned), readable_bytes(*.available))]
+    NotEnoughMemory {
+        /// What the plan asks for, in bytes.
+        planned: u64,
+        /// What is free, in bytes.
+        available: u64,
+    },
     /// The plan needs more than `--memory-limit` allows.
     #[error("the step needs {}, more than the limit of {}", readable_bytes(*.planned), readable_bytes(*.limit))]
     MemoryLimit {
@@ -99,6 +107,24 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The data that weights were trained on is not to be had, or has other classes.
+    #[error("{}: {reason}", weights.display())]
+    TrainingData {
+        /// The file of weights.
+        weights: PathBuf,
+        /// What is missing, or differs.
+        reason: String,
+    },
+    /// A network whose output is no prediction.
+    #[error(
+        "the network's output for image {image} (counted from 0) is {value}: no class can be read from it"
+    )]
+    LogitsNotFinite {
+        /// The image, by its number in the split.
+        image: usize,
+        /// Its first logit that is not finite.
+        value: f32,
+    },
     /// A checkpoint that is damaged, or that does not fit.
     #[error("{}: {reason}", path.display())]
     Checkpoint {
@@ -114,6 +140,8 @@ pub enum Error {
         folder: PathBuf,
         /// What differs from when it was written.
         reason: String,
+        /// What to do about it.
+        hint: String,
     },
     /// A configuration that makes no sense: a wrong use of the command, and no failure of it.
     #[error("{0}")]
@@ -193,6 +221,9 @@ impl Error {
                 "use a smaller --batch-size or --width, or close what else uses the GPU; \
                  `wgrad tape` prints what a step needs"
             }
+            Error::NotEnoughMemory { .. } => {
+                "use a smaller --batch-size or --width; `wgrad tape` prints what a step needs"
+            }
             Error::MemoryLimit { .. } => {
                 "use a smaller --batch-size or --width, or raise --memory-limit; \
                  `wgrad tape` prints what a step needs"
@@ -216,12 +247,16 @@ impl Error {
                 "weights are a safetensors file with PyTorch's parameter names; --width must be the \
                  one they were trained with"
             }
+            Error::TrainingData { .. } => {
+                "--data-dir names the folder of the data; --data and --data-dir measure on any other data, too"
+            }
+            Error::LogitsNotFinite { .. } => {
+                "the weights are too large for f32: train again with a smaller --max-lr"
+            }
             Error::Checkpoint { .. } => {
                 "to resume a run without it, move the file away: the checkpoint before it is taken then"
             }
-            Error::Resume { .. } => {
-                "put back what was changed, or begin a run of its own without --resume"
-            }
+            Error::Resume { hint, .. } => return Some(hint.clone()),
             Error::Data(error) => return error.hint(),
             Error::Fetch(error) => return error.hint(),
             Error::Config(_)

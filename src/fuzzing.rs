@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::data::fetch::unpack::{self, Item, Problem};
 use crate::data::{Split, cifar10};
-use crate::nn::Weights;
+use crate::nn::{Weights, WeightsFile};
 use crate::tape::{Group, Initializer, Layout, StateLayout};
 use crate::train::Settings;
 
@@ -49,7 +49,16 @@ pub fn config(text: &str) -> Result<Settings, String> {
 
 /// The file of these weights.
 pub fn weights_file(weights: &Weights, layout: &StateLayout) -> Vec<u8> {
-    weights.to_safetensors(layout)
+    weights.to_safetensors(layout, None)
+}
+
+/// Reads a file of weights.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn weights(layout: &StateLayout, bytes: &[u8]) -> Result<Weights, String> {
+    let file = WeightsFile::parse(Path::new("model.safetensors"), bytes.to_vec())?;
+    file.weights(layout).map(|(weights, _)| weights).map_err(|error| error.to_string())
 }
 
 /// A layout with a tensor of each kind, so that there is little to write and all to get wrong.

@@ -39,7 +39,10 @@ fn model_file(device: &Device, seed: u64) -> Vec<u8> {
     let split = shapes::draw_train(0, 3 * BATCH_SIZE);
     let mut trainer = trainer(device, seed);
     train(&mut trainer, &split, 0, 3);
-    trainer.save(&path).expect("saved");
+    trainer
+        .weights()
+        .and_then(|weights| weights.save(trainer.layout(), None, &path))
+        .expect("saved");
     fs::read(path).expect("it is there")
 }
 

@@ -111,7 +111,7 @@ fn weights_of_another_width_are_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("model.safetensors");
     let (small, large) = (record(Mode::Eval, 4, 1), record(Mode::Eval, 8, 1));
-    Weights::initial(small.state(), 1).save(small.state(), &path).expect("written");
+    Weights::initial(small.state(), 1).save(small.state(), None, &path).expect("written");
     let error = Weights::load(large.state(), &path).expect_err("they do not fit");
     let text = error.to_string();
     assert!(text.contains("model.safetensors"), "{text}");

@@ -33,7 +33,7 @@ fn weights() -> Weights {
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let layout = step::evaluation(&CONFIG.batch(1)).tape.state().clone();
-    weights().save(&layout, &folder.path().join("model.safetensors")).expect("written");
+    weights().save(&layout, None, &folder.path().join("model.safetensors")).expect("written");
     folder
 }
 

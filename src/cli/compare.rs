@@ -22,6 +22,8 @@ pub struct Args {
 /// Prints the table, and writes the page.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runs = args.runs.iter().map(|path| PastRun::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let folders: Vec<_> = args.runs.iter().map(PathBuf::as_path).collect();
+    super::outputs::refuse_inputs(&args.out, &folders, "html")?;
     super::print(&compare::text(&runs))?;
     files::write_whole(&args.out, compare::page(&runs).as_bytes())?;
     super::print(&format!("\nreport    {}\n", args.out.display()))?;

@@ -4,16 +4,17 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wgrad::data::{self, Dataset, N_CLASSES, Source, Split};
+use wgrad::data::{Dataset, N_CLASSES, Source, Split};
 use wgrad::device::{Device, OpenOptions};
-use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::Kernels;
 use wgrad::train::confusion::ClassScores;
 use wgrad::train::evaluation;
+use wgrad::train::images::{self, Images};
 use wgrad::train::settings::at_least_one;
-use wgrad::train::step::StepConfig;
 use wgrad::train::units::MemorySize;
-use wgrad::train::{Confusion, Evaluation, Evaluator, console, recipe};
+use wgrad::train::{Confusion, Evaluation, Evaluator, console};
+
+use super::{outputs, weights};
 
 /// Flags of `wgrad eval`.
 #[derive(clap::Args)]
@@ -29,10 +30,12 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "250", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: NonZeroU32,
-    /// Which test images
-    #[arg(long, value_name = "SET", default_value = "auto")]
-    data: Source,
-    /// The folder with CIFAR-10's binary files [default: $WGRAD_DATA, else ./data/cifar-10-batches-bin]
+    /// Which test images [default: those of the data that the weights were trained on; where the file does not
+    /// record it, auto]
+    #[arg(long, value_name = "SET")]
+    data: Option<Source>,
+    /// The folder with CIFAR-10's binary files [default: where the run read them, if the images are the same; then
+    /// $WGRAD_DATA, then ./data/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
@@ -64,8 +67,16 @@ enum Views {
 
 /// Evaluates.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let loaded = data::load(args.data, args.data_dir.as_deref(), recipe::SHAPES_SEED)
-        .map_err(wgrad::Error::from)?;
+    let file = weights::read(&args.weights)?;
+    let Images { loaded, note } = images::find(&file, args.data, args.data_dir.as_deref())?;
+    if let Some(note) = note {
+        super::note(&note);
+    }
+    if let Some(logits) = &args.logits {
+        let inputs = [Some(file.path()), loaded.dataset.dir.as_deref()];
+        let inputs: Vec<_> = inputs.into_iter().flatten().collect();
+        outputs::refuse_inputs(logits, &inputs, "safetensors")?;
+    }
     let options = OpenOptions {
         kernels: args.kernels,
         memory_limit: args.memory_limit.map(|size| size.0),
@@ -76,16 +87,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let head = format!("{}\n", console::head(&loaded, &device.name()));
     print_unless(args.json, &head)?;
 
-    let file = super::weights_file(&args.weights);
     let test = &loaded.dataset.test;
-    let width = args.width.map(|n| n.get().into()).or_else(|| Weights::width_of(&file));
-    let width = width.unwrap_or(recipe::CIFAR10.width);
-    let network = ResNet9 { width, classes: N_CLASSES };
-    let config = StepConfig::new(network, (args.batch_size.get() as usize).min(test.len()));
-    let mut evaluator = Evaluator::new(&device, &config)?;
-    let weights = Weights::load(evaluator.layout(), &file)?;
-    evaluator.set_weights(&weights)?;
-    let network = format!("network   resnet9, width {width}, from {}\n\n", file.display());
+    let batch_size = (args.batch_size.get() as usize).min(test.len());
+    let (mut evaluator, width) = weights::evaluator(&device, &file, args.width, batch_size)?;
+    let network = format!("network   resnet9, width {width}, from {}\n\n", file.path().display());
     print_unless(args.json, &network)?;
 
     let mut views = vec![logits(&mut evaluator, test)?];

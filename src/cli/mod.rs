@@ -5,14 +5,12 @@
 //! after Ctrl-C.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use wgrad::device::OpenOptions;
-use wgrad::train::folder;
 use wgrad::train::screen::StandardError;
 
 mod bench;
@@ -21,6 +19,7 @@ mod devices;
 mod eval;
 mod fetch;
 mod lr_find;
+mod outputs;
 mod plot;
 mod predict;
 mod profile;
@@ -29,6 +28,7 @@ mod summary;
 mod tape;
 mod train;
 mod tui;
+mod weights;
 
 /// The exit code of a wrong use, as clap has it.
 const WRONG_USE: u8 = 2;
@@ -121,11 +121,6 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The file of weights that is meant: a run's folder stands for the one in it.
-fn weights_file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join(folder::MODEL) } else { path.to_path_buf() }
-}
-
 /// Prints a result. A reader that stops reading (`wgrad summary | head -1`) has what it wanted.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -133,6 +128,11 @@ fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// A sentence on the standard error that is no error. Where nobody reads it, it is lost.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "note: {text}");
 }
 
 /// Shows what takes a while on one line of the terminal, which the next one replaces; "" at the end.

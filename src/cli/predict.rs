@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use wgrad::data::{N_CLASSES, Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
-use wgrad::nn::{ResNet9, Weights};
+use wgrad::nn::WeightsFile;
 use wgrad::ops::Kernels;
 use wgrad::train::settings::at_least_one;
-use wgrad::train::step::StepConfig;
 use wgrad::train::units::MemorySize;
-use wgrad::train::{Evaluator, Predictions, Settings, folder, recipe};
+use wgrad::train::{Predictions, Settings, folder};
+
+use super::weights;
 
 /// Images in a step, at most.
 const MAX_BATCH_SIZE: usize = 250;
@@ -38,8 +39,8 @@ pub struct Args {
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
-    /// The classes' names: cifar10, shapes, or ten names with commas between them [default: what
-    /// config.toml beside the weights says, else cifar10]
+    /// The classes' names: cifar10, shapes, or ten names with commas between them [default: those that
+    /// the weights record; else those of the data in config.toml beside them; else cifar10]
     #[arg(long, value_name = "NAMES")]
     classes: Option<String>,
     /// Channels of the network's first layer [default: what the file says]
@@ -59,7 +60,8 @@ pub struct Args {
 
 /// Predicts.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let classes = class_names(args)?;
+    let weights = weights::read(&args.weights)?;
+    let classes = class_names(args, &weights)?;
     let (mut files, mut split) = (Vec::new(), Split::default());
     for path in &args.images {
         match image_file::read(path) {
@@ -72,7 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     // The weights are looked at even if there is nothing to predict: all errors at once are best.
-    let predictions = predict(args, &split)?;
+    let predictions = predict(args, &weights, &split)?;
     let text = match args.json {
         true => format!("{}\n", json(&files, &classes, &predictions, args.top.get())),
         false => text(&files, &classes, &predictions, args.top.get()),
@@ -87,31 +89,22 @@ fn tell(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn predict(args: &Args, split: &Split) -> Result<Predictions, Error> {
+fn predict(args: &Args, weights: &WeightsFile, split: &Split) -> Result<Predictions, Error> {
     let options = OpenOptions {
         kernels: args.kernels,
         memory_limit: args.memory_limit.map(|size| size.0),
         ..OpenOptions::default()
     };
     let device = Device::open(&args.device, super::opened(options))?;
-    let width = args
-        .width
-        .map(|n| n.get().into())
-        .or_else(|| Weights::width_of(&super::weights_file(&args.weights)));
-    let width = width.unwrap_or(recipe::CIFAR10.width);
-    let network = ResNet9 { width, classes: N_CLASSES };
-    let config = StepConfig::new(network, split.len().clamp(1, MAX_BATCH_SIZE));
-    let mut evaluator = Evaluator::new(&device, &config)?;
-    evaluator
-        .set_weights(&Weights::load(evaluator.layout(), &super::weights_file(&args.weights))?)?;
+    let batch_size = split.len().clamp(1, MAX_BATCH_SIZE);
+    let (mut evaluator, _) = weights::evaluator(&device, weights, args.width, batch_size)?;
     let logits = evaluator.logits(split, &|| false)?.expect("nothing stops it");
     Ok(Predictions::from_logits(&logits, N_CLASSES))
 }
 
-/// The names of the classes: those that the flag says, else those of the dataset that the run folder
-/// says the weights were trained on.
-fn class_names(args: &Args) -> Result<Vec<String>, Error> {
-    let of_run = || Settings::read(&config_beside(&super::weights_file(&args.weights))).ok()?.data;
+/// The names of the classes: those that the flag gives, else those that the weights record, else those of the
+/// data set in the settings of the run.
+fn class_names(args: &Args, weights: &WeightsFile) -> Result<Vec<String>, Error> {
     let source = match args.classes.as_deref() {
         Some("cifar10") => Some(Source::Cifar10),
         Some("shapes") => Some(Source::Shapes),
@@ -124,14 +117,23 @@ fn class_names(args: &Args) -> Result<Vec<String>, Error> {
             );
             return if n == N_CLASSES { Ok(names) } else { Err(Error::Config(refused)) };
         }
-        None => of_run(),
+        None => match weights.info() {
+            Some(info) if info.classes.len() == N_CLASSES => return Ok(info.classes.clone()),
+            Some(info) => {
+                let n = info.classes.len();
+                let reason =
+                    format!("it names {n} classes, and the network tells {N_CLASSES} apart");
+                return Err(Error::TrainingData { weights: weights.path().to_path_buf(), reason });
+            }
+            None => Settings::read(&config_beside(weights.path())).ok().and_then(|s| s.data),
+        },
     };
     let source = source.unwrap_or_else(|| {
-        let config = config_beside(&super::weights_file(&args.weights));
-        tell(&format!(
-            "note: no {} says which classes these are; the names are CIFAR-10's (--classes chooses \
-             others)\n",
-            config.display()
+        super::note(&format!(
+            "neither {} nor a {} beside it names the classes; the names are CIFAR-10's (--classes chooses \
+             others)",
+            weights.path().display(),
+            folder::CONFIG
         ));
         Source::Cifar10
     });

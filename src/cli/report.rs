@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use wgrad::device::Device;
-use wgrad::nn::Weights;
+use wgrad::error::Error;
+use wgrad::nn::WeightsFile;
 use wgrad::report::{self, PastRun};
 use wgrad::train::folder::CONFIG;
+use wgrad::train::images::{self, Images};
 use wgrad::train::{Evaluator, Recipe, Settings, console, resume};
 
 /// Flags of `wgrad report`.
@@ -21,7 +23,8 @@ pub struct Args {
     /// Where to write the page [default: report.html in the run's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The folder with CIFAR-10's binary files [default: where the run read them]
+    /// The folder with CIFAR-10's binary files [default: where the run read them, or another place with the same
+    /// images]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
@@ -32,20 +35,51 @@ pub struct Args {
 /// Writes the page.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let past = PastRun::read(&args.run)?;
+    let config = args.run.join(CONFIG);
     let now = Settings { data_dir: args.data_dir.clone(), ..Settings::default() };
-    let settings = now.or(Settings::read(&args.run.join(CONFIG))?);
-    let loaded = resume::load(&settings)?;
-    let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
+    let settings = now.or(Settings::read(&config)?);
+    let file = past.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
+    let Images { mut loaded, note } = match &file {
+        // The record finds the images where the settings have an older place of theirs.
+        Some(file) if file.info().is_some() && args.data_dir.is_none() => {
+            images::find(file, None, None)?
+        }
+        Some(file) => images::find(file, settings.data, settings.data_dir.as_deref())?,
+        None => Images { loaded: resume::load(&settings)?, note: None },
+    };
+    if let Some(note) = &note {
+        super::note(note);
+    }
+    let info = file.as_ref().and_then(WeightsFile::info);
+    let are_others = info.is_some() && note.is_some();
+    let recipe = if are_others {
+        // Its numbers are those of the run, whose images these are not.
+        let text = std::fs::read_to_string(&config).map_err(Error::io(&config))?;
+        Recipe::parse(&text)
+            .map_err(|reason| Error::Run(format!("{}: {reason}", config.display())))?
+    } else {
+        if loaded.dataset.validation.is_empty() {
+            resume::hold_out(&mut loaded.dataset, &settings)?;
+        }
+        Recipe::resolve(&settings, &loaded.dataset)?
+    };
+    let page = args.out.clone().unwrap_or_else(|| past.path.join(report::REPORT));
+    let inputs = [Some(past.path.as_path()), loaded.dataset.dir.as_deref()];
+    let inputs: Vec<_> = inputs.into_iter().flatten().collect();
+    super::outputs::refuse_inputs(&page, &inputs, "html")?;
     let device = Device::open(&args.device, super::opened(recipe.open_options()))?;
     super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
 
-    let mut evaluator = match past.model()? {
-        Some(model) => {
-            let mut evaluator = Evaluator::new(&device, &recipe.step())?;
-            let weights = Weights::load(evaluator.layout(), &model)?;
-            evaluator.set_weights(&weights)?;
+    let mut evaluator = match &file {
+        Some(file) => {
+            let mut config = recipe.step();
+            if let Some(info) = info {
+                (config.mean, config.standard_deviation) = (info.mean, info.standard_deviation);
+            }
+            let mut evaluator = Evaluator::new(&device, &config)?;
+            evaluator.set_weights(&file.weights(evaluator.layout())?.0)?;
             if past.epochs.is_empty() {
-                let model = model.display();
+                let model = file.path().display();
                 super::print(&format!(
                     "note: no epoch is over, so the weights are those of {model}\n"
                 ))?;
@@ -61,11 +95,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         folder: &past.path,
         recipe: &recipe,
         loaded: &loaded,
+        other_data: note.as_deref().filter(|_| are_others),
         device: &device,
         epochs: &past.epochs,
         summary: past.summary.as_ref(),
     };
-    let page = args.out.clone().unwrap_or_else(|| past.path.join(report::REPORT));
     report::write(&told, evaluator.as_mut(), &page, &|| false)?;
     super::print(&format!("report    {}\n", page.display()))?;
     Ok(ExitCode::SUCCESS)

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use wgrad::device::Device;
+use wgrad::report::PastRun;
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
-    self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, resume, screen,
+    self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, folder, resume,
+    screen,
 };
 
 use super::lr_find::{self, Sweep};
@@ -32,8 +34,17 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     config: Option<PathBuf>,
     /// Go on with the run in this folder, from its latest checkpoint
-    #[arg(long, value_name = "RUN", help_heading = "Recipe", conflicts_with_all = ["config", "out"])]
+    #[arg(long, value_name = "RUN", help_heading = "Recipe",
+          conflicts_with_all = ["config", "out", "weights"])]
     resume: Option<PathBuf>,
+    /// Begin the run in the folder that --out names, go on with it if it was stopped, and do nothing if it is
+    /// finished: for jobs that are queued again with the same command
+    #[arg(long, help_heading = "Recipe", conflicts_with = "resume")]
+    auto_resume: bool,
+    /// Begin a run with the settings of this one, from its weights: another cycle of the schedule. Flags win
+    #[arg(long, value_name = "RUN", help_heading = "Recipe",
+          conflicts_with_all = ["config", "resume", "weights"])]
+    another_cycle: Option<PathBuf>,
     /// Show a dashboard while training: curves, progress, what each op takes on the device; q ends it
     #[arg(long, help_heading = "Output")]
     tui: bool,
@@ -51,11 +62,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let stop = stop_on_ctrl_c()?;
     let prepared = match &args.resume {
-        Some(path) => Some((resumed(path, &args.settings)?, false)),
+        Some(path) => Prepared::run(resumed(path, &args.settings)?),
         None => prepared(args, &stop)?,
     };
-    let Some((run, find_lr)) = prepared else { return Ok(ExitCode::from(super::INTERRUPTED)) };
-    let Resumed { mut folder, mut recipe, loaded, checkpoint } = run;
+    let (run, find_lr) = match prepared {
+        Prepared::Run { run, find_lr } => (*run, find_lr),
+        Prepared::Interrupted => return Ok(ExitCode::from(super::INTERRUPTED)),
+        Prepared::Finished(words) => {
+            super::print(&words)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let Resumed { mut folder, mut recipe, loaded, checkpoint, weights } = run;
     let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
     if recipe.device == "auto" {
         recipe.device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" }.to_string();
@@ -70,7 +88,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         folder.create(&recipe)?;
         found.write(folder.path()).inspect_err(|_| folder.remove())?;
     }
-    let job = Job { recipe: &recipe, loaded: &loaded, device: &device, stop: &stop };
+    let weights = weights.as_ref();
+    let job = Job { recipe: &recipe, loaded: &loaded, device: &device, weights, stop: &stop };
     let outcome = {
         let mut display: Box<dyn Display> = match args.tui {
             true => Box::new(Dashboard::open(Arc::clone(&stop))?),
@@ -83,21 +102,96 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if is_interrupted { ExitCode::from(super::INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
-/// A run of its own, and whether its learning rate is to be found first; none when it was interrupted.
-fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Option<(Resumed, bool)>> {
+/// The work that the flags ask for.
+enum Prepared {
+    /// A run, and whether its learning rate is to be found first.
+    Run { run: Box<Resumed>, find_lr: bool },
+    /// The run in the folder is finished, in words.
+    Finished(String),
+    /// The user stopped a download.
+    Interrupted,
+}
+
+impl Prepared {
+    /// A run whose rate is known.
+    fn run(run: Resumed) -> Self {
+        Self::Run { run: Box::new(run), find_lr: false }
+    }
+}
+
+/// A run that begins, or with `--auto-resume` the one in the folder.
+fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
     let mut settings = args.settings.clone();
     if let Some(path) = &args.config {
         settings = settings.or(Settings::read(path)?);
     }
+    if let Some(path) = &args.another_cycle {
+        settings = another_cycle(path, settings)?;
+    }
+    if args.auto_resume
+        && let Some(prepared) = auto_resumed(&settings)?
+    {
+        return Ok(prepared);
+    }
     let folder = RunFolder::choose(settings.out.as_deref())?;
     let source = settings.data.unwrap_or_default();
     if args.fetch.interrupted(source, settings.data_dir.as_deref(), stop) {
-        return Ok(None);
+        return Ok(Prepared::Interrupted);
     }
+    let weights = resume::initial_weights(&mut settings)?;
     let loaded = resume::load(&settings)?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let find_lr = settings.max_lr == Some(MaxLr::Find);
-    Ok(Some((Resumed { folder, recipe, loaded, checkpoint: None }, find_lr)))
+    let run = Box::new(Resumed { folder, recipe, loaded, checkpoint: None, weights });
+    Ok(Prepared::Run { run, find_lr })
+}
+
+/// The settings of another cycle of the schedule after a run: the flags, then those of the run, from its weights.
+fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
+    let past = PastRun::read(path)?;
+    let before = Settings::read(&path.join(folder::CONFIG))?;
+    let weights = past.model()?.ok_or_else(|| {
+        let path = path.display();
+        wgrad::Error::Run(format!("{path}: there are no weights in it to begin another cycle with"))
+    })?;
+    // The folder, and the weights that the run itself started from, are its own.
+    let before = Settings { out: None, weights: None, weights_sha256: None, ..before };
+    Ok(Settings { weights: Some(weights), ..flags.or(before) })
+}
+
+/// The run in the folder that the settings name, if there is one.
+fn auto_resumed(settings: &Settings) -> anyhow::Result<Option<Prepared>> {
+    let Some(path) = settings.out.clone() else {
+        let message = "--auto-resume needs the folder of the run: name it with --out".to_string();
+        return Err(wgrad::Error::Config(message).into());
+    };
+    if !path.join(folder::CONFIG).exists() {
+        return Ok(None);
+    }
+    let (_, before) = RunFolder::reopen(&path)?;
+    let mut flags = Settings { out: None, ..settings.clone() };
+    if flags.max_lr == Some(MaxLr::Find) {
+        // It was found when the run began.
+        flags.max_lr = None;
+    }
+    if flags.weights.as_deref().is_some_and(Path::exists) {
+        // The same weights, wherever their file is now.
+        resume::initial_weights(&mut flags)?;
+        let is_same = flags.weights_sha256 == before.weights_sha256;
+        flags.weights = if is_same { before.weights.clone() } else { flags.weights };
+    } else {
+        (flags.weights, flags.weights_sha256) = (None, None);
+    }
+    let Some(summary) = RunFolder::finished(&path) else {
+        return Ok(Some(Prepared::run(resumed(&path, &flags)?)));
+    };
+    resume::check_finished(&path, &flags, &before)?;
+    let accuracy = summary
+        .test_accuracy
+        .map_or(String::new(), |accuracy| format!(", test accuracy {:.2}%", 100.0 * accuracy));
+    let path = path.display();
+    let words = format!("{path} is finished: {} steps{accuracy}\n", summary.n_steps);
+    Ok(Some(Prepared::Finished(words)))
 }
 
 /// A run that goes on.

@@ -17,6 +17,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Version};
@@ -32,18 +33,28 @@ pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
 pub const CLASSES: [&str; N_CLASSES] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
+/// The mean of the published training images, by channel, of pixels in 0..=1.
+pub const MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
+
+/// Their standard deviation.
+pub const STANDARD_DEVIATION: [f64; 3] = [0.2470, 0.2435, 0.2616];
+
 const TEST_FILE: &str = "test_batch.bin";
+/// The names of the classes, a line each.
+const CLASSES_FILE: &str = "batches.meta.txt";
 const N_OFFICIAL_TRAINING_FILES: usize = 5;
 const N_OFFICIAL_RECORDS: usize = 10_000;
 
 /// Reads CIFAR-10 from `dir`, or from the folder `cifar-10-batches-bin` inside it.
 ///
-/// The training images are those of all `data_batch_*.bin` in the order of their names.
+/// The training images are those of all `data_batch_*.bin` in the order of their names. The classes have the
+/// names in `batches.meta.txt`, and those of [`CLASSES`] where there is no such file.
 ///
 /// # Errors
 ///
-/// A file that is missing, unreadable, empty, truncated or has a label over 9; another version of
-/// the dataset in the folder; an archive that is not unpacked. Each error names the file.
+/// A file that is missing, unreadable, empty, truncated or has a label over 9; another number of names than
+/// classes; another version of the dataset in the folder; an archive that is not unpacked. Each error names the
+/// file.
 pub fn read(dir: &Path) -> Result<Dataset, DataError> {
     let dir = locate(dir)?;
     let training_files = training_files(&dir)?;
@@ -53,6 +64,7 @@ pub fn read(dir: &Path) -> Result<Dataset, DataError> {
     for path in &training_files {
         counts.push((file_name(path), append_records(path, &mut train)?));
     }
+    let classes = classes(&dir.join(CLASSES_FILE))?;
     let mut test = Split::default();
     let test_file = dir.join(TEST_FILE);
     counts.push((TEST_FILE.into(), append_records(&test_file, &mut test)?));
@@ -66,11 +78,12 @@ pub fn read(dir: &Path) -> Result<Dataset, DataError> {
             test.len()
         ),
         dir: Some(fs::canonicalize(&dir).unwrap_or(dir)),
-        classes: CLASSES.map(String::from).to_vec(),
+        classes,
         warnings: warnings(&counts),
         train,
         validation: Split::default(),
         test,
+        whole: None,
     })
 }
 
@@ -157,6 +170,27 @@ fn list(dir: &Path) -> Result<Vec<String>, DataError> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The names of the classes in a file with a line for each; the published ones if there is no such file.
+fn classes(path: &Path) -> Result<Vec<String>, DataError> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(CLASSES.map(String::from).to_vec());
+        }
+        result => {
+            result.map_err(|source| DataError::Unreadable { path: path.to_path_buf(), source })?
+        }
+    };
+    let refused = |reason| DataError::ClassNames { path: path.to_path_buf(), reason };
+    let text = String::from_utf8(bytes).map_err(|_| refused("is not UTF-8".to_string()))?;
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let names: Vec<String> = lines.filter(|name| !name.is_empty()).map(String::from).collect();
+    match names.len() {
+        N_CLASSES => Ok(names),
+        1 => Err(refused(format!("has 1 name for {N_CLASSES} classes"))),
+        n => Err(refused(format!("has {n} names for {N_CLASSES} classes"))),
+    }
 }
 
 /// Appends the records of a file to a split and returns how many there were.

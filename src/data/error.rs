@@ -66,6 +66,15 @@ pub enum DataError {
         source: io::Error,
     },
 
+    /// A file with the names of the classes that does not name each of them.
+    #[error("{} {reason}", path.display())]
+    ClassNames {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A file of no bytes.
     #[error("{} is empty", path.display())]
     Empty {
@@ -164,6 +173,10 @@ impl DataError {
                     how_to_get_cifar10()
                 ),
             },
+            Self::ClassNames { .. } => {
+                "write a name in each line, or remove the file: the classes have CIFAR-10's names then"
+                    .into()
+            }
             Self::Empty { .. } | Self::Truncated { .. } => format!(
                 "the download or the unpacking broke off, most likely: delete the file and unpack \
                  cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"

@@ -126,6 +126,8 @@ pub struct Dataset {
     pub test: Split,
     /// What a user should know before trusting a result, a line each. Usually none.
     pub warnings: Vec<String>,
+    /// [`Dataset::fingerprint`] before [`Dataset::hold_out`]; none as long as nothing is held out.
+    pub whole: Option<Fingerprint>,
 }
 
 impl Dataset {
@@ -135,6 +137,7 @@ impl Dataset {
     ///
     /// If there are fewer.
     pub fn hold_out(&mut self, n: usize) {
+        self.whole = Some(self.whole_fingerprint());
         let mut order = batches::in_order(self.train.len());
         // Another draw than any epoch's, since no seed of a run takes part in it.
         Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
@@ -149,6 +152,11 @@ impl Dataset {
     /// The images that each epoch is evaluated on: those that were held out, else the test images.
     pub fn evaluated(&self) -> &Split {
         if self.validation.is_empty() { &self.test } else { &self.validation }
+    }
+
+    /// Hash of all images and labels as they were read, whichever were held out since.
+    pub fn whole_fingerprint(&self) -> Fingerprint {
+        self.whole.unwrap_or_else(|| self.fingerprint())
     }
 
     /// All images and labels, as 16 digits: whether a run goes on with those that it began with.
@@ -192,6 +200,17 @@ pub struct Loaded {
     pub notice: Option<String>,
 }
 
+/// The folders in which CIFAR-10 is looked for when no flag names one: that of `$WGRAD_DATA`, and the default.
+pub fn usual_folders() -> Vec<PathBuf> {
+    data_variable().into_iter().chain([DEFAULT_FOLDER.into()]).collect()
+}
+
+/// The folder that `$WGRAD_DATA` names. Empty counts as unset, as shells have no better way to unset a variable
+/// for one command.
+fn data_variable() -> Option<PathBuf> {
+    env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Loads a dataset.
 ///
 /// CIFAR-10 is looked for in `data_dir`, else in the folder that `$WGRAD_DATA` names, else in
@@ -204,14 +223,12 @@ pub struct Loaded {
 ///
 /// CIFAR-10 was asked for, named or found, and cannot be read whole.
 pub fn load(source: Source, data_dir: Option<&Path>, seed: u64) -> Result<Loaded, DataError> {
-    // An empty variable counts as unset, as shells have no better way to unset one for a command.
-    let variable = env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    load_from(source, data_dir, variable.as_deref(), Path::new(DEFAULT_FOLDER), seed)
+    load_from(source, data_dir, data_variable().as_deref(), Path::new(DEFAULT_FOLDER), seed)
 }
 
 /// The default folder, if [`load`] would look there for CIFAR-10 and find none.
 pub fn missing_by_default(source: Source, data_dir: Option<&Path>) -> Option<&'static Path> {
-    let is_named = data_dir.is_some() || env::var_os(DATA_VARIABLE).is_some_and(|v| !v.is_empty());
+    let is_named = data_dir.is_some() || data_variable().is_some();
     let default = Path::new(DEFAULT_FOLDER);
     (source != Source::Shapes && !is_named && is_absent(default)).then_some(default)
 }

@@ -17,6 +17,7 @@ pub mod cpu;
 pub mod filling;
 pub mod foreign;
 pub mod gpu;
+mod memory;
 pub mod timing;
 
 pub use timing::{Clock, NodeTimes, Peaks};
@@ -178,12 +179,13 @@ impl Device {
     /// `in_use` is what other programs of the session would own.
     ///
     /// # Errors
-    /// Those of [`Plan::check`].
+    /// Those of [`Plan::check`]; [`Error::NotEnoughMemory`] on a processor whose memory does not hold the plan.
     pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), Error> {
         match self {
-            Device::Cpu(device) => plan.check(device.memory_limit, in_use, u64::MAX),
-            Device::Gpu(device) => device.check(plan, in_use),
+            Device::Cpu(device) => plan.check(device.memory_limit, in_use, u64::MAX)?,
+            Device::Gpu(device) => device.check(plan, in_use)?,
         }
+        if self.is_processor() { memory::check(plan.total_bytes() + in_use) } else { Ok(()) }
     }
 
     /// Measures what the device can do at best, in about a second.

@@ -3,8 +3,9 @@
 //! [`Weights`](super::Weights) are such a file, and so is a checkpoint, which has more tensors in it. Names,
 //! shapes and orders are converted here and nowhere else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -54,28 +55,107 @@ impl Writer {
         self.tensors.iter().map(|(name, (_, _, bytes))| (name.as_str(), bytes.as_slice()))
     }
 
-    /// The file, with one line of metadata. The same tensors are the same bits each time.
-    pub(crate) fn finish(&self, key: &str, value: &str) -> Vec<u8> {
+    /// The file, with these entries of metadata in this order. Equal tensors and entries make equal bytes.
+    pub(crate) fn finish(&self, metadata: &[(&str, &str)]) -> Vec<u8> {
         let views = self.tensors.iter().map(|(name, (dtype, shape, bytes))| {
             let view = TensorView::new(*dtype, shape.clone(), bytes);
             (name, view.expect("a tensor's bytes are made from its shape"))
         });
-        // One entry only: the crate keeps them in a map without an order.
-        let metadata = HashMap::from([(key.to_string(), value.to_string())]);
-        safetensors::serialize(views, Some(metadata)).expect("names and sizes are small")
+        let file = safetensors::serialize(views, None).expect("names and sizes are small");
+        with_metadata(&file, metadata)
     }
 }
 
-/// The tensors of a file that nobody has taken yet, and what was wrong with those that were.
+/// Puts entries of metadata into a safetensors file that has none.
+///
+/// The crate takes them as a map without an order and writes them as they come, which differs from process to
+/// process. A file is `length of the header (u64), header (JSON, padded to eight bytes), data`; offsets in the
+/// header count from the data.
+fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Vec<u8> {
+    let (length, rest) = file.split_first_chunk().expect("the length of the header");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header = std::str::from_utf8(header).expect("JSON").trim_end();
+    let json = |text: &str| serde_json::to_string(text).expect("text");
+    let entries = metadata.iter().map(|(key, value)| format!("{}:{}", json(key), json(value)));
+    let entries = entries.collect::<Vec<_>>().join(",");
+    let tensors = header.strip_prefix('{').expect("an object");
+    let comma = if tensors == "}" { "" } else { "," };
+    let mut header = format!("{{\"__metadata__\":{{{entries}}}{comma}{tensors}");
+    let padded = header.len().next_multiple_of(8);
+    header.extend(std::iter::repeat_n(' ', padded - header.len()));
+    [&(padded as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
+}
+
+/// The tensors of a file that have not been read yet, and the faults of those that were.
 pub(crate) struct Reader<'a> {
     tensors: BTreeMap<String, TensorView<'a>>,
-    pub(crate) problems: Vec<String>,
+    problems: Problems,
+    notes: Notes,
+}
+
+/// The ways in which tensors do not fit a network, a line a tensor.
+#[derive(Default)]
+pub(crate) struct Problems {
+    /// Tensors of another shape or type.
+    wrong: Vec<String>,
+    /// Tensors of the network that the file has not.
+    missing: Vec<String>,
+    /// Tensors of the file that the network has not.
+    unused: Vec<String>,
+}
+
+/// The liberties that reading took, which a user should see.
+#[derive(Default)]
+struct Notes {
+    /// Tensors by the prefix that was removed from their names.
+    prefixes: BTreeMap<String, usize>,
+    /// Tensors by the type that was converted to f32.
+    types: BTreeMap<String, usize>,
+    /// Tensors that nothing here depends on, and that have another form than PyTorch gives them.
+    ignored: Vec<String>,
+}
+
+/// Prefixes that wrappers of a PyTorch module put before the names of its tensors: `DataParallel`,
+/// `DistributedDataParallel` and `AveragedModel` the first, `torch.compile` the second.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+/// `AveragedModel`'s count of averaged models. Nothing depends on it.
+const N_AVERAGED: &str = "n_averaged";
+
+/// The name of a tensor without the prefixes of wrappers.
+pub(crate) fn without_wrappers(mut name: &str) -> &str {
+    while let Some(inner) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
+        name = inner;
+    }
+    name
 }
 
 impl<'a> Reader<'a> {
-    /// All tensors of a file.
+    /// All tensors of a file, under the names in it.
     pub(crate) fn new(file: &SafeTensors<'a>) -> Self {
-        Self { tensors: file.tensors().into_iter().collect(), problems: Vec::new() }
+        let tensors = file.tensors().into_iter().collect();
+        Self { tensors, problems: Problems::default(), notes: Notes::default() }
+    }
+
+    /// All tensors of a file of weights, which any program may have written: under their names without the
+    /// prefixes of wrappers.
+    pub(crate) fn of_weights(file: &SafeTensors<'a>) -> Self {
+        let mut reader = Self::new(file);
+        for (name, tensor) in std::mem::take(&mut reader.tensors) {
+            let inner = without_wrappers(&name);
+            if inner.len() < name.len() {
+                let prefix = name[..name.len() - inner.len()].to_string();
+                *reader.notes.prefixes.entry(prefix).or_default() += 1;
+            }
+            if inner == N_AVERAGED {
+                reader.notes.ignored.push(name);
+            } else if reader.tensors.insert(inner.to_string(), tensor).is_some() {
+                let twice =
+                    format!("{inner}: there twice, with and without a prefix of {WRAPPERS:?}");
+                reader.problems.wrong.push(twice);
+            }
+        }
+        reader
     }
 
     /// Whether there are tensors whose names begin like this.
@@ -101,52 +181,114 @@ impl<'a> Reader<'a> {
         buffer
     }
 
-    /// A tensor of f32 and that shape.
+    /// A tensor of that shape, of f32 or of another type of real numbers, each rounded to the nearest f32.
     pub(crate) fn f32(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
-        let tensor = self.tensor(name, Dtype::F32, shape)?;
-        let (words, _) = tensor.data().as_chunks();
-        Some(words.iter().map(|&word| f32::from_le_bytes(word)).collect())
+        let tensor = self.tensor(name, shape)?;
+        let Some(values) = to_f32(&tensor) else {
+            self.refuse_type(name, tensor.dtype(), "F32, F16, BF16 or F64");
+            return None;
+        };
+        if tensor.dtype() != Dtype::F32 {
+            *self.notes.types.entry(tensor.dtype().to_string()).or_default() += 1;
+        }
+        Some(values)
     }
 
     /// A vector of u32.
     pub(crate) fn u32(&mut self, name: &str, length: usize) -> Option<Vec<u32>> {
-        let tensor = self.tensor(name, Dtype::U32, &[length])?;
+        let tensor = self.tensor(name, &[length])?;
+        if tensor.dtype() != Dtype::U32 {
+            self.refuse_type(name, tensor.dtype(), "U32");
+            return None;
+        }
         let (words, _) = tensor.data().as_chunks();
         Some(words.iter().map(|&word| u32::from_le_bytes(word)).collect())
     }
 
-    /// A number without axes, if it is there.
-    pub(crate) fn i64_if_there(&mut self, name: &str) -> Option<i64> {
-        if !self.tensors.contains_key(name) {
-            return None;
+    /// A number without axes, of type i64. Nothing depends on it: none if it is not there, and one of another
+    /// form is ignored.
+    pub(crate) fn count(&mut self, name: String) -> Option<u64> {
+        let tensor = self.tensors.remove(&name)?;
+        if tensor.dtype() == Dtype::I64 && tensor.shape().is_empty() {
+            return tensor.data().try_into().ok().map(u64::from_le_bytes);
         }
-        let tensor = self.tensor(name, Dtype::I64, &[])?;
-        tensor.data().try_into().ok().map(i64::from_le_bytes)
-    }
-
-    fn tensor(&mut self, name: &str, dtype: Dtype, shape: &[usize]) -> Option<TensorView<'a>> {
-        let problem = match self.tensors.remove(name) {
-            None => "missing".to_string(),
-            Some(tensor) if tensor.shape() != shape => {
-                format!("shape {:?}, expected {shape:?}", tensor.shape())
-            }
-            Some(tensor) if tensor.dtype() != dtype => {
-                let hint = "; convert it with .float() before saving";
-                let hint = if dtype == Dtype::F32 { hint } else { "" };
-                format!("{:?}, expected {dtype:?}{hint}", tensor.dtype())
-            }
-            Some(tensor) => return Some(tensor),
-        };
-        self.problems.push(format!("{name}: {problem}"));
+        self.notes.ignored.push(format!("{name} ({} of {:?})", tensor.dtype(), tensor.shape()));
         None
     }
 
-    /// What was wrong, tensors that nobody has taken included; those of a checkpoint may be left.
-    pub(crate) fn finish(mut self) -> Vec<String> {
+    fn tensor(&mut self, name: &str, shape: &[usize]) -> Option<TensorView<'a>> {
+        match self.tensors.remove(name) {
+            None => self.problems.missing.push(format!("{name}: missing")),
+            Some(tensor) if tensor.shape() != shape => {
+                let found = tensor.shape();
+                self.problems.wrong.push(format!("{name}: shape {found:?}, expected {shape:?}"));
+            }
+            found => return found,
+        }
+        None
+    }
+
+    fn refuse_type(&mut self, name: &str, found: Dtype, expected: &str) {
+        self.problems.wrong.push(format!("{name}: {found}, expected {expected}"));
+    }
+
+    /// A line for each liberty that reading took.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let Notes { prefixes, types, ignored } = &self.notes;
+        let tensors = |n: usize| format!("{n} tensor{}", if n == 1 { "" } else { "s" });
+        let prefixes = prefixes.iter().map(|(wrapper, &n)| {
+            format!("removed the prefix {wrapper:?} from the names of {}", tensors(n))
+        });
+        let types =
+            types.iter().map(|(name, &n)| format!("converted {} from {name} to F32", tensors(n)));
+        let first = ignored.first().map(|first| match ignored.len() {
+            1 => format!("ignored {first}"),
+            n => format!("ignored {first} and {} more, which nothing depends on", n - 1),
+        });
+        prefixes.chain(types).chain(first).collect()
+    }
+
+    /// The problems, tensors that were not read included; those of a checkpoint may be left.
+    pub(crate) fn finish(mut self) -> Problems {
         let left = self.tensors.keys().filter(|name| !name.starts_with(TRAINING));
-        self.problems.extend(left.map(|name| format!("{name}: not a part of this network")));
+        self.problems.unused.extend(left.map(|name| format!("{name}: not a part of this network")));
         self.problems
     }
+}
+
+/// Tensors of each kind that an error names: of another network, all of them do not fit.
+const MAX_PROBLEMS: usize = 5;
+
+impl Problems {
+    /// A line a problem, of each kind [`MAX_PROBLEMS`] at the most, with the number of the others.
+    pub(crate) fn lines(mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for kind in [&mut self.wrong, &mut self.missing, &mut self.unused] {
+            let n_more = kind.len().saturating_sub(MAX_PROBLEMS);
+            kind.truncate(MAX_PROBLEMS);
+            lines.append(kind);
+            if n_more > 0 {
+                lines.push(format!("and {n_more} more like this"));
+            }
+        }
+        lines
+    }
+}
+
+/// The elements of a tensor as f32, by rounding to the nearest; none for a type that holds no real numbers, or
+/// one of eight bits or fewer.
+fn to_f32(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
+    fn map<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        bytes.as_chunks().0.iter().map(|&element| convert(element)).collect()
+    }
+    let bytes = tensor.data();
+    Some(match tensor.dtype() {
+        Dtype::F32 => map(bytes, f32::from_le_bytes),
+        Dtype::F16 => map(bytes, |element| f16::from_le_bytes(element).to_f32()),
+        Dtype::BF16 => map(bytes, |element| bf16::from_le_bytes(element).to_f32()),
+        Dtype::F64 => map(bytes, |element| f64::from_le_bytes(element) as f32),
+        _ => return None,
+    })
 }
 
 /// The names under which PyTorch counts batches: one for each batch norm.

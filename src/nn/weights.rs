@@ -5,11 +5,12 @@
 //! are named and ordered is [`tensor_file`]'s to say.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
+use sha2::{Digest, Sha256};
 
-use super::tensor_file;
+use super::{ModelInfo, tensor_file};
 use crate::error::Error;
 use crate::files;
 use crate::tape::{Group, StateLayout};
@@ -28,36 +29,35 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Writes the file, whole or not at all.
+    /// Writes the file, whole or not at all, with a record of the data that the weights were trained on.
     ///
     /// # Errors
     /// [`Error::Io`], naming the file.
-    pub fn save(&self, layout: &StateLayout, path: &Path) -> Result<(), Error> {
-        files::write_whole(path, &self.to_safetensors(layout))
+    pub fn save(
+        &self,
+        layout: &StateLayout,
+        info: Option<&ModelInfo>,
+        path: &Path,
+    ) -> Result<(), Error> {
+        files::write_whole(path, &self.to_safetensors(layout, info))
     }
 
-    /// Reads a file that holds the weights of a network with this layout.
+    /// Reads a file that holds the weights of a network with this layout: [`WeightsFile`] in one step.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read; [`Error::Weights`] when it is no safetensors file, or
-    /// does not fit, with everything that does not.
+    /// As for [`WeightsFile::read`] and [`WeightsFile::weights`].
     pub fn load(layout: &StateLayout, path: &Path) -> Result<Self, Error> {
-        let bytes = fs::read(path).map_err(Error::io(path))?;
-        Self::from_safetensors(layout, &bytes)
-            .map_err(|reason| Error::Weights { path: path.to_path_buf(), reason })
+        Ok(WeightsFile::read(path)?.weights(layout)?.0)
     }
 
-    /// The width of the ResNet-9 that a file holds the weights of: the channels of its first layer.
-    /// None for a file that is no such thing, of which loading it tells.
-    pub fn width_of(path: &Path) -> Option<usize> {
-        let bytes = fs::read(path).ok()?;
-        width(&SafeTensors::deserialize(&bytes).ok()?)
-    }
-
-    pub(crate) fn to_safetensors(&self, layout: &StateLayout) -> Vec<u8> {
+    pub(crate) fn to_safetensors(&self, layout: &StateLayout, info: Option<&ModelInfo>) -> Vec<u8> {
         let mut file = tensor_file::Writer::default();
         self.write(layout, &mut file);
-        file.finish("format", "pt")
+        // Hugging Face's loaders ask for the first entry.
+        match info.map(ModelInfo::to_json) {
+            None => file.finish(&[("format", "pt")]),
+            Some(info) => file.finish(&[("format", "pt"), (ModelInfo::KEY, &info)]),
+        }
     }
 
     /// Adds the tensors to a file.
@@ -74,65 +74,156 @@ impl Weights {
         let mut fill = |group| file.members("", layout.members(group), layout.n_elements(group));
         let (parameters, statistics) = (fill(Group::Parameters), fill(Group::Statistics));
         // Nothing depends on the counts, so a file may do without.
-        let counts = tensor_file::batch_counts(layout);
-        let counts = counts.filter_map(|name| file.i64_if_there(&name)).map(i64::cast_unsigned);
-        Self { parameters, statistics, n_batches: counts.max().unwrap_or(0) }
+        let counts = tensor_file::batch_counts(layout).filter_map(|name| file.count(name));
+        let n_batches = counts.max().unwrap_or(0);
+        Self { parameters, statistics, n_batches }
     }
 
-    /// Reads the bytes of a file; see [`Weights::load`].
+    /// Checks that every element is a finite number, and no variance negative.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn from_safetensors(layout: &StateLayout, bytes: &[u8]) -> Result<Self, String> {
-        if bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]) {
-            return Err("a file of torch.save, not safetensors; write it with \
-                        safetensors.torch.save_file(model.state_dict(), ...)"
-                .to_string());
+    /// The first element of the first tensor at fault, by PyTorch's name and index.
+    fn check_values(&self, layout: &StateLayout) -> Result<(), String> {
+        let parameters = layout.parameters.iter().map(|member| (member, &self.parameters));
+        let statistics = layout.statistics.iter().map(|member| (member, &self.statistics));
+        for (member, buffer) in parameters.chain(statistics) {
+            let values = member.layout.to_torch(&member.shape, &buffer[member.range()]);
+            let is_variance = member.name.ends_with(".running_var");
+            let is_wrong = |value: &f32| !value.is_finite() || (is_variance && *value < 0.0);
+            let Some(at) = values.iter().position(is_wrong) else { continue };
+            let index = index_of(at, &member.layout.torch_shape(&member.shape));
+            let (name, value) = (&member.name, values[at]);
+            let problem = match value.is_finite() {
+                true => "is negative, and a variance is not",
+                false => "is not finite",
+            };
+            return Err(format!("{name}: element {index:?} is {value}: it {problem}"));
         }
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|error| format!("not a safetensors file, or a damaged one ({error})"))?;
-        let mut tensors = tensor_file::Reader::new(&file);
-        let mut weights = Self::read(layout, &mut tensors);
+        Ok(())
+    }
+}
+
+/// The index along each axis of the element at `at` of a row-major tensor.
+fn index_of(mut at: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index: Vec<usize> = shape.iter().rev().map(|&n| (at % n, at /= n).0).collect();
+    index.reverse();
+    index
+}
+
+/// A file of weights as it was read, before it is known which network it is for.
+pub struct WeightsFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    info: Option<ModelInfo>,
+}
+
+impl WeightsFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read; [`Error::Weights`] when it is not a safetensors file, or its record
+    /// of the training data is damaged.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = fs::read(path).map_err(Error::io(path))?;
+        Self::parse(path, bytes)
+            .map_err(|reason| Error::Weights { path: path.to_path_buf(), reason })
+    }
+
+    /// Takes the bytes of a file.
+    ///
+    /// # Errors
+    /// The reason why they are not weights.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, String> {
+        // A zip archive, or a pickle. A good safetensors file may begin with such a byte, too: that of a length.
+        let is_of_torch = bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]);
+        let damaged = |error| match is_of_torch {
+            true => "a file of torch.save, not safetensors; write it with \
+                     safetensors.torch.save_file(model.state_dict(), ...)"
+                .to_string(),
+            false => format!("not a safetensors file, or a damaged one ({error})"),
+        };
+        SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+        let record = metadata.metadata().as_ref().and_then(|map| map.get(ModelInfo::KEY));
+        let info = record.map(|json| ModelInfo::parse(json)).transpose();
+        let info =
+            info.map_err(|error| format!("its metadata entry {:?}: {error}", ModelInfo::KEY))?;
+        Ok(Self { path: path.to_path_buf(), bytes, info })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The data that the weights were trained on; none where the file does not say.
+    pub fn info(&self) -> Option<&ModelInfo> {
+        self.info.as_ref()
+    }
+
+    /// The width of the ResNet-9 that the file holds the weights of: the channels of its first layer. None for
+    /// the weights of another network.
+    pub fn width(&self) -> Option<usize> {
+        let file = self.tensors();
+        let names = file.names();
+        let name =
+            names.into_iter().find(|name| tensor_file::without_wrappers(name) == FIRST_LAYER)?;
+        file.tensor(name).ok()?.shape().first().copied()
+    }
+
+    /// SHA-256 of the file, in hexadecimal digits, as `sha256sum` prints it.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The weights, for a network with this layout, and a line for each liberty that was taken with the file: the
+    /// prefix of a wrapper removed from names, numbers of another type converted.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] when the file does not fit, with all that does not; or when an element is not finite,
+    /// or a variance negative, naming the tensor and the element.
+    pub fn weights(&self, layout: &StateLayout) -> Result<(Weights, Vec<String>), Error> {
+        let refused = |reason| Error::Weights { path: self.path.clone(), reason };
+        let file = self.tensors();
+        let mut tensors = tensor_file::Reader::of_weights(&file);
+        let mut weights = Weights::read(layout, &mut tensors);
         if tensors.has(tensor_file::AVERAGES) {
             // A checkpoint of a run that evaluates the average of its weights.
             let n_elements = layout.n_elements(Group::Parameters);
             weights.parameters =
                 tensors.members(tensor_file::AVERAGES, &layout.parameters, n_elements);
         }
-        let mut problems = tensors.finish();
+        let notes = tensors.notes();
+        let problems = tensors.finish().lines();
         if problems.is_empty() {
-            return Ok(weights);
+            weights.check_values(layout).map_err(refused)?;
+            return Ok((weights, notes));
         }
         let network = layout.find(FIRST_LAYER).and_then(|(_, first)| first.shape.last().copied());
-        let widths = match (width(&file), network) {
+        let widths = match (self.width(), network) {
             (Some(of_file), Some(of_network)) if of_file != of_network => {
                 format!(": they are of width {of_file}, and it is of width {of_network}")
             }
             _ => String::new(),
         };
-        let n_more = problems.len().saturating_sub(MAX_PROBLEMS);
-        problems.truncate(MAX_PROBLEMS);
-        if n_more > 0 {
-            problems.push(format!("and {n_more} more"));
-        }
-        Err(format!("the weights do not fit the network{widths}\n  {}", problems.join("\n  ")))
+        let problems = problems.join("\n  ");
+        Err(refused(format!("the weights do not fit the network{widths}\n  {problems}")))
+    }
+
+    fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.bytes).expect("read before")
     }
 }
 
-/// The tensor that tells a ResNet-9's width.
+/// The tensor that gives a ResNet-9's width.
 const FIRST_LAYER: &str = "prep.0.weight";
-
-/// Tensors that do not fit are told of up to so many; of another width, all of them do not.
-const MAX_PROBLEMS: usize = 5;
-
-fn width(file: &SafeTensors<'_>) -> Option<usize> {
-    file.tensor(FIRST_LAYER).ok()?.shape().first().copied()
-}
 
 #[cfg(test)]
 mod tests {
     use safetensors::Dtype;
     use safetensors::tensor::TensorView;
+
+    use crate::fingerprint::Fingerprint;
 
     use super::*;
     use crate::tape::{Initializer, Layout};
@@ -142,20 +233,33 @@ mod tests {
         let start = Initializer::Uniform { fan_in: 27 };
         let conv = [3, 3, 3, width];
         layout.add(Group::Parameters, "0.weight", &conv, Layout::ConvWeight, start);
-        for name in ["1.running_mean", "1.running_var"] {
-            layout.add(Group::Statistics, name, &[width], Layout::Plain, start);
-        }
+        layout.add(Group::Statistics, "1.running_mean", &[width], Layout::Plain, start);
+        let one = Initializer::Constant(1.0);
+        layout.add(Group::Statistics, "1.running_var", &[width], Layout::Plain, one);
         layout
     }
 
+    fn read(layout: &StateLayout, bytes: &[u8]) -> Result<(Weights, Vec<String>), String> {
+        let file = WeightsFile::parse(Path::new("x"), bytes.to_vec())?;
+        file.weights(layout).map_err(|error| error.to_string())
+    }
+
+    /// A file of tensors, each of a type, a shape and bytes.
+    fn file(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Vec<u8> {
+        let views = tensors.iter().map(|&(name, dtype, shape, bytes)| {
+            (name, TensorView::new(dtype, shape.to_vec(), bytes).expect("it is whole"))
+        });
+        safetensors::serialize(views, None).expect("small")
+    }
+
     #[test]
-    fn a_file_gives_back_what_was_saved() {
+    fn a_file_gives_back_the_weights_that_were_saved() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("model.safetensors");
         let (layout, n_batches) = (layout(5), 77);
         let weights = Weights { n_batches, ..Weights::initial(&layout, 3) };
-        weights.save(&layout, &path).expect("it can be written");
-        weights.save(&layout, &path).expect("it can be overwritten");
+        weights.save(&layout, None, &path).expect("it can be written");
+        weights.save(&layout, None, &path).expect("it can be overwritten");
         assert_eq!(Weights::load(&layout, &path).expect("it fits"), weights);
         assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1, "no other file");
     }
@@ -164,21 +268,48 @@ mod tests {
     fn tensors_are_pytorchs() {
         let layout = layout(5);
         let weights = Weights::initial(&layout, 3);
-        let bytes = weights.to_safetensors(&layout);
-        let file = SafeTensors::deserialize(&bytes).expect("what we wrote");
+        let bytes = weights.to_safetensors(&layout, None);
+        let file = SafeTensors::deserialize(&bytes).expect("just written");
         assert_eq!(file.tensor("0.weight").expect("there").shape(), [5, 3, 3, 3]);
         let count = file.tensor("1.num_batches_tracked").expect("there");
         assert_eq!((count.dtype(), count.shape()), (Dtype::I64, &[][..]));
-        assert_eq!(bytes, weights.to_safetensors(&layout), "the same bits each time");
+        assert_eq!(bytes, weights.to_safetensors(&layout, None), "the same bits each time");
     }
 
     #[test]
-    fn everything_that_does_not_fit_is_told() {
-        let bytes = Weights::initial(&layout(5), 3).to_safetensors(&layout(5));
+    fn the_record_of_the_data_is_read_back() {
+        let layout = layout(5);
+        let weights = Weights::initial(&layout, 3);
+        let info = ModelInfo {
+            classes: vec!["a \"b\"\u{1b}".to_string(), "ü".to_string()],
+            data: "shapes".to_string(),
+            fingerprint: Fingerprint::of([]),
+            mean: [0.5; 3],
+            standard_deviation: [0.25; 3],
+        };
+        let bytes = weights.to_safetensors(&layout, Some(&info));
+        let file = WeightsFile::parse(Path::new("x"), bytes.clone()).expect("just written");
+        assert_eq!(file.info(), Some(&info));
+        assert_eq!(file.weights(&layout).expect("it fits"), (weights, Vec::new()));
+        let (n, metadata) = SafeTensors::read_metadata(&bytes).expect("just written");
+        assert_eq!(metadata.metadata().as_ref().expect("some")["format"], "pt");
+        assert!(n.is_multiple_of(8), "the data are aligned: {n}");
+        let damaged = String::from_utf8_lossy(&bytes).contains("e3b0c442").then(|| {
+            let at =
+                bytes.windows(8).position(|part| part == b"e3b0c442").expect("the fingerprint");
+            [&bytes[..at], b"nonsense", &bytes[at + 8..]].concat()
+        });
+        let error = WeightsFile::parse(Path::new("x"), damaged.expect("ASCII")).err();
+        assert!(error.expect("damaged").contains("its metadata entry \"wgrad\""));
+    }
+
+    #[test]
+    fn everything_that_does_not_fit_is_named() {
+        let bytes = Weights::initial(&layout(5), 3).to_safetensors(&layout(5), None);
         let mut other = layout(6);
         other.add(Group::Parameters, "fc", &[1], Layout::Plain, Initializer::Constant(0.0));
         other.statistics.remove(1);
-        let error = Weights::from_safetensors(&other, &bytes).expect_err("it does not fit");
+        let error = read(&other, &bytes).expect_err("it does not fit");
         for line in [
             "0.weight: shape [5, 3, 3, 3], expected [6, 3, 3, 3]",
             "fc: missing",
@@ -190,22 +321,108 @@ mod tests {
     }
 
     #[test]
-    fn other_types_and_other_files_are_refused() {
-        let half = TensorView::new(Dtype::F16, vec![5, 3, 3, 3], &[0; 270]).expect("it is whole");
-        let bytes = safetensors::serialize([("0.weight", half)], None).expect("small");
-        let refused =
-            |bytes: &[u8]| Weights::from_safetensors(&layout(5), bytes).expect_err("it is refused");
-        assert!(refused(&bytes).contains("0.weight: F16, expected F32"), "{}", refused(&bytes));
+    fn names_of_another_network_are_set_beside_those_of_this_one() {
+        let names: Vec<String> = (0..9).map(|ix| format!("encoder.{ix}.kernel")).collect();
+        let tensors: Vec<_> =
+            names.iter().map(|name| (name.as_str(), Dtype::F32, &[1][..], &[0u8; 4][..])).collect();
+        let mut large = StateLayout::default();
+        for ix in 0..9 {
+            let name = format!("layer{ix}.weight");
+            large.add(Group::Parameters, &name, &[1], Layout::Plain, Initializer::Constant(0.0));
+        }
+        let error = read(&large, &file(&tensors)).expect_err("it does not fit");
+        for line in ["layer4.weight: missing", "encoder.4.kernel: not a part of this network"] {
+            assert!(error.contains(line), "{line:?} is not in {error:?}");
+        }
+        assert_eq!(error.matches("and 4 more like this").count(), 2, "{error}");
+    }
+
+    #[test]
+    fn other_types_are_converted_and_the_rest_refused() {
+        // 1.5 in each type, and a weight that is 1.5 throughout.
+        let one = |name: &str, dtype, bytes: &[u8]| {
+            let weight = bytes.repeat(135);
+            let others: Vec<_> = ["1.running_mean", "1.running_var"]
+                .map(|name| (name, Dtype::F32, &[5][..], &[0u8; 20][..]))
+                .into();
+            let all = [vec![("0.weight", dtype, &[5, 3, 3, 3][..], &weight[..])], others].concat();
+            let (weights, notes) = read(&layout(5), &file(&all)).expect(name);
+            assert!(weights.parameters[..135].iter().all(|&value| value == 1.5), "{name}");
+            assert_eq!(notes, [format!("converted 1 tensor from {name} to F32")]);
+        };
+        one("F16", Dtype::F16, &[0x00, 0x3e]);
+        one("BF16", Dtype::BF16, &[0xc0, 0x3f]);
+        one("F64", Dtype::F64, &1.5f64.to_le_bytes());
+        let words = file(&[("0.weight", Dtype::I32, &[5, 3, 3, 3], &[0; 540])]);
+        let refused = |bytes: &[u8]| read(&layout(5), bytes).expect_err("it is refused");
+        let error = refused(&words);
+        assert!(error.contains("0.weight: I32, expected F32, F16, BF16 or F64"), "{error}");
         assert!(refused(b"PK\x03\x04").contains("torch.save"));
-        assert!(refused(&bytes[..40]).contains("damaged"));
+        assert!(refused(b"\x80\x02}q").contains("torch.save"));
+        assert!(refused(&words[..40]).contains("damaged"));
         assert!(refused(b"").contains("damaged"));
+    }
+
+    #[test]
+    fn prefixes_of_wrappers_are_removed() {
+        let layout = layout(1);
+        let weight = [0; 108];
+        let (four, count) = ([0u8; 4], [7u8, 0, 0, 0, 0, 0, 0, 0]);
+        let wrapped = file(&[
+            ("_orig_mod.module.0.weight", Dtype::F32, &[1, 3, 3, 3], &weight),
+            ("module.1.running_mean", Dtype::F32, &[1], &four),
+            ("module.1.running_var", Dtype::F32, &[1], &four),
+            // A count of another type and shape than PyTorch's, which nothing depends on.
+            ("module.1.num_batches_tracked", Dtype::F32, &[1], &four),
+            ("n_averaged", Dtype::I64, &[], &count),
+        ]);
+        let (weights, notes) = read(&layout, &wrapped).expect("it fits");
+        assert_eq!(weights.n_batches, 0);
+        assert_eq!(
+            notes,
+            [
+                "removed the prefix \"_orig_mod.module.\" from the names of 1 tensor",
+                "removed the prefix \"module.\" from the names of 3 tensors",
+                "ignored n_averaged and 1 more, which nothing depends on"
+            ]
+        );
+        let twice = file(&[
+            ("0.weight", Dtype::F32, &[1, 3, 3, 3], &weight),
+            ("module.0.weight", Dtype::F32, &[1, 3, 3, 3], &weight),
+        ]);
+        assert!(read(&layout, &twice).expect_err("ambiguous").contains("0.weight: there twice"));
+    }
+
+    #[test]
+    fn an_element_that_is_not_finite_is_named() {
+        let layout = layout(5);
+        let good = Weights::initial(&layout, 3);
+        let refused = |weights: &Weights| {
+            read(&layout, &weights.to_safetensors(&layout, None)).expect_err("it is refused")
+        };
+        // Element [co 4, ci 2, ky 0, kx 1] in PyTorch's layout is [ky 0, kx 1, ci 2, co 4] here.
+        let at = (5 * 3) + 2 * 5 + 4;
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut bad = good.clone();
+            bad.parameters[at] = value;
+            let expected = format!("0.weight: element [4, 2, 0, 1] is {value}: it is not finite");
+            assert!(refused(&bad).contains(&expected), "{}", refused(&bad));
+        }
+        let mut bad = good.clone();
+        let variance = layout.find("1.running_var").expect("there").1.offset;
+        bad.statistics[variance + 3] = -0.25;
+        assert!(refused(&bad).contains("1.running_var: element [3] is -0.25: it is negative"));
+        bad.statistics[variance + 3] = 0.0;
+        let mean = layout.find("1.running_mean").expect("there").1.offset;
+        bad.statistics[mean] = -1.0;
+        assert!(read(&layout, &bad.to_safetensors(&layout, None)).is_ok());
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_named() {
         let path = Path::new("/nowhere/model.safetensors");
         let weights = Weights::initial(&layout(2), 0);
-        let error = weights.save(&layout(2), path).expect_err("there is no such folder");
+        let error = weights.save(&layout(2), None, path).expect_err("there is no such folder");
         assert!(error.to_string().contains("/nowhere/model.safetensors"), "{error}");
     }
 }

@@ -47,8 +47,11 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// What it was made with.
     pub recipe: &'a Recipe,
-    /// Its images.
+    /// Its images; or others that its weights are measured on, if `other_data` says so.
     pub loaded: &'a Loaded,
+    /// A sentence that says which other images these are. The page then leaves out all that is made from the
+    /// images of the training.
+    pub other_data: Option<&'a str>,
     /// What its weights are evaluated on.
     pub device: &'a Device,
     /// The epochs that were finished.
@@ -63,7 +66,7 @@ impl Run<'_> {
     fn judged(&self) -> (&Split, &'static str) {
         let dataset = &self.loaded.dataset;
         let is_over = self.summary.is_some_and(|summary| summary.ended != Summary::INTERRUPTED);
-        match is_over || dataset.validation.is_empty() {
+        match is_over || self.other_data.is_some() || dataset.validation.is_empty() {
             true => (&dataset.test, "test"),
             false => (&dataset.validation, "validation"),
         }
@@ -75,15 +78,17 @@ impl Run<'_> {
 /// images are evaluated.
 ///
 /// # Errors
-/// When the device fails, or the file cannot be written.
+/// When the device fails, or the file cannot be written. [`Error::LogitsNotFinite`] once a page without
+/// predictions is written.
 pub fn write(
     run: &Run<'_>,
     evaluator: Option<&mut Evaluator>,
     path: &Path,
     stop: &dyn Fn() -> bool,
 ) -> Result<(), Error> {
-    let html = page::page(&contents(run, evaluator, stop)?);
-    files::write_whole(path, html.as_bytes())
+    let contents = contents(run, evaluator, stop)?;
+    files::write_whole(path, page::page(&contents).as_bytes())?;
+    contents.no_predictions.map_or(Ok(()), Err)
 }
 
 /// Gathers what is on the page.
@@ -96,14 +101,24 @@ fn contents<'a>(
     let last_epoch = run.epochs.last().map_or(1, |epoch| epoch.epoch);
     let mut contents = Contents {
         run: *run,
-        batch: AugmentedBatch::of(run.recipe, dataset, last_epoch)?,
+        batch: match run.other_data {
+            None => Some(AugmentedBatch::of(run.recipe, dataset, last_epoch)?),
+            Some(_) => None,
+        },
         predictions: None,
+        no_predictions: None,
         filters: String::new(),
     };
     if let Some(evaluator) = evaluator {
-        let logits = evaluator.logits(run.judged().0, stop)?;
         let n_classes = dataset.classes.len();
-        contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
+        match evaluator.logits(run.judged().0, stop) {
+            Ok(logits) => {
+                contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
+            }
+            // Curves and settings of a run that diverged are worth a page.
+            Err(error @ Error::LogitsNotFinite { .. }) => contents.no_predictions = Some(error),
+            Err(error) => return Err(error),
+        }
         let weights = evaluator.weights()?;
         contents.filters = pixels::filters(evaluator.layout(), &weights);
     }

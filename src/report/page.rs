@@ -9,6 +9,7 @@ use super::pixels::AugmentedBatch;
 use super::{Run, past, picture};
 use crate::device::Device;
 use crate::device::gpu::info;
+use crate::error::Error;
 use crate::tape::print::thousands;
 use crate::train::console::duration;
 use crate::train::lr_find;
@@ -20,17 +21,19 @@ use crate::train::{EpochMetrics, Predictions, step};
 pub struct Contents<'a> {
     /// The run itself.
     pub run: Run<'a>,
-    /// A batch as the network saw it.
-    pub batch: AugmentedBatch,
+    /// A batch as the network saw it; none where the images of the training are not there.
+    pub batch: Option<AugmentedBatch>,
     /// Of every test image, or of those that were held out.
     pub predictions: Option<Predictions>,
+    /// The reason why weights that are there have no predictions.
+    pub no_predictions: Option<Error>,
     /// The first filters, as HTML.
     pub filters: String,
 }
 
 /// The page, as the text of an HTML file.
 pub fn page(contents: &Contents<'_>) -> String {
-    let Contents { run, batch, predictions, filters } = contents;
+    let Contents { run, batch, predictions, no_predictions, filters } = contents;
     let dataset = &run.loaded.dataset;
     let mut page = Page::new(&name(run), lead(run));
     page.section("Summary", summary(run, predictions.is_some()));
@@ -45,8 +48,12 @@ pub fn page(contents: &Contents<'_>) -> String {
         let worst = evaluation::worst(predictions, split, &dataset.classes, kind);
         page.section("Worst errors", worst);
     }
+    if let Some(reason) = no_predictions {
+        page.section("Confusion matrix", note(&reason.to_string()));
+    }
     page.section("Learning-rate finder", lr_finder(run));
-    page.section("Augmented batch", batch.section(&dataset.classes));
+    let batch = batch.as_ref().map(|batch| batch.section(&dataset.classes));
+    page.section("Augmented batch", batch.unwrap_or_default());
     page.section("First filters", filters.clone());
     let parts = run.summary.map_or(&[][..], |summary| &summary.parts);
     page.section("Time of a step", time_of_step(parts));
@@ -68,7 +75,20 @@ fn lead(run: &Run<'_>) -> String {
     for words in run.loaded.notice.iter().chain(&dataset.warnings) {
         out += &format!("<p class=\"warning\">{}</p>\n", escape(words.trim_end()));
     }
+    if let Some(other) = run.other_data {
+        out += &format!(
+            "<p class=\"warning\">{}. Predictions on this page are of these images. The figures, the curves and the \
+             settings are those of the training; the schedule and the augmented batch are left out.</p>\n",
+            escape(&sentence_case(other))
+        );
+    }
     out
+}
+
+/// The text with a capital letter in front.
+fn sentence_case(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// `has_weights` says whether the page tells of weights, which a run has before its first epoch is over.
@@ -97,7 +117,11 @@ fn summary(run: &Run<'_>, has_weights: bool) -> String {
     };
     let mut shown = vec![
         (accuracy, percent(last), format!("after epoch {}", last.epoch)),
-        ("best accuracy", percent(best), format!("after epoch {}", best.epoch)),
+        (
+            "best accuracy",
+            percent(best),
+            format!("epoch {}, chosen on the {} images", best.epoch, best.evaluated_on()),
+        ),
         (loss, format!("{:.4}", last.loss()), format!("training {:.4}", last.train_loss)),
         ("epochs", n_epochs.0, n_epochs.1),
         ("training", duration(training), format!("evaluation {}", duration(evaluation))),
@@ -119,13 +143,14 @@ fn charts(run: &Run<'_>) -> String {
     let steps_per_epoch = run.recipe.steps_per_epoch(n_images);
     let told = run.summary.map_or(0, |summary| summary.n_steps);
     let n_steps = told.max(run.epochs.len() * steps_per_epoch);
+    let schedule = || curves::schedule(&run.recipe.schedule(n_images), steps_per_epoch, n_steps);
     let charts = [
-        curves::loss(run.epochs),
-        curves::accuracy(run.epochs),
-        curves::schedule(&run.recipe.schedule(n_images), steps_per_epoch, n_steps),
-        curves::speed(run.epochs),
+        Some(curves::loss(run.epochs)),
+        Some(curves::accuracy(run.epochs)),
+        run.other_data.is_none().then(schedule),
+        Some(curves::speed(run.epochs)),
     ];
-    let figures: String = charts.iter().map(super::chart::Chart::figure).collect();
+    let figures: String = charts.iter().flatten().map(super::chart::Chart::figure).collect();
     let mut out = format!("<div class=\"charts\">\n{figures}</div>\n");
     if !run.epochs.is_empty() {
         let headings = [

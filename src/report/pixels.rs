@@ -10,9 +10,8 @@ use crate::device::cpu::CpuDevice;
 use crate::device::{LoadOptions, Session, StepScalars};
 use crate::error::Error;
 use crate::nn::Weights;
-use crate::ops::augment;
 use crate::tape::{Layout, StateLayout};
-use crate::train::recipe::{MEAN, Recipe, STANDARD_DEVIATION};
+use crate::train::recipe::Recipe;
 use crate::train::step;
 
 /// Images of a batch that are shown.
@@ -51,7 +50,7 @@ impl AugmentedBatch {
         let step = step::augmentation(&config);
         let mut session = CpuDevice::default().session::<f32>(step.tape.state());
         let id = session.load(&step.tape, LoadOptions::default())?;
-        session.write(id, step.table, &augment::table(MEAN, STANDARD_DEVIATION))?;
+        session.write(id, step.table, &config.table())?;
         session.write_words(id, step.pixels, &batch.pixels)?;
         session.write_words(id, step.indices, &batch.indices)?;
         let seed = [recipe.seed as u32, (recipe.seed >> 32) as u32];
@@ -59,7 +58,8 @@ impl AugmentedBatch {
         session.run(id, &scalars)?;
         let values = session.read(id, step.images)?;
 
-        let pictures = values.chunks(3 * IMAGE_SIZE * IMAGE_SIZE).map(picture);
+        let pictures =
+            values.chunks(3 * IMAGE_SIZE * IMAGE_SIZE).map(|values| picture(&config, values));
         let classes = batch.labels.iter().map(|&label| label as usize);
         Ok(Self { epoch, batch_size: recipe.batch_size, images: pictures.zip(classes).collect() })
     }
@@ -88,10 +88,10 @@ impl AugmentedBatch {
 }
 
 /// The normalisation undone: `[32, 32, 3]` of what the network reads.
-fn picture(values: &[f32]) -> Picture {
+fn picture(config: &step::StepConfig, values: &[f32]) -> Picture {
     let byte = |(at, &value): (usize, &f32)| {
         let channel = at % 3;
-        let part = f64::from(value) * STANDARD_DEVIATION[channel] + MEAN[channel];
+        let part = f64::from(value) * config.standard_deviation[channel] + config.mean[channel];
         // Saturates, as it should.
         (255.0 * part).round() as u8
     };

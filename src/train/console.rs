@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use super::Trainer;
+use super::folder::BEST;
 use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
@@ -47,6 +48,9 @@ impl<'a> Console<'a> {
         let n_steps = self.recipe.steps_per_epoch(self.loaded.dataset.train.len());
         let s = if *epochs == 1 { "" } else { "s" };
         self.print(&format!("network   resnet9, width {width}: {n_parameters} parameters"));
+        if let Some(weights) = &self.recipe.weights {
+            self.print(&format!("start     the weights of {}", weights.display()));
+        }
         self.print(&format!("memory    {memory} for training and evaluation"));
         self.print(&format!(
             "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
@@ -62,9 +66,11 @@ impl<'a> Console<'a> {
         ));
     }
 
-    /// That a run goes on elsewhere than it began.
+    /// A note that a run goes on elsewhere than it began. The CPU's bits do not depend on the number of its
+    /// threads, which its name has.
     pub fn other_device(&self, before: &str, now: &str) {
-        if before != now {
+        let are_cpus = [before, now].iter().all(|name| name.starts_with("cpu ("));
+        if before != now && !are_cpus {
             let message = "the run began on another device: from here on its bits are not those that \
                            it would have had there";
             self.print(&format!("{}\n", indent(&format!("{message} ({before})"), "note: ")));
@@ -109,9 +115,9 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Where the weights are that survived an accident.
-    pub fn kept(&self, model: &Path) {
-        self.print(&format!("the last good weights are in {}", model.display()));
+    /// The file of the weights from before a step that was not finite.
+    pub fn kept(&self, step: usize, model: &Path) {
+        self.print(&format!("the weights from before step {step} are in {}", model.display()));
     }
 
     /// Where the run can be looked at; or why not, which is no reason to fail.
@@ -119,7 +125,7 @@ impl<'a> Console<'a> {
         self.print("");
         match error {
             None => self.print(&format!("report    {}", page.display())),
-            Some(error) => self.print(&format!("warning:  the report was not written: {error}")),
+            Some(error) => self.print(&format!("warning:  the report is not whole: {error}")),
         }
     }
 
@@ -137,6 +143,11 @@ impl<'a> Console<'a> {
                 self.recipe.patience.unwrap_or_default()
             )),
             Ended::Finished => {}
+        }
+        if let Some(best) = outcome.best() {
+            let (file, epoch, set) = (folder.join(BEST), best.epoch, best.evaluated_on());
+            let file = file.display();
+            self.print(&format!("best      {file}: epoch {epoch}, chosen on the {set} images\n"));
         }
         if let Some(notice) = &self.loaded.notice {
             self.print(&format!("{}\n", indent(notice, "note: ")));

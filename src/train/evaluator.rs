@@ -1,13 +1,11 @@
 //! A network on a device, evaluated.
 
-use super::recipe::{MEAN, STANDARD_DEVIATION};
 use super::step::{self, Step, StepConfig};
 use crate::data::Split;
 use crate::data::batches::{self, Batch};
 use crate::device::{Device, LoadOptions, ProgramId};
 use crate::error::Error;
 use crate::nn::{Learner, Weights};
-use crate::ops::augment;
 use crate::ops::metrics::Metrics;
 use crate::tape::StateLayout;
 
@@ -21,12 +19,13 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn load(
         learner: &mut Learner,
+        config: &StepConfig,
         step: Step,
         options: LoadOptions,
     ) -> Result<Self, Error> {
         let id = learner.load(&step.tape, options)?;
         let batch_size = step.tape.shape(step.labels)[0];
-        learner.session().write(id, step.table, &augment::table(MEAN, STANDARD_DEVIATION))?;
+        learner.session().write(id, step.table, &config.table())?;
         Ok(Self { id, step, batch: Batch::new(batch_size) })
     }
 
@@ -78,7 +77,7 @@ impl Evaluator {
         let step = step::evaluation(config);
         let adam = config.objective.adam;
         let mut learner = Learner::new(device, step.tape.state(), adam, 0)?;
-        let evaluation = Program::load(&mut learner, step, LoadOptions::default())?;
+        let evaluation = Program::load(&mut learner, config, step, LoadOptions::default())?;
         Ok(Self { learner, evaluation })
     }
 
@@ -129,7 +128,8 @@ impl Evaluator {
     /// Metrics that nobody has taken are lost.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails; [`Error::LogitsNotFinite`] when a logit is NaN or infinite, which no class can be
+    /// read from.
     pub fn logits(
         &mut self,
         split: &Split,
@@ -146,7 +146,12 @@ impl Evaluator {
             let Program { id, step, .. } = &self.evaluation;
             let logits = self.learner.session().read(*id, step.logits)?;
             // The rows behind those of the images are padding.
-            all.extend_from_slice(&logits[..images.len() * n_classes]);
+            let logits = &logits[..images.len() * n_classes];
+            if let Some(at) = logits.iter().position(|logit| !logit.is_finite()) {
+                let image = images[at / n_classes] as usize;
+                return Err(Error::LogitsNotFinite { image, value: logits[at] });
+            }
+            all.extend_from_slice(logits);
         }
         self.learner.drop_metrics()?;
         Ok(Some(all))

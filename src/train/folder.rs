@@ -19,6 +19,8 @@ pub const CONFIG: &str = "config.toml";
 pub const METRICS: &str = "metrics.jsonl";
 /// The weights, with PyTorch's names and layouts.
 pub const MODEL: &str = "model.safetensors";
+/// The weights after the epoch with the best evaluation.
+pub const BEST: &str = "best.safetensors";
 /// What the run came to.
 pub const SUMMARY: &str = "summary.json";
 /// The state before a step that was not finite, and that step's images.
@@ -58,6 +60,12 @@ pub struct Summary {
     pub best_epoch: Option<usize>,
     /// Its accuracy.
     pub best_accuracy: Option<f64>,
+    /// The file of its weights, in the run's folder: [`BEST`].
+    #[serde(default)]
+    pub best_file: Option<String>,
+    /// The images whose accuracy chose it: `validation images` or `test images`.
+    #[serde(default)]
+    pub best_chosen_on: Option<String>,
     /// The mean loss over all test images after the last epoch.
     pub test_loss: Option<f64>,
     /// The part of them that was classified rightly, in 0..=1.
@@ -226,9 +234,28 @@ impl RunFolder {
         &self.path
     }
 
-    /// The file of weights in it.
+    /// The file of the latest weights in it.
     pub fn model(&self) -> PathBuf {
         self.path.join(MODEL)
+    }
+
+    /// The file of the best weights in it.
+    pub fn best(&self) -> PathBuf {
+        self.path.join(BEST)
+    }
+
+    /// The files of results in the folder. Training writes its first checkpoint before any of them.
+    pub fn results(&self) -> Vec<&'static str> {
+        let mut files = vec![MODEL, BEST, SUMMARY];
+        files.retain(|file| self.path.join(file).exists());
+        files
+    }
+
+    /// The summary of a run that has come to its end; none while there is something left to train.
+    pub fn finished(path: &Path) -> Option<Summary> {
+        let text = fs::read_to_string(path.join(SUMMARY)).ok()?;
+        let summary: Summary = serde_json::from_str(&text).ok()?;
+        (summary.ended != Summary::INTERRUPTED).then_some(summary)
     }
 }
 

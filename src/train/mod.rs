@@ -6,8 +6,8 @@
 //! * [`step`]: the tapes of a run: a training step, an evaluation step, and one for averaged weights;
 //! * [`evaluator`] and [`trainer`]: a network on a device, run by those tapes;
 //! * [`mod@run`]: the loop over epochs;
-//! * [`evaluation`], [`predictions`], [`confusion`]: what a trained network says of images, and how often
-//!   it is right;
+//! * [`images`], [`evaluation`], [`predictions`], [`confusion`]: the images that trained weights are measured
+//!   on, their predictions, and how often these are right;
 //! * [`metrics`], [`folder`], [`logs`], [`tensorboard`]: what it leaves behind;
 //! * [`console`], [`display`], [`progress`], [`screen`]: what is printed and shown.
 
@@ -18,6 +18,7 @@ pub mod display;
 pub mod evaluation;
 pub mod evaluator;
 pub mod folder;
+pub mod images;
 pub mod logs;
 pub mod lr_find;
 pub mod metrics;

@@ -10,7 +10,7 @@ use super::units::{Every, MaxLr, MemorySize};
 use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
 use crate::error::Error;
-use crate::nn::ResNet9;
+use crate::nn::{ModelInfo, ResNet9};
 use crate::ops::Kernels;
 use crate::ops::augment::{ColorJitter, Switches};
 use crate::ops::finite_check::OnNan;
@@ -43,12 +43,6 @@ pub const SHAPES_SEED: u64 = 0;
 /// other number of epochs.
 pub const PCT_START: f64 = 5.0 / 24.0;
 
-/// The mean of CIFAR-10's training images, by channel, of pixels in 0..=1.
-pub const MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
-
-/// Their standard deviation.
-pub const STANDARD_DEVIATION: [f64; 3] = [0.2470, 0.2435, 0.2616];
-
 /// Every setting of a run. Written as TOML it is a file that `--config` reads.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -79,6 +73,10 @@ pub struct Recipe {
     pub epochs: usize,
     /// The learning rate at its peak.
     pub max_lr: f64,
+    /// The file of the weights that the run started from, absolute; none for fresh weights.
+    pub weights: Option<PathBuf>,
+    /// Its SHA-256, in hexadecimal digits.
+    pub weights_sha256: Option<String>,
     /// The part of the steps in which the rate climbs.
     pub pct_start: f64,
     /// The peak rate over the first.
@@ -136,7 +134,12 @@ impl Recipe {
         Ok(recipe)
     }
 
-    fn with_defaults(settings: &Settings, source: Source, data_dir: Option<&Path>) -> Self {
+    /// Fills in what the settings leave open, unchecked.
+    pub(super) fn with_defaults(
+        settings: &Settings,
+        source: Source,
+        data_dir: Option<&Path>,
+    ) -> Self {
         let defaults = if source == Source::Shapes { SHAPES } else { CIFAR10 };
         let settings = settings.clone();
         Self {
@@ -158,6 +161,8 @@ impl Recipe {
                 // Until it is found.
                 Some(MaxLr::Find) | None => defaults.max_lr,
             },
+            weights: settings.weights.map(|path| path.to_string_lossy().into_owned().into()),
+            weights_sha256: settings.weights_sha256,
             pct_start: settings.pct_start.unwrap_or(PCT_START),
             div_factor: settings.div_factor.unwrap_or(10.0),
             final_div_factor: settings.final_div_factor.unwrap_or(1.0),
@@ -189,6 +194,18 @@ impl Recipe {
             final_div_factor: self.final_div_factor,
             anneal: self.anneal,
             ..OneCycle::linear(self.max_lr, self.epochs * self.steps_per_epoch(n_images))
+        }
+    }
+
+    /// The record that the weights of a run on those images carry.
+    pub fn info(&self, dataset: &Dataset) -> ModelInfo {
+        let step = self.step();
+        ModelInfo {
+            classes: dataset.classes.clone(),
+            data: dataset.name.to_string(),
+            fingerprint: dataset.whole_fingerprint(),
+            mean: step.mean,
+            standard_deviation: step.standard_deviation,
         }
     }
 
@@ -289,6 +306,7 @@ mod tests {
             validation: Split::default(),
             test: split,
             warnings: Vec::new(),
+            whole: None,
         }
     }
 

@@ -10,14 +10,15 @@ use super::console::Console;
 use super::display::{Display, RunFacts};
 use super::metrics::{EpochMetrics, best};
 use super::recipe::Recipe;
+use super::step::{self, StepConfig};
 use super::stopwatch::Stopwatch;
-use super::{Logs, RunFolder, Trainer};
+use super::{Logs, RunFolder, Trainer, screen};
 use crate::data::batches;
 use crate::data::{Dataset, Loaded};
 use crate::device::Device;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
-use crate::nn::Snapshot;
+use crate::nn::{ModelInfo, Snapshot, Weights, WeightsFile};
 use crate::ops::metrics::Metrics;
 use crate::optim::OneCycle;
 use crate::tape::Group;
@@ -34,6 +35,8 @@ pub struct Job<'a> {
     pub loaded: &'a Loaded,
     /// What it runs on.
     pub device: &'a Device,
+    /// The weights that it starts from; none for fresh ones.
+    pub weights: Option<&'a WeightsFile>,
     /// Becomes true when the run should end after the step it is in, and leave what it has.
     pub stop: &'a AtomicBool,
 }
@@ -86,11 +89,18 @@ pub fn run(
     let console = Console::new(job.recipe, job.loaded, job.device);
     console.dataset();
     let begun = Instant::now();
+    let config = job.recipe.step();
+    Trainer::check(job.device, &config).inspect_err(|_| folder.remove())?;
+    let weights = match job.weights.filter(|_| resumed.is_none()) {
+        Some(file) => Some(initial_weights(file, &config).inspect_err(|_| folder.remove())?),
+        None => None,
+    };
     if resumed.is_none() && !folder.is_open() {
         // Before minutes of compiling: a folder that cannot be written is better found out now.
         folder.create(job.recipe)?;
     }
-    let trainer = ready_trainer(job.recipe, job.device).inspect_err(|_| folder.remove())?;
+    let trainer = ready_trainer(job.recipe, job.device, weights.as_ref());
+    let trainer = trainer.inspect_err(|_| folder.remove())?;
     let earlier = resumed.as_ref().map_or(&[][..], |file| &file.header.epochs);
     let mut run = Run::new(job, folder, console, trainer, display, earlier)?;
     if let Some(file) = resumed {
@@ -131,6 +141,7 @@ struct Run<'a> {
     display: &'a mut dyn Display,
     keeper: Keeper,
     schedule: OneCycle,
+    info: ModelInfo,
     fingerprint: Fingerprint,
     trainer: Trainer,
     /// The epoch that it is in, from 0.
@@ -156,7 +167,7 @@ impl<'a> Run<'a> {
         display: &'a mut dyn Display,
         earlier: &[EpochMetrics],
     ) -> Result<Self, Error> {
-        let Job { recipe, loaded, device, stop } = job;
+        let Job { recipe, loaded, device, stop, .. } = job;
         let n_images = loaded.dataset.train.len();
         Ok(Self {
             job,
@@ -170,13 +181,14 @@ impl<'a> Run<'a> {
             display,
             keeper: Keeper::new(folder.path(), recipe.checkpoint_every),
             schedule: recipe.schedule(n_images),
+            info: recipe.info(&loaded.dataset),
             fingerprint: loaded.dataset.fingerprint(),
             trainer,
             epoch: 0,
             order: batches::epoch_order(recipe.seed, 0, n_images),
             n_batches: 0,
             trained: None,
-            epochs: Vec::with_capacity(recipe.epochs),
+            epochs: Vec::new(),
             best_step: None,
             epoch_watch: Stopwatch::default(),
             watch: Stopwatch::default(),
@@ -197,7 +209,23 @@ impl<'a> Run<'a> {
         (self.epochs, self.best_step) = (header.epochs, header.best_step);
         self.epoch_watch = Stopwatch::at(header.epoch_seconds);
         self.watch = Stopwatch::at(header.run_seconds);
+        self.restore_best()?;
         self.folder.write_metrics(&self.epochs)
+    }
+
+    /// Writes the best weights once more, from their checkpoint: the run may go on from before the epoch that
+    /// wrote the file that is there.
+    fn restore_best(&self) -> Result<(), Error> {
+        let Some(step) = self.best_step else { return Ok(()) };
+        let checkpoint = self.folder.path().join(Checkpoint::file_name(step));
+        if !checkpoint.exists() {
+            return Ok(());
+        }
+        let layout = self.trainer.layout();
+        let (weights, _) = WeightsFile::read(&checkpoint)?.weights(layout)?;
+        // Checkpoints have no counts of batches.
+        let weights = Weights { n_batches: step, ..weights };
+        go_on_without(weights.save(layout, Some(&self.info), &self.folder.best()))
     }
 
     fn begin_display(&mut self) {
@@ -311,18 +339,24 @@ impl<'a> Run<'a> {
     /// Leaves the epoch in the folder, and goes on to the next.
     fn end_epoch(&mut self, epoch: EpochMetrics) -> Result<(), Error> {
         self.epochs.push(epoch);
-        if best(&self.epochs).is_some_and(|best| best.epoch == epoch.epoch) {
+        let is_best = best(&self.epochs).is_some_and(|best| best.epoch == epoch.epoch);
+        if is_best {
             self.best_step = Some(self.trainer.n_steps() as u64);
         }
         self.epoch += 1;
         (self.n_batches, self.trained, self.epoch_watch) = (0, None, Stopwatch::default());
         let n_images = self.dataset.train.len();
         self.order = batches::epoch_order(self.recipe.seed, self.epoch as u64, n_images);
-        let saved = self.trainer.save(&self.folder.model());
-        go_on_without(saved)?;
         go_on_without(self.folder.write_metrics(&self.epochs))?;
         go_on_without(self.logs.append(&epoch))?;
-        self.write_checkpoint()
+        // Before the weights: a folder with weights and no checkpoint is one whose checkpoints were removed.
+        self.write_checkpoint()?;
+        let weights = self.trainer.weights()?;
+        let files = [Some(self.folder.model()), is_best.then(|| self.folder.best())];
+        for file in files.into_iter().flatten() {
+            go_on_without(weights.save(self.trainer.layout(), Some(&self.info), &file))?;
+        }
+        Ok(())
     }
 
     fn is_out_of_patience(&self) -> bool {
@@ -368,13 +402,28 @@ impl<'a> Run<'a> {
             config: self.recipe.to_toml(),
             epochs: self.epochs.clone(),
         };
-        Ok(Checkpoint { header, order: self.order.clone(), batch: None, snapshot })
+        let info = Some(self.info.clone());
+        Ok(Checkpoint { header, order: self.order.clone(), batch: None, snapshot, info })
     }
 }
 
-/// A trainer whose first step takes no longer than the others.
-fn ready_trainer(recipe: &Recipe, device: &Device) -> Result<Trainer, Error> {
+/// The weights of a file, for a run to start from. Liberties taken with the file are notes on the screen.
+fn initial_weights(file: &WeightsFile, config: &StepConfig) -> Result<Weights, Error> {
+    let (weights, notes) = file.weights(step::evaluation(config).tape.state())?;
+    notes.iter().for_each(|note| screen::note(&format!("note: {}: {note}", file.path().display())));
+    Ok(weights)
+}
+
+/// A trainer whose first step takes no longer than the others, with those weights or fresh ones.
+fn ready_trainer(
+    recipe: &Recipe,
+    device: &Device,
+    weights: Option<&Weights>,
+) -> Result<Trainer, Error> {
     let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    if let Some(weights) = weights {
+        trainer.set_weights(weights)?;
+    }
     if matches!(device, Device::Gpu(_)) {
         trainer.warm_up()?;
     }

@@ -43,6 +43,12 @@ pub struct Settings {
     /// The learning rate at its peak, or find, to sweep for it first [default: 0.01; shapes: 0.01]
     #[arg(long, value_name = "RATE", help_heading = "Recipe", allow_negative_numbers = true)]
     pub max_lr: Option<MaxLr>,
+    /// Start from the weights in this file, or in a run's folder, instead of fresh ones
+    #[arg(long, value_name = "FILE", help_heading = "Recipe")]
+    pub weights: Option<PathBuf>,
+    /// Refuse weights to start from whose file has another SHA-256
+    #[arg(long, value_name = "HEX", help_heading = "Recipe", requires = "weights")]
+    pub weights_sha256: Option<String>,
     /// Seeds initialisation, shuffling and augmentation [default: 0]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_zero)]
@@ -239,6 +245,12 @@ impl Settings {
             batch_size: self.batch_size.or(other.batch_size),
             width: self.width.or(other.width),
             max_lr: self.max_lr.or(other.max_lr),
+            // The hash is that of one file.
+            weights_sha256: match self.weights {
+                Some(_) => self.weights_sha256,
+                None => self.weights_sha256.or(other.weights_sha256),
+            },
+            weights: self.weights.or(other.weights),
             seed: self.seed.or(other.seed),
             patience: self.patience.or(other.patience),
             data: self.data.or(other.data),

@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use crate::data::{IMAGE_SIZE, N_CHANNELS};
+use crate::data::{IMAGE_SIZE, N_CHANNELS, cifar10};
 use crate::nn::{Objective, ResNet9, resnet9};
 use crate::ops::augment::{self, ColorJitter, Switches};
 use crate::ops::cross_entropy::CrossEntropy;
@@ -31,6 +31,10 @@ pub struct StepConfig {
     pub augmentation: Switches,
     /// How much their colours are changed, before anything else is done to them.
     pub jitter: ColorJitter,
+    /// Mean of each channel, subtracted from pixels in 0..=1.
+    pub mean: [f64; 3],
+    /// Standard deviation of each channel, which they are divided by then.
+    pub standard_deviation: [f64; 3],
     /// What stands behind the logits.
     pub objective: Objective,
 }
@@ -43,8 +47,17 @@ impl StepConfig {
             batch_size,
             augmentation: Switches::default(),
             jitter: ColorJitter::default(),
+            mean: cifar10::MEAN,
+            standard_deviation: cifar10::STANDARD_DEVIATION,
             objective: Objective::default(),
         }
+    }
+}
+
+impl StepConfig {
+    /// The value of every byte in every channel, `[256, 3]`: what [`Step::table`] is written with.
+    pub fn table(&self) -> Vec<f32> {
+        augment::table(self.mean, self.standard_deviation)
     }
 }
 
@@ -53,7 +66,7 @@ impl StepConfig {
 pub struct Step {
     /// The step.
     pub tape: Arc<Tape>,
-    /// Written once: the value of every byte in every channel, `[256, 3]`; see [`augment::table`].
+    /// Written once: the value of every byte in every channel, `[256, 3]`; see [`StepConfig::table`].
     pub table: ValueId,
     /// Written for each step: `[N, 3, 32, 32]` bytes.
     pub pixels: ValueId,

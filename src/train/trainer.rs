@@ -10,9 +10,9 @@ use crate::data::Split;
 use crate::data::batches::Batch;
 use crate::device::{Device, LoadOptions, NodeTimes, Session};
 use crate::error::Error;
-use crate::nn::{Learner, Snapshot, Weights};
+use crate::nn::{Learner, ModelInfo, Snapshot, Weights};
 use crate::ops::metrics::Metrics;
-use crate::tape::{ElementType, Group, StateLayout, Tape};
+use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape};
 
 /// Batches that the statistics of averaged weights are taken over, at most: what is left of chance in them
 /// then is far below what the weights change by in a step.
@@ -27,24 +27,43 @@ pub struct Trainer {
 }
 
 impl Trainer {
+    /// Holds the steps against the limits of a device, with nothing compiled or allocated.
+    ///
+    /// # Errors
+    /// Those of [`Device::check`].
+    pub fn check(device: &Device, config: &StepConfig) -> Result<(), Error> {
+        let statistics = config.objective.ema.map(|_| step::statistics(config));
+        let steps = [Some(step::training(config)), Some(step::evaluation(config)), statistics];
+        let (mut in_use, mut slots) = (0, Vec::new());
+        for step in steps.into_iter().flatten() {
+            let plan =
+                Plan::new(&step.tape, PlanOptions { slots: &slots, ..PlanOptions::default() });
+            device.check(&plan, in_use)?;
+            in_use += plan.own_bytes();
+            slots = plan.slots();
+        }
+        Ok(())
+    }
+
     /// Compiles the steps, and starts the network and all that is random from `seed`.
     ///
     /// # Errors
     /// When a step passes a limit of the device, or the device fails.
     pub fn new(device: &Device, config: &StepConfig, seed: u64) -> Result<Self, Error> {
         let training = step::training(config);
-        let initial = Weights::initial(training.tape.state(), seed);
         let adam = config.objective.adam;
         let mut learner = Learner::new(device, training.tape.state(), adam, seed)?;
         // The larger one first: a plan that passes a limit is refused before anything is allocated.
-        let training = Program::load(&mut learner, training, LoadOptions::default())?;
+        let training = Program::load(&mut learner, config, training, LoadOptions::default())?;
         let evaluation = step::evaluation(config);
-        let evaluation = Program::load(&mut learner, evaluation, LoadOptions::default())?;
-        let statistics = config
-            .objective
-            .ema
-            .map(|_| Program::load(&mut learner, step::statistics(config), LoadOptions::default()));
+        let evaluation = Program::load(&mut learner, config, evaluation, LoadOptions::default())?;
+        let statistics = config.objective.ema.map(|_| {
+            let statistics = step::statistics(config);
+            Program::load(&mut learner, config, statistics, LoadOptions::default())
+        });
         let statistics = statistics.transpose()?;
+        // Only now: the plans have passed the limits, and so has what the host draws.
+        let initial = Weights::initial(learner.layout(), seed);
         learner.set_weights(&initial)?;
         Ok(Self { evaluator: Evaluator { learner, evaluation }, training, statistics })
     }
@@ -265,7 +284,7 @@ impl Trainer {
                 found.push(NodeRange::new(node, name, &member.shape, &values[member.range()]));
             }
         }
-        let program = Program::load(learner, step, LoadOptions { keep_all: true })?;
+        let program = Program::load(learner, config, step, LoadOptions { keep_all: true })?;
         program.write_batch(learner, batch)?;
         learner.set_epoch(epoch);
         learner.train_step(program.id, lr)?;
@@ -304,11 +323,19 @@ impl Trainer {
         self.evaluator.learner.session()
     }
 
-    /// Writes the weights to a file, whole or not at all.
+    /// Puts weights in the place of those it has, of the moving average too. The optimizer's moments stay.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
+        self.evaluator.learner.set_weights(weights)
+    }
+
+    /// Writes the weights to a file, with a record of the data that they were trained on, whole or not at all.
     ///
     /// # Errors
     /// When the device fails, or the file cannot be written.
-    pub fn save(&mut self, path: &Path) -> Result<(), Error> {
-        self.weights()?.save(self.layout(), path)
+    pub fn save(&mut self, info: &ModelInfo, path: &Path) -> Result<(), Error> {
+        self.weights()?.save(self.layout(), Some(info), path)
     }
 }

@@ -36,6 +36,8 @@ fn data_that_is_missing_or_damaged() {
     let output = command(path, &strict).env("WGRAD_DATA", "elsewhere").output().expect("it starts");
     assert_fails(&output, 1, &["elsewhere", "WGRAD_DATA"]);
     assert_fails(&wgrad(path, &strict), 1, &["cifar-10-batches-bin", "hint:"]);
+    let layout = layout_of_width(2);
+    Weights::initial(&layout, 0).save(&layout, None, &path.join("w")).expect("written");
     let eval = ["eval", "--weights", "w", "--data", "cifar10"];
     assert_fails(&wgrad(path, &eval), 1, &["cifar-10-batches-bin", "hint:"]);
 }

@@ -57,6 +57,7 @@ fn a_run_from_end_to_end() {
     let mut names: Vec<_> = entries.map(name).collect();
     names.sort();
     let expected = [
+        "best.safetensors",
         "checkpoint-14.safetensors",
         "checkpoint-7.safetensors",
         "config.toml",

@@ -35,12 +35,14 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 
-/// Checks that the command failed with that code, and said all of `words` in an error that is no panic.
+/// Checks that the command failed with that code, and said all of `words` in an error that is no panic. Notes may
+/// come before it.
 #[track_caller]
 pub fn assert_fails(output: &Output, code: i32, words: &[&str]) {
     let message = stderr(output);
     assert_eq!(output.status.code(), Some(code), "{message}");
-    assert!(message.starts_with("error: ") && !message.contains("panicked"), "{message}");
+    let first = message.lines().find(|line| !line.starts_with("note: ")).unwrap_or_default();
+    assert!(first.starts_with("error: ") && !message.contains("panicked"), "{message}");
     for word in words {
         assert!(message.contains(word), "{word:?} is not in: {message}");
     }

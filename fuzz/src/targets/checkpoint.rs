@@ -43,6 +43,7 @@ static RIGHT: LazyLock<Checkpoint> = LazyLock::new(|| {
         order: (0..N_IMAGES as u32).rev().collect(),
         batch: None,
         snapshot: Snapshot { groups: groups.into(), n_steps: 4 },
+        info: None,
     }
 });
 

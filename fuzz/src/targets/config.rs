@@ -7,7 +7,7 @@ use wgrad::train::Recipe;
 
 /// The keys that there are, some of them as they are often written. New ones come last: kept inputs name
 /// them by their places.
-pub const KEYS: [&str; 31] = [
+pub const KEYS: [&str; 33] = [
     "epochs",
     "batch-size",
     "batch_size",
@@ -39,6 +39,8 @@ pub const KEYS: [&str; 31] = [
     "jitter-brightness",
     "jitter-contrast",
     "jitter-saturation",
+    "weights",
+    "weights-sha256",
 ];
 
 /// Words that are values somewhere.
@@ -105,6 +107,7 @@ fn dataset(name: &'static str) -> Dataset {
         validation: Split::default(),
         test: split,
         warnings: Vec::new(),
+        whole: None,
     }
 }
 

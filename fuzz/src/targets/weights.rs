@@ -57,10 +57,10 @@ pub fn run(data: &[u8]) {
     let parts = if data.first() == Some(&AVERAGED) { &AVERAGED_PARTS } else { &PARTS };
     let build = |changed: Changed<'_>| build(parts.to_vec(), changed);
     let Some(bytes) = super::file(data, build) else { return };
-    match Weights::from_safetensors(&LAYOUT, &bytes) {
+    match fuzzing::weights(&LAYOUT, &bytes) {
         Ok(weights) => {
             let written = fuzzing::weights_file(&weights, &LAYOUT);
-            let again = Weights::from_safetensors(&LAYOUT, &written).expect("it was just written");
+            let again = fuzzing::weights(&LAYOUT, &written).expect("it was just written");
             let bits = |weights: &Weights| {
                 let values = weights.parameters.iter().chain(&weights.statistics);
                 (values.map(|value| value.to_bits()).collect::<Vec<_>>(), weights.n_batches)

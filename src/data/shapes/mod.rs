@@ -43,6 +43,7 @@ pub fn generate(seed: u64) -> Dataset {
         validation: Split::default(),
         test: draw_test(seed, N_TEST),
         warnings: Vec::new(),
+        whole: None,
     }
 }
 

@@ -16,7 +16,6 @@ use crate::device::Peaks;
 use crate::error::Error;
 use crate::ops::Runs;
 use crate::tape::StateLayout;
-use crate::tape::print::readable_bytes;
 
 /// Elements that one task of an elementwise loop takes. Fixed, so that no result depends on the
 /// number of threads, and large enough that a task outweighs its hand-over.
@@ -47,24 +46,5 @@ impl CpuDevice {
     /// A session in f32, or, for gradient checks, in f64.
     pub fn session<T: Runs>(&self, state: &StateLayout) -> CpuSession<T> {
         CpuSession::new(state, self.memory_limit)
-    }
-}
-
-/// Asks the allocator whether it has as much at all, since a vector that it refuses ends the process.
-pub(crate) fn check_memory(bytes: u64) -> Result<(), Error> {
-    let refused = |reason: String| Error::OutOfMemory { planned: readable_bytes(bytes), reason };
-    let n = usize::try_from(bytes).map_err(|error| refused(error.to_string()))?;
-    Vec::<u8>::new().try_reserve_exact(n).map_err(|error| refused(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn more_memory_than_there_is_is_an_error() {
-        assert!(check_memory(1 << 20).is_ok());
-        let error = check_memory(u64::MAX / 2).expect_err("nobody has that");
-        assert!(matches!(error, Error::OutOfMemory { .. }) && error.hint().is_some());
     }
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::check_memory;
 use super::matmul::{Matrix, product};
+use crate::device::memory;
 use crate::device::timing::{Peaks, fastest};
 use crate::error::Error;
 
@@ -24,7 +24,7 @@ const SIDE: usize = 384;
 /// # Errors
 /// When there is no memory for what is copied.
 pub(super) fn measure() -> Result<Peaks, Error> {
-    check_memory(2 * COPIED_BYTES as u64)?;
+    memory::check(2 * COPIED_BYTES as u64)?;
     let from = vec![1.0_f32; COPIED_BYTES / 4];
     let mut to = vec![0.0_f32; COPIED_BYTES / 4];
     let copy = |n: usize| {

@@ -4,10 +4,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::check_memory;
 use super::replay::{Buffer, Prepared, elements};
 use super::scratch::ScratchMemory;
 use crate::device::foreign::{foreign, ours};
+use crate::device::memory;
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
 use crate::error::Error;
 use crate::ops::metrics::Metrics;
@@ -168,7 +168,9 @@ impl<T: Runs> Session for CpuSession<T> {
         let programs = self.programs.iter().map(|program| program.plan.own_bytes());
         let in_use = programs.sum::<u64>() + self.scratch.bytes_after(scratch);
         plan.check(self.memory_limit, in_use, u64::MAX)?;
-        check_memory(plan.total_bytes() + self.scratch.bytes_after(scratch))?;
+        // The state, once it is there, is no longer among the free bytes.
+        let planned = if self.state.is_empty() { plan.total_bytes() } else { plan.own_bytes() };
+        memory::check(planned + self.scratch.bytes_after(scratch))?;
         self.ensure_state();
         self.scratch.grow(scratch);
         let zeros = |real, bytes: u64| {

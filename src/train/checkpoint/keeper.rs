@@ -141,7 +141,7 @@ mod tests {
             epochs: Vec::new(),
         };
         let snapshot = Snapshot { groups: Snapshot::GROUPS.map(zeros).into(), n_steps: step };
-        Checkpoint { header, order: Vec::new(), batch: None, snapshot }
+        Checkpoint { header, order: Vec::new(), batch: None, snapshot, info: None }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::files;
 use crate::fingerprint::Fingerprint;
 use crate::nn::tensor_file::{Reader, Writer};
-use crate::nn::{Snapshot, Weights};
+use crate::nn::{ModelInfo, Snapshot, Weights};
 use crate::tape::{Group, StateLayout};
 
 pub use keeper::{Keeper, latest};
@@ -91,6 +91,8 @@ pub struct Checkpoint {
     pub batch: Option<Batch>,
     /// What the steps have come to.
     pub snapshot: Snapshot,
+    /// The record of the training data, as `model.safetensors` has it; none in files of earlier versions.
+    pub info: Option<ModelInfo>,
 }
 
 impl Header {
@@ -99,12 +101,18 @@ impl Header {
         FORMAT_VERSION
     }
 
-    /// That of the header and of all tensors, in the order of their names.
-    fn checksum<'a>(&self, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> Fingerprint {
+    /// Hash of the header, of the record of the training data where there is one, and of all tensors in the
+    /// order of their names.
+    fn checksum<'a>(
+        &self,
+        info: Option<&str>,
+        tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> Fingerprint {
         let header = Self { checksum: None, ..self.clone() };
         let header = serde_json::to_vec(&header).expect("numbers and strings");
         let tensors = tensors.flat_map(|(name, bytes)| [name.as_bytes(), bytes]);
-        Fingerprint::of(std::iter::once(header.as_slice()).chain(tensors))
+        let head = [header.as_slice()].into_iter().chain(info.map(str::as_bytes));
+        Fingerprint::of(head.chain(tensors))
     }
 }
 
@@ -142,10 +150,12 @@ impl Checkpoint {
                 file.u32(name.to_string(), words);
             }
         }
+        let info = self.info.as_ref().map(ModelInfo::to_json);
         let mut header = self.header.clone();
-        header.checksum = Some(header.checksum(file.bytes()));
+        header.checksum = Some(header.checksum(info.as_deref(), file.bytes()));
         let header = serde_json::to_string(&header).expect("numbers and strings");
-        file.finish(KEY, &header)
+        let info = info.as_deref().map(|info| (ModelInfo::KEY, info));
+        file.finish(&info.into_iter().chain([(KEY, header.as_str())]).collect::<Vec<_>>())
     }
 }
 
@@ -153,6 +163,7 @@ impl Checkpoint {
 pub struct CheckpointFile {
     path: PathBuf,
     bytes: Vec<u8>,
+    info: Option<ModelInfo>,
     /// What it says of itself.
     pub header: Header,
 }
@@ -181,7 +192,8 @@ impl CheckpointFile {
         let damaged = |error| format!("not a safetensors file, or a damaged one ({error})");
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-        let header = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
+        let entry = |key: &str| metadata.metadata().as_ref().and_then(|map| map.get(key));
+        let (header, info) = (entry(KEY), entry(ModelInfo::KEY).map(String::as_str));
         let header = header.ok_or("a safetensors file, and no checkpoint of a run")?;
         let value: serde_json::Value =
             serde_json::from_str(header).map_err(|error| format!("damaged ({error})"))?;
@@ -197,10 +209,12 @@ impl CheckpointFile {
         let mut tensors = file.tensors();
         tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
         let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.data()));
-        if header.checksum != Some(header.checksum(tensors)) {
+        if header.checksum != Some(header.checksum(info, tensors)) {
             return Err("damaged: its contents do not have the checksum that it says".to_string());
         }
-        Ok(Self { path: path.to_path_buf(), bytes, header })
+        let info = info.map(ModelInfo::parse).transpose();
+        let info = info.map_err(|error| format!("its record of the training data: {error}"))?;
+        Ok(Self { path: path.to_path_buf(), bytes, header, info })
     }
 
     /// The file's name.
@@ -213,8 +227,9 @@ impl CheckpointFile {
     /// # Errors
     /// [`Error::Checkpoint`] when its tensors are those of another network.
     pub fn restore(self, layout: &StateLayout) -> Result<Checkpoint, Error> {
-        let Self { path, bytes, header } = self;
+        let Self { path, bytes, info, header } = self;
         tensors(layout, &bytes, header)
+            .map(|checkpoint| Checkpoint { info, ..checkpoint })
             .map_err(|reason| Error::Checkpoint { path, reason: reason.join("\n  ") })
     }
 }
@@ -239,7 +254,7 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
         let n_valid = labels.len();
         Batch { pixels, labels, indices, n_valid }
     });
-    let mut problems = file.finish();
+    let mut problems = file.finish().lines();
     if batch.as_ref().is_some_and(|batch| !consistent::is_batch(batch)) {
         problems.push("its batch is none: a row for each image, and the labels of classes".into());
     }
@@ -247,13 +262,13 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
         return Err(problems);
     }
     let snapshot = Snapshot { groups, n_steps: header.step };
-    Ok(Checkpoint { header, order, batch, snapshot })
+    Ok(Checkpoint { header, order, batch, snapshot, info: None })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{ResNet9, resnet9};
+    use crate::nn::{ResNet9, WeightsFile, resnet9};
     use crate::tape::{ElementType, Mode, Tape};
 
     fn layout(width: usize) -> StateLayout {
@@ -261,6 +276,16 @@ mod tests {
         let x = tape.input("x", ElementType::F32, &[2, 32, 32, 3]);
         resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
         tape.state().clone()
+    }
+
+    fn info() -> ModelInfo {
+        ModelInfo {
+            classes: vec!["a".to_string(), "b".to_string()],
+            data: "shapes".to_string(),
+            fingerprint: Fingerprint::of([]),
+            mean: [0.5; 3],
+            standard_deviation: [0.25; 3],
+        }
     }
 
     fn checkpoint(layout: &StateLayout) -> Checkpoint {
@@ -290,7 +315,7 @@ mod tests {
         };
         let order = vec![2, 0, 1];
         let snapshot = Snapshot { groups: groups.into(), n_steps: 70 };
-        Checkpoint { header, order, batch: Some(Batch::new(2)), snapshot }
+        Checkpoint { header, order, batch: Some(Batch::new(2)), snapshot, info: Some(info()) }
     }
 
     #[test]
@@ -307,7 +332,9 @@ mod tests {
         batch.n_valid = 0; // The file does not say, and a step's batch is whole.
         // Not `assert_eq!`, which would print all of it.
         assert!(loaded == saved);
-        let weights = Weights::load(&layout, &path).expect("a checkpoint holds weights");
+        let file = WeightsFile::read(&path).expect("a checkpoint holds weights");
+        assert_eq!(file.info(), Some(&info()));
+        let (weights, _) = file.weights(&layout).expect("they fit");
         assert_eq!(weights.parameters, saved.snapshot.groups[0]);
     }
 
@@ -336,8 +363,10 @@ mod tests {
         let small = layout(4);
         let mut weights = Writer::default();
         Weights::initial(&small, 0).write(&small, &mut weights);
-        assert!(reason(weights.finish("format", "pt")).contains("no checkpoint"));
-        assert!(reason(weights.finish(KEY, r#"{"format_version": 2}"#)).contains("format is 2"));
+        assert!(reason(weights.finish(&[("format", "pt")])).contains("no checkpoint"));
+        assert!(
+            reason(weights.finish(&[(KEY, r#"{"format_version": 2}"#)])).contains("format is 2")
+        );
         let bytes = checkpoint(&small).to_bytes(&small);
         let file = CheckpointFile::parse(Path::new("x"), bytes).expect("it is whole");
         let error = file.restore(&layout(5)).expect_err("of another width").to_string();

@@ -8,7 +8,7 @@ use crate::data::batches::Batch;
 use crate::error::Error;
 use crate::report;
 use crate::train::checkpoint::Checkpoint;
-use crate::train::folder::{ACCIDENT, Summary};
+use crate::train::folder::{ACCIDENT, BEST, Summary};
 use crate::train::replay::{Replay, first_not_finite};
 use crate::train::{EpochMetrics, Recipe, parts, screen};
 
@@ -26,7 +26,7 @@ impl Run<'_> {
         if ended == Ended::Interrupted {
             self.write_checkpoint()?;
         }
-        self.trainer.save(&self.folder.model())?;
+        self.trainer.save(&self.info, &self.folder.model())?;
         let test = self.test(ended)?;
         let seconds = self.watch.seconds();
         let outcome = Outcome { ended, epochs: self.epochs.clone(), test, seconds };
@@ -44,6 +44,7 @@ impl Run<'_> {
             folder: self.folder.path(),
             recipe,
             loaded,
+            other_data: None,
             device,
             epochs: &outcome.epochs,
             summary: Some(summary),
@@ -98,6 +99,8 @@ impl Run<'_> {
             seconds: outcome.seconds,
             best_epoch: best.map(|epoch| epoch.epoch),
             best_accuracy: best.map(EpochMetrics::accuracy),
+            best_file: best.map(|_| BEST.to_string()),
+            best_chosen_on: best.map(|epoch| format!("{} images", epoch.evaluated_on())),
             test_loss: outcome.test.map(|(loss, _)| loss),
             test_accuracy: outcome.test.map(|(_, accuracy)| accuracy),
             parts,
@@ -115,8 +118,8 @@ impl Run<'_> {
         let step = self.recipe.steps_per_epoch(self.dataset.train.len()) * self.epoch + n_good;
         self.trainer.set_n_steps(step);
         (self.n_batches, self.trained) = (n_good, Some(counted));
-        self.trainer.save(&self.folder.model())?;
-        self.console.kept(&self.folder.model());
+        self.trainer.save(&self.info, &self.folder.model())?;
+        self.console.kept(step + 1, &self.folder.model());
 
         let mut batch = Batch::new(batch_size);
         batch.fill(&self.dataset.train, &self.order[n_good * batch_size..][..batch_size]);

@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{EntryType, Header};
 
-use crate::data::cifar10::RECORD_BYTES;
+use crate::data::cifar10::{CLASSES, RECORD_BYTES};
 
 /// Something in an archive.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {
         names.into_iter().zip(0..).map(|(n, label)| (n, record(label))).collect();
     files.push(("data_batch_5.bin", record(5)));
     files.push(("test_batch.bin", record(9)));
-    files.push(("batches.meta.txt", b"airplane\n".to_vec()));
+    files.push(("batches.meta.txt", [CLASSES.join("\n").as_bytes(), b"\n"].concat()));
     files.push(("readme.html", b"<html></html>".to_vec()));
     files
 }

@@ -1,0 +1,52 @@
+//! Files that a command writes where a flag says.
+
+use std::path::Path;
+
+use same_file::is_same_file;
+use wgrad::error::Error;
+
+/// Refuses to write a file over one that the command reads: one of `inputs`, or, where an input is a folder, a
+/// file that lies in it. Files that end in `.{own}` in such a folder are earlier outputs, and may be replaced.
+///
+/// # Errors
+/// [`Error::Config`], naming the file.
+pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), Error> {
+    // A file that is not there yet is nobody's input.
+    let is_same = |a: &Path, b: &Path| is_same_file(a, b).unwrap_or(false);
+    let is_output = output.extension().is_some_and(|extension| extension == own);
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let is_in = |input: &Path| input.is_dir() && output.exists() && is_same(folder, input);
+    let is_input = |input: &&&Path| is_same(output, input) || (is_in(input) && !is_output);
+    match inputs.iter().find(is_input) {
+        None => Ok(()),
+        Some(_) => Err(Error::Config(format!(
+            "{}: this command reads the file, and does not write over it; name another one",
+            output.display()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn inputs_are_refused_under_any_name() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let run = folder.path();
+        let file = |name: &str| run.join(name);
+        for name in ["model.safetensors", "report.html"] {
+            fs::write(file(name), "x").expect("written");
+        }
+        let refused =
+            |name: &str, inputs: &[&Path]| refuse_inputs(&file(name), inputs, "html").is_err();
+        assert!(refused("model.safetensors", &[run]), "it lies in a folder that is read");
+        assert!(!refused("report.html", &[run]), "an earlier output");
+        assert!(!refused("new.txt", &[run]), "it is not there yet");
+        assert!(refused("report.html", &[&file("report.html")]), "it is read itself");
+        fs::hard_link(file("model.safetensors"), file("link.html")).expect("a link");
+        assert!(refused("link.html", &[&file("model.safetensors")]), "the same file");
+    }
+}

@@ -1,0 +1,48 @@
+//! Trained weights that a command reads: their file, and a network that holds them.
+
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+
+use wgrad::data::N_CLASSES;
+use wgrad::device::Device;
+use wgrad::error::Error;
+use wgrad::nn::{ResNet9, WeightsFile};
+use wgrad::train::step::StepConfig;
+use wgrad::train::{Evaluator, folder, recipe};
+
+/// The file of weights that is meant: the folder of a run stands for the model in it.
+pub fn file_of(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(folder::MODEL) } else { path.to_path_buf() }
+}
+
+/// Reads the file of weights that is meant.
+///
+/// # Errors
+/// As for [`WeightsFile::read`].
+pub fn read(path: &Path) -> Result<WeightsFile, Error> {
+    WeightsFile::read(&file_of(path))
+}
+
+/// A network with the weights of a file, evaluated in steps of `batch_size` images, and its width: that of the
+/// flag, else that of the file. Liberties taken with the file are notes on the standard error.
+///
+/// # Errors
+/// When the file does not fit, the step passes a limit of the device, or the device fails.
+pub fn evaluator(
+    device: &Device,
+    file: &WeightsFile,
+    width: Option<NonZeroU16>,
+    batch_size: usize,
+) -> Result<(Evaluator, usize), Error> {
+    let width = width.map(|n| n.get().into()).or_else(|| file.width());
+    let width = width.unwrap_or(recipe::CIFAR10.width);
+    let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
+    if let Some(info) = file.info() {
+        (config.mean, config.standard_deviation) = (info.mean, info.standard_deviation);
+    }
+    let mut evaluator = Evaluator::new(device, &config)?;
+    let (weights, notes) = file.weights(evaluator.layout())?;
+    notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().display())));
+    evaluator.set_weights(&weights)?;
+    Ok((evaluator, width))
+}

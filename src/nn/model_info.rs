@@ -1,0 +1,87 @@
+//! The record that a file of weights carries: the data that the weights were trained on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fingerprint::Fingerprint;
+
+/// The training data of some weights: the metadata entry [`ModelInfo::KEY`] of their file.
+///
+/// The entry is JSON with sorted keys. It holds no path, time, device or number of processes, so that equal
+/// tensors make equal files, whichever machine writes them. Readers ignore keys that they have no use for.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Names of the classes, in the order of their labels.
+    pub classes: Vec<String>,
+    /// Name of the data set: `cifar10` or `shapes`.
+    pub data: String,
+    /// Hash of all its training and test images and their labels, whichever of them a run held out.
+    pub fingerprint: Fingerprint,
+    /// Mean of each channel of the images that the network read, of pixels in 0..=1.
+    pub mean: [f64; 3],
+    /// Standard deviation of each channel that the pixels were divided by.
+    pub standard_deviation: [f64; 3],
+}
+
+impl ModelInfo {
+    /// The key of the entry in the metadata of a safetensors file.
+    pub const KEY: &str = "wgrad";
+
+    /// The value of the entry.
+    pub fn to_json(&self) -> String {
+        // A `Value` keeps its keys sorted.
+        serde_json::to_value(self).expect("numbers and strings").to_string()
+    }
+
+    /// Reads the value of the entry.
+    ///
+    /// # Errors
+    /// The reason why it is not such a record.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        let info: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let is_usable = |mean: f64, deviation: f64| mean.is_finite() && deviation.is_normal();
+        match info.mean.into_iter().zip(info.standard_deviation).all(|(m, d)| is_usable(m, d)) {
+            true => Ok(info),
+            false => {
+                Err("its standard deviation holds a number that nothing can be divided by".into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info() -> ModelInfo {
+        ModelInfo {
+            classes: vec!["left".to_string(), "right \"turn\"".to_string()],
+            data: "cifar10".to_string(),
+            fingerprint: Fingerprint::of([]),
+            mean: [0.1 + 0.2, 0.5, 0.25],
+            standard_deviation: [0.25; 3],
+        }
+    }
+
+    #[test]
+    fn a_record_is_json_with_sorted_keys() {
+        let json = info().to_json();
+        assert_eq!(
+            json,
+            r#"{"classes":["left","right \"turn\""],"data":"cifar10","fingerprint":"e3b0c44298fc1c14","#
+                .to_string()
+                + r#""mean":[0.30000000000000004,0.5,0.25],"standard_deviation":[0.25,0.25,0.25]}"#
+        );
+        assert_eq!(ModelInfo::parse(&json), Ok(info()));
+    }
+
+    #[test]
+    fn later_keys_are_ignored_and_damaged_records_refused() {
+        let later = info().to_json().replacen('{', r#"{"network":"resnet50","#, 1);
+        assert_eq!(ModelInfo::parse(&later), Ok(info()));
+        for damaged in ["", "{}", "[1]", r#"{"classes":[]}"#] {
+            assert!(ModelInfo::parse(damaged).is_err(), "{damaged}");
+        }
+        let zero = ModelInfo { standard_deviation: [0.0; 3], ..info() };
+        assert!(ModelInfo::parse(&zero.to_json()).is_err());
+    }
+}

@@ -1,0 +1,262 @@
+//! Ways on from a run: from its weights, on another device, with the same command again; and those that are
+//! refused, with the flag that does what was meant.
+
+use super::support::*;
+
+const RESUME: [&str; 3] = ["train", "--resume", "run"];
+
+fn read(folder: &Path, name: &str) -> Vec<u8> {
+    fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn succeeds(output: &Output) -> String {
+    assert!(output.status.success(), "{}{}", stdout(output), stderr(output));
+    stdout(output)
+}
+
+fn remove_checkpoints(run: &Path) {
+    for entry in fs::read_dir(run).expect("readable").flatten() {
+        if entry.file_name().to_string_lossy().starts_with("checkpoint-") {
+            fs::remove_file(entry.path()).expect("removed");
+        }
+    }
+}
+
+#[test]
+fn results_without_a_checkpoint_are_not_overwritten() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    succeeds(&wgrad(path, &tiny(&[])));
+    remove_checkpoints(&path.join("run"));
+    let before = ["model.safetensors", "metrics.jsonl", "summary.json"]
+        .map(|name| read(path, &format!("run/{name}")));
+    let words = ["no checkpoint", "model.safetensors", "summary.json", "--another-cycle run"];
+    assert_fails(&wgrad(path, &RESUME), 1, &words);
+    assert_fails(&wgrad(path, &tiny(&[])), 1, &["holds a run already"]);
+    let after = ["model.safetensors", "metrics.jsonl", "summary.json"]
+        .map(|name| read(path, &format!("run/{name}")));
+    assert!(before == after);
+}
+
+#[test]
+fn a_run_starts_from_any_weights_and_records_them() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    succeeds(&wgrad(path, &tiny(&["--epochs=4"])));
+    // The network's width is that of the file.
+    let from = ["train", "--data-dir=data", "--device=cpu", "--batch-size=8", "--epochs=1"];
+    let tuned =
+        |out: &'static str, more: &[&'static str]| wgrad(path, &[&from[..], &[out], more].concat());
+    let text = succeeds(&tuned("--out=tuned", &["--weights=run/model.safetensors"]));
+    assert!(text.contains("width 4") && text.contains("start     the weights of "), "{text}");
+    let fresh = lines(path.join("run/metrics.jsonl"))[0].train_loss;
+    let first = lines(path.join("tuned/metrics.jsonl"))[0].train_loss;
+    assert!(first < fresh, "{first} is no better than {fresh} from fresh weights");
+
+    let config = fs::read_to_string(path.join("tuned/config.toml")).expect("settings");
+    let sha256 = Command::new("sha256sum").arg(path.join("run/model.safetensors")).output();
+    let sha256 = String::from_utf8(sha256.expect("coreutils").stdout).expect("text");
+    let digits = sha256.split(' ').next().expect("a word");
+    assert!(config.contains(&format!("weights-sha256 = \"{digits}\"")), "{config}");
+    // The settings repeat the run, from elsewhere too; a run's folder stands for its weights.
+    succeeds(&wgrad(path, &["train", "--config=tuned/config.toml", "--out=again"]));
+    succeeds(&tuned("--out=of-folder", &["--weights=run"]));
+    for run in ["again", "of-folder"] {
+        let model = read(path, &format!("{run}/model.safetensors"));
+        assert!(model == read(path, "tuned/model.safetensors"), "{run}: other bits");
+    }
+    // Other weights under the same name are noticed.
+    fs::copy(path.join("tuned/model.safetensors"), path.join("run/model.safetensors"))
+        .expect("copied");
+    let output = wgrad(path, &["train", "--config=tuned/config.toml", "--out=third"]);
+    assert_fails(&output, 1, &["run/model.safetensors", "SHA-256", "the settings say"]);
+    assert!(!path.join("third").exists());
+    assert_fails(&tuned("--out=no", &["--weights=nowhere"]), 1, &["nowhere"]);
+    assert_fails(&tuned("--out=no", &["--weights=run", "--width=5"]), 1, &["they are of width 4"]);
+    assert!(!path.join("no").exists());
+    assert_eq!(wgrad(path, &[&RESUME[..], &["--weights=run"]].concat()).status.code(), Some(2));
+}
+
+#[test]
+fn a_run_from_weights_that_is_stopped_goes_on_to_the_same_bits() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    succeeds(&wgrad(path, &tiny(&["--out=base"])));
+    let long = |out| tiny(&["--epochs=20", "--weights=base", out]);
+    succeeds(&wgrad(path, &long("--out=whole")));
+    assert_eq!(interrupt(path, &long("--out=run"), "\n 2/20").status.code(), Some(130));
+    // Its weights are in its checkpoints.
+    fs::remove_dir_all(path.join("base")).expect("removed");
+    succeeds(&wgrad(path, &RESUME));
+    assert!(read(path, "run/model.safetensors") == read(path, "whole/model.safetensors"));
+}
+
+#[test]
+fn another_cycle_begins_from_a_finished_run() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    succeeds(&wgrad(path, &tiny(&["--label-smoothing=0.1"])));
+    // More epochs are not what resuming is for; the hint is the command that is.
+    let output = wgrad(path, &[&RESUME[..], &["--epochs=6"]].concat());
+    let hint = "`wgrad train --another-cycle run --epochs 6`";
+    assert_fails(&output, 1, &["epochs is 6, and was 2", hint]);
+    let cycle = ["train", "--another-cycle", "run", "--epochs", "6", "--out=next"];
+    let text = succeeds(&wgrad(path, &cycle));
+    assert!(text.contains(" 6/6 "), "{text}");
+    let config = fs::read_to_string(path.join("next/config.toml")).expect("settings");
+    for line in ["label-smoothing = 0.1", "epochs = 6", "width = 4", "run/model.safetensors"] {
+        assert!(config.contains(line), "{line:?} is not in {config}");
+    }
+    let (first, next) =
+        (lines(path.join("run/metrics.jsonl")), lines(path.join("next/metrics.jsonl")));
+    assert!(next[0].train_loss < first[0].train_loss, "it begins where the other ended");
+    // The schedule begins anew.
+    assert!((next[5].lr - first[1].lr).abs() < 1e-9);
+    assert_fails(&wgrad(path, &["train", "--another-cycle", "data"]), 1, &["data is no run"]);
+}
+
+#[test]
+fn a_lower_rate_is_the_way_on_after_a_divergence() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let output = wgrad(path, &tiny(&["--max-lr=1e18"]));
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    assert!(text.contains("the weights from before step "), "{text}");
+    assert!(!text.contains("good"), "nothing is known of how good they are: {text}");
+    let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
+    assert!(
+        config.contains("max-lr = 1e18") || config.contains("max-lr = 1000000000000000000"),
+        "{config}"
+    );
+}
+
+#[test]
+fn a_run_goes_on_on_another_device_and_says_so() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let begin = tiny(&["--epochs=6", "--device=gpu"]);
+    assert_eq!(interrupt(path, &begin, "\n 2/6 ").status.code(), Some(130));
+    // The same device, named otherwise, is no change of settings either.
+    let output = wgrad(path, &[&RESUME[..], &["--device=cpu"]].concat());
+    let text = succeeds(&output);
+    assert!(text.contains("the run began on another device"), "{text}");
+    assert_eq!(lines(path.join("run/metrics.jsonl")).len(), 6);
+    // It stays where it was moved.
+    fs::remove_file(path.join("run/summary.json")).expect("removed");
+    let text = succeeds(&wgrad(path, &RESUME));
+    assert!(text.contains("device    cpu"), "{text}");
+}
+
+#[test]
+fn one_command_begins_goes_on_and_ends() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    succeeds(&wgrad(path, &tiny(&["--out=base"])));
+    let job = tiny(&["--epochs=20", "--auto-resume", "--weights=base", "--device=auto"]);
+    assert_eq!(interrupt(path, &job, "\n 2/20").status.code(), Some(130));
+    let text = succeeds(&wgrad(path, &job));
+    assert!(text.contains("(resumed after step") && text.contains("20/20"), "{text}");
+    let before = read(path, "run/summary.json");
+    // The weights that it began with are not needed any more.
+    fs::remove_dir_all(path.join("base")).expect("removed");
+    let text = succeeds(&wgrad(path, &job));
+    assert!(text.starts_with("run is finished: 140 steps, test accuracy "), "{text}");
+    assert_eq!(text.lines().count(), 1, "nothing else is done");
+    assert!(read(path, "run/summary.json") == before);
+    // Another command is another run.
+    let other = tiny(&["--epochs=21", "--auto-resume"]);
+    assert_fails(&wgrad(path, &other), 1, &["epochs is 21, and was 20"]);
+    let nameless: Vec<_> = job.iter().copied().filter(|flag| *flag != "--out=run").collect();
+    assert_fails(&wgrad(path, &nameless), 2, &["--auto-resume", "--out"]);
+    let taken = tiny(&["--auto-resume", "--out=data"]);
+    assert_fails(&wgrad(path, &taken), 1, &["data exists already"]);
+}
+
+#[test]
+fn a_rate_that_was_found_is_not_looked_for_again() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let found =
+        ["train", "--data-dir=data", "--device=cpu", "--width=4", "--batch-size=8", "--epochs=20"];
+    let job = [&found[..], &["--out=run", "--auto-resume", "--max-lr=find"]].concat();
+    let output = interrupt(path, &job, "\n 2/20");
+    assert_eq!(output.status.code(), Some(130), "{}", stdout(&output));
+    let text = succeeds(&wgrad(path, &job));
+    assert!(text.contains("(resumed after step") && !text.contains("steepest"), "{text}");
+}
+
+#[test]
+fn the_best_weights_are_always_there() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let summary = |run: &str| -> serde_json::Value {
+        serde_json::from_slice(&read(path, &format!("{run}/summary.json"))).expect("JSON")
+    };
+    // A rate that is too high for the last epochs, so that the best is not the last; and an average of weights.
+    for (out, more, on) in [
+        ("--out=plain", &["--max-lr=0.3"][..], "test"),
+        ("--out=held", &["--max-lr=0.3", "--validation=20"], "validation"),
+        ("--out=mean", &["--max-lr=0.3", "--ema=0.5"], "test"),
+    ] {
+        let run = &out[6..];
+        let text = succeeds(&wgrad(path, &tiny(&[&["--epochs=6", out], more].concat())));
+        let (summary, epochs) = (summary(run), lines(path.join(run).join("metrics.jsonl")));
+        let best = summary["best_epoch"].as_u64().expect("a number") as usize;
+        assert_eq!(summary["best_file"], "best.safetensors");
+        assert_eq!(summary["best_chosen_on"], format!("{on} images"));
+        let line =
+            format!("best      {run}/best.safetensors: epoch {best}, chosen on the {on} images");
+        assert!(text.contains(&line), "{line:?} is not in {text}");
+        let page = fs::read_to_string(path.join(run).join("report.html")).expect("a page");
+        assert!(page.contains(&format!("chosen on the {on} images")), "{run}: the report");
+        // They are the weights of that epoch, to the bit.
+        let layout = layout_of_width(4);
+        let weights =
+            Weights::load(&layout, &path.join(run).join("best.safetensors")).expect("weights");
+        let buffers = [&weights.parameters[..], &weights.statistics];
+        assert_eq!(wgrad::fingerprint::Fingerprint::of_f32(buffers), epochs[best - 1].weights);
+    }
+    // Removed, they come back from their checkpoint.
+    let before = read(path, "plain/best.safetensors");
+    fs::remove_file(path.join("plain/best.safetensors")).expect("removed");
+    succeeds(&wgrad(path, &["train", "--resume", "plain"]));
+    assert!(read(path, "plain/best.safetensors") == before);
+}
+
+#[test]
+fn counts_allocate_nothing_before_the_plan_fits() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    // A step that no machine holds is refused with numbers and a flag, and leaves no folder.
+    for device in ["--device=cpu", "--device=gpu"] {
+        let output = wgrad(path, &tiny(&["--width=65535", device]));
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.starts_with("error: ") && message.contains("iB"), "{message}");
+        assert!(message.contains("--width") && !message.contains("panicked"), "{message}");
+        assert!(!path.join("run").exists(), "a folder that cannot be resumed");
+    }
+    // A thousand million epochs take no memory.
+    let output = interrupt(path, &tiny(&["--epochs=1000000000", "--patience=4000000000"]), "\n 2/");
+    assert_eq!(output.status.code(), Some(130));
+    for command in [
+        &["profile", "--width=65535", "--device=cpu"][..],
+        &["bench", "--width=65535", "--device=cpu", "--out=bench"],
+        &[
+            "lr-find",
+            "--width=65535",
+            "--data-dir=data",
+            "--batch-size=8",
+            "--device=cpu",
+            "--out=lr",
+        ],
+        &["eval", "--weights=w", "--width=65535", "--data-dir=data", "--device=cpu"],
+    ] {
+        let layout = layout_of_width(2);
+        Weights::initial(&layout, 0).save(&layout, None, &path.join("w")).expect("written");
+        let output = wgrad(path, command);
+        assert_fails(&output, 1, &["iB", "--width"]);
+    }
+    assert!(!path.join("bench").exists() && !path.join("lr").exists());
+}
