@@ -12,7 +12,7 @@ use wgrad::train::evaluation;
 use wgrad::train::images::{self, Images};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
-use wgrad::train::{Confusion, Evaluation, Evaluator, console};
+use wgrad::train::{Confusion, Evaluation, Evaluator, console, folder};
 
 use super::{outputs, weights};
 
@@ -73,7 +73,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         super::note(&note);
     }
     if let Some(logits) = &args.logits {
-        let inputs = [Some(file.path()), loaded.dataset.dir.as_deref()];
+        let settings = file.path().with_file_name(folder::CONFIG);
+        let inputs = [Some(file.path()), Some(&settings), loaded.dataset.dir.as_deref()];
         let inputs: Vec<_> = inputs.into_iter().flatten().collect();
         outputs::refuse_inputs(logits, &inputs, "safetensors")?;
     }

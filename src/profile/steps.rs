@@ -66,9 +66,10 @@ pub fn time_steps(
     told("measuring what the device can do at best");
     let peak = device.peaks()?;
     told("compiling the step");
+    // The images of a step that no memory holds are not drawn.
+    let mut trainer = Trainer::new(device, config, 0)?;
     let split = shapes::draw_train(SHAPES_SEED, config.batch_size);
     let images = batches::in_order(split.len());
-    let mut trainer = Trainer::new(device, config, 0)?;
     trainer.warm_up()?;
     let step = row(&mut trainer, &split, &images, WARM_UP_STEPS)? / WARM_UP_STEPS as f64;
     let fewest = if step < 1.0 { 2 } else { 1 };

@@ -116,7 +116,7 @@ fn another_cycle_begins_from_a_finished_run() {
 }
 
 #[test]
-fn a_lower_rate_is_the_way_on_after_a_divergence() {
+fn after_a_divergence_the_weights_are_not_called_good() {
     let folder = folder_with_data();
     let path = folder.path();
     let output = wgrad(path, &tiny(&["--max-lr=1e18"]));
@@ -124,11 +124,6 @@ fn a_lower_rate_is_the_way_on_after_a_divergence() {
     let text = stdout(&output);
     assert!(text.contains("the weights from before step "), "{text}");
     assert!(!text.contains("good"), "nothing is known of how good they are: {text}");
-    let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
-    assert!(
-        config.contains("max-lr = 1e18") || config.contains("max-lr = 1000000000000000000"),
-        "{config}"
-    );
 }
 
 #[test]
@@ -242,6 +237,8 @@ fn counts_allocate_nothing_before_the_plan_fits() {
     assert_eq!(output.status.code(), Some(130));
     for command in [
         &["profile", "--width=65535", "--device=cpu"][..],
+        &["profile", "--width=1", "--batch-size=4294967295", "--device=cpu"],
+        &["bench", "--width=1", "--batch-size=4294967295", "--device=gpu", "--out=bench"],
         &["bench", "--width=65535", "--device=cpu", "--out=bench"],
         &[
             "lr-find",

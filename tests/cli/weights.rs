@@ -152,7 +152,9 @@ fn classes_have_the_names_beside_the_images() {
     assert!(stdout(&output).contains("sort "), "{}", stdout(&output));
     assert_eq!(stderr(&output), "");
 
-    for (names, words) in [("one\ntwo\n", "has 2 names for 10 classes"), ("\u{0}", "has 1 name for 10 classes")] {
+    for (names, words) in
+        [("one\ntwo\n", "has 2 names for 10 classes"), ("\u{0}", "has 1 name for 10 classes")]
+    {
         fs::write(path.join("data/batches.meta.txt"), names).expect("written");
         let output = wgrad(path, &tiny(&["--out=other"]));
         assert_fails(&output, 1, &["batches.meta.txt", words, "hint:"]);
