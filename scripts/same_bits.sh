@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Whether two builds of wgrad train to the same bits: every tensor of model.safetensors, and the losses of every
+# epoch. For a change that must not change a result.
+#
+#     scripts/same_bits.sh OLD NEW [CIFAR10]
+#
+# OLD and NEW are two binaries, CIFAR10 a folder with CIFAR-10's binary files (default: $WGRAD_DATA), of which the
+# first 200 images of each file are used. It trains networks of width 8 for two epochs on the shapes and on those
+# images, on the CPU and on a GPU: with the default settings, with --ema 0.9, with --clip-grad-norm 1, and once
+# interrupted and resumed. About five minutes on two cores.
+set -euo pipefail
+
+if [[ $# -lt 2 || ! -x $1 || ! -x $2 ]]; then
+    sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2
+    exit 2
+fi
+old=$(realpath "$1")
+new=$(realpath "$2")
+cifar10=${3:-${WGRAD_DATA:-}}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+unset WGRAD_DATA
+export WGRAD_OFFLINE=1
+
+sets=("--data shapes")
+if [[ -n $cifar10 ]]; then
+    mkdir "$folder/cifar10"
+    for file in data_batch_{1..5} test_batch; do
+        head -c $((200 * 3073)) "$cifar10/$file.bin" >"$folder/cifar10/$file.bin"
+    done
+    sets+=("--data-dir $folder/cifar10 --batch-size 64")
+else
+    echo "(no folder with CIFAR-10 is named: the shapes alone)"
+fi
+
+# Trains with a binary. With "interrupted", Ctrl-C comes after its first checkpoint, and it is resumed.
+train() {
+    local wgrad=$1 out=$2 how=$3
+    shift 3
+    if [[ $how != interrupted ]]; then
+        "$wgrad" train --width 8 --epochs 2 --out "$out" "$@" >"$out.log" 2>&1
+        return
+    fi
+    "$wgrad" train --width 8 --epochs 2 --checkpoint-every 3 --out "$out" "$@" >"$out.log" 2>&1 &
+    local pid=$!
+    until compgen -G "$out/checkpoint-*.safetensors" >/dev/null; do
+        kill -0 $pid || break
+        sleep 0.02
+    done
+    kill -INT $pid 2>/dev/null || true
+    wait $pid || true
+    "$wgrad" train --resume "$out" >>"$out.log" 2>&1
+}
+
+# Compares two runs, and prints the first difference.
+compare() {
+    python3 - "$1" "$2" <<'PYTHON'
+import json, sys
+
+def tensors(path):
+    data = open(path, "rb").read()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header.pop("__metadata__", None)
+    part = lambda t: (t["dtype"], t["shape"], data[end + t["data_offsets"][0] : end + t["data_offsets"][1]])
+    return {name: part(tensor) for name, tensor in header.items()}
+
+def losses(path):
+    lines = [json.loads(line) for line in open(path)]
+    return [{key: value for key, value in line.items() if "loss" in key or "accuracy" in key} for line in lines]
+
+old, new = sys.argv[1:]
+a, b = (tensors(f"{run}/model.safetensors") for run in (old, new))
+if a.keys() != b.keys():
+    sys.exit(f"other tensors: {sorted(a.keys() ^ b.keys())}")
+differing = [name for name in a if a[name] != b[name]]
+if differing:
+    sys.exit(f"other bits in {len(differing)} of {len(a)} tensors, {differing[0]} the first")
+if losses(f"{old}/metrics.jsonl") != losses(f"{new}/metrics.jsonl"):
+    sys.exit("other losses in metrics.jsonl")
+PYTHON
+}
+
+failures=0
+n=0
+for device in cpu gpu; do
+    for set in "${sets[@]}"; do
+        for how in "" "--ema 0.9" "--clip-grad-norm 1" interrupted; do
+            n=$((n + 1))
+            read -ra flags <<<"--device $device $set ${how#interrupted}"
+            name="${set/$folder\//} on $device, ${how:-default settings}"
+            for side in old new; do
+                if ! train "${!side}" "$folder/$side-$n" "$how" "${flags[@]}"; then
+                    echo "$name: the $side binary failed:"
+                    tail -n 5 "$folder/$side-$n.log"
+                    exit 1
+                fi
+            done
+            if difference=$(compare "$folder/old-$n" "$folder/new-$n" 2>&1); then
+                echo "same   $name"
+            else
+                echo "OTHER  $name: $difference"
+                failures=$((failures + 1))
+            fi
+        done
+    done
+done
+# Checkpoints and weights of the old build load in the new one.
+"$new" eval --weights "$folder/old-1/model.safetensors" --data shapes --device cpu >/dev/null
+rm -f "$folder/old-1/summary.json"
+"$new" train --resume "$folder/old-1" >/dev/null
+echo "the new build reads the weights and goes on from a checkpoint of the old one"
+if ((failures > 0)); then
+    echo "$failures of $n runs differ"
+    exit 1
+fi
+echo "all $n runs have the same bits"
