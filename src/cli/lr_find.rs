@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::device::Device;
-use wgrad::optim::lr_finder::{Range, Rule, Scale};
+use wgrad::optim::lr_finder::{Range, Rule, Scale, Suggestions};
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
-use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume};
+use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume, screen};
 
 use super::plot;
 
@@ -46,7 +46,7 @@ pub struct Sweep {
     #[arg(long, value_name = "RATE", default_value_t = Range::default().end, help_heading = "Sweep",
           allow_negative_numbers = true)]
     end_lr: f64,
-    /// Steps from the first to the last
+    /// Rates from the first to the last, each with two steps
     #[arg(long, value_name = "N", default_value_t = Range::default().n_steps, help_heading = "Sweep")]
     steps: usize,
     /// How the rates are spaced
@@ -130,7 +130,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(found) = find(&device, &recipe, &loaded.dataset.train, args.sweep, &stop)? else {
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
-    let recipe = Recipe { max_lr: found.max_lr(), ..recipe };
+    let max_lr = found.max_lr();
+    let recipe = Recipe { max_lr: *max_lr.as_ref().unwrap_or(&recipe.max_lr), ..recipe };
     folder.create_for_sweep(&recipe)?;
     found.write(folder.path()).inspect_err(|_| folder.remove())?;
     if args.json {
@@ -140,7 +141,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let folder = folder.path().display();
         super::print(&format!("written to {folder}/{SVG} and {folder}/{CSV}\n"))?;
     }
+    // The curve is there to look at, without a rate too.
+    max_lr?;
+    warn_of_disagreement(&found);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Warns on the standard error where the rules differ too much to trust one of them.
+pub fn warn_of_disagreement(found: &Found) {
+    if let Some(message) = found.disagreement() {
+        screen::note(&format!("warning: {message}"));
+    }
 }
 
 /// Sweeps with a network of its own. None when it was interrupted.
@@ -167,22 +178,26 @@ pub fn describe(found: &Found) -> String {
     let points = found.curve.points();
     let height = |loss: f64| loss.min(found.ceiling());
     let curve: Vec<_> = points.iter().map(|p| (p.rate.log10(), height(p.smoothed))).collect();
-    let marks: Vec<_> = [found.suggestions.by(found.rule).log10()].into();
+    let suggestions = found.suggestions();
+    let marks: Vec<_> = suggestions.iter().map(|rates| rates.by(found.rule).log10()).collect();
     let plot = plot::curve(&curve, &marks, "log10(rate)", "smoothed loss");
-    let suggestions = found.suggestions;
-    let line = |rule: Rule, name: &str, rate: f64| {
+    let left_out: String =
+        found.left_out().iter().map(|part| format!("  left out: {part}\n")).collect();
+    format!("\n{plot}\n{left_out}{}", suggestions.map_or(String::new(), |rates| list(found, rates)))
+}
+
+/// The rates by each rule, and the peak that is taken.
+fn list(found: &Found, suggestions: Suggestions) -> String {
+    let line = |rule: Rule| {
         let chosen = match rule {
             _ if rule != found.rule => "",
             Rule::Steepest => "  <- the middle from LRMIN to max_lr",
             Rule::Minimum | Rule::Valley => "  <- max_lr",
         };
-        format!("  {name:<12} {rate:<9.2e}{chosen}\n")
+        format!("  {:<12} {:<9.2e}{chosen}\n", rule.name(), suggestions.by(rule))
     };
-    let (max_lr, lr_min, n) = (found.max_lr(), found.lr_min(), points.len());
-    format!(
-        "\n{plot}\n{}{}{}\nmax_lr {max_lr:e} (LRMIN = max_lr/10 = {lr_min:e}), from {n} steps\n",
-        line(Rule::Steepest, "steepest", suggestions.steepest),
-        line(Rule::Minimum, "minimum/10", suggestions.minimum),
-        line(Rule::Valley, "valley", suggestions.valley),
-    )
+    let (max_lr, n) = (found.peak(suggestions), found.curve.points().len());
+    let lr_min = Found::lr_min_of(max_lr);
+    let lines = Rule::ALL.map(line).concat();
+    format!("{lines}\nmax_lr {max_lr:e} (LRMIN = max_lr/10 = {lr_min:e}), from {n} steps\n")
 }

@@ -84,7 +84,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             lr_find::find(&device, &recipe, &loaded.dataset.train, Sweep::default(), &stop)?;
         let Some(found) = found else { return Ok(ExitCode::from(super::INTERRUPTED)) };
         super::print(&format!("{}\n", lr_find::describe(&found)))?;
-        recipe.max_lr = found.max_lr();
+        // Without a slope the run ends here, and has no folder.
+        recipe.max_lr = found.max_lr()?;
+        lr_find::warn_of_disagreement(&found);
         folder.create(&recipe)?;
         found.write(folder.path()).inspect_err(|_| folder.remove())?;
     }

@@ -5,7 +5,7 @@
 
 mod drawing;
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,7 +14,9 @@ use super::Trainer;
 use crate::data::{Split, batches};
 use crate::error::Error;
 use crate::files;
-use crate::optim::lr_finder::{Curve, PEAK_OVER_LEAST, Range, Rule, Suggestions};
+
+use crate::nn::Snapshot;
+use crate::optim::lr_finder::{Curve, PEAK_OVER_LEAST, Range, Reading, Rule, Still, Suggestions};
 
 pub use drawing::draw;
 
@@ -22,42 +24,148 @@ pub use drawing::draw;
 pub const CSV: &str = "lr-find.csv";
 /// The drawing, in a folder.
 pub const SVG: &str = "lr-find.svg";
+
+/// Rates that differ by more than this are reported: a rate that is off by as much trains badly
+/// (docs/performance.md has the accuracies).
+const AGREEMENT: f64 = 10.0;
+
 /// What a sweep has found.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Found {
+    /// The rates that were asked for.
+    pub range: Range,
     /// The rates and losses.
     pub curve: Curve,
-    /// Peaks by each of the rules.
-    pub suggestions: Suggestions,
+    /// The part of the curve that counts, and the rates by each of the rules.
+    pub reading: Reading,
     /// The rule that was chosen.
     pub rule: Rule,
 }
 
-/// What was found, for programs: a line of JSON.
+/// A part of a curve that no rate is read from.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct LeftOut {
+    /// The rates of its first and its last point.
+    pub rates: (f64, f64),
+    /// The reason.
+    pub why: Why,
+}
+
+/// The reason why a part of a curve is left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The loss does not fall by more than noise yet.
+    Before,
+    /// The loss no longer falls by more than noise.
+    Behind,
+    /// The whole curve has no slope.
+    NoSlope,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "no fall above noise yet",
+            Self::Behind => "no fall above noise any more",
+            Self::NoSlope => "no fall above noise anywhere",
+        })
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rates: (from, to), why } = self;
+        write!(f, "{from:.2e} to {to:.2e}, {why}")
+    }
+}
+
+/// What was found, for programs: a line of JSON. Each is null where the curve has no slope.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 struct Line {
-    max_lr: f64,
-    lr_min: f64,
-    #[serde(flatten)]
-    suggestions: Suggestions,
+    max_lr: Option<f64>,
+    lr_min: Option<f64>,
+    steepest: Option<f64>,
+    minimum: Option<f64>,
+    valley: Option<f64>,
 }
 
 impl Found {
+    fn new(range: Range, curve: Curve, rule: Rule) -> Self {
+        Self { range, reading: curve.read(), curve, rule }
+    }
+
+    /// The rates by each rule; none where the curve has no slope.
+    pub fn suggestions(&self) -> Option<Suggestions> {
+        self.reading.suggestions.ok()
+    }
+
     /// The peak that was chosen, of three digits: more would say more than the curve does.
-    pub fn max_lr(&self) -> f64 {
-        three_digits(self.suggestions.max_lr(self.rule))
+    ///
+    /// # Errors
+    /// When the curve has no slope.
+    pub fn max_lr(&self) -> Result<f64, Error> {
+        match self.reading.suggestions {
+            Ok(suggestions) => Ok(self.peak(suggestions)),
+            Err(why) => {
+                let (start, end) = (self.range.start, self.range.end);
+                let message = format!("no learning rate is found from {start:e} to {end:e}: {why}");
+                Err(Error::Training(message))
+            }
+        }
+    }
+
+    /// [`Found::max_lr`] of these suggestions.
+    pub fn peak(&self, suggestions: Suggestions) -> f64 {
+        three_digits(suggestions.max_lr(self.rule))
+    }
+
+    /// The parts of the curve that no rate is read from.
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        let points = self.curve.points();
+        let part = |from: usize, to: usize, why| {
+            let rates = (points.get(from)?.rate, points.get(to)?.rate);
+            (from < to).then_some(LeftOut { rates, why })
+        };
+        let last = points.len().saturating_sub(1);
+        match &self.reading.slope {
+            Some(slope) => {
+                let (first, end) = (*slope.start(), *slope.end());
+                let parts = [part(0, first, Why::Before), part(end, last, Why::Behind)];
+                parts.into_iter().flatten().collect()
+            }
+            None => part(0, last, Why::NoSlope).into_iter().collect(),
+        }
     }
 
     /// The rate that a schedule with that peak starts from.
-    pub fn lr_min(&self) -> f64 {
-        three_digits(self.max_lr() / PEAK_OVER_LEAST)
+    pub fn lr_min_of(max_lr: f64) -> f64 {
+        three_digits(max_lr / PEAK_OVER_LEAST)
     }
 
     /// One line of JSON: max_lr, lr_min, steepest, minimum, valley.
     pub fn to_json(&self) -> String {
-        let (max_lr, lr_min) = (self.max_lr(), self.lr_min());
-        let line = Line { max_lr, lr_min, suggestions: self.suggestions };
+        let (max_lr, suggestions) = (self.max_lr().ok(), self.suggestions());
+        let line = Line {
+            max_lr,
+            lr_min: max_lr.map(Self::lr_min_of),
+            steepest: suggestions.map(|rates| rates.steepest),
+            minimum: suggestions.map(|rates| rates.minimum),
+            valley: suggestions.map(|rates| rates.valley),
+        };
         serde_json::to_string(&line).expect("numbers")
+    }
+
+    /// A sentence for rules that differ by more than a factor of 10.
+    pub fn disagreement(&self) -> Option<String> {
+        let suggestions = self.suggestions()?;
+        let spread = suggestions.spread();
+        let rates = Rule::ALL.map(|rule| format!("{} {:.2e}", rule.name(), suggestions.by(rule)));
+        (spread > AGREEMENT).then(|| {
+            format!(
+                "the rules disagree by a factor of {spread:.0} ({}); compare the curve in {SVG}",
+                rates.join(", ")
+            )
+        })
     }
 
     /// The height that a drawing ends at: what lies further above the start tells only that it explodes.
@@ -94,11 +202,12 @@ fn three_digits(rate: f64) -> f64 {
 /// Takes a step of training at each rate of the range, and puts everything back as it was: parameters,
 /// moments, running statistics, metrics, the count of the steps.
 ///
-/// The batches are those of training from its first epoch on, in their order and with its augmentation.
-/// None when `stop` said so on the way.
+/// The batches are those of training from its first epoch on, in their order and with its augmentation. Each has
+/// a step at rate 0 before, which leaves the parameters where they are, for [`Still`]: a sweep takes twice
+/// as many steps as it has rates. None when `stop` said so on the way.
 ///
 /// # Errors
-/// When the device fails, or the loss does not fall anywhere in the range.
+/// When the range makes no sweep, the device fails, or the loss is not finite before the first update.
 pub fn sweep(
     trainer: &mut Trainer,
     train: &Split,
@@ -109,49 +218,86 @@ pub fn sweep(
 ) -> Result<Option<Found>, Error> {
     range.check().map_err(Error::Config)?;
     let before = trainer.snapshot()?;
-    let curve = steps(trainer, train, seed, range, stop);
-    trainer.drop_metrics()?;
-    trainer.restore(&before)?;
-    let Some(curve) = curve? else { return Ok(None) };
-    let suggestions = curve.suggestions().ok_or_else(|| {
-        let (n, start, end) = (curve.points().len(), range.start, range.end);
-        Error::Training(format!(
-            "the loss does not fall between {start:e} and {end:e} ({n} steps): try a range further down \
-             with --start-lr and --end-lr"
-        ))
-    })?;
-    Ok(Some(Found { curve, suggestions, rule }))
+    let mut sweep = Sweep { trainer, train, seed, range, stop };
+    let still = sweep.still();
+    sweep.put_back(&before)?;
+    let Some(still) = still? else { return Ok(None) };
+    let curve = sweep.curve(&still);
+    sweep.put_back(&before)?;
+    Ok(curve?.map(|curve| Found::new(range, curve, rule)))
 }
 
-fn steps(
-    trainer: &mut Trainer,
-    train: &Split,
+/// The steps of a sweep.
+struct Sweep<'a> {
+    trainer: &'a mut Trainer,
+    train: &'a Split,
     seed: u64,
     range: Range,
-    stop: &dyn Fn() -> bool,
-) -> Result<Option<Curve>, Error> {
-    let batch_size = trainer.batch_size();
-    let mut curve = Curve::default();
-    trainer.drop_metrics()?;
-    let n_batches = train.len() / batch_size;
-    let mut order = Vec::new();
-    for ix in 0..range.n_steps {
-        let (epoch, batch) = (ix / n_batches, ix % n_batches);
-        if batch == 0 {
-            order = batches::epoch_order(seed, epoch as u64, train.len());
+    stop: &'a dyn Fn() -> bool,
+}
+
+impl Sweep<'_> {
+    /// The losses of the batches on the network as it is. None when it was stopped.
+    fn still(&mut self) -> Result<Option<Still>, Error> {
+        let mut losses = Vec::new();
+        let is_whole = self.steps(
+            |_| 0.0,
+            |_, loss| {
+                losses.push(loss);
+                loss.is_finite()
+            },
+        )?;
+        if losses.iter().any(|loss| !loss.is_finite()) {
+            let message =
+                "the loss is not finite before the first update: there is nothing to sweep";
+            return Err(Error::Training(message.to_string()));
         }
-        let images = &order[batch * batch_size..][..batch_size];
-        trainer.step(train, images, epoch, range.rate(ix))?;
-        // Waits for each step: the next one may be one too many.
-        let metrics = trainer.drop_metrics()?;
-        if metrics.not_finite || !curve.push(range.rate(ix), metrics.loss()) {
-            break;
-        }
-        if stop() {
-            return Ok(None);
-        }
+        Ok(is_whole.then(|| Still::new(losses)))
     }
-    Ok(Some(curve))
+
+    /// The losses at the rates of the range. None when it was stopped.
+    fn curve(&mut self, still: &Still) -> Result<Option<Curve>, Error> {
+        let mut curve = Curve::new(still.mean());
+        let range = self.range;
+        let push = |ix, loss| curve.push(range.rate(ix), still.cleared(ix, loss));
+        let is_whole = self.steps(|ix| range.rate(ix), push)?;
+        Ok(is_whole.then_some(curve))
+    }
+
+    /// Takes the steps, each at its rate, for as long as `push` returns true of its loss, which is NaN where the
+    /// loss or a gradient is not finite. Returns false when it was stopped.
+    fn steps(
+        &mut self,
+        rate: impl Fn(usize) -> f64,
+        mut push: impl FnMut(usize, f64) -> bool,
+    ) -> Result<bool, Error> {
+        let batch_size = self.trainer.batch_size();
+        let n_batches = self.train.len() / batch_size;
+        let mut order = Vec::new();
+        self.trainer.drop_metrics()?;
+        for ix in 0..self.range.n_steps {
+            let (epoch, batch) = (ix / n_batches, ix % n_batches);
+            if batch == 0 {
+                order = batches::epoch_order(self.seed, epoch as u64, self.train.len());
+            }
+            let images = &order[batch * batch_size..][..batch_size];
+            self.trainer.step(self.train, images, epoch, rate(ix))?;
+            // Waits for each step: the next one may be one too many.
+            let metrics = self.trainer.drop_metrics()?;
+            if !push(ix, if metrics.not_finite { f64::NAN } else { metrics.loss() }) {
+                break;
+            }
+            if (self.stop)() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn put_back(&mut self, before: &Snapshot) -> Result<(), Error> {
+        self.trainer.drop_metrics()?;
+        self.trainer.restore(before)
+    }
 }
 
 #[cfg(test)]
@@ -195,7 +341,8 @@ mod tests {
         for key in ["max_lr", "lr_min", "steepest", "minimum", "valley"] {
             assert!(json[key].as_f64().is_some_and(|rate| rate > 0.0), "{key} in {json}");
         }
-        assert_eq!(json["lr_min"].as_f64(), Some(found.lr_min()));
+        let max_lr = found.max_lr().expect("a slope");
+        assert_eq!(json["lr_min"].as_f64(), Some(Found::lr_min_of(max_lr)));
         assert_eq!(found.to_csv().lines().count(), 1 + found.curve.points().len());
 
         let stopped = sweep(&mut trainer, &train, 1, range, Rule::Steepest, &|| true);
