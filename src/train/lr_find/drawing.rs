@@ -31,8 +31,9 @@ pub fn draw(found: &Found) -> String {
     let (first, last) = (logs().fold(f64::INFINITY, f64::min), logs().fold(f64::MIN, f64::max));
     let x = |rate: f64| LEFT + (rate.log10() - first) / (last - first) * (RIGHT - LEFT);
     let losses = || points.iter().flat_map(|point| [point.loss, point.smoothed]);
-    let low = losses().fold(f64::INFINITY, f64::min);
     let high = losses().fold(f64::MIN, f64::max).min(found.ceiling());
+    // A loss that does not move is not drawn as large as one that does.
+    let low = losses().fold(f64::INFINITY, f64::min).min(0.98 * high);
     let y = |loss: f64| BOTTOM - (loss.min(high) - low) / (high - low) * (BOTTOM - TOP);
 
     let mut svg = format!(
