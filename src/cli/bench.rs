@@ -95,7 +95,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let before = args.compare.as_deref().map(Bench::read).transpose()?;
     let mut folder = RunFolder::choose(args.on.out.as_deref())?;
-    let stop = super::train::stop_on_ctrl_c()?;
+    let stop = super::signals::listen()?.stop;
     let device = Device::open(&args.on.device, args.on.options())?;
     let config = config(args, before.as_ref(), &device)?;
     folder.create_empty()?;

@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let named = args.data_dir.clone().or_else(|| variable(DATA_VARIABLE).map(PathBuf::from));
     let dir = named.map_or_else(|| DEFAULT_FOLDER.into(), |dir| fetch::destination(&dir));
 
-    let stop = super::train::stop_on_ctrl_c()?;
+    let stop = super::signals::listen()?.stop;
     let mut display = Display::new();
     if !dir.exists() {
         display.say(&format!("fetching {}", archive.url));

@@ -116,7 +116,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         settings = settings.without_augmentation();
     }
     let mut folder = RunFolder::choose(settings.out.as_deref())?;
-    let stop = super::train::stop_on_ctrl_c()?;
+    let stop = super::signals::listen()?.stop;
     let source = settings.data.unwrap_or_default();
     if args.fetch.interrupted(source, settings.data_dir.as_deref(), &stop) {
         return Ok(ExitCode::from(super::INTERRUPTED));

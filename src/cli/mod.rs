@@ -2,7 +2,7 @@
 //!
 //! Results go to the standard output, everything else to the standard error. Exit codes: 0 when all
 //! went well, 1 when something failed, 2 for a wrong use (flags or settings that make no sense), 130
-//! after Ctrl-C.
+//! after Ctrl-C and the signals that ask for the same ([`signals`]).
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -24,6 +24,7 @@ mod plot;
 mod predict;
 mod profile;
 mod report;
+mod signals;
 mod summary;
 mod tape;
 mod train;
@@ -33,7 +34,8 @@ mod weights;
 /// The exit code of a wrong use, as clap has it.
 const WRONG_USE: u8 = 2;
 
-/// The exit code after Ctrl-C: 128 and the number of the signal, as shells have it.
+/// The exit code after Ctrl-C, and after every other signal that asks for an end: 128 and the number of SIGINT,
+/// as shells have it.
 const INTERRUPTED: u8 = 130;
 
 /// Hand-written WGSL shaders train a residual network, on any GPU or on the CPU.

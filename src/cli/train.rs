@@ -4,18 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use wgrad::device::Device;
 use wgrad::report::PastRun;
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
     self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, folder, resume,
-    screen,
 };
 
 use super::lr_find::{self, Sweep};
+use super::signals::{self, Signals};
 use super::tui::{Dashboard, terminal};
 
 /// Flags of `wgrad train`.
@@ -25,10 +23,11 @@ The folder holds report.html (the run as a page to look at), metrics.jsonl and m
 epoch), the same as events for TensorBoard (tensorboard --logdir runs), model.safetensors (the weights,
 with PyTorch's names), config.toml (every setting), summary.json, and checkpoints, from which --resume
 goes on. Ctrl-C ends training after the current step, and keeps what there is; a second one ends it at
-once. After the last epoch it cuts the report short.
+once. After the last epoch it cuts the report short. SIGTERM, SIGHUP and SIGUSR2 do the same; SIGUSR1
+writes a checkpoint, and training goes on. A signal that is ignored at the start (nohup) stays ignored.
 
-Exit codes: 0 done, 1 failed, 2 wrong use (flags or settings that make no sense), 130 interrupted and
-saved.")]
+Exit codes: 0 done, 1 failed, 2 wrong use (flags or settings that make no sense), 130 interrupted by
+Ctrl-C, SIGTERM, SIGHUP or SIGUSR2 and saved, so that --resume goes on.")]
 pub struct Args {
     /// A TOML file with any of these flags as keys (batch-size = 128); flags win
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
@@ -60,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // Before minutes of other things.
         terminal::check()?;
     }
-    let stop = stop_on_ctrl_c()?;
+    let Signals { stop, checkpoint: asked_for } = signals::listen()?;
     let prepared = match &args.resume {
         Some(path) => Prepared::run(resumed(path, &args.settings)?),
         None => prepared(args, &stop)?,
@@ -90,8 +89,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         folder.create(&recipe)?;
         found.write(folder.path()).inspect_err(|_| folder.remove())?;
     }
-    let weights = weights.as_ref();
-    let job = Job { recipe: &recipe, loaded: &loaded, device: &device, weights, stop: &stop };
+    let job = Job {
+        recipe: &recipe,
+        loaded: &loaded,
+        device: &device,
+        weights: weights.as_ref(),
+        stop: &stop,
+        checkpoint: &asked_for,
+    };
     let outcome = {
         let mut display: Box<dyn Display> = match args.tui {
             true => Box::new(Dashboard::open(Arc::clone(&stop))?),
@@ -210,29 +215,4 @@ fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
         ))?;
     }
     Ok(resumed)
-}
-
-/// A signal this soon after the first is the same Ctrl-C: wrappers such as `timeout` signal their
-/// child and then its group.
-const SAME_CTRL_C: Duration = Duration::from_millis(300);
-
-/// What becomes true on Ctrl-C. A second one ends the process on the spot.
-pub(super) fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    let mut first: Option<Instant> = None;
-    let on_signal = move || {
-        match first {
-            Some(first) if first.elapsed() < SAME_CTRL_C => return,
-            Some(_) => {
-                terminal::give_back();
-                std::process::exit(i32::from(super::INTERRUPTED));
-            }
-            None => first = Some(Instant::now()),
-        }
-        asked.store(true, Ordering::Relaxed);
-        screen::note("\nstopping as soon as possible; Ctrl-C again ends at once");
-    };
-    ctrlc::set_handler(on_signal).context("Ctrl-C cannot be caught")?;
-    Ok(stop)
 }

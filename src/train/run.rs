@@ -39,6 +39,9 @@ pub struct Job<'a> {
     pub weights: Option<&'a WeightsFile>,
     /// Becomes true when the run should end after the step it is in, and leave what it has.
     pub stop: &'a AtomicBool,
+    /// Becomes true when a checkpoint should be written after the step it is in, or after the evaluation; the
+    /// run writes it, says so on the standard error, and makes this false.
+    pub checkpoint: &'a AtomicBool,
 }
 
 /// How a run came to its end.
@@ -278,7 +281,8 @@ impl<'a> Run<'a> {
                 self.trainer.request_metrics()?;
             }
             self.check_stop()?;
-            if self.keeper.is_due(self.trainer.n_steps() as u64) {
+            let is_asked_for = self.job.checkpoint.load(Ordering::Relaxed);
+            if is_asked_for || self.keeper.is_due(self.trainer.n_steps() as u64) {
                 self.epoch_watch.stop();
                 self.write_checkpoint()?;
                 self.epoch_watch.start();
@@ -372,8 +376,13 @@ impl<'a> Run<'a> {
     }
 
     fn write_checkpoint(&mut self) -> Result<(), Error> {
+        let is_asked_for = self.job.checkpoint.swap(false, Ordering::Relaxed);
         let checkpoint = self.checkpoint()?;
-        self.keeper.save(&checkpoint, self.trainer.layout());
+        let is_written = self.keeper.save(&checkpoint, self.trainer.layout());
+        if is_asked_for && is_written {
+            let path = self.folder.path().join(Checkpoint::file_name(checkpoint.header.step));
+            screen::note(&format!("written on request: {}", path.display()));
+        }
         Ok(())
     }
 

@@ -8,5 +8,6 @@ mod rates;
 mod resume;
 mod runs;
 mod settings;
+mod signals;
 mod support;
 mod weights;

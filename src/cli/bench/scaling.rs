@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Err(Error::Config(message).into());
     }
     let mut folder = RunFolder::choose(args.on.out.as_deref())?;
-    let stop = super::super::train::stop_on_ctrl_c()?;
+    let stop = crate::cli::signals::listen()?.stop;
     let stop = || stop.load(Ordering::Relaxed);
     let memory_limit = args.memory_limit.map(|size| size.0);
     let open = || {

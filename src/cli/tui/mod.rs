@@ -36,6 +36,9 @@ const BETWEEN_TIMES: Duration = Duration::from_secs(5);
 /// The screen is drawn at least as often, and the keys are listened to in between.
 const BETWEEN_FRAMES: Duration = Duration::from_millis(200);
 
+/// The time that the thread is waited for at the end. It may wait for a key of a terminal that is gone for ever.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// A second press counts when it comes this long after the one before: a key that is held down sends
 /// many.
 const SAME_PRESS: Duration = Duration::from_secs(1);
@@ -44,9 +47,7 @@ const SAME_PRESS: Duration = Duration::from_secs(1);
 pub struct Dashboard {
     state: Arc<Mutex<State>>,
     over: Arc<AtomicBool>,
-    /// The terminal has gone away, and the thread may wait for a key of it for ever.
-    hung_up: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
     metrics_asked: Instant,
     times_asked: Option<Instant>,
 }
@@ -57,8 +58,7 @@ impl Dashboard {
     /// # Errors
     /// When there is no terminal to draw on.
     pub fn open(stop: Arc<AtomicBool>) -> Result<Self, Error> {
-        let screen = Screen::take(&stop)?;
-        let hung_up = screen.hung_up();
+        let screen = Screen::take()?;
         let state = Arc::new(Mutex::new(State::new()));
         let over = Arc::new(AtomicBool::new(false));
         let thread = {
@@ -70,7 +70,7 @@ impl Dashboard {
             Error::Terminal(format!("the dashboard cannot be started: {error}"))
         })?;
         let (metrics_asked, times_asked) = (Instant::now(), None);
-        Ok(Self { state, over, hung_up, thread: Some(thread), metrics_asked, times_asked })
+        Ok(Self { state, over, thread, metrics_asked, times_asked })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -85,11 +85,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 impl Drop for Dashboard {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take()
-            && !self.hung_up.load(Ordering::Relaxed)
-        {
-            // If it has panicked, that was told by the panic.
-            let _ = thread.join();
+        let begun = Instant::now();
+        while !self.thread.is_finished() && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
         }
         terminal::give_back();
     }
@@ -166,9 +164,6 @@ impl Ui {
             // A terminal that is gone: there is nobody to show anything to, and training goes on.
             if drawn.and_then(|()| self.listen()).is_err() {
                 return terminal::give_back();
-            }
-            if screen.is_terminated() {
-                self.press();
             }
         }
     }

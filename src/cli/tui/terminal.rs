@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, IsTerminal, Stderr};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
 use ratatui::crossterm::{cursor, execute, terminal};
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
@@ -40,46 +40,29 @@ pub fn check() -> Result<(), Error> {
 /// the results, and may be a file.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stderr>>,
-    terminated: Arc<AtomicBool>,
-    hung_up: Arc<AtomicBool>,
 }
 
 impl Screen {
-    /// Takes the screen, and holds back what would be printed on it. [`give_back`] ends that. `stop`
-    /// becomes true when a signal asks the process to end.
+    /// Takes the screen, and holds back what would be printed on it. [`give_back`] ends that.
     ///
     /// # Errors
     /// When the standard error is no terminal, or one that cannot be drawn on.
-    pub fn take(stop: &Arc<AtomicBool>) -> Result<Self, Error> {
+    pub fn take() -> Result<Self, Error> {
         check()?;
         give_back_on_panic();
         TAKEN.store(true, Ordering::SeqCst);
         screen::take();
-        Self::try_take(stop).map_err(|error| {
+        Self::try_take().map_err(|error| {
             give_back();
             Error::Terminal(format!("the terminal cannot be drawn on: {error}"))
         })
     }
 
-    fn try_take(stop: &Arc<AtomicBool>) -> io::Result<Self> {
-        let [terminated, hung_up] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-        // In raw mode Ctrl-C is a key, but other processes still send signals. The run is told by the
-        // signal itself: who listens for keys may never return from a terminal that is gone.
-        #[cfg(unix)]
-        {
-            use signal_hook::consts::{SIGHUP, SIGTERM};
-            for signal in [SIGTERM, SIGHUP] {
-                signal_hook::flag::register(signal, Arc::clone(stop))?;
-            }
-            signal_hook::flag::register(SIGTERM, Arc::clone(&terminated))?;
-            signal_hook::flag::register(SIGHUP, Arc::clone(&hung_up))?;
-        }
-        #[cfg(not(unix))]
-        let _ = stop;
+    fn try_take() -> io::Result<Self> {
         terminal::enable_raw_mode()?;
         execute!(io::stderr(), terminal::EnterAlternateScreen, cursor::Hide)?;
         let terminal = Terminal::new(CrosstermBackend::new(io::stderr()))?;
-        Ok(Self { terminal, terminated, hung_up })
+        Ok(Self { terminal })
     }
 
     /// Draws a frame, unless the screen was given back.
@@ -95,16 +78,6 @@ impl Screen {
         };
         DRAWS.set(false);
         result
-    }
-
-    /// Becomes true when the terminal has gone away.
-    pub fn hung_up(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.hung_up)
-    }
-
-    /// Whether a signal has asked the process to end since the last call.
-    pub fn is_terminated(&self) -> bool {
-        self.terminated.swap(false, Ordering::Relaxed)
     }
 }
 

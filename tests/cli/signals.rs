@@ -1,0 +1,291 @@
+//! Signals: of a terminal that closes, of a cluster before the end of a job, and those that are ignored.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Child, ExitStatus};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+use rustix::pty::{grantpt, ptsname, unlockpt};
+
+use super::support::*;
+
+/// Epochs of seven steps, with checkpoints at their ends alone: long enough to be met while it goes on.
+fn long_run() -> Vec<&'static str> {
+    tiny(&["--epochs=15"])
+}
+
+/// Epochs of 250 steps, with checkpoints at their ends alone.
+fn long_epochs(folder: &Path, epochs: &'static str) -> Vec<&'static str> {
+    fs::write(folder.join("data/data_batch_1.bin"), records(2000, 1)).expect("written");
+    fs::remove_file(folder.join("data/data_batch_2.bin")).expect("it was there");
+    tiny(&[epochs])
+}
+
+fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+    assert!(sent.expect("kill is everywhere").success());
+}
+
+/// Waits until a file has this text.
+#[track_caller]
+fn wait_for(path: &Path, text: &str) {
+    let begun = Instant::now();
+    while !fs::read_to_string(path).is_ok_and(|found| found.contains(text)) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{text:?} is not in {}", path.display());
+        sleep(Duration::from_millis(2));
+    }
+}
+
+/// Starts `program` with those arguments, and `wgrad` and its own behind them; both streams go to `log.txt`.
+fn start(folder: &Path, program: &[&str], arguments: &[&str]) -> Child {
+    let log = File::create(folder.join("log.txt")).expect("a file");
+    let mut child = through(folder, program, arguments);
+    child.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
+    child.spawn().expect("it starts")
+}
+
+/// `program`, with `wgrad` and its arguments behind its own.
+fn through(folder: &Path, program: &[&str], arguments: &[&str]) -> Command {
+    let wgrad = command(folder, arguments);
+    let Some((name, before)) = program.split_first() else { return wgrad };
+    let mut outer = Command::new(name);
+    outer.args(before).arg(wgrad.get_program()).args(wgrad.get_args()).current_dir(folder);
+    wgrad.get_envs().for_each(|(key, value)| {
+        match value {
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
+        };
+    });
+    outer
+}
+
+/// A run on a terminal of its own, as the leader of its session: the first to hear when the terminal closes.
+/// None where no `setsid` gives it one.
+fn start_on_terminal(folder: &Path, program: &[&str], arguments: &[&str]) -> Option<(Child, File)> {
+    let no_terminal = OFlags::NOCTTY.bits().cast_signed();
+    let open =
+        |path: &str| OpenOptions::new().read(true).write(true).custom_flags(no_terminal).open(path);
+    let outer = open("/dev/ptmx").expect("a terminal");
+    grantpt(&outer).expect("its owner");
+    unlockpt(&outer).expect("it can be opened");
+    let name = ptsname(&outer, Vec::new()).expect("a name").into_string().expect("text");
+    let inner = open(&name).expect("the other end");
+    let again = || inner.try_clone().expect("a copy");
+    let program = [&["setsid", "--ctty"], program].concat();
+    let mut command = through(folder, &program, arguments);
+    command.env("TERM", "xterm").stdin(again()).stdout(again()).stderr(again());
+    match command.spawn() {
+        Ok(child) => Some((child, outer)),
+        Err(_) => {
+            println!("there is no setsid on the PATH: left out");
+            None
+        }
+    }
+}
+
+/// All that a terminal shows from now on, in the end.
+fn reading(mut terminal: File) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let (mut text, mut some) = (Vec::new(), [0; 4096]);
+        // Linux reports an error where the other end is closed.
+        while let Ok(n @ 1..) = terminal.read(&mut some) {
+            text.extend_from_slice(&some[..n]);
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    })
+}
+
+/// Waits for the end, within a minute.
+#[track_caller]
+fn end(mut child: Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("it is ours") {
+            return status;
+        }
+        if begun.elapsed() > Duration::from_secs(60) {
+            child.kill().expect("it is ours");
+            panic!("it goes on and on");
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn nohup_protects_a_run_from_the_end_of_its_terminal() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let Some((run, terminal)) = start_on_terminal(path, &["nohup"], &long_run()) else { return };
+    wait_for(&path.join("nohup.out"), "\n 2/15");
+    drop(terminal);
+    assert_eq!(end(run).code(), Some(0));
+    wait_for(&path.join("nohup.out"), "\n15/15");
+}
+
+#[test]
+fn a_terminal_that_closes_ends_a_run_that_is_not_protected() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    for more in [&[][..], &["--tui"]] {
+        let arguments = [&long_run()[..], more].concat();
+        let Some((run, terminal)) = start_on_terminal(path, &[], &arguments) else { return };
+        wait_for(&path.join("run/metrics.jsonl"), "\"epoch\":2");
+        drop(terminal);
+        assert_eq!(end(run).code(), Some(130), "{more:?}");
+        wait_for(&path.join("run/summary.json"), "interrupted");
+        fs::remove_dir_all(path.join("run")).expect("removed");
+    }
+}
+
+#[test]
+fn a_dashboard_whose_terminal_closes_is_given_up_and_a_protected_run_goes_on() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let arguments = [&long_run()[..], &["--tui"]].concat();
+    let protected = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"];
+    let Some((run, terminal)) = start_on_terminal(path, &protected, &arguments) else { return };
+    wait_for(&path.join("run/metrics.jsonl"), "\"epoch\":2");
+    drop(terminal);
+    assert_eq!(end(run).code(), Some(0));
+    wait_for(&path.join("run/summary.json"), "finished");
+}
+
+#[test]
+fn signals_that_are_ignored_at_the_start_stay_ignored() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    for signal in ["INT", "TERM", "HUP", "USR1", "USR2"] {
+        let trap = format!("trap '' {signal}; exec \"$@\"");
+        let run = start(path, &["sh", "-c", &trap, "sh"], &long_run());
+        wait_for(&path.join("log.txt"), "\n 2/15");
+        send(signal, &run);
+        assert_eq!(end(run).code(), Some(0), "{signal}");
+        let log = fs::read_to_string(path.join("log.txt")).expect("a log");
+        assert!(!log.contains("stopping") && !log.contains("on request"), "{signal}: {log}");
+        fs::remove_dir_all(path.join("run")).expect("removed");
+    }
+}
+
+#[test]
+fn sigusr1_writes_a_checkpoint_and_training_goes_on_to_the_same_bits() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let arguments = long_epochs(path, "--epochs=1");
+    let run = start(path, &[], &arguments);
+    wait_for(&path.join("log.txt"), "epoch          lr");
+    send("USR1", &run);
+    assert_eq!(end(run).code(), Some(0));
+    let log = fs::read_to_string(path.join("log.txt")).expect("a log");
+    let written = log.lines().find_map(|line| line.strip_prefix("written on request: "));
+    let written = written.unwrap_or_else(|| panic!("it says nothing of a checkpoint: {log}"));
+    let step = written.strip_prefix("run/checkpoint-").and_then(|s| s.strip_suffix(".safetensors"));
+    let step: u32 = step.expect("a checkpoint's name").parse().expect("its step");
+    assert!((1..250).contains(&step), "{log}");
+    let whole = fs::read(path.join("run/model.safetensors")).expect("weights");
+
+    // The checkpoint is one to go on from.
+    fs::remove_file(path.join("run/checkpoint-250.safetensors")).expect("it was there");
+    let output = wgrad(path, &["train", "--resume", "run"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let resumed = format!("(resumed after step {step} of 250)");
+    assert!(stdout(&output).contains(&resumed), "{}", stdout(&output));
+    assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
+}
+
+#[test]
+fn sigusr1_writes_a_checkpoint_behind_a_dashboard_and_sigterm_ends_it() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let arguments = [&long_epochs(path, "--epochs=100")[..], &["--tui"]].concat();
+    let Some((run, terminal)) = start_on_terminal(path, &[], &arguments) else { return };
+    let shown = reading(terminal);
+    wait_for(&path.join("run/metrics.csv"), "epoch");
+    send("USR1", &run);
+    wait_for(&path.join("run/metrics.jsonl"), "\"epoch\":1");
+    send("TERM", &run);
+    assert_eq!(end(run).code(), Some(130));
+    let shown = shown.join().expect("it reads");
+    let (_, after) = shown.rsplit_once("\u{1b}[?1049l").expect("the screen is given back");
+    for words in ["written on request: run/checkpoint-", "SIGTERM: stopping", "summary: "] {
+        assert!(after.contains(words), "{words:?} is not in {after}");
+    }
+}
+
+#[test]
+fn signals_that_ask_for_an_end_save_and_say_so() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let whole = wgrad(path, &tiny(&["--epochs=15", "--out=whole"]));
+    assert!(whole.status.success(), "{}", stderr(&whole));
+    let whole = fs::read(path.join("whole/model.safetensors")).expect("weights");
+    for signal in ["USR2", "TERM", "HUP", "INT"] {
+        let run = start(path, &[], &long_run());
+        wait_for(&path.join("log.txt"), "\n 2/15");
+        send(signal, &run);
+        assert_eq!(end(run).code(), Some(130), "{signal}");
+        let log = fs::read_to_string(path.join("log.txt")).expect("a log");
+        let name = if signal == "INT" { "Ctrl-C".to_string() } else { format!("SIG{signal}") };
+        assert!(log.contains(&format!("{name}: stopping as soon as possible")), "{log}");
+        let output = wgrad(path, &["train", "--resume", "run"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(
+            fs::read(path.join("run/model.safetensors")).expect("weights") == whole,
+            "{signal}"
+        );
+        fs::remove_dir_all(path.join("run")).expect("removed");
+    }
+}
+
+/// A command that comes to nothing: it reads its settings from a pipe that nobody writes to.
+fn stuck(folder: &Path, streams: impl Fn() -> Stdio) -> (Child, File) {
+    let pipe = folder.join("settings.toml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is everywhere").success());
+    let mut command = command(folder, &["train", "--config", "settings.toml"]);
+    let child = command.stdout(streams()).stderr(streams()).spawn().expect("it starts");
+    // It opens once the command has opened the other end, and by then it listens.
+    let writer = OpenOptions::new().write(true).open(&pipe).expect("the other end");
+    fs::remove_file(pipe).expect("removed");
+    (child, writer)
+}
+
+#[test]
+fn a_second_signal_ends_a_command_at_once() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    for signal in ["USR2", "TERM", "HUP", "INT"] {
+        let log = File::create(path.join("log.txt")).expect("a file");
+        let (mut run, writer) = stuck(path, || log.try_clone().expect("a file").into());
+        send(signal, &run);
+        wait_for(&path.join("log.txt"), "stopping as soon as possible");
+        sleep(Duration::from_millis(400));
+        assert!(run.try_wait().expect("it is ours").is_none(), "{signal}: the first one ended it");
+        send(signal, &run);
+        assert_eq!(end(run).code(), Some(130), "{signal}");
+        drop(writer);
+    }
+}
+
+/// Where nobody reads what is said about the first.
+#[test]
+fn a_second_signal_ends_a_command_whose_standard_error_is_stuck() {
+    let folder = folder_with_data();
+    let (reader, mut full) = std::io::pipe().expect("a pipe");
+    let copy = full.try_clone().expect("a copy");
+    // The writer waits as soon as it is full.
+    thread::spawn(move || std::io::Write::write_all(&mut full, &[b'.'; 1 << 20]));
+    let (mut run, writer) = stuck(folder.path(), || copy.try_clone().expect("a copy").into());
+    let begun = Instant::now();
+    while run.try_wait().expect("it is ours").is_none() {
+        if begun.elapsed() > Duration::from_secs(10) {
+            run.kill().expect("it is ours");
+        } else {
+            send("TERM", &run);
+        }
+        sleep(Duration::from_millis(400));
+    }
+    assert_eq!(run.wait().expect("it ended").code(), Some(130));
+    drop((reader, writer));
+}
