@@ -15,6 +15,9 @@ use prost::Message;
 /// What readers expect of the first event.
 const FILE_VERSION: &str = "brain.Event:2";
 
+/// The beginning of a file's name, by which readers find it; a number follows.
+const NAME: &str = "events.out.tfevents.";
+
 /// One event: when, at which step, and what.
 #[derive(Clone, PartialEq, Message)]
 struct Event {
@@ -74,7 +77,7 @@ pub struct EventFile {
 
 impl EventFile {
     /// Starts a file of its own in a run folder, `events.out.tfevents.<seconds>.<host>.wgrad`; a run that
-    /// is continued gets another one beside the first, as readers expect.
+    /// is continued gets another one beside the first, which sorts behind it, as readers expect.
     ///
     /// `first_step` is the first one that the file may tell of: readers drop what earlier files say of it
     /// and of those after it, which a run that was stopped may have done before.
@@ -131,19 +134,25 @@ fn masked_crc(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// A file of a name that is not taken. Readers read a folder's files in the order of their names, so
-/// one that is begun within a second of another counts on from its time.
+/// A file whose name sorts behind those in the folder, by its number. Readers read a folder's files in the
+/// order of their names, and clocks are put back: the number is the time only where that is the largest.
 fn create_new(folder: &Path) -> io::Result<File> {
-    let now = since_1970().as_secs();
+    let numbers = std::fs::read_dir(folder)?.flatten().filter_map(|entry| number(&entry.path()));
+    let first = numbers.map(|number| number.saturating_add(1)).max().unwrap_or(0);
     let host = host();
-    for seconds in now.. {
-        let path = folder.join(format!("events.out.tfevents.{seconds:010}.{host}.wgrad"));
+    for seconds in first.max(since_1970().as_secs()).. {
+        let path = folder.join(format!("{NAME}{seconds:010}.{host}.wgrad"));
         match OpenOptions::new().append(true).create_new(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             result => return result,
         }
     }
     unreachable!("there is no end of numbers")
+}
+
+/// The number in the name of a file of events, whoever wrote it.
+fn number(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix(NAME)?.split('.').next()?.parse().ok()
 }
 
 fn since_1970() -> Duration {
@@ -227,9 +236,17 @@ mod tests {
     #[test]
     fn a_run_that_goes_on_gets_a_file_that_sorts_behind() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for step in [0, 5, 10] {
+        // The clock was ahead of today's when the run began, on a machine of another name.
+        EventFile::create(folder.path(), 0).expect("it can be written");
+        let first = std::fs::read_dir(folder.path()).expect("readable").next().expect("a file");
+        let ahead = since_1970().as_secs() + 3600;
+        let path = first.expect("readable").path();
+        std::fs::rename(path, folder.path().join(format!("{NAME}{ahead}.zebra.1.0"))).expect("renamed");
+        std::fs::write(folder.path().join("events.out.tfevents.tmp"), "").expect("written");
+        for step in [5, 10] {
             EventFile::create(folder.path(), step).expect("it can be written");
         }
+        std::fs::remove_file(folder.path().join("events.out.tfevents.tmp")).expect("removed");
         let entries = std::fs::read_dir(folder.path()).expect("readable");
         let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
         paths.sort();
