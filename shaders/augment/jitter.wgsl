@@ -33,7 +33,7 @@ fn change_at(turn: u32, order: u32) -> u32 {
 
 // Pixels four by four: one word of each channel, from byte to byte.
 fn unpack(words: vec3<u32>, ix: u32) -> vec3<i32> {
-    return vec3<i32>(words >> vec3<u32>(8u * ix) & vec3<u32>(0xffu));
+    return vec3<i32>((words >> vec3<u32>(8u * ix)) & vec3<u32>(0xffu));
 }
 
 fn change(v: vec3<i32>, n_turns: u32, image: u32, mean: i32) -> vec3<i32> {

@@ -9,5 +9,5 @@ const WIDTH: u32 = 32u;
 
 fn pixel(image: u32, channel: u32, row: u32, column: u32) -> u32 {
     let ix = ((image * 3u + channel) * HEIGHT + row) * WIDTH + column;
-    return pixels[ix / 4u] >> (8u * (ix % 4u)) & 0xffu;
+    return (pixels[ix / 4u] >> (8u * (ix % 4u))) & 0xffu;
 }

@@ -1,74 +1,26 @@
 //! Every shader that an op can launch parses, validates, and fits what the op binds. Needs no adapter.
 
+mod browser;
+mod launched;
+mod precedence;
+mod writers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{offset_of, size_of};
-use std::sync::Arc;
+
+use launched::{Launched, launched};
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use wgrad::check::CaseTape;
 use wgrad::device::StepScalars;
 use wgrad::device::gpu::ShaderLibrary;
-use wgrad::nn::ResNet9;
 use wgrad::ops::launch::MAX_WORKGROUPS;
-use wgrad::ops::{Binding, Kernels, Launch, Shader, Target, Tile};
-use wgrad::tape::fuse::Fusion;
-use wgrad::tape::{Plan, PlanOptions, Tape};
-use wgrad::train::step::{self, StepConfig};
+use wgrad::ops::{Binding, Shader};
 
 /// Limits that every WebGPU adapter keeps to, whatever else it offers.
 const MAX_WORKGROUP_MEMORY: u32 = 16 << 10;
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_STORAGE_BUFFERS: usize = 8;
-
-/// What a node launches, with the words to complain about it.
-struct Launched {
-    launch: Launch,
-    n_outputs: usize,
-    by: String,
-}
-
-/// What is launched by every case of every op and by the network's steps, with both kinds of kernels.
-fn launched() -> Vec<Launched> {
-    let cases = CaseTape::all().map(|case| {
-        let by = format!("{}, case {}", case.op, case.case);
-        (case.tape, by)
-    });
-    cases.chain(network()).flat_map(|(tape, by)| launches(&tape, &by)).collect()
-}
-
-/// The network's steps at the real width and batch, and at a width that fits no vector; fused and not.
-fn network() -> Vec<(Arc<Tape>, String)> {
-    let mut tapes = Vec::new();
-    for (width, batch_size) in [(64, 512), (6, 5)] {
-        for fusion in [Fusion::ALL, Fusion::NONE] {
-            let network = ResNet9 { width, classes: 10 };
-            let mut config = StepConfig::new(network, batch_size);
-            config.objective.fusion = fusion;
-            for step in [step::training(&config), step::evaluation(&config)] {
-                let by = format!("resnet9 of width {width}, {:?}, {fusion:?}", step.tape.mode());
-                tapes.push((step.tape, by));
-            }
-        }
-    }
-    tapes
-}
-
-fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
-    let mut launched = Vec::new();
-    let subgroups = Target { min_subgroup_size: 8, ..Target::default() };
-    let tiles = Tile::ALL.iter().map(|&tile| Target { tile: Some(tile), ..subgroups });
-    let software = Target { is_software: true, ..subgroups };
-    for target in [Target::new(Kernels::Naive), software].into_iter().chain(tiles) {
-        let target = Some(target);
-        let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
-        for (launch, node) in plan.launches.into_iter().zip(tape.nodes()) {
-            let by = format!("{by}, {target:?}, {}", node.op.name());
-            launched.push(Launched { launch, n_outputs: node.outputs.len(), by });
-        }
-    }
-    launched
-}
 
 fn parse(text: &str, by: &str) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(text)
@@ -171,7 +123,7 @@ fn fits_every_adapter(module: &Module, by: &str) {
 
 #[test]
 fn what_measures_the_adapter_validates_and_fits_every_adapter() {
-    for path in ["peak/copy", "peak/multiply_add"] {
+    for path in launched::PEAKS {
         let text = ShaderLibrary::default().load(&Shader::new(path)).expect("it loads");
         let (module, info) = parse(&text, path);
         fits_every_adapter(&module, path);

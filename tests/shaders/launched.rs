@@ -1,0 +1,80 @@
+//! What the ops and the network's steps launch, and the shader texts that come of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wgrad::check::CaseTape;
+use wgrad::device::gpu::ShaderLibrary;
+use wgrad::nn::ResNet9;
+use wgrad::ops::{Kernels, Launch, Shader, Target, Tile};
+use wgrad::tape::fuse::Fusion;
+use wgrad::tape::{Plan, PlanOptions, Tape};
+use wgrad::train::step::{self, StepConfig};
+
+/// The shaders that belong to no op: those that measure the adapter.
+pub const PEAKS: [&str; 2] = ["peak/copy", "peak/multiply_add"];
+
+/// Every text that a device is given, with the words to complain about it.
+pub fn texts() -> BTreeMap<String, String> {
+    let library = ShaderLibrary::default();
+    let mut texts = BTreeMap::new();
+    let mut add = |shader: &Shader, by: &str| {
+        let by = format!("{by}, shaders/{}.wgsl", shader.path);
+        let text = library.load(shader).unwrap_or_else(|error| panic!("{by}: {error}"));
+        texts.entry(text).or_insert(by);
+    };
+    for Launched { launch, by, .. } in launched() {
+        launch.dispatches.iter().for_each(|dispatch| add(&dispatch.shader, &by));
+    }
+    PEAKS.iter().for_each(|path| add(&Shader::new(path), "the adapter's peaks"));
+    texts
+}
+
+/// What a node launches, with the words to complain about it.
+pub struct Launched {
+    pub launch: Launch,
+    pub n_outputs: usize,
+    pub by: String,
+}
+
+/// What is launched by every case of every op and by the network's steps, with both kinds of kernels.
+pub fn launched() -> Vec<Launched> {
+    let cases = CaseTape::all().map(|case| {
+        let by = format!("{}, case {}", case.op, case.case);
+        (case.tape, by)
+    });
+    cases.chain(network()).flat_map(|(tape, by)| launches(&tape, &by)).collect()
+}
+
+/// The network's steps at the real width and batch, and at a width that fits no vector; fused and not.
+fn network() -> Vec<(Arc<Tape>, String)> {
+    let mut tapes = Vec::new();
+    for (width, batch_size) in [(64, 512), (6, 5)] {
+        for fusion in [Fusion::ALL, Fusion::NONE] {
+            let network = ResNet9 { width, classes: 10 };
+            let mut config = StepConfig::new(network, batch_size);
+            config.objective.fusion = fusion;
+            for step in [step::training(&config), step::evaluation(&config)] {
+                let by = format!("resnet9 of width {width}, {:?}, {fusion:?}", step.tape.mode());
+                tapes.push((step.tape, by));
+            }
+        }
+    }
+    tapes
+}
+
+fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
+    let mut launched = Vec::new();
+    let subgroups = Target { min_subgroup_size: 8, ..Target::default() };
+    let tiles = Tile::ALL.iter().map(|&tile| Target { tile: Some(tile), ..subgroups });
+    let software = Target { is_software: true, ..subgroups };
+    for target in [Target::new(Kernels::Naive), software].into_iter().chain(tiles) {
+        let target = Some(target);
+        let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
+        for (launch, node) in plan.launches.into_iter().zip(tape.nodes()) {
+            let by = format!("{by}, {target:?}, {}", node.op.name());
+            launched.push(Launched { launch, n_outputs: node.outputs.len(), by });
+        }
+    }
+    launched
+}
