@@ -41,15 +41,48 @@ apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
 }
 
-# Debian's backports hold newer drivers. The system's own list of sources stays as it is: apt is given
-# a list, and a place for its indices, that are removed afterwards.
+# The place that this machine gets a release of Debian from, by its own sources: lines
+# (`deb [options] URI SUITE ...`, in *.list) or paragraphs (`URIs: ...`, in *.sources). Nothing where they
+# name none.
+debian_uri() {
+    local codename=$1 folder=${2:-/etc/apt} file
+    for file in "$folder/sources.list" "$folder"/sources.list.d/*.list; do
+        [[ -f $file ]] || continue
+        sed -E 's/#.*//; s/\[[^]]*\]//' "$file" |
+            awk -v suite="$codename" '$1 == "deb" && $2 !~ /^cdrom:/ && $3 == suite { print $2 }'
+    done | head -n 1 | grep . && return
+    for file in "$folder"/sources.list.d/*.sources; do
+        [[ -f $file ]] || continue
+        sed '/^#/d' "$file" | awk -v suite="$codename" '
+            BEGIN { RS = "" }
+            {
+                gsub(/\n[ \t]+/, " "); gsub(/\t/, " ") # A value may go on in the next line.
+                n = split($0, lines, "\n")
+                delete fields
+                for (i = 1; i <= n; i++) {
+                    colon = index(lines[i], ":")
+                    fields[tolower(substr(lines[i], 1, colon - 1))] = substr(lines[i], colon + 1) " "
+                }
+                is_on = fields["enabled"] !~ /no|false/
+                has_packages = index(" " fields["types"], " deb ")
+                if (is_on && has_packages && index(" " fields["suites"], " " suite " ")) {
+                    split(fields["uris"], uris, " ")
+                    print uris[1]
+                }
+            }'
+    done | head -n 1
+}
+
+# Debian's backports hold newer drivers, and lie where the release does. The system's own list of
+# sources stays as it is: apt is given a list, and a place for its indices, that are removed afterwards.
 install_mesa_from_backports() {
     local codename=$1 temporary uri suite result=0
+    uri=$(debian_uri "$codename") || true
+    if [[ -z $uri ]]; then
+        echo "apt's sources name no place for Debian's $codename: the release's own driver has to do"
+        return 1
+    fi
     temporary=$(mktemp -d)
-    # The mirror that this machine uses.
-    uri=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sed 's/#.*//' |
-        grep -oE 'https?://[^ ]+/debian/?([[:space:]]|$)' | head -n 1 | tr -d '[:space:]') || true
-    uri=${uri:-http://deb.debian.org/debian}
     for suite in "$codename" "$codename-updates" "$codename-backports"; do
         echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main"
     done >"$temporary/sources.list"
@@ -143,7 +176,8 @@ cargo test --release --no-run
 
 ensure_adapter
 
-command -v chromium >/dev/null || echo "(no chromium: reports are not looked at in a browser)"
+command -v chromium >/dev/null || echo "(no chromium: no browser looks at reports and compiles the shaders)"
+command -v spirv-val >/dev/null || echo "(no spirv-val: the shaders' SPIR-V is not validated)"
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then

@@ -1,9 +1,11 @@
 //! The mirror: an op has one stem in `src/ops/`, `shaders/` and `docs/ops/`. And the documentation is
-//! held to the code: its links lead somewhere, and the lines that it quotes are lines of the code.
+//! held to the code: its links lead somewhere, and the lines that it quotes are lines of the code. So is the
+//! script of the checks, where it looks at the machine.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use wgrad::ops;
 
@@ -221,4 +223,37 @@ fn pages_are_headed_by_their_op() {
     let wrong: Vec<String> =
         pages.filter(|page| !is_right(page)).map(|page| shown(&page.path)).collect();
     assert_none(&wrong);
+}
+
+/// `test.sh` installs packages from where the machine has them, in either form of apt's sources.
+#[test]
+fn the_checks_take_packages_from_the_machines_own_sources() {
+    let script = read(&root().join("test.sh"));
+    assert!(!script.contains("debian.org"), "test.sh names a host of packages");
+    let start = script.find("debian_uri() {").expect("the function");
+    let end = start + script[start..].find("\n}\n").expect("its end") + 3;
+    let command =
+        format!("set -euo pipefail\n{}\ndebian_uri bookworm \"$0\" || true", &script[start..end]);
+    let lines = "# deb http://old/debian bookworm main\ndeb cdrom:[Debian 12]/ bookworm main\n\
+                 deb http://security/debian-security bookworm-security main\n\
+                 deb [arch=amd64 signed-by=/k.gpg] https://lines/pub/debian/ bookworm main\n";
+    let paragraphs = "Types: deb\nURIs: http://off/debian\nSuites: bookworm\nEnabled: no\n\n\
+                      Types: deb-src\nURIs: http://source/debian\nSuites: bookworm\n\n\
+                      # a mirror\nTypes: deb\nURIs:\n http://paragraphs/debian\n http://second/debian\n\
+                      Suites: bookworm bookworm-updates\n";
+    for (file, text, expected) in [
+        ("sources.list", lines, "https://lines/pub/debian/"),
+        ("sources.list.d/debian.list", lines, "https://lines/pub/debian/"),
+        ("sources.list.d/debian.sources", paragraphs, "http://paragraphs/debian"),
+        ("sources.list", "deb http://ports/ubuntu noble main\n", ""),
+        ("sources.list.d/none", "", ""),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("sources.list.d")).expect("a folder");
+        fs::write(folder.path().join(file), text).expect("written");
+        let bash = Command::new("bash").args(["-c", &command]).arg(folder.path()).output();
+        let output = bash.expect("bash starts");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected, "{file}: {errors}");
+    }
 }

@@ -241,7 +241,8 @@ mod tests {
         let first = std::fs::read_dir(folder.path()).expect("readable").next().expect("a file");
         let ahead = since_1970().as_secs() + 3600;
         let path = first.expect("readable").path();
-        std::fs::rename(path, folder.path().join(format!("{NAME}{ahead}.zebra.1.0"))).expect("renamed");
+        std::fs::rename(path, folder.path().join(format!("{NAME}{ahead}.zebra.1.0")))
+            .expect("renamed");
         std::fs::write(folder.path().join("events.out.tfevents.tmp"), "").expect("written");
         for step in [5, 10] {
             EventFile::create(folder.path(), step).expect("it can be written");
