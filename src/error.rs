@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::data::DataError;
 use crate::data::fetch::FetchError;
 use crate::data::image_file::ImageFileError;
+use crate::shown::Shown;
 use crate::tape::print::readable_bytes;
 
 /// A failure that a user can cause or meet. Programmer's errors (shapes that do not fit) panic
@@ -100,7 +101,7 @@ pub enum Error {
     #[error(transparent)]
     Image(#[from] ImageFileError),
     /// A file of weights that does not fit.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", path.shown())]
     Weights {
         /// The file.
         path: PathBuf,
@@ -108,7 +109,7 @@ pub enum Error {
         reason: String,
     },
     /// The data that weights were trained on is not to be had, or has other classes.
-    #[error("{}: {reason}", weights.display())]
+    #[error("{}: {reason}", weights.shown())]
     TrainingData {
         /// The file of weights.
         weights: PathBuf,
@@ -126,15 +127,23 @@ pub enum Error {
         value: f32,
     },
     /// A checkpoint that is damaged, or that does not fit.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", path.shown())]
     Checkpoint {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
+    /// A file that holds no step to run again.
+    #[error("{}: {reason}", path.shown())]
+    Replay {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// A run that cannot go on from where it was.
-    #[error("{} cannot be resumed: {reason}", folder.display())]
+    #[error("{} cannot be resumed: {reason}", folder.shown())]
     Resume {
         /// The run folder.
         folder: PathBuf,
@@ -178,7 +187,7 @@ pub enum Error {
         file: PathBuf,
     },
     /// A file or folder.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", path.shown())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -201,60 +210,78 @@ impl Error {
 
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
+        self.hint_with(&|_| true)
+    }
+
+    /// What to do about it with a command that has these flags (`has("--width")`): no other is named.
+    pub fn hint_with(&self, has: &dyn Fn(&str) -> bool) -> Option<String> {
+        let with = |flag: &str, words: &'static str| has(flag).then_some(words);
+        let smaller = match (has("--batch-size"), has("--width")) {
+            (true, true) => Some("use a smaller --batch-size or --width"),
+            (true, false) => Some("use a smaller --batch-size"),
+            (false, true) => Some("use a smaller --width"),
+            (false, false) => None,
+        };
+        let needs = Some("`wgrad tape` prints what a step needs");
         let hint = match self {
             Error::NoAdapter => {
-                "install a Vulkan driver, or train on the CPU with --device cpu:\n  \
-                 Debian/Ubuntu  apt install mesa-vulkan-drivers (software, Intel, AMD); nvidia-driver for NVIDIA;\n                 \
-                 on Debian 12 the one from bookworm-backports is ten times faster\n  \
-                 Fedora         dnf install mesa-vulkan-drivers\n  \
-                 Arch           pacman -S vulkan-swrast (software), vulkan-radeon, vulkan-intel or nvidia-utils\n  \
-                 macOS          nothing to install: Metal is part of macOS 10.13 and later\n  \
-                 Windows        the GPU vendor's current driver (DirectX 12 or Vulkan)"
+                let or_the_cpu = with("--device", ", or use the CPU with --device cpu");
+                format!("install a Vulkan driver{}:\n{DRIVERS}", or_the_cpu.unwrap_or_default())
             }
-            Error::AdapterNotFound { .. } => "`wgrad devices` lists the adapters",
-            Error::DeviceRefused { .. } => "update the driver, or name another --device",
-            Error::DeviceLost { .. } => {
-                "the driver was reset, or the adapter removed; the system log says more. \
-                 A smaller --batch-size makes each kernel shorter"
+            Error::AdapterNotFound { .. } => "`wgrad devices` lists the adapters".to_string(),
+            Error::DeviceRefused { .. } => {
+                either([Some("update the driver"), with("--device", "name another --device")])
             }
+            Error::DeviceLost { .. } => sentences([
+                Some("the driver was reset, or the adapter removed; the system log says more"),
+                with("--batch-size", "a smaller --batch-size makes each kernel shorter"),
+            ]),
             Error::OutOfMemory { .. } => {
-                "use a smaller --batch-size or --width, or close what else uses the GPU; \
-                 `wgrad tape` prints what a step needs"
+                let others = Some("close what else uses the GPU");
+                sentences([Some(&either([smaller, others])), needs])
             }
-            Error::NotEnoughMemory { .. } => {
-                "use a smaller --batch-size or --width; `wgrad tape` prints what a step needs"
-            }
+            Error::NotEnoughMemory { .. } => sentences([smaller, needs]),
             Error::MemoryLimit { .. } => {
-                "use a smaller --batch-size or --width, or raise --memory-limit; \
-                 `wgrad tape` prints what a step needs"
+                let raise = match has("--memory-limit") {
+                    true => "raise --memory-limit",
+                    false => "raise memory-limit in the run's config.toml",
+                };
+                sentences([Some(&either([smaller, Some(raise)])), needs])
             }
             Error::BindingTooLarge { .. } => {
-                "use a smaller --batch-size or --width; `wgrad devices` prints the limit"
+                let another = with("--device", "name another --device");
+                let limit = Some("`wgrad devices` prints the limits");
+                sentences([Some(&either([smaller, another])), limit])
             }
-            Error::Shader { .. } | Error::Pipeline { .. } => {
-                "this is a fault of wgrad or of the driver: please report it with the output of \
-                 `wgrad devices`; --device cpu works meanwhile"
+            Error::Shader { .. } | Error::Pipeline { .. } => sentences([
+                Some(
+                    "this is a fault of wgrad or of the driver: please report it with the output of \
+                     `wgrad devices`",
+                ),
+                with("--device", "--device cpu works meanwhile"),
+            ]),
+            Error::Device { .. } => {
+                "`wgrad devices` runs a self-test of every op on the adapter".to_string()
             }
-            Error::Device { .. } => "`wgrad devices` runs a self-test of every op on the adapter",
-            Error::NotFinite { .. } => "use a smaller --max-lr",
+            Error::NotFinite { .. } => smaller_rate(has).to_string(),
             Error::NotFiniteAt { file, .. } => {
-                return Some(format!(
-                    "use a smaller --max-lr; `wgrad tape --replay {}` shows the step, node by node",
-                    file.display()
-                ));
+                let (rate, file) = (smaller_rate(has), file.shown());
+                format!("{rate}; `wgrad tape --replay {file}` shows the step, node by node")
             }
-            Error::Weights { .. } => {
-                "weights are a safetensors file with PyTorch's parameter names; --width must be the \
-                 one they were trained with"
-            }
-            Error::TrainingData { .. } => {
-                "--data-dir names the folder of the data; --data and --data-dir measure on any other data, too"
-            }
+            Error::Weights { .. } => "weights are a safetensors file with PyTorch's parameter names, as \
+                                      a run leaves it in model.safetensors"
+                .to_string(),
+            Error::TrainingData { .. } => sentences([
+                Some("--data-dir names the folder of the data"),
+                with("--data", "--data and --data-dir measure on any other data, too"),
+            ]),
             Error::LogitsNotFinite { .. } => {
-                "the weights are too large for f32: train again with a smaller --max-lr"
+                "the weights are too large for f32: train again with a smaller --max-lr".to_string()
             }
             Error::Checkpoint { .. } => {
-                "to resume a run without it, move the file away: the checkpoint before it is taken then"
+                "to resume the run without it, move the file away: the checkpoint before it is taken \
+                 then, and without one the run begins anew"
+                    .to_string()
             }
             Error::Resume { hint, .. } => return Some(hint.clone()),
             Error::Data(error) => return error.hint(),
@@ -263,13 +290,99 @@ impl Error {
             | Error::Run(_)
             | Error::Training(_)
             | Error::Terminal(_)
+            | Error::Replay { .. }
             | Error::Image(_)
             | Error::Io { .. } => return None,
         };
-        Some(hint.to_string())
+        Some(hint).filter(|hint| !hint.is_empty())
     }
+}
+
+/// Where drivers come from.
+const DRIVERS: &str = "  \
+     Debian/Ubuntu  apt install mesa-vulkan-drivers (software, Intel, AMD); nvidia-driver for NVIDIA;\n                 \
+     on Debian 12 the one from bookworm-backports is ten times faster\n  \
+     Fedora         dnf install mesa-vulkan-drivers\n  \
+     Arch           pacman -S vulkan-swrast (software), vulkan-radeon, vulkan-intel or nvidia-utils\n  \
+     macOS          nothing to install: Metal is part of macOS 10.13 and later\n  \
+     Windows        the GPU vendor's current driver (DirectX 12 or Vulkan)";
+
+/// A run that goes on keeps its rate, and a sweep has a last one in place of a peak.
+fn smaller_rate(has: &dyn Fn(&str) -> bool) -> &'static str {
+    match (has("--max-lr"), has("--end-lr")) {
+        (true, _) => "use a smaller --max-lr",
+        (false, true) => "use a smaller --end-lr",
+        (false, false) => "begin a run of its own with a smaller --max-lr",
+    }
+}
+
+/// What can be done, one or the other.
+fn either<const N: usize>(ways: [Option<&str>; N]) -> String {
+    ways.into_iter().flatten().collect::<Vec<_>>().join(", or ")
+}
+
+/// One thing and then another.
+fn sentences<const N: usize>(all: [Option<&str>; N]) -> String {
+    all.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_string() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_name_no_flag_that_the_command_lacks() {
+        let words = || "words".to_string();
+        let (path, [planned, limit]) = (|| PathBuf::from("file"), [2 << 20, 1 << 20]);
+        let source = || std::io::Error::other("words");
+        for error in [
+            Error::NoAdapter,
+            Error::AdapterNotFound { wanted: words(), found: Vec::new() },
+            Error::DeviceRefused { adapter: words(), reason: words() },
+            Error::DeviceLost { reason: words() },
+            Error::OutOfMemory { planned: words(), reason: words() },
+            Error::MemoryLimit { planned, limit },
+            Error::BindingTooLarge { bytes: planned, limit },
+            Error::Shader { name: words(), reason: words() },
+            Error::Pipeline { label: words(), reason: words() },
+            Error::Device { reason: words() },
+            Error::Weights { path: path(), reason: words() },
+            Error::Checkpoint { path: path(), reason: words() },
+            Error::Replay { path: path(), reason: words() },
+            Error::NotFinite { epoch: 1, step: 1 },
+            Error::NotFiniteAt { epoch: 1, step: 1, first: words(), file: path() },
+            Error::Io { path: path(), source: source() },
+        ] {
+            let hint = error.hint_with(&|_| false).unwrap_or_default();
+            // Of another command, which it names, it may.
+            let named = hint.split('`').step_by(2).flat_map(str::split_whitespace);
+            let flags: Vec<_> = named.filter(|word| word.starts_with("--")).collect();
+            let allowed: &[&str] = match error {
+                Error::NotFinite { .. } | Error::NotFiniteAt { .. } => &["--max-lr", "--max-lr;"],
+                _ => &[],
+            };
+            assert!(flags.iter().all(|flag| allowed.contains(flag)), "{error}: {hint}");
+            let all = error.hint().unwrap_or_default();
+            assert!(all.len() >= hint.len() || !flags.is_empty(), "{error}: {all}");
+            for wrong in ["; ;", ", or ;", "  ;"] {
+                assert!(!hint.contains(wrong) && !all.contains(wrong), "{hint}");
+            }
+        }
+    }
+
+    #[test]
+    fn hints_name_the_flags_that_the_command_has() {
+        let error = Error::MemoryLimit { planned: 2, limit: 1 };
+        let hint = |flags: &[&str]| error.hint_with(&|flag| flags.contains(&flag)).expect("a hint");
+        let needs = "; `wgrad tape` prints what a step needs";
+        assert_eq!(
+            hint(&["--batch-size", "--width", "--memory-limit"]),
+            format!("use a smaller --batch-size or --width, or raise --memory-limit{needs}")
+        );
+        assert_eq!(hint(&["--memory-limit"]), format!("raise --memory-limit{needs}"));
+    }
 }

@@ -31,10 +31,31 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// caches (`~/.cache` on Linux). None where there is no such folder, or `$WGRAD_CACHE` is empty.
 pub fn cache_folder() -> Option<PathBuf> {
     match std::env::var_os("WGRAD_CACHE") {
-        Some(folder) if folder.is_empty() => None,
-        Some(folder) => Some(folder.into()),
+        Some(_) => path_variable("WGRAD_CACHE"),
         None => dirs::cache_dir().map(|folder| folder.join("wgrad")),
     }
+}
+
+/// The path in a variable of the environment, [with its `~`](expand_home). Empty counts as unset, as shells
+/// have no better way to unset one for a command.
+pub fn path_variable(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)?;
+    Some(expand_home(&path).unwrap_or(path))
+}
+
+/// The path with the home folder for a `~` at its beginning, as shells have it where they see one: they do not in
+/// `--out='~/run'`, `--out=~/run` and files of settings, and nobody means a folder of that name
+/// (`./~` is one). Names that only begin with it, `~user` and `~old.png`, stay as they are.
+///
+/// # Errors
+/// When there is no home folder.
+pub fn expand_home(path: &Path) -> Result<PathBuf, String> {
+    match path.strip_prefix("~") {
+        Ok(below) if below.as_os_str().is_empty() => dirs::home_dir(),
+        Ok(below) => dirs::home_dir().map(|home| home.join(below)),
+        Err(_) => Some(path.to_path_buf()),
+    }
+    .ok_or_else(|| "~ stands for the home folder, and $HOME names none".to_string())
 }
 
 /// Whether this is the name of a file that [`write_whole`] was interrupted in writing.
@@ -65,6 +86,18 @@ pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tilde_is_the_home_folder() {
+        let home = dirs::home_dir().expect("a home folder");
+        let expanded = |path: &str| expand_home(Path::new(path)).expect("a path");
+        assert_eq!(expanded("~"), home);
+        assert_eq!(expanded("~/"), home);
+        assert_eq!(expanded("~/runs/one"), home.join("runs/one"));
+        for same in ["~user/x", "~old.png", "./~/x", "x/~", "/x", ""] {
+            assert_eq!(expanded(same), Path::new(same));
+        }
+    }
 
     #[test]
     fn a_file_is_replaced_and_nothing_else_is_left() {

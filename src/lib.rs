@@ -22,6 +22,7 @@ pub mod ops;
 pub mod optim;
 pub mod profile;
 pub mod report;
+pub mod shown;
 pub mod tape;
 pub mod train;
 

@@ -156,6 +156,29 @@ fn a_picture_that_cannot_be_read_spares_the_others() {
 }
 
 /// `n` records, each with another label and other bytes.
+/// A name must not move a terminal's cursor, or begin a line that looks like a result.
+#[test]
+fn names_of_pictures_do_nothing_to_a_terminal() {
+    let folder = folder();
+    let name = "a\u{1b}[2J\n  cat  100.00%\u{202e}.png";
+    fs::copy(picture("exact.png"), folder.path().join(name)).expect("copied");
+    let shown = "a\\u{1b}[2J\\n  cat  100.00%\\u{202e}.png";
+    let output = wgrad(&folder, &["predict", name, "--top=1"]);
+    assert_eq!(text(&output.stdout).lines().next(), Some(shown));
+    assert_eq!(text(&output.stdout).lines().count(), 2);
+    let output = wgrad(&folder, &["predict", name, "--json"]);
+    assert_eq!(json(&output)[0]["file"], name);
+    let output = wgrad(&folder, &["predict", &format!("no {name}")]);
+    let errors = text(&output.stderr);
+    assert!(
+        errors.contains(&format!("error: no {shown}: ")) && !errors.contains('\u{1b}'),
+        "{errors}"
+    );
+    let output = wgrad(&folder, &["eval", "--data=cifar10", "--data-dir", name]);
+    let errors = text(&output.stderr);
+    assert!(errors.contains(shown) && !errors.contains('\u{1b}'), "{errors}");
+}
+
 fn write_batch(path: PathBuf, n: usize, seed: usize) {
     let byte =
         |i: usize| move |k: usize| if k == 0 { (i % 10) as u8 } else { (k * (i + seed) / 7) as u8 };

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::device::Peaks;
 use crate::error::Error;
 use crate::ops::Kernels;
+use crate::shown::Shown;
 use crate::tape::fuse::Fusion;
 
 pub mod compare;
@@ -231,7 +232,7 @@ impl Bench {
         let file = if path.is_dir() { path.join(JSON) } else { path.to_path_buf() };
         let text = std::fs::read_to_string(&file).map_err(Error::io(&file))?;
         Self::from_json(&text)
-            .map_err(|reason| Error::Config(format!("{}: {reason}", file.display())))
+            .map_err(|reason| Error::Config(format!("{}: {reason}", file.shown())))
     }
 
     fn from_json(text: &str) -> Result<Self, String> {

@@ -14,6 +14,7 @@ use wgrad::files;
 use wgrad::nn::ResNet9;
 use wgrad::ops::Kernels;
 use wgrad::profile::steps::Effort;
+use wgrad::shown::Shown;
 use wgrad::tape::fuse::{Fusion, Rule};
 use wgrad::train::RunFolder;
 use wgrad::train::recipe::CIFAR10;
@@ -114,7 +115,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(before) = &before {
         super::print(&format!("\n{}", compare::compare(before, &measured)))?;
     }
-    let folder = folder.path().display();
+    let folder = folder.path().shown();
     super::print(&format!("\nwritten to {folder}/{} and {folder}/{}\n", bench::JSON, bench::SVG))?;
     Ok(ExitCode::SUCCESS)
 }

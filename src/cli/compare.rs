@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use wgrad::files;
 use wgrad::report::{PastRun, compare};
+use wgrad::shown::Shown;
 
 /// Flags of `wgrad compare`.
 #[derive(clap::Args)]
@@ -26,6 +27,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::outputs::refuse_inputs(&args.out, &folders, "html")?;
     super::print(&compare::text(&runs))?;
     files::write_whole(&args.out, compare::page(&runs).as_bytes())?;
-    super::print(&format!("\nreport    {}\n", args.out.display()))?;
+    super::print(&format!("\nreport    {}\n", args.out.shown()))?;
     Ok(ExitCode::SUCCESS)
 }

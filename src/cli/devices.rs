@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         reports.push(report(args, adapter, device, opened_by(ix))?);
     }
     if reports.len() == 1 {
-        let hint = Error::NoAdapter.hint().unwrap_or_default();
+        let hint = Error::NoAdapter.hint_with(&|_| false).unwrap_or_default();
         say(args, &format!("\n{}: {hint}\n", Error::NoAdapter))?;
     }
     if args.json {

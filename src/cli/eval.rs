@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use wgrad::data::{Dataset, N_CLASSES, Source, Split};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::ops::Kernels;
+use wgrad::shown::Shown;
 use wgrad::train::confusion::ClassScores;
 use wgrad::train::evaluation;
 use wgrad::train::images::{self, Images};
@@ -91,7 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let test = &loaded.dataset.test;
     let batch_size = (args.batch_size.get() as usize).min(test.len());
     let (mut evaluator, width) = weights::evaluator(&device, &file, args.width, batch_size)?;
-    let network = format!("network   resnet9, width {width}, from {}\n\n", file.path().display());
+    let network = format!("network   resnet9, width {width}, from {}\n\n", file.path().shown());
     print_unless(args.json, &network)?;
 
     let mut views = vec![logits(&mut evaluator, test)?];

@@ -12,6 +12,8 @@ use wgrad::data::fetch::{
     self, Archive, Event, FetchError, Fetched, MIRROR_VARIABLE, Md5Sum, PUBLISHED_BYTES, Patience,
 };
 use wgrad::data::{self, DATA_VARIABLE, DEFAULT_FOLDER, Source};
+use wgrad::files;
+use wgrad::shown::Shown;
 
 /// The environment variable that keeps `wgrad train` from the network.
 const OFFLINE_VARIABLE: &str = "WGRAD_OFFLINE";
@@ -47,7 +49,7 @@ fn variable(name: &str) -> Option<String> {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let archive = Archive::published(args.url.clone().or_else(|| variable(MIRROR_VARIABLE)));
     let archive = args.md5.iter().fold(archive, |archive, &md5| archive.with_md5(md5));
-    let named = args.data_dir.clone().or_else(|| variable(DATA_VARIABLE).map(PathBuf::from));
+    let named = args.data_dir.clone().or_else(|| files::path_variable(DATA_VARIABLE));
     let dir = named.map_or_else(|| DEFAULT_FOLDER.into(), |dir| fetch::destination(&dir));
 
     let stop = super::signals::listen()?.stop;
@@ -61,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match result {
         Ok(fetched) => {
             let already = if fetched == Fetched::Before { " already" } else { "" };
-            super::print(&format!("CIFAR-10 is in {}{already}\n", dir.display()))?;
+            super::print(&format!("CIFAR-10 is in {}{already}\n", dir.shown()))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error @ FetchError::Stopped { .. }) => {
@@ -102,7 +104,7 @@ impl Unasked {
         display.say(&format!(
             "CIFAR-10 is not in {}: fetching {} ({}, once; two minutes at 1.5 MB/s).\n\
              Ctrl-C stops it; --no-fetch, $WGRAD_OFFLINE=1 or --data shapes do without.",
-            dir.display(),
+            dir.shown(),
             archive.url,
             BinaryBytes(PUBLISHED_BYTES),
         ));
@@ -110,7 +112,7 @@ impl Unasked {
         let result = fetch::fetch(&archive, dir, &Patience::UNASKED, &mut watch, stop);
         display.end();
         match result {
-            Ok(_) => display.say(&format!("CIFAR-10 is in {}\n", dir.display())),
+            Ok(_) => display.say(&format!("CIFAR-10 is in {}\n", dir.shown())),
             Err(error @ FetchError::Stopped { .. }) => {
                 display.say(&sentence(&error));
                 return true;
@@ -157,10 +159,10 @@ impl Display {
                 self.say(&format!("{reason}; trying again in {:.0} s", pause.as_secs_f64().ceil()));
             }
             Event::StartingOver { reason } => self.say(&format!("starting over: {reason}")),
-            Event::Found(path) => self.say(&format!("using {}", path.display())),
+            Event::Found(path) => self.say(&format!("using {}", path.shown())),
             Event::NotUsed(path) => self.say(&format!(
                 "{} is not the published archive (its length or checksum is another); it is left alone",
-                path.display()
+                path.shown()
             )),
             Event::Unpacking => {
                 self.end();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::device::Device;
 use wgrad::optim::lr_finder::{Range, Rule, Scale, Suggestions};
+use wgrad::shown::Shown;
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
 use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume, screen};
 
@@ -121,7 +122,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.fetch.interrupted(source, settings.data_dir.as_deref(), &stop) {
         return Ok(ExitCode::from(super::INTERRUPTED));
     }
-    let loaded = resume::load(&settings)?;
+    let loaded = resume::load(&settings)
+        .map_err(|error| super::of_file(error, args.settings.data_dir.as_deref()))?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
     if !args.json {
@@ -138,7 +140,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         super::print(&format!("{}\n", found.to_json()))?;
     } else {
         super::print(&describe(&found))?;
-        let folder = folder.path().display();
+        let folder = folder.path().shown();
         super::print(&format!("written to {folder}/{SVG} and {folder}/{CSV}\n"))?;
     }
     // The curve is there to look at, without a rate too.

@@ -4,13 +4,19 @@
 //! went well, 1 when something failed, 2 for a wrong use (flags or settings that make no sense), 130
 //! after Ctrl-C and the signals that ask for the same ([`signals`]).
 
+use std::any::TypeId;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Parser, Subcommand};
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use wgrad::data::DataError;
 use wgrad::device::OpenOptions;
+use wgrad::files;
+use wgrad::shown::escaped_lines;
 use wgrad::train::screen::StandardError;
 
 mod bench;
@@ -42,7 +48,7 @@ const INTERRUPTED: u8 = 130;
 ///
 /// Start with `wgrad train`: it fetches CIFAR-10, and without a network it trains on built-in images.
 #[derive(Parser)]
-#[command(name = "wgrad", version, max_term_width = 100)]
+#[command(name = "wgrad", version, max_term_width = 100, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -94,9 +100,27 @@ enum Command {
     Devices(devices::Args),
 }
 
+/// The command line. Of a flag that is given twice the second value wins, as wrappers expect that add flags to
+/// those that they are given.
+fn command() -> clap::Command {
+    with_home(Cli::command())
+}
+
+/// Has a `~` at the beginning of every path stand for the home folder, where the shell has left it.
+fn with_home(command: clap::Command) -> clap::Command {
+    let read = |arg: clap::Arg| match arg.get_value_parser().type_id() == TypeId::of::<PathBuf>() {
+        true => {
+            arg.value_parser(PathBufValueParser::new().try_map(|path| files::expand_home(&path)))
+        }
+        false => arg,
+    };
+    command.mut_args(read).mut_subcommands(with_home)
+}
+
 /// Runs the command.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     trace(cli.verbose);
     CHECKED.store(cli.checked, Ordering::Relaxed);
     let result = match cli.command {
@@ -115,7 +139,8 @@ pub fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         // A standard error that is closed leaves nobody to tell.
-        let _ = io::stderr().write_all(describe(&error).as_bytes());
+        let flags = Flags::of(&matches);
+        let _ = io::stderr().write_all(describe(&error, &flags).as_bytes());
         match error.downcast_ref::<wgrad::Error>() {
             Some(error) if error.is_wrong_use() => ExitCode::from(WRONG_USE),
             _ => ExitCode::FAILURE,
@@ -147,8 +172,51 @@ fn tell_progress(line: &str) {
     }
 }
 
+/// The flags of the command that runs, as far as they can help it: hints name no others.
+struct Flags(Vec<String>);
+
+impl Flags {
+    fn of(matches: &clap::ArgMatches) -> Self {
+        let (root, mut matches) = (command(), matches);
+        let mut command = &root;
+        while let Some((name, inner)) = matches.subcommand() {
+            matches = inner;
+            command = command.find_subcommand(name).expect("it was parsed");
+        }
+        let is_given = |id: &str| matches!(matches.try_contains_id(id), Ok(true));
+        let helps = |flag: &str| match command.get_name() {
+            // All else is as it was, and must be.
+            "train" if is_given("resume") => train::OF_A_RUN_THAT_GOES_ON.contains(&flag),
+            // The file says which it is.
+            "eval" | "predict" => flag != "width",
+            "tape" if is_given("replay") => flag == "device",
+            _ => true,
+        };
+        let flags = command.get_arguments().filter(|arg| !arg.is_hide_set());
+        let flags = flags.filter_map(|arg| arg.get_long()).filter(|flag| helps(flag));
+        Self(flags.map(|flag| format!("--{flag}")).collect())
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.0.iter().any(|known| known == flag)
+    }
+}
+
+/// Says of a folder that is not there who named it, where that was a file of settings: whoever loads data
+/// cannot tell one from a flag.
+fn of_file(error: wgrad::Error, flag: Option<&Path>) -> wgrad::Error {
+    match error {
+        wgrad::Error::Data(DataError::MissingFolder { dir, origin: "from --data-dir" })
+            if flag.is_none() =>
+        {
+            DataError::MissingFolder { dir, origin: "from data-dir in the settings" }.into()
+        }
+        other => other,
+    }
+}
+
 /// `error: ...` with its causes, and what to do about it.
-fn describe(error: &anyhow::Error) -> String {
+fn describe(error: &anyhow::Error, flags: &Flags) -> String {
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
         // Some messages hold that of their cause already.
@@ -157,9 +225,12 @@ fn describe(error: &anyhow::Error) -> String {
             message += &cause;
         }
     }
-    let hint = error.downcast_ref::<wgrad::Error>().and_then(wgrad::Error::hint);
+    let hint = error
+        .downcast_ref::<wgrad::Error>()
+        .and_then(|error| error.hint_with(&|flag| flags.has(flag)));
     let hint = hint.map_or(String::new(), |hint| format!("hint: {hint}\n"));
-    format!("error: {message}\n{hint}")
+    // Names are escaped where they are put in; here is the rest, what files hold for instance.
+    escaped_lines(&format!("error: {message}\n{hint}"))
 }
 
 /// Tracing goes to the standard error. Quiet unless asked: adapters that are not used, above all
@@ -177,19 +248,97 @@ fn trace(verbose: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+
+    fn matches(arguments: &[&str]) -> clap::ArgMatches {
+        command().try_get_matches_from([&["wgrad"], arguments].concat()).expect("good flags")
+    }
+
+    fn described(error: wgrad::Error, arguments: &[&str]) -> String {
+        describe(&error.into(), &Flags::of(&matches(arguments)))
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_last_of_several_values_wins_and_lists_stay_lists() {
+        let of = |matches: &clap::ArgMatches, name: &str| {
+            matches.subcommand_matches(name).expect("that command").clone()
+        };
+        let two_pictures = ["predict", "--weights=a", "--top=1", "x", "--json", "--weights=b"];
+        let given = matches(&[&two_pictures[..], &["--json", "--top=2", "y"]].concat());
+        let predict = of(&given, "predict");
+        assert_eq!(predict.get_one::<PathBuf>("weights").expect("it"), Path::new("b"));
+        assert_eq!(predict.get_many::<PathBuf>("images").expect("them").count(), 2);
+        let rules = ["--no-fuse=batch-norm-relu", "--no-fuse=conv-max-pool"];
+        let given = matches(&[&["bench", "--width=4", "--width=8"], &rules[..]].concat());
+        let bench = of(&given, "bench");
+        assert_eq!(bench.get_many::<wgrad::tape::fuse::Rule>("no_fuse").expect("both").count(), 2);
+        let given = matches(&[
+            "train",
+            "-v",
+            "--epochs=1",
+            "-v",
+            "--no-flip",
+            "--epochs=2",
+            "--no-flip=false",
+        ]);
+        let cli = Cli::from_arg_matches(&given).expect("flags");
+        assert_eq!(cli.verbose, 2);
+        let train = of(&given, "train");
+        let epochs = train.get_one::<std::num::NonZeroU32>("epochs").expect("the second");
+        assert_eq!((epochs.get(), train.get_one("no_flip")), (2, Some(&false)));
+    }
+
+    #[test]
+    fn hints_speak_of_the_command_that_ran() {
+        let limit = || wgrad::Error::MemoryLimit { planned: 2, limit: 1 };
+        let raise = |arguments: &[&str]| described(limit(), arguments);
+        assert!(
+            raise(&["train"]).contains("use a smaller --batch-size or --width, or raise --memory")
+        );
+        let resumed = raise(&["train", "--resume", "run"]);
+        assert!(resumed.contains("hint: raise --memory-limit;"), "{resumed}");
+        assert!(
+            raise(&["eval", "--weights=w"]).contains("hint: use a smaller --batch-size, or raise")
+        );
+        assert!(raise(&["predict", "--weights=w", "x"]).contains("hint: raise --memory-limit;"));
+        assert!(
+            raise(&["report", "run"])
+                .contains("hint: raise memory-limit in the run's config.toml;")
+        );
+        let rate = || wgrad::Error::NotFinite { epoch: 1, step: 1 };
+        assert!(described(rate(), &["train"]).contains("hint: use a smaller --max-lr"));
+        assert!(
+            described(rate(), &["train", "--resume=run"]).contains("begin a run of its own with")
+        );
+        assert!(described(rate(), &["lr-find"]).contains("hint: use a smaller --end-lr"));
+        assert!(!described(wgrad::Error::NoAdapter, &["devices"]).contains("--device"));
+    }
+
+    #[test]
+    fn a_tilde_that_the_shell_left_is_the_home_folder() {
+        let given = matches(&["train", "--out=~/run", "--config", "./~"]);
+        let train = given.subcommand_matches("train").expect("train");
+        let path = |id: &str| train.get_one::<PathBuf>(id).expect("a path").clone();
+        assert_eq!(path("config"), Path::new("./~"));
+        assert!(path("out").is_absolute() && path("out").ends_with("run"), "{:?}", path("out"));
+    }
+
+    #[test]
+    fn errors_obey_no_file() {
+        let error = wgrad::Error::Config("line 1\nx = \u{1b}[31m".to_string());
+        assert_eq!(described(error, &["train"]), "error: line 1\nx = \\u{1b}[31m\n");
     }
 
     #[test]
     fn errors_say_each_thing_once_and_end_with_the_hint() {
-        let error = anyhow::Error::from(wgrad::Error::NoAdapter);
-        assert!(describe(&error).starts_with("error: no GPU adapter was found\nhint: install"));
+        let error = described(wgrad::Error::NoAdapter, &["train"]);
+        assert!(error.starts_with("error: no GPU adapter was found\nhint: install"), "{error}");
         let source = io::Error::other("the disk is on fire");
-        let error = anyhow::Error::from(wgrad::Error::Io { path: "x".into(), source });
-        assert_eq!(describe(&error), "error: x: the disk is on fire\n");
+        let error = described(wgrad::Error::Io { path: "x".into(), source }, &["train"]);
+        assert_eq!(error, "error: x: the disk is on fire\n");
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use same_file::is_same_file;
 use wgrad::error::Error;
+use wgrad::shown::Shown;
 
 /// Refuses to write a file over one that the command reads: one of `inputs`, or, where an input is a folder, a
 /// file that lies in it. Files that end in `.{own}` in such a folder are earlier outputs, and may be replaced.
@@ -22,7 +23,7 @@ pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), E
         None => Ok(()),
         Some(_) => Err(Error::Config(format!(
             "{}: this command reads the file, and does not write over it; name another one",
-            output.display()
+            output.shown()
         ))),
     }
 }

@@ -10,6 +10,7 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::WeightsFile;
 use wgrad::ops::Kernels;
+use wgrad::shown::{Shown, escaped_lines};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
 use wgrad::train::{Predictions, Settings, folder};
@@ -70,7 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 split.images.extend(image);
                 split.labels.push(0); // Not known, and not asked for.
             }
-            Err(error) => tell(&super::describe(&Error::from(error).into())),
+            Err(error) => tell(&escaped_lines(&format!("error: {error}\n"))),
         }
     }
     // The weights are looked at even if there is nothing to predict: all errors at once are best.
@@ -132,7 +133,7 @@ fn class_names(args: &Args, weights: &WeightsFile) -> Result<Vec<String>, Error>
         super::note(&format!(
             "neither {} nor a {} beside it names the classes; the names are CIFAR-10's (--classes chooses \
              others)",
-            weights.path().display(),
+            weights.path().shown(),
             folder::CONFIG
         ));
         Source::Cifar10
@@ -148,7 +149,7 @@ fn text(files: &[&PathBuf], classes: &[String], predictions: &Predictions, top: 
     let width = classes.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for (image, file) in files.iter().enumerate() {
-        text += &format!("{}\n", file.display());
+        text += &format!("{}\n", file.shown());
         for (class, probability) in predictions.top(image, top) {
             let (name, percent) = (&classes[class], 100.0 * probability);
             text += &format!("  {name:width$}  {percent:6.2}%\n");

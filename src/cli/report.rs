@@ -7,6 +7,7 @@ use wgrad::device::Device;
 use wgrad::error::Error;
 use wgrad::nn::WeightsFile;
 use wgrad::report::{self, PastRun};
+use wgrad::shown::Shown;
 use wgrad::train::folder::CONFIG;
 use wgrad::train::images::{self, Images};
 use wgrad::train::{Evaluator, Recipe, Settings, console, resume};
@@ -39,13 +40,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let now = Settings { data_dir: args.data_dir.clone(), ..Settings::default() };
     let settings = now.or(Settings::read(&config)?);
     let file = past.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
+    let of_file = |error| super::of_file(error, args.data_dir.as_deref());
     let Images { mut loaded, note } = match &file {
         // The record finds the images where the settings have an older place of theirs.
         Some(file) if file.info().is_some() && args.data_dir.is_none() => {
             images::find(file, None, None)?
         }
-        Some(file) => images::find(file, settings.data, settings.data_dir.as_deref())?,
-        None => Images { loaded: resume::load(&settings)?, note: None },
+        Some(file) => {
+            images::find(file, settings.data, settings.data_dir.as_deref()).map_err(of_file)?
+        }
+        None => Images { loaded: resume::load(&settings).map_err(of_file)?, note: None },
     };
     if let Some(note) = &note {
         super::note(note);
@@ -56,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // Its numbers are those of the run, whose images these are not.
         let text = std::fs::read_to_string(&config).map_err(Error::io(&config))?;
         Recipe::parse(&text)
-            .map_err(|reason| Error::Run(format!("{}: {reason}", config.display())))?
+            .map_err(|reason| Error::Run(format!("{}: {reason}", config.shown())))?
     } else {
         if loaded.dataset.validation.is_empty() {
             resume::hold_out(&mut loaded.dataset, &settings)?;
@@ -79,7 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let mut evaluator = Evaluator::new(&device, &config)?;
             evaluator.set_weights(&file.weights(evaluator.layout())?.0)?;
             if past.epochs.is_empty() {
-                let model = file.path().display();
+                let model = file.path().shown();
                 super::print(&format!(
                     "note: no epoch is over, so the weights are those of {model}\n"
                 ))?;
@@ -101,6 +105,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         summary: past.summary.as_ref(),
     };
     report::write(&told, evaluator.as_mut(), &page, &|| false)?;
-    super::print(&format!("report    {}\n", page.display()))?;
+    super::print(&format!("report    {}\n", page.shown()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::ResNet9;
 use wgrad::ops::{Kernels, Target};
+use wgrad::shown::Shown;
 use wgrad::tape::fuse::{Fusion, Rule};
 use wgrad::tape::{Plan, PlanOptions, print, svg};
 use wgrad::train::replay::{self, Replay};
@@ -61,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.svg {
         Some(path) => {
             std::fs::write(path, svg::draw(&step.tape)).map_err(Error::io(path))?;
-            super::print(&format!("{}\n", path.display()))?;
+            super::print(&format!("{}\n", path.shown()))?;
         }
         None => {
             let plan =

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::device::Device;
 use wgrad::report::PastRun;
+use wgrad::shown::Shown;
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
     self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, folder, resume,
@@ -52,6 +53,9 @@ pub struct Args {
     #[command(flatten)]
     fetch: super::fetch::Unasked,
 }
+
+/// Flags that mean something to a run that goes on.
+pub const OF_A_RUN_THAT_GOES_ON: [&str; 3] = ["data-dir", "memory-limit", "checkpoint-every"];
 
 /// Trains.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -146,7 +150,8 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
         return Ok(Prepared::Interrupted);
     }
     let weights = resume::initial_weights(&mut settings)?;
-    let loaded = resume::load(&settings)?;
+    let loaded = resume::load(&settings)
+        .map_err(|error| super::of_file(error, args.settings.data_dir.as_deref()))?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let find_lr = settings.max_lr == Some(MaxLr::Find);
     let run = Box::new(Resumed { folder, recipe, loaded, checkpoint: None, weights });
@@ -158,7 +163,7 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
     let past = PastRun::read(path)?;
     let before = Settings::read(&path.join(folder::CONFIG))?;
     let weights = past.model()?.ok_or_else(|| {
-        let path = path.display();
+        let path = path.shown();
         wgrad::Error::Run(format!("{path}: there are no weights in it to begin another cycle with"))
     })?;
     // The folder, and the weights that the run itself started from, are its own.
@@ -196,7 +201,7 @@ fn auto_resumed(settings: &Settings) -> anyhow::Result<Option<Prepared>> {
     let accuracy = summary
         .test_accuracy
         .map_or(String::new(), |accuracy| format!(", test accuracy {:.2}%", 100.0 * accuracy));
-    let path = path.display();
+    let path = path.shown();
     let words = format!("{path} is finished: {} steps{accuracy}\n", summary.n_steps);
     Ok(Some(Prepared::Finished(words)))
 }
@@ -207,9 +212,10 @@ fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
         let message = "--max-lr find is for the beginning of a run; --resume goes on with its rate";
         return Err(wgrad::Error::Config(message.to_string()).into());
     }
-    let resumed = train::resume(path, flags)?;
+    let resumed = train::resume(path, flags)
+        .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     if resumed.checkpoint.is_none() {
-        let path = path.display();
+        let path = path.shown();
         super::print(&format!(
             "{path} has no checkpoint yet, so that the run begins at its first step\n"
         ))?;

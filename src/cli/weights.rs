@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use wgrad::data::N_CLASSES;
 use wgrad::device::Device;
 use wgrad::error::Error;
-use wgrad::nn::{ResNet9, WeightsFile};
+use wgrad::nn::{ResNet9, Weights, WeightsFile};
+use wgrad::shown::Shown;
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Evaluator, folder, recipe};
 
@@ -34,6 +35,7 @@ pub fn evaluator(
     width: Option<NonZeroU16>,
     batch_size: usize,
 ) -> Result<(Evaluator, usize), Error> {
+    let is_asked_for = width.is_some();
     let width = width.map(|n| n.get().into()).or_else(|| file.width());
     let width = width.unwrap_or(recipe::CIFAR10.width);
     let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
@@ -41,8 +43,16 @@ pub fn evaluator(
         (config.mean, config.standard_deviation) = (info.mean, info.standard_deviation);
     }
     let mut evaluator = Evaluator::new(device, &config)?;
-    let (weights, notes) = file.weights(evaluator.layout())?;
-    notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().display())));
+    let (weights, notes) = file.weights(evaluator.layout()).map_err(|error| match error {
+        Error::Weights { path, reason }
+            if is_asked_for && reason.starts_with(Weights::DO_NOT_FIT) =>
+        {
+            let reason = format!("{reason}\n  (without --width the network has the file's)");
+            Error::Weights { path, reason }
+        }
+        other => other,
+    })?;
+    notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
     evaluator.set_weights(&weights)?;
     Ok((evaluator, width))
 }

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Version};
 use super::{Dataset, IMAGE_BYTES, N_CLASSES, Split};
+use crate::shown::Shown;
 
 /// The folder inside the published archive.
 pub const FOLDER: &str = "cifar-10-batches-bin";
@@ -73,7 +74,7 @@ pub fn read(dir: &Path) -> Result<Dataset, DataError> {
         name: "cifar10",
         description: format!(
             "CIFAR-10 from {}: {} training and {} test images",
-            dir.display(),
+            dir.shown(),
             train.len(),
             test.len()
         ),

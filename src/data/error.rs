@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::cifar10::{FOLDER, RECORD_BYTES};
+use crate::shown::Shown;
 
 /// Where CIFAR-10 comes from.
 pub const CIFAR10_PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
@@ -17,23 +18,23 @@ pub const CIFAR10_PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
 #[derive(Debug, Error)]
 pub enum DataError {
     /// The folder that was named does not exist.
-    #[error("there is no folder {} ({origin})", dir.display())]
+    #[error("there is no folder {} ({origin})", dir.shown())]
     MissingFolder {
         /// The folder looked for.
         dir: PathBuf,
-        /// Who named it: `"from --data-dir"`, `"from $WGRAD_DATA"` or `"the default"`.
+        /// Who named it: `"from --data-dir"`, `"from $WGRAD_DATA"`, `"the default"`, or a file of settings.
         origin: &'static str,
     },
 
     /// The name given stands for a file.
-    #[error("{} is a file, not the folder with the CIFAR-10 files", path.display())]
+    #[error("{} is a file, not the folder with the CIFAR-10 files", path.shown())]
     NotAFolder {
         /// The file.
         path: PathBuf,
     },
 
     /// The folder is there, and a file that the dataset consists of is not.
-    #[error("{} is missing", path.display())]
+    #[error("{} is missing", path.shown())]
     MissingFile {
         /// The file looked for.
         path: PathBuf,
@@ -42,7 +43,7 @@ pub enum DataError {
     },
 
     /// The folder holds another form of the dataset than the binary one.
-    #[error("{} belongs to {version}, which wgrad does not read", path.display())]
+    #[error("{} belongs to {version}, which wgrad does not read", path.shown())]
     WrongVersion {
         /// The file or folder that gave it away.
         path: PathBuf,
@@ -51,14 +52,14 @@ pub enum DataError {
     },
 
     /// The download is there and still packed.
-    #[error("{} is not unpacked yet", path.display())]
+    #[error("{} is not unpacked yet", path.shown())]
     Packed {
         /// The archive.
         path: PathBuf,
     },
 
     /// The operating system refused to list a folder or to read a file.
-    #[error("{} cannot be read", path.display())]
+    #[error("{} cannot be read", path.shown())]
     Unreadable {
         /// The file or folder.
         path: PathBuf,
@@ -67,7 +68,7 @@ pub enum DataError {
     },
 
     /// A file with the names of the classes that does not name each of them.
-    #[error("{} {reason}", path.display())]
+    #[error("{} {reason}", path.shown())]
     ClassNames {
         /// The file.
         path: PathBuf,
@@ -76,7 +77,7 @@ pub enum DataError {
     },
 
     /// A file of no bytes.
-    #[error("{} is empty", path.display())]
+    #[error("{} is empty", path.shown())]
     Empty {
         /// The file.
         path: PathBuf,
@@ -86,7 +87,7 @@ pub enum DataError {
     #[error(
         "{} is truncated: its record {record} (counted from 0), which starts at byte {offset}, \
          has {n_bytes} of {RECORD_BYTES} bytes",
-        path.display()
+        path.shown()
     )]
     Truncated {
         /// The file.
@@ -103,7 +104,7 @@ pub enum DataError {
     #[error(
         "{} is damaged: record {record} (counted from 0), at byte {offset}, has the label \
          {label}, and labels are 0 to 9",
-        path.display()
+        path.shown()
     )]
     Label {
         /// The file.
@@ -156,11 +157,11 @@ impl DataError {
             }
             Self::Packed { path } => {
                 let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-                let folder = folder.map_or_else(|| ".".into(), |p| p.display().to_string());
+                let folder = folder.map_or_else(|| ".".into(), |p| p.shown());
                 format!(
                     "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`, which makes the folder \
                      {FOLDER} beside it if it is the binary version (cifar-10-binary.tar.gz)",
-                    path.display()
+                    path.shown()
                 )
             }
             Self::Unreadable { source, .. } => match source.kind() {

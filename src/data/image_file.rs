@@ -24,6 +24,7 @@ use image::{
 use thiserror::Error;
 
 use super::{IMAGE_BYTES, IMAGE_SIZE, N_CHANNELS};
+use crate::shown::Shown;
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -39,7 +40,7 @@ const MAX_ATTACHMENTS: u64 = 16 << 20;
 #[derive(Debug, Error)]
 pub enum ImageFileError {
     /// The system cannot read it.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", path.shown())]
     Io {
         /// The file.
         path: PathBuf,
@@ -47,7 +48,7 @@ pub enum ImageFileError {
         source: io::Error,
     },
     /// It is damaged, too large, or something else.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", path.shown())]
     Unusable {
         /// The file.
         path: PathBuf,

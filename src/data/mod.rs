@@ -12,7 +12,6 @@
 //! Images stay bytes here. Cropping, flipping, cutout and normalisation are the first nodes of the
 //! training tape, so they run on the device.
 
-use std::env;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +19,9 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::fingerprint::Fingerprint;
+use crate::shown::Shown;
 use random::{Draws, Purpose};
 
 pub mod batches;
@@ -202,13 +203,7 @@ pub struct Loaded {
 
 /// The folders in which CIFAR-10 is looked for when no flag names one: that of `$WGRAD_DATA`, and the default.
 pub fn usual_folders() -> Vec<PathBuf> {
-    data_variable().into_iter().chain([DEFAULT_FOLDER.into()]).collect()
-}
-
-/// The folder that `$WGRAD_DATA` names. Empty counts as unset, as shells have no better way to unset a variable
-/// for one command.
-fn data_variable() -> Option<PathBuf> {
-    env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+    files::path_variable(DATA_VARIABLE).into_iter().chain([DEFAULT_FOLDER.into()]).collect()
 }
 
 /// Loads a dataset.
@@ -223,12 +218,13 @@ fn data_variable() -> Option<PathBuf> {
 ///
 /// CIFAR-10 was asked for, named or found, and cannot be read whole.
 pub fn load(source: Source, data_dir: Option<&Path>, seed: u64) -> Result<Loaded, DataError> {
-    load_from(source, data_dir, data_variable().as_deref(), Path::new(DEFAULT_FOLDER), seed)
+    let variable = files::path_variable(DATA_VARIABLE);
+    load_from(source, data_dir, variable.as_deref(), Path::new(DEFAULT_FOLDER), seed)
 }
 
 /// The default folder, if [`load`] would look there for CIFAR-10 and find none.
 pub fn missing_by_default(source: Source, data_dir: Option<&Path>) -> Option<&'static Path> {
-    let is_named = data_dir.is_some() || data_variable().is_some();
+    let is_named = data_dir.is_some() || files::path_variable(DATA_VARIABLE).is_some();
     let default = Path::new(DEFAULT_FOLDER);
     (source != Source::Shapes && !is_named && is_absent(default)).then_some(default)
 }
@@ -250,7 +246,7 @@ fn load_from(
     if source == Source::Shapes {
         let mut dataset = shapes::generate(seed);
         if let Some(dir) = data_dir {
-            let dir = dir.display();
+            let dir = dir.shown();
             dataset.warnings.push(format!("{dir} is not read: the built-in shapes were asked for"));
         }
         return Ok(Loaded { dataset, notice: None });
@@ -284,7 +280,7 @@ fn fall_back_notice(default: &Path, nearby: Option<&DataError>) -> String {
     let mut notice = format!(
         "There is no {}, so the built-in shapes are used: drawn figures of ten kinds, easier \
          than photographs. An accuracy on them is not an accuracy on CIFAR-10.\n",
-        default.display()
+        default.shown()
     );
     if let Some(nearby) = nearby {
         let hint = nearby.hint().unwrap_or_default();

@@ -29,6 +29,9 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// The beginning of the reason when a file is whole, and of another network.
+    pub const DO_NOT_FIT: &str = "the weights do not fit the network";
+
     /// Writes the file, whole or not at all, with a record of the data that the weights were trained on.
     ///
     /// # Errors
@@ -207,7 +210,7 @@ impl WeightsFile {
             _ => String::new(),
         };
         let problems = problems.join("\n  ");
-        Err(refused(format!("the weights do not fit the network{widths}\n  {problems}")))
+        Err(refused(format!("{}{widths}\n  {problems}", Weights::DO_NOT_FIT)))
     }
 
     fn tensors(&self) -> SafeTensors<'_> {

@@ -72,15 +72,40 @@ impl OneCycle {
         let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
             true => Ok(()),
             false => {
-                let message = format!("{name} is {value}, and must be a finite number above 0");
+                let message = format!("{name} is {value:?}, and must be a finite number above 0");
                 Err(Error::Config(message))
             }
         };
         positive("--max-lr", self.max_lr)?;
         positive("--div-factor", self.div_factor)?;
         positive("--final-div-factor", self.final_div_factor)?;
+        // Devices compute with rates of 32 bits.
+        let fits = |name: &str, value: f64, rate: f64, which: &str| match rate <= f32::MAX.into() {
+            true => Ok(()),
+            false => {
+                let most = f32::MAX;
+                let message =
+                    format!("{name} is {value:?}, and must leave {which} of at most {most:e}");
+                Err(Error::Config(message))
+            }
+        };
+        let first = self.max_lr / self.div_factor;
+        fits("--max-lr", self.max_lr, self.max_lr, "a rate")?;
+        fits("--div-factor", self.div_factor, first, "a first rate")?;
+        fits(
+            "--final-div-factor",
+            self.final_div_factor,
+            first / self.final_div_factor,
+            "a last rate",
+        )?;
+        if self.max_lr as f32 == 0.0 {
+            let (rate, least) = (self.max_lr, f32::MIN_POSITIVE);
+            let message = format!("--max-lr is {rate:?}, and must be at least {least:e}");
+            return Err(Error::Config(message));
+        }
         if !(0.0..=1.0).contains(&self.pct_start) {
-            let message = format!("--pct-start is {}, and must be within 0 and 1", self.pct_start);
+            let message =
+                format!("--pct-start is {:?}, and must be within 0 and 1", self.pct_start);
             return Err(Error::Config(message));
         }
         if self.total_steps == 0 {
@@ -157,8 +182,16 @@ mod tests {
     fn refuses_numbers_that_make_no_schedule() {
         let good = OneCycle::linear(0.01, 10);
         assert!(good.check().is_ok());
+        assert!(
+            OneCycle { final_div_factor: 1e60, ..good }.check().is_ok(),
+            "the end may be nothing"
+        );
         for bad in [
             OneCycle { max_lr: 0.0, ..good },
+            OneCycle { max_lr: 1e-60, ..good },
+            OneCycle { max_lr: 1e39, ..good },
+            OneCycle { div_factor: 1e-60, ..good },
+            OneCycle { final_div_factor: 1e-60, ..good },
             OneCycle { div_factor: f64::NAN, ..good },
             OneCycle { pct_start: 1.5, ..good },
             OneCycle { total_steps: 0, ..good },

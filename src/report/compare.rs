@@ -1,9 +1,12 @@
 //! Several runs beside each other: what differs in their settings, what came of it, and the curves.
 
+use std::path::Path;
+
 use super::PastRun;
 use super::chart::{Chart, Series, Unit, style_of_many};
 use super::curves::{self, Number};
 use super::html::{Page, escape, note, table};
+use crate::shown::{Shown, escaped};
 use crate::tape::print::thousands;
 use crate::train::EpochMetrics;
 use crate::train::console::duration;
@@ -61,16 +64,16 @@ pub fn text(runs: &[PastRun]) -> String {
     rows.extend(results(runs));
 
     let width = |column: &mut dyn Iterator<Item = &str>| {
-        column.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        column.map(|cell| escaped(cell).chars().count()).max().unwrap_or(0)
     };
     let label_width = width(&mut rows.iter().map(|row| row.label.as_str()));
     let widths: Vec<usize> = (0..runs.len())
         .map(|run| width(&mut rows.iter().map(|row| row.cells[run].as_str())))
         .collect();
     let line = |row: &Row| {
-        let mut line = format!("{:label_width$}", row.label);
+        let mut line = format!("{:label_width$}", escaped(&row.label));
         for (cell, width) in row.cells.iter().zip(&widths) {
-            line += &format!("   {cell:>width$}");
+            line += &format!("   {:>width$}", escaped(cell));
         }
         format!("{}\n", line.trim_end())
     };
@@ -80,7 +83,7 @@ pub fn text(runs: &[PastRun]) -> String {
 /// The page, as the text of an HTML file.
 pub fn page(runs: &[PastRun]) -> String {
     let names = names(runs);
-    let folders: Vec<_> = runs.iter().map(|run| run.path.display().to_string()).collect();
+    let folders: Vec<_> = runs.iter().map(|run| run.path.shown()).collect();
     let mut page = Page::new(
         &format!("{} runs", runs.len()),
         format!("<p>{}</p>", escape(&folders.join(", "))),
@@ -124,14 +127,14 @@ fn names(runs: &[PastRun]) -> Vec<String> {
     let short: Vec<String> = runs
         .iter()
         .map(|run| match run.path.file_name() {
-            Some(name) => name.to_string_lossy().into_owned(),
-            None => run.path.display().to_string(),
+            Some(name) => Path::new(name).shown(),
+            None => run.path.shown(),
         })
         .collect();
     let is_unique = |name: &String| short.iter().filter(|other| *other == name).count() == 1;
     match short.iter().all(is_unique) {
         true => short,
-        false => runs.iter().map(|run| run.path.display().to_string()).collect(),
+        false => runs.iter().map(|run| run.path.shown()).collect(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::error::Error;
+use crate::shown::Shown;
 use crate::train::folder::{CONFIG, METRICS, MODEL, SUMMARY, Summary};
 use crate::train::{EpochMetrics, checkpoint};
 
@@ -29,7 +30,7 @@ impl PastRun {
     /// # Errors
     /// When it is none, saying why, and what was meant perhaps; when a file in it is damaged.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let refuse = |why: String| Err(Error::Run(format!("{} {why}", path.display())));
+        let refuse = |why: String| Err(Error::Run(format!("{} {why}", path.shown())));
         match path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return refuse("is not there: name the folder of a run".to_string());
@@ -37,7 +38,7 @@ impl PastRun {
             Err(error) => return Err(Error::io(path)(error)),
             Ok(found) if !found.is_dir() => {
                 let parent = path.parent().filter(|parent| parent.join(CONFIG).exists());
-                let meant = parent.map(|parent| format!(", {}", parent.display()));
+                let meant = parent.map(|parent| format!(", {}", parent.shown()));
                 return refuse(format!(
                     "is no folder: name the folder of the run{}",
                     meant.unwrap_or_default()
@@ -48,13 +49,13 @@ impl PastRun {
         let config = path.join(CONFIG);
         if !config.exists() {
             let meant = newest_run(path).map_or(String::new(), |run| {
-                format!(": name one of the runs in it, {} for instance", run.display())
+                format!(": name one of the runs in it, {} for instance", run.shown())
             });
             return refuse(format!("is no run: there is no {CONFIG} in it{meant}"));
         }
         let text = fs::read_to_string(&config).map_err(Error::io(&config))?;
         let settings = settings(&text)
-            .map_err(|reason| Error::Run(format!("{}: {reason}", config.display())))?;
+            .map_err(|reason| Error::Run(format!("{}: {reason}", config.shown())))?;
         let (epochs, summary) = (epochs(&path.join(METRICS))?, summary(&path.join(SUMMARY))?);
         Ok(Self { path: path.to_path_buf(), settings, epochs, summary })
     }
@@ -104,7 +105,7 @@ fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let lines = whole.lines().enumerate().map(|(ix, line)| {
         serde_json::from_str(line).map_err(|error| {
-            let path = path.display();
+            let path = path.shown();
             Error::Run(format!("{path}: line {} is no epoch's metrics: {error}", ix + 1))
         })
     });
@@ -116,7 +117,7 @@ fn summary(path: &Path) -> Result<Option<Summary>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         result => result.map_err(Error::io(path))?,
     };
-    let refused = |error| Error::Run(format!("{}: {error}", path.display()));
+    let refused = |error| Error::Run(format!("{}: {error}", path.shown()));
     serde_json::from_str(&text).map(Some).map_err(refused)
 }
 

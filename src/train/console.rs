@@ -12,6 +12,7 @@ use super::screen;
 use crate::data::Loaded;
 use crate::device::Device;
 use crate::error::Error;
+use crate::shown::{Shown, escaped};
 use crate::tape::print::{readable_bytes, thousands};
 
 /// The words of one run.
@@ -49,7 +50,7 @@ impl<'a> Console<'a> {
         let s = if *epochs == 1 { "" } else { "s" };
         self.print(&format!("network   resnet9, width {width}: {n_parameters} parameters"));
         if let Some(weights) = &self.recipe.weights {
-            self.print(&format!("start     the weights of {}", weights.display()));
+            self.print(&format!("start     the weights of {}", weights.shown()));
         }
         self.print(&format!("memory    {memory} for training and evaluation"));
         self.print(&format!(
@@ -58,7 +59,7 @@ impl<'a> Console<'a> {
             self.optimizer(),
             self.augmentation()
         ));
-        self.print(&format!("folder    {}\n", folder.display()));
+        self.print(&format!("folder    {}\n", folder.shown()));
         let accuracy = "accuracy";
         let loss = if self.evaluated() == "test" { "test loss" } else { "val. loss" };
         self.print(&format!(
@@ -73,7 +74,10 @@ impl<'a> Console<'a> {
         if before != now && !are_cpus {
             let message = "the run began on another device: from here on its bits are not those that \
                            it would have had there";
-            self.print(&format!("{}\n", indent(&format!("{message} ({before})"), "note: ")));
+            self.print(&format!(
+                "{}\n",
+                indent(&format!("{message} ({})", escaped(before)), "note: ")
+            ));
         }
     }
 
@@ -117,21 +121,21 @@ impl<'a> Console<'a> {
 
     /// The file of the weights from before a step that was not finite.
     pub fn kept(&self, step: usize, model: &Path) {
-        self.print(&format!("the weights from before step {step} are in {}", model.display()));
+        self.print(&format!("the weights from before step {step} are in {}", model.shown()));
     }
 
     /// Where the run can be looked at; or why not, which is no reason to fail.
     pub fn report(&self, page: &Path, error: Option<Error>) {
         self.print("");
         match error {
-            None => self.print(&format!("report    {}", page.display())),
+            None => self.print(&format!("report    {}", page.shown())),
             Some(error) => self.print(&format!("warning:  the report is not whole: {error}")),
         }
     }
 
     /// The end: what there is to know about it, and the line that sums it up, which is the last one.
     pub fn summary(&self, outcome: &Outcome, n_steps: usize, folder: &Path) {
-        let (folder_name, in_all) = (folder.display(), self.n_steps_in_all());
+        let (folder_name, in_all) = (folder.shown(), self.n_steps_in_all());
         match outcome.ended {
             Ended::Interrupted => self.print(&format!(
                 "interrupted after step {n_steps} of {in_all}; `wgrad train --resume {folder_name}` goes \
@@ -146,7 +150,7 @@ impl<'a> Console<'a> {
         }
         if let Some(best) = outcome.best() {
             let (file, epoch, set) = (folder.join(BEST), best.epoch, best.evaluated_on());
-            let file = file.display();
+            let file = file.shown();
             self.print(&format!("best      {file}: epoch {epoch}, chosen on the {set} images\n"));
         }
         if let Some(notice) = &self.loaded.notice {
@@ -174,7 +178,7 @@ impl<'a> Console<'a> {
             self.loaded.dataset.name,
             self.device,
             duration(outcome.seconds),
-            folder.display()
+            folder.shown()
         ));
     }
 

@@ -12,6 +12,7 @@ use super::recipe::Recipe;
 use super::settings::Settings;
 use crate::error::Error;
 use crate::files;
+use crate::shown::Shown;
 
 /// The resolved settings.
 pub const CONFIG: &str = "config.toml";
@@ -106,12 +107,12 @@ impl RunFolder {
     pub fn reopen(path: &Path) -> Result<(Self, Settings), Error> {
         let config = path.join(CONFIG);
         if !config.exists() {
-            let path = path.display();
+            let path = path.shown();
             let message = format!("{path} holds no run: there is no {CONFIG} in it");
             return Err(Error::Run(message));
         }
         if path.join(lr_find::CSV).exists() && !path.join(METRICS).exists() {
-            let path = path.display();
+            let path = path.shown();
             let message = format!("{path} holds a sweep over learning rates, and no run");
             return Err(Error::Run(message));
         }
@@ -199,7 +200,7 @@ impl RunFolder {
         };
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                let path = self.path.display();
+                let path = self.path.shown();
                 Err(Error::Run(format!("another process is training in {path}")))
             }
             // Some network file systems know no locks; nobody else is kept out there.
@@ -261,7 +262,7 @@ impl RunFolder {
 
 fn refuse_existing(path: &Path) -> Result<(), Error> {
     let refuse = |what: &str| {
-        let path = path.display();
+        let path = path.shown();
         let message =
             format!("{path} {what}; a run is never overwritten: name another folder with --out");
         Err(Error::Run(message))

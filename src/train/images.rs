@@ -7,6 +7,7 @@ use super::{Settings, folder};
 use crate::data::{self, Dataset, Loaded, Source};
 use crate::error::Error;
 use crate::nn::{ModelInfo, WeightsFile};
+use crate::shown::Shown;
 
 /// Images to measure weights on.
 pub struct Images {
@@ -35,7 +36,7 @@ pub fn find(
 ) -> Result<Images, Error> {
     let Some(info) = weights.info() else {
         let loaded = data::load(data.unwrap_or_default(), data_dir, SHAPES_SEED)?;
-        let (file, data) = (weights.path().display(), loaded.dataset.name);
+        let (file, data) = (weights.path().shown(), loaded.dataset.name);
         let note = Some(format!(
             "{file} does not record the data that it was trained on; measured on {data}"
         ));
@@ -95,7 +96,7 @@ fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, NotFound> {
         "cifar10" => {
             let mut places = Vec::new();
             for folder in folders(weights) {
-                let place = folder.display();
+                let place = folder.shown();
                 if !folder.exists() {
                     places.push(format!("{place} is not there"));
                     continue;

@@ -252,25 +252,36 @@ impl Recipe {
                 self.batch_size
             ));
         }
-        if !(0.0..1.0).contains(&self.label_smoothing) {
+        // Devices compute with 32 bits: what is rounded to infinity or to 1 there is refused here.
+        let is_part = |value: f64| (0.0..1.0).contains(&(value as f32));
+        if !is_part(self.label_smoothing) {
             let value = self.label_smoothing;
-            return refuse(format!("--label-smoothing is {value}, and must be from 0 to below 1"));
+            return refuse(format!(
+                "--label-smoothing is {value:?}, and must be from 0 to below 1"
+            ));
         }
-        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+        if !(self.weight_decay >= 0.0 && (self.weight_decay as f32).is_finite()) {
             let value = self.weight_decay;
             return refuse(format!(
-                "--weight-decay is {value}, and must be a finite number of at least 0"
+                "--weight-decay is {value:?}, and must be a number from 0 to {:e}",
+                f32::MAX
             ));
         }
         if let Some(value) = self.clip_grad_norm
             && !(value as f32 > 0.0 && (value as f32).is_finite())
         {
-            return refuse(format!("--clip-grad-norm is {value}, and must be a number above 0"));
+            let (least, most) = (f32::MIN_POSITIVE, f32::MAX);
+            return refuse(format!(
+                "--clip-grad-norm is {value:?}, and must be a number above 0, from {least:e} to {most:e}"
+            ));
         }
         if let Some(value) = self.ema
-            && !(0.0..1.0).contains(&value)
+            && !is_part(value)
         {
-            return refuse(format!("--ema is {value}, and must be from 0 to below 1"));
+            let most = 1.0 - f32::EPSILON / 2.0;
+            return refuse(format!(
+                "--ema is {value:?}, and must be from 0 to below 1, which is {most} at most"
+            ));
         }
         for (value, name) in [
             (self.jitter_brightness, "brightness"),
@@ -280,7 +291,7 @@ impl Recipe {
             if !(0.0..=ColorJitter::MOST).contains(&value) {
                 let most = ColorJitter::MOST;
                 return refuse(format!(
-                    "--jitter-{name} is {value}, and must be from 0 to {most}; 0.2 is usual"
+                    "--jitter-{name} is {value:?}, and must be from 0 to {most}; 0.2 is usual"
                 ));
             }
         }
@@ -352,7 +363,23 @@ mod tests {
             (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "--batch-size"),
             (Settings { max_lr: Some(MaxLr::Rate(f64::NAN)), ..nothing() }, "max-lr"),
             (Settings { label_smoothing: Some(1.0), ..nothing() }, "--label-smoothing"),
+            (Settings { label_smoothing: Some(1.0 - 1e-12), ..nothing() }, "--label-smoothing"),
             (Settings { weight_decay: Some(-1.0), ..nothing() }, "--weight-decay"),
+            (
+                Settings { weight_decay: Some(1e300), ..nothing() },
+                "is 1e300, and must be a number from 0 to 3.4",
+            ),
+            (Settings { clip_grad_norm: Some(1e300), ..nothing() }, "is 1e300, and must"),
+            (Settings { ema: Some(1.0 - 1e-12), ..nothing() }, "--ema"),
+            (
+                Settings { max_lr: Some(MaxLr::Rate(1e300)), ..nothing() },
+                "--max-lr is 1e300, and must",
+            ),
+            (Settings { div_factor: Some(1e-300), ..nothing() }, "--div-factor is 1e-300"),
+            (
+                Settings { final_div_factor: Some(1e-300), ..nothing() },
+                "--final-div-factor is 1e-300",
+            ),
             (Settings { clip_grad_norm: Some(0.0), ..nothing() }, "--clip-grad-norm"),
             (Settings { clip_grad_norm: Some(1e-60), ..nothing() }, "--clip-grad-norm"),
             (Settings { ema: Some(1.0), ..nothing() }, "--ema"),

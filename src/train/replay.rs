@@ -68,12 +68,19 @@ impl Replay {
     /// Reads the file that a run leaves after a step that was not finite.
     ///
     /// # Errors
-    /// As for [`CheckpointFile::read`] and [`CheckpointFile::restore`].
+    /// [`Error::Io`] when it cannot be read; [`Error::Replay`] when it is no checkpoint, damaged, or holds no
+    /// images.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let file = CheckpointFile::read(path)?;
-        let refused = |reason| Error::Checkpoint { path: path.to_path_buf(), reason };
+        let refused = |reason| Error::Replay { path: path.to_path_buf(), reason };
+        // No run is resumed from it.
+        let not_resumed = |error| match error {
+            Error::Checkpoint { reason, .. } => refused(reason),
+            other => other,
+        };
+        let file = CheckpointFile::read(path).map_err(not_resumed)?;
         let recipe = Recipe::parse(&file.header.config).map_err(refused)?;
-        let checkpoint = file.restore(step::training(&recipe.step()).tape.state())?;
+        let layout = step::training(&recipe.step());
+        let checkpoint = file.restore(layout.tape.state()).map_err(not_resumed)?;
         if checkpoint.batch.is_none() {
             return Err(refused(format!("it holds {NO_IMAGES}")));
         }

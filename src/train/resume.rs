@@ -12,6 +12,7 @@ use super::{RunFolder, Settings};
 use crate::data::{self, Dataset, Loaded, Source};
 use crate::error::Error;
 use crate::nn::WeightsFile;
+use crate::shown::Shown;
 
 /// Settings that may differ from those that the run began with: they change no bit of its results, or, like the
 /// device, change them by rounding alone, which a note says.
@@ -46,10 +47,8 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     if checkpoint.is_none() && !results.is_empty() {
         let reason =
             format!("it has no checkpoint to go on from, and results: {}", results.join(", "));
-        let hint = format!(
-            "`wgrad train --another-cycle {}` begins a run from its weights",
-            path.display()
-        );
+        let hint =
+            format!("`wgrad train --another-cycle {}` begins a run from its weights", path.shown());
         return Err(refused(reason, hint));
     }
     let mut settings = flags.clone().or(file.clone());
@@ -109,7 +108,7 @@ fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), Error>
     let hint = format!(
         "`wgrad train --another-cycle {}{flags}` begins a run with these settings, from its weights; to go on with \
          this one, put back what was changed",
-        path.display()
+        path.shown()
     );
     Err(Error::Resume { folder: path.to_path_buf(), reason: words.join("; "), hint })
 }

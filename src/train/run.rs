@@ -21,6 +21,7 @@ use crate::fingerprint::Fingerprint;
 use crate::nn::{ModelInfo, Snapshot, Weights, WeightsFile};
 use crate::ops::metrics::Metrics;
 use crate::optim::OneCycle;
+use crate::shown::Shown;
 use crate::tape::Group;
 use crate::tape::print::readable_bytes;
 
@@ -235,7 +236,7 @@ impl<'a> Run<'a> {
         self.display.begin(&RunFacts {
             device: self.device.clone(),
             memory: readable_bytes(self.trainer.planned_bytes()),
-            folder: self.folder.path().display().to_string(),
+            folder: self.folder.path().shown(),
             n_epochs: self.recipe.epochs,
             n_steps: self.recipe.steps_per_epoch(self.dataset.train.len()),
         });
@@ -381,7 +382,7 @@ impl<'a> Run<'a> {
         let is_written = self.keeper.save(&checkpoint, self.trainer.layout());
         if is_asked_for && is_written {
             let path = self.folder.path().join(Checkpoint::file_name(checkpoint.header.step));
-            screen::note(&format!("written on request: {}", path.display()));
+            screen::note(&format!("written on request: {}", path.shown()));
         }
         Ok(())
     }
@@ -419,7 +420,7 @@ impl<'a> Run<'a> {
 /// The weights of a file, for a run to start from. Liberties taken with the file are notes on the screen.
 fn initial_weights(file: &WeightsFile, config: &StepConfig) -> Result<Weights, Error> {
     let (weights, notes) = file.weights(step::evaluation(config).tape.state())?;
-    notes.iter().for_each(|note| screen::note(&format!("note: {}: {note}", file.path().display())));
+    notes.iter().for_each(|note| screen::note(&format!("note: {}: {note}", file.path().shown())));
     Ok(weights)
 }
 

@@ -1,14 +1,17 @@
 //! What a user may say about a run: each flag of `wgrad train`, which is also a key of `--config`.
 
-use std::borrow::Cow;
-use std::num::{IntErrorKind, NonZeroU16, NonZeroU32, ParseIntError};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+mod read;
 
+use std::borrow::Cow;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::DeTable;
+
+pub use read::at_least_one;
 
 use super::units::{Every, MaxLr, MemorySize};
 use crate::data::Source;
@@ -16,6 +19,7 @@ use crate::error::Error;
 use crate::ops::Kernels;
 use crate::ops::finite_check::OnNan;
 use crate::optim::Anneal;
+use crate::shown::Shown;
 
 /// The settings of a run, each of them optional.
 ///
@@ -28,17 +32,17 @@ pub struct Settings {
     /// Passes over the training images [default: 24; shapes: 10]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
-    #[serde(deserialize_with = "read_at_least_one")]
+    #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub epochs: Option<NonZeroU32>,
     /// Images in a step; an epoch's last incomplete batch is dropped [default: 512; shapes: 64]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
-    #[serde(deserialize_with = "read_at_least_one")]
+    #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub batch_size: Option<NonZeroU32>,
     /// Channels of the network's first layer [default: 64; shapes: 16]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
-    #[serde(deserialize_with = "read_at_least_one")]
+    #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub width: Option<NonZeroU16>,
     /// The learning rate at its peak, or find, to sweep for it first [default: 0.01; shapes: 0.01]
     #[arg(long, value_name = "RATE", help_heading = "Recipe", allow_negative_numbers = true)]
@@ -51,12 +55,13 @@ pub struct Settings {
     pub weights_sha256: Option<String>,
     /// Seeds initialisation, shuffling and augmentation [default: 0]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
-          value_parser = at_least_zero)]
+          value_parser = read::at_least_zero)]
+    #[serde(deserialize_with = "read::plain")]
     pub seed: Option<u64>,
     /// End when the evaluation has not become more accurate for so many epochs [default: never]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
-    #[serde(deserialize_with = "read_at_least_one")]
+    #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub patience: Option<NonZeroU32>,
 
     /// Which images to train on [default: auto]
@@ -64,11 +69,13 @@ pub struct Settings {
     pub data: Option<Source>,
     /// The folder with CIFAR-10's binary files [default: $WGRAD_DATA, else ./data/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
+    #[serde(deserialize_with = "read::path")]
     pub data_dir: Option<PathBuf>,
     /// Hold out so many training images, evaluate on them, and read the test images once, at the end
     /// [default: 0]
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true,
-          value_parser = at_least_zero)]
+          value_parser = read::at_least_zero)]
+    #[serde(deserialize_with = "read::plain")]
     pub validation: Option<u64>,
 
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name [default: auto]
@@ -83,6 +90,7 @@ pub struct Settings {
 
     /// The folder to write, which must not hold a run yet [default: runs/DATE-TIME]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
+    #[serde(deserialize_with = "read::path")]
     pub out: Option<PathBuf>,
     /// Write a checkpoint this often, besides at every epoch's end: 100 for steps, 10m for minutes
     /// [default: epoch]
@@ -96,6 +104,7 @@ pub struct Settings {
         help_heading = "Learning rate (one cycle)",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub pct_start: Option<f64>,
     /// The peak rate over the first one [default: 10]
     #[arg(
@@ -104,6 +113,7 @@ pub struct Settings {
         help_heading = "Learning rate (one cycle)",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub div_factor: Option<f64>,
     /// The first rate over the last one [default: 1]
     #[arg(
@@ -112,6 +122,7 @@ pub struct Settings {
         help_heading = "Learning rate (one cycle)",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub final_div_factor: Option<f64>,
     /// How the rate climbs and falls [default: linear]
     #[arg(long, value_name = "SHAPE", help_heading = "Learning rate (one cycle)")]
@@ -120,14 +131,17 @@ pub struct Settings {
     /// Do not crop the training images at random
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[serde(deserialize_with = "read::plain")]
     pub no_crop: Option<bool>,
     /// Do not flip them at random
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[serde(deserialize_with = "read::plain")]
     pub no_flip: Option<bool>,
     /// Do not cut squares out of them
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[serde(deserialize_with = "read::plain")]
     pub no_cutout: Option<bool>,
     /// Change the brightness of the training images at random, by a factor from 1 - PART to 1 + PART [default: 0]
     #[arg(
@@ -136,6 +150,7 @@ pub struct Settings {
         help_heading = "Augmentation and regularisation",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub jitter_brightness: Option<f64>,
     /// Change their contrast, likewise [default: 0]
     #[arg(
@@ -144,6 +159,7 @@ pub struct Settings {
         help_heading = "Augmentation and regularisation",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub jitter_contrast: Option<f64>,
     /// Change their saturation, likewise [default: 0]
     #[arg(
@@ -152,6 +168,7 @@ pub struct Settings {
         help_heading = "Augmentation and regularisation",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub jitter_saturation: Option<f64>,
     /// The part of each label that is spread over all classes [default: 0]
     #[arg(
@@ -160,6 +177,7 @@ pub struct Settings {
         help_heading = "Augmentation and regularisation",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub label_smoothing: Option<f64>,
     /// Scale gradients down that are longer than this, all together, by their L2 norm [default: off]
     #[arg(
@@ -168,6 +186,7 @@ pub struct Settings {
         help_heading = "Augmentation and regularisation",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub clip_grad_norm: Option<f64>,
     /// Keep a moving average of the weights, with this decay (0.9, say), and evaluate and save that
     /// [default: off]
@@ -177,6 +196,7 @@ pub struct Settings {
         help_heading = "Augmentation and regularisation",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub ema: Option<f64>,
     /// When a gradient is not finite, stop the run, or skip that step and count it [default: stop]
     #[arg(long, value_name = "ACTION", help_heading = "Augmentation and regularisation")]
@@ -188,6 +208,7 @@ pub struct Settings {
         help_heading = "Augmentation and regularisation",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "read::plain")]
     pub weight_decay: Option<f64>,
 }
 
@@ -199,7 +220,7 @@ impl Settings {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         Self::parse(&text).map_err(|error| {
-            let message = format!("{}: {}", path.display(), error.to_string().trim_end());
+            let message = format!("{}: {}", path.shown(), error.to_string().trim_end());
             Error::Config(message)
         })
     }
@@ -280,35 +301,6 @@ impl Settings {
     }
 }
 
-/// Reads a count, of any of the `NonZero` types, from the command line.
-///
-/// # Errors
-/// What it must be, for zero, negative numbers and what is no number, or that it is too large.
-pub fn at_least_one<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
-    whole_number(text, 1)
-}
-
-fn at_least_zero(text: &str) -> Result<u64, String> {
-    whole_number(text, 0)
-}
-
-fn whole_number<T: FromStr<Err = ParseIntError>>(text: &str, least: u8) -> Result<T, String> {
-    text.trim().parse().map_err(|error: ParseIntError| match error.kind() {
-        IntErrorKind::PosOverflow => "is too large".to_string(),
-        _ => format!("must be a whole number of at least {least}"),
-    })
-}
-
-/// [`at_least_one`] for files.
-fn read_at_least_one<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: FromStr<Err = ParseIntError>,
-{
-    let value = toml::Value::deserialize(deserializer)?;
-    at_least_one(&value.to_string()).map(Some).map_err(D::Error::custom)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,6 +333,34 @@ mod tests {
             assert!(error.contains("must be a whole number of at least 1"), "{error}");
             assert!(error.contains("line 1"), "{error}");
         }
+    }
+
+    #[test]
+    fn strings_are_no_numbers() {
+        for (text, words) in [
+            (
+                "batch-size = \"20\"",
+                "\"20\" is a string, and must be a whole number of at least 1, without",
+            ),
+            ("seed = \"0\"", "a whole number of at least 0, without"),
+            ("weight-decay = '0.1'", "is a string, and must be a number, without quotation marks"),
+            ("no-flip = 'true'", "is a string, and must be true or false, without"),
+            ("seed = -1", "must be a whole number of at least 0"),
+            ("ema = true", "must be a number"),
+            ("no-crop = 1", "must be true or false"),
+        ] {
+            let error = Settings::parse(text).expect_err(text).to_string();
+            assert!(error.contains(words) && error.contains("line 1"), "{error}");
+        }
+        let plain = Settings::parse("seed = 7\nema = 0\nno-crop = false").expect("good settings");
+        assert_eq!((plain.seed, plain.ema, plain.no_crop), (Some(7), Some(0.0), Some(false)));
+    }
+
+    #[test]
+    fn a_tilde_in_a_file_is_the_home_folder() {
+        let settings = Settings::parse("out = '~/x'\ndata-dir = '~'").expect("good settings");
+        let home = dirs::home_dir().expect("a home folder");
+        assert_eq!((settings.out, settings.data_dir), (Some(home.join("x")), Some(home)));
     }
 
     #[test]

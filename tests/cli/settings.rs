@@ -92,3 +92,54 @@ fn wrong_usage() {
     }
     assert_eq!(wgrad(folder.path(), &[]).status.code(), Some(2));
 }
+
+/// Wrappers add flags behind those that they are given.
+#[test]
+fn the_last_of_two_values_wins() {
+    let folder = folder_with_data();
+    let arguments = [&tiny(&[])[..], &["--epochs=1", "--no-flip", "--no-flip=false"]].concat();
+    let output = wgrad(folder.path(), &arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(lines(folder.path().join("run/metrics.jsonl")).len(), 1);
+    let config = fs::read_to_string(folder.path().join("run/config.toml")).expect("settings");
+    assert!(config.contains("no-flip = false"), "{config}");
+}
+
+/// In a file, and in a flag where the shell leaves it.
+#[test]
+fn a_tilde_is_the_home_folder() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    fs::write(path.join("home.toml"), "data-dir = \"~/data\"\nout = \"~/of-file\"\n")
+        .expect("written");
+    let sizes = ["train", "--device=cpu", "--width=4", "--batch-size=8", "--epochs=1"];
+    for (more, out) in [
+        (&["--config=~/home.toml"][..], "of-file"),
+        (&["--data-dir=~/data", "--out=~/of-flag"], "of-flag"),
+    ] {
+        let arguments = [&sizes[..], more].concat();
+        let output = command(path, &arguments).env("HOME", path).output().expect("it starts");
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(path.join(out).join("model.safetensors").exists() && !path.join("~").exists());
+    }
+    let mut from_variable = command(path, &["train", "--out=gone/~", "--data=cifar10"]);
+    let output =
+        from_variable.env("HOME", path).env("WGRAD_DATA", "~/gone").output().expect("it starts");
+    let gone = path.join("gone");
+    assert_fails(&output, 1, &[&gone.to_string_lossy(), "from $WGRAD_DATA"]);
+}
+
+/// Who named the folder is said as it was.
+#[test]
+fn a_folder_that_a_file_names_is_not_blamed_on_a_flag() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    assert!(wgrad(path, &tiny(&["--epochs=1"])).status.success());
+    fs::rename(path.join("data"), path.join("moved")).expect("moved");
+    for arguments in [&["report", "run"][..], &["train", "--resume", "run"]] {
+        let output = wgrad(path, arguments);
+        assert_fails(&output, 1, &["(from data-dir in the settings)"]);
+        let output = wgrad(path, &[arguments, &["--data-dir=gone"]].concat());
+        assert_fails(&output, 1, &["there is no folder gone (from --data-dir)"]);
+    }
+}

@@ -239,6 +239,22 @@ fn signals_that_ask_for_an_end_save_and_say_so() {
     }
 }
 
+#[test]
+fn a_dumb_terminal_is_called_one() {
+    let folder = folder_with_data();
+    let arguments = [&long_run()[..], &["--tui"]].concat();
+    let dumb = ["env", "TERM=dumb"];
+    let Some((run, terminal)) = start_on_terminal(folder.path(), &dumb, &arguments) else { return };
+    let shown = reading(terminal);
+    assert_eq!(end(run).code(), Some(1));
+    let shown = shown.join().expect("it reads");
+    assert!(
+        shown.contains("cannot be drawn on, as TERM=dumb says; set TERM to what it is"),
+        "{shown}"
+    );
+    assert!(!shown.contains("standard error is none") && !shown.contains('\u{1b}'), "{shown}");
+}
+
 /// A command that comes to nothing: it reads its settings from a pipe that nobody writes to.
 fn stuck(folder: &Path, streams: impl Fn() -> Stdio) -> (Child, File) {
     let pipe = folder.join("settings.toml");

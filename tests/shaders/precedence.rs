@@ -69,7 +69,7 @@ fn mixed(text: &str) -> Vec<(usize, String)> {
                         && !rest.starts_with("0x")
                         && rest[..at].ends_with(['e', 'E'])
                 };
-                let ends = |(at, c): &(usize, char)| !is_part(*c) && !(*c == '-' && exponent(*at));
+                let ends = |(at, c): &(usize, char)| !(is_part(*c) || (*c == '-' && exponent(*at)));
                 length = rest.char_indices().find(ends).map_or(rest.len(), |(at, _)| at);
                 word = &rest[..length];
                 if ["let", "var", "const", "for"].contains(&word) {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use wgrad::bench::scaling::{self, CSV, Grid, JSON, SVG, Scaling, svg, table};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
+use wgrad::shown::Shown;
 use wgrad::train::RunFolder;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
@@ -72,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.on.json {
         crate::cli::print(&measured.to_json())?;
     } else {
-        let folder = folder.path().display();
+        let folder = folder.path().shown();
         let files = format!("{folder}/{JSON}, {folder}/{CSV} and {folder}/{SVG}");
         crate::cli::print(&format!("{}\nwritten to {files}\n", table::table(&measured)))?;
     }

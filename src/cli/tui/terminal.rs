@@ -28,12 +28,16 @@ thread_local! {
 /// When it is no terminal, or one that cannot be drawn on.
 pub fn check() -> Result<(), Error> {
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if !io::stderr().is_terminal() || is_dumb {
-        let message = "--tui needs a terminal to draw on, and the standard error is none; \
-                       leave --tui out for plain progress";
-        return Err(Error::Terminal(message.to_string()));
-    }
-    Ok(())
+    let why = match (io::stderr().is_terminal(), is_dumb) {
+        (true, false) => return Ok(()),
+        (true, true) => {
+            "this one cannot be drawn on, as TERM=dumb says; set TERM to what it is (xterm, say), or"
+        }
+        (false, _) => "the standard error is none;",
+    };
+    let message =
+        format!("--tui needs a terminal to draw on, and {why} leave --tui out for plain progress");
+    Err(Error::Terminal(message))
 }
 
 /// The terminal's screen. It is the standard error's, as the plain progress is: the standard output has

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::Md5Sum;
 use crate::data::{CIFAR10_PAGE, DataError};
+use crate::shown::Shown;
 use crate::tape::print::readable_bytes;
 
 /// A fetch that came to nothing. The destination is as it was before.
@@ -76,7 +77,7 @@ pub enum FetchError {
     },
 
     /// The archive has the right checksum and does not hold CIFAR-10.
-    #[error("{} holds no usable CIFAR-10: {reason}", path.display())]
+    #[error("{} holds no usable CIFAR-10: {reason}", path.shown())]
     Archive {
         /// The archive, as it lies on the disk.
         path: PathBuf,
@@ -85,7 +86,7 @@ pub enum FetchError {
     },
 
     /// Something else stands where the data is to be put.
-    #[error("{} is there already, and is not CIFAR-10: {reason}", dir.display())]
+    #[error("{} is there already, and is not CIFAR-10: {reason}", dir.shown())]
     Occupied {
         /// The destination.
         dir: PathBuf,
@@ -94,14 +95,14 @@ pub enum FetchError {
     },
 
     /// Another process is fetching to the same place.
-    #[error("{} is being written by another process", part.display())]
+    #[error("{} is being written by another process", part.shown())]
     Busy {
         /// The file that it writes to.
         part: PathBuf,
     },
 
     /// A file or folder cannot be written or read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", path.shown())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -110,7 +111,7 @@ pub enum FetchError {
     },
 
     /// The user asked to stop.
-    #[error("stopped, with {} in {}", readable_bytes(*received), part.display())]
+    #[error("stopped, with {} in {}", readable_bytes(*received), part.shown())]
     Stopped {
         /// The bytes that are in `part`.
         received: u64,
@@ -144,8 +145,11 @@ impl FetchError {
             Self::Status { .. } => {
                 format!("check the address; --url names a mirror, and {CIFAR10_PAGE} the original")
             }
+            Self::BrokenOff { received: 0, .. } => {
+                "nothing has arrived: try later, or name a mirror with --url".into()
+            }
             Self::BrokenOff { part, .. } => {
-                format!("what has arrived is kept in {}: {RESUMES}", part.display())
+                format!("what has arrived is kept in {}: {RESUMES}", part.shown())
             }
             Self::Length { .. } => {
                 "nothing of it was kept. A mirror must have the file cifar-10-binary.tar.gz, \
@@ -161,10 +165,10 @@ impl FetchError {
             Self::Archive { path, .. } => format!(
                 "nothing was unpacked, and {} was left for you to look at; remove it before the \
                  next try",
-                path.display()
+                path.shown()
             ),
             Self::Occupied { dir, .. } => {
-                format!("move {} away or remove it, and fetch again", dir.display())
+                format!("move {} away or remove it, and fetch again", dir.shown())
             }
             Self::Busy { .. } => "wait for it to end, or end it".into(),
             Self::Io { source, .. } => return io_hint(source),

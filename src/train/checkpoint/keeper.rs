@@ -46,9 +46,7 @@ impl Keeper {
         let path = self.folder.join(Checkpoint::file_name(checkpoint.header.step));
         let warn = |message: String| screen::note(&format!("warning: {message}"));
         if let Err(error) = checkpoint.save(layout, &path) {
-            warn(format!(
-                "no checkpoint was written ({error}); training goes on, and those before it are kept"
-            ));
+            warn(format!("no checkpoint was written ({error}); those before it are kept"));
             return false;
         }
         if let Err(error) = self.prune(checkpoint) {

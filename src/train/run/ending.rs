@@ -31,7 +31,7 @@ impl Run<'_> {
         let seconds = self.watch.seconds();
         let outcome = Outcome { ended, epochs: self.epochs.clone(), test, seconds };
         let summary = self.summary(&outcome);
-        go_on_without(self.folder.write_summary(&summary))?;
+        end_without(self.folder.write_summary(&summary))?;
         self.write_report(&outcome, &summary);
         self.console.summary(&outcome, self.trainer.n_steps(), self.folder.path());
         Ok(outcome)
@@ -125,7 +125,7 @@ impl Run<'_> {
         batch.fill(&self.dataset.train, &self.order[n_good * batch_size..][..batch_size]);
         let checkpoint = Checkpoint { batch: Some(batch), ..self.checkpoint()? };
         let path = self.folder.path().join(ACCIDENT);
-        go_on_without(checkpoint.save(self.trainer.layout(), &path))?;
+        end_without(checkpoint.save(self.trainer.layout(), &path))?;
         let replay = Replay::new(checkpoint, self.recipe.clone());
         let first = match replay.run_on(&mut self.trainer) {
             Ok(nodes) => first_not_finite(&nodes),
@@ -144,9 +144,18 @@ impl Run<'_> {
 /// A file that could not be written is told, and is no reason to lose the hours that training took.
 /// What else went wrong is.
 pub(super) fn go_on_without(written: Result<(), Error>) -> Result<(), Error> {
+    tell_of_file(written, "; training goes on")
+}
+
+/// [`go_on_without`] when training is over.
+fn end_without(written: Result<(), Error>) -> Result<(), Error> {
+    tell_of_file(written, "")
+}
+
+fn tell_of_file(written: Result<(), Error>, consequence: &str) -> Result<(), Error> {
     match written {
         Err(error @ Error::Io { .. }) => {
-            screen::note(&format!("warning: {error}; training goes on"));
+            screen::note(&format!("warning: {error}{consequence}"));
             Ok(())
         }
         other => other,

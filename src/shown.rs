@@ -1,0 +1,68 @@
+//! Names of files, and other text from outside, as people are shown it.
+//!
+//! A terminal obeys some characters, and others turn the order of those around them: a file's name could
+//! move the cursor, begin a line that looks like another message, or read as another name. Such characters are
+//! shown as `\u{1b}`; text for programs keeps them.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+/// Whether a character is not shown as itself: controls, line separators, and marks of direction.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text that stays on its line.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    match text.contains(is_hidden) {
+        false => Cow::Borrowed(text),
+        true => escaped_but(text, |_| false).into(),
+    }
+}
+
+/// A text of several lines, which it keeps.
+pub fn escaped_lines(text: &str) -> String {
+    escaped_but(text, |c| c == '\n')
+}
+
+fn escaped_but(text: &str, is_kept: fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_hidden(c) && !is_kept(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Paths in messages.
+pub trait Shown {
+    /// The path in one line of text. What is no Unicode in it is shown as U+FFFD.
+    fn shown(&self) -> String;
+}
+
+impl Shown for Path {
+    fn shown(&self) -> String {
+        escaped(&self.to_string_lossy()).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped_and_letters_are_not() {
+        let shown = |name: &str| Path::new(name).shown();
+        assert_eq!(shown("a\u{1b}[31mb\nc\t\r"), "a\\u{1b}[31mb\\nc\\t\\r");
+        assert_eq!(shown("\u{9b}2J \u{7f} \u{202e}gpj"), "\\u{9b}2J \\u{7f} \\u{202e}gpj");
+        assert_eq!(shown("\u{2066}\u{200f}\u{2028}"), "\\u{2066}\\u{200f}\\u{2028}");
+        // Letters with accents of their own, Windows' separators, quotation marks.
+        for plain in ["e\u{301}té/Фото 日本.png", r#"C:\run's "one""#, ""] {
+            assert_eq!(shown(plain), plain);
+        }
+        assert_eq!(escaped_lines("a\nb\u{1b}c"), "a\nb\\u{1b}c");
+    }
+}

@@ -1,0 +1,87 @@
+//! Values of settings, from the command line and from files.
+
+use std::num::{IntErrorKind, ParseIntError};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+
+use crate::files;
+
+/// Reads a count, of any of the `NonZero` types, from the command line.
+///
+/// # Errors
+/// What it must be, for zero, negative numbers and what is no number, or that it is too large.
+pub fn at_least_one<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+    whole_number(text, 1)
+}
+
+pub(super) fn at_least_zero(text: &str) -> Result<u64, String> {
+    whole_number(text, 0)
+}
+
+fn whole_number<T: FromStr<Err = ParseIntError>>(text: &str, least: u8) -> Result<T, String> {
+    text.trim().parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow => "is too large".to_string(),
+        _ => format!("must be a whole number of at least {least}"),
+    })
+}
+
+/// [`at_least_one`] for files.
+pub(super) fn at_least_one_of_file<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = ParseIntError>,
+{
+    let value = unquoted(deserializer, "a whole number of at least 1")?;
+    at_least_one(&value.to_string()).map(Some).map_err(D::Error::custom)
+}
+
+/// A value that stands in a file without quotation marks.
+pub(super) trait Plain: DeserializeOwned {
+    /// What it is called.
+    const KIND: &'static str;
+}
+
+impl Plain for f64 {
+    const KIND: &'static str = "a number";
+}
+
+impl Plain for u64 {
+    const KIND: &'static str = "a whole number of at least 0";
+}
+
+impl Plain for bool {
+    const KIND: &'static str = "true or false";
+}
+
+pub(super) fn plain<'de, D: Deserializer<'de>, T: Plain>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let value = unquoted(deserializer, T::KIND)?;
+    let refused = |_| D::Error::custom(format!("must be {}", T::KIND));
+    value.try_into().map(Some).map_err(refused)
+}
+
+/// Refuses strings, whatever is written in them: `batch-size = "20"`.
+fn unquoted<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    kind: &str,
+) -> Result<toml::Value, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        text @ toml::Value::String(_) => {
+            let message =
+                format!("{text} is a string, and must be {kind}, without quotation marks");
+            Err(D::Error::custom(message))
+        }
+        value => Ok(value),
+    }
+}
+
+pub(super) fn path<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    files::expand_home(&path).map(Some).map_err(D::Error::custom)
+}
