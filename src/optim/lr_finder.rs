@@ -3,7 +3,8 @@
 //!
 //! The test is Smith's ("Cyclical Learning Rates for Training Neural Networks", 2017, section 3.3), its
 //! smoothing and stopping rule are fastai's, and so is the rule of the valley. This module has the numbers;
-//! [`train::lr_find`](crate::train::lr_find) runs the steps. [`rules`] reads a rate off the curve.
+//! [`train::lr_find`](crate::train::lr_find) runs the steps, and
+//! [`Curve::read`] reads a rate off them.
 
 mod rules;
 

@@ -9,11 +9,11 @@ use super::{Curve, MIN_STEPS, Point};
 
 /// The decades of rates that a slope is measured over: those up to the rate that it is the slope at. A step's loss is
 /// the work of the steps before it, and fastai's mean trails its losses by as much. Of the windows from 1.2 to 2
-/// decades this one left the suggestions of 54 sweeps closest together; a fall of the loss is about as long.
+/// decades this one left the suggestions of 49 sweeps closest together; a fall of the loss is about as long.
 const WINDOW: f64 = 2.0;
 
 /// A slope counts when it is so many of its standard errors. The windows of a sweep are many: of 300 sweeps of nothing but
-/// noise 15 have such a slope, and 38 one of three standard errors.
+/// noise 15 have such a slope, and 41 one of three standard errors.
 const SIGNIFICANT: f64 = 3.5;
 
 /// A slope counts when the loss falls by this part of the untouched network's in the window, too. Cleared of its
