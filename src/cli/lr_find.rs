@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::device::Device;
+use wgrad::nn::WeightsFile;
 use wgrad::optim::lr_finder::{Range, Rule, Scale, Suggestions};
 use wgrad::shown::Shown;
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
@@ -122,6 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.fetch.interrupted(source, settings.data_dir.as_deref(), &stop) {
         return Ok(ExitCode::from(super::INTERRUPTED));
     }
+    let weights = resume::initial_weights(&mut settings)?;
     let loaded = resume::load(&settings)
         .map_err(|error| super::of_file(error, args.settings.data_dir.as_deref()))?;
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
@@ -129,7 +131,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.json {
         super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
     }
-    let Some(found) = find(&device, &recipe, &loaded.dataset.train, args.sweep, &stop)? else {
+    let (train, weights) = (&loaded.dataset.train, weights.as_ref());
+    let Some(found) = find(&device, &recipe, train, weights, args.sweep, &stop)? else {
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     let max_lr = found.max_lr();
@@ -156,17 +159,23 @@ pub fn warn_of_disagreement(found: &Found) {
     }
 }
 
-/// Sweeps with a network of its own. None when it was interrupted.
+/// Sweeps with a network of its own, of those weights or fresh ones. None when it was interrupted.
 pub fn find(
     device: &Device,
     recipe: &Recipe,
     train: &wgrad::data::Split,
+    weights: Option<&WeightsFile>,
     sweep: Sweep,
     stop: &AtomicBool,
 ) -> anyhow::Result<Option<Found>> {
     let range = sweep.range();
     range.check().map_err(wgrad::Error::Config)?;
     let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    if let Some(file) = weights {
+        let (weights, notes) = file.weights(trainer.layout())?;
+        notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
+        trainer.set_weights(&weights)?;
+    }
     if io::stderr().is_terminal() {
         let (start, end, n) = (range.start, range.end, range.n_steps);
         let _ = writeln!(io::stderr(), "sweeping from {start:e} to {end:e} in {n} steps");

@@ -83,8 +83,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 
     if find_lr {
-        let found =
-            lr_find::find(&device, &recipe, &loaded.dataset.train, Sweep::default(), &stop)?;
+        let (train, sweep) = (&loaded.dataset.train, Sweep::default());
+        let found = lr_find::find(&device, &recipe, train, weights.as_ref(), sweep, &stop)?;
         let Some(found) = found else { return Ok(ExitCode::from(super::INTERRUPTED)) };
         super::print(&format!("{}\n", lr_find::describe(&found)))?;
         // Without a slope the run ends here, and has no folder.

@@ -248,12 +248,12 @@ fn counts_allocate_nothing_before_the_plan_fits() {
             "--device=cpu",
             "--out=lr",
         ],
-        &["eval", "--weights=w", "--width=65535", "--data-dir=data", "--device=cpu"],
     ] {
-        let layout = layout_of_width(2);
-        Weights::initial(&layout, 0).save(&layout, None, &path.join("w")).expect("written");
-        let output = wgrad(path, command);
-        assert_fails(&output, 1, &["iB", "--width"]);
+        assert_fails(&wgrad(path, command), 1, &["iB", "--width"]);
     }
+    let layout = layout_of_width(2);
+    Weights::initial(&layout, 0).save(&layout, None, &path.join("w")).expect("written");
+    let eval = ["eval", "--weights=w", "--width=65535", "--data-dir=data", "--device=cpu"];
+    assert_fails(&wgrad(path, &eval), 1, &["iB", "--batch-size"]);
     assert!(!path.join("bench").exists() && !path.join("lr").exists());
 }

@@ -164,6 +164,27 @@ fn training_stops_where_no_rate_is_found() {
 }
 
 #[test]
+fn a_sweep_begins_with_the_weights_that_training_begins_with() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    assert!(wgrad(path, &tiny(&["--epochs=6", "--max-lr=0.05"])).status.success());
+    let flags = ["lr-find", "--data-dir=data", "--device=cpu", "--batch-size=8", "--steps=20"];
+    let start = |more: &[&str], out: &str| {
+        let output = wgrad(path, &[&flags[..], more, &["--out", out]].concat());
+        assert!(output.status.code() != Some(2), "{}", stderr(&output));
+        let points = fs::read_to_string(path.join(out).join("lr-find.csv")).expect("points");
+        let first = points.lines().nth(1).and_then(|line| line.split(',').nth(1)).map(str::parse);
+        first
+            .expect("a point")
+            .ok()
+            .and_then(|loss: f64| loss.is_finite().then_some(loss))
+            .expect("a loss")
+    };
+    let (fresh, trained) = (start(&["--width=4"], "fresh"), start(&["--weights=run"], "trained"));
+    assert!(trained < fresh, "{trained} after training, {fresh} before");
+}
+
+#[test]
 fn patience_has_an_end() {
     let folder = folder_with_data();
     // A rate at which nothing changes: the first epoch is the best there will be.
