@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::base::files::FileError;
+use crate::base::shown::Shown;
+use crate::base::units::readable_bytes;
 use crate::data::DataError;
 use crate::data::fetch::FetchError;
 use crate::data::image_file::ImageFileError;
-use crate::shown::Shown;
-use crate::tape::print::readable_bytes;
 
 /// A failure that a user can cause or meet. Programmer's errors (shapes that do not fit) panic
 /// instead, with both shapes.
@@ -187,20 +188,15 @@ pub enum Error {
         file: PathBuf,
     },
     /// A file or folder.
-    #[error("{}: {source}", path.shown())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
 }
 
 impl Error {
     /// An [`Error::Io`] for `path`.
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Error::Io { path, source }
+        move |source| Error::Io(FileError { path, source })
     }
 
     /// Whether it was found in what was asked for, before anything was tried.
@@ -292,7 +288,7 @@ impl Error {
             | Error::Terminal(_)
             | Error::Replay { .. }
             | Error::Image(_)
-            | Error::Io { .. } => return None,
+            | Error::Io(_) => return None,
         };
         Some(hint).filter(|hint| !hint.is_empty())
     }
@@ -355,7 +351,7 @@ mod tests {
             Error::Replay { path: path(), reason: words() },
             Error::NotFinite { epoch: 1, step: 1 },
             Error::NotFiniteAt { epoch: 1, step: 1, first: words(), file: path() },
-            Error::Io { path: path(), source: source() },
+            Error::Io(FileError { path: path(), source: source() }),
         ] {
             let hint = error.hint_with(&|_| false).unwrap_or_default();
             // Of another command, which it names, it may.

@@ -8,13 +8,12 @@
 
 #![deny(unsafe_code)] // Allowed in named modules that need it, each with its reasons.
 
+pub mod base;
 pub mod bench;
 pub mod check;
 pub mod data;
 pub mod device;
 pub mod error;
-pub mod files;
-pub mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod nn;
@@ -22,7 +21,6 @@ pub mod ops;
 pub mod optim;
 pub mod profile;
 pub mod report;
-pub mod shown;
 pub mod tape;
 pub mod train;
 

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::shown::Shown;
 use crate::device::Peaks;
 use crate::error::Error;
 use crate::ops::Kernels;
-use crate::shown::Shown;
 use crate::tape::fuse::Fusion;
 
 pub mod compare;

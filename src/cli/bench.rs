@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use wgrad::base::files;
+use wgrad::base::shown::Shown;
 use wgrad::bench::{self, Bench, EFFORT, compare, svg, table};
 use wgrad::data::N_CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
-use wgrad::files;
 use wgrad::nn::ResNet9;
 use wgrad::ops::Kernels;
 use wgrad::profile::steps::Effort;
-use wgrad::shown::Shown;
 use wgrad::tape::fuse::{Fusion, Rule};
 use wgrad::train::RunFolder;
 use wgrad::train::recipe::CIFAR10;
@@ -164,5 +164,5 @@ fn tell(what: &str) {
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
-    files::write_whole(&folder.join(name), text.as_bytes())
+    Ok(files::write_whole(&folder.join(name), text.as_bytes())?)
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wgrad::files;
+use wgrad::base::files;
+use wgrad::base::shown::Shown;
 use wgrad::report::{PastRun, compare};
-use wgrad::shown::Shown;
 
 /// Flags of `wgrad compare`.
 #[derive(clap::Args)]

@@ -4,10 +4,10 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use wgrad::base::shown::Shown;
 use wgrad::data::{Dataset, N_CLASSES, Source, Split};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::ops::Kernels;
-use wgrad::shown::Shown;
 use wgrad::train::confusion::ClassScores;
 use wgrad::train::evaluation;
 use wgrad::train::images::{self, Images};

@@ -8,12 +8,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
+use wgrad::base::files;
+use wgrad::base::shown::Shown;
 use wgrad::data::fetch::{
     self, Archive, Event, FetchError, Fetched, MIRROR_VARIABLE, Md5Sum, PUBLISHED_BYTES, Patience,
 };
 use wgrad::data::{self, DATA_VARIABLE, DEFAULT_FOLDER, Source};
-use wgrad::files;
-use wgrad::shown::Shown;
 
 /// The environment variable that keeps `wgrad train` from the network.
 const OFFLINE_VARIABLE: &str = "WGRAD_OFFLINE";

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use wgrad::base::shown::Shown;
 use wgrad::device::Device;
 use wgrad::nn::WeightsFile;
 use wgrad::optim::lr_finder::{Range, Rule, Scale, Suggestions};
-use wgrad::shown::Shown;
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
 use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume, screen};
 

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use wgrad::base::files;
+use wgrad::base::shown::escaped_lines;
 use wgrad::data::DataError;
 use wgrad::device::OpenOptions;
-use wgrad::files;
-use wgrad::shown::escaped_lines;
 use wgrad::train::screen::StandardError;
 
 mod bench;
@@ -338,7 +338,7 @@ mod tests {
         let error = described(wgrad::Error::NoAdapter, &["train"]);
         assert!(error.starts_with("error: no GPU adapter was found\nhint: install"), "{error}");
         let source = io::Error::other("the disk is on fire");
-        let error = described(wgrad::Error::Io { path: "x".into(), source }, &["train"]);
+        let error = described(wgrad::Error::io("x")(source), &["train"]);
         assert_eq!(error, "error: x: the disk is on fire\n");
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use same_file::is_same_file;
+use wgrad::base::shown::Shown;
 use wgrad::error::Error;
-use wgrad::shown::Shown;
 
 /// Refuses to write a file over one that the command reads: one of `inputs`, or, where an input is a folder, a
 /// file that lies in it. Files that end in `.{own}` in such a folder are earlier outputs, and may be replaced.

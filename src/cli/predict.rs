@@ -5,12 +5,12 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use wgrad::base::shown::{Shown, escaped_lines};
 use wgrad::data::{N_CLASSES, Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::WeightsFile;
 use wgrad::ops::Kernels;
-use wgrad::shown::{Shown, escaped_lines};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
 use wgrad::train::{Predictions, Settings, folder};

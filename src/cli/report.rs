@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use wgrad::base::shown::Shown;
 use wgrad::device::Device;
 use wgrad::error::Error;
 use wgrad::nn::WeightsFile;
 use wgrad::report::{self, PastRun};
-use wgrad::shown::Shown;
 use wgrad::train::folder::CONFIG;
 use wgrad::train::images::{self, Images};
 use wgrad::train::{Evaluator, Recipe, Settings, console, resume};

@@ -4,12 +4,12 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use wgrad::base::shown::Shown;
 use wgrad::data::N_CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::nn::ResNet9;
 use wgrad::ops::{Kernels, Target};
-use wgrad::shown::Shown;
 use wgrad::tape::fuse::{Fusion, Rule};
 use wgrad::tape::{Plan, PlanOptions, print, svg};
 use wgrad::train::replay::{self, Replay};

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use wgrad::base::shown::Shown;
 use wgrad::device::Device;
 use wgrad::report::PastRun;
-use wgrad::shown::Shown;
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
     self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, folder, resume,

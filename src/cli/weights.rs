@@ -3,11 +3,11 @@
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
+use wgrad::base::shown::Shown;
 use wgrad::data::N_CLASSES;
 use wgrad::device::Device;
 use wgrad::error::Error;
 use wgrad::nn::{ResNet9, Weights, WeightsFile};
-use wgrad::shown::Shown;
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Evaluator, folder, recipe};
 

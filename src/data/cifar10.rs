@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Version};
 use super::{Dataset, IMAGE_BYTES, N_CLASSES, Split};
-use crate::shown::Shown;
+use crate::base::shown::Shown;
 
 /// The folder inside the published archive.
 pub const FOLDER: &str = "cifar-10-batches-bin";

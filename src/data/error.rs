@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::cifar10::{FOLDER, RECORD_BYTES};
-use crate::shown::Shown;
+use crate::base::shown::Shown;
 
 /// Where CIFAR-10 comes from.
 pub const CIFAR10_PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";

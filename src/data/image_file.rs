@@ -24,7 +24,7 @@ use image::{
 use thiserror::Error;
 
 use super::{IMAGE_BYTES, IMAGE_SIZE, N_CHANNELS};
-use crate::shown::Shown;
+use crate::base::shown::Shown;
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = 256 << 20;

@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::files;
-use crate::fingerprint::Fingerprint;
-use crate::shown::Shown;
+use crate::base::files;
+use crate::base::fingerprint::Fingerprint;
+use crate::base::shown::Shown;
 use random::{Draws, Purpose};
 
 pub mod batches;

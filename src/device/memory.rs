@@ -2,8 +2,8 @@
 
 use sysinfo::{MemoryRefreshKind, System};
 
+use crate::base::units::readable_bytes;
 use crate::error::Error;
-use crate::tape::print::readable_bytes;
 
 /// Refuses more bytes than are free on this machine, or within the limit that its system sets to this process
 /// (a container's, for instance), before any of them is asked for: systems promise more than they have, and end

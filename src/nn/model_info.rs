@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fingerprint::Fingerprint;
+use crate::base::fingerprint::Fingerprint;
 
 /// The training data of some weights: the metadata entry [`ModelInfo::KEY`] of their file.
 ///

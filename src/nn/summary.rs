@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{ResNet9, resnet9};
-use crate::tape::print::thousands;
+use crate::base::units::thousands;
 use crate::tape::{ElementType, Group, Mode, Node, Storage, Tape, Value};
 
 /// The table of the ResNet for images of 32x32 pixels in ten classes.

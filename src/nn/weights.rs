@@ -11,8 +11,8 @@ use safetensors::SafeTensors;
 use sha2::{Digest, Sha256};
 
 use super::{ModelInfo, tensor_file};
+use crate::base::files;
 use crate::error::Error;
-use crate::files;
 use crate::tape::{Group, StateLayout};
 
 /// A model's parameters and running statistics, as the flat buffers of a session hold them. Which
@@ -42,7 +42,7 @@ impl Weights {
         info: Option<&ModelInfo>,
         path: &Path,
     ) -> Result<(), Error> {
-        files::write_whole(path, &self.to_safetensors(layout, info))
+        Ok(files::write_whole(path, &self.to_safetensors(layout, info))?)
     }
 
     /// Reads a file that holds the weights of a network with this layout: [`WeightsFile`] in one step.
@@ -226,7 +226,7 @@ mod tests {
     use safetensors::Dtype;
     use safetensors::tensor::TensorView;
 
-    use crate::fingerprint::Fingerprint;
+    use crate::base::fingerprint::Fingerprint;
 
     use super::*;
     use crate::tape::{Initializer, Layout};

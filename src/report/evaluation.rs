@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::html::{escape, note, table};
 use super::picture::Picture;
+use crate::base::units::thousands;
 use crate::data::{IMAGE_SIZE, Split};
-use crate::tape::print::thousands;
 use crate::train::predictions::Mistake;
 use crate::train::{Confusion, Predictions};
 

@@ -25,10 +25,10 @@ pub mod pixels;
 
 pub use past::PastRun;
 
+use crate::base::files;
 use crate::data::{Loaded, Split};
 use crate::device::Device;
 use crate::error::Error;
-use crate::files;
 use crate::train::folder::Summary;
 use crate::train::{EpochMetrics, Evaluator, Predictions, Recipe};
 use page::Contents;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::base::shown::Shown;
 use crate::error::Error;
-use crate::shown::Shown;
 use crate::train::folder::{CONFIG, METRICS, MODEL, SUMMARY, Summary};
 use crate::train::{EpochMetrics, checkpoint};
 

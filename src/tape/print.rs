@@ -2,6 +2,7 @@
 
 use super::plan::BufferKind;
 use super::{ElementType, Group, Node, Phase, Plan, Tape, Value, ValueId};
+use crate::base::units::{decimal, readable_bytes};
 
 /// Work and traffic of a part of a tape.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -156,41 +157,6 @@ fn largest(tape: &Tape, plan: &Plan) -> String {
     }
 }
 
-/// A number with a decimal unit: `38.65 G`.
-fn decimal(number: u64) -> String {
-    scaled(number, 1000.0, &["", "k", "M", "G", "T"])
-}
-
-/// Bytes with a binary unit: `96.0 MiB`.
-pub(crate) fn readable_bytes(bytes: u64) -> String {
-    scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
-}
-
-fn scaled(number: u64, base: f64, units: &[&str]) -> String {
-    let mut value = number as f64;
-    let mut units = units.iter();
-    let mut unit = units.next().expect("there are units");
-    // What would be rounded up to the next unit's 1.0 takes that unit.
-    while value >= base - 0.05 {
-        let Some(next) = units.next() else { break };
-        (value, unit) = (value / base, next);
-    }
-    if number < 1000 { format!("{number} {unit}") } else { format!("{value:.1} {unit}") }
-}
-
-/// A count with a comma every three digits: `6,573,120`.
-pub(crate) fn thousands(count: usize) -> String {
-    let digits = count.to_string();
-    let mut out = String::new();
-    for (ix, digit) in digits.chars().enumerate() {
-        if ix > 0 && (digits.len() - ix).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 const N_COLUMNS: usize = 10;
 
 /// Rows of cells, aligned when they are rendered; headings stand between them.
@@ -273,15 +239,5 @@ mod tests {
         assert_eq!(lines[4].find("%0"), lines[2].find("%0"));
         assert!(text.contains("step               2 nodes"), "{text}");
         assert!(text.contains("memory in all"), "{text}");
-    }
-
-    #[test]
-    fn numbers_take_the_unit_that_fits() {
-        assert_eq!(decimal(999), "999 ");
-        assert_eq!(decimal(1000), "1.0 k");
-        assert_eq!(decimal(999_999), "1.0 M");
-        assert_eq!(readable_bytes(134_217_728), "128.0 MiB");
-        assert_eq!(readable_bytes(0), "0 B");
-        assert_eq!([0, 999, 1000, 6_573_120].map(thousands), ["0", "999", "1,000", "6,573,120"]);
     }
 }

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::print::{Cost, thousands};
+use super::print::Cost;
 use super::{ElementType, Group, Node, Phase, Storage, Tape, ValueId};
+use crate::base::units::thousands;
 
 const GUTTER: f64 = 132.0;
 const FRAME_WIDTH: f64 = 462.0;

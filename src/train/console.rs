@@ -9,11 +9,11 @@ use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
 use super::screen;
+use crate::base::shown::{Shown, escaped};
+use crate::base::units::{readable_bytes, thousands};
 use crate::data::Loaded;
 use crate::device::Device;
 use crate::error::Error;
-use crate::shown::{Shown, escaped};
-use crate::tape::print::{readable_bytes, thousands};
 
 /// The words of one run.
 pub struct Console<'a> {

@@ -15,8 +15,8 @@
 use std::path::Path;
 
 use super::{Confusion, Predictions};
+use crate::base::files;
 use crate::error::Error;
-use crate::files;
 use crate::nn::tensor_file::Writer;
 
 /// What came of an evaluation.
@@ -98,7 +98,7 @@ fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
 pub fn write_logits(path: &Path, logits: &[f32], n_classes: usize) -> Result<(), Error> {
     let mut file = Writer::default();
     file.f32("logits".to_string(), vec![logits.len() / n_classes, n_classes], logits);
-    files::write_whole(path, &file.finish(&[("format", "pt")]))
+    Ok(files::write_whole(path, &file.finish(&[("format", "pt")]))?)
 }
 
 #[cfg(test)]

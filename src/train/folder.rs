@@ -10,9 +10,9 @@ use super::metrics::EpochMetrics;
 use super::parts::Part;
 use super::recipe::Recipe;
 use super::settings::Settings;
+use crate::base::files;
+use crate::base::shown::Shown;
 use crate::error::Error;
-use crate::files;
-use crate::shown::Shown;
 
 /// The resolved settings.
 pub const CONFIG: &str = "config.toml";
@@ -138,7 +138,7 @@ impl RunFolder {
     /// # Errors
     /// As for [`RunFolder::create`].
     pub fn create_for_sweep(&mut self, recipe: &Recipe) -> Result<(), Error> {
-        let write = |path: &Path| files::write_whole(path, recipe.to_toml().as_bytes());
+        let write = |path: &Path| Ok(files::write_whole(path, recipe.to_toml().as_bytes())?);
         self.reserve().and_then(|()| write(&self.path.join(CONFIG))).inspect_err(|_| self.remove())
     }
 
@@ -218,7 +218,7 @@ impl RunFolder {
     pub fn write_metrics(&self, epochs: &[EpochMetrics]) -> Result<(), Error> {
         let line = |epoch| serde_json::to_string(epoch).expect("numbers alone") + "\n";
         let lines: String = epochs.iter().map(line).collect();
-        files::write_whole(&self.path.join(METRICS), lines.as_bytes())
+        Ok(files::write_whole(&self.path.join(METRICS), lines.as_bytes())?)
     }
 
     /// Writes what the run came to.
@@ -227,7 +227,7 @@ impl RunFolder {
     /// When it cannot be written.
     pub fn write_summary(&self, summary: &Summary) -> Result<(), Error> {
         let text = serde_json::to_string_pretty(summary).expect("numbers and strings") + "\n";
-        files::write_whole(&self.path.join(SUMMARY), text.as_bytes())
+        Ok(files::write_whole(&self.path.join(SUMMARY), text.as_bytes())?)
     }
 
     /// The folder.

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::recipe::SHAPES_SEED;
 use super::{Settings, folder};
+use crate::base::shown::Shown;
 use crate::data::{self, Dataset, Loaded, Source};
 use crate::error::Error;
 use crate::nn::{ModelInfo, WeightsFile};
-use crate::shown::Shown;
 
 /// Images to measure weights on.
 pub struct Images {

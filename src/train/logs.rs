@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::metrics::EpochMetrics;
 use super::tensorboard::EventFile;
+use crate::base::files;
 use crate::error::Error;
-use crate::files;
 
 /// A line an epoch, for spreadsheets.
 pub const METRICS_CSV: &str = "metrics.csv";
@@ -75,7 +75,7 @@ impl Logs {
     fn write_csv(&self) -> Result<(), Error> {
         let lines: String = self.epochs.iter().map(csv_line).collect();
         let text = format!("{}\n{lines}", COLUMNS.join(","));
-        files::write_whole(&self.folder.join(METRICS_CSV), text.as_bytes())
+        Ok(files::write_whole(&self.folder.join(METRICS_CSV), text.as_bytes())?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fingerprint::Fingerprint;
+use crate::base::fingerprint::Fingerprint;
 use crate::ops::metrics::Metrics;
 
 /// An epoch, in the order of the keys in the file.

@@ -9,10 +9,10 @@ use super::checkpoint::{CheckpointFile, Keeper};
 use super::folder::MODEL;
 use super::recipe::{Recipe, SHAPES_SEED};
 use super::{RunFolder, Settings};
+use crate::base::shown::Shown;
 use crate::data::{self, Dataset, Loaded, Source};
 use crate::error::Error;
 use crate::nn::WeightsFile;
-use crate::shown::Shown;
 
 /// Settings that may differ from those that the run began with: they change no bit of its results, or, like the
 /// device, change them by rounding alone, which a note says.

@@ -13,17 +13,17 @@ use super::recipe::Recipe;
 use super::step::{self, StepConfig};
 use super::stopwatch::Stopwatch;
 use super::{Logs, RunFolder, Trainer, screen};
+use crate::base::fingerprint::Fingerprint;
+use crate::base::shown::Shown;
+use crate::base::units::readable_bytes;
 use crate::data::batches;
 use crate::data::{Dataset, Loaded};
 use crate::device::Device;
 use crate::error::Error;
-use crate::fingerprint::Fingerprint;
 use crate::nn::{ModelInfo, Snapshot, Weights, WeightsFile};
 use crate::ops::metrics::Metrics;
 use crate::optim::OneCycle;
-use crate::shown::Shown;
 use crate::tape::Group;
-use crate::tape::print::readable_bytes;
 
 use ending::go_on_without;
 

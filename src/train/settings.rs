@@ -14,12 +14,12 @@ use toml::de::DeTable;
 pub use read::at_least_one;
 
 use super::units::{Every, MaxLr, MemorySize};
+use crate::base::shown::Shown;
 use crate::data::Source;
 use crate::error::Error;
 use crate::ops::Kernels;
 use crate::ops::finite_check::OnNan;
 use crate::optim::Anneal;
-use crate::shown::Shown;
 
 /// The settings of a run, each of them optional.
 ///

@@ -210,7 +210,10 @@ fn the_best_weights_are_always_there() {
         let weights =
             Weights::load(&layout, &path.join(run).join("best.safetensors")).expect("weights");
         let buffers = [&weights.parameters[..], &weights.statistics];
-        assert_eq!(wgrad::fingerprint::Fingerprint::of_f32(buffers), epochs[best - 1].weights);
+        assert_eq!(
+            wgrad::base::fingerprint::Fingerprint::of_f32(buffers),
+            epochs[best - 1].weights
+        );
     }
     // Removed, they come back from their checkpoint.
     let before = read(path, "plain/best.safetensors");

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use serde_json::{Value, json};
+use wgrad::base::fingerprint::Fingerprint;
 use wgrad::data::batches::IMAGE_WORDS;
-use wgrad::fingerprint::Fingerprint;
 use wgrad::nn::{Snapshot, Weights};
 use wgrad::tape::Group;
 use wgrad::train::Recipe;

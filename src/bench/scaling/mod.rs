@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Machine, Sample};
+use crate::base::units::readable_bytes;
 use crate::ops::Kernels;
-use crate::tape::print::readable_bytes;
 
 mod measure;
 pub mod svg;

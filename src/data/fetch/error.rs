@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::Md5Sum;
+use crate::base::shown::Shown;
+use crate::base::units::readable_bytes;
 use crate::data::{CIFAR10_PAGE, DataError};
-use crate::shown::Shown;
-use crate::tape::print::readable_bytes;
 
 /// A fetch that came to nothing. The destination is as it was before.
 #[derive(Debug, Error)]

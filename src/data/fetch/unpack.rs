@@ -9,8 +9,8 @@ use flate2::read::GzDecoder;
 use tar::EntryType;
 
 use super::{Event, FetchError};
+use crate::base::files;
 use crate::data::cifar10::{self, FOLDER};
-use crate::files;
 
 /// What is unpacked, and the most that each may have: the files of images have just as much.
 const FILES: [(&str, u64); 8] = [

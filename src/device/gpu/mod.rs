@@ -33,10 +33,10 @@ mod uploads;
 pub use shader::ShaderLibrary;
 
 use super::{OpenOptions, Peaks, Session};
+use crate::base::files;
+use crate::base::units::readable_bytes;
 use crate::error::Error;
-use crate::files;
 use crate::ops::{Kernels, Target};
-use crate::tape::print::readable_bytes;
 use crate::tape::{Plan, StateLayout, Tape};
 use ahead::Ahead;
 use context::Context;

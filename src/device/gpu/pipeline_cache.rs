@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use wgpu::Features;
 
 use super::trusted;
-use crate::error::Error;
-use crate::files;
-use crate::fingerprint::Fingerprint;
+use crate::base::files::{self, FileError};
+use crate::base::fingerprint::Fingerprint;
 
 /// The cache of one adapter and driver.
 pub(super) struct PipelineCache {
@@ -44,7 +43,7 @@ impl PipelineCache {
         let Some(data) = self.cache.get_data() else { return };
         let folder = self.path.parent().map_or(Ok(()), fs::create_dir_all);
         let written = folder
-            .map_err(Error::io(&self.path))
+            .map_err(FileError::at(&self.path))
             .and_then(|()| files::write_whole(&self.path, &sealed(&data)));
         if let Err(error) = written {
             tracing::warn!(%error, "the compiled pipelines are not kept");

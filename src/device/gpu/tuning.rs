@@ -16,11 +16,11 @@ use super::context::Context;
 use super::pipelines::Pipelines;
 use super::session::GpuSession;
 use super::shader::ShaderLibrary;
+use crate::base::files::{self, FileError};
+use crate::base::fingerprint::Fingerprint;
 use crate::device::filling::fill;
 use crate::device::{LoadOptions, Session, StepScalars};
 use crate::error::Error;
-use crate::files;
-use crate::fingerprint::Fingerprint;
 use crate::ops::{Kernels, Target, Tile};
 use crate::tape::{Node, Tape, Tiles};
 
@@ -140,7 +140,7 @@ impl Tuner {
     fn write(&self, table: &Table) {
         let Some(path) = &self.path else { return };
         let text = serde_json::to_string_pretty(table).expect("a table is plain data");
-        let folder = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(Error::io(path));
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(FileError::at(path));
         if let Err(error) = folder.and_then(|()| files::write_whole(path, text.as_bytes())) {
             tracing::warn!(%error, "the measured kernels are not kept");
         }

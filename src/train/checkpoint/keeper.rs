@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Checkpoint;
+use crate::base::files;
 use crate::error::Error;
-use crate::files;
 use crate::tape::StateLayout;
 use crate::train::screen;
 use crate::train::units::Every;
@@ -115,7 +115,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fingerprint::Fingerprint;
+    use crate::base::fingerprint::Fingerprint;
     use crate::nn::Snapshot;
     use crate::tape::Group;
     use crate::train::checkpoint::Header;

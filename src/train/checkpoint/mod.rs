@@ -19,10 +19,10 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::EpochMetrics;
+use crate::base::files;
+use crate::base::fingerprint::Fingerprint;
 use crate::data::batches::Batch;
 use crate::error::Error;
-use crate::files;
-use crate::fingerprint::Fingerprint;
 use crate::nn::tensor_file::{Reader, Writer};
 use crate::nn::{ModelInfo, Snapshot, Weights};
 use crate::tape::{Group, StateLayout};
@@ -127,7 +127,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`], naming the file.
     pub fn save(&self, layout: &StateLayout, path: &Path) -> Result<(), Error> {
-        files::write_whole(path, &self.to_bytes(layout))
+        Ok(files::write_whole(path, &self.to_bytes(layout))?)
     }
 
     /// The bytes of the file.

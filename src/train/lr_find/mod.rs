@@ -11,9 +11,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Trainer;
+use crate::base::files;
 use crate::data::{Split, batches};
 use crate::error::Error;
-use crate::files;
 
 use crate::nn::Snapshot;
 use crate::optim::lr_finder::{Curve, PEAK_OVER_LEAST, Range, Reading, Rule, Still, Suggestions};
@@ -191,7 +191,7 @@ impl Found {
     /// When they cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         files::write_whole(&folder.join(CSV), self.to_csv().as_bytes())?;
-        files::write_whole(&folder.join(SVG), draw(self).as_bytes())
+        Ok(files::write_whole(&folder.join(SVG), draw(self).as_bytes())?)
     }
 }
 
@@ -303,9 +303,9 @@ impl Sweep<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::fingerprint::Fingerprint;
     use crate::data::shapes;
     use crate::device::{Device, OpenOptions};
-    use crate::fingerprint::Fingerprint;
     use crate::nn::ResNet9;
     use crate::train::step::StepConfig;
 

@@ -154,7 +154,7 @@ fn end_without(written: Result<(), Error>) -> Result<(), Error> {
 
 fn tell_of_file(written: Result<(), Error>, consequence: &str) -> Result<(), Error> {
     match written {
-        Err(error @ Error::Io { .. }) => {
+        Err(error @ Error::Io(_)) => {
             screen::note(&format!("warning: {error}{consequence}"));
             Ok(())
         }

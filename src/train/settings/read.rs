@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
-use crate::files;
+use crate::base::files;
 
 /// Reads a count, of any of the `NonZero` types, from the command line.
 ///

@@ -4,17 +4,34 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use super::shown::Shown;
 
-/// What the name of a file ends in while it is being written.
+/// A file or folder that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.shown())]
+pub struct FileError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The system's words.
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// The error for `path`.
+    pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { path: path.to_path_buf(), source }
+    }
+}
+
+/// The ending of a file's name while the file is being written.
 const TEMPORARY: &str = "wgrad-tmp";
 
 /// Writes a file that never exists in part, even if the power fails: to a temporary one in the same
 /// folder, which takes the name when its bytes are on the disk. A file of that name is replaced.
 ///
 /// # Errors
-/// [`Error::Io`], naming the file; what was there before is still there then.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// When it cannot be written; the file that was there before is still there then.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let temporary = temporary(path);
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
@@ -23,7 +40,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     written.map_err(|error| {
         // What is there of it is of no use; that it may not be there either is no matter.
         let _ = fs::remove_file(&temporary);
-        Error::io(path)(error)
+        FileError::at(path)(error)
     })
 }
 

@@ -1,0 +1,6 @@
+//! The lowest layer: files, hashes, units and names. It imports nothing of the crate but its error.
+
+pub mod files;
+pub mod fingerprint;
+pub mod shown;
+pub mod units;
