@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use common::{Size, criterion, kinds, name, open_gpu, size};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use wgrad::device::{Device, LoadOptions, StepScalars, filling};
+use wgrad::device::{Device, LoadOptions, filling};
+use wgrad::kernel::{Kernels, StepScalars};
 use wgrad::nn::ResNet9;
 use wgrad::ops::conv2d::{self, Conv2d};
-use wgrad::ops::{self, Case, Kernels};
+use wgrad::ops::{self, Case};
 use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{ElementType, Mode, Node, Phase, Tape, print};
 use wgrad::train::step::{self, StepConfig};

@@ -16,6 +16,7 @@ pub mod device;
 pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod kernel;
 pub mod nn;
 pub mod ops;
 pub mod optim;

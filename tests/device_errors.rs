@@ -7,7 +7,8 @@ use std::sync::Arc;
 use wgrad::Error;
 use wgrad::check::{Failure, self_test};
 use wgrad::device::gpu::{GpuDevice, ShaderLibrary, info};
-use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session, StepScalars};
+use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session};
+use wgrad::kernel::StepScalars;
 use wgrad::ops::{self, relu, scale};
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
 

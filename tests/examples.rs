@@ -1,9 +1,8 @@
 //! The examples do what they say.
 
-use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 /// The example's program, if it is as new as what it is made of: `cargo test` makes it together with the
 /// tests, but not when it is asked for this test alone.

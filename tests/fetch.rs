@@ -2,13 +2,12 @@
 //! is a few lines of our own: no test needs a network. What servers and archives can do wrong is
 //! tested in `src/data/fetch/tests/`.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use md5::{Digest, Md5};
 use tempfile::TempDir;

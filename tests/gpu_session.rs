@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::thread;
 
-use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session, StepScalars};
+use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session};
+use wgrad::kernel::StepScalars;
 use wgrad::ops::adam::{Adam, adam};
 use wgrad::ops::cross_entropy::cross_entropy;
-use wgrad::ops::metrics;
-use wgrad::ops::{linear, scale};
+use wgrad::ops::{linear, metrics, scale};
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
 
 const N: usize = 3;

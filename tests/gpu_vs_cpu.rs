@@ -11,7 +11,7 @@ use wgrad::check::{CaseData, CaseResult, CaseTape};
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
-use wgrad::ops::{Kernels, Tile};
+use wgrad::kernel::{Kernels, Tile};
 use wgrad::tape::Node;
 
 #[test]

@@ -12,12 +12,12 @@ mod variations;
 use std::collections::BTreeMap;
 
 use variations::variations;
-use wgrad::Error;
 use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::ops::{self, Kernels, Target, Tile};
+use wgrad::kernel::{Kernels, Target, Tile};
 use wgrad::tape::{Plan, PlanOptions};
+use wgrad::{Error, ops};
 
 /// (op, file below shaders/, text, what it becomes)
 type Mutant = (&'static str, &'static str, &'static str, &'static str);

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use common::open_gpu;
 use wgrad::Error;
 use wgrad::device::gpu::ShaderLibrary;
-use wgrad::device::{Device, LoadOptions, OpenOptions, StepScalars};
+use wgrad::device::{Device, LoadOptions, OpenOptions};
+use wgrad::kernel::{Kernels, StepScalars};
 use wgrad::nn::layers::Conv;
 use wgrad::nn::{self, Model, ModelConfig, Objective};
 use wgrad::ops::finite_check::OnNan;
-use wgrad::ops::{Kernels, Window, max_pool2d};
+use wgrad::ops::{Window, max_pool2d};
 use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
 

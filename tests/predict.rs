@@ -6,8 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use wgrad::data::Split;
-use wgrad::data::image_file;
+use wgrad::data::{Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::train::step::{self, StepConfig};

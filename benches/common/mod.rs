@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use criterion::Criterion;
 use wgrad::device::gpu::info;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::ops::Kernels;
+use wgrad::kernel::Kernels;
 
 /// The kinds of kernels that are held side by side: all there are. On a software adapter the tuned ones are the
 /// default ones.

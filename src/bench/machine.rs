@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
 use crate::device::Device;
-use crate::ops::Kernels;
+use crate::kernel::Kernels;
 
 /// Where and how something was measured: figures without that are worth nothing.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::{Bench, FORMAT, Kernel, Machine, Sample, Settings, Step, VERSION, Work, roof};
 use crate::device::{Device, Peaks};
 use crate::error::Error;
-use crate::ops::Kernels;
+use crate::kernel::Kernels;
 use crate::profile::steps::{Effort, TimedSteps, time_steps};
 use crate::tape::print::shape;
 use crate::tape::{Node, Tape};

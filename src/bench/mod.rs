@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::shown::Shown;
 use crate::device::Peaks;
 use crate::error::Error;
-use crate::ops::Kernels;
+use crate::kernel::Kernels;
 use crate::tape::fuse::Fusion;
 
 pub mod compare;

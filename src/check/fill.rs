@@ -4,7 +4,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{CaseTape, Contents};
-use crate::device::StepScalars;
+use crate::kernel::StepScalars;
 use crate::ops::case::Fill;
 use crate::tape::{ElementType, Group, StateLayout, ValueId};
 

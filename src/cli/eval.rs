@@ -7,13 +7,12 @@ use std::process::ExitCode;
 use wgrad::base::shown::Shown;
 use wgrad::data::{Dataset, N_CLASSES, Source, Split};
 use wgrad::device::{Device, OpenOptions};
-use wgrad::ops::Kernels;
+use wgrad::kernel::Kernels;
 use wgrad::train::confusion::ClassScores;
-use wgrad::train::evaluation;
 use wgrad::train::images::{self, Images};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
-use wgrad::train::{Confusion, Evaluation, Evaluator, console, folder};
+use wgrad::train::{Confusion, Evaluation, Evaluator, console, evaluation, folder};
 
 use super::{outputs, weights};
 

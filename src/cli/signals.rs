@@ -9,12 +9,10 @@
 //! terminal that way, and a shell its background jobs from a Ctrl-C that is not theirs. Windows has
 //! Ctrl-C and a console that closes.
 
-use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use anyhow::Context;
 use wgrad::train::screen;

@@ -1,8 +1,7 @@
 //! What can be wrong with a dataset, said so that the reader knows which file and what to do.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 use thiserror::Error;
 

@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use super::Weights;
-use crate::device::{Device, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
+use crate::device::{Device, LoadOptions, NodeTimes, ProgramId, Session};
 use crate::error::Error;
+use crate::kernel::StepScalars;
 use crate::ops::adam::Adam;
 use crate::ops::metrics::{Metrics, NOT_FINITE, STOPPED};
 use crate::tape::{Group, StateLayout, Tape};

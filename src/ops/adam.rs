@@ -13,11 +13,12 @@
 use rayon::prelude::*;
 
 use super::metrics::NOT_FINITE;
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target, grid,
+use super::{Case, OpEntry};
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{
+    Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value,
 };
-use crate::device::cpu::CHUNK;
-use crate::tape::{Group, Initializer, Layout, NodeIo, Tape, Value};
 
 /// Records a step of Adam over all parameters.
 pub fn adam(tape: &mut Tape, adam: Adam) {
@@ -48,7 +49,7 @@ impl Default for Adam {
 
 impl Adam {
     /// What step `step` (from 1) at the rate `lr` puts into
-    /// [`StepScalars`](crate::device::StepScalars): `lr / (1 - beta1^step)` and
+    /// [`StepScalars`](crate::kernel::StepScalars): `lr / (1 - beta1^step)` and
     /// `1 / sqrt(1 - beta2^step)`, computed in f64.
     pub fn scalars(&self, lr: f64, step: u64) -> (f32, f32) {
         let step = i32::try_from(step).expect("fewer than 2^31 steps");

@@ -8,11 +8,9 @@
 use rayon::prelude::*;
 
 use super::max_pool2d::PoolGeometry;
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Target, Window,
-    case::Fill, grid, nhwc,
-};
-use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
+use super::{Case, OpEntry, Window, case::Fill, nhwc};
+use crate::kernel::{Binding, Launch, Real, Target, grid};
+use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records an average pool.
 ///

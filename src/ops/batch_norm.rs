@@ -23,9 +23,9 @@ pub use forward::{Normalised, batch_norm};
 pub(super) use forward::{all_slab_moments, slab_moments};
 
 use super::{
-    Binding, Case, Launch, OpEntry, Real, Shader, add::add, case::Fill, channel_sum::slabs, grid,
-    n_channels, n_rows, relu::relu,
+    Case, OpEntry, add::add, case::Fill, channel_sum::slabs, n_channels, n_rows, relu::relu,
 };
+use crate::kernel::{Binding, Launch, Real, Shader, grid};
 use crate::tape::ElementType;
 use crate::tape::fuse::Fusion;
 

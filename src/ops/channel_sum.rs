@@ -8,11 +8,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, ScratchSize, Shader,
-    Target, case::Fill, grid, n_channels, n_rows,
-};
-use crate::tape::{NodeIo, Tape, Value, ValueId};
+use super::{Case, OpEntry, case::Fill, n_channels, n_rows};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId};
 
 /// Records the sum over all axes but the last.
 pub fn channel_sum(tape: &mut Tape, x: ValueId) -> ValueId {

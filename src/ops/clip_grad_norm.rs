@@ -11,15 +11,15 @@
 
 use rayon::prelude::*;
 
+use super::finite_check::{OnNan, finite_check};
 use super::metrics::NOT_FINITE;
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, ScratchSize, Shader,
-    Target,
-    finite_check::{OnNan, finite_check},
-    grid,
+use super::{Case, OpEntry};
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{
+    Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value,
+    ValueId,
 };
-use crate::device::cpu::CHUNK;
-use crate::tape::{Group, Initializer, Layout, NodeIo, Tape, Value, ValueId};
 
 /// What PyTorch adds to the norm, so that it can be divided by.
 const EPS: f32 = 1e-6;

@@ -2,11 +2,9 @@
 //!
 //! Shaders: `shaders/concat/`. Derivation: `docs/ops/concat.md`.
 
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
-    case::Fill, grid, n_channels, n_rows,
-};
-use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
+use super::{Case, OpEntry, case::Fill, n_channels, n_rows};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records the concatenation of two values along their channels.
 ///

@@ -26,12 +26,13 @@ pub use d_weight::Conv2dDWeight;
 pub use forward::Conv2dForward;
 
 use super::{
-    Case, OpEntry, Shader, Window,
+    Case, OpEntry, Window,
     batch_norm::batch_norm,
     case::{CaseInput, Fill},
     max_pool2d::max_pool2d,
     nhwc,
 };
+use crate::kernel::Shader;
 use crate::tape::fuse::Fusion;
 use crate::tape::{Tape, ValueId};
 

@@ -9,11 +9,11 @@
 //!
 //! Shaders: `shaders/cross_entropy/`. Derivation: `docs/ops/cross_entropy.md`.
 
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
-    case::Fill, grid, scale,
+use super::{Case, OpEntry, case::Fill, scale};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{
+    Args, ElementType, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
-use crate::tape::{ElementType, Node, NodeIo, Tape, Value, ValueId};
 
 /// The label of a row that does not count: the padding of the last batch.
 pub const IGNORED: u32 = u32::MAX;

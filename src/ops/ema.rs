@@ -10,11 +10,12 @@
 use rayon::prelude::*;
 
 use super::metrics::NOT_FINITE;
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target, grid,
+use super::{Case, OpEntry};
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{
+    Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value,
 };
-use crate::device::cpu::CHUNK;
-use crate::tape::{Group, Initializer, Layout, NodeIo, Tape, Value};
 
 /// Records a step of the average of all parameters, and asks for the buffer that holds it. It belongs
 /// behind the update of the parameters.

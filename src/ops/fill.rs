@@ -2,10 +2,9 @@
 //!
 //! Shaders: `shaders/fill/`. Derivation: `docs/ops/fill.md`.
 
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target, grid,
-};
-use crate::tape::{NodeIo, Value};
+use super::{Case, OpEntry};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Value};
 
 /// `-> y` of shape `[1]`
 #[derive(Clone, Copy, Debug)]

@@ -9,11 +9,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{N_SKIPPED, NOT_FINITE, SKIPPED, STOPPED};
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target, grid,
+use super::{Case, OpEntry};
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{
+    Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
-use crate::device::cpu::CHUNK;
-use crate::tape::{Group, Initializer, Layout, NodeIo, Tape, Value, ValueId};
 
 /// What follows from a number that is not finite.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum, Serialize, Deserialize)]
@@ -139,7 +140,8 @@ mod tests {
 
     use super::*;
     use crate::device::cpu::CpuDevice;
-    use crate::device::{LoadOptions, Session, StepScalars};
+    use crate::device::{LoadOptions, Session};
+    use crate::kernel::StepScalars;
     use crate::ops::metrics::Metrics;
     use crate::tape::Mode;
 

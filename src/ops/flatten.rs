@@ -4,11 +4,9 @@
 //!
 //! Shaders: `shaders/flatten/`. Derivation: `docs/ops/flatten.md`.
 
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
-    case::Fill, grid, nhwc,
-};
-use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
+use super::{Case, OpEntry, case::Fill, nhwc};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records the flattening of `[N, H, W, C]` to `[N, C·H·W]`.
 pub fn flatten(tape: &mut Tape, x: ValueId) -> ValueId {
@@ -104,7 +102,8 @@ mod tests {
 
     use super::*;
     use crate::device::cpu::CpuDevice;
-    use crate::device::{LoadOptions, Session, StepScalars};
+    use crate::device::{LoadOptions, Session};
+    use crate::kernel::StepScalars;
     use crate::tape::{ElementType, Mode};
 
     /// Channel by channel, row by row: the order of PyTorch's `flatten(1)` of an NCHW tensor.

@@ -7,12 +7,10 @@
 
 use rayon::prelude::*;
 
-use super::{
-    Args, Binding, Case, Kernels, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
-    case::Fill, channel_sum, grid,
-};
-use crate::device::cpu::matmul::{Matrix, product};
-use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
+use super::{Case, OpEntry, case::Fill, channel_sum};
+use crate::kernel::cpu::matmul::{Matrix, product};
+use crate::kernel::{Binding, Kernels, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records a linear layer.
 ///

@@ -8,11 +8,9 @@
 
 use rayon::prelude::*;
 
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target, Window,
-    case::Fill, grid, nhwc,
-};
-use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
+use super::{Case, OpEntry, Window, case::Fill, nhwc};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records a max pool and returns y; the index stays on the tape for the backward pass.
 ///

@@ -4,11 +4,11 @@
 //! Shaders: `shaders/metrics/`. Derivation: `docs/ops/metrics.md`.
 
 use super::cross_entropy::{CrossEntropy, IGNORED};
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
-    case::Fill,
+use super::{Case, OpEntry, case::Fill};
+use crate::kernel::{Binding, Launch, Real, Shader, Target};
+use crate::tape::{
+    Args, ElementType, Group, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
-use crate::tape::{ElementType, Group, NodeIo, Tape, Value, ValueId};
 
 /// The element of [`Group::Metrics`] that losses are summed in.
 pub const LOSS_SUM: usize = 0;

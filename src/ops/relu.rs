@@ -4,12 +4,10 @@
 
 use rayon::prelude::*;
 
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
-    case::Fill, grid,
-};
-use crate::device::cpu::CHUNK;
-use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
+use super::{Case, OpEntry, case::Fill};
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records `max(x, 0)`.
 pub fn relu(tape: &mut Tape, x: ValueId) -> ValueId {

@@ -7,10 +7,9 @@
 //! Shaders: `shaders/running_statistics/`. Derivation: `docs/ops/running_statistics.md`.
 
 use super::metrics::NOT_FINITE;
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target, grid,
-};
-use crate::tape::{Group, NodeIo, Tape, Value};
+use super::{Case, OpEntry};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, Group, NodeIo, Op, OutputSpec, Reference, Tape, Value};
 
 /// Records the update of all running statistics; nothing, for a network that has none.
 pub fn update(tape: &mut Tape, momentum: f32) {

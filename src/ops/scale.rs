@@ -2,11 +2,11 @@
 //!
 //! Shaders: `shaders/scale/`. Derivation: `docs/ops/scale.md`.
 
-use super::{
-    Args, Binding, Case, Launch, Op, OpEntry, OutputSpec, Real, Reference, Shader, Target,
-    case::Fill, grid,
+use super::{Case, OpEntry, case::Fill};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{
+    Args, ElementType, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
-use crate::tape::{ElementType, Node, NodeIo, Tape, Value, ValueId};
 
 /// Records `factor * x`.
 pub fn scale(tape: &mut Tape, x: ValueId, factor: f32) -> ValueId {

@@ -2,20 +2,17 @@
 
 use std::fs;
 
-use super::curves;
-use super::evaluation;
 use super::html::{Page, escape, note, table, tiles};
 use super::pixels::AugmentedBatch;
-use super::{Run, past, picture};
+use super::{Run, curves, evaluation, past, picture};
 use crate::base::units::thousands;
 use crate::device::Device;
 use crate::device::gpu::info;
 use crate::error::Error;
 use crate::train::console::duration;
-use crate::train::lr_find;
 use crate::train::metrics::best;
 use crate::train::parts::Part;
-use crate::train::{EpochMetrics, Predictions, step};
+use crate::train::{EpochMetrics, Predictions, lr_find, step};
 
 /// What stands on the page of a run. What there is nothing of is left out.
 pub struct Contents<'a> {

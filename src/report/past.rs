@@ -1,8 +1,7 @@
 //! A run that is over, read back from its folder.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use toml::de::DeTable;
 

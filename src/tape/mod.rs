@@ -11,16 +11,22 @@
 pub mod backward;
 pub mod fuse;
 pub mod node;
+pub mod op;
 pub mod plan;
 pub mod print;
 mod record;
+pub mod reference;
 pub mod state;
 pub mod svg;
 pub mod value;
 
 pub use backward::Gradients;
 pub use node::{Node, NodeIo, Phase};
+pub use op::{Op, OutputSpec};
 pub use plan::{Plan, PlanOptions, Tiles};
 pub use record::{Mode, Tape};
+pub use reference::{
+    Args, DynReference, Reference, Runs, Scratch, ScratchSize, Slice, SliceMut, ThreadScratch,
+};
 pub use state::{Initializer, Layout, Member, StateLayout};
 pub use value::{ElementType, Group, Storage, Value, ValueId};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Tape, Value, ValueId};
-use crate::ops::Op;
+use crate::tape::Op;
 
 /// The part of a step that a node belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::{ElementType, Group, Node, Storage, Tape};
 use crate::error::Error;
-use crate::ops::{Launch, Target, Tile};
+use crate::kernel::{Launch, Target, Tile};
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Default, Debug)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::state::{Initializer, Layout, Member, StateLayout};
 use super::{ElementType, Group, Node, NodeIo, Phase, Storage, Value, ValueId};
-use crate::ops::Op;
+use crate::tape::Op;
 
 /// What a tape is recorded for. Layers ask, since batch norm and dropout differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,12 +3,11 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use super::Trainer;
 use super::folder::BEST;
 use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
-use super::screen;
+use super::{Trainer, screen};
 use crate::base::shown::{Shown, escaped};
 use crate::base::units::{readable_bytes, thousands};
 use crate::data::Loaded;

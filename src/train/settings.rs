@@ -17,7 +17,7 @@ use super::units::{Every, MaxLr, MemorySize};
 use crate::base::shown::Shown;
 use crate::data::Source;
 use crate::error::Error;
-use crate::ops::Kernels;
+use crate::kernel::Kernels;
 use crate::ops::finite_check::OnNan;
 use crate::optim::Anneal;
 

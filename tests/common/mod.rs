@@ -2,7 +2,7 @@
 
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::ops::Kernels;
+use wgrad::kernel::Kernels;
 
 /// Opens the GPU that the tests run on: any adapter, hardware first.
 ///

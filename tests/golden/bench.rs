@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use wgrad::device::{Device, LoadOptions, Session, StepScalars};
+use wgrad::device::{Device, LoadOptions, Session};
+use wgrad::kernel::StepScalars;
 use wgrad::tape::{ElementType, Gradients, Mode, Tape, ValueId};
 
 use crate::case_file::{CaseFile, Tensor};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use wgrad::device::{Device, LoadOptions, Session, StepScalars};
+use wgrad::device::{Device, LoadOptions, Session};
+use wgrad::kernel::StepScalars;
 use wgrad::nn::{self, Model, ModelConfig, Objective, ResNet9};
 use wgrad::ops::adam::Adam;
 use wgrad::ops::finite_check::{self, OnNan};

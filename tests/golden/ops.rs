@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use wgrad::device::{Device, LoadOptions, Session, StepScalars};
+use wgrad::device::{Device, LoadOptions, Session};
+use wgrad::kernel::StepScalars;
 use wgrad::nn;
 use wgrad::ops::finite_check::{OnNan, finite_check};
 use wgrad::ops::{self, Window, augment::Switches, conv2d::Conv2d};

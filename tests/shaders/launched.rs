@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;
+use wgrad::kernel::{Kernels, Launch, Shader, Target, Tile};
 use wgrad::nn::ResNet9;
-use wgrad::ops::{Kernels, Launch, Shader, Target, Tile};
 use wgrad::tape::fuse::Fusion;
 use wgrad::tape::{Plan, PlanOptions, Tape};
 use wgrad::train::step::{self, StepConfig};

@@ -12,10 +12,9 @@ use launched::{Launched, launched};
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use wgrad::device::StepScalars;
 use wgrad::device::gpu::ShaderLibrary;
-use wgrad::ops::launch::MAX_WORKGROUPS;
-use wgrad::ops::{Binding, Shader};
+use wgrad::kernel::launch::MAX_WORKGROUPS;
+use wgrad::kernel::{Binding, Shader, StepScalars};
 
 /// Limits that every WebGPU adapter keeps to, whatever else it offers.
 const MAX_WORKGROUP_MEMORY: u32 = 16 << 10;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Machine, Sample};
 use crate::base::units::readable_bytes;
-use crate::ops::Kernels;
+use crate::kernel::Kernels;
 
 mod measure;
 pub mod svg;

@@ -11,13 +11,11 @@
 //! [`fetch`] is that list; `download.rs` speaks HTTP, `unpack.rs` reads the archive, `part.rs` is the
 //! file in the middle. Nothing here prints: an [`Event`] tells what happens.
 
-use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use std::{fmt, fs, io};
 
 use super::cifar10;
 

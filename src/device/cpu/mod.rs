@@ -3,8 +3,6 @@
 //! It is the oracle that the shaders are tested against, the teaching twin of every shader, and what
 //! a machine without a GPU trains on.
 
-pub mod lanes;
-pub mod matmul;
 mod peaks;
 mod replay;
 mod scratch;
@@ -14,12 +12,7 @@ pub use session::CpuSession;
 
 use crate::device::Peaks;
 use crate::error::Error;
-use crate::ops::Runs;
-use crate::tape::StateLayout;
-
-/// Elements that one task of an elementwise loop takes. Fixed, so that no result depends on the
-/// number of threads, and large enough that a task outweighs its hand-over.
-pub const CHUNK: usize = 1 << 14;
+use crate::tape::{Runs, StateLayout};
 
 /// The CPU, as a device.
 #[derive(Clone, Copy, Default, Debug)]

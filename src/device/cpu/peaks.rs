@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::matmul::{Matrix, product};
 use crate::device::memory;
 use crate::device::timing::{Peaks, fastest};
 use crate::error::Error;
+use crate::kernel::cpu::matmul::{Matrix, product};
 
 /// The bytes that are copied: more than most caches hold.
 const COPIED_BYTES: usize = 256 << 20;

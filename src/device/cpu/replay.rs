@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use crate::device::StepScalars;
-use crate::ops::{Args, Runs, Scratch, ScratchSize, Slice, SliceMut};
+use crate::kernel::StepScalars;
 use crate::tape::plan::Placement;
-use crate::tape::{Node, NodeIo, Plan, Tape, ValueId};
+use crate::tape::{
+    Args, Node, NodeIo, Plan, Runs, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId,
+};
 
 /// The most values that a node reads or makes: they are lent in arrays, which need no allocation.
 const MAX_VALUES: usize = 16;

@@ -3,7 +3,8 @@
 
 use std::sync::Mutex;
 
-use crate::ops::{Real, Scratch, ScratchSize, ThreadScratch};
+use crate::kernel::Real;
+use crate::tape::{Scratch, ScratchSize, ThreadScratch};
 
 /// A session's working memory.
 #[derive(Default)]

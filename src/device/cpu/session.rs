@@ -7,13 +7,12 @@ use std::time::Instant;
 use super::replay::{Buffer, Prepared, elements};
 use super::scratch::ScratchMemory;
 use crate::device::foreign::{foreign, ours};
-use crate::device::memory;
-use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
+use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, memory};
 use crate::error::Error;
+use crate::kernel::StepScalars;
 use crate::ops::metrics::Metrics;
-use crate::ops::{Runs, ScratchSize};
 use crate::tape::plan::{BufferKind, Placement};
-use crate::tape::{Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
+use crate::tape::{Group, Plan, PlanOptions, Runs, ScratchSize, StateLayout, Tape, ValueId};
 
 /// A model on the CPU, in f32 or f64; see [`Session`].
 pub struct CpuSession<T> {

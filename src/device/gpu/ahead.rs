@@ -13,12 +13,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use super::adapter;
 use super::context::Context;
 use super::pipelines::Pipelines;
-use super::quiet;
+use super::{adapter, quiet};
 use crate::error::Error;
-use crate::ops::{self, Binding};
+use crate::kernel::Binding;
 
 /// A device has to be opened first; fewer than these are not taken to be worth it.
 const PIPELINES_PER_DEVICE: usize = 4;
@@ -41,7 +40,7 @@ pub(super) struct Job<'a> {
     pub(super) pipeline: &'a wgpu::ComputePipeline,
     pub(super) bind_group: &'a wgpu::BindGroup,
     /// What another device makes its own of.
-    pub(super) dispatch: &'a ops::Dispatch,
+    pub(super) dispatch: &'a crate::kernel::Dispatch,
 }
 
 impl Ahead {
@@ -204,9 +203,9 @@ mod tests {
     use super::*;
     use crate::device::gpu::session::GpuSession;
     use crate::device::gpu::{GpuDevice, ShaderLibrary};
-    use crate::device::{LoadOptions, OpenOptions, ProgramId, Session, StepScalars};
+    use crate::device::{LoadOptions, OpenOptions, ProgramId, Session};
+    use crate::kernel::{StepScalars, Target};
     use crate::nn::ResNet9;
-    use crate::ops::Target;
     use crate::ops::ema::ema;
     use crate::ops::scale::scale;
     use crate::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};

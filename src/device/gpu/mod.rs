@@ -36,7 +36,7 @@ use super::{OpenOptions, Peaks, Session};
 use crate::base::files;
 use crate::base::units::readable_bytes;
 use crate::error::Error;
-use crate::ops::{Kernels, Target};
+use crate::kernel::{Kernels, Target};
 use crate::tape::{Plan, StateLayout, Tape};
 use ahead::Ahead;
 use context::Context;

@@ -7,7 +7,7 @@ use super::pipelines::{Pipelines, Wanted};
 use super::program::STORAGE;
 use crate::device::timing::{Peaks, fastest};
 use crate::error::Error;
-use crate::ops::{Shader, grid};
+use crate::kernel::{Shader, grid};
 
 /// How much is done in one dispatch.
 struct Size {

@@ -12,7 +12,7 @@ use super::pipeline_cache::PipelineCache;
 use super::shader::ShaderLibrary;
 use super::trusted;
 use crate::error::Error;
-use crate::ops::Shader;
+use crate::kernel::Shader;
 
 /// The pipelines of a device, by the text of their shader: programs and sessions share them.
 pub(super) struct Pipelines {

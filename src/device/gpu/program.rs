@@ -15,7 +15,7 @@ use super::pipelines::{Pipelines, Wanted};
 use super::readable_bytes;
 use crate::device::foreign::foreign;
 use crate::error::Error;
-use crate::ops::Binding;
+use crate::kernel::Binding;
 use crate::tape::plan::{BufferKind, Placement};
 use crate::tape::{Plan, Tape, ValueId};
 
@@ -70,7 +70,7 @@ impl Dispatch {
 struct Planned<'a> {
     node_ix: usize,
     label: String,
-    dispatch: &'a crate::ops::Dispatch,
+    dispatch: &'a crate::kernel::Dispatch,
 }
 
 impl Program {

@@ -14,9 +14,9 @@ use super::timing::{self, Timer};
 use super::tuning::Tuner;
 use super::uploads::Uploads;
 use crate::device::foreign::foreign;
-use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, StepScalars};
+use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session};
 use crate::error::Error;
-use crate::ops::Target;
+use crate::kernel::{StepScalars, Target};
 use crate::ops::metrics::Metrics;
 use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
 

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use include_dir::{Dir, include_dir};
 
 use crate::error::Error;
-use crate::ops::{Constant, Shader};
+use crate::kernel::{Constant, Shader};
 
 /// The files below `shaders/`, as they were when the crate was built.
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/shaders");

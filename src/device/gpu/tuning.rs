@@ -19,9 +19,9 @@ use super::shader::ShaderLibrary;
 use crate::base::files::{self, FileError};
 use crate::base::fingerprint::Fingerprint;
 use crate::device::filling::fill;
-use crate::device::{LoadOptions, Session, StepScalars};
+use crate::device::{LoadOptions, Session};
 use crate::error::Error;
-use crate::ops::{Kernels, Target, Tile};
+use crate::kernel::{Kernels, StepScalars, Target, Tile};
 use crate::tape::{Node, Tape, Tiles};
 
 /// How long a candidate is timed, besides its first run, and how often at least and at most.

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::{CUTOUT, N_DRAWS, PADDING};
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
-use crate::tape::{NodeIo, Tape, Value, ValueId};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Which augmentations are on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

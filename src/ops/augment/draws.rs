@@ -2,8 +2,8 @@
 
 use super::philox::{below, philox};
 use super::{N_DRAWS, PADDING};
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
-use crate::tape::{NodeIo, Tape, Value, ValueId};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records the draws for images of `[H, W]` with these numbers, `[N]`: an array `[N, 5]` of u32 with crop
 /// offset y and x in `0..=8`, flip 0 or 1, and the centre of the cutout, y in `0..H` and x in `0..W`.

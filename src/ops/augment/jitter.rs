@@ -5,9 +5,9 @@ use rayon::prelude::*;
 
 use super::apply::sizes;
 use super::philox::{below, philox};
-use crate::ops::launch::grid_of_workgroups;
-use crate::ops::{Args, Binding, Launch, Op, OutputSpec, Real, Reference, Shader, Target, grid};
-use crate::tape::{ElementType, NodeIo, Tape, Value, ValueId};
+use crate::kernel::launch::grid_of_workgroups;
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// How much the colours of an image may change; what is 0 does not.
 ///

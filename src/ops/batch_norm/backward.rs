@@ -7,13 +7,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{Geometry, x_hat};
-use crate::device::cpu::CHUNK;
-use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::ops::channel_sum::{n_partials, sum_rows};
-use crate::ops::{
-    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Shader, Target, grid,
-};
-use crate::tape::{NodeIo, Value};
+use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Value};
 
 /// `x, d_y, mean, inv_std -> d_gamma, d_beta`
 #[derive(Clone, Copy, Debug)]

@@ -2,10 +2,8 @@
 
 use super::Geometry;
 use super::forward::normalise;
-use crate::ops::{
-    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Target, grid,
-};
-use crate::tape::{NodeIo, Tape, Value, ValueId};
+use crate::kernel::{Binding, Launch, Real, Target, grid};
+use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId};
 
 /// Records batch norm with running statistics.
 ///

@@ -8,12 +8,12 @@ use rayon::prelude::*;
 
 use super::backward::{BatchNormDInput, BatchNormDParameters};
 use super::{Geometry, SLABS_PER_GROUP, attributes, moments_of_slabs, x_hat};
-use crate::device::cpu::CHUNK;
-use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
-use crate::ops::{
-    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Shader, Target, grid,
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{
+    Args, Node, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId,
 };
-use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
 /// What batch norm makes in training.
 #[derive(Clone, Copy, Debug)]

@@ -19,13 +19,13 @@ use super::forward::{
     statistics_scratch,
 };
 use super::{Geometry, attributes, x_hat};
-use crate::device::cpu::CHUNK;
-use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::ops::channel_sum::sum_rows;
-use crate::ops::{
-    Args, Binding, Launch, Op, OutputSpec, Real, Reference, ScratchSize, Target, grid,
+use crate::tape::{
+    Args, Node, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId,
 };
-use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
 
 /// `x, gamma, beta[, residual][, moments] -> y, mean, unbiased_variance, normaliser`
 ///

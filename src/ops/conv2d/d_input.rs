@@ -3,8 +3,8 @@
 use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::product::Product;
 use super::{Conv2d, Geometry};
-use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Target, Tile, grid};
-use crate::tape::{NodeIo, Value};
+use crate::kernel::{Binding, Kernels, Launch, Target, Tile, grid};
+use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
 /// `weight, d_y[, index] -> d_x`; with a pool, `d_y` is the gradient of the pooled output.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! How kernels read the gradient of what a convolution made: as it is, or from behind a max pool.
 
 use super::{Geometry, by_fours};
-use crate::ops::{Binding, Launch, Shader, grid};
+use crate::kernel::{Binding, Launch, Shader, grid};
 
 /// Up to this size, a register tile has the pooled gradient put where the index points before it starts: it uses
 /// every number that it reads a few times only, so reading through the index would cost more than the multiplications.

@@ -3,9 +3,9 @@
 use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::product::{channel_lanes, square, with_lanes};
 use super::{Conv2d, Geometry, by_fours};
-use crate::ops::launch::grid_of_workgroups;
-use crate::ops::{Binding, Kernels, Launch, Op, OutputSpec, Target, Tile, grid};
-use crate::tape::{NodeIo, Value};
+use crate::kernel::launch::grid_of_workgroups;
+use crate::kernel::{Binding, Kernels, Launch, Target, Tile, grid};
+use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
 /// `x, d_y[, index] -> d_weight`; with a pool, `d_y` is the gradient of the pooled output.
 #[derive(Clone, Debug)]

@@ -2,10 +2,9 @@
 
 use super::product::{Cut, Product};
 use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, by_fours};
-use crate::ops::{
-    Binding, Kernels, Launch, Op, OutputSpec, Shader, Target, Tile, channel_sum, grid,
-};
-use crate::tape::{Node, NodeIo, Tape, Value, ValueId};
+use crate::kernel::{Binding, Kernels, Launch, Shader, Target, Tile, grid};
+use crate::ops::channel_sum;
+use crate::tape::{Node, NodeIo, Op, OutputSpec, Tape, Value, ValueId};
 
 /// `x, weight[, bias] -> y[, moments]`, or, with a pool, `x, weight -> y, index[, moments]`: the pooled output and,
 /// as u32, the position within each window (row-major) that the maximum was at.

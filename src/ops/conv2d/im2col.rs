@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use super::Geometry;
-use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
-use crate::ops::Real;
+use crate::kernel::Real;
+use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 
 /// Elements of a block, where its rows are short: few enough for a core's own cache.
 const BLOCK_ELEMENTS: usize = 1 << 16;

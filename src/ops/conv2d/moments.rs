@@ -1,9 +1,9 @@
 //! The moments of what a convolution makes, slab by slab of its pixels: where batch norm's own begin.
 
 use super::Geometry;
+use crate::kernel::launch::grid;
+use crate::kernel::{Binding, Launch};
 use crate::ops::batch_norm::moments_of_slabs;
-use crate::ops::launch::grid;
-use crate::ops::{Binding, Launch};
 
 /// Rows of the product in a slab; `shaders/conv2d/moments.wgsl` says the same.
 pub(super) const SLAB_ROWS: usize = 64;

@@ -4,8 +4,8 @@
 //! channel), in this order, whatever the tile. `shaders/conv2d/operands_*.wgsl` say what is multiplied.
 
 use super::{Geometry, by_fours};
-use crate::ops::launch::{Tile, grid_of_workgroups};
-use crate::ops::{Shader, Target};
+use crate::kernel::launch::{Tile, grid_of_workgroups};
+use crate::kernel::{Shader, Target};
 
 /// Rows and columns of a product.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

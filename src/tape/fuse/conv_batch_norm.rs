@@ -7,11 +7,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::ops::Op;
 use crate::ops::batch_norm::forward::BatchNorm;
 use crate::ops::batch_norm::relu::BatchNormRelu;
 use crate::ops::conv2d::Conv2dForward;
-use crate::tape::{Node, NodeIo, Tape};
+use crate::tape::{Node, NodeIo, Op, Tape};
 
 /// Rewrites every place where a batch norm, by itself or with a ReLU behind it, reads what a convolution makes whose
 /// kernels are tiled. Returns how many there were.

@@ -1,12 +1,11 @@
 //! Fetching from a server of our own, which does what servers and networks do; nothing here needs a
 //! network. What lies on the disk, and in archives, is in `on_disk`.
 
-use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use md5::{Digest, Md5};
 use tempfile::TempDir;

@@ -5,11 +5,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::pooled::{unpool, unpooled_elements};
-use crate::device::cpu::matmul::{Matrix, product};
+use crate::kernel::Real;
+use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::ops::conv2d::im2col::{self, Part};
 use crate::ops::conv2d::{Conv2dDInput, Geometry};
-use crate::ops::{Args, Real, Reference, ScratchSize};
-use crate::tape::NodeIo;
+use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
 impl Reference for Conv2dDInput {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {

@@ -5,12 +5,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::pooled::{unpool, unpooled_elements};
-use crate::device::cpu::CHUNK;
-use crate::device::cpu::matmul::{Matrix, product};
+use crate::kernel::Real;
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::ops::conv2d::im2col::{self, Part};
 use crate::ops::conv2d::{Conv2dDWeight, Geometry};
-use crate::ops::{Args, Real, Reference, ScratchSize};
-use crate::tape::NodeIo;
+use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
 /// Tasks that there are at least, if the shape allows: enough to keep many threads busy to the end.
 const MIN_TASKS: usize = 24;

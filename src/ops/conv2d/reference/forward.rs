@@ -3,13 +3,13 @@
 use rayon::prelude::*;
 
 use super::pooled::pool_images;
-use crate::device::cpu::matmul::{Matrix, product};
+use crate::kernel::Real;
+use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::ops::batch_norm::{all_slab_moments, slab_moments};
 use crate::ops::conv2d::im2col::{self, Part};
 use crate::ops::conv2d::moments::SLAB_ROWS;
 use crate::ops::conv2d::{Conv2dForward, Geometry};
-use crate::ops::{Args, Real, Reference, ScratchSize, SliceMut, ThreadScratch};
-use crate::tape::NodeIo;
+use crate::tape::{Args, NodeIo, Reference, ScratchSize, SliceMut, ThreadScratch};
 
 /// Elements of the output of a convolution whose pool is fused, before the pool, for the images that a
 /// task makes.

@@ -3,8 +3,8 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use crate::device::cpu::lanes::{LANES, lanes, rest, store, whole};
-use crate::ops::Real;
+use crate::kernel::Real;
+use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::conv2d::Geometry;
 use crate::ops::max_pool2d::wins;
 

@@ -194,7 +194,7 @@ pub enum Binding {
     Output(usize),
     /// The launch's scratch memory of that number.
     Scratch(usize),
-    /// The uniform [`StepScalars`](crate::device::StepScalars).
+    /// The uniform [`StepScalars`](crate::kernel::StepScalars).
     Step,
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Op, Real};
-use crate::device::StepScalars;
+use super::Op;
+use crate::kernel::{Real, StepScalars};
 use crate::tape::NodeIo;
 
 /// The contents of a value that is read.

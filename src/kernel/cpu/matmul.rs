@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // The crate takes raw pointers; `product` checks what they promise.
 
 use crate::device::foreign::foreign;
-use crate::ops::Real;
+use crate::kernel::Real;
 
 /// A matrix within a slice: element `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]

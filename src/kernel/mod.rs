@@ -1,0 +1,11 @@
+//! Words that ops, passes and devices share: what a kernel launch is, the scalars of a step, the number types of the
+//! references, and host maths.
+
+pub mod cpu;
+pub mod launch;
+pub mod real;
+pub mod step;
+
+pub use launch::{Binding, Constant, Dispatch, Kernels, Launch, Shader, Target, Tile, grid};
+pub use real::Real;
+pub use step::StepScalars;
