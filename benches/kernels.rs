@@ -16,8 +16,9 @@ use wgrad::kernel::{Kernels, StepScalars};
 use wgrad::nn::ResNet9;
 use wgrad::ops::conv2d::{self, Conv2d};
 use wgrad::ops::{self, Case};
-use wgrad::tape::fuse::Fusion;
-use wgrad::tape::{ElementType, Mode, Node, Phase, Tape, print};
+use wgrad::passes::fuse::Fusion;
+use wgrad::passes::print;
+use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
 use wgrad::train::step::{self, StepConfig};
 
 /// The most times that a kernel is really run where criterion asks for more: it goes by the kernel's own

@@ -20,6 +20,7 @@ pub mod kernel;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod passes;
 pub mod profile;
 pub mod report;
 pub mod tape;

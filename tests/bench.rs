@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 use wgrad::bench::{Bench, JSON, SVG, scaling};
 use wgrad::nn::ResNet9;
-use wgrad::tape::print::Cost;
-use wgrad::tape::{Plan, PlanOptions};
+use wgrad::passes::print::Cost;
+use wgrad::passes::{Plan, PlanOptions};
 use wgrad::train::step::{self, StepConfig};
 
 const SMALL: [&str; 8] =

@@ -9,8 +9,9 @@ use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::{Kernels, Target, Tile};
 use wgrad::nn::ResNet9;
-use wgrad::tape::fuse::Fusion;
-use wgrad::tape::{Group, Plan, PlanOptions};
+use wgrad::passes::fuse::Fusion;
+use wgrad::passes::{Plan, PlanOptions};
+use wgrad::tape::Group;
 use wgrad::train::Trainer;
 use wgrad::train::step::{self, StepConfig};
 

@@ -16,7 +16,7 @@ use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::{Kernels, Target, Tile};
-use wgrad::tape::{Plan, PlanOptions};
+use wgrad::passes::{Plan, PlanOptions};
 use wgrad::{Error, ops};
 
 /// (op, file below shaders/, text, what it becomes)

@@ -7,8 +7,9 @@ use safetensors::SafeTensors;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{self, Model, ModelConfig, ResNet9, Weights};
 use wgrad::ops::{adam, cross_entropy};
-use wgrad::tape::print::{Cost, listing};
-use wgrad::tape::{ElementType, Mode, Node, Phase, Plan, PlanOptions, Tape};
+use wgrad::passes::print::{Cost, listing};
+use wgrad::passes::{Plan, PlanOptions};
+use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
 
 /// The network on a batch, with the loss and everything behind it on a training tape.
 fn record(mode: Mode, width: usize, batch: usize) -> Tape {
@@ -99,7 +100,7 @@ fn the_listing_tells_every_node_and_stays_narrow() {
 
 #[test]
 fn the_drawing_shows_every_block_and_both_residual_paths() {
-    let text = wgrad::tape::svg::draw(&record(Mode::Train, 64, 512));
+    let text = wgrad::passes::draw::draw(&record(Mode::Train, 64, 512));
     for block in ["prep", "layer1", "res1", "layer2", "layer3", "res2", "fc"] {
         assert!(text.contains(&format!(">{block}</text>")), "{block} is missing");
     }

@@ -14,7 +14,7 @@ use wgrad::nn::layers::Conv;
 use wgrad::nn::{self, Model, ModelConfig, Objective};
 use wgrad::ops::finite_check::OnNan;
 use wgrad::ops::{Window, max_pool2d};
-use wgrad::tape::fuse::Fusion;
+use wgrad::passes::fuse::Fusion;
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
 
 /// What every test here runs on: the CPU, and a GPU with both kinds of kernels.

@@ -7,8 +7,8 @@ use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Clock, Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::nn::{ResNet9, Snapshot};
+use wgrad::passes::print::Cost;
 use wgrad::profile::{self, Profile, Total, svg, table};
-use wgrad::tape::print::Cost;
 use wgrad::train::Trainer;
 use wgrad::train::step::{self, StepConfig};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::tape::svg::escape;
+use crate::passes::draw::escape;
 
 /// Colours as on the pages of runs, from Okabe and Ito's palette.
 const STYLE: &str = "\

@@ -4,8 +4,8 @@ use super::{Bench, FORMAT, Kernel, Machine, Sample, Settings, Step, VERSION, Wor
 use crate::device::{Device, Peaks};
 use crate::error::Error;
 use crate::kernel::Kernels;
+use crate::passes::print::shape;
 use crate::profile::steps::{Effort, TimedSteps, time_steps};
-use crate::tape::print::shape;
 use crate::tape::{Node, Tape};
 use crate::train::step::StepConfig;
 
@@ -107,8 +107,8 @@ mod tests {
     use crate::bench::tests::PEAK;
     use crate::device::Clock;
     use crate::ops::{add, relu};
+    use crate::passes::print::Cost;
     use crate::tape::Mode;
-    use crate::tape::print::Cost;
 
     #[test]
     fn nodes_of_the_same_shape_are_one_kernel() {

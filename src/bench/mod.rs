@@ -13,7 +13,7 @@ use crate::base::shown::Shown;
 use crate::device::Peaks;
 use crate::error::Error;
 use crate::kernel::Kernels;
-use crate::tape::fuse::Fusion;
+use crate::passes::fuse::Fusion;
 
 pub mod compare;
 mod drawing;

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use super::drawing::{LogAxis, head, label, text};
 use super::table::{milliseconds, shortened};
 use super::{Bench, Kernel};
+use crate::passes::draw::escape;
 use crate::profile::table::{giga, percent};
-use crate::tape::svg::escape;
 
 const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 700.0;

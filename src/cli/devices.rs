@@ -15,7 +15,8 @@ use wgrad::error::Error;
 use wgrad::kernel::{Kernels, Target};
 use wgrad::nn::ResNet9;
 use wgrad::ops::{self, OpEntry};
-use wgrad::tape::{Plan, PlanOptions, Tape};
+use wgrad::passes::{Plan, PlanOptions};
+use wgrad::tape::Tape;
 use wgrad::train::recipe::CIFAR10;
 use wgrad::train::step::{self, StepConfig};
 

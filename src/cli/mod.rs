@@ -275,7 +275,10 @@ mod tests {
         let rules = ["--no-fuse=batch-norm-relu", "--no-fuse=conv-max-pool"];
         let given = matches(&[&["bench", "--width=4", "--width=8"], &rules[..]].concat());
         let bench = of(&given, "bench");
-        assert_eq!(bench.get_many::<wgrad::tape::fuse::Rule>("no_fuse").expect("both").count(), 2);
+        assert_eq!(
+            bench.get_many::<wgrad::passes::fuse::Rule>("no_fuse").expect("both").count(),
+            2
+        );
         let given = matches(&[
             "train",
             "-v",

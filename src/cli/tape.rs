@@ -10,8 +10,8 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::kernel::{Kernels, Target};
 use wgrad::nn::ResNet9;
-use wgrad::tape::fuse::{Fusion, Rule};
-use wgrad::tape::{Plan, PlanOptions, print, svg};
+use wgrad::passes::fuse::{Fusion, Rule};
+use wgrad::passes::{Plan, PlanOptions, draw, print};
 use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::{self, StepConfig};
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let step = if args.eval { step::evaluation(&config) } else { step::training(&config) };
     match &args.svg {
         Some(path) => {
-            std::fs::write(path, svg::draw(&step.tape)).map_err(Error::io(path))?;
+            std::fs::write(path, draw::draw(&step.tape)).map_err(Error::io(path))?;
             super::print(&format!("{}\n", path.shown()))?;
         }
         None => {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::kernel::{Kernels, StepScalars, Tile};
 use crate::ops::metrics::Metrics;
-use crate::tape::{Group, Plan, StateLayout, Tape, ValueId};
+use crate::passes::Plan;
+use crate::tape::{Group, StateLayout, Tape, ValueId};
 
 pub mod cpu;
 pub mod filling;

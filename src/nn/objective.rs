@@ -5,7 +5,7 @@ use crate::ops::adam::{self, Adam};
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::ops::finite_check::{self, OnNan};
 use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
-use crate::tape::fuse::Fusion;
+use crate::passes::fuse::Fusion;
 use crate::tape::{Phase, Tape, ValueId};
 
 /// What a step does with the logits.

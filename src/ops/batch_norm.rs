@@ -26,8 +26,8 @@ use super::{
     Case, OpEntry, add::add, case::Fill, channel_sum::slabs, n_channels, n_rows, relu::relu,
 };
 use crate::kernel::{Binding, Launch, Real, Shader, grid};
+use crate::passes::fuse::Fusion;
 use crate::tape::ElementType;
-use crate::tape::fuse::Fusion;
 
 /// The sizes of a batch norm, and how its sums are cut.
 #[derive(Clone, Copy, Debug)]

@@ -33,7 +33,7 @@ use super::{
     nhwc,
 };
 use crate::kernel::Shader;
-use crate::tape::fuse::Fusion;
+use crate::passes::fuse::Fusion;
 use crate::tape::{Tape, ValueId};
 
 /// What a convolution is, apart from its shapes.

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::table::{giga, percent};
 use super::{NodeProfile, Profile, Total, Work, totals};
-use crate::tape::svg::escape;
+use crate::passes::draw::escape;
 
 const WIDTH: f64 = 1200.0;
 const MARGIN: f64 = 20.0;

@@ -22,7 +22,7 @@ pub struct Tape {
     name: String,
     mode: Mode,
     values: Vec<Value>,
-    pub(super) nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
     state: StateLayout,
     members: HashMap<String, ValueId>,
     scope: String,
@@ -292,14 +292,14 @@ impl Tape {
         value.storage = Storage::State { group, offset };
     }
 
-    /// The scalar 1, which the gradient of a loss starts from.
-    pub(super) fn unit(&mut self) -> ValueId {
-        if let Some(id) = self.unit {
-            return id;
-        }
-        let id = self.push_one(crate::ops::fill::Fill { value: 1.0 }, &[]);
+    /// The scalar 1 that the gradient of a loss starts from; none before there is one.
+    pub fn unit(&self) -> Option<ValueId> {
+        self.unit
+    }
+
+    /// Notes that a value is the scalar 1 that the gradient of a loss starts from.
+    pub(crate) fn set_unit(&mut self, id: ValueId) {
         self.unit = Some(id);
-        id
     }
 
     /// Whether a value is the scalar 1 that the gradient of a loss starts from, so that backward

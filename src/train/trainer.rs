@@ -12,7 +12,8 @@ use crate::device::{Device, LoadOptions, NodeTimes, Session};
 use crate::error::Error;
 use crate::nn::{Learner, ModelInfo, Snapshot, Weights};
 use crate::ops::metrics::Metrics;
-use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape};
+use crate::passes::{Plan, PlanOptions};
+use crate::tape::{ElementType, Group, StateLayout, Tape};
 
 /// Batches that the statistics of averaged weights are taken over, at most: what is left of chance in them
 /// then is far below what the weights change by in a step.

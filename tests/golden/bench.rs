@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
-use wgrad::tape::{ElementType, Gradients, Mode, Tape, ValueId};
+use wgrad::passes::Gradients;
+use wgrad::tape::{ElementType, Mode, Tape, ValueId};
 
 use crate::case_file::{CaseFile, Tensor};
 use crate::compare::{Failures, Order};

@@ -9,7 +9,7 @@ use wgrad::ops::adam::Adam;
 use wgrad::ops::finite_check::{self, OnNan};
 use wgrad::ops::{adam, cross_entropy, running_statistics};
 use wgrad::optim::{Anneal, OneCycle};
-use wgrad::tape::fuse::Fusion;
+use wgrad::passes::fuse::Fusion;
 use wgrad::tape::{
     ElementType, Group, Initializer, Layout, Member, Mode, Phase, StateLayout, Tape, ValueId,
 };

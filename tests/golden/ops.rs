@@ -7,7 +7,7 @@ use wgrad::kernel::StepScalars;
 use wgrad::nn;
 use wgrad::ops::finite_check::{OnNan, finite_check};
 use wgrad::ops::{self, Window, augment::Switches, conv2d::Conv2d};
-use wgrad::tape::fuse::Fusion;
+use wgrad::passes::fuse::Fusion;
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
 
 use crate::OP_TOLERANCE;

@@ -7,8 +7,9 @@ use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::kernel::{Kernels, Launch, Shader, Target, Tile};
 use wgrad::nn::ResNet9;
-use wgrad::tape::fuse::Fusion;
-use wgrad::tape::{Plan, PlanOptions, Tape};
+use wgrad::passes::fuse::Fusion;
+use wgrad::passes::{Plan, PlanOptions};
+use wgrad::tape::Tape;
 use wgrad::train::step::{self, StepConfig};
 
 /// The shaders that belong to no op: those that measure the adapter.

@@ -3,10 +3,9 @@
 use std::ops::Range;
 
 use crate::kernel::StepScalars;
-use crate::tape::plan::Placement;
-use crate::tape::{
-    Args, Node, NodeIo, Plan, Runs, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId,
-};
+use crate::passes::Plan;
+use crate::passes::plan::Placement;
+use crate::tape::{Args, Node, NodeIo, Runs, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId};
 
 /// The most values that a node reads or makes: they are lent in arrays, which need no allocation.
 const MAX_VALUES: usize = 16;

@@ -11,8 +11,9 @@ use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, memory};
 use crate::error::Error;
 use crate::kernel::StepScalars;
 use crate::ops::metrics::Metrics;
-use crate::tape::plan::{BufferKind, Placement};
-use crate::tape::{Group, Plan, PlanOptions, Runs, ScratchSize, StateLayout, Tape, ValueId};
+use crate::passes::plan::{BufferKind, Placement};
+use crate::passes::{Plan, PlanOptions};
+use crate::tape::{Group, Runs, ScratchSize, StateLayout, Tape, ValueId};
 
 /// A model on the CPU, in f32 or f64; see [`Session`].
 pub struct CpuSession<T> {

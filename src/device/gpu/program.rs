@@ -16,8 +16,9 @@ use super::readable_bytes;
 use crate::device::foreign::foreign;
 use crate::error::Error;
 use crate::kernel::Binding;
-use crate::tape::plan::{BufferKind, Placement};
-use crate::tape::{Plan, Tape, ValueId};
+use crate::passes::Plan;
+use crate::passes::plan::{BufferKind, Placement};
+use crate::tape::{Tape, ValueId};
 
 /// How buffers that shaders work on may be used.
 pub(super) const STORAGE: BufferUsages =
@@ -211,7 +212,7 @@ fn buffers(
 ) -> Result<Vec<wgpu::Buffer>, Error> {
     let total = plan.total_bytes();
     tracing::debug!(network, bytes = readable_bytes(total), "allocating");
-    let buffer = |planned: &crate::tape::plan::PlannedBuffer| match planned.kind {
+    let buffer = |planned: &crate::passes::plan::PlannedBuffer| match planned.kind {
         BufferKind::State(group) => Ok(memory.state[group.index()].clone()),
         BufferKind::Slot(ix) if planned.is_shared => Ok(memory.slots[ix].clone()),
         BufferKind::Input | BufferKind::Slot(_) => {

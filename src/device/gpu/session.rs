@@ -18,7 +18,8 @@ use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session};
 use crate::error::Error;
 use crate::kernel::{StepScalars, Target};
 use crate::ops::metrics::Metrics;
-use crate::tape::{ElementType, Group, Plan, PlanOptions, StateLayout, Tape, ValueId};
+use crate::passes::{Plan, PlanOptions};
+use crate::tape::{ElementType, Group, StateLayout, Tape, ValueId};
 
 /// Steps that may be submitted and not done. Two keep the device busy while the host encodes; a third
 /// hides the host's hiccups; more would only make errors and metrics come later.
@@ -157,7 +158,7 @@ impl Program {
         &self,
         value: ValueId,
         is_real: bool,
-    ) -> (&wgpu::Buffer, crate::tape::plan::Placement) {
+    ) -> (&wgpu::Buffer, crate::passes::plan::Placement) {
         let holds_real = self.tape.value(value).element == ElementType::F32;
         let what = if holds_real { "real numbers" } else { "words" };
         assert_eq!(holds_real, is_real, "{value} holds {what}");

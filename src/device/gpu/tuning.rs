@@ -22,7 +22,8 @@ use crate::device::filling::fill;
 use crate::device::{LoadOptions, Session};
 use crate::error::Error;
 use crate::kernel::{Kernels, StepScalars, Target, Tile};
-use crate::tape::{Node, Tape, Tiles};
+use crate::passes::Tiles;
+use crate::tape::{Node, Tape};
 
 /// How long a candidate is timed, besides its first run, and how often at least and at most.
 const TIME_EACH: Duration = Duration::from_millis(40);
@@ -198,7 +199,8 @@ mod tests {
     use crate::device::OpenOptions;
     use crate::device::gpu::GpuDevice;
     use crate::ops::conv2d::{Conv2d, Conv2dForward};
-    use crate::tape::{Mode, Plan, PlanOptions};
+    use crate::passes::{Plan, PlanOptions};
+    use crate::tape::Mode;
 
     /// A convolution to so many channels that makes the moments of its output.
     fn tape(channels: usize) -> Tape {

@@ -4,7 +4,7 @@
 //! y = max(norm(x), 0) (+ residual)
 //! ```
 //!
-//! [`batch_norm_relu`](crate::tape::fuse::batch_norm_relu) puts it in the place of the textbook's nodes. What lies
+//! [`batch_norm_relu`](crate::passes::fuse::batch_norm_relu) puts it in the place of the textbook's nodes. What lies
 //! between them is never stored: the backward pass reads x, computes what the ReLU was given once more, and
 //! masks the gradient with it.
 

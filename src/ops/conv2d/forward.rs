@@ -15,10 +15,10 @@ pub struct Conv2dForward {
     /// Whether there is a bias.
     pub has_bias: bool,
     /// The window of a max pool that tiles the output, fused by
-    /// [`conv_max_pool`](crate::tape::fuse::conv_max_pool).
+    /// [`conv_max_pool`](crate::passes::fuse::conv_max_pool).
     pub pool: Option<[usize; 2]>,
     /// Whether the moments of slabs of y are made too, `[slabs, 2, Co]`, for
-    /// [`conv_batch_norm`](crate::tape::fuse::conv_batch_norm).
+    /// [`conv_batch_norm`](crate::passes::fuse::conv_batch_norm).
     pub moments: bool,
 }
 

@@ -84,7 +84,7 @@ fn rewrite(tape: &mut Tape, norm_ix: usize, place: &Place) {
 #[cfg(test)]
 mod tests {
     use crate::nn::layers;
-    use crate::tape::fuse::Fusion;
+    use crate::passes::fuse::Fusion;
     use crate::tape::{Mode, Tape};
 
     fn names(tape: &Tape) -> Vec<&'static str> {

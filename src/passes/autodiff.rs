@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Group, Phase, Storage, Tape, ValueId};
+use crate::ops::fill::Fill;
 use crate::ops::{add, scale};
+use crate::tape::{Group, Phase, Storage, Tape, ValueId};
 
 /// Which value holds the gradient of which.
 #[derive(Clone, Default, Debug)]
@@ -22,7 +23,11 @@ impl Tape {
     /// The gradients of parameters are made in the flat buffer [`Group::Gradients`].
     pub fn backward(&mut self, loss: ValueId) -> Gradients {
         assert_eq!(self.shape(loss), [1], "a loss has the shape [1]");
-        let unit = self.in_phase(Phase::Backward, Tape::unit);
+        let unit = self.unit().unwrap_or_else(|| {
+            let fill = Fill { value: 1.0 };
+            self.in_phase(Phase::Backward, |tape| tape.push_one(fill, &[]))
+        });
+        self.set_unit(unit);
         self.backward_from(&[(loss, unit)])
     }
 

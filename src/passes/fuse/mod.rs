@@ -1,17 +1,16 @@
 //! Fusion: rewrites of the tape, a rule a file.
 //!
-//! Rules run on the forward part, before [`Tape::backward`](super::Tape::backward): a fused op has a
+//! Rules run on the forward part, before [`Tape::backward`]: a fused op has a
 //! backward rule of its own, so that what was fused forward is fused backward too. With every rule
 //! off, the tape is the textbook's.
 
 pub mod batch_norm_relu;
 pub mod conv_batch_norm;
 pub mod conv_max_pool;
-pub mod dead;
 
 use serde::{Deserialize, Serialize};
 
-use super::Tape;
+use crate::tape::{Tape, ValueId};
 
 /// Which rules to apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -95,7 +94,7 @@ impl Tape {
     }
 
     /// How many nodes read a value.
-    fn n_uses(&self, id: super::ValueId) -> usize {
+    fn n_uses(&self, id: ValueId) -> usize {
         self.nodes.iter().flat_map(|n| &n.inputs).filter(|&&input| input == id).count()
     }
 }

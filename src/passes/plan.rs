@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{ElementType, Group, Node, Storage, Tape};
 use crate::error::Error;
 use crate::kernel::{Launch, Target, Tile};
+use crate::tape::{ElementType, Group, Node, Storage, Tape};
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Default, Debug)]

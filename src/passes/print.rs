@@ -1,8 +1,9 @@
 //! The listing of a tape: every node with what it reads and makes, where that lies, and its costs.
 
+use super::Plan;
 use super::plan::BufferKind;
-use super::{ElementType, Group, Node, Phase, Plan, Tape, Value, ValueId};
 use crate::base::units::{decimal, readable_bytes};
+use crate::tape::{ElementType, Group, Node, Phase, Tape, Value, ValueId};
 
 /// Work and traffic of a part of a tape.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -217,7 +218,8 @@ impl Table {
 mod tests {
     use super::*;
     use crate::ops::{add, relu};
-    use crate::tape::{Mode, PlanOptions};
+    use crate::passes::PlanOptions;
+    use crate::tape::Mode;
 
     #[test]
     fn lists_nodes_values_and_totals() {

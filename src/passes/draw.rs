@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::print::Cost;
-use super::{ElementType, Group, Node, Phase, Storage, Tape, ValueId};
 use crate::base::units::thousands;
+use crate::tape::{ElementType, Group, Node, Phase, Storage, Tape, Value, ValueId};
 
 const GUTTER: f64 = 132.0;
 const FRAME_WIDTH: f64 = 462.0;
@@ -194,7 +194,7 @@ fn place(tape: &Tape, nodes: &[&Node], first: Option<ValueId>, batch: Option<usi
     for (ix, node) in nodes.iter().enumerate() {
         let inputs = node.inputs.iter().map(|&id| tape.value(id));
         let weights = inputs.filter(|v| in_group(v.storage, Group::Parameters));
-        let n_parameters: usize = weights.map(super::Value::n_elements).sum();
+        let n_parameters: usize = weights.map(Value::n_elements).sum();
         let parameters = match n_parameters {
             0 => String::new(),
             n => format!("{} parameters", thousands(n)),

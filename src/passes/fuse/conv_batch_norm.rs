@@ -73,7 +73,7 @@ mod tests {
     use crate::ops::batch_norm::batch_norm;
     use crate::ops::conv2d::{Conv2d, conv2d};
     use crate::ops::relu::relu;
-    use crate::tape::fuse::Fusion;
+    use crate::passes::fuse::Fusion;
     use crate::tape::{ElementType, Mode, ValueId};
     use crate::train::step::{self, StepConfig};
 
