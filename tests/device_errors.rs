@@ -82,8 +82,8 @@ fn a_lost_device_is_an_error_of_every_call() {
     assert_lost(session.write(program, y, &[0.0; 1000]));
     assert_lost(session.read_state(Group::Metrics));
     assert_lost(session.write_state(Group::Metrics, &[0.0; 64]));
-    assert_lost(session.request_metrics());
-    assert_lost(session.poll_metrics());
+    assert_lost(session.request_state(Group::Metrics));
+    assert_lost(session.poll_state(&mut Vec::new()));
     assert_lost(session.wait());
     let (tape, ..) = relu_tape(10, 0);
     assert_lost(session.load(&tape, LoadOptions::default()));
@@ -94,11 +94,11 @@ fn a_lost_device_is_an_error_of_every_call() {
 fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
     for first_call in 0..4 {
         let Loaded { device, mut session, program, y } = load(1 << 20);
-        session.request_metrics().expect("asks");
+        session.request_state(Group::Metrics).expect("asks");
         for _ in 0..3 {
             session.run(program, &STEP).expect("runs");
         }
-        session.request_metrics().expect("asks");
+        session.request_state(Group::Metrics).expect("asks");
         device.simulate_loss();
         match first_call {
             // The loss shows when the device is idle, and the limit on steps in flight waits for it.
@@ -107,10 +107,10 @@ fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
             2 => assert_lost(session.wait()),
             _ => {
                 // What was asked for before may still arrive; then the loss shows.
-                while session.poll_metrics().is_ok() {
+                while session.poll_state(&mut Vec::new()).is_ok() {
                     std::thread::yield_now();
                 }
-                assert_lost(session.poll_metrics());
+                assert_lost(session.poll_state(&mut Vec::new()));
             }
         }
     }

@@ -171,22 +171,25 @@ fn metrics_arrive_late_and_in_order() {
     for device in devices() {
         let (mut session, program) = session(&device, &net.tape);
         write(&mut *session, program, &net, 0);
-        assert_eq!(session.poll_metrics().expect("polls"), None);
+        let mut late = Vec::new();
+        assert_eq!(session.poll_state(&mut late).expect("polls"), None);
         let mut last = 0.0;
         for step in 0..10 {
             session.run(program, &scalars(step)).expect("runs");
-            session.request_metrics().expect("asks");
-            if let Some(metrics) = session.poll_metrics().expect("polls") {
+            session.request_state(Group::Metrics).expect("asks");
+            if session.poll_state(&mut late).expect("polls").is_some() {
+                let metrics = metrics::Metrics::from_slice(&late);
                 let n_images = metrics.n_images;
                 assert!(n_images > last && n_images <= (N * (step + 1)) as f64);
                 last = n_images;
             }
         }
         session.wait().expect("waits");
-        let metrics = session.poll_metrics().expect("polls");
+        let arrived = session.poll_state(&mut late).expect("polls");
+        let metrics = arrived.map(|_| metrics::Metrics::from_slice(&late));
         let n_images = metrics.map_or(last, |metrics| metrics.n_images);
         assert_eq!(n_images, (10 * N) as f64, "on {}", device.name());
-        assert_eq!(session.poll_metrics().expect("polls"), None);
+        assert_eq!(session.poll_state(&mut late).expect("polls"), None);
     }
 }
 

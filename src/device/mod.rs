@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::kernel::{Kernels, StepScalars, Tile};
-use crate::ops::metrics::Metrics;
 use crate::passes::Plan;
 use crate::tape::{Group, StateLayout, Tape, ValueId};
 
@@ -79,11 +78,12 @@ pub trait Session: Send {
     /// Reads a whole flat buffer of the state, padding included.
     fn read_state(&mut self, group: Group) -> Result<Vec<f32>, Error>;
 
-    /// Asks for the metrics as they are after everything so far, without waiting for them.
-    fn request_metrics(&mut self) -> Result<(), Error>;
+    /// Asks for a flat buffer of the state as it is after everything so far, without waiting for it.
+    fn request_state(&mut self, group: Group) -> Result<(), Error>;
 
-    /// The latest metrics that were asked for and have arrived, once; never waits.
-    fn poll_metrics(&mut self) -> Result<Option<Metrics>, Error>;
+    /// Puts the latest buffer that was asked for and has arrived into `values`, padding included, once, and returns
+    /// which it is; never waits. Allocates nothing when `values` is the vector of an earlier call.
+    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, Error>;
 
     /// Waits until everything is done.
     fn wait(&mut self) -> Result<(), Error>;

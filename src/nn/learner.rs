@@ -46,6 +46,8 @@ pub struct Learner {
     seed: u64,
     epoch: usize,
     n_steps: u64,
+    /// Metrics that were asked for and have arrived, before they are decoded.
+    late: Vec<f32>,
 }
 
 impl Learner {
@@ -60,7 +62,15 @@ impl Learner {
         seed: u64,
     ) -> Result<Self, Error> {
         let session = device.session(layout)?;
-        Ok(Self { session, layout: layout.clone(), adam, seed, epoch: 0, n_steps: 0 })
+        Ok(Self {
+            session,
+            layout: layout.clone(),
+            adam,
+            seed,
+            epoch: 0,
+            n_steps: 0,
+            late: Vec::new(),
+        })
     }
 
     /// Compiles a step of the network.
@@ -174,7 +184,7 @@ impl Learner {
     /// # Errors
     /// When the device fails.
     pub fn request_metrics(&mut self) -> Result<(), Error> {
-        self.session.request_metrics()
+        self.session.request_state(Group::Metrics)
     }
 
     /// The latest metrics that were asked for and have arrived, once; never waits.
@@ -184,8 +194,10 @@ impl Learner {
     /// that is not finite: it and all since have changed nothing, and none will until
     /// [`Learner::take_metrics`].
     pub fn late_metrics(&mut self) -> Result<Option<Metrics>, Error> {
-        let metrics = self.session.poll_metrics()?;
-        metrics.map(|metrics| self.check_finite(metrics)).transpose()
+        match self.session.poll_state(&mut self.late)? {
+            Some(Group::Metrics) => self.check_finite(Metrics::from_slice(&self.late)).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Waits for the steps so far, returns their metrics, and starts them anew.
@@ -205,8 +217,13 @@ impl Learner {
         let values = self.session.read_state(Group::Metrics)?;
         self.session.write_state(Group::Metrics, &vec![0.0; values.len()])?;
         // Late ones that nobody took are of the time before, too.
-        while self.session.poll_metrics()?.is_some() {}
+        self.forget_late_metrics()?;
         Ok(Metrics::from_slice(&values))
+    }
+
+    fn forget_late_metrics(&mut self) -> Result<(), Error> {
+        while self.session.poll_state(&mut self.late)?.is_some() {}
+        Ok(())
     }
 
     fn check_finite(&self, metrics: Metrics) -> Result<Metrics, Error> {
@@ -262,7 +279,7 @@ impl Learner {
     /// When the device fails.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         // Metrics of another time, asked for and not taken.
-        while self.session.poll_metrics()?.is_some() {}
+        self.forget_late_metrics()?;
         for (group, values) in Snapshot::GROUPS.into_iter().zip(&snapshot.groups) {
             self.session.write_state(group, values)?;
         }

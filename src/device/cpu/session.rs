@@ -10,7 +10,6 @@ use crate::device::foreign::{foreign, ours};
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, memory};
 use crate::error::Error;
 use crate::kernel::StepScalars;
-use crate::ops::metrics::Metrics;
 use crate::passes::plan::{BufferKind, Placement};
 use crate::passes::{Plan, PlanOptions};
 use crate::tape::{Group, Runs, ScratchSize, StateLayout, Tape, ValueId};
@@ -26,7 +25,9 @@ pub struct CpuSession<T> {
     /// What nodes work in; one runs at a time.
     scratch: ScratchMemory<T>,
     memory_limit: Option<u64>,
-    metrics: Option<Metrics>,
+    /// The buffer that was asked for last, as it was then.
+    late: Option<Group>,
+    late_values: Vec<f32>,
 }
 
 struct Program<T> {
@@ -47,7 +48,8 @@ impl<T: Runs> CpuSession<T> {
             slots: Vec::new(),
             scratch: ScratchMemory::default(),
             memory_limit,
-            metrics: None,
+            late: None,
+            late_values: Vec::new(),
         }
     }
 
@@ -246,14 +248,20 @@ impl<T: Runs> Session for CpuSession<T> {
         Ok(self.state_mut(group).iter().map(|v| v.to_f32()).collect())
     }
 
-    fn request_metrics(&mut self) -> Result<(), Error> {
-        let metrics = self.state_mut(Group::Metrics);
-        self.metrics = Some(Metrics::from_fn(|ix| metrics[ix].to_f32()));
+    fn request_state(&mut self, group: Group) -> Result<(), Error> {
+        let mut values = mem::take(&mut self.late_values);
+        values.clear();
+        values.extend(self.state_mut(group).iter().map(|value| value.to_f32()));
+        (self.late, self.late_values) = (Some(group), values);
         Ok(())
     }
 
-    fn poll_metrics(&mut self) -> Result<Option<Metrics>, Error> {
-        Ok(self.metrics.take())
+    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, Error> {
+        let group = self.late.take();
+        if group.is_some() {
+            mem::swap(values, &mut self.late_values);
+        }
+        Ok(group)
     }
 
     fn wait(&mut self) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use wgpu::{BufferAsyncError, BufferUsages};
 use super::context::Context;
 use crate::device::foreign::foreign;
 use crate::error::Error;
-use crate::ops::metrics::Metrics;
+use crate::tape::Group;
 
 const STAGING: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
 
@@ -126,19 +126,20 @@ impl Reader {
     }
 }
 
-/// Downloads of one small buffer that may be under way at the same time.
+/// Downloads that may be under way at the same time.
 const RING: usize = 4;
 
-/// Reads the metrics again and again without waiting for them.
+/// Reads buffers of the state without waiting for them.
 #[derive(Default)]
 pub(super) struct Ring {
-    under_way: VecDeque<Download>,
+    under_way: VecDeque<(Group, Download)>,
     free: Vec<Staging>,
-    latest: Option<Metrics>,
+    latest: Option<Group>,
+    values: Vec<f32>,
 }
 
 impl Ring {
-    /// Asks for `source` as it is after everything submitted so far. Waits only when the ring is
+    /// Asks for the `bytes` of a buffer as they are after everything submitted so far. Waits only when the ring is
     /// full, which the limit on steps in flight keeps from happening.
     ///
     /// # Errors
@@ -146,41 +147,55 @@ impl Ring {
     pub(super) fn request(
         &mut self,
         context: &Context,
+        group: Group,
         source: &wgpu::Buffer,
         bytes: u64,
     ) -> Result<(), Error> {
         if self.under_way.len() == RING {
-            self.under_way[0].wait(context)?;
+            self.under_way[0].1.wait(context)?;
         }
         self.collect(context)?;
-        let staging = match self.free.pop() {
-            Some(staging) => staging,
-            None => Staging::new(context, "metrics readback", bytes)?,
+        let fits = self.free.iter().position(|staging| staging.buffer.size() >= bytes);
+        let staging = match fits {
+            Some(ix) => self.free.swap_remove(ix),
+            None => Staging::new(context, "late readback", bytes)?,
         };
-        self.under_way.push_back(Download::start(context, source, 0, bytes, staging));
+        let download = Download::start(context, source, 0, bytes, staging);
+        self.under_way.push_back((group, download));
         Ok(())
     }
 
-    /// The latest that have arrived, once.
+    /// Exchanges `values` for the latest buffer that has arrived, once, and returns which it is.
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn poll(&mut self, context: &Context) -> Result<Option<Metrics>, Error> {
+    pub(super) fn poll(
+        &mut self,
+        context: &Context,
+        values: &mut Vec<f32>,
+    ) -> Result<Option<Group>, Error> {
         self.collect(context)?;
-        Ok(self.latest.take())
+        let group = self.latest.take();
+        if group.is_some() {
+            std::mem::swap(values, &mut self.values);
+        }
+        Ok(group)
     }
 
     fn collect(&mut self, context: &Context) -> Result<(), Error> {
         context.check()?;
-        while let Some(first) = self.under_way.pop_front() {
+        while let Some((group, first)) = self.under_way.pop_front() {
             if !first.has_arrived() {
-                self.under_way.push_front(first);
+                self.under_way.push_front((group, first));
                 break;
             }
-            let (metrics, staging) = first.finish(|bytes| {
-                Metrics::from_fn(|ix| bytemuck::pod_read_unaligned(&bytes[4 * ix..][..4]))
+            let values = &mut self.values;
+            let ((), staging) = first.finish(|bytes| {
+                values.clear();
+                let (words, _) = bytes.as_chunks();
+                values.extend(words.iter().map(|&word| f32::from_le_bytes(word)));
             })?;
-            self.latest = Some(metrics);
+            self.latest = Some(group);
             self.free.push(staging);
         }
         Ok(())

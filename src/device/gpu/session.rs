@@ -17,7 +17,6 @@ use crate::device::foreign::foreign;
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session};
 use crate::error::Error;
 use crate::kernel::{StepScalars, Target};
-use crate::ops::metrics::Metrics;
 use crate::passes::{Plan, PlanOptions};
 use crate::tape::{ElementType, Group, StateLayout, Tape, ValueId};
 
@@ -39,7 +38,7 @@ pub(super) struct GpuSession {
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     uploads: Uploads,
     reader: Reader,
-    metrics: Ring,
+    late: Ring,
     timer: Timer,
 }
 
@@ -72,7 +71,7 @@ impl GpuSession {
             in_flight: VecDeque::new(),
             uploads: Uploads::default(),
             reader: Reader::default(),
-            metrics: Ring::default(),
+            late: Ring::default(),
             timer: Timer::default(),
         }
     }
@@ -263,14 +262,14 @@ impl Session for GpuSession {
         self.reader.read(&self.context, &buffer, 0, bytes)
     }
 
-    fn request_metrics(&mut self) -> Result<(), Error> {
-        let bytes = 4 * self.layout.n_elements(Group::Metrics) as u64;
-        let buffer = self.state()?.groups[Group::Metrics.index()].clone();
-        self.metrics.request(&self.context, &buffer, bytes)
+    fn request_state(&mut self, group: Group) -> Result<(), Error> {
+        let bytes = 4 * self.layout.n_elements(group) as u64;
+        let buffer = self.state()?.groups[group.index()].clone();
+        self.late.request(&self.context, group, &buffer, bytes)
     }
 
-    fn poll_metrics(&mut self) -> Result<Option<Metrics>, Error> {
-        self.metrics.poll(&self.context)
+    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, Error> {
+        self.late.poll(&self.context, values)
     }
 
     fn wait(&mut self) -> Result<(), Error> {
