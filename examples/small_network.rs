@@ -3,8 +3,8 @@
 use wgrad::data::{Split, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{Conv, Model, ModelConfig, layers};
-use wgrad::optim::OneCycle;
 use wgrad::tape::{Tape, ValueId};
+use wgrad::train::schedule::OneCycle;
 
 const BATCH_SIZE: usize = 50;
 const EPOCHS: usize = 6;

@@ -19,7 +19,6 @@ pub mod fuzzing;
 pub mod kernel;
 pub mod nn;
 pub mod ops;
-pub mod optim;
 pub mod passes;
 pub mod profile;
 pub mod report;

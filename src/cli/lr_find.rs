@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wgrad::base::shown::Shown;
 use wgrad::device::Device;
 use wgrad::nn::WeightsFile;
-use wgrad::optim::lr_finder::{Range, Rule, Scale, Suggestions};
+use wgrad::train::lr_find::curve::{Range, Rule, Scale, Suggestions};
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
 use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume, screen};
 

@@ -1,8 +1,8 @@
 //! The curves of epochs: the only place that says which of their numbers are drawn.
 
 use super::chart::{Chart, Series, Unit};
-use crate::optim::OneCycle;
 use crate::train::EpochMetrics;
+use crate::train::schedule::OneCycle;
 
 /// A number of an epoch; none where it has none.
 pub type Number = fn(&EpochMetrics) -> Option<f64>;

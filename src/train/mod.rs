@@ -29,6 +29,7 @@ pub mod recipe;
 pub mod replay;
 pub mod resume;
 pub mod run;
+pub mod schedule;
 pub mod screen;
 pub mod settings;
 pub mod step;

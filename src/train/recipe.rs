@@ -14,7 +14,7 @@ use crate::kernel::Kernels;
 use crate::nn::{ModelInfo, ResNet9};
 use crate::ops::augment::{ColorJitter, Switches};
 use crate::ops::finite_check::OnNan;
-use crate::optim::{Anneal, OneCycle};
+use crate::train::schedule::{Anneal, OneCycle};
 
 /// What differs between datasets when nothing is said about it.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -21,8 +21,8 @@ use crate::device::Device;
 use crate::error::Error;
 use crate::nn::{ModelInfo, Snapshot, Weights, WeightsFile};
 use crate::ops::metrics::Metrics;
-use crate::optim::OneCycle;
 use crate::tape::Group;
+use crate::train::schedule::OneCycle;
 
 use ending::go_on_without;
 

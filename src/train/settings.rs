@@ -19,7 +19,7 @@ use crate::data::Source;
 use crate::error::Error;
 use crate::kernel::Kernels;
 use crate::ops::finite_check::OnNan;
-use crate::optim::Anneal;
+use crate::train::schedule::Anneal;
 
 /// The settings of a run, each of them optional.
 ///

@@ -8,11 +8,11 @@ use wgrad::nn::{self, Model, ModelConfig, Objective, ResNet9};
 use wgrad::ops::adam::Adam;
 use wgrad::ops::finite_check::{self, OnNan};
 use wgrad::ops::{adam, cross_entropy, running_statistics};
-use wgrad::optim::{Anneal, OneCycle};
 use wgrad::passes::fuse::Fusion;
 use wgrad::tape::{
     ElementType, Group, Initializer, Layout, Member, Mode, Phase, StateLayout, Tape, ValueId,
 };
+use wgrad::train::schedule::{Anneal, OneCycle};
 
 use crate::bench::compare;
 use crate::case_file::CaseFile;

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::{Found, Why};
-use crate::optim::lr_finder::Rule;
+use crate::train::lr_find::curve::Rule;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 420.0;

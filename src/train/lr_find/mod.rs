@@ -1,8 +1,9 @@
 //! Finding a learning rate: a sweep over rates on the network's own device and images, which leaves the
 //! network as it was.
 //!
-//! What the rates are and what the losses suggest is [`lr_finder`](crate::optim::lr_finder)'s to say.
+//! What the rates are and what the losses suggest is [`lr_finder`](crate::train::lr_find::curve)'s to say.
 
+pub mod curve;
 mod drawing;
 
 use std::fmt::{self, Write};
@@ -16,7 +17,9 @@ use crate::data::{Split, batches};
 use crate::error::Error;
 
 use crate::nn::Snapshot;
-use crate::optim::lr_finder::{Curve, PEAK_OVER_LEAST, Range, Reading, Rule, Still, Suggestions};
+use crate::train::lr_find::curve::{
+    Curve, PEAK_OVER_LEAST, Range, Reading, Rule, Still, Suggestions,
+};
 
 pub use drawing::draw;
 
