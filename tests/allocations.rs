@@ -1,7 +1,7 @@
 //! A replayed step allocates nothing of ours: every buffer is planned and made when a step is loaded.
 //!
 //! A counting allocator stands before the system's. What other crates allocate within the calls that
-//! [`foreign`](wgrad::device::foreign) marks is counted apart: it is theirs, but it may not grow from
+//! [`foreign`](wgrad::kernel::foreign) marks is counted apart: it is theirs, but it may not grow from
 //! step to step, and where nothing is read late it is the same in each.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use wgrad::data::{N_CLASSES, Split, batches, shapes};
-use wgrad::device::foreign::is_foreign;
 use wgrad::device::{Device, OpenOptions};
+use wgrad::kernel::foreign::is_foreign;
 use wgrad::nn::ResNet9;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use wgrad::bench::{Bench, JSON, SVG, scaling};
+use wgrad::measure::bench::{Bench, JSON, SVG, scaling};
 use wgrad::nn::ResNet9;
 use wgrad::passes::print::Cost;
 use wgrad::passes::{Plan, PlanOptions};

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use wgrad::Error;
-use wgrad::check::{Failure, self_test};
 use wgrad::device::gpu::{GpuDevice, ShaderLibrary, info};
 use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session};
 use wgrad::kernel::StepScalars;
+use wgrad::measure::check::{Failure, self_test};
 use wgrad::ops::{self, relu, scale};
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
 

@@ -7,11 +7,11 @@ mod variations;
 
 use common::open_gpu;
 use variations::variations;
-use wgrad::check::{CaseData, CaseResult, CaseTape};
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::kernel::{Kernels, Tile};
+use wgrad::measure::check::{CaseData, CaseResult, CaseTape};
 use wgrad::tape::Node;
 
 #[test]

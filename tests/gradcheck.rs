@@ -3,9 +3,9 @@
 //! Every case has its op in the middle of a graph, with factors other than 1 before and behind it and
 //! a random upstream gradient, so that a rule that drops, doubles or mistakes the upstream is caught.
 
-use wgrad::check::{CaseData, CaseTape, Contents};
 use wgrad::device::cpu::{CpuDevice, CpuSession};
 use wgrad::device::{LoadOptions, ProgramId, Session};
+use wgrad::measure::check::{CaseData, CaseTape, Contents};
 use wgrad::ops::case::Fill;
 use wgrad::tape::ValueId;
 

@@ -12,10 +12,10 @@ mod variations;
 use std::collections::BTreeMap;
 
 use variations::variations;
-use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::{Kernels, Target, Tile};
+use wgrad::measure::check::CaseTape;
 use wgrad::passes::{Plan, PlanOptions};
 use wgrad::{Error, ops};
 

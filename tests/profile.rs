@@ -6,9 +6,9 @@ use wgrad::data::{batches, shapes};
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Clock, Device, OpenOptions};
 use wgrad::kernel::Kernels;
+use wgrad::measure::profile::{self, Profile, Total, svg, table};
 use wgrad::nn::{ResNet9, Snapshot};
 use wgrad::passes::print::Cost;
-use wgrad::profile::{self, Profile, Total, svg, table};
 use wgrad::train::Trainer;
 use wgrad::train::step::{self, StepConfig};
 

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::base::files;
 use wgrad::base::shown::Shown;
-use wgrad::bench::{self, Bench, EFFORT, compare, svg, table};
 use wgrad::data::N_CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::kernel::Kernels;
+use wgrad::measure::bench::{self, Bench, EFFORT, compare, svg, table};
+use wgrad::measure::profile::steps::Effort;
 use wgrad::nn::ResNet9;
 use wgrad::passes::fuse::{Fusion, Rule};
-use wgrad::profile::steps::Effort;
 use wgrad::train::RunFolder;
 use wgrad::train::recipe::CIFAR10;
 use wgrad::train::settings::at_least_one;

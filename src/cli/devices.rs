@@ -5,7 +5,6 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use wgrad::check::self_test;
 use wgrad::data::N_CLASSES;
 use wgrad::device::gpu::GpuDevice;
 use wgrad::device::gpu::info::{AdapterFeatures, AdapterLimits, AdapterReport};
@@ -13,6 +12,7 @@ use wgrad::device::gpu::tuning::Tuned;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::kernel::{Kernels, Target};
+use wgrad::measure::check::self_test;
 use wgrad::nn::ResNet9;
 use wgrad::ops::{self, OpEntry};
 use wgrad::passes::{Plan, PlanOptions};

@@ -13,7 +13,6 @@ use crate::tape::{Group, StateLayout, Tape, ValueId};
 
 pub mod cpu;
 pub mod filling;
-pub mod foreign;
 pub mod gpu;
 mod memory;
 pub mod timing;

@@ -2,6 +2,7 @@
 //! references, and host maths.
 
 pub mod cpu;
+pub mod foreign;
 pub mod launch;
 pub mod real;
 pub mod step;

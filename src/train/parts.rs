@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Trainer;
 use crate::data::Split;
 use crate::error::Error;
-use crate::profile;
+use crate::measure::profile;
 use crate::tape::Node;
 
 /// The time that measuring may take, beyond the first step.

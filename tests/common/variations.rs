@@ -1,6 +1,6 @@
 //! The data that a case is run with on a GPU.
 
-use wgrad::check::{CaseData, CaseTape};
+use wgrad::measure::check::{CaseData, CaseTape};
 use wgrad::ops::metrics::{N_SKIPPED, NOT_FINITE, SKIPPED, STOPPED};
 use wgrad::tape::{Group, Storage};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wgrad::check::CaseTape;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::kernel::{Kernels, Launch, Shader, Target, Tile};
+use wgrad::measure::check::CaseTape;
 use wgrad::nn::ResNet9;
 use wgrad::passes::fuse::Fusion;
 use wgrad::passes::{Plan, PlanOptions};

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use wgrad::base::shown::Shown;
-use wgrad::bench::scaling::{self, CSV, Grid, JSON, SVG, Scaling, svg, table};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
+use wgrad::measure::bench::scaling::{self, CSV, Grid, JSON, SVG, Scaling, svg, table};
 use wgrad::train::RunFolder;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;

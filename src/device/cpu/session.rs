@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use super::replay::{Buffer, Prepared, elements};
 use super::scratch::ScratchMemory;
-use crate::device::foreign::{foreign, ours};
 use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, memory};
 use crate::error::Error;
 use crate::kernel::StepScalars;
+use crate::kernel::foreign::{foreign, ours};
 use crate::passes::plan::{BufferKind, Placement};
 use crate::passes::{Plan, PlanOptions};
 use crate::tape::{Group, Runs, ScratchSize, StateLayout, Tape, ValueId};

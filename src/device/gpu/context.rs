@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::adapter::Opened;
 use super::fault::{Fault, Faults};
 use super::{quiet, readable_bytes};
-use crate::device::foreign::foreign;
 use crate::error::Error;
+use crate::kernel::foreign::foreign;
 
 /// What a session, its programs and its readbacks share.
 pub(super) struct Context {

@@ -7,8 +7,8 @@ use bytemuck::Pod;
 use wgpu::{BufferAsyncError, BufferUsages};
 
 use super::context::Context;
-use crate::device::foreign::foreign;
 use crate::error::Error;
+use crate::kernel::foreign::foreign;
 use crate::tape::Group;
 
 const STAGING: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wgpu::BufferUsages;
 
 use super::context::Context;
-use crate::device::foreign::foreign;
 use crate::error::Error;
+use crate::kernel::foreign::foreign;
 
 const STAGING: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC);
 

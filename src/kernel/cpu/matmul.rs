@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code)] // The crate takes raw pointers; `product` checks what they promise.
 
-use crate::device::foreign::foreign;
 use crate::kernel::Real;
+use crate::kernel::foreign::foreign;
 
 /// A matrix within a slice: element `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]

@@ -69,13 +69,11 @@ fn rewrite(tape: &mut Tape, conv_ix: usize, norm_ix: usize, place: Place) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::ResNet9;
     use crate::ops::batch_norm::batch_norm;
     use crate::ops::conv2d::{Conv2d, conv2d};
     use crate::ops::relu::relu;
     use crate::passes::fuse::Fusion;
     use crate::tape::{ElementType, Mode, ValueId};
-    use crate::train::step::{self, StepConfig};
 
     /// A convolution to 8 channels in so many groups, a batch norm, and a ReLU.
     fn block(groups: usize) -> (Tape, ValueId) {
@@ -131,12 +129,5 @@ mod tests {
         let other = batch_norm(&mut tape, conv, gamma, beta, 1e-5).y;
         tape.keep(other);
         assert_eq!(tape.fuse(Fusion { conv_batch_norm: true, ..Fusion::NONE }), 1);
-    }
-
-    #[test]
-    fn every_batch_norm_of_the_network_is_given_them_in_training() {
-        let config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, 4);
-        assert_eq!(n_given(&step::training(&config).tape), 8);
-        assert_eq!(n_given(&step::evaluation(&config).tape), 0);
     }
 }

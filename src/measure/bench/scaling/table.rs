@@ -50,7 +50,7 @@ pub fn reasons(scaling: &Scaling) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::scaling::tests::scaling;
+    use crate::measure::bench::scaling::tests::scaling;
 
     #[test]
     fn every_cell_has_a_figure_or_a_reason() {

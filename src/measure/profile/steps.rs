@@ -1,5 +1,5 @@
 //! Training steps on built-in images, timed: what [`measure`](super::measure()) and
-//! [`bench`](crate::bench) both start from.
+//! [`bench`](crate::measure::bench) both start from.
 
 use std::time::Instant;
 

@@ -3,16 +3,16 @@
 use std::time::Instant;
 
 use super::{Cell, LONGEST_STEP, Outcome, Scaling, too_little_memory};
-use crate::bench::machine::available_memory;
-use crate::bench::{Machine, Sample};
 use crate::data::{N_CLASSES, batches, shapes};
 use crate::device::Device;
 use crate::error::Error;
 use crate::kernel::Kernels;
+use crate::measure::bench::machine::available_memory;
+use crate::measure::bench::{Machine, Sample};
+use crate::measure::profile::steps::row;
 use crate::nn::ResNet9;
 use crate::passes::print::Cost;
 use crate::passes::{Plan, PlanOptions};
-use crate::profile::steps::row;
 use crate::train::Trainer;
 use crate::train::recipe::SHAPES_SEED;
 use crate::train::step::{self, StepConfig};
@@ -197,8 +197,8 @@ fn time(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::scaling::tests::{cell, measured};
     use crate::device::OpenOptions;
+    use crate::measure::bench::scaling::tests::{cell, measured};
 
     #[test]
     fn the_largest_smaller_cell_foretells() {

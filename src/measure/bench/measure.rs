@@ -4,8 +4,8 @@ use super::{Bench, FORMAT, Kernel, Machine, Sample, Settings, Step, VERSION, Wor
 use crate::device::{Device, Peaks};
 use crate::error::Error;
 use crate::kernel::Kernels;
+use crate::measure::profile::steps::{Effort, TimedSteps, time_steps};
 use crate::passes::print::shape;
-use crate::profile::steps::{Effort, TimedSteps, time_steps};
 use crate::tape::{Node, Tape};
 use crate::train::step::StepConfig;
 
@@ -104,8 +104,8 @@ fn kernel(tape: &Tape, node: &Node) -> Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::tests::PEAK;
     use crate::device::Clock;
+    use crate::measure::bench::tests::PEAK;
     use crate::ops::{add, relu};
     use crate::passes::print::Cost;
     use crate::tape::Mode;

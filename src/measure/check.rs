@@ -4,7 +4,7 @@
 //! The tests and `wgrad devices` go through this and name no op:
 //!
 //! ```
-//! use wgrad::check::CaseTape;
+//! use wgrad::measure::check::CaseTape;
 //! use wgrad::device::{Device, OpenOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Cell, Scaling, table};
-use crate::bench::drawing::{LINE, LogAxis, head, label, text, wrapped};
+use crate::measure::bench::drawing::{LINE, LogAxis, head, label, text, wrapped};
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 86.0;
@@ -121,8 +121,8 @@ fn names(out: &mut String, ends: &mut [(f64, usize, usize)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::drawing::tests::assert_well_formed;
-    use crate::bench::scaling::tests::scaling;
+    use crate::measure::bench::drawing::tests::assert_well_formed;
+    use crate::measure::bench::scaling::tests::scaling;
 
     #[test]
     fn every_cell_is_on_the_drawing() {

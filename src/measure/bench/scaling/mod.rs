@@ -183,22 +183,26 @@ fn too_little_memory(needed: u64, free: u64) -> String {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::bench) fn cell(width: usize, batch_size: usize, outcome: Outcome) -> Cell {
+    pub(in crate::measure::bench) fn cell(
+        width: usize,
+        batch_size: usize,
+        outcome: Outcome,
+    ) -> Cell {
         let flops = (width * width * batch_size) as u64;
         Cell { width, batch_size, flops, planned_bytes: 1 << 20, outcome }
     }
 
-    pub(in crate::bench) fn measured(images_per_s: f64) -> Outcome {
+    pub(in crate::measure::bench) fn measured(images_per_s: f64) -> Outcome {
         Outcome::Measured { images_per_s, seconds: Sample::new(vec![1.0 / images_per_s]) }
     }
 
-    pub(in crate::bench) fn scaling() -> Scaling {
+    pub(in crate::measure::bench) fn scaling() -> Scaling {
         let limit = || Outcome::Limit { reason: "a tensor is \"too\" large".to_string() };
         let memory = Outcome::Memory { reason: too_little_memory(3 << 30, 3 << 29) };
         Scaling {
             format: "wgrad bench scaling".to_string(),
             version: 1,
-            machine: crate::bench::tests::bench(Vec::new(), &[1.0]).machine,
+            machine: crate::measure::bench::tests::bench(Vec::new(), &[1.0]).machine,
             kernels: Kernels::Default,
             widths: vec![8, 16],
             batch_sizes: vec![32, 64, 128],

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use super::drawing::{LogAxis, head, label, text};
 use super::table::{milliseconds, shortened};
 use super::{Bench, Kernel};
+use crate::measure::profile::table::{giga, percent};
 use crate::passes::draw::escape;
-use crate::profile::table::{giga, percent};
 
 const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 700.0;
@@ -285,9 +285,9 @@ fn footer(out: &mut String, bench: &Bench, small: &[&Kernel], others: &[&Kernel]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::Work;
-    use crate::bench::drawing::tests::assert_well_formed;
-    use crate::bench::tests::{PEAK, bench, kernel};
+    use crate::measure::bench::Work;
+    use crate::measure::bench::drawing::tests::assert_well_formed;
+    use crate::measure::bench::tests::{PEAK, bench, kernel};
 
     #[test]
     fn every_kernel_is_on_the_drawing() {

@@ -3,7 +3,7 @@
 use super::table::{milliseconds, shortened, spread};
 use super::{Bench, Kernel, Sample};
 use crate::error::Error;
-use crate::profile::table::giga;
+use crate::measure::profile::table::giga;
 
 /// How a time is, beside an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -190,7 +190,7 @@ fn step(before: &Bench, now: &Bench) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::tests::{bench, kernel};
+    use crate::measure::bench::tests::{bench, kernel};
 
     #[test]
     fn what_changed_beyond_the_noise_is_said() {

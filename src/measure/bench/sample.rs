@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::profile::median;
+use crate::measure::profile::median;
 
 /// Several measurements of the same thing: the middle, and how far they spread.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]

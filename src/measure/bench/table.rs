@@ -1,7 +1,7 @@
 //! A measurement as text.
 
 use super::{Bench, Kernel, Sample, Work};
-use crate::profile::table::{giga, percent};
+use crate::measure::profile::table::{giga, percent};
 
 /// Shapes longer than this are cut: the file has them whole.
 const SHAPES_WIDTH: usize = 34;
@@ -123,7 +123,7 @@ pub(super) fn spread(sample: &Sample) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::tests::{PEAK, bench, kernel};
+    use crate::measure::bench::tests::{PEAK, bench, kernel};
 
     #[test]
     fn a_line_a_kernel_and_the_step() {

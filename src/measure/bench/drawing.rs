@@ -115,7 +115,7 @@ pub(super) mod tests {
 
     /// Fails unless every element is closed where it should be, and no number is broken.
     #[track_caller]
-    pub(in crate::bench) fn assert_well_formed(svg: &str) {
+    pub(in crate::measure::bench) fn assert_well_formed(svg: &str) {
         let mut open: Vec<&str> = Vec::new();
         for tag in svg.split('<').skip(1) {
             let (tag, text) = tag.split_once('>').unwrap_or_else(|| panic!("<{tag} has no end"));

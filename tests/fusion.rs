@@ -1,0 +1,57 @@
+//! Fusion of layers and of the network: which nodes become one.
+
+use wgrad::nn::{ResNet9, layers};
+use wgrad::ops::add::add;
+use wgrad::passes::fuse::Fusion;
+use wgrad::tape::{Mode, Tape};
+use wgrad::train::step::{self, StepConfig};
+
+fn names(tape: &Tape) -> Vec<&'static str> {
+    tape.nodes().iter().map(|node| node.op.name()).collect()
+}
+
+/// Batch norm, ReLU, and the input added, over so many channels; the ReLU's output is kept if asked.
+fn block(channels: usize, keep: bool) -> Tape {
+    let mut tape = Tape::new("test", Mode::Train);
+    let x = tape.input_with_grad("x", &[2, 3, 3, channels]);
+    let y = layers::batch_norm(&mut tape, "norm", x);
+    let y = layers::relu(&mut tape, "relu", y);
+    if keep {
+        tape.keep(y);
+    }
+    let y = add(&mut tape, x, y);
+    tape.keep(y);
+    tape
+}
+
+#[test]
+fn three_nodes_become_one_and_each_part_can_be_left_out() {
+    let mut tape = block(8, false);
+    assert_eq!(tape.fuse(Fusion::ALL), 1);
+    assert_eq!(names(&tape), ["batch_norm_relu_add.forward"]);
+    let mut tape = block(8, false);
+    assert_eq!(tape.fuse(Fusion { residual_add: false, ..Fusion::ALL }), 1);
+    assert_eq!(names(&tape), ["batch_norm_relu.forward", "add.forward"]);
+    let mut tape = block(8, false);
+    assert_eq!(tape.fuse(Fusion { batch_norm_relu: false, ..Fusion::ALL }), 0);
+}
+
+#[test]
+fn what_somebody_else_reads_stays() {
+    let mut tape = block(8, true);
+    assert_eq!(tape.fuse(Fusion::ALL), 1);
+    assert_eq!(names(&tape), ["batch_norm_relu.forward", "add.forward"]);
+    assert_eq!(block(6, false).fuse(Fusion::ALL), 0, "channels come in fours");
+}
+
+/// The number of a tape's nodes that are given moments.
+fn n_given(tape: &Tape) -> usize {
+    tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given moments")).count()
+}
+
+#[test]
+fn every_batch_norm_of_the_network_is_given_them_in_training() {
+    let config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, 4);
+    assert_eq!(n_given(&step::training(&config).tape), 8);
+    assert_eq!(n_given(&step::evaluation(&config).tape), 0);
+}

@@ -1,0 +1,66 @@
+//! Ops on the CPU device whose cases have no counterpart in PyTorch: orders of elements, flags that stay up.
+
+use std::sync::Arc;
+
+use wgrad::device::cpu::CpuDevice;
+use wgrad::device::{LoadOptions, Session};
+use wgrad::kernel::StepScalars;
+use wgrad::ops::finite_check::{OnNan, finite_check};
+use wgrad::ops::flatten::flatten;
+use wgrad::ops::metrics::{Metrics, NOT_FINITE, STOPPED};
+use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape};
+
+/// Channel by channel, row by row: the order of PyTorch's `flatten(1)` of an NCHW tensor.
+#[test]
+fn flatten_has_pytorchs_order() {
+    let mut tape = Tape::new("test", Mode::Eval);
+    let x = tape.input("x", ElementType::F32, &[1, 2, 2, 3]);
+    let y = flatten(&mut tape, x);
+    tape.keep(y);
+    let mut session = CpuDevice::default().session::<f32>(tape.state());
+    let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("loads");
+    // Tens are the pixel, ones the channel.
+    let nhwc = [10., 11., 12., 20., 21., 22., 30., 31., 32., 40., 41., 42.];
+    session.write_real(program, x, &nhwc);
+    session.run(program, &StepScalars::default()).expect("runs");
+    let expected = [10., 20., 30., 40., 11., 21., 31., 41., 12., 22., 32., 42.];
+    assert_eq!(session.read_real(program, y), expected);
+}
+
+/// The flag and the count of skipped steps after each of these gradients, one a step.
+fn after(on_nan: OnNan, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
+    let mut tape = Tape::new("test", Mode::Train);
+    tape.parameter("p", &[1], Layout::Plain, Initializer::Constant(0.0));
+    finite_check(&mut tape, &[], on_nan);
+    let mut session = CpuDevice::default().session::<f32>(tape.state());
+    let n_elements = tape.state().n_elements(Group::Gradients);
+    let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
+    let mut metrics = session.read_state(Group::Metrics).expect("metrics");
+    metrics[NOT_FINITE] = if held { STOPPED } else { 0.0 };
+    session.write_state(Group::Metrics, &metrics).expect("written");
+    let step = |&gradient: &f32| {
+        let mut flat = vec![0.0; n_elements];
+        flat[0] = gradient;
+        session.write_state(Group::Gradients, &flat).expect("written");
+        session.run(program, &StepScalars::default()).expect("a run");
+        let metrics = session.read_state(Group::Metrics).expect("metrics");
+        (Metrics::from_slice(&metrics).not_finite, Metrics::from_slice(&metrics).n_skipped)
+    };
+    gradients.iter().map(step).collect()
+}
+
+#[test]
+fn the_flag_is_sticky_or_stands_for_one_step() {
+    let gradients = [1.0, f32::NAN, 1.0, f32::NEG_INFINITY];
+    let stopped = [(false, 0.0), (true, 0.0), (true, 0.0), (true, 0.0)];
+    assert_eq!(after(OnNan::Stop, &gradients, false), stopped);
+    let skipped = [(false, 0.0), (false, 1.0), (false, 1.0), (false, 2.0)];
+    assert_eq!(after(OnNan::Skip, &gradients, false), skipped);
+}
+
+#[test]
+fn a_flag_that_the_host_raised_stays_up() {
+    for on_nan in [OnNan::Stop, OnNan::Skip] {
+        assert_eq!(after(on_nan, &[1.0, f32::NAN], true), [(true, 0.0); 2]);
+    }
+}
