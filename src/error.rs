@@ -109,6 +109,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A file of weights of the right form that cannot be used.
+    #[error("{}: {reason}", path.shown())]
+    UnusableWeights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its contents.
+        reason: String,
+    },
     /// The data that weights were trained on is not to be had, or has other classes.
     #[error("{}: {reason}", weights.shown())]
     TrainingData {
@@ -268,11 +276,12 @@ impl Error {
                                       a run leaves it in model.safetensors"
                 .to_string(),
             Error::TrainingData { .. } => sentences([
-                Some("--data-dir names the folder of the data"),
+                with("--data-dir", "--data-dir names the folder of the data"),
                 with("--data", "--data and --data-dir measure on any other data, too"),
             ]),
             Error::LogitsNotFinite { .. } => {
-                "the weights are too large for f32: train again with a smaller --max-lr".to_string()
+                "f32 is too small for the weights, or for the mean and deviation in their record"
+                    .to_string()
             }
             Error::Checkpoint { .. } => {
                 "to resume the run without it, move the file away: the checkpoint before it is taken \
@@ -285,6 +294,7 @@ impl Error {
             Error::Config(_)
             | Error::Run(_)
             | Error::Training(_)
+            | Error::UnusableWeights { .. }
             | Error::Terminal(_)
             | Error::Replay { .. }
             | Error::Image(_)

@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wgrad::base::shown::Shown;
+use wgrad::base::shown::{Shown, escaped};
 use wgrad::data::{Dataset, N_CLASSES, Source, Split};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
@@ -106,7 +106,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
-    let classes = &loaded.dataset.classes;
+    let classes = loaded.dataset.classes.iter().map(|name| escaped(name).into_owned());
+    let classes: &Vec<_> = &classes.collect();
     let text = match args.json {
         true => format!("{}\n", json(args, &loaded.dataset, &plain, with_views.as_ref())),
         false => text(classes, &plain, with_views.as_ref()),

@@ -17,6 +17,7 @@ use wgrad::base::files;
 use wgrad::base::shown::escaped_lines;
 use wgrad::data::DataError;
 use wgrad::device::OpenOptions;
+use wgrad::train::resume;
 use wgrad::train::screen::StandardError;
 
 mod bench;
@@ -186,7 +187,7 @@ impl Flags {
         let is_given = |id: &str| matches!(matches.try_contains_id(id), Ok(true));
         let helps = |flag: &str| match command.get_name() {
             // All else is as it was, and must be.
-            "train" if is_given("resume") => train::OF_A_RUN_THAT_GOES_ON.contains(&flag),
+            "train" if is_given("resume") => resume::FREE.contains(&flag),
             // The file says which it is.
             "eval" | "predict" => flag != "width",
             "tape" if is_given("replay") => flag == "device",

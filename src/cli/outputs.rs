@@ -5,9 +5,12 @@ use std::path::Path;
 use same_file::is_same_file;
 use wgrad::base::shown::Shown;
 use wgrad::error::Error;
+use wgrad::train::folder::{ACCIDENT, BEST, CONFIG, METRICS, MODEL, SUMMARY};
+use wgrad::train::logs::METRICS_CSV;
 
 /// Refuses to write a file over one that the command reads: one of `inputs`, or, where an input is a folder, a
-/// file that lies in it. Files that end in `.{own}` in such a folder are earlier outputs, and may be replaced.
+/// file that lies in it. Files that end in `.{own}` in such a folder are earlier outputs, and may be replaced. The
+/// settings, weights, checkpoints and metrics of a run are refused, whichever run it is.
 ///
 /// # Errors
 /// [`Error::Config`], naming the file.
@@ -18,14 +21,23 @@ pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), E
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let is_in = |input: &Path| input.is_dir() && output.exists() && is_same(folder, input);
-    let is_input = |input: &&&Path| is_same(output, input) || (is_in(input) && !is_output);
-    match inputs.iter().find(is_input) {
-        None => Ok(()),
-        Some(_) => Err(Error::Config(format!(
-            "{}: this command reads the file, and does not write over it; name another one",
-            output.shown()
-        ))),
+    let is_input = |input: &&Path| is_same(output, input) || (is_in(input) && !is_output);
+    let refused =
+        |why: &str| Err(Error::Config(format!("{}: {why}; name another file", output.shown())));
+    if inputs.iter().any(is_input) {
+        return refused("this command reads the file, and does not write over it");
     }
+    if output.exists() && folder.join(CONFIG).exists() && is_of_a_run(output) {
+        return refused("the file is a part of a run, and is not written over");
+    }
+    Ok(())
+}
+
+/// Whether a file has a name that a run gives to its settings and results.
+fn is_of_a_run(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let names = [CONFIG, METRICS, MODEL, BEST, SUMMARY, ACCIDENT, METRICS_CSV];
+    names.contains(&&*name) || name.starts_with("checkpoint-") || name.starts_with("events.out.")
 }
 
 #[cfg(test)]
@@ -49,5 +61,9 @@ mod tests {
         assert!(refused("report.html", &[&file("report.html")]), "it is read itself");
         fs::hard_link(file("model.safetensors"), file("link.html")).expect("a link");
         assert!(refused("link.html", &[&file("model.safetensors")]), "the same file");
+        assert!(!refused("model.safetensors", &[]), "of no run");
+        fs::write(file("config.toml"), "").expect("written");
+        assert!(refused("model.safetensors", &[]), "of a run");
+        assert!(!refused("link.html", &[]), "a name that no run gives");
     }
 }

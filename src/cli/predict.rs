@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use wgrad::base::shown::{Shown, escaped_lines};
+use wgrad::base::shown::{Shown, escaped, escaped_lines};
 use wgrad::data::{N_CLASSES, Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
@@ -146,6 +146,7 @@ fn config_beside(weights: &Path) -> PathBuf {
 }
 
 fn text(files: &[&PathBuf], classes: &[String], predictions: &Predictions, top: usize) -> String {
+    let classes: Vec<_> = classes.iter().map(|name| escaped(name)).collect();
     let width = classes.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for (image, file) in files.iter().enumerate() {

@@ -56,6 +56,9 @@ pub struct Args {
 
 /// Times, prints, draws.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    for file in args.json.iter().chain(&args.svg) {
+        super::outputs::refuse_inputs(file, &[], "")?;
+    }
     let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
     let device = Device::open(&args.device, super::opened(options))?;
     let defaults = if device.is_processor() { SHAPES } else { CIFAR10 };

@@ -61,6 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let step = if args.eval { step::evaluation(&config) } else { step::training(&config) };
     match &args.svg {
         Some(path) => {
+            super::outputs::refuse_inputs(path, &[], "svg")?;
             std::fs::write(path, draw::draw(&step.tape)).map_err(Error::io(path))?;
             super::print(&format!("{}\n", path.shown()))?;
         }

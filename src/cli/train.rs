@@ -54,9 +54,6 @@ pub struct Args {
     fetch: super::fetch::Unasked,
 }
 
-/// Flags that mean something to a run that goes on.
-pub const OF_A_RUN_THAT_GOES_ON: [&str; 3] = ["data-dir", "memory-limit", "checkpoint-every"];
-
 /// Trains.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.tui {
@@ -140,7 +137,7 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
         settings = another_cycle(path, settings)?;
     }
     if args.auto_resume
-        && let Some(prepared) = auto_resumed(&settings)?
+        && let Some(prepared) = auto_resumed(args, &settings)?
     {
         return Ok(prepared);
     }
@@ -158,9 +155,24 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
     Ok(Prepared::Run { run, find_lr })
 }
 
-/// The settings of another cycle of the schedule after a run: the flags, then those of the run, from its weights.
+/// The settings of another cycle of the schedule after a finished run: the flags, then those of the run, from its
+/// weights.
 fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
     let past = PastRun::read(path)?;
+    let shown = path.shown();
+    let refuse = |reason: String| Err(wgrad::Error::Run(format!("{shown}: {reason}")).into());
+    if flags.out.as_deref().is_some_and(|out| same_file::is_same_file(out, path).unwrap_or(false)) {
+        return refuse(
+            "another cycle is a run of its own; name another folder with --out".to_string(),
+        );
+    }
+    if RunFolder::finished(path).is_none() {
+        let begin = resume::begin_from(path, "");
+        return refuse(format!(
+            "the run is not finished; `wgrad train --resume {shown}` goes on with it, {begin} begins a run from its \
+             latest weights"
+        ));
+    }
     let before = Settings::read(&path.join(folder::CONFIG))?;
     let weights = past.model()?.ok_or_else(|| {
         let path = path.shown();
@@ -172,7 +184,7 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
 }
 
 /// The run in the folder that the settings name, if there is one.
-fn auto_resumed(settings: &Settings) -> anyhow::Result<Option<Prepared>> {
+fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepared>> {
     let Some(path) = settings.out.clone() else {
         let message = "--auto-resume needs the folder of the run: name it with --out".to_string();
         return Err(wgrad::Error::Config(message).into());
@@ -186,7 +198,10 @@ fn auto_resumed(settings: &Settings) -> anyhow::Result<Option<Prepared>> {
         // It was found when the run began.
         flags.max_lr = None;
     }
-    if flags.weights.as_deref().is_some_and(Path::exists) {
+    if args.another_cycle.is_some() {
+        // It began from the weights that the other run had then.
+        (flags.weights, flags.weights_sha256) = (None, None);
+    } else if flags.weights.as_deref().is_some_and(Path::exists) {
         // The same weights, wherever their file is now.
         resume::initial_weights(&mut flags)?;
         let is_same = flags.weights_sha256 == before.weights_sha256;

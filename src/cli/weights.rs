@@ -1,7 +1,7 @@
 //! Trained weights that a command reads: their file, and a network that holds them.
 
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use wgrad::base::shown::Shown;
 use wgrad::data::N_CLASSES;
@@ -11,17 +11,12 @@ use wgrad::nn::{ResNet9, Weights, WeightsFile};
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Evaluator, folder, recipe};
 
-/// The file of weights that is meant: the folder of a run stands for the model in it.
-pub fn file_of(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join(folder::MODEL) } else { path.to_path_buf() }
-}
-
-/// Reads the file of weights that is meant.
+/// Reads the file of weights that a path means; see [`folder::weights_file`].
 ///
 /// # Errors
 /// As for [`WeightsFile::read`].
 pub fn read(path: &Path) -> Result<WeightsFile, Error> {
-    WeightsFile::read(&file_of(path))
+    WeightsFile::read(&folder::weights_file(path))
 }
 
 /// A network with the weights of a file, evaluated in steps of `batch_size` images, and its width: that of the

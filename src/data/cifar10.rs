@@ -175,15 +175,17 @@ fn file_name(path: &Path) -> String {
 
 /// The names of the classes in a file with a line for each; the published ones if there is no such file.
 fn classes(path: &Path) -> Result<Vec<String>, DataError> {
-    let bytes = match fs::read(path) {
+    let refused = |reason| DataError::ClassNames { path: path.to_path_buf(), reason };
+    let unreadable = |source| DataError::Unreadable { path: path.to_path_buf(), source };
+    match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(CLASSES.map(String::from).to_vec());
         }
-        result => {
-            result.map_err(|source| DataError::Unreadable { path: path.to_path_buf(), source })?
-        }
+        // A pipe, for instance, which reading would wait for.
+        Ok(found) if !found.is_file() => return Err(refused("is not a file".to_string())),
+        found => found.map_err(unreadable)?,
     };
-    let refused = |reason| DataError::ClassNames { path: path.to_path_buf(), reason };
+    let bytes = fs::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|_| refused("is not UTF-8".to_string()))?;
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     let names: Vec<String> = lines.filter(|name| !name.is_empty()).map(String::from).collect();

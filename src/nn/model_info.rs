@@ -38,13 +38,14 @@ impl ModelInfo {
     /// The reason why it is not such a record.
     pub fn parse(json: &str) -> Result<Self, String> {
         let info: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        let is_usable = |mean: f64, deviation: f64| mean.is_finite() && deviation.is_normal();
-        match info.mean.into_iter().zip(info.standard_deviation).all(|(m, d)| is_usable(m, d)) {
-            true => Ok(info),
-            false => {
-                Err("its standard deviation holds a number that nothing can be divided by".into())
-            }
-        }
+        // Pixels are normalised in f32.
+        let is_mean = |mean: f64| (mean as f32).is_finite();
+        let is_deviation = |deviation: f64| deviation > 0.0 && (deviation as f32).is_normal();
+        let are_usable = info.mean.into_iter().all(is_mean)
+            && info.standard_deviation.into_iter().all(is_deviation);
+        are_usable.then_some(info).ok_or_else(|| {
+            "mean and standard_deviation must be numbers that f32 holds, the latter above 0".into()
+        })
     }
 }
 
@@ -81,7 +82,11 @@ mod tests {
         for damaged in ["", "{}", "[1]", r#"{"classes":[]}"#] {
             assert!(ModelInfo::parse(damaged).is_err(), "{damaged}");
         }
-        let zero = ModelInfo { standard_deviation: [0.0; 3], ..info() };
-        assert!(ModelInfo::parse(&zero.to_json()).is_err());
+        for deviation in [0.0, -1.0, 1e-300, 1e300] {
+            let unusable = ModelInfo { standard_deviation: [deviation; 3], ..info() };
+            assert!(ModelInfo::parse(&unusable.to_json()).is_err(), "{deviation}");
+        }
+        let far = ModelInfo { mean: [1e300; 3], ..info() };
+        assert!(ModelInfo::parse(&far.to_json()).is_err());
     }
 }

@@ -188,6 +188,12 @@ impl<'a> Reader<'a> {
             self.refuse_type(name, tensor.dtype(), "F32, F16, BF16 or F64");
             return None;
         };
+        if tensor.dtype() == Dtype::F64
+            && let Some(value) = too_large(&tensor)
+        {
+            self.problems.wrong.push(format!("{name}: {value:e} is too large for F32"));
+            return None;
+        }
         if tensor.dtype() != Dtype::F32 {
             *self.notes.types.entry(tensor.dtype().to_string()).or_default() += 1;
         }
@@ -273,6 +279,12 @@ impl Problems {
         }
         lines
     }
+}
+
+/// The first element of a tensor of f64 that is finite and that f32 does not hold.
+fn too_large(tensor: &TensorView<'_>) -> Option<f64> {
+    let elements = tensor.data().as_chunks().0.iter().map(|&element| f64::from_le_bytes(element));
+    elements.into_iter().find(|value| value.is_finite() && (*value as f32).is_infinite())
 }
 
 /// The elements of a tensor as f32, by rounding to the nearest; none for a type that holds no real numbers, or

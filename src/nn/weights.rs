@@ -127,6 +127,10 @@ impl WeightsFile {
     /// [`Error::Io`] when it cannot be read; [`Error::Weights`] when it is not a safetensors file, or its record
     /// of the training data is damaged.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        if fs::metadata(path).map_err(Error::io(path))?.is_dir() {
+            let reason = "a folder, and not a file of weights".to_string();
+            return Err(Error::UnusableWeights { path: path.to_path_buf(), reason });
+        }
         let bytes = fs::read(path).map_err(Error::io(path))?;
         Self::parse(path, bytes)
             .map_err(|reason| Error::Weights { path: path.to_path_buf(), reason })
@@ -183,8 +187,8 @@ impl WeightsFile {
     /// prefix of a wrapper removed from names, numbers of another type converted.
     ///
     /// # Errors
-    /// [`Error::Weights`] when the file does not fit, with all that does not; or when an element is not finite,
-    /// or a variance negative, naming the tensor and the element.
+    /// [`Error::Weights`] when the file does not fit, with all that does not; [`Error::UnusableWeights`] when an
+    /// element is not finite, or a variance negative, naming the tensor and the element.
     pub fn weights(&self, layout: &StateLayout) -> Result<(Weights, Vec<String>), Error> {
         let refused = |reason| Error::Weights { path: self.path.clone(), reason };
         let file = self.tensors();
@@ -199,7 +203,8 @@ impl WeightsFile {
         let notes = tensors.notes();
         let problems = tensors.finish().lines();
         if problems.is_empty() {
-            weights.check_values(layout).map_err(refused)?;
+            let unusable = |reason| Error::UnusableWeights { path: self.path.clone(), reason };
+            weights.check_values(layout).map_err(unusable)?;
             return Ok((weights, notes));
         }
         let network = layout.find(FIRST_LAYER).and_then(|(_, first)| first.shape.last().copied());
@@ -356,6 +361,10 @@ mod tests {
         one("F16", Dtype::F16, &[0x00, 0x3e]);
         one("BF16", Dtype::BF16, &[0xc0, 0x3f]);
         one("F64", Dtype::F64, &1.5f64.to_le_bytes());
+        let large = 1e300f64.to_le_bytes().repeat(135);
+        let large = file(&[("0.weight", Dtype::F64, &[5, 3, 3, 3], &large)]);
+        let error = read(&layout(5), &large).expect_err("it is refused");
+        assert!(error.contains("0.weight: 1e300 is too large for F32"), "{error}");
         let words = file(&[("0.weight", Dtype::I32, &[5, 3, 3, 3], &[0; 540])]);
         let refused = |bytes: &[u8]| read(&layout(5), bytes).expect_err("it is refused");
         let error = refused(&words);

@@ -66,11 +66,12 @@ impl<'a> Console<'a> {
         ));
     }
 
-    /// A note that a run goes on elsewhere than it began. The CPU's bits do not depend on the number of its
-    /// threads, which its name has.
-    pub fn other_device(&self, before: &str, now: &str) {
+    /// Notes that a run goes on elsewhere than it began, and returns whether it does. The CPU's bits do not depend on
+    /// the number of its threads, which its name has.
+    pub fn other_device(&self, before: &str, now: &str) -> bool {
         let are_cpus = [before, now].iter().all(|name| name.starts_with("cpu ("));
-        if before != now && !are_cpus {
+        let is_other = before != now && !are_cpus;
+        if is_other {
             let message = "the run began on another device: from here on its bits are not those that \
                            it would have had there";
             self.print(&format!(
@@ -78,6 +79,7 @@ impl<'a> Console<'a> {
                 indent(&format!("{message} ({})", escaped(before)), "note: ")
             ));
         }
+        is_other
     }
 
     /// Where a run goes on, and what it had come to.

@@ -30,6 +30,11 @@ pub const ACCIDENT: &str = "not-finite.safetensors";
 /// Where runs go when nothing is said.
 const RUNS: &str = "runs";
 
+/// The file of weights that a path means: the folder of a run stands for the model in it.
+pub fn weights_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(MODEL) } else { path.to_path_buf() }
+}
+
 /// A folder for one run.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -51,6 +56,9 @@ pub struct Summary {
     pub dataset: String,
     /// The name of the device.
     pub device: String,
+    /// The name of the device that the run began on, if it has moved since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_on: Option<String>,
     /// `finished`, `stopped early` or `interrupted`.
     pub ended: String,
     /// Training steps in all.
@@ -209,6 +217,14 @@ impl RunFolder {
                 Ok(())
             }
         }
+    }
+
+    /// Writes the settings anew, of a run that goes on on another device.
+    ///
+    /// # Errors
+    /// When they cannot be written; the settings of before are there then.
+    pub fn write_config(&self, recipe: &Recipe) -> Result<(), Error> {
+        Ok(files::write_whole(&self.path.join(CONFIG), recipe.to_toml().as_bytes())?)
     }
 
     /// Writes a line for each epoch so far.

@@ -43,12 +43,9 @@ pub fn find(
         return Ok(Images { loaded, note });
     };
     let refused = |reason| Error::TrainingData { weights: weights.path().to_path_buf(), reason };
-    let images = match (data, data_dir) {
+    let mut images = match (data, data_dir) {
         (None, None) => {
-            let loaded = of_training(weights.path(), info).map_err(|error| match error {
-                NotFound::Reason(reason) => refused(reason),
-                NotFound::Error(error) => error,
-            })?;
+            let loaded = of_training(weights.path(), info).map_err(refused)?;
             Images { loaded, note: None }
         }
         _ => {
@@ -59,7 +56,13 @@ pub fn find(
     };
     let (n, n_trained) = (images.loaded.dataset.classes.len(), info.classes.len());
     match n == n_trained {
-        true => Ok(images),
+        true => {
+            if images.note.is_none() {
+                // The names may be written otherwise beside the same images.
+                images.loaded.dataset.classes.clone_from(&info.classes);
+            }
+            Ok(images)
+        }
         false => Err(refused(format!("it tells {n_trained} classes apart, and the data has {n}"))),
     }
 }
@@ -77,41 +80,33 @@ pub fn difference(info: &ModelInfo, dataset: &Dataset) -> Option<String> {
     })
 }
 
-enum NotFound {
-    Reason(String),
-    Error(Error),
-}
-
 /// The images that weights were trained on.
-fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, NotFound> {
+///
+/// # Errors
+/// The reason why they are not to be had.
+fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
     let trained = format!("it was trained on {} ({})", info.data, info.fingerprint);
-    let load = |source, folder: Option<&Path>| {
-        data::load(source, folder, SHAPES_SEED).map_err(|error| NotFound::Error(error.into()))
-    };
     let is_it = |loaded: &Loaded| loaded.dataset.whole_fingerprint() == info.fingerprint;
+    let load = |source, folder: Option<&Path>| data::load(source, folder, SHAPES_SEED);
     match info.data.as_str() {
-        "shapes" => Some(load(Source::Shapes, None)?).filter(is_it).ok_or_else(|| {
-            NotFound::Reason(format!("{trained}, and this version of wgrad draws other shapes"))
-        }),
+        "shapes" => load(Source::Shapes, None)
+            .ok()
+            .filter(is_it)
+            .ok_or_else(|| format!("{trained}, and this version of wgrad draws other shapes")),
         "cifar10" => {
             let mut places = Vec::new();
             for folder in folders(weights) {
                 let place = folder.shown();
-                if !folder.exists() {
-                    places.push(format!("{place} is not there"));
-                    continue;
+                match load(Source::Cifar10, Some(&folder)) {
+                    Ok(loaded) if is_it(&loaded) => return Ok(loaded),
+                    Ok(_) => places.push(format!("{place} holds other images")),
+                    Err(_) if !folder.exists() => places.push(format!("{place} is not there")),
+                    Err(error) => places.push(error.to_string()),
                 }
-                let loaded = load(Source::Cifar10, Some(&folder))?;
-                if is_it(&loaded) {
-                    return Ok(loaded);
-                }
-                places.push(format!("{place} holds other images"));
             }
-            Err(NotFound::Reason(format!("{trained}, which was not found: {}", places.join(", "))))
+            Err(format!("{trained}, which was not found: {}", places.join(", ")))
         }
-        other => Err(NotFound::Reason(format!(
-            "{trained}, and {other:?} is not a data set of this version"
-        ))),
+        other => Err(format!("{trained}, and {other:?} is not a data set of this version")),
     }
 }
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::path::Path;
 
 use super::checkpoint::{CheckpointFile, Keeper};
-use super::folder::MODEL;
+use super::folder::{CONFIG, weights_file};
 use super::recipe::{Recipe, SHAPES_SEED};
 use super::{RunFolder, Settings};
 use crate::base::shown::Shown;
@@ -16,7 +16,7 @@ use crate::nn::WeightsFile;
 
 /// Settings that may differ from those that the run began with: they change no bit of its results, or, like the
 /// device, change them by rounding alone, which a note says.
-const FREE: [&str; 4] = ["data-dir", "memory-limit", "checkpoint-every", "device"];
+pub const FREE: [&str; 4] = ["data-dir", "memory-limit", "checkpoint-every", "device"];
 
 /// A run that goes on, or begins.
 pub struct Resumed {
@@ -47,18 +47,10 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     if checkpoint.is_none() && !results.is_empty() {
         let reason =
             format!("it has no checkpoint to go on from, and results: {}", results.join(", "));
-        let hint =
-            format!("`wgrad train --another-cycle {}` begins a run from its weights", path.shown());
+        let hint = format!("{} begins a run from its weights", begin_from(path, ""));
         return Err(refused(reason, hint));
     }
     let mut settings = flags.clone().or(file.clone());
-    if let Some(checkpoint) = &checkpoint
-        && flags.device.is_none()
-        && let Ok(latest) = Settings::parse(&checkpoint.header.config)
-    {
-        // The run may have moved since it began.
-        settings.device = latest.device;
-    }
     let loaded = load(&settings)?;
     // The weights that it started from are part of the checkpoint.
     let weights = match &checkpoint {
@@ -97,6 +89,29 @@ pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<
     refuse_differences(path, &toml(&flags.clone().or(file.clone())), &toml(file))
 }
 
+/// The command, in backticks, that begins a run with the settings and the weights of the one in a folder, and with
+/// other `flags`.
+pub fn begin_from(path: &Path, flags: &str) -> String {
+    let name = quoted(path);
+    match RunFolder::finished(path) {
+        Some(_) => format!("`wgrad train --another-cycle {name}{flags}`"),
+        None => {
+            let config = quoted(&path.join(CONFIG));
+            format!("`wgrad train --config {config} --weights {name}{flags}`")
+        }
+    }
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let shown = path.shown();
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./+=:@%".contains(c);
+    match shown.chars().all(is_plain) {
+        true => shown,
+        false => format!("'{}'", shown.replace('\'', "'\\''")),
+    }
+}
+
 /// Refuses settings that are not as they were, naming each.
 fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), Error> {
     let differences = differences(now, before);
@@ -104,12 +119,18 @@ fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), Error>
         return Ok(());
     }
     let words: Vec<_> = differences.iter().map(Difference::to_string).collect();
-    let flags: String = differences.iter().filter_map(Difference::flag).collect();
-    let hint = format!(
-        "`wgrad train --another-cycle {}{flags}` begins a run with these settings, from its weights; to go on with \
-         this one, put back what was changed",
-        path.shown()
-    );
+    // Weights are what a run begins with; no flag gives them to one that goes on.
+    let (weights, others): (Vec<_>, Vec<_>) =
+        differences.iter().partition(|difference| difference.key.starts_with("weights"));
+    let flags: String = others.iter().filter_map(|difference| difference.flag()).collect();
+    let begin = match weights.is_empty() {
+        true => format!(
+            "{} begins a run with these settings, from its weights",
+            begin_from(path, &flags)
+        ),
+        false => "another --out begins a run from other weights".to_string(),
+    };
+    let hint = format!("{begin}; to go on with this one, put back what was changed");
     Err(Error::Resume { folder: path.to_path_buf(), reason: words.join("; "), hint })
 }
 
@@ -117,17 +138,17 @@ fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), Error>
 /// SHA-256, and the network's width, where nothing else gives it.
 ///
 /// # Errors
-/// As for [`WeightsFile::read`]; [`Error::Weights`] when the file's SHA-256 is not the one in the settings.
+/// As for [`WeightsFile::read`]; [`Error::UnusableWeights`] when the file's SHA-256 is not the one in the settings.
 pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, Error> {
     let Some(path) = &settings.weights else { return Ok(None) };
-    let path = if path.is_dir() { path.join(MODEL) } else { path.clone() };
+    let path = weights_file(path);
     let path = path.canonicalize().map_err(Error::io(&path))?;
     let file = WeightsFile::read(&path)?;
     let sha256 = file.sha256();
     match &settings.weights_sha256 {
         Some(expected) if !expected.eq_ignore_ascii_case(&sha256) => {
             let reason = format!("its SHA-256 is {sha256}, and the settings say {expected}");
-            return Err(Error::Weights { path, reason });
+            return Err(Error::UnusableWeights { path, reason });
         }
         _ => settings.weights_sha256 = Some(sha256),
     }

@@ -137,6 +137,8 @@ struct Run<'a> {
     recipe: &'a Recipe,
     dataset: &'a Dataset,
     device: String,
+    /// The device that it began on, if it has moved since.
+    began_on: Option<String>,
     stop: &'a AtomicBool,
     folder: &'a RunFolder,
     console: Console<'a>,
@@ -177,6 +179,7 @@ impl<'a> Run<'a> {
             recipe,
             dataset: &loaded.dataset,
             device: device.name(),
+            began_on: None,
             stop,
             folder,
             console,
@@ -200,7 +203,6 @@ impl<'a> Run<'a> {
 
     /// Goes on from a checkpoint.
     fn resume(&mut self, file: CheckpointFile) -> Result<(), Error> {
-        self.console.other_device(&file.header.device, &self.device);
         let path = file.path().to_path_buf();
         let checkpoint = file.restore(self.trainer.layout())?;
         let Recipe { batch_size, epochs, .. } = *self.recipe;
@@ -212,6 +214,16 @@ impl<'a> Run<'a> {
         (self.epochs, self.best_step) = (header.epochs, header.best_step);
         self.epoch_watch = Stopwatch::at(header.epoch_seconds);
         self.watch = Stopwatch::at(header.run_seconds);
+        if self.is_over() {
+            // Nothing that is left to do trains.
+            self.device = header.device;
+        } else {
+            self.began_on = header.began_on;
+            if self.console.other_device(&header.device, &self.device) {
+                self.began_on.get_or_insert(header.device);
+                go_on_without(self.folder.write_config(self.recipe))?;
+            }
+        }
         self.restore_best()?;
         self.folder.write_metrics(&self.epochs)
     }
@@ -226,7 +238,7 @@ impl<'a> Run<'a> {
         }
         let layout = self.trainer.layout();
         let (weights, _) = WeightsFile::read(&checkpoint)?.weights(layout)?;
-        // Checkpoints have no counts of batches.
+        // A checkpoint leaves the count of batches out: it is that of the steps.
         let weights = Weights { n_batches: step, ..weights };
         go_on_without(weights.save(layout, Some(&self.info), &self.folder.best()))
     }
@@ -363,6 +375,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Whether no epoch is left to train.
+    fn is_over(&self) -> bool {
+        self.epoch >= self.recipe.epochs || self.is_out_of_patience()
+    }
+
     fn is_out_of_patience(&self) -> bool {
         let since_best = best(&self.epochs).map_or(0, |best| self.epochs.len() - best.epoch);
         self.recipe.patience.is_some_and(|patience| since_best >= patience)
@@ -407,6 +424,7 @@ impl<'a> Run<'a> {
             run_seconds: self.watch.seconds(),
             best_step: self.best_step,
             device: self.device.clone(),
+            began_on: self.began_on.clone(),
             dataset: self.fingerprint,
             config: self.recipe.to_toml(),
             epochs: self.epochs.clone(),

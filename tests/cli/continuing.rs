@@ -30,7 +30,8 @@ fn results_without_a_checkpoint_are_not_overwritten() {
     remove_checkpoints(&path.join("run"));
     let before = ["model.safetensors", "metrics.jsonl", "summary.json"]
         .map(|name| read(path, &format!("run/{name}")));
-    let words = ["no checkpoint", "model.safetensors", "summary.json", "--another-cycle run"];
+    let words =
+        ["no checkpoint", "model.safetensors", "summary.json", "`wgrad train --another-cycle run`"];
     assert_fails(&wgrad(path, &RESUME), 1, &words);
     assert_fails(&wgrad(path, &tiny(&[])), 1, &["holds a run already"]);
     let after = ["model.safetensors", "metrics.jsonl", "summary.json"]
@@ -65,6 +66,7 @@ fn a_run_starts_from_any_weights_and_records_them() {
         let model = read(path, &format!("{run}/model.safetensors"));
         assert!(model == read(path, "tuned/model.safetensors"), "{run}: other bits");
     }
+    fs::copy(path.join("run/model.safetensors"), path.join("base")).expect("copied");
     // Other weights under the same name are noticed.
     fs::copy(path.join("tuned/model.safetensors"), path.join("run/model.safetensors"))
         .expect("copied");
@@ -75,6 +77,17 @@ fn a_run_starts_from_any_weights_and_records_them() {
     assert_fails(&tuned("--out=no", &["--weights=run", "--width=5"]), 1, &["they are of width 4"]);
     assert!(!path.join("no").exists());
     assert_eq!(wgrad(path, &[&RESUME[..], &["--weights=run"]].concat()).status.code(), Some(2));
+    // A command that is queued again with other weights is another run.
+    let queued = |weights: &str| {
+        let more = ["--out=job", "--auto-resume", weights];
+        wgrad(path, &[&from[..], &more].concat())
+    };
+    succeeds(&queued("--weights=again/model.safetensors"));
+    assert_fails(
+        &queued("--weights=base"),
+        1,
+        &["weights-sha256 is", "another --out begins a run"],
+    );
 }
 
 #[test]
@@ -113,6 +126,12 @@ fn another_cycle_begins_from_a_finished_run() {
     // The schedule begins anew.
     assert!((next[5].lr - first[1].lr).abs() < 1e-9);
     assert_fails(&wgrad(path, &["train", "--another-cycle", "data"]), 1, &["data is no run"]);
+    let itself = ["train", "--another-cycle", "run", "--out", "run", "--auto-resume"];
+    assert_fails(&wgrad(path, &itself), 1, &["run: another cycle is a run of its own"]);
+    // The weights of a run that is not finished are not its last.
+    fs::remove_file(path.join("run/summary.json")).expect("removed");
+    let words = ["not finished", "--resume run", "--config run/config.toml --weights run"];
+    assert_fails(&wgrad(path, &["train", "--another-cycle", "run"]), 1, &words);
 }
 
 #[test]
@@ -137,10 +156,15 @@ fn a_run_goes_on_on_another_device_and_says_so() {
     let text = succeeds(&output);
     assert!(text.contains("the run began on another device"), "{text}");
     assert_eq!(lines(path.join("run/metrics.jsonl")).len(), 6);
-    // It stays where it was moved.
-    fs::remove_file(path.join("run/summary.json")).expect("removed");
-    let text = succeeds(&wgrad(path, &RESUME));
-    assert!(text.contains("device    cpu"), "{text}");
+    // It stays where it was moved, and says where it began.
+    let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
+    assert!(config.contains("device = \"cpu\""), "{config}");
+    let summary = || String::from_utf8(read(path, "run/summary.json")).expect("text");
+    assert!(summary().contains("\"device\": \"cpu (") && summary().contains("\"began_on\": \""));
+    // A finished run has nothing left to do on any device, and its record stays.
+    let text = succeeds(&wgrad(path, &[&RESUME[..], &["--device=gpu"]].concat()));
+    assert!(!text.contains("the run began on another device"), "{text}");
+    assert!(summary().contains("\"device\": \"cpu ("), "{}", summary());
 }
 
 #[test]

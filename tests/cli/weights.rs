@@ -36,6 +36,13 @@ fn weights_are_measured_on_the_data_of_their_training() {
     let output = eval(path, &["--json"]);
     assert_eq!((n_images(&output), stderr(&output).as_str()), (25, ""));
 
+    // The names in the file win over those beside the same images.
+    let names: String = (0..10).map(|ix| format!("sort {ix}\n")).collect();
+    fs::write(path.join("data/batches.meta.txt"), names).expect("written");
+    let table = stdout(&eval(path, &[]));
+    assert!(table.contains("airplane") && !table.contains("sort 0"), "{table}");
+    fs::remove_file(path.join("data/batches.meta.txt")).expect("removed");
+
     // Elsewhere, the environment does.
     fs::create_dir(path.join("away")).expect("a folder");
     fs::rename(path.join("run/model.safetensors"), path.join("away/w")).expect("moved");
@@ -50,6 +57,13 @@ fn weights_are_measured_on_the_data_of_their_training() {
     assert_fails(&output, 1, &words);
     let output = wgrad(path, &["eval", "--weights", "away/w", "--device", "cpu"]);
     assert_fails(&output, 1, &["trained on cifar10", "cifar-10-batches-bin is not there"]);
+    // A folder that cannot be read is passed over.
+    fs::create_dir_all(path.join("empty/data")).expect("a folder");
+    let link = path.join("empty/data/cifar-10-batches-bin");
+    std::os::unix::fs::symlink(path.join("data"), link).expect("a link");
+    let eval_there = ["eval", "--weights", "../away/w", "--device", "cpu", "--json"];
+    let mut there = command(&path.join("empty"), &eval_there);
+    assert_eq!(n_images(&there.env("WGRAD_DATA", ".").output().expect("it starts")), 25);
 
     // A flag wins, and the difference is said.
     for (flags, n) in [(["--data-dir", "other"], 30), (["--data", "shapes"], 2000)] {
@@ -267,6 +281,16 @@ fn no_command_writes_over_what_it_reads() {
     };
     refused(&["eval", "--weights=run", "--logits=run/model.safetensors"]);
     refused(&["eval", "--weights=run", "--logits=data/test_batch.bin"]);
+    // Nor over the results of any run.
+    for file in ["run/best.safetensors", "run/checkpoint-14.safetensors", "run/metrics.jsonl"] {
+        let not_written = |arguments: &[&str]| {
+            assert_fails(&wgrad(path, arguments), 2, &[file, "a part of a run"]);
+        };
+        let logits = format!("--logits={file}");
+        not_written(&["eval", "--weights=run", "--device=cpu", &logits]);
+        not_written(&["tape", "--width=4", &format!("--svg={file}")]);
+        not_written(&["profile", "--width=4", "--device=cpu", &format!("--json={file}")]);
+    }
     for own in ["model.safetensors", "config.toml", "metrics.jsonl", "../data/test_batch.bin"] {
         refused(&["report", "run", &format!("--out=run/{own}")]);
     }

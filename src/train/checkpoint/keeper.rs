@@ -134,6 +134,7 @@ mod tests {
             run_seconds: 0.0,
             best_step,
             device: String::new(),
+            began_on: None,
             dataset: Fingerprint::of([]),
             config: String::new(),
             epochs: Vec::new(),

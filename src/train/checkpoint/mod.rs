@@ -71,6 +71,9 @@ pub struct Header {
     pub best_step: Option<u64>,
     /// The name of the device.
     pub device: String,
+    /// The name of the device that the run began on, if it has moved since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_on: Option<String>,
     /// The images and labels.
     pub dataset: Fingerprint,
     /// The settings, as `config.toml` has them.
@@ -309,6 +312,7 @@ mod tests {
             run_seconds: 1.0 / 3.0,
             best_step: Some(42),
             device: "cpu".to_string(),
+            began_on: Some("llvmpipe".to_string()),
             dataset: Fingerprint::of([]),
             config: "max-lr = 0.01\n".to_string(),
             epochs: Vec::new(),

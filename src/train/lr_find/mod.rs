@@ -162,11 +162,12 @@ impl Found {
     pub fn disagreement(&self) -> Option<String> {
         let suggestions = self.suggestions()?;
         let spread = suggestions.spread();
-        let rates = Rule::ALL.map(|rule| format!("{} {:.2e}", rule.name(), suggestions.by(rule)));
+        let peaks =
+            Rule::ALL.map(|rule| format!("{} {:.2e}", rule.name(), suggestions.max_lr(rule)));
         (spread > AGREEMENT).then(|| {
             format!(
-                "the rules disagree by a factor of {spread:.0} ({}); compare the curve in {SVG}",
-                rates.join(", ")
+                "the rules disagree by a factor of {spread:.0} (max_lr by {}); compare the curve in {SVG}",
+                peaks.join(", ")
             )
         })
     }

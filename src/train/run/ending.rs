@@ -89,6 +89,7 @@ impl Run<'_> {
         Summary {
             dataset: self.dataset.name.to_string(),
             device: self.device.clone(),
+            began_on: self.began_on.clone(),
             ended: match outcome.ended {
                 Ended::Finished => "finished",
                 Ended::OutOfPatience => "stopped early",

@@ -85,10 +85,10 @@ impl Suggestions {
         }
     }
 
-    /// The largest of the rates and their peaks over the smallest.
+    /// The largest peak of a cycle by any rule over the smallest.
     pub fn spread(&self) -> f64 {
-        let rates = Rule::ALL.into_iter().flat_map(|rule| [self.by(rule), self.max_lr(rule)]);
-        rates.clone().fold(f64::MIN, f64::max) / rates.fold(f64::MAX, f64::min)
+        let peaks = Rule::ALL.map(|rule| self.max_lr(rule)).into_iter();
+        peaks.clone().fold(f64::MIN, f64::max) / peaks.fold(f64::MAX, f64::min)
     }
 }
 
