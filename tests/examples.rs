@@ -43,9 +43,19 @@ fn the_small_network_learns() {
     assert!(accuracy > 60.0, "{text}");
 }
 
+#[test]
+fn numbers_descend_to_the_line() {
+    assert_eq!(run("autograd_on_numbers"), "a = 3.000, b = -1.000\n");
+}
+
 /// An example is to be read at a glance.
 #[test]
-fn the_small_network_is_small() {
-    let n_lines = include_str!("../examples/small_network.rs").lines().count();
-    assert!(n_lines < 60, "{n_lines} lines");
+fn examples_are_small() {
+    for text in [
+        include_str!("../examples/small_network.rs"),
+        include_str!("../examples/autograd_on_numbers.rs"),
+    ] {
+        let n_lines = text.lines().count();
+        assert!(n_lines <= 60, "{n_lines} lines");
+    }
 }
