@@ -1,26 +1,39 @@
 //! What the fuzzers have found worth keeping, run again: no panic, whatever is in a file. How the inputs
 //! came about, and how to look for more, is in `docs/fuzzing.md`.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 #[path = "../fuzz/src/targets/mod.rs"]
 mod targets;
 
 #[test]
 fn every_kept_input_is_read_or_refused() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (name, run) in targets::ALL {
-        let entries = fs::read_dir(corpus.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
-        paths.sort();
-        assert!(paths.len() >= 10, "{name} has {} inputs", paths.len());
-        for path in paths {
+        let inputs = inputs(name);
+        assert!(inputs.len() >= 10, "{name} has {} inputs", inputs.len());
+        for (path, input) in inputs {
             // Captured, and shown when the target panics.
             println!("{}", path.display());
-            run(&fs::read(&path).expect("readable"));
+            run(&input);
         }
     }
+}
+
+/// The kept inputs of a target with their names; `scripts/fuzz_corpus.sh` packs them.
+fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let archive = File::open(corpus.join(format!("{target}.tar.gz")));
+    let archive = archive.unwrap_or_else(|error| panic!("{target}: {error}"));
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
+    let entries = archive.entries().expect("an archive").map(|entry| {
+        let mut entry = entry.expect("whole");
+        let mut input = Vec::new();
+        entry.read_to_end(&mut input).expect("whole");
+        (entry.path().expect("a name").into_owned(), input)
+    });
+    entries.collect()
 }
 
 /// A key that the fuzzer does not know is one whose values it does not try.

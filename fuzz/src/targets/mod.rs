@@ -17,7 +17,7 @@ pub mod weights;
 /// What a target does with a fuzzer's bytes.
 pub type Target = fn(&[u8]);
 
-/// Every target, by the name of its folder in `fuzz/corpus/`.
+/// Every target, by the name of its archive in `fuzz/corpus/`.
 pub const ALL: [(&str, Target); 6] = [
     ("archive", archive::run),
     ("checkpoint", checkpoint::run),
