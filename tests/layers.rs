@@ -20,15 +20,12 @@ const LAYERS: [&[&str]; 10] = [
 
 /// Arrows that still point up, as `from -> to`: each is work to be done. An arrow that is gone is taken off the list,
 /// and none is added.
-const DEBTS: [&str; 5] = [
+const DEBTS: [&str; 3] = [
     // Cases of ops that run on the fused tape.
     "ops -> passes",
     // Unit tests of sessions and of compiling ahead.
     "device -> nn",
     "device -> train",
-    // A run writes its report, and times its step, before it ends.
-    "train -> measure",
-    "train -> report",
 ];
 
 fn rank(folder: &str) -> Option<usize> {

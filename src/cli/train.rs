@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::base::shown::Shown;
 use wgrad::device::Device;
-use wgrad::report::PastRun;
+use wgrad::report::{AtEnd, PastRun};
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
     self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, folder, resume,
@@ -97,6 +97,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         weights: weights.as_ref(),
         stop: &stop,
         checkpoint: &asked_for,
+        report: &AtEnd,
     };
     let outcome = {
         let mut display: Box<dyn Display> = match args.tui {

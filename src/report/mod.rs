@@ -8,8 +8,7 @@
 //!
 //! There is no script on the pages, and nothing is loaded: they can be mailed, or opened in ten years.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 pub mod axis;
 pub mod chart;
@@ -30,15 +29,13 @@ use crate::data::{Loaded, Split};
 use crate::device::Device;
 use crate::error::Error;
 use crate::train::folder::Summary;
+use crate::train::run::{EndedRun, ReportWriter};
 use crate::train::{EpochMetrics, Evaluator, Predictions, Recipe};
 use page::Contents;
 use pixels::AugmentedBatch;
 
 /// The page of a run, in its folder.
 pub const REPORT: &str = "report.html";
-
-/// How long the page of an interrupted run may take to evaluate images.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A run, as far as its page tells of it.
 #[derive(Clone, Copy)]
@@ -58,6 +55,31 @@ pub struct Run<'a> {
     pub epochs: &'a [EpochMetrics],
     /// What it came to; none while it goes on.
     pub summary: Option<&'a Summary>,
+}
+
+/// Writes the page of a run into its folder when it ends.
+pub struct AtEnd;
+
+impl ReportWriter for AtEnd {
+    fn write(
+        &self,
+        run: &EndedRun<'_>,
+        evaluator: &mut Evaluator,
+        stop: &dyn Fn() -> bool,
+    ) -> (PathBuf, Result<(), Error>) {
+        let page = run.folder.join(REPORT);
+        let told = Run {
+            folder: run.folder,
+            recipe: run.job.recipe,
+            loaded: run.job.loaded,
+            other_data: None,
+            device: run.job.device,
+            epochs: run.epochs,
+            summary: Some(run.summary),
+        };
+        let written = write(&told, Some(evaluator), &page, stop);
+        (page, written)
+    }
 }
 
 impl Run<'_> {

@@ -43,6 +43,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// The block of layers that the node belongs to: `layer1` of `layer1.0`; empty for a node of none.
+    pub fn layer(&self) -> &str {
+        self.scope.split('.').next().unwrap_or_default()
+    }
+
     /// The label of the node in listings, passes and buffers: `layer1.0.conv2d.d_weight`.
     pub fn label(&self) -> String {
         if self.scope.is_empty() {

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::Trainer;
 use crate::data::Split;
 use crate::error::Error;
-use crate::measure::profile;
 use crate::tape::Node;
 
 /// The time that measuring may take, beyond the first step.
@@ -68,7 +67,7 @@ pub fn measure(
 }
 
 fn part(node: &Node) -> String {
-    match profile::layer(node) {
+    match node.layer() {
         "" => node.op.name().split('.').next().unwrap_or_default().replace('_', " "),
         layer => format!("{layer}, {}", node.phase.name()),
     }

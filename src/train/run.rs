@@ -2,17 +2,20 @@
 
 mod ending;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, CheckpointFile, Header, Keeper};
 use super::console::Console;
 use super::display::{Display, RunFacts};
+use super::folder::Summary;
 use super::metrics::{EpochMetrics, best};
 use super::recipe::Recipe;
+use super::schedule::OneCycle;
 use super::step::{self, StepConfig};
 use super::stopwatch::Stopwatch;
-use super::{Logs, RunFolder, Trainer, screen};
+use super::{Evaluator, Logs, RunFolder, Trainer, screen};
 use crate::base::fingerprint::Fingerprint;
 use crate::base::shown::Shown;
 use crate::base::units::readable_bytes;
@@ -22,7 +25,6 @@ use crate::error::Error;
 use crate::nn::{ModelInfo, Snapshot, Weights, WeightsFile};
 use crate::ops::metrics::Metrics;
 use crate::tape::Group;
-use crate::train::schedule::OneCycle;
 
 use ending::go_on_without;
 
@@ -42,6 +44,33 @@ pub struct Job<'a> {
     /// Becomes true when a checkpoint should be written after the step it is in, or after the evaluation; the
     /// run writes it, says so on the standard error, and makes this false.
     pub checkpoint: &'a AtomicBool,
+    /// Writes the page of the run at its end.
+    pub report: &'a dyn ReportWriter,
+}
+
+/// A writer of the page of a run that has ended. Training leaves what a page shows, and draws nothing itself.
+pub trait ReportWriter {
+    /// Writes the page. `evaluator` holds the weights of the run. Returns the file, and whether the page is whole:
+    /// predictions are left out once `stop` returns true.
+    fn write(
+        &self,
+        run: &EndedRun<'_>,
+        evaluator: &mut Evaluator,
+        stop: &dyn Fn() -> bool,
+    ) -> (PathBuf, Result<(), Error>);
+}
+
+/// A run that has ended, for its page.
+#[derive(Clone, Copy)]
+pub struct EndedRun<'a> {
+    /// The run as it was asked for.
+    pub job: Job<'a>,
+    /// Its folder.
+    pub folder: &'a Path,
+    /// The epochs that were trained and evaluated.
+    pub epochs: &'a [EpochMetrics],
+    /// Its results.
+    pub summary: &'a Summary,
 }
 
 /// How a run came to its end.

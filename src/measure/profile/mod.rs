@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::device::{Clock, Peaks};
-use crate::tape::{Node, Tape};
+use crate::tape::Tape;
 
 mod measure;
 pub mod steps;
@@ -151,18 +151,13 @@ impl NodeProfile {
             ix,
             node: node.label(),
             phase: node.phase.name(),
-            layer: layer(node).to_string(),
+            layer: node.layer().to_string(),
             op: node.op.name(),
             seconds_min: seconds[0],
             seconds_max: seconds[seconds.len() - 1],
             work: Work { seconds: median(seconds), flops, bytes },
         }
     }
-}
-
-/// The layer that a node belongs to: `layer1` of `layer1.0`.
-pub fn layer(node: &Node) -> &str {
-    node.scope.split('.').next().unwrap_or_default()
 }
 
 /// The middle of sorted numbers, or the mean of the two in the middle.

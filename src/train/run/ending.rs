@@ -1,16 +1,18 @@
 //! How a run ends: well, early, or at a step that was not finite; and what it leaves then.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Ended, Job, Outcome, Run, Stopped};
+use super::{Ended, EndedRun, Outcome, Run, Stopped};
 use crate::data::batches::Batch;
 use crate::error::Error;
-use crate::report;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::folder::{ACCIDENT, BEST, Summary};
 use crate::train::replay::{Replay, first_not_finite};
 use crate::train::{EpochMetrics, Recipe, parts, screen};
+
+/// The time that the page of an interrupted run may take to evaluate images.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Run<'_> {
     /// Leaves what there is in the folder, and says what it is.
@@ -39,24 +41,14 @@ impl Run<'_> {
 
     /// The page to look at the run with.
     fn write_report(&mut self, outcome: &Outcome, summary: &Summary) {
-        let Job { recipe, loaded, device, .. } = self.job;
-        let run = report::Run {
-            folder: self.folder.path(),
-            recipe,
-            loaded,
-            other_data: None,
-            device,
-            epochs: &outcome.epochs,
-            summary: Some(summary),
-        };
-        let page = self.folder.path().join(report::REPORT);
+        let (job, folder, epochs) = (self.job, self.folder.path(), &outcome.epochs);
+        let run = EndedRun { job, folder, epochs, summary };
         let (begun, asked) = (Instant::now(), self.stop);
-        // Who interrupts a run wants it to end.
         let stop = || match outcome.ended {
-            Ended::Interrupted => begun.elapsed() > report::PATIENCE,
+            Ended::Interrupted => begun.elapsed() > PATIENCE,
             _ => asked.load(Ordering::Relaxed),
         };
-        let written = report::write(&run, Some(self.trainer.evaluator()), &page, &stop);
+        let (page, written) = job.report.write(&run, self.trainer.evaluator(), &stop);
         self.console.report(&page, written.err());
     }
 
