@@ -13,6 +13,7 @@ use common::{Size, criterion, kinds, name, open_gpu, size};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use wgrad::device::{Device, LoadOptions, filling};
 use wgrad::kernel::{Kernels, StepScalars};
+use wgrad::measure::check;
 use wgrad::nn::ResNet9;
 use wgrad::ops::conv2d::{self, Conv2d};
 use wgrad::ops::{self, Case};
@@ -121,6 +122,7 @@ fn record(case: &Case) -> Tape {
         });
     }
     let outputs = (case.build)(&mut tape, &inputs);
+    check::fuse(&mut tape, case);
     let mut seeds = Vec::new();
     for y in outputs.into_iter().filter(|_| !case.inputs.iter().all(|i| !i.differentiate)) {
         let (element, shape) = (tape.value(y).element, tape.shape(y).to_vec());

@@ -1,9 +1,12 @@
 //! Fusion of layers and of the network: which nodes become one.
 
 use wgrad::nn::{ResNet9, layers};
+use wgrad::ops::Window;
 use wgrad::ops::add::add;
+use wgrad::ops::conv2d::{Conv2d, conv2d};
+use wgrad::ops::max_pool2d::max_pool2d;
 use wgrad::passes::fuse::Fusion;
-use wgrad::tape::{Mode, Tape};
+use wgrad::tape::{ElementType, Mode, Tape};
 use wgrad::train::step::{self, StepConfig};
 
 fn names(tape: &Tape) -> Vec<&'static str> {
@@ -54,4 +57,15 @@ fn every_batch_norm_of_the_network_is_given_them_in_training() {
     let config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, 4);
     assert_eq!(n_given(&step::training(&config).tape), 8);
     assert_eq!(n_given(&step::evaluation(&config).tape), 0);
+}
+
+#[test]
+fn a_convolution_with_a_bias_is_not_fused() {
+    let mut tape = Tape::new("test", Mode::Train);
+    let x = tape.input("x", ElementType::F32, &[2, 8, 8, 4]);
+    let weight = tape.input("weight", ElementType::F32, &[3, 3, 4, 8]);
+    let bias = tape.input("bias", ElementType::F32, &[8]);
+    let y = conv2d(&mut tape, x, weight, Some(bias), Conv2d::square(3, 1, 1));
+    max_pool2d(&mut tape, y, Window::square(2, 2, 0));
+    assert_eq!(tape.fuse(Fusion::ALL), 0);
 }

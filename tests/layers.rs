@@ -20,9 +20,7 @@ const LAYERS: [&[&str]; 10] = [
 
 /// Arrows that still point up, as `from -> to`: each is work to be done. An arrow that is gone is taken off the list,
 /// and none is added.
-const DEBTS: [&str; 3] = [
-    // Cases of ops that run on the fused tape.
-    "ops -> passes",
+const DEBTS: [&str; 2] = [
     // Unit tests of sessions and of compiling ahead.
     "device -> nn",
     "device -> train",

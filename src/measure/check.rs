@@ -33,6 +33,7 @@ use crate::device::{LoadOptions, ProgramId, Session};
 use crate::error::Error;
 use crate::ops::case::{Case, CaseInput};
 use crate::ops::{self, scale};
+use crate::passes::fuse::Fusion;
 use crate::tape::{ElementType, Group, Mode, Storage, Tape, ValueId};
 
 /// What stands before the op on the way from each input: positive, so that an input keeps the signs
@@ -90,6 +91,16 @@ pub enum Contents {
     Words(Vec<u32>),
 }
 
+/// Applies the rules of fusion to a case that asks for it.
+///
+/// # Panics
+/// When another number of places is rewritten than the case says.
+pub fn fuse(tape: &mut Tape, case: &Case) {
+    if case.n_fused > 0 {
+        assert_eq!(tape.fuse(Fusion::ALL), case.n_fused, "{}: places that are fused", case.name);
+    }
+}
+
 impl CaseTape {
     /// Every case of every op.
     pub fn all() -> impl Iterator<Item = CaseTape> {
@@ -118,6 +129,7 @@ impl CaseTape {
             })
             .collect();
         let outputs = tape.scoped("case", |tape| (case.build)(tape, &scaled));
+        fuse(&mut tape, case);
         let upstreams = upstreams(&mut tape, &outputs);
         let seeds: Vec<_> = upstreams.iter().map(|u| (u.value, u.gradient)).collect();
         let gradients = tape.backward_from(&seeds);

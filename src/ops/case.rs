@@ -51,6 +51,8 @@ pub struct Case {
     pub build: Build,
     /// The terms of the longest sum in it, which tolerances scale with.
     pub reduction: usize,
+    /// Places that fusion rewrites; a case with none runs as it is recorded.
+    pub n_fused: usize,
 }
 
 impl Case {
@@ -60,7 +62,18 @@ impl Case {
         reduction: usize,
         build: impl Fn(&mut Tape, &[ValueId]) -> Vec<ValueId> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), inputs: Vec::new(), build: Arc::new(build), reduction }
+        Self {
+            name: name.into(),
+            inputs: Vec::new(),
+            build: Arc::new(build),
+            reduction,
+            n_fused: 0,
+        }
+    }
+
+    /// Lets every rule of fusion rewrite what is recorded, in `n` places.
+    pub fn fused(self, n: usize) -> Self {
+        Self { n_fused: n, ..self }
     }
 
     /// Adds an input of real numbers whose gradient is checked.
