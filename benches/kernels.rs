@@ -17,8 +17,7 @@ use wgrad::measure::check;
 use wgrad::nn::ResNet9;
 use wgrad::ops::conv2d::{self, Conv2d};
 use wgrad::ops::{self, Case};
-use wgrad::passes::fuse::Fusion;
-use wgrad::passes::print;
+use wgrad::passes::{self, fuse::Fusion, print};
 use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
 use wgrad::train::step::{self, StepConfig};
 
@@ -128,7 +127,7 @@ fn record(case: &Case) -> Tape {
         let (element, shape) = (tape.value(y).element, tape.shape(y).to_vec());
         seeds.push((y, tape.input("d_y", element, &shape)));
     }
-    tape.in_phase(Phase::Backward, |tape| tape.backward_from(&seeds));
+    tape.in_phase(Phase::Backward, |tape| passes::backward_from(tape, &seeds));
     tape
 }
 

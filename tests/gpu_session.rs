@@ -10,6 +10,7 @@ use wgrad::kernel::StepScalars;
 use wgrad::ops::adam::{Adam, adam};
 use wgrad::ops::cross_entropy::cross_entropy;
 use wgrad::ops::{linear, metrics, scale};
+use wgrad::passes;
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
 
 const N: usize = 3;
@@ -36,7 +37,7 @@ fn classifier(mode: Mode) -> Classifier {
     tape.keep(logits);
     let loss = cross_entropy(&mut tape, logits, labels, 0.0);
     if mode == Mode::Train {
-        tape.backward(loss.loss);
+        passes::backward(&mut tape, loss.loss);
         adam(&mut tape, Adam::default());
     }
     metrics::accumulate(&mut tape, &loss, labels);

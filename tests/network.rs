@@ -8,7 +8,7 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{self, Model, ModelConfig, ResNet9, Weights};
 use wgrad::ops::{adam, cross_entropy};
 use wgrad::passes::print::{Cost, listing};
-use wgrad::passes::{Plan, PlanOptions};
+use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
 
 /// The network on a batch, with the loss and everything behind it on a training tape.
@@ -20,10 +20,10 @@ fn record(mode: Mode, width: usize, batch: usize) -> Tape {
     if mode == Mode::Train {
         let labels = tape.input("labels", ElementType::U32, &[batch]);
         let loss = cross_entropy::cross_entropy(&mut tape, logits, labels, 0.0).loss;
-        tape.backward(loss);
+        passes::backward(&mut tape, loss);
         let adam = adam::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
         tape.in_phase(Phase::Update, |tape| adam::adam(tape, adam));
-        tape.eliminate_dead();
+        passes::eliminate_dead(&mut tape);
     }
     tape
 }

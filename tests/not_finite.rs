@@ -14,7 +14,7 @@ use wgrad::nn::layers::Conv;
 use wgrad::nn::{self, Model, ModelConfig, Objective};
 use wgrad::ops::finite_check::OnNan;
 use wgrad::ops::{Window, max_pool2d};
-use wgrad::passes::fuse::Fusion;
+use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
 
 /// What every test here runs on: the CPU, and a GPU with both kinds of kernels.
@@ -33,7 +33,7 @@ fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u
     let input = tape.input("x", ElementType::F32, &[2, 8, 8, 3]);
     let conv = nn::conv2d(&mut tape, "conv", input, 5, Conv::default());
     let pooled = max_pool2d::max_pool2d(&mut tape, conv, Window::square(2, 2, 0));
-    tape.fuse(fusion);
+    passes::fuse(&mut tape, fusion);
     let index = ValueId::clone(&tape.nodes().last().expect("a pool").outputs[1]);
     [pooled, index].into_iter().for_each(|value| tape.keep(value));
     let mut session = device.session(tape.state()).expect("a session");

@@ -11,7 +11,7 @@ use wgrad::error::Error;
 use wgrad::kernel::{Kernels, Target};
 use wgrad::nn::ResNet9;
 use wgrad::passes::fuse::{Fusion, Rule};
-use wgrad::passes::{Plan, PlanOptions, draw, print};
+use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::{self, StepConfig};
@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.svg {
         Some(path) => {
             super::outputs::refuse_inputs(path, &[], "svg")?;
-            std::fs::write(path, draw::draw(&step.tape)).map_err(Error::io(path))?;
+            std::fs::write(path, passes::draw(&step.tape)).map_err(Error::io(path))?;
             super::print(&format!("{}\n", path.shown()))?;
         }
         None => {
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             if plan_shown.largest_binding() <= u64::from(u32::MAX) {
                 plan_shown = plan(Some(Target::new(args.kernels)));
             }
-            super::print(&print::listing(&step.tape, &plan_shown, config.batch_size))?;
+            super::print(&passes::listing(&step.tape, &plan_shown, config.batch_size))?;
         }
     }
     Ok(ExitCode::SUCCESS)

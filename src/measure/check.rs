@@ -33,7 +33,7 @@ use crate::device::{LoadOptions, ProgramId, Session};
 use crate::error::Error;
 use crate::ops::case::{Case, CaseInput};
 use crate::ops::{self, scale};
-use crate::passes::fuse::Fusion;
+use crate::passes::{self, fuse::Fusion};
 use crate::tape::{ElementType, Group, Mode, Storage, Tape, ValueId};
 
 /// What stands before the op on the way from each input: positive, so that an input keeps the signs
@@ -97,7 +97,8 @@ pub enum Contents {
 /// When another number of places is rewritten than the case says.
 pub fn fuse(tape: &mut Tape, case: &Case) {
     if case.n_fused > 0 {
-        assert_eq!(tape.fuse(Fusion::ALL), case.n_fused, "{}: places that are fused", case.name);
+        let n_places = passes::fuse(tape, Fusion::ALL);
+        assert_eq!(n_places, case.n_fused, "{}: places that are fused", case.name);
     }
 }
 
@@ -132,7 +133,7 @@ impl CaseTape {
         fuse(&mut tape, case);
         let upstreams = upstreams(&mut tape, &outputs);
         let seeds: Vec<_> = upstreams.iter().map(|u| (u.value, u.gradient)).collect();
-        let gradients = tape.backward_from(&seeds);
+        let gradients = passes::backward_from(&mut tape, &seeds);
 
         let parameters = tape.state().parameters.clone();
         let parameters = parameters.iter().filter_map(|p| tape.find_member(&p.name));

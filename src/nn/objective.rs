@@ -5,7 +5,7 @@ use crate::ops::adam::{self, Adam};
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::ops::finite_check::{self, OnNan};
 use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
-use crate::passes::fuse::Fusion;
+use crate::passes::{self, fuse::Fusion};
 use crate::tape::{Phase, Tape, ValueId};
 
 /// What a step does with the logits.
@@ -49,8 +49,8 @@ impl Objective {
         labels: ValueId,
     ) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, self.label_smoothing);
-        tape.fuse(self.fusion);
-        tape.backward(loss.loss);
+        passes::fuse(tape, self.fusion);
+        passes::backward(tape, loss.loss);
         tape.in_phase(Phase::Update, |tape| {
             let norm = self.clip_grad_norm.map(|_| clip_grad_norm::norm(tape));
             // First the check: what follows leaves the state alone when something is not finite.
@@ -65,7 +65,7 @@ impl Objective {
                 ema::ema(tape, decay);
             }
         });
-        tape.eliminate_dead();
+        passes::eliminate_dead(tape);
         loss
     }
 
@@ -79,7 +79,7 @@ impl Objective {
     ) -> CrossEntropy {
         let loss = self.record_forward(tape, logits, labels);
         tape.in_phase(Phase::Update, |tape| metrics::accumulate(tape, &loss, labels));
-        tape.eliminate_dead();
+        passes::eliminate_dead(tape);
         loss
     }
 
@@ -92,16 +92,16 @@ impl Objective {
         labels: ValueId,
     ) -> CrossEntropy {
         let loss = self.record_forward(tape, logits, labels);
-        tape.eliminate_dead();
+        passes::eliminate_dead(tape);
         loss
     }
 
     /// The loss without label smoothing, of the moving average of the parameters if there is one.
     fn record_forward(&self, tape: &mut Tape, logits: ValueId, labels: ValueId) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, 0.0);
-        tape.fuse(self.fusion);
+        passes::fuse(tape, self.fusion);
         if self.ema.is_some() {
-            tape.read_averages();
+            passes::read_averages(tape);
         }
         loss
     }

@@ -4,72 +4,82 @@ use std::collections::HashMap;
 
 use crate::ops::fill::Fill;
 use crate::ops::{add, scale};
-use crate::tape::{Group, Phase, Storage, Tape, ValueId};
+use crate::tape::{Group, Node, Phase, Storage, Tape, ValueId};
 
-/// Which value holds the gradient of which.
+/// The gradients that were recorded, by the value that each belongs to.
 #[derive(Clone, Default, Debug)]
 pub struct Gradients(HashMap<ValueId, ValueId>);
 
 impl Gradients {
-    /// The gradient of `value`, if the loss depends on it and a gradient was wanted.
+    /// Returns the gradient of `value`, if the loss depends on it and it requires a gradient.
     pub fn get(&self, value: ValueId) -> Option<ValueId> {
         self.0.get(&value).copied()
     }
 }
 
-impl Tape {
-    /// Appends the nodes that compute the gradient of the scalar `loss`, of shape `[1]`.
-    ///
-    /// The gradients of parameters are made in the flat buffer [`Group::Gradients`].
-    pub fn backward(&mut self, loss: ValueId) -> Gradients {
-        assert_eq!(self.shape(loss), [1], "a loss has the shape [1]");
-        let unit = self.unit().unwrap_or_else(|| {
-            let fill = Fill { value: 1.0 };
-            self.in_phase(Phase::Backward, |tape| tape.push_one(fill, &[]))
-        });
-        self.set_unit(unit);
-        self.backward_from(&[(loss, unit)])
-    }
+/// Appends the nodes that compute the gradient of the scalar `loss`, of shape `[1]`.
+///
+/// The gradients of parameters lie in the flat buffer [`Group::Gradients`].
+///
+/// # Panics
+/// When the loss has another shape.
+pub fn backward(tape: &mut Tape, loss: ValueId) -> Gradients {
+    assert_eq!(tape.shape(loss), [1], "backward: a loss has the shape [1]");
+    let unit = tape.unit().unwrap_or_else(|| {
+        let fill = Fill { value: 1.0 };
+        tape.in_phase(Phase::Backward, |tape| tape.push_one(fill, &[]))
+    });
+    tape.set_unit(unit);
+    backward_from(tape, &[(loss, unit)])
+}
 
-    /// As [`Tape::backward`], from given gradients of any values: pairs of a value and its gradient.
-    pub fn backward_from(&mut self, seeds: &[(ValueId, ValueId)]) -> Gradients {
-        let n_forward = self.nodes.len();
-        self.in_phase(Phase::Backward, |tape| {
-            let mut gradients = Gradients::default();
-            for &(value, gradient) in seeds {
-                assert_eq!(
-                    tape.shape(value),
-                    tape.shape(gradient),
-                    "a gradient has its value's shape"
-                );
-                accumulate(tape, &mut gradients, value, gradient);
-            }
-            for ix in (0..n_forward).rev() {
-                let node = tape.nodes[ix].clone();
-                let d_outputs: Vec<_> = node.outputs.iter().map(|&y| gradients.get(y)).collect();
-                let wanted = node.inputs.iter().any(|&x| tape.value(x).requires_grad);
-                if !wanted || d_outputs.iter().all(Option::is_none) {
-                    continue;
-                }
+/// Appends the nodes that compute gradients from those of some values: pairs of a value and its gradient.
+///
+/// # Panics
+/// When a value and its gradient differ in shape.
+pub fn backward_from(tape: &mut Tape, seeds: &[(ValueId, ValueId)]) -> Gradients {
+    let n_forward = tape.nodes().len();
+    tape.in_phase(Phase::Backward, |tape| {
+        let mut gradients = Gradients::default();
+        for &(value, gradient) in seeds {
+            let shapes = [value, gradient].map(|id| tape.shape(id));
+            assert_eq!(shapes[0], shapes[1], "backward: a gradient has its value's shape");
+            accumulate(tape, &mut gradients, value, gradient);
+        }
+        for ix in (0..n_forward).rev() {
+            let node = tape.nodes()[ix].clone();
+            let d_outputs: Vec<_> = node.outputs.iter().map(|&y| gradients.get(y)).collect();
+            let wanted = node.inputs.iter().any(|&x| tape.value(x).requires_grad);
+            if wanted && d_outputs.iter().any(Option::is_some) {
                 tape.scoped(&node.scope, |tape| {
-                    let d_inputs = node.op.backward(tape, &node, &d_outputs);
-                    assert_eq!(d_inputs.len(), node.inputs.len(), "{}", node.op.name());
-                    for (&input, d_input) in node.inputs.iter().zip(d_inputs) {
-                        if let Some(d_input) = d_input
-                            && tape.value(input).requires_grad
-                        {
-                            accumulate(tape, &mut gradients, input, d_input);
-                        }
-                    }
+                    differentiate(tape, &mut gradients, &node, &d_outputs);
                 });
             }
-            place_parameter_gradients(tape, &mut gradients);
-            gradients
-        })
+        }
+        place_parameter_gradients(tape, &mut gradients);
+        gradients
+    })
+}
+
+/// Records a node's backward rule, and accumulates the gradients of its inputs.
+fn differentiate(
+    tape: &mut Tape,
+    gradients: &mut Gradients,
+    node: &Node,
+    d_outputs: &[Option<ValueId>],
+) {
+    let d_inputs = node.op.backward(tape, node, d_outputs);
+    assert_eq!(d_inputs.len(), node.inputs.len(), "{}", node.op.name());
+    for (&input, d_input) in node.inputs.iter().zip(d_inputs) {
+        if let Some(d_input) = d_input
+            && tape.value(input).requires_grad
+        {
+            accumulate(tape, gradients, input, d_input);
+        }
     }
 }
 
-/// A value that is used twice has the sum of what both uses send back.
+/// Adds a gradient of `value` to the earlier one, if there is one: a value that two nodes read has the sum of both.
 fn accumulate(tape: &mut Tape, gradients: &mut Gradients, value: ValueId, gradient: ValueId) {
     let sum = match gradients.get(value) {
         Some(earlier) => {

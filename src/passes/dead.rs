@@ -1,43 +1,42 @@
-//! Nodes whose results nobody reads are dropped.
+//! Dead code: nodes whose results no node and no host reads are removed.
 
 use crate::tape::{Storage, Tape};
 
-impl Tape {
-    /// Drops every node that makes only transient values that are neither read nor kept, and returns
-    /// how many went. One walk from the end is enough: a reader stands behind what it reads.
-    pub fn eliminate_dead(&mut self) -> usize {
-        let before = self.nodes.len();
-        let mut read = vec![false; self.values().len()];
-        let mut alive = vec![false; before];
-        for (ix, node) in self.nodes.iter().enumerate().rev() {
-            alive[ix] = node.outputs.iter().any(|&output| {
-                let value = self.value(output);
-                value.storage != Storage::Transient || value.keep || read[output.index()]
-            });
-            if alive[ix] {
-                node.inputs.iter().for_each(|input| read[input.index()] = true);
-            }
+/// Removes every node that makes only transient values that no node reads and the host does not keep, and returns
+/// the number of nodes removed. One walk from the end is enough: a reader stands behind the node that makes its input.
+pub fn eliminate_dead(tape: &mut Tape) -> usize {
+    let before = tape.nodes.len();
+    let mut read = vec![false; tape.values().len()];
+    let mut alive = vec![false; before];
+    for (ix, node) in tape.nodes.iter().enumerate().rev() {
+        alive[ix] = node.outputs.iter().any(|&output| {
+            let value = tape.value(output);
+            value.storage != Storage::Transient || value.keep || read[output.index()]
+        });
+        if alive[ix] {
+            node.inputs.iter().for_each(|input| read[input.index()] = true);
         }
-        let mut alive = alive.into_iter();
-        self.nodes.retain(|_| alive.next().expect("one flag a node"));
-        before - self.nodes.len()
     }
+    let mut alive = alive.into_iter();
+    tape.nodes.retain(|_| alive.next().expect("one flag a node"));
+    before - tape.nodes.len()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::ops::{relu, scale};
-    use crate::tape::{ElementType, Mode, Tape};
+    use crate::tape::{ElementType, Mode};
 
     #[test]
-    fn drops_chains_that_nobody_reads_and_keeps_the_rest() {
+    fn removes_chains_without_a_reader_and_keeps_the_rest() {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input("x", ElementType::F32, &[4]);
         let y = relu::relu(&mut tape, x);
         tape.keep(y);
         let dead = scale::scale(&mut tape, y, 2.0);
         scale::scale(&mut tape, dead, 2.0);
-        assert_eq!(tape.eliminate_dead(), 2);
+        assert_eq!(eliminate_dead(&mut tape), 2);
         assert_eq!(tape.nodes().len(), 1);
     }
 }

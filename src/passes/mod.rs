@@ -1,11 +1,17 @@
-//! Passes over a tape: differentiation, fusion, dead code, the plan of memory, the listing and the drawing.
+//! Passes, functions over a tape: differentiation, fusion, dead code, the plan of memory, the listing and the drawing.
 
 pub mod autodiff;
+pub mod averages;
 pub mod dead;
 pub mod draw;
 pub mod fuse;
 pub mod plan;
 pub mod print;
 
-pub use autodiff::Gradients;
+pub use autodiff::{Gradients, backward, backward_from};
+pub use averages::read_averages;
+pub use dead::eliminate_dead;
+pub use draw::draw;
+pub use fuse::fuse;
 pub use plan::{Plan, PlanOptions, Tiles};
+pub use print::listing;

@@ -165,17 +165,18 @@ impl Tape {
         self.state.averaged = true;
     }
 
-    /// Lets every node that reads a parameter read its moving average instead.
+    /// Moves every value that is a view into the flat buffer `from` to the same place of the buffer `to`.
     ///
     /// # Panics
-    /// On a tape with a backward pass: what is trained is the parameter itself.
-    pub fn read_averages(&mut self) {
-        let is_forward = self.nodes.iter().all(|node| node.phase == Phase::Forward);
-        assert!(is_forward, "a training step reads the parameters themselves");
-        self.average_parameters();
+    /// When the two buffers differ in length.
+    pub(crate) fn relocate(&mut self, from: Group, to: Group) {
+        let lengths = [from, to].map(|group| self.state.n_elements(group));
+        assert_eq!(lengths[0], lengths[1], "relocate: {} and {}", from.name(), to.name());
         for value in &mut self.values {
-            if let Storage::State { group: group @ Group::Parameters, .. } = &mut value.storage {
-                *group = Group::AveragedParameters;
+            if let Storage::State { group, .. } = &mut value.storage
+                && *group == from
+            {
+                *group = to;
             }
         }
     }

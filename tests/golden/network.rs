@@ -8,7 +8,7 @@ use wgrad::nn::{self, Model, ModelConfig, Objective, ResNet9};
 use wgrad::ops::adam::Adam;
 use wgrad::ops::finite_check::{self, OnNan};
 use wgrad::ops::{adam, cross_entropy, running_statistics};
-use wgrad::passes::fuse::Fusion;
+use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{
     ElementType, Group, Initializer, Layout, Member, Mode, Phase, StateLayout, Tape, ValueId,
 };
@@ -152,7 +152,7 @@ fn record(file: &CaseFile, mode: Mode, fusion: Fusion) -> (Tape, ValueId, ValueI
     let logits = nn::resnet9(&mut tape, x, net);
     tape.keep(logits);
     if mode == Mode::Eval {
-        tape.fuse(fusion);
+        passes::fuse(&mut tape, fusion);
     }
     (tape, x, logits)
 }
@@ -164,14 +164,14 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
     let labels = tape.input("labels", ElementType::U32, &[file.attribute("batch")]);
     let loss = cross_entropy::cross_entropy(&mut tape, logits, labels, 0.0).loss;
     tape.keep(loss);
-    tape.fuse(fusion);
-    tape.backward(loss);
+    passes::fuse(&mut tape, fusion);
+    passes::backward(&mut tape, loss);
     tape.in_phase(Phase::Update, |tape| {
         finite_check::finite_check(tape, &[], OnNan::Stop);
         running_statistics::update(tape, nn::layers::BATCH_NORM_MOMENTUM);
         adam::adam(tape, config);
     });
-    tape.eliminate_dead();
+    passes::eliminate_dead(&mut tape);
 
     let layout = tape.state().clone();
     let mut session = device.session(&layout).expect("a session");

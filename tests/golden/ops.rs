@@ -7,7 +7,7 @@ use wgrad::kernel::StepScalars;
 use wgrad::nn;
 use wgrad::ops::finite_check::{OnNan, finite_check};
 use wgrad::ops::{self, Window, augment::Switches, conv2d::Conv2d};
-use wgrad::passes::fuse::Fusion;
+use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
 
 use crate::OP_TOLERANCE;
@@ -80,7 +80,12 @@ fn batch_norm_of(
     let x = bench.input("x", Order::Activation);
     let normed = before(&mut bench, x);
     let y = nn::batch_norm(&mut bench.tape, "bn", normed);
-    assert_eq!(bench.tape.fuse(Fusion::ALL), usize::from(normed != x), "{}", file.name);
+    assert_eq!(
+        passes::fuse(&mut bench.tape, Fusion::ALL),
+        usize::from(normed != x),
+        "{}",
+        file.name
+    );
     bench.expect("y", y, Order::Activation);
     let [gamma, beta] =
         ["bn.weight", "bn.bias"].map(|name| bench.tape.find_member(name).expect("the layer's"));
@@ -185,7 +190,7 @@ pub fn cross_entropy(file: &CaseFile, device: &Device) {
     let smoothing = file.attribute("label_smoothing");
     let loss = ops::cross_entropy::cross_entropy(&mut bench.tape, logits, labels, smoothing).loss;
     bench.expect("loss", loss, Order::Plain);
-    let gradients = bench.tape.backward(loss);
+    let gradients = passes::backward(&mut bench.tape, loss);
     bench.expect_gradients(&gradients, &[(logits, "dlogits", Order::Plain)]);
     bench.finish(device);
 }

@@ -1,8 +1,7 @@
 //! Fusion: rewrites of the tape, a rule a file.
 //!
-//! Rules run on the forward part, before [`Tape::backward`]: a fused op has a
-//! backward rule of its own, so that what was fused forward is fused backward too. With every rule
-//! off, the tape is the textbook's.
+//! Rules run on the forward part, before [`backward`](super::backward): a fused op has a backward rule of its own, so
+//! that the backward pass is fused too. With every rule off, the tape is the textbook's.
 
 pub mod batch_norm_relu;
 pub mod conv_batch_norm;
@@ -80,23 +79,21 @@ impl Default for Fusion {
     }
 }
 
-impl Tape {
-    /// Applies the rules, and returns how many places were rewritten.
-    pub fn fuse(&mut self, fusion: Fusion) -> usize {
-        let pools = if fusion.conv_max_pool { conv_max_pool::apply(self) } else { 0 };
-        let norms = match fusion.batch_norm_relu {
-            true => batch_norm_relu::apply(self, fusion.residual_add),
-            false => 0,
-        };
-        // Last: it leaves the nodes where they are, whichever the others have made of them.
-        let moments = if fusion.conv_batch_norm { conv_batch_norm::apply(self) } else { 0 };
-        pools + norms + moments
-    }
+/// Applies the rules to a tape without a backward pass, and returns the number of places rewritten.
+pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
+    let pools = if fusion.conv_max_pool { conv_max_pool::apply(tape) } else { 0 };
+    let norms = match fusion.batch_norm_relu {
+        true => batch_norm_relu::apply(tape, fusion.residual_add),
+        false => 0,
+    };
+    // Last: it gives moments to batch norms, fused with a ReLU or not.
+    let moments = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
+    pools + norms + moments
+}
 
-    /// How many nodes read a value.
-    fn n_uses(&self, id: ValueId) -> usize {
-        self.nodes.iter().flat_map(|n| &n.inputs).filter(|&&input| input == id).count()
-    }
+/// Returns the number of nodes that read a value, with repetition.
+fn n_uses(tape: &Tape, id: ValueId) -> usize {
+    tape.nodes().iter().flat_map(|n| &n.inputs).filter(|&&input| input == id).count()
 }
 
 #[cfg(test)]
