@@ -5,10 +5,10 @@ use crate::tape::{Storage, Tape};
 /// Removes every node that makes only transient values that no node reads and the host does not keep, and returns
 /// the number of nodes removed. One walk from the end is enough: a reader stands behind the node that makes its input.
 pub fn eliminate_dead(tape: &mut Tape) -> usize {
-    let before = tape.nodes.len();
+    let before = tape.nodes().len();
     let mut read = vec![false; tape.values().len()];
     let mut alive = vec![false; before];
-    for (ix, node) in tape.nodes.iter().enumerate().rev() {
+    for (ix, node) in tape.nodes().iter().enumerate().rev() {
         alive[ix] = node.outputs.iter().any(|&output| {
             let value = tape.value(output);
             value.storage != Storage::Transient || value.keep || read[output.index()]
@@ -17,9 +17,8 @@ pub fn eliminate_dead(tape: &mut Tape) -> usize {
             node.inputs.iter().for_each(|input| read[input.index()] = true);
         }
     }
-    let mut alive = alive.into_iter();
-    tape.nodes.retain(|_| alive.next().expect("one flag a node"));
-    before - tape.nodes.len()
+    tape.retain(|ix| alive[ix]);
+    before - tape.nodes().len()
 }
 
 #[cfg(test)]

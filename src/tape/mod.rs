@@ -4,12 +4,13 @@
 //! it reads and makes. [`passes`](crate::passes) append the gradient's nodes to the same list, rewrite it, plan its
 //! memory, print and draw it, and a device replays it. It is recorded once per shape, never once per step.
 //!
-//! Read on: [`value`], [`node`], then `record.rs`, [`op`] and [`mod@reference`], the contract of an op.
+//! Read on: [`value`], [`node`], then `record.rs`, `rewrite.rs`, [`op`] and [`mod@reference`], the contract of an op.
 
 pub mod node;
 pub mod op;
 mod record;
 pub mod reference;
+mod rewrite;
 pub mod state;
 pub mod value;
 

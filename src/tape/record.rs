@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::state::{Initializer, Layout, Member, StateLayout};
 use super::{ElementType, Group, Node, NodeIo, Phase, Storage, Value, ValueId};
-use crate::tape::Op;
+use crate::tape::{Op, OutputSpec};
 
 /// What a tape is recorded for. Layers ask, since batch norm and dropout differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub struct Tape {
     name: String,
     mode: Mode,
     values: Vec<Value>,
-    pub(crate) nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     state: StateLayout,
     members: HashMap<String, ValueId>,
     scope: String,
@@ -190,35 +190,63 @@ impl Tape {
     }
 
     fn push_shared(&mut self, op: Arc<dyn Op>, inputs: &[ValueId]) -> Vec<ValueId> {
+        let node = self.new_node(op, inputs, &[]);
+        let outputs = node.outputs.clone();
+        self.nodes.push(node);
+        outputs
+    }
+
+    /// Returns a node of the current scope and phase. Its `i`-th output is `outputs[i]` if there is one, and otherwise a
+    /// new value.
+    pub(super) fn new_node(
+        &mut self,
+        op: Arc<dyn Op>,
+        inputs: &[ValueId],
+        outputs: &[Option<ValueId>],
+    ) -> Node {
         let specs = {
             let inputs: Vec<&Value> = inputs.iter().map(|&id| self.value(id)).collect();
             op.outputs(&inputs)
         };
+        let make = |(ix, spec)| match outputs.get(ix).copied().flatten() {
+            Some(output) => {
+                self.assert_fits(output, &*op, &spec);
+                output
+            }
+            None => self.new_output(&*op, inputs, ix, &spec),
+        };
+        let outputs = specs.into_iter().enumerate().map(make).collect();
+        let (inputs, scope) = (inputs.to_vec(), self.scope.clone());
+        Node { op, inputs, outputs, scope, phase: self.phase }
+    }
+
+    /// Adds the value that an op makes as its `ix`-th output.
+    fn new_output(
+        &mut self,
+        op: &dyn Op,
+        inputs: &[ValueId],
+        ix: usize,
+        spec: &OutputSpec,
+    ) -> ValueId {
+        let aliased = op.aliases().iter().find(|(output, _)| *output == ix);
+        let storage = match aliased {
+            Some(&(_, input)) => self.value(inputs[input]).storage,
+            None => Storage::Transient,
+        };
         let requires_grad = inputs.iter().any(|&id| self.value(id).requires_grad);
-        let mut outputs = Vec::with_capacity(specs.len());
-        for (ix, spec) in specs.into_iter().enumerate() {
-            let aliased = op.aliases().iter().find(|(output, _)| *output == ix);
-            let storage = match aliased {
-                Some(&(_, input)) => self.value(inputs[input]).storage,
-                None => Storage::Transient,
-            };
-            let requires_grad = requires_grad && spec.element == ElementType::F32;
-            let name = match self.scope.as_str() {
-                "" => spec.name.to_string(),
-                scope => format!("{scope}.{}", spec.name),
-            };
-            outputs.push(self.new_value(&name, &spec.shape, spec.element, storage, requires_grad));
-        }
-        let scope = self.scope.clone();
-        let phase = self.phase;
-        self.nodes.push(Node {
-            op,
-            inputs: inputs.to_vec(),
-            outputs: outputs.clone(),
-            scope,
-            phase,
-        });
-        outputs
+        let requires_grad = requires_grad && spec.element == ElementType::F32;
+        let name = match self.scope.as_str() {
+            "" => spec.name.to_string(),
+            scope => format!("{scope}.{}", spec.name),
+        };
+        self.new_value(&name, &spec.shape, spec.element, storage, requires_grad)
+    }
+
+    fn assert_fits(&self, id: ValueId, op: &dyn Op, spec: &OutputSpec) {
+        let value = self.value(id);
+        let fits = value.shape == spec.shape && value.element == spec.element;
+        let Value { name, element, shape, .. } = value;
+        assert!(fits, "{}: {name} is {shape:?} of {element}, and is made as {spec:?}", op.name());
     }
 
     /// What a node computes, on which shapes: nodes of one signature run the same kernels.

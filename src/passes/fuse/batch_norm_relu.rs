@@ -5,6 +5,7 @@
 //! instead of reading it.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use super::n_uses;
 use crate::ops::add::Add;
@@ -18,7 +19,7 @@ use crate::tape::{Node, Tape, ValueId};
 pub(super) fn apply(tape: &mut Tape, residual_add: bool) -> usize {
     let mut n_rewritten = 0;
     let mut ix = 0;
-    while ix < tape.nodes.len() {
+    while ix < tape.nodes().len() {
         if let Some(place) = find(tape, ix, residual_add) {
             rewrite(tape, ix, &place);
             n_rewritten += 1;
@@ -37,18 +38,18 @@ struct Place {
 }
 
 fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
-    let node = &tape.nodes[norm_ix];
+    let node = &tape.nodes()[norm_ix];
     // One that is given moments has an input more, and stays.
     let op = (&*node.op as &dyn Any).downcast_ref::<BatchNorm>()?;
     let &BatchNorm { eps, rows_per_slab: None } = op else { return None };
     let by_fours = tape.shape(node.outputs[0]).last()?.is_multiple_of(4);
     let relu_ix = only_reader::<Relu>(tape, node.outputs[0]).filter(|_| by_fours)?;
-    let activated = tape.nodes[relu_ix].outputs[0];
+    let activated = tape.nodes()[relu_ix].outputs[0];
     let add = || {
         let add_ix = only_reader::<Add>(tape, activated)?;
-        let other = tape.nodes[add_ix].inputs.iter().copied().find(|&id| id != activated)?;
+        let other = tape.nodes()[add_ix].inputs.iter().copied().find(|&id| id != activated)?;
         // The fused op stands where the batch norm does, so what is added must be there by then.
-        let made_by = tape.nodes.iter().position(|node| node.outputs.contains(&other));
+        let made_by = tape.nodes().iter().position(|node| node.outputs.contains(&other));
         made_by.is_none_or(|ix| ix < norm_ix).then_some((add_ix, other))
     };
     Some(Place { eps, relu_ix, add: residual_add.then(add).flatten() })
@@ -59,25 +60,19 @@ fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
     if tape.value(id).keep || n_uses(tape, id) != 1 {
         return None;
     }
-    let ix = tape.nodes.iter().position(|node| node.inputs.contains(&id))?;
-    (&*tape.nodes[ix].op as &dyn Any).is::<O>().then_some(ix)
+    let ix = tape.nodes().iter().position(|node| node.inputs.contains(&id))?;
+    (&*tape.nodes()[ix].op as &dyn Any).is::<O>().then_some(ix)
 }
 
 fn rewrite(tape: &mut Tape, norm_ix: usize, place: &Place) {
-    let Node { mut inputs, outputs, scope, phase, .. } = tape.nodes[norm_ix].clone();
+    let Node { mut inputs, outputs, .. } = tape.nodes()[norm_ix].clone();
     inputs.extend(place.add.map(|(_, residual)| residual));
     let has_residual = place.add.is_some();
     let fused = BatchNormRelu { eps: place.eps, has_residual, rows_per_slab: None };
-    let made = tape.scoped(&scope, |tape| tape.in_phase(phase, |tape| tape.push(fused, &inputs)));
-    let mut node = tape.nodes.pop().expect("it was just pushed");
-    // It makes what the last of them made, and the statistics where they were wanted.
-    let last_ix = place.add.map_or(place.relu_ix, |(add_ix, _)| add_ix);
-    node.outputs = vec![tape.nodes[last_ix].outputs[0], outputs[1], outputs[2], made[3]];
-    tape.nodes[norm_ix] = node;
-    let gone = [Some(place.relu_ix), place.add.map(|(add_ix, _)| add_ix)];
-    let mut ix = 0;
-    tape.nodes.retain(|_| {
-        ix += 1;
-        !gone.contains(&Some(ix - 1))
-    });
+    let mut nodes = vec![norm_ix, place.relu_ix];
+    nodes.extend(place.add.map(|(add_ix, _)| add_ix));
+    let y = tape.nodes()[*nodes.last().expect("two or three")].outputs[0];
+    // The last of the nodes makes y; the batch norm makes the statistics.
+    let outputs = [Some(y), Some(outputs[1]), Some(outputs[2]), None];
+    tape.replace(&nodes, Arc::new(fused), &inputs, &outputs);
 }

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use crate::ops::batch_norm::forward::BatchNorm;
 use crate::ops::batch_norm::relu::BatchNormRelu;
 use crate::ops::conv2d::Conv2dForward;
-use crate::tape::{Node, NodeIo, Op, Tape};
+use crate::tape::{Node, NodeIo, Op, Tape, ValueId};
 
 /// Rewrites every place where a batch norm, by itself or with a ReLU behind it, reads what a convolution makes whose
 /// kernels are tiled. Returns how many there were.
 pub(super) fn apply(tape: &mut Tape) -> usize {
     let mut n_rewritten = 0;
-    for norm_ix in 0..tape.nodes.len() {
+    for norm_ix in 0..tape.nodes().len() {
         if let Some((conv_ix, place)) = find(tape, norm_ix) {
             rewrite(tape, conv_ix, norm_ix, place);
             n_rewritten += 1;
@@ -32,9 +32,10 @@ struct Place {
 }
 
 fn find(tape: &Tape, norm_ix: usize) -> Option<(usize, Place)> {
-    let norm = &tape.nodes[norm_ix];
-    let conv_ix = tape.nodes.iter().position(|node| node.outputs.first() == norm.inputs.first())?;
-    let conv_node = &tape.nodes[conv_ix];
+    let norm = &tape.nodes()[norm_ix];
+    let conv_ix =
+        tape.nodes().iter().position(|node| node.outputs.first() == norm.inputs.first())?;
+    let conv_node = &tape.nodes()[conv_ix];
     let conv = (&*conv_node.op as &dyn Any).downcast_ref::<Conv2dForward>()?;
     if conv.moments || !conv.is_tiled() {
         return None;
@@ -51,19 +52,13 @@ fn find(tape: &Tape, norm_ix: usize) -> Option<(usize, Place)> {
 }
 
 fn rewrite(tape: &mut Tape, conv_ix: usize, norm_ix: usize, place: Place) {
-    let Node { inputs, scope, phase, .. } = tape.nodes[conv_ix].clone();
-    // Pushed for the sake of the value that the moments are.
-    let made =
-        tape.scoped(&scope, |tape| tape.in_phase(phase, |tape| tape.push(place.conv, &inputs)));
-    let mut pushed = tape.nodes.pop().expect("it was just pushed");
-    let moments = *made.last().expect("the moments");
-    let conv = &mut tape.nodes[conv_ix];
-    pushed.outputs.clone_from(&conv.outputs);
-    pushed.outputs.push(moments);
-    *conv = pushed;
-    let norm = &mut tape.nodes[norm_ix];
-    norm.op = place.norm;
-    norm.inputs.push(moments);
+    let same = |outputs: &[ValueId]| outputs.iter().copied().map(Some).collect::<Vec<_>>();
+    // The moments are an output more of the convolution, and an input more of the batch norm.
+    let Node { inputs, outputs, .. } = tape.nodes()[conv_ix].clone();
+    let made = tape.replace(&[conv_ix], Arc::new(place.conv), &inputs, &same(&outputs));
+    let Node { mut inputs, outputs, .. } = tape.nodes()[norm_ix].clone();
+    inputs.push(*made.last().expect("the moments"));
+    tape.replace(&[norm_ix], place.norm, &inputs, &same(&outputs));
 }
 
 #[cfg(test)]
@@ -74,7 +69,7 @@ mod tests {
     use crate::ops::relu::relu;
     use crate::passes::fuse::Fusion;
     use crate::passes::{backward_from, fuse};
-    use crate::tape::{ElementType, Mode, ValueId};
+    use crate::tape::{ElementType, Mode};
 
     /// A convolution to 8 channels in so many groups, a batch norm, and a ReLU.
     fn block(groups: usize) -> (Tape, ValueId) {

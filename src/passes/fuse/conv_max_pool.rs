@@ -6,6 +6,7 @@
 //! kernels read the pooled gradient and let it through where the saved index points.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use super::n_uses;
 use crate::ops::conv2d::Conv2dForward;
@@ -17,13 +18,11 @@ use crate::tape::Tape;
 pub(super) fn apply(tape: &mut Tape) -> usize {
     let mut n_rewritten = 0;
     let mut ix = 0;
-    while ix < tape.nodes.len() {
+    while ix < tape.nodes().len() {
         if let Some((pool_ix, fused)) = find(tape, ix) {
-            // The fused op makes what the pool made, where the convolution stood.
-            let pool = tape.nodes.remove(pool_ix);
-            let node = &mut tape.nodes[ix];
-            node.op = std::sync::Arc::new(fused);
-            node.outputs = pool.outputs;
+            let inputs = tape.nodes()[ix].inputs.clone();
+            let outputs: Vec<_> = tape.nodes()[pool_ix].outputs.iter().copied().map(Some).collect();
+            tape.replace(&[ix, pool_ix], Arc::new(fused), &inputs, &outputs);
             n_rewritten += 1;
         }
         ix += 1;
@@ -32,14 +31,14 @@ pub(super) fn apply(tape: &mut Tape) -> usize {
 }
 
 fn find(tape: &Tape, conv_ix: usize) -> Option<(usize, Conv2dForward)> {
-    let conv_node = &tape.nodes[conv_ix];
+    let conv_node = &tape.nodes()[conv_ix];
     let conv = (&*conv_node.op as &dyn Any).downcast_ref::<Conv2dForward>()?;
     let y = conv_node.outputs[0];
     if conv.pool.is_some() || conv.has_bias || tape.value(y).keep || n_uses(tape, y) != 1 {
         return None;
     }
-    let pool_ix = tape.nodes.iter().position(|n| n.inputs.first() == Some(&y))?;
-    let pool = (&*tape.nodes[pool_ix].op as &dyn Any).downcast_ref::<MaxPool2d>()?;
+    let pool_ix = tape.nodes().iter().position(|n| n.inputs.first() == Some(&y))?;
+    let pool = (&*tape.nodes()[pool_ix].op as &dyn Any).downcast_ref::<MaxPool2d>()?;
     let window = pool.window;
     let tiles = window.stride == window.size && window.padding == [0, 0];
     tiles.then(|| (pool_ix, Conv2dForward { pool: Some(window.size), ..conv.clone() }))

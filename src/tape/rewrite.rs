@@ -1,0 +1,164 @@
+//! Rewriting: passes replace and remove nodes, and the tape stays one that can run.
+
+use std::sync::Arc;
+
+use super::{Node, Op, Tape, ValueId};
+
+impl Tape {
+    /// Replaces nodes by one node, and returns the values that it makes. `nodes` are indices in ascending order.
+    ///
+    /// The new node stands where the first of the old ones stood, in the scope and the phase of that one. Its `i`-th
+    /// output is the value `outputs[i]`, which one of the old nodes made; it is a new value where that is `None`. So
+    /// readers of the old values, the host among them, need no change.
+    ///
+    /// # Panics
+    /// When the op refuses the inputs, an output has another shape or element type than the op makes, an input is made
+    /// behind the new node, or a value is still read or kept that no node makes any more.
+    pub fn replace(
+        &mut self,
+        nodes: &[usize],
+        op: Arc<dyn Op>,
+        inputs: &[ValueId],
+        outputs: &[Option<ValueId>],
+    ) -> Vec<ValueId> {
+        assert!(nodes.is_sorted_by(|a, b| a < b), "replace: the nodes {nodes:?} do not ascend");
+        let first = *nodes.first().expect("replace: at least one node");
+        let made = |nodes: &[Node], id| nodes.iter().any(|node| node.outputs.contains(&id));
+        for &id in inputs {
+            let too_late = made(&self.nodes[first..], id);
+            assert!(!too_late, "replace: {} is made behind {}", self.value(id).name, op.name());
+        }
+        let Node { scope, phase, .. } = self.nodes[first].clone();
+        let node = self
+            .scoped(&scope, |tape| tape.in_phase(phase, |tape| tape.new_node(op, inputs, outputs)));
+        let old: Vec<_> = nodes.iter().flat_map(|&ix| self.nodes[ix].outputs.clone()).collect();
+        for id in outputs.iter().flatten() {
+            assert!(old.contains(id), "replace: no replaced node makes {}", self.value(*id).name);
+        }
+        let made = node.outputs.clone();
+        self.nodes[first] = node;
+        self.retain(|ix| ix == first || !nodes.contains(&ix));
+        for id in old.into_iter().filter(|id| !made.contains(id)) {
+            let is_read = self.nodes.iter().any(|node| node.inputs.contains(&id));
+            let value = self.value(id);
+            assert!(!is_read && !value.keep, "replace: no node makes {} any more", value.name);
+        }
+        made
+    }
+
+    /// Removes every node but those whose index `keep` accepts.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let mut ix = 0;
+        self.nodes.retain(|_| {
+            ix += 1;
+            keep(ix - 1)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Launch, Real, Target};
+    use crate::tape::{Args, ElementType, Mode, NodeIo, OutputSpec, Phase, Reference, Value};
+
+    /// An op without a computation: it makes values of the shape `[4]`.
+    #[derive(Debug)]
+    struct Makes(&'static [&'static str]);
+
+    impl Op for Makes {
+        fn name(&self) -> &'static str {
+            "makes"
+        }
+        fn outputs(&self, _: &[&Value]) -> Vec<OutputSpec> {
+            self.0.iter().map(|name| OutputSpec::real(name, &[4])).collect()
+        }
+        fn flops(&self, _: &NodeIo<'_>) -> u64 {
+            0
+        }
+        fn launch(&self, _: &NodeIo<'_>, _: &Target) -> Launch {
+            Launch::default()
+        }
+    }
+
+    impl Reference for Makes {
+        fn run<T: Real>(&self, _: Args<'_, T>) {}
+    }
+
+    const ONE: Makes = Makes(&["y"]);
+
+    /// The nodes a, b and c in a row, each in the scope of its name, and the values x, a, b and c.
+    fn row() -> (Tape, [ValueId; 4]) {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[4]);
+        let mut last = x;
+        let [a, b, c] = ["a", "b", "c"].map(|scope| {
+            last = tape.scoped(scope, |tape| tape.push_one(ONE, &[last]));
+            last
+        });
+        tape.keep(c);
+        (tape, [x, a, b, c])
+    }
+
+    #[test]
+    fn one_node_takes_the_place_of_two() {
+        let (mut tape, [x, _, b, c]) = row();
+        let op = Arc::new(Makes(&["y", "more"]));
+        let made =
+            tape.in_phase(Phase::Update, |tape| tape.replace(&[0, 1], op, &[x], &[Some(b), None]));
+        assert_eq!(tape.nodes().len(), 2);
+        let node = &tape.nodes()[0];
+        assert_eq!((&node.inputs, &node.outputs, &made), (&vec![x], &vec![b, made[1]], &made));
+        assert_eq!((&*node.scope, node.phase), ("a", Phase::Forward), "those of the first");
+        assert_eq!(tape.value(made[1]).name, "a.more");
+        assert_eq!((&tape.nodes()[1].inputs, &tape.nodes()[1].outputs), (&vec![b], &vec![c]));
+    }
+
+    #[test]
+    fn a_node_can_gain_an_output_and_an_input() {
+        let (mut tape, [x, a, b, _]) = row();
+        let made = tape.replace(&[0], Arc::new(Makes(&["y", "more"])), &[x], &[Some(a)]);
+        tape.replace(&[1], Arc::new(ONE), &[a, made[1]], &[Some(b)]);
+        assert_eq!(
+            tape.nodes().iter().map(|node| node.inputs.len()).collect::<Vec<_>>(),
+            [1, 2, 1]
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "replace: no node makes b.y any more")]
+    fn a_value_that_is_read_stays_made() {
+        let (mut tape, [x, a, ..]) = row();
+        tape.replace(&[0, 1], Arc::new(ONE), &[x], &[Some(a)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "replace: no node makes c.y any more")]
+    fn a_value_that_is_kept_stays_made() {
+        let (mut tape, [_, _, b, _]) = row();
+        tape.replace(&[2], Arc::new(ONE), &[b], &[None]);
+    }
+
+    #[test]
+    #[should_panic(expected = "replace: b.y is made behind makes")]
+    fn an_input_is_made_in_front() {
+        let (mut tape, [_, a, b, _]) = row();
+        tape.replace(&[0], Arc::new(ONE), &[b], &[Some(a)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "replace: no replaced node makes c.y")]
+    fn an_output_is_one_of_the_replaced_nodes() {
+        let (mut tape, [x, _, _, c]) = row();
+        tape.replace(&[0, 1], Arc::new(ONE), &[x], &[Some(c)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "makes: x is [4] of u32")]
+    fn an_output_has_the_shape_and_type_that_the_op_makes() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let words = tape.input("x", ElementType::U32, &[4]);
+        tape.push_one(ONE, &[]);
+        tape.replace(&[0], Arc::new(ONE), &[], &[Some(words)]);
+    }
+}
