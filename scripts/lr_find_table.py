@@ -4,7 +4,7 @@
     python scripts/lr_find_table.py --wgrad target/release/wgrad --data-dir DIR --work FOLDER
 
 DIR holds CIFAR-10's binary files or a part of them. Each configuration is trained for three epochs at each of seven
-peaks and two seeds, and swept with twenty seeds, on the CPU device: about an hour on two cores. What FOLDER holds already
+peaks and two seeds, and swept with twenty seeds, on the CPU device: about an hour on two cores. Results that FOLDER holds already
 is not run again.
 """
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Whether two builds of wgrad train to the same bits: every tensor of model.safetensors, and the losses of every
-# epoch. For a change that must not change a result.
+# Compares the training of two builds of wgrad bit by bit: every tensor of model.safetensors, and the losses of every
+# epoch. For changes that must not change a result.
 #
 #     scripts/same_bits.sh OLD NEW [CIFAR10]
 #

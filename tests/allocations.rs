@@ -1,8 +1,8 @@
 //! A replayed step allocates nothing of ours: every buffer is planned and made when a step is loaded.
 //!
-//! A counting allocator stands before the system's. What other crates allocate within the calls that
-//! [`foreign`](wgrad::kernel::foreign) marks is counted apart: it is theirs, but it may not grow from
-//! step to step, and where nothing is read late it is the same in each.
+//! A counting allocator stands before the system's. Allocations of other crates, within calls that
+//! [`foreign`](wgrad::kernel::foreign) marks, are counted apart: they may not grow from step to step, and without late
+//! reads they are the same in each.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,15 +56,15 @@ const BATCH_SIZE: usize = 12;
 /// Steps until every thread has once done everything.
 const FIRST_STEPS: usize = 4;
 
-/// What a step allocates.
+/// Numbers of allocations in a step.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Allocations {
     ours: usize,
     foreign: usize,
 }
 
-/// What each of some training steps allocates, the first ones left out. With `metrics`, those are asked for after every
-/// step, and read late, as in training.
+/// Counts the allocations of training steps behind the first ones. With `metrics`, each step requests the metrics and
+/// reads them late, as in training.
 fn allocations(device: &Device, metrics: bool) -> Vec<Allocations> {
     let config = StepConfig::new(ResNet9 { width: 8, classes: N_CLASSES }, BATCH_SIZE);
     let mut trainer = Trainer::new(device, &config, 0).expect("the steps compile");
@@ -111,7 +111,7 @@ fn a_step_on_a_gpu_allocates_nothing_of_ours() {
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let device = Device::open("gpu", OpenOptions::default()).expect("an adapter");
     check(&allocations(&device, false));
-    // What wgpu allocates besides depends on what it finds done when metrics are asked for.
+    // wgpu's own allocations depend on the work that the device has finished at the read of the metrics.
     let steps = allocations(&device, true);
     assert!(steps.iter().all(|step| step.ours == 0), "a step allocates: {steps:?}");
     let [first, last] = [0, 4].map(|ix| steps[ix..ix + 4].iter().map(|s| s.foreign).sum::<usize>());

@@ -57,9 +57,9 @@ fn training_does_not_know_of_the_average() {
     }
 }
 
-/// What `train` says of the test images after an epoch is what `eval` says of the file it leaves.
+/// `train` and `eval` agree on the test images: the first after an epoch, the second on the file of that epoch.
 #[test]
-fn what_is_evaluated_is_what_is_saved() {
+fn the_saved_weights_are_the_evaluated_ones() {
     for device in devices() {
         let mut trainer = Trainer::new(&device, &config(Some(0.5)), 1).expect("a trainer");
         train(&mut trainer, 0..5);

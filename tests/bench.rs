@@ -43,7 +43,7 @@ fn kernels_are_measured_written_and_compared() {
     assert!(text.contains("times     medians of 3 steps\n"), "{text}");
     assert!(text.ends_with("written to first/bench.json and first/roofline.svg\n"), "{text}");
 
-    let bench = Bench::read(&at.join("first")).expect("what was written");
+    let bench = Bench::read(&at.join("first")).expect("a bench file");
     let tape = step::training(&StepConfig::new(ResNet9 { width: 2, classes: 10 }, 3)).tape;
     let n_nodes: usize = bench.kernels.iter().map(|kernel| kernel.n_nodes).sum();
     assert_eq!(n_nodes, tape.nodes().len());
@@ -87,7 +87,7 @@ fn kernels_are_measured_written_and_compared() {
     assert_fails(wgrad(at, &["bench", "--compare", "nothing.json"]), 1, "nothing.json");
     fs::write(at.join("other.json"), "{\"format\": \"else\", \"version\": 1}").expect("written");
     assert_fails(wgrad(at, &["bench", "--compare", "other.json"]), 2, "a file of \"else\"");
-    assert!(!at.join("runs").exists(), "what fails leaves nothing");
+    assert!(!at.join("runs").exists(), "a failed run leaves nothing");
 }
 
 #[test]

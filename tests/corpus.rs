@@ -1,5 +1,5 @@
-//! What the fuzzers have found worth keeping, run again: no panic, whatever is in a file. How the inputs
-//! came about, and how to look for more, is in `docs/fuzzing.md`.
+//! The targets run on the inputs that the fuzzers kept: no file makes a reader panic. `docs/fuzzing.md` describes the
+//! inputs' origin, and the search for more.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -34,17 +34,6 @@ fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
         (entry.path().expect("a name").into_owned(), input)
     });
     entries.collect()
-}
-
-/// A key that the fuzzer does not know is one whose values it does not try.
-#[test]
-fn the_fuzzer_of_settings_knows_every_key() {
-    use clap::Args;
-    let command = wgrad::train::Settings::augment_args(clap::Command::new("test"));
-    for argument in command.get_arguments() {
-        let key = argument.get_long().expect("every setting is a flag");
-        assert!(targets::config::KEYS.contains(&key), "{key} is not in KEYS");
-    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What goes wrong on a GPU is a typed error with a hint: nothing panics, nothing hangs.
+//! Failures of a GPU are typed errors with a hint: nothing panics, nothing hangs.
 //!
 //! These tests need an adapter, software or not, and fail without one.
 
@@ -106,7 +106,7 @@ fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
             1 => assert_lost(session.read(program, y)),
             2 => assert_lost(session.wait()),
             _ => {
-                // What was asked for before may still arrive; then the loss shows.
+                // Earlier requests may still arrive; the loss shows behind them.
                 while session.poll_state(&mut Vec::new()).is_ok() {
                     std::thread::yield_now();
                 }

@@ -1,6 +1,5 @@
-//! `wgrad fetch`, and what `wgrad train` does when CIFAR-10 is missing, as a user meets them. The server
-//! is a few lines of our own: no test needs a network. What servers and archives can do wrong is
-//! tested in `src/data/fetch/tests/`.
+//! `wgrad fetch`, and `wgrad train` without CIFAR-10, as commands. The server is a few lines of our own: no test needs
+//! a network. `src/data/fetch/tests/` has the faults of servers and archives.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -219,7 +218,7 @@ fn ctrl_c_keeps_what_has_arrived() {
     let part = folder.path().join("data/cifar-10-binary.tar.gz.part");
     let fetch = |url: &str| command(&folder, &["fetch", "--md5", &md5], url);
     for command in [fetch(&hanging), command(&folder, &["train"], &long)] {
-        // What is there tells that the download has begun, and with it who listens to the signal.
+        // The partial file appears when the download, and so the handler of the signal, runs.
         let _ = fs::remove_file(&part);
         let (code, message) = interrupt(command, &part, n_half as u64);
         assert_eq!(code, Some(130), "{message}");

@@ -16,7 +16,7 @@ use wgrad::train::Trainer;
 use wgrad::train::step::{self, StepConfig};
 
 const BATCH: usize = 512;
-/// What WebGPU guarantees, and what software adapters offer: 134,217,728 bytes a binding.
+/// The largest binding, in bytes, that WebGPU guarantees; software adapters offer no more.
 const MAX_BINDING: u64 = 128 << 20;
 
 fn config() -> StepConfig {
@@ -36,8 +36,8 @@ fn no_binding_passes_128_mib() {
     }
 }
 
-/// What is planned for a run: the state, the inputs, and the slots that its steps share. What crosses to
-/// the device and back is some megabytes more.
+/// The planned memory of a run: the state, the inputs, and the slots that its steps share. Transfers to the device and
+/// back take some megabytes more.
 #[test]
 fn a_run_takes_1_6_gb_at_most() {
     let software = Target { is_software: true, ..Target::new(Kernels::Default) };

@@ -39,7 +39,7 @@ const RATE_TOLERANCE: f64 = 1e-9;
 
 type Run = fn(&CaseFile, &Device);
 
-/// What there are cases of, and what runs them.
+/// The kinds of cases, each with the function that runs it.
 const KINDS: &[(&str, Run)] = &[
     ("adam", network::adam_steps),
     ("add", ops::add),
@@ -60,8 +60,8 @@ const KINDS: &[(&str, Run)] = &[
     ("resnet9", network::resnet9),
 ];
 
-/// Runs every file on the device, and fails with the names of those that do not agree; what did not
-/// is told above.
+/// Runs every file on the device. Fails with the names of the files that do not agree; the output above has the
+/// tensors.
 fn run_all(device: &Device) {
     // Past the test harness, which keeps the output of tests that pass to itself.
     let line = format!("golden cases on {}\n", device.name());

@@ -82,7 +82,7 @@ fn every_tile_makes_the_same_bits() {
     assert!(n_cut > 10, "{n_cut}");
 }
 
-/// What ran before leaves no trace: a step's results depend on its inputs and state alone.
+/// Earlier runs leave no trace: a step's results depend on its inputs and state alone.
 #[test]
 fn the_same_case_gives_the_same_bits_again() {
     let gpu = open_gpu(Kernels::Default, ShaderLibrary::default());

@@ -12,8 +12,8 @@ use wgrad::tape::ValueId;
 /// The step of the differences. Their error is that of the third derivative, about step² = 1e-10 of it,
 /// plus f64's rounding over the step, about 1e-16 / 1e-5 = 1e-11 of the scalar.
 const STEP: f64 = 1e-5;
-/// What a gradient may be off by, relative to the largest gradient of its tensor: the errors above,
-/// grown by sums of a few hundred terms. A wrong term is off by far more.
+/// Largest difference of a gradient, relative to the largest gradient of its tensor: the errors above, grown by sums of
+/// a few hundred terms. A wrong term exceeds it by far.
 const TOLERANCE: f64 = 1e-6;
 /// Elements of a tensor that are checked, spread evenly over it.
 const CHECKED: usize = 60;
@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
         self.session.run(self.program, &self.data.step).expect("the CPU runs every case");
     }
 
-    /// What is differentiated: the sum of all results, each weighted with its upstream gradient.
+    /// Returns the differentiated scalar: the sum of all results, each weighted with its upstream gradient.
     fn scalar(&self) -> f64 {
         let upstream = |id: ValueId| {
             let input = self.data.inputs.iter().find(|(input, _)| *input == id);

@@ -22,7 +22,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", shown(path)))
 }
 
-/// What a folder holds, sorted.
+/// Returns a folder's entries, sorted.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", shown(folder)));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
@@ -73,7 +73,7 @@ fn nothing_is_left_of_ops_that_are_gone_or_not_listed() {
     let stems = stems_of_ops();
     let mut problems = Vec::new();
     for path in entries(&root().join("shaders")) {
-        // What ops share, and what measures the adapter.
+        // Files that ops share, and kernels that measure the adapter.
         let is_other = ["shared", "peak"].contains(&&*stem(&path));
         if path.is_dir() && !is_other && !stems.contains(&stem(&path)) {
             problems.push(format!("{} belongs to no op", shown(&path)));
@@ -139,7 +139,7 @@ impl Page {
 
     /// Where its links lead, as they are written.
     fn links(&self) -> Vec<String> {
-        // What stands between backticks is code, and `y[n](x)` in it no link.
+        // Text between backticks is code, and `y[n](x)` in it is not a link.
         let parts: Vec<&str> = self.prose.split('`').collect();
         assert!(parts.len() % 2 == 1, "{}: a backtick has no partner", shown(&self.path));
         let text: String = parts.into_iter().step_by(2).collect();
@@ -211,18 +211,6 @@ fn quotations_are_true() {
     }
     assert_none(&problems);
     assert!(n_quotations > ops::ALL.len(), "only {n_quotations} quotations were found");
-}
-
-#[test]
-fn pages_are_headed_by_their_op() {
-    let is_right = |page: &Page| {
-        let heading = format!("# {}", stem(&page.path));
-        page.prose.lines().next() == Some(heading.as_str())
-    };
-    let pages = entries(&root().join("docs/ops")).into_iter().map(Page::read);
-    let wrong: Vec<String> =
-        pages.filter(|page| !is_right(page)).map(|page| shown(&page.path)).collect();
-    assert_none(&wrong);
 }
 
 /// The script reads both forms of apt's sources.

@@ -72,7 +72,7 @@ fn does_the_work_that_it_should_do() {
     let tape = record(Mode::Train, 64, batch);
     let forward = multiply_adds(&tape, Phase::Forward) / batch as u64;
     assert_eq!(forward, 379_261_952);
-    // Backward does it twice, but for the gradient of the images, which nobody wants.
+    // Backward does it twice, but for the gradient of the images, which no node reads.
     let images = 32 * 32 * 9 * 3 * 64;
     let backward = multiply_adds(&tape, Phase::Backward) / batch as u64;
     assert_eq!(backward, 2 * forward - images);

@@ -17,7 +17,7 @@ use wgrad::ops::{Window, max_pool2d};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
 
-/// What every test here runs on: the CPU, and a GPU with both kinds of kernels.
+/// Returns the devices of every test here: the CPU, and a GPU with both kinds of kernels.
 fn devices() -> [(&'static str, Device); 3] {
     let gpu = |kernels| open_gpu(kernels, ShaderLibrary::default());
     [

@@ -66,7 +66,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-/// What the network says of these pictures, without the command.
+/// Predicts these pictures through the library, without the command.
 fn expected(names: &[&str]) -> Predictions {
     let images = names.iter().flat_map(|name| image_file::read(&picture(name)).expect("a picture"));
     let split = Split { images: images.collect(), labels: vec![0; names.len()] };
@@ -119,7 +119,7 @@ fn classes_have_the_names_that_the_run_or_a_flag_says() {
     let names = |source: wgrad::data::Source| source.classes()[label].clone();
     let (cifar10, shapes) =
         (names(wgrad::data::Source::Cifar10), names(wgrad::data::Source::Shapes));
-    assert_eq!(class_with(&[]), (cifar10.clone(), true), "a guess is told");
+    assert_eq!(class_with(&[]), (cifar10.clone(), true), "a guess is marked as one");
     assert_eq!(class_with(&["--classes", "shapes"]), (shapes.clone(), false));
     assert_eq!(class_with(&["--classes", "0,1,2,3,4,5,6,7,8,9"]), (label.to_string(), false));
     fs::write(folder.path().join("config.toml"), "data = 'shapes'").expect("written");

@@ -1,4 +1,4 @@
-//! Profiling: a step that is timed is the step that is not, and what is told of it adds up.
+//! Profiling: a timed step computes the same as an untimed one, and the times add up.
 
 use std::process::{Command, Output};
 

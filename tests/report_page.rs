@@ -62,7 +62,7 @@ fn read(path: PathBuf) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What stands between two words, each time.
+/// Returns every text between two words.
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     text.split(start).skip(1).map(|rest| rest.split(end).next().unwrap_or_default()).collect()
 }
@@ -151,7 +151,7 @@ fn a_page_can_be_had_again_and_tells_the_same() {
     assert!(html.contains("id=\"curves\"") && !html.contains("id=\"worst-errors\""), "{html}");
 }
 
-/// What is known of it is in its checkpoints then.
+/// Its checkpoints hold all that the page shows.
 #[test]
 fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let folder = folder_with_run();
@@ -221,13 +221,13 @@ fn what_is_no_run_is_refused() {
     assert_fails(&wgrad(path, &["compare", "run", "run"]), 1, &["metrics.jsonl", "line 1"]);
 }
 
-/// What Chromium has to say of a page.
+/// Chromium's view of a page.
 struct Shown {
     /// The page, after it was loaded.
     dom: String,
     /// The lines of its console.
     console: Vec<String>,
-    /// What the page, not the browser itself, has asked the network for.
+    /// Addresses that the page, not the browser itself, requested.
     requests: Vec<String>,
 }
 
@@ -249,7 +249,7 @@ fn show(chromium: &Path, page: &Path) -> Shown {
     assert!(start.is_number(), "the log has no name for requests");
     let events = log["events"].as_array().expect("events").iter();
     let requests = events.filter(|event| event["type"] == *start).map(|event| &event["params"]);
-    // What a page asks for has an origin, be it an opaque one.
+    // A page's requests have an origin, be it an opaque one.
     let of_page = requests.filter(|params| params["initiator"] != "not an origin");
     // The event of a request's end has no address.
     let address = |params: &serde_json::Value| params["url"].as_str().map(str::to_string);

@@ -1,4 +1,4 @@
-//! What the benches share: the adapter, and sizes that suit it.
+//! Shared by the benches: the adapter, and sizes for it.
 
 #![allow(dead_code)] // No bench uses all of it.
 

@@ -12,7 +12,7 @@ fn devices_that_are_not_there() {
         assert_fails(&output, 1, &["hint:"]);
     }
 
-    // The loader is told of a driver that does not exist, so that it finds no other.
+    // With a driver that does not exist in its environment, the loader looks for no other.
     if cfg!(target_os = "linux") {
         let mut command = with_device("gpu");
         command.env("VK_DRIVER_FILES", "/nowhere.json").env("VK_ICD_FILENAMES", "/nowhere.json");

@@ -111,7 +111,7 @@ fn a_curve_without_a_slope_gives_no_rate() {
     assert_fails(&output, 1, &["no learning rate is found from 1e-9 to 1e-8", "raise --end-lr"]);
     let nothing = r#"{"max_lr":null,"lr_min":null,"steepest":null,"minimum":null,"valley":null}"#;
     assert_eq!(stdout(&output), format!("{nothing}\n"));
-    // What there is to look at is there.
+    // The curve and its points are written even so.
     let read = |name: &str| fs::read_to_string(folder.path().join("sweep").join(name));
     assert_eq!(read("lr-find.csv").expect("the points").lines().count(), 21);
     let drawing = read("lr-find.svg").expect("the curve");

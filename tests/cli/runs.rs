@@ -156,7 +156,7 @@ fn ctrl_c_keeps_what_there_is() {
     assert!(wgrad(folder.path(), &weights).status.success());
 }
 
-/// Training is over then; what is left to know of it is not worth the wait to whoever asks.
+/// Training is over then; the timings of the report do not justify a wait after Ctrl-C.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_after_the_last_epoch_cuts_the_report_short() {

@@ -42,7 +42,7 @@ fn settings_that_make_no_sense() {
         let other = other.into_iter().filter(|other| !other.starts_with(flag)).collect::<Vec<_>>();
         assert_fails(&wgrad(path, &other), 2, &words);
     }
-    // What a device has no room for is another matter.
+    // Too little memory is an error of the device, not of the settings.
     let limited = tiny(&["--memory-limit", "1MiB"]);
     assert_fails(&wgrad(path, &limited), 1, &["limit of 1.0 MiB", "hint:", "--memory-limit"]);
     assert!(!path.join("run").exists(), "a run that did not start leaves no folder");

@@ -1,4 +1,4 @@
-//! What the tests that need a GPU share.
+//! Shared by the tests that need a GPU.
 
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};

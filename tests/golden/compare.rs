@@ -1,6 +1,6 @@
 //! Comparing: relative L2 errors, and messages that say where.
 
-/// How an array's axes are ordered in the files and here.
+/// The order of an array's axes in the files and here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// The same.
@@ -61,7 +61,7 @@ fn multi_index(shape: &[usize], mut ix: usize) -> Vec<usize> {
     at
 }
 
-/// What did not agree, a line each.
+/// Disagreements, a line each.
 #[derive(Default)]
 pub struct Failures {
     lines: Vec<String>,

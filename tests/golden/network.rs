@@ -1,4 +1,4 @@
-//! What spans more than one op: Adam over steps, the schedule, and the network's training steps.
+//! Cases that span several ops or steps: Adam over steps, the schedule, and the network's training steps.
 
 use std::sync::Arc;
 

@@ -267,7 +267,7 @@ pub fn clip_grad_norm(file: &CaseFile, device: &Device) {
         session.write_state(Group::Gradients, &flat).expect("written");
     };
     bench.run(device, &mut failures, prepare, |tape, session, failures, tolerance| {
-        // What is short enough is not touched.
+        // Clipping leaves a gradient below the limit as it is, to the bit.
         let is_let_through = file.tensor("norm").f32()[0] + 1e-6 < max_norm;
         let tolerance = if is_let_through { 0.0 } else { tolerance };
         let gradients = session.read_state(Group::Gradients).expect("read");

@@ -1,4 +1,4 @@
-"""What the cases have in common: how they are written, and numbers that float32 holds."""
+"""Shared by the cases: their file format, and numbers that float32 represents exactly."""
 import pathlib
 
 import numpy as np

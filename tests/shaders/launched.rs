@@ -1,4 +1,4 @@
-//! What the ops and the network's steps launch, and the shader texts that come of it.
+//! The launches of the ops and of the network's steps, and their shader texts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,14 +31,14 @@ pub fn texts() -> BTreeMap<String, String> {
     texts
 }
 
-/// What a node launches, with the words to complain about it.
+/// A node's launch, and the node's name for messages.
 pub struct Launched {
     pub launch: Launch,
     pub n_outputs: usize,
     pub by: String,
 }
 
-/// What is launched by every case of every op and by the network's steps, with both kinds of kernels.
+/// Returns the launches of every case of every op and of the network's steps, with both kinds of kernels.
 pub fn launched() -> Vec<Launched> {
     let cases = CaseTape::all().map(|case| {
         let by = format!("{}, case {}", case.op, case.case);

@@ -42,8 +42,8 @@ fn bindings(module: &Module, info: &ModuleInfo) -> BTreeMap<u32, AddressSpace> {
     bound.map(|(at, space)| (at.binding, space)).collect()
 }
 
-/// Whether a shader's use of a binding is what the op meant: it may not write its inputs, and may
-/// read an output that an earlier dispatch of the launch has written.
+/// Returns true if a shader uses a binding as the op declares it. A shader may not write an input; it may read an
+/// output that an earlier dispatch of the launch has written.
 fn fits(binding: Binding, space: AddressSpace) -> bool {
     match (binding, space) {
         (Binding::Input(_), AddressSpace::Storage { access }) => access == StorageAccess::LOAD,

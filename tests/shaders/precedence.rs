@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use crate::launched::texts;
 
-/// What a bracket is closed by, and the operators at its level since the last comma or the like.
+/// A bracket's closing character, and the operators at its level since the last comma or other separator.
 struct Level {
     close: char,
     operators: Vec<String>,
@@ -25,7 +25,7 @@ const OPERATORS: [&str; 18] = [
     "%",
 ];
 
-/// What ends an expression, the longer ones first. Compound assignments begin as operators do.
+/// Tokens that end an expression, the longer ones first. Compound assignments begin as operators do.
 const ENDS: [&str; 20] = [
     "<<=", ">>=", "->", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", ",", ";", "{",
     "}", ":", "@", "=",
@@ -44,7 +44,7 @@ fn takes_types(word: &str) -> bool {
 fn mixed(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut levels = vec![Level { close: '\0', operators: Vec::new() }];
-    // Whether an operand has just ended, and the word that it is.
+    // True behind an operand; and the word of that operand.
     let (mut is_operand, mut word) = (false, "");
     for (ix, line) in text.lines().enumerate() {
         let mut rest = line.split("//").next().unwrap_or_default();
@@ -111,12 +111,12 @@ fn mixed(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Whether an operator begins here that is longer than the token: `==` is no `=`.
+/// Returns true if a longer operator begins here: `==` does not begin with the token `=`.
 fn starts_longer(rest: &str, token: &str) -> bool {
     OPERATORS.iter().any(|operator| operator.len() > token.len() && rest.starts_with(operator))
 }
 
-/// Whether operators may stand at one level in this order.
+/// Returns true if operators may stand at one level in this order.
 fn is_grammatical(operators: &[String]) -> bool {
     let is =
         |set: &'static [&'static str]| move |operator: &String| set.contains(&operator.as_str());

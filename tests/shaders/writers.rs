@@ -32,7 +32,7 @@ fn directx(module: &Module, info: &ModuleInfo) -> Result<String, hlsl::Error> {
     Ok(text)
 }
 
-/// What `spirv-val` has against a module; nothing where all is well.
+/// Returns the complaint of `spirv-val` about a module; None for a valid one.
 fn complaint(words: &[u32]) -> Option<String> {
     let mut validator = Command::new("spirv-val")
         .args(["--target-env", "vulkan1.1", "-"])

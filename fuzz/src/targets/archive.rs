@@ -23,8 +23,8 @@ const NAMES: [&str; 12] = [
     "notes.txt",
 ];
 
-/// The most that an entry has: beyond the size that a small file may have, and little to compress. What is
-/// built counts as memory that reading takes.
+/// Largest content of an entry, in bytes: above the limit of a small file, and quick to compress. The archive in
+/// memory counts towards the limit on reading.
 const MAX_CONTENT: usize = 1 << 17;
 
 #[derive(Arbitrary, Debug)]
@@ -39,13 +39,13 @@ struct Entry<'a> {
     /// The type's letter, nearly always one that has a meaning.
     kind: u8,
     content: &'a [u8],
-    /// How often the content comes, and how often the header says so.
+    /// Number of repetitions of the content, and the number in the header.
     repeat: u16,
     claimed: Option<u64>,
     /// The size as text, as no sane program writes it.
     size_field: Option<[u8; 12]>,
     is_gnu: bool,
-    /// Whether the checksum is right.
+    /// True for a valid checksum.
     is_checked: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the fuzzers run, and what the tests run again on the inputs that are kept.
+//! The targets of the fuzzers. The tests run the same targets on the kept inputs.
 //!
 //! A target takes any bytes. If the first is 0, the rest is a file as it is. Otherwise the rest decides
 //! what a file is built from, whose lengths and checksums are right: a fuzzer that has to guess a
@@ -14,7 +14,7 @@ pub mod image;
 mod tensors;
 pub mod weights;
 
-/// What a target does with a fuzzer's bytes.
+/// Reads a fuzzer's bytes; any error is fine, a panic is a fault.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its archive in `fuzz/corpus/`.
