@@ -1,11 +1,14 @@
-// Adam (Kingma and Ba 2015, algorithm 1), as PyTorch computes it, over all parameters at once:
+// Adam (Kingma and Ba 2015, algorithm 1) as PyTorch computes it, over the flat buffers of all parameters:
 //
 //   g = gradient + WEIGHT_DECAY * p
 //   m = BETA1 * m + (1 - BETA1) * g,   v = BETA2 * v + (1 - BETA2) * g^2
 //   p = p - lr / (1 - BETA1^t) * m / (sqrt(v) / sqrt(1 - BETA2^t) + EPS)
 //
-// unless the sticky flag is up. What depends on the step comes from the host, which computes it in f64.
-// One invocation makes one element. src/ops/adam.rs launches it.
+// The update has no effect while the not-finite flag is set. The host computes the factors that depend on the
+// step number t, in f64, and passes them in StepScalars.
+//
+// One invocation updates one element of p, m and v. Grid: one axis of elements, folded. Launched by
+// src/ops/adam.rs.
 
 // #import shared/linear_index
 // #import shared/step

@@ -1,6 +1,6 @@
 // y[i] = a[i] + b[i]
 //
-// One invocation makes one element. src/ops/add.rs launches it.
+// One invocation computes one element. Grid: one axis of elements, folded. Launched by src/ops/add.rs.
 
 // #import shared/linear_index
 

@@ -1,8 +1,13 @@
-// y[n, h, w, c] = table[byte under it, c]: crop, flip, cutout and normalisation of one batch
+// y[n, h, w, c] = table[byte, c]: crop, flip, cutout and normalisation of one batch
 //
-// Read backwards, from y: cutout is exactly 0; else the flip mirrors the column; else the crop's offset
-// leads into the image padded by PADDING black pixels, whose border is byte 0 and so table[0, c].
-// One invocation makes the three channels of one pixel. src/ops/augment/apply.rs launches it.
+//   pixels [IMAGES, 3, HEIGHT, WIDTH] bytes,  table [256, 3],  draws [IMAGES, 5],  y [IMAGES, HEIGHT, WIDTH, 3]
+//
+// The kernel starts from a pixel of y and finds its source byte. Inside the cutout's square, y is exactly 0.
+// Elsewhere the flip mirrors the column, and the crop's offset leads into the image padded by PADDING black
+// pixels. A pixel of that border is byte 0, so its value is table[0, c].
+//
+// One invocation computes the three channels of one pixel. Grid: one axis of pixels, folded. Launched by
+// src/ops/augment/apply.rs.
 
 // #import shared/linear_index
 // #import augment/pixels
@@ -30,7 +35,8 @@ fn main(
     let h = ix / WIDTH % HEIGHT;
     let w = ix % WIDTH;
     let draw = 5u * image;
-    // The hole has rows centre - CUTOUT / 2 up to, not including, centre + CUTOUT / 2.
+    // The cutout's rows go from centre - CUTOUT / 2 to centre + CUTOUT / 2, the latter excluded. The u32
+    // subtraction wraps around above it, so one comparison tests both ends.
     let below = h + CUTOUT / 2u - draws[draw + 3u];
     let right = w + CUTOUT / 2u - draws[draw + 4u];
     if CUT && below < CUTOUT && right < CUTOUT {
@@ -45,7 +51,8 @@ fn main(
     }
     var row = h;
     if CROP {
-        // Above and left of the image these wrap around and so fail the comparison.
+        // Above and left of the image, the u32 values wrap around and fail the comparisons with HEIGHT and
+        // WIDTH.
         row += draws[draw] - PADDING;
         column += draws[draw + 1u] - PADDING;
     }

@@ -1,16 +1,21 @@
-// jittered[n] = pixels[n] with brightness, contrast and saturation changed, in the order that was drawn:
+// jittered[n] = pixels[n] with brightness, contrast and saturation changed, in the drawn order:
 //
-//   v = d + factor * (v - d), cut to a byte; d is black, the image's mean grey, or the pixel's own grey
+//   v = d + factor * (v - d), clamped to a byte
 //
-// Factors are in units of 1 / 2^14, so all of it is integers. One workgroup makes one image, for its mean
-// grey: first each invocation sums the greys of its pixels, as they are when the contrast's turn comes; then
-// all changes are made. An invocation takes four pixels at a time, one word of each channel.
-// src/ops/augment/jitter.rs launches it.
+// d is black for brightness, the image's mean grey for contrast, and the pixel's own grey for saturation.
+// Factors are in units of 1 / 2^14, so all arithmetic is on integers.
+//
+//   pixels, jittered [IMAGES, 3, HEIGHT, WIDTH] bytes, four to a word;  draws [IMAGES, 4]
+//
+// One workgroup computes one image, because the contrast needs the mean over the image. First each invocation
+// sums the greys of its pixels, after the changes that precede the contrast. Then it applies all changes. An
+// invocation takes four pixels at a time, one word of each channel. Grid: one axis of workgroups, one an
+// image, folded. Launched by src/ops/augment/jitter.rs.
 
 // #import shared/linear_index
 
 const IMAGES: u32 = 1u;
-// Of one channel of one image; a multiple of 4.
+// Pixels of one channel of one image; a multiple of 4.
 const PIXELS: u32 = 1024u;
 
 const CONTRAST: u32 = 1u;
@@ -26,12 +31,12 @@ fn grey(v: vec3<i32>) -> i32 {
     return (19595 * v.r + 38470 * v.g + 7471 * v.b + 32768) >> 16u;
 }
 
-// The change whose turn it is: brightness is 0.
+// The change at position `turn` of order number `order`: 0 brightness, 1 contrast, 2 saturation.
 fn change_at(turn: u32, order: u32) -> u32 {
     return (order / 2u + turn * (1u + order % 2u)) % 3u;
 }
 
-// Pixels four by four: one word of each channel, from byte to byte.
+// Pixel `ix` of the four whose channels are the three words.
 fn unpack(words: vec3<u32>, ix: u32) -> vec3<i32> {
     return vec3<i32>((words >> vec3<u32>(8u * ix)) & vec3<u32>(0xffu));
 }
@@ -80,7 +85,7 @@ fn main(
     for (var i = 0u; i < WORKGROUP_SIZE; i++) {
         total += sh_sums[i];
     }
-    // Rounded to the nearest.
+    // Rounded to nearest.
     let mean = i32((2u * total + PIXELS) / (2u * PIXELS));
     for (var ix = local_ix; ix < plane; ix += WORKGROUP_SIZE) {
         let at = start + ix;

@@ -1,9 +1,12 @@
-// The random draws of the colour jitter of every image, from the run's seed, the epoch and the image's
-// number: the factors of brightness, contrast and saturation in LEAST..LEAST + N_FACTORS each, in units of
-// 1 / 2^14, and the number of their order in 0..6.
+// draws[n] = (brightness, contrast, saturation, order), the random numbers of image n's colour jitter,
+// [IMAGES, 4]
 //
-// The counter's third word is 1 here and 0 in augment/draws.wgsl: neither knows of the other. One invocation
-// draws for one image. src/ops/augment/jitter.rs launches it.
+// Each factor is in LEAST..LEAST + N, in units of 1 / 2^14. The order is the number of a permutation, in
+// 0..6. They are a function of the run's seed, the epoch and the image's number in the dataset. The counter's
+// third word is 1 here and 0 in augment/draws.wgsl, so the two random streams differ.
+//
+// One invocation draws for one image. Grid: one axis of images, folded. Launched by
+// src/ops/augment/jitter.rs.
 
 // #import shared/linear_index
 // #import shared/philox

@@ -1,6 +1,9 @@
-// y[n, h, w, c] = table[pixels[n, c, h, w], c]: evaluation has no augmentation
+// y[n, h, w, c] = table[pixels[n, c, h, w], c]: the input of evaluation, without augmentation
 //
-// One invocation makes the three channels of one pixel. src/ops/augment/apply.rs launches it.
+//   pixels [IMAGES, 3, HEIGHT, WIDTH] bytes,  table [256, 3],  y [IMAGES, HEIGHT, WIDTH, 3]
+//
+// One invocation computes the three channels of one pixel. Grid: one axis of pixels, folded. Launched by
+// src/ops/augment/apply.rs.
 
 // #import shared/linear_index
 // #import augment/pixels

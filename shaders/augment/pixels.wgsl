@@ -1,4 +1,5 @@
-// Pixels [IMAGES, 3, HEIGHT, WIDTH], four bytes to a word, and the table [256, 3] of normalised values.
+// The input images: pixels [IMAGES, 3, HEIGHT, WIDTH], four bytes to a word, and the table [256, 3] of
+// normalised values by byte and channel.
 
 const IMAGES: u32 = 1u;
 const HEIGHT: u32 = 32u;

@@ -1,7 +1,10 @@
-// d_x[n, h, w, c] = 1 / (KERNEL_H * KERNEL_W) * sum over the windows (oy, ox) that saw x[n, h, w, c]
-//                   of d_y[n, oy, ox, c]
+// d_x[n, h, w, c] = 1 / (KERNEL_H * KERNEL_W) * sum of d_y[n, oy, ox, c]
+//                   over the windows (oy, ox) that contain x[n, h, w, c]
 //
-// One invocation makes one element of d_x. src/ops/avg_pool2d.rs launches it.
+//   d_y [N, OH, OW, C],  d_x [N, H, W, C]
+//
+// One invocation gathers one element of d_x from all its windows, so overlapping windows need no atomics.
+// Grid: one axis of d_x's elements, folded. Launched by src/ops/avg_pool2d.rs.
 
 // #import shared/linear_index
 // #import shared/pool_geometry
@@ -23,7 +26,7 @@ fn main(
     var sum = 0.0;
     for (var ky = 0u; ky < KERNEL_H; ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
-            // Below zero these wrap around and so fail the comparison with OH and OW.
+            // Below zero, the u32 values wrap around and fail the comparisons with OH and OW.
             let row = at.y + PADDING_H - ky;
             let column = at.z + PADDING_W - kx;
             if row % STRIDE_H == 0u && column % STRIDE_W == 0u

@@ -1,8 +1,10 @@
 // y[n, oy, ox, c] = 1 / (KERNEL_H * KERNEL_W) * sum over (ky, kx) of
 //                   x[n, oy * stride + ky - padding, ox * stride + kx - padding, c]
 //
-// with zeros in the padding, which count: PyTorch's count_include_pad. One invocation makes one element of
-// y. src/ops/avg_pool2d.rs launches it.
+//   x [N, H, W, C],  y [N, OH, OW, C]
+//
+// The padding's zeros count in the mean, like PyTorch's default count_include_pad=True. One invocation
+// computes one element of y. Grid: one axis of y's elements, folded. Launched by src/ops/avg_pool2d.rs.
 
 // #import shared/linear_index
 // #import shared/pool_geometry
@@ -24,7 +26,7 @@ fn main(
     var sum = 0.0;
     for (var ky = 0u; ky < KERNEL_H; ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
-            // Above and left of the plane these wrap around and so fail the comparison.
+            // Above and left of the plane, the u32 values wrap around and fail the comparisons with H and W.
             let row = at.y * STRIDE_H + ky - PADDING_H;
             let column = at.z * STRIDE_W + kx - PADDING_W;
             if row < H && column < W {

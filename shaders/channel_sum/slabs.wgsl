@@ -1,7 +1,11 @@
-// partials[slab, c] = sum over the slab's rows of x[row, c]          x: [rows, CHANNELS]
+// partials[slab, c] = sum over the slab's rows of x[row, c]
 //
-// The first half of a sum over all axes but the last; shared/sum_slabs is the second. One invocation sums
-// one channel of one slab, and neighbours read neighbouring channels. src/ops/channel_sum.rs.
+//   x [ROWS, CHANNELS],  partials [N_SLABS, CHANNELS]
+//
+// This is the first half of a sum over all axes but the last; shared/sum_slabs is the second. Two halves keep
+// many invocations busy, and the order of the sum is fixed. One invocation sums one channel of one slab;
+// neighbours read neighbouring channels. Grid: one axis of partial sums, folded. Launched by
+// src/ops/channel_sum.rs.
 
 // #import shared/linear_index
 

@@ -1,13 +1,13 @@
-// gradients[i] *= min(1, MAX_NORM / (norm + 1e-6))
+// gradients[i] *= min(1, MAX_NORM / (norm + EPS))
 //
-// unless the flag is up: what is not finite stays to be looked at. One invocation makes one element.
-// src/ops/clip_grad_norm.rs launches it.
+// The kernel has no effect while the not-finite flag is set: the gradients stay for inspection. One
+// invocation scales one element. Grid: one axis of elements, folded. Launched by src/ops/clip_grad_norm.rs.
 
 // #import shared/linear_index
 // #import metrics/layout
 
 const MAX_NORM: f32 = 1.0;
-// PyTorch's, against a norm of 0.
+// PyTorch's value; it avoids a division by 0.
 const EPS: f32 = 1e-6;
 
 @group(0) @binding(0) var<storage, read> norm: array<f32>;

@@ -1,7 +1,9 @@
-// norm[0] = sqrt(sum over slabs of partials)          the L2 norm of all gradients together
+// norm[0] = sqrt(sum over slabs of partials[slab]), the L2 norm of all gradients together
 //
-// One workgroup: each invocation sums every 64th slab, then the first one adds up the 64 sums in order.
-// src/ops/clip_grad_norm.rs launches it.
+//   partials [N_SLABS],  norm [1]
+//
+// Grid: one workgroup. Each invocation sums every 64th partial sum; then invocation 0 adds the 64 sums in
+// order, so the order of the sum is fixed. Launched by src/ops/clip_grad_norm.rs.
 
 const N_SLABS: u32 = 1u;
 

@@ -1,8 +1,8 @@
-// partials[slab] = sum over the slab of gradient^2
+// partials[slab] = sum of gradients[i]^2 over i = slab, slab + N_SLABS, slab + 2 * N_SLABS, ...
 //
-// One invocation sums every N_SLABS-th element, so that neighbours read side by side. The number of slabs
-// depends on the number of gradients alone, and so does the order of the sum.
-// src/ops/clip_grad_norm.rs launches it.
+// The stride lets neighbouring invocations read neighbouring elements. The number of slabs depends on the
+// number of gradients alone, so the order of the sum is fixed. One invocation computes one partial sum. Grid:
+// one axis of slabs, folded. Launched by src/ops/clip_grad_norm.rs.
 
 // #import shared/linear_index
 

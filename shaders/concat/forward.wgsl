@@ -1,6 +1,9 @@
-// y[row, c] = a[row, c] for c < A_CHANNELS, b[row, c - A_CHANNELS] behind
+// y[row, c] = a[row, c] for c < A_CHANNELS, otherwise b[row, c - A_CHANNELS]
 //
-// One invocation makes one element of y. src/ops/concat.rs launches it.
+//   a [ROWS, A_CHANNELS],  b [ROWS, B_CHANNELS],  y [ROWS, A_CHANNELS + B_CHANNELS]
+//
+// One invocation copies one element of y. Grid: one axis of y's elements, folded. Launched by
+// src/ops/concat.rs.
 
 // #import shared/linear_index
 

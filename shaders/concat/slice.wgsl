@@ -1,7 +1,9 @@
-// y[row, c] = x[row, FIRST + c]          x: [ROWS, X_CHANNELS], y: [ROWS, CHANNELS]
+// y[row, c] = x[row, FIRST + c]
 //
-// The gradient of a concatenation's part. One invocation makes one element of y. src/ops/concat.rs
-// launches it.
+//   x [ROWS, X_CHANNELS],  y [ROWS, CHANNELS]
+//
+// The gradient of one input of a concatenation is such a slice of the output's gradient. One invocation
+// copies one element of y. Grid: one axis of y's elements, folded. Launched by src/ops/concat.rs.
 
 // #import shared/linear_index
 

@@ -1,7 +1,9 @@
 // loss[0] = 1 / ROWS * sum over rows of losses[row]
 //
-// One workgroup: each invocation sums every 64th row, then the first one adds up the 64 sums in order.
-// src/ops/cross_entropy.rs launches it.
+//   losses [ROWS],  loss [1]
+//
+// Grid: one workgroup. Each invocation sums every 64th row; then invocation 0 adds the 64 sums in order, so
+// the order of the sum is fixed. Launched by src/ops/cross_entropy.rs.
 
 const ROWS: u32 = 1u;
 

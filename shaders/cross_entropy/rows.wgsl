@@ -1,12 +1,15 @@
-// Softmax cross-entropy of each row, and its gradient, in one dispatch:
+// Softmax cross-entropy of each row of logits z, and its gradient, in one dispatch:
 //
 //   log_p[k] = (z[k] - max z) - log sum over j of exp(z[j] - max z)
 //   losses   = -sum over k of q[k] * log_p[k]     q = (1 - SMOOTHING) * onehot(label) + SMOOTHING / CLASSES
 //   d_logits = (softmax(z) - q) / ROWS            the gradient of the mean over the rows
-//   correct  = 1 if the (first) largest logit is the label's
+//   correct  = 1 if the first largest logit is the label's, otherwise 0
 //
-// A label that is no class (padding of the last batch) gives zeros. One invocation makes one row.
-// src/ops/cross_entropy.rs launches it.
+//   logits, d_logits [ROWS, CLASSES],  labels, losses, correct [ROWS]
+//
+// A row whose label is not a class (padding of the last batch) gets zeros in all three outputs. One
+// invocation computes one row: a row has few classes, and softmax needs its maximum and its sum. Grid: one
+// axis of rows, folded. Launched by src/ops/cross_entropy.rs.
 
 // #import shared/linear_index
 
@@ -40,7 +43,7 @@ fn main(
             largest_at = k;
         }
     }
-    // Shifted by the largest, no exponential overflows and the largest one is exactly 1.
+    // After subtracting the maximum, no exponential overflows, and the largest one is exactly 1.
     var exp_sum = 0.0;
     for (var k = 0u; k < CLASSES; k++) {
         exp_sum += exp(logits[start + k] - largest);

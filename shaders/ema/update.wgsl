@@ -1,7 +1,8 @@
 // averages[i] = averages[i] + WEIGHT * (parameters[i] - averages[i])         WEIGHT = 1 - decay
 //
-// unless the flag is up; the first update copies. Of the two ways to write the formula, each is used where
-// it rounds less, as in PyTorch's lerp. One invocation makes one element. src/ops/ema.rs launches it.
+// The first step copies the parameters. The update has no effect while the not-finite flag is set. The
+// formula has two algebraically equal forms; like PyTorch's lerp, each is used where it rounds less. One
+// invocation updates one element. Grid: one axis of elements, folded. Launched by src/ops/ema.rs.
 
 // #import shared/linear_index
 // #import shared/step

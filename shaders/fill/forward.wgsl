@@ -1,6 +1,6 @@
 // y[i] = VALUE
 //
-// One invocation makes one element. src/ops/fill.rs launches it.
+// One invocation writes one element. Grid: one axis of elements, folded. Launched by src/ops/fill.rs.
 
 // #import shared/linear_index
 

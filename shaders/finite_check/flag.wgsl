@@ -1,11 +1,13 @@
-// metrics[NOT_FINITE] = STOPPED if any slab found something; otherwise it stays as it is: the flag is
-// sticky.
+// metrics[NOT_FINITE] = STOPPED if any slab found a number that is not finite
 //
-// With SKIP it stands for this step alone, SKIPPED or 0, and metrics[N_SKIPPED] counts; unless it is
-// STOPPED already, which the host does to let steps run without an effect.
+//   partials [N_SLABS]
 //
-// One workgroup: each invocation looks at every 64th slab, then the first one at the 64 answers.
-// src/ops/finite_check.rs launches it.
+// Otherwise the flag keeps its value: it is sticky. With SKIP, the flag holds for this step alone: it becomes
+// SKIPPED or 0, and metrics[N_SKIPPED] counts the skipped steps. STOPPED stays even with SKIP: the host sets
+// it to run steps that change no state.
+//
+// Grid: one workgroup. Each invocation reads every 64th slab; then invocation 0 combines the 64 results.
+// Launched by src/ops/finite_check.rs.
 
 // #import metrics/layout
 

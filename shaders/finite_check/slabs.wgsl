@@ -1,9 +1,10 @@
-// partials[FIRST + slab] = 1 if any number of the slab is infinite or NaN, else 0
+// partials[FIRST + slab] = 1 if any of numbers[slab], numbers[slab + N_SLABS], ... is infinite or NaN, else 0
 //
-// Read off the bits, since a shader may be compiled as if there were no NaN: an exponent of all ones is
-// either. One invocation looks at every N_SLABS-th element, so that neighbours read side by side. Each
-// buffer that is checked has a dispatch of its own, and its own part of the partials, from FIRST on.
-// src/ops/finite_check.rs launches it.
+// The kernel tests the bits, because a shader compiler may assume that NaN does not occur: infinity and NaN
+// have an exponent of all ones. The stride lets neighbouring invocations read neighbouring elements. Each
+// checked buffer has its own dispatch and its own range of the partials, from FIRST on.
+//
+// One invocation checks one slab. Grid: one axis of slabs, folded. Launched by src/ops/finite_check.rs.
 
 // #import shared/linear_index
 

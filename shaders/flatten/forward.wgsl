@@ -1,7 +1,9 @@
 // y[n, (c * H + h) * W + w] = x[n, h, w, c]: PyTorch's order of a flattened image
 //
-// BACKWARD turns the copy round: d_x[n, h, w, c] = d_y[n, (c * H + h) * W + w]. One invocation moves one
-// element. src/ops/flatten.rs launches it.
+//   x [N, H, W, C],  y [N, C * H * W]
+//
+// With BACKWARD the copy goes the other way: d_x[n, h, w, c] = d_y[n, (c * H + h) * W + w]. One invocation
+// copies one element. Grid: one axis of elements, folded. Launched by src/ops/flatten.rs.
 
 // #import shared/linear_index
 

@@ -1,6 +1,9 @@
 // d_x[row, i] = sum over o of d_y[row, o] * weight[i, o]
 //
-// One invocation makes one element of d_x. src/ops/linear.rs launches it.
+//   d_y [ROWS, FEATURES_OUT],  weight [FEATURES_IN, FEATURES_OUT],  d_x [ROWS, FEATURES_IN]
+//
+// One invocation computes one element of d_x. Grid: one axis of d_x's elements, folded. Launched by
+// src/ops/linear.rs; the fast kernel is linear/matmul.
 
 // #import shared/linear_index
 // #import linear/geometry

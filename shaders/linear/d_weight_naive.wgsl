@@ -1,6 +1,9 @@
 // d_weight[i, o] = sum over rows of x[row, i] * d_y[row, o]
 //
-// One invocation makes one weight's gradient. src/ops/linear.rs launches it.
+//   x [ROWS, FEATURES_IN],  d_y [ROWS, FEATURES_OUT],  d_weight [FEATURES_IN, FEATURES_OUT]
+//
+// One invocation computes one element of d_weight. Grid: one axis of d_weight's elements, folded. Launched by
+// src/ops/linear.rs; the fast kernel is linear/matmul.
 
 // #import shared/linear_index
 // #import linear/geometry

@@ -1,6 +1,9 @@
 // y[row, o] = bias[o] + sum over i of x[row, i] * weight[i, o]
 //
-// One invocation makes one element of y. src/ops/linear.rs launches it.
+//   x [ROWS, FEATURES_IN],  weight [FEATURES_IN, FEATURES_OUT],  y [ROWS, FEATURES_OUT]
+//
+// One invocation computes one element of y. Grid: one axis of y's elements, folded. Launched by
+// src/ops/linear.rs; the fast kernel is linear/matmul.
 
 // #import shared/linear_index
 // #import linear/geometry

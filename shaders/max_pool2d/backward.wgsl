@@ -1,8 +1,10 @@
-// d_x[n, h, w, c] = sum over the windows (oy, ox) that saw x[n, h, w, c] and whose index points to it
-//                   of d_y[n, oy, ox, c]
+// d_x[n, h, w, c] = sum of d_y[n, oy, ox, c] over the windows (oy, ox) whose maximum is x[n, h, w, c]
 //
-// Gathered, not scattered: one invocation makes one element of d_x and asks each window above it, so
-// windows that overlap need no atomics. src/ops/max_pool2d.rs launches it.
+//   d_y, index [N, OH, OW, C],  d_x [N, H, W, C]
+//
+// `index` holds the position of each window's maximum, written by max_pool2d/forward. One invocation gathers
+// one element of d_x from all windows that contain it, so overlapping windows need no atomics. Grid: one axis
+// of d_x's elements, folded. Launched by src/ops/max_pool2d.rs.
 
 // #import shared/linear_index
 // #import shared/pool_geometry
@@ -25,7 +27,7 @@ fn main(
     var sum = 0.0;
     for (var ky = 0u; ky < KERNEL_H; ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
-            // Below zero these wrap around and so fail the comparison with OH and OW.
+            // Below zero, the u32 values wrap around and fail the comparisons with OH and OW.
             let row = at.y + PADDING_H - ky;
             let column = at.z + PADDING_W - kx;
             if row % STRIDE_H != 0u || column % STRIDE_W != 0u

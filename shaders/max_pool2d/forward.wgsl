@@ -1,9 +1,13 @@
 // y[n, oy, ox, c]     = max over (ky, kx) of x[n, oy * stride + ky - padding, ox * stride + kx - padding, c]
-// index[n, oy, ox, c] = the first ky * KERNEL_W + kx with that maximum; padding never has it
+// index[n, oy, ox, c] = the first ky * KERNEL_W + kx with that maximum
 //
-// A NaN is larger than any number, and the last of several has the index.
+//   x [N, H, W, C],  y, index [N, OH, OW, C]
 //
-// One invocation makes one element of y and of index. src/ops/max_pool2d.rs launches it.
+// Padding is never the maximum. A NaN counts as larger than any number; of several NaNs, the last has the
+// index.
+//
+// One invocation computes one element of y and of index. Grid: one axis of y's elements, folded. Launched by
+// src/ops/max_pool2d.rs.
 
 // #import shared/linear_index
 // #import shared/pool_geometry
@@ -29,7 +33,7 @@ fn main(
     var found = false;
     for (var ky = 0u; ky < KERNEL_H; ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
-            // Above and left of the plane these wrap around and so fail the comparison.
+            // Above and left of the plane, the u32 values wrap around and fail the comparisons with H and W.
             let row = at.y * STRIDE_H + ky - PADDING_H;
             let column = at.z * STRIDE_W + kx - PADDING_W;
             if row >= H || column >= W {

@@ -1,8 +1,12 @@
-// metrics[LOSS_SUM]  += sum of losses,  metrics[N_CORRECT] += sum of correct,
-// metrics[N_IMAGES]  += rows whose label is not IGNORED
+// metrics[LOSS_SUM]  += sum of losses[row]
+// metrics[N_CORRECT] += sum of correct[row]
+// metrics[N_IMAGES]  += number of rows whose label is not IGNORED
 //
-// unless the sticky flag says that some number was not finite. One workgroup: each invocation sums every
-// 64th row, then the first one adds up the 64 sums in order. src/ops/metrics.rs launches it.
+//   losses, correct, labels [ROWS]
+//
+// The kernel has no effect while the not-finite flag is set. Grid: one workgroup. Each invocation sums every
+// 64th row; then invocation 0 adds the 64 sums in order, so the order of the sum is fixed. Launched by
+// src/ops/metrics.rs.
 
 // #import metrics/layout
 

@@ -1,10 +1,9 @@
 // y[i] = x[i]
 //
-// How fast memory is read and written when nothing else is done: what `wgrad profile` holds kernels
-// against. An invocation copies four vec4s, a quarter of the array apart, so that neighbours read side by
-// side and each has several reads under way.
-// Grid: one axis of a quarter of the vec4s, whose number is a multiple of four, folded.
-// src/device/gpu/peaks.rs launches it.
+// This kernel measures the memory bandwidth that `wgrad profile` compares kernels with. An invocation copies
+// four vec4s, a quarter of the array apart. So neighbours read neighbouring vec4s, and each invocation has
+// several reads in flight. Grid: one axis of n / 4 invocations, folded, where the array has n vec4s and n is
+// a multiple of 4. Launched by src/device/gpu/peaks.rs.
 
 // #import shared/linear_index
 

@@ -1,10 +1,9 @@
-// y[i] = the sum of 8 numbers s, each of which has DEPTH times become s * factor + term
+// y[i] = the sum of 8 numbers s, after DEPTH updates s = s * factor + term of each
 //
-// How fast numbers are multiplied and added when memory is not in the way: what `wgrad profile` holds
-// kernels against. Each invocation keeps 8 sums in registers; no multiply-add waits for one of another
-// sum, so that the pipelines stay full. Factor and term are read, and the sums written, so that no
-// compiler can leave anything out: 2 * 8 * DEPTH operations an invocation.
-// Grid: one axis of invocations, folded. src/device/gpu/peaks.rs launches it.
+// This kernel measures the arithmetic rate that `wgrad profile` compares kernels with. An invocation keeps 8
+// sums in registers. The sums are independent, so the pipelines stay full. Factor and term are read from
+// memory and the sums written to it, so a compiler cannot remove the loop. It is 2 * 8 * DEPTH operations an
+// invocation. Grid: one axis of invocations, folded. Launched by src/device/gpu/peaks.rs.
 
 // #import shared/linear_index
 

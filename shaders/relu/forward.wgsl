@@ -1,6 +1,6 @@
 // y[i] = max(x[i], 0)
 //
-// One invocation makes one element. src/ops/relu.rs launches it.
+// One invocation computes one element. Grid: one axis of elements, folded. Launched by src/ops/relu.rs.
 
 // #import shared/linear_index
 
@@ -15,7 +15,7 @@ fn main(
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
     if ix < arrayLength(&y) {
-        // Written so that a NaN passes, as PyTorch's does.
+        // This form passes NaN on, like PyTorch's relu; max(x, 0) may not.
         y[ix] = select(x[ix], 0.0, x[ix] <= 0.0);
     }
 }

@@ -1,7 +1,8 @@
 // statistics[i] = (1 - MOMENTUM) * statistics[i] + MOMENTUM * batch_statistics[i]
 //
-// unless the sticky flag is up. The flat buffers of all layers at once; one invocation makes one element.
-// src/ops/running_statistics.rs launches it.
+// The buffers are flat and hold the statistics of all layers. The update has no effect while the not-finite
+// flag is set. One invocation updates one element. Grid: one axis of elements, folded. Launched by
+// src/ops/running_statistics.rs.
 
 // #import shared/linear_index
 // #import metrics/layout

@@ -1,6 +1,7 @@
 // y[i] = s[0] * x[i]
 //
-// One invocation makes one element. src/ops/scale.rs launches it.
+// s is in a buffer because it is a result of the tape, such as the gradient of the loss. One invocation
+// computes one element. Grid: one axis of elements, folded. Launched by src/ops/scale.rs.
 
 // #import shared/linear_index
 

@@ -1,6 +1,6 @@
 // y[i] = FACTOR * x[i]
 //
-// One invocation makes one element. src/ops/scale.rs launches it.
+// One invocation computes one element. Grid: one axis of elements, folded. Launched by src/ops/scale.rs.
 
 // #import shared/linear_index
 

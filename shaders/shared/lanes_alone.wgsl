@@ -1,10 +1,10 @@
-// The entry point of a kernel whose invocations each read all that they multiply. It calls `multiply` of the file that
-// imports it.
+// The import `lanes` of a product kernel whose invocations read all their operands themselves. This file has
+// the entry point and calls the importing file's `multiply`. Its twin shared/lanes_subgroup shares reads.
 
-// Neighbours that read for each other.
+// Invocations that share their reads.
 const SHARING_LANES: u32 = 1u;
 
-// What neighbour i of those that share with `lane` holds.
+// The value that neighbour i of `lane`'s group holds; here the group is the invocation itself.
 fn of_neighbour(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
     return value;
 }

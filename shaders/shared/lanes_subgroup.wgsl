@@ -1,11 +1,12 @@
-// The entry point of a kernel whose invocations read for each other: neighbours in a subgroup pass on by shuffling what
-// they have read. It calls `multiply` of the file that imports it, which may not return before the last shuffle.
-// (WGSL also wants `enable subgroups;` at the top; naga 30 does not know it yet.)
+// The import `lanes` of a product kernel whose invocations share their reads: neighbours in a subgroup
+// exchange them with shuffles. This file has the entry point and calls the importing file's `multiply`, which
+// must not return before its last shuffle. (The WGSL standard requires `enable subgroups;` at the top; naga
+// 30 does not accept it yet.)
 
-// Neighbours that read for each other: a power of two, at most the adapter's smallest subgroup.
+// Invocations that share their reads: a power of two, at most the adapter's smallest subgroup.
 const SHARING_LANES: u32 = 1u;
 
-// What neighbour i of those that share with `lane` holds.
+// The value that neighbour i of `lane`'s group holds.
 fn of_neighbour(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
     return subgroupShuffle(value, lane / SHARING_LANES * SHARING_LANES + i);
 }
@@ -14,8 +15,9 @@ fn source_of_neighbour(source: vec2<u32>, lane: u32, i: u32) -> vec2<u32> {
     return subgroupShuffle(source, lane / SHARING_LANES * SHARING_LANES + i);
 }
 
-// WGSL does not say which invocations of a workgroup make a subgroup, so they are numbered by it. That counts on
-// subgroups being full, all but the last: were they not, rows would be missing, which tests/gpu_vs_cpu.rs shows.
+// WGSL leaves open which invocations of a workgroup form a subgroup, so the kernel numbers invocations by
+// subgroup and lane. That requires every subgroup but the last to be full. Otherwise rows would be missing,
+// and tests/gpu_vs_cpu.rs would fail.
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,

@@ -1,8 +1,8 @@
-// The number of an invocation in a grid that is folded into two axes, because one axis holds at
-// most 65,535 workgroups. `grid` in src/kernel/launch.rs folds it.
+// The index of an invocation in a one-dimensional grid that is folded into two axes, because one axis holds
+// at most 65,535 workgroups. `grid` in src/kernel/launch.rs folds it.
 //
-// Kernels take such a number apart from its last axis on: of a tensor [N, H, W, C], element ix has channel
-// ix % C, column ix / C % W, row ix / (C * W) % H, and image ix / (C * W * H).
+// Kernels split such an index into coordinates, last axis first. In a tensor [N, H, W, C], element ix has
+// channel ix % C, column ix / C % W, row ix / (C * W) % H and image ix / (C * W * H).
 
 const WORKGROUP_SIZE: u32 = 64u;
 

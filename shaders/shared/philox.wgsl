@@ -1,6 +1,6 @@
-// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011): four random words for each counter and key,
-// without a state. WGSL has no 64-bit integers, so products are put together from 16-bit halves.
-// src/ops/augment/philox.rs is its twin, checked against the published vectors.
+// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011): four random words for each counter and key, without a
+// state. WGSL has no 64-bit integers, so products are assembled from 16-bit halves. src/ops/augment/philox.rs
+// is the CPU twin, tested with the published vectors.
 
 // The upper 32 bits of a * b.
 fn multiply_high(a: u32, b: u32) -> u32 {
@@ -9,7 +9,7 @@ fn multiply_high(a: u32, b: u32) -> u32 {
     let b_low = b & 0xffffu;
     let b_high = b >> 16u;
     let low = a_low * b_low;
-    // Neither sum passes 32 bits: (2^16 - 1)^2 + 2^16 - 1 < 2^32, twice over.
+    // Neither sum overflows 32 bits: (2^16 - 1)^2 + 2^16 - 1 < 2^32, for each of the two lines.
     let middle = a_high * b_low + (low >> 16u);
     let middle2 = a_low * b_high + (middle & 0xffffu);
     return a_high * b_high + (middle >> 16u) + (middle2 >> 16u);

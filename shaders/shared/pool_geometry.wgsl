@@ -1,4 +1,4 @@
-// The shapes of a pool: x [N, H, W, C], y [N, OH, OW, C]. The Rust side replaces every value.
+// The shapes of a pool: x [N, H, W, C], y [N, OH, OW, C]. The launch replaces every value.
 
 // #import shared/window
 
@@ -9,7 +9,7 @@ const C: u32 = 1u;
 const OH: u32 = 1u;
 const OW: u32 = 1u;
 
-// (n, row, column, channel) of element ix of a tensor [N, height, width, C].
+// The coordinates (n, row, column, channel) of element ix of a tensor [N, height, width, C].
 fn unflatten(ix: u32, height: u32, width: u32) -> vec4<u32> {
     return vec4<u32>(ix / (C * width * height), ix / (C * width) % height, ix / C % width, ix % C);
 }

@@ -1,4 +1,4 @@
-// The scalars of one step. `StepScalars` in src/kernel/step.rs is the same struct.
+// The scalars of one training step. `StepScalars` in src/kernel/step.rs is the same struct.
 
 struct StepScalars {
     seed: vec2<u32>,                 // the key of the random generator, low word first

@@ -1,7 +1,10 @@
-// total[i] = sum over s of partials[s, i]          partials: [N_SLABS, length of total]
+// total[i] = sum over s of partials[s, i]
 //
-// The second half of every long sum: the first half sums slabs, this adds up the slabs, always in
-// the same order. One invocation makes one total.
+//   partials [N_SLABS, length of total]
+//
+// This is the second half of every long sum. The first half computes partial sums of slabs in parallel; this
+// kernel adds them, always in the same order. One invocation computes one total. Grid: one axis of totals,
+// folded.
 
 // #import shared/linear_index
 

@@ -1,16 +1,16 @@
-// A tile of 64 x 64 results of a matrix product, made by a workgroup of 256: 4 x 4 for each invocation.
+// The import `tile` of a matrix product: a workgroup of 256 computes 64 x 64 results, an invocation 4 x 4.
 //
-// 16 terms of every sum are in workgroup memory at a time, and the next 16 on their way: there are two buffers,
-// so that one barrier a step is enough.
+// Workgroup memory holds 16 terms of every sum, while the next 16 are being loaded. It has two buffers, so
+// one barrier a step is enough.
 
 const TILE: u32 = 64u;
 const STEP: u32 = 16u;
 
-// [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the kernel likes, and [2, STEP, TILE / 4].
+// left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the kernel chooses; right is [2, STEP, TILE / 4].
 var<workgroup> left: array<vec4<f32>, 512>;
 var<workgroup> right: array<vec4<f32>, 512>;
 
-// The sums of an invocation, in 4 rows.
+// The sums of an invocation: 4 rows of 4 columns.
 struct Sums {
     s0: vec4<f32>,
     s1: vec4<f32>,
@@ -22,8 +22,8 @@ fn zero_sums() -> Sums {
     return Sums(vec4<f32>(), vec4<f32>(), vec4<f32>(), vec4<f32>());
 }
 
-// Where an invocation's rows and columns start. Each 32 invocations share 16 rows x 32 columns, so that
-// neighbours read the same rows and neighbouring columns.
+// The first row and column of an invocation. 32 neighbouring invocations cover 16 rows x 32 columns, so they
+// read the same rows and neighbouring columns.
 fn first_row(local_ix: u32) -> u32 {
     return local_ix / 64u * 16u + local_ix % 32u / 8u * 4u;
 }
@@ -36,7 +36,7 @@ fn multiply_add(sum: vec4<f32>, factor: f32, w: vec4<f32>) -> vec4<f32> {
     return fma(vec4<f32>(factor), w, sum);
 }
 
-// Adds a step's terms where a vector of `left` is four terms of one row.
+// Adds a step's terms, where a vec4 of `left` is four terms of one row.
 fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k += 4u) {
@@ -58,7 +58,7 @@ fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     return s;
 }
 
-// Adds a step's terms where a vector of `left` is one term of four rows.
+// Adds a step's terms, where a vec4 of `left` is one term of four rows.
 fn add_rows(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k++) {
@@ -77,7 +77,7 @@ fn add_outer(s: Sums, x: vec4<f32>, w: vec4<f32>) -> Sums {
     );
 }
 
-// Hands the sums on, four rows of four columns at a time.
+// Passes the sums to `store_rows` of the kernel, four rows of four columns at a time.
 fn store_sums(part: u32, row: u32, column: u32, s: Sums) {
     store_rows(part, row, column, s.s0, s.s1, s.s2, s.s3);
 }

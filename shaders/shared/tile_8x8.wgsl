@@ -1,12 +1,12 @@
-// A tile of 128 x 128 results of a matrix product, made by a workgroup of 256: 8 x 8 for each invocation.
+// The import `tile` of a matrix product: a workgroup of 256 computes 128 x 128 results, an invocation 8 x 8.
 //
-// 8 terms of every sum are in workgroup memory at a time, and the next 8 on their way: there are two buffers,
-// so that one barrier a step is enough.
+// Workgroup memory holds 8 terms of every sum, while the next 8 are being loaded. It has two buffers, so one
+// barrier a step is enough.
 
 const TILE: u32 = 128u;
 const STEP: u32 = 8u;
 
-// [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the kernel likes, and [2, STEP, TILE / 4].
+// left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the kernel chooses; right is [2, STEP, TILE / 4].
 var<workgroup> left: array<vec4<f32>, 512>;
 var<workgroup> right: array<vec4<f32>, 512>;
 
@@ -31,8 +31,8 @@ fn zero_sums() -> Sums {
     return Sums(zeros, zeros, zeros, zeros);
 }
 
-// Where an invocation's rows and columns start. Each 32 invocations share 32 rows x 64 columns, so that
-// neighbours read the same rows and neighbouring columns.
+// The first row and column of an invocation. 32 neighbouring invocations cover 32 rows x 64 columns, so they
+// read the same rows and neighbouring columns.
 fn first_row(local_ix: u32) -> u32 {
     return local_ix / 64u * 32u + local_ix % 32u / 8u * 8u;
 }
@@ -54,7 +54,8 @@ fn add_block(s: Block, x: vec4<f32>, w: vec4<f32>) -> Block {
     );
 }
 
-// Adds one term to every sum: of the rows 0 to 3 and 4 to 7, times the columns from `right[start]` on.
+// Adds one term to every sum: rows 0 to 3 (`upper`) and 4 to 7 (`lower`), times the columns from
+// `right[start]` on.
 fn add_outer(s: Sums, upper: vec4<f32>, lower: vec4<f32>, start: u32) -> Sums {
     let w_left = right[start];
     let w_right = right[start + 8u];
@@ -66,7 +67,7 @@ fn add_outer(s: Sums, upper: vec4<f32>, lower: vec4<f32>, start: u32) -> Sums {
     );
 }
 
-// Adds a step's terms where a vector of `left` is four terms of one row.
+// Adds a step's terms, where a vec4 of `left` is four terms of one row.
 fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k += 4u) {
@@ -89,7 +90,7 @@ fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     return s;
 }
 
-// Adds a step's terms where a vector of `left` is one term of four rows.
+// Adds a step's terms, where a vec4 of `left` is one term of four rows.
 fn add_rows(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k++) {
@@ -104,7 +105,7 @@ fn store_block(part: u32, row: u32, column: u32, s: Block) {
     store_rows(part, row, column, s.s0, s.s1, s.s2, s.s3);
 }
 
-// Hands the sums on, four rows of four columns at a time.
+// Passes the sums to `store_rows` of the kernel, four rows of four columns at a time.
 fn store_sums(part: u32, row: u32, column: u32, s: Sums) {
     store_block(part, row, column, s.upper_left);
     store_block(part, row, column + 32u, s.upper_right);

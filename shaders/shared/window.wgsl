@@ -1,4 +1,4 @@
-// The geometry of a window that slides over rows and columns. `Window` in src/ops/window.rs.
+// The geometry of a window that slides over rows and columns. `Window` in src/ops/window.rs is its twin.
 
 const KERNEL_H: u32 = 1u;
 const KERNEL_W: u32 = 1u;
