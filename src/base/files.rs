@@ -1,4 +1,4 @@
-//! Files that are whole or not there.
+//! File helpers: atomic writes, the cache folder, and `~` in paths.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,31 +6,32 @@ use std::path::{Path, PathBuf};
 
 use super::shown::Shown;
 
-/// A file or folder that could not be read or written.
+/// The error of reading or writing a file or folder.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.shown())]
 pub struct FileError {
-    /// The file or folder.
+    /// The path of the file or folder.
     pub path: PathBuf,
-    /// The system's words.
+    /// The operating system's error.
     pub source: io::Error,
 }
 
 impl FileError {
-    /// The error for `path`.
+    /// Returns a closure that turns an I/O error into the error for `path`.
     pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { path: path.to_path_buf(), source }
     }
 }
 
-/// The ending of a file's name while the file is being written.
+/// The extension of a file's temporary name while the file is being written.
 const TEMPORARY: &str = "wgrad-tmp";
 
-/// Writes a file that never exists in part, even if the power fails: to a temporary one in the same
-/// folder, which takes the name when its bytes are on the disk. A file of that name is replaced.
+/// Writes a file atomically: the file is complete or absent, even after a power failure. The bytes go to a
+/// temporary file in the same folder, which is renamed once they are on the disk. An existing file is
+/// replaced.
 ///
 /// # Errors
-/// When it cannot be written; the file that was there before is still there then.
+/// If the file cannot be written; an existing file is then unchanged.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let temporary = temporary(path);
     let written = File::create(&temporary)
@@ -38,14 +39,14 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| sync_folder(path));
     written.map_err(|error| {
-        // What is there of it is of no use; that it may not be there either is no matter.
+        // A partly written file is useless. It may not exist, so an error here is ignored.
         let _ = fs::remove_file(&temporary);
         FileError::at(path)(error)
     })
 }
 
-/// Where what can be made again is kept from run to run: `$WGRAD_CACHE`, else `wgrad` in the system's folder for
-/// caches (`~/.cache` on Linux). None where there is no such folder, or `$WGRAD_CACHE` is empty.
+/// Returns the folder of data that can be recomputed: `$WGRAD_CACHE`, otherwise `wgrad` in the system's cache
+/// folder (`~/.cache` on Linux). None if the system has no such folder or `$WGRAD_CACHE` is empty.
 pub fn cache_folder() -> Option<PathBuf> {
     match std::env::var_os("WGRAD_CACHE") {
         Some(_) => path_variable("WGRAD_CACHE"),
@@ -53,19 +54,19 @@ pub fn cache_folder() -> Option<PathBuf> {
     }
 }
 
-/// The path in a variable of the environment, [with its `~`](expand_home). Empty counts as unset, as shells
-/// have no better way to unset one for a command.
+/// Returns the path in an environment variable, [with `~` expanded](expand_home). An empty variable counts as
+/// unset, because shells have no better way to unset a variable for one command.
 pub fn path_variable(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)?;
     Some(expand_home(&path).unwrap_or(path))
 }
 
-/// The path with the home folder for a `~` at its beginning, as shells have it where they see one: they do not in
-/// `--out='~/run'`, `--out=~/run` and files of settings, and nobody means a folder of that name
-/// (`./~` is one). Names that only begin with it, `~user` and `~old.png`, stay as they are.
+/// Returns the path with a leading `~` replaced by the home folder. Shells expand `~` only at the start of a
+/// word: not in `--out='~/run'`, `--out=~/run` or settings files. A folder that is really named `~` can be
+/// written as `./~`. Names that only begin with `~`, such as `~user` and `~old.png`, stay as they are.
 ///
 /// # Errors
-/// When there is no home folder.
+/// If there is no home folder.
 pub fn expand_home(path: &Path) -> Result<PathBuf, String> {
     match path.strip_prefix("~") {
         Ok(below) if below.as_os_str().is_empty() => dirs::home_dir(),
@@ -75,7 +76,7 @@ pub fn expand_home(path: &Path) -> Result<PathBuf, String> {
     .ok_or_else(|| "~ stands for the home folder, and $HOME names none".to_string())
 }
 
-/// Whether this is the name of a file that [`write_whole`] was interrupted in writing.
+/// Returns true for the temporary name of [`write_whole`], which an interrupted write leaves behind.
 pub fn is_temporary(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == TEMPORARY)
 }
@@ -87,14 +88,14 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// The new name is on the disk once its folder is.
+/// Flushes the folder of `path`; only then is a new name in it on the disk.
 #[cfg(unix)]
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Windows opens no folder as a file, and writes names through.
+/// Windows cannot open a folder as a file, and writes names through.
 #[cfg(not(unix))]
 pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_named_and_leaves_nothing() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // A folder of that name cannot be replaced by a file.
+        // A file cannot replace a folder.
         let path = folder.path().join("taken");
         fs::create_dir_all(path.join("inner")).expect("folders");
         let error = write_whole(&path, b"text").expect_err("it is taken");

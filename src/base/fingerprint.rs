@@ -1,4 +1,4 @@
-//! Short hashes: whether two runs have the same bits, and whether a dataset is the one it was.
+//! Short hashes, to compare the bits of two runs, or a dataset with an earlier one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// That of all the parts, one after another. Where one ends and the next begins counts too.
+    /// Hashes all parts, one after another. The hash includes each part's length, so `["ab"]` and `["a",
+    /// "b"]` differ.
     pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -23,7 +24,7 @@ impl Fingerprint {
         Self(head.fold(0, |bits, byte| bits << 8 | u64::from(byte)))
     }
 
-    /// That of the bits of flat buffers.
+    /// Hashes the bits of flat f32 buffers.
     pub fn of_f32<'a>(buffers: impl IntoIterator<Item = &'a [f32]>) -> Self {
         Self::of(buffers.into_iter().map(bytemuck::cast_slice))
     }
@@ -71,13 +72,13 @@ mod tests {
         for other in [[&b"ab"[..], b"d"], [&b"a"[..], b"bc"], [&b"abc"[..], b""]] {
             assert_ne!(base, Fingerprint::of(other));
         }
-        // Equal as numbers, and not the same bits.
+        // 0.0 and -0.0 are equal numbers with different bits.
         assert_ne!(Fingerprint::of_f32([&[0.0][..]]), Fingerprint::of_f32([&[-0.0][..]]));
     }
 
     #[test]
     fn it_is_the_head_of_a_sha_256() {
-        // No parts: the hash of nothing, e3b0c44298fc1c14...
+        // The hash of an empty input, e3b0c44298fc1c14...
         let nothing = Fingerprint::of([]);
         assert_eq!(nothing.to_string(), "e3b0c44298fc1c14");
         assert_eq!(nothing.to_string().parse(), Ok(nothing));

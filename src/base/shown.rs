@@ -1,19 +1,19 @@
-//! Names of files, and other text from outside, as people are shown it.
+//! Escapes text from outside, such as file names, for display.
 //!
-//! A terminal obeys some characters, and others turn the order of those around them: a file's name could
-//! move the cursor, begin a line that looks like another message, or read as another name. Such characters are
-//! shown as `\u{1b}`; text for programs keeps them.
+//! Terminals execute some characters, and others change the reading direction of their neighbours. A file's
+//! name could move the cursor, start a line that looks like another message, or read as another name. This
+//! module replaces such characters by `\u{1b}` and the like in messages. Text for other programs keeps them.
 
 use std::borrow::Cow;
 use std::path::Path;
 
-/// Whether a character is not shown as itself: controls, line separators, and marks of direction.
+/// Returns true for characters that are escaped: controls, line separators and direction marks.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A text that stays on its line.
+/// Escapes a text for display on one line.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     match text.contains(is_hidden) {
         false => Cow::Borrowed(text),
@@ -21,7 +21,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text of several lines, which it keeps.
+/// Escapes a text of several lines; line breaks stay.
 pub fn escaped_lines(text: &str) -> String {
     escaped_but(text, |c| c == '\n')
 }
@@ -37,9 +37,9 @@ fn escaped_but(text: &str, is_kept: fn(char) -> bool) -> String {
     shown
 }
 
-/// Paths in messages.
+/// Display form of paths in messages.
 pub trait Shown {
-    /// The path in one line of text. What is no Unicode in it is shown as U+FFFD.
+    /// Returns the path, escaped for one line. Bytes that are not valid Unicode become U+FFFD.
     fn shown(&self) -> String;
 }
 
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(shown("a\u{1b}[31mb\nc\t\r"), "a\\u{1b}[31mb\\nc\\t\\r");
         assert_eq!(shown("\u{9b}2J \u{7f} \u{202e}gpj"), "\\u{9b}2J \\u{7f} \\u{202e}gpj");
         assert_eq!(shown("\u{2066}\u{200f}\u{2028}"), "\\u{2066}\\u{200f}\\u{2028}");
-        // Letters with accents of their own, Windows' separators, quotation marks.
+        // A combining accent, a Windows separator, quotation marks.
         for plain in ["e\u{301}té/Фото 日本.png", r#"C:\run's "one""#, ""] {
             assert_eq!(shown(plain), plain);
         }

@@ -1,11 +1,11 @@
-//! Numbers as people read them: counts, and sizes with a unit.
+//! Formats numbers for people: counts, and sizes with a unit.
 
-/// A number with a decimal unit: `38.7 G`.
+/// Formats a number with a decimal unit: `38.7 G`.
 pub fn decimal(number: u64) -> String {
     scaled(number, 1000.0, &["", "k", "M", "G", "T"])
 }
 
-/// Bytes with a binary unit: `96.0 MiB`.
+/// Formats bytes with a binary unit: `96.0 MiB`.
 pub fn readable_bytes(bytes: u64) -> String {
     scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
 }
@@ -14,7 +14,7 @@ fn scaled(number: u64, base: f64, units: &[&str]) -> String {
     let mut value = number as f64;
     let mut units = units.iter();
     let mut unit = units.next().expect("there are units");
-    // A value that rounds to the next unit's 1.0 takes that unit.
+    // A value that would round to `1024.0 KiB` takes the next unit.
     while value >= base - 0.05 {
         let Some(next) = units.next() else { break };
         (value, unit) = (value / base, next);
@@ -22,7 +22,7 @@ fn scaled(number: u64, base: f64, units: &[&str]) -> String {
     if number < 1000 { format!("{number} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
-/// A count with a comma every three digits: `6,573,120`.
+/// Formats a count with a comma every three digits: `6,573,120`.
 pub fn thousands(count: usize) -> String {
     let digits = count.to_string();
     let mut out = String::new();

@@ -1,24 +1,25 @@
-//! What an op asks of the GPU: shaders, bindings, grids.
+//! The description of a kernel launch on the GPU: shader, bindings, grid.
 
 use std::fmt;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Which of an op's kernels to use.
+/// The set of kernels an op launches.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernels {
-    /// The ones to read: one invocation, one result, the formula as it stands.
+    /// The readable kernels: one invocation computes one result by the plain formula.
     Naive,
-    /// The fast ones, chosen by shape and kind of adapter.
+    /// The fast kernels, chosen by shape and kind of adapter.
     Default,
-    /// The fast ones, chosen by measuring on the adapter, once.
+    /// The fast kernels, chosen by measuring each shape once on the adapter.
     #[default]
     Tuned,
 }
 
-/// How a matrix product is cut. All make the same bits: every sum has the same terms in the same order.
+/// The tiling of a matrix product. All tilings give the same bits: every sum has the same terms in the same
+/// order.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, ValueEnum, Serialize, Deserialize,
 )]
@@ -26,7 +27,7 @@ pub enum Tile {
     /// 8 x 4 results an invocation, in registers, without workgroup memory or barriers.
     #[serde(rename = "registers")]
     Registers,
-    /// The same 8 x 4, with neighbours in a subgroup that read for each other, and shuffle.
+    /// 8 x 4 results an invocation; the neighbours in a subgroup share their reads with shuffles.
     #[serde(rename = "subgroup")]
     Subgroup,
     /// 64 x 64 results a workgroup, 4 x 4 an invocation.
@@ -38,11 +39,11 @@ pub enum Tile {
 }
 
 impl Tile {
-    /// Every tile.
+    /// All tilings.
     pub const ALL: &'static [Tile] =
         &[Tile::Registers, Tile::Subgroup, Tile::Square64, Tile::Square128];
 
-    /// `64x64`
+    /// The name in settings and listings: `64x64`.
     pub fn name(self) -> &'static str {
         match self {
             Tile::Registers => "registers",
@@ -52,44 +53,45 @@ impl Tile {
         }
     }
 
-    /// Whether it does without workgroup memory.
+    /// Returns true if the tiling uses no workgroup memory.
     pub fn is_in_registers(self) -> bool {
         matches!(self, Tile::Registers | Tile::Subgroup)
     }
 }
 
-/// What an op may know of the device it launches on.
+/// The properties of the device that an op may use to choose its kernels.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Target {
-    /// Which kernels to use.
+    /// The set of kernels to launch.
     pub kernels: Kernels,
-    /// Whether a processor runs them: there, workgroup memory and barriers cost more than they give.
+    /// True for a software adapter, where workgroup memory and barriers cost more than they gain.
     pub is_software: bool,
-    /// How many invocations are in a subgroup at least; 0 where kernels cannot use subgroups.
+    /// The smallest subgroup size in invocations; 0 if kernels cannot use subgroups.
     pub min_subgroup_size: usize,
-    /// How to cut a product, where that was measured.
+    /// The measured tiling of products; None to choose by rule.
     pub tile: Option<Tile>,
 }
 
 impl Target {
-    /// Such kernels on an adapter that is hardware.
+    /// A hardware adapter with these kernels.
     pub fn new(kernels: Kernels) -> Self {
         Self { kernels, ..Self::default() }
     }
 
-    /// Whether its kernels can be cut so.
+    /// Returns true if the adapter can run this tiling.
     pub fn has(&self, tile: Tile) -> bool {
         tile != Tile::Subgroup || self.min_subgroup_size > 1
     }
 
-    /// How to cut a product of so many rows and columns: as was measured, else by a rule of thumb.
+    /// Returns the tiling of a product of `rows` x `columns` results: the measured one, otherwise one chosen
+    /// by rule.
     pub fn tile(&self, rows: usize, columns: usize) -> Tile {
         self.tile.unwrap_or_else(|| self.tile_by_rule(rows, columns))
     }
 
     fn tile_by_rule(&self, rows: usize, columns: usize) -> Tile {
         let n_large = rows.div_ceil(128) * columns.div_ceil(128);
-        // One instruction of a processor's shuffles eight lanes; of fewer or more it makes a loop.
+        // On a CPU, one instruction shuffles exactly eight lanes; other subgroup sizes become a loop.
         if self.is_software && self.min_subgroup_size == 8 {
             Tile::Subgroup
         } else if self.is_software || columns < 32 {
@@ -101,29 +103,29 @@ impl Target {
         }
     }
 
-    /// The import `turns`: whether a compiler is to know how often a loop turns.
+    /// Returns the file for the import `turns`, which shows a loop's trip count to the compiler or hides it.
     pub fn turns(&self) -> &'static str {
         if self.is_software { "shared/turns_hidden" } else { "shared/turns_known" }
     }
 }
 
-/// The value of a `const` that a shader declares and the loader replaces.
+/// The value of a `const` in a shader, which the loader inserts.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Constant {
     /// A `u32`.
     U32(u32),
-    /// An `f32`; every bit arrives.
+    /// An `f32`, bit for bit.
     F32(f32),
     /// A `bool`.
     Bool(bool),
 }
 
 impl fmt::Display for Constant {
-    /// As WGSL writes it.
+    /// Writes the constant in WGSL's syntax.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Constant::U32(value) => write!(f, "{value}u"),
-            // Rust's shortest decimal that reads back as the same bits.
+            // Rust's shortest decimal that parses to the same bits.
             Constant::F32(value) => write!(f, "{value:?}f"),
             Constant::Bool(value) => write!(f, "{value}"),
         }
@@ -148,25 +150,24 @@ impl From<bool> for Constant {
     }
 }
 
-/// A shader: a file below `shaders/`, the files its imports stand for, and its constants.
+/// A shader: a file in `shaders/`, the files behind its imports, and its constants.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Shader {
-    /// `conv2d/forward`, without the extension.
+    /// The path below `shaders/` without the extension: `conv2d/forward`.
     pub path: &'static str,
-    /// Names that the file imports, and the file each stands for. An import that is not listed here
-    /// names a file below `shaders/` itself.
+    /// (import name, file) pairs. An import that is not listed here is the path of a file below `shaders/`.
     pub imports: Vec<(&'static str, &'static str)>,
-    /// Constants that the file, or an import, declares, and their values.
+    /// Names of constants in the file or its imports, and their values.
     pub constants: Vec<(&'static str, Constant)>,
 }
 
 impl Shader {
-    /// The shader in `shaders/<path>.wgsl`, as it stands.
+    /// The shader in `shaders/<path>.wgsl`, with its own constants.
     pub fn new(path: &'static str) -> Self {
         Self { path, imports: Vec::new(), constants: Vec::new() }
     }
 
-    /// Lets the import `name` stand for the file `path`.
+    /// Binds the import `name` to the file `path`.
     pub fn import(mut self, name: &'static str, path: &'static str) -> Self {
         self.imports.push((name, path));
         self
@@ -178,43 +179,43 @@ impl Shader {
         self
     }
 
-    /// [`Shader::constant`] for several.
+    /// Replaces the values of several constants.
     pub fn constants(mut self, values: &[(&'static str, usize)]) -> Self {
         self.constants.extend(values.iter().map(|&(name, value)| (name, value.into())));
         self
     }
 }
 
-/// What stands at a binding.
+/// The buffer at a binding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Binding {
-    /// The node's input of that number.
+    /// The node's i-th input.
     Input(usize),
-    /// The node's output of that number. For an output that aliases an input, bind this one alone.
+    /// The node's i-th output. For an output that aliases an input, bind only the output.
     Output(usize),
-    /// The launch's scratch memory of that number.
+    /// The launch's i-th scratch buffer.
     Scratch(usize),
-    /// The uniform [`StepScalars`](crate::kernel::StepScalars).
+    /// The uniform buffer of [`StepScalars`](crate::kernel::StepScalars).
     Step,
 }
 
-/// One dispatch.
+/// One dispatch of a compute shader.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Dispatch {
-    /// What runs.
+    /// The shader.
     pub shader: Shader,
-    /// `@group(0) @binding(i)` is the i-th of these.
+    /// The buffers of `@group(0)`, in the order of `@binding`.
     pub bindings: Vec<Binding>,
     /// Workgroups along x, y, z; each at most 65,535.
     pub workgroups: [u32; 3],
 }
 
-/// What a node launches: dispatches in order, and the scratch memory they share.
+/// The GPU work of a node: dispatches in order, and the scratch memory they share.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Launch {
-    /// Sizes of scratch memory, in bytes. Nothing is kept in it between nodes.
+    /// Sizes of the scratch buffers, in bytes. Their contents are lost after the node.
     pub scratch: Vec<u64>,
-    /// The dispatches.
+    /// The dispatches in order.
     pub dispatches: Vec<Dispatch>,
 }
 
@@ -224,21 +225,21 @@ impl Launch {
         Self::default().then(shader, bindings, workgroups)
     }
 
-    /// Adds scratch memory of `n` f32; the first is [`Binding::Scratch`]`(0)`.
+    /// Appends a scratch buffer of `n` f32; the first is [`Binding::Scratch`]`(0)`.
     pub fn with_scratch(mut self, n: usize) -> Self {
         self.scratch.push(4 * n as u64);
         self
     }
 
-    /// Adds a dispatch.
+    /// Appends a dispatch.
     pub fn then(mut self, shader: Shader, bindings: &[Binding], workgroups: [u32; 3]) -> Self {
         let bindings = bindings.to_vec();
         self.dispatches.push(Dispatch { shader, bindings, workgroups });
         self
     }
 
-    /// Adds a dispatch that makes `total`, of `n` elements: at once, or in `n_parts` partial sums, which lie one
-    /// behind the other in scratch memory, and which another dispatch adds up.
+    /// Appends a dispatch that computes `total`, of `n` elements. If `n_parts > 1`, the dispatch writes `n_parts` partial
+    /// sums, one after another, to scratch memory, and a second dispatch adds them.
     pub fn then_in_parts(
         self,
         shader: Shader,
@@ -263,20 +264,20 @@ impl Launch {
     }
 }
 
-/// The most workgroups that WebGPU allows along one axis.
+/// The largest number of workgroups along one axis that WebGPU allows.
 pub const MAX_WORKGROUPS: usize = 65_535;
 
-/// Invocations in the workgroup of every kernel that runs along one axis; `shaders/shared/linear_index`
-/// says the same.
+/// Invocations per workgroup of every kernel with a one-dimensional grid; `shaders/shared/linear_index.wgsl`
+/// has the same constant.
 pub const WORKGROUP_SIZE: usize = 64;
 
-/// A grid of at least `n_invocations`, in workgroups of [`WORKGROUP_SIZE`], folded into two axes
-/// where one does not hold it. `shaders/shared/linear_index.wgsl` unfolds it.
+/// Returns a grid of at least `n_invocations`, in workgroups of [`WORKGROUP_SIZE`]. A grid that exceeds one
+/// axis is folded into two; `shaders/shared/linear_index.wgsl` unfolds it.
 pub fn grid(n_invocations: usize) -> [u32; 3] {
     grid_of_workgroups(n_invocations.div_ceil(WORKGROUP_SIZE))
 }
 
-/// A grid of at least `n` workgroups, folded as [`grid`] folds it.
+/// Returns a grid of at least `n` workgroups, folded as in [`grid`].
 pub fn grid_of_workgroups(n: usize) -> [u32; 3] {
     let n = n.max(1);
     let rows = n.div_ceil(MAX_WORKGROUPS);
@@ -293,7 +294,7 @@ mod tests {
     fn grids_cover_and_fold() {
         assert_eq!(grid(0), [1, 1, 1]);
         assert_eq!(grid(65), [2, 1, 1]);
-        // A ReLU over the first layer at width 64 and batch 512.
+        // ReLU after the first layer at width 64 and batch 512.
         let [x, y, _] = grid(512 * 32 * 32 * 64);
         assert!(x as usize <= MAX_WORKGROUPS && y == 9);
         assert!(x as usize * y as usize * WORKGROUP_SIZE >= 512 * 32 * 32 * 64);

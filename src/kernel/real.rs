@@ -1,4 +1,4 @@
-//! The numbers that the CPU reference computes with: f32 for training, f64 for gradient checks.
+//! The number types of the CPU reference: f32 for training, f64 for gradient checks.
 
 use std::fmt::Debug;
 use std::iter::Sum;
@@ -28,13 +28,13 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// The nearest number of this type.
+    /// Converts to the nearest number of this type.
     fn from_f64(value: f64) -> Self;
-    /// The same number in f64.
+    /// Converts to f64 without rounding.
     fn to_f64(self) -> f64;
-    /// The nearest number of this type.
+    /// Converts to the nearest number of this type.
     fn from_f32(value: f32) -> Self;
-    /// The nearest f32.
+    /// Converts to the nearest f32.
     fn to_f32(self) -> f32;
     /// The square root.
     fn sqrt(self) -> Self;
@@ -44,12 +44,12 @@ pub trait Real:
     fn ln(self) -> Self;
     /// The larger of two numbers.
     fn max(self, other: Self) -> Self;
-    /// Whether it is neither infinite nor NaN.
+    /// Returns true for numbers that are neither infinite nor NaN.
     fn is_finite(self) -> bool;
-    /// Whether it is NaN.
+    /// Returns true for NaN.
     fn is_nan(self) -> bool;
 
-    /// A count as a number.
+    /// Converts a count.
     fn from_count(count: usize) -> Self {
         Self::from_f64(count as f64)
     }

@@ -1,10 +1,12 @@
 //! The tape: one training step as a list of nodes.
 //!
-//! Running a model on a [`Tape`] computes nothing. It appends [`Node`]s, each an op with the values
-//! it reads and makes. [`passes`](crate::passes) append the gradient's nodes to the same list, rewrite it, plan its
-//! memory, print and draw it, and a device replays it. It is recorded once per shape, never once per step.
+//! Recording a model on a [`Tape`] computes nothing. It appends [`Node`]s; each is an op with the values it
+//! reads and computes. [`passes`](crate::passes) append the gradient's nodes to the same list, rewrite it,
+//! plan its memory, print it and draw it. A device then replays it. A tape is recorded once per shape, not
+//! once per step.
 //!
-//! Read on: [`value`], [`node`], then `record.rs`, `rewrite.rs`, [`op`] and [`mod@reference`], the contract of an op.
+//! Reading order: [`value`], [`node`], `record.rs`, `rewrite.rs`, then the contract of an op in [`op`]
+//! and [`mod@reference`].
 
 pub mod node;
 pub mod op;

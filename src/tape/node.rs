@@ -5,19 +5,19 @@ use std::sync::Arc;
 use super::{Tape, Value, ValueId};
 use crate::tape::Op;
 
-/// The part of a step that a node belongs to.
+/// The part of a training step that a node belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
-    /// From pixels to loss.
+    /// From the pixels to the loss.
     Forward,
-    /// From the loss to every gradient.
+    /// From the loss to the gradients.
     Backward,
-    /// What changes the state: optimizer, running statistics, metrics. Always last.
+    /// Updates of the state by optimizer, running statistics and metrics. Always last.
     Update,
 }
 
 impl Phase {
-    /// The word that listings use.
+    /// The name in listings.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Forward => "forward",
@@ -27,28 +27,29 @@ impl Phase {
     }
 }
 
-/// One op, applied: a line of the tape.
+/// One application of an op: a line of the tape.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What is computed.
+    /// The op.
     pub op: Arc<dyn Op>,
-    /// The values it reads.
+    /// The values that the op reads.
     pub inputs: Vec<ValueId>,
-    /// The values it makes. One that aliases an input (see [`Op::aliases`]) is that input, updated.
+    /// The values that the op computes. An output that aliases an input (see [`Op::aliases`]) is that input,
+    /// updated in place.
     pub outputs: Vec<ValueId>,
-    /// The layer it belongs to, `layer1.0`.
+    /// The layer, such as `layer1.0`; empty outside layers.
     pub scope: String,
     /// The part of the step.
     pub phase: Phase,
 }
 
 impl Node {
-    /// The block of layers that the node belongs to: `layer1` of `layer1.0`; empty for a node of none.
+    /// Returns the block of layers, `layer1` of `layer1.0`; empty outside layers.
     pub fn layer(&self) -> &str {
         self.scope.split('.').next().unwrap_or_default()
     }
 
-    /// The label of the node in listings, passes and buffers: `layer1.0.conv2d.d_weight`.
+    /// Returns the label in listings, profiles and buffer names: `layer1.0.conv2d.d_weight`.
     pub fn label(&self) -> String {
         if self.scope.is_empty() {
             self.op.name().to_string()
@@ -58,7 +59,7 @@ impl Node {
     }
 }
 
-/// What an op may know of a node it is applied in: the values, without their contents.
+/// A node's values without their contents: the view that an op has of its own node.
 pub struct NodeIo<'a> {
     tape: &'a Tape,
     node: &'a Node,
@@ -70,37 +71,37 @@ impl<'a> NodeIo<'a> {
         Self { tape, node }
     }
 
-    /// The `i`-th input.
+    /// The i-th input.
     pub fn input(&self, i: usize) -> &'a Value {
         self.tape.value(self.node.inputs[i])
     }
 
-    /// The `i`-th output.
+    /// The i-th output.
     pub fn output(&self, i: usize) -> &'a Value {
         self.tape.value(self.node.outputs[i])
     }
 
-    /// How many values are read.
+    /// The number of inputs.
     pub fn n_inputs(&self) -> usize {
         self.node.inputs.len()
     }
 
-    /// How many values are made.
+    /// The number of outputs.
     pub fn n_outputs(&self) -> usize {
         self.node.outputs.len()
     }
 
-    /// The shape of the `i`-th input.
+    /// The shape of the i-th input.
     pub fn input_shape(&self, i: usize) -> &'a [usize] {
         &self.input(i).shape
     }
 
-    /// The shape of the `i`-th output.
+    /// The shape of the i-th output.
     pub fn output_shape(&self, i: usize) -> &'a [usize] {
         &self.output(i).shape
     }
 
-    /// Bytes read and written if every value passes memory once.
+    /// Returns the bytes of all inputs and outputs: the memory traffic if each value is moved once.
     pub fn bytes(&self) -> u64 {
         let values = self.node.inputs.iter().chain(&self.node.outputs);
         values.map(|&id| self.tape.value(id).bytes()).sum()

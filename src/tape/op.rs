@@ -1,5 +1,5 @@
-//! The contract of an op: the shape rule, the backward rule, the launches on a GPU. Its reference in plain Rust is
-//! [`Reference`](super::Reference)'s.
+//! The contract of an op: its shape rule, its backward rule and its GPU launches. The CPU side is
+//! [`Reference`](super::Reference).
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -8,55 +8,55 @@ use super::reference::DynReference;
 use super::{ElementType, Node, NodeIo, Tape, Value, ValueId};
 use crate::kernel::{Launch, Target, Tile};
 
-/// What a node makes, before it is a value.
+/// The description of an output before it becomes a value of the tape.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OutputSpec {
-    /// `y`, `d_weight`, `index`.
+    /// The output's name: `y`, `d_weight`, `index`.
     pub name: &'static str,
-    /// Its shape.
+    /// The shape.
     pub shape: Vec<usize>,
-    /// The type of its elements.
+    /// The element type.
     pub element: ElementType,
 }
 
 impl OutputSpec {
-    /// An output of real numbers.
+    /// An f32 output.
     pub fn real(name: &'static str, shape: &[usize]) -> Self {
         Self { name, shape: shape.to_vec(), element: ElementType::F32 }
     }
 
-    /// An output of 32-bit words.
+    /// A u32 output.
     pub fn words(name: &'static str, shape: &[usize]) -> Self {
         Self { name, shape: shape.to_vec(), element: ElementType::U32 }
     }
 }
 
-/// What a node of the tape computes. Its reference is a supertrait: there is no op without one.
+/// The computation of a node. The CPU reference is a supertrait, so every op has one.
 pub trait Op: DynReference + Any + Debug + Send + Sync {
-    /// `conv2d.forward`: the stem, and which of its nodes this is.
+    /// The name of op and node: `conv2d.forward`.
     fn name(&self) -> &'static str;
 
-    /// What listings show behind the name: `3x3, stride 1, padding 1`.
+    /// The attributes that listings print after the name: `3x3, stride 1, padding 1`.
     fn attributes(&self) -> String {
         String::new()
     }
 
-    /// The shape rule.
+    /// Returns the outputs' names, shapes and types from the inputs (the shape rule).
     ///
     /// # Panics
-    /// When the inputs do not fit the op, naming it and the shapes.
+    /// If the inputs do not fit the op; the message has the op and the shapes.
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec>;
 
-    /// Pairs of an output and the input that it updates in place.
+    /// (output, input) pairs: the output updates the input in place.
     fn aliases(&self) -> &'static [(usize, usize)] {
         &[]
     }
 
-    /// The backward rule: appends the nodes that compute the gradients of the inputs from those of
-    /// the outputs, and returns one (or none) for each input.
+    /// Appends the nodes that compute the gradients of the inputs from those of the outputs (the backward
+    /// rule). Returns one gradient per input; None for an input without one.
     ///
     /// # Panics
-    /// For an op that is no part of a forward pass.
+    /// If the op is not part of a forward pass.
     fn backward(
         &self,
         _tape: &mut Tape,
@@ -66,14 +66,15 @@ pub trait Op: DynReference + Any + Debug + Send + Sync {
         panic!("{} has no backward rule", self.name());
     }
 
-    /// Additions and multiplications of real numbers that the formula needs.
+    /// Returns the floating-point additions and multiplications of the formula.
     fn flops(&self, io: &NodeIo<'_>) -> u64;
 
-    /// How its product can be cut on a GPU, where it is one; [`Target::tile`] says which way to launch.
+    /// Returns the tilings among which tuning may choose; empty for an op that is not a matrix product.
+    /// [`Target::tile`] has the chosen one.
     fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
         &[]
     }
 
-    /// What it launches on a GPU.
+    /// Returns the launch that computes the node on a GPU.
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch;
 }

@@ -1,4 +1,4 @@
-//! Recording: how values and nodes get onto a tape.
+//! Recording: adds values and nodes to a tape.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use super::state::{Initializer, Layout, Member, StateLayout};
 use super::{ElementType, Group, Node, NodeIo, Phase, Storage, Value, ValueId};
 use crate::tape::{Op, OutputSpec};
 
-/// What a tape is recorded for. Layers ask, since batch norm and dropout differ.
+/// The purpose of a tape. Layers read it, because batch norm and dropout differ between the two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// Statistics of the batch, gradients, updates.
+    /// Batch statistics, gradients and updates.
     Train,
-    /// Running statistics, forward only.
+    /// Running statistics; forward pass only.
     Eval,
 }
 
@@ -31,7 +31,7 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// An empty tape. `name` is the network's, and heads every label.
+    /// An empty tape. `name` is the network's name and begins every label.
     pub fn new(name: &str, mode: Mode) -> Self {
         Self {
             name: name.to_string(),
@@ -51,61 +51,61 @@ impl Tape {
         &self.name
     }
 
-    /// What it is recorded for.
+    /// The purpose of the tape.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// Every value, by [`ValueId::index`].
+    /// All values, by [`ValueId::index`].
     pub fn values(&self) -> &[Value] {
         &self.values
     }
 
-    /// Every node, in the order of execution.
+    /// All nodes in order of execution.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// The parameters and statistics that were asked for so far.
+    /// The parameters and statistics that are recorded so far.
     pub fn state(&self) -> &StateLayout {
         &self.state
     }
 
-    /// The value of that number.
+    /// Returns the value with this id.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.index()]
     }
 
-    /// The shape of a value.
+    /// Returns the shape of a value.
     pub fn shape(&self, id: ValueId) -> &[usize] {
         &self.value(id).shape
     }
 
-    /// What an op may know of a node.
+    /// Returns the view of a node that its op has.
     pub fn io<'a>(&'a self, node: &'a Node) -> NodeIo<'a> {
         NodeIo::new(self, node)
     }
 
-    /// A value that the host writes before a step and that is constant for the gradient.
+    /// Adds an input without a gradient; the host writes it before each step.
     pub fn input(&mut self, name: &str, element: ElementType, shape: &[usize]) -> ValueId {
         self.new_value(name, shape, element, Storage::Input, false)
     }
 
-    /// A value that the host writes before a step and that a gradient is wanted for.
+    /// Adds an input with a gradient; the host writes it before each step.
     pub fn input_with_grad(&mut self, name: &str, shape: &[usize]) -> ValueId {
         self.new_value(name, shape, ElementType::F32, Storage::Input, true)
     }
 
-    /// The input of that name, if there is one.
+    /// Returns the input with this name, if there is one.
     pub fn find_input(&self, name: &str) -> Option<ValueId> {
         let is_it = |v: &Value| v.storage == Storage::Input && v.name == name;
         self.values.iter().position(is_it).map(|ix| ValueId(ix as u32))
     }
 
-    /// A trained parameter, by PyTorch's name; asking again gives the same value.
+    /// Returns the trained parameter with this name (PyTorch's), and adds it at the first call.
     ///
     /// # Panics
-    /// When the name is taken by a parameter of another shape.
+    /// If a parameter with this name has another shape.
     pub fn parameter(
         &mut self,
         name: &str,
@@ -116,10 +116,10 @@ impl Tape {
         self.member(Group::Parameters, name, shape, layout, initializer)
     }
 
-    /// A running statistic, by PyTorch's name; asking again gives the same value.
+    /// Returns the running statistic with this name (PyTorch's), and adds it at the first call.
     ///
     /// # Panics
-    /// When the name is taken by a statistic of another shape.
+    /// If a statistic with this name has another shape.
     pub fn statistic(&mut self, name: &str, shape: &[usize], start: f32) -> ValueId {
         let initializer = Initializer::Constant(start);
         self.member(Group::Statistics, name, shape, Layout::Plain, initializer)
@@ -137,7 +137,7 @@ impl Tape {
         if let Some(&id) = self.members.get(name) {
             let is_same =
                 matches!(self.value(id).storage, Storage::State { group: g, .. } if g == group);
-            assert!(is_same, "{name} is the name of a member of another group");
+            assert!(is_same, "{name}: the name belongs to another buffer");
             return id;
         }
         let storage = Storage::State { group, offset };
@@ -147,28 +147,27 @@ impl Tape {
         id
     }
 
-    /// The value of a parameter or statistic that was asked for before.
+    /// Returns the parameter or statistic with this name, if it is on the tape.
     pub fn find_member(&self, name: &str) -> Option<ValueId> {
         self.members.get(name).copied()
     }
 
-    /// A whole flat buffer as one value of shape `[elements]`, padding included.
+    /// Adds a value of shape `[elements]` for a whole flat buffer, padding included.
     pub fn whole(&mut self, group: Group) -> ValueId {
         let shape = [self.state.n_elements(group)];
         let storage = Storage::State { group, offset: 0 };
         self.new_value(group.name(), &shape, ElementType::F32, storage, false)
     }
 
-    /// Asks that a moving average of the parameters be kept beside them, which
-    /// [`ema`](crate::ops::ema) moves.
+    /// Adds a buffer of moving averages of the parameters; [`ema`](crate::ops::ema) updates it.
     pub fn average_parameters(&mut self) {
         self.state.averaged = true;
     }
 
-    /// Moves every value that is a view into the flat buffer `from` to the same place of the buffer `to`.
+    /// Makes every view into the flat buffer `from` a view into the same place of the buffer `to`.
     ///
     /// # Panics
-    /// When the two buffers differ in length.
+    /// If the two buffers differ in length.
     pub(crate) fn relocate(&mut self, from: Group, to: Group) {
         let lengths = [from, to].map(|group| self.state.n_elements(group));
         assert_eq!(lengths[0], lengths[1], "relocate: {} and {}", from.name(), to.name());
@@ -181,10 +180,10 @@ impl Tape {
         }
     }
 
-    /// Appends a node and returns the values it makes.
+    /// Appends a node and returns its outputs.
     ///
     /// # Panics
-    /// When the op's shape rule refuses the inputs: a programmer's error, told with the shapes.
+    /// If the op's shape rule rejects the inputs; the message has the shapes.
     pub fn push(&mut self, op: impl Op, inputs: &[ValueId]) -> Vec<ValueId> {
         self.push_shared(Arc::new(op), inputs)
     }
@@ -249,7 +248,7 @@ impl Tape {
         assert!(fits, "{}: {name} is {shape:?} of {element}, and is made as {spec:?}", op.name());
     }
 
-    /// What a node computes, on which shapes: nodes of one signature run the same kernels.
+    /// Returns op, attributes and shapes as text. Nodes with the same signature run the same kernels.
     pub fn signature(&self, node: &Node) -> String {
         let one = |id: &ValueId| self.shape(*id).iter().map(usize::to_string).collect::<Vec<_>>();
         let list =
@@ -262,8 +261,8 @@ impl Tape {
         format!("{}{attributes}: {reads} -> {makes}", node.op.name())
     }
 
-    /// A tape of one of this tape's nodes alone, with inputs in place of what it reads, in their order:
-    /// for timing a kernel by itself. None for a node that updates the state.
+    /// Returns a tape with this node alone, and its inputs in the node's order; used to time a kernel by
+    /// itself. None for a node that updates the state.
     pub fn isolate(&self, node: &Node) -> Option<(Tape, Vec<ValueId>)> {
         if !node.op.aliases().is_empty() {
             return None;
@@ -280,14 +279,14 @@ impl Tape {
         Some((tape, inputs))
     }
 
-    /// [`Tape::push`] for an op with one output.
+    /// Appends a node with one output and returns the output.
     pub fn push_one(&mut self, op: impl Op, inputs: &[ValueId]) -> ValueId {
         let outputs = self.push(op, inputs);
-        assert_eq!(outputs.len(), 1, "an op with one output was expected");
+        assert_eq!(outputs.len(), 1, "push_one: the op has several outputs");
         outputs[0]
     }
 
-    /// Runs `record` with every node it pushes belonging to the layer `scope`.
+    /// Runs `record`; the nodes that it appends belong to the layer `scope`.
     pub fn scoped<R>(&mut self, scope: &str, record: impl FnOnce(&mut Self) -> R) -> R {
         let outer = std::mem::replace(&mut self.scope, scope.to_string());
         let result = record(self);
@@ -295,7 +294,7 @@ impl Tape {
         result
     }
 
-    /// Runs `record` with every node it pushes belonging to that part of the step.
+    /// Runs `record`; the nodes that it appends belong to this phase.
     pub fn in_phase<R>(&mut self, phase: Phase, record: impl FnOnce(&mut Self) -> R) -> R {
         let outer = std::mem::replace(&mut self.phase, phase);
         let result = record(self);
@@ -303,36 +302,36 @@ impl Tape {
         result
     }
 
-    /// Asks that a value still be there after the step, for the host to read.
+    /// Keeps a value until the end of the step, so that the host can read it.
     pub fn keep(&mut self, id: ValueId) {
         self.values[id.index()].keep = true;
     }
 
-    /// Asks that a transient value be made in a flat buffer, at the place of member `name`.
+    /// Places a transient value in a flat buffer, at the offset of member `name`.
     ///
     /// # Panics
-    /// When the value is no transient one, or has another number of elements.
+    /// If the value is not transient or has another number of elements than the member.
     pub(crate) fn place(&mut self, id: ValueId, group: Group, name: &str) {
-        let (_, member) = self.state.find(name).unwrap_or_else(|| panic!("there is no {name}"));
+        let (_, member) = self.state.find(name).unwrap_or_else(|| panic!("{name}: no such member"));
         let (offset, expected) = (member.offset, member.n_elements());
         let value = &mut self.values[id.index()];
-        assert_eq!(value.storage, Storage::Transient, "{} is placed already", value.name);
-        assert_eq!(value.n_elements(), expected, "{} is no place for {}", name, value.name);
+        assert_eq!(value.storage, Storage::Transient, "{}: it already has a place", value.name);
+        assert_eq!(value.n_elements(), expected, "{}: {name} differs in size", value.name);
         value.storage = Storage::State { group, offset };
     }
 
-    /// The scalar 1 that the gradient of a loss starts from; none before there is one.
+    /// The scalar 1 at which the gradient of a loss starts; None before there is one.
     pub fn unit(&self) -> Option<ValueId> {
         self.unit
     }
 
-    /// Notes that a value is the scalar 1 that the gradient of a loss starts from.
+    /// Records the scalar 1 at which the gradient of a loss starts.
     pub(crate) fn set_unit(&mut self, id: ValueId) {
         self.unit = Some(id);
     }
 
-    /// Whether a value is the scalar 1 that the gradient of a loss starts from, so that backward
-    /// rules can leave out a multiplication by it.
+    /// Returns true for the scalar 1 at which the gradient of a loss starts. Backward rules then leave out
+    /// the multiplication by it.
     pub fn is_unit(&self, id: ValueId) -> bool {
         self.unit == Some(id)
     }
@@ -351,7 +350,7 @@ impl Tape {
         id
     }
 
-    /// The member a value is a view of, if it is one.
+    /// Returns the member that a value is a view of; None for other values.
     pub fn member_of(&self, id: ValueId) -> Option<&Member> {
         match self.value(id).storage {
             Storage::State { group, offset } => {

@@ -1,4 +1,4 @@
-//! The CPU side of an op: what a reference is given, and how it is called for both number types.
+//! The CPU side of an op: the arguments of a reference, and its call for f32 and f64.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,106 +6,106 @@ use super::Op;
 use crate::kernel::{Real, StepScalars};
 use crate::tape::NodeIo;
 
-/// The contents of a value that is read.
+/// The contents of an input.
 #[derive(Clone, Copy, Debug)]
 pub enum Slice<'a, T> {
-    /// Real numbers.
+    /// Floating-point numbers.
     Real(&'a [T]),
-    /// Labels, indices, packed pixels.
+    /// Labels, indices or packed pixels.
     Words(&'a [u32]),
-    /// An input that an output aliases: it is there, to be updated.
+    /// An input that an output aliases; its contents are in the output.
     Aliased,
 }
 
-/// The contents of a value that is made.
+/// The contents of an output.
 #[derive(Debug)]
 pub enum SliceMut<'a, T> {
-    /// Real numbers.
+    /// Floating-point numbers.
     Real(&'a mut [T]),
-    /// Labels, indices.
+    /// Labels or indices.
     Words(&'a mut [u32]),
 }
 
 impl<'a, T> Slice<'a, T> {
-    /// The real numbers.
+    /// Returns the floating-point numbers.
     ///
     /// # Panics
-    /// When it is something else: a programmer's error.
+    /// If the input has another type.
     pub fn real(&self) -> &'a [T] {
         match self {
             Slice::Real(values) => values,
-            _ => panic!("an input of real numbers was expected"),
+            _ => panic!("the input is not f32"),
         }
     }
 
-    /// The words.
+    /// Returns the words.
     ///
     /// # Panics
-    /// When it is something else: a programmer's error.
+    /// If the input has another type.
     pub fn words(&self) -> &'a [u32] {
         match self {
             Slice::Words(values) => values,
-            _ => panic!("an input of words was expected"),
+            _ => panic!("the input is not u32"),
         }
     }
 }
 
 impl<T> SliceMut<'_, T> {
-    /// The real numbers.
+    /// Returns the floating-point numbers.
     ///
     /// # Panics
-    /// When it is something else: a programmer's error.
+    /// If the output has another type.
     pub fn real(&mut self) -> &mut [T] {
         match self {
             SliceMut::Real(values) => values,
-            SliceMut::Words(_) => panic!("an output of real numbers was expected"),
+            SliceMut::Words(_) => panic!("the output is not f32"),
         }
     }
 
-    /// The words.
+    /// Returns the words.
     ///
     /// # Panics
-    /// When it is something else: a programmer's error.
+    /// If the output has another type.
     pub fn words(&mut self) -> &mut [u32] {
         match self {
             SliceMut::Words(values) => values,
-            SliceMut::Real(_) => panic!("an output of words was expected"),
+            SliceMut::Real(_) => panic!("the output is not u32"),
         }
     }
 }
 
-/// What a reference computes with. Outputs hold whatever was there before, except those that alias
-/// an input: they hold the input.
+/// The arguments of a reference. Outputs have undefined contents, except that an output that aliases an input
+/// holds the input.
 pub struct Args<'a, T> {
-    /// Shapes and names.
+    /// The node's shapes and names.
     pub io: NodeIo<'a>,
     /// The contents of the inputs.
     pub inputs: &'a [Slice<'a, T>],
-    /// The contents of the outputs, to be overwritten.
+    /// The outputs, to be overwritten.
     pub outputs: &'a mut [SliceMut<'a, T>],
     /// The scalars of this step.
     pub step: &'a StepScalars,
-    /// Memory to work in, at least as much as [`Reference::scratch`] said.
+    /// Scratch memory, at least [`Reference::scratch`] numbers.
     pub scratch: Scratch<'a, T>,
 }
 
-/// How much memory a reference works in, in numbers: it is allocated once, when a tape is loaded, so
-/// that a step allocates nothing.
+/// The size of a reference's scratch memory, in numbers. It is allocated once, when a tape is loaded, so a
+/// step allocates nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct ScratchSize {
-    /// For the node as a whole: partial sums, for instance.
+    /// Numbers for the whole node, for example for partial sums.
     pub shared: usize,
-    /// For each thread that works on it: the patches of a convolution, for instance.
+    /// Numbers for each thread, for example for the patches of a convolution.
     pub per_thread: usize,
 }
 
 impl ScratchSize {
-    /// So many numbers for the node as a whole.
+    /// `n` numbers for the whole node, and none per thread.
     pub fn shared(n: usize) -> Self {
         Self { shared: n, per_thread: 0 }
     }
 
-    /// Enough for either.
+    /// Returns a size that is enough for both.
     pub fn max(self, other: Self) -> Self {
         Self {
             shared: self.shared.max(other.shared),
@@ -114,55 +114,52 @@ impl ScratchSize {
     }
 }
 
-/// Memory to work in. It holds anything at all.
+/// Scratch memory with undefined contents.
 #[derive(Debug)]
 pub struct Scratch<'a, T> {
-    /// The node's own.
+    /// The memory of the whole node.
     pub shared: &'a mut [T],
-    /// Each thread's own.
+    /// The memory of each thread.
     pub threads: ThreadScratch<'a, T>,
 }
 
-/// Memory to work in for each thread of the pool.
+/// Scratch memory for each thread of the pool.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadScratch<'a, T> {
     parts: &'a [Mutex<Vec<T>>],
 }
 
 impl<'a, T> ThreadScratch<'a, T> {
-    /// A part for each thread; there is at least one.
+    /// One buffer per thread; at least one.
     pub(crate) fn new(parts: &'a [Mutex<Vec<T>>]) -> Self {
         Self { parts }
     }
 
-    /// Runs `work` with this thread's part.
+    /// Runs `work` with this thread's buffer.
     ///
-    /// Nothing within `work` may wait for other tasks of the pool: this thread could be given one that
-    /// asks for the same part, and would wait for itself.
+    /// `work` must not wait for other tasks of the pool: the thread could start one that locks the same
+    /// buffer, and deadlock.
     pub fn with<R>(&self, work: impl FnOnce(&mut [T]) -> R) -> R {
         let thread = rayon::current_thread_index().unwrap_or(0);
-        // A pool with more threads than the program was loaded for shares parts: slower, but right. And
-        // what a task that panicked has left is as good as anything.
+        // In a pool with more threads than at loading, threads share buffers: slower, but correct. A poisoned
+        // lock is harmless, because the contents are undefined anyway.
         let part = self.parts[thread % self.parts.len()].lock();
         work(&mut part.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// An op in plain Rust: what the CPU device runs, and what the shaders are tested against.
+/// An op in plain Rust. The CPU device runs it, and tests compare the shaders with it.
 pub trait Reference {
-    /// The memory that it works in; none, unless an op says otherwise.
+    /// Returns the size of the scratch memory; none by default.
     fn scratch(&self, _io: &NodeIo<'_>) -> ScratchSize {
         ScratchSize::default()
     }
 
-    /// Computes every output, and overwrites it whole.
-    ///
-    /// The result does not depend on the number of threads.
+    /// Computes and overwrites every output. The result must not depend on the number of threads.
     fn run<T: Real>(&self, args: Args<'_, T>);
 }
 
-/// [`Reference`] without the type parameter, so that a tape can hold ops of any type. Implemented
-/// for every reference.
+/// [`Reference`] without the type parameter, so that a tape can hold any op. Implemented for every reference.
 pub trait DynReference {
     /// [`Reference::scratch`].
     fn scratch_size(&self, io: &NodeIo<'_>) -> ScratchSize;
@@ -184,9 +181,9 @@ impl<R: Reference> DynReference for R {
     }
 }
 
-/// A number type that picks its own method of [`DynReference`].
+/// A number type that calls its own method of [`DynReference`].
 pub trait Runs: Real {
-    /// Runs `op` in this type.
+    /// Runs `op` with this number type.
     fn run_op(op: &dyn Op, args: Args<'_, Self>);
 }
 

@@ -1,22 +1,20 @@
-//! The state that outlives a step: which parameters and running statistics there are, and where in
-//! the flat buffers each lies.
+//! The state that outlives a step: the parameters and running statistics, and their offsets in flat buffers.
 
 use super::Group;
 
-/// How a member's elements are ordered on the device, and so how they are permuted at the edge to
-/// and from files, which speak PyTorch's layouts.
+/// The order of a member's elements on the device. Files have PyTorch's order; reading and writing permutes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
-    /// As it is in the file.
+    /// The same order as in the file.
     Plain,
-    /// `[KH, KW, Ci/groups, Co]` here, `[Co, Ci/groups, KH, KW]` in PyTorch.
+    /// `[KH, KW, Ci/groups, Co]` on the device, `[Co, Ci/groups, KH, KW]` in PyTorch.
     ConvWeight,
-    /// `[in, out]` here, `[out, in]` in PyTorch.
+    /// `[in, out]` on the device, `[out, in]` in PyTorch.
     LinearWeight,
 }
 
 impl Layout {
-    /// The shape in PyTorch's layout of a member whose shape here is `shape`.
+    /// Returns the shape in PyTorch of a member with the device shape `shape`.
     pub fn torch_shape(self, shape: &[usize]) -> Vec<usize> {
         match self {
             Layout::Plain => shape.to_vec(),
@@ -25,7 +23,7 @@ impl Layout {
         }
     }
 
-    /// For each element in our order, its index in PyTorch's; none where the orders are the same.
+    /// Returns PyTorch's index of each element in device order; None if the orders are the same.
     fn index_map(self, shape: &[usize]) -> Option<Vec<usize>> {
         match self {
             Layout::Plain => None,
@@ -49,7 +47,7 @@ impl Layout {
         }
     }
 
-    /// Elements in PyTorch's order, brought into ours. `shape` is the shape here.
+    /// Permutes elements from PyTorch's order to device order. `shape` is the device shape.
     pub fn from_torch(self, shape: &[usize], values: &[f32]) -> Vec<f32> {
         match self.index_map(shape) {
             None => values.to_vec(),
@@ -57,7 +55,7 @@ impl Layout {
         }
     }
 
-    /// Elements in our order, brought into PyTorch's. `shape` is the shape here.
+    /// Permutes elements from device order to PyTorch's order. `shape` is the device shape.
     pub fn to_torch(self, shape: &[usize], values: &[f32]) -> Vec<f32> {
         match self.index_map(shape) {
             None => values.to_vec(),
@@ -72,15 +70,15 @@ impl Layout {
     }
 }
 
-/// How a member starts, as PyTorch starts it.
+/// A member's initial values, the same distribution as PyTorch's.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Initializer {
-    /// Every element the same: 1 for batch norm's scale and running variance, 0 for its shift.
+    /// One value for all elements: 1 for batch norm's scale and running variance, 0 for its shift.
     Constant(f32),
-    /// Uniform in ±1/√fan_in: what PyTorch's `kaiming_uniform_(a=√5)` comes to, its default for
-    /// convolutions and linear layers, and for their biases.
+    /// Uniform in ±1/√fan_in. This is PyTorch's default for convolutions, linear layers and their biases,
+    /// there written `kaiming_uniform_(a=√5)`.
     Uniform {
-        /// Inputs that one output is summed from.
+        /// The number of inputs that are summed for one output.
         fan_in: usize,
     },
 }
@@ -90,13 +88,13 @@ pub enum Initializer {
 pub struct Member {
     /// PyTorch's name, `layer1.2.running_mean`.
     pub name: String,
-    /// The shape here.
+    /// The shape on the device.
     pub shape: Vec<usize>,
-    /// How it relates to PyTorch's layout.
+    /// The order of the elements on the device.
     pub layout: Layout,
-    /// How it starts.
+    /// The initial values.
     pub initializer: Initializer,
-    /// Where it starts in its flat buffer, in elements.
+    /// The offset in its flat buffer, in elements.
     pub offset: usize,
 }
 
@@ -106,30 +104,30 @@ impl Member {
         self.shape.iter().product()
     }
 
-    /// The elements of this member within its flat buffer.
+    /// Returns the range of elements in the flat buffer.
     pub fn range(&self) -> std::ops::Range<usize> {
         self.offset..self.offset + self.n_elements()
     }
 }
 
-/// Views start at multiples of this many elements: 256 bytes, which every adapter accepts as the
-/// offset of a storage binding.
+/// The alignment of members in elements: 256 bytes, which every adapter accepts as the offset of a storage
+/// binding.
 pub const ALIGNMENT: usize = 64;
 
-/// The members of the flat buffers. Two tapes of the same model (training and evaluation) have
-/// equal layouts and can share one state.
+/// The members of the flat buffers. Two tapes of one model (training and evaluation) have equal layouts and
+/// can share one state.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct StateLayout {
-    /// What is trained, in the order in which the model asked for it.
+    /// The trained parameters, in the order of recording.
     pub parameters: Vec<Member>,
     /// Batch norm's running means and variances.
     pub statistics: Vec<Member>,
-    /// Whether a moving average of the parameters is kept beside them.
+    /// True if the state has a moving average of the parameters.
     pub averaged: bool,
 }
 
 impl StateLayout {
-    /// The elements of a group's flat buffer, padding included.
+    /// Returns the number of elements of a flat buffer, padding included.
     pub fn n_elements(&self, group: Group) -> usize {
         match group {
             Group::Metrics => ALIGNMENT,
@@ -137,7 +135,7 @@ impl StateLayout {
         }
     }
 
-    /// The members that a group's flat buffer holds.
+    /// Returns the members of a flat buffer.
     pub fn members(&self, group: Group) -> &[Member] {
         match group {
             Group::Parameters | Group::Gradients | Group::ExpAvg | Group::ExpAvgSq => {
@@ -149,7 +147,7 @@ impl StateLayout {
         }
     }
 
-    /// The member of that name, with the group that holds its current value.
+    /// Returns the member with this name, and the buffer that holds its current value.
     pub fn find(&self, name: &str) -> Option<(Group, &Member)> {
         let within = |group, members: &'_ [Member]| {
             members.iter().position(|m| m.name == name).map(|i| (group, i))
@@ -159,15 +157,15 @@ impl StateLayout {
         Some((group, &self.members(group)[ix]))
     }
 
-    /// The number of trained elements, padding not counted.
+    /// Returns the number of trained elements, without padding.
     pub fn n_parameters(&self) -> usize {
         self.parameters.iter().map(Member::n_elements).sum()
     }
 
-    /// Adds a member and returns it; asking again for the same name returns the first.
+    /// Adds a member and returns it; a second call with the same name returns the first member.
     ///
     /// # Panics
-    /// When the name is taken by a member of another shape, or `group` takes no members.
+    /// If a member with this name has another shape, or the buffer `group` has no members.
     pub(crate) fn add(
         &mut self,
         group: Group,
@@ -179,11 +177,11 @@ impl StateLayout {
         let members = match group {
             Group::Parameters => &mut self.parameters,
             Group::Statistics => &mut self.statistics,
-            other => panic!("{} takes no members of its own", other.name()),
+            other => panic!("{}: this buffer has no members of its own", other.name()),
         };
         if let Some(ix) = members.iter().position(|m| m.name == name) {
             let found = &members[ix].shape;
-            assert!(found == shape, "{name} is {found:?}, and is asked for as {shape:?}");
+            assert!(found == shape, "{name}: its shape is {found:?}, not {shape:?}");
             return &members[ix];
         }
         let offset = members.last().map_or(0, next_offset);
@@ -222,7 +220,11 @@ mod tests {
         assert_eq!(layout.parameters.len(), 2);
         assert_eq!(layout.parameters[1].offset, 64);
         assert_eq!(layout.n_elements(Group::ExpAvg), 192);
-        assert_eq!(layout.n_elements(Group::AveragedParameters), 0, "nobody asked for it");
+        assert_eq!(
+            layout.n_elements(Group::AveragedParameters),
+            0,
+            "the tape has no moving average"
+        );
         layout.averaged = true;
         assert_eq!(layout.n_elements(Group::AveragedParameters), 192);
         assert_eq!(layout.n_parameters(), 68);

@@ -1,13 +1,13 @@
-//! Values: what flows between the nodes of a [`Tape`](super::Tape).
+//! Values: the tensors between the nodes of a [`Tape`](super::Tape).
 
 use std::fmt;
 
-/// The number of a value on its tape.
+/// The index of a value on its tape.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ValueId(pub(crate) u32);
 
 impl ValueId {
-    /// The position of the value in [`Tape::values`](super::Tape::values).
+    /// Returns the position in [`Tape::values`](super::Tape::values).
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -19,20 +19,19 @@ impl fmt::Display for ValueId {
     }
 }
 
-/// The type of a value's elements. It belongs to the value, not to the engine, so that mixed
-/// precision is one more variant here and not a second engine.
+/// The type of a value's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ElementType {
-    /// Real numbers. (The CPU device can also run them in f64, for gradient checks.)
+    /// Floating-point numbers. (For gradient checks, the CPU device computes them in f64.)
     F32,
     /// Labels, indices of maxima, image numbers, random draws.
     U32,
-    /// Pixels: four to a 32-bit word, little endian.
+    /// Pixels, four to a 32-bit word, little endian.
     U8,
 }
 
 impl ElementType {
-    /// Bytes that `elements` of this type take on a device; whole 32-bit words always.
+    /// Returns the bytes of `elements` elements on a device, rounded up to whole 32-bit words.
     pub fn bytes(self, elements: usize) -> u64 {
         match self {
             ElementType::F32 | ElementType::U32 => 4 * elements as u64,
@@ -51,31 +50,31 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// The buffers that outlive a step. Each is one flat run of f32; its members are views that start
-/// at multiples of 256 bytes, and the padding between them stays zero.
+/// The buffers that outlive a step. Each is a flat array of f32. Its members are views at multiples of 256
+/// bytes; the padding between them stays zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Group {
-    /// Everything that is trained.
+    /// The trained parameters.
     Parameters,
-    /// The gradients, laid out as the parameters are.
+    /// The gradients, with the parameters' layout.
     Gradients,
-    /// Adam's first moments, laid out as the parameters are.
+    /// Adam's first moments, with the parameters' layout.
     ExpAvg,
-    /// Adam's second moments, laid out as the parameters are.
+    /// Adam's second moments, with the parameters' layout.
     ExpAvgSq,
     /// Batch norm's running means and variances.
     Statistics,
-    /// The last batch's means and unbiased variances, laid out as the running ones are.
+    /// The last batch's means and unbiased variances, with the running statistics' layout.
     BatchStatistics,
-    /// What is summed over the steps of an epoch; see [`Metrics`](crate::ops::metrics::Metrics).
+    /// The sums over the steps of an epoch; see [`Metrics`](crate::ops::metrics::Metrics).
     Metrics,
-    /// The moving average of the parameters, laid out as they are; empty unless the tape asks for it
-    /// (see [`ema`](crate::ops::ema)).
+    /// The moving average of the parameters, with their layout; empty unless the tape adds it (see
+    /// [`ema`](crate::ops::ema)).
     AveragedParameters,
 }
 
 impl Group {
-    /// Every group, in the order in which devices keep them.
+    /// All buffers, in the order of the devices.
     pub const ALL: [Group; 8] = [
         Group::Parameters,
         Group::Gradients,
@@ -87,12 +86,12 @@ impl Group {
         Group::AveragedParameters,
     ];
 
-    /// The position in [`Group::ALL`].
+    /// Returns the position in [`Group::ALL`].
     pub fn index(self) -> usize {
         self as usize
     }
 
-    /// The name that buffers and messages use.
+    /// The name in labels and messages.
     pub fn name(self) -> &'static str {
         match self {
             Group::Parameters => "parameters",
@@ -107,36 +106,36 @@ impl Group {
     }
 }
 
-/// Where a value lives.
+/// The place of a value's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Storage {
-    /// Written by the host between steps, in a buffer of its own.
+    /// A buffer of its own, which the host writes between steps.
     Input,
     /// A view into a flat buffer that outlives the step.
     State {
         /// The flat buffer.
         group: Group,
-        /// Where the view starts, in elements.
+        /// The offset of the view, in elements.
         offset: usize,
     },
-    /// Made and used up within a step; the plan finds it a place.
+    /// Memory that the plan assigns; the contents are lost after the step.
     Transient,
 }
 
 /// One value of a tape.
 #[derive(Clone, Debug)]
 pub struct Value {
-    /// What the value is called in listings, `prep.0.weight` or `layer1.0.y`.
+    /// The name in listings: `prep.0.weight` or `layer1.0.y`.
     pub name: String,
-    /// Sizes of the axes; activations are `[N, H, W, C]`.
+    /// The sizes of the axes; `[N, H, W, C]` for activations.
     pub shape: Vec<usize>,
-    /// The type of an element.
+    /// The element type.
     pub element: ElementType,
-    /// Where it lives.
+    /// The place of the elements.
     pub storage: Storage,
-    /// Whether a gradient is wanted for it, or for something it was computed from.
+    /// True if the value, or a value it was computed from, needs a gradient.
     pub requires_grad: bool,
-    /// Whether it must still be there after the step, to be read by the host.
+    /// True if the value must outlast the step, so that the host can read it.
     pub keep: bool,
 }
 
@@ -146,7 +145,7 @@ impl Value {
         self.shape.iter().product()
     }
 
-    /// The bytes it takes on a device.
+    /// Returns the bytes on a device.
     pub fn bytes(&self) -> u64 {
         self.element.bytes(self.n_elements())
     }

@@ -1,29 +1,29 @@
-//! Loops over channels, several at a time: as arrays, which the compiler turns into vector instructions
-//! without first asking whether slices overlap or are long enough. In rows of few channels those questions
-//! would take longer than the arithmetic.
+//! Loops over channels in fixed-size arrays, which the compiler turns into vector instructions.
 //!
-//! A function over channels has the number that it takes at a time as a parameter, and is called twice:
-//! with [`LANES`] for [`whole`] channels, and with 1 for the [`rest`].
+//! Fixed-size arrays spare the run-time checks of slices: length and overlap. In rows of few channels those
+//! checks take longer than the arithmetic. A function over channels has the number of channels at a time as a
+//! const parameter. It is called twice: with [`LANES`] for [`whole`] groups of channels, and with 1 for the
+//! [`rest`].
 
 use std::ops::Range;
 
-/// Channels that a loop takes at a time.
+/// Channels that a loop processes at a time.
 pub const LANES: usize = 16;
 
-/// The channels that come in whole lanes.
+/// The channels that fill whole groups of [`LANES`].
 pub fn whole(n_channels: usize) -> Range<usize> {
     0..n_channels - n_channels % LANES
 }
 
-/// The channels behind the [`whole`] ones.
+/// The channels after the [`whole`] groups.
 pub fn rest(n_channels: usize) -> Range<usize> {
     n_channels - n_channels % LANES..n_channels
 }
 
-/// The `L` values from `start` on.
+/// Reads the `L` values from `start` on.
 ///
 /// # Panics
-/// When there are fewer.
+/// If fewer than `L` values follow.
 #[inline]
 pub fn lanes<E: Copy, const L: usize>(values: &[E], start: usize) -> [E; L] {
     *values[start..].first_chunk().expect("there are as many values as lanes")
@@ -32,7 +32,7 @@ pub fn lanes<E: Copy, const L: usize>(values: &[E], start: usize) -> [E; L] {
 /// Overwrites the `L` values from `start` on.
 ///
 /// # Panics
-/// When there are fewer.
+/// If fewer than `L` values follow.
 #[inline]
 pub fn store<E, const L: usize>(values: &mut [E], start: usize, lanes: [E; L]) {
     *values[start..].first_chunk_mut().expect("there are as many values as lanes") = lanes;

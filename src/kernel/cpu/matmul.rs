@@ -1,11 +1,11 @@
-//! Matrix products for the CPU device: the `gemm` crate behind a checked, safe door.
+//! Matrix products for the CPU device: a checked, safe wrapper of the `gemm` crate.
 
-#![allow(unsafe_code)] // The crate takes raw pointers; `product` checks what they promise.
+#![allow(unsafe_code)] // gemm takes raw pointers; `product` checks its requirements.
 
 use crate::kernel::Real;
 use crate::kernel::foreign::foreign;
 
-/// A matrix within a slice: element `(i, j)` is at `i * row_stride + j * column_stride`.
+/// A matrix in a slice: element `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a, T> {
     data: &'a [T],
@@ -14,7 +14,7 @@ pub struct Matrix<'a, T> {
 }
 
 impl<'a, T> Matrix<'a, T> {
-    /// Rows of `columns` elements, one behind the other.
+    /// A row-major matrix: contiguous rows of `columns` elements.
     pub fn rows(data: &'a [T], columns: usize) -> Self {
         Self { data, row_stride: columns, column_stride: 1 }
     }
@@ -24,12 +24,12 @@ impl<'a, T> Matrix<'a, T> {
         Self { data, row_stride: 1, column_stride: columns }
     }
 
-    /// Rows of `columns` elements that start `row_stride` elements apart.
+    /// Rows of `columns` elements; `row_stride` elements separate the starts of two rows.
     pub fn strided(data: &'a [T], row_stride: usize) -> Self {
         Self { data, row_stride, column_stride: 1 }
     }
 
-    /// The matrix with rows and columns exchanged.
+    /// Returns the transpose.
     pub fn t(self) -> Self {
         Self { row_stride: self.column_stride, column_stride: self.row_stride, ..self }
     }
@@ -37,17 +37,17 @@ impl<'a, T> Matrix<'a, T> {
     fn check(&self, rows: usize, columns: usize) {
         if rows > 0 && columns > 0 {
             let last = (rows - 1) * self.row_stride + (columns - 1) * self.column_stride;
-            assert!(last < self.data.len(), "a {rows} x {columns} matrix leaves its slice");
+            assert!(last < self.data.len(), "a {rows} x {columns} matrix exceeds its slice");
         }
     }
 }
 
-/// `out = left · right`, or `out += left · right`; on this thread alone.
+/// Computes `out = left · right`, or `out += left · right`, on the calling thread.
 ///
-/// `left` is m x k, `right` k x n, and `out` m rows of n elements that start `out_stride` apart.
+/// `left` is m x k, `right` is k x n, and `out` is m rows of n elements whose starts are `out_stride` apart.
 ///
 /// # Panics
-/// When a matrix leaves its slice.
+/// If a matrix exceeds its slice.
 pub fn product<T: Real>(
     [m, n, k]: [usize; 3],
     out: &mut [T],
@@ -62,7 +62,7 @@ pub fn product<T: Real>(
         return;
     }
     assert!(n <= out_stride || m == 1, "rows of {n} overlap at a stride of {out_stride}");
-    assert!((m - 1) * out_stride + n <= out.len(), "a {m} x {n} result leaves its slice");
+    assert!((m - 1) * out_stride + n <= out.len(), "a {m} x {n} result exceeds its slice");
     let strides = |m: &Matrix<'_, T>| (m.column_stride as isize, m.row_stride as isize);
     let ((left_cs, left_rs), (right_cs, right_rs)) = (strides(&left), strides(&right));
     // The crate allocates what it packs matrices into.
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "leaves its slice")]
+    #[should_panic(expected = "exceeds its slice")]
     fn refuses_a_matrix_that_is_too_short() {
         let mut out = [0.0_f32; 4];
         let short = Matrix::rows(&[1.0_f32; 5], 3);

@@ -1,8 +1,8 @@
-//! Host maths that the references of several ops share.
+//! Host maths that several CPU references share.
 
 pub mod lanes;
 pub mod matmul;
 
-/// Elements that one task of an elementwise loop takes. Fixed, so that no result depends on the
-/// number of threads, and large enough that a task outweighs its hand-over.
+/// Elements per task of an elementwise loop. The number is fixed, so results do not depend on the number of
+/// threads. It is large enough that a task takes longer than its scheduling.
 pub const CHUNK: usize = 1 << 14;
