@@ -20,7 +20,7 @@ use crate::tape::{
     Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value,
 };
 
-/// Records a step of Adam over all parameters.
+/// Records one step of Adam over all parameters.
 pub fn adam(tape: &mut Tape, adam: Adam) {
     let groups =
         [Group::Gradients, Group::Metrics, Group::Parameters, Group::ExpAvg, Group::ExpAvgSq];
@@ -31,13 +31,13 @@ pub fn adam(tape: &mut Tape, adam: Adam) {
 /// `gradients, metrics, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Adam {
-    /// How slowly the mean gradient moves.
+    /// The decay of the mean gradient, per step.
     pub beta1: f64,
-    /// How slowly the mean squared gradient moves.
+    /// The decay of the mean squared gradient, per step.
     pub beta2: f64,
-    /// Added to the root.
+    /// Added to the square root, against a division by 0.
     pub eps: f64,
-    /// The weight of the L2 penalty's gradient.
+    /// The factor of the L2 penalty: its gradient is `weight_decay · p`.
     pub weight_decay: f64,
 }
 
@@ -48,9 +48,9 @@ impl Default for Adam {
 }
 
 impl Adam {
-    /// What step `step` (from 1) at the rate `lr` puts into
-    /// [`StepScalars`](crate::kernel::StepScalars): `lr / (1 - beta1^step)` and
-    /// `1 / sqrt(1 - beta2^step)`, computed in f64.
+    /// Returns the two scalars of training step `step` (from 1) at learning rate `lr` for
+    /// [`StepScalars`](crate::kernel::StepScalars): `lr / (1 - beta1^step)` and `1 / sqrt(1 - beta2^step)`,
+    /// computed in f64.
     pub fn scalars(&self, lr: f64, step: u64) -> (f32, f32) {
         let step = i32::try_from(step).expect("fewer than 2^31 steps");
         let correction1 = 1.0 - self.beta1.powi(step);
@@ -127,7 +127,7 @@ impl Reference for Adam {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "adam", cases, bench_cases };
 
 fn case(shapes: &'static [usize], weight_decay: f64) -> Case {

@@ -1,5 +1,4 @@
-//! Addition of two values of the same shape: the residual, and the sum of gradients where a value is
-//! used twice.
+//! Addition of two values of the same shape: a residual, or two gradients of a value that is used twice.
 //!
 //! Shaders: `shaders/add/`. Derivation: `docs/ops/add.md`.
 
@@ -13,7 +12,7 @@ use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, Va
 /// Records `a + b`.
 ///
 /// # Panics
-/// When the shapes differ.
+/// If the shapes differ.
 pub fn add(tape: &mut Tape, a: ValueId, b: ValueId) -> ValueId {
     tape.push_one(Add, &[a, b])
 }
@@ -29,7 +28,7 @@ impl Op for Add {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let (a, b) = (&inputs[0].shape, &inputs[1].shape);
-        assert_eq!(a, b, "add: {a:?} and {b:?}");
+        assert_eq!(a, b, "add: shapes {a:?} and {b:?} differ");
         vec![OutputSpec::real("sum", a)]
     }
 
@@ -39,7 +38,7 @@ impl Op for Add {
         _: &Node,
         d_outputs: &[Option<ValueId>],
     ) -> Vec<Option<ValueId>> {
-        // Both terms have the sum's gradient; nothing is computed.
+        // Both inputs have the sum's gradient; no node is needed.
         vec![d_outputs[0]; 2]
     }
 
@@ -66,7 +65,7 @@ impl Reference for Add {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "add", cases, bench_cases };
 
 fn case(shape: &[usize]) -> Case {
@@ -91,7 +90,7 @@ mod tests {
     use crate::tape::Mode;
 
     #[test]
-    #[should_panic(expected = "add: [2, 3] and [3, 2]")]
+    #[should_panic(expected = "add: shapes [2, 3] and [3, 2] differ")]
     fn refuses_other_shapes() {
         let mut tape = Tape::new("test", Mode::Train);
         let a = tape.input_with_grad("a", &[2, 3]);

@@ -1,17 +1,17 @@
-//! Augmentation on the device: bytes in, normalised NHWC out, with random crop, flip and cutout.
+//! Augmentation on the device: random crop, flip and cutout of images in bytes; the result is normalised
+//! NHWC.
 //!
 //! ```text
 //! pad by 4 black pixels → crop 32x32 at a random offset → mirror half of the images
-//! → normalise: (v / 255 − mean) / std → cutout: an 8x8 hole of zeros around a random centre
+//! → normalise: (v / 255 − mean) / std → cutout: an 8x8 square of zeros around a random centre
 //! ```
 //!
-//! [`draws()`] makes the random numbers, [`apply`] does the rest, and is bit for bit the same on every
-//! device, since normalisation is a [`table`] of 256 x 3 values made on the host. The draws depend on
-//! the run's seed, the epoch and the image's number, through [`philox`], and on nothing else.
+//! [`draws()`] computes the random numbers; [`apply`] does the rest. `apply` gives the same bits on every
+//! device, because the host computes the normalisation as a [`table`] of 256 x 3 values. The draws are a
+//! function of the run's seed, the epoch and the image's number alone, through [`philox`].
 //!
-//! Layouts: pixels `[N, 3, H, W]` in bytes (as CIFAR-10's files have them), indices `[N]`, draws `[N, 5]`
-//! in u32, table `[256, 3]`, y `[N, H, W, 3]`. Shaders: `shaders/augment/`. Derivation:
-//! `docs/ops/augment.md`.
+//! Layouts: pixels `[N, 3, H, W]` in bytes (the order of CIFAR-10's files), indices `[N]`, draws `[N, 5]` in
+//! u32, table `[256, 3]`, y `[N, H, W, 3]`. Shaders: `shaders/augment/`. Derivation: `docs/ops/augment.md`.
 
 pub mod apply;
 pub mod draws;
@@ -25,21 +25,21 @@ pub use jitter::{ColorJitter, jitter, jitter_draws};
 use super::{Case, OpEntry, case::Fill};
 use crate::tape::ElementType;
 
-/// Black pixels around an image that a crop may reach into.
+/// Width of the black border that a crop may include, in pixels.
 pub const PADDING: usize = 4;
-/// Rows and columns of the hole.
+/// Rows and columns of the cutout's square.
 pub const CUTOUT: usize = 8;
-/// Draws of an image: offset y and x, flip, centre y and x.
+/// Random numbers per image: crop offset y and x, flip, cutout centre y and x.
 pub const N_DRAWS: usize = 5;
 
-/// Normalisation as a table: `(value / 255 − mean) / std` for each byte and channel, `[256, 3]`,
-/// computed in f64 and rounded once.
+/// Returns the table of normalised values, `[256, 3]`: `(value / 255 − mean) / std` for each byte and
+/// channel, computed in f64 and rounded once.
 pub fn table(mean: [f64; 3], std: [f64; 3]) -> Vec<f32> {
     let entry = |value: u32, c: usize| ((f64::from(value) / 255.0 - mean[c]) / std[c]) as f32;
     (0..256).flat_map(|value| (0..3).map(move |c| entry(value, c))).collect()
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "augment", cases, bench_cases };
 
 fn case(images: usize, [h, w]: [usize; 2], switches: Switches) -> Case {

@@ -1,5 +1,5 @@
-//! Average pooling: any window, stride, padding; zeros in the padding count, as PyTorch's
-//! `count_include_pad` has it by default. Global average pooling is the window that is the plane.
+//! Average pooling with any window, stride and padding. The padding's zeros count in the mean, like PyTorch's
+//! default `count_include_pad=True`. Global average pooling has a window of the size of the plane.
 //!
 //! x `[N, H, W, C]` → y `[N, OH, OW, C]`.
 //!
@@ -12,15 +12,15 @@ use super::{Case, OpEntry, Window, case::Fill, nhwc};
 use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Records an average pool.
+/// Records an average pool: x `[N, H, W, C]` → `[N, OH, OW, C]`.
 ///
 /// # Panics
-/// When the padding is more than half the window.
+/// If the padding is more than half the window.
 pub fn avg_pool2d(tape: &mut Tape, x: ValueId, window: Window) -> ValueId {
     tape.push_one(AvgPool2d { window }, &[x])
 }
 
-/// Records the mean over the whole plane: `[N, H, W, C]` → `[N, 1, 1, C]`.
+/// Records the mean over the plane: `[N, H, W, C]` → `[N, 1, 1, C]`.
 pub fn global_avg_pool2d(tape: &mut Tape, x: ValueId) -> ValueId {
     let [_, h, w, _] = nhwc("global_avg_pool2d", tape.shape(x));
     let window = Window { size: [h, w], stride: [1, 1], padding: [0, 0] };
@@ -94,7 +94,7 @@ impl Reference for AvgPool2d {
 pub struct AvgPool2dBackward {
     /// The window.
     pub window: Window,
-    /// `[N, H, W, C]`.
+    /// The shape of x, `[N, H, W, C]`.
     pub x_shape: [usize; 4],
 }
 
@@ -110,7 +110,7 @@ impl Op for AvgPool2dBackward {
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let y = PoolGeometry::new("avg_pool2d", self.window, &self.x_shape).output_shape();
         let d_y = &inputs[0].shape;
-        assert_eq!(d_y, &y, "avg_pool2d: the gradient of y is {d_y:?}, and y {y:?}");
+        assert_eq!(d_y, &y, "avg_pool2d: y has shape {y:?}, but its gradient {d_y:?}");
         vec![OutputSpec::real("pooled.d_x", &self.x_shape)]
     }
 
@@ -143,7 +143,7 @@ impl Reference for AvgPool2dBackward {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "avg_pool2d", cases, bench_cases };
 
 fn case(x: [usize; 4], window: Window) -> Case {

@@ -1,62 +1,62 @@
-//! Cases: small graphs that every op offers to the tests and benches, so that those name no op.
+//! Cases: small graphs of each op for tests and benches, so that those need not name an op.
 
 use std::sync::Arc;
 
 use crate::tape::{ElementType, Tape, ValueId};
 
-/// What an input of a case is filled with.
+/// The distribution of an input's values.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Fill {
     /// Standard normal.
     Normal,
-    /// Normal, rounded to halves: ties are common.
+    /// Standard normal, rounded to multiples of 0.5, so that ties are common.
     Coarse,
-    /// Below zero everywhere.
+    /// Below 0.
     Negative,
-    /// Between 0.5 and 1.5.
+    /// From 0.5 to 1.5.
     Positive,
     /// Normal with this mean and standard deviation 1.
     Around(f32),
-    /// Words below this bound.
+    /// Uniform integers below this bound.
     Below(u32),
-    /// Any word at all.
+    /// Uniform 32-bit words.
     Words,
 }
 
 /// An input of a case.
 #[derive(Clone, Debug)]
 pub struct CaseInput {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// Its shape.
+    /// The shape.
     pub shape: Vec<usize>,
-    /// The type of its elements.
+    /// The element type.
     pub element: ElementType,
-    /// What it holds.
+    /// The distribution of the values.
     pub fill: Fill,
-    /// Whether its gradient is checked.
+    /// True if tests check its gradient.
     pub differentiate: bool,
 }
 
 type Build = Arc<dyn Fn(&mut Tape, &[ValueId]) -> Vec<ValueId> + Send + Sync>;
 
-/// A small graph around one op.
+/// A small graph with one op.
 #[derive(Clone)]
 pub struct Case {
-    /// What is special about it: `3x3, stride 2, Ci 5, Co 7`.
+    /// The properties that distinguish the case: `3x3, stride 2, Ci 5, Co 7`.
     pub name: String,
-    /// What it reads.
+    /// The inputs.
     pub inputs: Vec<CaseInput>,
-    /// Records the op and returns its results. Those of type f32 are given an upstream gradient.
+    /// Records the op and returns its results. Tests feed a random gradient into results of type f32.
     pub build: Build,
-    /// The terms of the longest sum in it, which tolerances scale with.
+    /// The number of terms of the longest sum; tolerances scale with it.
     pub reduction: usize,
-    /// Places that fusion rewrites; a case with none runs as it is recorded.
+    /// The number of places that fusion must rewrite; 0 to run the tape unfused.
     pub n_fused: usize,
 }
 
 impl Case {
-    /// A case without inputs yet, with sums of at most `reduction` terms.
+    /// A case without inputs. Its sums have at most `reduction` terms.
     pub fn new(
         name: impl Into<String>,
         reduction: usize,
@@ -71,19 +71,19 @@ impl Case {
         }
     }
 
-    /// Lets every rule of fusion rewrite what is recorded, in `n` places.
+    /// Applies all fusion rules, which must rewrite `n` places.
     pub fn fused(self, n: usize) -> Self {
         Self { n_fused: n, ..self }
     }
 
-    /// Adds an input of real numbers whose gradient is checked.
+    /// Adds an f32 input whose gradient is checked.
     pub fn real(mut self, name: &'static str, shape: &[usize], fill: Fill) -> Self {
         let (shape, element) = (shape.to_vec(), ElementType::F32);
         self.inputs.push(CaseInput { name, shape, element, fill, differentiate: true });
         self
     }
 
-    /// Adds an input that is constant for the gradient.
+    /// Adds an input without a gradient.
     pub fn fixed(
         mut self,
         name: &'static str,
@@ -97,12 +97,12 @@ impl Case {
     }
 }
 
-/// What an op is to the tests: its stem and its cases.
+/// An op's entry in [`ALL`](super::ALL): its stem and its cases.
 pub struct OpEntry {
-    /// The stem that `src/ops/`, `shaders/`, and `docs/ops/` share.
+    /// The name that `src/ops/`, `shaders/` and `docs/ops/` share.
     pub stem: &'static str,
-    /// Small graphs, awkward on purpose, for correctness.
+    /// Returns small graphs with awkward shapes, for correctness.
     pub cases: fn() -> Vec<Case>,
-    /// The network's real shapes at a width and batch size, for the benches.
+    /// Returns the network's shapes at a width and batch size, for benches.
     pub bench_cases: fn(width: usize, batch: usize) -> Vec<Case>,
 }

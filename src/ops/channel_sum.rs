@@ -21,8 +21,9 @@ pub fn channel_sum(tape: &mut Tape, x: ValueId) -> ValueId {
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelSum;
 
-/// How a long sum over rows is cut: (slabs, rows of a slab). A function of the number of rows alone;
-/// at most 1,024 slabs, enough to read at a GPU's full speed, and at least 64 rows in one.
+/// Returns (number of slabs, rows per slab) of a long sum over rows. Both are functions of the number of rows
+/// alone, so the order of the sum is fixed. At most 1,024 slabs, enough to read at a GPU's full bandwidth, of
+/// at least 64 rows.
 pub(crate) fn slabs(n_rows: usize) -> (usize, usize) {
     let rows_per_slab = n_rows.div_ceil(1024).max(64);
     (n_rows.div_ceil(rows_per_slab), rows_per_slab)
@@ -76,13 +77,13 @@ impl Reference for ChannelSum {
     }
 }
 
-/// The partial sums that [`sum_rows`] needs memory for.
+/// Returns the length of `partials` that [`sum_rows`] needs.
 pub(crate) fn n_partials(n_rows: usize, n_sums: usize) -> usize {
     slabs(n_rows).0 * n_sums
 }
 
-/// Sums over rows, slab by slab over the thread pool, then the slabs in order: `add` adds the terms of
-/// some rows to the sums, `totals.len()` of them. The slabs' sums are in `partials`.
+/// Sums over rows: first each slab, in parallel on the thread pool, then the slabs in order. `add` adds the
+/// terms of a range of rows to `totals.len()` sums. `partials` holds the sums of the slabs.
 pub(crate) fn sum_rows<T: Real>(
     n_rows: usize,
     totals: &mut [T],
@@ -102,11 +103,11 @@ pub(crate) fn sum_rows<T: Real>(
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "channel_sum", cases, bench_cases };
 
 fn case(shape: &[usize]) -> Case {
-    // It stands at the end of gradients only, so its input is constant for the gradient.
+    // The op occurs only at the end of a gradient, so its input needs no gradient.
     Case::new(format!("{shape:?}"), n_rows(shape), |tape, x| vec![channel_sum(tape, x[0])]).fixed(
         "x",
         shape,

@@ -1,13 +1,13 @@
-//! Gradient clipping by global norm: when all gradients together are longer than `max_norm`, they are
-//! scaled down to that length. Their direction stays.
+//! Gradient clipping by global norm: if the L2 norm of all gradients exceeds `max_norm`, they are scaled down
+//! to that norm. Their direction stays.
 //!
 //! ```text
 //! norm      = √ Σ gradient²                           over all parameters together
 //! gradient *= min(1, max_norm / (norm + 1e-6))
 //! ```
 //!
-//! Pascanu, Mikolov and Bengio 2013, as PyTorch's `clip_grad_norm_` computes it. Shaders:
-//! `shaders/clip_grad_norm/`. Derivation: `docs/ops/clip_grad_norm.md`.
+//! Pascanu, Mikolov and Bengio 2013, as in PyTorch's `clip_grad_norm_`. Shaders: `shaders/clip_grad_norm/`.
+//! Derivation: `docs/ops/clip_grad_norm.md`.
 
 use rayon::prelude::*;
 
@@ -21,24 +21,24 @@ use crate::tape::{
     ValueId,
 };
 
-/// What PyTorch adds to the norm, so that it can be divided by.
+/// PyTorch's addend to the norm, against a division by 0.
 const EPS: f32 = 1e-6;
 
-/// Records the norm of all gradients, `[1]`.
+/// Records the L2 norm of all gradients, `[1]`.
 pub fn norm(tape: &mut Tape) -> ValueId {
     let gradients = tape.whole(Group::Gradients);
     tape.push_one(GradNorm, &[gradients])
 }
 
-/// Records the clipping of all gradients, whose norm that is.
+/// Records the clipping of all gradients by their `norm`, `[1]`.
 ///
-/// It belongs behind the [`finite_check`] of the gradients *and of the norm*: where a norm is infinite,
-/// clipping makes zeros, and nobody would see any more that something went wrong.
+/// Record it after the [`finite_check`] of the gradients *and of the norm*. With an infinite norm, clipping
+/// gives zeros, and a later check would find nothing wrong.
 ///
 /// # Panics
-/// When `max_norm` is not above 0.
+/// If `max_norm` is not above 0.
 pub fn clip(tape: &mut Tape, norm: ValueId, max_norm: f32) {
-    assert!(max_norm > 0.0, "clip_grad_norm: a maximum of {max_norm}");
+    assert!(max_norm > 0.0, "clip_grad_norm: the maximum {max_norm} is not above 0");
     let [metrics, gradients] = [Group::Metrics, Group::Gradients].map(|group| tape.whole(group));
     tape.push_one(ClipGradNorm { max_norm }, &[norm, metrics, gradients]);
 }
@@ -47,8 +47,8 @@ pub fn clip(tape: &mut Tape, norm: ValueId, max_norm: f32) {
 #[derive(Clone, Copy, Debug)]
 pub struct GradNorm;
 
-/// Elements that one invocation sums: a function of nothing, so that the number of slabs is one of the
-/// number of gradients alone.
+/// Elements that one invocation sums. It is constant, so the number of slabs depends on the number of
+/// gradients alone.
 const ELEMENTS_PER_SLAB: usize = 256;
 
 impl Op for GradNorm {
@@ -83,7 +83,7 @@ impl Reference for GradNorm {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let gradients = args.inputs[0].real();
         let square = |slab: &[T]| slab.iter().map(|&g| g * g).sum::<T>();
-        // Slabs of a fixed size, added up in order: the same bits with any number of threads.
+        // Slabs have a fixed size and are added in order, so any number of threads gives the same bits.
         let slabs = gradients.par_chunks(ELEMENTS_PER_SLAB);
         let partials = &mut args.scratch.shared[..slabs.len()];
         partials.par_iter_mut().zip(slabs).for_each(|(partial, slab)| *partial = square(slab));
@@ -94,7 +94,7 @@ impl Reference for GradNorm {
 /// `norm, metrics, gradients -> gradients`
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ClipGradNorm {
-    /// The largest norm that is let through.
+    /// The largest norm that clipping leaves unchanged.
     pub max_norm: f32,
 }
 
@@ -109,7 +109,7 @@ impl Op for ClipGradNorm {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let norm = &inputs[0].shape;
-        assert_eq!(norm, &[1], "clip_grad_norm: the norm is {norm:?}");
+        assert_eq!(norm, &[1], "clip_grad_norm: the norm has shape {norm:?}, not [1]");
         vec![OutputSpec::real("gradients", &inputs[2].shape)]
     }
 
@@ -141,7 +141,7 @@ impl Reference for ClipGradNorm {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "clip_grad_norm", cases, bench_cases };
 
 fn case(shapes: &'static [usize], max_norm: f32) -> Case {
@@ -160,7 +160,7 @@ fn case(shapes: &'static [usize], max_norm: f32) -> Case {
 }
 
 fn cases() -> Vec<Case> {
-    // Random gradients have a norm of about the root of their number: once clipped, once let through.
+    // The norm of n random gradients is about √n. Of the three cases, the first and the last clip.
     vec![case(&[5, 67, 3], 0.5), case(&[130, 1], 1e3), case(&[40_000, 77], 150.0)]
 }
 
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a maximum of 0")]
+    #[should_panic(expected = "the maximum 0 is not above 0")]
     fn refuses_a_maximum_that_leaves_nothing() {
         let mut tape = Tape::new("test", Mode::Train);
         let norm = norm(&mut tape);

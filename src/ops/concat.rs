@@ -6,10 +6,10 @@ use super::{Case, OpEntry, case::Fill, n_channels, n_rows};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Records the concatenation of two values along their channels.
+/// Records the concatenation of two values along channels.
 ///
 /// # Panics
-/// When the other axes differ.
+/// If any other axis differs.
 pub fn concat(tape: &mut Tape, a: ValueId, b: ValueId) -> ValueId {
     tape.push_one(Concat, &[a, b])
 }
@@ -70,12 +70,12 @@ impl Reference for Concat {
     }
 }
 
-/// `x -> y`: the channels from `first` on.
+/// `x -> y`, the channels from `first` on
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelSlice {
     /// The first channel.
     pub first: usize,
-    /// How many.
+    /// The number of channels.
     pub channels: usize,
 }
 
@@ -120,7 +120,7 @@ impl Reference for ChannelSlice {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "concat", cases, bench_cases: |_, _| Vec::new() };
 
 fn cases() -> Vec<Case> {

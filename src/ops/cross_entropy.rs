@@ -1,11 +1,11 @@
-//! Softmax cross-entropy, stable, with label smoothing, fused with its gradient.
+//! Softmax cross-entropy with label smoothing, numerically stable, fused with its gradient.
 //!
 //! ```text
 //! loss = 1/N Σ n −Σ k q[n, k] · log softmax(z[n])[k]      q = (1 − s) · onehot(label) + s / K
 //! ```
 //!
-//! Layouts: logits `[N, K]`, labels `[N]` in u32; loss `[1]`, losses and correct `[N]`. The mean is over
-//! all N rows; a row whose label is [`IGNORED`] has a loss of 0 and no gradient.
+//! Layouts: logits `[N, K]`, labels `[N]` in u32; loss `[1]`, losses and correct `[N]`. The mean is over all
+//! N rows; a row whose label is [`IGNORED`] has loss 0 and gradient 0.
 //!
 //! Shaders: `shaders/cross_entropy/`. Derivation: `docs/ops/cross_entropy.md`.
 
@@ -15,24 +15,24 @@ use crate::tape::{
     Args, ElementType, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
 
-/// The label of a row that does not count: the padding of the last batch.
+/// The label of rows without a loss: the padding of the last batch.
 pub const IGNORED: u32 = u32::MAX;
 
-/// What cross-entropy makes.
+/// The results of [`cross_entropy`].
 #[derive(Clone, Copy, Debug)]
 pub struct CrossEntropy {
     /// The mean over the rows, `[1]`.
     pub loss: ValueId,
     /// The loss of each row, `[N]`.
     pub losses: ValueId,
-    /// 1 for each row whose largest logit is the label's, else 0, `[N]`.
+    /// 1 for each row whose largest logit is the label's, otherwise 0, `[N]`.
     pub correct: ValueId,
 }
 
-/// Records softmax cross-entropy.
+/// Records softmax cross-entropy of logits `[N, K]` and labels `[N]`.
 ///
 /// # Panics
-/// When the shapes do not fit.
+/// If the shapes do not fit.
 pub fn cross_entropy(
     tape: &mut Tape,
     logits: ValueId,
@@ -46,7 +46,7 @@ pub fn cross_entropy(
 /// `logits, labels -> loss, losses, correct, d_logits`
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxCrossEntropy {
-    /// The share of the target that is spread over all classes, from 0 to 1.
+    /// The share of the target that is spread evenly over all classes, from 0 to 1.
     pub label_smoothing: f32,
 }
 
@@ -62,7 +62,7 @@ impl Op for SoftmaxCrossEntropy {
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let (logits, labels) = (&inputs[0].shape, &inputs[1].shape);
         let fits = logits.len() == 2 && labels == &logits[..1];
-        assert!(fits, "cross_entropy: logits {logits:?} and labels {labels:?}");
+        assert!(fits, "cross_entropy: logits {logits:?} do not fit labels {labels:?}");
         vec![
             OutputSpec::real("loss", &[1]),
             OutputSpec::real("losses", labels),
@@ -121,7 +121,7 @@ impl Reference for SoftmaxCrossEntropy {
 }
 
 impl SoftmaxCrossEntropy {
-    /// One row: its loss, whether it is right, and, in `d_z`, its gradient.
+    /// Returns (loss, 1 if correct) of one row, and writes its gradient to `d_z`.
     fn row<T: Real>(&self, z: &[T], label: usize, d_z: &mut [T]) -> (T, T) {
         if label >= z.len() {
             d_z.fill(T::ZERO);
@@ -148,7 +148,7 @@ impl SoftmaxCrossEntropy {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "cross_entropy", cases, bench_cases };
 
 fn case(rows: usize, classes: usize, label_smoothing: f32, n_labels: u32) -> Case {
@@ -165,7 +165,7 @@ fn cases() -> Vec<Case> {
     vec![
         case(7, 10, 0.0, 10),
         case(67, 5, 0.1, 5),
-        // Some labels are no class, and their rows do not count.
+        // Labels from 10 on are not a class, so their rows are ignored.
         case(9, 10, 0.2, 14),
     ]
 }
@@ -180,7 +180,7 @@ mod tests {
     use crate::tape::Mode;
 
     #[test]
-    #[should_panic(expected = "logits [4, 10] and labels [5]")]
+    #[should_panic(expected = "logits [4, 10] do not fit labels [5]")]
     fn refuses_other_labels() {
         let mut tape = Tape::new("test", Mode::Train);
         let logits = tape.input("logits", ElementType::F32, &[4, 10]);

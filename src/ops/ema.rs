@@ -1,4 +1,4 @@
-//! Weight averaging: an exponential moving average of all parameters, moved behind the optimizer.
+//! Weight averaging: an exponential moving average of all parameters, updated after the optimizer.
 //!
 //! ```text
 //! average = decay · average + (1 − decay) · p,  and at the first step  average = p
@@ -17,13 +17,13 @@ use crate::tape::{
     Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value,
 };
 
-/// Records a step of the average of all parameters, and asks for the buffer that holds it. It belongs
-/// behind the update of the parameters.
+/// Records an update of the average of all parameters, and adds the average's buffer to the state. Record it
+/// after the update of the parameters.
 ///
 /// # Panics
-/// When `decay` is not from 0 to below 1.
+/// If `decay` is not in 0..1.
 pub fn ema(tape: &mut Tape, decay: f64) {
-    assert!((0.0..1.0).contains(&decay), "ema: a decay of {decay}");
+    assert!((0.0..1.0).contains(&decay), "ema: the decay {decay} is not in 0..1");
     tape.average_parameters();
     let groups = [Group::Parameters, Group::Metrics, Group::AveragedParameters];
     let inputs = groups.map(|group| tape.whole(group));
@@ -33,7 +33,7 @@ pub fn ema(tape: &mut Tape, decay: f64) {
 /// `parameters, metrics, averages -> averages`
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ema {
-    /// How slowly the average moves.
+    /// The weight of the old average, per step.
     pub decay: f64,
 }
 
@@ -79,7 +79,7 @@ impl Reference for Ema {
             return;
         }
         let weight = T::from_f64(1.0 - self.decay);
-        // Of the two ways to write it, the one that rounds less, as PyTorch's `lerp` does.
+        // The formula has two equal forms; like PyTorch's `lerp`, each is used where it rounds less.
         let small = weight < T::from_f64(0.5);
         let chunks = averages.par_chunks_mut(CHUNK).zip(parameters.par_chunks(CHUNK));
         chunks.for_each(|(averages, parameters)| {
@@ -94,7 +94,7 @@ impl Reference for Ema {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "ema", cases, bench_cases };
 
 fn case(shapes: &'static [usize], decay: f64) -> Case {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a decay of 1")]
+    #[should_panic(expected = "the decay 1 is not in 0..1")]
     fn refuses_an_average_that_never_moves() {
         ema(&mut Tape::new("test", Mode::Train), 1.0);
     }

@@ -1,4 +1,4 @@
-//! A constant: the 1 that the gradient of a loss starts from.
+//! A constant: the scalar 1 at which the gradient of a loss starts.
 //!
 //! Shaders: `shaders/fill/`. Derivation: `docs/ops/fill.md`.
 
@@ -42,7 +42,7 @@ impl Reference for Fill {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "fill", cases, bench_cases: |_, _| Vec::new() };
 
 fn cases() -> Vec<Case> {

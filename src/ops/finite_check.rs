@@ -1,5 +1,5 @@
-//! The check of a step: is any gradient, or any statistic of the batch, infinite or NaN? If so, a flag
-//! goes up on the device, and every update of that step leaves the state as it is. [`OnNan`] says for
+//! The check of a step for infinite and NaN numbers, in all gradients and batch statistics. A bad number sets
+//! a flag on the device. While the flag is set, every update leaves the state unchanged. [`OnNan`] selects
 //! how long.
 //!
 //! Shaders: `shaders/finite_check/`. Derivation: `docs/ops/finite_check.md`.
@@ -16,19 +16,19 @@ use crate::tape::{
     Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
 
-/// What follows from a number that is not finite.
+/// The reaction to a number that is not finite.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnNan {
-    /// That step changes nothing, nor does any after it, until the host has looked.
+    /// This step and all later steps change nothing, until the host clears the flag.
     #[default]
     Stop,
-    /// That step changes nothing and is counted; the next one is checked for itself.
+    /// This step changes nothing and is counted; the next step is checked anew.
     Skip,
 }
 
-/// Records the check of all gradients, of the batch's statistics where there are any, and of the values
-/// `also`. The updates have to come behind it.
+/// Records the check of all gradients, the batch statistics if there are any, and the values `also`. Record
+/// the updates after it.
 pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNan) {
     let mut inputs = vec![tape.whole(Group::Metrics), tape.whole(Group::Gradients)];
     if !tape.state().statistics.is_empty() {
@@ -41,11 +41,11 @@ pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNan) {
 /// `metrics, numbers, ... -> metrics`
 #[derive(Clone, Copy, Debug)]
 pub struct FiniteCheck {
-    /// What follows from a number that is not finite.
+    /// The reaction to a number that is not finite.
     pub on_nan: OnNan,
 }
 
-/// Elements that one invocation looks at.
+/// Elements that one invocation checks.
 const ELEMENTS_PER_SLAB: usize = 256;
 
 impl Op for FiniteCheck {
@@ -105,7 +105,7 @@ impl Reference for FiniteCheck {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "finite_check", cases, bench_cases };
 
 fn case(n_gradients: usize, n_statistics: usize, on_nan: OnNan) -> Case {

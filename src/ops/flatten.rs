@@ -1,6 +1,7 @@
-//! Flattening images for a linear layer, in PyTorch's order: `[N, H, W, C]` → `[N, C·H·W]`.
+//! Flattening of images for a linear layer: `[N, H, W, C]` → `[N, C·H·W]`.
 //!
-//! `y[n, (c·H + h)·W + w] = x[n, h, w, c]`, so that a linear layer's weights are PyTorch's.
+//! `y[n, (c·H + h)·W + w] = x[n, h, w, c]`: PyTorch's order, so that a linear layer's weights match
+//! PyTorch's.
 //!
 //! Shaders: `shaders/flatten/`. Derivation: `docs/ops/flatten.md`.
 
@@ -14,12 +15,12 @@ pub fn flatten(tape: &mut Tape, x: ValueId) -> ValueId {
     tape.push_one(Flatten { image, backward: false }, &[x])
 }
 
-/// `x -> y`, or, backward, `d_y -> d_x`: the same copy, turned round.
+/// `x -> y`; backward, `d_y -> d_x`: the same copy in the other direction
 #[derive(Clone, Copy, Debug)]
 pub struct Flatten {
-    /// `[N, H, W, C]`.
+    /// The shape of the image, `[N, H, W, C]`.
     pub image: [usize; 4],
-    /// Whether the copy goes from flat to image.
+    /// True for the copy from flat to image.
     pub backward: bool,
 }
 
@@ -33,7 +34,7 @@ impl Op for Flatten {
         let (flat, image) = ([n, c * h * w].to_vec(), self.image.to_vec());
         let (from, to) = if self.backward { (flat, image) } else { (image, flat) };
         let found = &inputs[0].shape;
-        assert_eq!(found, &from, "flatten: {found:?} is not {from:?}");
+        assert_eq!(found, &from, "flatten: the input has shape {found:?}, not {from:?}");
         let name = if self.backward { "flat.d_x" } else { "flat" };
         vec![OutputSpec::real(name, &to)]
     }
@@ -82,7 +83,7 @@ impl Reference for Flatten {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "flatten", cases, bench_cases: |_, _| Vec::new() };
 
 fn cases() -> Vec<Case> {

@@ -12,16 +12,16 @@ use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::kernel::{Binding, Kernels, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Records a linear layer.
+/// Records a linear layer: x `[N, in]`, weight `[in, out]`, bias `[out]` → y `[N, out]`.
 ///
 /// # Panics
-/// When the shapes do not fit.
+/// If the shapes do not fit.
 pub fn linear(tape: &mut Tape, x: ValueId, weight: ValueId, bias: Option<ValueId>) -> ValueId {
     let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
     tape.push_one(Linear { has_bias: bias.is_some() }, &inputs)
 }
 
-/// Which of the three products a node makes.
+/// The sizes of a linear layer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Shapes {
     rows: usize,
@@ -32,11 +32,11 @@ struct Shapes {
 impl Shapes {
     fn new(x_or_d_x: &[usize], weight: &[usize], y: Option<&[usize]>) -> Self {
         let fits = matches!((x_or_d_x, weight), (&[_, n_in], &[weight_in, _]) if n_in == weight_in);
-        assert!(fits, "linear: x {x_or_d_x:?} and weight {weight:?}");
+        assert!(fits, "linear: x {x_or_d_x:?} does not fit weight {weight:?}");
         let shapes = Self { rows: x_or_d_x[0], n_in: weight[0], n_out: weight[1] };
         let expected = [shapes.rows, shapes.n_out];
         let y = y.unwrap_or(&expected);
-        assert_eq!(y, expected, "linear: the gradient of y is {y:?}, and y {expected:?}");
+        assert_eq!(y, expected, "linear: y has shape {expected:?}, but its gradient {y:?}");
         shapes
     }
 
@@ -53,7 +53,8 @@ impl Shapes {
     }
 }
 
-/// The tiled product `[rows, columns]` over `depth`; strides are (row, k) and (k, column).
+/// Returns the launch of the tiled product `[rows, columns]` over `depth`. Strides are (row, k) of `left` and
+/// (k, column) of `right`.
 fn tiled(
     [rows, columns, depth]: [usize; 3],
     left: [usize; 2],
@@ -80,7 +81,7 @@ const BINDINGS: [Binding; 3] = [Binding::Input(0), Binding::Input(1), Binding::O
 /// `x, weight[, bias] -> y`
 #[derive(Clone, Copy, Debug)]
 pub struct Linear {
-    /// Whether there is a bias.
+    /// True if the layer has a bias.
     pub has_bias: bool,
 }
 
@@ -93,7 +94,12 @@ impl Op for Linear {
         let s = Shapes::new(&inputs[0].shape, &inputs[1].shape, None);
         if self.has_bias {
             let bias = &inputs[2].shape;
-            assert_eq!(bias, &[s.n_out], "linear: {} features, but bias {bias:?}", s.n_out);
+            assert_eq!(
+                bias,
+                &[s.n_out],
+                "linear: {} output features, but the bias has shape {bias:?}",
+                s.n_out
+            );
         }
         vec![OutputSpec::real("linear", &[s.rows, s.n_out])]
     }
@@ -154,7 +160,8 @@ impl Reference for Linear {
     }
 }
 
-/// out `[rows, columns]` = left `[rows, depth]` · right, a block of rows a task.
+/// Computes out `[rows, columns]` = left `[rows, depth]` · right on the thread pool, one block of rows per
+/// task.
 fn by_rows<T: Real>(out: &mut [T], columns: usize, left: &[T], depth: usize, right: Matrix<'_, T>) {
     const BLOCK: usize = 128;
     let left = left.par_chunks(BLOCK * depth);
@@ -263,7 +270,7 @@ impl Reference for LinearDWeight {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "linear", cases, bench_cases };
 
 fn case(rows: usize, n_in: usize, n_out: usize, bias: bool) -> Case {
@@ -296,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "x [7, 33] and weight [32, 10]")]
+    #[should_panic(expected = "x [7, 33] does not fit weight [32, 10]")]
     fn refuses_a_weight_of_other_features() {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input("x", ElementType::F32, &[7, 33]);

@@ -1,6 +1,6 @@
-//! Max pooling: any window, stride, padding. The position of each maximum is saved, and the gradient
-//! goes there; among equals the first in row-major order has it, and a NaN is larger than any number, as
-//! in PyTorch.
+//! Max pooling with any window, stride and padding. The op keeps the position of each maximum, and the
+//! gradient goes there. Like PyTorch, it takes the first of equal values in row-major order, and NaN counts
+//! as larger than any number.
 //!
 //! x `[N, H, W, C]` → y `[N, OH, OW, C]` and index, the same shape in u32: `ky · KW + kx`.
 //!
@@ -12,10 +12,10 @@ use super::{Case, OpEntry, Window, case::Fill, nhwc};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Records a max pool and returns y; the index stays on the tape for the backward pass.
+/// Records a max pool and returns y `[N, OH, OW, C]`. The index stays on the tape for the backward pass.
 ///
 /// # Panics
-/// When the padding is more than half the window, so that a window could see nothing.
+/// If the padding is more than half the window: a window could lie in the padding alone.
 pub fn max_pool2d(tape: &mut Tape, x: ValueId, window: Window) -> ValueId {
     tape.push(MaxPool2d { window }, &[x])[0]
 }
@@ -34,7 +34,7 @@ impl PoolGeometry {
     pub fn new(op: &str, window: Window, x: &[usize]) -> Self {
         let [n, h, w, channels] = nhwc(op, x);
         let fits = (0..2).all(|axis| 2 * window.padding[axis] <= window.size[axis]);
-        assert!(fits, "{op}: {window} has a padding of more than half the window");
+        assert!(fits, "{op}: the padding of {window} is more than half the window");
         Self { n, plane: [h, w], channels, out: window.output([h, w]), window }
     }
 
@@ -42,7 +42,7 @@ impl PoolGeometry {
         [self.n, self.out[0], self.out[1], self.channels]
     }
 
-    /// A shader with the constants of `shaders/shared/pool_geometry.wgsl`.
+    /// Returns the shader with the constants of `shaders/shared/pool_geometry.wgsl`.
     pub fn shader(&self, path: &'static str) -> Shader {
         Shader::new(path).constants(&self.window.constants()).constants(&[
             ("N", self.n),
@@ -54,8 +54,8 @@ impl PoolGeometry {
         ])
     }
 
-    /// Calls `visit` for every output pixel of one image and every position of its window inside the
-    /// plane, in row-major order: (output pixel, position, input pixel).
+    /// Calls `visit(output pixel, position, input pixel)` for every output pixel of one image and every
+    /// position of its window inside the plane, in row-major order.
     pub fn each_source(&self, mut visit: impl FnMut(usize, usize, usize)) {
         let [kernel_h, kernel_w] = self.window.size;
         for oy in 0..self.out[0] {
@@ -132,7 +132,7 @@ impl Reference for MaxPool2d {
         let outputs = y.real().par_chunks_mut(g.output_image());
         let outputs = outputs.zip(index.words().par_chunks_mut(g.output_image()));
         outputs.zip(x.par_chunks(g.input_image())).for_each(|((y, index), x)| {
-            // The first position seen is taken as it is, whatever it holds.
+            // The first position is taken whatever its value, for example −∞.
             index.fill(u32::MAX);
             g.each_source(|out, at, source| {
                 for c in 0..g.channels {
@@ -150,7 +150,7 @@ impl Reference for MaxPool2d {
 /// Whether a value takes the place of the largest so far: when it is larger, or is NaN. No number drives
 /// out a NaN. The twin of `shaders/shared/wins.wgsl`.
 pub(super) fn wins<T: Real>(value: T, largest: T) -> bool {
-    // Without a branch, so that several channels can go at a time.
+    // Without a branch, so that the compiler can vectorise over channels.
     (value > largest) | value.is_nan()
 }
 
@@ -159,7 +159,7 @@ pub(super) fn wins<T: Real>(value: T, largest: T) -> bool {
 pub struct MaxPool2dBackward {
     /// The window.
     pub window: Window,
-    /// `[N, H, W, C]`.
+    /// The shape of x, `[N, H, W, C]`.
     pub x_shape: [usize; 4],
 }
 
@@ -175,7 +175,7 @@ impl Op for MaxPool2dBackward {
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let y = PoolGeometry::new("max_pool2d", self.window, &self.x_shape).output_shape();
         let d_y = &inputs[0].shape;
-        assert_eq!(d_y, &y, "max_pool2d: the gradient of y is {d_y:?}, and y {y:?}");
+        assert_eq!(d_y, &y, "max_pool2d: y has shape {y:?}, but its gradient {d_y:?}");
         vec![OutputSpec::real("pooled.d_x", &self.x_shape)]
     }
 
@@ -210,7 +210,7 @@ impl Reference for MaxPool2dBackward {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "max_pool2d", cases, bench_cases };
 
 fn case(x: [usize; 4], window: Window, fill: Fill) -> Case {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "padding of more than half")]
+    #[should_panic(expected = "is more than half the window")]
     fn refuses_windows_that_could_see_nothing() {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input("x", ElementType::F32, &[2, 8, 8, 1]);

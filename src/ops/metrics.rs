@@ -1,5 +1,5 @@
-//! What is summed over the steps of an epoch, on the device: losses, correct answers, images. The host
-//! reads them late and resets them between epochs.
+//! Sums over the steps of an epoch, on the device: losses, correct predictions, images. The host reads them
+//! with a delay and resets them between epochs.
 //!
 //! Shaders: `shaders/metrics/`. Derivation: `docs/ops/metrics.md`.
 
@@ -10,46 +10,46 @@ use crate::tape::{
     Args, ElementType, Group, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
 
-/// The element of [`Group::Metrics`] that losses are summed in.
+/// Index in [`Group::Metrics`] of the sum of losses.
 pub const LOSS_SUM: usize = 0;
-/// The element that correct answers are counted in.
+/// Index of the number of correct predictions.
 pub const N_CORRECT: usize = 1;
-/// The element that images are counted in.
+/// Index of the number of images.
 pub const N_IMAGES: usize = 2;
-/// The flag that [`finite_check`](super::finite_check) raises: while it is not 0, nothing changes the
-/// state. It is 0, [`STOPPED`] or [`SKIPPED`].
+/// Index of the flag that [`finite_check`](super::finite_check) sets. While it is not 0, no op changes the
+/// state. Its values are 0, [`STOPPED`] and [`SKIPPED`].
 pub const NOT_FINITE: usize = 3;
-/// The element that skipped steps are counted in.
+/// Index of the number of skipped steps.
 pub const N_SKIPPED: usize = 4;
 
-/// The flag since a gradient was not finite, until the host lowers it.
+/// The flag's value after a number that is not finite, until the host clears it.
 pub const STOPPED: f32 = 1.0;
-/// The flag for a step that is skipped; the next one's check decides anew.
+/// The flag's value during a skipped step; the next step's check sets it anew.
 pub const SKIPPED: f32 = 2.0;
 
-/// The metrics, as the host reads them.
+/// The metrics on the host.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Metrics {
-    /// The sum of the losses of all images.
+    /// The sum of the losses of all images, in nats.
     pub loss_sum: f64,
-    /// Images whose largest logit was the label's.
+    /// The number of images whose largest logit is the label's.
     pub n_correct: f64,
-    /// Images; those of skipped steps are not among them.
+    /// The number of images, without those of skipped steps.
     pub n_images: f64,
-    /// Steps that were skipped because some number was not finite; see
+    /// The number of steps that were skipped because of a number that is not finite; see
     /// [`OnNan::Skip`](super::finite_check::OnNan::Skip).
     pub n_skipped: f64,
-    /// Whether some number was not finite, and nothing has changed the state since.
+    /// True after a number that is not finite; no step has changed the state since.
     pub not_finite: bool,
 }
 
 impl Metrics {
-    /// From the contents of [`Group::Metrics`].
+    /// Reads the contents of [`Group::Metrics`].
     pub fn from_slice(metrics: &[f32]) -> Self {
         Self::from_fn(|ix| metrics[ix])
     }
 
-    /// From the elements of [`Group::Metrics`].
+    /// Reads the elements of [`Group::Metrics`].
     pub fn from_fn(metric: impl Fn(usize) -> f32) -> Self {
         Self {
             loss_sum: f64::from(metric(LOSS_SUM)),
@@ -60,7 +60,7 @@ impl Metrics {
         }
     }
 
-    /// The inverse of [`Metrics::from_slice`], for a buffer of zeros.
+    /// Writes the metrics to a buffer of zeros; the inverse of [`Metrics::from_slice`].
     pub fn write(&self, metrics: &mut [f32]) {
         metrics[LOSS_SUM] = self.loss_sum as f32;
         metrics[N_CORRECT] = self.n_correct as f32;
@@ -69,18 +69,18 @@ impl Metrics {
         metrics[NOT_FINITE] = if self.not_finite { STOPPED } else { 0.0 };
     }
 
-    /// The mean loss of an image.
+    /// Returns the mean loss per image, in nats.
     pub fn loss(&self) -> f64 {
         self.loss_sum / self.n_images
     }
 
-    /// The share of images that were right, from 0 to 1.
+    /// Returns the share of correct predictions, from 0 to 1.
     pub fn accuracy(&self) -> f64 {
         self.n_correct / self.n_images
     }
 }
 
-/// Records that a batch's losses and correct answers are added to [`Group::Metrics`].
+/// Records the addition of a batch's losses and correct predictions to [`Group::Metrics`].
 pub fn accumulate(tape: &mut Tape, result: &CrossEntropy, labels: ValueId) {
     let metrics = tape.whole(Group::Metrics);
     tape.push_one(Accumulate, &[result.losses, result.correct, labels, metrics]);
@@ -98,7 +98,10 @@ impl Op for Accumulate {
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let (losses, correct, labels) = (&inputs[0].shape, &inputs[1].shape, &inputs[2].shape);
         let fits = losses == correct && losses == labels;
-        assert!(fits, "metrics: losses {losses:?}, correct {correct:?}, labels {labels:?}");
+        assert!(
+            fits,
+            "metrics: losses {losses:?}, correct {correct:?} and labels {labels:?} are not all [N]"
+        );
         vec![OutputSpec::real("metrics", &inputs[3].shape)]
     }
 
@@ -134,7 +137,7 @@ impl Reference for Accumulate {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "metrics", cases, bench_cases: |_, _| Vec::new() };
 
 fn cases() -> Vec<Case> {

@@ -1,11 +1,11 @@
-//! Ops: what a node of the tape can compute.
+//! Ops: the computations that a node of the tape can be.
 //!
-//! An op is one place: `src/ops/<op>.rs` holds its shape rule, its backward rule, what it launches on
-//! the GPU, and its reference in plain Rust; `shaders/<op>/` holds its WGSL; `docs/ops/<op>.md` derives
-//! it. The tape, the devices, the tests and the benches go through [`Op`](crate::tape::Op) and [`ALL`] and name none.
+//! An op is in one place: `src/ops/<op>.rs` has its shape rule, its backward rule, its GPU launches and its
+//! CPU reference; `shaders/<op>/` has its WGSL; `docs/ops/<op>.md` derives it. The tape, the devices, the
+//! tests and the benches use [`Op`](crate::tape::Op) and [`ALL`] and name no op.
 //!
-//! Dimension letters, here and in every shader: N images, H and W rows and columns, C channels,
-//! Ci and Co input and output channels, KH and KW a kernel's or window's rows and columns.
+//! Dimension letters, here and in every shader: N images, H and W rows and columns, C channels, Ci and Co
+//! input and output channels, KH and KW a kernel's or window's rows and columns.
 
 pub mod adam;
 pub mod add;
@@ -33,7 +33,7 @@ pub mod window;
 pub use case::{Case, OpEntry};
 pub use window::Window;
 
-/// Every op, for the tests and benches.
+/// All ops, for tests and benches.
 pub const ALL: &[OpEntry] = &[
     adam::ENTRY,
     add::ENTRY,
@@ -57,20 +57,20 @@ pub const ALL: &[OpEntry] = &[
     scale::ENTRY,
 ];
 
-/// The product of all axes but the last: the rows of a matrix whose columns are channels.
+/// Returns the product of all axes but the last: the rows of a matrix whose columns are channels.
 pub(crate) fn n_rows(shape: &[usize]) -> usize {
     shape[..shape.len() - 1].iter().product()
 }
 
-/// The last axis: channels.
+/// Returns the last axis, the channels.
 pub(crate) fn n_channels(shape: &[usize]) -> usize {
     *shape.last().expect("a value has at least one axis")
 }
 
-/// `[N, H, W, C]`.
+/// Returns a shape as `[N, H, W, C]`.
 ///
 /// # Panics
-/// When there are not four axes.
+/// If the shape does not have four axes.
 pub(crate) fn nhwc(op: &str, shape: &[usize]) -> [usize; 4] {
     shape.try_into().unwrap_or_else(|_| panic!("{op}: {shape:?} is not [N, H, W, C]"))
 }

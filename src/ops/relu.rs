@@ -69,7 +69,7 @@ impl Op for ReluBackward {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let (y, d_y) = (&inputs[0].shape, &inputs[1].shape);
-        assert_eq!(y, d_y, "relu: y is {y:?}, its gradient {d_y:?}");
+        assert_eq!(y, d_y, "relu: y has shape {y:?}, but its gradient {d_y:?}");
         vec![OutputSpec::real("relu.d_x", y)]
     }
 
@@ -96,7 +96,7 @@ impl Reference for ReluBackward {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "relu", cases, bench_cases };
 
 fn case(shape: &[usize], fill: Fill) -> Case {

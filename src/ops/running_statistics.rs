@@ -1,8 +1,8 @@
-//! The running mean and variance of every batch norm: moved towards the batch's, all layers in one
-//! dispatch over the flat buffers.
+//! The running mean and variance of all batch norms: one dispatch over the flat buffers moves them towards
+//! the batch's.
 //!
-//! `statistics = (1 − momentum) · statistics + momentum · batch_statistics`, with the batch's variance
-//! unbiased, as PyTorch has it.
+//! `statistics = (1 − momentum) · statistics + momentum · batch_statistics`, with the unbiased variance of
+//! the batch, as in PyTorch.
 //!
 //! Shaders: `shaders/running_statistics/`. Derivation: `docs/ops/running_statistics.md`.
 
@@ -11,7 +11,7 @@ use super::{Case, OpEntry};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Group, NodeIo, Op, OutputSpec, Reference, Tape, Value};
 
-/// Records the update of all running statistics; nothing, for a network that has none.
+/// Records the update of all running statistics; records nothing for a network without any.
 pub fn update(tape: &mut Tape, momentum: f32) {
     if tape.state().statistics.is_empty() {
         return;
@@ -24,7 +24,7 @@ pub fn update(tape: &mut Tape, momentum: f32) {
 /// `batch_statistics, metrics, statistics -> statistics`
 #[derive(Clone, Copy, Debug)]
 pub struct RunningStatistics {
-    /// The weight of the batch.
+    /// The weight of the batch's statistics, from 0 to 1.
     pub momentum: f32,
 }
 
@@ -69,7 +69,7 @@ impl Reference for RunningStatistics {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry =
     OpEntry { stem: "running_statistics", cases, bench_cases: |_, _| Vec::new() };
 

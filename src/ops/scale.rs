@@ -1,4 +1,4 @@
-//! Multiplication by a number: one that is known when the tape is recorded, or one on the tape.
+//! Multiplication by a number: a constant of the tape, or a scalar value on the tape.
 //!
 //! Shaders: `shaders/scale/`. Derivation: `docs/ops/scale.md`.
 
@@ -13,10 +13,10 @@ pub fn scale(tape: &mut Tape, x: ValueId, factor: f32) -> ValueId {
     tape.push_one(Scale { factor }, &[x])
 }
 
-/// Records `scalar * x` for a value `scalar` of shape `[1]` that no gradient is wanted for.
+/// Records `scalar * x`. `scalar` has shape `[1]` and gets no gradient.
 ///
 /// # Panics
-/// When `scalar` has another shape.
+/// If `scalar` has another shape.
 pub fn scale_by(tape: &mut Tape, x: ValueId, scalar: ValueId) -> ValueId {
     tape.push_one(ScaleBy, &[x, scalar])
 }
@@ -81,7 +81,7 @@ impl Op for ScaleBy {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let scalar = &inputs[1].shape;
-        assert_eq!(scalar, &[1], "scale: the scalar is {scalar:?}");
+        assert_eq!(scalar, &[1], "scale: the scalar has shape {scalar:?}, not [1]");
         vec![OutputSpec::real("scaled", &inputs[0].shape)]
     }
 
@@ -92,7 +92,10 @@ impl Op for ScaleBy {
         d_outputs: &[Option<ValueId>],
     ) -> Vec<Option<ValueId>> {
         let scalar = node.inputs[1];
-        assert!(!tape.value(scalar).requires_grad, "scale: the scalar has no gradient");
+        assert!(
+            !tape.value(scalar).requires_grad,
+            "scale: a scalar that needs a gradient is not supported"
+        );
         vec![d_outputs[0].map(|d_y| scale_by(tape, d_y, scalar)), None]
     }
 
@@ -115,7 +118,7 @@ impl Reference for ScaleBy {
     }
 }
 
-/// What the tests and benches run.
+/// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "scale", cases, bench_cases: |_, _| Vec::new() };
 
 fn cases() -> Vec<Case> {
@@ -137,7 +140,7 @@ mod tests {
     use crate::tape::Mode;
 
     #[test]
-    #[should_panic(expected = "the scalar is [2]")]
+    #[should_panic(expected = "the scalar has shape [2]")]
     fn refuses_a_scalar_of_two() {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input_with_grad("x", &[2, 3]);

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// A window: its size, its stride, and the zeros around the plane it slides over; rows first.
+/// A window: its size, its stride and the padding of the plane; rows first, then columns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Window {
     /// Rows and columns of the window.
     pub size: [usize; 2],
-    /// Rows and columns from one window to the next.
+    /// Rows and columns between two neighbouring windows.
     pub stride: [usize; 2],
-    /// Rows above and below, and columns left and right, of the plane.
+    /// Rows of padding above and below the plane, and columns left and right of it.
     pub padding: [usize; 2],
 }
 
@@ -19,10 +19,10 @@ impl Window {
         Self { size: [size; 2], stride: [stride; 2], padding: [padding; 2] }
     }
 
-    /// `[OH, OW]`: how many windows fit into `[H, W]`.
+    /// Returns `[OH, OW]`, the number of windows along the axes of a plane `[H, W]`.
     ///
     /// # Panics
-    /// When not even one does.
+    /// If no window fits.
     pub fn output(&self, plane: [usize; 2]) -> [usize; 2] {
         std::array::from_fn(|axis| {
             let padded = plane[axis] + 2 * self.padding[axis];
@@ -31,8 +31,8 @@ impl Window {
         })
     }
 
-    /// The row or column of the plane under position `within` of window `window`, unless that is
-    /// padding; `extent` is the plane's.
+    /// Returns the row or column of the plane under position `within` of window `window`; None in the
+    /// padding. `extent` is the size of the plane along `axis`.
     #[inline]
     pub fn source(
         &self,
@@ -45,12 +45,12 @@ impl Window {
         padded.checked_sub(self.padding[axis]).filter(|&at| at < extent)
     }
 
-    /// Positions within a window.
+    /// Returns the number of positions in a window.
     pub fn area(&self) -> usize {
         self.size[0] * self.size[1]
     }
 
-    /// The constants that `shaders/shared/window.wgsl` declares.
+    /// Returns the constants of `shaders/shared/window.wgsl`.
     pub(crate) fn constants(&self) -> [(&'static str, usize); 6] {
         [
             ("KERNEL_H", self.size[0]),

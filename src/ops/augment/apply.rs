@@ -1,4 +1,4 @@
-//! Crop, flip, cutout and normalisation, once the draws are known; and normalisation alone.
+//! Crop, flip, cutout and normalisation with given draws; and normalisation alone.
 
 use rayon::prelude::*;
 
@@ -6,14 +6,14 @@ use super::{CUTOUT, N_DRAWS, PADDING};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Which augmentations are on.
+/// The augmentations, each on or off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Switches {
-    /// Random crop after zero padding.
+    /// Random crop after padding with black pixels.
     pub crop: bool,
     /// Random horizontal flip.
     pub flip: bool,
-    /// Cutout.
+    /// A square of zeros at a random place.
     pub cutout: bool,
 }
 
@@ -23,7 +23,7 @@ impl Default for Switches {
     }
 }
 
-/// Records the augmentation of pixels `[N, 3, H, W]` with draws `[N, 5]`.
+/// Records the augmentation of pixels `[N, 3, H, W]` with draws `[N, 5]`; the result is `[N, H, W, 3]`.
 pub fn augment(
     tape: &mut Tape,
     pixels: ValueId,
@@ -34,23 +34,23 @@ pub fn augment(
     tape.push_one(Augment { switches: Some(switches) }, &[pixels, table, draws])
 }
 
-/// Records the normalisation of pixels `[N, 3, H, W]`, and nothing else.
+/// Records the normalisation of pixels `[N, 3, H, W]` without augmentation; the result is `[N, H, W, 3]`.
 pub fn normalise(tape: &mut Tape, pixels: ValueId, table: ValueId) -> ValueId {
     tape.push_one(Augment { switches: None }, &[pixels, table])
 }
 
-/// `pixels, table, draws -> y`, or, without switches, `pixels, table -> y`
+/// `pixels, table, draws -> y`; without switches, `pixels, table -> y`
 #[derive(Clone, Copy, Debug)]
 pub struct Augment {
-    /// Which augmentations are on; none for normalisation alone.
+    /// The augmentations; None for normalisation alone.
     pub switches: Option<Switches>,
 }
 
-/// `[N, H, W]` of pixels `[N, 3, H, W]`.
+/// Returns `[N, H, W]` of pixels `[N, 3, H, W]`.
 pub(super) fn sizes(pixels: &[usize]) -> [usize; 3] {
     match *pixels {
         [n, 3, h, w] => [n, h, w],
-        _ => panic!("augment: pixels are {pixels:?}, not [N, 3, H, W]"),
+        _ => panic!("augment: pixels have shape {pixels:?}, not [N, 3, H, W]"),
     }
 }
 
@@ -68,10 +68,10 @@ impl Op for Augment {
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let [n, h, w] = sizes(&inputs[0].shape);
         let table = &inputs[1].shape;
-        assert_eq!(table, &[256, 3], "augment: the table is {table:?}");
+        assert_eq!(table, &[256, 3], "augment: the table has shape {table:?}, not [256, 3]");
         if self.switches.is_some() {
             let draws = &inputs[2].shape;
-            assert_eq!(draws, &[n, N_DRAWS], "augment: {n} images, but draws {draws:?}");
+            assert_eq!(draws, &[n, N_DRAWS], "augment: {n} images, but draws have shape {draws:?}");
         }
         vec![OutputSpec::real("images", &[n, h, w, 3])]
     }
@@ -106,7 +106,7 @@ impl Op for Augment {
 impl Reference for Augment {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [_, h, w] = sizes(args.io.input_shape(0));
-        // On the little-endian machines that wgpu runs on, four bytes to a word are the bytes in order.
+        // wgpu runs on little-endian machines, so the bytes of a word are four pixels in order.
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
         let table = args.inputs[1].real();
         let draws = self.switches.map(|_| args.inputs[2].words());
@@ -129,13 +129,13 @@ impl Reference for Augment {
     }
 }
 
-/// Where an output pixel comes from.
+/// The source of an output pixel.
 enum Source {
-    /// The cutout.
+    /// The cutout's square.
     Hole,
     /// The black border around the image.
     Border,
-    /// This pixel of the plane.
+    /// The pixel with this index in the plane.
     Pixel(usize),
 }
 

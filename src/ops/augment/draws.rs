@@ -1,12 +1,12 @@
-//! The random draws of a batch.
+//! The random numbers of a batch.
 
 use super::philox::{below, philox};
 use super::{N_DRAWS, PADDING};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Records the draws for images of `[H, W]` with these numbers, `[N]`: an array `[N, 5]` of u32 with crop
-/// offset y and x in `0..=8`, flip 0 or 1, and the centre of the cutout, y in `0..H` and x in `0..W`.
+/// Records the random numbers of images `[H, W]` with the numbers `indices`, `[N]`. The result is `[N, 5]` in
+/// u32: crop offset y and x in `0..=8`, flip 0 or 1, cutout centre y in `0..H` and x in `0..W`.
 pub fn draws(tape: &mut Tape, indices: ValueId, image: [usize; 2]) -> ValueId {
     tape.push_one(Draws { image }, &[indices])
 }
@@ -25,7 +25,7 @@ impl Op for Draws {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let indices = &inputs[0].shape;
-        assert_eq!(indices.len(), 1, "augment: image numbers are {indices:?}, not [N]");
+        assert_eq!(indices.len(), 1, "augment: image numbers have shape {indices:?}, not [N]");
         vec![OutputSpec::words("draws", &[indices[0], N_DRAWS])]
     }
 

@@ -1,5 +1,5 @@
-//! Colour jitter: brightness, contrast and saturation of each image, changed by random factors in a
-//! random order, on the bytes and in integers.
+//! Colour jitter: changes brightness, contrast and saturation of each image by random factors in a random
+//! order. All arithmetic is on bytes and integers.
 
 use rayon::prelude::*;
 
@@ -9,59 +9,60 @@ use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// How much the colours of an image may change; what is 0 does not.
+/// The strength of the colour jitter; a part that is 0 is off.
 ///
-/// As `torchvision.transforms.ColorJitter(brightness, contrast, saturation)`: a factor is uniform from
-/// `max(0, 1 - x)` to `1 + x`, and 1 leaves the image as it is.
+/// The same as `torchvision.transforms.ColorJitter(brightness, contrast, saturation)`: a factor is uniform
+/// from `max(0, 1 - x)` to `1 + x`, and the factor 1 changes nothing.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct ColorJitter {
-    /// Towards black, or away from it.
+    /// Moves pixels towards black, or away from it.
     pub brightness: f64,
-    /// Towards the image's mean grey, or away from it.
+    /// Moves pixels towards the image's mean grey, or away from it.
     pub contrast: f64,
-    /// Towards each pixel's own grey, or away from it.
+    /// Moves pixels towards their own grey, or away from it.
     pub saturation: f64,
 }
 
 impl ColorJitter {
-    /// The most that each may be: beyond, products would not fit 32 bits.
+    /// The upper bound of each part: with larger factors, products would overflow 32 bits.
     pub const MOST: f64 = 100.0;
 
-    /// Whether anything changes at all.
+    /// Returns true if any part is on.
     pub fn is_on(&self) -> bool {
         *self != Self::default()
     }
 
-    /// The least factor, and the number of factors, of brightness, contrast and saturation, in units of
-    /// 1 / [`UNIT`].
+    /// Returns (least factor, number of factors) of brightness, contrast and saturation, in units of 1 /
+    /// [`UNIT`].
     fn factors(&self) -> [(u32, u32); 3] {
         [self.brightness, self.contrast, self.saturation].map(|x| {
-            assert!((0.0..=Self::MOST).contains(&x), "augment: a jitter of {x}");
+            assert!((0.0..=Self::MOST).contains(&x), "augment: jitter {x} is not in 0..=100");
             let [least, most] = [(1.0 - x).max(0.0), 1.0 + x].map(|f| (f * UNIT).round() as u32);
             (least, most - least + 1)
         })
     }
 }
 
-/// A factor of 1. Small enough that a factor times a difference of bytes has no more than the 24 bits
-/// that an f32 holds, so that Pillow, which computes with those, does not round either.
+/// The integer that stands for the factor 1. A factor times a difference of two bytes fits the 24 bits of an
+/// f32's mantissa, so Pillow, which computes in f32, does not round either.
 const UNIT: f64 = 16_384.0;
 const UNIT_BITS: u32 = 14;
 
-/// Draws of an image: the three factors, in units of 1/16384, and the number of their order.
+/// Random numbers per image: three factors, in units of 1/16384, and the number of their order.
 pub const N_JITTER_DRAWS: usize = 4;
 
-/// Records the draws for the images with these numbers, `[N]`: an array `[N, 4]` of u32 with the factors
-/// of brightness, contrast and saturation, in units of 1/16384, and the number of their order in `0..6`.
+/// Records the random numbers of the images with the numbers `indices`, `[N]`. The result is `[N, 4]` in u32:
+/// the factors of brightness, contrast and saturation, in units of 1/16384, and the number of their order in
+/// `0..6`.
 ///
 /// # Panics
-/// When a part of the jitter is not from 0 to [`ColorJitter::MOST`].
+/// If a part of the jitter is not from 0 to [`ColorJitter::MOST`].
 pub fn jitter_draws(tape: &mut Tape, indices: ValueId, jitter: ColorJitter) -> ValueId {
     jitter.factors();
     tape.push_one(JitterDraws { jitter }, &[indices])
 }
 
-/// Records the colour jitter of pixels `[N, 3, H, W]` with draws `[N, 4]`.
+/// Records the colour jitter of pixels `[N, 3, H, W]` with draws `[N, 4]`; the result has the pixels' shape.
 pub fn jitter(tape: &mut Tape, pixels: ValueId, draws: ValueId) -> ValueId {
     tape.push_one(Jitter, &[pixels, draws])
 }
@@ -69,7 +70,7 @@ pub fn jitter(tape: &mut Tape, pixels: ValueId, draws: ValueId) -> ValueId {
 /// `indices -> draws`
 #[derive(Clone, Copy, Debug)]
 pub struct JitterDraws {
-    /// How much the colours may change.
+    /// The strength of the jitter.
     pub jitter: ColorJitter,
 }
 
@@ -85,7 +86,7 @@ impl Op for JitterDraws {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let indices = &inputs[0].shape;
-        assert_eq!(indices.len(), 1, "augment: image numbers are {indices:?}, not [N]");
+        assert_eq!(indices.len(), 1, "augment: image numbers have shape {indices:?}, not [N]");
         vec![OutputSpec::words("jitter_draws", &[indices[0], N_JITTER_DRAWS])]
     }
 
@@ -115,7 +116,7 @@ impl Reference for JitterDraws {
         let factors = self.jitter.factors();
         let draws = args.outputs[0].words().chunks_mut(N_JITTER_DRAWS);
         for (&index, draws) in args.inputs[0].words().iter().zip(draws) {
-            // The counter's third word is 0 for the other draws: neither knows of the other.
+            // The counter's third word is 0 in `augment.draws`, so the two random streams differ.
             let random = philox([index, args.step.epoch, 1, 0], args.step.seed);
             for ((draw, word), (least, n)) in draws.iter_mut().zip(random).zip(factors) {
                 *draw = least + below(word, n);
@@ -137,8 +138,8 @@ impl Op for Jitter {
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let (pixels, draws) = (&inputs[0].shape, &inputs[1].shape);
         let [n, h, w] = sizes(pixels);
-        assert_eq!(draws, &[n, N_JITTER_DRAWS], "augment: {n} images, but draws {draws:?}");
-        assert!((h * w).is_multiple_of(4), "augment: channels of {h}x{w} are no whole words");
+        assert_eq!(draws, &[n, N_JITTER_DRAWS], "augment: {n} images, draws {draws:?}");
+        assert!((h * w).is_multiple_of(4), "augment: {h}x{w} pixels are not a multiple of 4");
         let element = ElementType::U8;
         vec![OutputSpec { name: "jittered", shape: pixels.clone(), element }]
     }
@@ -158,7 +159,7 @@ impl Op for Jitter {
 impl Reference for Jitter {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [_, h, w] = sizes(args.io.input_shape(0));
-        // On the little-endian machines that wgpu runs on, four bytes to a word are the bytes in order.
+        // wgpu runs on little-endian machines, so the bytes of a word are four pixels in order.
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
         let jittered: &mut [u8] = bytemuck::cast_slice_mut(args.outputs[0].words());
         let draws = args.inputs[1].words().par_chunks(N_JITTER_DRAWS);
@@ -173,21 +174,22 @@ impl Reference for Jitter {
     }
 }
 
-/// The change whose turn it is: 0 brightness, 1 contrast, 2 saturation. Each of the six orders is one of
-/// three beginnings, from which the others follow in their order or against it.
+/// Returns the change at position `turn` of an order: 0 brightness, 1 contrast, 2 saturation. The six orders
+/// are the three cyclic shifts of (0, 1, 2) and the three of (0, 2, 1).
 fn change_at(turn: usize, order: u32) -> usize {
     let order = order as usize;
     (order / 2 + turn * (1 + order % 2)) % 3
 }
 
-/// Changes one image, `[3, H, W]`: away from black, its mean grey or its own grey, by a factor.
+/// Changes an image `[3, H, W]` in place. `which` selects the point that colours move to or from: black, the
+/// image's mean grey, or the pixel's grey.
 fn change(image: &mut [u8], which: usize, factor: i32) {
     let n = image.len() / 3;
     let grey_at = |image: &[u8], at: usize| grey([image[at], image[n + at], image[2 * n + at]]);
     let mean = match which {
         1 => {
             let sum: i32 = (0..n).map(|at| grey_at(image, at)).sum();
-            // Rounded to the nearest.
+            // Rounded to nearest.
             (2 * sum + n as i32) / (2 * n as i32)
         }
         _ => 0,
@@ -235,7 +237,8 @@ mod tests {
         }
     }
 
-    /// 101 times any difference of two bytes, which is what the bound is there for.
+    /// The largest factor is 101, times the largest difference of two bytes: this is the case that the bound
+    /// allows.
     #[test]
     fn the_largest_factor_fits() {
         let most = ((1.0 + ColorJitter::MOST) * UNIT) as i32;
@@ -243,7 +246,7 @@ mod tests {
             change(&mut image, which, most);
             image
         };
-        // Two pixels: (0, 2, 0) and (1, 255, 0); then a black and a white one, whose mean is 128.
+        // First two pixels, (0, 2, 0) and (1, 255, 0). Then a black and a white pixel, with mean 128.
         assert_eq!(changed(vec![0, 1, 2, 255, 0, 0], 0), [0, 101, 202, 255, 0, 0]);
         assert_eq!(changed(vec![0, 255, 0, 255, 0, 255], 1), [0, 255, 0, 255, 0, 255]);
         // The greys are 1 and 150.

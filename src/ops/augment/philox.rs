@@ -1,8 +1,7 @@
-//! Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"):
-//! four random words for each counter and key, without a state. The twin of
-//! `shaders/shared/philox.wgsl`.
+//! Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): four
+//! random words for each counter and key, without a state. The twin of `shaders/shared/philox.wgsl`.
 
-/// The four random words of a counter under a key.
+/// Returns four random words for a counter and a key.
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let ([mut c0, mut c1, mut c2, mut c3], [mut k0, mut k1]) = (counter, key);
     for _ in 0..10 {
@@ -15,13 +14,13 @@ pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
-/// The upper and lower word of a product.
+/// Returns the upper and lower word of a product.
 fn multiply(a: u32, b: u32) -> (u32, u32) {
     let product = u64::from(a) * u64::from(b);
     ((product >> 32) as u32, product as u32)
 }
 
-/// A random word scaled to `0..n`.
+/// Scales a random word to `0..n`.
 pub fn below(word: u32, n: u32) -> u32 {
     multiply(word, n).0
 }
@@ -30,7 +29,7 @@ pub fn below(word: u32, n: u32) -> u32 {
 mod tests {
     use super::*;
 
-    /// The known-answer vectors that the authors publish with Random123.
+    /// The known-answer vectors that the authors published with Random123.
     #[test]
     fn gives_the_published_vectors() {
         let cases = [
