@@ -1,4 +1,4 @@
-//! Loading images: reading CIFAR-10's files, shuffling an epoch, packing a batch, drawing the built-in shapes.
+//! Data loading: reads CIFAR-10's files, shuffles an epoch, packs a batch, draws the built-in shapes.
 
 mod common;
 
@@ -10,13 +10,13 @@ use wgrad::data::batches::{Batch, epoch_order};
 use wgrad::data::cifar10::{self, RECORD_BYTES};
 use wgrad::data::shapes;
 
-/// The images of one of CIFAR-10's files.
+/// Images per CIFAR-10 file.
 const RECORDS: usize = 10_000;
 
-/// Its training images.
+/// Training images of CIFAR-10.
 const IMAGES: usize = 50_000;
 
-/// The recipe's batch size.
+/// The default batch size.
 const BATCH: usize = 512;
 
 fn main() {
@@ -46,7 +46,7 @@ fn main() {
         bencher.iter_batched(next, |epoch| epoch_order(0, epoch, IMAGES), BatchSize::SmallInput);
     });
 
-    // Images from all over the memory that a split takes, as after a shuffle.
+    // Image numbers spread over the memory of the split, as after a shuffle.
     let split = cifar10::read(folder.path()).expect("images").train;
     let order = epoch_order(0, 0, split.len());
     let mut batch = Batch::new(BATCH);

@@ -1,7 +1,8 @@
-//! Every kernel by itself at the network's shapes, naive beside the others: a criterion group a kernel.
+//! Every kernel by itself at the network's shapes, naive next to the fast ones: one criterion group per
+//! kernel.
 //!
-//! `cargo bench --bench kernels -- conv2d.forward` runs one group. Times come from the device's own clock
-//! where it has one; throughput is in operations (`elem/s`), or in bytes for what only moves numbers.
+//! `cargo bench --bench kernels -- conv2d.forward` runs one group. Times come from the device's own clock if
+//! it has one. Throughput is in operations (`elem/s`), or in bytes for kernels that only move numbers.
 
 mod common;
 
@@ -21,11 +22,11 @@ use wgrad::passes::{self, fuse::Fusion, print};
 use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
 use wgrad::train::step::{self, StepConfig};
 
-/// The most times that a kernel is really run where criterion asks for more: it goes by the kernel's own
-/// time, and a short one takes the host much longer than that.
+/// The most real runs of a kernel per sample. Criterion chooses the number of runs by the kernel's own time,
+/// and a short kernel takes the host much longer than that; further runs are extrapolated.
 const MOST_RUNS: u64 = 20;
 
-/// A kernel at one shape: a node of a tape, alone on it if it can be.
+/// A kernel at one shape: a node, on a tape of its own if possible.
 struct Kernel {
     tape: Arc<Tape>,
     node_ix: usize,
@@ -45,8 +46,8 @@ fn main() {
     criterion.final_summary();
 }
 
-/// The kernels by name: those of the training step, as it is and as nothing is fused; and of each op that
-/// the step is without, or that only runs where it updates the state, those of its own cases.
+/// Returns the kernels by name: those of the training step, fused and unfused; and those of each op's own
+/// cases, for ops that the step lacks and for ops that update the state.
 fn kernels(size: Size) -> BTreeMap<&'static str, Vec<Kernel>> {
     let mut kernels: BTreeMap<_, Vec<Kernel>> = BTreeMap::new();
     for fusion in [Fusion::ALL, Fusion::NONE] {
@@ -82,7 +83,7 @@ fn kernels(size: Size) -> BTreeMap<&'static str, Vec<Kernel>> {
     kernels
 }
 
-/// A product of two matrices of 512 x 512, as a 1x1 convolution, to hold the others against.
+/// A product of two 512 x 512 matrices, as a 1x1 convolution, to compare the other kernels with.
 fn bare_product() -> Tape {
     let mut tape = Tape::new("product", Mode::Train);
     let x = tape.input("x", ElementType::F32, &[8, 8, 8, 512]);
@@ -93,12 +94,12 @@ fn bare_product() -> Tape {
 }
 
 impl Kernel {
-    /// A node on a tape of its own; none for what updates the state.
+    /// Puts a node on a tape of its own; None for a node that updates the state.
     fn alone(tape: &Tape, node: &Node) -> Option<Self> {
         tape.isolate(node).map(|(alone, _)| Self::new(tape, node, Arc::new(alone), 0))
     }
 
-    /// A node of `tape`, which is the node of that number on `run`.
+    /// Node `node` of `tape`, to be run as node number `node_ix` of the tape `run`.
     fn new(tape: &Tape, node: &Node, run: Arc<Tape>, node_ix: usize) -> Self {
         let shapes: Vec<_> = node.inputs.iter().map(|&id| print::shape(tape.value(id))).collect();
         let attributes = node.op.attributes();
@@ -110,7 +111,7 @@ impl Kernel {
     }
 }
 
-/// A case, forward and backward.
+/// Records a case with its forward and backward pass.
 fn record(case: &Case) -> Tape {
     let mut tape = Tape::new("bench", Mode::Train);
     let mut inputs = Vec::new();
@@ -145,7 +146,7 @@ fn bench(
         });
         for (kind, device) in devices {
             let id = BenchmarkId::new(name(*kind), &kernel.shape);
-            // Loaded only if it is asked for: criterion filters by name.
+            // Loaded at the first use: criterion skips benches by name.
             let mut loaded = None;
             group.bench_function(id, |bencher| {
                 let (session, program) = loaded.get_or_insert_with(|| {

@@ -1,5 +1,5 @@
-//! The whole training step, in images a second: by the host's clock, as training goes, and by the device's
-//! own, which leaves out what the host does.
+//! The whole training step, in images per second: by the host's clock, as in training, and by the device's
+//! clock, which excludes the host's work.
 
 mod common;
 
@@ -14,7 +14,7 @@ use wgrad::nn::ResNet9;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
 
-/// The most steps that are really run where criterion asks for more.
+/// The most real steps per sample; further steps are extrapolated.
 const MOST_RUNS: u64 = 20;
 
 fn main() {

@@ -1,4 +1,5 @@
-//! Autograd on numbers: a training step is a list of nodes, recorded once and replayed, as on wgrad's tape of tensors.
+//! Autograd on numbers. As on wgrad's tape of tensors, a training step is a list of nodes, recorded once and
+//! replayed.
 
 use Op::{Add, Descend, Input, Mul};
 
@@ -7,10 +8,11 @@ enum Op {
     Input,
     Add(usize, usize),
     Mul(usize, usize),
-    Descend(usize, usize), // A parameter, the first, less the second.
+    Descend(usize, usize), // The first is a parameter; the second is subtracted from it.
 }
 
-/// Appends the gradient of `loss`, by a rule for each op, and returns that of each value. `one` is the number 1.
+/// Appends the gradient of `loss` by one rule per op, and returns the gradient of each value. `one` is the
+/// number 1.
 fn backward(tape: &mut Vec<Op>, loss: usize, one: usize) -> Vec<Option<usize>> {
     let mut gradients = vec![None; tape.len()];
     gradients[loss] = Some(one);
@@ -21,7 +23,7 @@ fn backward(tape: &mut Vec<Op>, loss: usize, one: usize) -> Vec<Option<usize>> {
             Mul(a, b) => vec![(a, push(tape, Mul(d, b))), (b, push(tape, Mul(d, a)))],
             Input | Descend(..) => Vec::new(),
         };
-        // A value that is used twice has the sum of both parts.
+        // The gradient of a value that is used twice is the sum of both.
         for (input, part) in parts {
             let sum = gradients[input].map(|other| push(tape, Add(other, part)));
             gradients[input] = sum.or(Some(part));
@@ -36,7 +38,7 @@ fn push(tape: &mut Vec<Op>, op: Op) -> usize {
 }
 
 fn main() {
-    // loss = (a x + b - y)^2, its gradient, and a step down it: one list.
+    // loss = (a x + b - y)^2, its gradient, and one descent step: one list.
     let mut tape = vec![Input; 6];
     let [a, b, x, minus_y, one, rate] = [0, 1, 2, 3, 4, 5];
     tape.extend([Mul(a, x), Add(6, b), Add(7, minus_y), Mul(8, 8)]);
@@ -47,7 +49,7 @@ fn main() {
     }
     let mut value = vec![0.0; tape.len()];
     for at in [-1.0, -0.5, 0.0, 0.5, 1.0].repeat(20) {
-        // A point of the line y = 3x - 1.
+        // A point on the line y = 3x - 1.
         [value[x], value[minus_y], value[one], value[rate]] = [at, 1.0 - 3.0 * at, 1.0, 0.1];
         tape.iter().enumerate().for_each(|(ix, op)| match *op {
             Input => {}

@@ -1,4 +1,4 @@
-//! A small network of your own, on the tape and trained: `cargo run --release --example small_network`.
+//! Defines a small network and trains it: `cargo run --release --example small_network`.
 
 use wgrad::data::{Split, shapes};
 use wgrad::device::{Device, OpenOptions};
@@ -9,7 +9,7 @@ use wgrad::train::schedule::OneCycle;
 const BATCH_SIZE: usize = 50;
 const EPOCHS: usize = 6;
 
-/// The network: it computes nothing here, but writes down on the tape what is to be computed.
+/// Records the network on the tape. Nothing is computed here.
 fn network(tape: &mut Tape, x: ValueId) -> ValueId {
     let strided = Conv { stride: 2, ..Conv::default() };
     let x = layers::conv2d(tape, "conv1", x, 16, strided);
@@ -23,7 +23,7 @@ fn network(tape: &mut Tape, x: ValueId) -> ValueId {
     layers::linear(tape, "out", x, 10, true)
 }
 
-/// Images as `[N, H, W, C]` between -1 and 1, and their classes.
+/// Returns images as `[N, H, W, C]` from -1 to 1, and their classes.
 fn arrays(split: &Split) -> (Vec<f32>, Vec<u32>) {
     let mut x = Vec::new();
     for image in (0..split.len()).map(|n| split.image(n)) {

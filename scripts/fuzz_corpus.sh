@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The fuzzers' inputs: an archive for each target in git, a folder for each where a fuzzer works.
+# Converts the fuzzers' inputs between their two forms: one archive per target in git, one folder per target
+# for a fuzzer.
 #
 #     scripts/fuzz_corpus.sh unpack    fuzz/corpus/TARGET.tar.gz -> fuzz/corpus/TARGET/
-#     scripts/fuzz_corpus.sh pack      and back; the same inputs make the same archive
+#     scripts/fuzz_corpus.sh pack      the reverse; equal inputs give equal archives
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz/corpus"
 

@@ -42,7 +42,8 @@ class Runner:
         folder = self.work / name.replace(" ", "-").replace(",", "")
         if not (folder / "stdout").exists():
             line = [self.wgrad, command, *flags, "--device", "cpu", "--out", str(folder)]
-            # Two runs at a time with a thread each are faster than one with two; the bits are the same.
+            # Two runs at a time with one thread each are faster than one run with two threads; the bits are
+            # the same.
             env = dict(os.environ, RAYON_NUM_THREADS="1")
             ran = subprocess.run(line, capture_output=True, text=True, env=env)
             if ran.returncode != 0 and not (command == "lr-find" and ran.stdout):

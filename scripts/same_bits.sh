@@ -25,7 +25,7 @@ trap 'rm -rf "$folder"' EXIT
 unset WGRAD_DATA
 export WGRAD_OFFLINE=1
 
-# Most of the shapes are held out: evaluating an image costs a third of training on it.
+# Most of the shapes are validation images: evaluating an image takes a third of the time of training on it.
 sets=("--data shapes --validation 4500")
 if [[ -n $cifar10 ]]; then
     mkdir -p "$kept/cifar10"
@@ -37,7 +37,7 @@ else
     echo "(no folder with CIFAR-10 is named: the shapes alone)"
 fi
 
-# Trains with a binary. With "interrupted", Ctrl-C comes after its first checkpoint, and it is resumed.
+# Trains with a binary. With "interrupted", it sends Ctrl-C after the first checkpoint, and resumes.
 train() {
     local wgrad=$1 out=$2 how=$3
     shift 3
@@ -56,7 +56,7 @@ train() {
     "$wgrad" train --resume "$out" >>"$out.log" 2>&1
 }
 
-# Trains with one of the two, or says why that failed.
+# Trains with one of the two binaries, or reports the failure.
 run() {
     if ! train "${!1}" "$2" "$how" "${flags[@]}"; then
         echo "$name: the $1 binary failed:"

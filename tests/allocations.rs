@@ -1,8 +1,8 @@
-//! A replayed step allocates nothing of ours: every buffer is planned and made when a step is loaded.
+//! A replayed step allocates nothing of ours: every buffer is planned and created when a step is loaded.
 //!
-//! A counting allocator stands before the system's. Allocations of other crates, within calls that
-//! [`foreign`](wgrad::kernel::foreign) marks, are counted apart: they may not grow from step to step, and without late
-//! reads they are the same in each.
+//! A counting allocator wraps the system's. Allocations of other crates, within calls that
+//! [`foreign`](wgrad::kernel::foreign) marks, are counted apart. They may not grow from step to step, and
+//! without late reads they are the same in each.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use wgrad::nn::ResNet9;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
 
-/// The system's allocator, with a tally.
+/// The system's allocator with a counter.
 struct Counting;
 
 static OURS: AtomicUsize = AtomicUsize::new(0);
@@ -26,7 +26,7 @@ fn count() {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-// SAFETY: everything is the system allocator's; counting allocates nothing.
+// SAFETY: every call goes to the system's allocator; the counter allocates nothing.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -49,11 +49,11 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Only one test counts at a time.
+/// Lets only one test count at a time.
 static COUNTING: Mutex<()> = Mutex::new(());
 
 const BATCH_SIZE: usize = 12;
-/// Steps until every thread has once done everything.
+/// The number of warm-up steps, until every thread has run every task once.
 const FIRST_STEPS: usize = 4;
 
 /// Numbers of allocations in a step.
@@ -63,8 +63,8 @@ struct Allocations {
     foreign: usize,
 }
 
-/// Counts the allocations of training steps behind the first ones. With `metrics`, each step requests the metrics and
-/// reads them late, as in training.
+/// Counts the allocations of each training step after the warm-up. With `metrics`, each step requests the
+/// metrics and reads them late, as in training.
 fn allocations(device: &Device, metrics: bool) -> Vec<Allocations> {
     let config = StepConfig::new(ResNet9 { width: 8, classes: N_CLASSES }, BATCH_SIZE);
     let mut trainer = Trainer::new(device, &config, 0).expect("the steps compile");
@@ -86,13 +86,13 @@ fn allocations(device: &Device, metrics: bool) -> Vec<Allocations> {
     steps.split_off(FIRST_STEPS)
 }
 
-/// Nothing of ours, and of others always the same.
+/// Checks that we allocate nothing and that other crates allocate the same in every step.
 fn check(steps: &[Allocations]) {
     for step in steps {
         assert_eq!(step.ours, 0, "a step allocates: {steps:?}");
         assert_eq!(step, &steps[0], "not every step allocates the same: {steps:?}");
     }
-    // The counter counts: the matrix product and wgpu are known to allocate.
+    // The counter works: the matrix product and wgpu do allocate.
     assert!(steps[0].foreign > 0);
 }
 
@@ -101,7 +101,7 @@ fn a_step_on_the_cpu_allocates_nothing_of_ours() {
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
     let device = Device::cpu(OpenOptions::default());
-    // Within the pool, since the queue into it takes a block of memory every so many steps.
+    // Run in the pool, because the pool's queue from outside allocates a block every few steps.
     check(&pool.install(|| allocations(&device, false)));
     check(&pool.install(|| allocations(&device, true)));
 }
@@ -111,7 +111,7 @@ fn a_step_on_a_gpu_allocates_nothing_of_ours() {
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let device = Device::open("gpu", OpenOptions::default()).expect("an adapter");
     check(&allocations(&device, false));
-    // wgpu's own allocations depend on the work that the device has finished at the read of the metrics.
+    // wgpu's own allocations depend on how much work the device has finished when the metrics are read.
     let steps = allocations(&device, true);
     assert!(steps.iter().all(|step| step.ours == 0), "a step allocates: {steps:?}");
     let [first, last] = [0, 4].map(|ix| steps[ix..ix + 4].iter().map(|s| s.foreign).sum::<usize>());

@@ -1,5 +1,5 @@
-//! The moving average of the weights: it is what is evaluated and saved, the weights themselves train on
-//! unchanged, and a snapshot holds both.
+//! The moving average of the weights: evaluation and the saved file use the average, training continues with
+//! the weights themselves, and a snapshot holds both.
 
 mod common;
 
@@ -83,7 +83,7 @@ fn the_saved_weights_are_the_evaluated_ones() {
 fn a_snapshot_holds_both() {
     for device in devices() {
         let new = || Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
-        // The weights beside it: a snapshot that forgot them would be equal to itself all the same.
+        // Compares the weights too: a snapshot that lost them would still equal itself.
         let state = |trainer: &mut Trainer| {
             (trainer.snapshot().expect("a snapshot"), trainer.weights().expect("weights"))
         };
@@ -91,7 +91,7 @@ fn a_snapshot_holds_both() {
         train(&mut straight, 0..2);
         let halfway = state(&mut straight);
         train(&mut straight, 2..5);
-        // Another trainer goes on from there, and this one goes back and does it again.
+        // A new trainer continues from the snapshot, and the first one goes back and repeats the steps.
         let mut resumed = new();
         resumed.restore(&halfway.0).expect("restored");
         train(&mut resumed, 2..5);
@@ -104,12 +104,12 @@ fn a_snapshot_holds_both() {
     }
 }
 
-/// As `update_bn` does it: means over batches of what a training step sees, and here with weights that are
-/// trained, in place of averaged ones, and steps at a rate of 0.
+/// The same as PyTorch's `update_bn`: means over batches of the batch statistics. This test reproduces them
+/// with a trainer whose weights are the average and whose learning rate is 0.
 #[test]
 fn averaged_weights_get_statistics_of_their_own() {
     let split = shapes::draw_train(0, 4 * BATCH_SIZE);
-    // The last images are no whole batch.
+    // The last images do not fill a batch.
     let images: Vec<u32> = (0..3 * BATCH_SIZE as u32 + 5).rev().collect();
     for device in devices() {
         let mut trainer = Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
@@ -123,7 +123,7 @@ fn averaged_weights_get_statistics_of_their_own() {
         assert!(after.parameters == before.parameters && after.statistics != before.statistics);
         assert!(parameters(&mut trainer) == trained, "on {}", device.name());
 
-        // Of the same seed, for the same augmentation.
+        // The same seed gives the same augmentation.
         let mut twin = Trainer::new(&device, &config(None), 1).expect("a trainer");
         let mut sums = vec![0.0; after.statistics.len()];
         for batch in images.chunks_exact(BATCH_SIZE) {
@@ -140,7 +140,7 @@ fn averaged_weights_get_statistics_of_their_own() {
     }
 }
 
-/// Without them a slow average is evaluated as if its activations were those of other weights.
+/// Without statistics of its own, a slow average would be evaluated with those of other weights.
 #[test]
 fn a_slow_average_is_better_with_statistics_of_its_own() {
     let device = Device::cpu(OpenOptions::default());
@@ -166,7 +166,7 @@ fn there_is_no_buffer_without_it() {
     assert_eq!(with.n_elements(Group::AveragedParameters), with.n_elements(Group::Parameters));
 }
 
-/// Before the first step there is something to evaluate: the weights themselves.
+/// Before the first step, evaluation uses the weights themselves.
 #[test]
 fn weights_that_are_put_in_are_evaluated() {
     let device = Device::cpu(OpenOptions::default());

@@ -1,5 +1,4 @@
-//! `wgrad bench` as its user meets it, on the CPU device: what it prints and leaves, what it compares, and
-//! what it refuses.
+//! `wgrad bench` as a command on the CPU device: its output, its files, comparisons, and refused arguments.
 
 use std::fs;
 use std::path::Path;
@@ -62,7 +61,7 @@ fn kernels_are_measured_written_and_compared() {
     let drawing = fs::read_to_string(at.join("first").join(SVG)).expect("a drawing");
     assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n"));
 
-    // Width and batch size come from the file that it is compared with.
+    // Width and batch size come from the compared file.
     let again =
         ["bench", "--device", "cpu", "--steps", "2", "--compare", "first", "--out", "second"];
     let text = printed(wgrad(at, &again));
@@ -96,7 +95,7 @@ fn a_grid_is_measured_and_written() {
     let at = folder.path();
     let base = ["bench", "scaling", "--device", "cpu", "--widths", "2,4", "--batch-sizes", "4,2"];
     let tape = step::training(&StepConfig::new(ResNet9 { width: 4, classes: 10 }, 4)).tape;
-    // The last cell misses it by a byte; what evaluation needs comes on top.
+    // One byte too little for the last cell's training step; evaluation needs more.
     let too_little = Plan::new(&tape, PlanOptions::default()).total_bytes() - 1;
     let too_little = format!("{too_little}B");
     let rest = ["--seconds", "0.1", "--memory-limit", &too_little, "--out", "grid"];

@@ -1,5 +1,5 @@
-//! The targets run on the inputs that the fuzzers kept: no file makes a reader panic. `docs/fuzzing.md` describes the
-//! inputs' origin, and the search for more.
+//! Runs the fuzz targets on the kept inputs: no file makes a reader panic. `docs/fuzzing.md` describes the
+//! inputs' origin, and how to search for more.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -14,14 +14,14 @@ fn every_kept_input_is_read_or_refused() {
         let inputs = inputs(name);
         assert!(inputs.len() >= 10, "{name} has {} inputs", inputs.len());
         for (path, input) in inputs {
-            // Captured, and shown when the target panics.
+            // The test harness captures this, and shows it if the target panics.
             println!("{}", path.display());
             run(&input);
         }
     }
 }
 
-/// The kept inputs of a target with their names; `scripts/fuzz_corpus.sh` packs them.
+/// Returns the kept inputs of a target with their names; `scripts/fuzz_corpus.sh` packs them.
 fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let archive = File::open(corpus.join(format!("{target}.tar.gz")));

@@ -1,4 +1,4 @@
-//! The same run gives the same bits: on each device, whatever ran before, on any number of threads.
+//! A run gives the same bits on each device, whatever ran before and with any number of threads.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn open(device: &str) -> Device {
 }
 
 fn config() -> StepConfig {
-    // A width that is no multiple of a vector, and every augmentation.
+    // A width that is not a multiple of a vector, and every augmentation.
     StepConfig::new(ResNet9 { width: 5, classes: N_CLASSES }, BATCH_SIZE)
 }
 
@@ -24,7 +24,7 @@ fn trainer(device: &Device, seed: u64) -> Trainer {
     Trainer::new(device, &config(), seed).expect("the steps compile")
 }
 
-/// Trains for some steps.
+/// Trains for `n_steps` steps.
 fn train(trainer: &mut Trainer, split: &Split, epoch: usize, n_steps: usize) {
     let order = batches::epoch_order(7, epoch as u64, split.len());
     for images in batches::whole_batches(&order, BATCH_SIZE).take(n_steps) {
@@ -32,7 +32,7 @@ fn train(trainer: &mut Trainer, split: &Split, epoch: usize, n_steps: usize) {
     }
 }
 
-/// The bytes of the file of weights after a short run.
+/// Returns the bytes of the weights file after a short run.
 fn model_file(device: &Device, seed: u64) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("model.safetensors");
@@ -64,11 +64,11 @@ fn the_number_of_threads_decides_none() {
     }
 }
 
-/// Everything that a step may read of earlier ones.
+/// All state that a step reads from earlier steps.
 const STATE: [Group; 5] =
     [Group::Parameters, Group::ExpAvg, Group::ExpAvgSq, Group::Statistics, Group::Metrics];
 
-/// Two trainers with the same state, one of them with a past: what they come to is the same.
+/// Gives two trainers, a new one and a used one, the same state: their next steps agree.
 fn a_step_depends_on_the_state_alone(device: &Device) {
     let (split, other) =
         (shapes::draw_train(0, 2 * BATCH_SIZE), shapes::draw_test(1, 2 * BATCH_SIZE));
@@ -79,7 +79,7 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
     let before = state(&mut used);
     used.warm_up().expect("two steps without an effect");
     assert_eq!(before, state(&mut used), "warming up has an effect");
-    // Two steps each, so that both are as far by Adam's count; then the state of one goes to the other.
+    // Two steps each, so that Adam's step number agrees; then one trainer gets the other's state.
     train(&mut fresh, &split, 0, 2);
     train(&mut used, &other, 1, 2);
     used.evaluate(&other, &|| false).expect("an evaluation");
@@ -103,7 +103,7 @@ fn the_cpu_is_deterministic() {
     a_step_depends_on_the_state_alone(&device);
 }
 
-/// One test, so that the kernels are compiled once: on a software adapter that takes the most time.
+/// One test, so that the kernels are compiled once: that takes most of the time on a software adapter.
 #[test]
 fn the_gpu_is_deterministic() {
     let device = open("gpu");

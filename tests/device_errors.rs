@@ -25,7 +25,7 @@ fn open(options: &OpenOptions) -> GpuDevice {
     GpuDevice::open(None, options).expect("these tests need a GPU adapter, software or not")
 }
 
-/// `y = relu(x)` over `n` elements, behind a chain of `links` scalings that are all kept.
+/// Records `y = relu(x)` over `n` elements, followed by a chain of `links` scalings that are all kept.
 fn relu_tape(n: usize, links: usize) -> (Arc<Tape>, ValueId, ValueId) {
     let mut tape = Tape::new("test", Mode::Train);
     let x = tape.input("x", ElementType::F32, &[n]);
@@ -101,12 +101,12 @@ fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
         session.request_state(Group::Metrics).expect("asks");
         device.simulate_loss();
         match first_call {
-            // The loss shows when the device is idle, and the limit on steps in flight waits for it.
+            // The loss of the device shows when it is idle; the limit on steps in flight waits for that.
             0 => assert_lost((0..4).try_for_each(|_| session.run(program, &STEP))),
             1 => assert_lost(session.read(program, y)),
             2 => assert_lost(session.wait()),
             _ => {
-                // Earlier requests may still arrive; the loss shows behind them.
+                // Reads requested earlier may still arrive; after them, the loss shows.
                 while session.poll_state(&mut Vec::new()).is_ok() {
                     std::thread::yield_now();
                 }
@@ -118,7 +118,7 @@ fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
 
 #[test]
 fn a_plan_above_the_memory_limit_is_refused_before_anything_is_allocated() {
-    // Far more than there is, so that allocating it first would fail in another way.
+    // Far more than the memory of any adapter: a check after the allocation would fail with another error.
     let (tape, ..) = relu_tape(1 << 40, 3);
     let options = OpenOptions { memory_limit: Some(1 << 20), ..OpenOptions::default() };
     let error = load_error(&options, &tape);
@@ -158,7 +158,7 @@ fn a_shader_with_other_bindings_is_refused() {
 
 #[test]
 fn a_shader_whose_binding_is_written_where_another_is_read_is_refused_at_load() {
-    // The same buffer is bound twice, and the shader writes through one of the two.
+    // The dispatch binds the same buffer twice, and the shader writes through one of the bindings.
     let mut tape = Tape::new("test", Mode::Train);
     let x = tape.input("x", ElementType::F32, &[64]);
     wgrad::ops::add::add(&mut tape, x, x);
@@ -218,7 +218,7 @@ fn a_name_that_no_adapter_has_is_refused_with_the_names_there_are() {
     assert_eq!(wanted, "no such adapter");
     let names: Vec<String> = info::adapters().into_iter().map(|a| a.name).collect();
     assert_eq!(*found, names);
-    // And a part of a name that is there, in any case, finds it.
+    // A part of the name in any case selects the adapter.
     let part = names[0][1..].to_uppercase();
     let device = Device::open(&part, OpenOptions::default()).expect("opens");
     assert!(device.name().starts_with(&names[0]));

@@ -1,11 +1,11 @@
-//! The examples do what they say.
+//! The examples run and print what their comments promise.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// The example's program, if it is as new as what it is made of: `cargo test` makes it together with the
-/// tests, but not when it is asked for this test alone.
+/// Returns the example's binary if it is newer than its sources. `cargo test` builds it with the tests, but
+/// not when only this test is selected.
 fn built(example: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let test = env::current_exe().ok()?;
@@ -17,7 +17,7 @@ fn built(example: &str) -> Option<PathBuf> {
     made_of.iter().all(|part| age(&program).is_some_and(|age| age >= *part)).then_some(program)
 }
 
-/// Runs an example as a reader would, and returns what it prints.
+/// Runs an example with cargo and returns its output.
 fn run(example: &str) -> String {
     let mut command = match built(example) {
         Some(program) => Command::new(program),
@@ -39,7 +39,7 @@ fn the_small_network_learns() {
     let last = text.lines().last().expect("it prints a line an epoch");
     let accuracy = last.split("test accuracy ").nth(1).and_then(|rest| rest.strip_suffix('%'));
     let accuracy: f64 = accuracy.and_then(|number| number.parse().ok()).expect("a percentage");
-    // One in ten by chance; it ends near 69%.
+    // Chance is 10%; the example reaches about 69%.
     assert!(accuracy > 60.0, "{text}");
 }
 
@@ -48,7 +48,7 @@ fn numbers_descend_to_the_line() {
     assert_eq!(run("autograd_on_numbers"), "a = 3.000, b = -1.000\n");
 }
 
-/// An example is to be read at a glance.
+/// A reader should take in an example at a glance.
 #[test]
 fn examples_are_small() {
     for text in [

@@ -11,7 +11,7 @@ use std::{fs, thread};
 use md5::{Digest, Md5};
 use tempfile::TempDir;
 
-/// `wgrad` in that folder, with nothing said by the environment but where the network ends.
+/// Returns a `wgrad` command in this folder, with only the mirror's address in its environment.
 fn command(folder: &TempDir, arguments: &[&str], mirror: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
     command.args(arguments).current_dir(folder.path());
@@ -34,8 +34,8 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
-/// A file server on this machine: whatever is asked for, it sends `file`, or its first `n_sent` bytes
-/// and then nothing for a minute.
+/// Starts a file server on this machine. It answers each request with `file`, or with its first `n_sent`
+/// bytes followed by a minute of silence.
 fn serve(file: Vec<u8>, n_sent: Option<usize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/cifar-10-binary.tar.gz", listener.local_addr().expect("bound"));
@@ -61,13 +61,13 @@ fn serve(file: Vec<u8>, n_sent: Option<usize>) -> String {
     url
 }
 
-/// Where nobody listens.
+/// Returns an address at which no server listens.
 fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     format!("http://{}/x", listener.local_addr().expect("bound"))
 }
 
-/// A CIFAR-10 of an image in each batch, packed, and its MD5.
+/// Returns a packed CIFAR-10 with one image per batch, and its MD5.
 fn archive() -> (Vec<u8>, String) {
     let gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gz);
@@ -97,7 +97,7 @@ fn an_archive_of_ones_own_with_its_checksum() {
     let again = run(&folder, &arguments, "");
     assert_eq!(text(&again.stdout), "CIFAR-10 is in ./data/cifar-10-batches-bin already\n");
 
-    // Somewhere else, from where the environment says.
+    // The folder and the mirror come from a flag and the environment.
     let output = run(&folder, &["fetch", "--md5", &md5, "--data-dir", "elsewhere"], &url);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(folder.path().join("elsewhere/cifar-10-batches-bin/test_batch.bin").exists());
@@ -135,7 +135,7 @@ fn no_network() {
     assert!(!folder.path().join("data").exists());
 }
 
-/// A run that ends with an error once the dataset is loaded and told.
+/// Arguments of a run that fails after it has loaded and described the dataset.
 const TRAIN: [&str; 7] = ["train", "--device", "cpu", "--width", "64", "--memory-limit", "1MiB"];
 
 #[test]
@@ -180,12 +180,12 @@ fn training_asks_no_network_where_it_should_not() {
         assert!(!err.contains("fetch") || err.contains("run `wgrad fetch`"), "{err}");
         assert!(!err.contains("fetching"), "{err}");
     }
-    // And it does where it should: this mirror has another file.
+    // With the default arguments it does fetch: this mirror has another file, so the check fails.
     let err = text(&with(&[]).output().expect("it starts").stderr);
     assert!(err.contains(&format!("fetching {url}")) && err.contains("was not fetched"), "{err}");
 }
 
-/// Interrupts a command once what it downloads to has so many bytes.
+/// Interrupts a command once its partial download has `n_bytes` bytes.
 #[cfg(unix)]
 fn interrupt(mut command: Command, part: &Path, n_bytes: u64) -> (Option<i32>, String) {
     let mut child =
@@ -205,9 +205,9 @@ fn interrupt(mut command: Command, part: &Path, n_bytes: u64) -> (Option<i32>, S
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_keeps_what_has_arrived() {
+fn ctrl_c_keeps_the_partial_download() {
     let (file, md5) = archive();
-    // Of the published length, as far as its head says.
+    // The header promises the published length.
     let mut long = file.clone();
     long.resize(170_052_171, 0);
     let n_half = file.len() / 2;
@@ -218,7 +218,8 @@ fn ctrl_c_keeps_what_has_arrived() {
     let part = folder.path().join("data/cifar-10-binary.tar.gz.part");
     let fetch = |url: &str| command(&folder, &["fetch", "--md5", &md5], url);
     for command in [fetch(&hanging), command(&folder, &["train"], &long)] {
-        // The partial file appears when the download, and so the handler of the signal, runs.
+        // The partial file appears after the download has started, so the signal handler is installed by
+        // then.
         let _ = fs::remove_file(&part);
         let (code, message) = interrupt(command, &part, n_half as u64);
         assert_eq!(code, Some(130), "{message}");

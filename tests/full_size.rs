@@ -1,4 +1,4 @@
-//! The real recipe, width 64 and batch 512, fits an adapter that binds no more than 128 MiB.
+//! The real recipe, width 64 and batch 512, fits an adapter whose largest binding is 128 MiB.
 
 mod common;
 
@@ -29,7 +29,7 @@ fn no_binding_passes_128_mib() {
         let target = Some(Target::new(kernels));
         for step in [step::training(&config()), step::evaluation(&config())] {
             let plan = Plan::new(&step.tape, PlanOptions { target, ..PlanOptions::default() });
-            // The first layer's output is exactly the limit.
+            // The first layer's output has exactly the largest size.
             assert_eq!(plan.largest_binding(), MAX_BINDING);
             assert!(plan.check(None, 0, MAX_BINDING).is_ok());
         }
@@ -73,7 +73,7 @@ fn without_the_fusion_a_binding_would_pass_it() {
     assert_eq!(plan.largest_binding(), 2 * MAX_BINDING);
 }
 
-/// One step of the real size on the adapter, against the same on the CPU: minutes on a software adapter.
+/// One step of the real size on the adapter, compared with the CPU; it takes minutes on a software adapter.
 #[test]
 #[ignore = "takes minutes on a software adapter; test.sh runs it last"]
 fn a_step_of_the_real_size_runs() {
@@ -93,7 +93,7 @@ fn a_step_of_the_real_size_runs() {
     let difference = squares(&mut pairs.map(|(&e, &g)| f64::from(g) - f64::from(e)));
     let gradient_error = difference / squares(&mut expected.1.iter().map(|&e| f64::from(e)));
     println!("loss off by {loss_error:.1e}, gradient by {gradient_error:.1e}");
-    // As in network_gpu_vs_cpu.rs: roundings, and branches that hang on less than them.
+    // The same causes as in network_gpu_vs_cpu.rs: rounding, and branches that depend on it.
     assert!(loss_error <= 2e-6, "the losses are {} and {}", expected.0, got.0);
     assert!(gradient_error <= 2e-2, "the gradient is off by {gradient_error:e}");
 }

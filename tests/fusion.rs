@@ -1,4 +1,4 @@
-//! Fusion of layers and of the network: which nodes become one.
+//! Fusion of layers and of the network: the nodes that are replaced by one.
 
 use wgrad::nn::{ResNet9, layers};
 use wgrad::ops::Window;
@@ -13,7 +13,7 @@ fn names(tape: &Tape) -> Vec<&'static str> {
     tape.nodes().iter().map(|node| node.op.name()).collect()
 }
 
-/// Batch norm, ReLU, and the input added, over so many channels; the ReLU's output is kept if asked.
+/// Records batch norm, ReLU and the addition of the input. `keep` keeps the ReLU's output.
 fn block(channels: usize, keep: bool) -> Tape {
     let mut tape = Tape::new("test", Mode::Train);
     let x = tape.input_with_grad("x", &[2, 3, 3, channels]);
@@ -40,14 +40,14 @@ fn three_nodes_become_one_and_each_part_can_be_left_out() {
 }
 
 #[test]
-fn what_somebody_else_reads_stays() {
+fn a_value_that_another_node_reads_stays() {
     let mut tape = block(8, true);
     assert_eq!(fuse(&mut tape, Fusion::ALL), 1);
     assert_eq!(names(&tape), ["batch_norm_relu.forward", "add.forward"]);
     assert_eq!(fuse(&mut block(6, false), Fusion::ALL), 0, "channels come in fours");
 }
 
-/// The number of a tape's nodes that are given moments.
+/// Returns the number of nodes that read moments.
 fn n_given(tape: &Tape) -> usize {
     tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given moments")).count()
 }

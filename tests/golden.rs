@@ -1,7 +1,7 @@
 //! PyTorch's numbers: every file in `tests/golden/`, or in `$GOLDEN_DIR` instead, on both devices.
 //!
-//! `tests/golden/generate.py` makes the files: computed in f64, rounded to f32 once. A file names its op;
-//! [`KINDS`] says which function runs it.
+//! `tests/golden/generate.py` generates the files: computed in f64, rounded to f32 once. A file names its op;
+//! [`KINDS`] maps it to the function that runs it.
 
 #[path = "golden/bench.rs"]
 mod bench;
@@ -20,21 +20,22 @@ use std::panic::AssertUnwindSafe;
 use case_file::CaseFile;
 use wgrad::device::{Device, OpenOptions};
 
-/// The relative L2 error that an op, a loss or logits may have. f32 rounds to 6e-8; with sums of up to two
-/// thousand terms, in any order, the cases come out below 1e-6. An index that is off by one gives 1e-2
+/// The bound on the relative L2 error of an op, a loss or logits. f32 rounds to 6e-8. With sums of up to two
+/// thousand terms in any order, the measured errors are below 1e-6. An index that is off by one gives 1e-2
 /// and more.
 const OP_TOLERANCE: f64 = 1e-5;
 
-/// The relative L2 error of each gradient, and of each parameter, statistic and moment after a step of
-/// the network. PyTorch's own f32 is off by up to 3e-5 here: Adam's first steps divide small gradients
-/// by their own size.
+/// The bound on the relative L2 error of each gradient, and of each parameter, statistic and moment after a
+/// step of the network. PyTorch's own f32 is off by up to 3e-5 here: Adam's first steps divide small
+/// gradients by their own size.
 const STATE_TOLERANCE: f64 = 1e-4;
 
-/// The relative L2 error of a schedule: the same operations in f64, but for the last bit of a cosine.
+/// The bound on the relative L2 error of a schedule: the same operations in f64, except for the last bit of a
+/// cosine.
 const SCHEDULE_TOLERANCE: f64 = 1e-12;
 
-/// The relative error of a single rate. At the end of a cosine a small rate is what two large numbers
-/// leave, and a last bit of theirs is more of it.
+/// The bound on the relative error of a single rate. At the end of a cosine, a small rate is the difference
+/// of two large numbers, so their last bits weigh more.
 const RATE_TOLERANCE: f64 = 1e-9;
 
 type Run = fn(&CaseFile, &Device);
@@ -63,14 +64,14 @@ const KINDS: &[(&str, Run)] = &[
 /// Runs every file on the device. Fails with the names of the files that do not agree; the output above has the
 /// tensors.
 fn run_all(device: &Device) {
-    // Past the test harness, which keeps the output of tests that pass to itself.
+    // Written directly to standard error: the test harness hides the output of tests that pass.
     let line = format!("golden cases on {}\n", device.name());
     let _ = std::io::stderr().write_all(line.as_bytes());
     let failed: Vec<String> = case_file::all()
         .iter()
         .filter(|file| {
             let run = kind(file).unwrap_or_else(|| panic!("{}", unknown(file)));
-            // A panic in one case must not keep the others from running.
+            // A panic in one case does not stop the others.
             let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(file, device)));
             result.is_err()
         })
@@ -92,7 +93,8 @@ fn cpu() {
     run_all(&Device::cpu(OpenOptions::default()));
 }
 
-/// On any adapter, a software one too. Without one it fails: a skipped test would look like a passed one.
+/// Runs on any adapter, hardware or software. It fails without one: a skipped test would look like a passed
+/// one.
 #[test]
 fn gpu() {
     let device = Device::open("gpu", OpenOptions::default()).unwrap_or_else(|error| {
@@ -108,7 +110,7 @@ fn every_file_is_run_by_a_test() {
     }
 }
 
-/// The project's own files; a folder of somebody else's may hold fewer.
+/// Checks the project's own files only; `$GOLDEN_DIR` may have fewer.
 #[test]
 fn every_op_has_a_file() {
     let files = case_file::all();

@@ -1,6 +1,6 @@
-//! The session on a GPU: state, programs that share it, steps in flight, readbacks.
+//! Sessions on a GPU: state, programs that share it, steps in flight, readbacks.
 //!
-//! These tests need an adapter, software or not, and fail without one.
+//! These tests need an adapter, hardware or software, and fail without one.
 
 use std::sync::Arc;
 use std::thread;
@@ -17,7 +17,7 @@ const N: usize = 3;
 const FEATURES: usize = 5;
 const CLASSES: usize = 4;
 
-/// A linear classifier's step, or its evaluation.
+/// A linear classifier's training step or evaluation.
 struct Classifier {
     tape: Arc<Tape>,
     x: ValueId,
@@ -49,8 +49,8 @@ fn devices() -> [Device; 2] {
     [Device::cpu(OpenOptions::default()), gpu]
 }
 
-/// A session with a program and with parameters for which no gradient happens to be zero: Adam would
-/// take a full step in whichever direction rounding points.
+/// Returns a session with a program, and with parameters for which no gradient is zero: at a zero gradient,
+/// Adam takes a full step in the direction of the rounding error.
 fn session(device: &Device, tape: &Arc<Tape>) -> (Box<dyn Session>, ProgramId) {
     let mut session = device.session(tape.state()).expect("a session");
     let program = session.load(tape, LoadOptions::default()).expect("loads");
@@ -60,7 +60,7 @@ fn session(device: &Device, tape: &Arc<Tape>) -> (Box<dyn Session>, ProgramId) {
     (session, program)
 }
 
-/// Inputs that differ from step to step.
+/// Writes inputs that differ from step to step.
 fn write(session: &mut dyn Session, program: ProgramId, net: &Classifier, step: usize) {
     let x: Vec<f32> =
         (0..N * FEATURES).map(|ix| ((ix * 7 + step * 5) % 11) as f32 / 4.0 - 1.0).collect();
@@ -69,7 +69,7 @@ fn write(session: &mut dyn Session, program: ProgramId, net: &Classifier, step: 
     session.write_words(program, net.labels, &labels).expect("writes");
 }
 
-/// Scalars that differ from step to step.
+/// Returns scalars that differ from step to step.
 fn scalars(step: usize) -> StepScalars {
     let (step_size, inv_sqrt_bias_correction2) = Adam::default().scalars(0.01, step as u64 + 1);
     StepScalars { step_size, inv_sqrt_bias_correction2, ..StepScalars::default() }
@@ -141,7 +141,7 @@ fn a_step_does_not_depend_on_what_ran_before() {
 fn programs_share_slots_and_compute_as_if_alone() {
     let nets = [Mode::Eval, Mode::Train].map(classifier);
     for device in devices() {
-        // A step of no size leaves the parameters as they are.
+        // A learning rate of 0 leaves the parameters unchanged.
         let logits = |session: &mut dyn Session, program, net: &Classifier, step| {
             write(session, program, net, step);
             session.run(program, &StepScalars::default()).expect("runs");

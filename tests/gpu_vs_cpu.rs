@@ -1,5 +1,5 @@
-//! Every shader against its reference in plain Rust, on shapes that are awkward on purpose: several
-//! images, unequal channels and sides, sizes that are no multiple of any tile, ties, all-negative windows.
+//! Compares every shader with its CPU reference, on awkward shapes: several images, unequal channels and
+//! sides, sizes that are not a multiple of any tile, ties, all-negative windows.
 
 mod common;
 #[path = "common/variations.rs"]
@@ -47,7 +47,7 @@ fn run(device: &Device, check: &CaseTape, data: &CaseData) -> Result<CaseResult,
     check.run_on(&mut *device.session(check.tape.state())?, data)
 }
 
-/// Which kernel is chosen changes speed and nothing else: every way to cut a product makes the same bits.
+/// The choice of a kernel changes only the speed: every tiling of a product gives the same bits.
 #[test]
 fn every_tile_makes_the_same_bits() {
     let Device::Gpu(gpu) = open_gpu(Kernels::Default, ShaderLibrary::default()) else {
@@ -56,7 +56,7 @@ fn every_tile_makes_the_same_bits() {
     let tiles = Tile::ALL.iter().copied().filter(|&tile| gpu.target().has(tile));
     let tiles: Vec<_> = tiles.collect();
     let as_is = tiles.iter().map(|&tile| (tile, None));
-    // As on adapters with smaller subgroups.
+    // Simulates adapters with smaller subgroups.
     let sharing = [2, 4].map(|most| (Tile::Subgroup, Some(most)));
     let tiles: Vec<_> =
         as_is.chain(sharing.into_iter().filter(|t| gpu.target().has(t.0))).collect();

@@ -1,7 +1,7 @@
-//! The backward rules against central differences, in f64 on the references.
+//! Compares the backward rules with central differences, in f64 on the CPU references.
 //!
-//! Every case has its op in the middle of a graph, with factors other than 1 before and behind it and
-//! a random upstream gradient, so that a rule that drops, doubles or mistakes the upstream is caught.
+//! Every case has its op in the middle of a graph, with factors other than 1 before and after it and a random
+//! upstream gradient. So the check catches a rule that drops or doubles the upstream gradient.
 
 use wgrad::device::cpu::{CpuDevice, CpuSession};
 use wgrad::device::{LoadOptions, ProgramId, Session};
@@ -9,30 +9,31 @@ use wgrad::measure::check::{CaseData, CaseTape, Contents};
 use wgrad::ops::case::Fill;
 use wgrad::tape::ValueId;
 
-/// The step of the differences. Their error is that of the third derivative, about step² = 1e-10 of it,
-/// plus f64's rounding over the step, about 1e-16 / 1e-5 = 1e-11 of the scalar.
+/// The step h of the central differences. Their error is about h² = 1e-10 times the third derivative, plus
+/// f64's rounding divided by the step, about 1e-16 / 1e-5 = 1e-11 of the scalar.
 const STEP: f64 = 1e-5;
 /// Largest difference of a gradient, relative to the largest gradient of its tensor: the errors above, grown by sums of
 /// a few hundred terms. A wrong term exceeds it by far.
 const TOLERANCE: f64 = 1e-6;
-/// Elements of a tensor that are checked, spread evenly over it.
+/// The number of checked elements per tensor, spread evenly.
 const CHECKED: usize = 60;
 
 #[test]
 fn gradients_agree_with_central_differences() {
     let mut n_checked = 0;
     for check in CaseTape::all() {
-        // Among ties a maximum has no derivative: those cases are PyTorch's to decide, in golden.rs.
+        // A maximum has no derivative at ties; golden.rs compares those cases with PyTorch.
         if check.inputs.iter().any(|(input, _)| input.fill == Fill::Coarse) {
             continue;
         }
         n_checked += check_case(&check);
     }
-    // About a hundred gradients; none would mean that the cases lost their differentiable inputs.
+    // About a hundred gradients are checked. Far fewer would mean that the cases lost their differentiable
+    // inputs.
     assert!(n_checked > 60, "only {n_checked} gradients were checked");
 }
 
-/// Checks every gradient of a case and returns how many there were.
+/// Checks every gradient of a case and returns their number.
 fn check_case(check: &CaseTape) -> usize {
     let data = check.fill(11);
     let mut run = Run::new(check, &data);

@@ -1,10 +1,10 @@
-//! The folders of `src` are layers, and imports point down: `docs/architecture.md` has the picture.
+//! The folders of `src` are layers, and imports point down; `docs/architecture.md` has the picture.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The layers, the lowest first. Folders of one line may import one another.
+/// The layers, lowest first. Folders in one row may import one another.
 const LAYERS: [&[&str]; 10] = [
     &["base"],
     &["kernel"],
@@ -18,10 +18,9 @@ const LAYERS: [&[&str]; 10] = [
     &["cli"],
 ];
 
-/// Arrows that still point up, as `from -> to`: each is work to be done. An arrow that is gone is taken off the list,
-/// and none is added.
+/// Imports that still point up, as `from -> to`. The list only shrinks.
 const DEBTS: [&str; 2] = [
-    // Unit tests of sessions and of compiling ahead.
+    // Unit tests of sessions record networks.
     "device -> nn",
     "device -> train",
 ];
@@ -30,7 +29,7 @@ fn rank(folder: &str) -> Option<usize> {
     LAYERS.iter().position(|line| line.contains(&folder))
 }
 
-/// The Rust files below a folder.
+/// Returns the Rust files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries =
         fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
@@ -39,7 +38,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files.chain(folders.iter().flat_map(|folder| self::files(folder))).collect()
 }
 
-/// The folders whose modules a line of code names, as `crate::folder` or, in the command, `wgrad::folder`.
+/// Returns the folders that a line of code imports, as `crate::folder` or, in the binary, `wgrad::folder`.
 fn named(line: &str) -> Vec<String> {
     let code = line.split("//").next().unwrap_or_default();
     let mut found = Vec::new();
@@ -58,7 +57,7 @@ fn named(line: &str) -> Vec<String> {
     found
 }
 
-/// A place where a layer names one above it.
+/// A place where a layer imports one above it.
 struct Upward {
     arrow: String,
     place: String,

@@ -13,7 +13,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A path as it is written in messages.
+/// Returns a path for messages, relative to the repository.
 fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
@@ -30,14 +30,14 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Every file below a folder with that extension.
+/// Returns all files below a folder with this extension.
 fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let (folders, files): (Vec<_>, Vec<_>) = entries(folder).into_iter().partition(|p| p.is_dir());
     let here = files.into_iter().filter(|path| path.extension().is_some_and(|e| e == extension));
     here.chain(folders.iter().flat_map(|folder| files_below(folder, extension))).collect()
 }
 
-/// The file's name without its extension.
+/// Returns the file's name without its extension.
 fn stem(path: &Path) -> String {
     path.file_stem().expect("a file has a name").to_string_lossy().into_owned()
 }
@@ -46,7 +46,7 @@ fn stems_of_ops() -> BTreeSet<String> {
     ops::ALL.iter().map(|op| op.stem.to_string()).collect()
 }
 
-/// Fails with every problem, a line each.
+/// Fails with all problems, one per line.
 fn assert_none(problems: &[String]) {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
@@ -93,7 +93,7 @@ fn nothing_is_left_of_ops_that_are_gone_or_not_listed() {
     assert_none(&problems);
 }
 
-/// A fenced block: the language that it says it is in, and its lines without indentation.
+/// A fenced block: its language, and its lines without indentation.
 struct Block {
     language: String,
     lines: Vec<String>,
@@ -102,9 +102,9 @@ struct Block {
 /// A page of the documentation.
 struct Page {
     path: PathBuf,
-    /// Its text without fenced blocks.
+    /// The text without fenced blocks.
     prose: String,
-    /// Its fenced blocks.
+    /// The fenced blocks.
     blocks: Vec<Block>,
 }
 
@@ -137,7 +137,7 @@ impl Page {
         Self { path, prose, blocks }
     }
 
-    /// Where its links lead, as they are written.
+    /// Returns the targets of its links, as written.
     fn links(&self) -> Vec<String> {
         // Text between backticks is code, and `y[n](x)` in it is not a link.
         let parts: Vec<&str> = self.prose.split('`').collect();
@@ -148,7 +148,7 @@ impl Page {
     }
 }
 
-/// Every page below `docs/`, and the README.
+/// Returns every page below `docs/`, and the README.
 fn pages() -> Vec<Page> {
     let mut paths = files_below(&root().join("docs"), "md");
     paths.extend(Some(root().join("README.md")).filter(|path| path.is_file()));
@@ -177,14 +177,14 @@ fn links_lead_to_files() {
     assert!(n_links > ops::ALL.len(), "only {n_links} links were found");
 }
 
-/// The lines of every file below a folder, without indentation.
+/// Returns the lines of every file below a folder, without indentation.
 fn lines_below(folder: &str, extension: &str) -> Vec<Vec<String>> {
     let lines = |path: &PathBuf| read(path).lines().map(|line| line.trim().to_string()).collect();
     files_below(&root().join(folder), extension).iter().map(lines).collect()
 }
 
-/// The pages of ops and the tour show code that is there: each block is a run of whole lines of some
-/// file, where only the indentation may differ.
+/// Each code block in the pages of ops and in the tour is a run of whole lines of some file; only the
+/// indentation may differ.
 #[test]
 fn quotations_are_true() {
     let (wgsl, rust) = (lines_below("shaders", "wgsl"), lines_below("src", "rs"));

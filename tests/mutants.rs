@@ -1,6 +1,7 @@
-//! The checks can fail: the comparison with the CPU catches every shader that is broken on purpose, some for each op.
+//! Tests of the tests: the comparison with the CPU must catch every shader that is broken on purpose, some
+//! for each op.
 //!
-//! A mutant is an edit of a shader's text. It is caught when the op's cases no longer agree.
+//! A mutant is an edit of a shader's text. It is caught if some case of the op no longer agrees.
 
 mod common;
 #[path = "mutants/conv2d.rs"]
@@ -18,19 +19,19 @@ use wgrad::measure::check::CaseTape;
 use wgrad::passes::{Plan, PlanOptions};
 use wgrad::{Error, ops};
 
-/// (op, file below shaders/, text, what it becomes)
+/// (op, file below shaders/, text, replacement)
 type Mutant = (&'static str, &'static str, &'static str, &'static str);
 
-/// Which kernels a mutant is tried in.
+/// The kernels in which a mutant is tried.
 #[derive(Clone, Copy)]
 enum In {
-    /// The ones to read.
+    /// The readable kernels.
     Naive,
-    /// Those that the adapter gets.
+    /// The adapter's default kernels.
     Default,
-    /// Products in registers alone.
+    /// Products in registers.
     Registers,
-    /// The same, with subgroups that share what they read.
+    /// Products in registers, with reads shared in subgroups.
     Subgroup,
     /// Products in tiles of 64 x 64 in workgroup memory.
     Square64,
@@ -41,7 +42,7 @@ enum In {
 use In::{Default, Naive, Registers, Square64, Square128, Subgroup};
 
 impl In {
-    /// Which kernels are wanted, and how products are cut.
+    /// Returns the kind of kernels, and the tiling of products.
     fn kernels(self) -> (Kernels, Option<Tile>) {
         match self {
             Naive => (Kernels::Naive, None),
@@ -69,7 +70,7 @@ impl In {
     }
 }
 
-/// Those of convolutions are in a file of their own.
+/// The mutants of all ops but conv2d, whose mutants have a file of their own.
 const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("adam", "adam/step", "+ WEIGHT_DECAY * p", "")),
     (Default, ("adam", "adam/step", "ONE_MINUS_BETA2 * g * g", "ONE_MINUS_BETA2 * g")),
@@ -260,7 +261,7 @@ fn every_mutant_is_caught() {
         match is_caught(&cpu, *within, mutant) {
             Ok(true) => {}
             Ok(false) => survivors.push(format!("{op}: {file}: {text:?} -> {becomes:?}")),
-            // A shader that does not load proves nothing about the checks.
+            // A shader that does not load does not test the comparison.
             Err(error) => survivors.push(format!("{op}: {file}: {text:?} -> {becomes:?}: {error}")),
         }
     }
@@ -270,7 +271,7 @@ fn every_mutant_is_caught() {
 /// Returns true if some case of the op that runs the broken file disagrees with the CPU.
 fn is_caught(cpu: &Device, within: In, &(op, file, text, becomes): &Mutant) -> Result<bool, Error> {
     let original = ShaderLibrary::default().file(file).unwrap_or_else(|| panic!("no {file}"));
-    // Comments say the same as the code; a mutant that changed one would change nothing.
+    // Comments are left out: a mutant of a comment would change nothing.
     let is_code = |line: &&str| !line.trim_start().starts_with("//") || line.contains("#import");
     let code = original.lines().filter(is_code).collect::<Vec<_>>().join("\n");
     assert!(code.contains(text), "{file} does not contain {text:?}");
@@ -279,7 +280,7 @@ fn is_caught(cpu: &Device, within: In, &(op, file, text, becomes): &Mutant) -> R
     let (kernels, tile) = within.kernels();
     let gpu = common::open(OpenOptions { kernels, tile, shaders, ..OpenOptions::default() });
     let checks = CaseTape::all().filter(|check| check.op == op && within.runs(check, file));
-    // The last cases show most, and a case that shows nothing costs as much to compile.
+    // The last cases catch most mutants, and compiling a case takes long.
     for check in checks.collect::<Vec<_>>().into_iter().rev() {
         for data in variations(&check) {
             let run = |device: &Device| {

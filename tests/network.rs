@@ -1,4 +1,4 @@
-//! The network: its parameters, its layer table, its work, and its weights' files.
+//! The network: its parameters, its layer table, its work, and its weights files.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use wgrad::passes::print::{Cost, listing};
 use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
 
-/// The network on a batch, with the loss and everything behind it on a training tape.
+/// Records the network with its loss on a batch; on a training tape also the backward pass and the updates.
 fn record(mode: Mode, width: usize, batch: usize) -> Tape {
     let mut tape = Tape::new("resnet9", mode);
     let x = tape.input("x", ElementType::F32, &[batch, 32, 32, 3]);
@@ -38,7 +38,7 @@ fn training_and_evaluation_share_one_state() {
     assert_eq!(record(Mode::Train, 8, 2).state(), record(Mode::Eval, 8, 3).state());
 }
 
-/// Names and shapes are those of the model that PyTorch saved.
+/// Names and shapes equal those of the model that PyTorch saved.
 #[test]
 fn members_are_pytorchs() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/resnet9_00.safetensors");
@@ -57,7 +57,7 @@ fn members_are_pytorchs() {
     assert_eq!(ours, theirs);
 }
 
-/// Work that convolutions and linear layers do, counted in multiply-adds.
+/// Returns the work of convolutions and linear layers, in multiply-adds.
 fn multiply_adds(tape: &Tape, phase: Phase) -> u64 {
     let product = |node: &Node| {
         let name = node.op.name();
@@ -72,7 +72,7 @@ fn does_the_work_that_it_should_do() {
     let tape = record(Mode::Train, 64, batch);
     let forward = multiply_adds(&tape, Phase::Forward) / batch as u64;
     assert_eq!(forward, 379_261_952);
-    // Backward does it twice, but for the gradient of the images, which no node reads.
+    // The backward pass has twice the work, minus the gradient of the images, which no node reads.
     let images = 32 * 32 * 9 * 3 * 64;
     let backward = multiply_adds(&tape, Phase::Backward) / batch as u64;
     assert_eq!(backward, 2 * forward - images);
@@ -80,7 +80,7 @@ fn does_the_work_that_it_should_do() {
     assert_eq!(format!("{gflop:.3}"), "2.272");
 }
 
-/// Character for character what torchsummary prints for the same network.
+/// The table equals torchsummary's for the same network, character for character.
 #[test]
 fn the_layer_table_is_torchsummarys() {
     assert_eq!(nn::summary(64), include_str!("fixtures/torchsummary_64.txt"));
@@ -119,11 +119,11 @@ fn weights_of_another_width_are_refused() {
     assert!(text.contains("they are of width 4, and it is of width 8"), "{text}");
     assert!(text.contains("prep.0.weight: shape [4, 3, 3, 3], expected [8, 3, 3, 3]"), "{text}");
     assert!(text.ends_with(" more like this") && text.lines().count() == 7, "{text}");
-    // Not every command that reads weights has --width; those that do name it themselves.
+    // Only some commands that read weights have `--width`; they add the flag to the hint themselves.
     assert!(error.hint().is_some_and(|hint| hint.contains("PyTorch") && !hint.contains("--")));
 }
 
-/// Rows that fill up the last batch do not count, and logits are those that the loss is made of.
+/// Rows that fill up the last batch do not count, and the logits are those of the loss.
 #[test]
 fn a_model_counts_every_input_once() {
     let device = Device::cpu(OpenOptions::default());

@@ -1,8 +1,8 @@
-//! The whole training step on the GPU against the CPU device.
+//! Compares the whole training step on the GPU with the CPU device.
 //!
-//! Rounding is not an error, and trajectories amplify it, so each step starts from the CPU's state.
-//! Even so a ReLU or a pool may hang on less than rounding and rightly take the other branch: its
-//! gradient then differs by whole terms, which the bound on the worst step leaves room for.
+//! Training amplifies rounding, so each step starts from the CPU's state. Even so, a ReLU or a max pool may
+//! decide differently because of rounding. Its gradient then differs by whole terms, and the bound on the
+//! worst step allows that.
 
 mod common;
 
@@ -20,17 +20,17 @@ use wgrad::train::step::StepConfig;
 const WIDTH: usize = 8;
 const BATCH: usize = 64;
 const STEPS: usize = 20;
-/// Where the recipe's schedule starts: a tenth of its peak.
+/// The first learning rate of the schedule: a tenth of the peak.
 const RATE: f64 = 1e-3;
 
-/// The loss is a mean of 64 sums of a dozen layers' roundings: a few of f32's 6e-8.
+/// The loss is a mean of 64 numbers with the rounding of a dozen layers: a few times f32's 6e-8.
 const LOSS_TOLERANCE: f64 = 2e-6;
-/// The gradient without a branch taken otherwise; with one or more.
+/// Bounds on the gradient: without a branch taken differently, and with some.
 const MEDIAN_GRADIENT_TOLERANCE: f64 = 1e-3;
 const WORST_GRADIENT_TOLERANCE: f64 = 2e-2;
-/// Running freely: what three steps of Adam make of the roundings. A branch taken otherwise in the first
-/// step is amplified: of the seeds 0 to 6 at this rate the worst (3) came to 8.6e-4, and at twice the
-/// rate that seed passed the bound. The seed below is one without such a branch.
+/// Bound on the loss after three steps of Adam without restoring the CPU's state. A branch taken differently
+/// in the first step is amplified: of the seeds 0 to 6 at this rate, the worst (3) gave 8.6e-4, and at twice
+/// the rate it exceeded the bound. The seed below has no such branch.
 const FREE_LOSS_TOLERANCE: f64 = 1e-3;
 
 fn trainer(device: &Device) -> Trainer {
@@ -47,7 +47,7 @@ fn relative(expected: f64, got: f64) -> f64 {
     (got - expected).abs() / expected.abs()
 }
 
-/// The norm of the difference over the norm of what was expected.
+/// Returns the norm of the difference divided by the norm of `expected`.
 fn relative_error(expected: &[f32], got: &[f32]) -> f64 {
     let difference = expected.iter().zip(got).map(|(&e, &g)| (f64::from(g) - f64::from(e)).powi(2));
     let norm = expected.iter().map(|&e| f64::from(e).powi(2));

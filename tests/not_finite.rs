@@ -1,5 +1,5 @@
-//! Numbers that are not finite: none is lost on its way, none gets into the state, and a run that skips
-//! such steps goes on.
+//! Numbers that are not finite: each is detected, none gets into the state, and a run that skips such steps
+//! continues.
 
 mod common;
 
@@ -27,7 +27,8 @@ fn devices() -> [(&'static str, Device); 3] {
     ]
 }
 
-/// A convolution and a pool on `x` `[2, 8, 8, 3]`, fused or not: the pooled numbers' bits, and the indices.
+/// Runs a convolution and a pool on `x` `[2, 8, 8, 3]`, fused or not; returns the bits of the result, and the
+/// indices.
 fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u32>) {
     let mut tape = Tape::new("test", Mode::Train);
     let input = tape.input("x", ElementType::F32, &[2, 8, 8, 3]);
@@ -43,14 +44,14 @@ fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u
     session.write(program, input, x).expect("written");
     session.run(program, &StepScalars::default()).expect("a run");
     let pooled = session.read(program, pooled).expect("read");
-    // Which NaN it is differs from device to device.
+    // NaN's payload differs between devices.
     let bits = |v: f32| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() };
     let index = session.read_words(program, index).expect("read");
     (pooled.into_iter().map(bits).collect(), index)
 }
 
-/// One pixel that is NaN makes nine outputs of the convolution NaN, and these lie in pools at every
-/// position, alone and beside others. Numbers are rounded differently, so they are not compared.
+/// A pixel that is NaN makes nine outputs of the convolution NaN. They lie at every position of the pool's
+/// windows, alone and with others. Other numbers are rounded differently, so they are not compared.
 #[test]
 fn a_pool_keeps_a_nan_wherever_it_is_in_its_window() {
     let mut x: Vec<f32> = (0..2 * 8 * 8 * 3).map(|ix| (ix as f32 * 0.7).sin()).collect();
@@ -90,21 +91,21 @@ fn model(device: &Device, objective: Objective) -> Model {
     Model::new(device, &config, network).expect("a model")
 }
 
-/// Four inputs of 2x2x3.
+/// Returns four inputs of 2x2x3.
 fn batch(scale: f32) -> Vec<f32> {
     (0..48).map(|ix| scale * (ix as f32 * 0.7).sin()).collect()
 }
 
 const LABELS: [u32; 4] = [0, 1, 1, 0];
 
-/// A variance overflows long before a gradient does: normalised by it, everything is 0.
+/// A variance overflows long before a gradient does; normalised with it, everything is 0.
 #[test]
 fn a_variance_that_overflows_does_not_get_into_the_running_one() {
     for (name, device) in devices() {
         let mut model = model(&device, Objective::default());
         model.train_step(&batch(1.0), &LABELS, 0.1).expect("a step");
         let before = model.weights().expect("weights");
-        // Told at once or, on a GPU, a little later.
+        // The step reports it at once or, on a GPU, a little later.
         let _ = model.train_step(&batch(1e25), &LABELS, 0.1);
         let told = model.take_metrics();
         assert!(matches!(told, Err(Error::NotFinite { .. })), "on {name}: {told:?}");
@@ -114,7 +115,7 @@ fn a_variance_that_overflows_does_not_get_into_the_running_one() {
     }
 }
 
-/// Gradients of 1e25 are finite, and their norm is not: scaled by 1 over it they would be zeros.
+/// Gradients of 1e25 are finite, but their norm is not; clipping with 1 / norm would make them zero.
 #[test]
 fn a_norm_that_overflows_is_not_clipped_to_nothing() {
     for (name, device) in devices() {

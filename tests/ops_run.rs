@@ -1,4 +1,4 @@
-//! Ops on the CPU device whose cases have no counterpart in PyTorch: orders of elements, flags that stay up.
+//! Ops on the CPU device with cases that PyTorch lacks: orders of elements, flags that stay set.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn flatten_has_pytorchs_order() {
     tape.keep(y);
     let mut session = CpuDevice::default().session::<f32>(tape.state());
     let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("loads");
-    // Tens are the pixel, ones the channel.
+    // The tens are the pixel, the ones the channel.
     let nhwc = [10., 11., 12., 20., 21., 22., 30., 31., 32., 40., 41., 42.];
     session.write_real(program, x, &nhwc);
     session.run(program, &StepScalars::default()).expect("runs");
@@ -27,7 +27,7 @@ fn flatten_has_pytorchs_order() {
     assert_eq!(session.read_real(program, y), expected);
 }
 
-/// The flag and the count of skipped steps after each of these gradients, one a step.
+/// Returns (flag, number of skipped steps) after each of these gradients, one per step.
 fn after(on_nan: OnNan, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
     let mut tape = Tape::new("test", Mode::Train);
     tape.parameter("p", &[1], Layout::Plain, Initializer::Constant(0.0));

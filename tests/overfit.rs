@@ -1,5 +1,5 @@
-//! The whole engine learns: 64 images whose labels say nothing about them are known by heart within
-//! 100 steps, which takes every gradient to be right.
+//! The whole engine learns: it overfits 64 images with random labels within 100 steps, which requires correct
+//! gradients.
 
 use wgrad::data::{N_CLASSES, Split, shapes};
 use wgrad::device::{Device, OpenOptions};
@@ -10,7 +10,7 @@ use wgrad::train::step::StepConfig;
 
 const N_IMAGES: usize = 64;
 
-/// Images with the labels of others.
+/// Returns images with the labels of others.
 fn images_with_shuffled_labels() -> Split {
     let mut split = shapes::draw_train(0, N_IMAGES);
     let order = wgrad::data::batches::epoch_order(1, 0, N_IMAGES);
@@ -18,7 +18,7 @@ fn images_with_shuffled_labels() -> Split {
     split
 }
 
-/// Steps until every image is classified as its label says, in evaluation mode.
+/// Returns the number of steps until every image is classified as its label, in evaluation mode.
 fn steps_to_overfit(device: &str) -> Option<usize> {
     let device = Device::open(device, OpenOptions::default()).expect("the device opens");
     let split = images_with_shuffled_labels();
@@ -29,7 +29,7 @@ fn steps_to_overfit(device: &str) -> Option<usize> {
     let order: Vec<u32> = (0..N_IMAGES as u32).collect();
     let steps = (1..=100).find(|step| {
         trainer.step(&split, &order, 0, 0.005).expect("a step");
-        // Evaluation takes a third of a step, so not after each.
+        // Evaluation takes a third of a step's time, so it runs only after every tenth step.
         step % 10 == 0 && {
             let metrics = trainer.evaluate(&split, &|| false).expect("an evaluation");
             metrics.expect("nothing stops it").accuracy() == 1.0

@@ -1,4 +1,4 @@
-//! `wgrad predict` and the tables of `wgrad eval`, as a user meets them, on the CPU device.
+//! `wgrad predict` and the tables of `wgrad eval`, as commands on the CPU device.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ fn weights() -> Weights {
     Weights::initial(step::evaluation(&CONFIG.batch(1)).tape.state(), 5)
 }
 
-/// A folder with weights that nobody has trained.
+/// Returns a folder with untrained weights.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let layout = step::evaluation(&CONFIG.batch(1)).tape.state().clone();
@@ -108,7 +108,7 @@ fn pictures_are_predicted_in_their_order() {
 }
 
 #[test]
-fn classes_have_the_names_that_the_run_or_a_flag_says() {
+fn class_names_come_from_the_run_or_a_flag() {
     let folder = folder();
     let label = expected(&["wide.png"]).class(0);
     let class_with = |flags: &[&str]| {
@@ -154,8 +154,7 @@ fn a_picture_that_cannot_be_read_spares_the_others() {
     assert!(text(&output.stderr).contains("not a safetensors file"), "{}", text(&output.stderr));
 }
 
-/// `n` records, each with another label and other bytes.
-/// A name must not move a terminal's cursor, or begin a line that looks like a result.
+/// A file name must not move the terminal's cursor or start a line that looks like a result.
 #[test]
 fn names_of_pictures_do_nothing_to_a_terminal() {
     let folder = folder();
@@ -211,7 +210,7 @@ fn an_evaluation_by_class_and_over_both_views() {
         let right: u64 = (0..10).map(|k| value["confusion"][k][k].as_u64().expect("n")).sum();
         assert_eq!(value["accuracy"].as_f64(), Some(right as f64 / 57.0));
     }
-    // Both views of mirrored images are the same two, the other way round.
+    // For mirrored images, the two views are the same in reverse order.
     let mut mirrored = fs::read(folder.path().join("test_batch.bin")).expect("there");
     for record in mirrored.chunks_mut(3073) {
         record[1..].chunks_mut(32).for_each(<[u8]>::reverse);

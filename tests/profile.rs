@@ -18,7 +18,7 @@ fn config() -> StepConfig {
     StepConfig::new(ResNet9 { width: 2, classes: 10 }, 6)
 }
 
-/// The state after three steps, of which `is_timed` says which are timed.
+/// Returns the state after three steps; `is_timed` selects the timed ones.
 fn train(device: &Device, is_timed: [bool; 3]) -> Snapshot {
     let split = shapes::draw_train(0, 18);
     let order = batches::in_order(split.len());
@@ -63,7 +63,7 @@ fn add_up(totals: &[Total], profile: &Profile) {
 }
 
 #[test]
-fn what_is_told_of_a_step_adds_up() {
+fn the_times_of_a_step_add_up() {
     let device = Device::cpu(OpenOptions::default());
     let profile = profile::measure(&device, &config(), Some(4), &|_| ()).expect("a profile");
     let (clock, n_steps) = (profile.clock, profile.n_steps);
@@ -80,7 +80,7 @@ fn what_is_told_of_a_step_adds_up() {
         let median = node.work.seconds;
         assert!(node.seconds_min <= median && median <= node.seconds_max, "{node:?}");
     }
-    // Any machine of the last thirty years and the next ten.
+    // Plausible bounds for machines of the last thirty and the next ten years.
     assert!((1e7..1e16).contains(&profile.peak.flops_per_s), "{:?}", profile.peak);
     assert!((1e7..1e15).contains(&profile.peak.bytes_per_s), "{:?}", profile.peak);
 

@@ -1,5 +1,5 @@
-//! The page that a run leaves: what stands on it, that it needs nothing from elsewhere, and that a
-//! browser shows it without a complaint. And the commands that make pages, `report` and `compare`.
+//! The HTML page of a run: its contents, its independence of other files and servers, and a browser's view of
+//! it. And the commands that make pages, `report` and `compare`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn assert_fails(output: &Output, code: i32, words: &[&str]) {
     }
 }
 
-/// Records of CIFAR-10's binary files: ten classes, each a colour with some noise.
+/// Returns records of CIFAR-10's binary format: ten classes, each a colour with noise.
 fn records(n: usize, seed: usize) -> Vec<u8> {
     let record = |ix: usize| {
         let label = ix % 10;
@@ -41,8 +41,8 @@ fn records(n: usize, seed: usize) -> Vec<u8> {
     (0..n).flat_map(record).collect()
 }
 
-/// A folder with a small CIFAR-10 in `data` (60 training and 30 test images), and a run of two
-/// epochs in `run`.
+/// Returns a folder with a small CIFAR-10 in `data` (60 training and 30 test images), and a run of two epochs
+/// in `run`.
 fn folder_with_run() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("data");
@@ -67,7 +67,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     text.split(start).skip(1).map(|rest| rest.split(end).next().unwrap_or_default()).collect()
 }
 
-/// Checks that nothing on a page is to be had from elsewhere, and that nothing on it runs.
+/// Checks that a page loads nothing from elsewhere and runs no script.
 #[track_caller]
 fn assert_stands_alone(html: &str) {
     for attribute in [" src=\"", " href=\"", " srcset=\"", " action=\"", " data=\""] {
@@ -104,7 +104,7 @@ fn a_run_leaves_a_page_that_stands_alone() {
     ];
     assert_eq!(sections, expected);
 
-    // The counts are those of the 30 test images, and the diagonal is what the metrics say.
+    // The counts add up to the 30 test images, and the diagonal agrees with the metrics.
     let matrix = between(&html, "<table class=\"confusion\">", "</table>")[0];
     let count =
         |cell: &str| cell.rsplit('>').next().expect("text").parse::<usize>().expect("a count");
@@ -137,11 +137,11 @@ fn a_page_can_be_had_again_and_tells_the_same() {
     let told = succeeds(&wgrad(folder.path(), &report));
     assert!(told.contains("report    again.html"), "{told}");
     let again = read(folder.path().join("again.html"));
-    // But for where the images are, as it was said, and for the section on what made the page.
+    // Equal except for the path of the images and the section on the device.
     let body = |html: &str| between(html, "<main>", "<section id=\"device")[0].to_string();
     assert!(body(&first) == body(&again), "the weights in the file say something else");
 
-    // Without weights, the curves are left.
+    // Without weights, the page still has the curves.
     for file in ["model", "checkpoint-7", "checkpoint-14"] {
         fs::remove_file(run.join(format!("{file}.safetensors"))).expect("removed");
     }
@@ -159,7 +159,7 @@ fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let like_run = ["train", "--config=run/config.toml", "--out=killed"];
     let arguments = [&like_run[..], &["--checkpoint-every=3", "--epochs=1"]].concat();
     succeeds(&wgrad(path, &arguments));
-    // The folder as it is after the sixth of seven steps.
+    // Removes files until the folder is as after the sixth of seven steps.
     for file in ["model.safetensors", "checkpoint-7.safetensors", "summary.json", "report.html"] {
         fs::remove_file(run.join(file)).expect("it was there");
     }
@@ -171,7 +171,7 @@ fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let html = read(run.join("report.html"));
     assert!(html.contains("No epoch was finished") && html.contains("that the run had come to"));
     assert!(html.contains("id=\"confusion-matrix\"") && html.contains("id=\"first-filters\""));
-    // The run may go on meanwhile: what it is writing is not touched.
+    // The run may continue at the same time: the file that it is writing stays.
     assert!(run.join("checkpoint-7.safetensors.wgrad-tmp").exists());
 }
 
@@ -200,7 +200,7 @@ fn runs_are_compared() {
 }
 
 #[test]
-fn what_is_no_run_is_refused() {
+fn a_folder_without_a_run_is_refused() {
     let folder = folder_with_run();
     let path = folder.path();
     for command in ["compare", "report"] {
@@ -223,9 +223,9 @@ fn what_is_no_run_is_refused() {
 
 /// Chromium's view of a page.
 struct Shown {
-    /// The page, after it was loaded.
+    /// The page's DOM after loading.
     dom: String,
-    /// The lines of its console.
+    /// The lines of the console.
     console: Vec<String>,
     /// Addresses that the page, not the browser itself, requested.
     requests: Vec<String>,
@@ -237,7 +237,7 @@ fn show(chromium: &Path, page: &Path) -> Shown {
     let output = Command::new(chromium)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"])
         .args(["--disable-background-networking", "--enable-logging=stderr"])
-        // The browser's own requests come to nothing.
+        // Blocks the browser's own requests.
         .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
         .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
         .arg(format!("--log-net-log={}", log.display()))
@@ -269,7 +269,7 @@ fn chromium() -> Option<PathBuf> {
     names.iter().flat_map(|name| folders.iter().map(move |f| f.join(name))).find(|p| p.is_file())
 }
 
-/// Test images are read once: of a run that holds out others, only after its end.
+/// Test images are used once: a run with a validation split is evaluated on them only after its end.
 #[test]
 fn a_run_that_holds_out_images_is_judged_by_them() {
     let folder = folder_with_run();
@@ -283,7 +283,7 @@ fn a_run_that_holds_out_images_is_judged_by_them() {
     };
     assert_eq!(n_judged(&read(page.clone())), [true, false]);
     assert!(read(page.clone()).contains("<span>test accuracy</span>"));
-    // As if it went on: what it came to is not known yet.
+    // An unfinished run has no test result yet.
     fs::remove_file(path.join("held/summary.json")).expect("removed");
     succeeds(&wgrad(path, &["report", "held", "--device", "cpu"]));
     assert_eq!(n_judged(&read(page.clone())), [false, true]);
@@ -291,7 +291,7 @@ fn a_run_that_holds_out_images_is_judged_by_them() {
     assert!(html.contains("goes on") && !html.contains("test accuracy"), "{html}");
 }
 
-/// Going on drops what the logs say of epochs that are made again.
+/// Resuming removes the log entries of epochs that are repeated.
 #[test]
 fn the_logs_of_a_run_that_goes_on_are_whole() {
     let folder = folder_with_run();
@@ -300,7 +300,7 @@ fn the_logs_of_a_run_that_goes_on_are_whole() {
     let n_lines = || metrics.map(|file| read(path.join("run").join(file)).lines().count());
     assert_eq!(n_lines(), [2, 3]);
     let before = read(path.join("run/metrics.csv"));
-    // The last checkpoint is gone, so the second epoch is made again.
+    // Without the last checkpoint, the second epoch is repeated.
     fs::remove_file(path.join("run/checkpoint-14.safetensors")).expect("removed");
     succeeds(&wgrad(path, &["train", "--resume", "run"]));
     assert_eq!(n_lines(), [2, 3]);
@@ -313,7 +313,7 @@ fn the_logs_of_a_run_that_goes_on_are_whole() {
     assert_eq!(entries.filter(is_events).count(), 2, "one for each time that it was begun");
 }
 
-/// In a browser, where one is installed.
+/// In a browser, if one is installed.
 #[test]
 fn a_browser_shows_the_pages_without_complaint() {
     let Some(chromium) = chromium() else {
@@ -325,7 +325,7 @@ fn a_browser_shows_the_pages_without_complaint() {
     succeeds(&wgrad(&path, &["compare", "run", "run"]));
     for page in [path.join("run/report.html"), path.join("compare.html")] {
         let shown = show(&chromium, &page);
-        // The closing tags are the parser's own: it understood the page to its end.
+        // The parser writes the closing tags, so their number shows that it understood the page to its end.
         let n_sections = read(page).matches("<section ").count();
         assert_eq!(shown.dom.matches("</section>").count(), n_sections);
         assert!(shown.dom.contains("<svg viewBox=") && shown.dom.trim().ends_with("</html>"));
@@ -333,7 +333,7 @@ fn a_browser_shows_the_pages_without_complaint() {
         assert_eq!(shown.requests, [""; 0]);
     }
 
-    // The same eyes see what is wrong with a page: first the policy at work, then a page without one.
+    // The test can fail: first a page whose policy blocks a request, then a page without a policy.
     let html = read(path.join("compare.html"));
     let image = "<main><img src=\"http://127.0.0.1:9/picture.png\">";
     let html = html.replace("<main>", image);

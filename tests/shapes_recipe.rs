@@ -1,4 +1,4 @@
-//! The first thing that a newcomer runs: `wgrad train` without a GPU, data or a network.
+//! The first command of a new user: `wgrad train` without a GPU, a dataset or a network.
 
 use std::process::Command;
 use std::time::Instant;
@@ -21,7 +21,7 @@ fn the_shapes_are_learned_to_more_than_90_percent() {
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     println!("{text}in all {:.0} s", begun.elapsed().as_secs_f64());
 
-    // It says, at the start and at the end, that these are not CIFAR-10's images.
+    // The first and the last lines state that these are not CIFAR-10's images.
     assert_eq!(text.matches("the built-in shapes are used").count(), 2);
     let metrics =
         std::fs::read_to_string(folder.path().join("run/metrics.jsonl")).expect("metrics");

@@ -24,7 +24,7 @@ TAGS = {
 
 def main(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    # Reads each record's checksums, and drops what a run that went on has made again.
+    # The reader checks each record's checksum, and drops events that a resumed run has repeated.
     events = EventAccumulator(str(run))
     events.Reload()
 
@@ -38,7 +38,7 @@ def main(run: Path) -> None:
         steps = [point.step for point in points]
         assert steps == sorted(set(steps)), f"{tag}: the steps are {steps}"
         for point, value in zip(points, expected):
-            # The events hold f32.
+            # Events hold f32.
             assert abs(point.value - value) <= 1e-6 * abs(value), f"{tag}: {point} is not {value}"
         print(f"{tag:<20} {len(points)} points, the last {points[-1].value:.4g} at step {steps[-1]}")
 

@@ -1,6 +1,6 @@
-//! Shared by the benches: the adapter, and sizes for it.
+//! Shared by the benches: opening the adapter, and sizes for hardware and software adapters.
 
-#![allow(dead_code)] // No bench uses all of it.
+#![allow(dead_code)] // Each bench uses a part.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use wgrad::device::gpu::info;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 
-/// The kinds of kernels that are held side by side: all there are. On a software adapter the tuned ones are the
-/// default ones.
+/// Returns the kinds of kernels to compare: all of them. On a software adapter, tuned kernels are the default
+/// ones.
 pub fn kinds() -> Vec<Kernels> {
     let kinds = Kernels::value_variants().iter().copied();
     kinds.filter(|kernels| has_hardware() || *kernels != Kernels::Tuned).collect()
 }
 
-/// The word for a kind of kernels.
+/// Returns the name of a kind of kernels.
 pub fn name(kernels: Kernels) -> String {
     format!("{kernels:?}").to_lowercase()
 }
 
-/// The network's width and batch size that a bench runs at.
+/// The network's width and batch size in a bench.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     pub width: usize,
     pub batch: usize,
 }
 
-/// The real ones on hardware; on a software adapter, sizes at which everything ends in minutes.
+/// Returns the real sizes on hardware, and on a software adapter sizes at which a bench ends in minutes.
 pub fn size() -> Size {
     match has_hardware() {
         true => Size { width: 64, batch: 512 },
@@ -41,13 +41,13 @@ fn has_hardware() -> bool {
     info::adapters().iter().any(|report| report.kind != "software")
 }
 
-/// The GPU, hardware first. Benches of kernels need one.
+/// Opens the GPU, hardware first. A bench of kernels panics without one.
 pub fn open_gpu(kernels: Kernels) -> Device {
     Device::open("gpu", OpenOptions { kernels, ..OpenOptions::default() })
         .unwrap_or_else(|error| panic!("{error}\n{}", error.hint().unwrap_or_default()))
 }
 
-/// Few samples: a launch is long, and there are many kernels.
+/// Returns a criterion configuration with few samples: a launch is long, and there are many kernels.
 pub fn criterion() -> Criterion {
     Criterion::default()
         .sample_size(10)

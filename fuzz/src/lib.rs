@@ -1,4 +1,4 @@
-//! Fuzz targets for every file that wgrad reads; `docs/fuzzing.md` says how to run them.
+//! Fuzz targets for every file that wgrad reads. `docs/fuzzing.md` describes how to run them.
 
 use std::alloc::System;
 use std::panic;
@@ -8,17 +8,17 @@ use cap::Cap;
 
 pub mod targets;
 
-/// Refuses memory beyond a limit, on which the process ends and the fuzzer reports.
+/// Refuses allocations beyond a limit; the process then aborts and the fuzzer reports the input.
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Runs a target on an input, with as many bytes of memory as it may have at a time.
+/// Runs a target on an input with at most `max_bytes` bytes allocated at a time.
 pub fn run(target: fn(&[u8]), max_bytes: usize, data: &[u8]) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let report = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            // The report needs memory of its own.
+            // The report allocates memory.
             lift_limit();
             report(panic);
         }));

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_named_and_leaves_nothing() {
+    fn a_failed_write_names_the_file_and_leaves_no_temporary() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // A file cannot replace a folder.
         let path = folder.path().join("taken");

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_obeys_is_escaped_and_letters_are_not() {
+    fn control_characters_are_escaped_and_letters_are_not() {
         let shown = |name: &str| Path::new(name).shown();
         assert_eq!(shown("a\u{1b}[31mb\nc\t\r"), "a\\u{1b}[31mb\\nc\\t\\r");
         assert_eq!(shown("\u{9b}2J \u{7f} \u{202e}gpj"), "\\u{9b}2J \\u{7f} \\u{202e}gpj");

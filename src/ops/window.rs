@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_windows_and_finds_what_is_under_them() {
+    fn counts_windows_and_finds_their_source_pixels() {
         assert_eq!(Window::square(3, 1, 1).output([32, 31]), [32, 31]);
         assert_eq!(Window::square(7, 2, 3).output([33, 31]), [17, 16]);
         assert_eq!(Window::square(2, 2, 0).output([7, 9]), [3, 4]);

@@ -1,5 +1,5 @@
-//! Ways on from a run: from its weights, on another device, with the same command again; and those that are
-//! refused, with the flag that does what was meant.
+//! Ways to continue a run: from its weights, on another device, by repeating the command. Each refused way
+//! names the flag for the intended one.
 
 use super::support::*;
 
@@ -44,7 +44,7 @@ fn a_run_starts_from_any_weights_and_records_them() {
     let folder = folder_with_data();
     let path = folder.path();
     succeeds(&wgrad(path, &tiny(&["--epochs=4"])));
-    // The network's width is that of the file.
+    // The network's width comes from the weights file.
     let from = ["train", "--data-dir=data", "--device=cpu", "--batch-size=8", "--epochs=1"];
     let tuned =
         |out: &'static str, more: &[&'static str]| wgrad(path, &[&from[..], &[out], more].concat());
@@ -59,7 +59,8 @@ fn a_run_starts_from_any_weights_and_records_them() {
     let sha256 = String::from_utf8(sha256.expect("coreutils").stdout).expect("text");
     let digits = sha256.split(' ').next().expect("a word");
     assert!(config.contains(&format!("weights-sha256 = \"{digits}\"")), "{config}");
-    // The settings repeat the run, from elsewhere too; a run's folder stands for its weights.
+    // The settings file repeats the run, also from another folder. The path of a run's folder means its
+    // weights.
     succeeds(&wgrad(path, &["train", "--config=tuned/config.toml", "--out=again"]));
     succeeds(&tuned("--out=of-folder", &["--weights=run"]));
     for run in ["again", "of-folder"] {
@@ -67,7 +68,7 @@ fn a_run_starts_from_any_weights_and_records_them() {
         assert!(model == read(path, "tuned/model.safetensors"), "{run}: other bits");
     }
     fs::copy(path.join("run/model.safetensors"), path.join("base")).expect("copied");
-    // Other weights under the same name are noticed.
+    // Other weights at the same path are detected.
     fs::copy(path.join("tuned/model.safetensors"), path.join("run/model.safetensors"))
         .expect("copied");
     let output = wgrad(path, &["train", "--config=tuned/config.toml", "--out=third"]);
@@ -77,7 +78,7 @@ fn a_run_starts_from_any_weights_and_records_them() {
     assert_fails(&tuned("--out=no", &["--weights=run", "--width=5"]), 1, &["they are of width 4"]);
     assert!(!path.join("no").exists());
     assert_eq!(wgrad(path, &[&RESUME[..], &["--weights=run"]].concat()).status.code(), Some(2));
-    // A command that is queued again with other weights is another run.
+    // The same command with other weights is another run.
     let queued = |weights: &str| {
         let more = ["--out=job", "--auto-resume", weights];
         wgrad(path, &[&from[..], &more].concat())
@@ -98,7 +99,7 @@ fn a_run_from_weights_that_is_stopped_goes_on_to_the_same_bits() {
     let long = |out| tiny(&["--epochs=20", "--weights=base", out]);
     succeeds(&wgrad(path, &long("--out=whole")));
     assert_eq!(interrupt(path, &long("--out=run"), "\n 2/20").status.code(), Some(130));
-    // Its weights are in its checkpoints.
+    // The checkpoints hold the weights, so the folder `base` is not needed.
     fs::remove_dir_all(path.join("base")).expect("removed");
     succeeds(&wgrad(path, &RESUME));
     assert!(read(path, "run/model.safetensors") == read(path, "whole/model.safetensors"));
@@ -109,7 +110,7 @@ fn another_cycle_begins_from_a_finished_run() {
     let folder = folder_with_data();
     let path = folder.path();
     succeeds(&wgrad(path, &tiny(&["--label-smoothing=0.1"])));
-    // More epochs are not what resuming is for; the hint is the command that is.
+    // `--resume` does not accept more epochs; the hint has the command that does.
     let output = wgrad(path, &[&RESUME[..], &["--epochs=6"]].concat());
     let hint = "`wgrad train --another-cycle run --epochs 6`";
     assert_fails(&output, 1, &["epochs is 6, and was 2", hint]);
@@ -123,12 +124,12 @@ fn another_cycle_begins_from_a_finished_run() {
     let (first, next) =
         (lines(path.join("run/metrics.jsonl")), lines(path.join("next/metrics.jsonl")));
     assert!(next[0].train_loss < first[0].train_loss, "it begins where the other ended");
-    // The schedule begins anew.
+    // The schedule starts again.
     assert!((next[5].lr - first[1].lr).abs() < 1e-9);
     assert_fails(&wgrad(path, &["train", "--another-cycle", "data"]), 1, &["data is no run"]);
     let itself = ["train", "--another-cycle", "run", "--out", "run", "--auto-resume"];
     assert_fails(&wgrad(path, &itself), 1, &["run: another cycle is a run of its own"]);
-    // The weights of a run that is not finished are not its last.
+    // An unfinished run has no final weights.
     fs::remove_file(path.join("run/summary.json")).expect("removed");
     let words = ["not finished", "--resume run", "--config run/config.toml --weights run"];
     assert_fails(&wgrad(path, &["train", "--another-cycle", "run"]), 1, &words);
@@ -146,22 +147,22 @@ fn after_a_divergence_the_weights_are_not_called_good() {
 }
 
 #[test]
-fn a_run_goes_on_on_another_device_and_says_so() {
+fn a_run_continues_on_another_device_with_a_note() {
     let folder = folder_with_data();
     let path = folder.path();
     let begin = tiny(&["--epochs=6", "--device=gpu"]);
     assert_eq!(interrupt(path, &begin, "\n 2/6 ").status.code(), Some(130));
-    // The same device, named otherwise, is no change of settings either.
+    // Another name of the same device is not a change of settings.
     let output = wgrad(path, &[&RESUME[..], &["--device=cpu"]].concat());
     let text = succeeds(&output);
     assert!(text.contains("the run began on another device"), "{text}");
     assert_eq!(lines(path.join("run/metrics.jsonl")).len(), 6);
-    // It stays where it was moved, and says where it began.
+    // The run stays on its new device, and a note names the first one.
     let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
     assert!(config.contains("device = \"cpu\""), "{config}");
     let summary = || String::from_utf8(read(path, "run/summary.json")).expect("text");
     assert!(summary().contains("\"device\": \"cpu (") && summary().contains("\"began_on\": \""));
-    // A finished run has nothing left to do on any device, and its record stays.
+    // A finished run has no step left on any device, and its record stays.
     let text = succeeds(&wgrad(path, &[&RESUME[..], &["--device=gpu"]].concat()));
     assert!(!text.contains("the run began on another device"), "{text}");
     assert!(summary().contains("\"device\": \"cpu ("), "{}", summary());
@@ -177,13 +178,13 @@ fn one_command_begins_goes_on_and_ends() {
     let text = succeeds(&wgrad(path, &job));
     assert!(text.contains("(resumed after step") && text.contains("20/20"), "{text}");
     let before = read(path, "run/summary.json");
-    // The weights that it began with are not needed any more.
+    // The initial weights are not needed any more.
     fs::remove_dir_all(path.join("base")).expect("removed");
     let text = succeeds(&wgrad(path, &job));
     assert!(text.starts_with("run is finished: 140 steps, test accuracy "), "{text}");
     assert_eq!(text.lines().count(), 1, "nothing else is done");
     assert!(read(path, "run/summary.json") == before);
-    // Another command is another run.
+    // A command with other settings is another run.
     let other = tiny(&["--epochs=21", "--auto-resume"]);
     assert_fails(&wgrad(path, &other), 1, &["epochs is 21, and was 20"]);
     let nameless: Vec<_> = job.iter().copied().filter(|flag| *flag != "--out=run").collect();
@@ -212,7 +213,8 @@ fn the_best_weights_are_always_there() {
     let summary = |run: &str| -> serde_json::Value {
         serde_json::from_slice(&read(path, &format!("{run}/summary.json"))).expect("JSON")
     };
-    // A rate that is too high for the last epochs, so that the best is not the last; and an average of weights.
+    // The learning rate is too high for the last epochs, so an earlier epoch is the best. The second run
+    // averages its weights.
     for (out, more, on) in [
         ("--out=plain", &["--max-lr=0.3"][..], "test"),
         ("--out=held", &["--max-lr=0.3", "--validation=20"], "validation"),
@@ -229,7 +231,7 @@ fn the_best_weights_are_always_there() {
         assert!(text.contains(&line), "{line:?} is not in {text}");
         let page = fs::read_to_string(path.join(run).join("report.html")).expect("a page");
         assert!(page.contains(&format!("chosen on the {on} images")), "{run}: the report");
-        // They are the weights of that epoch, to the bit.
+        // The weights file equals that epoch's checkpoint, bit for bit.
         let layout = layout_of_width(4);
         let weights =
             Weights::load(&layout, &path.join(run).join("best.safetensors")).expect("weights");
@@ -239,7 +241,7 @@ fn the_best_weights_are_always_there() {
             epochs[best - 1].weights
         );
     }
-    // Removed, they come back from their checkpoint.
+    // Removed best weights are restored from their checkpoint.
     let before = read(path, "plain/best.safetensors");
     fs::remove_file(path.join("plain/best.safetensors")).expect("removed");
     succeeds(&wgrad(path, &["train", "--resume", "plain"]));
@@ -250,7 +252,7 @@ fn the_best_weights_are_always_there() {
 fn counts_allocate_nothing_before_the_plan_fits() {
     let folder = folder_with_data();
     let path = folder.path();
-    // A step that no machine holds is refused with numbers and a flag, and leaves no folder.
+    // A step that exceeds any machine's memory is refused with the sizes and a flag; no folder is created.
     for device in ["--device=cpu", "--device=gpu"] {
         let output = wgrad(path, &tiny(&["--width=65535", device]));
         let message = stderr(&output);
@@ -259,7 +261,7 @@ fn counts_allocate_nothing_before_the_plan_fits() {
         assert!(message.contains("--width") && !message.contains("panicked"), "{message}");
         assert!(!path.join("run").exists(), "a folder that cannot be resumed");
     }
-    // A thousand million epochs take no memory.
+    // Memory does not grow with the number of epochs.
     let output = interrupt(path, &tiny(&["--epochs=1000000000", "--patience=4000000000"]), "\n 2/");
     assert_eq!(output.status.code(), Some(130));
     for command in [

@@ -1,4 +1,4 @@
-//! Data and weights that are not as they should be.
+//! Missing and damaged data and weights.
 
 use super::support::*;
 
@@ -31,7 +31,7 @@ fn data_that_is_missing_or_damaged() {
     fs::write(data.join("data_batch_1"), "pickled").expect("written");
     fails(&["Python", "hint:", "binary version"]);
 
-    // Named by the environment, or by nothing at all.
+    // The data folder comes from the environment, or from the default.
     let strict = ["train", "--data", "cifar10", "--out=run"];
     let output = command(path, &strict).env("WGRAD_DATA", "elsewhere").output().expect("it starts");
     assert_fails(&output, 1, &["elsewhere", "WGRAD_DATA"]);

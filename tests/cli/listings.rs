@@ -1,4 +1,4 @@
-//! Devices, the layer table, the tape.
+//! Listings: devices, the layer table, the tape.
 
 use super::support::*;
 
@@ -12,7 +12,7 @@ fn devices_that_are_not_there() {
         assert_fails(&output, 1, &["hint:"]);
     }
 
-    // With a driver that does not exist in its environment, the loader looks for no other.
+    // The environment names a driver file that does not exist, so the Vulkan loader finds no other driver.
     if cfg!(target_os = "linux") {
         let mut command = with_device("gpu");
         command.env("VK_DRIVER_FILES", "/nowhere.json").env("VK_ICD_FILENAMES", "/nowhere.json");
@@ -37,7 +37,7 @@ fn the_list_of_devices() {
     let output = wgrad(folder.path(), &["devices", "--no-self-test", "--json"]);
     let reports: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     let reports = reports.as_array().expect("a list");
-    // Each choice opens one device, if there is one for it at all.
+    // Each choice opens one device, if there is one.
     for (choice, n) in [("cpu", 1), ("auto", 1), ("gpu", usize::from(reports.len() > 1))] {
         let opens = |report: &&serde_json::Value| {
             report["opened_by"].as_array().is_some_and(|by| by.iter().any(|by| by == choice))
@@ -89,7 +89,7 @@ fn the_tape_and_its_drawing() {
     assert!(text.contains("conv2d") && text.contains("adam"), "{text}");
     let unfused = stdout(&wgrad(folder.path(), &[&small[..], &["--no-fuse"]].concat()));
     assert!(unfused.lines().count() > text.lines().count(), "fusion makes the tape shorter");
-    // Far past what any adapter binds, and what kernels can count.
+    // Sizes far beyond any adapter's bindings and a kernel's indices.
     for huge in [["--batch-size", "4294967295"], ["--width", "65535"]] {
         let output = wgrad(folder.path(), &[&["tape"][..], &huge].concat());
         assert!(output.status.success(), "{}", stderr(&output));

@@ -1,5 +1,5 @@
-//! The command as a user meets it: every error that the README promises a good message for, and small
-//! training runs from end to end, on the CPU device.
+//! The command: every error for which the README promises a good message, and small training runs from start
+//! to end, on the CPU device.
 
 mod continuing;
 mod files;

@@ -1,4 +1,4 @@
-//! Finding a learning rate, and stopping when nothing is gained any more.
+//! The learning-rate finder, and early stopping.
 
 use super::support::*;
 
@@ -50,7 +50,7 @@ fn a_sweep_suggests_a_rate_and_leaves_its_curve() {
     assert!(drawing.contains("steepest") && drawing.contains("left out: no fall above noise yet"));
     assert!(read("config.toml").is_ok());
 
-    // One line for programs, the same numbers again, and another rule.
+    // `--json` prints one line; a second run gives the same numbers; another rule gives another suggestion.
     let with = |more: &[&'static str]| {
         let mut arguments = SWEEP.to_vec();
         arguments.pop();
@@ -87,7 +87,8 @@ fn sweeps_that_make_no_sense() {
     assert_eq!(swept(&["--suggest=best"]).status.code(), Some(2));
 }
 
-/// A sweep over all rates with a tiny network and batches of two images, whose losses are mostly noise.
+/// The flags of a sweep over all rates with a tiny network and batches of two images, so the losses are
+/// mostly noise.
 fn noisy(seed: &str) -> [&str; 7] {
     ["lr-find", "--data-dir=data", seed, "--device=cpu", "--width=2", "--batch-size=2", "--json"]
 }
@@ -155,7 +156,8 @@ fn training_can_find_its_rate_first() {
 #[test]
 fn training_stops_where_no_rate_is_found() {
     let folder = folder_with_data();
-    // With a decay as large Adam's second moments are infinite and its steps 0: the weights stay where they are.
+    // With such a large weight decay, Adam's second moments are infinite and its steps are 0: the weights
+    // stay constant.
     let still = ["--max-lr=find", "--weight-decay=1e30"];
     let output = wgrad(folder.path(), &tiny(&still));
     assert_fails(&output, 1, &["no learning rate is found from 1e-7 to 1e1"]);
@@ -187,7 +189,7 @@ fn a_sweep_begins_with_the_weights_that_training_begins_with() {
 #[test]
 fn patience_has_an_end() {
     let folder = folder_with_data();
-    // A rate at which nothing changes: the first epoch is the best there will be.
+    // At this learning rate nothing changes, so the first epoch stays the best.
     let still = ["--epochs=50", "--max-lr=1e-12", "--no-crop", "--no-flip", "--no-cutout"];
     let output = wgrad(folder.path(), &tiny(&[&still[..], &["--patience=3"]].concat()));
     assert!(output.status.success(), "{}", stderr(&output));
@@ -198,7 +200,7 @@ fn patience_has_an_end() {
     assert!(stdout(&output).contains("no better for 3 epochs"), "{}", stdout(&output));
     let summary = fs::read_to_string(folder.path().join("run/summary.json")).expect("a summary");
     assert_eq!(json(&summary)["ended"], "stopped early");
-    // Asked to go on, it finds that it is over.
+    // Resumed, the run recognises that it is finished.
     let output = wgrad(folder.path(), &["train", "--resume", "run"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(lines(folder.path().join("run/metrics.jsonl")).len(), best + 3);
@@ -213,7 +215,7 @@ fn images_that_are_held_out_are_evaluated_and_the_test_images_once() {
         assert_eq!((epoch.test_loss, epoch.test_accuracy), (None, None));
         let n_right = 12.0 * epoch.validation_accuracy.expect("evaluated");
         assert!((n_right - n_right.round()).abs() < 1e-9, "{epoch:?}");
-        // 48 images are left: 6 steps.
+        // Training uses 48 images: 6 steps.
         assert!((epoch.images_per_s * epoch.seconds - 48.0).abs() < 1e-6);
     }
     let last = stdout(&output).lines().last().unwrap_or_default().to_string();

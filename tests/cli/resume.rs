@@ -1,4 +1,4 @@
-//! Runs that stop and go on: killed, interrupted, on a full disk, and with something changed meanwhile.
+//! Runs that stop and continue: killed, interrupted, on a full disk, and with changed files or settings.
 
 use std::os::unix::fs::PermissionsExt;
 use std::thread::sleep;
@@ -13,26 +13,26 @@ fn long_run() -> Vec<&'static str> {
 
 const RESUME: [&str; 3] = ["train", "--resume", "run"];
 
-/// The weights that a run which never stopped ends with.
+/// Returns the weights of a run without interruption.
 fn model_without_a_stop(folder: &Path) -> Vec<u8> {
     let output = wgrad(folder, &tiny(&["--epochs=30", "--checkpoint-every=3", "--out=whole"]));
     assert!(output.status.success(), "{}", stderr(&output));
     fs::read(folder.join("whole/model.safetensors")).expect("weights")
 }
 
-/// The lines of metrics without what a clock says.
+/// Returns the lines of metrics without times.
 fn bits(path: PathBuf) -> Vec<(usize, f64, f64, String)> {
     let of = |e: &EpochMetrics| (e.epoch, e.train_loss, e.loss(), e.weights.to_string());
     lines(path).iter().map(of).collect()
 }
 
-/// A small generator of numbers: the moments of the kills differ, and can be had again.
+/// A small random generator: the times of the kills vary, and a seed repeats them.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
     *state >> 33
 }
 
-/// Kills a run `n` times with SIGKILL, `between` microseconds after its start, and lets it go on.
+/// Kills a run `n` times with SIGKILL after a random number of microseconds, and resumes it each time.
 fn kill_and_resume(n: usize, seed: u64) {
     let folder = folder_with_data();
     let path = folder.path();
@@ -46,12 +46,12 @@ fn kill_and_resume(n: usize, seed: u64) {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        // Any moment from its start to well within its steps.
+        // Any time between its start and the middle of its steps.
         sleep(Duration::from_micros(1000 + next(&mut state) % 120_000));
         run.kill().expect("it can be killed");
         let output = run.wait_with_output().expect("it ends");
         if output.status.code() == Some(0) {
-            // It was done before: begin anew for the kills that are left.
+            // The run was already finished: start again for the remaining kills.
             assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
             fs::remove_dir_all(path.join("run")).expect("removed");
             arguments = &begin;
@@ -59,7 +59,7 @@ fn kill_and_resume(n: usize, seed: u64) {
         }
         assert_eq!(output.status.code(), None, "{}", stderr(&output));
         n_killed += 1;
-        // Before there is a run there is none to go on with.
+        // Without the run's settings there is nothing to resume.
         arguments = if path.join("run/config.toml").exists() { &RESUME } else { &begin };
     }
     let output = wgrad(path, arguments);
@@ -97,11 +97,11 @@ fn an_interrupted_run_goes_on_in_the_middle_of_an_epoch() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("(resumed after step"), "{}", stdout(&output));
     assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
-    // Once more: there is nothing left to do, and nothing changes.
+    // Resuming again runs no step and changes nothing.
     let output = wgrad(path, &RESUME);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
-    // The last two checkpoints are kept, and the best.
+    // The last two checkpoints and the best are kept.
     let names = fs::read_dir(path.join("run")).expect("readable").flatten();
     let names = names.filter(|e| e.file_name().to_string_lossy().starts_with("checkpoint-"));
     assert!((2..=3).contains(&names.count()));
@@ -123,7 +123,7 @@ fn an_interrupted_run_with_averaged_weights_goes_on_to_the_same_bits() {
 }
 
 #[test]
-fn what_changed_is_named() {
+fn changed_data_and_settings_are_named() {
     let folder = folder_with_data();
     let path = folder.path();
     let output = interrupt(path, &long_run(), "\n 2/30");
@@ -161,7 +161,7 @@ fn what_changed_is_named() {
     flipped[good.len() / 2] ^= 1;
     fs::write(&newest, flipped).expect("written");
     assert_fails(&with(&[]), 1, &[&name, "checksum"]);
-    // As the hint says.
+    // The hint's command works.
     fs::remove_file(&newest).expect("removed");
     assert!(with(&[]).status.success());
 
@@ -203,7 +203,7 @@ fn runs_that_begin_at_once_have_folders_of_their_own() {
         let mut command = command(path, &arguments);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
     };
-    // Without a name, each finds one.
+    // Without `--out`, each run gets a folder of its own.
     let runs = ["1", "2", "3"].map(|seed| run(seed, &[]));
     for run in runs {
         let output = run.wait_with_output().expect("it ends");
@@ -211,7 +211,7 @@ fn runs_that_begin_at_once_have_folders_of_their_own() {
     }
     let folders = fs::read_dir(path.join("runs")).expect("readable").flatten();
     assert_eq!(folders.filter(|run| lines(run.path().join("metrics.jsonl")).len() == 2).count(), 3);
-    // Of those that want the same one, one gets it.
+    // With the same `--out`, only one run gets it.
     let runs = ["1", "2", "3"].map(|seed| run(seed, &["--out=same"]));
     let codes = runs.map(|run| run.wait_with_output().expect("it ends").status.code());
     assert_eq!(codes.iter().filter(|code| **code == Some(0)).count(), 1, "{codes:?}");
@@ -242,7 +242,7 @@ fn training_goes_on_when_checkpoints_cannot_be_written() {
     let folder = folder_with_data();
     let path = folder.path();
     let whole = model_without_a_stop(path);
-    // For root, no folder is read-only; a full disk is one for everybody: /dev/full is a file on it.
+    // Permissions do not stop root, but a file-size limit does. `ulimit` makes writing fail for every user.
     let limit = "ulimit -f 8; exec \"$0\" \"$@\"";
     let mut limited = Command::new("sh");
     let trap = format!("trap '' XFSZ; {limit}");
@@ -253,11 +253,11 @@ fn training_goes_on_when_checkpoints_cannot_be_written() {
         text.contains("no checkpoint was written") && text.contains("training goes on"),
         "{text}"
     );
-    // It comes to its last epoch, and says at the end that the weights could not be kept.
+    // The run finishes its epochs, and reports at the end that the weights could not be saved.
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(stdout(&output).contains("\n30/30"), "{}", stdout(&output));
     assert!(text.contains("error: run/model.safetensors"), "{text}");
-    // Once there is space again, nothing is lost but time.
+    // With space again, resuming loses only time.
     let output = wgrad(path, &RESUME);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
@@ -277,7 +277,7 @@ fn a_folder_that_becomes_read_only_keeps_its_last_checkpoint() {
     let output = wgrad(path, &RESUME);
     set(0o755);
     if output.status.success() {
-        return; // As root, which may write anywhere.
+        return; // Root may write anywhere.
     }
     assert!(stderr(&output).contains("run"), "{}", stderr(&output));
     assert!(fs::read(&newest).expect("it is there") == before);

@@ -1,4 +1,4 @@
-//! `wgrad train`: what a run leaves, and how it ends.
+//! `wgrad train`: the files of a run, and its ways to end.
 
 use super::support::*;
 
@@ -13,7 +13,7 @@ fn a_run_from_end_to_end() {
         "{text}"
     );
 
-    // The last line sums it up.
+    // The last line of output is a summary.
     let run = folder.path().join("run");
     let epochs = lines(run.join("metrics.jsonl"));
     let summary = text.lines().last().expect("there is output");
@@ -22,7 +22,7 @@ fn a_run_from_end_to_end() {
         assert!(summary.contains(word), "{word:?} is not in {summary:?}");
     }
 
-    // A line an epoch: 7 steps of 8 images, the rest dropped; all 25 test images.
+    // One line per epoch: 7 steps of 8 images, the rest dropped; all 25 test images.
     assert_eq!(epochs.len(), 2);
     for (ix, epoch) in epochs.iter().enumerate() {
         assert_eq!(epoch.epoch, ix + 1);
@@ -31,17 +31,17 @@ fn a_run_from_end_to_end() {
         assert!(close((epoch.accuracy() * 25.0).round(), epoch.accuracy() * 25.0));
         assert!(epoch.train_loss > 0.0 && epoch.loss() > 0.0 && epoch.eval_seconds > 0.0);
     }
-    // Linear from max_lr / 10 to the peak and back again: it ends where it started.
+    // The rate is linear from max_lr / 10 to the peak and back, so it ends where it started.
     assert!((epochs[1].lr - 0.001).abs() < 1e-9, "{}", epochs[1].lr);
 
-    // The file of settings repeats the run, but for its folder.
+    // The settings file repeats the run, except for its folder.
     let config = fs::read_to_string(run.join("config.toml")).expect("a run leaves its settings");
     for line in
         ["data = \"cifar10\"", "width = 4", "batch-size = 8", "device = \"cpu\"", "seed = 0"]
     {
         assert!(config.contains(line), "{line:?} is not in {config}");
     }
-    // From anywhere: the data's folder is in it, too.
+    // It works from any folder, because it has the path of the data.
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
     let config = run.join("config.toml").to_string_lossy().into_owned();
     let output = wgrad(elsewhere.path(), &["train", "--config", &config, "--out", "again"]);
@@ -49,7 +49,7 @@ fn a_run_from_end_to_end() {
     let model = |run: PathBuf| fs::read(run.join("model.safetensors")).expect("weights");
     assert!(model(run.clone()) == model(elsewhere.path().join("again")), "other bits");
     let entries = fs::read_dir(run).expect("readable").flatten();
-    // TensorBoard's file has a name with a time and a host in it.
+    // The name of TensorBoard's file has a time and a host name.
     let name = |entry: fs::DirEntry| match entry.file_name().to_string_lossy() {
         name if name.starts_with("events.out.tfevents.") => "events".to_string(),
         name => name.into_owned(),
@@ -70,7 +70,7 @@ fn a_run_from_end_to_end() {
     ];
     assert_eq!(names, expected, "nothing else is in the folder");
 
-    // The weights evaluate to what the last line of metrics says.
+    // Evaluating the saved weights gives the numbers of the last line of metrics.
     let weights = ["--weights", "run/model.safetensors", "--data-dir", "data", "--device", "cpu"];
     let output = wgrad(folder.path(), &[&["eval"], &weights[..]].concat());
     let last = stdout(&output).lines().last().unwrap_or_default().to_string();
@@ -106,7 +106,7 @@ fn numbers_that_are_not_finite_end_a_run_and_spare_the_weights() {
     let output = wgrad(folder.path(), &tiny(&["--max-lr", "1e30"]));
     assert_fails(&output, 1, &["not finite", "step", "hint:", "--max-lr"]);
     assert!(stdout(&output).contains("run/model.safetensors"), "{}", stdout(&output));
-    // They are the weights of a step before, and finite: an evaluation does not mind them.
+    // The weights are those of the step before, and finite, so they can be evaluated.
     let weights = Weights::load(&layout_of_width(4), &folder.path().join("run/model.safetensors"));
     assert!(weights.expect("weights").parameters.iter().all(|w| w.is_finite()));
 }
@@ -114,14 +114,14 @@ fn numbers_that_are_not_finite_end_a_run_and_spare_the_weights() {
 #[test]
 fn a_test_loss_that_is_not_finite_is_an_error() {
     let folder = folder_with_data();
-    // One step of all images: the weights that it leaves are evaluated, and no step sees them.
+    // One step over all images: only the evaluation uses the weights after it.
     let arguments = tiny(&["--batch-size=60", "--epochs=1", "--max-lr=1e30"]);
     assert_fails(&wgrad(folder.path(), &arguments), 1, &["evaluation", "not finite", "--max-lr"]);
     assert!(lines(folder.path().join("run/metrics.jsonl")).is_empty());
     assert!(!folder.path().join("run/model.safetensors").exists(), "they are of no use");
 }
 
-/// With a decay of 0 the average is the weights themselves, so only the statistics can differ.
+/// With decay 0 the average equals the weights, so only the statistics can differ.
 #[test]
 fn averaged_weights_are_saved_with_statistics_of_their_own() {
     let folder = folder_with_data();
@@ -140,7 +140,7 @@ fn averaged_weights_are_saved_with_statistics_of_their_own() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_keeps_what_there_is() {
+fn ctrl_c_keeps_the_finished_epochs() {
     let folder = folder_with_data();
     let output = interrupt(folder.path(), &tiny(&["--epochs=100000"]), "\n 2/100000");
     let text = stdout(&output);
@@ -161,7 +161,7 @@ fn ctrl_c_keeps_what_there_is() {
 #[test]
 fn ctrl_c_after_the_last_epoch_cuts_the_report_short() {
     let folder = folder_with_data();
-    // Steps that take long enough for the signal to come while they are timed.
+    // The steps are slow enough for the signal to arrive while they are timed.
     let arguments = tiny(&["--width=32", "--batch-size=30"]);
     let output = interrupt(folder.path(), &arguments, "\n 2/2");
     let text = stdout(&output);
@@ -173,7 +173,7 @@ fn ctrl_c_after_the_last_epoch_cuts_the_report_short() {
     let page = read("report.html");
     assert!(page.contains("id=\"curves\"") && !page.contains("id=\"confusion-matrix\""));
 
-    // Nothing is lost: there is no step left, and the report is made whole.
+    // Nothing is lost: no step is left, and the resumed command completes the report.
     let output = wgrad(folder.path(), &["train", "--resume", "run"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(read("report.html").contains("id=\"confusion-matrix\""));

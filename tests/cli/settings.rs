@@ -1,4 +1,4 @@
-//! Flags and files of settings.
+//! Flags and settings files.
 
 use super::support::*;
 
@@ -34,7 +34,7 @@ fn settings_that_make_no_sense() {
         (["--validation", "60"], vec!["--validation must be below the 60 training images"]),
     ] {
         assert_fails(&wgrad(path, &tiny(&more)), 2, &words);
-        // In a file it is the same mistake.
+        // The same mistake in a settings file gives the same error.
         let [flag, value] = more;
         let line = format!("{} = {value}\n", flag.trim_start_matches("--"));
         fs::write(path.join("settings.toml"), line).expect("written");
@@ -93,7 +93,7 @@ fn wrong_usage() {
     assert_eq!(wgrad(folder.path(), &[]).status.code(), Some(2));
 }
 
-/// Wrappers add flags behind those that they are given.
+/// Wrapper scripts append flags to those of their user.
 #[test]
 fn the_last_of_two_values_wins() {
     let folder = folder_with_data();
@@ -105,7 +105,7 @@ fn the_last_of_two_values_wins() {
     assert!(config.contains("no-flip = false"), "{config}");
 }
 
-/// In a file, and in a flag where the shell leaves it.
+/// In a file, and in a flag in which the shell does not expand `~`.
 #[test]
 fn a_tilde_is_the_home_folder() {
     let folder = folder_with_data();
@@ -129,14 +129,14 @@ fn a_tilde_is_the_home_folder() {
     assert_fails(&output, 1, &[&gone.to_string_lossy(), "from $WGRAD_DATA"]);
 }
 
-/// Who named the folder is said as it was.
+/// The error names the source of the folder, the file or the flag.
 #[test]
 fn a_folder_that_a_file_names_is_not_blamed_on_a_flag() {
     let folder = folder_with_data();
     let path = folder.path();
     assert!(wgrad(path, &tiny(&["--epochs=1"])).status.success());
     fs::rename(path.join("data"), path.join("moved")).expect("moved");
-    // A report looks for the images of the training in other places too.
+    // `report` also looks for the training images in other places.
     let looked_for = ["which was not found: ", "/data is not there"];
     for (arguments, words) in [
         (&["report", "run"][..], &looked_for[..]),

@@ -1,4 +1,4 @@
-//! Signals: of a terminal that closes, of a cluster before the end of a job, and those that are ignored.
+//! Signals: of a closed terminal, of a cluster before the end of a job, and ignored ones.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -12,12 +12,13 @@ use rustix::pty::{grantpt, ptsname, unlockpt};
 
 use super::support::*;
 
-/// Epochs of seven steps, with checkpoints at their ends alone: long enough to be met while it goes on.
+/// The flags of a run with 15 epochs of seven steps and checkpoints only at their ends; it is long enough to
+/// be interrupted.
 fn long_run() -> Vec<&'static str> {
     tiny(&["--epochs=15"])
 }
 
-/// Epochs of 250 steps, with checkpoints at their ends alone.
+/// The flags of a run with epochs of 250 steps and checkpoints only at their ends.
 fn long_epochs(folder: &Path, epochs: &'static str) -> Vec<&'static str> {
     fs::write(folder.join("data/data_batch_1.bin"), records(2000, 1)).expect("written");
     fs::remove_file(folder.join("data/data_batch_2.bin")).expect("it was there");
@@ -39,7 +40,7 @@ fn wait_for(path: &Path, text: &str) {
     }
 }
 
-/// Starts `program` with those arguments, and `wgrad` and its own behind them; both streams go to `log.txt`.
+/// Starts `program` with its arguments, followed by `wgrad` and its arguments; both streams go to `log.txt`.
 fn start(folder: &Path, program: &[&str], arguments: &[&str]) -> Child {
     let log = File::create(folder.join("log.txt")).expect("a file");
     let mut child = through(folder, program, arguments);
@@ -47,7 +48,7 @@ fn start(folder: &Path, program: &[&str], arguments: &[&str]) -> Child {
     child.spawn().expect("it starts")
 }
 
-/// `program`, with `wgrad` and its arguments behind its own.
+/// Returns the command of `program`, followed by `wgrad` and its arguments.
 fn through(folder: &Path, program: &[&str], arguments: &[&str]) -> Command {
     let wgrad = command(folder, arguments);
     let Some((name, before)) = program.split_first() else { return wgrad };
@@ -62,8 +63,8 @@ fn through(folder: &Path, program: &[&str], arguments: &[&str]) -> Command {
     outer
 }
 
-/// A run on a terminal of its own, as the leader of its session: the first to hear when the terminal closes.
-/// None where no `setsid` gives it one.
+/// Starts a run on a terminal of its own, as the leader of its session, which receives SIGHUP first. None if
+/// `setsid` is missing.
 fn start_on_terminal(folder: &Path, program: &[&str], arguments: &[&str]) -> Option<(Child, File)> {
     let no_terminal = OFlags::NOCTTY.bits().cast_signed();
     let open =
@@ -86,11 +87,11 @@ fn start_on_terminal(folder: &Path, program: &[&str], arguments: &[&str]) -> Opt
     }
 }
 
-/// All that a terminal shows from now on, in the end.
+/// Collects a terminal's output from now on.
 fn reading(mut terminal: File) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let (mut text, mut some) = (Vec::new(), [0; 4096]);
-        // Linux reports an error where the other end is closed.
+        // Linux reports an error when the other end is closed.
         while let Ok(n @ 1..) = terminal.read(&mut some) {
             text.extend_from_slice(&some[..n]);
         }
@@ -98,7 +99,7 @@ fn reading(mut terminal: File) -> thread::JoinHandle<String> {
     })
 }
 
-/// Waits for the end, within a minute.
+/// Waits for the end of a process, at most a minute.
 #[track_caller]
 fn end(mut child: Child) -> ExitStatus {
     let begun = Instant::now();
@@ -186,7 +187,7 @@ fn sigusr1_writes_a_checkpoint_and_training_goes_on_to_the_same_bits() {
     assert!((1..250).contains(&step), "{log}");
     let whole = fs::read(path.join("run/model.safetensors")).expect("weights");
 
-    // The checkpoint is one to go on from.
+    // The run can be resumed from the checkpoint.
     fs::remove_file(path.join("run/checkpoint-250.safetensors")).expect("it was there");
     let output = wgrad(path, &["train", "--resume", "run"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -255,13 +256,13 @@ fn a_dumb_terminal_is_called_one() {
     assert!(!shown.contains("standard error is none") && !shown.contains('\u{1b}'), "{shown}");
 }
 
-/// A command that comes to nothing: it reads its settings from a pipe that nobody writes to.
+/// Starts a command that never gets further: it reads its settings from a pipe to which nothing is written.
 fn stuck(folder: &Path, streams: impl Fn() -> Stdio) -> (Child, File) {
     let pipe = folder.join("settings.toml");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is everywhere").success());
     let mut command = command(folder, &["train", "--config", "settings.toml"]);
     let child = command.stdout(streams()).stderr(streams()).spawn().expect("it starts");
-    // It opens once the command has opened the other end, and by then it listens.
+    // Opening succeeds once the command has opened its end; by then its signal handler is installed.
     let writer = OpenOptions::new().write(true).open(&pipe).expect("the other end");
     fs::remove_file(pipe).expect("removed");
     (child, writer)
@@ -284,13 +285,13 @@ fn a_second_signal_ends_a_command_at_once() {
     }
 }
 
-/// Where nobody reads what is said about the first.
+/// The message about the first signal blocks here.
 #[test]
 fn a_second_signal_ends_a_command_whose_standard_error_is_stuck() {
     let folder = folder_with_data();
     let (reader, mut full) = std::io::pipe().expect("a pipe");
     let copy = full.try_clone().expect("a copy");
-    // The writer waits as soon as it is full.
+    // The writer blocks once the pipe is full.
     thread::spawn(move || std::io::Write::write_all(&mut full, &[b'.'; 1 << 20]));
     let (mut run, writer) = stuck(folder.path(), || copy.try_clone().expect("a copy").into());
     let begun = Instant::now();

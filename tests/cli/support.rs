@@ -1,4 +1,4 @@
-//! A folder with a little data, `wgrad` in it, and what to expect of errors.
+//! Helpers: a folder with a small dataset, the command in it, and checks of errors.
 
 pub use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -12,14 +12,14 @@ use wgrad::tape::StateLayout;
 pub use wgrad::train::EpochMetrics;
 use wgrad::train::step::{self, StepConfig};
 
-/// Bytes of a record: a label and 3 planes of 32 x 32.
+/// Bytes of a record: a label and 3 planes of 32 x 32 pixels.
 pub const RECORD: usize = 3073;
 
-/// `wgrad` in a folder of its own, where no data set lies and the environment says nothing.
+/// Returns a `wgrad` command in a folder without a dataset, with an environment without settings.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
     command.args(arguments).current_dir(folder).env_remove("WGRAD_DATA").env_remove("RUST_LOG");
-    command.env("WGRAD_OFFLINE", "1"); // No test needs a network.
+    command.env("WGRAD_OFFLINE", "1"); // No test uses the network.
     command
 }
 
@@ -35,8 +35,8 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 
-/// Checks that the command failed with that code, and said all of `words` in an error that is no panic. Notes may
-/// come before it.
+/// Checks that the command failed with this exit code, and that the error contains all `words` and is not a
+/// panic. Notes may precede the error.
 #[track_caller]
 pub fn assert_fails(output: &Output, code: i32, words: &[&str]) {
     let message = stderr(output);
@@ -48,7 +48,7 @@ pub fn assert_fails(output: &Output, code: i32, words: &[&str]) {
     }
 }
 
-/// Records of ten classes, each a colour with some noise.
+/// Returns records of ten classes; a class has one colour, plus noise.
 pub fn records(n: usize, seed: usize) -> Vec<u8> {
     let record = |ix: usize| {
         let label = ix % 10;
@@ -73,11 +73,11 @@ pub fn folder_with_data() -> TempDir {
     folder
 }
 
-/// The flags of a run that takes a second or two.
+/// The flags of a run of a second or two.
 const TINY: [&str; 6] =
     ["--data-dir=data", "--device=cpu", "--width=4", "--batch-size=8", "--epochs=2", "--out=run"];
 
-/// `wgrad train` with those flags, and with others besides them or in their place.
+/// Returns the arguments of `wgrad train` with the flags of `TINY`; `others` add to them or replace them.
 pub fn tiny<'a>(others: &[&'a str]) -> Vec<&'a str> {
     let name = |flag: &str| flag.split('=').next().map(str::to_string);
     let is_replaced = |flag: &str| others.iter().any(|other| name(other) == name(flag));
@@ -85,7 +85,7 @@ pub fn tiny<'a>(others: &[&'a str]) -> Vec<&'a str> {
     ["train"].into_iter().chain(kept).chain(others.iter().copied()).collect()
 }
 
-/// Runs until it has printed `until`, and then interrupts it.
+/// Runs the command until it has printed `until`, then interrupts it.
 pub fn interrupt(folder: &Path, arguments: &[&str], until: &str) -> Output {
     let mut child = command(folder, arguments)
         .stdout(Stdio::piped())
@@ -97,7 +97,7 @@ pub fn interrupt(folder: &Path, arguments: &[&str], until: &str) -> Output {
     while !text.contains(until) {
         assert!(output.read_line(&mut text).expect("readable") > 0, "it ended early: {text}");
     }
-    // Twice, as by a wrapper that signals its child and the group: that counts once.
+    // Two signals at once, as from a wrapper that signals its child and the process group, count as one.
     let pid = child.id().to_string();
     let interrupted = Command::new("kill").args(["-INT", &pid, &pid]).status();
     assert!(interrupted.expect("kill is everywhere").success());

@@ -1,9 +1,9 @@
-//! Trained weights and the data that they were trained on: `eval`, `predict` and `report` measure on those images,
-//! or say that they do not.
+//! Trained weights and their dataset: `eval`, `predict` and `report` use the images of the training, or
+//! report that they do not.
 
 use super::support::*;
 
-/// A folder with a run of two epochs in `run`, and other images of CIFAR-10's form in `other`.
+/// A folder with a run of two epochs in `run`, and other images in CIFAR-10's format in `other`.
 fn folder_with_run() -> TempDir {
     let folder = folder_with_data();
     let other = folder.path().join("other");
@@ -15,13 +15,13 @@ fn folder_with_run() -> TempDir {
     folder
 }
 
-/// `wgrad eval` of the run's weights on the CPU.
+/// Evaluates the run's weights on the CPU.
 fn eval(folder: &Path, more: &[&str]) -> Output {
     let base = ["eval", "--weights", "run/model.safetensors", "--device", "cpu"];
     wgrad(folder, &[&base, more].concat())
 }
 
-/// The number of images that an evaluation counted.
+/// Returns the number of images of an evaluation.
 fn n_images(output: &Output) -> u64 {
     assert!(output.status.success(), "{}", stderr(output));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -32,18 +32,18 @@ fn n_images(output: &Output) -> u64 {
 fn weights_are_measured_on_the_data_of_their_training() {
     let folder = folder_with_run();
     let path = folder.path();
-    // The settings beside them say where it is; nothing else does.
+    // Only the settings beside the weights name the dataset's folder.
     let output = eval(path, &["--json"]);
     assert_eq!((n_images(&output), stderr(&output).as_str()), (25, ""));
 
-    // The names in the file win over those beside the same images.
+    // Class names in the weights file take precedence over those of the dataset.
     let names: String = (0..10).map(|ix| format!("sort {ix}\n")).collect();
     fs::write(path.join("data/batches.meta.txt"), names).expect("written");
     let table = stdout(&eval(path, &[]));
     assert!(table.contains("airplane") && !table.contains("sort 0"), "{table}");
     fs::remove_file(path.join("data/batches.meta.txt")).expect("removed");
 
-    // Elsewhere, the environment does.
+    // For weights without settings beside them, the environment names the folder.
     fs::create_dir(path.join("away")).expect("a folder");
     fs::rename(path.join("run/model.safetensors"), path.join("away/w")).expect("moved");
     let elsewhere = |variable: &str| {
@@ -51,13 +51,13 @@ fn weights_are_measured_on_the_data_of_their_training() {
         command(path, &eval).env("WGRAD_DATA", variable).output().expect("it starts")
     };
     assert_eq!(n_images(&elsewhere("data")), 25);
-    // Not the drawn shapes, and not other images either.
+    // Neither the built-in shapes nor other images replace a missing dataset.
     let output = elsewhere("other");
     let words = ["away/w", "trained on cifar10", "other holds other images", "hint: --data-dir"];
     assert_fails(&output, 1, &words);
     let output = wgrad(path, &["eval", "--weights", "away/w", "--device", "cpu"]);
     assert_fails(&output, 1, &["trained on cifar10", "cifar-10-batches-bin is not there"]);
-    // A folder that cannot be read is passed over.
+    // A folder that cannot be read is skipped.
     fs::create_dir_all(path.join("empty/data")).expect("a folder");
     let link = path.join("empty/data/cifar-10-batches-bin");
     std::os::unix::fs::symlink(path.join("data"), link).expect("a link");
@@ -65,7 +65,7 @@ fn weights_are_measured_on_the_data_of_their_training() {
     let mut there = command(&path.join("empty"), &eval_there);
     assert_eq!(n_images(&there.env("WGRAD_DATA", ".").output().expect("it starts")), 25);
 
-    // A flag wins, and the difference is said.
+    // A flag takes precedence, and a note names the difference.
     for (flags, n) in [(["--data-dir", "other"], 30), (["--data", "shapes"], 2000)] {
         let flags = [&["eval", "--weights", "away/w", "--device", "cpu", "--json"], &flags[..]];
         let output = wgrad(path, &flags.concat());
@@ -90,7 +90,7 @@ fn weights_of_the_shapes_are_measured_on_the_shapes() {
 }
 
 #[test]
-fn weights_without_a_record_are_measured_on_what_the_flags_say() {
+fn weights_without_a_record_use_the_dataset_of_the_flags() {
     let folder = folder_with_data();
     let path = folder.path();
     let layout = layout_of_width(4);
@@ -121,7 +121,7 @@ fn a_report_does_not_mix_two_data_sets() {
     for words in ["Augmented batch", ">Learning rate<"] {
         assert!(!other.contains(words), "{words} is made from the images of the training");
     }
-    // Where the run's own images have become others, there is no page of them.
+    // If the run's own images have changed, there is no report.
     fs::remove_dir_all(path.join("data")).expect("removed");
     fs::rename(path.join("other"), path.join("data")).expect("moved");
     assert_fails(&report(&[]), 1, &["data holds other images", "hint:"]);
@@ -158,7 +158,7 @@ fn classes_have_the_names_beside_the_images() {
     assert!(table.contains("\nsort 0 ") && !table.contains("airplane"), "{table}");
     let page = fs::read_to_string(path.join("run/report.html")).expect("a page");
     assert!(page.contains("sort 9") && !page.contains("airplane"));
-    // A picture needs no data set: the weights have the names.
+    // Prediction needs no dataset: the weights file has the class names.
     fs::rename(path.join("run/model.safetensors"), path.join("w")).expect("moved");
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures");
     let picture = fixtures.join("wide.png").to_string_lossy().into_owned();
@@ -177,7 +177,7 @@ fn classes_have_the_names_beside_the_images() {
     assert_fails(&wgrad(path, &tiny(&["--out=other"])), 1, &["batches.meta.txt is not UTF-8"]);
 }
 
-/// Weights of width 4 with one element changed, in `w`.
+/// Writes weights of width 4 with a change to `w`.
 fn damaged(folder: &Path, change: impl Fn(&mut Weights)) {
     let layout = layout_of_width(4);
     let mut weights = Weights::initial(&layout, 0);
@@ -208,7 +208,7 @@ fn weights_that_are_not_finite_are_refused() {
         }
         damaged(path, |weights| weights.parameters[0] = f32::NAN);
         assert_fails(&run(&eval), 1, &["prep.0.weight: element [0, 0, 0, 0] is NaN"]);
-        // Finite weights whose logits are not: 1e30 squared is beyond f32.
+        // Finite weights with logits that are not finite: 1e30 squared exceeds f32.
         damaged(path, |weights| weights.parameters.iter_mut().for_each(|value| *value *= 1e30));
         for command in [&eval[..], &predict] {
             assert_fails(&run(command), 1, &["image 0", "no class can be read from it", "hint:"]);
@@ -238,7 +238,7 @@ fn wrapped_and_half_precision_weights_are_read_and_said() {
             let name = format!("module._orig_mod.{name}");
             match view.dtype() {
                 Dtype::F32 => (name, Dtype::F64, view.shape().to_vec(), double(&view)),
-                // PyTorch's counts, as a vector of bytes.
+                // PyTorch's batch counter, as a vector of bytes.
                 _ => (name, Dtype::U8, vec![8], view.data().to_vec()),
             }
         })
@@ -271,7 +271,7 @@ fn wrapped_and_half_precision_weights_are_read_and_said() {
 }
 
 #[test]
-fn no_command_writes_over_what_it_reads() {
+fn no_command_overwrites_its_inputs() {
     let folder = folder_with_run();
     let path = folder.path();
     let before = fs::read(path.join("run/model.safetensors")).expect("weights");
@@ -281,7 +281,7 @@ fn no_command_writes_over_what_it_reads() {
     };
     refused(&["eval", "--weights=run", "--logits=run/model.safetensors"]);
     refused(&["eval", "--weights=run", "--logits=data/test_batch.bin"]);
-    // Nor over the results of any run.
+    // Results of other runs are protected too.
     for file in ["run/best.safetensors", "run/checkpoint-14.safetensors", "run/metrics.jsonl"] {
         let not_written = |arguments: &[&str]| {
             assert_fails(&wgrad(path, arguments), 2, &[file, "a part of a run"]);
@@ -297,7 +297,7 @@ fn no_command_writes_over_what_it_reads() {
     let output = wgrad(path, &["compare", "run", "run", "--out=run/summary.json"]);
     assert_fails(&output, 2, &["run/summary.json", "does not write over it"]);
     assert!(fs::read(path.join("run/model.safetensors")).expect("there") == before);
-    // Its own earlier page it replaces.
+    // A command replaces its own earlier page.
     for _ in 0..2 {
         assert!(wgrad(path, &["compare", "run", "run"]).status.success());
         assert!(wgrad(path, &["report", "run", "--device=cpu"]).status.success());

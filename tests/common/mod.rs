@@ -4,16 +4,16 @@ use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 
-/// Opens the GPU that the tests run on: any adapter, hardware first.
+/// Opens the adapter for GPU tests: hardware first, then software.
 ///
 /// # Panics
-/// Without an adapter: a GPU test that cannot run has failed.
+/// Without an adapter: a GPU test that cannot run counts as failed.
 #[allow(dead_code, reason = "not every test takes the shortest way")]
 pub fn open_gpu(kernels: Kernels, shaders: ShaderLibrary) -> Device {
     open(OpenOptions { kernels, shaders, ..OpenOptions::default() })
 }
 
-/// Opens it with other options.
+/// Opens the adapter with other options.
 ///
 /// # Panics
 /// Without an adapter.

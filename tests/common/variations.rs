@@ -1,11 +1,11 @@
-//! The data that a case is run with on a GPU.
+//! The data with which a case runs on a GPU.
 
 use wgrad::measure::check::{CaseData, CaseTape};
 use wgrad::ops::metrics::{N_SKIPPED, NOT_FINITE, SKIPPED, STOPPED};
 use wgrad::tape::{Group, Storage};
 
-/// Random numbers, and, where it has a state, the same with gradients or statistics of the batch that
-/// are not finite, in the first step of a training, and with the flag raised.
+/// Returns random data. For a case with state, also data with gradients or batch statistics that are not
+/// finite, data of the first training step, and data with the not-finite flag set.
 pub fn variations(check: &CaseTape) -> Vec<CaseData> {
     let plain = check.fill(5);
     let mut variations = vec![plain.clone()];
@@ -21,11 +21,11 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
     ];
     for (group, poisons) in poisons {
         let Some(last) = state.members(group).last() else { continue };
-        // The first element, and then the last.
+        // The first value goes into the first element, the second into the last.
         for (&poison, at) in poisons.iter().zip([0, last.range().end - 1]) {
             vary(&|data| {
                 data.state[group.index()][at] = poison;
-                // Not the first of its kind.
+                // Earlier steps were skipped too.
                 data.state[Group::Metrics.index()][N_SKIPPED] = 3.0;
             });
         }

@@ -1,4 +1,4 @@
-//! A bench to put an op on: inputs from the file, gradients, a run on a device, comparisons.
+//! A test bench for an op: inputs from the file, gradients, a run on a device, comparisons.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use wgrad::tape::{ElementType, Mode, Tape, ValueId};
 use crate::case_file::{CaseFile, Tensor};
 use crate::compare::{Failures, Order};
 
-/// A tape around one op, and what its inputs hold.
+/// A tape with one op, and the contents of its inputs.
 pub struct Bench<'a> {
-    /// The file the numbers come from.
+    /// The file with the numbers.
     pub file: &'a CaseFile,
-    /// Where the op is recorded.
+    /// The tape of the op.
     pub tape: Tape,
     tolerance: f64,
     reals: Vec<(ValueId, Vec<f32>)>,
@@ -23,7 +23,7 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// An empty one, for numbers within `tolerance` unless the file has a tolerance of its own.
+    /// An empty bench. Numbers agree within the file's tolerance if it has one, otherwise within `tolerance`.
     pub fn new(file: &'a CaseFile, mode: Mode, tolerance: f64) -> Self {
         Self {
             file,
@@ -35,7 +35,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// An input of real numbers that a gradient is wanted for.
+    /// Adds an f32 input with a gradient.
     pub fn input(&mut self, key: &str, order: Order) -> ValueId {
         let tensor = self.file.tensor(key);
         let id = self.tape.input_with_grad(key, &order.our_shape(&tensor.shape));
@@ -43,7 +43,7 @@ impl<'a> Bench<'a> {
         id
     }
 
-    /// An input of real numbers that is constant for the gradient.
+    /// Adds an f32 input without a gradient.
     pub fn constant(&mut self, key: &str, order: Order) -> ValueId {
         let tensor = self.file.tensor(key);
         let id = self.tape.input(key, ElementType::F32, &order.our_shape(&tensor.shape));
@@ -51,14 +51,14 @@ impl<'a> Bench<'a> {
         id
     }
 
-    /// An input of real numbers that the file does not hold.
+    /// Adds an f32 input with values that are not in the file.
     pub fn reals(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> ValueId {
         let id = self.tape.input(name, ElementType::F32, shape);
         self.reals.push((id, values));
         id
     }
 
-    /// An input of words or bytes.
+    /// Adds an input of words or bytes.
     pub fn words(
         &mut self,
         name: &str,
@@ -71,15 +71,15 @@ impl<'a> Bench<'a> {
         id
     }
 
-    /// Records the backward part from the file's upstream gradient `dy` of `y`, and expects the
-    /// gradient of each input to be the file's tensor beside it.
+    /// Records the backward pass from the file's upstream gradient `dy` of `y`. The gradient of each input
+    /// must equal the file's tensor next to it.
     pub fn backward(&mut self, y: ValueId, order: Order, inputs: &[(ValueId, &'a str, Order)]) {
         let d_y = self.constant("dy", order);
         let gradients = passes::backward_from(&mut self.tape, &[(y, d_y)]);
         self.expect_gradients(&gradients, inputs);
     }
 
-    /// Expects the gradient of each input to be the file's tensor beside it, in that order.
+    /// The gradient of each input must equal the file's tensor next to it, in the order given.
     pub fn expect_gradients(
         &mut self,
         gradients: &Gradients,
@@ -91,14 +91,14 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Expects a value to be the file's tensor `key`.
+    /// A value must equal the file's tensor `key`.
     pub fn expect(&mut self, key: &'a str, id: ValueId, order: Order) {
         self.tape.keep(id);
         self.expected.push((key, id, order));
     }
 
-    /// Runs the tape on the device and compares everything that is expected. `prepare` is called with
-    /// the session before the run, `inspect` after it.
+    /// Runs the tape on the device and compares all expected values. `prepare` gets the session before the
+    /// run, `inspect` after it.
     pub fn run(
         self,
         device: &Device,
@@ -124,7 +124,7 @@ impl<'a> Bench<'a> {
         inspect(&tape, &mut *session, failures, self.tolerance);
     }
 
-    /// [`Bench::run`] of a tape that has no state, to the end.
+    /// [`Bench::run`] for a tape without state.
     pub fn finish(self, device: &Device) {
         let file = &self.file.name;
         let mut failures = Failures::default();

@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 
 /// One case of one op.
 pub struct CaseFile {
-    /// The file's name, for messages.
+    /// The file's name.
     pub name: String,
     attributes: HashMap<String, String>,
     tensors: BTreeMap<String, Tensor>,
@@ -17,7 +17,7 @@ pub struct CaseFile {
 /// A tensor of a file.
 #[derive(Clone)]
 pub struct Tensor {
-    /// Its shape in PyTorch's layout.
+    /// The shape in PyTorch's layout.
     pub shape: Vec<usize>,
     values: Values,
 }
@@ -30,7 +30,7 @@ enum Values {
     U8(Vec<u8>),
 }
 
-/// The folder that the cases are in: `$GOLDEN_DIR`, or the project's own.
+/// Returns the folder of the cases: `$GOLDEN_DIR`, otherwise the project's own.
 pub fn folder() -> PathBuf {
     match std::env::var_os("GOLDEN_DIR") {
         Some(folder) => folder.into(),
@@ -38,7 +38,7 @@ pub fn folder() -> PathBuf {
     }
 }
 
-/// Every case of the folder, by name.
+/// Returns all cases of the folder, by name.
 pub fn all() -> Vec<CaseFile> {
     let folder = folder();
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder:?}: {e}"));
@@ -64,30 +64,30 @@ impl CaseFile {
         Self { tensors: tensors.collect(), name, attributes }
     }
 
-    /// The op it is a case of.
+    /// The name of the op.
     pub fn op(&self) -> &str {
         self.attributes.get("op").map_or("", String::as_str)
     }
 
-    /// An attribute, as a number or a word.
+    /// Returns an attribute, parsed as a number or a word.
     pub fn attribute<T: FromStr>(&self, key: &str) -> T {
         let text = self.attributes.get(key).unwrap_or_else(|| panic!("{}: no {key}", self.name));
         text.parse().unwrap_or_else(|_| panic!("{}: {key} is {text:?}", self.name))
     }
 
-    /// The file's own tolerance, if it has one.
+    /// Returns the file's own tolerance, if it has one.
     pub fn tolerance(&self) -> Option<f64> {
         self.attributes.contains_key("tolerance").then(|| self.attribute("tolerance"))
     }
 
-    /// A tensor.
+    /// Returns a tensor by name.
     pub fn tensor(&self, key: &str) -> &Tensor {
         self.tensors.get(key).unwrap_or_else(|| panic!("{}: no tensor {key}", self.name))
     }
 }
 
 impl Tensor {
-    /// The elements as f32.
+    /// Returns the elements as f32.
     pub fn f32(&self) -> &[f32] {
         match &self.values {
             Values::F32(values) => values,
@@ -95,7 +95,7 @@ impl Tensor {
         }
     }
 
-    /// The elements as f64.
+    /// Returns the elements as f64.
     pub fn f64(&self) -> Vec<f64> {
         match &self.values {
             Values::F64(values) => values.clone(),
@@ -105,7 +105,7 @@ impl Tensor {
         }
     }
 
-    /// The elements as u32.
+    /// Returns the elements as u32.
     pub fn u32(&self) -> Vec<u32> {
         match &self.values {
             Values::I64(values) => {
@@ -115,7 +115,7 @@ impl Tensor {
         }
     }
 
-    /// Bytes, four to a word, little endian.
+    /// Returns bytes, four to a word, little endian.
     pub fn packed(&self) -> Vec<u32> {
         match &self.values {
             Values::U8(bytes) => {
@@ -127,7 +127,7 @@ impl Tensor {
         }
     }
 
-    /// The tensor at `ix` of the first axis.
+    /// Returns the tensor at index `ix` of the first axis.
     pub fn at(&self, ix: usize) -> Tensor {
         let shape = self.shape[1..].to_vec();
         let n: usize = shape.iter().product();

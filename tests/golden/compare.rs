@@ -1,20 +1,20 @@
-//! Comparing: relative L2 errors, and messages that say where.
+//! Comparisons: relative L2 errors, and messages with the position of the largest one.
 
 /// The order of an array's axes in the files and here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The same.
+    /// The same in both.
     Plain,
-    /// NCHW there, NHWC here.
+    /// NCHW in files, NHWC here.
     Activation,
-    /// OIHW there, HWIO here.
+    /// OIHW in files, HWIO here.
     ConvWeight,
-    /// [out, in] there, [in, out] here.
+    /// [out, in] in files, [in, out] here.
     LinearWeight,
 }
 
 impl Order {
-    /// For each of our axes, the file's.
+    /// Returns the file's axis for each of our axes.
     fn axes(self, rank: usize) -> Vec<usize> {
         match self {
             Order::Plain => (0..rank).collect(),
@@ -24,17 +24,17 @@ impl Order {
         }
     }
 
-    /// Our shape of an array that the file says is of shape `theirs`.
+    /// Returns our shape of an array of the file's shape `theirs`.
     pub fn our_shape(self, theirs: &[usize]) -> Vec<usize> {
         self.axes(theirs.len()).iter().map(|&axis| theirs[axis]).collect()
     }
 
-    /// An array of the file, in our order.
+    /// Permutes an array of the file to our order.
     pub fn to_ours(self, theirs: &[usize], values: &[f32]) -> Vec<f32> {
         permute(theirs, values, &self.axes(theirs.len()))
     }
 
-    /// An array of ours, in the file's order; `theirs` is its shape there.
+    /// Permutes an array of ours to the file's order; `theirs` is the file's shape.
     pub fn to_theirs(self, theirs: &[usize], values: &[f32]) -> Vec<f32> {
         let axes = self.axes(theirs.len());
         let mut inverse = vec![0; axes.len()];
@@ -43,7 +43,7 @@ impl Order {
     }
 }
 
-/// The array whose i-th axis is axis `axes[i]` of the given one.
+/// Returns the array whose i-th axis is axis `axes[i]` of the given one.
 fn permute(shape: &[usize], values: &[f32], axes: &[usize]) -> Vec<f32> {
     let to: Vec<usize> = axes.iter().map(|&axis| shape[axis]).collect();
     let stride = |axis: usize| shape[axis + 1..].iter().product::<usize>();
@@ -52,7 +52,7 @@ fn permute(shape: &[usize], values: &[f32], axes: &[usize]) -> Vec<f32> {
     (0..values.len()).map(|ix| values[source(ix)]).collect()
 }
 
-/// The position along each axis of element `ix`.
+/// Returns the position of element `ix` along each axis.
 fn multi_index(shape: &[usize], mut ix: usize) -> Vec<usize> {
     let mut at = vec![0; shape.len()];
     for (at, &extent) in at.iter_mut().zip(shape).rev() {
@@ -69,8 +69,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Compares an array with what PyTorch says: by the relative L2 error, or, at a tolerance of 0,
-    /// bit for bit.
+    /// Compares an array with PyTorch's: by the relative L2 error, or, at tolerance 0, bit for bit.
     pub fn compare(
         &mut self,
         what: &str,
@@ -93,7 +92,7 @@ impl Failures {
         let same_bits = || got.iter().zip(expected).all(|(g, e)| g.to_bits() == e.to_bits());
         let fine = if tolerance == 0.0 { same_bits() } else { error <= tolerance };
         if !fine {
-            // Not-a-number counts as furthest off.
+            // NaN counts as the largest error.
             let off = |ix: usize| {
                 let off = (got[ix] - expected[ix]).abs();
                 if off.is_nan() { f64::INFINITY } else { off }
@@ -109,9 +108,9 @@ impl Failures {
         }
     }
 
-    /// Fails the test if anything did not agree, or nothing was compared.
+    /// Fails the test if any comparison failed or none was made.
     pub fn finish(self, file: &str) {
-        // One wrong state makes everything after it wrong: the first lines say which it was.
+        // One wrong state makes all later ones wrong: the first lines name the cause.
         const SHOWN: usize = 10;
         let lines = self.lines[..self.lines.len().min(SHOWN)].join("\n  ");
         let n = self.lines.len();
@@ -130,7 +129,7 @@ mod tests {
         let values: Vec<f32> = (0..120).map(|v| v as f32).collect();
         let ours = Order::Activation.to_ours(&theirs, &values);
         assert_eq!(Order::Activation.our_shape(&theirs), [2, 4, 5, 3]);
-        // Image 1, channel 2, row 3, column 4 is the last element of both.
+        // In both orders, the last element is image 1, channel 2, row 3, column 4.
         assert_eq!(ours[119], values[119]);
         assert_eq!(ours[1], values[20], "the second channel of the first pixel");
         for order in [Order::Activation, Order::ConvWeight] {

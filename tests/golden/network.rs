@@ -19,13 +19,13 @@ use crate::case_file::CaseFile;
 use crate::compare::{Failures, Order};
 use crate::{OP_TOLERANCE, RATE_TOLERANCE, SCHEDULE_TOLERANCE, STATE_TOLERANCE};
 
-/// The scalars of Adam's step number `step`, from 1.
+/// Returns the scalars of step `step` of Adam, from 1.
 fn scalars(lr: f64, step: u64, adam: &Adam) -> StepScalars {
     let (step_size, inv_sqrt_bias_correction2) = adam.scalars(lr, step);
     StepScalars { step_size, inv_sqrt_bias_correction2, ..StepScalars::default() }
 }
 
-/// A sequence of steps, compared after every one.
+/// Runs a sequence of steps of Adam, and compares after each.
 pub fn adam_steps(file: &CaseFile, device: &Device) {
     let [beta1, beta2, eps, weight_decay] =
         ["beta1", "beta2", "eps", "weight_decay"].map(|key| file.attribute(key));
@@ -58,7 +58,7 @@ pub fn adam_steps(file: &CaseFile, device: &Device) {
     failures.finish(&file.name);
 }
 
-/// Every rate of a schedule. It is the host's alone, and so the same whatever the device.
+/// Compares every learning rate of a schedule. The host computes it, so the device does not matter.
 pub fn one_cycle(file: &CaseFile, _: &Device) {
     let anneal = match file.attribute::<String>("anneal_strategy").as_str() {
         "linear" => Anneal::Linear,
@@ -78,7 +78,7 @@ pub fn one_cycle(file: &CaseFile, _: &Device) {
     let rates: Vec<f64> = (0..schedule.total_steps).map(|step| schedule.rate(step)).collect();
     let mut failures = Failures::default();
     failures.compare("lr", &expected.shape, &rates, &expected.f64(), SCHEDULE_TOLERANCE);
-    // Each on its own too, since the small rates at the end vanish in a norm.
+    // Each rate is also compared alone, because small rates at the end vanish in a norm.
     for (step, (rate, expected)) in rates.iter().zip(expected.f64()).enumerate() {
         let what = format!("lr[{step}]");
         failures.compare(&what, &[], &[*rate], &[expected], RATE_TOLERANCE);
@@ -86,8 +86,8 @@ pub fn one_cycle(file: &CaseFile, _: &Device) {
     failures.finish(&file.name);
 }
 
-/// Whole steps of a linear classifier, with everything that an [`Objective`] can do, and what evaluation
-/// then sees: the moving average.
+/// Runs whole steps of a linear classifier with every feature of [`Objective`], then evaluates the moving
+/// average.
 pub fn objective(file: &CaseFile, device: &Device) {
     let (x, target) = (file.tensor("x"), file.tensor("target"));
     let [steps, batch_size, n_in] = [x.shape[0], x.shape[1], x.shape[2]];
@@ -133,8 +133,8 @@ pub fn objective(file: &CaseFile, device: &Device) {
     failures.finish(&file.name);
 }
 
-/// Training steps, each from the state that PyTorch had before it, and an evaluation at the end; with
-/// and without fusion.
+/// Runs training steps, each from PyTorch's state before it, and an evaluation at the end; with and without
+/// fusion.
 pub fn resnet9(file: &CaseFile, device: &Device) {
     for (name, fusion) in [("fused", Fusion::ALL), ("unfused", Fusion::NONE)] {
         let mut failures = Failures::default();
@@ -144,7 +144,7 @@ pub fn resnet9(file: &CaseFile, device: &Device) {
     }
 }
 
-/// The images and the network on them.
+/// Records the images and the network.
 fn record(file: &CaseFile, mode: Mode, fusion: Fusion) -> (Tape, ValueId, ValueId) {
     let mut tape = Tape::new("resnet9", mode);
     let x = tape.input("x", ElementType::F32, &[file.attribute("batch"), 32, 32, 3]);
@@ -225,7 +225,7 @@ fn evaluation(file: &CaseFile, device: &Device, fusion: Fusion, failures: &mut F
     compare(failures, "logits_eval", expected, &got, Order::Plain, OP_TOLERANCE);
 }
 
-/// Puts the state before a step into the session.
+/// Writes the state before a step into the session.
 fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut dyn Session) {
     for (group, kind) in [
         (Group::Parameters, "param"),
@@ -243,7 +243,7 @@ fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut
     }
 }
 
-/// The order of a member, said again by this test rather than asked of the code under test.
+/// Returns the order of a member. The test states it again instead of reading it from the tested code.
 fn order(layout: Layout) -> Order {
     match layout {
         Layout::Plain => Order::Plain,

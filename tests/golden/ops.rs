@@ -1,4 +1,4 @@
-//! One function per op: records the case, forward and backward, and compares.
+//! One function per op: records the case with its forward and backward pass, and compares.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub fn conv2d(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-/// Through the layer, since the running statistics are a part of it.
+/// Records the layer, because it includes the running statistics.
 pub fn batch_norm(file: &CaseFile, device: &Device) {
     batch_norm_of(file, device, |_, x| x);
     batch_norm_of(file, device, given_moments);
@@ -195,7 +195,7 @@ pub fn cross_entropy(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-/// Bit for bit: the numbers come from a table, and no arithmetic follows.
+/// Compares bit for bit: the numbers come from a table, without arithmetic after it.
 pub fn augment(file: &CaseFile, device: &Device) {
     assert_eq!(file.attribute::<usize>("padding"), 4, "{}", file.name);
     assert_eq!(file.attribute::<usize>("cutout"), 8, "{}", file.name);
@@ -219,7 +219,7 @@ pub fn augment(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-/// Bit for bit: the factors are such that Pillow's arithmetic does not round.
+/// Compares bit for bit: with these factors, Pillow's arithmetic does not round.
 pub fn color_jitter(file: &CaseFile, device: &Device) {
     let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
     let pixels = file.tensor("pixels");
@@ -228,7 +228,7 @@ pub fn color_jitter(file: &CaseFile, device: &Device) {
     let draws = factors.chunks(3).zip(&order).flat_map(|(f, &order)| [f[0], f[1], f[2], order]);
     let draws = bench.words("draws", ElementType::U32, &[order.len(), 4], draws.collect());
     let y = ops::augment::jitter(&mut bench.tape, images, draws);
-    // The bytes as real numbers: one table entry each.
+    // The table maps each byte to itself as f32.
     let table = (0..256).flat_map(|byte| [byte as f32; 3]).collect();
     let table = bench.reals("table", &[256, 3], table);
     let y = ops::augment::normalise(&mut bench.tape, y, table);
@@ -236,7 +236,7 @@ pub fn color_jitter(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-/// A tape's parameters by these names and shapes, none of which starts as anything.
+/// Adds parameters with these names and shapes; the case writes their values.
 fn parameters<'a>(tape: &mut Tape, shapes: impl Iterator<Item = (String, &'a [usize])>) {
     for (name, shape) in shapes {
         tape.parameter(&name, shape, Layout::Plain, Initializer::Constant(0.0));
@@ -279,7 +279,7 @@ pub fn clip_grad_norm(file: &CaseFile, device: &Device) {
     failures.finish(&file.name);
 }
 
-/// The average after every step, from given parameters.
+/// Compares the average after every step, for given parameters.
 pub fn ema(file: &CaseFile, device: &Device) {
     let mut tape = Tape::new("ema", Mode::Train);
     let (given, after) = (file.tensor("parameters"), file.tensor("after"));

@@ -1,4 +1,4 @@
-//! Every text in a browser, where one is installed: Chromium's compiler is stricter than naga.
+//! Compiles every shader in a browser, if one is installed: Chromium's compiler is stricter than naga.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,10 +10,10 @@ use serde_json::json;
 
 use crate::launched::texts;
 
-/// The most that the browser may take to start and compile; ten seconds are usual.
+/// The longest time for the browser to start and compile; ten seconds are usual.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The page: compiles the texts, and sends back what the compiler said of each.
+/// The page compiles the shaders and sends back the compiler's messages.
 const PAGE: &str = r#"<!doctype html><script type="module">
 const send = (answer) => fetch("/answer", { method: "POST", body: JSON.stringify(answer) });
 try {
@@ -33,12 +33,12 @@ try {
 }
 </script>"#;
 
-/// The browser, which ends with the test.
+/// The browser process; it ends with the test.
 struct Browser(Child);
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -71,7 +71,7 @@ fn chromium() -> Option<PathBuf> {
     names.iter().flat_map(|name| folders.iter().map(move |f| f.join(name))).find(|p| p.is_file())
 }
 
-/// Serves the page and the texts until the answer comes.
+/// Serves the page and the shaders until the answer arrives.
 fn answer(listener: &TcpListener, texts: &[String]) -> serde_json::Value {
     listener.set_nonblocking(true).expect("a listener");
     let begun = Instant::now();
@@ -81,7 +81,7 @@ fn answer(listener: &TcpListener, texts: &[String]) -> serde_json::Value {
             std::thread::sleep(Duration::from_millis(5));
             continue;
         };
-        // A connection that the browser opens and does not use is closed after a while.
+        // The browser opens connections that it does not use; they time out.
         if let Ok(Some(answer)) = serve(stream, &texts) {
             return serde_json::from_slice(&answer).expect("JSON");
         }
@@ -89,7 +89,7 @@ fn answer(listener: &TcpListener, texts: &[String]) -> serde_json::Value {
     panic!("the browser has not answered in {PATIENCE:?}");
 }
 
-/// Answers a request. Returns what it brings, if it brings something.
+/// Answers a request and returns the body of the browser's answer, if it has one.
 fn serve(stream: TcpStream, texts: &str) -> std::io::Result<Option<Vec<u8>>> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
@@ -127,12 +127,12 @@ fn a_browser_compiles_every_text() {
     };
     let (mut codes, mut names) = (Vec::new(), Vec::new());
     for (text, by) in texts() {
-        // Browsers ask for the extension by its name; naga does not read the line.
+        // Browsers require the extension's name; naga does not read the line.
         let extension = if text.contains("subgroup") { "enable subgroups;\n" } else { "" };
         codes.push(format!("{extension}{text}"));
         names.push(by);
     }
-    // The same eyes see what is wrong.
+    // The test can fail: this shader is invalid.
     codes.push("fn f(a: u32) -> u32 { return a >> 1u & 3u; }".to_string());
 
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

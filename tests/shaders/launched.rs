@@ -12,10 +12,10 @@ use wgrad::passes::{Plan, PlanOptions};
 use wgrad::tape::Tape;
 use wgrad::train::step::{self, StepConfig};
 
-/// The shaders that belong to no op: those that measure the adapter.
+/// The shaders of no op: they measure the adapter.
 pub const PEAKS: [&str; 2] = ["peak/copy", "peak/multiply_add"];
 
-/// Every text that a device is given, with the words to complain about it.
+/// Returns every shader text for a device, with a name for messages.
 pub fn texts() -> BTreeMap<String, String> {
     let library = ShaderLibrary::default();
     let mut texts = BTreeMap::new();
@@ -47,7 +47,8 @@ pub fn launched() -> Vec<Launched> {
     cases.chain(network()).flat_map(|(tape, by)| launches(&tape, &by)).collect()
 }
 
-/// The network's steps at the real width and batch, and at a width that fits no vector; fused and not.
+/// Returns the network's steps at the real width and batch, and at a width that is not a multiple of a
+/// vector; fused and unfused.
 fn network() -> Vec<(Arc<Tape>, String)> {
     let mut tapes = Vec::new();
     for (width, batch_size) in [(64, 512), (6, 5)] {

@@ -1,4 +1,4 @@
-//! Every shader that an op can launch parses, validates, and fits what the op binds. Needs no adapter.
+//! Every shader of an op parses, validates, and fits the op's bindings. These tests need no adapter.
 
 mod browser;
 mod launched;
@@ -16,7 +16,7 @@ use wgrad::device::gpu::ShaderLibrary;
 use wgrad::kernel::launch::MAX_WORKGROUPS;
 use wgrad::kernel::{Binding, Shader, StepScalars};
 
-/// Limits that every WebGPU adapter keeps to, whatever else it offers.
+/// Limits of every WebGPU adapter.
 const MAX_WORKGROUP_MEMORY: u32 = 16 << 10;
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_STORAGE_BUFFERS: usize = 8;
@@ -31,9 +31,9 @@ fn parse(text: &str, by: &str) -> (Module, ModuleInfo) {
     (module, info)
 }
 
-/// The bindings of group 0 that the entry point uses, by number, with their address spaces.
+/// Returns the bindings of group 0 that the entry point uses, by number, with their address spaces.
 ///
-/// Only those: a pipeline's layout is read off its shader, and leaves out what is not used.
+/// Unused bindings are left out, like in a pipeline layout derived from the shader.
 fn bindings(module: &Module, info: &ModuleInfo) -> BTreeMap<u32, AddressSpace> {
     let used =
         |handle: naga::Handle<naga::GlobalVariable>| !info.get_entry_point(0)[handle].is_empty();
@@ -121,7 +121,7 @@ fn fits_every_adapter(module: &Module, by: &str) {
 }
 
 #[test]
-fn what_measures_the_adapter_validates_and_fits_every_adapter() {
+fn shaders_that_measure_the_adapter_validate_and_fit_every_adapter() {
     for path in launched::PEAKS {
         let text = ShaderLibrary::default().load(&Shader::new(path)).expect("it loads");
         let (module, info) = parse(&text, path);
@@ -136,7 +136,7 @@ fn every_file_is_part_of_some_variant() {
     let library = ShaderLibrary::default();
     let dispatches = launched().into_iter().flat_map(|launched| launched.launch.dispatches);
     let reached = dispatches.flat_map(|d| library.files(&d.shader).expect("it loads")).collect();
-    // Those that measure the adapter belong to no op.
+    // Shaders that measure the adapter belong to no op.
     let of_ops = ShaderLibrary::embedded_paths().into_iter().filter(|p| !p.starts_with("peak/"));
     let there: BTreeSet<String> = of_ops.collect();
     let unreached: Vec<&String> = there.difference(&reached).collect();

@@ -1,10 +1,10 @@
-//! WGSL gives some operators no precedence over each other, and asks for parentheses: `a >> b & c` is
-//! no expression. naga reads it as C does, browsers refuse it, so that it is looked for here.
+//! WGSL requires parentheses between some operators: `a >> b & c` is not a valid expression. naga parses it
+//! like C, but browsers reject it, so this test checks the shaders.
 //!
 //! The rules are those of the grammar (<https://www.w3.org/TR/WGSL/#expression-grammar>), for the operators
-//! between two parentheses: `&`, `|` and `^` stand between unary expressions and beside themselves alone;
-//! so does a shift, which is not chained either, though it may be compared; comparisons are not chained;
-//! `&&` and `||` stand beside themselves alone.
+//! between two parentheses. `&`, `|` and `^` each combine only unary expressions and themselves. Shifts are
+//! not chained, but may be compared. Comparisons are not chained. `&&` and `||` each combine only with
+//! themselves.
 
 use std::fmt::Write;
 
@@ -16,10 +16,10 @@ struct Level {
     operators: Vec<String>,
 }
 
-/// Words after which no operand has ended, so that `-`, `*` and `&` behind them have one operand.
+/// Keywords after which `-`, `*` and `&` are unary operators.
 const KEYWORDS: [&str; 6] = ["return", "if", "while", "switch", "case", "else"];
 
-/// Operators of two operands, the longer ones first.
+/// Binary operators, the longer ones first.
 const OPERATORS: [&str; 18] = [
     "&&", "||", "==", "!=", "<=", ">=", "<<", ">>", "&", "|", "^", "<", ">", "+", "-", "*", "/",
     "%",
@@ -31,7 +31,7 @@ const ENDS: [&str; 20] = [
     "}", ":", "@", "=",
 ];
 
-/// The names that `<` opens a list of types behind.
+/// Returns true for names after which `<` opens a list of types.
 fn takes_types(word: &str) -> bool {
     let is_sized =
         |name: &str| word.strip_prefix(name).is_some_and(|n| n.starts_with(['2', '3', '4']));
@@ -40,7 +40,7 @@ fn takes_types(word: &str) -> bool {
         || is_sized("mat")
 }
 
-/// The lines of a text on which operators are mixed that need parentheses, with those operators.
+/// Returns the lines that mix operators without the required parentheses, with those operators.
 fn mixed(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut levels = vec![Level { close: '\0', operators: Vec::new() }];
@@ -89,7 +89,7 @@ fn mixed(text: &str) -> Vec<(usize, String)> {
             } else if c == level.close {
                 end(&mut level.operators);
                 levels.pop();
-                // `vec4<f32>` is no operand yet, but `(` follows.
+                // After `vec4<f32>` comes `(`, so it is not an operand.
                 (length, is_operand, word) = (1, true, "");
             } else if let Some(token) =
                 starts(&ENDS).filter(|t| t.len() > 1 || !starts_longer(rest, t))

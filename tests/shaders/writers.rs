@@ -1,4 +1,4 @@
-//! Every text in the languages of the drivers: SPIR-V, Metal's and DirectX's, as naga writes them.
+//! Every shader in the drivers' languages: naga's SPIR-V, Metal and DirectX output.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::launched::texts;
 use crate::parse;
 
-/// SPIR-V with Vulkan 1.1's operations on subgroups.
+/// Writes SPIR-V with Vulkan 1.1's subgroup operations.
 fn spirv(module: &Module, info: &ModuleInfo) -> Result<Vec<u32>, spv::Error> {
     let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
     spv::write_vec(module, info, &options, None)
@@ -62,7 +62,7 @@ fn every_text_can_be_written_for_every_driver() {
     }
     let texts: Vec<_> = texts().into_iter().collect();
     if is_validated {
-        // The same eyes see what is wrong.
+        // The test can fail: this module is invalid.
         let (module, info) = parse(&texts[0].0, &texts[0].1);
         let mut words = spirv(&module, &info).expect("SPIR-V");
         words.pop();

@@ -1,4 +1,4 @@
-//! The archive that is fetched: a gzipped tar file with the files of CIFAR-10, and perhaps with worse.
+//! The downloaded archive: a gzipped tar file with CIFAR-10's files and possibly malicious entries.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use wgrad::fuzzing;
 
-/// Names that an entry may have, besides any other.
+/// Frequent names of entries; the fuzzer also makes others.
 const NAMES: [&str; 12] = [
     "cifar-10-batches-bin/data_batch_1.bin",
     "cifar-10-batches-bin/data_batch_5.bin",
@@ -36,13 +36,13 @@ enum Name<'a> {
 #[derive(Arbitrary, Debug)]
 struct Entry<'a> {
     name: Name<'a>,
-    /// The type's letter, nearly always one that has a meaning.
+    /// The type's letter, usually a valid one.
     kind: u8,
     content: &'a [u8],
     /// Number of repetitions of the content, and the number in the header.
     repeat: u16,
     claimed: Option<u64>,
-    /// The size as text, as no sane program writes it.
+    /// The size field's text, possibly malformed.
     size_field: Option<[u8; 12]>,
     is_gnu: bool,
     /// True for a valid checksum.
@@ -53,9 +53,9 @@ struct Entry<'a> {
 struct Archive<'a> {
     entries: Vec<Entry<'a>>,
     has_end: bool,
-    /// Bytes that are missing at the end of the compressed file.
+    /// Bytes missing at the end of the compressed file.
     cut: u8,
-    /// Bytes behind it.
+    /// Bytes appended to it.
     tail: &'a [u8],
 }
 
@@ -101,7 +101,7 @@ fn header(entry: &Entry<'_>, n_bytes: u64) -> tar::Header {
     header
 }
 
-/// Reads an archive, and checks what would be unpacked against the list of what may be.
+/// Reads an archive, and compares the files that would be unpacked with the list of allowed files.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     let mut seen = Vec::new();

@@ -1,4 +1,4 @@
-//! A checkpoint: a right one whose header and tensors are changed, with a right checksum again.
+//! A checkpoint: a valid one with changed header and tensors, and then a new valid checksum.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -20,7 +20,7 @@ const N_IMAGES: usize = 12;
 const BATCH_SIZE: usize = 4;
 const N_EPOCHS: usize = 3;
 
-/// One in the middle of the second epoch, of a run over twelve images.
+/// A checkpoint in the middle of the second epoch of a run over twelve images.
 static RIGHT: LazyLock<Checkpoint> = LazyLock::new(|| {
     let weights = Weights::initial(&LAYOUT, 0);
     let groups = Snapshot::GROUPS.map(|group| match group {
@@ -60,14 +60,14 @@ enum Number {
 
 #[derive(Arbitrary, Debug)]
 struct Changed<'a> {
-    /// Keys of the header, by their place, and what stands there.
+    /// Keys of the header by position, and their new values.
     numbers: Vec<(u8, Number)>,
     texts: Vec<(u8, &'a str)>,
     removed: Option<u8>,
     order: Option<Vec<u8>>,
     batch: Option<[u8; 3]>,
     edits: Vec<Edit<'a>>,
-    /// Bytes that are changed when everything is right.
+    /// Bytes changed after the checksum is computed.
     damage: Vec<(u16, u8)>,
 }
 
@@ -116,7 +116,7 @@ fn header(changed: &Changed<'_>, right: &Header) -> Value {
     header
 }
 
-/// The header's text with the checksum that the reader will compute, if it can read it at all.
+/// Returns the header's text with the checksum that the reader will compute, if the header can be parsed.
 fn with_checksum(header: Value, parts: &[Vec<u8>]) -> String {
     let Ok(mut header) = serde_json::from_value::<Header>(header.clone()) else {
         return header.to_string();
@@ -134,13 +134,13 @@ fn with_checksum(header: Value, parts: &[Vec<u8>]) -> String {
     serde_json::to_string(&header).expect("numbers and strings")
 }
 
-/// Reads a checkpoint; one that a run may go on from is consistent in itself.
+/// Reads a checkpoint; one that a run can continue from must be consistent.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     let path = Path::new("checkpoint-4.safetensors");
     let restored = CheckpointFile::parse(path, bytes).map(|file| file.restore(&LAYOUT));
     let Ok(Ok(checkpoint)) = restored else { return };
-    // The settings inside, as a step that is run again is recorded from them.
+    // Resuming a run records its step from the settings in the checkpoint.
     if let Ok(recipe) = Recipe::parse(&checkpoint.header.config) {
         assert!(recipe.step().objective.label_smoothing < 1.0);
     }

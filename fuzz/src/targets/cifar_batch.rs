@@ -1,4 +1,4 @@
-//! A file of CIFAR-10: whole records with labels under ten, and nothing else.
+//! A CIFAR-10 file: whole records with labels below 10, and nothing else.
 
 use arbitrary::Arbitrary;
 use wgrad::data::IMAGE_BYTES;
@@ -7,16 +7,16 @@ use wgrad::fuzzing;
 
 #[derive(Arbitrary, Debug)]
 struct Batch<'a> {
-    /// Of each record, its label and what its pixels are made from.
+    /// The label of each record, and the seed of its pixels.
     records: Vec<(u8, u8)>,
     tail: &'a [u8],
-    /// Bytes that are missing at the end.
+    /// Bytes missing at the end.
     cut: u16,
 }
 
 fn build(batch: Batch<'_>) -> Vec<u8> {
     let record = |&(label, fill): &(u8, u8)| {
-        // Nearly always a class.
+        // Usually a valid class.
         let label = if label < 250 { label % 10 } else { label };
         std::iter::once(label).chain((0..IMAGE_BYTES).map(move |k| (k as u8).wrapping_mul(fill)))
     };
@@ -26,7 +26,7 @@ fn build(batch: Batch<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Reads a batch, and compares with the definition of the format.
+/// Reads a batch, and compares the result with the definition of the format.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     let (records, rest) = bytes.as_chunks::<RECORD_BYTES>();

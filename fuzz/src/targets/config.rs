@@ -1,12 +1,11 @@
-//! A file of settings: what can be read can be resolved, written and read again.
+//! A settings file: settings that can be read can be resolved, written and read again.
 
 use arbitrary::Arbitrary;
 use wgrad::data::{Dataset, Split};
 use wgrad::fuzzing;
 use wgrad::train::Recipe;
 
-/// The keys that there are, some of them as they are often written. New ones come last: kept inputs name
-/// them by their places.
+/// The keys, some of them often. New ones come last, because kept inputs refer to keys by position.
 pub const KEYS: [&str; 33] = [
     "epochs",
     "batch-size",
@@ -43,7 +42,7 @@ pub const KEYS: [&str; 33] = [
     "weights-sha256",
 ];
 
-/// Words that are values somewhere.
+/// Words that are valid values of some key.
 const WORDS: [&str; 14] = [
     "auto", "cifar10", "shapes", "cpu", "naive", "default", "linear", "cos", "1GiB", "find", "10m",
     "-1", "skip", "stop",
@@ -64,7 +63,7 @@ enum Value<'a> {
     Truth(bool),
     Word(u8),
     Text(&'a str),
-    /// As it is.
+    /// TOML text, verbatim.
     Toml(&'a str),
 }
 
@@ -95,7 +94,7 @@ fn build(config: Config<'_>) -> Vec<u8> {
     config.lines.iter().take(40).map(line).collect::<String>().into_bytes()
 }
 
-/// A dataset of so many images that have no bytes: nobody looks at them.
+/// Returns a dataset of 1,000 labels without image bytes, which this target does not read.
 fn dataset(name: &'static str) -> Dataset {
     let split = Split { images: Vec::new(), labels: vec![0; 1000] };
     Dataset {
@@ -111,7 +110,7 @@ fn dataset(name: &'static str) -> Dataset {
     }
 }
 
-/// Reads settings, resolves them, and does the same with the file that the recipe writes.
+/// Reads and resolves settings, and does the same with the file that the recipe writes.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     let Ok(text) = String::from_utf8(bytes) else { return };

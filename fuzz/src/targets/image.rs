@@ -1,4 +1,4 @@
-//! A picture: PNG and JPEG files that are taken apart, changed, and put together with right lengths and
+//! A picture: PNG and JPEG files that are taken apart, changed, and reassembled with valid lengths and
 //! checksums.
 
 use std::io::{Read, Write};
@@ -11,8 +11,8 @@ use wgrad::data::{IMAGE_BYTES, image_file};
 
 use super::Edit;
 
-/// The pixels that are allowed, fewer than users are allowed: a fuzzer shall try many small pictures. The
-/// picture takes up to 8 bytes a pixel, and the decoder of PNG 16 MiB besides.
+/// The limit on pixels, lower than in the application, so that the fuzzer tries many small pictures. A
+/// picture takes up to 8 bytes a pixel, and the PNG decoder 16 MiB.
 const MAX_PIXELS: u64 = 1 << 16;
 
 const TEMPLATES: [&[u8]; 11] = [
@@ -49,7 +49,7 @@ fn build(changed: Changed<'_>) -> Vec<u8> {
     }
 }
 
-/// The chunks of a PNG, each its name and its content; that of `IDAT` unpacked.
+/// Returns the chunks of a PNG, each its name and its content; the content of `IDAT` is decompressed.
 fn chunks_of(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut chunks = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
@@ -85,8 +85,8 @@ fn from_chunks(chunks: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-/// The segments of a JPEG, each its marker and its content, without lengths; that of `SOS` has the scan
-/// behind it, and a byte before it that says how much of it is the head.
+/// Returns the segments of a JPEG, each its marker and its content, without lengths. The content of `SOS`
+/// includes the scan, and begins with a byte that holds the length of its head.
 fn segments_of(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut segments = Vec::new();
     while let [0xff, marker, rest @ ..] = bytes {
@@ -126,7 +126,7 @@ fn from_segments(segments: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-/// Reads a picture, which is then one of 3x32x32 bytes.
+/// Reads a picture; a successful result has 3x32x32 bytes.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     match image_file::decode(&bytes, MAX_PIXELS) {

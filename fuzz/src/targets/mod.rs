@@ -1,8 +1,7 @@
 //! The targets of the fuzzers. The tests run the same targets on the kept inputs.
 //!
-//! A target takes any bytes. If the first is 0, the rest is a file as it is. Otherwise the rest decides
-//! what a file is built from, whose lengths and checksums are right: a fuzzer that has to guess a
-//! CRC never gets past it.
+//! A target takes any bytes. If the first byte is 0, the rest is the file itself. Otherwise the rest
+//! describes a file with valid lengths and checksums: a fuzzer that has to guess a CRC never gets past it.
 
 use arbitrary::{Arbitrary, Unstructured};
 
@@ -17,7 +16,7 @@ pub mod weights;
 /// Reads a fuzzer's bytes; any error is fine, a panic is a fault.
 pub type Target = fn(&[u8]);
 
-/// Every target, by the name of its archive in `fuzz/corpus/`.
+/// All targets, by the name of their archives in `fuzz/corpus/`.
 pub const ALL: [(&str, Target); 6] = [
     ("archive", archive::run),
     ("checkpoint", checkpoint::run),
@@ -27,7 +26,7 @@ pub const ALL: [(&str, Target); 6] = [
     ("weights", weights::run),
 ];
 
-/// The file that a fuzzer's bytes stand for.
+/// Returns the file that a fuzzer's bytes describe.
 fn file<'a, T: Arbitrary<'a>>(data: &'a [u8], build: impl FnOnce(T) -> Vec<u8>) -> Option<Vec<u8>> {
     match data.split_first()? {
         (0, raw) => Some(raw.to_vec()),
@@ -35,7 +34,7 @@ fn file<'a, T: Arbitrary<'a>>(data: &'a [u8], build: impl FnOnce(T) -> Vec<u8>) 
     }
 }
 
-/// A change to a list of parts, such as the chunks of a PNG or the tensors of a file of weights.
+/// A change to a list of parts, for example the chunks of a PNG or the tensors of a weights file.
 #[derive(Arbitrary, Debug)]
 enum Edit<'a> {
     Remove {
@@ -52,7 +51,7 @@ enum Edit<'a> {
         part: u8,
         bytes: &'a [u8],
     },
-    /// Overwrites bytes, which makes the part longer if they lie behind its end.
+    /// Overwrites bytes; a patch beyond the end makes the part longer.
     Patch {
         part: u8,
         at: u16,

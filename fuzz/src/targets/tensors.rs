@@ -1,9 +1,10 @@
-//! Safetensors files, taken apart and put together: eight bytes with the header's length, the header of
-//! JSON, the tensors' bytes.
+//! Safetensors files, taken apart and reassembled. Format: the header's length in eight bytes, a JSON header,
+//! the tensors' bytes.
 
 use serde_json::Value;
 
-/// The tensors of a right file: of each, a line of JSON (name, type, shape), a zero byte, and its bytes.
+/// Returns the tensors of a valid file. A part is a line of JSON (name, type, shape), a zero byte, and the
+/// tensor's bytes.
 pub fn parts_of(file: &[u8]) -> Vec<Vec<u8>> {
     let (length, rest) = file.split_first_chunk::<8>().expect("it has a length");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
@@ -17,7 +18,7 @@ pub fn parts_of(file: &[u8]) -> Vec<Vec<u8>> {
     tensors.collect()
 }
 
-/// A part for a vector of u32.
+/// Returns a part with a vector of u32.
 pub fn u32_part(name: &str, words: &[u32]) -> Vec<u8> {
     let mut part = serde_json::json!([name, "U32", [words.len()]]).to_string().into_bytes();
     part.push(0);
@@ -25,15 +26,15 @@ pub fn u32_part(name: &str, words: &[u32]) -> Vec<u8> {
     part
 }
 
-/// A tensor's name, type and shape, and its bytes. A part that is none has odd ones.
+/// Returns name, type, shape and bytes of a part; arbitrary ones for a part that is malformed.
 pub fn split(part: &[u8]) -> ([Value; 3], &[u8]) {
     let at = part.iter().position(|&byte| byte == 0).unwrap_or(part.len());
     let line = serde_json::from_slice(&part[..at]).unwrap_or_default();
     (line, part.get(at + 1..).unwrap_or_default())
 }
 
-/// Puts a file together. `off` is added to the end of a tensor, as the header has it, and `length` to the
-/// length of the header.
+/// Assembles a file. `off` is added to the end of a tensor in the header, and `length` to the header's
+/// length.
 pub fn file_of(
     metadata: Option<(&str, &str)>,
     parts: &[Vec<u8>],

@@ -1,4 +1,4 @@
-//! A file of weights: the tensors of a right one, changed, and written with a right header.
+//! A weights file: the tensors of a valid file, changed, with a valid header.
 
 use std::sync::LazyLock;
 
@@ -9,14 +9,14 @@ use wgrad::tape::StateLayout;
 
 use super::{Edit, tensors};
 
-/// A few tensors of every kind, with names that a network has.
+/// A few tensors of every kind, with names from a network.
 pub static LAYOUT: LazyLock<StateLayout> = LazyLock::new(fuzzing::small_layout);
 
 static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     tensors::parts_of(&fuzzing::weights_file(&Weights::initial(&LAYOUT, 0), &LAYOUT))
 });
 
-/// The same in a checkpoint of a run that averages its weights: the average is what is read.
+/// The same tensors in a checkpoint of a run with weight averaging; the reader takes the average.
 static AVERAGED_PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let averages = PARTS.iter().map(|part| {
         let ([name, dtype, shape], bytes) = tensors::split(part);
@@ -26,16 +26,16 @@ static AVERAGED_PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     PARTS.iter().cloned().chain(averages).collect()
 });
 
-/// The first byte of an input that is built from those.
+/// The first byte of an input that is built from the averaged tensors.
 const AVERAGED: u8 = 2;
 
 #[derive(Arbitrary, Debug)]
 struct Changed<'a> {
     edits: Vec<Edit<'a>>,
-    /// A tensor whose end is another in the header.
+    /// A tensor's index, and the bytes by which its end in the header is off.
     off: Option<(u8, i8)>,
     metadata: Option<&'a str>,
-    /// Added to the length of the header.
+    /// Added to the header's length.
     length: Option<i8>,
     tail: &'a [u8],
 }
@@ -52,7 +52,7 @@ fn build(mut parts: Vec<Vec<u8>>, changed: Changed<'_>) -> Vec<u8> {
     file
 }
 
-/// Reads weights; what was read is what is written.
+/// Reads weights; writing and reading them again must give the same.
 pub fn run(data: &[u8]) {
     let parts = if data.first() == Some(&AVERAGED) { &AVERAGED_PARTS } else { &PARTS };
     let build = |changed: Changed<'_>| build(parts.to_vec(), changed);
