@@ -29,10 +29,10 @@ use std::slice::{Chunks, ChunksExact};
 use super::random::{Draws, Purpose};
 use super::{IMAGE_BYTES, Split};
 
-/// Words of one packed image: four bytes a word.
+/// The words of one packed image: four bytes a word.
 pub const IMAGE_WORDS: usize = IMAGE_BYTES / 4;
 
-/// The label of a padding row: no class, and the loss and the metrics leave it out.
+/// The label of a padding row. It is not a class, and loss and metrics ignore the row.
 pub const IGNORED_LABEL: u32 = u32::MAX;
 
 /// The images of one step, packed for the device.
@@ -41,16 +41,16 @@ pub const IGNORED_LABEL: u32 = u32::MAX;
 /// whole run and a step allocates nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// `[size, 768]`: bytes `4 k` to `4 k + 3` of an image (planar: channel, row, column) are word
-    /// `k`, the first in the lowest bits. WGSL has no bytes to bind, and little endian is what it
-    /// reads (`unpack4xU8`).
+    /// The pixels, `[size, 768]`. Word `k` of an image holds its bytes `4 k` to `4 k + 3` (planar: channel,
+    /// row, column), the first in the lowest bits. WGSL has no byte buffers; `unpack4xU8` reads little
+    /// endian.
     pub pixels: Vec<u32>,
-    /// `[size]`: classes, or [`IGNORED_LABEL`] in padding rows.
+    /// The classes, `[size]`; [`IGNORED_LABEL`] in padding rows.
     pub labels: Vec<u32>,
-    /// `[size]`: which image of the split each row is. Augmentation is keyed by it, so an image's
-    /// crop does not depend on the batch it falls in. 0 in padding rows.
+    /// The number of each row's image in the split, `[size]`; 0 in padding rows. Augmentation is a function
+    /// of this number, so an image's crop does not depend on its batch.
     pub indices: Vec<u32>,
-    /// How many rows, the first ones, are images; the others are padding.
+    /// The number of rows with images. They come first; the other rows are padding.
     pub n_valid: usize,
 }
 
@@ -97,8 +97,8 @@ impl Batch {
     }
 }
 
-/// The order of `n` training images in an epoch: a permutation of `0..n`, each equally likely,
-/// a function of `(seed, epoch, n)` alone.
+/// Returns the order of `n` training images in an epoch: a uniformly random permutation of `0..n`. It is a
+/// function of `(seed, epoch, n)` alone.
 ///
 /// # Panics
 ///
@@ -109,7 +109,7 @@ pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
     order
 }
 
-/// The order of evaluation: `0..n`.
+/// Returns the order of evaluation, `0..n`.
 ///
 /// # Panics
 ///
@@ -119,9 +119,9 @@ pub fn in_order(n: usize) -> Vec<u32> {
     (0..n).collect()
 }
 
-/// The indices of each training batch. The last `order.len() % batch_size` images are left out of
-/// this epoch (another order leaves out others): a smaller batch would have noisier batch-norm
-/// statistics and need a program of its own.
+/// Returns the image numbers of each training batch. The last `order.len() % batch_size` images are left out
+/// of this epoch; another epoch's order leaves out others. A smaller batch would have noisier batch-norm
+/// statistics and would need a program of its own.
 ///
 /// # Panics
 ///
@@ -130,8 +130,8 @@ pub fn whole_batches(order: &[u32], batch_size: usize) -> ChunksExact<'_, u32> {
     order.chunks_exact(batch_size)
 }
 
-/// The indices of each evaluation batch: every image once; the last batch may be smaller than
-/// `batch_size`, and [`Batch::fill`] pads it.
+/// Returns the image numbers of each evaluation batch: every image once. The last batch may be smaller than
+/// `batch_size`; [`Batch::fill`] pads it.
 ///
 /// # Panics
 ///
@@ -144,7 +144,7 @@ pub fn all_batches(order: &[u32], batch_size: usize) -> Chunks<'_, u32> {
 mod tests {
     use super::*;
 
-    /// `n` images whose every byte tells which image and which byte it is.
+    /// `n` images; every byte depends on its image and its position.
     fn split(n: usize) -> Split {
         let byte = |i: usize| ((i / IMAGE_BYTES) * 89 + (i % IMAGE_BYTES) * 7 + 13) as u8;
         Split {
@@ -169,14 +169,14 @@ mod tests {
         for (seed, epoch) in [(1, 2), (2, 1), (1, 0), (0, 1), (1 << 32 | 1, 1), (1, 1 << 32 | 1)] {
             let other = epoch_order(seed, epoch, 1000);
             let n_same = base.iter().zip(&other).filter(|(a, b)| a == b).count();
-            // Two random orders agree in one place on average.
+            // Two random orders agree in one position on average.
             assert!(n_same < 10, "seed {seed}, epoch {epoch}: {n_same} places in common");
         }
     }
 
     #[test]
     fn the_order_is_frozen() {
-        // Recorded once: runs made with an older version must stay repeatable.
+        // Recorded once: runs of an older version must be repeatable.
         assert_eq!(epoch_order(42, 3, 10), [7, 0, 4, 9, 8, 1, 6, 5, 3, 2]);
     }
 

@@ -1,7 +1,7 @@
-//! CIFAR-10 in its published binary form.
+//! CIFAR-10 in its published binary format.
 //!
-//! Five files of training images, `data_batch_1.bin` to `data_batch_5.bin`, and `test_batch.bin`,
-//! each with 10,000 records of [`RECORD_BYTES`] bytes and nothing else:
+//! Five files of training images, `data_batch_1.bin` to `data_batch_5.bin`, and `test_batch.bin`. Each
+//! consists of 10,000 records of [`RECORD_BYTES`] bytes:
 //!
 //! ```text
 //! byte 0            the label, 0 to 9
@@ -10,10 +10,9 @@
 //! byte 2049..3073   the blue plane
 //! ```
 //!
-//! The format has neither a header nor a checksum, so every check that it allows is made before
-//! anything is trained: the size is a whole number of records, and every label is a class. Files
-//! with fewer records than published are accepted, with a warning, since a part of CIFAR-10 is
-//! handy for trying things out.
+//! The format has neither a header nor a checksum. Reading makes the two possible checks: the size is a whole
+//! number of records, and every label is a class. Files with fewer records than published are accepted with a
+//! warning, because a part of CIFAR-10 is useful for trying things out.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,37 +23,37 @@ use super::error::{DataError, Version};
 use super::{Dataset, IMAGE_BYTES, N_CLASSES, Split};
 use crate::base::shown::Shown;
 
-/// The folder inside the published archive.
+/// The folder in the published archive.
 pub const FOLDER: &str = "cifar-10-batches-bin";
 
-/// A label and an image.
+/// The bytes of a record: a label and an image.
 pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
 
-/// The names of the classes, in the order of their labels.
+/// The class names, in the order of the labels.
 pub const CLASSES: [&str; N_CLASSES] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// The mean of the published training images, by channel, of pixels in 0..=1.
+/// The mean of the published training images by channel, for pixels in 0..=1.
 pub const MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
 
-/// Their standard deviation.
+/// The standard deviation of the published training images by channel, for pixels in 0..=1.
 pub const STANDARD_DEVIATION: [f64; 3] = [0.2470, 0.2435, 0.2616];
 
 const TEST_FILE: &str = "test_batch.bin";
-/// The names of the classes, a line each.
+/// The file with the class names, one per line.
 const CLASSES_FILE: &str = "batches.meta.txt";
 const N_OFFICIAL_TRAINING_FILES: usize = 5;
 const N_OFFICIAL_RECORDS: usize = 10_000;
 
-/// Reads CIFAR-10 from `dir`, or from the folder `cifar-10-batches-bin` inside it.
+/// Reads CIFAR-10 from `dir`, or from the folder `cifar-10-batches-bin` in it.
 ///
-/// The training images are those of all `data_batch_*.bin` in the order of their names. The classes have the
-/// names in `batches.meta.txt`, and those of [`CLASSES`] where there is no such file.
+/// The training images are those of all `data_batch_*.bin` in the order of their names. The class names come
+/// from `batches.meta.txt`; without that file they are [`CLASSES`].
 ///
 /// # Errors
 ///
-/// A file that is missing, unreadable, empty, truncated or has a label over 9; another number of names than
-/// classes; another version of the dataset in the folder; an archive that is not unpacked. Each error names the
+/// If a file is missing, unreadable, empty or truncated, or has a label above 9; if the number of class names
+/// is wrong; if the folder holds another version of the dataset or a packed archive. Each error names the
 /// file.
 pub fn read(dir: &Path) -> Result<Dataset, DataError> {
     let dir = locate(dir)?;
@@ -88,11 +87,10 @@ pub fn read(dir: &Path) -> Result<Dataset, DataError> {
     })
 }
 
-/// The error that says which other form of CIFAR-10 lies in `dir`, if there is one.
-///
-/// A folder that cannot be listed holds none: whoever needs the folder will report that.
+/// Returns an error that names the other version of CIFAR-10 in `dir`; None if there is no other version, or
+/// if `dir` cannot be listed (a later read reports that).
 pub(crate) fn other_form(dir: &Path) -> Option<DataError> {
-    // Sorted, so that the same folder gives the same message.
+    // Sorted, so that a folder always gives the same message.
     let names: BTreeSet<String> = list(dir).ok()?.into_iter().collect();
     let is_archive = |name: &&String| {
         name.starts_with("cifar-10")
@@ -115,7 +113,7 @@ pub(crate) fn other_form(dir: &Path) -> Option<DataError> {
     })
 }
 
-/// The folder that holds the binary files: `dir` itself or its subfolder [`FOLDER`].
+/// Returns the folder with the binary files: `dir` itself or its subfolder [`FOLDER`].
 fn locate(dir: &Path) -> Result<PathBuf, DataError> {
     if dir.is_file() {
         let is_archive = file_name(dir).ends_with("gz") || file_name(dir).ends_with(".tar");
@@ -132,7 +130,7 @@ fn locate(dir: &Path) -> Result<PathBuf, DataError> {
     Ok(if !has_files && inner.is_dir() { inner } else { dir.to_path_buf() })
 }
 
-/// All `data_batch_*.bin` of a folder, sorted by name, once it is clear that a test file is there.
+/// Returns all `data_batch_*.bin` of a folder, sorted by name, after checking that the test file exists.
 fn training_files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let names = list(dir)?;
     let mut training: Vec<&String> = names.iter().filter(|name| is_training_file(name)).collect();
@@ -159,7 +157,8 @@ fn is_training_file(name: &str) -> bool {
     name.starts_with("data_batch_") && name.ends_with(".bin")
 }
 
-/// The names in a folder, in no order. A name that is not Unicode is none that is looked for.
+/// Returns the names in a folder, unordered. Names that are not Unicode are left out: no file of the dataset
+/// has one.
 fn list(dir: &Path) -> Result<Vec<String>, DataError> {
     let unreadable = |source| DataError::Unreadable { path: dir.to_path_buf(), source };
     let mut names = Vec::new();
@@ -173,7 +172,7 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The names of the classes in a file with a line for each; the published ones if there is no such file.
+/// Reads the class names from a file with one per line; returns the published names if the file is missing.
 fn classes(path: &Path) -> Result<Vec<String>, DataError> {
     let refused = |reason| DataError::ClassNames { path: path.to_path_buf(), reason };
     let unreadable = |source| DataError::Unreadable { path: path.to_path_buf(), source };
@@ -181,7 +180,7 @@ fn classes(path: &Path) -> Result<Vec<String>, DataError> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(CLASSES.map(String::from).to_vec());
         }
-        // A pipe, for instance, which reading would wait for.
+        // Reading another kind of file, such as a pipe, could block.
         Ok(found) if !found.is_file() => return Err(refused("is not a file".to_string())),
         found => found.map_err(unreadable)?,
     };
@@ -196,14 +195,14 @@ fn classes(path: &Path) -> Result<Vec<String>, DataError> {
     }
 }
 
-/// Appends the records of a file to a split and returns how many there were.
+/// Appends the records of a file to a split and returns their number.
 fn append_records(path: &Path, split: &mut Split) -> Result<usize, DataError> {
     let bytes = fs::read(path)
         .map_err(|source| DataError::Unreadable { path: path.to_path_buf(), source })?;
     append_bytes(path, &bytes, split)
 }
 
-/// The same from the bytes of the file.
+/// Appends the records in a file's bytes to a split and returns their number.
 pub(crate) fn append_bytes(
     path: &Path,
     bytes: &[u8],
@@ -236,7 +235,8 @@ pub(crate) fn append_bytes(
     Ok(records.len())
 }
 
-/// What differs from the published dataset, given each file's name and number of records.
+/// Returns warnings about differences from the published dataset, from each file's name and number of
+/// records.
 fn warnings(counts: &[(String, usize)]) -> Vec<String> {
     let mut warnings = Vec::new();
 
@@ -253,7 +253,7 @@ fn warnings(counts: &[(String, usize)]) -> Vec<String> {
     }
 
     let names: Vec<&str> = counts.iter().map(|(name, _)| name.as_str()).collect();
-    let names = &names[..names.len() - 1]; // without the test file, which is always there
+    let names = &names[..names.len() - 1]; // Without the test file, which always exists.
     let official = (1..=N_OFFICIAL_TRAINING_FILES).map(|i| format!("data_batch_{i}.bin"));
     if !official.eq(names.iter().copied()) {
         warnings.push(format!(

@@ -1,4 +1,4 @@
-//! What can be wrong with a dataset, said so that the reader knows which file and what to do.
+//! Errors of datasets. Each names the file and a fix.
 
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -8,74 +8,75 @@ use thiserror::Error;
 use super::cifar10::{FOLDER, RECORD_BYTES};
 use crate::base::shown::Shown;
 
-/// Where CIFAR-10 comes from.
+/// CIFAR-10's web page.
 pub const CIFAR10_PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
 
-/// A dataset that cannot be used. Nothing is trained on a file that has an error.
+/// An error in a dataset's files. Training never uses a file with an error.
 ///
-/// `Display` says what is wrong and where; [`DataError::hint`] says what to do about it.
+/// `Display` has the file and the problem; [`DataError::hint`] has the fix.
 #[derive(Debug, Error)]
 pub enum DataError {
-    /// The folder that was named does not exist.
+    /// The dataset's folder does not exist.
     #[error("there is no folder {} ({origin})", dir.shown())]
     MissingFolder {
-        /// The folder looked for.
+        /// The folder.
         dir: PathBuf,
-        /// Who named it: `"from --data-dir"`, `"from $WGRAD_DATA"`, `"the default"`, or a file of settings.
+        /// The source of the folder's name: `"from --data-dir"`, `"from $WGRAD_DATA"`, `"the default"`, or a
+        /// settings file.
         origin: &'static str,
     },
 
-    /// The name given stands for a file.
+    /// The dataset's folder is a file.
     #[error("{} is a file, not the folder with the CIFAR-10 files", path.shown())]
     NotAFolder {
         /// The file.
         path: PathBuf,
     },
 
-    /// The folder is there, and a file that the dataset consists of is not.
+    /// A file of the dataset is missing from its folder.
     #[error("{} is missing", path.shown())]
     MissingFile {
-        /// The file looked for.
+        /// The missing file.
         path: PathBuf,
-        /// Whether other files of the dataset are there.
+        /// True if other files of the dataset are there.
         partial: bool,
     },
 
-    /// The folder holds another form of the dataset than the binary one.
+    /// The folder holds another version of the dataset.
     #[error("{} belongs to {version}, which wgrad does not read", path.shown())]
     WrongVersion {
-        /// The file or folder that gave it away.
+        /// The file or folder by which the version was recognised.
         path: PathBuf,
-        /// What it is.
+        /// The version.
         version: Version,
     },
 
-    /// The download is there and still packed.
+    /// The downloaded archive is not unpacked.
     #[error("{} is not unpacked yet", path.shown())]
     Packed {
         /// The archive.
         path: PathBuf,
     },
 
-    /// The operating system refused to list a folder or to read a file.
+    /// The operating system cannot list a folder or read a file.
     #[error("{} cannot be read", path.shown())]
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 
-    /// A file with the names of the classes that does not name each of them.
+    /// The file with the class names has the wrong contents.
     #[error("{} {reason}", path.shown())]
     ClassNames {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
 
-    /// A file of no bytes.
+    /// An empty file.
     #[error("{} is empty", path.shown())]
     Empty {
         /// The file.
@@ -95,11 +96,11 @@ pub enum DataError {
         record: usize,
         /// The byte of the file at which the incomplete record starts.
         offset: usize,
-        /// How many of its bytes are there.
+        /// The number of its bytes in the file.
         n_bytes: usize,
     },
 
-    /// A record whose label is none of the ten classes.
+    /// A record whose label is not one of the ten classes.
     #[error(
         "{} is damaged: record {record} (counted from 0), at byte {offset}, has the label \
          {label}, and labels are 0 to 9",
@@ -110,21 +111,21 @@ pub enum DataError {
         path: PathBuf,
         /// The record's number in the file, from 0.
         record: usize,
-        /// The byte of the file at which the record starts, which is its label.
+        /// The offset of the record, and so of its label, in bytes.
         offset: usize,
         /// The label found.
         label: u8,
     },
 }
 
-/// Forms of the CIFAR datasets that people download instead of the binary version of CIFAR-10.
+/// Versions of the CIFAR datasets that users download by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// `data_batch_1` without an ending, `batches.meta`: pickled for Python.
+    /// `data_batch_1` without an extension, `batches.meta`: pickled for Python.
     Python,
     /// `data_batch_1.mat`, `batches.meta.mat`.
     Matlab,
-    /// `train.bin` and `test.bin`: the sibling with a hundred classes.
+    /// `train.bin` and `test.bin`: CIFAR-100 with a hundred classes.
     Cifar100,
 }
 
@@ -139,7 +140,8 @@ impl fmt::Display for Version {
 }
 
 impl DataError {
-    /// What to do about it, for the line below the message. Every cause here has one; it is an option as that of [`Error::hint`](crate::Error::hint) is.
+    /// Returns a fix for the line below the message. Every error has one. The option matches
+    /// [`Error::hint`](crate::Error::hint).
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotAFolder { .. } => format!(
@@ -189,7 +191,7 @@ impl DataError {
     }
 }
 
-/// How to get CIFAR-10 and where to put it.
+/// Returns instructions for downloading and placing CIFAR-10.
 pub(crate) fn how_to_get_cifar10() -> String {
     format!(
         "to get CIFAR-10, run `wgrad fetch`; or download \"CIFAR-10 binary version\" \

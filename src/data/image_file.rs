@@ -1,15 +1,14 @@
-//! Pictures from files: PNG or JPEG of any size, made into what the network was trained on.
+//! Reads pictures, PNG or JPEG of any size, and converts them to the network's input.
 //!
 //! ```text
 //! file --decode--> picture --over white--centre square--turn upright--resize--> [3, 32, 32] bytes
 //! ```
 //!
-//! The rules are those of `torchvision.transforms`, so that a network sees the same here and there:
-//! `CenterCrop` to the shorter side, then `Resize(32)`, whose filter is the triangle (bilinear),
-//! widened so that every pixel of the picture counts. What a viewer shows is what counts: the
-//! orientation that a camera notes in the file is applied, what is transparent lies on white, and of
-//! an animation it is the first picture. Grey is spread over three channels, and 16 bits are rounded
-//! to 8. Colour profiles are not looked at.
+//! The conversion follows `torchvision.transforms`, so both give the same input: `CenterCrop` to the shorter
+//! side, then `Resize(32)` with the bilinear (triangle) filter, widened so that every source pixel counts.
+//! The result is what a viewer shows: the camera's orientation tag is applied, transparent pixels are blended
+//! with white, and an animation gives its first frame. Grey becomes three equal channels, and 16 bits are
+//! rounded to 8. Colour profiles are ignored.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -26,41 +25,41 @@ use thiserror::Error;
 use super::{IMAGE_BYTES, IMAGE_SIZE, N_CHANNELS};
 use crate::base::shown::Shown;
 
-/// The largest file that is read.
+/// The size limit of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// The pixels of the largest picture: a file of a few kilobytes may claim any size, and each pixel
-/// takes up to 8 bytes while it is decoded.
+/// The limit on pixels. A file of a few kilobytes can claim any size, and a pixel takes up to 8 bytes while
+/// decoding.
 pub const MAX_PIXELS: u64 = 1 << 27;
 
-/// What the decoder of PNG may take besides the pixels, for colour profiles and other attachments.
+/// The PNG decoder's limit on memory besides the pixels, for colour profiles and other attachments, in bytes.
 const MAX_ATTACHMENTS: u64 = 16 << 20;
 
-/// A file that is no picture, or none that is read.
+/// The error of reading a picture.
 #[derive(Debug, Error)]
 pub enum ImageFileError {
-    /// The system cannot read it.
+    /// The operating system cannot read the file.
     #[error("{}: {source}", path.shown())]
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// It is damaged, too large, or something else.
+    /// The file is damaged, too large, or of another format.
     #[error("{}: {reason}", path.shown())]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
 }
 
-/// Reads a picture: `[3, 32, 32]` bytes, as an image of a [`Split`](super::Split).
+/// Reads a picture and returns `[3, 32, 32]` bytes, in the format of a [`Split`](super::Split).
 ///
 /// # Errors
-/// When the file cannot be read, or is no whole PNG or JPEG of at most [`MAX_PIXELS`] pixels.
+/// If the file cannot be read, or is not a complete PNG or JPEG of at most [`MAX_PIXELS`] pixels.
 pub fn read(path: &Path) -> Result<Vec<u8>, ImageFileError> {
     let io = |source| ImageFileError::Io { path: path.to_path_buf(), source };
     let mut bytes = Vec::new();
@@ -73,10 +72,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ImageFileError> {
     result.map_err(|reason| ImageFileError::Unusable { path: path.to_path_buf(), reason })
 }
 
-/// [`read`] from the bytes of a file, and with another limit.
+/// Decodes a picture from a file's bytes, with a limit on pixels.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The problem, as a message.
 pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
     let damaged = |error: image::ImageError| format!("cannot be decoded ({error})");
     let reader = Cursor::new(bytes);
@@ -88,23 +87,22 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
             upright_square(PngDecoder::with_limits(reader, limits).map_err(damaged)?, max_pixels)
         }
         Ok(ImageFormat::Jpeg) if !has_end(bytes) => {
-            Err("breaks off before the end of the picture".to_string())
+            Err("ends before the end of the picture".to_string())
         }
         Ok(ImageFormat::Jpeg) => {
             upright_square(JpegDecoder::new(reader).map_err(damaged)?, max_pixels)
         }
         Ok(format) => {
             let name = format.extensions_str().first().unwrap_or(&"another format");
-            Err(format!("a picture of another format ({name}); PNG and JPEG are read"))
+            Err(format!("has another format ({name}); use PNG or JPEG"))
         }
         Err(_) if bytes.is_empty() => Err("an empty file".to_string()),
         Err(_) => Err("neither PNG nor JPEG".to_string()),
     }
 }
 
-/// What the decoder would not say as well, or not survive: the size that the header claims, since it
-/// refuses rows that are too long in other words, and a palette of whole colours, since it panics at
-/// others. What else there is to check, it checks.
+/// Checks that the decoder reports badly or panics on. For a too large size in the header, its message is
+/// about rows that are too long. On a palette with an incomplete colour, it panics.
 fn check_png(bytes: &[u8], max_pixels: u64) -> Result<(), String> {
     let mut rest = bytes.get(8..).unwrap_or_default();
     // A chunk: the length of its content, its name, its content, and a checksum.
@@ -129,7 +127,9 @@ fn check_png(bytes: &[u8], max_pixels: u64) -> Result<(), String> {
 
 fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<(), String> {
     if u64::from(width) * u64::from(height) > max_pixels {
-        return Err(format!("{width}x{height} pixels; at most {max_pixels} in all are read"));
+        return Err(format!(
+            "has {width}x{height} pixels; the limit is {max_pixels} pixels in all"
+        ));
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<(), String> {
 fn upright_square(mut decoder: impl ImageDecoder, max_pixels: u64) -> Result<Vec<u8>, String> {
     let (width, height) = decoder.dimensions();
     check_size(width, height, max_pixels)?;
-    // A file without a valid orientation has none.
+    // An invalid orientation tag is ignored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder);
     let picture = picture.map_err(|error| format!("cannot be decoded ({error})"))?;
@@ -148,7 +148,7 @@ fn upright_square(mut decoder: impl ImageDecoder, max_pixels: u64) -> Result<Vec
     Ok(planar(&imageops::resize(&square, size, size, FilterType::Triangle)))
 }
 
-/// The middle of a picture that is turned upright, over white.
+/// Returns the centre square of the upright picture, blended with white.
 fn centre_square(picture: &DynamicImage, orientation: Orientation) -> RgbImage {
     let (width, height) = picture.dimensions();
     let is_on_its_side = matches!(
@@ -160,7 +160,7 @@ fn centre_square(picture: &DynamicImage, orientation: Orientation) -> RgbImage {
     );
     let [wide, high] = if is_on_its_side { [height, width] } else { [width, height] };
     let side = wide.min(high);
-    // Of an odd margin, the half is rounded as Python does it.
+    // Half of an odd margin is rounded like Python's `round`.
     let margin = |length: u32| (f64::from(length - side) / 2.0).round_ties_even() as u32;
     let (left, top) = (margin(wide), margin(high));
     let over_white = |x, y| {
@@ -173,7 +173,7 @@ fn centre_square(picture: &DynamicImage, orientation: Orientation) -> RgbImage {
     RgbImage::from_fn(side, side, over_white)
 }
 
-/// Where in a picture of that size, as it is stored, the pixel `[x, y]` of the upright picture lies.
+/// Returns the position in the stored picture, of the given size, of pixel `[x, y]` of the upright picture.
 fn upright(orientation: Orientation, [width, height]: [u32; 2], [x, y]: [u32; 2]) -> [u32; 2] {
     match orientation {
         Orientation::NoTransforms => [x, y],
@@ -187,7 +187,7 @@ fn upright(orientation: Orientation, [width, height]: [u32; 2], [x, y]: [u32; 2]
     }
 }
 
-/// From `[32, 32, 3]` to `[3, 32, 32]`.
+/// Permutes `[32, 32, 3]` to `[3, 32, 32]`.
 fn planar(image: &RgbImage) -> Vec<u8> {
     let bytes = image.as_raw();
     assert_eq!(bytes.len(), IMAGE_BYTES, "a picture of {IMAGE_SIZE}x{IMAGE_SIZE}");
@@ -197,12 +197,13 @@ fn planar(image: &RgbImage) -> Vec<u8> {
         .collect()
 }
 
-/// Whether a JPEG has its end marker. The decoder makes grey of what is missing, as browsers do, and a
-/// guess at half a picture would look like one at a whole.
+/// Returns true if a JPEG has its end marker. Like browsers, the decoder fills missing parts with grey, and a
+/// prediction for half a picture would look like one for the whole.
 fn has_end(bytes: &[u8]) -> bool {
     const START_OF_SCAN: u8 = 0xda;
     const END: [u8; 2] = [0xff, 0xd9];
-    // Segments before the first scan have a length, and may hold a small JPEG with an end of its own.
+    // Segments before the first scan have a length, and may hold a thumbnail JPEG with an end marker of its
+    // own.
     let mut at = 2;
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
         if marker == START_OF_SCAN {
@@ -229,7 +230,7 @@ mod tests {
         decode(&fixture(name), MAX_PIXELS).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// The largest and the mean difference of two pictures.
+    /// Returns the largest and the mean difference of two pictures.
     fn difference(a: &[u8], b: &[u8]) -> (u8, f64) {
         assert_eq!(a.len(), b.len());
         let differences = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
@@ -237,8 +238,8 @@ mod tests {
         (differences().max().unwrap_or(0), sum as f64 / a.len() as f64)
     }
 
-    /// What Pillow and torchvision make of the same files; see `generate.py` beside them. Decoders of
-    /// JPEG may differ by a few levels.
+    /// Compares with the results of Pillow and torchvision for the same files; see `generate.py` in their
+    /// folder. JPEG decoders may differ by a few levels.
     #[test]
     fn pictures_are_torchvisions() {
         for (name, largest, mean) in [
@@ -265,9 +266,9 @@ mod tests {
         }
     }
 
-    /// All eight orientations, on a picture with odd margins each way.
+    /// All eight orientations, on pictures with odd margins.
     #[test]
-    fn turning_and_cropping_is_cropping_what_was_turned() {
+    fn rotation_and_crop_commute() {
         for (width, height) in [(7, 4), (4, 7)] {
             let pixel = |x, y| Rgb([x as u8, y as u8, (x * y) as u8]);
             let picture = DynamicImage::from(RgbImage::from_fn(width, height, pixel));
@@ -283,7 +284,7 @@ mod tests {
 
     #[test]
     fn claims_are_not_believed() {
-        // Its header says 100,000 x 100,000, which is 30 GB as RGB.
+        // The header claims 100,000 x 100,000 pixels, which is 30 GB as RGB.
         for (bytes, word) in [
             (png_of(100_000, 100_000), "100000x100000"),
             (png_of(u32::MAX >> 1, u32::MAX >> 1), "2147483647"),
@@ -293,10 +294,10 @@ mod tests {
             assert!(error.contains(word), "{error}");
         }
         let error = decode(&fixture("wide.png"), 100).expect_err("too large");
-        assert!(error.contains("at most 100"), "{error}");
+        assert!(error.contains("limit is 100"), "{error}");
     }
 
-    /// A PNG of that size whose pixels are missing.
+    /// A PNG of this size without its pixels.
     fn png_of(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = fixture("wide.png");
         bytes[16..20].copy_from_slice(&width.to_be_bytes());
@@ -316,7 +317,7 @@ mod tests {
         bytes
     }
 
-    /// A fuzzer found the decoder panic at these.
+    /// A fuzzer found that the decoder panics on these.
     #[test]
     fn palettes_of_broken_colours() {
         for length in [0_usize, 1, 2, 4, 767, 769, 771] {
@@ -336,21 +337,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_picture() {
+    fn incomplete_pictures_are_refused() {
         for (bytes, word) in [
             (Vec::new(), "empty"),
             (b"hello".to_vec(), "neither"),
             (b"GIF89a\x01\x00\x01\x00\x00\x00\x00".to_vec(), "gif"),
             (fixture("wide.png")[..200].to_vec(), "decoded"),
             (fixture("wide.png")[..8].to_vec(), "decoded"),
-            (fixture("wide.jpg")[..700].to_vec(), "breaks off"),
-            (fixture("turned.jpg")[..900].to_vec(), "breaks off"),
+            (fixture("wide.jpg")[..700].to_vec(), "ends before"),
+            (fixture("turned.jpg")[..900].to_vec(), "ends before"),
             (b"\xff\xd8\xff\xd9".to_vec(), "decoded"),
         ] {
             let error = decode(&bytes, MAX_PIXELS).expect_err(word);
             assert!(error.contains(word), "{error}");
         }
-        // Bytes behind the end, as phones put them there, are no harm.
+        // Bytes after the end marker, which phones append, are ignored.
         let more = [&fixture("wide.jpg")[..], b"a film"].concat();
         assert_eq!(decode(&more, MAX_PIXELS), Ok(decoded("wide.jpg")));
     }

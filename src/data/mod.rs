@@ -1,16 +1,16 @@
-//! The pictures that a network is trained on.
+//! Datasets of pictures.
 //!
 //! Reading order:
 //!
-//! * [`load`] finds a dataset: [`cifar10`] where it is on the disk, otherwise [`shapes`], ten
-//!   kinds of drawn figures that need no download;
-//! * [`mod@fetch`] downloads CIFAR-10, when it is asked to;
+//! * [`load`] finds a dataset: [`cifar10`] if it is on the disk, otherwise [`shapes`], ten kinds of drawn
+//!   figures that need no download;
+//! * [`mod@fetch`] downloads CIFAR-10;
 //! * [`batches`] shuffles a split and packs images into the words that the device reads;
-//! * [`image_file`] makes an image of any picture, for a trained network to look at;
-//! * [`DataError`] is everything that can be wrong with files.
+//! * [`image_file`] converts any picture to an input for a trained network;
+//! * [`DataError`] has the errors of dataset files.
 //!
-//! Images stay bytes here. Cropping, flipping, cutout and normalisation are the first nodes of the
-//! training tape, so they run on the device.
+//! Images stay bytes here. Cropping, flipping, cutout and normalisation are the first nodes of the training
+//! tape, so they run on the device.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -35,26 +35,26 @@ mod tests;
 
 pub use error::{CIFAR10_PAGE, DataError, Version};
 
-/// Rows of an image, and columns.
+/// Rows and columns of an image.
 pub const IMAGE_SIZE: usize = 32;
-/// Red, green and blue.
+/// Colour channels: red, green and blue.
 pub const N_CHANNELS: usize = 3;
 /// Bytes of one image: 3 planes of 32 rows of 32 columns.
 pub const IMAGE_BYTES: usize = N_CHANNELS * IMAGE_SIZE * IMAGE_SIZE;
-/// Classes of every dataset here.
+/// The number of classes of every dataset.
 pub const N_CLASSES: usize = 10;
 
-/// The environment variable that names the folder with CIFAR-10 where `--data-dir` does not.
+/// The environment variable with CIFAR-10's folder; `--data-dir` takes precedence.
 pub const DATA_VARIABLE: &str = "WGRAD_DATA";
-/// Where CIFAR-10 is looked for when nothing names a folder.
+/// The default folder of CIFAR-10.
 pub const DEFAULT_FOLDER: &str = "./data/cifar-10-batches-bin";
 
 /// Images of 3x32x32 bytes, planar (channel, row, column), and their labels.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Split {
-    /// `[len, 3, 32, 32]`, row-major; 0 is black, 255 is full intensity.
+    /// The pixels, `[len, 3, 32, 32]`, row-major; 0 is black, 255 is full intensity.
     pub images: Vec<u8>,
-    /// `[len]`, each the index of a class, 0 to 9.
+    /// The classes, `[len]`, 0 to 9.
     pub labels: Vec<u8>,
 }
 
@@ -64,12 +64,12 @@ impl Split {
         self.labels.len()
     }
 
-    /// Whether there is no image.
+    /// Returns true for a split without images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// The bytes of image `i`: `[3, 32, 32]`.
+    /// Returns the bytes of image `i`, `[3, 32, 32]`.
     ///
     /// # Panics
     ///
@@ -78,7 +78,7 @@ impl Split {
         &self.images[i * IMAGE_BYTES..(i + 1) * IMAGE_BYTES]
     }
 
-    /// The same images, each as a mirror shows it: left and right are exchanged.
+    /// Returns the images mirrored left to right, with their labels.
     pub fn mirrored(&self) -> Self {
         let mut images = self.images.clone();
         images.chunks_exact_mut(IMAGE_SIZE).for_each(<[u8]>::reverse);
@@ -87,11 +87,11 @@ impl Split {
 }
 
 impl Split {
-    /// The images of those indices, in that order.
+    /// Returns the images with these numbers, in this order.
     ///
     /// # Panics
     ///
-    /// If there is no such image.
+    /// If there is no image of a number.
     pub fn select(&self, indices: &[u32]) -> Self {
         let images = indices.iter().flat_map(|&ix| self.image(ix as usize)).copied().collect();
         let labels = indices.iter().map(|&ix| self.labels[ix as usize]).collect();
@@ -100,7 +100,7 @@ impl Split {
 }
 
 impl fmt::Debug for Split {
-    /// The count alone: the bytes of a split would fill a terminal for minutes.
+    /// Prints the number of images: the bytes of a split would fill a terminal for minutes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Split({} images)", self.len())
     }
@@ -109,64 +109,65 @@ impl fmt::Debug for Split {
 /// Training and test images of ten classes.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// `"cifar10"` or `"shapes"`, as run folders record it.
+    /// The name in run folders, `"cifar10"` or `"shapes"`.
     pub name: &'static str,
-    /// One line for the terminal: where the images are from, and how many.
+    /// One line for the terminal: the source of the images and their number.
     pub description: String,
-    /// The folder that the files were read from, absolute; none for images that were drawn.
+    /// The absolute path of the folder that the files were read from; None for drawn images.
     pub dir: Option<PathBuf>,
-    /// The names of the ten classes, in the order of their labels.
+    /// The names of the ten classes, in the order of the labels.
     pub classes: Vec<String>,
-    /// What is learned from.
+    /// The training images.
     pub train: Split,
-    /// What is held out of the training images to choose between models by; see
-    /// [`Dataset::hold_out`]. Usually none.
+    /// The validation images, held out of the training images to choose between models; see
+    /// [`Dataset::hold_out`]. Usually empty.
     pub validation: Split,
-    /// What accuracy is measured on, and never learned from.
+    /// The test images. Training never uses them.
     pub test: Split,
-    /// What a user should know before trusting a result, a line each. Usually none.
+    /// Warnings for the user, one per line. Usually empty.
     pub warnings: Vec<String>,
-    /// [`Dataset::fingerprint`] before [`Dataset::hold_out`]; none as long as nothing is held out.
+    /// The value of [`Dataset::fingerprint`] before [`Dataset::hold_out`]; None if no images are held out.
     pub whole: Option<Fingerprint>,
 }
 
 impl Dataset {
-    /// Moves `n` training images, drawn at random and always the same ones, to the validation split.
+    /// Moves `n` training images to the validation split. They are drawn at random with a fixed seed.
     ///
     /// # Panics
     ///
-    /// If there are fewer.
+    /// If there are fewer training images.
     pub fn hold_out(&mut self, n: usize) {
         self.whole = Some(self.whole_fingerprint());
         let mut order = batches::in_order(self.train.len());
-        // Another draw than any epoch's, since no seed of a run takes part in it.
+        // A stream of its own, with a fixed seed: all runs have the same validation images.
         Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
         let (held_out, rest) = order.split_at_mut(n);
-        // In their old order, in which files mix the classes as well as any.
+        // The files' order mixes the classes already, so both parts keep it.
         held_out.sort_unstable();
         rest.sort_unstable();
         self.validation = self.train.select(held_out);
         self.train = self.train.select(rest);
     }
 
-    /// The images that each epoch is evaluated on: those that were held out, else the test images.
+    /// Returns the images that each epoch is evaluated on: the validation images, or the test images if none
+    /// are held out.
     pub fn evaluated(&self) -> &Split {
         if self.validation.is_empty() { &self.test } else { &self.validation }
     }
 
-    /// Hash of all images and labels as they were read, whichever were held out since.
+    /// Returns the hash of all images and labels as they were read, before any were held out.
     pub fn whole_fingerprint(&self) -> Fingerprint {
         self.whole.unwrap_or_else(|| self.fingerprint())
     }
 
-    /// All images and labels, as 16 digits: whether a run goes on with those that it began with.
+    /// Returns the hash of all images and labels. A resumed run compares it with that of its start.
     pub fn fingerprint(&self) -> Fingerprint {
         let splits = [&self.train, &self.validation, &self.test];
         Fingerprint::of(splits.into_iter().flat_map(|split| [&split.labels[..], &split.images[..]]))
     }
 }
 
-/// Which dataset to load.
+/// The choice of the dataset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -180,8 +181,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// The names of its ten classes, in the order of their labels; those of CIFAR-10 for
-    /// [`Source::Auto`], which prefers it.
+    /// Returns the names of the ten classes, in the order of the labels; CIFAR-10's for [`Source::Auto`],
+    /// which prefers it.
     pub fn classes(self) -> Vec<String> {
         match self {
             Source::Auto | Source::Cifar10 => cifar10::CLASSES.map(String::from).to_vec(),
@@ -190,51 +191,50 @@ impl Source {
     }
 }
 
-/// A dataset, and what to tell the user about how it was chosen.
+/// A dataset, with a notice about its choice.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The images.
     pub dataset: Dataset,
-    /// A paragraph to print at the start and again in the summary: there when the images are
-    /// not the ones that the user might think they are.
+    /// A paragraph for the start and the summary of a run, if the images are probably not those that the user
+    /// expects.
     pub notice: Option<String>,
 }
 
-/// The folders in which CIFAR-10 is looked for when no flag names one: that of `$WGRAD_DATA`, and the default.
+/// Returns the folders that are searched for CIFAR-10 without a flag: that of `$WGRAD_DATA`, and the default.
 pub fn usual_folders() -> Vec<PathBuf> {
     files::path_variable(DATA_VARIABLE).into_iter().chain([DEFAULT_FOLDER.into()]).collect()
 }
 
 /// Loads a dataset.
 ///
-/// CIFAR-10 is looked for in `data_dir`, else in the folder that `$WGRAD_DATA` names, else in
-/// [`DEFAULT_FOLDER`]. [`Source::Auto`] falls back to the shapes, with a notice, only when nothing
-/// named a folder and the default one does not exist: a folder that was named and is wrong, or
-/// data that was found and is damaged, is an error. `seed` draws the shapes and does not affect
-/// CIFAR-10.
+/// CIFAR-10 is searched in `data_dir`, otherwise in the folder of `$WGRAD_DATA`, otherwise in
+/// [`DEFAULT_FOLDER`]. [`Source::Auto`] falls back to the shapes, with a notice, only if no folder is named
+/// and the default folder does not exist. A named folder that is wrong, or damaged data, is an error. `seed`
+/// draws the shapes; it has no effect on CIFAR-10.
 ///
 /// # Errors
 ///
-/// CIFAR-10 was asked for, named or found, and cannot be read whole.
+/// If CIFAR-10 is requested, named or found, and cannot be read completely.
 pub fn load(source: Source, data_dir: Option<&Path>, seed: u64) -> Result<Loaded, DataError> {
     let variable = files::path_variable(DATA_VARIABLE);
     load_from(source, data_dir, variable.as_deref(), Path::new(DEFAULT_FOLDER), seed)
 }
 
-/// The default folder, if [`load`] would look there for CIFAR-10 and find none.
+/// Returns the default folder if [`load`] would search it and it does not exist.
 pub fn missing_by_default(source: Source, data_dir: Option<&Path>) -> Option<&'static Path> {
     let is_named = data_dir.is_some() || files::path_variable(DATA_VARIABLE).is_some();
     let default = Path::new(DEFAULT_FOLDER);
     (source != Source::Shapes && !is_named && is_absent(default)).then_some(default)
 }
 
-/// Not the opposite of `exists`: a link that leads nowhere, or a folder that may not be entered, is
-/// there and broken, and reading it says why.
+/// Returns true if nothing is at this path. A dangling link or a folder without permission exists, and
+/// reading it reports the cause.
 fn is_absent(dir: &Path) -> bool {
     matches!(dir.symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound)
 }
 
-/// [`load`] with its surroundings as arguments.
+/// [`load`] with its environment as arguments.
 fn load_from(
     source: Source,
     data_dir: Option<&Path>,
@@ -246,7 +246,7 @@ fn load_from(
         let mut dataset = shapes::generate(seed);
         if let Some(dir) = data_dir {
             let dir = dir.shown();
-            dataset.warnings.push(format!("{dir} is not read: the built-in shapes were asked for"));
+            dataset.warnings.push(format!("{dir} is not read: the built-in shapes are selected"));
         }
         return Ok(Loaded { dataset, notice: None });
     }
@@ -260,8 +260,7 @@ fn load_from(
         return Ok(Loaded { dataset, notice: None });
     }
 
-    // A download that is not unpacked, or of another version, is likely to lie beside the default
-    // folder, in `./data`.
+    // A packed download, or another version, is often in the default folder's parent, `./data`.
     let nearby = match named {
         None => default.parent().and_then(cifar10::other_form),
         Some(_) => None,
@@ -274,7 +273,7 @@ fn load_from(
     Err(nearby.unwrap_or_else(|| DataError::MissingFolder { dir: dir.to_path_buf(), origin }))
 }
 
-/// Says that the shapes stand in for CIFAR-10, and how to get the latter.
+/// Returns the notice that the shapes replace CIFAR-10, with instructions for getting CIFAR-10.
 fn fall_back_notice(default: &Path, nearby: Option<&DataError>) -> String {
     let mut notice = format!(
         "There is no {}, so the built-in shapes are used: drawn figures of ten kinds, easier \
@@ -288,7 +287,7 @@ fn fall_back_notice(default: &Path, nearby: Option<&DataError>) -> String {
     notice + &sentence(&error::how_to_get_cifar10())
 }
 
-/// A hint, which stands behind `hint: `, as a sentence of its own.
+/// Turns a hint into a sentence with a capital letter and a full stop.
 fn sentence(hint: &str) -> String {
     let mut letters = hint.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());

@@ -1,38 +1,36 @@
-//! Random draws whose values are part of wgrad's contract.
+//! Random draws with values that never change between versions.
 //!
-//! A seed has to give the same pictures and the same order of images on every platform and after
-//! every upgrade of a dependency. ChaCha8 is a published cipher, so its words never change; what
-//! `rand` makes of them (`shuffle`, `random_range`, `seed_from_u64`) may change with any major
-//! release and has. So the key is laid out here byte by byte, and the few draws that are needed
-//! are written out.
+//! A seed must give the same pictures and the same order of images on every platform and with every version
+//! of a dependency. ChaCha8 is a published cipher, so its words never change. The methods of `rand`
+//! (`shuffle`, `random_range`, `seed_from_u64`) may change with any major release, and have changed. So this
+//! module lays out the key byte by byte and implements the few draws itself.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What a stream of random numbers is for.
+/// The purpose of a random stream.
 ///
-/// The purpose is part of the key, so equal seeds of different purposes share no numbers. The
-/// values are fixed for good: changing one changes what a seed means.
+/// The purpose is part of the key, so equal seeds with different purposes share no numbers. The values never
+/// change: another value would change the meaning of every seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Purpose {
-    /// The order of the training images in one epoch; the stream is the epoch.
+    /// The order of the training images in an epoch; the stream is the epoch.
     EpochOrder = 1,
-    /// The built-in training pictures; the stream is the picture's index.
+    /// The built-in training pictures; the stream is the picture's number.
     TrainPictures = 2,
-    /// The built-in test pictures; the stream is the picture's index.
+    /// The built-in test pictures; the stream is the picture's number.
     TestPictures = 3,
-    /// Which training images are held out.
+    /// The choice of the validation images.
     Validation = 4,
 }
 
-/// A stream of random draws, a function of `(seed, purpose, stream)` and nothing else.
+/// A random stream, a function of `(seed, purpose, stream)` alone.
 pub(crate) struct Draws(ChaCha8Rng);
 
 impl Draws {
-    /// The stream numbered `stream` of a seed: independent of every other stream, and as cheap to
-    /// start, so that each picture and each epoch has its own and the order of the work (the
-    /// number of threads) cannot matter.
+    /// The stream number `stream` of a seed. Streams are independent and cheap to start. So each picture and
+    /// each epoch has its own, and the number of threads cannot matter.
     pub fn new(seed: u64, purpose: Purpose, stream: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -42,16 +40,16 @@ impl Draws {
         Self(rng)
     }
 
-    /// Uniform over all 32-bit words.
+    /// Draws uniformly from all 32-bit words.
     pub fn word(&mut self) -> u32 {
         self.0.next_u32()
     }
 
-    /// Uniform over `0..n`, without bias.
+    /// Draws uniformly from `0..n`, without bias.
     ///
-    /// The high half of `word * n` is nearly uniform: each value owns either `floor(2^32 / n)`
-    /// words or one more. Rejecting the first `2^32 mod n` low halves of each value makes the
-    /// shares equal (Lemire, "Fast Random Integer Generation in an Interval", 2019).
+    /// The high half of `word * n` is nearly uniform: each value has `floor(2^32 / n)` words or one more.
+    /// Rejecting the first `2^32 mod n` low halves of each value makes the shares equal (Lemire, "Fast Random
+    /// Integer Generation in an Interval", 2019).
     pub fn below(&mut self, n: u32) -> u32 {
         assert!(n > 0, "a draw below 0 has no value");
         let n_rejected = n.wrapping_neg() % n;
@@ -63,33 +61,33 @@ impl Draws {
         }
     }
 
-    /// Brings a list into an order of which each is equally likely.
+    /// Shuffles a list; every permutation is equally likely.
     pub fn shuffle(&mut self, list: &mut [u32]) {
-        // Fisher and Yates: position i takes any of those not yet placed.
+        // Fisher-Yates: position i gets one of the elements not yet placed.
         for i in (1..list.len()).rev() {
             list.swap(i, self.below(i as u32 + 1) as usize);
         }
     }
 
-    /// Uniform over the multiples of 2^-24 in `[0, 1)`, each of which an `f32` holds exactly.
+    /// Draws uniformly from the multiples of 2^-24 in `[0, 1)`; an `f32` represents each exactly.
     pub fn unit(&mut self) -> f32 {
         (self.word() >> 8) as f32 / (1 << 24) as f32
     }
 
-    /// Uniform in `[low, high)`, up to rounding.
+    /// Draws uniformly from `[low, high)`, up to rounding.
     pub fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
 
-    /// True with the given probability.
+    /// Returns true with this probability.
     pub fn chance(&mut self, probability: f32) -> bool {
         self.unit() < probability
     }
 
-    /// A sum of four uniform bytes, centred and scaled to mean 0 and variance 1: close enough to a
-    /// normal number for image noise, never beyond 3.46, and one word of the generator.
+    /// Draws an approximately normal number with mean 0 and variance 1: the scaled sum of four uniform bytes,
+    /// at most 3.46. It takes one word of the generator, and is good enough for image noise.
     pub fn bell(&mut self) -> f32 {
-        // Four bytes have the mean 4 * 127.5 and the variance 4 * (256^2 - 1) / 12.
+        // Four bytes have mean 4 * 127.5 and variance 4 * (256^2 - 1) / 12.
         const MEAN: f32 = 510.0;
         const DEVIATION: f32 = 147.801;
         let sum: u32 = self.word().to_le_bytes().map(u32::from).iter().sum();
@@ -108,7 +106,7 @@ mod tests {
         let mut zero = Draws(ChaCha8Rng::from_seed([0; 32]));
         assert_eq!(zero.word().to_le_bytes(), [0x3e, 0x00, 0xef, 0x2f]);
         assert_eq!(zero.word().to_le_bytes(), [0x89, 0x5f, 0x40, 0xd6]);
-        // And the key layout, frozen: a change here changes what every seed means.
+        // The key layout is frozen too: a change would change the meaning of every seed.
         let mut draws = Draws::new(0x0123_4567_89ab_cdef, Purpose::TrainPictures, 7);
         let words: Vec<u32> = (0..4).map(|_| draws.word()).collect();
         assert_eq!(words, [3842347163, 2954271454, 79175649, 2335647817]);
@@ -140,17 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn below_rejects_what_would_bias_it() {
-        // Just above 2^31: without rejection, multiples of 2 would be drawn about twice as
-        // often as a uniform draw's share near the bottom; the mean of `value % 2` tells.
+    fn below_rejects_biased_words() {
+        // Just above 2^31: without rejection, some residues would be drawn twice as often as others.
         let n = 3 << 30;
         let mut draws = Draws::new(4, Purpose::EpochOrder, 0);
         let mut residues = [0_i32; 3];
         for _ in 0..30_000 {
             residues[(draws.below(n) % 3) as usize] += 1;
         }
-        // 10,000 expected each, with a standard deviation of 82; the biased draw gives 15,000
-        // to residue 0, and 7,500 to each of the others.
+        // 10,000 expected each, with a standard deviation of 82. A biased draw gives 15,000 for residue 0,
+        // and 7,500 for each of the others.
         assert!(residues.iter().all(|c| (c - 10_000).abs() < 450), "{residues:?}");
     }
 

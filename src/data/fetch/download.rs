@@ -1,4 +1,4 @@
-//! From a server to the [`Part`]: HTTP with ranges, patience and a limit.
+//! Downloads an archive to a [`Part`]: HTTP with ranges, retries and a limit.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -13,15 +13,15 @@ use ureq::{Agent, Body, Timeout};
 use super::part::Part;
 use super::{Archive, Event, FetchError, MAX_ARCHIVE_BYTES, Patience};
 
-/// The bytes that are handed on at a time, at most.
+/// The largest chunk in bytes that the network thread sends on.
 const CHUNK_BYTES: usize = 1 << 16;
-/// Chunks that wait for the disk, at most.
+/// The largest number of chunks that wait for the disk.
 const N_WAITING: usize = 16;
-/// How often somebody who waits looks whether to stop.
+/// The interval at which a waiting thread checks `stop`.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Adds to the part until it has all bytes of the archive, in as many attempts as patience allows.
-/// Whether they are the right ones is for the caller to see.
+/// Appends to the part until it has all bytes of the archive, with the retries of `patience`. The caller
+/// checks the checksum.
 pub(super) fn download(
     archive: &Archive,
     part: &mut Part,
@@ -30,7 +30,7 @@ pub(super) fn download(
     stop: &AtomicBool,
 ) -> Result<(), FetchError> {
     if archive.n_bytes.is_some_and(|n| part.len() > n) {
-        watch(Event::StartingOver { reason: "the part from before is longer than the archive" });
+        watch(Event::StartingOver { reason: "the partial download is longer than the archive" });
         part.clear()?;
     }
     let mut attempt = Attempts { patience, n_failed: 0, was_connected: false };
@@ -54,20 +54,20 @@ pub(super) fn download(
     Ok(())
 }
 
-/// How a connection ended.
+/// The end of a connection.
 enum Ended {
-    /// There is no more to come.
+    /// The body is complete.
     Whole,
-    /// Perhaps another one does better.
+    /// The connection failed; another may succeed.
     Broken(Broken),
 }
 
-/// Why a connection came to nothing.
+/// The failure of a connection.
 struct Broken {
     reason: String,
-    /// Whether another try may help.
+    /// True if a retry may succeed.
     may_pass: bool,
-    /// The server's answer, if that was the reason.
+    /// The server's HTTP status, if it caused the failure.
     status: Option<u16>,
 }
 
@@ -81,10 +81,10 @@ impl Broken {
     }
 }
 
-/// The user asked to stop.
+/// The user stopped the download.
 struct Stop;
 
-/// Attempts that have failed in a row.
+/// The failed attempts in a row.
 struct Attempts<'a> {
     patience: &'a Patience,
     n_failed: u32,
@@ -92,8 +92,8 @@ struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    /// Counts a failure, and says how long to wait before the next attempt; none when there is no sense
-    /// in one.
+    /// Counts a failure and returns the pause before the next attempt; None if no attempt remains or makes
+    /// sense.
     fn pause(&mut self, broken: &Broken) -> Option<Duration> {
         let Patience { connect_retries, retries, pause, .. } = *self.patience;
         let n_allowed = if self.was_connected { retries } else { connect_retries };
@@ -128,22 +128,22 @@ fn sleep(pause: Duration, stop: &AtomicBool) -> Result<(), Stop> {
     Ok(())
 }
 
-/// What the thread that talks to the server has to tell.
+/// A message from the network thread.
 enum Message {
     Head(Head),
     Bytes(Vec<u8>),
     End,
     Broken(Broken),
-    /// The address is no address.
+    /// The URL is invalid.
     Refused(String),
 }
 
-/// What matters of an answer's head.
+/// The used parts of a response's head.
 struct Head {
     status: u16,
-    /// The length of the body, if it is told.
+    /// The length of the body, if the server sends it.
     length: Option<u64>,
-    /// Of a part: its first byte and the length of the whole, as far as they are told.
+    /// For a partial response: its first byte and the length of the whole file, if the server sends them.
     range: (Option<u64>, Option<u64>),
 }
 
@@ -192,40 +192,41 @@ impl Transfer<'_> {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Ok(Ended::Broken(Broken::passing("the connection is gone")));
+                    return Ok(Ended::Broken(Broken::passing("the connection is lost")));
                 }
             }
         }
     }
 
-    /// Makes the part end where the body begins. Goes on with the length of the whole, if it is told.
+    /// Truncates the part to the offset at which the body begins. Continues with the length of the whole
+    /// file, if the server sends it.
     fn begin(&mut self, head: &Head) -> Result<ControlFlow<Ended, Option<u64>>, FetchError> {
         let here = self.part.len();
         let total = match (head.status, head.range) {
             (200, _) => {
                 if here > 0 {
-                    self.start_over("the server sends whole files alone")?;
+                    self.start_over("the server does not resume downloads")?;
                 }
                 head.length
             }
             (206, (Some(first), total)) if first == here => total,
-            // All of it is here, or it has become shorter since.
+            // The file is complete, or the server's file has become shorter.
             (416, (_, total)) if here > 0 => {
                 let is_whole = self.archive.n_bytes.is_none() && total == Some(here);
                 if is_whole {
                     return Ok(ControlFlow::Break(Ended::Whole));
                 }
-                self.start_over("the server has no such part")?;
-                let again = Broken::passing("the server has no such part");
+                self.start_over("the server does not have the requested range")?;
+                let again = Broken::passing("the server does not have the requested range");
                 return Ok(ControlFlow::Break(Ended::Broken(again)));
             }
             (206, _) => {
-                self.start_over("the server sends another part than was asked for")?;
-                let again = Broken::passing("the server sends another part than was asked for");
+                self.start_over("the server sends another range than requested")?;
+                let again = Broken::passing("the server sends another range than requested");
                 return Ok(ControlFlow::Break(Ended::Broken(again)));
             }
             (status, _) => {
-                // Timeouts, too many requests, and troubles of the server.
+                // Timeouts, too many requests, and server errors.
                 let may_pass = matches!(status, 408 | 425 | 429 | 500..);
                 let reason = format!("the server answers {status}");
                 let broken = Broken { reason, may_pass, status: Some(status) };
@@ -250,7 +251,7 @@ impl Transfer<'_> {
         self.part.clear()
     }
 
-    /// The error, once what is here of the wrong file is gone.
+    /// Discards the bytes of the wrong file and returns the error.
     fn wrong_length(
         &mut self,
         found: Option<u64>,
@@ -261,8 +262,8 @@ impl Transfer<'_> {
     }
 }
 
-/// Starts a request for the bytes from `offset` on, in a thread of its own: whoever waits for a network
-/// cannot look whether to stop. It ends by itself once nobody listens.
+/// Starts a request for the bytes from `offset` on in a thread of its own, because a thread that waits for
+/// the network cannot check `stop`. The thread ends when the receiver is dropped.
 fn connect(url: String, offset: u64, patience: Patience) -> Receiver<Message> {
     let (sender, receiver) = mpsc::sync_channel(N_WAITING);
     thread::spawn(move || {
@@ -270,7 +271,7 @@ fn connect(url: String, offset: u64, patience: Patience) -> Receiver<Message> {
             Ok(response) => send_on(response, &sender),
             Err(message) => message,
         };
-        // Somebody who stopped listening does not want to know.
+        // An error means that the receiver is dropped.
         let _ = sender.send(message);
     });
     receiver
@@ -301,11 +302,11 @@ fn request(url: &str, offset: u64, patience: &Patience) -> Result<Response<Body>
 
 fn broken(error: &ureq::Error) -> Broken {
     match error {
-        ureq::Error::HostNotFound => Broken::lasting("the server's name is not known"),
+        ureq::Error::HostNotFound => Broken::lasting("the server's name has no address"),
         ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-            Broken::passing("there is no answer")
+            Broken::passing("the server does not answer")
         }
-        ureq::Error::Timeout(_) => Broken::passing("nothing has arrived for a while"),
+        ureq::Error::Timeout(_) => Broken::passing("no bytes have arrived for some time"),
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             Broken::lasting("the connection is refused")
         }
@@ -315,7 +316,7 @@ fn broken(error: &ureq::Error) -> Broken {
     }
 }
 
-/// Hands a response on, piece by piece, and returns the last of them.
+/// Sends a response on in chunks, and returns the last message.
 fn send_on(response: Response<Body>, sender: &SyncSender<Message>) -> Message {
     let header = |name: &str| response.headers().get(name)?.to_str().ok();
     let range = header("content-range").map_or((None, None), content_range);
@@ -339,7 +340,7 @@ fn send_on(response: Response<Body>, sender: &SyncSender<Message>) -> Message {
     }
 }
 
-/// The first byte and the length of the whole, of `bytes 5-99/100`, `bytes 5-99/*` or `bytes */100`.
+/// Parses the first byte and the length of the whole from `bytes 5-99/100`, `bytes 5-99/*` or `bytes */100`.
 fn content_range(value: &str) -> (Option<u64>, Option<u64>) {
     let Some((range, total)) = value.trim().strip_prefix("bytes ").and_then(|v| v.split_once('/'))
     else {

@@ -1,4 +1,4 @@
-//! What can go wrong while CIFAR-10 is fetched, and what was done with the part that had arrived.
+//! Errors of fetching CIFAR-10. Each tells whether the partial download was kept.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,94 +10,94 @@ use crate::base::shown::Shown;
 use crate::base::units::readable_bytes;
 use crate::data::{CIFAR10_PAGE, DataError};
 
-/// A fetch that came to nothing. The destination is as it was before.
+/// A failed fetch. The destination is unchanged.
 #[derive(Debug, Error)]
 pub enum FetchError {
-    /// The address is none, or leads in circles.
+    /// The URL is invalid, or its redirects form a loop.
     #[error("{url} cannot be fetched: {reason}")]
     Address {
-        /// What was asked for.
+        /// The URL.
         url: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
 
-    /// There is no connection to the server.
+    /// The server cannot be reached.
     #[error("{url} cannot be reached: {reason}")]
     Unreachable {
-        /// What was asked for.
+        /// The URL.
         url: String,
-        /// The network's words.
+        /// The network's error.
         reason: String,
     },
 
-    /// The server answered, with something else than the archive.
-    #[error("{url} is not to be had: the server answers {status}")]
+    /// The server answered without the archive.
+    #[error("{url}: the server answers with status {status}")]
     Status {
-        /// What was asked for.
+        /// The URL.
         url: String,
         /// The HTTP status.
         status: u16,
     },
 
-    /// The connection broke time and again.
-    #[error("{url} broke off after {}: {reason}", readable_bytes(*received))]
+    /// The connection broke in every attempt.
+    #[error("{url}: the connection broke after {}: {reason}", readable_bytes(*received))]
     BrokenOff {
-        /// What was asked for.
+        /// The URL.
         url: String,
-        /// The network's words.
+        /// The network's error.
         reason: String,
-        /// The bytes that are in `part`.
+        /// The bytes in `part`.
         received: u64,
-        /// The file that holds them.
+        /// The file of the partial download.
         part: PathBuf,
     },
 
-    /// The server has a file of another length.
+    /// The server's file has another length.
     #[error("{url} is not the archive: it has {}, and {expected} bytes were expected",
             found.map_or("more bytes".to_string(), |n| format!("{n} bytes")))]
     Length {
-        /// What was asked for.
+        /// The URL.
         url: String,
-        /// What the server says; none when it just went on sending.
+        /// The length that the server sent; None if it sent more bytes than expected.
         found: Option<u64>,
         /// The length of the archive.
         expected: u64,
     },
 
-    /// All bytes have arrived, and they are others than those that were published.
+    /// All bytes have arrived, but the checksum is wrong.
     #[error("{url} is not the archive: its MD5 is {found}, and {expected} was expected")]
     Checksum {
-        /// What was asked for.
+        /// The URL.
         url: String,
-        /// Of the file that arrived.
+        /// The checksum of the downloaded file.
         found: Md5Sum,
-        /// Of the archive.
+        /// The checksum of the archive.
         expected: Md5Sum,
     },
 
-    /// The archive has the right checksum and does not hold CIFAR-10.
+    /// The archive has the right checksum but does not hold CIFAR-10.
     #[error("{} holds no usable CIFAR-10: {reason}", path.shown())]
     Archive {
-        /// The archive, as it lies on the disk.
+        /// The archive on the disk.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
 
-    /// Something else stands where the data is to be put.
+    /// The destination holds something else.
     #[error("{} is there already, and is not CIFAR-10: {reason}", dir.shown())]
     Occupied {
         /// The destination.
         dir: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         reason: DataError,
     },
 
-    /// Another process is fetching to the same place.
+    /// Another process is downloading to the same file.
     #[error("{} is being written by another process", part.shown())]
     Busy {
-        /// The file that it writes to.
+        /// The file.
         part: PathBuf,
     },
 
@@ -106,28 +106,28 @@ pub enum FetchError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The system's words.
+        /// The operating system's error.
         source: io::Error,
     },
 
-    /// The user asked to stop.
+    /// The user stopped the fetch.
     #[error("stopped, with {} in {}", readable_bytes(*received), part.shown())]
     Stopped {
-        /// The bytes that are in `part`.
+        /// The bytes in `part`.
         received: u64,
-        /// The file that holds them.
+        /// The file of the partial download.
         part: PathBuf,
     },
 }
 
 impl FetchError {
-    /// A [`FetchError::Io`] for `path`.
+    /// Returns a closure that turns an I/O error into [`FetchError::Io`] for `path`.
     pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
     }
 
-    /// What to do about it, and what has become of the part that had arrived.
+    /// Returns a fix, and whether the partial download was kept.
     pub fn hint(&self) -> Option<String> {
         const RESUMES: &str = "the next `wgrad fetch` goes on from there";
         Some(match self {

@@ -1,15 +1,15 @@
-//! Fetching CIFAR-10: the published archive, from the network to a folder that [`cifar10`] reads.
+//! Fetching CIFAR-10: downloads the published archive into a folder that [`cifar10`] reads.
 //!
 //! ```text
-//! server --download--> cifar-10-binary.tar.gz.part     resumed where it broke off, also days later
+//! server --download--> cifar-10-binary.tar.gz.part     resumed after a break, also days later
 //!        --check-----> the length and MD5 of the whole file
 //!        --unpack----> cifar-10-batches-bin.part/      the expected names, within expected sizes
-//!        --read------> every record, as training will
-//!        --rename----> cifar-10-batches-bin/           which is whole or not there
+//!        --read------> every record, with the reader of training
+//!        --rename----> cifar-10-batches-bin/           complete or absent
 //! ```
 //!
-//! [`fetch`] is that list; `download.rs` speaks HTTP, `unpack.rs` reads the archive, `part.rs` is the
-//! file in the middle. Nothing here prints: an [`Event`] tells what happens.
+//! [`fetch`] does these steps in order; `download.rs` has HTTP, `unpack.rs` reads the archive, `part.rs` is
+//! the file of the partial download. This module prints nothing; it reports each [`Event`].
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -29,22 +29,22 @@ pub(crate) mod unpack;
 pub use error::FetchError;
 use part::{Part, md5_of};
 
-/// The environment variable that names a mirror where `--url` does not.
+/// The environment variable with a mirror's URL; `--url` takes precedence.
 pub const MIRROR_VARIABLE: &str = "WGRAD_MIRROR";
-/// Where the archive comes from when nothing names a mirror.
+/// The URL of the published archive.
 pub const PUBLISHED_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
-/// The length of the published archive.
+/// The length of the published archive, in bytes.
 pub const PUBLISHED_BYTES: u64 = 170_052_171;
-/// The MD5 of the published archive, as its page gives it: c32a1d4ab5d03f1284b67883e8d87530.
+/// The MD5 of the published archive, from its web page: c32a1d4ab5d03f1284b67883e8d87530.
 pub const PUBLISHED_MD5: Md5Sum =
     Md5Sum(0xc32a_1d4a_b5d0_3f12_84b6_7883_e8d8_7530_u128.to_be_bytes());
 
-/// The archive's name, beside the destination; the download adds `.part`.
+/// The archive's name in the destination's parent folder; a download in progress has `.part` appended.
 const ARCHIVE: &str = "cifar-10-binary.tar.gz";
-/// The most that is downloaded of an archive whose length is not known.
+/// The limit on a download of unknown length, in bytes.
 const MAX_ARCHIVE_BYTES: u64 = 1 << 30;
 
-/// An MD5 checksum. It tells damaged files, for which it was published, not forged ones.
+/// An MD5 checksum. It detects damaged files, not forged ones.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Md5Sum(pub [u8; 16]);
 
@@ -70,50 +70,50 @@ impl fmt::Debug for Md5Sum {
     }
 }
 
-/// An archive: where it is, and what it must be.
+/// An archive: its URL and its expected contents.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Archive {
-    /// Where it is: `http://` or `https://`.
+    /// The URL, `http://` or `https://`.
     pub url: String,
-    /// Its length, if it is known before the server says it.
+    /// The length in bytes; None to accept the server's.
     pub n_bytes: Option<u64>,
-    /// Its checksum.
+    /// The checksum.
     pub md5: Md5Sum,
 }
 
 impl Archive {
-    /// The published archive, at `url` or where it was published.
+    /// The published archive, at `url` or at its published URL.
     pub fn published(url: Option<String>) -> Self {
         let url = url.unwrap_or_else(|| PUBLISHED_URL.to_string());
         Self { url, n_bytes: Some(PUBLISHED_BYTES), md5: PUBLISHED_MD5 }
     }
 
-    /// The same, unless `md5` is that of another archive, whose length the server may choose.
+    /// Returns the archive with another checksum. If it differs from the current one, any length is accepted.
     pub fn with_md5(self, md5: Md5Sum) -> Self {
         let n_bytes = self.n_bytes.filter(|_| md5 == self.md5);
         Self { n_bytes, md5, ..self }
     }
 }
 
-/// How long a network that does not answer is waited for.
+/// Time limits and retries of a download.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Patience {
-    /// For finding the server's address, and again for the connection.
+    /// The limit on resolving the server's name, and again on connecting.
     pub connect: Duration,
-    /// For the answer to begin.
+    /// The limit on the start of the response.
     pub answer: Duration,
-    /// For the next bytes.
+    /// The limit on the next bytes.
     pub bytes: Duration,
-    /// How often a first connection is tried again.
+    /// The number of retries of a first connection.
     pub connect_retries: u32,
-    /// How often in a row a download that broke off is taken up again without a byte arriving.
+    /// The number of retries in a row of a broken download, without a new byte.
     pub retries: u32,
-    /// The pause before the first of these; each is twice the one before.
+    /// The pause before the first retry; each later pause is twice as long.
     pub pause: Duration,
 }
 
 impl Patience {
-    /// For a user who asked for the download.
+    /// The limits of `wgrad fetch`.
     pub const ASKED_FOR: Self = Self {
         connect: Duration::from_secs(10),
         answer: Duration::from_secs(30),
@@ -123,7 +123,7 @@ impl Patience {
         pause: Duration::from_secs(1),
     };
 
-    /// For a user who did not: a network that is not there costs three seconds, or a little more.
+    /// The limits of an automatic fetch: without a network, it takes about three seconds.
     pub const UNASKED: Self = Self {
         connect: Duration::from_secs(3),
         answer: Duration::from_secs(5),
@@ -132,51 +132,51 @@ impl Patience {
     };
 }
 
-/// What happens during a fetch.
+/// A report of progress.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The server answered. `received` bytes were here before, and are not fetched again.
+    /// The server answered. The download continues after `received` bytes.
     Started {
-        /// The bytes that are here.
+        /// The bytes of the partial download.
         received: u64,
-        /// All there are, if the server says.
+        /// The bytes of the whole file, if the server sends them.
         total: Option<u64>,
     },
-    /// So many bytes are here now.
+    /// The bytes received so far.
     Received(u64),
-    /// The connection broke off, and is tried again after a pause.
+    /// The connection broke; a retry follows after a pause.
     Retrying {
-        /// The network's words.
+        /// The network's error.
         reason: &'a str,
         /// The pause.
         pause: Duration,
     },
-    /// What was here is of no use, and the download starts over.
+    /// The partial download is useless; the download starts again.
     StartingOver {
-        /// Why.
+        /// The reason.
         reason: &'a str,
     },
-    /// An archive that somebody else has put here is used, and left.
+    /// An archive that the user has put here is used, and stays.
     Found(&'a Path),
-    /// An archive that somebody else has put here is not the right one, and is left.
+    /// An archive that the user has put here is the wrong one; it stays, unused.
     NotUsed(&'a Path),
-    /// The checksum is right, and the archive is unpacked.
+    /// The checksum is right; the archive is being unpacked.
     Unpacking,
-    /// The archive holds something that does not belong to CIFAR-10, which is not unpacked.
+    /// The archive has an entry that does not belong to CIFAR-10; it is skipped.
     Skipped(&'a str),
 }
 
-/// How a fetch ended well.
+/// The result of a successful fetch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fetched {
-    /// The destination holds CIFAR-10 now.
+    /// The destination now holds CIFAR-10.
     Now,
-    /// It did before, and nothing was done.
+    /// The destination held CIFAR-10 already.
     Before,
 }
 
-/// The folder that holds the files, given the one that `--data-dir` names: that itself if it has the
-/// name that the archive gives it, else a folder of that name in it. `wgrad train` takes either.
+/// Returns the folder of the files for a `--data-dir`: the folder itself if it has the archive's folder name,
+/// otherwise its subfolder of that name. `wgrad train` accepts both.
 pub fn destination(dir: &Path) -> PathBuf {
     if dir.file_name().is_some_and(|name| name == cifar10::FOLDER) {
         return dir.to_path_buf();
@@ -184,14 +184,14 @@ pub fn destination(dir: &Path) -> PathBuf {
     dir.join(cifar10::FOLDER)
 }
 
-/// Makes `dir` a folder with CIFAR-10, from `archive`, unless it is one.
+/// Downloads and unpacks `archive` to the folder `dir`, unless `dir` holds CIFAR-10 already.
 ///
-/// The download lies beside `dir` meanwhile, and stays there when it breaks off, for the next call to
-/// go on with. An archive of the published name that lies there already is used instead if it is the
-/// right one. When `stop` becomes true, this returns within a moment.
+/// The partial download is in `dir`'s parent folder and stays there after a failure; the next call continues
+/// it. If an archive of the published name and the right checksum is there, it is used instead. When `stop`
+/// becomes true, the function returns within a moment.
 ///
 /// # Errors
-/// See [`FetchError`], which says what has become of the part that had arrived.
+/// See [`FetchError`], which also tells whether the partial download was kept.
 pub fn fetch(
     archive: &Archive,
     dir: &Path,
@@ -212,7 +212,7 @@ pub fn fetch(
     }
 
     let mut part = Part::open(folder)?;
-    // It may have come there while another process held the part.
+    // Another process that held the part's lock may have finished the fetch.
     if holds_cifar10(dir)? {
         part.remove();
         return Ok(Fetched::Before);
@@ -225,7 +225,7 @@ pub fn fetch(
     Ok(Fetched::Now)
 }
 
-/// Downloads until the part is the whole archive, by its length and checksum.
+/// Downloads until the part has the archive's length and checksum.
 fn get_whole(
     archive: &Archive,
     part: &mut Part,
@@ -234,7 +234,7 @@ fn get_whole(
     stop: &AtomicBool,
 ) -> Result<(), FetchError> {
     loop {
-        // Of other days, and perhaps of another server.
+        // The part is from an earlier download, perhaps from another server.
         let was_there = part.len() > 0;
         download::download(archive, part, patience, watch, stop)?;
         let found = part.md5(stop)?;
@@ -250,7 +250,7 @@ fn get_whole(
     }
 }
 
-/// Whether the destination is done already.
+/// Returns true if the destination holds CIFAR-10.
 fn holds_cifar10(dir: &Path) -> Result<bool, FetchError> {
     let gives_way = match fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_none(),
@@ -263,7 +263,7 @@ fn holds_cifar10(dir: &Path) -> Result<bool, FetchError> {
     cifar10::read(dir).map(|_| true).map_err(occupied)
 }
 
-/// The archive that somebody has downloaded by hand, if it is the right one.
+/// Opens the archive that the user has downloaded by hand, if it has the right checksum.
 fn right_archive(
     archive: &Archive,
     path: &Path,

@@ -1,4 +1,4 @@
-//! The file that holds what has arrived so far.
+//! The file of a partial download.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,17 +9,18 @@ use md5::{Digest, Md5};
 
 use super::{ARCHIVE, FetchError, Md5Sum};
 
-/// A download in progress, locked against other processes. It outlives the process, unless it is empty.
+/// A partial download, locked against other processes. The file stays after the process ends, unless it is
+/// empty.
 pub(super) struct Part {
     file: File,
     path: PathBuf,
     len: u64,
-    /// Folders that were made for it, the innermost first.
+    /// The folders that were created for it, innermost first.
     made: Vec<PathBuf>,
 }
 
 impl Part {
-    /// The part in `folder`: a new one, or that of an earlier download.
+    /// Opens the partial download in `folder`, a new one or that of an earlier fetch.
     pub(super) fn open(folder: &Path) -> Result<Self, FetchError> {
         let missing = folder.ancestors().filter(|p| !p.as_os_str().is_empty());
         let made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
@@ -30,7 +31,7 @@ impl Part {
         let mut file = file.map_err(FetchError::io(&path))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(FetchError::Busy { part: path }),
-            // Some network file systems have no locks, and a download is worth the little risk.
+            // Some network file systems have no locks. The small risk is accepted.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         let len = file.seek(SeekFrom::End(0)).map_err(FetchError::io(&path))?;
@@ -41,7 +42,7 @@ impl Part {
         &self.path
     }
 
-    /// The bytes that are there.
+    /// The number of bytes.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -50,14 +51,14 @@ impl Part {
         &mut self.file
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
         self.file.write_all(bytes).map_err(FetchError::io(&self.path))?;
         self.len += bytes.len() as u64;
         Ok(())
     }
 
-    /// Forgets what is there.
+    /// Discards all bytes.
     pub(super) fn clear(&mut self) -> Result<(), FetchError> {
         let cleared = self.file.set_len(0).and_then(|()| self.file.rewind());
         cleared.map_err(FetchError::io(&self.path))?;
@@ -65,7 +66,7 @@ impl Part {
         Ok(())
     }
 
-    /// The checksum of all that is there.
+    /// Returns the checksum of all bytes.
     pub(super) fn md5(&mut self, stop: &AtomicBool) -> Result<Md5Sum, FetchError> {
         let stopped = || stop.load(Ordering::Relaxed);
         match md5_of(&mut self.file, &stopped) {
@@ -74,22 +75,22 @@ impl Part {
         }
     }
 
-    /// The error of a user who had enough.
+    /// Returns the error of a stopped fetch.
     pub(super) fn stopped(&self) -> FetchError {
         FetchError::Stopped { received: self.len, part: self.path.clone() }
     }
 
-    /// Removes the file, which has done its duty.
+    /// Removes the file.
     pub(super) fn remove(mut self) {
         self.len = 0;
     }
 }
 
 impl Drop for Part {
-    /// A part without bytes is of no use to anybody, nor are folders that were made for it.
+    /// Removes an empty file, and the folders that were created for it.
     fn drop(&mut self) {
         if self.len == 0 {
-            // What cannot be removed is no reason to fail.
+            // A failed removal is harmless.
             let _ = fs::remove_file(&self.path);
             for folder in &self.made {
                 let _ = fs::remove_dir(folder);
@@ -98,7 +99,7 @@ impl Drop for Part {
     }
 }
 
-/// The MD5 of a whole file, which is left at its end. Ends with an error once `stopped` says so.
+/// Returns the MD5 of a whole file, and leaves the position at its end. Fails once `stopped` returns true.
 pub(super) fn md5_of(file: &mut File, stopped: &dyn Fn() -> bool) -> io::Result<Md5Sum> {
     file.rewind()?;
     let mut md5 = Md5::new();

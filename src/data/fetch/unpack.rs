@@ -1,4 +1,4 @@
-//! From the archive to a folder: the names that belong to CIFAR-10, within the sizes that they have.
+//! Unpacks the archive to a folder: only CIFAR-10's file names, within their sizes.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -12,7 +12,7 @@ use super::{Event, FetchError};
 use crate::base::files;
 use crate::data::cifar10::{self, FOLDER};
 
-/// What is unpacked, and the most that each may have: the files of images have just as much.
+/// The unpacked files with their largest sizes in bytes; image files have exactly this size.
 const FILES: [(&str, u64); 8] = [
     ("data_batch_1.bin", 30_730_000),
     ("data_batch_2.bin", 30_730_000),
@@ -24,15 +24,17 @@ const FILES: [(&str, u64); 8] = [
     ("readme.html", 1 << 16),
 ];
 
-/// The most that an archive may unpack to: the files, their headers, and a little that is skipped.
+/// The largest unpacked size of an archive in bytes: the files, their headers, and a margin for skipped
+/// entries.
 const MAX_BYTES: u64 = 6 * 30_730_000 + (1 << 20);
 
-/// Bytes that are copied at a time.
+/// Bytes copied at a time.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// Makes the folder `dir` from an archive whose checksum is right. It is there whole or not at all.
+/// Creates the folder `dir` from an archive with the right checksum. Afterwards the folder is complete or
+/// absent.
 ///
-/// `path` is the archive's name, for messages.
+/// `path` is the archive's name in messages.
 pub(super) fn unpack(
     archive: &mut File,
     path: &Path,
@@ -42,11 +44,11 @@ pub(super) fn unpack(
 ) -> Result<(), FetchError> {
     archive.rewind().map_err(FetchError::io(path))?;
     let temporary = temporary(dir);
-    // Of a process that was killed: the part is locked, so nobody else is at work here.
+    // A killed process may have left it. The part's lock is ours, so no other process uses it.
     let _ = fs::remove_dir_all(&temporary);
     fs::create_dir_all(&temporary).map_err(FetchError::io(&temporary))?;
     let result = fill(archive, path, &temporary, watch, stop).and_then(|()| {
-        // An empty folder that stands there gives way; of anything else the renaming tells.
+        // An empty folder is replaced; renaming reports anything else.
         let _ = fs::remove_dir(dir);
         fs::rename(&temporary, dir).map_err(FetchError::io(dir))?;
         files::sync_folder(dir).map_err(FetchError::io(dir))
@@ -63,7 +65,7 @@ fn temporary(dir: &Path) -> PathBuf {
     dir.with_file_name(name)
 }
 
-/// Unpacks into the folder, and reads what is there as training will.
+/// Unpacks into the folder, and reads the files with the reader of training.
 fn fill(
     archive: &File,
     path: &Path,
@@ -93,7 +95,7 @@ fn fill(
     Ok(())
 }
 
-/// Writes a file to the disk, not just to the system's memory.
+/// Writes a file and flushes it to the disk.
 fn write(path: &Path, content: &mut dyn Read, stop: &AtomicBool) -> Result<(), Problem> {
     let mut file = File::create_new(path).map_err(Problem::Sink)?;
     let mut buffer = vec![0; CHUNK_BYTES];
@@ -108,19 +110,19 @@ fn write(path: &Path, content: &mut dyn Read, stop: &AtomicBool) -> Result<(), P
     }
 }
 
-/// Something in an archive.
+/// An archive's entry.
 pub(crate) enum Item<'a> {
-    /// One of CIFAR-10's files, by its name without a folder.
+    /// One of CIFAR-10's files: its name without the folder, and its contents.
     File(&'static str, &'a mut dyn Read),
-    /// Something else.
+    /// Another entry.
     Skipped(&'a str),
 }
 
-/// Why an archive was not read to its end.
+/// The failure of reading an archive.
 pub(crate) enum Problem {
-    /// It is damaged, or not one of these.
+    /// The archive is damaged or malicious.
     Archive(String),
-    /// What was read could not be written.
+    /// An unpacked file could not be written.
     Sink(io::Error),
 }
 
@@ -128,16 +130,17 @@ fn damaged(error: io::Error) -> Problem {
     Problem::Archive(format!("it is damaged ({error})"))
 }
 
-/// Reads an archive to its end and hands each thing in it to `sink`.
+/// Reads an archive to its end and passes each entry to `sink`.
 ///
-/// At most [`MAX_BYTES`] are decompressed, and nothing is kept in memory.
+/// It decompresses at most [`MAX_BYTES`] and keeps nothing in memory.
 pub(crate) fn read(
     archive: impl Read,
     sink: &mut dyn FnMut(Item<'_>) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     let mut tar = tar::Archive::new(GzDecoder::new(archive).take(MAX_BYTES));
     let mut seen = Vec::new();
-    // Raw: extensions for long names, which may be as long as they say, are entries like others then.
+    // In raw mode, extensions for long names are ordinary entries. Otherwise the reader would allocate any
+    // length that they claim.
     for entry in tar.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -182,20 +185,20 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// Which of CIFAR-10's files has this name in an archive.
+/// Returns the file of CIFAR-10 with this path in an archive, and its largest size.
 fn expected(name: &str) -> Option<(&'static str, u64)> {
     let name = name.strip_prefix("./").unwrap_or(name);
     let name = name.strip_prefix(FOLDER)?.strip_prefix('/')?;
     FILES.into_iter().find(|(file, _)| *file == name)
 }
 
-/// Whether a name begins at the root or climbs, with any system's separators.
+/// Returns true for an absolute path or one with `..`, with the separators of any system.
 fn leads_outside(name: &str) -> bool {
     let mut parts = name.split(['/', '\\']);
     name.starts_with(['/', '\\']) || name.get(1..2) == Some(":") || parts.any(|part| part == "..")
 }
 
-/// Counts what is read.
+/// Limits the bytes that are read.
 struct Counted<'a, R> {
     inner: &'a mut R,
     n_left: u64,

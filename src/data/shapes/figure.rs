@@ -1,20 +1,20 @@
 //! The ten figures, as signed distances.
 //!
-//! Each figure lives in a unit frame: its centre is the origin, it reaches about 1 from there and
-//! nowhere beyond [`REACH`], x grows to the right and y grows **downwards**, as rows do.
-//! [`Figure::distance`] is negative inside and positive outside, which makes drawing a figure with
-//! smooth edges one line: coverage is how far inside the pixel's centre lies, clamped to 0..1.
+//! Each figure is in a unit frame: its centre is the origin, its radius is about 1 and at most [`REACH`], x
+//! grows to the right and y grows **downwards**, like rows. [`Figure::distance`] is negative inside and
+//! positive outside. So smooth edges need one line: the coverage of a pixel is the depth of its centre inside
+//! the figure, clamped to 0..1.
 //!
-//! Only `+ - * /`, `sqrt`, `min`, `max` and `abs` are used. IEEE 754 fixes their results to the bit,
-//! which it does not do for `sin` and `cos`, so a seed draws the same pictures on every platform.
+//! Only `+ - * /`, `sqrt`, `min`, `max` and `abs` are used. IEEE 754 fixes their results bit for bit, but not
+//! those of `sin` and `cos`. So a seed gives the same pictures on every platform.
 
-/// No figure has a point further from its centre than this. It is the triangle that sets it.
+/// The largest distance of any figure's point from its centre: a corner of the triangle.
 pub const REACH: f32 = 1.2;
 
-/// The kinds of figure: the classes of the dataset, in the order of their labels.
+/// The kinds of figures: the classes, in the order of the labels.
 ///
-/// Training flips pictures, so every class is its own mirror image (a moon may open to either side).
-/// And it covers squares of 8x8 pixels and shifts by 4, so no class hangs on a small detail.
+/// Training flips pictures, so every class equals its mirror image (a moon may open to either side). Training
+/// also cuts out squares of 8x8 pixels and shifts by up to 4, so no class depends on a small detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figure {
     /// A filled circle.
@@ -25,13 +25,13 @@ pub enum Figure {
     Square,
     /// A tall square on its tip.
     Diamond,
-    /// An equilateral triangle on its base.
+    /// An equilateral triangle with a level base.
     Triangle,
-    /// Five points, one of them up.
+    /// A five-pointed star with one point up.
     Star,
     /// A plus sign.
     Cross,
-    /// Two lobes and a tip below.
+    /// Two lobes, with the tip below.
     Heart,
     /// A crescent that opens to the right; drawn mirrored half of the time.
     Moon,
@@ -70,10 +70,10 @@ impl Figure {
         }
     }
 
-    /// The signed distance of the point `(x, y)` from the outline, negative inside.
+    /// Returns the signed distance of the point `(x, y)` from the outline, negative inside.
     ///
-    /// Exact near the outline; deep inside a figure made of several parts it may be too small by
-    /// a factor, which nothing here depends on.
+    /// It is exact near the outline. Deep inside a figure of several parts it may be too small by a factor,
+    /// which does not matter for drawing.
     pub fn distance(self, x: f32, y: f32) -> f32 {
         match self {
             Self::Disc => disc(x, y, 0.0, 0.0, 0.88),
@@ -92,10 +92,10 @@ impl Figure {
 
 const DIAMOND: [[f32; 2]; 4] = [[0.0, -1.0], [0.72, 0.0], [0.0, 1.0], [-0.72, 0.0]];
 
-/// Equilateral, its centre of gravity a little below the origin so that it sits in the middle.
+/// Equilateral. The centre of gravity is a little below the origin, so that the triangle is centred.
 const TRIANGLE: [[f32; 2]; 3] = [[0.0, -0.92], [0.95, 0.73], [-0.95, 0.73]];
 
-/// Corners at multiples of 36 degrees from the top, alternating between the radii 1 and 0.45.
+/// Corners at multiples of 36 degrees from the top, with alternating radii 1 and 0.45.
 const STAR: [[f32; 2]; 10] = [
     [0.0, -1.0],
     [0.264_503, -0.364_058],
@@ -109,7 +109,7 @@ const STAR: [[f32; 2]; 10] = [
     [-0.264_503, -0.364_058],
 ];
 
-/// The centres of the petals, at multiples of 72 degrees from the top and at the radius 0.62.
+/// The centres of the petals, at multiples of 72 degrees from the top, at radius 0.62.
 const PETALS: [[f32; 2]; 5] = [
     [0.0, -0.62],
     [0.589_655, -0.191_591],
@@ -123,17 +123,17 @@ fn disc(x: f32, y: f32, centre_x: f32, centre_y: f32, radius: f32) -> f32 {
     (dx * dx + dy * dy).sqrt() - radius
 }
 
-/// A rectangle around the origin, from its half width and half height.
+/// The signed distance of a rectangle around the origin.
 fn rectangle(x: f32, y: f32, half_width: f32, half_height: f32) -> f32 {
     let (dx, dy) = (x.abs() - half_width, y.abs() - half_height);
     let outside = (dx.max(0.0) * dx.max(0.0) + dy.max(0.0) * dy.max(0.0)).sqrt();
     outside + dx.max(dy).min(0.0)
 }
 
-/// A polygon from its corners: the distance to the nearest side, negative where a ray to the right
-/// crosses an odd number of sides.
+/// The signed distance of a polygon: the distance to the nearest side, negative if a ray to the right crosses
+/// an odd number of sides.
 fn polygon(x: f32, y: f32, corners: &[[f32; 2]]) -> f32 {
-    let mut nearest = f32::INFINITY; // squared
+    let mut nearest = f32::INFINITY; // Squared.
     let mut inside = false;
     let mut from = corners[corners.len() - 1];
     for &to in corners {
@@ -151,10 +151,11 @@ fn polygon(x: f32, y: f32, corners: &[[f32; 2]]) -> f32 {
     if inside { -nearest.sqrt() } else { nearest.sqrt() }
 }
 
-/// A square on its tip, and a disc on each of its upper sides as wide as the side.
+/// The signed distance of a heart: a square on its tip, and on each of its upper sides a disc as wide as the
+/// side.
 fn heart(x: f32, y: f32) -> f32 {
-    const HALF: f32 = 0.75; // half of the square's diagonal
-    const DOWN: f32 = 0.08; // how far the square's centre lies below the origin
+    const HALF: f32 = 0.75; // Half of the square's diagonal.
+    const DOWN: f32 = 0.08; // The distance of the square's centre below the origin.
     let square = polygon(x, y - DOWN, &[[0.0, -HALF], [HALF, 0.0], [0.0, HALF], [-HALF, 0.0]]);
     let lobe =
         disc(x.abs(), y - DOWN, HALF / 2.0, -HALF / 2.0, HALF * std::f32::consts::FRAC_1_SQRT_2);

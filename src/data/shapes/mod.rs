@@ -1,15 +1,14 @@
 //! Ten kinds of drawn figures: the dataset that needs no download.
 //!
-//! Every picture shows one large figure, in any place and size, on a patterned ground with small
-//! figures lying about, and is noisy. The class is the kind of the large figure. Colours and
-//! patterns are the same for all classes, so a classifier has to find the figure. A linear one on
-//! the pixels gets 22% of the test pictures right, and a ResNet-9 of width 16 gets 96% (eight epochs
-//! of the usual recipe, batches of 64, in PyTorch). A test holds the first number under 60% and above
-//! chance.
+//! Every picture shows one large figure at a random place and size, on a patterned background with small
+//! figures and noise. The class is the kind of the large figure. Colours and patterns have the same
+//! distribution for all classes, so a classifier must recognise the figure. A linear classifier on the pixels
+//! reaches 22% on the test pictures, a ResNet-9 of width 16 reaches 96% (eight epochs of the usual recipe,
+//! batches of 64, in PyTorch). A test checks that the first number is below 60% and above chance.
 //!
-//! A picture is a function of the seed, the split and its index. It is drawn with arithmetic that
-//! IEEE 754 fixes to the bit and with one random stream of its own, so a seed gives the same bytes
-//! on every platform and for any number of threads.
+//! A picture is a function of the seed, the split and its number. Drawing uses only arithmetic that IEEE 754
+//! fixes bit for bit, and each picture has a random stream of its own. So a seed gives the same bytes on
+//! every platform and for any number of threads.
 
 mod figure;
 #[cfg(test)]
@@ -25,12 +24,12 @@ use texture::{Colour, Texture, colour, mix};
 use super::random::{Draws, Purpose};
 use super::{Dataset, IMAGE_BYTES, IMAGE_SIZE, Split};
 
-/// Training pictures of the dataset, as many of each class.
+/// The number of training pictures, equally many of each class.
 pub const N_TRAIN: usize = 5000;
-/// Test pictures of the dataset, as many of each class.
+/// The number of test pictures, equally many of each class.
 pub const N_TEST: usize = 2000;
 
-/// The dataset of a seed: [`N_TRAIN`] training and [`N_TEST`] test pictures.
+/// Draws the dataset of a seed: [`N_TRAIN`] training and [`N_TEST`] test pictures.
 pub fn generate(seed: u64) -> Dataset {
     Dataset {
         name: "shapes",
@@ -47,13 +46,12 @@ pub fn generate(seed: u64) -> Dataset {
     }
 }
 
-/// The first `n` training pictures of a seed. Their classes go round: picture `i` is of class
-/// `i % 10`.
+/// Draws the first `n` training pictures of a seed. Picture `i` has class `i % 10`.
 pub fn draw_train(seed: u64, n: usize) -> Split {
     draw_split(seed, Purpose::TrainPictures, n)
 }
 
-/// The first `n` test pictures of a seed, none of which is a training picture of any seed.
+/// Draws the first `n` test pictures of a seed; they differ from the training pictures of every seed.
 pub fn draw_test(seed: u64, n: usize) -> Split {
     draw_split(seed, Purpose::TestPictures, n)
 }
@@ -69,35 +67,35 @@ fn draw_split(seed: u64, purpose: Purpose, n: usize) -> Split {
     Split { images, labels }
 }
 
-/// What is in a picture, before it is made of pixels.
+/// A picture's composition, before its pixels.
 struct Picture {
     ground: Texture,
-    /// Painted in this order, so the large figure is the last but one or two.
+    /// The figures in the order of painting; the large one is followed by at most one or two small ones.
     shapes: Vec<Shape>,
-    /// Deviation of the noise, in steps of 1/255.
+    /// The standard deviation of the noise, in steps of 1/255.
     noise: f32,
 }
 
-/// A figure in its place.
+/// A figure with its place and look.
 struct Shape {
     figure: Figure,
     centre: [f32; 2],
     /// Pixels per unit of the figure's frame.
     radius: f32,
-    /// The first row of the matrix that turns the picture's axes into the figure's.
+    /// The first row of the matrix that rotates the picture's axes to the figure's.
     turn: [f32; 2],
-    /// -1 mirrors the figure, 1 does not.
+    /// -1 for a mirrored figure, otherwise 1.
     mirror: f32,
     fill: Texture,
-    /// 0 to 1: how dark its shadow is.
+    /// The darkness of the shadow, 0 to 1.
     shadow: f32,
 }
 
 impl Picture {
-    /// Chooses everything but the noise of each pixel.
+    /// Draws everything except the noise.
     fn compose(draws: &mut Draws, figure: Figure) -> Self {
-        // Most figures are lighter than their ground and some are darker. Were it half and half, a
-        // linear classifier would learn nothing at all; a rule with exceptions teaches it a little.
+        // Most figures are lighter than the background, some are darker. With half of each, a linear
+        // classifier would learn nothing; with a rule that has exceptions, it learns a little.
         let light_on_dark = draws.chance(0.85);
         let contrast = draws.between(0.06, 0.38);
         let middle = draws.between(0.35, 0.65);
@@ -117,11 +115,11 @@ impl Picture {
         Self { ground, shapes, noise: draws.between(8.0, 24.0) }
     }
 
-    /// Writes the picture's bytes: `image` is `[3, 32, 32]`.
+    /// Writes the picture's bytes to `image`, `[3, 32, 32]`.
     fn render(&self, draws: &mut Draws, image: &mut [u8]) {
         for row in 0..IMAGE_SIZE {
             for column in 0..IMAGE_SIZE {
-                // A pixel stands for its centre.
+                // The pixel's centre.
                 let (x, y) = (column as f32 + 0.5, row as f32 + 0.5);
                 let mut pixel = self.ground.at(x, y);
                 for shape in &self.shapes {
@@ -138,7 +136,7 @@ impl Picture {
 }
 
 impl Shape {
-    /// The large figure that the picture is named after.
+    /// Draws the large figure, which determines the class.
     fn subject(draws: &mut Draws, figure: Figure, fill: Texture) -> Self {
         let middle = IMAGE_SIZE as f32 / 2.0;
         let centre = [0; 2].map(|_| middle + draws.between(-4.0, 4.0));
@@ -146,7 +144,7 @@ impl Shape {
         Self::place(draws, figure, centre, radius, fill, 0.45)
     }
 
-    /// A small figure of any kind in any place, which means nothing.
+    /// Draws a small figure of any kind at any place, as a distraction.
     fn scrap(draws: &mut Draws) -> Self {
         let figure = Figure::ALL[draws.below(Figure::ALL.len() as u32) as usize];
         let centre = [0; 2].map(|_| draws.between(0.0, IMAGE_SIZE as f32));
@@ -164,8 +162,8 @@ impl Shape {
         fill: Texture,
         shadow: f32,
     ) -> Self {
-        // Up to 15 degrees either way. Cosine and sine from the tangent of half the angle, which
-        // needs nothing but a division.
+        // Rotates by up to 15 degrees in either direction. Cosine and sine come from the tangent of half the
+        // angle, with divisions only.
         let half_angle_tangent = draws.between(-0.18, 0.18);
         let squared = half_angle_tangent * half_angle_tangent;
         let turn = [(1.0 - squared) / (1.0 + squared), 2.0 * half_angle_tangent / (1.0 + squared)];
@@ -173,7 +171,7 @@ impl Shape {
         Self { figure, centre, radius, turn, mirror, fill, shadow }
     }
 
-    /// The colour of a point after the shape is painted over `below`.
+    /// Returns the colour of a point after the shape is painted over `below`.
     fn paint(&self, below: Colour, x: f32, y: f32) -> Colour {
         // The light comes from the upper left.
         let shadow = self.shadow * self.coverage(x - 1.0, y - 1.5);
@@ -184,10 +182,10 @@ impl Shape {
         mix(mix(below, [0.0; 3], shadow), self.fill.at(x, y), covered)
     }
 
-    /// How much of the pixel around a point the figure covers, 0 to 1.
+    /// Returns the share of the pixel around a point that the figure covers, 0 to 1.
     fn coverage(&self, x: f32, y: f32) -> f32 {
         let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
-        // Most points are far off and end here. The pixel is for the smooth edge.
+        // Most points are too far away and end here. The added pixel is for the smooth edge.
         let reach = self.radius * REACH + 1.0;
         if dx * dx + dy * dy > reach * reach {
             return 0.0;
@@ -200,7 +198,7 @@ impl Shape {
     }
 }
 
-/// A texture of two random colours, one a little brighter than `bright` and one a little darker.
+/// Draws a texture of two random colours, one a little brighter than `bright` and one a little darker.
 fn two_tone(draws: &mut Draws, bright: f32, half_step: f32) -> Texture {
     let mut tone = |bright| {
         let saturation = draws.between(0.2, 1.0);

@@ -26,13 +26,13 @@ fn the_number_of_threads_and_of_pictures_does_not_matter() {
 
 #[test]
 fn the_pictures_of_a_seed_are_frozen() {
-    // Recorded once. The same sum on every platform is what "a seed means the same pictures
-    // everywhere" comes to, and a change of the drawing changes every accuracy quoted for it.
+    // Recorded once. A seed gives the same pictures on every platform, and another drawing would change every
+    // published accuracy.
     assert_eq!(fnv1a(&draw_train(0, 200).images), 1141434979292438525);
     assert_eq!(fnv1a(&draw_test(0, 200).images), 13736369064562214141);
 }
 
-/// The FNV-1a hash: small, and enough to notice a changed byte.
+/// The FNV-1a hash: small, and enough to detect a changed byte.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -40,7 +40,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 }
 
 #[test]
-fn the_default_dataset_is_balanced_and_says_what_it_is() {
+fn the_default_dataset_is_balanced_and_described() {
     let dataset = generate(0);
     assert_eq!(dataset.name, "shapes");
     assert_eq!(dataset.classes.len(), N_CLASSES);
@@ -70,7 +70,7 @@ fn a_label_names_the_figure_that_is_drawn() {
     }
 }
 
-/// A figure alone, ten pixels in radius in the middle of a picture: the coverage of each pixel.
+/// The coverage of each pixel by a single figure of radius 10 in the middle of a picture.
 fn mask(figure: Figure, mirror: f32) -> Vec<f32> {
     let shape = Shape {
         figure,
@@ -119,7 +119,7 @@ fn figures_are_their_own_mirror_image_but_for_the_moon() {
         } else {
             assert!(worst_flipped < 1e-3, "{figure:?} changes by {worst_flipped} when flipped");
         }
-        // Which is why moons are drawn both ways: so that a flipped one is still a moon.
+        // So moons are drawn both ways: a flipped one is still a moon.
         let worst_mirrored = worst(&mask(figure, -1.0), &flipped);
         assert!(worst_mirrored < 1e-3, "{figure:?} is not mirrored: {worst_mirrored}");
     }
@@ -127,8 +127,8 @@ fn figures_are_their_own_mirror_image_but_for_the_moon() {
 
 #[test]
 fn distances_are_distances_outside_the_figure() {
-    // From a point outside at distance d, a step of length below d stays outside and changes the
-    // distance by no more than its length.
+    // From an outside point at distance d, a step shorter than d stays outside and changes the distance by at
+    // most its length.
     for figure in Figure::ALL {
         let mut draws = Draws::new(1, Purpose::TestPictures, 0);
         for _ in 0..2000 {
@@ -153,7 +153,7 @@ fn no_figure_is_another_one() {
 }
 
 #[test]
-fn colours_are_as_bright_as_asked_and_in_range() {
+fn colours_have_the_given_brightness_and_are_in_range() {
     let mut draws = Draws::new(2, Purpose::TestPictures, 0);
     for _ in 0..1000 {
         let bright = draws.between(0.05, 0.95);
@@ -164,8 +164,8 @@ fn colours_are_as_bright_as_asked_and_in_range() {
     }
 }
 
-/// Accuracy on the test pictures of a softmax classifier on the normalised pixels, trained on the
-/// training pictures: one weight for every pixel, channel and class.
+/// Returns the test accuracy of a softmax classifier on normalised pixels, trained on the training pictures;
+/// it has one weight per pixel, channel and class.
 fn linear_accuracy(train: &Split, test: &Split) -> f32 {
     const N_EPOCHS: u64 = 12;
     const LEARNING_RATE: f32 = 2e-3;
@@ -188,7 +188,7 @@ fn linear_accuracy(train: &Split, test: &Split) -> f32 {
 
     let mut weights = vec![[0.0; LANES]; IMAGE_BYTES];
     for epoch in 0..N_EPOCHS {
-        // Down to zero in a straight line, so that the last steps average.
+        // The learning rate decreases linearly to 0, so the last steps average.
         let rate = LEARNING_RATE * (1.0 - epoch as f32 / N_EPOCHS as f32) / 20.0;
         for i in crate::data::batches::epoch_order(0, epoch, train.len()) {
             let image = train.image(i as usize);
@@ -226,12 +226,12 @@ fn pixels_alone_tell_little_and_something() {
     let Dataset { train, test, .. } = generate(0);
     let accuracy = linear_accuracy(&train, &test);
     println!("linear classifier: {:.1}%", 100.0 * accuracy);
-    // A network has to find figures to do better.
+    // Only recognising figures gives more.
     assert!(accuracy < 0.60, "a linear classifier reaches {accuracy}");
-    // Chance is 0.10 with a standard deviation of 0.007: labels belong to their pictures.
+    // Chance is 0.10 with a standard deviation of 0.007, so the labels belong to their pictures.
     assert!(accuracy > 0.16, "a linear classifier reaches only {accuracy}");
 
-    // And that margin is the labels' doing: dealt out at random, they cannot be learned.
+    // Randomly assigned labels cannot be learned, so the margin comes from the labels.
     let mut draws = Draws::new(9, Purpose::EpochOrder, 0);
     let labels = (0..train.len()).map(|_| draws.below(10) as u8).collect();
     let accuracy = linear_accuracy(&Split { labels, ..train }, &test);

@@ -1,23 +1,23 @@
-//! Colours, and the patterns that figures and backgrounds are filled with.
+//! Colours, and the patterns of figures and backgrounds.
 
 use crate::data::random::Draws;
 
 /// Red, green and blue, 0 to 1.
 pub type Colour = [f32; 3];
 
-/// The point `t` of the way from `a` to `b`.
+/// Interpolates linearly from `a` (t = 0) to `b` (t = 1).
 pub fn mix(a: Colour, b: Colour, t: f32) -> Colour {
     std::array::from_fn(|c| a[c] + (b[c] - a[c]) * t)
 }
 
-/// The brightness of a colour, with the eye's weights for the three channels.
+/// Returns the brightness of a colour, with the eye's weights of the three channels.
 pub fn brightness([red, green, blue]: Colour) -> f32 {
     0.299 * red + 0.587 * green + 0.114 * blue
 }
 
-/// A colour of any hue, with `saturation` from 0 (grey) to 1, as bright as asked.
+/// Draws a colour of random hue with this saturation, 0 (grey) to 1, and this brightness.
 pub fn colour(draws: &mut Draws, saturation: f32, bright: f32) -> Colour {
-    // The hue goes round the six edges of the colour cube.
+    // The hue goes along the six edges of the colour cube.
     let hue = draws.between(0.0, 6.0);
     let channel = |peak: f32| {
         let off = (hue - peak).abs();
@@ -25,7 +25,7 @@ pub fn colour(draws: &mut Draws, saturation: f32, bright: f32) -> Colour {
     };
     let pure = [channel(0.0), channel(2.0), channel(4.0)];
     let tinted = mix([1.0; 3], pure, saturation);
-    // Scaled to the brightness; where a channel would leave 0..1, towards white instead.
+    // Scaled to the brightness; if a channel would exceed 1, blended with white instead.
     let scaled = tinted.map(|c| c * bright / brightness(tinted));
     let highest = scaled.into_iter().fold(1.0, f32::max);
     if highest <= 1.0 {
@@ -35,7 +35,7 @@ pub fn colour(draws: &mut Draws, saturation: f32, bright: f32) -> Colour {
     mix([bright; 3], scaled, t)
 }
 
-/// A picture without edges: a colour for every point of the plane.
+/// A texture: a colour for every point of the plane.
 pub struct Texture {
     pattern: Pattern,
     colours: [Colour; 2],
@@ -50,12 +50,12 @@ enum Pattern {
     Stripes,
     Checks,
     Dots,
-    /// Random values on a lattice of 5x5 points over the picture, with smooth steps between.
+    /// Random values at a lattice of 5x5 points over the picture, interpolated smoothly.
     Clouds([[f32; 5]; 5]),
 }
 
 impl Texture {
-    /// A random pattern in two colours.
+    /// Draws a random pattern with two colours.
     pub fn draw(draws: &mut Draws, colours: [Colour; 2]) -> Self {
         let pattern = match draws.below(6) {
             0 => Pattern::Plain,
@@ -78,7 +78,7 @@ impl Texture {
         }
     }
 
-    /// The colour at a point of the picture, in pixels from the top left.
+    /// Returns the colour at a point of the picture, in pixels from the top left.
     pub fn at(&self, x: f32, y: f32) -> Colour {
         let [along_x, along_y] = self.along;
         let u = x * along_x + y * along_y + self.phase[0];
@@ -97,7 +97,7 @@ impl Texture {
     }
 }
 
-/// A unit vector in a random direction, without a sine: a point of the unit disc, normalised.
+/// Draws a unit vector in a random direction without a sine: it normalises a point of the unit disc.
 fn direction(draws: &mut Draws) -> [f32; 2] {
     loop {
         let (x, y) = (draws.between(-1.0, 1.0), draws.between(-1.0, 1.0));
@@ -119,7 +119,7 @@ fn smooth_edge(value: f32) -> f32 {
     (0.5 + value * 1.5).clamp(0.0, 1.0)
 }
 
-/// The lattice's value at a point in lattice units, interpolated.
+/// Interpolates the lattice at a point in lattice units.
 fn cloud(lattice: &[[f32; 5]; 5], x: f32, y: f32) -> f32 {
     let (column, row) = (x.floor().clamp(0.0, 3.0), y.floor().clamp(0.0, 3.0));
     let ease = |t: f32| t * t * (3.0 - 2.0 * t);

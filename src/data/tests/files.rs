@@ -1,4 +1,4 @@
-//! Every way in which the files of CIFAR-10 can be right or wrong, in a temporary folder.
+//! Valid and invalid files of CIFAR-10, in a temporary folder.
 
 use std::fs;
 
@@ -41,7 +41,7 @@ fn a_part_of_cifar10_gives_warnings() {
 #[test]
 fn the_whole_of_cifar10_gives_none() {
     let dir = TempDir::new().unwrap();
-    // Sparse files of zeros read as 10,000 black airplanes each, and take no room.
+    // Sparse files of zeros read as 10,000 black airplanes each, and take no space on the disk.
     let names = (1..=5).map(|i| format!("data_batch_{i}.bin"));
     for name in names.chain(["test_batch.bin".into()]) {
         let file = fs::File::create(dir.path().join(name)).unwrap();
@@ -123,7 +123,7 @@ fn a_missing_file() {
     assert_says(&error, &test, CIFAR10_PAGE);
     assert_says(&error, &test, "unpack cifar-10-binary.tar.gz again");
 
-    // No training files, and an empty folder.
+    // Missing training files, and an empty folder.
     let dir = temp_cifar10();
     for i in [1, 2] {
         fs::remove_file(dir.path().join(format!("data_batch_{i}.bin"))).unwrap();
@@ -138,7 +138,7 @@ fn a_missing_file() {
 
 #[test]
 fn an_unreadable_file() {
-    // A folder in the place of a file cannot be read by anyone, not even by root.
+    // A folder in place of a file cannot be read, not even by root.
     let dir = temp_cifar10();
     let file = dir.path().join("data_batch_1.bin");
     fs::remove_file(&file).unwrap();
@@ -191,7 +191,7 @@ fn another_version_of_the_dataset() {
         assert!(named && error.to_string().contains(&version.to_string()), "{error}");
         assert_says(&error, dir.path(), "CIFAR-10 binary version");
     }
-    // The folders that the other archives unpack to.
+    // The folders of the other archives.
     for (name, version) in [
         ("cifar-10-batches-py", Version::Python),
         ("cifar-10-batches-mat", Version::Matlab),
@@ -212,14 +212,14 @@ fn an_archive_that_is_not_unpacked() {
     let dir = TempDir::new().unwrap();
     let archive = dir.path().join("cifar-10-binary.tar.gz");
     fs::write(&archive, "x").unwrap();
-    // Whether the folder is named or the archive itself.
+    // The folder is named, or the archive itself.
     for named in [dir.path(), &archive] {
         let error = error_of(named);
         assert!(matches!(error, DataError::Packed { .. }), "{error:?}");
         assert_says(&error, &archive, "tar -xzf");
         assert_says(&error, &archive, &dir.path().to_string_lossy());
     }
-    // Left beside the unpacked files, it does no harm.
+    // An archive next to the unpacked files is ignored.
     small_cifar10(&dir.path().join(cifar10::FOLDER));
     assert!(load_named(dir.path()).is_ok());
 }

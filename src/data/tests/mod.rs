@@ -1,4 +1,4 @@
-//! Which dataset is loaded, and what small folders of files, right and wrong, are built from.
+//! Tests of the choice of a dataset, and helpers that write small valid and invalid files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::*;
 
 mod files;
 
-/// `n` records, each with its own label and bytes.
+/// Returns `n` records, each with its own label and bytes.
 fn records(first_label: usize, n: usize) -> Vec<u8> {
     (0..n)
         .flat_map(|i| {
@@ -20,10 +20,10 @@ fn records(first_label: usize, n: usize) -> Vec<u8> {
         .collect()
 }
 
-/// A folder with two small training files of 3 and 2 records and a test file of 4.
+/// Writes two small training files, of 3 and 2 records, and a test file of 4.
 fn small_cifar10(dir: &Path) {
     fs::create_dir_all(dir).unwrap();
-    // Written in the wrong order, to see that they are sorted.
+    // Written in the wrong order: reading must sort them.
     fs::write(dir.join("data_batch_2.bin"), records(7, 2)).unwrap();
     fs::write(dir.join("data_batch_1.bin"), records(1, 3)).unwrap();
     fs::write(dir.join("test_batch.bin"), records(4, 4)).unwrap();
@@ -35,7 +35,7 @@ fn temp_cifar10() -> TempDir {
     dir
 }
 
-/// `load` as a user without `$WGRAD_DATA` and without a default folder sees it.
+/// Loads without `$WGRAD_DATA` and without a default folder.
 fn load_named(dir: &Path) -> Result<Loaded, DataError> {
     load_from(Source::Auto, Some(dir), None, Path::new("/no/such/folder"), 0)
 }
@@ -44,7 +44,7 @@ fn error_of(dir: &Path) -> DataError {
     load_named(dir).expect_err("bad data was accepted")
 }
 
-/// Checks that an error names the file and has a hint that holds `hint`.
+/// Checks that an error names the file and that its hint contains `hint`.
 fn assert_says(error: &DataError, file: &Path, hint: &str) {
     let message = error.to_string();
     assert!(message.contains(&*file.to_string_lossy()), "{message:?} does not name {file:?}");
@@ -52,7 +52,7 @@ fn assert_says(error: &DataError, file: &Path, hint: &str) {
     assert!(said.contains(hint), "{said:?} does not say {hint:?}");
 }
 
-/// What a source gives when the four places are these.
+/// Folders for the sources of a dataset.
 struct Places {
     _root: TempDir,
     good: PathBuf,
@@ -95,7 +95,8 @@ fn auto_falls_back_only_when_nothing_is_named_or_found() {
         assert!(notice.contains(part), "{notice:?} does not say {part:?}");
     }
 
-    // Found by any of the three: no notice. A flag outranks the variable, and it the default.
+    // Each of the three is found, without a notice. The flag takes precedence over the variable, and the
+    // variable over the default.
     for found in [
         auto(None, None, good),
         auto(None, Some(good), missing),
@@ -106,7 +107,7 @@ fn auto_falls_back_only_when_nothing_is_named_or_found() {
         assert_eq!((found.dataset.name, found.notice), ("cifar10", None));
     }
 
-    // Found or named, and not right: an error, never the shapes.
+    // A found or named folder with wrong data is an error; the shapes never replace it.
     let is_truncated = |r: Result<_, _>| matches!(r, Err(DataError::Truncated { .. }));
     assert!(is_truncated(auto(None, None, damaged)));
     assert!(is_truncated(auto(None, Some(damaged), good)));
@@ -159,7 +160,7 @@ fn cifar10_is_strict_and_shapes_reads_nothing() {
     let drawn = load_from(Source::Shapes, None, Some(damaged), damaged, 0).unwrap();
     assert_eq!((drawn.dataset.name, drawn.notice), ("shapes", None));
     assert!(drawn.dataset.warnings.is_empty());
-    // A folder named on the command line and not read deserves a word.
+    // A named folder that is not read gives a warning.
     let drawn = load_from(Source::Shapes, Some(damaged), None, good, 0).unwrap();
     assert!(drawn.dataset.warnings[0].contains(&*damaged.to_string_lossy()));
 }

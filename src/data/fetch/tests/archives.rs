@@ -1,4 +1,4 @@
-//! Archives: a small CIFAR-10, and what somebody might pack to do harm.
+//! Archives for tests: a small CIFAR-10, and malicious ones.
 
 use std::io::Write;
 
@@ -8,11 +8,11 @@ use tar::{EntryType, Header};
 
 use crate::data::cifar10::{CLASSES, RECORD_BYTES};
 
-/// Something in an archive.
+/// An archive's entry.
 #[derive(Clone)]
 pub enum Content {
     File(Vec<u8>),
-    /// A file whose header says that it has so many bytes, which are zeros.
+    /// A file of this many zeros.
     Zeros(u64),
     Folder,
     Symlink(&'static str),
@@ -20,10 +20,10 @@ pub enum Content {
     Fifo,
 }
 
-/// The files of a CIFAR-10 with a record in each batch.
+/// The files of a CIFAR-10 with one record per batch.
 pub fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {
     let record = |label: u8| {
-        // The high bits of a multiplicative generator, which no compression finds out.
+        // The high bits of a multiplicative generator, which do not compress.
         let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005));
         let states = std::iter::successors(Some(u64::from(label) * 2 + 1), next).skip(9);
         let noise = states.take(RECORD_BYTES - 1).map(|state| (state >> 56) as u8);
@@ -39,7 +39,7 @@ pub fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {
     files
 }
 
-/// The same, as it is packed.
+/// The files as archive entries.
 pub fn cifar10_entries() -> Vec<(String, Content)> {
     let in_folder =
         |(name, content)| (format!("cifar-10-batches-bin/{name}"), Content::File(content));
@@ -47,12 +47,12 @@ pub fn cifar10_entries() -> Vec<(String, Content)> {
     std::iter::once(("cifar-10-batches-bin/".to_string(), Content::Folder)).chain(files).collect()
 }
 
-/// The small CIFAR-10, packed.
+/// The small CIFAR-10 as an archive.
 pub fn small_archive() -> Vec<u8> {
     packed(&cifar10_entries())
 }
 
-/// A gzipped tar file.
+/// Packs a gzipped tar file.
 pub fn packed(entries: &[(String, Content)]) -> Vec<u8> {
     let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
     for (name, content) in entries {
@@ -65,7 +65,7 @@ pub fn packed(entries: &[(String, Content)]) -> Vec<u8> {
             Content::Hardlink(to) => (EntryType::Link, *to, Vec::new(), 0),
             Content::Fifo => (EntryType::Fifo, "", Vec::new(), 0),
         };
-        // Past `Header::set_path`, which refuses the names that are the point here.
+        // `Header::set_path` would refuse the malicious names.
         let fields = header.as_ustar_mut().expect("it is ustar");
         fields.name[..name.len()].copy_from_slice(name.as_bytes());
         fields.linkname[..link.len()].copy_from_slice(link.as_bytes());
@@ -81,7 +81,7 @@ pub fn packed(entries: &[(String, Content)]) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
-/// What an archive may not hold, by what it tries.
+/// Malicious archives, each with a description of its attack.
 pub fn hostile() -> Vec<(&'static str, Vec<(String, Content)>)> {
     let evil = || Content::File(b"evil".to_vec());
     let added = |name: &str, content| {

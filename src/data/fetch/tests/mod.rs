@@ -1,5 +1,5 @@
-//! Fetching from a server of our own, which does what servers and networks do; nothing here needs a
-//! network. What lies on the disk, and in archives, is in `on_disk`.
+//! Tests of fetching from a local server that simulates faults of servers and networks. `on_disk` tests files
+//! on the disk and the contents of archives.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ mod server;
 use archives::{cifar10_files, small_archive};
 use server::{Reply, Server};
 
-/// Patience that does not try that of whoever runs the tests.
+/// Short time limits, so that the tests are fast.
 const QUICK: Patience = Patience {
     connect: Duration::from_secs(5),
     answer: Duration::from_secs(5),
@@ -29,7 +29,7 @@ const QUICK: Patience = Patience {
     pause: Duration::from_millis(1),
 };
 
-/// A place to fetch to, and what was told meanwhile.
+/// A folder to fetch to, and the reported events.
 struct Place {
     root: TempDir,
     events: Vec<String>,
@@ -40,7 +40,7 @@ impl Place {
         Self { root: TempDir::new().unwrap(), events: Vec::new() }
     }
 
-    /// Below a folder that is not there yet.
+    /// The destination; its parent folder does not exist yet.
     fn dir(&self) -> PathBuf {
         self.root.path().join("data").join(cifar10::FOLDER)
     }
@@ -54,7 +54,7 @@ impl Place {
         fs::write(self.part(), bytes).unwrap();
     }
 
-    /// Everything in the folder that the archive is downloaded to.
+    /// The names in the folder of the download.
     fn names(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.root.path().join("data")) else { return Vec::new() };
         let mut names: Vec<String> =
@@ -83,7 +83,7 @@ impl Place {
         assert!(self.events.iter().any(|e| e.contains(word)), "{word:?}: {:?}", self.events);
     }
 
-    /// The files are there as they were packed, and nothing else.
+    /// Checks that the files are unpacked and that nothing else is left.
     #[track_caller]
     fn assert_done(&self) {
         assert_eq!(self.names(), [cifar10::FOLDER]);
@@ -98,12 +98,12 @@ fn md5_of_bytes(bytes: &[u8]) -> Md5Sum {
     Md5Sum(Md5::digest(bytes).into())
 }
 
-/// What is known of `file` at that address.
+/// The archive `file` at this URL.
 fn known(file: &[u8], url: String) -> Archive {
     Archive { url, n_bytes: Some(file.len() as u64), md5: md5_of_bytes(file) }
 }
 
-/// A server with the small archive, and what is known of it.
+/// Starts a server with the small archive.
 fn small(replies: impl IntoIterator<Item = Reply>) -> (Server, Archive) {
     let file = small_archive();
     let server = Server::new(file.clone(), replies);
@@ -119,7 +119,7 @@ fn a_whole_archive_is_checked_unpacked_and_removed() {
     place.assert_done();
     place.assert_told("Started { received: 0, total: Some(");
     place.assert_told("Unpacking");
-    // Once is enough.
+    // A second fetch sends no request.
     assert_eq!(place.fetch(&archive).unwrap(), Fetched::Before);
     assert_eq!(server.asked(), [None]);
 }
@@ -188,7 +188,7 @@ fn a_server_that_sends_another_part() {
 
 #[test]
 fn an_archive_without_a_length() {
-    // That of the server is not needed where the archive's is known, nor the other way round.
+    // The server's length is not needed if the archive's is known, and vice versa.
     let (_server, archive) = small([Reply::WithoutLength]);
     let mut place = Place::new();
     place.fetch(&archive).unwrap();
@@ -211,7 +211,7 @@ fn a_part_that_is_whole_already() {
     place.assert_done();
     assert_eq!(server.asked(), [], "there is nothing to ask for");
 
-    // Of an unknown length, the server is asked for more, and says that there is none.
+    // With an unknown length, the client requests more, and the server answers that there is no more.
     let mut place = Place::new();
     place.write_part(&small_archive());
     place.fetch(&Archive { n_bytes: None, ..archive }).unwrap();
@@ -274,14 +274,14 @@ fn a_wrong_length_is_found_out_at_once_or_at_the_end() {
         assert!(error.to_string().contains(&expected.to_string()), "{error}");
         assert_eq!(place.names(), [""; 0]);
     }
-    // Shorter than it must be, and the server is done: there is no more to come.
+    // The server's file ends before the expected length.
     let (_server, archive) = small(vec![Reply::WithoutLength; 9]);
     let error = Place::new().fetch(&Archive { n_bytes: Some(expected + 2), ..archive });
     assert!(matches!(error, Err(FetchError::BrokenOff { .. })), "{error:?}");
 }
 
 #[test]
-fn what_servers_answer() {
+fn answers_of_servers_have_errors_of_their_own() {
     for status in [400, 401, 403, 404, 410] {
         let (server, archive) = small([Reply::Status(status)]);
         let mut place = Place::new();
@@ -310,7 +310,7 @@ fn redirections() {
     place.write_part(&small_archive()[..5000]);
     place.fetch(&Archive { url: server.url(), ..archive }).unwrap();
     place.assert_done();
-    assert_eq!(goal.asked(), [Some(5000)], "the part that was asked for is asked for there");
+    assert_eq!(goal.asked(), [Some(5000)], "the redirected request has the same range");
 
     let (server, archive) = small(vec![Reply::Redirect("/again".into()); 99]);
     let error = Place::new().fetch(&archive).expect_err("there is no end to it");
@@ -331,14 +331,15 @@ fn addresses_that_are_none() {
 }
 
 #[test]
-fn nobody_listens() {
+fn an_address_without_a_server_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/x", listener.local_addr().unwrap());
     drop(listener);
     let (_, archive) = small([]);
     let mut place = Place::new();
     let begun = Instant::now();
-    let error = place.fetch(&Archive { url: url.clone(), ..archive }).expect_err("nobody is there");
+    let error =
+        place.fetch(&Archive { url: url.clone(), ..archive }).expect_err("no server listens");
     assert!(matches!(error, FetchError::Unreachable { .. }), "{error:?}");
     assert!(error.hint().unwrap().contains("--url"), "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(2));
@@ -353,11 +354,11 @@ fn a_slow_server_is_no_broken_one() {
     place.assert_done();
     assert_eq!(server.asked(), [None]);
     let n_received = place.events.iter().filter(|event| event.contains("Received")).count();
-    assert!(n_received > 5, "progress is told on the way: {:?}", place.events);
+    assert!(n_received > 5, "progress is reported during the download: {:?}", place.events);
 }
 
 #[test]
-fn whoever_stops_it_waits_no_longer() {
+fn a_stop_ends_every_wait() {
     let (_server, archive) = small([Reply::HangAfter(5000)]);
     let mut place = Place::new();
     let stop = AtomicBool::new(false);

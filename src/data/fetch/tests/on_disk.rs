@@ -1,4 +1,4 @@
-//! What may lie on the disk already, and what may be in an archive whose checksum is right.
+//! Files that exist before a fetch, and the contents of archives with the right checksum.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -53,12 +53,12 @@ fn places_that_are_taken() {
     assert_eq!(fs::read_to_string(place.dir().join("notes.txt")).unwrap(), "mine");
     assert_eq!(server.asked(), []);
 
-    // An empty folder gives way.
+    // An empty folder is replaced.
     fs::remove_file(place.dir().join("notes.txt")).unwrap();
     place.fetch(&archive).unwrap();
     place.assert_done();
 
-    // A file where a folder must be.
+    // A file in place of the parent folder.
     let mut place = Place::new();
     fs::write(place.root.path().join("data"), "a file").unwrap();
     let error = place.fetch(&archive).expect_err("it is a file");
@@ -95,12 +95,12 @@ fn archives_that_are_none() {
 }
 
 #[test]
-fn what_does_not_belong_there_stays_packed() {
+fn files_of_other_datasets_stay_packed() {
     let mut entries: Vec<(String, Content)> = archives::cifar10_entries();
     for name in ["cifar-10-batches-bin/._test_batch.bin", "notes.txt", "a/b/../c"] {
         entries.push((name.to_string(), Content::File(b"x".to_vec())));
     }
-    // Climbing is refused, even where it leads nowhere bad.
+    // A path with `..` is refused even if it stays inside.
     let climbing = packed(&entries);
     let server = Server::new(climbing.clone(), []);
     assert!(Place::new().fetch(&known(&climbing, server.url())).is_err());
@@ -133,7 +133,7 @@ fn checksums_are_read_and_written() {
     {
         assert!(bad.parse::<Md5Sum>().is_err(), "{bad:?}");
     }
-    // MD5 of nothing, from RFC 1321.
+    // The MD5 of an empty input, from RFC 1321.
     assert_eq!(md5_of_bytes(b"").to_string(), "d41d8cd98f00b204e9800998ecf8427e");
 }
 

@@ -1,4 +1,4 @@
-//! A small HTTP server that does as it is told, once for each connection.
+//! A small HTTP server for tests. Each connection gets the next planned reply.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Write};
@@ -7,40 +7,40 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What is done with a request.
+/// The reply to a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// The file, or the part that was asked for.
+    /// The file, or the requested range.
     Good,
-    /// The whole file, whatever was asked for.
+    /// The whole file, also for a range request.
     WholeAlways,
-    /// As `Good`, until so many bytes are sent: then the connection is closed.
+    /// As `Good`, but the connection closes after this many bytes.
     CutAfter(usize),
-    /// As `CutAfter`, but the connection stays open and nothing more comes.
+    /// As `Good`, but after this many bytes the connection stays open and silent.
     HangAfter(usize),
-    /// As `Good`, a little at a time.
+    /// As `Good`, in small pieces.
     Slow,
-    /// The file without its length, and one more byte.
+    /// The file and one more byte, without a length.
     LongerThanSaid,
-    /// The file without its length; the end of the connection is its end.
+    /// The file without a length; the connection's end marks its end.
     WithoutLength,
-    /// Another part than was asked for.
+    /// Another range than the requested one.
     OtherPart,
-    /// No file.
+    /// A status without a file.
     Status(u16),
-    /// A place elsewhere.
+    /// A redirect to another address.
     Redirect(String),
 }
 
-/// A server that lives as long as the process.
+/// A server; it runs until the process ends.
 pub struct Server {
     address: String,
-    /// The first byte that each request asked for.
+    /// The first byte of each request.
     asked: Arc<Mutex<Vec<Option<usize>>>>,
 }
 
 impl Server {
-    /// Serves `file`: each connection takes the next reply, and `Good` after the last.
+    /// Serves `file`: each connection takes the next reply, then `Good`.
     pub fn new(file: Vec<u8>, replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address").to_string();
@@ -51,7 +51,7 @@ impl Server {
             for stream in listener.incoming() {
                 let reply = replies.pop_front().unwrap_or(Reply::Good);
                 let (file, log) = (file.clone(), Arc::clone(&log));
-                // A client that has had enough closes the connection, and that is no failure.
+                // A client may close the connection early.
                 thread::spawn(move || answer(stream.expect("a connection"), &file, &reply, &log));
             }
         });
@@ -62,7 +62,7 @@ impl Server {
         format!("http://{}/archive.tar.gz", self.address)
     }
 
-    /// The first byte that each request so far asked for; none for the whole file.
+    /// The first byte of each request so far; None for the whole file.
     pub fn asked(&self) -> Vec<Option<usize>> {
         self.asked.lock().expect("nobody panics with it").clone()
     }
