@@ -1,14 +1,14 @@
-//! Numbers for a program that is only timed.
+//! Inputs for programs that are only timed.
 
 use super::{ProgramId, Session};
 use crate::error::Error;
 use crate::tape::{ElementType, Group, Storage, Tape};
 
-/// Fills all that a program may read, inputs and parameters: a processor that only sees zeros is cooler, and
-/// faster, than it ever is in training. Words stay 0, which is a class, and the place of a maximum.
+/// Fills all inputs and parameters of a program with numbers between 0 and 1. With zeros, a processor would
+/// be cooler, and faster, than in training. Words stay 0, which is a valid class and a valid index.
 ///
 /// # Errors
-/// When the device fails.
+/// If the device fails.
 pub fn fill(session: &mut dyn Session, program: ProgramId, tape: &Tape) -> Result<(), Error> {
     let numbers = |n: usize| (0..n).map(|ix| 0.5 + 0.4 * (ix as f32).sin()).collect::<Vec<f32>>();
     for node in tape.nodes() {

@@ -1,16 +1,16 @@
-//! The memory of the host, which the CPU device and software adapters compute in.
+//! The memory of the host, in which the CPU device and software adapters compute.
 
 use sysinfo::{MemoryRefreshKind, System};
 
 use crate::base::units::readable_bytes;
 use crate::error::Error;
 
-/// Refuses more bytes than are free on this machine, or within the limit that its system sets to this process
-/// (a container's, for instance), before any of them is asked for: systems promise more than they have, and end
-/// the process when it touches what is not there.
+/// Fails if more bytes are planned than this machine has free, or than the system's limit on this process (of
+/// a container, for example) allows. It runs before the allocation, because systems promise more memory than
+/// they have, and kill a process that uses it.
 ///
 /// # Errors
-/// [`Error::NotEnoughMemory`], with both numbers; [`Error::OutOfMemory`] when the allocator refuses.
+/// [`Error::NotEnoughMemory`] with both numbers; [`Error::OutOfMemory`] if the allocator fails.
 pub(crate) fn check(bytes: u64) -> Result<(), Error> {
     if let Some(available) = available()
         && bytes > available
@@ -22,12 +22,13 @@ pub(crate) fn check(bytes: u64) -> Result<(), Error> {
     Vec::<u8>::new().try_reserve_exact(n).map_err(|error| refused(error.to_string()))
 }
 
-/// Free bytes, swap included; none where the system does not say.
+/// Returns the free bytes including swap; None if the system does not report them.
 fn available() -> Option<u64> {
     let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::everything());
     let free = system.available_memory() + system.free_swap();
-    // Not the free memory of the limits: it counts cached files, which the system gives up, as taken.
+    // The limit's own free memory counts cached files as used, although the system can drop them; so it is
+    // computed here.
     let limited = system.cgroup_limits().map(|limits| {
         limits.total_memory.saturating_sub(limits.rss).saturating_add(limits.free_swap)
     });

@@ -1,8 +1,8 @@
-//! Devices: what runs a tape.
+//! Devices run tapes.
 //!
-//! Two devices run the same tape. [`gpu`] runs the WGSL through wgpu, on real or software adapters;
-//! [`cpu`] runs each op's reference in plain Rust. A [`Session`] is one model on one device: it owns
-//! the state (parameters, moments, statistics) and any number of programs that share it.
+//! Two devices run the same tape. [`gpu`] runs the WGSL shaders through wgpu, on hardware or software
+//! adapters; [`cpu`] runs each op's reference in plain Rust. A [`Session`] is one model on one device: it
+//! owns the state (parameters, moments, statistics) and any number of programs that share it.
 
 use std::sync::Arc;
 
@@ -19,37 +19,37 @@ pub mod timing;
 
 pub use timing::{Clock, NodeTimes, Peaks};
 
-/// The number of a program within its session.
+/// The index of a program in its session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProgramId(pub(crate) usize);
 
-/// How a program is loaded.
+/// Options for loading a program.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct LoadOptions {
-    /// Give every value a place of its own, so that all can be read after a step.
+    /// Gives every value a place of its own, so that all can be read after a step.
     pub keep_all: bool,
 }
 
-/// One model on one device: its state, and the programs that work on it.
+/// One model on one device: its state, and the programs that use it.
 ///
-/// Writes, runs and reads take effect in the order in which they are called.
+/// Writes, runs and reads take effect in the order of their calls.
 pub trait Session: Send {
     /// Compiles a tape into a program.
     ///
     /// # Errors
-    /// When the plan passes a limit, memory is short, or the driver refuses a kernel.
+    /// If the plan exceeds a limit, memory is short, or the driver rejects a kernel.
     ///
     /// # Panics
-    /// When the tape's state layout is not the session's.
+    /// If the tape's state layout differs from the session's.
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error>;
 
-    /// The plan of a program.
+    /// Returns the plan of a program.
     fn plan(&self, program: ProgramId) -> &Plan;
 
-    /// Fills an input of real numbers. It keeps its contents until it is written again.
+    /// Writes an f32 input, which keeps its contents until the next write.
     fn write(&mut self, program: ProgramId, input: ValueId, data: &[f32]) -> Result<(), Error>;
 
-    /// Fills an input of words (u32, or four u8 each).
+    /// Writes an input of words (u32, or four u8 each).
     fn write_words(
         &mut self,
         program: ProgramId,
@@ -57,18 +57,18 @@ pub trait Session: Send {
         data: &[u32],
     ) -> Result<(), Error>;
 
-    /// Runs a program once. May return before the device is done.
+    /// Runs a program once. It may return before the device has finished.
     fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error>;
 
-    /// Runs a program once and waits for it, with a clock on every node. It computes what
-    /// [`Session::run`] does, bit for bit.
+    /// Runs a program once with a clock on every node, and waits for it. The results equal those of
+    /// [`Session::run`] bit for bit.
     fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error>;
 
-    /// Reads a kept value of real numbers, after everything before is done. It is there from a run of its
-    /// program until another one of the session runs: they share memory.
+    /// Reads a kept f32 value after all earlier work. The value is valid until another program of the session
+    /// runs, because programs share memory.
     fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error>;
 
-    /// Reads a kept value of words, as [`Session::read`] does.
+    /// Reads a kept value of words, like [`Session::read`].
     fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, Error>;
 
     /// Overwrites a whole flat buffer of the state, padding included.
@@ -77,50 +77,51 @@ pub trait Session: Send {
     /// Reads a whole flat buffer of the state, padding included.
     fn read_state(&mut self, group: Group) -> Result<Vec<f32>, Error>;
 
-    /// Asks for a flat buffer of the state as it is after everything so far, without waiting for it.
+    /// Requests a flat buffer of the state, as it is after all earlier work, without waiting.
     fn request_state(&mut self, group: Group) -> Result<(), Error>;
 
-    /// Puts the latest buffer that was asked for and has arrived into `values`, padding included, once, and returns
-    /// which it is; never waits. Allocates nothing when `values` is the vector of an earlier call.
+    /// Moves the latest requested buffer that has arrived to `values`, padding included, once, and returns
+    /// which buffer it is. It never waits. It allocates nothing if `values` is the vector of an earlier call.
     fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, Error>;
 
-    /// Waits until everything is done.
+    /// Waits until all work is done.
     fn wait(&mut self) -> Result<(), Error>;
 }
 
-/// How a device is opened.
+/// Options for opening a device.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
-    /// Which kernels to use on a GPU.
+    /// The kernels of a GPU.
     pub kernels: Kernels,
-    /// The most bytes that a program's plan may ask for; checked before anything is allocated.
+    /// The limit on a program's planned memory, in bytes; checked before anything is allocated.
     pub memory_limit: Option<u64>,
-    /// How to cut every product on a GPU, instead of choosing; for tests and benches.
+    /// The tiling of all products on a GPU, for tests and benches; None to choose.
     pub tile: Option<Tile>,
-    /// Let kernels share by no more than so many invocations of a subgroup; for tests.
+    /// The largest number of invocations of a subgroup that share reads, for tests.
     pub max_sharing: Option<usize>,
-    /// Compile shaders with runtime checks: indices are clamped and loops counted. Debug builds always do.
+    /// Compiles shaders with runtime checks: indices are clamped and loops counted. Debug builds always do.
     pub checked: bool,
-    /// Is told what takes a while, a line at a time: kernels that are measured for the first time; "" at the end.
+    /// Receives progress of slow work, one line at a time: kernels that are measured for the first time; ""
+    /// at the end.
     pub tell: Option<fn(&str)>,
-    /// Where shaders come from; tests put broken ones in.
+    /// The source of shaders; tests insert broken ones.
     pub shaders: gpu::ShaderLibrary,
 }
 
-/// A device that is ready to run.
+/// An open device.
 pub enum Device {
-    /// The references in plain Rust.
+    /// The CPU references.
     Cpu(cpu::CpuDevice),
     /// The shaders, through wgpu.
     Gpu(gpu::GpuDevice),
 }
 
 impl Device {
-    /// Opens what `--device` names: `auto` (a hardware GPU if there is one, else the CPU), `gpu` (any
-    /// adapter, software too, hardware first), `cpu`, or a part of an adapter's name.
+    /// Opens the device for a `--device`: `auto` (a hardware GPU if there is one, otherwise the CPU), `gpu`
+    /// (any adapter, hardware first), `cpu`, or a part of an adapter's name.
     ///
     /// # Errors
-    /// When there is no such adapter, or it gives no device.
+    /// If there is no such adapter, or it cannot be opened.
     pub fn open(choice: &str, options: OpenOptions) -> Result<Self, Error> {
         match choice.to_lowercase().as_str() {
             "cpu" => Ok(Self::cpu(options)),
@@ -133,12 +134,12 @@ impl Device {
         }
     }
 
-    /// The CPU device.
+    /// Returns the CPU device.
     pub fn cpu(options: OpenOptions) -> Self {
         Device::Cpu(cpu::CpuDevice { memory_limit: options.memory_limit })
     }
 
-    /// What the device is called, for people.
+    /// Returns the device's name for users.
     pub fn name(&self) -> String {
         match self {
             Device::Cpu(device) => device.name(),
@@ -146,7 +147,7 @@ impl Device {
         }
     }
 
-    /// The driver and its version; none for the CPU, which needs none.
+    /// Returns the driver's name and version; None for the CPU.
     pub fn driver(&self) -> Option<&str> {
         match self {
             Device::Cpu(_) => None,
@@ -154,11 +155,11 @@ impl Device {
         }
     }
 
-    /// Holds a plan against the device's limits, as loading a program does, with nothing allocated.
-    /// `in_use` is what other programs of the session would own.
+    /// Checks a plan against the device's limits, like loading a program, without allocating. `in_use` is the
+    /// memory of the session's other programs in bytes.
     ///
     /// # Errors
-    /// Those of [`Plan::check`]; [`Error::NotEnoughMemory`] on a processor whose memory does not hold the plan.
+    /// Those of [`Plan::check`]; [`Error::NotEnoughMemory`] on a CPU with too little free memory.
     pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), Error> {
         match self {
             Device::Cpu(device) => plan.check(device.memory_limit, in_use, u64::MAX)?,
@@ -167,10 +168,10 @@ impl Device {
         if self.is_processor() { memory::check(plan.total_bytes() + in_use) } else { Ok(()) }
     }
 
-    /// Measures what the device can do at best, in about a second.
+    /// Measures the device's peak rates, in about a second.
     ///
     /// # Errors
-    /// When the device fails, or has no memory for it.
+    /// If the device fails or has too little memory.
     pub fn peaks(&self) -> Result<Peaks, Error> {
         match self {
             Device::Cpu(device) => device.peaks(),
@@ -178,7 +179,7 @@ impl Device {
         }
     }
 
-    /// Whether it is a processor that computes: the CPU device, or a software adapter.
+    /// Returns true if a CPU computes: the CPU device, or a software adapter.
     pub fn is_processor(&self) -> bool {
         match self {
             Device::Cpu(_) => true,
@@ -189,7 +190,7 @@ impl Device {
     /// Starts a session with a zeroed state.
     ///
     /// # Errors
-    /// When there is no memory for the state.
+    /// If there is no memory for the state.
     pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, Error> {
         Ok(match self {
             Device::Cpu(device) => Box::new(device.session::<f32>(state)) as Box<dyn Session>,

@@ -1,4 +1,4 @@
-//! What a step's nodes take, and what the device could do.
+//! Times of a step's nodes, and peak rates of the device.
 
 use std::fmt;
 
@@ -9,37 +9,37 @@ use crate::error::Error;
 /// The time of each node in one run of a program.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodeTimes {
-    /// Seconds, in the order of the tape's nodes.
+    /// The times in seconds, in the order of the tape's nodes.
     pub seconds: Vec<f64>,
-    /// What measured them.
+    /// The clock.
     pub clock: Clock,
 }
 
 impl NodeTimes {
-    /// The time of all nodes, in seconds.
+    /// Returns the sum of all nodes' times, in seconds.
     pub fn sum(&self) -> f64 {
         self.seconds.iter().sum()
     }
 }
 
-/// What measures a node.
+/// The clock that measures nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Clock {
-    /// The device writes its clock between the nodes of the step's one pass. A node's time is from the
-    /// end of the one before to its own end, so that all of them add up to the step.
+    /// The device writes its clock between the nodes of the step's one pass. A node's time is from the end of
+    /// the previous node to its own end, so the times add up to the step's.
     BetweenNodes,
-    /// The device writes its clock where a pass begins and ends, and each node is a pass of its own:
-    /// for adapters that cannot tell the time within a pass.
+    /// The device writes its clock at the beginning and end of a pass, and each node is a pass of its own.
+    /// For adapters without a clock inside passes.
     AroundPasses,
     /// The host's clock, around each node.
     Host,
-    /// The host's clock, from the submission of each node alone until the device is idle again, for
-    /// adapters that cannot tell the time: what handing over and waiting takes is counted too.
+    /// The host's clock, from the submission of each node until the device is idle. For adapters without a
+    /// clock; the time includes submitting and waiting.
     SubmitAndWait,
 }
 
 impl Clock {
-    /// One word, for files.
+    /// Returns the name in files.
     pub fn name(self) -> &'static str {
         match self {
             Clock::BetweenNodes => "timestamps-between-nodes",
@@ -50,7 +50,7 @@ impl Clock {
     }
 }
 
-/// A few words, for people.
+/// Writes a short description for users.
 impl fmt::Display for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -65,18 +65,18 @@ impl fmt::Display for Clock {
     }
 }
 
-/// What a device was seen to do at best.
+/// The peak rates of a device, as measured.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Peaks {
-    /// Additions and multiplications of f32 a second: multiply-adds on numbers that are in registers, or
-    /// matrix products on the CPU.
+    /// Additions and multiplications of f32 per second: multiply-adds in registers on a GPU, matrix products
+    /// on the CPU.
     pub flops_per_s: f64,
-    /// Bytes read and written a second, by a copy of more than caches hold.
+    /// Bytes read and written per second, by a copy of more than caches hold.
     pub bytes_per_s: f64,
 }
 
 impl Peaks {
-    /// The better of two looks.
+    /// Returns the higher of two measurements.
     pub fn max(self, other: Self) -> Self {
         Self {
             flops_per_s: self.flops_per_s.max(other.flops_per_s),
@@ -85,19 +85,19 @@ impl Peaks {
     }
 }
 
-/// A measurement is at least this long, in seconds, so that starting it is lost in it; and no longer than it
-/// must, since on a busy machine only short ones are left in peace.
+/// The minimum time of a measurement in seconds. It is long enough that the start does not matter, and short
+/// because on a busy machine only short measurements run undisturbed.
 const LONG_ENOUGH: f64 = 0.01;
 
-/// Measurements go on for this long, in seconds, and the best one counts.
+/// The total time of all measurements in seconds; the best one counts.
 const IN_ALL: f64 = 0.7;
 
-/// The seconds that one run takes at best, where `time` measures so many runs together.
+/// Returns the seconds of one run at best. `time(n)` measures n runs together.
 ///
 /// # Errors
-/// That of `time`.
+/// The error of `time`.
 pub(super) fn fastest(mut time: impl FnMut(usize) -> Result<f64, Error>) -> Result<f64, Error> {
-    // Finding the number of runs also warms up what there is to warm up: clocks, caches, pages.
+    // Finding the number of runs also warms up clocks, caches and pages.
     let mut n = 1;
     while time(n)? < LONG_ENOUGH {
         n *= 2;
@@ -119,7 +119,7 @@ mod tests {
         let mut asked = Vec::new();
         let time = |n: usize| {
             asked.push(n);
-            // Of the long ones, the second is the fastest.
+            // The second of the long measurements is the fastest.
             Ok(n as f64 * if asked.len() == 6 { 0.002 } else { 0.003 })
         };
         assert_eq!(fastest(time).expect("no device that could fail"), 0.002);

@@ -1,7 +1,7 @@
-//! The CPU device: runs the reference of every op over a thread pool.
+//! The CPU device: runs the reference of every op on a thread pool.
 //!
-//! It is the oracle that the shaders are tested against, the teaching twin of every shader, and what
-//! a machine without a GPU trains on.
+//! Tests compare the shaders with it, readers compare each shader with its twin here, and a machine without a
+//! GPU trains on it.
 
 mod peaks;
 mod replay;
@@ -14,29 +14,29 @@ use crate::device::Peaks;
 use crate::error::Error;
 use crate::tape::{Runs, StateLayout};
 
-/// The CPU, as a device.
+/// The CPU as a device.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct CpuDevice {
-    /// The most bytes that a program's plan may ask for.
+    /// The limit on a program's planned memory, in bytes.
     pub memory_limit: Option<u64>,
 }
 
 impl CpuDevice {
-    /// `cpu (16 threads)`.
+    /// Returns the name, such as `cpu (16 threads)`.
     pub fn name(&self) -> String {
         let n = rayon::current_num_threads();
         format!("cpu ({n} thread{})", if n == 1 { "" } else { "s" })
     }
 
-    /// What the processor can do at best, on all threads.
+    /// Measures the CPU's peak rates on all threads.
     ///
     /// # Errors
-    /// When there is no memory for what is copied.
+    /// If there is not enough memory for the copied array.
     pub fn peaks(&self) -> Result<Peaks, Error> {
         peaks::measure()
     }
 
-    /// A session in f32, or, for gradient checks, in f64.
+    /// Starts a session in f32 or, for gradient checks, in f64.
     pub fn session<T: Runs>(&self, state: &StateLayout) -> CpuSession<T> {
         CpuSession::new(state, self.memory_limit)
     }

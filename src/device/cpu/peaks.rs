@@ -1,5 +1,4 @@
-//! What the processor can do at best: its memory by a copy, its arithmetic by matrix products, on every
-//! thread at a time.
+//! The CPU's peak rates on all threads: memory bandwidth by a copy, arithmetic by matrix products.
 
 use std::time::Instant;
 
@@ -10,19 +9,19 @@ use crate::device::timing::{Peaks, fastest};
 use crate::error::Error;
 use crate::kernel::cpu::matmul::{Matrix, product};
 
-/// The bytes that are copied: more than most caches hold.
+/// The copied bytes: more than most caches hold.
 const COPIED_BYTES: usize = 256 << 20;
 
-/// What a thread copies at a time, in f32.
+/// f32 numbers that a thread copies at a time.
 const CHUNK: usize = 1 << 18;
 
-/// The rows and columns of the square matrices: they stay in a core's own cache.
+/// Rows and columns of the square matrices, which fit a core's own cache.
 const SIDE: usize = 384;
 
-/// Measures both.
+/// Measures both rates.
 ///
 /// # Errors
-/// When there is no memory for what is copied.
+/// If there is not enough memory for the copied array.
 pub(super) fn measure() -> Result<Peaks, Error> {
     memory::check(2 * COPIED_BYTES as u64)?;
     let from = vec![1.0_f32; COPIED_BYTES / 4];

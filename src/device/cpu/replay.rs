@@ -1,4 +1,4 @@
-//! Running one node: its values are lent to its reference as slices of the plan's buffers.
+//! Runs one node: passes its values to its reference as slices of the plan's buffers.
 
 use std::ops::Range;
 
@@ -7,7 +7,8 @@ use crate::passes::Plan;
 use crate::passes::plan::Placement;
 use crate::tape::{Args, Node, NodeIo, Runs, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId};
 
-/// The most values that a node reads or makes: they are lent in arrays, which need no allocation.
+/// The largest number of inputs or outputs of a node. The slices are in arrays of this length, which need no
+/// allocation.
 const MAX_VALUES: usize = 16;
 
 /// A buffer of the plan.
@@ -17,17 +18,17 @@ pub(super) enum Buffer<T> {
 }
 
 impl<T> Buffer<T> {
-    /// What stands where a buffer is not, or was taken out.
+    /// The placeholder for a missing buffer or one that is taken out.
     pub(super) const TAKEN: Self = Buffer::Words(Vec::new());
 }
 
-/// The range of a placement in elements (and words) of four bytes.
+/// Returns the range of a placement in elements of four bytes.
 pub(super) fn elements(placement: Placement) -> Range<usize> {
     let start = (placement.offset / 4) as usize;
     start..start + (placement.bytes / 4) as usize
 }
 
-/// A buffer, and which of its elements.
+/// A range of elements in a buffer.
 struct Place {
     buffer: usize,
     elements: Range<usize>,
@@ -40,27 +41,27 @@ impl Place {
     }
 }
 
-/// A buffer that a node writes: which of its outputs lie there, and where, in ascending order.
+/// A buffer that a node writes, with (output number, range) of its outputs there, in ascending order.
 struct Written {
     buffer: usize,
     outputs: Vec<(usize, Range<usize>)>,
 }
 
-/// What is known of a node before it runs.
+/// A node's data that is computed before it runs.
 pub(super) struct Prepared {
-    /// Where its inputs lie; none for those that an output aliases.
+    /// The places of the inputs; None for an input that an output aliases.
     inputs: Vec<Option<Place>>,
-    /// Where its outputs lie.
+    /// The places of the outputs.
     written: Vec<Written>,
-    /// The memory that it works in.
+    /// The size of the scratch memory.
     pub scratch: ScratchSize,
 }
 
 impl Prepared {
-    /// Looks up where a node's values lie.
+    /// Looks up the places of a node's values.
     ///
     /// # Panics
-    /// When it has more values than any op should.
+    /// If the node has more than [`MAX_VALUES`] inputs or outputs.
     pub fn new(tape: &Tape, plan: &Plan, node: &Node) -> Self {
         let n_values = node.inputs.len().max(node.outputs.len());
         assert!(n_values <= MAX_VALUES, "{} has {n_values} inputs or outputs", node.label());
@@ -79,8 +80,8 @@ impl Prepared {
         Self { inputs, written, scratch: node.op.scratch_size(&tape.io(node)) }
     }
 
-    /// Runs the node. The buffers that it writes are taken out of the list, so that the others can be
-    /// lent for reading at the same time.
+    /// Runs the node. It takes the written buffers out of the list, so that the others can be borrowed for
+    /// reading.
     pub fn run<T: Runs>(
         &self,
         node: &Node,
@@ -99,7 +100,7 @@ impl Prepared {
         }
     }
 
-    /// Runs the node, whose outputs are in `taken`.
+    /// Runs the node; `taken` holds the buffers of its outputs.
     fn run_with<T: Runs>(
         &self,
         node: &Node,
@@ -135,7 +136,7 @@ impl Prepared {
     }
 }
 
-/// Hands out disjoint ranges of `values`, which come in ascending order, each with its number.
+/// Calls `give` with each range of `values` and its number. The ranges are disjoint and in ascending order.
 fn split<'a, E>(
     mut values: &'a mut [E],
     ranges: impl Iterator<Item = (usize, Range<usize>)>,

@@ -1,12 +1,12 @@
-//! The memory that references work in: as much as the greediest node of all programs asks for, made
-//! when a program is loaded.
+//! The scratch memory of references: as much as the largest node of all programs needs, allocated when a
+//! program is loaded.
 
 use std::sync::Mutex;
 
 use crate::kernel::Real;
 use crate::tape::{Scratch, ScratchSize, ThreadScratch};
 
-/// A session's working memory.
+/// A session's scratch memory.
 #[derive(Default)]
 pub(super) struct ScratchMemory<T> {
     shared: Vec<T>,
@@ -14,8 +14,8 @@ pub(super) struct ScratchMemory<T> {
 }
 
 impl<T: Real> ScratchMemory<T> {
-    /// The bytes that [`ScratchMemory::grow`] to this size would leave in use, counted as everywhere
-    /// else: four for a number.
+    /// Returns the bytes in use after [`ScratchMemory::grow`] to this size, counted as four per number like
+    /// everywhere else.
     pub fn bytes_after(&self, size: ScratchSize) -> u64 {
         let n = self.shared.len().max(size.shared) + n_threads() * self.per_thread(size);
         4 * n as u64
@@ -26,7 +26,7 @@ impl<T: Real> ScratchMemory<T> {
         parts.max().unwrap_or(0).max(size.per_thread)
     }
 
-    /// Makes it large enough.
+    /// Grows the memory to at least this size.
     pub fn grow(&mut self, size: ScratchSize) {
         let per_thread = self.per_thread(size);
         self.shared.resize(self.shared.len().max(size.shared), T::ZERO);
@@ -36,7 +36,7 @@ impl<T: Real> ScratchMemory<T> {
         }
     }
 
-    /// Lends it to a node.
+    /// Lends the memory to a node.
     pub fn lend(&mut self) -> Scratch<'_, T> {
         Scratch { shared: &mut self.shared, threads: ThreadScratch::new(&self.threads) }
     }

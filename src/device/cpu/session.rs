@@ -17,15 +17,15 @@ use crate::tape::{Group, Runs, ScratchSize, StateLayout, Tape, ValueId};
 /// A model on the CPU, in f32 or f64; see [`Session`].
 pub struct CpuSession<T> {
     layout: StateLayout,
-    /// The state's flat buffers, in the order of [`Group::ALL`]; none before they are needed.
+    /// The state's flat buffers, in the order of [`Group::ALL`]; empty before the first program is loaded.
     state: Vec<Buffer<T>>,
     programs: Vec<Program<T>>,
-    /// Where programs, one at a time, have their transient values; see [`Plan::slots`].
+    /// The memory of transient values, shared by all programs; see [`Plan::slots`].
     slots: Vec<Buffer<T>>,
-    /// What nodes work in; one runs at a time.
+    /// The scratch memory of the running node.
     scratch: ScratchMemory<T>,
     memory_limit: Option<u64>,
-    /// The buffer that was asked for last, as it was then.
+    /// The latest requested buffer, with the values at the time of the request.
     late: Option<Group>,
     late_values: Vec<f32>,
 }
@@ -33,9 +33,9 @@ pub struct CpuSession<T> {
 struct Program<T> {
     tape: Arc<Tape>,
     plan: Plan,
-    /// What is known of each node before it runs.
+    /// The data of each node that is computed before it runs.
     prepared: Vec<Prepared>,
-    /// The plan's buffers; the session's, of the state and the slots, are lent for the time of a run.
+    /// The plan's buffers. The session's state and slots are swapped in during a run.
     buffers: Vec<Buffer<T>>,
 }
 
@@ -53,7 +53,7 @@ impl<T: Runs> CpuSession<T> {
         }
     }
 
-    /// Makes the state, zeroed, unless it is there: only once a plan has passed its limits.
+    /// Allocates a zeroed state, unless it exists. It is called only after a plan has passed its limits.
     fn ensure_state(&mut self) {
         if self.state.is_empty() {
             let zeros = |group| Buffer::Real(vec![T::ZERO; self.layout.n_elements(group)]);
@@ -81,7 +81,7 @@ impl<T: Runs> CpuSession<T> {
         }
     }
 
-    /// The buffer that holds a value, and where in it.
+    /// Returns the buffer of a value, and its place there.
     fn place(&self, program: ProgramId, value: ValueId) -> (&Buffer<T>, Placement) {
         let program = &self.programs[program.0];
         let placement = program.placement(value);
@@ -112,9 +112,9 @@ impl<T: Runs> CpuSession<T> {
         mut after_node: impl FnMut() + Send,
     ) {
         let (program, scratch) = (&mut self.programs[program.0], &mut self.scratch);
-        // The session's vectors change hands for the time of the run; nothing is copied.
+        // The session's vectors are swapped in for the run; nothing is copied.
         program.swap(&mut self.state, &mut self.slots);
-        // The whole step moves into the thread pool, rather than every loop of it.
+        // The whole step runs inside the thread pool, which is faster than entering the pool in every loop.
         foreign(|| {
             rayon::scope(|_| {
                 ours(|| {
@@ -140,7 +140,7 @@ impl<T: Runs> CpuSession<T> {
 }
 
 impl<T> Program<T> {
-    /// Exchanges the session's buffers with what stands in their places here.
+    /// Swaps the session's buffers with the placeholders here.
     fn swap(&mut self, state: &mut [Buffer<T>], slots: &mut [Buffer<T>]) {
         for (planned, buffer) in self.plan.buffers.iter().zip(&mut self.buffers) {
             match planned.kind {
@@ -170,7 +170,7 @@ impl<T: Runs> Session for CpuSession<T> {
         let programs = self.programs.iter().map(|program| program.plan.own_bytes());
         let in_use = programs.sum::<u64>() + self.scratch.bytes_after(scratch);
         plan.check(self.memory_limit, in_use, u64::MAX)?;
-        // The state, once it is there, is no longer among the free bytes.
+        // An allocated state is no longer part of the free memory.
         let planned = if self.state.is_empty() { plan.total_bytes() } else { plan.own_bytes() };
         memory::check(planned + self.scratch.bytes_after(scratch))?;
         self.ensure_state();

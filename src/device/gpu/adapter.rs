@@ -1,33 +1,32 @@
-//! Finding an adapter and opening it.
+//! Finds an adapter and opens it.
 
 use wgpu::{Backend, DeviceType, Features};
 
 use crate::error::Error;
 
-/// An adapter that gave a device.
+/// An opened adapter.
 pub(super) struct Opened {
     /// The adapter's name and backend.
     pub(super) name: String,
-    /// The driver, and its version in its own words.
+    /// The driver's name and version.
     pub(super) driver: String,
-    /// Whether it is a processor.
+    /// True for a software adapter.
     pub(super) is_software: bool,
-    /// The smallest subgroup; 0 where kernels cannot use subgroups.
+    /// The smallest subgroup size in invocations; 0 if kernels cannot use subgroups.
     pub(super) min_subgroup_size: usize,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
 }
 
-/// Every adapter, the best first.
+/// Returns all adapters, the best first.
 pub(super) fn adapters() -> Vec<wgpu::Adapter> {
     let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let descriptor = wgpu::InstanceDescriptor {
         backends,
-        // No validation layers: they write to stderr, and wgpu itself validates what we do.
+        // Validation layers are off: they write to stderr, and wgpu itself validates our calls.
         // WGPU_VALIDATION=1 switches them on.
         flags: wgpu::InstanceFlags::empty().with_env(),
-        // Where the driver tells its budget, running out of memory is an error before it makes the
-        // system swap.
+        // If the driver reports a memory budget, exceeding it is an error, before the system starts to swap.
         memory_budget_thresholds: wgpu::MemoryBudgetThresholds {
             for_resource_creation: Some(95),
             for_device_loss: None,
@@ -47,7 +46,7 @@ pub(super) fn adapters() -> Vec<wgpu::Adapter> {
     adapters
 }
 
-/// The order of preference.
+/// Returns the rank of a device type; lower is better.
 fn rank(device_type: DeviceType) -> u8 {
     match device_type {
         DeviceType::DiscreteGpu => 0,
@@ -58,15 +57,15 @@ fn rank(device_type: DeviceType) -> u8 {
     }
 }
 
-/// The first adapter that is hardware, if there is one.
+/// Returns the first hardware adapter, if there is one.
 pub(super) fn hardware(adapters: &[wgpu::Adapter]) -> Option<&wgpu::Adapter> {
     adapters.iter().find(|adapter| adapter.get_info().device_type != DeviceType::Cpu)
 }
 
-/// The first adapter whose name contains `part`, in any case; without one, the best.
+/// Returns the first adapter whose name contains `part`, ignoring case; without `part`, the best one.
 ///
 /// # Errors
-/// [`Error::NoAdapter`] when there is none at all, [`Error::AdapterNotFound`] when none is called so.
+/// [`Error::NoAdapter`] without any adapter, [`Error::AdapterNotFound`] if no name contains `part`.
 pub(super) fn choose<'a>(
     adapters: &'a [wgpu::Adapter],
     part: Option<&str>,
@@ -74,7 +73,7 @@ pub(super) fn choose<'a>(
     let best = adapters.first().ok_or(Error::NoAdapter)?;
     let Some(part) = part else { return Ok(best) };
     let wanted = part.trim().to_lowercase();
-    // Every name contains nothing.
+    // Every name contains the empty text.
     let is_it = |a: &&wgpu::Adapter| {
         !wanted.is_empty() && a.get_info().name.to_lowercase().contains(&wanted)
     };
@@ -84,15 +83,14 @@ pub(super) fn choose<'a>(
     })
 }
 
-/// What is switched on where the adapter has it: timestamps to measure kernels, subgroups for
-/// kernels that use them, a cache of what the driver compiled.
+/// Features that are enabled if the adapter has them: timestamps to measure kernels, subgroups for kernels
+/// that use them, a cache of compiled pipelines.
 const FEATURES: Features = Features::TIMESTAMP_QUERY
     .union(Features::TIMESTAMP_QUERY_INSIDE_PASSES)
     .union(Features::SUBGROUP)
     .union(Features::PIPELINE_CACHE);
 
-/// Opens an adapter with all that it offers: wgpu's default limits are the smallest that WebGPU
-/// guarantees.
+/// Opens an adapter with its own limits; wgpu's default limits are the smallest that WebGPU guarantees.
 ///
 /// # Errors
 /// [`Error::DeviceRefused`].
@@ -117,7 +115,8 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
     }
 }
 
-/// What tells an adapter with its driver from every other: what was measured or compiled for one is for it alone.
+/// Returns a text that identifies the adapter and its driver. Measurements and compiled pipelines are valid
+/// for one such text only.
 pub(super) fn identity(adapter: &wgpu::Adapter) -> String {
     let i = adapter.get_info();
     format!(
@@ -126,7 +125,7 @@ pub(super) fn identity(adapter: &wgpu::Adapter) -> String {
     )
 }
 
-/// `NVIDIA H100 (Vulkan)`, `llvmpipe (Vulkan, software)`.
+/// Returns the name for users: `NVIDIA H100 (Vulkan)`, `llvmpipe (Vulkan, software)`.
 fn describe(info: &wgpu::AdapterInfo) -> String {
     let software = if info.device_type == DeviceType::Cpu { ", software" } else { "" };
     let backend = match info.backend {

@@ -56,7 +56,7 @@ impl Ahead {
     /// What fails on another device is left to the first dispatch that counts.
     ///
     /// # Errors
-    /// When `context`'s device fails.
+    /// If `context`'s device fails.
     pub(super) fn compile<'a>(
         &self,
         context: &Context,

@@ -1,4 +1,4 @@
-//! A wgpu device with its queue, and every way in which it can fail made an [`Error`].
+//! A wgpu device with its queue. Every failure becomes an [`Error`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use super::{quiet, readable_bytes};
 use crate::error::Error;
 use crate::kernel::foreign::foreign;
 
-/// What a session, its programs and its readbacks share.
+/// The part of a device that sessions, programs and readbacks share.
 pub(super) struct Context {
     /// The adapter's name and backend.
     pub(super) name: String,
-    /// The driver, and its version.
+    /// The driver's name and version.
     pub(super) driver: String,
-    /// Whether the adapter is a processor.
+    /// True for a software adapter.
     pub(super) is_software: bool,
-    /// The smallest subgroup; 0 where kernels cannot use subgroups.
+    /// The smallest subgroup size in invocations; 0 if kernels cannot use subgroups.
     pub(super) min_subgroup_size: usize,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) limits: wgpu::Limits,
     faults: Arc<Faults>,
-    /// The bytes of the largest plan so far, to say when memory is short.
+    /// The bytes of the largest plan so far, for the message of an out-of-memory error.
     planned: AtomicU64,
 }
 
@@ -52,7 +52,7 @@ impl Context {
         }
     }
 
-    /// Lets callbacks run, and returns the first fault that there was so far.
+    /// Lets callbacks run, and returns the first fault so far.
     ///
     /// # Errors
     /// That fault.
@@ -60,10 +60,10 @@ impl Context {
         self.poll(wgpu::PollType::Poll)
     }
 
-    /// Waits until a submission is done, or the last one.
+    /// Waits for a submission, by default the last one.
     ///
     /// # Errors
-    /// The first fault that there was so far.
+    /// The first fault so far.
     pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), Error> {
         self.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })
     }
@@ -74,8 +74,8 @@ impl Context {
         self.fault().map_or(Ok(()), |fault| Err(self.error(fault)))
     }
 
-    /// wgpu 30 reports a device that is lost during a poll by calling the callback and then
-    /// panicking, so the panic is caught. Once a device is lost it is not polled again.
+    /// Polls the device. If the device is lost during a poll, wgpu 30 calls the callback and then panics, so
+    /// the panic is caught. A lost device is not polled again.
     fn try_poll(&self, how: wgpu::PollType) {
         let poll = || catch_unwind(AssertUnwindSafe(|| foreign(|| self.device.poll(how))));
         match quiet::without_panic_message(poll) {
@@ -85,8 +85,8 @@ impl Context {
         }
     }
 
-    /// The fault so far. A device that goes away while it works refuses what it is given at once, but
-    /// says that it is lost only when it is idle, so any other fault waits for that first.
+    /// Returns the fault so far. A device that is being lost rejects commands at once, but reports the loss
+    /// only when it is idle. So after any other fault, the function first waits for the device.
     fn fault(&self) -> Option<Fault> {
         let fault = self.faults.first()?;
         if !matches!(fault, Fault::Lost(_)) {
@@ -99,14 +99,14 @@ impl Context {
         fault.into_error(&readable_bytes(self.planned.load(Ordering::Relaxed)))
     }
 
-    /// Runs `create` and returns what it made, unless the device objects.
+    /// Runs `create` and returns its result, unless the device reports an error.
     ///
     /// # Errors
-    /// What the device objects to. A failure that reaches wgpu as a lost device counts too: a
-    /// pipeline that a Vulkan driver can't create is one.
+    /// The device's error, including failures that wgpu reports as a lost device; for example, a Vulkan
+    /// driver that cannot create a pipeline.
     pub(super) fn scoped<T>(&self, create: impl FnOnce(&wgpu::Device) -> T) -> Result<T, Fault> {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
-        // A guard that is dropped discards what it caught, so each one is popped, innermost first.
+        // Dropping a guard would discard its errors, so each one is popped, innermost first.
         let guards = [OutOfMemory, Internal, Validation].map(|f| self.device.push_error_scope(f));
         let created = create(&self.device);
         let caught = guards.into_iter().rev().map(|guard| pollster::block_on(guard.pop()));
@@ -121,10 +121,10 @@ impl Context {
         }
     }
 
-    /// Makes the bind group of a pipeline, with the n-th of `resources` at `@group(0) @binding(n)`.
+    /// Creates the bind group of a pipeline, with the n-th of `resources` at `@group(0) @binding(n)`.
     ///
     /// # Errors
-    /// When the pipeline wants others.
+    /// If the resources do not match the pipeline's layout.
     pub(super) fn create_bind_group<'a>(
         &self,
         label: &str,
@@ -143,10 +143,10 @@ impl Context {
         })
     }
 
-    /// Makes a zeroed buffer of at least 256 bytes, so that nothing is too small to bind.
+    /// Creates a zeroed buffer of at least 256 bytes, so that it is large enough to bind.
     ///
     /// # Errors
-    /// When memory is short; `planned` is what all the buffers together take.
+    /// If memory is short; `planned` is the size of all buffers together, for the message.
     pub(super) fn create_buffer(
         &self,
         label: &str,
@@ -168,10 +168,10 @@ impl Context {
         self.scoped(|device| device.create_buffer(&descriptor)).map_err(|fault| self.error(fault))
     }
 
-    /// Makes a buffer that the host can write at once.
+    /// Creates a buffer that the host can write at once.
     ///
     /// # Errors
-    /// When memory is short.
+    /// If memory is short.
     pub(super) fn create_mapped_buffer(
         &self,
         label: &str,
@@ -189,8 +189,8 @@ impl Context {
 }
 
 impl Drop for Context {
-    /// The handles of a device that failed are leaked: dropping a queue waits for it, and wgpu 30
-    /// panics when the driver refuses to.
+    /// Leaks the handles of a failed device: dropping a queue waits for it, and wgpu 30 panics if the driver
+    /// refuses.
     fn drop(&mut self) {
         if self.faults.first().is_some() {
             std::mem::forget((self.device.clone(), self.queue.clone()));

@@ -1,23 +1,22 @@
-//! What goes wrong behind wgpu's back: errors that arrive through callbacks, at any time, are kept
-//! here until the next call asks.
+//! Errors that arrive through wgpu's callbacks, at any time. They are kept here until the next check.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 
-/// A failure of the device. It stays: what was computed since can't be relied on.
+/// A failure of the device. It is permanent: results computed after it are unreliable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Fault {
-    /// The device is gone.
+    /// The device is lost.
     Lost(String),
-    /// Something did not fit the memory.
+    /// The memory is exhausted.
     OutOfMemory(String),
-    /// Anything else that no error scope caught.
+    /// Another error, outside any error scope.
     Other(String),
 }
 
 impl Fault {
-    /// The fault in a wgpu error.
+    /// Returns the fault for a wgpu error.
     pub(super) fn new(error: &wgpu::Error) -> Self {
         match error {
             wgpu::Error::OutOfMemory { source } => Fault::OutOfMemory(source.to_string()),
@@ -26,14 +25,14 @@ impl Fault {
         }
     }
 
-    /// The words of the driver, or of wgpu.
+    /// Returns the message of the driver or of wgpu.
     pub(super) fn reason(&self) -> &str {
         match self {
             Fault::Lost(reason) | Fault::OutOfMemory(reason) | Fault::Other(reason) => reason,
         }
     }
 
-    /// The error for a user; `planned` says how much memory was asked for.
+    /// Returns the error for a user; `planned` is the requested memory.
     pub(super) fn into_error(self, planned: &str) -> Error {
         match self {
             Fault::Lost(reason) => Error::DeviceLost { reason },
@@ -45,12 +44,12 @@ impl Fault {
     }
 }
 
-/// The first fault that was reported; a lost device outranks the others, being their cause.
+/// The first reported fault. A lost device replaces other faults, because it is their cause.
 #[derive(Default, Debug)]
 pub(super) struct Faults(Mutex<Option<Fault>>);
 
 impl Faults {
-    /// Keeps a fault. Called from wgpu's callbacks, on any thread.
+    /// Keeps a fault. wgpu's callbacks call it on any thread.
     pub(super) fn report(&self, fault: Fault) {
         tracing::debug!(?fault, "the device reported a fault");
         let mut first = self.lock();
@@ -64,9 +63,9 @@ impl Faults {
         }
     }
 
-    /// [`Faults::report`] for a device that is gone.
+    /// [`Faults::report`] for a lost device.
     pub(super) fn report_lost(&self, reason: wgpu::DeviceLostReason, message: &str) {
-        // wgpu gives a device up when the driver has no memory left even for bookkeeping.
+        // wgpu reports a lost device if the driver has no memory left even for its own data.
         if message.eq_ignore_ascii_case("out of memory") {
             return self.report(Fault::OutOfMemory(message.to_string()));
         }
@@ -78,7 +77,7 @@ impl Faults {
         self.report(Fault::Lost(words.to_string()));
     }
 
-    /// The fault so far.
+    /// Returns the fault so far.
     pub(super) fn first(&self) -> Option<Fault> {
         self.lock().clone()
     }
@@ -105,11 +104,11 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_short_is_told_with_what_was_planned() {
+    fn a_lack_of_memory_is_reported_with_the_plan() {
         let fault = Fault::new(&wgpu::Error::OutOfMemory { source: "no room".into() });
         let error = fault.into_error("7.0 GiB");
         assert_eq!(error.to_string(), "the device is out of memory (7.0 GiB planned): no room");
-        // That is also how wgpu gives a device up for lack of memory.
+        // wgpu reports a lack of memory this way too.
         let faults = Faults::default();
         faults.report_lost(wgpu::DeviceLostReason::Unknown, "Out of memory");
         assert!(matches!(faults.first(), Some(Fault::OutOfMemory(_))));

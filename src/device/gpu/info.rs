@@ -1,11 +1,11 @@
-//! What an adapter is and what it can do, for people and for bug reports.
+//! Descriptions of adapters, for people and for bug reports.
 
 use serde::Serialize;
 use wgpu::{Backend, CooperativeScalarType, DeviceType, Features};
 
 use super::adapter;
 
-/// An adapter: who it is, and the limits and features that matter here.
+/// An adapter with its relevant limits and features.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct AdapterReport {
     /// The adapter's own name.
@@ -16,48 +16,48 @@ pub struct AdapterReport {
     pub backend: &'static str,
     /// The driver's name.
     pub driver: String,
-    /// The driver's version, in its own words.
+    /// The driver's version.
     pub driver_info: String,
-    /// Sizes.
+    /// The limits.
     pub limits: AdapterLimits,
-    /// Abilities.
+    /// The features.
     pub features: AdapterFeatures,
 }
 
-/// The limits that decide what can be trained, and how fast.
+/// The limits that determine which networks fit, and the speed.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct AdapterLimits {
-    /// The largest range that a kernel can bind, in bytes: the largest tensor.
+    /// The largest binding of a kernel, and so the largest tensor, in bytes.
     pub max_binding_bytes: u64,
     /// The largest buffer, in bytes.
     pub max_buffer_bytes: u64,
     /// Workgroup memory, in bytes.
     pub workgroup_memory_bytes: u32,
-    /// Invocations in a workgroup.
+    /// The largest workgroup, in invocations.
     pub workgroup_invocations: u32,
-    /// Buffers that a kernel can bind.
+    /// The largest number of storage buffers of a kernel.
     pub storage_buffers: u32,
 }
 
-/// The features that kernels can make use of.
+/// The features that kernels can use.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct AdapterFeatures {
-    /// The smallest and the largest subgroup, where kernels can use subgroups.
+    /// The smallest and the largest subgroup size, if kernels can use subgroups.
     pub subgroup_sizes: Option<[u32; 2]>,
-    /// Whether kernels can be timed on the device.
+    /// True if kernels can be timed on the device.
     pub timestamp_queries: bool,
-    /// Whether kernels can compute with 16-bit floats.
+    /// True if kernels can compute in 16-bit floats.
     pub f16: bool,
-    /// The matrix units' shapes, `16x16x16 f16 -> f32`; none where there are none.
+    /// The shapes of the matrix units, `16x16x16 f16 -> f32`; empty without matrix units.
     pub cooperative_matrices: Vec<String>,
 }
 
-/// Every adapter, in the order of preference.
+/// Returns all adapters, the best first.
 pub fn adapters() -> Vec<AdapterReport> {
     adapter::adapters().iter().map(report).collect()
 }
 
-/// What there is to say about an adapter.
+/// Returns the description of an adapter.
 pub(super) fn report(adapter: &wgpu::Adapter) -> AdapterReport {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
     let subgroup_sizes = [info.subgroup_min_size, info.subgroup_max_size];

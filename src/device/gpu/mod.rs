@@ -1,13 +1,13 @@
-//! The GPU device: runs the shaders through wgpu, on Vulkan, Metal and DirectX 12, on real adapters
-//! and on software ones.
+//! The GPU device: runs the shaders through wgpu on Vulkan, Metal and DirectX 12, on hardware and software
+//! adapters.
 //!
-//! From the outside in: `adapter` finds an adapter and opens it; `context` is the open device, and
-//! turns every way in which it can fail into an [`Error`]; [`shader`] makes a module's text from the
-//! files below `shaders/`; `pipelines` compiles each once, and `pipeline_cache` keeps what the
-//! driver made of it, and `ahead` has a lazy driver compile on every core; `program` is a tape with buffers and bind
-//! groups, ready to be replayed; `session` replays it; `uploads` brings numbers there and `readback` back; `timing`
-//! replays it with a clock on every node, and `peaks` says what the adapter could do; [`tuning`] chooses
-//! among kernels by measuring. [`info`] is what `wgrad devices` prints.
+//! From the outside in: `adapter` finds an adapter and opens it. `context` is the open device and turns every
+//! failure into an [`Error`]. [`shader`] assembles a module's text from the files below `shaders/`.
+//! `pipelines` compiles each text once, `pipeline_cache` keeps the compiled pipelines on disk, and `ahead`
+//! makes a lazy driver compile on every core. `program` is a tape with buffers and bind groups, ready to be
+//! replayed; `session` replays it. `uploads` copies inputs to the device and `readback` copies results back.
+//! `timing` replays a program with a clock on every node, and `peaks` measures the adapter's peak rates.
+//! [`tuning`] chooses among kernels by measuring. [`info`] is the output of `wgrad devices`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ use pipeline_cache::PipelineCache;
 use pipelines::Pipelines;
 use tuning::{Tuned, Tuner};
 
-/// An adapter, opened.
+/// An open adapter.
 pub struct GpuDevice {
     context: Arc<Context>,
     pipelines: Arc<Pipelines>,
@@ -56,17 +56,17 @@ pub struct GpuDevice {
 }
 
 impl GpuDevice {
-    /// Opens the best adapter that is hardware; `None` when there is only software, or nothing.
+    /// Opens the best hardware adapter; `None` if there is no hardware adapter.
     ///
     /// # Errors
-    /// [`Error::DeviceRefused`] when the adapter gives no device.
+    /// [`Error::DeviceRefused`] if the adapter cannot be opened.
     pub fn open_hardware(options: &OpenOptions) -> Result<Option<Self>, Error> {
         let adapters = adapter::adapters();
         adapter::hardware(&adapters).map(|adapter| Self::new(adapter, options)).transpose()
     }
 
-    /// Opens the best adapter, hardware before software, or the best whose name contains `part` (in
-    /// any case).
+    /// Opens the best adapter, hardware before software; with `part`, the best one whose name contains it,
+    /// ignoring case.
     ///
     /// # Errors
     /// [`Error::NoAdapter`], [`Error::AdapterNotFound`], or [`Error::DeviceRefused`].
@@ -74,7 +74,7 @@ impl GpuDevice {
         Self::new(adapter::choose(&adapter::adapters(), part)?, options)
     }
 
-    /// Opens each adapter, in the order of [`info::adapters`].
+    /// Opens every adapter, in the order of [`info::adapters`].
     pub fn open_each(options: &OpenOptions) -> Vec<(AdapterReport, Result<Self, Error>)> {
         let open = |adapter| (info::report(adapter), Self::new(adapter, options));
         adapter::adapters().iter().map(open).collect()
@@ -105,17 +105,17 @@ impl GpuDevice {
         })
     }
 
-    /// `NVIDIA H100 (Vulkan)`
+    /// Returns the name, such as `NVIDIA H100 (Vulkan)`.
     pub fn name(&self) -> String {
         self.context.name.clone()
     }
 
-    /// The driver, and its version in its own words: `llvmpipe Mesa 25.0.7`.
+    /// Returns the driver's name and version, such as `llvmpipe Mesa 25.0.7`.
     pub fn driver(&self) -> &str {
         &self.context.driver
     }
 
-    /// Holds a plan against the adapter's limits and `--memory-limit`; see [`Plan::check`].
+    /// Checks a plan against the adapter's limits and the memory limit; see [`Plan::check`].
     ///
     /// # Errors
     /// Those of [`Plan::check`].
@@ -124,24 +124,24 @@ impl GpuDevice {
         plan.check(self.memory_limit, in_use, max_binding)
     }
 
-    /// Whether a processor runs the shaders.
+    /// Returns true for a software adapter.
     pub fn is_software(&self) -> bool {
         self.context.is_software
     }
 
-    /// What the adapter can do at best.
+    /// Measures the adapter's peak rates.
     ///
     /// # Errors
-    /// When the device fails, or has no memory for it.
+    /// If the device fails or has too little memory.
     pub fn peaks(&self) -> Result<Peaks, Error> {
         peaks::measure(&self.context, &self.pipelines)
     }
 
-    /// A session with a zeroed state. Its memory is taken when it is first needed, after the first
-    /// program's plan was held against the limits.
+    /// Starts a session with a zeroed state. The state's memory is allocated later, when the first program's
+    /// plan has passed the limits.
     ///
     /// # Errors
-    /// When the device failed before.
+    /// If the device has failed before.
     pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, Error> {
         self.context.check()?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
@@ -150,21 +150,21 @@ impl GpuDevice {
         Ok(Box::new(session::GpuSession::new(context, pipelines, target, tuner, limit, state)))
     }
 
-    /// What the device's kernels are chosen for.
+    /// Returns the properties by which ops choose kernels for this device.
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// Whether tiles are chosen by measuring.
+    /// Returns true if tilings are chosen by measuring.
     fn is_tuned(&self) -> bool {
         self.target.kernels == Kernels::Tuned && !self.is_software() && self.target.tile.is_none()
     }
 
-    /// The products of a tape, by [`Tape::signature`], and what was measured for each; measures what is not known
-    /// yet. Nothing is measured on a processor, or where tiles are not tuned.
+    /// Returns the matrix products of a tape, by [`Tape::signature`], with their measurements; measures the
+    /// missing ones. On a software adapter, or without tuning, nothing is measured.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub fn tune(&self, tape: &Tape) -> Result<BTreeMap<String, Option<Tuned>>, Error> {
         if self.is_tuned() {
             self.tuner.tiles(&self.context, &self.pipelines, tape)?;
@@ -178,7 +178,7 @@ impl GpuDevice {
         Ok(signatures.map(|signature| (signature.clone(), known(&signature))).collect())
     }
 
-    /// Loses the device, as a driver reset would, for tests of what happens then.
+    /// Destroys the device, like a driver reset, for tests of that case.
     #[doc(hidden)]
     pub fn simulate_loss(&self) {
         self.context.device.destroy();

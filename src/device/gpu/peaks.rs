@@ -1,4 +1,4 @@
-//! What an adapter can do at best: its memory by a plain copy, its arithmetic by multiply-adds.
+//! An adapter's peak rates: memory bandwidth by a copy, arithmetic by multiply-adds.
 
 use std::time::Instant;
 
@@ -9,33 +9,33 @@ use crate::device::timing::{Peaks, fastest};
 use crate::error::Error;
 use crate::kernel::{Shader, grid};
 
-/// How much is done in one dispatch.
+/// The work of one dispatch.
 struct Size {
-    /// The bytes that are copied, where a binding may be as large: too many for most caches.
+    /// The copied bytes, limited by the largest binding: more than most caches hold.
     copied_bytes: u64,
-    /// The invocations that multiply and add.
+    /// The invocations of the multiply-add kernel.
     n_invocations: usize,
 }
 
-/// Several times what the largest adapter runs at a time.
+/// Several times the number of invocations that the largest adapter runs at a time.
 const HARDWARE: Size = Size { copied_bytes: 256 << 20, n_invocations: 1 << 20 };
 
-/// Little enough to be done before a processor is given to something else.
+/// Small enough to finish within a time slice of a CPU.
 const SOFTWARE: Size = Size { copied_bytes: 64 << 20, n_invocations: 1 << 12 };
 
-/// The multiply-adds that an invocation does with each of its sums.
+/// Multiply-adds of an invocation with each of its sums.
 const DEPTH: usize = 1 << 11;
 
-/// The sums of an invocation, as in the shader.
+/// Sums of an invocation, as in the shader.
 const SUMS: usize = 8;
 
-/// The numbers that an invocation copies, as in the shader, in bytes.
+/// Bytes that an invocation copies, as in the shader.
 const BYTES_PER_INVOCATION: u64 = 4 * 16;
 
-/// Measures both.
+/// Measures both rates.
 ///
 /// # Errors
-/// When the device fails, or has no memory for what is copied.
+/// If the device fails or has too little memory for the copied array.
 pub(super) fn measure(context: &Context, pipelines: &Pipelines) -> Result<Peaks, Error> {
     let Size { copied_bytes, n_invocations } =
         if context.is_software { SOFTWARE } else { HARDWARE };
@@ -77,7 +77,7 @@ impl Kernel {
         let planned = sizes.iter().sum();
         let create = |bytes| context.create_buffer(label, bytes, STORAGE, planned);
         let [x, y] = [create(sizes[0])?, create(sizes[1])?];
-        // Numbers that neither vanish nor grow: arithmetic on zeros may be faster than it ever is.
+        // The sums neither vanish nor grow with these numbers; arithmetic on zeros could be faster.
         context.queue.write_buffer(&x, 0, bytemuck::cast_slice(&[0.5_f32, 1.0]));
         let resources = [&x, &y].into_iter().map(wgpu::Buffer::as_entire_binding);
         let bindings = context.create_bind_group(label, &pipeline, resources);
@@ -85,7 +85,7 @@ impl Kernel {
         Ok(Self { pipeline, bindings, workgroups: grid(n_invocations) })
     }
 
-    /// The seconds of `n` runs, from the submission until the device is idle.
+    /// Returns the seconds of `n` runs, from the submission until the device is idle.
     fn time(&self, context: &Context, n: usize) -> Result<f64, Error> {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         {

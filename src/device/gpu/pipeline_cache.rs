@@ -1,4 +1,4 @@
-//! What the driver compiled, kept on disk, so that the next run need not compile it again.
+//! The driver's compiled pipelines on disk, so that the next run need not compile them again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ pub(super) struct PipelineCache {
 }
 
 impl PipelineCache {
-    /// The cache of a device, with what earlier runs left in it. None where the adapter has none (Vulkan alone
-    /// does), or there is no folder to keep it in.
+    /// Opens the cache of a device, with the contents from earlier runs. None if the backend has no cache
+    /// (only Vulkan has one), or if there is no folder for it.
     pub(super) fn open(
         device: &wgpu::Device,
         info: &wgpu::AdapterInfo,
@@ -38,7 +38,7 @@ impl PipelineCache {
         &self.cache
     }
 
-    /// Keeps what is there now, if that is possible: it can always be compiled again.
+    /// Saves the cache, if possible; a failure only costs compiling again.
     pub(super) fn save(&self) {
         let Some(data) = self.cache.get_data() else { return };
         let folder = self.path.parent().map_or(Ok(()), fs::create_dir_all);
@@ -51,14 +51,14 @@ impl PipelineCache {
     }
 }
 
-/// The data behind a checksum: drivers trust what they are given.
+/// Returns the data with a checksum in front, because drivers do not check the data.
 fn sealed(data: &[u8]) -> Vec<u8> {
     let mut file = Fingerprint::of([data]).to_string().into_bytes();
     file.extend_from_slice(data);
     file
 }
 
-/// What [`sealed`] was given, if nothing of it has changed.
+/// Returns the data of [`sealed`] if the checksum is right.
 fn unsealed(mut file: Vec<u8>) -> Option<Vec<u8>> {
     let length = Fingerprint::default().to_string().len();
     let data = file.split_off(length.min(file.len()));

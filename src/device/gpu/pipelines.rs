@@ -1,4 +1,4 @@
-//! Compute pipelines, each compiled once.
+//! Compute pipelines; each is compiled once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,26 +14,27 @@ use super::trusted;
 use crate::error::Error;
 use crate::kernel::Shader;
 
-/// The pipelines of a device, by the text of their shader: programs and sessions share them.
+/// The pipelines of a device, by the text of their shader. Programs and sessions share them.
 pub(super) struct Pipelines {
     library: ShaderLibrary,
-    /// Whether runtime checks are compiled in.
+    /// True to compile shaders with runtime checks.
     checked: bool,
     cache: Option<PipelineCache>,
-    /// Where the driver leaves compiling to the first dispatch.
+    /// Compiles in advance for drivers that otherwise compile at the first dispatch.
     ahead: Option<Ahead>,
     compiled: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
 
-/// A shader that is wanted, and what its pipeline is called if it is new.
+/// A requested shader, with the label of its pipeline.
 pub(super) struct Wanted<'a> {
-    /// `resnet9.layer1.conv2d.d_weight`
+    /// The label, `resnet9.layer1.conv2d.d_weight`.
     pub(super) label: String,
     pub(super) shader: &'a Shader,
 }
 
 impl Pipelines {
-    /// Without `checked`, shaders run without runtime checks where every file of the library is built in.
+    /// Without `checked`, shaders are compiled without runtime checks if every file of the library is built
+    /// in.
     pub(super) fn new(
         library: ShaderLibrary,
         checked: bool,
@@ -44,11 +45,11 @@ impl Pipelines {
         Self { library, checked, cache, ahead, compiled: Mutex::default() }
     }
 
-    /// A pipeline for each of `wanted`, in their order. What is not compiled yet is, on every core.
+    /// Returns a pipeline for each of `wanted`, in order. Missing ones are compiled on every core.
     ///
     /// # Errors
-    /// [`Error::Shader`] for text that is wrong before the device sees it, [`Error::Pipeline`] for
-    /// what the device refuses; the first in the order of `wanted`.
+    /// [`Error::Shader`] for an invalid text, [`Error::Pipeline`] for a pipeline that the device rejects; the
+    /// first in the order of `wanted`.
     pub(super) fn get(
         &self,
         context: &Context,
@@ -78,7 +79,7 @@ impl Pipelines {
         Ok(texts.iter().map(|text| compiled[text].clone()).collect())
     }
 
-    /// A pipeline for another device.
+    /// Returns a pipeline for another device.
     ///
     /// # Errors
     /// Those of [`Pipelines::get`].
@@ -91,10 +92,11 @@ impl Pipelines {
         compile(context, label, &self.library.load(shader)?, self.checked, None)
     }
 
-    /// Before a program's first run, compiles on every core what the driver would compile during it on one.
+    /// Compiles pipelines on every core before a program's first run. The driver would otherwise compile them
+    /// during the run, on one core.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub(super) fn compile_ahead<'a>(
         &self,
         context: &Context,
@@ -120,7 +122,7 @@ fn compile(
         let module = trusted::create_module(device, descriptor, checked);
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(label),
-            // The bindings are in the shader; each pipeline's layout is read off it.
+            // The layout is derived from the bindings in the shader.
             layout: None,
             module: &module,
             entry_point: None,

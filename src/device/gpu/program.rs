@@ -20,11 +20,11 @@ use crate::passes::Plan;
 use crate::passes::plan::{BufferKind, Placement};
 use crate::tape::{Tape, ValueId};
 
-/// How buffers that shaders work on may be used.
+/// The usage of buffers that shaders bind.
 pub(super) const STORAGE: BufferUsages =
     BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
 
-/// What shaders can bind.
+/// The session's buffers that programs bind.
 pub(super) struct Memory<'a> {
     /// The state's flat buffers, in the order of [`Group::ALL`](crate::tape::Group::ALL).
     pub(super) state: &'a [wgpu::Buffer],
@@ -38,17 +38,17 @@ pub(super) struct Memory<'a> {
 pub(super) struct Program {
     pub(super) tape: Arc<Tape>,
     pub(super) plan: Plan,
-    /// The plan's buffers; those of the state and shared slots are others', too.
+    /// The plan's buffers; the session owns those of the state and the shared slots.
     buffers: Vec<wgpu::Buffer>,
-    /// In the order of the nodes.
+    /// The dispatches, in the order of the nodes.
     dispatches: Vec<Dispatch>,
-    /// `resnet9 step`, for the passes.
+    /// The label of the compute passes, `resnet9 step`.
     label: String,
-    /// Whether [`Program::prepare`] is done.
+    /// True after [`Program::prepare`].
     is_prepared: bool,
 }
 
-/// One dispatch, ready to be encoded.
+/// A dispatch, ready to be encoded.
 pub(super) struct Dispatch {
     node_ix: usize,
     pipeline: wgpu::ComputePipeline,
@@ -67,7 +67,7 @@ impl Dispatch {
     }
 }
 
-/// A dispatch of the plan, and where it comes from.
+/// A dispatch of the plan, with its node and its label.
 struct Planned<'a> {
     node_ix: usize,
     label: String,
@@ -75,10 +75,10 @@ struct Planned<'a> {
 }
 
 impl Program {
-    /// Makes everything that replaying needs. The plan has been checked.
+    /// Creates everything for replays. The plan has passed its limits.
     ///
     /// # Errors
-    /// When memory is short, or the device refuses a kernel or its bindings.
+    /// If memory is short, or the device rejects a kernel or its bindings.
     pub(super) fn load(
         context: &Context,
         pipelines: &Pipelines,
@@ -106,16 +106,17 @@ impl Program {
         let label = format!("{} step", tape.name());
         let program =
             Self { tape: Arc::clone(tape), plan, buffers, dispatches, label, is_prepared: false };
-        // A rehearsal: what is wrong with a dispatch shows now, and not in the first step.
+        // Encodes a step once without submitting it, so that an invalid dispatch fails at loading and not in
+        // the first step.
         let rehearsal = context.scoped(|_| program.encode(context));
         rehearsal.map_err(|fault| refused(&program.label, fault))?;
         Ok(program)
     }
 
-    /// Before the first run, [compiles ahead](Pipelines::compile_ahead).
+    /// [Compiles ahead](Pipelines::compile_ahead) before the first run.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub(super) fn prepare(
         &mut self,
         context: &Context,
@@ -127,7 +128,7 @@ impl Program {
         }
     }
 
-    /// What there is to compile.
+    /// Returns the pipelines to compile.
     pub(super) fn jobs(&self) -> impl Iterator<Item = Job<'_>> {
         planned(&self.tape, &self.plan).zip(&self.dispatches).map(|(planned, dispatch)| Job {
             label: planned.label,
@@ -153,7 +154,7 @@ impl Program {
         foreign(|| encoder.finish())
     }
 
-    /// The session's slots, now that this program is there.
+    /// Returns the session's slots, including those that this program added.
     pub(super) fn slots(&self) -> impl Iterator<Item = &wgpu::Buffer> {
         let buffers = self.plan.buffers.iter().zip(&self.buffers);
         buffers
@@ -161,17 +162,17 @@ impl Program {
             .map(|(_, buffer)| buffer)
     }
 
-    /// The dispatches of a node.
+    /// Returns the dispatches of a node.
     pub(super) fn dispatches_of(&self, node_ix: usize) -> &[Dispatch] {
         let start = self.dispatches.partition_point(|dispatch| dispatch.node_ix < node_ix);
         let end = self.dispatches.partition_point(|dispatch| dispatch.node_ix <= node_ix);
         &self.dispatches[start..end]
     }
 
-    /// The buffer that holds a value, and where in it.
+    /// Returns the buffer of a value, and its place there.
     ///
     /// # Panics
-    /// When the value is on no node.
+    /// If no node has the value.
     pub(super) fn place(&self, value: ValueId) -> (&wgpu::Buffer, Placement) {
         let placement = self.plan.placements[value.index()];
         let placement = placement.unwrap_or_else(|| panic!("{value} is on no node"));
@@ -188,8 +189,8 @@ fn refused(label: &str, fault: Fault) -> Error {
     }
 }
 
-/// Every dispatch in order. Labels start with the network's name, and are numbered where a node has
-/// several dispatches.
+/// Returns the plan's dispatches in order. Labels start with the network's name; several dispatches of a node
+/// are numbered.
 fn planned<'a>(tape: &'a Tape, plan: &'a Plan) -> impl Iterator<Item = Planned<'a>> {
     plan.launches.iter().enumerate().flat_map(move |(node_ix, launch)| {
         let node = format!("{}.{}", tape.name(), tape.nodes()[node_ix].label());
@@ -203,7 +204,7 @@ fn planned<'a>(tape: &'a Tape, plan: &'a Plan) -> impl Iterator<Item = Planned<'
     })
 }
 
-/// The plan's buffers: the state and other programs' slots are there already, the rest is made.
+/// Returns the plan's buffers. The state and other programs' slots exist already; the rest is created.
 fn buffers(
     context: &Context,
     memory: &Memory<'_>,
@@ -223,7 +224,7 @@ fn buffers(
     plan.buffers.iter().map(buffer).collect()
 }
 
-/// What stands at a binding of a dispatch.
+/// Returns the resource at a binding of a dispatch.
 fn resource<'a>(
     tape: &Tape,
     plan: &Plan,
@@ -240,7 +241,7 @@ fn resource<'a>(
         Binding::Scratch(scratch) => plan.scratch[planned.node_ix][scratch],
         Binding::Step => return memory.step.as_entire_binding(),
     };
-    // A value without elements is bound as 16 bytes, which any element type fits.
+    // A value without elements is bound as 16 bytes, which is enough for any element type.
     let size = NonZeroU64::new(placement.bytes).or(NonZeroU64::new(16));
     let (buffer, offset) = (&buffers[placement.buffer], placement.offset);
     wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })

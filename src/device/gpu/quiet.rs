@@ -1,4 +1,4 @@
-//! Catching a panic of a library without its message on the terminal.
+//! Catches a panic of a library without its message on the terminal.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -9,7 +9,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f` with the panic message of this thread switched off. `f` catches the panic itself.
+/// Runs `f` with this thread's panic messages switched off. `f` must catch the panic itself.
 pub(super) fn without_panic_message<R>(f: impl FnOnce() -> R) -> R {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -26,7 +26,7 @@ pub(super) fn without_panic_message<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The words of a panic.
+/// Returns the message of a panic.
 pub(super) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_string()

@@ -1,4 +1,4 @@
-//! Reading from the device: at once, waiting; and late, through a ring, never waiting.
+//! Reads from the device: at once, with waiting; or late, through a ring, without waiting.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,10 @@ use crate::tape::Group;
 
 const STAGING: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
 
-/// A buffer that the host can read, to be used again and again.
+/// A reusable buffer that the host can read.
 struct Staging {
     buffer: wgpu::Buffer,
-    /// Set when the buffer is mapped, or will never be.
+    /// Set when the buffer is mapped, or when mapping has failed.
     arrived: Arc<Mutex<Option<Result<(), BufferAsyncError>>>>,
 }
 
@@ -39,8 +39,8 @@ struct Download {
 }
 
 impl Download {
-    /// Copies `bytes` at `offset` of `source`, behind everything that was submitted, and asks for
-    /// the copy to be mapped.
+    /// Copies `bytes` at `offset` of `source`, after everything submitted so far, and requests the mapping of
+    /// the copy.
     fn start(
         context: &Context,
         source: &wgpu::Buffer,
@@ -72,7 +72,8 @@ impl Download {
         self.staging.arrived().is_some()
     }
 
-    /// What `read` makes of the bytes, and the staging buffer for the next download. Only once it has arrived.
+    /// Returns the result of `read` on the bytes, and the staging buffer for the next download. Call it only
+    /// after the arrival.
     fn finish<R>(self, read: impl FnOnce(&[u8]) -> R) -> Result<(R, Staging), Error> {
         let device_error = |reason: String| Error::Device { reason };
         match &*self.staging.arrived() {
@@ -92,17 +93,17 @@ impl Download {
     }
 }
 
-/// Reads ranges of buffers, waiting for each. It keeps the staging buffer of the largest so far.
+/// Reads ranges of buffers, and waits for each. It keeps the largest staging buffer so far.
 #[derive(Default)]
 pub(super) struct Reader {
     staging: Option<Staging>,
 }
 
 impl Reader {
-    /// Reads `bytes` at `offset` of `source` after everything before is done.
+    /// Reads `bytes` at `offset` of `source` after all earlier work.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub(super) fn read<T: Pod>(
         &mut self,
         context: &Context,
@@ -126,10 +127,10 @@ impl Reader {
     }
 }
 
-/// Downloads that may be under way at the same time.
+/// The largest number of downloads in flight.
 const RING: usize = 4;
 
-/// Reads buffers of the state without waiting for them.
+/// Reads buffers of the state without waiting.
 #[derive(Default)]
 pub(super) struct Ring {
     under_way: VecDeque<(Group, Download)>,
@@ -139,11 +140,11 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Asks for the `bytes` of a buffer as they are after everything submitted so far. Waits only when the ring is
-    /// full, which the limit on steps in flight keeps from happening.
+    /// Requests the `bytes` of a buffer, as they are after everything submitted so far. It waits only if the
+    /// ring is full, which the limit on steps in flight prevents.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub(super) fn request(
         &mut self,
         context: &Context,
@@ -165,10 +166,10 @@ impl Ring {
         Ok(())
     }
 
-    /// Exchanges `values` for the latest buffer that has arrived, once, and returns which it is.
+    /// Swaps `values` with the latest buffer that has arrived, once, and returns which buffer it is.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub(super) fn poll(
         &mut self,
         context: &Context,

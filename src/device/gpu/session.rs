@@ -20,8 +20,8 @@ use crate::kernel::{StepScalars, Target};
 use crate::passes::{Plan, PlanOptions};
 use crate::tape::{ElementType, Group, StateLayout, Tape, ValueId};
 
-/// Steps that may be submitted and not done. Two keep the device busy while the host encodes; a third
-/// hides the host's hiccups; more would only make errors and metrics come later.
+/// The largest number of submitted, unfinished steps. Two keep the device busy while the host encodes; a
+/// third hides short delays of the host. More would only delay errors and metrics.
 const MAX_IN_FLIGHT: usize = 3;
 
 /// A model on a GPU; see [`Session`].
@@ -29,7 +29,7 @@ pub(super) struct GpuSession {
     context: Arc<Context>,
     pipelines: Arc<Pipelines>,
     target: Target,
-    /// Chooses tiles; none where they are given.
+    /// Chooses tilings by measuring; None if the tiling is given.
     tuner: Option<Arc<Tuner>>,
     memory_limit: Option<u64>,
     layout: StateLayout,
@@ -42,7 +42,7 @@ pub(super) struct GpuSession {
     timer: Timer,
 }
 
-/// What outlives a step.
+/// The buffers that outlive a step.
 struct State {
     /// The flat buffers, in the order of [`Group::ALL`].
     groups: Vec<wgpu::Buffer>,
@@ -76,8 +76,8 @@ impl GpuSession {
         }
     }
 
-    /// The state, zeroed when it is first asked for: not before the first program's plan, which
-    /// counts it, was held against the limits.
+    /// Returns the state. The first call creates it, zeroed: after the first program's plan, which includes
+    /// the state, has passed the limits.
     fn state(&mut self) -> Result<&State, Error> {
         let state = match self.state.take() {
             Some(state) => state,
@@ -109,7 +109,7 @@ impl GpuSession {
         program: ProgramId,
         step: &StepScalars,
     ) -> Result<NodeTimes, Error> {
-        // Nothing of the steps before is to be in the time of the first node.
+        // The first node's time must not include earlier steps.
         self.wait()?;
         let context = Arc::clone(&self.context);
         context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
@@ -117,7 +117,7 @@ impl GpuSession {
         self.timer.run(&context, &self.programs[program.0], &mut self.reader, clock)
     }
 
-    /// Submits the inputs that no step has taken along yet.
+    /// Submits the inputs that are not submitted yet.
     fn flush(&mut self) {
         if let Some(copies) = self.uploads.commands() {
             self.context.queue.submit([copies]);
@@ -152,7 +152,7 @@ impl GpuSession {
 }
 
 impl Program {
-    /// [`Program::place`] of a value that must hold real numbers, or must hold words.
+    /// [`Program::place`] of a value that must be f32 (`is_real`) or words.
     fn typed_place(
         &self,
         value: ValueId,
@@ -171,7 +171,8 @@ impl Session for GpuSession {
         self.context.check()?;
         let (limit, max_binding) =
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
-        // Once without launches, since what no adapter binds need not fit a kernel's grid either.
+        // Planned without launches first: the grids of a tape that exceeds the adapter's bindings may not be
+        // representable.
         let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
         let keep_all = options.keep_all;
         let mut how = PlanOptions { keep_all, slots: &slots, ..PlanOptions::default() };
@@ -184,7 +185,7 @@ impl Session for GpuSession {
         how.tiles = tiles.as_ref();
         let mut plan = Plan::new(tape, how);
         if tiles.is_some() && plan.check(limit, in_use, max_binding).is_err() {
-            // Some tiles need scratch memory; whether a step fits is not to depend on a measurement.
+            // Some tilings need scratch memory. The memory limit must hold for any measurement, so none is used here.
             how.tiles = None;
             plan = Plan::new(tape, how);
         }
@@ -221,7 +222,7 @@ impl Session for GpuSession {
             self.context.wait(self.in_flight.pop_front())?;
         }
         let context = Arc::clone(&self.context);
-        // The write takes effect between the submissions before and the one that follows.
+        // The write takes effect between the earlier submissions and the next one.
         let buffer = &self.state()?.step;
         foreign(|| context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(step)));
         self.programs[program.0].prepare(&context, &self.pipelines)?;
@@ -287,7 +288,7 @@ mod tests {
     use crate::nn::layers;
     use crate::tape::Mode;
 
-    /// The same network, run by each clock and by none, has the same bits; and its times make sense.
+    /// Runs the network with each clock and without one: the bits are the same, and the times are plausible.
     #[test]
     fn every_clock_runs_the_same_step() {
         let mut tape = Tape::new("test", Mode::Train);

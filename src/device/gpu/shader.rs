@@ -1,13 +1,11 @@
 //! The shader library: `.wgsl` files, their imports, and their constants.
 //!
-//! A shader is a file below `shaders/` that a reader can open as it stands. Loading does two things
-//! to it and no other:
+//! A shader is a valid WGSL file below `shaders/`. Loading makes two changes:
 //!
-//! - A line `// #import name` is followed by the text of another file: the one that
-//!   [`Shader::imports`] lets the name stand for, else `shaders/<name>.wgsl`. Imports may import;
-//!   every file is taken once.
-//! - The declaration `const NAME: type = value;` of each of [`Shader::constants`] gets a new value.
-//!   (WGSL's own `override` cannot size an array in a function.)
+//! - It inserts another file's text after a line `// #import name`: the file that [`Shader::imports`] binds
+//!   to the name, otherwise `shaders/<name>.wgsl`. Imports can be nested; every file is inserted once.
+//! - It replaces the value in the declaration `const NAME: type = value;` of each of [`Shader::constants`].
+//!   (WGSL's own `override` cannot be the size of an array in a function.)
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,10 +16,10 @@ use include_dir::{Dir, include_dir};
 use crate::error::Error;
 use crate::kernel::{Constant, Shader};
 
-/// The files below `shaders/`, as they were when the crate was built.
+/// The files below `shaders/` at build time.
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/shaders");
 
-/// Where shaders come from: the files that are built in, unless told otherwise.
+/// The source of shaders: the built-in files, unless a folder or overrides replace them.
 #[derive(Clone, Debug, Default)]
 pub struct ShaderLibrary {
     directory: Option<PathBuf>,
@@ -29,24 +27,24 @@ pub struct ShaderLibrary {
 }
 
 impl ShaderLibrary {
-    /// A library that reads a folder instead of the files that are built in, for working on shaders
-    /// without building in between.
+    /// A library that reads a folder instead of the built-in files, to work on shaders without building.
     pub fn from_directory(directory: impl Into<PathBuf>) -> Self {
         Self { directory: Some(directory.into()), overrides: BTreeMap::new() }
     }
 
-    /// Replaces the text of one file: tests put broken shaders in. `path` is as in [`Shader::path`].
+    /// Replaces the text of one file, so that tests can insert broken shaders. `path` is as in
+    /// [`Shader::path`].
     pub fn with_override(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
         self.overrides.insert(path.into(), text.into());
         self
     }
 
-    /// Whether every file is one that is built in, so that runtime checks can be left out.
+    /// Returns true if all files are the built-in ones, so that runtime checks can be left out.
     pub fn is_trusted(&self) -> bool {
         self.directory.is_none() && self.overrides.is_empty()
     }
 
-    /// The paths of all files that are built in, without the extension, sorted.
+    /// Returns the paths of all built-in files, without the extension, sorted.
     pub fn embedded_paths() -> Vec<String> {
         let mut paths = Vec::new();
         let mut folders = vec![&EMBEDDED];
@@ -59,7 +57,7 @@ impl ShaderLibrary {
         paths
     }
 
-    /// The text of one file, without imports; `path` is as in [`Shader::path`].
+    /// Returns the text of one file without imports; `path` is as in [`Shader::path`].
     pub fn file(&self, path: &str) -> Option<Cow<'static, str>> {
         if let Some(text) = self.overrides.get(path) {
             return Some(Cow::Owned(text.clone()));
@@ -71,11 +69,11 @@ impl ShaderLibrary {
         }
     }
 
-    /// The text of a shader with its imports and the values of its constants.
+    /// Returns the text of a shader with its imports and the values of its constants.
     ///
     /// # Errors
-    /// [`Error::Shader`] for a file that is not there, an import or a constant that the shader lists
-    /// and no file uses, a constant of another type, or a number that WGSL cannot write.
+    /// [`Error::Shader`] for a missing file, an import or a constant that no file uses, a constant of another
+    /// type, or a number that WGSL cannot represent.
     pub fn load(&self, shader: &Shader) -> Result<String, Error> {
         let mut text = self.assemble(shader)?.text;
         for &(name, value) in &shader.constants {
@@ -84,17 +82,17 @@ impl ShaderLibrary {
         Ok(text)
     }
 
-    /// The files that a shader is made of: itself, then its imports as they are met.
+    /// Returns the files of a shader: itself, then its imports in order.
     ///
     /// # Errors
-    /// As [`ShaderLibrary::load`], as far as imports go.
+    /// [`Error::Shader`] for a missing file or an unused import.
     pub fn files(&self, shader: &Shader) -> Result<Vec<String>, Error> {
         Ok(self.assemble(shader)?.files)
     }
 
     fn assemble(&self, shader: &Shader) -> Result<Assembly, Error> {
         let mut assembly = Assembly::default();
-        let reason = || format!("there is no shaders/{}.wgsl", shader.path);
+        let reason = || format!("shaders/{}.wgsl does not exist", shader.path);
         let text = self.file(shader.path).ok_or_else(|| error(shader.path, reason()))?;
         self.append(shader, shader.path, &text, &mut assembly)?;
         let unused = shader.imports.iter().find(|(name, _)| !assembly.names.contains(*name));
@@ -122,7 +120,7 @@ impl ShaderLibrary {
             if assembly.files.iter().any(|file| file == target) {
                 continue;
             }
-            let reason = || format!("imports {name}, and there is no shaders/{target}.wgsl");
+            let reason = || format!("imports {name}, but shaders/{target}.wgsl does not exist");
             let text = self.file(target).ok_or_else(|| error(path, reason()))?;
             self.append(shader, target, &text, assembly)?;
         }
@@ -130,13 +128,13 @@ impl ShaderLibrary {
     }
 }
 
-/// A shader on the way to its text.
+/// A shader's text while it is being assembled.
 #[derive(Default)]
 struct Assembly {
     text: String,
     /// The files so far.
     files: Vec<String>,
-    /// The names that were imported so far.
+    /// The import names so far.
     names: std::collections::BTreeSet<String>,
 }
 
@@ -144,12 +142,12 @@ fn error(name: &str, reason: String) -> Error {
     Error::Shader { name: name.to_string(), reason }
 }
 
-/// The name in `// #import name`.
+/// Returns the name in `// #import name`.
 fn imported(line: &str) -> Option<&str> {
     line.trim().strip_prefix("// #import ").map(str::trim)
 }
 
-/// `text` with another value in the declaration of `name`.
+/// Returns `text` with another value in the declaration of `name`.
 fn specialise(text: &str, name: &str, value: Constant) -> Result<String, String> {
     let wanted = match value {
         Constant::U32(_) => "u32",
@@ -172,7 +170,7 @@ fn specialise(text: &str, name: &str, value: Constant) -> Result<String, String>
     Ok(format!("{before}const {name}: {wanted} = {value};{after}"))
 }
 
-/// The type in `const name: type = ...`.
+/// Returns the type in `const name: type = ...`.
 fn declared_type<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let rest = line.trim_start().strip_prefix("const ")?.trim_start().strip_prefix(name)?;
     let (declared, _value) = rest.trim_start().strip_prefix(':')?.split_once('=')?;
@@ -214,12 +212,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_with_who_wants_it() {
+    fn missing_files_are_named_with_their_importer() {
         let library = library(&[("main", "// #import a"), ("a", "  // #import gone")]);
         let message = reason(library.load(&Shader::new("main")));
-        assert_eq!(message, "shader a: imports gone, and there is no shaders/gone.wgsl");
+        assert_eq!(message, "shader a: imports gone, but shaders/gone.wgsl does not exist");
         let message = reason(library.load(&Shader::new("other")));
-        assert_eq!(message, "shader other: there is no shaders/other.wgsl");
+        assert_eq!(message, "shader other: shaders/other.wgsl does not exist");
         let message =
             reason(library.load(&Shader::new("main").import("a", "main").import("x", "a")));
         assert_eq!(message, "shader main: nothing imports x");

@@ -1,8 +1,8 @@
 //! A clock on every node of a program.
 //!
-//! The device writes its own clock into a query set, where it can: between the nodes of the step's one
-//! pass, or, where a clock is only to be had where a pass begins and ends (Apple's GPUs), around a pass
-//! for each node. Where it has no clock at all, each node is submitted alone and waited for.
+//! If it can, the device writes its own clock into a query set between the nodes of the step's one pass.
+//! Apple's GPUs have a clock only at the beginning and end of a pass, so each node gets a pass of its own.
+//! Without a device clock, each node is submitted alone and the host waits for it.
 
 use std::time::Instant;
 
@@ -14,25 +14,26 @@ use super::readback::Reader;
 use crate::device::{Clock, NodeTimes};
 use crate::error::Error;
 
-/// What the timestamps of one program go through.
+/// The buffers for the timestamps of one program.
 struct Queries {
     set: wgpu::QuerySet,
     n: u32,
-    /// `[n]` u64: ticks of the device's clock.
+    /// The timestamps in ticks of the device's clock, `[n]` u64.
     ticks: wgpu::Buffer,
 }
 
-/// Times the programs of a session. It takes nothing of the device before it is first used.
+/// Times the programs of a session. It allocates nothing before its first use.
 #[derive(Default)]
 pub(super) struct Timer {
     queries: Option<Queries>,
 }
 
 impl Timer {
-    /// Runs a program once, whose scalars are written, and waits for it. The device must have that clock.
+    /// Runs a program once, with the scalars already written, and waits for it. The device must have this
+    /// clock.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub(super) fn run(
         &mut self,
         context: &Context,
@@ -64,7 +65,7 @@ impl Timer {
             _ => ticks.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
         };
         let tick = f64::from(context.queue.get_timestamp_period()) * 1e-9;
-        // A clock that went backwards, as one of few bits does when it starts over, tells nothing.
+        // A clock of few bits can wrap around, so a negative interval counts as 0.
         let seconds = intervals.iter().map(|[from, to]| tick * to.saturating_sub(*from) as f64);
         Ok(NodeTimes { seconds: seconds.collect(), clock })
     }
@@ -88,7 +89,7 @@ impl Timer {
     }
 }
 
-/// The best clock for a program of so many nodes on a device with those features.
+/// Returns the best clock for a program of `n_nodes` nodes on a device with these features.
 pub(super) fn best_clock(features: Features, n_nodes: usize) -> Clock {
     let fits = |n_queries: usize| n_queries <= wgpu::QUERY_SET_MAX_QUERIES as usize;
     if features.contains(Features::TIMESTAMP_QUERY_INSIDE_PASSES) && fits(n_nodes + 1) {
@@ -100,7 +101,7 @@ pub(super) fn best_clock(features: Features, n_nodes: usize) -> Clock {
     }
 }
 
-/// One pass, as in an ordinary step. A timestamp is written when all before it is done.
+/// Encodes one pass, as in an ordinary step. A timestamp is written after all earlier work.
 fn between_nodes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wgpu::QuerySet) {
     let descriptor = wgpu::ComputePassDescriptor { label: Some("timed"), timestamp_writes: None };
     let mut pass = encoder.begin_compute_pass(&descriptor);
@@ -113,7 +114,7 @@ fn between_nodes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wg
     }
 }
 
-/// A pass a node, which begins and ends with a timestamp.
+/// Encodes one pass per node, with a timestamp at its beginning and its end.
 fn around_passes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wgpu::QuerySet) {
     for node_ix in 0..program.tape.nodes().len() {
         let first = 2 * node_ix as u32;
@@ -130,7 +131,7 @@ fn around_passes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wg
     }
 }
 
-/// A submission a node, and the time until the device is idle.
+/// Submits each node alone, and returns the times until the device is idle.
 fn submit_and_wait(context: &Context, program: &Program) -> Result<Vec<f64>, Error> {
     context.wait(None)?;
     let time = |node_ix: usize| {

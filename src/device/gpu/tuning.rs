@@ -1,8 +1,8 @@
-//! Which tile each product gets on an adapter: measured once, and kept on disk.
+//! The tiling of each matrix product on an adapter: measured once, and kept on disk.
 //!
-//! Every tile makes the same bits, so a choice changes speed and nothing else, and may differ from machine to
-//! machine. A processor is not asked: there the subgroups decide (`Target::tile`), and every tile that is tried
-//! would cost a second of compiling.
+//! Every tiling gives the same bits, so the choice affects only the speed and may differ between machines. On
+//! a software adapter nothing is measured: the subgroup size decides (`Target::tile`), and compiling each
+//! candidate would take a second.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,42 +25,42 @@ use crate::kernel::{Kernels, StepScalars, Target, Tile};
 use crate::passes::Tiles;
 use crate::tape::{Node, Tape};
 
-/// How long a candidate is timed, besides its first run, and how often at least and at most.
+/// The time to measure a candidate, after its first run, and the bounds on its runs.
 const TIME_EACH: Duration = Duration::from_millis(40);
 const RUNS: std::ops::RangeInclusive<usize> = 3..=20;
 
-/// What was measured for one product.
+/// The measurements of one product.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Tuned {
-    /// The fastest tile.
+    /// The fastest tiling.
     pub tile: Tile,
-    /// The seconds that each took.
+    /// The seconds of each tiling.
     pub seconds: BTreeMap<Tile, f64>,
 }
 
 /// The file of one adapter.
 #[derive(Default, Serialize, Deserialize)]
 struct Table {
-    /// Who was measured: adapter, driver, and the kernels themselves.
+    /// The identity of the adapter, the driver and the kernels.
     adapter: String,
-    /// By [`Tape::signature`].
+    /// The measurements by [`Tape::signature`].
     products: BTreeMap<String, Tuned>,
 }
 
-/// The choices of a device.
+/// The measurements of a device.
 pub(super) struct Tuner {
     adapter: String,
     path: Option<PathBuf>,
     tell: Option<fn(&str)>,
-    /// None before it is read.
+    /// None before the file is read.
     table: Mutex<Option<Table>>,
 }
 
 impl Tuner {
-    /// The tuner of an adapter that `adapter` tells from every other, driver included; `folder` is where its
-    /// table is kept, if it is.
+    /// The tuner of an adapter with the identity `adapter`, which includes the driver. Its table is kept in
+    /// `folder`, if there is one.
     pub(super) fn new(adapter: &str, folder: Option<PathBuf>, tell: Option<fn(&str)>) -> Self {
-        // Other kernels are to be measured anew.
+        // Changed kernels are measured again, because the identity includes their texts.
         let files = ShaderLibrary::embedded_paths();
         let library = ShaderLibrary::default();
         let texts = files.iter().filter_map(|path| library.file(path));
@@ -72,10 +72,10 @@ impl Tuner {
         Self { adapter, path, tell, table: Mutex::default() }
     }
 
-    /// The tiles for every product of a tape; those that are not known are measured.
+    /// Returns the tilings of a tape's products, and measures the unknown ones.
     ///
     /// # Errors
-    /// When the device is lost. A product that cannot be measured keeps the tile of the rule of thumb.
+    /// If the device is lost. A product that cannot be measured keeps the tiling chosen by rule.
     pub(super) fn tiles(
         &self,
         context: &Arc<Context>,
@@ -113,7 +113,7 @@ impl Tuner {
         Ok(tiles)
     }
 
-    /// What is known of a product.
+    /// Returns the measurements of a product, if there are any.
     pub(super) fn known(&self, signature: &str) -> Option<Tuned> {
         let mut table = self.table();
         table.get_or_insert_with(|| self.read()).products.get(signature).cloned()
@@ -129,7 +129,7 @@ impl Tuner {
         }
     }
 
-    /// The table on disk; an empty one where there is none, or one of another driver, or one that is damaged.
+    /// Reads the table from disk; returns an empty one if it is missing, damaged, or of another driver.
     fn read(&self) -> Table {
         let text = self.path.as_ref().and_then(|path| fs::read_to_string(path).ok());
         let table = text.and_then(|text| serde_json::from_str::<Table>(&text).ok());
@@ -137,7 +137,7 @@ impl Tuner {
         table.filter(|table| table.adapter == self.adapter).unwrap_or(empty)
     }
 
-    /// Keeps the table, if that is possible: it can always be measured again.
+    /// Saves the table, if possible; a failure only costs measuring again.
     fn write(&self, table: &Table) {
         let Some(path) = &self.path else { return };
         let text = serde_json::to_string_pretty(table).expect("a table is plain data");
@@ -148,7 +148,7 @@ impl Tuner {
     }
 }
 
-/// Times every tile of a node, by itself; none where none can be run.
+/// Times every tiling of a node by itself; None if none can be run.
 fn measure(
     context: &Arc<Context>,
     pipelines: &Arc<Pipelines>,
@@ -165,7 +165,7 @@ fn measure(
         let target = Target { tile: Some(tile), ..of_adapter };
         let (context, pipelines) = (Arc::clone(context), Arc::clone(pipelines));
         let mut session = GpuSession::new(context, pipelines, target, None, None, alone.state());
-        // Where there is no memory for one tile, or no way to compile it, there are the others.
+        // If one tiling lacks memory or cannot be compiled, the others remain.
         let program = match session.load(&alone, LoadOptions::default()) {
             Ok(program) => program,
             Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
@@ -176,7 +176,7 @@ fn measure(
         };
         fill(&mut session, program, &alone)?;
         let mut run = || session.run_timed(program, &StepScalars::default()).map(|t| t.sum());
-        // The first run is the driver's.
+        // The driver finishes compiling in the first run.
         run()?;
         let mut fastest = f64::INFINITY;
         let begun = Instant::now();
@@ -220,9 +220,9 @@ mod tests {
         GpuDevice::open(None, &options).expect("an adapter")
     }
 
-    /// Measured once, then read from the file; not where the driver is another or the file is damaged.
+    /// Measured once, then read from the file; a table of another driver or a damaged one is not used.
     #[test]
-    fn what_was_measured_is_kept() {
+    fn measurements_are_kept_on_disk() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let device = open(ShaderLibrary::default());
         let tape = tape(8);

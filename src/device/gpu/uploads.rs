@@ -1,8 +1,9 @@
-//! Bringing a step's inputs to the device, through a ring of buffers that the host writes while earlier steps run.
+//! Copies a step's inputs to the device, through a ring of buffers that the host writes while earlier steps
+//! run.
 //!
-//! A staging buffer goes round: mapped, it takes the host's numbers; a copy, encoded before the step that reads
-//! them, brings these to their place; when the device has done it, the buffer is mapped again. After the
-//! first steps there are enough of them, and nothing is allocated any more.
+//! A staging buffer has a cycle. While it is mapped, the host writes its numbers. A copy, encoded before the
+//! step, moves them to their destination. After the copy, the buffer is mapped again. After the first steps
+//! there are enough buffers, and nothing more is allocated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,26 +19,26 @@ const STAGING: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_S
 /// A staging buffer.
 struct Staging {
     buffer: wgpu::Buffer,
-    /// Whether the host may write it.
+    /// True while the host may write the buffer.
     is_mapped: Arc<AtomicBool>,
 }
 
 /// The staging buffers of a session, and the copies that are not submitted yet.
 #[derive(Default)]
 pub(super) struct Uploads {
-    /// Those that wait for numbers, or are on their way back from the device.
+    /// Buffers that are mapped, or are being mapped again.
     waiting: Vec<Staging>,
-    /// Those that the next submission reads.
+    /// Buffers that the next submission reads.
     written: Vec<Staging>,
     copies: Option<wgpu::CommandEncoder>,
 }
 
 impl Uploads {
-    /// Takes `bytes` for `target` from `offset` on, both multiples of 4. They are there for what is submitted
-    /// together with, or after, [`Uploads::commands`].
+    /// Copies `bytes` to `target` from `offset` on, both multiples of 4. Submissions see them together with,
+    /// or after, [`Uploads::commands`].
     ///
     /// # Errors
-    /// When memory is short, or the device failed.
+    /// If memory is short, or the device has failed.
     pub(super) fn write(
         &mut self,
         context: &Context,
@@ -68,7 +69,7 @@ impl Uploads {
         Ok(())
     }
 
-    /// The smallest buffer that is mapped and large enough, or a new one.
+    /// Returns the smallest mapped buffer that is large enough, or a new one.
     fn take(&mut self, context: &Context, size: u64) -> Result<Staging, Error> {
         let fits = |staging: &Staging| {
             staging.buffer.size() >= size && staging.is_mapped.load(Ordering::Acquire)
@@ -83,17 +84,17 @@ impl Uploads {
         }
     }
 
-    /// The copies so far, if there are any; to be submitted before what reads them, and then
-    /// [`Uploads::submitted`] to be called.
+    /// Returns the copies so far, if there are any. Submit them before the commands that read them, then call
+    /// [`Uploads::submitted`].
     pub(super) fn commands(&mut self) -> Option<wgpu::CommandBuffer> {
         self.copies.take().map(|copies| foreign(|| copies.finish()))
     }
 
-    /// Asks for the buffers to be mapped again when the copies are done.
+    /// Requests the mapping of the buffers after their copies.
     pub(super) fn submitted(&mut self) {
         for staging in self.written.drain(..) {
             let is_mapped = Arc::clone(&staging.is_mapped);
-            // One that cannot be mapped any more belongs to a device that failed, which is noticed elsewhere.
+            // Mapping fails only on a failed device, which other calls report.
             foreign(|| {
                 staging.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
                     is_mapped.store(result.is_ok(), Ordering::Release);
