@@ -176,7 +176,7 @@ fn a_missing_import_is_refused_by_name() {
     let (tape, ..) = relu_tape(10, 0);
     let error = load_error(&with_relu("// #import shared/gone"), &tape);
     let message =
-        "shader relu/forward: imports shared/gone, and there is no shaders/shared/gone.wgsl";
+        "shader relu/forward: imports shared/gone, but shaders/shared/gone.wgsl does not exist";
     assert_eq!(error.to_string(), message);
 }
 
