@@ -36,47 +36,47 @@ use crate::ops::{self, scale};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{ElementType, Group, Mode, Storage, Tape, ValueId};
 
-/// What stands before the op on the way from each input: positive, so that an input keeps the signs
-/// it was asked for, and a dyadic fraction, so that ties stay ties.
+/// The factor between each input and the op. It is positive, so an input keeps its signs, and a dyadic
+/// fraction, so ties stay ties.
 const SCALE_BEFORE: f32 = 0.75;
-/// What stands behind the op on the way to each result. Negative, and not 1 in size, so that an
-/// upstream gradient that is dropped or taken twice shows.
+/// The factor between the op and each result. It is negative and not 1 in size, so a dropped or doubled
+/// upstream gradient shows.
 const SCALE_AFTER: f32 = -1.5;
 
-/// A value of a case, and the value that holds its gradient or that its gradient starts from.
+/// A value of a case with its gradient.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WithGradient {
     /// An input, a parameter, or a result.
     pub value: ValueId,
-    /// Its gradient.
+    /// The gradient: computed for an input or a parameter, given for a result.
     pub gradient: ValueId,
 }
 
-/// A case on a tape: `inputs -> scale -> the op -> scale -> results`, and all of it backward.
+/// A case on a tape, with its backward pass: `inputs -> scale -> the op -> scale -> results`.
 pub struct CaseTape {
-    /// The stem of the op.
+    /// The name of the op.
     pub op: &'static str,
     /// The case's name.
     pub case: String,
-    /// The terms of the longest sum, which the tolerance scales with.
+    /// The number of terms of the longest sum; the tolerance scales with it.
     pub reduction: usize,
     /// The tape.
     pub tape: Arc<Tape>,
-    /// What the host fills, as the case describes it.
+    /// The inputs that the host fills, with the case's description of each.
     pub inputs: Vec<(CaseInput, ValueId)>,
-    /// What the op's own `build` returned.
+    /// The results of the case's `build`.
     pub outputs: Vec<ValueId>,
-    /// The scaled results that a gradient flows back from, each with the input that its gradient is.
-    /// The scalar that the gradients belong to is the sum of `value * gradient` over these.
+    /// The scaled results that a gradient can flow through, each with the input for its upstream gradient.
+    /// The gradients are those of the scalar `Σ value · gradient` over these.
     pub upstreams: Vec<WithGradient>,
-    /// Each input and parameter that is differentiated, with its gradient.
+    /// The differentiated inputs and parameters, with their gradients.
     pub gradients: Vec<WithGradient>,
 }
 
-/// What a run of a case left behind.
+/// The results of a run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CaseResult {
-    /// Every value that a node made outside the state, in the order of the tape.
+    /// Every value that a node computed outside the state, in the order of the tape.
     pub values: Vec<(ValueId, Contents)>,
     /// The state, in the order of [`Group::ALL`], padding included.
     pub state: Vec<Vec<f32>>,
@@ -85,7 +85,7 @@ pub struct CaseResult {
 /// The contents of a value.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Contents {
-    /// Real numbers.
+    /// Floating-point numbers.
     Real(Vec<f32>),
     /// Words.
     Words(Vec<u32>),
@@ -94,7 +94,7 @@ pub enum Contents {
 /// Applies the rules of fusion to a case that asks for it.
 ///
 /// # Panics
-/// When another number of places is rewritten than the case says.
+/// If another number of places is rewritten than the case says.
 pub fn fuse(tape: &mut Tape, case: &Case) {
     if case.n_fused > 0 {
         let n_places = passes::fuse(tape, Fusion::ALL);
@@ -103,7 +103,7 @@ pub fn fuse(tape: &mut Tape, case: &Case) {
 }
 
 impl CaseTape {
-    /// Every case of every op.
+    /// Returns all cases of all ops.
     pub fn all() -> impl Iterator<Item = CaseTape> {
         ops::ALL
             .iter()
@@ -112,13 +112,12 @@ impl CaseTape {
 
     /// Records a case of the op `op`.
     ///
-    /// Every result of type f32 that a gradient can flow through gets an upstream gradient, an
-    /// input of its own. A case whose op makes real numbers that have no gradient (batch norm's
-    /// mean, say) keeps them out of what it returns; they are compared all the same, since every
-    /// node's outputs are.
+    /// Every result of type f32 that a gradient can flow through gets an upstream gradient, which is an input
+    /// of its own. A case of an op with f32 outputs without a gradient (such as batch norm's mean) does not
+    /// return these outputs. They are compared all the same, because all outputs of all nodes are.
     ///
     /// # Panics
-    /// When a case asks for a gradient that the backward rule does not give.
+    /// If a case requires a gradient that the backward rule does not compute.
     pub fn record(op: &'static str, case: &Case) -> Self {
         let mut tape = Tape::new(op, Mode::Train);
         let inputs: Vec<ValueId> = case.inputs.iter().map(|i| input(&mut tape, i)).collect();
@@ -158,13 +157,13 @@ impl CaseTape {
         }
     }
 
-    /// Loads the case, fills it with `data`, runs it once, and reads everything it made.
+    /// Loads the case, fills it with `data`, runs it once, and reads all results.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     ///
     /// # Panics
-    /// When the session has another state layout than the case's tape.
+    /// If the session's state layout differs from that of the case's tape.
     pub fn run_on(&self, session: &mut dyn Session, data: &CaseData) -> Result<CaseResult, Error> {
         let program = session.load(&self.tape, LoadOptions { keep_all: true })?;
         self.write(session, program, data)?;
@@ -172,10 +171,10 @@ impl CaseTape {
         self.read(session, program)
     }
 
-    /// Fills the inputs of a loaded program, and the state.
+    /// Writes the inputs of a loaded program, and the state.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn write(
         &self,
         session: &mut dyn Session,
@@ -194,10 +193,10 @@ impl CaseTape {
         Ok(())
     }
 
-    /// Reads everything that a loaded program made, and the state.
+    /// Reads all values that a loaded program computed, and the state.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn read(&self, session: &mut dyn Session, program: ProgramId) -> Result<CaseResult, Error> {
         let made = self.tape.nodes().iter().flat_map(|node| &node.outputs).copied();
         let transient = made.filter(|&id| self.tape.value(id).storage == Storage::Transient);

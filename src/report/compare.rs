@@ -1,4 +1,4 @@
-//! Several runs beside each other: what differs in their settings, what came of it, and the curves.
+//! Compares several runs: the settings that differ, the results, and the curves.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use crate::train::console::duration;
 use crate::train::folder::Summary;
 use crate::train::metrics::best;
 
-/// What stands where a run has nothing to say.
+/// The cell of a run without a value.
 const NOTHING: &str = "–";
 
-/// A line of the table: what it is of, and what each run says of it.
+/// A row of the table: its label, and a cell for each run.
 struct Row {
     label: String,
     cells: Vec<String>,
-    /// Which cells are the best of the row.
+    /// True for the best cells of the row.
     best: Vec<bool>,
 }
 
@@ -30,8 +30,7 @@ impl Row {
         Self { label: label.into(), cells, best }
     }
 
-    /// Numbers of which the largest is the best, or, with a factor of -1, the smallest; told as `show`
-    /// tells them.
+    /// A row of numbers, formatted by `show`. The largest is the best; with factor -1, the smallest.
     fn ranked(
         label: &str,
         runs: &[PastRun],
@@ -46,13 +45,13 @@ impl Row {
         let cells: Vec<String> = numbers.iter().map(cell).collect();
         let best: Vec<bool> =
             numbers.iter().map(|number| number.is_some_and(|n| factor * n == top)).collect();
-        // Where all are equal, none is better than the others.
+        // If all are equal, none is marked as the best.
         let all = best.iter().all(|best| *best);
         Self { label: label.to_string(), best: best.iter().map(|b| *b && !all).collect(), cells }
     }
 }
 
-/// The table as text, in columns: a run each.
+/// Returns the table as text with one column per run.
 pub fn text(runs: &[PastRun]) -> String {
     let mut rows = vec![Row::plain("", names(runs))];
     let settings = settings(runs);
@@ -80,7 +79,7 @@ pub fn text(runs: &[PastRun]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// The page, as the text of an HTML file.
+/// Returns the page as HTML.
 pub fn page(runs: &[PastRun]) -> String {
     let names = names(runs);
     let folders: Vec<_> = runs.iter().map(|run| run.path.shown()).collect();
@@ -122,7 +121,7 @@ fn html_table(names: &[String], rows: &[Row]) -> String {
     table("compare", &headings, &rows.iter().map(row).collect::<Vec<_>>())
 }
 
-/// What the runs are called: their folders' names, or the whole paths where two have the same name.
+/// Returns the runs' names: their folders' names, or the whole paths if two runs have the same name.
 fn names(runs: &[PastRun]) -> Vec<String> {
     let short: Vec<String> = runs
         .iter()
@@ -138,7 +137,7 @@ fn names(runs: &[PastRun]) -> Vec<String> {
     }
 }
 
-/// The settings that differ, in the order of the files.
+/// Returns the settings that differ, in the order of the files.
 fn settings(runs: &[PastRun]) -> Vec<Row> {
     let mut keys: Vec<&String> = Vec::new();
     for (key, _) in runs.iter().flat_map(|run| &run.settings) {
@@ -165,7 +164,7 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
             false => Some(run.epochs.iter().map(number).sum::<f64>()),
         }
     };
-    // Not ranked: a run of fewer epochs is no better.
+    // Times are not ranked: a run of fewer epochs is not better.
     let time = |label: &str, seconds: fn(&EpochMetrics) -> f64| {
         let cell = |run| sum(seconds)(run).map_or(NOTHING.to_string(), duration);
         Row::plain(label, runs.iter().map(cell).collect())
@@ -197,7 +196,7 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
     }
     rows.extend(words("device", runs, |summary| &summary.device));
     rows.extend(words("ended", runs, |summary| &summary.ended));
-    // Of runs that hold out images, the test images are another matter.
+    // For runs with a validation split, the table has the test accuracy in a row of its own.
     if runs.iter().any(|run| evaluated_on(run) == "validation") {
         let tested = |run: &PastRun| run.summary.as_ref()?.test_accuracy;
         rows.push(Row::ranked("test accuracy", runs, 1.0, tested, percent));
@@ -210,7 +209,7 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
     rows
 }
 
-/// What the runs' summaries say, if one of them does.
+/// Returns a row of the summaries' words, if any run has a summary.
 fn words(label: &str, runs: &[PastRun], word: fn(&Summary) -> &str) -> Option<Row> {
     let cell = |run: &PastRun| run.summary.as_ref().map_or(NOTHING, word).to_string();
     let any = runs.iter().any(|run| run.summary.is_some());
@@ -225,12 +224,12 @@ fn loss(epoch: &EpochMetrics) -> Option<f64> {
     Some(epoch.loss())
 }
 
-/// The images that a run's epochs are evaluated on.
+/// Returns the kind of images that a run's epochs are evaluated on.
 fn evaluated_on(run: &PastRun) -> &'static str {
     run.epochs.first().map_or(NOTHING, EpochMetrics::evaluated_on)
 }
 
-/// The epochs from the first on after which two runs have the same bits in their weights.
+/// Returns the number of first epochs after which two runs have the same weights, bit for bit.
 fn n_same(a: &PastRun, b: &PastRun) -> usize {
     let pairs = a.epochs.iter().zip(&b.epochs);
     pairs.take_while(|(a, b)| (a.epoch, a.weights) == (b.epoch, b.weights)).count()
@@ -257,7 +256,7 @@ fn charts(runs: &[PastRun]) -> String {
     .collect()
 }
 
-/// The accuracy over the time that it took.
+/// Draws the accuracy over time.
 fn over_time(runs: &[PastRun], names: &[String]) -> Chart {
     let longest = runs.iter().map(|run| minutes(&run.epochs).last().copied().unwrap_or(0.0));
     let (label, factor) = match longest.fold(0.0, f64::max) {
@@ -285,7 +284,7 @@ fn over_time(runs: &[PastRun], names: &[String]) -> Chart {
     }
 }
 
-/// The minutes from the start to the end of each epoch.
+/// Returns the minutes from the start to the end of each epoch.
 fn minutes(epochs: &[EpochMetrics]) -> Vec<f64> {
     let add = |total: &mut f64, epoch: &EpochMetrics| {
         *total += (epoch.seconds + epoch.eval_seconds) / 60.0;
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_tells_what_differs_and_what_came_of_it() {
+    fn the_table_has_different_settings_and_the_results() {
         let mut runs = [run("a/x", "8", &[0.5, 0.75, 0.625]), run("a/y", "16", &[0.25])];
         runs[1].settings.push(("validation".into(), "100".into()));
         let text = text(&runs);
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_the_best_of_equals() {
+    fn equal_results_have_no_best() {
         let runs = [run("x", "8", &[0.5]), run("y", "8", &[0.5])];
         assert!(results(&runs).iter().all(|row| row.best.iter().all(|best| !best)));
     }

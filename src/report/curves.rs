@@ -1,13 +1,13 @@
-//! The curves of epochs: the only place that says which of their numbers are drawn.
+//! Curves over epochs: the choice of the drawn numbers is in this file alone.
 
 use super::chart::{Chart, Series, Unit};
 use crate::train::EpochMetrics;
 use crate::train::schedule::OneCycle;
 
-/// A number of an epoch; none where it has none.
+/// Returns a number of an epoch; None if the epoch lacks it.
 pub type Number = fn(&EpochMetrics) -> Option<f64>;
 
-/// A curve of every epoch's number, over the epochs.
+/// Returns the curve of a number over the epochs.
 pub fn series(name: &str, style: usize, epochs: &[EpochMetrics], number: Number) -> Series {
     let point = |epoch: &EpochMetrics| Some((epoch.epoch as f64, number(epoch)?));
     let points = epochs.iter().filter_map(point).collect();
@@ -18,7 +18,7 @@ fn evaluated_on(epochs: &[EpochMetrics]) -> &'static str {
     epochs.first().map_or("test", EpochMetrics::evaluated_on)
 }
 
-/// The losses of the training images and of those that each epoch is evaluated on.
+/// Draws the loss on the training images and on the evaluated images.
 pub fn loss(epochs: &[EpochMetrics]) -> Chart {
     over_epochs(
         "Loss",
@@ -30,7 +30,7 @@ pub fn loss(epochs: &[EpochMetrics]) -> Chart {
     )
 }
 
-/// Their accuracies.
+/// Draws the accuracy on the training images and on the evaluated images.
 pub fn accuracy(epochs: &[EpochMetrics]) -> Chart {
     over_epochs(
         "Accuracy",
@@ -42,23 +42,23 @@ pub fn accuracy(epochs: &[EpochMetrics]) -> Chart {
     )
 }
 
-/// The speed of training.
+/// Draws the training speed in images per second.
 pub fn speed(epochs: &[EpochMetrics]) -> Chart {
     let speed = series("images/s", 2, epochs, |epoch| Some(epoch.images_per_s));
     let chart = over_epochs("Training images a second", Unit::Plain, vec![speed]);
     Chart { from_zero: true, ..chart }
 }
 
-/// A chart over epochs.
+/// Returns a chart over epochs.
 pub fn over_epochs(title: &str, y_unit: Unit, series: Vec<Series>) -> Chart {
     let (title, x_label) = (title.to_string(), "epoch".to_string());
     Chart { title, x_label, x_unit: Unit::Count, y_unit, from_zero: false, series }
 }
 
-/// Points that the schedule is drawn through.
+/// The number of points of the drawn schedule.
 const N_RATES: usize = 120;
 
-/// The learning rate over the run, and which part of the schedule was not reached.
+/// Draws the learning rate over the run; the part that was not reached has a style of its own.
 pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> Chart {
     let in_all = schedule.total_steps;
     let n_steps = n_steps.min(in_all);
@@ -70,7 +70,7 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
             if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
         Series { name: name.to_string(), points, style, is_computed: true }
     };
-    // The last step keeps its rate to its end.
+    // The last step has its rate until its end.
     let (trained, left) =
         (curve("trained", 3, 0, n_steps), curve("not reached", 6, n_steps, in_all));
     Chart {
@@ -97,7 +97,7 @@ mod tests {
         let half = schedule(&one_cycle, 100, 500);
         assert_eq!(half.series[0].points.last(), half.series[1].points.first());
         assert_eq!(half.series[1].points.last().map(|(epochs, _)| *epochs), Some(10.0));
-        // A run of one step, or of none.
+        // Runs of one step, or of none.
         for (total, done) in [(1, 1), (1, 0), (2, 1), (10, 0)] {
             schedule(&OneCycle::linear(0.01, total), 1, done).figure();
         }

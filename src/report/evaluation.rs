@@ -1,4 +1,5 @@
-//! What images that it has not learned from say of a network: the confusion matrix, the classes, and the worst errors.
+//! Sections of the report about predictions on validation or test images: the confusion matrix, the classes,
+//! and the worst errors.
 
 use std::fmt::Write;
 
@@ -9,15 +10,15 @@ use crate::data::{IMAGE_SIZE, Split};
 use crate::train::predictions::Mistake;
 use crate::train::{Confusion, Predictions};
 
-/// Errors that are shown.
+/// The number of shown errors.
 const N_WORST: usize = 25;
 
-/// Pairs of classes that are told of, of those that were mistaken for one another most often.
+/// The number of listed pairs of confused classes.
 const N_PAIRS: usize = 5;
 
-/// The confusion matrix: a row a class of images, a column a class that they were taken for.
+/// Returns the confusion matrix: one row per true class, one column per predicted class.
 ///
-/// `kind` says which images: `test` or `validation`, here and below.
+/// `kind` names the images, `test` or `validation`, here and below.
 pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
     let mut out = note(&format!(
         "Each row is a class of {kind} images, each column what they were taken for. Blue are the right \
@@ -38,7 +39,7 @@ pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
                 (_, true) => " class=\"right\"",
                 (_, false) => "",
             };
-            // The root, so that one in a hundred can be seen; never so strong that the count cannot.
+            // The square root makes one in a hundred visible; the limit keeps the number readable.
             let strength = 62.0 * (n as f64 / n_images.max(1) as f64).sqrt();
             let (class, other) = (escape(class), escape(other));
             let _ = write!(
@@ -52,7 +53,7 @@ pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
     out + "</tbody></table></div>\n"
 }
 
-/// Precision, recall and F1 of each class, and which classes are mistaken for one another.
+/// Returns precision, recall and F1 of each class, and the most frequently confused pairs.
 pub fn classes(confusion: &Confusion, classes: &[String]) -> String {
     let scores = confusion.all_scores();
     let mut rows: Vec<Vec<String>> = Vec::new();
@@ -87,7 +88,7 @@ pub fn classes(confusion: &Confusion, classes: &[String]) -> String {
     out
 }
 
-/// The worst errors as pictures: those with the highest probability of a wrong class.
+/// Returns the worst errors as pictures: those with the highest probability of a wrong class.
 pub fn worst(predictions: &Predictions, split: &Split, classes: &[String], kind: &str) -> String {
     let mistakes = predictions.mistakes(&split.labels);
     if mistakes.is_empty() {
@@ -118,12 +119,12 @@ pub fn worst(predictions: &Predictions, split: &Split, classes: &[String], kind:
     out + "</div>\n"
 }
 
-/// `95.2%`; a dash where nothing is known.
+/// Formats a share: `95.2%`; a dash for None.
 pub fn percent(part: Option<f64>) -> String {
     part.map_or("–".to_string(), |part| format!("{:.1}%", 100.0 * part))
 }
 
-/// `86%`, with a digit more where it tells something, and no `100%` or `0%` of what is not quite that.
+/// Formats a probability: `86%`, with one more digit near the ends, and `100%` or `0%` only if exact.
 fn probability_text(probability: f32) -> String {
     match 100.0 * probability {
         p if p > 0.0 && p < 0.05 => "<0.1%".to_string(),
@@ -133,7 +134,7 @@ fn probability_text(probability: f32) -> String {
     }
 }
 
-/// A bar of that part of its length.
+/// Returns a bar that is filled to this share.
 pub fn bar(part: f64) -> String {
     format!("<span class=\"bar\"><i style=\"--p:{:.1}%\"></i></span>", 100.0 * part)
 }
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn the_worst_come_first_and_are_no_more_than_25() {
         let n = 30;
-        // Every image is of class 0 and taken for class 1, the later ones more surely.
+        // Every image has class 0 and is predicted as class 1, with increasing probability.
         let logits: Vec<f32> = (0..n).flat_map(|image| [0.0, 0.1 + 0.1 * image as f32]).collect();
         let test = Split { images: vec![7; n * IMAGE_BYTES], labels: vec![0; n] };
         let html = worst(&Predictions::from_logits(&logits, 2), &test, &names(2), "test");

@@ -1,11 +1,11 @@
-//! The frame of a page: one file that needs nothing else, neither script nor network.
+//! The frame of a page: one self-contained file without scripts.
 
 use std::fmt::Write;
 
 /// The style of every page, light and dark.
 const STYLE: &str = include_str!("style.css");
 
-/// Text as it stands in HTML, within attributes too.
+/// Escapes text for HTML, also for attributes.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -29,19 +29,19 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page of that title (text), with a lead (HTML) under its heading.
+    /// A page with this title (text), and a lead (HTML) under its heading.
     pub fn new(title: &str, lead: String) -> Self {
         Self { title: title.to_string(), lead, sections: Vec::new() }
     }
 
-    /// Adds a section of that heading (text), with that body (HTML); none where the body is empty.
+    /// Adds a section with this heading (text) and body (HTML), unless the body is empty.
     pub fn section(&mut self, heading: &str, body: String) {
         if !body.is_empty() {
             self.sections.push((heading.to_string(), body));
         }
     }
 
-    /// The file. Its policy forbids browsers to load or run anything.
+    /// Returns the file. Its content policy forbids browsers to load or run anything.
     pub fn finish(&self) -> String {
         let title = escape(&self.title);
         let mut out = format!(
@@ -71,14 +71,14 @@ impl Page {
     }
 }
 
-/// `worst-errors` of `Worst errors`
+/// Returns the id of a heading: `worst-errors` for `Worst errors`.
 fn id(heading: &str) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     heading.chars().map(letter).collect()
 }
 
-/// A table of rows of cells (HTML), under headings (text) that may be empty. The first cell of a row is
-/// its heading; it may be so wide that it is scrolled within the page.
+/// Returns a table of rows of cells (HTML) under headings (text, possibly empty). The first cell of a row is
+/// its heading. A wide table scrolls within the page.
 pub fn table(class: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut out = format!("<div class=\"scroll\"><table class=\"{class}\">\n");
     if !headings.is_empty() {
@@ -99,12 +99,12 @@ pub fn table(class: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     out + "</tbody></table></div>\n"
 }
 
-/// A paragraph of text that explains something.
+/// Returns a paragraph with an explanation (text).
 pub fn note(text: &str) -> String {
     format!("<p class=\"note\">{}</p>\n", escape(text))
 }
 
-/// Figures to know at a glance: a label (text), a value (text), and a word on it (text).
+/// Returns tiles with key figures: a label (text), a value (text), and a note on it (text).
 pub fn tiles(tiles: &[(&str, String, String)]) -> String {
     let mut out = "<div class=\"tiles\">\n".to_string();
     for (label, value, word) in tiles {

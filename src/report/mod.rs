@@ -1,12 +1,12 @@
-//! What a run was, as a page to look at: `report.html`, one file that needs nothing else.
+//! The page of a run, `report.html`: one self-contained file.
 //!
-//! * [`write()`] makes the page at the end of a run, or of a [`past`] one from its folder;
-//! * [`compare`] makes one page of several runs;
-//! * [`page`] says what stands on it; [`evaluation`] and [`pixels`] make its larger parts;
-//! * [`chart`] (with [`axis`]) draws curves as SVG, [`picture`] makes images part of the page, and
-//!   [`html`] is the frame around it all.
+//! * [`write()`] writes the page at the end of a run, or of a [`past`] one from its folder;
+//! * [`compare`] writes one page about several runs;
+//! * [`page`] has the sections; [`evaluation`] and [`pixels`] have the larger ones;
+//! * [`chart`] (with [`axis`]) draws curves as SVG, [`picture`] embeds images in the page, and [`html`] is
+//!   the frame.
 //!
-//! There is no script on the pages, and nothing is loaded: they can be mailed, or opened in ten years.
+//! The pages have no scripts and load nothing, so they can be mailed, and opened in ten years.
 
 use std::path::{Path, PathBuf};
 
@@ -34,30 +34,30 @@ use crate::train::{EpochMetrics, Evaluator, Predictions, Recipe};
 use page::Contents;
 use pixels::AugmentedBatch;
 
-/// The page of a run, in its folder.
+/// The name of the page in the run's folder.
 pub const REPORT: &str = "report.html";
 
-/// A run, as far as its page tells of it.
+/// A run, as its page needs it.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
-    /// Its folder.
+    /// The run's folder.
     pub folder: &'a Path,
-    /// What it was made with.
+    /// The run's settings.
     pub recipe: &'a Recipe,
-    /// Its images; or others that its weights are measured on, if `other_data` says so.
+    /// The run's images; with `other_data`, other images on which its weights are evaluated.
     pub loaded: &'a Loaded,
-    /// A sentence that says which other images these are. The page then leaves out all that is made from the
-    /// images of the training.
+    /// A sentence about the other images, if there are some. The page then leaves out all parts about the
+    /// training images.
     pub other_data: Option<&'a str>,
-    /// What its weights are evaluated on.
+    /// The device of the evaluation.
     pub device: &'a Device,
-    /// The epochs that were finished.
+    /// The finished epochs.
     pub epochs: &'a [EpochMetrics],
-    /// What it came to; none while it goes on.
+    /// The run's summary; None for an unfinished run.
     pub summary: Option<&'a Summary>,
 }
 
-/// Writes the page of a run into its folder when it ends.
+/// Writes the page into the run's folder at the end of a run.
 pub struct AtEnd;
 
 impl ReportWriter for AtEnd {
@@ -83,8 +83,8 @@ impl ReportWriter for AtEnd {
 }
 
 impl Run<'_> {
-    /// The images that its predictions are of, and what they are called: the test images, but of a run
-    /// that holds out others, and has not come to its end, those. Test images are read once, then.
+    /// Returns the evaluated split and its name: the validation images while a run with validation is
+    /// unfinished, otherwise the test images. So the test images are evaluated only once.
     fn judged(&self) -> (&Split, &'static str) {
         let dataset = &self.loaded.dataset;
         let is_over = self.summary.is_some_and(|summary| summary.ended != Summary::INTERRUPTED);
@@ -95,12 +95,11 @@ impl Run<'_> {
     }
 }
 
-/// Writes the page of a run, whole or not at all. The evaluator holds the weights to tell of; without one
-/// the page has nothing on predictions and filters, and nothing on predictions when `stop` says so while
-/// images are evaluated.
+/// Writes the page of a run atomically. The evaluator holds the weights. Without it, the page has no
+/// predictions and no filters. If `stop` returns true during the evaluation, the page has no predictions.
 ///
 /// # Errors
-/// When the device fails, or the file cannot be written. [`Error::LogitsNotFinite`] once a page without
+/// If the device fails, or the file cannot be written. [`Error::LogitsNotFinite`] after a page without
 /// predictions is written.
 pub fn write(
     run: &Run<'_>,
@@ -113,7 +112,7 @@ pub fn write(
     contents.no_predictions.map_or(Ok(()), Err)
 }
 
-/// Gathers what is on the page.
+/// Computes the contents of the page.
 fn contents<'a>(
     run: &Run<'a>,
     evaluator: Option<&mut Evaluator>,
@@ -137,7 +136,7 @@ fn contents<'a>(
             Ok(logits) => {
                 contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
             }
-            // Curves and settings of a run that diverged are worth a page.
+            // The curves and settings of a run that diverged are still useful.
             Err(error @ Error::LogitsNotFinite { .. }) => contents.no_predictions = Some(error),
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! The page of one run: which sections it has.
+//! The sections of a run's page.
 
 use std::fs;
 
@@ -14,21 +14,21 @@ use crate::train::metrics::best;
 use crate::train::parts::Part;
 use crate::train::{EpochMetrics, Predictions, lr_find, step};
 
-/// What stands on the page of a run. What there is nothing of is left out.
+/// The contents of a run's page. Sections without contents are left out.
 pub struct Contents<'a> {
-    /// The run itself.
+    /// The run.
     pub run: Run<'a>,
-    /// A batch as the network saw it; none where the images of the training are not there.
+    /// An augmented batch; None without the training images.
     pub batch: Option<AugmentedBatch>,
-    /// Of every test image, or of those that were held out.
+    /// The predictions for the test images, or for the validation images.
     pub predictions: Option<Predictions>,
-    /// The reason why weights that are there have no predictions.
+    /// The reason for missing predictions, if there are weights.
     pub no_predictions: Option<Error>,
-    /// The first filters, as HTML.
+    /// The filters of the first convolution, as HTML.
     pub filters: String,
 }
 
-/// The page, as the text of an HTML file.
+/// Returns the page as HTML.
 pub fn page(contents: &Contents<'_>) -> String {
     let Contents { run, batch, predictions, no_predictions, filters } = contents;
     let dataset = &run.loaded.dataset;
@@ -59,9 +59,9 @@ pub fn page(contents: &Contents<'_>) -> String {
     page.finish()
 }
 
-/// `2026-11-22-075444`
+/// Returns the name of the run's folder: `2026-11-22-075444`.
 fn name(run: &Run<'_>) -> String {
-    // `.` and `runs/..` have no name of their own.
+    // Paths such as `.` and `runs/..` have no name.
     let folder = run.folder.canonicalize().unwrap_or_else(|_| run.folder.to_path_buf());
     folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()
 }
@@ -82,13 +82,13 @@ fn lead(run: &Run<'_>) -> String {
     out
 }
 
-/// The text with a capital letter in front.
+/// Capitalises the first letter.
 fn sentence_case(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// `has_weights` says whether the page tells of weights, which a run has before its first epoch is over.
+/// `has_weights` is true if the page is about weights; they can exist before the first epoch is finished.
 fn summary(run: &Run<'_>, has_weights: bool) -> String {
     let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
     let in_all = run.recipe.epochs;
@@ -125,7 +125,7 @@ fn summary(run: &Run<'_>, has_weights: bool) -> String {
         ("speed", format!("{speed}/s"), "training images".to_string()),
         ("parameters", thousands(n_parameters), format!("resnet9, width {}", run.recipe.width)),
     ];
-    // Of a run that holds out images, the test images are another matter.
+    // For a run with a validation split, the test accuracy has a tile of its own.
     if let Some(test) = run.summary.and_then(|summary| summary.test_accuracy)
         && last.test_accuracy.is_none()
     {
@@ -169,7 +169,7 @@ fn charts(run: &Run<'_>) -> String {
     out
 }
 
-/// The drawing of the sweep, of a run that began with one.
+/// Returns the drawing of the learning-rate sweep, for a run that began with one.
 fn lr_finder(run: &Run<'_>) -> String {
     let Ok(drawing) = fs::read(run.folder.join(lr_find::SVG)) else { return String::new() };
     let uri = picture::data_uri("image/svg+xml", &drawing);
@@ -192,7 +192,7 @@ fn numbers(epoch: &EpochMetrics) -> Vec<String> {
     ]
 }
 
-/// Each part of a training step with its share, the longest first.
+/// Returns each part of a training step with its share of the time, the longest first.
 fn time_of_step(parts: &[Part]) -> String {
     if parts.is_empty() {
         return String::new();
@@ -215,7 +215,7 @@ fn time_of_step(parts: &[Part]) -> String {
     )) + &in_two(&rows, |rows| table("parts", &["part", "time", "share", ""], rows))
 }
 
-/// Two tables beside each other, where there is room.
+/// Returns two tables side by side, if the page is wide enough.
 fn in_two(rows: &[Vec<String>], table: impl Fn(&[Vec<String>]) -> String) -> String {
     let half = rows.len().div_ceil(2).max(1);
     let tables: String = rows.chunks(half).map(table).collect();
@@ -241,7 +241,7 @@ fn device(run: &Run<'_>) -> String {
         facts.insert(0, ("trained on", device.to_string()));
     }
     if let Device::Gpu(_) = run.device {
-        // An open device does not tell of its driver; the list of adapters does.
+        // An open device does not have the driver's details; the list of adapters does.
         let adapters = info::adapters();
         if let Some(adapter) = adapters.iter().find(|adapter| name.starts_with(&adapter.name)) {
             facts.push(("adapter", format!("{}, {}", adapter.kind, adapter.backend)));

@@ -1,4 +1,4 @@
-//! A run that is over, read back from its folder.
+//! Reads a run back from its folder.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -10,24 +10,24 @@ use crate::error::Error;
 use crate::train::folder::{CONFIG, METRICS, MODEL, SUMMARY, Summary};
 use crate::train::{EpochMetrics, checkpoint};
 
-/// What a run folder says of its run.
+/// The contents of a run's folder.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PastRun {
     /// The folder.
     pub path: PathBuf,
-    /// The settings, in the order of the file, as they are written there.
+    /// The settings, in the order and the wording of the file.
     pub settings: Vec<(String, String)>,
-    /// The epochs that were finished.
+    /// The finished epochs.
     pub epochs: Vec<EpochMetrics>,
-    /// What it came to; none while it goes on.
+    /// The summary; None for an unfinished run.
     pub summary: Option<Summary>,
 }
 
 impl PastRun {
-    /// Reads a run folder.
+    /// Reads a run's folder.
     ///
     /// # Errors
-    /// When it is none, saying why, and what was meant perhaps; when a file in it is damaged.
+    /// If it is not a run's folder, with the reason and possibly a suggestion; if a file in it is damaged.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let refuse = |why: String| Err(Error::Run(format!("{} {why}", path.shown())));
         match path.metadata() {
@@ -59,30 +59,30 @@ impl PastRun {
         Ok(Self { path: path.to_path_buf(), settings, epochs, summary })
     }
 
-    /// The file of weights: those after the last epoch, or of a run that has not come to the end of its
-    /// first one, its latest checkpoint. None if it has left neither.
+    /// Returns the weights file: that of the last epoch, or the latest checkpoint of a run that has not
+    /// finished its first epoch. None if there is neither.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// If the folder cannot be read.
     pub fn model(&self) -> Result<Option<PathBuf>, Error> {
         let model = self.path.join(MODEL);
         if model.exists() { Ok(Some(model)) } else { checkpoint::latest(&self.path) }
     }
 }
 
-/// The newest run in a folder of runs.
+/// Returns the newest run in a folder of runs.
 fn newest_run(path: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(path).ok()?;
     let runs = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    // Folders are named after the time, so the newest is the last one.
+    // Folders are named after the time, so the newest run is the last one.
     runs.filter(|run| run.join(CONFIG).exists()).max()
 }
 
-/// The keys of a flat TOML table with their values, in the order and the words of the text; strings
+/// Returns the keys and values of a flat TOML table, in the order and the wording of the text; strings
 /// without their quotation marks.
 ///
 /// # Errors
-/// When it is no TOML.
+/// If the text is not TOML.
 pub fn settings(text: &str) -> Result<Vec<(String, String)>, String> {
     let table = DeTable::parse(text).map_err(|error| error.to_string().trim_end().to_string())?;
     let mut settings: Vec<_> = table.get_ref().iter().collect();
@@ -94,10 +94,11 @@ pub fn settings(text: &str) -> Result<Vec<(String, String)>, String> {
     Ok(settings.into_iter().map(|(key, value)| (key.get_ref().to_string(), words(value))).collect())
 }
 
-/// The lines of `metrics.jsonl`. The last one may be half a line: the run may be writing it.
+/// Reads the lines of `metrics.jsonl`. The last one may be incomplete, because a running process may be
+/// writing it.
 fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
     let text = match fs::read_to_string(path) {
-        // A run that was ended before its first epoch was over.
+        // The run ended before its first epoch was finished.
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         result => result.map_err(Error::io(path))?,
     };
@@ -135,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = "# words\nwidth = 8\ndata = \"cifar10\"\nmax-lr = 1e-2\n";
         fs::write(folder.path().join(CONFIG), config).expect("written");
-        // The second line is being written.
+        // The second line is incomplete.
         fs::write(folder.path().join(METRICS), format!("{LINE}\n{}", &LINE[..30]))
             .expect("written");
         let run = PastRun::read(folder.path()).expect("a run");
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_run_is_told_apart() {
+    fn folders_without_a_run_are_refused_with_a_reason() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path();
         assert!(refused(&path.join("nowhere")).contains("is not there"));

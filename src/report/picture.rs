@@ -1,4 +1,4 @@
-//! Small pictures that are part of the page: PNG files in `data:` addresses.
+//! Small pictures embedded in the page: PNG files in `data:` addresses.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,20 +14,20 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Of interleaved bytes `[height, width, 3]`.
+    /// A picture from interleaved bytes `[height, width, 3]`.
     ///
     /// # Panics
-    /// When there are more or fewer bytes.
+    /// If the number of bytes is wrong.
     pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Self {
         let n = rgb.len();
         assert_eq!(n, 3 * width * height, "{n} bytes for a picture of {width}x{height}");
         Self { width, height, rgb }
     }
 
-    /// Of planes `[3, size, size]`, as a dataset holds them.
+    /// A picture from planes `[3, size, size]`, the format of datasets.
     ///
     /// # Panics
-    /// When there are more or fewer bytes.
+    /// If the number of bytes is wrong.
     pub fn of_planes(size: usize, planes: &[u8]) -> Self {
         let n = size * size;
         assert_eq!(planes.len(), 3 * n, "{} bytes for planes of {size}x{size}", planes.len());
@@ -35,7 +35,7 @@ impl Picture {
         Self::new(size, size, rgb.collect())
     }
 
-    /// `data:image/png;base64,...`
+    /// Returns the picture as an address, `data:image/png;base64,...`.
     pub fn data_uri(&self) -> String {
         let mut png = Vec::new();
         let encoder =
@@ -48,7 +48,7 @@ impl Picture {
     }
 }
 
-/// A file of that type as an address: `data:image/png;base64,...`
+/// Returns a file of this type as an address, `data:image/png;base64,...`.
 pub fn data_uri(media_type: &str, file: &[u8]) -> String {
     format!("data:{media_type};base64,{}", STANDARD.encode(file))
 }

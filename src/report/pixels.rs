@@ -1,4 +1,4 @@
-//! What the network sees and what it looks for: a batch after augmentation, and the first filters.
+//! The network's input and its first filters: an augmented batch, and the filters of the first convolution.
 
 use std::fmt::Write;
 
@@ -15,32 +15,32 @@ use crate::tape::{Layout, StateLayout};
 use crate::train::recipe::Recipe;
 use crate::train::step;
 
-/// Images of a batch that are shown.
+/// The largest number of shown images.
 const MAX_IMAGES: usize = 60;
 
-/// Filters that are shown.
+/// The largest number of shown filters.
 const MAX_FILTERS: usize = 256;
 
-/// Images as a training step gave them to the network.
+/// The images of a training step, as the network read them.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AugmentedBatch {
     /// The epoch, from 1.
     pub epoch: usize,
-    /// Images in the whole batch.
+    /// The number of images in the batch.
     pub batch_size: usize,
-    /// Its first images, and their classes.
+    /// The first images of the batch, with their classes.
     pub images: Vec<(Picture, usize)>,
 }
 
 impl AugmentedBatch {
-    /// Those of the first step of an epoch (from 1).
+    /// Computes the images of the first step of an epoch (from 1).
     ///
-    /// They are made again by the CPU's reference of the augmentation. Its bits are the same on every
-    /// device and depend on nothing but the seed, the epoch and each image's number, so these are the
-    /// pixels that the network saw.
+    /// The CPU's reference repeats the augmentation. It gives the same bits on every device, and they are a
+    /// function of the seed, the epoch and each image's number alone. So these are the pixels of the training
+    /// step.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// If there is not enough memory.
     pub fn of(recipe: &Recipe, dataset: &Dataset, epoch: usize) -> Result<Self, Error> {
         let order = batches::epoch_order(recipe.seed, epoch as u64 - 1, dataset.train.len());
         let n_images = recipe.batch_size.min(MAX_IMAGES).min(order.len());
@@ -65,7 +65,7 @@ impl AugmentedBatch {
         Ok(Self { epoch, batch_size: recipe.batch_size, images: pictures.zip(classes).collect() })
     }
 
-    /// The section of the page.
+    /// Returns the section of the page.
     pub fn section(&self, classes: &[String]) -> String {
         let (n, epoch, batch_size) = (self.images.len(), self.epoch, self.batch_size);
         let which = match n < batch_size {
@@ -88,19 +88,19 @@ impl AugmentedBatch {
     }
 }
 
-/// The normalisation undone: `[32, 32, 3]` of what the network reads.
+/// Inverts the normalisation; returns `[32, 32, 3]`.
 fn picture(config: &step::StepConfig, values: &[f32]) -> Picture {
     let byte = |(at, &value): (usize, &f32)| {
         let channel = at % 3;
         let part = f64::from(value) * config.standard_deviation[channel] + config.mean[channel];
-        // Saturates, as it should.
+        // The cast saturates.
         (255.0 * part).round() as u8
     };
     Picture::new(IMAGE_SIZE, IMAGE_SIZE, values.iter().enumerate().map(byte).collect())
 }
 
-/// The filters of a network's first convolution, each as a picture of its own scale; nothing when it
-/// has none that reads three channels.
+/// Returns the filters of a network's first convolution, each as a picture with its own scale; empty if no
+/// convolution reads three channels.
 pub fn filters(layout: &StateLayout, weights: &Weights) -> String {
     let first = layout.parameters.iter().find(|member| member.layout == Layout::ConvWeight);
     let Some(member) = first.filter(|member| member.shape[2] == 3) else { return String::new() };

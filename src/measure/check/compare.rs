@@ -1,36 +1,36 @@
-//! Comparing what two runs of a case made.
+//! Compares the results of two runs of a case.
 
 use std::fmt;
 
 use super::{CaseResult, CaseTape, Contents};
 use crate::tape::Group;
 
-/// The error that an element may have, relative to itself plus the root mean square of its tensor,
-/// for a sum of one term; it grows with the square root of the terms.
+/// The bound on the error of an element for a sum of one term, relative to the element plus the root mean
+/// square of its tensor. The bound grows with the square root of the number of terms.
 ///
-/// Two orders of the same sum of n products differ by about f32's unit roundoff (6e-8) times the
-/// square root of n; divisions, exponentials and roots on a GPU are off by up to 3 units more. 1e-6
-/// leaves room for a chain of a few such nodes, and is far below what any wrong term makes.
+/// Two orders of the same sum of n products differ by about f32's unit roundoff (6e-8) times the square root
+/// of n. Divisions, exponentials and roots on a GPU are off by up to 3 more units. 1e-6 allows a chain of a
+/// few such nodes, and is far below the error of a wrong term.
 pub const TOLERANCE: f64 = 1e-6;
 
-/// The first element that two runs disagree on, with the op and the case.
+/// The first difference between two runs, with the op and the case.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct Mismatch {
-    /// The stem of the op.
+    /// The name of the op.
     pub op: &'static str,
-    /// The case's name.
+    /// The name of the case.
     pub case: String,
-    /// The value, by name; a flat buffer's member with the group before it.
+    /// The value's name; for a member of a flat buffer, the buffer's name and the member's.
     pub value: String,
     /// The index of the element, axis by axis.
     pub index: Vec<usize>,
-    /// What the reference made.
+    /// The reference's number.
     pub expected: f64,
-    /// What the device made.
+    /// The device's number.
     pub got: f64,
-    /// How far apart they may be.
+    /// The largest allowed difference.
     pub allowed: f64,
-    /// How many elements of the value disagree.
+    /// The number of wrong elements of the value.
     pub n_wrong: usize,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// One tensor of a case, and how its numbers are to be compared.
+/// A tensor of a case, and its kind of comparison.
 struct Tensor<'a> {
     name: String,
     shape: &'a [usize],
@@ -53,17 +53,17 @@ struct Tensor<'a> {
 }
 
 impl CaseTape {
-    /// How far apart two runs of this case may be; see [`TOLERANCE`].
+    /// Returns the tolerance of this case; see [`TOLERANCE`].
     pub fn tolerance(&self) -> f64 {
         TOLERANCE * (self.reduction.max(1) as f64).sqrt()
     }
 
-    /// Compares everything that two runs made, in the order of the tape, so that the first
-    /// difference is the one that explains the others. Words and padding must be equal. Returns the
-    /// largest error as a fraction of what is allowed.
+    /// Compares all results of two runs in the order of the tape, so that the first difference is the cause
+    /// of later ones. Words and padding must be equal. Returns the largest error as a fraction of the allowed
+    /// one.
     ///
     /// # Errors
-    /// The first value that disagrees, at its worst element.
+    /// The first value that differs, at its worst element.
     pub fn compare(&self, expected: &CaseResult, got: &CaseResult) -> Result<f64, Mismatch> {
         let mut worst: f64 = 0.0;
         for ((id, expected), (_, got)) in expected.values.iter().zip(&got.values) {
@@ -82,7 +82,7 @@ impl CaseTape {
         Ok(worst)
     }
 
-    /// Compares a flat buffer, member by member: a small one would hide behind a large one's scale.
+    /// Compares a flat buffer member by member, because each has a scale of its own.
     fn compare_state(&self, group: Group, expected: &[f32], got: &[f32]) -> Result<f64, Mismatch> {
         let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
         let (mut expected, mut got) = (widen(expected), widen(got));
@@ -96,7 +96,7 @@ impl CaseTape {
             expected[range.clone()].fill(0.0);
             got[range].fill(0.0);
         }
-        // What is left is padding, or the metrics, each of which is a number of its own kind.
+        // The rest is padding, or the metrics, each of which has a scale of its own.
         let exact = group != Group::Metrics;
         for (ix, (expected, got)) in expected.iter().zip(&got).enumerate() {
             let name = format!("{}, element {ix}", group.name());
@@ -151,7 +151,7 @@ impl CaseTape {
 }
 
 impl Contents {
-    /// The elements as f64, which holds every f32 and every word exactly.
+    /// Returns the elements as f64, which represents every f32 and every word exactly.
     fn numbers(&self) -> Vec<f64> {
         match self {
             Contents::Real(values) => values.iter().map(|&v| f64::from(v)).collect(),
@@ -160,8 +160,8 @@ impl Contents {
     }
 }
 
-/// A flat index, axis by axis. (The words of packed pixels are fewer than the shape says; the last
-/// axes then count words.)
+/// Returns a flat index as one index per axis. (Packed pixels have fewer words than elements; the last axes
+/// then count words.)
 fn unravel(mut ix: usize, shape: &[usize]) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for (position, &extent) in index.iter_mut().zip(shape).rev() {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_must_be_the_same() {
+    fn values_that_are_not_finite_must_be_the_same() {
         let nan = f64::NAN;
         assert!(compare(&[nan, f64::INFINITY, 1.0], &[nan, f64::INFINITY, 1.0]).is_ok());
         assert!(compare(&[nan, 1.0, 1.0], &[1.0, 1.0, 1.0]).is_err());

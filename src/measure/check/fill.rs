@@ -1,4 +1,4 @@
-//! Seeded contents for the inputs and the state of a case.
+//! Random contents, with a seed, for the inputs and the state of a case.
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -8,11 +8,10 @@ use crate::kernel::StepScalars;
 use crate::ops::case::Fill;
 use crate::tape::{ElementType, Group, StateLayout, ValueId};
 
-/// What a case starts from. Tests may change it before the run: put a value that is not finite
-/// among the gradients, say.
+/// The data before a run. Tests may change it, for example insert a gradient that is not finite.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CaseData {
-    /// The contents of every input, those of the upstream gradients included.
+    /// The contents of every input, including the upstream gradients.
     pub inputs: Vec<(ValueId, Contents)>,
     /// The state, in the order of [`Group::ALL`]; padding and metrics are zero.
     pub state: Vec<Vec<f32>>,
@@ -21,7 +20,7 @@ pub struct CaseData {
 }
 
 impl CaseTape {
-    /// Random contents; the same for the same seed.
+    /// Returns random contents, a function of the seed.
     pub fn fill(&self, seed: u64) -> CaseData {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let case_inputs = self.inputs.iter().map(|(input, id)| (*id, input.fill));
@@ -52,8 +51,7 @@ impl CaseTape {
     }
 }
 
-/// A group's flat buffer. Its numbers are such as the group could hold: second moments and variances
-/// are not negative.
+/// Returns a flat buffer with plausible numbers: second moments and variances are not negative.
 fn state(rng: &mut impl Rng, group: Group, layout: &StateLayout) -> Vec<f32> {
     let fill = match group {
         Group::Parameters | Group::AveragedParameters | Group::Gradients | Group::ExpAvg => {
@@ -90,7 +88,7 @@ fn words(rng: &mut impl Rng, fill: Fill, n: usize) -> Vec<u32> {
     (0..n).map(|_| one(rng)).collect()
 }
 
-/// A standard normal number, by Box and Muller's method.
+/// Draws a standard normal number with the Box-Muller method.
 fn normal(rng: &mut dyn Rng) -> f32 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     (radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()) as f32

@@ -1,11 +1,11 @@
-//! Every case of an op on a device, held against the CPU's reference.
+//! Runs every case of an op on a device and compares it with the CPU reference.
 
 use super::{CaseTape, Mismatch};
 use crate::device::{Device, OpenOptions};
 use crate::error::Error;
 use crate::ops::OpEntry;
 
-/// What a self-test that went well has seen.
+/// The result of a successful self-test.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SelfTest {
     /// The number of cases.
@@ -14,22 +14,22 @@ pub struct SelfTest {
     pub largest_error: f64,
 }
 
-/// Why a self-test failed.
+/// The cause of a failed self-test.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The device computed something else.
+    /// The device's results differ.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
-    /// The device did not compute.
+    /// The device failed.
     #[error(transparent)]
     Device(#[from] Error),
 }
 
-/// Runs every case of `op`, forward and backward, on `device` and on the CPU, from the same random
-/// numbers, and compares all that they make.
+/// Runs every case of `op`, forward and backward, on `device` and on the CPU with the same random numbers,
+/// and compares all results.
 ///
 /// # Errors
-/// At the first case that fails.
+/// The first failure.
 pub fn self_test(op: &OpEntry, device: &Device, seed: u64) -> Result<SelfTest, Failure> {
     let cpu = Device::cpu(OpenOptions::default());
     let mut result = SelfTest { n_cases: 0, largest_error: 0.0 };
