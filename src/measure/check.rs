@@ -91,10 +91,10 @@ pub enum Contents {
     Words(Vec<u32>),
 }
 
-/// Applies the rules of fusion to a case that asks for it.
+/// Applies all fusion rules to a case with places to fuse.
 ///
 /// # Panics
-/// If another number of places is rewritten than the case says.
+/// If the number of rewritten places differs from the case's.
 pub fn fuse(tape: &mut Tape, case: &Case) {
     if case.n_fused > 0 {
         let n_places = passes::fuse(tape, Fusion::ALL);
