@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn more_memory_than_there_is_is_an_error() {
         assert!(check(1 << 20).is_ok());
-        let available = available().expect("this system says");
+        let available = available().expect("the system reports it");
         for bytes in [available + (64 << 30), u64::MAX / 2] {
             let error = check(bytes).expect_err("nobody has that");
             assert!(matches!(error, Error::NotEnoughMemory { .. }) && error.hint().is_some());

@@ -181,7 +181,7 @@ fn sigusr1_writes_a_checkpoint_and_training_goes_on_to_the_same_bits() {
     assert_eq!(end(run).code(), Some(0));
     let log = fs::read_to_string(path.join("log.txt")).expect("a log");
     let written = log.lines().find_map(|line| line.strip_prefix("written on request: "));
-    let written = written.unwrap_or_else(|| panic!("it says nothing of a checkpoint: {log}"));
+    let written = written.unwrap_or_else(|| panic!("no line about a checkpoint: {log}"));
     let step = written.strip_prefix("run/checkpoint-").and_then(|s| s.strip_suffix(".safetensors"));
     let step: u32 = step.expect("a checkpoint's name").parse().expect("its step");
     assert!((1..250).contains(&step), "{log}");

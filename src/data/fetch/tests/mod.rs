@@ -162,7 +162,7 @@ fn a_network_that_stays_broken_is_given_up() {
     let error = place.fetch(&archive).expect_err("nothing ever comes");
     assert!(matches!(error, FetchError::BrokenOff { received: 0, .. }), "{error:?}");
     assert_eq!(server.asked().len(), 1 + QUICK.retries as usize);
-    assert_eq!(place.names(), [""; 0], "nothing that is of use to nobody is left");
+    assert_eq!(place.names(), [""; 0], "nothing useless is left");
 }
 
 #[test]

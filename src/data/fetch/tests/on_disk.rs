@@ -16,7 +16,7 @@ fn two_at_a_time_are_one_too_many() {
     held.lock().unwrap();
     let error = place.fetch(&archive).expect_err("it is taken");
     assert!(matches!(error, FetchError::Busy { .. }), "{error:?}");
-    assert!(place.part().exists(), "it is somebody else's");
+    assert!(place.part().exists(), "it belongs to another process");
     drop(held);
     place.fetch(&archive).unwrap();
     place.assert_done();

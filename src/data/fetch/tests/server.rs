@@ -64,7 +64,7 @@ impl Server {
 
     /// The first byte of each request so far; None for the whole file.
     pub fn asked(&self) -> Vec<Option<usize>> {
-        self.asked.lock().expect("nobody panics with it").clone()
+        self.asked.lock().expect("no thread panics with the lock").clone()
     }
 }
 
@@ -81,7 +81,7 @@ fn answer(
         let value = line.to_ascii_lowercase();
         value.strip_prefix("range: bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
     });
-    log.lock().expect("nobody panics with it").push(range);
+    log.lock().expect("no thread panics with the lock").push(range);
 
     let first = match reply {
         Reply::Status(status) => {
