@@ -52,7 +52,7 @@ fn kernels(size: Size) -> BTreeMap<&'static str, Vec<Kernel>> {
     let mut kernels: BTreeMap<_, Vec<Kernel>> = BTreeMap::new();
     for fusion in [Fusion::ALL, Fusion::NONE] {
         let mut config = StepConfig::new(ResNet9 { width: size.width, classes: 10 }, size.batch);
-        config.objective.fusion = fusion;
+        config.update.fusion = fusion;
         let tape = step::training(&config).tape;
         for node in tape.nodes() {
             let of_op = kernels.entry(node.op.name()).or_default();

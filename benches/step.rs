@@ -36,7 +36,7 @@ fn main() {
         group.bench_function(id(name), |bencher| {
             bencher.iter(|| {
                 trainer.step(&split, &order, 0, 1e-3).expect("a step");
-                trainer.session().wait().expect("the step ends");
+                trainer.state.session.wait().expect("the step ends");
             });
         });
     }

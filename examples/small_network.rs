@@ -2,9 +2,9 @@
 
 use wgrad::data::{Split, shapes};
 use wgrad::device::{Device, OpenOptions};
-use wgrad::nn::{Conv, Model, ModelConfig, layers};
+use wgrad::nn::{Conv, layers};
 use wgrad::tape::{Tape, ValueId};
-use wgrad::train::schedule::OneCycle;
+use wgrad::train::{Model, ModelConfig, schedule::OneCycle};
 
 const BATCH_SIZE: usize = 50;
 const EPOCHS: usize = 6;
@@ -47,7 +47,7 @@ fn main() -> Result<(), wgrad::Error> {
         for ((x, labels), lr) in batches.zip(&mut rates) {
             model.train_step(x, labels, lr)?;
         }
-        let train = model.take_metrics()?;
+        let train = model.state.take_metrics()?;
         let test = model.evaluate(&test_x, &test_labels)?;
         let (loss, accuracy) = (train.loss(), 100.0 * test.accuracy());
         println!("epoch {epoch}: training loss {loss:.3}, test accuracy {accuracy:.1}%");

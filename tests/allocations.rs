@@ -76,10 +76,10 @@ fn allocations(device: &Device, metrics: bool) -> Vec<Allocations> {
         let before = now();
         trainer.step(&split, &order[..BATCH_SIZE], 0, 1e-3).expect("a step");
         if metrics {
-            trainer.late_metrics().expect("the numbers are finite");
-            trainer.request_metrics().expect("the request is accepted");
+            trainer.state.late_metrics().expect("the numbers are finite");
+            trainer.state.request_metrics().expect("the request is accepted");
         }
-        trainer.session().wait().expect("the step ends");
+        trainer.state.session.wait().expect("the step ends");
         let [ours, foreign] = [0, 1].map(|kind| now()[kind] - before[kind]);
         steps.push(Allocations { ours, foreign });
     }

@@ -18,8 +18,8 @@ const BATCH_SIZE: usize = 8;
 
 fn config(ema: Option<f64>) -> StepConfig {
     let mut config = StepConfig::new(ResNet9 { width: 4, classes: N_CLASSES }, BATCH_SIZE);
-    config.objective.ema = ema;
-    config.objective.clip_grad_norm = Some(0.5);
+    config.update.ema = ema;
+    config.update.clip_grad_norm = Some(0.5);
     config.jitter = ColorJitter { brightness: 0.2, contrast: 0.2, saturation: 0.2 };
     config
 }
@@ -39,7 +39,7 @@ fn train(trainer: &mut Trainer, steps: std::ops::Range<usize>) {
 }
 
 fn parameters(trainer: &mut Trainer) -> Vec<f32> {
-    trainer.session().read_state(Group::Parameters).expect("readable")
+    trainer.state.session.read_state(Group::Parameters).expect("readable")
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn training_does_not_know_of_the_average() {
         let [plain, averaged] = [None, Some(0.9)].map(|ema| {
             let mut trainer = Trainer::new(&device, &config(ema), 1).expect("a trainer");
             train(&mut trainer, 0..3);
-            (parameters(&mut trainer), trainer.weights().expect("weights"))
+            (parameters(&mut trainer), trainer.state.weights().expect("weights"))
         });
         assert!(plain.0 == averaged.0, "on {}", device.name());
         assert!(plain.0 == plain.1.parameters, "without an average the weights are what is saved");
@@ -63,10 +63,10 @@ fn the_saved_weights_are_the_evaluated_ones() {
     for device in devices() {
         let mut trainer = Trainer::new(&device, &config(Some(0.5)), 1).expect("a trainer");
         train(&mut trainer, 0..5);
-        trainer.take_metrics().expect("metrics");
+        trainer.state.take_metrics().expect("metrics");
         let test = shapes::draw_test(0, 3 * BATCH_SIZE);
         let of_training = trainer.evaluate(&test, &|| false).expect("an evaluation");
-        let weights = trainer.weights().expect("weights");
+        let weights = trainer.state.weights().expect("weights");
 
         let loss_of = |weights: &Weights| {
             let mut evaluator = Evaluator::new(&device, &config(None)).expect("an evaluator");
@@ -85,7 +85,10 @@ fn a_snapshot_holds_both() {
         let new = || Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
         // Compares the weights too: a snapshot that lost them would still equal itself.
         let state = |trainer: &mut Trainer| {
-            (trainer.snapshot().expect("a snapshot"), trainer.weights().expect("weights"))
+            (
+                trainer.state.snapshot().expect("a snapshot"),
+                trainer.state.weights().expect("weights"),
+            )
         };
         let mut straight = new();
         train(&mut straight, 0..2);
@@ -93,11 +96,11 @@ fn a_snapshot_holds_both() {
         train(&mut straight, 2..5);
         // A new trainer continues from the snapshot, and the first one goes back and repeats the steps.
         let mut resumed = new();
-        resumed.restore(&halfway.0).expect("restored");
+        resumed.state.restore(&halfway.0).expect("restored");
         train(&mut resumed, 2..5);
         let end = state(&mut straight);
         assert!(state(&mut resumed) == end, "on {}: other bits", device.name());
-        straight.restore(&halfway.0).expect("restored");
+        straight.state.restore(&halfway.0).expect("restored");
         assert!(state(&mut straight) == halfway, "on {}", device.name());
         train(&mut straight, 2..5);
         assert!(state(&mut straight) == end, "on {}", device.name());
@@ -114,12 +117,12 @@ fn averaged_weights_get_statistics_of_their_own() {
     for device in devices() {
         let mut trainer = Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
         train(&mut trainer, 0..6);
-        let before = trainer.weights().expect("weights");
+        let before = trainer.state.weights().expect("weights");
         let trained = parameters(&mut trainer);
         assert!(!trainer.update_statistics(&split, &images, 3, &|| true).expect("asked to stop"));
-        assert!(trainer.weights().expect("weights") == before, "nothing is changed then");
+        assert!(trainer.state.weights().expect("weights") == before, "nothing is changed then");
         assert!(trainer.update_statistics(&split, &images, 3, &|| false).expect("statistics"));
-        let after = trainer.weights().expect("weights");
+        let after = trainer.state.weights().expect("weights");
         assert!(after.parameters == before.parameters && after.statistics != before.statistics);
         assert!(parameters(&mut trainer) == trained, "on {}", device.name());
 
@@ -127,9 +130,9 @@ fn averaged_weights_get_statistics_of_their_own() {
         let mut twin = Trainer::new(&device, &config(None), 1).expect("a trainer");
         let mut sums = vec![0.0; after.statistics.len()];
         for batch in images.chunks_exact(BATCH_SIZE) {
-            twin.session().write_state(Group::Parameters, &before.parameters).expect("written");
+            twin.state.session.write_state(Group::Parameters, &before.parameters).expect("written");
             twin.step(&split, batch, 3, 0.0).expect("a step");
-            let of_batch = twin.session().read_state(Group::BatchStatistics).expect("readable");
+            let of_batch = twin.state.session.read_state(Group::BatchStatistics).expect("readable");
             sums.iter_mut().zip(of_batch).for_each(|(sum, value)| *sum += f64::from(value));
         }
         for (&got, sum) in after.statistics.iter().zip(sums) {
@@ -146,7 +149,7 @@ fn a_slow_average_is_better_with_statistics_of_its_own() {
     let device = Device::cpu(OpenOptions::default());
     let mut trainer = Trainer::new(&device, &config(Some(0.95)), 1).expect("a trainer");
     train(&mut trainer, 0..60);
-    trainer.take_metrics().expect("metrics");
+    trainer.state.take_metrics().expect("metrics");
     let split = shapes::draw_train(0, 4 * BATCH_SIZE);
     let images: Vec<u32> = (0..4 * BATCH_SIZE as u32).collect();
     let loss = |trainer: &mut Trainer| {
@@ -172,6 +175,6 @@ fn weights_that_are_put_in_are_evaluated() {
     let device = Device::cpu(OpenOptions::default());
     let mut trainer = Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
     let plain = parameters(&mut trainer);
-    assert!(trainer.weights().expect("weights").parameters == plain);
+    assert!(trainer.state.weights().expect("weights").parameters == plain);
     assert!(plain.iter().any(|&p| p != 0.0));
 }

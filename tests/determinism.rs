@@ -40,8 +40,9 @@ fn model_file(device: &Device, seed: u64) -> Vec<u8> {
     let mut trainer = trainer(device, seed);
     train(&mut trainer, &split, 0, 3);
     trainer
+        .state
         .weights()
-        .and_then(|weights| weights.save(trainer.layout(), None, &path))
+        .and_then(|weights| weights.save(&trainer.state.layout, None, &path))
         .expect("saved");
     fs::read(path).expect("it is there")
 }
@@ -74,7 +75,7 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
         (shapes::draw_train(0, 2 * BATCH_SIZE), shapes::draw_test(1, 2 * BATCH_SIZE));
     let (mut fresh, mut used) = (trainer(device, 3), trainer(device, 3));
     let state = |trainer: &mut Trainer| {
-        STATE.map(|group| trainer.session().read_state(group).expect("readable"))
+        STATE.map(|group| trainer.state.session.read_state(group).expect("readable"))
     };
     let before = state(&mut used);
     used.warm_up().expect("two steps without an effect");
@@ -84,13 +85,13 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
     train(&mut used, &other, 1, 2);
     used.evaluate(&other, &|| false).expect("an evaluation");
     for (group, values) in STATE.into_iter().zip(state(&mut fresh)) {
-        used.session().write_state(group, &values).expect("writable");
+        used.state.session.write_state(group, &values).expect("writable");
     }
     train(&mut fresh, &split, 2, 1);
     train(&mut used, &split, 2, 1);
     for group in Group::ALL {
         let [a, b] = [&mut fresh, &mut used]
-            .map(|trainer| trainer.session().read_state(group).expect("readable"));
+            .map(|trainer| trainer.state.session.read_state(group).expect("readable"));
         let differs = a.iter().zip(&b).position(|(a, b)| a.to_bits() != b.to_bits());
         assert_eq!(differs, None, "{} depend on earlier steps", group.name());
     }

@@ -66,7 +66,7 @@ fn a_run_takes_1_6_gb_at_most() {
 #[test]
 fn without_the_fusion_a_binding_would_pass_it() {
     let mut unfused = config();
-    unfused.objective.fusion = Fusion::NONE;
+    unfused.update.fusion = Fusion::NONE;
     let target = Some(Target::new(Kernels::Default));
     let tape = step::training(&unfused).tape;
     let plan = Plan::new(&tape, PlanOptions { target, ..PlanOptions::default() });
@@ -84,8 +84,8 @@ fn a_step_of_the_real_size_runs() {
     let [expected, got] = [Device::cpu(OpenOptions::default()), gpu].map(|device| {
         let mut trainer = Trainer::new(&device, &config(), 0).expect("the step fits the adapter");
         trainer.step(&split, &order, 0, 1e-3).expect("the step runs");
-        let gradients = trainer.session().read_state(Group::Gradients).expect("gradients");
-        (trainer.take_metrics().expect("metrics").loss(), gradients)
+        let gradients = trainer.state.session.read_state(Group::Gradients).expect("gradients");
+        (trainer.state.take_metrics().expect("metrics").loss(), gradients)
     });
     let loss_error = (got.0 - expected.0).abs() / expected.0;
     let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::nn::{self, Model, ModelConfig, ResNet9, Weights};
+use wgrad::nn::{self, ResNet9, Weights};
 use wgrad::ops::{adam, cross_entropy};
 use wgrad::passes::print::{Cost, listing};
 use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
+use wgrad::train::{Model, ModelConfig};
 
 /// Records the network with its loss on a batch; on a training tape also the backward pass and the updates.
 fn record(mode: Mode, width: usize, batch: usize) -> Tape {
@@ -144,8 +145,8 @@ fn a_model_counts_every_input_once() {
     for _ in 0..50 {
         model.train_step(&x[..4 * 6], &labels[..4], 0.1).expect("a step");
     }
-    assert_eq!(model.take_metrics().expect("metrics").n_images, 200.0);
+    assert_eq!(model.state.take_metrics().expect("metrics").n_images, 200.0);
     assert!(model.evaluate(&x[..4 * 6], &labels[..4]).expect("an evaluation").loss() < 0.5);
-    assert_eq!(model.member("fc.bias").expect("read").len(), 3);
-    assert_eq!(model.weights().expect("read").n_batches, 50);
+    assert_eq!(model.state.member("fc.bias").expect("read").len(), 3);
+    assert_eq!(model.state.weights().expect("read").n_batches, 50);
 }

@@ -64,13 +64,13 @@ fn each_step_from_the_cpus_state_agrees() {
     for images in whole_batches(&order, BATCH) {
         let carried = [Group::Parameters, Group::ExpAvg, Group::ExpAvgSq, Group::Statistics];
         for group in carried {
-            let state = cpu.session().read_state(group).expect("the CPU reads");
-            gpu.session().write_state(group, &state).expect("the GPU writes");
+            let state = cpu.state.session.read_state(group).expect("the CPU reads");
+            gpu.state.session.write_state(group, &state).expect("the GPU writes");
         }
         let step = |trainer: &mut Trainer| {
             trainer.step(&split, images, 0, RATE).expect("a step");
-            let gradients = trainer.session().read_state(Group::Gradients).expect("gradients");
-            (trainer.take_metrics().expect("metrics").loss(), gradients)
+            let gradients = trainer.state.session.read_state(Group::Gradients).expect("gradients");
+            (trainer.state.take_metrics().expect("metrics").loss(), gradients)
         };
         let ((cpu_loss, cpu_gradients), (gpu_loss, gpu_gradients)) =
             (step(&mut cpu), step(&mut gpu));
@@ -95,7 +95,7 @@ fn running_freely_the_first_losses_agree() {
         let order = epoch_order(0, 0, split.len());
         let step = |images| {
             trainer.step(&split, images, 0, RATE).expect("a step");
-            trainer.take_metrics().expect("metrics").loss()
+            trainer.state.take_metrics().expect("metrics").loss()
         };
         whole_batches(&order, BATCH).map(step).collect::<Vec<f64>>()
     });

@@ -10,12 +10,13 @@ use wgrad::Error;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, LoadOptions, OpenOptions};
 use wgrad::kernel::{Kernels, StepScalars};
+use wgrad::nn;
 use wgrad::nn::layers::Conv;
-use wgrad::nn::{self, Model, ModelConfig, Objective};
 use wgrad::ops::finite_check::OnNan;
 use wgrad::ops::{Window, max_pool2d};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
+use wgrad::train::{Model, ModelConfig, UpdateConfig};
 
 /// Returns the devices of every test here: the CPU, and a GPU with both kinds of kernels.
 fn devices() -> [(&'static str, Device); 3] {
@@ -80,9 +81,9 @@ fn a_pool_keeps_a_nan_wherever_it_is_in_its_window() {
     }
 }
 
-fn model(device: &Device, objective: Objective) -> Model {
+fn model(device: &Device, update: UpdateConfig) -> Model {
     let mut config = ModelConfig::new(&[2, 2, 3], 4);
-    config.objective = objective;
+    config.update = update;
     let network = |tape: &mut Tape, x| {
         let x = nn::batch_norm(tape, "norm", x);
         let x = nn::layers::flatten(tape, "flatten", x);
@@ -102,14 +103,14 @@ const LABELS: [u32; 4] = [0, 1, 1, 0];
 #[test]
 fn a_variance_that_overflows_does_not_get_into_the_running_one() {
     for (name, device) in devices() {
-        let mut model = model(&device, Objective::default());
+        let mut model = model(&device, UpdateConfig::default());
         model.train_step(&batch(1.0), &LABELS, 0.1).expect("a step");
-        let before = model.weights().expect("weights");
+        let before = model.state.weights().expect("weights");
         // The step reports it at once or, on a GPU, a little later.
         let _ = model.train_step(&batch(1e25), &LABELS, 0.1);
-        let told = model.take_metrics();
+        let told = model.state.take_metrics();
         assert!(matches!(told, Err(Error::NotFinite { .. })), "on {name}: {told:?}");
-        let after = model.weights().expect("weights");
+        let after = model.state.weights().expect("weights");
         assert!(before.statistics == after.statistics, "on {name}");
         assert!(before.parameters == after.parameters, "on {name}");
     }
@@ -119,31 +120,31 @@ fn a_variance_that_overflows_does_not_get_into_the_running_one() {
 #[test]
 fn a_norm_that_overflows_is_not_clipped_to_nothing() {
     for (name, device) in devices() {
-        let objective = Objective { clip_grad_norm: Some(1.0), ..Objective::default() };
+        let update = UpdateConfig { clip_grad_norm: Some(1.0), ..UpdateConfig::default() };
         let mut config = ModelConfig::new(&[3], 2);
-        config.objective = objective;
+        config.update = update;
         let network = |tape: &mut Tape, x| nn::linear(tape, "fc", x, 2, true);
         let mut model = Model::new(&device, &config, network).expect("a model");
-        let mut weights = model.weights().expect("weights");
+        let mut weights = model.state.weights().expect("weights");
         weights.parameters.fill(0.0);
-        model.set_weights(&weights).expect("written");
+        model.state.set_weights(&weights).expect("written");
         let _ = model.train_step(&[1e25, 0.0, 0.0, 0.0, 0.0, 0.0], &[0, 1], 0.1);
-        let told = model.take_metrics();
+        let told = model.state.take_metrics();
         assert!(matches!(told, Err(Error::NotFinite { .. })), "on {name}: {told:?}");
-        let after = model.weights().expect("weights").parameters;
+        let after = model.state.weights().expect("weights").parameters;
         assert!(weights.parameters == after, "on {name}");
     }
 }
 
 #[test]
 fn skipped_steps_change_nothing_and_are_counted() {
-    let objective = Objective { on_nan: OnNan::Skip, ema: Some(0.5), ..Objective::default() };
+    let update = UpdateConfig { on_nan: OnNan::Skip, ema: Some(0.5), ..UpdateConfig::default() };
     for (name, device) in devices() {
-        let mut model = model(&device, objective);
+        let mut model = model(&device, update);
         let step = |model: &mut Model, scale: f32| {
             model.train_step(&batch(scale), &LABELS, 0.1).expect("no step fails");
-            let averages = model.weights().expect("weights");
-            (averages, model.member("fc.weight").expect("there"))
+            let averages = model.state.weights().expect("weights");
+            (averages, model.state.member("fc.weight").expect("there"))
         };
         let first = step(&mut model, 1.0);
         for bad in [f32::NAN, 1e25, f32::INFINITY] {
@@ -155,7 +156,7 @@ fn skipped_steps_change_nothing_and_are_counted() {
         let last = step(&mut model, 1.0);
         assert!(first.1 != last.1, "on {name}: the step after them counts");
         assert!(first.0.parameters != last.0.parameters, "on {name}");
-        let metrics = model.take_metrics().expect("no step failed");
+        let metrics = model.state.take_metrics().expect("no step failed");
         assert_eq!((metrics.n_skipped, metrics.n_images), (3.0, 8.0), "on {name}");
         assert!(metrics.loss().is_finite() && !metrics.not_finite, "on {name}");
         // The next epoch counts from 0, and an evaluation after a skipped step counts its images.

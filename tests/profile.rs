@@ -7,10 +7,10 @@ use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Clock, Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, Profile, Total, svg, table};
-use wgrad::nn::{ResNet9, Snapshot};
+use wgrad::nn::ResNet9;
 use wgrad::passes::print::Cost;
-use wgrad::train::Trainer;
 use wgrad::train::step::{self, StepConfig};
+use wgrad::train::{Snapshot, Trainer};
 
 mod common;
 
@@ -33,7 +33,7 @@ fn train(device: &Device, is_timed: [bool; 3]) -> Snapshot {
             trainer.step(&split, images, 0, 0.01).expect("a step");
         }
     }
-    trainer.snapshot().expect("the state")
+    trainer.state.snapshot().expect("the state")
 }
 
 fn timing_changes_nothing(device: &Device) {

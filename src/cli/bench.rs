@@ -134,7 +134,7 @@ fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepCo
     }
     let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
     if let Some(rules) = &args.no_fuse {
-        config.objective.fusion = Fusion::without(rules);
+        config.update.fusion = Fusion::without(rules);
     }
     Ok(config)
 }

@@ -172,9 +172,9 @@ pub fn find(
     range.check().map_err(wgrad::Error::Config)?;
     let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
     if let Some(file) = weights {
-        let (weights, notes) = file.weights(trainer.layout())?;
+        let (weights, notes) = file.weights(&trainer.state.layout)?;
         notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
-        trainer.set_weights(&weights)?;
+        trainer.state.set_weights(&weights)?;
     }
     if io::stderr().is_terminal() {
         let (start, end, n) = (range.start, range.end, range.n_steps);

@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
     let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
     if let Some(rules) = &args.no_fuse {
-        config.objective.fusion = Fusion::without(rules);
+        config.update.fusion = Fusion::without(rules);
     }
     let told = |what: &str| {
         if io::stderr().is_terminal() {

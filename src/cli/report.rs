@@ -74,28 +74,29 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let device = Device::open(&args.device, super::opened(recipe.open_options()))?;
     super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
 
-    let mut evaluator = match &file {
+    let mut evaluated = match &file {
         Some(file) => {
             let mut config = recipe.step();
             if let Some(info) = info {
                 (config.mean, config.standard_deviation) = (info.mean, info.standard_deviation);
             }
             let mut evaluator = Evaluator::new(&device, &config)?;
-            evaluator.set_weights(&file.weights(evaluator.layout())?.0)?;
+            let (weights, _) = file.weights(evaluator.layout())?;
+            evaluator.set_weights(&weights)?;
             if past.epochs.is_empty() {
                 let model = file.path().shown();
                 super::print(&format!(
                     "note: no epoch is over, so the weights are those of {model}\n"
                 ))?;
             }
-            Some(evaluator)
+            Some((evaluator, weights))
         }
         None => {
             super::print("note: the run left no weights, so the page tells of its curves alone\n")?;
             None
         }
     };
-    let told = report::Run {
+    let run = report::Run {
         folder: &past.path,
         recipe: &recipe,
         loaded: &loaded,
@@ -104,7 +105,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         epochs: &past.epochs,
         summary: past.summary.as_ref(),
     };
-    report::write(&told, evaluator.as_mut(), &page, &|| false)?;
+    let outputs = evaluated.as_mut().map(|(evaluator, weights)| {
+        let logits = evaluator.logits(run.evaluated().0, &|| false);
+        report::Outputs { layout: evaluator.layout(), weights, logits }
+    });
+    report::write(&run, outputs, &page)?;
     super::print(&format!("report    {}\n", page.shown()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let network = ResNet9 { width: args.width.get().into(), classes: N_CLASSES };
     let mut config = StepConfig::new(network, args.batch_size.get() as usize);
     if let Some(rules) = &args.no_fuse {
-        config.objective.fusion = Fusion::without(rules);
+        config.update.fusion = Fusion::without(rules);
     }
     let step = if args.eval { step::evaluation(&config) } else { step::training(&config) };
     match &args.svg {

@@ -187,8 +187,8 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
         Row::ranked("images/s", runs, 1.0, speed, |speed| thousands(speed.round() as usize)),
     ];
     let step = |run: &PastRun| {
-        let parts = &run.summary.as_ref()?.parts;
-        (!parts.is_empty()).then(|| parts.iter().map(|part| part.seconds).sum::<f64>())
+        let layers = &run.summary.as_ref()?.layer_times;
+        (!layers.is_empty()).then(|| layers.iter().map(|layer| layer.seconds).sum::<f64>())
     };
     if runs.iter().any(|run| step(run).is_some()) {
         let cell = |run| step(run).map_or(NOTHING.to_string(), |s| format!("{:.1} ms", 1e3 * s));

@@ -28,9 +28,12 @@ use crate::base::files;
 use crate::data::{Loaded, Split};
 use crate::device::Device;
 use crate::error::Error;
-use crate::train::folder::Summary;
-use crate::train::run::{EndedRun, ReportWriter};
-use crate::train::{EpochMetrics, Evaluator, Predictions, Recipe};
+use crate::measure::layer_times;
+use crate::nn::Weights;
+use crate::tape::StateLayout;
+use crate::train::folder::{LayerTime, Summary};
+use crate::train::report_writer::{EndedRun, ReportWriter};
+use crate::train::{EpochMetrics, Predictions, Recipe, Trainer};
 use page::Contents;
 use pixels::AugmentedBatch;
 
@@ -57,27 +60,46 @@ pub struct Run<'a> {
     pub summary: Option<&'a Summary>,
 }
 
+/// The outputs of a run's weights.
+pub struct Outputs<'a> {
+    /// The names, shapes and offsets of the weights.
+    pub layout: &'a StateLayout,
+    /// The weights.
+    pub weights: &'a Weights,
+    /// The logits of the [evaluated images](Run::evaluated), `[n, classes]`; none when the evaluation was stopped. The
+    /// page is written without predictions where the error is [`Error::LogitsNotFinite`].
+    pub logits: Result<Option<Vec<f32>>, Error>,
+}
+
 /// Writes the page into the run's folder at the end of a run.
 pub struct AtEnd;
 
 impl ReportWriter for AtEnd {
+    fn layer_times(
+        &self,
+        trainer: &mut Trainer,
+        split: &Split,
+        images: &[u32],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Vec<LayerTime>, Error> {
+        layer_times::measure(trainer, split, images, stop)
+    }
+
     fn write(
         &self,
-        run: &EndedRun<'_>,
-        evaluator: &mut Evaluator,
+        ended: &EndedRun<'_>,
+        trainer: &mut Trainer,
         stop: &dyn Fn() -> bool,
     ) -> (PathBuf, Result<(), Error>) {
-        let page = run.folder.join(REPORT);
-        let told = Run {
-            folder: run.folder,
-            recipe: run.job.recipe,
-            loaded: run.job.loaded,
-            other_data: None,
-            device: run.job.device,
-            epochs: run.epochs,
-            summary: Some(run.summary),
-        };
-        let written = write(&told, Some(evaluator), &page, stop);
+        let EndedRun { recipe, loaded, device, folder, epochs, summary } = *ended;
+        let (other_data, summary) = (None, Some(summary));
+        let run = Run { folder, recipe, loaded, other_data, device, epochs, summary };
+        let page = folder.join(REPORT);
+        let logits = trainer.logits(run.evaluated().0, stop);
+        let written = trainer.state.weights().and_then(|weights| {
+            let outputs = Outputs { layout: &trainer.state.layout, weights: &weights, logits };
+            write(&run, Some(outputs), &page)
+        });
         (page, written)
     }
 }
@@ -85,7 +107,7 @@ impl ReportWriter for AtEnd {
 impl Run<'_> {
     /// Returns the evaluated split and its name: the validation images while a run with validation is
     /// unfinished, otherwise the test images. So the test images are evaluated only once.
-    fn judged(&self) -> (&Split, &'static str) {
+    pub fn evaluated(&self) -> (&Split, &'static str) {
         let dataset = &self.loaded.dataset;
         let is_over = self.summary.is_some_and(|summary| summary.ended != Summary::INTERRUPTED);
         match is_over || self.other_data.is_some() || dataset.validation.is_empty() {
@@ -95,29 +117,20 @@ impl Run<'_> {
     }
 }
 
-/// Writes the page of a run atomically. The evaluator holds the weights. Without it, the page has no
-/// predictions and no filters. If `stop` returns true during the evaluation, the page has no predictions.
+/// Writes the page of a run atomically. Without `outputs`, the page has no predictions and no filters. Without logits,
+/// the page has no predictions.
 ///
 /// # Errors
 /// If the device fails, or the file cannot be written. [`Error::LogitsNotFinite`] after a page without
 /// predictions is written.
-pub fn write(
-    run: &Run<'_>,
-    evaluator: Option<&mut Evaluator>,
-    path: &Path,
-    stop: &dyn Fn() -> bool,
-) -> Result<(), Error> {
-    let contents = contents(run, evaluator, stop)?;
+pub fn write(run: &Run<'_>, outputs: Option<Outputs<'_>>, path: &Path) -> Result<(), Error> {
+    let contents = contents(run, outputs)?;
     files::write_whole(path, page::page(&contents).as_bytes())?;
     contents.no_predictions.map_or(Ok(()), Err)
 }
 
 /// Computes the contents of the page.
-fn contents<'a>(
-    run: &Run<'a>,
-    evaluator: Option<&mut Evaluator>,
-    stop: &dyn Fn() -> bool,
-) -> Result<Contents<'a>, Error> {
+fn contents<'a>(run: &Run<'a>, outputs: Option<Outputs<'_>>) -> Result<Contents<'a>, Error> {
     let dataset = &run.loaded.dataset;
     let last_epoch = run.epochs.last().map_or(1, |epoch| epoch.epoch);
     let mut contents = Contents {
@@ -130,9 +143,9 @@ fn contents<'a>(
         no_predictions: None,
         filters: String::new(),
     };
-    if let Some(evaluator) = evaluator {
+    if let Some(Outputs { layout, weights, logits }) = outputs {
         let n_classes = dataset.classes.len();
-        match evaluator.logits(run.judged().0, stop) {
+        match logits {
             Ok(logits) => {
                 contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
             }
@@ -140,8 +153,7 @@ fn contents<'a>(
             Err(error @ Error::LogitsNotFinite { .. }) => contents.no_predictions = Some(error),
             Err(error) => return Err(error),
         }
-        let weights = evaluator.weights()?;
-        contents.filters = pixels::filters(evaluator.layout(), &weights);
+        contents.filters = pixels::filters(layout, weights);
     }
     Ok(contents)
 }

@@ -10,8 +10,8 @@ use crate::device::Device;
 use crate::device::gpu::info;
 use crate::error::Error;
 use crate::train::console::duration;
+use crate::train::folder::LayerTime;
 use crate::train::metrics::best;
-use crate::train::parts::Part;
 use crate::train::{EpochMetrics, Predictions, lr_find, step};
 
 /// The contents of a run's page. Sections without contents are left out.
@@ -36,7 +36,7 @@ pub fn page(contents: &Contents<'_>) -> String {
     page.section("Summary", summary(run, predictions.is_some()));
     page.section("Curves", charts(run));
     if let Some(predictions) = predictions {
-        let (split, kind) = run.judged();
+        let (split, kind) = run.evaluated();
         let confusion = predictions.confusion(&split.labels);
         let matrix = evaluation::matrix(&confusion, &dataset.classes, kind);
         let classes = evaluation::classes(&confusion, &dataset.classes);
@@ -52,8 +52,8 @@ pub fn page(contents: &Contents<'_>) -> String {
     let batch = batch.as_ref().map(|batch| batch.section(&dataset.classes));
     page.section("Augmented batch", batch.unwrap_or_default());
     page.section("First filters", filters.clone());
-    let parts = run.summary.map_or(&[][..], |summary| &summary.parts);
-    page.section("Time of a step", time_of_step(parts));
+    let layers = run.summary.map_or(&[][..], |summary| &summary.layer_times);
+    page.section("Time of a step", time_of_step(layers));
     page.section("Configuration", configuration(run));
     page.section("Device and versions", device(run));
     page.finish()
@@ -192,27 +192,27 @@ fn numbers(epoch: &EpochMetrics) -> Vec<String> {
     ]
 }
 
-/// Returns each part of a training step with its share of the time, the longest first.
-fn time_of_step(parts: &[Part]) -> String {
-    if parts.is_empty() {
+/// Returns the time of each layer in a training step with its share, the longest first.
+fn time_of_step(layers: &[LayerTime]) -> String {
+    if layers.is_empty() {
         return String::new();
     }
-    let in_all: f64 = parts.iter().map(|part| part.seconds).sum();
-    let longest = parts.iter().map(|part| part.seconds).fold(0.0, f64::max);
+    let in_all: f64 = layers.iter().map(|layer| layer.seconds).sum();
+    let longest = layers.iter().map(|layer| layer.seconds).fold(0.0, f64::max);
     let milliseconds = |seconds: f64| format!("{:.2} ms", 1e3 * seconds);
-    let mut sorted: Vec<&Part> = parts.iter().collect();
+    let mut sorted: Vec<&LayerTime> = layers.iter().collect();
     sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-    let row = |Part { part, seconds }: &&Part| {
+    let row = |LayerTime { name, seconds }: &&LayerTime| {
         let part_of = |whole: f64| if whole > 0.0 { seconds / whole } else { 0.0 };
         let (share, bar) = (part_of(in_all), evaluation::bar(part_of(longest)));
-        vec![escape(part), milliseconds(*seconds), evaluation::percent(Some(share)), bar]
+        vec![escape(name), milliseconds(*seconds), evaluation::percent(Some(share)), bar]
     };
     let rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
     note(&format!(
-        "All parts together take {}: medians of some steps after the last epoch, each node by a clock of \
+        "All layers together take {}: medians of some steps after the last epoch, each node by a clock of \
          its own. wgrad profile looks closer.",
         milliseconds(in_all)
-    )) + &in_two(&rows, |rows| table("parts", &["part", "time", "share", ""], rows))
+    )) + &in_two(&rows, |rows| table("layers", &["layer", "time", "share", ""], rows))
 }
 
 /// Returns two tables side by side, if the page is wide enough.
@@ -264,9 +264,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_sorted_and_shares_of_all() {
-        let part = |part: &str, seconds| Part { part: part.to_string(), seconds };
-        let html = time_of_step(&[part("b", 0.001), part("a", 0.003)]);
+    fn layers_are_sorted_by_their_time() {
+        let layer = |name: &str, seconds| LayerTime { name: name.to_string(), seconds };
+        let html = time_of_step(&[layer("b", 0.001), layer("a", 0.003)]);
         assert!(html.find(">a<").expect("there") < html.find(">b<").expect("there"), "{html}");
         assert!(html.contains("3.00 ms") && html.contains("75.0%") && html.contains("4.00 ms"));
         assert_eq!(time_of_step(&[]), "");

@@ -71,6 +71,12 @@ impl Tape {
         &self.state
     }
 
+    /// Leaves out the buffers that only training needs: gradients, the optimizer's state, batch statistics. A session
+    /// of such a layout evaluates alone.
+    pub fn inference_only(&mut self) {
+        self.state.inference_only = true;
+    }
+
     /// Returns the value with this id.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.index()]

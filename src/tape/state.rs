@@ -124,6 +124,8 @@ pub struct StateLayout {
     pub statistics: Vec<Member>,
     /// True if the state has a moving average of the parameters.
     pub averaged: bool,
+    /// Whether the buffers of gradients, optimizer state and batch statistics are empty, since no step trains.
+    pub inference_only: bool,
 }
 
 impl StateLayout {
@@ -138,6 +140,11 @@ impl StateLayout {
     /// Returns the members of a flat buffer.
     pub fn members(&self, group: Group) -> &[Member] {
         match group {
+            Group::Gradients | Group::ExpAvg | Group::ExpAvgSq | Group::BatchStatistics
+                if self.inference_only =>
+            {
+                &[]
+            }
             Group::Parameters | Group::Gradients | Group::ExpAvg | Group::ExpAvgSq => {
                 &self.parameters
             }

@@ -42,7 +42,7 @@ impl<'a> Console<'a> {
     /// What is known once the steps are compiled, and the head of the table.
     pub fn network(&self, trainer: &Trainer, folder: &Path) {
         let Recipe { epochs, batch_size, width, max_lr, seed, .. } = self.recipe;
-        let n_parameters = thousands(trainer.layout().n_parameters());
+        let n_parameters = thousands(trainer.state.layout.n_parameters());
         let memory = readable_bytes(trainer.planned_bytes());
         let max_lr = rate(*max_lr);
         let n_steps = self.recipe.steps_per_epoch(self.loaded.dataset.train.len());

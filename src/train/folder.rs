@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::lr_find;
 use super::metrics::EpochMetrics;
-use super::parts::Part;
 use super::recipe::Recipe;
 use super::settings::Settings;
 use crate::base::files;
@@ -79,11 +78,21 @@ pub struct Summary {
     pub test_loss: Option<f64>,
     /// The part of them that was classified rightly, in 0..=1.
     pub test_accuracy: Option<f64>,
-    /// What the parts of a training step took; none when the run was interrupted.
-    #[serde(default)]
-    pub parts: Vec<Part>,
+    /// The time of each layer of a training step; none when the run was interrupted.
+    #[serde(default, rename = "parts")]
+    pub layer_times: Vec<LayerTime>,
     /// The version of wgrad.
     pub version: String,
+}
+
+/// The time that a layer takes in a training step, forward or backward.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LayerTime {
+    /// `layer1, backward`; for a node that belongs to no layer, its op: `adam`.
+    #[serde(rename = "part")]
+    pub name: String,
+    /// Seconds: the sum, over its nodes, of the medians of several steps.
+    pub seconds: f64,
 }
 
 impl Summary {

@@ -220,11 +220,11 @@ impl Recipe {
             contrast: self.jitter_contrast,
             saturation: self.jitter_saturation,
         };
-        step.objective.label_smoothing = self.label_smoothing as f32;
-        step.objective.clip_grad_norm = self.clip_grad_norm.map(|norm| norm as f32);
-        step.objective.ema = self.ema;
-        step.objective.on_nan = self.on_nan;
-        step.objective.adam.weight_decay = self.weight_decay;
+        step.update.label_smoothing = self.label_smoothing as f32;
+        step.update.clip_grad_norm = self.clip_grad_norm.map(|norm| norm as f32);
+        step.update.ema = self.ema;
+        step.update.on_nan = self.on_nan;
+        step.update.optimizer.weight_decay = self.weight_decay;
         step
     }
 

@@ -1,19 +1,20 @@
-//! A step run again, to see at which node it went wrong.
+//! Replays a step to find its first node with a number that is not finite.
 //!
-//! Every value of the step gets a place of its own, so that all can be read after it, and one node after
-//! another is looked at. It takes the memory of the whole tape, not of the plan.
+//! Every value of the step has a buffer of its own, so that all can be read after the step. A replay takes the memory
+//! of the whole tape, not of the plan.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use super::checkpoint::{Checkpoint, CheckpointFile, Header};
+use super::loaded_step::LoadedStep;
 use super::recipe::Recipe;
-use super::step;
-use super::trainer::Trainer;
-use crate::device::Device;
+use super::{Trainer, step};
+use crate::device::{Device, LoadOptions};
 use crate::error::Error;
+use crate::tape::{ElementType, Group};
 
-/// What a node has made.
+/// The range of a value that a node has computed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodeRange {
     /// `layer1.0.conv2d.forward`
@@ -31,7 +32,7 @@ pub struct NodeRange {
 }
 
 impl NodeRange {
-    /// Looks at a value.
+    /// Returns the range of a value with these elements.
     pub fn new(node: String, output: String, shape: &[usize], values: &[f32]) -> Self {
         let finite = values.iter().filter(|value| value.is_finite());
         Self {
@@ -44,7 +45,7 @@ impl NodeRange {
         }
     }
 
-    /// Whether every element is a number.
+    /// Returns whether every element is finite.
     pub fn is_finite(&self) -> bool {
         self.n_infinite == 0 && self.n_nan == 0
     }
@@ -53,14 +54,14 @@ impl NodeRange {
 const NO_IMAGES: &str =
     "no images of a step; the file that a run leaves after a step that was not finite does";
 
-/// A step that can be run again: a checkpoint that holds the next step's images.
+/// A step that can be replayed: a checkpoint with the images of the next step.
 pub struct Replay {
     checkpoint: Checkpoint,
     recipe: Recipe,
 }
 
 impl Replay {
-    /// The step that a checkpoint of a run with that recipe stands before.
+    /// Returns the step behind a checkpoint of a run with that recipe.
     pub fn new(checkpoint: Checkpoint, recipe: Recipe) -> Self {
         Self { checkpoint, recipe }
     }
@@ -105,7 +106,7 @@ impl Replay {
         )
     }
 
-    /// Runs it on a device that nothing was loaded on.
+    /// Runs the step with a trainer of its own.
     ///
     /// # Errors
     /// As for [`Replay::run_on`].
@@ -114,19 +115,46 @@ impl Replay {
         self.run_on(&mut trainer)
     }
 
-    /// Runs it, and looks at all that it reads and makes: the parameters first, then each node's outputs,
-    /// in the order of the tape.
+    /// Runs the step, and returns the ranges of its state and of each node's outputs, in the order of the tape.
     ///
     /// # Errors
-    /// When the checkpoint has no batch, or the device fails, or has not the memory.
+    /// If the checkpoint has no batch, or the device fails, or has too little memory.
+    ///
+    /// # Panics
+    /// If the batch has another size than the recipe's.
     pub fn run_on(&self, trainer: &mut Trainer) -> Result<Vec<NodeRange>, Error> {
         let Some(batch) = &self.checkpoint.batch else {
             return Err(Error::Run(format!("the checkpoint holds {NO_IMAGES}")));
         };
-        trainer.restore(&self.checkpoint.snapshot)?;
-        trainer.drop_metrics()?;
-        let epoch = self.checkpoint.header.epoch;
-        trainer.look_at_step(&self.recipe.step(), batch, epoch, self.lr())
+        let state = &mut trainer.state;
+        state.restore(&self.checkpoint.snapshot)?;
+        state.drop_metrics()?;
+        let mut found = Vec::new();
+        for group in [Group::Parameters, Group::Statistics] {
+            let values = state.session.read_state(group)?;
+            for member in state.layout.members(group) {
+                let (node, name) = ("(before the step)".to_string(), member.name.clone());
+                found.push(NodeRange::new(node, name, &member.shape, &values[member.range()]));
+            }
+        }
+        let config = self.recipe.step();
+        let (step, options) = (step::training(&config), LoadOptions { keep_all: true });
+        let loaded = LoadedStep::load(&mut *state.session, &config, step, options)?;
+        loaded.write_batch(&mut *state.session, batch)?;
+        state.epoch = self.checkpoint.header.epoch;
+        state.train_step(loaded.id, self.lr())?;
+        let tape = loaded.tape();
+        for node in tape.nodes() {
+            for &id in &node.outputs {
+                let value = tape.value(id);
+                if value.element == ElementType::F32 {
+                    let values = state.session.read(loaded.id, id)?;
+                    let name = value.name.clone();
+                    found.push(NodeRange::new(node.label(), name, &value.shape, &values));
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn lr(&self) -> f64 {

@@ -1,4 +1,4 @@
-//! The tapes of a run: a training step and an evaluation step.
+//! The recorded steps of a run: a training step and an evaluation step, from pixels to the updated state.
 //!
 //! ```text
 //! training     pixels -> (jitter) -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
@@ -6,16 +6,17 @@
 //! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
 //! ```
 //!
-//! With averaged weights there is a third, which evaluates them as training does, by the statistics of
-//! each batch: those are what the running statistics of averaged weights are made of.
+//! With averaged weights there is a third step. It runs the forward pass of training on them, and the running
+//! statistics of averaged weights are the means over its batches.
 //!
-//! What stands behind the logits is the [`Objective`]'s. All ask for the same parameters and
-//! statistics, so one session runs them on one state.
+//! [`UpdateConfig`] records the part behind the logits. All steps have the same parameters and statistics, so one
+//! session runs them on one state.
 
 use std::sync::Arc;
 
+use super::UpdateConfig;
 use crate::data::{IMAGE_SIZE, N_CHANNELS, cifar10};
-use crate::nn::{Objective, ResNet9, resnet9};
+use crate::nn::{ResNet9, resnet9};
 use crate::ops::augment::{self, ColorJitter, Switches};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
@@ -35,8 +36,8 @@ pub struct StepConfig {
     pub mean: [f64; 3],
     /// Standard deviation of each channel, which they are divided by then.
     pub standard_deviation: [f64; 3],
-    /// What stands behind the logits.
-    pub objective: Objective,
+    /// The part of a step behind the logits: loss, gradients, optimizer.
+    pub update: UpdateConfig,
 }
 
 impl StepConfig {
@@ -49,13 +50,11 @@ impl StepConfig {
             jitter: ColorJitter::default(),
             mean: cifar10::MEAN,
             standard_deviation: cifar10::STANDARD_DEVIATION,
-            objective: Objective::default(),
+            update: UpdateConfig::default(),
         }
     }
-}
 
-impl StepConfig {
-    /// The value of every byte in every channel, `[256, 3]`: what [`Step::table`] is written with.
+    /// Returns the value of every byte in every channel, `[256, 3]`, for [`Step::table`].
     pub fn table(&self) -> Vec<f32> {
         augment::table(self.mean, self.standard_deviation)
     }
@@ -84,7 +83,7 @@ pub struct Step {
 
 /// Records a training step.
 pub fn training(config: &StepConfig) -> Step {
-    trained_images(config, Objective::record_training)
+    trained_images(config, UpdateConfig::record_training)
 }
 
 /// Records an evaluation step: running statistics, no augmentation, no label smoothing.
@@ -95,7 +94,7 @@ pub fn evaluation(config: &StepConfig) -> Step {
     let x = augment::normalise(&mut tape, pixels, table);
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
-    let loss = config.objective.record_evaluation(&mut tape, logits, labels).loss;
+    let loss = config.update.record_evaluation(&mut tape, logits, labels).loss;
     let tape = Arc::new(tape);
     Step { tape, table, pixels, labels, indices: None, logits, loss }
 }
@@ -104,13 +103,13 @@ pub fn evaluation(config: &StepConfig) -> Step {
 /// the batch's means and variances in
 /// [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
 pub fn statistics(config: &StepConfig) -> Step {
-    trained_images(config, Objective::record_statistics)
+    trained_images(config, UpdateConfig::record_statistics)
 }
 
 /// A step on images as training sees them.
 fn trained_images(
     config: &StepConfig,
-    complete: fn(&Objective, &mut Tape, ValueId, ValueId) -> CrossEntropy,
+    complete: fn(&UpdateConfig, &mut Tape, ValueId, ValueId) -> CrossEntropy,
 ) -> Step {
     let mut tape = Tape::new("resnet9", Mode::Train);
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
@@ -119,7 +118,7 @@ fn trained_images(
     let x = augmented(&mut tape, config, [pixels, table, indices]);
     let logits = resnet9(&mut tape, x, config.network);
     tape.keep(logits);
-    let loss = complete(&config.objective, &mut tape, logits, labels).loss;
+    let loss = complete(&config.update, &mut tape, logits, labels).loss;
     let (tape, indices) = (Arc::new(tape), Some(indices));
     Step { tape, table, pixels, labels, indices, logits, loss }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
-use wgrad::nn::{self, Model, ModelConfig, Objective, ResNet9};
+use wgrad::nn::{self, ResNet9};
 use wgrad::ops::adam::Adam;
 use wgrad::ops::finite_check::{self, OnNan};
 use wgrad::ops::{adam, cross_entropy, running_statistics};
@@ -13,6 +13,7 @@ use wgrad::tape::{
     ElementType, Group, Initializer, Layout, Member, Mode, Phase, StateLayout, Tape, ValueId,
 };
 use wgrad::train::schedule::{Anneal, OneCycle};
+use wgrad::train::{Model, ModelConfig, UpdateConfig};
 
 use crate::bench::compare;
 use crate::case_file::CaseFile;
@@ -86,39 +87,39 @@ pub fn one_cycle(file: &CaseFile, _: &Device) {
     failures.finish(&file.name);
 }
 
-/// Runs whole steps of a linear classifier with every feature of [`Objective`], then evaluates the moving
+/// Runs whole steps of a linear classifier with every setting of [`UpdateConfig`], then evaluates the moving
 /// average.
 pub fn objective(file: &CaseFile, device: &Device) {
     let (x, target) = (file.tensor("x"), file.tensor("target"));
     let [steps, batch_size, n_in] = [x.shape[0], x.shape[1], x.shape[2]];
     let mut config = ModelConfig::new(&[n_in], batch_size);
-    config.objective = Objective {
+    config.update = UpdateConfig {
         label_smoothing: file.attribute("label_smoothing"),
-        adam: Adam { weight_decay: file.attribute("weight_decay"), ..Adam::default() },
+        optimizer: Adam { weight_decay: file.attribute("weight_decay"), ..Adam::default() },
         clip_grad_norm: Some(file.attribute("max_norm")),
         ema: Some(file.attribute("decay")),
-        ..Objective::default()
+        ..UpdateConfig::default()
     };
     let n_out = file.tensor("start.bias").shape[0];
     let network = |tape: &mut Tape, x| nn::linear(tape, "fc", x, n_out, true);
     let mut model = Model::new(device, &config, network).expect("a model");
-    let members = model.layout().parameters.clone();
+    let members = model.state.layout.parameters.clone();
     let torch_name = |member: &Member| member.name.replace("fc.", "");
 
-    let mut start = model.weights().expect("weights");
+    let mut start = model.state.weights().expect("weights");
     for member in &members {
         let tensor = file.tensor(&format!("start.{}", torch_name(member)));
         let values = order(member.layout).to_ours(&tensor.shape, tensor.f32());
         start.parameters[member.range()].copy_from_slice(&values);
     }
-    model.set_weights(&start).expect("written");
+    model.state.set_weights(&start).expect("written");
     let mut failures = Failures::default();
     for step in 0..steps {
         let (x, labels) = (x.at(step), target.at(step).u32());
         model.train_step(x.f32(), &labels, file.attribute("lr")).expect("a step");
-        let averages = model.weights().expect("weights").parameters;
+        let averages = model.state.weights().expect("weights").parameters;
         for member in &members {
-            let parameters = model.member(&member.name).expect("read");
+            let parameters = model.state.member(&member.name).expect("read");
             for (kind, got) in [("param", &parameters[..]), ("average", &averages[member.range()])]
             {
                 let key = format!("step{step}.{kind}.{}", torch_name(member));

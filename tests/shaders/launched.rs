@@ -55,7 +55,7 @@ fn network() -> Vec<(Arc<Tape>, String)> {
         for fusion in [Fusion::ALL, Fusion::NONE] {
             let network = ResNet9 { width, classes: 10 };
             let mut config = StepConfig::new(network, batch_size);
-            config.objective.fusion = fusion;
+            config.update.fusion = fusion;
             for step in [step::training(&config), step::evaluation(&config)] {
                 let by = format!("resnet9 of width {width}, {:?}, {fusion:?}", step.tape.mode());
                 tapes.push((step.tape, by));

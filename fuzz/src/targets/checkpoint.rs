@@ -7,10 +7,10 @@ use arbitrary::Arbitrary;
 use serde_json::{Value, json};
 use wgrad::base::fingerprint::Fingerprint;
 use wgrad::data::batches::IMAGE_WORDS;
-use wgrad::nn::{Snapshot, Weights};
+use wgrad::nn::Weights;
 use wgrad::tape::Group;
-use wgrad::train::Recipe;
 use wgrad::train::checkpoint::{Checkpoint, CheckpointFile, Header};
+use wgrad::train::{Recipe, Snapshot};
 
 use super::weights::LAYOUT;
 use super::{Edit, tensors};
@@ -142,7 +142,7 @@ pub fn run(data: &[u8]) {
     let Ok(Ok(checkpoint)) = restored else { return };
     // Resuming a run records its step from the settings in the checkpoint.
     if let Ok(recipe) = Recipe::parse(&checkpoint.header.config) {
-        assert!(recipe.step().objective.label_smoothing < 1.0);
+        assert!(recipe.step().update.label_smoothing < 1.0);
     }
     if let Some(batch) = &checkpoint.batch {
         assert_eq!(batch.pixels.len(), batch.labels.len() * IMAGE_WORDS);

@@ -32,7 +32,7 @@ pub fn measure(
         width: config.network.width,
         batch_size: config.batch_size,
         kernels,
-        fusion: config.objective.fusion,
+        fusion: config.update.fusion,
     };
     Ok(Some(evaluate(timed, settings, Machine::here(device, command))))
 }

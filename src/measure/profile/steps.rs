@@ -74,7 +74,7 @@ pub fn time_steps(
     let step = row(&mut trainer, &split, &images, WARM_UP_STEPS)? / WARM_UP_STEPS as f64;
     let fewest = if step < 1.0 { 2 } else { 1 };
     let n_row = ((ROW_SECONDS / step) as usize).clamp(fewest, LONGEST_ROW);
-    trainer.take_metrics()?;
+    trainer.state.take_metrics()?;
 
     let begun = Instant::now();
     let mut rounds = vec![time_round(&mut trainer, &split, &images, n_row)?];
@@ -87,7 +87,7 @@ pub fn time_steps(
         }
         rounds.push(time_round(&mut trainer, &split, &images, n_row)?);
     }
-    trainer.take_metrics()?;
+    trainer.state.take_metrics()?;
     // Once more: what else a busy machine did the first time may be over.
     let peak = peak.max(device.peaks()?);
     let tape = trainer.tape().clone();
@@ -122,6 +122,6 @@ pub fn row(
     for _ in 0..n_steps {
         trainer.step(split, images, 0, LR)?;
     }
-    trainer.session().wait()?;
+    trainer.state.session.wait()?;
     Ok(begun.elapsed().as_secs_f64())
 }

@@ -116,8 +116,8 @@ mod tests {
 
     use super::*;
     use crate::base::fingerprint::Fingerprint;
-    use crate::nn::Snapshot;
     use crate::tape::Group;
+    use crate::train::Snapshot;
     use crate::train::checkpoint::Header;
 
     fn checkpoint(step: u64, best_step: Option<u64>) -> Checkpoint {

@@ -18,13 +18,14 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use super::Snapshot;
 use super::metrics::EpochMetrics;
 use crate::base::files;
 use crate::base::fingerprint::Fingerprint;
 use crate::data::batches::Batch;
 use crate::error::Error;
 use crate::nn::tensor_file::{Reader, Writer};
-use crate::nn::{ModelInfo, Snapshot, Weights};
+use crate::nn::{ModelInfo, Weights};
 use crate::tape::{Group, StateLayout};
 
 pub use keeper::{Keeper, latest};

@@ -16,7 +16,7 @@ use crate::base::files;
 use crate::data::{Split, batches};
 use crate::error::Error;
 
-use crate::nn::Snapshot;
+use crate::train::Snapshot;
 use crate::train::lr_find::curve::{
     Curve, PEAK_OVER_LEAST, Range, Reading, Rule, Still, Suggestions,
 };
@@ -221,7 +221,7 @@ pub fn sweep(
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Found>, Error> {
     range.check().map_err(Error::Config)?;
-    let before = trainer.snapshot()?;
+    let before = trainer.state.snapshot()?;
     let mut sweep = Sweep { trainer, train, seed, range, stop };
     let still = sweep.still();
     sweep.put_back(&before)?;
@@ -278,7 +278,7 @@ impl Sweep<'_> {
         let batch_size = self.trainer.batch_size();
         let n_batches = self.train.len() / batch_size;
         let mut order = Vec::new();
-        self.trainer.drop_metrics()?;
+        self.trainer.state.drop_metrics()?;
         for ix in 0..self.range.n_steps {
             let (epoch, batch) = (ix / n_batches, ix % n_batches);
             if batch == 0 {
@@ -287,7 +287,7 @@ impl Sweep<'_> {
             let images = &order[batch * batch_size..][..batch_size];
             self.trainer.step(self.train, images, epoch, rate(ix))?;
             // Waits for each step: the next one may be one too many.
-            let metrics = self.trainer.drop_metrics()?;
+            let metrics = self.trainer.state.drop_metrics()?;
             if !push(ix, if metrics.not_finite { f64::NAN } else { metrics.loss() }) {
                 break;
             }
@@ -299,8 +299,8 @@ impl Sweep<'_> {
     }
 
     fn put_back(&mut self, before: &Snapshot) -> Result<(), Error> {
-        self.trainer.drop_metrics()?;
-        self.trainer.restore(before)
+        self.trainer.state.drop_metrics()?;
+        self.trainer.state.restore(before)
     }
 }
 
@@ -325,7 +325,7 @@ mod tests {
             trainer.step(&train, &order, 0, 1e-6).expect("a step");
         }
         let bits = |trainer: &mut Trainer| {
-            let snapshot = trainer.snapshot().expect("a snapshot");
+            let snapshot = trainer.state.snapshot().expect("a snapshot");
             let groups = snapshot.groups.iter().map(Vec::as_slice);
             (snapshot.n_steps, Fingerprint::of_f32(groups))
         };

@@ -190,7 +190,7 @@ fn time(
         times.push(mean);
         n_row = ((ROW_SECONDS / mean) as usize).clamp(1, 64);
     }
-    trainer.drop_metrics()?;
+    trainer.state.drop_metrics()?;
     Ok(Some(Sample::new(times)))
 }
 

@@ -12,7 +12,7 @@
 //!
 //! Convolutions are 3x3 with padding 1; neither they nor the linear layer have a bias.
 
-use super::layers::{self, Conv};
+use crate::nn::layers::{self, Conv};
 use crate::tape::{Tape, ValueId};
 
 /// How large the network is.
@@ -27,7 +27,7 @@ pub struct ResNet9 {
 /// Records the network on images `x`, `[N, 32, 32, 3]`, and returns the logits, `[N, classes]`.
 ///
 /// # Panics
-/// When `width` or `classes` is 0, or the images are smaller than 32x32.
+/// If `width` or `classes` is 0, or the images are smaller than 32x32.
 pub fn resnet9(tape: &mut Tape, x: ValueId, ResNet9 { width, classes }: ResNet9) -> ValueId {
     assert!(width > 0 && classes > 0, "a resnet9 of width {width} with {classes} classes");
     let x = block(tape, "prep", x, width, Pool::No);

@@ -1,4 +1,7 @@
-//! What stands behind a network's logits: the loss, and in training all that follows from it.
+//! The part of a step behind the network's logits: the loss, and in training the gradients and the update of the state.
+//!
+//! [`step`](super::step) records the part before it, from pixels to logits; [`Model`](super::Model) records a network
+//! of your own before it.
 
 use crate::nn::layers::BATCH_NORM_MOMENTUM;
 use crate::ops::adam::{self, Adam};
@@ -8,29 +11,29 @@ use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{Phase, Tape, ValueId};
 
-/// What a step does with the logits.
+/// The settings of the part of a step behind the logits: loss, gradients, optimizer.
 #[derive(Clone, Copy, Debug)]
-pub struct Objective {
-    /// The part of each label that is spread over all classes, in training.
+pub struct UpdateConfig {
+    /// The share of each label that is spread over all classes, in training, in 0..1.
     pub label_smoothing: f32,
     /// The optimizer.
-    pub adam: Adam,
-    /// The norm of all gradients together that they are clipped to, if they are.
+    pub optimizer: Adam,
+    /// The largest norm of all gradients together; larger ones are scaled down to it. None does not clip.
     pub clip_grad_norm: Option<f32>,
-    /// The decay of the moving average of the parameters, which evaluation then uses, if there is one.
+    /// The decay of the moving average of the parameters, which evaluation then reads. None keeps no average.
     pub ema: Option<f64>,
-    /// What follows from a gradient or statistic that is not finite.
+    /// The policy for a gradient or statistic that is not finite.
     pub on_nan: OnNan,
-    /// How tapes are rewritten.
+    /// The fusion rules that tapes are rewritten by.
     pub fusion: Fusion,
 }
 
-impl Default for Objective {
+impl Default for UpdateConfig {
     /// No label smoothing, Adam as it was published, no clipping, no average, everything fused.
     fn default() -> Self {
         Self {
             label_smoothing: 0.0,
-            adam: Adam::default(),
+            optimizer: Adam::default(),
             clip_grad_norm: None,
             ema: None,
             on_nan: OnNan::Stop,
@@ -39,9 +42,9 @@ impl Default for Objective {
     }
 }
 
-impl Objective {
-    /// Completes a training step: the loss of `logits` `[N, classes]` against `labels` `[N]`, every
-    /// gradient, and the updates of parameters, statistics and metrics. The mean loss is kept.
+impl UpdateConfig {
+    /// Records the rest of a training step: the loss of `logits` `[N, classes]` against `labels` `[N]`, every
+    /// gradient, and the updates of parameters, running statistics and metrics. The mean loss is kept.
     pub fn record_training(
         &self,
         tape: &mut Tape,
@@ -53,14 +56,14 @@ impl Objective {
         passes::backward(tape, loss.loss);
         tape.in_phase(Phase::Update, |tape| {
             let norm = self.clip_grad_norm.map(|_| clip_grad_norm::norm(tape));
-            // First the check: what follows leaves the state alone when something is not finite.
+            // The check comes first: the updates behind it change nothing when a number is not finite.
             finite_check::finite_check(tape, norm.as_slice(), self.on_nan);
             metrics::accumulate(tape, &loss, labels);
             running_statistics::update(tape, BATCH_NORM_MOMENTUM);
             if let (Some(norm), Some(max_norm)) = (norm, self.clip_grad_norm) {
                 clip_grad_norm::clip(tape, norm, max_norm);
             }
-            adam::adam(tape, self.adam);
+            adam::adam(tape, self.optimizer);
             if let Some(decay) = self.ema {
                 ema::ema(tape, decay);
             }
@@ -69,8 +72,8 @@ impl Objective {
         loss
     }
 
-    /// Completes an evaluation step: the loss without label smoothing, and the metrics. With a moving
-    /// average of the parameters, that is what is evaluated.
+    /// Records the rest of an evaluation step: the loss without label smoothing, and the metrics. The step reads the
+    /// moving average of the parameters where there is one.
     pub fn record_evaluation(
         &self,
         tape: &mut Tape,
@@ -83,8 +86,8 @@ impl Objective {
         loss
     }
 
-    /// Completes a step whose batch norms leave the statistics of its batch, with the weights that an
-    /// evaluation uses, and that changes nothing else.
+    /// Records the rest of a step whose batch norms leave the statistics of its batch, for the weights that evaluation
+    /// reads. The step changes nothing else.
     pub fn record_statistics(
         &self,
         tape: &mut Tape,
@@ -96,7 +99,7 @@ impl Objective {
         loss
     }
 
-    /// The loss without label smoothing, of the moving average of the parameters if there is one.
+    /// Records the loss without label smoothing, of the moving average of the parameters where there is one.
     fn record_forward(&self, tape: &mut Tape, logits: ValueId, labels: ValueId) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, 0.0);
         passes::fuse(tape, self.fusion);

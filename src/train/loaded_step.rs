@@ -1,0 +1,136 @@
+//! A step on images, compiled for a session: [`Trainer`](super::Trainer) has two or three, [`Evaluator`](super::Evaluator)
+//! one. The session is lent for each call; a loaded step owns no state of training.
+
+use std::sync::Arc;
+
+use super::step::{Step, StepConfig};
+use crate::data::Split;
+use crate::data::batches::{self, Batch};
+use crate::device::{LoadOptions, ProgramId, Session};
+use crate::error::Error;
+use crate::kernel::StepScalars;
+use crate::tape::Tape;
+
+/// A recorded step, the number of its program in the session, and the batch that feeds it.
+pub(super) struct LoadedStep {
+    pub(super) id: ProgramId,
+    pub(super) step: Step,
+    batch: Batch,
+}
+
+impl LoadedStep {
+    /// Compiles a step, and writes the table of pixel values.
+    pub(super) fn load(
+        session: &mut dyn Session,
+        config: &StepConfig,
+        step: Step,
+        options: LoadOptions,
+    ) -> Result<Self, Error> {
+        let id = load(session, &step.tape, options)?;
+        session.write(id, step.table, &config.table())?;
+        let batch = Batch::new(step.tape.shape(step.labels)[0]);
+        Ok(Self { id, step, batch })
+    }
+
+    /// Returns the step as it was recorded.
+    pub(super) fn tape(&self) -> &Tape {
+        &self.step.tape
+    }
+
+    /// Returns the number of images in a step.
+    pub(super) fn batch_size(&self) -> usize {
+        self.batch.size()
+    }
+
+    /// Writes the inputs: the images of a split with these numbers. The rows behind them do not count.
+    pub(super) fn write(
+        &mut self,
+        session: &mut dyn Session,
+        split: &Split,
+        images: &[u32],
+    ) -> Result<(), Error> {
+        self.batch.fill(split, images);
+        self.write_batch(session, &self.batch)
+    }
+
+    /// Writes the inputs: a batch that is packed already.
+    pub(super) fn write_batch(
+        &self,
+        session: &mut dyn Session,
+        batch: &Batch,
+    ) -> Result<(), Error> {
+        session.write_words(self.id, self.step.pixels, &batch.pixels)?;
+        session.write_words(self.id, self.step.labels, &batch.labels)?;
+        match self.step.indices {
+            Some(indices) => session.write_words(self.id, indices, &batch.indices),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs an evaluation step on every image of a split, in order, and calls `after_batch` with the numbers of each
+    /// batch's images. The device adds loss and accuracy to its metrics. Returns false when `stop` returned true on
+    /// the way.
+    pub(super) fn evaluate(
+        &mut self,
+        session: &mut dyn Session,
+        split: &Split,
+        stop: &dyn Fn() -> bool,
+        mut after_batch: impl FnMut(&Self, &mut dyn Session, &[u32]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let order = batches::in_order(split.len());
+        for images in batches::all_batches(&order, self.batch_size()) {
+            if stop() {
+                return Ok(false);
+            }
+            self.write(session, split, images)?;
+            // An evaluation step draws nothing at random.
+            session.run(self.id, &StepScalars::default())?;
+            after_batch(self, session, images)?;
+        }
+        Ok(true)
+    }
+
+    /// Returns the logits of every image of a split, in order, `[n, classes]`; none when `stop` returned true on the
+    /// way. The device's metrics change.
+    ///
+    /// # Errors
+    /// If the device fails; [`Error::LogitsNotFinite`] if a logit is NaN or infinite, since no class can be read
+    /// from it.
+    pub(super) fn logits(
+        &mut self,
+        session: &mut dyn Session,
+        split: &Split,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<f32>>, Error> {
+        let n_classes = self.tape().shape(self.step.logits)[1];
+        let mut all = Vec::with_capacity(split.len() * n_classes);
+        let is_whole = self.evaluate(session, split, stop, |this, session, images| {
+            let logits = session.read(this.id, this.step.logits)?;
+            // The rows behind those of the images are padding.
+            let logits = &logits[..images.len() * n_classes];
+            if let Some(at) = logits.iter().position(|logit| !logit.is_finite()) {
+                let image = images[at / n_classes] as usize;
+                return Err(Error::LogitsNotFinite { image, value: logits[at] });
+            }
+            all.extend_from_slice(logits);
+            Ok(())
+        })?;
+        Ok(is_whole.then_some(all))
+    }
+}
+
+/// Compiles a tape into a program of the session.
+pub(super) fn load(
+    session: &mut dyn Session,
+    tape: &Arc<Tape>,
+    options: LoadOptions,
+) -> Result<ProgramId, Error> {
+    let id = session.load(tape, options)?;
+    tracing::debug!(
+        mode = ?tape.mode(),
+        nodes = tape.nodes().len(),
+        own_bytes = session.plan(id).own_bytes(),
+        "loaded"
+    );
+    Ok(id)
+}

@@ -1,0 +1,130 @@
+//! The end of an epoch: the evaluation, its line in the folder, weights and checkpoint.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::{Ended, Run, Stopped, go_on_without};
+use crate::base::fingerprint::Fingerprint;
+use crate::base::shown::Shown;
+use crate::data::batches;
+use crate::error::Error;
+use crate::tape::Group;
+use crate::train::checkpoint::{Checkpoint, Header};
+use crate::train::metrics::{EpochMetrics, best};
+use crate::train::stopwatch::Stopwatch;
+use crate::train::{Snapshot, screen};
+
+impl Run<'_> {
+    /// Evaluates the weights after the epoch and returns the epoch's metrics.
+    pub(super) fn evaluate_epoch(&mut self) -> Result<EpochMetrics, Stopped> {
+        self.display.begin_evaluation();
+        let begun = Instant::now();
+        let stop = self.stop;
+        let stop = || stop.load(Ordering::Relaxed);
+        let (train, order) = (&self.dataset.train, &self.order);
+        let evaluated = match self.trainer.update_statistics(train, order, self.epoch, &stop)? {
+            true => self.trainer.evaluate(self.dataset.evaluated(), &stop)?,
+            false => None,
+        };
+        self.display.end_epoch();
+        let evaluated = evaluated.ok_or(Stopped::Early(Ended::Interrupted))?;
+        if !evaluated.loss().is_finite() {
+            // Not `NotFinite`, after which the weights are saved: no prediction can be made from these.
+            return Err(Stopped::Failed(Error::Training(format!(
+                "the loss of the evaluation is not finite after epoch {}: the weights have grown too \
+                 large; use a smaller --max-lr",
+                self.epoch + 1
+            ))));
+        }
+        let trained = self.trained.unwrap_or_default();
+        if trained.n_images == 0.0 {
+            return Err(Stopped::Failed(Error::Training(format!(
+                "no step of epoch {} was finite, so there is nothing to go on with; use a smaller --max-lr",
+                self.epoch + 1
+            ))));
+        }
+        let seconds = self.epoch_watch.seconds();
+        let weights = self.trainer.state.weights()?;
+        let epoch = EpochMetrics {
+            epoch: self.epoch + 1,
+            lr: self.schedule.rate(self.n_steps().saturating_sub(1)),
+            train_loss: trained.loss(),
+            train_accuracy: trained.accuracy(),
+            validation_loss: None,
+            validation_accuracy: None,
+            test_loss: None,
+            test_accuracy: None,
+            skipped_steps: trained.n_skipped as u64,
+            seconds,
+            eval_seconds: begun.elapsed().as_secs_f64(),
+            images_per_s: (self.n_batches * self.recipe.batch_size) as f64 / seconds,
+            weights: Fingerprint::of_f32([&weights.parameters[..], &weights.statistics]),
+        };
+        Ok(epoch.with_evaluation(&evaluated, !self.dataset.validation.is_empty()))
+    }
+
+    /// Writes the epoch's metrics, checkpoint and weights into the folder, and moves to the next epoch.
+    pub(super) fn end_epoch(&mut self, epoch: EpochMetrics) -> Result<(), Error> {
+        self.epochs.push(epoch);
+        let is_best = best(&self.epochs).is_some_and(|best| best.epoch == epoch.epoch);
+        if is_best {
+            self.best_step = Some(self.trainer.state.n_steps);
+        }
+        self.epoch += 1;
+        (self.n_batches, self.trained, self.epoch_watch) = (0, None, Stopwatch::default());
+        let n_images = self.dataset.train.len();
+        self.order = batches::epoch_order(self.recipe.seed, self.epoch as u64, n_images);
+        go_on_without(self.folder.write_metrics(&self.epochs))?;
+        go_on_without(self.logs.append(&epoch))?;
+        // Before the weights: a folder with weights and no checkpoint means that its checkpoints were removed.
+        self.write_checkpoint()?;
+        let weights = self.trainer.state.weights()?;
+        let files = [Some(self.folder.model()), is_best.then(|| self.folder.best())];
+        for file in files.into_iter().flatten() {
+            go_on_without(weights.save(&self.trainer.state.layout, Some(&self.info), &file))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint, and prints its path where it was requested.
+    pub(super) fn write_checkpoint(&mut self) -> Result<(), Error> {
+        let is_asked_for = self.job.checkpoint.swap(false, Ordering::Relaxed);
+        let checkpoint = self.checkpoint()?;
+        let is_written = self.keeper.save(&checkpoint, &self.trainer.state.layout);
+        if is_asked_for && is_written {
+            let path = self.folder.path().join(Checkpoint::file_name(checkpoint.header.step));
+            screen::note(&format!("written on request: {}", path.shown()));
+        }
+        Ok(())
+    }
+
+    /// Returns a checkpoint of the current position.
+    pub(super) fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
+        let mut snapshot = self.trainer.state.snapshot()?;
+        if let Some(trained) = &self.trained {
+            // The device's metrics may be those of the evaluation already.
+            let is_metrics = |group: &Group| *group == Group::Metrics;
+            if let Some(at) = Snapshot::GROUPS.iter().position(is_metrics) {
+                trained.write(&mut snapshot.groups[at]);
+            }
+        }
+        let header = Header {
+            format_version: Header::version(),
+            checksum: None,
+            step: snapshot.n_steps,
+            epoch: self.epoch,
+            n_batches: self.n_batches,
+            seed: self.recipe.seed,
+            epoch_seconds: self.epoch_watch.seconds(),
+            run_seconds: self.watch.seconds(),
+            best_step: self.best_step,
+            device: self.device.clone(),
+            began_on: self.began_on.clone(),
+            dataset: self.fingerprint,
+            config: self.recipe.to_toml(),
+            epochs: self.epochs.clone(),
+        };
+        let info = Some(self.info.clone());
+        Ok(Checkpoint { header, order: self.order.clone(), batch: None, snapshot, info })
+    }
+}

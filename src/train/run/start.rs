@@ -1,0 +1,133 @@
+//! The beginning of a run: fresh, from weights, or from a checkpoint.
+
+use super::{Job, Run, go_on_without};
+use crate::base::shown::Shown;
+use crate::base::units::readable_bytes;
+use crate::data::batches;
+use crate::device::Device;
+use crate::error::Error;
+use crate::nn::{Weights, WeightsFile};
+use crate::train::checkpoint::{Checkpoint, CheckpointFile, Keeper};
+use crate::train::console::Console;
+use crate::train::display::{Display, RunFacts};
+use crate::train::step::{self, StepConfig};
+use crate::train::stopwatch::Stopwatch;
+use crate::train::{EpochMetrics, Logs, Recipe, RunFolder, Trainer, screen};
+
+impl<'a> Run<'a> {
+    /// Returns a run before its first step, and opens its logs. `earlier` are the epochs before a resume.
+    pub(super) fn new(
+        job: Job<'a>,
+        folder: &'a RunFolder,
+        console: Console<'a>,
+        trainer: Trainer,
+        display: &'a mut dyn Display,
+        earlier: &[EpochMetrics],
+    ) -> Result<Self, Error> {
+        let Job { recipe, loaded, device, stop, .. } = job;
+        let n_images = loaded.dataset.train.len();
+        Ok(Self {
+            job,
+            recipe,
+            dataset: &loaded.dataset,
+            device: device.name(),
+            began_on: None,
+            stop,
+            folder,
+            console,
+            logs: Logs::open(folder.path(), earlier, recipe.steps_per_epoch(n_images))?,
+            display,
+            keeper: Keeper::new(folder.path(), recipe.checkpoint_every),
+            schedule: recipe.schedule(n_images),
+            info: recipe.info(&loaded.dataset),
+            fingerprint: loaded.dataset.fingerprint(),
+            trainer,
+            epoch: 0,
+            order: batches::epoch_order(recipe.seed, 0, n_images),
+            n_batches: 0,
+            trained: None,
+            epochs: Vec::new(),
+            best_step: None,
+            epoch_watch: Stopwatch::default(),
+            watch: Stopwatch::default(),
+        })
+    }
+
+    /// Continues from a checkpoint.
+    pub(super) fn resume(&mut self, file: CheckpointFile) -> Result<(), Error> {
+        let path = file.path().to_path_buf();
+        let checkpoint = file.restore(&self.trainer.state.layout)?;
+        let Recipe { batch_size, epochs, .. } = *self.recipe;
+        let fits = checkpoint.check_run(self.dataset.train.len(), batch_size, epochs);
+        fits.map_err(|reason| Error::Checkpoint { path, reason })?;
+        let Checkpoint { header, order, snapshot, .. } = checkpoint;
+        self.trainer.state.restore(&snapshot)?;
+        (self.epoch, self.n_batches, self.order) = (header.epoch, header.n_batches, order);
+        (self.epochs, self.best_step) = (header.epochs, header.best_step);
+        self.epoch_watch = Stopwatch::at(header.epoch_seconds);
+        self.watch = Stopwatch::at(header.run_seconds);
+        if self.is_over() {
+            // No step of training is left, so the device that trained stays on record.
+            self.device = header.device;
+        } else {
+            self.began_on = header.began_on;
+            if self.console.other_device(&header.device, &self.device) {
+                self.began_on.get_or_insert(header.device);
+                go_on_without(self.folder.write_config(self.recipe))?;
+            }
+        }
+        self.restore_best()?;
+        self.folder.write_metrics(&self.epochs)
+    }
+
+    /// Writes the best weights once more, from their checkpoint: the file in the folder may be of an epoch behind the
+    /// one that the run continues in.
+    fn restore_best(&self) -> Result<(), Error> {
+        let Some(step) = self.best_step else { return Ok(()) };
+        let checkpoint = self.folder.path().join(Checkpoint::file_name(step));
+        if !checkpoint.exists() {
+            return Ok(());
+        }
+        let layout = &self.trainer.state.layout;
+        let (weights, _) = WeightsFile::read(&checkpoint)?.weights(layout)?;
+        // A checkpoint has no count of batches of its own: it is the number of steps.
+        let weights = Weights { n_batches: step, ..weights };
+        go_on_without(weights.save(layout, Some(&self.info), &self.folder.best()))
+    }
+
+    /// Passes the facts of the run and its earlier epochs to the display.
+    pub(super) fn begin_display(&mut self) {
+        self.display.begin(&RunFacts {
+            device: self.device.clone(),
+            memory: readable_bytes(self.trainer.planned_bytes()),
+            folder: self.folder.path().shown(),
+            n_epochs: self.recipe.epochs,
+            n_steps: self.recipe.steps_per_epoch(self.dataset.train.len()),
+        });
+        self.epochs.iter().for_each(|epoch| self.display.epoch(epoch));
+    }
+}
+
+/// Returns the weights of a file for a run to start from. Prints a note for each tensor that is read in another way.
+pub(super) fn initial_weights(file: &WeightsFile, config: &StepConfig) -> Result<Weights, Error> {
+    let (weights, notes) = file.weights(step::evaluation(config).tape.state())?;
+    notes.iter().for_each(|note| screen::note(&format!("note: {}: {note}", file.path().shown())));
+    Ok(weights)
+}
+
+/// Returns a trainer with these weights or fresh ones. Its kernels have run once, so that its first step takes no longer
+/// than the others.
+pub(super) fn ready_trainer(
+    recipe: &Recipe,
+    device: &Device,
+    weights: Option<&Weights>,
+) -> Result<Trainer, Error> {
+    let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    if let Some(weights) = weights {
+        trainer.state.set_weights(weights)?;
+    }
+    if matches!(device, Device::Gpu(_)) {
+        trainer.warm_up()?;
+    }
+    Ok(trainer)
+}
