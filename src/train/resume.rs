@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::path::Path;
 
-use super::checkpoint::{CheckpointFile, Keeper};
+use super::checkpoint::{CheckpointFile, Retention};
 use super::folder::{CONFIG, weights_file};
 use super::recipe::{Recipe, SHAPES_SEED};
 use super::{RunFolder, Settings};
@@ -42,7 +42,8 @@ pub struct Resumed {
 pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     let refused = |reason, hint| Error::Resume { folder: path.to_path_buf(), reason, hint };
     let (folder, file) = RunFolder::reopen(path)?;
-    let checkpoint = Keeper::latest(path)?.map(|path| CheckpointFile::read(&path)).transpose()?;
+    let checkpoint =
+        Retention::latest(path)?.map(|path| CheckpointFile::read(&path)).transpose()?;
     let results = folder.results();
     if checkpoint.is_none() && !results.is_empty() {
         let reason =

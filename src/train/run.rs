@@ -10,7 +10,7 @@ mod start;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::checkpoint::{CheckpointFile, Keeper};
+use super::checkpoint::{CheckpointFile, Retention};
 use super::console::Console;
 use super::display::Display;
 use super::metrics::{EpochMetrics, best};
@@ -146,7 +146,7 @@ struct Run<'a> {
     console: Console<'a>,
     logs: Logs,
     display: &'a mut dyn Display,
-    keeper: Keeper,
+    retention: Retention,
     schedule: OneCycle,
     info: ModelInfo,
     fingerprint: Fingerprint,
@@ -207,7 +207,7 @@ impl Run<'_> {
             }
             self.check_stop()?;
             let is_asked_for = self.job.checkpoint.load(Ordering::Relaxed);
-            if is_asked_for || self.keeper.is_due(self.trainer.state.n_steps) {
+            if is_asked_for || self.retention.is_due(self.trainer.state.n_steps) {
                 self.epoch_watch.stop();
                 self.write_checkpoint()?;
                 self.epoch_watch.start();

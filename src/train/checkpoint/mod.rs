@@ -10,7 +10,7 @@
 //! [`augment`](crate::ops::augment)), and all three are in the header.
 
 mod consistent;
-mod keeper;
+mod retention;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use crate::nn::tensor_file::{Reader, Writer};
 use crate::nn::{ModelInfo, Weights};
 use crate::tape::{Group, StateLayout};
 
-pub use keeper::{Keeper, latest};
+pub use retention::{Retention, latest};
 
 /// The format that is written, and the only one that is read.
 const FORMAT_VERSION: u32 = 1;

@@ -90,7 +90,7 @@ impl Run<'_> {
     pub(super) fn write_checkpoint(&mut self) -> Result<(), Error> {
         let is_asked_for = self.job.checkpoint.swap(false, Ordering::Relaxed);
         let checkpoint = self.checkpoint()?;
-        let is_written = self.keeper.save(&checkpoint, &self.trainer.state.layout);
+        let is_written = self.retention.save(&checkpoint, &self.trainer.state.layout);
         if is_asked_for && is_written {
             let path = self.folder.path().join(Checkpoint::file_name(checkpoint.header.step));
             screen::note(&format!("written on request: {}", path.shown()));

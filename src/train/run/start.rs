@@ -7,7 +7,7 @@ use crate::data::batches;
 use crate::device::Device;
 use crate::error::Error;
 use crate::nn::{Weights, WeightsFile};
-use crate::train::checkpoint::{Checkpoint, CheckpointFile, Keeper};
+use crate::train::checkpoint::{Checkpoint, CheckpointFile, Retention};
 use crate::train::console::Console;
 use crate::train::display::{Display, RunFacts};
 use crate::train::step::{self, StepConfig};
@@ -37,7 +37,7 @@ impl<'a> Run<'a> {
             console,
             logs: Logs::open(folder.path(), earlier, recipe.steps_per_epoch(n_images))?,
             display,
-            keeper: Keeper::new(folder.path(), recipe.checkpoint_every),
+            retention: Retention::new(folder.path(), recipe.checkpoint_every),
             schedule: recipe.schedule(n_images),
             info: recipe.info(&loaded.dataset),
             fingerprint: loaded.dataset.fingerprint(),

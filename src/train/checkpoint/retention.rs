@@ -15,13 +15,13 @@ use crate::train::units::Every;
 const N_KEPT: usize = 2;
 
 /// The checkpoints of a run folder.
-pub struct Keeper {
+pub struct Retention {
     folder: PathBuf,
     every: Every,
     written: Instant,
 }
 
-impl Keeper {
+impl Retention {
     /// For a run that writes them that often.
     pub fn new(folder: &Path, every: Every) -> Self {
         Self { folder: folder.to_path_buf(), every, written: Instant::now() }
@@ -146,9 +146,9 @@ mod tests {
     #[test]
     fn the_latest_two_and_the_best_are_kept() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut keeper = Keeper::new(folder.path(), Every::Epoch);
+        let mut retention = Retention::new(folder.path(), Every::Epoch);
         let mut steps_after = |step, best| {
-            assert!(keeper.save(&checkpoint(step, best), &StateLayout::default()));
+            assert!(retention.save(&checkpoint(step, best), &StateLayout::default()));
             let found = list(folder.path()).expect("readable");
             found.into_iter().map(|(step, _)| step).collect::<Vec<_>>()
         };
@@ -164,34 +164,37 @@ mod tests {
     #[test]
     fn the_latest_is_found_among_other_files() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        assert_eq!(Keeper::latest(folder.path()).expect("readable"), None);
+        assert_eq!(Retention::latest(folder.path()).expect("readable"), None);
         for name in ["checkpoint-9.safetensors", "checkpoint-10.safetensors", "model.safetensors"] {
             fs::write(folder.path().join(name), "").expect("written");
         }
         let unfinished = folder.path().join("checkpoint-11.safetensors.wgrad-tmp");
         fs::write(&unfinished, "half").expect("written");
         fs::write(folder.path().join("checkpoint-012.safetensors"), "").expect("written");
-        let latest = Keeper::latest(folder.path()).expect("readable").expect("there are some");
+        let latest = Retention::latest(folder.path()).expect("readable").expect("there are some");
         assert_eq!(latest.file_name().expect("a name"), "checkpoint-10.safetensors");
         assert!(!unfinished.exists());
     }
 
     #[test]
     fn a_folder_that_cannot_be_written_is_told_and_nothing_more() {
-        let mut keeper = Keeper::new(Path::new("/nowhere"), Every::Epoch);
-        assert!(!keeper.save(&checkpoint(1, None), &StateLayout::default()));
+        let mut retention = Retention::new(Path::new("/nowhere"), Every::Epoch);
+        assert!(!retention.save(&checkpoint(1, None), &StateLayout::default()));
     }
 
     #[test]
     fn steps_and_minutes_are_counted() {
         let steps = Every::Steps(NonZeroU64::new(7).expect("not zero"));
-        let keeper = Keeper::new(Path::new("."), steps);
-        assert_eq!((1..=21).filter(|&step| keeper.is_due(step)).collect::<Vec<_>>(), [7, 14, 21]);
-        assert!(!Keeper::new(Path::new("."), Every::Epoch).is_due(7));
-        assert!(!Keeper::new(Path::new("."), Every::Minutes(10.0)).is_due(7));
-        let soon = Keeper::new(Path::new("."), Every::Minutes(1e-9));
+        let retention = Retention::new(Path::new("."), steps);
+        assert_eq!(
+            (1..=21).filter(|&step| retention.is_due(step)).collect::<Vec<_>>(),
+            [7, 14, 21]
+        );
+        assert!(!Retention::new(Path::new("."), Every::Epoch).is_due(7));
+        assert!(!Retention::new(Path::new("."), Every::Minutes(10.0)).is_due(7));
+        let soon = Retention::new(Path::new("."), Every::Minutes(1e-9));
         std::thread::sleep(Duration::from_millis(1));
         assert!(soon.is_due(7));
-        assert!(!Keeper::new(Path::new("."), Every::Minutes(1e300)).is_due(7));
+        assert!(!Retention::new(Path::new("."), Every::Minutes(1e300)).is_due(7));
     }
 }
