@@ -9,8 +9,8 @@
 //! Random numbers have no state to keep: each is a function of the seed, the epoch and the image (see
 //! [`augment`](crate::ops::augment)), and all three are in the header.
 
-mod consistent;
 mod retention;
+mod validate;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -259,7 +259,7 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
         Batch { pixels, labels, indices, n_valid }
     });
     let mut problems = file.finish().lines();
-    if batch.as_ref().is_some_and(|batch| !consistent::is_batch(batch)) {
+    if batch.as_ref().is_some_and(|batch| !validate::is_batch(batch)) {
         problems.push("its batch is none: a row for each image, and the labels of classes".into());
     }
     if !problems.is_empty() {
