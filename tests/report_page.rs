@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
-use wgrad::report::PastRun;
+use wgrad::report::LoadedRun;
 
 fn wgrad(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
@@ -111,7 +111,7 @@ fn a_run_leaves_a_page_that_stands_alone() {
     let counts: Vec<usize> = between(matrix, "<td", "</td>").into_iter().map(count).collect();
     assert_eq!((counts.len(), counts.iter().sum::<usize>()), (100, 30));
     let n_right: usize = (0..10).map(|class| counts[11 * class]).sum();
-    let epochs = PastRun::read(&run).expect("a run").epochs;
+    let epochs = LoadedRun::read(&run).expect("a run").epochs;
     let accuracy = format!("{:.2}%", 100.0 * n_right as f64 / 30.0);
     assert!(html.contains(&format!("<b>{accuracy}</b>")), "{accuracy} by the matrix");
     assert_eq!(epochs.len(), 2);

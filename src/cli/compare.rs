@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use wgrad::base::files;
 use wgrad::base::shown::Shown;
-use wgrad::report::{PastRun, compare};
+use wgrad::report::{LoadedRun, compare};
 
 /// Flags of `wgrad compare`.
 #[derive(clap::Args)]
@@ -22,7 +22,7 @@ pub struct Args {
 
 /// Prints the table, and writes the page.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let runs = args.runs.iter().map(|path| PastRun::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let runs = args.runs.iter().map(|path| LoadedRun::read(path)).collect::<Result<Vec<_>, _>>()?;
     let folders: Vec<_> = args.runs.iter().map(PathBuf::as_path).collect();
     super::outputs::refuse_inputs(&args.out, &folders, "html")?;
     super::print(&compare::text(&runs))?;

@@ -7,7 +7,7 @@ use wgrad::base::shown::Shown;
 use wgrad::device::Device;
 use wgrad::error::Error;
 use wgrad::nn::WeightsFile;
-use wgrad::report::{self, PastRun};
+use wgrad::report::{self, LoadedRun};
 use wgrad::train::folder::CONFIG;
 use wgrad::train::images::{self, Images};
 use wgrad::train::{Evaluator, Recipe, Settings, console, resume};
@@ -35,11 +35,11 @@ pub struct Args {
 
 /// Writes the page.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let past = PastRun::read(&args.run)?;
+    let loaded_run = LoadedRun::read(&args.run)?;
     let config = args.run.join(CONFIG);
     let now = Settings { data_dir: args.data_dir.clone(), ..Settings::default() };
     let settings = now.or(Settings::read(&config)?);
-    let file = past.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
+    let file = loaded_run.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
     let of_file = |error| super::of_file(error, args.data_dir.as_deref());
     let Images { mut loaded, note } = match &file {
         // The record finds the images where the settings have an older place of theirs.
@@ -67,8 +67,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Recipe::resolve(&settings, &loaded.dataset)?
     };
-    let page = args.out.clone().unwrap_or_else(|| past.path.join(report::REPORT));
-    let inputs = [Some(past.path.as_path()), loaded.dataset.dir.as_deref()];
+    let page = args.out.clone().unwrap_or_else(|| loaded_run.path.join(report::REPORT));
+    let inputs = [Some(loaded_run.path.as_path()), loaded.dataset.dir.as_deref()];
     let inputs: Vec<_> = inputs.into_iter().flatten().collect();
     super::outputs::refuse_inputs(&page, &inputs, "html")?;
     let device = Device::open(&args.device, super::opened(recipe.open_options()))?;
@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let mut evaluator = Evaluator::new(&device, &config)?;
             let (weights, _) = file.weights(evaluator.layout())?;
             evaluator.set_weights(&weights)?;
-            if past.epochs.is_empty() {
+            if loaded_run.epochs.is_empty() {
                 let model = file.path().shown();
                 super::print(&format!(
                     "note: no epoch is over, so the weights are those of {model}\n"
@@ -97,13 +97,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let run = report::Run {
-        folder: &past.path,
+        folder: &loaded_run.path,
         recipe: &recipe,
         loaded: &loaded,
         other_data: note.as_deref().filter(|_| are_others),
         device: &device,
-        epochs: &past.epochs,
-        summary: past.summary.as_ref(),
+        epochs: &loaded_run.epochs,
+        summary: loaded_run.summary.as_ref(),
     };
     let outputs = evaluated.as_mut().map(|(evaluator, weights)| {
         let logits = evaluator.logits(run.evaluated().0, &|| false);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::base::shown::Shown;
 use wgrad::device::Device;
-use wgrad::report::{AtEnd, PastRun};
+use wgrad::report::{AtEnd, LoadedRun};
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
     self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, folder, resume,
@@ -159,7 +159,7 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
 /// The settings of another cycle of the schedule after a finished run: the flags, then those of the run, from its
 /// weights.
 fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
-    let past = PastRun::read(path)?;
+    let loaded_run = LoadedRun::read(path)?;
     let shown = path.shown();
     let refuse = |reason: String| Err(wgrad::Error::Run(format!("{shown}: {reason}")).into());
     if flags.out.as_deref().is_some_and(|out| same_file::is_same_file(out, path).unwrap_or(false)) {
@@ -175,7 +175,7 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
         ));
     }
     let before = Settings::read(&path.join(folder::CONFIG))?;
-    let weights = past.model()?.ok_or_else(|| {
+    let weights = loaded_run.model()?.ok_or_else(|| {
         let path = path.shown();
         wgrad::Error::Run(format!("{path}: there are no weights in it to begin another cycle with"))
     })?;

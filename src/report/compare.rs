@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::PastRun;
+use super::LoadedRun;
 use super::chart::{Chart, Series, Unit, style_of_many};
 use super::curves::{self, Number};
 use super::html::{Page, escape, note, table};
@@ -33,9 +33,9 @@ impl Row {
     /// A row of numbers, formatted by `show`. The largest is the best; with factor -1, the smallest.
     fn ranked(
         label: &str,
-        runs: &[PastRun],
+        runs: &[LoadedRun],
         factor: f64,
-        number: impl Fn(&PastRun) -> Option<f64>,
+        number: impl Fn(&LoadedRun) -> Option<f64>,
         show: impl Fn(f64) -> String,
     ) -> Self {
         let numbers: Vec<Option<f64>> = runs.iter().map(number).collect();
@@ -52,7 +52,7 @@ impl Row {
 }
 
 /// Returns the table as text with one column per run.
-pub fn text(runs: &[PastRun]) -> String {
+pub fn text(runs: &[LoadedRun]) -> String {
     let mut rows = vec![Row::plain("", names(runs))];
     let settings = settings(runs);
     if settings.is_empty() {
@@ -80,7 +80,7 @@ pub fn text(runs: &[PastRun]) -> String {
 }
 
 /// Returns the page as HTML.
-pub fn page(runs: &[PastRun]) -> String {
+pub fn page(runs: &[LoadedRun]) -> String {
     let names = names(runs);
     let folders: Vec<_> = runs.iter().map(|run| run.path.shown()).collect();
     let mut page = Page::new(
@@ -122,7 +122,7 @@ fn html_table(names: &[String], rows: &[Row]) -> String {
 }
 
 /// Returns the runs' names: their folders' names, or the whole paths if two runs have the same name.
-fn names(runs: &[PastRun]) -> Vec<String> {
+fn names(runs: &[LoadedRun]) -> Vec<String> {
     let short: Vec<String> = runs
         .iter()
         .map(|run| match run.path.file_name() {
@@ -138,14 +138,14 @@ fn names(runs: &[PastRun]) -> Vec<String> {
 }
 
 /// Returns the settings that differ, in the order of the files.
-fn settings(runs: &[PastRun]) -> Vec<Row> {
+fn settings(runs: &[LoadedRun]) -> Vec<Row> {
     let mut keys: Vec<&String> = Vec::new();
     for (key, _) in runs.iter().flat_map(|run| &run.settings) {
         if !keys.contains(&key) {
             keys.push(key);
         }
     }
-    let value = |run: &PastRun, key: &String| {
+    let value = |run: &LoadedRun, key: &String| {
         let setting = run.settings.iter().find(|(other, _)| other == key);
         setting.map_or(NOTHING.to_string(), |(_, value)| value.clone())
     };
@@ -154,12 +154,12 @@ fn settings(runs: &[PastRun]) -> Vec<Row> {
     keys.iter().map(row).filter(differs).collect()
 }
 
-fn results(runs: &[PastRun]) -> Vec<Row> {
+fn results(runs: &[LoadedRun]) -> Vec<Row> {
     let percent = |part: f64| format!("{:.2}%", 100.0 * part);
     let best_epoch =
-        |run: &PastRun| best(&run.epochs).map_or(NOTHING.into(), |e| e.epoch.to_string());
+        |run: &LoadedRun| best(&run.epochs).map_or(NOTHING.into(), |e| e.epoch.to_string());
     let sum = |number: fn(&EpochMetrics) -> f64| {
-        move |run: &PastRun| match run.epochs.is_empty() {
+        move |run: &LoadedRun| match run.epochs.is_empty() {
             true => None,
             false => Some(run.epochs.iter().map(number).sum::<f64>()),
         }
@@ -169,12 +169,12 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
         let cell = |run| sum(seconds)(run).map_or(NOTHING.to_string(), duration);
         Row::plain(label, runs.iter().map(cell).collect())
     };
-    let speed = |run: &PastRun| {
+    let speed = |run: &LoadedRun| {
         let n_images = sum(|epoch| epoch.images_per_s * epoch.seconds)(run)?;
         Some(n_images / sum(|epoch| epoch.seconds)(run)?)
     };
-    let last = |number: Number| move |run: &PastRun| run.epochs.last().and_then(number);
-    let best_accuracy = |run: &PastRun| best(&run.epochs).and_then(accuracy);
+    let last = |number: Number| move |run: &LoadedRun| run.epochs.last().and_then(number);
+    let best_accuracy = |run: &LoadedRun| best(&run.epochs).and_then(accuracy);
     let mut rows = vec![
         Row::plain("evaluated on", runs.iter().map(|run| evaluated_on(run).to_string()).collect()),
         Row::ranked("best accuracy", runs, 1.0, best_accuracy, percent),
@@ -186,7 +186,7 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
         time("time of evaluation", |epoch| epoch.eval_seconds),
         Row::ranked("images/s", runs, 1.0, speed, |speed| thousands(speed.round() as usize)),
     ];
-    let step = |run: &PastRun| {
+    let step = |run: &LoadedRun| {
         let layers = &run.summary.as_ref()?.layer_times;
         (!layers.is_empty()).then(|| layers.iter().map(|layer| layer.seconds).sum::<f64>())
     };
@@ -198,7 +198,7 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
     rows.extend(words("ended", runs, |summary| &summary.ended));
     // For runs with a validation split, the table has the test accuracy in a row of its own.
     if runs.iter().any(|run| evaluated_on(run) == "validation") {
-        let tested = |run: &PastRun| run.summary.as_ref()?.test_accuracy;
+        let tested = |run: &LoadedRun| run.summary.as_ref()?.test_accuracy;
         rows.push(Row::ranked("test accuracy", runs, 1.0, tested, percent));
     }
     if runs[1..].iter().any(|run| n_same(&runs[0], run) > 0) {
@@ -210,8 +210,8 @@ fn results(runs: &[PastRun]) -> Vec<Row> {
 }
 
 /// Returns a row of the summaries' words, if any run has a summary.
-fn words(label: &str, runs: &[PastRun], word: fn(&Summary) -> &str) -> Option<Row> {
-    let cell = |run: &PastRun| run.summary.as_ref().map_or(NOTHING, word).to_string();
+fn words(label: &str, runs: &[LoadedRun], word: fn(&Summary) -> &str) -> Option<Row> {
+    let cell = |run: &LoadedRun| run.summary.as_ref().map_or(NOTHING, word).to_string();
     let any = runs.iter().any(|run| run.summary.is_some());
     any.then(|| Row::plain(label, runs.iter().map(cell).collect()))
 }
@@ -225,17 +225,17 @@ fn loss(epoch: &EpochMetrics) -> Option<f64> {
 }
 
 /// Returns the kind of images that a run's epochs are evaluated on.
-fn evaluated_on(run: &PastRun) -> &'static str {
+fn evaluated_on(run: &LoadedRun) -> &'static str {
     run.epochs.first().map_or(NOTHING, EpochMetrics::evaluated_on)
 }
 
 /// Returns the number of first epochs after which two runs have the same weights, bit for bit.
-fn n_same(a: &PastRun, b: &PastRun) -> usize {
+fn n_same(a: &LoadedRun, b: &LoadedRun) -> usize {
     let pairs = a.epochs.iter().zip(&b.epochs);
     pairs.take_while(|(a, b)| (a.epoch, a.weights) == (b.epoch, b.weights)).count()
 }
 
-fn charts(runs: &[PastRun]) -> String {
+fn charts(runs: &[LoadedRun]) -> String {
     let names = names(runs);
     let each = |title: &str, unit, number: Number| {
         let series = runs.iter().zip(&names).enumerate();
@@ -257,14 +257,14 @@ fn charts(runs: &[PastRun]) -> String {
 }
 
 /// Draws the accuracy over time.
-fn over_time(runs: &[PastRun], names: &[String]) -> Chart {
+fn over_time(runs: &[LoadedRun], names: &[String]) -> Chart {
     let longest = runs.iter().map(|run| minutes(&run.epochs).last().copied().unwrap_or(0.0));
     let (label, factor) = match longest.fold(0.0, f64::max) {
         longest if longest < 2.0 => ("seconds", 60.0),
         longest if longest > 180.0 => ("hours", 1.0 / 60.0),
         _ => ("minutes", 1.0),
     };
-    let series = |(ix, (run, name)): (usize, (&PastRun, &String))| {
+    let series = |(ix, (run, name)): (usize, (&LoadedRun, &String))| {
         let times = minutes(&run.epochs).into_iter().map(|minutes| factor * minutes);
         let points = times.zip(&run.epochs).filter_map(|(t, epoch)| Some((t, accuracy(epoch)?)));
         Series {
@@ -297,14 +297,14 @@ fn minutes(epochs: &[EpochMetrics]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    fn run(name: &str, width: &str, accuracies: &[f64]) -> PastRun {
+    fn run(name: &str, width: &str, accuracies: &[f64]) -> LoadedRun {
         let setting = |(key, value): (&str, &str)| (key.to_string(), value.to_string());
         let epoch = |(ix, &accuracy): (usize, &f64)| EpochMetrics {
             seconds: 50.0,
             eval_seconds: 10.0,
             ..EpochMetrics::example(ix + 1, accuracy)
         };
-        PastRun {
+        LoadedRun {
             path: name.into(),
             settings: [("seed", "0"), ("width", width)].map(setting).to_vec(),
             epochs: accuracies.iter().enumerate().map(epoch).collect(),

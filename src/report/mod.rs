@@ -1,6 +1,6 @@
 //! The page of a run, `report.html`: one self-contained file.
 //!
-//! * [`write()`] writes the page at the end of a run, or of a [`past`] one from its folder;
+//! * [`write()`] writes the page at the end of a run, or of a [loaded](loaded_run) one from its folder;
 //! * [`compare`] writes one page about several runs;
 //! * [`page`] has the sections; [`evaluation`] and [`pixels`] have the larger ones;
 //! * [`chart`] (with [`axis`]) draws curves as SVG, [`picture`] embeds images in the page, and [`html`] is
@@ -17,12 +17,12 @@ pub mod compare;
 pub mod curves;
 pub mod evaluation;
 pub mod html;
+pub mod loaded_run;
 pub mod page;
-pub mod past;
 pub mod picture;
 pub mod pixels;
 
-pub use past::PastRun;
+pub use loaded_run::LoadedRun;
 
 use crate::base::files;
 use crate::data::{Loaded, Split};

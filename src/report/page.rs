@@ -223,7 +223,7 @@ fn in_two(rows: &[Vec<String>], table: impl Fn(&[Vec<String>]) -> String) -> Str
 }
 
 fn configuration(run: &Run<'_>) -> String {
-    let settings = past::settings(&run.recipe.to_toml()).expect("what was just written");
+    let settings = loaded_run::settings(&run.recipe.to_toml()).expect("what was just written");
     let rows: Vec<Vec<String>> =
         settings.iter().map(|(key, value)| vec![escape(key), escape(value)]).collect();
     note("As in config.toml, which wgrad train --config repeats.")

@@ -12,7 +12,7 @@ use crate::train::{EpochMetrics, checkpoint};
 
 /// The contents of a run's folder.
 #[derive(Clone, PartialEq, Debug)]
-pub struct PastRun {
+pub struct LoadedRun {
     /// The folder.
     pub path: PathBuf,
     /// The settings, in the order and the wording of the file.
@@ -23,7 +23,7 @@ pub struct PastRun {
     pub summary: Option<Summary>,
 }
 
-impl PastRun {
+impl LoadedRun {
     /// Reads a run's folder.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ mod tests {
     const LINE: &str = r#"{"epoch":1,"lr":0.01,"train_loss":1.5,"train_accuracy":0.5,"test_loss":1.25,"test_accuracy":0.75,"seconds":2.0,"eval_seconds":0.5,"images_per_s":1000.0,"weights":"e3b0c44298fc1c14"}"#;
 
     fn refused(path: &Path) -> String {
-        PastRun::read(path).expect_err("no run").to_string()
+        LoadedRun::read(path).expect_err("no run").to_string()
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         // The second line is incomplete.
         fs::write(folder.path().join(METRICS), format!("{LINE}\n{}", &LINE[..30]))
             .expect("written");
-        let run = PastRun::read(folder.path()).expect("a run");
+        let run = LoadedRun::read(folder.path()).expect("a run");
         let settings = [("width", "8"), ("data", "cifar10"), ("max-lr", "1e-2")];
         assert_eq!(run.settings, settings.map(|(key, value)| (key.into(), value.into())));
         assert_eq!(run.epochs.iter().map(|e| e.accuracy()).collect::<Vec<_>>(), [0.75]);
