@@ -5,7 +5,7 @@ use std::path::Path;
 use same_file::is_same_file;
 use wgrad::base::shown::Shown;
 use wgrad::error::Error;
-use wgrad::train::folder::{ACCIDENT, BEST, CONFIG, METRICS, MODEL, SUMMARY};
+use wgrad::train::folder::{BEST, CONFIG, METRICS, MODEL, NON_FINITE_DUMP, SUMMARY};
 use wgrad::train::logs::METRICS_CSV;
 
 /// Refuses to write a file over one that the command reads: one of `inputs`, or, where an input is a folder, a
@@ -36,7 +36,7 @@ pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), E
 /// Whether a file has a name that a run gives to its settings and results.
 fn is_of_a_run(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let names = [CONFIG, METRICS, MODEL, BEST, SUMMARY, ACCIDENT, METRICS_CSV];
+    let names = [CONFIG, METRICS, MODEL, BEST, SUMMARY, NON_FINITE_DUMP, METRICS_CSV];
     names.contains(&&*name) || name.starts_with("checkpoint-") || name.starts_with("events.out.")
 }
 

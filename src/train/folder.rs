@@ -24,7 +24,7 @@ pub const BEST: &str = "best.safetensors";
 /// What the run came to.
 pub const SUMMARY: &str = "summary.json";
 /// The state before a step that was not finite, and that step's images.
-pub const ACCIDENT: &str = "not-finite.safetensors";
+pub const NON_FINITE_DUMP: &str = "not-finite.safetensors";
 
 /// Where runs go when nothing is said.
 const RUNS: &str = "runs";

@@ -7,7 +7,7 @@ use super::{Ended, Job, Outcome, Run, Stopped, end_without};
 use crate::data::batches::Batch;
 use crate::error::Error;
 use crate::train::checkpoint::Checkpoint;
-use crate::train::folder::{ACCIDENT, BEST, Summary};
+use crate::train::folder::{BEST, NON_FINITE_DUMP, Summary};
 use crate::train::replay::{Replay, first_not_finite};
 use crate::train::report_writer::EndedRun;
 use crate::train::{EpochMetrics, Recipe};
@@ -23,7 +23,7 @@ impl Run<'_> {
         let ended = match result {
             Ok(()) => Ended::Finished,
             Err(Stopped::Early(ended)) => ended,
-            Err(Stopped::Failed(Error::NotFinite { .. })) => return Err(self.accident()?),
+            Err(Stopped::Failed(Error::NotFinite { .. })) => return Err(self.dump_non_finite()?),
             Err(Stopped::Failed(error)) => return Err(error),
         };
         if ended == Ended::Interrupted {
@@ -113,7 +113,7 @@ impl Run<'_> {
 
     /// Saves the state before a step that was not finite, which the device has kept. Finds the first node with a number
     /// that is not finite, and writes a file to replay the step from.
-    fn accident(&mut self) -> Result<Error, Error> {
+    fn dump_non_finite(&mut self) -> Result<Error, Error> {
         let Recipe { batch_size, .. } = *self.recipe;
         let counted = self.trainer.state.drop_metrics()?;
         // The steps behind it are not counted either.
@@ -127,7 +127,7 @@ impl Run<'_> {
         let mut batch = Batch::new(batch_size);
         batch.fill(&self.dataset.train, &self.order[n_good * batch_size..][..batch_size]);
         let checkpoint = Checkpoint { batch: Some(batch), ..self.checkpoint()? };
-        let path = self.folder.path().join(ACCIDENT);
+        let path = self.folder.path().join(NON_FINITE_DUMP);
         end_without(checkpoint.save(&self.trainer.state.layout, &path))?;
         let replay = Replay::new(checkpoint, self.recipe.clone());
         let first = match replay.run_on(&mut self.trainer) {
