@@ -21,7 +21,7 @@ pub const METRICS: &str = "metrics.jsonl";
 pub const MODEL: &str = "model.safetensors";
 /// The weights after the epoch with the best evaluation.
 pub const BEST: &str = "best.safetensors";
-/// What the run came to.
+/// The results of the run.
 pub const SUMMARY: &str = "summary.json";
 /// The state before a step that was not finite, and that step's images.
 pub const NON_FINITE_DUMP: &str = "not-finite.safetensors";

@@ -21,27 +21,27 @@ use crate::ops::augment::{self, ColorJitter, Switches};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
-/// What a step is recorded from.
+/// The settings that a step is recorded with.
 #[derive(Clone, Copy, Debug)]
 pub struct StepConfig {
     /// The network.
     pub network: ResNet9,
-    /// Images in a step, N below.
+    /// The number of images in a step, N below.
     pub batch_size: usize,
-    /// What is done to the training images.
+    /// The random changes of training images: crop, flip, cutout.
     pub augmentation: Switches,
-    /// How much their colours are changed, before anything else is done to them.
+    /// The random changes of their colours, which come first.
     pub jitter: ColorJitter,
-    /// Mean of each channel, subtracted from pixels in 0..=1.
+    /// The mean of each channel, which is subtracted from pixels in 0..=1.
     pub mean: [f64; 3],
-    /// Standard deviation of each channel, which they are divided by then.
+    /// The standard deviation of each channel, by which the differences are divided.
     pub standard_deviation: [f64; 3],
     /// The part of a step behind the logits: loss, gradients, optimizer.
     pub update: UpdateConfig,
 }
 
 impl StepConfig {
-    /// The recipe's step: crop, flip and cutout, no label smoothing, Adam as it was published.
+    /// Returns the default settings: crop, flip and cutout, no label smoothing, Adam with the paper's constants.
     pub fn new(network: ResNet9, batch_size: usize) -> Self {
         Self {
             network,
@@ -63,7 +63,7 @@ impl StepConfig {
 /// A recorded step, and the values that the host writes and reads.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The step.
+    /// The recorded step.
     pub tape: Arc<Tape>,
     /// Written once: the value of every byte in every channel, `[256, 3]`; see [`StepConfig::table`].
     pub table: ValueId,
@@ -72,8 +72,7 @@ pub struct Step {
     /// Written for each step: `[N]` classes, or [`IGNORED`](crate::ops::cross_entropy::IGNORED) for
     /// rows that do not count.
     pub labels: ValueId,
-    /// Written for each training step: `[N]` numbers of the images, which their augmentation is drawn
-    /// from.
+    /// Written for each training step: `[N]` numbers of the images, which seed their augmentation.
     pub indices: Option<ValueId>,
     /// Kept: `[N, classes]`.
     pub logits: ValueId,
@@ -99,14 +98,13 @@ pub fn evaluation(config: &StepConfig) -> Step {
     Step { tape, table, pixels, labels, indices: None, logits, loss }
 }
 
-/// Records the forward pass of a training step, of the weights that are evaluated. Its batch norms leave
-/// the batch's means and variances in
-/// [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
+/// Records the forward pass of a training step, with the weights that evaluation reads. The batch norms leave the
+/// batch's means and variances in [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
 pub fn statistics(config: &StepConfig) -> Step {
     trained_images(config, UpdateConfig::record_statistics)
 }
 
-/// A step on images as training sees them.
+/// Records a step on augmented images.
 fn trained_images(
     config: &StepConfig,
     complete: fn(&UpdateConfig, &mut Tape, ValueId, ValueId) -> CrossEntropy,
@@ -123,7 +121,7 @@ fn trained_images(
     Step { tape, table, pixels, labels, indices, logits, loss }
 }
 
-/// The beginning of a training step alone, to look at what the network sees.
+/// The beginning of a training step alone: the images that the network reads.
 #[derive(Clone, Debug)]
 pub struct AugmentationStep {
     /// The step.
@@ -134,11 +132,11 @@ pub struct AugmentationStep {
     pub pixels: ValueId,
     /// As [`Step::indices`].
     pub indices: ValueId,
-    /// Kept: what the network reads, `[N, 32, 32, 3]`.
+    /// Kept: the network's input, `[N, 32, 32, 3]`.
     pub images: ValueId,
 }
 
-/// Records the beginning of a training step: as much of it as changes the images.
+/// Records the beginning of a training step: the augmentation.
 pub fn augmentation(config: &StepConfig) -> AugmentationStep {
     let mut tape = Tape::new("augmentation", Mode::Train);
     let [pixels, _, table] = inputs(&mut tape, config.batch_size);
@@ -148,7 +146,7 @@ pub fn augmentation(config: &StepConfig) -> AugmentationStep {
     AugmentationStep { tape: Arc::new(tape), table, pixels, indices, images }
 }
 
-/// What a training step does to its images before the network sees them: `[N, 32, 32, 3]`.
+/// Records the augmentation and returns the network's input, `[N, 32, 32, 3]`.
 fn augmented(
     tape: &mut Tape,
     config: &StepConfig,

@@ -15,12 +15,12 @@
 use crate::nn::layers::{self, Conv};
 use crate::tape::{Tape, ValueId};
 
-/// How large the network is.
+/// The size of the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ResNet9 {
-    /// Channels of the first layer; 64 is the real one.
+    /// The number of channels of the first layer; the recipe for CIFAR-10 has 64.
     pub width: usize,
-    /// How many classes there are.
+    /// The number of classes.
     pub classes: usize,
 }
 
