@@ -9,10 +9,10 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 use wgrad::base::files;
 use wgrad::base::shown::escaped_lines;
 use wgrad::data::DataError;
@@ -122,7 +122,7 @@ fn with_home(command: clap::Command) -> clap::Command {
 pub fn main() -> ExitCode {
     let matches = command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    trace(cli.verbose);
+    start_log(cli.verbose);
     CHECKED.store(cli.checked, Ordering::Relaxed);
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
@@ -234,16 +234,22 @@ fn describe(error: &anyhow::Error, flags: &Flags) -> String {
     escaped_lines(&format!("error: {message}\n{hint}"))
 }
 
-/// Tracing goes to the standard error. Quiet unless asked: adapters that are not used, above all
-/// software ones, have much to warn of.
-fn trace(verbose: u8) {
+/// Sends the log to the standard error. Without `-v` and `$RUST_LOG` it is almost silent: drivers of
+/// adapters that are not used, above all of software ones, warn often.
+fn start_log(verbose: u8) {
     let default = match verbose {
         0 => "error,wgpu=off,wgpu_core=off,wgpu_hal=off,naga=off",
         1 => "warn,wgrad=debug",
         _ => "info,wgrad=trace",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| StandardError).init();
+    let begun = Instant::now();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(default))
+        .target(env_logger::Target::Pipe(Box::new(StandardError)))
+        .format(move |out, record| {
+            let (seconds, text) = (begun.elapsed().as_secs_f64(), record.args());
+            writeln!(out, "{seconds:8.3} s {:5} {}: {text}", record.level(), record.target())
+        })
+        .init();
 }
 
 #[cfg(test)]

@@ -11,19 +11,19 @@
 //! rounded to 8. Colour profiles are ignored.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use image::codecs::{jpeg::JpegDecoder, png::PngDecoder};
-use image::imageops::{self, FilterType};
-use image::metadata::Orientation;
-use image::{
-    DynamicImage, GenericImageView, ImageDecoder, ImageFormat, Limits, Rgb, RgbImage, Rgba,
-};
 use thiserror::Error;
 
 use super::{IMAGE_BYTES, IMAGE_SIZE, N_CHANNELS};
 use crate::base::shown::Shown;
+
+mod orientation;
+mod resize;
+mod stored;
+
+use stored::Stored;
 
 /// The size limit of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -32,8 +32,13 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 /// decoding.
 pub const MAX_PIXELS: u64 = 1 << 27;
 
-/// The PNG decoder's limit on memory besides the pixels, for colour profiles and other attachments, in bytes.
-const MAX_ATTACHMENTS: u64 = 16 << 20;
+/// The first bytes of a PNG.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// The first bytes of a JPEG.
+const JPEG: &[u8] = b"\xff\xd8\xff";
+/// The first bytes of other formats, which errors name.
+const OTHERS: [(&[u8], &str); 5] =
+    [(b"GIF8", "gif"), (b"RIFF", "webp"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"BM", "bmp")];
 
 /// The error of reading a picture.
 #[derive(Debug, Error)]
@@ -77,55 +82,27 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ImageFileError> {
 /// # Errors
 /// The problem, as a message.
 pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
-    let damaged = |error: image::ImageError| format!("cannot be decoded ({error})");
-    let reader = Cursor::new(bytes);
-    match image::guess_format(bytes) {
-        Ok(ImageFormat::Png) => {
-            check_png(bytes, max_pixels)?;
-            let mut limits = Limits::no_limits();
-            limits.max_alloc = Some(MAX_ATTACHMENTS);
-            upright_square(PngDecoder::with_limits(reader, limits).map_err(damaged)?, max_pixels)
+    let check = |size| check_size(size, max_pixels);
+    let picture = if bytes.starts_with(PNG) {
+        Stored::of_png(bytes, check)?
+    } else if bytes.starts_with(JPEG) {
+        if !has_end(bytes) {
+            return Err("ends before the end of the picture".to_string());
         }
-        Ok(ImageFormat::Jpeg) if !has_end(bytes) => {
-            Err("ends before the end of the picture".to_string())
-        }
-        Ok(ImageFormat::Jpeg) => {
-            upright_square(JpegDecoder::new(reader).map_err(damaged)?, max_pixels)
-        }
-        Ok(format) => {
-            let name = format.extensions_str().first().unwrap_or(&"another format");
-            Err(format!("has another format ({name}); use PNG or JPEG"))
-        }
-        Err(_) if bytes.is_empty() => Err("an empty file".to_string()),
-        Err(_) => Err("neither PNG nor JPEG".to_string()),
-    }
+        Stored::of_jpeg(bytes, check)?
+    } else if bytes.is_empty() {
+        return Err("an empty file".to_string());
+    } else if let Some((_, name)) = OTHERS.iter().find(|(head, _)| bytes.starts_with(head)) {
+        return Err(format!("has another format ({name}); use PNG or JPEG"));
+    } else {
+        return Err("neither PNG nor JPEG".to_string());
+    };
+    let (square, side) = centre_square(&picture);
+    drop(picture);
+    Ok(planar(&resize::resize(&square, side, IMAGE_SIZE)))
 }
 
-/// Checks that the decoder reports badly or panics on. For a too large size in the header, its message is
-/// about rows that are too long. On a palette with an incomplete colour, it panics.
-fn check_png(bytes: &[u8], max_pixels: u64) -> Result<(), String> {
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    // A chunk: the length of its content, its name, its content, and a checksum.
-    while let Some((&length, named)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_be_bytes(length) as usize;
-        let Some((name, content)) = named.split_first_chunk::<4>() else { break };
-        match (name, content) {
-            (b"IHDR", &[w0, w1, w2, w3, h0, h1, h2, h3, ..]) => {
-                let number = u32::from_be_bytes;
-                check_size(number([w0, w1, w2, w3]), number([h0, h1, h2, h3]), max_pixels)?;
-            }
-            (b"PLTE", _) if length == 0 || length > 3 * 256 || !length.is_multiple_of(3) => {
-                return Err(format!("cannot be decoded (a palette of {length} bytes)"));
-            }
-            (b"IDAT", _) => break,
-            _ => {}
-        }
-        rest = content.get(length.saturating_add(4)..).unwrap_or_default();
-    }
-    Ok(())
-}
-
-fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<(), String> {
+fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> {
     if u64::from(width) * u64::from(height) > max_pixels {
         return Err(format!(
             "has {width}x{height} pixels; the limit is {max_pixels} pixels in all"
@@ -134,62 +111,27 @@ fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<(), String> {
     Ok(())
 }
 
-fn upright_square(mut decoder: impl ImageDecoder, max_pixels: u64) -> Result<Vec<u8>, String> {
-    let (width, height) = decoder.dimensions();
-    check_size(width, height, max_pixels)?;
-    // An invalid orientation tag is ignored.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let picture = DynamicImage::from_decoder(decoder);
-    let picture = picture.map_err(|error| format!("cannot be decoded ({error})"))?;
-
-    let square = centre_square(&picture, orientation);
-    drop(picture);
-    let size = IMAGE_SIZE as u32;
-    Ok(planar(&imageops::resize(&square, size, size, FilterType::Triangle)))
-}
-
-/// Returns the centre square of the upright picture, blended with white.
-fn centre_square(picture: &DynamicImage, orientation: Orientation) -> RgbImage {
-    let (width, height) = picture.dimensions();
-    let is_on_its_side = matches!(
-        orientation,
-        Orientation::Rotate90FlipH
-            | Orientation::Rotate90
-            | Orientation::Rotate270FlipH
-            | Orientation::Rotate270
-    );
-    let [wide, high] = if is_on_its_side { [height, width] } else { [width, height] };
+/// Returns the centre square of the upright picture, blended with white, `[side, side, 3]`, and its side.
+fn centre_square(picture: &Stored) -> (Vec<u8>, usize) {
+    let ([width, height], orientation) = (picture.size, picture.orientation);
+    let [wide, high] = if orientation.is_on_its_side() { [height, width] } else { [width, height] };
     let side = wide.min(high);
     // Half of an odd margin is rounded like Python's `round`.
     let margin = |length: u32| (f64::from(length - side) / 2.0).round_ties_even() as u32;
     let (left, top) = (margin(wide), margin(high));
-    let over_white = |x, y| {
-        let [x, y] = upright(orientation, [width, height], [left + x, top + y]);
-        let Rgba([r, g, b, alpha]) = picture.get_pixel(x, y);
+    let over_white = |[x, y]: [u32; 2]| {
+        let at = orientation.stored(picture.size, [left + x, top + y]);
+        let [r, g, b, alpha] = picture.rgba(at);
         let alpha = u32::from(alpha);
         // Rounded to nearest.
-        Rgb([r, g, b].map(|c| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8))
+        [r, g, b].map(|c| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
     };
-    RgbImage::from_fn(side, side, over_white)
-}
-
-/// Returns the position in the stored picture, of the given size, of pixel `[x, y]` of the upright picture.
-fn upright(orientation: Orientation, [width, height]: [u32; 2], [x, y]: [u32; 2]) -> [u32; 2] {
-    match orientation {
-        Orientation::NoTransforms => [x, y],
-        Orientation::FlipHorizontal => [width - 1 - x, y],
-        Orientation::Rotate180 => [width - 1 - x, height - 1 - y],
-        Orientation::FlipVertical => [x, height - 1 - y],
-        Orientation::Rotate90FlipH => [y, x],
-        Orientation::Rotate90 => [y, height - 1 - x],
-        Orientation::Rotate270FlipH => [width - 1 - y, height - 1 - x],
-        Orientation::Rotate270 => [width - 1 - y, x],
-    }
+    let rows = (0..side).flat_map(|y| (0..side).map(move |x| [x, y]));
+    (rows.flat_map(over_white).collect(), side as usize)
 }
 
 /// Permutes `[32, 32, 3]` to `[3, 32, 32]`.
-fn planar(image: &RgbImage) -> Vec<u8> {
-    let bytes = image.as_raw();
+fn planar(bytes: &[u8]) -> Vec<u8> {
     assert_eq!(bytes.len(), IMAGE_BYTES, "a picture of {IMAGE_SIZE}x{IMAGE_SIZE}");
     (0..N_CHANNELS)
         .flat_map(|channel| bytes.iter().skip(channel).step_by(N_CHANNELS))
@@ -269,15 +211,20 @@ mod tests {
     /// All eight orientations, on pictures with odd margins.
     #[test]
     fn rotation_and_crop_commute() {
-        for (width, height) in [(7, 4), (4, 7)] {
-            let pixel = |x, y| Rgb([x as u8, y as u8, (x * y) as u8]);
-            let picture = DynamicImage::from(RgbImage::from_fn(width, height, pixel));
-            for exif in 1..=8 {
-                let orientation = Orientation::from_exif(exif).expect("there are eight");
-                let mut turned = picture.clone();
-                turned.apply_orientation(orientation);
-                let expected = centre_square(&turned, Orientation::NoTransforms);
-                assert_eq!(centre_square(&picture, orientation), expected, "{orientation:?}");
+        for size @ [width, height] in [[7, 4], [4, 7]] {
+            let pixels = (0..height).flat_map(|y| (0..width).map(move |x| [x, y]));
+            let rgb = |[x, y]: [u32; 2]| [x as u8, y as u8, (x * y) as u8];
+            let upright = Stored::of_rgb(size, 1, pixels.clone().flat_map(rgb).collect());
+            for value in 1..=8 {
+                let lies = if value < 5 { size } else { [height, width] };
+                let mut stored =
+                    Stored::of_rgb(lies, value, vec![0; (3 * width * height) as usize]);
+                for at in pixels.clone() {
+                    let [x, y] = stored.orientation.stored(lies, at);
+                    let first = 3 * (y * lies[0] + x) as usize;
+                    stored.samples[first..first + 3].copy_from_slice(&rgb(at));
+                }
+                assert_eq!(centre_square(&stored), centre_square(&upright), "{value}");
             }
         }
     }

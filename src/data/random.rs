@@ -5,8 +5,8 @@
 //! (`shuffle`, `random_range`, `seed_from_u64`) may change with any major release, and have changed. So this
 //! module lays out the key byte by byte and implements the few draws itself.
 
+use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// The purpose of a random stream.
 ///

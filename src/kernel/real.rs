@@ -4,6 +4,32 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use gemm_common::Parallelism;
+
+/// `dst = alpha dst + beta lhs rhs` on raw pointers: the sizes m, n, k; the destination with its column and row stride,
+/// and whether it is read; the operands with theirs; alpha, beta; what to conjugate; the threads.
+pub(crate) type Gemm<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut T,
+    isize,
+    isize,
+    bool,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    T,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
+
 /// f32 or f64.
 pub trait Real:
     Copy
@@ -48,6 +74,8 @@ pub trait Real:
     fn is_finite(self) -> bool;
     /// Returns true for NaN.
     fn is_nan(self) -> bool;
+    /// Returns the matrix product that suits this processor.
+    fn gemm() -> Gemm<Self>;
 
     /// Converts a count.
     fn from_count(count: usize) -> Self {
@@ -88,6 +116,9 @@ impl Real for f32 {
     fn is_nan(self) -> bool {
         self.is_nan()
     }
+    fn gemm() -> Gemm<Self> {
+        gemm_f32::gemm::f32::get_gemm_fn()
+    }
 }
 
 impl Real for f64 {
@@ -122,5 +153,8 @@ impl Real for f64 {
     }
     fn is_nan(self) -> bool {
         self.is_nan()
+    }
+    fn gemm() -> Gemm<Self> {
+        gemm_f64::gemm::f64::get_gemm_fn()
     }
 }

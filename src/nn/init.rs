@@ -1,7 +1,7 @@
 //! How a network starts: PyTorch's default initialisation, from a seed.
 
+use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 use super::Weights;
 use crate::tape::{Group, Initializer, Member, StateLayout};

@@ -126,11 +126,7 @@ pub(super) fn load(
     options: LoadOptions,
 ) -> Result<ProgramId, Error> {
     let id = session.load(tape, options)?;
-    tracing::debug!(
-        mode = ?tape.mode(),
-        nodes = tape.nodes().len(),
-        own_bytes = session.plan(id).own_bytes(),
-        "loaded"
-    );
+    let bytes = session.plan(id).own_bytes();
+    log::debug!("loaded {:?}: {} nodes, {bytes} own bytes", tape.mode(), tape.nodes().len());
     Ok(id)
 }

@@ -57,7 +57,7 @@ pub fn note(line: &str) {
     let _ = tell(Stream::Error, line);
 }
 
-/// The standard error for whoever writes bytes, as the tracing does.
+/// A writer of bytes on the standard error, for the log.
 #[derive(Clone, Copy, Debug)]
 pub struct StandardError;
 
@@ -116,10 +116,10 @@ mod tests {
         note("a line before");
         take();
         note("a line of\ntwo lines");
-        assert_eq!(StandardError.write(b"a traced line\n").expect("written"), 14);
+        assert_eq!(StandardError.write(b"a logged line\n").expect("written"), 14);
         // Other tests may print at the same time.
         let lines = recent(1000);
-        let ours = ["a line of", "two lines", "a traced line"];
+        let ours = ["a line of", "two lines", "a logged line"];
         assert!(ours.iter().all(|line| lines.iter().any(|l| l == line)), "{lines:?}");
         assert!(!lines.iter().any(|line| line == "a line before"));
         assert_eq!(recent(1).len(), 1);

@@ -61,6 +61,7 @@ impl CaseFile {
             let shape = view.shape().to_vec();
             (key.to_string(), Tensor { shape, values: Values::read(view.dtype(), view.data()) })
         });
+        let attributes = attributes.into_iter().collect();
         Self { tensors: tensors.collect(), name, attributes }
     }
 

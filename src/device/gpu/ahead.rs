@@ -114,7 +114,7 @@ fn help<'a>(
         let context = Context::new(adapter::open(adapter)?);
         while let Some(job) = next() {
             if let Err(error) = job.compile_elsewhere(&context, pipelines) {
-                tracing::debug!(%error, label = job.label, "not compiled ahead");
+                log::debug!("{} is not compiled ahead: {error}", job.label);
                 // Where the device itself has failed, this is the end of it.
                 context.check()?;
             }
@@ -125,10 +125,10 @@ fn help<'a>(
     let helped = quiet::without_panic_message(|| catch_unwind(AssertUnwindSafe(help)));
     match helped {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a device compiles no more ahead"),
+        Ok(Err(error)) => log::debug!("a device compiles no more ahead: {error}"),
         Err(panic) => {
             let error = quiet::message(&*panic);
-            tracing::debug!(error, "a device compiles no more ahead");
+            log::debug!("a device compiles no more ahead: {error}");
         }
     }
 }
@@ -145,7 +145,7 @@ impl Job<'_> {
         let submission = context.queue.submit([self.encode(context, pipeline, bind_group)?]);
         context.wait(Some(submission))?;
         let seconds = begun.elapsed().as_secs_f64();
-        tracing::debug!(label = self.label, seconds, "compiled ahead");
+        log::debug!("compiled {} ahead in {seconds:.3} s", self.label);
         Ok(())
     }
 

@@ -51,7 +51,7 @@ pub(super) struct Faults(Mutex<Option<Fault>>);
 impl Faults {
     /// Keeps a fault. wgpu's callbacks call it on any thread.
     pub(super) fn report(&self, fault: Fault) {
-        tracing::debug!(?fault, "the device reported a fault");
+        log::debug!("the device reported a fault: {fault:?}");
         let mut first = self.lock();
         let outranked = match &*first {
             None => true,

@@ -82,7 +82,7 @@ impl GpuDevice {
 
     fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, Error> {
         let context = Context::new(adapter::open(adapter)?);
-        tracing::debug!(name = context.name, "opened");
+        log::debug!("opened {}", context.name);
         let target = Target {
             kernels: options.kernels,
             is_software: context.is_software,

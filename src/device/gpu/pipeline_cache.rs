@@ -46,7 +46,7 @@ impl PipelineCache {
             .map_err(FileError::at(&self.path))
             .and_then(|()| files::write_whole(&self.path, &sealed(&data)));
         if let Err(error) = written {
-            tracing::warn!(%error, "the compiled pipelines are not kept");
+            log::warn!("the compiled pipelines are not kept: {error}");
         }
     }
 }

@@ -139,6 +139,6 @@ fn compile(
         label: label.to_string(),
         reason: fault.reason().trim().to_string(),
     });
-    tracing::debug!(label, seconds = begun.elapsed().as_secs_f64(), "compiled");
+    log::debug!("compiled {label} in {:.3} s", begun.elapsed().as_secs_f64());
     pipeline
 }

@@ -212,7 +212,7 @@ fn buffers(
     plan: &Plan,
 ) -> Result<Vec<wgpu::Buffer>, Error> {
     let total = plan.total_bytes();
-    tracing::debug!(network, bytes = readable_bytes(total), "allocating");
+    log::debug!("allocating {} for {network}", readable_bytes(total));
     let buffer = |planned: &crate::passes::plan::PlannedBuffer| match planned.kind {
         BufferKind::State(group) => Ok(memory.state[group.index()].clone()),
         BufferKind::Slot(ix) if planned.is_shared => Ok(memory.slots[ix].clone()),

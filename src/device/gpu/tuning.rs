@@ -104,7 +104,7 @@ impl Tuner {
                     self.write(table);
                 }
                 Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
-                Err(error) => tracing::warn!(%error, signature, "not measured"),
+                Err(error) => log::warn!("{signature} is not measured: {error}"),
             }
         }
         if n_missing > 0 {
@@ -143,7 +143,7 @@ impl Tuner {
         let text = serde_json::to_string_pretty(table).expect("a table is plain data");
         let folder = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(FileError::at(path));
         if let Err(error) = folder.and_then(|()| files::write_whole(path, text.as_bytes())) {
-            tracing::warn!(%error, "the measured kernels are not kept");
+            log::warn!("the measured kernels are not kept: {error}");
         }
     }
 }
@@ -170,7 +170,7 @@ fn measure(
             Ok(program) => program,
             Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
             Err(error) => {
-                tracing::warn!(%error, ?tile, "not measured");
+                log::warn!("{tile:?} is not measured: {error}");
                 continue;
             }
         };

@@ -1,6 +1,8 @@
-//! Matrix products for the CPU device: a checked, safe wrapper of the `gemm` crate.
+//! Matrix products for the CPU device: a checked, safe wrapper of the crates `gemm-f32` and `gemm-f64`.
 
-#![allow(unsafe_code)] // gemm takes raw pointers; `product` checks its requirements.
+#![allow(unsafe_code)] // The crates take raw pointers; `product` checks their requirements.
+
+use gemm_common::Parallelism;
 
 use crate::kernel::Real;
 use crate::kernel::foreign::foreign;
@@ -63,33 +65,36 @@ pub fn product<T: Real>(
     }
     assert!(n <= out_stride || m == 1, "rows of {n} overlap at a stride of {out_stride}");
     assert!((m - 1) * out_stride + n <= out.len(), "a {m} x {n} result exceeds its slice");
-    let strides = |m: &Matrix<'_, T>| (m.column_stride as isize, m.row_stride as isize);
-    let ((left_cs, left_rs), (right_cs, right_rs)) = (strides(&left), strides(&right));
-    // The crate allocates what it packs matrices into.
-    // SAFETY: the asserts above keep every element that gemm reads or writes inside its slice, `out`
-    // is borrowed mutably and so overlaps neither operand, its rows do not overlap, and `Real` is
-    // f32 or f64, which gemm takes.
+    // The crates' inner loops run along columns: a result of rows is computed as its transpose.
+    let stride = out_stride as isize;
+    let ([m, n], [out_cs, out_rs], left, right) = match out_stride > 1 {
+        true => ([n, m], [stride, 1], right.t(), left.t()),
+        false => ([m, n], [1, stride], left, right),
+    };
+    // The crates allocate memory for packed matrices.
+    // SAFETY: the asserts above keep every element that is read or written inside its slice, `out` is borrowed
+    // mutably and so overlaps neither operand, and its rows do not overlap.
     foreign(|| unsafe {
-        gemm::gemm(
+        T::gemm()(
             m,
             n,
             k,
             out.as_mut_ptr(),
-            1,
-            out_stride as isize,
+            out_cs,
+            out_rs,
             accumulate,
             left.data.as_ptr(),
-            left_cs,
-            left_rs,
+            left.column_stride as isize,
+            left.row_stride as isize,
             right.data.as_ptr(),
-            right_cs,
-            right_rs,
+            right.column_stride as isize,
+            right.row_stride as isize,
             T::ONE,
             T::ONE,
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            Parallelism::None,
         );
     });
 }

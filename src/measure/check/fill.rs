@@ -1,7 +1,7 @@
 //! Random contents, with a seed, for the inputs and the state of a case.
 
+use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 use super::{CaseTape, Contents};
 use crate::kernel::StepScalars;

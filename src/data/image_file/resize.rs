@@ -1,0 +1,95 @@
+//! A picture in another size: `Resize` of torchvision with the triangle as its filter.
+
+/// Scales `[from, from, 3]` bytes to `[to, to, 3]`: rows first, then columns, in f32 between the two.
+///
+/// An output pixel is the weighted mean of the input pixels under a triangle around its centre. The triangle is as
+/// wide as two output pixels, and at least as two input pixels, so that every input pixel counts.
+pub(super) fn resize(pixels: &[u8], from: usize, to: usize) -> Vec<u8> {
+    if from == to {
+        return pixels.to_vec();
+    }
+    let windows = windows(from, to);
+    let row = 3 * from;
+    let mut squeezed = Vec::with_capacity(to * row);
+    for window in &windows {
+        squeezed
+            .extend((0..row).map(|column| window.mean(|y| f32::from(pixels[y * row + column]))));
+    }
+    let mut out = Vec::with_capacity(to * to * 3);
+    for row in squeezed.chunks_exact(row) {
+        for window in &windows {
+            out.extend([0, 1, 2].map(|channel| {
+                let mean = window.mean(|x| row[3 * x + channel]);
+                mean.clamp(0.0, 255.0).round() as u8
+            }));
+        }
+    }
+    out
+}
+
+/// The input pixels that make one output pixel, along one axis.
+struct Window {
+    /// The first of the input pixels.
+    first: usize,
+    /// The weight of each; their sum is 1.
+    weights: Vec<f32>,
+}
+
+impl Window {
+    /// Returns the weighted mean of values, from the first to the last.
+    fn mean(&self, value: impl Fn(usize) -> f32) -> f32 {
+        let weighted = self.weights.iter().enumerate().map(|(ix, w)| value(self.first + ix) * w);
+        weighted.fold(0.0, |sum, term| sum + term)
+    }
+}
+
+/// Returns the window of each output pixel.
+fn windows(from: usize, to: usize) -> Vec<Window> {
+    let ratio = from as f32 / to as f32;
+    let support = ratio.max(1.0);
+    let window = |ix: usize| {
+        // Pixel `k` lies between k and k + 1.
+        let centre = (ix as f32 + 0.5) * ratio;
+        let first = ((centre - support).floor().max(0.0) as usize).min(from - 1);
+        let end = ((centre + support).ceil() as usize).clamp(first + 1, from);
+        let distance = |k: usize| ((k as f32 - (centre - 0.5)) / support).abs();
+        let weight = |k| if distance(k) < 1.0 { 1.0 - distance(k) } else { 0.0 };
+        let mut weights: Vec<f32> = (first..end).map(weight).collect();
+        let sum = weights.iter().fold(0.0, |sum, w| sum + w);
+        weights.iter_mut().for_each(|w| *w /= sum);
+        Window { first, weights }
+    };
+    (0..to).map(window).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_picture_stays_plain_in_every_size() {
+        for from in [1, 2, 5, 31, 33, 64, 100] {
+            let pixels = [7, 130, 255].repeat(from * from);
+            assert_eq!(resize(&pixels, from, 32), [7, 130, 255].repeat(32 * 32), "{from}");
+        }
+    }
+
+    #[test]
+    fn windows_hold_every_pixel_and_weigh_1() {
+        for from in [1, 3, 32, 47, 500] {
+            let windows = windows(from, 32);
+            let ends = windows.iter().map(|w| w.first + w.weights.len());
+            assert_eq!((windows[0].first, ends.max()), (0, Some(from)), "{from}");
+            for window in &windows {
+                let sum: f32 = window.weights.iter().sum();
+                assert!((sum - 1.0).abs() < 1e-5, "{from}: {sum}");
+            }
+        }
+        // Halving: the triangle reaches 2 pixels to each side of the centre, which lies between two.
+        let halved = windows(8, 4);
+        assert_eq!(
+            (halved[1].first, &halved[1].weights[..]),
+            (1, &[0.125, 0.375, 0.375, 0.125][..])
+        );
+    }
+}
