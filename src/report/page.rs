@@ -4,7 +4,7 @@ use std::fs;
 
 use super::html::{Page, escape, note, table, tiles};
 use super::pixels::AugmentedBatch;
-use super::{Run, curves, evaluation, past, picture};
+use super::{Run, curves, evaluation, loaded_run, picture};
 use crate::base::units::thousands;
 use crate::device::Device;
 use crate::device::gpu::info;

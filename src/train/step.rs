@@ -124,7 +124,7 @@ fn trained_images(
 /// The beginning of a training step alone: the images that the network reads.
 #[derive(Clone, Debug)]
 pub struct AugmentationStep {
-    /// The step.
+    /// The recorded step.
     pub tape: Arc<Tape>,
     /// As [`Step::table`].
     pub table: ValueId,
