@@ -105,10 +105,12 @@ fn a_run_leaves_a_page_that_stands_alone() {
     assert_eq!(sections, expected);
 
     // The counts add up to the 30 test images, and the diagonal agrees with the metrics.
-    let matrix = between(&html, "<table class=\"confusion\">", "</table>")[0];
-    let count =
-        |cell: &str| cell.rsplit('>').next().expect("text").parse::<usize>().expect("a count");
-    let counts: Vec<usize> = between(matrix, "<td", "</td>").into_iter().map(count).collect();
+    let matrix = between(&html, "<svg viewBox=\"0 0 540 436\" role=\"table\"", "</svg>")[0];
+    let count = |cell: &str| {
+        between(cell, "<text ", "</text>")[0].rsplit('>').next()?.parse::<usize>().ok()
+    };
+    let cells = between(matrix, "role=\"cell\"", "</g>");
+    let counts: Vec<usize> = cells.into_iter().map(|cell| count(cell).expect("a count")).collect();
     assert_eq!((counts.len(), counts.iter().sum::<usize>()), (100, 30));
     let n_right: usize = (0..10).map(|class| counts[11 * class]).sum();
     let epochs = LoadedRun::read(&run).expect("a run").epochs;

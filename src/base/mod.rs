@@ -1,5 +1,6 @@
-//! The lowest layer: files, hashes, units and names. It imports nothing of the crate but its error.
+//! The lowest layer: charts, files, hashes, units and names. It imports nothing of the crate but its error.
 
+pub mod chart;
 pub mod files;
 pub mod fingerprint;
 pub mod shown;

@@ -4,33 +4,34 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::symbols::Marker;
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
+use wgrad::base::chart::axis::{self, range};
 
 const COLUMNS: u16 = 78;
 const ROWS: u16 = 16;
 
 /// Draws a curve, and a vertical line at each of `marks`, as lines of text.
 pub fn curve(points: &[(f64, f64)], marks: &[f64], x_label: &str, y_label: &str) -> String {
-    let range = |values: &dyn Fn(&(f64, f64)) -> f64| {
-        let (low, high) = points
-            .iter()
-            .map(values)
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-        // A curve of one height has one all the same.
-        if low < high { [low, high] } else { [low - 0.5, low + 0.5] }
-    };
-    let (x, y) = (range(&|point| point.0), range(&|point| point.1));
-    let lines: Vec<_> = marks.iter().map(|&at| [(at, y[0]), (at, y[1])]).collect();
+    let ((first, last), (low, high)) =
+        (range(points.iter().map(|point| point.0)), range(points.iter().map(|point| point.1)));
+    let (x, y) = (axis::Axis::round(first, last, 8), axis::Axis::round(low, high, 5));
+    let lines: Vec<_> = marks.iter().map(|&at| [(at, y.low), (at, y.high)]).collect();
     let set = |points| {
         Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).data(points)
     };
     let mut sets = vec![set(points)];
     sets.extend(lines.iter().map(|line| set(&line[..])));
-    let labels = |range: [f64; 2]| {
-        [range[0], (range[0] + range[1]) / 2.0, range[1]].map(|value| format!("{value:.2}"))
+    let shown = |axis: &axis::Axis, labels| {
+        Axis::default().bounds([axis.low, axis.high]).labels::<Vec<String>>(labels)
     };
+    // A terminal spreads labels evenly, as those of a round axis are; but from left to right it places no more than
+    // three of them right.
+    let x_labels = x.labels();
+    let (n, last) = (x_labels.len(), x_labels.len() - 1);
+    let ends = if n % 2 == 1 { vec![0, last / 2, last] } else { vec![0, last] };
+    let x_labels = ends.iter().map(|&ix| x_labels[ix].clone()).collect();
     let chart = Chart::new(sets)
-        .x_axis(Axis::default().title(x_label).bounds(x).labels(labels(x)))
-        .y_axis(Axis::default().title(y_label).bounds(y).labels(labels(y)));
+        .x_axis(shown(&x, x_labels).title(x_label))
+        .y_axis(shown(&y, y.labels()).title(y_label));
     let mut buffer = Buffer::empty(Rect::new(0, 0, COLUMNS, ROWS));
     chart.render(buffer.area, &mut buffer);
     let row = |y| (0..COLUMNS).map(|x| buffer[(x, y)].symbol()).collect::<String>();
@@ -46,12 +47,12 @@ mod tests {
         let points: Vec<_> = (0..50).map(|i| (f64::from(i), f64::from(i * i))).collect();
         let text = curve(&points, &[25.0], "x", "squares");
         assert_eq!(text.lines().count(), usize::from(ROWS));
-        for label in ["0.00", "24.50", "49.00", "2401.00", "squares"] {
+        for label in ["0", "50", "500", "2500", "squares"] {
             assert!(text.contains(label), "{label} is not in\n{text}");
         }
         let dots =
             |text: &str| text.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
         assert!(dots(&text) > dots(&curve(&points, &[], "x", "squares")));
-        assert!(curve(&[(1.0, 1.0)], &[], "x", "y").contains("1.50"), "one point is no panic");
+        assert!(curve(&[(1.0, 1.0)], &[], "x", "y").contains("1.5"), "one point is no panic");
     }
 }

@@ -5,9 +5,9 @@
 //! bring their own, and what lies outside them is of a grey that light and dark pages both show.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use super::print::Cost;
+use crate::base::chart::Svg;
 use crate::base::units::thousands;
 use crate::tape::{ElementType, Group, Node, Phase, Storage, Tape, Value, ValueId};
 
@@ -70,18 +70,6 @@ impl Kind {
             Kind::Other => "other",
         }
     }
-
-    /// The box's fill and its edge.
-    fn colours(self) -> (&'static str, &'static str) {
-        match self {
-            Kind::Weighted => ("#cfe2ff", "#4c86e0"),
-            Kind::Normalising => ("#d3f2dc", "#3fa367"),
-            Kind::Elementwise => ("#fdf0c4", "#c99a16"),
-            Kind::Pooling => ("#e6dcfb", "#8a63d2"),
-            Kind::Joining => ("#ffdccb", "#e8622c"),
-            Kind::Other => ("#e4e8ed", "#7b8794"),
-        }
-    }
 }
 
 /// A box, placed.
@@ -128,30 +116,25 @@ pub fn draw(tape: &Tape) -> String {
     let bottom = rows.last().map_or(HEADER, Row::bottom) + FRAME_PADDING;
     let height = bottom + 56.0;
 
-    let mut out = String::new();
-    let _ = writeln!(
-        out,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">"#
-    );
-    let _ = writeln!(out, "<title>{}</title>\n{STYLE}", escape(tape.name()));
-    header(&mut out, tape, batch);
-    frames(&mut out, &rows);
+    let mut svg = Svg::file([width, height], tape.name(), STYLE);
+    svg.raw(TIPS);
+    header(&mut svg, tape, batch);
+    frames(&mut svg, &rows);
     for edge in &edges {
-        draw_edge(&mut out, &rows, edge);
+        draw_edge(&mut svg, &rows, edge);
     }
     for row in &rows {
-        draw_row(&mut out, row);
+        draw_row(&mut svg, row);
     }
     let offset = rows.len() - nodes.len();
     for (node, row) in nodes.iter().zip(&rows[offset..]) {
-        side_inputs(&mut out, tape, node, row, first);
+        side_inputs(&mut svg, tape, node, row, first);
     }
-    legend(&mut out, &rows, bottom + 30.0);
-    out += "</svg>\n";
-    out
+    legend(&mut svg, &rows, bottom + 30.0);
+    svg.finish()
 }
 
-const STYLE: &str = "<style>
+const STYLE: &str = "\
   text { font-family: system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif; }
   .title { font-size: 19px; font-weight: 650; fill: #808b98; }
   .note { font-size: 12px; fill: #808b98; }
@@ -160,16 +143,28 @@ const STYLE: &str = "<style>
   .shape { font-size: 12.5px; fill: #1c2530; text-anchor: end; }
   .detail { font-size: 11px; fill: #4d5b6b; }
   .end { text-anchor: end; }
-  .frame { fill: #808b98; fill-opacity: 0.10; stroke: #808b98; stroke-opacity: 0.45; }
-  .edge { fill: none; stroke: #808b98; stroke-width: 1.6; }
-  .skip { fill: none; stroke: #e8622c; stroke-width: 3.2; stroke-linecap: round; }
-</style>
-<defs>
+  .edge { fill: none; stroke: #808b98; stroke-width: 1.6; marker-end: url(#tip); }
+  .skip { fill: none; stroke: #e8622c; stroke-width: 3.2; stroke-linecap: round; marker-end: url(#skip-tip); }
+  .skip-start { fill: #e8622c; }
+  rect { rx: 7px; stroke-width: 1.3; }
+  .weighted { fill: #cfe2ff; stroke: #4c86e0; }
+  .normalising { fill: #d3f2dc; stroke: #3fa367; }
+  .elementwise { fill: #fdf0c4; stroke: #c99a16; }
+  .pooling { fill: #e6dcfb; stroke: #8a63d2; }
+  .joining { fill: #ffdccb; stroke: #e8622c; }
+  .other { fill: #e4e8ed; stroke: #7b8794; }
+  .frame { fill: #808b98; fill-opacity: 0.10; stroke: #808b98; stroke-opacity: 0.45; rx: 13px; }
+  .key { rx: 3px; }
+";
+
+/// Arrowheads.
+const TIPS: &str = "<defs>
   <marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"6.5\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" \
 orient=\"auto\"><path d=\"M0 0.6 L7 4 L0 7.4 Z\" fill=\"#808b98\"/></marker>
   <marker id=\"skip-tip\" viewBox=\"0 0 8 8\" refX=\"6\" refY=\"4\" markerWidth=\"4\" markerHeight=\"4\" \
 orient=\"auto\"><path d=\"M0 0.4 L7.4 4 L0 7.6 Z\" fill=\"#e8622c\"/></marker>
-</defs>";
+</defs>
+";
 
 fn in_group(storage: Storage, group: Group) -> bool {
     matches!(storage, Storage::State { group: of, .. } if of == group)
@@ -276,21 +271,20 @@ fn connect(nodes: &[&Node], first: Option<ValueId>) -> Vec<Edge> {
     edges
 }
 
-fn header(out: &mut String, tape: &Tape, batch: Option<usize>) {
+fn header(svg: &mut Svg, tape: &Tape, batch: Option<usize>) {
     let cost = Cost::of(tape, |node| node.phase == Phase::Forward);
     let images = batch.unwrap_or(1).max(1);
     let per_image = cost.flops as f64 / images as f64 / 1e6;
     let n_parameters = thousands(tape.state().n_parameters());
-    let name = escape(tape.name());
-    let _ = writeln!(out, r#"<text class="title" x="{BOX_LEFT}" y="28">{name}</text>"#);
-    let _ = writeln!(
-        out,
-        r#"<text class="note" x="{BOX_LEFT}" y="48">{n_parameters} parameters · {per_image:.1} MFLOP forward an image · batch {images}</text>"#
+    svg.text("title", [BOX_LEFT, 28.0], tape.name());
+    let note = format!(
+        "{n_parameters} parameters · {per_image:.1} MFLOP forward an image · batch {images}"
     );
+    svg.text("note", [BOX_LEFT, 48.0], &note);
 }
 
 /// A frame around each block, with its name beside it.
-fn frames(out: &mut String, rows: &[Row]) {
+fn frames(svg: &mut Svg, rows: &[Row]) {
     for block in rows.chunk_by(|a, b| a.block == b.block) {
         let (first, last) = (&block[0], &block[block.len() - 1]);
         if first.block.is_empty() {
@@ -298,24 +292,16 @@ fn frames(out: &mut String, rows: &[Row]) {
         }
         let top = first.top - FRAME_PADDING;
         let height = last.bottom() + FRAME_PADDING - top;
-        let (x, y) = (GUTTER - 12.0, top + 16.0);
-        let name = escape(&first.block);
-        let _ = writeln!(
-            out,
-            r#"<rect class="frame" x="{GUTTER}" y="{top}" width="{FRAME_WIDTH}" height="{height}" rx="13"/>"#
-        );
-        let _ = writeln!(out, r#"<text class="block" x="{x}" y="{y}">{name}</text>"#);
+        svg.rect("frame", [GUTTER, top, FRAME_WIDTH, height], "");
+        svg.text("block", [GUTTER - 12.0, top + 16.0], &first.block);
     }
 }
 
-fn draw_edge(out: &mut String, rows: &[Row], edge: &Edge) {
+fn draw_edge(svg: &mut Svg, rows: &[Row], edge: &Edge) {
     let (from, to) = (&rows[edge.from], &rows[edge.to]);
     if edge.to == edge.from + 1 {
         let (start, end) = (from.bottom(), to.top - 1.0);
-        let _ = writeln!(
-            out,
-            r#"<path class="edge" d="M{BOX_CENTRE} {start} V{end}" marker-end="url(#tip)"/>"#
-        );
+        svg.path("edge", format_args!("M{BOX_CENTRE} {start} V{end}"), "");
         return;
     }
     let lane = GUTTER + FRAME_WIDTH + LANE_WIDTH * (edge.lane as f64 + 0.75);
@@ -323,69 +309,50 @@ fn draw_edge(out: &mut String, rows: &[Row], edge: &Edge) {
     let bend = ((end - start) / 2.0).min(70.0);
     let (turn, back) = (start + bend, end - bend);
     let (right, tip) = (BOX_RIGHT, BOX_RIGHT + 3.0);
-    let _ = writeln!(
-        out,
-        r#"<path class="skip" d="M{right} {start} C{lane} {start} {lane} {start} {lane} {turn} V{back} C{lane} {end} {lane} {end} {tip} {end}" marker-end="url(#skip-tip)"/>"#
+    svg.path(
+        "skip",
+        format_args!(
+            "M{right} {start} C{lane} {start} {lane} {start} {lane} {turn} V{back} C{lane} {end} {lane} {end} \
+             {tip} {end}"
+        ),
+        "",
     );
-    let _ = writeln!(out, r##"<circle cx="{right}" cy="{start}" r="4" fill="#e8622c"/>"##);
+    svg.circle("skip-start", [right, start], 4.0, "");
 }
 
-fn draw_row(out: &mut String, row: &Row) {
-    let (fill, edge) = row.kind.colours();
-    let Row { top, height, .. } = row;
-    let _ = writeln!(
-        out,
-        r#"<rect x="{BOX_LEFT}" y="{top}" width="{BOX_WIDTH}" height="{height}" rx="7" fill="{fill}" stroke="{edge}" stroke-width="1.3"/>"#
-    );
+fn draw_row(svg: &mut Svg, row: &Row) {
+    svg.rect(row.kind.name(), [BOX_LEFT, row.top, BOX_WIDTH, row.height], "");
     let (left, right) = (BOX_LEFT + 13.0, BOX_RIGHT - 13.0);
-    let baseline = top + 17.5;
-    let mut text = |class: &str, x: f64, y: f64, text: &str| {
-        if !text.is_empty() {
-            let text = escape(text);
-            let _ = writeln!(out, r#"<text class="{class}" x="{x}" y="{y}">{text}</text>"#);
-        }
-    };
-    text("op", left, baseline, &row.title);
-    text("shape", right, baseline, &row.shape);
-    text("detail", left, baseline + 15.0, &row.detail);
-    text("detail end", right, baseline + 15.0, &row.parameters);
+    let baseline = row.top + 17.5;
+    svg.text("op", [left, baseline], &row.title);
+    svg.text("shape", [right, baseline], &row.shape);
+    svg.text("detail", [left, baseline + 15.0], &row.detail);
+    svg.text("detail end", [right, baseline + 15.0], &row.parameters);
 }
 
 /// The inputs that a node reads besides what flows through the boxes: labels, pixels, tables.
-fn side_inputs(out: &mut String, tape: &Tape, node: &Node, row: &Row, first: Option<ValueId>) {
+fn side_inputs(svg: &mut Svg, tape: &Tape, node: &Node, row: &Row, first: Option<ValueId>) {
     let beside = |id: &ValueId| is_input(tape, *id) && Some(*id) != first;
     let inputs: Vec<ValueId> = node.inputs.iter().copied().filter(beside).collect();
     let start = row.middle() - 11.0 * (inputs.len() as f64 - 1.0);
     for (ix, id) in inputs.iter().enumerate() {
         let (x, y) = (GUTTER - 30.0, start + 22.0 * ix as f64);
-        let (text_x, baseline) = (x - 4.0, y + 4.0);
-        let name = escape(&tape.value(*id).name);
-        let _ =
-            writeln!(out, r#"<text class="note end" x="{text_x}" y="{baseline}">{name}</text>"#);
+        svg.text("note end", [x - 4.0, y + 4.0], &tape.value(*id).name);
         let tip = BOX_LEFT - 1.0;
-        let _ = writeln!(out, r#"<path class="edge" d="M{x} {y} H{tip}" marker-end="url(#tip)"/>"#);
+        svg.path("edge", format_args!("M{x} {y} H{tip}"), "");
     }
 }
 
 /// What the colours mean, of those that occur.
-fn legend(out: &mut String, rows: &[Row], y: f64) {
+fn legend(svg: &mut Svg, rows: &[Row], y: f64) {
     let mut kinds: Vec<Kind> = rows.iter().map(|row| row.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
     let mut x = GUTTER / 2.0;
     for kind in kinds {
-        let (fill, edge) = kind.colours();
-        let (top, text_x) = (y - 10.0, x + 17.0);
-        let _ = writeln!(
-            out,
-            r#"<rect x="{x}" y="{top}" width="12" height="12" rx="3" fill="{fill}" stroke="{edge}"/>"#
-        );
         let name = kind.name();
-        let _ = writeln!(out, r#"<text class="note" x="{text_x}" y="{y}">{name}</text>"#);
+        svg.rect(&format!("key {name}"), [x, y - 10.0, 12.0, 12.0], "");
+        svg.text("note", [x + 17.0, y], name);
         x += 28.0 + 6.8 * name.len() as f64;
     }
-}
-
-pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::LoadedRun;
-use super::chart::{Chart, Series, Unit, style_of_many};
 use super::curves::{self, Number};
-use super::html::{Page, escape, note, table};
+use super::html::{Page, note, table};
+use crate::base::chart::lines::{Kind, Unit, style_of_many};
+use crate::base::chart::{Chart, Series, escape};
 use crate::base::shown::{Shown, escaped};
 use crate::base::units::thousands;
 use crate::train::EpochMetrics;
@@ -271,7 +272,7 @@ fn over_time(runs: &[LoadedRun], names: &[String]) -> Chart {
             name: name.clone(),
             points: points.collect(),
             style: style_of_many(ix),
-            is_computed: false,
+            kind: Kind::Measured,
         }
     };
     Chart {

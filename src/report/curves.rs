@@ -1,6 +1,7 @@
 //! Curves over epochs: the choice of the drawn numbers is in this file alone.
 
-use super::chart::{Chart, Series, Unit};
+use crate::base::chart::lines::{Kind, Unit};
+use crate::base::chart::{Chart, Series};
 use crate::train::EpochMetrics;
 use crate::train::schedule::OneCycle;
 
@@ -11,7 +12,7 @@ pub type Number = fn(&EpochMetrics) -> Option<f64>;
 pub fn series(name: &str, style: usize, epochs: &[EpochMetrics], number: Number) -> Series {
     let point = |epoch: &EpochMetrics| Some((epoch.epoch as f64, number(epoch)?));
     let points = epochs.iter().filter_map(point).collect();
-    Series { name: name.to_string(), points, style, is_computed: false }
+    Series { name: name.to_string(), points, style, kind: Kind::Measured }
 }
 
 fn evaluated_on(epochs: &[EpochMetrics]) -> &'static str {
@@ -42,9 +43,10 @@ pub fn accuracy(epochs: &[EpochMetrics]) -> Chart {
     )
 }
 
-/// Draws the training speed in images per second.
+/// Draws the training speed in images per second, one step an epoch.
 pub fn speed(epochs: &[EpochMetrics]) -> Chart {
     let speed = series("images/s", 2, epochs, |epoch| Some(epoch.images_per_s));
+    let speed = Series { kind: Kind::Mean, ..speed };
     let chart = over_epochs("Training images a second", Unit::Plain, vec![speed]);
     Chart { from_zero: true, ..chart }
 }
@@ -68,7 +70,7 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
         let point = |step: usize| (step as f64 / steps_per_epoch as f64, schedule.rate(step));
         let points =
             if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
-        Series { name: name.to_string(), points, style, is_computed: true }
+        Series { name: name.to_string(), points, style, kind: Kind::Computed }
     };
     // The last step has its rate until its end.
     let (trained, left) =

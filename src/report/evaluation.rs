@@ -3,8 +3,10 @@
 
 use std::fmt::Write;
 
-use super::html::{escape, note, table};
+use super::html::{note, table};
 use super::picture::Picture;
+use crate::base::chart::escape;
+use crate::base::chart::heat::{Cell, HeatMap};
 use crate::base::units::thousands;
 use crate::data::{IMAGE_SIZE, Split};
 use crate::train::predictions::Mistake;
@@ -20,37 +22,35 @@ const N_PAIRS: usize = 5;
 ///
 /// `kind` names the images, `test` or `validation`, here and below.
 pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
-    let mut out = note(&format!(
+    let row = |(truth, class): (usize, &String)| {
+        let n_images = confusion.scores(truth).n_images;
+        let cell = |(prediction, other): (usize, &String)| {
+            let n = confusion.at(truth, prediction);
+            let (class_of_cell, text_class) = match (n, truth == prediction) {
+                (0, _) => ("c1", "soft"),
+                (_, true) => ("c0", "bold"),
+                (_, false) => ("c1", ""),
+            };
+            Cell {
+                class: class_of_cell,
+                // The square root makes one in a hundred visible.
+                strength: (n as f64 / n_images.max(1) as f64).sqrt(),
+                text: n.to_string(),
+                text_class,
+                title: format!("{n} of {n_images} of {class} taken for {other}"),
+            }
+        };
+        (class.clone(), classes.iter().enumerate().map(cell).collect())
+    };
+    let map = HeatMap {
+        corner: "truth".to_string(),
+        columns: classes.to_vec(),
+        rows: classes.iter().enumerate().map(row).collect(),
+    };
+    note(&format!(
         "Each row is a class of {kind} images, each column what they were taken for. Blue are the right \
          answers, orange the wrong ones: the stronger, the larger the part of its row."
-    ));
-    out += "<div class=\"scroll\"><table class=\"confusion\">\n<thead><tr><th>truth</th>";
-    for class in classes {
-        let _ = write!(out, "<th scope=\"col\"><span>{}</span></th>", escape(class));
-    }
-    out += "</tr></thead>\n<tbody>\n";
-    for (truth, class) in classes.iter().enumerate() {
-        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(class));
-        let n_images = confusion.scores(truth).n_images;
-        for (prediction, other) in classes.iter().enumerate() {
-            let n = confusion.at(truth, prediction);
-            let kind = match (n, truth == prediction) {
-                (0, _) => " class=\"zero\"",
-                (_, true) => " class=\"right\"",
-                (_, false) => "",
-            };
-            // The square root makes one in a hundred visible; the limit keeps the number readable.
-            let strength = 62.0 * (n as f64 / n_images.max(1) as f64).sqrt();
-            let (class, other) = (escape(class), escape(other));
-            let _ = write!(
-                out,
-                "<td{kind} style=\"--p:{strength:.0}%\" \
-                 title=\"{n} of {n_images} of {class} taken for {other}\">{n}</td>"
-            );
-        }
-        out += "</tr>\n";
-    }
-    out + "</tbody></table></div>\n"
+    )) + &map.figure("confusion matrix")
 }
 
 /// Returns precision, recall and F1 of each class, and the most frequently confused pairs.
@@ -152,11 +152,9 @@ mod tests {
     fn the_matrix_has_every_count() {
         let confusion = Confusion::of(2, &[0, 0, 0, 1], [0, 0, 1, 1].into_iter());
         let html = matrix(&confusion, &names(2), "test");
-        assert!(html.contains(">2</td>") && html.contains("class=\"zero\""), "{html}");
-        assert!(
-            html.contains("title=\"1 of 3 of class &lt;0&gt; taken for class &lt;1&gt;\""),
-            "{html}"
-        );
+        assert!(html.contains(">2</text>") && html.contains("\"middle soft\""), "{html}");
+        let title = "<title>1 of 3 of class &lt;0&gt; taken for class &lt;1&gt;</title>";
+        assert!(html.contains(title), "{html}");
         assert!(!html.contains("<0>"), "{html}");
         let html = classes(&confusion, &names(2));
         for words in ["66.7%", "50.0%", "80.0%", "class &lt;0&gt; for class &lt;1&gt; (1)"] {

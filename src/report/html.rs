@@ -2,23 +2,10 @@
 
 use std::fmt::Write;
 
-/// The style of every page, light and dark.
-const STYLE: &str = include_str!("style.css");
+use crate::base::chart::{self, escape};
 
-/// Escapes text for HTML, also for attributes.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            _ => out.push(c),
-        }
-    }
-    out
-}
+/// Style sheet of every page, behind that of the charts, which has the colours.
+const STYLE: &str = include_str!("style.css");
 
 /// A page with a heading and sections.
 #[derive(Clone, Debug)]
@@ -52,7 +39,8 @@ impl Page {
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
              img-src data:; style-src 'unsafe-inline'\">\n\
              <link rel=\"icon\" href=\"data:,\">\n\
-             <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n{}\n</header>\n",
+             <style>\n{}{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n{}\n</header>\n",
+            chart::STYLE,
             self.lead
         );
         if self.sections.len() > 2 {
@@ -120,7 +108,6 @@ mod tests {
 
     #[test]
     fn text_cannot_become_markup() {
-        assert_eq!(escape("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
         let mut page = Page::new("<script>", String::new());
         page.section("A & B", note("<img>"));
         page.section("Empty", String::new());

@@ -3,17 +3,14 @@
 //! * [`write()`] writes the page at the end of a run, or of a [loaded](loaded_run) one from its folder;
 //! * [`compare`] writes one page about several runs;
 //! * [`page`] has the sections; [`evaluation`] and [`pixels`] have the larger ones;
-//! * [`chart`] (with [`axis`]) draws curves as SVG, [`picture`] embeds images in the page, and [`html`] is
-//!   the frame.
+//! * [`curves`] chooses the numbers of the [charts](crate::base::chart), [`picture`] embeds images in the page, and
+//!   [`html`] is the frame.
 //!
 //! The pages have no scripts and load nothing, so they can be mailed, and opened in ten years.
 
 use std::path::{Path, PathBuf};
 
-pub mod axis;
-pub mod chart;
 pub mod compare;
-
 pub mod curves;
 pub mod evaluation;
 pub mod html;

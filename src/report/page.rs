@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use super::html::{Page, escape, note, table, tiles};
+use super::html::{Page, note, table, tiles};
 use super::pixels::AugmentedBatch;
 use super::{Run, curves, evaluation, loaded_run, picture};
+use crate::base::chart::{Chart, escape};
 use crate::base::units::thousands;
 use crate::device::Device;
 use crate::device::gpu::info;
@@ -147,7 +148,7 @@ fn charts(run: &Run<'_>) -> String {
         run.other_data.is_none().then(schedule),
         Some(curves::speed(run.epochs)),
     ];
-    let figures: String = charts.iter().flatten().map(super::chart::Chart::figure).collect();
+    let figures: String = charts.iter().flatten().map(Chart::figure).collect();
     let mut out = format!("<div class=\"charts\">\n{figures}</div>\n");
     if !run.epochs.is_empty() {
         let headings = [

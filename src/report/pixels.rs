@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::html::{escape, note};
+use super::html::note;
 use super::picture::Picture;
+use crate::base::chart::escape;
 use crate::data::batches::{self, Batch};
 use crate::data::{Dataset, IMAGE_SIZE};
 use crate::device::cpu::CpuDevice;

@@ -5,6 +5,7 @@ use ratatui::style::Color;
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType};
+use wgrad::base::chart::axis;
 
 use super::draw::{TEST, TRAIN, dim, panel};
 use super::state::State;
@@ -20,49 +21,32 @@ pub struct Curves {
     colour: Color,
     /// The last epoch that is shown.
     end: f64,
-    top: f64,
-    /// At the bottom, in the middle and at the top.
-    labels: [String; 3],
+    y: axis::Axis,
 }
 
 pub fn loss_chart(state: &State, area: Rect) -> Curves {
     let train: Vec<_> = state.train.iter().map(|point| (point.at, point.loss)).collect();
     let test: Vec<_> = state.tests.iter().map(|e| (e.epoch as f64, e.loss())).collect();
     let losses = train.iter().chain(&test).map(|point| point.1).filter(|loss| loss.is_finite());
-    let top = losses.fold(0.0, f64::max);
-    let top = if top > 0.0 { top } else { 1.0 };
-    let labels = [0.0, top / 2.0, top].map(|loss| format!("{loss:.2}"));
+    let y = axis::Axis::round(0.0, losses.fold(0.0, f64::max), 3);
     let (title, colour) = (title("loss", area), TRAIN);
-    Curves { title, train, test, colour, end: end(state), top, labels }
+    Curves { title, train, test, colour, end: end(state), y }
 }
 
 pub fn accuracy_chart(state: &State, area: Rect) -> Curves {
     let percent = |part: f64| 100.0 * part;
     let train = state.train.iter().map(|point| (point.at, percent(point.accuracy))).collect();
     let test = state.tests.iter().map(|e| (e.epoch as f64, percent(e.accuracy()))).collect();
-    let labels = ["0%", "50%", "100%"].map(str::to_string);
+    let y = axis::Axis::round(0.0, 100.0, 2).with_unit("%");
     let (title, colour) = (title("accuracy", area), TRAIN);
-    Curves { title, train, test, colour, end: end(state), top: 100.0, labels }
+    Curves { title, train, test, colour, end: end(state), y }
 }
 
 pub fn rate_chart(state: &State) -> Curves {
     let train: Vec<_> = state.train.iter().map(|point| (point.at, point.lr)).collect();
-    let top = train.iter().map(|point| point.1).fold(0.0, f64::max);
-    let top = if top > 0.0 { top } else { 1.0 };
-    let labels = [0.0, top / 2.0, top].map(rate_label);
+    let y = axis::Axis::round(0.0, train.iter().map(|point| point.1).fold(0.0, f64::max), 3);
     let (title, test) = (Line::raw("learning rate "), Vec::new());
-    Curves { title, train, test, colour: RATE, end: end(state), top, labels }
-}
-
-/// Short, whatever the size of the rate.
-fn rate_label(rate: f64) -> String {
-    if rate == 0.0 {
-        "0".to_string()
-    } else if (1e-3..1e3).contains(&rate) {
-        format!("{rate:.4}").trim_end_matches('0').trim_end_matches('.').to_string()
-    } else {
-        format!("{rate:.1e}")
-    }
+    Curves { title, train, test, colour: RATE, end: end(state), y }
 }
 
 /// The epoch that the curves reach to: the one that is being trained.
@@ -91,18 +75,7 @@ impl Curves {
         Chart::new(vec![train, test])
             .block(panel(self.title.clone()))
             .x_axis(axis().bounds([0.0, self.end]).labels(epochs))
-            .y_axis(axis().bounds([0.0, self.top]).labels(self.labels.clone()))
+            .y_axis(axis().bounds([self.y.low, self.y.high]).labels(self.y.labels()))
             .legend_position(None)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_of_rates_are_short() {
-        let labels = [0.0, 0.005, 0.01, 1.0, 0.012_34, 1.5e-4, 5e-10].map(rate_label);
-        assert_eq!(labels, ["0", "0.005", "0.01", "1", "0.0123", "1.5e-4", "5.0e-10"]);
     }
 }

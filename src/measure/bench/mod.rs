@@ -16,7 +16,6 @@ use crate::kernel::Kernels;
 use crate::passes::fuse::Fusion;
 
 pub mod compare;
-mod drawing;
 pub mod machine;
 mod measure;
 pub mod sample;

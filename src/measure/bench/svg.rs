@@ -1,25 +1,19 @@
 //! The roofline as a drawing: what the device can do at each number of operations a byte, and where each
 //! kernel stands below that.
 
-use std::fmt::Write;
-
-use super::drawing::{LogAxis, head, label, text};
 use super::table::{milliseconds, shortened};
 use super::{Bench, Kernel};
+use crate::base::chart::{Axis, Frame, Plot, Svg};
 use crate::measure::profile::table::{giga, percent};
-use crate::passes::draw::escape;
 
 const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 700.0;
-const LEFT: f64 = 66.0;
-const RIGHT: f64 = 740.0;
-const TOP: f64 = 76.0;
-const BOTTOM: f64 = 620.0;
+const FRAME: Frame = Frame { left: 66.0, right: 740.0, top: 76.0, bottom: 620.0 };
 
-/// Where the list begins.
+/// Place where the list begins, in pixels from the left.
 const LIST: f64 = 776.0;
 
-/// The height of its lines.
+/// Height of its lines, in pixels.
 const ROW: f64 = 36.0;
 
 /// The kernels that have numbers: those with the most time.
@@ -48,7 +42,8 @@ pub fn draw(bench: &Bench) -> String {
     let machine = &bench.machine;
     let driver = machine.driver.as_ref().map_or(String::new(), |driver| format!(", {driver}"));
     let below = format!("{}{driver}; {}; {}", machine.device, machine.processor, machine.date);
-    let mut out = head(WIDTH, HEIGHT, &title, &[below]);
+    let mut svg = Svg::drawing([WIDTH, HEIGHT], &title);
+    svg.head(&title, &[below]);
 
     // What only moves numbers has no place on a logarithmic axis; what takes next to no time, which need
     // not be fast, would make the axis long.
@@ -57,117 +52,74 @@ pub fn draw(bench: &Bench) -> String {
     };
     let (drawn, others): (Vec<&Kernel>, Vec<&Kernel>) = bench.kernels.iter().partition(is_drawn);
     let (numbered, small) = drawn.split_at(drawn.len().min(N_NUMBERED));
-    let axes = Axes::new(bench, &drawn);
-    axes.draw(&mut out);
-    roof(&mut out, bench, &axes);
-    step(&mut out, bench, &axes);
+    let plot = plot(bench, &drawn);
+    plot.draw_axes(&mut svg, "operations a byte");
+    svg.text("halo", [FRAME.left + 8.0, FRAME.top + 14.0], "GFLOP/s");
+    roof(&mut svg, bench, &plot);
+    step(&mut svg, bench, &plot);
     for kernel in small {
-        mark(&mut out, kernel, axes.place(kernel), 3.2);
+        mark(&mut svg, kernel, place(&plot, kernel), 3.2);
     }
     for kernel in numbered {
-        mark(&mut out, kernel, axes.place(kernel), 4.8);
+        mark(&mut svg, kernel, place(&plot, kernel), 4.8);
     }
-    numbers(&mut out, numbered, &drawn, &axes);
-    list(&mut out, bench, numbered);
-    footer(&mut out, bench, small, &others);
-    out += "</svg>\n";
-    out
+    numbers(&mut svg, numbered, &drawn, &plot);
+    list(&mut svg, bench, numbered);
+    footer(&mut svg, bench, small, &others);
+    svg.finish()
 }
 
-/// Operations a byte from left to right, operations a second from bottom to top.
-struct Axes {
-    x: LogAxis,
-    y: LogAxis,
-}
-
-impl Axes {
-    fn new(bench: &Bench, drawn: &[&Kernel]) -> Self {
-        let peak = bench.peak;
-        let bend = peak.flops_per_s / peak.bytes_per_s;
-        let x = drawn.iter().map(|kernel| kernel.work.intensity).chain([bend]);
-        let y = drawn.iter().map(|kernel| kernel.work.flops_per_s).chain([peak.flops_per_s]);
-        let x = LogAxis::around(x, 1.6, [LEFT, RIGHT]);
-        Self { x, y: LogAxis::around(y, 1.8, [BOTTOM, TOP]) }
-    }
-
-    fn place(&self, kernel: &Kernel) -> [f64; 2] {
-        [self.x.at(kernel.work.intensity), self.y.at(kernel.work.flops_per_s)]
-    }
-
-    fn draw(&self, out: &mut String) {
-        for tick in self.x.ticks() {
-            let at = self.x.at(tick);
-            let _ = writeln!(out, "<path class=\"grid\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/>");
-            text(out, "soft middle", [at, BOTTOM + 18.0], &label(tick));
-        }
-        for tick in self.y.ticks() {
-            let at = self.y.at(tick);
-            let _ = writeln!(out, "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{RIGHT}\"/>");
-            text(out, "soft end", [LEFT - 7.0, at + 4.0], &label(tick / 1e9));
-        }
-        let middle = (LEFT + RIGHT) / 2.0;
-        text(out, "middle", [middle, BOTTOM + 38.0], "operations a byte");
-        text(out, "halo", [LEFT + 8.0, TOP + 14.0], "GFLOP/s");
-    }
-}
-
-/// The roof: as steep as the memory is fast, up to the arithmetic's peak.
-fn roof(out: &mut String, bench: &Bench, axes: &Axes) {
+/// Returns the plot: operations a byte from left to right, GFLOP/s from bottom to top.
+fn plot(bench: &Bench, drawn: &[&Kernel]) -> Plot {
     let peak = bench.peak;
     let bend = peak.flops_per_s / peak.bytes_per_s;
-    let (flat, bend) = (axes.y.at(peak.flops_per_s), axes.x.at(bend));
-    // The slope goes to the left end of the drawing, or to its bottom.
-    let low = axes.x.ends[0].max(axes.y.ends[0] / peak.bytes_per_s);
-    let (x, y) = (axes.x.at(low), axes.y.at(low * peak.bytes_per_s));
-    let _ =
-        writeln!(out, "<path class=\"roof\" d=\"M{x:.1} {y:.1}L{bend:.1} {flat:.1}H{RIGHT}\"/>");
-    let above = format!("multiply-adds: {} GFLOP/s", giga(peak.flops_per_s));
-    // At the bend, for good kernels crowd below the other end.
-    text(out, "halo", [bend.min(RIGHT - 180.0), flat - 8.0], &above);
-    let angle = (y - flat).atan2(x - bend).to_degrees() - 180.0;
-    let (x, y) = ((x + 2.0 * bend) / 3.0, (y + 2.0 * flat) / 3.0 - 9.0);
-    let memory = format!("memory: {} GB/s", giga(peak.bytes_per_s));
-    let _ = writeln!(
-        out,
-        "<text class=\"middle halo\" transform=\"translate({x:.1} {y:.1}) rotate({angle:.1})\">\
-         {memory}</text>"
-    );
+    let x = drawn.iter().map(|kernel| kernel.work.intensity).chain([bend]);
+    let y = drawn.iter().map(|kernel| kernel.work.flops_per_s).chain([peak.flops_per_s]);
+    Plot { x: Axis::log(x, 1.6), y: Axis::log(y.map(|rate| rate / 1e9), 1.8), frame: FRAME }
 }
 
-/// The whole step, as a cross.
-fn step(out: &mut String, bench: &Bench, axes: &Axes) {
+fn place(plot: &Plot, kernel: &Kernel) -> [f64; 2] {
+    plot.at((kernel.work.intensity, kernel.work.flops_per_s / 1e9))
+}
+
+/// Draws the roof: as steep as the memory is fast, up to the arithmetic's peak.
+fn roof(svg: &mut Svg, bench: &Bench, plot: &Plot) {
+    let [flops, bytes] = [bench.peak.flops_per_s, bench.peak.bytes_per_s].map(|peak| peak / 1e9);
+    let [bend, flat] = plot.at((flops / bytes, flops));
+    // The slope goes to the left end of the drawing, or to its bottom.
+    let low = plot.x.low.max(plot.y.low / bytes);
+    let [x, y] = plot.at((low, low * bytes));
+    let right = FRAME.right;
+    svg.path("rule", format_args!("M{x:.1} {y:.1}L{bend:.1} {flat:.1}H{right}"), "");
+    let above = format!("multiply-adds: {} GFLOP/s", giga(bench.peak.flops_per_s));
+    // At the bend, for good kernels crowd below the other end.
+    svg.text("halo", [bend.min(right - 180.0), flat - 8.0], &above);
+    let angle = (y - flat).atan2(x - bend).to_degrees() - 180.0;
+    let at = [(x + 2.0 * bend) / 3.0, (y + 2.0 * flat) / 3.0 - 9.0];
+    let memory = format!("memory: {} GB/s", giga(bench.peak.bytes_per_s));
+    svg.turned("middle halo", at, angle, &memory);
+}
+
+/// Draws the whole step, as a cross.
+fn step(svg: &mut Svg, bench: &Bench, plot: &Plot) {
     let work = bench.step.work;
     if work.flops_per_s <= 0.0 {
         return;
     }
-    let (x, y) = (axes.x.at(work.intensity), axes.y.at(work.flops_per_s));
-    let _ = writeln!(
-        out,
-        "<path class=\"roof\" d=\"M{:.1} {y:.1}h14M{x:.1} {:.1}v14\"><title>the whole step: {} ms, {} \
-         GFLOP/s</title></path>",
-        x - 7.0,
-        y - 7.0,
-        milliseconds(bench.step.seconds.median),
-        giga(work.flops_per_s)
+    let [x, y] = plot.at((work.intensity, work.flops_per_s / 1e9));
+    let (time, rate) = (milliseconds(bench.step.seconds.median), giga(work.flops_per_s));
+    let (left, top) = (x - 7.0, y - 7.0);
+    svg.path(
+        "rule",
+        format_args!("M{left:.1} {y:.1}h14M{x:.1} {top:.1}v14"),
+        &format!("the whole step: {time} ms, {rate} GFLOP/s"),
     );
 }
 
-/// A kernel: a colour for its op, a shape for its direction.
-fn mark(out: &mut String, kernel: &Kernel, [x, y]: [f64; 2], r: f64) {
-    let colour = colour(&kernel.op);
-    let shape = match kernel.op.rsplit('.').next() {
-        Some("forward") => format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r}\""),
-        Some("d_input" | "backward") => {
-            let (top, side, height) = (y - 1.2 * r, 1.2 * r, 2.1 * r);
-            format!("<path d=\"M{x:.1} {top:.1}l{side:.1} {height:.1}h-{:.1}z\"", 2.0 * side)
-        }
-        _ => {
-            let (x, y, side) = (x - 0.9 * r, y - 0.9 * r, 1.8 * r);
-            format!("<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\"")
-        }
-    };
+/// Draws a kernel: a colour for its op, a shape for its direction.
+fn mark(svg: &mut Svg, kernel: &Kernel, [x, y]: [f64; 2], r: f64) {
     let work = kernel.work;
-    let note = format!(
+    let title = format!(
         "{} of {}: {} ms, {} GFLOP/s, {} GB/s, {} of the roof",
         kernel.op,
         kernel.shapes(),
@@ -176,14 +128,16 @@ fn mark(out: &mut String, kernel: &Kernel, [x, y]: [f64; 2], r: f64) {
         giga(work.bytes_per_s),
         percent(work.of_roof)
     );
-    let note = escape(&note);
-    let _ = writeln!(out, "{shape} class=\"{colour} mark\"><title>{note}</title>{}", end(&shape));
-}
-
-/// The end of the element that begins so.
-fn end(shape: &str) -> String {
-    let name: String = shape[1..].chars().take_while(|c| *c != ' ').collect();
-    format!("</{name}>")
+    let class = format!("mark {}", colour(&kernel.op));
+    match kernel.op.rsplit('.').next() {
+        Some("forward") => svg.circle(&class, [x, y], r, &title),
+        Some("d_input" | "backward") => {
+            let (top, side, height) = (y - 1.2 * r, 1.2 * r, 2.1 * r);
+            let path = format_args!("M{x:.1} {top:.1}l{side:.1} {height:.1}h-{:.1}z", 2.0 * side);
+            svg.path(&class, path, &title);
+        }
+        _ => svg.rect(&class, [x - 0.9 * r, y - 0.9 * r, 1.8 * r, 1.8 * r], &title),
+    }
 }
 
 fn colour(op: &str) -> &'static str {
@@ -197,23 +151,19 @@ fn colour(op: &str) -> &'static str {
     }
 }
 
-/// The numbers of the kernels, each where it hides no mark and no other number.
-fn numbers(out: &mut String, numbered: &[&Kernel], drawn: &[&Kernel], axes: &Axes) {
-    let marks: Vec<[f64; 2]> = drawn.iter().map(|kernel| axes.place(kernel)).collect();
+/// Draws the numbers of the kernels, each where it hides no mark and no other number.
+fn numbers(svg: &mut Svg, numbered: &[&Kernel], drawn: &[&Kernel], plot: &Plot) {
+    let marks: Vec<[f64; 2]> = drawn.iter().map(|kernel| place(plot, kernel)).collect();
     let mut taken: Vec<[f64; 2]> = Vec::new();
     for (ix, kernel) in numbered.iter().enumerate() {
-        let mark = axes.place(kernel);
+        let mark = place(plot, kernel);
         let at = free_place(mark, &marks, &taken);
         taken.push(at);
-        let [x, y] = at;
-        if (x - mark[0]).hypot(y - mark[1]) > NEAR + 1.0 {
-            let [from_x, from_y] = mark;
-            let _ = writeln!(
-                out,
-                "<path class=\"leader\" d=\"M{from_x:.1} {from_y:.1}L{x:.1} {y:.1}\"/>"
-            );
+        let ([x, y], [from_x, from_y]) = (at, mark);
+        if (x - from_x).hypot(y - from_y) > NEAR + 1.0 {
+            svg.path("leader", format_args!("M{from_x:.1} {from_y:.1}L{x:.1} {y:.1}"), "");
         }
-        text(out, "bold middle halo", [x, y + 4.5], &(ix + 1).to_string());
+        svg.text("bold middle halo", [x, y + 4.5], &(ix + 1).to_string());
     }
 }
 
@@ -226,8 +176,9 @@ fn free_place(mark: [f64; 2], marks: &[[f64; 2]], taken: &[[f64; 2]]) -> [f64; 2
         let clear = |others: &[[f64; 2]], dx: f64, dy: f64| {
             others.iter().all(|other| (x - other[0]).abs() > dx || (y - other[1]).abs() > dy)
         };
+        let Frame { left, right, top, bottom } = FRAME;
         let inside =
-            (LEFT + 8.0..RIGHT - 8.0).contains(&x) && (TOP + 8.0..BOTTOM - 6.0).contains(&y);
+            (left + 8.0..right - 8.0).contains(&x) && (top + 8.0..bottom - 6.0).contains(&y);
         inside && clear(marks, 12.0, 11.0) && clear(taken, 18.0, 14.0)
     };
     let around = |ix: usize| {
@@ -239,34 +190,34 @@ fn free_place(mark: [f64; 2], marks: &[[f64; 2]], taken: &[[f64; 2]]) -> [f64; 2
     (0..16 * 10).map(around).find(|&place| is_free(place)).unwrap_or(mark)
 }
 
-/// What the numbers stand for.
-fn list(out: &mut String, bench: &Bench, numbered: &[&Kernel]) {
+/// Draws the list of the kernels that have numbers.
+fn list(svg: &mut Svg, bench: &Bench, numbered: &[&Kernel]) {
     let (of_step, of_roof) = (WIDTH - 98.0, WIDTH - 20.0);
-    text(out, "soft", [LIST, TOP - 2.0], "the kernels with the most time");
-    text(out, "soft end", [of_step, TOP - 2.0], "of the step");
-    text(out, "soft end", [of_roof, TOP - 2.0], "of the roof");
+    svg.text("soft", [LIST, FRAME.top - 2.0], "the kernels with the most time");
+    svg.text("soft end", [of_step, FRAME.top - 2.0], "of the step");
+    svg.text("soft end", [of_roof, FRAME.top - 2.0], "of the roof");
     for (ix, kernel) in numbered.iter().enumerate() {
-        let y = TOP + 18.0 + ROW * ix as f64;
-        text(out, "bold end", [LIST + 16.0, y], &(ix + 1).to_string());
-        mark(out, kernel, [LIST + 30.0, y - 4.0], 4.8);
-        text(out, "", [LIST + 44.0, y], &kernel.op);
+        let y = FRAME.top + 18.0 + ROW * ix as f64;
+        svg.text("bold end", [LIST + 16.0, y], &(ix + 1).to_string());
+        mark(svg, kernel, [LIST + 30.0, y - 4.0], 4.8);
+        svg.text("", [LIST + 44.0, y], &kernel.op);
         let shapes = match kernel.n_nodes {
             1 => shortened(&kernel.shapes()),
             n => format!("{}, {n} times", shortened(&kernel.shapes())),
         };
-        text(out, "soft", [LIST + 44.0, y + 14.0], &shapes);
-        text(out, "end", [of_step, y], &percent(bench.part_of_step([*kernel])));
-        text(out, "end", [of_roof, y], &percent(kernel.work.of_roof));
+        svg.text("soft", [LIST + 44.0, y + 14.0], &shapes);
+        svg.text("end", [of_step, y], &percent(bench.part_of_step([*kernel])));
+        svg.text("end", [of_roof, y], &percent(kernel.work.of_roof));
     }
 }
 
-fn footer(out: &mut String, bench: &Bench, small: &[&Kernel], others: &[&Kernel]) {
+fn footer(svg: &mut Svg, bench: &Bench, small: &[&Kernel], others: &[&Kernel]) {
     let share = |kernels: &[&Kernel]| percent(bench.part_of_step(kernels.iter().copied()));
     for (row, (colour, name)) in COLOURS.into_iter().enumerate() {
-        let y = BOTTOM - 14.0 - 18.0 * (COLOURS.len() - 1 - row) as f64;
-        let x = RIGHT - 96.0;
-        let _ = writeln!(out, "<circle class=\"{colour}\" cx=\"{x}\" cy=\"{}\" r=\"4\"/>", y - 4.0);
-        text(out, "soft halo", [x + 11.0, y], name);
+        let y = FRAME.bottom - 14.0 - 18.0 * (COLOURS.len() - 1 - row) as f64;
+        let x = FRAME.right - 96.0;
+        svg.circle(&format!("dot {colour}"), [x, y - 4.0], 4.0, "");
+        svg.text("soft halo", [x + 11.0, y], name);
     }
     let shapes = "Circles are forward, triangles gradients of inputs, squares gradients of parameters \
                   and updates; the cross is the whole step.";
@@ -278,15 +229,16 @@ fn footer(out: &mut String, bench: &Bench, small: &[&Kernel], others: &[&Kernel]
         others.len(),
         share(others)
     );
-    text(out, "soft", [20.0, HEIGHT - 26.0], shapes);
-    text(out, "soft", [20.0, HEIGHT - 9.0], &rest);
+    svg.text("soft", [20.0, HEIGHT - 26.0], shapes);
+    svg.text("soft", [20.0, HEIGHT - 9.0], &rest);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::chart::escape;
+    use crate::base::chart::svg::tests::assert_well_formed;
     use crate::measure::bench::Work;
-    use crate::measure::bench::drawing::tests::assert_well_formed;
     use crate::measure::bench::tests::{PEAK, bench, kernel};
 
     #[test]
@@ -314,14 +266,15 @@ mod tests {
     #[test]
     fn the_roof_bends_where_the_two_peaks_meet() {
         let bench = bench(vec![kernel("conv2d.forward", &["2x3"], 1, &[0.1])], &[0.7]);
-        let axes = Axes::new(&bench, &bench.kernels.iter().collect::<Vec<_>>());
-        let mut out = String::new();
-        roof(&mut out, &bench, &axes);
-        let bend = format!("L{:.1} {:.1}H{RIGHT}", axes.x.at(10.0), axes.y.at(100e9));
+        let plot = plot(&bench, &bench.kernels.iter().collect::<Vec<_>>());
+        let mut svg = Svg::drawing([WIDTH, HEIGHT], "a roof");
+        roof(&mut svg, &bench, &plot);
+        let out = svg.finish();
+        let bend = format!("L{:.1} {:.1}H{}", plot.x_at(10.0), plot.y_at(100.0), FRAME.right);
         assert!(out.contains(&bend), "{bend} is not in {out}");
         // A kernel of 40 operations a byte at 40 GFLOP/s is right of the bend, and below the roof.
-        let [x, y] = axes.place(&bench.kernels[0]);
-        assert!(x > axes.x.at(10.0) && y > axes.y.at(100e9));
+        let [x, y] = place(&plot, &bench.kernels[0]);
+        assert!(x > plot.x_at(10.0) && y > plot.y_at(100.0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A measurement as text.
 
 use super::{Bench, Kernel, Sample, Work};
+use crate::base::chart;
 use crate::measure::profile::table::{giga, percent};
 
 /// Shapes longer than this are cut: the file has them whole.
@@ -99,12 +100,9 @@ fn step(bench: &Bench) -> String {
     )
 }
 
-/// Cut to the width of its column.
-pub(super) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(SHAPES_WIDTH) {
-        None => text.to_string(),
-        Some(_) => text.chars().take(SHAPES_WIDTH - 3).collect::<String>() + "...",
-    }
+/// Returns shapes, cut to the width of their column.
+pub(super) fn shortened(shapes: &str) -> String {
+    chart::svg::shortened(shapes, SHAPES_WIDTH)
 }
 
 /// `12.345`

@@ -1,127 +1,119 @@
 //! The grid as a drawing: images a second over the batch size, a line a width; and the grid below it.
 
-use std::fmt::Write;
-
 use super::{Cell, Scaling, table};
-use crate::measure::bench::drawing::{LINE, LogAxis, head, label, text, wrapped};
+use crate::base::chart::heat::{self, HeatMap};
+use crate::base::chart::plot::Join;
+use crate::base::chart::svg::{LINE, wrapped};
+use crate::base::chart::{Axis, Frame, Plot, Svg};
 
 const WIDTH: f64 = 860.0;
-const LEFT: f64 = 86.0;
-const RIGHT: f64 = 750.0;
-const TOP: f64 = 108.0;
-const BOTTOM: f64 = 440.0;
+const FRAME: Frame = Frame { left: 86.0, right: 750.0, top: 108.0, bottom: 440.0 };
 
-/// The height of the grid's lines.
-const ROW: f64 = 22.0;
+/// Height of the grid's lines, in pixels.
+const ROW: f64 = 24.0;
 
-/// The least distance of two labels of lines.
+/// Smallest distance of the labels of two lines, in pixels.
 const APART: f64 = 15.0;
+
+/// Number of colours of the lines.
+const N_COLOURS: usize = 7;
 
 /// Draws the grid as an SVG file.
 pub fn draw(scaling: &Scaling) -> String {
     let reasons = table::reasons(scaling);
     let reasons: Vec<String> = reasons.iter().flat_map(|line| wrapped(line, 125)).collect();
-    let grid_top = BOTTOM + 78.0;
-    let notes_top = grid_top + ROW * scaling.widths.len() as f64 + 12.0;
+    let Frame { left, right, top, bottom } = FRAME;
+    let grid_top = bottom + 76.0;
+    let notes_top = grid_top + ROW * scaling.widths.len() as f64 + 22.0;
     let height = notes_top + LINE * reasons.len() as f64 + 12.0;
     let machine = &scaling.machine;
     let driver = machine.driver.as_ref().map_or(String::new(), |driver| format!(", {driver}"));
-    let below =
+    let notes =
         [format!("{}{driver}", machine.device), format!("{}; {}", machine.processor, machine.date)];
-    let mut out = head(WIDTH, height, "Training: images a second by width and batch size", &below);
+    let title = "Training: images a second by width and batch size";
+    let mut svg = Svg::drawing([WIDTH, height], title);
+    svg.head(title, &notes);
 
     let rates = scaling.cells.iter().filter_map(|cell| cell.outcome.images_per_s());
-    let x = LogAxis::around(scaling.batch_sizes.iter().map(|&n| n as f64), 1.15, [LEFT, RIGHT]);
-    let y = LogAxis::around(rates, 1.25, [BOTTOM, TOP]);
-    axes(&mut out, scaling, &x, &y);
+    let mut x = Axis::log(scaling.batch_sizes.iter().map(|&n| n as f64), 1.15);
+    x.ticks = scaling.batch_sizes.iter().map(|&n| n as f64).collect();
+    let plot = Plot { x, y: Axis::log(rates, 1.25), frame: FRAME };
+    plot.draw_axes(&mut svg, "images in a step");
+    svg.text("", [20.0, top - 10.0], "images/s");
     let mut ends = Vec::new();
     for (ix, &width) in scaling.widths.iter().enumerate() {
         let cells = scaling.cells.iter().filter(|cell| cell.width == width);
-        let end = line(&mut out, cells, ix % 7, &x, &y);
-        ends.extend(end.map(|y| (y, ix % 7, width)));
+        let end = line(&mut svg, cells, ix % N_COLOURS, &plot);
+        ends.extend(end.map(|y| (y, ix % N_COLOURS, width)));
     }
-    names(&mut out, &mut ends);
-    text(&mut out, "soft end", [LEFT - 22.0, grid_top - ROW], "width");
-    for (row, &width) in scaling.widths.iter().enumerate() {
-        let at = grid_top + ROW * row as f64;
-        text(&mut out, "end bold", [LEFT - 22.0, at], &width.to_string());
-        for &batch_size in &scaling.batch_sizes {
-            if let Some(cell) = scaling.cell(width, batch_size) {
-                let class = if cell.outcome.reason().is_some() { "soft middle" } else { "middle" };
-                text(&mut out, class, [x.at(batch_size as f64), at], &cell.outcome.word());
-            }
-        }
-    }
+    names(&mut svg, ends);
+    grid(scaling, &plot).draw(&mut svg, [left, grid_top, right - left, ROW]);
     for (row, reason) in reasons.iter().enumerate() {
-        text(&mut out, "soft", [20.0, notes_top + LINE * row as f64], reason);
+        svg.text("soft", [20.0, notes_top + LINE * row as f64], reason);
     }
-    out += "</svg>\n";
-    out
+    svg.finish()
 }
 
-fn axes(out: &mut String, scaling: &Scaling, x: &LogAxis, y: &LogAxis) {
-    for &batch_size in &scaling.batch_sizes {
-        let at = x.at(batch_size as f64);
-        let _ = writeln!(out, "<path class=\"grid\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/>");
-        text(out, "soft middle", [at, BOTTOM + 18.0], &batch_size.to_string());
-    }
-    for tick in y.ticks() {
-        let at = y.at(tick);
-        let _ = writeln!(out, "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{RIGHT}\"/>");
-        text(out, "soft end", [LEFT - 8.0, at + 4.0], &label(tick));
-    }
-    text(out, "middle", [(LEFT + RIGHT) / 2.0, BOTTOM + 36.0], "images in a step");
-    text(out, "", [20.0, TOP - 10.0], "images/s");
-}
-
-/// A width's line. Where its last point lies, from top to bottom; none where nothing was measured.
+/// Draws a width's line. Returns the place of its last point, from the top; none where nothing was measured.
 fn line<'a>(
-    out: &mut String,
+    svg: &mut Svg,
     cells: impl Iterator<Item = &'a Cell>,
     colour: usize,
-    x: &LogAxis,
-    y: &LogAxis,
+    plot: &Plot,
 ) -> Option<f64> {
-    let mut places = Vec::new();
-    let mut dots = String::new();
-    for cell in cells {
-        let Some(rate) = cell.outcome.images_per_s() else { continue };
-        let (cx, cy) = (x.at(cell.batch_size as f64), y.at(rate));
-        places.push((cx, cy));
+    let cells: Vec<(&Cell, f64)> =
+        cells.filter_map(|cell| Some((cell, cell.outcome.images_per_s()?))).collect();
+    let point = |&(cell, rate): &(&Cell, f64)| (cell.batch_size as f64, rate);
+    let points: Vec<(f64, f64)> = cells.iter().map(point).collect();
+    let last = points.last()?;
+    plot.draw_line(svg, &format!("c{colour}"), Join::Straight, &points);
+    for ((cell, _), &point) in cells.iter().zip(&points) {
         let (width, batch_size, word) = (cell.width, cell.batch_size, cell.outcome.word());
-        let _ = writeln!(
-            dots,
-            "<circle class=\"c{colour} mark\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"5\"><title>width {width}, \
-             {batch_size} images: {word} images/s</title></circle>"
-        );
+        let title = format!("width {width}, {batch_size} images: {word} images/s");
+        svg.circle(&format!("mark c{colour}"), plot.at(point), 5.0, &title);
     }
-    let last = places.last().map(|place| place.1)?;
-    let points: Vec<_> = places.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-    let _ = writeln!(out, "<path class=\"c{colour} line\" d=\"M{}\"/>", points.join("L"));
-    *out += &dots;
-    Some(last)
+    Some(plot.y_at(last.1))
 }
 
-/// The widths behind the ends of their lines, moved apart where they would lie upon one another.
-fn names(out: &mut String, ends: &mut [(f64, usize, usize)]) {
+/// Draws the widths behind the ends of their lines, moved apart where they would lie upon one another.
+fn names(svg: &mut Svg, mut ends: Vec<(f64, usize, usize)>) {
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut lowest = f64::NEG_INFINITY;
-    for &mut (y, colour, width) in ends {
+    for (y, colour, width) in ends {
         lowest = f64::max(y, lowest + APART);
-        let name = format!("width {width}");
-        let _ = writeln!(
-            out,
-            "<circle class=\"c{colour}\" cx=\"{:.1}\" cy=\"{lowest:.1}\" r=\"4\"/>",
-            RIGHT + 14.0
-        );
-        text(out, "", [RIGHT + 24.0, lowest + 4.5], &name);
+        svg.circle(&format!("dot c{colour}"), [FRAME.right + 14.0, lowest], 4.0, "");
+        svg.text("", [FRAME.right + 24.0, lowest + 4.5], &format!("width {width}"));
+    }
+}
+
+/// Returns the grid itself: the faster, the stronger the colour.
+fn grid(scaling: &Scaling, plot: &Plot) -> HeatMap {
+    let cell = |width: usize, batch_size: usize| {
+        let outcome = scaling.cell(width, batch_size).map(|cell| &cell.outcome);
+        let rate = outcome.and_then(|outcome| outcome.images_per_s());
+        heat::Cell {
+            class: "c0",
+            strength: rate.map_or(0.0, |rate| plot.y.place(rate)),
+            text: outcome.map_or(String::new(), |outcome| outcome.word()),
+            text_class: if rate.is_some() { "" } else { "soft" },
+            title: outcome.and_then(|outcome| outcome.reason()).unwrap_or_default(),
+        }
+    };
+    let row = |&width: &usize| {
+        let cells = scaling.batch_sizes.iter().map(|&batch_size| cell(width, batch_size));
+        (width.to_string(), cells.collect())
+    };
+    HeatMap {
+        corner: "width".to_string(),
+        columns: scaling.batch_sizes.iter().map(ToString::to_string).collect(),
+        rows: scaling.widths.iter().map(row).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::bench::drawing::tests::assert_well_formed;
+    use crate::base::chart::svg::tests::assert_well_formed;
     use crate::measure::bench::scaling::tests::scaling;
 
     #[test]
@@ -130,7 +122,7 @@ mod tests {
         let svg = draw(&scaling);
         assert_well_formed(&svg);
         assert!(svg.contains("<title>width 8, 64 images: 1386 images/s</title>"), "{svg}");
-        assert_eq!(svg.matches("<circle class=\"c0 mark\"").count(), 2);
+        assert_eq!(svg.matches("<circle class=\"mark c0\"").count(), 2);
         for word in [">64.1<", ">1386<", ">&gt;60 s<", ">memory<"] {
             assert_eq!(svg.matches(word).count(), 1, "{word}");
         }
@@ -145,8 +137,9 @@ mod tests {
 
     #[test]
     fn names_do_not_lie_upon_one_another() {
-        let mut out = String::new();
-        names(&mut out, &mut [(100.0, 0, 8), (101.0, 1, 16), (300.0, 2, 32)]);
+        let mut svg = Svg::drawing([WIDTH, 400.0], "names");
+        names(&mut svg, vec![(100.0, 0, 8), (101.0, 1, 16), (300.0, 2, 32)]);
+        let out = svg.finish();
         for y in ["cy=\"100.0\"", "cy=\"115.0\"", "cy=\"300.0\""] {
             assert!(out.contains(y), "{y} is not in {out}");
         }

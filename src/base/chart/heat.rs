@@ -1,0 +1,141 @@
+//! Heat maps: matrices of cells, each with a text and a colour that is the stronger the larger its number.
+//!
+//! To a screen reader they are tables, with headings of rows and columns.
+
+use super::Svg;
+use super::svg::shortened;
+
+/// Opacity of the strongest cells: their text stays readable.
+const STRONGEST: f64 = 0.62;
+
+/// A cell.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cell {
+    /// Class of its colour: `c0`.
+    pub class: &'static str,
+    /// Strength of the colour, from 0 to 1.
+    pub strength: f64,
+    /// Text in it.
+    pub text: String,
+    /// Classes of the text: `bold`.
+    pub text_class: &'static str,
+    /// Text that is shown on hovering.
+    pub title: String,
+}
+
+/// A matrix of cells with names for its rows and columns.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HeatMap {
+    /// Text above the names of the rows.
+    pub corner: String,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Name and cells of each row.
+    pub rows: Vec<(String, Vec<Cell>)>,
+}
+
+/// Width of a figure, in pixels.
+const WIDTH: f64 = 540.0;
+
+/// Width of the rows' names, in pixels.
+const NAMES: f64 = 110.0;
+
+/// Height of the columns' names, in pixels.
+const HEADINGS: f64 = 96.0;
+
+/// Height of a row, in pixels.
+const ROW: f64 = 34.0;
+
+impl HeatMap {
+    /// Returns the heat map as a drawing of its own within a page. `label` is text for those who do not see it.
+    pub fn figure(&self, label: &str) -> String {
+        let height = HEADINGS + ROW * self.rows.len() as f64;
+        let mut svg = Svg::inline([WIDTH, height], "table", label);
+        self.draw(&mut svg, [NAMES, HEADINGS, WIDTH - NAMES, ROW]);
+        svg.finish()
+    }
+
+    /// Draws it: `[left, top, width, row]` are the place of the first cell, the width of all columns and the height of
+    /// a row, in pixels. The names stand to the left and above.
+    pub fn draw(&self, svg: &mut Svg, [left, top, width, row]: [f64; 4]) {
+        let cell_width = width / self.columns.len().max(1) as f64;
+        let is_long = self.columns.iter().any(|name| 7.5 * name.len() as f64 > cell_width);
+        svg.open(format_args!("role=\"row\""), "");
+        heading(svg, "columnheader", "", |svg| {
+            svg.text("soft end", [left - 8.0, top - 8.0], &self.corner);
+        });
+        for (ix, name) in self.columns.iter().enumerate() {
+            let x = left + cell_width * (ix as f64 + 0.5);
+            heading(svg, "columnheader", name, |svg| match is_long {
+                true => svg.turned("", [x + 4.5, top - 8.0], -90.0, &shortened(name, 13)),
+                false => svg.text("middle", [x, top - 8.0], name),
+            });
+        }
+        svg.close();
+        for (ix, (name, cells)) in self.rows.iter().enumerate() {
+            let y = top + row * ix as f64;
+            let baseline = y + row / 2.0 + 4.5;
+            svg.open(format_args!("role=\"row\""), "");
+            heading(svg, "rowheader", name, |svg| {
+                svg.text("end", [left - 8.0, baseline], &shortened(name, 15));
+            });
+            for (ix, cell) in cells.iter().enumerate() {
+                let x = left + cell_width * ix as f64;
+                svg.open(format_args!("role=\"cell\" class=\"{}\"", cell.class), &cell.title);
+                let at = [x, y, cell_width - 1.0, row - 1.0];
+                svg.rect("shade", at, "");
+                let [x, y, width, height] = at;
+                svg.element(
+                    "rect",
+                    "dot",
+                    format_args!(
+                        "x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill-opacity=\"{:.2}\"",
+                        STRONGEST * cell.strength
+                    ),
+                    "",
+                );
+                let class = format!("middle {}", cell.text_class);
+                svg.text(&class, [x + width / 2.0, baseline], &cell.text);
+                svg.close();
+            }
+            svg.close();
+        }
+    }
+}
+
+/// Draws a heading: a group of that role, with the whole name where only a part of it is shown.
+fn heading(svg: &mut Svg, role: &str, name: &str, draw: impl FnOnce(&mut Svg)) {
+    svg.open(format_args!("role=\"{role}\""), name);
+    draw(svg);
+    svg.close();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::chart::svg::tests::assert_well_formed;
+
+    #[test]
+    fn every_cell_has_its_text_its_title_and_its_strength() {
+        let cell = |n: usize| Cell {
+            class: "c1",
+            strength: n as f64 / 2.0,
+            text: n.to_string(),
+            text_class: "bold",
+            title: format!("{n} of 2"),
+        };
+        let names = ["a name that is far too long to stand there", "b"].map(str::to_string);
+        let map = HeatMap {
+            corner: "truth".to_string(),
+            columns: names.to_vec(),
+            rows: names.iter().map(|name| (name.clone(), vec![cell(1), cell(2)])).collect(),
+        };
+        let svg = map.figure("a matrix");
+        assert_well_formed(&svg);
+        assert_eq!(svg.matches("role=\"cell\"").count(), 4, "{svg}");
+        assert_eq!(svg.matches("<title>2 of 2</title>").count(), 2, "{svg}");
+        assert!(svg.contains("fill-opacity=\"0.31\"") && svg.contains("fill-opacity=\"0.62\""));
+        assert!(svg.contains("<title>a name that is far too long to stand there</title>"), "{svg}");
+        assert!(svg.contains(">a name that is ...</text>") && svg.contains("rotate(-90.0)"));
+    }
+}

@@ -1,0 +1,245 @@
+//! Curves over epochs, steps or minutes, as a figure of a page.
+//!
+//! Curves differ in their dashes as well as in their colour.
+
+use super::axis::range;
+use super::plot::Join;
+use super::{Axis, Frame, Plot, Svg, escape};
+
+const SIZE: [f64; 2] = [480.0, 270.0];
+const FRAME: Frame = Frame { left: 56.0, right: 464.0, top: 14.0, bottom: 226.0 };
+
+/// Number of colours of the palette that curves have.
+const N_COLOURS: usize = 7;
+
+/// Number of ways to dash a line, the first of which is not to.
+const N_DASHES: usize = 4;
+
+/// Largest number of points of a curve with dots.
+const MAX_DOTS: usize = 40;
+
+/// Returns the style of one of many curves that may lie upon one another: its neighbours differ from it in colour and
+/// in dashes.
+pub fn style_of_many(ix: usize) -> usize {
+    ix % N_COLOURS + N_COLOURS * (ix % N_DASHES)
+}
+
+/// A curve.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Series {
+    /// Name in the legend.
+    pub name: String,
+    /// Points from left to right. Points that are not finite are left out.
+    pub points: Vec<(f64, f64)>,
+    /// Colour and dashes: a number below 28.
+    pub style: usize,
+    /// Kind of its numbers.
+    pub kind: Kind,
+}
+
+/// The kind of a curve's numbers, which decides how it is drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Kind {
+    /// Measurements: dots, joined by straight lines.
+    #[default]
+    Measured,
+    /// Numbers of a formula: a line without dots.
+    Computed,
+    /// Means, each over the way from the point before: steps.
+    Mean,
+}
+
+/// The numbers of an axis.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// Numbers of any kind.
+    Plain,
+    /// Whole numbers.
+    Count,
+    /// Parts of 1, shown in percent.
+    Percent,
+}
+
+/// A chart of some curves.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Chart {
+    /// Heading.
+    pub title: String,
+    /// Name of the horizontal axis, with its unit: `epoch`.
+    pub x_label: String,
+    /// Numbers of the horizontal axis.
+    pub x_unit: Unit,
+    /// Numbers of the vertical axis.
+    pub y_unit: Unit,
+    /// Whether the vertical axis starts at 0 in any case.
+    pub from_zero: bool,
+    /// Curves.
+    pub series: Vec<Series>,
+}
+
+impl Chart {
+    /// Returns the chart as a `<figure>`, with a legend where there is more than one curve; nothing where there is no
+    /// point.
+    pub fn figure(&self) -> String {
+        let series: Vec<Series> = self.series.iter().map(|series| self.shown(series)).collect();
+        let series: Vec<Series> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
+        if series.is_empty() {
+            return String::new();
+        }
+        let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
+        let label = format!("{}: {}", self.title, names.join(", "));
+        let mut svg = Svg::inline(SIZE, "img", &label);
+        let plot = self.plot(&series);
+        plot.draw_axes(&mut svg, &self.x_label);
+        for series in &series {
+            self.draw(&mut svg, &plot, series);
+        }
+        let (title, svg) = (escape(&self.title), svg.finish());
+        let legend = if series.len() > 1 { legend(&series) } else { String::new() };
+        format!(
+            "<figure class=\"chart\"><figcaption>{title}{legend}</figcaption>\n{svg}</figure>\n"
+        )
+    }
+
+    /// Returns the points that can be drawn, in the units of the axes.
+    fn shown(&self, series: &Series) -> Series {
+        let factor = if self.y_unit == Unit::Percent { 100.0 } else { 1.0 };
+        let points = series.points.iter().map(|&(x, y)| (x, factor * y));
+        let points = points.filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+        Series { points, ..series.clone() }
+    }
+
+    fn plot(&self, series: &[Series]) -> Plot {
+        let points = || series.iter().flat_map(|series| &series.points);
+        let (first, last) = range(points().map(|(x, _)| *x));
+        let is_counted = self.x_unit == Unit::Count;
+        // Measured lengths start at 0, and so does the way to the first of some means.
+        let from_start = !is_counted || series.iter().any(|series| series.kind == Kind::Mean);
+        let x = Axis::from(if from_start { 0.0 } else { first }, last, 7, is_counted);
+        let (low, high) = range(points().map(|(_, y)| *y));
+        // From 0, unless that would waste half of the height.
+        let wasted = !self.from_zero && low > high / 2.0;
+        let low = if low > 0.0 && !wasted { 0.0 } else { low };
+        let y = Axis::round(low, high, 5).with_unit(self.percent());
+        Plot { x, y, frame: FRAME }
+    }
+
+    fn percent(&self) -> &'static str {
+        if self.y_unit == Unit::Percent { "%" } else { "" }
+    }
+
+    fn draw(&self, svg: &mut Svg, plot: &Plot, series: &Series) {
+        let Series { name, points, kind, .. } = series;
+        svg.open(format_args!("class=\"{}\"", class(series.style)), "");
+        let join = if *kind == Kind::Mean { Join::Step } else { Join::Straight };
+        plot.draw_line(svg, "", join, points);
+        let has_dots = *kind == Kind::Measured && points.len() <= MAX_DOTS;
+        for &(x, y) in points {
+            let at = plot.at((x, y));
+            if has_dots {
+                svg.circle("dot", at, 2.6, "");
+            }
+            // Invisible, and easier to point at than the dot.
+            let (x_label, percent) = (&self.x_label, self.percent());
+            let title = format!("{name}, {x_label} {}: {}{percent}", short(x), short(y));
+            svg.circle("hit", at, 8.0, &title);
+        }
+        svg.close();
+    }
+}
+
+/// Returns the names of the curves, each behind a piece of its line.
+fn legend(series: &[Series]) -> String {
+    let entry = |series: &Series| {
+        format!(
+            "<span><svg viewBox=\"0 0 28 10\" aria-hidden=\"true\"><path class=\"line {}\" d=\"M1 5H27\"/></svg>{}\
+             </span>",
+            class(series.style),
+            escape(&series.name)
+        )
+    };
+    let entries: String = series.iter().map(entry).collect();
+    format!("<span class=\"legend\">{entries}</span>")
+}
+
+/// Returns `c2`, and `c2 d1` for the style of the second round through the palette.
+fn class(style: usize) -> String {
+    let (colour, dashes) = (style % N_COLOURS, style / N_COLOURS % N_DASHES);
+    if dashes == 0 { format!("c{colour}") } else { format!("c{colour} d{dashes}") }
+}
+
+/// Returns a number with at most four digits behind its first one: `0.4302`, `17.81`, `1.2e-7`.
+fn short(value: f64) -> String {
+    if value != 0.0 && !(1e-3..1e6).contains(&value.abs()) {
+        return format!("{value:.3e}");
+    }
+    let digits = (3.0 - value.abs().max(1e-3).log10().floor()).clamp(0.0, 6.0);
+    let text = format!("{value:.*}", digits as usize);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: &[(f64, f64)]) -> Chart {
+        let series =
+            Series { name: "a < b".into(), points: points.to_vec(), style: 1, ..Series::default() };
+        Chart {
+            title: "accuracy".into(),
+            x_label: "epoch".into(),
+            x_unit: Unit::Count,
+            y_unit: Unit::Percent,
+            from_zero: false,
+            series: vec![series],
+        }
+    }
+
+    #[test]
+    fn points_are_placed_and_named() {
+        let svg = chart(&[(1.0, 0.0), (2.0, 0.5), (3.0, 1.0)]).figure();
+        let Frame { left, right, top, bottom } = FRAME;
+        let path = format!("M{left:.1} {bottom:.1}L260.0 120.0L{right:.1} {top:.1}");
+        assert!(svg.contains(&path), "{path} is not in {svg}");
+        assert!(svg.contains("<title>a &lt; b, epoch 2: 50%</title>"), "{svg}");
+        assert!(svg.contains(">100%</text>") && !svg.contains("legend"), "{svg}");
+    }
+
+    #[test]
+    fn means_are_steps_from_the_start() {
+        let mut chart = chart(&[(1.0, 0.5), (2.0, 1.0)]);
+        chart.series[0].kind = Kind::Mean;
+        let svg = chart.figure();
+        let Frame { left, right, top, .. } = FRAME;
+        let path = format!("M{left:.1} 120.0H260.0V{top:.1}H{right:.1}");
+        assert!(svg.contains(&path), "{path} is not in {svg}");
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_left_out() {
+        assert_eq!(chart(&[]).figure(), "");
+        assert_eq!(chart(&[(1.0, f64::NAN)]).figure(), "");
+        let svg = chart(&[(1.0, 0.5), (2.0, f64::INFINITY)]).figure();
+        assert_eq!(svg.matches("<title>").count(), 1, "{svg}");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let numbers = [0.43021, 17.812, 1234.56, 1.2e-7, 0.0, 3.0, 0.01];
+        let shown = ["0.4302", "17.81", "1235", "1.200e-7", "0", "3", "0.01"];
+        assert_eq!(numbers.map(short), shown);
+    }
+
+    #[test]
+    fn many_curves_have_styles_of_their_own() {
+        let n_styles = N_COLOURS * N_DASHES;
+        let classes: std::collections::BTreeSet<_> =
+            (0..n_styles).map(|ix| class(style_of_many(ix))).collect();
+        assert_eq!(classes.len(), n_styles);
+        assert_eq!([0, 1, 2].map(|ix| class(style_of_many(ix))), ["c0", "c1 d1", "c2 d2"]);
+    }
+}

@@ -1,0 +1,25 @@
+//! Charts, as SVG text: the only module that writes SVG.
+//!
+//! * [`svg`] writes elements and escapes text;
+//! * [`axis`] finds round ticks, linear and logarithmic, for drawings and for the terminal;
+//! * [`plot`] places numbers between two axes, and draws the axes, lines and steps;
+//! * [`lines`] makes a whole figure of curves with its legend;
+//! * [`bars`] and [`heat`] draw bars with figures beside them, and matrices of coloured cells.
+//!
+//! Every colour is a variable of [`STYLE`] with a light and a dark value. Text stays text, and every mark has a title,
+//! which browsers show on hovering.
+
+pub mod axis;
+pub mod bars;
+pub mod heat;
+pub mod lines;
+pub mod plot;
+pub mod svg;
+
+pub use axis::Axis;
+pub use lines::{Chart, Series};
+pub use plot::{Frame, Plot};
+pub use svg::{Svg, escape};
+
+/// The style sheet of all charts, in files and on pages. `c0` to `c8` are classes of a colour each.
+pub const STYLE: &str = include_str!("style.css");

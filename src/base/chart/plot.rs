@@ -1,0 +1,116 @@
+//! A plot: two axes around a rectangle, and what is drawn between them.
+
+use super::{Axis, Svg};
+
+/// A rectangle of a drawing, in pixels from its top left corner.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Frame {
+    /// Place of the left edge.
+    pub left: f64,
+    /// Place of the right edge.
+    pub right: f64,
+    /// Place of the top edge.
+    pub top: f64,
+    /// Place of the bottom edge, where the horizontal axis is.
+    pub bottom: f64,
+}
+
+/// Two axes and their place in a drawing.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plot {
+    /// Axis from left to right.
+    pub x: Axis,
+    /// Axis from bottom to top.
+    pub y: Axis,
+    /// Rectangle that the axes span.
+    pub frame: Frame,
+}
+
+/// The way from one point of a curve to the next.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Join {
+    /// A straight line.
+    #[default]
+    Straight,
+    /// A step: the second point's number holds all the way from the first. The first point's holds from the left edge.
+    Step,
+}
+
+impl Plot {
+    /// Returns the place of a number on the horizontal axis.
+    pub fn x_at(&self, value: f64) -> f64 {
+        let Frame { left, right, .. } = self.frame;
+        left + (right - left) * self.x.place(value)
+    }
+
+    /// Returns the place of a number on the vertical axis.
+    pub fn y_at(&self, value: f64) -> f64 {
+        let Frame { top, bottom, .. } = self.frame;
+        bottom + (top - bottom) * self.y.place(value)
+    }
+
+    /// Returns the place of a point.
+    pub fn at(&self, (x, y): (f64, f64)) -> [f64; 2] {
+        [self.x_at(x), self.y_at(y)]
+    }
+
+    /// Draws both axes with their ticks and labels, and the name of the horizontal one below it.
+    ///
+    /// The lines of the grid go through the ticks of the vertical axis, and of a horizontal one that is logarithmic.
+    pub fn draw_axes(&self, svg: &mut Svg, x_name: &str) {
+        let Frame { left, right, top, bottom } = self.frame;
+        for &tick in &self.y.ticks {
+            let at = self.y_at(tick);
+            svg.path("grid", format_args!("M{left} {at:.1}H{right}"), "");
+            svg.text("soft end", [left - 8.0, at + 4.0], &self.y.label(tick));
+        }
+        for &tick in &self.x.ticks {
+            let at = self.x_at(tick);
+            match self.x.is_log() {
+                true => svg.path("grid", format_args!("M{at:.1} {top}V{bottom}"), ""),
+                false => svg.path("axis", format_args!("M{at:.1} {bottom}v5"), ""),
+            }
+            svg.text("soft middle", [at, bottom + 19.0], &self.x.label(tick));
+        }
+        if !self.x.is_log() {
+            svg.path("axis", format_args!("M{left} {bottom}H{right}"), "");
+        }
+        svg.text("soft middle", [(left + right) / 2.0, bottom + 37.0], x_name);
+    }
+
+    /// Draws a line through points, in the colour of its class. It needs two of them; a step needs one.
+    pub fn draw_line(&self, svg: &mut Svg, class: &str, join: Join, points: &[(f64, f64)]) {
+        let mut path = String::new();
+        for (ix, &point) in points.iter().enumerate() {
+            let [x, y] = self.at(point);
+            path += &match (join, ix) {
+                (Join::Straight, 0) => format!("M{x:.1} {y:.1}"),
+                (Join::Straight, _) => format!("L{x:.1} {y:.1}"),
+                (Join::Step, 0) => format!("M{:.1} {y:.1}H{x:.1}", self.frame.left),
+                (Join::Step, _) => format!("V{y:.1}H{x:.1}"),
+            };
+        }
+        svg.path(&format!("line {class}"), format_args!("{path}"), "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_hold_the_number_of_their_end() {
+        let frame = Frame { left: 10.0, right: 110.0, top: 0.0, bottom: 100.0 };
+        let (x, y) = (Axis::from(0.0, 2.0, 2, true), Axis::round(0.0, 10.0, 2));
+        let plot = Plot { x, y, frame };
+        let draw = |join| {
+            let mut svg = Svg::inline([120.0, 100.0], "img", "");
+            plot.draw_line(&mut svg, "c1", join, &[(1.0, 5.0), (2.0, 10.0)]);
+            svg.finish()
+        };
+        let steps = draw(Join::Step);
+        assert!(steps.contains("\"line c1\" d=\"M10.0 50.0H60.0V0.0H110.0\""), "{steps}");
+        let straight = draw(Join::Straight);
+        assert!(straight.contains("d=\"M60.0 50.0L110.0 0.0\""), "{straight}");
+    }
+}
