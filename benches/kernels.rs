@@ -1,24 +1,27 @@
 //! Every kernel by itself at the network's shapes, naive next to the fast ones: one criterion group per
-//! kernel.
+//! kernel; and a group of the host's part, the loading of images. `wgrad bench` times whole steps.
 //!
 //! `cargo bench --bench kernels -- conv2d.forward` runs one group. Times come from the device's own clock if
 //! it has one. Throughput is in operations (`elem/s`), or in bytes for kernels that only move numbers.
 
-mod common;
-
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Size, criterion, kinds, name, open_gpu, size};
-use criterion::{BenchmarkId, Criterion, Throughput};
-use wgrad::device::{Device, LoadOptions, filling};
+use clap::ValueEnum;
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use wgrad::data::batches::{Batch, epoch_order};
+use wgrad::data::cifar10::{self, RECORD_BYTES};
+use wgrad::data::shapes;
+use wgrad::device::gpu::info;
+use wgrad::device::{Device, LoadOptions, OpenOptions, filling};
 use wgrad::kernel::{Kernels, StepScalars};
 use wgrad::measure::check;
 use wgrad::nn::ResNet9;
 use wgrad::ops::conv2d::{self, Conv2d};
 use wgrad::ops::{self, Case};
-use wgrad::passes::{self, fuse::Fusion, print};
+use wgrad::passes::{self, Work, fuse::Fusion, print};
 use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
 use wgrad::train::step::{self, StepConfig};
 
@@ -31,19 +34,74 @@ struct Kernel {
     tape: Arc<Tape>,
     node_ix: usize,
     shape: String,
-    flops: u64,
-    bytes: u64,
+    work: Work,
 }
 
+/// Images per CIFAR-10 file.
+const RECORDS: usize = 10_000;
+
+/// Training images of CIFAR-10.
+const IMAGES: usize = 50_000;
+
+/// The default batch size.
+const BATCH: usize = 512;
+
 fn main() {
+    let mut criterion = criterion();
+    data(&mut criterion);
     let size = size();
     let devices: Vec<_> = kinds().into_iter().map(|kernels| (kernels, open_gpu(kernels))).collect();
     eprintln!("{size:?} on {}", devices[0].1.name());
-    let mut criterion = criterion();
     for (name, kernels) in kernels(size) {
         bench(&mut criterion, name, &kernels, &devices);
     }
     criterion.final_summary();
+}
+
+/// Returns the kinds of kernels to compare: all of them. On a software adapter, tuned kernels are the default
+/// ones.
+fn kinds() -> Vec<Kernels> {
+    let kinds = Kernels::value_variants().iter().copied();
+    kinds.filter(|kernels| has_hardware() || *kernels != Kernels::Tuned).collect()
+}
+
+/// Returns the name of a kind of kernels.
+fn name(kernels: Kernels) -> String {
+    format!("{kernels:?}").to_lowercase()
+}
+
+/// The network's width and batch size in a bench.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    width: usize,
+    batch: usize,
+}
+
+/// Returns the real sizes on hardware, and on a software adapter sizes at which a bench ends in minutes.
+fn size() -> Size {
+    match has_hardware() {
+        true => Size { width: 64, batch: 512 },
+        false => Size { width: 8, batch: 8 },
+    }
+}
+
+fn has_hardware() -> bool {
+    info::adapters().iter().any(|report| report.kind != "software")
+}
+
+/// Opens the GPU, hardware first. A bench of kernels panics without one.
+fn open_gpu(kernels: Kernels) -> Device {
+    Device::open("gpu", OpenOptions { kernels, ..OpenOptions::default() })
+        .unwrap_or_else(|error| panic!("{error}\n{}", error.hint().unwrap_or_default()))
+}
+
+/// Returns a criterion configuration with few samples: a launch is long, and there are many kernels.
+fn criterion() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500))
+        .configure_from_args()
 }
 
 /// Returns the kernels by name: those of the training step, fused and unfused; and those of each op's own
@@ -105,9 +163,8 @@ impl Kernel {
         let attributes = node.op.attributes();
         let attributes =
             if attributes.is_empty() { attributes } else { format!(" ({attributes})") };
-        let io = tape.io(node);
-        let (flops, bytes) = (node.op.flops(&io), io.bytes());
-        Self { tape: run, node_ix, shape: shapes.join(", ") + &attributes, flops, bytes }
+        let shape = shapes.join(", ") + &attributes;
+        Self { tape: run, node_ix, shape, work: Work::of(tape, node) }
     }
 }
 
@@ -140,8 +197,8 @@ fn bench(
 ) {
     let mut group = criterion.benchmark_group(kernel_name);
     for kernel in kernels {
-        group.throughput(match kernel.flops {
-            0 => Throughput::Bytes(kernel.bytes),
+        group.throughput(match kernel.work.flops {
+            0 => Throughput::Bytes(kernel.work.bytes),
             flops => Throughput::Elements(flops),
         });
         for (kind, device) in devices {
@@ -168,5 +225,50 @@ fn bench(
             });
         }
     }
+    group.finish();
+}
+
+/// Times the loading of images on the host: reads CIFAR-10's files, shuffles an epoch, packs a batch, draws the built-in
+/// shapes.
+fn data(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("data");
+
+    // Two files of 10,000 records of ten classes, in place of six.
+    let folder = tempfile::tempdir().expect("a folder");
+    let record =
+        |ix: usize| (0..RECORD_BYTES).map(move |at| if at == 0 { ix % 10 } else { at * ix });
+    let bytes: Vec<u8> = (0..RECORDS).flat_map(record).map(|value| value as u8).collect();
+    for name in ["data_batch_1.bin", "test_batch.bin"] {
+        fs::write(folder.path().join(name), &bytes).expect("written");
+    }
+    group.throughput(Throughput::Bytes(2 * bytes.len() as u64));
+    group.bench_function("read files", |bencher| {
+        bencher.iter_with_large_drop(|| cifar10::read(folder.path()).expect("images"));
+    });
+
+    group.throughput(Throughput::Elements(IMAGES as u64));
+    group.bench_function("shuffle an epoch", |bencher| {
+        let mut epoch = 0;
+        let next = || {
+            epoch += 1;
+            epoch
+        };
+        bencher.iter_batched(next, |epoch| epoch_order(0, epoch, IMAGES), BatchSize::SmallInput);
+    });
+
+    // Image numbers spread over the memory of the split, as after a shuffle.
+    let split = cifar10::read(folder.path()).expect("images").train;
+    let order = epoch_order(0, 0, split.len());
+    let mut batch = Batch::new(BATCH);
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("pack a batch", |bencher| {
+        let mut batches = order.chunks_exact(BATCH).cycle();
+        bencher.iter(|| batch.fill(&split, batches.next().expect("it goes round")));
+    });
+
+    group.throughput(Throughput::Elements(100));
+    group.bench_function("draw shapes", |bencher| {
+        bencher.iter_with_large_drop(|| shapes::draw_train(0, 100));
+    });
     group.finish();
 }

@@ -2,7 +2,7 @@
 //!
 //! The modules are layers. Each imports those above it in this list, which is the order to read them in:
 //!
-//! * [`base`]: files, hashes, units;
+//! * [`base`]: charts, files, hashes, units;
 //! * [`kernel`]: the vocabulary of a launch, the scalars of a step, host maths;
 //! * [`tape`]: values and nodes, a training step as a list; the contract of an op;
 //! * [`ops`]: the ops, each with its shape rule, backward rule, launches and reference;

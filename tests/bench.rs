@@ -6,8 +6,7 @@ use std::process::{Command, Output};
 
 use wgrad::measure::bench::{Bench, JSON, SVG, scaling};
 use wgrad::nn::ResNet9;
-use wgrad::passes::print::Cost;
-use wgrad::passes::{Plan, PlanOptions};
+use wgrad::passes::{Plan, PlanOptions, Work};
 use wgrad::train::step::{self, StepConfig};
 
 const SMALL: [&str; 8] =
@@ -47,8 +46,7 @@ fn kernels_are_measured_written_and_compared() {
     let n_nodes: usize = bench.kernels.iter().map(|kernel| kernel.n_nodes).sum();
     assert_eq!(n_nodes, tape.nodes().len());
     assert!(bench.kernels.len() < n_nodes, "some are the same");
-    let cost = Cost::of(&tape, |_| true);
-    assert_eq!((bench.step.work.flops, bench.step.work.bytes), (cost.flops, cost.bytes));
+    assert_eq!(bench.step.rates.work, Work::sum_of(&tape, |_| true));
     assert_eq!(
         bench.machine.command,
         [&["wgrad"], &SMALL[..], &["--out", "first"]].concat().join(" ")

@@ -7,7 +7,8 @@ use safetensors::SafeTensors;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{self, ResNet9, Weights};
 use wgrad::ops::{adam, cross_entropy};
-use wgrad::passes::print::{Cost, listing};
+use wgrad::passes::Work;
+use wgrad::passes::print::listing;
 use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
 use wgrad::train::{Model, ModelConfig};
@@ -64,7 +65,7 @@ fn multiply_adds(tape: &Tape, phase: Phase) -> u64 {
         let name = node.op.name();
         node.phase == phase && (name.starts_with("conv2d") || name.starts_with("linear"))
     };
-    Cost::of(tape, product).flops / 2
+    Work::sum_of(tape, product).flops / 2
 }
 
 #[test]

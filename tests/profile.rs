@@ -8,7 +8,7 @@ use wgrad::device::{Clock, Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, Profile, Total, svg, table};
 use wgrad::nn::ResNet9;
-use wgrad::passes::print::Cost;
+use wgrad::passes::Work;
 use wgrad::train::step::{self, StepConfig};
 use wgrad::train::{Snapshot, Trainer};
 
@@ -54,12 +54,12 @@ fn a_timed_step_has_the_same_bits_on_the_gpu() {
 }
 
 fn add_up(totals: &[Total], profile: &Profile) {
-    let seconds: f64 = totals.iter().map(|total| total.work.seconds).sum();
-    assert!((seconds / profile.sum.work.seconds - 1.0).abs() < 1e-9);
-    let sum = |of: fn(&Total) -> u64| totals.iter().map(of).sum::<u64>();
-    assert_eq!(sum(|total| total.work.flops), profile.sum.work.flops);
-    assert_eq!(sum(|total| total.work.bytes), profile.sum.work.bytes);
-    assert_eq!(sum(|total| total.n_nodes as u64), profile.nodes.len() as u64);
+    let seconds: f64 = totals.iter().map(|total| total.timed.seconds).sum();
+    assert!((seconds / profile.sum.timed.seconds - 1.0).abs() < 1e-9);
+    let work: Work = totals.iter().map(|total| total.timed.work).sum();
+    assert_eq!(work, profile.sum.timed.work);
+    let n_nodes: usize = totals.iter().map(|total| total.n_nodes).sum();
+    assert_eq!(n_nodes, profile.nodes.len());
 }
 
 #[test]
@@ -68,16 +68,16 @@ fn the_times_of_a_step_add_up() {
     let profile = profile::measure(&device, &config(), Some(4), &|_| ()).expect("a profile");
     let (clock, n_steps) = (profile.clock, profile.n_steps);
     assert_eq!((clock, n_steps, profile.width, profile.batch_size), (Clock::Host, 4, 2, 6));
-    let cost = Cost::of(&step::training(&config()).tape, |_| true);
-    assert_eq!((profile.sum.work.flops, profile.sum.work.bytes), (cost.flops, cost.bytes));
-    let seconds: f64 = profile.nodes.iter().map(|node| node.work.seconds).sum();
-    assert!((profile.sum.work.seconds / seconds - 1.0).abs() < 1e-9);
+    let work = Work::sum_of(&step::training(&config()).tape, |_| true);
+    assert_eq!(profile.sum.timed.work, work);
+    let seconds: f64 = profile.nodes.iter().map(|node| node.timed.seconds).sum();
+    assert!((profile.sum.timed.seconds / seconds - 1.0).abs() < 1e-9);
     add_up(&profile.phases, &profile);
     add_up(&profile.layers, &profile);
     add_up(&profile.ops, &profile);
     assert_eq!(profile.phases.len(), 3);
     for node in &profile.nodes {
-        let median = node.work.seconds;
+        let median = node.timed.seconds;
         assert!(node.seconds_min <= median && median <= node.seconds_max, "{node:?}");
     }
     // Plausible bounds for machines of the last thirty and the next ten years.
@@ -88,7 +88,7 @@ fn the_times_of_a_step_add_up() {
     let of_nodes: Vec<&str> = text.lines().skip_while(|line| !line.contains("node ")).collect();
     assert!(of_nodes[1] == "-- forward" && of_nodes[2].starts_with("  0  augment.draws"));
     let by_time = table::table(&profile, table::Sort::Time);
-    let largest = profile.nodes.iter().max_by(|a, b| a.work.seconds.total_cmp(&b.work.seconds));
+    let largest = profile.nodes.iter().max_by(|a, b| a.timed.seconds.total_cmp(&b.timed.seconds));
     let first = by_time.lines().find(|line| line.contains("node ")).expect("titles");
     let first = by_time.lines().skip_while(|line| *line != first).nth(1).expect("nodes");
     assert!(first.contains(&largest.expect("nodes").node), "{first}");

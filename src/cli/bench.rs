@@ -12,8 +12,8 @@ use wgrad::data::N_CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::error::Error;
 use wgrad::kernel::Kernels;
+use wgrad::measure::Effort;
 use wgrad::measure::bench::{self, Bench, EFFORT, compare, svg, table};
-use wgrad::measure::profile::steps::Effort;
 use wgrad::nn::ResNet9;
 use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::train::RunFolder;
@@ -145,7 +145,7 @@ fn measure(
     device: &Device,
     stop: &AtomicBool,
 ) -> Result<Option<Bench>, Error> {
-    let effort = Effort { n_steps: args.steps.map(|n| n.get() as usize), ..EFFORT };
+    let effort = Effort { n: args.steps.map(|n| n.get() as usize), ..EFFORT };
     let stop = || stop.load(Ordering::Relaxed);
     bench::measure(device, config, args.on.kernels, effort, &command(), &tell, &stop)
 }

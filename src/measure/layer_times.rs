@@ -1,18 +1,15 @@
 //! The time of each layer of a training step, for the summary of a run. `wgrad profile` measures more closely.
 
-use std::time::{Duration, Instant};
-
+use super::{Effort, Sample};
 use crate::data::Split;
 use crate::error::Error;
+use crate::measure::sampler::Sampler;
 use crate::tape::Node;
 use crate::train::Trainer;
 use crate::train::folder::LayerTime;
 
-/// The longest time that the steps behind the first may take.
-const TIME: Duration = Duration::from_secs(2);
-
-/// The largest number of timed steps.
-const MAX_STEPS: usize = 9;
+/// Two seconds, and no more steps than a median needs.
+const EFFORT: Effort = Effort { n: None, seconds: 2.0, bounds: [1, 9] };
 
 /// Times several steps on the images of a split with these numbers, a whole batch, and leaves the network as it was.
 /// Returns no times when `stop` returned true on the way.
@@ -29,25 +26,15 @@ pub fn measure(
         return Ok(Vec::new());
     }
     let before = trainer.state.snapshot()?;
-    let begun = Instant::now();
-    let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); trainer.tape().nodes().len()];
-    for n_steps in 0..MAX_STEPS {
-        if n_steps > 0 && (begun.elapsed() > TIME || stop()) {
-            break;
-        }
-        // A learning rate of 0 keeps the weights finite; a step's time does not depend on them.
-        let times = trainer.timed_step(split, images, 0, 0.0)?;
-        seconds.iter_mut().zip(times.seconds).for_each(|(of_node, time)| of_node.push(time));
-    }
+    let mut sampler = Sampler::new(trainer, split, images);
+    let steps = EFFORT.repeat(stop, || sampler.nodes())?;
     trainer.state.restore(&before)?;
-    if stop() {
-        return Ok(Vec::new());
-    }
+    let Some(steps) = steps.filter(|_| !stop()) else { return Ok(Vec::new()) };
 
     let mut layers: Vec<LayerTime> = Vec::new();
-    for (node, mut seconds) in trainer.tape().nodes().iter().zip(seconds) {
-        seconds.sort_by(f64::total_cmp);
-        let (name, seconds) = (layer(node), seconds[seconds.len() / 2]);
+    for (ix, node) in trainer.tape().nodes().iter().enumerate() {
+        let seconds = Sample::new(steps.iter().map(|times| times.seconds[ix]).collect()).median;
+        let name = layer(node);
         match layers.iter_mut().find(|layer| layer.name == name) {
             Some(layer) => layer.seconds += seconds,
             None => layers.push(LayerTime { name, seconds }),
@@ -96,6 +83,6 @@ mod tests {
         let stop = || n_asked.replace(n_asked.get() + 1) >= 2;
         let times = measure(&mut trainer, &split, &images, &stop).expect("stopped");
         assert_eq!((times, trainer.state.snapshot().expect("readable")), (Vec::new(), before));
-        assert!(n_asked.get() < MAX_STEPS, "it went on for all of its steps");
+        assert!(n_asked.get() < EFFORT.bounds[1], "it went on for all of its steps");
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::print::Cost;
+use super::Work;
 use crate::base::chart::Svg;
 use crate::base::units::thousands;
 use crate::tape::{ElementType, Group, Node, Phase, Storage, Tape, Value, ValueId};
@@ -272,9 +272,9 @@ fn connect(nodes: &[&Node], first: Option<ValueId>) -> Vec<Edge> {
 }
 
 fn header(svg: &mut Svg, tape: &Tape, batch: Option<usize>) {
-    let cost = Cost::of(tape, |node| node.phase == Phase::Forward);
+    let work = Work::sum_of(tape, |node| node.phase == Phase::Forward);
     let images = batch.unwrap_or(1).max(1);
-    let per_image = cost.flops as f64 / images as f64 / 1e6;
+    let per_image = work.flops as f64 / images as f64 / 1e6;
     let n_parameters = thousands(tape.state().n_parameters());
     svg.text("title", [BOX_LEFT, 28.0], tape.name());
     let note = format!(

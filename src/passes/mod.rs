@@ -7,6 +7,7 @@ pub mod draw;
 pub mod fuse;
 pub mod plan;
 pub mod print;
+pub mod work;
 
 pub use autodiff::{Gradients, backward, backward_from};
 pub use averages::read_averages;
@@ -15,3 +16,4 @@ pub use draw::draw;
 pub use fuse::fuse;
 pub use plan::{Plan, PlanOptions, Tiles};
 pub use print::listing;
+pub use work::Work;

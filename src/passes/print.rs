@@ -1,31 +1,9 @@
 //! The listing of a tape: every node with what it reads and makes, where that lies, and its costs.
 
-use super::Plan;
 use super::plan::BufferKind;
+use super::{Plan, Work};
 use crate::base::units::{decimal, readable_bytes};
 use crate::tape::{ElementType, Group, Node, Phase, Tape, Value, ValueId};
-
-/// Work and traffic of a part of a tape.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Cost {
-    /// The number of nodes.
-    pub n_nodes: usize,
-    /// Additions and multiplications of real numbers.
-    pub flops: u64,
-    /// Bytes read and written if every value passes memory once.
-    pub bytes: u64,
-}
-
-impl Cost {
-    /// The cost of the nodes for which `is_it` holds.
-    pub fn of(tape: &Tape, is_it: impl Fn(&Node) -> bool) -> Self {
-        tape.nodes().iter().filter(|node| is_it(node)).fold(Self::default(), |sum, node| Self {
-            n_nodes: sum.n_nodes + 1,
-            flops: sum.flops + node.op.flops(&tape.io(node)),
-            bytes: sum.bytes + tape.io(node).bytes(),
-        })
-    }
-}
 
 /// The listing of a tape and its plan, for people. `batch_size` is the number of images in a step.
 ///
@@ -97,22 +75,25 @@ pub fn shape(value: &Value) -> String {
     }
 }
 
-/// The work of each phase and of the whole step.
+/// Returns the work of each phase and of the whole step.
 fn work(tape: &Tape, batch_size: usize) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, cost: Cost| {
+    let mut line = |name: &str, phases: &[Phase]| {
+        let is_counted = |node: &Node| phases.contains(&node.phase);
+        let n_nodes = tape.nodes().iter().filter(|node| is_counted(node)).count();
+        let Work { flops, bytes } = Work::sum_of(tape, is_counted);
         text += &format!(
-            "{name:<16}{:>4} nodes {:>9}FLOP ({:>8}FLOP an image) {:>11} moved\n",
-            cost.n_nodes,
-            decimal(cost.flops),
-            decimal(cost.flops / batch_size as u64),
-            readable_bytes(cost.bytes),
+            "{name:<16}{n_nodes:>4} nodes {:>9}FLOP ({:>8}FLOP an image) {:>11} moved\n",
+            decimal(flops),
+            decimal(flops / batch_size as u64),
+            readable_bytes(bytes),
         );
     };
-    for phase in [Phase::Forward, Phase::Backward, Phase::Update] {
-        line(phase.name(), Cost::of(tape, |node| node.phase == phase));
+    let phases = [Phase::Forward, Phase::Backward, Phase::Update];
+    for phase in phases {
+        line(phase.name(), &[phase]);
     }
-    line("step", Cost::of(tape, |_| true));
+    line("step", &phases);
     text
 }
 

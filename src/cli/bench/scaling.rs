@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "N,N", value_delimiter = ',', allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_sizes: Vec<NonZeroU32>,
-    /// The time for the steps of a cell; two are run in any case
+    /// The time for the steps of a cell; warm-up and one more are run in any case
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
     seconds: f64,
     /// The most memory a step may need, as 512MiB or 2GiB

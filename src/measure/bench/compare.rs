@@ -1,9 +1,9 @@
 //! A measurement beside an earlier one: what has become faster or slower, beyond the noise.
 
-use super::table::{milliseconds, shortened, spread};
-use super::{Bench, Kernel, Sample};
+use super::table::{shortened, spread};
+use super::{Bench, Kernel, Machine, Sample};
 use crate::error::Error;
-use crate::measure::profile::table::giga;
+use crate::measure::figures::{giga, milliseconds};
 
 /// How a time is, beside an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,7 +132,7 @@ fn fused(bench: &Bench) -> String {
     serde_json::to_string(&bench.settings.fusion).expect("words")
 }
 
-fn driver(machine: &super::Machine) -> String {
+fn driver(machine: &Machine) -> String {
     machine.driver.clone().unwrap_or_else(|| "none".to_string())
 }
 

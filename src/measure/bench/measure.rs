@@ -1,16 +1,16 @@
 //! Measuring.
 
-use super::{Bench, FORMAT, Kernel, Machine, Sample, Settings, Step, VERSION, Work, roof};
+use super::{Bench, FORMAT, Kernel, Rates, Settings, Step, VERSION};
 use crate::device::{Device, Peaks};
 use crate::error::Error;
 use crate::kernel::Kernels;
-use crate::measure::profile::steps::{Effort, TimedSteps, time_steps};
+use crate::measure::sampler::{TimedSteps, time_steps};
+use crate::measure::timed::roof;
+use crate::measure::{Effort, Machine, Sample};
+use crate::passes::Work;
 use crate::passes::print::shape;
 use crate::tape::{Node, Tape};
 use crate::train::step::StepConfig;
-
-/// What is timed when nobody says how many steps: half a minute of them, and no more than tell something.
-pub const EFFORT: Effort = Effort { n_steps: None, seconds: 25.0, bounds: [5, 100] };
 
 /// Measures a training step on built-in images, and each of its kernels. `command` and `kernels` are only
 /// written down. `told` hears what is going on; `stop` is asked between steps. None when it was stopped.
@@ -41,16 +41,10 @@ pub fn measure(
 fn evaluate(timed: TimedSteps, settings: Settings, machine: Machine) -> Bench {
     let TimedSteps { tape, clock, peak, nodes, whole } = timed;
     let kernels = group(&tape, &nodes, peak);
-    let sum = |of: fn(&Work) -> u64| {
-        kernels.iter().map(|kernel| kernel.n_nodes as u64 * of(&kernel.work)).sum::<u64>()
-    };
-    let (flops, bytes) = (sum(|work| work.flops), sum(|work| work.bytes));
-    let at_roof = |kernel: &Kernel| {
-        kernel.n_nodes as f64 * roof(kernel.work.flops, kernel.work.bytes, peak).1
-    };
+    let at_roof = |kernel: &Kernel| kernel.n_nodes as f64 * roof(kernel.rates.work, peak).1;
     let seconds = Sample::new(whole);
     let step = Step {
-        work: Work::new(flops, bytes, seconds.median, peak),
+        rates: Rates::new(Work::sum_of(&tape, |_| true), seconds.median, peak),
         images_per_s: settings.batch_size as f64 / seconds.median,
         seconds_at_roof: kernels.iter().map(at_roof).sum(),
         seconds,
@@ -76,9 +70,8 @@ fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
             sum / nodes.len() as f64
         };
         let seconds = Sample::new((0..times[nodes[0]].len()).map(mean).collect());
-        let Work { flops, bytes, .. } = kernel.work;
-        let work = Work::new(flops, bytes, seconds.median, peak);
-        Kernel { n_nodes: nodes.len(), seconds, work, ..kernel }
+        let rates = Rates::new(kernel.rates.work, seconds.median, peak);
+        Kernel { n_nodes: nodes.len(), seconds, rates, ..kernel }
     };
     let mut kernels: Vec<Kernel> = kernels.into_iter().map(timed).collect();
     kernels.sort_by(|a, b| b.seconds_in_step().total_cmp(&a.seconds_in_step()));
@@ -88,7 +81,6 @@ fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
 /// A node as a kernel, without its times.
 fn kernel(tape: &Tape, node: &Node) -> Kernel {
     let shapes = |ids: &[_]| ids.iter().map(|&id| shape(tape.value(id))).collect();
-    let io = tape.io(node);
     let nothing = Peaks { flops_per_s: 1.0, bytes_per_s: 1.0 };
     Kernel {
         op: node.op.name().to_string(),
@@ -97,7 +89,7 @@ fn kernel(tape: &Tape, node: &Node) -> Kernel {
         makes: shapes(&node.outputs),
         n_nodes: 1,
         seconds: Sample::new(vec![0.0]),
-        work: Work::new(node.op.flops(&io), io.bytes(), 0.0, nothing),
+        rates: Rates::new(Work::of(tape, node), 0.0, nothing),
     }
 }
 
@@ -107,7 +99,6 @@ mod tests {
     use crate::device::Clock;
     use crate::measure::bench::tests::PEAK;
     use crate::ops::{add, relu};
-    use crate::passes::print::Cost;
     use crate::tape::Mode;
 
     #[test]
@@ -135,15 +126,15 @@ mod tests {
         assert_eq!((n, median, min, max, kernels[1].seconds_in_step()), (3, 3.0, 2.0, 7.0, 6.0));
 
         let (peak, clock) = (PEAK, Clock::Host);
-        let cost = Cost::of(&tape, |_| true);
+        let work = Work::sum_of(&tape, |_| true);
         let timed = TimedSteps { tape, clock, peak, nodes: times, whole: vec![16.0, 20.0, 18.0] };
         let bench = super::super::tests::bench(Vec::new(), &[1.0]);
         let bench = evaluate(timed, bench.settings, bench.machine);
-        assert_eq!((bench.step.work.flops, bench.step.work.bytes), (cost.flops, cost.bytes));
+        assert_eq!(bench.step.rates.work, work);
         assert_eq!((bench.step.seconds.median, bench.step.images_per_s), (18.0, 8.0 / 18.0));
         assert_eq!(bench.seconds_in_kernels(), 15.5);
         // All of it is bound by memory, on this device.
-        let least = cost.bytes as f64 / PEAK.bytes_per_s;
+        let least = work.bytes as f64 / PEAK.bytes_per_s;
         assert!((bench.step.seconds_at_roof / least - 1.0).abs() < 1e-12);
     }
 }

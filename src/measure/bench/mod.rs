@@ -9,28 +9,30 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::timed::{Bound, roof};
+use super::{Effort, Machine, Sample, TimedWork};
 use crate::base::shown::Shown;
 use crate::device::Peaks;
 use crate::error::Error;
 use crate::kernel::Kernels;
+use crate::passes::Work;
 use crate::passes::fuse::Fusion;
 
 pub mod compare;
-pub mod machine;
 mod measure;
-pub mod sample;
 pub mod scaling;
 pub mod svg;
 pub mod table;
 
-pub use machine::Machine;
-pub use measure::{EFFORT, measure};
-pub use sample::Sample;
+pub use measure::measure;
 
 /// The figures, in the folder that `wgrad bench` leaves.
 pub const JSON: &str = "bench.json";
 /// The drawing there.
 pub const SVG: &str = "roofline.svg";
+
+/// Steps that are timed unless their number is given: half a minute of them, and no more than are needed.
+pub const EFFORT: Effort = Effort { n: None, seconds: 25.0, bounds: [5, 100] };
 
 /// What the file says that it is.
 const FORMAT: &str = "wgrad bench";
@@ -79,8 +81,9 @@ pub struct Settings {
 pub struct Step {
     /// Its time.
     pub seconds: Sample,
-    /// What it does; the bytes are those of all its kernels together.
-    pub work: Work,
+    /// Its work and rates; the bytes are those of all its kernels together.
+    #[serde(rename = "work")]
+    pub rates: Rates,
     /// Images a second, in the median.
     pub images_per_s: f64,
     /// What all kernels would take together, in seconds, if each were on the device's roof.
@@ -102,55 +105,27 @@ pub struct Kernel {
     pub n_nodes: usize,
     /// The time of one of them: the mean over the nodes, by step.
     pub seconds: Sample,
-    /// What one of them does.
-    pub work: Work,
+    /// Work and rates of one of them.
+    #[serde(rename = "work")]
+    pub rates: Rates,
 }
 
-/// What a kernel does, and how fast that is.
+/// The work of a kernel, and its rates on the roofline: a kernel seen against the peaks of the device.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Work {
-    /// Additions and multiplications of real numbers that the formula needs.
-    pub flops: u64,
-    /// Bytes read and written if every value passes memory once.
-    pub bytes: u64,
+pub struct Rates {
+    /// Work.
+    #[serde(flatten)]
+    pub work: Work,
     /// Operations a second, in the median.
     pub flops_per_s: f64,
     /// Bytes a second, in the median.
     pub bytes_per_s: f64,
-    /// Operations a byte: where it stands below the roof.
+    /// Operations a byte: its place below the roof.
     pub intensity: f64,
-    /// What bounds it.
+    /// Resource that bounds it.
     pub bound: Bound,
-    /// The part of the roof that it reaches: of the peak of what bounds it.
+    /// Part of the roof that it reaches: of the peak of what bounds it.
     pub of_roof: f64,
-}
-
-/// What a kernel cannot be faster than.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Bound {
-    /// The device's multiply-adds.
-    Arithmetic,
-    /// Its memory.
-    Memory,
-}
-
-impl Bound {
-    /// The word that tables use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Bound::Arithmetic => "arithmetic",
-            Bound::Memory => "memory",
-        }
-    }
-}
-
-/// The roofline (Williams, Waterman and Patterson, 2009): work of `flops` operations on `bytes` bytes takes
-/// at least `max(flops / peak flops, bytes / peak bandwidth)` seconds. Which of the two it is, and how long.
-pub fn roof(flops: u64, bytes: u64, peak: Peaks) -> (Bound, f64) {
-    let computing = flops as f64 / peak.flops_per_s;
-    let moving = bytes as f64 / peak.bytes_per_s;
-    if computing > moving { (Bound::Arithmetic, computing) } else { (Bound::Memory, moving) }
 }
 
 impl Settings {
@@ -164,20 +139,18 @@ impl Settings {
     }
 }
 
-impl Work {
-    /// Work that took so many seconds on a device with these peaks.
-    pub fn new(flops: u64, bytes: u64, seconds: f64, peak: Peaks) -> Self {
-        // A clock that saw no time pass tells no rate.
-        let rate = |done: f64| if seconds > 0.0 { done / seconds } else { 0.0 };
-        let (bound, least) = roof(flops, bytes, peak);
+impl Rates {
+    /// Returns the rates of work that took so many seconds on a device with these peaks; 0 if the clock saw no time
+    /// pass.
+    pub fn new(work: Work, seconds: f64, peak: Peaks) -> Self {
+        let timed = TimedWork { seconds, work };
         Self {
-            flops,
-            bytes,
-            flops_per_s: rate(flops as f64),
-            bytes_per_s: rate(bytes as f64),
-            intensity: flops as f64 / bytes.max(1) as f64,
-            bound,
-            of_roof: rate(least),
+            work,
+            flops_per_s: timed.flops_per_s().unwrap_or(0.0),
+            bytes_per_s: timed.bytes_per_s().unwrap_or(0.0),
+            intensity: work.intensity(),
+            bound: roof(work, peak).0,
+            of_roof: timed.of_roof(peak),
         }
     }
 }
@@ -268,9 +241,13 @@ pub(crate) mod tests {
             reads: reads.iter().map(ToString::to_string).collect(),
             makes: vec!["2x3".to_string()],
             n_nodes,
-            work: Work::new(4_000_000_000, 100_000_000, seconds.median, PEAK),
+            rates: Rates::new(work(4_000_000_000, 100_000_000), seconds.median, PEAK),
             seconds,
         }
+    }
+
+    pub(crate) fn work(flops: u64, bytes: u64) -> Work {
+        Work { flops, bytes }
     }
 
     pub(crate) fn bench(kernels: Vec<Kernel>, step: &[f64]) -> Bench {
@@ -296,7 +273,7 @@ pub(crate) mod tests {
             clock: "host".to_string(),
             peak: PEAK,
             step: Step {
-                work: Work::new(8_000_000_000, 200_000_000, seconds.median, PEAK),
+                rates: Rates::new(work(8_000_000_000, 200_000_000), seconds.median, PEAK),
                 images_per_s: 8.0 / seconds.median,
                 seconds,
                 seconds_at_roof: 0.08,
@@ -306,15 +283,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_roof_is_the_longer_of_the_two_times() {
-        // 10 operations a byte are where this roof bends.
-        assert_eq!(roof(1_000_000_000, 50_000_000, PEAK), (Bound::Arithmetic, 0.01));
-        assert_eq!(roof(1_000_000_000, 200_000_000, PEAK), (Bound::Memory, 0.02));
-        assert_eq!(roof(0, 10_000_000, PEAK), (Bound::Memory, 0.001));
-        let work = Work::new(1_000_000_000, 200_000_000, 0.1, PEAK);
-        assert_eq!((work.flops_per_s, work.bytes_per_s, work.intensity), (10e9, 2e9, 5.0));
-        assert!((work.of_roof - 0.2).abs() < 1e-12, "{work:?}");
-        assert_eq!(Work::new(1, 1, 0.0, PEAK).of_roof, 0.0);
+    fn rates_are_of_the_median_and_the_peaks() {
+        let rates = Rates::new(work(1_000_000_000, 200_000_000), 0.1, PEAK);
+        assert_eq!((rates.flops_per_s, rates.bytes_per_s, rates.intensity), (10e9, 2e9, 5.0));
+        assert!(rates.bound == Bound::Memory && (rates.of_roof - 0.2).abs() < 1e-12, "{rates:?}");
+        let at_once = Rates::new(work(1, 1), 0.0, PEAK);
+        assert_eq!((at_once.flops_per_s, at_once.of_roof), (0.0, 0.0));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The roofline as a drawing: what the device can do at each number of operations a byte, and where each
 //! kernel stands below that.
 
-use super::table::{milliseconds, shortened};
+use super::table::shortened;
 use super::{Bench, Kernel};
 use crate::base::chart::{Axis, Frame, Plot, Svg};
-use crate::measure::profile::table::{giga, percent};
+use crate::measure::figures::{giga, milliseconds, percent};
 
 const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 700.0;
@@ -48,7 +48,7 @@ pub fn draw(bench: &Bench) -> String {
     // What only moves numbers has no place on a logarithmic axis; what takes next to no time, which need
     // not be fast, would make the axis long.
     let is_drawn = |kernel: &&Kernel| {
-        kernel.work.flops_per_s > 0.0 && bench.part_of_step([*kernel]) >= SMALLEST
+        kernel.rates.flops_per_s > 0.0 && bench.part_of_step([*kernel]) >= SMALLEST
     };
     let (drawn, others): (Vec<&Kernel>, Vec<&Kernel>) = bench.kernels.iter().partition(is_drawn);
     let (numbered, small) = drawn.split_at(drawn.len().min(N_NUMBERED));
@@ -73,13 +73,13 @@ pub fn draw(bench: &Bench) -> String {
 fn plot(bench: &Bench, drawn: &[&Kernel]) -> Plot {
     let peak = bench.peak;
     let bend = peak.flops_per_s / peak.bytes_per_s;
-    let x = drawn.iter().map(|kernel| kernel.work.intensity).chain([bend]);
-    let y = drawn.iter().map(|kernel| kernel.work.flops_per_s).chain([peak.flops_per_s]);
+    let x = drawn.iter().map(|kernel| kernel.rates.intensity).chain([bend]);
+    let y = drawn.iter().map(|kernel| kernel.rates.flops_per_s).chain([peak.flops_per_s]);
     Plot { x: Axis::log(x, 1.6), y: Axis::log(y.map(|rate| rate / 1e9), 1.8), frame: FRAME }
 }
 
 fn place(plot: &Plot, kernel: &Kernel) -> [f64; 2] {
-    plot.at((kernel.work.intensity, kernel.work.flops_per_s / 1e9))
+    plot.at((kernel.rates.intensity, kernel.rates.flops_per_s / 1e9))
 }
 
 /// Draws the roof: as steep as the memory is fast, up to the arithmetic's peak.
@@ -102,12 +102,12 @@ fn roof(svg: &mut Svg, bench: &Bench, plot: &Plot) {
 
 /// Draws the whole step, as a cross.
 fn step(svg: &mut Svg, bench: &Bench, plot: &Plot) {
-    let work = bench.step.work;
-    if work.flops_per_s <= 0.0 {
+    let rates = bench.step.rates;
+    if rates.flops_per_s <= 0.0 {
         return;
     }
-    let [x, y] = plot.at((work.intensity, work.flops_per_s / 1e9));
-    let (time, rate) = (milliseconds(bench.step.seconds.median), giga(work.flops_per_s));
+    let [x, y] = plot.at((rates.intensity, rates.flops_per_s / 1e9));
+    let (time, rate) = (milliseconds(bench.step.seconds.median), giga(rates.flops_per_s));
     let (left, top) = (x - 7.0, y - 7.0);
     svg.path(
         "rule",
@@ -118,15 +118,15 @@ fn step(svg: &mut Svg, bench: &Bench, plot: &Plot) {
 
 /// Draws a kernel: a colour for its op, a shape for its direction.
 fn mark(svg: &mut Svg, kernel: &Kernel, [x, y]: [f64; 2], r: f64) {
-    let work = kernel.work;
+    let rates = kernel.rates;
     let title = format!(
         "{} of {}: {} ms, {} GFLOP/s, {} GB/s, {} of the roof",
         kernel.op,
         kernel.shapes(),
         milliseconds(kernel.seconds.median),
-        giga(work.flops_per_s),
-        giga(work.bytes_per_s),
-        percent(work.of_roof)
+        giga(rates.flops_per_s),
+        giga(rates.bytes_per_s),
+        percent(rates.of_roof)
     );
     let class = format!("mark {}", colour(&kernel.op));
     match kernel.op.rsplit('.').next() {
@@ -207,7 +207,7 @@ fn list(svg: &mut Svg, bench: &Bench, numbered: &[&Kernel]) {
         };
         svg.text("soft", [LIST + 44.0, y + 14.0], &shapes);
         svg.text("end", [of_step, y], &percent(bench.part_of_step([*kernel])));
-        svg.text("end", [of_roof, y], &percent(kernel.work.of_roof));
+        svg.text("end", [of_roof, y], &percent(kernel.rates.of_roof));
     }
 }
 
@@ -238,8 +238,8 @@ mod tests {
     use super::*;
     use crate::base::chart::escape;
     use crate::base::chart::svg::tests::assert_well_formed;
-    use crate::measure::bench::Work;
-    use crate::measure::bench::tests::{PEAK, bench, kernel};
+    use crate::measure::bench::Rates;
+    use crate::measure::bench::tests::{PEAK, bench, kernel, work};
 
     #[test]
     fn every_kernel_is_on_the_drawing() {
@@ -247,7 +247,7 @@ mod tests {
         let mut kernels: Vec<Kernel> =
             ops.iter().map(|op| kernel(op, &["2x3"], 1, &[0.1, 0.2])).collect();
         let mut moves = kernel("flatten.forward", &["8x4"], 1, &[0.005]);
-        moves.work = Work::new(0, 10_000_000, 0.005, PEAK);
+        moves.rates = Rates::new(work(0, 10_000_000), 0.005, PEAK);
         kernels.push(moves);
         let svg = draw(&bench(kernels, &[0.7]));
         assert_well_formed(&svg);

@@ -1,8 +1,8 @@
 //! A measurement as text.
 
-use super::{Bench, Kernel, Sample, Work};
+use super::{Bench, Kernel, Rates, Sample};
 use crate::base::chart;
-use crate::measure::profile::table::{giga, percent};
+use crate::measure::figures::{giga, milliseconds, percent};
 
 /// Shapes longer than this are cut: the file has them whole.
 const SHAPES_WIDTH: usize = 34;
@@ -59,8 +59,8 @@ fn line(op: usize, left: [&str; 6], right: [&str; 5]) -> String {
 }
 
 fn kernel_line(op: usize, kernel: &Kernel, share: &str) -> String {
-    let Work { flops, flops_per_s, bytes_per_s, intensity, of_roof, bound, .. } = kernel.work;
-    let computes = |text: String| if flops > 0 { text } else { "-".to_string() };
+    let Rates { work, flops_per_s, bytes_per_s, intensity, of_roof, bound } = kernel.rates;
+    let computes = |text: String| if work.flops > 0 { text } else { "-".to_string() };
     line(
         op,
         [
@@ -94,7 +94,7 @@ fn step(bench: &Bench) -> String {
         milliseconds(seconds),
         spread(&step.seconds),
         step.images_per_s,
-        giga(step.work.flops_per_s),
+        giga(step.rates.flops_per_s),
         milliseconds(least),
         percent(least / seconds),
     )
@@ -103,11 +103,6 @@ fn step(bench: &Bench) -> String {
 /// Returns shapes, cut to the width of their column.
 pub(super) fn shortened(shapes: &str) -> String {
     chart::svg::shortened(shapes, SHAPES_WIDTH)
-}
-
-/// `12.345`
-pub(super) fn milliseconds(seconds: f64) -> String {
-    format!("{:.3}", 1e3 * seconds)
 }
 
 /// `±2.3%`
@@ -121,12 +116,12 @@ pub(super) fn spread(sample: &Sample) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::bench::tests::{PEAK, bench, kernel};
+    use crate::measure::bench::tests::{PEAK, bench, kernel, work};
 
     #[test]
     fn a_line_a_kernel_and_the_step() {
         let mut moves = kernel("flatten.forward", &["8x4"], 1, &[0.005]);
-        moves.work = Work::new(0, 10_000_000, 0.005, PEAK);
+        moves.rates = Rates::new(work(0, 10_000_000), 0.005, PEAK);
         let conv = kernel("conv2d.forward", &["8x4", "3x3"], 2, &[0.1, 0.12, 0.14]);
         let text = table(&bench(vec![conv, moves], &[0.32, 0.32, 0.48]));
         let lines: Vec<Vec<&str>> =

@@ -3,10 +3,12 @@
 
 use std::fmt::Write;
 
-use super::table::{giga, percent};
-use super::{NodeProfile, Profile, Total, Work, totals};
+use super::{NodeProfile, Profile, Total, totals};
 use crate::base::chart::bars::{self, Bar, Bars};
 use crate::base::chart::{Axis, Svg};
+use crate::measure::TimedWork;
+use crate::measure::figures::{giga, percent, short_milliseconds as milliseconds};
+use crate::measure::timed::roof;
 
 const WIDTH: f64 = 1200.0;
 const MARGIN: f64 = 20.0;
@@ -33,7 +35,7 @@ pub fn draw(profile: &Profile) -> String {
     let Profile { network, width, batch_size, device, peak, n_steps, .. } = profile;
     let title = format!("{network}, width {width}, a step of {batch_size} images on {device}");
     let mut svg = Svg::drawing([WIDTH, height], &title);
-    let (sum, step) = (milliseconds(profile.sum.work.seconds), milliseconds(profile.step_seconds));
+    let (sum, step) = (milliseconds(profile.sum.timed.seconds), milliseconds(profile.step_seconds));
     let (flops, bytes) = (giga(peak.flops_per_s), giga(peak.bytes_per_s));
     let note = format!(
         "{sum} in all nodes (medians of {n_steps}), {step} a whole step by the host's clock · the device at \
@@ -49,36 +51,37 @@ pub fn draw(profile: &Profile) -> String {
 
 /// Draws the step, its phases, their layers and their nodes, a row each, and the time below them.
 fn flame(svg: &mut Svg, profile: &Profile) {
-    let sum = profile.sum.work.seconds.max(f64::MIN_POSITIVE);
+    let sum = profile.sum.timed.seconds.max(f64::MIN_POSITIVE);
     let axis = Axis::from(0.0, 1e3 * sum, 10, false);
     let x_at = |seconds: f64| MARGIN + (WIDTH - 2.0 * MARGIN) * axis.place(1e3 * seconds);
-    let mut frame = |row: usize, begin: f64, name: &str, note: &str, work: Work, class: &str| {
-        let (left, right) = (x_at(begin), x_at(begin + work.seconds));
-        let title = format!("{note}: {}", milliseconds(work.seconds));
-        let y = FLAME_TOP + ROW * row as f64;
-        svg.open(format_args!("class=\"{class}\""), &title);
-        // A gap between boxes, as long as something of the box is left.
-        let width = right - left;
-        let shown = if width > 3.0 { width - 1.0 } else { width };
-        svg.rect("light", [left, y, shown, ROW - 2.0], "");
-        let fits = |name: &&str| LETTER * name.len() as f64 + 4.0 < width;
-        let name = [name, short(name)].into_iter().find(fits).unwrap_or_default();
-        svg.text("middle", [(left + right) / 2.0, y + 18.0], name);
-        svg.close();
-    };
+    let mut frame =
+        |row: usize, begin: f64, name: &str, note: &str, timed: TimedWork, class: &str| {
+            let (left, right) = (x_at(begin), x_at(begin + timed.seconds));
+            let title = format!("{note}: {}", milliseconds(timed.seconds));
+            let y = FLAME_TOP + ROW * row as f64;
+            svg.open(format_args!("class=\"{class}\""), &title);
+            // A gap between boxes, as long as something of the box is left.
+            let width = right - left;
+            let shown = if width > 3.0 { width - 1.0 } else { width };
+            svg.rect("light", [left, y, shown, ROW - 2.0], "");
+            let fits = |name: &&str| LETTER * name.len() as f64 + 4.0 < width;
+            let name = [name, short(name)].into_iter().find(fits).unwrap_or_default();
+            svg.text("middle", [(left + right) / 2.0, y + 18.0], name);
+            svg.close();
+        };
     let mut at = 0.0;
-    frame(0, at, "step", "a step", profile.sum.work, OTHER);
+    frame(0, at, "step", "a step", profile.sum.timed, OTHER);
     for phase in profile.nodes.chunk_by(|a, b| a.phase == b.phase) {
         let total = &totals(phase, |node| node.phase)[0];
-        frame(1, at, &total.name, &total.name, total.work, OTHER);
+        frame(1, at, &total.name, &total.name, total.timed, OTHER);
         for layer in phase.chunk_by(|a, b| a.layer == b.layer) {
             let total = &totals(layer, |node| &node.layer)[0];
             let note = format!("{}, {}", total.name, layer[0].phase);
-            frame(2, at, &total.name, &note, total.work, OTHER);
+            frame(2, at, &total.name, &note, total.timed, OTHER);
             for node in layer {
                 let note = describe(profile, node);
-                frame(3, at, node.op, &note, node.work, colour(profile, node.op));
-                at += node.work.seconds;
+                frame(3, at, node.op, &note, node.timed, colour(profile, node.op));
+                at += node.timed.seconds;
             }
         }
     }
@@ -106,10 +109,10 @@ fn short(op: &str) -> &str {
 fn describe(profile: &Profile, node: &NodeProfile) -> String {
     let mut text = format!("{} {}", node.ix, node.node);
     let peak = profile.peak;
-    if let Some(rate) = node.work.flops_per_s() {
+    if let Some(rate) = node.timed.flops_per_s() {
         let _ = write!(text, ", {} GFLOP/s ({})", giga(rate), percent(rate / peak.flops_per_s));
     }
-    if let Some(rate) = node.work.bytes_per_s() {
+    if let Some(rate) = node.timed.bytes_per_s() {
         let _ = write!(text, ", {} GB/s ({})", giga(rate), percent(rate / peak.bytes_per_s));
     }
     text
@@ -117,13 +120,15 @@ fn describe(profile: &Profile, node: &NodeProfile) -> String {
 
 /// Returns a bar for each op, as long as it takes, and one for the small ones together.
 fn bars(profile: &Profile) -> Bars {
-    let is_large = |op: &&Total| op.work.seconds >= SMALL * profile.sum.work.seconds;
+    let is_large = |op: &&Total| op.timed.seconds >= SMALL * profile.sum.timed.seconds;
     let (large, small): (Vec<&Total>, Vec<&Total>) = profile.ops.iter().partition(is_large);
-    let mut bars: Vec<Bar> =
-        large.iter().map(|op| bar(profile, &op.name, op.work, colour(profile, &op.name))).collect();
+    let mut bars: Vec<Bar> = large
+        .iter()
+        .map(|op| bar(profile, &op.name, op.timed, colour(profile, &op.name)))
+        .collect();
     if !small.is_empty() {
-        let work = small.iter().fold(Work::default(), |sum, op| sum.plus(op.work));
-        bars.push(bar(profile, &format!("{} others", small.len()), work, OTHER));
+        let timed = small.iter().map(|op| op.timed).sum();
+        bars.push(bar(profile, &format!("{} others", small.len()), timed, OTHER));
     }
     let right = WIDTH - MARGIN;
     let columns = [
@@ -137,18 +142,19 @@ fn bars(profile: &Profile) -> Bars {
     Bars { left: MARGIN + 212.0, width: 488.0, columns: columns.to_vec(), bars }
 }
 
-fn bar(profile: &Profile, name: &str, work: Work, class: &str) -> Bar {
-    let (flops, bytes) = (work.flops_per_s(), work.bytes_per_s());
+fn bar(profile: &Profile, name: &str, timed: TimedWork, class: &str) -> Bar {
+    let (flops, bytes) = (timed.flops_per_s(), timed.bytes_per_s());
     let rate = |rate: Option<f64>| rate.map_or(String::new(), giga);
     let share = |rate: Option<f64>, peak: f64| rate.map_or(String::new(), |r| percent(r / peak));
     Bar {
         name: name.to_string(),
         class: class.to_string(),
-        length: work.seconds,
-        dark: least(profile, work),
+        length: timed.seconds,
+        // At the device's best, and no more than it took.
+        dark: roof(timed.work, profile.peak).1.min(timed.seconds),
         figures: vec![
-            percent(work.seconds / profile.sum.work.seconds),
-            milliseconds(work.seconds),
+            percent(timed.seconds / profile.sum.timed.seconds),
+            milliseconds(timed.seconds),
             rate(flops),
             share(flops, profile.peak.flops_per_s),
             rate(bytes),
@@ -157,37 +163,8 @@ fn bar(profile: &Profile, name: &str, work: Work, class: &str) -> Bar {
     }
 }
 
-/// Returns the seconds that the work takes at the device's best, and no more than it took.
-fn least(profile: &Profile, work: Work) -> f64 {
-    let computing = work.flops as f64 / profile.peak.flops_per_s;
-    let moving = work.bytes as f64 / profile.peak.bytes_per_s;
-    computing.max(moving).min(work.seconds)
-}
-
 /// Returns the colour of an op: those with the most time have their own.
 fn colour(profile: &Profile, op: &str) -> &'static str {
     let rank = profile.ops.iter().position(|total| total.name == op);
     rank.and_then(|rank| COLOURS.get(rank)).copied().unwrap_or(OTHER)
-}
-
-/// `12.3 ms`, `0.046 ms`, `1234 ms`.
-fn milliseconds(seconds: f64) -> String {
-    let value = 1e3 * seconds;
-    match value {
-        0.0 => "0 ms".to_string(),
-        ..1.0 => format!("{value:.3} ms"),
-        ..1000.0 => format!("{value:.1} ms"),
-        _ => format!("{value:.0} ms"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_the_digits_that_matter() {
-        let texts = [0.0, 4.6e-5, 0.0123, 1.234].map(milliseconds);
-        assert_eq!(texts, ["0 ms", "0.046 ms", "12.3 ms", "1234 ms"]);
-    }
 }

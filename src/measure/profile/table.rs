@@ -2,8 +2,10 @@
 
 use clap::ValueEnum;
 
-use super::{NodeProfile, Profile, Total, Work};
+use super::{NodeProfile, Profile, Total};
 use crate::device::Peaks;
+use crate::measure::TimedWork;
+use crate::measure::figures::{giga, percent};
 
 /// The order of the nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
@@ -19,11 +21,11 @@ pub enum Sort {
 pub fn table(profile: &Profile, sort: Sort) -> String {
     let mut text = head(profile);
     let name = profile.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0);
-    let columns = Columns { name, sum: profile.sum.work.seconds, peak: profile.peak };
+    let columns = Columns { name, sum: profile.sum.timed.seconds, peak: profile.peak };
     text += &columns.titles("  #  node");
     let mut nodes: Vec<&NodeProfile> = profile.nodes.iter().collect();
     if sort == Sort::Time {
-        nodes.sort_by(|a, b| b.work.seconds.total_cmp(&a.work.seconds));
+        nodes.sort_by(|a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
     }
     let mut phase = "";
     for node in nodes {
@@ -31,7 +33,7 @@ pub fn table(profile: &Profile, sort: Sort) -> String {
             phase = node.phase;
             text += &format!("-- {phase}\n");
         }
-        text += &columns.line(&format!("{:>3}", node.ix), &node.node, node.work);
+        text += &columns.line(&format!("{:>3}", node.ix), &node.node, node.timed);
     }
     for (title, totals) in
         [("phase", &profile.phases), ("layer", &profile.layers), ("op", &profile.ops)]
@@ -39,20 +41,20 @@ pub fn table(profile: &Profile, sort: Sort) -> String {
         text += &format!("\n{}", columns.titles(&format!("  n  {title}")));
         let mut totals: Vec<&Total> = totals.iter().collect();
         if sort == Sort::Time {
-            totals.sort_by(|a, b| b.work.seconds.total_cmp(&a.work.seconds));
+            totals.sort_by(|a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
         }
         for total in totals {
             let name = if total.name.is_empty() { "(none)" } else { &total.name };
-            text += &columns.line(&format!("{:>3}", total.n_nodes), name, total.work);
+            text += &columns.line(&format!("{:>3}", total.n_nodes), name, total.timed);
         }
     }
     let sum = &profile.sum;
     text += &format!("\n{}", columns.titles("  n"));
-    text += &columns.line(&format!("{:>3}", sum.n_nodes), "all nodes", sum.work);
+    text += &columns.line(&format!("{:>3}", sum.n_nodes), "all nodes", sum.timed);
     text += &columns.line(
         "",
         "a whole step, by the host's clock",
-        Work { seconds: profile.step_seconds, ..sum.work },
+        TimedWork { seconds: profile.step_seconds, ..sum.timed },
     );
     text
 }
@@ -89,47 +91,21 @@ impl Columns {
         )
     }
 
-    fn line(&self, count: &str, name: &str, work: Work) -> String {
+    fn line(&self, count: &str, name: &str, timed: TimedWork) -> String {
         let width = self.name;
         let rate = |rate: Option<f64>| rate.map_or("-".to_string(), giga);
         let share =
             |rate: Option<f64>, peak: f64| rate.map_or(String::new(), |rate| percent(rate / peak));
-        let (flops, bytes) = (work.flops_per_s(), work.bytes_per_s());
+        let (flops, bytes) = (timed.flops_per_s(), timed.bytes_per_s());
         let line = format!(
             "{count:>3}  {name:<width$}  {:>10.3}  {:>6}  {:>9} {:>6}  {:>8} {:>6}",
-            1e3 * work.seconds,
-            percent(work.seconds / self.sum),
+            1e3 * timed.seconds,
+            percent(timed.seconds / self.sum),
             rate(flops),
             share(flops, self.peak.flops_per_s),
             rate(bytes),
             share(bytes, self.peak.bytes_per_s),
         );
         format!("{}\n", line.trim_end())
-    }
-}
-
-/// `12.3%`
-pub(crate) fn percent(part: f64) -> String {
-    format!("{:.1}%", 100.0 * part)
-}
-
-/// `0.05`, `12.3`, `20413`, in units of 10^9.
-pub(crate) fn giga(rate: f64) -> String {
-    let value = rate / 1e9;
-    match value {
-        0.0..0.995 => format!("{value:.2}"),
-        0.995..9999.5 => format!("{value:.1}"),
-        _ => format!("{value:.0}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_have_the_digits_that_matter() {
-        assert_eq!([4.6e7, 1.23e10, 2.04134e13].map(giga), ["0.05", "12.3", "20413"]);
-        assert_eq!(percent(0.1234), "12.3%");
     }
 }

@@ -1,31 +1,23 @@
 //! Filling the grid.
 
-use std::time::Instant;
-
 use super::{Cell, LONGEST_STEP, Outcome, Scaling, too_little_memory};
-use crate::data::{N_CLASSES, batches, shapes};
+use crate::data::N_CLASSES;
 use crate::device::Device;
 use crate::error::Error;
 use crate::kernel::Kernels;
-use crate::measure::bench::machine::available_memory;
-use crate::measure::bench::{Machine, Sample};
-use crate::measure::profile::steps::row;
+use crate::measure::machine::available_memory;
+use crate::measure::sampler::time_rows;
+use crate::measure::{Effort, Machine, Sample};
 use crate::nn::ResNet9;
-use crate::passes::print::Cost;
-use crate::passes::{Plan, PlanOptions};
-use crate::train::Trainer;
-use crate::train::recipe::SHAPES_SEED;
+use crate::passes::{Plan, PlanOptions, Work};
 use crate::train::step::{self, StepConfig};
 
 /// The part of the memory that is free which a cell may take, where a processor computes: an adapter says
 /// itself when it has no more.
 const PART_OF_MEMORY: f64 = 0.8;
 
-/// Rows of steps that are timed at most.
+/// Largest number of timed rows of steps.
 const MAX_ROWS: usize = 50;
-
-/// A row is at least this long, in seconds, if it may be.
-const ROW_SECONDS: f64 = 0.25;
 
 /// What is measured.
 #[derive(Clone, PartialEq, Debug)]
@@ -36,8 +28,7 @@ pub struct Grid {
     pub batch_sizes: Vec<usize>,
     /// Which kernels a GPU runs; only written down.
     pub kernels: Kernels,
-    /// The seconds that steps of a cell may take once it runs. One step to warm up, and one that counts,
-    /// are run in any case.
+    /// Time for the steps of a cell, in seconds. Warm-up steps, and one that counts, are run in any case.
     pub seconds_per_cell: f64,
 }
 
@@ -86,12 +77,15 @@ pub fn measure(
             }
             if cell.outcome == Outcome::NOT_YET {
                 told(&format!("width {width}, {batch_size} images"));
-                cell.outcome = match time(&device, &config, grid.seconds_per_cell, stop) {
+                let seconds = grid.seconds_per_cell;
+                let effort = Effort { n: None, seconds, bounds: [1, MAX_ROWS] };
+                cell.outcome = match time_rows(&device, &config, effort, stop) {
                     Ok(None) => return Ok(scaling),
-                    Ok(Some(seconds)) => Outcome::Measured {
-                        images_per_s: batch_size as f64 / seconds.median,
-                        seconds,
-                    },
+                    Ok(Some(rows)) => {
+                        let seconds = Sample::new(rows);
+                        let images_per_s = batch_size as f64 / seconds.median;
+                        Outcome::Measured { images_per_s, seconds }
+                    }
                     Err(error) => {
                         let outcome = Outcome::of(&error);
                         // A device that has failed does so from then on.
@@ -143,7 +137,7 @@ fn plan(config: &StepConfig, device: &Device) -> Cell {
     Cell {
         width: config.network.width,
         batch_size: config.batch_size,
-        flops: Cost::of(&training.tape, |_| true).flops,
+        flops: Work::sum_of(&training.tape, |_| true).flops,
         planned_bytes,
         outcome,
     }
@@ -160,38 +154,6 @@ fn predict(measured: &[Cell], cell: &Cell) -> Option<f64> {
     let largest =
         measured.iter().filter(smaller).filter_map(seconds).max_by_key(|(flops, _)| *flops);
     largest.map(|(flops, seconds)| seconds * cell.flops as f64 / flops as f64)
-}
-
-/// Times steps, by the host's clock. None when it was stopped.
-fn time(
-    device: &Device,
-    config: &StepConfig,
-    seconds: f64,
-    stop: &dyn Fn() -> bool,
-) -> Result<Option<Sample>, Error> {
-    let mut trainer = Trainer::new(device, config, 0)?;
-    let split = shapes::draw_train(SHAPES_SEED, config.batch_size);
-    let images = batches::in_order(split.len());
-    // Some drivers compile a kernel when it first runs; and pages come in.
-    let warm_up = row(&mut trainer, &split, &images, 1)?;
-    let begun = Instant::now();
-    let mut times = Vec::new();
-    // The first row says how long the others are.
-    let mut n_row = if warm_up < ROW_SECONDS { 2 } else { 1 };
-    while times.len() < MAX_ROWS {
-        let next = times.last().map_or(0.0, |mean| mean * n_row as f64);
-        if !times.is_empty() && begun.elapsed().as_secs_f64() + next > seconds {
-            break;
-        }
-        if stop() {
-            return Ok(None);
-        }
-        let mean = row(&mut trainer, &split, &images, n_row)? / n_row as f64;
-        times.push(mean);
-        n_row = ((ROW_SECONDS / mean) as usize).clamp(1, 64);
-    }
-    trainer.state.drop_metrics()?;
-    Ok(Some(Sample::new(times)))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Machine, Sample};
 use crate::base::units::readable_bytes;
 use crate::kernel::Kernels;
+use crate::measure::{Machine, Sample};
 
 mod measure;
 pub mod svg;

@@ -1,39 +1,37 @@
-//! A time that was measured several times.
+//! Median and spread of a time that was measured several times.
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::profile::median;
-
-/// Several measurements of the same thing: the middle, and how far they spread.
+/// Several measurements of the same thing.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Sample {
-    /// How many there are.
+    /// Number of measurements.
     pub n: usize,
-    /// The middle one.
+    /// Middle one, or the mean of the two in the middle.
     pub median: f64,
-    /// A quarter of them are below this.
+    /// Number that a quarter of them are below.
     pub lower_quartile: f64,
-    /// A quarter of them are above this.
+    /// Number that a quarter of them are above.
     pub upper_quartile: f64,
-    /// The least.
+    /// Least one.
     pub min: f64,
-    /// The largest.
+    /// Largest one.
     pub max: f64,
 }
 
-/// A change of less than this is none, however steady the times of each run are: between two runs,
-/// clocks, memory and neighbours differ by more.
+/// Smallest change that is no noise, as a part of the median: between two runs, clocks, memory and other processes
+/// differ by up to this, however steady each run is.
 pub const SMALLEST_CHANGE: f64 = 0.03;
 
 impl Sample {
-    /// Of measurements in any order.
+    /// Returns the sample of measurements in any order.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is no measurement.
     pub fn new(mut values: Vec<f64>) -> Self {
         assert!(!values.is_empty(), "there is no median of nothing");
         values.sort_by(f64::total_cmp);
-        // Between the two that are nearest, as most programs have it.
+        // Linear between the two that are nearest.
         let quantile = |part: f64| {
             let at = part * (values.len() - 1) as f64;
             let (below, above) = (values[at.floor() as usize], values[at.ceil() as usize]);
@@ -41,7 +39,7 @@ impl Sample {
         };
         Self {
             n: values.len(),
-            median: median(&values),
+            median: quantile(0.5),
             lower_quartile: quantile(0.25),
             upper_quartile: quantile(0.75),
             min: values[0],
@@ -49,21 +47,21 @@ impl Sample {
         }
     }
 
-    /// Half of the distance between the quartiles, as a part of the median.
+    /// Returns half of the distance between the quartiles, as a part of the median.
     pub fn spread(&self) -> f64 {
         let half = (self.upper_quartile - self.lower_quartile) / 2.0;
         if self.median > 0.0 { half / self.median } else { 0.0 }
     }
 
-    /// How uncertain the median is: half of the notch of a box plot, `1.57 IQR / sqrt(n)` (McGill, Tukey and
+    /// Returns the uncertainty of the median: half of the notch of a box plot, `1.57 IQR / sqrt(n)` (McGill, Tukey and
     /// Larsen, 1978). Where the notches of two samples do not meet, their medians differ, with about 95%
     /// confidence.
     pub fn notch(&self) -> f64 {
         1.57 * (self.upper_quartile - self.lower_quartile) / (self.n as f64).sqrt()
     }
 
-    /// Whether the times of another run differ from these by more than noise: the notches do not meet, and
-    /// the medians are further apart than [`SMALLEST_CHANGE`].
+    /// Returns whether the times of another run differ by more than noise: the notches do not meet, and the
+    /// medians are further apart than [`SMALLEST_CHANGE`].
     pub fn differs_from(&self, other: &Self) -> bool {
         let apart = (self.median - other.median).abs();
         apart > self.notch() + other.notch()
@@ -85,6 +83,7 @@ mod tests {
         let sample = Sample::new(vec![1.0, 2.0]);
         assert_eq!((sample.lower_quartile, sample.upper_quartile), (1.25, 1.75));
         assert_eq!(Sample::new(vec![2.0]).notch(), 0.0);
+        assert_eq!(Sample::new(vec![9.0, 1.0, 2.0, 4.0]).median, 3.0);
     }
 
     #[test]

@@ -1,0 +1,228 @@
+//! The sampler: training steps, timed one by one with a clock on each node, or in rows by the host's clock.
+//!
+//! Profiles, benchmarks, the grid of `wgrad bench scaling` and the layer times of a run all take their times here.
+
+use std::time::Instant;
+
+use crate::data::batches;
+use crate::data::{Split, shapes};
+use crate::device::{Clock, Device, NodeTimes, Peaks};
+use crate::error::Error;
+use crate::tape::Tape;
+use crate::train::Trainer;
+use crate::train::recipe::SHAPES_SEED;
+use crate::train::step::StepConfig;
+
+/// Number of warm-up steps: kernels are loaded, clocks rise, pages come in.
+const WARM_UP_STEPS: usize = 2;
+
+/// Duration of a step, in seconds, above which one warm-up step is enough.
+const LONG_STEP: f64 = 10.0;
+
+/// Duration that a row of steps has, in seconds: waiting for its end takes a small part of it.
+const ROW_SECONDS: f64 = 0.25;
+
+/// Largest number of steps in a row.
+const LONGEST_ROW: usize = 64;
+
+/// Learning rate: the weights stay finite, and the time of a step does not depend on them.
+const LR: f64 = 0.0;
+
+/// The number of measurements to make.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Effort {
+    /// Number of measurements. If it is none, the two fields below decide.
+    pub n: Option<usize>,
+    /// Time for all measurements, in seconds.
+    pub seconds: f64,
+    /// Least and largest number of measurements.
+    pub bounds: [usize; 2],
+}
+
+impl Effort {
+    /// Measures as often as the effort says. Returns none if `stop` returned true before a measurement.
+    ///
+    /// # Errors
+    /// If `measure` fails.
+    pub fn repeat<T>(
+        &self,
+        stop: &dyn Fn() -> bool,
+        mut measure: impl FnMut() -> Result<T, Error>,
+    ) -> Result<Option<Vec<T>>, Error> {
+        let begun = Instant::now();
+        let mut done = Vec::new();
+        while !self.is_enough(done.len(), begun.elapsed().as_secs_f64()) {
+            if stop() {
+                return Ok(None);
+            }
+            done.push(measure()?);
+        }
+        Ok(Some(done))
+    }
+
+    /// Returns whether `n` measurements in these seconds are enough: the next one would exceed the time.
+    fn is_enough(&self, n: usize, seconds: f64) -> bool {
+        let [least, largest] = self.bounds;
+        match self.n {
+            Some(wanted) => n >= wanted,
+            None => n >= largest || n >= least && seconds + seconds / n as f64 > self.seconds,
+        }
+    }
+}
+
+/// A trainer and one batch of images, which it trains on again and again.
+pub struct Sampler<'a> {
+    trainer: &'a mut Trainer,
+    split: &'a Split,
+    images: &'a [u32],
+}
+
+impl<'a> Sampler<'a> {
+    /// Returns a sampler for these images of a split, a whole batch.
+    pub fn new(trainer: &'a mut Trainer, split: &'a Split, images: &'a [u32]) -> Self {
+        Self { trainer, split, images }
+    }
+
+    /// Runs a step with a clock on every node.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn nodes(&mut self) -> Result<NodeTimes, Error> {
+        self.trainer.timed_step(self.split, self.images, 0, LR)
+    }
+
+    /// Runs ordinary steps in a row, so that the host prepares a step while the device runs another. Returns the mean
+    /// time of a step, in seconds, by the host's clock.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn row(&mut self, n_steps: usize) -> Result<f64, Error> {
+        let begun = Instant::now();
+        for _ in 0..n_steps {
+            self.trainer.step(self.split, self.images, 0, LR)?;
+        }
+        self.trainer.state.session.wait()?;
+        Ok(begun.elapsed().as_secs_f64() / n_steps as f64)
+    }
+
+    /// Runs the warm-up steps. Returns the number of steps in a row: at least two, so that steps overlap, but one if a
+    /// step takes longer than a second, in which the overlap is lost.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn warm_up(&mut self) -> Result<usize, Error> {
+        let mut seconds = self.row(1)?;
+        for _ in 1..WARM_UP_STEPS {
+            if seconds < LONG_STEP {
+                seconds = self.row(1)?;
+            }
+        }
+        let least = if seconds < 1.0 { 2 } else { 1 };
+        Ok(((ROW_SECONDS / seconds) as usize).clamp(least, LONGEST_ROW))
+    }
+}
+
+/// Times training steps on built-in images: for each measurement a row of steps. Returns the mean time of a step in
+/// each row, in seconds, by the host's clock; none if `stop` returned true.
+///
+/// # Errors
+/// If the step passes a limit of the device, or the device fails.
+pub fn time_rows(
+    device: &Device,
+    config: &StepConfig,
+    effort: Effort,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Vec<f64>>, Error> {
+    with_built_in_images(device, config, |trainer, split, images| {
+        let mut sampler = Sampler::new(trainer, split, images);
+        let n_steps = sampler.warm_up()?;
+        effort.repeat(stop, || sampler.row(n_steps))
+    })
+}
+
+/// Timed steps: what profiles and benchmarks are two views of.
+#[derive(Clone, Debug)]
+pub struct TimedSteps {
+    /// Tape of the step.
+    pub tape: Tape,
+    /// Clock of the nodes.
+    pub clock: Clock,
+    /// Peaks of the device, as measured before and after the steps.
+    pub peak: Peaks,
+    /// Time of each node, in seconds, by node and timed step.
+    pub nodes: Vec<Vec<f64>>,
+    /// Mean time of an ordinary step, in seconds, by the host's clock: of the row behind each timed step.
+    pub whole: Vec<f64>,
+}
+
+/// Times training steps on built-in images: for each measurement a step with a clock on every node, and a row of
+/// ordinary steps behind it. They take turns, so that a machine that becomes slower does so for both.
+///
+/// `told` gets what is going on. Returns none if `stop` returned true.
+///
+/// # Errors
+/// If the step passes a limit of the device, or the device fails.
+pub fn time_steps(
+    device: &Device,
+    config: &StepConfig,
+    effort: Effort,
+    told: &dyn Fn(&str),
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<TimedSteps>, Error> {
+    told("measuring what the device can do at best");
+    let peak = device.peaks()?;
+    told("compiling the step");
+    let timed = with_built_in_images(device, config, |trainer, split, images| {
+        let tape = trainer.tape().clone();
+        let mut sampler = Sampler::new(trainer, split, images);
+        let n_row = sampler.warm_up()?;
+        told("timing steps");
+        let rounds = effort.repeat(stop, || Ok((sampler.nodes()?, sampler.row(n_row)?)))?;
+        Ok(rounds.map(|rounds| (tape, rounds)))
+    })?;
+    let Some((tape, rounds)) = timed else { return Ok(None) };
+    // Once more: the load of a busy machine may have gone.
+    let peak = peak.max(device.peaks()?);
+    let clock = rounds[0].0.clock;
+    let of_node = |ix: usize| rounds.iter().map(|(times, _)| times.seconds[ix]).collect();
+    let nodes = (0..tape.nodes().len()).map(of_node).collect();
+    let whole = rounds.iter().map(|(_, whole)| *whole).collect();
+    Ok(Some(TimedSteps { tape, clock, peak, nodes, whole }))
+}
+
+/// Runs `measure` with a trainer and a batch of built-in images.
+fn with_built_in_images<T>(
+    device: &Device,
+    config: &StepConfig,
+    measure: impl FnOnce(&mut Trainer, &Split, &[u32]) -> Result<T, Error>,
+) -> Result<T, Error> {
+    // Images are drawn after the step has found its memory.
+    let mut trainer = Trainer::new(device, config, 0)?;
+    let split = shapes::draw_train(SHAPES_SEED, config.batch_size);
+    let measured = measure(&mut trainer, &split, &batches::in_order(split.len()))?;
+    trainer.state.drop_metrics()?;
+    Ok(measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn the_effort_bounds_the_number_of_measurements() {
+        let count = |n, seconds, bounds| {
+            let effort = Effort { n, seconds, bounds };
+            effort.repeat(&|| false, || Ok(())).expect("nothing fails").map(|done| done.len())
+        };
+        assert_eq!(count(Some(4), 0.0, [9, 9]), Some(4), "a given number");
+        assert_eq!(count(None, 0.0, [3, 100]), Some(3), "no time at all");
+        assert_eq!(count(None, 1e9, [3, 100]), Some(100), "more time than measurements");
+        let n_asked = Cell::new(0);
+        let stop = || n_asked.replace(n_asked.get() + 1) >= 2;
+        let effort = Effort { n: None, seconds: 1e9, bounds: [3, 100] };
+        assert_eq!(effort.repeat(&stop, || Ok(())).expect("nothing fails"), None);
+        assert_eq!(n_asked.get(), 3);
+    }
+}
