@@ -43,7 +43,7 @@ impl Run<'_> {
     /// Writes the weights, with the record of their training data.
     fn save_weights(&mut self) -> Result<(), Error> {
         let weights = self.trainer.state.weights()?;
-        Ok(weights.save(&self.trainer.state.layout, Some(&self.info), &self.folder.model())?)
+        weights.save(&self.trainer.state.layout, Some(&self.info), &self.folder.model())
     }
 
     /// Writes the page of the run.
