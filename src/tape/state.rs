@@ -236,4 +236,18 @@ mod tests {
         assert_eq!(layout.n_elements(Group::AveragedParameters), 192);
         assert_eq!(layout.n_parameters(), 68);
     }
+
+    #[test]
+    fn a_layout_for_inference_has_no_buffers_of_training() {
+        let mut layout = StateLayout::default();
+        layout.add(Group::Parameters, "a", &[64], Layout::Plain, Initializer::Constant(1.0));
+        layout.add(Group::Statistics, "b", &[64], Layout::Plain, Initializer::Constant(1.0));
+        layout.inference_only = true;
+        let sizes = |groups: &[Group]| -> Vec<usize> {
+            groups.iter().map(|&group| layout.n_elements(group)).collect()
+        };
+        assert_eq!(sizes(&[Group::Parameters, Group::Statistics, Group::Metrics]), [64; 3]);
+        let training = [Group::Gradients, Group::ExpAvg, Group::ExpAvgSq, Group::BatchStatistics];
+        assert_eq!(sizes(&training), [0; 4]);
+    }
 }
