@@ -6,7 +6,7 @@ use wgrad::fuzzing;
 use wgrad::train::Recipe;
 
 /// The keys, some of them often. New ones come last, because kept inputs refer to keys by position.
-pub const KEYS: [&str; 33] = [
+const KEYS: [&str; 33] = [
     "epochs",
     "batch-size",
     "batch_size",
