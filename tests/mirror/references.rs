@@ -185,7 +185,7 @@ fn names_that_are_gone_are_found() {
         "mod.rs",
         "tape/mod.rs",
         "shaders/adam/",
-        "Tape::backward",
+        "Tape::scoped",
         "Op::launch",
         "Phase::Update",
         "base::units",
