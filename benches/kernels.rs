@@ -16,7 +16,7 @@ use wgrad::data::cifar10::{self, RECORD_BYTES};
 use wgrad::data::shapes;
 use wgrad::device::gpu::info;
 use wgrad::device::{Device, LoadOptions, OpenOptions, filling};
-use wgrad::kernel::{Kernels, StepScalars};
+use wgrad::kernel::{Kernels, StepScalars, Tile};
 use wgrad::measure::check;
 use wgrad::nn::ResNet9;
 use wgrad::ops::conv2d::{self, Conv2d};
@@ -50,11 +50,12 @@ fn main() {
     let mut criterion = criterion();
     data(&mut criterion);
     let size = size();
-    let devices: Vec<_> = kinds().into_iter().map(|kernels| (kernels, open_gpu(kernels))).collect();
+    let devices: Vec<_> = kinds().into_iter().map(|kind| (name(kind), open_gpu(kind))).collect();
     eprintln!("{size:?} on {}", devices[0].1.name());
-    for (name, kernels) in kernels(size) {
-        bench(&mut criterion, name, &kernels, &devices);
+    for (kernel_name, kernels) in kernels(size) {
+        bench(&mut criterion, kernel_name, &kernels, &devices);
     }
+    bench(&mut criterion, "ladder", &[ladder()], &rungs());
     criterion.final_summary();
 }
 
@@ -91,7 +92,12 @@ fn has_hardware() -> bool {
 
 /// Opens the GPU, hardware first. A bench of kernels panics without one.
 fn open_gpu(kernels: Kernels) -> Device {
-    Device::open("gpu", OpenOptions { kernels, ..OpenOptions::default() })
+    open_with(OpenOptions { kernels, ..OpenOptions::default() })
+}
+
+/// Opens the same GPU with these options.
+fn open_with(options: OpenOptions) -> Device {
+    Device::open("gpu", options)
         .unwrap_or_else(|error| panic!("{error}\n{}", error.hint().unwrap_or_default()))
 }
 
@@ -102,6 +108,25 @@ fn criterion() -> Criterion {
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(500))
         .configure_from_args()
+}
+
+/// Returns the product of `docs/ladder.md`: a 3x3 convolution of 16 images, at 16x16, from 64 channels to 128.
+fn ladder() -> Kernel {
+    let mut tape = Tape::new("ladder", Mode::Train);
+    let x = tape.input("x", ElementType::F32, &[16, 16, 16, 64]);
+    let weight = tape.input("weight", ElementType::F32, &[3, 3, 64, 128]);
+    let y = conv2d::conv2d(&mut tape, x, weight, None, Conv2d::square(3, 1, 1));
+    tape.keep(y);
+    let node = &tape.nodes()[0];
+    Kernel::alone(&tape, node).expect("a product updates no state")
+}
+
+/// Returns the GPU with the naive kernels, and with each tile.
+fn rungs() -> Vec<(String, Device)> {
+    let open = |kernels, tile| open_with(OpenOptions { kernels, tile, ..OpenOptions::default() });
+    let tiles =
+        Tile::ALL.iter().map(|&tile| (tile.name().to_string(), open(Kernels::Default, Some(tile))));
+    [(name(Kernels::Naive), open(Kernels::Naive, None))].into_iter().chain(tiles).collect()
 }
 
 /// Returns the kernels by name: those of the training step, fused and unfused; and those of each op's own
@@ -193,7 +218,7 @@ fn bench(
     criterion: &mut Criterion,
     kernel_name: &str,
     kernels: &[Kernel],
-    devices: &[(Kernels, Device)],
+    devices: &[(String, Device)],
 ) {
     let mut group = criterion.benchmark_group(kernel_name);
     for kernel in kernels {
@@ -202,7 +227,7 @@ fn bench(
             flops => Throughput::Elements(flops),
         });
         for (kind, device) in devices {
-            let id = BenchmarkId::new(name(*kind), &kernel.shape);
+            let id = BenchmarkId::new(kind, &kernel.shape);
             // Loaded at the first use: criterion skips benches by name.
             let mut loaded = None;
             group.bench_function(id, |bencher| {
