@@ -139,7 +139,17 @@ impl Page {
         Self { path, prose, blocks }
     }
 
-    /// Returns the targets of its links, as written.
+    /// Returns true if a heading has this anchor: the heading in lower case, without punctuation, with hyphens for
+    /// spaces.
+    fn has_anchor(&self, anchor: &str) -> bool {
+        let headings = self.prose.lines().filter_map(|line| line.strip_prefix('#'));
+        headings.map(|heading| heading.trim_start_matches('#').trim().to_lowercase()).any(|text| {
+            let kept = text.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+            kept.collect::<String>().replace(' ', "-") == anchor
+        })
+    }
+
+    /// Returns the targets of its links, as they are written.
     fn links(&self) -> Vec<String> {
         // Text between backticks is code, and `y[n](x)` in it is not a link.
         let parts: Vec<&str> = self.prose.split('`').collect();
@@ -158,19 +168,19 @@ fn pages() -> Vec<Page> {
 }
 
 #[test]
-fn links_lead_to_files() {
+fn links_lead_to_files_and_headings() {
     let mut problems = Vec::new();
     let mut n_links = 0;
     for page in pages() {
         for link in page.links() {
-            let is_elsewhere = link.contains("://") || link.starts_with("mailto:");
-            let file = link.split('#').next().unwrap_or_default();
-            if is_elsewhere || file.is_empty() {
+            if link.contains("://") {
                 continue;
             }
             n_links += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let folder = page.path.parent().expect("a file is in a folder");
-            if !folder.join(file).exists() {
+            let path = if file.is_empty() { page.path.clone() } else { folder.join(file) };
+            if !path.exists() || !anchor.is_empty() && !Page::read(path).has_anchor(anchor) {
                 problems.push(format!("{}: there is no {link}", shown(&page.path)));
             }
         }
