@@ -97,8 +97,7 @@ fn open_gpu(kernels: Kernels) -> Device {
 
 /// Opens the same GPU with these options.
 fn open_with(options: OpenOptions) -> Device {
-    Device::open("gpu", options)
-        .unwrap_or_else(|error| panic!("{error}\n{}", error.hint().unwrap_or_default()))
+    Device::open("gpu", options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Returns a criterion configuration with few samples: a launch is long, and there are many kernels.

@@ -16,7 +16,7 @@ use crate::train::Settings;
 pub fn cifar_batch(bytes: &[u8]) -> Result<Split, String> {
     let mut split = Split::default();
     let n = cifar10::append_bytes(Path::new("data_batch_1.bin"), bytes, &mut split);
-    let n = n.map_err(|error| format!("{error}\n{:?}", error.hint()))?;
+    let n = n.map_err(|error| error.to_string())?;
     assert_eq!(split.len(), n, "records are counted");
     Ok(split)
 }
@@ -57,8 +57,9 @@ pub fn weights_file(weights: &Weights, layout: &StateLayout) -> Vec<u8> {
 /// # Errors
 /// What is wrong with it.
 pub fn weights(layout: &StateLayout, bytes: &[u8]) -> Result<Weights, String> {
-    let file = WeightsFile::parse(Path::new("model.safetensors"), bytes.to_vec())?;
-    file.weights(layout).map(|(weights, _)| weights).map_err(|error| error.to_string())
+    let file = WeightsFile::parse(Path::new("model.safetensors"), bytes.to_vec());
+    let weights = file.and_then(|file| file.weights(layout));
+    weights.map(|(weights, _)| weights).map_err(|error| error.to_string())
 }
 
 /// A layout with a tensor of each kind, so that there is little to write and all to get wrong.

@@ -20,7 +20,6 @@
 pub mod base;
 pub mod data;
 pub mod device;
-pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod kernel;
@@ -32,4 +31,35 @@ pub mod report;
 pub mod tape;
 pub mod train;
 
-pub use error::Error;
+/// A failure that a user can cause or meet, of any layer. A programmer's error (shapes that do not fit) panics
+/// instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder cannot be read or written.
+    #[error(transparent)]
+    File(#[from] base::files::FileError),
+    /// A device is not found, or fails.
+    #[error(transparent)]
+    Device(#[from] device::DeviceError),
+    /// A file of weights cannot be used.
+    #[error(transparent)]
+    Weights(#[from] nn::WeightsError),
+    /// A dataset cannot be used.
+    #[error(transparent)]
+    Data(#[from] data::DataError),
+    /// A dataset cannot be downloaded.
+    #[error(transparent)]
+    Fetch(#[from] data::fetch::FetchError),
+    /// A picture cannot be read.
+    #[error(transparent)]
+    Image(#[from] data::image_file::ImageFileError),
+    /// A setting makes no sense: a wrong use, found before anything is done.
+    #[error(transparent)]
+    Config(#[from] train::ConfigError),
+    /// A run cannot begin, go on, or come to its end.
+    #[error(transparent)]
+    Train(#[from] train::TrainError),
+    /// An earlier measurement cannot be compared with.
+    #[error(transparent)]
+    Measure(#[from] measure::MeasureError),
+}

@@ -42,7 +42,7 @@ fn model_file(device: &Device, seed: u64) -> Vec<u8> {
     trainer
         .state
         .weights()
-        .and_then(|weights| weights.save(&trainer.state.layout, None, &path))
+        .and_then(|weights| Ok(weights.save(&trainer.state.layout, None, &path)?))
         .expect("saved");
     fs::read(path).expect("it is there")
 }

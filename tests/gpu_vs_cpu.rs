@@ -8,8 +8,7 @@ mod variations;
 use common::open_gpu;
 use variations::variations;
 use wgrad::device::gpu::ShaderLibrary;
-use wgrad::device::{Device, OpenOptions};
-use wgrad::error::Error;
+use wgrad::device::{Device, DeviceError, OpenOptions};
 use wgrad::kernel::{Kernels, Tile};
 use wgrad::measure::check::{CaseData, CaseResult, CaseTape};
 use wgrad::tape::Node;
@@ -43,7 +42,7 @@ fn compare(options: OpenOptions) {
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
-fn run(device: &Device, check: &CaseTape, data: &CaseData) -> Result<CaseResult, Error> {
+fn run(device: &Device, check: &CaseTape, data: &CaseData) -> Result<CaseResult, DeviceError> {
     check.run_on(&mut *device.session(check.tape.state())?, data)
 }
 

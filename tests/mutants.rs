@@ -13,11 +13,11 @@ use std::collections::BTreeSet;
 
 use variations::variations;
 use wgrad::device::gpu::ShaderLibrary;
-use wgrad::device::{Device, OpenOptions};
+use wgrad::device::{Device, DeviceError, OpenOptions};
 use wgrad::kernel::{Kernels, Target, Tile};
 use wgrad::measure::check::CaseTape;
+use wgrad::ops;
 use wgrad::passes::{Plan, PlanOptions};
-use wgrad::{Error, ops};
 
 /// (op, file below shaders/, text, replacement)
 type Mutant = (&'static str, &'static str, &'static str, &'static str);
@@ -269,7 +269,11 @@ fn every_mutant_is_caught() {
 }
 
 /// Returns true if some case of the op that runs the broken file disagrees with the CPU.
-fn is_caught(cpu: &Device, within: In, &(op, file, text, becomes): &Mutant) -> Result<bool, Error> {
+fn is_caught(
+    cpu: &Device,
+    within: In,
+    &(op, file, text, becomes): &Mutant,
+) -> Result<bool, DeviceError> {
     let original = ShaderLibrary::default().file(file).unwrap_or_else(|| panic!("no {file}"));
     // Comments are left out: a mutant of a comment would change nothing.
     let is_code = |line: &&str| !line.trim_start().starts_with("//") || line.contains("#import");

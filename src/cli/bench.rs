@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use wgrad::Error;
 use wgrad::base::files;
 use wgrad::base::shown::Shown;
 use wgrad::data::N_CLASSES;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::error::Error;
 use wgrad::kernel::Kernels;
 use wgrad::measure::Effort;
 use wgrad::measure::bench::{self, Bench, EFFORT, compare, svg, table};

@@ -9,8 +9,7 @@ use wgrad::data::N_CLASSES;
 use wgrad::device::gpu::GpuDevice;
 use wgrad::device::gpu::info::{AdapterFeatures, AdapterLimits, AdapterReport};
 use wgrad::device::gpu::tuning::Tuned;
-use wgrad::device::{Device, OpenOptions};
-use wgrad::error::Error;
+use wgrad::device::{Device, DeviceError, OpenOptions};
 use wgrad::kernel::{Kernels, Target};
 use wgrad::measure::check::self_test;
 use wgrad::nn::ResNet9;
@@ -19,6 +18,8 @@ use wgrad::passes::{Plan, PlanOptions};
 use wgrad::tape::Tape;
 use wgrad::train::recipe::CIFAR10;
 use wgrad::train::step::{self, StepConfig};
+
+use super::hints;
 
 /// Flags of `wgrad devices`.
 #[derive(clap::Args)]
@@ -102,8 +103,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         reports.push(report(args, adapter, device, opened_by(ix))?);
     }
     if reports.len() == 1 {
-        let hint = Error::NoAdapter.hint_with(&|_| false).unwrap_or_default();
-        say(args, &format!("\n{}: {hint}\n", Error::NoAdapter))?;
+        let hint = hints::hint(&DeviceError::NoAdapter.into(), &|_| false).unwrap_or_default();
+        say(args, &format!("\n{}: {hint}\n", DeviceError::NoAdapter))?;
     }
     if args.json {
         super::print(&format!("{}\n", serde_json::to_string_pretty(&reports)?))?;
@@ -121,7 +122,7 @@ fn say(args: &Args, text: &str) -> anyhow::Result<()> {
 fn report(
     args: &Args,
     adapter: AdapterReport,
-    device: Result<GpuDevice, Error>,
+    device: Result<GpuDevice, DeviceError>,
     opened_by: Vec<&'static str>,
 ) -> anyhow::Result<Report> {
     say(args, &describe(&adapter, &opened_by))?;

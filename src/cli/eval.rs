@@ -14,7 +14,7 @@ use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
 use wgrad::train::{Confusion, Evaluation, Evaluator, console, evaluation, folder};
 
-use super::{outputs, weights};
+use super::{hints, outputs, weights};
 
 /// Flags of `wgrad eval`.
 #[derive(clap::Args)]
@@ -69,6 +69,7 @@ enum Views {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = weights::read(&args.weights)?;
     let Images { loaded, note } = images::find(&file, args.data, args.data_dir.as_deref())?;
+    let loaded = hints::advised(loaded);
     if let Some(note) = note {
         super::note(&note);
     }

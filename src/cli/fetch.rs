@@ -15,6 +15,8 @@ use wgrad::data::fetch::{
 };
 use wgrad::data::{self, DATA_VARIABLE, DEFAULT_FOLDER, Source};
 
+use super::hints;
+
 /// The environment variable that keeps `wgrad train` from the network.
 const OFFLINE_VARIABLE: &str = "WGRAD_OFFLINE";
 
@@ -70,13 +72,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             display.say(&sentence(&error));
             Ok(ExitCode::from(super::INTERRUPTED))
         }
-        Err(error) => Err(wgrad::Error::from(error).into()),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// The error and its hint in a line.
 fn sentence(error: &FetchError) -> String {
-    let hint = error.hint().map_or(String::new(), |hint| format!("; {hint}"));
+    let hint = hints::hint_of_fetch(error).map_or(String::new(), |hint| format!("; {hint}"));
     format!("{error}{hint}")
 }
 

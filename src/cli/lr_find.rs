@@ -101,7 +101,7 @@ fn refuse_what_is_not_of_a_sweep(settings: &Settings) -> anyhow::Result<()> {
     match given.into_iter().find(|(_, is_given)| *is_given) {
         Some((flag, _)) => {
             let message = format!("{flag} says nothing of a sweep; `wgrad train` takes it");
-            Err(wgrad::Error::Config(message).into())
+            Err(super::WrongUse(message).into())
         }
         None => Ok(()),
     }
@@ -126,6 +126,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let weights = resume::initial_weights(&mut settings)?;
     let loaded = resume::load(&settings)
         .map_err(|error| super::of_file(error, args.settings.data_dir.as_deref()))?;
+    let loaded = super::hints::advised(loaded);
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
     if !args.json {
@@ -169,7 +170,7 @@ pub fn find(
     stop: &AtomicBool,
 ) -> anyhow::Result<Option<Found>> {
     let range = sweep.range();
-    range.check().map_err(wgrad::Error::Config)?;
+    range.check()?;
     let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
     if let Some(file) = weights {
         let (weights, notes) = file.weights(&trainer.state.layout)?;

@@ -15,7 +15,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use wgrad::base::files;
 use wgrad::base::shown::escaped_lines;
-use wgrad::data::DataError;
+use wgrad::data::{DataError, Origin};
 use wgrad::device::OpenOptions;
 use wgrad::train::resume;
 use wgrad::train::screen::StandardError;
@@ -25,6 +25,7 @@ mod compare;
 mod devices;
 mod eval;
 mod fetch;
+mod hints;
 mod lr_find;
 mod outputs;
 mod plot;
@@ -138,15 +139,23 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
     };
-    result.unwrap_or_else(|error| {
+    result.map_err(hints::summed).unwrap_or_else(|error| {
         // A standard error that is closed leaves nobody to tell.
         let flags = Flags::of(&matches);
         let _ = io::stderr().write_all(describe(&error, &flags).as_bytes());
-        match error.downcast_ref::<wgrad::Error>() {
-            Some(error) if error.is_wrong_use() => ExitCode::from(WRONG_USE),
-            _ => ExitCode::FAILURE,
-        }
+        if is_wrong_use(&error) { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
     })
+}
+
+/// Flags that make no sense together, or with what is there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUse(String);
+
+/// Whether an error is a wrong use, found before anything was tried.
+fn is_wrong_use(error: &anyhow::Error) -> bool {
+    use wgrad::Error::{Config, Measure};
+    matches!(error.downcast_ref(), Some(Config(_) | Measure(_))) || error.is::<WrongUse>()
 }
 
 /// Prints a result. A reader that stops reading (`wgrad summary | head -1`) has what it wanted.
@@ -203,14 +212,13 @@ impl Flags {
     }
 }
 
-/// Says of a folder that is not there who named it, where that was a file of settings: whoever loads data
-/// cannot tell one from a flag.
+/// Corrects the origin of a folder that is not there, where no flag names it: a file of settings does.
 fn of_file(error: wgrad::Error, flag: Option<&Path>) -> wgrad::Error {
     match error {
-        wgrad::Error::Data(DataError::MissingFolder { dir, origin: "from --data-dir" })
+        wgrad::Error::Data(DataError::MissingFolder { dir, origin: Origin::Caller })
             if flag.is_none() =>
         {
-            DataError::MissingFolder { dir, origin: "from data-dir in the settings" }.into()
+            DataError::MissingFolder { dir, origin: Origin::Settings }.into()
         }
         other => other,
     }
@@ -228,7 +236,7 @@ fn describe(error: &anyhow::Error, flags: &Flags) -> String {
     }
     let hint = error
         .downcast_ref::<wgrad::Error>()
-        .and_then(|error| error.hint_with(&|flag| flags.has(flag)));
+        .and_then(|error| hints::hint(error, &|flag| flags.has(flag)));
     let hint = hint.map_or(String::new(), |hint| format!("hint: {hint}\n"));
     // Names are escaped where they are put in; here is the rest, what files hold for instance.
     escaped_lines(&format!("error: {message}\n{hint}"))
@@ -255,13 +263,17 @@ fn start_log(verbose: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wgrad::base::files::FileError;
+    use wgrad::device::DeviceError;
+    use wgrad::passes::PlanError;
+    use wgrad::train::TrainError;
 
     fn matches(arguments: &[&str]) -> clap::ArgMatches {
         command().try_get_matches_from([&["wgrad"], arguments].concat()).expect("good flags")
     }
 
-    fn described(error: wgrad::Error, arguments: &[&str]) -> String {
-        describe(&error.into(), &Flags::of(&matches(arguments)))
+    fn described(error: impl Into<anyhow::Error>, arguments: &[&str]) -> String {
+        describe(&hints::summed(error.into()), &Flags::of(&matches(arguments)))
     }
 
     #[test]
@@ -304,7 +316,7 @@ mod tests {
 
     #[test]
     fn hints_speak_of_the_command_that_ran() {
-        let limit = || wgrad::Error::MemoryLimit { planned: 2, limit: 1 };
+        let limit = || DeviceError::from(PlanError::MemoryLimit { planned: 2, limit: 1 });
         let raise = |arguments: &[&str]| described(limit(), arguments);
         assert!(
             raise(&["train"]).contains("use a smaller --batch-size or --width, or raise --memory")
@@ -319,13 +331,13 @@ mod tests {
             raise(&["report", "run"])
                 .contains("hint: raise memory-limit in the run's config.toml;")
         );
-        let rate = || wgrad::Error::NotFinite { epoch: 1, step: 1 };
+        let rate = || TrainError::NotFinite { epoch: 1, step: 1 };
         assert!(described(rate(), &["train"]).contains("hint: use a smaller --max-lr"));
         assert!(
             described(rate(), &["train", "--resume=run"]).contains("begin a run of its own with")
         );
         assert!(described(rate(), &["lr-find"]).contains("hint: use a smaller --end-lr"));
-        assert!(!described(wgrad::Error::NoAdapter, &["devices"]).contains("--device"));
+        assert!(!described(DeviceError::NoAdapter, &["devices"]).contains("--device"));
     }
 
     #[test]
@@ -339,16 +351,16 @@ mod tests {
 
     #[test]
     fn errors_obey_no_file() {
-        let error = wgrad::Error::Config("line 1\nx = \u{1b}[31m".to_string());
+        let error = WrongUse("line 1\nx = \u{1b}[31m".to_string());
         assert_eq!(described(error, &["train"]), "error: line 1\nx = \\u{1b}[31m\n");
     }
 
     #[test]
     fn errors_say_each_thing_once_and_end_with_the_hint() {
-        let error = described(wgrad::Error::NoAdapter, &["train"]);
+        let error = described(DeviceError::NoAdapter, &["train"]);
         assert!(error.starts_with("error: no GPU adapter was found\nhint: install"), "{error}");
         let source = io::Error::other("the disk is on fire");
-        let error = described(wgrad::Error::io("x")(source), &["train"]);
+        let error = described(FileError::at(Path::new("x"))(source), &["train"]);
         assert_eq!(error, "error: x: the disk is on fire\n");
     }
 }

@@ -4,17 +4,18 @@ use std::path::Path;
 
 use same_file::is_same_file;
 use wgrad::base::shown::Shown;
-use wgrad::error::Error;
 use wgrad::train::folder::{BEST, CONFIG, METRICS, MODEL, NON_FINITE_DUMP, SUMMARY};
 use wgrad::train::logs::METRICS_CSV;
+
+use super::WrongUse;
 
 /// Refuses to write a file over one that the command reads: one of `inputs`, or, where an input is a folder, a
 /// file that lies in it. Files that end in `.{own}` in such a folder are earlier outputs, and may be replaced. The
 /// settings, weights, checkpoints and metrics of a run are refused, whichever run it is.
 ///
 /// # Errors
-/// [`Error::Config`], naming the file.
-pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), Error> {
+/// [`WrongUse`], naming the file.
+pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), WrongUse> {
     // A file that is not there yet is nobody's input.
     let is_same = |a: &Path, b: &Path| is_same_file(a, b).unwrap_or(false);
     let is_output = output.extension().is_some_and(|extension| extension == own);
@@ -23,7 +24,7 @@ pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), E
     let is_in = |input: &Path| input.is_dir() && output.exists() && is_same(folder, input);
     let is_input = |input: &&Path| is_same(output, input) || (is_in(input) && !is_output);
     let refused =
-        |why: &str| Err(Error::Config(format!("{}: {why}; name another file", output.shown())));
+        |why: &str| Err(WrongUse(format!("{}: {why}; name another file", output.shown())));
     if inputs.iter().any(is_input) {
         return refused("this command reads the file, and does not write over it");
     }

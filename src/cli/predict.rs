@@ -8,12 +8,11 @@ use std::process::ExitCode;
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
 use wgrad::data::{N_CLASSES, Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
-use wgrad::error::Error;
 use wgrad::kernel::Kernels;
 use wgrad::nn::WeightsFile;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
-use wgrad::train::{Predictions, Settings, folder};
+use wgrad::train::{Predictions, Settings, TrainError, folder};
 
 use super::weights;
 
@@ -90,7 +89,7 @@ fn tell(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn predict(args: &Args, weights: &WeightsFile, split: &Split) -> Result<Predictions, Error> {
+fn predict(args: &Args, weights: &WeightsFile, split: &Split) -> anyhow::Result<Predictions> {
     let options = OpenOptions {
         kernels: args.kernels,
         memory_limit: args.memory_limit.map(|size| size.0),
@@ -105,7 +104,7 @@ fn predict(args: &Args, weights: &WeightsFile, split: &Split) -> Result<Predicti
 
 /// The names of the classes: those that the flag gives, else those that the weights record, else those of the
 /// data set in the settings of the run.
-fn class_names(args: &Args, weights: &WeightsFile) -> Result<Vec<String>, Error> {
+fn class_names(args: &Args, weights: &WeightsFile) -> anyhow::Result<Vec<String>> {
     let source = match args.classes.as_deref() {
         Some("cifar10") => Some(Source::Cifar10),
         Some("shapes") => Some(Source::Shapes),
@@ -116,7 +115,7 @@ fn class_names(args: &Args, weights: &WeightsFile) -> Result<Vec<String>, Error>
                 "--classes is cifar10, shapes, or {N_CLASSES} names, which the network tells apart; \
                  not {n}"
             );
-            return if n == N_CLASSES { Ok(names) } else { Err(Error::Config(refused)) };
+            return if n == N_CLASSES { Ok(names) } else { Err(super::WrongUse(refused).into()) };
         }
         None => match weights.info() {
             Some(info) if info.classes.len() == N_CLASSES => return Ok(info.classes.clone()),
@@ -124,7 +123,8 @@ fn class_names(args: &Args, weights: &WeightsFile) -> Result<Vec<String>, Error>
                 let n = info.classes.len();
                 let reason =
                     format!("it names {n} classes, and the network tells {N_CLASSES} apart");
-                return Err(Error::TrainingData { weights: weights.path().to_path_buf(), reason });
+                let weights = weights.path().to_path_buf();
+                return Err(TrainError::TrainingData { weights, reason }.into());
             }
             None => Settings::read(&config_beside(weights.path())).ok().and_then(|s| s.data),
         },

@@ -5,9 +5,9 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use wgrad::base::files::FileError;
 use wgrad::data::N_CLASSES;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::error::Error;
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, svg, table};
 use wgrad::nn::ResNet9;
@@ -80,11 +80,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let to_output = args.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
     match &args.json {
         Some(_) if to_output => super::print(&json()?)?,
-        Some(path) => std::fs::write(path, json()?).map_err(Error::io(path))?,
+        Some(path) => std::fs::write(path, json()?).map_err(FileError::at(path))?,
         None => {}
     }
     if let Some(path) = &args.svg {
-        std::fs::write(path, svg::draw(&profile)).map_err(Error::io(path))?;
+        std::fs::write(path, svg::draw(&profile)).map_err(FileError::at(path))?;
     }
     if !to_output {
         super::print(&table::table(&profile, args.sort))?;

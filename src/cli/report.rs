@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use wgrad::base::files::FileError;
 use wgrad::base::shown::Shown;
 use wgrad::device::Device;
-use wgrad::error::Error;
 use wgrad::nn::WeightsFile;
 use wgrad::report::{self, LoadedRun};
 use wgrad::train::folder::CONFIG;
 use wgrad::train::images::{self, Images};
-use wgrad::train::{Evaluator, Recipe, Settings, console, resume};
+use wgrad::train::{Evaluator, Recipe, Settings, TrainError, console, resume};
 
 /// Flags of `wgrad report`.
 #[derive(clap::Args)]
@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settings = now.or(Settings::read(&config)?);
     let file = loaded_run.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
     let of_file = |error| super::of_file(error, args.data_dir.as_deref());
-    let Images { mut loaded, note } = match &file {
+    let Images { loaded, note } = match &file {
         // The record finds the images where the settings have an older place of theirs.
         Some(file) if file.info().is_some() && args.data_dir.is_none() => {
             images::find(file, None, None)?
@@ -51,6 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         None => Images { loaded: resume::load(&settings).map_err(of_file)?, note: None },
     };
+    let mut loaded = super::hints::advised(loaded);
     if let Some(note) = &note {
         super::note(note);
     }
@@ -58,9 +59,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let are_others = info.is_some() && note.is_some();
     let recipe = if are_others {
         // Its numbers are those of the run, whose images these are not.
-        let text = std::fs::read_to_string(&config).map_err(Error::io(&config))?;
-        Recipe::parse(&text)
-            .map_err(|reason| Error::Run(format!("{}: {reason}", config.shown())))?
+        let text = std::fs::read_to_string(&config).map_err(FileError::at(&config))?;
+        Recipe::parse(&text).map_err(|reason| TrainError::Damaged { path: config, reason })?
     } else {
         if loaded.dataset.validation.is_empty() {
             resume::hold_out(&mut loaded.dataset, &settings)?;

@@ -4,10 +4,10 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use wgrad::base::files::FileError;
 use wgrad::base::shown::Shown;
 use wgrad::data::N_CLASSES;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::error::Error;
 use wgrad::kernel::{Kernels, Target};
 use wgrad::nn::ResNet9;
 use wgrad::passes::fuse::{Fusion, Rule};
@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.svg {
         Some(path) => {
             super::outputs::refuse_inputs(path, &[], "svg")?;
-            std::fs::write(path, passes::draw(&step.tape)).map_err(Error::io(path))?;
+            std::fs::write(path, passes::draw(&step.tape)).map_err(FileError::at(path))?;
             super::print(&format!("{}\n", path.shown()))?;
         }
         None => {

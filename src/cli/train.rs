@@ -1,10 +1,12 @@
 //! `wgrad train`
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::anyhow;
 use wgrad::base::shown::Shown;
 use wgrad::device::Device;
 use wgrad::report::{AtEnd, LoadedRun};
@@ -16,6 +18,7 @@ use wgrad::train::{
 use super::lr_find::{self, Sweep};
 use super::signals::{self, Signals};
 use super::tui::{Dashboard, terminal};
+use super::{WrongUse, hints};
 
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
@@ -106,6 +109,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         train::run(job, &mut folder, checkpoint, &mut *display)?
     };
+    if outcome.ended == Ended::Interrupted {
+        let _ = writeln!(
+            io::stderr(),
+            "hint: `wgrad train --resume {}` goes on from there",
+            folder.path().shown()
+        );
+    }
     // Asked to stop after the last epoch, it left its report short, and whoever asked is told.
     let is_interrupted = outcome.ended == Ended::Interrupted || stop.load(Ordering::Relaxed);
     Ok(if is_interrupted { ExitCode::from(super::INTERRUPTED) } else { ExitCode::SUCCESS })
@@ -150,6 +160,7 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
     let weights = resume::initial_weights(&mut settings)?;
     let loaded = resume::load(&settings)
         .map_err(|error| super::of_file(error, args.settings.data_dir.as_deref()))?;
+    let loaded = hints::advised(loaded);
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let find_lr = settings.max_lr == Some(MaxLr::Find);
     let run = Box::new(Resumed { folder, recipe, loaded, checkpoint: None, weights });
@@ -161,14 +172,14 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
 fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
     let loaded_run = LoadedRun::read(path)?;
     let shown = path.shown();
-    let refuse = |reason: String| Err(wgrad::Error::Run(format!("{shown}: {reason}")).into());
+    let refuse = |reason: String| Err(anyhow!("{shown}: {reason}"));
     if flags.out.as_deref().is_some_and(|out| same_file::is_same_file(out, path).unwrap_or(false)) {
         return refuse(
             "another cycle is a run of its own; name another folder with --out".to_string(),
         );
     }
     if RunFolder::finished(path).is_none() {
-        let begin = resume::begin_from(path, "");
+        let begin = hints::begin_from(path, "");
         return refuse(format!(
             "the run is not finished; `wgrad train --resume {shown}` goes on with it, {begin} begins a run from its \
              latest weights"
@@ -176,8 +187,7 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
     }
     let before = Settings::read(&path.join(folder::CONFIG))?;
     let weights = loaded_run.model()?.ok_or_else(|| {
-        let path = path.shown();
-        wgrad::Error::Run(format!("{path}: there are no weights in it to begin another cycle with"))
+        anyhow!("{shown}: there are no weights in it to begin another cycle with")
     })?;
     // The folder, and the weights that the run itself started from, are its own.
     let before = Settings { out: None, weights: None, weights_sha256: None, ..before };
@@ -188,7 +198,7 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
 fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepared>> {
     let Some(path) = settings.out.clone() else {
         let message = "--auto-resume needs the folder of the run: name it with --out".to_string();
-        return Err(wgrad::Error::Config(message).into());
+        return Err(WrongUse(message).into());
     };
     if !path.join(folder::CONFIG).exists() {
         return Ok(None);
@@ -226,10 +236,11 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
 fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
     if flags.max_lr == Some(MaxLr::Find) {
         let message = "--max-lr find is for the beginning of a run; --resume goes on with its rate";
-        return Err(wgrad::Error::Config(message.to_string()).into());
+        return Err(WrongUse(message.to_string()).into());
     }
     let resumed = train::resume(path, flags)
         .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
+    let resumed = Resumed { loaded: hints::advised(resumed.loaded), ..resumed };
     if resumed.checkpoint.is_none() {
         let path = path.shown();
         super::print(&format!(

@@ -6,8 +6,7 @@ use std::path::Path;
 use wgrad::base::shown::Shown;
 use wgrad::data::N_CLASSES;
 use wgrad::device::Device;
-use wgrad::error::Error;
-use wgrad::nn::{ResNet9, Weights, WeightsFile};
+use wgrad::nn::{ResNet9, WeightsError, WeightsFile};
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Evaluator, folder, recipe};
 
@@ -15,7 +14,7 @@ use wgrad::train::{Evaluator, folder, recipe};
 ///
 /// # Errors
 /// As for [`WeightsFile::read`].
-pub fn read(path: &Path) -> Result<WeightsFile, Error> {
+pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
     WeightsFile::read(&folder::weights_file(path))
 }
 
@@ -29,7 +28,7 @@ pub fn evaluator(
     file: &WeightsFile,
     width: Option<NonZeroU16>,
     batch_size: usize,
-) -> Result<(Evaluator, usize), Error> {
+) -> anyhow::Result<(Evaluator, usize)> {
     let is_asked_for = width.is_some();
     let width = width.map(|n| n.get().into()).or_else(|| file.width());
     let width = width.unwrap_or(recipe::CIFAR10.width);
@@ -39,11 +38,9 @@ pub fn evaluator(
     }
     let mut evaluator = Evaluator::new(device, &config)?;
     let (weights, notes) = file.weights(evaluator.layout()).map_err(|error| match error {
-        Error::Weights { path, reason }
-            if is_asked_for && reason.starts_with(Weights::DO_NOT_FIT) =>
-        {
-            let reason = format!("{reason}\n  (without --width the network has the file's)");
-            Error::Weights { path, reason }
+        WeightsError::Misfit { path, widths, mut problems } if is_asked_for => {
+            problems.push("(without --width the network has the file's)".to_string());
+            WeightsError::Misfit { path, widths, problems }
         }
         other => other,
     })?;

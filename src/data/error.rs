@@ -5,15 +5,13 @@ use std::{fmt, io};
 
 use thiserror::Error;
 
-use super::cifar10::{FOLDER, RECORD_BYTES};
+use super::cifar10::RECORD_BYTES;
 use crate::base::shown::Shown;
 
 /// CIFAR-10's web page.
 pub const CIFAR10_PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
 
 /// An error in a dataset's files. Training never uses a file with an error.
-///
-/// `Display` has the file and the problem; [`DataError::hint`] has the fix.
 #[derive(Debug, Error)]
 pub enum DataError {
     /// The dataset's folder does not exist.
@@ -21,9 +19,8 @@ pub enum DataError {
     MissingFolder {
         /// The folder.
         dir: PathBuf,
-        /// The source of the folder's name: `"from --data-dir"`, `"from $WGRAD_DATA"`, `"the default"`, or a
-        /// settings file.
-        origin: &'static str,
+        /// Place that the folder's name is from.
+        origin: Origin,
     },
 
     /// The dataset's folder is a file.
@@ -118,6 +115,30 @@ pub enum DataError {
     },
 }
 
+/// The place that the name of a dataset's folder is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The caller of [`load`](super::load).
+    Caller,
+    /// A file of settings.
+    Settings,
+    /// The environment variable [`DATA_VARIABLE`](super::DATA_VARIABLE).
+    Variable,
+    /// [`DEFAULT_FOLDER`](super::DEFAULT_FOLDER).
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Caller => "from data-dir",
+            Self::Settings => "from data-dir in the settings",
+            Self::Variable => "from $WGRAD_DATA",
+            Self::Default => "the default",
+        })
+    }
+}
+
 /// Versions of the CIFAR datasets that users download by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -137,65 +158,4 @@ impl fmt::Display for Version {
             Self::Cifar100 => "CIFAR-100",
         })
     }
-}
-
-impl DataError {
-    /// Returns a fix for the line below the message. Every error has one. The option matches
-    /// [`Error::hint`](crate::Error::hint).
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NotAFolder { .. } => format!(
-                "name the folder that holds data_batch_1.bin to data_batch_5.bin and \
-                 test_batch.bin; {}",
-                how_to_get_cifar10()
-            ),
-            Self::MissingFile { partial: true, .. } => format!(
-                "unpack cifar-10-binary.tar.gz again, all of it, or download it again from \
-                 {CIFAR10_PAGE}"
-            ),
-            Self::MissingFolder { .. } | Self::MissingFile { .. } | Self::WrongVersion { .. } => {
-                how_to_get_cifar10()
-            }
-            Self::Packed { path } => {
-                let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-                let folder = folder.map_or_else(|| ".".into(), |p| p.shown());
-                format!(
-                    "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`, which makes the folder \
-                     {FOLDER} beside it if it is the binary version (cifar-10-binary.tar.gz)",
-                    path.shown()
-                )
-            }
-            Self::Unreadable { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    "give yourself the permission to read it, or name another folder with --data-dir"
-                        .into()
-                }
-                _ => format!(
-                    "check the disk and the name, or unpack the download again; {}",
-                    how_to_get_cifar10()
-                ),
-            },
-            Self::ClassNames { .. } => {
-                "write a name in each line, or remove the file: the classes have CIFAR-10's names then"
-                    .into()
-            }
-            Self::Empty { .. } | Self::Truncated { .. } => format!(
-                "the download or the unpacking broke off, most likely: delete the file and unpack \
-                 cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
-            ),
-            Self::Label { .. } => format!(
-                "this is not the file that was published, or no CIFAR-10 at all: unpack \
-                 cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
-            ),
-        })
-    }
-}
-
-/// Returns instructions for downloading and placing CIFAR-10.
-pub(crate) fn how_to_get_cifar10() -> String {
-    format!(
-        "to get CIFAR-10, run `wgrad fetch`; or download \"CIFAR-10 binary version\" \
-         (cifar-10-binary.tar.gz) from {CIFAR10_PAGE} and unpack it so that ./data/{FOLDER}/data_batch_1.bin exists, or name \
-         its folder with --data-dir or $WGRAD_DATA"
-    )
 }

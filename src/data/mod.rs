@@ -33,7 +33,7 @@ pub mod shapes;
 #[cfg(test)]
 mod tests;
 
-pub use error::{CIFAR10_PAGE, DataError, Version};
+pub use error::{CIFAR10_PAGE, DataError, Origin, Version};
 
 /// Rows and columns of an image.
 pub const IMAGE_SIZE: usize = 32;
@@ -44,7 +44,7 @@ pub const IMAGE_BYTES: usize = N_CHANNELS * IMAGE_SIZE * IMAGE_SIZE;
 /// The number of classes of every dataset.
 pub const N_CLASSES: usize = 10;
 
-/// The environment variable with CIFAR-10's folder; `--data-dir` takes precedence.
+/// The environment variable with CIFAR-10's folder; the caller's folder takes precedence.
 pub const DATA_VARIABLE: &str = "WGRAD_DATA";
 /// The default folder of CIFAR-10.
 pub const DEFAULT_FOLDER: &str = "./data/cifar-10-batches-bin";
@@ -192,13 +192,38 @@ impl Source {
 }
 
 /// A dataset, with a notice about its choice.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Loaded {
     /// The images.
     pub dataset: Dataset,
-    /// A paragraph for the start and the summary of a run, if the images are probably not those that the user
-    /// expects.
-    pub notice: Option<String>,
+    /// The notice that the images are not those that the user expects.
+    pub notice: Option<Notice>,
+}
+
+/// The notice that the built-in shapes replace CIFAR-10: paragraphs for the start and the summary of a run.
+#[derive(Debug)]
+pub struct Notice {
+    /// The folder without CIFAR-10.
+    pub folder: PathBuf,
+    /// Another form of CIFAR-10 nearby.
+    pub nearby: Option<DataError>,
+    /// Instructions for getting CIFAR-10, a paragraph each. [`load`] leaves them empty; its caller adds them.
+    pub advice: Vec<String>,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "There is no {}, so the built-in shapes are used: drawn figures of ten kinds, easier than photographs. \
+             An accuracy on them is not an accuracy on CIFAR-10.",
+            self.folder.shown()
+        )?;
+        if let Some(nearby) = &self.nearby {
+            write!(f, "\nHowever, {nearby}.")?;
+        }
+        self.advice.iter().try_for_each(|advice| write!(f, "\n{advice}"))
+    }
 }
 
 /// Returns the folders that are searched for CIFAR-10 without a flag: that of `$WGRAD_DATA`, and the default.
@@ -251,10 +276,9 @@ fn load_from(
         return Ok(Loaded { dataset, notice: None });
     }
 
-    let named = data_dir
-        .map(|dir| (dir, "from --data-dir"))
-        .or(variable.map(|dir| (dir, "from $WGRAD_DATA")));
-    let (dir, origin) = named.unwrap_or((default, "the default"));
+    let named =
+        data_dir.map(|dir| (dir, Origin::Caller)).or(variable.map(|dir| (dir, Origin::Variable)));
+    let (dir, origin) = named.unwrap_or((default, Origin::Default));
     if !is_absent(dir) {
         let dataset = cifar10::read(dir)?;
         return Ok(Loaded { dataset, notice: None });
@@ -267,29 +291,8 @@ fn load_from(
     };
     if source == Source::Auto && named.is_none() {
         let dataset = shapes::generate(seed);
-        let notice = Some(fall_back_notice(default, nearby.as_ref()));
-        return Ok(Loaded { dataset, notice });
+        let notice = Notice { folder: default.to_path_buf(), nearby, advice: Vec::new() };
+        return Ok(Loaded { dataset, notice: Some(notice) });
     }
     Err(nearby.unwrap_or_else(|| DataError::MissingFolder { dir: dir.to_path_buf(), origin }))
-}
-
-/// Returns the notice that the shapes replace CIFAR-10, with instructions for getting CIFAR-10.
-fn fall_back_notice(default: &Path, nearby: Option<&DataError>) -> String {
-    let mut notice = format!(
-        "There is no {}, so the built-in shapes are used: drawn figures of ten kinds, easier \
-         than photographs. An accuracy on them is not an accuracy on CIFAR-10.\n",
-        default.shown()
-    );
-    if let Some(nearby) = nearby {
-        let hint = nearby.hint().unwrap_or_default();
-        notice += &format!("However, {nearby}. {}\n", sentence(&hint));
-    }
-    notice + &sentence(&error::how_to_get_cifar10())
-}
-
-/// Turns a hint into a sentence with a capital letter and a full stop.
-fn sentence(hint: &str) -> String {
-    let mut letters = hint.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    format!("{}{}.", first.map(String::from).unwrap_or_default(), letters.as_str())
 }

@@ -1,7 +1,7 @@
 //! Inputs for programs that are only timed.
 
 use super::{ProgramId, Session};
-use crate::error::Error;
+use crate::device::DeviceError;
 use crate::tape::{ElementType, Group, Storage, Tape};
 
 /// Fills all inputs and parameters of a program with numbers between 0 and 1. With zeros, a processor would
@@ -9,7 +9,7 @@ use crate::tape::{ElementType, Group, Storage, Tape};
 ///
 /// # Errors
 /// If the device fails.
-pub fn fill(session: &mut dyn Session, program: ProgramId, tape: &Tape) -> Result<(), Error> {
+pub fn fill(session: &mut dyn Session, program: ProgramId, tape: &Tape) -> Result<(), DeviceError> {
     let numbers = |n: usize| (0..n).map(|ix| 0.5 + 0.4 * (ix as f32).sin()).collect::<Vec<f32>>();
     for node in tape.nodes() {
         for &id in &node.inputs {

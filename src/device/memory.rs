@@ -2,22 +2,21 @@
 
 use sysinfo::{MemoryRefreshKind, System};
 
-use crate::base::units::readable_bytes;
-use crate::error::Error;
+use crate::device::DeviceError;
 
 /// Fails if more bytes are planned than this machine has free, or than the system's limit on this process (of
 /// a container, for example) allows. It runs before the allocation, because systems promise more memory than
 /// they have, and kill a process that uses it.
 ///
 /// # Errors
-/// [`Error::NotEnoughMemory`] with both numbers; [`Error::OutOfMemory`] if the allocator fails.
-pub(crate) fn check(bytes: u64) -> Result<(), Error> {
+/// [`DeviceError::NotEnoughMemory`] with both numbers; [`DeviceError::OutOfMemory`] if the allocator fails.
+pub(crate) fn check(bytes: u64) -> Result<(), DeviceError> {
     if let Some(available) = available()
         && bytes > available
     {
-        return Err(Error::NotEnoughMemory { planned: bytes, available });
+        return Err(DeviceError::NotEnoughMemory { planned: bytes, available });
     }
-    let refused = |reason: String| Error::OutOfMemory { planned: readable_bytes(bytes), reason };
+    let refused = |reason: String| DeviceError::OutOfMemory { planned: bytes, reason };
     let n = usize::try_from(bytes).map_err(|error| refused(error.to_string()))?;
     Vec::<u8>::new().try_reserve_exact(n).map_err(|error| refused(error.to_string()))
 }
@@ -45,7 +44,7 @@ mod tests {
         let available = available().expect("the system reports it");
         for bytes in [available + (64 << 30), u64::MAX / 2] {
             let error = check(bytes).expect_err("nobody has that");
-            assert!(matches!(error, Error::NotEnoughMemory { .. }) && error.hint().is_some());
+            assert!(matches!(error, DeviceError::NotEnoughMemory { .. }));
         }
     }
 }

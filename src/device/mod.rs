@@ -6,17 +6,18 @@
 
 use std::sync::Arc;
 
-use crate::error::Error;
 use crate::kernel::{Kernels, StepScalars, Tile};
 use crate::passes::Plan;
 use crate::tape::{Group, StateLayout, Tape, ValueId};
 
 pub mod cpu;
+mod error;
 pub mod filling;
 pub mod gpu;
 mod memory;
 pub mod timing;
 
+pub use error::DeviceError;
 pub use timing::{Clock, NodeTimes, Peaks};
 
 /// The index of a program in its session.
@@ -41,13 +42,18 @@ pub trait Session: Send {
     ///
     /// # Panics
     /// If the tape's state layout differs from the session's.
-    fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error>;
+    fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, DeviceError>;
 
     /// Returns the plan of a program.
     fn plan(&self, program: ProgramId) -> &Plan;
 
     /// Writes an f32 input, which keeps its contents until the next write.
-    fn write(&mut self, program: ProgramId, input: ValueId, data: &[f32]) -> Result<(), Error>;
+    fn write(
+        &mut self,
+        program: ProgramId,
+        input: ValueId,
+        data: &[f32],
+    ) -> Result<(), DeviceError>;
 
     /// Writes an input of words (u32, or four u8 each).
     fn write_words(
@@ -55,37 +61,41 @@ pub trait Session: Send {
         program: ProgramId,
         input: ValueId,
         data: &[u32],
-    ) -> Result<(), Error>;
+    ) -> Result<(), DeviceError>;
 
     /// Runs a program once. It may return before the device has finished.
-    fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error>;
+    fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), DeviceError>;
 
     /// Runs a program once with a clock on every node, and waits for it. The results equal those of
     /// [`Session::run`] bit for bit.
-    fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error>;
+    fn run_timed(
+        &mut self,
+        program: ProgramId,
+        step: &StepScalars,
+    ) -> Result<NodeTimes, DeviceError>;
 
     /// Reads a kept f32 value after all earlier work. The value is valid until another program of the session
     /// runs, because programs share memory.
-    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error>;
+    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, DeviceError>;
 
     /// Reads a kept value of words, like [`Session::read`].
-    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, Error>;
+    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, DeviceError>;
 
     /// Overwrites a whole flat buffer of the state, padding included.
-    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), Error>;
+    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), DeviceError>;
 
     /// Reads a whole flat buffer of the state, padding included.
-    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, Error>;
+    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, DeviceError>;
 
     /// Requests a flat buffer of the state, as it is after all earlier work, without waiting.
-    fn request_state(&mut self, group: Group) -> Result<(), Error>;
+    fn request_state(&mut self, group: Group) -> Result<(), DeviceError>;
 
     /// Moves the latest requested buffer that has arrived to `values`, padding included, once, and returns
     /// which buffer it is. It never waits. It allocates nothing if `values` is the vector of an earlier call.
-    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, Error>;
+    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, DeviceError>;
 
     /// Waits until all work is done.
-    fn wait(&mut self) -> Result<(), Error>;
+    fn wait(&mut self) -> Result<(), DeviceError>;
 }
 
 /// Options for opening a device.
@@ -122,7 +132,7 @@ impl Device {
     ///
     /// # Errors
     /// If there is no such adapter, or it cannot be opened.
-    pub fn open(choice: &str, options: OpenOptions) -> Result<Self, Error> {
+    pub fn open(choice: &str, options: OpenOptions) -> Result<Self, DeviceError> {
         match choice.to_lowercase().as_str() {
             "cpu" => Ok(Self::cpu(options)),
             "auto" => match gpu::GpuDevice::open_hardware(&options)? {
@@ -159,8 +169,8 @@ impl Device {
     /// memory of the session's other programs in bytes.
     ///
     /// # Errors
-    /// Those of [`Plan::check`]; [`Error::NotEnoughMemory`] on a CPU with too little free memory.
-    pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), Error> {
+    /// Those of [`Plan::check`]; [`DeviceError::NotEnoughMemory`] on a CPU with too little free memory.
+    pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), DeviceError> {
         match self {
             Device::Cpu(device) => plan.check(device.memory_limit, in_use, u64::MAX)?,
             Device::Gpu(device) => device.check(plan, in_use)?,
@@ -172,7 +182,7 @@ impl Device {
     ///
     /// # Errors
     /// If the device fails or has too little memory.
-    pub fn peaks(&self) -> Result<Peaks, Error> {
+    pub fn peaks(&self) -> Result<Peaks, DeviceError> {
         match self {
             Device::Cpu(device) => device.peaks(),
             Device::Gpu(device) => device.peaks(),
@@ -191,7 +201,7 @@ impl Device {
     ///
     /// # Errors
     /// If there is no memory for the state.
-    pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, Error> {
+    pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, DeviceError> {
         Ok(match self {
             Device::Cpu(device) => Box::new(device.session::<f32>(state)) as Box<dyn Session>,
             Device::Gpu(device) => device.session(state)?,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::device::DeviceError;
 
 /// The time of each node in one run of a program.
 #[derive(Clone, PartialEq, Debug)]
@@ -96,7 +96,9 @@ const IN_ALL: f64 = 0.7;
 ///
 /// # Errors
 /// The error of `time`.
-pub(super) fn fastest(mut time: impl FnMut(usize) -> Result<f64, Error>) -> Result<f64, Error> {
+pub(super) fn fastest(
+    mut time: impl FnMut(usize) -> Result<f64, DeviceError>,
+) -> Result<f64, DeviceError> {
     // Finding the number of runs also warms up clocks, caches and pages.
     let mut n = 1;
     while time(n)? < LONG_ENOUGH {

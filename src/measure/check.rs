@@ -29,8 +29,8 @@ pub use compare::{Mismatch, TOLERANCE};
 pub use fill::CaseData;
 pub use self_test::{Failure, SelfTest, self_test};
 
+use crate::device::DeviceError;
 use crate::device::{LoadOptions, ProgramId, Session};
-use crate::error::Error;
 use crate::ops::case::{Case, CaseInput};
 use crate::ops::{self, scale};
 use crate::passes::{self, fuse::Fusion};
@@ -164,7 +164,11 @@ impl CaseTape {
     ///
     /// # Panics
     /// If the session's state layout differs from that of the case's tape.
-    pub fn run_on(&self, session: &mut dyn Session, data: &CaseData) -> Result<CaseResult, Error> {
+    pub fn run_on(
+        &self,
+        session: &mut dyn Session,
+        data: &CaseData,
+    ) -> Result<CaseResult, DeviceError> {
         let program = session.load(&self.tape, LoadOptions { keep_all: true })?;
         self.write(session, program, data)?;
         session.run(program, &data.step)?;
@@ -180,7 +184,7 @@ impl CaseTape {
         session: &mut dyn Session,
         program: ProgramId,
         data: &CaseData,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         for (group, values) in Group::ALL.into_iter().zip(&data.state) {
             session.write_state(group, values)?;
         }
@@ -197,7 +201,11 @@ impl CaseTape {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn read(&self, session: &mut dyn Session, program: ProgramId) -> Result<CaseResult, Error> {
+    pub fn read(
+        &self,
+        session: &mut dyn Session,
+        program: ProgramId,
+    ) -> Result<CaseResult, DeviceError> {
         let made = self.tape.nodes().iter().flat_map(|node| &node.outputs).copied();
         let transient = made.filter(|&id| self.tape.value(id).storage == Storage::Transient);
         let values = transient.map(|id| {
@@ -207,9 +215,9 @@ impl CaseTape {
             };
             Ok((id, contents))
         });
-        let values = values.collect::<Result<_, Error>>()?;
+        let values = values.collect::<Result<_, DeviceError>>()?;
         let state = Group::ALL.into_iter().map(|group| session.read_state(group));
-        Ok(CaseResult { values, state: state.collect::<Result<_, Error>>()? })
+        Ok(CaseResult { values, state: state.collect::<Result<_, DeviceError>>()? })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The time of each layer of a training step, for the summary of a run. `wgrad profile` measures more closely.
 
 use super::{Effort, Sample};
+use crate::Error;
 use crate::data::Split;
-use crate::error::Error;
 use crate::measure::sampler::Sampler;
 use crate::tape::Node;
 use crate::train::Trainer;

@@ -8,6 +8,7 @@
 
 pub mod bench;
 pub mod check;
+mod error;
 pub mod figures;
 pub mod layer_times;
 pub mod machine;
@@ -16,6 +17,7 @@ pub mod sample;
 pub mod sampler;
 pub mod timed;
 
+pub use error::MeasureError;
 pub use machine::Machine;
 pub use sample::Sample;
 pub use sampler::Effort;

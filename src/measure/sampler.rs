@@ -4,10 +4,10 @@
 
 use std::time::Instant;
 
+use crate::Error;
 use crate::data::batches;
 use crate::data::{Split, shapes};
 use crate::device::{Clock, Device, NodeTimes, Peaks};
-use crate::error::Error;
 use crate::tape::Tape;
 use crate::train::Trainer;
 use crate::train::recipe::SHAPES_SEED;

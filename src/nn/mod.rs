@@ -5,6 +5,7 @@
 //! seed (`init.rs`), others from a file in PyTorch's format (`weights.rs`). [`Model`](crate::train::Model) trains a
 //! network of your own; `examples/small_network.rs` shows how.
 
+mod error;
 mod init;
 pub mod layers;
 mod model_info;
@@ -13,6 +14,7 @@ pub mod summary;
 pub(crate) mod tensor_file;
 mod weights;
 
+pub use error::WeightsError;
 pub use layers::{Conv, batch_norm, conv2d, linear};
 pub use model_info::ModelInfo;
 pub use networks::resnet9::{ResNet9, resnet9};

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensors;
 use sha2::{Digest, Sha256};
 
-use super::{ModelInfo, tensor_file};
-use crate::base::files;
-use crate::error::Error;
+use super::{ModelInfo, WeightsError, tensor_file};
+use crate::base::files::{self, FileError};
 use crate::tape::{Group, StateLayout};
 
 /// A model's parameters and running statistics, as the flat buffers of a session hold them. Which
@@ -29,27 +28,24 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// The beginning of the reason when a file is whole, and of another network.
-    pub const DO_NOT_FIT: &str = "the weights do not fit the network";
-
     /// Writes the file, whole or not at all, with a record of the data that the weights were trained on.
     ///
     /// # Errors
-    /// [`Error::Io`], naming the file.
+    /// When the file cannot be written.
     pub fn save(
         &self,
         layout: &StateLayout,
         info: Option<&ModelInfo>,
         path: &Path,
-    ) -> Result<(), Error> {
-        Ok(files::write_whole(path, &self.to_safetensors(layout, info))?)
+    ) -> Result<(), FileError> {
+        files::write_whole(path, &self.to_safetensors(layout, info))
     }
 
     /// Reads a file that holds the weights of a network with this layout: [`WeightsFile`] in one step.
     ///
     /// # Errors
     /// As for [`WeightsFile::read`] and [`WeightsFile::weights`].
-    pub fn load(layout: &StateLayout, path: &Path) -> Result<Self, Error> {
+    pub fn load(layout: &StateLayout, path: &Path) -> Result<Self, WeightsError> {
         Ok(WeightsFile::read(path)?.weights(layout)?.0)
     }
 
@@ -124,38 +120,24 @@ impl WeightsFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read; [`Error::Weights`] when it is not a safetensors file, or its record
-    /// of the training data is damaged.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        if fs::metadata(path).map_err(Error::io(path))?.is_dir() {
-            let reason = "a folder, and not a file of weights".to_string();
-            return Err(Error::UnusableWeights { path: path.to_path_buf(), reason });
+    /// [`WeightsError::File`] when it cannot be read, [`WeightsError::Folder`] when it is a folder, and as for
+    /// [`WeightsFile::parse`].
+    pub fn read(path: &Path) -> Result<Self, WeightsError> {
+        if fs::metadata(path).map_err(FileError::at(path))?.is_dir() {
+            return Err(WeightsError::Folder { path: path.to_path_buf() });
         }
-        let bytes = fs::read(path).map_err(Error::io(path))?;
-        Self::parse(path, bytes)
-            .map_err(|reason| Error::Weights { path: path.to_path_buf(), reason })
+        Self::parse(path, fs::read(path).map_err(FileError::at(path))?)
     }
 
     /// Takes the bytes of a file.
     ///
     /// # Errors
-    /// The reason why they are not weights.
-    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, String> {
-        // A zip archive, or a pickle. A good safetensors file may begin with such a byte, too: that of a length.
-        let is_of_torch = bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]);
-        let damaged = |error| match is_of_torch {
-            true => "a file of torch.save, not safetensors; write it with \
-                     safetensors.torch.save_file(model.state_dict(), ...)"
-                .to_string(),
-            false => format!("not a safetensors file, or a damaged one ({error})"),
-        };
-        SafeTensors::deserialize(&bytes).map_err(damaged)?;
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-        let record = metadata.metadata().as_ref().and_then(|map| map.get(ModelInfo::KEY));
-        let info = record.map(|json| ModelInfo::parse(json)).transpose();
-        let info =
-            info.map_err(|error| format!("its metadata entry {:?}: {error}", ModelInfo::KEY))?;
-        Ok(Self { path: path.to_path_buf(), bytes, info })
+    /// [`WeightsError::Format`] when they are not safetensors, or their record of the training data is damaged.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, WeightsError> {
+        match parse_info(&bytes) {
+            Ok(info) => Ok(Self { path: path.to_path_buf(), bytes, info }),
+            Err(reason) => Err(WeightsError::Format { path: path.to_path_buf(), reason }),
+        }
     }
 
     /// The file.
@@ -187,10 +169,9 @@ impl WeightsFile {
     /// prefix of a wrapper removed from names, numbers of another type converted.
     ///
     /// # Errors
-    /// [`Error::Weights`] when the file does not fit, with all that does not; [`Error::UnusableWeights`] when an
-    /// element is not finite, or a variance negative, naming the tensor and the element.
-    pub fn weights(&self, layout: &StateLayout) -> Result<(Weights, Vec<String>), Error> {
-        let refused = |reason| Error::Weights { path: self.path.clone(), reason };
+    /// [`WeightsError::Misfit`] when the file does not fit, with all that does not; [`WeightsError::Value`] when an
+    /// element is not finite, or a variance negative.
+    pub fn weights(&self, layout: &StateLayout) -> Result<(Weights, Vec<String>), WeightsError> {
         let file = self.tensors();
         let mut tensors = tensor_file::Reader::of_weights(&file);
         let mut weights = Weights::read(layout, &mut tensors);
@@ -203,24 +184,39 @@ impl WeightsFile {
         let notes = tensors.notes();
         let problems = tensors.finish().lines();
         if problems.is_empty() {
-            let unusable = |reason| Error::UnusableWeights { path: self.path.clone(), reason };
+            let unusable = |reason| WeightsError::Value { path: self.path.clone(), reason };
             weights.check_values(layout).map_err(unusable)?;
             return Ok((weights, notes));
         }
         let network = layout.find(FIRST_LAYER).and_then(|(_, first)| first.shape.last().copied());
-        let widths = match (self.width(), network) {
-            (Some(of_file), Some(of_network)) if of_file != of_network => {
-                format!(": they are of width {of_file}, and it is of width {of_network}")
-            }
-            _ => String::new(),
-        };
-        let problems = problems.join("\n  ");
-        Err(refused(format!("{}{widths}\n  {problems}", Weights::DO_NOT_FIT)))
+        let widths =
+            self.width().zip(network).filter(|(of_file, of_network)| of_file != of_network);
+        Err(WeightsError::Misfit { path: self.path.clone(), widths, problems })
     }
 
     fn tensors(&self) -> SafeTensors<'_> {
         SafeTensors::deserialize(&self.bytes).expect("read before")
     }
+}
+
+/// Checks that bytes are a safetensors file, and returns its record of the training data.
+///
+/// # Errors
+/// The fault of the file.
+fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
+    // A zip archive, or a pickle. A good safetensors file may begin with such a byte, too: that of a length.
+    let is_of_torch = bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]);
+    let damaged = |error| match is_of_torch {
+        true => "a file of torch.save, not safetensors; write it with \
+                 safetensors.torch.save_file(model.state_dict(), ...)"
+            .to_string(),
+        false => format!("not a safetensors file, or a damaged one ({error})"),
+    };
+    SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let record = metadata.metadata().as_ref().and_then(|map| map.get(ModelInfo::KEY));
+    let info = record.map(|json| ModelInfo::parse(json)).transpose();
+    info.map_err(|error| format!("its metadata entry {:?}: {error}", ModelInfo::KEY))
 }
 
 /// The tensor that gives a ResNet-9's width.
@@ -248,8 +244,8 @@ mod tests {
     }
 
     fn read(layout: &StateLayout, bytes: &[u8]) -> Result<(Weights, Vec<String>), String> {
-        let file = WeightsFile::parse(Path::new("x"), bytes.to_vec())?;
-        file.weights(layout).map_err(|error| error.to_string())
+        let file = WeightsFile::parse(Path::new("x"), bytes.to_vec());
+        file.and_then(|file| file.weights(layout)).map_err(|error| error.to_string())
     }
 
     /// A file of tensors, each of a type, a shape and bytes.
@@ -308,7 +304,7 @@ mod tests {
             [&bytes[..at], b"nonsense", &bytes[at + 8..]].concat()
         });
         let error = WeightsFile::parse(Path::new("x"), damaged.expect("ASCII")).err();
-        assert!(error.expect("damaged").contains("its metadata entry \"wgrad\""));
+        assert!(error.expect("damaged").to_string().contains("its metadata entry \"wgrad\""));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Error;
+use super::PlanError;
 use crate::kernel::{Launch, Target, Tile};
 use crate::tape::{ElementType, Group, Node, Storage, Tape};
 
@@ -173,22 +173,22 @@ impl Plan {
     /// other programs of the session own.
     ///
     /// # Errors
-    /// [`Error::MemoryLimit`] or [`Error::BindingTooLarge`].
+    /// [`PlanError::MemoryLimit`] or [`PlanError::BindingTooLarge`].
     pub fn check(
         &self,
         memory_limit: Option<u64>,
         in_use: u64,
         max_binding: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<(), PlanError> {
         let planned = self.total_bytes() + in_use;
         if let Some(limit) = memory_limit
             && planned > limit
         {
-            return Err(Error::MemoryLimit { planned, limit });
+            return Err(PlanError::MemoryLimit { planned, limit });
         }
         let largest = self.largest_binding();
         if largest > max_binding {
-            return Err(Error::BindingTooLarge { bytes: largest, limit: max_binding });
+            return Err(PlanError::BindingTooLarge { bytes: largest, limit: max_binding });
         }
         Ok(())
     }

@@ -5,8 +5,10 @@ use std::{fs, io};
 
 use toml::de::DeTable;
 
+use crate::Error;
+use crate::base::files::FileError;
 use crate::base::shown::Shown;
-use crate::error::Error;
+use crate::train::TrainError;
 use crate::train::folder::{CONFIG, METRICS, MODEL, SUMMARY, Summary};
 use crate::train::{EpochMetrics, checkpoint};
 
@@ -29,12 +31,12 @@ impl LoadedRun {
     /// # Errors
     /// If it is not a run's folder, with the reason and possibly a suggestion; if a file in it is damaged.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let refuse = |why: String| Err(Error::Run(format!("{} {why}", path.shown())));
+        let refuse = |problem| Err(TrainError::NoRun { path: path.to_path_buf(), problem }.into());
         match path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return refuse("is not there: name the folder of a run".to_string());
             }
-            Err(error) => return Err(Error::io(path)(error)),
+            Err(error) => return Err(FileError::at(path)(error).into()),
             Ok(found) if !found.is_dir() => {
                 let parent = path.parent().filter(|parent| parent.join(CONFIG).exists());
                 let meant = parent.map(|parent| format!(", {}", parent.shown()));
@@ -52,9 +54,9 @@ impl LoadedRun {
             });
             return refuse(format!("is no run: there is no {CONFIG} in it{meant}"));
         }
-        let text = fs::read_to_string(&config).map_err(Error::io(&config))?;
-        let settings = settings(&text)
-            .map_err(|reason| Error::Run(format!("{}: {reason}", config.shown())))?;
+        let text = fs::read_to_string(&config).map_err(FileError::at(&config))?;
+        let settings =
+            settings(&text).map_err(|reason| TrainError::Damaged { path: config, reason })?;
         let (epochs, summary) = (epochs(&path.join(METRICS))?, summary(&path.join(SUMMARY))?);
         Ok(Self { path: path.to_path_buf(), settings, epochs, summary })
     }
@@ -64,7 +66,7 @@ impl LoadedRun {
     ///
     /// # Errors
     /// If the folder cannot be read.
-    pub fn model(&self) -> Result<Option<PathBuf>, Error> {
+    pub fn model(&self) -> Result<Option<PathBuf>, FileError> {
         let model = self.path.join(MODEL);
         if model.exists() { Ok(Some(model)) } else { checkpoint::latest(&self.path) }
     }
@@ -100,13 +102,13 @@ fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
     let text = match fs::read_to_string(path) {
         // The run ended before its first epoch was finished.
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        result => result.map_err(Error::io(path))?,
+        result => result.map_err(FileError::at(path))?,
     };
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let lines = whole.lines().enumerate().map(|(ix, line)| {
         serde_json::from_str(line).map_err(|error| {
-            let path = path.shown();
-            Error::Run(format!("{path}: line {} is no epoch's metrics: {error}", ix + 1))
+            let reason = format!("line {} is no epoch's metrics: {error}", ix + 1);
+            TrainError::Damaged { path: path.to_path_buf(), reason }.into()
         })
     });
     lines.collect()
@@ -115,10 +117,13 @@ fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
 fn summary(path: &Path) -> Result<Option<Summary>, Error> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result.map_err(Error::io(path))?,
+        result => result.map_err(FileError::at(path))?,
     };
-    let refused = |error| Error::Run(format!("{}: {error}", path.shown()));
-    serde_json::from_str(&text).map(Some).map_err(refused)
+    let read = serde_json::from_str(&text).map(Some);
+    Ok(read.map_err(|error| TrainError::Damaged {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })?)
 }
 
 #[cfg(test)]

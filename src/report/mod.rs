@@ -21,13 +21,14 @@ pub mod pixels;
 
 pub use loaded_run::LoadedRun;
 
+use crate::Error;
 use crate::base::files;
 use crate::data::{Loaded, Split};
 use crate::device::Device;
-use crate::error::Error;
 use crate::measure::layer_times;
 use crate::nn::Weights;
 use crate::tape::StateLayout;
+use crate::train::TrainError;
 use crate::train::folder::{LayerTime, Summary};
 use crate::train::report_writer::{EndedRun, ReportWriter};
 use crate::train::{EpochMetrics, Predictions, Recipe, Trainer};
@@ -118,7 +119,7 @@ impl Run<'_> {
 /// the page has no predictions.
 ///
 /// # Errors
-/// If the device fails, or the file cannot be written. [`Error::LogitsNotFinite`] after a page without
+/// If the device fails, or the file cannot be written. [`TrainError::LogitsNotFinite`] after a page without
 /// predictions is written.
 pub fn write(run: &Run<'_>, outputs: Option<Outputs<'_>>, path: &Path) -> Result<(), Error> {
     let contents = contents(run, outputs)?;
@@ -147,7 +148,9 @@ fn contents<'a>(run: &Run<'a>, outputs: Option<Outputs<'_>>) -> Result<Contents<
                 contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
             }
             // The curves and settings of a run that diverged are still useful.
-            Err(error @ Error::LogitsNotFinite { .. }) => contents.no_predictions = Some(error),
+            Err(error @ Error::Train(TrainError::LogitsNotFinite { .. })) => {
+                contents.no_predictions = Some(error)
+            }
             Err(error) => return Err(error),
         }
         contents.filters = pixels::filters(layout, weights);

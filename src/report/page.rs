@@ -5,11 +5,11 @@ use std::fs;
 use super::html::{Page, note, table, tiles};
 use super::pixels::AugmentedBatch;
 use super::{Run, curves, evaluation, loaded_run, picture};
+use crate::Error;
 use crate::base::chart::{Chart, escape};
 use crate::base::units::thousands;
 use crate::device::Device;
 use crate::device::gpu::info;
-use crate::error::Error;
 use crate::train::console::duration;
 use crate::train::folder::LayerTime;
 use crate::train::metrics::best;
@@ -70,7 +70,8 @@ fn name(run: &Run<'_>) -> String {
 fn lead(run: &Run<'_>) -> String {
     let dataset = &run.loaded.dataset;
     let mut out = format!("<p>{}</p>\n", escape(&dataset.description));
-    for words in run.loaded.notice.iter().chain(&dataset.warnings) {
+    let notice = run.loaded.notice.iter().map(ToString::to_string);
+    for words in notice.chain(dataset.warnings.iter().cloned()) {
         out += &format!("<p class=\"warning\">{}</p>\n", escape(words.trim_end()));
     }
     if let Some(other) = run.other_data {
@@ -227,7 +228,7 @@ fn configuration(run: &Run<'_>) -> String {
     let settings = loaded_run::settings(&run.recipe.to_toml()).expect("what was just written");
     let rows: Vec<Vec<String>> =
         settings.iter().map(|(key, value)| vec![escape(key), escape(value)]).collect();
-    note("As in config.toml, which wgrad train --config repeats.")
+    note("As in config.toml, with which a run repeats this one.")
         + &in_two(&rows, |rows| table("facts", &[], rows))
 }
 

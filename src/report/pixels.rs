@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use super::html::note;
 use super::picture::Picture;
+use crate::Error;
 use crate::base::chart::escape;
 use crate::data::batches::{self, Batch};
 use crate::data::{Dataset, IMAGE_SIZE};
 use crate::device::cpu::CpuDevice;
 use crate::device::{LoadOptions, Session};
-use crate::error::Error;
 use crate::kernel::StepScalars;
 use crate::nn::Weights;
 use crate::tape::{Layout, StateLayout};

@@ -8,11 +8,11 @@ use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::run::{Ended, Outcome};
 use super::{Trainer, screen};
+use crate::Error;
 use crate::base::shown::{Shown, escaped};
 use crate::base::units::{readable_bytes, thousands};
 use crate::data::Loaded;
 use crate::device::Device;
-use crate::error::Error;
 
 /// The words of one run.
 pub struct Console<'a> {
@@ -136,12 +136,11 @@ impl<'a> Console<'a> {
 
     /// The end: what there is to know about it, and the line that sums it up, which is the last one.
     pub fn summary(&self, outcome: &Outcome, n_steps: usize, folder: &Path) {
-        let (folder_name, in_all) = (folder.shown(), self.n_steps_in_all());
+        let in_all = self.n_steps_in_all();
         match outcome.ended {
-            Ended::Interrupted => self.print(&format!(
-                "interrupted after step {n_steps} of {in_all}; `wgrad train --resume {folder_name}` goes \
-                 on from there\n"
-            )),
+            Ended::Interrupted => {
+                self.print(&format!("interrupted after step {n_steps} of {in_all}\n"));
+            }
             Ended::OutOfPatience => self.print(&format!(
                 "stopped after step {n_steps} of {in_all}: the {} accuracy was no better for {} epochs\n",
                 self.evaluated(),
@@ -155,7 +154,7 @@ impl<'a> Console<'a> {
             self.print(&format!("best      {file}: epoch {epoch}, chosen on the {set} images\n"));
         }
         if let Some(notice) = &self.loaded.notice {
-            self.print(&format!("{}\n", indent(notice, "note: ")));
+            self.print(&format!("{}\n", indent(&notice.to_string(), "note: ")));
         }
         let percent = |accuracy: f64| format!("{:.2}%", 100.0 * accuracy);
         let set = self.evaluated();
@@ -214,7 +213,7 @@ impl<'a> Console<'a> {
 /// What is known before a network is made: the images, what to know about them, and the device.
 pub fn head(loaded: &Loaded, device: &str) -> String {
     let dataset = &loaded.dataset;
-    let notice = loaded.notice.iter().map(|notice| indent(notice, "note: ") + "\n");
+    let notice = loaded.notice.iter().map(|notice| indent(&notice.to_string(), "note: ") + "\n");
     let description = format!("dataset   {}", dataset.description);
     let warnings = dataset.warnings.iter().map(|warning| indent(warning, "warning:  "));
     let device = format!("device    {device}");

@@ -15,8 +15,8 @@
 use std::path::Path;
 
 use super::{Confusion, Predictions};
+use crate::Error;
 use crate::base::files;
-use crate::error::Error;
 use crate::nn::tensor_file::Writer;
 
 /// What came of an evaluation.

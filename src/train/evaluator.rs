@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::loaded_step::LoadedStep;
 use super::step::{self, StepConfig};
+use crate::Error;
 use crate::data::Split;
 use crate::device::{Device, LoadOptions, Session};
-use crate::error::Error;
 use crate::nn::Weights;
 use crate::ops::metrics::Metrics;
 use crate::tape::{Group, StateLayout};
@@ -45,7 +45,7 @@ impl Evaluator {
     /// If the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
         self.session.write_state(Group::Parameters, &weights.parameters)?;
-        self.session.write_state(Group::Statistics, &weights.statistics)
+        Ok(self.session.write_state(Group::Statistics, &weights.statistics)?)
     }
 
     /// Returns loss and accuracy over every image of a split; none when `stop` returned true on the way.
@@ -70,7 +70,7 @@ impl Evaluator {
     /// way. [`Predictions::from_logits`](super::Predictions::from_logits) reads them.
     ///
     /// # Errors
-    /// If the device fails; [`Error::LogitsNotFinite`] if a logit is NaN or infinite, since no class can be read
+    /// If the device fails; [`TrainError::LogitsNotFinite`](super::TrainError::LogitsNotFinite) if a logit is NaN or infinite, since no class can be read
     /// from it.
     pub fn logits(
         &mut self,

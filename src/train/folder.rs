@@ -9,9 +9,9 @@ use super::lr_find;
 use super::metrics::EpochMetrics;
 use super::recipe::Recipe;
 use super::settings::Settings;
-use crate::base::files;
-use crate::base::shown::Shown;
-use crate::error::Error;
+use crate::Error;
+use crate::base::files::{self, FileError};
+use crate::train::TrainError;
 
 /// The resolved settings.
 pub const CONFIG: &str = "config.toml";
@@ -124,14 +124,12 @@ impl RunFolder {
     pub fn reopen(path: &Path) -> Result<(Self, Settings), Error> {
         let config = path.join(CONFIG);
         if !config.exists() {
-            let path = path.shown();
-            let message = format!("{path} holds no run: there is no {CONFIG} in it");
-            return Err(Error::Run(message));
+            let problem = format!("holds no run: there is no {CONFIG} in it");
+            return Err(TrainError::NoRun { path: path.to_path_buf(), problem }.into());
         }
         if path.join(lr_find::CSV).exists() && !path.join(METRICS).exists() {
-            let path = path.shown();
-            let message = format!("{path} holds a sweep over learning rates, and no run");
-            return Err(Error::Run(message));
+            let problem = "holds a sweep over learning rates, and no run".to_string();
+            return Err(TrainError::NoRun { path: path.to_path_buf(), problem }.into());
         }
         let settings = Settings::read(&config)?;
         let path = path.to_path_buf();
@@ -147,7 +145,7 @@ impl RunFolder {
     /// When that cannot be written, nothing of which is left then; or when the folder was taken meanwhile.
     pub fn create(&mut self, recipe: &Recipe) -> Result<(), Error> {
         self.create_for_sweep(recipe)?;
-        self.write_metrics(&[]).inspect_err(|_| self.remove())
+        Ok(self.write_metrics(&[]).inspect_err(|_| self.remove())?)
     }
 
     /// Makes the folder of a sweep, with the resolved settings in it.
@@ -193,11 +191,11 @@ impl RunFolder {
         loop {
             let missing = self.path.ancestors().filter(|p| !p.as_os_str().is_empty());
             self.made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
-            fs::create_dir_all(&self.path).map_err(Error::io(&self.path))?;
+            fs::create_dir_all(&self.path).map_err(FileError::at(&self.path))?;
             // Looked at again: minutes may have passed, and another run may have begun in it.
-            match self.lock().and_then(|()| refuse_existing(&self.path)) {
+            match self.lock().and_then(|()| Ok(refuse_existing(&self.path)?)) {
                 Ok(()) => break,
-                Err(Error::Run(_)) if self.is_default => {
+                Err(Error::Train(_)) if self.is_default => {
                     self.lock = None;
                     self.path = unused(&self.path);
                 }
@@ -213,12 +211,11 @@ impl RunFolder {
         let path = if cfg!(unix) { self.path.clone() } else { self.path.join(CONFIG) };
         let file = match File::open(&path) {
             Err(_) if !cfg!(unix) => return Ok(()),
-            file => file.map_err(Error::io(&path))?,
+            file => file.map_err(FileError::at(&path))?,
         };
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                let path = self.path.shown();
-                Err(Error::Run(format!("another process is training in {path}")))
+                Err(TrainError::Busy { path: self.path.clone() }.into())
             }
             // Some network file systems know no locks; nobody else is kept out there.
             Ok(()) | Err(TryLockError::Error(_)) => {
@@ -232,27 +229,27 @@ impl RunFolder {
     ///
     /// # Errors
     /// When they cannot be written; the settings of before are there then.
-    pub fn write_config(&self, recipe: &Recipe) -> Result<(), Error> {
-        Ok(files::write_whole(&self.path.join(CONFIG), recipe.to_toml().as_bytes())?)
+    pub fn write_config(&self, recipe: &Recipe) -> Result<(), FileError> {
+        files::write_whole(&self.path.join(CONFIG), recipe.to_toml().as_bytes())
     }
 
     /// Writes a line for each epoch so far.
     ///
     /// # Errors
     /// When it cannot be written; the lines of before are there then.
-    pub fn write_metrics(&self, epochs: &[EpochMetrics]) -> Result<(), Error> {
+    pub fn write_metrics(&self, epochs: &[EpochMetrics]) -> Result<(), FileError> {
         let line = |epoch| serde_json::to_string(epoch).expect("numbers alone") + "\n";
         let lines: String = epochs.iter().map(line).collect();
-        Ok(files::write_whole(&self.path.join(METRICS), lines.as_bytes())?)
+        files::write_whole(&self.path.join(METRICS), lines.as_bytes())
     }
 
     /// Writes what the run came to.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_summary(&self, summary: &Summary) -> Result<(), Error> {
+    pub fn write_summary(&self, summary: &Summary) -> Result<(), FileError> {
         let text = serde_json::to_string_pretty(summary).expect("numbers and strings") + "\n";
-        Ok(files::write_whole(&self.path.join(SUMMARY), text.as_bytes())?)
+        files::write_whole(&self.path.join(SUMMARY), text.as_bytes())
     }
 
     /// The folder.
@@ -285,13 +282,8 @@ impl RunFolder {
     }
 }
 
-fn refuse_existing(path: &Path) -> Result<(), Error> {
-    let refuse = |what: &str| {
-        let path = path.shown();
-        let message =
-            format!("{path} {what}; a run is never overwritten: name another folder with --out");
-        Err(Error::Run(message))
-    };
+fn refuse_existing(path: &Path) -> Result<(), TrainError> {
+    let refuse = |problem| Err(TrainError::Occupied { path: path.to_path_buf(), problem });
     // What a run that was killed in its first moment leaves counts for nothing.
     let is_empty = |entries: fs::ReadDir| entries.flatten().all(|e| files::is_temporary(&e.path()));
     match fs::read_dir(path).map(is_empty) {
@@ -333,7 +325,7 @@ mod tests {
         fs::write(&file, "x").expect("a file");
         for taken in [dir.path(), &file] {
             let error = RunFolder::choose(Some(taken)).expect_err("taken");
-            assert!(error.to_string().contains("--out"), "{error}");
+            assert!(error.to_string().contains("never overwritten"), "{error}");
         }
     }
 

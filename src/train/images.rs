@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::recipe::SHAPES_SEED;
 use super::{Settings, folder};
+use crate::Error;
 use crate::base::shown::Shown;
 use crate::data::{self, Dataset, Loaded, Source};
-use crate::error::Error;
 use crate::nn::{ModelInfo, WeightsFile};
+use crate::train::TrainError;
 
 /// Images to measure weights on.
 pub struct Images {
@@ -27,7 +28,7 @@ pub struct Images {
 /// * For weights without a record of their data, those that the flags or the defaults name, with a note.
 ///
 /// # Errors
-/// [`Error::Data`] when images cannot be read; [`Error::TrainingData`] when those of the training are not found,
+/// [`Error::Data`] when images cannot be read; [`TrainError::TrainingData`] when those of the training are not found,
 /// or those that were found have another number of classes.
 pub fn find(
     weights: &WeightsFile,
@@ -42,7 +43,8 @@ pub fn find(
         ));
         return Ok(Images { loaded, note });
     };
-    let refused = |reason| Error::TrainingData { weights: weights.path().to_path_buf(), reason };
+    let refused =
+        |reason| TrainError::TrainingData { weights: weights.path().to_path_buf(), reason };
     let mut images = match (data, data_dir) {
         (None, None) => {
             let loaded = of_training(weights.path(), info).map_err(refused)?;
@@ -63,7 +65,9 @@ pub fn find(
             }
             Ok(images)
         }
-        false => Err(refused(format!("it tells {n_trained} classes apart, and the data has {n}"))),
+        false => {
+            Err(refused(format!("it tells {n_trained} classes apart, and the data has {n}")).into())
+        }
     }
 }
 

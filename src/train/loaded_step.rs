@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use super::TrainError;
 use super::step::{Step, StepConfig};
+use crate::Error;
 use crate::data::Split;
 use crate::data::batches::{self, Batch};
 use crate::device::{LoadOptions, ProgramId, Session};
-use crate::error::Error;
 use crate::kernel::StepScalars;
 use crate::tape::Tape;
 
@@ -61,10 +62,10 @@ impl LoadedStep {
     ) -> Result<(), Error> {
         session.write_words(self.id, self.step.pixels, &batch.pixels)?;
         session.write_words(self.id, self.step.labels, &batch.labels)?;
-        match self.step.indices {
-            Some(indices) => session.write_words(self.id, indices, &batch.indices),
-            None => Ok(()),
+        if let Some(indices) = self.step.indices {
+            session.write_words(self.id, indices, &batch.indices)?;
         }
+        Ok(())
     }
 
     /// Runs an evaluation step on every image of a split, in order, and calls `after_batch` with the numbers of each
@@ -94,7 +95,7 @@ impl LoadedStep {
     /// way. The device's metrics change.
     ///
     /// # Errors
-    /// If the device fails; [`Error::LogitsNotFinite`] if a logit is NaN or infinite, since no class can be read
+    /// If the device fails; [`TrainError::LogitsNotFinite`] if a logit is NaN or infinite, since no class can be read
     /// from it.
     pub(super) fn logits(
         &mut self,
@@ -110,7 +111,7 @@ impl LoadedStep {
             let logits = &logits[..images.len() * n_classes];
             if let Some(at) = logits.iter().position(|logit| !logit.is_finite()) {
                 let image = images[at / n_classes] as usize;
-                return Err(Error::LogitsNotFinite { image, value: logits[at] });
+                return Err(TrainError::LogitsNotFinite { image, value: logits[at] }.into());
             }
             all.extend_from_slice(logits);
             Ok(())

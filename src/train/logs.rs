@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use super::metrics::EpochMetrics;
 use super::tensorboard::EventFile;
-use crate::base::files;
-use crate::error::Error;
+use crate::base::files::{self, FileError};
 
 /// A line an epoch, for spreadsheets.
 pub const METRICS_CSV: &str = "metrics.csv";
@@ -52,9 +51,9 @@ impl Logs {
         folder: &Path,
         earlier: &[EpochMetrics],
         steps_per_epoch: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, FileError> {
         let first_step = earlier.len() * steps_per_epoch + 1;
-        let events = EventFile::create(folder, first_step).map_err(Error::io(folder))?;
+        let events = EventFile::create(folder, first_step).map_err(FileError::at(folder))?;
         let (folder, epochs) = (folder.to_path_buf(), earlier.to_vec());
         let logs = Self { folder, epochs, steps_per_epoch, events };
         logs.write_csv()?;
@@ -65,17 +64,17 @@ impl Logs {
     ///
     /// # Errors
     /// When it cannot be written. The files are whole then, and a later epoch may be added.
-    pub fn append(&mut self, epoch: &EpochMetrics) -> Result<(), Error> {
+    pub fn append(&mut self, epoch: &EpochMetrics) -> Result<(), FileError> {
         self.epochs.push(*epoch);
         self.write_csv()?;
         let step = epoch.epoch * self.steps_per_epoch;
-        self.events.scalars(step, &scalars(epoch)).map_err(Error::io(&self.folder))
+        self.events.scalars(step, &scalars(epoch)).map_err(FileError::at(&self.folder))
     }
 
-    fn write_csv(&self) -> Result<(), Error> {
+    fn write_csv(&self) -> Result<(), FileError> {
         let lines: String = self.epochs.iter().map(csv_line).collect();
         let text = format!("{}\n{lines}", COLUMNS.join(","));
-        Ok(files::write_whole(&self.folder.join(METRICS_CSV), text.as_bytes())?)
+        files::write_whole(&self.folder.join(METRICS_CSV), text.as_bytes())
     }
 }
 

@@ -31,6 +31,7 @@ pub mod checkpoint;
 pub mod confusion;
 pub mod console;
 pub mod display;
+mod error;
 pub mod evaluation;
 mod evaluator;
 pub mod folder;
@@ -60,6 +61,7 @@ mod update;
 
 pub use confusion::Confusion;
 pub use display::Display;
+pub use error::{ConfigError, NotResumed, TrainError};
 pub use evaluation::Evaluation;
 pub use evaluator::Evaluator;
 pub use folder::RunFolder;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::loaded_step::load;
 use super::{TrainState, UpdateConfig};
+use crate::Error;
 use crate::device::{Device, LoadOptions, ProgramId, Session};
-use crate::error::Error;
 use crate::nn::Weights;
 use crate::ops::cross_entropy::IGNORED;
 use crate::ops::metrics::Metrics;
@@ -82,7 +82,7 @@ impl Model {
     /// draw anew in each [epoch](TrainState::epoch).
     ///
     /// # Errors
-    /// If the device fails. [`Error::NotFinite`] if a loss or gradient of this step, or of one shortly before, was
+    /// If the device fails. [`TrainError::NotFinite`](super::TrainError::NotFinite) if a loss or gradient of this step, or of one shortly before, was
     /// not finite. That step and all since have changed nothing, and no step changes anything until
     /// [`TrainState::take_metrics`].
     ///
@@ -98,7 +98,7 @@ impl Model {
     /// Returns loss and accuracy over any number of inputs. Batch norms use running statistics.
     ///
     /// # Errors
-    /// If the device fails, or [`Error::NotFinite`] for the training steps before, as for
+    /// If the device fails, or [`TrainError::NotFinite`](super::TrainError::NotFinite) for the training steps before, as for
     /// [`Model::train_step`].
     ///
     /// # Panics
@@ -129,7 +129,7 @@ impl Model {
         let no_labels = vec![IGNORED; self.config.batch_size];
         self.evaluation.write(&mut *self.state.session, x, &no_labels)?;
         self.state.run(self.evaluation.id)?;
-        self.state.session.read(self.evaluation.id, self.evaluation.logits)
+        Ok(self.state.session.read(self.evaluation.id, self.evaluation.logits)?)
     }
 }
 
@@ -155,7 +155,7 @@ fn record(
 impl ArrayStep {
     fn write(&self, session: &mut dyn Session, x: &[f32], labels: &[u32]) -> Result<(), Error> {
         session.write(self.id, self.x, x)?;
-        session.write_words(self.id, self.labels, labels)
+        Ok(session.write_words(self.id, self.labels, labels)?)
     }
 }
 
@@ -164,6 +164,7 @@ mod tests {
     use super::*;
     use crate::device::OpenOptions;
     use crate::nn;
+    use crate::train::TrainError;
 
     #[test]
     fn steps_that_are_not_finite_are_reported_and_change_nothing() {
@@ -172,7 +173,7 @@ mod tests {
         let mut model = Model::new(&device, &ModelConfig::new(&[3], 2), network).expect("a model");
         let (good, bad, labels) = ([0.5; 6], [f32::INFINITY; 6], [0, 1]);
         let is_reported = |result: Result<(), Error>| {
-            matches!(result, Err(Error::NotFinite { epoch: 3, step: 2 | 3 }))
+            matches!(result, Err(Error::Train(TrainError::NotFinite { epoch: 3, step: 2 | 3 })))
         };
         model.state.epoch = 2;
         model.train_step(&good, &labels, 0.1).expect("a step");

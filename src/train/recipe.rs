@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::ConfigError;
 use super::settings::Settings;
 use super::step::StepConfig;
 use super::units::{Every, MaxLr, MemorySize};
 use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
-use crate::error::Error;
 use crate::kernel::Kernels;
 use crate::nn::{ModelInfo, ResNet9};
 use crate::ops::augment::{ColorJitter, Switches};
@@ -43,7 +43,7 @@ pub const SHAPES_SEED: u64 = 0;
 /// other number of epochs.
 pub const PCT_START: f64 = 5.0 / 24.0;
 
-/// Every setting of a run. Written as TOML it is a file that `--config` reads.
+/// Every setting of a run. Written as TOML it is a file that [`Settings::read`] reads.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Recipe {
@@ -113,8 +113,8 @@ impl Recipe {
     /// Fills in what the settings leave open, for the dataset that was loaded.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the setting that makes no sense.
-    pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, Error> {
+    /// [`ConfigError`], naming the setting that makes no sense.
+    pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, ConfigError> {
         let source = if dataset.name == "shapes" { Source::Shapes } else { Source::Cifar10 };
         let recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
         recipe.check(dataset.train.len())?;
@@ -240,59 +240,48 @@ impl Recipe {
     /// The file that repeats this run.
     pub fn to_toml(&self) -> String {
         let settings = toml::to_string(self).expect("a recipe is a flat table");
-        format!("# The settings of this run; `wgrad train --config FILE` repeats it.\n{settings}")
+        format!("# The settings of this run; a run with this file repeats it.\n{settings}")
     }
 
-    fn check(&self, n_images: usize) -> Result<(), Error> {
-        let refuse = |message: String| Err(Error::Config(message));
+    fn check(&self, n_images: usize) -> Result<(), ConfigError> {
+        let batch_size = self.batch_size;
         if self.steps_per_epoch(n_images) == 0 {
-            return refuse(format!(
-                "the {n_images} training images are fewer than one batch of {}: \
-                 use a --batch-size of at most {n_images}",
-                self.batch_size
-            ));
+            return Err(ConfigError::FewerThanABatch { n_images, batch_size });
         }
-        // Devices compute with 32 bits: what is rounded to infinity or to 1 there is refused here.
+        let refuse = |setting, value: f64, must| {
+            Err(ConfigError::Value { setting, value: format!("{value:?}"), must })
+        };
+        // Devices compute with 32 bits: a value that rounds to infinity or to 1 there is refused.
         let is_part = |value: f64| (0.0..1.0).contains(&(value as f32));
         if !is_part(self.label_smoothing) {
-            let value = self.label_smoothing;
-            return refuse(format!(
-                "--label-smoothing is {value:?}, and must be from 0 to below 1"
-            ));
+            let must = "be from 0 to below 1".to_string();
+            return refuse("label-smoothing", self.label_smoothing, must);
         }
         if !(self.weight_decay >= 0.0 && (self.weight_decay as f32).is_finite()) {
-            let value = self.weight_decay;
-            return refuse(format!(
-                "--weight-decay is {value:?}, and must be a number from 0 to {:e}",
-                f32::MAX
-            ));
+            let must = format!("be a number from 0 to {:e}", f32::MAX);
+            return refuse("weight-decay", self.weight_decay, must);
         }
         if let Some(value) = self.clip_grad_norm
             && !(value as f32 > 0.0 && (value as f32).is_finite())
         {
             let (least, most) = (f32::MIN_POSITIVE, f32::MAX);
-            return refuse(format!(
-                "--clip-grad-norm is {value:?}, and must be a number above 0, from {least:e} to {most:e}"
-            ));
+            let must = format!("be a number above 0, from {least:e} to {most:e}");
+            return refuse("clip-grad-norm", value, must);
         }
         if let Some(value) = self.ema
             && !is_part(value)
         {
             let most = 1.0 - f32::EPSILON / 2.0;
-            return refuse(format!(
-                "--ema is {value:?}, and must be from 0 to below 1, which is {most} at most"
-            ));
+            return refuse("ema", value, format!("be from 0 to below 1, which is {most} at most"));
         }
-        for (value, name) in [
-            (self.jitter_brightness, "brightness"),
-            (self.jitter_contrast, "contrast"),
-            (self.jitter_saturation, "saturation"),
+        for (setting, value) in [
+            ("jitter-brightness", self.jitter_brightness),
+            ("jitter-contrast", self.jitter_contrast),
+            ("jitter-saturation", self.jitter_saturation),
         ] {
             if !(0.0..=ColorJitter::MOST).contains(&value) {
-                let most = ColorJitter::MOST;
-                return refuse(format!(
-                    "--jitter-{name} is {value:?}, and must be from 0 to {most}; 0.2 is usual"
-                ));
+                let must = format!("be from 0 to {}; 0.2 is usual", ColorJitter::MOST);
+                return refuse(setting, value, must);
             }
         }
         self.schedule(n_images).check()
@@ -360,31 +349,31 @@ mod tests {
     fn refuses_what_makes_no_sense() {
         let nothing = Settings::default;
         for (settings, word) in [
-            (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "--batch-size"),
+            (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "one batch of 101"),
             (Settings { max_lr: Some(MaxLr::Rate(f64::NAN)), ..nothing() }, "max-lr"),
-            (Settings { label_smoothing: Some(1.0), ..nothing() }, "--label-smoothing"),
-            (Settings { label_smoothing: Some(1.0 - 1e-12), ..nothing() }, "--label-smoothing"),
-            (Settings { weight_decay: Some(-1.0), ..nothing() }, "--weight-decay"),
+            (Settings { label_smoothing: Some(1.0), ..nothing() }, "label-smoothing"),
+            (Settings { label_smoothing: Some(1.0 - 1e-12), ..nothing() }, "label-smoothing"),
+            (Settings { weight_decay: Some(-1.0), ..nothing() }, "weight-decay"),
             (
                 Settings { weight_decay: Some(1e300), ..nothing() },
                 "is 1e300, and must be a number from 0 to 3.4",
             ),
             (Settings { clip_grad_norm: Some(1e300), ..nothing() }, "is 1e300, and must"),
-            (Settings { ema: Some(1.0 - 1e-12), ..nothing() }, "--ema"),
+            (Settings { ema: Some(1.0 - 1e-12), ..nothing() }, "ema"),
             (
                 Settings { max_lr: Some(MaxLr::Rate(1e300)), ..nothing() },
-                "--max-lr is 1e300, and must",
+                "max-lr is 1e300, and must",
             ),
-            (Settings { div_factor: Some(1e-300), ..nothing() }, "--div-factor is 1e-300"),
+            (Settings { div_factor: Some(1e-300), ..nothing() }, "div-factor is 1e-300"),
             (
                 Settings { final_div_factor: Some(1e-300), ..nothing() },
-                "--final-div-factor is 1e-300",
+                "final-div-factor is 1e-300",
             ),
-            (Settings { clip_grad_norm: Some(0.0), ..nothing() }, "--clip-grad-norm"),
-            (Settings { clip_grad_norm: Some(1e-60), ..nothing() }, "--clip-grad-norm"),
-            (Settings { ema: Some(1.0), ..nothing() }, "--ema"),
-            (Settings { jitter_contrast: Some(-0.1), ..nothing() }, "--jitter-contrast"),
-            (Settings { jitter_saturation: Some(f64::NAN), ..nothing() }, "--jitter-saturation"),
+            (Settings { clip_grad_norm: Some(0.0), ..nothing() }, "clip-grad-norm"),
+            (Settings { clip_grad_norm: Some(1e-60), ..nothing() }, "clip-grad-norm"),
+            (Settings { ema: Some(1.0), ..nothing() }, "ema"),
+            (Settings { jitter_contrast: Some(-0.1), ..nothing() }, "jitter-contrast"),
+            (Settings { jitter_saturation: Some(f64::NAN), ..nothing() }, "jitter-saturation"),
         ] {
             let settings = settings.or(Settings { batch_size: NonZeroU32::new(100), ..nothing() });
             let error = Recipe::resolve(&settings, &dataset("shapes", 100)).expect_err(word);

@@ -6,12 +6,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use super::TrainError;
 use super::checkpoint::{Checkpoint, CheckpointFile, Header};
 use super::loaded_step::LoadedStep;
 use super::recipe::Recipe;
 use super::{Trainer, step};
+use crate::Error;
 use crate::device::{Device, LoadOptions};
-use crate::error::Error;
 use crate::tape::{ElementType, Group};
 
 /// The range of a value that a node has computed.
@@ -51,9 +52,6 @@ impl NodeRange {
     }
 }
 
-const NO_IMAGES: &str =
-    "no images of a step; the file that a run leaves after a step that was not finite does";
-
 /// A step that can be replayed: a checkpoint with the images of the next step.
 pub struct Replay {
     checkpoint: Checkpoint,
@@ -62,28 +60,36 @@ pub struct Replay {
 
 impl Replay {
     /// Returns the step behind a checkpoint of a run with that recipe.
+    ///
+    /// # Panics
+    /// If the checkpoint holds no images.
     pub fn new(checkpoint: Checkpoint, recipe: Recipe) -> Self {
+        assert!(checkpoint.batch.is_some(), "a checkpoint with the step's images");
         Self { checkpoint, recipe }
     }
 
     /// Reads the file that a run leaves after a step that was not finite.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read; [`Error::Replay`] when it is no checkpoint, damaged, or holds no
-    /// images.
+    /// [`Error::File`] when it cannot be read; [`TrainError::Replay`] when it is not a checkpoint, is damaged, or
+    /// holds no images.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let refused = |reason| Error::Replay { path: path.to_path_buf(), reason };
+        let refused =
+            |reason| Error::Train(TrainError::Replay { path: path.to_path_buf(), reason });
         // No run is resumed from it.
         let not_resumed = |error| match error {
-            Error::Checkpoint { reason, .. } => refused(reason),
+            Error::Train(TrainError::Checkpoint { reason, .. }) => refused(reason),
             other => other,
         };
         let file = CheckpointFile::read(path).map_err(not_resumed)?;
         let recipe = Recipe::parse(&file.header.config).map_err(refused)?;
         let layout = step::training(&recipe.step());
-        let checkpoint = file.restore(layout.tape.state()).map_err(not_resumed)?;
+        let checkpoint =
+            file.restore(layout.tape.state()).map_err(|error| not_resumed(error.into()))?;
         if checkpoint.batch.is_none() {
-            return Err(refused(format!("it holds {NO_IMAGES}")));
+            let reason = "it holds no images of a step; name the file that a run leaves after a step that was not \
+                          finite";
+            return Err(refused(reason.to_string()));
         }
         match &checkpoint.batch {
             Some(batch) if batch.size() != recipe.batch_size => {
@@ -118,14 +124,12 @@ impl Replay {
     /// Runs the step, and returns the ranges of its state and of each node's outputs, in the order of the tape.
     ///
     /// # Errors
-    /// If the checkpoint has no batch, or the device fails, or has too little memory.
+    /// If the device fails, or has too little memory.
     ///
     /// # Panics
     /// If the batch has another size than the recipe's.
     pub fn run_on(&self, trainer: &mut Trainer) -> Result<Vec<NodeRange>, Error> {
-        let Some(batch) = &self.checkpoint.batch else {
-            return Err(Error::Run(format!("the checkpoint holds {NO_IMAGES}")));
-        };
+        let batch = self.checkpoint.batch.as_ref().expect("Replay::new has checked it");
         let state = &mut trainer.state;
         state.restore(&self.checkpoint.snapshot)?;
         state.drop_metrics()?;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{LayerTime, Summary};
 use super::{EpochMetrics, Recipe, Trainer};
+use crate::Error;
 use crate::data::{Loaded, Split};
 use crate::device::Device;
-use crate::error::Error;
 
 /// Measures and draws at the end of a run. Training itself does neither.
 pub trait ReportWriter {

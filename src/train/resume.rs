@@ -6,12 +6,12 @@ use std::num::NonZeroU16;
 use std::path::Path;
 
 use super::checkpoint::{CheckpointFile, Retention};
-use super::folder::{CONFIG, weights_file};
+use super::folder::weights_file;
 use super::recipe::{Recipe, SHAPES_SEED};
-use super::{RunFolder, Settings};
-use crate::base::shown::Shown;
+use super::{ConfigError, NotResumed, RunFolder, Settings, TrainError};
+use crate::Error;
+use crate::base::files::FileError;
 use crate::data::{self, Dataset, Loaded, Source};
-use crate::error::Error;
 use crate::nn::WeightsFile;
 
 /// Settings that may differ from those that the run began with: they change no bit of its results, or, like the
@@ -36,20 +36,17 @@ pub struct Resumed {
 /// the run computes.
 ///
 /// # Errors
-/// When the folder holds no run, or another process trains in it; [`Error::Resume`] when a setting or the
-/// dataset is not what it was, naming it, or when there are results and no checkpoint; [`Error::Checkpoint`]
-/// when the latest checkpoint is damaged.
+/// When the folder holds no run, or another process trains in it; [`TrainError::Resume`] when a setting or the
+/// dataset is not what it was, or when there are results and no checkpoint; [`TrainError::Checkpoint`] when the
+/// latest checkpoint is damaged.
 pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
-    let refused = |reason, hint| Error::Resume { folder: path.to_path_buf(), reason, hint };
+    let refused = |cause| TrainError::Resume { folder: path.to_path_buf(), cause };
     let (folder, file) = RunFolder::reopen(path)?;
     let checkpoint =
         Retention::latest(path)?.map(|path| CheckpointFile::read(&path)).transpose()?;
     let results = folder.results();
     if checkpoint.is_none() && !results.is_empty() {
-        let reason =
-            format!("it has no checkpoint to go on from, and results: {}", results.join(", "));
-        let hint = format!("{} begins a run from its weights", begin_from(path, ""));
-        return Err(refused(reason, hint));
+        return Err(refused(NotResumed::NoCheckpoint { results }).into());
     }
     let mut settings = flags.clone().or(file.clone());
     let loaded = load(&settings)?;
@@ -67,10 +64,8 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     if let Some(checkpoint) = &checkpoint
         && checkpoint.header.dataset != loaded.dataset.fingerprint()
     {
-        let dataset = &loaded.dataset.description;
-        let hint = "--data-dir names the folder with those images, wherever it is now".to_string();
-        let reason = format!("the images are not those that it began with ({dataset})");
-        return Err(refused(reason, hint));
+        let found = loaded.dataset.description.clone();
+        return Err(refused(NotResumed::Images { found }).into());
     }
     Ok(Resumed { folder, recipe, loaded, checkpoint, weights })
 }
@@ -78,8 +73,8 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
 /// Checks that flags are those of a finished run, given the settings in its folder. Its data may be gone.
 ///
 /// # Errors
-/// [`Error::Resume`], naming each setting that differs.
-pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<(), Error> {
+/// [`TrainError::Resume`], naming each setting that differs.
+pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<(), TrainError> {
     let toml = |settings: &Settings| {
         let source = match settings.data {
             None | Some(Source::Auto) => file.data.unwrap_or_default(),
@@ -90,66 +85,31 @@ pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<
     refuse_differences(path, &toml(&flags.clone().or(file.clone())), &toml(file))
 }
 
-/// The command, in backticks, that begins a run with the settings and the weights of the one in a folder, and with
-/// other `flags`.
-pub fn begin_from(path: &Path, flags: &str) -> String {
-    let name = quoted(path);
-    match RunFolder::finished(path) {
-        Some(_) => format!("`wgrad train --another-cycle {name}{flags}`"),
-        None => {
-            let config = quoted(&path.join(CONFIG));
-            format!("`wgrad train --config {config} --weights {name}{flags}`")
-        }
-    }
-}
-
-/// A path as a shell reads it.
-fn quoted(path: &Path) -> String {
-    let shown = path.shown();
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./+=:@%".contains(c);
-    match shown.chars().all(is_plain) {
-        true => shown,
-        false => format!("'{}'", shown.replace('\'', "'\\''")),
-    }
-}
-
 /// Refuses settings that are not as they were, naming each.
-fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), Error> {
+fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainError> {
     let differences = differences(now, before);
     if differences.is_empty() {
         return Ok(());
     }
-    let words: Vec<_> = differences.iter().map(Difference::to_string).collect();
-    // Weights are what a run begins with; no flag gives them to one that goes on.
-    let (weights, others): (Vec<_>, Vec<_>) =
-        differences.iter().partition(|difference| difference.key.starts_with("weights"));
-    let flags: String = others.iter().filter_map(|difference| difference.flag()).collect();
-    let begin = match weights.is_empty() {
-        true => format!(
-            "{} begins a run with these settings, from its weights",
-            begin_from(path, &flags)
-        ),
-        false => "another --out begins a run from other weights".to_string(),
-    };
-    let hint = format!("{begin}; to go on with this one, put back what was changed");
-    Err(Error::Resume { folder: path.to_path_buf(), reason: words.join("; "), hint })
+    let cause = NotResumed::Settings(differences);
+    Err(TrainError::Resume { folder: path.to_path_buf(), cause })
 }
 
 /// Reads the weights that settings name to start from. Completes the settings: the file's absolute path, its
 /// SHA-256, and the network's width, where nothing else gives it.
 ///
 /// # Errors
-/// As for [`WeightsFile::read`]; [`Error::UnusableWeights`] when the file's SHA-256 is not the one in the settings.
+/// As for [`WeightsFile::read`]; [`TrainError::OtherWeights`] when the file's SHA-256 is not the one in the settings.
 pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, Error> {
     let Some(path) = &settings.weights else { return Ok(None) };
     let path = weights_file(path);
-    let path = path.canonicalize().map_err(Error::io(&path))?;
+    let path = path.canonicalize().map_err(FileError::at(&path))?;
     let file = WeightsFile::read(&path)?;
     let sha256 = file.sha256();
     match &settings.weights_sha256 {
         Some(expected) if !expected.eq_ignore_ascii_case(&sha256) => {
-            let reason = format!("its SHA-256 is {sha256}, and the settings say {expected}");
-            return Err(Error::UnusableWeights { path, reason });
+            let expected = expected.clone();
+            return Err(TrainError::OtherWeights { path, found: sha256, expected }.into());
         }
         _ => settings.weights_sha256 = Some(sha256),
     }
@@ -171,39 +131,29 @@ pub fn load(settings: &Settings) -> Result<Loaded, Error> {
     Ok(loaded)
 }
 
-/// Holds out the training images that `--validation` asks for.
+/// Holds out as many training images as the settings say.
 ///
 /// # Errors
 /// When fewer are there.
-pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), Error> {
+pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), ConfigError> {
     let n_images = dataset.train.len();
     match settings.validation.map(usize::try_from) {
         None | Some(Ok(0)) => {}
         Some(Ok(n)) if n < n_images => dataset.hold_out(n),
-        Some(_) => {
-            let message = format!("--validation must be below the {n_images} training images");
-            return Err(Error::Config(message));
-        }
+        Some(_) => return Err(ConfigError::Validation { n_images }),
     }
     Ok(())
 }
 
-/// A setting that is not as it was, `None` where it is not set.
-struct Difference {
-    key: String,
-    now: Option<toml::Value>,
-    before: Option<toml::Value>,
-}
-
-impl Difference {
-    /// The flag that gives the setting its value of now, with a space in front; none where it is not set.
-    fn flag(&self) -> Option<String> {
-        let value = self.now.as_ref()?;
-        Some(match value {
-            toml::Value::Boolean(_) => format!(" --{}={value}", self.key),
-            _ => format!(" --{} {value}", self.key),
-        })
-    }
+/// A setting that is not as it was.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Difference {
+    /// Key of the setting.
+    pub key: String,
+    /// Value of now; none where it is not set.
+    pub now: Option<toml::Value>,
+    /// Value of when the run began; none where it was not set.
+    pub before: Option<toml::Value>,
 }
 
 impl fmt::Display for Difference {
@@ -249,7 +199,5 @@ mod tests {
                 "patience is not set, and was 3"
             ]
         );
-        let flags: String = found.iter().filter_map(Difference::flag).collect();
-        assert_eq!(flags, " --max-lr 0.02 --no-crop=true --validation 5");
     }
 }

@@ -19,10 +19,11 @@ use super::report_writer::ReportWriter;
 use super::schedule::OneCycle;
 use super::stopwatch::Stopwatch;
 use super::{Logs, RunFolder, Trainer, screen};
+use crate::Error;
+use crate::base::files::FileError;
 use crate::base::fingerprint::Fingerprint;
 use crate::data::{Dataset, Loaded};
 use crate::device::Device;
-use crate::error::Error;
 use crate::nn::{ModelInfo, WeightsFile};
 use crate::ops::metrics::Metrics;
 
@@ -241,22 +242,18 @@ impl Run<'_> {
     }
 }
 
-/// Turns the failure to write a file into a warning, since hours of training are worth more. Other errors stay.
-fn go_on_without(written: Result<(), Error>) -> Result<(), Error> {
-    warn_of_file(written, "; training goes on")
+/// Turns the failure to write a file into a warning, since hours of training are worth more.
+fn go_on_without(written: Result<(), FileError>) {
+    warn(written, "; training goes on");
 }
 
 /// [`go_on_without`] for a file that is written when training is over.
-fn end_without(written: Result<(), Error>) -> Result<(), Error> {
-    warn_of_file(written, "")
+fn end_without(written: Result<(), FileError>) {
+    warn(written, "");
 }
 
-fn warn_of_file(written: Result<(), Error>, consequence: &str) -> Result<(), Error> {
-    match written {
-        Err(error @ Error::Io(_)) => {
-            screen::note(&format!("warning: {error}{consequence}"));
-            Ok(())
-        }
-        other => other,
+fn warn(written: Result<(), FileError>, consequence: &str) {
+    if let Err(error) = written {
+        screen::note(&format!("warning: {error}{consequence}"));
     }
 }

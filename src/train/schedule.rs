@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use super::ConfigError;
 
 /// How the rate goes from one value to the next.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, clap::ValueEnum)]
@@ -67,49 +67,40 @@ impl OneCycle {
     /// Refuses numbers that make no schedule.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the number.
-    pub fn check(&self) -> Result<(), Error> {
-        let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
-            true => Ok(()),
-            false => {
-                let message = format!("{name} is {value:?}, and must be a finite number above 0");
-                Err(Error::Config(message))
-            }
+    /// [`ConfigError::Value`], naming the setting.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |setting, value: f64, must| {
+            Err(ConfigError::Value { setting, value: format!("{value:?}"), must })
         };
-        positive("--max-lr", self.max_lr)?;
-        positive("--div-factor", self.div_factor)?;
-        positive("--final-div-factor", self.final_div_factor)?;
-        // Devices compute with rates of 32 bits.
-        let fits = |name: &str, value: f64, rate: f64, which: &str| match rate <= f32::MAX.into() {
+        let positive = |setting, value: f64| match value.is_finite() && value > 0.0 {
             true => Ok(()),
-            false => {
-                let most = f32::MAX;
-                let message =
-                    format!("{name} is {value:?}, and must leave {which} of at most {most:e}");
-                Err(Error::Config(message))
-            }
+            false => refuse(setting, value, "be a finite number above 0".to_string()),
+        };
+        positive("max-lr", self.max_lr)?;
+        positive("div-factor", self.div_factor)?;
+        positive("final-div-factor", self.final_div_factor)?;
+        // Devices compute with rates of 32 bits.
+        let fits = |setting, value, rate: f64, which: &str| match rate <= f32::MAX.into() {
+            true => Ok(()),
+            false => refuse(setting, value, format!("leave {which} of at most {:e}", f32::MAX)),
         };
         let first = self.max_lr / self.div_factor;
-        fits("--max-lr", self.max_lr, self.max_lr, "a rate")?;
-        fits("--div-factor", self.div_factor, first, "a first rate")?;
+        fits("max-lr", self.max_lr, self.max_lr, "a rate")?;
+        fits("div-factor", self.div_factor, first, "a first rate")?;
         fits(
-            "--final-div-factor",
+            "final-div-factor",
             self.final_div_factor,
             first / self.final_div_factor,
             "a last rate",
         )?;
         if self.max_lr as f32 == 0.0 {
-            let (rate, least) = (self.max_lr, f32::MIN_POSITIVE);
-            let message = format!("--max-lr is {rate:?}, and must be at least {least:e}");
-            return Err(Error::Config(message));
+            return refuse("max-lr", self.max_lr, format!("be at least {:e}", f32::MIN_POSITIVE));
         }
         if !(0.0..=1.0).contains(&self.pct_start) {
-            let message =
-                format!("--pct-start is {:?}, and must be within 0 and 1", self.pct_start);
-            return Err(Error::Config(message));
+            return refuse("pct-start", self.pct_start, "be within 0 and 1".to_string());
         }
         if self.total_steps == 0 {
-            return Err(Error::Config("a schedule needs at least one step".to_string()));
+            return refuse("total_steps", 0.0, "be at least 1".to_string());
         }
         Ok(())
     }

@@ -14,11 +14,12 @@ use toml::de::DeTable;
 pub use read::at_least_one;
 
 use super::units::{Every, MaxLr, MemorySize};
-use crate::base::shown::Shown;
+use crate::Error;
+use crate::base::files::FileError;
 use crate::data::Source;
-use crate::error::Error;
 use crate::kernel::Kernels;
 use crate::ops::finite_check::OnNan;
+use crate::train::ConfigError;
 use crate::train::schedule::Anneal;
 
 /// The settings of a run, each of them optional.
@@ -218,10 +219,10 @@ impl Settings {
     /// # Errors
     /// When it cannot be read, is no TOML, or has an unknown key or a value of a wrong kind.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = std::fs::read_to_string(path).map_err(FileError::at(path))?;
         Self::parse(&text).map_err(|error| {
-            let message = format!("{}: {}", path.shown(), error.to_string().trim_end());
-            Error::Config(message)
+            let reason = error.to_string().trim_end().to_string();
+            ConfigError::File { path: path.to_path_buf(), reason }.into()
         })
     }
 

@@ -4,8 +4,9 @@
 //! have one [`TrainState`], beside the steps that they have loaded into its session. They feed the steps; the state
 //! gives each step its scalars, and reads metrics and weights. No other type counts steps.
 
+use super::TrainError;
+use crate::Error;
 use crate::device::{Device, NodeTimes, ProgramId, Session};
-use crate::error::Error;
 use crate::kernel::StepScalars;
 use crate::nn::Weights;
 use crate::ops::adam::Adam;
@@ -73,7 +74,7 @@ impl TrainState {
     /// If the device fails.
     pub fn train_step(&mut self, program: ProgramId, lr: f64) -> Result<(), Error> {
         let scalars = self.next_scalars(lr);
-        self.session.run(program, &scalars)
+        Ok(self.session.run(program, &scalars)?)
     }
 
     /// Runs [`TrainState::train_step`] with a clock on every node, and waits for its end.
@@ -82,7 +83,7 @@ impl TrainState {
     /// If the device fails.
     pub fn timed_step(&mut self, program: ProgramId, lr: f64) -> Result<NodeTimes, Error> {
         let scalars = self.next_scalars(lr);
-        self.session.run_timed(program, &scalars)
+        Ok(self.session.run_timed(program, &scalars)?)
     }
 
     /// Counts a training step and returns its scalars.
@@ -109,7 +110,7 @@ impl TrainState {
     /// # Errors
     /// If the device fails.
     pub fn run(&mut self, program: ProgramId) -> Result<(), Error> {
-        self.session.run(program, &self.scalars())
+        Ok(self.session.run(program, &self.scalars())?)
     }
 
     /// Makes the steps that follow change nothing until the metrics are taken, as after a step that was not finite.
@@ -119,7 +120,7 @@ impl TrainState {
     pub fn hold(&mut self) -> Result<(), Error> {
         let mut metrics = vec![0.0; self.layout.n_elements(Group::Metrics)];
         metrics[NOT_FINITE] = STOPPED;
-        self.session.write_state(Group::Metrics, &metrics)
+        Ok(self.session.write_state(Group::Metrics, &metrics)?)
     }
 
     /// Requests the metrics after the steps so far, for [`TrainState::late_metrics`]. Does not wait.
@@ -127,13 +128,13 @@ impl TrainState {
     /// # Errors
     /// If the device fails.
     pub fn request_metrics(&mut self) -> Result<(), Error> {
-        self.session.request_state(Group::Metrics)
+        Ok(self.session.request_state(Group::Metrics)?)
     }
 
     /// Returns the latest requested metrics that have arrived, once. Never waits.
     ///
     /// # Errors
-    /// If the device fails. [`Error::NotFinite`] if a gradient or statistic of a step was not finite. That step and
+    /// If the device fails. [`TrainError::NotFinite`] if a gradient or statistic of a step was not finite. That step and
     /// all since have changed nothing, and no step changes anything until [`TrainState::take_metrics`].
     pub fn late_metrics(&mut self) -> Result<Option<Metrics>, Error> {
         match self.session.poll_state(&mut self.late)? {
@@ -145,7 +146,7 @@ impl TrainState {
     /// Waits for the steps so far, returns their metrics since the last call, and sets the sums to 0.
     ///
     /// # Errors
-    /// If the device fails, or [`Error::NotFinite`] as for [`TrainState::late_metrics`].
+    /// If the device fails, or [`TrainError::NotFinite`] as for [`TrainState::late_metrics`].
     pub fn take_metrics(&mut self) -> Result<Metrics, Error> {
         let metrics = self.drop_metrics()?;
         self.check_finite(metrics)
@@ -171,7 +172,10 @@ impl TrainState {
     fn check_finite(&self, metrics: Metrics) -> Result<Metrics, Error> {
         match metrics.not_finite {
             false => Ok(metrics),
-            true => Err(Error::NotFinite { epoch: self.epoch + 1, step: self.n_steps as usize }),
+            true => {
+                let (epoch, step) = (self.epoch + 1, self.n_steps as usize);
+                Err(TrainError::NotFinite { epoch, step }.into())
+            }
         }
     }
 

@@ -19,5 +19,5 @@ pub fn open_gpu(kernels: Kernels, shaders: ShaderLibrary) -> Device {
 /// Without an adapter.
 pub fn open(options: OpenOptions) -> Device {
     let gpu = Device::open("gpu", options);
-    gpu.unwrap_or_else(|error| panic!("{error}\n{}", error.hint().unwrap_or_default()))
+    gpu.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use wgrad::base::shown::Shown;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::error::Error;
 use wgrad::measure::bench::scaling::{self, CSV, Grid, JSON, SVG, Scaling, svg, table};
 use wgrad::train::RunFolder;
 use wgrad::train::settings::at_least_one;
@@ -47,7 +46,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !(args.seconds.is_finite() && args.seconds > 0.0) {
         let message = format!("--seconds {} is no time to measure in", args.seconds);
-        return Err(Error::Config(message).into());
+        return Err(crate::cli::WrongUse(message).into());
     }
     let mut folder = RunFolder::choose(args.on.out.as_deref())?;
     let stop = crate::cli::signals::listen()?.stop;
@@ -55,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let memory_limit = args.memory_limit.map(|size| size.0);
     let open = || {
         let options = OpenOptions { memory_limit, ..args.on.options() };
-        Device::open(&args.on.device, options)
+        Ok(Device::open(&args.on.device, options)?)
     };
     let grid = grid(args, &open()?);
     folder.create_empty()?;

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use wgrad::device::NodeTimes;
-use wgrad::error::Error;
 use wgrad::ops::metrics::Metrics;
 use wgrad::tape::Tape;
 use wgrad::train::display::RunFacts;
@@ -57,7 +57,7 @@ impl Dashboard {
     ///
     /// # Errors
     /// When there is no terminal to draw on.
-    pub fn open(stop: Arc<AtomicBool>) -> Result<Self, Error> {
+    pub fn open(stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
         let screen = Screen::take()?;
         let state = Arc::new(Mutex::new(State::new()));
         let over = Arc::new(AtomicBool::new(false));
@@ -67,7 +67,7 @@ impl Dashboard {
         };
         let thread = thread.map_err(|error| {
             terminal::give_back();
-            Error::Terminal(format!("the dashboard cannot be started: {error}"))
+            anyhow!("the dashboard cannot be started: {error}")
         })?;
         let (metrics_asked, times_asked) = (Instant::now(), None);
         Ok(Self { state, over, thread, metrics_asked, times_asked })

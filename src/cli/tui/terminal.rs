@@ -6,9 +6,9 @@ use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
+use anyhow::{anyhow, bail};
 use ratatui::crossterm::{cursor, execute, terminal};
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
-use wgrad::error::Error;
 use wgrad::train::screen;
 
 /// Whether the screen is taken.
@@ -26,7 +26,7 @@ thread_local! {
 ///
 /// # Errors
 /// When it is no terminal, or one that cannot be drawn on.
-pub fn check() -> Result<(), Error> {
+pub fn check() -> anyhow::Result<()> {
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let why = match (io::stderr().is_terminal(), is_dumb) {
         (true, false) => return Ok(()),
@@ -35,9 +35,7 @@ pub fn check() -> Result<(), Error> {
         }
         (false, _) => "the standard error is none;",
     };
-    let message =
-        format!("--tui needs a terminal to draw on, and {why} leave --tui out for plain progress");
-    Err(Error::Terminal(message))
+    bail!("--tui needs a terminal to draw on, and {why} leave --tui out for plain progress")
 }
 
 /// The terminal's screen. It is the standard error's, as the plain progress is: the standard output has
@@ -51,14 +49,14 @@ impl Screen {
     ///
     /// # Errors
     /// When the standard error is no terminal, or one that cannot be drawn on.
-    pub fn take() -> Result<Self, Error> {
+    pub fn take() -> anyhow::Result<Self> {
         check()?;
         give_back_on_panic();
         TAKEN.store(true, Ordering::SeqCst);
         screen::take();
         Self::try_take().map_err(|error| {
             give_back();
-            Error::Terminal(format!("the terminal cannot be drawn on: {error}"))
+            anyhow!("the terminal cannot be drawn on: {error}")
         })
     }
 

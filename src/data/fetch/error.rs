@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::Md5Sum;
 use crate::base::shown::Shown;
 use crate::base::units::readable_bytes;
-use crate::data::{CIFAR10_PAGE, DataError};
+use crate::data::DataError;
 
 /// A failed fetch. The destination is unchanged.
 #[derive(Debug, Error)]
@@ -125,70 +125,5 @@ impl FetchError {
     pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
-    }
-
-    /// Returns a fix, and whether the partial download was kept.
-    pub fn hint(&self) -> Option<String> {
-        const RESUMES: &str = "the next `wgrad fetch` goes on from there";
-        Some(match self {
-            Self::Address { .. } => {
-                "an address begins with http:// or https://, and names a file".into()
-            }
-            Self::Unreachable { .. } => format!(
-                "check the network, and $HTTPS_PROXY if there is a proxy; --url names a mirror. Or \
-                 download cifar-10-binary.tar.gz from {CIFAR10_PAGE} elsewhere and put it into \
-                 ./data: `wgrad fetch` checks and unpacks it"
-            ),
-            Self::Status { status: 500.., .. } => {
-                "the server has a problem of its own: try later, or name a mirror with --url".into()
-            }
-            Self::Status { .. } => {
-                format!("check the address; --url names a mirror, and {CIFAR10_PAGE} the original")
-            }
-            Self::BrokenOff { received: 0, .. } => {
-                "nothing has arrived: try later, or name a mirror with --url".into()
-            }
-            Self::BrokenOff { part, .. } => {
-                format!("what has arrived is kept in {}: {RESUMES}", part.shown())
-            }
-            Self::Length { .. } => {
-                "nothing of it was kept. A mirror must have the file cifar-10-binary.tar.gz, \
-                 unchanged; another archive of the same files needs its own --md5"
-                    .into()
-            }
-            Self::Checksum { .. } => {
-                "the download was removed: the file was damaged on its way, or is another one. Try \
-                 again, or another mirror with --url; another archive of the same files needs its \
-                 own --md5"
-                    .into()
-            }
-            Self::Archive { path, .. } => format!(
-                "nothing was unpacked, and {} was left for you to look at; remove it before the \
-                 next try",
-                path.shown()
-            ),
-            Self::Occupied { dir, .. } => {
-                format!("move {} away or remove it, and fetch again", dir.shown())
-            }
-            Self::Busy { .. } => "wait for it to end, or end it".into(),
-            Self::Io { source, .. } => return io_hint(source),
-            Self::Stopped { received: 0, .. } => return None,
-            Self::Stopped { .. } => RESUMES.into(),
-        })
-    }
-}
-
-fn io_hint(source: &io::Error) -> Option<String> {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
-            "the archive takes 163 MiB and the files 176 MiB more: make room, or name a folder on \
-             another disk with --data-dir. What has arrived is kept, and the next `wgrad fetch` \
-             goes on from there"
-                .into(),
-        ),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Some("name a folder that you may write with --data-dir".into())
-        }
-        _ => None,
     }
 }

@@ -29,7 +29,7 @@ pub(crate) mod unpack;
 pub use error::FetchError;
 use part::{Part, md5_of};
 
-/// The environment variable with a mirror's URL; `--url` takes precedence.
+/// The environment variable with a mirror's URL.
 pub const MIRROR_VARIABLE: &str = "WGRAD_MIRROR";
 /// The URL of the published archive.
 pub const PUBLISHED_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
@@ -175,7 +175,7 @@ pub enum Fetched {
     Before,
 }
 
-/// Returns the folder of the files for a `--data-dir`: the folder itself if it has the archive's folder name,
+/// Returns the folder of the files for a named folder: that folder itself if it has the archive's folder name,
 /// otherwise its subfolder of that name. `wgrad train` accepts both.
 pub fn destination(dir: &Path) -> PathBuf {
     if dir.file_name().is_some_and(|name| name == cifar10::FOLDER) {

@@ -5,14 +5,14 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::super::cifar10::{self, RECORD_BYTES};
-use super::super::{CIFAR10_PAGE, DataError, IMAGE_BYTES, Loaded, Version};
-use super::{assert_says, error_of, load_named, records, small_cifar10, temp_cifar10};
+use super::super::{DataError, IMAGE_BYTES, Loaded, Origin, Version};
+use super::{assert_names, error_of, load_named, records, small_cifar10, temp_cifar10};
 
 #[test]
 fn good_files_are_read_in_order() {
     let dir = temp_cifar10();
     let Loaded { dataset, notice } = load_named(dir.path()).unwrap();
-    assert_eq!(notice, None);
+    assert!(notice.is_none());
     assert_eq!(dataset.name, "cifar10");
     assert_eq!(dataset.dir, Some(fs::canonicalize(dir.path()).unwrap()));
     assert_eq!(dataset.classes[..2], ["airplane", "automobile"]);
@@ -74,7 +74,7 @@ fn a_truncated_file() {
             panic!("{error:?}")
         };
         assert_eq!((record, offset, n_bytes), expected);
-        assert_says(&error, &file, "cifar-10-binary.tar.gz");
+        assert_names(&error, &file);
         assert!(error.to_string().contains(&format!("byte {offset},")), "{error}");
     }
 }
@@ -94,7 +94,7 @@ fn a_label_over_nine() {
                 if r == record && o == offset),
             "{error:?}"
         );
-        assert_says(&error, &file, "again");
+        assert_names(&error, &file);
         let message = error.to_string();
         assert!(message.contains(&format!("record {record}")), "{message}");
         assert!(message.contains(&format!("byte {offset},")), "{message}");
@@ -109,7 +109,7 @@ fn an_empty_file() {
         fs::write(&file, []).unwrap();
         let error = error_of(dir.path());
         assert!(matches!(error, DataError::Empty { .. }), "{error:?}");
-        assert_says(&error, &file, "download");
+        assert_names(&error, &file);
     }
 }
 
@@ -120,8 +120,8 @@ fn a_missing_file() {
     fs::remove_file(&test).unwrap();
     let error = error_of(dir.path());
     assert!(matches!(error, DataError::MissingFile { .. }), "{error:?}");
-    assert_says(&error, &test, CIFAR10_PAGE);
-    assert_says(&error, &test, "unpack cifar-10-binary.tar.gz again");
+    assert_names(&error, &test);
+    assert_names(&error, &test);
 
     // Missing training files, and an empty folder.
     let dir = temp_cifar10();
@@ -132,7 +132,7 @@ fn a_missing_file() {
     for dir in [dir, empty] {
         let error = error_of(dir.path());
         assert!(matches!(error, DataError::MissingFile { .. }), "{error:?}");
-        assert_says(&error, &dir.path().join("data_batch_1.bin"), CIFAR10_PAGE);
+        assert_names(&error, &dir.path().join("data_batch_1.bin"));
     }
 }
 
@@ -145,12 +145,12 @@ fn an_unreadable_file() {
     fs::create_dir(&file).unwrap();
     let error = error_of(dir.path());
     assert!(matches!(error, DataError::Unreadable { .. }), "{error:?}");
-    assert_says(&error, &file, "check the disk");
+    assert_names(&error, &file);
     assert!(std::error::Error::source(&error).is_some());
 
     let denied =
         DataError::Unreadable { path: file, source: std::io::ErrorKind::PermissionDenied.into() };
-    assert_says(&denied, dir.path(), "permission");
+    assert_names(&denied, dir.path());
 }
 
 #[test]
@@ -158,16 +158,13 @@ fn a_folder_that_is_none() {
     let dir = temp_cifar10();
     let missing = dir.path().join("nowhere");
     let error = error_of(&missing);
-    assert!(
-        matches!(error, DataError::MissingFolder { origin: "from --data-dir", .. }),
-        "{error:?}"
-    );
-    assert_says(&error, &missing, CIFAR10_PAGE);
+    assert!(matches!(error, DataError::MissingFolder { origin: Origin::Caller, .. }), "{error:?}");
+    assert_names(&error, &missing);
 
     let file = dir.path().join("data_batch_1.bin");
     let error = error_of(&file);
     assert!(matches!(error, DataError::NotAFolder { .. }), "{error:?}");
-    assert_says(&error, &file, "folder");
+    assert_names(&error, &file);
 }
 
 #[test]
@@ -189,7 +186,7 @@ fn another_version_of_the_dataset() {
         );
         let named = names.iter().any(|name| error.to_string().contains(name));
         assert!(named && error.to_string().contains(&version.to_string()), "{error}");
-        assert_says(&error, dir.path(), "CIFAR-10 binary version");
+        assert_names(&error, dir.path());
     }
     // The folders of the other archives.
     for (name, version) in [
@@ -216,8 +213,8 @@ fn an_archive_that_is_not_unpacked() {
     for named in [dir.path(), &archive] {
         let error = error_of(named);
         assert!(matches!(error, DataError::Packed { .. }), "{error:?}");
-        assert_says(&error, &archive, "tar -xzf");
-        assert_says(&error, &archive, &dir.path().to_string_lossy());
+        assert_names(&error, &archive);
+        assert_names(&error, &archive);
     }
     // An archive next to the unpacked files is ignored.
     small_cifar10(&dir.path().join(cifar10::FOLDER));

@@ -44,12 +44,10 @@ fn error_of(dir: &Path) -> DataError {
     load_named(dir).expect_err("bad data was accepted")
 }
 
-/// Checks that an error names the file and that its hint contains `hint`.
-fn assert_says(error: &DataError, file: &Path, hint: &str) {
+/// Checks that an error names the file.
+fn assert_names(error: &DataError, file: &Path) {
     let message = error.to_string();
     assert!(message.contains(&*file.to_string_lossy()), "{message:?} does not name {file:?}");
-    let said = error.hint().unwrap();
-    assert!(said.contains(hint), "{said:?} does not say {hint:?}");
 }
 
 /// Folders for the sources of a dataset.
@@ -83,17 +81,8 @@ fn auto_falls_back_only_when_nothing_is_named_or_found() {
     assert_eq!(dataset.name, "shapes");
     assert!(dataset.train == shapes::draw_train(5, shapes::N_TRAIN), "not the seed's pictures");
     let notice = notice.expect("fell back without a word");
-    for part in [
-        "built-in shapes",
-        CIFAR10_PAGE,
-        "CIFAR-10 binary version",
-        "cifar-10-binary.tar.gz",
-        "./data/cifar-10-batches-bin/data_batch_1.bin",
-        "--data-dir",
-        "$WGRAD_DATA",
-    ] {
-        assert!(notice.contains(part), "{notice:?} does not say {part:?}");
-    }
+    assert!(notice.folder == *missing && notice.nearby.is_none());
+    assert!(notice.to_string().contains("built-in shapes"), "{notice}");
 
     // Each of the three is found, without a notice. The flag takes precedence over the variable, and the
     // variable over the default.
@@ -104,7 +93,7 @@ fn auto_falls_back_only_when_nothing_is_named_or_found() {
         auto(Some(good), Some(damaged), damaged),
     ] {
         let found = found.unwrap();
-        assert_eq!((found.dataset.name, found.notice), ("cifar10", None));
+        assert!(found.dataset.name == "cifar10" && found.notice.is_none());
     }
 
     // A found or named folder with wrong data is an error; the shapes never replace it.
@@ -116,8 +105,8 @@ fn auto_falls_back_only_when_nothing_is_named_or_found() {
         Err(DataError::MissingFolder { origin, .. }) => origin,
         other => panic!("{other:?}"),
     };
-    assert_eq!(origin(auto(None, Some(missing), good)), "from $WGRAD_DATA");
-    assert_eq!(origin(auto(Some(missing), Some(good), good)), "from --data-dir");
+    assert_eq!(origin(auto(None, Some(missing), good)), Origin::Variable);
+    assert_eq!(origin(auto(Some(missing), Some(good), good)), Origin::Caller);
 }
 
 #[test]
@@ -128,7 +117,7 @@ fn a_link_that_leads_nowhere_is_not_taken_for_no_data() {
     std::os::unix::fs::symlink(dir.path().join("gone"), &link).unwrap();
     let error = load_from(Source::Auto, None, None, &link, 0).unwrap_err();
     assert!(matches!(error, DataError::Unreadable { .. }), "{error:?}");
-    assert_says(&error, &link, "check the disk");
+    assert_names(&error, &link);
 }
 
 #[test]
@@ -140,10 +129,7 @@ fn a_download_that_stopped_half_way_is_pointed_out() {
 
     let loaded = load_from(Source::Auto, None, None, &default, 0).unwrap();
     let notice = loaded.notice.unwrap();
-    assert!(
-        notice.contains(&*archive.to_string_lossy()) && notice.contains("tar -xzf"),
-        "{notice}"
-    );
+    assert!(notice.to_string().contains(&*archive.to_string_lossy()), "{notice}");
 
     let error = load_from(Source::Cifar10, None, None, &default, 0).unwrap_err();
     assert!(matches!(error, DataError::Packed { .. }), "{error:?}");
@@ -158,7 +144,7 @@ fn cifar10_is_strict_and_shapes_reads_nothing() {
     assert!(matches!(strict(damaged), Err(DataError::Truncated { .. })));
 
     let drawn = load_from(Source::Shapes, None, Some(damaged), damaged, 0).unwrap();
-    assert_eq!((drawn.dataset.name, drawn.notice), ("shapes", None));
+    assert!(drawn.dataset.name == "shapes" && drawn.notice.is_none());
     assert!(drawn.dataset.warnings.is_empty());
     // A named folder that is not read gives a warning.
     let drawn = load_from(Source::Shapes, Some(damaged), None, good, 0).unwrap();

@@ -10,8 +10,7 @@ mod session;
 
 pub use session::CpuSession;
 
-use crate::device::Peaks;
-use crate::error::Error;
+use crate::device::{DeviceError, Peaks};
 use crate::tape::{Runs, StateLayout};
 
 /// The CPU as a device.
@@ -32,7 +31,7 @@ impl CpuDevice {
     ///
     /// # Errors
     /// If there is not enough memory for the copied array.
-    pub fn peaks(&self) -> Result<Peaks, Error> {
+    pub fn peaks(&self) -> Result<Peaks, DeviceError> {
         peaks::measure()
     }
 

@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use crate::device::memory;
 use crate::device::timing::{Peaks, fastest};
-use crate::error::Error;
+use crate::device::{DeviceError, memory};
 use crate::kernel::cpu::matmul::{Matrix, product};
 
 /// The copied bytes: more than most caches hold.
@@ -22,7 +21,7 @@ const SIDE: usize = 384;
 ///
 /// # Errors
 /// If there is not enough memory for the copied array.
-pub(super) fn measure() -> Result<Peaks, Error> {
+pub(super) fn measure() -> Result<Peaks, DeviceError> {
     memory::check(2 * COPIED_BYTES as u64)?;
     let from = vec![1.0_f32; COPIED_BYTES / 4];
     let mut to = vec![0.0_f32; COPIED_BYTES / 4];

@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use super::replay::{Buffer, Prepared, elements};
 use super::scratch::ScratchMemory;
-use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session, memory};
-use crate::error::Error;
+use crate::device::{Clock, DeviceError, LoadOptions, NodeTimes, ProgramId, Session, memory};
 use crate::kernel::StepScalars;
 use crate::kernel::foreign::{foreign, ours};
 use crate::passes::plan::{BufferKind, Placement};
@@ -157,7 +156,7 @@ impl<T> Program<T> {
 }
 
 impl<T: Runs> Session for CpuSession<T> {
-    fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error> {
+    fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, DeviceError> {
         assert!(*tape.state() == self.layout, "the tape has another state layout");
         let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
         let how =
@@ -194,7 +193,12 @@ impl<T: Runs> Session for CpuSession<T> {
         &self.programs[program.0].plan
     }
 
-    fn write(&mut self, program: ProgramId, input: ValueId, data: &[f32]) -> Result<(), Error> {
+    fn write(
+        &mut self,
+        program: ProgramId,
+        input: ValueId,
+        data: &[f32],
+    ) -> Result<(), DeviceError> {
         let target = self.real_mut(program, input);
         assert_eq!(target.len(), data.len(), "{input} has another number of elements");
         target.iter_mut().zip(data).for_each(|(to, &from)| *to = T::from_f32(from));
@@ -206,7 +210,7 @@ impl<T: Runs> Session for CpuSession<T> {
         program: ProgramId,
         input: ValueId,
         data: &[u32],
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         match self.place_mut(program, input) {
             (Buffer::Words(words), placement) => words[elements(placement)].copy_from_slice(data),
             (Buffer::Real(_), _) => panic!("{input} holds real numbers"),
@@ -214,41 +218,45 @@ impl<T: Runs> Session for CpuSession<T> {
         Ok(())
     }
 
-    fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error> {
+    fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), DeviceError> {
         self.replay(program, step, || ());
         Ok(())
     }
 
-    fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error> {
+    fn run_timed(
+        &mut self,
+        program: ProgramId,
+        step: &StepScalars,
+    ) -> Result<NodeTimes, DeviceError> {
         let mut ends = vec![Instant::now()];
         self.replay(program, step, || ends.push(Instant::now()));
         let seconds = ends.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
         Ok(NodeTimes { seconds, clock: Clock::Host })
     }
 
-    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error> {
+    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, DeviceError> {
         Ok(self.read_real(program, value).into_iter().map(T::to_f32).collect())
     }
 
-    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, Error> {
+    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, DeviceError> {
         match self.place(program, value) {
             (Buffer::Words(words), placement) => Ok(words[elements(placement)].to_vec()),
             (Buffer::Real(_), _) => panic!("{value} holds real numbers"),
         }
     }
 
-    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), Error> {
+    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), DeviceError> {
         let target = self.state_mut(group);
         assert_eq!(target.len(), data.len(), "{} has another size", group.name());
         target.iter_mut().zip(data).for_each(|(to, &from)| *to = T::from_f32(from));
         Ok(())
     }
 
-    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, Error> {
+    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, DeviceError> {
         Ok(self.state_mut(group).iter().map(|v| v.to_f32()).collect())
     }
 
-    fn request_state(&mut self, group: Group) -> Result<(), Error> {
+    fn request_state(&mut self, group: Group) -> Result<(), DeviceError> {
         let mut values = mem::take(&mut self.late_values);
         values.clear();
         values.extend(self.state_mut(group).iter().map(|value| value.to_f32()));
@@ -256,7 +264,7 @@ impl<T: Runs> Session for CpuSession<T> {
         Ok(())
     }
 
-    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, Error> {
+    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, DeviceError> {
         let group = self.late.take();
         if group.is_some() {
             mem::swap(values, &mut self.late_values);
@@ -264,7 +272,7 @@ impl<T: Runs> Session for CpuSession<T> {
         Ok(group)
     }
 
-    fn wait(&mut self) -> Result<(), Error> {
+    fn wait(&mut self) -> Result<(), DeviceError> {
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use wgpu::{Backend, DeviceType, Features};
 
-use crate::error::Error;
+use crate::device::DeviceError;
 
 /// An opened adapter.
 pub(super) struct Opened {
@@ -65,19 +65,19 @@ pub(super) fn hardware(adapters: &[wgpu::Adapter]) -> Option<&wgpu::Adapter> {
 /// Returns the first adapter whose name contains `part`, ignoring case; without `part`, the best one.
 ///
 /// # Errors
-/// [`Error::NoAdapter`] without any adapter, [`Error::AdapterNotFound`] if no name contains `part`.
+/// [`DeviceError::NoAdapter`] without any adapter, [`DeviceError::AdapterNotFound`] if no name contains `part`.
 pub(super) fn choose<'a>(
     adapters: &'a [wgpu::Adapter],
     part: Option<&str>,
-) -> Result<&'a wgpu::Adapter, Error> {
-    let best = adapters.first().ok_or(Error::NoAdapter)?;
+) -> Result<&'a wgpu::Adapter, DeviceError> {
+    let best = adapters.first().ok_or(DeviceError::NoAdapter)?;
     let Some(part) = part else { return Ok(best) };
     let wanted = part.trim().to_lowercase();
     // Every name contains the empty text.
     let is_it = |a: &&wgpu::Adapter| {
         !wanted.is_empty() && a.get_info().name.to_lowercase().contains(&wanted)
     };
-    adapters.iter().find(is_it).ok_or_else(|| Error::AdapterNotFound {
+    adapters.iter().find(is_it).ok_or_else(|| DeviceError::AdapterNotFound {
         wanted: part.to_string(),
         found: adapters.iter().map(|a| a.get_info().name).collect(),
     })
@@ -93,8 +93,8 @@ const FEATURES: Features = Features::TIMESTAMP_QUERY
 /// Opens an adapter with its own limits; wgpu's default limits are the smallest that WebGPU guarantees.
 ///
 /// # Errors
-/// [`Error::DeviceRefused`].
-pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
+/// [`DeviceError::Refused`].
+pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, DeviceError> {
     let info = adapter.get_info();
     let (name, is_software) = (describe(&info), info.device_type == DeviceType::Cpu);
     let has_subgroups = adapter.features().contains(Features::SUBGROUP);
@@ -111,7 +111,7 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, Error> {
         Ok((device, queue)) => {
             Ok(Opened { name, driver, is_software, min_subgroup_size, device, queue })
         }
-        Err(error) => Err(Error::DeviceRefused { adapter: name, reason: error.to_string() }),
+        Err(error) => Err(DeviceError::Refused { adapter: name, reason: error.to_string() }),
     }
 }
 

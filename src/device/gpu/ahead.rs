@@ -16,7 +16,7 @@ use std::time::Instant;
 use super::context::Context;
 use super::pipelines::Pipelines;
 use super::{adapter, quiet};
-use crate::error::Error;
+use crate::device::DeviceError;
 use crate::kernel::Binding;
 
 /// A device has to be opened first; fewer than these are not taken to be worth it.
@@ -62,7 +62,7 @@ impl Ahead {
         context: &Context,
         pipelines: &Pipelines,
         jobs: impl Iterator<Item = Job<'a>>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         let jobs = self.new_ones(jobs);
         let threads = rayon::current_num_threads();
         match threads.min(jobs.len() / PIPELINES_PER_DEVICE).min(MAX_DEVICES) {
@@ -88,7 +88,7 @@ impl Ahead {
         pipelines: &Pipelines,
         n_devices: usize,
         next: impl Fn() -> Option<&'a Job<'a>> + Sync,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         let has_failed = AtomicBool::new(false);
         let next = || if has_failed.load(Ordering::Relaxed) { None } else { next() };
         thread::scope(|scope| {
@@ -110,7 +110,7 @@ fn help<'a>(
     pipelines: &Pipelines,
     next: impl Fn() -> Option<&'a Job<'a>>,
 ) {
-    let help = || -> Result<(), Error> {
+    let help = || -> Result<(), DeviceError> {
         let context = Context::new(adapter::open(adapter)?);
         while let Some(job) = next() {
             if let Err(error) = job.compile_elsewhere(&context, pipelines) {
@@ -140,7 +140,7 @@ impl Job<'_> {
         context: &Context,
         pipeline: &wgpu::ComputePipeline,
         bind_group: &wgpu::BindGroup,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         let begun = Instant::now();
         let submission = context.queue.submit([self.encode(context, pipeline, bind_group)?]);
         context.wait(Some(submission))?;
@@ -154,7 +154,7 @@ impl Job<'_> {
         context: &Context,
         pipeline: &wgpu::ComputePipeline,
         bind_group: &wgpu::BindGroup,
-    ) -> Result<wgpu::CommandBuffer, Error> {
+    ) -> Result<wgpu::CommandBuffer, DeviceError> {
         let commands = context.scoped(|device| {
             let mut encoder = device.create_command_encoder(&Default::default());
             {
@@ -169,7 +169,11 @@ impl Job<'_> {
     }
 
     /// [`Job::compile`] on another device.
-    fn compile_elsewhere(&self, context: &Context, pipelines: &Pipelines) -> Result<(), Error> {
+    fn compile_elsewhere(
+        &self,
+        context: &Context,
+        pipelines: &Pipelines,
+    ) -> Result<(), DeviceError> {
         let (pipeline, bind_group) = self.stand_in(context, pipelines)?;
         self.compile(context, &pipeline, &bind_group)
     }
@@ -179,7 +183,7 @@ impl Job<'_> {
         &self,
         context: &Context,
         pipelines: &Pipelines,
-    ) -> Result<(wgpu::ComputePipeline, wgpu::BindGroup), Error> {
+    ) -> Result<(wgpu::ComputePipeline, wgpu::BindGroup), DeviceError> {
         let pipeline = pipelines.compile(context, &self.label, &self.dispatch.shader)?;
         let buffer = |binding: &Binding| {
             let usage = match binding {
@@ -189,7 +193,7 @@ impl Job<'_> {
             context.create_buffer(&self.label, 0, usage, 0)
         };
         let buffers = self.dispatch.bindings.iter().map(buffer);
-        let buffers = buffers.collect::<Result<Vec<_>, Error>>()?;
+        let buffers = buffers.collect::<Result<Vec<_>, DeviceError>>()?;
         let resources = buffers.iter().map(wgpu::Buffer::as_entire_binding);
         let bind_group = context.create_bind_group(&self.label, &pipeline, resources);
         Ok((pipeline, bind_group.map_err(|fault| context.error(fault))?))

@@ -1,4 +1,4 @@
-//! A wgpu device with its queue. Every failure becomes an [`Error`].
+//! A wgpu device with its queue. Every failure becomes a [`DeviceError`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::adapter::Opened;
 use super::fault::{Fault, Faults};
-use super::{quiet, readable_bytes};
-use crate::error::Error;
+use super::quiet;
+use crate::device::DeviceError;
 use crate::kernel::foreign::foreign;
+use crate::passes::PlanError;
 
 /// The part of a device that sessions, programs and readbacks share.
 pub(super) struct Context {
@@ -56,7 +57,7 @@ impl Context {
     ///
     /// # Errors
     /// That fault.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), DeviceError> {
         self.poll(wgpu::PollType::Poll)
     }
 
@@ -64,11 +65,14 @@ impl Context {
     ///
     /// # Errors
     /// The first fault so far.
-    pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), Error> {
+    pub(super) fn wait(
+        &self,
+        submission: Option<wgpu::SubmissionIndex>,
+    ) -> Result<(), DeviceError> {
         self.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })
     }
 
-    fn poll(&self, how: wgpu::PollType) -> Result<(), Error> {
+    fn poll(&self, how: wgpu::PollType) -> Result<(), DeviceError> {
         self.fault().map_or(Ok(()), |fault| Err(self.error(fault)))?;
         self.try_poll(how);
         self.fault().map_or(Ok(()), |fault| Err(self.error(fault)))
@@ -95,8 +99,8 @@ impl Context {
         self.faults.first()
     }
 
-    pub(super) fn error(&self, fault: Fault) -> Error {
-        fault.into_error(&readable_bytes(self.planned.load(Ordering::Relaxed)))
+    pub(super) fn error(&self, fault: Fault) -> DeviceError {
+        fault.into_error(self.planned.load(Ordering::Relaxed))
     }
 
     /// Runs `create` and returns its result, unless the device reports an error.
@@ -153,11 +157,11 @@ impl Context {
         bytes: u64,
         usage: wgpu::BufferUsages,
         planned: u64,
-    ) -> Result<wgpu::Buffer, Error> {
+    ) -> Result<wgpu::Buffer, DeviceError> {
         self.planned.fetch_max(planned, Ordering::Relaxed);
         let limit = self.limits.max_buffer_size;
         if bytes > limit {
-            return Err(Error::BindingTooLarge { bytes, limit });
+            return Err(PlanError::BindingTooLarge { bytes, limit }.into());
         }
         let descriptor = wgpu::BufferDescriptor {
             label: Some(label),
@@ -177,7 +181,7 @@ impl Context {
         label: &str,
         bytes: u64,
         usage: wgpu::BufferUsages,
-    ) -> Result<wgpu::Buffer, Error> {
+    ) -> Result<wgpu::Buffer, DeviceError> {
         let descriptor = wgpu::BufferDescriptor {
             label: Some(label),
             size: bytes.max(256),

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::error::Error;
+use crate::device::DeviceError;
 
 /// A failure of the device. It is permanent: results computed after it are unreliable.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,14 +32,12 @@ impl Fault {
         }
     }
 
-    /// Returns the error for a user; `planned` is the requested memory.
-    pub(super) fn into_error(self, planned: &str) -> Error {
+    /// Returns the error for a user; `planned` is the requested memory in bytes.
+    pub(super) fn into_error(self, planned: u64) -> DeviceError {
         match self {
-            Fault::Lost(reason) => Error::DeviceLost { reason },
-            Fault::OutOfMemory(reason) => {
-                Error::OutOfMemory { planned: planned.to_string(), reason }
-            }
-            Fault::Other(reason) => Error::Device { reason },
+            Fault::Lost(reason) => DeviceError::Lost { reason },
+            Fault::OutOfMemory(reason) => DeviceError::OutOfMemory { planned, reason },
+            Fault::Other(reason) => DeviceError::Failed { reason },
         }
     }
 }
@@ -106,7 +104,7 @@ mod tests {
     #[test]
     fn a_lack_of_memory_is_reported_with_the_plan() {
         let fault = Fault::new(&wgpu::Error::OutOfMemory { source: "no room".into() });
-        let error = fault.into_error("7.0 GiB");
+        let error = fault.into_error(7 << 30);
         assert_eq!(error.to_string(), "the device is out of memory (7.0 GiB planned): no room");
         // wgpu reports a lack of memory this way too.
         let faults = Faults::default();

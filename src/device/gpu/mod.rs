@@ -2,7 +2,7 @@
 //! adapters.
 //!
 //! From the outside in: `adapter` finds an adapter and opens it. `context` is the open device and turns every
-//! failure into an [`Error`]. [`shader`] assembles a module's text from the files below `shaders/`.
+//! failure into a [`DeviceError`]. [`shader`] assembles a module's text from the files below `shaders/`.
 //! `pipelines` compiles each text once, `pipeline_cache` keeps the compiled pipelines on disk, and `ahead`
 //! makes a lazy driver compile on every core. `program` is a tape with buffers and bind groups, ready to be
 //! replayed; `session` replays it. `uploads` copies inputs to the device and `readback` copies results back.
@@ -35,9 +35,9 @@ pub use shader::ShaderLibrary;
 use super::{OpenOptions, Peaks, Session};
 use crate::base::files;
 use crate::base::units::readable_bytes;
-use crate::error::Error;
+use crate::device::DeviceError;
 use crate::kernel::{Kernels, Target};
-use crate::passes::Plan;
+use crate::passes::{Plan, PlanError};
 use crate::tape::{StateLayout, Tape};
 use ahead::Ahead;
 use context::Context;
@@ -59,8 +59,8 @@ impl GpuDevice {
     /// Opens the best hardware adapter; `None` if there is no hardware adapter.
     ///
     /// # Errors
-    /// [`Error::DeviceRefused`] if the adapter cannot be opened.
-    pub fn open_hardware(options: &OpenOptions) -> Result<Option<Self>, Error> {
+    /// [`DeviceError::Refused`] if the adapter cannot be opened.
+    pub fn open_hardware(options: &OpenOptions) -> Result<Option<Self>, DeviceError> {
         let adapters = adapter::adapters();
         adapter::hardware(&adapters).map(|adapter| Self::new(adapter, options)).transpose()
     }
@@ -69,18 +69,18 @@ impl GpuDevice {
     /// ignoring case.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`], [`Error::AdapterNotFound`], or [`Error::DeviceRefused`].
-    pub fn open(part: Option<&str>, options: &OpenOptions) -> Result<Self, Error> {
+    /// [`DeviceError::NoAdapter`], [`DeviceError::AdapterNotFound`], or [`DeviceError::Refused`].
+    pub fn open(part: Option<&str>, options: &OpenOptions) -> Result<Self, DeviceError> {
         Self::new(adapter::choose(&adapter::adapters(), part)?, options)
     }
 
     /// Opens every adapter, in the order of [`info::adapters`].
-    pub fn open_each(options: &OpenOptions) -> Vec<(AdapterReport, Result<Self, Error>)> {
+    pub fn open_each(options: &OpenOptions) -> Vec<(AdapterReport, Result<Self, DeviceError>)> {
         let open = |adapter| (info::report(adapter), Self::new(adapter, options));
         adapter::adapters().iter().map(open).collect()
     }
 
-    fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, Error> {
+    fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, DeviceError> {
         let context = Context::new(adapter::open(adapter)?);
         log::debug!("opened {}", context.name);
         let target = Target {
@@ -118,8 +118,8 @@ impl GpuDevice {
     /// Checks a plan against the adapter's limits and the memory limit; see [`Plan::check`].
     ///
     /// # Errors
-    /// Those of [`Plan::check`].
-    pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), Error> {
+    /// As for [`Plan::check`].
+    pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), PlanError> {
         let max_binding = self.context.limits.max_storage_buffer_binding_size;
         plan.check(self.memory_limit, in_use, max_binding)
     }
@@ -133,7 +133,7 @@ impl GpuDevice {
     ///
     /// # Errors
     /// If the device fails or has too little memory.
-    pub fn peaks(&self) -> Result<Peaks, Error> {
+    pub fn peaks(&self) -> Result<Peaks, DeviceError> {
         peaks::measure(&self.context, &self.pipelines)
     }
 
@@ -142,7 +142,7 @@ impl GpuDevice {
     ///
     /// # Errors
     /// If the device has failed before.
-    pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, Error> {
+    pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, DeviceError> {
         self.context.check()?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
         let (target, limit) = (self.target, self.memory_limit);
@@ -165,7 +165,7 @@ impl GpuDevice {
     ///
     /// # Errors
     /// If the device is lost.
-    pub fn tune(&self, tape: &Tape) -> Result<BTreeMap<String, Option<Tuned>>, Error> {
+    pub fn tune(&self, tape: &Tape) -> Result<BTreeMap<String, Option<Tuned>>, DeviceError> {
         if self.is_tuned() {
             self.tuner.tiles(&self.context, &self.pipelines, tape)?;
         }

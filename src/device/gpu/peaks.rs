@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::context::Context;
 use super::pipelines::{Pipelines, Wanted};
 use super::program::STORAGE;
+use crate::device::DeviceError;
 use crate::device::timing::{Peaks, fastest};
-use crate::error::Error;
 use crate::kernel::{Shader, grid};
 
 /// The work of one dispatch.
@@ -36,7 +36,7 @@ const BYTES_PER_INVOCATION: u64 = 4 * 16;
 ///
 /// # Errors
 /// If the device fails or has too little memory for the copied array.
-pub(super) fn measure(context: &Context, pipelines: &Pipelines) -> Result<Peaks, Error> {
+pub(super) fn measure(context: &Context, pipelines: &Pipelines) -> Result<Peaks, DeviceError> {
     let Size { copied_bytes, n_invocations } =
         if context.is_software { SOFTWARE } else { HARDWARE };
     let limits = &context.limits;
@@ -70,7 +70,7 @@ impl Kernel {
         shader: &Shader,
         sizes: [u64; 2],
         n_invocations: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DeviceError> {
         let label = shader.path;
         let wanted = Wanted { label: label.to_string(), shader };
         let pipeline = pipelines.get(context, &[wanted])?.remove(0);
@@ -86,7 +86,7 @@ impl Kernel {
     }
 
     /// Returns the seconds of `n` runs, from the submission until the device is idle.
-    fn time(&self, context: &Context, n: usize) -> Result<f64, Error> {
+    fn time(&self, context: &Context, n: usize) -> Result<f64, DeviceError> {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());

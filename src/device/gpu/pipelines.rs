@@ -11,7 +11,7 @@ use super::context::Context;
 use super::pipeline_cache::PipelineCache;
 use super::shader::ShaderLibrary;
 use super::trusted;
-use crate::error::Error;
+use crate::device::DeviceError;
 use crate::kernel::Shader;
 
 /// The pipelines of a device, by the text of their shader. Programs and sessions share them.
@@ -48,15 +48,15 @@ impl Pipelines {
     /// Returns a pipeline for each of `wanted`, in order. Missing ones are compiled on every core.
     ///
     /// # Errors
-    /// [`Error::Shader`] for an invalid text, [`Error::Pipeline`] for a pipeline that the device rejects; the
+    /// [`DeviceError::Shader`] for an invalid text, [`DeviceError::Pipeline`] for a pipeline that the device rejects; the
     /// first in the order of `wanted`.
     pub(super) fn get(
         &self,
         context: &Context,
         wanted: &[Wanted<'_>],
-    ) -> Result<Vec<wgpu::ComputePipeline>, Error> {
+    ) -> Result<Vec<wgpu::ComputePipeline>, DeviceError> {
         let texts = wanted.iter().map(|wanted| self.library.load(wanted.shader));
-        let texts = texts.collect::<Result<Vec<String>, Error>>()?;
+        let texts = texts.collect::<Result<Vec<String>, DeviceError>>()?;
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let mut missing: Vec<(&str, &String)> = Vec::new();
         for (wanted, text) in wanted.iter().zip(&texts) {
@@ -69,7 +69,7 @@ impl Pipelines {
         let handle = cache.map(PipelineCache::handle);
         let compile =
             |(label, text): &(&str, &String)| compile(context, label, text, checked, handle);
-        let new: Vec<Result<_, Error>> = missing.par_iter().map(compile).collect();
+        let new: Vec<Result<_, DeviceError>> = missing.par_iter().map(compile).collect();
         if let Some(cache) = cache.filter(|_| !new.is_empty()) {
             cache.save();
         }
@@ -88,7 +88,7 @@ impl Pipelines {
         context: &Context,
         label: &str,
         shader: &Shader,
-    ) -> Result<wgpu::ComputePipeline, Error> {
+    ) -> Result<wgpu::ComputePipeline, DeviceError> {
         compile(context, label, &self.library.load(shader)?, self.checked, None)
     }
 
@@ -101,7 +101,7 @@ impl Pipelines {
         &self,
         context: &Context,
         jobs: impl Iterator<Item = Job<'a>>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         match &self.ahead {
             Some(ahead) => ahead.compile(context, self, jobs),
             None => Ok(()),
@@ -115,7 +115,7 @@ fn compile(
     text: &str,
     checked: bool,
     cache: Option<&wgpu::PipelineCache>,
-) -> Result<wgpu::ComputePipeline, Error> {
+) -> Result<wgpu::ComputePipeline, DeviceError> {
     let create = |device: &wgpu::Device| {
         let source = wgpu::ShaderSource::Wgsl(text.into());
         let descriptor = wgpu::ShaderModuleDescriptor { label: Some(label), source };
@@ -135,7 +135,7 @@ fn compile(
         })
     };
     let begun = Instant::now();
-    let pipeline = context.scoped(create).map_err(|fault| Error::Pipeline {
+    let pipeline = context.scoped(create).map_err(|fault| DeviceError::Pipeline {
         label: label.to_string(),
         reason: fault.reason().trim().to_string(),
     });

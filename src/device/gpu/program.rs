@@ -13,7 +13,7 @@ use super::context::Context;
 use super::fault::Fault;
 use super::pipelines::{Pipelines, Wanted};
 use super::readable_bytes;
-use crate::error::Error;
+use crate::device::DeviceError;
 use crate::kernel::Binding;
 use crate::kernel::foreign::foreign;
 use crate::passes::Plan;
@@ -85,7 +85,7 @@ impl Program {
         memory: &Memory<'_>,
         tape: &Arc<Tape>,
         plan: Plan,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DeviceError> {
         let planned: Vec<Planned<'_>> = planned(tape, &plan).collect();
         let wanted: Vec<_> = planned
             .iter()
@@ -102,7 +102,7 @@ impl Program {
             Ok(Dispatch { node_ix, pipeline, bindings, workgroups })
         };
         let dispatches = planned.iter().zip(pipelines).map(bind);
-        let dispatches = dispatches.collect::<Result<Vec<_>, Error>>()?;
+        let dispatches = dispatches.collect::<Result<Vec<_>, DeviceError>>()?;
         let label = format!("{} step", tape.name());
         let program =
             Self { tape: Arc::clone(tape), plan, buffers, dispatches, label, is_prepared: false };
@@ -121,7 +121,7 @@ impl Program {
         &mut self,
         context: &Context,
         pipelines: &Pipelines,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         match mem::replace(&mut self.is_prepared, true) {
             true => Ok(()),
             false => pipelines.compile_ahead(context, self.jobs()),
@@ -180,12 +180,13 @@ impl Program {
     }
 }
 
-fn refused(label: &str, fault: Fault) -> Error {
+fn refused(label: &str, fault: Fault) -> DeviceError {
     match fault {
-        Fault::Lost(reason) => Error::DeviceLost { reason },
-        _ => {
-            Error::Pipeline { label: label.to_string(), reason: fault.reason().trim().to_string() }
-        }
+        Fault::Lost(reason) => DeviceError::Lost { reason },
+        _ => DeviceError::Pipeline {
+            label: label.to_string(),
+            reason: fault.reason().trim().to_string(),
+        },
     }
 }
 
@@ -210,7 +211,7 @@ fn buffers(
     memory: &Memory<'_>,
     network: &str,
     plan: &Plan,
-) -> Result<Vec<wgpu::Buffer>, Error> {
+) -> Result<Vec<wgpu::Buffer>, DeviceError> {
     let total = plan.total_bytes();
     log::debug!("allocating {} for {network}", readable_bytes(total));
     let buffer = |planned: &crate::passes::plan::PlannedBuffer| match planned.kind {

@@ -7,7 +7,7 @@ use bytemuck::Pod;
 use wgpu::{BufferAsyncError, BufferUsages};
 
 use super::context::Context;
-use crate::error::Error;
+use crate::device::DeviceError;
 use crate::kernel::foreign::foreign;
 use crate::tape::Group;
 
@@ -21,7 +21,7 @@ struct Staging {
 }
 
 impl Staging {
-    fn new(context: &Context, label: &str, bytes: u64) -> Result<Self, Error> {
+    fn new(context: &Context, label: &str, bytes: u64) -> Result<Self, DeviceError> {
         let buffer = context.create_buffer(label, bytes, STAGING, bytes)?;
         Ok(Self { buffer, arrived: Arc::default() })
     }
@@ -64,7 +64,7 @@ impl Download {
     }
 
     /// Waits for the copy.
-    fn wait(&self, context: &Context) -> Result<(), Error> {
+    fn wait(&self, context: &Context) -> Result<(), DeviceError> {
         context.wait(Some(self.submission.clone()))
     }
 
@@ -74,8 +74,8 @@ impl Download {
 
     /// Returns the result of `read` on the bytes, and the staging buffer for the next download. Call it only
     /// after the arrival.
-    fn finish<R>(self, read: impl FnOnce(&[u8]) -> R) -> Result<(R, Staging), Error> {
-        let device_error = |reason: String| Error::Device { reason };
+    fn finish<R>(self, read: impl FnOnce(&[u8]) -> R) -> Result<(R, Staging), DeviceError> {
+        let device_error = |reason: String| DeviceError::Failed { reason };
         match &*self.staging.arrived() {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(device_error(error.to_string())),
@@ -110,7 +110,7 @@ impl Reader {
         source: &wgpu::Buffer,
         offset: u64,
         bytes: u64,
-    ) -> Result<Vec<T>, Error> {
+    ) -> Result<Vec<T>, DeviceError> {
         context.check()?;
         if bytes == 0 {
             return Ok(Vec::new());
@@ -151,7 +151,7 @@ impl Ring {
         group: Group,
         source: &wgpu::Buffer,
         bytes: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         if self.under_way.len() == RING {
             self.under_way[0].1.wait(context)?;
         }
@@ -174,7 +174,7 @@ impl Ring {
         &mut self,
         context: &Context,
         values: &mut Vec<f32>,
-    ) -> Result<Option<Group>, Error> {
+    ) -> Result<Option<Group>, DeviceError> {
         self.collect(context)?;
         let group = self.latest.take();
         if group.is_some() {
@@ -183,7 +183,7 @@ impl Ring {
         Ok(group)
     }
 
-    fn collect(&mut self, context: &Context) -> Result<(), Error> {
+    fn collect(&mut self, context: &Context) -> Result<(), DeviceError> {
         context.check()?;
         while let Some((group, first)) = self.under_way.pop_front() {
             if !first.has_arrived() {

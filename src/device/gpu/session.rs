@@ -13,11 +13,10 @@ use super::readback::{Reader, Ring};
 use super::timing::{self, Timer};
 use super::tuning::Tuner;
 use super::uploads::Uploads;
-use crate::device::{Clock, LoadOptions, NodeTimes, ProgramId, Session};
-use crate::error::Error;
+use crate::device::{Clock, DeviceError, LoadOptions, NodeTimes, ProgramId, Session};
 use crate::kernel::foreign::foreign;
 use crate::kernel::{StepScalars, Target};
-use crate::passes::{Plan, PlanOptions};
+use crate::passes::{Plan, PlanError, PlanOptions};
 use crate::tape::{ElementType, Group, StateLayout, Tape, ValueId};
 
 /// The largest number of submitted, unfinished steps. Two keep the device busy while the host encodes; a
@@ -78,7 +77,7 @@ impl GpuSession {
 
     /// Returns the state. The first call creates it, zeroed: after the first program's plan, which includes
     /// the state, has passed the limits.
-    fn state(&mut self) -> Result<&State, Error> {
+    fn state(&mut self) -> Result<&State, DeviceError> {
         let state = match self.state.take() {
             Some(state) => state,
             None => self.create_state()?,
@@ -86,17 +85,17 @@ impl GpuSession {
         Ok(self.state.insert(state))
     }
 
-    fn create_state(&self) -> Result<State, Error> {
+    fn create_state(&self) -> Result<State, DeviceError> {
         let bytes = |group| 4 * self.layout.n_elements(group) as u64;
         let planned: u64 = Group::ALL.into_iter().map(bytes).sum();
         if let Some(limit) = self.memory_limit
             && planned > limit
         {
-            return Err(Error::MemoryLimit { planned, limit });
+            return Err(PlanError::MemoryLimit { planned, limit }.into());
         }
         let create =
             |group: Group| self.context.create_buffer(group.name(), bytes(group), STORAGE, planned);
-        let groups = Group::ALL.into_iter().map(create).collect::<Result<_, Error>>()?;
+        let groups = Group::ALL.into_iter().map(create).collect::<Result<_, DeviceError>>()?;
         let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let step = self.context.create_buffer("step", 0, usage, planned)?;
         Ok(State { groups, step })
@@ -108,7 +107,7 @@ impl GpuSession {
         clock: Clock,
         program: ProgramId,
         step: &StepScalars,
-    ) -> Result<NodeTimes, Error> {
+    ) -> Result<NodeTimes, DeviceError> {
         // The first node's time must not include earlier steps.
         self.wait()?;
         let context = Arc::clone(&self.context);
@@ -131,7 +130,7 @@ impl GpuSession {
         input: ValueId,
         data: &[T],
         is_real: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         self.context.check()?;
         let (buffer, placement) = self.programs[program.0].typed_place(input, is_real);
         let bytes: &[u8] = bytemuck::cast_slice(data);
@@ -144,7 +143,7 @@ impl GpuSession {
         program: ProgramId,
         value: ValueId,
         is_real: bool,
-    ) -> Result<Vec<T>, Error> {
+    ) -> Result<Vec<T>, DeviceError> {
         self.flush();
         let (buffer, placement) = self.programs[program.0].typed_place(value, is_real);
         self.reader.read(&self.context, buffer, placement.offset, placement.bytes)
@@ -166,7 +165,7 @@ impl Program {
 }
 
 impl Session for GpuSession {
-    fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, Error> {
+    fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, DeviceError> {
         assert!(*tape.state() == self.layout, "the tape has another state layout");
         self.context.check()?;
         let (limit, max_binding) =
@@ -203,7 +202,12 @@ impl Session for GpuSession {
         &self.programs[program.0].plan
     }
 
-    fn write(&mut self, program: ProgramId, input: ValueId, data: &[f32]) -> Result<(), Error> {
+    fn write(
+        &mut self,
+        program: ProgramId,
+        input: ValueId,
+        data: &[f32],
+    ) -> Result<(), DeviceError> {
         self.write_value(program, input, data, true)
     }
 
@@ -212,11 +216,11 @@ impl Session for GpuSession {
         program: ProgramId,
         input: ValueId,
         data: &[u32],
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         self.write_value(program, input, data, false)
     }
 
-    fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), Error> {
+    fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), DeviceError> {
         self.context.check()?;
         if self.in_flight.len() == MAX_IN_FLIGHT {
             self.context.wait(self.in_flight.pop_front())?;
@@ -233,21 +237,25 @@ impl Session for GpuSession {
         context.check()
     }
 
-    fn run_timed(&mut self, program: ProgramId, step: &StepScalars) -> Result<NodeTimes, Error> {
+    fn run_timed(
+        &mut self,
+        program: ProgramId,
+        step: &StepScalars,
+    ) -> Result<NodeTimes, DeviceError> {
         let n_nodes = self.programs[program.0].tape.nodes().len();
         let clock = timing::best_clock(self.context.device.features(), n_nodes);
         self.run_timed_by(clock, program, step)
     }
 
-    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, Error> {
+    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, DeviceError> {
         self.read_value(program, value, true)
     }
 
-    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, Error> {
+    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, DeviceError> {
         self.read_value(program, value, false)
     }
 
-    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), Error> {
+    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), DeviceError> {
         let n_elements = self.layout.n_elements(group);
         assert_eq!(data.len(), n_elements, "{} has another size", group.name());
         let context = Arc::clone(&self.context);
@@ -257,23 +265,23 @@ impl Session for GpuSession {
         Ok(())
     }
 
-    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, Error> {
+    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, DeviceError> {
         let bytes = 4 * self.layout.n_elements(group) as u64;
         let buffer = self.state()?.groups[group.index()].clone();
         self.reader.read(&self.context, &buffer, 0, bytes)
     }
 
-    fn request_state(&mut self, group: Group) -> Result<(), Error> {
+    fn request_state(&mut self, group: Group) -> Result<(), DeviceError> {
         let bytes = 4 * self.layout.n_elements(group) as u64;
         let buffer = self.state()?.groups[group.index()].clone();
         self.late.request(&self.context, group, &buffer, bytes)
     }
 
-    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, Error> {
+    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, DeviceError> {
         self.late.poll(&self.context, values)
     }
 
-    fn wait(&mut self) -> Result<(), Error> {
+    fn wait(&mut self) -> Result<(), DeviceError> {
         self.flush();
         self.in_flight.clear();
         self.context.wait(None)

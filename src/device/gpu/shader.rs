@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use include_dir::{Dir, include_dir};
 
-use crate::error::Error;
+use crate::device::DeviceError;
 use crate::kernel::{Constant, Shader};
 
 /// The files below `shaders/` at build time.
@@ -72,9 +72,9 @@ impl ShaderLibrary {
     /// Returns the text of a shader with its imports and the values of its constants.
     ///
     /// # Errors
-    /// [`Error::Shader`] for a missing file, an import or a constant that no file uses, a constant of another
+    /// [`DeviceError::Shader`] for a missing file, an import or a constant that no file uses, a constant of another
     /// type, or a number that WGSL cannot represent.
-    pub fn load(&self, shader: &Shader) -> Result<String, Error> {
+    pub fn load(&self, shader: &Shader) -> Result<String, DeviceError> {
         let mut text = self.assemble(shader)?.text;
         for &(name, value) in &shader.constants {
             text = specialise(&text, name, value).map_err(|reason| error(shader.path, reason))?;
@@ -85,12 +85,12 @@ impl ShaderLibrary {
     /// Returns the files of a shader: itself, then its imports in order.
     ///
     /// # Errors
-    /// [`Error::Shader`] for a missing file or an unused import.
-    pub fn files(&self, shader: &Shader) -> Result<Vec<String>, Error> {
+    /// [`DeviceError::Shader`] for a missing file or an unused import.
+    pub fn files(&self, shader: &Shader) -> Result<Vec<String>, DeviceError> {
         Ok(self.assemble(shader)?.files)
     }
 
-    fn assemble(&self, shader: &Shader) -> Result<Assembly, Error> {
+    fn assemble(&self, shader: &Shader) -> Result<Assembly, DeviceError> {
         let mut assembly = Assembly::default();
         let reason = || format!("shaders/{}.wgsl does not exist", shader.path);
         let text = self.file(shader.path).ok_or_else(|| error(shader.path, reason()))?;
@@ -108,7 +108,7 @@ impl ShaderLibrary {
         path: &str,
         text: &str,
         assembly: &mut Assembly,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         assembly.files.push(path.to_string());
         for line in text.lines() {
             assembly.text.push_str(line);
@@ -138,8 +138,8 @@ struct Assembly {
     names: std::collections::BTreeSet<String>,
 }
 
-fn error(name: &str, reason: String) -> Error {
-    Error::Shader { name: name.to_string(), reason }
+fn error(name: &str, reason: String) -> DeviceError {
+    DeviceError::Shader { name: name.to_string(), reason }
 }
 
 /// Returns the name in `// #import name`.
@@ -187,7 +187,7 @@ mod tests {
         files.iter().fold(empty, |library, (path, text)| library.with_override(*path, *text))
     }
 
-    fn reason(result: Result<String, Error>) -> String {
+    fn reason(result: Result<String, DeviceError>) -> String {
         result.expect_err("this shader is wrong").to_string()
     }
 

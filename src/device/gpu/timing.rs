@@ -11,8 +11,7 @@ use wgpu::{BufferUsages, Features};
 use super::context::Context;
 use super::program::Program;
 use super::readback::Reader;
-use crate::device::{Clock, NodeTimes};
-use crate::error::Error;
+use crate::device::{Clock, DeviceError, NodeTimes};
 
 /// The buffers for the timestamps of one program.
 struct Queries {
@@ -40,7 +39,7 @@ impl Timer {
         program: &Program,
         reader: &mut Reader,
         clock: Clock,
-    ) -> Result<NodeTimes, Error> {
+    ) -> Result<NodeTimes, DeviceError> {
         let n_nodes = program.tape.nodes().len();
         let n_queries = match clock {
             Clock::BetweenNodes => n_nodes + 1,
@@ -70,7 +69,7 @@ impl Timer {
         Ok(NodeTimes { seconds: seconds.collect(), clock })
     }
 
-    fn queries(&mut self, context: &Context, n: u32) -> Result<&Queries, Error> {
+    fn queries(&mut self, context: &Context, n: u32) -> Result<&Queries, DeviceError> {
         let queries = match self.queries.take().filter(|queries| queries.n >= n) {
             Some(queries) => queries,
             None => {
@@ -132,7 +131,7 @@ fn around_passes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wg
 }
 
 /// Submits each node alone, and returns the times until the device is idle.
-fn submit_and_wait(context: &Context, program: &Program) -> Result<Vec<f64>, Error> {
+fn submit_and_wait(context: &Context, program: &Program) -> Result<Vec<f64>, DeviceError> {
     context.wait(None)?;
     let time = |node_ix: usize| {
         let descriptor = wgpu::CommandEncoderDescriptor { label: Some("timed node") };

@@ -19,8 +19,7 @@ use super::shader::ShaderLibrary;
 use crate::base::files::{self, FileError};
 use crate::base::fingerprint::Fingerprint;
 use crate::device::filling::fill;
-use crate::device::{LoadOptions, Session};
-use crate::error::Error;
+use crate::device::{DeviceError, LoadOptions, Session};
 use crate::kernel::{Kernels, StepScalars, Target, Tile};
 use crate::passes::Tiles;
 use crate::tape::{Node, Tape};
@@ -81,7 +80,7 @@ impl Tuner {
         context: &Arc<Context>,
         pipelines: &Arc<Pipelines>,
         tape: &Tape,
-    ) -> Result<Tiles, Error> {
+    ) -> Result<Tiles, DeviceError> {
         let mut table = self.table();
         let table = table.get_or_insert_with(|| self.read());
         let mut missing: BTreeMap<String, &Node> = BTreeMap::new();
@@ -103,7 +102,7 @@ impl Tuner {
                     table.products.insert(signature, tuned);
                     self.write(table);
                 }
-                Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
+                Err(lost @ DeviceError::Lost { .. }) => return Err(lost),
                 Err(error) => log::warn!("{signature} is not measured: {error}"),
             }
         }
@@ -154,7 +153,7 @@ fn measure(
     pipelines: &Arc<Pipelines>,
     tape: &Tape,
     node: &Node,
-) -> Result<Option<Tuned>, Error> {
+) -> Result<Option<Tuned>, DeviceError> {
     let (alone, _) = tape.isolate(node).expect("a product updates nothing in place");
     let alone = Arc::new(alone);
     let mut seconds = BTreeMap::new();
@@ -168,7 +167,7 @@ fn measure(
         // If one tiling lacks memory or cannot be compiled, the others remain.
         let program = match session.load(&alone, LoadOptions::default()) {
             Ok(program) => program,
-            Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
+            Err(lost @ DeviceError::Lost { .. }) => return Err(lost),
             Err(error) => {
                 log::warn!("{tile:?} is not measured: {error}");
                 continue;

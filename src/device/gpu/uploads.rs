@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wgpu::BufferUsages;
 
 use super::context::Context;
-use crate::error::Error;
+use crate::device::DeviceError;
 use crate::kernel::foreign::foreign;
 
 const STAGING: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC);
@@ -45,15 +45,16 @@ impl Uploads {
         target: &wgpu::Buffer,
         offset: u64,
         bytes: &[u8],
-    ) -> Result<(), Error> {
+    ) -> Result<(), DeviceError> {
         let size = bytes.len() as u64;
         if size == 0 {
             return Ok(());
         }
         let staging = self.take(context, size)?;
-        foreign(|| -> Result<(), Error> {
+        foreign(|| -> Result<(), DeviceError> {
             let mapped = staging.buffer.get_mapped_range_mut(..size);
-            let mut mapped = mapped.map_err(|error| Error::Device { reason: error.to_string() })?;
+            let mut mapped =
+                mapped.map_err(|error| DeviceError::Failed { reason: error.to_string() })?;
             mapped.copy_from_slice(bytes);
             drop(mapped);
             staging.buffer.unmap();
@@ -70,7 +71,7 @@ impl Uploads {
     }
 
     /// Returns the smallest mapped buffer that is large enough, or a new one.
-    fn take(&mut self, context: &Context, size: u64) -> Result<Staging, Error> {
+    fn take(&mut self, context: &Context, size: u64) -> Result<Staging, DeviceError> {
         let fits = |staging: &Staging| {
             staging.buffer.size() >= size && staging.is_mapped.load(Ordering::Acquire)
         };

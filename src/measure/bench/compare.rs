@@ -2,7 +2,7 @@
 
 use super::table::{shortened, spread};
 use super::{Bench, Kernel, Machine, Sample};
-use crate::error::Error;
+use crate::measure::MeasureError;
 use crate::measure::figures::{giga, milliseconds};
 
 /// How a time is, beside an earlier one.
@@ -38,18 +38,11 @@ impl Change {
 /// Refuses to hold measurements of different steps against each other: their kernels have other shapes.
 ///
 /// # Errors
-/// [`Error::Config`].
-pub fn check(before: &Bench, width: usize, batch_size: usize) -> Result<(), Error> {
-    let settings = &before.settings;
-    if (settings.width, settings.batch_size) == (width, batch_size) {
-        return Ok(());
-    }
-    Err(Error::Config(format!(
-        "the earlier measurement is of width {} and {} images, this one of width {width} and \
-         {batch_size}: their kernels are not the same; leave --width and --batch-size out, and they are \
-         taken from there",
-        settings.width, settings.batch_size,
-    )))
+/// [`MeasureError::OtherStep`].
+pub fn check(before: &Bench, width: usize, batch_size: usize) -> Result<(), MeasureError> {
+    let before = [before.settings.width, before.settings.batch_size];
+    let now = [width, batch_size];
+    if before == now { Ok(()) } else { Err(MeasureError::OtherStep { before, now }) }
 }
 
 /// The comparison, for people: a line a kernel in the order of `now`, then the step, then what it comes to.

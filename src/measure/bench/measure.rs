@@ -1,8 +1,8 @@
 //! Measuring.
 
 use super::{Bench, FORMAT, Kernel, Rates, Settings, Step, VERSION};
+use crate::Error;
 use crate::device::{Device, Peaks};
-use crate::error::Error;
 use crate::kernel::Kernels;
 use crate::measure::sampler::{TimedSteps, time_steps};
 use crate::measure::timed::roof;

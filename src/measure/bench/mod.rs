@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::timed::{Bound, roof};
 use super::{Effort, Machine, Sample, TimedWork};
-use crate::base::shown::Shown;
+use crate::Error;
+use crate::base::files::FileError;
 use crate::device::Peaks;
-use crate::error::Error;
 use crate::kernel::Kernels;
+use crate::measure::MeasureError;
 use crate::passes::Work;
 use crate::passes::fuse::Fusion;
 
@@ -202,9 +203,8 @@ impl Bench {
     /// When it cannot be read, is no such file, or is of another version.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let file = if path.is_dir() { path.join(JSON) } else { path.to_path_buf() };
-        let text = std::fs::read_to_string(&file).map_err(Error::io(&file))?;
-        Self::from_json(&text)
-            .map_err(|reason| Error::Config(format!("{}: {reason}", file.shown())))
+        let text = std::fs::read_to_string(&file).map_err(FileError::at(&file))?;
+        Self::from_json(&text).map_err(|reason| MeasureError::File { path: file, reason }.into())
     }
 
     fn from_json(text: &str) -> Result<Self, String> {

@@ -1,8 +1,8 @@
 //! Runs every case of an op on a device and compares it with the CPU reference.
 
 use super::{CaseTape, Mismatch};
+use crate::device::DeviceError;
 use crate::device::{Device, OpenOptions};
-use crate::error::Error;
 use crate::ops::OpEntry;
 
 /// The result of a successful self-test.
@@ -22,7 +22,7 @@ pub enum Failure {
     Mismatch(#[from] Mismatch),
     /// The device failed.
     #[error(transparent)]
-    Device(#[from] Error),
+    Device(#[from] DeviceError),
 }
 
 /// Runs every case of `op`, forward and backward, on `device` and on the CPU with the same random numbers,

@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 
 use super::sampler::{TimedSteps, time_steps};
 use super::{Effort, Sample, TimedWork};
+use crate::Error;
 use crate::device::{Clock, Device, Peaks};
-use crate::error::Error;
 use crate::passes::Work;
 use crate::tape::Tape;
 use crate::train::step::StepConfig;

@@ -20,13 +20,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Snapshot;
 use super::metrics::EpochMetrics;
-use crate::base::files;
+use crate::Error;
+use crate::base::files::{self, FileError};
 use crate::base::fingerprint::Fingerprint;
 use crate::data::batches::Batch;
-use crate::error::Error;
 use crate::nn::tensor_file::{Reader, Writer};
 use crate::nn::{ModelInfo, Weights};
 use crate::tape::{Group, StateLayout};
+use crate::train::TrainError;
 
 pub use retention::{Retention, latest};
 
@@ -129,9 +130,9 @@ impl Checkpoint {
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Io`], naming the file.
-    pub fn save(&self, layout: &StateLayout, path: &Path) -> Result<(), Error> {
-        Ok(files::write_whole(path, &self.to_bytes(layout))?)
+    /// When the file cannot be written.
+    pub fn save(&self, layout: &StateLayout, path: &Path) -> Result<(), FileError> {
+        files::write_whole(path, &self.to_bytes(layout))
     }
 
     /// The bytes of the file.
@@ -176,16 +177,16 @@ impl CheckpointFile {
     /// Reads a file, and checks that it is whole.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read; [`Error::Checkpoint`] when it is none, damaged, or of another
-    /// version.
+    /// [`Error::File`] when it cannot be read; [`TrainError::Checkpoint`] when it is not a checkpoint, is damaged,
+    /// or is of another version.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let refused = |reason| Error::Checkpoint { path: path.to_path_buf(), reason };
-        let length = fs::metadata(path).map_err(Error::io(path))?.len();
+        let refused = |reason| TrainError::Checkpoint { path: path.to_path_buf(), reason };
+        let length = fs::metadata(path).map_err(FileError::at(path))?.len();
         if length > MAX_BYTES {
-            return Err(refused(format!("{length} bytes are more than any checkpoint has")));
+            return Err(refused(format!("{length} bytes are more than any checkpoint has")).into());
         }
-        let bytes = fs::read(path).map_err(Error::io(path))?;
-        Self::parse(path, bytes).map_err(refused)
+        let bytes = fs::read(path).map_err(FileError::at(path))?;
+        Ok(Self::parse(path, bytes).map_err(refused)?)
     }
 
     /// Takes the bytes of a file, and checks that it is whole.
@@ -229,12 +230,12 @@ impl CheckpointFile {
     /// The moment that it holds, for a network with this layout.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when its tensors are those of another network.
-    pub fn restore(self, layout: &StateLayout) -> Result<Checkpoint, Error> {
+    /// [`TrainError::Checkpoint`] when its tensors are those of another network.
+    pub fn restore(self, layout: &StateLayout) -> Result<Checkpoint, TrainError> {
         let Self { path, bytes, info, header } = self;
         tensors(layout, &bytes, header)
             .map(|checkpoint| Checkpoint { info, ..checkpoint })
-            .map_err(|reason| Error::Checkpoint { path, reason: reason.join("\n  ") })
+            .map_err(|reason| TrainError::Checkpoint { path, reason: reason.join("\n  ") })
     }
 }
 

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Checkpoint;
-use crate::base::files;
-use crate::error::Error;
+use crate::base::files::{self, FileError};
 use crate::tape::StateLayout;
 use crate::train::screen;
 use crate::train::units::Every;
@@ -55,7 +54,7 @@ impl Retention {
         true
     }
 
-    fn prune(&self, latest: &Checkpoint) -> Result<(), Error> {
+    fn prune(&self, latest: &Checkpoint) -> Result<(), FileError> {
         let mut found = list(&self.folder)?;
         // A run that went back to an earlier checkpoint goes another way from there.
         let (past, other): (Vec<_>, _) =
@@ -64,7 +63,7 @@ impl Retention {
         let old = past.into_iter().take(n_old);
         let old = old.filter(|(step, _)| Some(*step) != latest.header.best_step);
         for (_, path) in old.chain(other) {
-            fs::remove_file(&path).map_err(Error::io(&path))?;
+            fs::remove_file(&path).map_err(FileError::at(&path))?;
         }
         Ok(())
     }
@@ -73,9 +72,9 @@ impl Retention {
     /// removed.
     ///
     /// # Errors
-    /// [`Error::Io`], when the folder cannot be read.
-    pub fn latest(folder: &Path) -> Result<Option<PathBuf>, Error> {
-        for entry in fs::read_dir(folder).map_err(Error::io(folder))?.flatten() {
+    /// When the folder cannot be read.
+    pub fn latest(folder: &Path) -> Result<Option<PathBuf>, FileError> {
+        for entry in fs::read_dir(folder).map_err(FileError::at(folder))?.flatten() {
             if files::is_temporary(&entry.path()) {
                 // If it stays, it is in nobody's way.
                 let _ = fs::remove_file(entry.path());
@@ -89,14 +88,14 @@ impl Retention {
 /// on.
 ///
 /// # Errors
-/// [`Error::Io`], when the folder cannot be read.
-pub fn latest(folder: &Path) -> Result<Option<PathBuf>, Error> {
+/// When the folder cannot be read.
+pub fn latest(folder: &Path) -> Result<Option<PathBuf>, FileError> {
     Ok(list(folder)?.pop().map(|(_, path)| path))
 }
 
 /// The checkpoints of a folder, by step.
-fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
-    let entries = fs::read_dir(folder).map_err(Error::io(folder))?;
+fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, FileError> {
+    let entries = fs::read_dir(folder).map_err(FileError::at(folder))?;
     let paths = entries.flatten().map(|entry| entry.path());
     let mut found: Vec<_> = paths.filter_map(|path| Some((step_of(&path)?, path))).collect();
     found.sort();

@@ -12,6 +12,8 @@ pub use rules::{NoSlope, PEAK_OVER_LEAST, Reading, Rule, Suggestions};
 
 use serde::{Deserialize, Serialize};
 
+use crate::train::ConfigError;
+
 /// How the rates of a sweep are spaced.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -58,16 +60,15 @@ impl Range {
     /// Refuses numbers that make no sweep.
     ///
     /// # Errors
-    /// What is wrong, in the words of the command line.
-    pub fn check(&self) -> Result<(), String> {
+    /// [`ConfigError::Range`], or [`ConfigError::Value`] for too few steps.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let Self { start, end, n_steps, .. } = *self;
         if !(start > 0.0 && start < end && end.is_finite()) {
-            return Err(format!(
-                "a sweep from {start} to {end}: --start-lr must be above 0 and below --end-lr"
-            ));
+            return Err(ConfigError::Range { start, end });
         }
         if n_steps < MIN_STEPS {
-            return Err(format!("--steps is {n_steps}, and must be at least {MIN_STEPS}"));
+            let (value, must) = (n_steps.to_string(), format!("be at least {MIN_STEPS}"));
+            return Err(ConfigError::Value { setting: "steps", value, must });
         }
         Ok(())
     }

@@ -11,10 +11,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::Trainer;
-use crate::base::files;
+use super::{TrainError, Trainer};
+use crate::Error;
+use crate::base::files::{self, FileError};
 use crate::data::{Split, batches};
-use crate::error::Error;
 
 use crate::train::Snapshot;
 use crate::train::lr_find::curve::{
@@ -106,13 +106,12 @@ impl Found {
     ///
     /// # Errors
     /// When the curve has no slope.
-    pub fn max_lr(&self) -> Result<f64, Error> {
+    pub fn max_lr(&self) -> Result<f64, TrainError> {
         match self.reading.suggestions {
             Ok(suggestions) => Ok(self.peak(suggestions)),
             Err(why) => {
                 let (start, end) = (self.range.start, self.range.end);
-                let message = format!("no learning rate is found from {start:e} to {end:e}: {why}");
-                Err(Error::Training(message))
+                Err(TrainError::NoRate { start, end, why })
             }
         }
     }
@@ -193,9 +192,9 @@ impl Found {
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+    pub fn write(&self, folder: &Path) -> Result<(), FileError> {
         files::write_whole(&folder.join(CSV), self.to_csv().as_bytes())?;
-        Ok(files::write_whole(&folder.join(SVG), draw(self).as_bytes())?)
+        files::write_whole(&folder.join(SVG), draw(self).as_bytes())
     }
 }
 
@@ -220,7 +219,7 @@ pub fn sweep(
     rule: Rule,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Found>, Error> {
-    range.check().map_err(Error::Config)?;
+    range.check()?;
     let before = trainer.state.snapshot()?;
     let mut sweep = Sweep { trainer, train, seed, range, stop };
     let still = sweep.still();
@@ -252,9 +251,7 @@ impl Sweep<'_> {
             },
         )?;
         if losses.iter().any(|loss| !loss.is_finite()) {
-            let message =
-                "the loss is not finite before the first update: there is nothing to sweep";
-            return Err(Error::Training(message.to_string()));
+            return Err(TrainError::NothingToSweep.into());
         }
         Ok(is_whole.then(|| Still::new(losses)))
     }

@@ -4,15 +4,15 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{Ended, Run, Stopped, go_on_without};
+use crate::Error;
 use crate::base::fingerprint::Fingerprint;
 use crate::base::shown::Shown;
 use crate::data::batches;
-use crate::error::Error;
 use crate::tape::Group;
 use crate::train::checkpoint::{Checkpoint, Header};
 use crate::train::metrics::{EpochMetrics, best};
 use crate::train::stopwatch::Stopwatch;
-use crate::train::{Snapshot, screen};
+use crate::train::{Snapshot, TrainError, screen};
 
 impl Run<'_> {
     /// Evaluates the weights after the epoch and returns the epoch's metrics.
@@ -30,18 +30,13 @@ impl Run<'_> {
         let evaluated = evaluated.ok_or(Stopped::Early(Ended::Interrupted))?;
         if !evaluated.loss().is_finite() {
             // Not `NotFinite`, after which the weights are saved: no prediction can be made from these.
-            return Err(Stopped::Failed(Error::Training(format!(
-                "the loss of the evaluation is not finite after epoch {}: the weights have grown too \
-                 large; use a smaller --max-lr",
-                self.epoch + 1
-            ))));
+            let error = TrainError::EvaluationNotFinite { epoch: self.epoch + 1 };
+            return Err(Stopped::Failed(error.into()));
         }
         let trained = self.trained.unwrap_or_default();
         if trained.n_images == 0.0 {
-            return Err(Stopped::Failed(Error::Training(format!(
-                "no step of epoch {} was finite, so there is nothing to go on with; use a smaller --max-lr",
-                self.epoch + 1
-            ))));
+            let error = TrainError::NoFiniteStep { epoch: self.epoch + 1 };
+            return Err(Stopped::Failed(error.into()));
         }
         let seconds = self.epoch_watch.seconds();
         let weights = self.trainer.state.weights()?;
@@ -74,14 +69,14 @@ impl Run<'_> {
         (self.n_batches, self.trained, self.epoch_watch) = (0, None, Stopwatch::default());
         let n_images = self.dataset.train.len();
         self.order = batches::epoch_order(self.recipe.seed, self.epoch as u64, n_images);
-        go_on_without(self.folder.write_metrics(&self.epochs))?;
-        go_on_without(self.logs.append(&epoch))?;
+        go_on_without(self.folder.write_metrics(&self.epochs));
+        go_on_without(self.logs.append(&epoch));
         // Before the weights: a folder with weights and no checkpoint means that its checkpoints were removed.
         self.write_checkpoint()?;
         let weights = self.trainer.state.weights()?;
         let files = [Some(self.folder.model()), is_best.then(|| self.folder.best())];
         for file in files.into_iter().flatten() {
-            go_on_without(weights.save(&self.trainer.state.layout, Some(&self.info), &file))?;
+            go_on_without(weights.save(&self.trainer.state.layout, Some(&self.info), &file));
         }
         Ok(())
     }

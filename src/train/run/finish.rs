@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Ended, Job, Outcome, Run, Stopped, end_without};
+use crate::Error;
 use crate::data::batches::Batch;
-use crate::error::Error;
+use crate::train::TrainError;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::folder::{BEST, NON_FINITE_DUMP, Summary};
 use crate::train::replay::{Replay, first_not_finite};
@@ -23,7 +24,9 @@ impl Run<'_> {
         let ended = match result {
             Ok(()) => Ended::Finished,
             Err(Stopped::Early(ended)) => ended,
-            Err(Stopped::Failed(Error::NotFinite { .. })) => return Err(self.dump_non_finite()?),
+            Err(Stopped::Failed(Error::Train(TrainError::NotFinite { .. }))) => {
+                return Err(self.dump_non_finite()?);
+            }
             Err(Stopped::Failed(error)) => return Err(error),
         };
         if ended == Ended::Interrupted {
@@ -34,7 +37,7 @@ impl Run<'_> {
         let seconds = self.watch.seconds();
         let outcome = Outcome { ended, epochs: self.epochs.clone(), test, seconds };
         let summary = self.summary(&outcome);
-        end_without(self.folder.write_summary(&summary))?;
+        end_without(self.folder.write_summary(&summary));
         self.write_report(&outcome, &summary);
         self.console.summary(&outcome, self.n_steps(), self.folder.path());
         Ok(outcome)
@@ -43,7 +46,7 @@ impl Run<'_> {
     /// Writes the weights, with the record of their training data.
     fn save_weights(&mut self) -> Result<(), Error> {
         let weights = self.trainer.state.weights()?;
-        weights.save(&self.trainer.state.layout, Some(&self.info), &self.folder.model())
+        Ok(weights.save(&self.trainer.state.layout, Some(&self.info), &self.folder.model())?)
     }
 
     /// Writes the page of the run.
@@ -128,18 +131,19 @@ impl Run<'_> {
         batch.fill(&self.dataset.train, &self.order[n_good * batch_size..][..batch_size]);
         let checkpoint = Checkpoint { batch: Some(batch), ..self.checkpoint()? };
         let path = self.folder.path().join(NON_FINITE_DUMP);
-        end_without(checkpoint.save(&self.trainer.state.layout, &path))?;
+        end_without(checkpoint.save(&self.trainer.state.layout, &path));
         let replay = Replay::new(checkpoint, self.recipe.clone());
         let first = match replay.run_on(&mut self.trainer) {
             Ok(nodes) => first_not_finite(&nodes),
             // A replay takes more memory than the step.
             Err(error) => Some(format!("the step could not be run again: {error}")),
         };
-        Ok(Error::NotFiniteAt {
+        let error = TrainError::NotFiniteAt {
             epoch: self.epoch + 1,
             step: step + 1,
             first: first.unwrap_or_else(|| "when run again, the step is finite".to_string()),
             file: path,
-        })
+        };
+        Ok(error.into())
     }
 }

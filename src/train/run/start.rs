@@ -1,18 +1,18 @@
 //! The beginning of a run: fresh, from weights, or from a checkpoint.
 
 use super::{Job, Run, go_on_without};
+use crate::Error;
 use crate::base::shown::Shown;
 use crate::base::units::readable_bytes;
 use crate::data::batches;
 use crate::device::Device;
-use crate::error::Error;
 use crate::nn::{Weights, WeightsFile};
 use crate::train::checkpoint::{Checkpoint, CheckpointFile, Retention};
 use crate::train::console::Console;
 use crate::train::display::{Display, RunFacts};
 use crate::train::step::{self, StepConfig};
 use crate::train::stopwatch::Stopwatch;
-use crate::train::{EpochMetrics, Logs, Recipe, RunFolder, Trainer, screen};
+use crate::train::{EpochMetrics, Logs, Recipe, RunFolder, TrainError, Trainer, screen};
 
 impl<'a> Run<'a> {
     /// Returns a run before its first step, and opens its logs. `earlier` are the epochs before a resume.
@@ -59,7 +59,7 @@ impl<'a> Run<'a> {
         let checkpoint = file.restore(&self.trainer.state.layout)?;
         let Recipe { batch_size, epochs, .. } = *self.recipe;
         let fits = checkpoint.check_run(self.dataset.train.len(), batch_size, epochs);
-        fits.map_err(|reason| Error::Checkpoint { path, reason })?;
+        fits.map_err(|reason| TrainError::Checkpoint { path, reason })?;
         let Checkpoint { header, order, snapshot, .. } = checkpoint;
         self.trainer.state.restore(&snapshot)?;
         (self.epoch, self.n_batches, self.order) = (header.epoch, header.n_batches, order);
@@ -73,11 +73,11 @@ impl<'a> Run<'a> {
             self.began_on = header.began_on;
             if self.console.other_device(&header.device, &self.device) {
                 self.began_on.get_or_insert(header.device);
-                go_on_without(self.folder.write_config(self.recipe))?;
+                go_on_without(self.folder.write_config(self.recipe));
             }
         }
         self.restore_best()?;
-        self.folder.write_metrics(&self.epochs)
+        Ok(self.folder.write_metrics(&self.epochs)?)
     }
 
     /// Writes the best weights once more, from their checkpoint: the file in the folder may be of an epoch behind the
@@ -92,7 +92,8 @@ impl<'a> Run<'a> {
         let (weights, _) = WeightsFile::read(&checkpoint)?.weights(layout)?;
         // A checkpoint has no count of batches of its own: it is the number of steps.
         let weights = Weights { n_batches: step, ..weights };
-        go_on_without(weights.save(layout, Some(&self.info), &self.folder.best()))
+        go_on_without(weights.save(layout, Some(&self.info), &self.folder.best()));
+        Ok(())
     }
 
     /// Passes the facts of the run and its earlier epochs to the display.

@@ -145,7 +145,6 @@ fn a_later_fetch_goes_on_where_an_earlier_one_was_cut_off() {
     let error =
         place.fetch_with(&archive, &impatient, &AtomicBool::new(false)).expect_err("it was cut");
     assert!(matches!(error, FetchError::BrokenOff { received: 5000, .. }), "{error:?}");
-    assert!(error.hint().unwrap().contains("kept in"), "{error:?}");
     assert_eq!(fs::read(place.part()).unwrap(), small_archive()[..5000]);
     assert!(!place.dir().exists());
 
@@ -253,7 +252,6 @@ fn a_wrong_checksum_unpacks_and_leaves_nothing() {
     for md5 in [right, md5_of_bytes(&file)] {
         assert!(error.to_string().contains(&md5.to_string()), "{error}");
     }
-    assert!(error.hint().unwrap().contains("removed"), "{error:?}");
     assert_eq!(place.names(), [""; 0]);
     assert_eq!(server.asked(), [None], "once is enough to know");
 }
@@ -297,8 +295,7 @@ fn answers_of_servers_have_errors_of_their_own() {
     place.assert_done();
     place.assert_told("503");
     let (_server, archive) = small(vec![Reply::Status(500); 9]);
-    let error = Place::new().fetch(&archive).expect_err("there is none");
-    assert!(error.hint().unwrap().contains("later"), "{error:?}");
+    Place::new().fetch(&archive).expect_err("there is none");
 }
 
 #[test]
@@ -341,7 +338,6 @@ fn an_address_without_a_server_is_unreachable() {
     let error =
         place.fetch(&Archive { url: url.clone(), ..archive }).expect_err("no server listens");
     assert!(matches!(error, FetchError::Unreachable { .. }), "{error:?}");
-    assert!(error.hint().unwrap().contains("--url"), "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(!place.root.path().join("data").exists(), "no trace is left");
 }

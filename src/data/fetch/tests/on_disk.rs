@@ -49,7 +49,6 @@ fn places_that_are_taken() {
     fs::write(place.dir().join("notes.txt"), "mine").unwrap();
     let error = place.fetch(&archive).expect_err("it is taken");
     assert!(matches!(error, FetchError::Occupied { .. }), "{error:?}");
-    assert!(error.hint().unwrap().contains("move"), "{error:?}");
     assert_eq!(fs::read_to_string(place.dir().join("notes.txt")).unwrap(), "mine");
     assert_eq!(server.asked(), []);
 
@@ -74,7 +73,6 @@ fn archives_that_try_something() {
         let mut place = Place::new();
         let error = place.fetch(&known(&file, server.url())).expect_err(what);
         assert!(matches!(error, FetchError::Archive { .. }), "{what}: {error:?}");
-        assert!(error.hint().unwrap().contains("left for you"), "{what}: {error:?}");
         assert_eq!(place.names(), ["cifar-10-binary.tar.gz.part"], "{what}");
         let outside = fs::read_dir(place.root.path()).unwrap().count();
         assert_eq!(outside, 1, "{what}: something was written outside");

@@ -1,9 +1,10 @@
 //! Filling the grid.
 
 use super::{Cell, LONGEST_STEP, Outcome, Scaling, too_little_memory};
+use crate::Error;
 use crate::data::N_CLASSES;
 use crate::device::Device;
-use crate::error::Error;
+use crate::device::DeviceError;
 use crate::kernel::Kernels;
 use crate::measure::machine::available_memory;
 use crate::measure::sampler::time_rows;
@@ -111,8 +112,8 @@ impl Outcome {
     fn of(error: &Error) -> Self {
         let reason = error.to_string();
         match error {
-            Error::MemoryLimit { .. } | Error::BindingTooLarge { .. } => Outcome::Limit { reason },
-            Error::OutOfMemory { .. } => Outcome::Memory { reason },
+            Error::Device(DeviceError::Plan(_)) => Outcome::Limit { reason },
+            Error::Device(DeviceError::OutOfMemory { .. }) => Outcome::Memory { reason },
             _ => Outcome::Failed { reason },
         }
     }
@@ -126,7 +127,7 @@ fn plan(config: &StepConfig, device: &Device) -> Cell {
     let other = Plan::new(&evaluation.tape, PlanOptions { slots, ..PlanOptions::default() });
     let planned_bytes = plan.total_bytes() + other.own_bytes();
     let outcome = match device.check(&plan, other.own_bytes()) {
-        Err(error) => Outcome::of(&error),
+        Err(error) => Outcome::of(&error.into()),
         Ok(()) => match available_memory().filter(|_| device.is_processor()) {
             Some(free) if planned_bytes as f64 > PART_OF_MEMORY * free as f64 => {
                 Outcome::Memory { reason: too_little_memory(planned_bytes, free) }

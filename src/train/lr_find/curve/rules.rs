@@ -109,20 +109,15 @@ pub enum NoSlope {
 }
 
 impl fmt::Display for NoSlope {
-    /// The cause and what to do about it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooShort(n) => write!(
-                f,
-                "the sweep ended after {n} steps, and {MIN_STEPS} are needed; lower --start-lr"
-            ),
-            Self::Rises => {
-                f.write_str("the loss rises and falls nowhere; lower --start-lr and --end-lr")
+            Self::TooShort(n) => {
+                write!(f, "the sweep ended after {n} steps, and {MIN_STEPS} are needed")
             }
+            Self::Rises => f.write_str("the loss rises and falls nowhere"),
             Self::Level { fall, needed } => write!(
                 f,
-                "the loss has no slope, its largest fall is {fall:.2e} where {needed:.2e} would be above \
-                 noise; raise --end-lr (the weights do not move), or --steps and --batch-size (noise hides it)"
+                "the loss has no slope, its largest fall is {fall:.2e} where {needed:.2e} would be above noise"
             ),
         }
     }

@@ -1,0 +1,231 @@
+//! Hints for datasets: files that are damaged, or not there, and downloads that fail.
+
+use std::io;
+
+use wgrad::base::shown::Shown;
+use wgrad::data::cifar10::FOLDER;
+use wgrad::data::fetch::FetchError;
+use wgrad::data::{CIFAR10_PAGE, DataError, Loaded};
+
+/// Adds to the notice of a dataset, where it has one, how to get CIFAR-10.
+pub fn advised(mut loaded: Loaded) -> Loaded {
+    if let Some(notice) = &mut loaded.notice {
+        let nearby = notice.nearby.as_ref().map(hint_of_data);
+        notice.advice = nearby.iter().map(|hint| sentence(hint)).collect();
+        let how_to_get_it = sentence(&how_to_get_cifar10());
+        if !notice.advice.contains(&how_to_get_it) {
+            notice.advice.push(how_to_get_it);
+        }
+    }
+    loaded
+}
+
+/// Makes a sentence of its own of a hint, which stands behind `hint: `.
+fn sentence(hint: &str) -> String {
+    let mut letters = hint.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    format!("{}{}.", first.map(String::from).unwrap_or_default(), letters.as_str())
+}
+
+/// Returns the hint for a dataset that cannot be used.
+pub fn hint_of_data(error: &DataError) -> String {
+    match error {
+        DataError::NotAFolder { .. } => format!(
+            "name the folder that holds data_batch_1.bin to data_batch_5.bin and \
+             test_batch.bin; {}",
+            how_to_get_cifar10()
+        ),
+        DataError::MissingFile { partial: true, .. } => format!(
+            "unpack cifar-10-binary.tar.gz again, all of it, or download it again from \
+             {CIFAR10_PAGE}"
+        ),
+        DataError::MissingFolder { .. }
+        | DataError::MissingFile { .. }
+        | DataError::WrongVersion { .. } => how_to_get_cifar10(),
+        DataError::Packed { path } => {
+            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+            let folder = folder.map_or_else(|| ".".into(), |p| p.shown());
+            format!(
+                "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`, which makes the folder \
+                 {FOLDER} beside it if it is the binary version (cifar-10-binary.tar.gz)",
+                path.shown()
+            )
+        }
+        DataError::Unreadable { source, .. } => match source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "give yourself the permission to read it, or name another folder with --data-dir"
+                    .into()
+            }
+            _ => format!(
+                "check the disk and the name, or unpack the download again; {}",
+                how_to_get_cifar10()
+            ),
+        },
+        DataError::ClassNames { .. } => {
+            "write a name in each line, or remove the file: the classes have CIFAR-10's names then"
+                .into()
+        }
+        DataError::Empty { .. } | DataError::Truncated { .. } => format!(
+            "the download or the unpacking broke off, most likely: delete the file and unpack \
+             cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
+        ),
+        DataError::Label { .. } => format!(
+            "this is not the file that was published, or no CIFAR-10 at all: unpack \
+             cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
+        ),
+    }
+}
+
+/// Returns how to get CIFAR-10 and where to put it.
+fn how_to_get_cifar10() -> String {
+    format!(
+        "to get CIFAR-10, run `wgrad fetch`; or download \"CIFAR-10 binary version\" \
+         (cifar-10-binary.tar.gz) from {CIFAR10_PAGE} and unpack it so that ./data/{FOLDER}/data_batch_1.bin exists, or name \
+         its folder with --data-dir or $WGRAD_DATA"
+    )
+}
+
+/// Returns the hint for a download that has failed, and what has become of the part that had arrived.
+pub fn hint_of_fetch(error: &FetchError) -> Option<String> {
+    const RESUMES: &str = "the next `wgrad fetch` goes on from there";
+    Some(match error {
+        FetchError::Address { .. } => {
+            "an address begins with http:// or https://, and names a file".into()
+        }
+        FetchError::Unreachable { .. } => format!(
+            "check the network, and $HTTPS_PROXY if there is a proxy; --url names a mirror. Or \
+             download cifar-10-binary.tar.gz from {CIFAR10_PAGE} elsewhere and put it into \
+             ./data: `wgrad fetch` checks and unpacks it"
+        ),
+        FetchError::Status { status: 500.., .. } => {
+            "the server has a problem of its own: try later, or name a mirror with --url".into()
+        }
+        FetchError::Status { .. } => {
+            format!("check the address; --url names a mirror, and {CIFAR10_PAGE} the original")
+        }
+        FetchError::BrokenOff { received: 0, .. } => {
+            "nothing has arrived: try later, or name a mirror with --url".into()
+        }
+        FetchError::BrokenOff { part, .. } => {
+            format!("what has arrived is kept in {}: {RESUMES}", part.shown())
+        }
+        FetchError::Length { .. } => {
+            "nothing of it was kept. A mirror must have the file cifar-10-binary.tar.gz, \
+             unchanged; another archive of the same files needs its own --md5"
+                .into()
+        }
+        FetchError::Checksum { .. } => {
+            "the download was removed: the file was damaged on its way, or is another one. Try \
+             again, or another mirror with --url; another archive of the same files needs its \
+             own --md5"
+                .into()
+        }
+        FetchError::Archive { path, .. } => format!(
+            "nothing was unpacked, and {} was left for you to look at; remove it before the \
+             next try",
+            path.shown()
+        ),
+        FetchError::Occupied { dir, .. } => {
+            format!("move {} away or remove it, and fetch again", dir.shown())
+        }
+        FetchError::Busy { .. } => "wait for it to end, or end it".into(),
+        FetchError::Io { source, .. } => return io_hint(source),
+        FetchError::Stopped { received: 0, .. } => return None,
+        FetchError::Stopped { .. } => RESUMES.into(),
+    })
+}
+
+fn io_hint(source: &io::Error) -> Option<String> {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
+            "the archive takes 163 MiB and the files 176 MiB more: make room, or name a folder on \
+             another disk with --data-dir. What has arrived is kept, and the next `wgrad fetch` \
+             goes on from there"
+                .into(),
+        ),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Some("name a folder that you may write with --data-dir".into())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgrad::data::Notice;
+    use wgrad::data::fetch::Md5Sum;
+    use wgrad::data::{Origin, Version};
+
+    #[test]
+    fn hints_of_data_name_the_way_out() {
+        let path = || "data/file".into();
+        let unreadable =
+            |kind: io::ErrorKind| DataError::Unreadable { path: path(), source: kind.into() };
+        for (error, words) in [
+            (DataError::MissingFolder { dir: path(), origin: Origin::Default }, CIFAR10_PAGE),
+            (DataError::NotAFolder { path: path() }, "the folder that holds"),
+            (DataError::MissingFile { path: path(), partial: false }, "`wgrad fetch`"),
+            (DataError::MissingFile { path: path(), partial: true }, "all of it"),
+            (
+                DataError::WrongVersion { path: path(), version: Version::Python },
+                "CIFAR-10 binary version",
+            ),
+            (DataError::Packed { path: path() }, "tar -xzf \"data/file\" -C \"data\""),
+            (unreadable(io::ErrorKind::PermissionDenied), "permission"),
+            (unreadable(io::ErrorKind::Other), "check the disk"),
+            (DataError::ClassNames { path: path(), reason: String::new() }, "a name in each line"),
+            (DataError::Empty { path: path() }, "download it again"),
+            (DataError::Label { path: path(), record: 0, offset: 0, label: 10 }, "unpack cifar-10"),
+        ] {
+            let hint = hint_of_data(&error);
+            assert!(hint.contains(words), "{error}: {hint}");
+        }
+    }
+
+    #[test]
+    fn hints_of_downloads_name_a_mirror_and_what_is_kept() {
+        let (url, reason) = (String::new, String::new);
+        let part = || "data/archive.part".into();
+        let broken = |received| FetchError::BrokenOff {
+            url: url(),
+            reason: reason(),
+            received,
+            part: part(),
+        };
+        let md5 = Md5Sum([0; 16]);
+        for (error, words) in [
+            (FetchError::Unreachable { url: url(), reason: reason() }, "--url"),
+            (FetchError::Status { url: url(), status: 503 }, "later"),
+            (FetchError::Status { url: url(), status: 404 }, "check the address"),
+            (broken(0), "nothing has arrived"),
+            (broken(5), "kept in data/archive.part: the next `wgrad fetch`"),
+            (FetchError::Checksum { url: url(), found: md5, expected: md5 }, "removed"),
+            (FetchError::Archive { path: part(), reason: reason() }, "left for you"),
+            (FetchError::Io { path: part(), source: io::ErrorKind::StorageFull.into() }, "room"),
+        ] {
+            let hint = hint_of_fetch(&error).expect("a hint");
+            assert!(hint.contains(words), "{error}: {hint}");
+        }
+        assert_eq!(hint_of_fetch(&FetchError::Stopped { received: 0, part: part() }), None);
+    }
+
+    #[test]
+    fn a_notice_has_advice_and_each_sentence_once() {
+        let dataset = wgrad::data::shapes::generate(0);
+        let advice = |nearby| {
+            let notice = Notice { folder: "data".into(), nearby, advice: Vec::new() };
+            let loaded = Loaded { dataset: dataset.clone(), notice: Some(notice) };
+            advised(loaded).notice.expect("it has one").to_string()
+        };
+        let of_python = DataError::WrongVersion { path: "x".into(), version: Version::Python };
+        for notice in [advice(None), advice(Some(of_python))] {
+            for part in [CIFAR10_PAGE, "./data/cifar-10-batches-bin/data_batch_1.bin", "--data-dir"]
+            {
+                assert_eq!(notice.matches(part).count(), 1, "{part}: {notice}");
+            }
+        }
+        let packed = advice(Some(DataError::Packed { path: "data/x.tar.gz".into() }));
+        assert!(packed.contains("not unpacked yet.\nUnpack it with `tar -xzf"), "{packed}");
+    }
+}

@@ -1,0 +1,288 @@
+//! Hints: what a user can do about an error, in the flags and commands of the command line.
+
+mod data;
+mod resume;
+
+use wgrad::Error;
+use wgrad::base::shown::Shown;
+use wgrad::data::{DataError, fetch::FetchError, image_file::ImageFileError};
+use wgrad::device::DeviceError;
+use wgrad::measure::MeasureError;
+use wgrad::nn::WeightsError;
+use wgrad::passes::PlanError;
+use wgrad::train::lr_find::curve::NoSlope;
+use wgrad::train::{ConfigError, TrainError};
+
+pub use data::{advised, hint_of_fetch};
+pub use resume::begin_from;
+
+/// Makes the sum of all layers' errors of the error of one layer. Other errors stay as they are.
+pub fn summed(error: anyhow::Error) -> anyhow::Error {
+    let summed = error
+        .downcast::<DeviceError>()
+        .map(Error::from)
+        .or_else(|error| error.downcast::<WeightsError>().map(Error::from))
+        .or_else(|error| error.downcast::<DataError>().map(Error::from))
+        .or_else(|error| error.downcast::<FetchError>().map(Error::from))
+        .or_else(|error| error.downcast::<ImageFileError>().map(Error::from))
+        .or_else(|error| error.downcast::<ConfigError>().map(Error::from))
+        .or_else(|error| error.downcast::<TrainError>().map(Error::from))
+        .or_else(|error| error.downcast::<MeasureError>().map(Error::from));
+    summed.map_or_else(|error| error, anyhow::Error::from)
+}
+
+/// Returns the hint for an error of a command that has these flags (`has("--width")`). The hint names no other flag
+/// of the command.
+pub fn hint(error: &Error, has: &dyn Fn(&str) -> bool) -> Option<String> {
+    let hint = match error {
+        Error::File(_) | Error::Image(_) => None,
+        Error::Device(error) => Some(of_device(error, has)),
+        Error::Weights(error) => of_weights(error).map(String::from),
+        Error::Data(error) => Some(data::hint_of_data(error)),
+        Error::Fetch(error) => hint_of_fetch(error),
+        Error::Config(error) => of_config(error, has),
+        Error::Train(error) => of_training(error, has),
+        Error::Measure(error) => of_measurement(error).map(String::from),
+    };
+    hint.filter(|hint| !hint.is_empty())
+}
+
+fn of_device(error: &DeviceError, has: &dyn Fn(&str) -> bool) -> String {
+    let with = |flag: &str, words: &'static str| has(flag).then_some(words);
+    let needs = Some("`wgrad tape` prints what a step needs");
+    match error {
+        DeviceError::NoAdapter => {
+            let or_the_cpu = with("--device", ", or use the CPU with --device cpu");
+            format!("install a Vulkan driver{}:\n{DRIVERS}", or_the_cpu.unwrap_or_default())
+        }
+        DeviceError::AdapterNotFound { .. } => "`wgrad devices` lists the adapters".to_string(),
+        DeviceError::Refused { .. } => {
+            either([Some("update the driver"), with("--device", "name another --device")])
+        }
+        DeviceError::Lost { .. } => sentences([
+            Some("the driver was reset, or the adapter removed; the system log says more"),
+            with("--batch-size", "a smaller --batch-size makes each kernel shorter"),
+        ]),
+        DeviceError::OutOfMemory { .. } => {
+            let others = Some("close what else uses the GPU");
+            sentences([Some(&either([smaller(has), others])), needs])
+        }
+        DeviceError::NotEnoughMemory { .. } => sentences([smaller(has), needs]),
+        DeviceError::Plan(PlanError::MemoryLimit { .. }) => {
+            let raise = match has("--memory-limit") {
+                true => "raise --memory-limit",
+                false => "raise memory-limit in the run's config.toml",
+            };
+            sentences([Some(&either([smaller(has), Some(raise)])), needs])
+        }
+        DeviceError::Plan(PlanError::BindingTooLarge { .. }) => {
+            let another = with("--device", "name another --device");
+            let limit = Some("`wgrad devices` prints the limits");
+            sentences([Some(&either([smaller(has), another])), limit])
+        }
+        DeviceError::Shader { .. } | DeviceError::Pipeline { .. } => sentences([
+            Some(
+                "this is a fault of wgrad or of the driver: please report it with the output of \
+                 `wgrad devices`",
+            ),
+            with("--device", "--device cpu works meanwhile"),
+        ]),
+        DeviceError::Failed { .. } => {
+            "`wgrad devices` runs a self-test of every op on the adapter".to_string()
+        }
+    }
+}
+
+fn of_weights(error: &WeightsError) -> Option<&'static str> {
+    match error {
+        WeightsError::Format { .. } | WeightsError::Misfit { .. } => Some(
+            "weights are a safetensors file with PyTorch's parameter names, as a run leaves it in \
+             model.safetensors",
+        ),
+        WeightsError::File(_) | WeightsError::Folder { .. } | WeightsError::Value { .. } => None,
+    }
+}
+
+fn of_config(error: &ConfigError, has: &dyn Fn(&str) -> bool) -> Option<String> {
+    match error {
+        ConfigError::FewerThanABatch { n_images, .. } => {
+            has("--batch-size").then(|| format!("use a --batch-size of at most {n_images}"))
+        }
+        ConfigError::Range { .. } => has("--start-lr")
+            .then(|| "--start-lr is the first rate, and --end-lr is the last one".to_string()),
+        ConfigError::File { .. } | ConfigError::Value { .. } | ConfigError::Validation { .. } => {
+            None
+        }
+    }
+}
+
+fn of_training(error: &TrainError, has: &dyn Fn(&str) -> bool) -> Option<String> {
+    let with = |flag: &str, words: &'static str| has(flag).then_some(words);
+    Some(match error {
+        TrainError::Occupied { .. } => with("--out", "name another folder with --out")?.to_string(),
+        TrainError::Checkpoint { .. } => {
+            "to resume the run without it, move the file away: the checkpoint before it is taken then, and without \
+             one the run begins anew"
+                .to_string()
+        }
+        TrainError::Resume { folder, cause } => resume::hint_of_resume(folder, cause, has)?,
+        TrainError::TrainingData { .. } => sentences([
+            with("--data-dir", "--data-dir names the folder of the data"),
+            with("--data", "--data and --data-dir measure on any other data, too"),
+        ]),
+        TrainError::LogitsNotFinite { .. } => {
+            "f32 is too small for the weights, or for the mean and deviation in their record"
+                .to_string()
+        }
+        TrainError::NotFinite { .. }
+        | TrainError::EvaluationNotFinite { .. }
+        | TrainError::NoFiniteStep { .. } => smaller_rate(has).to_string(),
+        TrainError::NotFiniteAt { file, .. } => {
+            let (rate, file) = (smaller_rate(has), file.shown());
+            format!("{rate}; `wgrad tape --replay {file}` shows the step, node by node")
+        }
+        TrainError::NoRate { .. } if !has("--start-lr") => {
+            "`wgrad lr-find` sweeps over other rates, and draws the curve".to_string()
+        }
+        TrainError::NoRate { why, .. } => match why {
+            NoSlope::TooShort(_) => "lower --start-lr",
+            NoSlope::Rises => "lower --start-lr and --end-lr",
+            NoSlope::Level { .. } => {
+                "raise --end-lr (the weights do not move), or --steps and --batch-size (noise hides the slope)"
+            }
+        }
+        .to_string(),
+        TrainError::NoRun { .. }
+        | TrainError::Busy { .. }
+        | TrainError::Damaged { .. }
+        | TrainError::Replay { .. }
+        | TrainError::OtherWeights { .. }
+        | TrainError::NothingToSweep => return None,
+    })
+}
+
+fn of_measurement(error: &MeasureError) -> Option<&'static str> {
+    match error {
+        MeasureError::File { .. } => None,
+        MeasureError::OtherStep { .. } => {
+            Some("leave --width and --batch-size out, and they are taken from there")
+        }
+    }
+}
+
+/// Returns the hint for a step that is too large.
+fn smaller(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
+    match (has("--batch-size"), has("--width")) {
+        (true, true) => Some("use a smaller --batch-size or --width"),
+        (true, false) => Some("use a smaller --batch-size"),
+        (false, true) => Some("use a smaller --width"),
+        (false, false) => None,
+    }
+}
+
+/// Packages with Vulkan drivers, a system a line.
+const DRIVERS: &str = "  \
+     Debian/Ubuntu  apt install mesa-vulkan-drivers (software, Intel, AMD); nvidia-driver for NVIDIA;\n                 \
+     on Debian 12 the one from bookworm-backports is ten times faster\n  \
+     Fedora         dnf install mesa-vulkan-drivers\n  \
+     Arch           pacman -S vulkan-swrast (software), vulkan-radeon, vulkan-intel or nvidia-utils\n  \
+     macOS          nothing to install: Metal is part of macOS 10.13 and later\n  \
+     Windows        the GPU vendor's current driver (DirectX 12 or Vulkan)";
+
+/// Returns the hint for a rate that is too high. A run that goes on keeps its rate, and a sweep has a last one in
+/// place of a peak.
+fn smaller_rate(has: &dyn Fn(&str) -> bool) -> &'static str {
+    match (has("--max-lr"), has("--end-lr")) {
+        (true, _) => "use a smaller --max-lr",
+        (false, true) => "use a smaller --end-lr",
+        (false, false) => "begin a run of its own with a smaller --max-lr",
+    }
+}
+
+/// Joins what can be done, one or the other.
+fn either<const N: usize>(ways: [Option<&str>; N]) -> String {
+    ways.into_iter().flatten().collect::<Vec<_>>().join(", or ")
+}
+
+/// Joins one thing and then another.
+fn sentences<const N: usize>(all: [Option<&str>; N]) -> String {
+    all.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    const LIMIT: PlanError = PlanError::MemoryLimit { planned: 2, limit: 1 };
+
+    fn all() -> Vec<Error> {
+        let words = || "words".to_string();
+        let path = || PathBuf::from("file");
+        let large = PlanError::BindingTooLarge { bytes: 2 << 20, limit: 1 << 20 };
+        let rate = |why| TrainError::NoRate { start: 1.0, end: 2.0, why };
+        vec![
+            DeviceError::NoAdapter.into(),
+            DeviceError::AdapterNotFound { wanted: words(), found: Vec::new() }.into(),
+            DeviceError::Refused { adapter: words(), reason: words() }.into(),
+            DeviceError::Lost { reason: words() }.into(),
+            DeviceError::OutOfMemory { planned: 1, reason: words() }.into(),
+            DeviceError::NotEnoughMemory { planned: 2, available: 1 }.into(),
+            DeviceError::Plan(LIMIT).into(),
+            DeviceError::Plan(large).into(),
+            DeviceError::Shader { name: words(), reason: words() }.into(),
+            DeviceError::Pipeline { label: words(), reason: words() }.into(),
+            DeviceError::Failed { reason: words() }.into(),
+            WeightsError::Format { path: path(), reason: words() }.into(),
+            WeightsError::Misfit { path: path(), widths: None, problems: Vec::new() }.into(),
+            ConfigError::FewerThanABatch { n_images: 1, batch_size: 2 }.into(),
+            ConfigError::Range { start: 2.0, end: 1.0 }.into(),
+            TrainError::Occupied { path: path(), problem: "holds a run already" }.into(),
+            TrainError::Checkpoint { path: path(), reason: words() }.into(),
+            TrainError::TrainingData { weights: path(), reason: words() }.into(),
+            TrainError::LogitsNotFinite { image: 0, value: f32::NAN }.into(),
+            TrainError::NotFinite { epoch: 1, step: 1 }.into(),
+            TrainError::NotFiniteAt { epoch: 1, step: 1, first: words(), file: path() }.into(),
+            TrainError::EvaluationNotFinite { epoch: 1 }.into(),
+            TrainError::NoFiniteStep { epoch: 1 }.into(),
+            rate(NoSlope::TooShort(3)).into(),
+            rate(NoSlope::Rises).into(),
+            rate(NoSlope::Level { fall: 0.0, needed: 1.0 }).into(),
+        ]
+    }
+
+    #[test]
+    fn hints_name_no_flag_that_the_command_lacks() {
+        for error in all() {
+            let none = hint(&error, &|_| false).unwrap_or_default();
+            // A hint may name flags of other commands, between backticks or with the words "a run of its own".
+            let named = none.split('`').step_by(2).flat_map(str::split_whitespace);
+            let flags: Vec<_> = named.filter(|word| word.starts_with("--")).collect();
+            let is_of_another_run = none.starts_with("begin a run of its own");
+            assert!(flags.is_empty() || is_of_another_run, "{error}: {none}");
+            let every = hint(&error, &|_| true).expect("a hint");
+            for wrong in ["; ;", ", or ;", "  ;"] {
+                assert!(!none.contains(wrong) && !every.contains(wrong), "{none}");
+            }
+        }
+    }
+
+    #[test]
+    fn hints_name_the_flags_that_the_command_has() {
+        let error = DeviceError::from(LIMIT).into();
+        let hint = |flags: &[&str]| hint(&error, &|flag| flags.contains(&flag)).expect("a hint");
+        let needs = "; `wgrad tape` prints what a step needs";
+        assert_eq!(
+            hint(&["--batch-size", "--width", "--memory-limit"]),
+            format!("use a smaller --batch-size or --width, or raise --memory-limit{needs}")
+        );
+        assert_eq!(hint(&["--memory-limit"]), format!("raise --memory-limit{needs}"));
+    }
+
+    #[test]
+    fn the_error_of_a_layer_has_the_hint_of_the_sum() {
+        let error = summed(DeviceError::NoAdapter.into());
+        let error = error.downcast_ref::<Error>().expect("the sum");
+        assert!(hint(error, &|_| false).expect("a hint").contains("Vulkan"));
+    }
+}

@@ -1,0 +1,85 @@
+//! Hints for runs that cannot be resumed: the command that begins another run from their weights.
+
+use std::path::Path;
+
+use wgrad::base::shown::Shown;
+use wgrad::train::folder::CONFIG;
+use wgrad::train::resume::Difference;
+use wgrad::train::{NotResumed, RunFolder};
+
+/// Returns the hint for the run in a folder that cannot go on.
+pub fn hint_of_resume(
+    folder: &Path,
+    cause: &NotResumed,
+    has: &dyn Fn(&str) -> bool,
+) -> Option<String> {
+    match cause {
+        NotResumed::NoCheckpoint { .. } => {
+            Some(format!("{} begins a run from its weights", begin_from(folder, "")))
+        }
+        NotResumed::Settings(differences) => Some(of_settings(folder, differences)),
+        NotResumed::Images { .. } => has("--data-dir").then(|| {
+            "--data-dir names the folder with those images, wherever it is now".to_string()
+        }),
+    }
+}
+
+fn of_settings(folder: &Path, differences: &[Difference]) -> String {
+    // Weights are what a run begins with; no flag gives them to one that goes on.
+    let (weights, others): (Vec<_>, Vec<_>) =
+        differences.iter().partition(|difference| difference.key.starts_with("weights"));
+    let flags: String = others.iter().filter_map(|difference| flag(difference)).collect();
+    let begin = match weights.is_empty() {
+        true => format!(
+            "{} begins a run with these settings, from its weights",
+            begin_from(folder, &flags)
+        ),
+        false => "another --out begins a run from other weights".to_string(),
+    };
+    format!("{begin}; to go on with this one, put back what was changed")
+}
+
+/// Returns the flag that gives a setting its value of now, with a space in front; none where it is not set.
+fn flag(difference: &Difference) -> Option<String> {
+    let (key, value) = (&difference.key, difference.now.as_ref()?);
+    Some(match value {
+        toml::Value::Boolean(_) => format!(" --{key}={value}"),
+        _ => format!(" --{key} {value}"),
+    })
+}
+
+/// Returns the command, in backticks, that begins a run with the settings and the weights of the one in a folder, and with
+/// other `flags`.
+pub fn begin_from(path: &Path, flags: &str) -> String {
+    let name = quoted(path);
+    match RunFolder::finished(path) {
+        Some(_) => format!("`wgrad train --another-cycle {name}{flags}`"),
+        None => {
+            let config = quoted(&path.join(CONFIG));
+            format!("`wgrad train --config {config} --weights {name}{flags}`")
+        }
+    }
+}
+
+/// Quotes a path for a shell.
+fn quoted(path: &Path) -> String {
+    let shown = path.shown();
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./+=:@%".contains(c);
+    match shown.chars().all(is_plain) {
+        true => shown,
+        false => format!("'{}'", shown.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_is_not_as_it_was_becomes_a_flag() {
+        let flag = |key: &str, now| flag(&Difference { key: key.to_string(), now, before: None });
+        assert_eq!(flag("max-lr", Some(0.02.into())), Some(" --max-lr 0.02".to_string()));
+        assert_eq!(flag("no-crop", Some(true.into())), Some(" --no-crop=true".to_string()));
+        assert_eq!(flag("patience", None), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! Failures of devices.
+
+use crate::base::units::readable_bytes;
+use crate::passes::PlanError;
+
+/// A device that is not found, not given, or fails.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The machine has no GPU adapter.
+    #[error("no GPU adapter was found")]
+    NoAdapter,
+    /// No adapter has such a name.
+    #[error("no adapter's name contains {wanted:?}; the adapters are: {}", list(.found))]
+    AdapterNotFound {
+        /// Part of a name that was asked for.
+        wanted: String,
+        /// Names of the adapters that there are.
+        found: Vec<String>,
+    },
+    /// The adapter gave no device.
+    #[error("{adapter} gave no device: {reason}")]
+    Refused {
+        /// Name of the adapter.
+        adapter: String,
+        /// Message of the driver.
+        reason: String,
+    },
+    /// The device is gone: the driver was reset, the GPU unplugged, or a kernel ran too long.
+    #[error("the GPU device was lost: {reason}")]
+    Lost {
+        /// Message of the driver.
+        reason: String,
+    },
+    /// The device has no memory left.
+    #[error("the device is out of memory ({} planned): {reason}", readable_bytes(*.planned))]
+    OutOfMemory {
+        /// Bytes of the plan.
+        planned: u64,
+        /// Message of the driver.
+        reason: String,
+    },
+    /// The plan takes more memory than this machine has free.
+    #[error("the step needs {}, and this machine has {} of memory free", readable_bytes(*.planned), readable_bytes(*.available))]
+    NotEnoughMemory {
+        /// Bytes of the plan.
+        planned: u64,
+        /// Bytes that are free.
+        available: u64,
+    },
+    /// The plan passes a limit.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A shader does not load: an import is missing, a constant unknown, or its text is not WGSL.
+    #[error("shader {name}: {reason}")]
+    Shader {
+        /// Name of the file, below `shaders/`.
+        name: String,
+        /// Fault of the text.
+        reason: String,
+    },
+    /// The driver refused a pipeline.
+    #[error("pipeline {label}: {reason}")]
+    Pipeline {
+        /// Label of the pipeline.
+        label: String,
+        /// Message of the driver.
+        reason: String,
+    },
+    /// The device reported an error while it ran.
+    #[error("the device reported an error: {reason}")]
+    Failed {
+        /// Message of the driver.
+        reason: String,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_string() } else { names.join(", ") }
+}

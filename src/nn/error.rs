@@ -1,0 +1,52 @@
+//! Failures of files of weights.
+
+use std::path::PathBuf;
+
+use crate::base::files::FileError;
+use crate::base::shown::Shown;
+
+/// A file of weights that cannot be read, or cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The path leads to a folder.
+    #[error("{}: a folder, and not a file of weights", path.shown())]
+    Folder {
+        /// Path of the folder.
+        path: PathBuf,
+    },
+    /// The file is not safetensors, or its record of the training data is damaged.
+    #[error("{}: {reason}", path.shown())]
+    Format {
+        /// Path of the file.
+        path: PathBuf,
+        /// Fault of the file.
+        reason: String,
+    },
+    /// The file is whole, and has the weights of another network.
+    #[error("{}: the weights do not fit the network{}\n  {}", path.shown(), of_widths(*.widths), problems.join("\n  "))]
+    Misfit {
+        /// Path of the file.
+        path: PathBuf,
+        /// Widths of the file's network and of this one, where the two differ.
+        widths: Option<(usize, usize)>,
+        /// Lines, one for each tensor that does not fit.
+        problems: Vec<String>,
+    },
+    /// An element is not finite, or a variance is negative.
+    #[error("{}: {reason}", path.shown())]
+    Value {
+        /// Path of the file.
+        path: PathBuf,
+        /// Tensor and element, and the fault of its value.
+        reason: String,
+    },
+}
+
+fn of_widths(widths: Option<(usize, usize)>) -> String {
+    widths.map_or_else(String::new, |(of_file, of_network)| {
+        format!(": they are of width {of_file}, and it is of width {of_network}")
+    })
+}

@@ -1,0 +1,24 @@
+//! The limits that a plan can pass.
+
+use crate::base::units::readable_bytes;
+
+/// A plan that is refused before anything is allocated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The plan takes more memory than the session may.
+    #[error("the step needs {}, more than the limit of {}", readable_bytes(*.planned), readable_bytes(*.limit))]
+    MemoryLimit {
+        /// Bytes of the plan.
+        planned: u64,
+        /// Bytes that the session may take.
+        limit: u64,
+    },
+    /// One range is larger than a dispatch may bind.
+    #[error("a tensor of {} is larger than the {} that the adapter binds", readable_bytes(*.bytes), readable_bytes(*.limit))]
+    BindingTooLarge {
+        /// Bytes of the range.
+        bytes: u64,
+        /// Bytes that a dispatch may bind.
+        limit: u64,
+    },
+}
