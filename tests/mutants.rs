@@ -214,7 +214,7 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Naive, ("linear", "linear/forward_naive", "i < FEATURES_IN", "i + 1u < FEATURES_IN")),
     (Naive, ("linear", "linear/d_input_naive", "weight[i * FEATURES_OUT + o]", "weight[o]")),
     (Naive, ("linear", "linear/d_weight_naive", "row = 0u", "row = 1u")),
-    (Default, ("max_pool2d", "shared/wins", "values > largest", "values >= largest")),
+    (Default, ("max_pool2d", "shared/greater_or_nan", "values > largest", "values >= largest")),
     (Default, ("max_pool2d", "max_pool2d/forward", "!found ||", "")),
     (Default, ("max_pool2d", "max_pool2d/backward", "sum += d_y", "sum = d_y")),
     (Default, ("max_pool2d", "max_pool2d/backward", "+ PADDING_W - kx", "- kx")),

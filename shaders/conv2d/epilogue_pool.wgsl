@@ -3,7 +3,7 @@
 // have to be larger, or NaN.
 
 // #import store_result
-// #import shared/wins
+// #import shared/greater_or_nan
 // #import conv2d/moments
 
 @group(0) @binding(3) var<storage, read_write> index: array<u32>;
@@ -28,15 +28,15 @@ fn store_rows(
 ) -> Moments {
     var largest = s0;
     var at = vec4<u32>(0u);
-    var won = wins4(s1, largest);
-    at = select(at, vec4<u32>(1u), won);
-    largest = select(largest, s1, won);
-    won = wins4(s2, largest);
-    at = select(at, vec4<u32>(2u), won);
-    largest = select(largest, s2, won);
-    won = wins4(s3, largest);
-    at = select(at, vec4<u32>(3u), won);
-    largest = select(largest, s3, won);
+    var greater = greater_or_nan4(s1, largest);
+    at = select(at, vec4<u32>(1u), greater);
+    largest = select(largest, s1, greater);
+    greater = greater_or_nan4(s2, largest);
+    at = select(at, vec4<u32>(2u), greater);
+    largest = select(largest, s2, greater);
+    greater = greater_or_nan4(s3, largest);
+    at = select(at, vec4<u32>(3u), greater);
+    largest = select(largest, s3, greater);
     if row < N_ROWS {
         let start = row / ROWS_PER_PIXEL * OUT_CHANNELS;
         store_result(start, channel, largest);

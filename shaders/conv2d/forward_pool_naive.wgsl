@@ -6,7 +6,7 @@
 // One invocation makes one element of y and of index. src/ops/conv2d/forward.rs launches it.
 
 // #import shared/linear_index
-// #import shared/wins
+// #import shared/greater_or_nan
 // #import conv2d/convolve_naive
 
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -30,7 +30,7 @@ fn main(
     var largest_at = 0u;
     for (var at = 1u; at < POOL_H * POOL_W; at++) {
         let value = convolve(n, py * POOL_H + at / POOL_W, px * POOL_W + at % POOL_W, co);
-        if wins(value, largest) {
+        if greater_or_nan(value, largest) {
             largest = value;
             largest_at = at;
         }

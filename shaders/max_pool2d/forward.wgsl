@@ -11,7 +11,7 @@
 
 // #import shared/linear_index
 // #import shared/pool_geometry
-// #import shared/wins
+// #import shared/greater_or_nan
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -40,7 +40,7 @@ fn main(
                 continue;
             }
             let value = x[((at.x * H + row) * W + column) * C + at.w];
-            if !found || wins(value, largest) {
+            if !found || greater_or_nan(value, largest) {
                 largest = value;
                 largest_at = ky * KERNEL_W + kx;
                 found = true;

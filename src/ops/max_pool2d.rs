@@ -137,7 +137,7 @@ impl Reference for MaxPool2d {
             g.each_source(|out, at, source| {
                 for c in 0..g.channels {
                     let (value, ix) = (x[source * g.channels + c], out * g.channels + c);
-                    if index[ix] == u32::MAX || wins(value, y[ix]) {
+                    if index[ix] == u32::MAX || greater_or_nan(value, y[ix]) {
                         y[ix] = value;
                         index[ix] = at as u32;
                     }
@@ -147,9 +147,9 @@ impl Reference for MaxPool2d {
     }
 }
 
-/// Whether a value takes the place of the largest so far: when it is larger, or is NaN. No number drives
-/// out a NaN. The twin of `shaders/shared/wins.wgsl`.
-pub(super) fn wins<T: Real>(value: T, largest: T) -> bool {
+/// Returns whether a value replaces the largest value so far: it is greater, or it is NaN. A number does not replace a
+/// NaN. The twin of `shaders/shared/greater_or_nan.wgsl`.
+pub(super) fn greater_or_nan<T: Real>(value: T, largest: T) -> bool {
     // Without a branch, so that the compiler can vectorise over channels.
     (value > largest) | value.is_nan()
 }

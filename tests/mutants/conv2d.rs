@@ -83,8 +83,16 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ("conv2d", "conv2d/epilogue_store", "bias_of(channel + 2u)", "bias_of(channel + 1u)"),
     ),
     (Registers, ("conv2d", "conv2d/epilogue_store", "(part * N_ROWS + row)", "row")),
-    (Default, ("conv2d", "shared/wins", "values > largest", "values >= largest")),
-    (Registers, ("conv2d", "conv2d/epilogue_pool", "wins4(s2, largest)", "wins4(s1, largest)")),
+    (Default, ("conv2d", "shared/greater_or_nan", "values > largest", "values >= largest")),
+    (
+        Registers,
+        (
+            "conv2d",
+            "conv2d/epilogue_pool",
+            "greater_or_nan4(s2, largest)",
+            "greater_or_nan4(s1, largest)",
+        ),
+    ),
     (Registers, ("conv2d", "conv2d/epilogue_pool", "= at.y", "= at.x")),
     (
         Square64,
@@ -318,7 +326,12 @@ pub const MUTANTS: &[(In, Mutant)] = &[
     (Naive, ("conv2d", "conv2d/forward_naive", "+ bias_of(co)", "- bias_of(co)")),
     (
         Naive,
-        ("conv2d", "conv2d/forward_pool_naive", "wins(value, largest)", "wins(largest, value)"),
+        (
+            "conv2d",
+            "conv2d/forward_pool_naive",
+            "greater_or_nan(value, largest)",
+            "greater_or_nan(largest, value)",
+        ),
     ),
     (Naive, ("conv2d", "conv2d/d_input_naive", "column % STRIDE_W != 0u", "false")),
     (Naive, ("conv2d", "conv2d/d_output_pooled", "* POOL_W + ox % POOL_W", "* POOL_W")),

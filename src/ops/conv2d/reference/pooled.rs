@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::conv2d::Geometry;
-use crate::ops::max_pool2d::wins;
+use crate::ops::max_pool2d::greater_or_nan;
 
 /// The maximum of every window of some images `[images, OH, OW, Co]`, and where it was; the first among
 /// equals, and a NaN before any number.
@@ -30,9 +30,9 @@ fn pool_channels<T: Real, const L: usize>(
             for at in 1..g.rows_per_pixel() {
                 let values: [T; L] = lanes(conv, (corner + under(g, at)) * g.co + c);
                 for lane in 0..L {
-                    let wins = wins(values[lane], largest[lane]);
-                    largest[lane] = if wins { values[lane] } else { largest[lane] };
-                    at_largest[lane] = if wins { at as u32 } else { at_largest[lane] };
+                    let greater = greater_or_nan(values[lane], largest[lane]);
+                    largest[lane] = if greater { values[lane] } else { largest[lane] };
+                    at_largest[lane] = if greater { at as u32 } else { at_largest[lane] };
                 }
             }
             store(y, pixel * g.co + c, largest);
