@@ -1,8 +1,8 @@
-//! The patches under a kernel as the rows of a matrix, so that a convolution is a matrix product.
+//! im2col: the patches under the kernel are the rows of a matrix, so that a convolution is a matrix product.
 //!
-//! Row `p` of the matrix belongs to output pixel `p` (over all images, `(n, oy, ox)` in that order),
-//! column `(ky, kx, ci)` to a weight: `y = patches · weight`, and `d_weight = patchesᵀ · d_y`. Only
-//! a block of rows exists at a time, small enough to stay in the cache.
+//! Row `p` of the matrix is the patch of output pixel `p` (over all images, in the order `(n, oy, ox)`). Column
+//! `(ky, kx, ci)` is one position of the kernel and one input channel. Then `y = patches · weight`, and
+//! `d_weight = patchesᵀ · d_y`. Memory holds one block of rows at a time, small enough for the cache.
 
 use std::ops::Range;
 
@@ -10,52 +10,55 @@ use super::Geometry;
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 
-/// Elements of a block, where its rows are short: few enough for a core's own cache.
+/// Elements of a block with short rows: 256 KiB of f32, for a core's own cache.
 const BLOCK_ELEMENTS: usize = 1 << 16;
-/// Rows that a block has at least, however long they are: the matrix product packs the weights once a
-/// block, which many rows have to pay for.
+/// The least rows of a block, whatever their length. The matrix product packs the weights once a block, and many rows
+/// share that cost.
 const MIN_ROWS: usize = 512;
-/// Rows that a block has at most, however short they are.
+/// The most rows of a block, whatever their length.
 const MAX_ROWS: usize = 1024;
-/// Blocks that there are at least, if each has this many rows: work for several threads.
+/// The least number of blocks, for several threads, if each then has [`FEW_ROWS`] rows.
 const MIN_BLOCKS: usize = 4;
+/// Rows below which a block is not divided for [`MIN_BLOCKS`].
 const FEW_ROWS: usize = 64;
 
-/// Rows of a block: a function of the shape alone, since the order of sums depends on it.
+/// Returns the rows of a block. They depend on the shape alone, because the order of sums depends on them.
 pub(super) fn block_rows(geometry: &Geometry) -> usize {
     let rows = (BLOCK_ELEMENTS / n_columns(geometry)).clamp(MIN_ROWS, MAX_ROWS);
     rows.min(geometry.n_pixels().div_ceil(MIN_BLOCKS).max(FEW_ROWS))
 }
 
-/// Images that are taken together where a task makes whole images, so that small planes too give a
-/// product of many rows.
+/// Returns the number of images that a task computes together where it computes whole images: small planes too then
+/// give a product of many rows.
 pub(super) fn images_per_block(geometry: &Geometry) -> usize {
     (block_rows(geometry) / (geometry.out[0] * geometry.out[1])).clamp(1, geometry.n)
 }
 
-/// Columns of the matrix for one group.
+/// Returns the columns of the matrix for one group: kernel positions times input channels.
 pub(super) fn n_columns(geometry: &Geometry) -> usize {
     geometry.window.area() * geometry.ci_per_group()
 }
 
-/// Which part of the matrix: the rows of these output pixels, the columns of these positions of the
-/// kernel (`ky · KW + kx`) and of one group.
+/// A block of the matrix of patches.
 #[derive(Clone)]
-pub(super) struct Part {
+pub(super) struct PatchBlock {
+    /// The rows: output pixels.
     pub pixels: Range<usize>,
+    /// The columns: kernel positions, `ky · KW + kx`.
     pub positions: Range<usize>,
+    /// The group of channels.
     pub group: usize,
 }
 
-/// Writes a part of the matrix into `patches`, row after row.
-pub(super) fn gather<T: Real>(geometry: &Geometry, x: &[T], part: Part, patches: &mut [T]) {
-    each_run(geometry, part, |run, source| match source {
+/// Writes a block of the matrix into `patches`, row after row.
+pub(super) fn gather<T: Real>(geometry: &Geometry, x: &[T], block: PatchBlock, patches: &mut [T]) {
+    each_run(geometry, block, |run, source| match source {
         Some(start) => copy(&x[start..start + run.len()], &mut patches[run]),
         None => patches[run].fill(T::ZERO),
     });
 }
 
-/// Copies a run. A short one without the call that copying a slice is.
+/// Copies a run. A short run is copied in a loop, which spares the call of `memcpy`.
 fn copy<T: Real>(from: &[T], to: &mut [T]) {
     const SHORT: usize = 16 * LANES;
     if from.len() > SHORT {
@@ -69,16 +72,16 @@ fn copy<T: Real>(from: &[T], to: &mut [T]) {
     }
 }
 
-/// Adds a part of the matrix back to where [`gather`] took it from. `origin` is where `d_x` starts
-/// within the whole tensor.
+/// Adds a block of the matrix to the elements that [`gather`] copied it from. `origin` is the index, in the whole
+/// tensor, of the first element of `d_x`.
 pub(super) fn scatter_add<T: Real>(
     geometry: &Geometry,
     patches: &[T],
-    part: Part,
+    block: PatchBlock,
     d_x: &mut [T],
     origin: usize,
 ) {
-    each_run(geometry, part, |run, source| {
+    each_run(geometry, block, |run, source| {
         if let Some(start) = source {
             let d_x = &mut d_x[start - origin..start - origin + run.len()];
             d_x.iter_mut().zip(&patches[run]).for_each(|(d_x, &p)| *d_x += p);
@@ -86,14 +89,17 @@ pub(super) fn scatter_add<T: Real>(
     });
 }
 
-/// Calls `visit` for every run of elements of a part that lie one behind the other in x, with where in
-/// x they start; and for those that are padding. In one group, the channels under a row of the kernel
-/// are such a run: its columns are neighbours in x too.
+/// Calls `visit` for each run of elements of a block that are contiguous in x, with the index in x of the first one,
+/// or `None` for a run of padding. In one group, all channels under one row of the kernel are a run.
 #[inline]
-fn each_run(geometry: &Geometry, part: Part, mut visit: impl FnMut(Range<usize>, Option<usize>)) {
+fn each_run(
+    geometry: &Geometry,
+    block: PatchBlock,
+    mut visit: impl FnMut(Range<usize>, Option<usize>),
+) {
     let ([h, w], [oh, ow], window) = (geometry.plane, geometry.out, geometry.window);
     let ([_, kernel_w], channels) = (window.size, geometry.ci_per_group());
-    let Part { pixels, positions, group } = part;
+    let PatchBlock { pixels, positions, group } = block;
     let run = if geometry.groups == 1 { kernel_w } else { 1 };
     let mut at = 0;
     let mut visit_run = |n_positions: usize, source: Option<usize>| {
@@ -104,7 +110,7 @@ fn each_run(geometry: &Geometry, part: Part, mut visit: impl FnMut(Range<usize>,
     };
     for pixel in pixels {
         let (n, oy, ox) = (pixel / (oh * ow), pixel / ow % oh, pixel % ow);
-        // The column of x under kx is left + kx − padding.
+        // The column of x under kx: left + kx − padding.
         let (left, padding) = (ox * window.stride[1], window.padding[1]);
         let inside = padding.saturating_sub(left)..(w + padding).saturating_sub(left);
         let mut position = positions.start;

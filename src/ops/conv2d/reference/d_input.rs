@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::pooled::{unpool, unpooled_elements};
 use crate::kernel::Real;
 use crate::kernel::cpu::matmul::{Matrix, product};
-use crate::ops::conv2d::im2col::{self, Part};
+use crate::ops::conv2d::im2col::{self, PatchBlock};
 use crate::ops::conv2d::{Conv2dDInput, Geometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
@@ -85,7 +85,7 @@ fn scatter_block<T: Real>(
             Matrix::rows(&transposed[channels * n_columns..], n_columns),
             false,
         );
-        let part = Part { pixels: pixels.clone(), positions: 0..g.window.area(), group };
-        im2col::scatter_add(g, patches, part, d_x, origin);
+        let block = PatchBlock { pixels: pixels.clone(), positions: 0..g.window.area(), group };
+        im2col::scatter_add(g, patches, block, d_x, origin);
     }
 }

@@ -8,7 +8,7 @@ use super::pooled::{unpool, unpooled_elements};
 use crate::kernel::Real;
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::matmul::{Matrix, product};
-use crate::ops::conv2d::im2col::{self, Part};
+use crate::ops::conv2d::im2col::{self, PatchBlock};
 use crate::ops::conv2d::{Conv2dDWeight, Geometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
@@ -106,7 +106,7 @@ fn sum_images<T: Real>(
             for group in 0..g.groups {
                 let (pixels, positions) = (pixels.clone(), positions.clone());
                 let n_pixels = pixels.len();
-                im2col::gather(g, x, Part { pixels, positions, group }, patches);
+                im2col::gather(g, x, PatchBlock { pixels, positions, group }, patches);
                 let columns = group * g.co_per_group();
                 product(
                     [n_columns, g.co_per_group(), n_pixels],

@@ -6,7 +6,7 @@ use super::pooled::pool_images;
 use crate::kernel::Real;
 use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::ops::batch_norm::{all_slab_moments, slab_moments};
-use crate::ops::conv2d::im2col::{self, Part};
+use crate::ops::conv2d::im2col::{self, PatchBlock};
 use crate::ops::conv2d::moments::SLAB_ROWS;
 use crate::ops::conv2d::{Conv2dForward, Geometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize, SliceMut, ThreadScratch};
@@ -116,8 +116,9 @@ fn convolve<T: Real>(
 ) {
     let (n_rows, n_columns) = (y.len() / g.co, im2col::n_columns(g));
     for group in 0..g.groups {
-        let part = Part { pixels: first..first + n_rows, positions: 0..g.window.area(), group };
-        im2col::gather(g, x, part, patches);
+        let block =
+            PatchBlock { pixels: first..first + n_rows, positions: 0..g.window.area(), group };
+        im2col::gather(g, x, block, patches);
         let columns = group * g.co_per_group();
         product(
             [n_rows, g.co_per_group(), n_columns],
