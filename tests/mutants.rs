@@ -154,7 +154,10 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("batch_norm", "batch_norm/relu_d_input", "normaliser[2u * GROUPS + group] *", "")),
     (Default, ("channel_sum", "channel_sum/slabs", "var row = first;", "var row = first + 1u;")),
     (Default, ("channel_sum", "channel_sum/slabs", "sum += x", "sum = x")),
-    (Default, ("channel_sum", "shared/sum_slabs", "slab < N_SLABS", "slab + 1u < N_SLABS")),
+    (
+        Default,
+        ("channel_sum", "shared/sum_partials", "partial < N_PARTIALS", "partial + 1u < N_PARTIALS"),
+    ),
     (Default, ("clip_grad_norm", "clip_grad_norm/slabs", "ix += N_SLABS", "ix += 2u * N_SLABS")),
     (Default, ("clip_grad_norm", "clip_grad_norm/norm", "i < 64u", "i < 63u")),
     (Default, ("clip_grad_norm", "clip_grad_norm/norm", "sqrt(total)", "total")),

@@ -1,11 +1,11 @@
 // The gradient of a convolution's weight without workgroup memory: an invocation sums 8 rows (ky, kx, ci) x 4
-// output channels over a slab of pixels, in registers.
+// output channels over a split of pixels, in registers.
 //
 // A pixel is 8 numbers of x and 4 of d_out, and makes 32 multiply-adds. The invocations of a row of the
 // workgroup have neighbouring channels, so they read d_out side by side. They need the same numbers of x: each reads
 // those of every pixel, or, where there are subgroups, those of its own, and has the others from its
 // neighbours (the import `lanes`).
-// Grid: x and y count lanes of blocks of rows, those of one slab after those of the other; z counts blocks of
+// Grid: x and y count lanes of blocks of rows, those of one split after those of the other; z counts blocks of
 // output channels. src/ops/conv2d/d_weight.rs launches it; d_weight_tile.wgsl makes the same sums.
 
 // #import conv2d/d_weight_rows
@@ -56,13 +56,13 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     let block = workgroup.y * n_workgroups.x + workgroup.x;
     let row_lane = block * ROW_LANES + local_ix / CHANNEL_LANES;
     let row = row_lane % ROW_BLOCKS * 8u;
-    let slab = row_lane / ROW_BLOCKS;
+    let split = row_lane / ROW_BLOCKS;
     let co = (workgroup.z * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
     var sums = Sums();
-    let first = slab * PIXELS_PER_SLAB;
-    let end = min(first + PIXELS_PER_SLAB, N_PIXELS);
-    // Lanes differ in their slab, and have to shuffle together: all take as many turns.
-    for (var i = 0u; i < PIXELS_PER_SLAB; i += SHARING_LANES) {
+    let first = split * PIXELS_PER_SPLIT;
+    let end = min(first + PIXELS_PER_SPLIT, N_PIXELS);
+    // Lanes differ in their split, and have to shuffle together: all take as many turns.
+    for (var i = 0u; i < PIXELS_PER_SPLIT; i += SHARING_LANES) {
         let own_pixel = first + i + local_ix % SHARING_LANES;
         let own = Own(
             load_rows(row, own_pixel, end),
@@ -82,8 +82,8 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
             }
         }
     }
-    if slab < N_SLABS {
-        store_rows(slab, row, co, sums.s0, sums.s1, sums.s2, sums.s3);
-        store_rows(slab, row + 4u, co, sums.s4, sums.s5, sums.s6, sums.s7);
+    if split < N_SPLITS {
+        store_rows(split, row, co, sums.s0, sums.s1, sums.s2, sums.s3);
+        store_rows(split, row + 4u, co, sums.s4, sums.s5, sums.s6, sums.s7);
     }
 }

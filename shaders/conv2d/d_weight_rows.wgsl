@@ -4,7 +4,7 @@
 //
 // A row is a (ky, kx, ci), with the channels filled up to fours, so that four rows belong to one position of
 // the kernel. There are far more pixels than rows, so the pixels are cut into slabs, as many as the
-// shape asks for, and shared/sum_slabs adds them up in a fixed order.
+// shape asks for, and shared/sum_partials adds them up in a fixed order.
 
 // #import conv2d/geometry
 // #import load_x
@@ -12,14 +12,14 @@
 // #import store_result
 
 const N_PIXELS: u32 = N * OH * OW;
-const N_SLABS: u32 = 1u;
-const PIXELS_PER_SLAB: u32 = (N_PIXELS + N_SLABS - 1u) / N_SLABS;
+const N_SPLITS: u32 = 1u;
+const PIXELS_PER_SPLIT: u32 = (N_PIXELS + N_SPLITS - 1u) / N_SPLITS;
 const CI_BY_FOURS: u32 = (CI + 3u) / 4u * 4u;
 const N_ROWS: u32 = KERNEL_H * KERNEL_W * CI_BY_FOURS;
 const OUT_CHANNELS: u32 = CO;
 
 // Four rows of x at an output pixel: four channels of the pixel under (ky, kx). Zeros in the padding, past the last
-// row, and from the pixel `end` of the slab on.
+// row, and from the pixel `end` of the split on.
 fn load_rows(row: u32, pixel: u32, end: u32) -> vec4<f32> {
     let position = row / CI_BY_FOURS;
     let n = pixel / (OH * OW);
@@ -34,17 +34,17 @@ fn source_at(pixel: u32, end: u32) -> vec2<u32> {
     return vec2<u32>(select(OUTSIDE, source.x, pixel < end), source.y);
 }
 
-fn store_row(slab: u32, row: u32, co: u32, sums: vec4<f32>) {
+fn store_row(split: u32, row: u32, co: u32, sums: vec4<f32>) {
     let ci = row % CI_BY_FOURS;
     if row < N_ROWS && ci < CI {
-        let start = ((slab * KERNEL_H * KERNEL_W + row / CI_BY_FOURS) * CI + ci) * CO;
+        let start = ((split * KERNEL_H * KERNEL_W + row / CI_BY_FOURS) * CI + ci) * CO;
         store_result(start, co, sums);
     }
 }
 
 // `row` is the first of the four, `co` that of the lanes.
 fn store_rows(
-    slab: u32,
+    split: u32,
     row: u32,
     co: u32,
     s0: vec4<f32>,
@@ -52,8 +52,8 @@ fn store_rows(
     s2: vec4<f32>,
     s3: vec4<f32>,
 ) {
-    store_row(slab, row, co, s0);
-    store_row(slab, row + 1u, co, s1);
-    store_row(slab, row + 2u, co, s2);
-    store_row(slab, row + 3u, co, s3);
+    store_row(split, row, co, s0);
+    store_row(split, row + 1u, co, s1);
+    store_row(split, row + 2u, co, s2);
+    store_row(split, row + 3u, co, s3);
 }

@@ -1,5 +1,5 @@
 // The gradient of a convolution's weight with workgroup memory: a workgroup makes a square tile of the product,
-// 64 x 64 or 128 x 128, over a slab of pixels.
+// 64 x 64 or 128 x 128, over a split of pixels.
 //
 // Every sum has the same terms in the same order as in d_weight.wgsl, so both make the same bits. The 256
 // invocations fetch STEP pixels of all rows and channels, one vector each of x and of d_out, put them into
@@ -28,8 +28,8 @@ fn main(
     let row = first_row(local_ix);
     let column = first_column(local_ix);
     var sums = zero_sums();
-    let first = workgroup.y * PIXELS_PER_SLAB;
-    let end = min(first + PIXELS_PER_SLAB, N_PIXELS);
+    let first = workgroup.y * PIXELS_PER_SPLIT;
+    let end = min(first + PIXELS_PER_SPLIT, N_PIXELS);
     left[local_ix] = load_rows(fetch_row, first + fetch_pixel, end);
     right[local_ix] = d_output4(source_at(first + fetch_pixel, end), fetch_channel);
     workgroupBarrier();

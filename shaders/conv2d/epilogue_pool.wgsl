@@ -15,10 +15,10 @@ fn store_index(start: u32, channel: u32, at: vec4<u32>) {
     if channel + 3u < OUT_CHANNELS { index[start + channel + 3u] = at.w; }
 }
 
-// `row` is the first of the four, `channel` that of the lanes; the sums are whole, so there is one part. Returns the
+// `row` is the first of the four, `channel` that of the lanes; the sums are whole, so there is one split. Returns the
 // moments of what was stored, one pixel.
 fn store_rows(
-    part: u32,
+    split: u32,
     row: u32,
     channel: u32,
     s0: vec4<f32>,

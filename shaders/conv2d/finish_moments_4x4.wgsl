@@ -5,9 +5,9 @@
 // Rows of an invocation.
 const OWN_ROWS: u32 = 4u;
 
-fn finish(part: u32, tile_row: u32, tile_channel: u32, local_ix: u32, s: Sums) {
+fn finish(split: u32, tile_row: u32, tile_channel: u32, local_ix: u32, s: Sums) {
     let row = first_row(local_ix);
     let column = first_column(local_ix);
-    put(row, column, store_rows(part, tile_row + row, tile_channel + column, s.s0, s.s1, s.s2, s.s3));
+    put(row, column, store_rows(split, tile_row + row, tile_channel + column, s.s0, s.s1, s.s2, s.s3));
     merge_tile(tile_row, tile_channel, local_ix);
 }

@@ -5,19 +5,19 @@
 // Rows of an invocation.
 const OWN_ROWS: u32 = 8u;
 
-fn store_half(part: u32, row: u32, column: u32, b: Block) -> Moments {
-    return store_rows(part, row, column, b.s0, b.s1, b.s2, b.s3);
+fn store_half(split: u32, row: u32, column: u32, b: Block) -> Moments {
+    return store_rows(split, row, column, b.s0, b.s1, b.s2, b.s3);
 }
 
-fn finish(part: u32, tile_row: u32, tile_channel: u32, local_ix: u32, s: Sums) {
+fn finish(split: u32, tile_row: u32, tile_channel: u32, local_ix: u32, s: Sums) {
     let own_row = first_row(local_ix);
     let own_column = first_column(local_ix);
     let row = tile_row + own_row;
     let column = tile_channel + own_column;
-    let upper_left = store_half(part, row, column, s.upper_left);
-    let upper_right = store_half(part, row, column + 32u, s.upper_right);
-    let lower_left = store_half(part, row + 4u, column, s.lower_left);
-    let lower_right = store_half(part, row + 4u, column + 32u, s.lower_right);
+    let upper_left = store_half(split, row, column, s.upper_left);
+    let upper_right = store_half(split, row, column + 32u, s.upper_right);
+    let lower_left = store_half(split, row + 4u, column, s.lower_left);
+    let lower_right = store_half(split, row + 4u, column + 32u, s.lower_right);
     put(own_row, own_column, merge(upper_left, lower_left, row, 4u));
     put(own_row, own_column + 32u, merge(upper_right, lower_right, row, 4u));
     merge_tile(tile_row, tile_channel, local_ix);

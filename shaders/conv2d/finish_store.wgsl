@@ -1,5 +1,5 @@
 // The end of a tile: its sums are stored.
 
-fn finish(part: u32, tile_row: u32, tile_channel: u32, local_ix: u32, sums: Sums) {
-    store_sums(part, tile_row + first_row(local_ix), tile_channel + first_column(local_ix), sums);
+fn finish(split: u32, tile_row: u32, tile_channel: u32, local_ix: u32, sums: Sums) {
+    store_sums(split, tile_row + first_row(local_ix), tile_channel + first_column(local_ix), sums);
 }

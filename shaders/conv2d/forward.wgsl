@@ -8,7 +8,7 @@
 // pixels: each reads all eight, or, where there are subgroups, its share of them, and has the others from its
 // neighbours (the import `lanes`). There is no barrier: on software adapters that, and workgroup memory, cost more
 // than they give; and 8 sums are what the registers of a processor hold.
-// Grid: x and y count blocks of rows, z blocks of channels, each with its part of the kernel's rows. The
+// Grid: x and y count blocks of rows, z blocks of channels, each with its split of the kernel's rows. The
 // imports decide what the product is (forward or gradient of the input), which pixels are its rows,
 // and what becomes of the sums; src/ops/conv2d/product.rs chooses. forward_tile.wgsl makes the same sums.
 
@@ -44,7 +44,7 @@ fn multiply_add4(
 fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: u32) {
     let block = workgroup.y * n_workgroups.x + workgroup.x;
     let row = (block * ROW_LANES + local_ix / CHANNEL_LANES) * 8u;
-    let channel = (workgroup.z / N_PARTS * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
+    let channel = (workgroup.z / N_SPLITS * CHANNEL_LANES + local_ix % CHANNEL_LANES) * 4u;
     let own_row = row + local_ix % SHARING_LANES;
     var sources: array<vec2<u32>, N_OWN>;
     var own: array<vec4<f32>, N_OWN>;
@@ -56,9 +56,9 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var s5 = vec4<f32>();
     var s6 = vec4<f32>();
     var s7 = vec4<f32>();
-    let part = workgroup.z % N_PARTS;
+    let split = workgroup.z % N_SPLITS;
     let in_channels = turns(IN_CHANNELS, n_workgroups);
-    for (var ky = first_kernel_row(part); ky < first_kernel_row(part + 1u); ky++) {
+    for (var ky = first_kernel_row(split); ky < first_kernel_row(split + 1u); ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
             for (var i = 0u; i < N_OWN; i++) {
                 sources[i] = source_of(pixel_at(own_row + i * SHARING_LANES), ky, kx);
@@ -91,7 +91,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
             }
         }
     }
-    let upper = store_rows(part, row, channel, s0, s1, s2, s3);
-    let lower = store_rows(part, row + 4u, channel, s4, s5, s6, s7);
+    let upper = store_rows(split, row, channel, s0, s1, s2, s3);
+    let lower = store_rows(split, row + 4u, channel, s4, s5, s6, s7);
     keep(row, channel, merge(upper, lower, row, 4u));
 }

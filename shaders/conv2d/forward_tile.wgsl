@@ -4,7 +4,7 @@
 // same bits. Here a number that was read serves a whole tile: the 256 invocations fetch STEP terms of
 // all rows and columns, one vector each of pixels and of weights, put them into workgroup memory, and
 // multiply what is there while the next ones are on their way.
-// Grid: x and y count tiles of rows, z tiles of channels, each with its part of the kernel's rows.
+// Grid: x and y count tiles of rows, z tiles of channels, each with its split of the kernel's rows.
 // The import `tile` has the size. src/ops/conv2d/product.rs launches it.
 
 // #import operands
@@ -49,8 +49,8 @@ fn main(
     if tile_row >= N_ROWS {
         return;
     }
-    let tile_channel = workgroup.z / N_PARTS * TILE;
-    let part = workgroup.z % N_PARTS;
+    let tile_channel = workgroup.z / N_SPLITS * TILE;
+    let split = workgroup.z % N_SPLITS;
 
     // What this invocation fetches in every step.
     let pixel = pixel_at(tile_row + local_ix / ROW_VECTORS);
@@ -61,8 +61,8 @@ fn main(
     let row = first_row(local_ix);
     let column = first_column(local_ix);
     var sums = zero_sums();
-    let first = first_kernel_row(part) * STEPS_PER_KERNEL_ROW;
-    let last = first_kernel_row(part + 1u) * STEPS_PER_KERNEL_ROW;
+    let first = first_kernel_row(split) * STEPS_PER_KERNEL_ROW;
+    let last = first_kernel_row(split + 1u) * STEPS_PER_KERNEL_ROW;
     left[local_ix] = fetch_left(first, pixel, k_left);
     right[local_ix] = fetch_right(first, k_right, channel);
     workgroupBarrier();
@@ -77,5 +77,5 @@ fn main(
         right[(1u - buffer) * 256u + local_ix] = next_right;
         workgroupBarrier();
     }
-    finish(part, tile_row, tile_channel, local_ix, sums);
+    finish(split, tile_row, tile_channel, local_ix, sums);
 }

@@ -78,6 +78,6 @@ fn add_outer(s: Sums, x: vec4<f32>, w: vec4<f32>) -> Sums {
 }
 
 // Passes the sums to `store_rows` of the kernel, four rows of four columns at a time.
-fn store_sums(part: u32, row: u32, column: u32, s: Sums) {
-    store_rows(part, row, column, s.s0, s.s1, s.s2, s.s3);
+fn store_sums(split: u32, row: u32, column: u32, s: Sums) {
+    store_rows(split, row, column, s.s0, s.s1, s.s2, s.s3);
 }

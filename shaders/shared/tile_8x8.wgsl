@@ -101,14 +101,14 @@ fn add_rows(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     return s;
 }
 
-fn store_block(part: u32, row: u32, column: u32, s: Block) {
-    store_rows(part, row, column, s.s0, s.s1, s.s2, s.s3);
+fn store_block(split: u32, row: u32, column: u32, s: Block) {
+    store_rows(split, row, column, s.s0, s.s1, s.s2, s.s3);
 }
 
 // Passes the sums to `store_rows` of the kernel, four rows of four columns at a time.
-fn store_sums(part: u32, row: u32, column: u32, s: Sums) {
-    store_block(part, row, column, s.upper_left);
-    store_block(part, row, column + 32u, s.upper_right);
-    store_block(part, row + 4u, column, s.lower_left);
-    store_block(part, row + 4u, column + 32u, s.lower_right);
+fn store_sums(split: u32, row: u32, column: u32, s: Sums) {
+    store_block(split, row, column, s.upper_left);
+    store_block(split, row, column + 32u, s.upper_right);
+    store_block(split, row + 4u, column, s.lower_left);
+    store_block(split, row + 4u, column + 32u, s.lower_right);
 }

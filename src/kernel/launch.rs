@@ -238,25 +238,25 @@ impl Launch {
         self
     }
 
-    /// Appends a dispatch that computes `total`, of `n` elements. If `n_parts > 1`, the dispatch writes `n_parts` partial
-    /// sums, one after another, to scratch memory, and a second dispatch adds them.
-    pub fn then_in_parts(
+    /// Adds a dispatch that computes `total`, of `n` elements, with split-K: for `n_splits` > 1 it writes that many
+    /// partial sums, `[n_splits, n]`, to scratch memory, and a second dispatch adds them in order.
+    pub fn split_k(
         self,
         shader: Shader,
         bindings: &[Binding],
         workgroups: [u32; 3],
-        n_parts: usize,
+        n_splits: usize,
         total: Binding,
         n: usize,
     ) -> Self {
-        if n_parts == 1 {
+        if n_splits == 1 {
             return self.then(shader, bindings, workgroups);
         }
         let scratch = self.scratch.len();
         let partials = |&to: &Binding| if to == total { Binding::Scratch(scratch) } else { to };
         let bindings: Vec<_> = bindings.iter().map(partials).collect();
-        let sum = Shader::new("shared/sum_slabs").constant("N_SLABS", n_parts);
-        self.with_scratch(n_parts * n).then(shader, &bindings, workgroups).then(
+        let sum = Shader::new("shared/sum_partials").constant("N_PARTIALS", n_splits);
+        self.with_scratch(n_splits * n).then(shader, &bindings, workgroups).then(
             sum,
             &[Binding::Scratch(scratch), total],
             grid(n),

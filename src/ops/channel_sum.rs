@@ -51,7 +51,7 @@ impl Op for ChannelSum {
             ("ROWS_PER_SLAB", rows_per_slab),
             ("N_SLABS", n_slabs),
         ]);
-        let second = Shader::new("shared/sum_slabs").constant("N_SLABS", n_slabs);
+        let second = Shader::new("shared/sum_partials").constant("N_PARTIALS", n_slabs);
         Launch::default()
             .with_scratch(n_slabs * channels)
             .then(first, &[Binding::Input(0), Binding::Scratch(0)], grid(n_slabs * channels))

@@ -63,7 +63,10 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         ("conv2d", "shared/lanes_subgroup", "subgroup * subgroup_size + lane, lane", "lane, lane"),
     ),
     (Registers, ("conv2d", "conv2d/forward", "vec4<f32>(x.w), w3", "vec4<f32>(x.z), w3")),
-    (Registers, ("conv2d", "conv2d/forward", "store_rows(part, row + 4u", "store_rows(part, row")),
+    (
+        Registers,
+        ("conv2d", "conv2d/forward", "store_rows(split, row + 4u", "store_rows(split, row"),
+    ),
     (
         Registers,
         (
@@ -82,7 +85,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         Registers,
         ("conv2d", "conv2d/epilogue_store", "bias_of(channel + 2u)", "bias_of(channel + 1u)"),
     ),
-    (Registers, ("conv2d", "conv2d/epilogue_store", "(part * N_ROWS + row)", "row")),
+    (Registers, ("conv2d", "conv2d/epilogue_store", "(split * N_ROWS + row)", "row")),
     (Default, ("conv2d", "shared/greater_or_nan", "values > largest", "values >= largest")),
     (
         Registers,
@@ -103,10 +106,10 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "row / 8u * OUT_CHANNELS",
         ),
     ),
-    // These show where the sums are cut into parts, and nowhere else.
-    (Registers, ("conv2d", "conv2d/kernel_rows", "/ N_PARTS", "/ N_PARTS - part / 3u")),
-    (Square64, ("conv2d", "conv2d/kernel_rows", "/ N_PARTS", "/ N_PARTS - part / 3u")),
-    (Registers, ("conv2d", "conv2d/kernel_rows", "part * KERNEL_H", "part * (KERNEL_H - 1u)")),
+    // These show where the sums are divided by split-K, and nowhere else.
+    (Registers, ("conv2d", "conv2d/kernel_rows", "/ N_SPLITS", "/ N_SPLITS - split / 3u")),
+    (Square64, ("conv2d", "conv2d/kernel_rows", "/ N_SPLITS", "/ N_SPLITS - split / 3u")),
+    (Registers, ("conv2d", "conv2d/kernel_rows", "split * KERNEL_H", "split * (KERNEL_H - 1u)")),
     (Registers, ("conv2d", "conv2d/operands_d_input", "+ PADDING_H - ky", "+ ky - PADDING_H")),
     (Registers, ("conv2d", "conv2d/operands_d_input", "row % STRIDE_H == 0u &&", "")),
     (
@@ -162,8 +165,8 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         (
             "conv2d",
             "conv2d/d_weight",
-            "min(first + PIXELS_PER_SLAB, N_PIXELS)",
-            "min(first + PIXELS_PER_SLAB, N_PIXELS - 1u)",
+            "min(first + PIXELS_PER_SPLIT, N_PIXELS)",
+            "min(first + PIXELS_PER_SPLIT, N_PIXELS - 1u)",
         ),
     ),
     (
@@ -175,9 +178,9 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "position % KERNEL_W, position / KERNEL_W",
         ),
     ),
-    (Registers, ("conv2d", "conv2d/d_weight", "row_lane % ROW_BLOCKS", "row_lane / N_SLABS")),
-    (Registers, ("conv2d", "conv2d/d_weight", "if slab < N_SLABS", "if slab + 1u < N_SLABS")),
-    (Registers, ("conv2d", "conv2d/d_weight_rows", "((slab * KERNEL_H", "((0u * KERNEL_H")),
+    (Registers, ("conv2d", "conv2d/d_weight", "row_lane % ROW_BLOCKS", "row_lane / N_SPLITS")),
+    (Registers, ("conv2d", "conv2d/d_weight", "if split < N_SPLITS", "if split + 1u < N_SPLITS")),
+    (Registers, ("conv2d", "conv2d/d_weight_rows", "((split * KERNEL_H", "((0u * KERNEL_H")),
     (Registers, ("conv2d", "conv2d/store_scalar", "= values.z", "= values.y")),
     (Square64, ("conv2d", "conv2d/forward_tile", "min(step + 1u, last - 1u)", "step")),
     (
@@ -246,7 +249,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
         (
             "conv2d",
             "shared/tile_8x8",
-            "store_block(part, row + 4u, column + 32u, s.lower_right);",
+            "store_block(split, row + 4u, column + 32u, s.lower_right);",
             "",
         ),
     ),

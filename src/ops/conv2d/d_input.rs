@@ -75,13 +75,13 @@ impl Op for Conv2dDInput {
             bindings = vec![Binding::Scratch(0), unpooled, Binding::Output(0)];
             pool = None;
         }
-        let n_parts = cut.n_parts;
+        let n_splits = cut.n_splits;
         let (shader, workgroups) = product.shader(&g, target, cut);
         let shader = with_d_output4(shader, pool, g.co)
             .import("operands", "conv2d/operands_d_input")
             .import("rows", "conv2d/rows_linear")
             .import("epilogue", "conv2d/epilogue_store")
             .import("bias", "conv2d/bias_none");
-        launch.then_in_parts(shader, &bindings, workgroups, n_parts, Binding::Output(0), n_made)
+        launch.split_k(shader, &bindings, workgroups, n_splits, Binding::Output(0), n_made)
     }
 }

@@ -21,16 +21,16 @@ pub struct Conv2dDWeight {
 /// Tiles of 128 x 128, over all slabs, that keep a large GPU busy.
 const ENOUGH_TILES: usize = 512;
 /// Pixels that a slab has at least; fewer would make the second half of the sum the longer one.
-const MIN_PIXELS_PER_SLAB: usize = 512;
+const MIN_PIXELS_PER_SPLIT: usize = 512;
 /// Elements that the slabs' partial sums have at most: 64 MiB.
 const MAX_PARTIALS: usize = 1 << 24;
 
 /// How many slabs the pixels are cut into: a function of the shape alone, so that the order of the sum
 /// is the same on every adapter.
-fn n_slabs(n_pixels: usize, rows: usize, co: usize) -> usize {
+fn n_splits(n_pixels: usize, rows: usize, co: usize) -> usize {
     let wanted = ENOUGH_TILES.div_ceil(rows.div_ceil(128) * co.div_ceil(128));
     let by_memory = (MAX_PARTIALS / (rows * co)).max(1);
-    wanted.min(n_pixels.div_ceil(MIN_PIXELS_PER_SLAB)).min(by_memory)
+    wanted.min(n_pixels.div_ceil(MIN_PIXELS_PER_SPLIT)).min(by_memory)
 }
 
 impl Conv2dDWeight {
@@ -77,7 +77,7 @@ impl Op for Conv2dDWeight {
         }
         // A row of the product is a (ky, kx, ci), with the channels filled up to fours.
         let rows = g.window.area() * g.ci.next_multiple_of(4);
-        let n_slabs = n_slabs(g.n_pixels(), rows, g.co);
+        let n_splits = n_splits(g.n_pixels(), rows, g.co);
         let tile = target.tile(rows, g.co);
         let mut launch = Launch::default();
         let mut pool = self.pool;
@@ -92,21 +92,21 @@ impl Op for Conv2dDWeight {
         let shader = with_d_output4(g.shader(path), pool, g.co)
             .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
             .import("store_result", by_fours(g.co, "conv2d/store_vec4", "conv2d/store_scalar"))
-            .constant("N_SLABS", n_slabs);
+            .constant("N_SPLITS", n_splits);
         let (shader, workgroups) = match square {
             None => {
                 let lanes = channel_lanes(g.co);
-                let row_lanes = rows.div_ceil(8) * n_slabs;
+                let row_lanes = rows.div_ceil(8) * n_splits;
                 let [x, y, _] = grid_of_workgroups(row_lanes.div_ceil(64 / lanes));
                 let z = g.co.div_ceil(4 * lanes) as u32;
                 (with_lanes(shader, lanes, tile, target), [x, y, z])
             }
             Some((import, side)) => {
-                let workgroups = [rows.div_ceil(side), n_slabs, g.co.div_ceil(side)];
+                let workgroups = [rows.div_ceil(side), n_splits, g.co.div_ceil(side)];
                 (shader.import("tile", import), workgroups.map(|n| n as u32))
             }
         };
-        launch.then_in_parts(shader, &bindings, workgroups, n_slabs, Binding::Output(0), n_weights)
+        launch.split_k(shader, &bindings, workgroups, n_splits, Binding::Output(0), n_weights)
     }
 }
 
@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn slabs_are_few_for_large_weights_and_many_for_small_ones() {
-        assert_eq!(n_slabs(8192, 9 * 512, 512), 4);
-        assert_eq!(n_slabs(524_288, 9 * 64, 128), 103);
-        assert_eq!(n_slabs(524_288, 9 * 4, 64), 512);
-        assert_eq!(n_slabs(512, 9 * 512, 512), 1);
-        assert_eq!(n_slabs(1 << 20, 9 * 2048, 2048), 1, "no memory for two");
+        assert_eq!(n_splits(8192, 9 * 512, 512), 4);
+        assert_eq!(n_splits(524_288, 9 * 64, 128), 103);
+        assert_eq!(n_splits(524_288, 9 * 4, 64), 512);
+        assert_eq!(n_splits(512, 9 * 512, 512), 1);
+        assert_eq!(n_splits(1 << 20, 9 * 2048, 2048), 1, "no memory for two");
     }
 }

@@ -121,9 +121,9 @@ impl Op for Conv2dForward {
             return read_moments(launch.then(self.naive(&g), &bindings, grid(n_made)));
         }
         let Tiled { cut, shader, workgroups } = self.tiled(&g, target);
-        let Some(moments) = moments.filter(|_| cut.n_parts == 1) else {
-            let n_parts = cut.n_parts;
-            let launch = launch.then_in_parts(shader, &bindings, workgroups, n_parts, y, n_made);
+        let Some(moments) = moments.filter(|_| cut.n_splits == 1) else {
+            let n_splits = cut.n_splits;
+            let launch = launch.split_k(shader, &bindings, workgroups, n_splits, y, n_made);
             return read_moments(launch);
         };
         let shader = shader.constant("MOMENTS_BINDING", bindings.len());
@@ -157,9 +157,9 @@ impl Conv2dForward {
         let product = Product { rows: g.n_rows(), columns: g.co, depth: g.ci };
         let mut cut = product.cut(g, target);
         if self.pool.is_some() || self.has_bias {
-            cut.n_parts = 1;
+            cut.n_splits = 1;
         }
-        cut.moments = self.moments && cut.n_parts == 1;
+        cut.moments = self.moments && cut.n_splits == 1;
         let (shader, workgroups) = product.shader(g, target, cut);
         let shader = shader
             .import("operands", "conv2d/operands_forward")

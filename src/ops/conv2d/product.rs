@@ -24,7 +24,7 @@ pub(super) struct Cut {
     /// What an invocation, or a workgroup, makes of it.
     pub tile: Tile,
     /// The parts that its sums are cut into.
-    pub n_parts: usize,
+    pub n_splits: usize,
     /// Whether the moments of what is stored are made too: of slabs, or, in registers, of pieces.
     pub moments: bool,
 }
@@ -37,7 +37,7 @@ const MIN_TERMS: usize = 512;
 impl Product {
     /// How many parts the sums are cut into: one for each row of the kernel where there are few tiles and
     /// long sums. A function of the shape alone, so that every adapter adds in the same order.
-    pub fn n_parts(&self, g: &Geometry) -> usize {
+    pub fn n_splits(&self, g: &Geometry) -> usize {
         let n_tiles = self.rows.div_ceil(64) * self.columns.div_ceil(64);
         let n_terms = g.window.area() * self.depth;
         if n_tiles < FEW_TILES && n_terms >= MIN_TERMS { g.window.size[0] } else { 1 }
@@ -46,13 +46,13 @@ impl Product {
     /// How to cut it on a target, without moments.
     pub fn cut(&self, g: &Geometry, target: &Target) -> Cut {
         let tile = target.tile(self.rows, self.columns);
-        Cut { tile, n_parts: self.n_parts(g), moments: false }
+        Cut { tile, n_splits: self.n_splits(g), moments: false }
     }
 
     /// The shader for a target, without the imports that say what is made of which pixels, and its
     /// workgroups.
     pub fn shader(&self, g: &Geometry, target: &Target, cut: Cut) -> (Shader, [u32; 3]) {
-        let Cut { tile, n_parts, moments } = cut;
+        let Cut { tile, n_splits, moments } = cut;
         let square = square(tile);
         let path = if square.is_some() { "conv2d/forward_tile" } else { "conv2d/forward" };
         let shader = g
@@ -62,7 +62,7 @@ impl Product {
                 "store_result",
                 by_fours(self.columns, "conv2d/store_vec4", "conv2d/store_scalar"),
             )
-            .constant("N_PARTS", n_parts);
+            .constant("N_SPLITS", n_splits);
         let (shader, rows, columns) = match square {
             None => {
                 let lanes = channel_lanes(self.columns);
@@ -80,7 +80,7 @@ impl Product {
             }
         };
         let [x, y, _] = grid_of_workgroups(self.rows.div_ceil(rows));
-        (shader, [x, y, (self.columns.div_ceil(columns) * n_parts) as u32])
+        (shader, [x, y, (self.columns.div_ceil(columns) * n_splits) as u32])
     }
 }
 
@@ -118,21 +118,21 @@ mod tests {
     use super::*;
     use crate::ops::conv2d::Conv2d;
 
-    fn n_parts(batch: usize, side: usize, ci: usize, co: usize) -> usize {
+    fn n_splits(batch: usize, side: usize, ci: usize, co: usize) -> usize {
         let g = Geometry::new(
             &Conv2d::square(3, 1, 1),
             None,
             &[batch, side, side, ci],
             &[3, 3, ci, co],
         );
-        Product { rows: g.n_pixels(), columns: co, depth: ci }.n_parts(&g)
+        Product { rows: g.n_pixels(), columns: co, depth: ci }.n_splits(&g)
     }
 
     #[test]
     fn sums_are_cut_where_tiles_are_few_and_sums_long() {
-        assert_eq!(n_parts(512, 4, 512, 512), 1, "enough tiles");
-        assert_eq!(n_parts(32, 4, 512, 512), 3);
-        assert_eq!(n_parts(2, 4, 16, 16), 1, "short sums");
+        assert_eq!(n_splits(512, 4, 512, 512), 1, "enough tiles");
+        assert_eq!(n_splits(32, 4, 512, 512), 3);
+        assert_eq!(n_splits(2, 4, 16, 16), 1, "short sums");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 /// Tasks that there are at least, if the shape allows: enough to keep many threads busy to the end.
 const MIN_TASKS: usize = 24;
 /// Slabs that the images are dealt to at most.
-const MAX_SLABS: usize = 32;
+const MAX_SPLITS: usize = 32;
 /// Elements that the slabs' partial sums have at most, where there are more than two: 16 MiB.
 const MAX_PARTIALS: usize = 1 << 22;
 
@@ -23,18 +23,18 @@ const MAX_PARTIALS: usize = 1 << 22;
 /// so many that slabs must be few, over positions of the kernel, each of which has sums of its own. A
 /// function of the shape alone, so that the order of sums is too.
 struct Cut {
-    n_slabs: usize,
-    images_per_slab: usize,
+    n_splits: usize,
+    images_per_split: usize,
     positions_per_task: usize,
 }
 
 impl Cut {
     fn new(g: &Geometry) -> Self {
         let n_weights = im2col::n_columns(g) * g.co;
-        let images_per_slab = g.n.div_ceil((MAX_PARTIALS / n_weights).clamp(2, MAX_SLABS));
-        let n_slabs = g.n.div_ceil(images_per_slab);
-        let n_parts = MIN_TASKS.div_ceil(n_slabs).min(g.window.area());
-        Self { n_slabs, images_per_slab, positions_per_task: g.window.area().div_ceil(n_parts) }
+        let images_per_split = g.n.div_ceil((MAX_PARTIALS / n_weights).clamp(2, MAX_SPLITS));
+        let n_splits = g.n.div_ceil(images_per_split);
+        let n_tasks = MIN_TASKS.div_ceil(n_splits).min(g.window.area());
+        Self { n_splits, images_per_split, positions_per_task: g.window.area().div_ceil(n_tasks) }
     }
 }
 
@@ -45,7 +45,7 @@ impl Reference for Conv2dDWeight {
         let patches = im2col::block_rows(&g) * cut.positions_per_task * g.ci_per_group();
         let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
         let n_weights = im2col::n_columns(&g) * g.co;
-        ScratchSize { shared: cut.n_slabs * n_weights, per_thread: unpooled + patches }
+        ScratchSize { shared: cut.n_splits * n_weights, per_thread: unpooled + patches }
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
@@ -56,10 +56,10 @@ impl Reference for Conv2dDWeight {
         let threads = args.scratch.threads;
         let cut = Cut::new(&g);
         let n_weights = d_weight.len();
-        let partials = &mut args.scratch.shared[..cut.n_slabs * n_weights];
-        partials.par_chunks_mut(n_weights).enumerate().for_each(|(slab, partial)| {
-            let first = slab * cut.images_per_slab;
-            let images = first..(first + cut.images_per_slab).min(g.n);
+        let partials = &mut args.scratch.shared[..cut.n_splits * n_weights];
+        partials.par_chunks_mut(n_weights).enumerate().for_each(|(split, partial)| {
+            let first = split * cut.images_per_split;
+            let images = first..(first + cut.images_per_split).min(g.n);
             let chunk = cut.positions_per_task * g.ci_per_group() * g.co;
             partial.par_chunks_mut(chunk).enumerate().for_each(|(task, partial)| {
                 let first = task * cut.positions_per_task;

@@ -1,14 +1,13 @@
-// total[i] = sum over s of partials[s, i]
+// total[i] = sum over p of partials[p, i]
 //
-//   partials [N_SLABS, length of total]
+//   partials [N_PARTIALS, length of total]
 //
-// This is the second half of every long sum. The first half computes partial sums of slabs in parallel; this
-// kernel adds them, always in the same order. One invocation computes one total. Grid: one axis of totals,
-// folded.
+// This is the second half of every long sum. The first half computes partial sums in parallel; this kernel adds
+// them, always in the same order. One invocation computes one total. Grid: one axis of totals, folded.
 
 // #import shared/linear_index
 
-const N_SLABS: u32 = 1u;
+const N_PARTIALS: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 @group(0) @binding(1) var<storage, read_write> total: array<f32>;
@@ -23,8 +22,8 @@ fn main(
     let n_totals = arrayLength(&total);
     if ix < n_totals {
         var sum = 0.0;
-        for (var slab = 0u; slab < N_SLABS; slab++) {
-            sum += partials[slab * n_totals + ix];
+        for (var partial = 0u; partial < N_PARTIALS; partial++) {
+            sum += partials[partial * n_totals + ix];
         }
         total[ix] = sum;
     }
