@@ -2,7 +2,7 @@
 //
 //   x [ROWS, CHANNELS],  partials [N_SLABS, CHANNELS]
 //
-// This is the first half of a sum over all axes but the last; shared/sum_slabs is the second. Two halves keep
+// This is the first half of a sum over all axes but the last; shared/sum_partials is the second. Two halves keep
 // many invocations busy, and the order of the sum is fixed. One invocation sums one channel of one slab;
 // neighbours read neighbouring channels. Grid: one axis of partial sums, folded. Launched by
 // src/ops/channel_sum.rs.

@@ -67,16 +67,16 @@ impl Op for Conv2dDInput {
             grid(n_weights),
         );
         bindings[0] = Binding::Scratch(0);
-        let cut = product.cut(&g, target);
+        let tiling = product.tiling(&g, target);
         let mut pool = self.pool;
-        if cut.tile.is_in_registers()
+        if tiling.tile.is_in_registers()
             && let Some(unpooled) = unpool(&g, pool, &mut launch)
         {
             bindings = vec![Binding::Scratch(0), unpooled, Binding::Output(0)];
             pool = None;
         }
-        let n_splits = cut.n_splits;
-        let (shader, workgroups) = product.shader(&g, target, cut);
+        let n_splits = tiling.n_splits;
+        let (shader, workgroups) = product.shader(&g, target, tiling);
         let shader = with_d_output4(shader, pool, g.co)
             .import("operands", "conv2d/operands_d_input")
             .import("rows", "conv2d/rows_linear")

@@ -1,6 +1,6 @@
 //! The forward node of a convolution, alone or with the max pool behind it.
 
-use super::product::{Cut, Product};
+use super::product::{Product, Tiling};
 use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, by_fours};
 use crate::kernel::{Binding, Kernels, Launch, Shader, Target, Tile, grid};
 use crate::ops::channel_sum;
@@ -120,14 +120,14 @@ impl Op for Conv2dForward {
         if target.kernels == Kernels::Naive || !self.is_tiled() {
             return read_moments(launch.then(self.naive(&g), &bindings, grid(n_made)));
         }
-        let Tiled { cut, shader, workgroups } = self.tiled(&g, target);
-        let Some(moments) = moments.filter(|_| cut.n_splits == 1) else {
-            let n_splits = cut.n_splits;
+        let Tiled { tiling, shader, workgroups } = self.tiled(&g, target);
+        let Some(moments) = moments.filter(|_| tiling.n_splits == 1) else {
+            let n_splits = tiling.n_splits;
             let launch = launch.split_k(shader, &bindings, workgroups, n_splits, y, n_made);
             return read_moments(launch);
         };
         let shader = shader.constant("MOMENTS_BINDING", bindings.len());
-        if !cut.tile.is_in_registers() {
+        if !tiling.tile.is_in_registers() {
             bindings.push(moments);
             return launch.then(shader, &bindings, workgroups);
         }
@@ -140,7 +140,7 @@ impl Op for Conv2dForward {
 
 /// The product in tiles, as it is dispatched.
 struct Tiled {
-    cut: Cut,
+    tiling: Tiling,
     shader: Shader,
     workgroups: [u32; 3],
 }
@@ -155,12 +155,12 @@ impl Conv2dForward {
 
     fn tiled(&self, g: &Geometry, target: &Target) -> Tiled {
         let product = Product { rows: g.n_rows(), columns: g.co, depth: g.ci };
-        let mut cut = product.cut(g, target);
+        let mut tiling = product.tiling(g, target);
         if self.pool.is_some() || self.has_bias {
-            cut.n_splits = 1;
+            tiling.n_splits = 1;
         }
-        cut.moments = self.moments && cut.n_splits == 1;
-        let (shader, workgroups) = product.shader(g, target, cut);
+        tiling.moments = self.moments && tiling.n_splits == 1;
+        let (shader, workgroups) = product.shader(g, target, tiling);
         let shader = shader
             .import("operands", "conv2d/operands_forward")
             .import("load_x", by_fours(g.ci, "conv2d/load_x_vec4", "conv2d/load_x_scalar"))
@@ -169,7 +169,7 @@ impl Conv2dForward {
             None => shader.import("epilogue", "conv2d/epilogue_store").import("bias", self.bias()),
             Some(_) => shader.import("epilogue", "conv2d/epilogue_pool"),
         };
-        Tiled { cut, shader, workgroups }
+        Tiled { tiling, shader, workgroups }
     }
 
     /// The file that says which pixels the rows of the product are.

@@ -20,7 +20,7 @@ pub(super) struct Product {
 
 /// How a product is made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cut {
+pub(super) struct Tiling {
     /// What an invocation, or a workgroup, makes of it.
     pub tile: Tile,
     /// The parts that its sums are cut into.
@@ -44,15 +44,15 @@ impl Product {
     }
 
     /// How to cut it on a target, without moments.
-    pub fn cut(&self, g: &Geometry, target: &Target) -> Cut {
+    pub fn tiling(&self, g: &Geometry, target: &Target) -> Tiling {
         let tile = target.tile(self.rows, self.columns);
-        Cut { tile, n_splits: self.n_splits(g), moments: false }
+        Tiling { tile, n_splits: self.n_splits(g), moments: false }
     }
 
     /// The shader for a target, without the imports that say what is made of which pixels, and its
     /// workgroups.
-    pub fn shader(&self, g: &Geometry, target: &Target, cut: Cut) -> (Shader, [u32; 3]) {
-        let Cut { tile, n_splits, moments } = cut;
+    pub fn shader(&self, g: &Geometry, target: &Target, tiling: Tiling) -> (Shader, [u32; 3]) {
+        let Tiling { tile, n_splits, moments } = tiling;
         let square = square(tile);
         let path = if square.is_some() { "conv2d/forward_tile" } else { "conv2d/forward" };
         let shader = g

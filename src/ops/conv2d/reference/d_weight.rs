@@ -22,13 +22,13 @@ const MAX_PARTIALS: usize = 1 << 22;
 /// How the sum is cut: over images into slabs, whose sums are added up later; and, where the weights are
 /// so many that slabs must be few, over positions of the kernel, each of which has sums of its own. A
 /// function of the shape alone, so that the order of sums is too.
-struct Cut {
+struct SplitK {
     n_splits: usize,
     images_per_split: usize,
     positions_per_task: usize,
 }
 
-impl Cut {
+impl SplitK {
     fn new(g: &Geometry) -> Self {
         let n_weights = im2col::n_columns(g) * g.co;
         let images_per_split = g.n.div_ceil((MAX_PARTIALS / n_weights).clamp(2, MAX_SPLITS));
@@ -41,11 +41,11 @@ impl Cut {
 impl Reference for Conv2dDWeight {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
         let g = self.geometry(io.input_shape(0), io.input_shape(1));
-        let cut = Cut::new(&g);
-        let patches = im2col::block_rows(&g) * cut.positions_per_task * g.ci_per_group();
+        let split_k = SplitK::new(&g);
+        let patches = im2col::block_rows(&g) * split_k.positions_per_task * g.ci_per_group();
         let unpooled = unpooled_elements(&g, self.pool.is_some(), im2col::images_per_block(&g));
         let n_weights = im2col::n_columns(&g) * g.co;
-        ScratchSize { shared: cut.n_splits * n_weights, per_thread: unpooled + patches }
+        ScratchSize { shared: split_k.n_splits * n_weights, per_thread: unpooled + patches }
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
@@ -54,16 +54,16 @@ impl Reference for Conv2dDWeight {
         let index = self.pool.map(|_| args.inputs[2].words());
         let d_weight = args.outputs[0].real();
         let threads = args.scratch.threads;
-        let cut = Cut::new(&g);
+        let split_k = SplitK::new(&g);
         let n_weights = d_weight.len();
-        let partials = &mut args.scratch.shared[..cut.n_splits * n_weights];
+        let partials = &mut args.scratch.shared[..split_k.n_splits * n_weights];
         partials.par_chunks_mut(n_weights).enumerate().for_each(|(split, partial)| {
-            let first = split * cut.images_per_split;
-            let images = first..(first + cut.images_per_split).min(g.n);
-            let chunk = cut.positions_per_task * g.ci_per_group() * g.co;
+            let first = split * split_k.images_per_split;
+            let images = first..(first + split_k.images_per_split).min(g.n);
+            let chunk = split_k.positions_per_task * g.ci_per_group() * g.co;
             partial.par_chunks_mut(chunk).enumerate().for_each(|(task, partial)| {
-                let first = task * cut.positions_per_task;
-                let positions = first..(first + cut.positions_per_task).min(g.window.area());
+                let first = task * split_k.positions_per_task;
+                let positions = first..(first + split_k.positions_per_task).min(g.window.area());
                 threads.with(|scratch| {
                     sum_images(&g, x, d_y, index, images.clone(), positions, partial, scratch);
                 });
