@@ -3,15 +3,15 @@
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
-@group(0) @binding(2) var<storage, read> normaliser: array<f32>;
+@group(0) @binding(2) var<storage, read> bn_affine: array<f32>;
 
 const PARTIALS_BINDING: u32 = 3u;
 
 fn x_hat_at(ix: u32, c: u32) -> f32 {
-    return (x[ix] - normaliser[c]) * normaliser[CHANNELS + c];
+    return (x[ix] - bn_affine[c]) * bn_affine[CHANNELS + c];
 }
 
 fn gradient_at(ix: u32, c: u32, x_hat: f32) -> f32 {
-    let v = fma(x_hat, normaliser[2u * CHANNELS + c], normaliser[3u * CHANNELS + c]);
+    let v = fma(x_hat, bn_affine[2u * CHANNELS + c], bn_affine[3u * CHANNELS + c]);
     return select(0.0, d_y[ix], v > 0.0);
 }

@@ -4,7 +4,7 @@
 // computed once more, not read. One invocation makes four channels of one row. src/ops/batch_norm/relu.rs.
 
 // #import shared/linear_index
-// #import batch_norm/normaliser4
+// #import batch_norm/bn_affine4
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> d_y: array<vec4<f32>>;
@@ -24,6 +24,6 @@ fn main(
         let x_hat = x_hat4(x[ix], group);
         let d = select(vec4<f32>(), d_y[ix], normalised4(x_hat, group) > vec4<f32>());
         let centred = d - d_beta[group] / f32(ROWS) - x_hat * (d_gamma[group] / f32(ROWS));
-        d_x[ix] = normaliser[2u * GROUPS + group] * normaliser[GROUPS + group] * centred;
+        d_x[ix] = bn_affine[2u * GROUPS + group] * bn_affine[GROUPS + group] * centred;
     }
 }

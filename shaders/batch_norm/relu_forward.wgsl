@@ -4,7 +4,7 @@
 // src/ops/batch_norm/relu.rs launches it.
 
 // #import shared/linear_index
-// #import batch_norm/normaliser4
+// #import batch_norm/bn_affine4
 // #import residual
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;

@@ -27,9 +27,9 @@ use crate::tape::{
     Args, Node, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId,
 };
 
-/// `x, gamma, beta[, residual][, moments] -> y, mean, unbiased_variance, normaliser`
+/// `x, gamma, beta[, residual][, moments] -> y, mean, unbiased_variance, bn_affine`
 ///
-/// The normaliser, `[4, C]`, is what the passes need of each channel: mean, 1/√(var + eps), gamma, beta.
+/// The bn_affine, `[4, C]`, is what the passes need of each channel: mean, 1/√(var + eps), gamma, beta.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormRelu {
     /// Added to the variance.
@@ -61,7 +61,7 @@ impl Op for BatchNormRelu {
             OutputSpec::real("relu", x),
             OutputSpec::real("mean", &[g.channels]),
             OutputSpec::real("unbiased_variance", &[g.channels]),
-            OutputSpec::real("normaliser", &[4, g.channels]),
+            OutputSpec::real("bn_affine", &[4, g.channels]),
         ]
     }
 
@@ -72,13 +72,13 @@ impl Op for BatchNormRelu {
         d_outputs: &[Option<ValueId>],
     ) -> Vec<Option<ValueId>> {
         let d_y = d_outputs[0].expect("y has a gradient");
-        let (x, normaliser) = (node.inputs[0], node.outputs[3]);
-        let sums = tape.push(BatchNormReluDParameters, &[x, d_y, normaliser]);
+        let (x, bn_affine) = (node.inputs[0], node.outputs[3]);
+        let sums = tape.push(BatchNormReluDParameters, &[x, d_y, bn_affine]);
         let (d_gamma, d_beta) = (sums[0], sums[1]);
         let d_x = tape
             .value(x)
             .requires_grad
-            .then(|| tape.push_one(BatchNormReluDInput, &[x, normaliser, d_y, d_gamma, d_beta]));
+            .then(|| tape.push_one(BatchNormReluDInput, &[x, bn_affine, d_y, d_gamma, d_beta]));
         let mut d_inputs = vec![d_x, Some(d_gamma), Some(d_beta)];
         if self.has_residual {
             d_inputs.push(Some(d_y));
@@ -105,7 +105,7 @@ impl Op for BatchNormRelu {
         bindings.extend(self.has_residual.then_some(input(3)));
         let statistics = [output(1), output(2), output(3), input(1), input(2)];
         let given = self.rows_per_slab.map(|_| input(io.n_inputs() - 1));
-        launch_moments(&g, given, self.eps, "batch_norm/emit_normaliser", &statistics).then(
+        launch_moments(&g, given, self.eps, "batch_norm/emit_bn_affine", &statistics).then(
             g.shader("batch_norm/relu_forward").import("residual", residual),
             &bindings,
             grid(g.rows * g.channels / 4),
@@ -123,24 +123,24 @@ impl Reference for BatchNormRelu {
         let (x, gamma, beta) =
             (args.inputs[0].real(), args.inputs[1].real(), args.inputs[2].real());
         let residual = self.has_residual.then(|| args.inputs[3].real());
-        let [y, mean, variance, normaliser] = args.outputs else {
+        let [y, mean, variance, bn_affine] = args.outputs else {
             panic!("batch_norm_relu has four outputs")
         };
-        let (mean, variance, normaliser) = (mean.real(), variance.real(), normaliser.real());
+        let (mean, variance, bn_affine) = (mean.real(), variance.real(), bn_affine.real());
         let channels = g.channels;
-        let inv_std = &mut normaliser[channels..2 * channels];
+        let inv_std = &mut bn_affine[channels..2 * channels];
         let given = self.rows_per_slab.map(|_| args.inputs[args.inputs.len() - 1].real());
         let (slabs, groups) = slabs_of(&g, x, given, args.scratch.shared);
         batch_statistics(g, self.eps, slabs, groups, mean, variance, inv_std);
-        normaliser[..channels].copy_from_slice(mean);
-        normaliser[2 * channels..3 * channels].copy_from_slice(gamma);
-        normaliser[3 * channels..].copy_from_slice(beta);
-        let normaliser = &*normaliser;
+        bn_affine[..channels].copy_from_slice(mean);
+        bn_affine[2 * channels..3 * channels].copy_from_slice(gamma);
+        bn_affine[3 * channels..].copy_from_slice(beta);
+        let bn_affine = &*bn_affine;
         let chunk = (CHUNK / channels).max(1) * channels;
         y.real().par_chunks_mut(chunk).zip(x.par_chunks(chunk)).enumerate().for_each(
             |(task, (y, x))| {
-                activate::<T, LANES>(whole(channels), x, normaliser, y);
-                activate::<T, 1>(rest(channels), x, normaliser, y);
+                activate::<T, LANES>(whole(channels), x, bn_affine, y);
+                activate::<T, 1>(rest(channels), x, bn_affine, y);
                 if let Some(residual) = residual {
                     let residual = &residual[task * chunk..][..y.len()];
                     y.iter_mut().zip(residual).for_each(|(y, &r)| *y += r);
@@ -150,7 +150,7 @@ impl Reference for BatchNormRelu {
     }
 }
 
-/// What a normaliser `[4, C]` has for `L` channels.
+/// What a bn_affine `[4, C]` has for `L` channels.
 struct Channels<T, const L: usize> {
     mean: [T; L],
     inv_std: [T; L],
@@ -161,8 +161,8 @@ struct Channels<T, const L: usize> {
 impl<T: Real, const L: usize> Channels<T, L> {
     /// The channels from `c` on.
     #[inline]
-    fn new(normaliser: &[T], c: usize) -> Self {
-        let row = |ix: usize| lanes(normaliser, ix * (normaliser.len() / 4) + c);
+    fn new(bn_affine: &[T], c: usize) -> Self {
+        let row = |ix: usize| lanes(bn_affine, ix * (bn_affine.len() / 4) + c);
         Self { mean: row(0), inv_std: row(1), gamma: row(2), beta: row(3) }
     }
 
@@ -188,12 +188,12 @@ impl<T: Real, const L: usize> Channels<T, L> {
 fn activate<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
-    normaliser: &[T],
+    bn_affine: &[T],
     y: &mut [T],
 ) {
-    let n_channels = normaliser.len() / 4;
+    let n_channels = bn_affine.len() / 4;
     for c in channels.step_by(L) {
-        let n = Channels::<T, L>::new(normaliser, c);
+        let n = Channels::<T, L>::new(bn_affine, c);
         for at in (c..x.len()).step_by(n_channels) {
             let x: [T; L] = lanes(x, at);
             let y_of = |i: usize| {
@@ -205,16 +205,16 @@ fn activate<T: Real, const L: usize>(
     }
 }
 
-fn check(inputs: &[&Value], x: usize, normaliser: usize, d_y: usize) -> Geometry {
+fn check(inputs: &[&Value], x: usize, bn_affine: usize, d_y: usize) -> Geometry {
     let (shape, d_y) = (&inputs[x].shape, &inputs[d_y].shape);
     assert_eq!(shape, d_y, "batch_norm_relu: x is {shape:?}, the gradient of y {d_y:?}");
     let g = Geometry::new(shape, &[]);
-    let normaliser = &inputs[normaliser].shape;
-    assert_eq!(normaliser, &[4, g.channels], "batch_norm_relu: the normaliser is {normaliser:?}");
+    let bn_affine = &inputs[bn_affine].shape;
+    assert_eq!(bn_affine, &[4, g.channels], "batch_norm_relu: the bn_affine is {bn_affine:?}");
     g
 }
 
-/// `x, d_y, normaliser -> d_gamma, d_beta`
+/// `x, d_y, bn_affine -> d_gamma, d_beta`
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormReluDParameters;
 
@@ -249,16 +249,16 @@ impl Reference for BatchNormReluDParameters {
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let [x, d_y, normaliser] = args.inputs else { panic!("three inputs") };
-        let (x, d_y, normaliser) = (x.real(), d_y.real(), normaliser.real());
-        let channels = normaliser.len() / 4;
+        let [x, d_y, bn_affine] = args.inputs else { panic!("three inputs") };
+        let (x, d_y, bn_affine) = (x.real(), d_y.real(), bn_affine.real());
+        let channels = bn_affine.len() / 4;
         // Both sums in one walk: d_gamma in the first half, d_beta in the second.
         let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
         sum_rows(x.len() / channels, totals, partials, |rows, sums| {
             let rows = rows.start * channels..rows.end * channels;
             let (x, d_y) = (&x[rows.clone()], &d_y[rows]);
-            sum_channels::<T, LANES>(whole(channels), x, d_y, normaliser, sums);
-            sum_channels::<T, 1>(rest(channels), x, d_y, normaliser, sums);
+            sum_channels::<T, LANES>(whole(channels), x, d_y, bn_affine, sums);
+            sum_channels::<T, 1>(rest(channels), x, d_y, bn_affine, sums);
         });
         let [d_gamma, d_beta] = args.outputs else { panic!("two outputs") };
         d_gamma.real().copy_from_slice(&totals[..channels]);
@@ -271,12 +271,12 @@ fn sum_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
     d_y: &[T],
-    normaliser: &[T],
+    bn_affine: &[T],
     sums: &mut [T],
 ) {
-    let n_channels = normaliser.len() / 4;
+    let n_channels = bn_affine.len() / 4;
     for c in channels.step_by(L) {
-        let n = Channels::<T, L>::new(normaliser, c);
+        let n = Channels::<T, L>::new(bn_affine, c);
         let (mut d_gamma, mut d_beta): ([T; L], [T; L]) =
             (lanes(sums, c), lanes(sums, n_channels + c));
         for at in (c..x.len()).step_by(n_channels) {
@@ -293,7 +293,7 @@ fn sum_channels<T: Real, const L: usize>(
     }
 }
 
-/// `x, normaliser, d_y, d_gamma, d_beta -> d_x`
+/// `x, bn_affine, d_y, d_gamma, d_beta -> d_x`
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormReluDInput;
 
@@ -322,16 +322,16 @@ impl Op for BatchNormReluDInput {
 
 impl Reference for BatchNormReluDInput {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let [x, normaliser, d_y, d_gamma, d_beta] = args.inputs else { panic!("five inputs") };
-        let (x, d_y, normaliser) = (x.real(), d_y.real(), normaliser.real());
+        let [x, bn_affine, d_y, d_gamma, d_beta] = args.inputs else { panic!("five inputs") };
+        let (x, d_y, bn_affine) = (x.real(), d_y.real(), bn_affine.real());
         let sums = [d_gamma.real(), d_beta.real()];
-        let channels = normaliser.len() / 4;
+        let channels = bn_affine.len() / 4;
         let n_rows = T::from_count(x.len() / channels);
         let chunk = (CHUNK / channels).max(1) * channels;
         let sources = x.par_chunks(chunk).zip(d_y.par_chunks(chunk));
         args.outputs[0].real().par_chunks_mut(chunk).zip(sources).for_each(|(d_x, (x, d_y))| {
-            d_input_channels::<T, LANES>(whole(channels), x, d_y, normaliser, sums, n_rows, d_x);
-            d_input_channels::<T, 1>(rest(channels), x, d_y, normaliser, sums, n_rows, d_x);
+            d_input_channels::<T, LANES>(whole(channels), x, d_y, bn_affine, sums, n_rows, d_x);
+            d_input_channels::<T, 1>(rest(channels), x, d_y, bn_affine, sums, n_rows, d_x);
         });
     }
 }
@@ -341,14 +341,14 @@ fn d_input_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
     d_y: &[T],
-    normaliser: &[T],
+    bn_affine: &[T],
     sums: [&[T]; 2],
     n_rows: T,
     d_x: &mut [T],
 ) {
-    let n_channels = normaliser.len() / 4;
+    let n_channels = bn_affine.len() / 4;
     for c in channels.step_by(L) {
-        let n = Channels::<T, L>::new(normaliser, c);
+        let n = Channels::<T, L>::new(bn_affine, c);
         let [d_gamma, d_beta]: [[T; L]; 2] = sums.map(|values| lanes(values, c));
         let scale: [T; L] = from_fn(|i| n.gamma[i] * n.inv_std[i]);
         let (mean_d_y, slope): ([T; L], [T; L]) =

@@ -3,15 +3,15 @@
 
 // #import batch_norm/geometry
 
-@group(0) @binding(1) var<storage, read> normaliser: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> bn_affine: array<vec4<f32>>;
 
 const GROUPS: u32 = CHANNELS / 4u;
 
 fn x_hat4(x: vec4<f32>, group: u32) -> vec4<f32> {
-    return (x - normaliser[group]) * normaliser[GROUPS + group];
+    return (x - bn_affine[group]) * bn_affine[GROUPS + group];
 }
 
 // What the ReLU sees. Forward and backward have it from here, so that they agree on its sign.
 fn normalised4(x_hat: vec4<f32>, group: u32) -> vec4<f32> {
-    return fma(x_hat, normaliser[2u * GROUPS + group], normaliser[3u * GROUPS + group]);
+    return fma(x_hat, bn_affine[2u * GROUPS + group], bn_affine[3u * GROUPS + group]);
 }

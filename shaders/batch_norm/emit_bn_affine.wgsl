@@ -2,13 +2,13 @@
 
 // #import batch_norm/statistics
 
-@group(0) @binding(3) var<storage, read_write> normaliser: array<f32>;
+@group(0) @binding(3) var<storage, read_write> bn_affine: array<f32>;
 @group(0) @binding(4) var<storage, read> gamma: array<f32>;
 @group(0) @binding(5) var<storage, read> beta: array<f32>;
 
 fn emit(group: u32, channel: u32, n: f32, mean: f32, m2: f32) {
-    normaliser[channel] = mean;
-    normaliser[CHANNELS + channel] = store_statistics(channel, n, mean, m2);
-    normaliser[2u * CHANNELS + channel] = gamma[channel];
-    normaliser[3u * CHANNELS + channel] = beta[channel];
+    bn_affine[channel] = mean;
+    bn_affine[CHANNELS + channel] = store_statistics(channel, n, mean, m2);
+    bn_affine[2u * CHANNELS + channel] = gamma[channel];
+    bn_affine[3u * CHANNELS + channel] = beta[channel];
 }
