@@ -47,13 +47,13 @@ fn a_value_that_another_node_reads_stays() {
     assert_eq!(fuse(&mut block(6, false), Fusion::ALL), 0, "channels come in fours");
 }
 
-/// Returns the number of nodes that read moments.
+/// Returns the number of nodes that read mean_m2.
 fn n_given(tape: &Tape) -> usize {
-    tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given moments")).count()
+    tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given mean_m2")).count()
 }
 
 #[test]
-fn every_batch_norm_of_the_network_is_given_them_in_training() {
+fn every_batch_norm_of_the_network_is_given_mean_m2_in_training() {
     let config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, 4);
     assert_eq!(n_given(&step::training(&config).tape), 8);
     assert_eq!(n_given(&step::evaluation(&config).tape), 0);

@@ -1,13 +1,14 @@
-// Adds up the slabs of a group of backward_slabs in their order.
+// Adds the partial sums of a group of partitions, in their order.
 //
-// Where there are many slabs this runs twice: first into groups, which are the slabs of the second run. The
-// import `emit` takes what comes out. One invocation makes one channel of one group.
+// One invocation adds one channel of one group. More than a few dozen partitions take more than one dispatch, and the
+// groups of one dispatch are the partitions of the next. The import `emit` stores the result.
 // src/ops/batch_norm/backward.rs launches it.
 
 // #import shared/linear_index
 // #import batch_norm/geometry
 // #import emit
 
+// [N_PARTITIONS, 2, CHANNELS]: d_gamma, then d_beta.
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -21,13 +22,13 @@ fn main(
         return;
     }
     let channel = ix % CHANNELS;
-    let first = ix / CHANNELS * SLABS_PER_GROUP;
-    let last = min(first + SLABS_PER_GROUP, N_SLABS);
+    let first = ix / CHANNELS * PARTITIONS_PER_GROUP;
+    let last = min(first + PARTITIONS_PER_GROUP, N_PARTITIONS);
     var gamma_sum = 0.0;
     var beta_sum = 0.0;
-    for (var slab = first; slab < last; slab++) {
-        gamma_sum += partials[2u * slab * CHANNELS + channel];
-        beta_sum += partials[(2u * slab + 1u) * CHANNELS + channel];
+    for (var i = first; i < last; i++) {
+        gamma_sum += partials[2u * i * CHANNELS + channel];
+        beta_sum += partials[(2u * i + 1u) * CHANNELS + channel];
     }
     emit(ix / CHANNELS, channel, 0.0, gamma_sum, beta_sum);
 }

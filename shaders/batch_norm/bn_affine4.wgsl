@@ -1,5 +1,5 @@
-// Four channels at a time, for CHANNELS a multiple of 4: a batch norm's numbers for each channel, as
-// batch_norm/moments left them, [4, CHANNELS]: mean, 1 / standard deviation, gamma, beta.
+// bn_affine, four channels at a time, for CHANNELS a multiple of 4. [4, CHANNELS]: mean, inv_std, gamma, beta, as
+// batch_norm/emit_bn_affine stored them.
 
 // #import batch_norm/geometry
 
@@ -11,7 +11,7 @@ fn x_hat4(x: vec4<f32>, group: u32) -> vec4<f32> {
     return (x - bn_affine[group]) * bn_affine[GROUPS + group];
 }
 
-// What the ReLU sees. Forward and backward have it from here, so that they agree on its sign.
+// The input of the ReLU. The forward and the backward pass both call this function, so that they agree on its sign.
 fn normalised4(x_hat: vec4<f32>, group: u32) -> vec4<f32> {
     return fma(x_hat, bn_affine[2u * GROUPS + group], bn_affine[3u * GROUPS + group]);
 }

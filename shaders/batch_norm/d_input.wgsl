@@ -1,7 +1,7 @@
 // d_x = gamma * inv_std * (d_y - d_beta / ROWS - x_hat * d_gamma / ROWS)     x_hat = (x - mean) * inv_std
 //
-// channel by channel: what is left of d_y after taking away the parts that moving the mean and
-// stretching the deviation would give. One invocation makes one element. src/ops/batch_norm/backward.rs.
+// for each channel: d_y without the components that only shift the mean or scale the deviations. One invocation
+// computes one element. src/ops/batch_norm/backward.rs launches it.
 
 // #import shared/linear_index
 // #import batch_norm/geometry

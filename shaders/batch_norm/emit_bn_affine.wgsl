@@ -1,4 +1,5 @@
-// What a batch norm with a ReLU behind it keeps, [4, CHANNELS]: all that its passes need, in one place.
+// Stores the statistics of a batch norm with a ReLU behind it, and bn_affine [4, CHANNELS]: mean, inv_std, gamma, beta.
+// One binding then holds all that the other kernels read of a channel.
 
 // #import batch_norm/statistics
 

@@ -1,4 +1,4 @@
-// The gradients of gamma and beta.
+// Stores the gradients of gamma and beta.
 
 @group(0) @binding(1) var<storage, read_write> d_gamma: array<f32>;
 @group(0) @binding(2) var<storage, read_write> d_beta: array<f32>;

@@ -1,4 +1,4 @@
-// What a batch norm by itself keeps of its statistics.
+// Stores the statistics of a batch norm without a ReLU.
 
 // #import batch_norm/statistics
 

@@ -1,4 +1,4 @@
-// Two numbers a channel for each group, [N_GROUPS, 2, CHANNELS]: the slabs of the run that follows.
+// Stores two numbers a channel for each group, [N_GROUPS, 2, CHANNELS]: the partitions of the next dispatch.
 
 @group(0) @binding(1) var<storage, read_write> merged: array<f32>;
 

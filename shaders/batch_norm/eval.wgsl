@@ -1,6 +1,6 @@
 // y[row, c] = (x[row, c] - running_mean[c]) / sqrt(running_var[c] + EPS) * gamma[c] + beta[c]
 //
-// Evaluation: the statistics are those that training left. One invocation makes one element.
+// Evaluation, with the running statistics of training. One invocation computes one element.
 // src/ops/batch_norm/eval.rs launches it.
 
 // #import shared/linear_index

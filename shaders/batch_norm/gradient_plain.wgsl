@@ -1,4 +1,4 @@
-// What the backward sums run over, for a batch norm alone.
+// The terms of the backward sums of a batch norm without a ReLU.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;

@@ -1,5 +1,5 @@
-// What the backward sums run over, for a batch norm with a ReLU behind it: where the ReLU was given nothing
-// positive, it lets no gradient through. What it was given is computed once more, not read.
+// The terms of the backward sums of a batch norm with a ReLU behind it. Where the input v of the ReLU is not positive,
+// the gradient is 0. v is recomputed from x, which costs less than to store it and read it back.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;

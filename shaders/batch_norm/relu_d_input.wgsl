@@ -1,7 +1,7 @@
 // d_x = gamma * inv_std * (d - d_beta / ROWS - x_hat * d_gamma / ROWS)     x_hat = (x - mean) * inv_std
 //
-// where d is d_y, and 0 where the ReLU behind the batch norm was given nothing positive; what it was given is
-// computed once more, not read. One invocation makes four channels of one row. src/ops/batch_norm/relu.rs.
+// where d is d_y, or 0 where the input of the ReLU behind the batch norm is not positive. That input is recomputed from
+// x. One invocation computes four channels of one row. src/ops/batch_norm/relu.rs launches it.
 
 // #import shared/linear_index
 // #import batch_norm/bn_affine4

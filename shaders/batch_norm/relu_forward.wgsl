@@ -1,6 +1,6 @@
 // y[row, c] = max((x[row, c] - mean[c]) * inv_std[c] * gamma[c] + beta[c], 0) (+ residual[row, c])
 //
-// Batch norm, ReLU and the addition behind it in one pass. One invocation makes four channels of one row.
+// Batch norm, ReLU and the addition behind it in one pass. One invocation computes four channels of one row.
 // src/ops/batch_norm/relu.rs launches it.
 
 // #import shared/linear_index
@@ -20,7 +20,7 @@ fn main(
     if ix < ROWS * GROUPS {
         let group = ix % GROUPS;
         let v = normalised4(x_hat4(x[ix], group), group);
-        // Written so that a NaN passes, as PyTorch's does.
+        // In this form the comparison passes a NaN on, as PyTorch does.
         y[ix] = select(v, vec4<f32>(), v <= vec4<f32>()) + residual_at(ix);
     }
 }

@@ -1,4 +1,4 @@
-// What is added behind the ReLU, of x's shape.
+// The residual that is added behind the ReLU, of x's shape.
 
 @group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
 

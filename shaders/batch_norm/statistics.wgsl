@@ -1,13 +1,13 @@
-// What every batch norm makes of its moments: the mean, the unbiased variance m2 / (n - 1) that goes into the
-// running one, and 1 / sqrt(m2 / n + EPS).
+// The statistics of the batch from mean and M2: the mean, the unbiased variance M2 / (n - 1) for the running estimate,
+// and inv_std = 1 / sqrt(M2 / n + EPS). `batch_statistics` in src/ops/batch_norm/forward.rs is the twin.
 
 @group(0) @binding(1) var<storage, read_write> mean_of: array<f32>;
 @group(0) @binding(2) var<storage, read_write> unbiased_variance: array<f32>;
 
-// Stores the first two, and returns the third.
+// Stores mean and unbiased variance, and returns inv_std.
 fn store_statistics(channel: u32, n: f32, mean: f32, m2: f32) -> f32 {
     mean_of[channel] = mean;
-    // One row has no unbiased variance; PyTorch refuses it, and so does the shape rule.
+    // n > 1: the shape rule refuses one row, as PyTorch does.
     unbiased_variance[channel] = m2 / (n - 1.0);
     return 1.0 / sqrt(m2 / n + EPS);
 }

@@ -1,10 +1,9 @@
-// What becomes of four rows and four channels of the product: the rows are one window of the pool; the
-// largest is stored, channel by channel, and which of them it was. Among equals the first wins: later ones
-// have to be larger, or NaN.
+// Stores four rows and four channels of the product, where the rows are one window of the pool: for each channel the
+// maximum, and its position in the window. Of equal values the first is taken.
 
 // #import store_result
 // #import shared/greater_or_nan
-// #import conv2d/moments
+// #import conv2d/mean_m2
 
 @group(0) @binding(3) var<storage, read_write> index: array<u32>;
 
@@ -15,8 +14,8 @@ fn store_index(start: u32, channel: u32, at: vec4<u32>) {
     if channel + 3u < OUT_CHANNELS { index[start + channel + 3u] = at.w; }
 }
 
-// `row` is the first of the four, `channel` that of the lanes; the sums are whole, so there is one split. Returns the
-// moments of what was stored, one pixel.
+// `row` is the first of the four rows, `channel` the first of the four channels. There is no split-K here, because the
+// pool needs the whole sum. Returns mean and M2 of the stored pixel.
 fn store_rows(
     split: u32,
     row: u32,
@@ -25,7 +24,7 @@ fn store_rows(
     s1: vec4<f32>,
     s2: vec4<f32>,
     s3: vec4<f32>,
-) -> Moments {
+) -> MeanM2 {
     var largest = s0;
     var at = vec4<u32>(0u);
     var greater = greater_or_nan4(s1, largest);
@@ -42,5 +41,5 @@ fn store_rows(
         store_result(start, channel, largest);
         store_index(start, channel, at);
     }
-    return moments_of(largest);
+    return mean_m2_of(largest);
 }

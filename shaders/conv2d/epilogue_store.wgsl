@@ -1,8 +1,8 @@
-// What becomes of four rows and four channels of the product: stored, with the bias added.
+// Stores four rows and four channels of the product, with the bias added.
 
 // #import bias
 // #import store_result
-// #import conv2d/moments
+// #import conv2d/mean_m2
 
 fn store_row(split: u32, row: u32, channel: u32, values: vec4<f32>) {
     if row < N_ROWS {
@@ -10,8 +10,8 @@ fn store_row(split: u32, row: u32, channel: u32, values: vec4<f32>) {
     }
 }
 
-// `row` is the first of the four, `channel` that of the lanes. The parts of the sums lie one behind the other. Returns
-// the moments of what was stored.
+// `row` is the first of the four rows, `channel` the first of the four channels. With split-K, the result of each split
+// is a whole [N_ROWS, OUT_CHANNELS]. Returns mean and M2 of the stored rows.
 fn store_rows(
     split: u32,
     row: u32,
@@ -20,7 +20,7 @@ fn store_rows(
     s1: vec4<f32>,
     s2: vec4<f32>,
     s3: vec4<f32>,
-) -> Moments {
+) -> MeanM2 {
     let bias = vec4<f32>(
         bias_of(channel),
         bias_of(channel + 1u),
@@ -35,7 +35,7 @@ fn store_rows(
     store_row(split, row + 1u, channel, y1);
     store_row(split, row + 2u, channel, y2);
     store_row(split, row + 3u, channel, y3);
-    let upper = merge(moments_of(y0), moments_of(y1), row, 1u);
-    let lower = merge(moments_of(y2), moments_of(y3), row + 2u, 1u);
+    let upper = merge(mean_m2_of(y0), mean_m2_of(y1), row, 1u);
+    let lower = merge(mean_m2_of(y2), mean_m2_of(y3), row + 2u, 1u);
     return merge(upper, lower, row, 2u);
 }

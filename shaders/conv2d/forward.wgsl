@@ -16,7 +16,7 @@
 // #import weight
 // #import rows
 // #import epilogue
-// #import keep
+// #import emit
 // #import conv2d/kernel_rows
 // #import lanes
 // #import turns
@@ -93,5 +93,5 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     }
     let upper = store_rows(split, row, channel, s0, s1, s2, s3);
     let lower = store_rows(split, row + 4u, channel, s4, s5, s6, s7);
-    keep(row, channel, merge(upper, lower, row, 4u));
+    emit(row, channel, merge(upper, lower, row, 4u));
 }

@@ -5,10 +5,11 @@
 //! y[row, c] = (x[row, c] − mean[c]) / √(var[c] + eps) · gamma[c] + beta[c]
 //! ```
 //!
-//! As in PyTorch, the batch is normalised with the biased variance above, and the running estimate takes
-//! the unbiased one, `var · n / (n − 1)`. [`forward`] emits the batch's statistics; what moves the running
-//! ones is a node of its own, [`running_statistics`](super::running_statistics). [`eval`] normalises with
-//! the running ones; [`backward`] has the two nodes of the gradient; [`relu`](mod@relu) is what fusion makes of it.
+//! As in PyTorch, the biased variance above normalises the batch, and the running estimate takes the unbiased variance,
+//! `var · n / (n − 1)`. [`forward`] returns the statistics of the batch; another node,
+//! [`running_statistics`](super::running_statistics), updates the running estimates. [`eval`] normalises with the running
+//! estimates. [`backward`] has the two nodes of the gradient. [`relu`](mod@relu) is the op that fusion puts in the place
+//! of a batch norm and the ReLU behind it. [`mean_m2`](super::mean_m2) computes mean and variance.
 //!
 //! Layouts: x `[..., C]`, everything else `[C]`. Shaders: `shaders/batch_norm/`. Derivation:
 //! `docs/ops/batch_norm.md`.
@@ -20,126 +21,101 @@ pub mod relu;
 
 pub use eval::batch_norm_eval;
 pub use forward::{Normalised, batch_norm};
-pub(super) use forward::{all_slab_moments, slab_moments};
 
-use super::{
-    Case, OpEntry, add::add, case::Fill, channel_sum::slabs, n_channels, n_rows, relu::relu,
-};
+use super::partitions::{PARTITIONS_PER_GROUP, Partitions};
+use super::{Case, OpEntry, add::add, case::Fill, n_channels, n_rows, relu::relu};
 use crate::kernel::{Binding, Launch, Real, Shader, grid};
 use crate::tape::ElementType;
 
-/// The sizes of a batch norm, and how its sums are cut.
+/// The sizes of a batch norm.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Geometry {
-    pub rows: usize,
+    /// Channels of a row.
     pub channels: usize,
-    pub n_slabs: usize,
-    pub rows_per_slab: usize,
+    /// The partitions of the rows, for the sums over them.
+    pub partitions: Partitions,
 }
 
 impl Geometry {
     /// # Panics
-    /// When one of the values that have a number for each channel has another length.
+    /// When a shape in `per_channel` is not `[C]`.
     pub fn new(x: &[usize], per_channel: &[&[usize]]) -> Self {
-        let (rows, channels) = (n_rows(x), n_channels(x));
+        let channels = n_channels(x);
         for shape in per_channel {
             assert_eq!(*shape, [channels], "batch_norm: x {x:?}, but a parameter is {shape:?}");
         }
-        let (n_slabs, rows_per_slab) = slabs(rows);
-        Self { rows, channels, n_slabs, rows_per_slab }
+        Self { channels, partitions: Partitions::of_sum(n_rows(x)) }
     }
 
-    /// Numbers that there are of all slabs, two a channel.
+    /// Rows of x: the n of every mean.
+    pub fn rows(&self) -> usize {
+        self.partitions.n_rows
+    }
+
+    /// Returns the number of partial results, two a channel and partition.
     fn n_partials(&self) -> usize {
-        self.n_slabs * 2 * self.channels
+        self.partitions.count() * 2 * self.channels
     }
 
-    /// The same, with groups of slabs for slabs, where those are many.
-    fn groups(self) -> Option<Self> {
-        let groups = || self.with_slabs_of(self.rows_per_slab * SLABS_PER_GROUP);
-        (self.n_slabs > SLABS_PER_GROUP).then(groups)
-    }
-
-    /// The same, cut into slabs of so many rows.
-    fn with_slabs_of(self, rows_per_slab: usize) -> Self {
-        Self { n_slabs: self.rows.div_ceil(rows_per_slab), rows_per_slab, ..self }
-    }
-
-    /// A shader with the sizes of `shaders/batch_norm/geometry.wgsl`; all slabs are one group.
+    /// Returns a shader with the constants of `shaders/batch_norm/geometry.wgsl`, and all partitions in one group.
     pub fn shader(&self, path: &'static str) -> Shader {
-        self.shader_of_groups(path, self.n_slabs)
+        self.shader_with_groups(path, self.partitions.count())
     }
 
-    /// A shader that takes the slabs in groups of so many.
-    fn shader_of_groups(&self, path: &'static str, slabs_per_group: usize) -> Shader {
+    /// Returns [`Geometry::shader`] with groups of `partitions_per_group`.
+    fn shader_with_groups(&self, path: &'static str, partitions_per_group: usize) -> Shader {
+        let n_partitions = self.partitions.count();
         Shader::new(path).constants(&[
-            ("ROWS", self.rows),
+            ("ROWS", self.rows()),
             ("CHANNELS", self.channels),
-            ("ROWS_PER_SLAB", self.rows_per_slab),
-            ("N_SLABS", self.n_slabs),
-            ("SLABS_PER_GROUP", slabs_per_group),
-            ("N_GROUPS", self.n_slabs.div_ceil(slabs_per_group)),
+            ("ROWS_PER_PARTITION", self.partitions.rows_each),
+            ("N_PARTITIONS", n_partitions),
+            ("PARTITIONS_PER_GROUP", partitions_per_group),
+            ("N_GROUPS", n_partitions.div_ceil(partitions_per_group)),
         ])
     }
 
-    /// Appends the dispatches that make one of all slabs, two numbers a channel each: in one run, or, where they are
-    /// many, group by group, and then the groups. The slabs are `[slabs, 2, C]`. `emit` is the import that takes
-    /// the result, and `bindings` what it binds, from 1 on.
-    pub fn merge_slabs(
+    /// Appends the dispatches that merge the partial results of all partitions, `[partitions, 2, C]`. Where there are
+    /// more than [`PARTITIONS_PER_GROUP`], they merge groups of them first, and then the groups. `path` is the shader,
+    /// `finish` adds the import `emit`, which stores the two results of a channel, and `bindings` is what that import
+    /// binds, from 1 on.
+    pub fn merge_partitions(
         &self,
-        launch: Launch,
-        slabs: Binding,
+        mut launch: Launch,
+        mut partials: Binding,
         path: &'static str,
         finish: impl Fn(Shader) -> Shader,
         bindings: &[Binding],
     ) -> Launch {
         let mut g = *self;
-        let mut launch = launch;
-        let mut from = slabs;
-        while let Some(groups) = g.groups() {
-            let shader = g.shader_of_groups(path, SLABS_PER_GROUP);
-            let made = Binding::Scratch(launch.scratch.len());
-            launch = launch.with_scratch(groups.n_partials()).then(
+        while let Some(groups) = g.partitions.groups() {
+            let shader = g.shader_with_groups(path, PARTITIONS_PER_GROUP);
+            let grouped = Self { partitions: groups, ..g };
+            let merged = Binding::Scratch(launch.scratch.len());
+            launch = launch.with_scratch(grouped.n_partials()).then(
                 shader.import("emit", "batch_norm/emit_partials"),
-                &[from, made],
-                grid(groups.n_slabs * g.channels),
+                &[partials, merged],
+                grid(groups.count() * g.channels),
             );
-            (g, from) = (groups, made);
+            (g, partials) = (grouped, merged);
         }
-        let bindings: Vec<_> = [from].into_iter().chain(bindings.iter().copied()).collect();
+        let bindings: Vec<_> = [partials].into_iter().chain(bindings.iter().copied()).collect();
         launch.then(finish(g.shader(path)), &bindings, grid(g.channels))
     }
 }
 
-/// Slabs that one invocation makes one of; more would keep it busy for longer than the slabs took.
-const SLABS_PER_GROUP: usize = 32;
-
-/// Appends the dispatch that makes the moments of slabs of `rows_per_slab` rows of x: `[slabs, 2, C]`, the means of
-/// each, and then its sums of squared deviations.
-pub(super) fn moments_of_slabs(
-    launch: Launch,
-    shape: &[usize],
-    rows_per_slab: usize,
-    x: Binding,
-    moments: Binding,
-) -> Launch {
-    let g = Geometry::new(shape, &[]).with_slabs_of(rows_per_slab);
-    let workgroups = grid(g.n_slabs * g.channels);
-    launch.then(g.shader("batch_norm/moments_slabs"), &[x, moments], workgroups)
-}
-
-/// The listing's description of a node.
-fn attributes(eps: f32, rows_per_slab: Option<usize>) -> String {
-    let given = rows_per_slab.map_or(String::new(), |_| ", given moments".to_string());
+/// Returns the description of a node in the listing.
+fn attributes(eps: f32, mean_m2: Option<Partitions>) -> String {
+    let given = if mean_m2.is_some() { ", given mean_m2" } else { "" };
     format!("eps {eps}{given}")
 }
 
-/// A normalised value, before scale and shift.
+/// Returns x normalised, before scale and shift.
 fn x_hat<T: Real>(x: T, mean: T, inv_std: T) -> T {
     (x - mean) * inv_std
 }
 
-/// What the tests and benches run.
+/// The cases of the tests and benchmarks.
 pub const ENTRY: OpEntry = OpEntry { stem: "batch_norm", cases, bench_cases };
 
 const EPS: f32 = 1e-5;
@@ -155,7 +131,7 @@ fn case(x: &[usize], fill: Fill) -> Case {
     .real("beta", &channels, Fill::Normal)
 }
 
-/// A batch norm with a ReLU behind it, and, with `residual`, an addition, fused.
+/// Returns a case of a batch norm fused with the ReLU behind it, and, with `residual`, with the addition behind that.
 fn relu_case(x: &[usize], fill: Fill, residual: bool) -> Case {
     let channels = [n_channels(x)];
     let name = format!("{x:?}, {fill:?}, fused ReLU{}", if residual { " and add" } else { "" });
@@ -191,7 +167,7 @@ fn cases() -> Vec<Case> {
         case(&[3, 5, 7, 6], Fill::Normal),
         case(&[4, 9, 9, 3], Fill::Around(30.0)),
         case(&[2, 5], Fill::Normal),
-        // More slabs than one invocation merges.
+        // More partitions than one invocation merges.
         case(&[5, 23, 19, 2], Fill::Around(30.0)),
         relu_case(&[3, 5, 7, 8], Fill::Normal, false),
         relu_case(&[4, 9, 9, 4], Fill::Around(30.0), true),

@@ -4,10 +4,7 @@
 //!
 //! Shaders: `shaders/channel_sum/`. Derivation: `docs/ops/channel_sum.md`.
 
-use std::ops::Range;
-
-use rayon::prelude::*;
-
+use super::partitions::{Partitions, n_partials, sum_rows};
 use super::{Case, OpEntry, case::Fill, n_channels, n_rows};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId};
@@ -20,14 +17,6 @@ pub fn channel_sum(tape: &mut Tape, x: ValueId) -> ValueId {
 /// `x -> y`
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelSum;
-
-/// Returns (number of slabs, rows per slab) of a long sum over rows. Both are functions of the number of rows
-/// alone, so the order of the sum is fixed. At most 1,024 slabs, enough to read at a GPU's full bandwidth, of
-/// at least 64 rows.
-pub(crate) fn slabs(n_rows: usize) -> (usize, usize) {
-    let rows_per_slab = n_rows.div_ceil(1024).max(64);
-    (n_rows.div_ceil(rows_per_slab), rows_per_slab)
-}
 
 impl Op for ChannelSum {
     fn name(&self) -> &'static str {
@@ -44,17 +33,18 @@ impl Op for ChannelSum {
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
         let (rows, channels) = (n_rows(io.input_shape(0)), n_channels(io.input_shape(0)));
-        let (n_slabs, rows_per_slab) = slabs(rows);
-        let first = Shader::new("channel_sum/slabs").constants(&[
+        let partitions = Partitions::of_sum(rows);
+        let n_partials = partitions.count() * channels;
+        let first = Shader::new("channel_sum/partials").constants(&[
             ("ROWS", rows),
             ("CHANNELS", channels),
-            ("ROWS_PER_SLAB", rows_per_slab),
-            ("N_SLABS", n_slabs),
+            ("ROWS_PER_PARTITION", partitions.rows_each),
+            ("N_PARTITIONS", partitions.count()),
         ]);
-        let second = Shader::new("shared/sum_partials").constant("N_PARTIALS", n_slabs);
+        let second = Shader::new("shared/sum_partials").constant("N_PARTIALS", partitions.count());
         Launch::default()
-            .with_scratch(n_slabs * channels)
-            .then(first, &[Binding::Input(0), Binding::Scratch(0)], grid(n_slabs * channels))
+            .with_scratch(n_partials)
+            .then(first, &[Binding::Input(0), Binding::Scratch(0)], grid(n_partials))
             .then(second, &[Binding::Scratch(0), Binding::Output(0)], grid(channels))
     }
 }
@@ -77,32 +67,6 @@ impl Reference for ChannelSum {
     }
 }
 
-/// Returns the length of `partials` that [`sum_rows`] needs.
-pub(crate) fn n_partials(n_rows: usize, n_sums: usize) -> usize {
-    slabs(n_rows).0 * n_sums
-}
-
-/// Sums over rows: first each slab, in parallel on the thread pool, then the slabs in order. `add` adds the
-/// terms of a range of rows to `totals.len()` sums. `partials` holds the sums of the slabs.
-pub(crate) fn sum_rows<T: Real>(
-    n_rows: usize,
-    totals: &mut [T],
-    partials: &mut [T],
-    add: impl Fn(Range<usize>, &mut [T]) + Sync,
-) {
-    let (_, rows_per_slab) = slabs(n_rows);
-    let partials = &mut partials[..n_partials(n_rows, totals.len())];
-    partials.par_chunks_mut(totals.len()).enumerate().for_each(|(slab, sums)| {
-        sums.fill(T::ZERO);
-        let first = slab * rows_per_slab;
-        add(first..(first + rows_per_slab).min(n_rows), sums);
-    });
-    totals.fill(T::ZERO);
-    for partial in partials.chunks(totals.len()) {
-        totals.iter_mut().zip(partial).for_each(|(total, &p)| *total += p);
-    }
-}
-
 /// The cases of tests and benches.
 pub const ENTRY: OpEntry = OpEntry { stem: "channel_sum", cases, bench_cases };
 
@@ -122,18 +86,4 @@ fn cases() -> Vec<Case> {
 
 fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
     vec![case(&[batch, 32, 32, width])]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slabs_cover_all_rows() {
-        for n_rows in [1, 63, 64, 65, 65_536, 65_537, 524_288] {
-            let (n_slabs, rows_per_slab) = slabs(n_rows);
-            assert!(n_slabs <= 1024 && n_slabs * rows_per_slab >= n_rows);
-            assert!((n_slabs - 1) * rows_per_slab < n_rows);
-        }
-    }
 }

@@ -17,7 +17,7 @@ mod d_output;
 pub mod d_weight;
 pub mod forward;
 pub mod im2col;
-mod moments;
+mod mean_m2;
 mod product;
 mod reference;
 
@@ -62,7 +62,7 @@ pub fn conv2d(
     bias: Option<ValueId>,
     conv: Conv2d,
 ) -> ValueId {
-    let op = Conv2dForward { conv, has_bias: bias.is_some(), pool: None, moments: false };
+    let op = Conv2dForward { conv, has_bias: bias.is_some(), pool: None, mean_m2: false };
     let inputs: Vec<_> = [x, weight].into_iter().chain(bias).collect();
     tape.push_one(op, &inputs)
 }
@@ -196,10 +196,11 @@ fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>)
     if bias { case.real("bias", &[co], Fill::Normal) } else { case }
 }
 
-/// A case with a batch norm behind the convolution, or behind its 2x2 max pool, that is given the moments.
+/// Returns a case of a batch norm behind the convolution, or behind its 2x2 max pool, that reads mean and M2 from the
+/// convolution.
 fn norm_case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: bool) -> Case {
     let Case { name, inputs, reduction, .. } = case(x, co, conv, bias, None);
-    let name = format!("{name}{}, moments", if pool { ", fused max pool 2" } else { "" });
+    let name = format!("{name}{}, mean_m2", if pool { ", fused max pool 2" } else { "" });
     let mut case = Case::new(name, reduction, move |tape, inputs| {
         let [gamma, beta] = [inputs[2], inputs[3]];
         let mut y = conv2d(tape, inputs[0], inputs[1], inputs.get(4).copied(), conv);
@@ -237,12 +238,12 @@ fn cases() -> Vec<Case> {
         case([2, 7, 9, 5], 6, same, false, Some(2)),
         case([2, 6, 7, 4], 8, same, false, Some(3)),
         case([2, 5, 7, 4], 4, grouped(2, 1), false, Some(2)),
-        // Sums that are cut into parts, and pixels into slabs.
+        // Split-K: of the forward pass, and of the gradient of the weight.
         case([1, 5, 6, 60], 60, same, false, None),
         case([3, 14, 13, 4], 8, same, false, None),
         case([3, 14, 13, 4], 20, same, false, None),
-        // Moments of slabs: whole ones; more than one invocation merges, the last one short of a single row; behind a
-        // pool, short of a pixel; and of sums that are cut into parts. Two with more channels than a tile.
+        // Mean and M2: of whole partitions; of more partitions than one invocation merges, the last one row short; behind a
+        // pool, one pixel short; and with split-K. Two cases have more channels than a tile.
         norm_case([5, 8, 16, 4], 132, same, false, false),
         norm_case([3, 25, 29, 2], 6, Conv2d::square(1, 1, 0), true, false),
         norm_case([3, 10, 2, 3], 133, same, false, true),

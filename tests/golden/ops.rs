@@ -38,11 +38,11 @@ pub fn conv2d(file: &CaseFile, device: &Device) {
 /// Records the layer, because it includes the running statistics.
 pub fn batch_norm(file: &CaseFile, device: &Device) {
     batch_norm_of(file, device, |_, x| x);
-    batch_norm_of(file, device, given_moments);
+    batch_norm_of(file, device, given_mean_m2);
 }
 
-/// x as a convolution makes it that changes nothing, and that gives the batch norm behind it x's moments.
-fn given_moments(bench: &mut Bench<'_>, x: ValueId) -> ValueId {
+/// Returns x behind an identity convolution, which computes mean and M2 of x for the batch norm behind it.
+fn given_mean_m2(bench: &mut Bench<'_>, x: ValueId) -> ValueId {
     let channels = *bench.tape.shape(x).last().expect("x has channels");
     let mut identity = vec![0.0; channels * channels];
     identity.iter_mut().step_by(channels + 1).for_each(|weight| *weight = 1.0);

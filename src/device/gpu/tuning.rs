@@ -201,13 +201,13 @@ mod tests {
     use crate::passes::{Plan, PlanOptions};
     use crate::tape::Mode;
 
-    /// A convolution to so many channels that makes the moments of its output.
+    /// Returns a convolution to `channels` channels that also computes mean and M2 of its output.
     fn tape(channels: usize) -> Tape {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input_with_grad("x", &[2, 8, 8, 4]);
         let weight = tape.input_with_grad("weight", &[3, 3, 4, channels]);
         let conv = Conv2d::square(3, 1, 1);
-        let op = Conv2dForward { conv, has_bias: false, pool: None, moments: true };
+        let op = Conv2dForward { conv, has_bias: false, pool: None, mean_m2: true };
         for made in tape.push(op, &[x, weight]) {
             tape.keep(made);
         }
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(tuner("conv2d/geometry").known(&signature), None, "none can run");
     }
 
-    /// In registers the moments take scratch memory, and in workgroup memory they do not.
+    /// Mean and M2 take scratch memory with a register tile, and none with a tile in workgroup memory.
     #[test]
     fn a_tile_whose_memory_passes_the_limit_is_not_taken() {
         let tape = Arc::new(tape(32));

@@ -10,7 +10,7 @@ use super::{Geometry, x_hat};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
-use crate::ops::channel_sum::{n_partials, sum_rows};
+use crate::ops::partitions::{n_partials, sum_rows};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Value};
 
 /// `x, d_y, mean, inv_std -> d_gamma, d_beta`
@@ -44,24 +44,25 @@ impl Op for BatchNormDParameters {
     }
 }
 
-/// The two sums over slabs, then over the slabs; `gradient` is the file that says what is summed.
+/// Returns the dispatches of the two sums: over each partition, then over the partitions. The import `gradient`
+/// computes the terms.
 pub(super) fn launch_sums(g: &Geometry, gradient: &'static str, inputs: &[Binding]) -> Launch {
-    let n_partials = g.n_slabs * g.channels;
-    let bindings: Vec<_> = inputs.iter().copied().chain([Binding::Scratch(0)]).collect();
-    let slabs = Launch::default().with_scratch(2 * n_partials).then(
-        g.shader("batch_norm/backward_slabs").import("gradient", gradient),
+    let partials = Binding::Scratch(0);
+    let bindings: Vec<_> = inputs.iter().copied().chain([partials]).collect();
+    let launch = Launch::default().with_scratch(g.n_partials()).then(
+        g.shader("batch_norm/backward_partials").import("gradient", gradient),
         &bindings,
-        grid(n_partials),
+        grid(g.partitions.count() * g.channels),
     );
     let finish = |shader: Shader| shader.import("emit", "batch_norm/emit_gradients");
     let gradients = [Binding::Output(0), Binding::Output(1)];
-    g.merge_slabs(slabs, Binding::Scratch(0), "batch_norm/backward_sums", finish, &gradients)
+    g.merge_partitions(launch, partials, "batch_norm/backward_sums", finish, &gradients)
 }
 
-/// The memory that the references of the two sums work in: two sums a channel, and their slabs.
+/// Returns the memory of the references of the two sums: two sums a channel, and the partial sums of the partitions.
 pub(super) fn sums_scratch(g: &Geometry) -> ScratchSize {
     let n_sums = 2 * g.channels;
-    ScratchSize::shared(n_sums + n_partials(g.rows, n_sums))
+    ScratchSize::shared(n_sums + n_partials(g.rows(), n_sums))
 }
 
 impl Reference for BatchNormDParameters {
@@ -137,7 +138,7 @@ impl Op for BatchNormDInput {
         let g = Geometry::new(io.input_shape(0), &[]);
         let mut bindings: Vec<_> = (0..7).map(Binding::Input).collect();
         bindings.push(Binding::Output(0));
-        Launch::one(g.shader("batch_norm/d_input"), &bindings, grid(g.rows * g.channels))
+        Launch::one(g.shader("batch_norm/d_input"), &bindings, grid(g.rows() * g.channels))
     }
 }
 

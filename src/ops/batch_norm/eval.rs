@@ -54,7 +54,7 @@ impl Op for BatchNormEval {
         let shader = g.shader("batch_norm/eval").constant("EPS", self.eps);
         let mut bindings: Vec<_> = (0..5).map(Binding::Input).collect();
         bindings.push(Binding::Output(0));
-        Launch::one(shader, &bindings, grid(g.rows * g.channels))
+        Launch::one(shader, &bindings, grid(g.rows() * g.channels))
     }
 }
 

@@ -15,19 +15,19 @@ use rayon::prelude::*;
 
 use super::backward::{launch_sums, sums_scratch};
 use super::forward::{
-    batch_statistics, geometry_from, geometry_of, launch_moments, moments_flops, slabs_of,
+    batch_statistics, geometry_from, geometry_of, launch_statistics, mean_m2_flops, mean_m2_of,
     statistics_scratch,
 };
 use super::{Geometry, attributes, x_hat};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::kernel::{Binding, Launch, Real, Target, grid};
-use crate::ops::channel_sum::sum_rows;
+use crate::ops::partitions::{Partitions, sum_rows};
 use crate::tape::{
     Args, Node, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId,
 };
 
-/// `x, gamma, beta[, residual][, moments] -> y, mean, unbiased_variance, bn_affine`
+/// `x, gamma, beta[, residual][, mean_m2] -> y, mean, unbiased_variance, bn_affine`
 ///
 /// The bn_affine, `[4, C]`, is what the passes need of each channel: mean, 1/√(var + eps), gamma, beta.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,8 @@ pub struct BatchNormRelu {
     pub eps: f32,
     /// Whether something is added behind the ReLU.
     pub has_residual: bool,
-    /// Where x came with the moments of its slabs, `[slabs, 2, C]`, the rows of a slab. They are the last input.
-    pub rows_per_slab: Option<usize>,
+    /// The partitions of x whose mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node computes them.
+    pub mean_m2: Option<Partitions>,
 }
 
 impl Op for BatchNormRelu {
@@ -46,13 +46,13 @@ impl Op for BatchNormRelu {
     }
 
     fn attributes(&self) -> String {
-        attributes(self.eps, self.rows_per_slab)
+        attributes(self.eps, self.mean_m2)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let x = &inputs[0].shape;
-        let g = geometry_from(inputs, self.rows_per_slab);
-        let n_more = usize::from(self.has_residual) + usize::from(self.rows_per_slab.is_some());
+        let g = geometry_from(inputs, self.mean_m2);
+        let n_more = usize::from(self.has_residual) + usize::from(self.mean_m2.is_some());
         assert_eq!(inputs.len(), 3 + n_more, "batch_norm_relu: inputs");
         if self.has_residual {
             assert_eq!(x, &inputs[3].shape, "batch_norm_relu: x and what is added to it");
@@ -83,7 +83,7 @@ impl Op for BatchNormRelu {
         if self.has_residual {
             d_inputs.push(Some(d_y));
         }
-        // What x does by way of its moments is in its gradient already.
+        // mean_m2 has no gradient of its own: d_x contains how x changes mean and variance.
         d_inputs.resize(node.inputs.len(), None);
         d_inputs
     }
@@ -91,11 +91,11 @@ impl Op for BatchNormRelu {
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
         // The normalisation 4, ReLU 1, and the addition.
         let activation = 5 + u64::from(self.has_residual);
-        (moments_flops(self.rows_per_slab) + activation) * io.input(0).n_elements() as u64
+        (mean_m2_flops(self.mean_m2) + activation) * io.input(0).n_elements() as u64
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = geometry_of(io, self.rows_per_slab);
+        let g = geometry_of(io, self.mean_m2);
         let (input, output) = (Binding::Input, Binding::Output);
         let mut bindings = vec![input(0), output(3), output(0)];
         let residual = match self.has_residual {
@@ -104,22 +104,22 @@ impl Op for BatchNormRelu {
         };
         bindings.extend(self.has_residual.then_some(input(3)));
         let statistics = [output(1), output(2), output(3), input(1), input(2)];
-        let given = self.rows_per_slab.map(|_| input(io.n_inputs() - 1));
-        launch_moments(&g, given, self.eps, "batch_norm/emit_bn_affine", &statistics).then(
+        let given = self.mean_m2.map(|_| input(io.n_inputs() - 1));
+        launch_statistics(&g, given, self.eps, "batch_norm/emit_bn_affine", &statistics).then(
             g.shader("batch_norm/relu_forward").import("residual", residual),
             &bindings,
-            grid(g.rows * g.channels / 4),
+            grid(g.rows() * g.channels / 4),
         )
     }
 }
 
 impl Reference for BatchNormRelu {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
-        statistics_scratch(&geometry_of(io, self.rows_per_slab), self.rows_per_slab)
+        statistics_scratch(&geometry_of(io, self.mean_m2), self.mean_m2)
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let g = geometry_of(&args.io, self.rows_per_slab);
+        let g = geometry_of(&args.io, self.mean_m2);
         let (x, gamma, beta) =
             (args.inputs[0].real(), args.inputs[1].real(), args.inputs[2].real());
         let residual = self.has_residual.then(|| args.inputs[3].real());
@@ -129,9 +129,9 @@ impl Reference for BatchNormRelu {
         let (mean, variance, bn_affine) = (mean.real(), variance.real(), bn_affine.real());
         let channels = g.channels;
         let inv_std = &mut bn_affine[channels..2 * channels];
-        let given = self.rows_per_slab.map(|_| args.inputs[args.inputs.len() - 1].real());
-        let (slabs, groups) = slabs_of(&g, x, given, args.scratch.shared);
-        batch_statistics(g, self.eps, slabs, groups, mean, variance, inv_std);
+        let given = self.mean_m2.map(|_| args.inputs[args.inputs.len() - 1].real());
+        let (mean_m2, scratch) = mean_m2_of(&g, x, given, args.scratch.shared);
+        batch_statistics(g, self.eps, mean_m2, scratch, mean, variance, inv_std);
         bn_affine[..channels].copy_from_slice(mean);
         bn_affine[2 * channels..3 * channels].copy_from_slice(gamma);
         bn_affine[3 * channels..].copy_from_slice(beta);
@@ -315,7 +315,7 @@ impl Op for BatchNormReluDInput {
         let g = Geometry::new(io.input_shape(0), &[]);
         let mut bindings: Vec<_> = (0..5).map(Binding::Input).collect();
         bindings.push(Binding::Output(0));
-        let workgroups = grid(g.rows * g.channels / 4);
+        let workgroups = grid(g.rows() * g.channels / 4);
         Launch::one(g.shader("batch_norm/relu_d_input"), &bindings, workgroups)
     }
 }

@@ -3,23 +3,24 @@
 use super::product::{Product, Tiling};
 use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, by_fours};
 use crate::kernel::{Binding, Kernels, Launch, Shader, Target, Tile, grid};
-use crate::ops::channel_sum;
+use crate::ops::partitions::Partitions;
+use crate::ops::{channel_sum, mean_m2};
 use crate::tape::{Node, NodeIo, Op, OutputSpec, Tape, Value, ValueId};
 
-/// `x, weight[, bias] -> y[, moments]`, or, with a pool, `x, weight -> y, index[, moments]`: the pooled output and,
-/// as u32, the position within each window (row-major) that the maximum was at.
+/// `x, weight[, bias] -> y[, mean_m2]`, or, with a pool, `x, weight -> y, index[, mean_m2]`: the pooled output and, as
+/// u32, the row-major position of the maximum in each window.
 #[derive(Clone, Debug)]
 pub struct Conv2dForward {
     /// Kernel, stride, padding, groups.
     pub conv: Conv2d,
-    /// Whether there is a bias.
+    /// Whether the third input is a bias.
     pub has_bias: bool,
-    /// The window of a max pool that tiles the output, fused by
+    /// The window of a max pool whose windows tile the output, fused by
     /// [`conv_max_pool`](crate::passes::fuse::conv_max_pool).
     pub pool: Option<[usize; 2]>,
-    /// Whether the moments of slabs of y are made too, `[slabs, 2, Co]`, for
+    /// Whether the last output is mean and M2 of [`partitions`](Self::partitions) of y, `[partitions, 2, Co]`, for
     /// [`conv_batch_norm`](crate::passes::fuse::conv_batch_norm).
-    pub moments: bool,
+    pub mean_m2: bool,
 }
 
 impl Conv2dForward {
@@ -27,14 +28,15 @@ impl Conv2dForward {
         Geometry::new(&self.conv, self.pool, io.input_shape(0), io.input_shape(1))
     }
 
-    /// Tiles know no groups, and of pools the 2x2 one, whose windows are four rows of a product.
+    /// Returns whether the tiled kernels apply: one group, and no pool or a 2x2 pool, whose window is four rows of the
+    /// product.
     pub(crate) fn is_tiled(&self) -> bool {
         self.conv.groups == 1 && self.pool.is_none_or(|pool| pool == [2, 2])
     }
 
-    /// Pixels of y in a slab whose moments are made.
-    pub(crate) fn pixels_per_slab(&self, io: &NodeIo<'_>) -> usize {
-        self.geometry(io).pixels_per_slab()
+    /// Returns the partitions of y's pixels whose mean and M2 the node computes.
+    pub(crate) fn partitions(&self, io: &NodeIo<'_>) -> Partitions {
+        self.geometry(io).partitions()
     }
 }
 
@@ -44,14 +46,14 @@ impl Op for Conv2dForward {
     }
 
     fn attributes(&self) -> String {
-        let moments = if self.moments { ", moments" } else { "" };
-        Geometry::attributes(&self.conv, self.pool) + moments
+        let mean_m2 = if self.mean_m2 { ", mean_m2" } else { "" };
+        Geometry::attributes(&self.conv, self.pool) + mean_m2
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let g = Geometry::new(&self.conv, self.pool, &inputs[0].shape, &inputs[1].shape);
         assert!(!(self.has_bias && self.pool.is_some()), "conv2d: no bias with a fused pool");
-        assert!(!self.moments || self.is_tiled(), "conv2d: moments of tiled kernels only");
+        assert!(!self.mean_m2 || self.is_tiled(), "conv2d: mean_m2 of tiled kernels only");
         if self.has_bias {
             let bias = &inputs[2].shape;
             assert_eq!(bias, &[g.co], "conv2d: {} channels, but bias {bias:?}", g.co);
@@ -59,7 +61,8 @@ impl Op for Conv2dForward {
         let shape = [g.n, g.pooled[0], g.pooled[1], g.co];
         let mut outputs = vec![OutputSpec::real("conv", &shape)];
         outputs.extend(self.pool.map(|_| OutputSpec::words("index", &shape)));
-        outputs.extend(self.moments.then(|| OutputSpec::real("moments", &g.moments())));
+        let mean_m2_shape = mean_m2::shape(g.partitions(), g.co);
+        outputs.extend(self.mean_m2.then(|| OutputSpec::real("mean_m2", &mean_m2_shape)));
         outputs
     }
 
@@ -91,9 +94,9 @@ impl Op for Conv2dForward {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // What the formula takes, an addition for the mean and three for a deviation; merging takes more.
-        let moments = if self.moments { 4 * io.output(0).n_elements() } else { 0 };
-        self.geometry(io).flops() + moments as u64
+        // By the formula: an addition for the mean, three operations for M2. The merge is not counted.
+        let mean_m2 = if self.mean_m2 { 4 * io.output(0).n_elements() } else { 0 };
+        self.geometry(io).flops() + mean_m2 as u64
     }
 
     fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
@@ -110,35 +113,35 @@ impl Op for Conv2dForward {
             bindings.push(Binding::Output(1));
         }
         let (y, n_made) = (Binding::Output(0), io.output(0).n_elements());
-        let moments = self.moments.then(|| Binding::Output(io.n_outputs() - 1));
-        // For kernels that do not make moments on the way.
-        let read_moments = |launch| match moments {
-            Some(moments) => g.read_moments(launch, y, moments),
+        let mean_m2 = self.mean_m2.then(|| Binding::Output(io.n_outputs() - 1));
+        // For the kernels whose epilogue does not compute mean and M2.
+        let then_mean_m2 = |launch| match mean_m2 {
+            Some(mean_m2) => g.launch_mean_m2(launch, y, mean_m2),
             None => launch,
         };
         let launch = Launch::default();
         if target.kernels == Kernels::Naive || !self.is_tiled() {
-            return read_moments(launch.then(self.naive(&g), &bindings, grid(n_made)));
+            return then_mean_m2(launch.then(self.naive(&g), &bindings, grid(n_made)));
         }
         let Tiled { tiling, shader, workgroups } = self.tiled(&g, target);
-        let Some(moments) = moments.filter(|_| tiling.n_splits == 1) else {
+        let Some(mean_m2) = mean_m2.filter(|_| tiling.n_splits == 1) else {
             let n_splits = tiling.n_splits;
             let launch = launch.split_k(shader, &bindings, workgroups, n_splits, y, n_made);
-            return read_moments(launch);
+            return then_mean_m2(launch);
         };
-        let shader = shader.constant("MOMENTS_BINDING", bindings.len());
+        let shader = shader.constant("MEAN_M2_BINDING", bindings.len());
         if !tiling.tile.is_in_registers() {
-            bindings.push(moments);
+            bindings.push(mean_m2);
             return launch.then(shader, &bindings, workgroups);
         }
-        let pieces = Binding::Scratch(0);
-        bindings.push(pieces);
-        let launch = launch.with_scratch(g.n_piece_moments()).then(shader, &bindings, workgroups);
-        g.merge_pieces(launch, self.rows(), target.turns(), pieces, moments)
+        let tiles = Binding::Scratch(0);
+        bindings.push(tiles);
+        let launch = launch.with_scratch(g.n_tile_mean_m2()).then(shader, &bindings, workgroups);
+        g.merge_tile_rows(launch, self.rows(), target.turns(), tiles, mean_m2)
     }
 }
 
-/// The product in tiles, as it is dispatched.
+/// The dispatch of a product in tiles.
 struct Tiled {
     tiling: Tiling,
     shader: Shader,
@@ -159,7 +162,7 @@ impl Conv2dForward {
         if self.pool.is_some() || self.has_bias {
             tiling.n_splits = 1;
         }
-        tiling.moments = self.moments && tiling.n_splits == 1;
+        tiling.mean_m2 = self.mean_m2 && tiling.n_splits == 1;
         let (shader, workgroups) = product.shader(g, target, tiling);
         let shader = shader
             .import("operands", "conv2d/operands_forward")
@@ -172,7 +175,7 @@ impl Conv2dForward {
         Tiled { tiling, shader, workgroups }
     }
 
-    /// The file that says which pixels the rows of the product are.
+    /// Returns the file that maps rows of the product to pixels.
     fn rows(&self) -> &'static str {
         if self.pool.is_some() { "conv2d/rows_pooled" } else { "conv2d/rows_linear" }
     }

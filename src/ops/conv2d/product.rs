@@ -25,8 +25,8 @@ pub(super) struct Tiling {
     pub tile: Tile,
     /// The parts that its sums are cut into.
     pub n_splits: usize,
-    /// Whether the moments of what is stored are made too: of slabs, or, in registers, of pieces.
-    pub moments: bool,
+    /// Whether the epilogue also computes mean and M2 of the result: of partitions, or, in registers, of tiles.
+    pub mean_m2: bool,
 }
 
 /// Fewer tiles of 64 x 64 than this leave a large GPU idle.
@@ -46,13 +46,13 @@ impl Product {
     /// How to cut it on a target, without moments.
     pub fn tiling(&self, g: &Geometry, target: &Target) -> Tiling {
         let tile = target.tile(self.rows, self.columns);
-        Tiling { tile, n_splits: self.n_splits(g), moments: false }
+        Tiling { tile, n_splits: self.n_splits(g), mean_m2: false }
     }
 
     /// The shader for a target, without the imports that say what is made of which pixels, and its
     /// workgroups.
     pub fn shader(&self, g: &Geometry, target: &Target, tiling: Tiling) -> (Shader, [u32; 3]) {
-        let Tiling { tile, n_splits, moments } = tiling;
+        let Tiling { tile, n_splits, mean_m2 } = tiling;
         let square = square(tile);
         let path = if square.is_some() { "conv2d/forward_tile" } else { "conv2d/forward" };
         let shader = g
@@ -66,15 +66,15 @@ impl Product {
         let (shader, rows, columns) = match square {
             None => {
                 let lanes = channel_lanes(self.columns);
-                let keep = if moments { "conv2d/keep_pieces" } else { "conv2d/keep_none" };
-                let shader = shader.import("turns", target.turns()).import("keep", keep);
+                let emit = if mean_m2 { "conv2d/emit_tile_rows" } else { "conv2d/emit_none" };
+                let shader = shader.import("turns", target.turns()).import("emit", emit);
                 (with_lanes(shader, lanes, tile, target), 64 / lanes * 8, lanes * 4)
             }
             Some((import, side)) => {
-                let finish = match (moments, tile) {
+                let finish = match (mean_m2, tile) {
                     (false, _) => "conv2d/finish_store",
-                    (true, Tile::Square128) => "conv2d/finish_moments_8x8",
-                    (true, _) => "conv2d/finish_moments_4x4",
+                    (true, Tile::Square128) => "conv2d/finish_mean_m2_8x8",
+                    (true, _) => "conv2d/finish_mean_m2_4x4",
                 };
                 (shader.import("tile", import).import("finish", finish), side, side)
             }

@@ -39,9 +39,9 @@ struct Place {
 
 fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
     let node = &tape.nodes()[norm_ix];
-    // One that is given moments has an input more, and stays.
+    // A batch norm that reads mean_m2 has one more input, and stays as it is.
     let op = (&*node.op as &dyn Any).downcast_ref::<BatchNorm>()?;
-    let &BatchNorm { eps, rows_per_slab: None } = op else { return None };
+    let &BatchNorm { eps, mean_m2: None } = op else { return None };
     let by_fours = tape.shape(node.outputs[0]).last()?.is_multiple_of(4);
     let relu_ix = only_reader::<Relu>(tape, node.outputs[0]).filter(|_| by_fours)?;
     let activated = tape.nodes()[relu_ix].outputs[0];
@@ -68,7 +68,7 @@ fn rewrite(tape: &mut Tape, norm_ix: usize, place: &Place) {
     let Node { mut inputs, outputs, .. } = tape.nodes()[norm_ix].clone();
     inputs.extend(place.add.map(|(_, residual)| residual));
     let has_residual = place.add.is_some();
-    let fused = BatchNormRelu { eps: place.eps, has_residual, rows_per_slab: None };
+    let fused = BatchNormRelu { eps: place.eps, has_residual, mean_m2: None };
     let mut nodes = vec![norm_ix, place.relu_ix];
     nodes.extend(place.add.map(|(add_ix, _)| add_ix));
     let y = tape.nodes()[*nodes.last().expect("two or three")].outputs[0];

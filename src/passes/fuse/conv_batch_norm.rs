@@ -1,8 +1,8 @@
-//! `conv2d` makes the moments of its output for the `batch_norm` behind it.
+//! `conv2d` computes mean and M2 of its output for the `batch_norm` behind it.
 //!
-//! Batch norm in training reads x twice: for its mean and variance, and to normalise it. The convolution in front of it
-//! has had every number of x in registers, and there the moments of a slab of pixels cost next to nothing: they become
-//! another output of it, which batch norm merges instead of reading x.
+//! Batch norm in training reads x to compute mean and variance, and reads x again to normalise it. The convolution in
+//! front of it holds each element of x in registers. There, mean and M2 of a partition of the pixels cost almost nothing.
+//! The fused convolution has them as another output, and batch norm merges them instead of reading x.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::ops::batch_norm::relu::BatchNormRelu;
 use crate::ops::conv2d::Conv2dForward;
 use crate::tape::{Node, NodeIo, Op, Tape, ValueId};
 
-/// Rewrites every place where a batch norm, by itself or with a ReLU behind it, reads what a convolution makes whose
-/// kernels are tiled. Returns how many there were.
+/// Rewrites every batch norm, with or without a ReLU, that reads the output of a convolution with tiled kernels. Returns
+/// the number of rewrites.
 pub(super) fn apply(tape: &mut Tape) -> usize {
     let mut n_rewritten = 0;
     for norm_ix in 0..tape.nodes().len() {
@@ -25,7 +25,7 @@ pub(super) fn apply(tape: &mut Tape) -> usize {
     n_rewritten
 }
 
-/// What the two nodes become.
+/// The two ops after the rewrite.
 struct Place {
     conv: Conv2dForward,
     norm: Arc<dyn Op>,
@@ -37,27 +37,27 @@ fn find(tape: &Tape, norm_ix: usize) -> Option<(usize, Place)> {
         tape.nodes().iter().position(|node| node.outputs.first() == norm.inputs.first())?;
     let conv_node = &tape.nodes()[conv_ix];
     let conv = (&*conv_node.op as &dyn Any).downcast_ref::<Conv2dForward>()?;
-    if conv.moments || !conv.is_tiled() {
+    if conv.mean_m2 || !conv.is_tiled() {
         return None;
     }
-    let rows_per_slab = Some(conv.pixels_per_slab(&NodeIo::new(tape, conv_node)));
+    let mean_m2 = Some(conv.partitions(&NodeIo::new(tape, conv_node)));
     let norm = (&*norm.op as &dyn Any)
         .downcast_ref::<BatchNorm>()
-        .map(|op| Arc::new(BatchNorm { rows_per_slab, ..*op }) as Arc<dyn Op>)
+        .map(|op| Arc::new(BatchNorm { mean_m2, ..*op }) as Arc<dyn Op>)
         .or_else(|| {
             let op = (&*norm.op as &dyn Any).downcast_ref::<BatchNormRelu>()?;
-            Some(Arc::new(BatchNormRelu { rows_per_slab, ..*op }))
+            Some(Arc::new(BatchNormRelu { mean_m2, ..*op }))
         })?;
-    Some((conv_ix, Place { conv: Conv2dForward { moments: true, ..conv.clone() }, norm }))
+    Some((conv_ix, Place { conv: Conv2dForward { mean_m2: true, ..conv.clone() }, norm }))
 }
 
 fn rewrite(tape: &mut Tape, conv_ix: usize, norm_ix: usize, place: Place) {
     let same = |outputs: &[ValueId]| outputs.iter().copied().map(Some).collect::<Vec<_>>();
-    // The moments are an output more of the convolution, and an input more of the batch norm.
+    // mean_m2 is one more output of the convolution, and one more input of the batch norm.
     let Node { inputs, outputs, .. } = tape.nodes()[conv_ix].clone();
     let made = tape.replace(&[conv_ix], Arc::new(place.conv), &inputs, &same(&outputs));
     let Node { mut inputs, outputs, .. } = tape.nodes()[norm_ix].clone();
-    inputs.push(*made.last().expect("the moments"));
+    inputs.push(*made.last().expect("mean_m2"));
     tape.replace(&[norm_ix], place.norm, &inputs, &same(&outputs));
 }
 
@@ -71,7 +71,7 @@ mod tests {
     use crate::passes::{backward_from, fuse};
     use crate::tape::{ElementType, Mode};
 
-    /// A convolution to 8 channels in so many groups, a batch norm, and a ReLU.
+    /// Returns a convolution to 8 channels in `groups` groups, a batch norm, and a ReLU.
     fn block(groups: usize) -> (Tape, ValueId) {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input_with_grad("x", &[2, 9, 9, 4]);
@@ -85,19 +85,19 @@ mod tests {
         (tape, y)
     }
 
-    /// How many of a tape's nodes are given moments.
+    /// Returns the number of nodes that read mean_m2.
     fn n_given(tape: &Tape) -> usize {
-        tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given moments")).count()
+        tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given mean_m2")).count()
     }
 
     #[test]
-    fn moments_become_an_output_of_the_one_and_an_input_of_the_other() {
+    fn mean_m2_becomes_an_output_of_the_conv_and_an_input_of_the_norm() {
         let only = Fusion { conv_batch_norm: true, ..Fusion::NONE };
         for (fusion, n_places) in [(only, 1), (Fusion::ALL, 2)] {
             let (mut tape, y) = block(1);
             assert_eq!(fuse(&mut tape, fusion), n_places);
             let [conv, norm] = [0, 1].map(|ix| tape.nodes()[ix].clone());
-            // 162 pixels are two slabs of 64, and one of 34.
+            // 162 pixels are two partitions of 64, and one of 34.
             assert_eq!(tape.shape(conv.outputs[1]), [3, 2, 8]);
             assert_eq!(norm.inputs.last(), conv.outputs.last());
             assert_eq!(n_given(&tape), 1);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_make_no_moments_and_the_rule_can_be_left_out() {
+    fn a_grouped_convolution_is_not_rewritten_and_the_rule_can_be_left_out() {
         let (mut tape, _) = block(2);
         assert_eq!(fuse(&mut tape, Fusion { conv_batch_norm: true, ..Fusion::NONE }), 0);
         let (mut tape, _) = block(1);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_norms_behind_a_convolution_one_is_given_them() {
+    fn of_two_norms_behind_a_convolution_one_is_rewritten() {
         let (mut tape, _) = block(1);
         let conv = tape.nodes()[0].outputs[0];
         let (gamma, beta) = (tape.nodes()[1].inputs[1], tape.nodes()[1].inputs[2]);

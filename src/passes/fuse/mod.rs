@@ -21,7 +21,7 @@ pub struct Fusion {
     pub batch_norm_relu: bool,
     /// The addition of a residual behind them joins in.
     pub residual_add: bool,
-    /// `conv2d` makes the moments that the `batch_norm` behind it begins with.
+    /// `conv2d` computes mean and M2 of its output for the `batch_norm` behind it.
     pub conv_batch_norm: bool,
 }
 
@@ -69,7 +69,7 @@ pub enum Rule {
     BatchNormRelu,
     /// And the addition behind both
     ResidualAdd,
-    /// A convolution and the moments that the batch norm behind it begins with
+    /// A convolution and the mean and M2 of its output, for the batch norm behind it
     ConvBatchNorm,
 }
 
@@ -86,9 +86,9 @@ pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
         true => batch_norm_relu::apply(tape, fusion.residual_add),
         false => 0,
     };
-    // Last: it gives moments to batch norms, fused with a ReLU or not.
-    let moments = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
-    pools + norms + moments
+    // Last: it rewrites batch norms with and without a fused ReLU.
+    let mean_m2 = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
+    pools + norms + mean_m2
 }
 
 /// Returns the number of nodes that read a value, with repetition.

@@ -1,13 +1,13 @@
-// The end of a tile of 64 x 64: its sums are stored, and the moments of its slab.
+// The end of a tile of 64 x 64: stores its sums, and mean and M2 of its partition.
 
-// #import conv2d/merge_tile
+// #import conv2d/merge_workgroup
 
-// Rows of an invocation.
+// Rows that an invocation merges itself.
 const OWN_ROWS: u32 = 4u;
 
 fn finish(split: u32, tile_row: u32, tile_channel: u32, local_ix: u32, s: Sums) {
     let row = first_row(local_ix);
     let column = first_column(local_ix);
     put(row, column, store_rows(split, tile_row + row, tile_channel + column, s.s0, s.s1, s.s2, s.s3));
-    merge_tile(tile_row, tile_channel, local_ix);
+    merge_workgroup(tile_row, tile_channel, local_ix);
 }

@@ -1,9 +1,9 @@
-// partials[slab, c] = sum over the slab's rows of x[row, c]
+// partials[partition, c] = sum over the partition's rows of x[row, c]
 //
-//   x [ROWS, CHANNELS],  partials [N_SLABS, CHANNELS]
+//   x [ROWS, CHANNELS],  partials [N_PARTITIONS, CHANNELS]
 //
 // This is the first half of a sum over all axes but the last; shared/sum_partials is the second. Two halves keep
-// many invocations busy, and the order of the sum is fixed. One invocation sums one channel of one slab;
+// many invocations busy, and the order of the sum is fixed. One invocation sums one channel of one partition;
 // neighbours read neighbouring channels. Grid: one axis of partial sums, folded. Launched by
 // src/ops/channel_sum.rs.
 
@@ -11,8 +11,8 @@
 
 const ROWS: u32 = 1u;
 const CHANNELS: u32 = 1u;
-const ROWS_PER_SLAB: u32 = 1u;
-const N_SLABS: u32 = 1u;
+const ROWS_PER_PARTITION: u32 = 1u;
+const N_PARTITIONS: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
@@ -24,12 +24,12 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix >= N_SLABS * CHANNELS {
+    if ix >= N_PARTITIONS * CHANNELS {
         return;
     }
     let channel = ix % CHANNELS;
-    let first = ix / CHANNELS * ROWS_PER_SLAB;
-    let last = min(first + ROWS_PER_SLAB, ROWS);
+    let first = ix / CHANNELS * ROWS_PER_PARTITION;
+    let last = min(first + ROWS_PER_PARTITION, ROWS);
     var sum = 0.0;
     for (var row = first; row < last; row++) {
         sum += x[row * CHANNELS + channel];

@@ -1,11 +1,11 @@
-// The end of a tile of 128 x 128: its sums are stored, and the moments of its two slabs.
+// The end of a tile of 128 x 128: stores its sums, and mean and M2 of its two partitions.
 
-// #import conv2d/merge_tile
+// #import conv2d/merge_workgroup
 
-// Rows of an invocation.
+// Rows that an invocation merges itself.
 const OWN_ROWS: u32 = 8u;
 
-fn store_half(split: u32, row: u32, column: u32, b: Block) -> Moments {
+fn store_half(split: u32, row: u32, column: u32, b: Block) -> MeanM2 {
     return store_rows(split, row, column, b.s0, b.s1, b.s2, b.s3);
 }
 
@@ -20,5 +20,5 @@ fn finish(split: u32, tile_row: u32, tile_channel: u32, local_ix: u32, s: Sums) 
     let lower_right = store_half(split, row + 4u, column + 32u, s.lower_right);
     put(own_row, own_column, merge(upper_left, lower_left, row, 4u));
     put(own_row, own_column + 32u, merge(upper_right, lower_right, row, 4u));
-    merge_tile(tile_row, tile_channel, local_ix);
+    merge_workgroup(tile_row, tile_channel, local_ix);
 }

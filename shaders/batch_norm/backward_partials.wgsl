@@ -1,0 +1,41 @@
+// The two sums of the backward pass, over one partition of the rows:
+//
+//   d_gamma[partition, c] = sum of d_y[row, c] * x_hat[row, c]   with x_hat = (x - mean) * inv_std
+//   d_beta[partition, c]  = sum of d_y[row, c]
+//
+// partials is [N_PARTITIONS, 2, CHANNELS]: d_gamma, then d_beta. One invocation sums one channel of one partition, and
+// batch_norm/backward_sums adds the partial sums. The import `gradient` computes the terms, with the mask of a ReLU or
+// without. src/ops/batch_norm/backward.rs launches it.
+
+// #import shared/linear_index
+// #import batch_norm/geometry
+// #import gradient
+
+@group(0) @binding(PARTIALS_BINDING) var<storage, read_write> partials: array<f32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) n_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_ix: u32,
+) {
+    let ix = linear_index(workgroup, n_workgroups, local_ix);
+    if ix >= N_PARTITIONS * CHANNELS {
+        return;
+    }
+    let c = ix % CHANNELS;
+    let partition_ix = ix / CHANNELS;
+    let first = partition_ix * ROWS_PER_PARTITION;
+    let last = min(first + ROWS_PER_PARTITION, ROWS);
+    var d_gamma = 0.0;
+    var d_beta = 0.0;
+    for (var row = first; row < last; row++) {
+        let at = row * CHANNELS + c;
+        let x_hat = x_hat_at(at, c);
+        let d = gradient_at(at, c, x_hat);
+        d_gamma += d * x_hat;
+        d_beta += d;
+    }
+    partials[2u * partition_ix * CHANNELS + c] = d_gamma;
+    partials[(2u * partition_ix + 1u) * CHANNELS + c] = d_beta;
+}

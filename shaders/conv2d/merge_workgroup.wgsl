@@ -1,0 +1,44 @@
+// Merges mean and M2 of a workgroup's invocations into those of its partitions: the upper levels of the tree in
+// conv2d/mean_m2. It reuses the workgroup memory of the product, which is complete by then: means lie in `left`, M2 in
+// `right`.
+
+// #import conv2d/store_mean_m2
+
+// Stores mean and M2 of the OWN_ROWS rows from `row` of the workgroup's tile on.
+fn put(row: u32, column: u32, values: MeanM2) {
+    let at = place(row, column / 4u);
+    left[at] = values.mean;
+    right[at] = values.m2;
+}
+
+fn place(row: u32, vector: u32) -> u32 {
+    return row / OWN_ROWS * TERM_VECTORS + vector;
+}
+
+fn merge_workgroup(tile_row: u32, tile_channel: u32, local_ix: u32) {
+    let pair = local_ix / TERM_VECTORS;
+    let vector = local_ix % TERM_VECTORS;
+    for (var n = OWN_ROWS; n < PARTITION_ROWS; n *= 2u) {
+        workgroupBarrier();
+        let row = pair * 2u * n;
+        if row < TILE {
+            let a = place(row, vector);
+            let b = place(row + n, vector);
+            let both = merge(
+                MeanM2(left[a], right[a]),
+                MeanM2(left[b], right[b]),
+                tile_row + row,
+                n,
+            );
+            left[a] = both.mean;
+            right[a] = both.m2;
+        }
+    }
+    // The invocation that merged the halves of a partition stores the partition.
+    let row = pair * PARTITION_ROWS;
+    if row < TILE && tile_row + row < N_ROWS {
+        let at = place(row, vector);
+        let number = (tile_row + row) / PARTITION_ROWS;
+        store_mean_m2(number, tile_channel + vector * 4u, MeanM2(left[at], right[at]));
+    }
+}

@@ -1,0 +1,86 @@
+//! Long sums over rows: the rows are divided into partitions, each partition gives a partial sum, and the partial sums
+//! are added in order.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::kernel::Real;
+
+/// Consecutive rows, divided into partitions of equal length. The last partition may be shorter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Partitions {
+    /// Rows in all.
+    pub n_rows: usize,
+    /// Rows of a partition.
+    pub rows_each: usize,
+}
+
+/// Partitions that one invocation merges. With more, the merge would take longer than the partial sums.
+pub(super) const PARTITIONS_PER_GROUP: usize = 32;
+
+impl Partitions {
+    /// Returns the partitions of a long sum: at most 1,024, which are enough invocations to read at a GPU's full speed,
+    /// and at least 64 rows in each. They depend on the number of rows alone, so the order of the sum does too.
+    pub fn of_sum(n_rows: usize) -> Self {
+        Self { n_rows, rows_each: n_rows.div_ceil(1024).max(64) }
+    }
+
+    /// Returns the number of partitions.
+    pub fn count(self) -> usize {
+        self.n_rows.div_ceil(self.rows_each)
+    }
+
+    /// Returns the rows of partition `ix`.
+    pub fn rows(self, ix: usize) -> Range<usize> {
+        let first = ix * self.rows_each;
+        first..(first + self.rows_each).min(self.n_rows)
+    }
+
+    /// Returns the groups that are merged first, as partitions of the same rows, or `None` where one group has all.
+    pub fn groups(self) -> Option<Self> {
+        let groups = Self { rows_each: self.rows_each * PARTITIONS_PER_GROUP, ..self };
+        (self.count() > PARTITIONS_PER_GROUP).then_some(groups)
+    }
+}
+
+/// Returns the number of partial sums that [`sum_rows`] writes for `n_sums` sums.
+pub(crate) fn n_partials(n_rows: usize, n_sums: usize) -> usize {
+    Partitions::of_sum(n_rows).count() * n_sums
+}
+
+/// Sums over rows, `totals.len()` sums at a time: a task of the thread pool sums a partition into `partials`, then the
+/// partial sums are added in order. `add` adds the terms of some rows to the sums.
+pub(crate) fn sum_rows<T: Real>(
+    n_rows: usize,
+    totals: &mut [T],
+    partials: &mut [T],
+    add: impl Fn(Range<usize>, &mut [T]) + Sync,
+) {
+    let partitions = Partitions::of_sum(n_rows);
+    let partials = &mut partials[..n_partials(n_rows, totals.len())];
+    partials.par_chunks_mut(totals.len()).enumerate().for_each(|(partition, sums)| {
+        sums.fill(T::ZERO);
+        add(partitions.rows(partition), sums);
+    });
+    totals.fill(T::ZERO);
+    for partial in partials.chunks(totals.len()) {
+        totals.iter_mut().zip(partial).for_each(|(total, &p)| *total += p);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_cover_all_rows_once() {
+        for n_rows in [1, 63, 64, 65, 65_536, 65_537, 524_288] {
+            let partitions = Partitions::of_sum(n_rows);
+            assert!(partitions.count() <= 1024);
+            let lengths = (0..partitions.count()).map(|ix| partitions.rows(ix).len());
+            assert_eq!(lengths.clone().sum::<usize>(), n_rows);
+            assert!(lengths.min() > Some(0));
+        }
+    }
+}
