@@ -1,5 +1,5 @@
-//! Convolution in two dimensions: any kernel size, stride, zero padding and groups, with or without a
-//! bias; and, fused, the max pool behind it.
+//! Convolution in two dimensions: any kernel size, stride, zero padding and groups, with or without a bias. Fusion adds
+//! the max pool behind it, and mean and M2 of the output.
 //!
 //! ```text
 //! y[n, oy, ox, co] = bias[co] + Σ ky, kx, ci  x[n, oy·stride + ky − padding, ox·stride + kx − padding, ci]
@@ -9,7 +9,7 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! [`forward`], [`d_input`] and [`d_weight`] are its three nodes; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). [`im2col`] is what the references in `reference/` share.
+//! [`channel_sum`](super::channel_sum). The references in `reference/` share [`im2col`].
 //! Shaders: `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
 pub mod d_input;
@@ -35,17 +35,17 @@ use super::{
 use crate::kernel::Shader;
 use crate::tape::{Tape, ValueId};
 
-/// What a convolution is, apart from its shapes.
+/// The parameters of a convolution, apart from its shapes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv2d {
     /// Kernel size, stride, padding.
     pub window: Window,
-    /// Output channels of a group see only the input channels of that group.
+    /// Groups of channels. An output channel depends only on the input channels of its group.
     pub groups: usize,
 }
 
 impl Conv2d {
-    /// A square kernel, one group.
+    /// Returns a convolution with a square kernel, in one group.
     pub const fn square(kernel_size: usize, stride: usize, padding: usize) -> Self {
         Self { window: Window::square(kernel_size, stride, padding), groups: 1 }
     }
@@ -54,7 +54,7 @@ impl Conv2d {
 /// Records a convolution.
 ///
 /// # Panics
-/// When the shapes do not fit.
+/// When the shapes do not fit each other.
 pub fn conv2d(
     tape: &mut Tape,
     x: ValueId,
@@ -67,19 +67,24 @@ pub fn conv2d(
     tape.push_one(op, &inputs)
 }
 
-/// All sizes of a convolution.
+/// The sizes of a convolution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Geometry {
+    /// Images.
     pub n: usize,
-    /// `[H, W]`.
+    /// `[H, W]` of x.
     pub plane: [usize; 2],
+    /// Input channels.
     pub ci: usize,
     /// `[OH, OW]`, before the pool.
     pub out: [usize; 2],
+    /// Output channels.
     pub co: usize,
+    /// Groups of channels.
     pub groups: usize,
+    /// Kernel size, stride, padding.
     pub window: Window,
-    /// The pool's window; 1x1 without one.
+    /// The window of the pool; 1x1 without a pool.
     pub pool: [usize; 2],
     /// `[OH, OW]` behind the pool.
     pub pooled: [usize; 2],
@@ -107,17 +112,17 @@ impl Geometry {
         Self { n, plane: [h, w], ci, out, co, groups, window, pool, pooled }
     }
 
-    /// Pixels of the output, before the pool, over all images.
+    /// Returns the pixels of the output, before the pool, over all images.
     pub fn n_pixels(&self) -> usize {
         self.n * self.out[0] * self.out[1]
     }
 
-    /// Rows of the product that make a pixel of the output: those of the pool's window.
+    /// Returns the rows of the product for each pixel of the output: the pixels of the pool's window.
     pub fn rows_per_pixel(&self) -> usize {
         self.pool[0] * self.pool[1]
     }
 
-    /// Rows of the product that the forward pass is. Pixels that no window of the pool covers have none.
+    /// Returns the rows of the product of the forward pass. A pixel that no window of the pool covers has no row.
     pub fn n_rows(&self) -> usize {
         self.n * self.pooled[0] * self.pooled[1] * self.rows_per_pixel()
     }
@@ -130,13 +135,13 @@ impl Geometry {
         self.co / self.groups
     }
 
-    /// A multiplication and an addition for each weight that each output pixel sees.
+    /// Returns the floating point operations: a multiplication and an addition for each weight and output pixel.
     pub fn flops(&self) -> u64 {
         let per_pixel = self.window.area() * self.ci_per_group() * self.co;
         2 * (self.n_pixels() * per_pixel) as u64
     }
 
-    /// A shader with the constants of `shaders/conv2d/geometry.wgsl`.
+    /// Returns a shader with the constants of `shaders/conv2d/geometry.wgsl`.
     pub fn shader(&self, path: &'static str) -> Shader {
         Shader::new(path).constants(&self.window.constants()).constants(&[
             ("N", self.n),
@@ -154,7 +159,7 @@ impl Geometry {
         ])
     }
 
-    /// The listing's description of a node.
+    /// Returns the description of a node in the listing.
     pub fn attributes(conv: &Conv2d, pool: Option<[usize; 2]>) -> String {
         let groups = match conv.groups {
             1 => String::new(),
@@ -165,21 +170,21 @@ impl Geometry {
     }
 }
 
-/// The access file for channels that come in fours, or for any number of them.
+/// Returns the file with `vec4` access for a multiple of 4 channels, else the one for any number of channels.
 pub(super) fn by_fours(channels: usize, vec4: &'static str, scalar: &'static str) -> &'static str {
     if channels.is_multiple_of(4) { vec4 } else { scalar }
 }
 
-/// What the tests and benches run.
+/// The cases of the tests and benchmarks.
 pub const ENTRY: OpEntry = OpEntry { stem: "conv2d", cases, bench_cases };
 
-/// A case of x `[N, H, W, Ci]`, `Co` output channels; `pool` fuses a 2x2 max pool behind it.
+/// Returns a case of x `[N, H, W, Ci]` and `co` output channels. `pool` is the size of a max pool that is fused.
 fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>) -> Case {
     let [kernel_h, kernel_w] = conv.window.size;
     let ci_per_group = x[3] / conv.groups;
     let name = format!("{x:?} -> {co}, {}, bias {bias}", Geometry::attributes(&conv, None));
     let name = pool.map_or(name.clone(), |size| format!("{name}, fused max pool {size}"));
-    // The longest sum is the weight's gradient: one term for every pixel.
+    // The longest sum is that of the weight's gradient, with a term for each pixel, or that of y or d_x.
     let reduction = (x[0] * x[1] * x[2]).max(kernel_h * kernel_w * x[3].max(co));
     let case = Case::new(name, reduction, move |tape, inputs| {
         let y = conv2d(tape, inputs[0], inputs[1], inputs.get(2).copied(), conv);
@@ -213,7 +218,7 @@ fn norm_case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: bool) -> 
     let mut inputs = inputs.into_iter();
     case.inputs.extend(inputs.by_ref().take(2));
     case = case.real("gamma", &[co], Fill::Normal).real("beta", &[co], Fill::Normal);
-    // In front of a batch norm a bias changes nothing, and its gradient is zero but for rounding.
+    // A batch norm subtracts the bias again, so its gradient is rounding error alone.
     case.inputs.extend(inputs.map(|bias| CaseInput { differentiate: false, ..bias }));
     case
 }
@@ -251,7 +256,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Coarse numbers, so that windows of the fused pool have several largest values and sums are exact.
+/// Returns a case of coarse numbers: windows of the fused pool have several equal maxima, and sums are exact.
 fn ties() -> Case {
     let mut case = case([2, 6, 8, 8], 12, Conv2d::square(1, 1, 0), false, Some(2));
     case.name += ", ties";

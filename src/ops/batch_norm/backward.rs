@@ -1,5 +1,5 @@
-//! The gradient of batch norm: the sums that are the parameters' gradients, then the input's, which
-//! uses them.
+//! The gradient of batch norm: two sums, which are the gradients of the parameters, then the gradient of the input, which
+//! reads them.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -74,7 +74,7 @@ impl Reference for BatchNormDParameters {
         let [x, d_y, mean, inv_std] = args.inputs else { panic!("four inputs") };
         let (x, d_y, mean, inv_std) = (x.real(), d_y.real(), mean.real(), inv_std.real());
         let channels = mean.len();
-        // Both sums in one walk: d_gamma in the first half, d_beta in the second.
+        // Both sums in one pass: d_gamma in the first half, d_beta in the second.
         let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
         sum_rows(x.len() / channels, totals, partials, |rows, sums| {
             let rows = rows.start * channels..rows.end * channels;
@@ -88,7 +88,7 @@ impl Reference for BatchNormDParameters {
     }
 }
 
-/// Both sums over some rows for some channels, `L` at a time.
+/// Adds both sums over some rows for some channels, `L` at a time.
 fn sum_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
@@ -160,7 +160,7 @@ impl Reference for BatchNormDInput {
     }
 }
 
-/// The input's gradient in some rows for some channels, `L` at a time.
+/// Computes the gradient of the input in some rows for some channels, `L` at a time.
 fn d_input_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],

@@ -1,4 +1,4 @@
-//! Batch norm in evaluation: normalised with the statistics that training left.
+//! Batch norm in evaluation, with the running statistics of training.
 
 use super::Geometry;
 use super::forward::normalise;
@@ -21,8 +21,8 @@ pub fn batch_norm_eval(
     tape.push_one(BatchNormEval { eps }, &[x, gamma, beta, running_mean, running_var])
 }
 
-/// `x, gamma, beta, running_mean, running_var -> y`. It has no backward rule: nothing is trained
-/// with running statistics here.
+/// `x, gamma, beta, running_mean, running_var -> y`. It has no backward rule, because nothing is trained with running
+/// statistics here.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormEval {
     /// Added to the variance.

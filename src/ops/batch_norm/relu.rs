@@ -1,12 +1,12 @@
-//! Batch norm with the ReLU behind it, and the addition behind that, in one pass each way.
+//! Batch norm fused with the ReLU behind it and the addition behind the ReLU: one pass forward, and one for each backward
+//! node.
 //!
 //! ```text
 //! y = max(norm(x), 0) (+ residual)
 //! ```
 //!
-//! [`batch_norm_relu`](crate::passes::fuse::batch_norm_relu) puts it in the place of the textbook's nodes. What lies
-//! between them is never stored: the backward pass reads x, computes what the ReLU was given once more, and
-//! masks the gradient with it.
+//! [`batch_norm_relu`](crate::passes::fuse::batch_norm_relu) replaces the unfused nodes by it. The values between them are
+//! never stored: the backward pass recomputes the input of the ReLU from x, and masks the gradient with it.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -29,12 +29,12 @@ use crate::tape::{
 
 /// `x, gamma, beta[, residual][, mean_m2] -> y, mean, unbiased_variance, bn_affine`
 ///
-/// The bn_affine, `[4, C]`, is what the passes need of each channel: mean, 1/√(var + eps), gamma, beta.
+/// bn_affine, `[4, C]`, has for each channel the mean, inv_std = 1/√(var + eps), gamma and beta.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormRelu {
     /// Added to the variance.
     pub eps: f32,
-    /// Whether something is added behind the ReLU.
+    /// Whether a residual, the fourth input, is added behind the ReLU.
     pub has_residual: bool,
     /// The partitions of x whose mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node computes them.
     pub mean_m2: Option<Partitions>,
@@ -55,7 +55,7 @@ impl Op for BatchNormRelu {
         let n_more = usize::from(self.has_residual) + usize::from(self.mean_m2.is_some());
         assert_eq!(inputs.len(), 3 + n_more, "batch_norm_relu: inputs");
         if self.has_residual {
-            assert_eq!(x, &inputs[3].shape, "batch_norm_relu: x and what is added to it");
+            assert_eq!(x, &inputs[3].shape, "batch_norm_relu: x and the residual");
         }
         vec![
             OutputSpec::real("relu", x),
@@ -89,7 +89,7 @@ impl Op for BatchNormRelu {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // The normalisation 4, ReLU 1, and the addition.
+        // The normalisation 4, the ReLU 1, the addition 1.
         let activation = 5 + u64::from(self.has_residual);
         (mean_m2_flops(self.mean_m2) + activation) * io.input(0).n_elements() as u64
     }
@@ -150,7 +150,7 @@ impl Reference for BatchNormRelu {
     }
 }
 
-/// What a bn_affine `[4, C]` has for `L` channels.
+/// bn_affine for `L` channels.
 struct Channels<T, const L: usize> {
     mean: [T; L],
     inv_std: [T; L],
@@ -159,7 +159,7 @@ struct Channels<T, const L: usize> {
 }
 
 impl<T: Real, const L: usize> Channels<T, L> {
-    /// The channels from `c` on.
+    /// Returns the channels from `c` on.
     #[inline]
     fn new(bn_affine: &[T], c: usize) -> Self {
         let row = |ix: usize| lanes(bn_affine, ix * (bn_affine.len() / 4) + c);
@@ -171,20 +171,20 @@ impl<T: Real, const L: usize> Channels<T, L> {
         x_hat(x, self.mean[i], self.inv_std[i])
     }
 
-    /// What the ReLU sees.
+    /// Returns the input of the ReLU.
     #[inline]
     fn normalised(&self, x_hat: T, i: usize) -> T {
         x_hat * self.gamma[i] + self.beta[i]
     }
 
-    /// The gradient that the ReLU lets through.
+    /// Returns the gradient of the ReLU's input.
     #[inline]
     fn masked(&self, d_y: T, x_hat: T, i: usize) -> T {
         if self.normalised(x_hat, i) > T::ZERO { d_y } else { T::ZERO }
     }
 }
 
-/// `y = max(norm(x), 0)` in some rows for some channels, `L` at a time.
+/// Computes `y = max(norm(x), 0)` in some rows for some channels, `L` at a time.
 fn activate<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
@@ -205,12 +205,13 @@ fn activate<T: Real, const L: usize>(
     }
 }
 
+/// Returns the geometry of a backward node. `x`, `bn_affine` and `d_y` are numbers of inputs.
 fn check(inputs: &[&Value], x: usize, bn_affine: usize, d_y: usize) -> Geometry {
     let (shape, d_y) = (&inputs[x].shape, &inputs[d_y].shape);
     assert_eq!(shape, d_y, "batch_norm_relu: x is {shape:?}, the gradient of y {d_y:?}");
     let g = Geometry::new(shape, &[]);
     let bn_affine = &inputs[bn_affine].shape;
-    assert_eq!(bn_affine, &[4, g.channels], "batch_norm_relu: the bn_affine is {bn_affine:?}");
+    assert_eq!(bn_affine, &[4, g.channels], "batch_norm_relu: bn_affine is {bn_affine:?}");
     g
 }
 
@@ -232,7 +233,7 @@ impl Op for BatchNormReluDParameters {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // As without the ReLU, and what it was given, and a comparison.
+        // 5 for the sums, 2 for the input of the ReLU, 1 for the comparison.
         8 * io.input(0).n_elements() as u64
     }
 
@@ -252,7 +253,7 @@ impl Reference for BatchNormReluDParameters {
         let [x, d_y, bn_affine] = args.inputs else { panic!("three inputs") };
         let (x, d_y, bn_affine) = (x.real(), d_y.real(), bn_affine.real());
         let channels = bn_affine.len() / 4;
-        // Both sums in one walk: d_gamma in the first half, d_beta in the second.
+        // Both sums in one pass: d_gamma in the first half, d_beta in the second.
         let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
         sum_rows(x.len() / channels, totals, partials, |rows, sums| {
             let rows = rows.start * channels..rows.end * channels;
@@ -266,7 +267,7 @@ impl Reference for BatchNormReluDParameters {
     }
 }
 
-/// Both sums over some rows for some channels, `L` at a time.
+/// Adds both sums over some rows for some channels, `L` at a time.
 fn sum_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
@@ -336,7 +337,7 @@ impl Reference for BatchNormReluDInput {
     }
 }
 
-/// The input's gradient in some rows for some channels, `L` at a time.
+/// Computes the gradient of the input in some rows for some channels, `L` at a time.
 fn d_input_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],

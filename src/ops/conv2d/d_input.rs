@@ -11,7 +11,7 @@ use crate::tape::{NodeIo, Op, OutputSpec, Value};
 pub struct Conv2dDInput {
     /// Kernel, stride, padding, groups.
     pub conv: Conv2d,
-    /// The window of the fused max pool.
+    /// The window of the fused max pool, if there is one.
     pub pool: Option<[usize; 2]>,
     /// `[N, H, W, Ci]`.
     pub x_shape: [usize; 4],

@@ -1,15 +1,14 @@
-//! How kernels read the gradient of what a convolution made: as it is, or from behind a max pool.
+//! The reads of the output's gradient in the backward kernels: directly, or through the index of a fused max pool.
 
 use super::{Geometry, by_fours};
 use crate::kernel::{Binding, Launch, Shader, grid};
 
-/// Up to this size, a register tile has the pooled gradient put where the index points before it starts: it uses
-/// every number that it reads a few times only, so reading through the index would cost more than the multiplications.
-/// The binding that every WebGPU adapter has.
+/// The largest gradient that a dispatch unpools for a register tile: the binding that every WebGPU adapter guarantees. A
+/// register tile uses each number only a few times, so a read through the index would cost more than the multiplications.
 const MAX_UNPOOLED_BYTES: usize = 128 << 20;
 
-/// Adds to a launch what puts the pooled gradient (input 1) where the index (input 2) points, into scratch memory;
-/// `None` without a pool, and where that memory would be too large.
+/// Appends the dispatch that writes the pooled gradient (input 1) to the pixels of the index (input 2), in scratch memory,
+/// and returns that memory; `None` without a pool, or if the memory would be larger than [`MAX_UNPOOLED_BYTES`].
 pub(super) fn unpool(
     g: &Geometry,
     pool: Option<[usize; 2]>,
@@ -29,7 +28,7 @@ pub(super) fn unpool(
     Some(unpooled)
 }
 
-/// Chooses how a naive kernel reads the output's gradient.
+/// Adds the import with which a naive kernel reads the output's gradient.
 pub(super) fn with_d_output(shader: Shader, pool: Option<[usize; 2]>) -> Shader {
     let file = match pool {
         None => "conv2d/d_output_plain",
@@ -38,7 +37,7 @@ pub(super) fn with_d_output(shader: Shader, pool: Option<[usize; 2]>) -> Shader 
     shader.import("d_output", file)
 }
 
-/// Chooses how a tiled kernel reads the output's gradient, four channels at a time.
+/// Adds the import with which a tiled kernel reads the output's gradient, four channels at a time.
 pub(super) fn with_d_output4(shader: Shader, pool: Option<[usize; 2]>, co: usize) -> Shader {
     let file = match pool {
         None => by_fours(co, "conv2d/d_output4_plain_vec4", "conv2d/d_output4_plain_scalar"),

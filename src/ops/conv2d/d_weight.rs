@@ -12,21 +12,21 @@ use crate::tape::{NodeIo, Op, OutputSpec, Value};
 pub struct Conv2dDWeight {
     /// Kernel, stride, padding, groups.
     pub conv: Conv2d,
-    /// The window of the fused max pool.
+    /// The window of the fused max pool, if there is one.
     pub pool: Option<[usize; 2]>,
     /// `[KH, KW, Ci/groups, Co]`.
     pub weight_shape: [usize; 4],
 }
 
-/// Tiles of 128 x 128, over all slabs, that keep a large GPU busy.
+/// Tiles of 128 x 128, over all splits, that keep a large GPU busy.
 const ENOUGH_TILES: usize = 512;
-/// Pixels that a slab has at least; fewer would make the second half of the sum the longer one.
+/// The least pixels of a split. With fewer, adding the partial sums would take longer than computing them.
 const MIN_PIXELS_PER_SPLIT: usize = 512;
-/// Elements that the slabs' partial sums have at most: 64 MiB.
+/// The most partial sums of all splits: 64 MiB.
 const MAX_PARTIALS: usize = 1 << 24;
 
-/// How many slabs the pixels are cut into: a function of the shape alone, so that the order of the sum
-/// is the same on every adapter.
+/// Returns the number of splits of the pixels (split-K). It depends on the shape alone, so that the order of the sum is the
+/// same on every adapter.
 fn n_splits(n_pixels: usize, rows: usize, co: usize) -> usize {
     let wanted = ENOUGH_TILES.div_ceil(rows.div_ceil(128) * co.div_ceil(128));
     let by_memory = (MAX_PARTIALS / (rows * co)).max(1);
@@ -75,7 +75,7 @@ impl Op for Conv2dDWeight {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
             return Launch::one(shader, &bindings, grid(n_weights));
         }
-        // A row of the product is a (ky, kx, ci), with the channels filled up to fours.
+        // A row of the product is a (ky, kx, ci), with the channels padded to a multiple of 4.
         let rows = g.window.area() * g.ci.next_multiple_of(4);
         let n_splits = n_splits(g.n_pixels(), rows, g.co);
         let tile = target.tile(rows, g.co);
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slabs_are_few_for_large_weights_and_many_for_small_ones() {
+    fn splits_are_few_for_large_weights_and_many_for_small_ones() {
         assert_eq!(n_splits(8192, 9 * 512, 512), 4);
         assert_eq!(n_splits(524_288, 9 * 64, 128), 103);
         assert_eq!(n_splits(524_288, 9 * 4, 64), 512);

@@ -18,7 +18,7 @@ pub struct Conv2dForward {
     /// The window of a max pool whose windows tile the output, fused by
     /// [`conv_max_pool`](crate::passes::fuse::conv_max_pool).
     pub pool: Option<[usize; 2]>,
-    /// Whether the last output is mean and M2 of [`partitions`](Self::partitions) of y, `[partitions, 2, Co]`, for
+    /// Whether the last output is mean and M2 of partitions of y, `[partitions, 2, Co]`, for
     /// [`conv_batch_norm`](crate::passes::fuse::conv_batch_norm).
     pub mean_m2: bool,
 }

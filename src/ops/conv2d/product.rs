@@ -1,56 +1,55 @@
-//! What the forward pass and the gradient of the input launch: one matrix product, cut into tiles.
+//! The matrix product that the forward pass and the gradient of the input launch, in tiles.
 //!
-//! A row of the product is a pixel of what is made, a column a channel of it, and a sum runs over (ky, kx,
-//! channel), in this order, whatever the tile. `shaders/conv2d/operands_*.wgsl` say what is multiplied.
+//! A row of the product is a pixel of the result, and a column is a channel of it. A sum runs over (ky, kx, channel), in
+//! this order, with every tile. `shaders/conv2d/operands_*.wgsl` define the operands.
 
 use super::{Geometry, by_fours};
 use crate::kernel::launch::{Tile, grid_of_workgroups};
 use crate::kernel::{Shader, Target};
 
-/// Rows and columns of a product.
+/// The sizes of a product.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Product {
-    /// Pixels of what is made.
+    /// Pixels of the result.
     pub rows: usize,
-    /// Channels of what is made.
+    /// Channels of the result.
     pub columns: usize,
-    /// Channels that are summed over, at each position of the kernel.
+    /// Channels in each sum, at each position of the kernel.
     pub depth: usize,
 }
 
-/// How a product is made.
+/// The division of a product among invocations.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiling {
-    /// What an invocation, or a workgroup, makes of it.
+    /// The results of an invocation or of a workgroup.
     pub tile: Tile,
-    /// The parts that its sums are cut into.
+    /// Splits of each sum (split-K); 1 for whole sums.
     pub n_splits: usize,
     /// Whether the epilogue also computes mean and M2 of the result: of partitions, or, in registers, of tiles.
     pub mean_m2: bool,
 }
 
-/// Fewer tiles of 64 x 64 than this leave a large GPU idle.
+/// Tiles of 64 x 64 below which a large GPU is partly idle.
 const FEW_TILES: usize = 128;
-/// Sums of fewer terms are over before cutting them pays.
+/// Terms of a sum below which split-K costs more than it saves.
 const MIN_TERMS: usize = 512;
 
 impl Product {
-    /// How many parts the sums are cut into: one for each row of the kernel where there are few tiles and
-    /// long sums. A function of the shape alone, so that every adapter adds in the same order.
+    /// Returns the number of splits: the rows of the kernel where there are few tiles and long sums, else 1. It depends on
+    /// the shape alone, so that every adapter adds in the same order.
     pub fn n_splits(&self, g: &Geometry) -> usize {
         let n_tiles = self.rows.div_ceil(64) * self.columns.div_ceil(64);
         let n_terms = g.window.area() * self.depth;
         if n_tiles < FEW_TILES && n_terms >= MIN_TERMS { g.window.size[0] } else { 1 }
     }
 
-    /// How to cut it on a target, without moments.
+    /// Returns the tiling for a target, without mean and M2.
     pub fn tiling(&self, g: &Geometry, target: &Target) -> Tiling {
         let tile = target.tile(self.rows, self.columns);
         Tiling { tile, n_splits: self.n_splits(g), mean_m2: false }
     }
 
-    /// The shader for a target, without the imports that say what is made of which pixels, and its
-    /// workgroups.
+    /// Returns the shader for a target and its workgroups. The caller adds the imports `operands`, `rows` and `epilogue`.
     pub fn shader(&self, g: &Geometry, target: &Target, tiling: Tiling) -> (Shader, [u32; 3]) {
         let Tiling { tile, n_splits, mean_m2 } = tiling;
         let square = square(tile);
@@ -84,7 +83,7 @@ impl Product {
     }
 }
 
-/// The file of a tile in workgroup memory, and how many rows and columns it has; none for those in registers.
+/// Returns the file of a tile in workgroup memory and its side, or `None` for a register tile.
 pub(super) fn square(tile: Tile) -> Option<(&'static str, usize)> {
     match tile {
         Tile::Registers | Tile::Subgroup => None,
@@ -93,17 +92,17 @@ pub(super) fn square(tile: Tile) -> Option<(&'static str, usize)> {
     }
 }
 
-/// Invocations that a register tile puts side by side along the channels, four for each.
+/// Returns the invocations of a workgroup along the channels, each with four channels, for register tiles.
 pub(super) fn channel_lanes(channels: usize) -> usize {
     channels.div_ceil(4).next_power_of_two().min(8)
 }
 
-/// Tells a register tile how many lanes stand along the channels, and who reads what they all need.
+/// Adds to the shader of a register tile the number of lanes along the channels, and the import that shares their reads.
 ///
 /// # Panics
-/// For subgroups, where kernels cannot use them.
+/// When `tile` uses subgroups and the target has none.
 pub(super) fn with_lanes(shader: Shader, lanes: usize, tile: Tile, target: &Target) -> Shader {
-    assert!(target.has(tile), "{tile:?} needs what {target:?} has not");
+    assert!(target.has(tile), "{tile:?} does not run on {target:?}");
     let shader = shader.constant("CHANNEL_LANES", lanes);
     match tile {
         Tile::Subgroup => shader
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_cut_where_tiles_are_few_and_sums_long() {
+    fn split_k_applies_to_few_tiles_with_long_sums() {
         assert_eq!(n_splits(512, 4, 512, 512), 1, "enough tiles");
         assert_eq!(n_splits(32, 4, 512, 512), 3);
         assert_eq!(n_splits(2, 4, 16, 16), 1, "short sums");

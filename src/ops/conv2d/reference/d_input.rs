@@ -1,4 +1,4 @@
-//! `d_patches = d_y · weightᵀ`, added back to where the patches came from.
+//! `d_patches = d_y · weightᵀ`, added to the pixels that the patches were copied from.
 
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ impl Reference for Conv2dDInput {
         let transposed = &mut args.scratch.shared[..weight.len()];
         transpose(weight, g.co, transposed);
         let transposed = &*transposed;
-        // A task makes whole images, since the patches of neighbouring pixels overlap.
+        // A task computes whole images, because the patches of neighbouring pixels overlap.
         let n_images = im2col::images_per_block(&g);
         let image = g.plane[0] * g.plane[1] * g.ci;
         d_x.par_chunks_mut(n_images * image).enumerate().for_each(|(task, d_x)| {
@@ -51,9 +51,9 @@ impl Reference for Conv2dDInput {
     }
 }
 
-/// The weight `[KH, KW, Ci/groups, Co]` with its last axis first, as the matrix product reads it best.
+/// Writes the weight `[KH, KW, Ci/groups, Co]` with its last axis first: the fastest layout for the matrix product.
 fn transpose<T: Real>(weight: &[T], co: usize, transposed: &mut [T]) {
-    /// Channels that a task takes.
+    /// Channels of a task.
     const CHANNELS: usize = 16;
     let n_rows = weight.len() / co;
     transposed.par_chunks_mut(CHANNELS * n_rows).enumerate().for_each(|(task, transposed)| {
@@ -66,6 +66,7 @@ fn transpose<T: Real>(weight: &[T], co: usize, transposed: &mut [T]) {
     });
 }
 
+/// Computes a block of `d_patches` and adds it to `d_x`, which begins at element `origin` of the whole tensor.
 fn scatter_block<T: Real>(
     g: &Geometry,
     transposed: &[T],

@@ -12,19 +12,22 @@ use crate::ops::conv2d::im2col::{self, PatchBlock};
 use crate::ops::conv2d::{Conv2dDWeight, Geometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
-/// Tasks that there are at least, if the shape allows: enough to keep many threads busy to the end.
+/// The least tasks, if the shape allows: enough to keep many threads busy to the end.
 const MIN_TASKS: usize = 24;
-/// Slabs that the images are dealt to at most.
+/// The most splits of the images.
 const MAX_SPLITS: usize = 32;
-/// Elements that the slabs' partial sums have at most, where there are more than two: 16 MiB.
+/// The most partial sums of all splits, where there are more than two: 16 MiB.
 const MAX_PARTIALS: usize = 1 << 22;
 
-/// How the sum is cut: over images into slabs, whose sums are added up later; and, where the weights are
-/// so many that slabs must be few, over positions of the kernel, each of which has sums of its own. A
-/// function of the shape alone, so that the order of sums is too.
+/// The division of the sums among tasks. Split-K divides the images, and the partial sums are added afterwards. Where there
+/// are so many weights that splits must be few, tasks also divide the positions of the kernel, whose sums are separate. It
+/// depends on the shape alone, so that the order of the sums does too.
 struct SplitK {
+    /// Splits of the images.
     n_splits: usize,
+    /// Images of a split.
     images_per_split: usize,
+    /// Positions of the kernel in a task.
     positions_per_task: usize,
 }
 
@@ -81,7 +84,7 @@ impl Reference for Conv2dDWeight {
     }
 }
 
-/// The sum over some images, for some positions of the kernel.
+/// Sums over some images, for some positions of the kernel.
 #[expect(clippy::too_many_arguments)]
 fn sum_images<T: Real>(
     g: &Geometry,

@@ -8,8 +8,8 @@ use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::conv2d::Geometry;
 use crate::ops::max_pool2d::greater_or_nan;
 
-/// The maximum of every window of some images `[images, OH, OW, Co]`, and where it was; the first among
-/// equals, and a NaN before any number.
+/// Computes the maximum of every window of some images `[images, OH, OW, Co]`, and its position in the window. Of equal
+/// values the first is taken, and a NaN before any number.
 pub(super) fn pool_images<T: Real>(g: &Geometry, conv: &[T], y: &mut [T], index: &mut [u32]) {
     pool_channels::<T, LANES>(g, whole(g.co), conv, y, index);
     pool_channels::<T, 1>(g, rest(g.co), conv, y, index);
@@ -41,8 +41,8 @@ fn pool_channels<T: Real, const L: usize>(
     });
 }
 
-/// Calls `visit` for the window of every pooled pixel: with its number, and with the pixel of `[images, OH,
-/// OW]` in its corner.
+/// Calls `visit` for the window of every pooled pixel, with the number of the pooled pixel and the number, in
+/// `[images, OH, OW]`, of the window's first pixel.
 fn each_window(g: &Geometry, n_pixels: usize, mut visit: impl FnMut(usize, usize)) {
     let [pooled_h, pooled_w] = g.pooled;
     for row in 0..n_pixels / pooled_w {
@@ -54,18 +54,18 @@ fn each_window(g: &Geometry, n_pixels: usize, mut visit: impl FnMut(usize, usize
     }
 }
 
-/// How far position `at` of a window is from its corner, in pixels.
+/// Returns the distance in pixels from a window's first pixel to its position `at`.
 fn under(g: &Geometry, at: usize) -> usize {
     at / g.pool[1] * g.out[1] + at % g.pool[1]
 }
 
-/// Elements that [`unpool`] may need for so many images.
+/// Returns the elements of `buffer` that [`unpool`] needs for `n_images` images.
 pub(super) fn unpooled_elements(g: &Geometry, index: bool, n_images: usize) -> usize {
     if index { n_images * g.out[0] * g.out[1] * g.co } else { 0 }
 }
 
-/// The gradient of the convolution's output for some images, `[images, OH, OW, Co]`: as it lies in
-/// memory, or, in `buffer`, the pooled gradient put where the index points.
+/// Returns the gradient of the convolution's output for some images, `[images, OH, OW, Co]`: a slice of `d_y`, or, with a
+/// pool, `buffer` with the pooled gradient at the pixels of the index.
 pub(super) fn unpool<'a, T: Real>(
     g: &Geometry,
     d_y: &'a [T],
