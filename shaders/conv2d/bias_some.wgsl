@@ -1,4 +1,4 @@
-// A bias an output channel.
+// A bias for each output channel.
 
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 

@@ -2,7 +2,7 @@
 
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
 
-// Where the pixel (n, oy, ox) starts; there is one source for every pixel.
+// Returns the index of the first channel of the pixel (n, oy, ox).
 fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     return vec2<u32>(((n * OH + oy) * OW + ox) * CO, 0u);
 }
@@ -13,7 +13,7 @@ fn d_output1(start: u32, co: u32) -> f32 {
     return select(0.0, d_y[start + min(co, CO - 1u)], co < CO);
 }
 
-// Channels co to co + 3 of a source; of some other where it is OUTSIDE. Zeros past the last channel.
+// Returns channels co to co + 3 of a source, with zeros past the last channel. A source OUTSIDE gives another pixel.
 fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
     let start = min(source.x, LAST_SOURCE);
     return vec4<f32>(

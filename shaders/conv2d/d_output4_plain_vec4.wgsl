@@ -2,14 +2,14 @@
 
 @group(0) @binding(1) var<storage, read> d_y: array<vec4<f32>>;
 
-// Where the pixel (n, oy, ox) starts; there is one source for every pixel.
+// Returns the index of the first channel of the pixel (n, oy, ox).
 fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     return vec2<u32>(((n * OH + oy) * OW + ox) * CO, 0u);
 }
 
 const LAST_SOURCE: u32 = (N * OH * OW - 1u) * CO;
 
-// Channels co to co + 3 of a source; of some other where it is OUTSIDE, or past the last channel.
+// Returns channels co to co + 3 of a source. A source OUTSIDE, or a channel past the last, gives other elements.
 fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
     return d_y[(min(source.x, LAST_SOURCE) + min(co, CO - 4u)) / 4u];
 }

@@ -1,13 +1,13 @@
-// Four channels at a time of the gradient behind a max pool, for any CO: the pooled gradient where the
-// saved index points to the pixel, 0 elsewhere.
+// Four channels at a time of the gradient before a max pool, for any CO: the pooled gradient where the saved index is
+// the position of the pixel, 0 elsewhere.
 
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
 @group(0) @binding(3) var<storage, read> index: array<u32>;
 
 const LAST_SOURCE: u32 = (N * POOLED_H * POOLED_W - 1u) * CO;
 
-// Where the pooled pixel over (n, oy, ox) starts, and the position of (oy, ox) in its window; where there is none, a
-// position that no index points to.
+// Returns the index of the first channel of the pooled pixel over (n, oy, ox), and the position of (oy, ox) in its
+// window. If no window has the pixel, the position is one that no index has.
 fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     let py = oy / POOL_H;
     let px = ox / POOL_W;
@@ -22,7 +22,7 @@ fn d_output1(source: vec2<u32>, co: u32) -> f32 {
     return select(0.0, d_y[ix], index[ix] == source.y && co < CO);
 }
 
-// Channels co to co + 3 of a source; of some other where it is OUTSIDE. Zeros past the last channel.
+// Returns channels co to co + 3 of a source, with zeros past the last channel. A source OUTSIDE gives another pixel.
 fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
     return vec4<f32>(
         d_output1(source, co),

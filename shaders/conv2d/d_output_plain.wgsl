@@ -1,4 +1,4 @@
-// The gradient of the convolution's output, as it lies in memory: d_y [N, OH, OW, CO].
+// The gradient of the convolution's output, without a pool: d_y [N, OH, OW, CO].
 
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
 

@@ -1,22 +1,21 @@
 // The gradient of a convolution's weight without workgroup memory: an invocation sums 8 rows (ky, kx, ci) x 4
-// output channels over a split of pixels, in registers.
+// output channels over a split of the pixels, in registers.
 //
-// A pixel is 8 numbers of x and 4 of d_out, and makes 32 multiply-adds. The invocations of a row of the
-// workgroup have neighbouring channels, so they read d_out side by side. They need the same numbers of x: each reads
-// those of every pixel, or, where there are subgroups, those of its own, and has the others from its
-// neighbours (the import `lanes`).
-// Grid: x and y count lanes of blocks of rows, those of one split after those of the other; z counts blocks of
-// output channels. src/ops/conv2d/d_weight.rs launches it; d_weight_tile.wgsl makes the same sums.
+// A pixel is 8 numbers of x and 4 of d_out, for 32 multiply-adds. The invocations of a row of the workgroup have
+// neighbouring channels, so their reads of d_out are contiguous. They need the same numbers of x. Without subgroups
+// each invocation reads x at every pixel; with subgroups it reads x at its own pixel, and gets the others from its
+// neighbours by a shuffle (the import `lanes`). Grid: x and y count lanes of blocks of rows, split after split; z
+// counts blocks of output channels. src/ops/conv2d/d_weight.rs launches it; d_weight_tile.wgsl computes the same sums.
 
 // #import conv2d/d_weight_rows
 // #import lanes
 
-// Invocations of a workgroup that stand side by side along the channels, a power of two up to 8.
+// Invocations of a workgroup along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
 const ROW_BLOCKS: u32 = (N_ROWS + 7u) / 8u;
 
-// What eight rows x four channels add up to.
+// The sums of eight rows x four channels.
 struct Sums {
     s0: vec4<f32>,
     s1: vec4<f32>,
@@ -28,14 +27,14 @@ struct Sums {
     s7: vec4<f32>,
 }
 
-// What an invocation reads at its own pixel: x of the upper four rows and of the lower, and where d_out lies.
+// The reads of an invocation at its own pixel: x of the upper and of the lower four rows, and the index of d_out.
 struct Own {
     upper: vec4<f32>,
     lower: vec4<f32>,
     source: vec2<u32>,
 }
 
-// Adds the pixel of neighbour i.
+// Adds the terms of the pixel of neighbour i.
 fn add_pixel(sums: Sums, own: Own, co: u32, lane: u32, i: u32) -> Sums {
     let d_out = d_output4(source_of_neighbour(own.source, lane, i), co);
     let upper = of_neighbour(own.upper, lane, i);
@@ -61,7 +60,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var sums = Sums();
     let first = split * PIXELS_PER_SPLIT;
     let end = min(first + PIXELS_PER_SPLIT, N_PIXELS);
-    // Lanes differ in their split, and have to shuffle together: all take as many turns.
+    // Lanes have different splits and must shuffle together, so the trip count is the same for all.
     for (var i = 0u; i < PIXELS_PER_SPLIT; i += SHARING_LANES) {
         let own_pixel = first + i + local_ix % SHARING_LANES;
         let own = Own(
@@ -69,8 +68,8 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
             load_rows(row + 4u, own_pixel, end),
             source_at(own_pixel, end),
         );
-        // Four neighbours a turn, or as many as share: at each turn a software adapter picks every sum anew, between
-        // lanes that are still at work and lanes that are done.
+        // An iteration takes four neighbours, or all that share. In each iteration a software adapter selects every sum
+        // again, for lanes that still run and lanes that have finished.
         for (var j = 0u; j < SHARING_LANES; j += 4u) {
             sums = add_pixel(sums, own, co, lane, j);
             if SHARING_LANES > 1u {

@@ -1,10 +1,10 @@
-// The gradient of a convolution's weight with workgroup memory: a workgroup makes a square tile of the product,
-// 64 x 64 or 128 x 128, over a split of pixels.
+// The gradient of a convolution's weight with workgroup memory: a workgroup computes a square tile of the product,
+// 64 x 64 or 128 x 128, over a split of the pixels.
 //
 // Every sum has the same terms in the same order as in d_weight.wgsl, so both make the same bits. The 256
-// invocations fetch STEP pixels of all rows and channels, one vector each of x and of d_out, put them into
-// workgroup memory, and multiply what is there while the next ones are on their way.
-// Grid: x counts tiles of rows, y slabs, z tiles of output channels. The import `tile` has the size.
+// invocations read STEP pixels of all rows and channels, one vector each of x and of d_out, and store them in workgroup
+// memory. They multiply one step while the reads of the next step run.
+// Grid: x counts tiles of rows, y splits, z tiles of output channels. The import `tile` has the size.
 // src/ops/conv2d/d_weight.rs launches it.
 
 // #import conv2d/d_weight_rows
@@ -20,7 +20,7 @@ fn main(
     let tile_row = workgroup.x * TILE;
     let tile_channel = workgroup.z * TILE;
 
-    // What this invocation fetches in every step.
+    // The row, channel and pixel that this invocation reads in every step.
     let fetch_row = tile_row + local_ix % TERM_VECTORS * 4u;
     let fetch_channel = tile_channel + local_ix % TERM_VECTORS * 4u;
     let fetch_pixel = local_ix / TERM_VECTORS;
@@ -35,7 +35,7 @@ fn main(
     workgroupBarrier();
     var buffer = 0u;
     for (var pixel = first; pixel < end; pixel += STEP) {
-        // Past the last step these are zeros, which nobody uses.
+        // Past the last step these are zeros, and no invocation uses them.
         let next = pixel + STEP + fetch_pixel;
         let next_left = load_rows(fetch_row, next, end);
         let next_right = d_output4(source_at(next, end), fetch_channel);

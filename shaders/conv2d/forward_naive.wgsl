@@ -1,5 +1,4 @@
-// Convolution as the formula in convolve_naive.wgsl says it, with the bias added: one invocation makes
-// one element of y.
+// Convolution by the formula in convolve_naive.wgsl, with the bias added. One invocation computes one element of y.
 // src/ops/conv2d/forward.rs launches it.
 
 // #import shared/linear_index

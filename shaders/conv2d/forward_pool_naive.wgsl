@@ -1,9 +1,9 @@
-// Convolution and the max pool behind it, in one: the tensor between them is never stored.
+// Convolution and the max pool behind it in one kernel: the tensor between them is never stored.
 //
 //   y[n, py, px, co]     = max over (qy, qx) of conv[n, py * POOL_H + qy, px * POOL_W + qx, co]
 //   index[n, py, px, co] = the first qy * POOL_W + qx with that maximum
 //
-// One invocation makes one element of y and of index. src/ops/conv2d/forward.rs launches it.
+// One invocation computes one element of y and of index. src/ops/conv2d/forward.rs launches it.
 
 // #import shared/linear_index
 // #import shared/greater_or_nan

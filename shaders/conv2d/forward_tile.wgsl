@@ -1,11 +1,10 @@
-// Convolution with workgroup memory: a workgroup makes a square tile of the product, 64 x 64 or 128 x 128.
+// Convolution with workgroup memory: a workgroup computes a square tile of the product, 64 x 64 or 128 x 128.
 //
-// The product is that of forward.wgsl, and every sum has the same terms in the same order, so both make the
-// same bits. Here a number that was read serves a whole tile: the 256 invocations fetch STEP terms of
-// all rows and columns, one vector each of pixels and of weights, put them into workgroup memory, and
-// multiply what is there while the next ones are on their way.
-// Grid: x and y count tiles of rows, z tiles of channels, each with its split of the kernel's rows.
-// The import `tile` has the size. src/ops/conv2d/product.rs launches it.
+// The product is that of forward.wgsl, and every sum has the same terms in the same order, so both make the same bits.
+// Here each number that is read serves a whole tile. The 256 invocations read STEP terms of all rows and columns, one
+// vector each of pixels and of weights, and store them in workgroup memory. They multiply one step while the reads of
+// the next step run. Grid: x and y count tiles of rows, z counts tiles of channels, and within a tile the splits
+// (split-K). The import `tile` has the size. src/ops/conv2d/product.rs launches it.
 
 // #import operands
 // #import weight
@@ -19,11 +18,11 @@
 const ROW_VECTORS: u32 = STEP / 4u;
 const TERM_VECTORS: u32 = TILE / 4u;
 
-// A window position has IN_CHANNELS terms, in steps of which the last may be short.
+// A position of the kernel has IN_CHANNELS terms. Its last step may be short.
 const STEPS_PER_POSITION: u32 = (IN_CHANNELS + STEP - 1u) / STEP;
 const STEPS_PER_KERNEL_ROW: u32 = KERNEL_W * STEPS_PER_POSITION;
 
-// Four terms of one row; zeros past the last channel.
+// Returns four terms of one row, with zeros past the last channel.
 fn fetch_left(step: u32, pixel: vec3<u32>, k: u32) -> vec4<f32> {
     let position = step / STEPS_PER_POSITION;
     let channel = step % STEPS_PER_POSITION * STEP + k;
@@ -32,7 +31,7 @@ fn fetch_left(step: u32, pixel: vec3<u32>, k: u32) -> vec4<f32> {
     return load_source(source, channel);
 }
 
-// Four channels of one term.
+// Returns four channels of one term.
 fn fetch_right(step: u32, k: u32, channel: u32) -> vec4<f32> {
     let position = step / STEPS_PER_POSITION;
     let term = position * IN_CHANNELS + step % STEPS_PER_POSITION * STEP + k;
@@ -52,7 +51,7 @@ fn main(
     let tile_channel = workgroup.z / N_SPLITS * TILE;
     let split = workgroup.z % N_SPLITS;
 
-    // What this invocation fetches in every step.
+    // The pixel, channel and terms that this invocation reads in every step.
     let pixel = pixel_at(tile_row + local_ix / ROW_VECTORS);
     let k_left = local_ix % ROW_VECTORS * 4u;
     let k_right = local_ix / TERM_VECTORS;
@@ -68,7 +67,7 @@ fn main(
     workgroupBarrier();
     for (var step = first; step < last; step++) {
         let buffer = (step - first) % 2u;
-        // Past the last step this fetches what nobody uses, from within the tensors.
+        // After the last step this reads it once more, inside the tensors, and no invocation uses the numbers.
         let next = min(step + 1u, last - 1u);
         let next_left = fetch_left(next, pixel, k_left);
         let next_right = fetch_right(next, k_right, channel);

@@ -1,7 +1,7 @@
 // The shapes of a convolution; the Rust side replaces every value.
 //
-// x [N, H, W, CI], weight [KERNEL_H, KERNEL_W, CI / GROUPS, CO], y [N, OH, OW, CO]; with a pool behind
-// it, only its output [N, POOLED_H, POOLED_W, CO] is stored, and the index of each maximum.
+// x [N, H, W, CI], weight [KERNEL_H, KERNEL_W, CI / GROUPS, CO], y [N, OH, OW, CO]. With a fused pool only the output
+// of the pool is stored, [N, POOLED_H, POOLED_W, CO], and the index of each maximum.
 
 // #import shared/window
 
@@ -18,10 +18,10 @@ const POOL_W: u32 = 1u;
 const POOLED_H: u32 = 1u;
 const POOLED_W: u32 = 1u;
 
-// Where a pixel that lies in the padding starts.
+// The index of a pixel in the padding.
 const OUTSIDE: u32 = 0xffffffffu;
 
-// Where the channels of the input pixel start that lies under (ky, kx) of the window at (oy, ox).
+// Returns the index in x of the first channel of the pixel under (ky, kx) of the window at (oy, ox), or OUTSIDE.
 fn input_start(n: u32, oy: u32, ox: u32, ky: u32, kx: u32) -> u32 {
     let row = oy * STRIDE_H + ky;
     let column = ox * STRIDE_W + kx;

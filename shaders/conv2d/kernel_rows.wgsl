@@ -1,5 +1,5 @@
-// Where the product has too few rows and channels to keep a device busy, its sums are cut into parts, one for
-// every row of the kernel, and shared/sum_partials adds them up. src/ops/conv2d/product.rs decides, by shape.
+// Split-K over the rows of the kernel, for a product with too few rows and channels to keep a device busy. Each row of
+// the kernel is a split, and shared/sum_partials adds the partial sums. src/ops/conv2d/product.rs decides by shape.
 
 const N_SPLITS: u32 = 1u;
 

@@ -2,8 +2,8 @@
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 
-// Channels ci to ci + 3 of the pixel that starts at `start`; zeros in the padding and past the last
-// channel.
+// Returns channels ci to ci + 3 of the pixel whose first channel is x[start], with zeros in the padding and past the
+// last channel.
 fn load_x(start: u32, ci: u32) -> vec4<f32> {
     var channels = vec4<f32>();
     if start != OUTSIDE {

@@ -2,7 +2,7 @@
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 
-// Channels ci to ci + 3 of the pixel that starts at `start`; zeros in the padding.
+// Returns channels ci to ci + 3 of the pixel whose first channel is x[start], or zeros in the padding.
 fn load_x(start: u32, ci: u32) -> vec4<f32> {
     let inside = start != OUTSIDE;
     return select(vec4<f32>(), x[select(0u, start + ci, inside) / 4u], vec4<bool>(inside));

@@ -47,8 +47,8 @@ fn main(
     let channel = ix % VECTORS * 4u;
     var upper: MeanM2;
     var lower: MeanM2;
-    // An iteration merges two tiles, a quarter of the partition. The first quarter of each half moves `lower` to `upper`
-    // and becomes `lower`; the second quarter completes the half in `lower`.
+    // An iteration merges two tiles, a quarter of the partition. The first quarter of each half moves `lower` to
+    // `upper` and becomes `lower`; the second quarter completes the half in `lower`.
     let n_quarters = turns(4u, n_workgroups);
     for (var i = 0u; i < n_quarters; i++) {
         let row = first + 2u * TILE_ROWS * i;

@@ -1,11 +1,11 @@
-// The product that the forward pass is: patches of x times the weight.
+// The product of the forward pass: patches of x times the weight.
 //
 //   y[pixel, co] = sum over ky, kx, ci of x[pixel under (ky, kx), ci] * weight[ky, kx, ci, co]
 
 // #import conv2d/geometry
 // #import load_x
 
-// What is made, and what is summed over.
+// The result has OUT_CHANNELS; a sum runs over IN_CHANNELS.
 const OUT_H: u32 = OH;
 const OUT_W: u32 = OW;
 const OUT_CHANNELS: u32 = CO;
@@ -13,12 +13,12 @@ const IN_CHANNELS: u32 = CI;
 
 const WEIGHT_BINDING: u32 = 1u;
 
-// What the weight at (ky, kx) connects to the pixel (n, oy, ox) of y.
+// Returns the pixel of x that the weight at (ky, kx) connects to the pixel (n, oy, ox) of y.
 fn source_of(pixel: vec3<u32>, ky: u32, kx: u32) -> vec2<u32> {
     return vec2<u32>(input_start(pixel.x, pixel.y, pixel.z, ky, kx), 0u);
 }
 
-// Channels ci to ci + 3 of a source; zeros OUTSIDE.
+// Returns channels ci to ci + 3 of a source, or zeros OUTSIDE.
 fn load_source(source: vec2<u32>, ci: u32) -> vec4<f32> {
     return load_x(source.x, ci);
 }

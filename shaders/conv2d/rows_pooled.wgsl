@@ -1,10 +1,10 @@
-// Each four rows of the product are the pixels of one window of the 2x2 pool behind the convolution.
+// Every four rows of the product are the pixels of one window of the 2x2 pool behind the convolution.
 
 const ROWS_PER_PIXEL: u32 = 4u;
 const N_ROWS: u32 = N * POOLED_H * POOLED_W * ROWS_PER_PIXEL;
 
-// (n, row, column) of the pixel of a row, in the row-major order of its window. Past the last row it is
-// the last once more, which nobody stores.
+// Returns (n, row, column) of the pixel of a row, in the row-major order of its window. Past the last row that is the
+// last pixel again, which is not stored.
 fn pixel_at(row: u32) -> vec3<u32> {
     let i = min(row, N_ROWS - 1u);
     let window = i / 4u;

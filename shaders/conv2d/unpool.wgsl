@@ -1,8 +1,8 @@
-// Puts the gradient behind a max pool where the saved index points: the gradient [N, OH, OW, CO] of what the
-// convolution made, which a step that pools at once never stores.
+// The gradient [N, OH, OW, CO] of a convolution's output before a fused max pool: the pooled gradient at the pixel of
+// the saved index, 0 at the other pixels.
 //
-// One invocation writes a channel of one window, or of what is left at the edge where no window reaches; that is
-// zero. src/ops/conv2d/d_output.rs launches it.
+// One invocation writes one channel of one window. At an edge that no window reaches, it writes zeros to the pixels of
+// a window that is cut off. src/ops/conv2d/d_output.rs launches it.
 
 // #import conv2d/geometry
 // #import shared/linear_index
@@ -11,11 +11,11 @@
 @group(0) @binding(1) var<storage, read> index: array<u32>;
 @group(0) @binding(2) var<storage, read_write> d_out: array<f32>;
 
-// Windows along each axis, those at the edge that are cut off too.
+// Windows along each axis, with the cut-off windows at the edge.
 const WINDOWS_H: u32 = (OH + POOL_H - 1u) / POOL_H;
 const WINDOWS_W: u32 = (OW + POOL_W - 1u) / POOL_W;
 
-// Of an index that points to no pixel.
+// A position that no pixel has.
 const NOWHERE: u32 = POOL_H * POOL_W;
 
 @compute @workgroup_size(WORKGROUP_SIZE)

@@ -7,9 +7,9 @@
 //!
 //! As in PyTorch, the biased variance above normalises the batch, and the running estimate takes the unbiased variance,
 //! `var · n / (n − 1)`. [`forward`] returns the statistics of the batch; another node,
-//! [`running_statistics`](super::running_statistics), updates the running estimates. [`eval`] normalises with the running
-//! estimates. [`backward`] has the two nodes of the gradient. [`relu`](mod@relu) is the op that fusion puts in the place
-//! of a batch norm and the ReLU behind it. `ops/mean_m2.rs` computes mean and M2.
+//! [`running_statistics`](super::running_statistics), updates the running estimates. [`eval`] normalises with the
+//! running estimates. [`backward`] has the two nodes of the gradient. [`relu`](mod@relu) is the op that fusion puts in
+//! the place of a batch norm and the ReLU behind it. `ops/mean_m2.rs` computes mean and M2.
 //!
 //! Layouts: x `[..., C]`, everything else `[C]`. Shaders: `shaders/batch_norm/`. Derivation:
 //! `docs/ops/batch_norm.md`.

@@ -247,8 +247,8 @@ fn cases() -> Vec<Case> {
         case([1, 5, 6, 60], 60, same, false, None),
         case([3, 14, 13, 4], 8, same, false, None),
         case([3, 14, 13, 4], 20, same, false, None),
-        // Mean and M2: of whole partitions; of more partitions than one invocation merges, the last one row short; behind a
-        // pool, one pixel short; and with split-K. Two cases have more channels than a tile.
+        // Mean and M2: of whole partitions; of more partitions than one invocation merges, the last one row short;
+        // behind a pool, one pixel short; and with split-K. Two cases have more channels than a tile.
         norm_case([5, 8, 16, 4], 132, same, false, false),
         norm_case([3, 25, 29, 2], 6, Conv2d::square(1, 1, 0), true, false),
         norm_case([3, 10, 2, 3], 133, same, false, true),

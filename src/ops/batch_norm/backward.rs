@@ -1,5 +1,5 @@
-//! The gradient of batch norm: two sums, which are the gradients of the parameters, then the gradient of the input, which
-//! reads them.
+//! The gradient of batch norm: two sums, which are the gradients of the parameters, then the gradient of the input,
+//! which reads them.
 
 use std::array::from_fn;
 use std::ops::Range;

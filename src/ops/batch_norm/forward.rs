@@ -47,7 +47,8 @@ pub fn batch_norm(
 pub struct BatchNorm {
     /// Added to the variance.
     pub eps: f32,
-    /// The partitions of x whose mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node computes them.
+    /// The partitions of x whose mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node computes
+    /// them.
     pub mean_m2: Option<Partitions>,
 }
 

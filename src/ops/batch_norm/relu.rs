@@ -1,12 +1,12 @@
-//! Batch norm fused with the ReLU behind it and the addition behind the ReLU: one pass forward, and one for each backward
-//! node.
+//! Batch norm fused with the ReLU behind it and the addition behind the ReLU: one pass forward, and one for each
+//! backward node.
 //!
 //! ```text
 //! y = max(norm(x), 0) (+ residual)
 //! ```
 //!
-//! [`batch_norm_relu`](crate::passes::fuse::batch_norm_relu) replaces the unfused nodes by it. The values between them are
-//! never stored: the backward pass recomputes the input of the ReLU from x, and masks the gradient with it.
+//! [`batch_norm_relu`](crate::passes::fuse::batch_norm_relu) replaces the unfused nodes by it. The values between them
+//! are never stored: the backward pass recomputes the input of the ReLU from x, and masks the gradient with it.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -36,7 +36,8 @@ pub struct BatchNormRelu {
     pub eps: f32,
     /// Whether a residual, the fourth input, is added behind the ReLU.
     pub has_residual: bool,
-    /// The partitions of x whose mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node computes them.
+    /// The partitions of x whose mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node computes
+    /// them.
     pub mean_m2: Option<Partitions>,
 }
 

@@ -3,12 +3,14 @@
 use super::{Geometry, by_fours};
 use crate::kernel::{Binding, Launch, Shader, grid};
 
-/// The largest gradient that a dispatch unpools for a register tile: the binding that every WebGPU adapter guarantees. A
-/// register tile uses each number only a few times, so a read through the index would cost more than the multiplications.
+/// The largest gradient that a dispatch unpools for a register tile: the binding that every WebGPU adapter guarantees.
+/// A register tile uses each number only a few times, so a read through the index would cost more than the
+/// multiplications.
 const MAX_UNPOOLED_BYTES: usize = 128 << 20;
 
-/// Appends the dispatch that writes the pooled gradient (input 1) to the pixels of the index (input 2), in scratch memory,
-/// and returns that memory; `None` without a pool, or if the memory would be larger than [`MAX_UNPOOLED_BYTES`].
+/// Appends the dispatch that writes the pooled gradient (input 1) to the pixels of the index (input 2), in scratch
+/// memory, and returns that memory; `None` without a pool, or if the memory would be larger than
+/// [`MAX_UNPOOLED_BYTES`].
 pub(super) fn unpool(
     g: &Geometry,
     pool: Option<[usize; 2]>,

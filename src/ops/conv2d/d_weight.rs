@@ -25,8 +25,8 @@ const MIN_PIXELS_PER_SPLIT: usize = 512;
 /// The most partial sums of all splits: 64 MiB.
 const MAX_PARTIALS: usize = 1 << 24;
 
-/// Returns the number of splits of the pixels (split-K). It depends on the shape alone, so that the order of the sum is the
-/// same on every adapter.
+/// Returns the number of splits of the pixels (split-K). It depends on the shape alone, so that the order of the sum is
+/// the same on every adapter.
 fn n_splits(n_pixels: usize, rows: usize, co: usize) -> usize {
     let wanted = ENOUGH_TILES.div_ceil(rows.div_ceil(128) * co.div_ceil(128));
     let by_memory = (MAX_PARTIALS / (rows * co)).max(1);

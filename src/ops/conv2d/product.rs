@@ -1,7 +1,7 @@
 //! The matrix product that the forward pass and the gradient of the input launch, in tiles.
 //!
-//! A row of the product is a pixel of the result, and a column is a channel of it. A sum runs over (ky, kx, channel), in
-//! this order, with every tile. `shaders/conv2d/operands_*.wgsl` define the operands.
+//! A row of the product is a pixel of the result, and a column is a channel of it. A sum runs over (ky, kx, channel),
+//! in this order, with every tile. `shaders/conv2d/operands_*.wgsl` define the operands.
 
 use super::{Geometry, by_fours};
 use crate::kernel::launch::{Tile, grid_of_workgroups};
@@ -35,8 +35,8 @@ const FEW_TILES: usize = 128;
 const MIN_TERMS: usize = 512;
 
 impl Product {
-    /// Returns the number of splits: the rows of the kernel where there are few tiles and long sums, else 1. It depends on
-    /// the shape alone, so that every adapter adds in the same order.
+    /// Returns the number of splits: the rows of the kernel where there are few tiles and long sums, else 1. It depends
+    /// on the shape alone, so that every adapter adds in the same order.
     pub fn n_splits(&self, g: &Geometry) -> usize {
         let n_tiles = self.rows.div_ceil(64) * self.columns.div_ceil(64);
         let n_terms = g.window.area() * self.depth;
@@ -49,7 +49,8 @@ impl Product {
         Tiling { tile, n_splits: self.n_splits(g), mean_m2: false }
     }
 
-    /// Returns the shader for a target and its workgroups. The caller adds the imports `operands`, `rows` and `epilogue`.
+    /// Returns the shader for a target and its workgroups. The caller adds the imports `operands`, `rows` and
+    /// `epilogue`.
     pub fn shader(&self, g: &Geometry, target: &Target, tiling: Tiling) -> (Shader, [u32; 3]) {
         let Tiling { tile, n_splits, mean_m2 } = tiling;
         let square = square(tile);
@@ -97,7 +98,8 @@ pub(super) fn channel_lanes(channels: usize) -> usize {
     channels.div_ceil(4).next_power_of_two().min(8)
 }
 
-/// Adds to the shader of a register tile the number of lanes along the channels, and the import that shares their reads.
+/// Adds to the shader of a register tile the number of lanes along the channels, and the import that shares their
+/// reads.
 ///
 /// # Panics
 /// When `tile` uses subgroups and the target has none.

@@ -1,8 +1,8 @@
 //! `conv2d` computes mean and M2 of its output for the `batch_norm` behind it.
 //!
 //! Batch norm in training reads x to compute mean and variance, and reads x again to normalise it. The convolution in
-//! front of it holds each element of x in registers. There, mean and M2 of a partition of the pixels cost almost nothing.
-//! The fused convolution has them as another output, and batch norm merges them instead of reading x.
+//! front of it holds each element of x in registers. There, mean and M2 of a partition of the pixels cost almost
+//! nothing. The fused convolution has them as another output, and batch norm merges them instead of reading x.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::ops::batch_norm::relu::BatchNormRelu;
 use crate::ops::conv2d::Conv2dForward;
 use crate::tape::{Node, NodeIo, Op, Tape, ValueId};
 
-/// Rewrites every batch norm, with or without a ReLU, that reads the output of a convolution with tiled kernels. Returns
-/// the number of rewrites.
+/// Rewrites every batch norm, with or without a ReLU, that reads the output of a convolution with tiled kernels.
+/// Returns the number of rewrites.
 pub(super) fn apply(tape: &mut Tape) -> usize {
     let mut n_rewritten = 0;
     for norm_ix in 0..tape.nodes().len() {

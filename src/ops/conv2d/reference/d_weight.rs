@@ -19,9 +19,9 @@ const MAX_SPLITS: usize = 32;
 /// The most partial sums of all splits, where there are more than two: 16 MiB.
 const MAX_PARTIALS: usize = 1 << 22;
 
-/// The division of the sums among tasks. Split-K divides the images, and the partial sums are added afterwards. Where there
-/// are so many weights that splits must be few, tasks also divide the positions of the kernel, whose sums are separate. It
-/// depends on the shape alone, so that the order of the sums does too.
+/// The division of the sums among tasks. Split-K divides the images, and the partial sums are added afterwards. Where
+/// there are so many weights that splits must be few, tasks also divide the positions of the kernel, whose sums are
+/// separate. It depends on the shape alone, so that the order of the sums does too.
 struct SplitK {
     /// Splits of the images.
     n_splits: usize,

@@ -36,7 +36,8 @@ impl Reference for Conv2dForward {
             return convolve_and_pool(&g, x, weight, y, index.words(), mean_m2, threads);
         }
         let bias = self.has_bias.then(|| args.inputs[2].real());
-        // A task computes whole partitions, and so their mean and M2. (A row does not depend on the others of its block.)
+        // A task computes whole partitions, and so their mean and M2. (A row does not depend on the others of its
+        // block.)
         let rows = im2col::block_rows(&g).next_multiple_of(PARTITION_ROWS);
         let blocks = y.par_chunks_mut(rows * g.co).enumerate();
         compute_blocks(&g, blocks, mean_m2, rows, |(block, y)| {

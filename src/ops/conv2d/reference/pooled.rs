@@ -64,8 +64,8 @@ pub(super) fn unpooled_elements(g: &Geometry, index: bool, n_images: usize) -> u
     if index { n_images * g.out[0] * g.out[1] * g.co } else { 0 }
 }
 
-/// Returns the gradient of the convolution's output for some images, `[images, OH, OW, Co]`: a slice of `d_y`, or, with a
-/// pool, `buffer` with the pooled gradient at the pixels of the index.
+/// Returns the gradient of the convolution's output for some images, `[images, OH, OW, Co]`: a slice of `d_y`, or, with
+/// a pool, `buffer` with the pooled gradient at the pixels of the index.
 pub(super) fn unpool<'a, T: Real>(
     g: &Geometry,
     d_y: &'a [T],
