@@ -2,7 +2,6 @@
 //! the references, and host maths.
 
 pub mod cpu;
-pub mod foreign;
 pub mod launch;
 pub mod real;
 pub mod step;

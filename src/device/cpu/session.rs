@@ -8,7 +8,6 @@ use super::replay::{Buffer, Prepared, elements};
 use super::scratch::ScratchMemory;
 use crate::device::{Clock, DeviceError, LoadOptions, NodeTimes, ProgramId, Session, memory};
 use crate::kernel::StepScalars;
-use crate::kernel::foreign::{foreign, ours};
 use crate::passes::plan::{BufferKind, Placement};
 use crate::passes::{Plan, PlanOptions};
 use crate::tape::{Group, Runs, ScratchSize, StateLayout, Tape, ValueId};
@@ -114,17 +113,13 @@ impl<T: Runs> CpuSession<T> {
         // The session's vectors are swapped in for the run; nothing is copied.
         program.swap(&mut self.state, &mut self.slots);
         // The whole step runs inside the thread pool, which is faster than entering the pool in every loop.
-        foreign(|| {
-            rayon::scope(|_| {
-                ours(|| {
-                    let nodes = program.tape.nodes().iter().zip(&program.prepared);
-                    for (node, prepared) in nodes {
-                        let io = program.tape.io(node);
-                        prepared.run(node, io, &mut program.buffers, step, scratch.lend());
-                        after_node();
-                    }
-                });
-            });
+        rayon::scope(|_| {
+            let nodes = program.tape.nodes().iter().zip(&program.prepared);
+            for (node, prepared) in nodes {
+                let io = program.tape.io(node);
+                prepared.run(node, io, &mut program.buffers, step, scratch.lend());
+                after_node();
+            }
         });
         program.swap(&mut self.state, &mut self.slots);
     }

@@ -8,7 +8,6 @@ use super::adapter::Opened;
 use super::fault::{Fault, Faults};
 use super::quiet;
 use crate::device::DeviceError;
-use crate::kernel::foreign::foreign;
 use crate::passes::PlanError;
 
 /// The part of a device that sessions, programs and readbacks share.
@@ -81,7 +80,7 @@ impl Context {
     /// Polls the device. If the device is lost during a poll, wgpu 30 calls the callback and then panics, so
     /// the panic is caught. A lost device is not polled again.
     fn try_poll(&self, how: wgpu::PollType) {
-        let poll = || catch_unwind(AssertUnwindSafe(|| foreign(|| self.device.poll(how))));
+        let poll = || catch_unwind(AssertUnwindSafe(|| self.device.poll(how)));
         match quiet::without_panic_message(poll) {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => self.faults.report(Fault::Other(error.to_string())),

@@ -15,7 +15,6 @@ use super::pipelines::{Pipelines, Wanted};
 use super::readable_bytes;
 use crate::device::DeviceError;
 use crate::kernel::Binding;
-use crate::kernel::foreign::foreign;
 use crate::passes::Plan;
 use crate::passes::plan::{BufferKind, Placement};
 use crate::tape::{Tape, ValueId};
@@ -59,11 +58,9 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
         let [x, y, z] = self.workgroups;
-        foreign(|| {
-            pass.set_pipeline(&self.pipeline);
-            pass.set_bind_group(0, &self.bindings, &[]);
-            pass.dispatch_workgroups(x, y, z);
-        });
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        pass.dispatch_workgroups(x, y, z);
     }
 }
 
@@ -142,16 +139,15 @@ impl Program {
     pub(super) fn encode(&self, context: &Context) -> wgpu::CommandBuffer {
         let label = Some(self.label.as_str());
         let descriptor = wgpu::CommandEncoderDescriptor { label };
-        let mut encoder = foreign(|| context.device.create_command_encoder(&descriptor));
+        let mut encoder = context.device.create_command_encoder(&descriptor);
         {
             let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
-            let mut pass = foreign(|| encoder.begin_compute_pass(&descriptor));
+            let mut pass = encoder.begin_compute_pass(&descriptor);
             for dispatch in &self.dispatches {
                 dispatch.encode(&mut pass);
             }
-            foreign(|| drop(pass));
         }
-        foreign(|| encoder.finish())
+        encoder.finish()
     }
 
     /// Returns the session's slots, including those that this program added.

@@ -8,7 +8,6 @@ use wgpu::{BufferAsyncError, BufferUsages};
 
 use super::context::Context;
 use crate::device::DeviceError;
-use crate::kernel::foreign::foreign;
 use crate::tape::Group;
 
 const STAGING: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
@@ -50,15 +49,12 @@ impl Download {
     ) -> Self {
         *staging.arrived() = None;
         let here = Arc::clone(&staging.arrived);
-        let submission = foreign(|| {
-            let descriptor = wgpu::CommandEncoderDescriptor { label: Some("readback") };
-            let mut encoder = context.device.create_command_encoder(&descriptor);
-            encoder.copy_buffer_to_buffer(source, offset, &staging.buffer, 0, bytes);
-            let submission = context.queue.submit([encoder.finish()]);
-            staging.buffer.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
-                *here.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-            });
-            submission
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("readback") };
+        let mut encoder = context.device.create_command_encoder(&descriptor);
+        encoder.copy_buffer_to_buffer(source, offset, &staging.buffer, 0, bytes);
+        let submission = context.queue.submit([encoder.finish()]);
+        staging.buffer.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
+            *here.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         });
         Self { staging, bytes, submission }
     }
@@ -82,13 +78,11 @@ impl Download {
             None => return Err(device_error("a readback did not arrive".to_string())),
         }
         let buffer = &self.staging.buffer;
-        let mapped = foreign(|| buffer.get_mapped_range(..self.bytes));
+        let mapped = buffer.get_mapped_range(..self.bytes);
         let mapped = mapped.map_err(|error| device_error(error.to_string()))?;
         let made = read(&mapped);
-        foreign(|| {
-            drop(mapped);
-            buffer.unmap();
-        });
+        drop(mapped);
+        buffer.unmap();
         Ok((made, self.staging))
     }
 }

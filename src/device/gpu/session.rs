@@ -14,7 +14,6 @@ use super::timing::{self, Timer};
 use super::tuning::Tuner;
 use super::uploads::Uploads;
 use crate::device::{Clock, DeviceError, LoadOptions, NodeTimes, ProgramId, Session};
-use crate::kernel::foreign::foreign;
 use crate::kernel::{StepScalars, Target};
 use crate::passes::{Plan, PlanError, PlanOptions};
 use crate::tape::{ElementType, Group, StateLayout, Tape, ValueId};
@@ -228,11 +227,11 @@ impl Session for GpuSession {
         let context = Arc::clone(&self.context);
         // The write takes effect between the earlier submissions and the next one.
         let buffer = &self.state()?.step;
-        foreign(|| context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(step)));
+        context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(step));
         self.programs[program.0].prepare(&context, &self.pipelines)?;
         let commands = self.programs[program.0].encode(&context);
         let commands = self.uploads.commands().into_iter().chain([commands]);
-        self.in_flight.push_back(foreign(|| context.queue.submit(commands)));
+        self.in_flight.push_back(context.queue.submit(commands));
         self.uploads.submitted();
         context.check()
     }

@@ -12,7 +12,6 @@ use wgpu::BufferUsages;
 
 use super::context::Context;
 use crate::device::DeviceError;
-use crate::kernel::foreign::foreign;
 
 const STAGING: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC);
 
@@ -51,21 +50,18 @@ impl Uploads {
             return Ok(());
         }
         let staging = self.take(context, size)?;
-        foreign(|| -> Result<(), DeviceError> {
-            let mapped = staging.buffer.get_mapped_range_mut(..size);
-            let mut mapped =
-                mapped.map_err(|error| DeviceError::Failed { reason: error.to_string() })?;
-            mapped.copy_from_slice(bytes);
-            drop(mapped);
-            staging.buffer.unmap();
-            Ok(())
-        })?;
+        let mapped = staging.buffer.get_mapped_range_mut(..size);
+        let mut mapped =
+            mapped.map_err(|error| DeviceError::Failed { reason: error.to_string() })?;
+        mapped.copy_from_slice(bytes);
+        drop(mapped);
+        staging.buffer.unmap();
         staging.is_mapped.store(false, Ordering::Release);
         let copies = self.copies.get_or_insert_with(|| {
             let descriptor = wgpu::CommandEncoderDescriptor { label: Some("uploads") };
-            foreign(|| context.device.create_command_encoder(&descriptor))
+            context.device.create_command_encoder(&descriptor)
         });
-        foreign(|| copies.copy_buffer_to_buffer(&staging.buffer, 0, target, offset, size));
+        copies.copy_buffer_to_buffer(&staging.buffer, 0, target, offset, size);
         self.written.push(staging);
         Ok(())
     }
@@ -88,7 +84,7 @@ impl Uploads {
     /// Returns the copies so far, if there are any. Submit them before the commands that read them, then call
     /// [`Uploads::submitted`].
     pub(super) fn commands(&mut self) -> Option<wgpu::CommandBuffer> {
-        self.copies.take().map(|copies| foreign(|| copies.finish()))
+        self.copies.take().map(wgpu::CommandEncoder::finish)
     }
 
     /// Requests the mapping of the buffers after their copies.
@@ -96,10 +92,8 @@ impl Uploads {
         for staging in self.written.drain(..) {
             let is_mapped = Arc::clone(&staging.is_mapped);
             // Mapping fails only on a failed device, which other calls report.
-            foreign(|| {
-                staging.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
-                    is_mapped.store(result.is_ok(), Ordering::Release);
-                });
+            staging.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
+                is_mapped.store(result.is_ok(), Ordering::Release);
             });
             self.waiting.push(staging);
         }

@@ -5,7 +5,6 @@
 use gemm_common::Parallelism;
 
 use crate::kernel::Real;
-use crate::kernel::foreign::foreign;
 
 /// A matrix in a slice: element `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]
@@ -74,7 +73,7 @@ pub fn product<T: Real>(
     // The crates allocate memory for packed matrices.
     // SAFETY: the asserts above keep every element that is read or written inside its slice, `out` is borrowed
     // mutably and so overlaps neither operand, and its rows do not overlap.
-    foreign(|| unsafe {
+    unsafe {
         T::gemm()(
             m,
             n,
@@ -96,7 +95,7 @@ pub fn product<T: Real>(
             false,
             Parallelism::None,
         );
-    });
+    }
 }
 
 #[cfg(test)]
