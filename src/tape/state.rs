@@ -124,7 +124,7 @@ pub struct StateLayout {
     pub statistics: Vec<Member>,
     /// True if the state has a moving average of the parameters.
     pub averaged: bool,
-    /// Whether the buffers of gradients, optimizer state and batch statistics are empty, since no step trains.
+    /// True if no step trains: the buffers of gradients, optimizer state and batch statistics are then empty.
     pub inference_only: bool,
 }
 
