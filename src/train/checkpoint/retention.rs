@@ -1,4 +1,4 @@
-//! Which checkpoints are written, and which are kept.
+//! The checkpoints of a run folder: when one is written, and which are kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use crate::tape::StateLayout;
 use crate::train::screen;
 use crate::train::units::Every;
 
-/// The latest checkpoints that are kept, besides the best.
+/// The number of latest checkpoints that are kept, besides the best.
 const N_KEPT: usize = 2;
 
-/// The checkpoints of a run folder.
+/// The policy that writes and removes the checkpoints of a run folder.
 pub struct Retention {
     folder: PathBuf,
     every: Every,
@@ -21,12 +21,12 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// For a run that writes them that often.
+    /// Returns the policy of a run that writes a checkpoint that often.
     pub fn new(folder: &Path, every: Every) -> Self {
         Self { folder: folder.to_path_buf(), every, written: Instant::now() }
     }
 
-    /// Whether one is due within an epoch, after that many steps of the run.
+    /// Returns whether a checkpoint is due within an epoch, after that many steps of the run.
     pub fn is_due(&self, step: u64) -> bool {
         match self.every {
             Every::Epoch => false,
@@ -37,10 +37,10 @@ impl Retention {
 
     /// Writes a checkpoint, and removes those that are not kept: all but the latest two and the best.
     ///
-    /// A failure is told on the standard error and no more: the run can go on, and what was written before
-    /// is still there. Returns whether it is written.
+    /// A failure is a warning on the standard error: the run can go on, and the checkpoints before are still there.
+    /// Returns whether the checkpoint is written.
     pub fn save(&mut self, checkpoint: &Checkpoint, layout: &StateLayout) -> bool {
-        // A failure counts too: the next one is not due at once.
+        // A failure counts too, or the next checkpoint would be due at once.
         self.written = Instant::now();
         let path = self.folder.join(Checkpoint::file_name(checkpoint.header.step));
         let warn = |message: String| screen::note(&format!("warning: {message}"));
@@ -56,7 +56,7 @@ impl Retention {
 
     fn prune(&self, latest: &Checkpoint) -> Result<(), FileError> {
         let mut found = list(&self.folder)?;
-        // A run that went back to an earlier checkpoint goes another way from there.
+        // A run that resumed from an earlier checkpoint replaces the later ones.
         let (past, other): (Vec<_>, _) =
             found.drain(..).partition(|(step, _)| *step <= latest.header.step);
         let n_old = past.len().saturating_sub(N_KEPT);
@@ -68,15 +68,14 @@ impl Retention {
         Ok(())
     }
 
-    /// The latest checkpoint of a run folder, if there is one. What is left of one that was never finished is
-    /// removed.
+    /// Returns the latest checkpoint of a run folder, if there is one. Removes unfinished files.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// If the folder cannot be read.
     pub fn latest(folder: &Path) -> Result<Option<PathBuf>, FileError> {
         for entry in fs::read_dir(folder).map_err(FileError::at(folder))?.flatten() {
             if files::is_temporary(&entry.path()) {
-                // If it stays, it is in nobody's way.
+                // A file that stays is ignored: its name is not a checkpoint's.
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -84,16 +83,16 @@ impl Retention {
     }
 }
 
-/// The latest checkpoint of a run folder, if there is one. Nothing in the folder is touched: the run may go
-/// on.
+/// Returns the latest checkpoint of a run folder, if there is one. Changes nothing in the folder, since the run may
+/// still train.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// If the folder cannot be read.
 pub fn latest(folder: &Path) -> Result<Option<PathBuf>, FileError> {
     Ok(list(folder)?.pop().map(|(_, path)| path))
 }
 
-/// The checkpoints of a folder, by step.
+/// Returns the checkpoints of a folder, sorted by step.
 fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, FileError> {
     let entries = fs::read_dir(folder).map_err(FileError::at(folder))?;
     let paths = entries.flatten().map(|entry| entry.path());
@@ -157,7 +156,7 @@ mod tests {
         assert_eq!(steps_after(100, Some(10)), [10, 11, 100]);
         assert_eq!(steps_after(101, Some(10)), [10, 100, 101]);
         assert_eq!(steps_after(102, Some(101)), [101, 102]);
-        assert_eq!(steps_after(50, Some(50)), [50], "those of another future go");
+        assert_eq!(steps_after(50, Some(50)), [50], "later checkpoints are removed");
     }
 
     #[test]
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_told_and_nothing_more() {
+    fn a_folder_that_cannot_be_written_is_a_warning() {
         let mut retention = Retention::new(Path::new("/nowhere"), Every::Epoch);
         assert!(!retention.save(&checkpoint(1, None), &StateLayout::default()));
     }

@@ -1,16 +1,16 @@
-//! What a checkpoint must be besides whole: one that a program has written with a right checksum may still
-//! hold what no run could go on from.
+//! The checks of a checkpoint behind its checksum: a file with a right checksum may still have contents that no run
+//! can continue from.
 
 use super::Checkpoint;
 use crate::data::N_CLASSES;
 use crate::data::batches::{Batch, IGNORED_LABEL, IMAGE_WORDS};
 
 impl Checkpoint {
-    /// Whether a run over `n_images` images, in batches of `batch_size`, for `n_epochs` epochs, can go on
-    /// from here.
+    /// Checks that a run over `n_images` images, in batches of `batch_size`, for `n_epochs` epochs, can continue from
+    /// the checkpoint.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason why the run cannot.
     pub fn check_run(
         &self,
         n_images: usize,
@@ -39,7 +39,7 @@ impl Checkpoint {
     }
 }
 
-/// Whether every number below `n` is there, once.
+/// Returns whether every number below `n` occurs once.
 fn is_permutation(order: &[u32], n: usize) -> bool {
     let mut is_seen = vec![false; n];
     let mut see = |&image: &u32| match is_seen.get_mut(image as usize) {
@@ -49,7 +49,7 @@ fn is_permutation(order: &[u32], n: usize) -> bool {
     order.len() == n && order.iter().all(&mut see)
 }
 
-/// Whether the arrays of a batch have a row for each image, and each label is a class or none.
+/// Returns whether the arrays of a batch have a row for each image, and each label is a class or ignored.
 pub(super) fn is_batch(batch: &Batch) -> bool {
     let n = batch.labels.len();
     let is_label = |&label: &u32| label < N_CLASSES as u32 || label == IGNORED_LABEL;
