@@ -107,7 +107,7 @@ pub fn hint_of_fetch(error: &FetchError) -> Option<String> {
             "nothing has arrived: try later, or name a mirror with --url".into()
         }
         FetchError::BrokenOff { part, .. } => {
-            format!("what has arrived is kept in {}: {RESUMES}", part.shown())
+            format!("the partial download is kept in {}: {RESUMES}", part.shown())
         }
         FetchError::Length { .. } => {
             "nothing of it was kept. A mirror must have the file cifar-10-binary.tar.gz, \
@@ -139,7 +139,7 @@ fn io_hint(source: &io::Error) -> Option<String> {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
             "the archive takes 163 MiB and the files 176 MiB more: make room, or name a folder on \
-             another disk with --data-dir. What has arrived is kept, and the next `wgrad fetch` \
+             another disk with --data-dir. The partial download is kept, and the next `wgrad fetch` \
              goes on from there"
                 .into(),
         ),
