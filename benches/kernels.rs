@@ -9,7 +9,6 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use wgrad::data::batches::{Batch, epoch_order};
 use wgrad::data::cifar10::{self, RECORD_BYTES};
@@ -50,7 +49,8 @@ fn main() {
     let mut criterion = criterion();
     data(&mut criterion);
     let size = size();
-    let devices: Vec<_> = kinds().into_iter().map(|kind| (name(kind), open_gpu(kind))).collect();
+    let devices: Vec<_> =
+        kinds().into_iter().map(|kind| (kind.name().to_string(), open_gpu(kind))).collect();
     eprintln!("{size:?} on {}", devices[0].1.name());
     for (kernel_name, kernels) in kernels(size) {
         bench(&mut criterion, kernel_name, &kernels, &devices);
@@ -62,13 +62,8 @@ fn main() {
 /// Returns the kinds of kernels to compare: all of them. On a software adapter, tuned kernels are the default
 /// ones.
 fn kinds() -> Vec<Kernels> {
-    let kinds = Kernels::value_variants().iter().copied();
+    let kinds = Kernels::ALL.into_iter();
     kinds.filter(|kernels| has_hardware() || *kernels != Kernels::Tuned).collect()
-}
-
-/// Returns the name of a kind of kernels.
-fn name(kernels: Kernels) -> String {
-    format!("{kernels:?}").to_lowercase()
 }
 
 /// The network's width and batch size in a bench.
@@ -125,7 +120,10 @@ fn rungs() -> Vec<(String, Device)> {
     let open = |kernels, tile| open_with(OpenOptions { kernels, tile, ..OpenOptions::default() });
     let tiles =
         Tile::ALL.iter().map(|&tile| (tile.name().to_string(), open(Kernels::Default, Some(tile))));
-    [(name(Kernels::Naive), open(Kernels::Naive, None))].into_iter().chain(tiles).collect()
+    [(Kernels::Naive.name().to_string(), open(Kernels::Naive, None))]
+        .into_iter()
+        .chain(tiles)
+        .collect()
 }
 
 /// Returns the kernels by name: those of the training step, fused and unfused; and those of each op's own

@@ -20,8 +20,6 @@
 pub mod base;
 pub mod data;
 pub mod device;
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod kernel;
 pub mod measure;
 pub mod nn;

@@ -21,6 +21,8 @@ use wgrad::train::recipe::CIFAR10;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 
+use super::arguments;
+
 mod scaling;
 
 /// The width and batch size where a processor computes, if nobody says otherwise: a step takes about a
@@ -49,7 +51,7 @@ pub struct Args {
     #[command(flatten)]
     on: On,
     /// The textbook's tape: no node is fused with another; or leave out these rules alone
-    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::FUSION)]
     no_fuse: Option<Vec<Rule>>,
     /// Steps to time [default: what 25 seconds hold, at least 5]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
@@ -73,7 +75,7 @@ struct On {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Which kernels a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "tuned")]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
     /// Where the files go [default: runs/<date>-<time>]
     #[arg(long, value_name = "DIR")]

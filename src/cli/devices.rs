@@ -19,7 +19,7 @@ use wgrad::tape::Tape;
 use wgrad::train::recipe::CIFAR10;
 use wgrad::train::step::{self, StepConfig};
 
-use super::hints;
+use super::{arguments, hints};
 
 /// Flags of `wgrad devices`.
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ pub struct Args {
     no_self_test: bool,
     /// Which kernels to list and to test; without a value, also how each product of the recipe's step is cut, measured
     /// where it was not yet
-    #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "tuned")]
+    #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Option<Kernels>,
 }
 
@@ -44,7 +44,7 @@ struct Report {
     /// What `--device` opens it by, besides its name.
     opened_by: Vec<&'static str>,
     /// The adapter, for a GPU.
-    adapter: Option<AdapterReport>,
+    adapter: Option<Adapter>,
     /// Why the adapter gave no device.
     error: Option<String>,
     /// The shaders that each node of a training step launches; none for the CPU.
@@ -53,6 +53,43 @@ struct Report {
     tiles: BTreeMap<String, Option<Tuned>>,
     /// What the self-test of each op has found.
     self_test: Vec<OpReport>,
+}
+
+/// An adapter, in the words of the library.
+#[derive(Serialize)]
+struct Adapter(#[serde(with = "AdapterFields")] AdapterReport);
+
+#[derive(Serialize)]
+#[serde(remote = "AdapterReport")]
+struct AdapterFields {
+    name: String,
+    kind: &'static str,
+    backend: &'static str,
+    driver: String,
+    driver_info: String,
+    #[serde(with = "LimitFields")]
+    limits: AdapterLimits,
+    #[serde(with = "FeatureFields")]
+    features: AdapterFeatures,
+}
+
+#[derive(Serialize)]
+#[serde(remote = "AdapterLimits")]
+struct LimitFields {
+    max_binding_bytes: u64,
+    max_buffer_bytes: u64,
+    workgroup_memory_bytes: u32,
+    workgroup_invocations: u32,
+    storage_buffers: u32,
+}
+
+#[derive(Serialize)]
+#[serde(remote = "AdapterFeatures")]
+struct FeatureFields {
+    subgroup_sizes: Option<[u32; 2]>,
+    timestamp_queries: bool,
+    f16: bool,
+    cooperative_matrices: Vec<String>,
 }
 
 /// What the self-test of an op has found.
@@ -130,7 +167,7 @@ fn report(
     let mut report = Report {
         device: adapter.name.clone(),
         opened_by,
-        adapter: Some(adapter),
+        adapter: Some(Adapter(adapter)),
         error: None,
         kernels: BTreeMap::new(),
         tiles: BTreeMap::new(),

@@ -14,7 +14,7 @@ use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
 use wgrad::train::{Confusion, Evaluation, Evaluator, console, evaluation, folder};
 
-use super::{hints, outputs, weights};
+use super::{arguments, hints, outputs, weights};
 
 /// Flags of `wgrad eval`.
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ pub struct Args {
     batch_size: NonZeroU32,
     /// Which test images [default: those of the data that the weights were trained on; where the file does not
     /// record it, auto]
-    #[arg(long, value_name = "SET")]
+    #[arg(long, value_name = "SET", value_parser = arguments::SOURCE)]
     data: Option<Source>,
     /// The folder with CIFAR-10's binary files [default: where the run read them, if the images are the same; then
     /// $WGRAD_DATA, then ./data/cifar-10-batches-bin]
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Which kernels a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "tuned")]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
     /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]

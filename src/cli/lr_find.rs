@@ -12,7 +12,8 @@ use wgrad::train::lr_find::curve::{Range, Rule, Scale, Suggestions};
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
 use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume, screen};
 
-use super::plot;
+use super::settings::SettingsArgs;
+use super::{arguments, plot};
 
 /// Flags of `wgrad lr-find`.
 #[derive(clap::Args)]
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    settings: Settings,
+    settings: SettingsArgs,
     #[command(flatten)]
     fetch: super::fetch::Unasked,
 }
@@ -52,10 +53,10 @@ pub struct Sweep {
     #[arg(long, value_name = "N", default_value_t = Range::default().n_steps, help_heading = "Sweep")]
     steps: usize,
     /// How the rates are spaced
-    #[arg(long, default_value = "log", help_heading = "Sweep")]
+    #[arg(long, default_value = "log", help_heading = "Sweep", value_parser = arguments::SCALE)]
     scale: Scale,
     /// Which suggestion is taken
-    #[arg(long, value_name = "RULE", default_value = "steepest", help_heading = "Sweep")]
+    #[arg(long, value_name = "RULE", default_value = "steepest", help_heading = "Sweep", value_parser = arguments::SUGGESTION)]
     suggest: Rule,
 }
 
@@ -109,8 +110,9 @@ fn refuse_what_is_not_of_a_sweep(settings: &Settings) -> anyhow::Result<()> {
 
 /// Finds a learning rate.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    refuse_what_is_not_of_a_sweep(&args.settings)?;
-    let mut settings = args.settings.clone();
+    let flags = args.settings.settings();
+    refuse_what_is_not_of_a_sweep(&flags)?;
+    let mut settings = flags.clone();
     if let Some(path) = &args.config {
         settings = settings.or(Settings::read(path)?);
     }
@@ -125,7 +127,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let weights = resume::initial_weights(&mut settings)?;
     let loaded = resume::load(&settings)
-        .map_err(|error| super::of_file(error, args.settings.data_dir.as_deref()))?;
+        .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let loaded = super::hints::advised(loaded);
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
@@ -206,7 +208,7 @@ fn list(found: &Found, suggestions: Suggestions) -> String {
             Rule::Steepest => "  <- the middle from LRMIN to max_lr",
             Rule::Minimum | Rule::Valley => "  <- max_lr",
         };
-        format!("  {:<12} {:<9.2e}{chosen}\n", rule.name(), suggestions.by(rule))
+        format!("  {:<12} {:<9.2e}{chosen}\n", rule.label(), suggestions.by(rule))
     };
     let (max_lr, n) = (found.peak(suggestions), found.curve.points().len());
     let lr_min = Found::lr_min_of(max_lr);

@@ -20,6 +20,7 @@ use wgrad::device::OpenOptions;
 use wgrad::train::resume;
 use wgrad::train::screen::StandardError;
 
+mod arguments;
 mod bench;
 mod compare;
 mod devices;
@@ -32,6 +33,7 @@ mod plot;
 mod predict;
 mod profile;
 mod report;
+mod settings;
 mod signals;
 mod summary;
 mod tape;

@@ -14,7 +14,7 @@ use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
 use wgrad::train::{Predictions, Settings, TrainError, folder};
 
-use super::weights;
+use super::{arguments, weights};
 
 /// Images in a step, at most.
 const MAX_BATCH_SIZE: usize = 250;
@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Which kernels a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "tuned")]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
     /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]

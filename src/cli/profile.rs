@@ -16,6 +16,8 @@ use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 
+use super::arguments;
+
 /// Flags of `wgrad profile`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -34,17 +36,17 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Which kernels a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "tuned")]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
     /// The textbook's tape: no node is fused with another; or leave out these rules alone
-    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::FUSION)]
     no_fuse: Option<Vec<Rule>>,
     /// Steps to time [default: what eight seconds hold, at least 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     steps: Option<NonZeroU32>,
     /// The order of the table
-    #[arg(long, value_name = "ORDER", default_value = "tape")]
+    #[arg(long, value_name = "ORDER", default_value = "tape", value_parser = arguments::SORT)]
     sort: table::Sort,
     /// Write all figures into this file too; - for the standard output, in place of the table
     #[arg(long, value_name = "FILE")]

@@ -16,6 +16,8 @@ use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::{self, StepConfig};
 
+use super::arguments;
+
 /// Flags of `wgrad tape`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -31,10 +33,10 @@ pub struct Args {
     #[arg(long)]
     eval: bool,
     /// The textbook's tape: no node is fused with another; or leave out these rules alone
-    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::FUSION)]
     no_fuse: Option<Vec<Rule>>,
     /// Plan for these kernels
-    #[arg(long, value_name = "KIND", default_value = "tuned")]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
     /// Run the step in this file again, and show what each node makes: a run leaves one after a step that
     /// was not finite

@@ -16,6 +16,7 @@ use wgrad::train::{
 };
 
 use super::lr_find::{self, Sweep};
+use super::settings::SettingsArgs;
 use super::signals::{self, Signals};
 use super::tui::{Dashboard, terminal};
 use super::{WrongUse, hints};
@@ -52,7 +53,7 @@ pub struct Args {
     #[arg(long, help_heading = "Output")]
     tui: bool,
     #[command(flatten)]
-    settings: Settings,
+    settings: SettingsArgs,
     #[command(flatten)]
     fetch: super::fetch::Unasked,
 }
@@ -65,7 +66,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let Signals { stop, checkpoint: asked_for } = signals::listen()?;
     let prepared = match &args.resume {
-        Some(path) => Prepared::run(resumed(path, &args.settings)?),
+        Some(path) => Prepared::run(resumed(path, &args.settings.settings())?),
         None => prepared(args, &stop)?,
     };
     let (run, find_lr) = match prepared {
@@ -140,7 +141,8 @@ impl Prepared {
 
 /// A run that begins, or with `--auto-resume` the one in the folder.
 fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
-    let mut settings = args.settings.clone();
+    let flags = args.settings.settings();
+    let mut settings = flags.clone();
     if let Some(path) = &args.config {
         settings = settings.or(Settings::read(path)?);
     }
@@ -159,7 +161,7 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
     }
     let weights = resume::initial_weights(&mut settings)?;
     let loaded = resume::load(&settings)
-        .map_err(|error| super::of_file(error, args.settings.data_dir.as_deref()))?;
+        .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let loaded = hints::advised(loaded);
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let find_lr = settings.max_lr == Some(MaxLr::Find);

@@ -202,12 +202,11 @@ fn append_records(path: &Path, split: &mut Split) -> Result<usize, DataError> {
     append_bytes(path, &bytes, split)
 }
 
-/// Appends the records in a file's bytes to a split and returns their number.
-pub(crate) fn append_bytes(
-    path: &Path,
-    bytes: &[u8],
-    split: &mut Split,
-) -> Result<usize, DataError> {
+/// Appends the records in a file's bytes to a split and returns their number. `path` is the file's name in errors.
+///
+/// # Errors
+/// If the file is empty, ends inside a record, or has a label that is not a class.
+pub fn append_bytes(path: &Path, bytes: &[u8], split: &mut Split) -> Result<usize, DataError> {
     let path = || path.to_path_buf();
 
     if bytes.is_empty() {

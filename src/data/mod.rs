@@ -15,7 +15,6 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::base::files;
@@ -168,7 +167,7 @@ impl Dataset {
 }
 
 /// The choice of the dataset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// CIFAR-10 if it is found or a folder is named, otherwise the built-in shapes
@@ -181,6 +180,18 @@ pub enum Source {
 }
 
 impl Source {
+    /// Every source.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Cifar10, Self::Shapes];
+
+    /// Returns the name, as files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cifar10 => "cifar10",
+            Self::Shapes => "shapes",
+        }
+    }
+
     /// Returns the names of the ten classes, in the order of the labels; CIFAR-10's for [`Source::Auto`],
     /// which prefers it.
     pub fn classes(self) -> Vec<String> {

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// The set of kernels an op launches.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernels {
     /// The readable kernels: one invocation computes one result by the plain formula.
@@ -18,11 +17,23 @@ pub enum Kernels {
     Tuned,
 }
 
+impl Kernels {
+    /// Every kind of kernels.
+    pub const ALL: [Self; 3] = [Self::Naive, Self::Default, Self::Tuned];
+
+    /// Returns the name, as files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Naive => "naive",
+            Self::Default => "default",
+            Self::Tuned => "tuned",
+        }
+    }
+}
+
 /// The tiling of a matrix product. All tilings give the same bits: every sum has the same terms in the same
 /// order.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, ValueEnum, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Tile {
     /// 8 x 4 results an invocation, in registers, without workgroup memory or barriers.
     #[serde(rename = "registers")]

@@ -38,7 +38,7 @@ impl Machine {
 
     /// `, tuned kernels` for the head of a listing; nothing on the CPU, which has no others.
     pub fn kernels(&self, kernels: Kernels) -> String {
-        let words = format!(", {} kernels", format!("{kernels:?}").to_lowercase());
+        let words = format!(", {} kernels", kernels.name());
         if self.driver.is_some() { words } else { String::new() }
     }
 

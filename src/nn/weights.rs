@@ -49,7 +49,8 @@ impl Weights {
         Ok(WeightsFile::read(path)?.weights(layout)?.0)
     }
 
-    pub(crate) fn to_safetensors(&self, layout: &StateLayout, info: Option<&ModelInfo>) -> Vec<u8> {
+    /// Returns the bytes of the file that [`Weights::save`] writes.
+    pub fn to_safetensors(&self, layout: &StateLayout, info: Option<&ModelInfo>) -> Vec<u8> {
         let mut file = tensor_file::Writer::default();
         self.write(layout, &mut file);
         // Hugging Face's loaders ask for the first entry.

@@ -4,7 +4,6 @@
 //!
 //! Shaders: `shaders/finite_check/`. Derivation: `docs/ops/finite_check.md`.
 
-use clap::ValueEnum;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +16,7 @@ use crate::tape::{
 };
 
 /// The reaction to a number that is not finite.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnNan {
     /// This step and all later steps change nothing, until the host clears the flag.
@@ -25,6 +24,19 @@ pub enum OnNan {
     Stop,
     /// This step changes nothing and is counted; the next step is checked anew.
     Skip,
+}
+
+impl OnNan {
+    /// Every reaction.
+    pub const ALL: [Self; 2] = [Self::Stop, Self::Skip];
+
+    /// Returns the name, as files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Skip => "skip",
+        }
+    }
 }
 
 /// Records the check of all gradients, the batch statistics if there are any, and the values `also`. Record

@@ -173,7 +173,7 @@ impl StateLayout {
     ///
     /// # Panics
     /// If a member with this name has another shape, or the buffer `group` has no members.
-    pub(crate) fn add(
+    pub fn add(
         &mut self,
         group: Group,
         name: &str,

@@ -380,25 +380,4 @@ mod tests {
             assert!(error.to_string().contains(word), "{error}");
         }
     }
-
-    /// The help texts repeat the defaults; here is the other end of that.
-    #[test]
-    fn the_help_tells_the_defaults() {
-        use clap::Args;
-        let command = Settings::augment_args(clap::Command::new("test"));
-        let help = |id: &str| {
-            let argument = command.get_arguments().find(|a| a.get_id() == id).expect("a flag");
-            argument.get_help().expect("every flag has a help text").to_string()
-        };
-        for (id, cifar10, shapes) in [
-            ("epochs", CIFAR10.epochs as f64, SHAPES.epochs as f64),
-            ("batch_size", CIFAR10.batch_size as f64, SHAPES.batch_size as f64),
-            ("width", CIFAR10.width as f64, SHAPES.width as f64),
-            ("max_lr", CIFAR10.max_lr, SHAPES.max_lr),
-        ] {
-            let expected = format!("[default: {cifar10}; shapes: {shapes}]");
-            assert!(help(id).ends_with(&expected), "{} / {expected}", help(id));
-        }
-        assert!(command.get_arguments().all(|a| a.get_help_heading().is_some()));
-    }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 
 /// How the rate goes from one value to the next.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anneal {
     /// Along a straight line.
@@ -21,6 +21,17 @@ pub enum Anneal {
 }
 
 impl Anneal {
+    /// Every shape.
+    pub const ALL: [Self; 2] = [Self::Linear, Self::Cos];
+
+    /// Returns the name, as files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Cos => "cos",
+        }
+    }
+
     /// The rate at `progress`, from 0 (at `start`) to 1 (at `end`).
     fn between(self, start: f64, end: f64, progress: f64) -> f64 {
         match self {

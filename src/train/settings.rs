@@ -1,4 +1,4 @@
-//! What a user may say about a run: each flag of `wgrad train`, which is also a key of `--config`.
+//! The settings of a run, as a user gives them: each is a key of a settings file.
 
 mod read;
 
@@ -11,7 +11,7 @@ use serde::de::Error as _;
 use toml::Spanned;
 use toml::de::DeTable;
 
-pub use read::at_least_one;
+pub use read::{at_least_one, at_least_zero};
 
 use super::units::{Every, MaxLr, MemorySize};
 use crate::Error;
@@ -22,193 +22,93 @@ use crate::ops::finite_check::OnNan;
 use crate::train::ConfigError;
 use crate::train::schedule::Anneal;
 
-/// The settings of a run, each of them optional.
+/// The settings of a run, each of them optional. The keys of a file are the names in kebab case.
 ///
-/// One struct makes the flags and the keys of the file, so that the two cannot differ. What neither
-/// gives is filled in by [`Recipe::resolve`](super::Recipe::resolve), whose defaults the help texts
-/// repeat (a test compares them).
-#[derive(Clone, Default, PartialEq, Debug, clap::Args, Deserialize)]
+/// [`Recipe::resolve`](super::Recipe::resolve) fills in the others.
+#[derive(Clone, Default, PartialEq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Passes over the training images [default: 24; shapes: 10]
-    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU32>)]
+    /// Passes over the training images.
     #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub epochs: Option<NonZeroU32>,
-    /// Images in a step; an epoch's last incomplete batch is dropped [default: 512; shapes: 64]
-    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU32>)]
+    /// Images in a step. An epoch's last incomplete batch is dropped.
     #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub batch_size: Option<NonZeroU32>,
-    /// Channels of the network's first layer [default: 64; shapes: 16]
-    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU16>)]
+    /// Channels of the network's first layer.
     #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub width: Option<NonZeroU16>,
-    /// The learning rate at its peak, or find, to sweep for it first [default: 0.01; shapes: 0.01]
-    #[arg(long, value_name = "RATE", help_heading = "Recipe", allow_negative_numbers = true)]
+    /// Learning rate at its peak, or a sweep that finds it.
     pub max_lr: Option<MaxLr>,
-    /// Start from the weights in this file, or in a run's folder, instead of fresh ones
-    #[arg(long, value_name = "FILE", help_heading = "Recipe")]
+    /// File of weights to start from, or the folder of a run.
     pub weights: Option<PathBuf>,
-    /// Refuse weights to start from whose file has another SHA-256
-    #[arg(long, value_name = "HEX", help_heading = "Recipe", requires = "weights")]
+    /// SHA-256 of that file, in hexadecimal digits. A file with another one is refused.
     pub weights_sha256: Option<String>,
-    /// Seeds initialisation, shuffling and augmentation [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
-          value_parser = read::at_least_zero)]
+    /// Seed of initialisation, shuffling and augmentation.
     #[serde(deserialize_with = "read::plain")]
     pub seed: Option<u64>,
-    /// End when the evaluation has not become more accurate for so many epochs [default: never]
-    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU32>)]
+    /// Epochs without a better evaluation after which the run ends.
     #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub patience: Option<NonZeroU32>,
-
-    /// Which images to train on [default: auto]
-    #[arg(long, value_name = "SET", help_heading = "Data")]
+    /// Dataset.
     pub data: Option<Source>,
-    /// The folder with CIFAR-10's binary files [default: $WGRAD_DATA, else ./data/cifar-10-batches-bin]
-    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    /// Folder with CIFAR-10's binary files.
     #[serde(deserialize_with = "read::path")]
     pub data_dir: Option<PathBuf>,
-    /// Hold out so many training images, evaluate on them, and read the test images once, at the end
-    /// [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true,
-          value_parser = read::at_least_zero)]
+    /// Number of training images that are held out for the evaluation of each epoch.
     #[serde(deserialize_with = "read::plain")]
     pub validation: Option<u64>,
-
-    /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name [default: auto]
-    #[arg(long, value_name = "DEVICE", help_heading = "Device")]
+    /// `auto`, `gpu`, `cpu`, or a part of an adapter's name.
     pub device: Option<String>,
-    /// Which kernels a GPU runs [default: tuned]
-    #[arg(long, value_name = "KIND", help_heading = "Device")]
+    /// Kernels that a GPU runs.
     pub kernels: Option<Kernels>,
-    /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
-    #[arg(long, value_name = "SIZE", help_heading = "Device", allow_negative_numbers = true)]
+    /// Memory that a step may take.
     pub memory_limit: Option<MemorySize>,
-
-    /// The folder to write, which must not hold a run yet [default: runs/DATE-TIME]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    /// Folder of the run.
     #[serde(deserialize_with = "read::path")]
     pub out: Option<PathBuf>,
-    /// Write a checkpoint this often, besides at every epoch's end: 100 for steps, 10m for minutes
-    /// [default: epoch]
-    #[arg(long, value_name = "EVERY", help_heading = "Output", allow_negative_numbers = true)]
+    /// Steps or minutes between checkpoints, besides those at an epoch's end.
     pub checkpoint_every: Option<Every>,
-
-    /// The part of all steps in which the rate climbs [default: 5/24 = 0.2083]
-    #[arg(
-        long,
-        value_name = "PART",
-        help_heading = "Learning rate (one cycle)",
-        allow_negative_numbers = true
-    )]
+    /// Part of all steps in which the rate climbs.
     #[serde(deserialize_with = "read::plain")]
     pub pct_start: Option<f64>,
-    /// The peak rate over the first one [default: 10]
-    #[arg(
-        long,
-        value_name = "FACTOR",
-        help_heading = "Learning rate (one cycle)",
-        allow_negative_numbers = true
-    )]
+    /// Peak rate over the first rate.
     #[serde(deserialize_with = "read::plain")]
     pub div_factor: Option<f64>,
-    /// The first rate over the last one [default: 1]
-    #[arg(
-        long,
-        value_name = "FACTOR",
-        help_heading = "Learning rate (one cycle)",
-        allow_negative_numbers = true
-    )]
+    /// First rate over the last rate.
     #[serde(deserialize_with = "read::plain")]
     pub final_div_factor: Option<f64>,
-    /// How the rate climbs and falls [default: linear]
-    #[arg(long, value_name = "SHAPE", help_heading = "Learning rate (one cycle)")]
+    /// Shape of the rate's climb and fall.
     pub anneal: Option<Anneal>,
-
-    /// Do not crop the training images at random
-    #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
-          require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    /// True for no random crops.
     #[serde(deserialize_with = "read::plain")]
     pub no_crop: Option<bool>,
-    /// Do not flip them at random
-    #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
-          require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    /// True for no random flips.
     #[serde(deserialize_with = "read::plain")]
     pub no_flip: Option<bool>,
-    /// Do not cut squares out of them
-    #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
-          require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    /// True for no cutout.
     #[serde(deserialize_with = "read::plain")]
     pub no_cutout: Option<bool>,
-    /// Change the brightness of the training images at random, by a factor from 1 - PART to 1 + PART [default: 0]
-    #[arg(
-        long,
-        value_name = "PART",
-        help_heading = "Augmentation and regularisation",
-        allow_negative_numbers = true
-    )]
+    /// Part by which the brightness changes at random, up or down.
     #[serde(deserialize_with = "read::plain")]
     pub jitter_brightness: Option<f64>,
-    /// Change their contrast, likewise [default: 0]
-    #[arg(
-        long,
-        value_name = "PART",
-        help_heading = "Augmentation and regularisation",
-        allow_negative_numbers = true
-    )]
+    /// Part by which the contrast changes at random.
     #[serde(deserialize_with = "read::plain")]
     pub jitter_contrast: Option<f64>,
-    /// Change their saturation, likewise [default: 0]
-    #[arg(
-        long,
-        value_name = "PART",
-        help_heading = "Augmentation and regularisation",
-        allow_negative_numbers = true
-    )]
+    /// Part by which the saturation changes at random.
     #[serde(deserialize_with = "read::plain")]
     pub jitter_saturation: Option<f64>,
-    /// The part of each label that is spread over all classes [default: 0]
-    #[arg(
-        long,
-        value_name = "PART",
-        help_heading = "Augmentation and regularisation",
-        allow_negative_numbers = true
-    )]
+    /// Part of each label that is spread over all classes.
     #[serde(deserialize_with = "read::plain")]
     pub label_smoothing: Option<f64>,
-    /// Scale gradients down that are longer than this, all together, by their L2 norm [default: off]
-    #[arg(
-        long,
-        value_name = "NORM",
-        help_heading = "Augmentation and regularisation",
-        allow_negative_numbers = true
-    )]
+    /// L2 norm that all gradients together are clipped to.
     #[serde(deserialize_with = "read::plain")]
     pub clip_grad_norm: Option<f64>,
-    /// Keep a moving average of the weights, with this decay (0.9, say), and evaluate and save that
-    /// [default: off]
-    #[arg(
-        long,
-        value_name = "DECAY",
-        help_heading = "Augmentation and regularisation",
-        allow_negative_numbers = true
-    )]
+    /// Decay of the moving average of the weights, which is evaluated and saved.
     #[serde(deserialize_with = "read::plain")]
     pub ema: Option<f64>,
-    /// When a gradient is not finite, stop the run, or skip that step and count it [default: stop]
-    #[arg(long, value_name = "ACTION", help_heading = "Augmentation and regularisation")]
+    /// Reaction to a gradient that is not finite.
     pub on_nan: Option<OnNan>,
-    /// Adam's L2 penalty [default: 0]
-    #[arg(
-        long,
-        value_name = "RATE",
-        help_heading = "Augmentation and regularisation",
-        allow_negative_numbers = true
-    )]
+    /// Adam's L2 penalty.
     #[serde(deserialize_with = "read::plain")]
     pub weight_decay: Option<f64>,
 }
@@ -226,9 +126,11 @@ impl Settings {
         })
     }
 
-    /// Reads TOML whose keys are the flags: `batch-size = 128`, or `batch_size`, as it is often
-    /// written.
-    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+    /// Reads TOML whose keys are the settings: `batch-size = 128`, or `batch_size`, as it is often written.
+    ///
+    /// # Errors
+    /// If the text is not TOML, or has an unknown key or a value of a wrong kind.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let mut table = DeTable::parse(text)?;
         for (key, value) in std::mem::take(table.get_mut()) {
             let span = key.span();

@@ -92,7 +92,8 @@ fn an_interrupted_run_goes_on_in_the_middle_of_an_epoch() {
     let whole = model_without_a_stop(path);
     let output = interrupt(path, &long_run(), "\n 2/30");
     assert_eq!(output.status.code(), Some(130));
-    assert!(stdout(&output).contains("`wgrad train --resume run`"), "{}", stdout(&output));
+    let hint = "hint: `wgrad train --resume run` goes on from there";
+    assert!(stderr(&output).contains(hint), "{}", stderr(&output));
     let output = wgrad(path, &RESUME);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("(resumed after step"), "{}", stdout(&output));

@@ -26,12 +26,12 @@ fn settings_that_make_no_sense() {
     for (more, words) in [
         (["--batch-size", "61"], vec!["60 training images", "--batch-size"]),
         (["--max-lr", "0"], vec!["max-lr"]),
-        (["--max-lr", "inf"], vec!["--max-lr", "finite number above 0"]),
-        (["--max-lr", "-1"], vec!["--max-lr is -1"]),
+        (["--max-lr", "inf"], vec!["max-lr", "finite number above 0"]),
+        (["--max-lr", "-1"], vec!["max-lr is -1"]),
         (["--pct-start", "1.5"], vec!["pct-start"]),
-        (["--label-smoothing", "1"], vec!["--label-smoothing"]),
-        (["--weight-decay", "-1"], vec!["--weight-decay is -1"]),
-        (["--validation", "60"], vec!["--validation must be below the 60 training images"]),
+        (["--label-smoothing", "1"], vec!["label-smoothing is 1"]),
+        (["--weight-decay", "-1"], vec!["weight-decay is -1"]),
+        (["--validation", "60"], vec!["validation must be below the 60 training images"]),
     ] {
         assert_fails(&wgrad(path, &tiny(&more)), 2, &words);
         // The same mistake in a settings file gives the same error.
@@ -145,6 +145,6 @@ fn a_folder_that_a_file_names_is_not_blamed_on_a_flag() {
         let output = wgrad(path, arguments);
         assert_fails(&output, 1, words);
         let output = wgrad(path, &[arguments, &["--data-dir=gone"]].concat());
-        assert_fails(&output, 1, &["there is no folder gone (from --data-dir)"]);
+        assert_fails(&output, 1, &["there is no folder gone (from data-dir)"]);
     }
 }

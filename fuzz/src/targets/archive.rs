@@ -1,11 +1,11 @@
 //! The downloaded archive: a gzipped tar file with CIFAR-10's files and possibly malicious entries.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use arbitrary::Arbitrary;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use wgrad::fuzzing;
+use wgrad::data::fetch::unpack::{self, Item, Problem};
 
 /// Frequent names of entries; the fuzzer also makes others.
 const NAMES: [&str; 12] = [
@@ -105,7 +105,10 @@ fn header(entry: &Entry<'_>, n_bytes: u64) -> tar::Header {
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     let mut seen = Vec::new();
-    let result = fuzzing::archive(&bytes, |name, n_bytes| {
+    let mut sink = |item: Item<'_>| {
+        let Item::File(name, content) = item else { return Ok(()) };
+        let n_bytes = io::copy(content, &mut io::sink());
+        let n_bytes = n_bytes.map_err(|error| Problem::Archive(error.to_string()))?;
         let limit = match name {
             "batches.meta.txt" => 1 << 12,
             "readme.html" => 1 << 16,
@@ -116,8 +119,11 @@ pub fn run(data: &[u8]) {
         assert!(n_bytes <= limit, "{name} with {n_bytes} bytes");
         assert!(!seen.contains(&name.to_string()), "{name} twice");
         seen.push(name.to_string());
-    });
-    if let Err(reason) = result {
-        assert!(!reason.is_empty());
+        Ok(())
+    };
+    match unpack::read(&*bytes, &mut sink) {
+        Ok(()) => {}
+        Err(Problem::Archive(reason)) => assert!(!reason.is_empty()),
+        Err(Problem::Sink(error)) => unreachable!("nothing is written: {error}"),
     }
 }

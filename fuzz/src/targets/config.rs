@@ -2,8 +2,7 @@
 
 use arbitrary::Arbitrary;
 use wgrad::data::{Dataset, Split};
-use wgrad::fuzzing;
-use wgrad::train::Recipe;
+use wgrad::train::{Recipe, Settings};
 
 /// The keys, some of them often. New ones come last, because kept inputs refer to keys by position.
 const KEYS: [&str; 33] = [
@@ -114,14 +113,14 @@ fn dataset(name: &'static str) -> Dataset {
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     let Ok(text) = String::from_utf8(bytes) else { return };
-    let settings = match fuzzing::config(&text) {
+    let settings = match Settings::parse(&text) {
         Ok(settings) => settings,
-        Err(reason) => return assert!(!reason.is_empty()),
+        Err(reason) => return assert!(!reason.to_string().is_empty()),
     };
     for name in ["cifar10", "shapes"] {
         let Ok(recipe) = Recipe::resolve(&settings, &dataset(name)) else { continue };
         let written = recipe.to_toml();
-        let again = fuzzing::config(&written).unwrap_or_else(|e| panic!("{e}\n{written}"));
+        let again = Settings::parse(&written).unwrap_or_else(|e| panic!("{e}\n{written}"));
         let again = Recipe::resolve(&again, &dataset(name));
         let again = again.unwrap_or_else(|error| panic!("{error}\n{written}"));
         assert_eq!(again.to_toml(), written, "from {text:?}");

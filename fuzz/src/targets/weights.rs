@@ -1,19 +1,32 @@
 //! A weights file: the tensors of a valid file, changed, with a valid header.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
-use wgrad::fuzzing;
-use wgrad::nn::Weights;
-use wgrad::tape::StateLayout;
+use wgrad::nn::{Weights, WeightsError, WeightsFile};
+use wgrad::tape::{Group, Initializer, Layout, StateLayout};
 
 use super::{Edit, tensors};
 
 /// A few tensors of every kind, with names from a network.
-pub static LAYOUT: LazyLock<StateLayout> = LazyLock::new(fuzzing::small_layout);
+pub static LAYOUT: LazyLock<StateLayout> = LazyLock::new(|| {
+    let mut layout = StateLayout::default();
+    let start = Initializer::Uniform { fan_in: 2 };
+    for (group, name, shape, order) in [
+        (Group::Parameters, "prep.0.weight", &[3, 3, 3, 2][..], Layout::ConvWeight),
+        (Group::Parameters, "prep.1.weight", &[2], Layout::Plain),
+        (Group::Parameters, "fc.weight", &[2, 10], Layout::LinearWeight),
+        (Group::Statistics, "prep.1.running_mean", &[2], Layout::Plain),
+        (Group::Statistics, "prep.1.running_var", &[2], Layout::Plain),
+    ] {
+        layout.add(group, name, shape, order, start);
+    }
+    layout
+});
 
 static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    tensors::parts_of(&fuzzing::weights_file(&Weights::initial(&LAYOUT, 0), &LAYOUT))
+    tensors::parts_of(&Weights::initial(&LAYOUT, 0).to_safetensors(&LAYOUT, None))
 });
 
 /// The same tensors in a checkpoint of a run with weight averaging; the reader takes the average.
@@ -52,21 +65,26 @@ fn build(mut parts: Vec<Vec<u8>>, changed: Changed<'_>) -> Vec<u8> {
     file
 }
 
+fn read(bytes: Vec<u8>) -> Result<Weights, WeightsError> {
+    let file = WeightsFile::parse(Path::new("model.safetensors"), bytes)?;
+    Ok(file.weights(&LAYOUT)?.0)
+}
+
 /// Reads weights; writing and reading them again must give the same.
 pub fn run(data: &[u8]) {
     let parts = if data.first() == Some(&AVERAGED) { &AVERAGED_PARTS } else { &PARTS };
     let build = |changed: Changed<'_>| build(parts.to_vec(), changed);
     let Some(bytes) = super::file(data, build) else { return };
-    match fuzzing::weights(&LAYOUT, &bytes) {
+    match read(bytes) {
         Ok(weights) => {
-            let written = fuzzing::weights_file(&weights, &LAYOUT);
-            let again = fuzzing::weights(&LAYOUT, &written).expect("it was just written");
+            let written = weights.to_safetensors(&LAYOUT, None);
+            let again = read(written).expect("it was just written");
             let bits = |weights: &Weights| {
                 let values = weights.parameters.iter().chain(&weights.statistics);
                 (values.map(|value| value.to_bits()).collect::<Vec<_>>(), weights.n_batches)
             };
             assert_eq!(bits(&again), bits(&weights));
         }
-        Err(reason) => assert!(!reason.is_empty()),
+        Err(error) => assert!(!error.to_string().is_empty()),
     }
 }

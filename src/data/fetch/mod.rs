@@ -24,7 +24,7 @@ mod error;
 mod part;
 #[cfg(test)]
 mod tests;
-pub(crate) mod unpack;
+pub mod unpack;
 
 pub use error::FetchError;
 use part::{Part, md5_of};

@@ -111,7 +111,7 @@ fn write(path: &Path, content: &mut dyn Read, stop: &AtomicBool) -> Result<(), P
 }
 
 /// An archive's entry.
-pub(crate) enum Item<'a> {
+pub enum Item<'a> {
     /// One of CIFAR-10's files: its name without the folder, and its contents.
     File(&'static str, &'a mut dyn Read),
     /// Another entry.
@@ -119,7 +119,7 @@ pub(crate) enum Item<'a> {
 }
 
 /// The failure of reading an archive.
-pub(crate) enum Problem {
+pub enum Problem {
     /// The archive is damaged or malicious.
     Archive(String),
     /// An unpacked file could not be written.
@@ -132,8 +132,11 @@ fn damaged(error: io::Error) -> Problem {
 
 /// Reads an archive to its end and passes each entry to `sink`.
 ///
-/// It decompresses at most [`MAX_BYTES`] and keeps nothing in memory.
-pub(crate) fn read(
+/// It decompresses at most 177 MiB and keeps nothing in memory.
+///
+/// # Errors
+/// If the archive is damaged or malicious, or `sink` fails.
+pub fn read(
     archive: impl Read,
     sink: &mut dyn FnMut(Item<'_>) -> Result<(), Problem>,
 ) -> Result<(), Problem> {

@@ -1,12 +1,11 @@
 //! Descriptions of adapters, for people and for bug reports.
 
-use serde::Serialize;
 use wgpu::{Backend, CooperativeScalarType, DeviceType, Features};
 
 use super::adapter;
 
 /// An adapter with its relevant limits and features.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct AdapterReport {
     /// The adapter's own name.
     pub name: String,
@@ -25,7 +24,7 @@ pub struct AdapterReport {
 }
 
 /// The limits that determine which networks fit, and the speed.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct AdapterLimits {
     /// The largest binding of a kernel, and so the largest tensor, in bytes.
     pub max_binding_bytes: u64,
@@ -40,7 +39,7 @@ pub struct AdapterLimits {
 }
 
 /// The features that kernels can use.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct AdapterFeatures {
     /// The smallest and the largest subgroup size, if kernels can use subgroups.
     pub subgroup_sizes: Option<[u32; 2]>,

@@ -1,20 +1,31 @@
 //! A profile as text.
 
-use clap::ValueEnum;
-
 use super::{NodeProfile, Profile, Total};
 use crate::device::Peaks;
 use crate::measure::TimedWork;
 use crate::measure::figures::{giga, percent};
 
 /// The order of the nodes.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Sort {
     /// As they run.
     #[default]
     Tape,
     /// The longest first.
     Time,
+}
+
+impl Sort {
+    /// Every order.
+    pub const ALL: [Self; 2] = [Self::Tape, Self::Time];
+
+    /// Returns the name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tape => "tape",
+            Self::Time => "time",
+        }
+    }
 }
 
 /// The table, for people: a line a node, then the totals, then the sum beside the whole step.

@@ -61,7 +61,7 @@ impl Fusion {
 }
 
 /// A rule, as the command line calls it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
     /// A convolution and the max pool behind it
     ConvMaxPool,
@@ -71,6 +71,22 @@ pub enum Rule {
     ResidualAdd,
     /// A convolution and the mean and M2 of its output, for the batch norm behind it
     ConvBatchNorm,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 4] =
+        [Self::ConvMaxPool, Self::BatchNormRelu, Self::ResidualAdd, Self::ConvBatchNorm];
+
+    /// Returns the name, in kebab case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConvMaxPool => "conv-max-pool",
+            Self::BatchNormRelu => "batch-norm-relu",
+            Self::ResidualAdd => "residual-add",
+            Self::ConvBatchNorm => "conv-batch-norm",
+        }
+    }
 }
 
 impl Default for Fusion {

@@ -10,19 +10,29 @@ mod rules;
 
 pub use rules::{NoSlope, PEAK_OVER_LEAST, Reading, Rule, Suggestions};
 
-use serde::{Deserialize, Serialize};
-
 use crate::train::ConfigError;
 
 /// How the rates of a sweep are spaced.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Scale {
     /// Each is the one before times a constant: all sizes get the same number of steps.
     #[default]
     Log,
     /// Each is the one before plus a constant.
     Linear,
+}
+
+impl Scale {
+    /// Every scale.
+    pub const ALL: [Self; 2] = [Self::Log, Self::Linear];
+
+    /// Returns the name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Linear => "linear",
+        }
+    }
 }
 
 /// The rates that are tried.

@@ -56,7 +56,7 @@ pub fn draw(found: &Found) -> String {
     // The names stand in front of all lines, on the side where there is room.
     for (row, &(rule, rate, x)) in rates.iter().enumerate() {
         let y = top + 14.0 + 17.0 * row as f64;
-        let name = format!("{} {rate:.2e}", rule.name());
+        let name = format!("{} {rate:.2e}", rule.label());
         match x < (left + right) / 2.0 {
             true => svg.text("c1 coloured halo", [x + 6.0, y], &name),
             false => svg.text("c1 coloured halo end", [x - 6.0, y], &name),

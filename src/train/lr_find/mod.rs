@@ -162,7 +162,7 @@ impl Found {
         let suggestions = self.suggestions()?;
         let spread = suggestions.spread();
         let peaks =
-            Rule::ALL.map(|rule| format!("{} {:.2e}", rule.name(), suggestions.max_lr(rule)));
+            Rule::ALL.map(|rule| format!("{} {:.2e}", rule.label(), suggestions.max_lr(rule)));
         (spread > AGREEMENT).then(|| {
             format!(
                 "the rules disagree by a factor of {spread:.0} (max_lr by {}); compare the curve in {SVG}",

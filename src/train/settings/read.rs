@@ -17,7 +17,11 @@ pub fn at_least_one<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, St
     whole_number(text, 1)
 }
 
-pub(super) fn at_least_zero(text: &str) -> Result<u64, String> {
+/// Reads a count that may be 0 from the command line.
+///
+/// # Errors
+/// What it must be, or that it is too large.
+pub fn at_least_zero(text: &str) -> Result<u64, String> {
     whole_number(text, 0)
 }
 

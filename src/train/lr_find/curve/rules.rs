@@ -3,8 +3,6 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use serde::Serialize;
-
 use super::{Curve, MIN_STEPS, Point};
 
 /// The decades of rates that a slope is measured over: those up to the rate that it is the slope at. A step's loss is
@@ -27,7 +25,7 @@ const STEEP: f64 = 1.0 / 3.0;
 pub const PEAK_OVER_LEAST: f64 = 10.0;
 
 /// Rates to train with, by three rules.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Suggestions {
     /// The middle of the sharpest downward slope of the smoothed loss over the logarithm of the rate.
     pub steepest: f64,
@@ -38,7 +36,7 @@ pub struct Suggestions {
 }
 
 /// Which suggestion is used.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Rule {
     /// The middle of the sharpest downward slope, as the middle of a cycle's rates
     #[default]
@@ -53,12 +51,20 @@ impl Rule {
     /// All rules, in the order in which they are listed.
     pub const ALL: [Self; 3] = [Self::Steepest, Self::Minimum, Self::Valley];
 
-    /// The name in listings and drawings.
+    /// Returns the name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Steepest => "steepest",
-            Self::Minimum => "minimum/10",
+            Self::Minimum => "minimum",
             Self::Valley => "valley",
+        }
+    }
+
+    /// Returns the name in listings and drawings, which has the factor of the rule in it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Minimum => "minimum/10",
+            Self::Steepest | Self::Valley => self.name(),
         }
     }
 }

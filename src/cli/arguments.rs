@@ -1,0 +1,192 @@
+//! Flags whose values are few and have names.
+
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use wgrad::data::Source;
+use wgrad::kernel::Kernels;
+use wgrad::measure::profile::table::Sort;
+use wgrad::ops::finite_check::OnNan;
+use wgrad::passes::fuse;
+use wgrad::train::lr_find::curve::{self, Scale};
+use wgrad::train::schedule::Anneal;
+
+/// A parser of the names of a few values. `--help` lists the names, each with its help.
+pub struct OneOf<T: 'static> {
+    name: fn(T) -> &'static str,
+    values: &'static [(T, &'static str)],
+}
+
+/// The kinds of kernels.
+pub const KERNELS: OneOf<Kernels> = OneOf {
+    name: Kernels::name,
+    values: &[
+        (Kernels::Naive, "The ones to read: one invocation, one result, the formula as it stands"),
+        (Kernels::Default, "The fast ones, chosen by shape and kind of adapter"),
+        (Kernels::Tuned, "The fast ones, chosen by measuring on the adapter, once"),
+    ],
+};
+
+/// The datasets.
+pub const SOURCE: OneOf<Source> = OneOf {
+    name: Source::name,
+    values: &[
+        (
+            Source::Auto,
+            "CIFAR-10 if it is found or a folder is named, otherwise the built-in shapes",
+        ),
+        (Source::Cifar10, "CIFAR-10, or an error"),
+        (Source::Shapes, "The built-in shapes: drawn figures, no download"),
+    ],
+};
+
+/// The reactions to a gradient that is not finite.
+pub const ON_NAN: OneOf<OnNan> = OneOf {
+    name: OnNan::name,
+    values: &[
+        (OnNan::Stop, "This step and all later ones change nothing, and the run ends"),
+        (OnNan::Skip, "This step changes nothing and is counted; the next step is checked anew"),
+    ],
+};
+
+/// The shapes of the learning rate's schedule.
+pub const ANNEAL: OneOf<Anneal> = OneOf {
+    name: Anneal::name,
+    values: &[
+        (Anneal::Linear, "Along a straight line"),
+        (Anneal::Cos, "Along half a period of the cosine"),
+    ],
+};
+
+/// The rules of fusion.
+pub const FUSION: OneOf<fuse::Rule> = OneOf {
+    name: fuse::Rule::name,
+    values: &[
+        (fuse::Rule::ConvMaxPool, "A convolution and the max pool behind it"),
+        (fuse::Rule::BatchNormRelu, "A batch norm and the ReLU behind it"),
+        (fuse::Rule::ResidualAdd, "And the addition behind both"),
+        (
+            fuse::Rule::ConvBatchNorm,
+            "A convolution and the moments that the batch norm behind it begins with",
+        ),
+    ],
+};
+
+/// The scales of a sweep.
+pub const SCALE: OneOf<Scale> = OneOf {
+    name: Scale::name,
+    values: &[
+        (
+            Scale::Log,
+            "Each is the one before times a constant: all sizes get the same number of steps",
+        ),
+        (Scale::Linear, "Each is the one before plus a constant"),
+    ],
+};
+
+/// The rules that read a learning rate from a curve.
+pub const SUGGESTION: OneOf<curve::Rule> = OneOf {
+    name: curve::Rule::name,
+    values: &[
+        (
+            curve::Rule::Steepest,
+            "The middle of the sharpest downward slope, as the middle of a cycle's rates",
+        ),
+        (curve::Rule::Minimum, "A tenth of the rate with the smallest loss"),
+        (
+            curve::Rule::Valley,
+            "fastai's valley: within the longest stretch in which the loss falls",
+        ),
+    ],
+};
+
+/// The orders of a profile's nodes.
+pub const SORT: OneOf<Sort> = OneOf {
+    name: Sort::name,
+    values: &[(Sort::Tape, "As they run"), (Sort::Time, "The longest first")],
+};
+
+impl<T: Copy> OneOf<T> {
+    fn possible(&self) -> impl Iterator<Item = PossibleValue> + use<T> {
+        let name = self.name;
+        self.values.iter().map(move |&(value, help)| PossibleValue::new(name(value)).help(help))
+    }
+}
+
+impl<T> Clone for OneOf<T> {
+    fn clone(&self) -> Self {
+        Self { name: self.name, values: self.values }
+    }
+}
+
+impl<T: Copy + Send + Sync + 'static> TypedValueParser for OneOf<T> {
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<T, clap::Error> {
+        let parser = PossibleValuesParser::new(self.possible());
+        let found = parser.parse_ref(command, argument, value)?;
+        let value = self.values.iter().find(|&&(value, _)| (self.name)(value) == found);
+        Ok(value.expect("a possible value").0)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.possible()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+
+    fn assert_lists<T: Copy + PartialEq + Debug>(parser: &OneOf<T>, all: &[T]) {
+        let values: Vec<_> = parser.values.iter().map(|(value, _)| *value).collect();
+        assert_eq!(values, all);
+    }
+
+    #[test]
+    fn every_value_has_a_help_text() {
+        assert_lists(&KERNELS, &Kernels::ALL);
+        assert_lists(&SOURCE, &Source::ALL);
+        assert_lists(&ON_NAN, &OnNan::ALL);
+        assert_lists(&ANNEAL, &Anneal::ALL);
+        assert_lists(&FUSION, &fuse::Rule::ALL);
+        assert_lists(&SCALE, &Scale::ALL);
+        assert_lists(&SUGGESTION, &curve::Rule::ALL);
+        assert_lists(&SORT, &Sort::ALL);
+    }
+
+    #[test]
+    fn names_on_the_command_line_are_those_of_files() {
+        let json = |value: &dyn Fn() -> serde_json::Result<String>| value().expect("a name");
+        let quoted = |name: &str| format!("{name:?}");
+        for value in Kernels::ALL {
+            assert_eq!(json(&|| serde_json::to_string(&value)), quoted(value.name()));
+        }
+        for value in OnNan::ALL {
+            assert_eq!(json(&|| serde_json::to_string(&value)), quoted(value.name()));
+        }
+        for value in Anneal::ALL {
+            assert_eq!(json(&|| serde_json::to_string(&value)), quoted(value.name()));
+        }
+    }
+
+    #[test]
+    fn another_name_is_refused_with_those_that_there_are() {
+        let argument = clap::Arg::new("kernels").long("kernels").value_parser(KERNELS);
+        let parse = |name: &str| {
+            let command = clap::Command::new("test").arg(argument.clone());
+            command.try_get_matches_from(["test", "--kernels", name])
+        };
+        let matches = parse("tuned").expect("a name");
+        assert_eq!(matches.get_one("kernels"), Some(&Kernels::Tuned));
+        let error = parse("fast").expect_err("no such name").to_string();
+        assert!(error.contains("[possible values: naive, default, tuned]"), "{error}");
+    }
+}
