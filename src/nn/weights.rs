@@ -31,7 +31,7 @@ impl Weights {
     /// Writes the file, whole or not at all, with a record of the data that the weights were trained on.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn save(
         &self,
         layout: &StateLayout,

@@ -18,7 +18,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// A setting is out of its range.
-    #[error("{setting} is {value}, and must {must}")]
+    #[error("{setting} {value}: the value must {must}")]
     Value {
         /// Key of the setting.
         setting: &'static str,
@@ -28,7 +28,9 @@ pub enum ConfigError {
         must: String,
     },
     /// The training images do not fill one batch.
-    #[error("the {n_images} training images are fewer than one batch of {batch_size}")]
+    #[error(
+        "batch-size {batch_size}: the dataset has {n_images} training images; choose at most {n_images}"
+    )]
     FewerThanABatch {
         /// Number of training images.
         n_images: usize,
@@ -36,8 +38,10 @@ pub enum ConfigError {
         batch_size: usize,
     },
     /// Not one training image is left beside those that are held out.
-    #[error("validation must be below the {n_images} training images")]
+    #[error("validation {validation}: the dataset has {n_images} training images; choose fewer")]
     Validation {
+        /// Number of images to hold out.
+        validation: u64,
         /// Number of training images.
         n_images: usize,
     },

@@ -349,7 +349,7 @@ mod tests {
     fn refuses_what_makes_no_sense() {
         let nothing = Settings::default;
         for (settings, word) in [
-            (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "one batch of 101"),
+            (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "batch-size 101"),
             (Settings { max_lr: Some(MaxLr::Rate(f64::NAN)), ..nothing() }, "max-lr"),
             (Settings { label_smoothing: Some(1.0), ..nothing() }, "label-smoothing"),
             (Settings { label_smoothing: Some(1.0 - 1e-12), ..nothing() }, "label-smoothing"),
@@ -362,13 +362,10 @@ mod tests {
             (Settings { ema: Some(1.0 - 1e-12), ..nothing() }, "ema"),
             (
                 Settings { max_lr: Some(MaxLr::Rate(1e300)), ..nothing() },
-                "max-lr is 1e300, and must",
+                "max-lr 1e300: the value must",
             ),
-            (Settings { div_factor: Some(1e-300), ..nothing() }, "div-factor is 1e-300"),
-            (
-                Settings { final_div_factor: Some(1e-300), ..nothing() },
-                "final-div-factor is 1e-300",
-            ),
+            (Settings { div_factor: Some(1e-300), ..nothing() }, "div-factor 1e-300"),
+            (Settings { final_div_factor: Some(1e-300), ..nothing() }, "final-div-factor 1e-300"),
             (Settings { clip_grad_norm: Some(0.0), ..nothing() }, "clip-grad-norm"),
             (Settings { clip_grad_norm: Some(1e-60), ..nothing() }, "clip-grad-norm"),
             (Settings { ema: Some(1.0), ..nothing() }, "ema"),

@@ -36,7 +36,7 @@ pub struct Resumed {
 /// the run computes.
 ///
 /// # Errors
-/// When the folder holds no run, or another process trains in it; [`TrainError::Resume`] when a setting or the
+/// If the folder holds no run, or another process trains in it; [`TrainError::Resume`] when a setting or the
 /// dataset is not what it was, or when there are results and no checkpoint; [`TrainError::Checkpoint`] when the
 /// latest checkpoint is damaged.
 pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
@@ -140,7 +140,10 @@ pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), Config
     match settings.validation.map(usize::try_from) {
         None | Some(Ok(0)) => {}
         Some(Ok(n)) if n < n_images => dataset.hold_out(n),
-        Some(_) => return Err(ConfigError::Validation { n_images }),
+        Some(_) => {
+            let validation = settings.validation.unwrap_or_default();
+            return Err(ConfigError::Validation { validation, n_images });
+        }
     }
     Ok(())
 }

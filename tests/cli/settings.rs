@@ -24,14 +24,14 @@ fn settings_that_make_no_sense() {
     let folder = folder_with_data();
     let path = folder.path();
     for (more, words) in [
-        (["--batch-size", "61"], vec!["60 training images", "--batch-size"]),
+        (["--batch-size", "61"], vec!["batch-size 61: the dataset has 60 training images"]),
         (["--max-lr", "0"], vec!["max-lr"]),
         (["--max-lr", "inf"], vec!["max-lr", "finite number above 0"]),
-        (["--max-lr", "-1"], vec!["max-lr is -1"]),
+        (["--max-lr", "-1"], vec!["max-lr -1"]),
         (["--pct-start", "1.5"], vec!["pct-start"]),
-        (["--label-smoothing", "1"], vec!["label-smoothing is 1"]),
-        (["--weight-decay", "-1"], vec!["weight-decay is -1"]),
-        (["--validation", "60"], vec!["validation must be below the 60 training images"]),
+        (["--label-smoothing", "1"], vec!["label-smoothing 1"]),
+        (["--weight-decay", "-1"], vec!["weight-decay -1"]),
+        (["--validation", "60"], vec!["validation 60: the dataset has 60 training images"]),
     ] {
         assert_fails(&wgrad(path, &tiny(&more)), 2, &words);
         // The same mistake in a settings file gives the same error.

@@ -105,14 +105,12 @@ fn of_weights(error: &WeightsError) -> Option<&'static str> {
 
 fn of_config(error: &ConfigError, has: &dyn Fn(&str) -> bool) -> Option<String> {
     match error {
-        ConfigError::FewerThanABatch { n_images, .. } => {
-            has("--batch-size").then(|| format!("use a --batch-size of at most {n_images}"))
-        }
         ConfigError::Range { .. } => has("--start-lr")
             .then(|| "--start-lr is the first rate, and --end-lr is the last one".to_string()),
-        ConfigError::File { .. } | ConfigError::Value { .. } | ConfigError::Validation { .. } => {
-            None
-        }
+        ConfigError::File { .. }
+        | ConfigError::Value { .. }
+        | ConfigError::FewerThanABatch { .. }
+        | ConfigError::Validation { .. } => None,
     }
 }
 
@@ -235,7 +233,6 @@ mod tests {
             DeviceError::Failed { reason: words() }.into(),
             WeightsError::Format { path: path(), reason: words() }.into(),
             WeightsError::Misfit { path: path(), widths: None, problems: Vec::new() }.into(),
-            ConfigError::FewerThanABatch { n_images: 1, batch_size: 2 }.into(),
             ConfigError::Range { start: 2.0, end: 1.0 }.into(),
             TrainError::Occupied { path: path(), problem: "holds a run already" }.into(),
             TrainError::Checkpoint { path: path(), reason: words() }.into(),

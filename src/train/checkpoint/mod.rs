@@ -130,7 +130,7 @@ impl Checkpoint {
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn save(&self, layout: &StateLayout, path: &Path) -> Result<(), FileError> {
         files::write_whole(path, &self.to_bytes(layout))
     }
