@@ -71,7 +71,7 @@ pub struct Chart {
     pub x_unit: Unit,
     /// Numbers of the vertical axis.
     pub y_unit: Unit,
-    /// Whether the vertical axis starts at 0 in any case.
+    /// True for a vertical axis that always starts at 0.
     pub from_zero: bool,
     /// Curves.
     pub series: Vec<Series>,

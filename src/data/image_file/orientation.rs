@@ -8,7 +8,7 @@ const TAG: u16 = 0x0112;
 /// The type of a value of 16 bits.
 const SHORT: u16 = 3;
 
-/// How a stored picture lies: first mirrored left to right, or not, then turned clockwise.
+/// The orientation of a stored picture: mirrored left to right or not, then turned clockwise.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Orientation {
     is_mirrored: bool,
@@ -37,12 +37,12 @@ impl Orientation {
         find(data).and_then(Self::of_value).unwrap_or_default()
     }
 
-    /// Returns whether width and height change places.
+    /// Returns true if turning exchanges width and height.
     pub fn is_on_its_side(self) -> bool {
         self.quarter_turns % 2 == 1
     }
 
-    /// Returns where the pixel `[x, y]` of the upright picture lies in a stored picture of that size.
+    /// Returns the position in a stored picture, of the given size, of pixel `[x, y]` of the upright picture.
     pub fn stored(self, [width, height]: [u32; 2], [x, y]: [u32; 2]) -> [u32; 2] {
         let [x, y] = match self.quarter_turns {
             0 => [x, y],

@@ -40,7 +40,7 @@ pub(super) struct Stored {
     /// The way to turn it upright.
     pub orientation: Orientation,
     channels: Channels,
-    /// Whether a sample takes two bytes, the higher one first.
+    /// True if a sample takes two bytes, the higher one first.
     is_deep: bool,
     /// Samples: `[height, width, channels]`.
     pub samples: Vec<u8>,
@@ -50,7 +50,7 @@ impl Stored {
     /// Decodes a PNG. `check` looks at width and height before memory is taken for the pixels.
     ///
     /// # Errors
-    /// When the file is damaged, or `check` refuses its size.
+    /// If the file is damaged, or `check` refuses its size.
     pub fn of_png(
         bytes: &[u8],
         check: impl Fn([u32; 2]) -> Result<(), String>,
@@ -123,7 +123,7 @@ impl Stored {
     /// rounded to 8.
     ///
     /// # Panics
-    /// When the pixel is outside.
+    /// If the pixel is outside.
     pub fn rgba(&self, [x, y]: [u32; 2]) -> [u8; 4] {
         let n = self.channels.count();
         let first = (y as usize * self.size[0] as usize + x as usize) * n;
