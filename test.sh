@@ -62,6 +62,16 @@ cargo clippy --release --all-targets -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps
 
+wasm=wasm32-unknown-unknown
+[[ -n ${CI:-} ]] && rustup target add "$wasm"
+if rustup target list --installed 2>/dev/null | grep -qx "$wasm"; then
+    step "the library alone, for a browser"
+    cargo check --release --no-default-features --target "$wasm" --lib
+    cargo check --release --no-default-features --target "$wasm" --example small_network
+else
+    echo "(the library is not checked for WebAssembly: rustup target add $wasm)"
+fi
+
 step "building"
 cargo test --release --no-run
 
