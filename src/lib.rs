@@ -14,6 +14,9 @@
 //! * [`report`]: pages about runs.
 //!
 //! `docs/tour.md` follows one batch through all of it.
+//!
+//! Without the feature `runs` the library ends at [`train::Model`], needs no file, thread, clock or terminal, and compiles
+//! for a browser: [`measure`], [`report`] and the files of [`train`] that surround the loop are left out.
 
 #![deny(unsafe_code)] // Allowed in named modules that need it, each with its reasons.
 
@@ -21,10 +24,12 @@ pub mod base;
 pub mod data;
 pub mod device;
 pub mod kernel;
+#[cfg(feature = "runs")]
 pub mod measure;
 pub mod nn;
 pub mod ops;
 pub mod passes;
+#[cfg(feature = "runs")]
 pub mod report;
 pub mod tape;
 pub mod train;
@@ -47,17 +52,24 @@ pub enum Error {
     Data(#[from] data::DataError),
     /// A dataset cannot be downloaded.
     #[error(transparent)]
+    #[cfg(feature = "fetch")]
     Fetch(#[from] data::fetch::FetchError),
     /// A picture cannot be read.
     #[error(transparent)]
+    #[cfg(feature = "runs")]
     Image(#[from] data::image_file::ImageFileError),
     /// A setting makes no sense: a wrong use, found before anything is done.
     #[error(transparent)]
     Config(#[from] train::ConfigError),
+    /// Numbers of a step are not finite.
+    #[error(transparent)]
+    Step(#[from] train::StepError),
     /// A run cannot begin, go on, or come to its end.
     #[error(transparent)]
+    #[cfg(feature = "runs")]
     Train(#[from] train::TrainError),
     /// An earlier measurement cannot be compared with.
     #[error(transparent)]
+    #[cfg(feature = "runs")]
     Measure(#[from] measure::MeasureError),
 }

@@ -16,7 +16,7 @@ use wgrad::ops::finite_check::OnNan;
 use wgrad::ops::{Window, max_pool2d};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
-use wgrad::train::{Model, ModelConfig, TrainError, UpdateConfig};
+use wgrad::train::{Model, ModelConfig, StepError, UpdateConfig};
 
 /// Returns the devices of every test here: the CPU, and a GPU with both kinds of kernels.
 fn devices() -> [(&'static str, Device); 3] {
@@ -110,7 +110,7 @@ fn a_variance_that_overflows_does_not_get_into_the_running_one() {
         let _ = model.train_step(&batch(1e25), &LABELS, 0.1);
         let told = model.state.take_metrics();
         assert!(
-            matches!(told, Err(Error::Train(TrainError::NotFinite { .. }))),
+            matches!(told, Err(Error::Step(StepError::NotFinite { .. }))),
             "on {name}: {told:?}"
         );
         let after = model.state.weights().expect("weights");
@@ -134,7 +134,7 @@ fn a_norm_that_overflows_is_not_clipped_to_nothing() {
         let _ = model.train_step(&[1e25, 0.0, 0.0, 0.0, 0.0, 0.0], &[0, 1], 0.1);
         let told = model.state.take_metrics();
         assert!(
-            matches!(told, Err(Error::Train(TrainError::NotFinite { .. }))),
+            matches!(told, Err(Error::Step(StepError::NotFinite { .. }))),
             "on {name}: {told:?}"
         );
         let after = model.state.weights().expect("weights").parameters;

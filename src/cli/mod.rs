@@ -268,7 +268,7 @@ mod tests {
     use wgrad::base::files::FileError;
     use wgrad::device::DeviceError;
     use wgrad::passes::PlanError;
-    use wgrad::train::TrainError;
+    use wgrad::train::StepError;
 
     fn matches(arguments: &[&str]) -> clap::ArgMatches {
         command().try_get_matches_from([&["wgrad"], arguments].concat()).expect("good flags")
@@ -333,7 +333,7 @@ mod tests {
             raise(&["report", "run"])
                 .contains("hint: raise memory-limit in the run's config.toml;")
         );
-        let rate = || TrainError::NotFinite { epoch: 1, step: 1 };
+        let rate = || StepError::NotFinite { epoch: 1, step: 1 };
         assert!(described(rate(), &["train"]).contains("hint: use a smaller --max-lr"));
         assert!(
             described(rate(), &["train", "--resume=run"]).contains("begin a run of its own with")

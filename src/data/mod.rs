@@ -25,7 +25,9 @@ use random::{Draws, Purpose};
 pub mod batches;
 pub mod cifar10;
 mod error;
+#[cfg(feature = "fetch")]
 pub mod fetch;
+#[cfg(feature = "runs")]
 pub mod image_file;
 mod random;
 pub mod shapes;

@@ -15,9 +15,12 @@ mod error;
 pub mod filling;
 pub mod gpu;
 mod memory;
+mod pending;
 pub mod timing;
 
 pub use error::DeviceError;
+pub use pending::Pending;
+use pending::block_on;
 pub use timing::{Clock, NodeTimes, Peaks};
 
 /// The index of a program in its session.
@@ -34,6 +37,9 @@ pub struct LoadOptions {
 /// One model on one device: its state, and the programs that use it.
 ///
 /// Writes, runs and reads take effect in the order of their calls.
+///
+/// Reading and waiting have two forms. The async form works everywhere. The other form waits for it; in a browser, where
+/// nothing can wait, it gives an error unless the session is the CPU's.
 pub trait Session: Send {
     /// Compiles a tape into a program.
     ///
@@ -76,16 +82,31 @@ pub trait Session: Send {
 
     /// Reads a kept f32 value after all earlier work. The value is valid until another program of the session
     /// runs, because programs share memory.
-    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, DeviceError>;
+    fn read_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<f32>>;
 
-    /// Reads a kept value of words, like [`Session::read`].
-    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, DeviceError>;
+    /// Waits for [`Session::read_async`].
+    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, DeviceError> {
+        block_on(self.read_async(program, value))
+    }
+
+    /// Reads a kept value of words, like [`Session::read_async`].
+    fn read_words_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<u32>>;
+
+    /// Waits for [`Session::read_words_async`].
+    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, DeviceError> {
+        block_on(self.read_words_async(program, value))
+    }
 
     /// Overwrites a whole flat buffer of the state, padding included.
     fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), DeviceError>;
 
     /// Reads a whole flat buffer of the state, padding included.
-    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, DeviceError>;
+    fn read_state_async(&mut self, group: Group) -> Pending<'_, Vec<f32>>;
+
+    /// Waits for [`Session::read_state_async`].
+    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, DeviceError> {
+        block_on(self.read_state_async(group))
+    }
 
     /// Requests a flat buffer of the state, as it is after all earlier work, without waiting.
     fn request_state(&mut self, group: Group) -> Result<(), DeviceError>;
@@ -94,8 +115,14 @@ pub trait Session: Send {
     /// which buffer it is. It never waits. It allocates nothing if `values` is the vector of an earlier call.
     fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, DeviceError>;
 
-    /// Waits until all work is done.
-    fn wait(&mut self) -> Result<(), DeviceError>;
+    /// Waits until all work is done. A page awaits it every few steps, since there nothing else limits the number of
+    /// steps in flight.
+    fn wait_async(&mut self) -> Pending<'_, ()>;
+
+    /// Waits for [`Session::wait_async`].
+    fn wait(&mut self) -> Result<(), DeviceError> {
+        block_on(self.wait_async())
+    }
 }
 
 /// Options for opening a device.
@@ -132,16 +159,24 @@ impl Device {
     ///
     /// # Errors
     /// If there is no such adapter, or it cannot be opened.
-    pub fn open(choice: &str, options: OpenOptions) -> Result<Self, DeviceError> {
+    pub async fn open_async(choice: &str, options: OpenOptions) -> Result<Self, DeviceError> {
         match choice.to_lowercase().as_str() {
             "cpu" => Ok(Self::cpu(options)),
-            "auto" => match gpu::GpuDevice::open_hardware(&options)? {
+            "auto" => match gpu::GpuDevice::open_hardware(&options).await? {
                 Some(device) => Ok(Device::Gpu(device)),
                 None => Ok(Self::cpu(options)),
             },
-            "gpu" => gpu::GpuDevice::open(None, &options).map(Device::Gpu),
-            name => gpu::GpuDevice::open(Some(name), &options).map(Device::Gpu),
+            "gpu" => gpu::GpuDevice::open_async(None, &options).await.map(Device::Gpu),
+            name => gpu::GpuDevice::open_async(Some(name), &options).await.map(Device::Gpu),
         }
+    }
+
+    /// Waits for [`Device::open_async`]. In a browser only the CPU device opens this way.
+    ///
+    /// # Errors
+    /// Those of [`Device::open_async`].
+    pub fn open(choice: &str, options: OpenOptions) -> Result<Self, DeviceError> {
+        block_on(Self::open_async(choice, options))
     }
 
     /// Returns the CPU device.

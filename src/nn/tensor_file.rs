@@ -31,6 +31,7 @@ impl Writer {
     }
 
     /// Adds a vector of u32.
+    #[cfg(feature = "runs")]
     pub(crate) fn u32(&mut self, name: String, values: &[u32]) {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.tensors.insert(name, (Dtype::U32, vec![values.len()], bytes));
@@ -51,6 +52,7 @@ impl Writer {
     }
 
     /// The bytes of each tensor, by name.
+    #[cfg(feature = "runs")]
     pub(crate) fn bytes(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.tensors.iter().map(|(name, (_, _, bytes))| (name.as_str(), bytes.as_slice()))
     }
@@ -201,6 +203,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A vector of u32.
+    #[cfg(feature = "runs")]
     pub(crate) fn u32(&mut self, name: &str, length: usize) -> Option<Vec<u32>> {
         let tensor = self.tensor(name, &[length])?;
         if tensor.dtype() != Dtype::U32 {

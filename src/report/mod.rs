@@ -28,7 +28,7 @@ use crate::device::Device;
 use crate::measure::layer_times;
 use crate::nn::Weights;
 use crate::tape::StateLayout;
-use crate::train::TrainError;
+use crate::train::StepError;
 use crate::train::folder::{LayerTime, Summary};
 use crate::train::report_writer::{EndedRun, ReportWriter};
 use crate::train::{EpochMetrics, Predictions, Recipe, Trainer};
@@ -119,7 +119,7 @@ impl Run<'_> {
 /// the page has no predictions.
 ///
 /// # Errors
-/// If the device fails, or the file cannot be written. [`TrainError::LogitsNotFinite`] after a page without
+/// If the device fails, or the file cannot be written. [`StepError::LogitsNotFinite`] after a page without
 /// predictions is written.
 pub fn write(run: &Run<'_>, outputs: Option<Outputs<'_>>, path: &Path) -> Result<(), Error> {
     let contents = contents(run, outputs)?;
@@ -148,7 +148,7 @@ fn contents<'a>(run: &Run<'a>, outputs: Option<Outputs<'_>>) -> Result<Contents<
                 contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
             }
             // The curves and settings of a run that diverged are still useful.
-            Err(error @ Error::Train(TrainError::LogitsNotFinite { .. })) => {
+            Err(error @ Error::Step(StepError::LogitsNotFinite { .. })) => {
                 contents.no_predictions = Some(error)
             }
             Err(error) => return Err(error),

@@ -70,7 +70,7 @@ impl Evaluator {
     /// way. [`Predictions::from_logits`](super::Predictions::from_logits) reads them.
     ///
     /// # Errors
-    /// If the device fails; [`TrainError::LogitsNotFinite`](super::TrainError::LogitsNotFinite) if a logit is NaN or infinite, since no class can be read
+    /// If the device fails; [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or infinite, since no class can be read
     /// from it.
     pub fn logits(
         &mut self,

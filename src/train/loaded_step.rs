@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::TrainError;
+use super::StepError;
 use super::step::{Step, StepConfig};
 use crate::Error;
 use crate::data::Split;
@@ -95,7 +95,7 @@ impl LoadedStep {
     /// way. The device's metrics change.
     ///
     /// # Errors
-    /// If the device fails; [`TrainError::LogitsNotFinite`] if a logit is NaN or infinite, since no class can be read
+    /// If the device fails; [`StepError::LogitsNotFinite`] if a logit is NaN or infinite, since no class can be read
     /// from it.
     pub(super) fn logits(
         &mut self,
@@ -111,7 +111,7 @@ impl LoadedStep {
             let logits = &logits[..images.len() * n_classes];
             if let Some(at) = logits.iter().position(|logit| !logit.is_finite()) {
                 let image = images[at / n_classes] as usize;
-                return Err(TrainError::LogitsNotFinite { image, value: logits[at] }.into());
+                return Err(StepError::LogitsNotFinite { image, value: logits[at] }.into());
             }
             all.extend_from_slice(logits);
             Ok(())

@@ -15,7 +15,8 @@
 //! | `update.rs` | [`UpdateConfig`]: the part of a step behind the logits, from the loss to the optimizer |
 //! | `schedule.rs` | the learning rate of each step |
 //!
-//! From `trainer.rs` on, the files use no file, thread, clock or terminal. The others surround the loop:
+//! From `trainer.rs` on, the files use no file, thread, clock or terminal. The others are there with the feature `runs`,
+//! and surround the loop:
 //!
 //! | files | what they hold |
 //! |---|---|
@@ -27,53 +28,80 @@
 //! | `console.rs`, `display.rs`, `progress.rs`, `screen.rs`, `stopwatch.rs` | printed and displayed progress, times |
 //! | `report_writer.rs` | the work at the end of a run that the layers above do |
 
-pub mod checkpoint;
-pub mod confusion;
-pub mod console;
-pub mod display;
 mod error;
-pub mod evaluation;
 mod evaluator;
-pub mod folder;
-pub mod images;
 mod loaded_step;
-pub mod logs;
-pub mod lr_find;
-pub mod metrics;
 mod model;
-pub mod predictions;
-pub mod progress;
-pub mod recipe;
-pub mod replay;
-pub mod report_writer;
-pub mod resume;
-pub mod run;
 pub mod schedule;
-pub mod screen;
-pub mod settings;
 mod state;
 pub mod step;
-pub mod stopwatch;
-pub mod tensorboard;
 mod trainer;
-pub mod units;
 mod update;
 
-pub use confusion::Confusion;
-pub use display::Display;
-pub use error::{ConfigError, NotResumed, TrainError};
-pub use evaluation::Evaluation;
+#[cfg(feature = "runs")]
+pub mod checkpoint;
+#[cfg(feature = "runs")]
+pub mod confusion;
+#[cfg(feature = "runs")]
+pub mod console;
+#[cfg(feature = "runs")]
+pub mod display;
+#[cfg(feature = "runs")]
+pub mod evaluation;
+#[cfg(feature = "runs")]
+pub mod folder;
+#[cfg(feature = "runs")]
+pub mod images;
+#[cfg(feature = "runs")]
+pub mod logs;
+#[cfg(feature = "runs")]
+pub mod lr_find;
+#[cfg(feature = "runs")]
+pub mod metrics;
+#[cfg(feature = "runs")]
+pub mod predictions;
+#[cfg(feature = "runs")]
+pub mod progress;
+#[cfg(feature = "runs")]
+pub mod recipe;
+#[cfg(feature = "runs")]
+pub mod replay;
+#[cfg(feature = "runs")]
+pub mod report_writer;
+#[cfg(feature = "runs")]
+pub mod resume;
+#[cfg(feature = "runs")]
+pub mod run;
+#[cfg(feature = "runs")]
+pub mod screen;
+#[cfg(feature = "runs")]
+pub mod settings;
+#[cfg(feature = "runs")]
+pub mod stopwatch;
+#[cfg(feature = "runs")]
+pub mod tensorboard;
+#[cfg(feature = "runs")]
+pub mod units;
+
+pub use error::{ConfigError, StepError};
 pub use evaluator::Evaluator;
-pub use folder::RunFolder;
-pub use logs::Logs;
-pub use metrics::EpochMetrics;
 pub use model::{Model, ModelConfig};
-pub use predictions::Predictions;
-pub use progress::Progress;
-pub use recipe::Recipe;
-pub use resume::{Resumed, resume};
-pub use run::{Ended, Job, Outcome, run};
-pub use settings::Settings;
 pub use state::{Snapshot, TrainState};
 pub use trainer::Trainer;
 pub use update::UpdateConfig;
+
+#[cfg(feature = "runs")]
+pub use self::{
+    confusion::Confusion,
+    display::Display,
+    evaluation::Evaluation,
+    folder::RunFolder,
+    logs::Logs,
+    metrics::EpochMetrics,
+    predictions::Predictions,
+    progress::Progress,
+    recipe::Recipe,
+    resume::{Resumed, resume},
+    run::{Ended, Job, NotResumed, Outcome, TrainError, run},
+    settings::Settings,
+};

@@ -82,7 +82,7 @@ impl Model {
     /// draw anew in each [epoch](TrainState::epoch).
     ///
     /// # Errors
-    /// If the device fails. [`TrainError::NotFinite`](super::TrainError::NotFinite) if a loss or gradient of this step, or of one shortly before, was
+    /// If the device fails. [`StepError::NotFinite`](super::StepError::NotFinite) if a loss or gradient of this step, or of one shortly before, was
     /// not finite. That step and all since have changed nothing, and no step changes anything until
     /// [`TrainState::take_metrics`].
     ///
@@ -98,7 +98,7 @@ impl Model {
     /// Returns loss and accuracy over any number of inputs. Batch norms use running statistics.
     ///
     /// # Errors
-    /// If the device fails, or [`TrainError::NotFinite`](super::TrainError::NotFinite) for the training steps before, as for
+    /// If the device fails, or [`StepError::NotFinite`](super::StepError::NotFinite) for the training steps before, as for
     /// [`Model::train_step`].
     ///
     /// # Panics
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::device::OpenOptions;
     use crate::nn;
-    use crate::train::TrainError;
+    use crate::train::StepError;
 
     #[test]
     fn steps_that_are_not_finite_are_reported_and_change_nothing() {
@@ -173,7 +173,7 @@ mod tests {
         let mut model = Model::new(&device, &ModelConfig::new(&[3], 2), network).expect("a model");
         let (good, bad, labels) = ([0.5; 6], [f32::INFINITY; 6], [0, 1]);
         let is_reported = |result: Result<(), Error>| {
-            matches!(result, Err(Error::Train(TrainError::NotFinite { epoch: 3, step: 2 | 3 })))
+            matches!(result, Err(Error::Step(StepError::NotFinite { epoch: 3, step: 2 | 3 })))
         };
         model.state.epoch = 2;
         model.train_step(&good, &labels, 0.1).expect("a step");

@@ -4,6 +4,7 @@
 //! `start.rs` begins a run or resumes it, `epoch.rs` evaluates an epoch and writes its files, `finish.rs` ends the run.
 
 mod epoch;
+mod error;
 mod finish;
 mod start;
 
@@ -26,6 +27,8 @@ use crate::data::{Dataset, Loaded};
 use crate::device::Device;
 use crate::nn::{ModelInfo, WeightsFile};
 use crate::ops::metrics::Metrics;
+
+pub use error::{NotResumed, TrainError};
 
 /// The inputs of a run.
 #[derive(Clone, Copy)]

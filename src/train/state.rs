@@ -4,7 +4,7 @@
 //! have one [`TrainState`], beside the steps that they have loaded into its session. They feed the steps; the state
 //! gives each step its scalars, and reads metrics and weights. No other type counts steps.
 
-use super::TrainError;
+use super::StepError;
 use crate::Error;
 use crate::device::{Device, NodeTimes, ProgramId, Session};
 use crate::kernel::StepScalars;
@@ -134,7 +134,7 @@ impl TrainState {
     /// Returns the latest requested metrics that have arrived, once. Never waits.
     ///
     /// # Errors
-    /// If the device fails. [`TrainError::NotFinite`] if a gradient or statistic of a step was not finite. That step and
+    /// If the device fails. [`StepError::NotFinite`] if a gradient or statistic of a step was not finite. That step and
     /// all since have changed nothing, and no step changes anything until [`TrainState::take_metrics`].
     pub fn late_metrics(&mut self) -> Result<Option<Metrics>, Error> {
         match self.session.poll_state(&mut self.late)? {
@@ -146,7 +146,7 @@ impl TrainState {
     /// Waits for the steps so far, returns their metrics since the last call, and sets the sums to 0.
     ///
     /// # Errors
-    /// If the device fails, or [`TrainError::NotFinite`] as for [`TrainState::late_metrics`].
+    /// If the device fails, or [`StepError::NotFinite`] as for [`TrainState::late_metrics`].
     pub fn take_metrics(&mut self) -> Result<Metrics, Error> {
         let metrics = self.drop_metrics()?;
         self.check_finite(metrics)
@@ -174,7 +174,7 @@ impl TrainState {
             false => Ok(metrics),
             true => {
                 let (epoch, step) = (self.epoch + 1, self.n_steps as usize);
-                Err(TrainError::NotFinite { epoch, step }.into())
+                Err(StepError::NotFinite { epoch, step }.into())
             }
         }
     }

@@ -116,7 +116,7 @@ impl Trainer {
     /// Returns loss and accuracy over every image of a split; none when `stop` returned true on the way.
     ///
     /// # Errors
-    /// If the device fails, or [`TrainError::NotFinite`](super::TrainError::NotFinite) for the training steps before.
+    /// If the device fails, or [`StepError::NotFinite`](super::StepError::NotFinite) for the training steps before.
     pub fn evaluate(
         &mut self,
         split: &Split,
@@ -134,7 +134,7 @@ impl Trainer {
     /// way. Metrics that nobody has taken are lost.
     ///
     /// # Errors
-    /// If the device fails; [`TrainError::LogitsNotFinite`](super::TrainError::LogitsNotFinite) if a logit is NaN or infinite.
+    /// If the device fails; [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or infinite.
     pub fn logits(
         &mut self,
         split: &Split,

@@ -11,7 +11,7 @@ use wgrad::measure::MeasureError;
 use wgrad::nn::WeightsError;
 use wgrad::passes::PlanError;
 use wgrad::train::lr_find::curve::NoSlope;
-use wgrad::train::{ConfigError, TrainError};
+use wgrad::train::{ConfigError, StepError, TrainError};
 
 pub use data::{advised, hint_of_fetch};
 pub use resume::begin_from;
@@ -26,6 +26,7 @@ pub fn summed(error: anyhow::Error) -> anyhow::Error {
         .or_else(|error| error.downcast::<FetchError>().map(Error::from))
         .or_else(|error| error.downcast::<ImageFileError>().map(Error::from))
         .or_else(|error| error.downcast::<ConfigError>().map(Error::from))
+        .or_else(|error| error.downcast::<StepError>().map(Error::from))
         .or_else(|error| error.downcast::<TrainError>().map(Error::from))
         .or_else(|error| error.downcast::<MeasureError>().map(Error::from));
     summed.map_or_else(|error| error, anyhow::Error::from)
@@ -41,6 +42,7 @@ pub fn hint(error: &Error, has: &dyn Fn(&str) -> bool) -> Option<String> {
         Error::Data(error) => Some(data::hint_of_data(error)),
         Error::Fetch(error) => hint_of_fetch(error),
         Error::Config(error) => of_config(error, has),
+        Error::Step(error) => Some(of_step(error, has).to_string()),
         Error::Train(error) => of_training(error, has),
         Error::Measure(error) => of_measurement(error).map(String::from),
     };
@@ -114,6 +116,15 @@ fn of_config(error: &ConfigError, has: &dyn Fn(&str) -> bool) -> Option<String> 
     }
 }
 
+fn of_step(error: &StepError, has: &dyn Fn(&str) -> bool) -> &'static str {
+    match error {
+        StepError::LogitsNotFinite { .. } => {
+            "f32 is too small for the weights, or for the mean and deviation in their record"
+        }
+        StepError::NotFinite { .. } => smaller_rate(has),
+    }
+}
+
 fn of_training(error: &TrainError, has: &dyn Fn(&str) -> bool) -> Option<String> {
     let with = |flag: &str, words: &'static str| has(flag).then_some(words);
     Some(match error {
@@ -128,12 +139,7 @@ fn of_training(error: &TrainError, has: &dyn Fn(&str) -> bool) -> Option<String>
             with("--data-dir", "--data-dir names the folder of the data"),
             with("--data", "--data and --data-dir measure on any other data, too"),
         ]),
-        TrainError::LogitsNotFinite { .. } => {
-            "f32 is too small for the weights, or for the mean and deviation in their record"
-                .to_string()
-        }
-        TrainError::NotFinite { .. }
-        | TrainError::EvaluationNotFinite { .. }
+        TrainError::EvaluationNotFinite { .. }
         | TrainError::NoFiniteStep { .. } => smaller_rate(has).to_string(),
         TrainError::NotFiniteAt { file, .. } => {
             let (rate, file) = (smaller_rate(has), file.shown());
@@ -237,8 +243,8 @@ mod tests {
             TrainError::Occupied { path: path(), problem: "holds a run already" }.into(),
             TrainError::Checkpoint { path: path(), reason: words() }.into(),
             TrainError::TrainingData { weights: path(), reason: words() }.into(),
-            TrainError::LogitsNotFinite { image: 0, value: f32::NAN }.into(),
-            TrainError::NotFinite { epoch: 1, step: 1 }.into(),
+            StepError::LogitsNotFinite { image: 0, value: f32::NAN }.into(),
+            StepError::NotFinite { epoch: 1, step: 1 }.into(),
             TrainError::NotFiniteAt { epoch: 1, step: 1, first: words(), file: path() }.into(),
             TrainError::EvaluationNotFinite { epoch: 1 }.into(),
             TrainError::NoFiniteStep { epoch: 1 }.into(),

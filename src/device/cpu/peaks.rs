@@ -1,9 +1,8 @@
 //! The CPU's peak rates on all threads: memory bandwidth by a copy, arithmetic by matrix products.
 
-use std::time::Instant;
-
 use rayon::prelude::*;
 
+use crate::base::clock::Instant;
 use crate::device::timing::{Peaks, fastest};
 use crate::device::{DeviceError, memory};
 use crate::kernel::cpu::matmul::{Matrix, product};

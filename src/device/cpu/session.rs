@@ -1,12 +1,15 @@
 //! A session on the CPU: the plan's buffers as vectors, and a loop over the nodes.
 
+use std::future::ready;
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::replay::{Buffer, Prepared, elements};
 use super::scratch::ScratchMemory;
-use crate::device::{Clock, DeviceError, LoadOptions, NodeTimes, ProgramId, Session, memory};
+use crate::base::clock::Instant;
+use crate::device::{
+    Clock, DeviceError, LoadOptions, NodeTimes, Pending, ProgramId, Session, memory,
+};
 use crate::kernel::StepScalars;
 use crate::passes::plan::{BufferKind, Placement};
 use crate::passes::{Plan, PlanOptions};
@@ -229,15 +232,17 @@ impl<T: Runs> Session for CpuSession<T> {
         Ok(NodeTimes { seconds, clock: Clock::Host })
     }
 
-    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, DeviceError> {
-        Ok(self.read_real(program, value).into_iter().map(T::to_f32).collect())
+    fn read_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<f32>> {
+        let values = self.read_real(program, value).into_iter().map(T::to_f32).collect();
+        Box::pin(ready(Ok(values)))
     }
 
-    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, DeviceError> {
-        match self.place(program, value) {
-            (Buffer::Words(words), placement) => Ok(words[elements(placement)].to_vec()),
+    fn read_words_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<u32>> {
+        let words = match self.place(program, value) {
+            (Buffer::Words(words), placement) => words[elements(placement)].to_vec(),
             (Buffer::Real(_), _) => panic!("{value} holds real numbers"),
-        }
+        };
+        Box::pin(ready(Ok(words)))
     }
 
     fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), DeviceError> {
@@ -247,8 +252,9 @@ impl<T: Runs> Session for CpuSession<T> {
         Ok(())
     }
 
-    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, DeviceError> {
-        Ok(self.state_mut(group).iter().map(|v| v.to_f32()).collect())
+    fn read_state_async(&mut self, group: Group) -> Pending<'_, Vec<f32>> {
+        let values = self.state_mut(group).iter().map(|v| v.to_f32()).collect();
+        Box::pin(ready(Ok(values)))
     }
 
     fn request_state(&mut self, group: Group) -> Result<(), DeviceError> {
@@ -267,7 +273,7 @@ impl<T: Runs> Session for CpuSession<T> {
         Ok(group)
     }
 
-    fn wait(&mut self) -> Result<(), DeviceError> {
-        Ok(())
+    fn wait_async(&mut self) -> Pending<'_, ()> {
+        Box::pin(ready(Ok(())))
     }
 }

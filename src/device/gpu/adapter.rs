@@ -3,6 +3,7 @@
 use wgpu::{Backend, DeviceType, Features};
 
 use crate::device::DeviceError;
+use crate::device::pending::block_on;
 
 /// An opened adapter.
 pub(super) struct Opened {
@@ -19,8 +20,11 @@ pub(super) struct Opened {
 }
 
 /// Returns all adapters, the best first.
-pub(super) fn adapters() -> Vec<wgpu::Adapter> {
-    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+pub(super) async fn adapters() -> Vec<wgpu::Adapter> {
+    let backends = wgpu::Backends::VULKAN
+        | wgpu::Backends::METAL
+        | wgpu::Backends::DX12
+        | wgpu::Backends::BROWSER_WEBGPU;
     let descriptor = wgpu::InstanceDescriptor {
         backends,
         // Validation layers are off: they write to stderr, and wgpu itself validates our calls.
@@ -34,7 +38,7 @@ pub(super) fn adapters() -> Vec<wgpu::Adapter> {
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     };
     let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    let mut adapters = instance.enumerate_adapters(backends).await;
     adapters.retain(|adapter| {
         let flags = adapter.get_downlevel_capabilities().flags;
         flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
@@ -44,6 +48,11 @@ pub(super) fn adapters() -> Vec<wgpu::Adapter> {
         (rank(info.device_type), info.backend != Backend::Vulkan)
     });
     adapters
+}
+
+/// Waits for [`adapters`]; none in a browser.
+pub(super) fn adapters_now() -> Vec<wgpu::Adapter> {
+    block_on(async { Ok(adapters().await) }).unwrap_or_default()
 }
 
 /// Returns the rank of a device type; lower is better.
@@ -94,7 +103,7 @@ const FEATURES: Features = Features::TIMESTAMP_QUERY
 ///
 /// # Errors
 /// [`DeviceError::Refused`].
-pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, DeviceError> {
+pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<Opened, DeviceError> {
     let info = adapter.get_info();
     let (name, is_software) = (describe(&info), info.device_type == DeviceType::Cpu);
     let has_subgroups = adapter.features().contains(Features::SUBGROUP);
@@ -107,7 +116,7 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<Opened, DeviceError> {
         memory_hints: wgpu::MemoryHints::Performance,
         ..Default::default()
     };
-    match pollster::block_on(adapter.request_device(&descriptor)) {
+    match adapter.request_device(&descriptor).await {
         Ok((device, queue)) => {
             Ok(Opened { name, driver, is_software, min_subgroup_size, device, queue })
         }

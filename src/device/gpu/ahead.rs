@@ -11,12 +11,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
 
 use super::context::Context;
 use super::pipelines::Pipelines;
 use super::{adapter, quiet};
+use crate::base::clock::Instant;
 use crate::device::DeviceError;
+use crate::device::pending::block_on;
 use crate::kernel::Binding;
 
 /// A device has to be opened first; fewer than these are not taken to be worth it.
@@ -111,7 +112,7 @@ fn help<'a>(
     next: impl Fn() -> Option<&'a Job<'a>>,
 ) {
     let help = || -> Result<(), DeviceError> {
-        let context = Context::new(adapter::open(adapter)?);
+        let context = Context::new(block_on(adapter::open(adapter))?);
         while let Some(job) = next() {
             if let Err(error) = job.compile_elsewhere(&context, pipelines) {
                 log::debug!("{} is not compiled ahead: {error}", job.label);
@@ -267,9 +268,10 @@ mod tests {
     }
 
     fn open() -> (wgpu::Adapter, GpuDevice) {
-        let adapters = adapter::adapters();
+        let adapters = adapter::adapters_now();
         let adapter = adapter::choose(&adapters, None).expect("an adapter").clone();
-        let device = GpuDevice::new(&adapter, &OpenOptions::default()).expect("it opens");
+        let device = block_on(GpuDevice::new(&adapter, &OpenOptions::default()));
+        let device = device.expect("it opens");
         (adapter, device)
     }
 
@@ -295,7 +297,7 @@ mod tests {
         let (adapter, device) = open();
         let tape = step::training(&StepConfig::new(ResNet9 { width: 4, classes: 10 }, 2)).tape;
         let (session, _) = load(&device, &tape);
-        let elsewhere = Context::new(adapter::open(&adapter).expect("it opens"));
+        let elsewhere = Context::new(block_on(adapter::open(&adapter)).expect("it opens"));
         for job in session.programs[0].jobs() {
             let stand_in = job.stand_in(&elsewhere, &device.pipelines);
             let encode = |(pipeline, bound)| job.encode(&elsewhere, &pipeline, &bound).map(drop);

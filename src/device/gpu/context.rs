@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::adapter::Opened;
+#[cfg(target_arch = "wasm32")]
+use super::arrival::Arrival;
 use super::fault::{Fault, Faults};
 use super::quiet;
 use crate::device::DeviceError;
@@ -71,6 +73,21 @@ impl Context {
         self.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })
     }
 
+    /// Waits until all submissions are done.
+    ///
+    /// # Errors
+    /// The first fault so far.
+    pub(super) async fn idle(&self) -> Result<(), DeviceError> {
+        #[cfg(target_arch = "wasm32")]
+        {
+            let idle = Arrival::default();
+            let here = idle.clone();
+            self.queue.on_submitted_work_done(move || here.set(()));
+            idle.there().await;
+        }
+        self.wait(None)
+    }
+
     fn poll(&self, how: wgpu::PollType) -> Result<(), DeviceError> {
         self.fault().map_or(Ok(()), |fault| Err(self.error(fault)))?;
         self.try_poll(how);
@@ -102,11 +119,23 @@ impl Context {
         fault.into_error(self.planned.load(Ordering::Relaxed))
     }
 
+    /// Runs `create` and returns its result. A page cannot wait for the end of an error scope, so a later call reports
+    /// the device's error.
+    ///
+    /// # Errors
+    /// The first fault so far.
+    #[cfg(target_arch = "wasm32")]
+    pub(super) fn scoped<T>(&self, create: impl FnOnce(&wgpu::Device) -> T) -> Result<T, Fault> {
+        let created = create(&self.device);
+        self.fault().map_or(Ok(created), Err)
+    }
+
     /// Runs `create` and returns its result, unless the device reports an error.
     ///
     /// # Errors
     /// The device's error, including failures that wgpu reports as a lost device; for example, a Vulkan
     /// driver that cannot create a pipeline.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn scoped<T>(&self, create: impl FnOnce(&wgpu::Device) -> T) -> Result<T, Fault> {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
         // Dropping a guard would discard its errors, so each one is popped, innermost first.

@@ -53,7 +53,7 @@ pub struct AdapterFeatures {
 
 /// Returns all adapters, the best first.
 pub fn adapters() -> Vec<AdapterReport> {
-    adapter::adapters().iter().map(report).collect()
+    adapter::adapters_now().iter().map(report).collect()
 }
 
 /// Returns the description of an adapter.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 mod adapter;
 mod ahead;
+mod arrival;
 mod context;
 mod fault;
 pub mod info;
@@ -32,6 +33,7 @@ mod uploads;
 
 pub use shader::ShaderLibrary;
 
+use super::pending::block_on;
 use super::{OpenOptions, Peaks, Session};
 use crate::base::files;
 use crate::base::units::readable_bytes;
@@ -60,9 +62,11 @@ impl GpuDevice {
     ///
     /// # Errors
     /// [`DeviceError::Refused`] if the adapter cannot be opened.
-    pub fn open_hardware(options: &OpenOptions) -> Result<Option<Self>, DeviceError> {
-        let adapters = adapter::adapters();
-        adapter::hardware(&adapters).map(|adapter| Self::new(adapter, options)).transpose()
+    pub async fn open_hardware(options: &OpenOptions) -> Result<Option<Self>, DeviceError> {
+        match adapter::hardware(&adapter::adapters().await) {
+            Some(adapter) => Self::new(adapter, options).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Opens the best adapter, hardware before software; with `part`, the best one whose name contains it,
@@ -70,18 +74,29 @@ impl GpuDevice {
     ///
     /// # Errors
     /// [`DeviceError::NoAdapter`], [`DeviceError::AdapterNotFound`], or [`DeviceError::Refused`].
+    pub async fn open_async(
+        part: Option<&str>,
+        options: &OpenOptions,
+    ) -> Result<Self, DeviceError> {
+        Self::new(adapter::choose(&adapter::adapters().await, part)?, options).await
+    }
+
+    /// Waits for [`GpuDevice::open_async`].
+    ///
+    /// # Errors
+    /// Those of [`GpuDevice::open_async`].
     pub fn open(part: Option<&str>, options: &OpenOptions) -> Result<Self, DeviceError> {
-        Self::new(adapter::choose(&adapter::adapters(), part)?, options)
+        block_on(Self::open_async(part, options))
     }
 
     /// Opens every adapter, in the order of [`info::adapters`].
     pub fn open_each(options: &OpenOptions) -> Vec<(AdapterReport, Result<Self, DeviceError>)> {
-        let open = |adapter| (info::report(adapter), Self::new(adapter, options));
-        adapter::adapters().iter().map(open).collect()
+        let open = |adapter| (info::report(adapter), block_on(Self::new(adapter, options)));
+        adapter::adapters_now().iter().map(open).collect()
     }
 
-    fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, DeviceError> {
-        let context = Context::new(adapter::open(adapter)?);
+    async fn new(adapter: &wgpu::Adapter, options: &OpenOptions) -> Result<Self, DeviceError> {
+        let context = Context::new(adapter::open(adapter).await?);
         log::debug!("opened {}", context.name);
         let target = Target {
             kernels: options.kernels,
@@ -157,7 +172,10 @@ impl GpuDevice {
 
     /// Returns true if tilings are chosen by measuring.
     fn is_tuned(&self) -> bool {
-        self.target.kernels == Kernels::Tuned && !self.is_software() && self.target.tile.is_none()
+        // A page cannot wait for a measurement.
+        let can_wait = cfg!(not(target_arch = "wasm32"));
+        let is_given = self.target.tile.is_some() || self.is_software();
+        can_wait && self.target.kernels == Kernels::Tuned && !is_given
     }
 
     /// Returns the matrix products of a tape, by [`Tape::signature`], with their measurements; measures the

@@ -1,10 +1,9 @@
 //! An adapter's peak rates: memory bandwidth by a copy, arithmetic by multiply-adds.
 
-use std::time::Instant;
-
 use super::context::Context;
 use super::pipelines::{Pipelines, Wanted};
 use super::program::STORAGE;
+use crate::base::clock::Instant;
 use crate::device::DeviceError;
 use crate::device::timing::{Peaks, fastest};
 use crate::kernel::{Shader, grid};

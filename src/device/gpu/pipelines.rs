@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -11,6 +10,7 @@ use super::context::Context;
 use super::pipeline_cache::PipelineCache;
 use super::shader::ShaderLibrary;
 use super::trusted;
+use crate::base::clock::Instant;
 use crate::device::DeviceError;
 use crate::kernel::Shader;
 

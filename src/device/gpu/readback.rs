@@ -1,11 +1,11 @@
 //! Reads from the device: at once, with waiting; or late, through a ring, without waiting.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytemuck::Pod;
 use wgpu::{BufferAsyncError, BufferUsages};
 
+use super::arrival::Arrival;
 use super::context::Context;
 use crate::device::DeviceError;
 use crate::tape::Group;
@@ -16,17 +16,13 @@ const STAGING: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DS
 struct Staging {
     buffer: wgpu::Buffer,
     /// Set when the buffer is mapped, or when mapping has failed.
-    arrived: Arc<Mutex<Option<Result<(), BufferAsyncError>>>>,
+    mapped: Arrival<Result<(), BufferAsyncError>>,
 }
 
 impl Staging {
     fn new(context: &Context, label: &str, bytes: u64) -> Result<Self, DeviceError> {
         let buffer = context.create_buffer(label, bytes, STAGING, bytes)?;
-        Ok(Self { buffer, arrived: Arc::default() })
-    }
-
-    fn arrived(&self) -> MutexGuard<'_, Option<Result<(), BufferAsyncError>>> {
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Self { buffer, mapped: Arrival::default() })
     }
 }
 
@@ -47,14 +43,13 @@ impl Download {
         bytes: u64,
         staging: Staging,
     ) -> Self {
-        *staging.arrived() = None;
-        let here = Arc::clone(&staging.arrived);
+        let mapped = staging.mapped.clone();
         let descriptor = wgpu::CommandEncoderDescriptor { label: Some("readback") };
         let mut encoder = context.device.create_command_encoder(&descriptor);
         encoder.copy_buffer_to_buffer(source, offset, &staging.buffer, 0, bytes);
         let submission = context.queue.submit([encoder.finish()]);
         staging.buffer.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
-            *here.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            mapped.set(result);
         });
         Self { staging, bytes, submission }
     }
@@ -64,15 +59,22 @@ impl Download {
         context.wait(Some(self.submission.clone()))
     }
 
+    /// Waits for the copy without blocking a page, whose event loop brings it.
+    async fn arrive(&self, context: &Context) -> Result<(), DeviceError> {
+        #[cfg(target_arch = "wasm32")]
+        self.staging.mapped.there().await;
+        self.wait(context)
+    }
+
     fn has_arrived(&self) -> bool {
-        self.staging.arrived().is_some()
+        self.staging.mapped.is_there()
     }
 
     /// Returns the result of `read` on the bytes, and the staging buffer for the next download. Call it only
     /// after the arrival.
     fn finish<R>(self, read: impl FnOnce(&[u8]) -> R) -> Result<(R, Staging), DeviceError> {
         let device_error = |reason: String| DeviceError::Failed { reason };
-        match &*self.staging.arrived() {
+        match self.staging.mapped.take() {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(device_error(error.to_string())),
             None => return Err(device_error("a readback did not arrive".to_string())),
@@ -98,7 +100,7 @@ impl Reader {
     ///
     /// # Errors
     /// If the device fails.
-    pub(super) fn read<T: Pod>(
+    pub(super) async fn read<T: Pod>(
         &mut self,
         context: &Context,
         source: &wgpu::Buffer,
@@ -114,7 +116,7 @@ impl Reader {
             None => Staging::new(context, "readback", bytes)?,
         };
         let download = Download::start(context, source, offset, bytes, staging);
-        download.wait(context)?;
+        download.arrive(context).await?;
         let (elements, staging) = download.finish(bytemuck::pod_collect_to_vec)?;
         self.staging = Some(staging);
         Ok(elements)

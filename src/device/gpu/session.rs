@@ -13,7 +13,7 @@ use super::readback::{Reader, Ring};
 use super::timing::{self, Timer};
 use super::tuning::Tuner;
 use super::uploads::Uploads;
-use crate::device::{Clock, DeviceError, LoadOptions, NodeTimes, ProgramId, Session};
+use crate::device::{Clock, DeviceError, LoadOptions, NodeTimes, Pending, ProgramId, Session};
 use crate::kernel::{StepScalars, Target};
 use crate::passes::{Plan, PlanError, PlanOptions};
 use crate::tape::{ElementType, Group, StateLayout, Tape, ValueId};
@@ -137,7 +137,7 @@ impl GpuSession {
         self.uploads.write(&self.context, buffer, placement.offset, bytes)
     }
 
-    fn read_value<T: Pod>(
+    async fn read_value<T: Pod>(
         &mut self,
         program: ProgramId,
         value: ValueId,
@@ -145,7 +145,7 @@ impl GpuSession {
     ) -> Result<Vec<T>, DeviceError> {
         self.flush();
         let (buffer, placement) = self.programs[program.0].typed_place(value, is_real);
-        self.reader.read(&self.context, buffer, placement.offset, placement.bytes)
+        self.reader.read(&self.context, buffer, placement.offset, placement.bytes).await
     }
 }
 
@@ -246,12 +246,12 @@ impl Session for GpuSession {
         self.run_timed_by(clock, program, step)
     }
 
-    fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, DeviceError> {
-        self.read_value(program, value, true)
+    fn read_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<f32>> {
+        Box::pin(self.read_value(program, value, true))
     }
 
-    fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, DeviceError> {
-        self.read_value(program, value, false)
+    fn read_words_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<u32>> {
+        Box::pin(self.read_value(program, value, false))
     }
 
     fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), DeviceError> {
@@ -264,10 +264,12 @@ impl Session for GpuSession {
         Ok(())
     }
 
-    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, DeviceError> {
-        let bytes = 4 * self.layout.n_elements(group) as u64;
-        let buffer = self.state()?.groups[group.index()].clone();
-        self.reader.read(&self.context, &buffer, 0, bytes)
+    fn read_state_async(&mut self, group: Group) -> Pending<'_, Vec<f32>> {
+        Box::pin(async move {
+            let bytes = 4 * self.layout.n_elements(group) as u64;
+            let buffer = self.state()?.groups[group.index()].clone();
+            self.reader.read(&self.context, &buffer, 0, bytes).await
+        })
     }
 
     fn request_state(&mut self, group: Group) -> Result<(), DeviceError> {
@@ -280,10 +282,12 @@ impl Session for GpuSession {
         self.late.poll(&self.context, values)
     }
 
-    fn wait(&mut self) -> Result<(), DeviceError> {
-        self.flush();
-        self.in_flight.clear();
-        self.context.wait(None)
+    fn wait_async(&mut self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            self.flush();
+            self.in_flight.clear();
+            self.context.idle().await
+        })
     }
 }
 

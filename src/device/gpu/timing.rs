@@ -4,13 +4,13 @@
 //! Apple's GPUs have a clock only at the beginning and end of a pass, so each node gets a pass of its own.
 //! Without a device clock, each node is submitted alone and the host waits for it.
 
-use std::time::Instant;
-
 use wgpu::{BufferUsages, Features};
 
 use super::context::Context;
 use super::program::Program;
 use super::readback::Reader;
+use crate::base::clock::Instant;
+use crate::device::pending::block_on;
 use crate::device::{Clock, DeviceError, NodeTimes};
 
 /// The buffers for the timestamps of one program.
@@ -58,7 +58,8 @@ impl Timer {
         }
         encoder.resolve_query_set(&queries.set, 0..n_queries as u32, &queries.ticks, 0);
         context.queue.submit([encoder.finish()]);
-        let ticks: Vec<u64> = reader.read(context, &queries.ticks, 0, 8 * n_queries as u64)?;
+        let ticks = reader.read(context, &queries.ticks, 0, 8 * n_queries as u64);
+        let ticks: Vec<u64> = block_on(ticks)?;
         let intervals: Vec<[u64; 2]> = match clock {
             Clock::BetweenNodes => ticks.windows(2).map(|pair| [pair[0], pair[1]]).collect(),
             _ => ticks.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),

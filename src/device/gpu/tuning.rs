@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use super::context::Context;
 use super::pipelines::Pipelines;
 use super::session::GpuSession;
 use super::shader::ShaderLibrary;
+use crate::base::clock::Instant;
 use crate::base::files::{self, FileError};
 use crate::base::fingerprint::Fingerprint;
 use crate::device::filling::fill;

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use super::{Ended, Job, Outcome, Run, Stopped, end_without};
 use crate::Error;
 use crate::data::batches::Batch;
-use crate::train::TrainError;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::folder::{BEST, NON_FINITE_DUMP, Summary};
 use crate::train::replay::{Replay, first_not_finite};
 use crate::train::report_writer::EndedRun;
 use crate::train::{EpochMetrics, Recipe};
+use crate::train::{StepError, TrainError};
 
 /// The longest time that the page of an interrupted run may evaluate images for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,7 +24,7 @@ impl Run<'_> {
         let ended = match result {
             Ok(()) => Ended::Finished,
             Err(Stopped::Early(ended)) => ended,
-            Err(Stopped::Failed(Error::Train(TrainError::NotFinite { .. }))) => {
+            Err(Stopped::Failed(Error::Step(StepError::NotFinite { .. }))) => {
                 return Err(self.dump_non_finite()?);
             }
             Err(Stopped::Failed(error)) => return Err(error),
