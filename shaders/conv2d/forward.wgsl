@@ -19,7 +19,7 @@
 // #import emit
 // #import conv2d/kernel_rows
 // #import lanes
-// #import turns
+// #import trip_count
 
 // Invocations of a workgroup along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
@@ -57,7 +57,7 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var s6 = vec4<f32>();
     var s7 = vec4<f32>();
     let split = workgroup.z % N_SPLITS;
-    let in_channels = turns(IN_CHANNELS, n_workgroups);
+    let in_channels = trip_count(IN_CHANNELS, n_workgroups);
     for (var ky = first_kernel_row(split); ky < first_kernel_row(split + 1u); ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
             for (var i = 0u; i < N_OWN; i++) {

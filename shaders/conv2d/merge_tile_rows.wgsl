@@ -8,7 +8,7 @@
 // #import rows
 // #import conv2d/mean_m2
 // #import conv2d/store_mean_m2
-// #import turns
+// #import trip_count
 
 const OUT_H: u32 = OH;
 const OUT_W: u32 = OW;
@@ -49,7 +49,7 @@ fn main(
     var lower: MeanM2;
     // An iteration merges two tiles, a quarter of the partition. The first quarter of each half moves `lower` to
     // `upper` and becomes `lower`; the second quarter completes the half in `lower`.
-    let n_quarters = turns(4u, n_workgroups);
+    let n_quarters = trip_count(4u, n_workgroups);
     for (var i = 0u; i < n_quarters; i++) {
         let row = first + 2u * TILE_ROWS * i;
         let quarter = merge(

@@ -13,7 +13,7 @@
 // y count tiles of 4 rows (folded), z counts tiles of 4 columns. Launched by src/ops/linear.rs.
 
 // #import shared/linear_index
-// #import turns
+// #import trip_count
 // #import bias
 
 const OUT_ROWS: u32 = 1u;
@@ -62,7 +62,7 @@ fn main(
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();
     var sum3 = vec4<f32>();
-    let depth = turns(DEPTH, n_workgroups);
+    let depth = trip_count(DEPTH, n_workgroups);
     for (var k = 0u; k < depth; k++) {
         let r = right_at + vec4<u32>(k * RIGHT_K);
         let right4 = vec4<f32>(right[r.x], right[r.y], right[r.z], right[r.w]);

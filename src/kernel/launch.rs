@@ -114,9 +114,10 @@ impl Target {
         }
     }
 
-    /// Returns the file for the import `turns`, which shows a loop's trip count to the compiler or hides it.
-    pub fn turns(&self) -> &'static str {
-        if self.is_software { "shared/turns_hidden" } else { "shared/turns_known" }
+    /// Returns the file for the import `trip_count`: the trip count of a loop is a constant for the compiler, or, on a
+    /// software adapter, a value of run time.
+    pub fn trip_count(&self) -> &'static str {
+        if self.is_software { "shared/dynamic_bound" } else { "shared/static_bound" }
     }
 }
 

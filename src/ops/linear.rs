@@ -62,7 +62,8 @@ fn tiled(
     bias: &'static str,
     target: &Target,
 ) -> (Shader, [u32; 3]) {
-    let shader = Shader::new("linear/matmul").import("bias", bias).import("turns", target.turns());
+    let shader =
+        Shader::new("linear/matmul").import("bias", bias).import("trip_count", target.trip_count());
     let shader = shader.constants(&[
         ("OUT_ROWS", rows),
         ("OUT_COLUMNS", columns),

@@ -137,7 +137,7 @@ impl Op for Conv2dForward {
         let tiles = Binding::Scratch(0);
         bindings.push(tiles);
         let launch = launch.with_scratch(g.n_tile_mean_m2()).then(shader, &bindings, workgroups);
-        g.merge_tile_rows(launch, self.rows(), target.turns(), tiles, mean_m2)
+        g.merge_tile_rows(launch, self.rows(), target.trip_count(), tiles, mean_m2)
     }
 }
 

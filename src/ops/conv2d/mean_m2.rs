@@ -28,17 +28,19 @@ impl Geometry {
     }
 
     /// Appends the dispatch that merges the mean and M2 of register tiles into those of partitions. `rows` is the
-    /// import that maps rows of the product to pixels, `turns` the import for the trip count of the kernel's loop.
+    /// import that maps rows of the product to pixels, `trip_count` the one for the trip count of the kernel's loop.
     pub fn merge_tile_rows(
         &self,
         launch: Launch,
         rows: &'static str,
-        turns: &'static str,
+        trip_count: &'static str,
         tiles: Binding,
         mean_m2: Binding,
     ) -> Launch {
-        let shader =
-            self.shader("conv2d/merge_tile_rows").import("rows", rows).import("turns", turns);
+        let shader = self
+            .shader("conv2d/merge_tile_rows")
+            .import("rows", rows)
+            .import("trip_count", trip_count);
         let n_invocations = self.partitions().count() * self.co.div_ceil(4);
         launch.then(shader.constant("MEAN_M2_BINDING", 1), &[tiles, mean_m2], grid(n_invocations))
     }

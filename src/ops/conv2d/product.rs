@@ -67,7 +67,7 @@ impl Product {
             None => {
                 let lanes = channel_lanes(self.columns);
                 let emit = if mean_m2 { "conv2d/emit_tile_rows" } else { "conv2d/emit_none" };
-                let shader = shader.import("turns", target.turns()).import("emit", emit);
+                let shader = shader.import("trip_count", target.trip_count()).import("emit", emit);
                 (with_lanes(shader, lanes, tile, target), 64 / lanes * 8, lanes * 4)
             }
             Some((import, side)) => {
