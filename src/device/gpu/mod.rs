@@ -3,7 +3,7 @@
 //!
 //! From the outside in: `adapter` finds an adapter and opens it. `context` is the open device and turns every
 //! failure into a [`DeviceError`]. [`shader`] assembles a module's text from the files below `shaders/`.
-//! `pipelines` compiles each text once, `pipeline_cache` keeps the compiled pipelines on disk, and `ahead`
+//! `pipelines` compiles each text once, `pipeline_cache` keeps the compiled pipelines on disk, and `precompile`
 //! makes a lazy driver compile on every core. `program` is a tape with buffers and bind groups, ready to be
 //! replayed; `session` replays it. `uploads` copies inputs to the device and `readback` copies results back.
 //! `timing` replays a program with a clock on every node, and `peaks` measures the adapter's peak rates.
@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod adapter;
-mod ahead;
 mod arrival;
 mod context;
 mod fault;
@@ -21,6 +20,7 @@ pub mod info;
 mod peaks;
 mod pipeline_cache;
 mod pipelines;
+mod precompile;
 mod program;
 mod quiet;
 mod readback;
@@ -41,11 +41,11 @@ use crate::device::DeviceError;
 use crate::kernel::{Kernels, Target};
 use crate::passes::{Plan, PlanError};
 use crate::tape::{StateLayout, Tape};
-use ahead::Ahead;
 use context::Context;
 use info::AdapterReport;
 use pipeline_cache::PipelineCache;
 use pipelines::Pipelines;
+use precompile::Precompiler;
 use tuning::{Tuned, Tuner};
 
 /// An open adapter.
@@ -109,8 +109,9 @@ impl GpuDevice {
         let (info, folder) = (adapter.get_info(), files::cache_folder());
         let cache = PipelineCache::open(&context.device, &info, folder);
         let tuner = Tuner::new(&adapter::identity(adapter), files::cache_folder(), options.tell);
-        let ahead = Ahead::new(adapter);
-        let pipelines = Pipelines::new(options.shaders.clone(), options.checked, cache, ahead);
+        let precompiler = Precompiler::new(adapter);
+        let pipelines =
+            Pipelines::new(options.shaders.clone(), options.checked, cache, precompiler);
         Ok(Self {
             context: Arc::new(context),
             pipelines: Arc::new(pipelines),

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::ahead::{Ahead, Job};
 use super::context::Context;
 use super::pipeline_cache::PipelineCache;
+use super::precompile::{Job, Precompiler};
 use super::shader::ShaderLibrary;
 use super::trusted;
 use crate::base::clock::Instant;
@@ -21,7 +21,7 @@ pub(super) struct Pipelines {
     checked: bool,
     cache: Option<PipelineCache>,
     /// Compiles in advance for drivers that otherwise compile at the first dispatch.
-    ahead: Option<Ahead>,
+    precompiler: Option<Precompiler>,
     compiled: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
 
@@ -39,10 +39,10 @@ impl Pipelines {
         library: ShaderLibrary,
         checked: bool,
         cache: Option<PipelineCache>,
-        ahead: Option<Ahead>,
+        precompiler: Option<Precompiler>,
     ) -> Self {
         let checked = checked || cfg!(debug_assertions) || !library.is_trusted();
-        Self { library, checked, cache, ahead, compiled: Mutex::default() }
+        Self { library, checked, cache, precompiler, compiled: Mutex::default() }
     }
 
     /// Returns a pipeline for each of `wanted`, in order. Missing ones are compiled on every core.
@@ -97,13 +97,13 @@ impl Pipelines {
     ///
     /// # Errors
     /// If the device fails.
-    pub(super) fn compile_ahead<'a>(
+    pub(super) fn precompile<'a>(
         &self,
         context: &Context,
         jobs: impl Iterator<Item = Job<'a>>,
     ) -> Result<(), DeviceError> {
-        match &self.ahead {
-            Some(ahead) => ahead.compile(context, self, jobs),
+        match &self.precompiler {
+            Some(precompiler) => precompiler.compile(context, self, jobs),
             None => Ok(()),
         }
     }

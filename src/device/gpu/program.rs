@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use wgpu::BufferUsages;
 
-use super::ahead::Job;
 use super::context::Context;
 use super::fault::Fault;
 use super::pipelines::{Pipelines, Wanted};
+use super::precompile::Job;
 use super::readable_bytes;
 use crate::device::DeviceError;
 use crate::kernel::Binding;
@@ -110,7 +110,7 @@ impl Program {
         Ok(program)
     }
 
-    /// [Compiles ahead](Pipelines::compile_ahead) before the first run.
+    /// Runs [`Pipelines::precompile`] before the first run.
     ///
     /// # Errors
     /// If the device fails.
@@ -121,7 +121,7 @@ impl Program {
     ) -> Result<(), DeviceError> {
         match mem::replace(&mut self.is_prepared, true) {
             true => Ok(()),
-            false => pipelines.compile_ahead(context, self.jobs()),
+            false => pipelines.precompile(context, self.jobs()),
         }
     }
 

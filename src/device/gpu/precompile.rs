@@ -1,10 +1,10 @@
-//! Compiling ahead of the first step, on every core.
+//! Compilation on every core before the first step.
 //!
-//! Mesa's llvmpipe makes machine code of a pipeline when this is first dispatched: one after the other, on one
-//! core, while the others wait. On an empty cache that is most of the time until the first step is done. But
-//! it keeps the code on disk, for whoever comes next with the same shader, and every device compiles by itself. So
-//! a few more devices are opened for a moment, and they and the session's own share the pipelines out: each
-//! dispatches those it takes over no workgroups at all. What another device compiled the session's then reads.
+//! Mesa's llvmpipe compiles a pipeline to machine code at its first dispatch: one pipeline after another, on one core.
+//! With an empty cache that is most of the time of the first step. But llvmpipe keeps the code on disk by the text of
+//! the shader, and every device compiles on its own. So a few more devices are opened for a moment, and they and the
+//! session's device divide the pipelines: each dispatches its share over zero workgroups. The session's device then
+//! reads the code of the other devices from the disk.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,41 +20,42 @@ use crate::device::DeviceError;
 use crate::device::pending::block_on;
 use crate::kernel::Binding;
 
-/// A device has to be opened first; fewer than these are not taken to be worth it.
+/// Pipelines below which another device does not pay: opening it takes time.
 const PIPELINES_PER_DEVICE: usize = 4;
 
-/// A guess: with more of them the longest pipelines would be most of what there is to wait for.
+/// The most devices: a guess. With more, the longest pipelines would be most of the wait.
 const MAX_DEVICES: usize = 8;
 
-/// What compiles ahead for the sessions of a device.
-pub(super) struct Ahead {
+/// Compiles in advance for the sessions of a device.
+pub(super) struct Precompiler {
+    /// Opens the other devices.
     adapter: wgpu::Adapter,
-    /// The pipelines of programs that have come by.
+    /// The pipelines of the programs so far.
     seen: Mutex<HashSet<wgpu::ComputePipeline>>,
 }
 
-/// A pipeline to be compiled.
+/// A pipeline to compile.
 pub(super) struct Job<'a> {
-    /// `resnet9.layer1.conv2d.d_weight`
+    /// The label, `resnet9.layer1.conv2d.d_weight`.
     pub(super) label: String,
-    /// The session's, and what it binds there.
+    /// The pipeline of the session.
     pub(super) pipeline: &'a wgpu::ComputePipeline,
+    /// The bind group of the session.
     pub(super) bind_group: &'a wgpu::BindGroup,
-    /// What another device makes its own of.
+    /// The dispatch, from which another device makes its own pipeline and bind group.
     pub(super) dispatch: &'a crate::kernel::Dispatch,
 }
 
-impl Ahead {
-    /// None unless the driver is known to leave compiling to the first dispatch.
+impl Precompiler {
+    /// Returns `None` unless the driver is known to compile at the first dispatch.
     pub(super) fn new(adapter: &wgpu::Adapter) -> Option<Self> {
         let is_lazy = adapter.get_info().driver == "llvmpipe";
         is_lazy.then(|| Self { adapter: adapter.clone(), seen: Mutex::default() })
     }
 
-    /// Compiles the pipelines of `jobs` that are new, on `context` and on devices of their own, for which `pipelines`
-    /// makes them.
+    /// Compiles the new pipelines of `jobs` on `context` and on other devices, whose pipelines come from `pipelines`.
     ///
-    /// What fails on another device is left to the first dispatch that counts.
+    /// A pipeline that fails on another device is compiled at its first dispatch.
     ///
     /// # Errors
     /// If `context`'s device fails.
@@ -76,13 +77,14 @@ impl Ahead {
         }
     }
 
-    /// Those of `jobs` whose pipelines have not come by, each once.
+    /// Returns the jobs with a new pipeline, each pipeline once.
     fn new_ones<'a>(&self, jobs: impl Iterator<Item = Job<'a>>) -> Vec<Job<'a>> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.filter(|job| seen.insert(job.pipeline.clone())).collect()
     }
 
-    /// Compiles the jobs that `next` gives out, on so many devices. When that of `context` fails, the others stop.
+    /// Compiles the jobs that `next` returns, on `n_devices` devices. When the device of `context` fails, the others
+    /// stop.
     fn share_out<'a>(
         &self,
         context: &Context,
@@ -105,7 +107,7 @@ impl Ahead {
     }
 }
 
-/// Compiles the jobs that `next` gives out, on a device of its own.
+/// Compiles the jobs that `next` returns, on a device of its own.
 fn help<'a>(
     adapter: &wgpu::Adapter,
     pipelines: &Pipelines,
@@ -115,27 +117,27 @@ fn help<'a>(
         let context = Context::new(block_on(adapter::open(adapter))?);
         while let Some(job) = next() {
             if let Err(error) = job.compile_elsewhere(&context, pipelines) {
-                log::debug!("{} is not compiled ahead: {error}", job.label);
-                // Where the device itself has failed, this is the end of it.
+                log::debug!("{} is not precompiled: {error}", job.label);
+                // If the device itself has failed, it compiles no more.
                 context.check()?;
             }
         }
         Ok(())
     };
-    // wgpu panics on some of the ways in which a device can be lost.
+    // wgpu panics in some cases of a lost device.
     let helped = quiet::without_panic_message(|| catch_unwind(AssertUnwindSafe(help)));
     match helped {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log::debug!("a device compiles no more ahead: {error}"),
+        Ok(Err(error)) => log::debug!("a device precompiles no more: {error}"),
         Err(panic) => {
             let error = quiet::message(&*panic);
-            log::debug!("a device compiles no more ahead: {error}");
+            log::debug!("a device precompiles no more: {error}");
         }
     }
 }
 
 impl Job<'_> {
-    /// Dispatches a pipeline over no workgroups, and waits until that is done.
+    /// Dispatches a pipeline over zero workgroups, and waits for it.
     fn compile(
         &self,
         context: &Context,
@@ -146,7 +148,7 @@ impl Job<'_> {
         let submission = context.queue.submit([self.encode(context, pipeline, bind_group)?]);
         context.wait(Some(submission))?;
         let seconds = begun.elapsed().as_secs_f64();
-        log::debug!("compiled {} ahead in {seconds:.3} s", self.label);
+        log::debug!("precompiled {} in {seconds:.3} s", self.label);
         Ok(())
     }
 
@@ -169,7 +171,7 @@ impl Job<'_> {
         commands.map_err(|fault| context.error(fault))
     }
 
-    /// [`Job::compile`] on another device.
+    /// Compiles the job's shader on another device.
     fn compile_elsewhere(
         &self,
         context: &Context,
@@ -179,7 +181,7 @@ impl Job<'_> {
         self.compile(context, &pipeline, &bind_group)
     }
 
-    /// The pipeline on another device, with a small buffer at each binding.
+    /// Returns the pipeline on another device, with a small buffer at each binding.
     fn stand_in(
         &self,
         context: &Context,
@@ -277,7 +279,7 @@ mod tests {
 
     /// On two devices, which begin together, so that neither is done before the other is there.
     fn share_out_in_step(
-        ahead: &Ahead,
+        precompiler: &Precompiler,
         context: &Context,
         pipelines: &Pipelines,
         jobs: &[Job<'_>],
@@ -289,7 +291,7 @@ mod tests {
             }
             left.lock().expect("no panic").next()
         };
-        ahead.share_out(context, pipelines, 2, next).expect("nothing fails here");
+        precompiler.share_out(context, pipelines, 2, next).expect("nothing fails here");
     }
 
     #[test]
@@ -314,24 +316,24 @@ mod tests {
     #[test]
     fn where_the_sessions_device_fails_the_others_stop() {
         let (adapter, device) = open();
-        let ahead = Ahead { adapter, seen: Mutex::default() };
+        let precompiler = Precompiler { adapter, seen: Mutex::default() };
         let loaded = Loaded::new(&device);
         let jobs: Vec<_> = loaded.jobs().collect();
         let left = Mutex::new(jobs.iter().cycle().take(10_000));
         let next = || left.lock().expect("no panic").next();
         device.simulate_loss();
-        assert!(ahead.share_out(&device.context, &device.pipelines, 2, next).is_err());
+        assert!(precompiler.share_out(&device.context, &device.pipelines, 2, next).is_err());
         assert!(next().is_some());
     }
 
     #[test]
     fn a_pipeline_is_compiled_once() {
         let (adapter, device) = open();
-        let ahead = Ahead { adapter, seen: Mutex::default() };
+        let precompiler = Precompiler { adapter, seen: Mutex::default() };
         let loaded = Loaded::new(&device);
         assert_eq!(loaded.jobs().count(), N_PIPELINES + 1);
-        assert_eq!(ahead.new_ones(loaded.jobs()).len(), N_PIPELINES);
-        assert_eq!(ahead.new_ones(Loaded::new(&device).jobs()).len(), 0);
+        assert_eq!(precompiler.new_ones(loaded.jobs()).len(), N_PIPELINES);
+        assert_eq!(precompiler.new_ones(Loaded::new(&device).jobs()).len(), 0);
     }
 
     /// Whether the others can compile or not.
@@ -341,10 +343,10 @@ mod tests {
         let library = ShaderLibrary::default().with_override("scale/forward", "no shader");
         let broken = Pipelines::new(library, true, None, None);
         for pipelines in [&device.pipelines, &broken] {
-            let ahead = Ahead { adapter: adapter.clone(), seen: Mutex::default() };
+            let precompiler = Precompiler { adapter: adapter.clone(), seen: Mutex::default() };
             let mut loaded = Loaded::new(&device);
-            let jobs = ahead.new_ones(loaded.jobs());
-            share_out_in_step(&ahead, &device.context, pipelines, &jobs);
+            let jobs = precompiler.new_ones(loaded.jobs());
+            share_out_in_step(&precompiler, &device.context, pipelines, &jobs);
             drop(jobs);
             loaded.check();
         }
