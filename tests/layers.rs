@@ -1,6 +1,5 @@
 //! The folders of `src` are layers, and imports point down; `docs/architecture.md` has the picture.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,13 +15,6 @@ const LAYERS: [&[&str]; 10] = [
     &["train"],
     &["measure", "report"],
     &["cli"],
-];
-
-/// Imports that still point up, as `from -> to`. The list only shrinks.
-const DEBTS: [&str; 2] = [
-    // Unit tests of sessions record networks.
-    "device -> nn",
-    "device -> train",
 ];
 
 /// Returns the rank of a layer. `crate::Error`, the sum of all layers' errors, belongs to training.
@@ -88,13 +80,9 @@ fn upward(root: &Path) -> Vec<Upward> {
 fn imports_point_down() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let found = upward(&root);
-    let new: Vec<_> = found.iter().filter(|arrow| !DEBTS.contains(&arrow.arrow.as_str())).collect();
     let places: Vec<_> =
-        new.iter().map(|upward| format!("{} ({})", upward.place, upward.arrow)).collect();
+        found.iter().map(|upward| format!("{} ({})", upward.place, upward.arrow)).collect();
     assert!(places.is_empty(), "a layer imports only those below it:\n{}", places.join("\n"));
-    let there: BTreeSet<_> = found.iter().map(|upward| upward.arrow.as_str()).collect();
-    let gone: Vec<_> = DEBTS.iter().filter(|debt| !there.contains(**debt)).collect();
-    assert!(gone.is_empty(), "these arrows are gone; take them off the list: {gone:?}");
 }
 
 /// Returns the entries of a `src` that are neither layers nor the roots of the library and the command.

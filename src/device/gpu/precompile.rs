@@ -212,11 +212,21 @@ mod tests {
     use crate::device::gpu::{GpuDevice, ShaderLibrary};
     use crate::device::{LoadOptions, OpenOptions, ProgramId, Session};
     use crate::kernel::{StepScalars, Target};
-    use crate::nn::ResNet9;
+    use crate::ops::Window;
+    use crate::ops::adam::{Adam, adam};
+    use crate::ops::batch_norm::batch_norm;
+    use crate::ops::conv2d::{Conv2d, conv2d};
+    use crate::ops::cross_entropy::cross_entropy;
     use crate::ops::ema::ema;
+    use crate::ops::finite_check::{OnNan, finite_check};
+    use crate::ops::flatten::flatten;
+    use crate::ops::linear::linear;
+    use crate::ops::max_pool2d::max_pool2d;
+    use crate::ops::metrics;
+    use crate::ops::relu::relu;
     use crate::ops::scale::scale;
+    use crate::passes::{self, fuse::Fusion};
     use crate::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
-    use crate::train::step::{self, StepConfig};
 
     /// Each is a constant of a shader, and so a pipeline; the last is there already.
     const FACTORS: [f32; 8] = [2.0, -1.0, 0.5, 3.0, 4.0, -0.25, 1.5, 2.0];
@@ -294,11 +304,39 @@ mod tests {
         precompiler.share_out(context, pipelines, 2, next).expect("nothing fails here");
     }
 
+    /// A training step of a small network, with fused nodes and nodes alone.
+    fn training_step() -> Tape {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 8, 8, 3]);
+        let labels = tape.input("labels", ElementType::U32, &[2]);
+        let mut parameter = |name: &str, shape: &[usize]| {
+            tape.parameter(name, shape, Layout::Plain, Initializer::Constant(1.0))
+        };
+        let kernels = [[3, 8], [8, 8]]
+            .map(|[from, to]| parameter(&format!("conv of {from}"), &[3, 3, from, to]));
+        let [gamma, beta] = ["gamma", "beta"].map(|name| parameter(name, &[8]));
+        let head = parameter("head", &[128, 10]);
+        let y = conv2d(&mut tape, x, kernels[0], None, Conv2d::square(3, 1, 1));
+        let y = batch_norm(&mut tape, y, gamma, beta, 1e-5).y;
+        let y = relu(&mut tape, y);
+        let y = conv2d(&mut tape, y, kernels[1], None, Conv2d::square(3, 1, 1));
+        let y = max_pool2d(&mut tape, y, Window::square(2, 2, 0));
+        let y = relu(&mut tape, y);
+        let y = flatten(&mut tape, y);
+        let logits = linear(&mut tape, y, head, None);
+        let loss = cross_entropy(&mut tape, logits, labels, 0.0);
+        assert_eq!(passes::fuse(&mut tape, Fusion::ALL), 3);
+        passes::backward(&mut tape, loss.loss);
+        finite_check(&mut tape, &[], OnNan::Stop);
+        metrics::accumulate(&mut tape, &loss, labels);
+        adam(&mut tape, Adam::default());
+        tape
+    }
+
     #[test]
     fn every_pipeline_of_a_network_can_be_dispatched_elsewhere() {
         let (adapter, device) = open();
-        let tape = step::training(&StepConfig::new(ResNet9 { width: 4, classes: 10 }, 2)).tape;
-        let (session, _) = load(&device, &tape);
+        let (session, _) = load(&device, &Arc::new(training_step()));
         let elsewhere = Context::new(block_on(adapter::open(&adapter)).expect("it opens"));
         for job in session.programs[0].jobs() {
             let stand_in = job.stand_in(&elsewhere, &device.pipelines);

@@ -296,17 +296,24 @@ mod tests {
     use super::*;
     use crate::device::OpenOptions;
     use crate::device::gpu::GpuDevice;
-    use crate::nn::layers;
-    use crate::tape::Mode;
+    use crate::ops::batch_norm::batch_norm;
+    use crate::ops::conv2d::{Conv2d, conv2d};
+    use crate::ops::relu::relu;
+    use crate::tape::{Initializer, Layout, Mode};
 
-    /// Runs the network with each clock and without one: the bits are the same, and the times are plausible.
+    /// Runs a tape with each clock and without one: the bits are the same, and the times are plausible.
     #[test]
     fn every_clock_runs_the_same_step() {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input_with_grad("x", &[4, 8, 8, 3]);
-        let y = layers::conv2d(&mut tape, "conv", x, 16, layers::Conv::default());
-        let y = layers::batch_norm(&mut tape, "norm", y);
-        let y = layers::relu(&mut tape, "relu", y);
+        let mut parameter = |name: &str, shape: &[usize]| {
+            tape.parameter(name, shape, Layout::Plain, Initializer::Constant(0.0))
+        };
+        let [gamma, beta] = ["gamma", "beta"].map(|name| parameter(name, &[16]));
+        let weight = parameter("weight", &[3, 3, 3, 16]);
+        let y = conv2d(&mut tape, x, weight, None, Conv2d::square(3, 1, 1));
+        let y = batch_norm(&mut tape, y, gamma, beta, 1e-5).y;
+        let y = relu(&mut tape, y);
         tape.keep(y);
         let tape = Arc::new(tape);
         let device = GpuDevice::open(None, &OpenOptions::default()).expect("an adapter");
