@@ -66,8 +66,14 @@ fn the_number_of_threads_decides_none() {
 }
 
 /// All state that a step reads from earlier steps.
-const STATE: [Group; 5] =
-    [Group::Parameters, Group::ExpAvg, Group::ExpAvgSq, Group::Statistics, Group::Metrics];
+const STATE: [Group; 6] = [
+    Group::Parameters,
+    Group::ExpAvg,
+    Group::ExpAvgSq,
+    Group::Statistics,
+    Group::Metrics,
+    Group::Control,
+];
 
 /// Gives two trainers, a new one and a used one, the same state: their next steps agree.
 fn a_step_depends_on_the_state_alone(device: &Device) {

@@ -7,16 +7,18 @@ use std::sync::Arc;
 
 use common::open_gpu;
 use wgrad::Error;
+use wgrad::data::{N_CLASSES, shapes};
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, LoadOptions, OpenOptions};
 use wgrad::kernel::{Kernels, StepScalars};
-use wgrad::nn;
 use wgrad::nn::layers::Conv;
-use wgrad::ops::finite_check::OnNan;
-use wgrad::ops::{Window, max_pool2d};
+use wgrad::nn::{self, ResNet9};
+use wgrad::ops::finite_check::{OnNan, STOPPED};
+use wgrad::ops::{Window, max_pool2d, metrics};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
-use wgrad::train::{Model, ModelConfig, StepError, UpdateConfig};
+use wgrad::train::step::StepConfig;
+use wgrad::train::{Model, ModelConfig, Snapshot, StepError, Trainer, UpdateConfig};
 
 /// Returns the devices of every test here: the CPU, and a GPU with both kinds of kernels.
 fn devices() -> [(&'static str, Device); 3] {
@@ -170,4 +172,30 @@ fn skipped_steps_change_nothing_and_are_counted() {
         let tested = model.evaluate(&batch(1.0), &LABELS).expect("an evaluation");
         assert_eq!((tested.n_skipped, tested.n_images), (0.0, 4.0), "on {name}");
     }
+}
+
+/// The flag has its copy in a snapshot's metrics. A checkpoint can be written before the host has read the flag.
+#[test]
+fn a_snapshot_of_a_stopped_run_stays_stopped() {
+    let split = shapes::draw_train(0, 4);
+    let config = StepConfig::new(ResNet9 { width: 4, classes: N_CLASSES }, 4);
+    let device = Device::cpu(OpenOptions::default());
+    let mut trainer = Trainer::new(&device, &config, 1).expect("a trainer");
+    let step = |trainer: &mut Trainer| {
+        trainer.step(&split, &[0, 1, 2, 3], 0, 0.01).expect("a step");
+        trainer.state.session.read_state(Group::Parameters).expect("readable")
+    };
+    let before = step(&mut trainer);
+    let good = trainer.state.snapshot().expect("a snapshot");
+    let mut stopped = good.clone();
+    let at = Snapshot::GROUPS.iter().position(|&group| group == Group::Metrics);
+    stopped.groups[at.expect("they are in it")][metrics::FLAG] = STOPPED;
+    trainer.state.restore(&stopped).expect("restored");
+    assert!(step(&mut trainer) == before, "a step has changed the parameters");
+    let stopped = trainer.state.snapshot().expect("a snapshot");
+    assert!(matches!(trainer.state.take_metrics(), Err(StepError::NotFinite { .. })));
+    trainer.state.restore(&stopped).expect("restored");
+    trainer.state.restore(&good).expect("restored");
+    assert!(step(&mut trainer) != before, "the flag outlived a restore");
+    assert!(trainer.state.take_metrics().is_ok());
 }

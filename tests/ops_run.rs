@@ -5,9 +5,10 @@ use std::sync::Arc;
 use wgrad::device::cpu::CpuDevice;
 use wgrad::device::{LoadOptions, Session};
 use wgrad::kernel::StepScalars;
-use wgrad::ops::finite_check::{OnNan, finite_check};
+use wgrad::ops::cross_entropy::cross_entropy;
+use wgrad::ops::finite_check::{NOT_FINITE, OnNan, STOPPED, finite_check};
 use wgrad::ops::flatten::flatten;
-use wgrad::ops::metrics::{Metrics, NOT_FINITE, STOPPED};
+use wgrad::ops::metrics::{self, Metrics};
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape};
 
 /// Channel by channel, row by row: the order of PyTorch's `flatten(1)` of an NCHW tensor.
@@ -32,12 +33,16 @@ fn after(on_nan: OnNan, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
     let mut tape = Tape::new("test", Mode::Train);
     tape.parameter("p", &[1], Layout::Plain, Initializer::Constant(0.0));
     finite_check(&mut tape, &[], on_nan);
+    let logits = tape.input("logits", ElementType::F32, &[1, 2]);
+    let labels = tape.input("labels", ElementType::U32, &[1]);
+    let loss = cross_entropy(&mut tape, logits, labels, 0.0);
+    metrics::accumulate(&mut tape, &loss, labels);
     let mut session = CpuDevice::default().session::<f32>(tape.state());
     let n_elements = tape.state().n_elements(Group::Gradients);
     let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
-    let mut metrics = session.read_state(Group::Metrics).expect("metrics");
-    metrics[NOT_FINITE] = if held { STOPPED } else { 0.0 };
-    session.write_state(Group::Metrics, &metrics).expect("written");
+    let mut control = session.read_state(Group::Control).expect("the flag");
+    control[NOT_FINITE] = if held { STOPPED } else { 0.0 };
+    session.write_state(Group::Control, &control).expect("written");
     let step = |&gradient: &f32| {
         let mut flat = vec![0.0; n_elements];
         flat[0] = gradient;

@@ -12,7 +12,7 @@
 
 // #import shared/linear_index
 // #import shared/step
-// #import metrics/layout
+// #import finite_check/control
 
 const BETA1: f32 = 0.9;
 const ONE_MINUS_BETA1: f32 = 0.1;
@@ -22,7 +22,7 @@ const EPS: f32 = 1e-8;
 const WEIGHT_DECAY: f32 = 0.0;
 
 @group(0) @binding(0) var<storage, read> gradients: array<f32>;
-@group(0) @binding(1) var<storage, read> metrics: array<f32>;
+@group(0) @binding(1) var<storage, read> control: array<f32>;
 @group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(3) var<storage, read_write> exp_avg: array<f32>;
 @group(0) @binding(4) var<storage, read_write> exp_avg_sq: array<f32>;
@@ -35,7 +35,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix >= arrayLength(&parameters) || metrics[NOT_FINITE] != 0.0 {
+    if ix >= arrayLength(&parameters) || control[NOT_FINITE] != 0.0 {
         return;
     }
     let p = parameters[ix];

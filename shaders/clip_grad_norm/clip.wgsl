@@ -4,14 +4,14 @@
 // invocation scales one element. Grid: one axis of elements, folded. Launched by src/ops/clip_grad_norm.rs.
 
 // #import shared/linear_index
-// #import metrics/layout
+// #import finite_check/control
 
 const MAX_NORM: f32 = 1.0;
 // PyTorch's value; it avoids a division by 0.
 const EPS: f32 = 1e-6;
 
 @group(0) @binding(0) var<storage, read> norm: array<f32>;
-@group(0) @binding(1) var<storage, read> metrics: array<f32>;
+@group(0) @binding(1) var<storage, read> control: array<f32>;
 @group(0) @binding(2) var<storage, read_write> gradients: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -22,7 +22,7 @@ fn main(
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
     let coefficient = MAX_NORM / (norm[0] + EPS);
-    if ix < arrayLength(&gradients) && coefficient < 1.0 && metrics[NOT_FINITE] == 0.0 {
+    if ix < arrayLength(&gradients) && coefficient < 1.0 && control[NOT_FINITE] == 0.0 {
         gradients[ix] *= coefficient;
     }
 }

@@ -6,12 +6,12 @@
 
 // #import shared/linear_index
 // #import shared/step
-// #import metrics/layout
+// #import finite_check/control
 
 const WEIGHT: f32 = 0.001;
 
 @group(0) @binding(0) var<storage, read> parameters: array<f32>;
-@group(0) @binding(1) var<storage, read> metrics: array<f32>;
+@group(0) @binding(1) var<storage, read> control: array<f32>;
 @group(0) @binding(2) var<storage, read_write> averages: array<f32>;
 @group(0) @binding(3) var<uniform> scalars: StepScalars;
 
@@ -22,7 +22,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix >= arrayLength(&averages) || metrics[NOT_FINITE] != 0.0 {
+    if ix >= arrayLength(&averages) || control[NOT_FINITE] != 0.0 {
         return;
     }
     let p = parameters[ix];

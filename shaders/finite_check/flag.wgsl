@@ -1,21 +1,20 @@
-// metrics[NOT_FINITE] = STOPPED if any slab found a number that is not finite
+// control[NOT_FINITE] = STOPPED if any slab found a number that is not finite
 //
 //   partials [N_SLABS]
 //
 // Otherwise the flag keeps its value: it is sticky. With SKIP, the flag holds for this step alone: it becomes
-// SKIPPED or 0, and metrics[N_SKIPPED] counts the skipped steps. STOPPED stays even with SKIP: the host sets
-// it to run steps that change no state.
+// SKIPPED or 0. STOPPED stays even with SKIP: the host sets it to run steps that change no state.
 //
 // Grid: one workgroup. Each invocation reads every 64th slab; then invocation 0 combines the 64 results.
 // Launched by src/ops/finite_check.rs.
 
-// #import metrics/layout
+// #import finite_check/control
 
 const N_SLABS: u32 = 1u;
 const SKIP: bool = false;
 
 @group(0) @binding(0) var<storage, read> partials: array<u32>;
-@group(0) @binding(1) var<storage, read_write> metrics: array<f32>;
+@group(0) @binding(1) var<storage, read_write> control: array<f32>;
 
 var<workgroup> sh_found: array<u32, 64>;
 
@@ -31,11 +30,10 @@ fn main(@builtin(local_invocation_index) local_ix: u32) {
         for (var i = 1u; i < 64u; i++) {
             found |= sh_found[i];
         }
-        if SKIP && metrics[NOT_FINITE] != STOPPED {
-            metrics[NOT_FINITE] = select(0.0, SKIPPED, found != 0u);
-            metrics[N_SKIPPED] += f32(found);
+        if SKIP && control[NOT_FINITE] != STOPPED {
+            control[NOT_FINITE] = select(0.0, SKIPPED, found != 0u);
         } else if found != 0u {
-            metrics[NOT_FINITE] = STOPPED;
+            control[NOT_FINITE] = STOPPED;
         }
     }
 }

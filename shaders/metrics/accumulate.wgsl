@@ -4,10 +4,12 @@
 //
 //   losses, correct, labels [ROWS]
 //
-// The kernel has no effect while the not-finite flag is set. Grid: one workgroup. Each invocation sums every
+// while the not-finite flag is 0. In every step metrics[FLAG] becomes a copy of the flag, and metrics[N_SKIPPED] counts
+// the flags that are SKIPPED. Grid: one workgroup. Each invocation sums every
 // 64th row; then invocation 0 adds the 64 sums in order, so the order of the sum is fixed. Launched by
 // src/ops/metrics.rs.
 
+// #import finite_check/control
 // #import metrics/layout
 
 const ROWS: u32 = 1u;
@@ -16,7 +18,8 @@ const IGNORED: u32 = 0xffffffffu;
 @group(0) @binding(0) var<storage, read> losses: array<f32>;
 @group(0) @binding(1) var<storage, read> correct: array<f32>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
-@group(0) @binding(3) var<storage, read_write> metrics: array<f32>;
+@group(0) @binding(3) var<storage, read> control: array<f32>;
+@group(0) @binding(4) var<storage, read_write> metrics: array<f32>;
 
 var<workgroup> sh_sums: array<vec3<f32>, 64>;
 
@@ -28,7 +31,15 @@ fn main(@builtin(local_invocation_index) local_ix: u32) {
     }
     sh_sums[local_ix] = sums;
     workgroupBarrier();
-    if local_ix == 0u && metrics[NOT_FINITE] == 0.0 {
+    if local_ix != 0u {
+        return;
+    }
+    let flag = control[NOT_FINITE];
+    metrics[FLAG] = flag;
+    if flag == SKIPPED {
+        metrics[N_SKIPPED] += 1.0;
+    }
+    if flag == 0.0 {
         var total = vec3<f32>();
         for (var i = 0u; i < 64u; i++) {
             total += sh_sums[i];

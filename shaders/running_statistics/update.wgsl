@@ -5,12 +5,12 @@
 // src/ops/running_statistics.rs.
 
 // #import shared/linear_index
-// #import metrics/layout
+// #import finite_check/control
 
 const MOMENTUM: f32 = 0.1;
 
 @group(0) @binding(0) var<storage, read> batch_statistics: array<f32>;
-@group(0) @binding(1) var<storage, read> metrics: array<f32>;
+@group(0) @binding(1) var<storage, read> control: array<f32>;
 @group(0) @binding(2) var<storage, read_write> statistics: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -20,7 +20,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < arrayLength(&statistics) && metrics[NOT_FINITE] == 0.0 {
+    if ix < arrayLength(&statistics) && control[NOT_FINITE] == 0.0 {
         statistics[ix] = (1.0 - MOMENTUM) * statistics[ix] + MOMENTUM * batch_statistics[ix];
     }
 }

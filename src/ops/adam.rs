@@ -12,7 +12,7 @@
 
 use rayon::prelude::*;
 
-use super::metrics::NOT_FINITE;
+use super::finite_check::NOT_FINITE;
 use super::{Case, OpEntry};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -23,12 +23,12 @@ use crate::tape::{
 /// Records one step of Adam over all parameters.
 pub fn adam(tape: &mut Tape, adam: Adam) {
     let groups =
-        [Group::Gradients, Group::Metrics, Group::Parameters, Group::ExpAvg, Group::ExpAvgSq];
+        [Group::Gradients, Group::Control, Group::Parameters, Group::ExpAvg, Group::ExpAvgSq];
     let inputs = groups.map(|group| tape.whole(group));
     tape.push(adam, &inputs);
 }
 
-/// `gradients, metrics, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`
+/// `gradients, control, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Adam {
     /// The decay of the mean gradient, per step.
@@ -100,8 +100,8 @@ impl Op for Adam {
 
 impl Reference for Adam {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let (gradients, metrics) = (args.inputs[0].real(), args.inputs[1].real());
-        if metrics[NOT_FINITE] != T::ZERO {
+        let (gradients, control) = (args.inputs[0].real(), args.inputs[1].real());
+        if control[NOT_FINITE] != T::ZERO {
             return;
         }
         let [parameters, exp_avg, exp_avg_sq] = args.outputs else { panic!("three outputs") };

@@ -11,8 +11,7 @@
 
 use rayon::prelude::*;
 
-use super::finite_check::{OnNan, finite_check};
-use super::metrics::NOT_FINITE;
+use super::finite_check::{NOT_FINITE, OnNan, finite_check};
 use super::{Case, OpEntry};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -39,8 +38,8 @@ pub fn norm(tape: &mut Tape) -> ValueId {
 /// If `max_norm` is not above 0.
 pub fn clip(tape: &mut Tape, norm: ValueId, max_norm: f32) {
     assert!(max_norm > 0.0, "clip_grad_norm: the maximum {max_norm} is not above 0");
-    let [metrics, gradients] = [Group::Metrics, Group::Gradients].map(|group| tape.whole(group));
-    tape.push_one(ClipGradNorm { max_norm }, &[norm, metrics, gradients]);
+    let [control, gradients] = [Group::Control, Group::Gradients].map(|group| tape.whole(group));
+    tape.push_one(ClipGradNorm { max_norm }, &[norm, control, gradients]);
 }
 
 /// `gradients -> norm`
@@ -91,7 +90,7 @@ impl Reference for GradNorm {
     }
 }
 
-/// `norm, metrics, gradients -> gradients`
+/// `norm, control, gradients -> gradients`
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ClipGradNorm {
     /// The largest norm that clipping leaves unchanged.
@@ -132,9 +131,9 @@ impl Op for ClipGradNorm {
 
 impl Reference for ClipGradNorm {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let (norm, metrics) = (args.inputs[0].real()[0], args.inputs[1].real());
+        let (norm, control) = (args.inputs[0].real()[0], args.inputs[1].real());
         let coefficient = T::from_f32(self.max_norm) / (norm + T::from_f32(EPS));
-        if coefficient < T::ONE && metrics[NOT_FINITE] == T::ZERO {
+        if coefficient < T::ONE && control[NOT_FINITE] == T::ZERO {
             let chunks = args.outputs[0].real().par_chunks_mut(CHUNK);
             chunks.for_each(|chunk| chunk.iter_mut().for_each(|g| *g *= coefficient));
         }

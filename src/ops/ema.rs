@@ -9,7 +9,7 @@
 
 use rayon::prelude::*;
 
-use super::metrics::NOT_FINITE;
+use super::finite_check::NOT_FINITE;
 use super::{Case, OpEntry};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -25,12 +25,12 @@ use crate::tape::{
 pub fn ema(tape: &mut Tape, decay: f64) {
     assert!((0.0..1.0).contains(&decay), "ema: the decay {decay} is not in 0..1");
     tape.average_parameters();
-    let groups = [Group::Parameters, Group::Metrics, Group::AveragedParameters];
+    let groups = [Group::Parameters, Group::Control, Group::AveragedParameters];
     let inputs = groups.map(|group| tape.whole(group));
     tape.push_one(Ema { decay }, &inputs);
 }
 
-/// `parameters, metrics, averages -> averages`
+/// `parameters, control, averages -> averages`
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ema {
     /// The weight of the old average, per step.
@@ -69,9 +69,9 @@ impl Op for Ema {
 
 impl Reference for Ema {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let (parameters, metrics) = (args.inputs[0].real(), args.inputs[1].real());
+        let (parameters, control) = (args.inputs[0].real(), args.inputs[1].real());
         let averages = args.outputs[0].real();
-        if metrics[NOT_FINITE] != T::ZERO {
+        if control[NOT_FINITE] != T::ZERO {
             return;
         }
         if args.step.step == 1 {

@@ -7,13 +7,21 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{N_SKIPPED, NOT_FINITE, SKIPPED, STOPPED};
 use super::{Case, OpEntry};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
     Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
+
+/// Index of the flag in [`Group::Control`]. While the flag is not 0, no op changes the state. Its values are 0,
+/// [`STOPPED`] and [`SKIPPED`].
+pub const NOT_FINITE: usize = 0;
+
+/// The flag's value after a number that is not finite, until the host clears it.
+pub const STOPPED: f32 = 1.0;
+/// The flag's value during a skipped step; the next step's check sets it anew.
+pub const SKIPPED: f32 = 2.0;
 
 /// The reaction to a number that is not finite.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -42,7 +50,7 @@ impl OnNan {
 /// Records the check of all gradients, the batch statistics if there are any, and the values `also`. Record
 /// the updates after it.
 pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNan) {
-    let mut inputs = vec![tape.whole(Group::Metrics), tape.whole(Group::Gradients)];
+    let mut inputs = vec![tape.whole(Group::Control), tape.whole(Group::Gradients)];
     if !tape.state().statistics.is_empty() {
         inputs.push(tape.whole(Group::BatchStatistics));
     }
@@ -50,7 +58,7 @@ pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNan) {
     tape.push_one(FiniteCheck { on_nan }, &inputs);
 }
 
-/// `metrics, numbers, ... -> metrics`
+/// `control, numbers, ... -> control`
 #[derive(Clone, Copy, Debug)]
 pub struct FiniteCheck {
     /// The reaction to a number that is not finite.
@@ -73,7 +81,7 @@ impl Op for FiniteCheck {
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
-        vec![OutputSpec::real("metrics", &inputs[0].shape)]
+        vec![OutputSpec::real("control", &inputs[0].shape)]
     }
 
     fn aliases(&self) -> &'static [(usize, usize)] {
@@ -107,12 +115,11 @@ impl Reference for FiniteCheck {
         let finite = |chunk: &[T]| chunk.iter().all(|number| number.is_finite());
         let found =
             args.inputs[1..].iter().any(|input| !input.real().par_chunks(CHUNK).all(finite));
-        let metrics = args.outputs[0].real();
-        if self.on_nan == OnNan::Skip && metrics[NOT_FINITE] != T::from_f32(STOPPED) {
-            metrics[NOT_FINITE] = T::from_f32(if found { SKIPPED } else { 0.0 });
-            metrics[N_SKIPPED] += T::from_count(usize::from(found));
+        let control = args.outputs[0].real();
+        if self.on_nan == OnNan::Skip && control[NOT_FINITE] != T::from_f32(STOPPED) {
+            control[NOT_FINITE] = T::from_f32(if found { SKIPPED } else { 0.0 });
         } else if found {
-            metrics[NOT_FINITE] = T::from_f32(STOPPED);
+            control[NOT_FINITE] = T::from_f32(STOPPED);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Shaders: `shaders/metrics/`. Derivation: `docs/ops/metrics.md`.
 
 use super::cross_entropy::{CrossEntropy, IGNORED};
+use super::finite_check::{NOT_FINITE, SKIPPED, STOPPED};
 use super::{Case, OpEntry, case::Fill};
 use crate::kernel::{Binding, Launch, Real, Shader, Target};
 use crate::tape::{
@@ -16,16 +17,11 @@ pub const LOSS_SUM: usize = 0;
 pub const N_CORRECT: usize = 1;
 /// Index of the number of images.
 pub const N_IMAGES: usize = 2;
-/// Index of the flag that [`finite_check`](super::finite_check) sets. While it is not 0, no op changes the
-/// state. Its values are 0, [`STOPPED`] and [`SKIPPED`].
-pub const NOT_FINITE: usize = 3;
+/// Index of a copy of the flag of [`finite_check`](super::finite_check) in the last step, so that one readback has the
+/// sums and the flag of the same step.
+pub const FLAG: usize = 3;
 /// Index of the number of skipped steps.
 pub const N_SKIPPED: usize = 4;
-
-/// The flag's value after a number that is not finite, until the host clears it.
-pub const STOPPED: f32 = 1.0;
-/// The flag's value during a skipped step; the next step's check sets it anew.
-pub const SKIPPED: f32 = 2.0;
 
 /// The metrics on the host.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
@@ -56,7 +52,7 @@ impl Metrics {
             n_correct: f64::from(metric(N_CORRECT)),
             n_images: f64::from(metric(N_IMAGES)),
             n_skipped: f64::from(metric(N_SKIPPED)),
-            not_finite: metric(NOT_FINITE) == STOPPED,
+            not_finite: metric(FLAG) == STOPPED,
         }
     }
 
@@ -66,7 +62,7 @@ impl Metrics {
         metrics[N_CORRECT] = self.n_correct as f32;
         metrics[N_IMAGES] = self.n_images as f32;
         metrics[N_SKIPPED] = self.n_skipped as f32;
-        metrics[NOT_FINITE] = if self.not_finite { STOPPED } else { 0.0 };
+        metrics[FLAG] = if self.not_finite { STOPPED } else { 0.0 };
     }
 
     /// Returns the mean loss per image, in nats.
@@ -82,11 +78,11 @@ impl Metrics {
 
 /// Records the addition of a batch's losses and correct predictions to [`Group::Metrics`].
 pub fn accumulate(tape: &mut Tape, result: &CrossEntropy, labels: ValueId) {
-    let metrics = tape.whole(Group::Metrics);
-    tape.push_one(Accumulate, &[result.losses, result.correct, labels, metrics]);
+    let [control, metrics] = [Group::Control, Group::Metrics].map(|group| tape.whole(group));
+    tape.push_one(Accumulate, &[result.losses, result.correct, labels, control, metrics]);
 }
 
-/// `losses, correct, labels, metrics -> metrics`
+/// `losses, correct, labels, control, metrics -> metrics`
 #[derive(Clone, Copy, Debug)]
 pub struct Accumulate;
 
@@ -102,11 +98,11 @@ impl Op for Accumulate {
             fits,
             "metrics: losses {losses:?}, correct {correct:?} and labels {labels:?} are not all [N]"
         );
-        vec![OutputSpec::real("metrics", &inputs[3].shape)]
+        vec![OutputSpec::real("metrics", &inputs[4].shape)]
     }
 
     fn aliases(&self) -> &'static [(usize, usize)] {
-        &[(0, 3)]
+        &[(0, 4)]
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
@@ -117,7 +113,7 @@ impl Op for Accumulate {
         let rows = io.input(0).n_elements();
         let shader = Shader::new("metrics/accumulate").constant("ROWS", rows);
         let input = Binding::Input;
-        let bindings = [input(0), input(1), input(2), Binding::Output(0)];
+        let bindings = [input(0), input(1), input(2), input(3), Binding::Output(0)];
         Launch::one(shader, &bindings, [1, 1, 1])
     }
 }
@@ -126,8 +122,13 @@ impl Reference for Accumulate {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let (losses, correct) = (args.inputs[0].real(), args.inputs[1].real());
         let labels = args.inputs[2].words();
+        let flag = args.inputs[3].real()[NOT_FINITE];
         let metrics = args.outputs[0].real();
-        if metrics[NOT_FINITE] != T::ZERO {
+        metrics[FLAG] = flag;
+        if flag == T::from_f32(SKIPPED) {
+            metrics[N_SKIPPED] += T::ONE;
+        }
+        if flag != T::ZERO {
             return;
         }
         let n_images = labels.iter().filter(|&&label| label != IGNORED).count();

@@ -6,7 +6,7 @@
 //!
 //! Shaders: `shaders/running_statistics/`. Derivation: `docs/ops/running_statistics.md`.
 
-use super::metrics::NOT_FINITE;
+use super::finite_check::NOT_FINITE;
 use super::{Case, OpEntry};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Group, NodeIo, Op, OutputSpec, Reference, Tape, Value};
@@ -16,12 +16,12 @@ pub fn update(tape: &mut Tape, momentum: f32) {
     if tape.state().statistics.is_empty() {
         return;
     }
-    let groups = [Group::BatchStatistics, Group::Metrics, Group::Statistics];
+    let groups = [Group::BatchStatistics, Group::Control, Group::Statistics];
     let inputs = groups.map(|group| tape.whole(group));
     tape.push_one(RunningStatistics { momentum }, &inputs);
 }
 
-/// `batch_statistics, metrics, statistics -> statistics`
+/// `batch_statistics, control, statistics -> statistics`
 #[derive(Clone, Copy, Debug)]
 pub struct RunningStatistics {
     /// The weight of the batch's statistics, from 0 to 1.
@@ -58,8 +58,8 @@ impl Op for RunningStatistics {
 
 impl Reference for RunningStatistics {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let (batch, metrics) = (args.inputs[0].real(), args.inputs[1].real());
-        if metrics[NOT_FINITE] != T::ZERO {
+        let (batch, control) = (args.inputs[0].real(), args.inputs[1].real());
+        if control[NOT_FINITE] != T::ZERO {
             return;
         }
         let momentum = T::from_f32(self.momentum);

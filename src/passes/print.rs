@@ -115,6 +115,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         ("averages", of(&[Group::AveragedParameters]), String::new()),
         ("statistics", of(&[Group::Statistics, Group::BatchStatistics]), String::new()),
         ("metrics", of(&[Group::Metrics]), String::new()),
+        ("control", of(&[Group::Control]), String::new()),
         ("inputs", plan.bytes_where(|kind| kind == BufferKind::Input), String::new()),
         ("slots", plan.bytes_where(|kind| matches!(kind, BufferKind::Slot(_))), slots),
         ("memory in all", plan.total_bytes(), String::new()),

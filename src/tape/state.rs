@@ -132,7 +132,7 @@ impl StateLayout {
     /// Returns the number of elements of a flat buffer, padding included.
     pub fn n_elements(&self, group: Group) -> usize {
         match group {
-            Group::Metrics => ALIGNMENT,
+            Group::Metrics | Group::Control => ALIGNMENT,
             _ => self.members(group).last().map_or(0, next_offset),
         }
     }
@@ -150,7 +150,7 @@ impl StateLayout {
             }
             Group::AveragedParameters if self.averaged => &self.parameters,
             Group::Statistics | Group::BatchStatistics => &self.statistics,
-            Group::Metrics | Group::AveragedParameters => &[],
+            Group::Metrics | Group::AveragedParameters | Group::Control => &[],
         }
     }
 

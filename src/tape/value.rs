@@ -71,11 +71,13 @@ pub enum Group {
     /// The moving average of the parameters, with their layout; empty unless the tape adds it (see
     /// [`ema`](crate::ops::ema)).
     AveragedParameters,
+    /// The flag that makes every update a no-op; see [`finite_check`](crate::ops::finite_check).
+    Control,
 }
 
 impl Group {
     /// All buffers, in the order of the devices.
-    pub const ALL: [Group; 8] = [
+    pub const ALL: [Group; 9] = [
         Group::Parameters,
         Group::Gradients,
         Group::ExpAvg,
@@ -84,6 +86,7 @@ impl Group {
         Group::BatchStatistics,
         Group::Metrics,
         Group::AveragedParameters,
+        Group::Control,
     ];
 
     /// Returns the position in [`Group::ALL`].
@@ -102,6 +105,7 @@ impl Group {
             Group::BatchStatistics => "batch_statistics",
             Group::Metrics => "metrics",
             Group::AveragedParameters => "averaged_parameters",
+            Group::Control => "control",
         }
     }
 }

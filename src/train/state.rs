@@ -10,7 +10,8 @@ use crate::device::{Device, NodeTimes, ProgramId, Session};
 use crate::kernel::StepScalars;
 use crate::nn::Weights;
 use crate::ops::adam::Adam;
-use crate::ops::metrics::{Metrics, NOT_FINITE, STOPPED};
+use crate::ops::finite_check::{NOT_FINITE, STOPPED};
+use crate::ops::metrics::{FLAG, Metrics};
 use crate::tape::{Group, StateLayout};
 
 /// A copy of the training state. Training that continues from a restored copy has the same bits.
@@ -25,7 +26,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The buffers that outlive a step. The buffer of averaged parameters is empty where nothing is averaged.
+    /// The buffers that outlive a step. The buffer of averaged parameters is empty where nothing is averaged. The flag of
+    /// [`Group::Control`] is restored from its copy in the metrics.
     pub const GROUPS: [Group; 6] = [
         Group::Parameters,
         Group::Statistics,
@@ -118,9 +120,14 @@ impl TrainState {
     /// # Errors
     /// If the device fails.
     pub fn hold(&mut self) -> Result<(), Error> {
-        let mut metrics = vec![0.0; self.layout.n_elements(Group::Metrics)];
-        metrics[NOT_FINITE] = STOPPED;
-        Ok(self.session.write_state(Group::Metrics, &metrics)?)
+        self.write_flag(STOPPED)
+    }
+
+    /// Writes the flag of [`finite_check`](crate::ops::finite_check).
+    fn write_flag(&mut self, flag: f32) -> Result<(), Error> {
+        let mut control = vec![0.0; self.layout.n_elements(Group::Control)];
+        control[NOT_FINITE] = flag;
+        Ok(self.session.write_state(Group::Control, &control)?)
     }
 
     /// Requests the metrics after the steps so far, for [`TrainState::late_metrics`]. Does not wait.
@@ -159,6 +166,7 @@ impl TrainState {
     pub fn drop_metrics(&mut self) -> Result<Metrics, Error> {
         let values = self.session.read_state(Group::Metrics)?;
         self.session.write_state(Group::Metrics, &vec![0.0; values.len()])?;
+        self.write_flag(0.0)?;
         // Requested metrics that have not been read are older than these.
         self.forget_late_metrics()?;
         Ok(Metrics::from_slice(&values))
@@ -240,6 +248,9 @@ impl TrainState {
         self.forget_late_metrics()?;
         for (group, values) in Snapshot::GROUPS.into_iter().zip(&snapshot.groups) {
             self.session.write_state(group, values)?;
+            if group == Group::Metrics {
+                self.write_flag(values[FLAG])?;
+            }
         }
         self.n_steps = snapshot.n_steps;
         Ok(())

@@ -1,7 +1,8 @@
 //! The data with which a case runs on a GPU.
 
 use wgrad::measure::check::{CaseData, CaseTape};
-use wgrad::ops::metrics::{N_SKIPPED, NOT_FINITE, SKIPPED, STOPPED};
+use wgrad::ops::finite_check::{NOT_FINITE, SKIPPED, STOPPED};
+use wgrad::ops::metrics::N_SKIPPED;
 use wgrad::tape::{Group, Storage};
 
 /// Returns random data. For a case with state, also data with gradients or batch statistics that are not
@@ -23,20 +24,20 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
         let Some(last) = state.members(group).last() else { continue };
         // The first value goes into the first element, the second into the last.
         for (&poison, at) in poisons.iter().zip([0, last.range().end - 1]) {
-            vary(&|data| {
-                data.state[group.index()][at] = poison;
-                // Earlier steps were skipped too.
-                data.state[Group::Metrics.index()][N_SKIPPED] = 3.0;
-            });
+            vary(&|data| data.state[group.index()][at] = poison);
         }
     }
     if state.averaged {
         vary(&|data| data.step.step = 1);
     }
-    let is_flag = |storage| matches!(storage, Storage::State { group: Group::Metrics, .. });
+    let is_flag = |storage| matches!(storage, Storage::State { group: Group::Control, .. });
     if check.tape.values().iter().any(|value| is_flag(value.storage)) {
         for flag in [STOPPED, SKIPPED] {
-            vary(&|data| data.state[Group::Metrics.index()][NOT_FINITE] = flag);
+            vary(&|data| {
+                data.state[Group::Control.index()][NOT_FINITE] = flag;
+                // Not the first skipped step.
+                data.state[Group::Metrics.index()][N_SKIPPED] = 3.0;
+            });
         }
     }
     variations

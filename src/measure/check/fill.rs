@@ -13,7 +13,7 @@ use crate::tape::{ElementType, Group, StateLayout, ValueId};
 pub struct CaseData {
     /// The contents of every input, including the upstream gradients.
     pub inputs: Vec<(ValueId, Contents)>,
-    /// The state, in the order of [`Group::ALL`]; padding and metrics are zero.
+    /// The state, in the order of [`Group::ALL`]; padding, metrics and the flag are zero.
     pub state: Vec<Vec<f32>>,
     /// The scalars of the step.
     pub step: StepScalars,
@@ -58,7 +58,7 @@ fn state(rng: &mut impl Rng, group: Group, layout: &StateLayout) -> Vec<f32> {
             Fill::Normal
         }
         Group::ExpAvgSq | Group::Statistics | Group::BatchStatistics => Fill::Positive,
-        Group::Metrics => return vec![0.0; layout.n_elements(group)],
+        Group::Metrics | Group::Control => return vec![0.0; layout.n_elements(group)],
     };
     let mut flat = vec![0.0; layout.n_elements(group)];
     for member in layout.members(group) {
