@@ -16,22 +16,20 @@ use wgrad::data::shapes;
 use wgrad::device::gpu::info;
 use wgrad::device::{Device, LoadOptions, OpenOptions, filling};
 use wgrad::kernel::{Kernels, StepScalars, Tile};
-use wgrad::measure::check;
 use wgrad::nn::ResNet9;
+use wgrad::ops::augment::ColorJitter;
 use wgrad::ops::conv2d::{self, Conv2d};
-use wgrad::ops::{self, Case};
-use wgrad::passes::{self, Work, fuse::Fusion, print};
-use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
+use wgrad::passes::{Work, fuse::Fusion, print};
+use wgrad::tape::{ElementType, Mode, Node, Tape};
 use wgrad::train::step::{self, StepConfig};
 
 /// The most real runs of a kernel per sample. Criterion chooses the number of runs by the kernel's own time,
 /// and a short kernel takes the host much longer than that; further runs are extrapolated.
 const MOST_RUNS: u64 = 20;
 
-/// A kernel at one shape: a node, on a tape of its own if possible.
+/// A kernel at one shape: a node of a step, on a tape of its own.
 struct Kernel {
     tape: Arc<Tape>,
-    node_ix: usize,
     shape: String,
     work: Work,
 }
@@ -111,8 +109,7 @@ fn ladder() -> Kernel {
     let weight = tape.input("weight", ElementType::F32, &[3, 3, 64, 128]);
     let y = conv2d::conv2d(&mut tape, x, weight, None, Conv2d::square(3, 1, 1));
     tape.keep(y);
-    let node = &tape.nodes()[0];
-    Kernel::alone(&tape, node).expect("a product updates no state")
+    Kernel::new(&tape, &tape.nodes()[0])
 }
 
 /// Returns the GPU with the naive kernels, and with each tile.
@@ -126,40 +123,28 @@ fn rungs() -> Vec<(String, Device)> {
         .collect()
 }
 
-/// Returns the kernels by name: those of the training step, fused and unfused; and those of each op's own
-/// cases, for ops that the step lacks and for ops that update the state.
+/// Returns the kernels by name, at each of their shapes in a training step of the network, fused and unfused. Colour
+/// jitter, clipping and the average are on. A bare product comes last.
 fn kernels(size: Size) -> BTreeMap<&'static str, Vec<Kernel>> {
     let mut kernels: BTreeMap<_, Vec<Kernel>> = BTreeMap::new();
-    for fusion in [Fusion::ALL, Fusion::NONE] {
-        let mut config = StepConfig::new(ResNet9 { width: size.width, classes: 10 }, size.batch);
-        config.update.fusion = fusion;
-        let tape = step::training(&config).tape;
+    let mut add = |tape: &Tape| {
         for node in tape.nodes() {
             let of_op = kernels.entry(node.op.name()).or_default();
-            let kernel = Kernel::alone(&tape, node);
-            of_op.extend(kernel.filter(|k| of_op.iter().all(|other| other.shape != k.shape)));
-        }
-    }
-    for op in ops::ALL {
-        let mut of_op: Vec<(&str, Kernel)> = Vec::new();
-        for case in (op.bench_cases)(size.width, size.batch) {
-            let tape = Arc::new(record(&case));
-            for (node_ix, node) in tape.nodes().iter().enumerate() {
-                if kernels.get(node.op.name()).is_none_or(Vec::is_empty) {
-                    let within = || Kernel::new(&tape, node, Arc::clone(&tape), node_ix);
-                    let kernel = Kernel::alone(&tape, node).unwrap_or_else(within);
-                    of_op.push((node.op.name(), kernel));
-                }
+            let kernel = Kernel::new(tape, node);
+            if of_op.iter().all(|other| other.shape != kernel.shape) {
+                of_op.push(kernel);
             }
         }
-        for (name, kernel) in of_op {
-            kernels.entry(name).or_default().push(kernel);
-        }
+    };
+    for fusion in [Fusion::ALL, Fusion::NONE] {
+        let mut config = StepConfig::new(ResNet9 { width: size.width, classes: 10 }, size.batch);
+        config.jitter = ColorJitter { brightness: 0.2, contrast: 0.2, saturation: 0.2 };
+        config.update.clip_grad_norm = Some(1.0);
+        config.update.ema = Some(0.999);
+        config.update.fusion = fusion;
+        add(&step::training(&config).tape);
     }
-    let tape = bare_product();
-    let forward = kernels.entry("conv2d.forward").or_default();
-    forward.extend(tape.nodes().iter().filter_map(|node| Kernel::alone(&tape, node)));
-    kernels.retain(|_, of_op| !of_op.is_empty());
+    add(&bare_product());
     kernels
 }
 
@@ -174,41 +159,14 @@ fn bare_product() -> Tape {
 }
 
 impl Kernel {
-    /// Puts a node on a tape of its own; None for a node that updates the state.
-    fn alone(tape: &Tape, node: &Node) -> Option<Self> {
-        tape.isolate(node).map(|(alone, _)| Self::new(tape, node, Arc::new(alone), 0))
-    }
-
-    /// Node `node` of `tape`, to be run as node number `node_ix` of the tape `run`.
-    fn new(tape: &Tape, node: &Node, run: Arc<Tape>, node_ix: usize) -> Self {
+    fn new(tape: &Tape, node: &Node) -> Self {
         let shapes: Vec<_> = node.inputs.iter().map(|&id| print::shape(tape.value(id))).collect();
         let attributes = node.op.attributes();
         let attributes =
             if attributes.is_empty() { attributes } else { format!(" ({attributes})") };
         let shape = shapes.join(", ") + &attributes;
-        Self { tape: run, node_ix, shape, work: Work::of(tape, node) }
+        Self { tape: Arc::new(tape.isolate(node)), shape, work: Work::of(tape, node) }
     }
-}
-
-/// Records a case with its forward and backward pass.
-fn record(case: &Case) -> Tape {
-    let mut tape = Tape::new("bench", Mode::Train);
-    let mut inputs = Vec::new();
-    for input in &case.inputs {
-        inputs.push(match input.differentiate {
-            true => tape.input_with_grad(input.name, &input.shape),
-            false => tape.input(input.name, input.element, &input.shape),
-        });
-    }
-    let outputs = (case.build)(&mut tape, &inputs);
-    check::fuse(&mut tape, case);
-    let mut seeds = Vec::new();
-    for y in outputs.into_iter().filter(|_| !case.inputs.iter().all(|i| !i.differentiate)) {
-        let (element, shape) = (tape.value(y).element, tape.shape(y).to_vec());
-        seeds.push((y, tape.input("d_y", element, &shape)));
-    }
-    tape.in_phase(Phase::Backward, |tape| passes::backward_from(tape, &seeds));
-    tape
 }
 
 fn bench(
@@ -240,7 +198,7 @@ fn bench(
                     let mut seconds = 0.0;
                     for _ in 0..runs {
                         let times = session.run_timed(*program, &StepScalars::default());
-                        seconds += times.expect("it runs").seconds[kernel.node_ix];
+                        seconds += times.expect("it runs").seconds[0];
                     }
                     Duration::from_secs_f64(seconds * n as f64 / runs as f64)
                 });

@@ -127,8 +127,8 @@ impl Reference for Adam {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "adam", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "adam", cases };
 
 fn case(shapes: &'static [usize], weight_decay: f64) -> Case {
     let name = format!("parameters of {shapes:?}, weight decay {weight_decay}");
@@ -144,17 +144,6 @@ fn case(shapes: &'static [usize], weight_decay: f64) -> Case {
 
 fn cases() -> Vec<Case> {
     vec![case(&[5, 67, 3], 0.0), case(&[130, 1], 5e-4)]
-}
-
-fn bench_cases(width: usize, _: usize) -> Vec<Case> {
-    // The network's 6,573,120 parameters at width 64, in one buffer.
-    let n = 6_573_120 / 64 * width / 64 * width;
-    let name = format!("{n} parameters");
-    vec![Case::new(name, 1, move |tape, _| {
-        tape.parameter("p", &[n], Layout::Plain, Initializer::Constant(0.0));
-        adam(tape, Adam::default());
-        Vec::new()
-    })]
 }
 
 #[cfg(test)]

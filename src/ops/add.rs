@@ -65,8 +65,8 @@ impl Reference for Add {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "add", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "add", cases };
 
 fn case(shape: &[usize]) -> Case {
     Case::new(format!("{shape:?}"), 2, |tape, x| vec![add(tape, x[0], x[1])])
@@ -78,10 +78,6 @@ fn cases() -> Vec<Case> {
     let twice = Case::new("x + x: one value, two uses", 2, |tape, x| vec![add(tape, x[0], x[0])])
         .real("x", &[3, 7], Fill::Normal);
     vec![case(&[2, 3, 5, 7]), case(&[65]), twice]
-}
-
-fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
-    vec![case(&[batch, 16, 16, 2 * width])]
 }
 
 #[cfg(test)]

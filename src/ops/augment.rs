@@ -39,8 +39,8 @@ pub fn table(mean: [f64; 3], std: [f64; 3]) -> Vec<f32> {
     (0..256).flat_map(|value| (0..3).map(move |c| entry(value, c))).collect()
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "augment", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "augment", cases };
 
 fn case(images: usize, [h, w]: [usize; 2], switches: Switches) -> Case {
     Case::new(format!("{images} images of {h}x{w}, {switches:?}"), 1, move |tape, inputs| {
@@ -78,11 +78,6 @@ fn cases() -> Vec<Case> {
         jitter_case(40, [32, 32], ColorJitter { brightness: 0.4, contrast: 0.6, saturation: 1.5 }),
         jitter_case(7, [6, 10], ColorJitter { contrast: 3.0, ..ColorJitter::default() }),
     ]
-}
-
-fn bench_cases(_: usize, batch: usize) -> Vec<Case> {
-    let how = ColorJitter { brightness: 0.2, contrast: 0.2, saturation: 0.2 };
-    vec![case(batch, [32, 32], Switches::default()), jitter_case(batch, [32, 32], how)]
 }
 
 #[cfg(test)]

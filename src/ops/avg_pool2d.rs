@@ -143,8 +143,8 @@ impl Reference for AvgPool2dBackward {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "avg_pool2d", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "avg_pool2d", cases };
 
 fn case(x: [usize; 4], window: Window) -> Case {
     Case::new(format!("{x:?}, {window}"), window.area(), move |tape, inputs| {
@@ -163,10 +163,6 @@ fn cases() -> Vec<Case> {
         case([2, 5, 8, 3], Window { size: [3, 2], stride: [1, 3], padding: [1, 0] }),
         global.real("x", &[3, 5, 7, 6], Fill::Normal),
     ]
-}
-
-fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
-    vec![case([batch, 4, 4, 8 * width], Window::square(4, 4, 0))]
 }
 
 #[cfg(test)]

@@ -115,8 +115,8 @@ fn x_hat<T: Real>(x: T, mean: T, inv_std: T) -> T {
     (x - mean) * inv_std
 }
 
-/// The cases of the tests and benchmarks.
-pub const ENTRY: OpEntry = OpEntry { stem: "batch_norm", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "batch_norm", cases };
 
 const EPS: f32 = 1e-5;
 
@@ -174,12 +174,6 @@ fn cases() -> Vec<Case> {
         relu_case(&[3, 2, 2, 12], Fill::Normal, true),
         eval_case(&[3, 5, 7, 6]),
     ]
-}
-
-fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
-    let shapes = [[batch, 32, 32, width], [batch, 4, 4, 8 * width]];
-    let fused = |shape: &[usize; 4]| relu_case(shape, Fill::Normal, true);
-    shapes.iter().map(|shape| case(shape, Fill::Normal)).chain(shapes.iter().map(fused)).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Cases: small graphs of each op for tests and benches, so that those need not name an op.
+//! Cases: small graphs of each op for tests, so that no test names an op.
 
 use std::sync::Arc;
 
@@ -103,6 +103,4 @@ pub struct OpEntry {
     pub stem: &'static str,
     /// Returns small graphs with awkward shapes, for correctness.
     pub cases: fn() -> Vec<Case>,
-    /// Returns the network's shapes at a width and batch size, for benches.
-    pub bench_cases: fn(width: usize, batch: usize) -> Vec<Case>,
 }

@@ -67,8 +67,8 @@ impl Reference for ChannelSum {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "channel_sum", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "channel_sum", cases };
 
 fn case(shape: &[usize]) -> Case {
     // The op occurs only at the end of a gradient, so its input needs no gradient.
@@ -82,8 +82,4 @@ fn case(shape: &[usize]) -> Case {
 
 fn cases() -> Vec<Case> {
     vec![case(&[3, 5, 7, 6]), case(&[65, 3]), case(&[1, 9])]
-}
-
-fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
-    vec![case(&[batch, 32, 32, width])]
 }

@@ -140,8 +140,8 @@ impl Reference for ClipGradNorm {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "clip_grad_norm", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "clip_grad_norm", cases };
 
 fn case(shapes: &'static [usize], max_norm: f32) -> Case {
     let n = shapes.iter().sum();
@@ -161,17 +161,6 @@ fn case(shapes: &'static [usize], max_norm: f32) -> Case {
 fn cases() -> Vec<Case> {
     // The norm of n random gradients is about √n. Of the three cases, the first and the last clip.
     vec![case(&[5, 67, 3], 0.5), case(&[130, 1], 1e3), case(&[40_000, 77], 150.0)]
-}
-
-fn bench_cases(width: usize, _: usize) -> Vec<Case> {
-    // The network's 6,573,120 gradients at width 64, in one buffer.
-    let n = 6_573_120 / 64 * width / 64 * width;
-    vec![Case::new(format!("{n} gradients"), n, move |tape, _| {
-        tape.parameter("p", &[n], Layout::Plain, Initializer::Constant(0.0));
-        let norm = norm(tape);
-        clip(tape, norm, 1.0);
-        Vec::new()
-    })]
 }
 
 #[cfg(test)]

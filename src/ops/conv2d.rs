@@ -175,8 +175,8 @@ pub(super) fn by_fours(channels: usize, vec4: &'static str, scalar: &'static str
     if channels.is_multiple_of(4) { vec4 } else { scalar }
 }
 
-/// The cases of the tests and benchmarks.
-pub const ENTRY: OpEntry = OpEntry { stem: "conv2d", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "conv2d", cases };
 
 /// Returns a case of x `[N, H, W, Ci]` and `co` output channels. `pool` is the size of a max pool that is fused.
 fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>) -> Case {
@@ -262,19 +262,6 @@ fn ties() -> Case {
     case.name += ", ties";
     case.inputs.iter_mut().for_each(|input| input.fill = Fill::Coarse);
     case
-}
-
-fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
-    let same = Conv2d::square(3, 1, 1);
-    let shape = |side, ci| [batch, side, side, ci * width];
-    vec![
-        case([batch, 32, 32, 3], width, same, false, None),
-        case(shape(32, 1), 2 * width, same, false, Some(2)),
-        case(shape(16, 2), 2 * width, same, false, None),
-        case(shape(16, 2), 4 * width, same, false, Some(2)),
-        case(shape(8, 4), 8 * width, same, false, Some(2)),
-        case(shape(4, 8), 8 * width, same, false, None),
-    ]
 }
 
 #[cfg(test)]

@@ -148,8 +148,8 @@ impl SoftmaxCrossEntropy {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "cross_entropy", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "cross_entropy", cases };
 
 fn case(rows: usize, classes: usize, label_smoothing: f32, n_labels: u32) -> Case {
     let name = format!("[{rows}, {classes}], smoothing {label_smoothing}, labels below {n_labels}");
@@ -168,10 +168,6 @@ fn cases() -> Vec<Case> {
         // Labels from 10 on are not a class, so their rows are ignored.
         case(9, 10, 0.2, 14),
     ]
-}
-
-fn bench_cases(_: usize, batch: usize) -> Vec<Case> {
-    vec![case(batch, 10, 0.0, 10)]
 }
 
 #[cfg(test)]

@@ -94,8 +94,8 @@ impl Reference for Ema {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "ema", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "ema", cases };
 
 fn case(shapes: &'static [usize], decay: f64) -> Case {
     Case::new(format!("parameters of {shapes:?}, decay {decay}"), 1, move |tape, _| {
@@ -110,16 +110,6 @@ fn case(shapes: &'static [usize], decay: f64) -> Case {
 
 fn cases() -> Vec<Case> {
     vec![case(&[5, 67, 3], 0.75), case(&[130, 1], 0.25)]
-}
-
-fn bench_cases(width: usize, _: usize) -> Vec<Case> {
-    // The network's 6,573,120 parameters at width 64, in one buffer.
-    let n = 6_573_120 / 64 * width / 64 * width;
-    vec![Case::new(format!("{n} parameters"), 1, move |tape, _| {
-        tape.parameter("p", &[n], Layout::Plain, Initializer::Constant(0.0));
-        ema(tape, 0.999);
-        Vec::new()
-    })]
 }
 
 #[cfg(test)]

@@ -42,8 +42,8 @@ impl Reference for Fill {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "fill", cases, bench_cases: |_, _| Vec::new() };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "fill", cases };
 
 fn cases() -> Vec<Case> {
     vec![Case::new("1.25", 1, |tape, _| vec![tape.push_one(Fill { value: 1.25 }, &[])])]

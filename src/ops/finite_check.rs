@@ -124,8 +124,8 @@ impl Reference for FiniteCheck {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "finite_check", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "finite_check", cases };
 
 fn case(n_gradients: usize, n_statistics: usize, on_nan: OnNan) -> Case {
     let name = format!("{n_gradients} gradients, {n_statistics} statistics, {on_nan:?}");
@@ -146,9 +146,4 @@ fn cases() -> Vec<Case> {
         case(300, 70, OnNan::Stop),
         case(67, 600, OnNan::Skip),
     ]
-}
-
-fn bench_cases(width: usize, _: usize) -> Vec<Case> {
-    // The network's 6,573,120 gradients and 4,480 statistics at width 64.
-    vec![case(6_573_120 / 64 * width / 64 * width, 70 * width, OnNan::Stop)]
 }

@@ -83,8 +83,8 @@ impl Reference for Flatten {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "flatten", cases, bench_cases: |_, _| Vec::new() };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "flatten", cases };
 
 fn cases() -> Vec<Case> {
     let case = |shape: &[usize]| {

@@ -271,8 +271,8 @@ impl Reference for LinearDWeight {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "linear", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "linear", cases };
 
 fn case(rows: usize, n_in: usize, n_out: usize, bias: bool) -> Case {
     let name = format!("[{rows}, {n_in}] -> {n_out}, bias {bias}");
@@ -286,10 +286,6 @@ fn case(rows: usize, n_in: usize, n_out: usize, bias: bool) -> Case {
 
 fn cases() -> Vec<Case> {
     vec![case(7, 33, 10, true), case(4, 64, 8, false), case(67, 5, 3, true), case(1, 9, 1, false)]
-}
-
-fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
-    vec![case(batch, 8 * width, 10, false)]
 }
 
 #[cfg(test)]

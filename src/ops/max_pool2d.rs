@@ -210,8 +210,8 @@ impl Reference for MaxPool2dBackward {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "max_pool2d", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "max_pool2d", cases };
 
 fn case(x: [usize; 4], window: Window, fill: Fill) -> Case {
     Case::new(format!("{x:?}, {window}, {fill:?}"), window.area(), move |tape, inputs| {
@@ -227,13 +227,6 @@ fn cases() -> Vec<Case> {
         case([2, 15, 17, 6], Window::square(3, 2, 1), Fill::Coarse),
         case([2, 4, 4, 7], Window::square(4, 4, 0), Fill::Negative),
         case([2, 5, 8, 3], Window { size: [3, 2], stride: [1, 3], padding: [1, 0] }, Fill::Normal),
-    ]
-}
-
-fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
-    vec![
-        case([batch, 32, 32, 2 * width], Window::square(2, 2, 0), Fill::Normal),
-        case([batch, 4, 4, 8 * width], Window::square(4, 4, 0), Fill::Normal),
     ]
 }
 

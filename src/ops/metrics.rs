@@ -138,8 +138,8 @@ impl Reference for Accumulate {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "metrics", cases, bench_cases: |_, _| Vec::new() };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "metrics", cases };
 
 fn cases() -> Vec<Case> {
     let case = |rows: usize| {

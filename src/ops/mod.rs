@@ -35,7 +35,7 @@ pub mod window;
 pub use case::{Case, OpEntry};
 pub use window::Window;
 
-/// All ops, for tests and benches.
+/// All ops, for tests.
 pub const ALL: &[OpEntry] = &[
     adam::ENTRY,
     add::ENTRY,

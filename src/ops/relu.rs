@@ -96,8 +96,8 @@ impl Reference for ReluBackward {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "relu", cases, bench_cases };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "relu", cases };
 
 fn case(shape: &[usize], fill: Fill) -> Case {
     Case::new(format!("{shape:?} {fill:?}"), 1, |tape, x| vec![relu(tape, x[0])])
@@ -110,10 +110,6 @@ fn cases() -> Vec<Case> {
         case(&[2, 3, 3, 5], Fill::Negative),
         case(&[257], Fill::Normal),
     ]
-}
-
-fn bench_cases(width: usize, batch: usize) -> Vec<Case> {
-    vec![case(&[batch, 32, 32, width], Fill::Normal)]
 }
 
 #[cfg(test)]

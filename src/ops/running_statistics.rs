@@ -69,9 +69,8 @@ impl Reference for RunningStatistics {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry =
-    OpEntry { stem: "running_statistics", cases, bench_cases: |_, _| Vec::new() };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "running_statistics", cases };
 
 fn cases() -> Vec<Case> {
     vec![Case::new("two layers, momentum 0.1", 1, |tape, _| {

@@ -118,8 +118,8 @@ impl Reference for ScaleBy {
     }
 }
 
-/// The cases of tests and benches.
-pub const ENTRY: OpEntry = OpEntry { stem: "scale", cases, bench_cases: |_, _| Vec::new() };
+/// The op's cases.
+pub const ENTRY: OpEntry = OpEntry { stem: "scale", cases };
 
 fn cases() -> Vec<Case> {
     vec![

@@ -267,22 +267,27 @@ impl Tape {
         format!("{}{attributes}: {reads} -> {makes}", node.op.name())
     }
 
-    /// Returns a tape with this node alone, and its inputs in the node's order; used to time a kernel by
-    /// itself. None for a node that updates the state.
-    pub fn isolate(&self, node: &Node) -> Option<(Tape, Vec<ValueId>)> {
-        if !node.op.aliases().is_empty() {
-            return None;
-        }
+    /// Returns a tape with this node alone, to time a kernel by itself. The values that the node reads are inputs there;
+    /// for a node that updates the state, values in the state stay there.
+    pub fn isolate(&self, node: &Node) -> Tape {
         let mut tape = Tape::new(&self.name, self.mode);
+        let updates = !node.op.aliases().is_empty();
+        if updates {
+            tape.state = self.state.clone();
+        }
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for &id in &node.inputs {
-            let Value { name, element, shape, .. } = self.value(id);
-            inputs.push(tape.input(name, *element, shape));
+            let Value { name, element, shape, storage, .. } = self.value(id);
+            let storage = match storage {
+                Storage::State { .. } if updates => *storage,
+                _ => Storage::Input,
+            };
+            inputs.push(tape.new_value(name, shape, *element, storage, false));
         }
         for output in tape.push_shared(Arc::clone(&node.op), &inputs) {
             tape.keep(output);
         }
-        Some((tape, inputs))
+        tape
     }
 
     /// Appends a node with one output and returns the output.
