@@ -5,23 +5,22 @@
 //! after Ctrl-C and the signals that ask for the same ([`signals`]).
 
 use std::any::TypeId;
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use wgrad::base::files;
 use wgrad::base::shown::escaped_lines;
-use wgrad::data::{DataError, Origin};
-use wgrad::device::OpenOptions;
 use wgrad::train::resume;
 use wgrad::train::screen::StandardError;
 
 mod arguments;
 mod bench;
+mod common;
 mod compare;
 mod devices;
 mod eval;
@@ -41,12 +40,10 @@ mod train;
 mod tui;
 mod weights;
 
+use common::{CHECKED, INTERRUPTED, WrongUse, note, of_file, opened, print};
+
 /// The exit code of a wrong use, as clap has it.
 const WRONG_USE: u8 = 2;
-
-/// The exit code after Ctrl-C, and after every other signal that asks for an end: 128 and the number of SIGINT,
-/// as shells have it.
-const INTERRUPTED: u8 = 130;
 
 /// Hand-written WGSL shaders train a residual network, on any GPU or on the CPU.
 ///
@@ -62,14 +59,6 @@ struct Cli {
     /// Run shaders with runtime checks: indices are clamped, and loops counted (slow)
     #[arg(long, global = true)]
     checked: bool,
-}
-
-/// Whether `--checked` was given.
-static CHECKED: AtomicBool = AtomicBool::new(false);
-
-/// How commands open a device: with what all of them have in common, besides `options`.
-fn opened(options: OpenOptions) -> OpenOptions {
-    OpenOptions { tell: Some(tell_progress), checked: CHECKED.load(Ordering::Relaxed), ..options }
 }
 
 #[derive(Subcommand)]
@@ -149,39 +138,10 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Flags that make no sense together, or with what is there.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct WrongUse(String);
-
 /// Whether an error is a wrong use, found before anything was tried.
 fn is_wrong_use(error: &anyhow::Error) -> bool {
     use wgrad::Error::{Config, Measure};
     matches!(error.downcast_ref(), Some(Config(_) | Measure(_))) || error.is::<WrongUse>()
-}
-
-/// Prints a result. A reader that stops reading (`wgrad summary | head -1`) has what it wanted.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// A sentence on the standard error that is no error. Where nobody reads it, it is lost.
-fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "note: {text}");
-}
-
-/// Shows what takes a while on one line of the terminal, which the next one replaces; "" at the end.
-fn tell_progress(line: &str) {
-    let mut stderr = io::stderr();
-    if stderr.is_terminal() {
-        let width = 100;
-        // Nothing depends on it being seen.
-        let _ = write!(stderr, "\r\x1b[2K{}", line.chars().take(width).collect::<String>());
-    }
 }
 
 /// The flags of the command that runs, as far as they can help it: hints name no others.
@@ -211,18 +171,6 @@ impl Flags {
 
     fn has(&self, flag: &str) -> bool {
         self.0.iter().any(|known| known == flag)
-    }
-}
-
-/// Corrects the origin of a folder that is not there, where no flag names it: a file of settings does.
-fn of_file(error: wgrad::Error, flag: Option<&Path>) -> wgrad::Error {
-    match error {
-        wgrad::Error::Data(DataError::MissingFolder { dir, origin: Origin::Caller })
-            if flag.is_none() =>
-        {
-            DataError::MissingFolder { dir, origin: Origin::Settings }.into()
-        }
-        other => other,
     }
 }
 
@@ -264,6 +212,8 @@ fn start_log(verbose: u8) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use wgrad::base::files::FileError;
     use wgrad::device::DeviceError;

@@ -28,12 +28,10 @@ use std::slice::{Chunks, ChunksExact};
 
 use super::random::{Draws, Purpose};
 use super::{IMAGE_BYTES, Split};
+use crate::ops::cross_entropy::IGNORED;
 
 /// The words of one packed image: four bytes a word.
 pub const IMAGE_WORDS: usize = IMAGE_BYTES / 4;
-
-/// The label of a padding row. It is not a class, and loss and metrics ignore the row.
-pub const IGNORED_LABEL: u32 = u32::MAX;
 
 /// The images of one step, packed for the device.
 ///
@@ -45,7 +43,7 @@ pub struct Batch {
     /// row, column), the first in the lowest bits. WGSL has no byte buffers; `unpack4xU8` reads little
     /// endian.
     pub pixels: Vec<u32>,
-    /// The classes, `[size]`; [`IGNORED_LABEL`] in padding rows.
+    /// The classes, `[size]`; [`IGNORED`] in padding rows.
     pub labels: Vec<u32>,
     /// The number of each row's image in the split, `[size]`; 0 in padding rows. Augmentation is a function
     /// of this number, so an image's crop does not depend on its batch.
@@ -59,7 +57,7 @@ impl Batch {
     pub fn new(size: usize) -> Self {
         Self {
             pixels: vec![0; size * IMAGE_WORDS],
-            labels: vec![IGNORED_LABEL; size],
+            labels: vec![IGNORED; size],
             indices: vec![0; size],
             n_valid: 0,
         }
@@ -71,7 +69,7 @@ impl Batch {
     }
 
     /// Overwrites the batch with the images `indices` of `split`, in that order, and pads the rest:
-    /// black pixels, [`IGNORED_LABEL`], index 0.
+    /// black pixels, [`IGNORED`], index 0.
     ///
     /// # Panics
     ///
@@ -92,7 +90,7 @@ impl Batch {
         self.indices[..self.n_valid].copy_from_slice(indices);
 
         self.pixels[self.n_valid * IMAGE_WORDS..].fill(0);
-        self.labels[self.n_valid..].fill(IGNORED_LABEL);
+        self.labels[self.n_valid..].fill(IGNORED);
         self.indices[self.n_valid..].fill(0);
     }
 }
@@ -225,7 +223,7 @@ mod tests {
         expected.indices[0] = 4;
         expected.n_valid = 1;
         assert_eq!(batch, expected);
-        assert_eq!(batch.labels[1..], [IGNORED_LABEL; 2]);
+        assert_eq!(batch.labels[1..], [IGNORED; 2]);
 
         batch.fill(&split, &[]);
         assert_eq!(batch, Batch::new(3));

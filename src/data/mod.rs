@@ -12,18 +12,17 @@
 //! Images stay bytes here. Cropping, flipping, cutout and normalisation are the first nodes of the training
 //! tape, so they run on the device.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::files;
-use crate::base::fingerprint::Fingerprint;
 use crate::base::shown::Shown;
-use random::{Draws, Purpose};
 
 pub mod batches;
 pub mod cifar10;
+mod dataset;
 mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
@@ -31,142 +30,18 @@ pub mod fetch;
 pub mod image_file;
 mod random;
 pub mod shapes;
+mod split;
 #[cfg(test)]
 mod tests;
 
+pub use dataset::Dataset;
 pub use error::{CIFAR10_PAGE, DataError, Origin, Version};
-
-/// Rows and columns of an image.
-pub const IMAGE_SIZE: usize = 32;
-/// Colour channels: red, green and blue.
-pub const N_CHANNELS: usize = 3;
-/// Bytes of one image: 3 planes of 32 rows of 32 columns.
-pub const IMAGE_BYTES: usize = N_CHANNELS * IMAGE_SIZE * IMAGE_SIZE;
-/// The number of classes of every dataset.
-pub const N_CLASSES: usize = 10;
+pub use split::{IMAGE_BYTES, IMAGE_SIZE, N_CHANNELS, N_CLASSES, Split};
 
 /// The environment variable with CIFAR-10's folder; the caller's folder takes precedence.
 pub const DATA_VARIABLE: &str = "WGRAD_DATA";
 /// The default folder of CIFAR-10.
 pub const DEFAULT_FOLDER: &str = "./data/cifar-10-batches-bin";
-
-/// Images of 3x32x32 bytes, planar (channel, row, column), and their labels.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Split {
-    /// The pixels, `[len, 3, 32, 32]`, row-major; 0 is black, 255 is full intensity.
-    pub images: Vec<u8>,
-    /// The classes, `[len]`, 0 to 9.
-    pub labels: Vec<u8>,
-}
-
-impl Split {
-    /// The number of images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Returns true for a split without images.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// Returns the bytes of image `i`, `[3, 32, 32]`.
-    ///
-    /// # Panics
-    ///
-    /// If there is no image `i`.
-    pub fn image(&self, i: usize) -> &[u8] {
-        &self.images[i * IMAGE_BYTES..(i + 1) * IMAGE_BYTES]
-    }
-
-    /// Returns the images mirrored left to right, with their labels.
-    pub fn mirrored(&self) -> Self {
-        let mut images = self.images.clone();
-        images.chunks_exact_mut(IMAGE_SIZE).for_each(<[u8]>::reverse);
-        Self { images, labels: self.labels.clone() }
-    }
-}
-
-impl Split {
-    /// Returns the images with these numbers, in this order.
-    ///
-    /// # Panics
-    ///
-    /// If there is no image of a number.
-    pub fn select(&self, indices: &[u32]) -> Self {
-        let images = indices.iter().flat_map(|&ix| self.image(ix as usize)).copied().collect();
-        let labels = indices.iter().map(|&ix| self.labels[ix as usize]).collect();
-        Self { images, labels }
-    }
-}
-
-impl fmt::Debug for Split {
-    /// Prints the number of images: the bytes of a split would fill a terminal for minutes.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Split({} images)", self.len())
-    }
-}
-
-/// Training and test images of ten classes.
-#[derive(Clone, Debug)]
-pub struct Dataset {
-    /// The name in run folders, `"cifar10"` or `"shapes"`.
-    pub name: &'static str,
-    /// One line for the terminal: the source of the images and their number.
-    pub description: String,
-    /// The absolute path of the folder that the files were read from; None for drawn images.
-    pub dir: Option<PathBuf>,
-    /// The names of the ten classes, in the order of the labels.
-    pub classes: Vec<String>,
-    /// The training images.
-    pub train: Split,
-    /// The validation images, held out of the training images to choose between models; see
-    /// [`Dataset::hold_out`]. Usually empty.
-    pub validation: Split,
-    /// The test images. Training never uses them.
-    pub test: Split,
-    /// Warnings for the user, one per line. Usually empty.
-    pub warnings: Vec<String>,
-    /// The value of [`Dataset::fingerprint`] before [`Dataset::hold_out`]; None if no images are held out.
-    pub whole: Option<Fingerprint>,
-}
-
-impl Dataset {
-    /// Moves `n` training images to the validation split. They are drawn at random with a fixed seed.
-    ///
-    /// # Panics
-    ///
-    /// If there are fewer training images.
-    pub fn hold_out(&mut self, n: usize) {
-        self.whole = Some(self.whole_fingerprint());
-        let mut order = batches::in_order(self.train.len());
-        // A stream of its own, with a fixed seed: all runs have the same validation images.
-        Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
-        let (held_out, rest) = order.split_at_mut(n);
-        // The files' order mixes the classes already, so both parts keep it.
-        held_out.sort_unstable();
-        rest.sort_unstable();
-        self.validation = self.train.select(held_out);
-        self.train = self.train.select(rest);
-    }
-
-    /// Returns the images that each epoch is evaluated on: the validation images, or the test images if none
-    /// are held out.
-    pub fn evaluated(&self) -> &Split {
-        if self.validation.is_empty() { &self.test } else { &self.validation }
-    }
-
-    /// Returns the hash of all images and labels as they were read, before any were held out.
-    pub fn whole_fingerprint(&self) -> Fingerprint {
-        self.whole.unwrap_or_else(|| self.fingerprint())
-    }
-
-    /// Returns the hash of all images and labels. A resumed run compares it with that of its start.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let splits = [&self.train, &self.validation, &self.test];
-        Fingerprint::of(splits.into_iter().flat_map(|split| [&split.labels[..], &split.images[..]]))
-    }
-}
 
 /// The choice of the dataset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -332,7 +332,7 @@ impl Tape {
     }
 
     /// The scalar 1 at which the gradient of a loss starts; None before there is one.
-    pub fn unit(&self) -> Option<ValueId> {
+    pub(crate) fn unit(&self) -> Option<ValueId> {
         self.unit
     }
 

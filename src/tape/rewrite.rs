@@ -46,6 +46,11 @@ impl Tape {
         made
     }
 
+    /// Returns the number of inputs of nodes that are this value.
+    pub fn n_readers(&self, id: ValueId) -> usize {
+        self.nodes.iter().flat_map(|node| &node.inputs).filter(|&&input| input == id).count()
+    }
+
     /// Removes every node but those whose index `keep` accepts.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut ix = 0;

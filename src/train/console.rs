@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::folder::BEST;
 use super::metrics::EpochMetrics;
+use super::outcome::{Ended, Outcome};
 use super::recipe::Recipe;
-use super::run::{Ended, Outcome};
 use super::{Trainer, screen};
 use crate::Error;
 use crate::base::shown::{Shown, escaped};

@@ -45,6 +45,8 @@ pub mod confusion;
 #[cfg(feature = "runs")]
 pub mod console;
 #[cfg(feature = "runs")]
+mod difference;
+#[cfg(feature = "runs")]
 pub mod display;
 #[cfg(feature = "runs")]
 pub mod evaluation;
@@ -58,6 +60,8 @@ pub mod logs;
 pub mod lr_find;
 #[cfg(feature = "runs")]
 pub mod metrics;
+#[cfg(feature = "runs")]
+mod outcome;
 #[cfg(feature = "runs")]
 pub mod predictions;
 #[cfg(feature = "runs")]
@@ -93,15 +97,17 @@ pub use update::UpdateConfig;
 #[cfg(feature = "runs")]
 pub use self::{
     confusion::Confusion,
+    difference::Difference,
     display::Display,
     evaluation::Evaluation,
     folder::RunFolder,
     logs::Logs,
     metrics::EpochMetrics,
+    outcome::{Ended, Outcome},
     predictions::Predictions,
     progress::Progress,
     recipe::Recipe,
     resume::{Resumed, resume},
-    run::{Ended, Job, NotResumed, Outcome, TrainError, run},
+    run::{Job, NotResumed, TrainError, run},
     settings::Settings,
 };

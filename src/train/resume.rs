@@ -1,14 +1,13 @@
 //! Going on with a run that has stopped: the settings that must be as they were, and the place that it goes on
 //! from.
 
-use std::fmt;
 use std::num::NonZeroU16;
 use std::path::Path;
 
 use super::checkpoint::{CheckpointFile, Retention};
 use super::folder::weights_file;
 use super::recipe::{Recipe, SHAPES_SEED};
-use super::{ConfigError, NotResumed, RunFolder, Settings, TrainError};
+use super::{ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError};
 use crate::Error;
 use crate::base::files::FileError;
 use crate::data::{self, Dataset, Loaded, Source};
@@ -146,26 +145,6 @@ pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), Config
         }
     }
     Ok(())
-}
-
-/// A setting that is not as it was.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Difference {
-    /// Key of the setting.
-    pub key: String,
-    /// Value of now; none where it is not set.
-    pub now: Option<toml::Value>,
-    /// Value of when the run began; none where it was not set.
-    pub before: Option<toml::Value>,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |value: &Option<toml::Value>| {
-            value.as_ref().map_or("not set".to_string(), ToString::to_string)
-        };
-        write!(f, "{} is {}, and was {}", self.key, text(&self.now), text(&self.before))
-    }
 }
 
 /// The settings that differ between two files of them.

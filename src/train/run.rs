@@ -15,6 +15,7 @@ use super::checkpoint::{CheckpointFile, Retention};
 use super::console::Console;
 use super::display::Display;
 use super::metrics::{EpochMetrics, best};
+use super::outcome::{Ended, Outcome};
 use super::recipe::Recipe;
 use super::report_writer::ReportWriter;
 use super::schedule::OneCycle;
@@ -48,37 +49,6 @@ pub struct Job<'a> {
     pub checkpoint: &'a AtomicBool,
     /// Times the layers of a step and writes the page of the run at its end.
     pub report: &'a dyn ReportWriter,
-}
-
-/// The way in which a run ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ended {
-    /// After its last epoch.
-    Finished,
-    /// After an epoch, because the evaluation had not improved for as many epochs as the recipe's patience.
-    OutOfPatience,
-    /// Early, because [`Job::stop`] was true.
-    Interrupted,
-}
-
-/// The results of a run.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The way in which it ended.
-    pub ended: Ended,
-    /// The epochs that were trained and evaluated.
-    pub epochs: Vec<EpochMetrics>,
-    /// Loss and accuracy over the test images at the end; none when the run was interrupted before.
-    pub test: Option<(f64, f64)>,
-    /// The time from the first step to the end in seconds, with evaluation, without pauses between resumes.
-    pub seconds: f64,
-}
-
-impl Outcome {
-    /// Returns the epoch with the best evaluation; none before the end of the first.
-    pub fn best(&self) -> Option<&EpochMetrics> {
-        best(&self.epochs)
-    }
 }
 
 /// Trains with the recipe's settings, prints the progress, and writes the results into the folder. Starts from the

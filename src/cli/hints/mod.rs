@@ -10,7 +10,7 @@ use wgrad::device::DeviceError;
 use wgrad::measure::MeasureError;
 use wgrad::nn::WeightsError;
 use wgrad::passes::PlanError;
-use wgrad::train::lr_find::curve::NoSlope;
+use wgrad::train::lr_find::NoSlope;
 use wgrad::train::{ConfigError, StepError, TrainError};
 
 pub use data::{advised, hint_of_fetch};

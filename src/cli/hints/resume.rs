@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use wgrad::base::shown::Shown;
+use wgrad::train::Difference;
 use wgrad::train::folder::CONFIG;
-use wgrad::train::resume::Difference;
 use wgrad::train::{NotResumed, RunFolder};
 
 /// Returns the hint for the run in a folder that cannot go on.

@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType};
 use wgrad::base::chart::axis;
 
-use super::draw::{TEST, TRAIN, dim, panel};
 use super::state::State;
+use super::style::{TEST, TRAIN, dim, panel};
 
 const RATE: Color = Color::Green;
 

@@ -5,17 +5,15 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style, Stylize};
+use ratatui::style::{Modifier, Style, Stylize};
 use ratatui::symbols::{block, line};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Borders, LineGauge, Paragraph};
+use ratatui::widgets::{LineGauge, Paragraph};
 use wgrad::train::console::duration;
 
 use super::charts::{accuracy_chart, loss_chart, rate_chart};
 use super::state::{Stage, State};
-
-pub const TRAIN: Color = Color::Cyan;
-pub const TEST: Color = Color::Magenta;
+use super::style::{TEST, TRAIN, dim, panel};
 
 /// The lines that the numbers of the run take, with their title.
 const NUMBERS_HEIGHT: u16 = 7;
@@ -59,15 +57,6 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
     let lines: Vec<Line<'_>> = log[first..].iter().map(|line| Line::raw(line.as_str())).collect();
     frame.render_widget(Paragraph::new(lines).block(panel("log ")), log_area);
     frame.render_widget(footer(state), footer_area);
-}
-
-pub fn panel<'a>(title: impl Into<Line<'a>>) -> Block<'a> {
-    let title = title.into().patch_style(Style::new().remove_modifier(Modifier::DIM));
-    Block::new().borders(Borders::TOP).border_style(dim()).title(title)
-}
-
-pub fn dim() -> Style {
-    Style::new().add_modifier(Modifier::DIM)
 }
 
 fn header(state: &State) -> Line<'_> {

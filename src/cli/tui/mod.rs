@@ -25,6 +25,7 @@ use terminal::Screen;
 mod charts;
 mod draw;
 mod state;
+mod style;
 pub mod terminal;
 
 /// The time between two readings of the metrics, each a point of the curves.

@@ -46,6 +46,7 @@ use info::AdapterReport;
 use pipeline_cache::PipelineCache;
 use pipelines::Pipelines;
 use precompile::Precompiler;
+use session::TileSource;
 use tuning::{Tuned, Tuner};
 
 /// An open adapter.
@@ -162,7 +163,7 @@ impl GpuDevice {
         self.context.check()?;
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
         let (target, limit) = (self.target, self.memory_limit);
-        let tuner = self.is_tuned().then(|| Arc::clone(&self.tuner));
+        let tuner = self.is_tuned().then(|| Arc::clone(&self.tuner) as Arc<dyn TileSource>);
         Ok(Box::new(session::GpuSession::new(context, pipelines, target, tuner, limit, state)))
     }
 

@@ -11,16 +11,29 @@ use super::pipelines::Pipelines;
 use super::program::{Memory, Program, STORAGE};
 use super::readback::{Reader, Ring};
 use super::timing::{self, Timer};
-use super::tuning::Tuner;
 use super::uploads::Uploads;
 use crate::device::{Clock, DeviceError, LoadOptions, NodeTimes, Pending, ProgramId, Session};
 use crate::kernel::{StepScalars, Target};
-use crate::passes::{Plan, PlanError, PlanOptions};
+use crate::passes::{Plan, PlanError, PlanOptions, Tiles};
 use crate::tape::{ElementType, Group, StateLayout, Tape, ValueId};
 
 /// The largest number of submitted, unfinished steps. Two keep the device busy while the host encodes; a
 /// third hides short delays of the host. More would only delay errors and metrics.
 const MAX_IN_FLIGHT: usize = 3;
+
+/// A source of tiles for the products of a tape: the tuner, which measures them in sessions of its own.
+pub(super) trait TileSource: Send + Sync {
+    /// Returns the tiles.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn tiles(
+        &self,
+        context: &Arc<Context>,
+        pipelines: &Arc<Pipelines>,
+        tape: &Tape,
+    ) -> Result<Tiles, DeviceError>;
+}
 
 /// A model on a GPU; see [`Session`].
 pub(super) struct GpuSession {
@@ -28,7 +41,7 @@ pub(super) struct GpuSession {
     pipelines: Arc<Pipelines>,
     target: Target,
     /// Chooses tilings by measuring; None if the tiling is given.
-    tuner: Option<Arc<Tuner>>,
+    tuner: Option<Arc<dyn TileSource>>,
     memory_limit: Option<u64>,
     layout: StateLayout,
     state: Option<State>,
@@ -53,7 +66,7 @@ impl GpuSession {
         context: Arc<Context>,
         pipelines: Arc<Pipelines>,
         target: Target,
-        tuner: Option<Arc<Tuner>>,
+        tuner: Option<Arc<dyn TileSource>>,
         memory_limit: Option<u64>,
         layout: &StateLayout,
     ) -> Self {

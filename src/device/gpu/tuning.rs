@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::pipelines::Pipelines;
-use super::session::GpuSession;
+use super::session::{GpuSession, TileSource};
 use super::shader::ShaderLibrary;
 use crate::base::clock::Instant;
 use crate::base::files::{self, FileError};
@@ -72,11 +72,47 @@ impl Tuner {
         Self { adapter, path, tell, table: Mutex::default() }
     }
 
+    /// Returns the measurements of a product, if there are any.
+    pub(super) fn known(&self, signature: &str) -> Option<Tuned> {
+        let mut table = self.table();
+        table.get_or_insert_with(|| self.read()).products.get(signature).cloned()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Option<Table>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, line: &str) {
+        if let Some(tell) = self.tell {
+            tell(line);
+        }
+    }
+
+    /// Reads the table from disk; returns an empty one if it is missing, damaged, or of another driver.
+    fn read(&self) -> Table {
+        let text = self.path.as_ref().and_then(|path| fs::read_to_string(path).ok());
+        let table = text.and_then(|text| serde_json::from_str::<Table>(&text).ok());
+        let empty = Table { adapter: self.adapter.clone(), ..Table::default() };
+        table.filter(|table| table.adapter == self.adapter).unwrap_or(empty)
+    }
+
+    /// Saves the table, if possible; a failure only costs measuring again.
+    fn write(&self, table: &Table) {
+        let Some(path) = &self.path else { return };
+        let text = serde_json::to_string_pretty(table).expect("a table is plain data");
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(FileError::at(path));
+        if let Err(error) = folder.and_then(|()| files::write_whole(path, text.as_bytes())) {
+            log::warn!("the measured kernels are not kept: {error}");
+        }
+    }
+}
+
+impl TileSource for Tuner {
     /// Returns the tilings of a tape's products, and measures the unknown ones.
     ///
     /// # Errors
     /// If the device is lost. A product that cannot be measured keeps the tiling chosen by rule.
-    pub(super) fn tiles(
+    fn tiles(
         &self,
         context: &Arc<Context>,
         pipelines: &Arc<Pipelines>,
@@ -111,40 +147,6 @@ impl Tuner {
             self.tell("");
         }
         Ok(tiles)
-    }
-
-    /// Returns the measurements of a product, if there are any.
-    pub(super) fn known(&self, signature: &str) -> Option<Tuned> {
-        let mut table = self.table();
-        table.get_or_insert_with(|| self.read()).products.get(signature).cloned()
-    }
-
-    fn table(&self) -> MutexGuard<'_, Option<Table>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, line: &str) {
-        if let Some(tell) = self.tell {
-            tell(line);
-        }
-    }
-
-    /// Reads the table from disk; returns an empty one if it is missing, damaged, or of another driver.
-    fn read(&self) -> Table {
-        let text = self.path.as_ref().and_then(|path| fs::read_to_string(path).ok());
-        let table = text.and_then(|text| serde_json::from_str::<Table>(&text).ok());
-        let empty = Table { adapter: self.adapter.clone(), ..Table::default() };
-        table.filter(|table| table.adapter == self.adapter).unwrap_or(empty)
-    }
-
-    /// Saves the table, if possible; a failure only costs measuring again.
-    fn write(&self, table: &Table) {
-        let Some(path) = &self.path else { return };
-        let text = serde_json::to_string_pretty(table).expect("a table is plain data");
-        let folder = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(FileError::at(path));
-        if let Err(error) = folder.and_then(|()| files::write_whole(path, text.as_bytes())) {
-            log::warn!("the measured kernels are not kept: {error}");
-        }
     }
 }
 
@@ -283,7 +285,7 @@ mod tests {
         let tuner = Arc::new(tuner);
         for (limit, expected) in [(in_registers, in_registers), (in_registers - 1, by_rule)] {
             let (context, pipelines) = (Arc::clone(&device.context), Arc::clone(&device.pipelines));
-            let tuner = Some(Arc::clone(&tuner));
+            let tuner = Some(Arc::clone(&tuner) as Arc<dyn TileSource>);
             let state = tape.state();
             let mut session =
                 GpuSession::new(context, pipelines, target, tuner, Some(limit), state);

@@ -7,7 +7,6 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::n_uses;
 use crate::ops::add::Add;
 use crate::ops::batch_norm::forward::BatchNorm;
 use crate::ops::batch_norm::relu::BatchNormRelu;
@@ -57,7 +56,7 @@ fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
 
 /// The node that alone reads a value that nobody keeps, if its op is an `O`.
 fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
-    if tape.value(id).keep || n_uses(tape, id) != 1 {
+    if tape.value(id).keep || tape.n_readers(id) != 1 {
         return None;
     }
     let ix = tape.nodes().iter().position(|node| node.inputs.contains(&id))?;

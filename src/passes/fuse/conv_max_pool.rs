@@ -8,7 +8,6 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::n_uses;
 use crate::ops::conv2d::Conv2dForward;
 use crate::ops::max_pool2d::MaxPool2d;
 use crate::tape::Tape;
@@ -34,7 +33,7 @@ fn find(tape: &Tape, conv_ix: usize) -> Option<(usize, Conv2dForward)> {
     let conv_node = &tape.nodes()[conv_ix];
     let conv = (&*conv_node.op as &dyn Any).downcast_ref::<Conv2dForward>()?;
     let y = conv_node.outputs[0];
-    if conv.pool.is_some() || conv.has_bias || tape.value(y).keep || n_uses(tape, y) != 1 {
+    if conv.pool.is_some() || conv.has_bias || tape.value(y).keep || tape.n_readers(y) != 1 {
         return None;
     }
     let pool_ix = tape.nodes().iter().position(|n| n.inputs.first() == Some(&y))?;

@@ -9,7 +9,7 @@ pub mod conv_max_pool;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tape::{Tape, ValueId};
+use crate::tape::Tape;
 
 /// Which rules to apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -105,11 +105,6 @@ pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
     // Last: it rewrites batch norms with and without a fused ReLU.
     let mean_m2 = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
     pools + norms + mean_m2
-}
-
-/// Returns the number of nodes that read a value, with repetition.
-fn n_uses(tape: &Tape, id: ValueId) -> usize {
-    tape.nodes().iter().flat_map(|n| &n.inputs).filter(|&&input| input == id).count()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 
 use super::Checkpoint;
 use crate::data::N_CLASSES;
-use crate::data::batches::{Batch, IGNORED_LABEL, IMAGE_WORDS};
+use crate::data::batches::{Batch, IMAGE_WORDS};
+use crate::ops::cross_entropy::IGNORED;
 
 impl Checkpoint {
     /// Checks that a run over `n_images` images, in batches of `batch_size`, for `n_epochs` epochs, can continue from
@@ -52,7 +53,7 @@ fn is_permutation(order: &[u32], n: usize) -> bool {
 /// Returns whether the arrays of a batch have a row for each image, and each label is a class or ignored.
 pub(super) fn is_batch(batch: &Batch) -> bool {
     let n = batch.labels.len();
-    let is_label = |&label: &u32| label < N_CLASSES as u32 || label == IGNORED_LABEL;
+    let is_label = |&label: &u32| label < N_CLASSES as u32 || label == IGNORED;
     batch.indices.len() == n
         && batch.pixels.len() == n * IMAGE_WORDS
         && batch.labels.iter().all(is_label)

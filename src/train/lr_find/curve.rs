@@ -8,8 +8,9 @@
 
 mod rules;
 
-pub use rules::{NoSlope, PEAK_OVER_LEAST, Reading, Rule, Suggestions};
+pub use rules::{PEAK_OVER_LEAST, Reading, Rule, Suggestions};
 
+use super::no_slope::MIN_STEPS;
 use crate::train::ConfigError;
 
 /// How the rates of a sweep are spaced.
@@ -53,9 +54,6 @@ impl Default for Range {
         Self { start: 1e-7, end: 10.0, n_steps: 100, scale: Scale::Log }
     }
 }
-
-/// The fewest steps that slopes can be told from.
-pub const MIN_STEPS: usize = 10;
 
 impl Range {
     /// The rate of step `ix`, from 0.

@@ -5,6 +5,7 @@
 
 pub mod curve;
 mod drawing;
+mod no_slope;
 
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -22,6 +23,7 @@ use crate::train::lr_find::curve::{
 };
 
 pub use drawing::draw;
+pub use no_slope::NoSlope;
 
 /// The points, in a folder.
 pub const CSV: &str = "lr-find.csv";

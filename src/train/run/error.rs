@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::base::shown::Shown;
-use crate::train::lr_find::curve::NoSlope;
-use crate::train::resume::Difference;
+use crate::train::difference::Difference;
+use crate::train::lr_find::NoSlope;
 
 /// A run that cannot begin, go on, or come to its end.
 #[derive(Debug, thiserror::Error)]

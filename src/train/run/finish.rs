@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Ended, Job, Outcome, Run, Stopped, end_without};
+use super::{Job, Run, Stopped, end_without};
 use crate::Error;
 use crate::data::batches::Batch;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::folder::{BEST, NON_FINITE_DUMP, Summary};
+use crate::train::outcome::{Ended, Outcome};
 use crate::train::replay::{Replay, first_not_finite};
 use crate::train::report_writer::EndedRun;
 use crate::train::{EpochMetrics, Recipe};

@@ -1,9 +1,9 @@
 //! Reading a rate off the curve of a sweep: which part of it is a slope, and the rules that suggest a rate.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::{Curve, MIN_STEPS, Point};
+use crate::train::lr_find::NoSlope;
 
 /// The decades of rates that a slope is measured over: those up to the rate that it is the slope at. A step's loss is
 /// the work of the steps before it, and fastai's mean trails its losses by as much. Of the windows from 1.2 to 2
@@ -95,37 +95,6 @@ impl Suggestions {
     pub fn spread(&self) -> f64 {
         let peaks = Rule::ALL.map(|rule| self.max_lr(rule)).into_iter();
         peaks.clone().fold(f64::MIN, f64::max) / peaks.fold(f64::MAX, f64::min)
-    }
-}
-
-/// Why a curve suggests no rate.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum NoSlope {
-    /// The sweep ended after so few steps.
-    TooShort(usize),
-    /// The loss rises, and falls nowhere.
-    Rises,
-    /// The loss neither falls nor rises by more than noise.
-    Level {
-        /// The largest fall in a window.
-        fall: f64,
-        /// The fall that would have counted there.
-        needed: f64,
-    },
-}
-
-impl fmt::Display for NoSlope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooShort(n) => {
-                write!(f, "the sweep ended after {n} steps, and {MIN_STEPS} are needed")
-            }
-            Self::Rises => f.write_str("the loss rises and falls nowhere"),
-            Self::Level { fall, needed } => write!(
-                f,
-                "the loss has no slope, its largest fall is {fall:.2e} where {needed:.2e} would be above noise"
-            ),
-        }
     }
 }
 

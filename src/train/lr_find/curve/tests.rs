@@ -2,6 +2,7 @@
 
 use super::rules::valley;
 use super::*;
+use crate::train::lr_find::NoSlope;
 
 /// A sweep whose losses are `loss(log10 of the rate)`, from a network whose loss is `start`.
 fn curve(range: Range, start: f64, mut loss: impl FnMut(f64) -> f64) -> Curve {

@@ -1,0 +1,68 @@
+//! A dataset: images to train on, to validate with and to test with.
+
+use std::path::PathBuf;
+
+use super::random::{Draws, Purpose};
+use super::{Split, batches};
+use crate::base::fingerprint::Fingerprint;
+
+/// Training and test images of ten classes.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The name in run folders, `"cifar10"` or `"shapes"`.
+    pub name: &'static str,
+    /// One line for the terminal: the source of the images and their number.
+    pub description: String,
+    /// The absolute path of the folder that the files were read from; None for drawn images.
+    pub dir: Option<PathBuf>,
+    /// The names of the ten classes, in the order of the labels.
+    pub classes: Vec<String>,
+    /// The training images.
+    pub train: Split,
+    /// The validation images, held out of the training images to choose between models; see
+    /// [`Dataset::hold_out`]. Usually empty.
+    pub validation: Split,
+    /// The test images. Training never uses them.
+    pub test: Split,
+    /// Warnings for the user, one per line. Usually empty.
+    pub warnings: Vec<String>,
+    /// The value of [`Dataset::fingerprint`] before [`Dataset::hold_out`]; None if no images are held out.
+    pub whole: Option<Fingerprint>,
+}
+
+impl Dataset {
+    /// Moves `n` training images to the validation split. They are drawn at random with a fixed seed.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer training images.
+    pub fn hold_out(&mut self, n: usize) {
+        self.whole = Some(self.whole_fingerprint());
+        let mut order = batches::in_order(self.train.len());
+        // A stream of its own, with a fixed seed: all runs have the same validation images.
+        Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
+        let (held_out, rest) = order.split_at_mut(n);
+        // The files' order mixes the classes already, so both parts keep it.
+        held_out.sort_unstable();
+        rest.sort_unstable();
+        self.validation = self.train.select(held_out);
+        self.train = self.train.select(rest);
+    }
+
+    /// Returns the images that each epoch is evaluated on: the validation images, or the test images if none
+    /// are held out.
+    pub fn evaluated(&self) -> &Split {
+        if self.validation.is_empty() { &self.test } else { &self.validation }
+    }
+
+    /// Returns the hash of all images and labels as they were read, before any were held out.
+    pub fn whole_fingerprint(&self) -> Fingerprint {
+        self.whole.unwrap_or_else(|| self.fingerprint())
+    }
+
+    /// Returns the hash of all images and labels. A resumed run compares it with that of its start.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let splits = [&self.train, &self.validation, &self.test];
+        Fingerprint::of(splits.into_iter().flat_map(|split| [&split.labels[..], &split.images[..]]))
+    }
+}
