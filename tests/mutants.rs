@@ -148,7 +148,10 @@ const MUTANTS: &[(In, Mutant)] = &[
         Default,
         ("channel_sum", "shared/sum_partials", "partial < N_PARTIALS", "partial + 1u < N_PARTIALS"),
     ),
-    (Default, ("clip_grad_norm", "clip_grad_norm/slabs", "ix += N_SLABS", "ix += 2u * N_SLABS")),
+    (
+        Default,
+        ("clip_grad_norm", "clip_grad_norm/partials", "ix += N_PARTIALS", "ix += 2u * N_PARTIALS"),
+    ),
     (Default, ("clip_grad_norm", "clip_grad_norm/norm", "i < 64u", "i < 63u")),
     (Default, ("clip_grad_norm", "clip_grad_norm/norm", "sqrt(total)", "total")),
     (Default, ("clip_grad_norm", "clip_grad_norm/clip", "coefficient < 1.0 &&", "")),
@@ -171,11 +174,17 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("fill", "fill/forward", "= VALUE", "= -VALUE")),
     (Default, ("fill", "fill/forward", "= VALUE", "= 2.0 * VALUE")),
     (Default, ("fill", "fill/forward", "ix < arrayLength", "ix + 1u < arrayLength")),
-    (Default, ("finite_check", "finite_check/slabs", "ix += N_SLABS", "ix += 3u * N_SLABS")),
-    (Default, ("finite_check", "finite_check/slabs", "== EXPONENT", "!= EXPONENT")),
+    (
+        Default,
+        ("finite_check", "finite_check/partials", "ix += N_PARTIALS", "ix += 3u * N_PARTIALS"),
+    ),
+    (Default, ("finite_check", "finite_check/partials", "== EXPONENT", "!= EXPONENT")),
     (Default, ("finite_check", "finite_check/flag", "workgroupBarrier();", "")),
     (Default, ("finite_check", "finite_check/flag", "= STOPPED;", "= 0.0;")),
-    (Default, ("finite_check", "finite_check/slabs", "partials[FIRST + slab]", "partials[slab]")),
+    (
+        Default,
+        ("finite_check", "finite_check/partials", "partials[FIRST + partial]", "partials[partial]"),
+    ),
     (Default, ("finite_check", "finite_check/flag", "!= STOPPED", "== 0.0")),
     (
         Default,

@@ -1,16 +1,16 @@
-// control[NOT_FINITE] = STOPPED if any slab found a number that is not finite
+// control[NOT_FINITE] = STOPPED if any partial result has found a number that is not finite
 //
-//   partials [N_SLABS]
+//   partials [N_PARTIALS]
 //
 // Otherwise the flag keeps its value: it is sticky. With SKIP, the flag holds for this step alone: it becomes
 // SKIPPED or 0. STOPPED stays even with SKIP: the host sets it to run steps that change no state.
 //
-// Grid: one workgroup. Each invocation reads every 64th slab; then invocation 0 combines the 64 results.
+// Grid: one workgroup. Each invocation reads every 64th partial result; then invocation 0 combines the 64 results.
 // Launched by src/ops/finite_check.rs.
 
 // #import finite_check/control
 
-const N_SLABS: u32 = 1u;
+const N_PARTIALS: u32 = 1u;
 const SKIP: bool = false;
 
 @group(0) @binding(0) var<storage, read> partials: array<u32>;
@@ -21,8 +21,8 @@ var<workgroup> sh_found: array<u32, 64>;
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) local_ix: u32) {
     var found = 0u;
-    for (var slab = local_ix; slab < N_SLABS; slab += 64u) {
-        found |= partials[slab];
+    for (var partial = local_ix; partial < N_PARTIALS; partial += 64u) {
+        found |= partials[partial];
     }
     sh_found[local_ix] = found;
     workgroupBarrier();

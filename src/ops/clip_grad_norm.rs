@@ -46,9 +46,9 @@ pub fn clip(tape: &mut Tape, norm: ValueId, max_norm: f32) {
 #[derive(Clone, Copy, Debug)]
 pub struct GradNorm;
 
-/// Elements that one invocation sums. It is constant, so the number of slabs depends on the number of
+/// Elements that one invocation sums. It is constant, so the number of partial sums depends on the number of
 /// gradients alone.
-const ELEMENTS_PER_SLAB: usize = 256;
+const ELEMENTS_PER_PARTIAL: usize = 256;
 
 impl Op for GradNorm {
     fn name(&self) -> &'static str {
@@ -64,28 +64,32 @@ impl Op for GradNorm {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let n_slabs = io.input(0).n_elements().div_ceil(ELEMENTS_PER_SLAB).max(1);
-        let shader = |path| Shader::new(path).constant("N_SLABS", n_slabs);
+        let n_partials = io.input(0).n_elements().div_ceil(ELEMENTS_PER_PARTIAL).max(1);
+        let shader = |path| Shader::new(path).constant("N_PARTIALS", n_partials);
         let scratch = Binding::Scratch(0);
         Launch::default()
-            .with_scratch(n_slabs)
-            .then(shader("clip_grad_norm/slabs"), &[Binding::Input(0), scratch], grid(n_slabs))
+            .with_scratch(n_partials)
+            .then(
+                shader("clip_grad_norm/partials"),
+                &[Binding::Input(0), scratch],
+                grid(n_partials),
+            )
             .then(shader("clip_grad_norm/norm"), &[scratch, Binding::Output(0)], [1, 1, 1])
     }
 }
 
 impl Reference for GradNorm {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
-        ScratchSize::shared(io.input(0).n_elements().div_ceil(ELEMENTS_PER_SLAB))
+        ScratchSize::shared(io.input(0).n_elements().div_ceil(ELEMENTS_PER_PARTIAL))
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let gradients = args.inputs[0].real();
-        let square = |slab: &[T]| slab.iter().map(|&g| g * g).sum::<T>();
-        // Slabs have a fixed size and are added in order, so any number of threads gives the same bits.
-        let slabs = gradients.par_chunks(ELEMENTS_PER_SLAB);
-        let partials = &mut args.scratch.shared[..slabs.len()];
-        partials.par_iter_mut().zip(slabs).for_each(|(partial, slab)| *partial = square(slab));
+        let square = |chunk: &[T]| chunk.iter().map(|&g| g * g).sum::<T>();
+        // Chunks have a fixed size and are added in order, so any number of threads gives the same bits.
+        let chunks = gradients.par_chunks(ELEMENTS_PER_PARTIAL);
+        let partials = &mut args.scratch.shared[..chunks.len()];
+        partials.par_iter_mut().zip(chunks).for_each(|(partial, chunk)| *partial = square(chunk));
         args.outputs[0].real()[0] = partials.iter().copied().sum::<T>().sqrt();
     }
 }

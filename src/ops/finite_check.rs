@@ -66,7 +66,7 @@ pub struct FiniteCheck {
 }
 
 /// Elements that one invocation checks.
-const ELEMENTS_PER_SLAB: usize = 256;
+const ELEMENTS_PER_PARTIAL: usize = 256;
 
 impl Op for FiniteCheck {
     fn name(&self) -> &'static str {
@@ -97,14 +97,14 @@ impl Op for FiniteCheck {
         let mut launch = Launch::default();
         let mut first = 0;
         for ix in 1..io.n_inputs() {
-            let n_slabs = io.input(ix).n_elements().div_ceil(ELEMENTS_PER_SLAB).max(1);
-            let shader = Shader::new("finite_check/slabs")
-                .constants(&[("FIRST", first), ("N_SLABS", n_slabs)]);
-            launch = launch.then(shader, &[Binding::Input(ix), scratch], grid(n_slabs));
-            first += n_slabs;
+            let n_partials = io.input(ix).n_elements().div_ceil(ELEMENTS_PER_PARTIAL).max(1);
+            let shader = Shader::new("finite_check/partials")
+                .constants(&[("FIRST", first), ("N_PARTIALS", n_partials)]);
+            launch = launch.then(shader, &[Binding::Input(ix), scratch], grid(n_partials));
+            first += n_partials;
         }
         let flag = Shader::new("finite_check/flag")
-            .constant("N_SLABS", first)
+            .constant("N_PARTIALS", first)
             .constant("SKIP", self.on_nan == OnNan::Skip);
         launch.with_scratch(first).then(flag, &[scratch, Binding::Output(0)], [1, 1, 1])
     }

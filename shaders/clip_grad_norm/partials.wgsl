@@ -1,12 +1,12 @@
-// partials[slab] = sum of gradients[i]^2 over i = slab, slab + N_SLABS, slab + 2 * N_SLABS, ...
+// partials[partial] = sum of gradients[i]^2 over i = partial, partial + N_PARTIALS, partial + 2 * N_PARTIALS, ...
 //
-// The stride lets neighbouring invocations read neighbouring elements. The number of slabs depends on the
+// The stride lets neighbouring invocations read neighbouring elements. The number of partial sums depends on the
 // number of gradients alone, so the order of the sum is fixed. One invocation computes one partial sum. Grid:
-// one axis of slabs, folded. Launched by src/ops/clip_grad_norm.rs.
+// one axis of partial sums, folded. Launched by src/ops/clip_grad_norm.rs.
 
 // #import shared/linear_index
 
-const N_SLABS: u32 = 1u;
+const N_PARTIALS: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> gradients: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
@@ -17,13 +17,13 @@ fn main(
     @builtin(num_workgroups) n_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_ix: u32,
 ) {
-    let slab = linear_index(workgroup, n_workgroups, local_ix);
-    if slab >= N_SLABS {
+    let partial = linear_index(workgroup, n_workgroups, local_ix);
+    if partial >= N_PARTIALS {
         return;
     }
     var sum = 0.0;
-    for (var ix = slab; ix < arrayLength(&gradients); ix += N_SLABS) {
+    for (var ix = partial; ix < arrayLength(&gradients); ix += N_PARTIALS) {
         sum += gradients[ix] * gradients[ix];
     }
-    partials[slab] = sum;
+    partials[partial] = sum;
 }

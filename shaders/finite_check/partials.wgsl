@@ -1,15 +1,15 @@
-// partials[FIRST + slab] = 1 if any of numbers[slab], numbers[slab + N_SLABS], ... is infinite or NaN, else 0
+// partials[FIRST + partial] = 1 if any of numbers[partial], numbers[partial + N_PARTIALS], ... is infinite or NaN, else 0
 //
 // The kernel tests the bits, because a shader compiler may assume that NaN does not occur: infinity and NaN
 // have an exponent of all ones. The stride lets neighbouring invocations read neighbouring elements. Each
 // checked buffer has its own dispatch and its own range of the partials, from FIRST on.
 //
-// One invocation checks one slab. Grid: one axis of slabs, folded. Launched by src/ops/finite_check.rs.
+// One invocation computes one partial result. Grid: one axis of them, folded. Launched by src/ops/finite_check.rs.
 
 // #import shared/linear_index
 
 const FIRST: u32 = 0u;
-const N_SLABS: u32 = 1u;
+const N_PARTIALS: u32 = 1u;
 const EXPONENT: u32 = 0x7f800000u;
 
 @group(0) @binding(0) var<storage, read> numbers: array<u32>;
@@ -21,13 +21,13 @@ fn main(
     @builtin(num_workgroups) n_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_ix: u32,
 ) {
-    let slab = linear_index(workgroup, n_workgroups, local_ix);
-    if slab >= N_SLABS {
+    let partial = linear_index(workgroup, n_workgroups, local_ix);
+    if partial >= N_PARTIALS {
         return;
     }
     var found = 0u;
-    for (var ix = slab; ix < arrayLength(&numbers); ix += N_SLABS) {
+    for (var ix = partial; ix < arrayLength(&numbers); ix += N_PARTIALS) {
         found |= u32((numbers[ix] & EXPONENT) == EXPONENT);
     }
-    partials[FIRST + slab] = found;
+    partials[FIRST + partial] = found;
 }
