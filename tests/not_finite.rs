@@ -193,7 +193,7 @@ fn a_snapshot_of_a_stopped_run_stays_stopped() {
     trainer.state.restore(&stopped).expect("restored");
     assert!(step(&mut trainer) == before, "a step has changed the parameters");
     let stopped = trainer.state.snapshot().expect("a snapshot");
-    assert!(matches!(trainer.state.take_metrics(), Err(StepError::NotFinite { .. })));
+    assert!(matches!(trainer.state.take_metrics(), Err(Error::Step(StepError::NotFinite { .. }))));
     trainer.state.restore(&stopped).expect("restored");
     trainer.state.restore(&good).expect("restored");
     assert!(step(&mut trainer) != before, "the flag outlived a restore");

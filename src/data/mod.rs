@@ -12,8 +12,8 @@
 //! Images stay bytes here. Cropping, flipping, cutout and normalisation are the first nodes of the training
 //! tape, so they run on the device.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
