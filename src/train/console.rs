@@ -1,4 +1,4 @@
-//! What a run prints on the standard output: a head, a line an epoch, a summary.
+//! The lines that a run prints on the standard output: a head, one line for each epoch, a summary.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -14,32 +14,32 @@ use crate::base::units::{readable_bytes, thousands};
 use crate::data::Loaded;
 use crate::device::Device;
 
-/// The words of one run.
+/// The printer of one run.
 pub struct Console<'a> {
     recipe: &'a Recipe,
     loaded: &'a Loaded,
     device: String,
-    /// Whether it was told that the standard output takes nothing any more.
+    /// True after the warning that the standard output cannot be written.
     output_lost: Cell<bool>,
 }
 
 impl<'a> Console<'a> {
-    /// For a run with that recipe, on those images and that device.
+    /// Returns the printer of a run with this recipe, on these images and this device. Prints nothing.
     pub fn new(recipe: &'a Recipe, loaded: &'a Loaded, device: &Device) -> Self {
         Self { recipe, loaded, device: device.name(), output_lost: Cell::new(false) }
     }
 
-    /// What is known before anything is compiled.
+    /// Prints the dataset and the device, before anything is compiled.
     pub fn dataset(&self) {
         self.print(&head(self.loaded, &self.device));
     }
 
-    /// That the kernels are ready.
+    /// Prints the time that compilation took, in seconds.
     pub fn compiled(&self, seconds: f64) {
         self.print(&format!("kernels   compiled in {}", duration(seconds)));
     }
 
-    /// What is known once the steps are compiled, and the head of the table.
+    /// Prints the network, memory, recipe and folder after compilation, and the titles of the table.
     pub fn network(&self, trainer: &Trainer, folder: &Path) {
         let Recipe { epochs, batch_size, width, max_lr, seed, .. } = self.recipe;
         let n_parameters = thousands(trainer.state.layout.n_parameters());
@@ -54,7 +54,7 @@ impl<'a> Console<'a> {
         self.print(&format!("memory    {memory} for training and evaluation"));
         self.print(&format!(
             "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
-             Adam, rate up to {max_lr}{}; {}; seed {seed}",
+             Adam, learning rate up to {max_lr}{}; {}; seed {seed}",
             self.optimizer(),
             self.augmentation()
         ));
@@ -66,14 +66,14 @@ impl<'a> Console<'a> {
         ));
     }
 
-    /// Notes that a run goes on elsewhere than it began, and returns whether it does. The CPU's bits do not depend on
-    /// the number of its threads, which its name has.
+    /// Prints a note if a resumed run has moved to another device, and returns whether it has. Two CPU devices count as
+    /// the same one: their names have the number of threads, and the results do not depend on it.
     pub fn other_device(&self, before: &str, now: &str) -> bool {
         let are_cpus = [before, now].iter().all(|name| name.starts_with("cpu ("));
         let is_other = before != now && !are_cpus;
         if is_other {
-            let message = "the run began on another device: from here on its bits are not those that \
-                           it would have had there";
+            let message = "the run began on another device: from here on its results differ by rounding from \
+                           the results there";
             self.print(&format!(
                 "{}\n",
                 indent(&format!("{message} ({})", escaped(before)), "note: ")
@@ -82,7 +82,7 @@ impl<'a> Console<'a> {
         is_other
     }
 
-    /// Where a run goes on, and what it had come to.
+    /// Prints the earlier epochs of a resumed run, and the step that it continues from.
     pub fn resumed(&self, epochs: &[EpochMetrics], n_steps: usize) {
         epochs.iter().for_each(|epoch| self.epoch(epoch));
         if n_steps > 0 {
@@ -91,7 +91,7 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// What the images that each epoch is evaluated on are called.
+    /// Returns the name of the images that each epoch is evaluated on.
     fn evaluated(&self) -> &'static str {
         if self.loaded.dataset.validation.is_empty() { "test" } else { "validation" }
     }
@@ -100,7 +100,7 @@ impl<'a> Console<'a> {
         self.recipe.schedule(self.loaded.dataset.train.len()).total_steps
     }
 
-    /// An epoch's line in the table.
+    /// Prints the line of an epoch in the table.
     pub fn epoch(&self, epoch: &EpochMetrics) {
         let n_epochs = self.recipe.epochs;
         let count = format!("{:>2}/{n_epochs}", epoch.epoch);
@@ -116,25 +116,25 @@ impl<'a> Console<'a> {
         ));
         if epoch.skipped_steps > 0 {
             let n = epoch.skipped_steps;
-            self.print(&format!("        ({n} steps were not finite, and were skipped)"));
+            self.print(&format!("        ({n} steps were skipped: a gradient was not finite)"));
         }
     }
 
-    /// The file of the weights from before a step that was not finite.
+    /// Prints the path of the weights from before a step that was not finite.
     pub fn kept(&self, step: usize, model: &Path) {
         self.print(&format!("the weights from before step {step} are in {}", model.shown()));
     }
 
-    /// Where the run can be looked at; or why not, which is no reason to fail.
+    /// Prints the path of the page, or a warning if the page is incomplete.
     pub fn report(&self, page: &Path, error: Option<Error>) {
         self.print("");
         match error {
             None => self.print(&format!("report    {}", page.shown())),
-            Some(error) => self.print(&format!("warning:  the report is not whole: {error}")),
+            Some(error) => self.print(&format!("warning:  the report is incomplete: {error}")),
         }
     }
 
-    /// The end: what there is to know about it, and the line that sums it up, which is the last one.
+    /// Prints the results, and as the last line a summary for programs.
     pub fn summary(&self, outcome: &Outcome, n_steps: usize, folder: &Path) {
         let in_all = self.n_steps_in_all();
         match outcome.ended {
@@ -182,24 +182,25 @@ impl<'a> Console<'a> {
         ));
     }
 
-    /// Prints a line. A reader that went away (`wgrad train | head`) is no reason to stop training,
-    /// and a full disk under the standard output is none either; but it is told, once.
+    /// Prints a line. A closed pipe (`wgrad train | head`) or a full disk does not stop the training: the first failure
+    /// is a warning on the standard error, later ones are ignored.
     fn print(&self, line: &str) {
         if let Err(error) = screen::print(line)
             && !self.output_lost.replace(true)
         {
-            let message = "the standard output cannot be written any more; training goes on";
+            let message = "the standard output cannot be written; training goes on";
             screen::note(&format!("warning: {message} ({error})"));
         }
     }
 
-    /// What is done beside Adam, if anything: `, gradients clipped to 1, weights averaged (0.99)`
+    /// Returns the options of the update, `, gradients clipped to 1, weights averaged (0.99)`; empty without any.
     fn optimizer(&self) -> String {
         let clip = self.recipe.clip_grad_norm.map(|norm| format!(", gradients clipped to {norm}"));
         let ema = self.recipe.ema.map(|decay| format!(", weights averaged ({decay})"));
         clip.into_iter().chain(ema).collect()
     }
 
+    /// Returns the names of the augmentations that are on, `crop, flip, cutout`.
     fn augmentation(&self) -> String {
         let Recipe { no_crop, no_flip, no_cutout, .. } = *self.recipe;
         let jitter = self.recipe.step().jitter.is_on();
@@ -210,7 +211,7 @@ impl<'a> Console<'a> {
     }
 }
 
-/// What is known before a network is made: the images, what to know about them, and the device.
+/// Returns the lines before training: notices and warnings about the data, its description, and the device.
 pub fn head(loaded: &Loaded, device: &str) -> String {
     let dataset = &loaded.dataset;
     let notice = loaded.notice.iter().map(|notice| indent(&notice.to_string(), "note: ") + "\n");
@@ -221,20 +222,21 @@ pub fn head(loaded: &Loaded, device: &str) -> String {
     lines.join("\n")
 }
 
-/// `0.01`, `1e-7`, `1e30`
+/// Returns a learning rate in its shortest form: `0.01`, `1e-7`, `1e30`.
 fn rate(value: f64) -> String {
     if (1e-4..1e4).contains(&value) { value.to_string() } else { format!("{value:e}") }
 }
 
-/// The same in nine columns: `0.010000`, `1.000e-7`.
+/// Returns a learning rate in at most nine characters: `0.010000`, `1.000e-7`.
 fn rate_column(value: f64) -> String {
     if (1e-4..100.0).contains(&value) { format!("{value:.6}") } else { format!("{value:.3e}") }
 }
 
-/// The width that paragraphs are broken at.
+/// The longest line of a paragraph, in characters.
 const COLUMNS: usize = 96;
 
-/// Paragraphs, broken into lines, with `first` before the first one and as much space before the others.
+/// Breaks paragraphs into lines of at most [`COLUMNS`]. `first` stands before the first line, and spaces of the same
+/// width before the others.
 fn indent(text: &str, first: &str) -> String {
     let mut lines = Vec::new();
     for paragraph in text.trim_end().lines() {
@@ -251,7 +253,7 @@ fn indent(text: &str, first: &str) -> String {
     format!("{first}{}", lines.join(&format!("\n{:width$}", "", width = first.len())))
 }
 
-/// `8.1s`, `2m 05s`, `1h 02m 05s`
+/// Returns a time in seconds as text: `8.1s`, `2m 05s`, `1h 02m 05s`.
 pub fn duration(seconds: f64) -> String {
     if seconds < 60.0 {
         return format!("{seconds:.1}s");
@@ -269,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_readable() {
+    fn rates_and_times_have_short_forms() {
         assert_eq!([0.01, 1e-7, 1e30].map(rate), ["0.01", "1e-7", "1e30"]);
         assert_eq!([0.01, 1e-7, 1e30].map(rate_column), ["0.010000", "1.000e-7", "1.000e30"]);
         assert_eq!(duration(8.13), "8.1s");

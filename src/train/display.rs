@@ -1,57 +1,57 @@
-//! What is told of a run while it goes, and who shows it.
+//! The interface between a run and the part of the program that shows its progress.
 
 use super::metrics::EpochMetrics;
 use crate::device::NodeTimes;
 use crate::ops::metrics::Metrics;
 use crate::tape::Tape;
 
-/// What does not change during a run, told before its first step.
+/// The facts that do not change during a run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RunFacts {
-    /// What the device is called.
+    /// The name of the device.
     pub device: String,
-    /// What the state and both steps need on it: `57.0 MiB`.
+    /// The memory of the state and of all steps on the device, as text: `57.0 MiB`.
     pub memory: String,
-    /// The folder that the run leaves.
+    /// The path of the run folder.
     pub folder: String,
-    /// The epochs of the whole run.
+    /// The number of epochs in the run.
     pub n_epochs: usize,
-    /// The steps of an epoch.
+    /// The number of steps in an epoch.
     pub n_steps: usize,
 }
 
-/// Shows a run as it goes: a bar, a line now and then, or a dashboard.
+/// Shows the progress of a run: as a bar, as lines, or on a dashboard.
 ///
-/// The calls come in the order of the methods here. None of them may fail or wait: a display that has
-/// lost its reader is silent, and training goes on.
+/// The run calls the methods in the order below. No method may fail or wait, since training does not depend on the
+/// display.
 pub trait Display {
-    /// The steps are compiled, and the first epoch is about to begin.
+    /// Begins the run. The steps are compiled, and no step has run.
     fn begin(&mut self, facts: &RunFacts);
 
-    /// An epoch, from 0, begins; or goes on behind `n_done` of its steps, when a run is resumed.
+    /// Begins an epoch, counted from 0. A resumed epoch has `n_done` steps behind it.
     fn begin_epoch(&mut self, epoch: usize, n_done: usize);
 
-    /// Whether the next step is to be timed node by node, for [`Display::times`].
+    /// Returns true to time every node of the next step. [`Display::times`] then gets the times.
     fn wants_times(&mut self) -> bool {
         false
     }
 
-    /// What each node of that step, as it is on the tape, took.
+    /// Shows the times of the nodes of the step that was timed. `tape` is the recorded step.
     fn times(&mut self, _tape: &Tape, _times: &NodeTimes) {}
 
-    /// A step was started, and this call's epoch has come to `n_images` since it began or went on.
-    /// Returns whether new metrics are wanted.
+    /// Counts a step that was started at the learning rate `lr`. `n_images` is the number of images since
+    /// [`Display::begin_epoch`]. Returns true to request new metrics.
     fn step(&mut self, n_images: usize, lr: f64) -> bool;
 
-    /// Metrics of the epoch so far arrived.
+    /// Shows the metrics of the epoch so far.
     fn metrics(&mut self, metrics: &Metrics);
 
-    /// The epoch's steps are done, and the test images come.
+    /// Begins the evaluation after the steps of an epoch.
     fn begin_evaluation(&mut self);
 
-    /// The epoch is over, or broken off: what is printed next stands in the place of its progress.
+    /// Ends the epoch, also an interrupted one. Clears its progress, since lines are printed next.
     fn end_epoch(&mut self);
 
-    /// What an epoch came to; also those before, when a run is resumed, before [`Display::begin_epoch`].
+    /// Shows the results of an epoch. A resumed run first passes its earlier epochs, before [`Display::begin_epoch`].
     fn epoch(&mut self, _epoch: &EpochMetrics) {}
 }

@@ -1,4 +1,4 @@
-//! The run folder: what a run leaves behind.
+//! The run folder and its files. `docs/run_folder.md` describes them.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -13,98 +13,98 @@ use crate::Error;
 use crate::base::files::{self, FileError};
 use crate::train::TrainError;
 
-/// The resolved settings.
+/// Name of the file with the resolved settings.
 pub const CONFIG: &str = "config.toml";
-/// A line an epoch.
+/// Name of the file with one line of JSON for each epoch.
 pub const METRICS: &str = "metrics.jsonl";
-/// The weights, with PyTorch's names and layouts.
+/// Name of the file with the latest weights, in PyTorch's names and layouts.
 pub const MODEL: &str = "model.safetensors";
-/// The weights after the epoch with the best evaluation.
+/// Name of the file with the weights after the epoch with the best evaluation.
 pub const BEST: &str = "best.safetensors";
-/// The results of the run.
+/// Name of the file with the results of the run.
 pub const SUMMARY: &str = "summary.json";
-/// The state before a step that was not finite, and that step's images.
+/// Name of the file with the state before a step that was not finite, and the images of that step.
 pub const NON_FINITE_DUMP: &str = "not-finite.safetensors";
 
-/// Where runs go when nothing is said.
+/// Folder of the run folders that have no name from the user.
 const RUNS: &str = "runs";
 
-/// The file of weights that a path means: the folder of a run stands for the model in it.
+/// Returns the weights file for a path: [`MODEL`] in it if the path is a folder, otherwise the path itself.
 pub fn weights_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(MODEL) } else { path.to_path_buf() }
 }
 
-/// A folder for one run.
+/// The folder of one run.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// The folder, locked: one process trains in it at a time.
+    /// The open and locked folder: only one process at a time trains in it. None before the folder is created.
     lock: Option<File>,
-    /// Whether nobody has named it: then another will do if it is taken.
+    /// True if the user gave no name. If the default name is taken, another one is used.
     is_default: bool,
-    /// Whether [`RunFolder::create`] wrote into it, and nobody before.
+    /// True if [`RunFolder::create`] made the folder, or found it empty.
     is_new: bool,
-    /// The folders that [`RunFolder::create`] made, the innermost first.
+    /// The folders that [`RunFolder::create`] made, the innermost first. [`RunFolder::remove`] removes them.
     made: Vec<PathBuf>,
 }
 
-/// What a run came to: the contents of `summary.json`.
+/// The results of a run: the contents of `summary.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Summary {
-    /// `cifar10` or `shapes`.
+    /// The dataset: `cifar10` or `shapes`.
     pub dataset: String,
     /// The name of the device.
     pub device: String,
-    /// The name of the device that the run began on, if it has moved since.
+    /// The name of the device that the run began on, if it moved to another one later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_on: Option<String>,
-    /// `finished`, `stopped early` or `interrupted`.
+    /// The way in which the run ended: `finished`, `stopped early` or `interrupted`.
     pub ended: String,
-    /// Training steps in all.
+    /// The number of training steps.
     pub n_steps: usize,
-    /// From the first step to the end, evaluation included; pauses between resumes are not in it.
+    /// The time from the first step to the end in seconds, with evaluation, without pauses between resumes.
     pub seconds: f64,
     /// The epoch with the best evaluation, from 1.
     pub best_epoch: Option<usize>,
-    /// Its accuracy.
+    /// The accuracy of that evaluation, in 0..=1.
     pub best_accuracy: Option<f64>,
-    /// The file of its weights, in the run's folder: [`BEST`].
+    /// The name of the file with the weights of that epoch, in the run folder: [`BEST`].
     #[serde(default)]
     pub best_file: Option<String>,
-    /// The images whose accuracy chose it: `validation images` or `test images`.
+    /// The images whose accuracy decides which epoch is the best: `validation images` or `test images`.
     #[serde(default)]
     pub best_chosen_on: Option<String>,
     /// The mean loss over all test images after the last epoch.
     pub test_loss: Option<f64>,
-    /// The part of them that was classified rightly, in 0..=1.
+    /// The accuracy over all test images after the last epoch, in 0..=1.
     pub test_accuracy: Option<f64>,
-    /// The time of each layer of a training step; none when the run was interrupted.
+    /// The time of each layer of a training step; empty if the run was interrupted.
     #[serde(default, rename = "parts")]
     pub layer_times: Vec<LayerTime>,
     /// The version of wgrad.
     pub version: String,
 }
 
-/// The time that a layer takes in a training step, forward or backward.
+/// The time of one layer in a training step, forward or backward.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LayerTime {
-    /// `layer1, backward`; for a node that belongs to no layer, its op: `adam`.
+    /// The layer and the direction, `layer1, backward`. A node outside every layer has the name of its op, `adam`.
     #[serde(rename = "part")]
     pub name: String,
-    /// Seconds: the sum, over its nodes, of the medians of several steps.
+    /// The time in seconds: the median over several steps of each node, added over the nodes of the layer.
     pub seconds: f64,
 }
 
 impl Summary {
-    /// What [`Summary::ended`] says of a run that was interrupted.
+    /// The value of [`Summary::ended`] for an interrupted run.
     pub const INTERRUPTED: &str = "interrupted";
 }
 
 impl RunFolder {
-    /// Chooses the folder: `out` itself, or `runs/<time>`. Nothing is written yet.
+    /// Chooses the path of a new run: `out`, or `runs/<time>` without one. Writes nothing.
     ///
     /// # Errors
-    /// When `out` is a file, or a folder that holds something already.
+    /// If `out` is a file, or a folder that is not empty.
     pub fn choose(out: Option<&Path>) -> Result<Self, Error> {
         let (path, is_default) = match out {
             Some(path) => {
@@ -116,19 +116,18 @@ impl RunFolder {
         Ok(Self { path, lock: None, is_default, is_new: false, made: Vec::new() })
     }
 
-    /// The folder of a run that goes on, and the settings that it has.
+    /// Opens and locks the folder of a run that will be resumed. Returns the folder and its settings.
     ///
     /// # Errors
-    /// When the folder holds no run, when its settings cannot be read, or when another process is
-    /// training in it.
+    /// If the path is not a run folder, its settings cannot be read, or another process trains in it.
     pub fn reopen(path: &Path) -> Result<(Self, Settings), Error> {
         let config = path.join(CONFIG);
         if !config.exists() {
-            let problem = format!("holds no run: there is no {CONFIG} in it");
+            let problem = format!("is not a run folder: it has no {CONFIG}");
             return Err(TrainError::NoRun { path: path.to_path_buf(), problem }.into());
         }
         if path.join(lr_find::CSV).exists() && !path.join(METRICS).exists() {
-            let problem = "holds a sweep over learning rates, and no run".to_string();
+            let problem = "has the results of a sweep over learning rates, but no run".to_string();
             return Err(TrainError::NoRun { path: path.to_path_buf(), problem }.into());
         }
         let settings = Settings::read(&config)?;
@@ -139,16 +138,17 @@ impl RunFolder {
         Ok((folder, settings))
     }
 
-    /// Makes the folder of a run, with the resolved settings and an empty file of metrics in it.
+    /// Makes the folder of a run, with the resolved settings and an empty metrics file in it.
     ///
     /// # Errors
-    /// When that cannot be written, nothing of which is left then; or when the folder was taken meanwhile.
+    /// If a file cannot be written, or another process has written into the folder since [`RunFolder::choose`]. A
+    /// call that fails leaves nothing behind.
     pub fn create(&mut self, recipe: &Recipe) -> Result<(), Error> {
         self.create_for_sweep(recipe)?;
         Ok(self.write_metrics(&[]).inspect_err(|_| self.remove())?)
     }
 
-    /// Makes the folder of a sweep, with the resolved settings in it.
+    /// Makes the folder of a sweep over learning rates, with the resolved settings in it.
     ///
     /// # Errors
     /// As for [`RunFolder::create`].
@@ -157,7 +157,7 @@ impl RunFolder {
         self.reserve().and_then(|()| write(&self.path.join(CONFIG))).inspect_err(|_| self.remove())
     }
 
-    /// Makes the folder of measurements, with nothing in it.
+    /// Makes an empty folder for measurements.
     ///
     /// # Errors
     /// As for [`RunFolder::create`].
@@ -165,19 +165,19 @@ impl RunFolder {
         self.reserve().inspect_err(|_| self.remove())
     }
 
-    /// Whether it was created, or opened again: it is this process's then.
+    /// Returns whether this process has created or reopened the folder, and so may write into it.
     pub fn is_open(&self) -> bool {
         self.lock.is_some()
     }
 
-    /// Removes what [`RunFolder::create`] made, for a run that comes to nothing. What was there before
-    /// stays.
+    /// Removes the files and folders that [`RunFolder::create`] made, after a run that failed before its first step.
+    /// Files and folders from before `create` stay.
     pub fn remove(&mut self) {
         if !self.is_new {
             return;
         }
         self.lock = None;
-        // What cannot be removed stays: another error is about to be told.
+        // Errors are ignored: the caller already reports the failure of the run.
         for file in [CONFIG, METRICS, lr_find::CSV, lr_find::SVG] {
             let _ = fs::remove_file(self.path.join(file));
         }
@@ -186,13 +186,13 @@ impl RunFolder {
         }
     }
 
-    /// Makes the folder, and keeps others out of it.
+    /// Makes the folder and locks it.
     fn reserve(&mut self) -> Result<(), Error> {
         loop {
             let missing = self.path.ancestors().filter(|p| !p.as_os_str().is_empty());
             self.made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
             fs::create_dir_all(&self.path).map_err(FileError::at(&self.path))?;
-            // Looked at again: minutes may have passed, and another run may have begun in it.
+            // Checked once more: another run may have begun in the folder since `choose`, minutes ago.
             match self.lock().and_then(|()| Ok(refuse_existing(&self.path)?)) {
                 Ok(()) => break,
                 Err(Error::Train(_)) if self.is_default => {
@@ -207,7 +207,7 @@ impl RunFolder {
     }
 
     fn lock(&mut self) -> Result<(), Error> {
-        // Windows opens no folder as a file.
+        // Windows cannot open a folder as a file.
         let path = if cfg!(unix) { self.path.clone() } else { self.path.join(CONFIG) };
         let file = match File::open(&path) {
             Err(_) if !cfg!(unix) => return Ok(()),
@@ -217,7 +217,7 @@ impl RunFolder {
             Err(TryLockError::WouldBlock) => {
                 Err(TrainError::Busy { path: self.path.clone() }.into())
             }
-            // Some network file systems know no locks; nobody else is kept out there.
+            // Some network file systems have no locks. The run goes on without one there.
             Ok(()) | Err(TryLockError::Error(_)) => {
                 self.lock = Some(file);
                 Ok(())
@@ -225,56 +225,56 @@ impl RunFolder {
         }
     }
 
-    /// Writes the settings anew, of a run that goes on on another device.
+    /// Overwrites the settings, for a run that continues on another device.
     ///
     /// # Errors
-    /// When they cannot be written; the settings of before are there then.
+    /// If they cannot be written. The old file stays then.
     pub fn write_config(&self, recipe: &Recipe) -> Result<(), FileError> {
         files::write_whole(&self.path.join(CONFIG), recipe.to_toml().as_bytes())
     }
 
-    /// Writes a line for each epoch so far.
+    /// Overwrites the metrics file: one line for each of these epochs.
     ///
     /// # Errors
-    /// When it cannot be written; the lines of before are there then.
+    /// If it cannot be written. The old file stays then.
     pub fn write_metrics(&self, epochs: &[EpochMetrics]) -> Result<(), FileError> {
         let line = |epoch| serde_json::to_string(epoch).expect("numbers alone") + "\n";
         let lines: String = epochs.iter().map(line).collect();
         files::write_whole(&self.path.join(METRICS), lines.as_bytes())
     }
 
-    /// Writes what the run came to.
+    /// Writes the results of the run.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub fn write_summary(&self, summary: &Summary) -> Result<(), FileError> {
         let text = serde_json::to_string_pretty(summary).expect("numbers and strings") + "\n";
         files::write_whole(&self.path.join(SUMMARY), text.as_bytes())
     }
 
-    /// The folder.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file of the latest weights in it.
+    /// Returns the path of the latest weights.
     pub fn model(&self) -> PathBuf {
         self.path.join(MODEL)
     }
 
-    /// The file of the best weights in it.
+    /// Returns the path of the best weights.
     pub fn best(&self) -> PathBuf {
         self.path.join(BEST)
     }
 
-    /// The files of results in the folder. Training writes its first checkpoint before any of them.
+    /// Returns the names of the result files that exist. Training writes its first checkpoint before any of them.
     pub fn results(&self) -> Vec<&'static str> {
         let mut files = vec![MODEL, BEST, SUMMARY];
         files.retain(|file| self.path.join(file).exists());
         files
     }
 
-    /// The summary of a run that has come to its end; none while there is something left to train.
+    /// Returns the summary of the run in a folder; none if the run is not finished, or was interrupted.
     pub fn finished(path: &Path) -> Option<Summary> {
         let text = fs::read_to_string(path.join(SUMMARY)).ok()?;
         let summary: Summary = serde_json::from_str(&text).ok()?;
@@ -284,23 +284,23 @@ impl RunFolder {
 
 fn refuse_existing(path: &Path) -> Result<(), TrainError> {
     let refuse = |problem| Err(TrainError::Occupied { path: path.to_path_buf(), problem });
-    // What a run that was killed in its first moment leaves counts for nothing.
+    // A run that was killed at its start may leave temporary files. They do not count.
     let is_empty = |entries: fs::ReadDir| entries.flatten().all(|e| files::is_temporary(&e.path()));
     match fs::read_dir(path).map(is_empty) {
         Ok(true) => Ok(()),
         Ok(false) if path.join(CONFIG).exists() => refuse("holds a run already"),
         Ok(false) => refuse("exists already and is not empty"),
-        Err(_) if path.exists() => refuse("is there already, and is no folder"),
+        Err(_) if path.exists() => refuse("exists already and is not a folder"),
         Err(_) => Ok(()),
     }
 }
 
-/// `2026-11-22-153012`, in local time.
+/// Returns the local time as `2026-11-22-153012`.
 fn time_stamp() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d-%H%M%S").to_string()
 }
 
-/// The path, or the first of `<path>-2`, `<path>-3`, ... that is free: two runs may start within a
+/// Returns the path, or the first of `<path>-2`, `<path>-3`, ... that does not exist: two runs may start in the same
 /// second.
 fn unused(path: &Path) -> PathBuf {
     let with_number = |n: usize| {
@@ -317,9 +317,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_with_something_in_it_is_refused() {
+    fn a_file_or_a_folder_that_is_not_empty_is_refused() {
         let dir = tempfile::tempdir().expect("a folder");
-        assert!(RunFolder::choose(Some(dir.path())).is_ok(), "an empty folder is as good as none");
+        assert!(RunFolder::choose(Some(dir.path())).is_ok(), "an empty folder is accepted");
         assert!(RunFolder::choose(Some(&dir.path().join("new"))).is_ok());
         let file = dir.path().join("file");
         fs::write(&file, "x").expect("a file");
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_the_same_second_get_folders_of_their_own() {
+    fn two_runs_of_the_same_second_get_two_folders() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("run");
         assert_eq!(unused(&path), path);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn time_stamps_have_a_fixed_form() {
+    fn time_stamps_are_digits_and_hyphens_of_a_fixed_length() {
         let stamp = time_stamp();
         assert_eq!(stamp.len(), "2026-11-22-153012".len());
         assert!(stamp.chars().all(|c| c.is_ascii_digit() || c == '-'), "{stamp}");

@@ -3,7 +3,7 @@
 //! The training loop is [`run.rs`](mod@run): `Run::train` loops over epochs, `Run::train_epoch` over batches, and each
 //! batch is one call of [`Trainer::step`]. Below the loop, each file uses those under it:
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `run.rs`, `run/` | the loop; a run's start (`start.rs`), the end of an epoch (`epoch.rs`), a run's end (`finish.rs`) |
 //! | `trainer.rs` | [`Trainer`]: training on a dataset's pixels, one step or one evaluation a call |
@@ -15,18 +15,18 @@
 //! | `update.rs` | [`UpdateConfig`]: the part of a step behind the logits, from the loss to the optimizer |
 //! | `schedule.rs` | the learning rate of each step |
 //!
-//! From `trainer.rs` on, the files use no file, thread, clock or terminal. The others are there with the feature `runs`,
-//! and surround the loop:
+//! The code from `trainer.rs` down uses no file, thread, clock or terminal. The feature `runs` adds these files, which
+//! surround the loop:
 //!
-//! | files | what they hold |
+//! | files | content |
 //! |---|---|
 //! | `recipe.rs`, `settings.rs`, `units.rs` | the settings of a run, from flags, a file and the dataset's defaults |
 //! | `folder.rs`, `metrics.rs`, `logs.rs`, `tensorboard.rs` | the run folder and its files |
-//! | `checkpoint/`, `resume.rs`, `replay.rs` | checkpoints; a run that goes on; a step that is run again to find a NaN |
+//! | `checkpoint/`, `resume.rs`, `replay.rs` | checkpoints; resuming a run; running a step again to find a NaN |
 //! | `images.rs`, `evaluation.rs`, `predictions.rs`, `confusion.rs` | images, predictions, and their accuracy |
 //! | `lr_find/` | the learning-rate finder |
-//! | `console.rs`, `display.rs`, `progress.rs`, `screen.rs`, `stopwatch.rs` | printed and displayed progress, times |
-//! | `report_writer.rs` | the work at the end of a run that the layers above do |
+//! | `console.rs`, `display.rs`, `progress.rs`, `screen.rs`, `stopwatch.rs` | output on the terminal, and times |
+//! | `report_writer.rs` | the interface to `report` and `measure`, which do part of the work at the end of a run |
 
 mod error;
 mod evaluator;

@@ -1,6 +1,6 @@
-//! What is shown while an epoch runs: a bar on a terminal, now and then a line elsewhere.
+//! The progress of an epoch: a bar on a terminal, and one line every ten seconds elsewhere.
 //!
-//! It goes to the standard error, so that the standard output holds the results alone.
+//! The progress goes to the standard error, so that the standard output has only results.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -12,25 +12,29 @@ use super::display::{Display, RunFacts};
 use super::screen;
 use crate::ops::metrics::Metrics;
 
-/// The time between two readings of the metrics: often enough to look alive.
+/// The time between two requests for metrics: the loss in the bar changes five times a second.
 const BETWEEN_METRICS: Duration = Duration::from_millis(200);
 
-/// The time between two lines where there is no terminal.
+/// The time between two lines where the standard error is not a terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
-/// The plain [`Display`] of a run.
+/// The [`Display`] of a run without a dashboard.
 pub struct Progress {
+    /// The number of epochs in the run.
     n_epochs: usize,
+    /// The number of steps in an epoch.
     n_steps: usize,
     begun: Instant,
-    /// Steps since then.
+    /// The number of steps since `begun`, without those before a resume.
     n_run: usize,
+    /// The current epoch, from 0.
     epoch: usize,
     epoch_begun: Instant,
-    /// Steps of the epoch.
+    /// The number of finished steps in the epoch.
     step: usize,
+    /// The latest loss and accuracy that have arrived in this epoch.
     metrics: Option<(f64, f64)>,
-    metrics_asked: Instant,
+    metrics_requested: Instant,
     bar: Option<ProgressBar>,
     line_written: Instant,
 }
@@ -47,7 +51,7 @@ impl Default for Progress {
             epoch_begun: now,
             step: 0,
             metrics: None,
-            metrics_asked: now,
+            metrics_requested: now,
             bar: None,
             line_written: now,
         }
@@ -66,7 +70,7 @@ impl Display for Progress {
         self.bar = io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}");
             ProgressBar::new(self.n_steps as u64)
-                .with_style(style.expect("a good template"))
+                .with_style(style.expect("a valid template"))
                 .with_prefix(format!("epoch {}/{}", epoch + 1, self.n_epochs))
         });
     }
@@ -87,11 +91,11 @@ impl Display for Progress {
             ));
             self.line_written = Instant::now();
         }
-        let wanted = self.metrics_asked.elapsed() >= BETWEEN_METRICS;
-        if wanted {
-            self.metrics_asked = Instant::now();
+        let is_due = self.metrics_requested.elapsed() >= BETWEEN_METRICS;
+        if is_due {
+            self.metrics_requested = Instant::now();
         }
-        wanted
+        is_due
     }
 
     fn metrics(&mut self, metrics: &Metrics) {
@@ -115,7 +119,7 @@ impl Progress {
     fn message(&self, n_images: usize, lr: f64) -> String {
         let images_per_s = n_images as f64 / self.epoch_begun.elapsed().as_secs_f64();
         let n_left = self.n_epochs * self.n_steps - (self.epoch * self.n_steps + self.step);
-        // The evaluations of earlier epochs are in the time, so those to come are in the estimate.
+        // The measured time has the evaluations of earlier epochs, so the estimate has those of the later ones.
         let left = self.begun.elapsed().as_secs_f64() / self.n_run as f64 * n_left as f64;
         let metrics = self.metrics.map_or(String::new(), |(loss, accuracy)| {
             format!("loss {loss:.3}, acc. {:.1}%, ", 100.0 * accuracy)

@@ -1,13 +1,13 @@
-//! Who has the terminal.
+//! The terminal, which a dashboard may take over.
 //!
-//! What a run prints goes to the standard output and the standard error, a line at a time. While a
-//! dashboard has the screen, lines are held back: the dashboard shows the latest of them, and all are
-//! printed when it gives the screen back. A stream that is no terminal gets its lines at once.
+//! A run prints lines on the standard output and the standard error. While a dashboard draws on the terminal, these
+//! lines are kept in memory: the dashboard shows the latest of them, and [`give_back`] prints all. A stream that is not
+//! a terminal gets each line at once.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Where a line goes.
+/// The stream that a line is printed on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stream {
     Output,
@@ -30,40 +30,40 @@ impl Stream {
     }
 }
 
-/// A line that was told while the screen was taken.
+/// A line that was written while the screen was taken.
 struct Line {
     stream: Stream,
     text: String,
     is_printed: bool,
 }
 
-/// The lines since the screen was taken; none when it is not.
+/// The lines since [`take`]; none while no dashboard has the screen.
 static HELD: Mutex<Option<Vec<Line>>> = Mutex::new(None);
 
 fn held() -> MutexGuard<'static, Option<Vec<Line>>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Prints a line, without its end, on the standard output.
+/// Prints a line on the standard output. `line` does not end with a line break.
 ///
 /// # Errors
-/// When it cannot be written.
+/// If the stream cannot be written.
 pub fn print(line: &str) -> io::Result<()> {
-    tell(Stream::Output, line)
+    write_line(Stream::Output, line)
 }
 
-/// Prints a line, without its end, on the standard error. A reader that went away is no reason to stop.
+/// Prints a line on the standard error. `line` does not end with a line break. Errors are ignored.
 pub fn note(line: &str) {
-    let _ = tell(Stream::Error, line);
+    let _ = write_line(Stream::Error, line);
 }
 
-/// A writer of bytes on the standard error, for the log.
+/// The standard error as a writer, for the log.
 #[derive(Clone, Copy, Debug)]
 pub struct StandardError;
 
 impl Write for StandardError {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        tell(Stream::Error, String::from_utf8_lossy(bytes).trim_end_matches('\n'))?;
+        write_line(Stream::Error, String::from_utf8_lossy(bytes).trim_end_matches('\n'))?;
         Ok(bytes.len())
     }
 
@@ -72,32 +72,32 @@ impl Write for StandardError {
     }
 }
 
-fn tell(stream: Stream, line: &str) -> io::Result<()> {
+fn write_line(stream: Stream, line: &str) -> io::Result<()> {
     let is_terminal = stream.is_terminal();
     let mut is_printed = true;
     if let Some(lines) = &mut *held() {
         is_printed = !is_terminal;
         lines.push(Line { stream, text: line.to_string(), is_printed });
     }
-    // Not under the lock: a reader that has stopped reading would stop whoever wants to tell of it.
+    // Outside the lock: if a reader of the stream blocks this write, other threads can still write lines.
     if is_printed { stream.write(format!("{line}\n").as_bytes()) } else { Ok(()) }
 }
 
-/// Holds lines back from now on: somebody else draws on the screen.
+/// Takes the screen for a dashboard: lines for the terminal are kept in memory from now on.
 pub fn take() {
     *held() = Some(Vec::new());
 }
 
-/// Prints what was held back, and holds no more.
+/// Gives the screen back, and prints the lines that were kept.
 pub fn give_back() {
     let lines = held().take();
     for line in lines.into_iter().flatten().filter(|line| !line.is_printed) {
-        // There is nobody left to tell.
+        // Errors are ignored: there is no other stream to report them on.
         let _ = line.stream.write(format!("{}\n", line.text).as_bytes());
     }
 }
 
-/// The last lines that were told since the screen was taken, at most `n`.
+/// Returns the latest lines since [`take`], at most `n`.
 pub fn recent(n: usize) -> Vec<String> {
     let held = held();
     let lines = held.as_deref().unwrap_or_default().iter().flat_map(|line| line.text.lines());
@@ -110,9 +110,9 @@ pub fn recent(n: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// Standard streams are no terminals here, or are: lines are remembered either way.
+    /// The test holds with and without a terminal: lines are kept in both cases.
     #[test]
-    fn lines_are_remembered_while_the_screen_is_taken() {
+    fn lines_are_kept_while_the_screen_is_taken() {
         note("a line before");
         take();
         note("a line of\ntwo lines");

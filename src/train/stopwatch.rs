@@ -1,31 +1,33 @@
-//! A clock that can be stopped, and that goes on from where another one was.
+//! A stopwatch that can start from a given time, such as that of a checkpoint.
 
 use std::time::Instant;
 
-/// Seconds that it has run.
+/// A stopwatch. It measures seconds.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Stopwatch {
+    /// The seconds of earlier intervals.
     before: f64,
+    /// The start of the current interval; none while the stopwatch is stopped.
     since: Option<Instant>,
 }
 
 impl Stopwatch {
-    /// A stopped one that shows `seconds`.
+    /// Returns a stopped stopwatch that shows `seconds`.
     pub fn at(seconds: f64) -> Self {
         Self { before: seconds, since: None }
     }
 
-    /// Runs, if it does not already.
+    /// Starts the stopwatch. Does nothing while it runs.
     pub fn start(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Stops, if it runs.
+    /// Stops the stopwatch. Does nothing while it is stopped.
     pub fn stop(&mut self) {
         *self = Self::at(self.seconds());
     }
 
-    /// What it shows.
+    /// Returns the measured seconds.
     pub fn seconds(&self) -> f64 {
         self.before + self.since.map_or(0.0, |since| since.elapsed().as_secs_f64())
     }
@@ -36,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stops_and_goes_on() {
+    fn a_stopped_stopwatch_keeps_its_time() {
         let mut watch = Stopwatch::at(10.0);
         assert_eq!(watch.seconds(), 10.0);
         watch.start();

@@ -166,7 +166,7 @@ fn changed_data_and_settings_are_named() {
     fs::remove_file(&newest).expect("removed");
     assert!(with(&[]).status.success());
 
-    assert_fails(&wgrad(path, &["train", "--resume", "data"]), 1, &["data holds no run"]);
+    assert_fails(&wgrad(path, &["train", "--resume", "data"]), 1, &["data is not a run folder"]);
 }
 
 fn newest_checkpoint(folder: &Path) -> PathBuf {

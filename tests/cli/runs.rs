@@ -87,7 +87,7 @@ fn a_run_is_never_overwritten() {
     assert_fails(&wgrad(folder.path(), &tiny(&[])), 1, &["run", "already", "--out"]);
     assert_eq!(fs::read_to_string(run.join("config.toml")).expect("there"), "precious");
     let file = wgrad(folder.path(), &tiny(&["--out=data/test_batch.bin"]));
-    assert_fails(&file, 1, &["test_batch.bin", "no folder"]);
+    assert_fails(&file, 1, &["test_batch.bin", "not a folder"]);
 }
 
 #[test]
