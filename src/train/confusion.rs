@@ -1,45 +1,45 @@
-//! Truth against prediction: the confusion matrix, and what it says of each class.
+//! The confusion matrix, and the precision, recall and F1 of each class.
 
-/// How often images of each class were taken for each class.
+/// The number of images for each pair of label (`truth`) and predicted class.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Confusion {
     n_classes: usize,
-    /// `[truth, prediction]`, row-major.
+    /// The numbers of images, `[truth, prediction]`, row-major.
     counts: Vec<usize>,
 }
 
-/// How well one class is told from the others.
+/// The scores of one class.
 ///
-/// The parts are in 0..=1, and none where they are 0 of 0: nothing can be said of the precision of a
-/// class that was never predicted.
+/// Precision, recall and F1 are in 0..=1. A score is none where it would be 0 / 0: a class that was never predicted has
+/// no precision.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ClassScores {
-    /// Images of the class.
+    /// The number of images of the class.
     pub n_images: usize,
-    /// Images that were taken for it.
+    /// The number of images that were predicted as the class.
     pub n_predicted: usize,
-    /// Of the images that were taken for it, the part that is of it.
+    /// The share of images of the class among those that were predicted as the class.
     pub precision: Option<f64>,
-    /// Of its images, the part that was recognised: its accuracy.
+    /// The share of the images of the class that were predicted as the class.
     pub recall: Option<f64>,
-    /// The harmonic mean of the two; none where there is neither an image nor a prediction of it.
+    /// The harmonic mean of precision and recall; none if the class has neither an image nor a prediction.
     pub f1: Option<f64>,
 }
 
 impl Confusion {
-    /// No image yet.
+    /// Returns a matrix without images.
     ///
     /// # Panics
-    /// Without classes.
+    /// If `n_classes` is 0.
     pub fn new(n_classes: usize) -> Self {
         assert!(n_classes > 0, "a confusion matrix of no classes");
         Self { n_classes, counts: vec![0; n_classes * n_classes] }
     }
 
-    /// That of images with these classes, which were taken for those, image by image.
+    /// Returns the matrix of images with these labels (`truths`) and these predicted classes.
     ///
     /// # Panics
-    /// When there are more of one than of the other, or a class is none of `n_classes`.
+    /// If the numbers of labels and predictions differ, or one of them is not below `n_classes`.
     pub fn of(
         n_classes: usize,
         truths: &[u8],
@@ -57,46 +57,50 @@ impl Confusion {
     /// Counts an image.
     ///
     /// # Panics
-    /// When one of the classes is none.
+    /// If `truth` or `prediction` is not below the number of classes.
     pub fn count(&mut self, truth: usize, prediction: usize) {
         let n = self.n_classes;
-        assert!(truth < n && prediction < n, "{truth} taken for {prediction}, of {n} classes");
+        assert!(
+            truth < n && prediction < n,
+            "truth {truth}, prediction {prediction}: the classes are 0 to {}",
+            n - 1
+        );
         self.counts[truth * n + prediction] += 1;
     }
 
-    /// The number of classes.
+    /// Returns the number of classes.
     pub fn n_classes(&self) -> usize {
         self.n_classes
     }
 
-    /// The images of class `truth` that were taken for `prediction`.
+    /// Returns the number of images of class `truth` that were predicted as class `prediction`.
     ///
     /// # Panics
-    /// When one of the classes is none.
+    /// If `truth` or `prediction` is not below the number of classes.
     pub fn at(&self, truth: usize, prediction: usize) -> usize {
         assert!(prediction < self.n_classes, "class {prediction} of {}", self.n_classes);
         self.counts[truth * self.n_classes + prediction]
     }
 
-    /// All images.
+    /// Returns the number of images.
     pub fn n_images(&self) -> usize {
         self.counts.iter().sum()
     }
 
-    /// Those that were classified rightly.
+    /// Returns the number of images whose prediction is their label.
     pub fn n_correct(&self) -> usize {
         (0..self.n_classes).map(|class| self.at(class, class)).sum()
     }
 
-    /// The part that was classified rightly, in 0..=1; none without images.
+    /// Returns the accuracy, in 0..=1; none without images.
     pub fn accuracy(&self) -> Option<f64> {
         part(self.n_correct(), self.n_images())
     }
 
-    /// How well a class is told from the others.
+    /// Returns the scores of a class.
     ///
     /// # Panics
-    /// When it is none.
+    /// If `class` is not below the number of classes.
     pub fn scores(&self, class: usize) -> ClassScores {
         let right = self.at(class, class);
         let n_images = (0..self.n_classes).map(|other| self.at(class, other)).sum();
@@ -106,30 +110,30 @@ impl Confusion {
             n_predicted,
             precision: part(right, n_predicted),
             recall: part(right, n_images),
-            // 2 p r / (p + r), without a division by zero where nothing is right.
+            // Equal to 2 p r / (p + r), which is 0 / 0 where no image is correct.
             f1: part(2 * right, n_images + n_predicted),
         }
     }
 
-    /// The scores of every class, in the order of the labels.
+    /// Returns the scores of every class, in the order of the labels.
     pub fn all_scores(&self) -> Vec<ClassScores> {
         (0..self.n_classes).map(|class| self.scores(class)).collect()
     }
 
-    /// Pairs of classes that were mistaken for one another, as (truth, prediction, images), the most
-    /// frequent first.
+    /// Returns the pairs of different classes that were mistaken for one another, as (truth, prediction, number of
+    /// images), the most frequent first.
     pub fn mistakes(&self) -> Vec<(usize, usize, usize)> {
         let pairs = (0..self.n_classes)
             .flat_map(|truth| (0..self.n_classes).map(move |prediction| (truth, prediction)));
         let counted = pairs.map(|(truth, other)| (truth, other, self.at(truth, other)));
         let mut mistakes: Vec<_> = counted.filter(|(t, p, n)| t != p && *n > 0).collect();
-        // Stable: pairs that are equally frequent stay in the order of their classes.
+        // The sort is stable: pairs with the same number keep the order of their classes.
         mistakes.sort_by_key(|&(_, _, n)| std::cmp::Reverse(n));
         mistakes
     }
 }
 
-/// `n / of`; none of nothing.
+/// Returns `n / of`; none if `of` is 0.
 fn part(n: usize, of: usize) -> Option<f64> {
     (of > 0).then(|| n as f64 / of as f64)
 }
@@ -138,14 +142,14 @@ fn part(n: usize, of: usize) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Four cats (one taken for a dog), three dogs (two taken for cats), and no bird.
+    /// Returns the matrix of four cats (one predicted as a dog), three dogs (two predicted as cats), and no bird.
     fn pets() -> Confusion {
         let truths = [0, 0, 0, 0, 1, 1, 1];
         Confusion::of(3, &truths, [0, 0, 0, 1, 0, 0, 1].into_iter())
     }
 
     #[test]
-    fn counts_are_rows_of_truth() {
+    fn rows_are_truths_and_columns_are_predictions() {
         let pets = pets();
         assert_eq!((pets.at(0, 0), pets.at(0, 1)), (3, 1));
         assert_eq!((pets.at(1, 0), pets.at(1, 1)), (2, 1));
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_are_those_of_the_textbook() {
+    fn scores_are_the_definitions_of_precision_recall_and_f1() {
         let [cat, dog, bird] = pets().all_scores()[..] else { panic!("three classes") };
         assert_eq!((cat.n_images, cat.n_predicted), (4, 5));
         assert_eq!((cat.precision, cat.recall), (Some(3.0 / 5.0), Some(3.0 / 4.0)));
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_right_is_zero_and_nothing_at_all_is_unknown() {
+    fn no_correct_image_gives_0_and_no_image_gives_none() {
         let wrong = Confusion::of(2, &[0, 0], [1, 1].into_iter());
         assert_eq!((wrong.scores(0).recall, wrong.scores(0).f1), (Some(0.0), Some(0.0)));
         assert_eq!(wrong.scores(1).precision, Some(0.0));
@@ -174,8 +178,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "0 taken for 2, of 2 classes")]
-    fn refuses_what_is_no_class() {
+    #[should_panic(expected = "truth 0, prediction 2: the classes are 0 to 1")]
+    fn a_prediction_that_is_not_a_class_panics() {
         Confusion::new(2).count(0, 2);
     }
 }

@@ -1,16 +1,15 @@
-//! How good a network is on images whose classes are known, seen in one or several views.
+//! Loss, accuracy and predictions on labelled images, from the logits of one or several views of each image.
 //!
-//! With V views of an image, such as itself and its mirror image, the network has V opinions of it.
-//! What counts is the mean of their probabilities:
+//! A view is a version of an image, such as its mirror image. With V views of an image, its prediction is the mean of
+//! the V probabilities:
 //!
 //! ```text
 //! p[k] = 1/V * sum over v of softmax(logits[v])[k]        loss = mean over images of -ln p[label]
 //! ```
 //!
-//! The mean of probabilities is a distribution itself, in which a view counts for as much as any
-//! other; in the mean of logits, the view with the larger ones, which need not be the better one,
-//! counts for more. Everything is computed in f64 and in the logarithm, so that a probability that
-//! f32 would round to zero has a finite loss.
+//! In the mean of probabilities all views have the same weight. In the mean of logits a view with larger logits would
+//! weigh more, although it is not always the better one. The computation is in f64 and on logarithms, so that a
+//! probability that f32 rounds to zero has a finite loss.
 
 use std::path::Path;
 
@@ -19,22 +18,22 @@ use crate::Error;
 use crate::base::files;
 use crate::nn::tensor_file::Writer;
 
-/// What came of an evaluation.
+/// The results of an evaluation.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Evaluation {
-    /// The mean cross entropy.
+    /// The mean cross entropy over the images.
     pub loss: f64,
-    /// The probabilities of each image.
+    /// The probabilities of every class for each image.
     pub predictions: Predictions,
-    /// Truth against prediction.
+    /// The counts of images by label and prediction.
     pub confusion: Confusion,
 }
 
 impl Evaluation {
-    /// From the logits `[n, classes]` of each view of `n` images and their classes `[n]`.
+    /// Returns the results from the logits of each view, `[n, classes]`, and the labels, `[n]`.
     ///
     /// # Panics
-    /// Without images or views, or when there are not as many logits as the labels ask for.
+    /// If there are no images or no views, or a view does not have `n_classes` logits for each label.
     pub fn of(views: &[Vec<f32>], labels: &[u8], n_classes: usize) -> Self {
         assert!(!views.is_empty() && !labels.is_empty(), "an evaluation of nothing");
         for logits in views {
@@ -52,8 +51,8 @@ impl Evaluation {
         let rows: Vec<Vec<f64>> = rows.collect();
         let losses = rows.iter().zip(labels).map(|(row, &label)| -row[usize::from(label)]);
         let loss = losses.sum::<f64>() / labels.len() as f64;
-        // Logarithms of probabilities are logits, of which softmax makes the probabilities again. A
-        // single view's own are taken as they are, so that not even a rounding changes a prediction.
+        // Logarithms of probabilities are logits: their softmax is the probabilities. The logits of a single view are
+        // used as they are, so that rounding cannot change a prediction.
         let predictions = match views {
             [logits] => Predictions::from_logits(logits, n_classes),
             _ => {
@@ -65,13 +64,13 @@ impl Evaluation {
         Self { loss, predictions, confusion }
     }
 
-    /// The part of the images that was classified rightly, in 0..=1.
+    /// Returns the accuracy, in 0..=1.
     pub fn accuracy(&self) -> f64 {
         self.confusion.accuracy().expect("there are images")
     }
 }
 
-/// `ln(1/V * sum over v of softmax(logits[v]))`, `[classes]`.
+/// Returns `ln(1/V * sum over v of softmax(logits[v]))` of one image, `[classes]`.
 fn mean_log_probabilities<'a>(views: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec<f64> {
     let n_views = views.len() as f64;
     let views: Vec<Vec<f64>> = views.map(log_softmax).collect();
@@ -85,7 +84,7 @@ fn log_softmax(logits: &[f32]) -> Vec<f64> {
     logits.map(|z| z - log_sum).collect()
 }
 
-/// `ln(sum of exp(z))`, shifted by the largest so that nothing overflows.
+/// Returns `ln(sum of exp(z))`. The largest z is subtracted first, so that nothing overflows.
 fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
     largest + values.map(|z| (z - largest).exp()).sum::<f64>().ln()
@@ -94,7 +93,7 @@ fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
 /// Writes logits, `[images, classes]`, as the tensor `logits` of a safetensors file.
 ///
 /// # Errors
-/// When it cannot be written.
+/// If the file cannot be written.
 pub fn write_logits(path: &Path, logits: &[f32], n_classes: usize) -> Result<(), Error> {
     let mut file = Writer::default();
     file.f32("logits".to_string(), vec![logits.len() / n_classes, n_classes], logits);
@@ -119,7 +118,7 @@ mod tests {
         );
     }
 
-    /// PyTorch's numbers:
+    /// The expected numbers are PyTorch's:
     ///
     /// ```python
     /// a, b = (torch.tensor(view, dtype=torch.float64).reshape(4, 3) for view in VIEWS)
@@ -127,7 +126,7 @@ mod tests {
     /// F.cross_entropy(a, labels), F.nll_loss(p.log(), labels), p
     /// ```
     #[test]
-    fn numbers_are_pytorchs() {
+    fn losses_and_probabilities_are_those_of_pytorch() {
         let expected = [
             [0.3980341840605551, 0.4908559893486837, 0.11110982659076135],
             [0.6829967604274634, 0.29052058123532926, 0.02648265833720731],
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn views_that_agree_change_nothing() {
+    fn two_equal_views_give_the_results_of_one() {
         let views = [VIEWS[0].to_vec(), VIEWS[0].to_vec()];
         let (one, both) =
             (Evaluation::of(&views[..1], &LABELS, 3), Evaluation::of(&views, &LABELS, 3));
@@ -159,7 +158,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "12 logits for 3 images of 3 classes")]
-    fn logits_that_do_not_fit() {
+    fn missing_labels_panic() {
         Evaluation::of(&[VIEWS[0].to_vec()], &LABELS[..3], 3);
     }
 }

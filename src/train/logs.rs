@@ -1,4 +1,4 @@
-//! What other programs read of a run: `metrics.csv` and TensorBoard's events, written as it goes.
+//! The logs of a run for other programs, written after each epoch: `metrics.csv` and TensorBoard's events.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,14 @@ use super::metrics::EpochMetrics;
 use super::tensorboard::EventFile;
 use crate::base::files::{self, FileError};
 
-/// A line an epoch, for spreadsheets.
+/// Name of the file with one line for each epoch, for spreadsheets.
 pub const METRICS_CSV: &str = "metrics.csv";
 
-/// A count, which is known of every epoch.
+/// Key of the count that `metrics.jsonl` leaves out where it is 0.
 const SKIPPED: &str = "skipped_steps";
 
-/// The keys of `metrics.jsonl`, in their order. All of them, though a run may do without some: a table
-/// has the same columns in each line.
+/// The keys of `metrics.jsonl`, in their order. A table has the same columns in each line, so these are all keys, also
+/// those that a run does not use.
 const COLUMNS: [&str; 13] = [
     "epoch",
     "lr",
@@ -32,7 +32,7 @@ const COLUMNS: [&str; 13] = [
     "weights",
 ];
 
-/// The logs of a run, open.
+/// The open logs of a run.
 #[derive(Debug)]
 pub struct Logs {
     folder: PathBuf,
@@ -42,11 +42,11 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Opens them in a run folder. `earlier` are the epochs of a run that is continued: what the files say
-    /// of later ones is dropped.
+    /// Opens the logs in a run folder. `earlier` are the epochs before a resume. Later epochs in the files are dropped,
+    /// since they run again.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// If the files cannot be written.
     pub fn open(
         folder: &Path,
         earlier: &[EpochMetrics],
@@ -60,10 +60,10 @@ impl Logs {
         Ok(logs)
     }
 
-    /// Adds an epoch.
+    /// Appends an epoch to both logs.
     ///
     /// # Errors
-    /// When it cannot be written. The files are whole then, and a later epoch may be added.
+    /// If a file cannot be written. The files are still valid then, and later epochs can be appended.
     pub fn append(&mut self, epoch: &EpochMetrics) -> Result<(), FileError> {
         self.epochs.push(*epoch);
         self.write_csv()?;
@@ -78,7 +78,7 @@ impl Logs {
     }
 }
 
-/// The points of an epoch. A slash makes a group of curves in TensorBoard.
+/// Returns the points of an epoch, as (curve, value). TensorBoard groups curves by the part before the slash.
 fn scalars(epoch: &EpochMetrics) -> Vec<(&'static str, f64)> {
     let points = [
         ("loss/train", Some(epoch.train_loss)),
@@ -93,14 +93,14 @@ fn scalars(epoch: &EpochMetrics) -> Vec<(&'static str, f64)> {
     points.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-/// The values as they are in `metrics.jsonl`; what an epoch does without is empty.
+/// Returns the line of an epoch: the values as in `metrics.jsonl`, and an empty cell where an epoch has no value.
 fn csv_line(epoch: &EpochMetrics) -> String {
     let fields = serde_json::to_value(epoch).expect("numbers and words");
     let cell = |column: &&str| match &fields[column] {
-        // `metrics.jsonl` leaves the zero out.
+        // `metrics.jsonl` leaves a count of 0 out.
         Value::Null if *column == SKIPPED => epoch.skipped_steps.to_string(),
         Value::Null => String::new(),
-        // No word that is written here has a comma or a quotation mark in it.
+        // The only string is the fingerprint. It has no comma or quotation mark, so it needs no quotes.
         Value::String(word) => word.clone(),
         other => other.to_string(),
     };
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_continues_the_table() {
+    fn a_resumed_run_continues_the_table() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let text = || std::fs::read_to_string(folder.path().join(METRICS_CSV)).expect("there");
         let mut logs = Logs::open(folder.path(), &[], 10).expect("it can be written");
@@ -141,12 +141,12 @@ mod tests {
             Some("3")
         );
 
-        // Continued from after the first epoch: the second is made again.
+        // The run is resumed after the first epoch, so the second one runs again.
         let mut logs = Logs::open(folder.path(), &[epoch(1)], 10).expect("it can be written");
         assert_eq!(text().lines().count(), 2);
         logs.append(&epoch(2)).expect("written");
         assert_eq!(text(), three_lines);
         let n_files = std::fs::read_dir(folder.path()).expect("readable").count();
-        assert_eq!(n_files, 3, "a table and two files of events");
+        assert_eq!(n_files, 3, "a table and two event files");
     }
 }

@@ -1,45 +1,44 @@
-//! What is known of an epoch: a line of `metrics.jsonl`.
+//! The results of an epoch: a line of `metrics.jsonl`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::fingerprint::Fingerprint;
 use crate::ops::metrics::Metrics;
 
-/// An epoch, in the order of the keys in the file.
+/// The results of an epoch. The order of the fields is that of the keys in the file.
 #[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub struct EpochMetrics {
-    /// From 1.
+    /// The number of the epoch, from 1.
     pub epoch: usize,
-    /// The learning rate of its last step.
+    /// The learning rate of the last step of the epoch.
     pub lr: f64,
-    /// The mean loss of the training images, each at the step that learned from it.
+    /// The mean loss over the training images. Each image counts in the step that trained on it.
     pub train_loss: f64,
-    /// The part of them that was classified rightly, in 0..=1.
+    /// The accuracy over the training images, in 0..=1. Each image counts in the step that trained on it.
     pub train_accuracy: f64,
-    /// The mean loss over the images that were held out, after the epoch; none if there are none.
+    /// The mean loss over the validation images after the epoch; none in a run without validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
-    /// The part of them that was classified rightly, in 0..=1.
+    /// The accuracy over the validation images after the epoch, in 0..=1; none in a run without validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
-    /// The mean loss over all test images, after the epoch; none if images were held out, since the test
-    /// images are then read once, after the last epoch.
+    /// The mean loss over all test images after the epoch; none in a run with validation images, which evaluates the
+    /// test images only once, after the last epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_loss: Option<f64>,
-    /// The part of them that was classified rightly, in 0..=1.
+    /// The accuracy over all test images after the epoch, in 0..=1; none in a run with validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_accuracy: Option<f64>,
-    /// Steps that were left out because a number in them was not finite, with `--on-nan skip`.
+    /// The number of steps that were skipped because a gradient or statistic was not finite (`--on-nan skip`).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped_steps: u64,
-    /// What training took; evaluation, compilation and start-up are not in it.
+    /// The time of training in seconds, without evaluation, compilation and start-up.
     pub seconds: f64,
-    /// What evaluation took.
+    /// The time of evaluation in seconds.
     pub eval_seconds: f64,
-    /// Training images by `seconds`.
+    /// The number of training images divided by `seconds`.
     pub images_per_s: f64,
-    /// The bits of parameters and running statistics after the epoch: two runs can be compared line by
-    /// line.
+    /// The hash of parameters and running statistics after the epoch. Two runs with equal lines have equal bits.
     pub weights: Fingerprint,
 }
 
@@ -48,26 +47,26 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl EpochMetrics {
-    /// The mean loss over the images that it was evaluated on: those that were held out, else the test
-    /// images.
+    /// Returns the mean loss over the images of the evaluation: the validation images where there are some, otherwise
+    /// the test images.
     pub fn loss(&self) -> f64 {
         self.validation_loss.or(self.test_loss).unwrap_or(f64::NAN)
     }
 
-    /// The part of them that was classified rightly, in 0..=1.
+    /// Returns the accuracy over the images of the evaluation, in 0..=1.
     pub fn accuracy(&self) -> f64 {
         self.validation_accuracy.or(self.test_accuracy).unwrap_or(f64::NAN)
     }
 
-    /// What the images are called that it was evaluated on: `validation` or `test`.
+    /// Returns the name of the images of the evaluation: `validation` or `test`.
     pub fn evaluated_on(&self) -> &'static str {
         if self.validation_accuracy.is_some() { "validation" } else { "test" }
     }
 
-    /// Notes an evaluation, on images that were held out or on the test images.
-    pub(super) fn with_evaluation(mut self, metrics: &Metrics, held_out: bool) -> Self {
+    /// Returns the epoch with the metrics of its evaluation, on validation images or on test images.
+    pub(super) fn with_evaluation(mut self, metrics: &Metrics, on_validation: bool) -> Self {
         let (loss, accuracy) = (Some(metrics.loss()), Some(metrics.accuracy()));
-        match held_out {
+        match on_validation {
             true => (self.validation_loss, self.validation_accuracy) = (loss, accuracy),
             false => (self.test_loss, self.test_accuracy) = (loss, accuracy),
         }
@@ -75,14 +74,14 @@ impl EpochMetrics {
     }
 }
 
-/// The epoch with the highest accuracy; the first of several.
+/// Returns the epoch with the highest accuracy of its evaluation; of several equal ones, the first.
 pub fn best(epochs: &[EpochMetrics]) -> Option<&EpochMetrics> {
     epochs.iter().rev().max_by(|a, b| a.accuracy().total_cmp(&b.accuracy()))
 }
 
 #[cfg(test)]
 impl EpochMetrics {
-    /// An epoch for tests.
+    /// Returns an epoch for tests.
     pub(crate) fn example(epoch: usize, test_accuracy: f64) -> Self {
         Self {
             epoch,
@@ -107,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_the_best_counts() {
+    fn the_first_of_equally_good_epochs_is_the_best() {
         let epochs = [(1, 0.5), (2, 0.75), (3, 0.75), (4, 0.25)];
         let epochs = epochs.map(|(epoch, accuracy)| EpochMetrics::example(epoch, accuracy));
         assert_eq!(best(&epochs).map(|e| e.epoch), Some(2));

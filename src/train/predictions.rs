@@ -1,37 +1,37 @@
-//! What a network says of images: a probability for each class.
+//! The predictions of a network: the probability of each class for each image.
 
 use std::cmp::Reverse;
 
 use super::confusion::Confusion;
 
-/// The probabilities of every class for each of some images.
+/// The probability of every class for each of `n` images.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Predictions {
     n_classes: usize,
-    /// `[n, classes]`, row-major.
+    /// The probabilities, `[n, classes]`, row-major.
     probabilities: Vec<f32>,
 }
 
-/// An image that was taken for something else.
+/// An image whose prediction is not its label.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Mistake {
-    /// Which image of the split it is.
+    /// The number of the image in its split, from 0.
     pub image: usize,
-    /// Its class.
+    /// The label, a class from 0.
     pub truth: usize,
-    /// What it was taken for.
+    /// The predicted class, from 0.
     pub prediction: usize,
-    /// The probability that was given to the prediction.
+    /// The probability of the predicted class.
     pub probability: f32,
-    /// The probability that was given to the truth.
+    /// The probability of the label's class.
     pub probability_of_truth: f32,
 }
 
 impl Predictions {
-    /// The softmax of each row of logits `[n, classes]`, computed in f64.
+    /// Returns the softmax of each row of logits, `[n, classes]`. The softmax is computed in f64.
     ///
     /// # Panics
-    /// When the logits are not rows of `n_classes`.
+    /// If the number of logits is not a multiple of `n_classes`.
     pub fn from_logits(logits: &[f32], n_classes: usize) -> Self {
         let n = logits.len();
         assert!(n_classes > 0 && n.is_multiple_of(n_classes), "{n} logits of {n_classes} classes");
@@ -39,37 +39,38 @@ impl Predictions {
         Self { n_classes, probabilities }
     }
 
-    /// The number of images.
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.probabilities.len() / self.n_classes
     }
 
-    /// Whether there is no image.
+    /// Returns true if there are no images.
     pub fn is_empty(&self) -> bool {
         self.probabilities.is_empty()
     }
 
-    /// The probabilities of an image, `[classes]`.
+    /// Returns the probabilities of an image, `[classes]`.
     ///
     /// # Panics
-    /// When there is no such image.
+    /// If there is no image with this number.
     pub fn of(&self, image: usize) -> &[f32] {
         &self.probabilities[image * self.n_classes..][..self.n_classes]
     }
 
-    /// The class that an image is taken for: the first of the most probable ones, as in the kernels.
+    /// Returns the predicted class of an image: the most probable one, and of equally probable ones the first, as in
+    /// the kernels.
     ///
     /// # Panics
-    /// When there is no such image.
+    /// If there is no image with this number.
     pub fn class(&self, image: usize) -> usize {
         let of = self.of(image);
         (1..of.len()).fold(0, |best, class| if of[class] > of[best] { class } else { best })
     }
 
-    /// The `k` most probable classes of an image with their probabilities, the most probable first.
+    /// Returns the `k` most probable classes of an image with their probabilities, the most probable first.
     ///
     /// # Panics
-    /// When there is no such image.
+    /// If there is no image with this number.
     pub fn top(&self, image: usize, k: usize) -> Vec<(usize, f32)> {
         let mut classes: Vec<_> = self.of(image).iter().copied().enumerate().collect();
         classes.sort_by(|(_, a), (_, b)| b.total_cmp(a));
@@ -77,19 +78,19 @@ impl Predictions {
         classes
     }
 
-    /// Against the classes `[n]` that the images have.
+    /// Returns the confusion matrix of the predictions against the labels, `[n]`.
     ///
     /// # Panics
-    /// When there are more or fewer of them.
+    /// If the number of labels is not that of the images.
     pub fn confusion(&self, labels: &[u8]) -> Confusion {
         Confusion::of(self.n_classes, labels, (0..self.len()).map(|image| self.class(image)))
     }
 
-    /// The images that were taken for something else than their label says, the surest mistake first:
-    /// the one with the highest probability of a wrong class.
+    /// Returns the images whose prediction is not their label, sorted by the probability of the predicted class, the
+    /// highest first.
     ///
     /// # Panics
-    /// When there are more or fewer labels than images.
+    /// If the number of labels is not that of the images.
     pub fn mistakes(&self, labels: &[u8]) -> Vec<Mistake> {
         assert_eq!(labels.len(), self.len(), "{} labels, {} images", labels.len(), self.len());
         let seen = labels.iter().enumerate().map(|(image, &truth)| {
@@ -99,14 +100,14 @@ impl Predictions {
             Mistake { image, truth, prediction, probability, probability_of_truth }
         });
         let mut mistakes: Vec<_> = seen.filter(|m| m.truth != m.prediction).collect();
-        // Probabilities are not negative, and so are ordered as their bits are. Stable: of equally
-        // sure ones the first comes first.
+        // The bits of numbers that are not negative have the order of the numbers. The sort is stable: equal
+        // probabilities keep the order of their images.
         mistakes.sort_by_key(|mistake| Reverse(mistake.probability.to_bits()));
         mistakes
     }
 }
 
-/// `exp(z[k]) / sum over j of exp(z[j])`, shifted by the largest logit so that nothing overflows.
+/// Returns `exp(z[k]) / sum over j of exp(z[j])`. The largest z is subtracted first, so that nothing overflows.
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exp = |&z: &f32| (f64::from(z) - f64::from(largest)).exp();
@@ -118,14 +119,14 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 mod tests {
     use super::*;
 
-    /// Logits whose softmax is 1/8, 5/8, 2/8, and so on.
+    /// Returns predictions of three classes whose probabilities are these numbers divided by 8.
     fn predictions(eighths: &[f32]) -> Predictions {
         let logits: Vec<f32> = eighths.iter().map(|p| (p / 8.0).ln() + 100.0).collect();
         Predictions::from_logits(&logits, 3)
     }
 
     #[test]
-    fn probabilities_are_the_softmax() {
+    fn probabilities_are_the_softmax_of_the_logits() {
         let seen = predictions(&[1.0, 5.0, 2.0]);
         for (p, eighths) in seen.of(0).iter().zip([1.0, 5.0, 2.0]) {
             assert!((p - eighths / 8.0).abs() < 1e-5, "{p} is not {eighths} / 8");
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_surest_mistake_comes_first() {
+    fn the_mistake_with_the_highest_probability_comes_first() {
         let seen = predictions(&[
             1.0, 5.0, 2.0, 6.0, 1.0, 1.0, 1.0, 1.0, 6.0, 1.0, 1.0, 6.0, 3.0, 4.0, 1.0,
         ]);

@@ -1,4 +1,5 @@
-//! The end of a run as the layers above see it: they time the layers of a step and write the page of the run.
+//! The interface to the layers above `train`, which do two things at the end of a run: they time the layers of the
+//! network in a step, and write the page of the run.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +9,10 @@ use crate::Error;
 use crate::data::{Loaded, Split};
 use crate::device::Device;
 
-/// Measures and draws at the end of a run. Training itself does neither.
+/// Times layers and writes the page at the end of a run. The layers `measure` and `report` implement this trait.
 pub trait ReportWriter {
-    /// Times training steps on the images of a split with these numbers, a whole batch, and leaves the network as it
-    /// was. Returns no times when `stop` returned true on the way.
+    /// Times training steps on the images of a split with these numbers, which fill a batch. The network is the same
+    /// afterwards. Returns no times when `stop` returned true on the way.
     ///
     /// # Errors
     /// If the device fails.

@@ -1,4 +1,4 @@
-//! TensorBoard's event files: what `tensorboard --logdir runs` shows.
+//! TensorBoard's event files, which `tensorboard --logdir runs` reads.
 //!
 //! A file is a sequence of records. A record is a serialised `Event` between checksums. The messages are those of
 //! TensorFlow's `event.proto` and `summary.proto`: Protocol Buffers identify a field by its number, and readers take an
@@ -9,10 +9,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What readers expect of the first event.
+/// The content of the first event of every file.
 const FILE_VERSION: &str = "brain.Event:2";
 
-/// The beginning of a file's name, by which readers find it; a number follows.
+/// The beginning of a file's name. Readers find the files by it; a number follows.
 const NAME: &str = "events.out.tfevents.";
 
 /// The content of an event.
@@ -21,28 +21,28 @@ enum Content<'a> {
     FileVersion(&'a str),
     /// The start of a session of the run.
     Start,
-    /// Points of curves: a curve's name, and a value.
+    /// One point for each of several curves: the name of the curve, and the value.
     Scalars(&'a [(&'a str, f64)]),
 }
 
 /// The value `START` of `SessionLog.SessionStatus`.
 const SESSION_START: u64 = 1;
 
-/// A file of events that is being written. Each event is in it as soon as it was told.
+/// An open event file. Each event is in the file when the call that writes it returns.
 #[derive(Debug)]
 pub struct EventFile {
     file: File,
 }
 
 impl EventFile {
-    /// Starts a file of its own in a run folder, `events.out.tfevents.<seconds>.<host>.wgrad`; a run that
-    /// is continued gets another one beside the first, which sorts behind it, as readers expect.
+    /// Creates a new event file in a run folder, `events.out.tfevents.<seconds>.<host>.wgrad`. The file of a resumed
+    /// run sorts behind those of the run so far, as readers expect.
     ///
-    /// `first_step` is the first one that the file may tell of: readers drop what earlier files say of it
-    /// and of those after it, which a run that was stopped may have done before.
+    /// `first_step` is the first training step of the file. Readers drop the points of earlier files from this step
+    /// on: a run that was stopped may have written steps that now run again.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub fn create(folder: &Path, first_step: usize) -> io::Result<Self> {
         let mut events = Self { file: create_new(folder)? };
         events.append(0, &Content::FileVersion(FILE_VERSION))?;
@@ -50,10 +50,10 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Adds a point to each of those curves, at a step.
+    /// Appends a point at a step to each of these curves, given as (name, value).
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub fn scalars(&mut self, step: usize, scalars: &[(&str, f64)]) -> io::Result<()> {
         self.append(step, &Content::Scalars(scalars))
     }
@@ -61,8 +61,8 @@ impl EventFile {
     fn append(&mut self, step: usize, content: &Content<'_>) -> io::Result<()> {
         let event = event(since_1970().as_secs_f64(), step, content);
         let length = self.file.metadata()?.len();
-        // In one piece, so that a reader that follows the file sees no half of it; and readers end at a
-        // record that is damaged, so one that did not fit is taken back.
+        // One write: a program that reads the file meanwhile does not see half a record. Readers stop at a damaged
+        // record, so a partial one is removed.
         self.file.write_all(&record(&event)).inspect_err(|_| {
             let _ = self.file.set_len(length);
         })
@@ -95,12 +95,12 @@ fn event(wall_time: f64, step: usize, content: &Content<'_>) -> Vec<u8> {
     event.0
 }
 
-/// A message of Protocol Buffers: a key before each value, field number and wire type in one.
+/// A message of Protocol Buffers. A key before each value has the field's number and its wire type.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
 impl Message {
-    /// Appends 7 bits a byte, the lowest first; the top bit marks that more follow.
+    /// Appends an integer in groups of 7 bits, the lowest first. The top bit of a byte is 1 if more bytes follow.
     fn raw_varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -136,7 +136,8 @@ impl Message {
     }
 }
 
-/// `length, checksum of length, data, checksum of data`: u64, u32, bytes, u32, little-endian.
+/// Returns a record: length, checksum of the length, data, checksum of the data. Their types are u64, u32, bytes and
+/// u32, little-endian.
 fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let mut record = Vec::with_capacity(data.len() + 16);
@@ -147,21 +148,22 @@ fn record(data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// CRC-32C, turned and shifted, so that the checksum of data that hold checksums is no trivial one
-/// (`masked_crc32c` of TensorFlow's `record_writer`).
+/// Returns the CRC-32C, rotated and with a constant added, like `masked_crc32c` of TensorFlow's `record_writer`.
+/// The CRC of data that contain their own CRC would be a constant without the mask.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C (Castagnoli), bit by bit from its polynomial: an event has few bytes.
+/// Returns the CRC-32C (Castagnoli). One bit at a time is fast enough, since an event has few bytes.
 fn crc32c(data: &[u8]) -> u32 {
     !data.iter().fold(!0, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 * (crc & 1)))
     })
 }
 
-/// A file whose name sorts behind those in the folder, by its number. Readers read a folder's files in the
-/// order of their names, and clocks are put back: the number is the time only where that is the largest.
+/// Creates a file whose name sorts behind all event files in the folder, since readers take files in the order of their
+/// names. The number in the name is the time in seconds, or, if the clock was put back, the largest number so far
+/// plus 1.
 fn create_new(folder: &Path) -> io::Result<File> {
     let numbers = std::fs::read_dir(folder)?.flatten().filter_map(|entry| number(&entry.path()));
     let first = numbers.map(|number| number.saturating_add(1)).max().unwrap_or(0);
@@ -173,26 +175,25 @@ fn create_new(folder: &Path) -> io::Result<File> {
             result => return result,
         }
     }
-    unreachable!("there is no end of numbers")
+    unreachable!("the numbers do not end")
 }
 
-/// The number in the name of a file of events, whoever wrote it.
+/// Returns the number in the name of an event file, also of one by another program.
 fn number(path: &Path) -> Option<u64> {
     path.file_name()?.to_str()?.strip_prefix(NAME)?.split('.').next()?.parse().ok()
 }
 
 fn since_1970() -> Duration {
-    // A clock that is set before 1970 is no reason to stop.
+    // A clock before 1970 gives 0 instead of an error.
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The machine's name as part of a file's name. It tells people which machine a file is from; nothing
-/// depends on it.
+/// Returns the name of the machine for the name of a file. The name is only information for people.
 fn host() -> String {
-    let told = ["HOSTNAME", "COMPUTERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let host = told.or_else(|| std::fs::read_to_string("/etc/hostname").ok()).unwrap_or_default();
+    let name = ["HOSTNAME", "COMPUTERNAME"].into_iter().find_map(|key| std::env::var(key).ok());
+    let host = name.or_else(|| std::fs::read_to_string("/etc/hostname").ok()).unwrap_or_default();
     let is_plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
-    // Without the domain.
+    // The domain is cut off at the first dot.
     let host: String = host.trim().chars().take_while(is_plain).take(63).collect();
     if host.is_empty() { "localhost".to_string() } else { host }
 }
@@ -201,7 +202,7 @@ fn host() -> String {
 mod tests {
     use super::*;
 
-    /// A field of a message: its number and its value.
+    /// A field of a message: its number, and its value.
     #[derive(Clone, PartialEq, Debug)]
     enum Field {
         Varint(u64, u64),
@@ -210,7 +211,7 @@ mod tests {
         Float(u64, f32),
     }
 
-    /// Decodes a message.
+    /// Returns the fields of an encoded message.
     fn fields(mut bytes: &[u8]) -> Vec<Field> {
         fn varint(bytes: &mut &[u8]) -> u64 {
             let mut value = 0;
@@ -252,7 +253,7 @@ mod tests {
         fields
     }
 
-    /// Returns the fields of each event of a file, whose checksums are checked.
+    /// Returns the fields of each event of a file. Checks the checksums.
     fn events(mut bytes: &[u8]) -> Vec<Vec<Field>> {
         let mut events = Vec::new();
         while !bytes.is_empty() {
@@ -269,22 +270,22 @@ mod tests {
         events
     }
 
-    /// The inverse of the mask, as readers have it.
+    /// Returns the CRC without its mask, computed as readers do.
     fn unmasked(crc: &[u8]) -> u32 {
         let masked = u32::from_le_bytes(crc.try_into().expect("4 bytes"));
         masked.wrapping_sub(0xa282_ead8).rotate_left(15)
     }
 
-    /// The values of RFC 3720, appendix B.4.
+    /// The values are those of RFC 3720, appendix B.4.
     #[test]
-    fn crc32c_is_the_published_one() {
+    fn crc32c_has_the_published_values() {
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     }
 
     #[test]
-    fn what_was_written_decodes() {
+    fn written_events_decode_to_the_same_values() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut file = EventFile::create(folder.path(), 7).expect("it can be written");
         file.scalars(14, &[("loss/train", 1.5), ("accuracy/test", 0.25)]).expect("written");
@@ -304,13 +305,13 @@ mod tests {
         let value = |tag: &str, value| vec![Field::Bytes(1, tag.into()), Field::Float(2, value)];
         let expected: Vec<_> = vec![value("loss/train", 1.5), value("accuracy/test", 0.25)];
         assert_eq!((point.len(), &values), (3, &expected));
-        let (Field::Double(1, started), Field::Double(1, told)) = (&start[0], &point[0]) else {
+        let (Field::Double(1, started), Field::Double(1, written)) = (&start[0], &point[0]) else {
             panic!("{start:?} and {point:?} have no time");
         };
-        assert!(told >= started && *started > 1.7e9);
+        assert!(written >= started && *started > 1.7e9);
     }
 
-    /// The fields of the message in a field of that number.
+    /// Returns the fields of the message in a field. Panics if the field has another number.
     fn fields_of_bytes(number: u64, field: &Field) -> Vec<Field> {
         match field {
             Field::Bytes(n, bytes) if *n == number => fields(bytes),
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_and_long_names_are_written() {
+    fn a_zero_and_a_long_name_are_written() {
         let name = "x".repeat(200);
         let event = fields(&event(0.0, 300, &Content::Scalars(&[(&name, 0.0)])));
         assert_eq!(event[..2], [Field::Double(1, 0.0), Field::Varint(2, 300)]);
@@ -328,9 +329,9 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_gets_a_file_that_sorts_behind() {
+    fn the_file_of_a_resumed_run_sorts_behind_the_others() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // The clock was ahead of today's when the run began, on a machine of another name.
+        // The run began on a machine of another name, whose clock was an hour ahead.
         EventFile::create(folder.path(), 0).expect("it can be written");
         let first = std::fs::read_dir(folder.path()).expect("readable").next().expect("a file");
         let ahead = since_1970().as_secs() + 3600;
