@@ -1,10 +1,10 @@
-//! Failures of settings and of steps.
+//! Errors of settings and of steps.
 
 use std::path::PathBuf;
 
 use crate::base::shown::Shown;
 
-/// A setting that makes no sense: a wrong use, found before anything is done.
+/// A setting that is not valid. The error comes before the run starts.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file of settings is not TOML, has an unknown key, or a value of a wrong kind.
@@ -12,7 +12,7 @@ pub enum ConfigError {
     File {
         /// Path of the file.
         path: PathBuf,
-        /// Place in the file, and its fault.
+        /// Place in the file, and the problem there.
         reason: String,
     },
     /// A setting is out of its range.
@@ -22,7 +22,7 @@ pub enum ConfigError {
         setting: &'static str,
         /// Value of the setting.
         value: String,
-        /// Range of the setting, after "must".
+        /// Range of the setting, as the words after "must".
         must: String,
     },
     /// The training images do not fill one batch.
@@ -32,19 +32,21 @@ pub enum ConfigError {
     FewerThanABatch {
         /// Number of training images.
         n_images: usize,
-        /// Images in a batch.
+        /// Number of images in a batch.
         batch_size: usize,
     },
-    /// Not one training image is left beside those that are held out.
+    /// The validation images would be all training images or more.
     #[error("validation {validation}: the dataset has {n_images} training images; choose fewer")]
     Validation {
-        /// Number of images to hold out.
+        /// Number of validation images in the settings.
         validation: u64,
         /// Number of training images.
         n_images: usize,
     },
-    /// The rates of a sweep do not grow from a first one above 0.
-    #[error("a sweep from {start} to {end}: the first rate must be above 0 and below the last")]
+    /// The learning rates of a sweep do not grow from a first one above 0.
+    #[error(
+        "sweep from {start} to {end}: the first learning rate must be above 0 and below the last one"
+    )]
     Range {
         /// First learning rate.
         start: f64,
@@ -53,7 +55,7 @@ pub enum ConfigError {
     },
 }
 
-/// Numbers of a step that are not finite.
+/// A result of a step that is not finite.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// The network's output is not finite.
@@ -68,12 +70,12 @@ pub enum StepError {
     },
     /// A loss or a gradient is not finite.
     #[error(
-        "by step {step} (epoch {epoch}) the loss or a gradient was not finite; the state before it was kept"
+        "step {step} or shortly before (epoch {epoch}): the loss or a gradient was not finite; the state before it was kept"
     )]
     NotFinite {
         /// Epoch, from 1.
         epoch: usize,
-        /// Step over the whole run, from 1. Metrics are read late, so it is the latest that it can be.
+        /// Latest step that it can be, counted from 1 over the whole run. The metrics are read some steps late.
         step: usize,
     },
 }

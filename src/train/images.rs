@@ -1,4 +1,4 @@
-//! The images that trained weights are measured on: those that they were trained on, unless flags name others.
+//! The images for measuring trained weights: those of the training, unless flags name others.
 
 use std::path::{Path, PathBuf};
 
@@ -10,26 +10,25 @@ use crate::data::{self, Dataset, Loaded, Source};
 use crate::nn::{ModelInfo, WeightsFile};
 use crate::train::TrainError;
 
-/// Images to measure weights on.
+/// The images for measuring weights.
 pub struct Images {
     /// The images.
     pub loaded: Loaded,
-    /// A sentence for the standard error, where they are not known to be of the data that the weights were
-    /// trained on.
+    /// A sentence for the standard error if the images are not those of the training, or the weights have no record of
+    /// them.
     pub note: Option<String>,
 }
 
-/// Finds the images to measure weights on. `data` and `data_dir` are the flags.
+/// Returns the images for measuring weights. `data` and `data_dir` are the flags.
 ///
-/// * With a flag, those that it names, with a note if they are others than those of the training.
-/// * Without flags, those of the training. CIFAR-10 is looked for where the `config.toml` beside the weights says
-///   that the run read it, in the folder that `$WGRAD_DATA` names, and in the default one; a folder with other
-///   images than those of the training is passed over.
-/// * For weights without a record of their data, those that the flags or the defaults name, with a note.
+/// * With a flag: the images that it names, with a note if they are not those of the training.
+/// * Without flags: the images of the training. For CIFAR-10 the search goes through the folder in the `config.toml`
+///   beside the weights, the folder in `$WGRAD_DATA`, and the default folder. Folders with other images are skipped.
+/// * For weights without a record of their training data: the images of the flags or the defaults, with a note.
 ///
 /// # Errors
-/// [`Error::Data`] when images cannot be read; [`TrainError::TrainingData`] when those of the training are not found,
-/// or those that were found have another number of classes.
+/// [`Error::Data`] if images cannot be read. [`TrainError::TrainingData`] if the images of the training are not found,
+/// or the images have another number of classes than the network.
 pub fn find(
     weights: &WeightsFile,
     data: Option<Source>,
@@ -60,34 +59,34 @@ pub fn find(
     match n == n_trained {
         true => {
             if images.note.is_none() {
-                // The names may be written otherwise beside the same images.
+                // The same images may have other names of classes in their folder. Those of the training count.
                 images.loaded.dataset.classes.clone_from(&info.classes);
             }
             Ok(images)
         }
         false => {
-            Err(refused(format!("it tells {n_trained} classes apart, and the data has {n}")).into())
+            Err(refused(format!("the network has {n_trained} classes, but the data has {n}"))
+                .into())
         }
     }
 }
 
-/// The difference between some images and those that weights were trained on, as a sentence; none if they are the
-/// same.
+/// Returns a sentence that names both the dataset and the training data of the weights; none if they are the same.
 pub fn difference(info: &ModelInfo, dataset: &Dataset) -> Option<String> {
     let found = dataset.whole_fingerprint();
     let (description, trained, fingerprint) = (&dataset.description, &info.data, info.fingerprint);
     (found != fingerprint).then(|| {
         format!(
-            "not the data of the training: the weights were trained on {trained} ({fingerprint}), and these are \
+            "not the data of the training: the weights were trained on {trained} ({fingerprint}), but these are \
              {description} ({found})"
         )
     })
 }
 
-/// The images that weights were trained on.
+/// Returns the images of the training.
 ///
 /// # Errors
-/// The reason why they are not to be had.
+/// If the images are not found: the reason.
 fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
     let trained = format!("it was trained on {} ({})", info.data, info.fingerprint);
     let is_it = |loaded: &Loaded| loaded.dataset.whole_fingerprint() == info.fingerprint;
@@ -96,7 +95,7 @@ fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
         "shapes" => load(Source::Shapes, None)
             .ok()
             .filter(is_it)
-            .ok_or_else(|| format!("{trained}, and this version of wgrad draws other shapes")),
+            .ok_or_else(|| format!("{trained}, but this version of wgrad draws other shapes")),
         "cifar10" => {
             let mut places = Vec::new();
             for folder in folders(weights) {
@@ -110,11 +109,11 @@ fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
             }
             Err(format!("{trained}, which was not found: {}", places.join(", ")))
         }
-        other => Err(format!("{trained}, and {other:?} is not a data set of this version")),
+        other => Err(format!("{trained}, but this version of wgrad has no dataset {other:?}")),
     }
 }
 
-/// The folders in which CIFAR-10 is looked for, the likeliest first.
+/// Returns the folders to search for CIFAR-10, in the order of the search.
 fn folders(weights: &Path) -> Vec<PathBuf> {
     let of_run = Settings::read(&weights.with_file_name(folder::CONFIG)).ok();
     let of_run = of_run.and_then(|settings| settings.data_dir);

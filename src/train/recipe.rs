@@ -1,4 +1,4 @@
-//! The recipe: every setting of a run, none of them open.
+//! The recipe: all settings of a run, with the defaults filled in.
 
 use std::path::{Path, PathBuf};
 
@@ -16,104 +16,104 @@ use crate::ops::augment::{ColorJitter, Switches};
 use crate::ops::finite_check::OnNan;
 use crate::train::schedule::{Anneal, OneCycle};
 
-/// What differs between datasets when nothing is said about it.
+/// The defaults that depend on the dataset.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Defaults {
-    /// Passes over the training images.
+    /// The number of epochs.
     pub epochs: usize,
-    /// Images in a step.
+    /// The number of images in a step.
     pub batch_size: usize,
-    /// Channels of the network's first layer.
+    /// The number of channels of the network's first layer.
     pub width: usize,
-    /// The learning rate at its peak.
+    /// The peak of the learning rate.
     pub max_lr: f64,
 }
 
-/// The recipe for CIFAR-10. Its rate is from a sweep at a quarter of its batch, where 0.005 was best, times
-/// the root of four: `docs/performance.md` has the figures.
+/// The defaults for CIFAR-10. At a batch size of 128 the best learning rate was 0.005 (`docs/performance.md`). A batch
+/// size of 512 is four times as large, and the learning rate √4 times as high.
 pub const CIFAR10: Defaults = Defaults { epochs: 24, batch_size: 512, width: 64, max_lr: 0.01 };
 
-/// The recipe for the built-in shapes: about two minutes on two cores.
+/// The defaults for the built-in shapes. A run takes about two minutes on two CPU cores.
 pub const SHAPES: Defaults = Defaults { epochs: 10, batch_size: 64, width: 16, max_lr: 0.01 };
 
-/// The shapes are one dataset, as CIFAR-10 is: runs with other seeds see the same images.
+/// The seed of the shapes. It is constant, so that runs with different seeds train on the same images.
 pub const SHAPES_SEED: u64 = 0;
 
-/// The part of the steps in which the rate climbs: to epoch 5 of 24, and to the same part of any
-/// other number of epochs.
+/// The default share of the steps in which the learning rate climbs: 5 of 24 epochs.
 pub const PCT_START: f64 = 5.0 / 24.0;
 
-/// Every setting of a run. Written as TOML it is a file that [`Settings::read`] reads.
+/// All settings of a run. [`Settings::read`] reads them back from the file that [`Recipe::to_toml`] makes.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Recipe {
-    /// The dataset that was used; never [`Source::Auto`].
+    /// The dataset; never [`Source::Auto`].
     pub data: Source,
-    /// The folder that its files were read from, absolute; none for the shapes.
+    /// The absolute path of the folder with the files of the dataset; none for the shapes.
     pub data_dir: Option<PathBuf>,
-    /// Training images that are held out for the evaluation of each epoch; 0 evaluates the test images.
+    /// The number of validation images, which are held out of the training images. With 0, each epoch is evaluated on
+    /// the test images.
     pub validation: usize,
-    /// `auto`, `gpu`, `cpu`, or a part of an adapter's name.
+    /// The device: `auto`, `gpu`, `cpu`, or a part of an adapter's name.
     pub device: String,
-    /// Which kernels a GPU runs.
+    /// The kind of kernels on a GPU.
     pub kernels: Kernels,
-    /// The most that a step may need.
+    /// The largest memory that a step may take; none for the limits of the device alone.
     pub memory_limit: Option<MemorySize>,
-    /// Seeds initialisation, shuffling and augmentation.
+    /// The seed of initialisation, shuffling and augmentation.
     pub seed: u64,
-    /// Epochs without a better evaluation after which the run ends; none for never.
+    /// The number of epochs without a better evaluation after which the run ends; none for no limit.
     pub patience: Option<usize>,
-    /// How often a checkpoint is written, besides at every epoch's end.
+    /// The interval between checkpoints within an epoch. Each epoch's end has one too.
     pub checkpoint_every: Every,
-    /// Channels of the network's first layer.
+    /// The number of channels of the network's first layer.
     pub width: usize,
-    /// Images in a step.
+    /// The number of images in a step.
     pub batch_size: usize,
-    /// Passes over the training images.
+    /// The number of epochs.
     pub epochs: usize,
-    /// The learning rate at its peak.
+    /// The peak of the learning rate.
     pub max_lr: f64,
-    /// The file of the weights that the run started from, absolute; none for fresh weights.
+    /// The absolute path of the weights file that the run starts from; none for new weights.
     pub weights: Option<PathBuf>,
-    /// Its SHA-256, in hexadecimal digits.
+    /// The SHA-256 of that file, in hexadecimal digits.
     pub weights_sha256: Option<String>,
-    /// The part of the steps in which the rate climbs.
+    /// The share of the steps in which the learning rate climbs, in 0..=1.
     pub pct_start: f64,
-    /// The peak rate over the first.
+    /// The peak of the learning rate divided by the first learning rate.
     pub div_factor: f64,
-    /// The first rate over the last.
+    /// The first learning rate divided by the last one.
     pub final_div_factor: f64,
-    /// How the rate climbs and falls.
+    /// The shape of the climb and the fall of the learning rate.
     pub anneal: Anneal,
-    /// Adam's L2 penalty.
+    /// The factor of Adam's L2 penalty.
     pub weight_decay: f64,
-    /// The part of each label that is spread over all classes.
+    /// The share of each label that is spread over all classes, in 0..1.
     pub label_smoothing: f64,
-    /// The norm that all gradients together are clipped to.
+    /// The largest L2 norm of all gradients together; larger ones are scaled down to it. None does not clip.
     pub clip_grad_norm: Option<f64>,
-    /// The decay of the moving average of the weights.
+    /// The decay of the moving average of the parameters, in 0..1. None keeps no average.
     pub ema: Option<f64>,
-    /// What a step does whose gradients are not finite.
+    /// The reaction to a gradient that is not finite.
     pub on_nan: OnNan,
-    /// No random crops.
+    /// True for no random crops.
     pub no_crop: bool,
-    /// No random flips.
+    /// True for no random flips.
     pub no_flip: bool,
-    /// No cutout.
+    /// True for no cutout.
     pub no_cutout: bool,
-    /// How much the images' brightness changes.
+    /// The largest relative change of an image's brightness, up or down.
     pub jitter_brightness: f64,
-    /// How much their contrast does.
+    /// The largest relative change of an image's contrast, up or down.
     pub jitter_contrast: f64,
-    /// How much their saturation does.
+    /// The largest relative change of an image's saturation, up or down.
     pub jitter_saturation: f64,
 }
 
 impl Recipe {
-    /// Fills in what the settings leave open, for the dataset that was loaded.
+    /// Returns the settings, completed with the defaults for a loaded dataset, and checks them.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the setting that makes no sense.
+    /// If a setting is out of its range. The error names it.
     pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, ConfigError> {
         let source = if dataset.name == "shapes" { Source::Shapes } else { Source::Cifar10 };
         let recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
@@ -121,20 +121,20 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Reads the settings that a run has left, when its dataset may be gone.
+    /// Returns the recipe in a run's `config.toml`. Does not read the dataset, which may be gone.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// If the text is not a settings file, or a setting is out of its range: the reason.
     pub fn parse(config: &str) -> Result<Self, String> {
         let settings = Settings::parse(config).map_err(|error| error.to_string())?;
         let source = settings.data.unwrap_or_default();
         let recipe = Self::with_defaults(&settings, source, settings.data_dir.as_deref());
-        // How many images there are is not known here; a batch has enough.
+        // The number of images is unknown here. One batch passes the check.
         recipe.check(recipe.batch_size).map_err(|error| error.to_string())?;
         Ok(recipe)
     }
 
-    /// Fills in what the settings leave open, unchecked.
+    /// Returns the settings, completed with the defaults of a dataset. Checks nothing.
     pub(super) fn with_defaults(
         settings: &Settings,
         source: Source,
@@ -144,7 +144,7 @@ impl Recipe {
         let settings = settings.clone();
         Self {
             data: source,
-            // A file of settings is Unicode, which a folder's name need not be.
+            // TOML is Unicode. The name of a folder may be other bytes.
             data_dir: data_dir.map(|dir| dir.to_string_lossy().into_owned().into()),
             device: settings.device.unwrap_or_else(|| "auto".to_string()),
             kernels: settings.kernels.unwrap_or_default(),
@@ -158,7 +158,7 @@ impl Recipe {
             epochs: settings.epochs.map_or(defaults.epochs, |n| n.get() as usize),
             max_lr: match settings.max_lr {
                 Some(MaxLr::Rate(rate)) => rate,
-                // Until it is found.
+                // A sweep replaces this value before training.
                 Some(MaxLr::Find) | None => defaults.max_lr,
             },
             weights: settings.weights.map(|path| path.to_string_lossy().into_owned().into()),
@@ -181,12 +181,12 @@ impl Recipe {
         }
     }
 
-    /// Steps of an epoch over `n_images`: the last incomplete batch is dropped.
+    /// Returns the number of steps in an epoch over `n_images` images. An incomplete last batch is dropped.
     pub fn steps_per_epoch(&self, n_images: usize) -> usize {
         n_images / self.batch_size
     }
 
-    /// The learning rates of a run over `n_images`, one a step.
+    /// Returns the learning rate's schedule for a run over `n_images` training images.
     pub fn schedule(&self, n_images: usize) -> OneCycle {
         OneCycle {
             pct_start: self.pct_start,
@@ -197,7 +197,7 @@ impl Recipe {
         }
     }
 
-    /// The record that the weights of a run on those images carry.
+    /// Returns the record of the training data for the weights files of a run on this dataset.
     pub fn info(&self, dataset: &Dataset) -> ModelInfo {
         let step = self.step();
         ModelInfo {
@@ -209,7 +209,7 @@ impl Recipe {
         }
     }
 
-    /// What the steps are recorded from.
+    /// Returns the settings that the steps are recorded with.
     pub fn step(&self) -> StepConfig {
         let network = ResNet9 { width: self.width, classes: N_CLASSES };
         let mut step = StepConfig::new(network, self.batch_size);
@@ -228,7 +228,7 @@ impl Recipe {
         step
     }
 
-    /// How the device is opened.
+    /// Returns the options for opening the device.
     pub fn open_options(&self) -> OpenOptions {
         OpenOptions {
             kernels: self.kernels,
@@ -237,12 +237,13 @@ impl Recipe {
         }
     }
 
-    /// The file that repeats this run.
+    /// Returns the contents of `config.toml`. A run with this file has the same settings.
     pub fn to_toml(&self) -> String {
         let settings = toml::to_string(self).expect("a recipe is a flat table");
         format!("# The settings of this run; a run with this file repeats it.\n{settings}")
     }
 
+    /// Checks the range of each setting, and that `n_images` training images fill a batch.
     fn check(&self, n_images: usize) -> Result<(), ConfigError> {
         let batch_size = self.batch_size;
         if self.steps_per_epoch(n_images) == 0 {
@@ -251,10 +252,10 @@ impl Recipe {
         let refuse = |setting, value: f64, must| {
             Err(ConfigError::Value { setting, value: format!("{value:?}"), must })
         };
-        // Devices compute with 32 bits: a value that rounds to infinity or to 1 there is refused.
+        // Devices compute in f32, so a value that f32 rounds to infinity or to 1 is refused.
         let is_part = |value: f64| (0.0..1.0).contains(&(value as f32));
         if !is_part(self.label_smoothing) {
-            let must = "be from 0 to below 1".to_string();
+            let must = "be at least 0 and below 1".to_string();
             return refuse("label-smoothing", self.label_smoothing, must);
         }
         if !(self.weight_decay >= 0.0 && (self.weight_decay as f32).is_finite()) {
@@ -265,14 +266,14 @@ impl Recipe {
             && !(value as f32 > 0.0 && (value as f32).is_finite())
         {
             let (least, most) = (f32::MIN_POSITIVE, f32::MAX);
-            let must = format!("be a number above 0, from {least:e} to {most:e}");
+            let must = format!("be a number from {least:e} to {most:e}");
             return refuse("clip-grad-norm", value, must);
         }
         if let Some(value) = self.ema
             && !is_part(value)
         {
             let most = 1.0 - f32::EPSILON / 2.0;
-            return refuse("ema", value, format!("be from 0 to below 1, which is {most} at most"));
+            return refuse("ema", value, format!("be from 0 to {most}"));
         }
         for (setting, value) in [
             ("jitter-brightness", self.jitter_brightness),
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn each_dataset_has_its_recipe_and_settings_win() {
+    fn defaults_depend_on_the_dataset_and_settings_replace_them() {
         let nothing = Settings::default();
         let cifar10 = Recipe::resolve(&nothing, &dataset("cifar10", 50_000)).expect("a recipe");
         assert_eq!((cifar10.batch_size, cifar10.data), (CIFAR10.batch_size, Source::Cifar10));
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_that_a_run_leaves_repeats_it() {
+    fn a_recipe_is_read_back_from_its_file() {
         let settings = Settings {
             max_lr: Some(MaxLr::Rate(0.1 + 0.2)),
             memory_limit: Some(MemorySize(1 << 30)),
@@ -337,7 +338,7 @@ mod tests {
         let recipe = Recipe::resolve(&settings, &dataset).expect("a recipe");
         assert_eq!(
             recipe.data_dir, dataset.dir,
-            "the folder that was read, though nobody named it"
+            "the folder that was read, although no setting names it"
         );
         let file = dir.path().join("config.toml");
         std::fs::write(&file, recipe.to_toml()).expect("written");
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_makes_no_sense() {
+    fn settings_out_of_their_range_are_errors() {
         let nothing = Settings::default;
         for (settings, word) in [
             (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "batch-size 101"),
@@ -356,9 +357,12 @@ mod tests {
             (Settings { weight_decay: Some(-1.0), ..nothing() }, "weight-decay"),
             (
                 Settings { weight_decay: Some(1e300), ..nothing() },
-                "is 1e300, and must be a number from 0 to 3.4",
+                "weight-decay 1e300: the value must be a number from 0 to 3.4",
             ),
-            (Settings { clip_grad_norm: Some(1e300), ..nothing() }, "is 1e300, and must"),
+            (
+                Settings { clip_grad_norm: Some(1e300), ..nothing() },
+                "clip-grad-norm 1e300: the value must",
+            ),
             (Settings { ema: Some(1.0 - 1e-12), ..nothing() }, "ema"),
             (
                 Settings { max_lr: Some(MaxLr::Rate(1e300)), ..nothing() },

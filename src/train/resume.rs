@@ -1,5 +1,4 @@
-//! Going on with a run that has stopped: the settings that must be as they were, and the place that it goes on
-//! from.
+//! Resuming a run: finding its checkpoint, and checking that settings and images have not changed.
 
 use std::num::NonZeroU16;
 use std::path::Path;
@@ -13,31 +12,31 @@ use crate::base::files::FileError;
 use crate::data::{self, Dataset, Loaded, Source};
 use crate::nn::WeightsFile;
 
-/// Settings that may differ from those that the run began with: they change no bit of its results, or, like the
-/// device, change them by rounding alone, which a note says.
+/// The settings that may change when a run is resumed. They do not change its results, except the device, which changes
+/// them by rounding.
 pub const FREE: [&str; 4] = ["data-dir", "memory-limit", "checkpoint-every", "device"];
 
-/// A run that goes on, or begins.
+/// A run that is resumed, or that begins anew.
 pub struct Resumed {
-    /// Its folder.
+    /// The run folder.
     pub folder: RunFolder,
-    /// Its settings.
+    /// The settings.
     pub recipe: Recipe,
-    /// Its images.
+    /// The images.
     pub loaded: Loaded,
-    /// Where it was; none when it was stopped before it had a checkpoint, and begins anew.
+    /// The latest checkpoint; none if the run was stopped before its first checkpoint, and so begins anew.
     pub checkpoint: Option<CheckpointFile>,
-    /// The weights that it starts from, if it begins with those of a file.
+    /// The weights file that a run without a checkpoint starts from; none for new weights.
     pub weights: Option<WeightsFile>,
 }
 
-/// Opens a run folder to go on with the run. `flags` are settings of now, which must not change what
-/// the run computes.
+/// Opens the folder of a run to resume it. `flags` are the settings of the command line. Only those in [`FREE`] may
+/// differ from the settings of the run.
 ///
 /// # Errors
-/// If the folder holds no run, or another process trains in it; [`TrainError::Resume`] when a setting or the
-/// dataset is not what it was, or when there are results and no checkpoint; [`TrainError::Checkpoint`] when the
-/// latest checkpoint is damaged.
+/// If the path is not a run folder, or another process trains in it. [`TrainError::Resume`] if a setting or the dataset
+/// has changed, or the folder has results but no checkpoint. [`TrainError::Checkpoint`] if the latest checkpoint is
+/// damaged.
 pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     let refused = |cause| TrainError::Resume { folder: path.to_path_buf(), cause };
     let (folder, file) = RunFolder::reopen(path)?;
@@ -49,7 +48,7 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     }
     let mut settings = flags.clone().or(file.clone());
     let loaded = load(&settings)?;
-    // The weights that it started from are part of the checkpoint.
+    // A checkpoint has the weights, so the file that the run started from is not read again.
     let weights = match &checkpoint {
         Some(_) => None,
         None => initial_weights(&mut settings)?,
@@ -69,10 +68,11 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     Ok(Resumed { folder, recipe, loaded, checkpoint, weights })
 }
 
-/// Checks that flags are those of a finished run, given the settings in its folder. Its data may be gone.
+/// Checks that `flags` do not change the settings of a finished run, `file`. Does not read the dataset, which may be
+/// gone.
 ///
 /// # Errors
-/// [`TrainError::Resume`], naming each setting that differs.
+/// [`TrainError::Resume`] with each setting that differs.
 pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<(), TrainError> {
     let toml = |settings: &Settings| {
         let source = match settings.data {
@@ -84,7 +84,7 @@ pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<
     refuse_differences(path, &toml(&flags.clone().or(file.clone())), &toml(file))
 }
 
-/// Refuses settings that are not as they were, naming each.
+/// Returns an error with each setting that differs between two `config.toml`, except those in [`FREE`].
 fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainError> {
     let differences = differences(now, before);
     if differences.is_empty() {
@@ -94,11 +94,11 @@ fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainE
     Err(TrainError::Resume { folder: path.to_path_buf(), cause })
 }
 
-/// Reads the weights that settings name to start from. Completes the settings: the file's absolute path, its
-/// SHA-256, and the network's width, where nothing else gives it.
+/// Reads the weights file that the settings name; none if they name none. Writes into the settings the absolute path of
+/// the file, its SHA-256, and the network's width, if the settings have no width.
 ///
 /// # Errors
-/// As for [`WeightsFile::read`]; [`TrainError::OtherWeights`] when the file's SHA-256 is not the one in the settings.
+/// As for [`WeightsFile::read`]. [`TrainError::OtherWeights`] if the settings have another SHA-256 than the file.
 pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, Error> {
     let Some(path) = &settings.weights else { return Ok(None) };
     let path = weights_file(path);
@@ -119,10 +119,10 @@ pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, E
     Ok(Some(file))
 }
 
-/// The images that settings ask for.
+/// Returns the dataset that the settings name, with its validation images held out.
 ///
 /// # Errors
-/// When they cannot be read, or fewer are there than are to be held out.
+/// If the images cannot be read, or no training images are left beside the validation images.
 pub fn load(settings: &Settings) -> Result<Loaded, Error> {
     let source = settings.data.unwrap_or_default();
     let mut loaded = data::load(source, settings.data_dir.as_deref(), SHAPES_SEED)?;
@@ -130,10 +130,10 @@ pub fn load(settings: &Settings) -> Result<Loaded, Error> {
     Ok(loaded)
 }
 
-/// Holds out as many training images as the settings say.
+/// Holds out the validation images of the settings.
 ///
 /// # Errors
-/// When fewer are there.
+/// If no training images are left.
 pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), ConfigError> {
     let n_images = dataset.train.len();
     match settings.validation.map(usize::try_from) {
@@ -147,7 +147,7 @@ pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), Config
     Ok(())
 }
 
-/// The settings that differ between two files of them.
+/// Returns the settings that differ between two `config.toml`, except those in [`FREE`].
 fn differences(now: &str, before: &str) -> Vec<Difference> {
     let parse = |text: &str| text.parse::<toml::Table>().unwrap_or_default();
     let (now, before) = (parse(now), parse(before));
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_is_named() {
+    fn each_difference_has_its_setting_and_both_values() {
         let before = "max-lr = 0.01\nepochs = 24\nmemory-limit = '1GiB'\npatience = 3\n";
         assert!(differences(before, before).is_empty());
         let now = "max-lr = 0.02\nepochs = 24\nvalidation = 5\nno-crop = true\n";
@@ -175,10 +175,10 @@ mod tests {
         assert_eq!(
             found.iter().map(Difference::to_string).collect::<Vec<_>>(),
             [
-                "max-lr is 0.02, and was 0.01",
-                "no-crop is true, and was not set",
-                "validation is 5, and was not set",
-                "patience is not set, and was 3"
+                "max-lr is 0.02, but was 0.01",
+                "no-crop is true, but was not set",
+                "validation is 5, but was not set",
+                "patience is not set, but was 3"
             ]
         );
     }

@@ -1,7 +1,7 @@
-//! The one-cycle policy: the learning rate climbs to its peak and falls below where it started.
+//! The one-cycle schedule: the learning rate climbs to its peak, and falls to the first value or below.
 //!
-//! This is PyTorch's `OneCycleLR`, operation for operation in f64, so that the rates are the same
-//! numbers. Momentum is not cycled.
+//! The schedule is PyTorch's `OneCycleLR`. The operations are the same ones in f64, so that the learning rates are the
+//! same numbers. Momentum is constant.
 
 use std::f64::consts::PI;
 
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
-/// How the rate goes from one value to the next.
+/// The shape of the learning rate between two values.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anneal {
-    /// Along a straight line.
+    /// A straight line.
     #[default]
     Linear,
-    /// Along half a period of the cosine.
+    /// Half a period of the cosine.
     Cos,
 }
 
@@ -24,7 +24,7 @@ impl Anneal {
     /// Every shape.
     pub const ALL: [Self; 2] = [Self::Linear, Self::Cos];
 
-    /// Returns the name, as files have it.
+    /// Returns the name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Linear => "linear",
@@ -32,7 +32,7 @@ impl Anneal {
         }
     }
 
-    /// The rate at `progress`, from 0 (at `start`) to 1 (at `end`).
+    /// Returns the learning rate between `start` (`progress` 0) and `end` (`progress` 1).
     fn between(self, start: f64, end: f64, progress: f64) -> f64 {
         match self {
             Anneal::Linear => (end - start) * progress + start,
@@ -41,28 +41,29 @@ impl Anneal {
     }
 }
 
-/// A schedule: the rate climbs from `max_lr / div_factor` to `max_lr` and falls to
+/// A schedule: the learning rate climbs from `max_lr / div_factor` to `max_lr`, and falls to
 /// `max_lr / div_factor / final_div_factor`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct OneCycle {
-    /// The rate at the peak.
+    /// The peak of the learning rate.
     pub max_lr: f64,
-    /// The number of steps in all.
+    /// The number of steps in the run.
     pub total_steps: usize,
-    /// The part of the steps that the climb takes, in 0..=1.
+    /// The share of the steps in which the learning rate climbs, in 0..=1.
     pub pct_start: f64,
-    /// The peak over the first rate.
+    /// The peak divided by the first learning rate.
     pub div_factor: f64,
-    /// The first rate over the last; 1 ends where it started.
+    /// The first learning rate divided by the last one.
     pub final_div_factor: f64,
-    /// How it climbs and falls.
+    /// The shape of the climb and the fall.
     pub anneal: Anneal,
-    /// Fall back to the first rate as fast as it climbed, and then on to the last.
+    /// True for three phases: the fall to the first learning rate takes as long as the climb, and the fall from there
+    /// to the last one takes the rest of the steps.
     pub three_phase: bool,
 }
 
 impl OneCycle {
-    /// Two phases along straight lines, back to where it started: the recipe's schedule.
+    /// Returns the schedule of the default recipe: straight lines from a tenth of the peak to the peak and back.
     pub fn linear(max_lr: f64, total_steps: usize) -> Self {
         Self {
             max_lr,
@@ -75,10 +76,10 @@ impl OneCycle {
         }
     }
 
-    /// Refuses numbers that make no schedule.
+    /// Checks the range of each number.
     ///
     /// # Errors
-    /// [`ConfigError::Value`], naming the setting.
+    /// [`ConfigError::Value`] with the name of the setting.
     pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |setting, value: f64, must| {
             Err(ConfigError::Value { setting, value: format!("{value:?}"), must })
@@ -90,51 +91,51 @@ impl OneCycle {
         positive("max-lr", self.max_lr)?;
         positive("div-factor", self.div_factor)?;
         positive("final-div-factor", self.final_div_factor)?;
-        // Devices compute with rates of 32 bits.
+        // Devices compute in f32.
         let fits = |setting, value, rate: f64, which: &str| match rate <= f32::MAX.into() {
             true => Ok(()),
-            false => refuse(setting, value, format!("leave {which} of at most {:e}", f32::MAX)),
+            false => refuse(setting, value, format!("give a {which} of at most {:e}", f32::MAX)),
         };
         let first = self.max_lr / self.div_factor;
-        fits("max-lr", self.max_lr, self.max_lr, "a rate")?;
-        fits("div-factor", self.div_factor, first, "a first rate")?;
+        fits("max-lr", self.max_lr, self.max_lr, "learning rate")?;
+        fits("div-factor", self.div_factor, first, "first learning rate")?;
         fits(
             "final-div-factor",
             self.final_div_factor,
             first / self.final_div_factor,
-            "a last rate",
+            "last learning rate",
         )?;
         if self.max_lr as f32 == 0.0 {
             return refuse("max-lr", self.max_lr, format!("be at least {:e}", f32::MIN_POSITIVE));
         }
         if !(0.0..=1.0).contains(&self.pct_start) {
-            return refuse("pct-start", self.pct_start, "be within 0 and 1".to_string());
+            return refuse("pct-start", self.pct_start, "be from 0 to 1".to_string());
         }
         if self.total_steps == 0 {
-            return refuse("total_steps", 0.0, "be at least 1".to_string());
+            return refuse("total-steps", 0.0, "be at least 1".to_string());
         }
         Ok(())
     }
 
-    /// The rate of a step, from 0. Steps past the end keep the last rate.
+    /// Returns the learning rate of a step, counted from 0. Steps behind the last one keep its learning rate.
     pub fn rate(&self, step: usize) -> f64 {
         let step = step.min(self.total_steps.saturating_sub(1)) as f64;
         let phases = self.phases();
         let mut start_step = 0.0;
         for (ix, &(end_step, start, end)) in phases.iter().enumerate() {
             if step <= end_step || ix + 1 == phases.len() {
-                // A phase of no length is over as soon as it starts (PyTorch divides by zero there).
+                // A phase of length 0 has only its end. PyTorch divides by zero here.
                 let length = end_step - start_step;
                 let progress = if length == 0.0 { 1.0 } else { (step - start_step) / length };
                 return self.anneal.between(start, end, progress);
             }
             start_step = end_step;
         }
-        unreachable!("the last phase takes every step");
+        unreachable!("the last phase has all steps that are left");
     }
 
-    /// For each phase, its last step (which need not be a whole number, and may lie before the first
-    /// step) and its rates.
+    /// Returns the phases, each as (last step, first learning rate, last learning rate). A last step may be a fraction,
+    /// or negative.
     fn phases(&self) -> Vec<(f64, f64, f64)> {
         let total = self.total_steps as f64;
         let (first, last) = (self.max_lr / self.div_factor, self.max_lr);
@@ -154,10 +155,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn climbs_to_the_peak_and_comes_back() {
+    fn the_learning_rate_climbs_to_the_peak_and_comes_back() {
         let schedule = OneCycle::linear(0.02, 24 * 10);
         assert_eq!(schedule.rate(0), 0.002);
-        // The peak is the last step of epoch 5.
+        // The peak is at the last step of epoch 5.
         assert!((schedule.rate(49) - 0.02).abs() < 1e-15);
         assert!(schedule.rate(48) < schedule.rate(49) && schedule.rate(50) < schedule.rate(49));
         assert!((schedule.rate(239) - 0.002).abs() < 1e-15);
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn degenerate_schedules_give_finite_rates() {
+    fn short_schedules_give_finite_learning_rates() {
         for total_steps in 1..6 {
             for pct_start in [0.0, 0.2, 0.5, 1.0] {
                 for three_phase in [false, true] {
@@ -181,12 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn refuses_numbers_that_make_no_schedule() {
+    fn numbers_out_of_their_range_are_errors() {
         let good = OneCycle::linear(0.01, 10);
         assert!(good.check().is_ok());
         assert!(
             OneCycle { final_div_factor: 1e60, ..good }.check().is_ok(),
-            "the end may be nothing"
+            "the last learning rate may be 0 in f32"
         );
         for bad in [
             OneCycle { max_lr: 0.0, ..good },

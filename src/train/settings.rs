@@ -1,4 +1,4 @@
-//! The settings of a run, as a user gives them: each is a key of a settings file.
+//! The settings of a run as the user gives them, in flags and settings files.
 
 mod read;
 
@@ -22,31 +22,30 @@ use crate::ops::finite_check::OnNan;
 use crate::train::ConfigError;
 use crate::train::schedule::Anneal;
 
-/// The settings of a run, each of them optional. The keys of a file are the names in kebab case.
-///
-/// [`Recipe::resolve`](super::Recipe::resolve) fills in the others.
+/// The settings of a run. Each is optional: [`Recipe::resolve`](super::Recipe::resolve) fills in the others. The keys
+/// of a settings file are the names of the fields in kebab case.
 #[derive(Clone, Default, PartialEq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Passes over the training images.
+    /// Number of epochs.
     #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub epochs: Option<NonZeroU32>,
-    /// Images in a step. An epoch's last incomplete batch is dropped.
+    /// Number of images in a step. An incomplete last batch of an epoch is dropped.
     #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub batch_size: Option<NonZeroU32>,
-    /// Channels of the network's first layer.
+    /// Number of channels of the network's first layer.
     #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub width: Option<NonZeroU16>,
-    /// Learning rate at its peak, or a sweep that finds it.
+    /// Peak of the learning rate, or a sweep that finds it.
     pub max_lr: Option<MaxLr>,
-    /// File of weights to start from, or the folder of a run.
+    /// Path of a weights file to start from, or of a run folder.
     pub weights: Option<PathBuf>,
-    /// SHA-256 of that file, in hexadecimal digits. A file with another one is refused.
+    /// SHA-256 of that file, in hexadecimal digits. A file with another hash is an error.
     pub weights_sha256: Option<String>,
     /// Seed of initialisation, shuffling and augmentation.
     #[serde(deserialize_with = "read::plain")]
     pub seed: Option<u64>,
-    /// Epochs without a better evaluation after which the run ends.
+    /// Number of epochs without a better evaluation after which the run ends.
     #[serde(deserialize_with = "read::at_least_one_of_file")]
     pub patience: Option<NonZeroU32>,
     /// Dataset.
@@ -54,30 +53,30 @@ pub struct Settings {
     /// Folder with CIFAR-10's binary files.
     #[serde(deserialize_with = "read::path")]
     pub data_dir: Option<PathBuf>,
-    /// Number of training images that are held out for the evaluation of each epoch.
+    /// Number of validation images, which are held out of the training images.
     #[serde(deserialize_with = "read::plain")]
     pub validation: Option<u64>,
-    /// `auto`, `gpu`, `cpu`, or a part of an adapter's name.
+    /// Device: `auto`, `gpu`, `cpu`, or a part of an adapter's name.
     pub device: Option<String>,
-    /// Kernels that a GPU runs.
+    /// Kind of kernels on a GPU.
     pub kernels: Option<Kernels>,
-    /// Memory that a step may take.
+    /// Largest memory that a step may take.
     pub memory_limit: Option<MemorySize>,
     /// Folder of the run.
     #[serde(deserialize_with = "read::path")]
     pub out: Option<PathBuf>,
-    /// Steps or minutes between checkpoints, besides those at an epoch's end.
+    /// Interval between checkpoints within an epoch.
     pub checkpoint_every: Option<Every>,
-    /// Part of all steps in which the rate climbs.
+    /// Share of the steps in which the learning rate climbs, in 0..=1.
     #[serde(deserialize_with = "read::plain")]
     pub pct_start: Option<f64>,
-    /// Peak rate over the first rate.
+    /// Peak of the learning rate divided by the first learning rate.
     #[serde(deserialize_with = "read::plain")]
     pub div_factor: Option<f64>,
-    /// First rate over the last rate.
+    /// First learning rate divided by the last one.
     #[serde(deserialize_with = "read::plain")]
     pub final_div_factor: Option<f64>,
-    /// Shape of the rate's climb and fall.
+    /// Shape of the climb and the fall of the learning rate.
     pub anneal: Option<Anneal>,
     /// True for no random crops.
     #[serde(deserialize_with = "read::plain")]
@@ -88,36 +87,36 @@ pub struct Settings {
     /// True for no cutout.
     #[serde(deserialize_with = "read::plain")]
     pub no_cutout: Option<bool>,
-    /// Part by which the brightness changes at random, up or down.
+    /// Largest relative change of an image's brightness, up or down.
     #[serde(deserialize_with = "read::plain")]
     pub jitter_brightness: Option<f64>,
-    /// Part by which the contrast changes at random.
+    /// Largest relative change of an image's contrast, up or down.
     #[serde(deserialize_with = "read::plain")]
     pub jitter_contrast: Option<f64>,
-    /// Part by which the saturation changes at random.
+    /// Largest relative change of an image's saturation, up or down.
     #[serde(deserialize_with = "read::plain")]
     pub jitter_saturation: Option<f64>,
-    /// Part of each label that is spread over all classes.
+    /// Share of each label that is spread over all classes, in 0..1.
     #[serde(deserialize_with = "read::plain")]
     pub label_smoothing: Option<f64>,
-    /// L2 norm that all gradients together are clipped to.
+    /// Largest L2 norm of all gradients together; larger ones are scaled down to it.
     #[serde(deserialize_with = "read::plain")]
     pub clip_grad_norm: Option<f64>,
-    /// Decay of the moving average of the weights, which is evaluated and saved.
+    /// Decay of the moving average of the parameters, in 0..1. The average is evaluated and saved.
     #[serde(deserialize_with = "read::plain")]
     pub ema: Option<f64>,
     /// Reaction to a gradient that is not finite.
     pub on_nan: Option<OnNan>,
-    /// Adam's L2 penalty.
+    /// Factor of Adam's L2 penalty.
     #[serde(deserialize_with = "read::plain")]
     pub weight_decay: Option<f64>,
 }
 
 impl Settings {
-    /// Reads a file of settings.
+    /// Reads a settings file.
     ///
     /// # Errors
-    /// When it cannot be read, is no TOML, or has an unknown key or a value of a wrong kind.
+    /// If the file cannot be read, is not TOML, or has an unknown key or a value of a wrong kind.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(FileError::at(path))?;
         Self::parse(&text).map_err(|error| {
@@ -126,7 +125,7 @@ impl Settings {
         })
     }
 
-    /// Reads TOML whose keys are the settings: `batch-size = 128`, or `batch_size`, as it is often written.
+    /// Reads settings from TOML. Keys may have `_` for `-`: `batch-size = 128` and `batch_size = 128` are the same.
     ///
     /// # Errors
     /// If the text is not TOML, or has an unknown key or a value of a wrong kind.
@@ -136,7 +135,8 @@ impl Settings {
             let span = key.span();
             let key = Cow::Owned(key.into_inner().replace('_', "-"));
             if table.get_ref().contains_key(&*key) {
-                let message = format!("duplicate key: {key} is written twice, once with _ for -");
+                let message =
+                    format!("duplicate key: {key} is written twice, once with _ in place of -");
                 return Err(toml::de::Error::custom(message));
             }
             table.get_mut().insert(Spanned::new(span, key), value);
@@ -147,7 +147,7 @@ impl Settings {
         })
     }
 
-    /// These settings, with images as they are.
+    /// Returns these settings without any augmentation.
     pub fn without_augmentation(self) -> Self {
         let off = Some(true);
         let none = Some(0.0);
@@ -162,14 +162,14 @@ impl Settings {
         }
     }
 
-    /// These settings, and those of `other` where these say nothing.
+    /// Returns these settings, with those of `other` where these are none.
     pub fn or(self, other: Self) -> Self {
         Self {
             epochs: self.epochs.or(other.epochs),
             batch_size: self.batch_size.or(other.batch_size),
             width: self.width.or(other.width),
             max_lr: self.max_lr.or(other.max_lr),
-            // The hash is that of one file.
+            // The hash belongs to the weights of the same settings, so it is taken only together with them.
             weights_sha256: match self.weights {
                 Some(_) => self.weights_sha256,
                 None => self.weights_sha256.or(other.weights_sha256),
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_hold_the_flags_and_nothing_else() {
+    fn the_keys_of_a_file_are_the_flags() {
         let text = "batch-size = 64\nmax_lr = 0.02\nno-crop = true\nmemory-limit = '1GiB'\ndata = 'shapes'";
         let settings = Settings::parse(text).expect("good settings");
         assert_eq!(settings.batch_size, NonZeroU32::new(64));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_say_what_they_must_be() {
+    fn counts_are_at_least_one_and_errors_state_the_rule() {
         assert_eq!(at_least_one("7"), Ok(NonZeroU16::new(7).expect("not zero")));
         let refused = |text: &str| at_least_one::<NonZeroU16>(text).expect_err(text);
         for text in ["0", "-1", "1.5", "many", ""] {
@@ -239,15 +239,15 @@ mod tests {
     }
 
     #[test]
-    fn strings_are_no_numbers() {
+    fn quoted_numbers_are_errors() {
         for (text, words) in [
             (
                 "batch-size = \"20\"",
-                "\"20\" is a string, and must be a whole number of at least 1, without",
+                "\"20\" is a string, but must be a whole number of at least 1, without",
             ),
             ("seed = \"0\"", "a whole number of at least 0, without"),
-            ("weight-decay = '0.1'", "is a string, and must be a number, without quotation marks"),
-            ("no-flip = 'true'", "is a string, and must be true or false, without"),
+            ("weight-decay = '0.1'", "is a string, but must be a number, without quotation marks"),
+            ("no-flip = 'true'", "is a string, but must be true or false, without"),
             ("seed = -1", "must be a whole number of at least 0"),
             ("ema = true", "must be a number"),
             ("no-crop = 1", "must be true or false"),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win() {
+    fn flags_replace_the_settings_of_a_file() {
         let flags = Settings { epochs: NonZeroU32::new(3), ..Settings::default() };
         let file = Settings {
             epochs: NonZeroU32::new(5),

@@ -1,4 +1,4 @@
-//! Values that are written with a unit: sizes of memory, and how often a checkpoint is due.
+//! Settings with a form of their own: sizes of memory, intervals between checkpoints, the peak of the learning rate.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A number of bytes that is written with a unit: `512MiB`, `2 GiB`, `1e9`, `800MB`.
+/// A number of bytes. In settings it may have a unit: `512MiB`, `2 GiB`, `1e9`, `800MB`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "toml::Value", into = "String")]
 pub struct MemorySize(pub u64);
 
-/// Units, the longer ones first where one ends in another.
+/// The units and their sizes in bytes. A unit stands before every unit that it ends in.
 const UNITS: [(&str, u64); 10] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
@@ -35,7 +35,7 @@ impl FromStr for MemorySize {
         });
         let (number, unit) = with_unit.unwrap_or((&lower, 1));
         let number = number.trim();
-        // Exactly, which an f64 is not beyond 2^53.
+        // Integers are read exactly. An f64 would round those above 2^53.
         if let Some(bytes) = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
             return Ok(Self(bytes));
         }
@@ -43,7 +43,9 @@ impl FromStr for MemorySize {
             Ok(number) if number.is_finite() && number >= 0.0 => {
                 Ok(Self((number * unit as f64).round() as u64))
             }
-            _ => Err(format!("{text:?} is no number of bytes; write 512MiB or 2GiB")),
+            _ => {
+                Err(format!("{text:?} is not a number of bytes; write for example 512MiB or 2GiB"))
+            }
         }
     }
 }
@@ -54,10 +56,10 @@ impl TryFrom<toml::Value> for MemorySize {
     fn try_from(value: toml::Value) -> Result<Self, String> {
         match value {
             toml::Value::String(text) => text.parse(),
-            toml::Value::Integer(bytes) => {
-                u64::try_from(bytes).map(Self).map_err(|_| format!("{bytes} bytes are too few"))
-            }
-            other => Err(format!("{other} is no number of bytes; write \"512MiB\"")),
+            toml::Value::Integer(bytes) => u64::try_from(bytes).map(Self).map_err(|_| {
+                format!("{bytes} is not a number of bytes; write for example \"512MiB\"")
+            }),
+            other => Err(format!("{other} is not a number of bytes; write for example \"512MiB\"")),
         }
     }
 }
@@ -69,7 +71,7 @@ impl From<MemorySize> for String {
 }
 
 impl fmt::Display for MemorySize {
-    /// In the largest binary unit that is exact.
+    /// Writes the size in the largest binary unit that gives a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exact = |(_, bytes): &&(&str, u64)| self.0 != 0 && self.0.is_multiple_of(*bytes);
         let (unit, bytes) = UNITS[..3].iter().rev().find(exact).unwrap_or(&("B", 1));
@@ -77,17 +79,17 @@ impl fmt::Display for MemorySize {
     }
 }
 
-/// How often a checkpoint is written, besides at every epoch's end: `100` steps, `10m` or `1.5m`
-/// minutes, or `epoch`, for no more often than that.
+/// The interval between checkpoints: `100` (steps), `10m` or `1.5m` (minutes), or `epoch`. Every epoch's end has a
+/// checkpoint in all cases.
 #[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 #[serde(try_from = "toml::Value", into = "String")]
 pub enum Every {
-    /// At every epoch's end.
+    /// Only at every epoch's end.
     #[default]
     Epoch,
-    /// After so many steps, counted over the whole run.
+    /// After this number of steps, counted over the whole run.
     Steps(NonZeroU64),
-    /// After so many minutes.
+    /// After this number of minutes.
     Minutes(f64),
 }
 
@@ -96,7 +98,9 @@ impl FromStr for Every {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let refused = || format!("{text:?} is neither a number of steps (100) nor minutes (10m)");
+        let refused = || {
+            format!("{text:?} is not an interval; write 100 for steps, 10m for minutes, or epoch")
+        };
         if text == "epoch" {
             return Ok(Self::Epoch);
         }
@@ -137,13 +141,13 @@ impl fmt::Display for Every {
     }
 }
 
-/// The peak of the learning rate: `0.01`, or `find`, which sweeps for it before training.
+/// The peak of the learning rate: a number such as `0.01`, or `find`, for a sweep before training.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "toml::Value", into = "toml::Value")]
 pub enum MaxLr {
-    /// This rate.
+    /// This learning rate.
     Rate(f64),
-    /// What [`lr_find`](super::lr_find) suggests.
+    /// The suggestion of [`lr_find`](super::lr_find).
     Find,
 }
 
@@ -154,7 +158,7 @@ impl FromStr for MaxLr {
         match text.trim() {
             "find" => Ok(Self::Find),
             rate => rate.parse().map(Self::Rate).map_err(|_| {
-                format!("{text:?} is no learning rate; write a number, or find to sweep for it")
+                format!("{text:?} is not a learning rate; write a number, or find for a sweep")
             }),
         }
     }
@@ -186,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_and_written() {
+    fn sizes_have_units_and_are_read_back() {
         for (text, bytes) in [
             ("512MiB", 512 << 20),
             ("2 gib", 2 << 30),
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn checkpoints_are_due_by_steps_or_minutes() {
+    fn intervals_are_steps_minutes_or_epoch() {
         let steps = |n| Every::Steps(NonZeroU64::new(n).expect("not zero"));
         for (text, every) in [
             ("7", steps(7)),

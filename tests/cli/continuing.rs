@@ -72,7 +72,7 @@ fn a_run_starts_from_any_weights_and_records_them() {
     fs::copy(path.join("tuned/model.safetensors"), path.join("run/model.safetensors"))
         .expect("copied");
     let output = wgrad(path, &["train", "--config=tuned/config.toml", "--out=third"]);
-    assert_fails(&output, 1, &["run/model.safetensors", "SHA-256", "the settings say"]);
+    assert_fails(&output, 1, &["run/model.safetensors", "SHA-256", "the settings have"]);
     assert!(!path.join("third").exists());
     assert_fails(&tuned("--out=no", &["--weights=nowhere"]), 1, &["nowhere"]);
     assert_fails(&tuned("--out=no", &["--weights=run", "--width=5"]), 1, &["they are of width 4"]);
@@ -113,7 +113,7 @@ fn another_cycle_begins_from_a_finished_run() {
     // `--resume` does not accept more epochs; the hint has the command that does.
     let output = wgrad(path, &[&RESUME[..], &["--epochs=6"]].concat());
     let hint = "`wgrad train --another-cycle run --epochs 6`";
-    assert_fails(&output, 1, &["epochs is 6, and was 2", hint]);
+    assert_fails(&output, 1, &["epochs is 6, but was 2", hint]);
     let cycle = ["train", "--another-cycle", "run", "--epochs", "6", "--out=next"];
     let text = succeeds(&wgrad(path, &cycle));
     assert!(text.contains(" 6/6 "), "{text}");
@@ -186,7 +186,7 @@ fn one_command_begins_goes_on_and_ends() {
     assert!(read(path, "run/summary.json") == before);
     // A command with other settings is another run.
     let other = tiny(&["--epochs=21", "--auto-resume"]);
-    assert_fails(&wgrad(path, &other), 1, &["epochs is 21, and was 20"]);
+    assert_fails(&wgrad(path, &other), 1, &["epochs is 21, but was 20"]);
     let nameless: Vec<_> = job.iter().copied().filter(|flag| *flag != "--out=run").collect();
     assert_fails(&wgrad(path, &nameless), 2, &["--auto-resume", "--out"]);
     let taken = tiny(&["--auto-resume", "--out=data"]);

@@ -131,19 +131,19 @@ fn changed_data_and_settings_are_named() {
     assert_eq!(output.status.code(), Some(130));
 
     let with = |more: &[&str]| wgrad(path, &[&RESUME, more].concat());
-    assert_fails(&with(&["--max-lr=0.5"]), 1, &["max-lr is 0.5, and was 0.01", "hint:"]);
+    assert_fails(&with(&["--max-lr=0.5"]), 1, &["max-lr is 0.5, but was 0.01", "hint:"]);
     assert_fails(
         &with(&["--seed=7", "--no-crop"]),
         1,
-        &["no-crop is true", "seed is 7, and was 0"],
+        &["no-crop is true", "seed is 7, but was 0"],
     );
-    assert_fails(&with(&["--width=5"]), 1, &["width is 5, and was 4"]);
+    assert_fails(&with(&["--width=5"]), 1, &["width is 5, but was 4"]);
     assert_eq!(with(&["--out=other"]).status.code(), Some(2));
 
     let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
     fs::write(path.join("run/config.toml"), config.replace("epochs = 30", "epochs = 31"))
         .expect("written");
-    assert_fails(&with(&[]), 1, &["epochs is 31, and was 30"]);
+    assert_fails(&with(&[]), 1, &["epochs is 31, but was 30"]);
     fs::write(path.join("run/config.toml"), config).expect("written");
 
     let test = fs::read(path.join("data/test_batch.bin")).expect("images");
@@ -191,7 +191,7 @@ fn one_process_trains_in_a_folder_at_a_time() {
     let second = wgrad(path, &RESUME);
     first.kill().expect("it can be killed");
     first.wait().expect("it ends");
-    assert_fails(&second, 1, &["another process is training in run"]);
+    assert_fails(&second, 1, &["run: another process is training"]);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn wrong_usage() {
         (&["train", "--epochs", "-1"], "'--epochs <N>': must be a whole number of at least 1"),
         (&["summary", "--width", "0"], "'--width <N>': must be a whole number of at least 1"),
         (&["summary", "--width", "65536"], "'--width <N>': is too large"),
-        (&["train", "--memory-limit", "-5"], "is no number of bytes"),
+        (&["train", "--memory-limit", "-5"], "is not a number of bytes"),
     ] {
         assert_fails(&wgrad(folder.path(), arguments), 2, &[words]);
     }

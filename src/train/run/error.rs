@@ -1,4 +1,4 @@
-//! Failures of runs.
+//! Errors of runs.
 
 use std::path::PathBuf;
 
@@ -6,27 +6,27 @@ use crate::base::shown::Shown;
 use crate::train::difference::Difference;
 use crate::train::lr_find::NoSlope;
 
-/// A run that cannot begin, go on, or come to its end.
+/// The reason why a run cannot begin, continue or finish.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The path leads to no run.
+    /// The path is not that of a run folder.
     #[error("{} {problem}", path.shown())]
     NoRun {
-        /// Path that was named.
+        /// Path that the user gave.
         path: PathBuf,
-        /// What is there instead, as the rest of the sentence.
+        /// Problem, as the rest of a sentence whose subject is the path.
         problem: String,
     },
-    /// The folder of a new run has something in it.
+    /// The folder of a new run is not empty.
     #[error("{} {problem}; a run is never overwritten", path.shown())]
     Occupied {
         /// Path of the folder.
         path: PathBuf,
-        /// What is in it, as the rest of the sentence.
+        /// Problem, as the rest of a sentence whose subject is the path.
         problem: &'static str,
     },
     /// Another process holds the lock of the folder.
-    #[error("another process is training in {}", path.shown())]
+    #[error("{}: another process is training in this folder", path.shown())]
     Busy {
         /// Path of the folder.
         path: PathBuf,
@@ -36,7 +36,7 @@ pub enum TrainError {
     Damaged {
         /// Path of the file.
         path: PathBuf,
-        /// Fault of the file.
+        /// Problem with the file.
         reason: String,
     },
     /// A checkpoint is damaged, or is of another network.
@@ -44,35 +44,35 @@ pub enum TrainError {
     Checkpoint {
         /// Path of the file.
         path: PathBuf,
-        /// Fault of the file.
+        /// Problem with the file.
         reason: String,
     },
-    /// A file holds no step to run again.
+    /// A file has no step to replay.
     #[error("{}: {reason}", path.shown())]
     Replay {
         /// Path of the file.
         path: PathBuf,
-        /// Fault of the file.
+        /// Problem with the file.
         reason: String,
     },
-    /// A run cannot go on from where it was.
+    /// A run cannot be resumed.
     #[error("{} cannot be resumed: {cause}", folder.shown())]
     Resume {
         /// Path of the run folder.
         folder: PathBuf,
-        /// Cause.
+        /// Reason for it.
         cause: NotResumed,
     },
-    /// The data that weights were trained on is not found, or has other classes.
+    /// The training data of the weights were not found, or have another number of classes.
     #[error("{}: {reason}", weights.shown())]
     TrainingData {
         /// Path of the file of weights.
         weights: PathBuf,
-        /// What is missing, or differs.
+        /// Problem with the data.
         reason: String,
     },
     /// The weights to start from are not those that the settings name.
-    #[error("{}: its SHA-256 is {found}, and the settings say {expected}", path.shown())]
+    #[error("{}: its SHA-256 is {found}, but the settings have {expected}", path.shown())]
     OtherWeights {
         /// Path of the file.
         path: PathBuf,
@@ -81,34 +81,34 @@ pub enum TrainError {
         /// SHA-256 in the settings.
         expected: String,
     },
-    /// A loss or a gradient is not finite, and the step was run again.
+    /// A loss or a gradient is not finite. The step was run again to find the first such value.
     #[error("step {step} (epoch {epoch}) was not finite; the state before it was kept; {first}")]
     NotFiniteAt {
         /// Epoch, from 1.
         epoch: usize,
         /// Step over the whole run, from 1.
         step: usize,
-        /// First value that is not finite, as a sentence.
+        /// Sentence that names the first value that is not finite.
         first: String,
         /// Path of the file that [`Replay`](super::replay::Replay) reads.
         file: PathBuf,
     },
     /// The loss of an evaluation is not finite.
     #[error(
-        "the loss of the evaluation is not finite after epoch {epoch}: the weights have grown too large"
+        "evaluation after epoch {epoch}: the loss is not finite, since the weights have grown too large"
     )]
     EvaluationNotFinite {
         /// Epoch, from 1.
         epoch: usize,
     },
     /// Every step of an epoch was skipped.
-    #[error("no step of epoch {epoch} was finite, so there is nothing to go on with")]
+    #[error("epoch {epoch}: every step was skipped, since a gradient was not finite")]
     NoFiniteStep {
         /// Epoch, from 1.
         epoch: usize,
     },
     /// The loss before a sweep's first update is not finite.
-    #[error("the loss is not finite before the first update: there is nothing to sweep")]
+    #[error("sweep: the loss is not finite before the first update")]
     NothingToSweep,
     /// The curve of a sweep suggests no learning rate.
     #[error("no learning rate is found from {start:e} to {end:e}: {why}")]
@@ -117,31 +117,32 @@ pub enum TrainError {
         start: f64,
         /// Last learning rate.
         end: f64,
-        /// Reason.
+        /// Reason for it.
         why: NoSlope,
     },
 }
 
-/// The reason why a run cannot go on.
+/// The reason why a run cannot be resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotResumed {
-    /// The checkpoints are gone, and results are there.
-    #[error("it has no checkpoint to go on from, and results: {}", results.join(", "))]
+    /// The folder has results, but no checkpoint.
+    #[error("it has no checkpoint, but results: {}", results.join(", "))]
     NoCheckpoint {
-        /// Names of the files.
+        /// Names of the result files.
         results: Vec<&'static str>,
     },
-    /// Settings are not as they were.
+    /// Settings have changed since the run began.
     #[error("{}", list(.0))]
     Settings(Vec<Difference>),
-    /// The images are not as they were.
-    #[error("the images are not those that it began with ({found})")]
+    /// The images have changed since the run began.
+    #[error("the images are not those that the run began with; found: {found}")]
     Images {
         /// Description of the images that were found.
         found: String,
     },
 }
 
+/// Returns the differences, separated by semicolons.
 fn list(differences: &[Difference]) -> String {
     differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

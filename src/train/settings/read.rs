@@ -1,4 +1,4 @@
-//! Values of settings, from the command line and from files.
+//! Readers of single settings, from the command line and from files.
 
 use std::num::{IntErrorKind, ParseIntError};
 use std::path::PathBuf;
@@ -9,18 +9,18 @@ use serde::{Deserialize, Deserializer};
 
 use crate::base::files;
 
-/// Reads a count, of any of the `NonZero` types, from the command line.
+/// Reads a count of at least 1 from the command line, as one of the `NonZero` types.
 ///
 /// # Errors
-/// What it must be, for zero, negative numbers and what is no number, or that it is too large.
+/// If the text is not a whole number, or the number is below 1 or too large: the rule that it breaks.
 pub fn at_least_one<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
     whole_number(text, 1)
 }
 
-/// Reads a count that may be 0 from the command line.
+/// Reads a count of at least 0 from the command line.
 ///
 /// # Errors
-/// What it must be, or that it is too large.
+/// If the text is not a whole number, or the number is negative or too large: the rule that it breaks.
 pub fn at_least_zero(text: &str) -> Result<u64, String> {
     whole_number(text, 0)
 }
@@ -32,7 +32,7 @@ fn whole_number<T: FromStr<Err = ParseIntError>>(text: &str, least: u8) -> Resul
     })
 }
 
-/// [`at_least_one`] for files.
+/// Reads a count of at least 1 from a file. Twin: [`at_least_one`].
 pub(super) fn at_least_one_of_file<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -42,9 +42,9 @@ where
     at_least_one(&value.to_string()).map(Some).map_err(D::Error::custom)
 }
 
-/// A value that stands in a file without quotation marks.
+/// A type whose values stand in a file without quotation marks.
 pub(super) trait Plain: DeserializeOwned {
-    /// What it is called.
+    /// The words for a value of this type in errors.
     const KIND: &'static str;
 }
 
@@ -60,6 +60,7 @@ impl Plain for bool {
     const KIND: &'static str = "true or false";
 }
 
+/// Reads a number or a bool from a file.
 pub(super) fn plain<'de, D: Deserializer<'de>, T: Plain>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -68,7 +69,7 @@ pub(super) fn plain<'de, D: Deserializer<'de>, T: Plain>(
     value.try_into().map(Some).map_err(refused)
 }
 
-/// Refuses strings, whatever is written in them: `batch-size = "20"`.
+/// Returns a value from a file. A string is an error, even one like `batch-size = "20"`.
 fn unquoted<'de, D: Deserializer<'de>>(
     deserializer: D,
     kind: &str,
@@ -76,13 +77,14 @@ fn unquoted<'de, D: Deserializer<'de>>(
     match toml::Value::deserialize(deserializer)? {
         text @ toml::Value::String(_) => {
             let message =
-                format!("{text} is a string, and must be {kind}, without quotation marks");
+                format!("{text} is a string, but must be {kind}, without quotation marks");
             Err(D::Error::custom(message))
         }
         value => Ok(value),
     }
 }
 
+/// Reads a path from a file. `~` at its beginning is the home folder.
 pub(super) fn path<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<PathBuf>, D::Error> {
