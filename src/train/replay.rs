@@ -18,17 +18,17 @@ use crate::tape::{ElementType, Group};
 /// The range of a value that a node has computed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodeRange {
-    /// `layer1.0.conv2d.forward`
+    /// The label of the node: `layer1.0.conv2d.forward`.
     pub node: String,
-    /// The value, `layer1.0.conv`
+    /// The name of the value: `layer1.0.conv`.
     pub output: String,
-    /// Its shape.
+    /// The shape of the value.
     pub shape: Vec<usize>,
-    /// The largest magnitude of its finite elements.
+    /// The largest absolute value of the finite elements.
     pub max_abs: f32,
-    /// Elements that are infinite.
+    /// The number of infinite elements.
     pub n_infinite: usize,
-    /// Elements that are NaN.
+    /// The number of NaN elements.
     pub n_nan: usize,
 }
 
@@ -59,10 +59,10 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Returns the step behind a checkpoint of a run with that recipe.
+    /// Returns the step that follows a checkpoint of a run with this recipe.
     ///
     /// # Panics
-    /// If the checkpoint holds no images.
+    /// If the checkpoint has no images.
     pub fn new(checkpoint: Checkpoint, recipe: Recipe) -> Self {
         assert!(checkpoint.batch.is_some(), "a checkpoint with the step's images");
         Self { checkpoint, recipe }
@@ -71,12 +71,12 @@ impl Replay {
     /// Reads the file that a run leaves after a step that was not finite.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be read; [`TrainError::Replay`] when it is not a checkpoint, is damaged, or
-    /// holds no images.
+    /// [`Error::File`] if the file cannot be read. [`TrainError::Replay`] if it is not a checkpoint, is damaged, or has
+    /// no images.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let refused =
             |reason| Error::Train(TrainError::Replay { path: path.to_path_buf(), reason });
-        // No run is resumed from it.
+        // The hint of `TrainError::Checkpoint` is about resuming a run, so the reason goes into `TrainError::Replay`.
         let not_resumed = |error| match error {
             Error::Train(TrainError::Checkpoint { reason, .. }) => refused(reason),
             other => other,
@@ -87,20 +87,20 @@ impl Replay {
         let checkpoint =
             file.restore(layout.tape.state()).map_err(|error| not_resumed(error.into()))?;
         if checkpoint.batch.is_none() {
-            let reason = "it holds no images of a step; name the file that a run leaves after a step that was not \
+            let reason = "it has no images of a step; use the file that a run writes after a step that was not \
                           finite";
             return Err(refused(reason.to_string()));
         }
         match &checkpoint.batch {
             Some(batch) if batch.size() != recipe.batch_size => {
                 let (n, size) = (batch.size(), recipe.batch_size);
-                Err(refused(format!("it holds {n} images, and its settings say {size} a batch")))
+                Err(refused(format!("it has {n} images, but its batch size is {size}")))
             }
             _ => Ok(Self::new(checkpoint, recipe)),
         }
     }
 
-    /// The step and the device, for people.
+    /// Returns two lines that describe the step and the device.
     pub fn head(&self, device: &str) -> String {
         let Header { step, epoch, .. } = self.checkpoint.header;
         let (step, epoch) = (step + 1, epoch + 1);
@@ -112,7 +112,7 @@ impl Replay {
         )
     }
 
-    /// Runs the step with a trainer of its own.
+    /// Runs the step with a new trainer.
     ///
     /// # Errors
     /// As for [`Replay::run_on`].
@@ -161,22 +161,23 @@ impl Replay {
         Ok(found)
     }
 
+    /// Returns the learning rate of the step.
     fn lr(&self) -> f64 {
         let schedule = self.recipe.schedule(self.checkpoint.order.len());
         schedule.rate(self.checkpoint.header.step as usize)
     }
 }
 
-/// The first node whose output is not finite, in words.
+/// Returns a sentence with the first value that is not finite, and its node; none if all are finite.
 pub fn first_not_finite(nodes: &[NodeRange]) -> Option<String> {
     let NodeRange { node, output, shape, n_infinite, n_nan, .. } =
         nodes.iter().find(|range| !range.is_finite())?;
     Some(format!(
-        "the first that is not finite is {output} {shape:?} of {node}: {n_nan} NaN, {n_infinite} infinite"
+        "the first value that is not finite is {output} {shape:?} of {node}: {n_nan} NaN, {n_infinite} infinite"
     ))
 }
 
-/// A table of all that a step has made, up to a little behind the first that is not finite.
+/// Returns a table of the values of a step. If a value is not finite, the table ends three rows behind it.
 pub fn listing(nodes: &[NodeRange]) -> String {
     const N_BEHIND: usize = 3;
     let first = nodes.iter().position(|range| !range.is_finite());

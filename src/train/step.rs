@@ -6,8 +6,8 @@
 //! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
 //! ```
 //!
-//! With averaged weights there is a third step. It runs the forward pass of training on them, and the running
-//! statistics of averaged weights are the means over its batches.
+//! With averaged weights (`--ema`) there is a third step. It runs the forward pass of training with the averaged
+//! weights. Their running statistics are the means over several batches of this step.
 //!
 //! [`UpdateConfig`] records the part behind the logits. All steps have the same parameters and statistics, so one
 //! session runs them on one state.
@@ -30,11 +30,11 @@ pub struct StepConfig {
     pub batch_size: usize,
     /// The random changes of training images: crop, flip, cutout.
     pub augmentation: Switches,
-    /// The random changes of their colours, which come first.
+    /// The random changes of colours of training images, before the others.
     pub jitter: ColorJitter,
-    /// The mean of each channel, which is subtracted from pixels in 0..=1.
+    /// The mean of each channel, in the order R, G, B. It is subtracted from pixels in 0..=1.
     pub mean: [f64; 3],
-    /// The standard deviation of each channel, by which the differences are divided.
+    /// The standard deviation of each channel. The differences are divided by it.
     pub standard_deviation: [f64; 3],
     /// The part of a step behind the logits: loss, gradients, optimizer.
     pub update: UpdateConfig,
@@ -54,7 +54,7 @@ impl StepConfig {
         }
     }
 
-    /// Returns the value of every byte in every channel, `[256, 3]`, for [`Step::table`].
+    /// Returns the normalised value of every byte in every channel, `[256, 3]`, for [`Step::table`].
     pub fn table(&self) -> Vec<f32> {
         augment::table(self.mean, self.standard_deviation)
     }
@@ -65,18 +65,18 @@ impl StepConfig {
 pub struct Step {
     /// The recorded step.
     pub tape: Arc<Tape>,
-    /// Written once: the value of every byte in every channel, `[256, 3]`; see [`StepConfig::table`].
+    /// Written once: the normalised value of every byte in every channel, `[256, 3]`; see [`StepConfig::table`].
     pub table: ValueId,
-    /// Written for each step: `[N, 3, 32, 32]` bytes.
+    /// Written for each step: the pixels, `[N, 3, 32, 32]` bytes.
     pub pixels: ValueId,
-    /// Written for each step: `[N]` classes, or [`IGNORED`](crate::ops::cross_entropy::IGNORED) for
-    /// rows that do not count.
+    /// Written for each step: the classes, `[N]`. Rows without an image have
+    /// [`IGNORED`](crate::ops::cross_entropy::IGNORED) and do not count.
     pub labels: ValueId,
-    /// Written for each training step: `[N]` numbers of the images, which seed their augmentation.
+    /// Written for each step on augmented images: the numbers of the images, `[N]`, which seed their augmentation.
     pub indices: Option<ValueId>,
-    /// Kept: `[N, classes]`.
+    /// Kept after the step: the logits, `[N, classes]`.
     pub logits: ValueId,
-    /// Kept: the mean over the batch, `[1]`.
+    /// Kept after the step: the mean loss over the batch, `[1]`.
     pub loss: ValueId,
 }
 
@@ -98,13 +98,14 @@ pub fn evaluation(config: &StepConfig) -> Step {
     Step { tape, table, pixels, labels, indices: None, logits, loss }
 }
 
-/// Records the forward pass of a training step, with the weights that evaluation reads. The batch norms leave the
-/// batch's means and variances in [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
+/// Records the forward pass of a training step with the weights that evaluation reads: the averaged ones, if there are
+/// any. The batch norms write the means and variances of the batch to
+/// [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
 pub fn statistics(config: &StepConfig) -> Step {
     trained_images(config, UpdateConfig::record_statistics)
 }
 
-/// Records a step on augmented images.
+/// Records a step on augmented images. `complete` records the part behind the logits.
 fn trained_images(
     config: &StepConfig,
     complete: fn(&UpdateConfig, &mut Tape, ValueId, ValueId) -> CrossEntropy,
@@ -121,18 +122,18 @@ fn trained_images(
     Step { tape, table, pixels, labels, indices, logits, loss }
 }
 
-/// The beginning of a training step alone: the images that the network reads.
+/// The beginning of a training step, without the network: the augmentation.
 #[derive(Clone, Debug)]
 pub struct AugmentationStep {
     /// The recorded step.
     pub tape: Arc<Tape>,
-    /// As [`Step::table`].
+    /// Input as [`Step::table`].
     pub table: ValueId,
-    /// As [`Step::pixels`].
+    /// Input as [`Step::pixels`].
     pub pixels: ValueId,
-    /// As [`Step::indices`].
+    /// Input as [`Step::indices`].
     pub indices: ValueId,
-    /// Kept: the network's input, `[N, 32, 32, 3]`.
+    /// Kept after the step: the network's input, `[N, 32, 32, 3]`.
     pub images: ValueId,
 }
 
@@ -161,6 +162,7 @@ fn augmented(
     augment::augment(tape, images, table, draws, config.augmentation)
 }
 
+/// Records the inputs of a step: pixels, labels and table.
 fn inputs(tape: &mut Tape, batch_size: usize) -> [ValueId; 3] {
     let shape = [batch_size, N_CHANNELS, IMAGE_SIZE, IMAGE_SIZE];
     [

@@ -289,7 +289,7 @@ fn a_step_that_was_not_finite_can_be_looked_at_again() {
     let folder = folder_with_data();
     let path = folder.path();
     let output = wgrad(path, &tiny(&["--max-lr", "1e30"]));
-    assert_fails(&output, 1, &["the first that is not finite is", "wgrad tape --replay"]);
+    assert_fails(&output, 1, &["the first value that is not finite is", "wgrad tape --replay"]);
     let first = stderr(&output);
     let file = "run/not-finite.safetensors";
     let output = wgrad(path, &["tape", "--replay", file, "--device", "cpu"]);

@@ -1,13 +1,12 @@
-//! Checkpoints: all that a run's future depends on, in one file, so that it can go on as if it had
-//! never stopped.
+//! Checkpoints: files that a run is resumed from. A resumed run has the same results as one that never stopped.
 //!
-//! A checkpoint is a safetensors file: the tensors of `model.safetensors`, under the same names (so that
-//! `wgrad eval` takes it for weights), and under names that begin with `training.` Adam's moments, the
-//! metrics of the epoch so far, and the order of its images. The rest is a [`Header`] of JSON in the file's
-//! metadata, with a checksum over everything.
+//! A checkpoint is a safetensors file. It has the tensors of `model.safetensors` under the same names, so `wgrad eval`
+//! reads a checkpoint as weights. Adam's moments, the metrics of the epoch so far and the order of its images have
+//! names that begin with `training.`. The rest is a [`Header`], as JSON in the metadata of the file. It has a checksum
+//! of the header and all tensors.
 //!
-//! Random numbers have no state to keep: each is a function of the seed, the epoch and the image (see
-//! [`augment`](crate::ops::augment)), and all three are in the header.
+//! Random numbers need no saved state: each is a function of the seed, the epoch and the number of the image (see
+//! [`augment`](crate::ops::augment)). Seed and epoch are in the header.
 
 mod retention;
 mod validate;
@@ -31,83 +30,84 @@ use crate::train::TrainError;
 
 pub use retention::{Retention, latest};
 
-/// The format that is written, and the only one that is read.
+/// The version of the format that is written. Other versions are not read.
 const FORMAT_VERSION: u32 = 1;
 
 /// The key of the header in the file's metadata.
 const KEY: &str = "wgrad_checkpoint";
 
-/// The largest file that is read: what lies above it is no checkpoint of a network that is trained here.
+/// The largest file that is read, 64 GiB. Checkpoints of the networks here are far smaller.
 const MAX_BYTES: u64 = 1 << 36;
 
+/// The names of the tensors that are not members of a group.
 const ORDER: &str = "training.order";
 const METRICS: &str = "training.metrics";
 const BATCH: [&str; 3] = ["training.pixels", "training.labels", "training.indices"];
 
-/// The tensors of a group besides the weights begin with this, and go on with the parameter's name.
+/// Returns the beginning of the names of a group's tensors; the name of the parameter follows. Weights have none.
 fn prefix(group: Group) -> String {
     format!("training.{}.", group.name())
 }
 
-/// What a checkpoint says besides its tensors.
+/// The part of a checkpoint that is not tensors.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Header {
     /// The version of the format.
     pub format_version: u32,
-    /// That of the header, without this, and of all tensors.
+    /// The hash of the header without this field, of the record of the training data, and of all tensors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Fingerprint>,
-    /// Training steps so far; the learning rate's schedule goes by them.
+    /// The number of training steps so far. The learning rate depends on it.
     pub step: u64,
-    /// The epoch that the run is in, from 0.
+    /// The current epoch, from 0.
     pub epoch: usize,
-    /// Batches of that epoch that were trained on.
+    /// The number of batches of the current epoch that were trained on.
     pub n_batches: usize,
-    /// What everything random is drawn from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// The training time of the epoch so far.
+    /// The training time of the current epoch so far, in seconds.
     pub epoch_seconds: f64,
-    /// The time of the run so far.
+    /// The time of the run so far, in seconds.
     pub run_seconds: f64,
-    /// The step of the checkpoint with the best evaluation so far.
+    /// The step of the checkpoint with the best evaluation so far; none before the first evaluation.
     pub best_step: Option<u64>,
     /// The name of the device.
     pub device: String,
-    /// The name of the device that the run began on, if it has moved since.
+    /// The name of the device that the run began on, if it moved to another one later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_on: Option<String>,
-    /// The images and labels.
+    /// The hash of all images and labels.
     pub dataset: Fingerprint,
-    /// The settings, as `config.toml` has them.
+    /// The settings: the contents of `config.toml`.
     pub config: String,
-    /// The epochs so far, as `metrics.jsonl` has them.
+    /// The results of the epochs so far: the lines of `metrics.jsonl`.
     pub epochs: Vec<EpochMetrics>,
 }
 
-/// A moment of a run.
+/// The contents of a checkpoint.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Checkpoint {
-    /// Where the run is.
+    /// The position of the run, its settings and its earlier epochs.
     pub header: Header,
-    /// The order of the images of the epoch.
+    /// The order of the training images in the current epoch: their numbers, `[n]`.
     pub order: Vec<u32>,
-    /// The images of the next step, in the file that is left after one that was not finite: it needs no
-    /// dataset to be run again.
+    /// The images of the next step; none in most checkpoints. The file after a step that was not finite has them, so
+    /// that the step can be replayed without the dataset.
     pub batch: Option<Batch>,
-    /// What the steps have come to.
+    /// The training state.
     pub snapshot: Snapshot,
-    /// The record of the training data, as `model.safetensors` has it; none in files of earlier versions.
+    /// The record of the training data, as in `model.safetensors`; none in files of earlier versions.
     pub info: Option<ModelInfo>,
 }
 
 impl Header {
-    /// What a new checkpoint says of itself.
+    /// Returns the format version of new checkpoints.
     pub(super) fn version() -> u32 {
         FORMAT_VERSION
     }
 
-    /// Hash of the header, of the record of the training data where there is one, and of all tensors in the
-    /// order of their names.
+    /// Returns the hash of the header without its checksum, of the record of the training data if there is one, and of
+    /// all tensors in the order of their names.
     fn checksum<'a>(
         &self,
         info: Option<&str>,
@@ -122,12 +122,12 @@ impl Header {
 }
 
 impl Checkpoint {
-    /// The name of the file in a run folder.
+    /// Returns the name of the file in a run folder.
     pub fn file_name(step: u64) -> String {
         format!("checkpoint-{step}.safetensors")
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file. A failure leaves no partial file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -135,7 +135,7 @@ impl Checkpoint {
         files::write_whole(path, &self.to_bytes(layout))
     }
 
-    /// The bytes of the file.
+    /// Returns the contents of the file.
     pub fn to_bytes(&self, layout: &StateLayout) -> Vec<u8> {
         let mut file = Writer::default();
         for (group, buffer) in Snapshot::GROUPS.into_iter().zip(&self.snapshot.groups) {
@@ -164,49 +164,49 @@ impl Checkpoint {
     }
 }
 
-/// The bytes of a checkpoint that is as it was written.
+/// The file of a checkpoint. Its checksum is right; its tensors are not decoded yet.
 pub struct CheckpointFile {
     path: PathBuf,
     bytes: Vec<u8>,
     info: Option<ModelInfo>,
-    /// What it says of itself.
+    /// The header.
     pub header: Header,
 }
 
 impl CheckpointFile {
-    /// Reads a file, and checks that it is whole.
+    /// Reads a file, and checks its version and checksum.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be read; [`TrainError::Checkpoint`] when it is not a checkpoint, is damaged,
-    /// or is of another version.
+    /// [`Error::File`] if the file cannot be read. [`TrainError::Checkpoint`] if it is not a checkpoint, is damaged, or
+    /// has another version.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let refused = |reason| TrainError::Checkpoint { path: path.to_path_buf(), reason };
         let length = fs::metadata(path).map_err(FileError::at(path))?.len();
         if length > MAX_BYTES {
-            return Err(refused(format!("{length} bytes are more than any checkpoint has")).into());
+            return Err(refused(format!("not a checkpoint: {length} bytes are too many")).into());
         }
         let bytes = fs::read(path).map_err(FileError::at(path))?;
         Ok(Self::parse(path, bytes).map_err(refused)?)
     }
 
-    /// Takes the bytes of a file, and checks that it is whole.
+    /// Reads a file from its bytes, and checks its version and checksum. `path` is for errors.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If the bytes are not a checkpoint, are damaged, or have another version: the reason.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, String> {
         let damaged = |error| format!("not a safetensors file, or a damaged one ({error})");
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
         let entry = |key: &str| metadata.metadata().as_ref().and_then(|map| map.get(key));
         let (header, info) = (entry(KEY), entry(ModelInfo::KEY).map(String::as_str));
-        let header = header.ok_or("a safetensors file, and no checkpoint of a run")?;
+        let header = header.ok_or("a safetensors file, but not a checkpoint of a run")?;
         let value: serde_json::Value =
             serde_json::from_str(header).map_err(|error| format!("damaged ({error})"))?;
         let version = value.get("format_version").and_then(serde_json::Value::as_u64);
         if version != Some(FORMAT_VERSION.into()) {
             let version = version.map_or("unknown".to_string(), |version| version.to_string());
             return Err(format!(
-                "its format is {version}, and this version of wgrad reads {FORMAT_VERSION}"
+                "its format is {version}, but this version of wgrad reads {FORMAT_VERSION}"
             ));
         }
         let header: Header =
@@ -215,22 +215,23 @@ impl CheckpointFile {
         tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
         let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.data()));
         if header.checksum != Some(header.checksum(info, tensors)) {
-            return Err("damaged: its contents do not have the checksum that it says".to_string());
+            return Err("damaged: its contents do not match its checksum".to_string());
         }
         let info = info.map(ModelInfo::parse).transpose();
-        let info = info.map_err(|error| format!("its record of the training data: {error}"))?;
+        let info =
+            info.map_err(|error| format!("its record of the training data is damaged: {error}"))?;
         Ok(Self { path: path.to_path_buf(), bytes, header, info })
     }
 
-    /// The file's name.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The moment that it holds, for a network with this layout.
+    /// Returns the contents, for a network with this layout.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] when its tensors are those of another network.
+    /// [`TrainError::Checkpoint`] if the tensors do not fit the layout.
     pub fn restore(self, layout: &StateLayout) -> Result<Checkpoint, TrainError> {
         let Self { path, bytes, info, header } = self;
         tensors(layout, &bytes, header)
@@ -239,6 +240,7 @@ impl CheckpointFile {
     }
 }
 
+/// Decodes the tensors of a checkpoint. Returns all problems if they do not fit the layout.
 fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpoint, Vec<String>> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| vec![error.to_string()])?;
     let length = |name| file.tensor(name).map_or(0, |tensor| tensor.shape().iter().product());
@@ -261,7 +263,7 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
     });
     let mut problems = file.finish().lines();
     if batch.as_ref().is_some_and(|batch| !validate::is_batch(batch)) {
-        problems.push("its batch is none: a row for each image, and the labels of classes".into());
+        problems.push("its batch is damaged: it must have one row for each image, and labels that are classes".into());
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -300,7 +302,7 @@ mod tests {
             Group::Statistics => weights.statistics.clone(),
             Group::Metrics => (0..layout.n_elements(group)).map(|ix| ix as f32).collect(),
             Group::AveragedParameters => Vec::new(),
-            // As weights, which are zero between their members too.
+            // Derived from the weights, so that the padding between the members is 0 here too.
             _ => weights.parameters.iter().map(|value| value * 0.5).collect(),
         });
         let header = Header {
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gives_back_what_was_saved() {
+    fn a_checkpoint_is_read_back_as_it_was_saved() {
         let layout = layout(4);
         let saved = checkpoint(&layout);
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -335,8 +337,8 @@ mod tests {
         let mut loaded = file.restore(&layout).expect("it fits");
         loaded.header.checksum = None;
         let batch = loaded.batch.as_mut().expect("it was there");
-        batch.n_valid = 0; // The file does not say, and a step's batch is whole.
-        // Not `assert_eq!`, which would print all of it.
+        batch.n_valid = 0; // The file does not have this count, since the batch of a training step is full.
+        // `assert_eq!` would print all tensors.
         assert!(loaded == saved);
         let file = WeightsFile::read(&path).expect("a checkpoint holds weights");
         assert_eq!(file.info(), Some(&info()));
@@ -345,12 +347,12 @@ mod tests {
     }
 
     #[test]
-    fn any_damage_is_found() {
+    fn every_damaged_byte_is_found() {
         let layout = layout(4);
         let bytes = checkpoint(&layout).to_bytes(&layout);
         let parse = |bytes: &[u8]| CheckpointFile::parse(Path::new("x"), bytes.to_vec());
         assert!(parse(&bytes).is_ok());
-        // A bit in each of many places: lengths, header, tensors.
+        // One bit is flipped at a time, in the lengths, the header and the tensors.
         for at in (0..bytes.len()).step_by(bytes.len() / 97).chain([0, 9, bytes.len() - 1]) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;
@@ -369,7 +371,7 @@ mod tests {
         let small = layout(4);
         let mut weights = Writer::default();
         Weights::initial(&small, 0).write(&small, &mut weights);
-        assert!(reason(weights.finish(&[("format", "pt")])).contains("no checkpoint"));
+        assert!(reason(weights.finish(&[("format", "pt")])).contains("not a checkpoint"));
         assert!(
             reason(weights.finish(&[(KEY, r#"{"format_version": 2}"#)])).contains("format is 2")
         );

@@ -1,4 +1,4 @@
-//! The checkpoints of a run folder: when one is written, and which are kept.
+//! The policy for the checkpoints of a run folder: the times at which one is written, and the ones that are kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,16 +17,17 @@ const N_KEPT: usize = 2;
 pub struct Retention {
     folder: PathBuf,
     every: Every,
+    /// The time of the latest checkpoint, or of the attempt to write it.
     written: Instant,
 }
 
 impl Retention {
-    /// Returns the policy of a run that writes a checkpoint that often.
+    /// Returns the policy of a run folder with this interval between checkpoints.
     pub fn new(folder: &Path, every: Every) -> Self {
         Self { folder: folder.to_path_buf(), every, written: Instant::now() }
     }
 
-    /// Returns whether a checkpoint is due within an epoch, after that many steps of the run.
+    /// Returns whether a checkpoint is due within an epoch, after `step` steps of the run.
     pub fn is_due(&self, step: u64) -> bool {
         match self.every {
             Every::Epoch => false,
@@ -35,12 +36,12 @@ impl Retention {
         }
     }
 
-    /// Writes a checkpoint, and removes those that are not kept: all but the latest two and the best.
+    /// Writes a checkpoint, and removes all others but the latest two and the best. Returns whether the checkpoint was
+    /// written.
     ///
-    /// A failure is a warning on the standard error: the run can go on, and the checkpoints before are still there.
-    /// Returns whether the checkpoint is written.
+    /// A failure is a warning on the standard error. The run continues, and the earlier checkpoints stay.
     pub fn save(&mut self, checkpoint: &Checkpoint, layout: &StateLayout) -> bool {
-        // A failure counts too, or the next checkpoint would be due at once.
+        // A failed attempt counts too. Otherwise the next one would be due after the next step.
         self.written = Instant::now();
         let path = self.folder.join(Checkpoint::file_name(checkpoint.header.step));
         let warn = |message: String| screen::note(&format!("warning: {message}"));
@@ -56,26 +57,26 @@ impl Retention {
 
     fn prune(&self, latest: &Checkpoint) -> Result<(), FileError> {
         let mut found = list(&self.folder)?;
-        // A run that resumed from an earlier checkpoint replaces the later ones.
-        let (past, other): (Vec<_>, _) =
+        // Checkpoints of later steps are from before a resume at an earlier one. They are removed.
+        let (past, later): (Vec<_>, _) =
             found.drain(..).partition(|(step, _)| *step <= latest.header.step);
         let n_old = past.len().saturating_sub(N_KEPT);
         let old = past.into_iter().take(n_old);
         let old = old.filter(|(step, _)| Some(*step) != latest.header.best_step);
-        for (_, path) in old.chain(other) {
+        for (_, path) in old.chain(later) {
             fs::remove_file(&path).map_err(FileError::at(&path))?;
         }
         Ok(())
     }
 
-    /// Returns the latest checkpoint of a run folder, if there is one. Removes unfinished files.
+    /// Returns the latest checkpoint of a run folder; none if there is none. Removes temporary files.
     ///
     /// # Errors
     /// If the folder cannot be read.
     pub fn latest(folder: &Path) -> Result<Option<PathBuf>, FileError> {
         for entry in fs::read_dir(folder).map_err(FileError::at(folder))?.flatten() {
             if files::is_temporary(&entry.path()) {
-                // A file that stays is ignored: its name is not a checkpoint's.
+                // An error is ignored: a temporary file does not have the name of a checkpoint.
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -83,8 +84,8 @@ impl Retention {
     }
 }
 
-/// Returns the latest checkpoint of a run folder, if there is one. Changes nothing in the folder, since the run may
-/// still train.
+/// Returns the latest checkpoint of a run folder; none if there is none. Changes nothing in the folder, since the run
+/// may still train.
 ///
 /// # Errors
 /// If the folder cannot be read.
@@ -101,6 +102,7 @@ fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, FileError> {
     Ok(found)
 }
 
+/// Returns the step in the name of a checkpoint; none for other files.
 fn step_of(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let step = name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok()?;

@@ -1,5 +1,4 @@
-//! The checks of a checkpoint behind its checksum: a file with a right checksum may still have contents that no run
-//! can continue from.
+//! Further checks of a checkpoint: a file with a right checksum may have contents that a run cannot continue from.
 
 use super::Checkpoint;
 use crate::data::N_CLASSES;
@@ -7,11 +6,11 @@ use crate::data::batches::{Batch, IMAGE_WORDS};
 use crate::ops::cross_entropy::IGNORED;
 
 impl Checkpoint {
-    /// Checks that a run over `n_images` images, in batches of `batch_size`, for `n_epochs` epochs, can continue from
-    /// the checkpoint.
+    /// Checks that a run can continue from the checkpoint. The run trains on `n_images` images in batches of
+    /// `batch_size`, for `n_epochs` epochs.
     ///
     /// # Errors
-    /// The reason why the run cannot.
+    /// If the run cannot continue: the reason.
     pub fn check_run(
         &self,
         n_images: usize,
@@ -23,16 +22,16 @@ impl Checkpoint {
         let n_steps = (n_epochs * n_batches) as u64;
         let is_time = |seconds: f64| (0.0..1e12).contains(&seconds);
         let wrong = if !is_permutation(&self.order, n_images) {
-            format!("its order of images is not one of {n_images} images, each once")
+            format!("its order of the images does not have each of {n_images} images once")
         } else if header.epoch > n_epochs || header.epochs.len() != header.epoch {
             let (epoch, n) = (header.epoch, header.epochs.len());
-            format!("it is in epoch {epoch} of {n_epochs}, with the metrics of {n} before it")
+            format!("it is in epoch {epoch} of {n_epochs}, but has the metrics of {n} epochs")
         } else if header.n_batches > n_batches {
             format!("it is at batch {} of {n_batches}", header.n_batches)
         } else if header.step > n_steps {
             format!("it is at step {} of {n_steps}", header.step)
         } else if !is_time(header.epoch_seconds) || !is_time(header.run_seconds) {
-            "its times are none".to_string()
+            "its times are not between 0 and 1e12 seconds".to_string()
         } else {
             return Ok(());
         };
@@ -40,7 +39,7 @@ impl Checkpoint {
     }
 }
 
-/// Returns whether every number below `n` occurs once.
+/// Returns whether `order` has every number below `n` once.
 fn is_permutation(order: &[u32], n: usize) -> bool {
     let mut is_seen = vec![false; n];
     let mut see = |&image: &u32| match is_seen.get_mut(image as usize) {
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_has_every_image_once() {
+    fn an_order_without_every_image_once_is_damaged() {
         assert!(is_permutation(&[2, 0, 1], 3));
         assert!(is_permutation(&[], 0));
         for wrong in [&[0, 1][..], &[0, 1, 1], &[0, 1, 3], &[0, 1, 2, 2], &[0, 1, u32::MAX]] {

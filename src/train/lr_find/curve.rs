@@ -1,10 +1,9 @@
-//! The learning-rate range test: the rate grows from step to step, and where the loss falls fastest is a
-//! good peak for a schedule.
+//! The learning-rate range test: the learning rate grows from step to step. A good peak for a schedule lies where the
+//! loss falls fastest.
 //!
-//! The test is Smith's ("Cyclical Learning Rates for Training Neural Networks", 2017, section 3.3), its
-//! smoothing and stopping rule are fastai's, and so is the rule of the valley. This module has the numbers;
-//! [`train::lr_find`](crate::train::lr_find) runs the steps, and
-//! [`Curve::read`] reads a rate off them.
+//! The test is from Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, section 3.3. The smoothing,
+//! the stopping rule and the rule `valley` are fastai's. This module has the numbers of a sweep.
+//! [`train::lr_find`](crate::train::lr_find) runs the steps, and [`Curve::read`] reads learning rates off the curve.
 
 mod rules;
 
@@ -13,13 +12,13 @@ pub use rules::{PEAK_OVER_LEAST, Reading, Rule, Suggestions};
 use super::no_slope::MIN_STEPS;
 use crate::train::ConfigError;
 
-/// How the rates of a sweep are spaced.
+/// The spacing of the learning rates in a sweep.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Scale {
-    /// Each is the one before times a constant: all sizes get the same number of steps.
+    /// Each learning rate is the one before times a constant, so each decade has the same number of steps.
     #[default]
     Log,
-    /// Each is the one before plus a constant.
+    /// Each learning rate is the one before plus a constant.
     Linear,
 }
 
@@ -36,16 +35,16 @@ impl Scale {
     }
 }
 
-/// The rates that are tried.
+/// The learning rates of a sweep.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Range {
-    /// The first rate.
+    /// The first learning rate.
     pub start: f64,
-    /// The last.
+    /// The last learning rate.
     pub end: f64,
-    /// How many.
+    /// The number of learning rates.
     pub n_steps: usize,
-    /// How they are spaced.
+    /// The spacing of the learning rates.
     pub scale: Scale,
 }
 
@@ -56,7 +55,7 @@ impl Default for Range {
 }
 
 impl Range {
-    /// The rate of step `ix`, from 0.
+    /// Returns the learning rate of step `ix`, from 0.
     pub fn rate(&self, ix: usize) -> f64 {
         let progress = ix as f64 / (self.n_steps - 1).max(1) as f64;
         match self.scale {
@@ -65,10 +64,11 @@ impl Range {
         }
     }
 
-    /// Refuses numbers that make no sweep.
+    /// Checks the learning rates and the number of steps.
     ///
     /// # Errors
-    /// [`ConfigError::Range`], or [`ConfigError::Value`] for too few steps.
+    /// [`ConfigError::Range`] if the learning rates do not grow from one above 0. [`ConfigError::Value`] if there are
+    /// fewer than [`MIN_STEPS`] steps.
     pub fn check(&self) -> Result<(), ConfigError> {
         let Self { start, end, n_steps, .. } = *self;
         if !(start > 0.0 && start < end && end.is_finite()) {
@@ -82,10 +82,10 @@ impl Range {
     }
 }
 
-/// The part that the smoothed loss keeps of itself at each step.
+/// The decay of the exponential mean that smooths the loss.
 const SMOOTHING: f64 = 0.98;
 
-/// A sweep ends when the smoothed loss has grown to so many times its smallest.
+/// A sweep ends when the smoothed loss is more than this number times its smallest value.
 const DIVERGED: f64 = 4.0;
 
 /// A step of a sweep.
@@ -93,18 +93,18 @@ const DIVERGED: f64 = 4.0;
 pub struct Point {
     /// The learning rate of the step.
     pub rate: f64,
-    /// The mean loss of its batch, before the update, cleared of the batch: see [`Still::cleared`].
+    /// The mean loss of the batch before the update, without the noise of the batch: see [`Still::cleared`].
     pub loss: f64,
-    /// The exponential mean of the losses so far, corrected for its start at 0.
+    /// The exponential mean of the losses so far. It starts at 0, and is corrected for that as in Adam.
     pub smoothed: f64,
 }
 
-/// The losses of a sweep's batches on the network as it is before the sweep, in the order of the steps.
+/// The losses of a sweep's batches on the untouched network, in the order of the steps.
 ///
-/// One batch is easier than the next, and this noise, some tenths with batches of 16, hides the slope. It
-/// is in both losses of a batch, and goes out of their difference (common random numbers: Glasserman,
-/// "Monte Carlo Methods in Financial Engineering", 2003, section 7.1). Where the rates are too low to change the
-/// network, nothing is left of it.
+/// Some batches are easier than others. With batches of 16 their losses differ by a few tenths, and this noise hides
+/// the slope. The noise is in both losses of a batch, on the untouched network and in the sweep, so their difference is
+/// free of it (common random numbers: Glasserman, "Monte Carlo Methods in Financial Engineering", 2003, section 7.1).
+/// At learning rates that are too low to change the network, the difference is 0.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Still {
     losses: Vec<f64>,
@@ -112,19 +112,19 @@ pub struct Still {
 }
 
 impl Still {
-    /// The losses, one for each step of the sweep.
+    /// Takes the losses, one for each step of the sweep.
     pub fn new(losses: Vec<f64>) -> Self {
         let mean = losses.iter().sum::<f64>() / losses.len() as f64;
         Self { losses, mean }
     }
 
-    /// The mean of the losses: the height that a curve starts from.
+    /// Returns the mean of the losses. A curve starts from it.
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// The loss of step `ix` without what its batch contributes: the mean of the still losses, and the change of
-    /// this batch's loss since.
+    /// Returns the loss of step `ix` without the noise of its batch: the mean loss of the untouched network, plus the
+    /// change of this batch's loss.
     pub fn cleared(&self, ix: usize, loss: f64) -> f64 {
         self.mean + (loss - self.losses[ix])
     }
@@ -135,17 +135,18 @@ impl Still {
 pub struct Curve {
     start: f64,
     points: Vec<Point>,
+    /// The exponential mean of the losses, not corrected for its start at 0.
     mean: f64,
 }
 
 impl Curve {
-    /// A curve without steps. `start` is the loss of the untouched network.
+    /// Returns a curve without steps. `start` is the loss of the untouched network.
     pub fn new(start: f64) -> Self {
         Self { start, points: Vec::new(), mean: 0.0 }
     }
 
-    /// Adds a step. Returns whether the sweep should go on: not when the loss is no number, or the
-    /// smoothed loss has passed four times its smallest.
+    /// Appends a step. Returns false if the sweep should end: the loss is not finite, or the smoothed loss is more than
+    /// four times its smallest value. A loss that is not finite is not appended.
     pub fn push(&mut self, rate: f64, loss: f64) -> bool {
         if !loss.is_finite() {
             return false;
@@ -158,12 +159,12 @@ impl Curve {
         smoothed <= DIVERGED * best
     }
 
-    /// The steps.
+    /// Returns the steps.
     pub fn points(&self) -> &[Point] {
         &self.points
     }
 
-    /// The loss of the untouched network.
+    /// Returns the loss of the untouched network.
     pub fn start(&self) -> f64 {
         self.start
     }

@@ -1,5 +1,4 @@
-//! The curve of a sweep, as SVG: losses over rates, with the suggestions marked and the parts that are left
-//! out shaded.
+//! The curve of a sweep as SVG: losses over learning rates, with the suggestions, and the parts that are left out.
 
 use super::{Found, Why};
 use crate::base::chart::axis::range;
@@ -10,15 +9,15 @@ use crate::train::lr_find::curve::Rule;
 const SIZE: [f64; 2] = [760.0, 420.0];
 const FRAME: Frame = Frame { left: 56.0, right: 740.0, top: 24.0, bottom: 372.0 };
 
-/// Draws the sweep: a point for each loss, a line for the smoothed one, and the suggested rates; the one
-/// that was chosen is drawn through. What is left out is shaded, and the reason stands in it. The axis of the
-/// rates is logarithmic.
+/// Draws a sweep: points for the losses, a line for the smoothed loss, and vertical lines for the suggestions. The line
+/// of the chosen rule is solid, the others are dashed. The parts that are left out are shaded, with the reason as text.
+/// The axis of the learning rates is logarithmic.
 pub fn draw(found: &Found) -> String {
     let points = found.curve.points();
     let losses = || points.iter().flat_map(|point| [point.loss, point.smoothed]);
     let (low, high) = range(losses());
     let high = high.min(found.ceiling());
-    // A loss that does not move is not drawn as large as one that does.
+    // The axis spans at least 2%. Otherwise a constant loss would look like a falling one.
     let low = low.min(0.98 * high);
     let plot = Plot {
         x: Axis::log(points.iter().map(|point| point.rate), 1.0),
@@ -32,7 +31,7 @@ pub fn draw(found: &Found) -> String {
     svg.text(
         "",
         [left, 16.0],
-        "loss: each step, cleared of its batch (points), and smoothed (line)",
+        "loss: each step, without the noise of its batch (points), and smoothed (line)",
     );
     for part in found.left_out() {
         let (from, to) = (plot.x_at(part.rates.0), plot.x_at(part.rates.1));
@@ -53,7 +52,7 @@ pub fn draw(found: &Found) -> String {
         let class = if rule == found.rule { "line c1" } else { "line c1 d1" };
         svg.path(class, format_args!("M{x:.1} {top}V{bottom}"), "");
     }
-    // The names stand in front of all lines, on the side where there is room.
+    // The names are drawn after all lines, on the side of the line that has more room.
     for (row, &(rule, rate, x)) in rates.iter().enumerate() {
         let y = top + 14.0 + 17.0 * row as f64;
         let name = format!("{} {rate:.2e}", rule.label());
@@ -64,7 +63,7 @@ pub fn draw(found: &Found) -> String {
     }
     for part in found.left_out() {
         let why = format!("left out: {}", part.why);
-        // Each at its end of the axis and in a row of its own: a part may be narrower than its reason.
+        // Each reason has its own row, and starts at its end of the axis: the text may be wider than the part.
         match part.why {
             Why::Behind => {
                 let x = plot.x_at(part.rates.1) - 6.0;

@@ -1,7 +1,7 @@
-//! Finding a learning rate: a sweep over rates on the network's own device and images, which leaves the
-//! network as it was.
+//! The learning-rate finder: a sweep over learning rates, and its output as JSON, CSV and SVG.
 //!
-//! What the rates are and what the losses suggest is [`lr_finder`](crate::train::lr_find::curve)'s to say.
+//! A sweep trains the network on its device and images, and restores it afterwards. [`curve`] has the learning rates
+//! of a sweep and the rules that read a suggestion off the losses.
 
 pub mod curve;
 mod drawing;
@@ -16,7 +16,6 @@ use super::{TrainError, Trainer};
 use crate::Error;
 use crate::base::files::{self, FileError};
 use crate::data::{Split, batches};
-
 use crate::train::Snapshot;
 use crate::train::lr_find::curve::{
     Curve, PEAK_OVER_LEAST, Range, Reading, Rule, Still, Suggestions,
@@ -25,32 +24,32 @@ use crate::train::lr_find::curve::{
 pub use drawing::draw;
 pub use no_slope::NoSlope;
 
-/// The points, in a folder.
+/// Name of the file with the points.
 pub const CSV: &str = "lr-find.csv";
-/// The drawing, in a folder.
+/// Name of the file with the drawing.
 pub const SVG: &str = "lr-find.svg";
 
-/// Rates that differ by more than this are reported: a rate that is off by as much trains badly
-/// (docs/performance.md has the accuracies).
+/// The largest factor between the suggestions without a warning. A learning rate that is wrong by this factor trains
+/// badly (`docs/performance.md` has the accuracies).
 const AGREEMENT: f64 = 10.0;
 
-/// What a sweep has found.
+/// The results of a sweep.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Found {
-    /// The rates that were asked for.
+    /// The range of the sweep. A sweep may end before its last learning rate.
     pub range: Range,
-    /// The rates and losses.
+    /// The learning rates and losses.
     pub curve: Curve,
-    /// The part of the curve that counts, and the rates by each of the rules.
+    /// The part of the curve with a slope, and the suggestions of all rules.
     pub reading: Reading,
-    /// The rule that was chosen.
+    /// The rule that the user chose.
     pub rule: Rule,
 }
 
-/// A part of a curve that no rate is read from.
+/// A part of a curve that the rules leave out.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct LeftOut {
-    /// The rates of its first and its last point.
+    /// The learning rates of the first and the last point of the part.
     pub rates: (f64, f64),
     /// The reason.
     pub why: Why,
@@ -84,7 +83,7 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// What was found, for programs: a line of JSON. Each is null where the curve has no slope.
+/// The results as a line of JSON, for programs. All are null if the curve has no slope.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 struct Line {
     max_lr: Option<f64>,
@@ -99,15 +98,16 @@ impl Found {
         Self { range, reading: curve.read(), curve, rule }
     }
 
-    /// The rates by each rule; none where the curve has no slope.
+    /// Returns the suggestions of all rules; none if the curve has no slope.
     pub fn suggestions(&self) -> Option<Suggestions> {
         self.reading.suggestions.ok()
     }
 
-    /// The peak that was chosen, of three digits: more would say more than the curve does.
+    /// Returns the peak of the learning rate by the chosen rule, rounded to three digits. The curve is not exact enough
+    /// for more.
     ///
     /// # Errors
-    /// When the curve has no slope.
+    /// If the curve has no slope.
     pub fn max_lr(&self) -> Result<f64, TrainError> {
         match self.reading.suggestions {
             Ok(suggestions) => Ok(self.peak(suggestions)),
@@ -118,12 +118,12 @@ impl Found {
         }
     }
 
-    /// [`Found::max_lr`] of these suggestions.
+    /// Returns the peak of these suggestions by the chosen rule, rounded to three digits.
     pub fn peak(&self, suggestions: Suggestions) -> f64 {
         three_digits(suggestions.max_lr(self.rule))
     }
 
-    /// The parts of the curve that no rate is read from.
+    /// Returns the parts of the curve that the rules leave out.
     pub fn left_out(&self) -> Vec<LeftOut> {
         let points = self.curve.points();
         let part = |from: usize, to: usize, why| {
@@ -141,12 +141,12 @@ impl Found {
         }
     }
 
-    /// The rate that a schedule with that peak starts from.
+    /// Returns the first learning rate of a schedule with this peak.
     pub fn lr_min_of(max_lr: f64) -> f64 {
         three_digits(max_lr / PEAK_OVER_LEAST)
     }
 
-    /// One line of JSON: max_lr, lr_min, steepest, minimum, valley.
+    /// Returns one line of JSON with the keys `max_lr`, `lr_min`, `steepest`, `minimum` and `valley`.
     pub fn to_json(&self) -> String {
         let (max_lr, suggestions) = (self.max_lr().ok(), self.suggestions());
         let line = Line {
@@ -159,7 +159,7 @@ impl Found {
         serde_json::to_string(&line).expect("numbers")
     }
 
-    /// A sentence for rules that differ by more than a factor of 10.
+    /// Returns a warning if the suggestions differ by more than a factor of 10.
     pub fn disagreement(&self) -> Option<String> {
         let suggestions = self.suggestions()?;
         let spread = suggestions.spread();
@@ -173,14 +173,15 @@ impl Found {
         })
     }
 
-    /// The height that a drawing ends at: what lies further above the start tells only that it explodes.
+    /// Returns the largest loss in a drawing. Losses far above the first one are cut off there, so that the slope stays
+    /// visible.
     pub fn ceiling(&self) -> f64 {
         let smoothed = || self.curve.points().iter().map(|point| point.smoothed);
         let (start, low) = (smoothed().next().unwrap_or(1.0), smoothed().fold(f64::MAX, f64::min));
         start + 0.5 * (start - low).max(0.2)
     }
 
-    /// The points: rate, loss, smoothed loss.
+    /// Returns the points as CSV: learning rate, loss, smoothed loss.
     pub fn to_csv(&self) -> String {
         let mut text = "lr,loss,smoothed_loss\n".to_string();
         for point in self.curve.points() {
@@ -193,26 +194,27 @@ impl Found {
     /// Writes the points and the drawing into a folder.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// If a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), FileError> {
         files::write_whole(&folder.join(CSV), self.to_csv().as_bytes())?;
         files::write_whole(&folder.join(SVG), draw(self).as_bytes())
     }
 }
 
+/// Rounds to three digits.
 fn three_digits(rate: f64) -> f64 {
     format!("{rate:.2e}").parse().unwrap_or(rate)
 }
 
-/// Takes a step of training at each rate of the range, and puts everything back as it was: parameters,
-/// moments, running statistics, metrics, the count of the steps.
+/// Trains one step at each learning rate of the range, and then restores the training state: parameters, moments,
+/// running statistics, metrics, and the count of steps.
 ///
-/// The batches are those of training from its first epoch on, in their order and with its augmentation. Each has
-/// a step at rate 0 before, which leaves the parameters where they are, for [`Still`]: a sweep takes twice
-/// as many steps as it has rates. None when `stop` said so on the way.
+/// The batches are those of training, with its order and augmentation, from the first epoch on. Before the sweep, each
+/// batch has a step at learning rate 0, which does not change the parameters. The losses of these steps are [`Still`].
+/// A sweep so takes twice as many steps as it has learning rates. Returns none when `stop` returned true on the way.
 ///
 /// # Errors
-/// When the range makes no sweep, the device fails, or the loss is not finite before the first update.
+/// If the range is not valid, the device fails, or the loss is not finite before the first update.
 pub fn sweep(
     trainer: &mut Trainer,
     train: &Split,
@@ -225,14 +227,14 @@ pub fn sweep(
     let before = trainer.state.snapshot()?;
     let mut sweep = Sweep { trainer, train, seed, range, stop };
     let still = sweep.still();
-    sweep.put_back(&before)?;
+    sweep.restore(&before)?;
     let Some(still) = still? else { return Ok(None) };
     let curve = sweep.curve(&still);
-    sweep.put_back(&before)?;
+    sweep.restore(&before)?;
     Ok(curve?.map(|curve| Found::new(range, curve, rule)))
 }
 
-/// The steps of a sweep.
+/// A sweep that runs.
 struct Sweep<'a> {
     trainer: &'a mut Trainer,
     train: &'a Split,
@@ -242,7 +244,8 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// The losses of the batches on the network as it is. None when it was stopped.
+    /// Returns the losses of the batches on the untouched network, from steps at learning rate 0. None if the sweep was
+    /// stopped.
     fn still(&mut self) -> Result<Option<Still>, Error> {
         let mut losses = Vec::new();
         let is_whole = self.steps(
@@ -258,7 +261,7 @@ impl Sweep<'_> {
         Ok(is_whole.then(|| Still::new(losses)))
     }
 
-    /// The losses at the rates of the range. None when it was stopped.
+    /// Returns the losses at the learning rates of the range. None if the sweep was stopped.
     fn curve(&mut self, still: &Still) -> Result<Option<Curve>, Error> {
         let mut curve = Curve::new(still.mean());
         let range = self.range;
@@ -267,8 +270,9 @@ impl Sweep<'_> {
         Ok(is_whole.then_some(curve))
     }
 
-    /// Takes the steps, each at its rate, for as long as `push` returns true of its loss, which is NaN where the
-    /// loss or a gradient is not finite. Returns false when it was stopped.
+    /// Runs the steps. Step `ix` has the learning rate `rate(ix)`. After each step calls `push(ix, loss)`, and ends when
+    /// `push` returns false. `loss` is NaN if the loss or a gradient is not finite. Returns false if the sweep was
+    /// stopped.
     fn steps(
         &mut self,
         rate: impl Fn(usize) -> f64,
@@ -285,7 +289,7 @@ impl Sweep<'_> {
             }
             let images = &order[batch * batch_size..][..batch_size];
             self.trainer.step(self.train, images, epoch, rate(ix))?;
-            // Waits for each step: the next one may be one too many.
+            // The loop waits for each step, because its loss may end the sweep.
             let metrics = self.trainer.state.drop_metrics()?;
             if !push(ix, if metrics.not_finite { f64::NAN } else { metrics.loss() }) {
                 break;
@@ -297,7 +301,7 @@ impl Sweep<'_> {
         Ok(true)
     }
 
-    fn put_back(&mut self, before: &Snapshot) -> Result<(), Error> {
+    fn restore(&mut self, before: &Snapshot) -> Result<(), Error> {
         self.trainer.state.drop_metrics()?;
         self.trainer.state.restore(before)
     }
@@ -313,12 +317,12 @@ mod tests {
     use crate::train::step::StepConfig;
 
     #[test]
-    fn a_sweep_leaves_no_trace() {
+    fn a_sweep_restores_every_bit_and_gives_the_same_result_again() {
         let train = shapes::draw_train(0, 100);
         let config = StepConfig::new(ResNet9 { width: 4, classes: 10 }, 20);
         let device = Device::cpu(OpenOptions::default());
         let mut trainer = Trainer::new(&device, &config, 1).expect("a trainer");
-        // From the middle of training: moments and statistics are not at their start. At this rate the loss is.
+        // After three steps the moments and statistics are not 0. At this learning rate the loss hardly changes.
         let order = batches::in_order(20);
         for _ in 0..3 {
             trainer.step(&train, &order, 0, 1e-6).expect("a step");
@@ -329,7 +333,7 @@ mod tests {
             (snapshot.n_steps, Fingerprint::of_f32(groups))
         };
         let before = bits(&mut trainer);
-        // Where so small a network learns: of the whole range, most would be noise.
+        // The range in which this small network learns. Most of the default range would be noise.
         let range = Range { start: 1e-4, end: 1.0, n_steps: 40, ..Range::default() };
         let mut find = || {
             let found = sweep(&mut trainer, &train, 1, range, Rule::Steepest, &|| false);
@@ -337,9 +341,9 @@ mod tests {
         };
         let (found, after) = find();
         assert_eq!(after, before);
-        assert_eq!(find().0, found, "the same again, to the bit");
+        assert_eq!(find().0, found, "a second sweep has the same bits");
 
-        let found = found.expect("nobody stopped it");
+        let found = found.expect("a sweep that was not stopped");
         let json: serde_json::Value = serde_json::from_str(&found.to_json()).expect("JSON");
         for key in ["max_lr", "lr_min", "steepest", "minimum", "valley"] {
             assert!(json[key].as_f64().is_some_and(|rate| rate > 0.0), "{key} in {json}");
@@ -354,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_have_three_digits() {
+    fn learning_rates_are_rounded_to_three_digits() {
         assert_eq!([0.0123456, 1.0, 9.9999e-7].map(three_digits), [0.0123, 1.0, 1e-6]);
     }
 }

@@ -1,49 +1,49 @@
-//! Reading a rate off the curve of a sweep: which part of it is a slope, and the rules that suggest a rate.
+//! Reading learning rates off the curve of a sweep: the part that has a slope, and the rules that suggest a peak.
 
 use std::ops::RangeInclusive;
 
 use super::{Curve, MIN_STEPS, Point};
 use crate::train::lr_find::NoSlope;
 
-/// The decades of rates that a slope is measured over: those up to the rate that it is the slope at. A step's loss is
-/// the work of the steps before it, and fastai's mean trails its losses by as much. Of the windows from 1.2 to 2
-/// decades this one left the suggestions of 49 sweeps closest together; a fall of the loss is about as long.
+/// The width of the window in which a slope is measured, in decades of learning rates. The window of a point ends at
+/// the point, since a loss is the result of the steps before it. A loss falls over about two decades. Of the widths
+/// from 1.2 to 2, this one gave the smallest spread of the suggestions of 49 sweeps.
 const WINDOW: f64 = 2.0;
 
-/// A slope counts when it is so many of its standard errors. The windows of a sweep are many: of 300 sweeps of nothing but
-/// noise 15 have such a slope, and 41 one of three standard errors.
+/// A slope is significant if it is more than this number of its standard errors. A sweep has many windows: of 300
+/// sweeps of pure noise, 15 have such a slope, and 41 have one of more than three standard errors.
 const SIGNIFICANT: f64 = 3.5;
 
-/// A slope counts when the loss falls by this part of the untouched network's in the window, too. Cleared of its
-/// batches a loss that falls by a hundred-thousandth is above its noise, and nothing is learned.
+/// A slope is noticeable if the loss changes in the window by more than this share of the untouched network's loss.
+/// Without the noise of the batches even a fall by 0.001% is significant, although the network learns nothing.
 const NOTICEABLE: f64 = 0.005;
 
-/// The steep stretch ends where the slope is no longer this part of the steepest.
+/// The steep stretch ends where the slope is less than this share of the steepest slope.
 const STEEP: f64 = 1.0 / 3.0;
 
-/// How many times its least rate a cycle's peak is.
+/// The peak of a schedule divided by its first learning rate.
 pub const PEAK_OVER_LEAST: f64 = 10.0;
 
-/// Rates to train with, by three rules.
+/// The suggested learning rates of the three rules.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Suggestions {
-    /// The middle of the sharpest downward slope of the smoothed loss over the logarithm of the rate.
+    /// The middle of the steepest stretch of the loss over the logarithm of the learning rate.
     pub steepest: f64,
-    /// A tenth of the rate at which the smoothed loss is smallest.
+    /// A tenth of the learning rate with the smallest smoothed loss.
     pub minimum: f64,
-    /// Half-way through the middle third of the longest valley.
+    /// The middle of the middle third of the longest valley.
     pub valley: f64,
 }
 
-/// Which suggestion is used.
+/// A rule that suggests a learning rate.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Rule {
-    /// The middle of the sharpest downward slope, as the middle of a cycle's rates
+    /// The middle of the steepest stretch, which becomes the middle of a schedule's learning rates.
     #[default]
     Steepest,
-    /// A tenth of the rate with the smallest loss
+    /// A tenth of the learning rate with the smallest smoothed loss.
     Minimum,
-    /// fastai's valley: within the longest stretch in which the loss falls
+    /// fastai's valley: a point in the longest stretch in which the smoothed loss falls.
     Valley,
 }
 
@@ -60,7 +60,7 @@ impl Rule {
         }
     }
 
-    /// Returns the name in listings and drawings, which has the factor of the rule in it.
+    /// Returns the name in listings and drawings, with the factor of the rule.
     pub fn label(self) -> &'static str {
         match self {
             Self::Minimum => "minimum/10",
@@ -70,7 +70,7 @@ impl Rule {
 }
 
 impl Suggestions {
-    /// The rate by that rule.
+    /// Returns the suggestion of a rule.
     pub fn by(&self, rule: Rule) -> f64 {
         match rule {
             Rule::Steepest => self.steepest,
@@ -79,11 +79,11 @@ impl Suggestions {
         }
     }
 
-    /// The peak of a cycle by that rule.
+    /// Returns the peak of a schedule by a rule.
     ///
-    /// A cycle's rates reach from a tenth of the peak to the peak, and it is at the peak for a moment only. The
-    /// middle of the slope is taken as the middle of that range, on the logarithmic axis that the slope is
-    /// measured on: the peak is √10 times as high. The other rules name a peak.
+    /// The learning rates of a schedule reach from a tenth of the peak to the peak. The suggestion of
+    /// [`Rule::Steepest`] is the middle of this range on a logarithmic axis, so the peak is √10 times as high. The
+    /// suggestions of the other rules are the peak itself.
     pub fn max_lr(&self, rule: Rule) -> f64 {
         match rule {
             Rule::Steepest => self.steepest * PEAK_OVER_LEAST.sqrt(),
@@ -91,25 +91,25 @@ impl Suggestions {
         }
     }
 
-    /// The largest peak of a cycle by any rule over the smallest.
+    /// Returns the largest peak of the three rules divided by the smallest.
     pub fn spread(&self) -> f64 {
         let peaks = Rule::ALL.map(|rule| self.max_lr(rule)).into_iter();
         peaks.clone().fold(f64::MIN, f64::max) / peaks.fold(f64::MAX, f64::min)
     }
 }
 
-/// A curve, read: the points that count, and their suggestions.
+/// The result of reading a curve: the points with a slope, and the suggestions from them.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Reading {
-    /// The points around the steepest at which the loss falls by more than noise. Those before and behind are
-    /// left out. None when there is no slope before the first rise by more than noise.
+    /// The range of points around the steepest one in which the loss falls by more than noise. The points before and
+    /// behind it are left out. None if the loss does not fall by more than noise.
     pub slope: Option<RangeInclusive<usize>>,
-    /// Rates by each rule, or why there are none.
+    /// The suggestions of all rules, or the reason why there are none.
     pub suggestions: Result<Suggestions, NoSlope>,
 }
 
 impl Curve {
-    /// Reads the curve.
+    /// Returns the slope of the curve and the suggestions.
     pub fn read(&self) -> Reading {
         let nothing = |why| Reading { slope: None, suggestions: Err(why) };
         let points = self.points();
@@ -120,9 +120,9 @@ impl Curve {
         let Some(first) = falls.iter().position(Fall::is_sure) else {
             return nothing(no_slope(&falls));
         };
-        // Behind a rise the loss comes back from a height that the rates themselves have made.
+        // Falls behind a rise do not count: high learning rates made the rise, and the loss only comes back from it.
         let end = (first..falls.len()).find(|&ix| falls[ix].is_rise()).unwrap_or(falls.len());
-        // The steepest of which one can be sure, rather than the one that noise has made the steepest.
+        // The steepest slope after the uncertainty of each is subtracted. Noise cannot make a slope steepest so easily.
         let least = |ix: &usize| falls[*ix].least_slope();
         let sure = (first..end).filter(|&ix| falls[ix].is_sure());
         let at = sure.max_by(|a, b| least(a).total_cmp(&least(b))).unwrap_or(first);
@@ -137,11 +137,11 @@ impl Curve {
         Reading { slope: Some(slope), suggestions: Ok(suggestions) }
     }
 
-    /// The straight line through the losses of the window that ends at point `ix`, by least squares.
+    /// Fits a straight line to the losses of the window that ends at point `ix`, by least squares.
     fn fall(&self, ix: usize) -> Fall {
         let to = self.points()[ix].rate;
         let points = &self.points()[..=ix];
-        // A rate at the window's very edge is in it, rounded or not.
+        // 1e-9 keeps a point at the edge of the window in it, in spite of rounding.
         let from = points.partition_point(|point| (to / point.rate).log10() > WINDOW + 1e-9);
         let window = &points[from..];
         let n = window.len() as f64;
@@ -162,62 +162,64 @@ impl Curve {
     }
 }
 
-/// The variance of the losses about their course: half the mean square of the differences between neighbours
-/// (von Neumann and others, "The Mean Square Successive Difference", 1941). A slope hardly enters it, since it changes
-/// little from a step to the next.
+/// Returns the variance of the noise in the losses: half the mean square of the differences between neighbours (von
+/// Neumann and others, "The Mean Square Successive Difference", 1941). A slope hardly changes it, since neighbours on a
+/// slope differ little.
 fn noise(points: &[Point]) -> f64 {
     let squares = points.windows(2).map(|pair| (pair[1].loss - pair[0].loss).powi(2));
     squares.sum::<f64>() / 2.0 / (points.len() - 1) as f64
 }
 
-/// How the loss falls in the window that ends at a point.
+/// The straight line through the losses of the window that ends at a point.
 #[derive(Clone, Copy, Debug)]
 struct Fall {
+    /// The number of points in the window.
     n_points: usize,
-    /// The end of the line below the loss of the untouched network; below 0 where it lies above.
+    /// The loss of the untouched network minus the end of the line.
     depth: f64,
-    /// The fall of the loss in a decade of rates; below 0 where it rises.
+    /// The fall of the loss in a decade of learning rates; negative if the loss rises.
     slope: f64,
     /// The standard error of the slope.
     error: f64,
-    /// The width of the window.
+    /// The width of the window in decades.
     decades: f64,
-    /// The change of the loss that is large enough to count.
+    /// The smallest change of the loss that counts, noise or not.
     noticeable: f64,
 }
 
 impl Fall {
-    /// The slope that is at least there, as far as noise lets one say.
+    /// Returns the slope minus its uncertainty, [`SIGNIFICANT`] standard errors.
     fn least_slope(&self) -> f64 {
         self.slope - SIGNIFICANT * self.error
     }
 
-    /// The fall of the loss in the window.
+    /// Returns the fall of the loss in the window; negative if the loss rises.
     fn height(&self) -> f64 {
         self.slope * self.decades
     }
 
-    /// The height from which on a fall counts.
+    /// Returns the height above which a fall counts.
     fn needed(&self) -> f64 {
         (SIGNIFICANT * self.error * self.decades).max(self.noticeable)
     }
 
+    /// Returns whether the window has enough points for a slope.
     fn is_measured(&self) -> bool {
         self.n_points >= MIN_STEPS
     }
 
-    /// Whether the loss falls by more than noise, and below the untouched network's.
+    /// Returns whether the loss falls by more than noise, and below the loss of the untouched network.
     fn is_sure(&self) -> bool {
         self.is_measured() && self.height() > self.needed() && self.depth > 0.0
     }
 
-    /// Whether the loss rises by more than noise.
+    /// Returns whether the loss rises by more than noise.
     fn is_rise(&self) -> bool {
         self.is_measured() && -self.height() > self.needed()
     }
 }
 
-/// The longest stretch around a point in which the condition holds.
+/// Returns the longest range around point `at` in which the condition holds.
 fn around(at: usize, falls: &[Fall], holds: impl Fn(&Fall) -> bool) -> RangeInclusive<usize> {
     let holds = |ix: &usize| holds(&falls[*ix]);
     let from = (0..=at).rev().take_while(holds).last().unwrap_or(at);
@@ -225,6 +227,7 @@ fn around(at: usize, falls: &[Fall], holds: impl Fn(&Fall) -> bool) -> RangeIncl
     from..=to
 }
 
+/// Returns the reason why a curve without a significant fall has no slope.
 fn no_slope(falls: &[Fall]) -> NoSlope {
     let measured = falls.iter().filter(|fall| fall.is_measured());
     let highest = measured.max_by(|a, b| a.height().total_cmp(&b.height()));
@@ -236,15 +239,15 @@ fn no_slope(falls: &[Fall]) -> NoSlope {
     }
 }
 
-/// The rate with the smallest smoothed loss.
+/// Returns the learning rate with the smallest smoothed loss.
 fn minimum(points: &[Point]) -> f64 {
     let smallest = points.iter().min_by(|a, b| a.smoothed.total_cmp(&b.smoothed));
     smallest.map_or(f64::NAN, |point| point.rate)
 }
 
-/// The longest valley is the longest subsequence of points in which the loss falls from each to the next;
-/// it is taken as ending where that does, and as long as it has points. The suggestion lies one and a half
-/// thirds into it.
+/// Returns the suggestion of fastai's rule. The longest falling subsequence of the smoothed losses determines the
+/// valley: it ends at the last point of the subsequence, and is as long as the subsequence has points. The suggestion
+/// lies one and a half thirds into the valley.
 pub(super) fn valley(points: &[Point]) -> f64 {
     // The length of the longest falling subsequence that ends at each point.
     let mut lengths = vec![1usize; points.len()];

@@ -1,10 +1,11 @@
-//! Tests of the curve and of what is read off it, on losses that are made up.
+//! Tests of curves and suggestions, on synthetic losses.
 
 use super::rules::valley;
 use super::*;
 use crate::train::lr_find::NoSlope;
 
-/// A sweep whose losses are `loss(log10 of the rate)`, from a network whose loss is `start`.
+/// Returns the curve of a sweep with the losses `loss(log10 of the learning rate)`. `start` is the loss of the untouched
+/// network.
 fn curve(range: Range, start: f64, mut loss: impl FnMut(f64) -> f64) -> Curve {
     let mut curve = Curve::new(start);
     for ix in 0..range.n_steps {
@@ -16,25 +17,25 @@ fn curve(range: Range, start: f64, mut loss: impl FnMut(f64) -> f64) -> Curve {
     curve
 }
 
-/// Noise of about one standard deviation: the sum of twelve numbers from -1/2 to 1/2, from a generator of its own
-/// for each seed.
+/// Returns a generator of noise with mean 0 and variance 1: each number is the sum of twelve uniform ones from -1/2 to
+/// 1/2.
 fn noise(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed + 1;
     let mut uniform = move || {
-        // Knuth's multiplier and increment; the high bits are the random ones.
+        // A linear congruential generator with Knuth's constants. Its high bits are random enough.
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 40) as f64 / (1u64 << 24) as f64 - 0.5
     };
     move || (0..12).map(|_| uniform()).sum()
 }
 
-/// A fall by `height` between the rates 1e-4 and 1e-2, and a rise behind 0.1.
+/// Returns losses that fall by `height` between the learning rates 1e-4 and 1e-2, and rise behind 0.1.
 fn fall(height: f64) -> impl Fn(f64) -> f64 {
     move |log| 2.4 - (log + 4.0).clamp(0.0, 2.0) / 2.0 * height + (log + 1.0).max(0.0) * 4.0
 }
 
 #[test]
-fn rates_go_from_the_first_to_the_last() {
+fn learning_rates_reach_from_the_first_to_the_last() {
     let range = Range::default();
     let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-12, "{a} {b}");
     close(range.rate(0), 1e-7);
@@ -49,7 +50,7 @@ fn rates_go_from_the_first_to_the_last() {
 }
 
 #[test]
-fn the_mean_is_corrected_for_its_start() {
+fn the_smoothed_loss_is_corrected_for_its_start() {
     let mut curve = Curve::new(2.5);
     for _ in 0..3 {
         curve.push(1.0, 2.5);
@@ -61,7 +62,7 @@ fn the_mean_is_corrected_for_its_start() {
 }
 
 #[test]
-fn a_sweep_ends_when_the_loss_explodes_or_is_no_number() {
+fn a_sweep_ends_when_the_loss_explodes_or_is_nan() {
     let explodes = curve(Range::default(), 2.0, |log| if log > -2.0 { 1e3 } else { 2.0 });
     let n = explodes.points().len();
     assert!((63..70).contains(&n), "{n}");
@@ -77,7 +78,7 @@ fn a_sweep_ends_when_the_loss_explodes_or_is_no_number() {
 fn the_suggestions_lie_on_the_slope() {
     let reading = curve(Range::default(), 2.4, fall(1.0)).read();
     let found = reading.suggestions.expect("it falls");
-    // The window trails the losses by a decade.
+    // A window ends at its point, so the slope lags behind the losses by a decade.
     assert!((5e-4..2e-2).contains(&found.steepest), "{found:?}");
     for rate in [found.minimum, found.valley] {
         assert!((1e-4..1e-1).contains(&rate), "{found:?}");
@@ -85,7 +86,7 @@ fn the_suggestions_lie_on_the_slope() {
     let (peak, middle) = (found.max_lr(Rule::Steepest), found.steepest);
     assert!((middle / (peak / 10.0) - peak / middle).abs() < 1e-9, "it is in the middle");
     assert_eq!(found.max_lr(Rule::Valley), found.valley);
-    // What is flat before and what rises behind are left out.
+    // The flat part before the slope and the rise behind it are left out.
     let slope = reading.slope.expect("it falls");
     let rate = |ix: usize| Range::default().rate(ix);
     assert!((1e-4..3e-4).contains(&rate(*slope.start())), "{slope:?}");
@@ -93,11 +94,11 @@ fn the_suggestions_lie_on_the_slope() {
 }
 
 #[test]
-fn noise_of_the_batches_moves_no_suggestion() {
+fn noise_of_the_batches_does_not_move_the_suggestion() {
     let clean = curve(Range::default(), 2.4, fall(0.3)).read().suggestions.expect("it falls");
     for seed in 0..50 {
         let mut noise = noise(seed);
-        // The noise of a batch of 16, in both losses; and a noise that grows as the network leaves its start.
+        // Two kinds of noise: that of batches of 16 is in both losses; the other grows as the network changes.
         let batches: Vec<_> = (0..100).map(|_| 0.3 * noise()).collect();
         let still = Still::new(batches.iter().map(|batch| 2.4 + batch).collect());
         let mut ix = 0;
@@ -114,29 +115,29 @@ fn noise_of_the_batches_moves_no_suggestion() {
 }
 
 #[test]
-fn a_loss_that_rises_from_the_first_rates_on_is_told_apart() {
+fn a_loss_that_rises_from_the_start_has_no_slope() {
     let range = Range { start: 1e-2, ..Range::default() };
     let rises = curve(range, 2.4, |log| 2.4 + log + 2.0);
     assert_eq!(rises.read().suggestions, Err(NoSlope::Rises));
-    // It comes back, but not below its start.
+    // The loss falls again, but not below its start.
     let returns = curve(range, 2.4, |log| 2.4 + 2.0 * (1.5 - (log + 0.5).abs()));
     assert_eq!(returns.read().suggestions, Err(NoSlope::Rises));
 }
 
 #[test]
-fn noise_that_was_not_cleared_is_no_slope() {
+fn noise_seldom_has_a_slope() {
     let by_chance = |seed: &u64| {
         let mut noise = noise(*seed);
         let curve = curve(Range::default(), 2.4, |_| 2.4 + 0.3 * noise());
         curve.read().suggestions.is_ok()
     };
-    // Windows overlap, and their noise is estimated: some slopes are there by chance.
+    // A sweep has many windows, and their noise is estimated, so a few slopes are significant by chance.
     let n = (0..200).filter(by_chance).count();
     assert!(n <= 20, "{n} of 200 curves of noise have a slope");
 }
 
 #[test]
-fn a_fall_that_is_sure_and_tiny_is_no_slope() {
+fn a_significant_but_tiny_fall_is_not_a_slope() {
     let curve = curve(Range { start: 1e-9, end: 1e-8, ..Range::default() }, 2.4, |log| {
         2.4 - 1e-3 * (log + 9.0)
     });
@@ -147,8 +148,8 @@ fn a_fall_that_is_sure_and_tiny_is_no_slope() {
 }
 
 #[test]
-fn a_dip_behind_a_bump_is_not_the_steepest() {
-    // Between 0.01 and 0.1 the loss rises by 3, and then it falls further and ten times as steeply as before.
+fn a_fall_behind_a_rise_does_not_count() {
+    // Between 0.01 and 0.1 the loss rises by 3. Behind it the loss falls further, and ten times as steeply as before.
     let loss = |log: f64| match log {
         ..-2.0 => fall(0.6)(log),
         ..-1.0 => 1.8 + 3.0 * (log + 2.0),
@@ -158,18 +159,18 @@ fn a_dip_behind_a_bump_is_not_the_steepest() {
     assert!((5e-4..2e-2).contains(&found.steepest), "{found:?}");
 }
 
-/// fastai's rule in its own words: `lds` is what its code calls the lengths.
+/// fastai's `valley`; its code has the lengths in `lds`.
 #[test]
-fn the_valley_is_fastais() {
+fn the_valley_is_the_one_of_fastai() {
     let smoothed = [5.0, 4.0, 4.5, 3.0, 3.5, 2.0, 1.0, 1.5, 6.0, 7.0, 8.0, 9.0];
     let point = |(ix, &smoothed): (usize, &f64)| Point { rate: ix as f64, loss: 0.0, smoothed };
     let points: Vec<_> = smoothed.iter().enumerate().map(point).collect();
-    // 5, 4.5, 3.5, 2, 1 (or 5, 4, 3, 2, 1): five points that end at the sixth; a third of 5 is 1.67.
+    // The longest falling subsequence, 5, 4, 3, 2, 1, has five points and ends at index 6. A third of 5 is 1.67.
     assert_eq!(valley(&points), 2.0);
 }
 
 #[test]
-fn rules_that_differ_have_a_spread() {
+fn the_spread_is_the_ratio_of_the_peaks() {
     let rates = Suggestions { steepest: 1e-3, minimum: 1e-2, valley: 1e-4 };
     assert!((rates.spread() - 100.0).abs() < 1e-9);
     let peak_counts = Suggestions { steepest: 1e-3, minimum: 1e-3, valley: 1e-3 };
