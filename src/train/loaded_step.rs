@@ -1,5 +1,5 @@
 //! A step on images, compiled for a session: [`Trainer`](super::Trainer) has two or three, [`Evaluator`](super::Evaluator)
-//! one. The session is lent for each call; a loaded step owns no state of training.
+//! one. Each call borrows the session; a loaded step owns no training state.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::device::{LoadOptions, ProgramId, Session};
 use crate::kernel::StepScalars;
 use crate::tape::Tape;
 
-/// A recorded step, the number of its program in the session, and the batch that feeds it.
+/// A recorded step, the number of its program in the session, and the host's buffer for its batch.
 pub(super) struct LoadedStep {
     pub(super) id: ProgramId,
     pub(super) step: Step,
@@ -43,7 +43,7 @@ impl LoadedStep {
         self.batch.size()
     }
 
-    /// Writes the inputs: the images of a split with these numbers. The rows behind them do not count.
+    /// Writes the inputs: the images of a split with these numbers. Rows without an image do not count.
     pub(super) fn write(
         &mut self,
         session: &mut dyn Session,

@@ -127,11 +127,11 @@ struct Run<'a> {
     trainer: Trainer,
     /// The current epoch, from 0.
     epoch: usize,
-    /// The order of that epoch's images.
+    /// The order of the current epoch's images.
     order: Vec<u32>,
-    /// The number of its batches that were trained on.
+    /// The number of batches of the current epoch that were trained on.
     n_batches: usize,
-    /// The metrics of its training steps, once all are done.
+    /// The metrics of the current epoch's training steps; none before the last of them.
     trained: Option<Metrics>,
     epochs: Vec<EpochMetrics>,
     best_step: Option<u64>,
@@ -140,7 +140,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Trains and evaluates the epochs that are left.
+    /// Trains and evaluates the remaining epochs.
     fn train(&mut self) -> Result<(), Stopped> {
         self.watch.start();
         while self.epoch < self.recipe.epochs {
@@ -156,7 +156,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Trains on the batches that are left of the epoch.
+    /// Trains on the remaining batches of the epoch.
     fn train_epoch(&mut self) -> Result<(), Stopped> {
         let Recipe { batch_size, .. } = *self.recipe;
         self.display.begin_epoch(self.epoch, self.n_batches);
@@ -215,12 +215,12 @@ impl Run<'_> {
     }
 }
 
-/// Turns the failure to write a file into a warning, since hours of training are worth more.
+/// Turns a failure to write a file into a warning, since hours of training are worth more than the file.
 fn go_on_without(written: Result<(), FileError>) {
     warn(written, "; training goes on");
 }
 
-/// [`go_on_without`] for a file that is written when training is over.
+/// Turns a failure to write a file into a warning, at the end of training. Twin: [`go_on_without`].
 fn end_without(written: Result<(), FileError>) {
     warn(written, "");
 }

@@ -11,8 +11,8 @@ use crate::ops::metrics::Metrics;
 use crate::passes::{Plan, PlanOptions};
 use crate::tape::{Group, Tape};
 
-/// The most batches that the running statistics of averaged weights are the mean of. With so many, the statistics vary
-/// less by chance than by one step of training.
+/// The largest number of batches whose statistics are averaged for the running statistics of averaged weights. With 32
+/// batches the random error of the mean is smaller than the change of the statistics in one step of training.
 const STATISTICS_BATCHES: usize = 32;
 
 /// A network that is trained on pixels, which the device augments.
@@ -131,7 +131,7 @@ impl Trainer {
     }
 
     /// Returns the logits of every image of a split, in order, `[n, classes]`; none when `stop` returned true on the
-    /// way. Metrics that nobody has taken are lost.
+    /// way. Metrics that have not been taken are lost.
     ///
     /// # Errors
     /// If the device fails; [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or infinite.

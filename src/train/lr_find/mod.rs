@@ -270,7 +270,7 @@ impl Sweep<'_> {
         Ok(is_whole.then_some(curve))
     }
 
-    /// Runs the steps. Step `ix` has the learning rate `rate(ix)`. After each step calls `push(ix, loss)`, and ends when
+    /// Runs the steps. Step `ix` has the learning rate `rate(ix)`. Calls `push(ix, loss)` after each step, and ends when
     /// `push` returns false. `loss` is NaN if the loss or a gradient is not finite. Returns false if the sweep was
     /// stopped.
     fn steps(

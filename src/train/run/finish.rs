@@ -120,7 +120,7 @@ impl Run<'_> {
     fn dump_non_finite(&mut self) -> Result<Error, Error> {
         let Recipe { batch_size, .. } = *self.recipe;
         let counted = self.trainer.state.drop_metrics()?;
-        // The steps behind it are not counted either.
+        // The images of the step that was not finite, and of the steps in flight behind it, are not counted.
         let n_good = counted.n_images as usize / batch_size;
         let step = self.recipe.steps_per_epoch(self.dataset.train.len()) * self.epoch + n_good;
         self.trainer.state.n_steps = step as u64;

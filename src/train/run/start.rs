@@ -80,8 +80,8 @@ impl<'a> Run<'a> {
         Ok(self.folder.write_metrics(&self.epochs)?)
     }
 
-    /// Writes the best weights once more, from their checkpoint: the file in the folder may be of an epoch behind the
-    /// one that the run continues in.
+    /// Writes the best weights again, from their checkpoint. The file in the folder may be of a later epoch than the one
+    /// that the run continues in.
     fn restore_best(&self) -> Result<(), Error> {
         let Some(step) = self.best_step else { return Ok(()) };
         let checkpoint = self.folder.path().join(Checkpoint::file_name(step));
@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Returns the weights of a file for a run to start from. Prints a note for each tensor that is read in another way.
+/// Returns the weights of a file for a run to start from. Prints a note for each tensor whose name or type was converted.
 pub(super) fn initial_weights(file: &WeightsFile, config: &StepConfig) -> Result<Weights, Error> {
     let (weights, notes) = file.weights(step::evaluation(config).tape.state())?;
     notes.iter().for_each(|note| screen::note(&format!("note: {}: {note}", file.path().shown())));

@@ -4,8 +4,8 @@ use super::rules::valley;
 use super::*;
 use crate::train::lr_find::NoSlope;
 
-/// Returns the curve of a sweep with the losses `loss(log10 of the learning rate)`. `start` is the loss of the untouched
-/// network.
+/// Returns the curve of a sweep with the losses `loss(log10 of the learning rate)`. `start` is the loss of the
+/// untouched network.
 fn curve(range: Range, start: f64, mut loss: impl FnMut(f64) -> f64) -> Curve {
     let mut curve = Curve::new(start);
     for ix in 0..range.n_steps {
