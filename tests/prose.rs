@@ -14,7 +14,6 @@ const NOT_YET: &[&str] = &[
     "src/ops",
     "src/passes",
     "src/report",
-    "src/train",
     "shaders/batch_norm",
     "shaders/conv2d",
     "shaders/shared",

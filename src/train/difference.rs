@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// A setting that is not as it was.
+/// A setting that differs from the one that the run began with.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Difference {
     /// Key of the setting.
     pub key: String,
-    /// Value of now; none where it is not set.
+    /// Present value; none if it is not set.
     pub now: Option<toml::Value>,
-    /// Value of when the run began; none where it was not set.
+    /// Value at the beginning of the run; none if it was not set.
     pub before: Option<toml::Value>,
 }
 
@@ -18,6 +18,6 @@ impl fmt::Display for Difference {
         let text = |value: &Option<toml::Value>| {
             value.as_ref().map_or("not set".to_string(), ToString::to_string)
         };
-        write!(f, "{} is {}, and was {}", self.key, text(&self.now), text(&self.before))
+        write!(f, "{} is {}, but was {}", self.key, text(&self.now), text(&self.before))
     }
 }

@@ -16,7 +16,7 @@ pub enum Ended {
 /// The results of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The way in which it ended.
+    /// The way in which the run ended.
     pub ended: Ended,
     /// The epochs that were trained and evaluated.
     pub epochs: Vec<EpochMetrics>,

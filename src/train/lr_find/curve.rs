@@ -68,7 +68,7 @@ impl Range {
     ///
     /// # Errors
     /// [`ConfigError::Range`] if the learning rates do not grow from one above 0. [`ConfigError::Value`] if there are
-    /// fewer than [`MIN_STEPS`] steps.
+    /// fewer than 10 steps.
     pub fn check(&self) -> Result<(), ConfigError> {
         let Self { start, end, n_steps, .. } = *self;
         if !(start > 0.0 && start < end && end.is_finite()) {
