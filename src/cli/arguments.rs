@@ -1,4 +1,4 @@
-//! Flags whose values are few and have names.
+//! Parsers of flags that take one of a few names as their value.
 
 use std::ffi::OsStr;
 
@@ -11,7 +11,7 @@ use wgrad::passes::fuse;
 use wgrad::train::lr_find::curve::{self, Scale};
 use wgrad::train::schedule::Anneal;
 
-/// A parser of the names of a few values. `--help` lists the names, each with its help.
+/// A parser of the names of a few values. `--help` lists each name with its help text.
 pub struct OneOf<T: 'static> {
     name: fn(T) -> &'static str,
     values: &'static [(T, &'static str)],
@@ -21,9 +21,9 @@ pub struct OneOf<T: 'static> {
 pub const KERNELS: OneOf<Kernels> = OneOf {
     name: Kernels::name,
     values: &[
-        (Kernels::Naive, "The ones to read: one invocation, one result, the formula as it stands"),
-        (Kernels::Default, "The fast ones, chosen by shape and kind of adapter"),
-        (Kernels::Tuned, "The fast ones, chosen by measuring on the adapter, once"),
+        (Kernels::Naive, "Simple kernels to read: each invocation computes one element"),
+        (Kernels::Default, "Fast kernels, chosen by shape and kind of adapter"),
+        (Kernels::Tuned, "Fast kernels, chosen by one measurement on the adapter"),
     ],
 };
 
@@ -35,7 +35,7 @@ pub const SOURCE: OneOf<Source> = OneOf {
             Source::Auto,
             "CIFAR-10 if it is found or a folder is named, otherwise the built-in shapes",
         ),
-        (Source::Cifar10, "CIFAR-10, or an error"),
+        (Source::Cifar10, "CIFAR-10; an error if it is not found"),
         (Source::Shapes, "The built-in shapes: drawn figures, no download"),
     ],
 };
@@ -44,18 +44,15 @@ pub const SOURCE: OneOf<Source> = OneOf {
 pub const ON_NAN: OneOf<OnNan> = OneOf {
     name: OnNan::name,
     values: &[
-        (OnNan::Stop, "This step and all later ones change nothing, and the run ends"),
-        (OnNan::Skip, "This step changes nothing and is counted; the next step is checked anew"),
+        (OnNan::Stop, "This step and all later steps change nothing, and the run ends"),
+        (OnNan::Skip, "This step changes nothing and is counted, and the run continues"),
     ],
 };
 
-/// The shapes of the learning rate's schedule.
+/// The curves of the learning rate's schedule.
 pub const ANNEAL: OneOf<Anneal> = OneOf {
     name: Anneal::name,
-    values: &[
-        (Anneal::Linear, "Along a straight line"),
-        (Anneal::Cos, "Along half a period of the cosine"),
-    ],
+    values: &[(Anneal::Linear, "A straight line"), (Anneal::Cos, "Half a period of the cosine")],
 };
 
 /// The rules of fusion.
@@ -64,10 +61,10 @@ pub const FUSION: OneOf<fuse::Rule> = OneOf {
     values: &[
         (fuse::Rule::ConvMaxPool, "A convolution and the max pool behind it"),
         (fuse::Rule::BatchNormRelu, "A batch norm and the ReLU behind it"),
-        (fuse::Rule::ResidualAdd, "And the addition behind both"),
+        (fuse::Rule::ResidualAdd, "The residual addition behind such a ReLU, too"),
         (
             fuse::Rule::ConvBatchNorm,
-            "A convolution and the moments that the batch norm behind it begins with",
+            "A convolution and the mean and M2 of its output, for the batch norm behind it",
         ),
     ],
 };
@@ -78,9 +75,9 @@ pub const SCALE: OneOf<Scale> = OneOf {
     values: &[
         (
             Scale::Log,
-            "Each is the one before times a constant: all sizes get the same number of steps",
+            "Each rate is a constant times the one before: every power of ten gets as many steps",
         ),
-        (Scale::Linear, "Each is the one before plus a constant"),
+        (Scale::Linear, "Each rate is the one before plus a constant"),
     ],
 };
 
@@ -90,12 +87,12 @@ pub const SUGGESTION: OneOf<curve::Rule> = OneOf {
     values: &[
         (
             curve::Rule::Steepest,
-            "The middle of the sharpest downward slope, as the middle of a cycle's rates",
+            "The rate at which the loss falls fastest; it becomes the middle of the cycle's rates",
         ),
         (curve::Rule::Minimum, "A tenth of the rate with the smallest loss"),
         (
             curve::Rule::Valley,
-            "fastai's valley: within the longest stretch in which the loss falls",
+            "fastai's valley: a rate within the longest range over which the loss falls",
         ),
     ],
 };
@@ -103,7 +100,7 @@ pub const SUGGESTION: OneOf<curve::Rule> = OneOf {
 /// The orders of a profile's nodes.
 pub const SORT: OneOf<Sort> = OneOf {
     name: Sort::name,
-    values: &[(Sort::Tape, "As they run"), (Sort::Time, "The longest first")],
+    values: &[(Sort::Tape, "Order of execution"), (Sort::Time, "Longest time first")],
 };
 
 impl<T: Copy> OneOf<T> {
@@ -163,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn names_on_the_command_line_are_those_of_files() {
+    fn files_and_the_command_line_use_the_same_names() {
         let json = |value: &dyn Fn() -> serde_json::Result<String>| value().expect("a name");
         let quoted = |name: &str| format!("{name:?}");
         for value in Kernels::ALL {
@@ -178,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn another_name_is_refused_with_those_that_there_are() {
+    fn an_unknown_name_is_refused_with_a_list_of_the_names() {
         let argument = clap::Arg::new("kernels").long("kernels").value_parser(KERNELS);
         let parse = |name: &str| {
             let command = clap::Command::new("test").arg(argument.clone());

@@ -1,4 +1,4 @@
-//! Parts that commands share: the exit code of an interrupted run, wrong use, results, notes and opening a device.
+//! Parts that all commands share: exit codes, the error of a wrong use, output, and the options of a device.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wgrad::data::{DataError, Origin};
 use wgrad::device::OpenOptions;
 
-/// The exit code after Ctrl-C, and after every other signal that asks for an end: 128 and the number of SIGINT,
-/// as shells have it.
+/// The exit code after Ctrl-C and every other signal that ends a command: 128 plus the number of SIGINT, as in
+/// shells.
 pub const INTERRUPTED: u8 = 130;
 
-/// An error of flags that make no sense together, or for the files that are there.
+/// The error of flags that contradict each other or the files that exist.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongUse(pub String);
@@ -24,7 +24,7 @@ pub fn opened(options: OpenOptions) -> OpenOptions {
     OpenOptions { tell: Some(tell_progress), checked: CHECKED.load(Ordering::Relaxed), ..options }
 }
 
-/// Prints a result. It is no error when a reader stops reading (`wgrad summary | head -1`).
+/// Prints a result. A reader that stops early (`wgrad summary | head -1`) is not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -33,22 +33,22 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a sentence on the standard error that is no error. It is lost where the standard error is closed.
+/// Prints a remark on the standard error. A failure to print it is ignored.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "note: {text}");
 }
 
-/// Shows what takes a while on one line of the terminal, which the next one replaces; "" at the end.
+/// Shows a line of progress on the terminal, in place of the line before; `""` clears the line.
 fn tell_progress(line: &str) {
     let mut stderr = io::stderr();
     if stderr.is_terminal() {
         let width = 100;
-        // No result depends on the line.
+        // A failure to print is ignored: no result depends on the line.
         let _ = write!(stderr, "\r\x1b[2K{}", line.chars().take(width).collect::<String>());
     }
 }
 
-/// Returns the error. Where no flag names a folder that is missing, the error names a file of settings as its origin.
+/// Corrects the origin of a missing folder: where no flag names the folder, a file of settings does.
 pub fn of_file(error: wgrad::Error, flag: Option<&Path>) -> wgrad::Error {
     match error {
         wgrad::Error::Data(DataError::MissingFolder { dir, origin: Origin::Caller })

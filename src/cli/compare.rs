@@ -10,17 +10,17 @@ use wgrad::report::{LoadedRun, compare};
 /// Flags of `wgrad compare`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The table is printed, too. A page that is there already is replaced.")]
+The command also prints the table. It replaces an earlier page.")]
 pub struct Args {
     /// The folders of the runs, two or more
     #[arg(value_name = "RUN", num_args = 2.., required = true)]
     runs: Vec<PathBuf>,
-    /// Where to write the page with the table and the curves
+    /// The file of the page with the table and the curves
     #[arg(long, value_name = "FILE", default_value = "compare.html")]
     out: PathBuf,
 }
 
-/// Prints the table, and writes the page.
+/// Prints the table, writes the page, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runs = args.runs.iter().map(|path| LoadedRun::read(path)).collect::<Result<Vec<_>, _>>()?;
     let folders: Vec<_> = args.runs.iter().map(PathBuf::as_path).collect();

@@ -19,10 +19,10 @@ use super::{arguments, hints, outputs, weights};
 /// Flags of `wgrad eval`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The file of weights: safetensors with PyTorch's names, as a run leaves it; or the run's folder
+    /// The weights: a safetensors file with PyTorch's names, as a run writes it, or the run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Channels of the network's first layer [default: what the file says]
+    /// Channels of the network's first layer [default: that of the weights]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
@@ -30,24 +30,24 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "250", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: NonZeroU32,
-    /// Which test images [default: those of the data that the weights were trained on; where the file does not
-    /// record it, auto]
+    /// The dataset of the test images [default: the one that the file of weights records; auto if it records
+    /// none]
     #[arg(long, value_name = "SET", value_parser = arguments::SOURCE)]
     data: Option<Source>,
-    /// The folder with CIFAR-10's binary files [default: where the run read them, if the images are the same; then
-    /// $WGRAD_DATA, then ./data/cifar-10-batches-bin]
+    /// The folder with CIFAR-10's binary files [default: the run's folder of data, if its images have not changed;
+    /// else $WGRAD_DATA, else ./data/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
-    /// Which kernels a GPU runs
+    /// The kernels that a GPU runs
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
-    /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
+    /// Refuse a step that needs more memory than this, for example 512MiB or 2GiB
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     memory_limit: Option<MemorySize>,
-    /// Also show the network other views of each image, and count the mean of its probabilities
+    /// Evaluate other views of each image, too, and average the probabilities of all views
     #[arg(long, value_name = "VIEWS")]
     tta: Option<Views>,
     /// Write the logits of every test image, in order, into this safetensors file: f32 of [images, 10]
@@ -61,11 +61,11 @@ pub struct Args {
 /// The views of an image at test time, besides the image itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 enum Views {
-    /// Its mirror image
+    /// The mirror image
     Flip,
 }
 
-/// Evaluates.
+/// Evaluates the weights, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = weights::read(&args.weights)?;
     let Images { loaded, note } = images::find(&file, args.data, args.data_dir.as_deref())?;
@@ -122,10 +122,10 @@ fn print_unless(json: bool, text: &str) -> anyhow::Result<()> {
 }
 
 fn logits(evaluator: &mut Evaluator, split: &Split) -> anyhow::Result<Vec<f32>> {
-    Ok(evaluator.logits(split, &|| false)?.expect("nothing stops it"))
+    Ok(evaluator.logits(split, &|| false)?.expect("no interruption"))
 }
 
-/// A table of the classes, and what it comes to.
+/// Returns a table of the classes, and lines with loss and accuracy.
 fn text(classes: &[String], plain: &Evaluation, with_views: Option<&Evaluation>) -> String {
     let shown = with_views.unwrap_or(plain);
     let n_images = shown.confusion.n_images();
@@ -170,7 +170,7 @@ fn table(classes: &[String], confusion: &Confusion) -> String {
     table + "\n"
 }
 
-/// The same as one value. Without `--tta`, `one_view` repeats what stands beside it.
+/// Returns the evaluation as JSON. Without `--tta`, `one_view` repeats the loss and accuracy of the whole.
 fn json(
     args: &Args,
     dataset: &Dataset,

@@ -19,17 +19,17 @@ use super::{arguments, plot};
 #[derive(clap::Args)]
 #[command(after_help = "\
 The folder holds the points (lr-find.csv), the curve (lr-find.svg) and the settings (config.toml).
-`wgrad train --max-lr find` sweeps first, and trains with what it finds.")]
+`wgrad train --max-lr find` sweeps first, and trains with the suggested learning rate.")]
 pub struct Args {
     #[command(flatten)]
     sweep: Sweep,
-    /// Sweep without crop, flip, cutout and jitter, to compare
+    /// Sweep without crop, flip, cutout and jitter, for comparison
     #[arg(long, help_heading = "Sweep")]
     no_augment: bool,
     /// Print one line of JSON, and nothing else
     #[arg(long)]
     json: bool,
-    /// A TOML file with any of these flags as keys (batch-size = 128); flags win
+    /// A TOML file with any of these flags as keys (batch-size = 128); flags override the file
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -38,30 +38,30 @@ pub struct Args {
     fetch: super::fetch::Unasked,
 }
 
-/// Which rates are tried, and what is made of their losses.
+/// Flags for the learning rates of a sweep and the rule that selects one.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Sweep {
-    /// The first rate
+    /// The first learning rate
     #[arg(long, value_name = "RATE", default_value_t = Range::default().start, help_heading = "Sweep",
           allow_negative_numbers = true)]
     start_lr: f64,
-    /// The last rate
+    /// The last learning rate
     #[arg(long, value_name = "RATE", default_value_t = Range::default().end, help_heading = "Sweep",
           allow_negative_numbers = true)]
     end_lr: f64,
-    /// Rates from the first to the last, each with two steps
+    /// The number of learning rates from the first to the last; each takes two steps
     #[arg(long, value_name = "N", default_value_t = Range::default().n_steps, help_heading = "Sweep")]
     steps: usize,
-    /// How the rates are spaced
+    /// The spacing of the learning rates
     #[arg(long, default_value = "log", help_heading = "Sweep", value_parser = arguments::SCALE)]
     scale: Scale,
-    /// Which suggestion is taken
+    /// The rule that suggests the learning rate
     #[arg(long, value_name = "RULE", default_value = "steepest", help_heading = "Sweep", value_parser = arguments::SUGGESTION)]
     suggest: Rule,
 }
 
 impl Sweep {
-    /// The rates.
+    /// Returns the range of learning rates.
     fn range(&self) -> Range {
         let Self { start_lr: start, end_lr: end, steps: n_steps, scale, .. } = *self;
         Range { start, end, n_steps, scale }
@@ -75,7 +75,7 @@ impl Default for Sweep {
     }
 }
 
-/// Flags of `wgrad train` that say nothing of a sweep.
+/// Flags of `wgrad train` without a meaning for a sweep.
 pub const NOT_OF_A_SWEEP: [&str; 8] = [
     "max_lr",
     "epochs",
@@ -87,7 +87,7 @@ pub const NOT_OF_A_SWEEP: [&str; 8] = [
     "anneal",
 ];
 
-/// A file of settings may have them, for the training that follows; as a flag they are a mistake.
+/// Refuses flags without a meaning for a sweep. A file of settings may have them, for the training that follows.
 fn refuse_what_is_not_of_a_sweep(settings: &Settings) -> anyhow::Result<()> {
     let given = [
         ("--max-lr", settings.max_lr.is_some()),
@@ -101,14 +101,14 @@ fn refuse_what_is_not_of_a_sweep(settings: &Settings) -> anyhow::Result<()> {
     ];
     match given.into_iter().find(|(_, is_given)| *is_given) {
         Some((flag, _)) => {
-            let message = format!("{flag} says nothing of a sweep; `wgrad train` takes it");
+            let message = format!("{flag}: not a setting of a sweep; give it to `wgrad train`");
             Err(super::WrongUse(message).into())
         }
         None => Ok(()),
     }
 }
 
-/// Finds a learning rate.
+/// Finds a learning rate, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let flags = args.settings.settings();
     refuse_what_is_not_of_a_sweep(&flags)?;
@@ -149,20 +149,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let folder = folder.path().shown();
         super::print(&format!("written to {folder}/{SVG} and {folder}/{CSV}\n"))?;
     }
-    // The curve is there to look at, without a rate too.
+    // The error of a curve without a rate comes after the curve, which shows the reason.
     max_lr?;
     warn_of_disagreement(&found);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Warns on the standard error where the rules differ too much to trust one of them.
+/// Prints a warning on the standard error if the rules suggest very different learning rates.
 pub fn warn_of_disagreement(found: &Found) {
     if let Some(message) = found.disagreement() {
         screen::note(&format!("warning: {message}"));
     }
 }
 
-/// Sweeps with a network of its own, of those weights or fresh ones. None when it was interrupted.
+/// Sweeps with a new network, from the given weights or from random ones. Returns None after an interruption.
 pub fn find(
     device: &Device,
     recipe: &Recipe,
@@ -187,7 +187,7 @@ pub fn find(
     Ok(lr_find::sweep(&mut trainer, train, recipe.seed, range, sweep.suggest, &stop)?)
 }
 
-/// The curve and the suggestions, for a terminal.
+/// Returns the curve and the suggestions as text for a terminal.
 pub fn describe(found: &Found) -> String {
     let points = found.curve.points();
     let height = |loss: f64| loss.min(found.ceiling());
@@ -200,7 +200,7 @@ pub fn describe(found: &Found) -> String {
     format!("\n{plot}\n{left_out}{}", suggestions.map_or(String::new(), |rates| list(found, rates)))
 }
 
-/// The rates by each rule, and the peak that is taken.
+/// Returns a line for the suggestion of each rule, and a line for the peak.
 fn list(found: &Found, suggestions: Suggestions) -> String {
     let line = |rule: Rule| {
         let chosen = match rule {

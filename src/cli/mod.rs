@@ -1,8 +1,8 @@
-//! The command line: a file a subcommand.
+//! The command line, one file per subcommand.
 //!
-//! Results go to the standard output, everything else to the standard error. Exit codes: 0 when all
-//! went well, 1 when something failed, 2 for a wrong use (flags or settings that make no sense), 130
-//! after Ctrl-C and the signals that ask for the same ([`signals`]).
+//! Results go to the standard output, all other text goes to the standard error. Exit codes: 0 after success, 1
+//! after a failure, 2 after a wrong use (flags or settings that are invalid or contradict each other), 130 after
+//! Ctrl-C and the other signals that end a command ([`signals`]).
 
 use std::any::TypeId;
 use std::io::{self, Write};
@@ -42,30 +42,30 @@ mod weights;
 
 use common::{CHECKED, INTERRUPTED, WrongUse, note, of_file, opened, print};
 
-/// The exit code of a wrong use, as clap has it.
+/// The exit code of a wrong use. clap uses the same.
 const WRONG_USE: u8 = 2;
 
-/// Hand-written WGSL shaders train a residual network, on any GPU or on the CPU.
+/// Train a residual network with hand-written WGSL shaders, on any GPU or on the CPU.
 ///
-/// Start with `wgrad train`: it fetches CIFAR-10, and without a network it trains on built-in images.
+/// Start with `wgrad train`. It downloads CIFAR-10; offline, it trains on built-in images.
 #[derive(Parser)]
 #[command(name = "wgrad", version, max_term_width = 100, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Tell what is done, on the standard error; twice for more ($RUST_LOG chooses in detail)
+    /// Write a log to the standard error; give the flag twice for more ($RUST_LOG sets levels by module)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Run shaders with runtime checks: indices are clamped, and loops counted (slow)
+    /// Run shaders with runtime checks: indices are clamped, and loops are bounded (slow)
     #[arg(long, global = true)]
     checked: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train the network, and leave weights and metrics in a folder
+    /// Train the network, and write weights and metrics into a folder
     Train(Box<train::Args>),
-    /// Sweep over learning rates, and suggest a peak for training
+    /// Sweep over learning rates, and suggest a peak learning rate
     #[command(mut_args(|arg| {
         let hide = lr_find::NOT_OF_A_SWEEP.contains(&arg.get_id().as_str());
         arg.hide(hide)
@@ -73,33 +73,33 @@ enum Command {
     LrFind(Box<lr_find::Args>),
     /// Evaluate trained weights on the test images
     Eval(eval::Args),
-    /// Compare runs: settings that differ, accuracy, time and curves
+    /// Compare runs: their different settings, accuracy, time and curves
     Compare(compare::Args),
-    /// Make the report of a run again, from its folder
+    /// Write the report of a run again, from the run's folder
     Report(report::Args),
-    /// Say what is in pictures, with trained weights
+    /// Classify pictures with trained weights
     Predict(predict::Args),
     /// Download CIFAR-10
     Fetch(fetch::Args),
     /// Print the network's layers
     Summary(summary::Args),
-    /// Print every node of a training step, with shapes, memory and work; or draw it
+    /// Print every node of a training step with its shapes, memory and work, or draw the network
     Tape(tape::Args),
-    /// Time every node of a training step, and hold it against what the device can do
+    /// Time every node of a training step, and compare it with the device's peak rates
     Profile(profile::Args),
-    /// Measure every kernel of a training step against the device's roofline, or against an earlier run
+    /// Time every kernel of a training step, and compare it with the device's roofline or an earlier run
     Bench(bench::Args),
-    /// List the adapters, what they can do, and whether every op works on them
+    /// List the adapters with their features, and test every op on each of them
     Devices(devices::Args),
 }
 
-/// The command line. Of a flag that is given twice the second value wins, as wrappers expect that add flags to
-/// those that they are given.
+/// Returns clap's description of the command line. The last value of a flag that is given twice counts, so that a
+/// wrapper script can add flags behind those of its caller.
 fn command() -> clap::Command {
     with_home(Cli::command())
 }
 
-/// Has a `~` at the beginning of every path stand for the home folder, where the shell has left it.
+/// Makes a `~` at the beginning of every path stand for the home folder, where the shell has not expanded it.
 fn with_home(command: clap::Command) -> clap::Command {
     let read = |arg: clap::Arg| match arg.get_value_parser().type_id() == TypeId::of::<PathBuf>() {
         true => {
@@ -110,7 +110,7 @@ fn with_home(command: clap::Command) -> clap::Command {
     command.mut_args(read).mut_subcommands(with_home)
 }
 
-/// Runs the command.
+/// Runs the command, and returns its exit code.
 pub fn main() -> ExitCode {
     let matches = command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -131,20 +131,20 @@ pub fn main() -> ExitCode {
         Command::Devices(args) => devices::run(&args),
     };
     result.map_err(hints::summed).unwrap_or_else(|error| {
-        // A standard error that is closed leaves nobody to tell.
+        // The standard error may be closed; the exit code reports the failure anyway.
         let flags = Flags::of(&matches);
         let _ = io::stderr().write_all(describe(&error, &flags).as_bytes());
         if is_wrong_use(&error) { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
     })
 }
 
-/// Whether an error is a wrong use, found before anything was tried.
+/// Returns true for a wrong use. Commands check for one before they begin their work.
 fn is_wrong_use(error: &anyhow::Error) -> bool {
     use wgrad::Error::{Config, Measure};
     matches!(error.downcast_ref(), Some(Config(_) | Measure(_))) || error.is::<WrongUse>()
 }
 
-/// The flags of the command that runs, as far as they can help it: hints name no others.
+/// The flags that change the result of the command that runs. Hints name only these.
 struct Flags(Vec<String>);
 
 impl Flags {
@@ -153,13 +153,13 @@ impl Flags {
         let mut command = &root;
         while let Some((name, inner)) = matches.subcommand() {
             matches = inner;
-            command = command.find_subcommand(name).expect("it was parsed");
+            command = command.find_subcommand(name).expect("a parsed subcommand");
         }
         let is_given = |id: &str| matches!(matches.try_contains_id(id), Ok(true));
         let helps = |flag: &str| match command.get_name() {
-            // All else is as it was, and must be.
+            // A resumed run keeps every other setting.
             "train" if is_given("resume") => resume::FREE.contains(&flag),
-            // The file says which it is.
+            // The file of weights determines the width.
             "eval" | "predict" => flag != "width",
             "tape" if is_given("replay") => flag == "device",
             _ => true,
@@ -174,11 +174,11 @@ impl Flags {
     }
 }
 
-/// `error: ...` with its causes, and what to do about it.
+/// Returns `error: ...` with the causes of the error, and the hint.
 fn describe(error: &anyhow::Error, flags: &Flags) -> String {
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
-        // Some messages hold that of their cause already.
+        // Some messages contain the message of their cause.
         if !message.contains(&cause) {
             message += if message.is_empty() { "" } else { ": " };
             message += &cause;
@@ -188,12 +188,12 @@ fn describe(error: &anyhow::Error, flags: &Flags) -> String {
         .downcast_ref::<wgrad::Error>()
         .and_then(|error| hints::hint(error, &|flag| flags.has(flag)));
     let hint = hint.map_or(String::new(), |hint| format!("hint: {hint}\n"));
-    // Names are escaped where they are put in; here is the rest, what files hold for instance.
+    // Each message escapes the paths in it. This call escapes the rest, for example text from a file.
     escaped_lines(&format!("error: {message}\n{hint}"))
 }
 
-/// Sends the log to the standard error. Without `-v` and `$RUST_LOG` it is almost silent: drivers of
-/// adapters that are not used, above all of software ones, warn often.
+/// Sends the log to the standard error. Without `-v` and `$RUST_LOG` the log has errors only, and none of wgpu's:
+/// drivers of unused adapters, above all software ones, log many messages.
 fn start_log(verbose: u8) {
     let default = match verbose {
         0 => "error,wgpu=off,wgpu_core=off,wgpu_hal=off,naga=off",
@@ -234,15 +234,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_several_values_wins_and_lists_stay_lists() {
+    fn the_last_of_several_values_counts_and_lists_keep_all_values() {
         let of = |matches: &clap::ArgMatches, name: &str| {
             matches.subcommand_matches(name).expect("that command").clone()
         };
         let two_pictures = ["predict", "--weights=a", "--top=1", "x", "--json", "--weights=b"];
         let given = matches(&[&two_pictures[..], &["--json", "--top=2", "y"]].concat());
         let predict = of(&given, "predict");
-        assert_eq!(predict.get_one::<PathBuf>("weights").expect("it"), Path::new("b"));
-        assert_eq!(predict.get_many::<PathBuf>("images").expect("them").count(), 2);
+        assert_eq!(predict.get_one::<PathBuf>("weights").expect("given"), Path::new("b"));
+        assert_eq!(predict.get_many::<PathBuf>("images").expect("given").count(), 2);
         let rules = ["--no-fuse=batch-norm-relu", "--no-fuse=conv-max-pool"];
         let given = matches(&[&["bench", "--width=4", "--width=8"], &rules[..]].concat());
         let bench = of(&given, "bench");
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_speak_of_the_command_that_ran() {
+    fn hints_name_flags_of_the_command_that_ran() {
         let limit = || DeviceError::from(PlanError::MemoryLimit { planned: 2, limit: 1 });
         let raise = |arguments: &[&str]| described(limit(), arguments);
         assert!(
@@ -285,15 +285,13 @@ mod tests {
         );
         let rate = || StepError::NotFinite { epoch: 1, step: 1 };
         assert!(described(rate(), &["train"]).contains("hint: use a smaller --max-lr"));
-        assert!(
-            described(rate(), &["train", "--resume=run"]).contains("begin a run of its own with")
-        );
+        assert!(described(rate(), &["train", "--resume=run"]).contains("start a new run with"));
         assert!(described(rate(), &["lr-find"]).contains("hint: use a smaller --end-lr"));
         assert!(!described(DeviceError::NoAdapter, &["devices"]).contains("--device"));
     }
 
     #[test]
-    fn a_tilde_that_the_shell_left_is_the_home_folder() {
+    fn a_tilde_that_the_shell_did_not_expand_is_the_home_folder() {
         let given = matches(&["train", "--out=~/run", "--config", "./~"]);
         let train = given.subcommand_matches("train").expect("train");
         let path = |id: &str| train.get_one::<PathBuf>(id).expect("a path").clone();
@@ -302,13 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn errors_obey_no_file() {
+    fn control_characters_in_errors_are_escaped() {
         let error = WrongUse("line 1\nx = \u{1b}[31m".to_string());
         assert_eq!(described(error, &["train"]), "error: line 1\nx = \\u{1b}[31m\n");
     }
 
     #[test]
-    fn errors_say_each_thing_once_and_end_with_the_hint() {
+    fn errors_name_each_cause_once_and_end_with_the_hint() {
         let error = described(DeviceError::NoAdapter, &["train"]);
         assert!(error.starts_with("error: no GPU adapter was found\nhint: install"), "{error}");
         let source = io::Error::other("the disk is on fire");

@@ -1,4 +1,4 @@
-//! Files that a command writes where a flag says.
+//! Checks of the files that a flag names as outputs.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use wgrad::train::logs::METRICS_CSV;
 
 use super::WrongUse;
 
-/// Refuses to write a file over one that the command reads: one of `inputs`, or, where an input is a folder, a
-/// file that lies in it. Files that end in `.{own}` in such a folder are earlier outputs, and may be replaced. The
-/// settings, weights, checkpoints and metrics of a run are refused, whichever run it is.
+/// Refuses an output that would replace a file that the command reads: one of `inputs`, or a file in a folder among
+/// `inputs`. In such a folder, a file that ends in `.{own}` is an earlier output, and may be replaced. The settings,
+/// weights, checkpoints and metrics of every run are refused, too.
 ///
 /// # Errors
-/// [`WrongUse`], naming the file.
+/// [`WrongUse`] with the name of the file.
 pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), WrongUse> {
-    // A file that is not there yet is nobody's input.
+    // A file that does not exist yet is not an input.
     let is_same = |a: &Path, b: &Path| is_same_file(a, b).unwrap_or(false);
     let is_output = output.extension().is_some_and(|extension| extension == own);
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -26,15 +26,15 @@ pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), W
     let refused =
         |why: &str| Err(WrongUse(format!("{}: {why}; name another file", output.shown())));
     if inputs.iter().any(is_input) {
-        return refused("this command reads the file, and does not write over it");
+        return refused("the command reads this file");
     }
     if output.exists() && folder.join(CONFIG).exists() && is_of_a_run(output) {
-        return refused("the file is a part of a run, and is not written over");
+        return refused("the file is a part of a run");
     }
     Ok(())
 }
 
-/// Whether a file has a name that a run gives to its settings and results.
+/// Returns true for the names that a run gives to its files of settings and results.
 fn is_of_a_run(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let names = [CONFIG, METRICS, MODEL, BEST, SUMMARY, NON_FINITE_DUMP, METRICS_CSV];
@@ -47,7 +47,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn inputs_are_refused_under_any_name() {
+    fn inputs_are_refused_as_outputs_under_any_name() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let run = folder.path();
         let file = |name: &str| run.join(name);
@@ -56,15 +56,15 @@ mod tests {
         }
         let refused =
             |name: &str, inputs: &[&Path]| refuse_inputs(&file(name), inputs, "html").is_err();
-        assert!(refused("model.safetensors", &[run]), "it lies in a folder that is read");
+        assert!(refused("model.safetensors", &[run]), "the command reads its folder");
         assert!(!refused("report.html", &[run]), "an earlier output");
-        assert!(!refused("new.txt", &[run]), "it is not there yet");
-        assert!(refused("report.html", &[&file("report.html")]), "it is read itself");
+        assert!(!refused("new.txt", &[run]), "a new file");
+        assert!(refused("report.html", &[&file("report.html")]), "an input itself");
         fs::hard_link(file("model.safetensors"), file("link.html")).expect("a link");
         assert!(refused("link.html", &[&file("model.safetensors")]), "the same file");
-        assert!(!refused("model.safetensors", &[]), "of no run");
+        assert!(!refused("model.safetensors", &[]), "not in a run's folder");
         fs::write(file("config.toml"), "").expect("written");
-        assert!(refused("model.safetensors", &[]), "of a run");
-        assert!(!refused("link.html", &[]), "a name that no run gives");
+        assert!(refused("model.safetensors", &[]), "a part of a run");
+        assert!(!refused("link.html", &[]), "not a name of a run's file");
     }
 }

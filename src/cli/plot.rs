@@ -23,8 +23,8 @@ pub fn curve(points: &[(f64, f64)], marks: &[f64], x_label: &str, y_label: &str)
     let shown = |axis: &axis::Axis, labels| {
         Axis::default().bounds([axis.low, axis.high]).labels::<Vec<String>>(labels)
     };
-    // A terminal spreads labels evenly, as those of a round axis are; but from left to right it places no more than
-    // three of them right.
+    // The chart misplaces labels of the x axis if there are more than three. The axis keeps the labels of its ends and,
+    // where one lies there, of its middle.
     let x_labels = x.labels();
     let (n, last) = (x_labels.len(), x_labels.len() - 1);
     let ends = if n % 2 == 1 { vec![0, last / 2, last] } else { vec![0, last] };
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_curve_has_its_axes_and_its_mark() {
+    fn a_curve_has_axes_and_marks() {
         let points: Vec<_> = (0..50).map(|i| (f64::from(i), f64::from(i * i))).collect();
         let text = curve(&points, &[25.0], "x", "squares");
         assert_eq!(text.lines().count(), usize::from(ROWS));
@@ -53,6 +53,9 @@ mod tests {
         let dots =
             |text: &str| text.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
         assert!(dots(&text) > dots(&curve(&points, &[], "x", "squares")));
-        assert!(curve(&[(1.0, 1.0)], &[], "x", "y").contains("1.5"), "one point is no panic");
+        assert!(
+            curve(&[(1.0, 1.0)], &[], "x", "y").contains("1.5"),
+            "one point makes a chart, too"
+        );
     }
 }

@@ -16,49 +16,49 @@ use wgrad::train::{Predictions, Settings, TrainError, folder};
 
 use super::{arguments, weights};
 
-/// Images in a step, at most.
+/// The largest batch size.
 const MAX_BATCH_SIZE: usize = 250;
 
 /// Flags of `wgrad predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Of a picture that is not square the middle is looked at, scaled to 32x32. It is turned as the camera
-noted in the file, and what is transparent lies on white. Pictures that cannot be read are told of,
-the others predicted, and the exit code is 1 then.")]
+The network reads the central square of a picture, scaled to 32x32. The picture is turned upright by its
+orientation tag, and transparent pixels are blended with white. If a picture cannot be read, the command
+prints an error, classifies the others, and ends with exit code 1.")]
 pub struct Args {
-    /// The file of weights: safetensors with PyTorch's names, as a run leaves it; or the run's folder
+    /// The weights: a safetensors file with PyTorch's names, as a run writes it, or the run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// Pictures: PNG or JPEG, of any size
     #[arg(value_name = "IMG", required = true)]
     images: Vec<PathBuf>,
-    /// Print so many classes of each, the most probable first
+    /// Print the N most probable classes of each picture
     #[arg(long, value_name = "N", default_value = "5", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroUsize>)]
     top: NonZeroUsize,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
-    /// The classes' names: cifar10, shapes, or ten names with commas between them [default: those that
-    /// the weights record; else those of the data in config.toml beside them; else cifar10]
+    /// The names of the classes: cifar10, shapes, or ten names with commas between them [default: those that
+    /// the weights record; else those of the dataset in config.toml beside the weights; else cifar10]
     #[arg(long, value_name = "NAMES")]
     classes: Option<String>,
-    /// Channels of the network's first layer [default: what the file says]
+    /// Channels of the network's first layer [default: that of the weights]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
-    /// Which kernels a GPU runs
+    /// The kernels that a GPU runs
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
-    /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
+    /// Refuse a step that needs more memory than this, for example 512MiB or 2GiB
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     memory_limit: Option<MemorySize>,
 }
 
-/// Predicts.
+/// Predicts the classes of pictures, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let weights = weights::read(&args.weights)?;
     let classes = class_names(args, &weights)?;
@@ -68,12 +68,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(image) => {
                 files.push(path);
                 split.images.extend(image);
-                split.labels.push(0); // Not known, and not asked for.
+                split.labels.push(0); // Unknown, and not read.
             }
-            Err(error) => tell(&escaped_lines(&format!("error: {error}\n"))),
+            Err(error) => print_error(&escaped_lines(&format!("error: {error}\n"))),
         }
     }
-    // The weights are looked at even if there is nothing to predict: all errors at once are best.
+    // Also without a readable picture, so that one run reports the errors of pictures and weights.
     let predictions = predict(args, &weights, &split)?;
     let text = match args.json {
         true => format!("{}\n", json(&files, &classes, &predictions, args.top.get())),
@@ -84,8 +84,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A word on the standard error. Where nobody listens, it is lost.
-fn tell(text: &str) {
+/// Prints a text on the standard error. A failure to print it is ignored.
+fn print_error(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
@@ -98,12 +98,12 @@ fn predict(args: &Args, weights: &WeightsFile, split: &Split) -> anyhow::Result<
     let device = Device::open(&args.device, super::opened(options))?;
     let batch_size = split.len().clamp(1, MAX_BATCH_SIZE);
     let (mut evaluator, _) = weights::evaluator(&device, weights, args.width, batch_size)?;
-    let logits = evaluator.logits(split, &|| false)?.expect("nothing stops it");
+    let logits = evaluator.logits(split, &|| false)?.expect("no interruption");
     Ok(Predictions::from_logits(&logits, N_CLASSES))
 }
 
-/// The names of the classes: those that the flag gives, else those that the weights record, else those of the
-/// data set in the settings of the run.
+/// Returns the names of the classes: those of the flag, else those that the weights record, else those of the dataset
+/// in the run's settings, else CIFAR-10's.
 fn class_names(args: &Args, weights: &WeightsFile) -> anyhow::Result<Vec<String>> {
     let source = match args.classes.as_deref() {
         Some("cifar10") => Some(Source::Cifar10),
@@ -112,8 +112,8 @@ fn class_names(args: &Args, weights: &WeightsFile) -> anyhow::Result<Vec<String>
             let names: Vec<String> = names.split(',').map(|name| name.trim().to_string()).collect();
             let n = names.len();
             let refused = format!(
-                "--classes is cifar10, shapes, or {N_CLASSES} names, which the network tells apart; \
-                 not {n}"
+                "--classes: {n} names, and the network has {N_CLASSES} classes; give cifar10, shapes, or \
+                 {N_CLASSES} names"
             );
             return if n == N_CLASSES { Ok(names) } else { Err(super::WrongUse(refused).into()) };
         }
@@ -122,7 +122,7 @@ fn class_names(args: &Args, weights: &WeightsFile) -> anyhow::Result<Vec<String>
             Some(info) => {
                 let n = info.classes.len();
                 let reason =
-                    format!("it names {n} classes, and the network tells {N_CLASSES} apart");
+                    format!("the record names {n} classes, and the network has {N_CLASSES}");
                 let weights = weights.path().to_path_buf();
                 return Err(TrainError::TrainingData { weights, reason }.into());
             }
@@ -131,7 +131,7 @@ fn class_names(args: &Args, weights: &WeightsFile) -> anyhow::Result<Vec<String>
     };
     let source = source.unwrap_or_else(|| {
         super::note(&format!(
-            "neither {} nor a {} beside it names the classes; the names are CIFAR-10's (--classes chooses \
+            "neither {} nor a {} beside it names the classes; the names are CIFAR-10's (--classes sets \
              others)",
             weights.path().shown(),
             folder::CONFIG
@@ -159,7 +159,7 @@ fn text(files: &[&PathBuf], classes: &[String], predictions: &Predictions, top: 
     text
 }
 
-/// A list of the pictures, in the order of the command line.
+/// Returns the predictions as JSON: a list of the pictures in the order of the command line.
 fn json(
     files: &[&PathBuf],
     classes: &[String],

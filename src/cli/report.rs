@@ -15,16 +15,17 @@ use wgrad::train::{Evaluator, Recipe, Settings, TrainError, console, resume};
 /// Flags of `wgrad report`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The page is one file that needs nothing else. `train` writes it, too, at the end of a run; here the test
-images are evaluated once more, with the weights in the folder: the model, or before the first epoch's end the latest checkpoint.")]
+The page is one file without links to other files. `wgrad train` writes it at the end of a run. This command
+evaluates the test images again, with the weights in the folder: model.safetensors or, before the end of the
+first epoch, the latest checkpoint.")]
 pub struct Args {
     /// The folder of the run
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// Where to write the page [default: report.html in the run's folder]
+    /// The file of the page [default: report.html in the run's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The folder with CIFAR-10's binary files [default: where the run read them, or another place with the same
+    /// The folder with CIFAR-10's binary files [default: the run's folder of data, or another with the same
     /// images]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -33,7 +34,7 @@ pub struct Args {
     device: String,
 }
 
-/// Writes the page.
+/// Writes the page, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded_run = LoadedRun::read(&args.run)?;
     let config = args.run.join(CONFIG);
@@ -42,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = loaded_run.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
     let of_file = |error| super::of_file(error, args.data_dir.as_deref());
     let Images { loaded, note } = match &file {
-        // The record finds the images where the settings have an older place of theirs.
+        // The record identifies the images even if their folder has moved since the run.
         Some(file) if file.info().is_some() && args.data_dir.is_none() => {
             images::find(file, None, None)?
         }
@@ -58,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let info = file.as_ref().and_then(WeightsFile::info);
     let are_others = info.is_some() && note.is_some();
     let recipe = if are_others {
-        // Its numbers are those of the run, whose images these are not.
+        // The images are not those of the run, so the recipe's numbers come from the run's settings.
         let text = std::fs::read_to_string(&config).map_err(FileError::at(&config))?;
         Recipe::parse(&text).map_err(|reason| TrainError::Damaged { path: config, reason })?
     } else {
@@ -86,13 +87,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             if loaded_run.epochs.is_empty() {
                 let model = file.path().shown();
                 super::print(&format!(
-                    "note: no epoch is over, so the weights are those of {model}\n"
+                    "note: no epoch has ended yet; the weights are those of {model}\n"
                 ))?;
             }
             Some((evaluator, weights))
         }
         None => {
-            super::print("note: the run left no weights, so the page tells of its curves alone\n")?;
+            super::print("note: the folder has no weights; the page shows only the curves\n")?;
             None
         }
     };

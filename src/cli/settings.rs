@@ -1,4 +1,4 @@
-//! The settings of a run as flags.
+//! The settings of a run, as flags.
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
@@ -13,14 +13,14 @@ use wgrad::train::units::{Every, MaxLr, MemorySize};
 
 use super::arguments;
 
-/// A flag for each of the [`Settings`], with the key of a file of settings as its name.
+/// Flags for all [`Settings`]. Each flag has the name of its key in a file of settings.
 #[derive(Clone, clap::Args)]
 pub struct SettingsArgs {
     /// Passes over the training images [default: 24; shapes: 10]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     epochs: Option<NonZeroU32>,
-    /// Images in a step; an epoch's last incomplete batch is dropped [default: 512; shapes: 64]
+    /// Images in a step; an incomplete batch at the end of an epoch is dropped [default: 512; shapes: 64]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: Option<NonZeroU32>,
@@ -28,30 +28,30 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
-    /// The learning rate at its peak, or find, to sweep for it first [default: 0.01; shapes: 0.01]
+    /// The peak learning rate; "find" sweeps first and takes the suggested rate [default: 0.01; shapes: 0.01]
     #[arg(long, value_name = "RATE", help_heading = "Recipe", allow_negative_numbers = true)]
     max_lr: Option<MaxLr>,
-    /// Start from the weights in this file, or in a run's folder, instead of fresh ones
+    /// Start from the weights in this file or run folder, not from random weights
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     weights: Option<PathBuf>,
-    /// Refuse weights to start from whose file has another SHA-256
+    /// The SHA-256 that the file of --weights must have
     #[arg(long, value_name = "HEX", help_heading = "Recipe", requires = "weights")]
     weights_sha256: Option<String>,
-    /// Seeds initialisation, shuffling and augmentation [default: 0]
+    /// The seed of initialisation, shuffling and augmentation [default: 0]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_zero)]
     seed: Option<u64>,
-    /// End when the evaluation has not become more accurate for so many epochs [default: never]
+    /// End the run when the accuracy has not improved for N epochs [default: never]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     patience: Option<NonZeroU32>,
-    /// Which images to train on [default: auto]
+    /// The dataset to train on [default: auto]
     #[arg(long, value_name = "SET", help_heading = "Data", value_parser = arguments::SOURCE)]
     data: Option<Source>,
     /// The folder with CIFAR-10's binary files [default: $WGRAD_DATA, else ./data/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
-    /// Hold out so many training images, evaluate on them, and read the test images once, at the end
+    /// Hold out N training images and evaluate on them; the test images are evaluated once, at the end
     /// [default: 0]
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true,
           value_parser = at_least_zero)]
@@ -59,20 +59,20 @@ pub struct SettingsArgs {
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name [default: auto]
     #[arg(long, value_name = "DEVICE", help_heading = "Device")]
     device: Option<String>,
-    /// Which kernels a GPU runs [default: tuned]
+    /// The kernels that a GPU runs [default: tuned]
     #[arg(long, value_name = "KIND", help_heading = "Device", value_parser = arguments::KERNELS)]
     kernels: Option<Kernels>,
-    /// Refuse a step that needs more memory than this, 512MiB or 2GiB for instance
+    /// Refuse a step that needs more memory than this, for example 512MiB or 2GiB
     #[arg(long, value_name = "SIZE", help_heading = "Device", allow_negative_numbers = true)]
     memory_limit: Option<MemorySize>,
-    /// The folder to write, which must not hold a run yet [default: runs/DATE-TIME]
+    /// The folder to write; it must not contain a run yet [default: runs/DATE-TIME]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
-    /// Write a checkpoint this often, besides at every epoch's end: 100 for steps, 10m for minutes
+    /// Write a checkpoint every 100 steps (100) or every 10 minutes (10m), and after every epoch
     /// [default: epoch]
     #[arg(long, value_name = "EVERY", help_heading = "Output", allow_negative_numbers = true)]
     checkpoint_every: Option<Every>,
-    /// The part of all steps in which the rate climbs [default: 5/24 = 0.2083]
+    /// The part of all steps in which the learning rate rises [default: 5/24 = 0.2083]
     #[arg(
         long,
         value_name = "PART",
@@ -80,7 +80,7 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     pct_start: Option<f64>,
-    /// The peak rate over the first one [default: 10]
+    /// The peak learning rate divided by the first one [default: 10]
     #[arg(
         long,
         value_name = "FACTOR",
@@ -88,7 +88,7 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     div_factor: Option<f64>,
-    /// The first rate over the last one [default: 1]
+    /// The first learning rate divided by the last one [default: 1]
     #[arg(
         long,
         value_name = "FACTOR",
@@ -96,18 +96,18 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     final_div_factor: Option<f64>,
-    /// How the rate climbs and falls [default: linear]
+    /// The curve of the learning rate's rise and fall [default: linear]
     #[arg(long, value_name = "SHAPE", help_heading = "Learning rate (one cycle)", value_parser = arguments::ANNEAL)]
     anneal: Option<Anneal>,
     /// Do not crop the training images at random
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     no_crop: Option<bool>,
-    /// Do not flip them at random
+    /// Do not flip the training images at random
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     no_flip: Option<bool>,
-    /// Do not cut squares out of them
+    /// Do not cut squares out of the training images
     #[arg(long, value_name = "BOOL", help_heading = "Augmentation and regularisation", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     no_cutout: Option<bool>,
@@ -119,7 +119,7 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     jitter_brightness: Option<f64>,
-    /// Change their contrast, likewise [default: 0]
+    /// Change the contrast of the training images in the same way [default: 0]
     #[arg(
         long,
         value_name = "PART",
@@ -127,7 +127,7 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     jitter_contrast: Option<f64>,
-    /// Change their saturation, likewise [default: 0]
+    /// Change the saturation of the training images in the same way [default: 0]
     #[arg(
         long,
         value_name = "PART",
@@ -143,7 +143,7 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     label_smoothing: Option<f64>,
-    /// Scale gradients down that are longer than this, all together, by their L2 norm [default: off]
+    /// Scale all gradients down together if their L2 norm is larger than this [default: off]
     #[arg(
         long,
         value_name = "NORM",
@@ -151,8 +151,8 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     clip_grad_norm: Option<f64>,
-    /// Keep a moving average of the weights, with this decay (0.9, say), and evaluate and save that
-    /// [default: off]
+    /// Keep a moving average of the parameters with this decay (for example 0.9), and evaluate and save the
+    /// average [default: off]
     #[arg(
         long,
         value_name = "DECAY",
@@ -160,7 +160,7 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     ema: Option<f64>,
-    /// When a gradient is not finite, stop the run, or skip that step and count it [default: stop]
+    /// Stop the run at a gradient that is not finite, or skip and count the step [default: stop]
     #[arg(long, value_name = "ACTION", help_heading = "Augmentation and regularisation", value_parser = arguments::ON_NAN)]
     on_nan: Option<OnNan>,
     /// Adam's L2 penalty [default: 0]
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_settings_has_the_flags_as_keys() {
+    fn the_keys_of_a_file_of_settings_are_the_flags() {
         let error = Settings::parse("no-such-key = 1").expect_err("no such key").to_string();
         let expected = error.split_once("expected one of ").expect("a list of the keys").1;
         let mut keys: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_has_the_defaults() {
+    fn the_help_names_the_defaults() {
         let command = command();
         let help = |id: &str| {
             let argument = command.get_arguments().find(|a| a.get_id() == id).expect("a flag");

@@ -15,7 +15,7 @@ pub struct Args {
     width: NonZeroU16,
 }
 
-/// Prints the layer table.
+/// Prints the table of layers, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::print(&summary::summary(args.width.get().into()))?;
     Ok(ExitCode::SUCCESS)

@@ -29,28 +29,28 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "512", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: NonZeroU32,
-    /// The evaluation step, not the training step
+    /// Print the evaluation step, not the training step
     #[arg(long)]
     eval: bool,
-    /// The textbook's tape: no node is fused with another; or leave out these rules alone
+    /// Turn these rules of fusion off; without a value, all of them
     #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::FUSION)]
     no_fuse: Option<Vec<Rule>>,
-    /// Plan for these kernels
+    /// The kernels to plan for
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
-    /// Run the step in this file again, and show what each node makes: a run leaves one after a step that
-    /// was not finite
+    /// Run the step in this file again, and print the outputs of each node; a run writes such a file after a step
+    /// that was not finite
     #[arg(long, value_name = "FILE", conflicts_with_all = ["svg", "eval", "no_fuse"])]
     replay: Option<PathBuf>,
-    /// What to run it on: auto, gpu, cpu, or a part of an adapter's name
+    /// The device of --replay: auto, gpu, cpu, or a part of an adapter's name
     #[arg(long, value_name = "DEVICE", default_value = "auto", requires = "replay")]
     device: String,
-    /// Draw the network into this file, and print no listing
+    /// Draw the network into this SVG file instead of printing the step
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
 
-/// Prints the listing, or draws.
+/// Prints the listing or draws the network, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.replay {
         return replay(path, args);
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let plan =
                 |target| Plan::new(&step.tape, PlanOptions { target, ..PlanOptions::default() });
             let mut plan_shown = plan(None);
-            // Kernels count in 32 bits, and no adapter binds a tensor that they could not count.
+            // Kernels have 32-bit indices. A larger tensor has no launch to plan, and no adapter binds it.
             if plan_shown.largest_binding() <= u64::from(u32::MAX) {
                 plan_shown = plan(Some(Target::new(args.kernels)));
             }
@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the step of a file again, and prints what each of its nodes makes.
+/// Runs the step of a file again, and prints the outputs of its nodes.
 fn replay(path: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
     let replay = Replay::read(path)?;

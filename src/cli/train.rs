@@ -24,32 +24,33 @@ use super::{WrongUse, hints};
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The folder holds report.html (the run as a page to look at), metrics.jsonl and metrics.csv (a line an
-epoch), the same as events for TensorBoard (tensorboard --logdir runs), model.safetensors (the weights,
-with PyTorch's names), config.toml (every setting), summary.json, and checkpoints, from which --resume
-goes on. Ctrl-C ends training after the current step, and keeps what there is; a second one ends it at
-once. After the last epoch it cuts the report short. SIGTERM, SIGHUP and SIGUSR2 do the same; SIGUSR1
-writes a checkpoint, and training goes on. A signal that is ignored at the start (nohup) stays ignored.
+The run's folder holds report.html (a page about the run), metrics.jsonl and metrics.csv (one line per
+epoch), the same metrics as events for TensorBoard (tensorboard --logdir runs), model.safetensors (the
+weights, with PyTorch's names), config.toml (every setting), summary.json, and checkpoints for --resume.
+Ctrl-C saves a checkpoint and ends the run after the current step; a second Ctrl-C ends it at once. After
+the last epoch, Ctrl-C shortens the report. SIGTERM, SIGHUP and SIGUSR2 act like Ctrl-C. SIGUSR1 writes a
+checkpoint, and training continues. A signal that is ignored at the start (nohup) stays ignored.
 
-Exit codes: 0 done, 1 failed, 2 wrong use (flags or settings that make no sense), 130 interrupted by
-Ctrl-C, SIGTERM, SIGHUP or SIGUSR2 and saved, so that --resume goes on.")]
+Exit codes: 0 success, 1 failure, 2 wrong use (flags or settings that are invalid or contradict each
+other), 130 interrupted by Ctrl-C, SIGTERM, SIGHUP or SIGUSR2 and saved, so that --resume can continue.")]
 pub struct Args {
-    /// A TOML file with any of these flags as keys (batch-size = 128); flags win
+    /// A TOML file with any of these flags as keys (batch-size = 128); flags override the file
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     config: Option<PathBuf>,
-    /// Go on with the run in this folder, from its latest checkpoint
+    /// Continue the run in this folder from its latest checkpoint
     #[arg(long, value_name = "RUN", help_heading = "Recipe",
           conflicts_with_all = ["config", "out", "weights"])]
     resume: Option<PathBuf>,
-    /// Begin the run in the folder that --out names, go on with it if it was stopped, and do nothing if it is
-    /// finished: for jobs that are queued again with the same command
+    /// Start the run in the folder of --out, continue it if it was stopped, and do nothing if it is finished: for
+    /// jobs that are queued again with the same command
     #[arg(long, help_heading = "Recipe", conflicts_with = "resume")]
     auto_resume: bool,
-    /// Begin a run with the settings of this one, from its weights: another cycle of the schedule. Flags win
+    /// Start a new run from the settings and weights of this finished run: another cycle of the schedule. Flags
+    /// override the settings
     #[arg(long, value_name = "RUN", help_heading = "Recipe",
           conflicts_with_all = ["config", "resume", "weights"])]
     another_cycle: Option<PathBuf>,
-    /// Show a dashboard while training: curves, progress, what each op takes on the device; q ends it
+    /// Show a dashboard during training: curves, progress and the device time of each op; q ends the run
     #[arg(long, help_heading = "Output")]
     tui: bool,
     #[command(flatten)]
@@ -58,10 +59,10 @@ pub struct Args {
     fetch: super::fetch::Unasked,
 }
 
-/// Trains.
+/// Trains, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.tui {
-        // Before minutes of other things.
+        // Here, because the steps below take minutes.
         terminal::check()?;
     }
     let Signals { stop, checkpoint: asked_for } = signals::listen()?;
@@ -88,7 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let found = lr_find::find(&device, &recipe, train, weights.as_ref(), sweep, &stop)?;
         let Some(found) = found else { return Ok(ExitCode::from(super::INTERRUPTED)) };
         super::print(&format!("{}\n", lr_find::describe(&found)))?;
-        // Without a slope the run ends here, and has no folder.
+        // A curve without a slope is an error. The run has no folder yet.
         recipe.max_lr = found.max_lr()?;
         lr_find::warn_of_disagreement(&found);
         folder.create(&recipe)?;
@@ -113,33 +114,33 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if outcome.ended == Ended::Interrupted {
         let _ = writeln!(
             io::stderr(),
-            "hint: `wgrad train --resume {}` goes on from there",
+            "hint: `wgrad train --resume {}` continues the run",
             folder.path().shown()
         );
     }
-    // Asked to stop after the last epoch, it left its report short, and whoever asked is told.
+    // A stop after the last epoch has shortened the report, and the exit code reports the stop.
     let is_interrupted = outcome.ended == Ended::Interrupted || stop.load(Ordering::Relaxed);
     Ok(if is_interrupted { ExitCode::from(super::INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
-/// The work that the flags ask for.
+/// The work that the flags describe.
 enum Prepared {
-    /// A run, and whether its learning rate is to be found first.
+    /// A run. `find_lr` is true if a sweep finds its learning rate first.
     Run { run: Box<Resumed>, find_lr: bool },
-    /// The run in the folder is finished, in words.
+    /// The run in the folder is finished; a sentence for the user.
     Finished(String),
-    /// The user stopped a download.
+    /// The download of the dataset was interrupted.
     Interrupted,
 }
 
 impl Prepared {
-    /// A run whose rate is known.
+    /// Returns a run whose learning rate is known.
     fn run(run: Resumed) -> Self {
         Self::Run { run: Box::new(run), find_lr: false }
     }
 }
 
-/// A run that begins, or with `--auto-resume` the one in the folder.
+/// Returns a new run or, with `--auto-resume`, the run that the folder contains.
 fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
     let flags = args.settings.settings();
     let mut settings = flags.clone();
@@ -169,37 +170,36 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
     Ok(Prepared::Run { run, find_lr })
 }
 
-/// The settings of another cycle of the schedule after a finished run: the flags, then those of the run, from its
-/// weights.
+/// Returns the settings of another cycle of the schedule: those of the finished run in `path`, overridden by `flags`,
+/// with its weights to start from.
 fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
     let loaded_run = LoadedRun::read(path)?;
     let shown = path.shown();
     let refuse = |reason: String| Err(anyhow!("{shown}: {reason}"));
     if flags.out.as_deref().is_some_and(|out| same_file::is_same_file(out, path).unwrap_or(false)) {
-        return refuse(
-            "another cycle is a run of its own; name another folder with --out".to_string(),
-        );
+        return refuse("another cycle is a new run; name another folder with --out".to_string());
     }
     if RunFolder::finished(path).is_none() {
         let begin = hints::begin_from(path, "");
         return refuse(format!(
-            "the run is not finished; `wgrad train --resume {shown}` goes on with it, {begin} begins a run from its \
-             latest weights"
+            "the run is not finished; `wgrad train --resume {shown}` continues it, {begin} starts a new run from \
+             its latest weights"
         ));
     }
     let before = Settings::read(&path.join(folder::CONFIG))?;
     let weights = loaded_run.model()?.ok_or_else(|| {
-        anyhow!("{shown}: there are no weights in it to begin another cycle with")
+        anyhow!("{shown}: the folder has no weights; name the folder of another run")
     })?;
-    // The folder, and the weights that the run itself started from, are its own.
+    // The new run has another folder, and other weights to start from.
     let before = Settings { out: None, weights: None, weights_sha256: None, ..before };
     Ok(Settings { weights: Some(weights), ..flags.or(before) })
 }
 
-/// The run in the folder that the settings name, if there is one.
+/// Returns the run in the folder that the settings name, if the folder contains one.
 fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepared>> {
     let Some(path) = settings.out.clone() else {
-        let message = "--auto-resume needs the folder of the run: name it with --out".to_string();
+        let message =
+            "--auto-resume: the run's folder is not given; name it with --out".to_string();
         return Err(WrongUse(message).into());
     };
     if !path.join(folder::CONFIG).exists() {
@@ -208,14 +208,14 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
     let (_, before) = RunFolder::reopen(&path)?;
     let mut flags = Settings { out: None, ..settings.clone() };
     if flags.max_lr == Some(MaxLr::Find) {
-        // It was found when the run began.
+        // The sweep took place when the run began.
         flags.max_lr = None;
     }
     if args.another_cycle.is_some() {
-        // It began from the weights that the other run had then.
+        // The run began from the weights that the other run had at that time.
         (flags.weights, flags.weights_sha256) = (None, None);
     } else if flags.weights.as_deref().is_some_and(Path::exists) {
-        // The same weights, wherever their file is now.
+        // The file may have moved since; the SHA-256 identifies the weights.
         resume::initial_weights(&mut flags)?;
         let is_same = flags.weights_sha256 == before.weights_sha256;
         flags.weights = if is_same { before.weights.clone() } else { flags.weights };
@@ -234,10 +234,10 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
     Ok(Some(Prepared::Finished(words)))
 }
 
-/// A run that goes on.
+/// Returns the run in a folder, to be continued.
 fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
     if flags.max_lr == Some(MaxLr::Find) {
-        let message = "--max-lr find is for the beginning of a run; --resume goes on with its rate";
+        let message = "--max-lr find: a resumed run keeps its learning rate; leave --max-lr out";
         return Err(WrongUse(message.to_string()).into());
     }
     let resumed = train::resume(path, flags)
@@ -246,7 +246,7 @@ fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
     if resumed.checkpoint.is_none() {
         let path = path.shown();
         super::print(&format!(
-            "{path} has no checkpoint yet, so that the run begins at its first step\n"
+            "{path}: the run has no checkpoint yet and begins at its first step\n"
         ))?;
     }
     Ok(resumed)

@@ -1,4 +1,4 @@
-//! Trained weights that a command reads: their file, and a network that holds them.
+//! Trained weights that a command reads: their file, and an evaluator with them.
 
 use std::num::NonZeroU16;
 use std::path::Path;
@@ -10,7 +10,8 @@ use wgrad::nn::{ResNet9, WeightsError, WeightsFile};
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Evaluator, folder, recipe};
 
-/// Reads the file of weights that a path means; see [`folder::weights_file`].
+/// Reads the file of weights that a path leads to: the file itself, or one in a run's folder; see
+/// [`folder::weights_file`].
 ///
 /// # Errors
 /// As for [`WeightsFile::read`].
@@ -18,18 +19,18 @@ pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
     WeightsFile::read(&folder::weights_file(path))
 }
 
-/// A network with the weights of a file, evaluated in steps of `batch_size` images, and its width: that of the
-/// flag, else that of the file. Liberties taken with the file are notes on the standard error.
+/// Returns an evaluator with the weights of a file and with steps of `batch_size` images, and the network's width. The
+/// width is that of the flag, else that of the file. Renamed and converted tensors are notes on the standard error.
 ///
 /// # Errors
-/// When the file does not fit, the step passes a limit of the device, or the device fails.
+/// When the weights do not fit the network, the step exceeds a limit of the device, or the device fails.
 pub fn evaluator(
     device: &Device,
     file: &WeightsFile,
     width: Option<NonZeroU16>,
     batch_size: usize,
 ) -> anyhow::Result<(Evaluator, usize)> {
-    let is_asked_for = width.is_some();
+    let is_given = width.is_some();
     let width = width.map(|n| n.get().into()).or_else(|| file.width());
     let width = width.unwrap_or(recipe::CIFAR10.width);
     let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
@@ -38,8 +39,8 @@ pub fn evaluator(
     }
     let mut evaluator = Evaluator::new(device, &config)?;
     let (weights, notes) = file.weights(evaluator.layout()).map_err(|error| match error {
-        WeightsError::Misfit { path, widths, mut problems } if is_asked_for => {
-            problems.push("(without --width the network has the file's)".to_string());
+        WeightsError::Misfit { path, widths, mut problems } if is_given => {
+            problems.push("(without --width, the network has the width of the file)".to_string());
             WeightsError::Misfit { path, widths, problems }
         }
         other => other,
