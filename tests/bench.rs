@@ -110,7 +110,11 @@ fn a_grid_is_measured_and_written() {
     assert_eq!(csv.lines().count(), 5);
     assert!(at.join("grid").join(scaling::SVG).exists());
 
-    assert_fails(wgrad(at, &[&base[..], &["--seconds", "0"]].concat()), 2, "no time to measure in");
+    assert_fails(
+        wgrad(at, &[&base[..], &["--seconds", "0"]].concat()),
+        2,
+        "--seconds 0: not a time",
+    );
     let output = wgrad(at, &["bench", "scaling", "--widths", "0"]);
     assert_fails(output, 2, "--widths");
 }

@@ -224,7 +224,8 @@ fn ctrl_c_keeps_the_partial_download() {
         let (code, message) = interrupt(command, &part, n_half as u64);
         assert_eq!(code, Some(130), "{message}");
         assert!(
-            message.contains("stopped, with") && message.contains("goes on from there"),
+            message.contains("stopped, with")
+                && message.contains("the next `wgrad fetch` continues it"),
             "{message}"
         );
         assert_eq!(fs::metadata(&part).expect("kept").len(), n_half as u64);

@@ -118,7 +118,7 @@ fn weights_of_another_width_are_refused() {
     let error = Weights::load(large.state(), &path).expect_err("they do not fit");
     let text = error.to_string();
     assert!(text.contains("model.safetensors"), "{text}");
-    assert!(text.contains("they are of width 4, and it is of width 8"), "{text}");
+    assert!(text.contains("the file has width 4, and the network has width 8"), "{text}");
     assert!(text.contains("prep.0.weight: shape [4, 3, 3, 3], expected [8, 3, 3, 3]"), "{text}");
     assert!(text.ends_with(" more like this") && text.lines().count() == 7, "{text}");
 }

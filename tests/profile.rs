@@ -138,6 +138,6 @@ fn a_dashboard_needs_a_terminal() {
     let output = wgrad(&["train", "--data", "shapes", "--device", "cpu", "--tui", "--out", out]);
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).expect("UTF-8");
-    assert!(error.contains("--tui needs a terminal"), "{error}");
+    assert!(error.contains("--tui: the standard error is not a terminal"), "{error}");
     assert!(output.stdout.is_empty() && !std::path::Path::new(out).exists());
 }

@@ -25,8 +25,7 @@ use super::arguments;
 
 mod scaling;
 
-/// The width and batch size where a processor computes, if nobody says otherwise: a step takes about a
-/// second on a software adapter then.
+/// The default width and batch size on the CPU and on software adapters, where such a step takes about one second.
 const SMALL: [usize; 2] = [16, 32];
 
 /// Flags of `wgrad bench`.
@@ -35,49 +34,49 @@ const SMALL: [usize; 2] = [16, 32];
     args_conflicts_with_subcommands = true,
     after_help = "\
 The folder holds every figure (bench.json) and the roofline (roofline.svg). Times are medians over several
-training steps on built-in images. docs/benchmarks.md says what each column means."
+training steps on built-in images. docs/benchmarks.md explains each column."
 )]
 pub struct Args {
     #[command(subcommand)]
-    what: Option<What>,
-    /// Channels of the network's first layer [default: 64; where a processor computes: 16]
+    subcommand: Option<Subcommand>,
+    /// Channels of the network's first layer [default: 64; on a CPU: 16]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
-    /// Images in a step [default: 512; where a processor computes: 32]
+    /// Images in a step [default: 512; on a CPU: 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: Option<NonZeroU32>,
     #[command(flatten)]
     on: On,
-    /// The textbook's tape: no node is fused with another; or leave out these rules alone
+    /// Turn these rules of fusion off; without a value, all of them
     #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::FUSION)]
     no_fuse: Option<Vec<Rule>>,
-    /// Steps to time [default: what 25 seconds hold, at least 5]
+    /// Steps to time [default: as many as take 25 seconds, at least 5]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     steps: Option<NonZeroU32>,
-    /// An earlier run's folder or bench.json: say what has become faster or slower since
+    /// The folder or bench.json of an earlier benchmark: print how much each kernel's time has changed
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     compare: Option<PathBuf>,
 }
 
 #[derive(clap::Subcommand)]
-enum What {
-    /// How images a second grow with width and batch size
+enum Subcommand {
+    /// Measure images per second over a grid of widths and batch sizes
     Scaling(scaling::Args),
 }
 
-/// What is measured on, and where the figures go.
+/// Flags of both benchmarks: the device, the kernels, and the destination of the figures.
 #[derive(clap::Args)]
 struct On {
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
-    /// Which kernels a GPU runs
+    /// The kernels that a GPU runs
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
-    /// Where the files go [default: runs/<date>-<time>]
+    /// The folder of the files [default: runs/DATE-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print the JSON in place of the table
@@ -91,9 +90,9 @@ impl On {
     }
 }
 
-/// Measures, prints, draws.
+/// Measures the kernels, prints and draws the figures, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if let Some(What::Scaling(args)) = &args.what {
+    if let Some(Subcommand::Scaling(args)) = &args.subcommand {
         return scaling::run(args);
     }
     let before = args.compare.as_deref().map(Bench::read).transpose()?;
@@ -122,7 +121,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is measured: what was said, else what was measured before, else what suits the device.
+/// Returns the step to measure. Width and batch size come from the flags, else from the earlier benchmark, else from
+/// the device's defaults.
 fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepConfig, Error> {
     let [width, batch_size] = match (before.map(|bench| &bench.settings), device.is_processor()) {
         (Some(settings), _) => [settings.width, settings.batch_size],
@@ -152,13 +152,13 @@ fn measure(
     bench::measure(device, config, args.on.kernels, effort, &command(), &tell, &stop)
 }
 
-/// The command as it was given.
+/// Returns the command line of this process.
 fn command() -> String {
     let arguments = std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned());
     std::iter::once("wgrad".to_string()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
-/// What is going on, for those who wait.
+/// Prints a line of progress, on a terminal only.
 fn tell(what: &str) {
     if io::stderr().is_terminal() {
         eprintln!("{what}");

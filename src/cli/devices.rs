@@ -27,11 +27,11 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Only list: run no op. (On a software adapter the self-test takes a minute or two, the first time)
+    /// Do not test the ops; on a software adapter the first test takes one or two minutes
     #[arg(long)]
     no_self_test: bool,
-    /// Which kernels to list and to test; without a value, also how each product of the recipe's step is cut, measured
-    /// where it was not yet
+    /// The kernels to list and test; without a value, the tuned ones. For these, the tile of every matrix product of
+    /// the recipe's step is measured, if it was not before, and listed
     #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Option<Kernels>,
 }
@@ -39,23 +39,23 @@ pub struct Args {
 /// A device, as `--json` prints it.
 #[derive(Serialize)]
 struct Report {
-    /// What the device is called.
+    /// Name of the device.
     device: String,
-    /// What `--device` opens it by, besides its name.
+    /// Values of `--device` that open it, besides its name.
     opened_by: Vec<&'static str>,
-    /// The adapter, for a GPU.
+    /// Adapter of a GPU; none for the CPU.
     adapter: Option<Adapter>,
-    /// Why the adapter gave no device.
+    /// Reason why the adapter cannot be opened.
     error: Option<String>,
-    /// The shaders that each node of a training step launches; none for the CPU.
+    /// Shaders of a training step by kind of node; empty for the CPU.
     kernels: BTreeMap<String, Vec<String>>,
-    /// What was measured for each product of the recipe's training step; none where it was not.
+    /// Measured tile of each matrix product of the recipe's training step; none for a product that was not measured.
     tiles: BTreeMap<String, Option<Tuned>>,
-    /// What the self-test of each op has found.
+    /// Results of the self-tests, by op.
     self_test: Vec<OpReport>,
 }
 
-/// An adapter, in the words of the library.
+/// An adapter, with the field names of the library.
 #[derive(Serialize)]
 struct Adapter(#[serde(with = "AdapterFields")] AdapterReport);
 
@@ -92,7 +92,7 @@ struct FeatureFields {
     cooperative_matrices: Vec<String>,
 }
 
-/// What the self-test of an op has found.
+/// The result of the self-test of an op.
 #[derive(Serialize)]
 struct OpReport {
     op: &'static str,
@@ -102,16 +102,16 @@ struct OpReport {
     failure: Option<String>,
 }
 
-/// Lists the devices, and tests each.
+/// Lists the devices, tests each, and returns the exit code.
 ///
 /// # Errors
-/// When the standard output can't be written.
+/// When the standard output cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut reports = Vec::new();
     let kernels = args.kernels.unwrap_or_default();
     let options = super::opened(OpenOptions { kernels, ..OpenOptions::default() });
     let adapters = GpuDevice::open_each(&options);
-    // As `Device::open` chooses: the best adapter, and the best that is hardware.
+    // The choices of `Device::open`: `gpu` is the first adapter, and `auto` is the first hardware adapter.
     let hardware = adapters.iter().position(|(adapter, _)| adapter.kind != "software");
     let opened_by = |ix: usize| {
         let choices = [("auto", hardware == Some(ix)), ("gpu", ix == 0)];
@@ -123,7 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     say(
         args,
         &format!(
-            "{cpu}\n  {}\n  the references in plain Rust, which the GPUs are tested against\n",
+            "{cpu}\n  {}\n  kernels in plain Rust, the reference for the tests of the GPUs\n",
             choices(&cpu_opened_by)
         ),
     )?;
@@ -150,12 +150,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if reports.iter().all(well) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints, unless everything is to be one piece of JSON.
+/// Prints a text, unless the command prints JSON.
 fn say(args: &Args, text: &str) -> anyhow::Result<()> {
     if args.json { Ok(()) } else { super::print(text) }
 }
 
-/// Describes an adapter and tests it, saying each thing as soon as it is known.
+/// Describes and tests an adapter, and returns its report. Each result is printed as soon as it exists.
 fn report(
     args: &Args,
     adapter: AdapterReport,
@@ -192,14 +192,14 @@ fn report(
     }
     if args.kernels == Some(Kernels::Tuned) {
         report.tiles = device.tune(&tape)?;
-        let head = "  how products are cut, and the milliseconds that each way takes\n";
+        let head = "  tile of each matrix product, and the milliseconds of each candidate\n";
         say(args, &format!("{head}{}", list_tiles(&report.tiles, device.target())))?;
     }
     if args.no_self_test {
         return Ok(report);
     }
     let device = Device::Gpu(device);
-    say(args, "  self-test, the largest error relative to the CPU\n")?;
+    say(args, "  self-test: the largest error relative to the CPU\n")?;
     for op in ops::ALL {
         let tested = test(op, &device);
         say(args, &line(&tested))?;
@@ -222,22 +222,24 @@ fn line(OpReport { op, n_cases, largest_error, failure, .. }: &OpReport) -> Stri
     match (largest_error, failure) {
         (Some(error), _) => format!("    {op:<20} ok      {error:<8.1e} {n_cases} case{plural}\n"),
         (_, failure) => {
-            format!("    {op:<20} FAILED  {}\n", failure.as_deref().unwrap_or("without a reason"))
+            format!("    {op:<20} FAILED  {}\n", failure.as_deref().unwrap_or("no reason given"))
         }
     }
 }
 
-/// The recipe's training step.
+/// Returns the tape of the recipe's training step.
 fn recipe_step() -> Tape {
     let network = ResNet9 { width: CIFAR10.width, classes: N_CLASSES };
     Tape::clone(&step::training(&StepConfig::new(network, CIFAR10.batch_size)).tape)
 }
 
-/// The products of a step, with what was measured for each.
+/// Returns a line for each matrix product of a step, with its tile and the measured times.
 fn list_tiles(tiles: &BTreeMap<String, Option<Tuned>>, target: &Target) -> String {
     if target.is_software {
         let tile = target.tile(1, 1).name();
-        return format!("    on a processor always by {tile}: nothing is measured\n");
+        return format!(
+            "    {tile} for every product, without a measurement: the adapter is software\n"
+        );
     }
     let milliseconds = |tuned: &Tuned| {
         let each = tuned.seconds.iter().map(|(tile, s)| format!("{} {:.3}", tile.name(), s * 1e3));
@@ -256,7 +258,7 @@ fn list_tiles(tiles: &BTreeMap<String, Option<Tuned>>, target: &Target) -> Strin
     tiles.iter().map(line).collect()
 }
 
-/// The shaders that each kind of node of a step launches.
+/// Returns the shaders that each kind of node of a step launches.
 fn kernels(tape: &Tape, target: &Target) -> BTreeMap<String, Vec<String>> {
     let target = Some(*target);
     let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
@@ -280,7 +282,7 @@ fn list(kernels: &BTreeMap<String, Vec<String>>) -> String {
     kernels.iter().map(line).collect()
 }
 
-/// `--device auto, --device gpu`, on a line of its own.
+/// Returns a line such as `opened by --device auto, --device gpu`.
 fn choices(opened_by: &[&str]) -> String {
     let flags: Vec<_> = opened_by.iter().map(|choice| format!("--device {choice}")).collect();
     format!("opened by {}", flags.join(", "))

@@ -1,4 +1,4 @@
-//! `wgrad fetch`, and what `wgrad train` does about CIFAR-10 when it is not there.
+//! `wgrad fetch`, and the automatic download of CIFAR-10 by `wgrad train` and `wgrad lr-find`.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -17,37 +17,37 @@ use wgrad::data::{self, DATA_VARIABLE, DEFAULT_FOLDER, Source};
 
 use super::hints;
 
-/// The environment variable that keeps `wgrad train` from the network.
+/// The environment variable that turns automatic downloads off.
 const OFFLINE_VARIABLE: &str = "WGRAD_OFFLINE";
 
-/// The time between two lines where there is no terminal.
+/// The time between two lines of progress, where the standard error is not a terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// Flags of `wgrad fetch`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The download is 162 MiB, and what it unpacks to 176 MiB. It is checked before anything is unpacked.
-Ctrl-C keeps what has arrived, and the next `wgrad fetch` goes on from there.")]
+The archive has 162 MiB, and the unpacked files have 176 MiB. The checksum is checked before unpacking.
+Ctrl-C keeps the partial download, and the next `wgrad fetch` continues it.")]
 pub struct Args {
-    /// Where the archive is [default: $WGRAD_MIRROR, else where CIFAR-10 was published]
+    /// The archive [default: $WGRAD_MIRROR, else the published archive]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The archive's checksum, if it is not the published archive [default: that one's]
+    /// The archive's MD5 checksum [default: that of the published archive]
     #[arg(long, value_name = "HEX")]
     md5: Option<Md5Sum>,
-    /// Where to put it: this folder if it is named cifar-10-batches-bin, else that folder in it
+    /// The folder of the files, if its name is cifar-10-batches-bin; else a folder to make that folder in
     /// [default: $WGRAD_DATA, else ./data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
 
-/// A variable of the environment. Empty counts as unset, as shells have no better way to unset one for
-/// a command.
+/// Returns a variable of the environment. An empty value counts as unset: shells cannot unset a variable for one
+/// command.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Fetches.
+/// Downloads and unpacks CIFAR-10, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let archive = Archive::published(args.url.clone().or_else(|| variable(MIRROR_VARIABLE)));
     let archive = args.md5.iter().fold(archive, |archive, &md5| archive.with_md5(md5));
@@ -76,13 +76,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The error and its hint in a line.
+/// Returns the error and its hint as one line.
 fn sentence(error: &FetchError) -> String {
     let hint = hints::hint_of_fetch(error).map_or(String::new(), |hint| format!("; {hint}"));
     format!("{error}{hint}")
 }
 
-/// Flags of commands that fetch CIFAR-10 without being asked to.
+/// Flags of commands that download CIFAR-10 automatically.
 #[derive(Clone, Copy, clap::Args)]
 pub struct Unasked {
     /// Do not download CIFAR-10 when it is missing (nor with $WGRAD_OFFLINE set)
@@ -91,11 +91,10 @@ pub struct Unasked {
 }
 
 impl Unasked {
-    /// Downloads CIFAR-10 if it is wanted, missing and to be had, after saying so. Returns whether the
-    /// user stopped it, and with that the command.
+    /// Downloads CIFAR-10 if the command may use it and it is missing. Returns true if the user interrupted the
+    /// download, which ends the command.
     ///
-    /// A download that fails is told of, and no error: whoever loads the data next knows what to do
-    /// without it.
+    /// A failed download is a message, not an error: the command loads the built-in images then.
     pub fn interrupted(self, source: Source, data_dir: Option<&Path>, stop: &AtomicBool) -> bool {
         let offline = self.no_fetch || variable(OFFLINE_VARIABLE).is_some_and(|value| value != "0");
         let Some(dir) = data::missing_by_default(source, data_dir).filter(|_| !offline) else {
@@ -105,7 +104,7 @@ impl Unasked {
         let mut display = Display::new();
         display.say(&format!(
             "CIFAR-10 is not in {}: fetching {} ({}, once; two minutes at 1.5 MB/s).\n\
-             Ctrl-C stops it; --no-fetch, $WGRAD_OFFLINE=1 or --data shapes do without.",
+             Ctrl-C stops the download; --no-fetch, $WGRAD_OFFLINE=1 or --data shapes avoid it.",
             dir.shown(),
             archive.url,
             BinaryBytes(PUBLISHED_BYTES),
@@ -119,18 +118,19 @@ impl Unasked {
                 display.say(&sentence(&error));
                 return true;
             }
-            // Hints that speak of `wgrad fetch` suit whoever wants it after all.
+            // Without the hint: hints are about `wgrad fetch`, which the user did not run.
             Err(error) => display.say(&format!("CIFAR-10 was not fetched: {error}\n")),
         }
         false
     }
 }
 
-/// What is shown of a fetch, on the standard error: a bar on a terminal, now and then a line elsewhere.
+/// Shows the progress of a download on the standard error: a bar on a terminal, otherwise a line every ten seconds.
 struct Display {
     bar: Option<ProgressBar>,
-    /// Where this download began, and all there is, if the server told it.
+    /// Bytes that an earlier download left.
     start: u64,
+    /// Bytes of the archive, if the server reports its size.
     total: Option<u64>,
     begun: Instant,
     line_written: Instant,
@@ -144,7 +144,7 @@ impl Display {
 
     fn say(&self, line: &str) {
         let write = || {
-            // A reader that went away is no reason to stop.
+            // A closed standard error does not stop the download.
             let _ = writeln!(io::stderr(), "{line}");
         };
         match &self.bar {
@@ -163,7 +163,7 @@ impl Display {
             Event::StartingOver { reason } => self.say(&format!("starting over: {reason}")),
             Event::Found(path) => self.say(&format!("using {}", path.shown())),
             Event::NotUsed(path) => self.say(&format!(
-                "{} is not the published archive (its length or checksum is another); it is left alone",
+                "{} is not the published archive (its length or checksum differs); it is not changed",
                 path.shown()
             )),
             Event::Unpacking => {
@@ -171,14 +171,17 @@ impl Display {
                 self.say("the checksum is right; unpacking");
             }
             Event::Skipped(name) => {
-                self.say(&format!("not unpacked, as it does not belong to CIFAR-10: {name:?}"));
+                self.say(&format!("not unpacked, because it is not a part of CIFAR-10: {name:?}"));
             }
         }
     }
 
     fn begin(&mut self, received: u64, total: Option<u64>) {
         if received > 0 {
-            self.say(&format!("going on after the {} that are here", BinaryBytes(received)));
+            self.say(&format!(
+                "continuing after the {} of an earlier download",
+                BinaryBytes(received)
+            ));
         }
         (self.start, self.total, self.begun) = (received, total, Instant::now());
         self.end();
@@ -208,7 +211,7 @@ impl Display {
         }
     }
 
-    /// Clears the bar: what is printed next stands in its place.
+    /// Clears the bar, so that the next line replaces it.
     fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

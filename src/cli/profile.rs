@@ -21,42 +21,42 @@ use super::arguments;
 /// Flags of `wgrad profile`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Times are medians over several training steps on built-in images. The peaks are measured before and after: copied
-bytes, and multiply-adds, a second. docs/profiling.md says what each column means.")]
+Times are medians over several training steps on built-in images. The device's peaks, copied bytes and
+multiply-adds per second, are measured before and after them. docs/profiling.md explains each column.")]
 pub struct Args {
-    /// Channels of the network's first layer [default: 64; where a processor computes: 16]
+    /// Channels of the network's first layer [default: 64; on a CPU: 16]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
-    /// Images in a step [default: 512; where a processor computes: 64]
+    /// Images in a step [default: 512; on a CPU: 64]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: Option<NonZeroU32>,
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
-    /// Which kernels a GPU runs
+    /// The kernels that a GPU runs
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
-    /// The textbook's tape: no node is fused with another; or leave out these rules alone
+    /// Turn these rules of fusion off; without a value, all of them
     #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::FUSION)]
     no_fuse: Option<Vec<Rule>>,
-    /// Steps to time [default: what eight seconds hold, at least 3]
+    /// Steps to time [default: as many as take eight seconds, at least 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     steps: Option<NonZeroU32>,
-    /// The order of the table
+    /// The order of the table's rows
     #[arg(long, value_name = "ORDER", default_value = "tape", value_parser = arguments::SORT)]
     sort: table::Sort,
-    /// Write all figures into this file too; - for the standard output, in place of the table
+    /// Write all figures into this file, too; "-" prints them in place of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw the step into this file too
+    /// Draw the times of the step into this SVG file, too
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
 
-/// Times, prints, draws.
+/// Times a training step, prints and draws the times, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for file in args.json.iter().chain(&args.svg) {
         super::outputs::refuse_inputs(file, &[], "")?;
@@ -70,13 +70,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }
-    let told = |what: &str| {
+    let show_progress = |what: &str| {
         if io::stderr().is_terminal() {
             eprintln!("{what}");
         }
     };
     let n_steps = args.steps.map(|n| n.get() as usize);
-    let profile = profile::measure(&device, &config, n_steps, &told)?;
+    let profile = profile::measure(&device, &config, n_steps, &show_progress)?;
 
     let json = || serde_json::to_string_pretty(&profile).map(|json| format!("{json}\n"));
     let to_output = args.json.as_ref().is_some_and(|path| path.as_os_str() == "-");

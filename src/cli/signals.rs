@@ -1,13 +1,13 @@
-//! Signals, which ask a command to end after its step, or a run to write a checkpoint and go on.
+//! Signals that end a command after its current step, or make a run write a checkpoint.
 //!
-//! | signal | asks |
+//! | signal | effect |
 //! |---|---|
-//! | SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR2 | to save and end; a second one ends the process at once |
-//! | SIGUSR1 | for a checkpoint |
+//! | SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR2 | save and end; a second signal ends the process at once |
+//! | SIGUSR1 | write a checkpoint and continue |
 //!
-//! A signal that was ignored when the process began stays ignored: `nohup` protects a run from the end of its
-//! terminal that way, and a shell its background jobs from a Ctrl-C that is not theirs. Windows has
-//! Ctrl-C and a console that closes.
+//! A signal that was ignored when the process began stays ignored. In this way `nohup` protects a run from the end of
+//! its terminal, and a shell protects its background jobs from a Ctrl-C for the foreground job. On Windows, Ctrl-C and
+//! the closing of the console have the effect of SIGINT.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -19,30 +19,29 @@ use wgrad::train::screen;
 
 use super::tui::terminal;
 
-/// A signal this soon after the first is the same one: wrappers such as `timeout` signal their child and
-/// then its group.
+/// Signals within this time after the first count as the first: wrappers such as `timeout` send a signal to their
+/// child and then to its process group.
 const SAME_SIGNAL: Duration = Duration::from_millis(300);
 
-/// The time that giving the terminal back may take.
+/// The longest wait for the terminal to be restored.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Requests that have arrived.
+/// The signals that have arrived, as flags.
 #[derive(Clone, Default, Debug)]
 pub struct Signals {
-    /// Becomes true when the command is to end.
+    /// True once a signal has requested the end of the command.
     pub stop: Arc<AtomicBool>,
-    /// Becomes true when a checkpoint is to be written, and false again when it is. Commands that do not
-    /// train leave it as it is.
+    /// True once a signal has requested a checkpoint, until training has written it. Other commands ignore it.
     pub checkpoint: Arc<AtomicBool>,
 }
 
-/// Listens from now on. To be called once.
+/// Starts a thread that receives the signals, and returns their flags. Call it once per process.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the operating system refuses the handlers.
 pub fn listen() -> anyhow::Result<Signals> {
     let signals = Signals::default();
-    watch(&signals).context("signals cannot be caught")?;
+    watch(&signals).context("signals: cannot be caught")?;
     Ok(signals)
 }
 
@@ -51,16 +50,18 @@ fn watch(signals: &Signals) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
     let all = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
-    let heard = all.into_iter().filter(|&signal| !is_ignored(signal));
-    let mut arriving = signal_hook::iterator::Signals::new(heard)?;
+    let caught = all.into_iter().filter(|&signal| !is_ignored(signal));
+    let mut arriving = signal_hook::iterator::Signals::new(caught)?;
     let checkpoint = Arc::clone(&signals.checkpoint);
     let mut ending = Ending::new(signals);
     let listen = move || {
         for signal in arriving.forever() {
             match signal {
                 SIGUSR1 => checkpoint.store(true, Ordering::Relaxed),
-                SIGINT => ending.ask("Ctrl-C"),
-                other => ending.ask(signal_hook::low_level::signal_name(other).unwrap_or("signal")),
+                SIGINT => ending.request("Ctrl-C"),
+                other => {
+                    ending.request(signal_hook::low_level::signal_name(other).unwrap_or("signal"));
+                }
             }
         }
     };
@@ -70,21 +71,21 @@ fn watch(signals: &Signals) -> io::Result<()> {
 #[cfg(not(unix))]
 fn watch(signals: &Signals) -> io::Result<()> {
     let mut ending = Ending::new(signals);
-    ctrlc::set_handler(move || ending.ask("Ctrl-C")).map_err(io::Error::other)
+    ctrlc::set_handler(move || ending.request("Ctrl-C")).map_err(io::Error::other)
 }
 
-/// Whether a signal is ignored; before [`listen`], whether the process began that way.
+/// Returns true if the process ignores a signal. Call it before [`listen`] installs handlers.
 #[cfg(unix)]
 #[allow(unsafe_code)]
 fn is_ignored(signal: std::ffi::c_int) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action the call changes nothing, and it takes any number for a signal.
+    // SAFETY: without a new action the call changes nothing, and it accepts any number as a signal.
     let result = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
-    // SAFETY: where it returns 0 it has written the current action.
+    // SAFETY: a call that returns 0 has written the current action.
     result == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
-/// The two stages of an end: the first signal asks for it, the second one is it.
+/// The two stages of an end: the first signal requests it, the second signal ends the process.
 struct Ending {
     stop: Arc<AtomicBool>,
     first: Option<Instant>,
@@ -95,29 +96,31 @@ impl Ending {
         Self { stop: Arc::clone(&signals.stop), first: None }
     }
 
-    fn ask(&mut self, name: &'static str) {
+    fn request(&mut self, name: &'static str) {
         match self.first {
             Some(first) if first.elapsed() < SAME_SIGNAL => return,
             Some(_) => end_at_once(),
             None => self.first = Some(Instant::now()),
         }
         self.stop.store(true, Ordering::Relaxed);
-        // Not here: a standard error that nobody reads would keep the second signal from being heard.
+        // In a thread of its own: a write to a full pipe blocks, and would delay the second signal.
         thread::spawn(move || {
-            screen::note(&format!("\n{name}: stopping as soon as possible; again ends at once"));
+            screen::note(&format!(
+                "\n{name}: stopping as soon as possible; a second signal ends at once"
+            ));
         });
     }
 }
 
-/// Ends the process, with the terminal as it was before, unless that takes its time: output to a terminal that is
-/// stopped (Ctrl-S) waits for ever.
+/// Restores the terminal and ends the process. After [`PATIENCE`] it ends without the terminal: output to a terminal
+/// that is stopped (Ctrl-S) blocks forever.
 fn end_at_once() -> ! {
     let (given_back, done) = mpsc::channel();
     thread::spawn(move || {
         terminal::give_back();
         given_back.send(())
     });
-    // In time or not, this is the end.
+    // A timeout is not an error here.
     let _ = done.recv_timeout(PATIENCE);
     std::process::exit(i32::from(super::INTERRUPTED));
 }
@@ -127,19 +130,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ignored_is_seen() {
+    fn ignored_signals_are_found() {
         // Rust's runtime ignores SIGPIPE before `main`.
         assert!(is_ignored(libc::SIGPIPE));
         assert!(!is_ignored(libc::SIGSEGV) && !is_ignored(-1));
     }
 
     #[test]
-    fn a_signal_that_comes_twice_at_once_is_one() {
+    fn two_signals_at_once_count_as_one() {
         let signals = Signals::default();
         let mut ending = Ending::new(&signals);
         assert!(!signals.stop.load(Ordering::Relaxed));
-        // If these were two, the test would end here with the code of an interruption.
-        (0..10).for_each(|_| ending.ask("SIGTERM"));
+        // A second request would end the test process.
+        (0..10).for_each(|_| ending.request("SIGTERM"));
         assert!(signals.stop.load(Ordering::Relaxed));
     }
 }

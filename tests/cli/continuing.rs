@@ -75,7 +75,7 @@ fn a_run_starts_from_any_weights_and_records_them() {
     assert_fails(&output, 1, &["run/model.safetensors", "SHA-256", "the settings have"]);
     assert!(!path.join("third").exists());
     assert_fails(&tuned("--out=no", &["--weights=nowhere"]), 1, &["nowhere"]);
-    assert_fails(&tuned("--out=no", &["--weights=run", "--width=5"]), 1, &["they are of width 4"]);
+    assert_fails(&tuned("--out=no", &["--weights=run", "--width=5"]), 1, &["the file has width 4"]);
     assert!(!path.join("no").exists());
     assert_eq!(wgrad(path, &[&RESUME[..], &["--weights=run"]].concat()).status.code(), Some(2));
     // The same command with other weights is another run.
@@ -87,7 +87,7 @@ fn a_run_starts_from_any_weights_and_records_them() {
     assert_fails(
         &queued("--weights=base"),
         1,
-        &["weights-sha256 is", "another --out begins a run"],
+        &["weights-sha256 is", "to start a run from other weights, name another folder with --out"],
     );
 }
 
@@ -128,7 +128,7 @@ fn another_cycle_begins_from_a_finished_run() {
     assert!((next[5].lr - first[1].lr).abs() < 1e-9);
     assert_fails(&wgrad(path, &["train", "--another-cycle", "data"]), 1, &["data is no run"]);
     let itself = ["train", "--another-cycle", "run", "--out", "run", "--auto-resume"];
-    assert_fails(&wgrad(path, &itself), 1, &["run: another cycle is a run of its own"]);
+    assert_fails(&wgrad(path, &itself), 1, &["run: another cycle is a new run"]);
     // An unfinished run has no final weights.
     fs::remove_file(path.join("run/summary.json")).expect("removed");
     let words = ["not finished", "--resume run", "--config run/config.toml --weights run"];

@@ -82,7 +82,7 @@ fn sweeps_that_make_no_sense() {
         wgrad(folder.path(), &[&arguments, more].concat())
     };
     assert_fails(&swept(&["--start-lr=1", "--end-lr=0.1"]), 2, &["--start-lr", "--end-lr"]);
-    assert_fails(&swept(&["--epochs=5"]), 2, &["--epochs says nothing of a sweep"]);
+    assert_fails(&swept(&["--epochs=5"]), 2, &["--epochs: not a setting of a sweep"]);
     assert_fails(&swept(&["--steps=5"]), 2, &["steps 5: ", "at least 10"]);
     assert_eq!(swept(&["--suggest=best"]).status.code(), Some(2));
 }

@@ -92,7 +92,7 @@ fn an_interrupted_run_goes_on_in_the_middle_of_an_epoch() {
     let whole = model_without_a_stop(path);
     let output = interrupt(path, &long_run(), "\n 2/30");
     assert_eq!(output.status.code(), Some(130));
-    let hint = "hint: `wgrad train --resume run` goes on from there";
+    let hint = "hint: `wgrad train --resume run` continues the run";
     assert!(stderr(&output).contains(hint), "{}", stderr(&output));
     let output = wgrad(path, &RESUME);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -157,7 +157,7 @@ fn changed_data_and_settings_are_named() {
     let good = fs::read(&newest).expect("a checkpoint");
     let name = newest.file_name().expect("a name").to_string_lossy().into_owned();
     fs::write(&newest, &good[..good.len() / 2]).expect("written");
-    assert_fails(&with(&[]), 1, &[&name, "damaged", "hint:", "move the file away"]);
+    assert_fails(&with(&[]), 1, &[&name, "damaged", "hint:", "move its file away"]);
     let mut flipped = good.clone();
     flipped[good.len() / 2] ^= 1;
     fs::write(&newest, flipped).expect("written");

@@ -250,10 +250,10 @@ fn a_dumb_terminal_is_called_one() {
     assert_eq!(end(run).code(), Some(1));
     let shown = shown.join().expect("it reads");
     assert!(
-        shown.contains("cannot be drawn on, as TERM=dumb says; set TERM to what it is"),
+        shown.contains("--tui: TERM=dumb cannot be drawn on; set TERM to the terminal's type"),
         "{shown}"
     );
-    assert!(!shown.contains("standard error is none") && !shown.contains('\u{1b}'), "{shown}");
+    assert!(!shown.contains("standard error is not") && !shown.contains('\u{1b}'), "{shown}");
 }
 
 /// Starts a command that never gets further: it reads its settings from a pipe to which nothing is written.

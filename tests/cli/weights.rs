@@ -277,7 +277,7 @@ fn no_command_overwrites_its_inputs() {
     let before = fs::read(path.join("run/model.safetensors")).expect("weights");
     let refused = |arguments: &[&str]| {
         let output = wgrad(path, &[arguments, &["--device=cpu"]].concat());
-        assert_fails(&output, 2, &["does not write over it"]);
+        assert_fails(&output, 2, &["the command reads this file"]);
     };
     refused(&["eval", "--weights=run", "--logits=run/model.safetensors"]);
     refused(&["eval", "--weights=run", "--logits=data/test_batch.bin"]);
@@ -295,7 +295,7 @@ fn no_command_overwrites_its_inputs() {
         refused(&["report", "run", &format!("--out=run/{own}")]);
     }
     let output = wgrad(path, &["compare", "run", "run", "--out=run/summary.json"]);
-    assert_fails(&output, 2, &["run/summary.json", "does not write over it"]);
+    assert_fails(&output, 2, &["run/summary.json", "the command reads this file"]);
     assert!(fs::read(path.join("run/model.safetensors")).expect("there") == before);
     // A command replaces its own earlier page.
     for _ in 0..2 {

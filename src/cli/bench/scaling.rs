@@ -13,39 +13,40 @@ use wgrad::train::units::MemorySize;
 
 use super::{On, command, tell, write};
 
-/// The largest width and batch size where a processor computes, if nobody says otherwise: the whole grid
-/// would take it most of an hour.
+/// The largest default width and batch size on the CPU and on software adapters. There, the whole grid would take most
+/// of an hour.
 const LARGEST_ON_A_PROCESSOR: [usize; 2] = [32, 256];
 
 /// Flags of `wgrad bench scaling`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-A cell that has no figure says why: `limit` (a tensor larger than the device binds, or --memory-limit),
-`memory` (there is not enough), `>60 s` (so long would a step take, going by a smaller cell; it is not run).
-The folder holds scaling.json, scaling.csv and scaling.svg, which are written after each cell.")]
+A cell without a figure has the reason: `limit` (a tensor is larger than the device binds, or the step
+needs more than --memory-limit), `memory` (the device has too little), `>60 s` (by the time of a smaller
+cell, a step would take that long; it is not run). The folder holds scaling.json, scaling.csv and
+scaling.svg, which are written after each cell.")]
 pub struct Args {
-    /// Widths, with commas [default: 8,16,32,64,128; where a processor computes: up to 32]
+    /// Widths, with commas between them [default: 8,16,32,64,128; on a CPU: up to 32]
     #[arg(long, value_name = "N,N", value_delimiter = ',', allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     widths: Vec<NonZeroU16>,
-    /// Batch sizes, with commas [default: 32,64,128,256,512,1024; where a processor computes: up to 256]
+    /// Batch sizes, with commas between them [default: 32,64,128,256,512,1024; on a CPU: up to 256]
     #[arg(long, value_name = "N,N", value_delimiter = ',', allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_sizes: Vec<NonZeroU32>,
-    /// The time for the steps of a cell; warm-up and one more are run in any case
+    /// The time for the steps of a cell, after the warm-up; at least one step is timed
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
     seconds: f64,
-    /// The most memory a step may need, as 512MiB or 2GiB
+    /// Skip steps that need more memory than this, for example 512MiB or 2GiB
     #[arg(long, value_name = "SIZE")]
     memory_limit: Option<MemorySize>,
     #[command(flatten)]
     on: On,
 }
 
-/// Fills the grid, prints, draws.
+/// Measures the grid, prints and draws the figures, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !(args.seconds.is_finite() && args.seconds > 0.0) {
-        let message = format!("--seconds {} is no time to measure in", args.seconds);
+        let message = format!("--seconds {}: not a time; give a number above 0", args.seconds);
         return Err(crate::cli::WrongUse(message).into());
     }
     let mut folder = RunFolder::choose(args.on.out.as_deref())?;

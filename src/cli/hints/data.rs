@@ -1,4 +1,4 @@
-//! Hints for datasets: files that are damaged, or not there, and downloads that fail.
+//! Hints for datasets: files that are damaged or missing, and downloads that fail.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use wgrad::data::cifar10::FOLDER;
 use wgrad::data::fetch::FetchError;
 use wgrad::data::{CIFAR10_PAGE, DataError, Loaded};
 
-/// Adds to the notice of a dataset, where it has one, how to get CIFAR-10.
+/// Adds advice for getting CIFAR-10 to the notice of a dataset, if it has one.
 pub fn advised(mut loaded: Loaded) -> Loaded {
     if let Some(notice) = &mut loaded.notice {
         let nearby = notice.nearby.as_ref().map(hint_of_data);
@@ -20,7 +20,7 @@ pub fn advised(mut loaded: Loaded) -> Loaded {
     loaded
 }
 
-/// Makes a sentence of its own of a hint, which stands behind `hint: `.
+/// Returns a hint as a sentence. A hint itself follows `hint: `.
 fn sentence(hint: &str) -> String {
     let mut letters = hint.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
@@ -53,8 +53,7 @@ pub fn hint_of_data(error: &DataError) -> String {
         }
         DataError::Unreadable { source, .. } => match source.kind() {
             io::ErrorKind::PermissionDenied => {
-                "give yourself the permission to read it, or name another folder with --data-dir"
-                    .into()
+                "change the permission to read it, or name another folder with --data-dir".into()
             }
             _ => format!(
                 "check the disk and the name, or unpack the download again; {}",
@@ -62,89 +61,87 @@ pub fn hint_of_data(error: &DataError) -> String {
             ),
         },
         DataError::ClassNames { .. } => {
-            "write a name in each line, or remove the file: the classes have CIFAR-10's names then"
+            "write a name in each line; or remove the file, and the classes have CIFAR-10's names"
                 .into()
         }
         DataError::Empty { .. } | DataError::Truncated { .. } => format!(
-            "the download or the unpacking broke off, most likely: delete the file and unpack \
+            "the download or the unpacking was probably interrupted: delete the file and unpack \
              cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
         ),
         DataError::Label { .. } => format!(
-            "this is not the file that was published, or no CIFAR-10 at all: unpack \
+            "this is not the published file: unpack \
              cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
         ),
     }
 }
 
-/// Returns how to get CIFAR-10 and where to put it.
+/// Returns the ways to get CIFAR-10 and the places to put it.
 fn how_to_get_cifar10() -> String {
     format!(
         "to get CIFAR-10, run `wgrad fetch`; or download \"CIFAR-10 binary version\" \
-         (cifar-10-binary.tar.gz) from {CIFAR10_PAGE} and unpack it so that ./data/{FOLDER}/data_batch_1.bin exists, or name \
-         its folder with --data-dir or $WGRAD_DATA"
+         (cifar-10-binary.tar.gz) from {CIFAR10_PAGE} and unpack it so that \
+         ./data/{FOLDER}/data_batch_1.bin exists, or name its folder with --data-dir or $WGRAD_DATA"
     )
 }
 
-/// Returns the hint for a download that has failed, and what has become of the part that had arrived.
+/// Returns the hint for a download that has failed. It states where the partial download is.
 pub fn hint_of_fetch(error: &FetchError) -> Option<String> {
-    const RESUMES: &str = "the next `wgrad fetch` goes on from there";
+    const RESUMES: &str = "the next `wgrad fetch` continues it";
     Some(match error {
         FetchError::Address { .. } => {
-            "an address begins with http:// or https://, and names a file".into()
+            "give an address that begins with http:// or https:// and names a file".into()
         }
         FetchError::Unreachable { .. } => format!(
-            "check the network, and $HTTPS_PROXY if there is a proxy; --url names a mirror. Or \
-             download cifar-10-binary.tar.gz from {CIFAR10_PAGE} elsewhere and put it into \
-             ./data: `wgrad fetch` checks and unpacks it"
+            "check the network, and $HTTPS_PROXY if there is a proxy; name a mirror with --url; or \
+             download cifar-10-binary.tar.gz from {CIFAR10_PAGE} on another machine and put it into \
+             ./data, where `wgrad fetch` checks and unpacks it"
         ),
         FetchError::Status { status: 500.., .. } => {
-            "the server has a problem of its own: try later, or name a mirror with --url".into()
+            "the server has failed: try later, or name a mirror with --url".into()
         }
         FetchError::Status { .. } => {
-            format!("check the address; --url names a mirror, and {CIFAR10_PAGE} the original")
+            format!("check the address, or name a mirror with --url; {CIFAR10_PAGE} has the original")
         }
         FetchError::BrokenOff { received: 0, .. } => {
-            "nothing has arrived: try later, or name a mirror with --url".into()
+            "no bytes have arrived: try later, or name a mirror with --url".into()
         }
         FetchError::BrokenOff { part, .. } => {
-            format!("the partial download is kept in {}: {RESUMES}", part.shown())
+            format!("the partial download is kept in {}, and {RESUMES}", part.shown())
         }
         FetchError::Length { .. } => {
-            "nothing of it was kept. A mirror must have the file cifar-10-binary.tar.gz, \
-             unchanged; another archive of the same files needs its own --md5"
+            "nothing was kept; name another mirror of the unchanged cifar-10-binary.tar.gz \
+             with --url, or give the checksum of another archive with --md5"
                 .into()
         }
         FetchError::Checksum { .. } => {
-            "the download was removed: the file was damaged on its way, or is another one. Try \
-             again, or another mirror with --url; another archive of the same files needs its \
-             own --md5"
+            "the download was removed: it was damaged, or it is another file; try again, name another \
+             mirror with --url, or give the checksum of another archive with --md5"
                 .into()
         }
         FetchError::Archive { path, .. } => format!(
-            "nothing was unpacked, and {} was left for you to look at; remove it before the \
-             next try",
+            "nothing was unpacked; look at {}, and remove it before the next try",
             path.shown()
         ),
         FetchError::Occupied { dir, .. } => {
-            format!("move {} away or remove it, and fetch again", dir.shown())
+            format!("move {} away or remove it, then fetch again", dir.shown())
         }
-        FetchError::Busy { .. } => "wait for it to end, or end it".into(),
+        FetchError::Busy { .. } => "wait for the other process to end, or end it".into(),
         FetchError::Io { source, .. } => return io_hint(source),
         FetchError::Stopped { received: 0, .. } => return None,
-        FetchError::Stopped { .. } => RESUMES.into(),
+        FetchError::Stopped { .. } => format!("the partial download is kept, and {RESUMES}"),
     })
 }
 
 fn io_hint(source: &io::Error) -> Option<String> {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
-            "the archive takes 163 MiB and the files 176 MiB more: make room, or name a folder on \
-             another disk with --data-dir. The partial download is kept, and the next `wgrad fetch` \
-             goes on from there"
+            "the archive takes 163 MiB and the files take 176 MiB more: free some space, or name a \
+             folder on another disk with --data-dir. The partial download is kept, and the next \
+             `wgrad fetch` continues it"
                 .into(),
         ),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Some("name a folder that you may write with --data-dir".into())
+            Some("name a folder that you may write to with --data-dir".into())
         }
         _ => None,
     }
@@ -158,7 +155,7 @@ mod tests {
     use wgrad::data::{Origin, Version};
 
     #[test]
-    fn hints_of_data_name_the_way_out() {
+    fn hints_of_data_name_the_remedy() {
         let path = || "data/file".into();
         let unreadable =
             |kind: io::ErrorKind| DataError::Unreadable { path: path(), source: kind.into() };
@@ -184,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_of_downloads_name_a_mirror_and_what_is_kept() {
+    fn hints_of_downloads_name_a_mirror_and_the_partial_file() {
         let (url, reason) = (String::new, String::new);
         let part = || "data/archive.part".into();
         let broken = |received| FetchError::BrokenOff {
@@ -198,11 +195,14 @@ mod tests {
             (FetchError::Unreachable { url: url(), reason: reason() }, "--url"),
             (FetchError::Status { url: url(), status: 503 }, "later"),
             (FetchError::Status { url: url(), status: 404 }, "check the address"),
-            (broken(0), "nothing has arrived"),
-            (broken(5), "kept in data/archive.part: the next `wgrad fetch`"),
+            (broken(0), "no bytes have arrived"),
+            (broken(5), "kept in data/archive.part, and the next `wgrad fetch`"),
             (FetchError::Checksum { url: url(), found: md5, expected: md5 }, "removed"),
-            (FetchError::Archive { path: part(), reason: reason() }, "left for you"),
-            (FetchError::Io { path: part(), source: io::ErrorKind::StorageFull.into() }, "room"),
+            (FetchError::Archive { path: part(), reason: reason() }, "look at data/archive.part"),
+            (
+                FetchError::Io { path: part(), source: io::ErrorKind::StorageFull.into() },
+                "free some space",
+            ),
         ] {
             let hint = hint_of_fetch(&error).expect("a hint");
             assert!(hint.contains(words), "{error}: {hint}");
@@ -211,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_has_advice_and_each_sentence_once() {
+    fn a_notice_has_each_advice_once() {
         let dataset = wgrad::data::shapes::generate(0);
         let advice = |nearby| {
             let notice = Notice { folder: "data".into(), nearby, advice: Vec::new() };
             let loaded = Loaded { dataset: dataset.clone(), notice: Some(notice) };
-            advised(loaded).notice.expect("it has one").to_string()
+            advised(loaded).notice.expect("a notice").to_string()
         };
         let of_python = DataError::WrongVersion { path: "x".into(), version: Version::Python };
         for notice in [advice(None), advice(Some(of_python))] {

@@ -1,4 +1,4 @@
-//! Hints: what a user can do about an error, in the flags and commands of the command line.
+//! Hints: the flags and commands with which a user can fix an error.
 
 mod data;
 mod resume;
@@ -16,7 +16,7 @@ use wgrad::train::{ConfigError, StepError, TrainError};
 pub use data::{advised, hint_of_fetch};
 pub use resume::begin_from;
 
-/// Makes the sum of all layers' errors of the error of one layer. Other errors stay as they are.
+/// Converts the error of one layer into [`Error`], the sum of all layers' errors. Returns other errors unchanged.
 pub fn summed(error: anyhow::Error) -> anyhow::Error {
     let summed = error
         .downcast::<DeviceError>()
@@ -32,8 +32,8 @@ pub fn summed(error: anyhow::Error) -> anyhow::Error {
     summed.map_or_else(|error| error, anyhow::Error::from)
 }
 
-/// Returns the hint for an error of a command that has these flags (`has("--width")`). The hint names no other flag
-/// of the command.
+/// Returns the hint for an error of a command. `has("--width")` is true if the command has this flag; the hint names
+/// only such flags.
 pub fn hint(error: &Error, has: &dyn Fn(&str) -> bool) -> Option<String> {
     let hint = match error {
         Error::File(_) | Error::Image(_) => None,
@@ -62,12 +62,12 @@ fn of_device(error: &DeviceError, has: &dyn Fn(&str) -> bool) -> String {
             either([Some("update the driver"), with("--device", "name another --device")])
         }
         DeviceError::Lost { .. } => sentences([
-            Some("the driver was reset, or the adapter removed; the system log says more"),
+            Some("the driver was reset, or the adapter was removed; the system log has details"),
             with("--batch-size", "a smaller --batch-size makes each kernel shorter"),
         ]),
         DeviceError::OutOfMemory { .. } => {
-            let others = Some("close what else uses the GPU");
-            sentences([Some(&either([smaller(has), others])), needs])
+            let close = Some("close other programs that use the GPU");
+            sentences([Some(&either([smaller(has), close])), needs])
         }
         DeviceError::NotEnoughMemory { .. } => sentences([smaller(has), needs]),
         DeviceError::Plan(PlanError::MemoryLimit { .. }) => {
@@ -84,21 +84,18 @@ fn of_device(error: &DeviceError, has: &dyn Fn(&str) -> bool) -> String {
         }
         DeviceError::Shader { .. } | DeviceError::Pipeline { .. } => sentences([
             Some(
-                "this is a fault of wgrad or of the driver: please report it with the output of \
-                 `wgrad devices`",
+                "this is an error of wgrad or of the driver; report it with the output of `wgrad devices`",
             ),
-            with("--device", "--device cpu works meanwhile"),
+            with("--device", "until it is fixed, use --device cpu"),
         ]),
-        DeviceError::Failed { .. } => {
-            "`wgrad devices` runs a self-test of every op on the adapter".to_string()
-        }
+        DeviceError::Failed { .. } => "`wgrad devices` tests every op on the adapter".to_string(),
     }
 }
 
 fn of_weights(error: &WeightsError) -> Option<&'static str> {
     match error {
         WeightsError::Format { .. } | WeightsError::Misfit { .. } => Some(
-            "weights are a safetensors file with PyTorch's parameter names, as a run leaves it in \
+            "weights are a safetensors file with PyTorch's parameter names, such as a run's \
              model.safetensors",
         ),
         WeightsError::File(_) | WeightsError::Folder { .. } | WeightsError::Value { .. } => None,
@@ -107,8 +104,9 @@ fn of_weights(error: &WeightsError) -> Option<&'static str> {
 
 fn of_config(error: &ConfigError, has: &dyn Fn(&str) -> bool) -> Option<String> {
     match error {
-        ConfigError::Range { .. } => has("--start-lr")
-            .then(|| "--start-lr is the first rate, and --end-lr is the last one".to_string()),
+        ConfigError::Range { .. } => has("--start-lr").then(|| {
+            "--start-lr is the first learning rate, and --end-lr is the last one".to_string()
+        }),
         ConfigError::File { .. }
         | ConfigError::Value { .. }
         | ConfigError::FewerThanABatch { .. }
@@ -119,7 +117,7 @@ fn of_config(error: &ConfigError, has: &dyn Fn(&str) -> bool) -> Option<String> 
 fn of_step(error: &StepError, has: &dyn Fn(&str) -> bool) -> &'static str {
     match error {
         StepError::LogitsNotFinite { .. } => {
-            "f32 is too small for the weights, or for the mean and deviation in their record"
+            "the weights, or the mean and standard deviation in their record, are too large for f32"
         }
         StepError::NotFinite { .. } => smaller_rate(has),
     }
@@ -130,29 +128,29 @@ fn of_training(error: &TrainError, has: &dyn Fn(&str) -> bool) -> Option<String>
     Some(match error {
         TrainError::Occupied { .. } => with("--out", "name another folder with --out")?.to_string(),
         TrainError::Checkpoint { .. } => {
-            "to resume the run without it, move the file away: the checkpoint before it is taken then, and without \
-             one the run begins anew"
+            "to resume without this checkpoint, move its file away: the run then continues from the checkpoint \
+             before it, or begins again if there is none"
                 .to_string()
         }
         TrainError::Resume { folder, cause } => resume::hint_of_resume(folder, cause, has)?,
         TrainError::TrainingData { .. } => sentences([
-            with("--data-dir", "--data-dir names the folder of the data"),
-            with("--data", "--data and --data-dir measure on any other data, too"),
+            with("--data-dir", "name the folder of the data with --data-dir"),
+            with("--data", "to evaluate on other data, give --data or --data-dir"),
         ]),
         TrainError::EvaluationNotFinite { .. }
         | TrainError::NoFiniteStep { .. } => smaller_rate(has).to_string(),
         TrainError::NotFiniteAt { file, .. } => {
             let (rate, file) = (smaller_rate(has), file.shown());
-            format!("{rate}; `wgrad tape --replay {file}` shows the step, node by node")
+            format!("{rate}; `wgrad tape --replay {file}` prints the outputs of each node of the step")
         }
         TrainError::NoRate { .. } if !has("--start-lr") => {
-            "`wgrad lr-find` sweeps over other rates, and draws the curve".to_string()
+            "`wgrad lr-find` sweeps over other learning rates and draws the curve".to_string()
         }
         TrainError::NoRate { why, .. } => match why {
             NoSlope::TooShort(_) => "lower --start-lr",
             NoSlope::Rises => "lower --start-lr and --end-lr",
             NoSlope::Level { .. } => {
-                "raise --end-lr (the weights do not move), or --steps and --batch-size (noise hides the slope)"
+                "raise --end-lr (the steps are too small), or --steps and --batch-size (noise hides the slope)"
             }
         }
         .to_string(),
@@ -168,13 +166,13 @@ fn of_training(error: &TrainError, has: &dyn Fn(&str) -> bool) -> Option<String>
 fn of_measurement(error: &MeasureError) -> Option<&'static str> {
     match error {
         MeasureError::File { .. } => None,
-        MeasureError::OtherStep { .. } => {
-            Some("leave --width and --batch-size out, and they are taken from there")
-        }
+        MeasureError::OtherStep { .. } => Some(
+            "leave --width and --batch-size out; the earlier benchmark's values are the default",
+        ),
     }
 }
 
-/// Returns the hint for a step that is too large.
+/// Returns the hint for a step that needs too much memory.
 fn smaller(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     match (has("--batch-size"), has("--width")) {
         (true, true) => Some("use a smaller --batch-size or --width"),
@@ -184,31 +182,31 @@ fn smaller(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     }
 }
 
-/// Packages with Vulkan drivers, a system a line.
+/// Packages with Vulkan drivers, one line per operating system.
 const DRIVERS: &str = "  \
      Debian/Ubuntu  apt install mesa-vulkan-drivers (software, Intel, AMD); nvidia-driver for NVIDIA;\n                 \
-     on Debian 12 the one from bookworm-backports is ten times faster\n  \
+     on Debian 12, the package from bookworm-backports is ten times faster\n  \
      Fedora         dnf install mesa-vulkan-drivers\n  \
      Arch           pacman -S vulkan-swrast (software), vulkan-radeon, vulkan-intel or nvidia-utils\n  \
      macOS          nothing to install: Metal is part of macOS 10.13 and later\n  \
      Windows        the GPU vendor's current driver (DirectX 12 or Vulkan)";
 
-/// Returns the hint for a rate that is too high. A run that goes on keeps its rate, and a sweep has a last one in
-/// place of a peak.
+/// Returns the hint for a learning rate that is too high. A resumed run keeps its learning rate; a sweep has a last
+/// rate, not a peak.
 fn smaller_rate(has: &dyn Fn(&str) -> bool) -> &'static str {
     match (has("--max-lr"), has("--end-lr")) {
         (true, _) => "use a smaller --max-lr",
         (false, true) => "use a smaller --end-lr",
-        (false, false) => "begin a run of its own with a smaller --max-lr",
+        (false, false) => "start a new run with a smaller --max-lr",
     }
 }
 
-/// Joins what can be done, one or the other.
+/// Joins alternatives with "or".
 fn either<const N: usize>(ways: [Option<&str>; N]) -> String {
     ways.into_iter().flatten().collect::<Vec<_>>().join(", or ")
 }
 
-/// Joins one thing and then another.
+/// Joins sentences with semicolons.
 fn sentences<const N: usize>(all: [Option<&str>; N]) -> String {
     all.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
@@ -258,10 +256,10 @@ mod tests {
     fn hints_name_no_flag_that_the_command_lacks() {
         for error in all() {
             let none = hint(&error, &|_| false).unwrap_or_default();
-            // A hint may name flags of other commands, between backticks or with the words "a run of its own".
+            // A hint may name flags of other commands, between backticks or after the words "start a new run".
             let named = none.split('`').step_by(2).flat_map(str::split_whitespace);
             let flags: Vec<_> = named.filter(|word| word.starts_with("--")).collect();
-            let is_of_another_run = none.starts_with("begin a run of its own");
+            let is_of_another_run = none.starts_with("start a new run");
             assert!(flags.is_empty() || is_of_another_run, "{error}: {none}");
             let every = hint(&error, &|_| true).expect("a hint");
             for wrong in ["; ;", ", or ;", "  ;"] {
@@ -283,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_a_layer_has_the_hint_of_the_sum() {
+    fn a_summed_error_has_the_hint_of_its_layer() {
         let error = summed(DeviceError::NoAdapter.into());
         let error = error.downcast_ref::<Error>().expect("the sum");
         assert!(hint(error, &|_| false).expect("a hint").contains("Vulkan"));

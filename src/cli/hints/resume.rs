@@ -1,4 +1,4 @@
-//! Hints for runs that cannot be resumed: the command that begins another run from their weights.
+//! Hints for runs that cannot be resumed: the command that starts a new run from their weights.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use wgrad::train::Difference;
 use wgrad::train::folder::CONFIG;
 use wgrad::train::{NotResumed, RunFolder};
 
-/// Returns the hint for the run in a folder that cannot go on.
+/// Returns the hint for the run in `folder`, which cannot be resumed.
 pub fn hint_of_resume(
     folder: &Path,
     cause: &NotResumed,
@@ -15,31 +15,30 @@ pub fn hint_of_resume(
 ) -> Option<String> {
     match cause {
         NotResumed::NoCheckpoint { .. } => {
-            Some(format!("{} begins a run from its weights", begin_from(folder, "")))
+            Some(format!("{} starts a new run from its weights", begin_from(folder, "")))
         }
         NotResumed::Settings(differences) => Some(of_settings(folder, differences)),
-        NotResumed::Images { .. } => has("--data-dir").then(|| {
-            "--data-dir names the folder with those images, wherever it is now".to_string()
-        }),
+        NotResumed::Images { .. } => has("--data-dir")
+            .then(|| "name the present folder of those images with --data-dir".to_string()),
     }
 }
 
 fn of_settings(folder: &Path, differences: &[Difference]) -> String {
-    // Weights are what a run begins with; no flag gives them to one that goes on.
+    // A resumed run takes no weights from a flag; only a new run does.
     let (weights, others): (Vec<_>, Vec<_>) =
         differences.iter().partition(|difference| difference.key.starts_with("weights"));
     let flags: String = others.iter().filter_map(|difference| flag(difference)).collect();
     let begin = match weights.is_empty() {
         true => format!(
-            "{} begins a run with these settings, from its weights",
+            "{} starts a new run with these settings, from its weights",
             begin_from(folder, &flags)
         ),
-        false => "another --out begins a run from other weights".to_string(),
+        false => "to start a run from other weights, name another folder with --out".to_string(),
     };
-    format!("{begin}; to go on with this one, put back what was changed")
+    format!("{begin}; to resume this run, undo the change")
 }
 
-/// Returns the flag that gives a setting its value of now, with a space in front; none where it is not set.
+/// Returns the flag that gives a setting its present value, with a space in front; None if it is not set.
 fn flag(difference: &Difference) -> Option<String> {
     let (key, value) = (&difference.key, difference.now.as_ref()?);
     Some(match value {
@@ -48,8 +47,8 @@ fn flag(difference: &Difference) -> Option<String> {
     })
 }
 
-/// Returns the command, in backticks, that begins a run with the settings and the weights of the one in a folder, and with
-/// other `flags`.
+/// Returns the command, in backticks, that starts a new run with the settings and weights of the run in `path`. `flags`
+/// override the settings.
 pub fn begin_from(path: &Path, flags: &str) -> String {
     let name = quoted(path);
     match RunFolder::finished(path) {
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_that_is_not_as_it_was_becomes_a_flag() {
+    fn a_changed_setting_becomes_a_flag() {
         let flag = |key: &str, now| flag(&Difference { key: key.to_string(), now, before: None });
         assert_eq!(flag("max-lr", Some(0.02.into())), Some(" --max-lr 0.02".to_string()));
         assert_eq!(flag("no-crop", Some(true.into())), Some(" --no-crop=true".to_string()));

@@ -12,14 +12,14 @@ use super::style::{TEST, TRAIN, dim, panel};
 
 const RATE: Color = Color::Green;
 
-/// A chart with the points that it shows.
+/// A chart and its points.
 pub struct Curves {
     title: Line<'static>,
     train: Vec<(f64, f64)>,
     test: Vec<(f64, f64)>,
-    /// The colour of the line.
+    /// Colour of the line.
     colour: Color,
-    /// The last epoch that is shown.
+    /// Largest epoch on the x axis.
     end: f64,
     y: axis::Axis,
 }
@@ -49,7 +49,7 @@ pub fn rate_chart(state: &State) -> Curves {
     Curves { title, train, test, colour: RATE, end: end(state), y }
 }
 
-/// The epoch that the curves reach to: the one that is being trained.
+/// Returns the end of the x axis: the number of epochs begun.
 fn end(state: &State) -> f64 {
     state.position().ceil().max(1.0)
 }

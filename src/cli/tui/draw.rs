@@ -1,7 +1,7 @@
-//! What the dashboard looks like.
+//! The layout of the dashboard.
 //!
-//! The terminal's own colours and three of its palette, which dark and light themes both show; what the
-//! colours say the shapes of the curves say too: training is a line, test a dot an epoch.
+//! It uses the terminal's default colours and three colours of its palette, which are visible in dark and light themes.
+//! No information is in the colours alone: training is a line, and test is one dot per epoch.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -15,19 +15,19 @@ use super::charts::{accuracy_chart, loss_chart, rate_chart};
 use super::state::{Stage, State};
 use super::style::{TEST, TRAIN, dim, panel};
 
-/// The lines that the numbers of the run take, with their title.
+/// The number of lines with the numbers of the run, their title included.
 const NUMBERS_HEIGHT: u16 = 7;
 
-/// The columns from which on the ops have room for milliseconds.
+/// The width, in columns, from which on the list of ops shows milliseconds.
 const WIDE: usize = 44;
 
-/// The columns from which on there is room for the curve of the learning rate beside the other two.
+/// The width, in columns, from which on the dashboard shows the curve of the learning rate.
 const WIDE_ENOUGH_FOR_THE_RATE: u16 = 72;
 
-/// Draws all of it. `log` are the last lines that were printed.
+/// Draws the dashboard. `log` has the last printed lines.
 pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
     let area = frame.area();
-    // A third of what the others leave is for the log, and none of very little.
+    // The log takes a third of the remaining lines, or none if there are few.
     let rest = area.height.saturating_sub(NUMBERS_HEIGHT + 2);
     let log_height = if rest < 9 { 0 } else { (rest / 3).min(12) };
     let [header_area, charts_area, middle_area, log_area, footer_area] = Layout::vertical([
@@ -79,8 +79,8 @@ fn footer(state: &State) -> Line<'_> {
     };
     if state.stopping {
         let text = match state.stage {
-            Stage::Preparing => "ending before the first step; q again ends at once",
-            _ => "saving after this step, then ending; q again ends at once",
+            Stage::Preparing => "ending before the first step; a second q ends at once",
+            _ => "saving after this step, then ending; a second q ends at once",
         };
         return Line::styled(text, Style::new().add_modifier(Modifier::REVERSED));
     }
@@ -91,7 +91,7 @@ fn footer(state: &State) -> Line<'_> {
     ])
 }
 
-/// Progress and numbers, a line each.
+/// Draws the progress bars and the numbers, one line each.
 fn numbers(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let block = panel("run ");
     let inner = block.inner(area);
@@ -129,7 +129,7 @@ fn bar(what: &str, done: f64, note: String) -> LineGauge<'static> {
         .unfilled_style(dim())
 }
 
-/// What the ops of a step took, a line each.
+/// Draws the device times of a step's ops, one line each.
 fn ops(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let sum: f64 = state.ops.iter().map(|time| time.seconds).sum();
     let title = match state.ops.is_empty() {
@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// The second epoch of three, half way through.
+    /// Returns the state in the middle of the second of three epochs.
     fn state() -> State {
         let mut state = State::new();
         state.begin(&RunFacts {
@@ -184,7 +184,7 @@ mod tests {
             state.begin_epoch(epoch, 0);
             for step in 1..=n_steps {
                 let n_images = 64.0 * f64::from(step);
-                // Up in the first epoch, down again in the second.
+                // The learning rate rises in the first epoch and falls in the second.
                 let lr = if epoch == 0 {
                     0.001 * f64::from(step)
                 } else {
@@ -218,7 +218,7 @@ mod tests {
         state
     }
 
-    /// The lines of the screen.
+    /// Returns the lines of the screen.
     fn screen(state: &State, log: &[String], width: u16, height: u16) -> Vec<String> {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test");
         terminal.draw(|frame| draw(frame, state, log)).expect("a test");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_all_of_it() {
+    fn a_wide_terminal_shows_every_part() {
         let log: Vec<String> = (0..50).map(|n| format!("line {n}")).collect();
         let lines = screen(&state(), &log, 100, 30);
         assert_shows(
@@ -261,21 +261,21 @@ mod tests {
                 "s so far   q saves and ends",
             ],
         );
-        // The training curve is a line of dots, at half the accuracy of the test's one.
+        // The training curve is a line of Braille dots.
         let is_braille = |c: char| ('\u{2801}'..='\u{28ff}').contains(&c);
         assert!(lines.iter().any(|line| line.chars().filter(|&c| is_braille(c)).count() > 20));
         let n_dots = lines.concat().matches('\u{25cf}').count();
-        assert_eq!(n_dots, 4, "two of the titles, and two of the epoch");
+        assert_eq!(n_dots, 4, "two in titles, and two for the evaluated epoch");
     }
 
-    /// Where the curve of the rate has dots, as rows from the top, column by column.
     #[test]
-    fn the_rate_is_a_curve() {
+    fn the_learning_rate_is_a_curve() {
         let lines = screen(&state(), &[], 120, 30);
         let top = lines.iter().position(|line| line.contains("learning rate")).expect("a title");
         let cells: Vec<Vec<char>> = lines.iter().map(|line| line.chars().collect()).collect();
         let title: Vec<char> = "learning rate".chars().collect();
         let left = cells[top].windows(title.len()).position(|at| at == title).expect("there");
+        // The row of the curve's highest dot in a column.
         let height = |column: usize| {
             let is_dot = |row: &usize| {
                 let cell = cells[*row].get(column);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_shows_what_matters() {
+    fn a_narrow_terminal_shows_the_main_numbers() {
         let lines = screen(&state(), &["the last line".to_string()], 60, 20);
         assert_shows(
             &lines,
@@ -310,10 +310,10 @@ mod tests {
     }
 
     #[test]
-    fn any_size_and_any_time_is_drawn() {
+    fn every_size_and_state_is_drawn() {
         let mut ending = state();
         ending.stopping = true;
-        assert_shows(&screen(&ending, &[], 80, 24), &["q again ends at once"]);
+        assert_shows(&screen(&ending, &[], 80, 24), &["a second q ends at once"]);
         assert_shows(&screen(&State::new(), &[], 80, 24), &["wgrad  compiling", "preparing, "]);
         let mut not_finite = state();
         let loss_sum = f64::NAN;

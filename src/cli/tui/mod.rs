@@ -1,9 +1,8 @@
 //! `wgrad train --tui`: a dashboard of a run.
 //!
-//! A thread of its own draws and listens to the keys, so that a step or an evaluation that takes long
-//! keeps nobody waiting; the run only tells it what happens. `state` is what it was told, `draw` what it
-//! looks like, with the curves in `charts`, and `terminal` how the screen is taken and given back,
-//! whatever happens in between.
+//! A thread of its own draws the screen and reads the keys, so that keys work during a long step or evaluation. The
+//! training thread only reports its progress. `state` holds the reported progress, `draw` lays it out, `charts` has the
+//! curves, and `terminal` takes the screen and restores it, also after an error, a panic or a signal.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,23 +27,22 @@ mod state;
 mod style;
 pub mod terminal;
 
-/// The time between two readings of the metrics, each a point of the curves.
+/// The time between two readings of the metrics. Each reading is a point of the curves.
 const BETWEEN_METRICS: Duration = Duration::from_millis(200);
 
-/// The time between two steps that are timed node by node: such a step waits for the device.
+/// The time between two steps that are timed node by node. It is long because such a step waits for the device.
 const BETWEEN_TIMES: Duration = Duration::from_secs(5);
 
-/// The screen is drawn at least as often, and the keys are listened to in between.
+/// The longest time between two frames. A key ends the wait.
 const BETWEEN_FRAMES: Duration = Duration::from_millis(200);
 
-/// The time that the thread is waited for at the end. It may wait for a key of a terminal that is gone for ever.
+/// The longest wait for the end of the thread, which may block on the keys of a terminal that is closed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A second press counts when it comes this long after the one before: a key that is held down sends
-/// many.
+/// The shortest time between two presses of `q` that count as two: a key that is held down sends many.
 const SAME_PRESS: Duration = Duration::from_secs(1);
 
-/// The dashboard. The screen is its own until it is dropped.
+/// The dashboard. It owns the screen until it is dropped.
 pub struct Dashboard {
     state: Arc<Mutex<State>>,
     over: Arc<AtomicBool>,
@@ -54,10 +52,10 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// Takes the screen. `stop` becomes true when the user, or a signal, wants the run to end.
+    /// Takes the screen. The key `q` sets `stop`, which ends the run; a signal may set it, too.
     ///
     /// # Errors
-    /// When there is no terminal to draw on.
+    /// When the standard error is not a terminal.
     pub fn open(stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
         let screen = Screen::take()?;
         let state = Arc::new(Mutex::new(State::new()));
@@ -68,7 +66,7 @@ impl Dashboard {
         };
         let thread = thread.map_err(|error| {
             terminal::give_back();
-            anyhow!("the dashboard cannot be started: {error}")
+            anyhow!("dashboard: cannot be started: {error}")
         })?;
         let (metrics_asked, times_asked) = (Instant::now(), None);
         Ok(Self { state, over, thread, metrics_asked, times_asked })
@@ -104,7 +102,7 @@ impl Display for Dashboard {
     }
 
     fn wants_times(&mut self) -> bool {
-        // Not the very first step, in which drivers still have things to do.
+        // Drivers compile during the first steps, so these are not timed.
         let wanted = match self.times_asked {
             None => self.state().n_run >= 2,
             Some(asked) => asked.elapsed() >= BETWEEN_TIMES,
@@ -143,12 +141,12 @@ impl Display for Dashboard {
     }
 }
 
-/// What the dashboard's thread works with.
+/// The state of the dashboard's thread.
 struct Ui {
     state: Arc<Mutex<State>>,
     over: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
-    /// When the last press came.
+    /// Time of the last press of `q`.
     pressed: Option<Instant>,
 }
 
@@ -162,17 +160,17 @@ impl Ui {
                     draw::draw(frame, &state, &screen::recent(usize::from(frame.area().height)));
                 })
             };
-            // A terminal that is gone: there is nobody to show anything to, and training goes on.
+            // An error means that the terminal is closed. Training continues.
             if drawn.and_then(|()| self.listen()).is_err() {
                 return terminal::give_back();
             }
         }
     }
 
-    /// Waits for the next frame, or a key.
+    /// Waits for a key, until the next frame is due, and handles it.
     fn listen(&mut self) -> io::Result<()> {
         if event::poll(BETWEEN_FRAMES)? {
-            // What is there at once: a resize comes as many events.
+            // All waiting events at once: a resize sends many.
             loop {
                 if let Event::Key(key) = event::read()?
                     && is_quit(key)
@@ -187,7 +185,7 @@ impl Ui {
         Ok(())
     }
 
-    /// The first press ends the run after its step, the second one ends all at once.
+    /// Handles a press of `q`: the first ends the run after its step, the second ends the process at once.
     fn press(&mut self) {
         let before = self.pressed.replace(Instant::now());
         if before.is_some_and(|before| before.elapsed() >= SAME_PRESS) {
@@ -218,11 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_held_down_is_one_press() {
+    fn a_key_that_is_held_down_counts_as_one_press() {
         let stop = Arc::new(AtomicBool::new(false));
         let (state, over) = (Arc::new(Mutex::new(State::new())), Arc::default());
         let mut ui = Ui { state, over, stop: Arc::clone(&stop), pressed: None };
-        // If these were two, the test would end here with the code of an interruption.
+        // A second press would end the test process.
         (0..10).for_each(|_| ui.press());
         assert!(stop.load(Ordering::Relaxed));
     }

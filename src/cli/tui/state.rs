@@ -1,4 +1,4 @@
-//! What the dashboard was told of the run.
+//! The progress of the run, as the dashboard shows it.
 
 use std::time::Instant;
 
@@ -8,65 +8,65 @@ use wgrad::tape::Tape;
 use wgrad::train::EpochMetrics;
 use wgrad::train::display::RunFacts;
 
-/// The most points of a curve; a curve of more has its neighbours merged.
+/// The largest number of points of a curve. A longer curve has pairs of neighbours merged.
 const MAX_POINTS: usize = 1024;
 
-/// Where a run is.
+/// The stage of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// Before its first step.
+    /// Before the first step.
     Preparing,
     Training,
     Evaluating,
 }
 
-/// Training between two readings of the metrics.
+/// The training between two readings of the metrics.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Point {
-    /// In epochs from the beginning.
+    /// Position, in epochs from the beginning.
     pub at: f64,
-    /// The mean loss of its images.
+    /// Mean loss of the images.
     pub loss: f64,
-    /// The part of them that was right.
+    /// Part of the images that was classified correctly, in 0..=1.
     pub accuracy: f64,
-    /// The learning rate of the latest step.
+    /// Learning rate of the latest step.
     pub lr: f64,
 }
 
-/// What all nodes of an op took in a step.
+/// The time of all nodes of an op in a step.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OpTime {
     pub op: &'static str,
     pub seconds: f64,
 }
 
-/// Everything that is shown.
+/// The numbers that the dashboard shows.
 pub struct State {
     pub facts: Option<RunFacts>,
     pub stage: Stage,
-    /// Whether the run was asked to end.
+    /// True once the end of the run was requested.
     pub stopping: bool,
     begun: Instant,
-    /// Steps since then.
+    /// Steps since `begun`.
     pub n_run: usize,
-    /// The epoch, from 0.
+    /// Epoch, from 0.
     pub epoch: usize,
-    /// Its steps so far.
+    /// Finished steps of the epoch.
     pub step: usize,
     epoch_begun: Instant,
     pub lr: f64,
-    /// Of the epoch so far.
+    /// Mean over the epoch so far.
     pub images_per_s: f64,
-    /// The latest of the epoch.
+    /// Latest metrics of the epoch.
     pub metrics: Option<Metrics>,
     pub train: Vec<Point>,
     pub tests: Vec<EpochMetrics>,
-    /// Of the last step that was timed, the most time first.
+    /// Times of the last timed step, the longest first.
     pub ops: Vec<OpTime>,
 }
 
 impl State {
-    /// Before anything is known.
+    /// Returns the state before the run begins.
     pub fn new() -> Self {
         let now = Instant::now();
         Self {
@@ -101,7 +101,7 @@ impl State {
         self.images_per_s = n_images as f64 / self.epoch_begun.elapsed().as_secs_f64();
     }
 
-    /// Metrics are sums over the epoch: what lies between two of them is a point of the curves.
+    /// Adds a point to the curves: metrics are sums over the epoch, so a point is the difference of two readings.
     pub fn metrics(&mut self, metrics: &Metrics) {
         let before = self.metrics.replace(*metrics).unwrap_or_default();
         let n_images = metrics.n_images - before.n_images;
@@ -139,43 +139,43 @@ impl State {
         self.facts.as_ref().map_or(1, |facts| facts.n_steps.max(1))
     }
 
-    /// The part of the epoch's steps that are done.
+    /// Returns the finished part of the epoch, in 0..=1.
     pub fn epoch_done(&self) -> f64 {
         (self.step as f64 / self.n_steps() as f64).min(1.0)
     }
 
-    /// Epochs since the beginning.
+    /// Returns the position in epochs from the beginning.
     pub fn position(&self) -> f64 {
         self.epoch as f64 + self.epoch_done()
     }
 
-    /// The part of the run that is done.
+    /// Returns the finished part of the run, in 0..=1.
     pub fn done(&self) -> f64 {
         let n_epochs = self.facts.as_ref().map_or(1, |facts| facts.n_epochs.max(1));
         (self.position() / n_epochs as f64).min(1.0)
     }
 
-    /// Seconds since the first step.
+    /// Returns the seconds since the run began.
     pub fn elapsed(&self) -> f64 {
         self.begun.elapsed().as_secs_f64()
     }
 
-    /// The seconds that the run will go on, as far as one can tell.
+    /// Returns an estimate of the run's remaining seconds; None before the first step.
     pub fn left(&self) -> Option<f64> {
         let facts = self.facts.as_ref()?;
         let n_left =
             (facts.n_epochs * facts.n_steps).saturating_sub(self.epoch * facts.n_steps + self.step);
-        // The evaluations of earlier epochs are in the time, so those to come are in the estimate.
+        // The time includes the evaluations of earlier epochs, so the estimate includes the later ones.
         (self.n_run > 0).then(|| self.elapsed() / self.n_run as f64 * n_left as f64)
     }
 
-    /// The epoch with the best test accuracy, the first of several.
+    /// Returns the epoch with the best test accuracy, the first of several.
     pub fn best(&self) -> Option<&EpochMetrics> {
         wgrad::train::metrics::best(&self.tests)
     }
 }
 
-/// The mean of neighbours.
+/// Returns the mean of neighbouring points.
 fn merge(points: &[Point]) -> Point {
     let mean = |of: fn(&Point) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
     Point {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_is_what_happened_since_the_last_one() {
+    fn a_point_is_the_difference_of_two_readings() {
         let mut state = State::new();
         let (device, memory, folder) = Default::default();
         state.begin(&RunFacts { device, memory, folder, n_epochs: 4, n_steps: 10 });
@@ -203,7 +203,7 @@ mod tests {
         (0..5).for_each(|_| state.step(100, 0.1));
         state.metrics(&metrics(200.0, 10.0, 100.0));
         state.metrics(&metrics(250.0, 60.0, 200.0));
-        // Nothing new, as when late metrics come twice.
+        // The same metrics again, as when late metrics arrive twice: no new point.
         state.metrics(&metrics(250.0, 60.0, 200.0));
         let (at, lr) = (1.5, 0.1);
         let expected = [
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_curve_is_thinned_out() {
+    fn neighbours_of_a_long_curve_are_merged() {
         let mut state = State::new();
         for n in 1..=5 * MAX_POINTS {
             state.metrics(&metrics(2.0 * n as f64, n as f64, n as f64));

@@ -1,4 +1,4 @@
-//! Taking the terminal, and giving it back: at the end, on errors, panics and signals.
+//! Takes the terminal for the dashboard, and restores it at the end of the run and after errors, panics and signals.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Stderr};
@@ -11,44 +11,44 @@ use ratatui::crossterm::{cursor, execute, terminal};
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
 use wgrad::train::screen;
 
-/// Whether the screen is taken.
+/// True while the dashboard has the screen.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Held while a frame is drawn, so that nothing is drawn once the screen is given back.
+/// Locked while a frame is drawn, so that no frame is drawn after the screen is restored.
 static DRAWING: Mutex<()> = Mutex::new(());
 
 thread_local! {
-    /// Whether this thread holds [`DRAWING`].
+    /// True while this thread holds [`DRAWING`].
     static DRAWS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Refuses a standard error that cannot be drawn on.
+/// Checks that the standard error is a terminal that can be drawn on.
 ///
 /// # Errors
-/// When it is no terminal, or one that cannot be drawn on.
+/// When it is not a terminal, or is one that cannot be drawn on.
 pub fn check() -> anyhow::Result<()> {
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let why = match (io::stderr().is_terminal(), is_dumb) {
+    let problem = match (io::stderr().is_terminal(), is_dumb) {
         (true, false) => return Ok(()),
         (true, true) => {
-            "this one cannot be drawn on, as TERM=dumb says; set TERM to what it is (xterm, say), or"
+            "TERM=dumb cannot be drawn on; set TERM to the terminal's type (for example xterm), or"
         }
-        (false, _) => "the standard error is none;",
+        (false, _) => "the standard error is not a terminal;",
     };
-    bail!("--tui needs a terminal to draw on, and {why} leave --tui out for plain progress")
+    bail!("--tui: {problem} leave --tui out for plain progress")
 }
 
-/// The terminal's screen. It is the standard error's, as the plain progress is: the standard output has
-/// the results, and may be a file.
+/// The screen of the terminal. It is on the standard error, like the plain progress: the standard output has the
+/// results, and may be a file.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stderr>>,
 }
 
 impl Screen {
-    /// Takes the screen, and holds back what would be printed on it. [`give_back`] ends that.
+    /// Takes the screen, and holds printed lines back until [`give_back`].
     ///
     /// # Errors
-    /// When the standard error is no terminal, or one that cannot be drawn on.
+    /// When the standard error is not a terminal, or is one that cannot be drawn on.
     pub fn take() -> anyhow::Result<Self> {
         check()?;
         give_back_on_panic();
@@ -56,7 +56,7 @@ impl Screen {
         screen::take();
         Self::try_take().map_err(|error| {
             give_back();
-            anyhow!("the terminal cannot be drawn on: {error}")
+            anyhow!("terminal: cannot be drawn on: {error}")
         })
     }
 
@@ -67,10 +67,10 @@ impl Screen {
         Ok(Self { terminal })
     }
 
-    /// Draws a frame, unless the screen was given back.
+    /// Draws a frame, unless the screen was restored.
     ///
     /// # Errors
-    /// When the terminal is gone.
+    /// When the terminal is closed.
     pub fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
         DRAWS.set(true);
@@ -83,12 +83,12 @@ impl Screen {
     }
 }
 
-/// Gives the screen back, and prints what was held back; nothing when it is not taken.
+/// Restores the screen, and prints the lines that were held back. Without a taken screen, it has no effect.
 pub fn give_back() {
-    // A panic while a frame is drawn comes here with the lock held.
+    // After a panic in `draw`, this thread already holds the lock.
     let drawing = (!DRAWS.get()).then(|| DRAWING.lock().unwrap_or_else(PoisonError::into_inner));
     if TAKEN.swap(false, Ordering::SeqCst) {
-        // A terminal that is gone needs nothing.
+        // A closed terminal needs no restoration.
         let _ = execute!(io::stderr(), terminal::LeaveAlternateScreen, cursor::Show);
         let _ = terminal::disable_raw_mode();
         screen::give_back();
