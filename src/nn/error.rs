@@ -1,4 +1,4 @@
-//! Failures of files of weights.
+//! Errors of files of weights.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ pub enum WeightsError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The path leads to a folder.
-    #[error("{}: a folder, and not a file of weights", path.shown())]
+    #[error("{}: a folder, not a file of weights", path.shown())]
     Folder {
         /// Path of the folder.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum WeightsError {
         /// Fault of the file.
         reason: String,
     },
-    /// The file is whole, and has the weights of another network.
+    /// The file is valid, but has the weights of another network.
     #[error("{}: the weights do not fit the network{}\n  {}", path.shown(), of_widths(*.widths), problems.join("\n  "))]
     Misfit {
         /// Path of the file.
@@ -47,6 +47,6 @@ pub enum WeightsError {
 
 fn of_widths(widths: Option<(usize, usize)>) -> String {
     widths.map_or_else(String::new, |(of_file, of_network)| {
-        format!(": they are of width {of_file}, and it is of width {of_network}")
+        format!(": the file has width {of_file}, and the network has width {of_network}")
     })
 }

@@ -1,4 +1,4 @@
-//! How a network starts: PyTorch's default initialisation, from a seed.
+//! Initialisation of weights: PyTorch's defaults, from a seed.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -7,12 +7,12 @@ use super::Weights;
 use crate::tape::{Group, Initializer, Member, StateLayout};
 
 impl Weights {
-    /// Fresh weights: convolutions and linear layers uniform in ±1/√fan_in, batch norm's scale 1 and
-    /// shift 0, running mean 0 and running variance 1.
+    /// Returns new weights: convolutions and linear layers uniform in ±1/√fan_in, batch norm's scale 1 and shift 0,
+    /// running mean 0 and running variance 1.
     ///
-    /// Every member draws from a stream of its own, keyed by the seed and its name: its values depend
-    /// neither on the order of the members nor on which others there are. The numbers are made from
-    /// the generator's words here, and so stay the same whatever releases of `rand` do.
+    /// Every member has its own random stream, keyed by the seed and the member's name, so its values do not depend
+    /// on the other members. The conversion from random words to numbers is done here, not by `rand`, so that a new
+    /// release of `rand` does not change the numbers.
     pub fn initial(layout: &StateLayout, seed: u64) -> Self {
         let fill = |group| {
             let mut values = vec![0.0; layout.n_elements(group)];
@@ -36,7 +36,7 @@ fn fill_member(member: &Member, seed: u64, values: &mut [f32]) {
             let bound = 1.0 / (fan_in as f64).sqrt();
             let mut random = stream(seed, &member.name);
             values.fill_with(|| {
-                // The upper 24 bits, which f32 holds exactly: uniform in 0..1, then in -bound..bound.
+                // f32 holds the upper 24 bits exactly. They are uniform in 0..1, and then in -bound..bound.
                 let unit = f64::from(random.next_u32() >> 8) / f64::from(1 << 24);
                 ((2.0 * unit - 1.0) * bound) as f32
             });
@@ -44,8 +44,8 @@ fn fill_member(member: &Member, seed: u64, values: &mut [f32]) {
     }
 }
 
-/// The generator of a member. The key is the seed's eight bytes and 24 zeros, written out because
-/// `seed_from_u64` is free to change.
+/// Returns the generator of a member. The key is the seed's eight bytes and 24 zeros. It is made here because a new
+/// release of `rand` may change `seed_from_u64`.
 fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -54,7 +54,7 @@ fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     random
 }
 
-/// The 64-bit FNV-1a hash: short, and fixed for good, which the standard library's are not.
+/// Returns the 64-bit FNV-1a hash. The standard library's hashes may change between releases; this one does not.
 fn fnv1a(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn published_hash_values() {
+    fn the_hash_has_its_published_values() {
         assert_eq!(fnv1a(""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fnv1a("foobar"), 0x8594_4171_f739_67e8);
     }
@@ -91,7 +91,7 @@ mod tests {
     fn a_member_does_not_depend_on_the_others() {
         let (ab, b) = (layout(&["a", "b"]), layout(&["b"]));
         let of = |layout: &StateLayout, seed| {
-            let member = layout.find("b").expect("it is there").1;
+            let member = layout.find("b").expect("a member").1;
             Weights::initial(layout, seed).parameters[member.range()].to_vec()
         };
         assert_eq!(of(&ab, 7), of(&b, 7));
@@ -111,7 +111,7 @@ mod tests {
         let n = values.len() as f32;
         let mean = values.iter().sum::<f32>() / n;
         let variance = values.iter().map(|v| v * v).sum::<f32>() / n;
-        // The standard errors are 0.016 and 0.009 of the bound's powers; five of them.
+        // Five standard errors: 0.016 of the bound for the mean, 0.009 of its square for the variance.
         assert!(mean.abs() < 0.08 * bound, "{mean}");
         assert!((variance / (bound * bound) - 1.0 / 3.0).abs() < 0.045, "{variance}");
         assert!(weights.parameters[member.range().end..].iter().all(|&v| v == 0.0));

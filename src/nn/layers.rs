@@ -1,46 +1,46 @@
-//! Layers: an op together with its parameters, under PyTorch's names.
+//! Layers: ops with their parameters, under PyTorch's names.
 //!
-//! A layer is a function. It asks the tape for its parameters (`prep.0.weight`), records its op, and
-//! returns the value that the op makes. Called on a training tape and on an evaluation tape, it asks
-//! for the same members in the same order, so that the two can share one state.
+//! A layer is a function. It adds its parameters to the tape (`prep.0.weight`), records its op, and returns the output
+//! of the op. On a training tape and on an evaluation tape, it adds the same members in the same order, so that both
+//! tapes can share one state.
 
 use crate::ops::conv2d::Conv2d;
 use crate::ops::{self, Window, batch_norm::Normalised};
 use crate::tape::{Group, Initializer, Layout, Mode, Tape, ValueId};
 
-/// What batch norm adds to a variance before it takes the root.
+/// The number that batch norm adds to a variance before the square root.
 pub const BATCH_NORM_EPS: f32 = 1e-5;
 
-/// The weight of a batch's statistics in the running ones.
+/// The weight of a batch's statistics in the update of the running statistics.
 pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
 
-/// What a convolution layer needs to know besides its channels.
+/// The settings of a convolution layer besides its channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv {
-    /// Rows and columns of the kernel.
+    /// Number of rows, and of columns, of the kernel.
     pub kernel_size: usize,
-    /// Rows and columns from one position to the next.
+    /// Distance in rows, and in columns, from one position of the kernel to the next.
     pub stride: usize,
-    /// Zeros around the plane, on each side.
+    /// Number of rows or columns of zeros on each side of the plane.
     pub padding: usize,
-    /// Parts that the channels are divided into; each output sees its own part alone.
+    /// Number of groups of channels; an output channel reads the input channels of its own group only.
     pub groups: usize,
-    /// Whether a bias is added. A batch norm behind it makes one useless.
+    /// True for a convolution with a bias. Before a batch norm a bias has no effect.
     pub bias: bool,
 }
 
 impl Default for Conv {
-    /// 3x3 with padding 1, which keeps the plane's size, and without a bias.
+    /// Returns 3x3 with padding 1, which keeps the plane's size, without a bias.
     fn default() -> Self {
         Self { kernel_size: 3, stride: 1, padding: 1, groups: 1, bias: false }
     }
 }
 
-/// A convolution, `[N, H, W, Ci]` to `[N, OH, OW, out_channels]`. Parameters: `weight`, and `bias` if
-/// there is one.
+/// Records a convolution, `[N, H, W, Ci]` to `[N, OH, OW, out_channels]`. Parameters: `weight` and, if `conv.bias`,
+/// `bias`.
 ///
 /// # Panics
-/// When the kernel does not fit the plane, or the groups do not divide the channels.
+/// When the kernel is larger than the padded plane, or the groups do not divide the channels.
 pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv: Conv) -> ValueId {
     let Conv { kernel_size, stride, padding, groups, bias } = conv;
     let in_channels = channels(tape, x);
@@ -56,13 +56,12 @@ pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv
     tape.scoped(name, |tape| ops::conv2d::conv2d(tape, x, weight, bias, Conv2d { window, groups }))
 }
 
-/// Batch normalisation over all axes but the last. Parameters: `weight` (gamma) and `bias` (beta);
+/// Records batch normalisation over all axes but the last. Parameters: `weight` (gamma) and `bias` (beta);
 /// statistics: `running_mean` and `running_var`.
 ///
-/// On a training tape it normalises by the batch's statistics and leaves them in
-/// [`Group::BatchStatistics`], from where
-/// [`running_statistics::update`](ops::running_statistics::update) takes them into the running ones; on
-/// an evaluation tape it normalises by the running ones.
+/// On a training tape, it normalises by the batch's statistics and places them in [`Group::BatchStatistics`];
+/// [`running_statistics::update`](ops::running_statistics::update) merges them into the running statistics. On an
+/// evaluation tape, it normalises by the running statistics.
 pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     let n = channels(tape, x);
     let gamma = parameter(tape, name, "weight", n, Initializer::Constant(1.0));
@@ -91,10 +90,10 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     })
 }
 
-/// A linear layer, `[N, in]` to `[N, out_features]`. Parameters: `weight`, and `bias` if there is one.
+/// Records a linear layer, `[N, in]` to `[N, out_features]`. Parameters: `weight` and, if `bias`, `bias`.
 ///
 /// # Panics
-/// When `x` has other than two axes; [`flatten`] makes it two.
+/// When `x` does not have two axes; [`flatten`] reshapes it to two.
 pub fn linear(tape: &mut Tape, name: &str, x: ValueId, out_features: usize, bias: bool) -> ValueId {
     let shape = tape.shape(x);
     assert_eq!(shape.len(), 2, "{name}: a linear layer takes [N, features], not {shape:?}");
@@ -106,23 +105,23 @@ pub fn linear(tape: &mut Tape, name: &str, x: ValueId, out_features: usize, bias
     tape.scoped(name, |tape| ops::linear::linear(tape, x, weight, bias))
 }
 
-/// ReLU, any shape.
+/// Records a ReLU, any shape.
 pub fn relu(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     tape.scoped(name, |tape| ops::relu::relu(tape, x))
 }
 
-/// Max pooling with square windows that tile the plane.
+/// Records max pooling with square windows that tile the plane.
 pub fn max_pool2d(tape: &mut Tape, name: &str, x: ValueId, kernel_size: usize) -> ValueId {
     let window = Window::square(kernel_size, kernel_size, 0);
     tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, window))
 }
 
-/// `a + b`: what ends a residual block.
+/// Records `a + b`, the end of a residual block.
 pub fn add(tape: &mut Tape, name: &str, a: ValueId, b: ValueId) -> ValueId {
     tape.scoped(name, |tape| ops::add::add(tape, a, b))
 }
 
-/// `[N, H, W, C]` to `[N, C*H*W]`, in PyTorch's order.
+/// Records the reshape of `[N, H, W, C]` to `[N, C*H*W]`, in PyTorch's order.
 pub fn flatten(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     tape.scoped(name, |tape| ops::flatten::flatten(tape, x))
 }
@@ -131,7 +130,7 @@ fn channels(tape: &Tape, x: ValueId) -> usize {
     ops::n_channels(tape.shape(x))
 }
 
-/// A parameter of one number a channel.
+/// Records a parameter with one number per channel.
 fn parameter(tape: &mut Tape, name: &str, which: &str, n: usize, start: Initializer) -> ValueId {
     tape.parameter(&format!("{name}.{which}"), &[n], Layout::Plain, start)
 }
@@ -141,7 +140,7 @@ mod tests {
     use super::*;
     use crate::tape::ElementType;
 
-    /// A bit of everything, on a tape of that mode.
+    /// Returns a tape with a convolution, a batch norm, a flatten and a linear layer.
     fn record(mode: Mode) -> Tape {
         let mut tape = Tape::new("test", mode);
         let x = tape.input("x", ElementType::F32, &[2, 8, 6, 4]);
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn members_have_pytorchs_names_shapes_and_starts() {
+    fn members_have_pytorchs_names_shapes_and_initialisation() {
         let tape = record(Mode::Train);
         let state = tape.state();
         let of = |members: &[crate::tape::Member]| {
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_carry_the_layers_name() {
+    fn labels_of_nodes_begin_with_the_layers_name() {
         let tape = record(Mode::Eval);
         assert!(tape.nodes()[0].label().starts_with("a.conv2d"), "{}", tape.nodes()[0].label());
     }

@@ -1,9 +1,9 @@
 //! Networks: layers that record themselves on a tape, the networks built of them, and their weights.
 //!
-//! Read [`networks::resnet9`] first: the file reads like the network's description. [`layers`] has the layers that a
-//! network is built of, those of the library and yours. [`Weights`] are what training changes: fresh ones come from a
-//! seed (`init.rs`), others from a file in PyTorch's format (`weights.rs`). [`Model`](crate::train::Model) trains a
-//! network of your own; `examples/small_network.rs` shows how.
+//! Read [`networks::resnet9`] first: its code has one line per block of the network. [`layers`] has the layers of every
+//! network. [`Weights`] are the numbers that training changes: new weights come from a seed (`init.rs`), trained
+//! weights from a file in PyTorch's format (`weights.rs`). [`Model`](crate::train::Model) trains a network of your own; see
+//! `examples/small_network.rs`.
 
 mod error;
 mod init;

@@ -1,24 +1,24 @@
-//! The record that a file of weights carries: the data that the weights were trained on.
+//! The record of the training data in a file of weights.
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::fingerprint::Fingerprint;
 
-/// The training data of some weights: the metadata entry [`ModelInfo::KEY`] of their file.
+/// The training data of weights: the metadata entry [`ModelInfo::KEY`] of their file.
 ///
-/// The entry is JSON with sorted keys. It holds no path, time, device or number of processes, so that equal
-/// tensors make equal files, whichever machine writes them. Readers ignore keys that they have no use for.
+/// The entry is JSON with sorted keys. It has no path, time, device or number of processes, so that equal tensors make
+/// equal files on every machine. Readers ignore unknown keys.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// Names of the classes, in the order of their labels.
     pub classes: Vec<String>,
-    /// Name of the data set: `cifar10` or `shapes`.
+    /// Name of the dataset: `cifar10` or `shapes`.
     pub data: String,
-    /// Hash of all its training and test images and their labels, whichever of them a run held out.
+    /// Hash of all training and test images of the dataset and of their labels, held-out images included.
     pub fingerprint: Fingerprint,
-    /// Mean of each channel of the images that the network read, of pixels in 0..=1.
+    /// Mean of each channel of the training images, of pixels in 0..=1.
     pub mean: [f64; 3],
-    /// Standard deviation of each channel that the pixels were divided by.
+    /// Standard deviation of each channel; the pixels were divided by it.
     pub standard_deviation: [f64; 3],
 }
 
@@ -26,7 +26,7 @@ impl ModelInfo {
     /// The key of the entry in the metadata of a safetensors file.
     pub const KEY: &str = "wgrad";
 
-    /// The value of the entry.
+    /// Returns the value of the entry.
     pub fn to_json(&self) -> String {
         // A `Value` keeps its keys sorted.
         serde_json::to_value(self).expect("numbers and strings").to_string()
@@ -35,16 +35,16 @@ impl ModelInfo {
     /// Reads the value of the entry.
     ///
     /// # Errors
-    /// The reason why it is not such a record.
+    /// The reason why `json` is not such a record.
     pub fn parse(json: &str) -> Result<Self, String> {
         let info: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        // Pixels are normalised in f32.
+        // Normalisation computes in f32.
         let is_mean = |mean: f64| (mean as f32).is_finite();
         let is_deviation = |deviation: f64| deviation > 0.0 && (deviation as f32).is_normal();
         let are_usable = info.mean.into_iter().all(is_mean)
             && info.standard_deviation.into_iter().all(is_deviation);
         are_usable.then_some(info).ok_or_else(|| {
-            "mean and standard_deviation must be numbers that f32 holds, the latter above 0".into()
+            "mean and standard_deviation must be numbers in the range of f32, the latter above 0".into()
         })
     }
 }

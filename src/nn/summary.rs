@@ -1,4 +1,4 @@
-//! The table of a network's layers, in the shape that PyTorch users know from torchsummary.
+//! The table of a network's layers, in the format of torchsummary for PyTorch.
 
 use std::fmt::Write;
 
@@ -6,23 +6,23 @@ use super::{ResNet9, resnet9};
 use crate::base::units::thousands;
 use crate::tape::{ElementType, Group, Mode, Node, Storage, Tape, Value};
 
-/// The table of the ResNet for images of 32x32 pixels in ten classes.
+/// Returns the table of the ResNet for images of 32x32 pixels in ten classes.
 ///
 /// # Panics
 /// When `width` is 0.
 pub fn summary(width: usize) -> String {
-    // One image, forward only: no fusion, so that every layer has a row.
+    // The tape is not fused, so that every layer has a row.
     let mut tape = Tape::new("resnet9", Mode::Eval);
     let x = tape.input("x", ElementType::F32, &[1, 32, 32, 3]);
     resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
     table(&tape)
 }
 
-/// The table of any network, from a tape on which it was recorded for one image and not fused.
+/// Returns the table of any network, from a tape that records it for one image, without fusion.
 ///
-/// As there, a row is what PyTorch has a module for; additions, concatenations and `flatten` have
-/// none. Sizes are in MiB and of f32; what a backward pass needs is counted as once more every row's
-/// output. They are a convention for comparing networks: what a step really takes is the plan's to say.
+/// As in torchsummary, each module of PyTorch has a row; additions, concatenations and `flatten` have none. Sizes are
+/// in MiB of f32. The size of the backward pass is the size of all outputs once more. These sizes are a convention for
+/// comparisons of networks; the plan has the memory of a real step.
 pub fn table(tape: &Tape) -> String {
     let rows: Vec<Layer> = tape.nodes().iter().filter_map(|node| Layer::of(tape, node)).collect();
     let mut out = String::new();
@@ -57,17 +57,17 @@ pub fn table(tape: &Tape) -> String {
     out
 }
 
-/// A row.
+/// A row of the table.
 struct Layer {
     module: &'static str,
-    /// What it makes of one image, in PyTorch's order.
+    /// Shape of the output for one image, in PyTorch's order.
     shape: Vec<usize>,
-    /// Running statistics are no parameters, there as here.
+    /// Number of parameters. As in torchsummary, running statistics are not parameters.
     n_parameters: usize,
 }
 
 impl Layer {
-    /// The row of a node, if PyTorch has a module for it.
+    /// Returns the row of a node, if PyTorch has a module for its op.
     fn of(tape: &Tape, node: &Node) -> Option<Self> {
         let module = match node.op.name().split('.').next()? {
             "conv2d" => "Conv2d",

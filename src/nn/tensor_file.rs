@@ -1,7 +1,7 @@
 //! Safetensors files of a network's state: named tensors in PyTorch's shapes and layouts.
 //!
-//! [`Weights`](super::Weights) are such a file, and so is a checkpoint, which has more tensors in it. Names,
-//! shapes and orders are converted here and nowhere else.
+//! A file of [`Weights`](super::Weights) has this format; a checkpoint has more tensors. Only this module converts
+//! names, shapes and the order of elements.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::tape::{Member, StateLayout};
 
-/// Tensors with names that begin like this are a checkpoint's, and are none of the network's.
+/// The prefix of the names of tensors that are part of a checkpoint, but not of the network.
 pub(crate) const TRAINING: &str = "training.";
 
-/// The moving averages of the parameters, in a checkpoint: this, and the parameter's name.
+/// The prefix, before the parameter's name, of a moving average of a parameter in a checkpoint.
 pub(crate) const AVERAGES: &str = "training.averaged_parameters.";
 
-/// A file in the making.
+/// Collects tensors, and makes a file of them.
 #[derive(Default)]
 pub(crate) struct Writer {
     tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
@@ -37,12 +37,12 @@ impl Writer {
         self.tensors.insert(name, (Dtype::U32, vec![values.len()], bytes));
     }
 
-    /// Adds a number, without axes, of type i64.
+    /// Adds a scalar of type i64, with shape `[]`.
     pub(crate) fn i64(&mut self, name: String, value: i64) {
         self.tensors.insert(name, (Dtype::I64, Vec::new(), value.to_le_bytes().to_vec()));
     }
 
-    /// Adds every member of a flat buffer, under `prefix` and its name.
+    /// Adds every member of a flat buffer, named `prefix` plus the member's name.
     pub(crate) fn members(&mut self, prefix: &str, members: &[Member], buffer: &[f32]) {
         for member in members {
             let values = member.layout.to_torch(&member.shape, &buffer[member.range()]);
@@ -51,13 +51,13 @@ impl Writer {
         }
     }
 
-    /// The bytes of each tensor, by name.
+    /// Returns the bytes of each tensor, by name.
     #[cfg(feature = "runs")]
     pub(crate) fn bytes(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.tensors.iter().map(|(name, (_, _, bytes))| (name.as_str(), bytes.as_slice()))
     }
 
-    /// The file, with these entries of metadata in this order. Equal tensors and entries make equal bytes.
+    /// Returns the file with these entries of metadata, in this order. Equal tensors and entries make equal bytes.
     pub(crate) fn finish(&self, metadata: &[(&str, &str)]) -> Vec<u8> {
         let views = self.tensors.iter().map(|(name, (dtype, shape, bytes))| {
             let view = TensorView::new(*dtype, shape.clone(), bytes);
@@ -68,11 +68,11 @@ impl Writer {
     }
 }
 
-/// Puts entries of metadata into a safetensors file that has none.
+/// Adds entries of metadata to a safetensors file without metadata.
 ///
-/// The crate takes them as a map without an order and writes them as they come, which differs from process to
-/// process. A file is `length of the header (u64), header (JSON, padded to eight bytes), data`; offsets in the
-/// header count from the data.
+/// The crate would take the entries as an unordered map, and their order would differ from process to process. A file
+/// is `length of the header (u64), header (JSON, padded to eight bytes), data`. Offsets in the header count from the
+/// beginning of the data.
 fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Vec<u8> {
     let (length, rest) = file.split_first_chunk().expect("the length of the header");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
@@ -88,43 +88,43 @@ fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Vec<u8> {
     [&(padded as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
 }
 
-/// The tensors of a file that have not been read yet, and the faults of those that were.
+/// Reads the tensors of a file. It holds the tensors that were not read yet, and the problems of the others.
 pub(crate) struct Reader<'a> {
     tensors: BTreeMap<String, TensorView<'a>>,
     problems: Problems,
     notes: Notes,
 }
 
-/// The ways in which tensors do not fit a network, a line a tensor.
+/// The tensors that do not fit a network, one line per tensor.
 #[derive(Default)]
 pub(crate) struct Problems {
-    /// Tensors of another shape or type.
+    /// Tensors with another shape or type.
     wrong: Vec<String>,
-    /// Tensors of the network that the file has not.
+    /// Tensors of the network that are not in the file.
     missing: Vec<String>,
-    /// Tensors of the file that the network has not.
+    /// Tensors of the file that are not in the network.
     unused: Vec<String>,
 }
 
-/// The liberties that reading took, which a user should see.
+/// The changes that the reader made to names and types. Commands print them.
 #[derive(Default)]
 struct Notes {
-    /// Tensors by the prefix that was removed from their names.
+    /// Number of tensors by the prefix that was removed from their names.
     prefixes: BTreeMap<String, usize>,
-    /// Tensors by the type that was converted to f32.
+    /// Number of tensors by the type that was converted to f32.
     types: BTreeMap<String, usize>,
-    /// Tensors that nothing here depends on, and that have another form than PyTorch gives them.
+    /// Tensors that no computation reads, with another type or shape than PyTorch gives them.
     ignored: Vec<String>,
 }
 
-/// Prefixes that wrappers of a PyTorch module put before the names of its tensors: `DataParallel`,
-/// `DistributedDataParallel` and `AveragedModel` the first, `torch.compile` the second.
+/// Prefixes that wrappers of a PyTorch module add to the names of its tensors: `DataParallel`,
+/// `DistributedDataParallel` and `AveragedModel` add the first, `torch.compile` adds the second.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// `AveragedModel`'s count of averaged models. Nothing depends on it.
+/// The name of `AveragedModel`'s count of averaged models. No computation reads it.
 const N_AVERAGED: &str = "n_averaged";
 
-/// The name of a tensor without the prefixes of wrappers.
+/// Returns the name of a tensor without the prefixes of wrappers.
 pub(crate) fn without_wrappers(mut name: &str) -> &str {
     while let Some(inner) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
         name = inner;
@@ -133,14 +133,14 @@ pub(crate) fn without_wrappers(mut name: &str) -> &str {
 }
 
 impl<'a> Reader<'a> {
-    /// All tensors of a file, under the names in it.
+    /// Returns a reader of all tensors of a file, under their names in the file.
     pub(crate) fn new(file: &SafeTensors<'a>) -> Self {
         let tensors = file.tensors().into_iter().collect();
         Self { tensors, problems: Problems::default(), notes: Notes::default() }
     }
 
-    /// All tensors of a file of weights, which any program may have written: under their names without the
-    /// prefixes of wrappers.
+    /// Returns a reader of all tensors of a file of weights, under their names without the prefixes of wrappers. Any
+    /// program may have written the file.
     pub(crate) fn of_weights(file: &SafeTensors<'a>) -> Self {
         let mut reader = Self::new(file);
         for (name, tensor) in std::mem::take(&mut reader.tensors) {
@@ -153,19 +153,19 @@ impl<'a> Reader<'a> {
                 reader.notes.ignored.push(name);
             } else if reader.tensors.insert(inner.to_string(), tensor).is_some() {
                 let twice =
-                    format!("{inner}: there twice, with and without a prefix of {WRAPPERS:?}");
+                    format!("{inner}: there twice, with different prefixes of {WRAPPERS:?}");
                 reader.problems.wrong.push(twice);
             }
         }
         reader
     }
 
-    /// Whether there are tensors whose names begin like this.
+    /// Returns true if a tensor that was not read yet has a name with this prefix.
     pub(crate) fn has(&self, prefix: &str) -> bool {
         self.tensors.keys().any(|name| name.starts_with(prefix))
     }
 
-    /// A flat buffer of `n_elements` from the tensors of its members, whose names begin with `prefix`.
+    /// Returns a flat buffer of `n_elements`, filled from the tensors named `prefix` plus the member's name.
     pub(crate) fn members(
         &mut self,
         prefix: &str,
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
         buffer
     }
 
-    /// A tensor of that shape, of f32 or of another type of real numbers, each rounded to the nearest f32.
+    /// Returns a tensor of this shape as f32. F16, BF16 and F64 are rounded to the nearest f32.
     pub(crate) fn f32(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
         let tensor = self.tensor(name, shape)?;
         let Some(values) = to_f32(&tensor) else {
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
         Some(values)
     }
 
-    /// A vector of u32.
+    /// Returns a vector of u32.
     #[cfg(feature = "runs")]
     pub(crate) fn u32(&mut self, name: &str, length: usize) -> Option<Vec<u32>> {
         let tensor = self.tensor(name, &[length])?;
@@ -214,8 +214,8 @@ impl<'a> Reader<'a> {
         Some(words.iter().map(|&word| u32::from_le_bytes(word)).collect())
     }
 
-    /// A number without axes, of type i64. Nothing depends on it: none if it is not there, and one of another
-    /// form is ignored.
+    /// Returns a scalar of type i64. No computation reads it, so a missing one gives None, and one of another type or
+    /// shape is ignored.
     pub(crate) fn count(&mut self, name: String) -> Option<u64> {
         let tensor = self.tensors.remove(&name)?;
         if tensor.dtype() == Dtype::I64 && tensor.shape().is_empty() {
@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
         self.problems.wrong.push(format!("{name}: {found}, expected {expected}"));
     }
 
-    /// A line for each liberty that reading took.
+    /// Returns one line for each kind of change that the reader made.
     pub(crate) fn notes(&self) -> Vec<String> {
         let Notes { prefixes, types, ignored } = &self.notes;
         let tensors = |n: usize| format!("{n} tensor{}", if n == 1 { "" } else { "s" });
@@ -252,12 +252,12 @@ impl<'a> Reader<'a> {
             types.iter().map(|(name, &n)| format!("converted {} from {name} to F32", tensors(n)));
         let first = ignored.first().map(|first| match ignored.len() {
             1 => format!("ignored {first}"),
-            n => format!("ignored {first} and {} more, which nothing depends on", n - 1),
+            n => format!("ignored {first} and {} more; no computation reads them", n - 1),
         });
         prefixes.chain(types).chain(first).collect()
     }
 
-    /// The problems, tensors that were not read included; those of a checkpoint may be left.
+    /// Returns the problems. A tensor that was not read is a problem, unless it belongs to a checkpoint.
     pub(crate) fn finish(mut self) -> Problems {
         let left = self.tensors.keys().filter(|name| !name.starts_with(TRAINING));
         self.problems.unused.extend(left.map(|name| format!("{name}: not a part of this network")));
@@ -265,11 +265,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Tensors of each kind that an error names: of another network, all of them do not fit.
+/// The largest number of tensors that an error names, per kind of problem: those of another network all have one.
 const MAX_PROBLEMS: usize = 5;
 
 impl Problems {
-    /// A line a problem, of each kind [`MAX_PROBLEMS`] at the most, with the number of the others.
+    /// Returns one line per problem, at most [`MAX_PROBLEMS`] of each kind, and the number of the others.
     pub(crate) fn lines(mut self) -> Vec<String> {
         let mut lines = Vec::new();
         for kind in [&mut self.wrong, &mut self.missing, &mut self.unused] {
@@ -284,14 +284,14 @@ impl Problems {
     }
 }
 
-/// The first element of a tensor of f64 that is finite and that f32 does not hold.
+/// Returns the first finite element of a tensor of f64 that is too large for f32.
 fn too_large(tensor: &TensorView<'_>) -> Option<f64> {
     let elements = tensor.data().as_chunks().0.iter().map(|&element| f64::from_le_bytes(element));
     elements.into_iter().find(|value| value.is_finite() && (*value as f32).is_infinite())
 }
 
-/// The elements of a tensor as f32, by rounding to the nearest; none for a type that holds no real numbers, or
-/// one of eight bits or fewer.
+/// Returns the elements of a tensor as f32, rounded to the nearest; None for types of integers and types of eight bits
+/// or fewer.
 fn to_f32(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
     fn map<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks().0.iter().map(|&element| convert(element)).collect()
@@ -306,7 +306,7 @@ fn to_f32(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
     })
 }
 
-/// The names under which PyTorch counts batches: one for each batch norm.
+/// Returns the names of PyTorch's counts of batches, one for each batch norm.
 pub(crate) fn batch_counts(layout: &StateLayout) -> impl Iterator<Item = String> {
     let layers = layout.statistics.iter().filter_map(|m| m.name.strip_suffix(".running_mean"));
     layers.map(|layer| format!("{layer}.num_batches_tracked"))

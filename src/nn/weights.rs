@@ -1,8 +1,8 @@
-//! Weights: what training changes, and the files that hold it.
+//! Weights, the numbers that training changes, and their files.
 //!
-//! A file is safetensors with PyTorch's names, shapes and layouts: `safetensors.torch.load_file` gives
-//! a dictionary that `load_state_dict` takes as it is, and files from there load here. How they
-//! are named and ordered is [`tensor_file`]'s to say.
+//! A file is safetensors with PyTorch's names, shapes and layouts. In PyTorch, `safetensors.torch.load_file` reads the
+//! file, and `load_state_dict` takes the result unchanged. Files from PyTorch load here. [`tensor_file`] converts the
+//! names and the order of elements.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,21 +14,21 @@ use super::{ModelInfo, WeightsError, tensor_file};
 use crate::base::files::{self, FileError};
 use crate::tape::{Group, StateLayout};
 
-/// A model's parameters and running statistics, as the flat buffers of a session hold them. Which
-/// member lies where is the [`StateLayout`]'s to say.
+/// A network's parameters and running statistics, in the flat buffers of a session. The [`StateLayout`] has the place
+/// of each member.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Weights {
-    /// The contents of [`Group::Parameters`], padding included.
+    /// Contents of [`Group::Parameters`], padding included.
     pub parameters: Vec<f32>,
-    /// The contents of [`Group::Statistics`], padding included.
+    /// Contents of [`Group::Statistics`], padding included.
     pub statistics: Vec<f32>,
-    /// How many batches the running statistics have seen. Nothing here depends on it; PyTorch's files
-    /// carry it, as `num_batches_tracked` of every batch norm.
+    /// Number of batches that the running statistics have averaged. No computation reads it; it becomes
+    /// `num_batches_tracked` of every batch norm in PyTorch's files.
     pub n_batches: u64,
 }
 
 impl Weights {
-    /// Writes the file, whole or not at all, with a record of the data that the weights were trained on.
+    /// Writes the file, with a record of the training data. A failure leaves no partial file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -53,14 +53,14 @@ impl Weights {
     pub fn to_safetensors(&self, layout: &StateLayout, info: Option<&ModelInfo>) -> Vec<u8> {
         let mut file = tensor_file::Writer::default();
         self.write(layout, &mut file);
-        // Hugging Face's loaders ask for the first entry.
+        // Hugging Face's loaders require the entry `format`.
         match info.map(ModelInfo::to_json) {
             None => file.finish(&[("format", "pt")]),
             Some(info) => file.finish(&[("format", "pt"), (ModelInfo::KEY, &info)]),
         }
     }
 
-    /// Adds the tensors to a file.
+    /// Adds the tensors of the weights to a file.
     pub(crate) fn write(&self, layout: &StateLayout, file: &mut tensor_file::Writer) {
         file.members("", &layout.parameters, &self.parameters);
         file.members("", &layout.statistics, &self.statistics);
@@ -69,20 +69,20 @@ impl Weights {
         }
     }
 
-    /// Takes the tensors out of a file.
+    /// Reads the tensors of the weights from a file.
     pub(crate) fn read(layout: &StateLayout, file: &mut tensor_file::Reader<'_>) -> Self {
         let mut fill = |group| file.members("", layout.members(group), layout.n_elements(group));
         let (parameters, statistics) = (fill(Group::Parameters), fill(Group::Statistics));
-        // Nothing depends on the counts, so a file may do without.
+        // No computation reads the counts, so they are optional.
         let counts = tensor_file::batch_counts(layout).filter_map(|name| file.count(name));
         let n_batches = counts.max().unwrap_or(0);
         Self { parameters, statistics, n_batches }
     }
 
-    /// Checks that every element is a finite number, and no variance negative.
+    /// Checks that every element is finite, and that no variance is negative.
     ///
     /// # Errors
-    /// The first element of the first tensor at fault, by PyTorch's name and index.
+    /// The first wrong element, with PyTorch's name of the tensor and PyTorch's index.
     fn check_values(&self, layout: &StateLayout) -> Result<(), String> {
         let parameters = layout.parameters.iter().map(|member| (member, &self.parameters));
         let statistics = layout.statistics.iter().map(|member| (member, &self.statistics));
@@ -94,23 +94,23 @@ impl Weights {
             let index = index_of(at, &member.layout.torch_shape(&member.shape));
             let (name, value) = (&member.name, values[at]);
             let problem = match value.is_finite() {
-                true => "is negative, and a variance is not",
-                false => "is not finite",
+                true => "a variance must not be negative",
+                false => "a weight must be finite",
             };
-            return Err(format!("{name}: element {index:?} is {value}: it {problem}"));
+            return Err(format!("{name}: element {index:?} is {value}; {problem}"));
         }
         Ok(())
     }
 }
 
-/// The index along each axis of the element at `at` of a row-major tensor.
+/// Returns the index along each axis of element number `at` of a row-major tensor.
 fn index_of(mut at: usize, shape: &[usize]) -> Vec<usize> {
     let mut index: Vec<usize> = shape.iter().rev().map(|&n| (at % n, at /= n).0).collect();
     index.reverse();
     index
 }
 
-/// A file of weights as it was read, before it is known which network it is for.
+/// A file of weights that was read, for a network that may not exist yet.
 pub struct WeightsFile {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -130,10 +130,10 @@ impl WeightsFile {
         Self::parse(path, fs::read(path).map_err(FileError::at(path))?)
     }
 
-    /// Takes the bytes of a file.
+    /// Parses the bytes of a file. `path` is for error messages.
     ///
     /// # Errors
-    /// [`WeightsError::Format`] when they are not safetensors, or their record of the training data is damaged.
+    /// [`WeightsError::Format`] when the bytes are not safetensors, or the record of the training data is damaged.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, WeightsError> {
         match parse_info(&bytes) {
             Ok(info) => Ok(Self { path: path.to_path_buf(), bytes, info }),
@@ -141,18 +141,18 @@ impl WeightsFile {
         }
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The data that the weights were trained on; none where the file does not say.
+    /// Returns the record of the training data, if the file has one.
     pub fn info(&self) -> Option<&ModelInfo> {
         self.info.as_ref()
     }
 
-    /// The width of the ResNet-9 that the file holds the weights of: the channels of its first layer. None for
-    /// the weights of another network.
+    /// Returns the width of the ResNet-9 in the file, which is the number of channels of its first layer; None for the
+    /// weights of another network.
     pub fn width(&self) -> Option<usize> {
         let file = self.tensors();
         let names = file.names();
@@ -161,23 +161,23 @@ impl WeightsFile {
         file.tensor(name).ok()?.shape().first().copied()
     }
 
-    /// SHA-256 of the file, in hexadecimal digits, as `sha256sum` prints it.
+    /// Returns the SHA-256 of the file in hexadecimal digits, like `sha256sum`.
     pub fn sha256(&self) -> String {
         Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The weights, for a network with this layout, and a line for each liberty that was taken with the file: the
-    /// prefix of a wrapper removed from names, numbers of another type converted.
+    /// Returns the weights for a network with this layout, and a line for each kind of change: prefixes of wrappers
+    /// that were removed from names, and types that were converted.
     ///
     /// # Errors
-    /// [`WeightsError::Misfit`] when the file does not fit, with all that does not; [`WeightsError::Value`] when an
-    /// element is not finite, or a variance negative.
+    /// [`WeightsError::Misfit`] with the tensors that do not fit the network; [`WeightsError::Value`] when an element
+    /// is not finite, or a variance is negative.
     pub fn weights(&self, layout: &StateLayout) -> Result<(Weights, Vec<String>), WeightsError> {
         let file = self.tensors();
         let mut tensors = tensor_file::Reader::of_weights(&file);
         let mut weights = Weights::read(layout, &mut tensors);
         if tensors.has(tensor_file::AVERAGES) {
-            // A checkpoint of a run that evaluates the average of its weights.
+            // A checkpoint of a run with `--ema`, which evaluates the averages.
             let n_elements = layout.n_elements(Group::Parameters);
             weights.parameters =
                 tensors.members(tensor_file::AVERAGES, &layout.parameters, n_elements);
@@ -196,19 +196,19 @@ impl WeightsFile {
     }
 
     fn tensors(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.bytes).expect("read before")
+        SafeTensors::deserialize(&self.bytes).expect("a file that was parsed")
     }
 }
 
 /// Checks that bytes are a safetensors file, and returns its record of the training data.
 ///
 /// # Errors
-/// The fault of the file.
+/// The problem of the file.
 fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
-    // A zip archive, or a pickle. A good safetensors file may begin with such a byte, too: that of a length.
+    // A zip archive, or a pickle. The length at the beginning of a valid safetensors file may have the same bytes.
     let is_of_torch = bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]);
     let damaged = |error| match is_of_torch {
-        true => "a file of torch.save, not safetensors; write it with \
+        true => "a file of torch.save, not a safetensors file; write it with \
                  safetensors.torch.save_file(model.state_dict(), ...)"
             .to_string(),
         false => format!("not a safetensors file, or a damaged one ({error})"),
@@ -220,7 +220,7 @@ fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
     info.map_err(|error| format!("its metadata entry {:?}: {error}", ModelInfo::KEY))
 }
 
-/// The tensor that gives a ResNet-9's width.
+/// The tensor whose shape has a ResNet-9's width.
 const FIRST_LAYER: &str = "prep.0.weight";
 
 #[cfg(test)]
@@ -249,7 +249,7 @@ mod tests {
         file.and_then(|file| file.weights(layout)).map_err(|error| error.to_string())
     }
 
-    /// A file of tensors, each of a type, a shape and bytes.
+    /// Returns a file of tensors, each with a name, a type, a shape and bytes.
     fn file(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Vec<u8> {
         let views = tensors.iter().map(|&(name, dtype, shape, bytes)| {
             (name, TensorView::new(dtype, shape.to_vec(), bytes).expect("it is whole"))
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gives_back_the_weights_that_were_saved() {
+    fn a_file_restores_the_weights_that_were_saved() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("model.safetensors");
         let (layout, n_batches) = (layout(5), 77);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn tensors_are_pytorchs() {
+    fn tensors_have_pytorchs_shapes_and_types() {
         let layout = layout(5);
         let weights = Weights::initial(&layout, 3);
         let bytes = weights.to_safetensors(&layout, None);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_of_the_data_is_read_back() {
+    fn the_record_of_the_training_data_is_read_back() {
         let layout = layout(5);
         let weights = Weights::initial(&layout, 3);
         let info = ModelInfo {
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_does_not_fit_is_named() {
+    fn every_tensor_that_does_not_fit_is_named() {
         let bytes = Weights::initial(&layout(5), 3).to_safetensors(&layout(5), None);
         let mut other = layout(6);
         other.add(Group::Parameters, "fc", &[1], Layout::Plain, Initializer::Constant(0.0));
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_another_network_are_set_beside_those_of_this_one() {
+    fn missing_and_unknown_names_are_listed() {
         let names: Vec<String> = (0..9).map(|ix| format!("encoder.{ix}.kernel")).collect();
         let tensors: Vec<_> =
             names.iter().map(|name| (name.as_str(), Dtype::F32, &[1][..], &[0u8; 4][..])).collect();
@@ -343,8 +343,8 @@ mod tests {
     }
 
     #[test]
-    fn other_types_are_converted_and_the_rest_refused() {
-        // 1.5 in each type, and a weight that is 1.5 throughout.
+    fn float_types_are_converted_and_other_types_refused() {
+        // `bytes` is 1.5 in each type. Every element of the weight is 1.5.
         let one = |name: &str, dtype, bytes: &[u8]| {
             let weight = bytes.repeat(135);
             let others: Vec<_> = ["1.running_mean", "1.running_var"]
@@ -381,7 +381,7 @@ mod tests {
             ("_orig_mod.module.0.weight", Dtype::F32, &[1, 3, 3, 3], &weight),
             ("module.1.running_mean", Dtype::F32, &[1], &four),
             ("module.1.running_var", Dtype::F32, &[1], &four),
-            // A count of another type and shape than PyTorch's, which nothing depends on.
+            // A count of another type and shape than PyTorch's.
             ("module.1.num_batches_tracked", Dtype::F32, &[1], &four),
             ("n_averaged", Dtype::I64, &[], &count),
         ]);
@@ -392,7 +392,7 @@ mod tests {
             [
                 "removed the prefix \"_orig_mod.module.\" from the names of 1 tensor",
                 "removed the prefix \"module.\" from the names of 3 tensors",
-                "ignored n_averaged and 1 more, which nothing depends on"
+                "ignored n_averaged and 1 more; no computation reads them"
             ]
         );
         let twice = file(&[
@@ -409,18 +409,19 @@ mod tests {
         let refused = |weights: &Weights| {
             read(&layout, &weights.to_safetensors(&layout, None)).expect_err("it is refused")
         };
-        // Element [co 4, ci 2, ky 0, kx 1] in PyTorch's layout is [ky 0, kx 1, ci 2, co 4] here.
+        // PyTorch's element [co 4, ci 2, ky 0, kx 1] is [ky 0, kx 1, ci 2, co 4] in the tape's layout.
         let at = (5 * 3) + 2 * 5 + 4;
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut bad = good.clone();
             bad.parameters[at] = value;
-            let expected = format!("0.weight: element [4, 2, 0, 1] is {value}: it is not finite");
+            let expected =
+                format!("0.weight: element [4, 2, 0, 1] is {value}; a weight must be finite");
             assert!(refused(&bad).contains(&expected), "{}", refused(&bad));
         }
         let mut bad = good.clone();
         let variance = layout.find("1.running_var").expect("there").1.offset;
         bad.statistics[variance + 3] = -0.25;
-        assert!(refused(&bad).contains("1.running_var: element [3] is -0.25: it is negative"));
+        assert!(refused(&bad).contains("1.running_var: element [3] is -0.25; a variance must not"));
         bad.statistics[variance + 3] = 0.0;
         let mean = layout.find("1.running_mean").expect("there").1.offset;
         bad.statistics[mean] = -1.0;

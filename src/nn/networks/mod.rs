@@ -1,3 +1,3 @@
-//! Networks, a file each: functions that record themselves on a tape.
+//! Networks, one file each: functions that record a network on a tape.
 
 pub mod resnet9;

@@ -1,4 +1,4 @@
-//! The custom ResNet: nine weighted layers, two of its blocks residual; 32x32 images.
+//! ResNet-9 for images of 32x32 pixels: nine layers with weights, and two residual blocks.
 //!
 //! ```text
 //! prep    conv 3 -> w, batch norm, ReLU                         32 x 32
@@ -10,7 +10,7 @@
 //! fc      max pool 4, flatten, linear 8w -> classes
 //! ```
 //!
-//! Convolutions are 3x3 with padding 1; neither they nor the linear layer have a bias.
+//! Convolutions are 3x3 with padding 1. The convolutions and the linear layer have no bias.
 
 use crate::nn::layers::{self, Conv};
 use crate::tape::{Tape, ValueId};
@@ -18,9 +18,9 @@ use crate::tape::{Tape, ValueId};
 /// The size of the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ResNet9 {
-    /// The number of channels of the first layer; the recipe for CIFAR-10 has 64.
+    /// Number of channels of the first layer; the recipe for CIFAR-10 has 64.
     pub width: usize,
-    /// The number of classes.
+    /// Number of classes.
     pub classes: usize,
 }
 
@@ -29,7 +29,10 @@ pub struct ResNet9 {
 /// # Panics
 /// If `width` or `classes` is 0, or the images are smaller than 32x32.
 pub fn resnet9(tape: &mut Tape, x: ValueId, ResNet9 { width, classes }: ResNet9) -> ValueId {
-    assert!(width > 0 && classes > 0, "a resnet9 of width {width} with {classes} classes");
+    assert!(
+        width > 0 && classes > 0,
+        "resnet9: width {width} and {classes} classes; both must be above 0"
+    );
     let x = block(tape, "prep", x, width, Pool::No);
     let x = block(tape, "layer1", x, 2 * width, Pool::Yes);
     let x = residual(tape, "res1", x);
@@ -47,10 +50,10 @@ enum Pool {
     No,
 }
 
-/// Convolution, pool if asked for, batch norm, ReLU: numbered as in PyTorch's `Sequential`.
+/// Records a convolution, a pool if there is one, batch norm and ReLU, numbered as in PyTorch's `Sequential`.
 fn block(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, pool: Pool) -> ValueId {
     let mut names = (0..).map(|ix| format!("{name}.{ix}"));
-    let mut next = || names.next().expect("there is always a next number");
+    let mut next = || names.next().expect("an endless range");
     let mut x = layers::conv2d(tape, &next(), x, out_channels, Conv::default());
     if pool == Pool::Yes {
         x = layers::max_pool2d(tape, &next(), x, 2);
@@ -59,7 +62,7 @@ fn block(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, pool: Poo
     layers::relu(tape, &next(), x)
 }
 
-/// `x + block(block(x))`.
+/// Records `x + block(block(x))`.
 fn residual(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     let channels = tape.shape(x)[3];
     let y = block(tape, &format!("{name}.0"), x, channels, Pool::No);
