@@ -1,4 +1,5 @@
-//! Reverse-mode differentiation: walks the tape backwards and appends the gradient's nodes to it.
+//! Reverse-mode differentiation: visits the nodes of a tape from last to first, and appends the nodes that compute
+//! gradients.
 
 use std::collections::HashMap;
 
@@ -6,7 +7,7 @@ use crate::ops::fill::Fill;
 use crate::ops::{add, scale};
 use crate::tape::{Group, Node, Phase, Storage, Tape, ValueId};
 
-/// The gradients that were recorded, by the value that each belongs to.
+/// The recorded gradients: the gradient of each value, by the value.
 #[derive(Clone, Default, Debug)]
 pub struct Gradients(HashMap<ValueId, ValueId>);
 
@@ -24,7 +25,7 @@ impl Gradients {
 /// # Panics
 /// When the loss has another shape.
 pub fn backward(tape: &mut Tape, loss: ValueId) -> Gradients {
-    assert_eq!(tape.shape(loss), [1], "backward: a loss has the shape [1]");
+    assert_eq!(tape.shape(loss), [1], "backward: a loss must have the shape [1]");
     let unit = tape.unit().unwrap_or_else(|| {
         let fill = Fill { value: 1.0 };
         tape.in_phase(Phase::Backward, |tape| tape.push_one(fill, &[]))
@@ -33,7 +34,7 @@ pub fn backward(tape: &mut Tape, loss: ValueId) -> Gradients {
     backward_from(tape, &[(loss, unit)])
 }
 
-/// Appends the nodes that compute gradients from those of some values: pairs of a value and its gradient.
+/// Appends the nodes that compute gradients, starting from `seeds`: pairs of a value and its gradient.
 ///
 /// # Panics
 /// When a value and its gradient differ in shape.
@@ -43,14 +44,17 @@ pub fn backward_from(tape: &mut Tape, seeds: &[(ValueId, ValueId)]) -> Gradients
         let mut gradients = Gradients::default();
         for &(value, gradient) in seeds {
             let shapes = [value, gradient].map(|id| tape.shape(id));
-            assert_eq!(shapes[0], shapes[1], "backward: a gradient has its value's shape");
+            assert_eq!(
+                shapes[0], shapes[1],
+                "backward: a gradient must have the shape of its value"
+            );
             accumulate(tape, &mut gradients, value, gradient);
         }
         for ix in (0..n_forward).rev() {
             let node = tape.nodes()[ix].clone();
             let d_outputs: Vec<_> = node.outputs.iter().map(|&y| gradients.get(y)).collect();
-            let wanted = node.inputs.iter().any(|&x| tape.value(x).requires_grad);
-            if wanted && d_outputs.iter().any(Option::is_some) {
+            let is_differentiated = node.inputs.iter().any(|&x| tape.value(x).requires_grad);
+            if is_differentiated && d_outputs.iter().any(Option::is_some) {
                 tape.scoped(&node.scope, |tape| {
                     differentiate(tape, &mut gradients, &node, &d_outputs);
                 });
@@ -79,11 +83,11 @@ fn differentiate(
     }
 }
 
-/// Adds a gradient of `value` to the earlier one, if there is one: a value that two nodes read has the sum of both.
+/// Adds a gradient of `value` to the earlier one, if any: the gradient of a value that two nodes read is a sum.
 fn accumulate(tape: &mut Tape, gradients: &mut Gradients, value: ValueId, gradient: ValueId) {
     let sum = match gradients.get(value) {
         Some(earlier) => {
-            // Named after the value, not after the layer that happened to come second.
+            // The name of the value, not of the layer that is visited second.
             let scope = format!("{}.gradient", tape.value(value).name);
             tape.scoped(&scope, |tape| add::add(tape, earlier, gradient))
         }
@@ -96,7 +100,7 @@ fn place_parameter_gradients(tape: &mut Tape, gradients: &mut Gradients) {
     for member in tape.state().parameters.clone() {
         let parameter = tape.find_member(&member.name).expect("members are values");
         let Some(mut gradient) = gradients.get(parameter) else { continue };
-        // A gradient that already has a place (a seed, or one that two parameters share) is copied.
+        // A gradient that already has a place is copied: it is a seed, or two parameters share it.
         if tape.value(gradient).storage != Storage::Transient {
             gradient = scale::scale(tape, gradient, 1.0);
             gradients.0.insert(parameter, gradient);

@@ -1,14 +1,17 @@
-//! The evaluation of averaged parameters: the same tape, whose parameters are read from another buffer.
+//! Evaluation with averaged parameters: the same tape reads the parameters from another buffer.
 
 use crate::tape::{Group, Phase, Tape};
 
-/// Makes every node that reads a parameter read its moving average instead; see [`ema`](crate::ops::ema).
+/// Makes every node that reads a parameter read the parameter's moving average; see [`ema`](crate::ops::ema).
 ///
 /// # Panics
-/// On a tape with a backward pass or updates: training changes the parameters themselves.
+/// On a tape with a backward pass or updates, because training changes the parameters themselves.
 pub fn read_averages(tape: &mut Tape) {
     let is_forward = tape.nodes().iter().all(|node| node.phase == Phase::Forward);
-    assert!(is_forward, "read_averages: a training step reads the parameters themselves");
+    assert!(
+        is_forward,
+        "read_averages: the tape has a training step, which must read the parameters"
+    );
     tape.average_parameters();
     tape.relocate(Group::Parameters, Group::AveragedParameters);
 }

@@ -1,9 +1,9 @@
-//! Dead code: nodes whose results no node and no host reads are removed.
+//! Dead-code elimination: removes nodes with outputs that no node and no host reads.
 
 use crate::tape::{Storage, Tape};
 
-/// Removes every node that makes only transient values that no node reads and the host does not keep, and returns
-/// the number of nodes removed. One walk from the end is enough: a reader stands behind the node that makes its input.
+/// Removes every node whose outputs are all transient, read by no node, and not kept for the host. Returns the number
+/// of removed nodes. One walk from the end is enough, because a node comes before all readers of its outputs.
 pub fn eliminate_dead(tape: &mut Tape) -> usize {
     let before = tape.nodes().len();
     let mut read = vec![false; tape.values().len()];

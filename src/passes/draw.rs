@@ -1,8 +1,8 @@
-//! The drawing of a tape's forward part: a box a node from top to bottom, and every value that skips
-//! a box as a curve around the boxes it skips. A residual path is such a curve.
+//! The drawing of a tape's forward part: one box per node, from top to bottom. A value that skips boxes, such as a
+//! residual, is a curve around them.
 //!
-//! The file stands alone (no fonts, scripts or styles from elsewhere) and has no background: the boxes
-//! bring their own, and what lies outside them is of a grey that light and dark pages both show.
+//! The SVG file needs no other file: no fonts, scripts or styles. It has no background. Boxes are filled, and text
+//! outside of them has a grey that is visible on light and dark pages.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ const FRAME_GAP: f64 = 16.0;
 const HEADER: f64 = 60.0;
 const LANE_WIDTH: f64 = 44.0;
 
-/// What a node does to the shape of things, which is what its colour says.
+/// The kind of a node. It sets the colour of the node's box.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Weighted,
@@ -35,7 +35,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Seen from the node's values, so that an op that is new has a colour too.
+    /// Returns the kind, by the node's values and not by its op, so that new ops have a colour, too.
     fn of(tape: &Tape, node: &Node) -> Self {
         let inputs = || node.inputs.iter().map(|&id| tape.value(id));
         let parameters = || inputs().filter(|v| in_group(v.storage, Group::Parameters));
@@ -72,7 +72,7 @@ impl Kind {
     }
 }
 
-/// A box, placed.
+/// A box and its place.
 struct Row {
     title: String,
     detail: String,
@@ -94,18 +94,18 @@ impl Row {
     }
 }
 
-/// A value on its way from one box to a later one.
+/// A value that one box makes and a later box reads.
 struct Edge {
     from: usize,
     to: usize,
-    /// For an edge that skips boxes: how far to the right it runs.
+    /// For an edge that skips boxes: number of its lane, counted from the boxes to the right.
     lane: usize,
 }
 
 /// Draws the forward part of a tape as an SVG file.
 pub fn draw(tape: &Tape) -> String {
     let nodes: Vec<&Node> = tape.nodes().iter().filter(|n| n.phase == Phase::Forward).collect();
-    // The value that everything starts from has a box of its own; others stand beside their reader.
+    // The first input has a box of its own; other inputs stand beside their reader.
     let first =
         nodes.first().and_then(|node| node.inputs.iter().copied().find(|&id| is_input(tape, id)));
     let batch = first.and_then(|id| tape.shape(id).first().copied());
@@ -174,8 +174,8 @@ fn is_input(tape: &Tape, id: ValueId) -> bool {
     tape.value(id).storage == Storage::Input
 }
 
-/// The boxes from top to bottom: the first input, then a box a node. What belongs to one block of
-/// the network stands close together.
+/// Returns the boxes from top to bottom: the first input, then one box per node. The gap between two blocks of the
+/// network is larger than the gap within one.
 fn place(tape: &Tape, nodes: &[&Node], first: Option<ValueId>, batch: Option<usize>) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut top = HEADER + FRAME_PADDING;
@@ -216,18 +216,18 @@ fn place(tape: &Tape, nodes: &[&Node], first: Option<ValueId>, batch: Option<usi
     rows
 }
 
-/// The part of the network a node belongs to: `layer1` of `layer1.0`.
+/// Returns the block of the network that a node belongs to: `layer1` for `layer1.0`.
 fn block_of(node: &Node) -> &str {
     node.scope.split('.').next().unwrap_or_default()
 }
 
-/// `max pool2d` of `max_pool2d.forward`; what is the forward part need not be told so.
+/// Returns `max pool2d` for `max_pool2d.forward`: all boxes are forward nodes.
 fn title(node: &Node) -> String {
     let name = node.op.name();
     name.strip_suffix(".forward").unwrap_or(name).replace('_', " ").replace('.', ", ")
 }
 
-/// The shape without the axis of images, which the header tells once.
+/// Returns the shape without the axis of images, which is in the header.
 fn shape(tape: &Tape, id: ValueId, batch: Option<usize>) -> String {
     let value = tape.value(id);
     let axes = match value.shape.as_slice() {
@@ -243,8 +243,8 @@ fn shape(tape: &Tape, id: ValueId, batch: Option<usize>) -> String {
     axes.join(" × ") + &element
 }
 
-/// Which boxes are connected, and how far out each edge that skips boxes runs: edges that overlap run
-/// in lanes of their own, the short ones inside.
+/// Returns the edges with their lanes. Edges that overlap have different lanes, with the shorter edges nearer to the
+/// boxes.
 fn connect(nodes: &[&Node], first: Option<ValueId>) -> Vec<Edge> {
     let mut makers: BTreeMap<ValueId, usize> = first.map(|id| (id, 0)).into_iter().collect();
     let offset = makers.len();
@@ -266,7 +266,7 @@ fn connect(nodes: &[&Node], first: Option<ValueId>) -> Vec<Edge> {
             other.to > other.from + 1 && other.from < edge.to && edge.from < other.to
         };
         let taken: Vec<usize> = done.iter().filter(overlaps).map(|other| other.lane).collect();
-        edge.lane = (0..).find(|lane| !taken.contains(lane)).expect("lanes do not end");
+        edge.lane = (0..).find(|lane| !taken.contains(lane)).expect("an endless range");
     }
     edges
 }
@@ -283,7 +283,7 @@ fn header(svg: &mut Svg, tape: &Tape, batch: Option<usize>) {
     svg.text("note", [BOX_LEFT, 48.0], &note);
 }
 
-/// A frame around each block, with its name beside it.
+/// Draws a frame around each block, with the block's name beside it.
 fn frames(svg: &mut Svg, rows: &[Row]) {
     for block in rows.chunk_by(|a, b| a.block == b.block) {
         let (first, last) = (&block[0], &block[block.len() - 1]);
@@ -330,7 +330,7 @@ fn draw_row(svg: &mut Svg, row: &Row) {
     svg.text("detail end", [right, baseline + 15.0], &row.parameters);
 }
 
-/// The inputs that a node reads besides what flows through the boxes: labels, pixels, tables.
+/// Draws the inputs of a node that are not outputs of boxes: labels, pixels, tables.
 fn side_inputs(svg: &mut Svg, tape: &Tape, node: &Node, row: &Row, first: Option<ValueId>) {
     let beside = |id: &ValueId| is_input(tape, *id) && Some(*id) != first;
     let inputs: Vec<ValueId> = node.inputs.iter().copied().filter(beside).collect();
@@ -343,7 +343,7 @@ fn side_inputs(svg: &mut Svg, tape: &Tape, node: &Node, row: &Row, first: Option
     }
 }
 
-/// What the colours mean, of those that occur.
+/// Draws the legend of the colours that occur.
 fn legend(svg: &mut Svg, rows: &[Row], y: f64) {
     let mut kinds: Vec<Kind> = rows.iter().map(|row| row.kind).collect();
     kinds.sort_unstable();

@@ -1,11 +1,11 @@
-//! The limits that a plan can pass.
+//! The limits that a plan can exceed.
 
 use crate::base::units::readable_bytes;
 
 /// A plan that is refused before anything is allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The plan takes more memory than the session may.
+    /// The plan takes more memory than the session may take.
     #[error("the step needs {}, more than the limit of {}", readable_bytes(*.planned), readable_bytes(*.limit))]
     MemoryLimit {
         /// Bytes of the plan.

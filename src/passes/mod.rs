@@ -1,4 +1,5 @@
-//! Passes, functions over a tape: differentiation, fusion, dead code, the plan of memory, the listing and the drawing.
+//! Passes, functions that read or rewrite a tape: differentiation, fusion, dead-code elimination, the memory plan, the
+//! listing and the drawing.
 
 pub mod autodiff;
 pub mod averages;

@@ -1,10 +1,9 @@
-//! The plan: which value lies where, known before anything runs.
+//! The memory plan: the place of every value, computed before the step runs.
 //!
-//! Inputs and the state have buffers of their own. Transient values share a set of slots by
-//! liveness: a value takes a free slot when it is made and gives it back after its last reader. A
-//! slot is one buffer and holds one value at a time, for a dispatch may not bind the same buffer for
-//! reading and for writing, even at disjoint ranges. The programs of a session run one at a time, and a
-//! plan takes slots that an earlier one brought before it asks for more.
+//! Inputs and the state have buffers of their own. Transient values share slots by liveness: a value occupies a free
+//! slot from its node to its last reader. A slot is one buffer, and holds one value at a time: a dispatch must not bind
+//! the same buffer for reading and for writing, even at disjoint ranges. The programs of a session run one at a time,
+//! so a plan first uses the slots of earlier programs, and then adds slots.
 
 use std::collections::BTreeMap;
 
@@ -12,34 +11,34 @@ use super::PlanError;
 use crate::kernel::{Launch, Target, Tile};
 use crate::tape::{ElementType, Group, Node, Storage, Tape};
 
-/// What a plan is made for.
+/// The options of a plan.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct PlanOptions<'a> {
-    /// The kernels to plan for; none for the CPU device, whose scratch memory is the session's.
+    /// Kernels to plan for; none for the CPU device, whose session has the scratch memory.
     pub target: Option<Target>,
-    /// How to cut the products that were measured on the adapter.
+    /// Tiles of the matrix products that were measured on the adapter.
     pub tiles: Option<&'a Tiles>,
-    /// Give every value a place of its own, so that all can be read after the step.
+    /// True if every value has a place of its own, so that the host can read all of them after the step.
     pub keep_all: bool,
-    /// The slots that the session's other programs brought; see [`Plan::slots`].
+    /// Slots of the session's earlier programs; see [`Plan::slots`].
     pub slots: &'a [Slot],
 }
 
 /// A buffer for transient values, which the programs of a session share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slot {
-    /// Whether it holds real numbers; otherwise they are 32-bit words.
+    /// True if the slot holds real numbers, false for 32-bit words.
     pub real: bool,
-    /// Its size.
+    /// Size, in bytes.
     pub bytes: u64,
 }
 
-/// How products are best cut on some adapter, by [`Tape::signature`].
+/// The fastest measured tile of each matrix product on an adapter, by [`Tape::signature`].
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Tiles(pub BTreeMap<String, Tile>);
 
 impl Tiles {
-    /// The tile of a node, if it was measured.
+    /// Returns the tile of a node, if it was measured.
     pub fn get(&self, tape: &Tape, node: &Node) -> Option<Tile> {
         self.0.get(&tape.signature(node)).copied()
     }
@@ -48,37 +47,37 @@ impl Tiles {
 /// A value's place: a range of a buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Placement {
-    /// The number of the buffer in [`Plan::buffers`].
+    /// Index of the buffer in [`Plan::buffers`].
     pub buffer: usize,
-    /// Where it starts, in bytes.
+    /// Start of the range, in bytes.
     pub offset: u64,
-    /// How long it is, in bytes.
+    /// Length of the range, in bytes.
     pub bytes: u64,
 }
 
-/// What a buffer is for.
+/// The use of a buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BufferKind {
     /// A flat buffer of the state, shared by all programs of a session.
     State(Group),
     /// One input.
     Input,
-    /// Transient values, one after another: the slot of that number in the session.
+    /// Transient values, one after another; the number of the slot in the session.
     Slot(usize),
 }
 
-/// A buffer that the plan asks for, or finds in the session.
+/// A buffer that the plan adds to the session, or finds there.
 #[derive(Clone, Debug)]
 pub struct PlannedBuffer {
-    /// For listings and debuggers.
+    /// Name for listings and debuggers.
     pub label: String,
-    /// What it is for.
+    /// Use of the buffer.
     pub kind: BufferKind,
-    /// Whether its values are real numbers; otherwise they are 32-bit words.
+    /// True if the buffer holds real numbers, false for 32-bit words.
     pub real: bool,
-    /// Its size: that of the largest value that a program had for it when it was made.
+    /// Size, in bytes. A slot has the size of the largest value of the program that added it.
     pub bytes: u64,
-    /// Whether another program of the session brought it.
+    /// True if an earlier program of the session added it.
     pub is_shared: bool,
     free: bool,
 }
@@ -90,16 +89,16 @@ impl PlannedBuffer {
     }
 }
 
-/// Where everything lies, and what the GPU launches; see the [module page](self).
+/// The place of every value, and the launches of a GPU; see the [module page](self).
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// A place for every value that some node or the host uses, by value.
+    /// Places, by value; none for a value that no node and no host uses.
     pub placements: Vec<Option<Placement>>,
-    /// The buffers: first the state's groups in the order of [`Group::ALL`], then the others.
+    /// Buffers: first the state's groups in the order of [`Group::ALL`], then the others.
     pub buffers: Vec<PlannedBuffer>,
-    /// What each node launches, by node; empty launches for the CPU device.
+    /// Launches, by node; empty for the CPU device.
     pub launches: Vec<Launch>,
-    /// The scratch memory of each node, by node.
+    /// Scratch memory, by node.
     pub scratch: Vec<Vec<Placement>>,
 }
 
@@ -140,37 +139,37 @@ impl Plan {
         planner.plan
     }
 
-    /// Bytes of the state, the inputs, and the slots that the program brings: what a session takes on the
-    /// device with this program first.
+    /// Returns the bytes of the state, the inputs, and the slots that the program adds: the memory of a session whose
+    /// first program this is.
     pub fn total_bytes(&self) -> u64 {
         self.bytes_where(|_| true)
     }
 
-    /// Bytes of the buffers of one kind of use, but for those that other programs brought.
+    /// Returns the bytes of the buffers with one kind of use, without those that earlier programs added.
     pub fn bytes_where(&self, is_it: impl Fn(BufferKind) -> bool) -> u64 {
         let own = self.buffers.iter().filter(|b| !b.is_shared && is_it(b.kind));
         own.map(|b| b.bytes).sum()
     }
 
-    /// The session's slots once this program is there, by number.
+    /// Returns the session's slots after this program is loaded, by number.
     pub fn slots(&self) -> Vec<Slot> {
         let slots = self.buffers.iter().filter(|b| matches!(b.kind, BufferKind::Slot(_)));
         slots.map(|&PlannedBuffer { real, bytes, .. }| Slot { real, bytes }).collect()
     }
 
-    /// The largest range that a dispatch binds, in bytes.
+    /// Returns the size of the largest range that a dispatch binds, in bytes.
     pub fn largest_binding(&self) -> u64 {
         let placed = self.placements.iter().flatten().chain(self.scratch.iter().flatten());
         placed.map(|p| p.bytes).max().unwrap_or(0)
     }
 
-    /// Bytes of the buffers that the program brings: all but the state and the slots of others.
+    /// Returns the bytes of the buffers that the program adds: all but the state and the slots of earlier programs.
     pub fn own_bytes(&self) -> u64 {
         self.bytes_where(|kind| !matches!(kind, BufferKind::State(_)))
     }
 
-    /// Refuses a plan that passes the device's limits, before anything is allocated. `in_use` is what
-    /// other programs of the session own.
+    /// Refuses a plan that exceeds the device's limits, before memory is allocated. `in_use` is the number of bytes of
+    /// the session's other programs.
     ///
     /// # Errors
     /// [`PlanError::MemoryLimit`] or [`PlanError::BindingTooLarge`].
@@ -241,7 +240,8 @@ impl Planner {
         Self { plan }
     }
 
-    /// The smallest free slot that is large enough, else the largest free one of its own, grown, else a new one.
+    /// Takes the smallest free slot that is large enough; else the largest free slot that this plan added, which grows;
+    /// else a new slot.
     fn take_slot(&mut self, bytes: u64, real: bool) -> Placement {
         let buffers = &mut self.plan.buffers;
         let is_slot = |b: &PlannedBuffer| matches!(b.kind, BufferKind::Slot(_));
@@ -268,7 +268,8 @@ impl Planner {
     }
 }
 
-/// The last node that reads or makes each value; never, for what must be there after the step.
+/// Returns the index of the last node that reads or makes each value; `usize::MAX` for values that are kept after the
+/// step.
 fn last_uses(tape: &Tape, keep_all: bool) -> Vec<usize> {
     let mut last = vec![0; tape.values().len()];
     for (ix, node) in tape.nodes().iter().enumerate() {
@@ -288,7 +289,7 @@ mod tests {
     use crate::ops::relu::relu;
     use crate::tape::Mode;
 
-    /// Three ReLUs one after the other, of which the last is kept.
+    /// Returns a tape of three ReLUs in sequence. The output of the last is kept.
     fn tape(n: usize) -> Tape {
         let mut tape = Tape::new("test", Mode::Eval);
         let x = tape.input("x", ElementType::F32, &[n]);
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_takes_the_slots_that_are_there() {
+    fn a_plan_uses_the_slots_of_an_earlier_plan() {
         let first = plan(100, &[]);
         assert_eq!((sizes(&first), first.own_bytes()), (vec![400, 400], 3 * 400));
         let smaller = plan(10, &first.slots());
@@ -314,13 +315,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_is_there_does_not_grow() {
+    fn a_slot_of_an_earlier_plan_does_not_grow() {
         let larger = plan(200, &plan(100, &[]).slots());
         assert_eq!((sizes(&larger), larger.own_bytes()), (vec![400, 400, 800, 800], 3 * 800));
     }
 
     #[test]
-    fn words_do_not_share_with_real_numbers() {
+    fn words_and_real_numbers_share_no_slot() {
         let words = Slot { real: false, bytes: 400 };
         assert_eq!(sizes(&plan(100, &[words, words])), [400; 4]);
     }

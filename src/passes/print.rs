@@ -1,15 +1,15 @@
-//! The listing of a tape: every node with what it reads and makes, where that lies, and its costs.
+//! The listing of a tape: every node with its inputs, its outputs, their places, and its work.
 
 use super::plan::BufferKind;
 use super::{Plan, Work};
 use crate::base::units::{decimal, readable_bytes};
 use crate::tape::{ElementType, Group, Node, Phase, Tape, Value, ValueId};
 
-/// The listing of a tape and its plan, for people. `batch_size` is the number of images in a step.
+/// Returns the listing of a tape and its plan as text. `batch_size` is the number of images in a step.
 ///
-/// A node takes as many lines as it reads or makes values: on the left what it is, in the middle what
-/// it reads, on the right what it makes; each value with its number, shape, and the buffer it lies in.
-/// Totals and the memory that a step needs come last.
+/// A node has one line for each input or output, whichever are more. Its name is on the left, its inputs in the middle,
+/// and its outputs on the right; a value has its number, its shape, and its buffer. The totals and the memory of the
+/// step are at the end.
 pub fn listing(tape: &Tape, plan: &Plan, batch_size: usize) -> String {
     let mut table = Table::default();
     let mut phase = None;
@@ -54,10 +54,10 @@ fn add_node(table: &mut Table, tape: &Tape, plan: &Plan, ix: usize) {
     }
 }
 
-/// The number of a value, its shape, and the buffer it lies in.
+/// Returns the number of a value, its shape, and its buffer.
 fn describe(tape: &Tape, plan: &Plan, id: ValueId) -> [String; 3] {
     let value = tape.value(id);
-    let placement = plan.placements[id.index()].expect("every value of a node has a place");
+    let placement = plan.placements[id.index()].expect("a place for every value of a node");
     let buffer = &plan.buffers[placement.buffer];
     let place = match buffer.kind {
         BufferKind::Input => format!("input {}", buffer.label),
@@ -66,7 +66,7 @@ fn describe(tape: &Tape, plan: &Plan, id: ValueId) -> [String; 3] {
     [id.to_string(), shape(value), place]
 }
 
-/// `32x16x16x64`, and `32 u32` where the elements are no real numbers.
+/// Returns a shape such as `32x16x16x64`, or `32 u32` for elements that are not real numbers.
 pub fn shape(value: &Value) -> String {
     let axes: Vec<_> = value.shape.iter().map(usize::to_string).collect();
     match value.element {
@@ -97,7 +97,7 @@ fn work(tape: &Tape, batch_size: usize) -> String {
     text
 }
 
-/// What the step needs on the device.
+/// Returns the memory of the step on the device, by use.
 fn memory(tape: &Tape, plan: &Plan) -> String {
     let of = |groups: &[Group]| {
         let is_it = |kind| matches!(kind, BufferKind::State(group) if groups.contains(&group));
@@ -121,7 +121,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         ("memory in all", plan.total_bytes(), String::new()),
         ("largest binding", plan.largest_binding(), largest(tape, plan)),
     ];
-    // A step without averages has no line for them; every other kind has its line.
+    // Only a step with averages has a line for them.
     let kinds = kinds.into_iter().filter(|&(name, bytes, _)| name != "averages" || bytes > 0);
     let lines = kinds.map(|(name, bytes, note)| {
         let text = format!("{name:<16}{:>11}   {note}", readable_bytes(bytes));
@@ -130,7 +130,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
     lines.collect()
 }
 
-/// What the largest binding holds.
+/// Returns the name of the value in the largest binding.
 fn largest(tape: &Tape, plan: &Plan) -> String {
     let bytes = plan.largest_binding();
     let is_it = |ix: &usize| plan.placements[*ix].is_some_and(|place| place.bytes == bytes);
@@ -142,7 +142,7 @@ fn largest(tape: &Tape, plan: &Plan) -> String {
 
 const N_COLUMNS: usize = 10;
 
-/// Rows of cells, aligned when they are rendered; headings stand between them.
+/// Rows of cells, and headings between them. `render` aligns the columns.
 #[derive(Default)]
 struct Table {
     rows: Vec<Row>,
@@ -156,7 +156,7 @@ enum Row {
 impl Table {
     const TITLES: [&str; N_COLUMNS] =
         ["#", "node", "reads", "", "from", "makes", "", "in", "FLOP", "moves"];
-    /// The columns that are numbers, and so stand to the right.
+    /// The columns of numbers, which are aligned to the right.
     const RIGHT: [usize; 3] = [0, 8, 9];
 
     fn heading(&mut self, text: &str) {
@@ -218,7 +218,7 @@ mod tests {
             words(lines[2]),
             "0 layer.relu.forward %0 2x3x4x5 input x %1 2x3x4x5 slot 0 120 960 B"
         );
-        // The add reads two values, and so takes two lines, aligned with the others.
+        // The add has two inputs, and so two lines.
         assert_eq!(words(lines[4]), "%0 2x3x4x5 input x");
         assert_eq!(lines[4].find("%0"), lines[2].find("%0"));
         assert!(text.contains("step               2 nodes"), "{text}");

@@ -1,4 +1,4 @@
-//! The work of a node: the one idea of it in listings, drawings, profiles and benchmarks.
+//! The work of a node, for listings, drawings, profiles and benchmarks.
 
 use std::iter::Sum;
 use std::ops::Add;
@@ -12,7 +12,7 @@ use crate::tape::{Node, Tape};
 pub struct Work {
     /// Number of additions and multiplications of real numbers in the formula.
     pub flops: u64,
-    /// Number of bytes read and written if every value passes memory once.
+    /// Number of bytes that are read and written if every value is read or written once per node.
     pub bytes: u64,
 }
 
@@ -29,7 +29,7 @@ impl Work {
         nodes.map(|node| Self::of(tape, node)).sum()
     }
 
-    /// Returns operations a byte.
+    /// Returns the operations per byte.
     pub fn intensity(self) -> f64 {
         self.flops as f64 / self.bytes.max(1) as f64
     }

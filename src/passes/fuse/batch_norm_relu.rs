@@ -1,8 +1,7 @@
-//! `batch_norm` followed by `relu`, and by the `add` of a residual, becomes one op.
+//! `batch_norm`, the `relu` behind it, and the `add` of a residual become one op.
 //!
-//! Each of the three reads and writes a whole activation, and backward each does so again. Fused, one pass
-//! forward reads x and writes what the next layer sees, and the backward pass computes the ReLU's mask from x
-//! instead of reading it.
+//! Each of the three ops reads and writes whole activations, forward and backward. The fused op reads x once and writes
+//! the input of the next layer. Backward, it computes the ReLU's mask from x and does not read the ReLU's output.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -13,8 +12,8 @@ use crate::ops::batch_norm::relu::BatchNormRelu;
 use crate::ops::relu::Relu;
 use crate::tape::{Node, Tape, ValueId};
 
-/// Rewrites every place where the output of a batch norm over a multiple of four channels goes to a ReLU alone;
-/// with `residual_add`, also what that is alone added to. Returns how many there were.
+/// Rewrites every batch norm over a multiple of four channels whose output only a ReLU reads. With `residual_add`, an
+/// addition that alone reads the ReLU's output joins them. Returns the number of rewrites.
 pub(super) fn apply(tape: &mut Tape, residual_add: bool) -> usize {
     let mut n_rewritten = 0;
     let mut ix = 0;
@@ -28,17 +27,17 @@ pub(super) fn apply(tape: &mut Tape, residual_add: bool) -> usize {
     n_rewritten
 }
 
-/// What stands behind a batch norm.
+/// The nodes behind a batch norm.
 struct Place {
     eps: f32,
     relu_ix: usize,
-    /// The addition, and what is added.
+    /// Index of the addition, and the value that it adds.
     add: Option<(usize, ValueId)>,
 }
 
 fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
     let node = &tape.nodes()[norm_ix];
-    // A batch norm that reads mean_m2 has one more input, and stays as it is.
+    // A batch norm that reads mean_m2 has one more input, and is not rewritten.
     let op = (&*node.op as &dyn Any).downcast_ref::<BatchNorm>()?;
     let &BatchNorm { eps, mean_m2: None } = op else { return None };
     let by_fours = tape.shape(node.outputs[0]).last()?.is_multiple_of(4);
@@ -47,14 +46,14 @@ fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
     let add = || {
         let add_ix = only_reader::<Add>(tape, activated)?;
         let other = tape.nodes()[add_ix].inputs.iter().copied().find(|&id| id != activated)?;
-        // The fused op stands where the batch norm does, so what is added must be there by then.
+        // The fused op takes the place of the batch norm, so the added value must exist before it.
         let made_by = tape.nodes().iter().position(|node| node.outputs.contains(&other));
         made_by.is_none_or(|ix| ix < norm_ix).then_some((add_ix, other))
     };
     Some(Place { eps, relu_ix, add: residual_add.then(add).flatten() })
 }
 
-/// The node that alone reads a value that nobody keeps, if its op is an `O`.
+/// Returns the node with op `O` that alone reads a value, if the value is not kept for the host.
 fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
     if tape.value(id).keep || tape.n_readers(id) != 1 {
         return None;

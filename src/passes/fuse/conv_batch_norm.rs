@@ -1,8 +1,8 @@
 //! `conv2d` computes mean and M2 of its output for the `batch_norm` behind it.
 //!
 //! Batch norm in training reads x to compute mean and variance, and reads x again to normalise it. The convolution in
-//! front of it holds each element of x in registers. There, mean and M2 of a partition of the pixels cost almost
-//! nothing. The fused convolution has them as another output, and batch norm merges them instead of reading x.
+//! front of it holds each element of x in registers, where the mean and M2 of a partition of the pixels cost almost
+//! nothing. The fused convolution has them as another output. Batch norm merges these and does not read x for the mean.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ mod tests {
     use crate::passes::{backward_from, fuse};
     use crate::tape::{ElementType, Mode};
 
-    /// Returns a convolution to 8 channels in `groups` groups, a batch norm, and a ReLU.
+    /// Returns a tape with a convolution to 8 channels in `groups` groups, a batch norm and a ReLU, and its output.
     fn block(groups: usize) -> (Tape, ValueId) {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input_with_grad("x", &[2, 9, 9, 4]);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     /// Returns the number of nodes that read mean_m2.
-    fn n_given(tape: &Tape) -> usize {
+    fn n_readers(tape: &Tape) -> usize {
         tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given mean_m2")).count()
     }
 
@@ -100,7 +100,7 @@ mod tests {
             // 162 pixels are two partitions of 64, and one of 34.
             assert_eq!(tape.shape(conv.outputs[1]), [3, 2, 8]);
             assert_eq!(norm.inputs.last(), conv.outputs.last());
-            assert_eq!(n_given(&tape), 1);
+            assert_eq!(n_readers(&tape), 1);
             let d_y = tape.input("d_y", ElementType::F32, &[2, 9, 9, 8]);
             let gradients = backward_from(&mut tape, &[(y, d_y)]);
             assert!(
@@ -110,16 +110,16 @@ mod tests {
     }
 
     #[test]
-    fn a_grouped_convolution_is_not_rewritten_and_the_rule_can_be_left_out() {
+    fn a_grouped_convolution_is_not_rewritten_and_the_rule_can_be_off() {
         let (mut tape, _) = block(2);
         assert_eq!(fuse(&mut tape, Fusion { conv_batch_norm: true, ..Fusion::NONE }), 0);
         let (mut tape, _) = block(1);
         assert_eq!(fuse(&mut tape, Fusion { conv_batch_norm: false, ..Fusion::ALL }), 1);
-        assert_eq!(n_given(&tape), 0);
+        assert_eq!(n_readers(&tape), 0);
     }
 
     #[test]
-    fn of_two_norms_behind_a_convolution_one_is_rewritten() {
+    fn one_of_two_norms_behind_a_convolution_is_rewritten() {
         let (mut tape, _) = block(1);
         let conv = tape.nodes()[0].outputs[0];
         let (gamma, beta) = (tape.nodes()[1].inputs[1], tape.nodes()[1].inputs[2]);

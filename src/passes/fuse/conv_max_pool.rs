@@ -1,9 +1,9 @@
-//! `conv2d` followed by `max_pool2d` becomes one op.
+//! `conv2d` and the `max_pool2d` behind it become one op.
 //!
-//! At width 64 and batch 512 the tensor between the first layer's convolution and its pool is 256
-//! MiB, and so is its gradient; the pooled tensor and the index of each maximum are a quarter of that
-//! each. Fused, a kernel keeps a window's results in registers and stores the largest; backward, the
-//! kernels read the pooled gradient and let it through where the saved index points.
+//! At width 64 and batch size 512, the tensor between the first layer's convolution and its pool has 256 MiB, and so
+//! has its gradient. The pooled tensor and the indices of the maxima have a quarter of that each. A fused kernel keeps
+//! the results of a window in registers and stores only the maximum. Backward, the kernels read the pooled gradient and
+//! place each element at the saved index.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::ops::conv2d::Conv2dForward;
 use crate::ops::max_pool2d::MaxPool2d;
 use crate::tape::Tape;
 
-/// Rewrites every place where the output of a convolution without bias goes to a pool alone and the pool's windows
-/// tile the plane (no overlap, no padding). Returns how many there were.
+/// Rewrites every convolution without bias whose output only a pool reads, if the pool's windows tile the plane (no
+/// overlap, no padding). Returns the number of rewrites.
 pub(super) fn apply(tape: &mut Tape) -> usize {
     let mut n_rewritten = 0;
     let mut ix = 0;

@@ -1,7 +1,7 @@
-//! Fusion: rewrites of the tape, a rule a file.
+//! Fusion: rewrites of the tape, one rule per file.
 //!
-//! Rules run on the forward part, before [`backward`](super::backward): a fused op has a backward rule of its own, so
-//! that the backward pass is fused too. With every rule off, the tape is the textbook's.
+//! Rules run on the forward part, before [`backward`](super::backward). A fused op has its own backward rule, so the
+//! backward pass is fused, too. Without rules, the tape has one node per op of the network.
 
 pub mod batch_norm_relu;
 pub mod conv_batch_norm;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tape::Tape;
 
-/// Which rules to apply.
+/// The rules to apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default = "unfused")]
 pub struct Fusion {
@@ -19,13 +19,13 @@ pub struct Fusion {
     pub conv_max_pool: bool,
     /// `batch_norm` and `relu` become one op.
     pub batch_norm_relu: bool,
-    /// The addition of a residual behind them joins in.
+    /// The addition of a residual behind these two joins them.
     pub residual_add: bool,
     /// `conv2d` computes mean and M2 of its output for the `batch_norm` behind it.
     pub conv_batch_norm: bool,
 }
 
-/// What holds of a rule that a file knows nothing of: it was not there.
+/// Returns the rules of a file without an entry for them: the file is older than the rule, so the rule is off.
 fn unfused() -> Fusion {
     Fusion::NONE
 }
@@ -38,7 +38,7 @@ impl Fusion {
         residual_add: true,
         conv_batch_norm: true,
     };
-    /// No rule: the textbook's tape.
+    /// No rule.
     pub const NONE: Fusion = Fusion {
         conv_max_pool: false,
         batch_norm_relu: false,
@@ -46,7 +46,7 @@ impl Fusion {
         conv_batch_norm: false,
     };
 
-    /// Every rule but these; without any named, none.
+    /// Returns every rule but these; no rule if `rules` is empty.
     pub fn without(rules: &[Rule]) -> Self {
         if rules.is_empty() {
             return Self::NONE;
@@ -60,16 +60,16 @@ impl Fusion {
     }
 }
 
-/// A rule, as the command line calls it.
+/// A rule, for the command line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
-    /// A convolution and the max pool behind it
+    /// See [`Fusion::conv_max_pool`].
     ConvMaxPool,
-    /// A batch norm and the ReLU behind it
+    /// See [`Fusion::batch_norm_relu`].
     BatchNormRelu,
-    /// And the addition behind both
+    /// See [`Fusion::residual_add`].
     ResidualAdd,
-    /// A convolution and the mean and M2 of its output, for the batch norm behind it
+    /// See [`Fusion::conv_batch_norm`].
     ConvBatchNorm,
 }
 
@@ -95,14 +95,14 @@ impl Default for Fusion {
     }
 }
 
-/// Applies the rules to a tape without a backward pass, and returns the number of places rewritten.
+/// Applies the rules to a tape without a backward pass, and returns the number of rewrites.
 pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
     let pools = if fusion.conv_max_pool { conv_max_pool::apply(tape) } else { 0 };
     let norms = match fusion.batch_norm_relu {
         true => batch_norm_relu::apply(tape, fusion.residual_add),
         false => 0,
     };
-    // Last: it rewrites batch norms with and without a fused ReLU.
+    // This rule is last because it rewrites batch norms with and without a fused ReLU.
     let mean_m2 = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
     pools + norms + mean_m2
 }
@@ -111,9 +111,9 @@ pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
 mod tests {
     use super::*;
 
-    /// A run that was begun before a rule was there goes on without it, and makes the bits that it would have made.
+    /// A resumed run that is older than a rule continues without the rule, and so keeps its bits.
     #[test]
-    fn a_rule_that_a_file_knows_nothing_of_is_left_out() {
+    fn a_rule_that_a_file_does_not_name_is_off() {
         let text = r#"{"conv_max_pool":true,"batch_norm_relu":true,"residual_add":true}"#;
         let fusion: Fusion = serde_json::from_str(text).expect("an older file");
         assert_eq!(fusion, Fusion { conv_batch_norm: false, ..Fusion::ALL });
