@@ -1,5 +1,5 @@
-//! Autograd on numbers. As on wgrad's tape of tensors, a training step is a list of nodes, recorded once and
-//! replayed.
+//! Autograd on numbers. As on wgrad's tape of tensors, a training step is a list of nodes, recorded once and run many
+//! times.
 
 use Op::{Add, Descend, Input, Mul};
 
@@ -8,11 +8,11 @@ enum Op {
     Input,
     Add(usize, usize),
     Mul(usize, usize),
-    Descend(usize, usize), // The first is a parameter; the second is subtracted from it.
+    Descend(usize, usize), // Subtracts the second value from the first, a parameter.
 }
 
-/// Appends the gradient of `loss` by one rule per op, and returns the gradient of each value. `one` is the
-/// number 1.
+/// Appends the nodes of the gradients of `loss`, one rule per op, and returns the gradient of each value. `one` is
+/// the index of the number 1.
 fn backward(tape: &mut Vec<Op>, loss: usize, one: usize) -> Vec<Option<usize>> {
     let mut gradients = vec![None; tape.len()];
     gradients[loss] = Some(one);
@@ -23,7 +23,7 @@ fn backward(tape: &mut Vec<Op>, loss: usize, one: usize) -> Vec<Option<usize>> {
             Mul(a, b) => vec![(a, push(tape, Mul(d, b))), (b, push(tape, Mul(d, a)))],
             Input | Descend(..) => Vec::new(),
         };
-        // The gradient of a value that is used twice is the sum of both.
+        // The gradient of a value with several readers is a sum.
         for (input, part) in parts {
             let sum = gradients[input].map(|other| push(tape, Add(other, part)));
             gradients[input] = sum.or(Some(part));

@@ -9,7 +9,7 @@ use wgrad::train::{Model, ModelConfig, schedule::OneCycle};
 const BATCH_SIZE: usize = 50;
 const EPOCHS: usize = 6;
 
-/// Records the network on the tape. Nothing is computed here.
+/// Records the network on the tape, and returns the logits. It computes no numbers.
 fn network(tape: &mut Tape, x: ValueId) -> ValueId {
     let strided = Conv { stride: 2, ..Conv::default() };
     let x = layers::conv2d(tape, "conv1", x, 16, strided);
@@ -23,7 +23,7 @@ fn network(tape: &mut Tape, x: ValueId) -> ValueId {
     layers::linear(tape, "out", x, 10, true)
 }
 
-/// Returns images as `[N, H, W, C]` from -1 to 1, and their classes.
+/// Returns the images, `[N, H, W, C]` in -1..=1, and their labels.
 fn arrays(split: &Split) -> (Vec<f32>, Vec<u32>) {
     let mut x = Vec::new();
     for image in (0..split.len()).map(|n| split.image(n)) {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The conversion follows `torchvision.transforms`, so both give the same input: `CenterCrop` to the shorter
-//! side, then `Resize(32)` with the bilinear (triangle) filter, widened so that every source pixel counts.
+//! side, then `Resize(32)` with the bilinear (triangle) filter and antialiasing.
 //! The result is what a viewer shows: the camera's orientation tag is applied, transparent pixels are blended
 //! with white, and an animation gives its first frame. Grey becomes three equal channels, and 16 bits are
 //! rounded to 8. Colour profiles are ignored.
@@ -183,7 +183,7 @@ mod tests {
     /// Compares with the results of Pillow and torchvision for the same files; see `generate.py` in their
     /// folder. JPEG decoders may differ by a few levels.
     #[test]
-    fn pictures_are_torchvisions() {
+    fn pictures_equal_those_of_torchvision() {
         for (name, largest, mean) in [
             ("wide.png", 1, 0.3),
             ("tall_alpha.png", 1, 0.3),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_not_believed() {
+    fn files_that_claim_too_many_pixels_are_refused() {
         // The header claims 100,000 x 100,000 pixels, which is 30 GB as RGB.
         for (bytes, word) in [
             (png_of(100_000, 100_000), "100000x100000"),
@@ -264,9 +264,9 @@ mod tests {
         bytes
     }
 
-    /// A fuzzer found that the decoder panics on these.
+    /// The decoder panics on such palettes; a fuzzer found them.
     #[test]
-    fn palettes_of_broken_colours() {
+    fn palettes_with_incomplete_colours_are_refused() {
         for length in [0_usize, 1, 2, 4, 767, 769, 771] {
             let mut bytes = fixture("palette.png");
             let at = bytes.windows(4).position(|name| name == b"PLTE").expect("there") - 4;
@@ -306,9 +306,9 @@ mod tests {
     #[test]
     fn files_are_named_in_errors() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = read(&folder.path().join("none.png")).expect_err("there is none");
+        let error = read(&folder.path().join("none.png")).expect_err("a missing file");
         assert!(error.to_string().contains("none.png"), "{error}");
-        assert!(read(folder.path()).is_err(), "a folder is no picture");
+        assert!(read(folder.path()).is_err(), "a folder is not a picture");
         let path = folder.path().join("text.png");
         fs::write(&path, "text").expect("written");
         let error = read(&path).expect_err("it is text");

@@ -1,14 +1,14 @@
 //! The orientation that a camera notes in a picture's Exif data.
 //!
-//! Exif data are a TIFF file: a byte order, the offset of a directory, and in the directory entries of 12
-//! bytes (tag, type, count, value).
+//! Exif data are a TIFF file: a byte order, the offset of a directory, and a directory with entries of 12 bytes (tag,
+//! type, count, value).
 
-/// The tag of an orientation.
+/// The tag of the orientation.
 const TAG: u16 = 0x0112;
 /// The type of a value of 16 bits.
 const SHORT: u16 = 3;
 
-/// The orientation of a stored picture: mirrored left to right or not, then turned clockwise.
+/// The transformation that turns a stored picture upright. See [`Orientation::stored`].
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Orientation {
     is_mirrored: bool,
@@ -32,7 +32,7 @@ impl Orientation {
         Some(Self { is_mirrored, quarter_turns })
     }
 
-    /// Returns the orientation in Exif data: as stored, where they have no valid one.
+    /// Returns the orientation in Exif data; the identity if the data have no valid orientation.
     pub fn of_exif(data: &[u8]) -> Self {
         find(data).and_then(Self::of_value).unwrap_or_default()
     }
@@ -42,7 +42,7 @@ impl Orientation {
         self.quarter_turns % 2 == 1
     }
 
-    /// Returns the position in a stored picture, of the given size, of pixel `[x, y]` of the upright picture.
+    /// Returns the position of pixel `[x, y]` of the upright picture in a stored picture of the given size.
     pub fn stored(self, [width, height]: [u32; 2], [x, y]: [u32; 2]) -> [u32; 2] {
         let [x, y] = match self.quarter_turns {
             0 => [x, y],
@@ -83,8 +83,8 @@ fn find(data: &[u8]) -> Option<u16> {
 mod tests {
     use super::*;
 
-    /// A picture of 2x3 whose pixels are numbered, as it is stored for each of the eight values, and upright:
-    /// the table of the Exif standard.
+    /// The table of the Exif standard: a picture of 2x3 numbered pixels, upright and as stored for each of the eight
+    /// values.
     #[test]
     fn all_eight_values_turn_a_picture_upright() {
         let upright = [[0, 1], [2, 3], [4, 5]];
@@ -99,7 +99,7 @@ mod tests {
             (7, vec![vec![5, 3, 1], vec![4, 2, 0]]),
             (8, vec![vec![4, 2, 0], vec![5, 3, 1]]),
         ] {
-            let orientation = Orientation::of_value(value).expect("there are eight");
+            let orientation = Orientation::of_value(value).expect("a valid value");
             let size = [rows[0].len() as u32, rows.len() as u32];
             assert_eq!(orientation.is_on_its_side(), size == [3, 2], "{value}");
             for at in [0, 1, 2].into_iter().flat_map(|y| [[0, y], [1, y]]) {
@@ -128,7 +128,7 @@ mod tests {
         for data in [little, big] {
             assert_eq!(find(&data), Some(6));
             assert_eq!(Orientation::of_exif(&data), Orientation::of_value(6).expect("valid"));
-            // Data that break off have none.
+            // Incomplete data have no orientation.
             assert_eq!(find(&data[..data.len() - 4]), None);
             for n in 0..data.len() {
                 Orientation::of_exif(&data[..n]);

@@ -1,6 +1,6 @@
-//! A picture in another size: `Resize` of torchvision with the triangle as its filter.
+//! Resizes a picture like torchvision's `Resize` with the bilinear (triangle) filter and antialiasing.
 
-/// Scales `[from, from, 3]` bytes to `[to, to, 3]`: rows first, then columns, in f32 between the two.
+/// Scales `[from, from, 3]` bytes to `[to, to, 3]`: first along y, then along x, with f32 between the two.
 ///
 /// An output pixel is the weighted mean of the input pixels under a triangle around its centre. The triangle is as
 /// wide as two output pixels, and at least as two input pixels, so that every input pixel counts.
@@ -27,16 +27,16 @@ pub(super) fn resize(pixels: &[u8], from: usize, to: usize) -> Vec<u8> {
     out
 }
 
-/// The input pixels that make one output pixel, along one axis.
+/// The input pixels of one output pixel, along one axis.
 struct Window {
-    /// The first of the input pixels.
+    /// Index of the first input pixel.
     first: usize,
-    /// The weight of each; their sum is 1.
+    /// Weight of each input pixel; the sum is 1.
     weights: Vec<f32>,
 }
 
 impl Window {
-    /// Returns the weighted mean of values, from the first to the last.
+    /// Returns the weighted mean of the input pixels. `value` returns a pixel by its index.
     fn mean(&self, value: impl Fn(usize) -> f32) -> f32 {
         let weighted = self.weights.iter().enumerate().map(|(ix, w)| value(self.first + ix) * w);
         weighted.fold(0.0, |sum, term| sum + term)
@@ -48,7 +48,7 @@ fn windows(from: usize, to: usize) -> Vec<Window> {
     let ratio = from as f32 / to as f32;
     let support = ratio.max(1.0);
     let window = |ix: usize| {
-        // Pixel `k` lies between k and k + 1.
+        // Pixel `k` covers the interval from k to k + 1.
         let centre = (ix as f32 + 0.5) * ratio;
         let first = ((centre - support).floor().max(0.0) as usize).min(from - 1);
         let end = ((centre + support).ceil() as usize).clamp(first + 1, from);
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_picture_stays_plain_in_every_size() {
+    fn a_picture_of_one_colour_keeps_its_colour_in_every_size() {
         for from in [1, 2, 5, 31, 33, 64, 100] {
             let pixels = [7, 130, 255].repeat(from * from);
             assert_eq!(resize(&pixels, from, 32), [7, 130, 255].repeat(32 * 32), "{from}");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_hold_every_pixel_and_weigh_1() {
+    fn windows_cover_every_pixel_and_weights_sum_to_1() {
         for from in [1, 3, 32, 47, 500] {
             let windows = windows(from, 32);
             let ends = windows.iter().map(|w| w.first + w.weights.len());
@@ -85,7 +85,7 @@ mod tests {
                 assert!((sum - 1.0).abs() < 1e-5, "{from}: {sum}");
             }
         }
-        // Halving: the triangle reaches 2 pixels to each side of the centre, which lies between two.
+        // At half size, the triangle reaches 2 pixels to each side of its centre, which is between two pixels.
         let halved = windows(8, 4);
         assert_eq!(
             (halved[1].first, &halved[1].weights[..]),

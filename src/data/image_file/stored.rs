@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::orientation::Orientation;
 
-/// The most bytes that the decoder of PNG takes besides the pixels, for colour profiles and other attachments.
+/// The limit on the PNG decoder's memory besides the pixels, in bytes: for colour profiles and other attachments.
 const MAX_ATTACHMENTS: usize = 16 << 20;
 
 /// The channels of a pixel.
@@ -37,7 +37,7 @@ impl Channels {
 pub(super) struct Stored {
     /// Width and height, in pixels.
     pub size: [u32; 2],
-    /// The way to turn it upright.
+    /// Transformation that turns the picture upright.
     pub orientation: Orientation,
     channels: Channels,
     /// True if a sample takes two bytes, the higher one first.
@@ -47,7 +47,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Decodes a PNG. `check` looks at width and height before memory is taken for the pixels.
+    /// Decodes a PNG. `check` tests width and height before memory is allocated for the pixels.
     ///
     /// # Errors
     /// If the file is damaged, or `check` refuses its size.
@@ -58,7 +58,7 @@ impl Stored {
         check_png_head(bytes, &check)?;
         let limits = png::Limits { bytes: MAX_ATTACHMENTS };
         let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
-        // Palettes become colours, and fewer bits than 8 become 8; 16 stay.
+        // Palettes become colours, and samples of fewer than 8 bits become 8 bits; 16 bits stay.
         decoder.set_transformations(png::Transformations::EXPAND);
         let mut reader = decoder.read_info().map_err(damaged)?;
         let (colour, depth) = reader.output_color_type();
@@ -112,18 +112,18 @@ impl Stored {
         Ok(Self { size, orientation, channels, is_deep: false, samples })
     }
 
-    /// A picture of red, green and blue bytes, with the value of an orientation.
+    /// Returns a picture of RGB bytes with this value of the orientation.
     #[cfg(test)]
     pub fn of_rgb(size: [u32; 2], orientation: u16, samples: Vec<u8>) -> Self {
         let orientation = Orientation::of_value(orientation).expect("1 to 8");
         Self { size, orientation, channels: Channels::Rgb, is_deep: false, samples }
     }
 
-    /// Returns the red, green, blue and opacity of a stored pixel. Grey is spread over three channels, and 16 bits are
+    /// Returns red, green, blue and opacity of a stored pixel. Grey becomes three equal channels, and 16 bits are
     /// rounded to 8.
     ///
     /// # Panics
-    /// If the pixel is outside.
+    /// If the pixel is outside the picture.
     pub fn rgba(&self, [x, y]: [u32; 2]) -> [u8; 4] {
         let n = self.channels.count();
         let first = (y as usize * self.size[0] as usize + x as usize) * n;
@@ -148,8 +148,8 @@ fn damaged(error: impl std::fmt::Display) -> String {
     format!("cannot be decoded ({error})")
 }
 
-/// Checks two things before a PNG is decoded. Of a size that is too large, the decoder's message is about rows that are
-/// too long. On a palette with an incomplete colour, the decoder panics.
+/// Checks the size and the palette of a PNG before it is decoded. For a size that is too large, the decoder's message
+/// would be about long rows; on a palette with an incomplete colour, the decoder panics.
 fn check_png_head(
     bytes: &[u8],
     check: impl Fn([u32; 2]) -> Result<(), String>,
