@@ -105,7 +105,7 @@ struct OpReport {
 /// Lists the devices, tests each, and returns the exit code.
 ///
 /// # Errors
-/// When the standard output cannot be written.
+/// If the standard output cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut reports = Vec::new();
     let kernels = args.kernels.unwrap_or_default();

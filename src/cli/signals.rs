@@ -38,7 +38,7 @@ pub struct Signals {
 /// Starts a thread that receives the signals, and returns their flags. Call it once per process.
 ///
 /// # Errors
-/// When the operating system refuses the handlers.
+/// If the operating system refuses the handlers.
 pub fn listen() -> anyhow::Result<Signals> {
     let signals = Signals::default();
     watch(&signals).context("signals: cannot be caught")?;

@@ -23,7 +23,7 @@ pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
 /// width is that of the flag, else that of the file. Renamed and converted tensors are notes on the standard error.
 ///
 /// # Errors
-/// When the weights do not fit the network, the step exceeds a limit of the device, or the device fails.
+/// If the weights do not fit the network, the step exceeds a limit of the device, or the device fails.
 pub fn evaluator(
     device: &Device,
     file: &WeightsFile,

@@ -40,7 +40,7 @@ impl Default for Conv {
 /// `bias`.
 ///
 /// # Panics
-/// When the kernel is larger than the padded plane, or the groups do not divide the channels.
+/// If the kernel is larger than the padded plane, or the groups do not divide the channels.
 pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv: Conv) -> ValueId {
     let Conv { kernel_size, stride, padding, groups, bias } = conv;
     let in_channels = channels(tape, x);
@@ -93,7 +93,7 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
 /// Records a linear layer, `[N, in]` to `[N, out_features]`. Parameters: `weight` and, if `bias`, `bias`.
 ///
 /// # Panics
-/// When `x` does not have two axes; [`flatten`] reshapes it to two.
+/// If `x` does not have two axes; [`flatten`] reshapes it to two.
 pub fn linear(tape: &mut Tape, name: &str, x: ValueId, out_features: usize, bias: bool) -> ValueId {
     let shape = tape.shape(x);
     assert_eq!(shape.len(), 2, "{name}: a linear layer takes [N, features], not {shape:?}");

@@ -9,7 +9,7 @@ use crate::tape::{ElementType, Group, Mode, Node, Storage, Tape, Value};
 /// Returns the table of the ResNet for images of 32x32 pixels in ten classes.
 ///
 /// # Panics
-/// When `width` is 0.
+/// If `width` is 0.
 pub fn summary(width: usize) -> String {
     // The tape is not fused, so that every layer has a row.
     let mut tape = Tape::new("resnet9", Mode::Eval);

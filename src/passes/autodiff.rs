@@ -23,7 +23,7 @@ impl Gradients {
 /// The gradients of parameters lie in the flat buffer [`Group::Gradients`].
 ///
 /// # Panics
-/// When the loss has another shape.
+/// If the loss has another shape.
 pub fn backward(tape: &mut Tape, loss: ValueId) -> Gradients {
     assert_eq!(tape.shape(loss), [1], "backward: a loss must have the shape [1]");
     let unit = tape.unit().unwrap_or_else(|| {
@@ -37,7 +37,7 @@ pub fn backward(tape: &mut Tape, loss: ValueId) -> Gradients {
 /// Appends the nodes that compute gradients, starting from `seeds`: pairs of a value and its gradient.
 ///
 /// # Panics
-/// When a value and its gradient differ in shape.
+/// If a value and its gradient differ in shape.
 pub fn backward_from(tape: &mut Tape, seeds: &[(ValueId, ValueId)]) -> Gradients {
     let n_forward = tape.nodes().len();
     tape.in_phase(Phase::Backward, |tape| {

@@ -55,7 +55,7 @@ impl Dashboard {
     /// Takes the screen. The key `q` sets `stop`, which ends the run; a signal may set it, too.
     ///
     /// # Errors
-    /// When the standard error is not a terminal.
+    /// If the standard error is not a terminal.
     pub fn open(stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
         let screen = Screen::take()?;
         let state = Arc::new(Mutex::new(State::new()));

@@ -25,7 +25,7 @@ thread_local! {
 /// Checks that the standard error is a terminal that can be drawn on.
 ///
 /// # Errors
-/// When it is not a terminal, or is one that cannot be drawn on.
+/// If it is not a terminal, or is one that cannot be drawn on.
 pub fn check() -> anyhow::Result<()> {
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let problem = match (io::stderr().is_terminal(), is_dumb) {
@@ -48,7 +48,7 @@ impl Screen {
     /// Takes the screen, and holds printed lines back until [`give_back`].
     ///
     /// # Errors
-    /// When the standard error is not a terminal, or is one that cannot be drawn on.
+    /// If the standard error is not a terminal, or is one that cannot be drawn on.
     pub fn take() -> anyhow::Result<Self> {
         check()?;
         give_back_on_panic();
@@ -70,7 +70,7 @@ impl Screen {
     /// Draws a frame, unless the screen was restored.
     ///
     /// # Errors
-    /// When the terminal is closed.
+    /// If the terminal is closed.
     pub fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
         DRAWS.set(true);
