@@ -94,7 +94,7 @@ impl Unasked {
     /// Downloads CIFAR-10 if the command may use it and it is missing. Returns true if the user interrupted the
     /// download, which ends the command.
     ///
-    /// A failed download is a message, not an error: the command loads the built-in images then.
+    /// A failed download is a message, not an error: the command then continues without CIFAR-10.
     pub fn interrupted(self, source: Source, data_dir: Option<&Path>, stop: &AtomicBool) -> bool {
         let offline = self.no_fetch || variable(OFFLINE_VARIABLE).is_some_and(|value| value != "0");
         let Some(dir) = data::missing_by_default(source, data_dir).filter(|_| !offline) else {

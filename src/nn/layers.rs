@@ -36,8 +36,8 @@ impl Default for Conv {
     }
 }
 
-/// Records a convolution, `[N, H, W, Ci]` to `[N, OH, OW, out_channels]`. Parameters: `weight` and, if `conv.bias`,
-/// `bias`.
+/// Records a convolution, `[N, H, W, Ci]` to `[N, OH, OW, out_channels]`. Parameters: `weight` and, if
+/// `conv.bias` is true, `bias`.
 ///
 /// # Panics
 /// If the kernel is larger than the padded plane, or the groups do not divide the channels.
@@ -90,7 +90,7 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     })
 }
 
-/// Records a linear layer, `[N, in]` to `[N, out_features]`. Parameters: `weight` and, if `bias`, `bias`.
+/// Records a linear layer, `[N, in]` to `[N, out_features]`. Parameters: `weight` and, if `bias` is true, `bias`.
 ///
 /// # Panics
 /// If `x` does not have two axes; [`flatten`] reshapes it to two.

@@ -2,8 +2,8 @@
 //!
 //! Read [`networks::resnet9`] first: its code has one line per block of the network. [`layers`] has the layers of every
 //! network. [`Weights`] are the numbers that training changes: new weights come from a seed (`init.rs`), trained
-//! weights from a file in PyTorch's format (`weights.rs`). [`Model`](crate::train::Model) trains a network of your own; see
-//! `examples/small_network.rs`.
+//! weights from a file in PyTorch's format (`weights.rs`). [`Model`](crate::train::Model) trains a network of your own;
+//! see `examples/small_network.rs`.
 
 mod error;
 mod init;

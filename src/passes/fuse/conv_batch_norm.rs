@@ -2,7 +2,7 @@
 //!
 //! Batch norm in training reads x to compute mean and variance, and reads x again to normalise it. The convolution in
 //! front of it holds each element of x in registers, where the mean and M2 of a partition of the pixels cost almost
-//! nothing. The fused convolution has them as another output. Batch norm merges these and does not read x for the mean.
+//! nothing. The fused convolution has them as another output. Batch norm merges these, and reads x only to normalise.
 
 use std::any::Any;
 use std::sync::Arc;

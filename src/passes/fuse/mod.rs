@@ -25,7 +25,7 @@ pub struct Fusion {
     pub conv_batch_norm: bool,
 }
 
-/// Returns the rules of a file without an entry for them: the file is older than the rule, so the rule is off.
+/// Returns the default for rules that a file does not name: the file is older than such a rule, so the rule is off.
 fn unfused() -> Fusion {
     Fusion::NONE
 }
