@@ -46,7 +46,7 @@ fn the_list_of_devices() {
     }
     for report in &reports[1..] {
         let kernels = &report["kernels"]["conv2d.forward"];
-        let in_registers = serde_json::json!(["conv2d/forward", "conv2d/merge_pieces"]);
+        let in_registers = serde_json::json!(["conv2d/forward", "conv2d/merge_tile_rows"]);
         let in_workgroups = serde_json::json!(["conv2d/forward_tile"]);
         assert!([in_registers, in_workgroups].contains(kernels), "{kernels}");
     }
