@@ -1,4 +1,4 @@
-//! The clock. In a browser it is the page's, since the standard library has none there.
+//! The clock. The standard library has no clock in a browser, so there it is the page's.
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use std::time::Instant;

@@ -39,7 +39,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| sync_folder(path));
     written.map_err(|error| {
-        // A partly written file is useless. It may not exist, so an error here is ignored.
+        // A partly written file is useless. The file may not exist, so an error here is ignored.
         let _ = fs::remove_file(&temporary);
         FileError::at(path)(error)
     })
@@ -73,10 +73,10 @@ pub fn expand_home(path: &Path) -> Result<PathBuf, String> {
         Ok(below) => dirs::home_dir().map(|home| home.join(below)),
         Err(_) => Some(path.to_path_buf()),
     }
-    .ok_or_else(|| "~ stands for the home folder, and $HOME names none".to_string())
+    .ok_or_else(|| "~: $HOME names no home folder; set it or write the whole path".to_string())
 }
 
-/// Returns true for the temporary name of [`write_whole`], which an interrupted write leaves behind.
+/// Returns true for the temporary name of [`write_whole`]. An interrupted write leaves such a file behind.
 pub fn is_temporary(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == TEMPORARY)
 }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_and_nothing_else_is_left() {
+    fn a_write_replaces_the_file_and_leaves_no_other() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("file.txt");
         for text in ["one", "two"] {

@@ -1,4 +1,4 @@
-//! Short hashes, to compare the bits of two runs, or a dataset with an earlier one.
+//! Short hashes, to compare the bits of two runs or of two datasets.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,7 +42,7 @@ impl FromStr for Fingerprint {
     fn from_str(text: &str) -> Result<Self, String> {
         match u64::from_str_radix(text, 16) {
             Ok(bits) if text.len() == 16 => Ok(Self(bits)),
-            _ => Err(format!("{text:?} is no fingerprint, which has 16 hexadecimal digits")),
+            _ => Err(format!("{text:?}: not a fingerprint; write 16 hexadecimal digits")),
         }
     }
 }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_bit_and_every_border_counts() {
+    fn every_bit_and_every_boundary_between_parts_counts() {
         let base = Fingerprint::of([&b"ab"[..], b"c"]);
         assert_eq!(base, Fingerprint::of([&b"ab"[..], b"c"]));
         for other in [[&b"ab"[..], b"d"], [&b"a"[..], b"bc"], [&b"abc"[..], b""]] {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_head_of_a_sha_256() {
+    fn a_fingerprint_is_the_start_of_a_sha_256() {
         // The hash of an empty input, e3b0c44298fc1c14...
         let nothing = Fingerprint::of([]);
         assert_eq!(nothing.to_string(), "e3b0c44298fc1c14");

@@ -1,4 +1,4 @@
-//! The lowest layer: charts, files, hashes, units and names. It imports nothing of the crate but its error.
+//! The lowest layer: charts, files, hashes, units and names. It imports nothing else of the crate.
 
 pub mod chart;
 pub mod clock;

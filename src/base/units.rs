@@ -14,7 +14,7 @@ fn scaled(number: u64, base: f64, units: &[&str]) -> String {
     let mut value = number as f64;
     let mut units = units.iter();
     let mut unit = units.next().expect("there are units");
-    // A value that would round to `1024.0 KiB` takes the next unit.
+    // A value that would be printed as `1024.0 KiB` takes the next unit.
     while value >= base - 0.05 {
         let Some(next) = units.next() else { break };
         (value, unit) = (value / base, next);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The set of kernels an op launches.
+/// The set of kernels that an op launches.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernels {
@@ -18,10 +18,10 @@ pub enum Kernels {
 }
 
 impl Kernels {
-    /// Every kind of kernels.
+    /// All sets.
     pub const ALL: [Self; 3] = [Self::Naive, Self::Default, Self::Tuned];
 
-    /// Returns the name, as files have it.
+    /// Returns the name in files and settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Naive => "naive",
@@ -54,7 +54,7 @@ impl Tile {
     pub const ALL: &'static [Tile] =
         &[Tile::Registers, Tile::Subgroup, Tile::Square64, Tile::Square128];
 
-    /// The name in settings and listings: `64x64`.
+    /// Returns the name in settings and listings: `64x64`.
     pub fn name(self) -> &'static str {
         match self {
             Tile::Registers => "registers",
@@ -79,12 +79,12 @@ pub struct Target {
     pub is_software: bool,
     /// The smallest subgroup size in invocations; 0 if kernels cannot use subgroups.
     pub min_subgroup_size: usize,
-    /// The measured tiling of products; None to choose by rule.
+    /// The measured tiling of products; None if a rule chooses the tiling.
     pub tile: Option<Tile>,
 }
 
 impl Target {
-    /// A hardware adapter with these kernels.
+    /// Returns the target of a hardware adapter with these kernels.
     pub fn new(kernels: Kernels) -> Self {
         Self { kernels, ..Self::default() }
     }
@@ -137,7 +137,7 @@ impl fmt::Display for Constant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Constant::U32(value) => write!(f, "{value}u"),
-            // Rust's shortest decimal that parses to the same bits.
+            // Rust prints the shortest decimal that parses to the same bits.
             Constant::F32(value) => write!(f, "{value:?}f"),
             Constant::Bool(value) => write!(f, "{value}"),
         }
@@ -174,7 +174,7 @@ pub struct Shader {
 }
 
 impl Shader {
-    /// The shader in `shaders/<path>.wgsl`, with its own constants.
+    /// Returns the shader in `shaders/<path>.wgsl`, with its own constants.
     pub fn new(path: &'static str) -> Self {
         Self { path, imports: Vec::new(), constants: Vec::new() }
     }
@@ -232,7 +232,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A launch of one dispatch.
+    /// Returns a launch of one dispatch.
     pub fn one(shader: Shader, bindings: &[Binding], workgroups: [u32; 3]) -> Self {
         Self::default().then(shader, bindings, workgroups)
     }
@@ -250,8 +250,8 @@ impl Launch {
         self
     }
 
-    /// Adds a dispatch that computes `total`, of `n` elements, with split-K: for `n_splits` > 1 it writes that many
-    /// partial sums, `[n_splits, n]`, to scratch memory, and a second dispatch adds them in order.
+    /// Appends a dispatch that computes `total`, of `n` elements, with split-K. For `n_splits` > 1 the dispatch writes
+    /// that many partial sums, `[n_splits, n]`, to scratch memory, and a second dispatch adds them in order.
     pub fn split_k(
         self,
         shader: Shader,

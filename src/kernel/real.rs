@@ -6,8 +6,10 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 
 use gemm_common::Parallelism;
 
-/// `dst = alpha dst + beta lhs rhs` on raw pointers: the sizes m, n, k; the destination with its column and row stride,
-/// and whether it is read; the operands with theirs; alpha, beta; what to conjugate; the threads.
+/// A matrix product on raw pointers, `dst = alpha dst + beta lhs rhs`.
+///
+/// The parameters are: m, n, k; `dst` with its column stride, its row stride, and whether it is read; `lhs` and `rhs`
+/// with their strides in the same order; alpha; beta; whether to conjugate `dst`, `lhs` and `rhs`; the parallelism.
 pub(crate) type Gemm<T> = unsafe fn(
     usize,
     usize,
@@ -30,7 +32,7 @@ pub(crate) type Gemm<T> = unsafe fn(
     Parallelism,
 );
 
-/// f32 or f64.
+/// A number type of the references: f32 or f64.
 pub trait Real:
     Copy
     + Default
@@ -62,19 +64,19 @@ pub trait Real:
     fn from_f32(value: f32) -> Self;
     /// Converts to the nearest f32.
     fn to_f32(self) -> f32;
-    /// The square root.
+    /// Returns the square root.
     fn sqrt(self) -> Self;
-    /// e to the power of this.
+    /// Returns e to the power of this number.
     fn exp(self) -> Self;
-    /// The natural logarithm.
+    /// Returns the natural logarithm.
     fn ln(self) -> Self;
-    /// The larger of two numbers.
+    /// Returns the larger of two numbers.
     fn max(self, other: Self) -> Self;
     /// Returns true for numbers that are neither infinite nor NaN.
     fn is_finite(self) -> bool;
     /// Returns true for NaN.
     fn is_nan(self) -> bool;
-    /// Returns the matrix product that suits this processor.
+    /// Returns the fastest matrix product that this processor supports.
     fn gemm() -> Gemm<Self>;
 
     /// Converts a count.

@@ -17,7 +17,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The name in listings.
+    /// Returns the name in listings.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Forward => "forward",
@@ -44,7 +44,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Returns the block of layers, `layer1` of `layer1.0`; empty outside layers.
+    /// Returns the block of layers, such as `layer1` for the scope `layer1.0`; empty outside layers.
     pub fn layer(&self) -> &str {
         self.scope.split('.').next().unwrap_or_default()
     }
@@ -59,44 +59,44 @@ impl Node {
     }
 }
 
-/// A node's values without their contents: the view that an op has of its own node.
+/// A node's values without their contents, as its op reads them.
 pub struct NodeIo<'a> {
     tape: &'a Tape,
     node: &'a Node,
 }
 
 impl<'a> NodeIo<'a> {
-    /// A view of `node`, which must be on `tape`.
+    /// Returns the view of `node`, which must be on `tape`.
     pub fn new(tape: &'a Tape, node: &'a Node) -> Self {
         Self { tape, node }
     }
 
-    /// The i-th input.
+    /// Returns the i-th input.
     pub fn input(&self, i: usize) -> &'a Value {
         self.tape.value(self.node.inputs[i])
     }
 
-    /// The i-th output.
+    /// Returns the i-th output.
     pub fn output(&self, i: usize) -> &'a Value {
         self.tape.value(self.node.outputs[i])
     }
 
-    /// The number of inputs.
+    /// Returns the number of inputs.
     pub fn n_inputs(&self) -> usize {
         self.node.inputs.len()
     }
 
-    /// The number of outputs.
+    /// Returns the number of outputs.
     pub fn n_outputs(&self) -> usize {
         self.node.outputs.len()
     }
 
-    /// The shape of the i-th input.
+    /// Returns the shape of the i-th input.
     pub fn input_shape(&self, i: usize) -> &'a [usize] {
         &self.input(i).shape
     }
 
-    /// The shape of the i-th output.
+    /// Returns the shape of the i-th output.
     pub fn output_shape(&self, i: usize) -> &'a [usize] {
         &self.output(i).shape
     }

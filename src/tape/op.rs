@@ -20,12 +20,12 @@ pub struct OutputSpec {
 }
 
 impl OutputSpec {
-    /// An f32 output.
+    /// Returns the description of an f32 output.
     pub fn real(name: &'static str, shape: &[usize]) -> Self {
         Self { name, shape: shape.to_vec(), element: ElementType::F32 }
     }
 
-    /// A u32 output.
+    /// Returns the description of a u32 output.
     pub fn words(name: &'static str, shape: &[usize]) -> Self {
         Self { name, shape: shape.to_vec(), element: ElementType::U32 }
     }
@@ -33,10 +33,10 @@ impl OutputSpec {
 
 /// The computation of a node. The CPU reference is a supertrait, so every op has one.
 pub trait Op: DynReference + Any + Debug + Send + Sync {
-    /// The name of op and node: `conv2d.forward`.
+    /// Returns the name of op and node: `conv2d.forward`.
     fn name(&self) -> &'static str;
 
-    /// The attributes that listings print after the name: `3x3, stride 1, padding 1`.
+    /// Returns the attributes that listings print after the name: `3x3, stride 1, padding 1`.
     fn attributes(&self) -> String {
         String::new()
     }
@@ -47,7 +47,7 @@ pub trait Op: DynReference + Any + Debug + Send + Sync {
     /// If the inputs do not fit the op; the message has the op and the shapes.
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec>;
 
-    /// (output, input) pairs: the output updates the input in place.
+    /// Returns (output, input) pairs: the output updates the input in place.
     fn aliases(&self) -> &'static [(usize, usize)] {
         &[]
     }
@@ -66,7 +66,7 @@ pub trait Op: DynReference + Any + Debug + Send + Sync {
         panic!("{} has no backward rule", self.name());
     }
 
-    /// Returns the floating-point additions and multiplications of the formula.
+    /// Returns the number of floating-point additions and multiplications in the op's formula.
     fn flops(&self, io: &NodeIo<'_>) -> u64;
 
     /// Returns the tilings among which tuning may choose; empty for an op that is not a matrix product.

@@ -7,7 +7,7 @@ use super::state::{Initializer, Layout, Member, StateLayout};
 use super::{ElementType, Group, Node, NodeIo, Phase, Storage, Value, ValueId};
 use crate::tape::{Op, OutputSpec};
 
-/// The purpose of a tape. Layers read it, because batch norm and dropout differ between the two.
+/// The purpose of a tape. Layers read it, because batch norm and dropout differ between training and evaluation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// Batch statistics, gradients and updates.
@@ -31,7 +31,7 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// An empty tape. `name` is the network's name and begins every label.
+    /// Returns an empty tape. `name` is the network's name, the beginning of every label.
     pub fn new(name: &str, mode: Mode) -> Self {
         Self {
             name: name.to_string(),
@@ -46,33 +46,33 @@ impl Tape {
         }
     }
 
-    /// The network's name.
+    /// Returns the network's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The purpose of the tape.
+    /// Returns the purpose of the tape.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// All values, by [`ValueId::index`].
+    /// Returns all values, by [`ValueId::index`].
     pub fn values(&self) -> &[Value] {
         &self.values
     }
 
-    /// All nodes in order of execution.
+    /// Returns all nodes in order of execution.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// The parameters and statistics that are recorded so far.
+    /// Returns the parameters and running statistics recorded so far.
     pub fn state(&self) -> &StateLayout {
         &self.state
     }
 
-    /// Leaves out the buffers that only training needs: gradients, the optimizer's state, batch statistics. A session
-    /// of such a layout evaluates alone.
+    /// Leaves out the buffers that only training needs: gradients, optimizer state, batch statistics. A session with
+    /// this layout can evaluate but not train.
     pub fn inference_only(&mut self) {
         self.state.inference_only = true;
     }
@@ -87,7 +87,7 @@ impl Tape {
         &self.value(id).shape
     }
 
-    /// Returns the view of a node that its op has.
+    /// Returns the view of a node that its op reads.
     pub fn io<'a>(&'a self, node: &'a Node) -> NodeIo<'a> {
         NodeIo::new(self, node)
     }
@@ -102,13 +102,13 @@ impl Tape {
         self.new_value(name, shape, ElementType::F32, Storage::Input, true)
     }
 
-    /// Returns the input with this name, if there is one.
+    /// Returns the input with this name; None without one.
     pub fn find_input(&self, name: &str) -> Option<ValueId> {
         let is_it = |v: &Value| v.storage == Storage::Input && v.name == name;
         self.values.iter().position(is_it).map(|ix| ValueId(ix as u32))
     }
 
-    /// Returns the trained parameter with this name (PyTorch's), and adds it at the first call.
+    /// Returns the parameter with this name (PyTorch's); the first call adds it.
     ///
     /// # Panics
     /// If a parameter with this name has another shape.
@@ -122,7 +122,7 @@ impl Tape {
         self.member(Group::Parameters, name, shape, layout, initializer)
     }
 
-    /// Returns the running statistic with this name (PyTorch's), and adds it at the first call.
+    /// Returns the running statistic with this name (PyTorch's); the first call adds it.
     ///
     /// # Panics
     /// If a statistic with this name has another shape.
@@ -153,7 +153,7 @@ impl Tape {
         id
     }
 
-    /// Returns the parameter or statistic with this name, if it is on the tape.
+    /// Returns the parameter or running statistic with this name; None if it is not on the tape.
     pub fn find_member(&self, name: &str) -> Option<ValueId> {
         self.members.get(name).copied()
     }
@@ -170,7 +170,7 @@ impl Tape {
         self.state.averaged = true;
     }
 
-    /// Makes every view into the flat buffer `from` a view into the same place of the buffer `to`.
+    /// Moves every view into the flat buffer `from` to the same offset of the buffer `to`.
     ///
     /// # Panics
     /// If the two buffers differ in length.
@@ -201,8 +201,8 @@ impl Tape {
         outputs
     }
 
-    /// Returns a node of the current scope and phase. Its `i`-th output is `outputs[i]` if there is one, and otherwise a
-    /// new value.
+    /// Returns a node with the current scope and phase. Its `i`-th output is `outputs[i]`; where that is None or
+    /// missing, the output is a new value.
     pub(super) fn new_node(
         &mut self,
         op: Arc<dyn Op>,
@@ -225,7 +225,7 @@ impl Tape {
         Node { op, inputs, outputs, scope, phase: self.phase }
     }
 
-    /// Adds the value that an op makes as its `ix`-th output.
+    /// Adds the value that an op computes as its `ix`-th output.
     fn new_output(
         &mut self,
         op: &dyn Op,
@@ -254,7 +254,7 @@ impl Tape {
         assert!(fits, "{}: {name} is {shape:?} of {element}, and is made as {spec:?}", op.name());
     }
 
-    /// Returns op, attributes and shapes as text. Nodes with the same signature run the same kernels.
+    /// Returns op, attributes and shapes as text. Nodes with the same signature launch the same kernels.
     pub fn signature(&self, node: &Node) -> String {
         let one = |id: &ValueId| self.shape(*id).iter().map(usize::to_string).collect::<Vec<_>>();
         let list =
@@ -267,8 +267,8 @@ impl Tape {
         format!("{}{attributes}: {reads} -> {makes}", node.op.name())
     }
 
-    /// Returns a tape with this node alone, to time a kernel by itself. The values that the node reads are inputs there;
-    /// for a node that updates the state, values in the state stay there.
+    /// Returns a tape with only this node, to time a kernel by itself. The values that the node reads are inputs of that
+    /// tape. For a node that updates the state, its values in the state stay in the state.
     pub fn isolate(&self, node: &Node) -> Tape {
         let mut tape = Tape::new(&self.name, self.mode);
         let updates = !node.op.aliases().is_empty();
@@ -331,7 +331,7 @@ impl Tape {
         value.storage = Storage::State { group, offset };
     }
 
-    /// The scalar 1 at which the gradient of a loss starts; None before there is one.
+    /// Returns the scalar 1 at which the gradient of a loss starts; None before differentiation.
     pub(crate) fn unit(&self) -> Option<ValueId> {
         self.unit
     }

@@ -100,7 +100,7 @@ pub struct ScratchSize {
 }
 
 impl ScratchSize {
-    /// `n` numbers for the whole node, and none per thread.
+    /// Returns a size of `n` numbers for the whole node, and none per thread.
     pub fn shared(n: usize) -> Self {
         Self { shared: n, per_thread: 0 }
     }
@@ -130,7 +130,7 @@ pub struct ThreadScratch<'a, T> {
 }
 
 impl<'a, T> ThreadScratch<'a, T> {
-    /// One buffer per thread; at least one.
+    /// Returns the scratch memory with one buffer per thread, at least one.
     pub(crate) fn new(parts: &'a [Mutex<Vec<T>>]) -> Self {
         Self { parts }
     }
@@ -141,8 +141,8 @@ impl<'a, T> ThreadScratch<'a, T> {
     /// buffer, and deadlock.
     pub fn with<R>(&self, work: impl FnOnce(&mut [T]) -> R) -> R {
         let thread = rayon::current_thread_index().unwrap_or(0);
-        // In a pool with more threads than at loading, threads share buffers: slower, but correct. A poisoned
-        // lock is harmless, because the contents are undefined anyway.
+        // If the pool has grown since loading, several threads share a buffer: slower, but correct. A poisoned lock is
+        // harmless, because the contents are undefined anyway.
         let part = self.parts[thread % self.parts.len()].lock();
         work(&mut part.unwrap_or_else(PoisonError::into_inner))
     }

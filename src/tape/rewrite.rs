@@ -1,19 +1,19 @@
-//! Rewriting: passes replace and remove nodes, and the tape stays one that can run.
+//! Rewriting: replaces and removes nodes of a tape. Every rewrite leaves a tape that can run.
 
 use std::sync::Arc;
 
 use super::{Node, Op, Tape, ValueId};
 
 impl Tape {
-    /// Replaces nodes by one node, and returns the values that it makes. `nodes` are indices in ascending order.
+    /// Replaces `nodes` by one node, and returns the new node's outputs. `nodes` are indices in ascending order.
     ///
-    /// The new node stands where the first of the old ones stood, in the scope and the phase of that one. Its `i`-th
-    /// output is the value `outputs[i]`, which one of the old nodes made; it is a new value where that is `None`. So
-    /// readers of the old values, the host among them, need no change.
+    /// The new node takes the position, scope and phase of the first replaced node. Its `i`-th output is `outputs[i]`,
+    /// which one of the replaced nodes computed before; where `outputs[i]` is None, the output is a new value. So
+    /// readers of the old values, including the host, need no change.
     ///
     /// # Panics
-    /// When the op refuses the inputs, an output has another shape or element type than the op makes, an input is made
-    /// behind the new node, or a value is still read or kept that no node makes any more.
+    /// If the op rejects the inputs; if an output differs in shape or element type from the op's; if an input is
+    /// computed after the new node; if a value that is read or kept loses the node that computes it.
     pub fn replace(
         &mut self,
         nodes: &[usize],
@@ -51,7 +51,7 @@ impl Tape {
         self.nodes.iter().flat_map(|node| &node.inputs).filter(|&&input| input == id).count()
     }
 
-    /// Removes every node but those whose index `keep` accepts.
+    /// Removes every node whose index `keep` rejects.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut ix = 0;
         self.nodes.retain(|_| {
@@ -67,7 +67,7 @@ mod tests {
     use crate::kernel::{Launch, Real, Target};
     use crate::tape::{Args, ElementType, Mode, NodeIo, OutputSpec, Phase, Reference, Value};
 
-    /// An op without a computation: it makes values of the shape `[4]`.
+    /// An op without a computation. Its outputs have these names and the shape `[4]`.
     #[derive(Debug)]
     struct Makes(&'static [&'static str]);
 
@@ -92,7 +92,8 @@ mod tests {
 
     const ONE: Makes = Makes(&["y"]);
 
-    /// The nodes a, b and c in a row, each in the scope of its name, and the values x, a, b and c.
+    /// Returns a tape with the nodes a, b and c in a chain, each in the scope of its name, and the values x, a, b and
+    /// c.
     fn row() -> (Tape, [ValueId; 4]) {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input("x", ElementType::F32, &[4]);

@@ -2,7 +2,8 @@
 
 use super::Group;
 
-/// The order of a member's elements on the device. Files have PyTorch's order; reading and writing permutes.
+/// The order of a member's elements on the device. Files have PyTorch's order; reading and writing a file permutes the
+/// elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
     /// The same order as in the file.
@@ -99,7 +100,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// The number of elements.
+    /// Returns the number of elements.
     pub fn n_elements(&self) -> usize {
         self.shape.iter().product()
     }
@@ -137,7 +138,7 @@ impl StateLayout {
         }
     }
 
-    /// Returns the members of a flat buffer.
+    /// Returns the members of a flat buffer; empty for a buffer without elements.
     pub fn members(&self, group: Group) -> &[Member] {
         match group {
             Group::Gradients | Group::ExpAvg | Group::ExpAvgSq | Group::BatchStatistics

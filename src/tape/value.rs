@@ -68,8 +68,8 @@ pub enum Group {
     BatchStatistics,
     /// The sums over the steps of an epoch; see [`Metrics`](crate::ops::metrics::Metrics).
     Metrics,
-    /// The moving average of the parameters, with their layout; empty unless the tape adds it (see
-    /// [`ema`](crate::ops::ema)).
+    /// The moving average of the parameters, with their layout; empty unless
+    /// [`Tape::average_parameters`](super::Tape::average_parameters) adds it.
     AveragedParameters,
     /// The flag that makes every update a no-op; see [`finite_check`](crate::ops::finite_check).
     Control,
@@ -94,7 +94,7 @@ impl Group {
         self as usize
     }
 
-    /// The name in labels and messages.
+    /// Returns the name in labels and messages.
     pub fn name(self) -> &'static str {
         match self {
             Group::Parameters => "parameters",
@@ -144,12 +144,12 @@ pub struct Value {
 }
 
 impl Value {
-    /// The number of elements.
+    /// Returns the number of elements.
     pub fn n_elements(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Returns the bytes on a device.
+    /// Returns the number of bytes on a device.
     pub fn bytes(&self) -> u64 {
         self.element.bytes(self.n_elements())
     }

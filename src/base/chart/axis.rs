@@ -1,4 +1,4 @@
-//! Axes: a range of numbers, linear or logarithmic, and round numbers in it to label.
+//! Axes of a chart: a range of numbers on a linear or logarithmic scale, with round numbers as ticks.
 
 /// An axis of a chart.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,20 +17,21 @@ pub struct Axis {
 enum Scale {
     /// Ticks are `step` apart.
     Linear { step: f64 },
-    /// Decades have the same length; labels are `1e-3` rather than `0.001` if `has_exponents`.
+    /// Decades (factors of ten) have the same length. Labels are `1e-3` instead of `0.001` if `has_exponents` is true.
     Log { has_exponents: bool },
 }
 
-/// Steps by which a number may miss a tick and still lie on it: quotients are rounded.
+/// Distance from a tick, in steps between ticks, within which a number counts as the tick. Quotients are rounded, so an
+/// exact comparison would miss ticks.
 const SLACK: f64 = 1e-6;
 
-/// A logarithmic axis over more than this factor has ticks at powers of ten alone.
+/// Ratio of the two ends above which a logarithmic axis has ticks at powers of ten only.
 const MANY_DECADES: f64 = 2e3;
 
 impl Axis {
-    /// Returns a linear axis over `low` to `high` with about `n` steps between ticks. Its ends are ticks, too.
+    /// Returns a linear axis that covers `low` to `high` and has about `n` steps between ticks. The axis ends at ticks.
     ///
-    /// Numbers that are not finite, or are all the same, get a range around them.
+    /// If an end is not finite, the axis covers 0 to 1. If both ends are equal, it covers a range around them.
     pub fn round(low: f64, high: f64, n: usize) -> Self {
         let (low, high) = widened(low, high);
         let step = round_step((high - low) / n as f64);
@@ -38,8 +39,8 @@ impl Axis {
         Self::from_steps((first + SLACK).floor(), (last - SLACK).ceil(), step)
     }
 
-    /// Returns a linear axis that ends at `low` and `high` themselves: epochs, steps, minutes. `whole` numbers have no
-    /// ticks between them.
+    /// Returns a linear axis that ends exactly at `low` and `high`, for epochs, steps or minutes. If `whole` is true,
+    /// all ticks are whole numbers.
     pub fn from(low: f64, high: f64, n: usize, whole: bool) -> Self {
         let (low, high) = widened(low, high);
         let step = round_step((high - low) / n as f64);
@@ -56,33 +57,33 @@ impl Axis {
         Self { low, high, ticks, unit: "", scale: Scale::Linear { step } }
     }
 
-    /// Returns a logarithmic axis over these numbers, with room at both ends: a factor of `room`. Numbers without a
-    /// logarithm do not count.
+    /// Returns a logarithmic axis over `values`. At both ends the axis extends beyond the values by the factor `room`.
+    /// Values without a logarithm (zero, negative, not finite) are ignored.
     ///
-    /// Ticks are 1, 2 and 5 times powers of ten, or the powers alone where the axis is long.
+    /// Ticks are 1, 2 and 5 times the powers of ten. A long axis has ticks at the powers of ten only.
     pub fn log(values: impl IntoIterator<Item = f64>, room: f64) -> Self {
         let drawable = values.into_iter().filter(|value| value.is_normal() && *value > 0.0);
         let (low, high) = range(drawable);
-        // An axis without numbers lies around 1; one of a single number is wider than a point.
+        // Without values, the axis lies around 1. A single value gets at least a factor of 2 on both sides.
         let (low, high) = if low <= high { (low, high) } else { (1.0, 1.0) };
         let room = if low < high { room } else { room.max(2.0) };
         let (low, high) = (low / room, high * room);
         let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
         let factors: &[f64] = if high / low > MANY_DECADES { &[1.0] } else { &[1.0, 2.0, 5.0] };
         let ticks = powers.flat_map(|power| factors.iter().map(move |f| f * 10_f64.powi(power)));
-        // Powers of ten are not exact below 1.
+        // Powers of ten below 1 are not exact in binary.
         let within = low * (1.0 - 1e-9)..=high * (1.0 + 1e-9);
         let ticks = ticks.filter(|tick| within.contains(tick)).collect();
         let has_exponents = low < 1e-4 || high > 1e7;
         Self { low, high, ticks, unit: "", scale: Scale::Log { has_exponents } }
     }
 
-    /// Returns the axis with that unit behind its labels.
+    /// Returns the axis with `unit` after each label.
     pub fn with_unit(self, unit: &'static str) -> Self {
         Self { unit, ..self }
     }
 
-    /// Returns the place of a number, from 0 at the low end to 1 at the high one.
+    /// Returns the position of a number on the axis, from 0 at the low end to 1 at the high end.
     pub fn place(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear { .. } => (value - self.low) / (self.high - self.low),
@@ -90,12 +91,12 @@ impl Axis {
         }
     }
 
-    /// Returns whether decades have the same length.
+    /// Returns true for a logarithmic axis.
     pub fn is_log(&self) -> bool {
         matches!(self.scale, Scale::Log { .. })
     }
 
-    /// Returns a tick's label, with as many digits as tell it from its neighbours.
+    /// Returns a tick's label, with enough digits to distinguish the tick from its neighbours.
     pub fn label(&self, tick: f64) -> String {
         let text = match self.scale {
             Scale::Linear { step } => linear_label(tick, step),
@@ -117,7 +118,7 @@ impl Axis {
 fn linear_label(tick: f64, step: f64) -> String {
     let power = (step.log10() + SLACK).floor();
     if (-4.0..6.0).contains(&power) {
-        // Adding 0 makes 0 of -0.
+        // Adding 0 turns -0 into 0.
         return format!("{:.*}", (-power).max(0.0) as usize, tick + 0.0);
     }
     if tick == 0.0 {
@@ -127,7 +128,7 @@ fn linear_label(tick: f64, step: f64) -> String {
     format!("{tick:.*e}", digits.max(0.0) as usize)
 }
 
-/// Returns the least and the largest of some numbers; (infinity, -infinity) without any.
+/// Returns the smallest and the largest number; (infinity, -infinity) without numbers.
 pub fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     let ends = (f64::INFINITY, f64::NEG_INFINITY);
     values.into_iter().fold(ends, |(low, high), value| (low.min(value), high.max(value)))
@@ -142,7 +143,7 @@ fn widened(low: f64, high: f64) -> (f64, f64) {
     }
 }
 
-/// Returns the smallest of 1, 2 and 5 times a power of ten that is no smaller than `least`.
+/// Returns the smallest number that is at least `least` and is 1, 2 or 5 times a power of ten.
 fn round_step(least: f64) -> f64 {
     let power = 10_f64.powf(least.log10().floor());
     let factor = [1.0, 2.0, 5.0].into_iter().find(|f| f * power >= least * 0.999);
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_keep_their_ends() {
+    fn axes_of_epochs_and_minutes_keep_their_ends() {
         let epochs = Axis::from(1.0, 24.0, 6, true);
         assert_eq!(epochs.labels(), ["5", "10", "15", "20"]);
         assert_eq!((epochs.place(1.0), epochs.place(24.0)), (0.0, 1.0));
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn any_numbers_make_an_axis() {
+    fn any_range_makes_an_axis_with_few_ticks() {
         for (low, high) in [
             (0.0, 0.0),
             (2.0, 2.0),
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn decades_are_of_the_same_length() {
+    fn decades_have_the_same_length() {
         let axis = Axis::log([1.0, 100.0, f64::NAN, 0.0], 10.0);
         let places = [0.1, 1.0, 10.0, 1000.0].map(|value| (400.0 * axis.place(value)).round());
         assert_eq!(places, [0.0, 100.0, 200.0, 400.0]);

@@ -1,4 +1,4 @@
-//! Bars from left to right, with a name before and figures behind each.
+//! Horizontal bars, one below the other. Each has its name to the left and its figures to the right.
 
 use super::Svg;
 
@@ -10,31 +10,31 @@ pub const ROW: f64 = 25.0;
 pub struct Bar {
     /// Name.
     pub name: String,
-    /// Class of its colour: `c3`.
+    /// CSS class of its colour: `c3`.
     pub class: String,
     /// Length, in any unit.
     pub length: f64,
-    /// Length of the part of it that is darker, in that unit.
+    /// Length of the bar's darker part, from the left end, in the same unit.
     pub dark: f64,
-    /// Texts behind it, one for each column.
+    /// Texts to the right of the bar, one per column.
     pub figures: Vec<String>,
 }
 
-/// Bars, one below the other, and their place in a drawing.
+/// Bars, one below the other, and their position in a drawing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bars {
-    /// Place where bars begin and names end, in pixels.
+    /// Position where bars begin and names end, in pixels from the left.
     pub left: f64,
     /// Length of the longest bar, in pixels.
     pub width: f64,
-    /// Columns of figures: the place of the right edge, in pixels, and the heading.
+    /// Columns of figures: the right edge, in pixels from the left, and the heading.
     pub columns: Vec<(f64, &'static str)>,
     /// Bars from top to bottom.
     pub bars: Vec<Bar>,
 }
 
 impl Bars {
-    /// Draws all, the first bar at `top` and the headings above it.
+    /// Draws all bars: the first one at `top`, and the headings above it.
     pub fn draw(&self, svg: &mut Svg, top: f64) {
         for &(x, heading) in &self.columns {
             svg.text("soft end", [x, top - 14.0], heading);

@@ -1,25 +1,25 @@
-//! Heat maps: matrices of cells, each with a text and a colour that is the stronger the larger its number.
+//! Heat maps: matrices of cells. Each cell has a text, and a colour that is stronger for a larger number.
 //!
-//! To a screen reader they are tables, with headings of rows and columns.
+//! For a screen reader, a heat map is a table with headings of rows and columns.
 
 use super::Svg;
 use super::svg::shortened;
 
-/// Opacity of the strongest cells: their text stays readable.
+/// Opacity of the strongest cells. With a higher opacity, their text would be hard to read.
 const STRONGEST: f64 = 0.62;
 
 /// A cell.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cell {
-    /// Class of its colour: `c0`.
+    /// CSS class of its colour: `c0`.
     pub class: &'static str,
     /// Strength of the colour, from 0 to 1.
     pub strength: f64,
-    /// Text in it.
+    /// Text in the cell.
     pub text: String,
-    /// Classes of the text: `bold`.
+    /// CSS classes of the text: `bold`.
     pub text_class: &'static str,
-    /// Text that is shown on hovering.
+    /// Text shown on hover.
     pub title: String,
 }
 
@@ -47,7 +47,7 @@ const HEADINGS: f64 = 96.0;
 const ROW: f64 = 34.0;
 
 impl HeatMap {
-    /// Returns the heat map as a drawing of its own within a page. `label` is text for those who do not see it.
+    /// Returns the heat map as a drawing to embed in a page. `label` is its text for screen readers.
     pub fn figure(&self, label: &str) -> String {
         let height = HEADINGS + ROW * self.rows.len() as f64;
         let mut svg = Svg::inline([WIDTH, height], "table", label);
@@ -55,8 +55,8 @@ impl HeatMap {
         svg.finish()
     }
 
-    /// Draws it: `[left, top, width, row]` are the place of the first cell, the width of all columns and the height of
-    /// a row, in pixels. The names stand to the left and above.
+    /// Draws the heat map. `left` and `top` are the corner of the first cell, `width` is the width of all columns, and
+    /// `row` is the height of a row, in pixels. The names stand to the left and above.
     pub fn draw(&self, svg: &mut Svg, [left, top, width, row]: [f64; 4]) {
         let cell_width = width / self.columns.len().max(1) as f64;
         let is_long = self.columns.iter().any(|name| 7.5 * name.len() as f64 > cell_width);
@@ -103,7 +103,8 @@ impl HeatMap {
     }
 }
 
-/// Draws a heading: a group of that role, with the whole name where only a part of it is shown.
+/// Draws a heading as a group with the ARIA role `role`. `name` is shown on hover, because the drawn name may be
+/// shortened.
 fn heading(svg: &mut Svg, role: &str, name: &str, draw: impl FnOnce(&mut Svg)) {
     svg.open(format_args!("role=\"{role}\""), name);
     draw(svg);

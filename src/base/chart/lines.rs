@@ -1,6 +1,6 @@
-//! Curves over epochs, steps or minutes, as a figure of a page.
+//! Curves over epochs, steps or minutes, as a `<figure>` of a page.
 //!
-//! Curves differ in their dashes as well as in their colour.
+//! Curves differ in their dashes as well as in their colour, so that readers can distinguish them without colour.
 
 use super::axis::range;
 use super::plot::Join;
@@ -9,17 +9,17 @@ use super::{Axis, Frame, Plot, Svg, escape};
 const SIZE: [f64; 2] = [480.0, 270.0];
 const FRAME: Frame = Frame { left: 56.0, right: 464.0, top: 14.0, bottom: 226.0 };
 
-/// Number of colours of the palette that curves have.
+/// Number of colours of curves.
 const N_COLOURS: usize = 7;
 
-/// Number of ways to dash a line, the first of which is not to.
+/// Number of dash patterns; the first one is a solid line.
 const N_DASHES: usize = 4;
 
-/// Largest number of points of a curve with dots.
+/// Largest number of points of a curve that is drawn with dots.
 const MAX_DOTS: usize = 40;
 
-/// Returns the style of one of many curves that may lie upon one another: its neighbours differ from it in colour and
-/// in dashes.
+/// Returns the style of curve `ix` in a chart of many curves, which may overlap. Neighbours differ in colour and in
+/// dashes.
 pub fn style_of_many(ix: usize) -> usize {
     ix % N_COLOURS + N_COLOURS * (ix % N_DASHES)
 }
@@ -31,13 +31,13 @@ pub struct Series {
     pub name: String,
     /// Points from left to right. Points that are not finite are left out.
     pub points: Vec<(f64, f64)>,
-    /// Colour and dashes: a number below 28.
+    /// Colour and dashes, as a number below 28: 7 colours times 4 dash patterns.
     pub style: usize,
     /// Kind of its numbers.
     pub kind: Kind,
 }
 
-/// The kind of a curve's numbers, which decides how it is drawn.
+/// The kind of a curve's numbers, which determines the drawing.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Kind {
     /// Measurements: dots, joined by straight lines.
@@ -45,7 +45,7 @@ pub enum Kind {
     Measured,
     /// Numbers of a formula: a line without dots.
     Computed,
-    /// Means, each over the way from the point before: steps.
+    /// Means, each over the interval since the previous point: steps.
     Mean,
 }
 
@@ -56,7 +56,7 @@ pub enum Unit {
     Plain,
     /// Whole numbers.
     Count,
-    /// Parts of 1, shown in percent.
+    /// Fractions of 1, shown in percent.
     Percent,
 }
 
@@ -71,15 +71,15 @@ pub struct Chart {
     pub x_unit: Unit,
     /// Numbers of the vertical axis.
     pub y_unit: Unit,
-    /// True for a vertical axis that always starts at 0.
+    /// True if the vertical axis always starts at 0.
     pub from_zero: bool,
     /// Curves.
     pub series: Vec<Series>,
 }
 
 impl Chart {
-    /// Returns the chart as a `<figure>`, with a legend where there is more than one curve; nothing where there is no
-    /// point.
+    /// Returns the chart as a `<figure>`, with a legend if there are several curves; an empty text if no point can be
+    /// drawn.
     pub fn figure(&self) -> String {
         let series: Vec<Series> = self.series.iter().map(|series| self.shown(series)).collect();
         let series: Vec<Series> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
@@ -101,7 +101,7 @@ impl Chart {
         )
     }
 
-    /// Returns the points that can be drawn, in the units of the axes.
+    /// Returns the series with the points that can be drawn, in the units of the axes.
     fn shown(&self, series: &Series) -> Series {
         let factor = if self.y_unit == Unit::Percent { 100.0 } else { 1.0 };
         let points = series.points.iter().map(|&(x, y)| (x, factor * y));
@@ -113,11 +113,11 @@ impl Chart {
         let points = || series.iter().flat_map(|series| &series.points);
         let (first, last) = range(points().map(|(x, _)| *x));
         let is_counted = self.x_unit == Unit::Count;
-        // Measured lengths start at 0, and so does the way to the first of some means.
+        // Minutes start at 0. Means start at 0 too, because the first mean covers the interval from 0.
         let from_start = !is_counted || series.iter().any(|series| series.kind == Kind::Mean);
         let x = Axis::from(if from_start { 0.0 } else { first }, last, 7, is_counted);
         let (low, high) = range(points().map(|(_, y)| *y));
-        // From 0, unless that would waste half of the height.
+        // The vertical axis starts at 0, unless that would waste half of the height.
         let wasted = !self.from_zero && low > high / 2.0;
         let low = if low > 0.0 && !wasted { 0.0 } else { low };
         let y = Axis::round(low, high, 5).with_unit(self.percent());
@@ -139,7 +139,7 @@ impl Chart {
             if has_dots {
                 svg.circle("dot", at, 2.6, "");
             }
-            // Invisible, and easier to point at than the dot.
+            // An invisible circle, larger than the dot, is easier to hover over.
             let (x_label, percent) = (&self.x_label, self.percent());
             let title = format!("{name}, {x_label} {}: {}{percent}", short(x), short(y));
             svg.circle("hit", at, 8.0, &title);
@@ -148,7 +148,7 @@ impl Chart {
     }
 }
 
-/// Returns the names of the curves, each behind a piece of its line.
+/// Returns the legend: the curves' names, each after a piece of its line.
 fn legend(series: &[Series]) -> String {
     let entry = |series: &Series| {
         format!(
@@ -162,13 +162,13 @@ fn legend(series: &[Series]) -> String {
     format!("<span class=\"legend\">{entries}</span>")
 }
 
-/// Returns `c2`, and `c2 d1` for the style of the second round through the palette.
+/// Returns the CSS classes of a style: `c2` for colour 2 with a solid line, `c2 d1` for colour 2 with dash pattern 1.
 fn class(style: usize) -> String {
     let (colour, dashes) = (style % N_COLOURS, style / N_COLOURS % N_DASHES);
     if dashes == 0 { format!("c{colour}") } else { format!("c{colour} d{dashes}") }
 }
 
-/// Returns a number with at most four digits behind its first one: `0.4302`, `17.81`, `1.2e-7`.
+/// Formats a number with about four digits: `0.4302`, `17.81`, `1.200e-7`.
 fn short(value: f64) -> String {
     if value != 0.0 && !(1e-3..1e6).contains(&value.abs()) {
         return format!("{value:.3e}");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn points_are_placed_and_named() {
+    fn points_have_their_position_and_title() {
         let svg = chart(&[(1.0, 0.0), (2.0, 0.5), (3.0, 1.0)]).figure();
         let Frame { left, right, top, bottom } = FRAME;
         let path = format!("M{left:.1} {bottom:.1}L260.0 120.0L{right:.1} {top:.1}");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn means_are_steps_from_the_start() {
+    fn means_are_steps_from_the_left_edge() {
         let mut chart = chart(&[(1.0, 0.5), (2.0, 1.0)]);
         chart.series[0].kind = Kind::Mean;
         let svg = chart.figure();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_left_out() {
+    fn points_that_are_not_finite_are_left_out() {
         assert_eq!(chart(&[]).figure(), "");
         assert_eq!(chart(&[(1.0, f64::NAN)]).figure(), "");
         let svg = chart(&[(1.0, 0.5), (2.0, f64::INFINITY)]).figure();
@@ -228,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
+    fn numbers_have_about_four_digits() {
         let numbers = [0.43021, 17.812, 1234.56, 1.2e-7, 0.0, 3.0, 0.01];
         let shown = ["0.4302", "17.81", "1235", "1.200e-7", "0", "3", "0.01"];
         assert_eq!(numbers.map(short), shown);
     }
 
     #[test]
-    fn many_curves_have_styles_of_their_own() {
+    fn many_curves_have_different_styles() {
         let n_styles = N_COLOURS * N_DASHES;
         let classes: std::collections::BTreeSet<_> =
             (0..n_styles).map(|ix| class(style_of_many(ix))).collect();

@@ -21,5 +21,5 @@ pub use lines::{Chart, Series};
 pub use plot::{Frame, Plot};
 pub use svg::{Svg, escape};
 
-/// The style sheet of all charts, in files and on pages. `c0` to `c8` are classes of a colour each.
+/// The style sheet of all charts, in files and on pages. Each of the classes `c0` to `c8` is one colour.
 pub const STYLE: &str = include_str!("style.css");

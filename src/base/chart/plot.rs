@@ -1,21 +1,21 @@
-//! A plot: two axes around a rectangle, and what is drawn between them.
+//! A plot: two axes around a rectangle, and curves between them.
 
 use super::{Axis, Svg};
 
-/// A rectangle of a drawing, in pixels from its top left corner.
+/// A rectangle in a drawing, in pixels from the drawing's top left corner.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Frame {
-    /// Place of the left edge.
+    /// Position of the left edge.
     pub left: f64,
-    /// Place of the right edge.
+    /// Position of the right edge.
     pub right: f64,
-    /// Place of the top edge.
+    /// Position of the top edge.
     pub top: f64,
-    /// Place of the bottom edge, where the horizontal axis is.
+    /// Position of the bottom edge, where the horizontal axis is.
     pub bottom: f64,
 }
 
-/// Two axes and their place in a drawing.
+/// Two axes and their position in a drawing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plot {
     /// Axis from left to right.
@@ -26,37 +26,38 @@ pub struct Plot {
     pub frame: Frame,
 }
 
-/// The way from one point of a curve to the next.
+/// The connection between two neighbouring points of a curve.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Join {
     /// A straight line.
     #[default]
     Straight,
-    /// A step: the second point's number holds all the way from the first. The first point's holds from the left edge.
+    /// A step: the number of a point holds from the previous point up to this point. The first point's number holds
+    /// from the left edge.
     Step,
 }
 
 impl Plot {
-    /// Returns the place of a number on the horizontal axis.
+    /// Returns the position of a number on the horizontal axis, in pixels.
     pub fn x_at(&self, value: f64) -> f64 {
         let Frame { left, right, .. } = self.frame;
         left + (right - left) * self.x.place(value)
     }
 
-    /// Returns the place of a number on the vertical axis.
+    /// Returns the position of a number on the vertical axis, in pixels.
     pub fn y_at(&self, value: f64) -> f64 {
         let Frame { top, bottom, .. } = self.frame;
         bottom + (top - bottom) * self.y.place(value)
     }
 
-    /// Returns the place of a point.
+    /// Returns the position `[x, y]` of a point, in pixels.
     pub fn at(&self, (x, y): (f64, f64)) -> [f64; 2] {
         [self.x_at(x), self.y_at(y)]
     }
 
-    /// Draws both axes with their ticks and labels, and the name of the horizontal one below it.
+    /// Draws both axes with ticks and labels, and writes `x_name` below the horizontal axis.
     ///
-    /// The lines of the grid go through the ticks of the vertical axis, and of a horizontal one that is logarithmic.
+    /// Grid lines cross the ticks of the vertical axis, and the ticks of a logarithmic horizontal axis.
     pub fn draw_axes(&self, svg: &mut Svg, x_name: &str) {
         let Frame { left, right, top, bottom } = self.frame;
         for &tick in &self.y.ticks {
@@ -78,7 +79,8 @@ impl Plot {
         svg.text("soft middle", [(left + right) / 2.0, bottom + 37.0], x_name);
     }
 
-    /// Draws a line through points, in the colour of its class. It needs two of them; a step needs one.
+    /// Draws a line through points; `class` is the CSS class of its colour. A straight line is visible from two points
+    /// on, a step from one.
     pub fn draw_line(&self, svg: &mut Svg, class: &str, join: Join, points: &[(f64, f64)]) {
         let mut path = String::new();
         for (ix, &point) in points.iter().enumerate() {
@@ -99,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_hold_the_number_of_their_end() {
+    fn a_step_has_the_number_of_its_end() {
         let frame = Frame { left: 10.0, right: 110.0, top: 0.0, bottom: 100.0 };
         let (x, y) = (Axis::from(0.0, 2.0, 2, true), Axis::round(0.0, 10.0, 2));
         let plot = Plot { x, y, frame };

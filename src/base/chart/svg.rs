@@ -1,18 +1,18 @@
-//! SVG, element by element.
+//! Writes SVG, element by element.
 
 use std::fmt::{Arguments, Write};
 
 use super::STYLE;
 
-/// Distance of lines of small text, in pixels.
+/// Distance between two lines of small text, in pixels.
 pub const LINE: f64 = 17.0;
 
-/// A drawing, as far as it is written. Places and sizes are in pixels, from the top left corner.
+/// The text of a drawing, as far as it is written. Positions and sizes are in pixels from the top left corner.
 #[derive(Clone, Debug)]
 pub struct Svg(String);
 
 impl Svg {
-    /// Begins a file of `[width, height]` with a style sheet of its own. `label` is text for those who do not see it.
+    /// Begins a file of size `[width, height]` with the style sheet `style`. `label` is its text for screen readers.
     pub fn file([width, height]: [f64; 2], label: &str, style: &str) -> Self {
         let label = escape(label);
         Self(format!(
@@ -21,14 +21,14 @@ impl Svg {
         ))
     }
 
-    /// Begins a file in the style of the charts, on a ground that is light or dark as the reader prefers.
+    /// Begins a file with the charts' style sheet, and a background that follows the reader's light or dark setting.
     pub fn drawing([width, height]: [f64; 2], label: &str) -> Self {
         let mut svg = Self::file([width, height], label, STYLE);
         svg.rect("ground", [0.0, 0.0, width, height], "");
         svg
     }
 
-    /// Begins a drawing within a page, which has [`STYLE`]. `role` is ARIA's word for it: `img`, `table`.
+    /// Begins a drawing inside a page, which has [`STYLE`]. `role` is its ARIA role: `img`, `table`.
     pub fn inline([width, height]: [f64; 2], role: &str, label: &str) -> Self {
         let label = escape(label);
         Self(format!(
@@ -36,12 +36,12 @@ impl Svg {
         ))
     }
 
-    /// Returns the text of the whole.
+    /// Returns the finished text.
     pub fn finish(self) -> String {
         self.0 + "</svg>\n"
     }
 
-    /// Appends a heading at the top, and lines of small text below it.
+    /// Appends a title at the top, and lines of small text below it.
     pub fn head(&mut self, title: &str, notes: &[String]) {
         self.text("title", [20.0, 30.0], title);
         for (row, note) in notes.iter().enumerate() {
@@ -49,9 +49,9 @@ impl Svg {
         }
     }
 
-    /// Appends an element with these classes and attributes. `title` is shown on hovering; none if it is empty.
+    /// Appends an element with these classes and attributes. `title` is shown on hover; an empty one is left out.
     pub fn element(&mut self, name: &str, class: &str, attributes: Arguments<'_>, title: &str) {
-        // Writing to a string does not fail, here and below.
+        // Writing to a string cannot fail, here and below.
         let _ = write!(self.0, "<{name} class=\"{class}\" {attributes}");
         let _ = match title {
             "" => writeln!(self.0, "/>"),
@@ -76,7 +76,7 @@ impl Svg {
         self.element("path", class, format_args!("d=\"{path}\""), title);
     }
 
-    /// Appends a line of text; nothing where it is empty.
+    /// Appends a line of text, unless it is empty.
     pub fn text(&mut self, class: &str, [x, y]: [f64; 2], text: &str) {
         if !text.is_empty() {
             let text = escape(text);
@@ -85,7 +85,7 @@ impl Svg {
         }
     }
 
-    /// Appends a line of text that is turned around its place, clockwise, in degrees.
+    /// Appends a line of text, rotated clockwise by `degrees` around its position.
     pub fn turned(&mut self, class: &str, [x, y]: [f64; 2], degrees: f64, text: &str) {
         let text = escape(text);
         let _ = writeln!(
@@ -94,7 +94,7 @@ impl Svg {
         );
     }
 
-    /// Opens a group with these attributes (`class="c1"`), up to [`Svg::close`]. `title` is as in [`Svg::element`].
+    /// Opens a group with these attributes (`class="c1"`); [`Svg::close`] ends it. `title` is as in [`Svg::element`].
     pub fn open(&mut self, attributes: Arguments<'_>, title: &str) {
         let _ = write!(self.0, "<g {attributes}>");
         if !title.is_empty() {
@@ -108,13 +108,13 @@ impl Svg {
         self.0 += "</g>\n";
     }
 
-    /// Appends markup as it is.
+    /// Appends markup unchanged.
     pub fn raw(&mut self, markup: &str) {
         self.0 += markup;
     }
 }
 
-/// Returns text as it stands in SVG and HTML, within attributes too.
+/// Escapes text for SVG and HTML, also for attributes.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -129,7 +129,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Returns text of at most `length` letters, with `...` in place of its end.
+/// Shortens text to at most `length` characters; `...` replaces the rest.
 pub fn shortened(text: &str, length: usize) -> String {
     match text.chars().count() > length {
         true => text.chars().take(length - 3).collect::<String>() + "...",
@@ -137,7 +137,7 @@ pub fn shortened(text: &str, length: usize) -> String {
     }
 }
 
-/// Returns text in lines of at most `length` letters, as long as no word is longer.
+/// Splits text into lines of at most `length` characters. A longer word is a line of its own.
 pub fn wrapped(text: &str, length: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -156,7 +156,7 @@ pub fn wrapped(text: &str, length: usize) -> Vec<String> {
 pub(crate) mod tests {
     use super::*;
 
-    /// Fails unless every element is closed where it should be, and no number is broken.
+    /// Fails unless every element is closed in the right order and every number is finite.
     #[track_caller]
     pub(crate) fn assert_well_formed(svg: &str) {
         let mut open: Vec<&str> = Vec::new();
@@ -192,7 +192,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn lines_are_no_longer_than_they_may_be() {
+    fn wrapped_and_shortened_text_fits_the_length() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
         assert_eq!(wrapped("", 5), [""]);
@@ -201,7 +201,7 @@ pub(crate) mod tests {
 
     #[test]
     #[should_panic(expected = "</svg>")]
-    fn an_element_that_is_left_open_is_found() {
+    fn the_check_finds_an_element_without_an_end() {
         assert_well_formed("<svg><g><path d=\"M0 0\"/></svg>\n");
     }
 }

@@ -10,12 +10,12 @@ use std::ops::Range;
 /// Channels that a loop processes at a time.
 pub const LANES: usize = 16;
 
-/// The channels that fill whole groups of [`LANES`].
+/// Returns the range of channels that fill whole groups of [`LANES`].
 pub fn whole(n_channels: usize) -> Range<usize> {
     0..n_channels - n_channels % LANES
 }
 
-/// The channels after the [`whole`] groups.
+/// Returns the range of channels after the [`whole`] groups.
 pub fn rest(n_channels: usize) -> Range<usize> {
     n_channels - n_channels % LANES..n_channels
 }
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_are_taken_and_put_back() {
+    fn stored_lanes_can_be_read_back() {
         let mut values = [0, 1, 2, 3, 4];
         let [a, b] = lanes(&values, 2);
         store(&mut values, 0, [b, a]);

@@ -15,17 +15,17 @@ pub struct Matrix<'a, T> {
 }
 
 impl<'a, T> Matrix<'a, T> {
-    /// A row-major matrix: contiguous rows of `columns` elements.
+    /// Returns a row-major matrix: contiguous rows of `columns` elements.
     pub fn rows(data: &'a [T], columns: usize) -> Self {
         Self { data, row_stride: columns, column_stride: 1 }
     }
 
-    /// The transpose of [`Matrix::rows`].
+    /// Returns the transpose of [`Matrix::rows`].
     pub fn transposed(data: &'a [T], columns: usize) -> Self {
         Self { data, row_stride: 1, column_stride: columns }
     }
 
-    /// Rows of `columns` elements; `row_stride` elements separate the starts of two rows.
+    /// Returns a matrix of rows whose starts are `row_stride` elements apart.
     pub fn strided(data: &'a [T], row_stride: usize) -> Self {
         Self { data, row_stride, column_stride: 1 }
     }
@@ -64,7 +64,7 @@ pub fn product<T: Real>(
     }
     assert!(n <= out_stride || m == 1, "rows of {n} overlap at a stride of {out_stride}");
     assert!((m - 1) * out_stride + n <= out.len(), "a {m} x {n} result exceeds its slice");
-    // The crates' inner loops run along columns: a result of rows is computed as its transpose.
+    // The crates' inner loops run along columns, so a row-major result is computed as its transpose.
     let stride = out_stride as isize;
     let ([m, n], [out_cs, out_rs], left, right) = match out_stride > 1 {
         true => ([n, m], [stride, 1], right.t(), left.t()),
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn multiplies_accumulates_and_transposes() {
+    fn products_can_accumulate_and_read_transposes() {
         let left = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]; // 2 x 3
         let right = [1.0_f32, 0.0, 0.0, 1.0, 1.0, 1.0]; // 3 x 2
         let mut out = [1.0_f32; 4];
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "exceeds its slice")]
-    fn refuses_a_matrix_that_is_too_short() {
+    fn a_matrix_that_is_too_short_is_rejected() {
         let mut out = [0.0_f32; 4];
         let short = Matrix::rows(&[1.0_f32; 5], 3);
         product([2, 2, 3], &mut out, 2, short, Matrix::rows(&[0.0; 6], 2), false);
