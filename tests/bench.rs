@@ -79,7 +79,7 @@ fn kernels_are_measured_written_and_compared() {
 
     let other_size = ["bench", "--device", "cpu", "--width", "4", "--compare"];
     let output = wgrad(at, &[&other_size[..], &[file.to_str().expect("UTF-8")]].concat());
-    assert_fails(output, 2, "the earlier measurement is of width 2 and 3 images");
+    assert_fails(output, 2, "the earlier benchmark has width 2 and 3 images");
     assert_fails(wgrad(at, &[&SMALL[..], &["--out", "first"]].concat()), 1, "never overwritten");
     assert_fails(wgrad(at, &["bench", "--compare", "nothing.json"]), 1, "nothing.json");
     fs::write(at.join("other.json"), "{\"format\": \"else\", \"version\": 1}").expect("written");
@@ -105,7 +105,7 @@ fn a_grid_is_measured_and_written() {
     assert_eq!(cells, [(2, 2), (2, 4), (4, 2), (4, 4)]);
     assert!(scaling.cells[0].outcome.images_per_s().is_some(), "{scaling:?}");
     assert!(matches!(scaling.cells[3].outcome, scaling::Outcome::Limit { .. }), "{scaling:?}");
-    assert!(text.contains("limit: a limit of the device is passed"), "{text}");
+    assert!(text.contains("limit: the step exceeds a limit"), "{text}");
     let csv = fs::read_to_string(at.join("grid").join(scaling::CSV)).expect("written");
     assert_eq!(csv.lines().count(), 5);
     assert!(at.join("grid").join(scaling::SVG).exists());

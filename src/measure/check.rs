@@ -1,7 +1,7 @@
-//! Checks of an op on a device: record a [`Case`], fill it, run it on two sessions, compare
-//! everything that it makes.
+//! Checks of an op on a device: records a [`Case`] on a tape, fills it with random numbers, runs it on two sessions,
+//! and compares all results.
 //!
-//! The tests and `wgrad devices` go through this and name no op:
+//! The tests and `wgrad devices` use this module and name no op:
 //!
 //! ```
 //! use wgrad::measure::check::CaseTape;
@@ -36,11 +36,11 @@ use crate::ops::{self, scale};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{ElementType, Group, Mode, Storage, Tape, ValueId};
 
-/// The factor between each input and the op. It is positive, so an input keeps its signs, and a dyadic
-/// fraction, so ties stay ties.
+/// The factor between each input and the op. It is positive, so inputs keep their signs. It is a dyadic fraction, so
+/// ties stay ties.
 const SCALE_BEFORE: f32 = 0.75;
-/// The factor between the op and each result. It is negative and not 1 in size, so a dropped or doubled
-/// upstream gradient shows.
+/// The factor between the op and each result. It is negative and not 1 in size, so a test sees a dropped or doubled
+/// upstream gradient.
 const SCALE_AFTER: f32 = -1.5;
 
 /// A value of a case with its gradient.
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn puts_the_op_in_the_middle() {
+    fn the_op_stands_between_two_scales() {
         let check = relu_case();
         let ops: Vec<_> = check.tape.nodes().iter().map(|n| n.op.name()).collect();
         let expected = [
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_and_another_does_not() {
+    fn the_contents_are_a_function_of_the_seed() {
         let check = relu_case();
         assert_eq!(run(&check, 1), run(&check, 1));
         assert!(check.compare(&run(&check, 1), &run(&check, 2)).is_err());

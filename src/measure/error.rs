@@ -1,30 +1,30 @@
-//! Failures of comparisons with an earlier measurement: wrong uses, found before anything is measured.
+//! Errors of comparisons with an earlier benchmark. They are found before anything is measured.
 
 use std::path::PathBuf;
 
 use crate::base::shown::Shown;
 
-/// An earlier measurement that cannot be compared with.
+/// An earlier benchmark that cannot be compared with the new one.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
-    /// The file is not a measurement, or is one of another version.
+    /// The file is not a benchmark, or has another version.
     #[error("{}: {reason}", path.shown())]
     File {
         /// Path of the file.
         path: PathBuf,
-        /// Fault of the file.
+        /// Reason, in words.
         reason: String,
     },
-    /// The measurements are of different steps, whose kernels have different shapes.
+    /// The two benchmarks differ in width or batch size, so their kernels have different shapes.
     #[error(
-        "the earlier measurement is of width {} and {} images, this one of width {} and {}: their kernels are not \
-         the same",
+        "the earlier benchmark has width {} and {} images, this one has width {} and {}; measure the same width and \
+         batch size",
         .before[0], .before[1], .now[0], .now[1]
     )]
     OtherStep {
-        /// Width and batch size of the earlier measurement.
+        /// Width and batch size of the earlier benchmark.
         before: [usize; 2],
-        /// Width and batch size of this one.
+        /// Width and batch size of the new one.
         now: [usize; 2],
     },
 }

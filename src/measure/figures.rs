@@ -1,11 +1,11 @@
-//! Figures as tables and drawings show them.
+//! Formats figures for tables and drawings.
 
-/// Returns a part of 1 in percent: `12.3%`.
+/// Formats a fraction in percent: `12.3%`.
 pub fn percent(part: f64) -> String {
     format!("{:.1}%", 100.0 * part)
 }
 
-/// Returns a rate in units of 10^9, with the digits that matter: `0.05`, `12.3`, `20413`.
+/// Formats a rate in units of 10^9 with about three digits: `0.05`, `12.3`, `20413`.
 pub fn giga(rate: f64) -> String {
     let value = rate / 1e9;
     match value {
@@ -15,12 +15,12 @@ pub fn giga(rate: f64) -> String {
     }
 }
 
-/// Returns seconds in milliseconds, for a column: `12.345`.
+/// Formats seconds in milliseconds for a column: `12.345`.
 pub fn milliseconds(seconds: f64) -> String {
     format!("{:.3}", 1e3 * seconds)
 }
 
-/// Returns seconds in milliseconds with their unit and the digits that matter: `0.046 ms`, `12.3 ms`, `1234 ms`.
+/// Formats seconds in milliseconds with the unit and about three digits: `0.046 ms`, `12.3 ms`, `1234 ms`.
 pub fn short_milliseconds(seconds: f64) -> String {
     let value = 1e3 * seconds;
     match value {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_have_the_digits_that_matter() {
+    fn figures_have_about_three_digits() {
         assert_eq!([4.6e7, 1.23e10, 2.04134e13].map(giga), ["0.05", "12.3", "20413"]);
         assert_eq!(percent(0.1234), "12.3%");
         let texts = [0.0, 4.6e-5, 0.0123, 1.234].map(short_milliseconds);

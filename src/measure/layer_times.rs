@@ -1,4 +1,4 @@
-//! The time of each layer of a training step, for the summary of a run. `wgrad profile` measures more closely.
+//! The time of each layer of a training step, for a run's summary. `wgrad profile` measures in more detail.
 
 use super::{Effort, Sample};
 use crate::Error;
@@ -8,11 +8,11 @@ use crate::tape::Node;
 use crate::train::Trainer;
 use crate::train::folder::LayerTime;
 
-/// Two seconds, and no more steps than a median needs.
+/// Effort of about two seconds, with at most nine steps: enough for a median.
 const EFFORT: Effort = Effort { n: None, seconds: 2.0, bounds: [1, 9] };
 
-/// Times several steps on the images of a split with these numbers, a whole batch, and leaves the network as it was.
-/// Returns no times when `stop` returned true on the way.
+/// Times several steps on one batch, the images of `split` with the given numbers. Restores the network afterwards.
+/// Returns no times if `stop` returned true.
 ///
 /// # Errors
 /// If the device fails.
@@ -78,11 +78,11 @@ mod tests {
         assert!(times.iter().all(|layer| layer.seconds >= 0.0), "{times:?}");
         assert!(times.iter().map(|layer| layer.seconds).sum::<f64>() > 0.0);
 
-        // Stopped in the middle: no times are returned, and nothing is changed.
+        // `stop` returns true in the middle: no times are returned, and the network is unchanged.
         let n_asked = Cell::new(0);
         let stop = || n_asked.replace(n_asked.get() + 1) >= 2;
         let times = measure(&mut trainer, &split, &images, &stop).expect("stopped");
         assert_eq!((times, trainer.state.snapshot().expect("readable")), (Vec::new(), before));
-        assert!(n_asked.get() < EFFORT.bounds[1], "it went on for all of its steps");
+        assert!(n_asked.get() < EFFORT.bounds[1], "all steps ran");
     }
 }

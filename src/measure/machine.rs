@@ -1,4 +1,4 @@
-//! Where something was measured, and how.
+//! The machine and the circumstances of a measurement.
 
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
@@ -6,25 +6,25 @@ use sysinfo::System;
 use crate::device::Device;
 use crate::kernel::Kernels;
 
-/// Where and how something was measured: figures without that are worth nothing.
+/// The machine and the circumstances of a measurement. Figures without them cannot be compared.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Machine {
-    /// The version of wgrad.
+    /// Version of wgrad.
     pub wgrad: String,
-    /// When, in local time with its offset: `2026-11-22 10:49:23 +00:00`.
+    /// Date and time, in local time with its offset: `2026-11-22 10:49:23 +00:00`.
     pub date: String,
-    /// The command that measured.
+    /// Command that measured.
     pub command: String,
-    /// What the device is called.
+    /// Name of the device.
     pub device: String,
-    /// Its driver and that one's version; none for the CPU.
+    /// Name and version of the device's driver; None for the CPU.
     pub driver: Option<String>,
-    /// The processor, and its logical cores: `AMD EPYC 7763 (2 cores)`.
+    /// Processor and its number of logical cores: `AMD EPYC 7763 (2 cores)`.
     pub processor: String,
 }
 
 impl Machine {
-    /// This machine, now.
+    /// Returns the description of this machine at this time.
     pub fn here(device: &Device, command: &str) -> Self {
         Self {
             wgrad: env!("CARGO_PKG_VERSION").to_string(),
@@ -36,13 +36,13 @@ impl Machine {
         }
     }
 
-    /// `, tuned kernels` for the head of a listing; nothing on the CPU, which has no others.
+    /// Returns `, tuned kernels` for the head of a listing; empty for the CPU, which has only one set of kernels.
     pub fn kernels(&self, kernels: Kernels) -> String {
         let words = format!(", {} kernels", kernels.name());
         if self.driver.is_some() { words } else { String::new() }
     }
 
-    /// Lines for the head of a listing.
+    /// Returns lines for the head of a listing.
     pub fn lines(&self) -> String {
         let driver = self.driver.as_ref().map_or(String::new(), |it| format!("driver    {it}\n"));
         let Self { device, processor, date, .. } = self;
@@ -61,13 +61,14 @@ fn processor() -> String {
     format!("{name} ({n} core{})", if n == 1 { "" } else { "s" })
 }
 
-/// The bytes of memory that a process may still take before others must give some up, or its container's
-/// limit is reached; none where the system does not tell.
+/// Returns the bytes of memory that this process can still take without swapping and within its container's limit; None
+/// if the system does not report them.
 pub fn available_memory() -> Option<u64> {
     let mut system = System::new().ok()?;
     system.refresh_memory();
     let available = system.available_memory();
-    // What of a container's memory holds files is free to take.
+    // Cached files count as used memory of a container, but the system can drop them. So only the resident set is
+    // subtracted.
     let free = |limits: sysinfo::CGroupLimits| limits.total_memory.saturating_sub(limits.rss);
     let of_container = system.cgroup_limits().map_or(u64::MAX, free);
     (available > 0).then(|| available.min(of_container))
@@ -79,12 +80,12 @@ mod tests {
     use crate::device::OpenOptions;
 
     #[test]
-    fn the_machine_is_described() {
+    fn the_description_has_processor_date_and_device() {
         let machine = Machine::here(&Device::cpu(OpenOptions::default()), "wgrad bench");
         assert!(machine.processor.contains(" core"), "{machine:?}");
         assert_eq!(machine.date.len(), "2026-11-22 10:49:23 +00:00".len(), "{machine:?}");
         assert!(machine.lines().starts_with("device    cpu ("), "{}", machine.lines());
-        // From a small board to more than any machine has.
+        // The range covers everything from a small board to the largest machine.
         if let Some(bytes) = available_memory() {
             assert!((1 << 24..1 << 50).contains(&bytes), "{bytes}");
         }

@@ -1,10 +1,10 @@
-//! Measurements: ops against their references, and training steps against the clock.
+//! Measurements: checks of ops against their references, and times of training steps.
 //!
 //! * [`check`] runs every op on two devices and compares the results;
-//! * [`sampler`] times training steps: warm-up, the number of steps, median and spread ([`sample`]). Everything below
-//!   takes its times from there;
-//! * [`profile`] is the view by time: where a step spends it; [`layer_times`] is a summary of that;
-//! * [`bench`](mod@bench) is the view by rate: how near each kernel comes to the peaks of the device ([`timed`]).
+//! * [`sampler`] times training steps: warm-up, number of steps, median and spread ([`sample`]). The modules below take
+//!   their times from it;
+//! * [`profile`] is the view by time: the time of each node of a step. [`layer_times`] is a summary by layer;
+//! * [`bench`](mod@bench) is the view by rate: the rate of each kernel relative to the peaks of the device ([`timed`]).
 
 pub mod bench;
 pub mod check;

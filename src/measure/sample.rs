@@ -1,37 +1,37 @@
-//! Median and spread of a time that was measured several times.
+//! Statistics of repeated measurements of one time: median and spread.
 
 use serde::{Deserialize, Serialize};
 
-/// Several measurements of the same thing.
+/// Several measurements of the same quantity.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Sample {
     /// Number of measurements.
     pub n: usize,
-    /// Middle one, or the mean of the two in the middle.
+    /// Median: the middle measurement, or the mean of the two in the middle.
     pub median: f64,
-    /// Number that a quarter of them are below.
+    /// Lower quartile: a quarter of the measurements are below it.
     pub lower_quartile: f64,
-    /// Number that a quarter of them are above.
+    /// Upper quartile: a quarter of the measurements are above it.
     pub upper_quartile: f64,
-    /// Least one.
+    /// Smallest measurement.
     pub min: f64,
-    /// Largest one.
+    /// Largest measurement.
     pub max: f64,
 }
 
-/// Smallest change that is no noise, as a part of the median: between two runs, clocks, memory and other processes
-/// differ by up to this, however steady each run is.
+/// Smallest change that counts as more than noise, as a fraction of the median. Between two runs, clock rates, memory
+/// and other processes change times by up to this much, however small the spread within each run is.
 pub const SMALLEST_CHANGE: f64 = 0.03;
 
 impl Sample {
     /// Returns the sample of measurements in any order.
     ///
     /// # Panics
-    /// If there is no measurement.
+    /// If `values` is empty.
     pub fn new(mut values: Vec<f64>) -> Self {
-        assert!(!values.is_empty(), "there is no median of nothing");
+        assert!(!values.is_empty(), "a sample needs at least one measurement");
         values.sort_by(f64::total_cmp);
-        // Linear between the two that are nearest.
+        // Interpolates linearly between the two nearest measurements.
         let quantile = |part: f64| {
             let at = part * (values.len() - 1) as f64;
             let (below, above) = (values[at.floor() as usize], values[at.ceil() as usize]);
@@ -47,21 +47,20 @@ impl Sample {
         }
     }
 
-    /// Returns half of the distance between the quartiles, as a part of the median.
+    /// Returns half of the distance between the quartiles, as a fraction of the median.
     pub fn spread(&self) -> f64 {
         let half = (self.upper_quartile - self.lower_quartile) / 2.0;
         if self.median > 0.0 { half / self.median } else { 0.0 }
     }
 
     /// Returns the uncertainty of the median: half of the notch of a box plot, `1.57 IQR / sqrt(n)` (McGill, Tukey and
-    /// Larsen, 1978). Where the notches of two samples do not meet, their medians differ, with about 95%
-    /// confidence.
+    /// Larsen, 1978). If the notches of two samples do not overlap, their medians differ with about 95% confidence.
     pub fn notch(&self) -> f64 {
         1.57 * (self.upper_quartile - self.lower_quartile) / (self.n as f64).sqrt()
     }
 
-    /// Returns whether the times of another run differ by more than noise: the notches do not meet, and the
-    /// medians are further apart than [`SMALLEST_CHANGE`].
+    /// Returns true if two samples differ by more than noise: their notches do not overlap, and their medians differ by
+    /// more than [`SMALLEST_CHANGE`].
     pub fn differs_from(&self, other: &Self) -> bool {
         let apart = (self.median - other.median).abs();
         apart > self.notch() + other.notch()
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quartiles_are_where_they_are_said_to_be() {
+    fn quartiles_interpolate_between_measurements() {
         let sample = Sample::new(vec![5.0, 1.0, 2.0, 4.0, 3.0]);
         let Sample { n, median, lower_quartile, upper_quartile, min, max } = sample;
         assert_eq!((n, median, lower_quartile, upper_quartile), (5, 3.0, 2.0, 4.0));
@@ -87,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_no_change() {
+    fn noise_does_not_count_as_a_change() {
         let around = |middle: f64, by: f64| {
             Sample::new((-8..=8).map(|i| middle + by * f64::from(i) / 8.0).collect())
         };
-        // The same distance, with little noise and with much.
+        // The same distance between medians, with a small spread and with a large one.
         assert!(around(1.0, 0.05).differs_from(&around(1.1, 0.05)));
         assert!(!around(1.0, 0.5).differs_from(&around(1.1, 0.5)));
-        // Hardly any noise, and hardly any change.
+        // Almost no spread, with a change of 2% and of 4%.
         assert!(!around(1.0, 1e-4).differs_from(&around(1.02, 1e-4)));
         assert!(around(1.0, 1e-4).differs_from(&around(1.04, 1e-4)));
     }

@@ -1,6 +1,6 @@
-//! The sampler: training steps, timed one by one with a clock on each node, or in rows by the host's clock.
+//! The sampler times training steps: one by one with a clock on each node, or in rows by the host's clock.
 //!
-//! Profiles, benchmarks, the grid of `wgrad bench scaling` and the layer times of a run all take their times here.
+//! Profiles, benchmarks, the grid of `wgrad bench scaling` and the layer times of a run take all their times from here.
 
 use std::time::Instant;
 
@@ -13,34 +13,34 @@ use crate::train::Trainer;
 use crate::train::recipe::SHAPES_SEED;
 use crate::train::step::StepConfig;
 
-/// Number of warm-up steps: kernels are loaded, clocks rise, pages come in.
+/// Number of warm-up steps. They load kernels and touch memory pages, and clock rates rise.
 const WARM_UP_STEPS: usize = 2;
 
-/// Duration of a step, in seconds, above which one warm-up step is enough.
+/// Duration of a step, in seconds, from which one warm-up step is enough.
 const LONG_STEP: f64 = 10.0;
 
-/// Duration that a row of steps has, in seconds: waiting for its end takes a small part of it.
+/// Duration of a row of steps, in seconds. The wait at its end is then a small part of it.
 const ROW_SECONDS: f64 = 0.25;
 
 /// Largest number of steps in a row.
 const LONGEST_ROW: usize = 64;
 
-/// Learning rate: the weights stay finite, and the time of a step does not depend on them.
+/// Learning rate. With 0 the weights stay finite, and the time of a step does not depend on the weights.
 const LR: f64 = 0.0;
 
-/// The number of measurements to make.
+/// The effort of a measurement: its number of repetitions.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Effort {
-    /// Number of measurements. If it is none, the two fields below decide.
+    /// Number of repetitions; with None, `seconds` and `bounds` determine it.
     pub n: Option<usize>,
-    /// Time for all measurements, in seconds.
+    /// Time for all repetitions, in seconds.
     pub seconds: f64,
-    /// Least and largest number of measurements.
+    /// Smallest and largest number of repetitions.
     pub bounds: [usize; 2],
 }
 
 impl Effort {
-    /// Measures as often as the effort says. Returns none if `stop` returned true before a measurement.
+    /// Calls `measure` as often as the effort allows. Returns None if `stop` returned true before a call.
     ///
     /// # Errors
     /// If `measure` fails.
@@ -60,7 +60,7 @@ impl Effort {
         Ok(Some(done))
     }
 
-    /// Returns whether `n` measurements in these seconds are enough: the next one would exceed the time.
+    /// Returns true if `n` repetitions, which took `seconds` together, are enough: another one would exceed the time.
     fn is_enough(&self, n: usize, seconds: f64) -> bool {
         let [least, largest] = self.bounds;
         match self.n {
@@ -70,7 +70,7 @@ impl Effort {
     }
 }
 
-/// A trainer and one batch of images, which it trains on again and again.
+/// A trainer, and the one batch on which it trains repeatedly.
 pub struct Sampler<'a> {
     trainer: &'a mut Trainer,
     split: &'a Split,
@@ -78,7 +78,7 @@ pub struct Sampler<'a> {
 }
 
 impl<'a> Sampler<'a> {
-    /// Returns a sampler for these images of a split, a whole batch.
+    /// Returns a sampler for one whole batch: the images of `split` with the numbers `images`.
     pub fn new(trainer: &'a mut Trainer, split: &'a Split, images: &'a [u32]) -> Self {
         Self { trainer, split, images }
     }
@@ -91,8 +91,8 @@ impl<'a> Sampler<'a> {
         self.trainer.timed_step(self.split, self.images, 0, LR)
     }
 
-    /// Runs ordinary steps in a row, so that the host prepares a step while the device runs another. Returns the mean
-    /// time of a step, in seconds, by the host's clock.
+    /// Runs ordinary steps in a row, so that the host prepares one step while the device runs another. Returns the mean
+    /// time of a step in seconds, by the host's clock.
     ///
     /// # Errors
     /// If the device fails.
@@ -105,8 +105,8 @@ impl<'a> Sampler<'a> {
         Ok(begun.elapsed().as_secs_f64() / n_steps as f64)
     }
 
-    /// Runs the warm-up steps. Returns the number of steps in a row: at least two, so that steps overlap, but one if a
-    /// step takes longer than a second, in which the overlap is lost.
+    /// Runs the warm-up steps. Returns the number of steps in a row. A row has at least two steps, so that host and
+    /// device overlap; steps of a second or more run alone, because the overlap hardly matters for them.
     ///
     /// # Errors
     /// If the device fails.
@@ -122,11 +122,11 @@ impl<'a> Sampler<'a> {
     }
 }
 
-/// Times training steps on built-in images: for each measurement a row of steps. Returns the mean time of a step in
-/// each row, in seconds, by the host's clock; none if `stop` returned true.
+/// Times training steps on built-in images; each repetition is a row of steps. Returns the mean time of a step for each
+/// row, in seconds by the host's clock. Returns None if `stop` returned true.
 ///
 /// # Errors
-/// If the step passes a limit of the device, or the device fails.
+/// If the step exceeds a limit of the device, or the device fails.
 pub fn time_rows(
     device: &Device,
     config: &StepConfig,
@@ -140,48 +140,48 @@ pub fn time_rows(
     })
 }
 
-/// Timed steps: what profiles and benchmarks are two views of.
+/// Timed steps, the common data of profiles and benchmarks.
 #[derive(Clone, Debug)]
 pub struct TimedSteps {
     /// Tape of the step.
     pub tape: Tape,
-    /// Clock of the nodes.
+    /// Clock that timed the nodes.
     pub clock: Clock,
-    /// Peaks of the device, as measured before and after the steps.
+    /// Peaks of the device: the higher of two measurements, before and after the steps.
     pub peak: Peaks,
-    /// Time of each node, in seconds, by node and timed step.
+    /// Times in seconds, by node and timed step.
     pub nodes: Vec<Vec<f64>>,
-    /// Mean time of an ordinary step, in seconds, by the host's clock: of the row behind each timed step.
+    /// Mean time of an ordinary step in seconds, by the host's clock, for the row after each timed step.
     pub whole: Vec<f64>,
 }
 
-/// Times training steps on built-in images: for each measurement a step with a clock on every node, and a row of
-/// ordinary steps behind it. They take turns, so that a machine that becomes slower does so for both.
+/// Times training steps on built-in images. Each repetition is a step with a clock on every node, and then a row of
+/// ordinary steps. The two alternate, so that a machine that slows down affects both.
 ///
-/// `told` gets what is going on. Returns none if `stop` returned true.
+/// `progress` receives one line per stage. Returns None if `stop` returned true.
 ///
 /// # Errors
-/// If the step passes a limit of the device, or the device fails.
+/// If the step exceeds a limit of the device, or the device fails.
 pub fn time_steps(
     device: &Device,
     config: &StepConfig,
     effort: Effort,
-    told: &dyn Fn(&str),
+    progress: &dyn Fn(&str),
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<TimedSteps>, Error> {
-    told("measuring what the device can do at best");
+    progress("measuring the device's peak rates");
     let peak = device.peaks()?;
-    told("compiling the step");
+    progress("compiling the step");
     let timed = with_built_in_images(device, config, |trainer, split, images| {
         let tape = trainer.tape().clone();
         let mut sampler = Sampler::new(trainer, split, images);
         let n_row = sampler.warm_up()?;
-        told("timing steps");
+        progress("timing steps");
         let rounds = effort.repeat(stop, || Ok((sampler.nodes()?, sampler.row(n_row)?)))?;
         Ok(rounds.map(|rounds| (tape, rounds)))
     })?;
     let Some((tape, rounds)) = timed else { return Ok(None) };
-    // Once more: the load of a busy machine may have gone.
+    // The peaks are measured again, because other load on the machine may have ended.
     let peak = peak.max(device.peaks()?);
     let clock = rounds[0].0.clock;
     let of_node = |ix: usize| rounds.iter().map(|(times, _)| times.seconds[ix]).collect();
@@ -196,7 +196,7 @@ fn with_built_in_images<T>(
     config: &StepConfig,
     measure: impl FnOnce(&mut Trainer, &Split, &[u32]) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // Images are drawn after the step has found its memory.
+    // The trainer comes first, so that the images are not drawn for a step that does not fit the memory.
     let mut trainer = Trainer::new(device, config, 0)?;
     let split = shapes::draw_train(SHAPES_SEED, config.batch_size);
     let measured = measure(&mut trainer, &split, &batches::in_order(split.len()))?;

@@ -1,4 +1,4 @@
-//! Work and its time: rates, and their distance from the best of the device.
+//! Work and its time: rates, and their fraction of the device's peak rates.
 
 use std::iter::Sum;
 
@@ -12,7 +12,7 @@ use crate::passes::Work;
 pub struct TimedWork {
     /// Time in seconds.
     pub seconds: f64,
-    /// Work.
+    /// Operations and bytes.
     pub work: Work,
 }
 
@@ -20,14 +20,14 @@ pub struct TimedWork {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bound {
-    /// The device's multiply-adds.
+    /// The device's arithmetic, in multiply-adds.
     Arithmetic,
     /// The device's memory.
     Memory,
 }
 
 impl Bound {
-    /// Returns its word in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Bound::Arithmetic => "arithmetic",
@@ -36,8 +36,8 @@ impl Bound {
     }
 }
 
-/// Returns the bound of some work on the roofline (Williams, Waterman and Patterson, 2009), and the least time in
-/// seconds: `max(flops / peak flops, bytes / peak bandwidth)`.
+/// Returns the resource that bounds some work, and the least time in seconds, `max(flops / peak flops, bytes / peak
+/// bandwidth)`: the roofline model (Williams, Waterman and Patterson, 2009).
 pub fn roof(work: Work, peak: Peaks) -> (Bound, f64) {
     let computing = work.flops as f64 / peak.flops_per_s;
     let moving = work.bytes as f64 / peak.bytes_per_s;
@@ -45,12 +45,12 @@ pub fn roof(work: Work, peak: Peaks) -> (Bound, f64) {
 }
 
 impl TimedWork {
-    /// Returns operations a second; none if there are no operations, or if the clock saw no time pass.
+    /// Returns operations per second; None without operations or if the measured time is 0.
     pub fn flops_per_s(&self) -> Option<f64> {
         self.rate(self.work.flops)
     }
 
-    /// Returns bytes a second; none if the clock saw no time pass.
+    /// Returns bytes per second; None if the measured time is 0.
     pub fn bytes_per_s(&self) -> Option<f64> {
         self.rate(self.work.bytes)
     }
@@ -59,7 +59,7 @@ impl TimedWork {
         (done > 0 && self.seconds > 0.0).then(|| done as f64 / self.seconds)
     }
 
-    /// Returns the part of the roof that is reached: 1 at the device's best, 0 if the clock saw no time pass.
+    /// Returns the speed as a fraction of the roof: 1 at the device's peak rates; 0 if the measured time is 0.
     pub fn of_roof(&self, peak: Peaks) -> f64 {
         if self.seconds > 0.0 { roof(self.work, peak).1 / self.seconds } else { 0.0 }
     }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_that_takes_no_time_has_no_rate() {
+    fn work_without_time_has_no_rate() {
         let timed = TimedWork { seconds: 0.5, work: Work { flops: 10, bytes: 4 } };
         assert_eq!((timed.flops_per_s(), timed.bytes_per_s()), (Some(20.0), Some(8.0)));
         let at_once = TimedWork { seconds: 0.0, ..timed };

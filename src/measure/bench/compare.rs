@@ -1,23 +1,23 @@
-//! A measurement beside an earlier one: what has become faster or slower, beyond the noise.
+//! Compares a benchmark with an earlier one: the kernels that are faster or slower beyond the noise.
 
 use super::table::{shortened, spread};
 use super::{Bench, Kernel, Machine, Sample};
 use crate::measure::MeasureError;
 use crate::measure::figures::{giga, milliseconds};
 
-/// How a time is, beside an earlier one.
+/// The change of a time between two measurements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// It is shorter, beyond the noise.
+    /// The time is shorter, beyond the noise.
     Faster,
-    /// It is longer, beyond the noise.
+    /// The time is longer, beyond the noise.
     Slower,
-    /// It differs by no more than measurements of the same thing do.
+    /// The difference is not larger than the noise.
     Same,
 }
 
 impl Change {
-    /// From one time to another.
+    /// Returns the change from `before` to `now`.
     pub fn between(before: &Sample, now: &Sample) -> Self {
         match (before.differs_from(now), now.median < before.median) {
             (false, _) => Change::Same,
@@ -35,17 +35,16 @@ impl Change {
     }
 }
 
-/// Refuses to hold measurements of different steps against each other: their kernels have other shapes.
-///
-/// # Errors
-/// [`MeasureError::OtherStep`].
+/// Checks that a new benchmark has the width and batch size of the earlier one. Kernels of other sizes have other
+/// shapes and cannot be compared.
 pub fn check(before: &Bench, width: usize, batch_size: usize) -> Result<(), MeasureError> {
     let before = [before.settings.width, before.settings.batch_size];
     let now = [width, batch_size];
     if before == now { Ok(()) } else { Err(MeasureError::OtherStep { before, now }) }
 }
 
-/// The comparison, for people: a line a kernel in the order of `now`, then the step, then what it comes to.
+/// Returns the comparison as text for people: one line per kernel in the order of `now`, then the step, then the
+/// counts.
 pub fn compare(before: &Bench, now: &Bench) -> String {
     let op = now.kernels.iter().map(|kernel| kernel.op.len()).max().unwrap_or(0);
     let mut text = head(before, now);
@@ -82,7 +81,7 @@ pub fn compare(before: &Bench, now: &Bench) -> String {
     )
 }
 
-/// What the two have in common, and what not.
+/// Returns the head: the differences between the two machines and settings, and the two devices' peak rates.
 fn head(before: &Bench, now: &Bench) -> String {
     let (old, new) = (&before.machine, &now.machine);
     let mut text = format!("compared with {} (wgrad {})\n", old.date, old.wgrad);
@@ -113,12 +112,12 @@ fn head(before: &Bench, now: &Bench) -> String {
         ratios[1],
     );
     if ratios.into_iter().any(|ratio| !STEADY.contains(&ratio)) {
-        text += "  so the device itself is not what it was: part of the changes below is its own\n";
+        text += "  the device's own speed changed: that explains part of the changes below\n";
     }
     text + "\n"
 }
 
-/// A device whose peaks are within this of what they were is the same for what follows.
+/// Range of the ratio of two peak rates within which the device counts as unchanged.
 const STEADY: std::ops::RangeInclusive<f64> = 0.9..=1.1;
 
 fn fused(bench: &Bench) -> String {
@@ -155,7 +154,7 @@ fn kernel_line(op: usize, kernel: &Kernel, before: &Sample, change: Change) -> S
     )
 }
 
-/// How many times as fast it is now: `x 1.25`.
+/// Returns the speed of `now` relative to `before`: `x 1.25`.
 fn ratio(before: &Sample, now: &Sample) -> String {
     match now.median > 0.0 {
         true => format!("x {:.2}", before.median / now.median),
@@ -186,7 +185,7 @@ mod tests {
     use crate::measure::bench::tests::{bench, kernel};
 
     #[test]
-    fn what_changed_beyond_the_noise_is_said() {
+    fn changes_beyond_the_noise_have_a_word() {
         let steady = |op: &str, ms: f64| {
             kernel(op, &["2x3"], 1, &[0.99e-3 * ms, 1e-3 * ms, 1e-3 * ms, 1e-3 * ms, 1.01e-3 * ms])
         };
@@ -216,7 +215,7 @@ mod tests {
         elsewhere.peak.flops_per_s *= 2.0;
         let text = compare(&elsewhere, &now);
         assert!(text.contains("driver was none, is driver 1.2\n"), "{text}");
-        assert!(text.contains("the device itself is not what it was"), "{text}");
+        assert!(text.contains("the device's own speed changed"), "{text}");
         assert!(text.contains("200.0 GFLOP/s before, 100.0 now (x 0.50)"), "{text}");
     }
 
@@ -225,6 +224,6 @@ mod tests {
         let before = bench(Vec::new(), &[1.0]);
         assert!(check(&before, 4, 8).is_ok());
         let error = check(&before, 4, 16).expect_err("another size").to_string();
-        assert!(error.contains("width 4 and 8 images, this one of width 4 and 16"), "{error}");
+        assert!(error.contains("width 4 and 8 images, this one has width 4 and 16"), "{error}");
     }
 }

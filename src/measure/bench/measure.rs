@@ -1,4 +1,4 @@
-//! Measuring.
+//! Runs a benchmark.
 
 use super::{Bench, FORMAT, Kernel, Rates, Settings, Step, VERSION};
 use crate::Error;
@@ -12,21 +12,22 @@ use crate::passes::print::shape;
 use crate::tape::{Node, Tape};
 use crate::train::step::StepConfig;
 
-/// Measures a training step on built-in images, and each of its kernels. `command` and `kernels` are only
-/// written down. `told` hears what is going on; `stop` is asked between steps. None when it was stopped.
+/// Measures a training step on built-in images, and each of its kernels. `command` and `kernels` are only recorded in
+/// the result. `progress` receives one line per stage. Returns None if `stop`, which is called between steps, returned
+/// true.
 ///
 /// # Errors
-/// When the step passes a limit of the device, or the device fails.
+/// If the step exceeds a limit of the device, or the device fails.
 pub fn measure(
     device: &Device,
     config: &StepConfig,
     kernels: Kernels,
     effort: Effort,
     command: &str,
-    told: &dyn Fn(&str),
+    progress: &dyn Fn(&str),
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Bench>, Error> {
-    let Some(timed) = time_steps(device, config, effort, told, stop)? else { return Ok(None) };
+    let Some(timed) = time_steps(device, config, effort, progress, stop)? else { return Ok(None) };
     let settings = Settings {
         network: timed.tape.name().to_string(),
         width: config.network.width,
@@ -37,7 +38,7 @@ pub fn measure(
     Ok(Some(evaluate(timed, settings, Machine::here(device, command))))
 }
 
-/// Makes of times what is told of them.
+/// Computes the benchmark's figures from the times.
 fn evaluate(timed: TimedSteps, settings: Settings, machine: Machine) -> Bench {
     let TimedSteps { tape, clock, peak, nodes, whole } = timed;
     let kernels = group(&tape, &nodes, peak);
@@ -53,8 +54,8 @@ fn evaluate(timed: TimedSteps, settings: Settings, machine: Machine) -> Bench {
     Bench { format, version: VERSION, machine, settings, clock, peak, step, kernels }
 }
 
-/// The kernels of a tape, the most time first: nodes that compute the same on the same shapes are one.
-/// `times` are those of each node, by node and step.
+/// Returns the kernels of a tape, those with the most time first. Nodes with the same op, attributes and shapes are one
+/// kernel. `times` has the seconds by node and step.
 fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
     let mut kernels: Vec<(Kernel, Vec<usize>)> = Vec::new();
     for (ix, node) in tape.nodes().iter().enumerate() {
@@ -78,7 +79,7 @@ fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
     kernels
 }
 
-/// A node as a kernel, without its times.
+/// Returns the kernel of a node, without times.
 fn kernel(tape: &Tape, node: &Node) -> Kernel {
     let shapes = |ids: &[_]| ids.iter().map(|&id| shape(tape.value(id))).collect();
     let nothing = Peaks { flops_per_s: 1.0, bytes_per_s: 1.0 };
@@ -114,13 +115,13 @@ mod tests {
         tape.keep(d);
         let times = vec![vec![1.0, 2.0, 3.0], vec![3.0, 4.0, 11.0], vec![9.0; 3], vec![0.5; 3]];
         let kernels = group(&tape, &times, PEAK);
-        let told: Vec<_> = kernels.iter().map(|k| (k.op.as_str(), k.shapes(), k.n_nodes)).collect();
+        let got: Vec<_> = kernels.iter().map(|k| (k.op.as_str(), k.shapes(), k.n_nodes)).collect();
         let expected = [
             ("relu.forward", "3".to_string(), 1),
             ("relu.forward", "2x3".to_string(), 2),
             ("add.forward", "2 of 2x3".to_string(), 1),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(got, expected);
         // The means of the two nodes are 2, 3 and 7.
         let Sample { n, median, min, max, .. } = kernels[1].seconds;
         assert_eq!((n, median, min, max, kernels[1].seconds_in_step()), (3, 3.0, 2.0, 7.0, 6.0));
@@ -133,7 +134,7 @@ mod tests {
         assert_eq!(bench.step.rates.work, work);
         assert_eq!((bench.step.seconds.median, bench.step.images_per_s), (18.0, 8.0 / 18.0));
         assert_eq!(bench.seconds_in_kernels(), 15.5);
-        // All of it is bound by memory, on this device.
+        // With these peaks, memory bounds every kernel.
         let least = work.bytes as f64 / PEAK.bytes_per_s;
         assert!((bench.step.seconds_at_roof / least - 1.0).abs() < 1e-12);
     }

@@ -1,9 +1,9 @@
-//! How near each kernel of a training step comes to what the device can do, and whether it has become
-//! faster since.
+//! Benchmarks: the speed of each kernel of a training step, relative to the device's peak rates and to an earlier
+//! benchmark.
 //!
-//! [`measure`](measure()) makes a [`Bench`], which [`table`] prints, [`svg`] draws over the device's roofline
-//! and [`compare`] holds against an earlier one. [`scaling`] is about the step as a whole: how its
-//! speed grows with width and batch size. `docs/benchmarks.md` says how to read them.
+//! [`measure`](measure()) returns a [`Bench`]. [`table`] prints it, [`svg`] draws it under the device's roofline, and
+//! [`compare`] compares it with an earlier one. [`scaling`] measures whole steps over a grid of widths and batch sizes.
+//! `docs/benchmarks.md` explains the output.
 
 use std::path::Path;
 
@@ -27,110 +27,110 @@ pub mod table;
 
 pub use measure::measure;
 
-/// The figures, in the folder that `wgrad bench` leaves.
+/// The file of the figures in the folder of `wgrad bench`.
 pub const JSON: &str = "bench.json";
-/// The drawing there.
+/// The file of the drawing in that folder.
 pub const SVG: &str = "roofline.svg";
 
-/// Steps that are timed unless their number is given: half a minute of them, and no more than are needed.
+/// Number of timed steps by default: as many as 25 seconds hold, at least 5 and at most 100.
 pub const EFFORT: Effort = Effort { n: None, seconds: 25.0, bounds: [5, 100] };
 
-/// What the file says that it is.
+/// Name of the file format, the value of its field `format`.
 const FORMAT: &str = "wgrad bench";
 
-/// The version of the file. It changes when what is in it changes its meaning.
+/// Version of the file format. It changes when a field's meaning changes.
 const VERSION: u32 = 1;
 
-/// A measurement of every kernel of a training step, and of the step: the contents of `bench.json`.
+/// A benchmark of a training step and of each of its kernels: the contents of `bench.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Bench {
-    /// `wgrad bench`
+    /// Name of the file format, `wgrad bench`.
     pub format: String,
-    /// The version of the format.
+    /// Version of the file format.
     pub version: u32,
-    /// Where and how it was measured.
+    /// Machine and date of the measurement.
     pub machine: Machine,
-    /// What was measured.
+    /// Settings of the step.
     pub settings: Settings,
-    /// What measured the kernels: see [`Clock::name`](crate::device::Clock::name).
+    /// Clock that timed the kernels: see [`Clock::name`](crate::device::Clock::name).
     pub clock: String,
-    /// What the device was seen to do at best.
+    /// Peak rates of the device, as measured.
     pub peak: Peaks,
-    /// A step without a clock on its nodes, by the host's clock.
+    /// The whole step, run without a clock on its nodes and timed by the host's clock.
     pub step: Step,
-    /// Every kernel, the most time first.
+    /// All kernels, those with the most time first.
     pub kernels: Vec<Kernel>,
 }
 
-/// What is measured.
+/// The settings of a measured step.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Settings {
-    /// The name of the network.
+    /// Name of the network.
     pub network: String,
-    /// Channels of its first layer.
+    /// Number of channels of the network's first layer.
     pub width: usize,
-    /// Images in a step.
+    /// Number of images in a step.
     pub batch_size: usize,
-    /// Which kernels a GPU runs.
+    /// Set of kernels that a GPU runs.
     pub kernels: Kernels,
-    /// Which nodes are fused.
+    /// Fusion rules that are applied.
     pub fusion: Fusion,
 }
 
-/// A whole step.
+/// A whole step, measured.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Step {
-    /// Its time.
+    /// Time of a step, in seconds.
     pub seconds: Sample,
-    /// Its work and rates; the bytes are those of all its kernels together.
+    /// Work and rates of a step. The bytes are the sum over all kernels.
     #[serde(rename = "work")]
     pub rates: Rates,
-    /// Images a second, in the median.
+    /// Images per second, from the median time.
     pub images_per_s: f64,
-    /// What all kernels would take together, in seconds, if each were on the device's roof.
+    /// Time of all kernels together, in seconds, if each reached its roof.
     pub seconds_at_roof: f64,
 }
 
-/// A kernel at one shape: all nodes of the step that have the same op, attributes and shapes.
+/// A kernel at one shape: all nodes of the step with the same op, attributes and shapes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Kernel {
-    /// `conv2d.d_weight`
+    /// Name of the op: `conv2d.d_weight`.
     pub op: String,
-    /// `3x3, stride 1, padding 1`
+    /// Attributes of the op: `3x3, stride 1, padding 1`.
     pub attributes: String,
-    /// The shapes of what it reads: `32x16x16x64`, and `32 u32` where they are no real numbers.
+    /// Shapes of the inputs: `32x16x16x64` for f32, `32 u32` for another type.
     pub reads: Vec<String>,
-    /// The shapes of what it makes.
+    /// Shapes of the outputs.
     pub makes: Vec<String>,
-    /// How many nodes of the step there are of it.
+    /// Number of nodes of the step with this kernel.
     pub n_nodes: usize,
-    /// The time of one of them: the mean over the nodes, by step.
+    /// Time of one node, in seconds: for each step, the mean over the nodes.
     pub seconds: Sample,
-    /// Work and rates of one of them.
+    /// Work and rates of one node.
     #[serde(rename = "work")]
     pub rates: Rates,
 }
 
-/// The work of a kernel, and its rates on the roofline: a kernel seen against the peaks of the device.
+/// The work of a kernel, and its rates relative to the peaks of the device.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Rates {
-    /// Work.
+    /// Operations and bytes.
     #[serde(flatten)]
     pub work: Work,
-    /// Operations a second, in the median.
+    /// Floating-point operations per second, from the median time.
     pub flops_per_s: f64,
-    /// Bytes a second, in the median.
+    /// Bytes per second, from the median time.
     pub bytes_per_s: f64,
-    /// Operations a byte: its place below the roof.
+    /// Arithmetic intensity, in operations per byte: the horizontal position on the roofline.
     pub intensity: f64,
-    /// Resource that bounds it.
+    /// Resource that bounds the kernel: arithmetic or memory.
     pub bound: Bound,
-    /// Part of the roof that it reaches: of the peak of what bounds it.
+    /// Rate as a fraction of the peak of that resource.
     pub of_roof: f64,
 }
 
 impl Settings {
-    /// What of the step is fused, in a word.
+    /// Returns the extent of fusion in one or two words.
     pub fn fused(&self) -> &'static str {
         match self.fusion {
             Fusion::ALL => "everything",
@@ -141,8 +141,8 @@ impl Settings {
 }
 
 impl Rates {
-    /// Returns the rates of work that took so many seconds on a device with these peaks; 0 if the clock saw no time
-    /// pass.
+    /// Returns the rates of work that took `seconds` on a device with these peaks. The rates are 0 if the measured time
+    /// is 0.
     pub fn new(work: Work, seconds: f64, peak: Peaks) -> Self {
         let timed = TimedWork { seconds, work };
         Self {
@@ -157,12 +157,12 @@ impl Rates {
 }
 
 impl Kernel {
-    /// The time of all its nodes in a step, in seconds.
+    /// Returns the time of all nodes with this kernel in a step, in seconds.
     pub fn seconds_in_step(&self) -> f64 {
         self.n_nodes as f64 * self.seconds.median
     }
 
-    /// What it works on, short: `2 of 32x16x16x64, 32`.
+    /// Returns the shapes of the inputs in short form: `2 of 32x16x16x64, 32`.
     pub fn shapes(&self) -> String {
         let count = |same: &[String]| match same.len() {
             1 => same[0].clone(),
@@ -171,7 +171,7 @@ impl Kernel {
         self.reads.chunk_by(|a, b| a == b).map(count).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether it computes the same as another.
+    /// Returns true if both kernels have the same op, attributes and shapes.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let identity =
             |k: &Self| (k.op.clone(), k.attributes.clone(), k.reads.clone(), k.makes.clone());
@@ -180,27 +180,27 @@ impl Kernel {
 }
 
 impl Bench {
-    /// The time of all kernels in a step, in seconds.
+    /// Returns the time of all kernels in a step, in seconds.
     pub fn seconds_in_kernels(&self) -> f64 {
         self.kernels.iter().map(Kernel::seconds_in_step).sum()
     }
 
-    /// The part of that which some of them take; all of nothing is nothing.
+    /// Returns the time of some kernels as a fraction of [`Bench::seconds_in_kernels`]; 0 if that time is 0.
     pub fn part_of_step<'a>(&self, kernels: impl IntoIterator<Item = &'a Kernel>) -> f64 {
         let seconds: f64 = kernels.into_iter().map(Kernel::seconds_in_step).sum();
         let sum = self.seconds_in_kernels();
         if sum > 0.0 { seconds / sum } else { 0.0 }
     }
 
-    /// The file's text.
+    /// Returns the text of [`JSON`].
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and strings") + "\n"
     }
 
-    /// Reads an earlier measurement: a file, or the folder that holds it.
+    /// Reads an earlier benchmark from its file, or from the folder that holds the file.
     ///
     /// # Errors
-    /// When it cannot be read, is no such file, or is of another version.
+    /// If the file cannot be read, is not a benchmark, or has another version.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let file = if path.is_dir() { path.join(JSON) } else { path.to_path_buf() };
         let text = std::fs::read_to_string(&file).map_err(FileError::at(&file))?;
@@ -208,20 +208,20 @@ impl Bench {
     }
 
     fn from_json(text: &str) -> Result<Self, String> {
-        /// What is looked at first: files of other versions may have anything else in them.
+        /// Fields that are read first, because files of other versions may have any other fields.
         #[derive(Deserialize)]
         struct Head {
             format: String,
             version: u32,
         }
-        let is_none = |error| format!("this is no measurement of `wgrad bench`: {error}");
+        let is_none = |error| format!("not a benchmark of `wgrad bench`: {error}");
         let head: Head = serde_json::from_str(text).map_err(is_none)?;
         if head.format != FORMAT {
-            return Err(format!("this is a file of {:?}, not of `wgrad bench`", head.format));
+            return Err(format!("a file of {:?}, not of `wgrad bench`", head.format));
         }
         if head.version != VERSION {
             let version = head.version;
-            return Err(format!("the file is of version {version}; this wgrad reads {VERSION}"));
+            return Err(format!("file version {version}; this wgrad reads {VERSION}"));
         }
         serde_json::from_str(text).map_err(is_none)
     }
@@ -283,7 +283,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rates_are_of_the_median_and_the_peaks() {
+    fn rates_follow_from_the_median_and_the_peaks() {
         let rates = Rates::new(work(1_000_000_000, 200_000_000), 0.1, PEAK);
         assert_eq!((rates.flops_per_s, rates.bytes_per_s, rates.intensity), (10e9, 2e9, 5.0));
         assert!(rates.bound == Bound::Memory && (rates.of_roof - 0.2).abs() < 1e-12, "{rates:?}");
@@ -292,13 +292,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn shapes_that_are_the_same_are_counted() {
+    fn equal_neighbouring_shapes_are_counted() {
         let kernel = kernel("add.forward", &["2x3", "2x3", "4", "2x3"], 1, &[1.0]);
         assert_eq!(kernel.shapes(), "2 of 2x3, 4, 2x3");
     }
 
     #[test]
-    fn files_are_read_back_and_others_are_refused() {
+    fn files_can_be_read_back_and_others_are_rejected() {
         let bench = bench(vec![kernel("add.forward", &["2x3"], 2, &[0.1, 0.2])], &[0.5]);
         let text = bench.to_json();
         assert_eq!(Bench::from_json(&text).expect("the same"), bench);
@@ -306,7 +306,7 @@ pub(crate) mod tests {
         let error = Bench::from_json(&newer).expect_err("newer");
         assert!(error.contains("version 2; this wgrad reads 1"), "{error}");
         let error = Bench::from_json("{}").expect_err("nothing");
-        assert!(error.contains("no measurement of `wgrad bench`"), "{error}");
+        assert!(error.contains("not a benchmark of `wgrad bench`"), "{error}");
         let other = text.replace("\"wgrad bench\",\n  \"version", "\"else\",\n  \"version");
         assert!(Bench::from_json(&other).expect_err("something else").contains("\"else\""));
     }

@@ -1,5 +1,5 @@
-//! The roofline as a drawing: what the device can do at each number of operations a byte, and where each
-//! kernel stands below that.
+//! Draws the roofline: the device's peak rate at each arithmetic intensity (operations per byte), and each kernel below
+//! it.
 
 use super::table::shortened;
 use super::{Bench, Kernel};
@@ -10,19 +10,19 @@ const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 700.0;
 const FRAME: Frame = Frame { left: 66.0, right: 740.0, top: 76.0, bottom: 620.0 };
 
-/// Place where the list begins, in pixels from the left.
+/// Position of the list of kernels, in pixels from the left.
 const LIST: f64 = 776.0;
 
-/// Height of its lines, in pixels.
+/// Height of an entry of the list, in pixels.
 const ROW: f64 = 36.0;
 
-/// The kernels that have numbers: those with the most time.
+/// Number of kernels with a number and an entry in the list: those with the most time.
 const N_NUMBERED: usize = 16;
 
-/// Kernels that take a smaller part of the step than this are not drawn.
+/// Smallest fraction of the step's time with which a kernel is drawn.
 const SMALLEST: f64 = 1e-3;
 
-/// What the colours mean.
+/// Colours of the ops, with their names in the legend.
 const COLOURS: [(&str, &str); 6] = [
     ("c0", "convolutions"),
     ("c1", "batch norm"),
@@ -45,8 +45,8 @@ pub fn draw(bench: &Bench) -> String {
     let mut svg = Svg::drawing([WIDTH, HEIGHT], &title);
     svg.head(&title, &[below]);
 
-    // What only moves numbers has no place on a logarithmic axis; what takes next to no time, which need
-    // not be fast, would make the axis long.
+    // Kernels without arithmetic have no position on a logarithmic axis. Kernels with almost no time may be very slow
+    // and would stretch the axis.
     let is_drawn = |kernel: &&Kernel| {
         kernel.rates.flops_per_s > 0.0 && bench.part_of_step([*kernel]) >= SMALLEST
     };
@@ -69,7 +69,7 @@ pub fn draw(bench: &Bench) -> String {
     svg.finish()
 }
 
-/// Returns the plot: operations a byte from left to right, GFLOP/s from bottom to top.
+/// Returns the plot: operations per byte from left to right, GFLOP/s from bottom to top.
 fn plot(bench: &Bench, drawn: &[&Kernel]) -> Plot {
     let peak = bench.peak;
     let bend = peak.flops_per_s / peak.bytes_per_s;
@@ -82,17 +82,17 @@ fn place(plot: &Plot, kernel: &Kernel) -> [f64; 2] {
     plot.at((kernel.rates.intensity, kernel.rates.flops_per_s / 1e9))
 }
 
-/// Draws the roof: as steep as the memory is fast, up to the arithmetic's peak.
+/// Draws the roof: a slope for the memory's peak rate, then a horizontal line at the arithmetic's peak rate.
 fn roof(svg: &mut Svg, bench: &Bench, plot: &Plot) {
     let [flops, bytes] = [bench.peak.flops_per_s, bench.peak.bytes_per_s].map(|peak| peak / 1e9);
     let [bend, flat] = plot.at((flops / bytes, flops));
-    // The slope goes to the left end of the drawing, or to its bottom.
+    // The slope begins at the left edge of the plot, or at its bottom edge.
     let low = plot.x.low.max(plot.y.low / bytes);
     let [x, y] = plot.at((low, low * bytes));
     let right = FRAME.right;
     svg.path("rule", format_args!("M{x:.1} {y:.1}L{bend:.1} {flat:.1}H{right}"), "");
     let above = format!("multiply-adds: {} GFLOP/s", giga(bench.peak.flops_per_s));
-    // At the bend, for good kernels crowd below the other end.
+    // The label stands at the bend, because fast kernels crowd below the right end.
     svg.text("halo", [bend.min(right - 180.0), flat - 8.0], &above);
     let angle = (y - flat).atan2(x - bend).to_degrees() - 180.0;
     let at = [(x + 2.0 * bend) / 3.0, (y + 2.0 * flat) / 3.0 - 9.0];
@@ -100,7 +100,7 @@ fn roof(svg: &mut Svg, bench: &Bench, plot: &Plot) {
     svg.turned("middle halo", at, angle, &memory);
 }
 
-/// Draws the whole step, as a cross.
+/// Draws the whole step as a cross.
 fn step(svg: &mut Svg, bench: &Bench, plot: &Plot) {
     let rates = bench.step.rates;
     if rates.flops_per_s <= 0.0 {
@@ -116,7 +116,7 @@ fn step(svg: &mut Svg, bench: &Bench, plot: &Plot) {
     );
 }
 
-/// Draws a kernel: a colour for its op, a shape for its direction.
+/// Draws a kernel: the colour stands for its op, the shape for its direction.
 fn mark(svg: &mut Svg, kernel: &Kernel, [x, y]: [f64; 2], r: f64) {
     let rates = kernel.rates;
     let title = format!(
@@ -151,7 +151,7 @@ fn colour(op: &str) -> &'static str {
     }
 }
 
-/// Draws the numbers of the kernels, each where it hides no mark and no other number.
+/// Draws the numbers of the kernels, where they hide neither a mark nor another number.
 fn numbers(svg: &mut Svg, numbered: &[&Kernel], drawn: &[&Kernel], plot: &Plot) {
     let marks: Vec<[f64; 2]> = drawn.iter().map(|kernel| place(plot, kernel)).collect();
     let mut taken: Vec<[f64; 2]> = Vec::new();
@@ -167,10 +167,10 @@ fn numbers(svg: &mut Svg, numbered: &[&Kernel], drawn: &[&Kernel], plot: &Plot) 
     }
 }
 
-/// How far a number is from its mark where there is room.
+/// Distance between a number and its mark in pixels, if there is room.
 const NEAR: f64 = 14.0;
 
-/// The nearest place around a mark that is free, of those that are looked at.
+/// Returns the nearest free position around a mark. If none of the tried positions is free, returns the mark's own.
 fn free_place(mark: [f64; 2], marks: &[[f64; 2]], taken: &[[f64; 2]]) -> [f64; 2] {
     let is_free = |[x, y]: [f64; 2]| {
         let clear = |others: &[[f64; 2]], dx: f64, dy: f64| {
@@ -190,7 +190,7 @@ fn free_place(mark: [f64; 2], marks: &[[f64; 2]], taken: &[[f64; 2]]) -> [f64; 2
     (0..16 * 10).map(around).find(|&place| is_free(place)).unwrap_or(mark)
 }
 
-/// Draws the list of the kernels that have numbers.
+/// Draws the list of the numbered kernels.
 fn list(svg: &mut Svg, bench: &Bench, numbered: &[&Kernel]) {
     let (of_step, of_roof) = (WIDTH - 98.0, WIDTH - 20.0);
     svg.text("soft", [LIST, FRAME.top - 2.0], "the kernels with the most time");
@@ -252,11 +252,11 @@ mod tests {
         let svg = draw(&bench(kernels, &[0.7]));
         assert_well_formed(&svg);
         for op in ops {
-            // Once in the plot, once in the list.
+            // Each title appears twice: in the plot and in the list.
             let title = format!("<title>{} of 2x3: 150.000 ms", escape(op));
             assert_eq!(svg.matches(&title).count(), 2, "{op}");
         }
-        assert!(!svg.contains("flatten.forward"), "it has no place");
+        assert!(!svg.contains("flatten.forward"), "a kernel without arithmetic is not drawn");
         assert!(svg.contains("Not drawn: 1 that only move numbers, or take"), "{svg}");
         assert!(svg.contains("memory: 10.0 GB/s") && svg.contains("adds: 100.0 GFLOP/s"), "{svg}");
         assert!(svg.contains("a &lt;fast&gt; GPU (Vulkan), driver 1.2"), "{svg}");
@@ -272,13 +272,13 @@ mod tests {
         let out = svg.finish();
         let bend = format!("L{:.1} {:.1}H{}", plot.x_at(10.0), plot.y_at(100.0), FRAME.right);
         assert!(out.contains(&bend), "{bend} is not in {out}");
-        // A kernel of 40 operations a byte at 40 GFLOP/s is right of the bend, and below the roof.
+        // A kernel of 40 operations per byte at 40 GFLOP/s is right of the bend and below the roof.
         let [x, y] = place(&plot, &bench.kernels[0]);
         assert!(x > plot.x_at(10.0) && y > plot.y_at(100.0));
     }
 
     #[test]
-    fn numbers_keep_apart() {
+    fn numbers_do_not_overlap() {
         let marks = [[200.0, 200.0], [203.0, 202.0], [206.0, 198.0]];
         let mut taken: Vec<[f64; 2]> = Vec::new();
         for mark in marks {

@@ -1,13 +1,13 @@
-//! A measurement as text.
+//! The benchmark as text.
 
 use super::{Bench, Kernel, Rates, Sample};
 use crate::base::chart;
 use crate::measure::figures::{giga, milliseconds, percent};
 
-/// Shapes longer than this are cut: the file has them whole.
+/// Width of the column of shapes, in characters. Longer shapes are cut; the file has them in full.
 const SHAPES_WIDTH: usize = 34;
 
-/// The roofline as a table, for people: a line a kernel, the most time first; then the step.
+/// Returns the benchmark as a table for people: one line per kernel, those with the most time first; then the step.
 pub fn table(bench: &Bench) -> String {
     let mut text = head(bench);
     let op = bench.kernels.iter().map(|kernel| kernel.op.len()).max().unwrap_or(0);
@@ -47,7 +47,7 @@ fn head(bench: &Bench) -> String {
     )
 }
 
-/// The columns, of which the ops' is `op` wide.
+/// Returns one line of the table. The column of ops is `op` characters wide.
 fn line(op: usize, left: [&str; 6], right: [&str; 5]) -> String {
     let [n, name, reads, each, spread, step] = left;
     let [flops, bytes, intensity, of_roof, bound] = right;
@@ -81,7 +81,7 @@ fn kernel_line(op: usize, kernel: &Kernel, share: &str) -> String {
     )
 }
 
-/// The whole step, beside its kernels and their roof.
+/// Returns the lines about the whole step: the time of its kernels, its own time, and the time at the roof.
 fn step(bench: &Bench) -> String {
     let step = &bench.step;
     let (sum, least) = (bench.seconds_in_kernels(), step.seconds_at_roof);
@@ -89,7 +89,7 @@ fn step(bench: &Bench) -> String {
     format!(
         "all kernels        {:>9} ms\n\
          the whole step     {:>9} ms {} by the host's clock: {:.1} images/s, {} GFLOP/s\n\
-         all at their roof  {:>9} ms, so that the step is at {} of what the device could do\n",
+         all at their roof  {:>9} ms: the step reaches {} of the speed at the roof\n",
         milliseconds(sum),
         milliseconds(seconds),
         spread(&step.seconds),
@@ -100,12 +100,12 @@ fn step(bench: &Bench) -> String {
     )
 }
 
-/// Returns shapes, cut to the width of their column.
+/// Cuts shapes to the width of their column.
 pub(super) fn shortened(shapes: &str) -> String {
     chart::svg::shortened(shapes, SHAPES_WIDTH)
 }
 
-/// `±2.3%`
+/// Formats the spread of a sample: `±2.3%`.
 pub(super) fn spread(sample: &Sample) -> String {
     match sample.spread() {
         spread if spread < 1.0 => format!("±{}", percent(spread)),
@@ -119,7 +119,7 @@ mod tests {
     use crate::measure::bench::tests::{PEAK, bench, kernel, work};
 
     #[test]
-    fn a_line_a_kernel_and_the_step() {
+    fn the_table_has_a_line_per_kernel_and_the_step() {
         let mut moves = kernel("flatten.forward", &["8x4"], 1, &[0.005]);
         moves.rates = Rates::new(work(0, 10_000_000), 0.005, PEAK);
         let conv = kernel("conv2d.forward", &["8x4", "3x3"], 2, &[0.1, 0.12, 0.14]);
@@ -130,7 +130,7 @@ mod tests {
             let has = |line: &&Vec<&str>| line.get(1) == Some(&name);
             lines.iter().find(has).unwrap_or_else(|| panic!("no {name} in\n{text}")).join(" ")
         };
-        // 4 GFLOP and 0.1 GB in 0.12 s: of 100 GFLOP/s a third.
+        // 4 GFLOP in 0.12 s are 33.3 GFLOP/s, a third of the peak of 100.
         let expected =
             "2 conv2d.forward 8x4, 3x3 120.000 ±8.3% 98.0% 33.3 0.83 40.0 33.3% arithmetic";
         assert_eq!(of("conv2d.forward"), expected);
@@ -141,7 +141,7 @@ mod tests {
         assert!(text.contains("the roof bends at 10.0 FLOP a byte"), "{text}");
         assert!(text.contains("width 4, 8 images, default kernels\n"), "{text}");
         assert!(text.contains("320.000 ms ±12.5% by the host's clock: 25.0 images/s"), "{text}");
-        assert!(text.contains("so that the step is at 25.0% of what"), "{text}");
+        assert!(text.contains("the step reaches 25.0% of the speed at the roof"), "{text}");
     }
 
     #[test]

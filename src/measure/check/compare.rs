@@ -58,9 +58,8 @@ impl CaseTape {
         TOLERANCE * (self.reduction.max(1) as f64).sqrt()
     }
 
-    /// Compares all results of two runs in the order of the tape, so that the first difference is the cause
-    /// of later ones. Words and padding must be equal. Returns the largest error as a fraction of the allowed
-    /// one.
+    /// Compares all results of two runs in the order of the tape. So the first difference is the cause of later ones.
+    /// Words and padding must be equal. Returns the largest error as a fraction of the allowed error.
     ///
     /// # Errors
     /// The first value that differs, at its worst element.
@@ -82,7 +81,7 @@ impl CaseTape {
         Ok(worst)
     }
 
-    /// Compares a flat buffer member by member, because each has a scale of its own.
+    /// Compares a flat buffer member by member, because each member has a scale of its own.
     fn compare_state(&self, group: Group, expected: &[f32], got: &[f32]) -> Result<f64, Mismatch> {
         let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
         let (mut expected, mut got) = (widen(expected), widen(got));
@@ -96,7 +95,7 @@ impl CaseTape {
             expected[range.clone()].fill(0.0);
             got[range].fill(0.0);
         }
-        // The rest is padding, or the metrics, each of which has a scale of its own.
+        // The rest is padding, or the metrics. Each metric has a scale of its own.
         let exact = group != Group::Metrics;
         for (ix, (expected, got)) in expected.iter().zip(&got).enumerate() {
             let name = format!("{}, element {ix}", group.name());
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_must_be_zeros() {
+    fn a_zero_tensor_allows_no_error() {
         assert!(compare(&[0.0; 3], &[0.0; 3]).is_ok());
         assert!(compare(&[0.0; 3], &[0.0, 1e-20, 0.0]).is_err());
     }

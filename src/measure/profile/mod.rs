@@ -1,7 +1,7 @@
-//! Where the time of a training step goes: each node of its tape, timed on the device.
+//! Profiles: the time of each node of a training step, measured on the device.
 //!
-//! [`measure`] makes a [`Profile`] of timed steps, which [`table`] prints and [`svg`] draws. `docs/profiling.md` says
-//! how to read them.
+//! [`measure`] returns a [`Profile`]. [`table`] prints it, and [`svg`] draws it. `docs/profiling.md` explains the
+//! output.
 
 use serde::{Serialize, Serializer};
 
@@ -16,10 +16,10 @@ use crate::train::step::StepConfig;
 pub mod svg;
 pub mod table;
 
-/// Steps that are timed unless their number is given: as many as eight seconds hold. A median needs three.
+/// Number of timed steps by default: as many as 8 seconds hold, at least 3 for a median and at most 100.
 const EFFORT: Effort = Effort { n: None, seconds: 8.0, bounds: [3, 100] };
 
-/// A training step, timed.
+/// The profile of a training step.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Profile {
     /// Name of the device.
@@ -30,28 +30,28 @@ pub struct Profile {
     pub width: usize,
     /// Number of images in a step.
     pub batch_size: usize,
-    /// Clock of the nodes.
+    /// Clock that timed the nodes.
     #[serde(serialize_with = "clock_name")]
     pub clock: Clock,
-    /// Number of steps that the medians are of.
+    /// Number of timed steps, over which the medians are taken.
     pub n_steps: usize,
     /// Peaks of the device, as measured.
     pub peak: Peaks,
-    /// Time of a step without a clock on its nodes, in seconds: the median, by the host's clock.
+    /// Time of a whole step, in seconds: the median by the host's clock, without a clock on the nodes.
     pub step_seconds: f64,
-    /// All nodes: the sum of their medians.
+    /// Sum of the medians of all nodes.
     pub sum: Total,
-    /// Every node, in the order of the tape.
+    /// Nodes in the order of the tape.
     pub nodes: Vec<NodeProfile>,
-    /// Totals by part of the step, in order.
+    /// Totals by phase of the step, in order.
     pub phases: Vec<Total>,
-    /// Totals by layer of the network, forward, backward and all, in the order of the forward pass.
+    /// Totals by layer of the network over all phases, in the order of the forward pass.
     pub layers: Vec<Total>,
-    /// Totals by kind of op, the most time first.
+    /// Totals by op, those with the most time first.
     pub ops: Vec<Total>,
 }
 
-/// A node, timed.
+/// A node and its time.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct NodeProfile {
     /// Index on the tape.
@@ -60,7 +60,7 @@ pub struct NodeProfile {
     pub node: String,
     /// Phase: `forward`, `backward` or `update`.
     pub phase: &'static str,
-    /// Layer: `layer1`. Empty for what belongs to none.
+    /// Layer: `layer1`. Empty outside layers.
     pub layer: String,
     /// Op: `conv2d.d_weight`.
     pub op: &'static str,
@@ -73,19 +73,19 @@ pub struct NodeProfile {
     pub timed: TimedWork,
 }
 
-/// Nodes taken together.
+/// The total of several nodes.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Total {
-    /// What they have in common.
+    /// Phase, layer or op that the nodes share.
     pub name: String,
     /// Number of nodes.
     pub n_nodes: usize,
-    /// Sum of their times and of their work.
+    /// Sums of their times and of their work.
     #[serde(flatten, serialize_with = "rates")]
     pub timed: TimedWork,
 }
 
-/// Writes time and work with the rates that follow from them.
+/// Serializes time and work together with the rates that follow from them.
 fn rates<S: Serializer>(timed: &TimedWork, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Rates {
@@ -104,20 +104,20 @@ fn clock_name<S: Serializer>(clock: &Clock, serializer: S) -> Result<S::Ok, S::E
     serializer.serialize_str(clock.name())
 }
 
-/// Times training steps on built-in images. `n_steps` is their number; without it, the sampler takes as many as there
-/// is time for. `told` gets what is going on.
+/// Times training steps on built-in images. `n_steps` is their number; with None, the sampler chooses it by time.
+/// `progress` receives one line per stage.
 ///
 /// # Errors
-/// If the step passes a limit of the device, or the device fails.
+/// If the step exceeds a limit of the device, or the device fails.
 pub fn measure(
     device: &Device,
     config: &StepConfig,
     n_steps: Option<usize>,
-    told: &dyn Fn(&str),
+    progress: &dyn Fn(&str),
 ) -> Result<Profile, Error> {
     let effort = Effort { n: n_steps, ..EFFORT };
-    let timed = time_steps(device, config, effort, told, &|| false)?;
-    let TimedSteps { tape, clock, peak, nodes, whole } = timed.expect("it is not stopped");
+    let timed = time_steps(device, config, effort, progress, &|| false)?;
+    let TimedSteps { tape, clock, peak, nodes, whole } = timed.expect("nothing stops the sampler");
 
     let node = |(ix, seconds)| NodeProfile::new(&tape, ix, &Sample::new(seconds));
     let nodes: Vec<NodeProfile> = nodes.into_iter().enumerate().map(node).collect();
@@ -165,7 +165,7 @@ impl Total {
     }
 }
 
-/// Returns totals of the nodes with the same name, in the order in which each name first comes.
+/// Returns the totals of the nodes with the same name, in the order of each name's first node.
 pub fn totals(nodes: &[NodeProfile], name: impl Fn(&NodeProfile) -> &str) -> Vec<Total> {
     let mut names: Vec<&str> = Vec::new();
     for node in nodes {
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_have_the_rates() {
+    fn the_json_has_the_rates() {
         let timed = TimedWork { seconds: 0.5, work: Work { flops: 0, bytes: 4 } };
         let total = Total { name: "a".to_string(), n_nodes: 1, timed };
         let expected = r#"{"name":"a","n_nodes":1,"seconds":0.5,"flops":0,"bytes":4,"flops_per_s":null,"bytes_per_s":8.0}"#;

@@ -1,5 +1,5 @@
-//! A profile as a drawing: on top the step from left to right, with its phases, their layers, and their
-//! nodes below each other, as wide as they take long; under it the ops, the longest first.
+//! Draws a profile. At the top are the step from left to right, then its phases, their layers and their nodes below
+//! each other; the width of a box is its time. Below are the ops as bars, the longest first.
 
 use std::fmt::Write;
 
@@ -16,16 +16,16 @@ const FLAME_TOP: f64 = 72.0;
 const ROW: f64 = 30.0;
 const BARS_TOP: f64 = FLAME_TOP + 4.0 * ROW + 86.0;
 
-/// Width of a letter in a box, in pixels, a little too much.
+/// Width of a character in a box, in pixels, rounded up.
 const LETTER: f64 = 7.6;
 
 /// Colours of the ops that take the most time.
 const COLOURS: [&str; 8] = ["c0", "c1", "c2", "c3", "c4", "c5", "c7", "c8"];
 
-/// Colour of all others.
+/// Colour of all other ops.
 const OTHER: &str = "c6";
 
-/// Ops below this part of the step are drawn as one.
+/// Fraction of the step's time below which ops are drawn together as one bar.
 const SMALL: f64 = 0.004;
 
 /// Draws a profile as an SVG file.
@@ -43,13 +43,13 @@ pub fn draw(profile: &Profile) -> String {
     );
     svg.head(&title, &[note]);
     flame(&mut svg, profile);
-    let note = "by op; the dark part is what it would take at the device's best";
+    let note = "by op; the dark part is the time at the device's peak rates";
     svg.text("soft", [MARGIN, BARS_TOP - 14.0], note);
     bars.draw(&mut svg, BARS_TOP);
     svg.finish()
 }
 
-/// Draws the step, its phases, their layers and their nodes, a row each, and the time below them.
+/// Draws the step, its phases, their layers and their nodes, one row each, and the time axis below.
 fn flame(svg: &mut Svg, profile: &Profile) {
     let sum = profile.sum.timed.seconds.max(f64::MIN_POSITIVE);
     let axis = Axis::from(0.0, 1e3 * sum, 10, false);
@@ -60,7 +60,7 @@ fn flame(svg: &mut Svg, profile: &Profile) {
             let title = format!("{note}: {}", milliseconds(timed.seconds));
             let y = FLAME_TOP + ROW * row as f64;
             svg.open(format_args!("class=\"{class}\""), &title);
-            // A gap between boxes, as long as something of the box is left.
+            // A gap of one pixel between boxes, unless the box is too narrow for it.
             let width = right - left;
             let shown = if width > 3.0 { width - 1.0 } else { width };
             svg.rect("light", [left, y, shown, ROW - 2.0], "");
@@ -89,15 +89,15 @@ fn flame(svg: &mut Svg, profile: &Profile) {
     for &tick in &axis.ticks {
         let x = x_at(1e-3 * tick);
         svg.path("axis", format_args!("M{x:.2} {y}v5"), "");
-        // A label that would leave the drawing is left out.
+        // A label that would exceed the drawing is left out.
         if x < WIDTH - 2.0 * MARGIN {
             svg.text("soft", [x, y + 19.0], &format!("{} ms", axis.label(tick)));
         }
     }
 }
 
-/// Returns what is left of an op's name where the whole has no room: `conv2d` of `conv2d.forward`, `d_weight` of
-/// `conv2d.d_weight`.
+/// Returns the part of an op's name that is drawn if the whole name does not fit: `conv2d` for `conv2d.forward`,
+/// `d_weight` for `conv2d.d_weight`.
 fn short(op: &str) -> &str {
     match op.split_once('.') {
         Some((stem, "forward")) => stem,
@@ -118,7 +118,7 @@ fn describe(profile: &Profile, node: &NodeProfile) -> String {
     text
 }
 
-/// Returns a bar for each op, as long as it takes, and one for the small ones together.
+/// Returns one bar per op, and one bar for all small ops together.
 fn bars(profile: &Profile) -> Bars {
     let is_large = |op: &&Total| op.timed.seconds >= SMALL * profile.sum.timed.seconds;
     let (large, small): (Vec<&Total>, Vec<&Total>) = profile.ops.iter().partition(is_large);
@@ -150,7 +150,7 @@ fn bar(profile: &Profile, name: &str, timed: TimedWork, class: &str) -> Bar {
         name: name.to_string(),
         class: class.to_string(),
         length: timed.seconds,
-        // At the device's best, and no more than it took.
+        // The time at the device's peak rates, at most the measured time.
         dark: roof(timed.work, profile.peak).1.min(timed.seconds),
         figures: vec![
             percent(timed.seconds / profile.sum.timed.seconds),
@@ -163,7 +163,7 @@ fn bar(profile: &Profile, name: &str, timed: TimedWork, class: &str) -> Bar {
     }
 }
 
-/// Returns the colour of an op: those with the most time have their own.
+/// Returns the colour of an op. Only the ops with the most time have a colour of their own.
 fn colour(profile: &Profile, op: &str) -> &'static str {
     let rank = profile.ops.iter().position(|total| total.name == op);
     rank.and_then(|rank| COLOURS.get(rank)).copied().unwrap_or(OTHER)

@@ -1,4 +1,4 @@
-//! A profile as text.
+//! The profile as text.
 
 use super::{NodeProfile, Profile, Total};
 use crate::device::Peaks;
@@ -8,15 +8,15 @@ use crate::measure::figures::{giga, percent};
 /// The order of the nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Sort {
-    /// As they run.
+    /// In the order of the tape.
     #[default]
     Tape,
-    /// The longest first.
+    /// By time, the longest first.
     Time,
 }
 
 impl Sort {
-    /// Every order.
+    /// All orders.
     pub const ALL: [Self; 2] = [Self::Tape, Self::Time];
 
     /// Returns the name.
@@ -28,7 +28,7 @@ impl Sort {
     }
 }
 
-/// The table, for people: a line a node, then the totals, then the sum beside the whole step.
+/// Returns the table for people: one line per node, then the totals, then the sum and the whole step.
 pub fn table(profile: &Profile, sort: Sort) -> String {
     let mut text = head(profile);
     let name = profile.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0);
@@ -84,11 +84,11 @@ fn head(profile: &Profile) -> String {
     )
 }
 
-/// What the columns are measured by.
+/// The widths of the columns, and the references of their percentages.
 struct Columns {
-    /// The width of the names.
+    /// Width of the column of names, in characters.
     name: usize,
-    /// The time of all nodes, in seconds.
+    /// Time of all nodes, in seconds.
     sum: f64,
     peak: Peaks,
 }

@@ -1,4 +1,4 @@
-//! Filling the grid.
+//! Measures the cells of the grid.
 
 use super::{Cell, LONGEST_STEP, Outcome, Scaling, too_little_memory};
 use crate::Error;
@@ -13,37 +13,39 @@ use crate::nn::ResNet9;
 use crate::passes::{Plan, PlanOptions, Work};
 use crate::train::step::{self, StepConfig};
 
-/// The part of the memory that is free which a cell may take, where a processor computes: an adapter says
-/// itself when it has no more.
+/// Fraction of the free memory that a cell may take on the CPU or a software adapter. On a hardware adapter, the
+/// allocation itself fails.
 const PART_OF_MEMORY: f64 = 0.8;
 
-/// Largest number of timed rows of steps.
+/// Largest number of timed rows of steps in a cell.
 const MAX_ROWS: usize = 50;
 
-/// What is measured.
+/// The grid to measure.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Grid {
-    /// Widths.
+    /// Numbers of channels of the network's first layer.
     pub widths: Vec<usize>,
-    /// Batch sizes.
+    /// Numbers of images in a step.
     pub batch_sizes: Vec<usize>,
-    /// Which kernels a GPU runs; only written down.
+    /// Set of kernels that a GPU runs; only recorded in the result.
     pub kernels: Kernels,
-    /// Time for the steps of a cell, in seconds. Warm-up steps, and one that counts, are run in any case.
+    /// Time for the steps of a cell, in seconds. The warm-up steps and one measurement run in any case.
     pub seconds_per_cell: f64,
 }
 
-/// Measures the grid, the small cells first. `open` opens the device, and once more after it has failed;
-/// `told` hears what is going on; `write` gets what there is after each cell; `stop` is asked between
-/// cells and rows of steps, and ends it with the cells so far.
+/// Measures all cells, in ascending order of width and batch size.
+///
+/// `open` opens the device, and opens it again after a failure. `progress` receives one line per cell. `write` saves
+/// the cells so far after each cell. `stop` is called between cells and between rows of steps; if it returns true, the
+/// result has the cells so far.
 ///
 /// # Errors
-/// When the device cannot be opened, or `write` fails.
+/// If the device cannot be opened, or `write` fails.
 pub fn measure(
     open: &dyn Fn() -> Result<Device, Error>,
     grid: &Grid,
     command: &str,
-    told: &dyn Fn(&str),
+    progress: &dyn Fn(&str),
     write: &mut dyn FnMut(&Scaling) -> Result<(), Error>,
     stop: &dyn Fn() -> bool,
 ) -> Result<Scaling, Error> {
@@ -77,7 +79,7 @@ pub fn measure(
                 cell.outcome = Outcome::TooLong { predicted_seconds };
             }
             if cell.outcome == Outcome::NOT_YET {
-                told(&format!("width {width}, {batch_size} images"));
+                progress(&format!("width {width}, {batch_size} images"));
                 let seconds = grid.seconds_per_cell;
                 let effort = Effort { n: None, seconds, bounds: [1, MAX_ROWS] };
                 cell.outcome = match time_rows(&device, &config, effort, stop) {
@@ -89,7 +91,7 @@ pub fn measure(
                     }
                     Err(error) => {
                         let outcome = Outcome::of(&error);
-                        // A device that has failed does so from then on.
+                        // A failed device fails every later call.
                         if matches!(outcome, Outcome::Failed { .. }) {
                             device = open()?;
                         }
@@ -105,10 +107,10 @@ pub fn measure(
 }
 
 impl Outcome {
-    /// That of a cell which nothing speaks against.
+    /// Outcome of a cell that passed all checks and is not measured yet.
     const NOT_YET: Outcome = Outcome::Failed { reason: String::new() };
 
-    /// What an error says of a cell.
+    /// Returns the outcome for an error.
     fn of(error: &Error) -> Self {
         let reason = error.to_string();
         match error {
@@ -119,7 +121,7 @@ impl Outcome {
     }
 }
 
-/// What a step needs, and whether that passes a limit or the memory; nothing is allocated.
+/// Plans the memory of a step without allocating it, and checks it against the limits and the free memory.
 fn plan(config: &StepConfig, device: &Device) -> Cell {
     let (training, evaluation) = (step::training(config), step::evaluation(config));
     let plan = Plan::new(&training.tape, PlanOptions::default());
@@ -144,8 +146,8 @@ fn plan(config: &StepConfig, device: &Device) -> Cell {
     }
 }
 
-/// The seconds that a step would take if it were as fast, in operations a second, as the largest of the
-/// cells that are no larger in width and batch size. None where no such cell was measured.
+/// Predicts the seconds of a step. The prediction takes the operations per second of the largest measured cell that
+/// exceeds this cell neither in width nor in batch size. Returns None without such a cell.
 fn predict(measured: &[Cell], cell: &Cell) -> Option<f64> {
     let smaller = |other: &&Cell| other.width <= cell.width && other.batch_size <= cell.batch_size;
     let seconds = |other: &Cell| match &other.outcome {
@@ -164,7 +166,7 @@ mod tests {
     use crate::measure::bench::scaling::tests::{cell, measured};
 
     #[test]
-    fn the_largest_smaller_cell_foretells() {
+    fn the_largest_smaller_cell_predicts() {
         let step = |width, batch_size, seconds: f64| {
             let seconds = Sample::new(vec![seconds]);
             cell(width, batch_size, Outcome::Measured { images_per_s: 1.0, seconds })
@@ -175,12 +177,8 @@ mod tests {
             |width, batch_size| predict(&known, &cell(width, batch_size, Outcome::NOT_YET));
         // The work of these cells is that of the network's convolutions: width² x batch size.
         assert_eq!(predicted(8, 256), Some(6.0), "from 64 images");
-        assert_eq!(
-            predicted(16, 64),
-            Some(4.0),
-            "from width 16, though 8 and 64 images are as near"
-        );
-        assert_eq!(predicted(4, 512), None, "nothing is smaller");
+        assert_eq!(predicted(16, 64), Some(4.0), "from width 16, not from width 8 and 64 images");
+        assert_eq!(predicted(4, 512), None, "no cell is smaller");
         assert_eq!(predict(&[cell(4, 4, measured(4.0))], &known[0]), Some(8.0));
     }
 
@@ -217,8 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn cells_that_do_not_fit_say_so() {
-        // Far enough apart that what the CPU device works in, besides what is planned, is nothing beside it.
+    fn cells_that_do_not_fit_have_a_reason() {
+        // The CPU device allocates scratch memory beside the plan. It is small compared with the difference of these
+        // plans.
         let batch_sizes = [2, 96];
         let (all, _) = run(&batch_sizes, None, 9);
         let between = (all.cells[0].planned_bytes + all.cells[1].planned_bytes) / 2;

@@ -1,7 +1,7 @@
-//! How the speed of a training step grows with width and batch size: images a second over a grid of both.
+//! The scaling benchmark: images per second of a training step over a grid of widths and batch sizes.
 //!
-//! [`measure`](measure()) fills a [`Scaling`], which [`table`] prints and [`svg`] draws. Each cell is measured,
-//! or names the reason why not.
+//! [`measure`](measure()) returns a [`Scaling`]. [`table`] prints it, and [`svg`] draws it. Each cell has a
+//! measurement, or the reason for its absence.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,86 +15,86 @@ pub mod table;
 
 pub use measure::{Grid, measure};
 
-/// The figures, in the folder that `wgrad bench scaling` leaves.
+/// The file of the figures in the folder of `wgrad bench scaling`.
 pub const JSON: &str = "scaling.json";
-/// The same, a line a cell.
+/// The file of the same figures, one line per cell.
 pub const CSV: &str = "scaling.csv";
-/// The drawing there.
+/// The file of the drawing in that folder.
 pub const SVG: &str = "scaling.svg";
 
-/// A step that takes longer than this, in seconds, is not run.
+/// Longest step that is run, in seconds.
 pub const LONGEST_STEP: f64 = 60.0;
 
 /// A grid of widths and batch sizes: the contents of `scaling.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Scaling {
-    /// `wgrad bench scaling`
+    /// Name of the file format, `wgrad bench scaling`.
     pub format: String,
-    /// The version of the format.
+    /// Version of the file format.
     pub version: u32,
-    /// Where and how it was measured.
+    /// Machine and date of the measurement.
     pub machine: Machine,
-    /// Which kernels a GPU ran.
+    /// Set of kernels that a GPU ran.
     pub kernels: Kernels,
-    /// The widths, in ascending order.
+    /// Numbers of channels of the network's first layer, in ascending order.
     pub widths: Vec<usize>,
-    /// The batch sizes, in ascending order.
+    /// Numbers of images in a step, in ascending order.
     pub batch_sizes: Vec<usize>,
-    /// The cells so far: by width, and for each width by batch size.
+    /// Cells so far, sorted by width, then by batch size.
     pub cells: Vec<Cell>,
 }
 
-/// A width and a batch size.
+/// A cell of the grid: one width and one batch size.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Cell {
-    /// Channels of the network's first layer.
+    /// Number of channels of the network's first layer.
     pub width: usize,
-    /// Images in a step.
+    /// Number of images in a step.
     pub batch_size: usize,
-    /// Additions and multiplications of real numbers in a step.
+    /// Floating-point additions and multiplications in a step.
     pub flops: u64,
-    /// Bytes that training and evaluation were planned to need.
+    /// Planned memory of training and evaluation, in bytes.
     pub planned_bytes: u64,
-    /// What was found.
+    /// Measurement, or the reason for its absence.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// What is known of a cell.
+/// The outcome of a cell.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was measured.
+    /// The step was measured.
     Measured {
-        /// Images a second, in the median.
+        /// Images per second, from the median time.
         images_per_s: f64,
-        /// The time of a step, by the host's clock: of rows of steps, their means.
+        /// Time of a step in seconds, by the host's clock: the mean over a row of steps, for each row.
         seconds: Sample,
     },
-    /// The step passes a limit of the device, or `--memory-limit`.
+    /// The step exceeds a limit of the device, or `--memory-limit`.
     Limit {
-        /// Which one, in words.
+        /// The limit, in words.
         reason: String,
     },
     /// The step would take longer than [`LONGEST_STEP`].
     TooLong {
-        /// The seconds that a smaller cell's speed foretells.
+        /// Seconds of a step, predicted from a smaller cell.
         predicted_seconds: f64,
     },
-    /// There is not the memory for it.
+    /// The machine has not enough memory for the step.
     Memory {
-        /// What there is, in words.
+        /// The needed and the free memory, in words.
         reason: String,
     },
     /// The device failed.
     Failed {
-        /// Its words.
+        /// Message of the device.
         reason: String,
     },
 }
 
 impl Outcome {
-    /// One or two words, for a table.
+    /// Returns one or two words for a table.
     pub fn word(&self) -> String {
         match self {
             Outcome::Measured { images_per_s, .. } => rate(*images_per_s),
@@ -105,7 +105,7 @@ impl Outcome {
         }
     }
 
-    /// Why there is no figure; none where there is one.
+    /// Returns the reason for a missing measurement; None for a measured cell.
     pub fn reason(&self) -> Option<String> {
         match self {
             Outcome::Measured { .. } => None,
@@ -118,7 +118,7 @@ impl Outcome {
         }
     }
 
-    /// Images a second, where it was measured.
+    /// Returns the images per second; None for a cell that was not measured.
     pub fn images_per_s(&self) -> Option<f64> {
         match self {
             Outcome::Measured { images_per_s, .. } => Some(*images_per_s),
@@ -128,17 +128,17 @@ impl Outcome {
 }
 
 impl Scaling {
-    /// The cell of a width and batch size, once there is one.
+    /// Returns the cell of a width and batch size; None if the grid has not reached it.
     pub fn cell(&self, width: usize, batch_size: usize) -> Option<&Cell> {
         self.cells.iter().find(|cell| (cell.width, cell.batch_size) == (width, batch_size))
     }
 
-    /// The text of [`JSON`].
+    /// Returns the text of [`JSON`].
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and strings") + "\n"
     }
 
-    /// The text of [`CSV`].
+    /// Returns the text of [`CSV`].
     pub fn to_csv(&self) -> String {
         let mut text = "width,batch_size,outcome,images_per_s,step_seconds,lower_quartile,\
                         upper_quartile,n,flops,planned_bytes,reason\n"
@@ -165,7 +165,7 @@ impl Scaling {
     }
 }
 
-/// Images a second in at most four digits: `4.27`, `64.1`, `1386`.
+/// Formats images per second with at most four digits: `4.27`, `64.1`, `1386`.
 fn rate(images_per_s: f64) -> String {
     match images_per_s {
         ..9.995 => format!("{images_per_s:.2}"),
@@ -174,7 +174,7 @@ fn rate(images_per_s: f64) -> String {
     }
 }
 
-/// `it needs 3.0 GiB, and 1.5 GiB are free`
+/// Returns the reason of [`Outcome::Memory`]: `it needs 3.0 GiB, and 1.5 GiB are free`.
 fn too_little_memory(needed: u64, free: u64) -> String {
     format!("it needs {}, and {} are free", readable_bytes(needed), readable_bytes(free))
 }
@@ -227,7 +227,7 @@ pub(super) mod tests {
         assert_eq!(lines.len(), 7);
         assert!(lines[1].starts_with("8,32,measured,64.123,0.0155"), "{csv}");
         assert!(lines[4].ends_with(",\"a tensor is \"\"too\"\" large\""), "{csv}");
-        // What stands between quotes here has no commas.
+        // No quoted text in this grid has commas.
         let n_columns: Vec<usize> = lines.iter().map(|line| line.split(',').count()).collect();
         assert_eq!(n_columns[..6], [11; 6], "{csv}");
         assert_eq!(

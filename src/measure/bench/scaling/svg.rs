@@ -1,4 +1,4 @@
-//! The grid as a drawing: images a second over the batch size, a line a width; and the grid below it.
+//! Draws the grid: images per second over the batch size, one line per width. The cells stand below as a heat map.
 
 use super::{Cell, Scaling, table};
 use crate::base::chart::heat::{self, HeatMap};
@@ -9,10 +9,10 @@ use crate::base::chart::{Axis, Frame, Plot, Svg};
 const WIDTH: f64 = 860.0;
 const FRAME: Frame = Frame { left: 86.0, right: 750.0, top: 108.0, bottom: 440.0 };
 
-/// Height of the grid's lines, in pixels.
+/// Height of a row of the heat map, in pixels.
 const ROW: f64 = 24.0;
 
-/// Smallest distance of the labels of two lines, in pixels.
+/// Smallest distance between the labels of two lines, in pixels.
 const APART: f64 = 15.0;
 
 /// Number of colours of the lines.
@@ -54,7 +54,7 @@ pub fn draw(scaling: &Scaling) -> String {
     svg.finish()
 }
 
-/// Draws a width's line. Returns the place of its last point, from the top; none where nothing was measured.
+/// Draws the line of a width. Returns the vertical position of its last point in pixels; None if no cell was measured.
 fn line<'a>(
     svg: &mut Svg,
     cells: impl Iterator<Item = &'a Cell>,
@@ -75,7 +75,7 @@ fn line<'a>(
     Some(plot.y_at(last.1))
 }
 
-/// Draws the widths behind the ends of their lines, moved apart where they would lie upon one another.
+/// Draws the widths at the right ends of their lines. Labels that would overlap are moved apart.
 fn names(svg: &mut Svg, mut ends: Vec<(f64, usize, usize)>) {
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut lowest = f64::NEG_INFINITY;
@@ -86,7 +86,7 @@ fn names(svg: &mut Svg, mut ends: Vec<(f64, usize, usize)>) {
     }
 }
 
-/// Returns the grid itself: the faster, the stronger the colour.
+/// Returns the heat map: a faster cell has a stronger colour.
 fn grid(scaling: &Scaling, plot: &Plot) -> HeatMap {
     let cell = |width: usize, batch_size: usize| {
         let outcome = scaling.cell(width, batch_size).map(|cell| &cell.outcome);
@@ -129,14 +129,14 @@ mod tests {
         assert_eq!(svg.matches(">limit<").count(), 2);
         assert!(
             svg.contains(">width 8<") && !svg.contains(">width 16<"),
-            "nothing of it was measured"
+            "no cell of width 16 was measured"
         );
         scaling.cells.clear();
         assert_well_formed(&draw(&scaling));
     }
 
     #[test]
-    fn names_do_not_lie_upon_one_another() {
+    fn names_do_not_overlap() {
         let mut svg = Svg::drawing([WIDTH, 400.0], "names");
         names(&mut svg, vec![(100.0, 0, 8), (101.0, 1, 16), (300.0, 2, 32)]);
         let out = svg.finish();

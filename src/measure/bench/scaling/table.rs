@@ -2,7 +2,8 @@
 
 use super::{Outcome, Scaling};
 
-/// The grid, for people: a line a width, a column a batch size; below it, why cells have no figure.
+/// Returns the grid as text for people: one line per width, one column per batch size. The reasons for missing
+/// measurements stand below.
 pub fn table(scaling: &Scaling) -> String {
     let mut text = format!(
         "{}step      resnet9{}; images a second, from medians, by the host's clock\n\n",
@@ -25,7 +26,7 @@ pub fn table(scaling: &Scaling) -> String {
     if reasons.is_empty() { text } else { format!("{text}\n{}\n", reasons.join("\n")) }
 }
 
-/// Why cells have no figure, a line for each kind, with the first cell of it.
+/// Returns the reasons for missing measurements: one line per kind of outcome, for its first cell.
 pub fn reasons(scaling: &Scaling) -> Vec<String> {
     let mut kinds: Vec<String> = Vec::new();
     let mut lines = Vec::new();
@@ -33,9 +34,9 @@ pub fn reasons(scaling: &Scaling) -> Vec<String> {
         let (word, reason) = (cell.outcome.word(), cell.outcome.reason());
         let Some(reason) = reason.filter(|_| !kinds.contains(&word)) else { continue };
         let meaning = match cell.outcome {
-            Outcome::Limit { .. } => "a limit of the device is passed",
-            Outcome::TooLong { .. } => "not run, going by a smaller cell",
-            Outcome::Memory { .. } => "the memory is too small",
+            Outcome::Limit { .. } => "the step exceeds a limit",
+            Outcome::TooLong { .. } => "not run, predicted from a smaller cell",
+            Outcome::Memory { .. } => "not enough memory",
             Outcome::Measured { .. } | Outcome::Failed { .. } => "the device failed",
         };
         let (width, batch_size) = (cell.width, cell.batch_size);
@@ -63,10 +64,10 @@ mod tests {
             "width \\ images 32 64 128",
             "8 64.1 1386 >60 s",
             "16 limit limit memory",
-            ">60 s: not run, going by a smaller cell; first at width 8, 128 images: a step would take about \
+            ">60 s: not run, predicted from a smaller cell; first at width 8, 128 images: a step would take about \
              71 s",
-            "limit: a limit of the device is passed; first at width 16, 32 images: a tensor is \"too\" large",
-            "memory: the memory is too small; first at width 16, 128 images: it needs 3.0 GiB, and 1.5 GiB \
+            "limit: the step exceeds a limit; first at width 16, 32 images: a tensor is \"too\" large",
+            "memory: not enough memory; first at width 16, 128 images: it needs 3.0 GiB, and 1.5 GiB \
              are free",
         ] {
             assert!(lines.contains(&line.to_string()), "{line} is not in\n{text}");
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grid_that_was_interrupted_has_empty_cells() {
+    fn an_interrupted_grid_has_empty_cells() {
         let mut scaling = scaling();
         scaling.cells.truncate(2);
         let text = table(&scaling);
