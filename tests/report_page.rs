@@ -171,7 +171,7 @@ fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let told = succeeds(&wgrad(path, &["report", "killed", "--device", "cpu"]));
     assert!(told.contains("killed/checkpoint-6.safetensors"), "{told}");
     let html = read(run.join("report.html"));
-    assert!(html.contains("No epoch was finished") && html.contains("that the run had come to"));
+    assert!(html.contains("No epoch was finished") && html.contains("the latest saved weights"));
     assert!(html.contains("id=\"confusion-matrix\"") && html.contains("id=\"first-filters\""));
     // The run may continue at the same time: the file that it is writing stays.
     assert!(run.join("checkpoint-7.safetensors.wgrad-tmp").exists());
@@ -210,10 +210,10 @@ fn a_folder_without_a_run_is_refused() {
             "compare" => wgrad(path, &["compare", "run", run]),
             _ => wgrad(path, &["report", run]),
         };
-        assert_fails(&of("nowhere"), 1, &["nowhere is not there"]);
-        assert_fails(&of("data"), 1, &["data is no run", "config.toml"]);
-        assert_fails(&of("run/config.toml"), 1, &["is no folder", "of the run, run"]);
-        assert_fails(&of("."), 1, &["is no run", "./run for instance"]);
+        assert_fails(&of("nowhere"), 1, &["nowhere does not exist"]);
+        assert_fails(&of("data"), 1, &["data is not a run folder", "config.toml"]);
+        assert_fails(&of("run/config.toml"), 1, &["is not a folder", "of the run, run"]);
+        assert_fails(&of("."), 1, &["is not a run folder", "such as ./run"]);
     }
     assert_fails(&wgrad(path, &["compare", "run"]), 2, &["2 values"]);
     let nowhere = ["compare", "run", "run", "--out", "nowhere/page.html"];
@@ -290,7 +290,7 @@ fn a_run_that_holds_out_images_is_judged_by_them() {
     succeeds(&wgrad(path, &["report", "held", "--device", "cpu"]));
     assert_eq!(n_judged(&read(page.clone())), [false, true]);
     let html = read(page);
-    assert!(html.contains("goes on") && !html.contains("test accuracy"), "{html}");
+    assert!(html.contains("not finished") && !html.contains("test accuracy"), "{html}");
 }
 
 /// Resuming removes the log entries of epochs that are repeated.

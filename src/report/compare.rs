@@ -14,7 +14,7 @@ use crate::train::console::duration;
 use crate::train::folder::Summary;
 use crate::train::metrics::best;
 
-/// The cell of a run without a value.
+/// The cell of a run that has no value.
 const NOTHING: &str = "–";
 
 /// A row of the table: its label, and a cell for each run.
@@ -31,7 +31,7 @@ impl Row {
         Self { label: label.into(), cells, best }
     }
 
-    /// A row of numbers, formatted by `show`. The largest is the best; with factor -1, the smallest.
+    /// Returns a row of numbers, formatted by `show`. The largest number is the best; with `factor` -1, the smallest.
     fn ranked(
         label: &str,
         runs: &[LoadedRun],
@@ -165,7 +165,7 @@ fn results(runs: &[LoadedRun]) -> Vec<Row> {
             false => Some(run.epochs.iter().map(number).sum::<f64>()),
         }
     };
-    // Times are not ranked: a run of fewer epochs is not better.
+    // Times are not ranked, because a run of fewer epochs is not better.
     let time = |label: &str, seconds: fn(&EpochMetrics) -> f64| {
         let cell = |run| sum(seconds)(run).map_or(NOTHING.to_string(), duration);
         Row::plain(label, runs.iter().map(cell).collect())
@@ -197,7 +197,7 @@ fn results(runs: &[LoadedRun]) -> Vec<Row> {
     }
     rows.extend(words("device", runs, |summary| &summary.device));
     rows.extend(words("ended", runs, |summary| &summary.ended));
-    // For runs with a validation split, the table has the test accuracy in a row of its own.
+    // If runs have a validation split, the table has the test accuracy in a row of its own.
     if runs.iter().any(|run| evaluated_on(run) == "validation") {
         let tested = |run: &LoadedRun| run.summary.as_ref()?.test_accuracy;
         rows.push(Row::ranked("test accuracy", runs, 1.0, tested, percent));
@@ -225,12 +225,12 @@ fn loss(epoch: &EpochMetrics) -> Option<f64> {
     Some(epoch.loss())
 }
 
-/// Returns the kind of images that a run's epochs are evaluated on.
+/// Returns the split that a run's epochs are evaluated on: test or validation.
 fn evaluated_on(run: &LoadedRun) -> &'static str {
     run.epochs.first().map_or(NOTHING, EpochMetrics::evaluated_on)
 }
 
-/// Returns the number of first epochs after which two runs have the same weights, bit for bit.
+/// Returns the number of leading epochs after which both runs have the same weights, bit for bit.
 fn n_same(a: &LoadedRun, b: &LoadedRun) -> usize {
     let pairs = a.epochs.iter().zip(&b.epochs);
     pairs.take_while(|(a, b)| (a.epoch, a.weights) == (b.epoch, b.weights)).count()
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_different_settings_and_the_results() {
+    fn the_table_has_the_differing_settings_and_the_results() {
         let mut runs = [run("a/x", "8", &[0.5, 0.75, 0.625]), run("a/y", "16", &[0.25])];
         runs[1].settings.push(("validation".into(), "100".into()));
         let text = text(&runs);
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_without_epochs_and_runs_of_the_same_name() {
+    fn runs_without_epochs_and_of_the_same_name_are_compared() {
         let runs = [run("a/x", "8", &[]), run("b/x", "8", &[])];
         let text = text(&runs);
         assert!(text.contains("a/x") && text.contains("the same"), "{text}");

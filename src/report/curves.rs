@@ -1,11 +1,11 @@
-//! Curves over epochs: the choice of the drawn numbers is in this file alone.
+//! Curves over epochs. Only this file chooses the numbers of an epoch that are drawn.
 
 use crate::base::chart::lines::{Kind, Unit};
 use crate::base::chart::{Chart, Series};
 use crate::train::EpochMetrics;
 use crate::train::schedule::OneCycle;
 
-/// Returns a number of an epoch; None if the epoch lacks it.
+/// A function that returns a number of an epoch; None if the epoch lacks the number.
 pub type Number = fn(&EpochMetrics) -> Option<f64>;
 
 /// Returns the curve of a number over the epochs.
@@ -60,7 +60,7 @@ pub fn over_epochs(title: &str, y_unit: Unit, series: Vec<Series>) -> Chart {
 /// The number of points of the drawn schedule.
 const N_RATES: usize = 120;
 
-/// Draws the learning rate over the run; the part that was not reached has a style of its own.
+/// Draws the learning rate over the run. Steps that the run did not reach have another style.
 pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> Chart {
     let in_all = schedule.total_steps;
     let n_steps = n_steps.min(in_all);
@@ -72,7 +72,7 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
             if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
         Series { name: name.to_string(), points, style, kind: Kind::Computed }
     };
-    // The last step has its rate until its end.
+    // The last step keeps its learning rate until its end.
     let (trained, left) =
         (curve("trained", 3, 0, n_steps), curve("not reached", 6, n_steps, in_all));
     Chart {
@@ -90,16 +90,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schedule_is_drawn_to_where_the_run_came() {
+    fn the_schedule_is_split_at_the_last_trained_step() {
         let one_cycle = OneCycle::linear(0.01, 1000);
         let whole = schedule(&one_cycle, 100, 1000);
-        assert!(whole.series[1].points.is_empty(), "nothing is left");
+        assert!(whole.series[1].points.is_empty(), "every step was trained");
         let peak = whole.series[0].points.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
         assert!(peak > 0.0095, "{peak}");
         let half = schedule(&one_cycle, 100, 500);
         assert_eq!(half.series[0].points.last(), half.series[1].points.first());
         assert_eq!(half.series[1].points.last().map(|(epochs, _)| *epochs), Some(10.0));
-        // Runs of one step, or of none.
+        // Runs of one step and runs of no step have a figure, too.
         for (total, done) in [(1, 1), (1, 0), (2, 1), (10, 0)] {
             schedule(&OneCycle::linear(0.01, total), 1, done).figure();
         }

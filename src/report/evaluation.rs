@@ -20,7 +20,7 @@ const N_PAIRS: usize = 5;
 
 /// Returns the confusion matrix: one row per true class, one column per predicted class.
 ///
-/// `kind` names the images, `test` or `validation`, here and below.
+/// In this module, `kind` is the name of the images: `test` or `validation`.
 pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
     let row = |(truth, class): (usize, &String)| {
         let n_images = confusion.scores(truth).n_images;
@@ -33,11 +33,11 @@ pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
             };
             Cell {
                 class: class_of_cell,
-                // The square root makes one in a hundred visible.
+                // The square root keeps an error of 1 in 100 visible.
                 strength: (n as f64 / n_images.max(1) as f64).sqrt(),
                 text: n.to_string(),
                 text_class,
-                title: format!("{n} of {n_images} of {class} taken for {other}"),
+                title: format!("{n} of {n_images} images of {class} predicted as {other}"),
             }
         };
         (class.clone(), classes.iter().enumerate().map(cell).collect())
@@ -48,8 +48,8 @@ pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
         rows: classes.iter().enumerate().map(row).collect(),
     };
     note(&format!(
-        "Each row is a class of {kind} images, each column what they were taken for. Blue are the right \
-         answers, orange the wrong ones: the stronger, the larger the part of its row."
+        "Rows are the true classes of the {kind} images, columns the predicted classes. Right predictions are \
+         blue, wrong ones orange. A stronger colour is a larger part of its row."
     )) + &map.figure("confusion matrix")
 }
 
@@ -72,8 +72,8 @@ pub fn classes(confusion: &Confusion, classes: &[String]) -> String {
     let means = [mean(|s| s.precision), mean(|s| s.recall), mean(|s| s.f1)];
     rows.push([vec!["<b>mean</b>".into(), n_images], means.to_vec(), vec![String::new()]].concat());
     let mut out = note(
-        "Precision: of the images that were taken for the class, the part that is of it. Recall: of its \
-         images, the part that was recognised. F1 is their harmonic mean.",
+        "Precision is the part of the images predicted as a class that belong to the class. Recall is the part of \
+         a class's images that are predicted as the class. F1 is the harmonic mean of the two.",
     );
     out += &table("classes", &["class", "images", "precision", "recall", "F1", ""], &rows);
 
@@ -96,8 +96,8 @@ pub fn worst(predictions: &Predictions, split: &Split, classes: &[String], kind:
     }
     let n = mistakes.len().min(N_WORST);
     let mut out = note(&format!(
-        "The {n} of {} errors in {} {kind} images that the network was surest of: first what the \
-         picture is (blue), then what it was taken for (orange), each with its probability.",
+        "The {n} of {} errors in {} {kind} images with the highest probability of the wrong class. Each picture \
+         has its true class (blue) and its predicted class (orange), with their probabilities.",
         thousands(mistakes.len()),
         thousands(split.len())
     ));
@@ -119,12 +119,12 @@ pub fn worst(predictions: &Predictions, split: &Split, classes: &[String], kind:
     out + "</div>\n"
 }
 
-/// Formats a share: `95.2%`; a dash for None.
+/// Formats a fraction in percent, `95.2%`; a dash for None.
 pub fn percent(part: Option<f64>) -> String {
     part.map_or("–".to_string(), |part| format!("{:.1}%", 100.0 * part))
 }
 
-/// Formats a probability: `86%`, with one more digit near the ends, and `100%` or `0%` only if exact.
+/// Formats a probability: `86%`. Near 0% and 100% it has one more digit; `100%` and `0%` are exact.
 fn probability_text(probability: f32) -> String {
     match 100.0 * probability {
         p if p > 0.0 && p < 0.05 => "<0.1%".to_string(),
@@ -134,7 +134,7 @@ fn probability_text(probability: f32) -> String {
     }
 }
 
-/// Returns a bar that is filled to this share.
+/// Returns a bar that is filled to the fraction `part`.
 pub fn bar(part: f64) -> String {
     format!("<span class=\"bar\"><i style=\"--p:{:.1}%\"></i></span>", 100.0 * part)
 }
@@ -153,7 +153,7 @@ mod tests {
         let confusion = Confusion::of(2, &[0, 0, 0, 1], [0, 0, 1, 1].into_iter());
         let html = matrix(&confusion, &names(2), "test");
         assert!(html.contains(">2</text>") && html.contains("\"middle soft\""), "{html}");
-        let title = "<title>1 of 3 of class &lt;0&gt; taken for class &lt;1&gt;</title>";
+        let title = "<title>1 of 3 images of class &lt;0&gt; predicted as class &lt;1&gt;</title>";
         assert!(html.contains(title), "{html}");
         assert!(!html.contains("<0>"), "{html}");
         let html = classes(&confusion, &names(2));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_come_first_and_are_no_more_than_25() {
+    fn the_worst_errors_come_first_and_are_at_most_25() {
         let n = 30;
         // Every image has class 0 and is predicted as class 1, with increasing probability.
         let logits: Vec<f32> = (0..n).flat_map(|image| [0.0, 0.1 + 0.1 * image as f32]).collect();

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::base::chart::{self, escape};
 
-/// Style sheet of every page, behind that of the charts, which has the colours.
+/// Style sheet of every page. It follows the charts' style sheet, which has the colours.
 const STYLE: &str = include_str!("style.css");
 
 /// A page with a heading and sections.
@@ -16,7 +16,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page with this title (text), and a lead (HTML) under its heading.
+    /// Returns a page with this title (text), and a lead (HTML) under its heading.
     pub fn new(title: &str, lead: String) -> Self {
         Self { title: title.to_string(), lead, sections: Vec::new() }
     }
@@ -28,7 +28,7 @@ impl Page {
         }
     }
 
-    /// Returns the file. Its content policy forbids browsers to load or run anything.
+    /// Returns the text of the file. A content policy in the page forbids a browser to load or run anything.
     pub fn finish(&self) -> String {
         let title = escape(&self.title);
         let mut out = format!(
@@ -65,8 +65,8 @@ fn id(heading: &str) -> String {
     heading.chars().map(letter).collect()
 }
 
-/// Returns a table of rows of cells (HTML) under headings (text, possibly empty). The first cell of a row is
-/// its heading. A wide table scrolls within the page.
+/// Returns a table. `headings` are text, possibly empty; the cells of `rows` are HTML. The first cell of a row is the
+/// row's heading. A wide table scrolls within the page.
 pub fn table(class: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut out = format!("<div class=\"scroll\"><table class=\"{class}\">\n");
     if !headings.is_empty() {

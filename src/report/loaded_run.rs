@@ -1,4 +1,4 @@
-//! Reads a run back from its folder.
+//! Reads a run from its folder.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -17,7 +17,7 @@ use crate::train::{EpochMetrics, checkpoint};
 pub struct LoadedRun {
     /// The folder.
     pub path: PathBuf,
-    /// The settings, in the order and the wording of the file.
+    /// The settings, in the order and the spelling of the file.
     pub settings: Vec<(String, String)>,
     /// The finished epochs.
     pub epochs: Vec<EpochMetrics>,
@@ -29,19 +29,20 @@ impl LoadedRun {
     /// Reads a run's folder.
     ///
     /// # Errors
-    /// If it is not a run's folder, with the reason and possibly a suggestion; if a file in it is damaged.
+    /// If `path` is not a run folder; the error has the reason and possibly a suggestion. If a file in the folder is
+    /// damaged.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let refuse = |problem| Err(TrainError::NoRun { path: path.to_path_buf(), problem }.into());
         match path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return refuse("is not there: name the folder of a run".to_string());
+                return refuse("does not exist; name the folder of a run".to_string());
             }
             Err(error) => return Err(FileError::at(path)(error).into()),
             Ok(found) if !found.is_dir() => {
                 let parent = path.parent().filter(|parent| parent.join(CONFIG).exists());
                 let meant = parent.map(|parent| format!(", {}", parent.shown()));
                 return refuse(format!(
-                    "is no folder: name the folder of the run{}",
+                    "is not a folder; name the folder of the run{}",
                     meant.unwrap_or_default()
                 ));
             }
@@ -50,9 +51,9 @@ impl LoadedRun {
         let config = path.join(CONFIG);
         if !config.exists() {
             let meant = newest_run(path).map_or(String::new(), |run| {
-                format!(": name one of the runs in it, {} for instance", run.shown())
+                format!("; name one of the runs in it, such as {}", run.shown())
             });
-            return refuse(format!("is no run: there is no {CONFIG} in it{meant}"));
+            return refuse(format!("is not a run folder: it has no {CONFIG}{meant}"));
         }
         let text = fs::read_to_string(&config).map_err(FileError::at(&config))?;
         let settings =
@@ -61,7 +62,7 @@ impl LoadedRun {
         Ok(Self { path: path.to_path_buf(), settings, epochs, summary })
     }
 
-    /// Returns the weights file: that of the last epoch, or the latest checkpoint of a run that has not
+    /// Returns the path of the weights: those of the last epoch, or the latest checkpoint of a run that has not
     /// finished its first epoch. None if there is neither.
     ///
     /// # Errors
@@ -80,8 +81,8 @@ fn newest_run(path: &Path) -> Option<PathBuf> {
     runs.filter(|run| run.join(CONFIG).exists()).max()
 }
 
-/// Returns the keys and values of a flat TOML table, in the order and the wording of the text; strings
-/// without their quotation marks.
+/// Returns the keys and values of a flat TOML table, in the order and the spelling of the text. Strings are without
+/// quotation marks.
 ///
 /// # Errors
 /// If the text is not TOML.
@@ -107,7 +108,7 @@ fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let lines = whole.lines().enumerate().map(|(ix, line)| {
         serde_json::from_str(line).map_err(|error| {
-            let reason = format!("line {} is no epoch's metrics: {error}", ix + 1);
+            let reason = format!("line {}: not the metrics of an epoch: {error}", ix + 1);
             TrainError::Damaged { path: path.to_path_buf(), reason }.into()
         })
     });
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_read_back() {
+    fn a_run_can_be_read_from_its_folder() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = "# words\nwidth = 8\ndata = \"cifar10\"\nmax-lr = 1e-2\n";
         fs::write(folder.path().join(CONFIG), config).expect("written");
@@ -166,18 +167,18 @@ mod tests {
     }
 
     #[test]
-    fn folders_without_a_run_are_refused_with_a_reason() {
+    fn folders_without_a_run_are_rejected_with_a_reason() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path();
-        assert!(refused(&path.join("nowhere")).contains("is not there"));
-        assert!(refused(path).contains("is no run: there is no config.toml in it"));
+        assert!(refused(&path.join("nowhere")).contains("does not exist"));
+        assert!(refused(path).contains("is not a run folder: it has no config.toml"));
         for run in ["2026-01-01-000000", "2026-01-02-000000"] {
             fs::create_dir(path.join(run)).expect("a folder");
             fs::write(path.join(run).join(CONFIG), "").expect("written");
         }
-        assert!(refused(path).contains("2026-01-02-000000 for instance"), "{}", refused(path));
+        assert!(refused(path).ends_with("2026-01-02-000000"), "{}", refused(path));
         let file = path.join("2026-01-01-000000").join(CONFIG);
-        assert!(refused(&file).contains("is no folder: name the folder of the run, "));
+        assert!(refused(&file).contains("is not a folder; name the folder of the run, "));
         assert!(refused(&file).ends_with("2026-01-01-000000"), "{}", refused(&file));
     }
 }

@@ -1,6 +1,6 @@
 //! The page of a run, `report.html`: one self-contained file.
 //!
-//! * [`write()`] writes the page at the end of a run, or of a [loaded](loaded_run) one from its folder;
+//! * [`write()`] writes the page: at the end of a run, or later for a run that is [read](loaded_run) from its folder;
 //! * [`compare`] writes one page about several runs;
 //! * [`page`] has the sections; [`evaluation`] and [`pixels`] have the larger ones;
 //! * [`curves`] chooses the numbers of the [charts](crate::base::chart), [`picture`] embeds images in the page, and
@@ -38,17 +38,17 @@ use pixels::AugmentedBatch;
 /// The name of the page in the run's folder.
 pub const REPORT: &str = "report.html";
 
-/// A run, as its page needs it.
+/// The data of a run's page.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
     /// The run's folder.
     pub folder: &'a Path,
     /// The run's settings.
     pub recipe: &'a Recipe,
-    /// The run's images; with `other_data`, other images on which its weights are evaluated.
+    /// The run's images. With `other_data`, other images on which the run's weights are evaluated.
     pub loaded: &'a Loaded,
-    /// A sentence about the other images, if there are some. The page then leaves out all parts about the
-    /// training images.
+    /// A sentence about the other images; None for the run's own images. With other images, the page leaves out all
+    /// parts about the training images.
     pub other_data: Option<&'a str>,
     /// The device of the evaluation.
     pub device: &'a Device,
@@ -58,18 +58,18 @@ pub struct Run<'a> {
     pub summary: Option<&'a Summary>,
 }
 
-/// The outputs of a run's weights.
+/// A run's weights and their outputs.
 pub struct Outputs<'a> {
     /// The names, shapes and offsets of the weights.
     pub layout: &'a StateLayout,
     /// The weights.
     pub weights: &'a Weights,
-    /// The logits of the [evaluated images](Run::evaluated), `[n, classes]`; none when the evaluation was stopped. The
-    /// page is written without predictions where the error is [`Error::LogitsNotFinite`].
+    /// The logits of the [evaluated images](Run::evaluated), `[n, classes]`; None if the evaluation was stopped. With
+    /// the error [`StepError::LogitsNotFinite`], the page is written without predictions.
     pub logits: Result<Option<Vec<f32>>, Error>,
 }
 
-/// Writes the page into the run's folder at the end of a run.
+/// Writes the page into the run's folder when the run ends.
 pub struct AtEnd;
 
 impl ReportWriter for AtEnd {
@@ -103,8 +103,8 @@ impl ReportWriter for AtEnd {
 }
 
 impl Run<'_> {
-    /// Returns the evaluated split and its name: the validation images while a run with validation is
-    /// unfinished, otherwise the test images. So the test images are evaluated only once.
+    /// Returns the evaluated split and its name. This is the validation split while a run with validation is
+    /// unfinished, and otherwise the test split. So the test images are evaluated only once.
     pub fn evaluated(&self) -> (&Split, &'static str) {
         let dataset = &self.loaded.dataset;
         let is_over = self.summary.is_some_and(|summary| summary.ended != Summary::INTERRUPTED);
@@ -115,12 +115,12 @@ impl Run<'_> {
     }
 }
 
-/// Writes the page of a run atomically. Without `outputs`, the page has no predictions and no filters. Without logits,
-/// the page has no predictions.
+/// Writes the page of a run atomically. Without `outputs`, the page has neither predictions nor filters. Without
+/// logits, it has no predictions.
 ///
 /// # Errors
-/// If the device fails, or the file cannot be written. [`StepError::LogitsNotFinite`] after a page without
-/// predictions is written.
+/// If the device fails, or the file cannot be written. [`StepError::LogitsNotFinite`] after a page without predictions
+/// is written.
 pub fn write(run: &Run<'_>, outputs: Option<Outputs<'_>>, path: &Path) -> Result<(), Error> {
     let contents = contents(run, outputs)?;
     files::write_whole(path, page::page(&contents).as_bytes())?;

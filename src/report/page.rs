@@ -23,7 +23,7 @@ pub struct Contents<'a> {
     pub batch: Option<AugmentedBatch>,
     /// The predictions for the test images, or for the validation images.
     pub predictions: Option<Predictions>,
-    /// The reason for missing predictions, if there are weights.
+    /// The reason for missing predictions of existing weights.
     pub no_predictions: Option<Error>,
     /// The filters of the first convolution, as HTML.
     pub filters: String,
@@ -90,15 +90,16 @@ fn sentence_case(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// `has_weights` is true if the page is about weights; they can exist before the first epoch is finished.
+/// Returns the tiles with key figures. `has_weights` is true if the page shows weights; they can exist before the first
+/// epoch is finished.
 fn summary(run: &Run<'_>, has_weights: bool) -> String {
     let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
     let in_all = run.recipe.epochs;
-    let how = run.summary.map_or("goes on", |summary| &summary.ended);
+    let how = run.summary.map_or("not finished", |summary| &summary.ended);
     let n_epochs = (format!("{} of {in_all}", run.epochs.len()), how.to_string());
     let (Some(last), Some(best)) = (run.epochs.last(), best(run.epochs)) else {
         let what_there_is = match has_weights {
-            true => " What follows is of the weights that the run had come to.",
+            true => " The sections below show the latest saved weights.",
             false => "",
         };
         return tiles(&[("epochs", n_epochs.0, n_epochs.1)])
@@ -127,7 +128,7 @@ fn summary(run: &Run<'_>, has_weights: bool) -> String {
         ("speed", format!("{speed}/s"), "training images".to_string()),
         ("parameters", thousands(n_parameters), format!("resnet9, width {}", run.recipe.width)),
     ];
-    // For a run with a validation split, the test accuracy has a tile of its own.
+    // If the run has a validation split, the test accuracy has a tile of its own.
     if let Some(test) = run.summary.and_then(|summary| summary.test_accuracy)
         && last.test_accuracy.is_none()
     {
@@ -171,7 +172,7 @@ fn charts(run: &Run<'_>) -> String {
     out
 }
 
-/// Returns the drawing of the learning-rate sweep, for a run that began with one.
+/// Returns the drawing of the learning-rate sweep; empty for a run without a sweep.
 fn lr_finder(run: &Run<'_>) -> String {
     let Ok(drawing) = fs::read(run.folder.join(lr_find::SVG)) else { return String::new() };
     let uri = picture::data_uri("image/svg+xml", &drawing);
@@ -194,7 +195,7 @@ fn numbers(epoch: &EpochMetrics) -> Vec<String> {
     ]
 }
 
-/// Returns the time of each layer in a training step with its share, the longest first.
+/// Returns the time of each layer in a training step, with its percentage. The longest time comes first.
 fn time_of_step(layers: &[LayerTime]) -> String {
     if layers.is_empty() {
         return String::new();
@@ -211,8 +212,8 @@ fn time_of_step(layers: &[LayerTime]) -> String {
     };
     let rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
     note(&format!(
-        "All layers together take {}: medians of some steps after the last epoch, each node by a clock of \
-         its own. wgrad profile looks closer.",
+        "All layers together take {}: medians over several steps after the last epoch, with a clock on each \
+         node. wgrad profile measures in more detail.",
         milliseconds(in_all)
     )) + &in_two(&rows, |rows| table("layers", &["layer", "time", "share", ""], rows))
 }
@@ -228,7 +229,7 @@ fn configuration(run: &Run<'_>) -> String {
     let settings = loaded_run::settings(&run.recipe.to_toml()).expect("what was just written");
     let rows: Vec<Vec<String>> =
         settings.iter().map(|(key, value)| vec![escape(key), escape(value)]).collect();
-    note("As in config.toml, with which a run repeats this one.")
+    note("The settings in config.toml. A run with this file repeats this run.")
         + &in_two(&rows, |rows| table("facts", &[], rows))
 }
 
@@ -243,7 +244,7 @@ fn device(run: &Run<'_>) -> String {
         facts.insert(0, ("trained on", device.to_string()));
     }
     if let Device::Gpu(_) = run.device {
-        // An open device does not have the driver's details; the list of adapters does.
+        // An open device lacks the details of its driver; the list of adapters has them.
         let adapters = info::adapters();
         if let Some(adapter) = adapters.iter().find(|adapter| name.starts_with(&adapter.name)) {
             facts.push(("adapter", format!("{}, {}", adapter.kind, adapter.backend)));

@@ -12,7 +12,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture from interleaved bytes `[height, width, 3]`.
+    /// Returns a picture from interleaved bytes `[height, width, 3]`.
     ///
     /// # Panics
     /// If the number of bytes is wrong.
@@ -22,7 +22,7 @@ impl Picture {
         Self { width, height, rgb }
     }
 
-    /// A picture from planes `[3, size, size]`, the format of datasets.
+    /// Returns a picture from planes `[3, size, size]`, the format of datasets.
     ///
     /// # Panics
     /// If the number of bytes is wrong.
@@ -48,7 +48,7 @@ impl Picture {
     }
 }
 
-/// Returns a file of this type as an address, `data:image/png;base64,...`.
+/// Returns a file of this media type as an address, `data:image/png;base64,...`.
 pub fn data_uri(media_type: &str, file: &[u8]) -> String {
     format!("data:{media_type};base64,{}", STANDARD.encode(file))
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bytes_come_back() {
+    fn an_address_decodes_to_the_bytes() {
         let planes = [[10, 20, 30, 40], [50, 60, 70, 80], [90, 100, 110, 120]].concat();
         let uri = Picture::of_planes(2, &planes).data_uri();
         let (head, data) = uri.split_once(',').expect("a head and data");

@@ -1,4 +1,4 @@
-//! The network's input and its first filters: an augmented batch, and the filters of the first convolution.
+//! The network's inputs and its first filters: an augmented batch, and the filters of the first convolution.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ const MAX_IMAGES: usize = 60;
 /// The largest number of shown filters.
 const MAX_FILTERS: usize = 256;
 
-/// The images of a training step, as the network read them.
+/// The images of a training step after augmentation.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AugmentedBatch {
     /// The epoch, from 1.
@@ -36,9 +36,8 @@ pub struct AugmentedBatch {
 impl AugmentedBatch {
     /// Computes the images of the first step of an epoch (from 1).
     ///
-    /// The CPU's reference repeats the augmentation. It gives the same bits on every device, and they are a
-    /// function of the seed, the epoch and each image's number alone. So these are the pixels of the training
-    /// step.
+    /// The CPU reference repeats the augmentation. It gives the same bits on every device, and its result is a function
+    /// of the seed, the epoch and each image's number alone. So these are the pixels of the training step.
     ///
     /// # Errors
     /// If there is not enough memory.
@@ -74,8 +73,8 @@ impl AugmentedBatch {
             false => format!("The {n} images"),
         };
         let mut out = note(&format!(
-            "{which} of the first training step of epoch {epoch}, after augmentation, as the network saw \
-             them. For the eye the normalisation is undone: the mean, which fills cut-out squares, is grey."
+            "{which} of the first training step of epoch {epoch}, after augmentation. The \
+             normalisation is undone for display. Cut-out squares have the mean colour, grey."
         ));
         out += "<div class=\"pictures batch\">\n";
         for (picture, class) in &self.images {
@@ -94,7 +93,7 @@ fn picture(config: &step::StepConfig, values: &[f32]) -> Picture {
     let byte = |(at, &value): (usize, &f32)| {
         let channel = at % 3;
         let part = f64::from(value) * config.standard_deviation[channel] + config.mean[channel];
-        // The cast saturates.
+        // The cast to u8 saturates.
         (255.0 * part).round() as u8
     };
     Picture::new(IMAGE_SIZE, IMAGE_SIZE, values.iter().enumerate().map(byte).collect())
@@ -110,8 +109,8 @@ pub fn filters(layout: &StateLayout, weights: &Weights) -> String {
     let n_shown = n_filters.min(MAX_FILTERS);
     let some = if n_shown < n_filters { format!("{n_shown} of ") } else { String::new() };
     let mut out = note(&format!(
-        "{some}{n_filters} filters of {height}x{width} pixels ({}). Grey is 0; a channel that is brighter \
-         speaks for the filter, a darker one against it. Each filter has a scale of its own.",
+        "{some}{n_filters} filters of {height}x{width} pixels ({}). In each colour channel, grey is 0, \
+         brighter is positive and darker is negative. Each filter has a scale of its own.",
         member.name
     ));
     out += "<div class=\"pictures filters\">\n";

@@ -126,7 +126,11 @@ fn another_cycle_begins_from_a_finished_run() {
     assert!(next[0].train_loss < first[0].train_loss, "it begins where the other ended");
     // The schedule starts again.
     assert!((next[5].lr - first[1].lr).abs() < 1e-9);
-    assert_fails(&wgrad(path, &["train", "--another-cycle", "data"]), 1, &["data is no run"]);
+    assert_fails(
+        &wgrad(path, &["train", "--another-cycle", "data"]),
+        1,
+        &["data is not a run folder"],
+    );
     let itself = ["train", "--another-cycle", "run", "--out", "run", "--auto-resume"];
     assert_fails(&wgrad(path, &itself), 1, &["run: another cycle is a new run"]);
     // An unfinished run has no final weights.
