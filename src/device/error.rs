@@ -1,9 +1,9 @@
-//! Failures of devices.
+//! Errors of devices.
 
 use crate::base::units::readable_bytes;
 use crate::passes::PlanError;
 
-/// A device that is not found, not given, or fails.
+/// An error of a device: the device is not found, cannot be opened, or fails.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// The machine has no GPU adapter.
@@ -12,13 +12,13 @@ pub enum DeviceError {
     /// No adapter has such a name.
     #[error("no adapter's name contains {wanted:?}; the adapters are: {}", list(.found))]
     AdapterNotFound {
-        /// Part of a name that was asked for.
+        /// Requested part of a name.
         wanted: String,
-        /// Names of the adapters that there are.
+        /// Names of all adapters.
         found: Vec<String>,
     },
-    /// The adapter gave no device.
-    #[error("{adapter} gave no device: {reason}")]
+    /// The adapter cannot be opened.
+    #[error("{adapter}: the adapter cannot be opened: {reason}")]
     Refused {
         /// Name of the adapter.
         adapter: String,
@@ -39,7 +39,7 @@ pub enum DeviceError {
         /// Message of the driver.
         reason: String,
     },
-    /// The plan takes more memory than this machine has free.
+    /// The plan needs more memory than this machine has free.
     #[error("the step needs {}, and this machine has {} of memory free", readable_bytes(*.planned), readable_bytes(*.available))]
     NotEnoughMemory {
         /// Bytes of the plan.
@@ -47,7 +47,7 @@ pub enum DeviceError {
         /// Bytes that are free.
         available: u64,
     },
-    /// The plan passes a limit.
+    /// The plan exceeds a limit.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// A shader does not load: an import is missing, a constant unknown, or its text is not WGSL.
@@ -55,7 +55,7 @@ pub enum DeviceError {
     Shader {
         /// Name of the file, below `shaders/`.
         name: String,
-        /// Fault of the text.
+        /// Reason, in words.
         reason: String,
     },
     /// The driver refused a pipeline.

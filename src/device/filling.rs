@@ -1,11 +1,11 @@
-//! Inputs for programs that are only timed.
+//! Inputs for programs that run only to be timed.
 
 use super::{ProgramId, Session};
 use crate::device::DeviceError;
 use crate::tape::{ElementType, Group, Storage, Tape};
 
-/// Fills all inputs and parameters of a program with numbers between 0 and 1. With zeros, a processor would
-/// be cooler, and faster, than in training. Words stay 0, which is a valid class and a valid index.
+/// Fills all inputs and parameters of a program with numbers between 0 and 1. With zeros, a processor would use less
+/// power and run faster than in training. Words stay 0, which is a valid class and a valid index.
 ///
 /// # Errors
 /// If the device fails.

@@ -4,9 +4,9 @@ use sysinfo::{MemoryRefreshKind, System};
 
 use crate::device::DeviceError;
 
-/// Fails if more bytes are planned than this machine has free, or than the system's limit on this process (of
-/// a container, for example) allows. It runs before the allocation, because systems promise more memory than
-/// they have, and kill a process that uses it.
+/// Fails if more bytes are planned than this machine has free, or than the system's limit on this process (of a
+/// container, for example) allows. Call it before the allocation: systems promise more memory than they have, and kill
+/// a process that uses it.
 ///
 /// # Errors
 /// [`DeviceError::NotEnoughMemory`] with both numbers; [`DeviceError::OutOfMemory`] if the allocator fails.
@@ -26,8 +26,8 @@ fn available() -> Option<u64> {
     let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::everything());
     let free = system.available_memory() + system.free_swap();
-    // The limit's own free memory counts cached files as used, although the system can drop them; so it is
-    // computed here.
+    // The limit's own figure of free memory counts cached files as used, although the system can drop them. So the free
+    // memory is computed here.
     let limited = system.cgroup_limits().map(|limits| {
         limits.total_memory.saturating_sub(limits.rss).saturating_add(limits.free_swap)
     });
@@ -39,11 +39,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_memory_than_there_is_is_an_error() {
+    fn a_plan_above_the_free_memory_is_an_error() {
         assert!(check(1 << 20).is_ok());
         let available = available().expect("the system reports it");
         for bytes in [available + (64 << 30), u64::MAX / 2] {
-            let error = check(bytes).expect_err("nobody has that");
+            let error = check(bytes).expect_err("no machine has so much memory");
             assert!(matches!(error, DeviceError::NotEnoughMemory { .. }));
         }
     }

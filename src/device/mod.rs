@@ -33,7 +33,7 @@ pub enum Device {
 }
 
 impl Device {
-    /// Opens the device for a `--device`: `auto` (a hardware GPU if there is one, otherwise the CPU), `gpu`
+    /// Opens the device for a value of `--device`: `auto` (a hardware GPU if there is one, otherwise the CPU), `gpu`
     /// (any adapter, hardware first), `cpu`, or a part of an adapter's name.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Device {
         }
     }
 
-    /// Waits for [`Device::open_async`]. In a browser only the CPU device opens this way.
+    /// Waits for [`Device::open_async`]. In a browser, only the CPU device can be opened this way.
     ///
     /// # Errors
     /// Those of [`Device::open_async`].
@@ -79,8 +79,8 @@ impl Device {
         }
     }
 
-    /// Checks a plan against the device's limits, like loading a program, without allocating. `in_use` is the
-    /// memory of the session's other programs in bytes.
+    /// Checks a plan against the device's limits, as loading a program does, but allocates nothing. `in_use` is the
+    /// memory of the session's other programs, in bytes.
     ///
     /// # Errors
     /// Those of [`Plan::check`]; [`DeviceError::NotEnoughMemory`] on a CPU with too little free memory.
@@ -103,7 +103,7 @@ impl Device {
         }
     }
 
-    /// Returns true if a CPU computes: the CPU device, or a software adapter.
+    /// Returns true if the computation runs on a CPU: on the CPU device, or on a software adapter.
     pub fn is_processor(&self) -> bool {
         match self {
             Device::Cpu(_) => true,

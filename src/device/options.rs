@@ -12,12 +12,11 @@ pub struct OpenOptions {
     pub memory_limit: Option<u64>,
     /// The tiling of all products on a GPU, for tests and benches; None to choose.
     pub tile: Option<Tile>,
-    /// The largest number of invocations of a subgroup that share reads, for tests.
+    /// The largest number of invocations of a subgroup that share reads, for tests; None for no limit.
     pub max_sharing: Option<usize>,
     /// Compiles shaders with runtime checks: indices are clamped and loops counted. Debug builds always do.
     pub checked: bool,
-    /// Receives progress of slow work, one line at a time: kernels that are measured for the first time; ""
-    /// at the end.
+    /// Receives progress of slow work, one line at a time: kernels that are measured for the first time; "" at the end.
     pub tell: Option<fn(&str)>,
     /// The source of shaders; tests insert broken ones.
     pub shaders: ShaderLibrary,

@@ -6,8 +6,8 @@ use super::DeviceError;
 
 /// A result that arrives when the device has done all earlier work.
 ///
-/// In a browser the page's event loop brings it. Elsewhere the first poll waits for the device, because wgpu has no
-/// thread that could bring it.
+/// In a browser the page's event loop delivers it. Elsewhere the first poll waits for the device, because wgpu has no
+/// thread that could deliver it.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeviceError>> + Send + 'a>>;
 
 /// Waits for a future.
@@ -21,7 +21,8 @@ pub(super) fn block_on<T>(
     pollster::block_on(future)
 }
 
-/// Polls a future once. A page cannot wait, so only a future that is ready has a result; those of the CPU device are.
+/// Polls a future once. A page cannot wait, so only a future that is ready has a result. Futures of the CPU device are
+/// always ready.
 ///
 /// # Errors
 /// Those of the future; [`DeviceError::Failed`] if the future is not ready.

@@ -24,8 +24,8 @@ pub struct LoadOptions {
 ///
 /// Writes, runs and reads take effect in the order of their calls.
 ///
-/// Reading and waiting have two forms. The async form works everywhere. The other form waits for it; in a browser, where
-/// nothing can wait, it gives an error unless the session is the CPU's.
+/// Reading and waiting have two forms: an async form, and a form that waits for the async one. In a browser nothing can
+/// wait, so there the waiting form is an error, except for a session of the CPU device.
 pub trait Session: Send {
     /// Compiles a tape into a program.
     ///
@@ -66,8 +66,8 @@ pub trait Session: Send {
         step: &StepScalars,
     ) -> Result<NodeTimes, DeviceError>;
 
-    /// Reads a kept f32 value after all earlier work. The value is valid until another program of the session
-    /// runs, because programs share memory.
+    /// Reads a kept f32 value after all earlier work. The value is valid until another program of the session runs,
+    /// because programs share memory.
     fn read_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<f32>>;
 
     /// Waits for [`Session::read_async`].
@@ -97,12 +97,13 @@ pub trait Session: Send {
     /// Requests a flat buffer of the state, as it is after all earlier work, without waiting.
     fn request_state(&mut self, group: Group) -> Result<(), DeviceError>;
 
-    /// Moves the latest requested buffer that has arrived to `values`, padding included, once, and returns
-    /// which buffer it is. It never waits. It allocates nothing if `values` is the vector of an earlier call.
+    /// Moves the latest requested buffer that has arrived to `values`, padding included, and returns the buffer's
+    /// group. Each request is returned at most once. The function never waits. It allocates nothing if `values` is the
+    /// vector of an earlier call.
     fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, DeviceError>;
 
-    /// Waits until all work is done. A page awaits it every few steps, since there nothing else limits the number of
-    /// steps in flight.
+    /// Waits until all work is done. In a browser, callers must await it every few steps, because nothing else limits
+    /// the number of steps in flight there.
     fn wait_async(&mut self) -> Pending<'_, ()>;
 
     /// Waits for [`Session::wait_async`].

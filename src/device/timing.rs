@@ -85,21 +85,21 @@ impl Peaks {
     }
 }
 
-/// The minimum time of a measurement in seconds. It is long enough that the start does not matter, and short
-/// because on a busy machine only short measurements run undisturbed.
+/// The minimum time of a measurement in seconds. It is long enough that the start does not matter. It is short, because
+/// on a busy machine only short measurements run undisturbed.
 const LONG_ENOUGH: f64 = 0.01;
 
 /// The total time of all measurements in seconds; the best one counts.
 const IN_ALL: f64 = 0.7;
 
-/// Returns the seconds of one run at best. `time(n)` measures n runs together.
+/// Returns the time of one run in seconds: the shortest of several measurements. `time(n)` measures n runs together.
 ///
 /// # Errors
 /// The error of `time`.
 pub(super) fn fastest(
     mut time: impl FnMut(usize) -> Result<f64, DeviceError>,
 ) -> Result<f64, DeviceError> {
-    // Finding the number of runs also warms up clocks, caches and pages.
+    // The search for the number of runs also warms up clocks, caches and memory pages.
     let mut n = 1;
     while time(n)? < LONG_ENOUGH {
         n *= 2;
@@ -117,14 +117,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fastest_of_measurements_that_are_long_enough() {
+    fn the_fastest_of_the_long_measurements_counts() {
         let mut asked = Vec::new();
         let time = |n: usize| {
             asked.push(n);
             // The second of the long measurements is the fastest.
             Ok(n as f64 * if asked.len() == 6 { 0.002 } else { 0.003 })
         };
-        assert_eq!(fastest(time).expect("no device that could fail"), 0.002);
+        assert_eq!(fastest(time).expect("nothing fails"), 0.002);
         assert_eq!(asked[..5], [1, 2, 4, 4, 4]);
         assert!(asked.len() > 50 && asked[4..].iter().all(|&n| n == 4));
     }

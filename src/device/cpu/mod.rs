@@ -1,7 +1,7 @@
 //! The CPU device: runs the reference of every op on a thread pool.
 //!
-//! Tests compare the shaders with it, readers compare each shader with its twin here, and a machine without a
-//! GPU trains on it.
+//! Tests compare the shaders with the references. Readers can read each shader beside its reference. A machine without
+//! a GPU trains on the CPU device.
 
 mod peaks;
 mod replay;

@@ -7,8 +7,8 @@ use crate::passes::Plan;
 use crate::passes::plan::Placement;
 use crate::tape::{Args, Node, NodeIo, Runs, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId};
 
-/// The largest number of inputs or outputs of a node. The slices are in arrays of this length, which need no
-/// allocation.
+/// The largest number of inputs or outputs of a node. Their slices are in arrays of this length, so no memory is
+/// allocated.
 const MAX_VALUES: usize = 16;
 
 /// A buffer of the plan.
@@ -22,7 +22,7 @@ impl<T> Buffer<T> {
     pub(super) const TAKEN: Self = Buffer::Words(Vec::new());
 }
 
-/// Returns the range of a placement in elements of four bytes.
+/// Returns the range of a placement, in elements of four bytes.
 pub(super) fn elements(placement: Placement) -> Range<usize> {
     let start = (placement.offset / 4) as usize;
     start..start + (placement.bytes / 4) as usize
@@ -80,8 +80,8 @@ impl Prepared {
         Self { inputs, written, scratch: node.op.scratch_size(&tape.io(node)) }
     }
 
-    /// Runs the node. It takes the written buffers out of the list, so that the others can be borrowed for
-    /// reading.
+    /// Runs the node. The buffers that it writes are taken out of the list, so that the other buffers can be borrowed
+    /// for reading.
     pub fn run<T: Runs>(
         &self,
         node: &Node,
@@ -136,7 +136,7 @@ impl Prepared {
     }
 }
 
-/// Calls `give` with each range of `values` and its number. The ranges are disjoint and in ascending order.
+/// Calls `give` with each range of `values` and the range's number. The ranges are disjoint and in ascending order.
 fn split<'a, E>(
     mut values: &'a mut [E],
     ranges: impl Iterator<Item = (usize, Range<usize>)>,

@@ -1,5 +1,5 @@
-//! The scratch memory of references: as much as the largest node of all programs needs, allocated when a
-//! program is loaded.
+//! The scratch memory of references. It is allocated when a program is loaded, and is as large as the largest node of
+//! all programs needs.
 
 use std::sync::Mutex;
 
@@ -14,8 +14,8 @@ pub(super) struct ScratchMemory<T> {
 }
 
 impl<T: Real> ScratchMemory<T> {
-    /// Returns the bytes in use after [`ScratchMemory::grow`] to this size, counted as four per number like
-    /// everywhere else.
+    /// Returns the bytes in use after [`ScratchMemory::grow`] to this size. Each number counts as four bytes, as in a
+    /// plan.
     pub fn bytes_after(&self, size: ScratchSize) -> u64 {
         let n = self.shared.len().max(size.shared) + n_threads() * self.per_thread(size);
         4 * n as u64

@@ -26,7 +26,7 @@ pub struct CpuSession<T> {
     /// The scratch memory of the running node.
     scratch: ScratchMemory<T>,
     memory_limit: Option<u64>,
-    /// The latest requested buffer, with the values at the time of the request.
+    /// The flat buffer of the latest request; its values at the time of the request are in `late_values`.
     late: Option<Group>,
     late_values: Vec<f32>,
 }
@@ -54,7 +54,7 @@ impl<T: Runs> CpuSession<T> {
         }
     }
 
-    /// Allocates a zeroed state, unless it exists. It is called only after a plan has passed its limits.
+    /// Allocates a zeroed state, unless it exists. Call it only after a plan has passed its limits.
     fn ensure_state(&mut self) {
         if self.state.is_empty() {
             let zeros = |group| Buffer::Real(vec![T::ZERO; self.layout.n_elements(group)]);
@@ -82,7 +82,7 @@ impl<T: Runs> CpuSession<T> {
         }
     }
 
-    /// Returns the buffer of a value, and its place there.
+    /// Returns the buffer of a value, and the value's place in it.
     fn place(&self, program: ProgramId, value: ValueId) -> (&Buffer<T>, Placement) {
         let program = &self.programs[program.0];
         let placement = program.placement(value);

@@ -82,7 +82,7 @@ pub(super) fn choose<'a>(
     let best = adapters.first().ok_or(DeviceError::NoAdapter)?;
     let Some(part) = part else { return Ok(best) };
     let wanted = part.trim().to_lowercase();
-    // Every name contains the empty text.
+    // The empty text is part of every name, so it is rejected.
     let is_it = |a: &&wgpu::Adapter| {
         !wanted.is_empty() && a.get_info().name.to_lowercase().contains(&wanted)
     };

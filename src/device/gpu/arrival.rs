@@ -1,9 +1,9 @@
-//! Values that a callback of wgpu brings.
+//! Values that callbacks of wgpu deliver later.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// The place of a value that a callback brings. Clones share the place.
+/// The place of a value that a callback delivers. Clones share the place.
 pub(super) struct Arrival<T>(Arc<Mutex<State<T>>>);
 
 struct State<T> {
@@ -38,17 +38,17 @@ impl<T> Arrival<T> {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// Returns whether the value is there.
+    /// Returns true if the value has arrived.
     pub(super) fn is_there(&self) -> bool {
         self.lock().value.is_some()
     }
 
-    /// Takes the value, if it is there.
+    /// Takes the value, if it has arrived.
     pub(super) fn take(&self) -> Option<T> {
         self.lock().value.take()
     }
 
-    /// Waits until the value is there.
+    /// Waits until the value has arrived.
     #[cfg(any(test, target_arch = "wasm32"))]
     pub(super) async fn there(&self) {
         use std::task::Poll;
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_wakes_the_task_that_waits_for_it() {
+    fn the_arrival_of_a_value_wakes_the_waiting_task() {
         let arrival = Arrival::default();
         assert!(!arrival.is_there() && arrival.take().is_none());
         let there = arrival.clone();

@@ -31,7 +31,7 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Takes over a device, and listens for what it reports.
+    /// Wraps an opened device, and registers callbacks for its errors and for its loss.
     pub(super) fn new(opened: Opened) -> Self {
         let Opened { name, driver, is_software, min_subgroup_size, device, queue } = opened;
         let faults = Arc::new(Faults::default());
@@ -54,10 +54,10 @@ impl Context {
         }
     }
 
-    /// Lets callbacks run, and returns the first fault so far.
+    /// Runs the callbacks that are due, and fails if a fault was reported.
     ///
     /// # Errors
-    /// That fault.
+    /// The first fault so far.
     pub(super) fn check(&self) -> Result<(), DeviceError> {
         self.poll(wgpu::PollType::Poll)
     }
@@ -94,8 +94,8 @@ impl Context {
         self.fault().map_or(Ok(()), |fault| Err(self.error(fault)))
     }
 
-    /// Polls the device. If the device is lost during a poll, wgpu 30 calls the callback and then panics, so
-    /// the panic is caught. A lost device is not polled again.
+    /// Polls the device. If the device is lost during a poll, wgpu 30 runs the callback and then panics, so the panic
+    /// is caught. A lost device is not polled again.
     fn try_poll(&self, how: wgpu::PollType) {
         let poll = || catch_unwind(AssertUnwindSafe(|| self.device.poll(how)));
         match quiet::without_panic_message(poll) {

@@ -1,4 +1,4 @@
-//! Errors that arrive through wgpu's callbacks, at any time. They are kept here until the next check.
+//! Errors that arrive through wgpu's callbacks at any time. They are stored until the next check.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -47,7 +47,7 @@ impl Fault {
 pub(super) struct Faults(Mutex<Option<Fault>>);
 
 impl Faults {
-    /// Keeps a fault. wgpu's callbacks call it on any thread.
+    /// Stores a fault. wgpu's callbacks call this function on any thread.
     pub(super) fn report(&self, fault: Fault) {
         log::debug!("the device reported a fault: {fault:?}");
         let mut first = self.lock();
@@ -63,7 +63,7 @@ impl Faults {
 
     /// [`Faults::report`] for a lost device.
     pub(super) fn report_lost(&self, reason: wgpu::DeviceLostReason, message: &str) {
-        // wgpu reports a lost device if the driver has no memory left even for its own data.
+        // wgpu also reports a lost device when the driver has no memory left for its own data.
         if message.eq_ignore_ascii_case("out of memory") {
             return self.report(Fault::OutOfMemory(message.to_string()));
         }
@@ -102,11 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn a_lack_of_memory_is_reported_with_the_plan() {
+    fn a_lack_of_memory_is_reported_with_the_planned_bytes() {
         let fault = Fault::new(&wgpu::Error::OutOfMemory { source: "no room".into() });
         let error = fault.into_error(7 << 30);
         assert_eq!(error.to_string(), "the device is out of memory (7.0 GiB planned): no room");
-        // wgpu reports a lack of memory this way too.
+        // wgpu reports a lack of memory in this form, too.
         let faults = Faults::default();
         faults.report_lost(wgpu::DeviceLostReason::Unknown, "Out of memory");
         assert!(matches!(faults.first(), Some(Fault::OutOfMemory(_))));

@@ -1,13 +1,12 @@
-//! The GPU device: runs the shaders through wgpu on Vulkan, Metal and DirectX 12, on hardware and software
-//! adapters.
+//! The GPU device: runs the shaders through wgpu on Vulkan, Metal and DirectX 12, on hardware and software adapters.
 //!
 //! From the outside in: `adapter` finds an adapter and opens it. `context` is the open device and turns every
 //! failure into a [`DeviceError`]. [`shader`] assembles a module's text from the files below `shaders/`.
-//! `pipelines` compiles each text once, `pipeline_cache` keeps the compiled pipelines on disk, and `precompile`
-//! makes a lazy driver compile on every core. `program` is a tape with buffers and bind groups, ready to be
+//! `pipelines` compiles each text once, and `pipeline_cache` keeps the compiled pipelines on disk. For a driver that
+//! compiles at the first dispatch, `precompile` compiles on every core. `program` is a tape with buffers and bind groups, ready to be
 //! replayed; `session` replays it. `uploads` copies inputs to the device and `readback` copies results back.
 //! `timing` replays a program with a clock on every node, and `peaks` measures the adapter's peak rates.
-//! [`tuning`] chooses among kernels by measuring. [`info`] is the output of `wgrad devices`.
+//! [`tuning`] chooses among kernels by measuring. [`info`] describes the adapters for `wgrad devices`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

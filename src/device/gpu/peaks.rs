@@ -19,7 +19,7 @@ struct Size {
 /// Several times the number of invocations that the largest adapter runs at a time.
 const HARDWARE: Size = Size { copied_bytes: 256 << 20, n_invocations: 1 << 20 };
 
-/// Small enough to finish within a time slice of a CPU.
+/// Small enough that a dispatch finishes within a time slice of a CPU.
 const SOFTWARE: Size = Size { copied_bytes: 64 << 20, n_invocations: 1 << 12 };
 
 /// Multiply-adds of an invocation with each of its sums.

@@ -1,4 +1,4 @@
-//! The driver's compiled pipelines on disk, so that the next run need not compile them again.
+//! The driver's compiled pipelines on disk, so that the next run does not compile them again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,12 +33,12 @@ impl PipelineCache {
         Some(Self { cache, path })
     }
 
-    /// The driver's handle.
+    /// Returns wgpu's handle of the cache.
     pub(super) fn handle(&self) -> &wgpu::PipelineCache {
         &self.cache
     }
 
-    /// Saves the cache, if possible; a failure only costs compiling again.
+    /// Saves the cache, if possible. After a failure, the next run only compiles again.
     pub(super) fn save(&self) {
         let Some(data) = self.cache.get_data() else { return };
         let folder = self.path.parent().map_or(Ok(()), fs::create_dir_all);
@@ -46,7 +46,7 @@ impl PipelineCache {
             .map_err(FileError::at(&self.path))
             .and_then(|()| files::write_whole(&self.path, &sealed(&data)));
         if let Err(error) = written {
-            log::warn!("the compiled pipelines are not kept: {error}");
+            log::warn!("the compiled pipelines are not saved: {error}");
         }
     }
 }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn damage_is_noticed() {
+    fn damaged_data_is_rejected() {
         let file = sealed(b"compiled");
         assert_eq!(unsealed(file.clone()).as_deref(), Some(&b"compiled"[..]));
         for ix in [0, 15, 16, file.len() - 1] {

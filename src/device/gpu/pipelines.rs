@@ -17,7 +17,7 @@ use crate::kernel::Shader;
 /// The pipelines of a device, by the text of their shader. Programs and sessions share them.
 pub(super) struct Pipelines {
     library: ShaderLibrary,
-    /// True to compile shaders with runtime checks.
+    /// True if shaders are compiled with runtime checks.
     checked: bool,
     cache: Option<PipelineCache>,
     /// Compiles in advance for drivers that otherwise compile at the first dispatch.
@@ -33,8 +33,8 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Pipelines {
-    /// Without `checked`, shaders are compiled without runtime checks if every file of the library is built
-    /// in.
+    /// Creates an empty collection. If `checked` is false and every file of the library is a built-in one, shaders are
+    /// compiled without runtime checks.
     pub(super) fn new(
         library: ShaderLibrary,
         checked: bool,
@@ -45,11 +45,11 @@ impl Pipelines {
         Self { library, checked, cache, precompiler, compiled: Mutex::default() }
     }
 
-    /// Returns a pipeline for each of `wanted`, in order. Missing ones are compiled on every core.
+    /// Returns a pipeline for each shader in `wanted`, in order. Missing pipelines are compiled on every core.
     ///
     /// # Errors
-    /// [`DeviceError::Shader`] for an invalid text, [`DeviceError::Pipeline`] for a pipeline that the device rejects; the
-    /// first in the order of `wanted`.
+    /// [`DeviceError::Shader`] for an invalid text, [`DeviceError::Pipeline`] for a pipeline that the device rejects;
+    /// the first error in the order of `wanted`.
     pub(super) fn get(
         &self,
         context: &Context,

@@ -228,9 +228,10 @@ mod tests {
     use crate::passes::{self, fuse::Fusion};
     use crate::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
 
-    /// Each is a constant of a shader, and so a pipeline; the last is there already.
+    /// Each different factor is a constant of the shader, and so a pipeline of its own. The last factor repeats the
+    /// first.
     const FACTORS: [f32; 8] = [2.0, -1.0, 0.5, 3.0, 4.0, -0.25, 1.5, 2.0];
-    /// And the average's.
+    /// The number of different factors, plus the pipeline of the moving average.
     const N_PIPELINES: usize = FACTORS.len();
 
     struct Loaded {
@@ -256,7 +257,7 @@ mod tests {
             self.session.programs[0].jobs()
         }
 
-        /// Runs a step, and looks at what it computes.
+        /// Runs a step and checks its results.
         fn check(&mut self) {
             let (session, program) = (&mut self.session, self.program);
             session.write(program, self.x, &[1.0, 2.0, -3.0, 0.0]).expect("written");
@@ -287,7 +288,7 @@ mod tests {
         (adapter, device)
     }
 
-    /// On two devices, which begin together, so that neither is done before the other is there.
+    /// Shares the jobs out on two devices. They begin together, so neither can finish before the other starts.
     fn share_out_in_step(
         precompiler: &Precompiler,
         context: &Context,
@@ -374,7 +375,7 @@ mod tests {
         assert_eq!(precompiler.new_ones(Loaded::new(&device).jobs()).len(), 0);
     }
 
-    /// Whether the others can compile or not.
+    /// The step's results do not depend on the success of the other devices.
     #[test]
     fn the_step_computes_the_same() {
         let (adapter, device) = open();

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_caught_with_its_words() {
+    fn a_caught_panic_has_its_message() {
         let caught = without_panic_message(|| panic::catch_unwind(|| panic!("lost {}", 1)));
         assert_eq!(message(&*caught.expect_err("it panics")), "lost 1");
         assert!(!QUIET.get());

@@ -1,4 +1,4 @@
-//! Reads from the device: at once, with waiting; or late, through a ring, without waiting.
+//! Reads from the device: at once, with waiting; or late, through a ring of buffers, without waiting.
 
 use std::collections::VecDeque;
 
@@ -59,7 +59,7 @@ impl Download {
         context.wait(Some(self.submission.clone()))
     }
 
-    /// Waits for the copy without blocking a page, whose event loop brings it.
+    /// Waits for the copy. In a browser, this lets the page's event loop continue, because the loop delivers the copy.
     async fn arrive(&self, context: &Context) -> Result<(), DeviceError> {
         #[cfg(target_arch = "wasm32")]
         self.staging.mapped.there().await;
@@ -70,8 +70,8 @@ impl Download {
         self.staging.mapped.is_there()
     }
 
-    /// Returns the result of `read` on the bytes, and the staging buffer for the next download. Call it only
-    /// after the arrival.
+    /// Returns the result of `read` on the bytes, and the staging buffer for the next download. Call it only after the
+    /// arrival.
     fn finish<R>(self, read: impl FnOnce(&[u8]) -> R) -> Result<(R, Staging), DeviceError> {
         let device_error = |reason: String| DeviceError::Failed { reason };
         match self.staging.mapped.take() {
@@ -89,7 +89,7 @@ impl Download {
     }
 }
 
-/// Reads ranges of buffers, and waits for each. It keeps the largest staging buffer so far.
+/// Reads ranges of buffers, and waits for each. It keeps the largest staging buffer for reuse.
 #[derive(Default)]
 pub(super) struct Reader {
     staging: Option<Staging>,
@@ -136,7 +136,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Requests the `bytes` of a buffer, as they are after everything submitted so far. It waits only if the
+    /// Requests the `bytes` of a buffer, as they are after everything submitted so far. The function waits only if the
     /// ring is full, which the limit on steps in flight prevents.
     ///
     /// # Errors
@@ -162,7 +162,8 @@ impl Ring {
         Ok(())
     }
 
-    /// Swaps `values` with the latest buffer that has arrived, once, and returns which buffer it is.
+    /// Swaps `values` with the latest buffer that has arrived, and returns the buffer's group. Each request is returned
+    /// at most once.
     ///
     /// # Errors
     /// If the device fails.

@@ -87,8 +87,8 @@ impl GpuSession {
         }
     }
 
-    /// Returns the state. The first call creates it, zeroed: after the first program's plan, which includes
-    /// the state, has passed the limits.
+    /// Returns the state. The first call creates it, zeroed. That call comes after the plan of the first program, which
+    /// includes the state, has passed the limits.
     fn state(&mut self) -> Result<&State, DeviceError> {
         let state = match self.state.take() {
             Some(state) => state,
@@ -113,7 +113,7 @@ impl GpuSession {
         Ok(State { groups, step })
     }
 
-    /// [`Session::run_timed`] with a clock that the device must have.
+    /// Runs the program as [`Session::run_timed`] does, with a clock that the device must have.
     fn run_timed_by(
         &mut self,
         clock: Clock,
@@ -182,8 +182,8 @@ impl Session for GpuSession {
         self.context.check()?;
         let (limit, max_binding) =
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
-        // Planned without launches first: the grids of a tape that exceeds the adapter's bindings may not be
-        // representable.
+        // The first plan has no launches, because the grid of a tape that exceeds the adapter's bindings may be too
+        // large to represent.
         let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
         let keep_all = options.keep_all;
         let mut how = PlanOptions { keep_all, slots: &slots, ..PlanOptions::default() };
@@ -314,7 +314,7 @@ mod tests {
     use crate::ops::relu::relu;
     use crate::tape::{Initializer, Layout, Mode};
 
-    /// Runs a tape with each clock and without one: the bits are the same, and the times are plausible.
+    /// Runs the same step with each clock and without one: the bits are the same, and the times are plausible.
     #[test]
     fn every_clock_runs_the_same_step() {
         let mut tape = Tape::new("test", Mode::Train);

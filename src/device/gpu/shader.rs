@@ -27,7 +27,7 @@ pub struct ShaderLibrary {
 }
 
 impl ShaderLibrary {
-    /// A library that reads a folder instead of the built-in files, to work on shaders without building.
+    /// Returns a library that reads a folder instead of the built-in files, for work on shaders without a rebuild.
     pub fn from_directory(directory: impl Into<PathBuf>) -> Self {
         Self { directory: Some(directory.into()), overrides: BTreeMap::new() }
     }
@@ -72,8 +72,8 @@ impl ShaderLibrary {
     /// Returns the text of a shader with its imports and the values of its constants.
     ///
     /// # Errors
-    /// [`DeviceError::Shader`] for a missing file, an import or a constant that no file uses, a constant of another
-    /// type, or a number that WGSL cannot represent.
+    /// [`DeviceError::Shader`] for a missing file, for an import or a constant that no file uses, for a constant of
+    /// another type, or for a number that WGSL cannot represent.
     pub fn load(&self, shader: &Shader) -> Result<String, DeviceError> {
         let mut text = self.assemble(shader)?.text;
         for &(name, value) in &shader.constants {
@@ -181,7 +181,7 @@ fn declared_type<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    /// A library of these files alone.
+    /// Returns a library of only these files.
     fn library(files: &[(&str, &str)]) -> ShaderLibrary {
         let empty = ShaderLibrary::from_directory("/there/is/no/such/folder");
         files.iter().fold(empty, |library, (path, text)| library.with_override(*path, *text))

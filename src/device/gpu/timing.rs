@@ -1,7 +1,7 @@
 //! A clock on every node of a program.
 //!
-//! If it can, the device writes its own clock into a query set between the nodes of the step's one pass.
-//! Apple's GPUs have a clock only at the beginning and end of a pass, so each node gets a pass of its own.
+//! If the device supports it, the device writes its own clock into a query set between the nodes of the step's one
+//! pass. Apple's GPUs write a clock only at the beginning and end of a pass, so each node gets a pass of its own.
 //! Without a device clock, each node is submitted alone and the host waits for it.
 
 use wgpu::{BufferUsages, Features};

@@ -25,7 +25,7 @@ use crate::kernel::{Kernels, StepScalars, Target, Tile};
 use crate::passes::Tiles;
 use crate::tape::{Node, Tape};
 
-/// The time to measure a candidate, after its first run, and the bounds on its runs.
+/// The time to measure a candidate, after its first run, and the bounds on its number of runs.
 const TIME_EACH: Duration = Duration::from_millis(40);
 const RUNS: std::ops::RangeInclusive<usize> = 3..=20;
 
@@ -57,10 +57,10 @@ pub(super) struct Tuner {
 }
 
 impl Tuner {
-    /// The tuner of an adapter with the identity `adapter`, which includes the driver. Its table is kept in
-    /// `folder`, if there is one.
+    /// Returns the tuner of an adapter with the identity `adapter`, which includes the driver. The measurements are
+    /// kept in `folder`, if there is one. `tell` receives the progress.
     pub(super) fn new(adapter: &str, folder: Option<PathBuf>, tell: Option<fn(&str)>) -> Self {
-        // Changed kernels are measured again, because the identity includes their texts.
+        // The identity includes the texts of the kernels, so changed kernels are measured again.
         let files = ShaderLibrary::embedded_paths();
         let library = ShaderLibrary::default();
         let texts = files.iter().filter_map(|path| library.file(path));
@@ -96,13 +96,13 @@ impl Tuner {
         table.filter(|table| table.adapter == self.adapter).unwrap_or(empty)
     }
 
-    /// Saves the table, if possible; a failure only costs measuring again.
+    /// Saves the table, if possible. After a failure, the next run only measures again.
     fn write(&self, table: &Table) {
         let Some(path) = &self.path else { return };
         let text = serde_json::to_string_pretty(table).expect("a table is plain data");
         let folder = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(FileError::at(path));
         if let Err(error) = folder.and_then(|()| files::write_whole(path, text.as_bytes())) {
-            log::warn!("the measured kernels are not kept: {error}");
+            log::warn!("the measurements of kernels are not saved: {error}");
         }
     }
 }
@@ -150,7 +150,7 @@ impl TileSource for Tuner {
     }
 }
 
-/// Times every tiling of a node by itself; None if none can be run.
+/// Times every tiling of a node by itself. Returns None if no tiling can run.
 fn measure(
     context: &Arc<Context>,
     pipelines: &Arc<Pipelines>,
@@ -221,7 +221,7 @@ mod tests {
         GpuDevice::open(None, &options).expect("an adapter")
     }
 
-    /// Measured once, then read from the file; a table of another driver or a damaged one is not used.
+    /// The tuner measures once and then reads the file. It uses neither the table of another driver nor a damaged one.
     #[test]
     fn measurements_are_kept_on_disk() {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -245,7 +245,7 @@ mod tests {
         let path = first.path.as_ref().expect("a folder was given");
         fs::write(path, "{ damaged").expect("written");
         assert_eq!(new("one").known(&signature), None);
-        assert!(tiles(&new("one")).is_ok(), "and it is measured anew");
+        assert!(tiles(&new("one")).is_ok(), "a damaged table is measured again");
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
 
     /// Mean and M2 take scratch memory with a register tile, and none with a tile in workgroup memory.
     #[test]
-    fn a_tile_whose_memory_passes_the_limit_is_not_taken() {
+    fn a_tile_whose_memory_exceeds_the_limit_is_not_chosen() {
         let tape = Arc::new(tape(32));
         let target = Target::new(Kernels::Tuned);
         let planned = |tile| {

@@ -1,9 +1,8 @@
-//! Copies a step's inputs to the device, through a ring of buffers that the host writes while earlier steps
-//! run.
+//! Copies a step's inputs to the device, through a ring of buffers that the host writes while earlier steps run.
 //!
-//! A staging buffer has a cycle. While it is mapped, the host writes its numbers. A copy, encoded before the
-//! step, moves them to their destination. After the copy, the buffer is mapped again. After the first steps
-//! there are enough buffers, and nothing more is allocated.
+//! A staging buffer has a cycle. While it is mapped, the host writes its numbers. A copy, encoded before the step,
+//! moves them to their destination. After the copy, the buffer is mapped again. After the first steps there are enough
+//! buffers, and no more memory is allocated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,8 +32,8 @@ pub(super) struct Uploads {
 }
 
 impl Uploads {
-    /// Copies `bytes` to `target` from `offset` on, both multiples of 4. Submissions see them together with,
-    /// or after, [`Uploads::commands`].
+    /// Copies `bytes` to `target` from `offset` on, both multiples of 4. The copy takes effect for submissions together
+    /// with, or after, [`Uploads::commands`].
     ///
     /// # Errors
     /// If memory is short, or the device has failed.
