@@ -1,4 +1,4 @@
-//! From a split to what one training step reads: orders of images, and packed batches.
+//! Orders of images, and batches in the packed form that a training step reads.
 //!
 //! ```
 //! use wgrad::data::{batches::{self, Batch}, shapes};
@@ -30,7 +30,7 @@ use super::random::{Draws, Purpose};
 use super::{IMAGE_BYTES, Split};
 use crate::ops::cross_entropy::IGNORED;
 
-/// The words of one packed image: four bytes a word.
+/// Words of one packed image, of four bytes each.
 pub const IMAGE_WORDS: usize = IMAGE_BYTES / 4;
 
 /// The images of one step, packed for the device.
@@ -39,9 +39,9 @@ pub const IMAGE_WORDS: usize = IMAGE_BYTES / 4;
 /// whole run and a step allocates nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The pixels, `[size, 768]`. Word `k` of an image holds its bytes `4 k` to `4 k + 3` (planar: channel,
-    /// row, column), the first in the lowest bits. WGSL has no byte buffers; `unpack4xU8` reads little
-    /// endian.
+    /// The pixels, `[size, 768]`. Word `k` of an image holds its bytes `4 k` to `4 k + 3` (planar: channel, row,
+    /// column), the first byte in the lowest bits. WGSL has no byte buffers; its `unpack4xU8` reads the bytes in this
+    /// order.
     pub pixels: Vec<u32>,
     /// The classes, `[size]`; [`IGNORED`] in padding rows.
     pub labels: Vec<u32>,
@@ -53,7 +53,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch of `size` padding rows.
+    /// Returns a batch of `size` padding rows.
     pub fn new(size: usize) -> Self {
         Self {
             pixels: vec![0; size * IMAGE_WORDS],
@@ -63,7 +63,7 @@ impl Batch {
         }
     }
 
-    /// The number of rows, padding included.
+    /// Returns the number of rows, padding included.
     pub fn size(&self) -> usize {
         self.labels.len()
     }
@@ -117,9 +117,9 @@ pub fn in_order(n: usize) -> Vec<u32> {
     (0..n).collect()
 }
 
-/// Returns the image numbers of each training batch. The last `order.len() % batch_size` images are left out
-/// of this epoch; another epoch's order leaves out others. A smaller batch would have noisier batch-norm
-/// statistics and would need a program of its own.
+/// Returns the image numbers of each training batch. The last `order.len() % batch_size` images are left out of this
+/// epoch; another epoch leaves out other images. A smaller last batch would have noisier batch-norm statistics and
+/// would need a program of its own.
 ///
 /// # Panics
 ///
@@ -142,7 +142,7 @@ pub fn all_batches(order: &[u32], batch_size: usize) -> Chunks<'_, u32> {
 mod tests {
     use super::*;
 
-    /// `n` images; every byte depends on its image and its position.
+    /// Returns `n` images. Every byte depends on its image and its position.
     fn split(n: usize) -> Split {
         let byte = |i: usize| ((i / IMAGE_BYTES) * 89 + (i % IMAGE_BYTES) * 7 + 13) as u8;
         Split {
@@ -173,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_frozen() {
-        // Recorded once: runs of an older version must be repeatable.
+    fn the_order_never_changes_between_versions() {
+        // The order is recorded from an earlier version, because its runs must be repeatable.
         assert_eq!(epoch_order(42, 3, 10), [7, 0, 4, 9, 8, 1, 6, 5, 3, 2]);
     }
 
@@ -184,7 +184,7 @@ mod tests {
         for epoch in 0..24_000 {
             *counts.entry(epoch_order(7, epoch, 4)).or_default() += 1;
         }
-        // 1,000 expected each, with a standard deviation of 31.
+        // Each of the 24 permutations is expected 1,000 times, with a standard deviation of 31.
         assert_eq!(counts.len(), 24);
         assert!(counts.values().all(|c| (c - 1000).abs() < 160), "{counts:?}");
     }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_fill_leaves_nothing_of_the_last_batch() {
+    fn a_short_fill_overwrites_the_earlier_batch() {
         let split = split(5);
         let mut batch = Batch::new(3);
         batch.fill(&split, &[1, 2, 3]);
@@ -242,13 +242,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "3 images for a batch of 2 rows")]
-    fn too_many_images_for_a_batch() {
+    fn too_many_images_for_a_batch_panic() {
         Batch::new(2).fill(&split(5), &[0, 1, 2]);
     }
 
     #[test]
     #[should_panic(expected = "out of range")]
-    fn an_image_past_the_end() {
+    fn an_image_past_the_end_panics() {
         Batch::new(2).fill(&split(5), &[5]);
     }
 

@@ -42,15 +42,15 @@ impl Dataset {
         // A stream of its own, with a fixed seed: all runs have the same validation images.
         Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
         let (held_out, rest) = order.split_at_mut(n);
-        // The files' order mixes the classes already, so both parts keep it.
+        // The files' order mixes the classes, so both parts keep it.
         held_out.sort_unstable();
         rest.sort_unstable();
         self.validation = self.train.select(held_out);
         self.train = self.train.select(rest);
     }
 
-    /// Returns the images that each epoch is evaluated on: the validation images, or the test images if none
-    /// are held out.
+    /// Returns the images on which each epoch is evaluated: the validation images, or the test images if there are no
+    /// validation images.
     pub fn evaluated(&self) -> &Split {
         if self.validation.is_empty() { &self.test } else { &self.validation }
     }

@@ -19,7 +19,7 @@ pub enum DataError {
     MissingFolder {
         /// The folder.
         dir: PathBuf,
-        /// Place that the folder's name is from.
+        /// The origin of the folder's name.
         origin: Origin,
     },
 
@@ -115,7 +115,7 @@ pub enum DataError {
     },
 }
 
-/// The place that the name of a dataset's folder is from.
+/// The origin of the name of a dataset's folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The caller of [`load`](super::load).

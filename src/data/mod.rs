@@ -1,15 +1,15 @@
-//! Datasets of pictures.
+//! Datasets of images.
 //!
 //! Reading order:
 //!
-//! * [`load`] finds a dataset: [`cifar10`] if it is on the disk, otherwise [`shapes`], ten kinds of drawn
-//!   figures that need no download;
+//! * [`load`] finds a dataset: [`cifar10`] if it is on the disk, otherwise [`shapes`], ten kinds of drawn figures that
+//!   need no download;
 //! * [`mod@fetch`] downloads CIFAR-10;
 //! * [`batches`] shuffles a split and packs images into the words that the device reads;
 //! * [`image_file`] converts any picture to an input for a trained network;
 //! * [`DataError`] has the errors of dataset files.
 //!
-//! Images stay bytes here. Cropping, flipping, cutout and normalisation are the first nodes of the training
+//! Images stay bytes in this module. Cropping, flipping, cutout and normalisation are the first nodes of the training
 //! tape, so they run on the device.
 
 use std::path::{Path, PathBuf};
@@ -57,10 +57,10 @@ pub enum Source {
 }
 
 impl Source {
-    /// Every source.
+    /// All sources.
     pub const ALL: [Self; 3] = [Self::Auto, Self::Cifar10, Self::Shapes];
 
-    /// Returns the name, as files have it.
+    /// Returns the name in files and settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -69,8 +69,8 @@ impl Source {
         }
     }
 
-    /// Returns the names of the ten classes, in the order of the labels; CIFAR-10's for [`Source::Auto`],
-    /// which prefers it.
+    /// Returns the names of the ten classes, in the order of the labels. For [`Source::Auto`], these are the names of
+    /// CIFAR-10, which it prefers.
     pub fn classes(self) -> Vec<String> {
         match self {
             Source::Auto | Source::Cifar10 => cifar10::CLASSES.map(String::from).to_vec(),
@@ -84,7 +84,7 @@ impl Source {
 pub struct Loaded {
     /// The images.
     pub dataset: Dataset,
-    /// The notice that the images are not those that the user expects.
+    /// The notice that the images are not the expected ones; None for the expected images.
     pub notice: Option<Notice>,
 }
 
@@ -93,9 +93,9 @@ pub struct Loaded {
 pub struct Notice {
     /// The folder without CIFAR-10.
     pub folder: PathBuf,
-    /// Another form of CIFAR-10 nearby.
+    /// Another form of CIFAR-10 near that folder.
     pub nearby: Option<DataError>,
-    /// Instructions for getting CIFAR-10, a paragraph each. [`load`] leaves them empty; its caller adds them.
+    /// Instructions for getting CIFAR-10, one paragraph each. [`load`] leaves them empty; its caller adds them.
     pub advice: Vec<String>,
 }
 
@@ -114,7 +114,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Returns the folders that are searched for CIFAR-10 without a flag: that of `$WGRAD_DATA`, and the default.
+/// Returns the folders in which CIFAR-10 is searched without a flag: that of `$WGRAD_DATA`, and the default.
 pub fn usual_folders() -> Vec<PathBuf> {
     files::path_variable(DATA_VARIABLE).into_iter().chain([DEFAULT_FOLDER.into()]).collect()
 }
@@ -141,13 +141,13 @@ pub fn missing_by_default(source: Source, data_dir: Option<&Path>) -> Option<&'s
     (source != Source::Shapes && !is_named && is_absent(default)).then_some(default)
 }
 
-/// Returns true if nothing is at this path. A dangling link or a folder without permission exists, and
-/// reading it reports the cause.
+/// Returns true if nothing exists at this path. A dangling link or a folder without permission exists, and reading it
+/// reports the cause.
 fn is_absent(dir: &Path) -> bool {
     matches!(dir.symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound)
 }
 
-/// [`load`] with its environment as arguments.
+/// Loads a dataset as [`load`] does, with the environment as arguments.
 fn load_from(
     source: Source,
     data_dir: Option<&Path>,

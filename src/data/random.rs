@@ -29,8 +29,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Draws(ChaCha8Rng);
 
 impl Draws {
-    /// The stream number `stream` of a seed. Streams are independent and cheap to start. So each picture and
-    /// each epoch has its own, and the number of threads cannot matter.
+    /// Returns stream number `stream` of a seed. Streams are independent and cheap to start. So each picture and each
+    /// epoch has its own stream, and the number of threads has no effect.
     pub fn new(seed: u64, purpose: Purpose, stream: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn below_rejects_biased_words() {
-        // Just above 2^31: without rejection, some residues would be drawn twice as often as others.
+        // Just above 2^31. Without rejection, some residues would be drawn twice as often as others.
         let n = 3 << 30;
         let mut draws = Draws::new(4, Purpose::EpochOrder, 0);
         let mut residues = [0_i32; 3];

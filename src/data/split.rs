@@ -21,7 +21,7 @@ pub struct Split {
 }
 
 impl Split {
-    /// The number of images.
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -60,7 +60,7 @@ impl Split {
 }
 
 impl fmt::Debug for Split {
-    /// Prints the number of images: the bytes of a split would fill a terminal for minutes.
+    /// Prints the number of images only, because the bytes of a split would fill a terminal for minutes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Split({} images)", self.len())
     }

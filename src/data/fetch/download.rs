@@ -92,8 +92,8 @@ struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    /// Counts a failure and returns the pause before the next attempt; None if no attempt remains or makes
-    /// sense.
+    /// Counts a failure and returns the pause before the next attempt; None if no attempt remains or another attempt
+    /// would be useless.
     fn pause(&mut self, broken: &Broken) -> Option<Duration> {
         let Patience { connect_retries, retries, pause, .. } = *self.patience;
         let n_allowed = if self.was_connected { retries } else { connect_retries };
@@ -198,8 +198,8 @@ impl Transfer<'_> {
         }
     }
 
-    /// Truncates the part to the offset at which the body begins. Continues with the length of the whole
-    /// file, if the server sends it.
+    /// Truncates the part to the offset at which the body begins. Continues with the length of the whole file, if the
+    /// server sends it.
     fn begin(&mut self, head: &Head) -> Result<ControlFlow<Ended, Option<u64>>, FetchError> {
         let here = self.part.len();
         let total = match (head.status, head.range) {
@@ -340,7 +340,7 @@ fn send_on(response: Response<Body>, sender: &SyncSender<Message>) -> Message {
     }
 }
 
-/// Parses the first byte and the length of the whole from `bytes 5-99/100`, `bytes 5-99/*` or `bytes */100`.
+/// Parses the first byte and the length of the whole file from `bytes 5-99/100`, `bytes 5-99/*` or `bytes */100`.
 fn content_range(value: &str) -> (Option<u64>, Option<u64>) {
     let Some((range, total)) = value.trim().strip_prefix("bytes ").and_then(|v| v.split_once('/'))
     else {

@@ -1,4 +1,4 @@
-//! Errors of fetching CIFAR-10. Each tells whether the partial download was kept.
+//! Errors of fetching CIFAR-10. Each error states whether the partial download was kept.
 
 use std::io;
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ pub enum FetchError {
         reason: String,
     },
 
-    /// The destination holds something else.
+    /// The destination exists and is not CIFAR-10.
     #[error("{} is there already, and is not CIFAR-10: {reason}", dir.shown())]
     Occupied {
         /// The destination.

@@ -82,7 +82,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// The published archive, at `url` or at its published URL.
+    /// Returns the published archive, at `url` or at its published URL.
     pub fn published(url: Option<String>) -> Self {
         let url = url.unwrap_or_else(|| PUBLISHED_URL.to_string());
         Self { url, n_bytes: Some(PUBLISHED_BYTES), md5: PUBLISHED_MD5 }
@@ -95,20 +95,20 @@ impl Archive {
     }
 }
 
-/// Time limits and retries of a download.
+/// Time limits and numbers of retries of a download.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Patience {
-    /// The limit on resolving the server's name, and again on connecting.
+    /// Limit on resolving the server's name, and again on connecting.
     pub connect: Duration,
-    /// The limit on the start of the response.
+    /// Limit on the wait for the start of the response.
     pub answer: Duration,
-    /// The limit on the next bytes.
+    /// Limit on the wait for the next bytes.
     pub bytes: Duration,
-    /// The number of retries of a first connection.
+    /// Number of retries of the first connection.
     pub connect_retries: u32,
-    /// The number of retries in a row of a broken download, without a new byte.
+    /// Number of retries in a row of a broken download without a new byte.
     pub retries: u32,
-    /// The pause before the first retry; each later pause is twice as long.
+    /// Pause before the first retry; each later pause is twice as long.
     pub pause: Duration,
 }
 
@@ -123,7 +123,7 @@ impl Patience {
         pause: Duration::from_secs(1),
     };
 
-    /// The limits of an automatic fetch: without a network, it takes about three seconds.
+    /// The limits of an automatic fetch. Without a network, it takes about three seconds.
     pub const UNASKED: Self = Self {
         connect: Duration::from_secs(3),
         answer: Duration::from_secs(5),
@@ -156,9 +156,9 @@ pub enum Event<'a> {
         /// The reason.
         reason: &'a str,
     },
-    /// An archive that the user has put here is used, and stays.
+    /// An archive that the user has put into the folder is used, and stays there.
     Found(&'a Path),
-    /// An archive that the user has put here is the wrong one; it stays, unused.
+    /// An archive that the user has put into the folder has the wrong checksum. It is not used, and stays there.
     NotUsed(&'a Path),
     /// The checksum is right; the archive is being unpacked.
     Unpacking,
@@ -175,8 +175,8 @@ pub enum Fetched {
     Before,
 }
 
-/// Returns the folder of the files for a named folder: that folder itself if it has the archive's folder name,
-/// otherwise its subfolder of that name. `wgrad train` accepts both.
+/// Returns the folder of the files for a folder that the user names: that folder itself if it has the archive's folder
+/// name, otherwise its subfolder of that name. `wgrad train` accepts both.
 pub fn destination(dir: &Path) -> PathBuf {
     if dir.file_name().is_some_and(|name| name == cifar10::FOLDER) {
         return dir.to_path_buf();
@@ -186,12 +186,12 @@ pub fn destination(dir: &Path) -> PathBuf {
 
 /// Downloads and unpacks `archive` to the folder `dir`, unless `dir` holds CIFAR-10 already.
 ///
-/// The partial download is in `dir`'s parent folder and stays there after a failure; the next call continues
-/// it. If an archive of the published name and the right checksum is there, it is used instead. When `stop`
-/// becomes true, the function returns within a moment.
+/// The partial download is in `dir`'s parent folder and stays there after a failure; the next call continues it. If the
+/// parent folder has an archive of the published name with the right checksum, that archive is used instead. When
+/// `stop` becomes true, the function returns within a moment.
 ///
 /// # Errors
-/// See [`FetchError`], which also tells whether the partial download was kept.
+/// See [`FetchError`], which also states whether the partial download was kept.
 pub fn fetch(
     archive: &Archive,
     dir: &Path,
@@ -212,7 +212,7 @@ pub fn fetch(
     }
 
     let mut part = Part::open(folder)?;
-    // Another process that held the part's lock may have finished the fetch.
+    // The process that held the part's lock may have finished the fetch.
     if holds_cifar10(dir)? {
         part.remove();
         return Ok(Fetched::Before);

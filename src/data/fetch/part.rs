@@ -20,7 +20,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Opens the partial download in `folder`, a new one or that of an earlier fetch.
+    /// Opens the partial download in `folder`: that of an earlier fetch, otherwise a new one.
     pub(super) fn open(folder: &Path) -> Result<Self, FetchError> {
         let missing = folder.ancestors().filter(|p| !p.as_os_str().is_empty());
         let made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
@@ -42,7 +42,7 @@ impl Part {
         &self.path
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     pub(super) fn len(&self) -> u64 {
         self.len
     }

@@ -24,8 +24,7 @@ const FILES: [(&str, u64); 8] = [
     ("readme.html", 1 << 16),
 ];
 
-/// The largest unpacked size of an archive in bytes: the files, their headers, and a margin for skipped
-/// entries.
+/// The largest unpacked size of an archive in bytes: the files, their headers, and a margin for skipped entries.
 const MAX_BYTES: u64 = 6 * 30_730_000 + (1 << 20);
 
 /// Bytes copied at a time.
@@ -44,7 +43,8 @@ pub(super) fn unpack(
 ) -> Result<(), FetchError> {
     archive.rewind().map_err(FetchError::io(path))?;
     let temporary = temporary(dir);
-    // A killed process may have left it. The part's lock is ours, so no other process uses it.
+    // An interrupted process may have left this folder. This process holds the part's lock, so no other process uses
+    // the folder.
     let _ = fs::remove_dir_all(&temporary);
     fs::create_dir_all(&temporary).map_err(FetchError::io(&temporary))?;
     let result = fill(archive, path, &temporary, watch, stop).and_then(|()| {

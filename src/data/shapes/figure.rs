@@ -54,7 +54,7 @@ impl Figure {
         Self::Flower,
     ];
 
-    /// The class name.
+    /// Returns the class name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Disc => "disc",
@@ -92,7 +92,7 @@ impl Figure {
 
 const DIAMOND: [[f32; 2]; 4] = [[0.0, -1.0], [0.72, 0.0], [0.0, 1.0], [-0.72, 0.0]];
 
-/// Equilateral. The centre of gravity is a little below the origin, so that the triangle is centred.
+/// Equilateral. The centre of gravity is a little below the origin, so that the triangle fills its frame evenly.
 const TRIANGLE: [[f32; 2]; 3] = [[0.0, -0.92], [0.95, 0.73], [-0.95, 0.73]];
 
 /// Corners at multiples of 36 degrees from the top, with alternating radii 1 and 0.45.
@@ -123,15 +123,15 @@ fn disc(x: f32, y: f32, centre_x: f32, centre_y: f32, radius: f32) -> f32 {
     (dx * dx + dy * dy).sqrt() - radius
 }
 
-/// The signed distance of a rectangle around the origin.
+/// Returns the signed distance of a point from a rectangle around the origin.
 fn rectangle(x: f32, y: f32, half_width: f32, half_height: f32) -> f32 {
     let (dx, dy) = (x.abs() - half_width, y.abs() - half_height);
     let outside = (dx.max(0.0) * dx.max(0.0) + dy.max(0.0) * dy.max(0.0)).sqrt();
     outside + dx.max(dy).min(0.0)
 }
 
-/// The signed distance of a polygon: the distance to the nearest side, negative if a ray to the right crosses
-/// an odd number of sides.
+/// Returns the signed distance of a point from a polygon: the distance to the nearest side, negative if a ray to the
+/// right crosses an odd number of sides.
 fn polygon(x: f32, y: f32, corners: &[[f32; 2]]) -> f32 {
     let mut nearest = f32::INFINITY; // Squared.
     let mut inside = false;
@@ -151,8 +151,8 @@ fn polygon(x: f32, y: f32, corners: &[[f32; 2]]) -> f32 {
     if inside { -nearest.sqrt() } else { nearest.sqrt() }
 }
 
-/// The signed distance of a heart: a square on its tip, and on each of its upper sides a disc as wide as the
-/// side.
+/// Returns the signed distance of a point from a heart: a square on its tip, and on each of its upper sides a disc as
+/// wide as the side.
 fn heart(x: f32, y: f32) -> f32 {
     const HALF: f32 = 0.75; // Half of the square's diagonal.
     const DOWN: f32 = 0.08; // The distance of the square's centre below the origin.

@@ -94,8 +94,8 @@ struct Shape {
 impl Picture {
     /// Draws everything except the noise.
     fn compose(draws: &mut Draws, figure: Figure) -> Self {
-        // Most figures are lighter than the background, some are darker. With half of each, a linear
-        // classifier would learn nothing; with a rule that has exceptions, it learns a little.
+        // Most figures are lighter than the background, some are darker. With half of each, a linear classifier would
+        // learn nothing. With a few exceptions, it learns a little.
         let light_on_dark = draws.chance(0.85);
         let contrast = draws.between(0.06, 0.38);
         let middle = draws.between(0.35, 0.65);
@@ -171,7 +171,7 @@ impl Shape {
         Self { figure, centre, radius, turn, mirror, fill, shadow }
     }
 
-    /// Returns the colour of a point after the shape is painted over `below`.
+    /// Returns the colour of a point after this shape is painted over the colour `below`.
     fn paint(&self, below: Colour, x: f32, y: f32) -> Colour {
         // The light comes from the upper left.
         let shadow = self.shadow * self.coverage(x - 1.0, y - 1.5);
@@ -182,10 +182,10 @@ impl Shape {
         mix(mix(below, [0.0; 3], shadow), self.fill.at(x, y), covered)
     }
 
-    /// Returns the share of the pixel around a point that the figure covers, 0 to 1.
+    /// Returns the fraction of the pixel around a point that the figure covers, 0 to 1.
     fn coverage(&self, x: f32, y: f32) -> f32 {
         let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
-        // Most points are too far away and end here. The added pixel is for the smooth edge.
+        // Most points are farther away and end here. The added pixel is for the smooth edge.
         let reach = self.radius * REACH + 1.0;
         if dx * dx + dy * dy > reach * reach {
             return 0.0;

@@ -14,7 +14,7 @@ fn a_seed_gives_the_same_bytes_and_another_seed_others() {
 }
 
 #[test]
-fn the_number_of_threads_and_of_pictures_does_not_matter() {
+fn a_picture_does_not_depend_on_the_number_of_threads_or_pictures() {
     let all = draw_test(3, 64);
     for n_threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
@@ -25,9 +25,9 @@ fn the_number_of_threads_and_of_pictures_does_not_matter() {
 }
 
 #[test]
-fn the_pictures_of_a_seed_are_frozen() {
-    // Recorded once. A seed gives the same pictures on every platform, and another drawing would change every
-    // published accuracy.
+fn the_pictures_of_a_seed_never_change() {
+    // These hashes never change. A seed gives the same pictures on every platform, and other pictures would change
+    // every published accuracy.
     assert_eq!(fnv1a(&draw_train(0, 200).images), 1141434979292438525);
     assert_eq!(fnv1a(&draw_test(0, 200).images), 13736369064562214141);
 }
@@ -57,7 +57,7 @@ fn the_default_dataset_is_balanced_and_described() {
 }
 
 #[test]
-fn a_label_names_the_figure_that_is_drawn() {
+fn a_label_is_the_class_of_the_drawn_figure() {
     let split = draw_test(1, 20);
     let classes = generate(1).classes;
     for i in 0..split.len() {
@@ -70,7 +70,7 @@ fn a_label_names_the_figure_that_is_drawn() {
     }
 }
 
-/// The coverage of each pixel by a single figure of radius 10 in the middle of a picture.
+/// Returns the coverage of each pixel by a single figure of radius 10 in the middle of a picture.
 fn mask(figure: Figure, mirror: f32) -> Vec<f32> {
     let shape = Shape {
         figure,
@@ -86,7 +86,7 @@ fn mask(figure: Figure, mirror: f32) -> Vec<f32> {
 }
 
 #[test]
-fn figures_keep_within_their_reach_and_fill_some_of_it() {
+fn figures_stay_within_their_reach_and_have_a_plausible_area() {
     for figure in Figure::ALL {
         let mut n_inside = 0;
         for row in -150..=150 {
@@ -104,7 +104,7 @@ fn figures_keep_within_their_reach_and_fill_some_of_it() {
 }
 
 #[test]
-fn figures_are_their_own_mirror_image_but_for_the_moon() {
+fn every_figure_except_the_moon_equals_its_mirror_image() {
     let worst = |a: &[f32], b: &[f32]| {
         let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
         differences.fold(0.0, f32::max)
@@ -119,14 +119,14 @@ fn figures_are_their_own_mirror_image_but_for_the_moon() {
         } else {
             assert!(worst_flipped < 1e-3, "{figure:?} changes by {worst_flipped} when flipped");
         }
-        // So moons are drawn both ways: a flipped one is still a moon.
+        // Moons are drawn in both directions, so a flipped moon is still a moon.
         let worst_mirrored = worst(&mask(figure, -1.0), &flipped);
         assert!(worst_mirrored < 1e-3, "{figure:?} is not mirrored: {worst_mirrored}");
     }
 }
 
 #[test]
-fn distances_are_distances_outside_the_figure() {
+fn outside_a_figure_a_step_changes_the_distance_by_at_most_its_length() {
     // From an outside point at distance d, a step shorter than d stays outside and changes the distance by at
     // most its length.
     for figure in Figure::ALL {
@@ -142,7 +142,7 @@ fn distances_are_distances_outside_the_figure() {
 }
 
 #[test]
-fn no_figure_is_another_one() {
+fn all_figures_differ() {
     for a in Figure::ALL {
         for b in Figure::ALL {
             let differ: f32 =
@@ -222,11 +222,11 @@ fn linear_accuracy(train: &Split, test: &Split) -> f32 {
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "a minute without optimisation, a second with it")]
-fn pixels_alone_tell_little_and_something() {
+fn a_linear_classifier_learns_a_little() {
     let Dataset { train, test, .. } = generate(0);
     let accuracy = linear_accuracy(&train, &test);
     println!("linear classifier: {:.1}%", 100.0 * accuracy);
-    // Only recognising figures gives more.
+    // A higher accuracy requires recognising the figures.
     assert!(accuracy < 0.60, "a linear classifier reaches {accuracy}");
     // Chance is 0.10 with a standard deviation of 0.007, so the labels belong to their pictures.
     assert!(accuracy > 0.16, "a linear classifier reaches only {accuracy}");

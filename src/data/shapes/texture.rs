@@ -17,7 +17,7 @@ pub fn brightness([red, green, blue]: Colour) -> f32 {
 
 /// Draws a colour of random hue with this saturation, 0 (grey) to 1, and this brightness.
 pub fn colour(draws: &mut Draws, saturation: f32, bright: f32) -> Colour {
-    // The hue goes along the six edges of the colour cube.
+    // The hue follows the six edges of the colour cube.
     let hue = draws.between(0.0, 6.0);
     let channel = |peak: f32| {
         let off = (hue - peak).abs();
@@ -25,7 +25,7 @@ pub fn colour(draws: &mut Draws, saturation: f32, bright: f32) -> Colour {
     };
     let pure = [channel(0.0), channel(2.0), channel(4.0)];
     let tinted = mix([1.0; 3], pure, saturation);
-    // Scaled to the brightness; if a channel would exceed 1, blended with white instead.
+    // The colour is scaled to the brightness. If a channel would exceed 1, the colour is blended with white instead.
     let scaled = tinted.map(|c| c * bright / brightness(tinted));
     let highest = scaled.into_iter().fold(1.0, f32::max);
     if highest <= 1.0 {
@@ -109,12 +109,12 @@ fn direction(draws: &mut Draws) -> [f32; 2] {
     }
 }
 
-/// A triangle wave of period 1 between -1 and 1.
+/// Returns a triangle wave of period 1 between -1 and 1.
 fn wave(u: f32) -> f32 {
     4.0 * ((u - u.floor()) - 0.5).abs() - 1.0
 }
 
-/// 0 for negative values and 1 for positive ones, with an edge about a pixel wide between.
+/// Returns 0 for negative values and 1 for positive values, with an edge about one pixel wide between them.
 fn smooth_edge(value: f32) -> f32 {
     (0.5 + value * 1.5).clamp(0.0, 1.0)
 }

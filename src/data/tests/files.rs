@@ -39,7 +39,7 @@ fn a_part_of_cifar10_gives_warnings() {
 }
 
 #[test]
-fn the_whole_of_cifar10_gives_none() {
+fn the_whole_of_cifar10_gives_no_warnings() {
     let dir = TempDir::new().unwrap();
     // Sparse files of zeros read as 10,000 black airplanes each, and take no space on the disk.
     let names = (1..=5).map(|i| format!("data_batch_{i}.bin"));
@@ -53,14 +53,14 @@ fn the_whole_of_cifar10_gives_none() {
 }
 
 #[test]
-fn the_folder_above_is_as_good() {
+fn the_parent_folder_is_accepted() {
     let dir = TempDir::new().unwrap();
     small_cifar10(&dir.path().join(cifar10::FOLDER));
     assert_eq!(load_named(dir.path()).unwrap().dataset.train.len(), 5);
 }
 
 #[test]
-fn a_truncated_file() {
+fn a_truncated_file_is_an_error() {
     for (name, n_bytes, expected) in [
         ("data_batch_1.bin", 2 * RECORD_BYTES + 100, (2, 2 * RECORD_BYTES, 100)),
         ("data_batch_2.bin", 1, (0, 0, 1)),
@@ -80,7 +80,7 @@ fn a_truncated_file() {
 }
 
 #[test]
-fn a_label_over_nine() {
+fn a_label_above_nine_is_an_error() {
     for (name, record) in [("data_batch_2.bin", 1), ("test_batch.bin", 3)] {
         let dir = temp_cifar10();
         let file = dir.path().join(name);
@@ -102,7 +102,7 @@ fn a_label_over_nine() {
 }
 
 #[test]
-fn an_empty_file() {
+fn an_empty_file_is_an_error() {
     for name in ["data_batch_1.bin", "test_batch.bin"] {
         let dir = temp_cifar10();
         let file = dir.path().join(name);
@@ -114,7 +114,7 @@ fn an_empty_file() {
 }
 
 #[test]
-fn a_missing_file() {
+fn a_missing_file_is_an_error() {
     let dir = temp_cifar10();
     let test = dir.path().join("test_batch.bin");
     fs::remove_file(&test).unwrap();
@@ -137,7 +137,7 @@ fn a_missing_file() {
 }
 
 #[test]
-fn an_unreadable_file() {
+fn an_unreadable_file_is_an_error() {
     // A folder in place of a file cannot be read, not even by root.
     let dir = temp_cifar10();
     let file = dir.path().join("data_batch_1.bin");
@@ -154,7 +154,7 @@ fn an_unreadable_file() {
 }
 
 #[test]
-fn a_folder_that_is_none() {
+fn a_missing_folder_and_a_file_in_its_place_are_errors() {
     let dir = temp_cifar10();
     let missing = dir.path().join("nowhere");
     let error = error_of(&missing);
@@ -168,7 +168,7 @@ fn a_folder_that_is_none() {
 }
 
 #[test]
-fn another_version_of_the_dataset() {
+fn another_version_of_the_dataset_is_an_error() {
     for (names, version) in [
         (&["data_batch_1", "batches.meta"][..], Version::Python),
         (&["data_batch_1", "test_batch"], Version::Python),
@@ -188,7 +188,7 @@ fn another_version_of_the_dataset() {
         assert!(named && error.to_string().contains(&version.to_string()), "{error}");
         assert_names(&error, dir.path());
     }
-    // The folders of the other archives.
+    // The folders of other versions' archives.
     for (name, version) in [
         ("cifar-10-batches-py", Version::Python),
         ("cifar-10-batches-mat", Version::Matlab),
@@ -205,11 +205,11 @@ fn another_version_of_the_dataset() {
 }
 
 #[test]
-fn an_archive_that_is_not_unpacked() {
+fn an_archive_that_is_not_unpacked_is_an_error() {
     let dir = TempDir::new().unwrap();
     let archive = dir.path().join("cifar-10-binary.tar.gz");
     fs::write(&archive, "x").unwrap();
-    // The folder is named, or the archive itself.
+    // The user names the folder, or the archive itself.
     for named in [dir.path(), &archive] {
         let error = error_of(named);
         assert!(matches!(error, DataError::Packed { .. }), "{error:?}");

@@ -23,7 +23,7 @@ fn records(first_label: usize, n: usize) -> Vec<u8> {
 /// Writes two small training files, of 3 and 2 records, and a test file of 4.
 fn small_cifar10(dir: &Path) {
     fs::create_dir_all(dir).unwrap();
-    // Written in the wrong order: reading must sort them.
+    // Written in the wrong order, because reading must sort them.
     fs::write(dir.join("data_batch_2.bin"), records(7, 2)).unwrap();
     fs::write(dir.join("data_batch_1.bin"), records(1, 3)).unwrap();
     fs::write(dir.join("test_batch.bin"), records(4, 4)).unwrap();
@@ -35,7 +35,7 @@ fn temp_cifar10() -> TempDir {
     dir
 }
 
-/// Loads without `$WGRAD_DATA` and without a default folder.
+/// Loads from a named folder, without `$WGRAD_DATA` and without a default folder.
 fn load_named(dir: &Path) -> Result<Loaded, DataError> {
     load_from(Source::Auto, Some(dir), None, Path::new("/no/such/folder"), 0)
 }
@@ -80,11 +80,11 @@ fn auto_falls_back_only_when_nothing_is_named_or_found() {
     let Loaded { dataset, notice } = auto(None, None, missing).unwrap();
     assert_eq!(dataset.name, "shapes");
     assert!(dataset.train == shapes::draw_train(5, shapes::N_TRAIN), "not the seed's pictures");
-    let notice = notice.expect("fell back without a word");
+    let notice = notice.expect("the fallback has a notice");
     assert!(notice.folder == *missing && notice.nearby.is_none());
     assert!(notice.to_string().contains("built-in shapes"), "{notice}");
 
-    // Each of the three is found, without a notice. The flag takes precedence over the variable, and the
+    // Each of the three folders is found, without a notice. The flag takes precedence over the variable, and the
     // variable over the default.
     for found in [
         auto(None, None, good),
@@ -111,7 +111,7 @@ fn auto_falls_back_only_when_nothing_is_named_or_found() {
 
 #[test]
 #[cfg(unix)]
-fn a_link_that_leads_nowhere_is_not_taken_for_no_data() {
+fn a_dangling_link_is_an_error() {
     let dir = TempDir::new().unwrap();
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(dir.path().join("gone"), &link).unwrap();
@@ -121,7 +121,7 @@ fn a_link_that_leads_nowhere_is_not_taken_for_no_data() {
 }
 
 #[test]
-fn a_download_that_stopped_half_way_is_pointed_out() {
+fn a_packed_download_near_the_folder_is_named() {
     let root = TempDir::new().unwrap();
     let default = root.path().join(cifar10::FOLDER);
     let archive = root.path().join("cifar-10-binary.tar.gz");
@@ -136,7 +136,7 @@ fn a_download_that_stopped_half_way_is_pointed_out() {
 }
 
 #[test]
-fn cifar10_is_strict_and_shapes_reads_nothing() {
+fn cifar10_has_no_fallback_and_shapes_reads_no_file() {
     let Places { good, damaged, missing, .. } = &Places::new();
     let strict = |default| load_from(Source::Cifar10, None, None, default, 0);
     assert_eq!(strict(good).unwrap().dataset.name, "cifar10");
@@ -152,7 +152,7 @@ fn cifar10_is_strict_and_shapes_reads_nothing() {
 }
 
 #[test]
-fn sources_have_one_name_in_files_and_on_the_command_line() {
+fn sources_have_one_name_in_files_and_settings() {
     for source in Source::ALL {
         let name = format!("\"{}\"", source.name());
         assert_eq!(serde_json::to_string(&source).unwrap(), name);

@@ -20,10 +20,10 @@ pub enum Content {
     Fifo,
 }
 
-/// The files of a CIFAR-10 with one record per batch.
+/// Returns the files of a CIFAR-10 with one record per batch.
 pub fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {
     let record = |label: u8| {
-        // The high bits of a multiplicative generator, which do not compress.
+        // The high bits of a multiplicative generator do not compress.
         let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005));
         let states = std::iter::successors(Some(u64::from(label) * 2 + 1), next).skip(9);
         let noise = states.take(RECORD_BYTES - 1).map(|state| (state >> 56) as u8);
@@ -39,7 +39,7 @@ pub fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {
     files
 }
 
-/// The files as archive entries.
+/// Returns the files as archive entries.
 pub fn cifar10_entries() -> Vec<(String, Content)> {
     let in_folder =
         |(name, content)| (format!("cifar-10-batches-bin/{name}"), Content::File(content));
@@ -47,7 +47,7 @@ pub fn cifar10_entries() -> Vec<(String, Content)> {
     std::iter::once(("cifar-10-batches-bin/".to_string(), Content::Folder)).chain(files).collect()
 }
 
-/// The small CIFAR-10 as an archive.
+/// Returns the small CIFAR-10 as an archive.
 pub fn small_archive() -> Vec<u8> {
     packed(&cifar10_entries())
 }
@@ -65,7 +65,7 @@ pub fn packed(entries: &[(String, Content)]) -> Vec<u8> {
             Content::Hardlink(to) => (EntryType::Link, *to, Vec::new(), 0),
             Content::Fifo => (EntryType::Fifo, "", Vec::new(), 0),
         };
-        // `Header::set_path` would refuse the malicious names.
+        // `Header::set_path` would reject the malicious names.
         let fields = header.as_ustar_mut().expect("it is ustar");
         fields.name[..name.len()].copy_from_slice(name.as_bytes());
         fields.linkname[..link.len()].copy_from_slice(link.as_bytes());
@@ -81,7 +81,7 @@ pub fn packed(entries: &[(String, Content)]) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
-/// Malicious archives, each with a description of its attack.
+/// Returns malicious archives, each with a description of its attack.
 pub fn hostile() -> Vec<(&'static str, Vec<(String, Content)>)> {
     let evil = || Content::File(b"evil".to_vec());
     let added = |name: &str, content| {

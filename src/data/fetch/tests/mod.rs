@@ -40,7 +40,7 @@ impl Place {
         Self { root: TempDir::new().unwrap(), events: Vec::new() }
     }
 
-    /// The destination; its parent folder does not exist yet.
+    /// Returns the destination. Its parent folder does not exist yet.
     fn dir(&self) -> PathBuf {
         self.root.path().join("data").join(cifar10::FOLDER)
     }
@@ -54,7 +54,7 @@ impl Place {
         fs::write(self.part(), bytes).unwrap();
     }
 
-    /// The names in the folder of the download.
+    /// Returns the names in the folder of the download.
     fn names(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.root.path().join("data")) else { return Vec::new() };
         let mut names: Vec<String> =
@@ -79,11 +79,11 @@ impl Place {
     }
 
     #[track_caller]
-    fn assert_told(&self, word: &str) {
+    fn assert_reported(&self, word: &str) {
         assert!(self.events.iter().any(|e| e.contains(word)), "{word:?}: {:?}", self.events);
     }
 
-    /// Checks that the files are unpacked and that nothing else is left.
+    /// Checks that the files are unpacked and that no other file is left.
     #[track_caller]
     fn assert_done(&self) {
         assert_eq!(self.names(), [cifar10::FOLDER]);
@@ -98,7 +98,7 @@ fn md5_of_bytes(bytes: &[u8]) -> Md5Sum {
     Md5Sum(Md5::digest(bytes).into())
 }
 
-/// The archive `file` at this URL.
+/// Returns the archive `file` at this URL.
 fn known(file: &[u8], url: String) -> Archive {
     Archive { url, n_bytes: Some(file.len() as u64), md5: md5_of_bytes(file) }
 }
@@ -117,28 +117,28 @@ fn a_whole_archive_is_checked_unpacked_and_removed() {
     let mut place = Place::new();
     assert_eq!(place.fetch(&archive).unwrap(), Fetched::Now);
     place.assert_done();
-    place.assert_told("Started { received: 0, total: Some(");
-    place.assert_told("Unpacking");
+    place.assert_reported("Started { received: 0, total: Some(");
+    place.assert_reported("Unpacking");
     // A second fetch sends no request.
     assert_eq!(place.fetch(&archive).unwrap(), Fetched::Before);
     assert_eq!(server.asked(), [None]);
 }
 
 #[test]
-fn a_connection_that_breaks_is_taken_up_where_it_broke() {
+fn a_broken_download_continues_where_it_broke() {
     for broken in [Reply::CutAfter(5000), Reply::HangAfter(5000)] {
         let (server, archive) = small([broken.clone(), broken]);
         let mut place = Place::new();
         let brisk = Patience { bytes: Duration::from_millis(500), ..QUICK };
         place.fetch_with(&archive, &brisk, &AtomicBool::new(false)).unwrap();
         place.assert_done();
-        place.assert_told("Retrying");
+        place.assert_reported("Retrying");
         assert_eq!(server.asked(), [None, Some(5000), Some(10_000)]);
     }
 }
 
 #[test]
-fn a_later_fetch_goes_on_where_an_earlier_one_was_cut_off() {
+fn a_later_fetch_continues_the_partial_download() {
     let (server, archive) = small([Reply::CutAfter(5000)]);
     let mut place = Place::new();
     let impatient = Patience { retries: 0, ..QUICK };
@@ -150,33 +150,33 @@ fn a_later_fetch_goes_on_where_an_earlier_one_was_cut_off() {
 
     place.fetch(&archive).unwrap();
     place.assert_done();
-    place.assert_told("Started { received: 5000");
+    place.assert_reported("Started { received: 5000");
     assert_eq!(server.asked(), [None, Some(5000)]);
 }
 
 #[test]
-fn a_network_that_stays_broken_is_given_up() {
+fn a_network_that_stays_broken_is_an_error() {
     let (server, archive) = small(vec![Reply::CutAfter(0); 9]);
     let mut place = Place::new();
-    let error = place.fetch(&archive).expect_err("nothing ever comes");
+    let error = place.fetch(&archive).expect_err("no bytes arrive");
     assert!(matches!(error, FetchError::BrokenOff { received: 0, .. }), "{error:?}");
     assert_eq!(server.asked().len(), 1 + QUICK.retries as usize);
-    assert_eq!(place.names(), [""; 0], "nothing useless is left");
+    assert_eq!(place.names(), [""; 0], "an empty part is removed");
 }
 
 #[test]
-fn a_server_that_sends_whole_files_alone() {
+fn a_server_without_ranges_sends_the_whole_file_again() {
     let (server, archive) = small([Reply::WholeAlways]);
     let mut place = Place::new();
     place.write_part(&small_archive()[..5000]);
     place.fetch(&archive).unwrap();
     place.assert_done();
-    place.assert_told("StartingOver");
+    place.assert_reported("StartingOver");
     assert_eq!(server.asked(), [Some(5000)]);
 }
 
 #[test]
-fn a_server_that_sends_another_part() {
+fn a_server_that_sends_another_range_gets_a_new_request() {
     let (server, archive) = small([Reply::OtherPart]);
     let mut place = Place::new();
     place.write_part(&small_archive()[..5000]);
@@ -186,7 +186,7 @@ fn a_server_that_sends_another_part() {
 }
 
 #[test]
-fn an_archive_without_a_length() {
+fn one_of_the_two_lengths_may_be_unknown() {
     // The server's length is not needed if the archive's is known, and vice versa.
     let (_server, archive) = small([Reply::WithoutLength]);
     let mut place = Place::new();
@@ -202,15 +202,15 @@ fn an_archive_without_a_length() {
 }
 
 #[test]
-fn a_part_that_is_whole_already() {
+fn a_complete_part_is_not_downloaded_again() {
     let mut place = Place::new();
     let (server, archive) = small([]);
     place.write_part(&small_archive());
     place.fetch(&archive).unwrap();
     place.assert_done();
-    assert_eq!(server.asked(), [], "there is nothing to ask for");
+    assert_eq!(server.asked(), [], "no request is needed");
 
-    // With an unknown length, the client requests more, and the server answers that there is no more.
+    // With an unknown length, the client requests more bytes, and the server answers that there are none.
     let mut place = Place::new();
     place.write_part(&small_archive());
     place.fetch(&Archive { n_bytes: None, ..archive }).unwrap();
@@ -230,13 +230,13 @@ fn a_part_of_something_else_is_downloaded_again() {
         place.write_part(&part);
         place.fetch(&archive).unwrap();
         place.assert_done();
-        place.assert_told("StartingOver");
+        place.assert_reported("StartingOver");
         assert_eq!(server.asked(), asked);
     }
 }
 
 #[test]
-fn a_wrong_checksum_unpacks_and_leaves_nothing() {
+fn a_wrong_checksum_is_an_error_and_leaves_no_file() {
     let mut file = small_archive();
     let right = md5_of_bytes(&file);
     let middle = file.len() / 2;
@@ -253,11 +253,11 @@ fn a_wrong_checksum_unpacks_and_leaves_nothing() {
         assert!(error.to_string().contains(&md5.to_string()), "{error}");
     }
     assert_eq!(place.names(), [""; 0]);
-    assert_eq!(server.asked(), [None], "once is enough to know");
+    assert_eq!(server.asked(), [None], "the download is not repeated");
 }
 
 #[test]
-fn a_wrong_length_is_found_out_at_once_or_at_the_end() {
+fn a_wrong_length_is_an_error() {
     let expected = small_archive().len() as u64 - 1;
     for (reply, said) in [
         (Reply::Good, Some(expected + 1)),
@@ -279,27 +279,27 @@ fn a_wrong_length_is_found_out_at_once_or_at_the_end() {
 }
 
 #[test]
-fn answers_of_servers_have_errors_of_their_own() {
+fn an_http_status_is_an_error_or_retried() {
     for status in [400, 401, 403, 404, 410] {
         let (server, archive) = small([Reply::Status(status)]);
         let mut place = Place::new();
         let error = place.fetch(&archive).expect_err("there is none");
         assert!(matches!(error, FetchError::Status { status: s, .. } if s == status), "{error:?}");
         assert!(error.to_string().contains(&status.to_string()), "{error}");
-        assert_eq!(server.asked().len(), 1, "it will not be there in a second either");
+        assert_eq!(server.asked().len(), 1, "such a status is not retried");
         assert_eq!(place.names(), [""; 0]);
     }
     let (_server, archive) = small([Reply::Status(503), Reply::Status(429)]);
     let mut place = Place::new();
     place.fetch(&archive).unwrap();
     place.assert_done();
-    place.assert_told("503");
+    place.assert_reported("503");
     let (_server, archive) = small(vec![Reply::Status(500); 9]);
     Place::new().fetch(&archive).expect_err("there is none");
 }
 
 #[test]
-fn redirections() {
+fn redirects_are_followed_but_not_in_a_loop() {
     let (goal, archive) = small([]);
     let there = Reply::Redirect(goal.url());
     let server = Server::new(Vec::new(), [there.clone(), there]);
@@ -310,13 +310,13 @@ fn redirections() {
     assert_eq!(goal.asked(), [Some(5000)], "the redirected request has the same range");
 
     let (server, archive) = small(vec![Reply::Redirect("/again".into()); 99]);
-    let error = Place::new().fetch(&archive).expect_err("there is no end to it");
+    let error = Place::new().fetch(&archive).expect_err("the redirects form a loop");
     assert!(matches!(error, FetchError::Address { .. }), "{error:?}");
     assert!(server.asked().len() < 20);
 }
 
 #[test]
-fn addresses_that_are_none() {
+fn invalid_urls_are_rejected() {
     for url in ["", "cifar", "ftp://example.org/x", "http://", "file:///etc/passwd", "http://a b/"]
     {
         let (_, archive) = small([]);
@@ -339,11 +339,11 @@ fn an_address_without_a_server_is_unreachable() {
         place.fetch(&Archive { url: url.clone(), ..archive }).expect_err("no server listens");
     assert!(matches!(error, FetchError::Unreachable { .. }), "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(2));
-    assert!(!place.root.path().join("data").exists(), "no trace is left");
+    assert!(!place.root.path().join("data").exists(), "no folder is left");
 }
 
 #[test]
-fn a_slow_server_is_no_broken_one() {
+fn a_slow_server_does_not_count_as_broken() {
     let (server, archive) = small([Reply::Slow]);
     let mut place = Place::new();
     place.fetch(&archive).unwrap();

@@ -8,7 +8,7 @@ use super::server::Server;
 use super::*;
 
 #[test]
-fn two_at_a_time_are_one_too_many() {
+fn a_second_process_is_rejected() {
     let (_server, archive) = small([]);
     let mut place = Place::new();
     place.write_part(b"");
@@ -23,26 +23,30 @@ fn two_at_a_time_are_one_too_many() {
 }
 
 #[test]
-fn an_archive_that_was_downloaded_by_hand() {
+fn an_archive_downloaded_by_hand_is_used_if_its_checksum_is_right() {
     let (server, archive) = small([]);
     let mut place = Place::new();
     fs::create_dir(place.root.path().join("data")).unwrap();
     let by_hand = place.root.path().join("data/cifar-10-binary.tar.gz");
     fs::write(&by_hand, small_archive()).unwrap();
     place.fetch(&archive).unwrap();
-    place.assert_told("Found");
-    assert_eq!(place.names(), [cifar10::FOLDER, "cifar-10-binary.tar.gz"], "it is theirs");
+    place.assert_reported("Found");
+    assert_eq!(
+        place.names(),
+        [cifar10::FOLDER, "cifar-10-binary.tar.gz"],
+        "the user's archive stays"
+    );
     assert_eq!(server.asked(), []);
 
     fs::remove_dir_all(place.dir()).unwrap();
     fs::write(&by_hand, &small_archive()[..9000]).unwrap();
     place.fetch(&archive).unwrap();
-    place.assert_told("NotUsed");
-    assert_eq!(fs::read(&by_hand).unwrap().len(), 9000, "it is left alone");
+    place.assert_reported("NotUsed");
+    assert_eq!(fs::read(&by_hand).unwrap().len(), 9000, "the unused archive stays unchanged");
 }
 
 #[test]
-fn places_that_are_taken() {
+fn existing_files_at_the_destination_stay() {
     let (server, archive) = small([]);
     let mut place = Place::new();
     fs::create_dir_all(place.dir()).unwrap();
@@ -57,7 +61,7 @@ fn places_that_are_taken() {
     place.fetch(&archive).unwrap();
     place.assert_done();
 
-    // A file in place of the parent folder.
+    // A file takes the place of the parent folder.
     let mut place = Place::new();
     fs::write(place.root.path().join("data"), "a file").unwrap();
     let error = place.fetch(&archive).expect_err("it is a file");
@@ -66,7 +70,7 @@ fn places_that_are_taken() {
 }
 
 #[test]
-fn archives_that_try_something() {
+fn malicious_archives_are_rejected() {
     for (what, entries) in archives::hostile() {
         let file = packed(&entries);
         let server = Server::new(file.clone(), []);
@@ -81,7 +85,7 @@ fn archives_that_try_something() {
 }
 
 #[test]
-fn archives_that_are_none() {
+fn files_that_are_not_archives_are_rejected() {
     let whole = small_archive();
     for file in [b"".to_vec(), b"<html>".to_vec(), whole[..whole.len() / 2].to_vec()] {
         let server = Server::new(file.clone(), []);
@@ -98,7 +102,7 @@ fn files_of_other_datasets_stay_packed() {
     for name in ["cifar-10-batches-bin/._test_batch.bin", "notes.txt", "a/b/../c"] {
         entries.push((name.to_string(), Content::File(b"x".to_vec())));
     }
-    // A path with `..` is refused even if it stays inside.
+    // A path with `..` is rejected even if it stays inside.
     let climbing = packed(&entries);
     let server = Server::new(climbing.clone(), []);
     assert!(Place::new().fetch(&known(&climbing, server.url())).is_err());
@@ -108,12 +112,12 @@ fn files_of_other_datasets_stay_packed() {
     let mut place = Place::new();
     place.fetch(&known(&file, server.url())).unwrap();
     place.assert_done();
-    place.assert_told("Skipped(\"cifar-10-batches-bin/._test_batch.bin\")");
-    place.assert_told("Skipped(\"notes.txt\")");
+    place.assert_reported("Skipped(\"cifar-10-batches-bin/._test_batch.bin\")");
+    place.assert_reported("Skipped(\"notes.txt\")");
 }
 
 #[test]
-fn a_folder_of_a_process_that_was_killed_is_cleared_away() {
+fn the_folder_of_a_killed_process_is_removed() {
     let (_server, archive) = small([]);
     let mut place = Place::new();
     let left = place.dir().with_file_name("cifar-10-batches-bin.part");
@@ -124,7 +128,7 @@ fn a_folder_of_a_process_that_was_killed_is_cleared_away() {
 }
 
 #[test]
-fn checksums_are_read_and_written() {
+fn checksums_can_be_parsed_and_printed() {
     assert_eq!(PUBLISHED_MD5.to_string(), "c32a1d4ab5d03f1284b67883e8d87530");
     assert_eq!("C32A1D4AB5D03F1284B67883E8D87530".parse(), Ok(PUBLISHED_MD5));
     for bad in ["", "c32a", "+32a1d4ab5d03f1284b67883e8d87530", "x32a1d4ab5d03f1284b67883e8d87530"]
@@ -136,7 +140,7 @@ fn checksums_are_read_and_written() {
 }
 
 #[test]
-fn another_archive_may_have_another_length_and_the_published_one_may_not() {
+fn only_an_archive_with_another_checksum_may_have_another_length() {
     let published = Archive::published(Some("http://mirror/x".into()));
     assert_eq!((published.n_bytes, published.md5), (Some(170_052_171), PUBLISHED_MD5));
     assert_eq!(published.clone().with_md5(PUBLISHED_MD5), published);
@@ -145,7 +149,7 @@ fn another_archive_may_have_another_length_and_the_published_one_may_not() {
 }
 
 #[test]
-fn the_folder_that_is_meant() {
+fn the_destination_is_the_named_folder_or_its_subfolder() {
     for (named, meant) in [
         ("data", "data/cifar-10-batches-bin"),
         ("/d/cifar-10-batches-bin", "/d/cifar-10-batches-bin"),

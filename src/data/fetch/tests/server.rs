@@ -35,7 +35,7 @@ pub enum Reply {
 /// A server; it runs until the process ends.
 pub struct Server {
     address: String,
-    /// The first byte of each request.
+    /// The first byte of each request; None for a request of the whole file.
     asked: Arc<Mutex<Vec<Option<usize>>>>,
 }
 
@@ -62,7 +62,7 @@ impl Server {
         format!("http://{}/archive.tar.gz", self.address)
     }
 
-    /// The first byte of each request so far; None for the whole file.
+    /// Returns the first byte of each request so far; None for a request of the whole file.
     pub fn asked(&self) -> Vec<Option<usize>> {
         self.asked.lock().expect("no thread panics with the lock").clone()
     }
