@@ -94,7 +94,7 @@ step "slow tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --release --run-ignored only -E 'not binary(full_size)'
 else
-    cargo test --release --tests -- --ignored --skip a_step_of_the_real_size_runs
+    cargo test --release --tests -- --ignored --skip a_step_at_full_size_agrees_with_the_cpu
 fi
 
 step "PyTorch reads what wgrad writes, and the other way round"

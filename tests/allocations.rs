@@ -1,16 +1,18 @@
-//! A step in a steady state allocates nothing of ours: every buffer is planned and allocated when a step is loaded.
+//! In a steady state, wgrad's own code allocates no memory in a step: every buffer is planned and allocated when the
+//! step is loaded.
 //!
-//! A counting allocator wraps the system's. The crates below allocate in every step, so the size and the alignment of an
-//! allocation decide whether it can be theirs:
+//! A counting allocator wraps the system's allocator. Other crates do allocate in every step. The size and the
+//! alignment of an allocation show its origin:
 //!
-//! - On the CPU, only the matrix product allocates: memory for packed matrices, aligned to cache lines, and flags, which
-//!   are bytes. Any allocation with the alignment of a number or a pointer is ours, and fails the test, whatever its size.
-//! - On a GPU, wgpu allocates small objects and lists of commands. An array of f32 or u32 is ours, if it has 256 bytes or
-//!   more, and so is anything larger than the longest list.
-//! - An array of bytes as large as a picture is ours on both.
+//! - On the CPU, only the matrix product allocates: memory for packed matrices, aligned to cache lines, and flags,
+//!   which are bytes. An allocation with the alignment of a number or a pointer is wgrad's own, and fails the test,
+//!   whatever its size.
+//! - On a GPU, wgpu allocates small objects and lists of commands. An array of f32 or u32 of at least 256 bytes is
+//!   wgrad's own, and so is any allocation larger than the longest list.
+//! - On both, an array of bytes as large as a picture is wgrad's own.
 //!
-//! The number of allocations must also be the same in every step. The test does not see an allocation of ours that looks
-//! like one of theirs and happens in every step: a few bytes, or a small object on a GPU.
+//! The number of allocations must also be the same in every step. The test misses an allocation of wgrad's own that
+//! looks like one of another crate and happens in every step: a few bytes, or a small object on a GPU.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt;
@@ -23,10 +25,10 @@ use wgrad::nn::ResNet9;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
 
-/// The system's allocator, with a record of the layouts.
+/// The system's allocator, with a record of the layouts of all allocations.
 struct Counting;
 
-/// The most allocations that are recorded with their layout; a step has a few hundred.
+/// The largest number of allocations that are recorded with their layout; a step has a few hundred.
 const MAX_RECORDED: usize = 1 << 12;
 
 static N_ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -64,13 +66,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Lets only one test count at a time.
+/// The lock that lets only one test count at a time.
 static COUNTING: Mutex<()> = Mutex::new(());
 
 const BATCH_SIZE: usize = 12;
-/// The number of warm-up steps, until every thread has run every task once.
+/// The number of warm-up steps. After them, every thread has run every task once.
 const FIRST_STEPS: usize = 4;
-/// Bytes of a picture, of 32 x 32 pixels.
+/// Bytes of a picture of 32 x 32 pixels.
 const PICTURE: usize = 3072;
 
 /// One allocation.
@@ -87,12 +89,12 @@ impl fmt::Debug for Allocation {
 }
 
 impl Allocation {
-    /// Returns whether the matrix product can have made it.
+    /// Returns true if the matrix product can have made the allocation.
     fn is_of_matrix_product(&self) -> bool {
         self.alignment >= 64 || (self.alignment == 1 && self.size < PICTURE)
     }
 
-    /// Returns whether wgpu can have made it.
+    /// Returns true if wgpu can have made the allocation.
     fn is_of_wgpu(&self) -> bool {
         self.size
             < match self.alignment {
@@ -103,7 +105,7 @@ impl Allocation {
     }
 }
 
-/// Returns the allocations of each of some training steps, without those of the first steps. With `metrics`, every step
+/// Returns the allocations of several training steps, by step, without the warm-up steps. With `metrics`, every step
 /// also requests the metrics and reads those of the step before, as in training.
 fn allocations(device: &Device, metrics: bool) -> Vec<Vec<Allocation>> {
     let config = StepConfig::new(ResNet9 { width: 8, classes: N_CLASSES }, BATCH_SIZE);
@@ -133,13 +135,13 @@ fn allocations(device: &Device, metrics: bool) -> Vec<Vec<Allocation>> {
     steps
 }
 
-/// Fails if a step has an allocation that is not `of_others`.
+/// Fails if a step has an allocation for which `of_others` returns false.
 fn assert_none_of_ours(steps: &[Vec<Allocation>], of_others: impl Fn(&Allocation) -> bool) {
     for step in steps {
         let ours: Vec<_> = step.iter().filter(|allocation| !of_others(allocation)).collect();
         assert!(ours.is_empty(), "a step allocates: {ours:?}");
     }
-    // The counter counts: the matrix product and wgpu are known to allocate.
+    // The counter must see some allocations, because the matrix product and wgpu allocate.
     assert!(!steps[0].is_empty());
 }
 
@@ -150,12 +152,12 @@ fn assert_equal_numbers(steps: &[Vec<Allocation>]) {
 }
 
 #[test]
-fn a_step_on_the_cpu_allocates_nothing_of_ours() {
+fn a_step_on_the_cpu_allocates_no_memory_of_its_own() {
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
     let device = Device::cpu(OpenOptions::default());
     for metrics in [false, true] {
-        // Within the pool, because the queue into the pool allocates a block every so many steps.
+        // The steps run within the pool, because the queue into the pool allocates a block every so many steps.
         let steps = pool.install(|| allocations(&device, metrics));
         assert_none_of_ours(&steps, Allocation::is_of_matrix_product);
         assert_equal_numbers(&steps);
@@ -163,7 +165,7 @@ fn a_step_on_the_cpu_allocates_nothing_of_ours() {
 }
 
 #[test]
-fn a_step_on_a_gpu_allocates_nothing_of_ours() {
+fn a_step_on_a_gpu_allocates_no_memory_of_its_own() {
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let device = Device::open("gpu", OpenOptions::default()).expect("an adapter");
     let steps = allocations(&device, false);
@@ -172,7 +174,7 @@ fn a_step_on_a_gpu_allocates_nothing_of_ours() {
 
     let steps = allocations(&device, true);
     assert_none_of_ours(&steps, Allocation::is_of_wgpu);
-    // With metrics, wgpu's allocations depend on the work that has ended by the time of the request.
+    // With metrics, wgpu's allocations depend on the work that has finished at the time of the request.
     let n = |steps: &[Vec<Allocation>]| steps.iter().map(Vec::len).sum::<usize>();
     let (first, last) = (n(&steps[..4]), n(&steps[4..]));
     assert!(last <= first + first / 10, "four steps allocate {first} times, and then {last} times");

@@ -1,5 +1,5 @@
-//! The moving average of the weights: evaluation and the saved file use the average, training continues with
-//! the weights themselves, and a snapshot holds both.
+//! The moving average of the weights: evaluation and the saved file use the average, training continues with the
+//! weights themselves, and a training state holds both.
 
 mod common;
 
@@ -43,7 +43,7 @@ fn parameters(trainer: &mut Trainer) -> Vec<f32> {
 }
 
 #[test]
-fn training_does_not_know_of_the_average() {
+fn the_average_does_not_change_training() {
     for device in devices() {
         let [plain, averaged] = [None, Some(0.9)].map(|ema| {
             let mut trainer = Trainer::new(&device, &config(ema), 1).expect("a trainer");
@@ -51,15 +51,19 @@ fn training_does_not_know_of_the_average() {
             (parameters(&mut trainer), trainer.state.weights().expect("weights"))
         });
         assert!(plain.0 == averaged.0, "on {}", device.name());
-        assert!(plain.0 == plain.1.parameters, "without an average the weights are what is saved");
-        assert!(averaged.0 != averaged.1.parameters, "with one it is the average");
-        assert!(plain.1.statistics == averaged.1.statistics, "statistics are the running ones");
+        assert!(plain.0 == plain.1.parameters, "without an average, the file has the weights");
+        assert!(averaged.0 != averaged.1.parameters, "with an average, the file has the average");
+        assert!(
+            plain.1.statistics == averaged.1.statistics,
+            "both files have the running statistics"
+        );
     }
 }
 
-/// `train` and `eval` agree on the test images: the first after an epoch, the second on the file of that epoch.
+/// `train` evaluates the weights after an epoch, and `eval` evaluates the file of that epoch. Both get the same results
+/// on the test images.
 #[test]
-fn the_saved_weights_are_the_evaluated_ones() {
+fn the_saved_weights_are_the_evaluated_weights() {
     for device in devices() {
         let mut trainer = Trainer::new(&device, &config(Some(0.5)), 1).expect("a trainer");
         train(&mut trainer, 0..5);
@@ -83,7 +87,7 @@ fn the_saved_weights_are_the_evaluated_ones() {
 fn a_snapshot_holds_both() {
     for device in devices() {
         let new = || Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
-        // Compares the weights too: a snapshot that lost them would still equal itself.
+        // The comparison includes the weights, so a snapshot without them fails.
         let state = |trainer: &mut Trainer| {
             (
                 trainer.state.snapshot().expect("a snapshot"),
@@ -94,7 +98,7 @@ fn a_snapshot_holds_both() {
         train(&mut straight, 0..2);
         let halfway = state(&mut straight);
         train(&mut straight, 2..5);
-        // A new trainer continues from the snapshot, and the first one goes back and repeats the steps.
+        // A new trainer continues from the snapshot. The first trainer goes back to the snapshot and repeats the steps.
         let mut resumed = new();
         resumed.state.restore(&halfway.0).expect("restored");
         train(&mut resumed, 2..5);
@@ -107,10 +111,10 @@ fn a_snapshot_holds_both() {
     }
 }
 
-/// The same as PyTorch's `update_bn`: means over batches of the batch statistics. This test reproduces them
-/// with a trainer whose weights are the average and whose learning rate is 0.
+/// The statistics are those of PyTorch's `update_bn`: means over batches of the batch statistics. The test computes
+/// them with a trainer whose weights are the average and whose learning rate is 0.
 #[test]
-fn averaged_weights_get_statistics_of_their_own() {
+fn averaged_weights_get_their_own_statistics() {
     let split = shapes::draw_train(0, 4 * BATCH_SIZE);
     // The last images do not fill a batch.
     let images: Vec<u32> = (0..3 * BATCH_SIZE as u32 + 5).rev().collect();
@@ -119,8 +123,11 @@ fn averaged_weights_get_statistics_of_their_own() {
         train(&mut trainer, 0..6);
         let before = trainer.state.weights().expect("weights");
         let trained = parameters(&mut trainer);
-        assert!(!trainer.update_statistics(&split, &images, 3, &|| true).expect("asked to stop"));
-        assert!(trainer.state.weights().expect("weights") == before, "nothing is changed then");
+        assert!(!trainer.update_statistics(&split, &images, 3, &|| true).expect("interrupted"));
+        assert!(
+            trainer.state.weights().expect("weights") == before,
+            "an interrupted update changes nothing"
+        );
         assert!(trainer.update_statistics(&split, &images, 3, &|| false).expect("statistics"));
         let after = trainer.state.weights().expect("weights");
         assert!(after.parameters == before.parameters && after.statistics != before.statistics);
@@ -143,9 +150,9 @@ fn averaged_weights_get_statistics_of_their_own() {
     }
 }
 
-/// Without statistics of its own, a slow average would be evaluated with those of other weights.
+/// Otherwise a slow average would be evaluated with the running statistics of other weights.
 #[test]
-fn a_slow_average_is_better_with_statistics_of_its_own() {
+fn a_slow_average_is_better_with_its_own_statistics() {
     let device = Device::cpu(OpenOptions::default());
     let mut trainer = Trainer::new(&device, &config(Some(0.95)), 1).expect("a trainer");
     train(&mut trainer, 0..60);
@@ -158,11 +165,11 @@ fn a_slow_average_is_better_with_statistics_of_its_own() {
     let running = loss(&mut trainer);
     trainer.update_statistics(&split, &images, 0, &|| false).expect("statistics");
     let own = loss(&mut trainer);
-    assert!(own < running, "a loss of {own} with its own, {running} with the running ones");
+    assert!(own < running, "loss {own} with its own statistics, {running} with the running ones");
 }
 
 #[test]
-fn there_is_no_buffer_without_it() {
+fn without_an_average_its_buffer_is_empty() {
     let layout = |ema| training(&config(ema)).tape.state().clone();
     let [without, with] = [None, Some(0.9)].map(layout);
     assert_eq!(without.n_elements(Group::AveragedParameters), 0);
@@ -171,7 +178,7 @@ fn there_is_no_buffer_without_it() {
 
 /// Before the first step, evaluation uses the weights themselves.
 #[test]
-fn weights_that_are_put_in_are_evaluated() {
+fn before_the_first_step_the_weights_are_evaluated() {
     let device = Device::cpu(OpenOptions::default());
     let mut trainer = Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
     let plain = parameters(&mut trainer);

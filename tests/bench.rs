@@ -1,4 +1,4 @@
-//! `wgrad bench` as a command on the CPU device: its output, its files, comparisons, and refused arguments.
+//! `wgrad bench` as a command on the CPU device: its output, its files, its comparisons, and rejected arguments.
 
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn assert_fails(output: Output, code: i32, words: &str) {
 }
 
 #[test]
-fn kernels_are_measured_written_and_compared() {
+fn a_benchmark_is_printed_written_and_compared() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
     let text = printed(wgrad(at, &[&SMALL[..], &["--out", "first"]].concat()));
@@ -45,7 +45,7 @@ fn kernels_are_measured_written_and_compared() {
     let tape = step::training(&StepConfig::new(ResNet9 { width: 2, classes: 10 }, 3)).tape;
     let n_nodes: usize = bench.kernels.iter().map(|kernel| kernel.n_nodes).sum();
     assert_eq!(n_nodes, tape.nodes().len());
-    assert!(bench.kernels.len() < n_nodes, "some are the same");
+    assert!(bench.kernels.len() < n_nodes, "several nodes share a kernel");
     assert_eq!(bench.step.rates.work, Work::sum_of(&tape, |_| true));
     assert_eq!(
         bench.machine.command,
@@ -59,7 +59,7 @@ fn kernels_are_measured_written_and_compared() {
     let drawing = fs::read_to_string(at.join("first").join(SVG)).expect("a drawing");
     assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n"));
 
-    // Width and batch size come from the compared file.
+    // Width and batch size come from the earlier benchmark.
     let again =
         ["bench", "--device", "cpu", "--steps", "2", "--compare", "first", "--out", "second"];
     let text = printed(wgrad(at, &again));
@@ -84,16 +84,16 @@ fn kernels_are_measured_written_and_compared() {
     assert_fails(wgrad(at, &["bench", "--compare", "nothing.json"]), 1, "nothing.json");
     fs::write(at.join("other.json"), "{\"format\": \"else\", \"version\": 1}").expect("written");
     assert_fails(wgrad(at, &["bench", "--compare", "other.json"]), 2, "a file of \"else\"");
-    assert!(!at.join("runs").exists(), "a failed run leaves nothing");
+    assert!(!at.join("runs").exists(), "a failed command leaves no folder");
 }
 
 #[test]
-fn a_grid_is_measured_and_written() {
+fn a_grid_is_printed_and_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
     let base = ["bench", "scaling", "--device", "cpu", "--widths", "2,4", "--batch-sizes", "4,2"];
     let tape = step::training(&StepConfig::new(ResNet9 { width: 4, classes: 10 }, 4)).tape;
-    // One byte too little for the last cell's training step; evaluation needs more.
+    // The limit is one byte below the plan of the last cell's training step; evaluation needs more.
     let too_little = Plan::new(&tape, PlanOptions::default()).total_bytes() - 1;
     let too_little = format!("{too_little}B");
     let rest = ["--seconds", "0.1", "--memory-limit", &too_little, "--out", "grid"];

@@ -1,5 +1,5 @@
-//! Runs the fuzz targets on the kept inputs: no file makes a reader panic. `docs/fuzzing.md` describes the
-//! inputs' origin, and how to search for more.
+//! Runs the fuzz targets on the kept inputs: no file makes a reader panic. `docs/fuzzing.md` describes the origin of
+//! the inputs and the search for more.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 mod targets;
 
 #[test]
-fn every_kept_input_is_read_or_refused() {
+fn no_kept_input_makes_a_reader_panic() {
     for (name, run) in targets::ALL {
         let inputs = inputs(name);
         assert!(inputs.len() >= 10, "{name} has {} inputs", inputs.len());
         for (path, input) in inputs {
-            // The test harness captures this, and shows it if the target panics.
+            // The test harness captures this output, and shows it if the target panics.
             println!("{}", path.display());
             run(&input);
         }
@@ -37,7 +37,7 @@ fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn every_target_is_a_fuzzer_of_its_own() {
+fn every_target_has_a_fuzzer() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("readable");
     for (name, _) in targets::ALL {

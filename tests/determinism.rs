@@ -1,4 +1,4 @@
-//! A run gives the same bits on each device, whatever ran before and with any number of threads.
+//! A run gives the same bits on each device, independently of earlier work and of the number of threads.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn open(device: &str) -> Device {
 }
 
 fn config() -> StepConfig {
-    // A width that is not a multiple of a vector, and every augmentation.
+    // The width is not a multiple of a vector, and every augmentation is on.
     StepConfig::new(ResNet9 { width: 5, classes: N_CLASSES }, BATCH_SIZE)
 }
 
@@ -75,7 +75,7 @@ const STATE: [Group; 6] = [
     Group::Control,
 ];
 
-/// Gives two trainers, a new one and a used one, the same state: their next steps agree.
+/// Gives the same state to a new trainer and to a used one. Their next steps must agree.
 fn a_step_depends_on_the_state_alone(device: &Device) {
     let (split, other) =
         (shapes::draw_train(0, 2 * BATCH_SIZE), shapes::draw_test(1, 2 * BATCH_SIZE));
@@ -84,9 +84,9 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
         STATE.map(|group| trainer.state.session.read_state(group).expect("readable"))
     };
     let before = state(&mut used);
-    used.warm_up().expect("two steps without an effect");
-    assert_eq!(before, state(&mut used), "warming up has an effect");
-    // Two steps each, so that Adam's step number agrees; then one trainer gets the other's state.
+    used.warm_up().expect("two warm-up steps");
+    assert_eq!(before, state(&mut used), "the warm-up changes the state");
+    // Both train two steps, so that Adam's step number agrees. Then one trainer gets the other's state.
     train(&mut fresh, &split, 0, 2);
     train(&mut used, &other, 1, 2);
     used.evaluate(&other, &|| false).expect("an evaluation");
@@ -110,7 +110,8 @@ fn the_cpu_is_deterministic() {
     a_step_depends_on_the_state_alone(&device);
 }
 
-/// One test, so that the kernels are compiled once: that takes most of the time on a software adapter.
+/// One test for all properties, so that the kernels are compiled once. On a software adapter, compilation takes most of
+/// the time.
 #[test]
 fn the_gpu_is_deterministic() {
     let device = open("gpu");

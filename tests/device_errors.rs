@@ -1,4 +1,4 @@
-//! Failures of a GPU are typed errors: nothing panics, nothing hangs.
+//! Failures of a GPU are typed errors: no call panics or hangs.
 //!
 //! These tests need an adapter, software or not, and fail without one.
 
@@ -100,12 +100,12 @@ fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
         session.request_state(Group::Metrics).expect("asks");
         device.simulate_loss();
         match first_call {
-            // The loss of the device shows when it is idle; the limit on steps in flight waits for that.
+            // The loss of the device is reported when the device is idle. The limit on steps in flight waits for that.
             0 => assert_lost((0..4).try_for_each(|_| session.run(program, &STEP))),
             1 => assert_lost(session.read(program, y)),
             2 => assert_lost(session.wait()),
             _ => {
-                // Reads requested earlier may still arrive; after them, the loss shows.
+                // Reads that were requested earlier may still arrive. After them, the loss is reported.
                 while session.poll_state(&mut Vec::new()).is_ok() {
                     std::thread::yield_now();
                 }
@@ -116,8 +116,9 @@ fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
 }
 
 #[test]
-fn a_plan_above_the_memory_limit_is_refused_before_anything_is_allocated() {
-    // Far more than the memory of any adapter: a check after the allocation would fail with another error.
+fn a_plan_above_the_memory_limit_is_rejected_before_any_allocation() {
+    // The plan is far larger than the memory of any adapter. A check after the allocation would fail with another
+    // error.
     let (tape, ..) = relu_tape(1 << 40, 3);
     let options = OpenOptions { memory_limit: Some(1 << 20), ..OpenOptions::default() };
     let error = load_error(&options, &tape);
@@ -128,7 +129,7 @@ fn a_plan_above_the_memory_limit_is_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn a_tensor_above_the_binding_limit_is_refused() {
+fn a_tensor_above_the_binding_limit_is_rejected() {
     let limit = info::adapters().first().expect("an adapter").limits.max_binding_bytes;
     let (tape, ..) = relu_tape(limit as usize / 4 + 1, 0);
     let error = load_error(&OpenOptions::default(), &tape);
@@ -144,7 +145,7 @@ fn with_relu(text: &str) -> OpenOptions {
 }
 
 #[test]
-fn text_that_is_no_wgsl_is_refused_with_the_pipeline_s_name() {
+fn text_that_is_not_wgsl_is_an_error_with_the_pipelines_name() {
     let (tape, ..) = relu_tape(10, 0);
     let error = load_error(&with_relu("fn main( {"), &tape);
     assert!(
@@ -153,7 +154,7 @@ fn text_that_is_no_wgsl_is_refused_with_the_pipeline_s_name() {
 }
 
 #[test]
-fn a_shader_with_other_bindings_is_refused() {
+fn a_shader_with_other_bindings_is_rejected() {
     let (tape, ..) = relu_tape(10, 0);
     let text = "@group(0) @binding(0) var<storage, read_write> y: array<f32>;\n\
                 @compute @workgroup_size(64) fn main() { y[0] = 1.0; }";
@@ -164,7 +165,7 @@ fn a_shader_with_other_bindings_is_refused() {
 }
 
 #[test]
-fn a_shader_whose_binding_is_written_where_another_is_read_is_refused_at_load() {
+fn a_shader_that_writes_a_buffer_bound_as_input_is_rejected_at_load() {
     // The dispatch binds the same buffer twice, and the shader writes through one of the bindings.
     let mut tape = Tape::new("test", Mode::Train);
     let x = tape.input("x", ElementType::F32, &[64]);
@@ -182,7 +183,7 @@ fn a_shader_whose_binding_is_written_where_another_is_read_is_refused_at_load() 
 }
 
 #[test]
-fn a_missing_import_is_refused_by_name() {
+fn a_missing_import_is_an_error_with_its_name() {
     let (tape, ..) = relu_tape(10, 0);
     let error = load_error(&with_relu("// #import shared/gone"), &tape);
     let message =
@@ -208,7 +209,7 @@ fn a_replaced_shader_runs_with_checks() {
 }
 
 #[test]
-fn the_self_test_finds_a_kernel_that_is_wrong() {
+fn the_self_test_finds_a_wrong_kernel() {
     let text = ShaderLibrary::default().file("relu/backward").expect("it is there");
     let wrong = text.replace("y[ix] > 0.0", "y[ix] > 0.1");
     assert_ne!(text, wrong);
@@ -222,13 +223,13 @@ fn the_self_test_finds_a_kernel_that_is_wrong() {
 }
 
 #[test]
-fn a_name_that_no_adapter_has_is_refused_with_the_names_there_are() {
+fn an_unknown_adapter_is_an_error_with_the_names_of_all() {
     let error = Device::open("no such adapter", OpenOptions::default()).err().expect("an error");
     let DeviceError::AdapterNotFound { wanted, found } = &error else { panic!("{error}") };
     assert_eq!(wanted, "no such adapter");
     let names: Vec<String> = info::adapters().into_iter().map(|a| a.name).collect();
     assert_eq!(*found, names);
-    // A part of the name in any case selects the adapter.
+    // A part of the name selects the adapter, in any case.
     let part = names[0][1..].to_uppercase();
     let device = Device::open(&part, OpenOptions::default()).expect("opens");
     assert!(device.name().starts_with(&names[0]));

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// Returns the example's binary if it is newer than its sources. `cargo test` builds it with the tests, but
-/// not when only this test is selected.
+/// Returns the example's binary if it is newer than its sources. `cargo test` builds it with all tests, but not when
+/// only this test is selected.
 fn built(example: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let test = env::current_exe().ok()?;
@@ -36,7 +36,7 @@ fn run(example: &str) -> String {
 #[test]
 fn the_small_network_learns() {
     let text = run("small_network");
-    let last = text.lines().last().expect("it prints a line an epoch");
+    let last = text.lines().last().expect("it prints a line per epoch");
     let accuracy = last.split("test accuracy ").nth(1).and_then(|rest| rest.strip_suffix('%'));
     let accuracy: f64 = accuracy.and_then(|number| number.parse().ok()).expect("a percentage");
     // Chance is 10%; the example reaches about 69%.
@@ -44,11 +44,11 @@ fn the_small_network_learns() {
 }
 
 #[test]
-fn numbers_descend_to_the_line() {
+fn gradient_descent_finds_the_line() {
     assert_eq!(run("autograd_on_numbers"), "a = 3.000, b = -1.000\n");
 }
 
-/// A reader should take in an example at a glance.
+/// Examples stay short, so that a reader can read one at a glance.
 #[test]
 fn examples_are_small() {
     for text in [

@@ -1,5 +1,5 @@
-//! `wgrad fetch`, and `wgrad train` without CIFAR-10, as commands. The server is a few lines of our own: no test needs
-//! a network. `src/data/fetch/tests/` has the faults of servers and archives.
+//! `wgrad fetch`, and `wgrad train` without CIFAR-10, as commands. The tests start a small server of their own and need
+//! no network. `src/data/fetch/tests/` simulates faults of servers and archives.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -84,7 +84,7 @@ fn archive() -> (Vec<u8>, String) {
 }
 
 #[test]
-fn an_archive_of_ones_own_with_its_checksum() {
+fn another_archive_can_be_fetched_with_its_checksum() {
     let (file, md5) = archive();
     let (folder, url) = (folder(), serve(file, None));
     let arguments = ["fetch", "--url", &url, "--md5", &md5];
@@ -97,14 +97,14 @@ fn an_archive_of_ones_own_with_its_checksum() {
     let again = run(&folder, &arguments, "");
     assert_eq!(text(&again.stdout), "CIFAR-10 is in ./data/cifar-10-batches-bin already\n");
 
-    // The folder and the mirror come from a flag and the environment.
+    // The folder comes from a flag, and the mirror from the environment.
     let output = run(&folder, &["fetch", "--md5", &md5, "--data-dir", "elsewhere"], &url);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(folder.path().join("elsewhere/cifar-10-batches-bin/test_batch.bin").exists());
 }
 
 #[test]
-fn another_file_than_the_published_one_is_refused() {
+fn a_file_other_than_the_published_archive_is_rejected() {
     let (file, _) = archive();
     let (folder, url) = (folder(), serve(file, None));
     for (more, words) in [
@@ -117,7 +117,7 @@ fn another_file_than_the_published_one_is_refused() {
         for word in ["error: ", "hint: "].into_iter().chain(words) {
             assert!(message.contains(word), "{word:?} is not in {message}");
         }
-        assert!(!folder.path().join("data").exists(), "nothing is left of it");
+        assert!(!folder.path().join("data").exists(), "no folder is left");
     }
     let output = run(&folder, &["fetch", "--md5", "c32a"], &url);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
@@ -125,7 +125,7 @@ fn another_file_than_the_published_one_is_refused() {
 }
 
 #[test]
-fn no_network() {
+fn without_a_network_fetching_is_an_error_with_a_hint() {
     let folder = folder();
     let output = run(&folder, &["fetch"], &nowhere());
     let message = text(&output.stderr);
@@ -139,7 +139,7 @@ fn no_network() {
 const TRAIN: [&str; 7] = ["train", "--device", "cpu", "--width", "64", "--memory-limit", "1MiB"];
 
 #[test]
-fn training_without_data_or_network_goes_on_with_the_shapes() {
+fn training_without_data_or_network_uses_the_shapes() {
     let folder = folder();
     let begun = Instant::now();
     let output = run(&folder, &TRAIN, &nowhere());
@@ -149,7 +149,7 @@ fn training_without_data_or_network_goes_on_with_the_shapes() {
     for word in ["CIFAR-10 is not in ./data", "162", "--no-fetch", "was not fetched", "refused"] {
         assert!(err.contains(word), "{word:?} is not in {err}");
     }
-    assert!(!folder.path().join("data").exists(), "no trace is left");
+    assert!(!folder.path().join("data").exists(), "no folder is left behind");
 
     let mut strict = TRAIN.to_vec();
     strict.extend(["--data", "cifar10"]);
@@ -160,7 +160,7 @@ fn training_without_data_or_network_goes_on_with_the_shapes() {
 }
 
 #[test]
-fn training_asks_no_network_where_it_should_not() {
+fn training_uses_the_network_only_with_default_arguments() {
     let (file, _) = archive();
     let (folder, url) = (folder(), serve(file, None));
     let with = |more: &[&str]| command(&folder, &[&TRAIN[..], more].concat(), &url);
@@ -180,7 +180,7 @@ fn training_asks_no_network_where_it_should_not() {
         assert!(!err.contains("fetch") || err.contains("run `wgrad fetch`"), "{err}");
         assert!(!err.contains("fetching"), "{err}");
     }
-    // With the default arguments it does fetch: this mirror has another file, so the check fails.
+    // With the default arguments, the command does fetch. This mirror has another file, so the check fails.
     let err = text(&with(&[]).output().expect("it starts").stderr);
     assert!(err.contains(&format!("fetching {url}")) && err.contains("was not fetched"), "{err}");
 }
@@ -207,7 +207,7 @@ fn interrupt(mut command: Command, part: &Path, n_bytes: u64) -> (Option<i32>, S
 #[test]
 fn ctrl_c_keeps_the_partial_download() {
     let (file, md5) = archive();
-    // The header promises the published length.
+    // The server promises the published length.
     let mut long = file.clone();
     long.resize(170_052_171, 0);
     let n_half = file.len() / 2;
@@ -218,8 +218,7 @@ fn ctrl_c_keeps_the_partial_download() {
     let part = folder.path().join("data/cifar-10-binary.tar.gz.part");
     let fetch = |url: &str| command(&folder, &["fetch", "--md5", &md5], url);
     for command in [fetch(&hanging), command(&folder, &["train"], &long)] {
-        // The partial file appears after the download has started, so the signal handler is installed by
-        // then.
+        // The partial file appears after the download has started. By then the signal handler is installed.
         let _ = fs::remove_file(&part);
         let (code, message) = interrupt(command, &part, n_half as u64);
         assert_eq!(code, Some(130), "{message}");

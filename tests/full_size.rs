@@ -1,4 +1,4 @@
-//! The real recipe, width 64 and batch 512, fits an adapter whose largest binding is 128 MiB.
+//! The default recipe, with width 64 and batch size 512, fits an adapter whose largest binding is 128 MiB.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn config() -> StepConfig {
 }
 
 #[test]
-fn no_binding_passes_128_mib() {
+fn no_binding_exceeds_128_mib() {
     for kernels in [Kernels::Naive, Kernels::Default] {
         let target = Some(Target::new(kernels));
         for step in [step::training(&config()), step::evaluation(&config())] {
@@ -36,10 +36,10 @@ fn no_binding_passes_128_mib() {
     }
 }
 
-/// The planned memory of a run: the state, the inputs, and the slots that its steps share. Transfers to the device and
-/// back take some megabytes more.
+/// The planned memory of a run: the state, the inputs, and the slots that its steps share. Transfers to and from the
+/// device take some megabytes more.
 #[test]
-fn a_run_takes_1_6_gb_at_most() {
+fn a_run_takes_at_most_1_6_gb() {
     let software = Target { is_software: true, ..Target::new(Kernels::Default) };
     let tiles = Tile::ALL.iter().map(|&tile| Target {
         tile: Some(tile),
@@ -64,7 +64,7 @@ fn a_run_takes_1_6_gb_at_most() {
 }
 
 #[test]
-fn without_the_fusion_a_binding_would_pass_it() {
+fn without_fusion_a_binding_exceeds_128_mib() {
     let mut unfused = config();
     unfused.update.fusion = Fusion::NONE;
     let target = Some(Target::new(Kernels::Default));
@@ -73,10 +73,10 @@ fn without_the_fusion_a_binding_would_pass_it() {
     assert_eq!(plan.largest_binding(), 2 * MAX_BINDING);
 }
 
-/// One step of the real size on the adapter, compared with the CPU; it takes minutes on a software adapter.
+/// Compares one step at full size on the adapter with the CPU. It takes minutes on a software adapter.
 #[test]
 #[ignore = "takes minutes on a software adapter; test.sh runs it last"]
-fn a_step_of_the_real_size_runs() {
+fn a_step_at_full_size_agrees_with_the_cpu() {
     let split = shapes::draw_train(0, BATCH);
     let order = epoch_order(0, 0, BATCH);
     let gpu = open_gpu(Kernels::Default, ShaderLibrary::default());
@@ -93,7 +93,7 @@ fn a_step_of_the_real_size_runs() {
     let difference = squares(&mut pairs.map(|(&e, &g)| f64::from(g) - f64::from(e)));
     let gradient_error = difference / squares(&mut expected.1.iter().map(|&e| f64::from(e)));
     println!("loss off by {loss_error:.1e}, gradient by {gradient_error:.1e}");
-    // The same causes as in network_gpu_vs_cpu.rs: rounding, and branches that depend on it.
+    // The differences have the same causes as in network_gpu_vs_cpu.rs: rounding, and branches that depend on it.
     assert!(loss_error <= 2e-6, "the losses are {} and {}", expected.0, got.0);
     assert!(gradient_error <= 2e-2, "the gradient is off by {gradient_error:e}");
 }

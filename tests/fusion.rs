@@ -1,4 +1,4 @@
-//! Fusion of layers and of the network: the nodes that are replaced by one.
+//! Fusion of layers and of the network: one node replaces several.
 
 use wgrad::nn::{ResNet9, layers};
 use wgrad::ops::Window;
@@ -28,7 +28,7 @@ fn block(channels: usize, keep: bool) -> Tape {
 }
 
 #[test]
-fn three_nodes_become_one_and_each_part_can_be_left_out() {
+fn three_nodes_become_one_and_each_rule_can_be_switched_off() {
     let mut tape = block(8, false);
     assert_eq!(fuse(&mut tape, Fusion::ALL), 1);
     assert_eq!(names(&tape), ["batch_norm_relu_add.forward"]);
@@ -40,11 +40,15 @@ fn three_nodes_become_one_and_each_part_can_be_left_out() {
 }
 
 #[test]
-fn a_value_that_another_node_reads_stays() {
+fn a_kept_value_is_not_fused_away() {
     let mut tape = block(8, true);
     assert_eq!(fuse(&mut tape, Fusion::ALL), 1);
     assert_eq!(names(&tape), ["batch_norm_relu.forward", "add.forward"]);
-    assert_eq!(fuse(&mut block(6, false), Fusion::ALL), 0, "channels come in fours");
+    assert_eq!(
+        fuse(&mut block(6, false), Fusion::ALL),
+        0,
+        "the kernels need a multiple of four channels"
+    );
 }
 
 /// Returns the number of nodes that read mean_m2.
@@ -53,7 +57,7 @@ fn n_given(tape: &Tape) -> usize {
 }
 
 #[test]
-fn every_batch_norm_of_the_network_is_given_mean_m2_in_training() {
+fn in_training_every_batch_norm_of_the_network_reads_mean_m2() {
     let config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, 4);
     assert_eq!(n_given(&step::training(&config).tape), 8);
     assert_eq!(n_given(&step::evaluation(&config).tape), 0);

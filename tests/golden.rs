@@ -1,7 +1,7 @@
-//! PyTorch's numbers: every file in `tests/golden/`, or in `$GOLDEN_DIR` instead, on both devices.
+//! Compares both devices with PyTorch's results: every file in `tests/golden/`, or in `$GOLDEN_DIR` instead.
 //!
-//! `tests/golden/generate.py` generates the files: computed in f64, rounded to f32 once. A file names its op;
-//! [`KINDS`] maps it to the function that runs it.
+//! `tests/golden/generate.py` generates the files. Their numbers are computed in f64 and rounded to f32 once. A file
+//! names its op; [`KINDS`] maps the op to the function that runs it.
 
 #[path = "golden/bench.rs"]
 mod bench;
@@ -25,17 +25,17 @@ use wgrad::device::{Device, OpenOptions};
 /// and more.
 const OP_TOLERANCE: f64 = 1e-5;
 
-/// The bound on the relative L2 error of each gradient, and of each parameter, statistic and moment after a
-/// step of the network. PyTorch's own f32 is off by up to 3e-5 here: Adam's first steps divide small
-/// gradients by their own size.
+/// The bound on the relative L2 error of each gradient, and of each parameter, statistic and moment after a step of the
+/// network. PyTorch's own f32 is off by up to 3e-5 here, because Adam's first steps divide small gradients by their own
+/// size.
 const STATE_TOLERANCE: f64 = 1e-4;
 
-/// The bound on the relative L2 error of a schedule: the same operations in f64, except for the last bit of a
-/// cosine.
+/// The bound on the relative L2 error of a schedule. Both sides compute the same operations in f64, except for the last
+/// bit of a cosine.
 const SCHEDULE_TOLERANCE: f64 = 1e-12;
 
-/// The bound on the relative error of a single rate. At the end of a cosine, a small rate is the difference
-/// of two large numbers, so their last bits weigh more.
+/// The bound on the relative error of a single learning rate. At the end of a cosine, a small learning rate is the
+/// difference of two large numbers, so their last bits have more effect.
 const RATE_TOLERANCE: f64 = 1e-9;
 
 type Run = fn(&CaseFile, &Device);
@@ -64,7 +64,7 @@ const KINDS: &[(&str, Run)] = &[
 /// Runs every file on the device. Fails with the names of the files that do not agree; the output above has the
 /// tensors.
 fn run_all(device: &Device) {
-    // Written directly to standard error: the test harness hides the output of tests that pass.
+    // This is written directly to standard error, because the test harness hides the output of tests that pass.
     let line = format!("golden cases on {}\n", device.name());
     let _ = std::io::stderr().write_all(line.as_bytes());
     let failed: Vec<String> = case_file::all()
@@ -89,14 +89,14 @@ fn unknown(file: &CaseFile) -> String {
 }
 
 #[test]
-fn cpu() {
+fn the_cpu_agrees_with_pytorch() {
     run_all(&Device::cpu(OpenOptions::default()));
 }
 
-/// Runs on any adapter, hardware or software. It fails without one: a skipped test would look like a passed
-/// one.
+/// Runs on any adapter, hardware or software. The test fails without one, because a skipped test would look like a
+/// passed one.
 #[test]
-fn gpu() {
+fn the_gpu_agrees_with_pytorch() {
     let device = Device::open("gpu", OpenOptions::default()).unwrap_or_else(|error| {
         panic!("{error}");
     });

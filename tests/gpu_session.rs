@@ -1,4 +1,4 @@
-//! Sessions on a GPU: state, programs that share it, steps in flight, readbacks.
+//! Sessions on a GPU: the state, programs that share it, steps in flight, and readbacks.
 //!
 //! These tests need an adapter, hardware or software, and fail without one.
 
@@ -49,8 +49,8 @@ fn devices() -> [Device; 2] {
     [Device::cpu(OpenOptions::default()), gpu]
 }
 
-/// Returns a session with a program, and with parameters for which no gradient is zero: at a zero gradient,
-/// Adam takes a full step in the direction of the rounding error.
+/// Returns a session with a program, and with parameters for which no gradient is zero. At a zero gradient, Adam would
+/// take a full step in the direction of the rounding error.
 fn session(device: &Device, tape: &Arc<Tape>) -> (Box<dyn Session>, ProgramId) {
     let mut session = device.session(tape.state()).expect("a session");
     let program = session.load(tape, LoadOptions::default()).expect("loads");
@@ -84,7 +84,7 @@ fn assert_close(expected: &[f32], got: &[f32]) {
 }
 
 #[test]
-fn steps_in_flight_see_their_own_inputs_and_scalars() {
+fn steps_in_flight_read_their_own_inputs_and_scalars() {
     let net = classifier(Mode::Train);
     let [cpu, gpu] = devices().map(|device| {
         let (mut session, program) = session(&device, &net.tape);
@@ -123,7 +123,7 @@ fn programs_share_the_state_and_keep_their_inputs() {
 }
 
 #[test]
-fn a_step_does_not_depend_on_what_ran_before() {
+fn a_step_does_not_depend_on_earlier_runs() {
     let net = classifier(Mode::Eval);
     let [_, gpu] = devices();
     let (mut session, program) = session(&gpu, &net.tape);
@@ -226,7 +226,7 @@ fn a_network_without_parameters_runs() {
 }
 
 #[test]
-fn words_come_back_as_they_went() {
+fn words_can_be_written_and_read_back() {
     let net = classifier(Mode::Eval);
     let [_, gpu] = devices();
     let (mut session, program) = session(&gpu, &net.tape);

@@ -1,5 +1,5 @@
-//! Compares every shader with its CPU reference, on awkward shapes: several images, unequal channels and
-//! sides, sizes that are not a multiple of any tile, ties, all-negative windows.
+//! Compares every shader with its CPU reference, on awkward shapes: several images, unequal numbers of channels and
+//! unequal sides, sizes that are not a multiple of any tile, ties, windows of negative numbers only.
 
 mod common;
 #[path = "common/variations.rs"]
@@ -48,7 +48,7 @@ fn run(device: &Device, check: &CaseTape, data: &CaseData) -> Result<CaseResult,
 
 /// The choice of a kernel changes only the speed: every tiling of a product gives the same bits.
 #[test]
-fn every_tile_makes_the_same_bits() {
+fn every_tile_gives_the_same_bits() {
     let Device::Gpu(gpu) = open_gpu(Kernels::Default, ShaderLibrary::default()) else {
         unreachable!("a GPU was opened");
     };
@@ -75,13 +75,13 @@ fn every_tile_makes_the_same_bits() {
         let results: Vec<_> = results.collect();
         for (result, tile) in results.iter().zip(&tiles) {
             let same = *result == results[0];
-            assert!(same, "{}, {}: {tile:?} makes other bits", check.op, check.case);
+            assert!(same, "{}, {}: {tile:?} gives other bits", check.op, check.case);
         }
     }
     assert!(n_cut > 10, "{n_cut}");
 }
 
-/// Earlier runs leave no trace: a step's results depend on its inputs and state alone.
+/// A step's results depend on its inputs and state alone, not on earlier runs.
 #[test]
 fn the_same_case_gives_the_same_bits_again() {
     let gpu = open_gpu(Kernels::Default, ShaderLibrary::default());

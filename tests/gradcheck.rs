@@ -1,6 +1,6 @@
 //! Compares the backward rules with central differences, in f64 on the CPU references.
 //!
-//! Every case has its op in the middle of a graph, with factors other than 1 before and after it and a random
+//! Every case has its op in the middle of a tape, with factors other than 1 before and after the op and a random
 //! upstream gradient. So the check catches a rule that drops or doubles the upstream gradient.
 
 use wgrad::device::cpu::{CpuDevice, CpuSession};
@@ -28,7 +28,7 @@ fn gradients_agree_with_central_differences() {
         }
         n_checked += check_case(&check);
     }
-    // About a hundred gradients are checked. Far fewer would mean that the cases lost their differentiable
+    // The cases have about a hundred gradients. A much lower number would mean that the cases lost their differentiable
     // inputs.
     assert!(n_checked > 60, "only {n_checked} gradients were checked");
 }

@@ -47,7 +47,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files.chain(folders.iter().flat_map(|folder| self::files(folder))).collect()
 }
 
-/// Returns the folders that a line of code imports, as `crate::folder` or, in the binary, `wgrad::folder`.
+/// Returns the folders that a line of code imports, as `crate::folder` or, in the binary, as `wgrad::folder`.
 fn named(line: &str) -> Vec<String> {
     let code = line.split("//").next().unwrap_or_default();
     let mut found = Vec::new();
@@ -101,7 +101,7 @@ fn imports_point_down() {
 
 /// A folder is any folder below src, with the file of its module: `ops/conv2d.rs` belongs to `ops/conv2d`.
 #[test]
-fn circles_stay_inside_a_folder() {
+fn circles_stay_within_a_folder() {
     let graph = Graph::read(&source());
     let across = graph
         .circles()
@@ -130,7 +130,7 @@ fn strs(files: &[String]) -> Vec<&str> {
     files.iter().map(String::as_str).collect()
 }
 
-/// Returns the entries of a `src` that are neither layers nor the roots of the library and the command.
+/// Returns the entries of the folder `src` that are neither layers nor the roots of the library and the command.
 fn strangers(root: &Path) -> Vec<String> {
     let entries = fs::read_dir(root).expect("a folder").map(|entry| entry.expect("readable"));
     let names = entries.map(|entry| {
@@ -145,12 +145,12 @@ fn strangers(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn src_holds_layers_alone() {
+fn src_contains_only_layers() {
     let found = strangers(&source());
-    assert!(found.is_empty(), "src holds layers, lib.rs and main.rs, and no {found:?}");
+    assert!(found.is_empty(), "src: {found:?} are not layers; move them into one");
 }
 
-/// Returns the places of a `src` that name clap outside of the command line.
+/// Returns the lines below `src` that name clap outside the command line.
 fn clap_outside_cli(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for path in files(root) {
@@ -167,7 +167,7 @@ fn clap_outside_cli(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_command_line_alone_parses_arguments() {
+fn only_the_command_line_uses_clap() {
     let found = clap_outside_cli(&source());
     assert!(found.is_empty(), "clap belongs to src/cli:\n{}", found.join("\n"));
 }
@@ -217,7 +217,7 @@ fn an_arrow_that_points_up_is_found() {
 }
 
 #[test]
-fn a_stranger_and_a_parser_of_arguments_are_found() {
+fn an_unknown_folder_and_a_use_of_clap_are_found() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for name in ["lib.rs", "main.rs", "error.rs", "util/mod.rs", "cli/mod.rs", "tape/mod.rs"] {
         write(folder.path(), name, "use clap::Parser;\n");

@@ -1,5 +1,5 @@
-//! The mirror: an op has one stem in `src/ops/`, `shaders/` and `docs/ops/`. The documentation agrees with the tree: its
-//! links lead to files, it quotes lines of the code, and it names files and functions that exist.
+//! The mirror: an op has one stem in `src/ops/`, `shaders/` and `docs/ops/`. The documentation agrees with the tree:
+//! its links lead to existing files, it quotes lines of the code, and it names existing files and functions.
 
 #[path = "mirror/references.rs"]
 mod references;
@@ -71,7 +71,7 @@ fn every_op_has_its_files() {
 }
 
 #[test]
-fn nothing_is_left_of_ops_that_are_gone_or_not_listed() {
+fn every_file_of_an_op_belongs_to_a_listed_op() {
     let stems = stems_of_ops();
     let mut problems = Vec::new();
     for path in entries(&root().join("shaders")) {
@@ -149,9 +149,9 @@ impl Page {
         })
     }
 
-    /// Returns the targets of its links, as they are written.
+    /// Returns the targets of the page's links, as they are written.
     fn links(&self) -> Vec<String> {
-        // Text between backticks is code, and `y[n](x)` in it is not a link.
+        // Text between backticks is code. So `y[n](x)` in it is not a link.
         let parts: Vec<&str> = self.prose.split('`').collect();
         assert!(parts.len() % 2 == 1, "{}: a backtick has no partner", shown(&self.path));
         let text: String = parts.into_iter().step_by(2).collect();
@@ -160,7 +160,7 @@ impl Page {
     }
 }
 
-/// Every page below `docs/`, and those beside it.
+/// Returns every page below `docs/`, and the pages in the root.
 fn pages() -> Vec<Page> {
     let mut paths = files_below(&root().join("docs"), "md");
     paths.extend(["README.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
@@ -195,10 +195,10 @@ fn lines_below(folder: &str, extension: &str) -> Vec<Vec<String>> {
     files_below(&root().join(folder), extension).iter().map(lines).collect()
 }
 
-/// Documents show code that is there: each block is a run of whole lines of some file, where only the indentation may
-/// differ. The README leaves lines out, and `adding_an_op.md` adds an op that is not in the tree.
+/// Documents quote existing code: each block is a run of whole lines of one file, with any indentation. The README
+/// leaves lines out, and `adding_an_op.md` adds an op that is not in the tree.
 #[test]
-fn quotations_are_true() {
+fn quotations_agree_with_the_code() {
     let (wgsl, rust) = (lines_below("shaders", "wgsl"), lines_below("src", "rs"));
     let mut problems = Vec::new();
     let mut n_quotations = 0;
@@ -216,7 +216,7 @@ fn quotations_are_true() {
             let quotes = |file: &Vec<String>| file.windows(lines.len()).any(|run| run == lines);
             if lines.is_empty() || !code.iter().any(quotes) {
                 let (page, lines) = (shown(&page.path), lines.join("\n    "));
-                problems.push(format!("{page} quotes what is not there:\n    {lines}"));
+                problems.push(format!("{page} quotes lines that no file has:\n    {lines}"));
             }
         }
     }
@@ -224,7 +224,7 @@ fn quotations_are_true() {
     assert!(n_quotations > ops::ALL.len(), "only {n_quotations} quotations were found");
 }
 
-/// The script reads both forms of apt's sources.
+/// The script reads both file formats of apt's sources.
 #[test]
 fn the_driver_comes_from_the_package_sources_of_the_machine() {
     let script = read(&root().join("scripts/install-vulkan.sh"));

@@ -1,5 +1,5 @@
-//! Tests of the tests: the comparison with the CPU must catch every shader that is broken on purpose, some
-//! for each op.
+//! Tests of the tests: the comparison with the CPU must catch every shader that is broken on purpose. Every op has
+//! several such shaders.
 //!
 //! A mutant is an edit of a shader's text. It is caught if some case of the op no longer agrees.
 
@@ -19,10 +19,10 @@ use wgrad::measure::check::CaseTape;
 use wgrad::ops;
 use wgrad::passes::{Plan, PlanOptions};
 
-/// (op, file below shaders/, text, replacement)
+/// A mutant: op, file below shaders/, text, replacement.
 type Mutant = (&'static str, &'static str, &'static str, &'static str);
 
-/// The kernels in which a mutant is tried.
+/// The set of kernels in which a mutant is tried.
 #[derive(Clone, Copy)]
 enum In {
     /// The readable kernels.
@@ -42,7 +42,7 @@ enum In {
 use In::{Default, Naive, Registers, Square64, Square128, Subgroup};
 
 impl In {
-    /// Returns the kind of kernels, and the tiling of products.
+    /// Returns the set of kernels, and the tiling of products.
     fn kernels(self) -> (Kernels, Option<Tile>) {
         match self {
             Naive => (Kernels::Naive, None),
@@ -70,7 +70,7 @@ impl In {
     }
 }
 
-/// The mutants of all ops but conv2d, whose mutants have a file of their own.
+/// The mutants of all ops except conv2d, whose mutants have a file of their own.
 const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("adam", "adam/step", "+ WEIGHT_DECAY * p", "")),
     (Default, ("adam", "adam/step", "ONE_MINUS_BETA2 * g * g", "ONE_MINUS_BETA2 * g")),
@@ -265,7 +265,7 @@ fn every_mutant_is_caught() {
         match is_caught(&cpu, *within, mutant) {
             Ok(true) => {}
             Ok(false) => survivors.push(format!("{op}: {file}: {text:?} -> {becomes:?}")),
-            // A shader that does not load does not test the comparison.
+            // A shader that does not load does not test the comparison, so it counts as a survivor.
             Err(error) => survivors.push(format!("{op}: {file}: {text:?} -> {becomes:?}: {error}")),
         }
     }
@@ -279,7 +279,7 @@ fn is_caught(
     &(op, file, text, becomes): &Mutant,
 ) -> Result<bool, DeviceError> {
     let original = ShaderLibrary::default().file(file).unwrap_or_else(|| panic!("no {file}"));
-    // Comments are left out: a mutant of a comment would change nothing.
+    // Comments are left out, because an edit of a comment would change nothing.
     let is_code = |line: &&str| !line.trim_start().starts_with("//") || line.contains("#import");
     let code = original.lines().filter(is_code).collect::<Vec<_>>().join("\n");
     assert!(code.contains(text), "{file} does not contain {text:?}");
@@ -288,7 +288,7 @@ fn is_caught(
     let (kernels, tile) = within.kernels();
     let gpu = common::open(OpenOptions { kernels, tile, shaders, ..OpenOptions::default() });
     let checks = CaseTape::all().filter(|check| check.op == op && within.runs(check, file));
-    // The last cases catch most mutants, and compiling a case takes long.
+    // The last cases run first: they catch most mutants, and compiling a case takes long.
     for check in checks.collect::<Vec<_>>().into_iter().rev() {
         for data in variations(&check) {
             let run = |device: &Device| {

@@ -13,7 +13,7 @@ use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::tape::{ElementType, Mode, Node, Phase, Tape};
 use wgrad::train::{Model, ModelConfig};
 
-/// Records the network with its loss on a batch; on a training tape also the backward pass and the updates.
+/// Records the network with its loss on a batch. A training tape also gets the backward pass and the updates.
 fn record(mode: Mode, width: usize, batch: usize) -> Tape {
     let mut tape = Tape::new("resnet9", mode);
     let x = tape.input("x", ElementType::F32, &[batch, 32, 32, 3]);
@@ -31,7 +31,7 @@ fn record(mode: Mode, width: usize, batch: usize) -> Tape {
 }
 
 #[test]
-fn has_the_parameters_that_it_should_have() {
+fn the_network_has_6_573_120_parameters() {
     assert_eq!(record(Mode::Train, 64, 1).state().n_parameters(), 6_573_120);
 }
 
@@ -42,7 +42,7 @@ fn training_and_evaluation_share_one_state() {
 
 /// Names and shapes equal those of the model that PyTorch saved.
 #[test]
-fn members_are_pytorchs() {
+fn members_have_pytorchs_names_and_shapes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/resnet9_00.safetensors");
     let bytes = std::fs::read(path).expect("the project's own file");
     let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
@@ -69,7 +69,7 @@ fn multiply_adds(tape: &Tape, phase: Phase) -> u64 {
 }
 
 #[test]
-fn does_the_work_that_it_should_do() {
+fn the_network_does_the_expected_work() {
     let batch = 3;
     let tape = record(Mode::Train, 64, batch);
     let forward = multiply_adds(&tape, Phase::Forward) / batch as u64;
@@ -84,13 +84,13 @@ fn does_the_work_that_it_should_do() {
 
 /// The table equals torchsummary's for the same network, character for character.
 #[test]
-fn the_layer_table_is_torchsummarys() {
+fn the_layer_table_equals_torchsummarys() {
     assert_eq!(nn::summary(64), include_str!("fixtures/torchsummary_64.txt"));
     assert_eq!(nn::summary(16), include_str!("fixtures/torchsummary_16.txt"));
 }
 
 #[test]
-fn the_listing_tells_every_node_and_stays_narrow() {
+fn the_listing_has_every_node_and_stays_narrow() {
     let tape = record(Mode::Train, 64, 512);
     let text = listing(&tape, &Plan::new(&tape, PlanOptions::default()), 512);
     for node in tape.nodes() {
@@ -110,7 +110,7 @@ fn the_drawing_shows_every_block_and_both_residual_paths() {
 }
 
 #[test]
-fn weights_of_another_width_are_refused() {
+fn weights_of_another_width_are_rejected() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("model.safetensors");
     let (small, large) = (record(Mode::Eval, 4, 1), record(Mode::Eval, 8, 1));

@@ -1,5 +1,4 @@
-//! Numbers that are not finite: each is detected, none gets into the state, and a run that skips such steps
-//! continues.
+//! Numbers that are not finite: each is detected, none gets into the state, and a run that skips such steps continues.
 
 mod common;
 
@@ -20,7 +19,7 @@ use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Model, ModelConfig, Snapshot, StepError, Trainer, UpdateConfig};
 
-/// Returns the devices of every test here: the CPU, and a GPU with both kinds of kernels.
+/// Returns the devices of every test in this file: the CPU, and a GPU with both sets of kernels.
 fn devices() -> [(&'static str, Device); 3] {
     let gpu = |kernels| open_gpu(kernels, ShaderLibrary::default());
     [
@@ -30,8 +29,7 @@ fn devices() -> [(&'static str, Device); 3] {
     ]
 }
 
-/// Runs a convolution and a pool on `x` `[2, 8, 8, 3]`, fused or not; returns the bits of the result, and the
-/// indices.
+/// Runs a convolution and a pool on `x`, `[2, 8, 8, 3]`, fused or not. Returns the bits of the result, and the indices.
 fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u32>) {
     let mut tape = Tape::new("test", Mode::Train);
     let input = tape.input("x", ElementType::F32, &[2, 8, 8, 3]);
@@ -47,16 +45,16 @@ fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u
     session.write(program, input, x).expect("written");
     session.run(program, &StepScalars::default()).expect("a run");
     let pooled = session.read(program, pooled).expect("read");
-    // NaN's payload differs between devices.
+    // The payload of a NaN differs between devices.
     let bits = |v: f32| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() };
     let index = session.read_words(program, index).expect("read");
     (pooled.into_iter().map(bits).collect(), index)
 }
 
-/// A pixel that is NaN makes nine outputs of the convolution NaN. They lie at every position of the pool's
-/// windows, alone and with others. Other numbers are rounded differently, so they are not compared.
+/// A pixel that is NaN makes nine outputs of the convolution NaN. They lie at every position of the pool's windows,
+/// alone and with others. Other numbers are rounded differently, so they are not compared.
 #[test]
-fn a_pool_keeps_a_nan_wherever_it_is_in_its_window() {
+fn a_pool_keeps_a_nan_at_any_position_of_its_window() {
     let mut x: Vec<f32> = (0..2 * 8 * 8 * 3).map(|ix| (ix as f32 * 0.7).sin()).collect();
     for pixel in [2 * 8 + 3, 64 + 5 * 8 + 6] {
         x[3 * pixel] = f32::NAN;
@@ -101,14 +99,14 @@ fn batch(scale: f32) -> Vec<f32> {
 
 const LABELS: [u32; 4] = [0, 1, 1, 0];
 
-/// A variance overflows long before a gradient does; normalised with it, everything is 0.
+/// A variance overflows long before a gradient does. The normalised values are then all 0.
 #[test]
-fn a_variance_that_overflows_does_not_get_into_the_running_one() {
+fn a_variance_that_overflows_does_not_reach_the_running_variance() {
     for (name, device) in devices() {
         let mut model = model(&device, UpdateConfig::default());
         model.train_step(&batch(1.0), &LABELS, 0.1).expect("a step");
         let before = model.state.weights().expect("weights");
-        // The step reports it at once or, on a GPU, a little later.
+        // The step reports the overflow at once or, on a GPU, a little later.
         let _ = model.train_step(&batch(1e25), &LABELS, 0.1);
         let told = model.state.take_metrics();
         assert!(
@@ -121,9 +119,9 @@ fn a_variance_that_overflows_does_not_get_into_the_running_one() {
     }
 }
 
-/// Gradients of 1e25 are finite, but their norm is not; clipping with 1 / norm would make them zero.
+/// Gradients of 1e25 are finite, but their norm is not. Clipping with 1 / norm would set them to zero.
 #[test]
-fn a_norm_that_overflows_is_not_clipped_to_nothing() {
+fn a_norm_that_overflows_does_not_clip_gradients_to_zero() {
     for (name, device) in devices() {
         let update = UpdateConfig { clip_grad_norm: Some(1.0), ..UpdateConfig::default() };
         let mut config = ModelConfig::new(&[3], 2);
@@ -162,7 +160,7 @@ fn skipped_steps_change_nothing_and_are_counted() {
             assert!(first.1 == skipped.1, "{bad} on {name}: parameters");
         }
         let last = step(&mut model, 1.0);
-        assert!(first.1 != last.1, "on {name}: the step after them counts");
+        assert!(first.1 != last.1, "on {name}: the next step has an effect");
         assert!(first.0.parameters != last.0.parameters, "on {name}");
         let metrics = model.state.take_metrics().expect("no step failed");
         assert_eq!((metrics.n_skipped, metrics.n_images), (3.0, 8.0), "on {name}");

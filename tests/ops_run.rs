@@ -1,4 +1,4 @@
-//! Ops on the CPU device with cases that PyTorch lacks: orders of elements, flags that stay set.
+//! Cases of ops on the CPU device that PyTorch lacks: orders of elements, and flags that stay set.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use wgrad::ops::flatten::flatten;
 use wgrad::ops::metrics::{self, Metrics};
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape};
 
-/// Channel by channel, row by row: the order of PyTorch's `flatten(1)` of an NCHW tensor.
+/// PyTorch's `flatten(1)` of an NCHW tensor orders the elements channel by channel, and each channel row by row.
 #[test]
 fn flatten_has_pytorchs_order() {
     let mut tape = Tape::new("test", Mode::Eval);
@@ -20,7 +20,7 @@ fn flatten_has_pytorchs_order() {
     tape.keep(y);
     let mut session = CpuDevice::default().session::<f32>(tape.state());
     let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("loads");
-    // The tens are the pixel, the ones the channel.
+    // The tens digit is the pixel, the ones digit the channel.
     let nhwc = [10., 11., 12., 20., 21., 22., 30., 31., 32., 40., 41., 42.];
     session.write_real(program, x, &nhwc);
     session.run(program, &StepScalars::default()).expect("runs");
@@ -28,7 +28,7 @@ fn flatten_has_pytorchs_order() {
     assert_eq!(session.read_real(program, y), expected);
 }
 
-/// Returns (flag, number of skipped steps) after each of these gradients, one per step.
+/// Returns (flag, number of skipped steps) after each step; `gradients` has one gradient per step.
 fn after(on_nan: OnNan, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
     let mut tape = Tape::new("test", Mode::Train);
     tape.parameter("p", &[1], Layout::Plain, Initializer::Constant(0.0));
@@ -55,7 +55,7 @@ fn after(on_nan: OnNan, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
 }
 
 #[test]
-fn the_flag_is_sticky_or_stands_for_one_step() {
+fn the_flag_stays_set_or_holds_for_one_step() {
     let gradients = [1.0, f32::NAN, 1.0, f32::NEG_INFINITY];
     let stopped = [(false, 0.0), (true, 0.0), (true, 0.0), (true, 0.0)];
     assert_eq!(after(OnNan::Stop, &gradients, false), stopped);
@@ -64,7 +64,7 @@ fn the_flag_is_sticky_or_stands_for_one_step() {
 }
 
 #[test]
-fn a_flag_that_the_host_raised_stays_up() {
+fn a_flag_that_the_host_sets_stays_set() {
     for on_nan in [OnNan::Stop, OnNan::Skip] {
         assert_eq!(after(on_nan, &[1.0, f32::NAN], true), [(true, 0.0); 2]);
     }

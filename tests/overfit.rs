@@ -1,5 +1,4 @@
-//! The whole engine learns: it overfits 64 images with random labels within 100 steps, which requires correct
-//! gradients.
+//! The whole engine learns: it overfits 64 images with random labels within 100 steps. This requires correct gradients.
 
 use wgrad::data::{N_CLASSES, Split, shapes};
 use wgrad::device::{Device, OpenOptions};
@@ -10,7 +9,7 @@ use wgrad::train::step::StepConfig;
 
 const N_IMAGES: usize = 64;
 
-/// Returns images with the labels of others.
+/// Returns images, each with the label of another image.
 fn images_with_shuffled_labels() -> Split {
     let mut split = shapes::draw_train(0, N_IMAGES);
     let order = wgrad::data::batches::epoch_order(1, 0, N_IMAGES);
@@ -29,7 +28,7 @@ fn steps_to_overfit(device: &str) -> Option<usize> {
     let order: Vec<u32> = (0..N_IMAGES as u32).collect();
     let steps = (1..=100).find(|step| {
         trainer.step(&split, &order, 0, 0.005).expect("a step");
-        // Evaluation takes a third of a step's time, so it runs only after every tenth step.
+        // An evaluation takes a third of a step's time, so it runs only after every tenth step.
         step % 10 == 0 && {
             let metrics = trainer.evaluate(&split, &|| false).expect("an evaluation");
             metrics.expect("nothing stops it").accuracy() == 1.0
@@ -40,11 +39,11 @@ fn steps_to_overfit(device: &str) -> Option<usize> {
 }
 
 #[test]
-fn the_cpu_learns_64_images_by_heart() {
+fn the_cpu_overfits_64_images() {
     assert!(steps_to_overfit("cpu").is_some());
 }
 
 #[test]
-fn the_gpu_learns_64_images_by_heart() {
+fn the_gpu_overfits_64_images() {
     assert!(steps_to_overfit("gpu").is_some());
 }

@@ -66,7 +66,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-/// Predicts these pictures through the library, without the command.
+/// Predicts these pictures with the library, without the command.
 fn expected(names: &[&str]) -> Predictions {
     let images = names.iter().flat_map(|name| image_file::read(&picture(name)).expect("a picture"));
     let split = Split { images: images.collect(), labels: vec![0; names.len()] };
@@ -96,7 +96,7 @@ fn pictures_are_predicted_in_their_order() {
         }
     }
     let (one, other) = (&found[0]["top"][0]["probability"], &found[1]["top"][0]["probability"]);
-    assert_ne!(one, other, "the pictures differ, and so must what is said of them");
+    assert_ne!(one, other, "different pictures have different probabilities");
 
     let output = text(&predict(&folder, &names, &[]).stdout);
     let lines: Vec<&str> = output.lines().collect();
@@ -119,11 +119,15 @@ fn class_names_come_from_the_run_or_a_flag() {
     let names = |source: wgrad::data::Source| source.classes()[label].clone();
     let (cifar10, shapes) =
         (names(wgrad::data::Source::Cifar10), names(wgrad::data::Source::Shapes));
-    assert_eq!(class_with(&[]), (cifar10.clone(), true), "a guess is marked as one");
+    assert_eq!(
+        class_with(&[]),
+        (cifar10.clone(), true),
+        "the command states that it assumes CIFAR-10's names"
+    );
     assert_eq!(class_with(&["--classes", "shapes"]), (shapes.clone(), false));
     assert_eq!(class_with(&["--classes", "0,1,2,3,4,5,6,7,8,9"]), (label.to_string(), false));
     fs::write(folder.path().join("config.toml"), "data = 'shapes'").expect("written");
-    assert_eq!(class_with(&[]), (shapes, false), "the run's own");
+    assert_eq!(class_with(&[]), (shapes, false), "the names come from the run");
     assert_eq!(class_with(&["--classes", "cifar10"]), (cifar10, false));
 
     let output = predict(&folder, &["wide.png"], &["--classes", "a,b"]);
@@ -136,7 +140,7 @@ fn class_names_come_from_the_run_or_a_flag() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_read_spares_the_others() {
+fn a_picture_that_cannot_be_read_does_not_stop_the_others() {
     let folder = folder();
     let output = predict(&folder, &["wide.png", "generate.py", "none.png"], &["--json"]);
     assert_eq!(output.status.code(), Some(1));
@@ -146,7 +150,11 @@ fn a_picture_that_cannot_be_read_spares_the_others() {
     assert!(message.contains("generate.py: neither PNG nor JPEG"), "{message}");
     assert!(message.contains("none.png: "), "{message}");
 
-    assert_eq!(wgrad(&folder, &["predict"]).status.code(), Some(2), "no picture is wrong use");
+    assert_eq!(
+        wgrad(&folder, &["predict"]).status.code(),
+        Some(2),
+        "a command without a picture is wrong usage"
+    );
     assert_eq!(predict(&folder, &["wide.png"], &["--top", "0"]).status.code(), Some(2));
     fs::write(folder.path().join("model.safetensors"), "text").expect("written");
     let output = predict(&folder, &["wide.png"], &[]);
@@ -156,7 +164,7 @@ fn a_picture_that_cannot_be_read_spares_the_others() {
 
 /// A file name must not move the terminal's cursor or start a line that looks like a result.
 #[test]
-fn names_of_pictures_do_nothing_to_a_terminal() {
+fn names_of_pictures_are_escaped_for_the_terminal() {
     let folder = folder();
     let name = "a\u{1b}[2J\n  cat  100.00%\u{202e}.png";
     fs::copy(picture("exact.png"), folder.path().join(name)).expect("copied");
@@ -185,7 +193,7 @@ fn write_batch(path: PathBuf, n: usize, seed: usize) {
 }
 
 #[test]
-fn an_evaluation_by_class_and_over_both_views() {
+fn eval_prints_scores_by_class_and_averages_two_views() {
     let folder = folder();
     write_batch(folder.path().join("data_batch_1.bin"), 1, 1);
     write_batch(folder.path().join("test_batch.bin"), 57, 3);
@@ -195,7 +203,7 @@ fn an_evaluation_by_class_and_over_both_views() {
     let (plain, both) = (json(&eval(&["--json"])), json(&eval(&["--json", "--tta", "flip"])));
     assert_eq!((&plain["views"], &both["views"]), (&1.into(), &2.into()));
     assert_eq!(both["one_view"]["loss"], plain["loss"]);
-    assert_ne!(both["loss"], plain["loss"], "the mirror shows something else");
+    assert_ne!(both["loss"], plain["loss"], "the mirrored view changes the loss");
     assert_eq!(plain["images"], 57);
     let sum = |value: &Value, key: &str| -> u64 {
         value["classes"]
@@ -210,7 +218,7 @@ fn an_evaluation_by_class_and_over_both_views() {
         let right: u64 = (0..10).map(|k| value["confusion"][k][k].as_u64().expect("n")).sum();
         assert_eq!(value["accuracy"].as_f64(), Some(right as f64 / 57.0));
     }
-    // For mirrored images, the two views are the same in reverse order.
+    // Each image is mirrored, so its two views change places and the mean stays the same.
     let mut mirrored = fs::read(folder.path().join("test_batch.bin")).expect("there");
     for record in mirrored.chunks_mut(3073) {
         record[1..].chunks_mut(32).for_each(<[u8]>::reverse);

@@ -18,7 +18,7 @@ fn config() -> StepConfig {
     StepConfig::new(ResNet9 { width: 2, classes: 10 }, 6)
 }
 
-/// Returns the state after three steps; `is_timed` selects the timed ones.
+/// Returns the state after three steps. `is_timed` states which of them are timed.
 fn train(device: &Device, is_timed: [bool; 3]) -> Snapshot {
     let split = shapes::draw_train(0, 18);
     let order = batches::in_order(split.len());

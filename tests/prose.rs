@@ -35,20 +35,20 @@ const ROOTS: [&str; 12] = [
 /// Folders without prose of ours: build output, and pictures with their notes.
 const SKIPPED: [&str; 2] = ["target", "corpus"];
 
-/// Openings of a sentence that a plain subject replaces.
+/// Openings of a sentence that should be a plain subject.
 const OPENINGS: [&str; 5] = ["what", "how", "whether", "whoever", "of which"];
 
-/// Words of a person, and the same of a program.
+/// Words for persons, which do not fit programs.
 const PERSONS: [&str; 5] = ["is told", "are told", " knows", " wants", "whoever"];
 
-/// A paragraph, list item, table cell, comment or string literal, and the line that it begins in.
+/// A paragraph, list item, table cell, comment or string literal, and its first line.
 #[derive(Debug, PartialEq)]
 struct Passage {
     line: usize,
     text: String,
 }
 
-/// Splits Markdown, the text of a comment included, into passages. Code blocks and quoted blocks are left out.
+/// Splits Markdown, including the text of a comment, into passages. Code blocks and quoted blocks are left out.
 fn of_markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Passage> {
     let mut passages = Vec::new();
     let (mut is_code, mut is_open) = (false, false);
@@ -76,7 +76,7 @@ fn of_markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Passage
     passages
 }
 
-/// Returns the text of a list's item behind its bullet or number.
+/// Returns the text of a list item after its bullet or number; None for other text.
 fn item(text: &str) -> Option<&str> {
     let behind_number = text.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(". ");
     text.strip_prefix("- ")
@@ -84,7 +84,7 @@ fn item(text: &str) -> Option<&str> {
         .or(behind_number.filter(|_| text.starts_with(|c: char| c.is_ascii_digit())))
 }
 
-/// Splits a program into its comments and string literals. `comment` begins a comment.
+/// Splits a program into its comments and string literals. `comment` is the text that begins a comment.
 fn of_program(source: &str, comment: &str) -> Vec<Passage> {
     let mut comments: Vec<(usize, &str)> = Vec::new();
     let mut passages = Vec::new();
@@ -96,7 +96,7 @@ fn of_program(source: &str, comment: &str) -> Vec<Passage> {
                 .rsplit('\n')
                 .next()
                 .is_some_and(|before| before.trim().is_empty());
-            // An empty line parts a comment from the one before it.
+            // An empty line separates a comment from the one before it.
             let joins = comments.last().is_some_and(|(last, _)| last + 1 == line) && is_alone;
             if !joins {
                 comments.push((line - 1, ""));
@@ -118,8 +118,8 @@ fn of_program(source: &str, comment: &str) -> Vec<Passage> {
     passages
 }
 
-/// Returns the text of the string literal that `source` begins with, and its length in bytes with the quotes. A
-/// character literal is one too.
+/// Returns the text of the string literal at the beginning of `source`, and the literal's length in bytes, including
+/// the quotes. A character literal counts, too.
 fn literal(source: &str) -> Option<(String, usize)> {
     let raw = source.strip_prefix('r').map(|rest| rest.len() - rest.trim_start_matches('#').len());
     if let Some(n_hashes) = raw
@@ -132,7 +132,7 @@ fn literal(source: &str) -> Option<(String, usize)> {
     if let Some(end) = source.strip_prefix("\"\"\"").and_then(|rest| rest.find("\"\"\"")) {
         return Some((source[3..3 + end].to_string(), end + 6));
     }
-    // A character in single quotes may be a double quote; a lifetime has one single quote only.
+    // A character literal may be a double quote. A lifetime has only one single quote.
     for character in ["'\"'", "'\\\"'", "'\\''"] {
         if source.starts_with(character) {
             return Some((String::new(), character.len()));
@@ -155,7 +155,7 @@ fn literal(source: &str) -> Option<(String, usize)> {
     None
 }
 
-/// Replaces code in backticks and text in quotation marks by their marks.
+/// Replaces the contents of backticks and quotation marks by the marks alone.
 fn without_quotations(text: &str) -> String {
     let mut kept = String::new();
     let mut rest = text;
@@ -212,7 +212,7 @@ fn faults(text: &str) -> Vec<String> {
     faults
 }
 
-/// Returns the files at or below a path that hold prose.
+/// Returns the files with prose at or below a path.
 fn files(path: PathBuf) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if !path.is_dir() {
@@ -237,12 +237,12 @@ fn passages(path: &Path) -> Vec<Passage> {
 }
 
 #[test]
-fn sentences_open_with_their_subject_and_programs_are_no_persons() {
+fn sentences_open_with_their_subject_and_programs_are_not_persons() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut problems, mut n_passages) = (Vec::new(), 0);
     for path in ROOTS.into_iter().flat_map(|name| files(root.join(name))) {
         let inner = path.strip_prefix(root).expect("below it").to_path_buf();
-        // The lists of this check are its own words.
+        // The lists of this check contain the words themselves.
         if inner.ends_with("tests/prose.rs") || NOT_YET.iter().any(|name| inner.starts_with(name)) {
             continue;
         }
@@ -258,7 +258,7 @@ fn sentences_open_with_their_subject_and_programs_are_no_persons() {
 }
 
 #[test]
-fn the_list_of_exceptions_names_what_is_there() {
+fn the_list_of_exceptions_names_existing_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for name in NOT_YET {
         assert!(root.join(name).exists(), "NOT_YET: there is no {name}; take it off the list");
@@ -266,7 +266,7 @@ fn the_list_of_exceptions_names_what_is_there() {
 }
 
 #[test]
-fn faults_are_found_where_they_are() {
+fn faults_are_found_with_their_lines() {
     let rust = "//! Reads. What follows\n//! is long.\n\nlet quote = '\"'; // how so\n\
                 fail(\"tape: is told {n}\", 'a', \"whatever it is\");\n/// Of `x`. \"What\" is quoted.\n\
                 /// - of which one\n";

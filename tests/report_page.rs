@@ -1,5 +1,5 @@
-//! The HTML page of a run: its contents, its independence of other files and servers, and a browser's view of
-//! it. And the commands that make pages, `report` and `compare`.
+//! The HTML page of a run: its contents, its independence of other files and servers, and its view in a browser. Also
+//! the commands that write pages, `report` and `compare`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,11 +81,11 @@ fn assert_stands_alone(html: &str) {
     {
         assert!(!html.contains(word), "{word} is on the page");
     }
-    assert!(html.contains("default-src 'none'"), "a policy forbids what was forgotten");
+    assert!(html.contains("default-src 'none'"), "a policy forbids all other requests");
 }
 
 #[test]
-fn a_run_leaves_a_page_that_stands_alone() {
+fn a_run_writes_a_self_contained_page() {
     let folder = folder_with_run();
     let run = folder.path().join("run");
     let html = read(run.join("report.html"));
@@ -131,7 +131,7 @@ fn a_run_leaves_a_page_that_stands_alone() {
 }
 
 #[test]
-fn a_page_can_be_had_again_and_tells_the_same() {
+fn a_page_can_be_written_again_with_the_same_contents() {
     let folder = folder_with_run();
     let run = folder.path().join("run");
     let first = read(run.join("report.html"));
@@ -139,9 +139,9 @@ fn a_page_can_be_had_again_and_tells_the_same() {
     let told = succeeds(&wgrad(folder.path(), &report));
     assert!(told.contains("report    again.html"), "{told}");
     let again = read(folder.path().join("again.html"));
-    // Equal except for the path of the images and the section on the device.
+    // The pages are equal except for the path of the images and the section on the device.
     let body = |html: &str| between(html, "<main>", "<section id=\"device")[0].to_string();
-    assert!(body(&first) == body(&again), "the weights in the file say something else");
+    assert!(body(&first) == body(&again), "the page from the weights file differs");
 
     // Without weights, the page still has the curves.
     for file in ["model", "checkpoint-7", "checkpoint-14"] {
@@ -153,7 +153,7 @@ fn a_page_can_be_had_again_and_tells_the_same() {
     assert!(html.contains("id=\"curves\"") && !html.contains("id=\"worst-errors\""), "{html}");
 }
 
-/// Its checkpoints hold all that the page shows.
+/// The checkpoints of the run have everything that the page shows.
 #[test]
 fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let folder = folder_with_run();
@@ -161,7 +161,7 @@ fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let like_run = ["train", "--config=run/config.toml", "--out=killed"];
     let arguments = [&like_run[..], &["--checkpoint-every=3", "--epochs=1"]].concat();
     succeeds(&wgrad(path, &arguments));
-    // Removes files until the folder is as after the sixth of seven steps.
+    // Files are removed until the folder is as after the sixth of seven steps.
     for file in ["model.safetensors", "checkpoint-7.safetensors", "summary.json", "report.html"] {
         fs::remove_file(run.join(file)).expect("it was there");
     }
@@ -173,7 +173,7 @@ fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let html = read(run.join("report.html"));
     assert!(html.contains("No epoch was finished") && html.contains("the latest saved weights"));
     assert!(html.contains("id=\"confusion-matrix\"") && html.contains("id=\"first-filters\""));
-    // The run may continue at the same time: the file that it is writing stays.
+    // The run may continue at the same time, so the file that it is writing stays.
     assert!(run.join("checkpoint-7.safetensors.wgrad-tmp").exists());
 }
 
@@ -202,7 +202,7 @@ fn runs_are_compared() {
 }
 
 #[test]
-fn a_folder_without_a_run_is_refused() {
+fn a_folder_without_a_run_is_rejected() {
     let folder = folder_with_run();
     let path = folder.path();
     for command in ["compare", "report"] {
@@ -251,9 +251,9 @@ fn show(chromium: &Path, page: &Path) -> Shown {
     assert!(start.is_number(), "the log has no name for requests");
     let events = log["events"].as_array().expect("events").iter();
     let requests = events.filter(|event| event["type"] == *start).map(|event| &event["params"]);
-    // A page's requests have an origin, be it an opaque one.
+    // A page's requests have an origin, possibly an opaque one.
     let of_page = requests.filter(|params| params["initiator"] != "not an origin");
-    // The event of a request's end has no address.
+    // The event at a request's end has no address.
     let address = |params: &serde_json::Value| params["url"].as_str().map(str::to_string);
     let leaves = |url: &String| !url.starts_with("file:") && !url.starts_with("data:");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -273,14 +273,14 @@ fn chromium() -> Option<PathBuf> {
 
 /// Test images are used once: a run with a validation split is evaluated on them only after its end.
 #[test]
-fn a_run_that_holds_out_images_is_judged_by_them() {
+fn a_run_with_validation_images_is_evaluated_on_them() {
     let folder = folder_with_run();
     let path = folder.path();
     succeeds(&train(path, "held", &["--validation", "12"]));
     let page = path.join("held/report.html");
     let n_judged = |html: &str| {
-        let kinds =
-            ["test", "validation"].map(|kind| format!("Each row is a class of {kind} images"));
+        let kinds = ["test", "validation"]
+            .map(|kind| format!("Rows are the true classes of the {kind} images"));
         kinds.map(|words| html.contains(&words))
     };
     assert_eq!(n_judged(&read(page.clone())), [true, false]);
@@ -295,7 +295,7 @@ fn a_run_that_holds_out_images_is_judged_by_them() {
 
 /// Resuming removes the log entries of epochs that are repeated.
 #[test]
-fn the_logs_of_a_run_that_goes_on_are_whole() {
+fn the_logs_of_a_resumed_run_have_each_epoch_once() {
     let folder = folder_with_run();
     let path = folder.path();
     let metrics = ["metrics.jsonl", "metrics.csv"];
@@ -312,12 +312,12 @@ fn the_logs_of_a_run_that_goes_on_are_whole() {
     assert_eq!(weights(&before), weights(&read(path.join("run/metrics.csv"))));
     let entries = fs::read_dir(path.join("run")).expect("readable").flatten();
     let is_events = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().contains("tfevents");
-    assert_eq!(entries.filter(is_events).count(), 2, "one for each time that it was begun");
+    assert_eq!(entries.filter(is_events).count(), 2, "one file per start of the run");
 }
 
-/// In a browser, if one is installed.
+/// Shows the pages in a browser, if one is installed.
 #[test]
-fn a_browser_shows_the_pages_without_complaint() {
+fn a_browser_shows_the_pages_without_errors() {
     let Some(chromium) = chromium() else {
         println!("there is no Chromium on the PATH: the pages were not shown");
         return;
@@ -327,7 +327,7 @@ fn a_browser_shows_the_pages_without_complaint() {
     succeeds(&wgrad(&path, &["compare", "run", "run"]));
     for page in [path.join("run/report.html"), path.join("compare.html")] {
         let shown = show(&chromium, &page);
-        // The parser writes the closing tags, so their number shows that it understood the page to its end.
+        // The parser writes the closing tags, so their number shows that it parsed the page to its end.
         let n_sections = read(page).matches("<section ").count();
         assert_eq!(shown.dom.matches("</section>").count(), n_sections);
         assert!(shown.dom.contains("<svg viewBox=") && shown.dom.trim().ends_with("</html>"));
@@ -335,7 +335,8 @@ fn a_browser_shows_the_pages_without_complaint() {
         assert_eq!(shown.requests, [""; 0]);
     }
 
-    // The test can fail: first a page whose policy blocks a request, then a page without a policy.
+    // The check itself must be able to fail: first on a page whose policy blocks a request, then on a page without a
+    // policy.
     let html = read(path.join("compare.html"));
     let image = "<main><img src=\"http://127.0.0.1:9/picture.png\">";
     let html = html.replace("<main>", image);

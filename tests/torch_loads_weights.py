@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Weights go from wgrad to PyTorch and back: strict loading, and the same results on the same images.
+"""Moves weights from wgrad to PyTorch and back: strict loading, and the same results on the same images.
 
     pip install torch safetensors numpy
     python tests/torch_loads_weights.py [cpu|gpu]
 
-Trains a small network for one epoch on random pictures in CIFAR-10's format, loads its
-model.safetensors into PyTorch's twin with strict=True, and compares what both find on the test
-pictures: the logits, and loss and accuracy over each picture and its mirror image. Then wgrad evaluates
-weights that PyTorch saved. Builds wgrad if need be. docs/performance.md says what it has printed.
+Trains a small network for one epoch on random pictures in CIFAR-10's format, and loads its
+model.safetensors into the same network in PyTorch with strict=True. Compares the results of both on the
+test pictures: the logits, and loss and accuracy over each picture and its mirror image. Then wgrad
+evaluates weights that PyTorch saved. Builds wgrad if necessary. docs/performance.md has a sample output.
 """
 import json
 import pathlib
@@ -37,7 +37,7 @@ def wgrad(*arguments):
 
 
 def write_records(path, count, random):
-    """3,073 bytes a record: the label, then the red, green and blue planes."""
+    """Writes records of 3,073 bytes: the label, then the red, green and blue planes."""
     labels = random.integers(0, 10, (count, 1), dtype=np.uint8)
     pixels = random.integers(0, 256, (count, 3072), dtype=np.uint8)
     np.concatenate([labels, pixels], 1).tofile(path)
@@ -45,7 +45,7 @@ def write_records(path, count, random):
 
 
 def torch_evaluation(net, pixels, labels):
-    """Logits; the loss, that of the mean probabilities over both views, and its accuracy."""
+    """Returns the logits, and [loss, loss of the mean probabilities over both views, accuracy of that mean]."""
     x = torch.from_numpy(pixels).double() / 255
     x = (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     labels = torch.from_numpy(labels).long()
@@ -98,7 +98,7 @@ def main():
         compare("wgrad's weights", torch_evaluation(net, *test), wgrad_evaluation(model, data))
 
         net = ResNet9(WIDTH)
-        net(torch.randn(64, 3, 32, 32))  # moves the running statistics
+        net(torch.randn(64, 3, 32, 32))  # updates the running statistics
         saved = folder / "torch.safetensors"
         save_file(net.state_dict(), saved)
         compare("PyTorch's weights", torch_evaluation(net, *test), wgrad_evaluation(saved, data))

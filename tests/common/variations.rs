@@ -1,11 +1,11 @@
-//! The data with which a case runs on a GPU.
+//! The data with which the GPU tests run a case.
 
 use wgrad::measure::check::{CaseData, CaseTape};
 use wgrad::ops::finite_check::{NOT_FINITE, SKIPPED, STOPPED};
 use wgrad::ops::metrics::N_SKIPPED;
 use wgrad::tape::{Group, Storage};
 
-/// Returns random data. For a case with state, also data with gradients or batch statistics that are not
+/// Returns random data. If the case has state, also returns data with gradients or batch statistics that are not
 /// finite, data of the first training step, and data with the not-finite flag set.
 pub fn variations(check: &CaseTape) -> Vec<CaseData> {
     let plain = check.fill(5);
@@ -22,7 +22,7 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
     ];
     for (group, poisons) in poisons {
         let Some(last) = state.members(group).last() else { continue };
-        // The first value goes into the first element, the second into the last.
+        // The first of the two values goes into the first element, the second into the last.
         for (&poison, at) in poisons.iter().zip([0, last.range().end - 1]) {
             vary(&|data| data.state[group.index()][at] = poison);
         }

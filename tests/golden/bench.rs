@@ -1,4 +1,4 @@
-//! A test bench for an op: inputs from the file, gradients, a run on a device, comparisons.
+//! A test bench for an op: reads inputs from the file, records gradients, runs on a device, and compares.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// An empty bench. Numbers agree within the file's tolerance if it has one, otherwise within `tolerance`.
+    /// Returns an empty bench. Numbers agree within the file's tolerance if it has one, otherwise within `tolerance`.
     pub fn new(file: &'a CaseFile, mode: Mode, tolerance: f64) -> Self {
         Self {
             file,
@@ -51,7 +51,7 @@ impl<'a> Bench<'a> {
         id
     }
 
-    /// Adds an f32 input with values that are not in the file.
+    /// Adds an f32 input whose values are not in the file.
     pub fn reals(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> ValueId {
         let id = self.tape.input(name, ElementType::F32, shape);
         self.reals.push((id, values));
@@ -71,15 +71,16 @@ impl<'a> Bench<'a> {
         id
     }
 
-    /// Records the backward pass from the file's upstream gradient `dy` of `y`. The gradient of each input
-    /// must equal the file's tensor next to it.
+    /// Records the backward pass from the file's upstream gradient `dy` of `y`, and expects each gradient to equal a
+    /// tensor of the file. `inputs` are triples of an input, the tensor's name and the tensor's order.
     pub fn backward(&mut self, y: ValueId, order: Order, inputs: &[(ValueId, &'a str, Order)]) {
         let d_y = self.constant("dy", order);
         let gradients = passes::backward_from(&mut self.tape, &[(y, d_y)]);
         self.expect_gradients(&gradients, inputs);
     }
 
-    /// The gradient of each input must equal the file's tensor next to it, in the order given.
+    /// Expects the gradient of each input to equal a tensor of the file. `inputs` are triples of an input, the tensor's
+    /// name and the tensor's order.
     pub fn expect_gradients(
         &mut self,
         gradients: &Gradients,
@@ -91,14 +92,14 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// A value must equal the file's tensor `key`.
+    /// Expects a value to equal the file's tensor `key`.
     pub fn expect(&mut self, key: &'a str, id: ValueId, order: Order) {
         self.tape.keep(id);
         self.expected.push((key, id, order));
     }
 
-    /// Runs the tape on the device and compares all expected values. `prepare` gets the session before the
-    /// run, `inspect` after it.
+    /// Runs the tape on the device and compares all expected values. `prepare` receives the session before the run,
+    /// `inspect` after it.
     pub fn run(
         self,
         device: &Device,
@@ -124,7 +125,7 @@ impl<'a> Bench<'a> {
         inspect(&tape, &mut *session, failures, self.tolerance);
     }
 
-    /// [`Bench::run`] for a tape without state.
+    /// Runs a tape without state, like [`Bench::run`].
     pub fn finish(self, device: &Device) {
         let file = &self.file.name;
         let mut failures = Failures::default();
@@ -133,7 +134,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Compares an array in our order with a tensor of the file.
+/// Compares an array in the tape's order with a tensor of the file.
 pub fn compare(
     failures: &mut Failures,
     what: &str,

@@ -1,4 +1,4 @@
-//! A golden file: named tensors in PyTorch's layouts, and the attributes of the op they belong to.
+//! A golden file: named tensors in PyTorch's layouts, and the attributes of their op.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl CaseFile {
         Self { tensors: tensors.collect(), name, attributes }
     }
 
-    /// The name of the op.
+    /// Returns the name of the op.
     pub fn op(&self) -> &str {
         self.attributes.get("op").map_or("", String::as_str)
     }
@@ -76,7 +76,7 @@ impl CaseFile {
         text.parse().unwrap_or_else(|_| panic!("{}: {key} is {text:?}", self.name))
     }
 
-    /// Returns the file's own tolerance, if it has one.
+    /// Returns the file's own tolerance; None without one.
     pub fn tolerance(&self) -> Option<f64> {
         self.attributes.contains_key("tolerance").then(|| self.attribute("tolerance"))
     }
@@ -116,7 +116,7 @@ impl Tensor {
         }
     }
 
-    /// Returns bytes, four to a word, little endian.
+    /// Returns bytes as words, four bytes to a word, little endian.
     pub fn packed(&self) -> Vec<u32> {
         match &self.values {
             Values::U8(bytes) => {

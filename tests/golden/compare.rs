@@ -1,20 +1,20 @@
-//! Comparisons: relative L2 errors, and messages with the position of the largest one.
+//! Comparisons: relative L2 errors, and messages with the position of the largest error.
 
-/// The order of an array's axes in the files and here.
+/// The order of an array's axes in the files and on the tape.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// The same in both.
     Plain,
-    /// NCHW in files, NHWC here.
+    /// NCHW in files, NHWC on the tape.
     Activation,
-    /// OIHW in files, HWIO here.
+    /// OIHW in files, HWIO on the tape.
     ConvWeight,
-    /// [out, in] in files, [in, out] here.
+    /// [out, in] in files, [in, out] on the tape.
     LinearWeight,
 }
 
 impl Order {
-    /// Returns the file's axis for each of our axes.
+    /// Returns, for each axis on the tape, its axis in the file.
     fn axes(self, rank: usize) -> Vec<usize> {
         match self {
             Order::Plain => (0..rank).collect(),
@@ -24,17 +24,17 @@ impl Order {
         }
     }
 
-    /// Returns our shape of an array of the file's shape `theirs`.
+    /// Returns the shape on the tape of an array with the shape `theirs` in the file.
     pub fn our_shape(self, theirs: &[usize]) -> Vec<usize> {
         self.axes(theirs.len()).iter().map(|&axis| theirs[axis]).collect()
     }
 
-    /// Permutes an array of the file to our order.
+    /// Permutes an array from the file's order to the tape's.
     pub fn to_ours(self, theirs: &[usize], values: &[f32]) -> Vec<f32> {
         permute(theirs, values, &self.axes(theirs.len()))
     }
 
-    /// Permutes an array of ours to the file's order; `theirs` is the file's shape.
+    /// Permutes an array from the tape's order to the file's; `theirs` is the file's shape.
     pub fn to_theirs(self, theirs: &[usize], values: &[f32]) -> Vec<f32> {
         let axes = self.axes(theirs.len());
         let mut inverse = vec![0; axes.len()];
@@ -61,7 +61,7 @@ fn multi_index(shape: &[usize], mut ix: usize) -> Vec<usize> {
     at
 }
 
-/// Disagreements, a line each.
+/// The comparisons that failed, one line each.
 #[derive(Default)]
 pub struct Failures {
     lines: Vec<String>,
@@ -69,7 +69,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Compares an array with PyTorch's: by the relative L2 error, or, at tolerance 0, bit for bit.
+    /// Compares an array with PyTorch's by the relative L2 error, or bit for bit if the tolerance is 0.
     pub fn compare(
         &mut self,
         what: &str,
@@ -110,7 +110,7 @@ impl Failures {
 
     /// Fails the test if any comparison failed or none was made.
     pub fn finish(self, file: &str) {
-        // One wrong state makes all later ones wrong: the first lines name the cause.
+        // One wrong state makes all later ones wrong, so the first lines show the cause.
         const SHOWN: usize = 10;
         let lines = self.lines[..self.lines.len().min(SHOWN)].join("\n  ");
         let n = self.lines.len();
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_lead_there_and_back() {
+    fn orders_convert_there_and_back() {
         let theirs = [2, 3, 4, 5];
         let values: Vec<f32> = (0..120).map(|v| v as f32).collect();
         let ours = Order::Activation.to_ours(&theirs, &values);
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "worst at [1, 0]: expected 3.0, got NaN")]
-    fn not_a_number_fails() {
+    fn a_nan_fails() {
         let mut failures = Failures::default();
         failures.compare("y", &[2, 2], &[1.0, 2.0, f64::NAN, 4.0], &[1.0, 2.0, 3.0, 4.0], 1e-5);
         failures.finish("case");
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "worst at [0]")]
-    fn bit_for_bit_tells_the_zeros_apart() {
+    fn bit_for_bit_distinguishes_the_two_zeros() {
         let mut failures = Failures::default();
         failures.compare("y", &[1], &[-0.0], &[0.0], 0.0);
         failures.finish("case");

@@ -1,4 +1,4 @@
-//! Cases that span several ops or steps: Adam over steps, the schedule, and the network's training steps.
+//! Cases of several ops or steps: Adam over several steps, the schedule, and training steps of the network.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ use crate::case_file::CaseFile;
 use crate::compare::{Failures, Order};
 use crate::{OP_TOLERANCE, RATE_TOLERANCE, SCHEDULE_TOLERANCE, STATE_TOLERANCE};
 
-/// Returns the scalars of step `step` of Adam, from 1.
+/// Returns Adam's scalars for step number `step`, from 1.
 fn scalars(lr: f64, step: u64, adam: &Adam) -> StepScalars {
     let (step_size, inv_sqrt_bias_correction2) = adam.scalars(lr, step);
     StepScalars { step_size, inv_sqrt_bias_correction2, ..StepScalars::default() }
 }
 
-/// Runs a sequence of steps of Adam, and compares after each.
+/// Runs several steps of Adam, and compares after each.
 pub fn adam_steps(file: &CaseFile, device: &Device) {
     let [beta1, beta2, eps, weight_decay] =
         ["beta1", "beta2", "eps", "weight_decay"].map(|key| file.attribute(key));
@@ -79,7 +79,7 @@ pub fn one_cycle(file: &CaseFile, _: &Device) {
     let rates: Vec<f64> = (0..schedule.total_steps).map(|step| schedule.rate(step)).collect();
     let mut failures = Failures::default();
     failures.compare("lr", &expected.shape, &rates, &expected.f64(), SCHEDULE_TOLERANCE);
-    // Each rate is also compared alone, because small rates at the end vanish in a norm.
+    // Each learning rate is also compared alone, because small rates at the end vanish in a norm.
     for (step, (rate, expected)) in rates.iter().zip(expected.f64()).enumerate() {
         let what = format!("lr[{step}]");
         failures.compare(&what, &[], &[*rate], &[expected], RATE_TOLERANCE);
@@ -87,8 +87,7 @@ pub fn one_cycle(file: &CaseFile, _: &Device) {
     failures.finish(&file.name);
 }
 
-/// Runs whole steps of a linear classifier with every setting of [`UpdateConfig`], then evaluates the moving
-/// average.
+/// Runs whole steps of a linear classifier with every setting of [`UpdateConfig`]. Then evaluates the moving average.
 pub fn objective(file: &CaseFile, device: &Device) {
     let (x, target) = (file.tensor("x"), file.tensor("target"));
     let [steps, batch_size, n_in] = [x.shape[0], x.shape[1], x.shape[2]];
@@ -134,8 +133,7 @@ pub fn objective(file: &CaseFile, device: &Device) {
     failures.finish(&file.name);
 }
 
-/// Runs training steps, each from PyTorch's state before it, and an evaluation at the end; with and without
-/// fusion.
+/// Runs training steps with and without fusion, each from PyTorch's state before it. Then runs an evaluation.
 pub fn resnet9(file: &CaseFile, device: &Device) {
     for (name, fusion) in [("fused", Fusion::ALL), ("unfused", Fusion::NONE)] {
         let mut failures = Failures::default();
@@ -244,7 +242,7 @@ fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut
     }
 }
 
-/// Returns the order of a member. The test states it again instead of reading it from the tested code.
+/// Returns the order of a member. The test states the orders again, independently of the tested code.
 fn order(layout: Layout) -> Order {
     match layout {
         Layout::Plain => Order::Plain,

@@ -1,4 +1,4 @@
-"""Cases of single ops: their inputs, their outputs, and the gradients between."""
+"""Cases of single ops: inputs, outputs and gradients."""
 import math
 
 import numpy as np
@@ -68,8 +68,8 @@ def ops(w, gen, seed):
           dgamma=gamma.grad, dbeta=beta.grad, running_mean_after=rm2, running_var_after=rv2, y_eval=ye),
           op="batch_norm", momentum=0.1, eps=1e-5)
 
-    # A mean a thousand times the deviation. E[x^2] - E[x]^2 in float32 loses all digits here. Shifted,
-    # two-pass or merged moments keep three digits, the precision that the input's rounding leaves.
+    # The mean is a thousand times the standard deviation. Here E[x^2] - E[x]^2 in float32 loses all digits.
+    # A shifted, two-pass or Chan-merged variance keeps three digits, as many as the rounded input has.
     x = leaf((f32(gen, 16, 6, 5, 5) + 1000 * torch.sign(f32(gen, 1, 6, 1, 1))).float().to(F64))
     gamma, beta, rm, rv = leaf(f32(gen, 6)), leaf(f32(gen, 6)), f32(gen, 6), torch.ones(6, dtype=F64)
     rm2, rv2 = rm.clone(), rv.clone()
@@ -89,7 +89,7 @@ def ops(w, gen, seed):
 
     pools = [(2, 8, 8, 8, 2, 2, 0), (2, 5, 4, 4, 4, 4, 0), (2, 6, 15, 17, 3, 2, 1), (1, 3, 7, 9, 2, 2, 0)]
     for i, (n, c, h, wd, k, s, p) in enumerate(pools):
-        # Coarse values make ties common: the gradient goes to the first maximum in row-major order.
+        # Coarse values make ties common. The gradient goes to the first maximum in row-major order.
         x = leaf(torch.round(f32(gen, n, c, h, wd) * 2) / 2)
         y = F.max_pool2d(x, k, s, p)
         dy = f32(gen, *y.shape)
@@ -135,12 +135,12 @@ def ops(w, gen, seed):
 
 
 def augment(w, gen):
-    """Crop, flip, cutout with given draws: what a kernel must do once the random numbers are known.
+    """Crop, flip and cutout with given random draws.
 
-    `offset` is the crop's (y, x) in 0..8 over the image padded by 4 black pixels, `flip` mirrors the
-    crop, `centre` is cutout's (y, x) in 0..31: rows y-4..y+3 and columns x-4..x+3, clipped, become
-    exactly 0 after normalisation. Normalisation is a table of 256 x 3 float32 values,
-    (v / 255 - mean) / std computed in float64 and rounded once; the border is the table's entry for 0.
+    `offset` is the crop's (y, x) in 0..8 in the image padded by 4 black pixels. `flip` mirrors the crop.
+    `centre` is cutout's (y, x) in 0..31: rows y-4..y+3 and columns x-4..x+3, clipped, become exactly 0
+    after normalisation. Normalisation is a table of 256 x 3 float32 values, (v / 255 - mean) / std,
+    computed in float64 and rounded once. The border is the table's entry for 0.
     """
     n = 24
     px = torch.randint(0, 256, (n, 3, 32, 32), generator=gen, dtype=torch.uint8).numpy()
@@ -187,7 +187,7 @@ def adam(w, gen):
 
 def clip_grad_norm(w, gen):
     """`torch.nn.utils.clip_grad_norm_` over several parameters: `grad{i}` becomes `clipped{i}`."""
-    # Clipped; unchanged; at a norm so small that the 1e-6 matters; and all zero.
+    # The cases: clipped, unchanged, a norm so small that the 1e-6 matters, all zero.
     for i, (scale, max_norm) in enumerate([(1.0, 0.5), (1e-2, 1e3), (1e-7, 1e-8), (0.0, 1.0)]):
         parameters, t = [], {}
         for j, shape in enumerate([(3, 5), (257,), (1,), (40, 33)]):
@@ -201,7 +201,7 @@ def clip_grad_norm(w, gen):
 
 
 def ema(w, gen):
-    """`torch.optim.swa_utils.AveragedModel`: `parameters[s]` is what step s left, `after[s]` the average."""
+    """`torch.optim.swa_utils.AveragedModel`: `parameters[s]` has the parameters after step s, `after[s]` the average."""
     # The two decays test the two branches of torch.lerp.
     for i, decay in enumerate([0.9, 0.25]):
         model = torch.nn.Linear(19, 7, bias=False).to(F64)
@@ -219,12 +219,13 @@ def ema(w, gen):
 def color_jitter(w, gen):
     """torchvision's `adjust_brightness`, `adjust_contrast`, `adjust_saturation` on PIL images, one after another.
 
-    A factor is `factor / 16384`, which float32 holds, so that Pillow's arithmetic does not round.
-    `order[i]` is the number of an order of the three, in the list `orders` below.
+    A factor is `factor / 16384`, which float32 represents exactly, so Pillow's arithmetic does not round.
+    `order[i]` is the index of an order of the three adjustments in the list `orders` below.
     """
     n = 36
     px = torch.randint(0, 256, (n, 3, 32, 32), generator=gen, dtype=torch.uint8).numpy()
-    # Besides noise: smooth pictures with the colours of a photograph, black, white, and one flat colour.
+    # The images are noise, and also smooth pictures with the colours of a photograph, black, white, and one
+    # flat colour.
     for i in range(8, 24):
         low = torch.rand(1, 3, 4, 4, generator=gen)
         smooth = F.interpolate(low, size=32, mode="bicubic")[0].clamp(0, 1)
@@ -246,9 +247,9 @@ def color_jitter(w, gen):
 
 
 def max_pool2d_nan(w, gen):
-    """A NaN is larger than any number, and the last one of a window takes the gradient. Bit for bit."""
+    """A NaN counts as larger than any number, and a window's last NaN gets the gradient, bit for bit."""
     for i, (n, c, h, wd, k, s, p) in enumerate([(2, 5, 8, 8, 2, 2, 0), (2, 3, 9, 7, 3, 2, 1)]):
-        # Multiples of 0.5 keep sums of gradients exact; + 0 turns -0 into 0.
+        # Sums of multiples of 0.5 are exact; + 0 turns -0 into 0.
         x = torch.round(f32(gen, n, c, h, wd) * 2) / 2
         x[torch.rand(x.shape, generator=gen) < 0.15] = math.nan
         x = leaf(x)

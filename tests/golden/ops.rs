@@ -1,4 +1,4 @@
-//! One function per op: records the case with its forward and backward pass, and compares.
+//! One function per op: it records the case with its forward and backward pass, runs it, and compares.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub fn conv2d(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-/// Records the layer, because it includes the running statistics.
+/// Records the layer instead of the op, because the layer includes the running statistics.
 pub fn batch_norm(file: &CaseFile, device: &Device) {
     batch_norm_of(file, device, |_, x| x);
     batch_norm_of(file, device, given_mean_m2);
@@ -50,7 +50,7 @@ fn given_mean_m2(bench: &mut Bench<'_>, x: ValueId) -> ValueId {
     ops::conv2d::conv2d(&mut bench.tape, x, identity, None, Conv2d::square(1, 1, 0))
 }
 
-/// Of what `before` makes of x; fused, where that is anything else.
+/// Runs the case on the value that `before` returns for x. If that value is not x itself, the tape is fused.
 fn batch_norm_of(
     file: &CaseFile,
     device: &Device,
@@ -195,7 +195,7 @@ pub fn cross_entropy(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-/// Compares bit for bit: the numbers come from a table, without arithmetic after it.
+/// Compares bit for bit, because the numbers come from a table, without arithmetic after it.
 pub fn augment(file: &CaseFile, device: &Device) {
     assert_eq!(file.attribute::<usize>("padding"), 4, "{}", file.name);
     assert_eq!(file.attribute::<usize>("cutout"), 8, "{}", file.name);
@@ -219,7 +219,7 @@ pub fn augment(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-/// Compares bit for bit: with these factors, Pillow's arithmetic does not round.
+/// Compares bit for bit, because Pillow's arithmetic does not round with these factors.
 pub fn color_jitter(file: &CaseFile, device: &Device) {
     let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
     let pixels = file.tensor("pixels");
@@ -267,7 +267,7 @@ pub fn clip_grad_norm(file: &CaseFile, device: &Device) {
         session.write_state(Group::Gradients, &flat).expect("written");
     };
     bench.run(device, &mut failures, prepare, |tape, session, failures, tolerance| {
-        // Clipping leaves a gradient below the limit as it is, to the bit.
+        // A gradient below the limit stays unchanged, bit for bit.
         let is_let_through = file.tensor("norm").f32()[0] + 1e-6 < max_norm;
         let tolerance = if is_let_through { 0.0 } else { tolerance };
         let gradients = session.read_state(Group::Gradients).expect("read");

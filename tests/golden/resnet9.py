@@ -1,4 +1,4 @@
-"""The network in PyTorch, with the names that `model.safetensors` has."""
+"""The network in PyTorch, with the names in `model.safetensors`."""
 import torch
 import torch.nn.functional as F
 
@@ -11,7 +11,7 @@ def conv_bn(i, o, pool):
 
 
 class ResNet9(torch.nn.Module):
-    """The custom network of the project, at any width (64 is the real one)."""
+    """The project's network, at any width (the default is 64)."""
 
     def __init__(self, width):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Shared by the cases: their file format, and numbers that float32 represents exactly."""
+"""Helpers of the cases: the file format, and numbers that float32 represents exactly."""
 import pathlib
 
 import numpy as np
@@ -26,7 +26,7 @@ class Writer:
 
 
 def f32(gen, *shape):
-    """A float64 tensor whose values are exactly representable in float32."""
+    """Returns a float64 tensor of random values that float32 represents exactly."""
     return torch.randn(*shape, generator=gen, dtype=torch.float32).to(F64)
 
 

@@ -1,18 +1,18 @@
-//! The documents name files and functions in backticks, and each must be there: `src/tape/plan.rs`, `plan.rs`,
-//! `Plan::new`, `base::units`; and `train_epoch` behind the link to its file.
+//! Documents name files and functions in backticks, such as `src/tape/plan.rs`, `plan.rs`, `Plan::new` and
+//! `base::units`, or `train_epoch` after a link to its file. Each of these must exist.
 
 use std::path::Path;
 
 use super::{Page, assert_none, entries, pages, read, root, shown};
 
-/// Beginnings of names that are no part of this tree: other crates, and the op that `docs/adding_an_op.md` invents.
+/// First parts of names that are not in this tree: other crates, and the op that `docs/adding_an_op.md` invents.
 const ELSEWHERE: [&str; 3] = ["std", "wgpu", "silu"];
 
 /// Folders with files that documents name.
 const FOLDERS: [&str; 8] =
     ["src", "shaders", "docs", "tests", "examples", "benches", "fuzz", "scripts"];
 
-/// Extensions of those files, where a document leaves out the folder.
+/// Extensions of those files in documents that leave out the folder.
 const EXTENSIONS: [&str; 4] = [".rs", ".wgsl", ".py", ".sh"];
 
 /// Every path in the tree, folders included, relative to its root, and the text of the Rust files in `src`.
@@ -68,8 +68,8 @@ impl Tree {
     }
 }
 
-/// Returns the blocks that define a type or implement something for it: from the header's line to the closing bracket
-/// at the same indentation.
+/// Returns the blocks that define a type or implement a trait for it. A block extends from its header to the closing
+/// bracket at the same indentation.
 fn blocks_of<'a>(text: &'a str, owner: &str) -> Vec<&'a str> {
     let mut blocks = Vec::new();
     let mut at = 0;
@@ -108,7 +108,7 @@ fn defines(code: &str, name: &str) -> bool {
     })
 }
 
-/// Returns the problem with a code span of a document, if there is one.
+/// Returns the problem with a code span of a document; None if the name exists.
 fn problem(tree: &Tree, code: &str) -> Option<String> {
     let code = code.split_once('(').map_or(code, |(name, _)| name);
     let is_name = |part: &str| {
@@ -131,7 +131,7 @@ fn problem(tree: &Tree, code: &str) -> Option<String> {
     (!is_there).then(|| format!("there is no file {code}"))
 }
 
-/// Returns the problems with names behind the link to their file: `[...](run.rs), `first`, `second``. A link to `mod.rs`
+/// Returns the problems with names after the link to their file: `[...](run.rs), `first`, `second``. A link to `mod.rs`
 /// stands for its folder.
 fn problems_behind_links(tree: &Tree, page: &Page) -> Vec<String> {
     let mut problems = Vec::new();
@@ -155,13 +155,13 @@ fn problems_behind_links(tree: &Tree, page: &Page) -> Vec<String> {
     problems
 }
 
-/// Splits a comma and a code span off the front.
+/// Splits a comma and a code span off the beginning of a text.
 fn listed_name(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix(',')?.trim_start().strip_prefix('`')?.split_once('`')
 }
 
 #[test]
-fn documents_name_what_is_there() {
+fn documents_name_existing_files_and_functions() {
     let tree = Tree::read();
     let (mut problems, mut n_spans) = (Vec::new(), 0);
     for page in pages() {
@@ -178,7 +178,7 @@ fn documents_name_what_is_there() {
 }
 
 #[test]
-fn names_that_are_gone_are_found() {
+fn names_that_do_not_exist_are_found() {
     let tree = Tree::read();
     for there in [
         "src/tape/mod.rs",

@@ -1,9 +1,9 @@
-//! The mutants of convolutions: of every kernel, in registers and in workgroup memory, and of every file that
-//! these import.
+//! The mutants of convolutions: of every kernel, in registers and in workgroup memory, and of every file that these
+//! kernels import.
 //!
-//! Without a barrier an invocation may still find what another one should have stored, by luck. On Mesa's
-//! software adapter, where the invocations of a workgroup run one group after another up to each barrier,
-//! it never does.
+//! Without a barrier, an invocation may by chance still read the value that another invocation should have stored. On
+//! Mesa's software adapter this never happens, because it runs the invocations of a workgroup one group after another
+//! up to each barrier.
 
 use super::In::{self, Default, Naive, Registers, Square64, Square128, Subgroup};
 use super::Mutant;
@@ -106,7 +106,7 @@ pub const MUTANTS: &[(In, Mutant)] = &[
             "row / 8u * OUT_CHANNELS",
         ),
     ),
-    // These show where the sums are divided by split-K, and nowhere else.
+    // These mutants change a result only if the sums are divided by split-K.
     (Registers, ("conv2d", "conv2d/kernel_rows", "/ N_SPLITS", "/ N_SPLITS - split / 3u")),
     (Square64, ("conv2d", "conv2d/kernel_rows", "/ N_SPLITS", "/ N_SPLITS - split / 3u")),
     (Registers, ("conv2d", "conv2d/kernel_rows", "split * KERNEL_H", "split * (KERNEL_H - 1u)")),

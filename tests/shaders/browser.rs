@@ -13,7 +13,7 @@ use crate::launched::texts;
 /// The longest time for the browser to start and compile; ten seconds are usual.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The page compiles the shaders and sends back the compiler's messages.
+/// The page that compiles the shaders and sends back the compiler's messages.
 const PAGE: &str = r#"<!doctype html><script type="module">
 const send = (answer) => fetch("/answer", { method: "POST", body: JSON.stringify(answer) });
 try {
@@ -38,7 +38,7 @@ struct Browser(Child);
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -132,7 +132,7 @@ fn a_browser_compiles_every_text() {
         codes.push(format!("{extension}{text}"));
         names.push(by);
     }
-    // The test can fail: this shader is invalid.
+    // The check itself must be able to fail: this shader is invalid.
     codes.push("fn f(a: u32) -> u32 { return a >> 1u & 3u; }".to_string());
 
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -147,7 +147,7 @@ fn a_browser_compiles_every_text() {
     let said = answer["said"].as_array().expect("a list").iter();
     let said: Vec<&str> = said.map(|said| said.as_str().expect("text")).collect();
     let (last, said) = said.split_last().expect("one at least");
-    assert!(last.contains("parenthes"), "it lets everything pass: {last:?}");
+    assert!(last.contains("parenthes"), "the browser accepts an invalid shader: {last:?}");
     assert_eq!(said.len(), names.len());
     let complaints = names.iter().zip(said).filter(|(_, said)| !said.is_empty());
     let complaints: Vec<_> = complaints.map(|(name, said)| format!("{name}: {said}")).collect();

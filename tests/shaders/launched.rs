@@ -12,7 +12,7 @@ use wgrad::passes::{Plan, PlanOptions};
 use wgrad::tape::Tape;
 use wgrad::train::step::{self, StepConfig};
 
-/// The shaders of no op: they measure the adapter.
+/// Shaders that measure the adapter and belong to no op.
 pub const PEAKS: [&str; 2] = ["peak/copy", "peak/multiply_add"];
 
 /// Returns every shader text for a device, with a name for messages.
@@ -38,7 +38,7 @@ pub struct Launched {
     pub by: String,
 }
 
-/// Returns the launches of every case of every op and of the network's steps, with both kinds of kernels.
+/// Returns the launches of every case of every op and of the network's steps, with both sets of kernels.
 pub fn launched() -> Vec<Launched> {
     let cases = CaseTape::all().map(|case| {
         let by = format!("{}, case {}", case.op, case.case);
@@ -47,8 +47,8 @@ pub fn launched() -> Vec<Launched> {
     cases.chain(network()).flat_map(|(tape, by)| launches(&tape, &by)).collect()
 }
 
-/// Returns the network's steps at the real width and batch, and at a width that is not a multiple of a
-/// vector; fused and unfused.
+/// Returns the network's steps at the default width and batch size, and at a width that is not a multiple of a vector;
+/// fused and unfused.
 fn network() -> Vec<(Arc<Tape>, String)> {
     let mut tapes = Vec::new();
     for (width, batch_size) in [(64, 512), (6, 5)] {

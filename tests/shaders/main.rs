@@ -42,7 +42,7 @@ fn bindings(module: &Module, info: &ModuleInfo) -> BTreeMap<u32, AddressSpace> {
     bound.map(|(at, space)| (at.binding, space)).collect()
 }
 
-/// Returns true if a shader uses a binding as the op declares it. A shader may not write an input; it may read an
+/// Returns true if a shader uses a binding as the op declares it. A shader may not write an input. It may read an
 /// output that an earlier dispatch of the launch has written.
 fn fits(binding: Binding, space: AddressSpace) -> bool {
     match (binding, space) {
@@ -72,7 +72,7 @@ fn every_variant_validates_and_fits_its_bindings() {
             let given = &dispatch.bindings;
             assert!(
                 used.keys().copied().eq(0..given.len() as u32),
-                "{by} uses the bindings {:?}, and is given {given:?}",
+                "{by} uses the bindings {:?}, but the launch binds {given:?}",
                 used.keys().collect::<Vec<_>>()
             );
             for (&binding, (ix, &space)) in given.iter().zip(&used) {
@@ -149,7 +149,9 @@ fn the_scalars_of_a_step_are_the_same_struct_in_wgsl() {
     let (module, _) = parse(&text, "shared/step");
     let is_it = |ty: &&naga::Type| ty.name.as_deref() == Some("StepScalars");
     let ty = module.types.iter().map(|(_, ty)| ty).find(is_it).expect("a struct StepScalars");
-    let TypeInner::Struct { members, span } = &ty.inner else { panic!("StepScalars is no struct") };
+    let TypeInner::Struct { members, span } = &ty.inner else {
+        panic!("StepScalars is not a struct")
+    };
     let offset = |member: &naga::StructMember| {
         (member.name.clone().expect("members have names"), member.offset as usize)
     };

@@ -1,16 +1,15 @@
-//! WGSL requires parentheses between some operators: `a >> b & c` is not a valid expression. naga parses it
-//! like C, but browsers reject it, so this test checks the shaders.
+//! WGSL requires parentheses between some operators: `a >> b & c` is not a valid expression. naga parses it like C, but
+//! browsers reject it, so this test checks the shaders.
 //!
-//! The rules are those of the grammar (<https://www.w3.org/TR/WGSL/#expression-grammar>), for the operators
-//! between two parentheses. `&`, `|` and `^` each combine only unary expressions and themselves. Shifts are
-//! not chained, but may be compared. Comparisons are not chained. `&&` and `||` each combine only with
-//! themselves.
+//! The rules are those of the grammar (<https://www.w3.org/TR/WGSL/#expression-grammar>), for the operators between two
+//! parentheses. `&`, `|` and `^` each combine only unary expressions and themselves. Shifts are not chained, but may be
+//! compared. Comparisons are not chained. `&&` and `||` each combine only with themselves.
 
 use std::fmt::Write;
 
 use crate::launched::texts;
 
-/// A bracket's closing character, and the operators at its level since the last comma or other separator.
+/// An open bracket: its closing character, and the operators at its level since the last comma or other separator.
 struct Level {
     close: char,
     operators: Vec<String>,
@@ -25,7 +24,7 @@ const OPERATORS: [&str; 18] = [
     "%",
 ];
 
-/// Tokens that end an expression, the longer ones first. Compound assignments begin as operators do.
+/// Tokens that end an expression, the longer ones first. Compound assignments begin like operators.
 const ENDS: [&str; 20] = [
     "<<=", ">>=", "->", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", ",", ";", "{",
     "}", ":", "@", "=",
@@ -40,11 +39,11 @@ fn takes_types(word: &str) -> bool {
         || is_sized("mat")
 }
 
-/// Returns the lines that mix operators without the required parentheses, with those operators.
+/// Returns the lines that mix operators without the required parentheses, with these operators.
 fn mixed(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut levels = vec![Level { close: '\0', operators: Vec::new() }];
-    // True behind an operand; and the word of that operand.
+    // `is_operand` is true after an operand, and `word` is that operand's name.
     let (mut is_operand, mut word) = (false, "");
     for (ix, line) in text.lines().enumerate() {
         let mut rest = line.split("//").next().unwrap_or_default();
@@ -55,7 +54,7 @@ fn mixed(text: &str) -> Vec<(usize, String)> {
             operators.clear();
         };
         while let Some(c) = rest.chars().next() {
-            let level = levels.last_mut().expect("the outermost is never closed");
+            let level = levels.last_mut().expect("the outermost level is never closed");
             let starts =
                 |tokens: &[&'static str]| tokens.iter().copied().find(|t| rest.starts_with(t));
             let length;
@@ -89,7 +88,7 @@ fn mixed(text: &str) -> Vec<(usize, String)> {
             } else if c == level.close {
                 end(&mut level.operators);
                 levels.pop();
-                // After `vec4<f32>` comes `(`, so it is not an operand.
+                // `vec4<f32>` is followed by `(`, so it is not an operand.
                 (length, is_operand, word) = (1, true, "");
             } else if let Some(token) =
                 starts(&ENDS).filter(|t| t.len() > 1 || !starts_longer(rest, t))
@@ -138,7 +137,7 @@ fn is_grammatical(operators: &[String]) -> bool {
 }
 
 #[test]
-fn every_text_has_parentheses_where_wgsl_asks_for_them() {
+fn every_shader_has_the_parentheses_that_wgsl_requires() {
     let mut complaints = String::new();
     for (text, by) in texts() {
         for (line, operators) in mixed(&text) {
@@ -150,7 +149,7 @@ fn every_text_has_parentheses_where_wgsl_asks_for_them() {
 }
 
 #[test]
-fn operators_that_may_not_be_mixed_are_seen() {
+fn operators_without_required_parentheses_are_found() {
     for refused in [
         "return vec3<i32>(words >> vec3<u32>(8u * ix) & vec3<u32>(0xffu));",
         "return pixels[ix / 4u] >> (8u * (ix % 4u)) & 0xffu;",

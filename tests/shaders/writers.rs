@@ -1,4 +1,4 @@
-//! Every shader in the drivers' languages: naga's SPIR-V, Metal and DirectX output.
+//! Translates every shader to the drivers' languages with naga: SPIR-V, Metal and HLSL.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ fn directx(module: &Module, info: &ModuleInfo) -> Result<String, hlsl::Error> {
     Ok(text)
 }
 
-/// Returns the complaint of `spirv-val` about a module; None for a valid one.
+/// Returns the message of `spirv-val` about a module; None for a valid one.
 fn complaint(words: &[u32]) -> Option<String> {
     let mut validator = Command::new("spirv-val")
         .args(["--target-env", "vulkan1.1", "-"])
@@ -54,19 +54,19 @@ fn complaint(words: &[u32]) -> Option<String> {
 }
 
 #[test]
-fn every_text_can_be_written_for_every_driver() {
+fn every_shader_can_be_translated_for_every_driver() {
     let version = Command::new("spirv-val").arg("--version").output();
     let is_validated = version.is_ok_and(|output| output.status.success());
     if !is_validated {
-        println!("there is no spirv-val on the PATH: the SPIR-V is written, and not validated");
+        println!("no spirv-val on the PATH: the SPIR-V is not validated");
     }
     let texts: Vec<_> = texts().into_iter().collect();
     if is_validated {
-        // The test can fail: this module is invalid.
+        // The check itself must be able to fail: this module is invalid.
         let (module, info) = parse(&texts[0].0, &texts[0].1);
         let mut words = spirv(&module, &info).expect("SPIR-V");
         words.pop();
-        assert!(complaint(&words).is_some(), "spirv-val lets half a module pass");
+        assert!(complaint(&words).is_some(), "spirv-val accepts half a module");
     }
     let complaints: Vec<String> = texts
         .par_iter()
