@@ -93,11 +93,11 @@ fn a_lost_device_is_an_error_of_every_call() {
 fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
     for first_call in 0..4 {
         let Loaded { device, mut session, program, y } = load(1 << 20);
-        session.request_state(Group::Metrics).expect("asks");
+        session.request_state(Group::Metrics).expect("the request is accepted");
         for _ in 0..3 {
             session.run(program, &STEP).expect("runs");
         }
-        session.request_state(Group::Metrics).expect("asks");
+        session.request_state(Group::Metrics).expect("the request is accepted");
         device.simulate_loss();
         match first_call {
             // The loss of the device is reported when the device is idle. The limit on steps in flight waits for that.

@@ -177,7 +177,7 @@ fn metrics_arrive_late_and_in_order() {
         let mut last = 0.0;
         for step in 0..10 {
             session.run(program, &scalars(step)).expect("runs");
-            session.request_state(Group::Metrics).expect("asks");
+            session.request_state(Group::Metrics).expect("the request is accepted");
             if session.poll_state(&mut late).expect("polls").is_some() {
                 let metrics = metrics::Metrics::from_slice(&late);
                 let n_images = metrics.n_images;

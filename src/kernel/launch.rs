@@ -162,7 +162,7 @@ impl From<bool> for Constant {
     }
 }
 
-/// A shader: a file in `shaders/`, the files behind its imports, and its constants.
+/// A shader: a file in `shaders/`, the files that its imports name, and its constants.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Shader {
     /// The path below `shaders/` without the extension: `conv2d/forward`.

@@ -226,7 +226,7 @@ fn in_two(rows: &[Vec<String>], table: impl Fn(&[Vec<String>]) -> String) -> Str
 }
 
 fn configuration(run: &Run<'_>) -> String {
-    let settings = loaded_run::settings(&run.recipe.to_toml()).expect("what was just written");
+    let settings = loaded_run::settings(&run.recipe.to_toml()).expect("valid settings");
     let rows: Vec<Vec<String>> =
         settings.iter().map(|(key, value)| vec![escape(key), escape(value)]).collect();
     note("The settings in config.toml. A run with this file repeats this run.")

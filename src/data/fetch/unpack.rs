@@ -149,9 +149,7 @@ pub fn read(
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let (kind, size) = (entry.header().entry_type(), entry.size());
         if leads_outside(&name) {
-            return Err(Problem::Archive(format!(
-                "it holds {name:?}, which leads out of its folder"
-            )));
+            return Err(Problem::Archive(format!("the path {name:?} leads out of the folder")));
         }
         let Some((name, max_bytes)) = expected(&name) else {
             let is_plain = matches!(
@@ -168,15 +166,14 @@ pub fn read(
             continue;
         };
         if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
-            return Err(Problem::Archive(format!("{name} is no plain file in it")));
+            return Err(Problem::Archive(format!("{name} is not a regular file")));
         }
         if size > max_bytes {
-            let reason =
-                format!("{name} has {size} bytes in it, and at most {max_bytes} are right");
+            let reason = format!("{name} has {size} bytes, and at most {max_bytes} are allowed");
             return Err(Problem::Archive(reason));
         }
         if seen.contains(&name) {
-            return Err(Problem::Archive(format!("{name} is twice in it")));
+            return Err(Problem::Archive(format!("it contains {name} twice")));
         }
         seen.push(name);
         let mut content = Counted { inner: &mut entry, n_left: size };

@@ -65,7 +65,7 @@ fn a_label_is_the_class_of_the_drawn_figure() {
         let mut draws = Draws::new(1, Purpose::TestPictures, i as u64);
         let mut image = vec![0; IMAGE_BYTES];
         Picture::compose(&mut draws, Figure::ALL[label]).render(&mut draws, &mut image);
-        assert!(split.image(i) == image, "picture {i} is no {}", classes[label]);
+        assert!(split.image(i) == image, "picture {i} is not a {}", classes[label]);
         assert_eq!(classes[label], Figure::ALL[label].name());
     }
 }

@@ -283,7 +283,7 @@ fn an_http_status_is_an_error_or_retried() {
     for status in [400, 401, 403, 404, 410] {
         let (server, archive) = small([Reply::Status(status)]);
         let mut place = Place::new();
-        let error = place.fetch(&archive).expect_err("there is none");
+        let error = place.fetch(&archive).expect_err("the status is an error");
         assert!(matches!(error, FetchError::Status { status: s, .. } if s == status), "{error:?}");
         assert!(error.to_string().contains(&status.to_string()), "{error}");
         assert_eq!(server.asked().len(), 1, "such a status is not retried");
@@ -295,7 +295,7 @@ fn an_http_status_is_an_error_or_retried() {
     place.assert_done();
     place.assert_reported("503");
     let (_server, archive) = small(vec![Reply::Status(500); 9]);
-    Place::new().fetch(&archive).expect_err("there is none");
+    Place::new().fetch(&archive).expect_err("the retries are used up");
 }
 
 #[test]

@@ -90,7 +90,8 @@ fn files_that_are_not_archives_are_rejected() {
     for file in [b"".to_vec(), b"<html>".to_vec(), whole[..whole.len() / 2].to_vec()] {
         let server = Server::new(file.clone(), []);
         let mut place = Place::new();
-        let error = place.fetch(&known(&file, server.url())).expect_err("it is none");
+        let error =
+            place.fetch(&known(&file, server.url())).expect_err("the file is not an archive");
         assert!(matches!(error, FetchError::Archive { .. }), "{error:?}");
         assert!(!place.dir().exists());
     }
