@@ -201,7 +201,7 @@ def clip_grad_norm(w, gen):
 
 
 def ema(w, gen):
-    """`torch.optim.swa_utils.AveragedModel`: `parameters[s]` has the parameters after step s, `after[s]` the average."""
+    """`torch.optim.swa_utils.AveragedModel`: `parameters[s]` are those after step s, `after[s]` is the average."""
     # The two decays test the two branches of torch.lerp.
     for i, decay in enumerate([0.9, 0.25]):
         model = torch.nn.Linear(19, 7, bias=False).to(F64)
