@@ -172,7 +172,8 @@ fn skipped_steps_change_nothing_and_are_counted() {
     }
 }
 
-/// The flag has its copy in a snapshot's metrics. A checkpoint can be written before the host has read the flag.
+/// A snapshot's metrics contain a copy of the flag, because a checkpoint can be written before the host has read the
+/// flag.
 #[test]
 fn a_snapshot_of_a_stopped_run_stays_stopped() {
     let split = shapes::draw_train(0, 4);
@@ -194,6 +195,6 @@ fn a_snapshot_of_a_stopped_run_stays_stopped() {
     assert!(matches!(trainer.state.take_metrics(), Err(Error::Step(StepError::NotFinite { .. }))));
     trainer.state.restore(&stopped).expect("restored");
     trainer.state.restore(&good).expect("restored");
-    assert!(step(&mut trainer) != before, "the flag outlived a restore");
+    assert!(step(&mut trainer) != before, "the restore has cleared the flag");
     assert!(trainer.state.take_metrics().is_ok());
 }

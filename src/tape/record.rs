@@ -251,7 +251,11 @@ impl Tape {
         let value = self.value(id);
         let fits = value.shape == spec.shape && value.element == spec.element;
         let Value { name, element, shape, .. } = value;
-        assert!(fits, "{}: {name} is {shape:?} of {element}, and is made as {spec:?}", op.name());
+        assert!(
+            fits,
+            "{}: {name} is {shape:?} of {element}, but the op computes {spec:?}",
+            op.name()
+        );
     }
 
     /// Returns op, attributes and shapes as text. Nodes with the same signature launch the same kernels.

@@ -26,14 +26,18 @@ impl Tape {
         let made = |nodes: &[Node], id| nodes.iter().any(|node| node.outputs.contains(&id));
         for &id in inputs {
             let too_late = made(&self.nodes[first..], id);
-            assert!(!too_late, "replace: {} is made behind {}", self.value(id).name, op.name());
+            assert!(!too_late, "replace: {} is computed after {}", self.value(id).name, op.name());
         }
         let Node { scope, phase, .. } = self.nodes[first].clone();
         let node = self
             .scoped(&scope, |tape| tape.in_phase(phase, |tape| tape.new_node(op, inputs, outputs)));
         let old: Vec<_> = nodes.iter().flat_map(|&ix| self.nodes[ix].outputs.clone()).collect();
         for id in outputs.iter().flatten() {
-            assert!(old.contains(id), "replace: no replaced node makes {}", self.value(*id).name);
+            assert!(
+                old.contains(id),
+                "replace: no replaced node computes {}",
+                self.value(*id).name
+            );
         }
         let made = node.outputs.clone();
         self.nodes[first] = node;
@@ -41,7 +45,7 @@ impl Tape {
         for id in old.into_iter().filter(|id| !made.contains(id)) {
             let is_read = self.nodes.iter().any(|node| node.inputs.contains(&id));
             let value = self.value(id);
-            assert!(!is_read && !value.keep, "replace: no node makes {} any more", value.name);
+            assert!(!is_read && !value.keep, "replace: no node computes {} any more", value.name);
         }
         made
     }
@@ -115,7 +119,11 @@ mod tests {
         assert_eq!(tape.nodes().len(), 2);
         let node = &tape.nodes()[0];
         assert_eq!((&node.inputs, &node.outputs, &made), (&vec![x], &vec![b, made[1]], &made));
-        assert_eq!((&*node.scope, node.phase), ("a", Phase::Forward), "those of the first");
+        assert_eq!(
+            (&*node.scope, node.phase),
+            ("a", Phase::Forward),
+            "the first node's scope and phase"
+        );
         assert_eq!(tape.value(made[1]).name, "a.more");
         assert_eq!((&tape.nodes()[1].inputs, &tape.nodes()[1].outputs), (&vec![b], &vec![c]));
     }
@@ -132,36 +140,36 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "replace: no node makes b.y any more")]
-    fn a_value_that_is_read_stays_made() {
+    #[should_panic(expected = "replace: no node computes b.y any more")]
+    fn a_value_that_is_read_needs_its_node() {
         let (mut tape, [x, a, ..]) = row();
         tape.replace(&[0, 1], Arc::new(ONE), &[x], &[Some(a)]);
     }
 
     #[test]
-    #[should_panic(expected = "replace: no node makes c.y any more")]
-    fn a_value_that_is_kept_stays_made() {
+    #[should_panic(expected = "replace: no node computes c.y any more")]
+    fn a_value_that_is_kept_needs_its_node() {
         let (mut tape, [_, _, b, _]) = row();
         tape.replace(&[2], Arc::new(ONE), &[b], &[None]);
     }
 
     #[test]
-    #[should_panic(expected = "replace: b.y is made behind makes")]
-    fn an_input_is_made_in_front() {
+    #[should_panic(expected = "replace: b.y is computed after makes")]
+    fn inputs_are_computed_before_the_new_node() {
         let (mut tape, [_, a, b, _]) = row();
         tape.replace(&[0], Arc::new(ONE), &[b], &[Some(a)]);
     }
 
     #[test]
-    #[should_panic(expected = "replace: no replaced node makes c.y")]
-    fn an_output_is_one_of_the_replaced_nodes() {
+    #[should_panic(expected = "replace: no replaced node computes c.y")]
+    fn outputs_come_from_the_replaced_nodes() {
         let (mut tape, [x, _, _, c]) = row();
         tape.replace(&[0, 1], Arc::new(ONE), &[x], &[Some(c)]);
     }
 
     #[test]
     #[should_panic(expected = "makes: x is [4] of u32")]
-    fn an_output_has_the_shape_and_type_that_the_op_makes() {
+    fn outputs_have_the_shape_and_type_of_the_op() {
         let mut tape = Tape::new("test", Mode::Train);
         let words = tape.input("x", ElementType::U32, &[4]);
         tape.push_one(ONE, &[]);

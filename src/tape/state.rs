@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conv_weights_go_to_torch_and_back() {
+    fn conv_weights_convert_to_torch_and_back() {
         let shape = [2, 3, 4, 5];
         let values: Vec<f32> = (0..120).map(|v| v as f32).collect();
         let torch = Layout::ConvWeight.to_torch(&shape, &values);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layout_for_inference_has_no_buffers_of_training() {
+    fn an_inference_layout_has_no_buffers_for_training() {
         let mut layout = StateLayout::default();
         layout.add(Group::Parameters, "a", &[64], Layout::Plain, Initializer::Constant(1.0));
         layout.add(Group::Statistics, "b", &[64], Layout::Plain, Initializer::Constant(1.0));

@@ -35,7 +35,7 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
         for flag in [STOPPED, SKIPPED] {
             vary(&|data| {
                 data.state[Group::Control.index()][NOT_FINITE] = flag;
-                // Not the first skipped step.
+                // Earlier steps were skipped, too.
                 data.state[Group::Metrics.index()][N_SKIPPED] = 3.0;
             });
         }

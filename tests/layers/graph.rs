@@ -1,4 +1,4 @@
-//! The graph of the files of `src`: an arrow from each file to every file whose items its paths name.
+//! The graph of the files of `src`. An arrow leads from each file to every file with an item that it names.
 //!
 //! Paths begin with `crate`, `wgrad`, `super`, `self` or a child module. A path is followed through the `use`
 //! declarations of the modules on its way, so that `crate::tape::Op` leads to `tape/op.rs`. Test modules, comments and
@@ -13,7 +13,7 @@ type Module = Vec<String>;
 pub struct Graph {
     /// The file of each module; `lib.rs` has the empty path.
     files: BTreeMap<Module, String>,
-    /// The path that each name stands for in a module, by its `use` declarations.
+    /// For each module, the path of each name in its `use` declarations.
     names: BTreeMap<Module, BTreeMap<String, Module>>,
     arrows: BTreeMap<String, BTreeSet<String>>,
 }
@@ -75,7 +75,7 @@ impl Graph {
         found
     }
 
-    /// Returns the file that holds the item of a path, as a module names it; none for a path into another crate.
+    /// Returns the file that defines the item of a path, as a module names it; None for a path into another crate.
     fn resolve(&self, module: &Module, path: &[String], depth: usize) -> Option<String> {
         let (first, mut rest) = path.split_first()?;
         let mut at = match first.as_str() {
@@ -109,8 +109,8 @@ impl Graph {
         self.files.get(&at).cloned()
     }
 
-    /// Removes the arrows from a file to the file of its parent module, `a/b.rs` to `a.rs` or `a/mod.rs`: a child module
-    /// is a part of its parent.
+    /// Removes the arrows from a file to the file of its parent module, `a/b.rs` to `a.rs` or `a/mod.rs`. A child
+    /// module is a part of its parent.
     pub fn without_arrows_to_parents(mut self) -> Self {
         let is_parent = |from: &str, to: &str| {
             let (from, to) = (module(from), module(to));
@@ -122,7 +122,7 @@ impl Graph {
         self
     }
 
-    /// Returns every largest set of files that all lead to one another, sorted.
+    /// Returns the strongly connected sets of files, sorted: each file of a set leads to every other file of the set.
     pub fn circles(&self) -> Vec<Vec<String>> {
         let reached: BTreeMap<&String, BTreeSet<&String>> =
             self.arrows.keys().map(|file| (file, self.reached(file))).collect();
@@ -167,7 +167,7 @@ fn tokens(text: &str) -> Vec<String> {
     let code = text.split("\nmod tests {").next().unwrap_or_default();
     let mut tokens: Vec<String> = Vec::new();
     for line in code.lines().map(|line| line.split("//").next().unwrap_or_default()) {
-        // Every second part stands between quotes.
+        // Splitting at quotes puts the contents of strings into every second part.
         for part in line.split('"').step_by(2) {
             let mut characters = part.chars().peekable();
             while let Some(first) = characters.next() {
@@ -189,7 +189,8 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// Reads a path, or a tree of them in braces, from the token at `at` on: each path, and the name that `use` gives it.
+/// Reads a path, or a tree of paths in braces, from the token at `at` on. Each path comes with the name that `use`
+/// gives it.
 fn tree(
     tokens: &[String],
     at: &mut usize,

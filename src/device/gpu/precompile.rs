@@ -305,7 +305,7 @@ mod tests {
         precompiler.share_out(context, pipelines, 2, next).expect("nothing fails here");
     }
 
-    /// A training step of a small network, with fused nodes and nodes alone.
+    /// Records a training step of a small network, with fused and unfused nodes.
     fn training_step() -> Tape {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input("x", ElementType::F32, &[2, 8, 8, 3]);

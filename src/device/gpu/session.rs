@@ -21,7 +21,7 @@ use crate::tape::{ElementType, Group, StateLayout, Tape, ValueId};
 /// third hides short delays of the host. More would only delay errors and metrics.
 const MAX_IN_FLIGHT: usize = 3;
 
-/// A source of tiles for the products of a tape: the tuner, which measures them in sessions of its own.
+/// A source of tilings for the products of a tape. The tuner implements it, and measures in sessions of its own.
 pub(super) trait TileSource: Send + Sync {
     /// Returns the tiles.
     ///
