@@ -20,10 +20,10 @@ use crate::device::DeviceError;
 use crate::device::pending::block_on;
 use crate::kernel::Binding;
 
-/// Pipelines below which another device does not pay: opening it takes time.
+/// Smallest number of pipelines for each device. Opening a device takes time, which fewer pipelines do not pay back.
 const PIPELINES_PER_DEVICE: usize = 4;
 
-/// The most devices: a guess. With more, the longest pipelines would be most of the wait.
+/// Largest number of devices: a guess. With more devices, the longest pipelines would take most of the time.
 const MAX_DEVICES: usize = 8;
 
 /// Compiles in advance for the sessions of a device.
