@@ -1,5 +1,4 @@
-//! Autograd on numbers. As on wgrad's tape of tensors, a training step is a list of nodes, recorded once and run many
-//! times.
+//! Autograd on numbers: a training step is a list of nodes, recorded once and run many times, as on wgrad's tape.
 
 use Op::{Add, Descend, Input, Mul};
 
@@ -11,8 +10,7 @@ enum Op {
     Descend(usize, usize), // Subtracts the second value from the first, a parameter.
 }
 
-/// Appends the nodes of the gradients of `loss`, one rule per op, and returns the gradient of each value. `one` is
-/// the index of the number 1.
+/// Appends the gradient nodes of `loss`, and returns the gradient of each value. `one` is the index of the number 1.
 fn backward(tape: &mut Vec<Op>, loss: usize, one: usize) -> Vec<Option<usize>> {
     let mut gradients = vec![None; tape.len()];
     gradients[loss] = Some(one);

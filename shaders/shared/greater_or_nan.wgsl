@@ -1,4 +1,4 @@
-// Whether a value replaces the largest value so far: it is greater, or it is NaN. Of equal values the first one
+// A value replaces the largest value so far if it is greater or NaN. Of equal values the first one
 // stays, and a number does not replace a NaN, as in PyTorch's max pool. `greater_or_nan` in src/ops/max_pool2d.rs is
 // the twin.
 //

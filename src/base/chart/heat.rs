@@ -137,6 +137,6 @@ mod tests {
         assert_eq!(svg.matches("<title>2 of 2</title>").count(), 2, "{svg}");
         assert!(svg.contains("fill-opacity=\"0.31\"") && svg.contains("fill-opacity=\"0.62\""));
         assert!(svg.contains("<title>a name that is far too long to stand there</title>"), "{svg}");
-        assert!(svg.contains(">a name that is ...</text>") && svg.contains("rotate(-90.0)"));
+        assert!(svg.contains(">a name that ...</text>") && svg.contains("rotate(-90.0)"));
     }
 }

@@ -34,7 +34,7 @@ use crate::tape::{
 pub struct BatchNormRelu {
     /// Added to the variance.
     pub eps: f32,
-    /// Whether a residual, the fourth input, is added behind the ReLU.
+    /// True if a residual, the fourth input, is added behind the ReLU.
     pub has_residual: bool,
     /// The partitions of x whose mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node computes
     /// them.

@@ -13,12 +13,12 @@ use crate::tape::{Node, NodeIo, Op, OutputSpec, Tape, Value, ValueId};
 pub struct Conv2dForward {
     /// Kernel, stride, padding, groups.
     pub conv: Conv2d,
-    /// Whether the third input is a bias.
+    /// True if the third input is a bias.
     pub has_bias: bool,
     /// The window of a max pool whose windows tile the output, fused by
     /// [`conv_max_pool`](crate::passes::fuse::conv_max_pool).
     pub pool: Option<[usize; 2]>,
-    /// Whether the last output is mean and M2 of partitions of y, `[partitions, 2, Co]`, for
+    /// True if the last output is mean and M2 of partitions of y, `[partitions, 2, Co]`, for
     /// [`conv_batch_norm`](crate::passes::fuse::conv_batch_norm).
     pub mean_m2: bool,
 }

@@ -25,7 +25,7 @@ pub(super) struct Tiling {
     pub tile: Tile,
     /// Splits of each sum (split-K); 1 for whole sums.
     pub n_splits: usize,
-    /// Whether the epilogue also computes mean and M2 of the result: of partitions, or, in registers, of tiles.
+    /// True if the epilogue also computes mean and M2 of the result: of partitions, or, in registers, of tiles.
     pub mean_m2: bool,
 }
 
