@@ -263,7 +263,8 @@ mod tests {
         let mut keys: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
         let command = command();
         let mut flags: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
-        (keys.sort_unstable(), flags.sort_unstable());
+        keys.sort_unstable();
+        flags.sort_unstable();
         assert_eq!(flags, keys);
     }
 
