@@ -102,8 +102,8 @@ pub fn interrupt(folder: &Path, arguments: &[&str], until: &str) -> Output {
     let interrupted = Command::new("kill").args(["-INT", &pid, &pid]).status();
     assert!(interrupted.expect("kill is everywhere").success());
     output.read_to_string(&mut text).expect("readable");
-    let status = child.wait().expect("it ends");
-    Output { status, stdout: text.into_bytes(), stderr: Vec::new() }
+    let rest = child.wait_with_output().expect("it ends");
+    Output { stdout: text.into_bytes(), ..rest }
 }
 
 pub fn lines(path: PathBuf) -> Vec<EpochMetrics> {

@@ -53,7 +53,7 @@ fn weights_are_measured_on_the_data_of_their_training() {
     assert_eq!(n_images(&elsewhere("data")), 25);
     // Neither the built-in shapes nor other images replace a missing dataset.
     let output = elsewhere("other");
-    let words = ["away/w", "trained on cifar10", "other holds other images", "hint: --data-dir"];
+    let words = ["away/w", "trained on cifar10", "other holds other images", "with --data-dir"];
     assert_fails(&output, 1, &words);
     let output = wgrad(path, &["eval", "--weights", "away/w", "--device", "cpu"]);
     assert_fails(&output, 1, &["trained on cifar10", "cifar-10-batches-bin is not there"]);
