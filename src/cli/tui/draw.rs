@@ -244,10 +244,10 @@ mod tests {
             &[
                 "wgrad  cpu (2 threads)  57.0 MiB planned  runs/here",
                 "loss \u{2500} train \u{25cf} test",
-                "1.50\u{2502}",
+                "1.5\u{2502}",
                 "100%\u{2502}",
                 "learning rate \u{2500}",
-                " 0.01 \u{2502}",
+                "0.010\u{2502}",
                 "epoch 2/3, step 5/10",
                 "epoch  50% \u{2501}\u{2501}",
                 "s left \u{2501}\u{2501}",
