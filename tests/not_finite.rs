@@ -12,7 +12,7 @@ use wgrad::device::{Device, LoadOptions, OpenOptions};
 use wgrad::kernel::{Kernels, StepScalars};
 use wgrad::nn::layers::Conv;
 use wgrad::nn::{self, ResNet9};
-use wgrad::ops::finite_check::{OnNan, STOPPED};
+use wgrad::ops::finite_check::{OnNonFinite, STOPPED};
 use wgrad::ops::{Window, max_pool2d, metrics};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
@@ -144,7 +144,8 @@ fn a_norm_that_overflows_does_not_clip_gradients_to_zero() {
 
 #[test]
 fn skipped_steps_change_nothing_and_are_counted() {
-    let update = UpdateConfig { on_nan: OnNan::Skip, ema: Some(0.5), ..UpdateConfig::default() };
+    let update =
+        UpdateConfig { on_nan: OnNonFinite::Skip, ema: Some(0.5), ..UpdateConfig::default() };
     for (name, device) in devices() {
         let mut model = model(&device, update);
         let step = |model: &mut Model, scale: f32| {

@@ -6,7 +6,7 @@ use wgrad::device::cpu::CpuDevice;
 use wgrad::device::{LoadOptions, Session};
 use wgrad::kernel::StepScalars;
 use wgrad::ops::cross_entropy::cross_entropy;
-use wgrad::ops::finite_check::{NOT_FINITE, OnNan, STOPPED, finite_check};
+use wgrad::ops::finite_check::{NOT_FINITE, OnNonFinite, STOPPED, finite_check};
 use wgrad::ops::flatten::flatten;
 use wgrad::ops::metrics::{self, Metrics};
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape};
@@ -29,7 +29,7 @@ fn flatten_has_pytorchs_order() {
 }
 
 /// Returns (flag, number of skipped steps) after each step; `gradients` has one gradient per step.
-fn after(on_nan: OnNan, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
+fn after(on_nan: OnNonFinite, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
     let mut tape = Tape::new("test", Mode::Train);
     tape.parameter("p", &[1], Layout::Plain, Initializer::Constant(0.0));
     finite_check(&mut tape, &[], on_nan);
@@ -58,14 +58,14 @@ fn after(on_nan: OnNan, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
 fn the_flag_stays_set_or_holds_for_one_step() {
     let gradients = [1.0, f32::NAN, 1.0, f32::NEG_INFINITY];
     let stopped = [(false, 0.0), (true, 0.0), (true, 0.0), (true, 0.0)];
-    assert_eq!(after(OnNan::Stop, &gradients, false), stopped);
+    assert_eq!(after(OnNonFinite::Stop, &gradients, false), stopped);
     let skipped = [(false, 0.0), (false, 1.0), (false, 1.0), (false, 2.0)];
-    assert_eq!(after(OnNan::Skip, &gradients, false), skipped);
+    assert_eq!(after(OnNonFinite::Skip, &gradients, false), skipped);
 }
 
 #[test]
 fn a_flag_that_the_host_sets_stays_set() {
-    for on_nan in [OnNan::Stop, OnNan::Skip] {
+    for on_nan in [OnNonFinite::Stop, OnNonFinite::Skip] {
         assert_eq!(after(on_nan, &[1.0, f32::NAN], true), [(true, 0.0); 2]);
     }
 }

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use wgrad::data::Source;
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::table::Sort;
-use wgrad::ops::finite_check::OnNan;
+use wgrad::ops::finite_check::OnNonFinite;
 use wgrad::passes::fuse;
 use wgrad::train::lr_find::curve::{self, Scale};
 use wgrad::train::schedule::Anneal;
@@ -41,11 +41,11 @@ pub const SOURCE: OneOf<Source> = OneOf {
 };
 
 /// The reactions to a gradient that is not finite.
-pub const ON_NAN: OneOf<OnNan> = OneOf {
-    name: OnNan::name,
+pub const ON_NAN: OneOf<OnNonFinite> = OneOf {
+    name: OnNonFinite::name,
     values: &[
-        (OnNan::Stop, "This step and all later steps change nothing, and the run ends"),
-        (OnNan::Skip, "This step changes nothing and is counted, and the run continues"),
+        (OnNonFinite::Stop, "This step and all later steps change nothing, and the run ends"),
+        (OnNonFinite::Skip, "This step changes nothing and is counted, and the run continues"),
     ],
 };
 
@@ -151,7 +151,7 @@ mod tests {
     fn every_value_has_a_help_text() {
         assert_lists(&KERNELS, &Kernels::ALL);
         assert_lists(&SOURCE, &Source::ALL);
-        assert_lists(&ON_NAN, &OnNan::ALL);
+        assert_lists(&ON_NAN, &OnNonFinite::ALL);
         assert_lists(&ANNEAL, &Anneal::ALL);
         assert_lists(&FUSION, &fuse::Rule::ALL);
         assert_lists(&SCALE, &Scale::ALL);
@@ -166,7 +166,7 @@ mod tests {
         for value in Kernels::ALL {
             assert_eq!(json(&|| serde_json::to_string(&value)), quoted(value.name()));
         }
-        for value in OnNan::ALL {
+        for value in OnNonFinite::ALL {
             assert_eq!(json(&|| serde_json::to_string(&value)), quoted(value.name()));
         }
         for value in Anneal::ALL {

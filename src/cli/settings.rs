@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use wgrad::data::Source;
 use wgrad::kernel::Kernels;
-use wgrad::ops::finite_check::OnNan;
+use wgrad::ops::finite_check::OnNonFinite;
 use wgrad::train::Settings;
 use wgrad::train::schedule::Anneal;
 use wgrad::train::settings::{at_least_one, at_least_zero};
@@ -162,7 +162,7 @@ pub struct SettingsArgs {
     ema: Option<f64>,
     /// Stop the run at a gradient that is not finite, or skip and count the step [default: stop]
     #[arg(long, value_name = "ACTION", help_heading = "Augmentation and regularisation", value_parser = arguments::ON_NAN)]
-    on_nan: Option<OnNan>,
+    on_nan: Option<OnNonFinite>,
     /// Adam's L2 penalty [default: 0]
     #[arg(
         long,

@@ -11,7 +11,7 @@
 
 use rayon::prelude::*;
 
-use super::finite_check::{NOT_FINITE, OnNan, finite_check};
+use super::finite_check::{NOT_FINITE, OnNonFinite, finite_check};
 use super::{Case, OpEntry};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -156,7 +156,7 @@ fn case(shapes: &'static [usize], max_norm: f32) -> Case {
             tape.parameter(&format!("p{ix}"), &[n], Layout::Plain, initializer);
         }
         let norm = norm(tape);
-        finite_check(tape, &[norm], OnNan::Stop);
+        finite_check(tape, &[norm], OnNonFinite::Stop);
         clip(tape, norm, max_norm);
         Vec::new()
     })

@@ -1,5 +1,5 @@
 //! The check of a step for infinite and NaN numbers, in all gradients and batch statistics. A bad number sets
-//! a flag on the device. While the flag is set, every update leaves the state unchanged. [`OnNan`] selects
+//! a flag on the device. While the flag is set, every update leaves the state unchanged. [`OnNonFinite`] selects
 //! how long.
 //!
 //! Shaders: `shaders/finite_check/`. Derivation: `docs/ops/finite_check.md`.
@@ -26,7 +26,7 @@ pub const SKIPPED: f32 = 2.0;
 /// The reaction to a number that is not finite.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OnNan {
+pub enum OnNonFinite {
     /// This step and all later steps change nothing, until the host clears the flag.
     #[default]
     Stop,
@@ -34,7 +34,7 @@ pub enum OnNan {
     Skip,
 }
 
-impl OnNan {
+impl OnNonFinite {
     /// Every reaction.
     pub const ALL: [Self; 2] = [Self::Stop, Self::Skip];
 
@@ -49,7 +49,7 @@ impl OnNan {
 
 /// Records the check of all gradients, the batch statistics if there are any, and the values `also`. Record
 /// the updates after it.
-pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNan) {
+pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNonFinite) {
     let mut inputs = vec![tape.whole(Group::Control), tape.whole(Group::Gradients)];
     if !tape.state().statistics.is_empty() {
         inputs.push(tape.whole(Group::BatchStatistics));
@@ -62,7 +62,7 @@ pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNan) {
 #[derive(Clone, Copy, Debug)]
 pub struct FiniteCheck {
     /// The reaction to a number that is not finite.
-    pub on_nan: OnNan,
+    pub on_nan: OnNonFinite,
 }
 
 /// Elements that one invocation checks.
@@ -75,8 +75,8 @@ impl Op for FiniteCheck {
 
     fn attributes(&self) -> String {
         match self.on_nan {
-            OnNan::Stop => String::new(),
-            OnNan::Skip => "skips steps".to_string(),
+            OnNonFinite::Stop => String::new(),
+            OnNonFinite::Skip => "skips steps".to_string(),
         }
     }
 
@@ -105,7 +105,7 @@ impl Op for FiniteCheck {
         }
         let flag = Shader::new("finite_check/flag")
             .constant("N_PARTIALS", first)
-            .constant("SKIP", self.on_nan == OnNan::Skip);
+            .constant("SKIP", self.on_nan == OnNonFinite::Skip);
         launch.with_scratch(first).then(flag, &[scratch, Binding::Output(0)], [1, 1, 1])
     }
 }
@@ -116,7 +116,7 @@ impl Reference for FiniteCheck {
         let found =
             args.inputs[1..].iter().any(|input| !input.real().par_chunks(CHUNK).all(finite));
         let control = args.outputs[0].real();
-        if self.on_nan == OnNan::Skip && control[NOT_FINITE] != T::from_f32(STOPPED) {
+        if self.on_nan == OnNonFinite::Skip && control[NOT_FINITE] != T::from_f32(STOPPED) {
             control[NOT_FINITE] = T::from_f32(if found { SKIPPED } else { 0.0 });
         } else if found {
             control[NOT_FINITE] = T::from_f32(STOPPED);
@@ -127,7 +127,7 @@ impl Reference for FiniteCheck {
 /// The op's cases.
 pub const ENTRY: OpEntry = OpEntry { stem: "finite_check", cases };
 
-fn case(n_gradients: usize, n_statistics: usize, on_nan: OnNan) -> Case {
+fn case(n_gradients: usize, n_statistics: usize, on_nan: OnNonFinite) -> Case {
     let name = format!("{n_gradients} gradients, {n_statistics} statistics, {on_nan:?}");
     Case::new(name, 1, move |tape, also| {
         tape.parameter("p", &[n_gradients], Layout::Plain, Initializer::Constant(0.0));
@@ -141,9 +141,9 @@ fn case(n_gradients: usize, n_statistics: usize, on_nan: OnNan) -> Case {
 
 fn cases() -> Vec<Case> {
     vec![
-        case(5, 0, OnNan::Stop),
-        case(40_000, 0, OnNan::Stop),
-        case(300, 70, OnNan::Stop),
-        case(67, 600, OnNan::Skip),
+        case(5, 0, OnNonFinite::Stop),
+        case(40_000, 0, OnNonFinite::Stop),
+        case(300, 70, OnNonFinite::Stop),
+        case(67, 600, OnNonFinite::Skip),
     ]
 }

@@ -33,7 +33,7 @@ pub struct Metrics {
     /// The number of images, without those of skipped steps.
     pub n_images: f64,
     /// The number of steps that were skipped because of a number that is not finite; see
-    /// [`OnNan::Skip`](super::finite_check::OnNan::Skip).
+    /// [`OnNonFinite::Skip`](super::finite_check::OnNonFinite::Skip).
     pub n_skipped: f64,
     /// True after a number that is not finite; no step has changed the state since.
     pub not_finite: bool,

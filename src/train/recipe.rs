@@ -13,7 +13,7 @@ use crate::device::OpenOptions;
 use crate::kernel::Kernels;
 use crate::nn::{ModelInfo, ResNet9};
 use crate::ops::augment::{ColorJitter, Switches};
-use crate::ops::finite_check::OnNan;
+use crate::ops::finite_check::OnNonFinite;
 use crate::train::schedule::{Anneal, OneCycle};
 
 /// The defaults that depend on the dataset.
@@ -94,7 +94,7 @@ pub struct Recipe {
     /// The decay of the moving average of the parameters, in 0..1. None keeps no average.
     pub ema: Option<f64>,
     /// The reaction to a gradient that is not finite.
-    pub on_nan: OnNan,
+    pub on_nan: OnNonFinite,
     /// True for no random crops.
     pub no_crop: bool,
     /// True for no random flips.
@@ -330,7 +330,7 @@ mod tests {
             no_flip: Some(true),
             clip_grad_norm: Some(0.5),
             ema: Some(0.99),
-            on_nan: Some(OnNan::Skip),
+            on_nan: Some(OnNonFinite::Skip),
             jitter_contrast: Some(0.2),
             ..Settings::default()
         };

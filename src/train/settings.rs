@@ -18,7 +18,7 @@ use crate::Error;
 use crate::base::files::FileError;
 use crate::data::Source;
 use crate::kernel::Kernels;
-use crate::ops::finite_check::OnNan;
+use crate::ops::finite_check::OnNonFinite;
 use crate::train::ConfigError;
 use crate::train::schedule::Anneal;
 
@@ -106,7 +106,7 @@ pub struct Settings {
     #[serde(deserialize_with = "read::plain")]
     pub ema: Option<f64>,
     /// Reaction to a gradient that is not finite.
-    pub on_nan: Option<OnNan>,
+    pub on_nan: Option<OnNonFinite>,
     /// Factor of Adam's L2 penalty.
     #[serde(deserialize_with = "read::plain")]
     pub weight_decay: Option<f64>,

@@ -6,7 +6,7 @@
 use crate::nn::layers::BATCH_NORM_MOMENTUM;
 use crate::ops::adam::{self, Adam};
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
-use crate::ops::finite_check::{self, OnNan};
+use crate::ops::finite_check::{self, OnNonFinite};
 use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{Phase, Tape, ValueId};
@@ -23,7 +23,7 @@ pub struct UpdateConfig {
     /// The decay of the moving average of the parameters, which evaluation then reads. None keeps no average.
     pub ema: Option<f64>,
     /// The policy for a gradient or statistic that is not finite.
-    pub on_nan: OnNan,
+    pub on_nan: OnNonFinite,
     /// The fusion rules that tapes are rewritten by.
     pub fusion: Fusion,
 }
@@ -36,7 +36,7 @@ impl Default for UpdateConfig {
             optimizer: Adam::default(),
             clip_grad_norm: None,
             ema: None,
-            on_nan: OnNan::Stop,
+            on_nan: OnNonFinite::Stop,
             fusion: Fusion::ALL,
         }
     }

@@ -6,7 +6,7 @@ use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
 use wgrad::nn::{self, ResNet9};
 use wgrad::ops::adam::Adam;
-use wgrad::ops::finite_check::{self, OnNan};
+use wgrad::ops::finite_check::{self, OnNonFinite};
 use wgrad::ops::{adam, cross_entropy, running_statistics};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{
@@ -166,7 +166,7 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
     passes::fuse(&mut tape, fusion);
     passes::backward(&mut tape, loss);
     tape.in_phase(Phase::Update, |tape| {
-        finite_check::finite_check(tape, &[], OnNan::Stop);
+        finite_check::finite_check(tape, &[], OnNonFinite::Stop);
         running_statistics::update(tape, nn::layers::BATCH_NORM_MOMENTUM);
         adam::adam(tape, config);
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
 use wgrad::nn;
-use wgrad::ops::finite_check::{OnNan, finite_check};
+use wgrad::ops::finite_check::{OnNonFinite, finite_check};
 use wgrad::ops::{self, Window, augment::Switches, conv2d::Conv2d};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
@@ -254,7 +254,7 @@ pub fn clip_grad_norm(file: &CaseFile, device: &Device) {
     });
     parameters(&mut bench.tape, shapes);
     let norm = ops::clip_grad_norm::norm(&mut bench.tape);
-    finite_check(&mut bench.tape, &[norm], OnNan::Stop);
+    finite_check(&mut bench.tape, &[norm], OnNonFinite::Stop);
     ops::clip_grad_norm::clip(&mut bench.tape, norm, max_norm);
     bench.expect("norm", norm, Order::Plain);
 

@@ -218,7 +218,7 @@ mod tests {
     use crate::ops::conv2d::{Conv2d, conv2d};
     use crate::ops::cross_entropy::cross_entropy;
     use crate::ops::ema::ema;
-    use crate::ops::finite_check::{OnNan, finite_check};
+    use crate::ops::finite_check::{OnNonFinite, finite_check};
     use crate::ops::flatten::flatten;
     use crate::ops::linear::linear;
     use crate::ops::max_pool2d::max_pool2d;
@@ -328,7 +328,7 @@ mod tests {
         let loss = cross_entropy(&mut tape, logits, labels, 0.0);
         assert_eq!(passes::fuse(&mut tape, Fusion::ALL), 3);
         passes::backward(&mut tape, loss.loss);
-        finite_check(&mut tape, &[], OnNan::Stop);
+        finite_check(&mut tape, &[], OnNonFinite::Stop);
         metrics::accumulate(&mut tape, &loss, labels);
         adam(&mut tape, Adam::default());
         tape
