@@ -3,7 +3,7 @@
 use wgrad::data::{N_CLASSES, Split, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::ResNet9;
-use wgrad::ops::augment::Switches;
+use wgrad::ops::augment::AugmentFlags;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
 
@@ -22,7 +22,7 @@ fn steps_to_overfit(device: &str) -> Option<usize> {
     let device = Device::open(device, OpenOptions::default()).expect("the device opens");
     let split = images_with_shuffled_labels();
     let mut config = StepConfig::new(ResNet9 { width: 8, classes: N_CLASSES }, N_IMAGES);
-    config.augmentation = Switches { crop: false, flip: false, cutout: false };
+    config.augmentation = AugmentFlags { crop: false, flip: false, cutout: false };
     let mut trainer = Trainer::new(&device, &config, 0).expect("the steps compile");
 
     let order: Vec<u32> = (0..N_IMAGES as u32).collect();

@@ -18,7 +18,7 @@ pub mod draws;
 pub mod jitter;
 pub mod philox;
 
-pub use apply::{Switches, augment, normalise};
+pub use apply::{AugmentFlags, augment, normalise};
 pub use draws::draws;
 pub use jitter::{ColorJitter, jitter, jitter_draws};
 
@@ -42,7 +42,7 @@ pub fn table(mean: [f64; 3], std: [f64; 3]) -> Vec<f32> {
 /// The op's cases.
 pub const ENTRY: OpEntry = OpEntry { stem: "augment", cases };
 
-fn case(images: usize, [h, w]: [usize; 2], switches: Switches) -> Case {
+fn case(images: usize, [h, w]: [usize; 2], switches: AugmentFlags) -> Case {
     Case::new(format!("{images} images of {h}x{w}, {switches:?}"), 1, move |tape, inputs| {
         let draws = draws(tape, inputs[2], [h, w]);
         vec![augment(tape, inputs[0], inputs[1], draws, switches)]
@@ -62,7 +62,7 @@ fn jitter_case(images: usize, [h, w]: [usize; 2], how: ColorJitter) -> Case {
 }
 
 fn cases() -> Vec<Case> {
-    let all = Switches::default();
+    let all = AugmentFlags::default();
     let plain = Case::new("normalisation alone, 5 images", 1, |tape, inputs| {
         vec![normalise(tape, inputs[0], inputs[1])]
     })
@@ -71,9 +71,9 @@ fn cases() -> Vec<Case> {
     vec![
         case(40, [32, 32], all),
         case(7, [12, 20], all),
-        case(3, [32, 32], Switches { crop: false, ..all }),
-        case(3, [32, 32], Switches { flip: false, ..all }),
-        case(3, [32, 32], Switches { cutout: false, ..all }),
+        case(3, [32, 32], AugmentFlags { crop: false, ..all }),
+        case(3, [32, 32], AugmentFlags { flip: false, ..all }),
+        case(3, [32, 32], AugmentFlags { cutout: false, ..all }),
         plain,
         jitter_case(40, [32, 32], ColorJitter { brightness: 0.4, contrast: 0.6, saturation: 1.5 }),
         jitter_case(7, [6, 10], ColorJitter { contrast: 3.0, ..ColorJitter::default() }),

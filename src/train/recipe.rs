@@ -12,7 +12,7 @@ use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
 use crate::kernel::Kernels;
 use crate::nn::{ModelInfo, ResNet9};
-use crate::ops::augment::{ColorJitter, Switches};
+use crate::ops::augment::{AugmentFlags, ColorJitter};
 use crate::ops::finite_check::OnNonFinite;
 use crate::train::schedule::{Anneal, OneCycle};
 
@@ -214,7 +214,7 @@ impl Recipe {
         let network = ResNet9 { width: self.width, classes: N_CLASSES };
         let mut step = StepConfig::new(network, self.batch_size);
         step.augmentation =
-            Switches { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
+            AugmentFlags { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
         step.jitter = ColorJitter {
             brightness: self.jitter_brightness,
             contrast: self.jitter_contrast,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::UpdateConfig;
 use crate::data::{IMAGE_SIZE, N_CHANNELS, cifar10};
 use crate::nn::{ResNet9, resnet9};
-use crate::ops::augment::{self, ColorJitter, Switches};
+use crate::ops::augment::{self, AugmentFlags, ColorJitter};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
@@ -29,7 +29,7 @@ pub struct StepConfig {
     /// The number of images in a step, N below.
     pub batch_size: usize,
     /// The random changes of training images: crop, flip, cutout.
-    pub augmentation: Switches,
+    pub augmentation: AugmentFlags,
     /// The random changes of colours of training images, before the others.
     pub jitter: ColorJitter,
     /// The mean of each channel, in the order R, G, B. It is subtracted from pixels in 0..=1.
@@ -46,7 +46,7 @@ impl StepConfig {
         Self {
             network,
             batch_size,
-            augmentation: Switches::default(),
+            augmentation: AugmentFlags::default(),
             jitter: ColorJitter::default(),
             mean: cifar10::MEAN,
             standard_deviation: cifar10::STANDARD_DEVIATION,

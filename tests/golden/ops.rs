@@ -6,7 +6,7 @@ use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
 use wgrad::nn;
 use wgrad::ops::finite_check::{OnNonFinite, finite_check};
-use wgrad::ops::{self, Window, augment::Switches, conv2d::Conv2d};
+use wgrad::ops::{self, Window, augment::AugmentFlags, conv2d::Conv2d};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
 
@@ -213,7 +213,7 @@ pub fn augment(file: &CaseFile, device: &Device) {
         .flat_map(|n| [offset[2 * n], offset[2 * n + 1], flip[n], centre[2 * n], centre[2 * n + 1]])
         .collect();
     let draws = bench.words("draws", ElementType::U32, &[flip.len(), 5], draws);
-    let switches = Switches { crop: true, flip: true, cutout: true };
+    let switches = AugmentFlags { crop: true, flip: true, cutout: true };
     let y = ops::augment::augment(&mut bench.tape, images, table, draws, switches);
     bench.expect("y", y, Order::Activation);
     bench.finish(device);

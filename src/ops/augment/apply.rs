@@ -8,7 +8,7 @@ use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId}
 
 /// The augmentations, each on or off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Switches {
+pub struct AugmentFlags {
     /// Random crop after padding with black pixels.
     pub crop: bool,
     /// Random horizontal flip.
@@ -17,7 +17,7 @@ pub struct Switches {
     pub cutout: bool,
 }
 
-impl Default for Switches {
+impl Default for AugmentFlags {
     fn default() -> Self {
         Self { crop: true, flip: true, cutout: true }
     }
@@ -29,7 +29,7 @@ pub fn augment(
     pixels: ValueId,
     table: ValueId,
     draws: ValueId,
-    switches: Switches,
+    switches: AugmentFlags,
 ) -> ValueId {
     tape.push_one(Augment { switches: Some(switches) }, &[pixels, table, draws])
 }
@@ -43,7 +43,7 @@ pub fn normalise(tape: &mut Tape, pixels: ValueId, table: ValueId) -> ValueId {
 #[derive(Clone, Copy, Debug)]
 pub struct Augment {
     /// The augmentations; None for normalisation alone.
-    pub switches: Option<Switches>,
+    pub switches: Option<AugmentFlags>,
 }
 
 /// Returns `[N, H, W]` of pixels `[N, 3, H, W]`.
@@ -60,7 +60,7 @@ impl Op for Augment {
     }
 
     fn attributes(&self) -> String {
-        let Some(Switches { crop, flip, cutout }) = self.switches else { return String::new() };
+        let Some(AugmentFlags { crop, flip, cutout }) = self.switches else { return String::new() };
         let on = [(crop, "crop"), (flip, "flip"), (cutout, "cutout")];
         on.into_iter().filter_map(|(on, name)| on.then_some(name)).collect::<Vec<_>>().join(", ")
     }
@@ -89,7 +89,7 @@ impl Op for Augment {
                 let shader = Shader::new("augment/normalise").constants(&sizes);
                 Launch::one(shader, &[input(0), input(1), output(0)], grid(n * h * w))
             }
-            Some(Switches { crop, flip, cutout }) => {
+            Some(AugmentFlags { crop, flip, cutout }) => {
                 let shader = Shader::new("augment/augment")
                     .constants(&sizes)
                     .constants(&[("PADDING", PADDING), ("CUTOUT", CUTOUT)])
@@ -110,7 +110,7 @@ impl Reference for Augment {
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
         let table = args.inputs[1].real();
         let draws = self.switches.map(|_| args.inputs[2].words());
-        let off = Switches { crop: false, flip: false, cutout: false };
+        let off = AugmentFlags { crop: false, flip: false, cutout: false };
         let switches = self.switches.unwrap_or(off);
         let images = args.outputs[0].real().par_chunks_mut(3 * h * w);
         images.zip(pixels.par_chunks(3 * h * w)).enumerate().for_each(|(n, (y, pixels))| {
@@ -143,7 +143,7 @@ fn source(
     [y, x]: [usize; 2],
     [height, width]: [usize; 2],
     draws: &[u32],
-    switches: Switches,
+    switches: AugmentFlags,
 ) -> Source {
     let [offset_y, offset_x, flip, centre_y, centre_x] = [0, 1, 2, 3, 4].map(|i| draws[i] as usize);
     let in_hole = |at: usize, centre: usize| (centre..centre + CUTOUT).contains(&(at + CUTOUT / 2));
