@@ -11,7 +11,8 @@ use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use wgrad::base::files;
 use wgrad::base::shown::Shown;
 use wgrad::data::fetch::{
-    self, Archive, Event, FetchError, Fetched, MIRROR_VARIABLE, Md5Sum, PUBLISHED_BYTES, Patience,
+    self, Archive, Event, FetchError, Fetched, MIRROR_VARIABLE, Md5Sum, PUBLISHED_BYTES,
+    RetryPolicy,
 };
 use wgrad::data::{self, DATA_VARIABLE, DEFAULT_FOLDER, Source};
 
@@ -60,7 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         display.say(&format!("fetching {}", archive.url));
     }
     let mut watch = |event: Event<'_>| display.show(&event);
-    let result = fetch::fetch(&archive, &dir, &Patience::ASKED_FOR, &mut watch, &stop);
+    let result = fetch::fetch(&archive, &dir, &RetryPolicy::ASKED_FOR, &mut watch, &stop);
     display.end();
     match result {
         Ok(fetched) => {
@@ -110,7 +111,7 @@ impl Unasked {
             BinaryBytes(PUBLISHED_BYTES),
         ));
         let mut watch = |event: Event<'_>| display.show(&event);
-        let result = fetch::fetch(&archive, dir, &Patience::UNASKED, &mut watch, stop);
+        let result = fetch::fetch(&archive, dir, &RetryPolicy::UNASKED, &mut watch, stop);
         display.end();
         match result {
             Ok(_) => display.say(&format!("CIFAR-10 is in {}\n", dir.shown())),

@@ -11,7 +11,7 @@ use ureq::http::Response;
 use ureq::{Agent, Body, Timeout};
 
 use super::part::Part;
-use super::{Archive, Event, FetchError, MAX_ARCHIVE_BYTES, Patience};
+use super::{Archive, Event, FetchError, MAX_ARCHIVE_BYTES, RetryPolicy};
 
 /// The largest chunk in bytes that the network thread sends on.
 const CHUNK_BYTES: usize = 1 << 16;
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(super) fn download(
     archive: &Archive,
     part: &mut Part,
-    patience: &Patience,
+    patience: &RetryPolicy,
     watch: &mut dyn FnMut(Event<'_>),
     stop: &AtomicBool,
 ) -> Result<(), FetchError> {
@@ -86,7 +86,7 @@ struct Stop;
 
 /// The failed attempts in a row.
 struct Attempts<'a> {
-    patience: &'a Patience,
+    patience: &'a RetryPolicy,
     n_failed: u32,
     was_connected: bool,
 }
@@ -95,7 +95,7 @@ impl Attempts<'_> {
     /// Counts a failure and returns the pause before the next attempt; None if no attempt remains or another attempt
     /// would be useless.
     fn pause(&mut self, broken: &Broken) -> Option<Duration> {
-        let Patience { connect_retries, retries, pause, .. } = *self.patience;
+        let RetryPolicy { connect_retries, retries, pause, .. } = *self.patience;
         let n_allowed = if self.was_connected { retries } else { connect_retries };
         if !broken.may_pass || self.n_failed >= n_allowed {
             return None;
@@ -157,7 +157,7 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    fn run(&mut self, patience: &Patience) -> Result<Ended, FetchError> {
+    fn run(&mut self, patience: &RetryPolicy) -> Result<Ended, FetchError> {
         let messages = connect(self.archive.url.clone(), self.part.len(), *patience);
         let mut total = self.archive.n_bytes;
         loop {
@@ -264,7 +264,7 @@ impl Transfer<'_> {
 
 /// Starts a request for the bytes from `offset` on in a thread of its own, because a thread that waits for
 /// the network cannot check `stop`. The thread ends when the receiver is dropped.
-fn connect(url: String, offset: u64, patience: Patience) -> Receiver<Message> {
+fn connect(url: String, offset: u64, patience: RetryPolicy) -> Receiver<Message> {
     let (sender, receiver) = mpsc::sync_channel(N_WAITING);
     thread::spawn(move || {
         let message = match request(&url, offset, &patience) {
@@ -277,7 +277,7 @@ fn connect(url: String, offset: u64, patience: Patience) -> Receiver<Message> {
     receiver
 }
 
-fn request(url: &str, offset: u64, patience: &Patience) -> Result<Response<Body>, Message> {
+fn request(url: &str, offset: u64, patience: &RetryPolicy) -> Result<Response<Body>, Message> {
     let config = Agent::config_builder()
         .user_agent(concat!("wgrad/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)

@@ -97,7 +97,7 @@ impl Archive {
 
 /// Time limits and numbers of retries of a download.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Limit on resolving the server's name, and again on connecting.
     pub connect: Duration,
     /// Limit on the wait for the start of the response.
@@ -112,7 +112,7 @@ pub struct Patience {
     pub pause: Duration,
 }
 
-impl Patience {
+impl RetryPolicy {
     /// The limits of `wgrad fetch`.
     pub const ASKED_FOR: Self = Self {
         connect: Duration::from_secs(10),
@@ -195,7 +195,7 @@ pub fn destination(dir: &Path) -> PathBuf {
 pub fn fetch(
     archive: &Archive,
     dir: &Path,
-    patience: &Patience,
+    patience: &RetryPolicy,
     watch: &mut dyn FnMut(Event<'_>),
     stop: &AtomicBool,
 ) -> Result<Fetched, FetchError> {
@@ -229,7 +229,7 @@ pub fn fetch(
 fn get_whole(
     archive: &Archive,
     part: &mut Part,
-    patience: &Patience,
+    patience: &RetryPolicy,
     watch: &mut dyn FnMut(Event<'_>),
     stop: &AtomicBool,
 ) -> Result<(), FetchError> {

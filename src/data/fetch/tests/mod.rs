@@ -20,7 +20,7 @@ use archives::{cifar10_files, small_archive};
 use server::{Reply, Server};
 
 /// Short time limits, so that the tests are fast.
-const QUICK: Patience = Patience {
+const QUICK: RetryPolicy = RetryPolicy {
     connect: Duration::from_secs(5),
     answer: Duration::from_secs(5),
     bytes: Duration::from_secs(10),
@@ -70,7 +70,7 @@ impl Place {
     fn fetch_with(
         &mut self,
         archive: &Archive,
-        patience: &Patience,
+        patience: &RetryPolicy,
         stop: &AtomicBool,
     ) -> Result<Fetched, FetchError> {
         let dir = self.dir();
@@ -129,7 +129,7 @@ fn a_broken_download_continues_where_it_broke() {
     for broken in [Reply::CutAfter(5000), Reply::HangAfter(5000)] {
         let (server, archive) = small([broken.clone(), broken]);
         let mut place = Place::new();
-        let brisk = Patience { bytes: Duration::from_millis(500), ..QUICK };
+        let brisk = RetryPolicy { bytes: Duration::from_millis(500), ..QUICK };
         place.fetch_with(&archive, &brisk, &AtomicBool::new(false)).unwrap();
         place.assert_done();
         place.assert_reported("Retrying");
@@ -141,7 +141,7 @@ fn a_broken_download_continues_where_it_broke() {
 fn a_later_fetch_continues_the_partial_download() {
     let (server, archive) = small([Reply::CutAfter(5000)]);
     let mut place = Place::new();
-    let impatient = Patience { retries: 0, ..QUICK };
+    let impatient = RetryPolicy { retries: 0, ..QUICK };
     let error =
         place.fetch_with(&archive, &impatient, &AtomicBool::new(false)).expect_err("it was cut");
     assert!(matches!(error, FetchError::BrokenOff { received: 5000, .. }), "{error:?}");
