@@ -85,13 +85,13 @@ fn sentence(error: &FetchError) -> String {
 
 /// Flags of commands that download CIFAR-10 automatically.
 #[derive(Clone, Copy, clap::Args)]
-pub struct Unasked {
+pub struct AutoFetch {
     /// Do not download CIFAR-10 when it is missing (nor with $WGRAD_OFFLINE set)
     #[arg(long, help_heading = "Data")]
     no_fetch: bool,
 }
 
-impl Unasked {
+impl AutoFetch {
     /// Downloads CIFAR-10 if the command may use it and it is missing. Returns true if the user interrupted the
     /// download, which ends the command.
     ///

@@ -35,7 +35,7 @@ pub struct Args {
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
-    fetch: super::fetch::Unasked,
+    fetch: super::fetch::AutoFetch,
 }
 
 /// Flags for the learning rates of a sweep and the rule that selects one.

@@ -56,7 +56,7 @@ pub struct Args {
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
-    fetch: super::fetch::Unasked,
+    fetch: super::fetch::AutoFetch,
 }
 
 /// Trains, and returns the exit code.
