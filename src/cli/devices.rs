@@ -13,7 +13,7 @@ use wgrad::device::{Device, DeviceError, OpenOptions};
 use wgrad::kernel::{Kernels, Target};
 use wgrad::measure::check::self_test;
 use wgrad::nn::ResNet9;
-use wgrad::ops::{self, OpEntry};
+use wgrad::ops::{self, OpTests};
 use wgrad::passes::{Plan, PlanOptions};
 use wgrad::tape::Tape;
 use wgrad::train::recipe::CIFAR10;
@@ -208,7 +208,7 @@ fn report(
     Ok(report)
 }
 
-fn test(op: &OpEntry, device: &Device) -> OpReport {
+fn test(op: &OpTests, device: &Device) -> OpReport {
     let n_cases = (op.cases)().len();
     let (largest_error, failure) = match self_test(op, device, 0) {
         Ok(result) => (Some(result.largest_error), None),

@@ -13,7 +13,7 @@
 use rayon::prelude::*;
 
 use super::finite_check::NOT_FINITE;
-use super::{Case, OpEntry};
+use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
@@ -128,7 +128,7 @@ impl Reference for Adam {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "adam", cases };
+pub const ENTRY: OpTests = OpTests { stem: "adam", cases };
 
 fn case(shapes: &'static [usize], weight_decay: f64) -> Case {
     let name = format!("parameters of {shapes:?}, weight decay {weight_decay}");

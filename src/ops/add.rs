@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::{Case, OpEntry, case::Fill};
+use super::{Case, OpTests, case::Fill};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
@@ -66,7 +66,7 @@ impl Reference for Add {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "add", cases };
+pub const ENTRY: OpTests = OpTests { stem: "add", cases };
 
 fn case(shape: &[usize]) -> Case {
     Case::new(format!("{shape:?}"), 2, |tape, x| vec![add(tape, x[0], x[1])])

@@ -22,7 +22,7 @@ pub use apply::{AugmentFlags, augment, normalise};
 pub use draws::draws;
 pub use jitter::{ColorJitter, jitter, jitter_draws};
 
-use super::{Case, OpEntry, case::Fill};
+use super::{Case, OpTests, case::Fill};
 use crate::tape::ElementType;
 
 /// Width of the black border that a crop may include, in pixels.
@@ -40,7 +40,7 @@ pub fn table(mean: [f64; 3], std: [f64; 3]) -> Vec<f32> {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "augment", cases };
+pub const ENTRY: OpTests = OpTests { stem: "augment", cases };
 
 fn case(images: usize, [h, w]: [usize; 2], switches: AugmentFlags) -> Case {
     Case::new(format!("{images} images of {h}x{w}, {switches:?}"), 1, move |tape, inputs| {

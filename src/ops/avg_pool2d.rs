@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 
 use super::max_pool2d::PoolGeometry;
-use super::{Case, OpEntry, Window, case::Fill, nhwc};
+use super::{Case, OpTests, Window, case::Fill, nhwc};
 use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -144,7 +144,7 @@ impl Reference for AvgPool2dBackward {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "avg_pool2d", cases };
+pub const ENTRY: OpTests = OpTests { stem: "avg_pool2d", cases };
 
 fn case(x: [usize; 4], window: Window) -> Case {
     Case::new(format!("{x:?}, {window}"), window.area(), move |tape, inputs| {

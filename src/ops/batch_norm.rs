@@ -23,7 +23,7 @@ pub use eval::batch_norm_eval;
 pub use forward::{Normalised, batch_norm};
 
 use super::partitions::{PARTITIONS_PER_GROUP, Partitions};
-use super::{Case, OpEntry, add::add, case::Fill, n_channels, n_rows, relu::relu};
+use super::{Case, OpTests, add::add, case::Fill, n_channels, n_rows, relu::relu};
 use crate::kernel::{Binding, Launch, Real, Shader, grid};
 use crate::tape::ElementType;
 
@@ -116,7 +116,7 @@ fn x_hat<T: Real>(x: T, mean: T, inv_std: T) -> T {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "batch_norm", cases };
+pub const ENTRY: OpTests = OpTests { stem: "batch_norm", cases };
 
 const EPS: f32 = 1e-5;
 

@@ -98,7 +98,7 @@ impl Case {
 }
 
 /// An op's entry in [`ALL`](super::ALL): its stem and its cases.
-pub struct OpEntry {
+pub struct OpTests {
     /// The name that `src/ops/`, `shaders/` and `docs/ops/` share.
     pub stem: &'static str,
     /// Returns small graphs with awkward shapes, for correctness.

@@ -5,7 +5,7 @@
 //! Shaders: `shaders/channel_sum/`. Derivation: `docs/ops/channel_sum.md`.
 
 use super::partitions::{Partitions, n_partials, sum_rows};
-use super::{Case, OpEntry, case::Fill, n_channels, n_rows};
+use super::{Case, OpTests, case::Fill, n_channels, n_rows};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId};
 
@@ -68,7 +68,7 @@ impl Reference for ChannelSum {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "channel_sum", cases };
+pub const ENTRY: OpTests = OpTests { stem: "channel_sum", cases };
 
 fn case(shape: &[usize]) -> Case {
     // The op occurs only at the end of a gradient, so its input needs no gradient.

@@ -12,7 +12,7 @@
 use rayon::prelude::*;
 
 use super::finite_check::{NOT_FINITE, OnNonFinite, finite_check};
-use super::{Case, OpEntry};
+use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
@@ -145,7 +145,7 @@ impl Reference for ClipGradNorm {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "clip_grad_norm", cases };
+pub const ENTRY: OpTests = OpTests { stem: "clip_grad_norm", cases };
 
 fn case(shapes: &'static [usize], max_norm: f32) -> Case {
     let n = shapes.iter().sum();

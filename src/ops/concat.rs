@@ -2,7 +2,7 @@
 //!
 //! Shaders: `shaders/concat/`. Derivation: `docs/ops/concat.md`.
 
-use super::{Case, OpEntry, case::Fill, n_channels, n_rows};
+use super::{Case, OpTests, case::Fill, n_channels, n_rows};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -121,7 +121,7 @@ impl Reference for ChannelSlice {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "concat", cases };
+pub const ENTRY: OpTests = OpTests { stem: "concat", cases };
 
 fn cases() -> Vec<Case> {
     let case = |rows: &[usize], a: usize, b: usize| {

@@ -26,7 +26,7 @@ pub use d_weight::Conv2dDWeight;
 pub use forward::Conv2dForward;
 
 use super::{
-    Case, OpEntry, Window,
+    Case, OpTests, Window,
     batch_norm::batch_norm,
     case::{CaseInput, Fill},
     max_pool2d::max_pool2d,
@@ -176,7 +176,7 @@ pub(super) fn by_fours(channels: usize, vec4: &'static str, scalar: &'static str
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "conv2d", cases };
+pub const ENTRY: OpTests = OpTests { stem: "conv2d", cases };
 
 /// Returns a case of x `[N, H, W, Ci]` and `co` output channels. `pool` is the size of a max pool that is fused.
 fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>) -> Case {

@@ -9,7 +9,7 @@
 //!
 //! Shaders: `shaders/cross_entropy/`. Derivation: `docs/ops/cross_entropy.md`.
 
-use super::{Case, OpEntry, case::Fill, scale};
+use super::{Case, OpTests, case::Fill, scale};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
     Args, ElementType, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
@@ -149,7 +149,7 @@ impl SoftmaxCrossEntropy {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "cross_entropy", cases };
+pub const ENTRY: OpTests = OpTests { stem: "cross_entropy", cases };
 
 fn case(rows: usize, classes: usize, label_smoothing: f32, n_labels: u32) -> Case {
     let name = format!("[{rows}, {classes}], smoothing {label_smoothing}, labels below {n_labels}");

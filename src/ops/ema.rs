@@ -10,7 +10,7 @@
 use rayon::prelude::*;
 
 use super::finite_check::NOT_FINITE;
-use super::{Case, OpEntry};
+use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
@@ -95,7 +95,7 @@ impl Reference for Ema {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "ema", cases };
+pub const ENTRY: OpTests = OpTests { stem: "ema", cases };
 
 fn case(shapes: &'static [usize], decay: f64) -> Case {
     Case::new(format!("parameters of {shapes:?}, decay {decay}"), 1, move |tape, _| {

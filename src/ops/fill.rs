@@ -2,7 +2,7 @@
 //!
 //! Shaders: `shaders/fill/`. Derivation: `docs/ops/fill.md`.
 
-use super::{Case, OpEntry};
+use super::{Case, OpTests};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Value};
 
@@ -43,7 +43,7 @@ impl Reference for Fill {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "fill", cases };
+pub const ENTRY: OpTests = OpTests { stem: "fill", cases };
 
 fn cases() -> Vec<Case> {
     vec![Case::new("1.25", 1, |tape, _| vec![tape.push_one(Fill { value: 1.25 }, &[])])]

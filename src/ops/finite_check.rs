@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Case, OpEntry};
+use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
@@ -125,7 +125,7 @@ impl Reference for FiniteCheck {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "finite_check", cases };
+pub const ENTRY: OpTests = OpTests { stem: "finite_check", cases };
 
 fn case(n_gradients: usize, n_statistics: usize, on_nan: OnNonFinite) -> Case {
     let name = format!("{n_gradients} gradients, {n_statistics} statistics, {on_nan:?}");

@@ -5,7 +5,7 @@
 //!
 //! Shaders: `shaders/flatten/`. Derivation: `docs/ops/flatten.md`.
 
-use super::{Case, OpEntry, case::Fill, nhwc};
+use super::{Case, OpTests, case::Fill, nhwc};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -84,7 +84,7 @@ impl Reference for Flatten {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "flatten", cases };
+pub const ENTRY: OpTests = OpTests { stem: "flatten", cases };
 
 fn cases() -> Vec<Case> {
     let case = |shape: &[usize]| {

@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::{Case, OpEntry, case::Fill, channel_sum};
+use super::{Case, OpTests, case::Fill, channel_sum};
 use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::kernel::{Binding, Kernels, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
@@ -272,7 +272,7 @@ impl Reference for LinearDWeight {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "linear", cases };
+pub const ENTRY: OpTests = OpTests { stem: "linear", cases };
 
 fn case(rows: usize, n_in: usize, n_out: usize, bias: bool) -> Case {
     let name = format!("[{rows}, {n_in}] -> {n_out}, bias {bias}");

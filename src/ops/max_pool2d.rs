@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use super::{Case, OpEntry, Window, case::Fill, nhwc};
+use super::{Case, OpTests, Window, case::Fill, nhwc};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -211,7 +211,7 @@ impl Reference for MaxPool2dBackward {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "max_pool2d", cases };
+pub const ENTRY: OpTests = OpTests { stem: "max_pool2d", cases };
 
 fn case(x: [usize; 4], window: Window, fill: Fill) -> Case {
     Case::new(format!("{x:?}, {window}, {fill:?}"), window.area(), move |tape, inputs| {

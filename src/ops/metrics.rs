@@ -5,7 +5,7 @@
 
 use super::cross_entropy::{CrossEntropy, IGNORED};
 use super::finite_check::{NOT_FINITE, SKIPPED, STOPPED};
-use super::{Case, OpEntry, case::Fill};
+use super::{Case, OpTests, case::Fill};
 use crate::kernel::{Binding, Launch, Real, Shader, Target};
 use crate::tape::{
     Args, ElementType, Group, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
@@ -139,7 +139,7 @@ impl Reference for Accumulate {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "metrics", cases };
+pub const ENTRY: OpTests = OpTests { stem: "metrics", cases };
 
 fn cases() -> Vec<Case> {
     let case = |rows: usize| {

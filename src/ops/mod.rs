@@ -33,12 +33,12 @@ pub mod scale;
 mod shape;
 pub mod window;
 
-pub use case::{Case, OpEntry};
+pub use case::{Case, OpTests};
 pub(crate) use shape::{n_channels, n_rows, nhwc};
 pub use window::Window;
 
 /// All ops, for tests.
-pub const ALL: &[OpEntry] = &[
+pub const ALL: &[OpTests] = &[
     adam::ENTRY,
     add::ENTRY,
     augment::ENTRY,

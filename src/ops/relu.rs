@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::{Case, OpEntry, case::Fill};
+use super::{Case, OpTests, case::Fill};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
@@ -97,7 +97,7 @@ impl Reference for ReluBackward {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "relu", cases };
+pub const ENTRY: OpTests = OpTests { stem: "relu", cases };
 
 fn case(shape: &[usize], fill: Fill) -> Case {
     Case::new(format!("{shape:?} {fill:?}"), 1, |tape, x| vec![relu(tape, x[0])])

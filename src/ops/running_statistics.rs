@@ -7,7 +7,7 @@
 //! Shaders: `shaders/running_statistics/`. Derivation: `docs/ops/running_statistics.md`.
 
 use super::finite_check::NOT_FINITE;
-use super::{Case, OpEntry};
+use super::{Case, OpTests};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Group, NodeIo, Op, OutputSpec, Reference, Tape, Value};
 
@@ -70,7 +70,7 @@ impl Reference for RunningStatistics {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "running_statistics", cases };
+pub const ENTRY: OpTests = OpTests { stem: "running_statistics", cases };
 
 fn cases() -> Vec<Case> {
     vec![Case::new("two layers, momentum 0.1", 1, |tape, _| {

@@ -2,7 +2,7 @@
 //!
 //! Shaders: `shaders/scale/`. Derivation: `docs/ops/scale.md`.
 
-use super::{Case, OpEntry, case::Fill};
+use super::{Case, OpTests, case::Fill};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
     Args, ElementType, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
@@ -119,7 +119,7 @@ impl Reference for ScaleBy {
 }
 
 /// The op's cases.
-pub const ENTRY: OpEntry = OpEntry { stem: "scale", cases };
+pub const ENTRY: OpTests = OpTests { stem: "scale", cases };
 
 fn cases() -> Vec<Case> {
     vec![

@@ -3,7 +3,7 @@
 use super::{CaseTape, Mismatch};
 use crate::device::DeviceError;
 use crate::device::{Device, OpenOptions};
-use crate::ops::OpEntry;
+use crate::ops::OpTests;
 
 /// The result of a successful self-test.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -30,7 +30,7 @@ pub enum Failure {
 ///
 /// # Errors
 /// The first failure.
-pub fn self_test(op: &OpEntry, device: &Device, seed: u64) -> Result<SelfTest, Failure> {
+pub fn self_test(op: &OpTests, device: &Device, seed: u64) -> Result<SelfTest, Failure> {
     let cpu = Device::cpu(OpenOptions::default());
     let mut result = SelfTest { n_cases: 0, largest_error: 0.0 };
     for case in (op.cases)() {
