@@ -8,7 +8,7 @@ use super::adapter::Opened;
 #[cfg(target_arch = "wasm32")]
 use super::arrival::Arrival;
 use super::fault::{Fault, Faults};
-use super::quiet;
+use super::panic_hook;
 use crate::device::DeviceError;
 use crate::passes::PlanError;
 
@@ -98,10 +98,10 @@ impl Context {
     /// is caught. A lost device is not polled again.
     fn try_poll(&self, how: wgpu::PollType) {
         let poll = || catch_unwind(AssertUnwindSafe(|| self.device.poll(how)));
-        match quiet::without_panic_message(poll) {
+        match panic_hook::without_panic_message(poll) {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => self.faults.report(Fault::Other(error.to_string())),
-            Err(panic) => self.faults.report(Fault::Lost(quiet::message(&*panic))),
+            Err(panic) => self.faults.report(Fault::Lost(panic_hook::message(&*panic))),
         }
     }
 

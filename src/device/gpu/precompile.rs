@@ -14,7 +14,7 @@ use std::thread;
 
 use super::context::Context;
 use super::pipelines::Pipelines;
-use super::{adapter, quiet};
+use super::{adapter, panic_hook};
 use crate::base::clock::Instant;
 use crate::device::DeviceError;
 use crate::device::pending::block_on;
@@ -125,12 +125,12 @@ fn help<'a>(
         Ok(())
     };
     // wgpu panics in some cases of a lost device.
-    let helped = quiet::without_panic_message(|| catch_unwind(AssertUnwindSafe(help)));
+    let helped = panic_hook::without_panic_message(|| catch_unwind(AssertUnwindSafe(help)));
     match helped {
         Ok(Ok(())) => {}
         Ok(Err(error)) => log::debug!("a device precompiles no more: {error}"),
         Err(panic) => {
-            let error = quiet::message(&*panic);
+            let error = panic_hook::message(&*panic);
             log::debug!("a device precompiles no more: {error}");
         }
     }
