@@ -26,8 +26,8 @@ mod readback;
 mod session;
 pub mod shader;
 mod timing;
-mod trusted;
 pub mod tuning;
+mod unchecked;
 mod uploads;
 
 pub use shader::ShaderLibrary;

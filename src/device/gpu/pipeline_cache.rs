@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use wgpu::Features;
 
-use super::trusted;
+use super::unchecked;
 use crate::base::files::{self, FileError};
 use crate::base::fingerprint::Fingerprint;
 
@@ -29,7 +29,7 @@ impl PipelineCache {
         }
         let path = folder?.join(key);
         let data = fs::read(&path).ok().and_then(unsealed);
-        let cache = trusted::create_pipeline_cache(device, data.as_deref());
+        let cache = unchecked::create_pipeline_cache(device, data.as_deref());
         Some(Self { cache, path })
     }
 

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::pipeline_cache::PipelineCache;
 use super::precompile::{Job, Precompiler};
 use super::shader::ShaderLibrary;
-use super::trusted;
+use super::unchecked;
 use crate::base::clock::Instant;
 use crate::device::DeviceError;
 use crate::kernel::Shader;
@@ -119,7 +119,7 @@ fn compile(
     let create = |device: &wgpu::Device| {
         let source = wgpu::ShaderSource::Wgsl(text.into());
         let descriptor = wgpu::ShaderModuleDescriptor { label: Some(label), source };
-        let module = trusted::create_module(device, descriptor, checked);
+        let module = unchecked::create_module(device, descriptor, checked);
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(label),
             // The layout is derived from the bindings in the shader.
