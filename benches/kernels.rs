@@ -14,7 +14,7 @@ use wgrad::data::batches::{Batch, epoch_order};
 use wgrad::data::cifar10::{self, RECORD_BYTES};
 use wgrad::data::shapes;
 use wgrad::device::gpu::info;
-use wgrad::device::{Device, LoadOptions, OpenOptions, filling};
+use wgrad::device::{Device, LoadOptions, OpenOptions, synthetic_inputs};
 use wgrad::kernel::{Kernels, StepScalars, Tile};
 use wgrad::nn::ResNet9;
 use wgrad::ops::augment::ColorJitter;
@@ -190,7 +190,7 @@ fn bench(
                     let mut session = device.session(kernel.tape.state()).expect("memory");
                     let program = session.load(&kernel.tape, LoadOptions::default());
                     let program = program.expect("it loads");
-                    filling::fill(&mut *session, program, &kernel.tape).expect("written");
+                    synthetic_inputs::fill(&mut *session, program, &kernel.tape).expect("written");
                     (session, program)
                 });
                 bencher.iter_custom(|n| {

@@ -9,12 +9,12 @@ use crate::tape::StateLayout;
 
 pub mod cpu;
 mod error;
-pub mod filling;
 pub mod gpu;
 mod memory;
 mod options;
 mod pending;
 mod session;
+pub mod synthetic_inputs;
 pub mod timing;
 
 pub use error::DeviceError;

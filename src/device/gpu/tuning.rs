@@ -19,7 +19,7 @@ use super::shader::ShaderLibrary;
 use crate::base::clock::Instant;
 use crate::base::files::{self, FileError};
 use crate::base::fingerprint::Fingerprint;
-use crate::device::filling::fill;
+use crate::device::synthetic_inputs::fill;
 use crate::device::{DeviceError, LoadOptions, Session};
 use crate::kernel::{Kernels, StepScalars, Target, Tile};
 use crate::passes::Tiles;
