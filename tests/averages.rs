@@ -10,7 +10,7 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::ops::augment::ColorJitter;
-use wgrad::tape::Group;
+use wgrad::tape::StateBuffer;
 use wgrad::train::step::{StepConfig, training};
 use wgrad::train::{Evaluator, Trainer};
 
@@ -39,7 +39,7 @@ fn train(trainer: &mut Trainer, steps: std::ops::Range<usize>) {
 }
 
 fn parameters(trainer: &mut Trainer) -> Vec<f32> {
-    trainer.state.session.read_state(Group::Parameters).expect("readable")
+    trainer.state.session.read_state(StateBuffer::Parameters).expect("readable")
 }
 
 #[test]
@@ -137,9 +137,13 @@ fn averaged_weights_get_their_own_statistics() {
         let mut twin = Trainer::new(&device, &config(None), 1).expect("a trainer");
         let mut sums = vec![0.0; after.statistics.len()];
         for batch in images.chunks_exact(BATCH_SIZE) {
-            twin.state.session.write_state(Group::Parameters, &before.parameters).expect("written");
+            twin.state
+                .session
+                .write_state(StateBuffer::Parameters, &before.parameters)
+                .expect("written");
             twin.step(&split, batch, 3, 0.0).expect("a step");
-            let of_batch = twin.state.session.read_state(Group::BatchStatistics).expect("readable");
+            let of_batch =
+                twin.state.session.read_state(StateBuffer::BatchStatistics).expect("readable");
             sums.iter_mut().zip(of_batch).for_each(|(sum, value)| *sum += f64::from(value));
         }
         for (&got, sum) in after.statistics.iter().zip(sums) {
@@ -172,8 +176,11 @@ fn a_slow_average_is_better_with_its_own_statistics() {
 fn without_an_average_its_buffer_is_empty() {
     let layout = |ema| training(&config(ema)).tape.state().clone();
     let [without, with] = [None, Some(0.9)].map(layout);
-    assert_eq!(without.n_elements(Group::AveragedParameters), 0);
-    assert_eq!(with.n_elements(Group::AveragedParameters), with.n_elements(Group::Parameters));
+    assert_eq!(without.n_elements(StateBuffer::AveragedParameters), 0);
+    assert_eq!(
+        with.n_elements(StateBuffer::AveragedParameters),
+        with.n_elements(StateBuffer::Parameters)
+    );
 }
 
 /// Before the first step, evaluation uses the weights themselves.

@@ -5,7 +5,7 @@ use std::fs;
 use wgrad::data::{N_CLASSES, Split, batches, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::ResNet9;
-use wgrad::tape::Group;
+use wgrad::tape::StateBuffer;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
 
@@ -66,13 +66,13 @@ fn the_number_of_threads_decides_none() {
 }
 
 /// All state that a step reads from earlier steps.
-const STATE: [Group; 6] = [
-    Group::Parameters,
-    Group::ExpAvg,
-    Group::ExpAvgSq,
-    Group::Statistics,
-    Group::Metrics,
-    Group::Control,
+const STATE: [StateBuffer; 6] = [
+    StateBuffer::Parameters,
+    StateBuffer::ExpAvg,
+    StateBuffer::ExpAvgSq,
+    StateBuffer::Statistics,
+    StateBuffer::Metrics,
+    StateBuffer::Control,
 ];
 
 /// Gives the same state to a new trainer and to a used one. Their next steps must agree.
@@ -95,7 +95,7 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
     }
     train(&mut fresh, &split, 2, 1);
     train(&mut used, &split, 2, 1);
-    for group in Group::ALL {
+    for group in StateBuffer::ALL {
         let [a, b] = [&mut fresh, &mut used]
             .map(|trainer| trainer.state.session.read_state(group).expect("readable"));
         let differs = a.iter().zip(&b).position(|(a, b)| a.to_bits() != b.to_bits());

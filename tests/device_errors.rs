@@ -10,7 +10,7 @@ use wgrad::kernel::StepScalars;
 use wgrad::measure::check::{Failure, self_test};
 use wgrad::ops::{self, relu, scale};
 use wgrad::passes::PlanError;
-use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
+use wgrad::tape::{ElementType, Mode, StateBuffer, Tape, ValueId};
 
 const STEP: StepScalars = StepScalars {
     seed: [0, 0],
@@ -79,9 +79,9 @@ fn a_lost_device_is_an_error_of_every_call() {
     assert_lost(session.run(program, &STEP));
     assert_lost(session.read(program, y));
     assert_lost(session.write(program, y, &[0.0; 1000]));
-    assert_lost(session.read_state(Group::Metrics));
-    assert_lost(session.write_state(Group::Metrics, &[0.0; 64]));
-    assert_lost(session.request_state(Group::Metrics));
+    assert_lost(session.read_state(StateBuffer::Metrics));
+    assert_lost(session.write_state(StateBuffer::Metrics, &[0.0; 64]));
+    assert_lost(session.request_state(StateBuffer::Metrics));
     assert_lost(session.poll_state(&mut Vec::new()));
     assert_lost(session.wait());
     let (tape, ..) = relu_tape(10, 0);
@@ -93,11 +93,11 @@ fn a_lost_device_is_an_error_of_every_call() {
 fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
     for first_call in 0..4 {
         let Loaded { device, mut session, program, y } = load(1 << 20);
-        session.request_state(Group::Metrics).expect("the request is accepted");
+        session.request_state(StateBuffer::Metrics).expect("the request is accepted");
         for _ in 0..3 {
             session.run(program, &STEP).expect("runs");
         }
-        session.request_state(Group::Metrics).expect("the request is accepted");
+        session.request_state(StateBuffer::Metrics).expect("the request is accepted");
         device.simulate_loss();
         match first_call {
             // The loss of the device is reported when the device is idle. The limit on steps in flight waits for that.

@@ -11,7 +11,7 @@ use wgrad::kernel::{Kernels, Target, Tile};
 use wgrad::nn::ResNet9;
 use wgrad::passes::fuse::Fusion;
 use wgrad::passes::{Plan, PlanOptions};
-use wgrad::tape::Group;
+use wgrad::tape::StateBuffer;
 use wgrad::train::Trainer;
 use wgrad::train::step::{self, StepConfig};
 
@@ -84,7 +84,8 @@ fn a_step_at_full_size_agrees_with_the_cpu() {
     let [expected, got] = [Device::cpu(OpenOptions::default()), gpu].map(|device| {
         let mut trainer = Trainer::new(&device, &config(), 0).expect("the step fits the adapter");
         trainer.step(&split, &order, 0, 1e-3).expect("the step runs");
-        let gradients = trainer.state.session.read_state(Group::Gradients).expect("gradients");
+        let gradients =
+            trainer.state.session.read_state(StateBuffer::Gradients).expect("gradients");
         (trainer.state.take_metrics().expect("metrics").loss(), gradients)
     });
     let loss_error = (got.0 - expected.0).abs() / expected.0;

@@ -11,7 +11,7 @@ use wgrad::ops::adam::{Adam, adam};
 use wgrad::ops::cross_entropy::cross_entropy;
 use wgrad::ops::{linear, metrics, scale};
 use wgrad::passes;
-use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
+use wgrad::tape::{ElementType, Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
 const N: usize = 3;
 const FEATURES: usize = 5;
@@ -54,9 +54,9 @@ fn devices() -> [Device; 2] {
 fn session(device: &Device, tape: &Arc<Tape>) -> (Box<dyn Session>, ProgramId) {
     let mut session = device.session(tape.state()).expect("a session");
     let program = session.load(tape, LoadOptions::default()).expect("loads");
-    let n = tape.state().n_elements(Group::Parameters);
+    let n = tape.state().n_elements(StateBuffer::Parameters);
     let parameters: Vec<f32> = (0..n).map(|ix| (ix * 29 % 31) as f32 / 31.0 - 0.4).collect();
-    session.write_state(Group::Parameters, &parameters).expect("writes");
+    session.write_state(StateBuffer::Parameters, &parameters).expect("writes");
     (session, program)
 }
 
@@ -93,7 +93,7 @@ fn steps_in_flight_read_their_own_inputs_and_scalars() {
             session.run(program, &scalars(step)).expect("runs");
         }
         let logits = session.read(program, net.logits).expect("reads");
-        Group::ALL
+        StateBuffer::ALL
             .map(|group| session.read_state(group).expect("reads"))
             .into_iter()
             .chain([logits])
@@ -177,7 +177,7 @@ fn metrics_arrive_late_and_in_order() {
         let mut last = 0.0;
         for step in 0..10 {
             session.run(program, &scalars(step)).expect("runs");
-            session.request_state(Group::Metrics).expect("the request is accepted");
+            session.request_state(StateBuffer::Metrics).expect("the request is accepted");
             if session.poll_state(&mut late).expect("polls").is_some() {
                 let metrics = metrics::Metrics::from_slice(&late);
                 let n_images = metrics.n_images;
@@ -199,7 +199,7 @@ fn the_state_starts_at_zero_and_can_be_written_and_read() {
     let net = classifier(Mode::Eval);
     let [_, gpu] = devices();
     let mut session = gpu.session(net.tape.state()).expect("a session");
-    for group in Group::ALL {
+    for group in StateBuffer::ALL {
         let n = net.tape.state().n_elements(group);
         assert_eq!(session.read_state(group).expect("reads"), vec![0.0; n], "{}", group.name());
         let values: Vec<f32> = (0..n).map(|ix| ix as f32 + 0.5).collect();
@@ -221,8 +221,8 @@ fn a_network_without_parameters_runs() {
     session.run(program, &scalars(0)).expect("runs");
     assert_eq!(session.read(program, y).expect("reads"), [2.0; 7]);
     assert_eq!(session.read(program, x).expect("reads"), [1.0; 7]);
-    assert!(session.read_state(Group::Parameters).expect("reads").is_empty());
-    session.write_state(Group::Parameters, &[]).expect("writes");
+    assert!(session.read_state(StateBuffer::Parameters).expect("reads").is_empty());
+    session.write_state(StateBuffer::Parameters, &[]).expect("writes");
 }
 
 #[test]

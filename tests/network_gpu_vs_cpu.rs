@@ -13,7 +13,7 @@ use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::nn::ResNet9;
-use wgrad::tape::Group;
+use wgrad::tape::StateBuffer;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
 
@@ -62,14 +62,20 @@ fn each_step_from_the_cpus_state_agrees() {
     let order = epoch_order(0, 0, split.len());
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     for images in whole_batches(&order, BATCH) {
-        let carried = [Group::Parameters, Group::ExpAvg, Group::ExpAvgSq, Group::Statistics];
+        let carried = [
+            StateBuffer::Parameters,
+            StateBuffer::ExpAvg,
+            StateBuffer::ExpAvgSq,
+            StateBuffer::Statistics,
+        ];
         for group in carried {
             let state = cpu.state.session.read_state(group).expect("the CPU reads");
             gpu.state.session.write_state(group, &state).expect("the GPU writes");
         }
         let step = |trainer: &mut Trainer| {
             trainer.step(&split, images, 0, RATE).expect("a step");
-            let gradients = trainer.state.session.read_state(Group::Gradients).expect("gradients");
+            let gradients =
+                trainer.state.session.read_state(StateBuffer::Gradients).expect("gradients");
             (trainer.state.take_metrics().expect("metrics").loss(), gradients)
         };
         let ((cpu_loss, cpu_gradients), (gpu_loss, gpu_gradients)) =

@@ -15,7 +15,7 @@ use wgrad::nn::{self, ResNet9};
 use wgrad::ops::finite_check::{OnNonFinite, STOPPED};
 use wgrad::ops::{Window, max_pool2d, metrics};
 use wgrad::passes::{self, fuse::Fusion};
-use wgrad::tape::{ElementType, Group, Mode, Tape, ValueId};
+use wgrad::tape::{ElementType, Mode, StateBuffer, Tape, ValueId};
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Model, ModelConfig, Snapshot, StepError, Trainer, UpdateConfig};
 
@@ -41,7 +41,7 @@ fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u
     let mut session = device.session(tape.state()).expect("a session");
     let program = session.load(&Arc::new(tape.clone()), LoadOptions::default()).expect("loads");
     let weights = nn::Weights::initial(tape.state(), 3);
-    session.write_state(Group::Parameters, &weights.parameters).expect("written");
+    session.write_state(StateBuffer::Parameters, &weights.parameters).expect("written");
     session.write(program, input, x).expect("written");
     session.run(program, &StepScalars::default()).expect("a run");
     let pooled = session.read(program, pooled).expect("read");
@@ -183,12 +183,12 @@ fn a_snapshot_of_a_stopped_run_stays_stopped() {
     let mut trainer = Trainer::new(&device, &config, 1).expect("a trainer");
     let step = |trainer: &mut Trainer| {
         trainer.step(&split, &[0, 1, 2, 3], 0, 0.01).expect("a step");
-        trainer.state.session.read_state(Group::Parameters).expect("readable")
+        trainer.state.session.read_state(StateBuffer::Parameters).expect("readable")
     };
     let before = step(&mut trainer);
     let good = trainer.state.snapshot().expect("a snapshot");
     let mut stopped = good.clone();
-    let at = Snapshot::GROUPS.iter().position(|&group| group == Group::Metrics);
+    let at = Snapshot::GROUPS.iter().position(|&group| group == StateBuffer::Metrics);
     stopped.groups[at.expect("they are in it")][metrics::FLAG] = STOPPED;
     trainer.state.restore(&stopped).expect("restored");
     assert!(step(&mut trainer) == before, "a step has changed the parameters");

@@ -9,7 +9,7 @@ use wgrad::ops::cross_entropy::cross_entropy;
 use wgrad::ops::finite_check::{NOT_FINITE, OnNonFinite, STOPPED, finite_check};
 use wgrad::ops::flatten::flatten;
 use wgrad::ops::metrics::{self, Metrics};
-use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape};
+use wgrad::tape::{ElementType, Initializer, Layout, Mode, StateBuffer, Tape};
 
 /// PyTorch's `flatten(1)` of an NCHW tensor orders the elements channel by channel, and each channel row by row.
 #[test]
@@ -38,17 +38,17 @@ fn after(on_nan: OnNonFinite, gradients: &[f32], held: bool) -> Vec<(bool, f64)>
     let loss = cross_entropy(&mut tape, logits, labels, 0.0);
     metrics::accumulate(&mut tape, &loss, labels);
     let mut session = CpuDevice::default().session::<f32>(tape.state());
-    let n_elements = tape.state().n_elements(Group::Gradients);
+    let n_elements = tape.state().n_elements(StateBuffer::Gradients);
     let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
-    let mut control = session.read_state(Group::Control).expect("the flag");
+    let mut control = session.read_state(StateBuffer::Control).expect("the flag");
     control[NOT_FINITE] = if held { STOPPED } else { 0.0 };
-    session.write_state(Group::Control, &control).expect("written");
+    session.write_state(StateBuffer::Control, &control).expect("written");
     let step = |&gradient: &f32| {
         let mut flat = vec![0.0; n_elements];
         flat[0] = gradient;
-        session.write_state(Group::Gradients, &flat).expect("written");
+        session.write_state(StateBuffer::Gradients, &flat).expect("written");
         session.run(program, &StepScalars::default()).expect("a run");
-        let metrics = session.read_state(Group::Metrics).expect("metrics");
+        let metrics = session.read_state(StateBuffer::Metrics).expect("metrics");
         (Metrics::from_slice(&metrics).not_finite, Metrics::from_slice(&metrics).n_skipped)
     };
     gradients.iter().map(step).collect()

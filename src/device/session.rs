@@ -7,7 +7,7 @@ use super::pending::{Pending, block_on};
 use super::timing::NodeTimes;
 use crate::kernel::StepScalars;
 use crate::passes::Plan;
-use crate::tape::{Group, Tape, ValueId};
+use crate::tape::{StateBuffer, Tape, ValueId};
 
 /// The index of a program in its session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,23 +84,23 @@ pub trait Session: Send {
     }
 
     /// Overwrites a whole flat buffer of the state, padding included.
-    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), DeviceError>;
+    fn write_state(&mut self, group: StateBuffer, data: &[f32]) -> Result<(), DeviceError>;
 
     /// Reads a whole flat buffer of the state, padding included.
-    fn read_state_async(&mut self, group: Group) -> Pending<'_, Vec<f32>>;
+    fn read_state_async(&mut self, group: StateBuffer) -> Pending<'_, Vec<f32>>;
 
     /// Waits for [`Session::read_state_async`].
-    fn read_state(&mut self, group: Group) -> Result<Vec<f32>, DeviceError> {
+    fn read_state(&mut self, group: StateBuffer) -> Result<Vec<f32>, DeviceError> {
         block_on(self.read_state_async(group))
     }
 
     /// Requests a flat buffer of the state, as it is after all earlier work, without waiting.
-    fn request_state(&mut self, group: Group) -> Result<(), DeviceError>;
+    fn request_state(&mut self, group: StateBuffer) -> Result<(), DeviceError>;
 
     /// Moves the latest requested buffer that has arrived to `values`, padding included, and returns the buffer's
     /// group. Each request is returned at most once. The function never waits. It allocates nothing if `values` is the
     /// vector of an earlier call.
-    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, DeviceError>;
+    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<StateBuffer>, DeviceError>;
 
     /// Waits until all work is done. In a browser, callers must await it every few steps, because nothing else limits
     /// the number of steps in flight there.

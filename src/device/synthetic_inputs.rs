@@ -2,7 +2,7 @@
 
 use super::{ProgramId, Session};
 use crate::device::DeviceError;
-use crate::tape::{ElementType, Group, Storage, Tape};
+use crate::tape::{ElementType, StateBuffer, Storage, Tape};
 
 /// Fills all inputs and parameters of a program with numbers between 0 and 1. With zeros, a processor would use less
 /// power and run faster than in training. Words stay 0, which is a valid class and a valid index.
@@ -19,5 +19,8 @@ pub fn fill(session: &mut dyn Session, program: ProgramId, tape: &Tape) -> Resul
             }
         }
     }
-    session.write_state(Group::Parameters, &numbers(tape.state().n_elements(Group::Parameters)))
+    session.write_state(
+        StateBuffer::Parameters,
+        &numbers(tape.state().n_elements(StateBuffer::Parameters)),
+    )
 }

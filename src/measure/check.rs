@@ -34,7 +34,7 @@ use crate::device::{LoadOptions, ProgramId, Session};
 use crate::ops::case::{Case, CaseInput};
 use crate::ops::{self, scale};
 use crate::passes::{self, fuse::Fusion};
-use crate::tape::{ElementType, Group, Mode, Storage, Tape, ValueId};
+use crate::tape::{ElementType, Mode, StateBuffer, Storage, Tape, ValueId};
 
 /// The factor between each input and the op. It is positive, so inputs keep their signs. It is a dyadic fraction, so
 /// ties stay ties.
@@ -78,7 +78,7 @@ pub struct CaseTape {
 pub struct CaseResult {
     /// Every value that a node computed outside the state, in the order of the tape.
     pub values: Vec<(ValueId, Contents)>,
-    /// The state, in the order of [`Group::ALL`], padding included.
+    /// The state, in the order of [`StateBuffer::ALL`], padding included.
     pub state: Vec<Vec<f32>>,
 }
 
@@ -185,7 +185,7 @@ impl CaseTape {
         program: ProgramId,
         data: &CaseData,
     ) -> Result<(), DeviceError> {
-        for (group, values) in Group::ALL.into_iter().zip(&data.state) {
+        for (group, values) in StateBuffer::ALL.into_iter().zip(&data.state) {
             session.write_state(group, values)?;
         }
         for (id, contents) in &data.inputs {
@@ -216,7 +216,7 @@ impl CaseTape {
             Ok((id, contents))
         });
         let values = values.collect::<Result<_, DeviceError>>()?;
-        let state = Group::ALL.into_iter().map(|group| session.read_state(group));
+        let state = StateBuffer::ALL.into_iter().map(|group| session.read_state(group));
         Ok(CaseResult { values, state: state.collect::<Result<_, DeviceError>>()? })
     }
 }

@@ -4,7 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use super::Weights;
-use crate::tape::{Group, Initializer, Member, StateLayout};
+use crate::tape::{Initializer, Member, StateBuffer, StateLayout};
 
 impl Weights {
     /// Returns new weights: convolutions and linear layers uniform in ±1/√fan_in, batch norm's scale 1 and shift 0,
@@ -22,8 +22,8 @@ impl Weights {
             values
         };
         Self {
-            parameters: fill(Group::Parameters),
-            statistics: fill(Group::Statistics),
+            parameters: fill(StateBuffer::Parameters),
+            statistics: fill(StateBuffer::Statistics),
             n_batches: 0,
         }
     }
@@ -69,10 +69,10 @@ mod tests {
         let mut layout = StateLayout::default();
         for name in names {
             let uniform = Initializer::Uniform { fan_in: 27 };
-            layout.add(Group::Parameters, name, &[3, 3, 3, 50], Layout::ConvWeight, uniform);
+            layout.add(StateBuffer::Parameters, name, &[3, 3, 3, 50], Layout::ConvWeight, uniform);
         }
         layout.add(
-            Group::Statistics,
+            StateBuffer::Statistics,
             "running_var",
             &[3],
             Layout::Plain,

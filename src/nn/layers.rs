@@ -6,7 +6,7 @@
 
 use crate::ops::conv2d::Conv2d;
 use crate::ops::{self, Window, batch_norm::Normalised};
-use crate::tape::{Group, Initializer, Layout, Mode, Tape, ValueId};
+use crate::tape::{Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
 /// The number that batch norm adds to a variance before the square root.
 pub const BATCH_NORM_EPS: f32 = 1e-5;
@@ -59,7 +59,7 @@ pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv
 /// Records batch normalisation over all axes but the last. Parameters: `weight` (gamma) and `bias` (beta);
 /// statistics: `running_mean` and `running_var`.
 ///
-/// On a training tape, it normalises by the batch's statistics and places them in [`Group::BatchStatistics`];
+/// On a training tape, it normalises by the batch's statistics and places them in [`StateBuffer::BatchStatistics`];
 /// [`running_statistics::update`](ops::running_statistics::update) merges them into the running statistics. On an
 /// evaluation tape, it normalises by the running statistics.
 pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
@@ -74,8 +74,8 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
         Mode::Train => {
             let Normalised { y, mean, unbiased_variance } =
                 ops::batch_norm::batch_norm(tape, x, gamma, beta, BATCH_NORM_EPS);
-            tape.place(mean, Group::BatchStatistics, &mean_name);
-            tape.place(unbiased_variance, Group::BatchStatistics, &variance_name);
+            tape.place(mean, StateBuffer::BatchStatistics, &mean_name);
+            tape.place(unbiased_variance, StateBuffer::BatchStatistics, &variance_name);
             y
         }
         Mode::Eval => ops::batch_norm::batch_norm_eval(

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{ResNet9, resnet9};
 use crate::base::units::thousands;
-use crate::tape::{ElementType, Group, Mode, Node, Storage, Tape, Value};
+use crate::tape::{ElementType, Mode, Node, StateBuffer, Storage, Tape, Value};
 
 /// Returns the table of the ResNet for images of 32x32 pixels in ten classes.
 ///
@@ -84,7 +84,7 @@ impl Layer {
         };
         let inputs = node.inputs.iter().map(|&id| tape.value(id));
         let of_parameters = |value: &&Value| {
-            matches!(value.storage, Storage::State { group: Group::Parameters, .. })
+            matches!(value.storage, Storage::State { group: StateBuffer::Parameters, .. })
         };
         let n_parameters = inputs.filter(of_parameters).map(Value::n_elements).sum();
         Some(Self { module, shape, n_parameters })

@@ -12,15 +12,15 @@ use sha2::{Digest, Sha256};
 
 use super::{ModelInfo, WeightsError, tensor_file};
 use crate::base::files::{self, FileError};
-use crate::tape::{Group, StateLayout};
+use crate::tape::{StateBuffer, StateLayout};
 
 /// A network's parameters and running statistics, in the flat buffers of a session. The [`StateLayout`] has the place
 /// of each member.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Weights {
-    /// Contents of [`Group::Parameters`], padding included.
+    /// Contents of [`StateBuffer::Parameters`], padding included.
     pub parameters: Vec<f32>,
-    /// Contents of [`Group::Statistics`], padding included.
+    /// Contents of [`StateBuffer::Statistics`], padding included.
     pub statistics: Vec<f32>,
     /// Number of batches that the running statistics have averaged. No computation reads it; it becomes
     /// `num_batches_tracked` of every batch norm in PyTorch's files.
@@ -72,7 +72,8 @@ impl Weights {
     /// Reads the tensors of the weights from a file.
     pub(crate) fn read(layout: &StateLayout, file: &mut tensor_file::Reader<'_>) -> Self {
         let mut fill = |group| file.members("", layout.members(group), layout.n_elements(group));
-        let (parameters, statistics) = (fill(Group::Parameters), fill(Group::Statistics));
+        let (parameters, statistics) =
+            (fill(StateBuffer::Parameters), fill(StateBuffer::Statistics));
         // No computation reads the counts, so they are optional.
         let counts = tensor_file::batch_counts(layout).filter_map(|name| file.count(name));
         let n_batches = counts.max().unwrap_or(0);
@@ -178,7 +179,7 @@ impl WeightsFile {
         let mut weights = Weights::read(layout, &mut tensors);
         if tensors.has(tensor_file::AVERAGES) {
             // A checkpoint of a run with `--ema`, which evaluates the averages.
-            let n_elements = layout.n_elements(Group::Parameters);
+            let n_elements = layout.n_elements(StateBuffer::Parameters);
             weights.parameters =
                 tensors.members(tensor_file::AVERAGES, &layout.parameters, n_elements);
         }
@@ -237,10 +238,10 @@ mod tests {
         let mut layout = StateLayout::default();
         let start = Initializer::Uniform { fan_in: 27 };
         let conv = [3, 3, 3, width];
-        layout.add(Group::Parameters, "0.weight", &conv, Layout::ConvWeight, start);
-        layout.add(Group::Statistics, "1.running_mean", &[width], Layout::Plain, start);
+        layout.add(StateBuffer::Parameters, "0.weight", &conv, Layout::ConvWeight, start);
+        layout.add(StateBuffer::Statistics, "1.running_mean", &[width], Layout::Plain, start);
         let one = Initializer::Constant(1.0);
-        layout.add(Group::Statistics, "1.running_var", &[width], Layout::Plain, one);
+        layout.add(StateBuffer::Statistics, "1.running_var", &[width], Layout::Plain, one);
         layout
     }
 
@@ -312,7 +313,7 @@ mod tests {
     fn every_tensor_that_does_not_fit_is_named() {
         let bytes = Weights::initial(&layout(5), 3).to_safetensors(&layout(5), None);
         let mut other = layout(6);
-        other.add(Group::Parameters, "fc", &[1], Layout::Plain, Initializer::Constant(0.0));
+        other.add(StateBuffer::Parameters, "fc", &[1], Layout::Plain, Initializer::Constant(0.0));
         other.statistics.remove(1);
         let error = read(&other, &bytes).expect_err("it does not fit");
         for line in [
@@ -333,7 +334,13 @@ mod tests {
         let mut large = StateLayout::default();
         for ix in 0..9 {
             let name = format!("layer{ix}.weight");
-            large.add(Group::Parameters, &name, &[1], Layout::Plain, Initializer::Constant(0.0));
+            large.add(
+                StateBuffer::Parameters,
+                &name,
+                &[1],
+                Layout::Plain,
+                Initializer::Constant(0.0),
+            );
         }
         let error = read(&large, &file(&tensors)).expect_err("it does not fit");
         for line in ["layer4.weight: missing", "encoder.4.kernel: not a part of this network"] {

@@ -17,13 +17,18 @@ use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
-    Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value,
+    Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
 };
 
 /// Records one step of Adam over all parameters.
 pub fn adam(tape: &mut Tape, adam: Adam) {
-    let groups =
-        [Group::Gradients, Group::Control, Group::Parameters, Group::ExpAvg, Group::ExpAvgSq];
+    let groups = [
+        StateBuffer::Gradients,
+        StateBuffer::Control,
+        StateBuffer::Parameters,
+        StateBuffer::ExpAvg,
+        StateBuffer::ExpAvgSq,
+    ];
     let inputs = groups.map(|group| tape.whole(group));
     tape.push(adam, &inputs);
 }

@@ -16,8 +16,8 @@ use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
-    Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value,
-    ValueId,
+    Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, ScratchSize, StateBuffer, Tape,
+    Value, ValueId,
 };
 
 /// PyTorch's addend to the norm, against a division by 0.
@@ -25,7 +25,7 @@ const EPS: f32 = 1e-6;
 
 /// Records the L2 norm of all gradients, `[1]`.
 pub fn norm(tape: &mut Tape) -> ValueId {
-    let gradients = tape.whole(Group::Gradients);
+    let gradients = tape.whole(StateBuffer::Gradients);
     tape.push_one(GradNorm, &[gradients])
 }
 
@@ -38,7 +38,8 @@ pub fn norm(tape: &mut Tape) -> ValueId {
 /// If `max_norm` is not above 0.
 pub fn clip(tape: &mut Tape, norm: ValueId, max_norm: f32) {
     assert!(max_norm > 0.0, "clip_grad_norm: the maximum {max_norm} is not above 0");
-    let [control, gradients] = [Group::Control, Group::Gradients].map(|group| tape.whole(group));
+    let [control, gradients] =
+        [StateBuffer::Control, StateBuffer::Gradients].map(|group| tape.whole(group));
     tape.push_one(ClipGradNorm { max_norm }, &[norm, control, gradients]);
 }
 

@@ -14,7 +14,7 @@ use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
-    Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value,
+    Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
 };
 
 /// Records an update of the average of all parameters, and adds the average's buffer to the state. Record it
@@ -25,7 +25,7 @@ use crate::tape::{
 pub fn ema(tape: &mut Tape, decay: f64) {
     assert!((0.0..1.0).contains(&decay), "ema: the decay {decay} is not in 0..1");
     tape.average_parameters();
-    let groups = [Group::Parameters, Group::Control, Group::AveragedParameters];
+    let groups = [StateBuffer::Parameters, StateBuffer::Control, StateBuffer::AveragedParameters];
     let inputs = groups.map(|group| tape.whole(group));
     tape.push_one(Ema { decay }, &inputs);
 }
@@ -121,9 +121,9 @@ mod tests {
     fn the_buffer_is_there_when_somebody_asks() {
         let mut tape = Tape::new("test", Mode::Train);
         tape.parameter("p", &[3], Layout::Plain, Initializer::Constant(0.0));
-        assert_eq!(tape.state().n_elements(Group::AveragedParameters), 0);
+        assert_eq!(tape.state().n_elements(StateBuffer::AveragedParameters), 0);
         ema(&mut tape, 0.9);
-        assert_eq!(tape.state().n_elements(Group::AveragedParameters), 64);
+        assert_eq!(tape.state().n_elements(StateBuffer::AveragedParameters), 64);
     }
 
     #[test]

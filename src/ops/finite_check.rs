@@ -11,10 +11,10 @@ use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
-    Args, Group, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
+    Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value, ValueId,
 };
 
-/// Index of the flag in [`Group::Control`]. While the flag is not 0, no op changes the state. Its values are 0,
+/// Index of the flag in [`StateBuffer::Control`]. While the flag is not 0, no op changes the state. Its values are 0,
 /// [`STOPPED`] and [`SKIPPED`].
 pub const NOT_FINITE: usize = 0;
 
@@ -50,9 +50,9 @@ impl OnNonFinite {
 /// Records the check of all gradients, the batch statistics if there are any, and the values `also`. Record
 /// the updates after it.
 pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNonFinite) {
-    let mut inputs = vec![tape.whole(Group::Control), tape.whole(Group::Gradients)];
+    let mut inputs = vec![tape.whole(StateBuffer::Control), tape.whole(StateBuffer::Gradients)];
     if !tape.state().statistics.is_empty() {
-        inputs.push(tape.whole(Group::BatchStatistics));
+        inputs.push(tape.whole(StateBuffer::BatchStatistics));
     }
     inputs.extend(also);
     tape.push_one(FiniteCheck { on_nan }, &inputs);

@@ -8,10 +8,10 @@ use super::finite_check::{NOT_FINITE, SKIPPED, STOPPED};
 use super::{Case, OpTests, case::Fill};
 use crate::kernel::{Binding, Launch, Real, Shader, Target};
 use crate::tape::{
-    Args, ElementType, Group, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
+    Args, ElementType, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value, ValueId,
 };
 
-/// Index in [`Group::Metrics`] of the sum of losses.
+/// Index in [`StateBuffer::Metrics`] of the sum of losses.
 pub const LOSS_SUM: usize = 0;
 /// Index of the number of correct predictions.
 pub const N_CORRECT: usize = 1;
@@ -40,12 +40,12 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Reads the contents of [`Group::Metrics`].
+    /// Reads the contents of [`StateBuffer::Metrics`].
     pub fn from_slice(metrics: &[f32]) -> Self {
         Self::from_fn(|ix| metrics[ix])
     }
 
-    /// Reads the elements of [`Group::Metrics`].
+    /// Reads the elements of [`StateBuffer::Metrics`].
     pub fn from_fn(metric: impl Fn(usize) -> f32) -> Self {
         Self {
             loss_sum: f64::from(metric(LOSS_SUM)),
@@ -76,9 +76,10 @@ impl Metrics {
     }
 }
 
-/// Records the addition of a batch's losses and correct predictions to [`Group::Metrics`].
+/// Records the addition of a batch's losses and correct predictions to [`StateBuffer::Metrics`].
 pub fn accumulate(tape: &mut Tape, result: &CrossEntropy, labels: ValueId) {
-    let [control, metrics] = [Group::Control, Group::Metrics].map(|group| tape.whole(group));
+    let [control, metrics] =
+        [StateBuffer::Control, StateBuffer::Metrics].map(|group| tape.whole(group));
     tape.push_one(Accumulate, &[result.losses, result.correct, labels, control, metrics]);
 }
 

@@ -9,14 +9,14 @@
 use super::finite_check::NOT_FINITE;
 use super::{Case, OpTests};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
-use crate::tape::{Args, Group, NodeIo, Op, OutputSpec, Reference, Tape, Value};
+use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value};
 
 /// Records the update of all running statistics; records nothing for a network without any.
 pub fn update(tape: &mut Tape, momentum: f32) {
     if tape.state().statistics.is_empty() {
         return;
     }
-    let groups = [Group::BatchStatistics, Group::Control, Group::Statistics];
+    let groups = [StateBuffer::BatchStatistics, StateBuffer::Control, StateBuffer::Statistics];
     let inputs = groups.map(|group| tape.whole(group));
     tape.push_one(RunningStatistics { momentum }, &inputs);
 }

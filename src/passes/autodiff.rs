@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::ops::fill::Fill;
 use crate::ops::{add, scale};
-use crate::tape::{Group, Node, Phase, Storage, Tape, ValueId};
+use crate::tape::{Node, Phase, StateBuffer, Storage, Tape, ValueId};
 
 /// The recorded gradients: the gradient of each value, by the value.
 #[derive(Clone, Default, Debug)]
@@ -20,7 +20,7 @@ impl Gradients {
 
 /// Appends the nodes that compute the gradient of the scalar `loss`, of shape `[1]`.
 ///
-/// The gradients of parameters lie in the flat buffer [`Group::Gradients`].
+/// The gradients of parameters lie in the flat buffer [`StateBuffer::Gradients`].
 ///
 /// # Panics
 /// If the loss has another shape.
@@ -105,6 +105,6 @@ fn place_parameter_gradients(tape: &mut Tape, gradients: &mut Gradients) {
             gradient = scale::scale(tape, gradient, 1.0);
             gradients.0.insert(parameter, gradient);
         }
-        tape.place(gradient, Group::Gradients, &member.name);
+        tape.place(gradient, StateBuffer::Gradients, &member.name);
     }
 }

@@ -1,6 +1,6 @@
 //! Evaluation with averaged parameters: the same tape reads the parameters from another buffer.
 
-use crate::tape::{Group, Phase, Tape};
+use crate::tape::{Phase, StateBuffer, Tape};
 
 /// Makes every node that reads a parameter read the parameter's moving average; see [`ema`](crate::ops::ema).
 ///
@@ -13,5 +13,5 @@ pub fn read_averages(tape: &mut Tape) {
         "read_averages: the tape has a training step, which must read the parameters"
     );
     tape.average_parameters();
-    tape.relocate(Group::Parameters, Group::AveragedParameters);
+    tape.relocate(StateBuffer::Parameters, StateBuffer::AveragedParameters);
 }

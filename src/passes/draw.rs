@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::Work;
 use crate::base::chart::Svg;
 use crate::base::units::thousands;
-use crate::tape::{ElementType, Group, Node, Phase, Storage, Tape, Value, ValueId};
+use crate::tape::{ElementType, Node, Phase, StateBuffer, Storage, Tape, Value, ValueId};
 
 const GUTTER: f64 = 132.0;
 const FRAME_WIDTH: f64 = 462.0;
@@ -38,7 +38,7 @@ impl Kind {
     /// Returns the kind, by the node's values and not by its op, so that new ops have a colour, too.
     fn of(tape: &Tape, node: &Node) -> Self {
         let inputs = || node.inputs.iter().map(|&id| tape.value(id));
-        let parameters = || inputs().filter(|v| in_group(v.storage, Group::Parameters));
+        let parameters = || inputs().filter(|v| in_group(v.storage, StateBuffer::Parameters));
         let n_activations =
             inputs().filter(|v| !matches!(v.storage, Storage::State { .. })).count();
         let x = inputs().next();
@@ -166,7 +166,7 @@ orient=\"auto\"><path d=\"M0 0.4 L7.4 4 L0 7.6 Z\" fill=\"#e8622c\"/></marker>
 </defs>
 ";
 
-fn in_group(storage: Storage, group: Group) -> bool {
+fn in_group(storage: Storage, group: StateBuffer) -> bool {
     matches!(storage, Storage::State { group: of, .. } if of == group)
 }
 
@@ -188,7 +188,7 @@ fn place(tape: &Tape, nodes: &[&Node], first: Option<ValueId>, batch: Option<usi
     }
     for (ix, node) in nodes.iter().enumerate() {
         let inputs = node.inputs.iter().map(|&id| tape.value(id));
-        let weights = inputs.filter(|v| in_group(v.storage, Group::Parameters));
+        let weights = inputs.filter(|v| in_group(v.storage, StateBuffer::Parameters));
         let n_parameters: usize = weights.map(Value::n_elements).sum();
         let parameters = match n_parameters {
             0 => String::new(),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::PlanError;
 use crate::kernel::{Launch, Target, Tile};
-use crate::tape::{ElementType, Group, Node, Storage, Tape};
+use crate::tape::{ElementType, Node, StateBuffer, Storage, Tape};
 
 /// The options of a plan.
 #[derive(Clone, Copy, Default, Debug)]
@@ -59,7 +59,7 @@ pub struct Placement {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BufferKind {
     /// A flat buffer of the state, shared by all programs of a session.
-    State(Group),
+    State(StateBuffer),
     /// One input.
     Input,
     /// Transient values, one after another; the number of the slot in the session.
@@ -94,7 +94,7 @@ impl PlannedBuffer {
 pub struct Plan {
     /// Places, by value; none for a value that no node and no host uses.
     pub placements: Vec<Option<Placement>>,
-    /// Buffers: first the state's groups in the order of [`Group::ALL`], then the others.
+    /// Buffers: first the state's groups in the order of [`StateBuffer::ALL`], then the others.
     pub buffers: Vec<PlannedBuffer>,
     /// Launches, by node; empty for the CPU device.
     pub launches: Vec<Launch>,
@@ -199,7 +199,7 @@ struct Planner {
 
 impl Planner {
     fn new(tape: &Tape, slots: &[Slot]) -> Self {
-        let state = Group::ALL.map(|group| PlannedBuffer {
+        let state = StateBuffer::ALL.map(|group| PlannedBuffer {
             label: group.name().to_string(),
             kind: BufferKind::State(group),
             real: true,

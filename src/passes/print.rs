@@ -3,7 +3,7 @@
 use super::plan::BufferKind;
 use super::{Plan, Work};
 use crate::base::units::{decimal, readable_bytes};
-use crate::tape::{ElementType, Group, Node, Phase, Tape, Value, ValueId};
+use crate::tape::{ElementType, Node, Phase, StateBuffer, Tape, Value, ValueId};
 
 /// Returns the listing of a tape and its plan as text. `batch_size` is the number of images in a step.
 ///
@@ -99,7 +99,7 @@ fn work(tape: &Tape, batch_size: usize) -> String {
 
 /// Returns the memory of the step on the device, by use.
 fn memory(tape: &Tape, plan: &Plan) -> String {
-    let of = |groups: &[Group]| {
+    let of = |groups: &[StateBuffer]| {
         let is_it = |kind| matches!(kind, BufferKind::State(group) if groups.contains(&group));
         plan.bytes_where(is_it)
     };
@@ -109,13 +109,13 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         None => String::new(),
     };
     let kinds = [
-        ("parameters", of(&[Group::Parameters]), String::new()),
-        ("gradients", of(&[Group::Gradients]), String::new()),
-        ("moments", of(&[Group::ExpAvg, Group::ExpAvgSq]), String::new()),
-        ("averages", of(&[Group::AveragedParameters]), String::new()),
-        ("statistics", of(&[Group::Statistics, Group::BatchStatistics]), String::new()),
-        ("metrics", of(&[Group::Metrics]), String::new()),
-        ("control", of(&[Group::Control]), String::new()),
+        ("parameters", of(&[StateBuffer::Parameters]), String::new()),
+        ("gradients", of(&[StateBuffer::Gradients]), String::new()),
+        ("moments", of(&[StateBuffer::ExpAvg, StateBuffer::ExpAvgSq]), String::new()),
+        ("averages", of(&[StateBuffer::AveragedParameters]), String::new()),
+        ("statistics", of(&[StateBuffer::Statistics, StateBuffer::BatchStatistics]), String::new()),
+        ("metrics", of(&[StateBuffer::Metrics]), String::new()),
+        ("control", of(&[StateBuffer::Control]), String::new()),
         ("inputs", plan.bytes_where(|kind| kind == BufferKind::Input), String::new()),
         ("slots", plan.bytes_where(|kind| matches!(kind, BufferKind::Slot(_))), slots),
         ("memory in all", plan.total_bytes(), String::new()),

@@ -23,4 +23,4 @@ pub use reference::{
     Args, DynReference, Reference, Runs, Scratch, ScratchSize, Slice, SliceMut, ThreadScratch,
 };
 pub use state::{Initializer, Layout, Member, StateLayout};
-pub use value::{ElementType, Group, Storage, Value, ValueId};
+pub use value::{ElementType, StateBuffer, Storage, Value, ValueId};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::state::{Initializer, Layout, Member, StateLayout};
-use super::{ElementType, Group, Node, NodeIo, Phase, Storage, Value, ValueId};
+use super::{ElementType, Node, NodeIo, Phase, StateBuffer, Storage, Value, ValueId};
 use crate::tape::{Op, OutputSpec};
 
 /// The purpose of a tape. Layers read it, because batch norm and dropout differ between training and evaluation.
@@ -119,7 +119,7 @@ impl Tape {
         layout: Layout,
         initializer: Initializer,
     ) -> ValueId {
-        self.member(Group::Parameters, name, shape, layout, initializer)
+        self.member(StateBuffer::Parameters, name, shape, layout, initializer)
     }
 
     /// Returns the running statistic with this name (PyTorch's); the first call adds it.
@@ -128,12 +128,12 @@ impl Tape {
     /// If a statistic with this name has another shape.
     pub fn statistic(&mut self, name: &str, shape: &[usize], start: f32) -> ValueId {
         let initializer = Initializer::Constant(start);
-        self.member(Group::Statistics, name, shape, Layout::Plain, initializer)
+        self.member(StateBuffer::Statistics, name, shape, Layout::Plain, initializer)
     }
 
     fn member(
         &mut self,
-        group: Group,
+        group: StateBuffer,
         name: &str,
         shape: &[usize],
         layout: Layout,
@@ -147,7 +147,7 @@ impl Tape {
             return id;
         }
         let storage = Storage::State { group, offset };
-        let trained = group == Group::Parameters && self.mode == Mode::Train;
+        let trained = group == StateBuffer::Parameters && self.mode == Mode::Train;
         let id = self.new_value(name, shape, ElementType::F32, storage, trained);
         self.members.insert(name.to_string(), id);
         id
@@ -159,7 +159,7 @@ impl Tape {
     }
 
     /// Adds a value of shape `[elements]` for a whole flat buffer, padding included.
-    pub fn whole(&mut self, group: Group) -> ValueId {
+    pub fn whole(&mut self, group: StateBuffer) -> ValueId {
         let shape = [self.state.n_elements(group)];
         let storage = Storage::State { group, offset: 0 };
         self.new_value(group.name(), &shape, ElementType::F32, storage, false)
@@ -174,7 +174,7 @@ impl Tape {
     ///
     /// # Panics
     /// If the two buffers differ in length.
-    pub(crate) fn relocate(&mut self, from: Group, to: Group) {
+    pub(crate) fn relocate(&mut self, from: StateBuffer, to: StateBuffer) {
         let lengths = [from, to].map(|group| self.state.n_elements(group));
         assert_eq!(lengths[0], lengths[1], "relocate: {} and {}", from.name(), to.name());
         for value in &mut self.values {
@@ -326,7 +326,7 @@ impl Tape {
     ///
     /// # Panics
     /// If the value is not transient or has another number of elements than the member.
-    pub(crate) fn place(&mut self, id: ValueId, group: Group, name: &str) {
+    pub(crate) fn place(&mut self, id: ValueId, group: StateBuffer, name: &str) {
         let (_, member) = self.state.find(name).unwrap_or_else(|| panic!("{name}: no such member"));
         let (offset, expected) = (member.offset, member.n_elements());
         let value = &mut self.values[id.index()];

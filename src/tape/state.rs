@@ -1,6 +1,6 @@
 //! The state that outlives a step: the parameters and running statistics, and their offsets in flat buffers.
 
-use super::Group;
+use super::StateBuffer;
 
 /// The order of a member's elements on the device. Files have PyTorch's order; reading and writing a file permutes the
 /// elements.
@@ -131,37 +131,41 @@ pub struct StateLayout {
 
 impl StateLayout {
     /// Returns the number of elements of a flat buffer, padding included.
-    pub fn n_elements(&self, group: Group) -> usize {
+    pub fn n_elements(&self, group: StateBuffer) -> usize {
         match group {
-            Group::Metrics | Group::Control => ALIGNMENT,
+            StateBuffer::Metrics | StateBuffer::Control => ALIGNMENT,
             _ => self.members(group).last().map_or(0, next_offset),
         }
     }
 
     /// Returns the members of a flat buffer; empty for a buffer without elements.
-    pub fn members(&self, group: Group) -> &[Member] {
+    pub fn members(&self, group: StateBuffer) -> &[Member] {
         match group {
-            Group::Gradients | Group::ExpAvg | Group::ExpAvgSq | Group::BatchStatistics
+            StateBuffer::Gradients
+            | StateBuffer::ExpAvg
+            | StateBuffer::ExpAvgSq
+            | StateBuffer::BatchStatistics
                 if self.inference_only =>
             {
                 &[]
             }
-            Group::Parameters | Group::Gradients | Group::ExpAvg | Group::ExpAvgSq => {
-                &self.parameters
-            }
-            Group::AveragedParameters if self.averaged => &self.parameters,
-            Group::Statistics | Group::BatchStatistics => &self.statistics,
-            Group::Metrics | Group::AveragedParameters | Group::Control => &[],
+            StateBuffer::Parameters
+            | StateBuffer::Gradients
+            | StateBuffer::ExpAvg
+            | StateBuffer::ExpAvgSq => &self.parameters,
+            StateBuffer::AveragedParameters if self.averaged => &self.parameters,
+            StateBuffer::Statistics | StateBuffer::BatchStatistics => &self.statistics,
+            StateBuffer::Metrics | StateBuffer::AveragedParameters | StateBuffer::Control => &[],
         }
     }
 
     /// Returns the member with this name, and the buffer that holds its current value.
-    pub fn find(&self, name: &str) -> Option<(Group, &Member)> {
+    pub fn find(&self, name: &str) -> Option<(StateBuffer, &Member)> {
         let within = |group, members: &'_ [Member]| {
             members.iter().position(|m| m.name == name).map(|i| (group, i))
         };
-        let (group, ix) = within(Group::Parameters, &self.parameters)
-            .or_else(|| within(Group::Statistics, &self.statistics))?;
+        let (group, ix) = within(StateBuffer::Parameters, &self.parameters)
+            .or_else(|| within(StateBuffer::Statistics, &self.statistics))?;
         Some((group, &self.members(group)[ix]))
     }
 
@@ -176,15 +180,15 @@ impl StateLayout {
     /// If a member with this name has another shape, or the buffer `group` has no members.
     pub fn add(
         &mut self,
-        group: Group,
+        group: StateBuffer,
         name: &str,
         shape: &[usize],
         layout: Layout,
         initializer: Initializer,
     ) -> &Member {
         let members = match group {
-            Group::Parameters => &mut self.parameters,
-            Group::Statistics => &mut self.statistics,
+            StateBuffer::Parameters => &mut self.parameters,
+            StateBuffer::Statistics => &mut self.statistics,
             other => panic!("{}: this buffer has no members of its own", other.name()),
         };
         if let Some(ix) = members.iter().position(|m| m.name == name) {
@@ -222,33 +226,41 @@ mod tests {
     fn members_are_aligned_and_named_once() {
         let mut layout = StateLayout::default();
         let one = Initializer::Constant(1.0);
-        layout.add(Group::Parameters, "a", &[3], Layout::Plain, one);
-        layout.add(Group::Parameters, "b", &[65], Layout::Plain, one);
-        layout.add(Group::Parameters, "a", &[3], Layout::Plain, one);
+        layout.add(StateBuffer::Parameters, "a", &[3], Layout::Plain, one);
+        layout.add(StateBuffer::Parameters, "b", &[65], Layout::Plain, one);
+        layout.add(StateBuffer::Parameters, "a", &[3], Layout::Plain, one);
         assert_eq!(layout.parameters.len(), 2);
         assert_eq!(layout.parameters[1].offset, 64);
-        assert_eq!(layout.n_elements(Group::ExpAvg), 192);
+        assert_eq!(layout.n_elements(StateBuffer::ExpAvg), 192);
         assert_eq!(
-            layout.n_elements(Group::AveragedParameters),
+            layout.n_elements(StateBuffer::AveragedParameters),
             0,
             "the tape has no moving average"
         );
         layout.averaged = true;
-        assert_eq!(layout.n_elements(Group::AveragedParameters), 192);
+        assert_eq!(layout.n_elements(StateBuffer::AveragedParameters), 192);
         assert_eq!(layout.n_parameters(), 68);
     }
 
     #[test]
     fn an_inference_layout_has_no_buffers_for_training() {
         let mut layout = StateLayout::default();
-        layout.add(Group::Parameters, "a", &[64], Layout::Plain, Initializer::Constant(1.0));
-        layout.add(Group::Statistics, "b", &[64], Layout::Plain, Initializer::Constant(1.0));
+        layout.add(StateBuffer::Parameters, "a", &[64], Layout::Plain, Initializer::Constant(1.0));
+        layout.add(StateBuffer::Statistics, "b", &[64], Layout::Plain, Initializer::Constant(1.0));
         layout.inference_only = true;
-        let sizes = |groups: &[Group]| -> Vec<usize> {
+        let sizes = |groups: &[StateBuffer]| -> Vec<usize> {
             groups.iter().map(|&group| layout.n_elements(group)).collect()
         };
-        assert_eq!(sizes(&[Group::Parameters, Group::Statistics, Group::Metrics]), [64; 3]);
-        let training = [Group::Gradients, Group::ExpAvg, Group::ExpAvgSq, Group::BatchStatistics];
+        assert_eq!(
+            sizes(&[StateBuffer::Parameters, StateBuffer::Statistics, StateBuffer::Metrics]),
+            [64; 3]
+        );
+        let training = [
+            StateBuffer::Gradients,
+            StateBuffer::ExpAvg,
+            StateBuffer::ExpAvgSq,
+            StateBuffer::BatchStatistics,
+        ];
         assert_eq!(sizes(&training), [0; 4]);
     }
 }

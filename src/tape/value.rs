@@ -53,7 +53,7 @@ impl fmt::Display for ElementType {
 /// The buffers that outlive a step. Each is a flat array of f32. Its members are views at multiples of 256
 /// bytes; the padding between them stays zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Group {
+pub enum StateBuffer {
     /// The trained parameters.
     Parameters,
     /// The gradients, with the parameters' layout.
@@ -75,21 +75,21 @@ pub enum Group {
     Control,
 }
 
-impl Group {
+impl StateBuffer {
     /// All buffers, in the order of the devices.
-    pub const ALL: [Group; 9] = [
-        Group::Parameters,
-        Group::Gradients,
-        Group::ExpAvg,
-        Group::ExpAvgSq,
-        Group::Statistics,
-        Group::BatchStatistics,
-        Group::Metrics,
-        Group::AveragedParameters,
-        Group::Control,
+    pub const ALL: [StateBuffer; 9] = [
+        StateBuffer::Parameters,
+        StateBuffer::Gradients,
+        StateBuffer::ExpAvg,
+        StateBuffer::ExpAvgSq,
+        StateBuffer::Statistics,
+        StateBuffer::BatchStatistics,
+        StateBuffer::Metrics,
+        StateBuffer::AveragedParameters,
+        StateBuffer::Control,
     ];
 
-    /// Returns the position in [`Group::ALL`].
+    /// Returns the position in [`StateBuffer::ALL`].
     pub fn index(self) -> usize {
         self as usize
     }
@@ -97,15 +97,15 @@ impl Group {
     /// Returns the name in labels and messages.
     pub fn name(self) -> &'static str {
         match self {
-            Group::Parameters => "parameters",
-            Group::Gradients => "gradients",
-            Group::ExpAvg => "exp_avg",
-            Group::ExpAvgSq => "exp_avg_sq",
-            Group::Statistics => "statistics",
-            Group::BatchStatistics => "batch_statistics",
-            Group::Metrics => "metrics",
-            Group::AveragedParameters => "averaged_parameters",
-            Group::Control => "control",
+            StateBuffer::Parameters => "parameters",
+            StateBuffer::Gradients => "gradients",
+            StateBuffer::ExpAvg => "exp_avg",
+            StateBuffer::ExpAvgSq => "exp_avg_sq",
+            StateBuffer::Statistics => "statistics",
+            StateBuffer::BatchStatistics => "batch_statistics",
+            StateBuffer::Metrics => "metrics",
+            StateBuffer::AveragedParameters => "averaged_parameters",
+            StateBuffer::Control => "control",
         }
     }
 }
@@ -118,7 +118,7 @@ pub enum Storage {
     /// A view into a flat buffer that outlives the step.
     State {
         /// The flat buffer.
-        group: Group,
+        group: StateBuffer,
         /// The offset of the view, in elements.
         offset: usize,
     },

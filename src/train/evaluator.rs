@@ -9,7 +9,7 @@ use crate::data::Split;
 use crate::device::{Device, LoadOptions, Session};
 use crate::nn::Weights;
 use crate::ops::metrics::Metrics;
-use crate::tape::{Group, StateLayout};
+use crate::tape::{StateBuffer, StateLayout};
 
 /// Weights on a device, and the evaluation step.
 pub struct Evaluator {
@@ -44,8 +44,8 @@ impl Evaluator {
     /// # Errors
     /// If the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
-        self.session.write_state(Group::Parameters, &weights.parameters)?;
-        Ok(self.session.write_state(Group::Statistics, &weights.statistics)?)
+        self.session.write_state(StateBuffer::Parameters, &weights.parameters)?;
+        Ok(self.session.write_state(StateBuffer::Statistics, &weights.statistics)?)
     }
 
     /// Returns loss and accuracy over every image of a split; none when `stop` returned true on the way.
@@ -57,13 +57,13 @@ impl Evaluator {
         split: &Split,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Metrics>, Error> {
-        let zeros = vec![0.0; self.layout().n_elements(Group::Metrics)];
-        self.session.write_state(Group::Metrics, &zeros)?;
+        let zeros = vec![0.0; self.layout().n_elements(StateBuffer::Metrics)];
+        self.session.write_state(StateBuffer::Metrics, &zeros)?;
         let session = &mut *self.session;
         if !self.evaluation.evaluate(session, split, stop, |_, _, _| Ok(()))? {
             return Ok(None);
         }
-        Ok(Some(Metrics::from_slice(&self.session.read_state(Group::Metrics)?)))
+        Ok(Some(Metrics::from_slice(&self.session.read_state(StateBuffer::Metrics)?)))
     }
 
     /// Returns the logits of every image of a split, in order, `[n, classes]`; none when `stop` returned true on the

@@ -13,7 +13,7 @@ use super::recipe::Recipe;
 use super::{Trainer, step};
 use crate::Error;
 use crate::device::{Device, LoadOptions};
-use crate::tape::{ElementType, Group};
+use crate::tape::{ElementType, StateBuffer};
 
 /// The range of a value that a node has computed.
 #[derive(Clone, PartialEq, Debug)]
@@ -134,7 +134,7 @@ impl Replay {
         state.restore(&self.checkpoint.snapshot)?;
         state.drop_metrics()?;
         let mut found = Vec::new();
-        for group in [Group::Parameters, Group::Statistics] {
+        for group in [StateBuffer::Parameters, StateBuffer::Statistics] {
             let values = state.session.read_state(group)?;
             for member in state.layout.members(group) {
                 let (node, name) = ("(before the step)".to_string(), member.name.clone());

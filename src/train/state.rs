@@ -12,7 +12,7 @@ use crate::nn::Weights;
 use crate::ops::adam::Adam;
 use crate::ops::finite_check::{NOT_FINITE, STOPPED};
 use crate::ops::metrics::{FLAG, Metrics};
-use crate::tape::{Group, StateLayout};
+use crate::tape::{StateBuffer, StateLayout};
 
 /// A copy of the training state. Training that continues from a restored copy has the same bits.
 ///
@@ -27,14 +27,14 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The buffers that outlive a step. The buffer of averaged parameters is empty where nothing is averaged. The flag of
-    /// [`Group::Control`] is restored from its copy in the metrics.
-    pub const GROUPS: [Group; 6] = [
-        Group::Parameters,
-        Group::Statistics,
-        Group::ExpAvg,
-        Group::ExpAvgSq,
-        Group::Metrics,
-        Group::AveragedParameters,
+    /// [`StateBuffer::Control`] is restored from its copy in the metrics.
+    pub const GROUPS: [StateBuffer; 6] = [
+        StateBuffer::Parameters,
+        StateBuffer::Statistics,
+        StateBuffer::ExpAvg,
+        StateBuffer::ExpAvgSq,
+        StateBuffer::Metrics,
+        StateBuffer::AveragedParameters,
     ];
 }
 
@@ -125,9 +125,9 @@ impl TrainState {
 
     /// Writes the flag of [`finite_check`](crate::ops::finite_check).
     fn write_flag(&mut self, flag: f32) -> Result<(), Error> {
-        let mut control = vec![0.0; self.layout.n_elements(Group::Control)];
+        let mut control = vec![0.0; self.layout.n_elements(StateBuffer::Control)];
         control[NOT_FINITE] = flag;
-        Ok(self.session.write_state(Group::Control, &control)?)
+        Ok(self.session.write_state(StateBuffer::Control, &control)?)
     }
 
     /// Requests the metrics after the steps so far, for [`TrainState::late_metrics`]. Does not wait.
@@ -135,7 +135,7 @@ impl TrainState {
     /// # Errors
     /// If the device fails.
     pub fn request_metrics(&mut self) -> Result<(), Error> {
-        Ok(self.session.request_state(Group::Metrics)?)
+        Ok(self.session.request_state(StateBuffer::Metrics)?)
     }
 
     /// Returns the latest requested metrics that have arrived, once. Never waits.
@@ -145,7 +145,9 @@ impl TrainState {
     /// all since have changed nothing, and no step changes anything until [`TrainState::take_metrics`].
     pub fn late_metrics(&mut self) -> Result<Option<Metrics>, Error> {
         match self.session.poll_state(&mut self.late)? {
-            Some(Group::Metrics) => self.check_finite(Metrics::from_slice(&self.late)).map(Some),
+            Some(StateBuffer::Metrics) => {
+                self.check_finite(Metrics::from_slice(&self.late)).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -164,8 +166,8 @@ impl TrainState {
     /// # Errors
     /// If the device fails.
     pub fn drop_metrics(&mut self) -> Result<Metrics, Error> {
-        let values = self.session.read_state(Group::Metrics)?;
-        self.session.write_state(Group::Metrics, &vec![0.0; values.len()])?;
+        let values = self.session.read_state(StateBuffer::Metrics)?;
+        self.session.write_state(StateBuffer::Metrics, &vec![0.0; values.len()])?;
         self.write_flag(0.0)?;
         // Requested metrics that have not been read are older than these.
         self.forget_late_metrics()?;
@@ -188,18 +190,18 @@ impl TrainState {
     }
 
     /// Returns the weights that evaluation reads: the moving average of the parameters where there is one, else the
-    /// parameters. The parameters themselves are [`Group::Parameters`] of the session.
+    /// parameters. The parameters themselves are [`StateBuffer::Parameters`] of the session.
     ///
     /// # Errors
     /// If the device fails.
     pub fn weights(&mut self) -> Result<Weights, Error> {
         let group = match self.layout.averaged {
-            true => Group::AveragedParameters,
-            false => Group::Parameters,
+            true => StateBuffer::AveragedParameters,
+            false => StateBuffer::Parameters,
         };
         Ok(Weights {
             parameters: self.session.read_state(group)?,
-            statistics: self.session.read_state(Group::Statistics)?,
+            statistics: self.session.read_state(StateBuffer::Statistics)?,
             n_batches: self.n_steps,
         })
     }
@@ -209,10 +211,10 @@ impl TrainState {
     /// # Errors
     /// If the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
-        self.session.write_state(Group::Parameters, &weights.parameters)?;
-        self.session.write_state(Group::Statistics, &weights.statistics)?;
+        self.session.write_state(StateBuffer::Parameters, &weights.parameters)?;
+        self.session.write_state(StateBuffer::Statistics, &weights.statistics)?;
         if self.layout.averaged {
-            self.session.write_state(Group::AveragedParameters, &weights.parameters)?;
+            self.session.write_state(StateBuffer::AveragedParameters, &weights.parameters)?;
         }
         Ok(())
     }
@@ -248,7 +250,7 @@ impl TrainState {
         self.forget_late_metrics()?;
         for (group, values) in Snapshot::GROUPS.into_iter().zip(&snapshot.groups) {
             self.session.write_state(group, values)?;
-            if group == Group::Metrics {
+            if group == StateBuffer::Metrics {
                 self.write_flag(values[FLAG])?;
             }
         }

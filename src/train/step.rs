@@ -100,7 +100,7 @@ pub fn evaluation(config: &StepConfig) -> Step {
 
 /// Records the forward pass of a training step with the weights that evaluation reads: the averaged ones, if there are
 /// any. The batch norms write the means and variances of the batch to
-/// [`Group::BatchStatistics`](crate::tape::Group::BatchStatistics).
+/// [`StateBuffer::BatchStatistics`](crate::tape::StateBuffer::BatchStatistics).
 pub fn statistics(config: &StepConfig) -> Step {
     trained_images(config, UpdateConfig::record_statistics)
 }

@@ -9,7 +9,7 @@ use crate::device::{Device, LoadOptions, NodeTimes};
 use crate::nn::Weights;
 use crate::ops::metrics::Metrics;
 use crate::passes::{Plan, PlanOptions};
-use crate::tape::{Group, Tape};
+use crate::tape::{StateBuffer, Tape};
 
 /// The largest number of batches whose statistics are averaged for the running statistics of averaged weights. With 32
 /// batches the random error of the mean is smaller than the change of the statistics in one step of training.
@@ -164,7 +164,7 @@ impl Trainer {
     ) -> Result<bool, Error> {
         let Self { state, statistics: Some(step), .. } = self else { return Ok(true) };
         state.epoch = epoch;
-        let mut sums = vec![0.0; state.layout.n_elements(Group::Statistics)];
+        let mut sums = vec![0.0; state.layout.n_elements(StateBuffer::Statistics)];
         let batches = images.chunks_exact(step.batch_size()).take(STATISTICS_BATCHES);
         let n_batches = batches.len();
         for images in batches {
@@ -173,12 +173,12 @@ impl Trainer {
             }
             step.write(&mut *state.session, split, images)?;
             state.run(step.id)?;
-            let of_batch = state.session.read_state(Group::BatchStatistics)?;
+            let of_batch = state.session.read_state(StateBuffer::BatchStatistics)?;
             sums.iter_mut().zip(of_batch).for_each(|(sum, value)| *sum += f64::from(value));
         }
         if n_batches > 0 {
             let means: Vec<f32> = sums.iter().map(|sum| (sum / n_batches as f64) as f32).collect();
-            state.session.write_state(Group::Statistics, &means)?;
+            state.session.write_state(StateBuffer::Statistics, &means)?;
         }
         Ok(true)
     }

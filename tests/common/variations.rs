@@ -3,7 +3,7 @@
 use wgrad::measure::check::{CaseData, CaseTape};
 use wgrad::ops::finite_check::{NOT_FINITE, SKIPPED, STOPPED};
 use wgrad::ops::metrics::N_SKIPPED;
-use wgrad::tape::{Group, Storage};
+use wgrad::tape::{StateBuffer, Storage};
 
 /// Returns random data. If the case has state, also returns data with gradients or batch statistics that are not
 /// finite, data of the first training step, and data with the not-finite flag set.
@@ -16,9 +16,9 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
         variations.push(data);
     };
     let state = check.tape.state();
-    let poisons: [(Group, &[f32]); 2] = [
-        (Group::Gradients, &[f32::NAN, f32::NEG_INFINITY]),
-        (Group::BatchStatistics, &[f32::INFINITY]),
+    let poisons: [(StateBuffer, &[f32]); 2] = [
+        (StateBuffer::Gradients, &[f32::NAN, f32::NEG_INFINITY]),
+        (StateBuffer::BatchStatistics, &[f32::INFINITY]),
     ];
     for (group, poisons) in poisons {
         let Some(last) = state.members(group).last() else { continue };
@@ -30,13 +30,13 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
     if state.averaged {
         vary(&|data| data.step.step = 1);
     }
-    let is_flag = |storage| matches!(storage, Storage::State { group: Group::Control, .. });
+    let is_flag = |storage| matches!(storage, Storage::State { group: StateBuffer::Control, .. });
     if check.tape.values().iter().any(|value| is_flag(value.storage)) {
         for flag in [STOPPED, SKIPPED] {
             vary(&|data| {
-                data.state[Group::Control.index()][NOT_FINITE] = flag;
+                data.state[StateBuffer::Control.index()][NOT_FINITE] = flag;
                 // Earlier steps were skipped, too.
-                data.state[Group::Metrics.index()][N_SKIPPED] = 3.0;
+                data.state[StateBuffer::Metrics.index()][N_SKIPPED] = 3.0;
             });
         }
     }

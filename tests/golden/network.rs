@@ -10,7 +10,7 @@ use wgrad::ops::finite_check::{self, OnNonFinite};
 use wgrad::ops::{adam, cross_entropy, running_statistics};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{
-    ElementType, Group, Initializer, Layout, Member, Mode, Phase, StateLayout, Tape, ValueId,
+    ElementType, Initializer, Layout, Member, Mode, Phase, StateBuffer, StateLayout, Tape, ValueId,
 };
 use wgrad::train::schedule::{Anneal, OneCycle};
 use wgrad::train::{Model, ModelConfig, UpdateConfig};
@@ -37,20 +37,22 @@ pub fn adam_steps(file: &CaseFile, device: &Device) {
     adam::adam(&mut tape, config);
     let (state, range) = (tape.state().clone(), tape.state().parameters[0].range());
     let padded = |values: &[f32]| {
-        let mut buffer = vec![0.0; state.n_elements(Group::Parameters)];
+        let mut buffer = vec![0.0; state.n_elements(StateBuffer::Parameters)];
         buffer[range.clone()].copy_from_slice(values);
         buffer
     };
 
     let mut session = device.session(&state).expect("a session");
     let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
-    session.write_state(Group::Parameters, &padded(file.tensor("p0").f32())).expect("written");
+    session
+        .write_state(StateBuffer::Parameters, &padded(file.tensor("p0").f32()))
+        .expect("written");
     let mut failures = Failures::default();
     for (ix, lr) in file.tensor("lr").f64().into_iter().enumerate() {
         let gradient = file.tensor("grads").at(ix);
-        session.write_state(Group::Gradients, &padded(gradient.f32())).expect("written");
+        session.write_state(StateBuffer::Gradients, &padded(gradient.f32())).expect("written");
         session.run(program, &scalars(lr, ix as u64 + 1, &config)).expect("a run");
-        let parameters = session.read_state(Group::Parameters).expect("read");
+        let parameters = session.read_state(StateBuffer::Parameters).expect("read");
         let (what, after) = (format!("after step {ix}"), file.tensor("after").at(ix));
         let got = &parameters[range.clone()];
         compare(&mut failures, &what, &after, got, Order::Plain, OP_TOLERANCE);
@@ -192,11 +194,11 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
         check("losses", loss);
         check("logits", logits);
         for (group, kind, step) in [
-            (Group::Gradients, "grad", step),
-            (Group::Parameters, "param", step + 1),
-            (Group::Statistics, "param", step + 1),
-            (Group::ExpAvg, "exp_avg", step + 1),
-            (Group::ExpAvgSq, "exp_avg_sq", step + 1),
+            (StateBuffer::Gradients, "grad", step),
+            (StateBuffer::Parameters, "param", step + 1),
+            (StateBuffer::Statistics, "param", step + 1),
+            (StateBuffer::ExpAvg, "exp_avg", step + 1),
+            (StateBuffer::ExpAvgSq, "exp_avg_sq", step + 1),
         ] {
             let buffer = session.read_state(group).expect("read");
             for member in layout.members(group) {
@@ -227,10 +229,10 @@ fn evaluation(file: &CaseFile, device: &Device, fusion: Fusion, failures: &mut F
 /// Writes the state before a step into the session.
 fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut dyn Session) {
     for (group, kind) in [
-        (Group::Parameters, "param"),
-        (Group::Statistics, "param"),
-        (Group::ExpAvg, "exp_avg"),
-        (Group::ExpAvgSq, "exp_avg_sq"),
+        (StateBuffer::Parameters, "param"),
+        (StateBuffer::Statistics, "param"),
+        (StateBuffer::ExpAvg, "exp_avg"),
+        (StateBuffer::ExpAvgSq, "exp_avg_sq"),
     ] {
         let mut buffer = vec![0.0; layout.n_elements(group)];
         for member in layout.members(group) {

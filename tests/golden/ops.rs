@@ -8,7 +8,7 @@ use wgrad::nn;
 use wgrad::ops::finite_check::{OnNonFinite, finite_check};
 use wgrad::ops::{self, Window, augment::AugmentFlags, conv2d::Conv2d};
 use wgrad::passes::{self, fuse::Fusion};
-use wgrad::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
+use wgrad::tape::{ElementType, Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
 use crate::OP_TOLERANCE;
 use crate::bench::{Bench, compare};
@@ -59,13 +59,13 @@ fn batch_norm_of(
     let [eps, momentum] = ["eps", "momentum"].map(|key| file.attribute::<f32>(key));
     assert_eq!(eps, nn::layers::BATCH_NORM_EPS, "{}: the layer has another eps", file.name);
     let members = [
-        (Group::Parameters, "bn.weight", "gamma"),
-        (Group::Parameters, "bn.bias", "beta"),
-        (Group::Statistics, "bn.running_mean", "running_mean"),
-        (Group::Statistics, "bn.running_var", "running_var"),
+        (StateBuffer::Parameters, "bn.weight", "gamma"),
+        (StateBuffer::Parameters, "bn.bias", "beta"),
+        (StateBuffer::Statistics, "bn.running_mean", "running_mean"),
+        (StateBuffer::Statistics, "bn.running_var", "running_var"),
     ];
     let prepare = |tape: &Tape, session: &mut dyn Session| {
-        for group in [Group::Parameters, Group::Statistics] {
+        for group in [StateBuffer::Parameters, StateBuffer::Statistics] {
             let mut buffer = vec![0.0; tape.state().n_elements(group)];
             for (_, member, key) in members.iter().filter(|(of, ..)| *of == group) {
                 let (_, member) = tape.state().find(member).expect("the layer has it");
@@ -100,7 +100,7 @@ fn batch_norm_of(
     );
     ops::running_statistics::update(&mut bench.tape, momentum);
     bench.run(device, &mut failures, prepare, |tape, session, failures, tolerance| {
-        let statistics = session.read_state(Group::Statistics).expect("read");
+        let statistics = session.read_state(StateBuffer::Statistics).expect("read");
         for (name, key) in
             [("bn.running_mean", "running_mean_after"), ("bn.running_var", "running_var_after")]
         {
@@ -260,18 +260,18 @@ pub fn clip_grad_norm(file: &CaseFile, device: &Device) {
 
     let mut failures = Failures::default();
     let prepare = |tape: &Tape, session: &mut dyn Session| {
-        let mut flat = vec![0.0; tape.state().n_elements(Group::Gradients)];
-        for member in tape.state().members(Group::Gradients) {
+        let mut flat = vec![0.0; tape.state().n_elements(StateBuffer::Gradients)];
+        for member in tape.state().members(StateBuffer::Gradients) {
             flat[member.range()].copy_from_slice(file.tensor(&member.name).f32());
         }
-        session.write_state(Group::Gradients, &flat).expect("written");
+        session.write_state(StateBuffer::Gradients, &flat).expect("written");
     };
     bench.run(device, &mut failures, prepare, |tape, session, failures, tolerance| {
         // A gradient below the limit stays unchanged, bit for bit.
         let is_let_through = file.tensor("norm").f32()[0] + 1e-6 < max_norm;
         let tolerance = if is_let_through { 0.0 } else { tolerance };
-        let gradients = session.read_state(Group::Gradients).expect("read");
-        for (member, ix) in tape.state().members(Group::Gradients).iter().zip(&keys) {
+        let gradients = session.read_state(StateBuffer::Gradients).expect("read");
+        for (member, ix) in tape.state().members(StateBuffer::Gradients).iter().zip(&keys) {
             let (key, got) = (format!("clipped{ix}"), &gradients[member.range()]);
             compare(failures, &key, file.tensor(&key), got, Order::Plain, tolerance);
         }
@@ -291,12 +291,12 @@ pub fn ema(file: &CaseFile, device: &Device) {
     let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
     let mut failures = Failures::default();
     for ix in 0..given.shape[0] {
-        let mut flat = vec![0.0; state.n_elements(Group::Parameters)];
+        let mut flat = vec![0.0; state.n_elements(StateBuffer::Parameters)];
         flat[range.clone()].copy_from_slice(given.at(ix).f32());
-        session.write_state(Group::Parameters, &flat).expect("written");
+        session.write_state(StateBuffer::Parameters, &flat).expect("written");
         let step = ix as u32 + 1;
         session.run(program, &StepScalars { step, ..StepScalars::default() }).expect("a run");
-        let averages = session.read_state(Group::AveragedParameters).expect("read");
+        let averages = session.read_state(StateBuffer::AveragedParameters).expect("read");
         let (what, got) = (format!("after step {step}"), &averages[range.clone()]);
         compare(&mut failures, &what, &after.at(ix), got, Order::Plain, OP_TOLERANCE);
         assert!(averages[range.end..].iter().all(|&v| v == 0.0), "the padding stays zero");

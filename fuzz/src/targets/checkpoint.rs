@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use wgrad::base::fingerprint::Fingerprint;
 use wgrad::data::batches::IMAGE_WORDS;
 use wgrad::nn::Weights;
-use wgrad::tape::Group;
+use wgrad::tape::StateBuffer;
 use wgrad::train::checkpoint::{Checkpoint, CheckpointFile, Header};
 use wgrad::train::{Recipe, Snapshot};
 
@@ -24,8 +24,8 @@ const N_EPOCHS: usize = 3;
 static RIGHT: LazyLock<Checkpoint> = LazyLock::new(|| {
     let weights = Weights::initial(&LAYOUT, 0);
     let groups = Snapshot::GROUPS.map(|group| match group {
-        Group::Parameters => weights.parameters.clone(),
-        Group::Statistics => weights.statistics.clone(),
+        StateBuffer::Parameters => weights.parameters.clone(),
+        StateBuffer::Statistics => weights.statistics.clone(),
         group => vec![0.5; LAYOUT.n_elements(group)],
     });
     let header = json!({

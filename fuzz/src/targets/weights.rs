@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use wgrad::nn::{Weights, WeightsError, WeightsFile};
-use wgrad::tape::{Group, Initializer, Layout, StateLayout};
+use wgrad::tape::{Initializer, Layout, StateBuffer, StateLayout};
 
 use super::{Edit, tensors};
 
@@ -14,11 +14,11 @@ pub static LAYOUT: LazyLock<StateLayout> = LazyLock::new(|| {
     let mut layout = StateLayout::default();
     let start = Initializer::Uniform { fan_in: 2 };
     for (group, name, shape, order) in [
-        (Group::Parameters, "prep.0.weight", &[3, 3, 3, 2][..], Layout::ConvWeight),
-        (Group::Parameters, "prep.1.weight", &[2], Layout::Plain),
-        (Group::Parameters, "fc.weight", &[2, 10], Layout::LinearWeight),
-        (Group::Statistics, "prep.1.running_mean", &[2], Layout::Plain),
-        (Group::Statistics, "prep.1.running_var", &[2], Layout::Plain),
+        (StateBuffer::Parameters, "prep.0.weight", &[3, 3, 3, 2][..], Layout::ConvWeight),
+        (StateBuffer::Parameters, "prep.1.weight", &[2], Layout::Plain),
+        (StateBuffer::Parameters, "fc.weight", &[2, 10], Layout::LinearWeight),
+        (StateBuffer::Statistics, "prep.1.running_mean", &[2], Layout::Plain),
+        (StateBuffer::Statistics, "prep.1.running_var", &[2], Layout::Plain),
     ] {
         layout.add(group, name, shape, order, start);
     }

@@ -13,12 +13,12 @@ use crate::device::{
 use crate::kernel::StepScalars;
 use crate::passes::plan::{BufferKind, Placement};
 use crate::passes::{Plan, PlanOptions};
-use crate::tape::{Group, Runs, ScratchSize, StateLayout, Tape, ValueId};
+use crate::tape::{Runs, ScratchSize, StateBuffer, StateLayout, Tape, ValueId};
 
 /// A model on the CPU, in f32 or f64; see [`Session`].
 pub struct CpuSession<T> {
     layout: StateLayout,
-    /// The state's flat buffers, in the order of [`Group::ALL`]; empty before the first program is loaded.
+    /// The state's flat buffers, in the order of [`StateBuffer::ALL`]; empty before the first program is loaded.
     state: Vec<Buffer<T>>,
     programs: Vec<Program<T>>,
     /// The memory of transient values, shared by all programs; see [`Plan::slots`].
@@ -27,7 +27,7 @@ pub struct CpuSession<T> {
     scratch: ScratchMemory<T>,
     memory_limit: Option<u64>,
     /// The flat buffer of the latest request; its values at the time of the request are in `late_values`.
-    late: Option<Group>,
+    late: Option<StateBuffer>,
     late_values: Vec<f32>,
 }
 
@@ -58,7 +58,7 @@ impl<T: Runs> CpuSession<T> {
     fn ensure_state(&mut self) {
         if self.state.is_empty() {
             let zeros = |group| Buffer::Real(vec![T::ZERO; self.layout.n_elements(group)]);
-            self.state = Group::ALL.map(zeros).into();
+            self.state = StateBuffer::ALL.map(zeros).into();
         }
     }
 
@@ -127,7 +127,7 @@ impl<T: Runs> CpuSession<T> {
         program.swap(&mut self.state, &mut self.slots);
     }
 
-    fn state_mut(&mut self, group: Group) -> &mut Vec<T> {
+    fn state_mut(&mut self, group: StateBuffer) -> &mut Vec<T> {
         self.ensure_state();
         match &mut self.state[group.index()] {
             Buffer::Real(values) => values,
@@ -245,19 +245,19 @@ impl<T: Runs> Session for CpuSession<T> {
         Box::pin(ready(Ok(words)))
     }
 
-    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), DeviceError> {
+    fn write_state(&mut self, group: StateBuffer, data: &[f32]) -> Result<(), DeviceError> {
         let target = self.state_mut(group);
         assert_eq!(target.len(), data.len(), "{} has another size", group.name());
         target.iter_mut().zip(data).for_each(|(to, &from)| *to = T::from_f32(from));
         Ok(())
     }
 
-    fn read_state_async(&mut self, group: Group) -> Pending<'_, Vec<f32>> {
+    fn read_state_async(&mut self, group: StateBuffer) -> Pending<'_, Vec<f32>> {
         let values = self.state_mut(group).iter().map(|v| v.to_f32()).collect();
         Box::pin(ready(Ok(values)))
     }
 
-    fn request_state(&mut self, group: Group) -> Result<(), DeviceError> {
+    fn request_state(&mut self, group: StateBuffer) -> Result<(), DeviceError> {
         let mut values = mem::take(&mut self.late_values);
         values.clear();
         values.extend(self.state_mut(group).iter().map(|value| value.to_f32()));
@@ -265,7 +265,7 @@ impl<T: Runs> Session for CpuSession<T> {
         Ok(())
     }
 
-    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, DeviceError> {
+    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<StateBuffer>, DeviceError> {
         let group = self.late.take();
         if group.is_some() {
             mem::swap(values, &mut self.late_values);

@@ -226,7 +226,7 @@ mod tests {
     use crate::ops::relu::relu;
     use crate::ops::scale::scale;
     use crate::passes::{self, fuse::Fusion};
-    use crate::tape::{ElementType, Group, Initializer, Layout, Mode, Tape, ValueId};
+    use crate::tape::{ElementType, Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
     /// Each different factor is a constant of the shader, and so a pipeline of its own. The last factor repeats the
     /// first.
@@ -261,13 +261,13 @@ mod tests {
         fn check(&mut self) {
             let (session, program) = (&mut self.session, self.program);
             session.write(program, self.x, &[1.0, 2.0, -3.0, 0.0]).expect("written");
-            session.write_state(Group::Parameters, &[5.0; 64]).expect("written");
+            session.write_state(StateBuffer::Parameters, &[5.0; 64]).expect("written");
             let first = StepScalars { step: 1, ..StepScalars::default() };
             session.run(program, &first).expect("it runs");
             let factor: f32 = FACTORS.iter().product();
             let expected = [factor, 2.0 * factor, -3.0 * factor, 0.0];
             assert_eq!(session.read(program, self.y).expect("read"), expected);
-            let averages = session.read_state(Group::AveragedParameters).expect("read");
+            let averages = session.read_state(StateBuffer::AveragedParameters).expect("read");
             assert_eq!(averages[..4], [5.0; 4]);
         }
     }

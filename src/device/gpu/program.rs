@@ -25,7 +25,7 @@ pub(super) const STORAGE: BufferUsages =
 
 /// The session's buffers that programs bind.
 pub(super) struct Memory<'a> {
-    /// The state's flat buffers, in the order of [`Group::ALL`](crate::tape::Group::ALL).
+    /// The state's flat buffers, in the order of [`StateBuffer::ALL`](crate::tape::StateBuffer::ALL).
     pub(super) state: &'a [wgpu::Buffer],
     /// The scalars of the step.
     pub(super) step: &'a wgpu::Buffer,

@@ -8,7 +8,7 @@ use wgpu::{BufferAsyncError, BufferUsages};
 use super::arrival::Arrival;
 use super::context::Context;
 use crate::device::DeviceError;
-use crate::tape::Group;
+use crate::tape::StateBuffer;
 
 const STAGING: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
 
@@ -129,9 +129,9 @@ const RING: usize = 4;
 /// Reads buffers of the state without waiting.
 #[derive(Default)]
 pub(super) struct Ring {
-    under_way: VecDeque<(Group, Download)>,
+    under_way: VecDeque<(StateBuffer, Download)>,
     free: Vec<Staging>,
-    latest: Option<Group>,
+    latest: Option<StateBuffer>,
     values: Vec<f32>,
 }
 
@@ -144,7 +144,7 @@ impl Ring {
     pub(super) fn request(
         &mut self,
         context: &Context,
-        group: Group,
+        group: StateBuffer,
         source: &wgpu::Buffer,
         bytes: u64,
     ) -> Result<(), DeviceError> {
@@ -171,7 +171,7 @@ impl Ring {
         &mut self,
         context: &Context,
         values: &mut Vec<f32>,
-    ) -> Result<Option<Group>, DeviceError> {
+    ) -> Result<Option<StateBuffer>, DeviceError> {
         self.collect(context)?;
         let group = self.latest.take();
         if group.is_some() {

@@ -15,7 +15,7 @@ use super::uploads::Uploads;
 use crate::device::{Clock, DeviceError, LoadOptions, NodeTimes, Pending, ProgramId, Session};
 use crate::kernel::{StepScalars, Target};
 use crate::passes::{Plan, PlanError, PlanOptions, Tiles};
-use crate::tape::{ElementType, Group, StateLayout, Tape, ValueId};
+use crate::tape::{ElementType, StateBuffer, StateLayout, Tape, ValueId};
 
 /// The largest number of submitted, unfinished steps. Two keep the device busy while the host encodes; a
 /// third hides short delays of the host. More would only delay errors and metrics.
@@ -55,7 +55,7 @@ pub(super) struct GpuSession {
 
 /// The buffers that outlive a step.
 struct State {
-    /// The flat buffers, in the order of [`Group::ALL`].
+    /// The flat buffers, in the order of [`StateBuffer::ALL`].
     groups: Vec<wgpu::Buffer>,
     /// The scalars of the step.
     step: wgpu::Buffer,
@@ -99,15 +99,17 @@ impl GpuSession {
 
     fn create_state(&self) -> Result<State, DeviceError> {
         let bytes = |group| 4 * self.layout.n_elements(group) as u64;
-        let planned: u64 = Group::ALL.into_iter().map(bytes).sum();
+        let planned: u64 = StateBuffer::ALL.into_iter().map(bytes).sum();
         if let Some(limit) = self.memory_limit
             && planned > limit
         {
             return Err(PlanError::MemoryLimit { planned, limit }.into());
         }
-        let create =
-            |group: Group| self.context.create_buffer(group.name(), bytes(group), STORAGE, planned);
-        let groups = Group::ALL.into_iter().map(create).collect::<Result<_, DeviceError>>()?;
+        let create = |group: StateBuffer| {
+            self.context.create_buffer(group.name(), bytes(group), STORAGE, planned)
+        };
+        let groups =
+            StateBuffer::ALL.into_iter().map(create).collect::<Result<_, DeviceError>>()?;
         let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let step = self.context.create_buffer("step", 0, usage, planned)?;
         Ok(State { groups, step })
@@ -267,7 +269,7 @@ impl Session for GpuSession {
         Box::pin(self.read_value(program, value, false))
     }
 
-    fn write_state(&mut self, group: Group, data: &[f32]) -> Result<(), DeviceError> {
+    fn write_state(&mut self, group: StateBuffer, data: &[f32]) -> Result<(), DeviceError> {
         let n_elements = self.layout.n_elements(group);
         assert_eq!(data.len(), n_elements, "{} has another size", group.name());
         let context = Arc::clone(&self.context);
@@ -277,7 +279,7 @@ impl Session for GpuSession {
         Ok(())
     }
 
-    fn read_state_async(&mut self, group: Group) -> Pending<'_, Vec<f32>> {
+    fn read_state_async(&mut self, group: StateBuffer) -> Pending<'_, Vec<f32>> {
         Box::pin(async move {
             let bytes = 4 * self.layout.n_elements(group) as u64;
             let buffer = self.state()?.groups[group.index()].clone();
@@ -285,13 +287,13 @@ impl Session for GpuSession {
         })
     }
 
-    fn request_state(&mut self, group: Group) -> Result<(), DeviceError> {
+    fn request_state(&mut self, group: StateBuffer) -> Result<(), DeviceError> {
         let bytes = 4 * self.layout.n_elements(group) as u64;
         let buffer = self.state()?.groups[group.index()].clone();
         self.late.request(&self.context, group, &buffer, bytes)
     }
 
-    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<Group>, DeviceError> {
+    fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<StateBuffer>, DeviceError> {
         self.late.poll(&self.context, values)
     }
 
@@ -339,9 +341,9 @@ mod tests {
             let program = session.load(&tape, LoadOptions::default()).expect("it loads");
             let data: Vec<f32> = (0..4 * 8 * 8 * 3).map(|n| (n as f32).sin()).collect();
             session.write(program, x, &data).expect("written");
-            let n_parameters = tape.state().n_elements(Group::Parameters);
+            let n_parameters = tape.state().n_elements(StateBuffer::Parameters);
             let weights: Vec<f32> = (0..n_parameters).map(|n| (n as f32).cos()).collect();
-            session.write_state(Group::Parameters, &weights).expect("written");
+            session.write_state(StateBuffer::Parameters, &weights).expect("written");
             let scalars = StepScalars::default();
             match clock {
                 None => session.run(program, &scalars).expect("it runs"),

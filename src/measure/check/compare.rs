@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{CaseResult, CaseTape, Contents};
-use crate::tape::Group;
+use crate::tape::StateBuffer;
 
 /// The bound on the error of an element for a sum of one term, relative to the element plus the root mean
 /// square of its tensor. The bound grows with the square root of the number of terms.
@@ -74,7 +74,8 @@ impl CaseTape {
             let tensor = Tensor { name, shape: &value.shape, exact };
             worst = worst.max(self.compare_one(&tensor, &expected.numbers(), &got.numbers())?);
         }
-        for ((group, expected), got) in Group::ALL.into_iter().zip(&expected.state).zip(&got.state)
+        for ((group, expected), got) in
+            StateBuffer::ALL.into_iter().zip(&expected.state).zip(&got.state)
         {
             worst = worst.max(self.compare_state(group, expected, got)?);
         }
@@ -82,7 +83,12 @@ impl CaseTape {
     }
 
     /// Compares a flat buffer member by member, because each member has a scale of its own.
-    fn compare_state(&self, group: Group, expected: &[f32], got: &[f32]) -> Result<f64, Mismatch> {
+    fn compare_state(
+        &self,
+        group: StateBuffer,
+        expected: &[f32],
+        got: &[f32],
+    ) -> Result<f64, Mismatch> {
         let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
         let (mut expected, mut got) = (widen(expected), widen(got));
         let mut worst: f64 = 0.0;
@@ -96,7 +102,7 @@ impl CaseTape {
             got[range].fill(0.0);
         }
         // The rest is padding, or the metrics. Each metric has a scale of its own.
-        let exact = group != Group::Metrics;
+        let exact = group != StateBuffer::Metrics;
         for (ix, (expected, got)) in expected.iter().zip(&got).enumerate() {
             let name = format!("{}, element {ix}", group.name());
             let tensor = Tensor { name, shape: &[1], exact };

@@ -6,14 +6,14 @@ use rand::{Rng, RngExt, SeedableRng};
 use super::{CaseTape, Contents};
 use crate::kernel::StepScalars;
 use crate::ops::case::Fill;
-use crate::tape::{ElementType, Group, StateLayout, ValueId};
+use crate::tape::{ElementType, StateBuffer, StateLayout, ValueId};
 
 /// The data before a run. Tests may change it, for example insert a gradient that is not finite.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CaseData {
     /// The contents of every input, including the upstream gradients.
     pub inputs: Vec<(ValueId, Contents)>,
-    /// The state, in the order of [`Group::ALL`]; padding, metrics and the flag are zero.
+    /// The state, in the order of [`StateBuffer::ALL`]; padding, metrics and the flag are zero.
     pub state: Vec<Vec<f32>>,
     /// The scalars of the step.
     pub step: StepScalars,
@@ -39,7 +39,7 @@ impl CaseTape {
                 (id, contents)
             })
             .collect();
-        let state = Group::ALL.map(|group| state(&mut rng, group, self.tape.state())).into();
+        let state = StateBuffer::ALL.map(|group| state(&mut rng, group, self.tape.state())).into();
         let step = StepScalars {
             seed: [rng.random(), rng.random()],
             epoch: rng.random_range(0..100),
@@ -52,13 +52,16 @@ impl CaseTape {
 }
 
 /// Returns a flat buffer with plausible numbers: second moments and variances are not negative.
-fn state(rng: &mut impl Rng, group: Group, layout: &StateLayout) -> Vec<f32> {
+fn state(rng: &mut impl Rng, group: StateBuffer, layout: &StateLayout) -> Vec<f32> {
     let fill = match group {
-        Group::Parameters | Group::AveragedParameters | Group::Gradients | Group::ExpAvg => {
-            Fill::Normal
+        StateBuffer::Parameters
+        | StateBuffer::AveragedParameters
+        | StateBuffer::Gradients
+        | StateBuffer::ExpAvg => Fill::Normal,
+        StateBuffer::ExpAvgSq | StateBuffer::Statistics | StateBuffer::BatchStatistics => {
+            Fill::Positive
         }
-        Group::ExpAvgSq | Group::Statistics | Group::BatchStatistics => Fill::Positive,
-        Group::Metrics | Group::Control => return vec![0.0; layout.n_elements(group)],
+        StateBuffer::Metrics | StateBuffer::Control => return vec![0.0; layout.n_elements(group)],
     };
     let mut flat = vec![0.0; layout.n_elements(group)];
     for member in layout.members(group) {

@@ -25,7 +25,7 @@ use crate::base::fingerprint::Fingerprint;
 use crate::data::batches::Batch;
 use crate::nn::tensor_file::{Reader, Writer};
 use crate::nn::{ModelInfo, Weights};
-use crate::tape::{Group, StateLayout};
+use crate::tape::{StateBuffer, StateLayout};
 use crate::train::TrainError;
 
 pub use retention::{Retention, latest};
@@ -45,7 +45,7 @@ const METRICS: &str = "training.metrics";
 const BATCH: [&str; 3] = ["training.pixels", "training.labels", "training.indices"];
 
 /// Returns the beginning of the names of a group's tensors; the name of the parameter follows. Weights have none.
-fn prefix(group: Group) -> String {
+fn prefix(group: StateBuffer) -> String {
     format!("training.{}.", group.name())
 }
 
@@ -140,8 +140,8 @@ impl Checkpoint {
         let mut file = Writer::default();
         for (group, buffer) in Snapshot::GROUPS.into_iter().zip(&self.snapshot.groups) {
             match group {
-                Group::Metrics => file.f32(METRICS.to_string(), vec![buffer.len()], buffer),
-                Group::Parameters | Group::Statistics => {
+                StateBuffer::Metrics => file.f32(METRICS.to_string(), vec![buffer.len()], buffer),
+                StateBuffer::Parameters | StateBuffer::Statistics => {
                     file.members("", layout.members(group), buffer);
                 }
                 _ => file.members(&prefix(group), layout.members(group), buffer),
@@ -248,9 +248,9 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
     let mut file = Reader::new(&file);
     let weights = Weights::read(layout, &mut file);
     let groups = Snapshot::GROUPS.into_iter().map(|group| match group {
-        Group::Parameters => weights.parameters.clone(),
-        Group::Statistics => weights.statistics.clone(),
-        Group::Metrics => file.f32(METRICS, &[layout.n_elements(group)]).unwrap_or_default(),
+        StateBuffer::Parameters => weights.parameters.clone(),
+        StateBuffer::Statistics => weights.statistics.clone(),
+        StateBuffer::Metrics => file.f32(METRICS, &[layout.n_elements(group)]).unwrap_or_default(),
         _ => file.members(&prefix(group), layout.members(group), layout.n_elements(group)),
     });
     let groups = groups.collect();
@@ -298,10 +298,10 @@ mod tests {
     fn checkpoint(layout: &StateLayout) -> Checkpoint {
         let weights = Weights::initial(layout, 3);
         let groups = Snapshot::GROUPS.map(|group| match group {
-            Group::Parameters => weights.parameters.clone(),
-            Group::Statistics => weights.statistics.clone(),
-            Group::Metrics => (0..layout.n_elements(group)).map(|ix| ix as f32).collect(),
-            Group::AveragedParameters => Vec::new(),
+            StateBuffer::Parameters => weights.parameters.clone(),
+            StateBuffer::Statistics => weights.statistics.clone(),
+            StateBuffer::Metrics => (0..layout.n_elements(group)).map(|ix| ix as f32).collect(),
+            StateBuffer::AveragedParameters => Vec::new(),
             // Derived from the weights, so that the padding between the members is 0 here too.
             _ => weights.parameters.iter().map(|value| value * 0.5).collect(),
         });

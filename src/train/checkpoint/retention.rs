@@ -116,13 +116,13 @@ mod tests {
 
     use super::*;
     use crate::base::fingerprint::Fingerprint;
-    use crate::tape::Group;
+    use crate::tape::StateBuffer;
     use crate::train::Snapshot;
     use crate::train::checkpoint::Header;
 
     fn checkpoint(step: u64, best_step: Option<u64>) -> Checkpoint {
         let layout = StateLayout::default();
-        let zeros = |group: Group| vec![0.0; layout.n_elements(group)];
+        let zeros = |group: StateBuffer| vec![0.0; layout.n_elements(group)];
         let header = Header {
             format_version: Header::version(),
             checksum: None,

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::base::fingerprint::Fingerprint;
 use crate::base::shown::Shown;
 use crate::data::batches;
-use crate::tape::Group;
+use crate::tape::StateBuffer;
 use crate::train::checkpoint::{Checkpoint, Header};
 use crate::train::metrics::{EpochMetrics, best};
 use crate::train::stopwatch::Stopwatch;
@@ -98,7 +98,7 @@ impl Run<'_> {
         let mut snapshot = self.trainer.state.snapshot()?;
         if let Some(trained) = &self.trained {
             // The device's metrics may be those of the evaluation already.
-            let is_metrics = |group: &Group| *group == Group::Metrics;
+            let is_metrics = |group: &StateBuffer| *group == StateBuffer::Metrics;
             if let Some(at) = Snapshot::GROUPS.iter().position(is_metrics) {
                 trained.write(&mut snapshot.groups[at]);
             }
