@@ -4,7 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use super::Weights;
-use crate::tape::{Initializer, Member, StateBuffer, StateLayout};
+use crate::tape::{Initializer, StateBuffer, StateEntry, StateLayout};
 
 impl Weights {
     /// Returns new weights: convolutions and linear layers uniform in ±1/√fan_in, batch norm's scale 1 and shift 0,
@@ -29,7 +29,7 @@ impl Weights {
     }
 }
 
-fn fill_member(member: &Member, seed: u64, values: &mut [f32]) {
+fn fill_member(member: &StateEntry, seed: u64, values: &mut [f32]) {
     match member.initializer {
         Initializer::Constant(value) => values.fill(value),
         Initializer::Uniform { fan_in } => {

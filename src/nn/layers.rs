@@ -158,7 +158,7 @@ mod tests {
     fn members_have_pytorchs_names_shapes_and_initialisation() {
         let tape = record(Mode::Train);
         let state = tape.state();
-        let of = |members: &[crate::tape::Member]| {
+        let of = |members: &[crate::tape::StateEntry]| {
             members.iter().map(|m| m.name.clone()).collect::<Vec<_>>()
         };
         let parameters = ["a.weight", "a.bias", "b.weight", "b.bias", "d.weight", "d.bias"];

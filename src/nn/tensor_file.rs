@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::tape::{Member, StateLayout};
+use crate::tape::{StateEntry, StateLayout};
 
 /// The prefix of the names of tensors that are part of a checkpoint, but not of the network.
 pub(crate) const TRAINING: &str = "training.";
@@ -43,7 +43,7 @@ impl Writer {
     }
 
     /// Adds every member of a flat buffer, named `prefix` plus the member's name.
-    pub(crate) fn members(&mut self, prefix: &str, members: &[Member], buffer: &[f32]) {
+    pub(crate) fn members(&mut self, prefix: &str, members: &[StateEntry], buffer: &[f32]) {
         for member in members {
             let values = member.layout.to_torch(&member.shape, &buffer[member.range()]);
             let shape = member.layout.torch_shape(&member.shape);
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn members(
         &mut self,
         prefix: &str,
-        members: &[Member],
+        members: &[StateEntry],
         n_elements: usize,
     ) -> Vec<f32> {
         let mut buffer = vec![0.0; n_elements];

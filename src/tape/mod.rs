@@ -22,5 +22,5 @@ pub use record::{Mode, Tape};
 pub use reference::{
     Args, DynReference, Reference, Runs, Scratch, ScratchSize, Slice, SliceMut, ThreadScratch,
 };
-pub use state::{Initializer, Layout, Member, StateLayout};
+pub use state::{Initializer, Layout, StateEntry, StateLayout};
 pub use value::{ElementType, StateBuffer, Storage, Value, ValueId};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::state::{Initializer, Layout, Member, StateLayout};
+use super::state::{Initializer, Layout, StateEntry, StateLayout};
 use super::{ElementType, Node, NodeIo, Phase, StateBuffer, Storage, Value, ValueId};
 use crate::tape::{Op, OutputSpec};
 
@@ -366,11 +366,11 @@ impl Tape {
     }
 
     /// Returns the member that a value is a view of; None for other values.
-    pub fn member_of(&self, id: ValueId) -> Option<&Member> {
+    pub fn member_of(&self, id: ValueId) -> Option<&StateEntry> {
         match self.value(id).storage {
             Storage::State { group, offset } => {
                 let shape = self.shape(id);
-                let same = |m: &&Member| m.offset == offset && m.shape == shape;
+                let same = |m: &&StateEntry| m.offset == offset && m.shape == shape;
                 self.state.members(group).iter().find(same)
             }
             _ => None,

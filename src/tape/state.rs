@@ -86,7 +86,7 @@ pub enum Initializer {
 
 /// A parameter or running statistic: a view into a flat buffer.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Member {
+pub struct StateEntry {
     /// PyTorch's name, `layer1.2.running_mean`.
     pub name: String,
     /// The shape on the device.
@@ -99,7 +99,7 @@ pub struct Member {
     pub offset: usize,
 }
 
-impl Member {
+impl StateEntry {
     /// Returns the number of elements.
     pub fn n_elements(&self) -> usize {
         self.shape.iter().product()
@@ -120,9 +120,9 @@ pub const ALIGNMENT: usize = 64;
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct StateLayout {
     /// The trained parameters, in the order of recording.
-    pub parameters: Vec<Member>,
+    pub parameters: Vec<StateEntry>,
     /// Batch norm's running means and variances.
-    pub statistics: Vec<Member>,
+    pub statistics: Vec<StateEntry>,
     /// True if the state has a moving average of the parameters.
     pub averaged: bool,
     /// True if no step trains: the buffers of gradients, optimizer state and batch statistics are then empty.
@@ -139,7 +139,7 @@ impl StateLayout {
     }
 
     /// Returns the members of a flat buffer; empty for a buffer without elements.
-    pub fn members(&self, group: StateBuffer) -> &[Member] {
+    pub fn members(&self, group: StateBuffer) -> &[StateEntry] {
         match group {
             StateBuffer::Gradients
             | StateBuffer::ExpAvg
@@ -160,8 +160,8 @@ impl StateLayout {
     }
 
     /// Returns the member with this name, and the buffer that holds its current value.
-    pub fn find(&self, name: &str) -> Option<(StateBuffer, &Member)> {
-        let within = |group, members: &'_ [Member]| {
+    pub fn find(&self, name: &str) -> Option<(StateBuffer, &StateEntry)> {
+        let within = |group, members: &'_ [StateEntry]| {
             members.iter().position(|m| m.name == name).map(|i| (group, i))
         };
         let (group, ix) = within(StateBuffer::Parameters, &self.parameters)
@@ -171,7 +171,7 @@ impl StateLayout {
 
     /// Returns the number of trained elements, without padding.
     pub fn n_parameters(&self) -> usize {
-        self.parameters.iter().map(Member::n_elements).sum()
+        self.parameters.iter().map(StateEntry::n_elements).sum()
     }
 
     /// Adds a member and returns it; a second call with the same name returns the first member.
@@ -185,7 +185,7 @@ impl StateLayout {
         shape: &[usize],
         layout: Layout,
         initializer: Initializer,
-    ) -> &Member {
+    ) -> &StateEntry {
         let members = match group {
             StateBuffer::Parameters => &mut self.parameters,
             StateBuffer::Statistics => &mut self.statistics,
@@ -198,12 +198,12 @@ impl StateLayout {
         }
         let offset = members.last().map_or(0, next_offset);
         let (name, shape) = (name.to_string(), shape.to_vec());
-        members.push(Member { name, shape, layout, initializer, offset });
+        members.push(StateEntry { name, shape, layout, initializer, offset });
         &members[members.len() - 1]
     }
 }
 
-fn next_offset(last: &Member) -> usize {
+fn next_offset(last: &StateEntry) -> usize {
     last.range().end.next_multiple_of(ALIGNMENT)
 }
 

@@ -10,7 +10,8 @@ use wgrad::ops::finite_check::{self, OnNonFinite};
 use wgrad::ops::{adam, cross_entropy, running_statistics};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{
-    ElementType, Initializer, Layout, Member, Mode, Phase, StateBuffer, StateLayout, Tape, ValueId,
+    ElementType, Initializer, Layout, Mode, Phase, StateBuffer, StateEntry, StateLayout, Tape,
+    ValueId,
 };
 use wgrad::train::schedule::{Anneal, OneCycle};
 use wgrad::train::{Model, ModelConfig, UpdateConfig};
@@ -105,7 +106,7 @@ pub fn objective(file: &CaseFile, device: &Device) {
     let network = |tape: &mut Tape, x| nn::linear(tape, "fc", x, n_out, true);
     let mut model = Model::new(device, &config, network).expect("a model");
     let members = model.state.layout.parameters.clone();
-    let torch_name = |member: &Member| member.name.replace("fc.", "");
+    let torch_name = |member: &StateEntry| member.name.replace("fc.", "");
 
     let mut start = model.state.weights().expect("weights");
     for member in &members {
