@@ -22,7 +22,8 @@ def comments(path):
         if COMMENT.match(line):
             start = number if start is None else start
         elif start is not None:
-            yield start + 1, lines[start:number], line
+            if not all("#import" in comment for comment in lines[start:number]):
+                yield start + 1, lines[start:number], line
             start = None
 
 

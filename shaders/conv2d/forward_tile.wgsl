@@ -51,7 +51,9 @@ fn main(
     let tile_channel = workgroup.z / N_SPLITS * TILE;
     let split = workgroup.z % N_SPLITS;
 
-    // The pixel, channel and terms that this invocation reads in every step.
+    // In each iteration this invocation reads, of the left operand, four terms (from k_left) of its pixel, and of the
+    // right operand one term (k_right) of four channels (from channel). k_left and k_right count from the first term of
+    // the iteration.
     let pixel = pixel_at(tile_row + local_ix / ROW_VECTORS);
     let k_left = local_ix % ROW_VECTORS * 4u;
     let k_right = local_ix / TERM_VECTORS;

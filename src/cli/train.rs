@@ -127,7 +127,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 enum Prepared {
     /// A run. `find_lr` is true if a sweep finds its learning rate first.
     Run { run: Box<Resumed>, find_lr: bool },
-    /// The run in the folder is finished; a sentence for the user.
+    /// The run in the folder is already finished, and no step is left. The text is the message for the user.
     Finished(String),
     /// The download of the dataset was interrupted.
     Interrupted,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Tile;
+
 /// The set of kernels that an op launches.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,45 +33,6 @@ impl Kernels {
     }
 }
 
-/// The tiling of a matrix product. All tilings give the same bits: every sum has the same terms in the same
-/// order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub enum Tile {
-    /// 8 x 4 results an invocation, in registers, without workgroup memory or barriers.
-    #[serde(rename = "registers")]
-    Registers,
-    /// 8 x 4 results an invocation; the neighbours in a subgroup share their reads with shuffles.
-    #[serde(rename = "subgroup")]
-    Subgroup,
-    /// 64 x 64 results a workgroup, 4 x 4 an invocation.
-    #[serde(rename = "64x64")]
-    Square64,
-    /// 128 x 128 results a workgroup, 8 x 8 an invocation.
-    #[serde(rename = "128x128")]
-    Square128,
-}
-
-impl Tile {
-    /// All tilings.
-    pub const ALL: &'static [Tile] =
-        &[Tile::Registers, Tile::Subgroup, Tile::Square64, Tile::Square128];
-
-    /// Returns the name in settings and listings: `64x64`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tile::Registers => "registers",
-            Tile::Subgroup => "subgroup",
-            Tile::Square64 => "64x64",
-            Tile::Square128 => "128x128",
-        }
-    }
-
-    /// Returns true if the tiling uses no workgroup memory.
-    pub fn is_in_registers(self) -> bool {
-        matches!(self, Tile::Registers | Tile::Subgroup)
-    }
-}
-
 /// The properties of the device that an op may use to choose its kernels.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Target {
@@ -87,31 +50,6 @@ impl Target {
     /// Returns the target of a hardware adapter with these kernels.
     pub fn new(kernels: Kernels) -> Self {
         Self { kernels, ..Self::default() }
-    }
-
-    /// Returns true if the adapter can run this tiling.
-    pub fn has(&self, tile: Tile) -> bool {
-        tile != Tile::Subgroup || self.min_subgroup_size > 1
-    }
-
-    /// Returns the tiling of a product of `rows` x `columns` results: the measured one, otherwise one chosen
-    /// by rule.
-    pub fn tile(&self, rows: usize, columns: usize) -> Tile {
-        self.tile.unwrap_or_else(|| self.tile_by_rule(rows, columns))
-    }
-
-    fn tile_by_rule(&self, rows: usize, columns: usize) -> Tile {
-        let n_large = rows.div_ceil(128) * columns.div_ceil(128);
-        // On a CPU, one instruction shuffles exactly eight lanes; other subgroup sizes become a loop.
-        if self.is_software && self.min_subgroup_size == 8 {
-            Tile::Subgroup
-        } else if self.is_software || columns < 32 {
-            Tile::Registers
-        } else if columns > 64 && n_large >= 64 {
-            Tile::Square128
-        } else {
-            Tile::Square64
-        }
     }
 
     /// Returns the file for the import `trip_count`: the trip count of a loop is a constant for the compiler, or, on a
@@ -283,13 +221,14 @@ pub const MAX_WORKGROUPS: usize = 65_535;
 /// has the same constant.
 pub const WORKGROUP_SIZE: usize = 64;
 
-/// Returns a grid of at least `n_invocations`, in workgroups of [`WORKGROUP_SIZE`]. A grid that exceeds one
-/// axis is folded into two; `shaders/shared/linear_index.wgsl` unfolds it.
+/// Returns the number of workgroups along each axis. Workgroups have [`WORKGROUP_SIZE`] invocations, at least
+/// `n_invocations` in all. More than [`MAX_WORKGROUPS`] workgroups are folded into two axes;
+/// `shaders/shared/linear_index.wgsl` unfolds them.
 pub fn grid(n_invocations: usize) -> [u32; 3] {
     grid_of_workgroups(n_invocations.div_ceil(WORKGROUP_SIZE))
 }
 
-/// Returns a grid of at least `n` workgroups, folded as in [`grid`].
+/// Returns the number of workgroups along each axis, at least `n` in all, folded as in [`grid`].
 pub fn grid_of_workgroups(n: usize) -> [u32; 3] {
     let n = n.max(1);
     let rows = n.div_ceil(MAX_WORKGROUPS);

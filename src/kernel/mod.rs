@@ -5,7 +5,9 @@ pub mod cpu;
 pub mod launch;
 pub mod real;
 pub mod step;
+pub mod tile;
 
-pub use launch::{Binding, Constant, Dispatch, Kernels, Launch, Shader, Target, Tile, grid};
+pub use launch::{Binding, Constant, Dispatch, Kernels, Launch, Shader, Target, grid};
 pub use real::Real;
 pub use step::StepScalars;
+pub use tile::Tile;

@@ -111,7 +111,8 @@ mod tests {
         let n = values.len() as f32;
         let mean = values.iter().sum::<f32>() / n;
         let variance = values.iter().map(|v| v * v).sum::<f32>() / n;
-        // Five standard errors: 0.016 of the bound for the mean, 0.009 of its square for the variance.
+        // The limits are at least five standard errors. One is 0.016 `bound` for the mean, and 0.008 `bound`^2 for the
+        // variance.
         assert!(mean.abs() < 0.08 * bound, "{mean}");
         assert!((variance / (bound * bound) - 1.0 / 3.0).abs() < 0.045, "{variance}");
         assert!(weights.parameters[member.range().end..].iter().all(|&v| v == 0.0));

@@ -14,7 +14,7 @@ pub const BATCH_NORM_EPS: f32 = 1e-5;
 /// The weight of a batch's statistics in the update of the running statistics.
 pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
 
-/// The settings of a convolution layer besides its channels.
+/// The settings of a convolution layer, except its numbers of input and output channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv {
     /// Number of rows, and of columns, of the kernel.

@@ -89,8 +89,8 @@ pub struct Args<'a, T> {
     pub scratch: Scratch<'a, T>,
 }
 
-/// The size of a reference's scratch memory, in numbers. It is allocated once, when a tape is loaded, so a
-/// step allocates nothing.
+/// The size of the scratch memory of a [`Reference`], as a count of f32 or f64 elements. The memory is allocated once,
+/// when a tape is loaded, so a step allocates nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct ScratchSize {
     /// Numbers for the whole node, for example for partial sums.

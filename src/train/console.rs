@@ -67,7 +67,7 @@ impl<'a> Console<'a> {
     }
 
     /// Prints a note if a resumed run has moved to another device, and returns whether it has. Two CPU devices count as
-    /// the same one: their names have the number of threads, and the results do not depend on it.
+    /// the same one: their names differ only in the number of threads, and the results do not depend on it.
     pub fn other_device(&self, before: &str, now: &str) -> bool {
         let are_cpus = [before, now].iter().all(|name| name.starts_with("cpu ("));
         let is_other = before != now && !are_cpus;

@@ -14,7 +14,7 @@ use crate::ops::cross_entropy::IGNORED;
 use crate::ops::metrics::Metrics;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
-/// The settings of a model, besides its network.
+/// The settings of a model, except its network.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
     /// The shape of one input, without the axis of the batch: `[H, W, C]` for an image.

@@ -1,6 +1,6 @@
 //! A run: the loop over epochs.
 //!
-//! [`run()`] prepares a run, [`Run::train`] is the loop over epochs and [`Run::train_epoch`] the loop over batches.
+//! [`run()`] prepares a run, `Run::train` is the loop over epochs and `Run::train_epoch` the loop over batches.
 //! `start.rs` begins a run or resumes it, `epoch.rs` evaluates an epoch and writes its files, `finish.rs` ends the run.
 
 mod epoch;

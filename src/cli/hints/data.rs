@@ -20,7 +20,8 @@ pub fn advised(mut loaded: Loaded) -> Loaded {
     loaded
 }
 
-/// Returns a hint as a sentence. A hint itself follows `hint: `.
+/// Returns a hint as a sentence, with a capital letter and a full stop. A hint has neither, because an error prints it
+/// after `hint: `.
 fn sentence(hint: &str) -> String {
     let mut letters = hint.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());

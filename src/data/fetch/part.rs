@@ -42,7 +42,7 @@ impl Part {
         &self.path
     }
 
-    /// Returns the number of bytes.
+    /// Returns the number of bytes that are downloaded so far.
     pub(super) fn len(&self) -> u64 {
         self.len
     }

@@ -53,7 +53,7 @@ pub(super) struct GpuSession {
     timer: Timer,
 }
 
-/// The buffers that outlive a step.
+/// The buffers that all programs of the session bind: the state, and the scalars of the step.
 struct State {
     /// The flat buffers, in the order of [`StateBuffer::ALL`].
     groups: Vec<wgpu::Buffer>,

@@ -4,7 +4,8 @@
 //! in this order, with every tile. `shaders/conv2d/operands_*.wgsl` define the operands.
 
 use super::{Geometry, by_fours};
-use crate::kernel::launch::{Tile, grid_of_workgroups};
+use crate::kernel::Tile;
+use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Shader, Target};
 
 /// The sizes of a product.

@@ -1,7 +1,7 @@
-//! `conv2d` and the `max_pool2d` behind it become one op.
+//! `conv2d` and the `max_pool2d` that follows it become one op.
 //!
-//! At width 64 and batch size 512, the tensor between the first layer's convolution and its pool has 256 MiB, and so
-//! has its gradient. The pooled tensor and the indices of the maxima have a quarter of that each. A fused kernel keeps
+//! At width 64 and batch size 512, the tensor between the convolution and the pool of `layer1` (ResNet-9) takes 256 MiB,
+//! and so does its gradient. The pooled tensor and the indices of the maxima take a quarter of that each. A fused kernel keeps
 //! the results of a window in registers and stores only the maximum. Backward, the kernels read the pooled gradient and
 //! place each element at the saved index.
 

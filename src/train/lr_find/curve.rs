@@ -135,7 +135,7 @@ impl Still {
 pub struct Curve {
     start: f64,
     points: Vec<Point>,
-    /// The exponential mean of the losses, not corrected for its start at 0.
+    /// The exponential moving average of the losses, without bias correction.
     mean: f64,
 }
 

@@ -90,7 +90,7 @@ pub enum TrainError {
         step: usize,
         /// Sentence that names the first value that is not finite.
         first: String,
-        /// Path of the file that [`Replay`](super::replay::Replay) reads.
+        /// Path of the file that [`Replay`](crate::train::replay::Replay) reads.
         file: PathBuf,
     },
     /// The loss of an evaluation is not finite.

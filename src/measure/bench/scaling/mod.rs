@@ -133,12 +133,12 @@ impl Scaling {
         self.cells.iter().find(|cell| (cell.width, cell.batch_size) == (width, batch_size))
     }
 
-    /// Returns the text of [`JSON`].
+    /// Returns the contents of the file [`JSON`].
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and strings") + "\n"
     }
 
-    /// Returns the text of [`CSV`].
+    /// Returns the contents of the file [`CSV`]: a heading, then a line for each cell.
     pub fn to_csv(&self) -> String {
         let mut text = "width,batch_size,outcome,images_per_s,step_seconds,lower_quartile,\
                         upper_quartile,n,flops,planned_bytes,reason\n"
