@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Tile;
+use super::tile::Tile;
 
 /// The set of kernels that an op launches.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
@@ -50,6 +50,17 @@ impl Target {
     /// Returns the target of a hardware adapter with these kernels.
     pub fn new(kernels: Kernels) -> Self {
         Self { kernels, ..Self::default() }
+    }
+
+    /// Returns true if the adapter can run this tile.
+    pub fn has(&self, tile: Tile) -> bool {
+        tile != Tile::Subgroup || self.min_subgroup_size > 1
+    }
+
+    /// Returns the tile of a product of `rows` x `columns` results: the measured one, otherwise [`Tile::by_rule`].
+    pub fn tile(&self, rows: usize, columns: usize) -> Tile {
+        let by_rule = || Tile::by_rule(rows, columns, self.is_software, self.min_subgroup_size);
+        self.tile.unwrap_or_else(by_rule)
     }
 
     /// Returns the file for the import `trip_count`: the trip count of a loop is a constant for the compiler, or, on a

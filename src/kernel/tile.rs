@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Target;
-
-/// The tiling of a matrix product. All tilings give the same bits: every sum has the same terms in the same
+/// The tile of a matrix product. All tiles give the same bits: every sum has the same terms in the same
 /// order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Tile {
@@ -23,7 +21,7 @@ pub enum Tile {
 }
 
 impl Tile {
-    /// All tilings.
+    /// All tiles.
     pub const ALL: &'static [Tile] =
         &[Tile::Registers, Tile::Subgroup, Tile::Square64, Tile::Square128];
 
@@ -37,30 +35,24 @@ impl Tile {
         }
     }
 
-    /// Returns true if the tiling uses no workgroup memory.
+    /// Returns true if the tile uses no workgroup memory.
     pub fn is_in_registers(self) -> bool {
         matches!(self, Tile::Registers | Tile::Subgroup)
     }
-}
 
-impl Target {
-    /// Returns true if the adapter can run this tiling.
-    pub fn has(&self, tile: Tile) -> bool {
-        tile != Tile::Subgroup || self.min_subgroup_size > 1
-    }
-
-    /// Returns the tiling of a product of `rows` x `columns` results: the measured one, otherwise one chosen
-    /// by rule.
-    pub fn tile(&self, rows: usize, columns: usize) -> Tile {
-        self.tile.unwrap_or_else(|| self.tile_by_rule(rows, columns))
-    }
-
-    fn tile_by_rule(&self, rows: usize, columns: usize) -> Tile {
+    /// Returns the tile of a product of `rows` x `columns` results on an adapter where no tile was measured.
+    /// `min_subgroup_size` is in invocations; 0 if kernels cannot use subgroups.
+    pub fn by_rule(
+        rows: usize,
+        columns: usize,
+        is_software: bool,
+        min_subgroup_size: usize,
+    ) -> Self {
         let n_large = rows.div_ceil(128) * columns.div_ceil(128);
         // On a CPU, one instruction shuffles exactly eight lanes; other subgroup sizes become a loop.
-        if self.is_software && self.min_subgroup_size == 8 {
+        if is_software && min_subgroup_size == 8 {
             Tile::Subgroup
-        } else if self.is_software || columns < 32 {
+        } else if is_software || columns < 32 {
             Tile::Registers
         } else if columns > 64 && n_large >= 64 {
             Tile::Square128
