@@ -1,4 +1,4 @@
-//! Parsers of flags that take one of a few names as their value.
+//! Parsers of flags whose value is one of a few names, such as `--kernels naive`.
 
 use std::ffi::OsStr;
 
@@ -11,7 +11,8 @@ use wgrad::passes::fuse;
 use wgrad::train::lr_find::curve::{self, Scale};
 use wgrad::train::schedule::Anneal;
 
-/// A parser of the names of a few values. `--help` lists each name with its help text.
+/// A parser that accepts the names of a few values of type `T`, and returns the value with the given name. `--help`
+/// lists each name with its help text.
 pub struct OneOf<T: 'static> {
     name: fn(T) -> &'static str,
     values: &'static [(T, &'static str)],
@@ -59,12 +60,15 @@ pub const ANNEAL: OneOf<Anneal> = OneOf {
 pub const FUSION: OneOf<fuse::Rule> = OneOf {
     name: fuse::Rule::name,
     values: &[
-        (fuse::Rule::ConvMaxPool, "A convolution and the max pool behind it"),
-        (fuse::Rule::BatchNormRelu, "A batch norm and the ReLU behind it"),
-        (fuse::Rule::ResidualAdd, "The residual addition behind such a ReLU, too"),
+        (fuse::Rule::ConvMaxPool, "A convolution and the max pool after it"),
+        (fuse::Rule::BatchNormRelu, "A batch norm and the ReLU after it"),
+        (
+            fuse::Rule::ResidualAdd,
+            "A batch norm, the ReLU after it, and the residual addition after the ReLU",
+        ),
         (
             fuse::Rule::ConvBatchNorm,
-            "A convolution and the mean and M2 of its output, for the batch norm behind it",
+            "A convolution and the mean and M2 of its output, for the batch norm after it",
         ),
     ],
 };
@@ -75,9 +79,9 @@ pub const SCALE: OneOf<Scale> = OneOf {
     values: &[
         (
             Scale::Log,
-            "Each rate is a constant times the one before: every power of ten gets as many steps",
+            "Each learning rate is the previous one times a constant: every power of ten has as many steps",
         ),
-        (Scale::Linear, "Each rate is the one before plus a constant"),
+        (Scale::Linear, "Each learning rate is the previous one plus a constant"),
     ],
 };
 
@@ -87,12 +91,12 @@ pub const SUGGESTION: OneOf<curve::Rule> = OneOf {
     values: &[
         (
             curve::Rule::Steepest,
-            "The rate at which the loss falls fastest; it becomes the middle of the cycle's rates",
+            "The learning rate at which the loss falls fastest becomes the middle of the schedule's range",
         ),
-        (curve::Rule::Minimum, "A tenth of the rate with the smallest loss"),
+        (curve::Rule::Minimum, "A tenth of the learning rate with the smallest loss"),
         (
             curve::Rule::Valley,
-            "fastai's valley: a rate within the longest range over which the loss falls",
+            "fastai's valley: a learning rate within the longest range over which the loss falls",
         ),
     ],
 };

@@ -25,7 +25,8 @@ use super::arguments;
 
 mod scaling;
 
-/// The default width and batch size on the CPU and on software adapters, where such a step takes about one second.
+/// The default width and batch size on the CPU and on software adapters. A step of this size takes about one second
+/// there.
 const SMALL: [usize; 2] = [16, 32];
 
 /// Flags of `wgrad bench`.
@@ -67,7 +68,7 @@ enum Subcommand {
     Scaling(scaling::Args),
 }
 
-/// Flags of both benchmarks: the device, the kernels, and the destination of the figures.
+/// Flags that `wgrad bench` and `wgrad bench scaling` have in common: the device, the kernels, and the output.
 #[derive(clap::Args)]
 struct On {
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name

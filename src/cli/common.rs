@@ -11,7 +11,7 @@ use wgrad::device::OpenOptions;
 /// shells.
 pub const INTERRUPTED: u8 = 130;
 
-/// The error of flags that contradict each other or the files that exist.
+/// The error of flags that are invalid, contradict each other, or do not fit the existing files.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongUse(pub String);
@@ -19,12 +19,13 @@ pub struct WrongUse(pub String);
 /// True if `--checked` was given.
 pub static CHECKED: AtomicBool = AtomicBool::new(false);
 
-/// Returns the options that a command opens a device with: `options`, and those that all commands share.
+/// Returns `options` with the two options that are the same in all commands: the display of progress, and the runtime
+/// checks of `--checked`.
 pub fn opened(options: OpenOptions) -> OpenOptions {
     OpenOptions { tell: Some(tell_progress), checked: CHECKED.load(Ordering::Relaxed), ..options }
 }
 
-/// Prints a result. A reader that stops early (`wgrad summary | head -1`) is not an error.
+/// Prints a result on the standard output. A closed pipe (`wgrad summary | head -1`) is not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -33,12 +34,12 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a remark on the standard error. A failure to print it is ignored.
+/// Prints `note: ...` on the standard error. A failure to print it is ignored.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "note: {text}");
 }
 
-/// Shows a line of progress on the terminal, in place of the line before; `""` clears the line.
+/// Shows a line of progress on the terminal. The line replaces the previous one; `""` clears it.
 fn tell_progress(line: &str) {
     let mut stderr = io::stderr();
     if stderr.is_terminal() {
@@ -48,7 +49,8 @@ fn tell_progress(line: &str) {
     }
 }
 
-/// Corrects the origin of a missing folder: where no flag names the folder, a file of settings does.
+/// Corrects the error about a missing folder of data. `flag` is the value of `--data-dir`; without the flag, a file of
+/// settings has named the folder.
 pub fn of_file(error: wgrad::Error, flag: Option<&Path>) -> wgrad::Error {
     match error {
         wgrad::Error::Data(DataError::MissingFolder { dir, origin: Origin::Caller })

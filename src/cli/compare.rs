@@ -10,7 +10,7 @@ use wgrad::report::{LoadedRun, compare};
 /// Flags of `wgrad compare`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The command also prints the table. It replaces an earlier page.")]
+The command also prints the table. The page replaces an earlier page.")]
 pub struct Args {
     /// The folders of the runs, two or more
     #[arg(value_name = "RUN", num_args = 2.., required = true)]

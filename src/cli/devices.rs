@@ -30,8 +30,8 @@ pub struct Args {
     /// Do not test the ops; on a software adapter the first test takes one or two minutes
     #[arg(long)]
     no_self_test: bool,
-    /// The kernels to list and test; without a value, the tuned ones. For these, the tile of every matrix product of
-    /// the recipe's step is measured, if it was not before, and listed
+    /// The kernels to list and test; without a value, the tuned kernels. For the tuned kernels, the command also lists
+    /// the tile of every matrix product of the recipe's step, and measures each tile that was not measured before
     #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Option<Kernels>,
 }
@@ -41,21 +41,21 @@ pub struct Args {
 struct Report {
     /// Name of the device.
     device: String,
-    /// Values of `--device` that open it, besides its name.
+    /// Values of `--device` that open the device, besides its name.
     opened_by: Vec<&'static str>,
-    /// Adapter of a GPU; none for the CPU.
+    /// Adapter of a GPU; None for the CPU.
     adapter: Option<Adapter>,
-    /// Reason why the adapter cannot be opened.
+    /// Reason why the adapter cannot be opened; None for an open adapter.
     error: Option<String>,
     /// Shaders of a training step by kind of node; empty for the CPU.
     kernels: BTreeMap<String, Vec<String>>,
-    /// Measured tile of each matrix product of the recipe's training step; none for a product that was not measured.
+    /// Measured tile of each matrix product of the recipe's training step; None for a product that was not measured.
     tiles: BTreeMap<String, Option<Tuned>>,
     /// Results of the self-tests, by op.
     self_test: Vec<OpReport>,
 }
 
-/// An adapter, with the field names of the library.
+/// An adapter. The JSON has the field names of [`AdapterReport`].
 #[derive(Serialize)]
 struct Adapter(#[serde(with = "AdapterFields")] AdapterReport);
 
@@ -102,7 +102,7 @@ struct OpReport {
     failure: Option<String>,
 }
 
-/// Lists the devices, tests each, and returns the exit code.
+/// Lists the devices, tests the adapters, and returns the exit code.
 ///
 /// # Errors
 /// If the standard output cannot be written.
@@ -155,7 +155,7 @@ fn say(args: &Args, text: &str) -> anyhow::Result<()> {
     if args.json { Ok(()) } else { super::print(text) }
 }
 
-/// Describes and tests an adapter, and returns its report. Each result is printed as soon as it exists.
+/// Describes and tests an adapter, and returns its report. Prints each result as soon as it is available.
 fn report(
     args: &Args,
     adapter: AdapterReport,
@@ -187,7 +187,7 @@ fn report(
     if args.kernels != Some(Kernels::Naive) {
         say(
             args,
-            "    (convolutions in groups, and fused pools other than 2x2, run the naive ones)\n",
+            "    (grouped convolutions, and fused pools other than 2x2, run the naive kernels)\n",
         )?;
     }
     if args.kernels == Some(Kernels::Tuned) {

@@ -170,7 +170,7 @@ fn table(classes: &[String], confusion: &Confusion) -> String {
     table + "\n"
 }
 
-/// Returns the evaluation as JSON. Without `--tta`, `one_view` repeats the loss and accuracy of the whole.
+/// Returns the evaluation as JSON. Without `--tta`, `one_view` has the same loss and accuracy as the top level.
 fn json(
     args: &Args,
     dataset: &Dataset,

@@ -21,7 +21,7 @@ use super::hints;
 /// The environment variable that turns automatic downloads off.
 const OFFLINE_VARIABLE: &str = "WGRAD_OFFLINE";
 
-/// The time between two lines of progress, where the standard error is not a terminal.
+/// The time between two lines of progress if the standard error is not a terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// Flags of `wgrad fetch`.
@@ -36,8 +36,8 @@ pub struct Args {
     /// The archive's MD5 checksum [default: that of the published archive]
     #[arg(long, value_name = "HEX")]
     md5: Option<Md5Sum>,
-    /// The folder of the files, if its name is cifar-10-batches-bin; else a folder to make that folder in
-    /// [default: $WGRAD_DATA, else ./data]
+    /// The folder for the files, if its name is cifar-10-batches-bin; otherwise a folder to make cifar-10-batches-bin
+    /// in [default: $WGRAD_DATA, else ./data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -86,14 +86,14 @@ fn sentence(error: &FetchError) -> String {
 /// Flags of commands that download CIFAR-10 automatically.
 #[derive(Clone, Copy, clap::Args)]
 pub struct AutoFetch {
-    /// Do not download CIFAR-10 when it is missing (nor with $WGRAD_OFFLINE set)
+    /// Do not download CIFAR-10 when it is missing; $WGRAD_OFFLINE=1 has the same effect
     #[arg(long, help_heading = "Data")]
     no_fetch: bool,
 }
 
 impl AutoFetch {
-    /// Downloads CIFAR-10 if the command may use it and it is missing. Returns true if the user interrupted the
-    /// download, which ends the command.
+    /// Downloads CIFAR-10 if the command may use the dataset and the default folder lacks it. Returns true if the user
+    /// interrupted the download; the command must then end.
     ///
     /// A failed download is a message, not an error: the command then continues without CIFAR-10.
     pub fn interrupted(self, source: Source, data_dir: Option<&Path>, stop: &AtomicBool) -> bool {
@@ -119,7 +119,7 @@ impl AutoFetch {
                 display.say(&sentence(&error));
                 return true;
             }
-            // Without the hint: hints are about `wgrad fetch`, which the user did not run.
+            // No hint is printed, because hints are about `wgrad fetch`, and the user ran another command.
             Err(error) => display.say(&format!("CIFAR-10 was not fetched: {error}\n")),
         }
         false
@@ -129,9 +129,9 @@ impl AutoFetch {
 /// Shows the progress of a download on the standard error: a bar on a terminal, otherwise a line every ten seconds.
 struct Display {
     bar: Option<ProgressBar>,
-    /// Bytes that an earlier download left.
+    /// Number of bytes of the archive that an earlier download left.
     start: u64,
-    /// Bytes of the archive, if the server reports its size.
+    /// Number of bytes of the archive; None if the server does not report it.
     total: Option<u64>,
     begun: Instant,
     line_written: Instant,
@@ -212,7 +212,7 @@ impl Display {
         }
     }
 
-    /// Clears the bar, so that the next line replaces it.
+    /// Removes the bar. The next line is printed in its place.
     fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

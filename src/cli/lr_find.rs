@@ -38,7 +38,7 @@ pub struct Args {
     fetch: super::fetch::AutoFetch,
 }
 
-/// Flags for the learning rates of a sweep and the rule that selects one.
+/// Flags for the learning rates of a sweep, and for the rule that suggests a learning rate.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Sweep {
     /// The first learning rate
@@ -75,7 +75,7 @@ impl Default for Sweep {
     }
 }
 
-/// Flags of `wgrad train` without a meaning for a sweep.
+/// Flags of `wgrad train` that have no effect on a sweep. The help of `wgrad lr-find` hides them.
 pub const NOT_OF_A_SWEEP: [&str; 8] = [
     "max_lr",
     "epochs",
@@ -87,7 +87,8 @@ pub const NOT_OF_A_SWEEP: [&str; 8] = [
     "anneal",
 ];
 
-/// Refuses flags without a meaning for a sweep. A file of settings may have them, for the training that follows.
+/// Refuses flags that have no effect on a sweep. A file of settings may have these settings, because the training after
+/// the sweep uses them.
 fn refuse_what_is_not_of_a_sweep(settings: &Settings) -> anyhow::Result<()> {
     let given = [
         ("--max-lr", settings.max_lr.is_some()),
@@ -149,7 +150,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let folder = folder.path().shown();
         super::print(&format!("written to {folder}/{SVG} and {folder}/{CSV}\n"))?;
     }
-    // The error of a curve without a rate comes after the curve, which shows the reason.
+    // The error of a curve without a slope is returned after the curve is printed, because the curve shows the reason.
     max_lr?;
     warn_of_disagreement(&found);
     Ok(ExitCode::SUCCESS)

@@ -85,21 +85,22 @@ enum Command {
     Summary(summary::Args),
     /// Print every node of a training step with its shapes, memory and work, or draw the network
     Tape(tape::Args),
-    /// Time every node of a training step, and compare it with the device's peak rates
+    /// Time every node of a training step, and compare the times with the device's peak rates
     Profile(profile::Args),
-    /// Time every kernel of a training step, and compare it with the device's roofline or an earlier run
+    /// Time every kernel of a training step, and compare the times with the device's roofline or an earlier run
     Bench(bench::Args),
     /// List the adapters with their features, and test every op on each of them
     Devices(devices::Args),
 }
 
-/// Returns clap's description of the command line. The last value of a flag that is given twice counts, so that a
-/// wrapper script can add flags behind those of its caller.
+/// Returns the definition of the command line for clap. If a flag is given twice, the last value counts. A wrapper
+/// script can thus append flags that override its caller's.
 fn command() -> clap::Command {
     with_home(Cli::command())
 }
 
-/// Makes a `~` at the beginning of every path stand for the home folder, where the shell has not expanded it.
+/// Makes every argument that is a path accept a leading `~` for the home folder. Shells expand `~` only at the start of
+/// a word, and not in `--out=~/run`.
 fn with_home(command: clap::Command) -> clap::Command {
     let read = |arg: clap::Arg| match arg.get_value_parser().type_id() == TypeId::of::<PathBuf>() {
         true => {
@@ -138,13 +139,14 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Returns true for a wrong use. Commands check for one before they begin their work.
+/// Returns true if the error is a wrong use: invalid or contradictory flags or settings. Commands check these before
+/// they begin their work.
 fn is_wrong_use(error: &anyhow::Error) -> bool {
     use wgrad::Error::{Config, Measure};
     matches!(error.downcast_ref(), Some(Config(_) | Measure(_))) || error.is::<WrongUse>()
 }
 
-/// The flags that change the result of the command that runs. Hints name only these.
+/// The flags that have an effect on the command that runs. Hints name only these flags.
 struct Flags(Vec<String>);
 
 impl Flags {
@@ -157,9 +159,9 @@ impl Flags {
         }
         let is_given = |id: &str| matches!(matches.try_contains_id(id), Ok(true));
         let helps = |flag: &str| match command.get_name() {
-            // A resumed run keeps every other setting.
+            // A resumed run accepts new values only for the settings in `FREE`.
             "train" if is_given("resume") => resume::FREE.contains(&flag),
-            // The file of weights determines the width.
+            // The file of weights determines the width, and another width does not fit it.
             "eval" | "predict" => flag != "width",
             "tape" if is_given("replay") => flag == "device",
             _ => true,
@@ -174,7 +176,7 @@ impl Flags {
     }
 }
 
-/// Returns `error: ...` with the causes of the error, and the hint.
+/// Returns the text for the user: `error: ...` with the causes of the error, and a line `hint: ...` if a hint exists.
 fn describe(error: &anyhow::Error, flags: &Flags) -> String {
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -188,12 +190,12 @@ fn describe(error: &anyhow::Error, flags: &Flags) -> String {
         .downcast_ref::<wgrad::Error>()
         .and_then(|error| hints::hint(error, &|flag| flags.has(flag)));
     let hint = hint.map_or(String::new(), |hint| format!("hint: {hint}\n"));
-    // Each message escapes the paths in it. This call escapes the rest, for example text from a file.
+    // Messages already escape the paths that they contain. This call escapes all other text, such as text from a file.
     escaped_lines(&format!("error: {message}\n{hint}"))
 }
 
-/// Sends the log to the standard error. Without `-v` and `$RUST_LOG` the log has errors only, and none of wgpu's:
-/// drivers of unused adapters, above all software ones, log many messages.
+/// Sends the log to the standard error. Without `-v` and `$RUST_LOG`, the log has only errors, and no messages of wgpu:
+/// drivers of adapters that are not used, mostly software drivers, log many messages there.
 fn start_log(verbose: u8) {
     let default = match verbose {
         0 => "error,wgpu=off,wgpu_core=off,wgpu_hal=off,naga=off",

@@ -9,14 +9,14 @@ use wgrad::train::logs::METRICS_CSV;
 
 use super::WrongUse;
 
-/// Refuses an output that would replace a file that the command reads: one of `inputs`, or a file in a folder among
-/// `inputs`. In such a folder, a file that ends in `.{own}` is an earlier output, and may be replaced. The settings,
-/// weights, checkpoints and metrics of every run are refused, too.
+/// Refuses an output that would replace an input of the command. Each of `inputs` is a file or a folder; a folder
+/// stands for all its files, except files that end in `.{own}`: these are earlier outputs, and may be replaced. Also
+/// refuses the settings, weights, checkpoints and metrics of every run.
 ///
 /// # Errors
 /// [`WrongUse`] with the name of the file.
 pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), WrongUse> {
-    // A file that does not exist yet is not an input.
+    // `is_same_file` fails for a file that does not exist. Only existing files can be inputs.
     let is_same = |a: &Path, b: &Path| is_same_file(a, b).unwrap_or(false);
     let is_output = output.extension().is_some_and(|extension| extension == own);
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());

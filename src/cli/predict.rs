@@ -22,8 +22,8 @@ const MAX_BATCH_SIZE: usize = 250;
 /// Flags of `wgrad predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The network reads the central square of a picture, scaled to 32x32. The picture is turned upright by its
-orientation tag, and transparent pixels are blended with white. If a picture cannot be read, the command
+The network reads the central square of a picture, scaled to 32x32. The picture is turned upright as its
+orientation tag states, and transparent pixels are blended with white. If a picture cannot be read, the command
 prints an error, classifies the others, and ends with exit code 1.")]
 pub struct Args {
     /// The weights: a safetensors file with PyTorch's names, as a run writes it, or the run's folder
@@ -68,12 +68,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(image) => {
                 files.push(path);
                 split.images.extend(image);
-                split.labels.push(0); // Unknown, and not read.
+                split.labels.push(0); // The label is unknown. No code reads it.
             }
             Err(error) => print_error(&escaped_lines(&format!("error: {error}\n"))),
         }
     }
-    // Also without a readable picture, so that one run reports the errors of pictures and weights.
+    // The weights are used even without a readable picture. So one call reports errors of pictures and of weights.
     let predictions = predict(args, &weights, &split)?;
     let text = match args.json {
         true => format!("{}\n", json(&files, &classes, &predictions, args.top.get())),
@@ -102,8 +102,8 @@ fn predict(args: &Args, weights: &WeightsFile, split: &Split) -> anyhow::Result<
     Ok(Predictions::from_logits(&logits, N_CLASSES))
 }
 
-/// Returns the names of the classes: those of the flag, else those that the weights record, else those of the dataset
-/// in the run's settings, else CIFAR-10's.
+/// Returns the names of the classes from the first source that has them: the flag, the record in the file of weights,
+/// the dataset in the run's settings, or CIFAR-10.
 fn class_names(args: &Args, weights: &WeightsFile) -> anyhow::Result<Vec<String>> {
     let source = match args.classes.as_deref() {
         Some("cifar10") => Some(Source::Cifar10),

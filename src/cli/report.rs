@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = loaded_run.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
     let of_file = |error| super::of_file(error, args.data_dir.as_deref());
     let Images { loaded, note } = match &file {
-        // The record identifies the images even if their folder has moved since the run.
+        // The file of weights records a hash of the images. By this hash they are found even in another folder.
         Some(file) if file.info().is_some() && args.data_dir.is_none() => {
             images::find(file, None, None)?
         }
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let info = file.as_ref().and_then(WeightsFile::info);
     let are_others = info.is_some() && note.is_some();
     let recipe = if are_others {
-        // The images are not those of the run, so the recipe's numbers come from the run's settings.
+        // The images are not those of the run. So the recipe is read from the run's settings, without the images.
         let text = std::fs::read_to_string(&config).map_err(FileError::at(&config))?;
         Recipe::parse(&text).map_err(|reason| TrainError::Damaged { path: config, reason })?
     } else {

@@ -5,9 +5,9 @@
 //! | SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR2 | save and end; a second signal ends the process at once |
 //! | SIGUSR1 | write a checkpoint and continue |
 //!
-//! A signal that was ignored when the process began stays ignored. In this way `nohup` protects a run from the end of
-//! its terminal, and a shell protects its background jobs from a Ctrl-C for the foreground job. On Windows, Ctrl-C and
-//! the closing of the console have the effect of SIGINT.
+//! A signal that was ignored when the process began stays ignored. In this way `nohup` protects a run when its terminal
+//! closes, and a shell protects its background jobs from a Ctrl-C for the foreground job. On Windows, Ctrl-C and the
+//! closing of the console have the effect of SIGINT.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -19,8 +19,8 @@ use wgrad::train::screen;
 
 use super::tui::terminal;
 
-/// Signals within this time after the first count as the first: wrappers such as `timeout` send a signal to their
-/// child and then to its process group.
+/// Signals within this time after the first count as one signal: wrappers such as `timeout` send a signal twice, to
+/// their child and to its process group.
 const SAME_SIGNAL: Duration = Duration::from_millis(300);
 
 /// The longest wait for the terminal to be restored.
@@ -31,7 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Signals {
     /// True once a signal has requested the end of the command.
     pub stop: Arc<AtomicBool>,
-    /// True once a signal has requested a checkpoint, until training has written it. Other commands ignore it.
+    /// True from the signal that requests a checkpoint until training has written the checkpoint. Commands that do not
+    /// train ignore this flag.
     pub checkpoint: Arc<AtomicBool>,
 }
 
@@ -85,7 +86,8 @@ fn is_ignored(signal: std::ffi::c_int) -> bool {
     result == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
-/// The two stages of an end: the first signal requests it, the second signal ends the process.
+/// Ends the command in two stages: the first signal requests the end after the current step, and the second signal
+/// ends the process at once.
 struct Ending {
     stop: Arc<AtomicBool>,
     first: Option<Instant>,
@@ -103,7 +105,8 @@ impl Ending {
             None => self.first = Some(Instant::now()),
         }
         self.stop.store(true, Ordering::Relaxed);
-        // In a thread of its own: a write to a full pipe blocks, and would delay the second signal.
+        // A separate thread prints the message: a write to a full pipe blocks, and would delay the reaction to the
+        // second signal.
         thread::spawn(move || {
             screen::note(&format!(
                 "\n{name}: stopping as soon as possible; a second signal ends at once"
@@ -112,15 +115,15 @@ impl Ending {
     }
 }
 
-/// Restores the terminal and ends the process. After [`PATIENCE`] it ends without the terminal: output to a terminal
-/// that is stopped (Ctrl-S) blocks forever.
+/// Restores the terminal, and ends the process. The process waits at most [`PATIENCE`] for the restoration, because
+/// output to a terminal that is stopped (Ctrl-S) blocks.
 fn end_at_once() -> ! {
     let (given_back, done) = mpsc::channel();
     thread::spawn(move || {
         terminal::give_back();
         given_back.send(())
     });
-    // A timeout is not an error here.
+    // After the timeout, the process ends without the restoration.
     let _ = done.recv_timeout(PATIENCE);
     std::process::exit(i32::from(super::INTERRUPTED));
 }
@@ -141,7 +144,7 @@ mod tests {
         let signals = Signals::default();
         let mut ending = Ending::new(&signals);
         assert!(!signals.stop.load(Ordering::Relaxed));
-        // A second request would end the test process.
+        // A request that does not count as part of the first would end the test process.
         (0..10).for_each(|_| ending.request("SIGTERM"));
         assert!(signals.stop.load(Ordering::Relaxed));
     }

@@ -38,8 +38,8 @@ pub struct Args {
     /// The kernels to plan for
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
-    /// Run the step in this file again, and print the outputs of each node; a run writes such a file after a step
-    /// that was not finite
+    /// Run the step in this file again, and print the outputs of each node; a run writes not-finite.safetensors when
+    /// a step's result is not finite
     #[arg(long, value_name = "FILE", conflicts_with_all = ["svg", "eval", "no_fuse"])]
     replay: Option<PathBuf>,
     /// The device of --replay: auto, gpu, cpu, or a part of an adapter's name
@@ -71,7 +71,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let plan =
                 |target| Plan::new(&step.tape, PlanOptions { target, ..PlanOptions::default() });
             let mut plan_shown = plan(None);
-            // Kernels have 32-bit indices. A larger tensor has no launch to plan, and no adapter binds it.
+            // Kernels have 32-bit indices, and no adapter binds a larger tensor. With a larger tensor, the listing
+            // has no launches.
             if plan_shown.largest_binding() <= u64::from(u32::MAX) {
                 plan_shown = plan(Some(Target::new(args.kernels)));
             }

@@ -62,7 +62,7 @@ pub struct Args {
 /// Trains, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.tui {
-        // Here, because the steps below take minutes.
+        // This check comes first, because a download or a sweep below takes minutes.
         terminal::check()?;
     }
     let Signals { stop, checkpoint: asked_for } = signals::listen()?;
@@ -89,7 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let found = lr_find::find(&device, &recipe, train, weights.as_ref(), sweep, &stop)?;
         let Some(found) = found else { return Ok(ExitCode::from(super::INTERRUPTED)) };
         super::print(&format!("{}\n", lr_find::describe(&found)))?;
-        // A curve without a slope is an error. The run has no folder yet.
+        // A curve without a slope is an error, and then no folder is created.
         recipe.max_lr = found.max_lr()?;
         lr_find::warn_of_disagreement(&found);
         folder.create(&recipe)?;
@@ -118,14 +118,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             folder.path().shown()
         );
     }
-    // A stop after the last epoch has shortened the report, and the exit code reports the stop.
+    // A signal after the last epoch shortens only the report. The exit code is then that of an interruption, too.
     let is_interrupted = outcome.ended == Ended::Interrupted || stop.load(Ordering::Relaxed);
     Ok(if is_interrupted { ExitCode::from(super::INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
-/// The work that the flags describe.
+/// The result of the preparation: a run to train, or the reason to train no run.
 enum Prepared {
-    /// A run. `find_lr` is true if a sweep finds its learning rate first.
+    /// A run to train. If `find_lr` is true, a sweep finds its learning rate first.
     Run { run: Box<Resumed>, find_lr: bool },
     /// The run in the folder is already finished, and no step is left. The text is the message for the user.
     Finished(String),
@@ -140,7 +140,7 @@ impl Prepared {
     }
 }
 
-/// Returns a new run or, with `--auto-resume`, the run that the folder contains.
+/// Returns a new run or, with `--auto-resume`, the run that exists in the folder of `--out`.
 fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
     let flags = args.settings.settings();
     let mut settings = flags.clone();
@@ -170,8 +170,8 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
     Ok(Prepared::Run { run, find_lr })
 }
 
-/// Returns the settings of another cycle of the schedule: those of the finished run in `path`, overridden by `flags`,
-/// with its weights to start from.
+/// Returns the settings of a run that trains for another cycle of the schedule. They are the settings of the finished
+/// run in `path`, overridden by `flags`. The new run starts from the finished run's weights.
 fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
     let loaded_run = LoadedRun::read(path)?;
     let shown = path.shown();
@@ -190,12 +190,15 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
     let weights = loaded_run.model()?.ok_or_else(|| {
         anyhow!("{shown}: the folder has no weights; name the folder of another run")
     })?;
-    // The new run has another folder, and other weights to start from.
+    // The finished run's folder and initial weights are not those of the new run.
     let before = Settings { out: None, weights: None, weights_sha256: None, ..before };
     Ok(Settings { weights: Some(weights), ..flags.or(before) })
 }
 
-/// Returns the run in the folder that the settings name, if the folder contains one.
+/// Returns the run in the folder `settings.out`; None if the folder contains no run.
+///
+/// # Errors
+/// [`WrongUse`] if the settings name no folder. Other errors if the run cannot be read or continued.
 fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepared>> {
     let Some(path) = settings.out.clone() else {
         let message =
@@ -208,14 +211,15 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
     let (_, before) = RunFolder::reopen(&path)?;
     let mut flags = Settings { out: None, ..settings.clone() };
     if flags.max_lr == Some(MaxLr::Find) {
-        // The sweep took place when the run began.
+        // The sweep was made when the run began. The run keeps the learning rate that the sweep found.
         flags.max_lr = None;
     }
     if args.another_cycle.is_some() {
-        // The run began from the weights that the other run had at that time.
+        // The run began from the weights that the run of --another-cycle had at that time. Its present weights have no
+        // effect.
         (flags.weights, flags.weights_sha256) = (None, None);
     } else if flags.weights.as_deref().is_some_and(Path::exists) {
-        // The file may have moved since; the SHA-256 identifies the weights.
+        // The file of weights may have been moved since the run began. Its SHA-256 identifies it.
         resume::initial_weights(&mut flags)?;
         let is_same = flags.weights_sha256 == before.weights_sha256;
         flags.weights = if is_same { before.weights.clone() } else { flags.weights };
@@ -234,7 +238,7 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
     Ok(Some(Prepared::Finished(words)))
 }
 
-/// Returns the run in a folder, to be continued.
+/// Returns the run in a folder, ready to continue from its latest checkpoint.
 fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
     if flags.max_lr == Some(MaxLr::Find) {
         let message = "--max-lr find: a resumed run keeps its learning rate; leave --max-lr out";

@@ -1,4 +1,4 @@
-//! Trained weights that a command reads: their file, and an evaluator with them.
+//! Reads trained weights for a command, and makes an evaluator with them.
 
 use std::num::NonZeroU16;
 use std::path::Path;
@@ -10,8 +10,8 @@ use wgrad::nn::{ResNet9, WeightsError, WeightsFile};
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Evaluator, folder, recipe};
 
-/// Reads the file of weights that a path leads to: the file itself, or one in a run's folder; see
-/// [`folder::weights_file`].
+/// Reads a file of weights. `path` is the file or a run's folder; [`folder::weights_file`] selects the file in the
+/// folder.
 ///
 /// # Errors
 /// As for [`WeightsFile::read`].
@@ -19,8 +19,9 @@ pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
     WeightsFile::read(&folder::weights_file(path))
 }
 
-/// Returns an evaluator with the weights of a file and with steps of `batch_size` images, and the network's width. The
-/// width is that of the flag, else that of the file. Renamed and converted tensors are notes on the standard error.
+/// Returns an evaluator with the weights of a file for steps of `batch_size` images, and the network's width. `width`
+/// is the value of the flag `--width`; without it, the file determines the width. Prints a note on the standard error
+/// for each tensor that is renamed or converted.
 ///
 /// # Errors
 /// If the weights do not fit the network, the step exceeds a limit of the device, or the device fails.

@@ -13,16 +13,16 @@ use wgrad::train::units::MemorySize;
 
 use super::{On, command, tell, write};
 
-/// The largest default width and batch size on the CPU and on software adapters. There, the whole grid would take most
-/// of an hour.
+/// The largest default width and batch size on the CPU and on software adapters. The whole grid would take most of an
+/// hour there.
 const LARGEST_ON_A_PROCESSOR: [usize; 2] = [32, 256];
 
 /// Flags of `wgrad bench scaling`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-A cell without a figure has the reason: `limit` (a tensor is larger than the device binds, or the step
-needs more than --memory-limit), `memory` (the device has too little), `>60 s` (by the time of a smaller
-cell, a step would take that long; it is not run). The folder holds scaling.json, scaling.csv and
+A cell without a figure shows the reason: `limit` (a tensor is larger than the device binds, or the step
+needs more than --memory-limit), `memory` (the device has too little memory), `>60 s` (a step would take
+longer, by an estimate from a smaller cell; it is not run). The folder holds scaling.json, scaling.csv and
 scaling.svg, which are written after each cell.")]
 pub struct Args {
     /// Widths, with commas between them [default: 8,16,32,64,128; on a CPU: up to 32]

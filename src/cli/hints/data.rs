@@ -7,7 +7,8 @@ use wgrad::data::cifar10::FOLDER;
 use wgrad::data::fetch::FetchError;
 use wgrad::data::{CIFAR10_PAGE, DataError, Loaded};
 
-/// Adds advice for getting CIFAR-10 to the notice of a dataset, if it has one.
+/// Adds sentences about how to get CIFAR-10 to the notice that the built-in shapes replace CIFAR-10. Returns a dataset
+/// without a notice unchanged.
 pub fn advised(mut loaded: Loaded) -> Loaded {
     if let Some(notice) = &mut loaded.notice {
         let nearby = notice.nearby.as_ref().map(hint_of_data);
@@ -20,8 +21,8 @@ pub fn advised(mut loaded: Loaded) -> Loaded {
     loaded
 }
 
-/// Returns a hint as a sentence, with a capital letter and a full stop. A hint has neither, because an error prints it
-/// after `hint: `.
+/// Returns a hint as a sentence, with a capital letter and a full stop. Hints are written without these, because errors
+/// print hints after the word `hint: `.
 fn sentence(hint: &str) -> String {
     let mut letters = hint.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
@@ -47,14 +48,14 @@ pub fn hint_of_data(error: &DataError) -> String {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
             let folder = folder.map_or_else(|| ".".into(), |p| p.shown());
             format!(
-                "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`, which makes the folder \
-                 {FOLDER} beside it if it is the binary version (cifar-10-binary.tar.gz)",
+                "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`; the binary version \
+                 (cifar-10-binary.tar.gz) contains the folder {FOLDER}",
                 path.shown()
             )
         }
         DataError::Unreadable { source, .. } => match source.kind() {
             io::ErrorKind::PermissionDenied => {
-                "change the permission to read it, or name another folder with --data-dir".into()
+                "give yourself permission to read it, or name another folder with --data-dir".into()
             }
             _ => format!(
                 "check the disk and the name, or unpack the download again; {}",
@@ -62,8 +63,7 @@ pub fn hint_of_data(error: &DataError) -> String {
             ),
         },
         DataError::ClassNames { .. } => {
-            "write a name in each line; or remove the file, and the classes have CIFAR-10's names"
-                .into()
+            "write a name in each line, or remove the file to use CIFAR-10's names".into()
         }
         DataError::Empty { .. } | DataError::Truncated { .. } => format!(
             "the download or the unpacking was probably interrupted: delete the file and unpack \
@@ -85,7 +85,7 @@ fn how_to_get_cifar10() -> String {
     )
 }
 
-/// Returns the hint for a download that has failed. It states where the partial download is.
+/// Returns the hint for a download that has failed. The hint names the file with the partial download, if one is kept.
 pub fn hint_of_fetch(error: &FetchError) -> Option<String> {
     const RESUMES: &str = "the next `wgrad fetch` continues it";
     Some(match error {

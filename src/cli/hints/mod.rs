@@ -16,7 +16,8 @@ use wgrad::train::{ConfigError, StepError, TrainError};
 pub use data::{advised, hint_of_fetch};
 pub use resume::begin_from;
 
-/// Converts the error of one layer into [`Error`], the sum of all layers' errors. Returns other errors unchanged.
+/// Converts the error type of one layer into [`Error`], the enum of the errors of all layers. Returns other errors
+/// unchanged.
 pub fn summed(error: anyhow::Error) -> anyhow::Error {
     let summed = error
         .downcast::<DeviceError>()
@@ -32,8 +33,8 @@ pub fn summed(error: anyhow::Error) -> anyhow::Error {
     summed.map_or_else(|error| error, anyhow::Error::from)
 }
 
-/// Returns the hint for an error of a command. `has("--width")` is true if the command has this flag; the hint names
-/// only such flags.
+/// Returns the hint for an error of a command. `has("--width")` is true if the command has the flag `--width`. The hint
+/// names only flags that the command has.
 pub fn hint(error: &Error, has: &dyn Fn(&str) -> bool) -> Option<String> {
     let hint = match error {
         Error::File(_) | Error::Image(_) => None,
@@ -128,8 +129,8 @@ fn of_training(error: &TrainError, has: &dyn Fn(&str) -> bool) -> Option<String>
     Some(match error {
         TrainError::Occupied { .. } => with("--out", "name another folder with --out")?.to_string(),
         TrainError::Checkpoint { .. } => {
-            "to resume without this checkpoint, move its file away: the run then continues from the checkpoint \
-             before it, or begins again if there is none"
+            "to resume without this checkpoint, move its file away: the run then continues from the previous \
+             checkpoint or, without one, begins again"
                 .to_string()
         }
         TrainError::Resume { folder, cause } => resume::hint_of_resume(folder, cause, has)?,
@@ -150,7 +151,7 @@ fn of_training(error: &TrainError, has: &dyn Fn(&str) -> bool) -> Option<String>
             NoSlope::TooShort(_) => "lower --start-lr",
             NoSlope::Rises => "lower --start-lr and --end-lr",
             NoSlope::Level { .. } => {
-                "raise --end-lr (the steps are too small), or --steps and --batch-size (noise hides the slope)"
+                "raise --end-lr if all steps are too small, or raise --steps and --batch-size if noise hides the slope"
             }
         }
         .to_string(),
@@ -172,7 +173,7 @@ fn of_measurement(error: &MeasureError) -> Option<&'static str> {
     }
 }
 
-/// Returns the hint for a step that needs too much memory.
+/// Returns the hint for a step that needs too much memory; None if the command has neither flag.
 fn smaller(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     match (has("--batch-size"), has("--width")) {
         (true, true) => Some("use a smaller --batch-size or --width"),
@@ -191,8 +192,8 @@ const DRIVERS: &str = "  \
      macOS          nothing to install: Metal is part of macOS 10.13 and later\n  \
      Windows        the GPU vendor's current driver (DirectX 12 or Vulkan)";
 
-/// Returns the hint for a learning rate that is too high. A resumed run keeps its learning rate; a sweep has a last
-/// rate, not a peak.
+/// Returns the hint for a learning rate that is too high. `wgrad train` has `--max-lr`, and a sweep has `--end-lr`. A
+/// resumed run has neither flag, because it keeps its learning rate.
 fn smaller_rate(has: &dyn Fn(&str) -> bool) -> &'static str {
     match (has("--max-lr"), has("--end-lr")) {
         (true, _) => "use a smaller --max-lr",

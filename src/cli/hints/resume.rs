@@ -24,7 +24,7 @@ pub fn hint_of_resume(
 }
 
 fn of_settings(folder: &Path, differences: &[Difference]) -> String {
-    // A resumed run takes no weights from a flag; only a new run does.
+    // A difference in `weights` or `weights-sha256` has another hint: --weights applies only to a new run.
     let (weights, others): (Vec<_>, Vec<_>) =
         differences.iter().partition(|difference| difference.key.starts_with("weights"));
     let flags: String = others.iter().filter_map(|difference| flag(difference)).collect();
@@ -38,7 +38,8 @@ fn of_settings(folder: &Path, differences: &[Difference]) -> String {
     format!("{begin}; to resume this run, undo the change")
 }
 
-/// Returns the flag that gives a setting its present value, with a space in front; None if it is not set.
+/// Returns a flag with the present value of the setting, after a space: ` --max-lr 0.02`. None if the setting has no
+/// present value.
 fn flag(difference: &Difference) -> Option<String> {
     let (key, value) = (&difference.key, difference.now.as_ref()?);
     Some(match value {

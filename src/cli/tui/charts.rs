@@ -49,7 +49,7 @@ pub fn rate_chart(state: &State) -> Curves {
     Curves { title, train, test, colour: RATE, end: end(state), y }
 }
 
-/// Returns the end of the x axis: the number of epochs begun.
+/// Returns the end of the x axis: the number of epochs that have begun, at least 1.
 fn end(state: &State) -> f64 {
     state.position().ceil().max(1.0)
 }

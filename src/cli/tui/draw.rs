@@ -1,7 +1,7 @@
 //! The layout of the dashboard.
 //!
-//! It uses the terminal's default colours and three colours of its palette, which are visible in dark and light themes.
-//! No information is in the colours alone: training is a line, and test is one dot per epoch.
+//! The dashboard uses the terminal's default colours and three colours of the terminal's palette. These are visible in
+//! dark and light themes. Charts can be read without colours: training is a line, and test is one dot per epoch.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -15,19 +15,19 @@ use super::charts::{accuracy_chart, loss_chart, rate_chart};
 use super::state::{Stage, State};
 use super::style::{TEST, TRAIN, dim, panel};
 
-/// The number of lines with the numbers of the run, their title included.
+/// The height of the panel with the numbers of the run, in lines, including the title.
 const NUMBERS_HEIGHT: u16 = 7;
 
-/// The width, in columns, from which on the list of ops shows milliseconds.
+/// The smallest width of the list of ops, in columns, at which the list shows milliseconds.
 const WIDE: usize = 44;
 
-/// The width, in columns, from which on the dashboard shows the curve of the learning rate.
+/// The smallest width of the terminal, in columns, at which the dashboard shows the curve of the learning rate.
 const WIDE_ENOUGH_FOR_THE_RATE: u16 = 72;
 
 /// Draws the dashboard. `log` has the last printed lines.
 pub fn draw(frame: &mut Frame<'_>, state: &State, log: &[String]) {
     let area = frame.area();
-    // The log takes a third of the remaining lines, or none if there are few.
+    // The log has a third of the remaining lines, but no line if fewer than 9 lines remain.
     let rest = area.height.saturating_sub(NUMBERS_HEIGHT + 2);
     let log_height = if rest < 9 { 0 } else { (rest / 3).min(12) };
     let [header_area, charts_area, middle_area, log_area, footer_area] = Layout::vertical([
@@ -275,7 +275,7 @@ mod tests {
         let cells: Vec<Vec<char>> = lines.iter().map(|line| line.chars().collect()).collect();
         let title: Vec<char> = "learning rate".chars().collect();
         let left = cells[top].windows(title.len()).position(|at| at == title).expect("there");
-        // The row of the curve's highest dot in a column.
+        // Returns the row of the curve's highest dot in a column of the screen.
         let height = |column: usize| {
             let is_dot = |row: &usize| {
                 let cell = cells[*row].get(column);

@@ -1,6 +1,6 @@
 //! `wgrad train --tui`: a dashboard of a run.
 //!
-//! A thread of its own draws the screen and reads the keys, so that keys work during a long step or evaluation. The
+//! A separate thread draws the screen and reads the keys, because keys must work during a long step or evaluation. The
 //! training thread only reports its progress. `state` holds the reported progress, `draw` lays it out, `charts` has the
 //! curves, and `terminal` takes the screen and restores it, also after an error, a panic or a signal.
 
@@ -30,16 +30,17 @@ pub mod terminal;
 /// The time between two readings of the metrics. Each reading is a point of the curves.
 const BETWEEN_METRICS: Duration = Duration::from_millis(200);
 
-/// The time between two steps that are timed node by node. It is long because such a step waits for the device.
+/// The time between two steps that are timed node by node. The time is long, because a timed step waits for the device.
 const BETWEEN_TIMES: Duration = Duration::from_secs(5);
 
-/// The longest time between two frames. A key ends the wait.
+/// The longest time between two frames. The next frame is drawn earlier after a key.
 const BETWEEN_FRAMES: Duration = Duration::from_millis(200);
 
-/// The longest wait for the end of the thread, which may block on the keys of a terminal that is closed.
+/// The longest wait for the end of the dashboard's thread. The thread may block, because it reads keys from a terminal
+/// that is closed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The shortest time between two presses of `q` that count as two: a key that is held down sends many.
+/// Two presses of `q` within this time count as one press, because a key that is held down sends many presses.
 const SAME_PRESS: Duration = Duration::from_secs(1);
 
 /// The dashboard. It owns the screen until it is dropped.
@@ -52,7 +53,7 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// Takes the screen. The key `q` sets `stop`, which ends the run; a signal may set it, too.
+    /// Takes the screen. The key `q` sets `stop`, and `stop` ends the run. A signal may set `stop`, too.
     ///
     /// # Errors
     /// If the standard error is not a terminal.
@@ -102,7 +103,7 @@ impl Display for Dashboard {
     }
 
     fn wants_times(&mut self) -> bool {
-        // Drivers compile during the first steps, so these are not timed.
+        // Drivers compile shaders during the first two steps, so these steps are not timed.
         let wanted = match self.times_asked {
             None => self.state().n_run >= 2,
             Some(asked) => asked.elapsed() >= BETWEEN_TIMES,
@@ -167,10 +168,10 @@ impl Ui {
         }
     }
 
-    /// Waits for a key, until the next frame is due, and handles it.
+    /// Waits for a key, at most until the next frame is due, and handles all keys that have arrived.
     fn listen(&mut self) -> io::Result<()> {
         if event::poll(BETWEEN_FRAMES)? {
-            // All waiting events at once: a resize sends many.
+            // All waiting events are read before the next frame, because a resize sends many events.
             loop {
                 if let Event::Key(key) = event::read()?
                     && is_quit(key)
@@ -185,7 +186,8 @@ impl Ui {
         Ok(())
     }
 
-    /// Handles a press of `q`: the first ends the run after its step, the second ends the process at once.
+    /// Handles a press of `q`. The first press ends the run after its current step. The second press ends the process
+    /// at once.
     fn press(&mut self) {
         let before = self.pressed.replace(Instant::now());
         if before.is_some_and(|before| before.elapsed() >= SAME_PRESS) {
@@ -220,7 +222,7 @@ mod tests {
         let stop = Arc::new(AtomicBool::new(false));
         let (state, over) = (Arc::new(Mutex::new(State::new())), Arc::default());
         let mut ui = Ui { state, over, stop: Arc::clone(&stop), pressed: None };
-        // A second press would end the test process.
+        // A press that counts as the second one would end the test process.
         (0..10).for_each(|_| ui.press());
         assert!(stop.load(Ordering::Relaxed));
     }

@@ -8,7 +8,8 @@ use wgrad::tape::Tape;
 use wgrad::train::EpochMetrics;
 use wgrad::train::display::RunFacts;
 
-/// The largest number of points of a curve. A longer curve has pairs of neighbours merged.
+/// The largest number of points of a curve. In a longer curve, each pair of neighbouring points is replaced by its
+/// mean.
 const MAX_POINTS: usize = 1024;
 
 /// The stage of a run.
@@ -20,14 +21,14 @@ pub enum Stage {
     Evaluating,
 }
 
-/// The training between two readings of the metrics.
+/// A point of the training curves: the steps between two readings of the metrics.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Point {
     /// Position, in epochs from the beginning.
     pub at: f64,
     /// Mean loss of the images.
     pub loss: f64,
-    /// Part of the images that was classified correctly, in 0..=1.
+    /// Fraction of the images that were classified correctly, in 0..=1.
     pub accuracy: f64,
     /// Learning rate of the latest step.
     pub lr: f64,
@@ -44,10 +45,10 @@ pub struct OpTime {
 pub struct State {
     pub facts: Option<RunFacts>,
     pub stage: Stage,
-    /// True once the end of the run was requested.
+    /// True once the end of the run has been requested.
     pub stopping: bool,
     begun: Instant,
-    /// Steps since `begun`.
+    /// Number of steps since `begun`.
     pub n_run: usize,
     /// Epoch, from 0.
     pub epoch: usize,
@@ -55,9 +56,9 @@ pub struct State {
     pub step: usize,
     epoch_begun: Instant,
     pub lr: f64,
-    /// Mean over the epoch so far.
+    /// Training images per second, the mean over the epoch so far.
     pub images_per_s: f64,
-    /// Latest metrics of the epoch.
+    /// Latest metrics, sums over the epoch so far; None before the epoch's first reading.
     pub metrics: Option<Metrics>,
     pub train: Vec<Point>,
     pub tests: Vec<EpochMetrics>,
@@ -101,7 +102,8 @@ impl State {
         self.images_per_s = n_images as f64 / self.epoch_begun.elapsed().as_secs_f64();
     }
 
-    /// Adds a point to the curves: metrics are sums over the epoch, so a point is the difference of two readings.
+    /// Adds a point to the training curves. The metrics are sums over the epoch. The point is the difference of two
+    /// readings, divided by the number of images between them.
     pub fn metrics(&mut self, metrics: &Metrics) {
         let before = self.metrics.replace(*metrics).unwrap_or_default();
         let n_images = metrics.n_images - before.n_images;
@@ -165,11 +167,11 @@ impl State {
         let facts = self.facts.as_ref()?;
         let n_left =
             (facts.n_epochs * facts.n_steps).saturating_sub(self.epoch * facts.n_steps + self.step);
-        // The time includes the evaluations of earlier epochs, so the estimate includes the later ones.
+        // The elapsed time includes the evaluations of earlier epochs. The estimate thus includes evaluations, too.
         (self.n_run > 0).then(|| self.elapsed() / self.n_run as f64 * n_left as f64)
     }
 
-    /// Returns the epoch with the best test accuracy, the first of several.
+    /// Returns the epoch with the best accuracy; the first of them if several epochs have the same accuracy.
     pub fn best(&self) -> Option<&EpochMetrics> {
         wgrad::train::metrics::best(&self.tests)
     }
@@ -203,7 +205,7 @@ mod tests {
         (0..5).for_each(|_| state.step(100, 0.1));
         state.metrics(&metrics(200.0, 10.0, 100.0));
         state.metrics(&metrics(250.0, 60.0, 200.0));
-        // The same metrics again, as when late metrics arrive twice: no new point.
+        // Metrics that arrive a second time add no point.
         state.metrics(&metrics(250.0, 60.0, 200.0));
         let (at, lr) = (1.5, 0.1);
         let expected = [
@@ -212,7 +214,7 @@ mod tests {
         ];
         assert_eq!(state.train, expected);
         assert_eq!(state.done(), 0.375);
-        // A new epoch starts from zero.
+        // The metrics of a new epoch start from zero.
         state.begin_epoch(2, 0);
         state.metrics(&metrics(30.0, 90.0, 100.0));
         assert_eq!(state.train[2], Point { at: 2.0, loss: 0.3, accuracy: 0.9, lr });

@@ -14,18 +14,18 @@ use wgrad::train::screen;
 /// True while the dashboard has the screen.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Locked while a frame is drawn, so that no frame is drawn after the screen is restored.
+/// Held while a frame is drawn. [`give_back`] locks it, too, so no frame is drawn after the screen is restored.
 static DRAWING: Mutex<()> = Mutex::new(());
 
 thread_local! {
-    /// True while this thread holds [`DRAWING`].
+    /// True while this thread holds the lock [`DRAWING`].
     static DRAWS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Checks that the standard error is a terminal that can be drawn on.
 ///
 /// # Errors
-/// If it is not a terminal, or is one that cannot be drawn on.
+/// If the standard error is not a terminal, or `TERM` is `dumb`.
 pub fn check() -> anyhow::Result<()> {
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let problem = match (io::stderr().is_terminal(), is_dumb) {
@@ -38,8 +38,8 @@ pub fn check() -> anyhow::Result<()> {
     bail!("--tui: {problem} leave --tui out for plain progress")
 }
 
-/// The screen of the terminal. It is on the standard error, like the plain progress: the standard output has the
-/// results, and may be a file.
+/// The screen of the terminal. The dashboard draws on the standard error, like the plain progress. The standard output
+/// has the results, and may be a file.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stderr>>,
 }
@@ -48,7 +48,7 @@ impl Screen {
     /// Takes the screen, and holds printed lines back until [`give_back`].
     ///
     /// # Errors
-    /// If the standard error is not a terminal, or is one that cannot be drawn on.
+    /// If the standard error is not a terminal, or the terminal cannot be drawn on.
     pub fn take() -> anyhow::Result<Self> {
         check()?;
         give_back_on_panic();
@@ -83,12 +83,12 @@ impl Screen {
     }
 }
 
-/// Restores the screen, and prints the lines that were held back. Without a taken screen, it has no effect.
+/// Restores the screen, and prints the lines that were held back. Has no effect if the screen is not taken.
 pub fn give_back() {
-    // After a panic in `draw`, this thread already holds the lock.
+    // After a panic in `draw`, this thread already holds the lock and must not lock again.
     let drawing = (!DRAWS.get()).then(|| DRAWING.lock().unwrap_or_else(PoisonError::into_inner));
     if TAKEN.swap(false, Ordering::SeqCst) {
-        // A closed terminal needs no restoration.
+        // Errors are ignored, because a closed terminal needs no restoration.
         let _ = execute!(io::stderr(), terminal::LeaveAlternateScreen, cursor::Show);
         let _ = terminal::disable_raw_mode();
         screen::give_back();
