@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Checks everything: format, lints, documentation, tests.
 #
-# The machine stays as it is, unless CI is set: then scripts/install-vulkan.sh installs a Vulkan driver
-# where wgrad finds no hardware adapter. Everything is built with the release profile, so that
-# dependencies are built once. The slow tests (those marked `ignored`) come last.
+# The script installs software only if CI is set: the WebAssembly target of Rust and, if wgrad finds no
+# hardware adapter, a Vulkan driver (scripts/install-vulkan.sh). Every build uses the release profile,
+# because dependencies are then built once. The slow tests (those marked `ignored`) come last.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -13,20 +13,20 @@ step() {
 
 # --- The adapter --------------------------------------------------------------------------------
 
-# Prints the adapters that wgrad finds, a line each, hardware first: `software llvmpipe (LLVM 15.0.6, 256 bits)`.
+# Prints the adapters that wgrad finds, one per line, hardware first: `software llvmpipe (LLVM 15.0.6, 256 bits)`.
 adapters() {
     "${CARGO_TARGET_DIR:-target}/release/wgrad" devices --no-self-test --json |
         awk -F'"' '$2 == "name" { name = $4 } $2 == "kind" { print ($4 == "software"), $4, name }' |
         sort -s -n -k 1,1 | cut -d ' ' -f 2-
 }
 
-# Exits where wgrad finds no adapter. With CI set, installs Mesa's software Vulkan driver first, unless
-# there is an adapter in hardware.
+# Exits with an error if wgrad finds no adapter. If CI is set and wgrad finds no hardware adapter, installs
+# Mesa's software Vulkan driver first.
 ensure_adapter() {
     local found
     found=$(adapters) || true
     if [[ -n ${CI:-} && ($found == software* || -z $found) ]]; then
-        step "installing Mesa's software Vulkan driver, unless a recent one is there"
+        step "installing Mesa's software Vulkan driver, unless a recent one is installed"
         scripts/install-vulkan.sh || true # The next check reports a missing driver.
         found=$(adapters) || true
     fi
@@ -46,7 +46,7 @@ need() {
     fi
 }
 
-# No test uses a network, and no run that a test starts fetches anything.
+# No test uses a network. The variable keeps the runs that tests start from downloading CIFAR-10.
 export WGRAD_OFFLINE=1
 
 need "command -v cargo" "cargo: missing; install Rust from https://rustup.rs"
@@ -79,7 +79,7 @@ cargo test --release --no-run
 
 ensure_adapter
 
-command -v chromium >/dev/null || echo "(no chromium: no browser looks at reports and compiles the shaders)"
+command -v chromium >/dev/null || echo "(no chromium: reports and shaders are not tested in a browser)"
 command -v spirv-val >/dev/null || echo "(no spirv-val: the shaders' SPIR-V is not validated)"
 
 step "tests"
@@ -97,15 +97,15 @@ else
     cargo test --release --tests -- --ignored --skip a_step_at_full_size_agrees_with_the_cpu
 fi
 
-step "PyTorch reads what wgrad writes, and the other way round"
+step "PyTorch reads weights of wgrad, and wgrad reads weights of PyTorch"
 if python3 -c 'import numpy, safetensors, torch' 2>/dev/null; then
     python3 tests/torch_loads_weights.py cpu
     python3 tests/torch_loads_weights.py gpu
 else
-    echo "left out: python3 has no torch, numpy and safetensors"
+    echo "(skipped: python3 lacks torch, numpy or safetensors)"
 fi
 
 step "a step of the real size"
 cargo test --release --test full_size -- --ignored --nocapture
 
-step "all is well"
+step "all checks passed"

@@ -7,7 +7,7 @@ enum Op {
     Input,
     Add(usize, usize),
     Mul(usize, usize),
-    Descend(usize, usize), // Subtracts the second value from the first, a parameter.
+    Descend(usize, usize), // Subtracts the second value from the first. The first is a parameter.
 }
 
 /// Appends the gradient nodes of `loss`, and returns the gradient of each value. `one` is the index of the number 1.
@@ -21,7 +21,7 @@ fn backward(tape: &mut Vec<Op>, loss: usize, one: usize) -> Vec<Option<usize>> {
             Mul(a, b) => vec![(a, push(tape, Mul(d, b))), (b, push(tape, Mul(d, a)))],
             Input | Descend(..) => Vec::new(),
         };
-        // The gradient of a value with several readers is a sum.
+        // If several nodes read a value, its gradient is the sum of their parts.
         for (input, part) in parts {
             let sum = gradients[input].map(|other| push(tape, Add(other, part)));
             gradients[input] = sum.or(Some(part));
@@ -36,7 +36,7 @@ fn push(tape: &mut Vec<Op>, op: Op) -> usize {
 }
 
 fn main() {
-    // loss = (a x + b - y)^2, its gradient, and one descent step: one list.
+    // One list has the loss (a x + b - y)^2, its gradient, and a step of gradient descent.
     let mut tape = vec![Input; 6];
     let [a, b, x, minus_y, one, rate] = [0, 1, 2, 3, 4, 5];
     tape.extend([Mul(a, x), Add(6, b), Add(7, minus_y), Mul(8, 8)]);

@@ -9,7 +9,7 @@ use wgrad::train::{Model, ModelConfig, schedule::OneCycle};
 const BATCH_SIZE: usize = 50;
 const EPOCHS: usize = 6;
 
-/// Records the network on the tape, and returns the logits. It computes no numbers.
+/// Records the network on the tape, and returns the logits. Recording computes no numbers.
 fn network(tape: &mut Tape, x: ValueId) -> ValueId {
     let strided = Conv { stride: 2, ..Conv::default() };
     let x = layers::conv2d(tape, "conv1", x, 16, strided);

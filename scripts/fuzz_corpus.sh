@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Converts the fuzzers' inputs between their two forms: one archive per target in git, one folder per target
-# for a fuzzer.
+# Converts the fuzzers' inputs between two forms: git has one archive per target, and a fuzzer reads one folder
+# per target.
 #
 #     scripts/fuzz_corpus.sh unpack    fuzz/corpus/TARGET.tar.gz -> fuzz/corpus/TARGET/
-#     scripts/fuzz_corpus.sh pack      the reverse; equal inputs give equal archives
+#     scripts/fuzz_corpus.sh pack      fuzz/corpus/TARGET/ -> fuzz/corpus/TARGET.tar.gz
+#
+# Equal inputs give equal archives.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz/corpus"
 

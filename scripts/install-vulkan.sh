@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Installs Mesa's software Vulkan driver on Debian and Ubuntu; elsewhere it prints the command for it.
+# Installs Mesa's software Vulkan driver on Debian and Ubuntu. On other systems, it prints the commands.
 #
-# It needs root or sudo. It does nothing where the installed driver is recent, and it takes packages
-# only from the sources that apt on this machine names. test.sh calls it with CI set.
+# The script needs root or sudo. It does nothing if the installed driver is recent. It takes packages
+# only from the package sources of apt on this machine. test.sh calls it if CI is set.
 set -euo pipefail
 
-# The first version of Mesa whose software driver is not slow in wgrad's shaders (older: ten times).
+# The oldest major version of Mesa that counts as recent. Older software drivers run wgrad's shaders ten
+# times slower.
 recent_mesa=25
 
-# Mesa's major version by Debian's package; 0 without the package.
+# Prints the major version of the installed Debian package of Mesa; 0 if the package is not installed.
 mesa_version() {
     local package
     package=$(dpkg-query -W -f '${db:Status-Status} ${Version}' mesa-vulkan-drivers 2>/dev/null) || true
@@ -26,8 +27,9 @@ apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
 }
 
-# The address of a Debian release's packages in apt's own sources: lines (`deb [options] URI SUITE ...`,
-# in *.list) or paragraphs (`URIs: ...`, in *.sources). Prints nothing if the sources lack the release.
+# Prints the address of a Debian release's packages, read from apt's sources. These are lines
+# (`deb [options] URI SUITE ...`, in *.list) or paragraphs (`URIs: ...`, in *.sources). Prints nothing if
+# the sources lack the release.
 debian_uri() {
     local codename=$1 folder=${2:-/etc/apt} file
     for file in "$folder/sources.list" "$folder"/sources.list.d/*.list; do
@@ -40,7 +42,7 @@ debian_uri() {
         sed '/^#/d' "$file" | awk -v suite="$codename" '
             BEGIN { RS = "" }
             {
-                gsub(/\n[ \t]+/, " "); gsub(/\t/, " ") # A value may go on in the next line.
+                gsub(/\n[ \t]+/, " "); gsub(/\t/, " ") # A value may continue on the next line.
                 n = split($0, lines, "\n")
                 delete fields
                 for (i = 1; i <= n; i++) {
@@ -57,8 +59,8 @@ debian_uri() {
     done | head -n 1
 }
 
-# Installs from Debian's backports, which hold newer drivers at the same address as the release. The
-# machine's list of sources stays unchanged: apt reads a temporary list and keeps its indices beside it.
+# Installs the driver from Debian's backports: newer packages, at the same address as the release. The
+# machine's list of sources stays unchanged, because apt reads a temporary list with its own indices.
 install_from_backports() {
     local codename=$1 temporary uri suite result=0
     uri=$(debian_uri "$codename") || true
@@ -71,7 +73,7 @@ install_from_backports() {
         echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main"
     done >"$temporary/sources.list"
     mkdir -p "$temporary/lists/partial"
-    chmod -R a+rX "$temporary" # apt downloads as a user of its own
+    chmod -R a+rX "$temporary" # apt downloads as the user _apt
     local options=(
         -o "Dir::Etc::sourcelist=$temporary/sources.list"
         -o "Dir::Etc::sourceparts=-"

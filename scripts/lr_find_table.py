@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares what `wgrad lr-find` suggests with the best of seven peaks; prints a Markdown table.
+"""Compares the suggestions of `wgrad lr-find` with the best of seven peak learning rates; prints a Markdown table.
 
     python scripts/lr_find_table.py --wgrad target/release/wgrad --data-dir DIR --work FOLDER
 
 DIR holds CIFAR-10's binary files or a part of them. Each configuration is trained for three epochs at each of seven
-peaks and two seeds, and swept with twenty seeds, on the CPU device: about an hour on two cores. Results that FOLDER holds already
-is not run again.
+peaks with two seeds, and swept with twenty seeds, on the CPU device. This takes about an hour on two cores. Runs whose
+results are already in FOLDER are not repeated.
 """
 
 import argparse
@@ -23,7 +23,7 @@ SWEPT_SEEDS = range(20)
 
 
 def configurations(data_dir):
-    """The name of each configuration and its flags."""
+    """Yields the name and the flags of each configuration."""
     yield "shapes", ["--data", "shapes"]
     for width in [4, 8]:
         for batch in [16, 32, 64, 128]:
@@ -38,7 +38,7 @@ class Runner:
         self.wgrad, self.work = wgrad, work
 
     def run(self, command, flags, name):
-        """Runs a command, and returns its folder, in which `stdout` has what it printed."""
+        """Runs a command, and returns its folder. The file `stdout` in the folder has the command's output."""
         folder = self.work / name.replace(" ", "-").replace(",", "")
         if not (folder / "stdout").exists():
             line = [self.wgrad, command, *flags, "--device", "cpu", "--out", str(folder)]
@@ -52,13 +52,13 @@ class Runner:
         return folder
 
     def accuracy(self, name, flags, peak, seed):
-        """The final test accuracy after three epochs."""
+        """Returns the test accuracy after three epochs."""
         flags = [*flags, "--epochs", "3", "--max-lr", peak, "--seed", str(seed)]
         folder = self.run("train", flags, f"train {name} {peak} {seed}")
         return json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["test_accuracy"]
 
     def suggestion(self, name, flags, seed):
-        """The peak that a sweep suggests; None where it finds no slope."""
+        """Returns the peak learning rate that a sweep suggests; None if the curve has no slope."""
         folder = self.run("lr-find", [*flags, "--json", "--seed", str(seed)], f"find {name} {seed}")
         return json.loads((folder / "stdout").read_text())["max_lr"]
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Compares the training of two builds of wgrad bit by bit: every tensor of model.safetensors, and the losses of every
-# epoch. For changes that must not change a result.
+# Compares the training of two builds of wgrad bit by bit: every tensor of model.safetensors, and the losses and
+# accuracies of every epoch. Use it for changes of the code that must not change a result.
 #
 #     scripts/same_bits.sh OLD NEW [CIFAR10]
 #
-# OLD and NEW are two binaries, CIFAR10 a folder with CIFAR-10's binary files (default: $WGRAD_DATA), of which the
-# first 200 images of each file are used. It trains networks of width 8 for two epochs on the shapes and on those
+# OLD and NEW are two binaries. CIFAR10 is a folder with CIFAR-10's binary files (default: $WGRAD_DATA). The script uses
+# the first 200 images of each file. It trains networks of width 8 for two epochs on the built-in shapes and on these
 # images, on the CPU and on a GPU: with the default settings, with --ema 0.9, with --clip-grad-norm 1, and once
-# interrupted and resumed. The runs of OLD are kept in the folder for temporary files, by the hash of the binary, for
-# the next call. A first call takes about six minutes on two cores.
+# interrupted and resumed. It keeps the runs of OLD in the folder for temporary files, under the hash of the binary, and
+# uses them again in the next call. A first call takes about six minutes on two cores.
 set -euo pipefail
 
 if [[ $# -lt 2 || ! -x $1 || ! -x $2 ]]; then
@@ -34,7 +34,7 @@ if [[ -n $cifar10 ]]; then
     done
     sets+=("--data-dir $kept/cifar10 --batch-size 64")
 else
-    echo "(no folder with CIFAR-10 is named: the shapes alone)"
+    echo "(no folder with CIFAR-10 was given: the runs use only the shapes)"
 fi
 
 # Trains with a binary. With "interrupted", it sends Ctrl-C after the first checkpoint, and resumes.
@@ -56,7 +56,7 @@ train() {
     "$wgrad" train --resume "$out" >>"$out.log" 2>&1
 }
 
-# Trains with one of the two binaries, or reports the failure.
+# Trains with one of the two binaries. If the training fails, prints the end of its log, and exits.
 run() {
     if ! train "${!1}" "$2" "$how" "${flags[@]}"; then
         echo "$name: the $1 binary failed:"
@@ -85,12 +85,12 @@ def losses(path):
 old, new = sys.argv[1:]
 a, b = (tensors(f"{run}/model.safetensors") for run in (old, new))
 if a.keys() != b.keys():
-    sys.exit(f"other tensors: {sorted(a.keys() ^ b.keys())}")
+    sys.exit(f"different names of tensors: {sorted(a.keys() ^ b.keys())}")
 differing = [name for name in a if a[name] != b[name]]
 if differing:
-    sys.exit(f"other bits in {len(differing)} of {len(a)} tensors, {differing[0]} the first")
+    sys.exit(f"different bits in {len(differing)} of {len(a)} tensors, first in {differing[0]}")
 if losses(f"{old}/metrics.jsonl") != losses(f"{new}/metrics.jsonl"):
-    sys.exit("other losses in metrics.jsonl")
+    sys.exit("different losses or accuracies in metrics.jsonl")
 PYTHON
 }
 
@@ -109,15 +109,15 @@ for device in cpu gpu; do
             fi
             run new "$folder/$n"
             if difference=$(compare "$before" "$folder/$n" 2>&1); then
-                echo "same   $name"
+                echo "same     $name"
             else
-                echo "OTHER  $name: $difference"
+                echo "DIFFERS  $name: $difference"
                 failures=$((failures + 1))
             fi
         done
     done
 done
-# Checkpoints and weights of the old build load in the new one.
+# Checks that the new build reads the weights and the checkpoints of the old build.
 cp -r "$kept"/cpu-* "$folder/"
 for before in "$folder"/cpu-*; do
     [[ -d $before ]] || continue

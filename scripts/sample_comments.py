@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Draws comments for a reader to judge: `scripts/sample_comments.py [SEED [COUNT]]`.
+"""Prints a random sample of comments, for a reader to judge: `scripts/sample_comments.py [SEED [COUNT]]`.
 
-Each layer of src, then shaders and tests, gives an equal share. A comment is a run of `//`, `///` or `//!` lines.
-The reader sees it with its file, its line and the line of code beneath it.
+Each layer of src, the shaders and the tests have equal shares of the sample. A comment is a run of `//`, `///` or `//!`
+lines. Each comment is printed with its file, its line number and the line of code below it.
 """
 
 import random

@@ -14,7 +14,7 @@ use crate::train::console::duration;
 use crate::train::folder::Summary;
 use crate::train::metrics::best;
 
-/// The cell of a run that has no value.
+/// The text of a cell without a value.
 const NOTHING: &str = "–";
 
 /// A row of the table: its label, and a cell for each run.
@@ -31,7 +31,8 @@ impl Row {
         Self { label: label.into(), cells, best }
     }
 
-    /// Returns a row of numbers, formatted by `show`. The largest number is the best; with `factor` -1, the smallest.
+    /// Returns a row of numbers, one per run, formatted by `show`. The largest number is the best with `factor` 1, the
+    /// smallest with `factor` -1.
     fn ranked(
         label: &str,
         runs: &[LoadedRun],
@@ -46,7 +47,7 @@ impl Row {
         let cells: Vec<String> = numbers.iter().map(cell).collect();
         let best: Vec<bool> =
             numbers.iter().map(|number| number.is_some_and(|n| factor * n == top)).collect();
-        // If all are equal, none is marked as the best.
+        // If the number of every run is the best, no cell is marked as the best.
         let all = best.iter().all(|best| *best);
         Self { label: label.to_string(), best: best.iter().map(|b| *b && !all).collect(), cells }
     }
@@ -138,7 +139,7 @@ fn names(runs: &[LoadedRun]) -> Vec<String> {
     }
 }
 
-/// Returns the settings that differ, in the order of the files.
+/// Returns a row for each setting that differs between the runs, in the order of their files.
 fn settings(runs: &[LoadedRun]) -> Vec<Row> {
     let mut keys: Vec<&String> = Vec::new();
     for (key, _) in runs.iter().flat_map(|run| &run.settings) {
@@ -197,7 +198,7 @@ fn results(runs: &[LoadedRun]) -> Vec<Row> {
     }
     rows.extend(words("device", runs, |summary| &summary.device));
     rows.extend(words("ended", runs, |summary| &summary.ended));
-    // If runs have a validation split, the table has the test accuracy in a row of its own.
+    // The accuracies above are on the validation images if a run has them. Then the test accuracy has a separate row.
     if runs.iter().any(|run| evaluated_on(run) == "validation") {
         let tested = |run: &LoadedRun| run.summary.as_ref()?.test_accuracy;
         rows.push(Row::ranked("test accuracy", runs, 1.0, tested, percent));
@@ -210,7 +211,7 @@ fn results(runs: &[LoadedRun]) -> Vec<Row> {
     rows
 }
 
-/// Returns a row of the summaries' words, if any run has a summary.
+/// Returns a row with one text of each run's summary; None if no run has a summary.
 fn words(label: &str, runs: &[LoadedRun], word: fn(&Summary) -> &str) -> Option<Row> {
     let cell = |run: &LoadedRun| run.summary.as_ref().map_or(NOTHING, word).to_string();
     let any = runs.iter().any(|run| run.summary.is_some());
@@ -257,7 +258,7 @@ fn charts(runs: &[LoadedRun]) -> String {
     .collect()
 }
 
-/// Draws the accuracy over time.
+/// Returns a chart of the accuracy over the time of training and evaluation.
 fn over_time(runs: &[LoadedRun], names: &[String]) -> Chart {
     let longest = runs.iter().map(|run| minutes(&run.epochs).last().copied().unwrap_or(0.0));
     let (label, factor) = match longest.fold(0.0, f64::max) {
@@ -285,7 +286,7 @@ fn over_time(runs: &[LoadedRun], names: &[String]) -> Chart {
     }
 }
 
-/// Returns the minutes from the start to the end of each epoch.
+/// Returns the minutes of training and evaluation from the start of the run to the end of each epoch.
 fn minutes(epochs: &[EpochMetrics]) -> Vec<f64> {
     let add = |total: &mut f64, epoch: &EpochMetrics| {
         *total += (epoch.seconds + epoch.eval_seconds) / 60.0;

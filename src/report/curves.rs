@@ -1,14 +1,14 @@
-//! Curves over epochs. Only this file chooses the numbers of an epoch that are drawn.
+//! Charts of metrics over epochs, and of the learning-rate schedule.
 
 use crate::base::chart::lines::{Kind, Unit};
 use crate::base::chart::{Chart, Series};
 use crate::train::EpochMetrics;
 use crate::train::schedule::OneCycle;
 
-/// A function that returns a number of an epoch; None if the epoch lacks the number.
+/// A function that returns one metric of an epoch; None if the epoch lacks the metric.
 pub type Number = fn(&EpochMetrics) -> Option<f64>;
 
-/// Returns the curve of a number over the epochs.
+/// Returns the curve of one metric over the epochs.
 pub fn series(name: &str, style: usize, epochs: &[EpochMetrics], number: Number) -> Series {
     let point = |epoch: &EpochMetrics| Some((epoch.epoch as f64, number(epoch)?));
     let points = epochs.iter().filter_map(point).collect();
@@ -19,7 +19,7 @@ fn evaluated_on(epochs: &[EpochMetrics]) -> &'static str {
     epochs.first().map_or("test", EpochMetrics::evaluated_on)
 }
 
-/// Draws the loss on the training images and on the evaluated images.
+/// Returns a chart of the loss on the training images, and on the validation or test images.
 pub fn loss(epochs: &[EpochMetrics]) -> Chart {
     over_epochs(
         "Loss",
@@ -31,7 +31,7 @@ pub fn loss(epochs: &[EpochMetrics]) -> Chart {
     )
 }
 
-/// Draws the accuracy on the training images and on the evaluated images.
+/// Returns a chart of the accuracy on the training images, and on the validation or test images.
 pub fn accuracy(epochs: &[EpochMetrics]) -> Chart {
     over_epochs(
         "Accuracy",
@@ -43,7 +43,7 @@ pub fn accuracy(epochs: &[EpochMetrics]) -> Chart {
     )
 }
 
-/// Draws the training speed in images per second, one step an epoch.
+/// Returns a chart of the training speed in images per second, a staircase with one level per epoch.
 pub fn speed(epochs: &[EpochMetrics]) -> Chart {
     let speed = series("images/s", 2, epochs, |epoch| Some(epoch.images_per_s));
     let speed = Series { kind: Kind::Mean, ..speed };
@@ -57,10 +57,11 @@ pub fn over_epochs(title: &str, y_unit: Unit, series: Vec<Series>) -> Chart {
     Chart { title, x_label, x_unit: Unit::Count, y_unit, from_zero: false, series }
 }
 
-/// The number of points of the drawn schedule.
+/// The largest number of intervals between points in the curve of the schedule.
 const N_RATES: usize = 120;
 
-/// Draws the learning rate over the run. Steps that the run did not reach have another style.
+/// Returns a chart of the learning rate over the run. `n_steps` is the number of trained steps. The curve of later
+/// steps has another style.
 pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> Chart {
     let in_all = schedule.total_steps;
     let n_steps = n_steps.min(in_all);
@@ -72,7 +73,7 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
             if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
         Series { name: name.to_string(), points, style, kind: Kind::Computed }
     };
-    // The last step keeps its learning rate until its end.
+    // The curve extends to the end of the last step, where the learning rate is still that of the last step.
     let (trained, left) =
         (curve("trained", 3, 0, n_steps), curve("not reached", 6, n_steps, in_all));
     Chart {

@@ -124,7 +124,8 @@ pub fn percent(part: Option<f64>) -> String {
     part.map_or("–".to_string(), |part| format!("{:.1}%", 100.0 * part))
 }
 
-/// Formats a probability: `86%`. Near 0% and 100% it has one more digit; `100%` and `0%` are exact.
+/// Formats a probability: `86%`. Probabilities near 0% and 100% have one more digit. Only exact values are `0%` or
+/// `100%`.
 fn probability_text(probability: f32) -> String {
     match 100.0 * probability {
         p if p > 0.0 && p < 0.05 => "<0.1%".to_string(),

@@ -1,10 +1,10 @@
-//! The frame of a page: one self-contained file without scripts.
+//! Builds a page from sections: one self-contained HTML file without scripts.
 
 use std::fmt::Write;
 
 use crate::base::chart::{self, escape};
 
-/// Style sheet of every page. It follows the charts' style sheet, which has the colours.
+/// Style sheet of every page. The page has the charts' style sheet, with the colours, before this one.
 const STYLE: &str = include_str!("style.css");
 
 /// A page with a heading and sections.
@@ -16,19 +16,20 @@ pub struct Page {
 }
 
 impl Page {
-    /// Returns a page with this title (text), and a lead (HTML) under its heading.
+    /// Returns a page without sections. `title` is plain text, and `lead` is HTML under the heading.
     pub fn new(title: &str, lead: String) -> Self {
         Self { title: title.to_string(), lead, sections: Vec::new() }
     }
 
-    /// Adds a section with this heading (text) and body (HTML), unless the body is empty.
+    /// Adds a section, unless `body` is empty. `heading` is plain text, and `body` is HTML.
     pub fn section(&mut self, heading: &str, body: String) {
         if !body.is_empty() {
             self.sections.push((heading.to_string(), body));
         }
     }
 
-    /// Returns the text of the file. A content policy in the page forbids a browser to load or run anything.
+    /// Returns the text of the HTML file. A content security policy in the page forbids a browser to load files or to
+    /// run scripts.
     pub fn finish(&self) -> String {
         let title = escape(&self.title);
         let mut out = format!(
@@ -65,8 +66,8 @@ fn id(heading: &str) -> String {
     heading.chars().map(letter).collect()
 }
 
-/// Returns a table. `headings` are text, possibly empty; the cells of `rows` are HTML. The first cell of a row is the
-/// row's heading. A wide table scrolls within the page.
+/// Returns a table. `headings` are plain text; an empty list makes a table without headings. The cells of `rows` are
+/// HTML. The first cell of a row is the row's heading. A wide table scrolls within the page.
 pub fn table(class: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut out = format!("<div class=\"scroll\"><table class=\"{class}\">\n");
     if !headings.is_empty() {
@@ -87,12 +88,12 @@ pub fn table(class: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     out + "</tbody></table></div>\n"
 }
 
-/// Returns a paragraph with an explanation (text).
+/// Returns a paragraph with an explanation. `text` is plain text.
 pub fn note(text: &str) -> String {
     format!("<p class=\"note\">{}</p>\n", escape(text))
 }
 
-/// Returns tiles with key figures: a label (text), a value (text), and a note on it (text).
+/// Returns tiles with key figures. Each tile is a label, a value, and a note on the value, all in plain text.
 pub fn tiles(tiles: &[(&str, String, String)]) -> String {
     let mut out = "<div class=\"tiles\">\n".to_string();
     for (label, value, word) in tiles {

@@ -77,7 +77,7 @@ impl LoadedRun {
 fn newest_run(path: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(path).ok()?;
     let runs = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    // Folders are named after the time, so the newest run is the last one.
+    // The default name of a run's folder is a date and time, so the newest run has the largest name.
     runs.filter(|run| run.join(CONFIG).exists()).max()
 }
 
@@ -97,8 +97,8 @@ pub fn settings(text: &str) -> Result<Vec<(String, String)>, String> {
     Ok(settings.into_iter().map(|(key, value)| (key.get_ref().to_string(), words(value))).collect())
 }
 
-/// Reads the lines of `metrics.jsonl`. The last one may be incomplete, because a running process may be
-/// writing it.
+/// Reads the lines of `metrics.jsonl`. An incomplete last line is ignored, because a running process may be writing the
+/// file.
 fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
     let text = match fs::read_to_string(path) {
         // The run ended before its first epoch was finished.
@@ -156,7 +156,7 @@ mod tests {
             assert_eq!(
                 model.file_name(),
                 Some(file.as_ref()),
-                "the latest, and the model before it"
+                "the latest checkpoint, and then the model"
             );
         }
 

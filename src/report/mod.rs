@@ -2,11 +2,11 @@
 //!
 //! * [`write()`] writes the page: at the end of a run, or later for a run that is [read](loaded_run) from its folder;
 //! * [`compare`] writes one page about several runs;
-//! * [`page`] has the sections; [`evaluation`] and [`pixels`] have the larger ones;
-//! * [`curves`] chooses the numbers of the [charts](crate::base::chart), [`picture`] embeds images in the page, and
-//!   [`html`] is the frame.
+//! * [`page`] has the sections; [`evaluation`] and [`pixels`] have the larger sections;
+//! * [`curves`] makes the [charts](crate::base::chart), [`picture`] embeds images in the page, and [`html`] joins the
+//!   sections to a file.
 //!
-//! The pages have no scripts and load nothing, so they can be mailed, and opened in ten years.
+//! The pages have no scripts and load no other files, so they can be sent by mail and still open in ten years.
 
 use std::path::{Path, PathBuf};
 
@@ -103,8 +103,8 @@ impl ReportWriter for AtEnd {
 }
 
 impl Run<'_> {
-    /// Returns the evaluated split and its name. This is the validation split while a run with validation is
-    /// unfinished, and otherwise the test split. So the test images are evaluated only once.
+    /// Returns the evaluated split and its name: the validation split if a run with validation images is unfinished,
+    /// otherwise the test split. So the test images are evaluated only once.
     pub fn evaluated(&self) -> (&Split, &'static str) {
         let dataset = &self.loaded.dataset;
         let is_over = self.summary.is_some_and(|summary| summary.ended != Summary::INTERRUPTED);

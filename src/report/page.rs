@@ -19,11 +19,11 @@ use crate::train::{EpochMetrics, Predictions, lr_find, step};
 pub struct Contents<'a> {
     /// The run.
     pub run: Run<'a>,
-    /// An augmented batch; None without the training images.
+    /// An augmented batch; None if the training images are not available.
     pub batch: Option<AugmentedBatch>,
     /// The predictions for the test images, or for the validation images.
     pub predictions: Option<Predictions>,
-    /// The reason for missing predictions of existing weights.
+    /// The error that prevented predictions with the saved weights; None without an error.
     pub no_predictions: Option<Error>,
     /// The filters of the first convolution, as HTML.
     pub filters: String,
@@ -62,7 +62,7 @@ pub fn page(contents: &Contents<'_>) -> String {
 
 /// Returns the name of the run's folder: `2026-11-22-075444`.
 fn name(run: &Run<'_>) -> String {
-    // Paths such as `.` and `runs/..` have no name.
+    // Paths such as `.` and `runs/..` do not end with the folder's name; the canonical path does.
     let folder = run.folder.canonicalize().unwrap_or_else(|_| run.folder.to_path_buf());
     folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()
 }
@@ -90,8 +90,8 @@ fn sentence_case(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Returns the tiles with key figures. `has_weights` is true if the page shows weights; they can exist before the first
-/// epoch is finished.
+/// Returns the tiles with key figures. `has_weights` is true if the page shows results of saved weights. A checkpoint
+/// can exist before the first epoch is finished.
 fn summary(run: &Run<'_>, has_weights: bool) -> String {
     let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
     let in_all = run.recipe.epochs;
@@ -212,8 +212,8 @@ fn time_of_step(layers: &[LayerTime]) -> String {
     };
     let rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
     note(&format!(
-        "All layers together take {}: medians over several steps after the last epoch, with a clock on each \
-         node. wgrad profile measures in more detail.",
+        "All layers together take {}: medians over several steps after the last epoch, timed node by node. \
+         wgrad profile measures in more detail.",
         milliseconds(in_all)
     )) + &in_two(&rows, |rows| table("layers", &["layer", "time", "share", ""], rows))
 }
@@ -244,7 +244,7 @@ fn device(run: &Run<'_>) -> String {
         facts.insert(0, ("trained on", device.to_string()));
     }
     if let Device::Gpu(_) = run.device {
-        // An open device lacks the details of its driver; the list of adapters has them.
+        // An open device has no details of its driver. The list of adapters has these details.
         let adapters = info::adapters();
         if let Some(adapter) = adapters.iter().find(|adapter| name.starts_with(&adapter.name)) {
             facts.push(("adapter", format!("{}, {}", adapter.kind, adapter.backend)));

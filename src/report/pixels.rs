@@ -1,4 +1,4 @@
-//! The network's inputs and its first filters: an augmented batch, and the filters of the first convolution.
+//! Pictures of an augmented batch, and of the filters of the first convolution.
 
 use std::fmt::Write;
 
@@ -36,8 +36,8 @@ pub struct AugmentedBatch {
 impl AugmentedBatch {
     /// Computes the images of the first step of an epoch (from 1).
     ///
-    /// The CPU reference repeats the augmentation. It gives the same bits on every device, and its result is a function
-    /// of the seed, the epoch and each image's number alone. So these are the pixels of the training step.
+    /// The CPU device repeats the augmentation. Augmentation has the same bits on every device, and depends only on the
+    /// seed, the epoch and each image's number. So the result has the same pixels as the training step.
     ///
     /// # Errors
     /// If there is not enough memory.
@@ -65,7 +65,7 @@ impl AugmentedBatch {
         Ok(Self { epoch, batch_size: recipe.batch_size, images: pictures.zip(classes).collect() })
     }
 
-    /// Returns the section of the page.
+    /// Returns the page's section with the images, as HTML. `classes` are the names of the classes.
     pub fn section(&self, classes: &[String]) -> String {
         let (n, epoch, batch_size) = (self.images.len(), self.epoch, self.batch_size);
         let which = match n < batch_size {
@@ -88,7 +88,7 @@ impl AugmentedBatch {
     }
 }
 
-/// Inverts the normalisation; returns `[32, 32, 3]`.
+/// Returns the picture `[32, 32, 3]` of a normalised image. Inverts the normalisation.
 fn picture(config: &step::StepConfig, values: &[f32]) -> Picture {
     let byte = |(at, &value): (usize, &f32)| {
         let channel = at % 3;
@@ -99,8 +99,8 @@ fn picture(config: &step::StepConfig, values: &[f32]) -> Picture {
     Picture::new(IMAGE_SIZE, IMAGE_SIZE, values.iter().enumerate().map(byte).collect())
 }
 
-/// Returns the filters of a network's first convolution, each as a picture with its own scale; empty if no
-/// convolution reads three channels.
+/// Returns HTML with the filters of the first convolution, each as a picture with its own scale. Returns an empty
+/// string if the first convolution does not read three channels.
 pub fn filters(layout: &StateLayout, weights: &Weights) -> String {
     let first = layout.parameters.iter().find(|member| member.layout == Layout::ConvWeight);
     let Some(member) = first.filter(|member| member.shape[2] == 3) else { return String::new() };
