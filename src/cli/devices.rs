@@ -36,7 +36,7 @@ pub struct Args {
     kernels: Option<Kernels>,
 }
 
-/// A device, as `--json` prints it.
+/// The JSON of a device, as `wgrad devices --json` prints it.
 #[derive(Serialize)]
 struct Report {
     /// Name of the device.

@@ -9,7 +9,7 @@ use wgrad::base::chart::axis::{self, range};
 const COLUMNS: u16 = 78;
 const ROWS: u16 = 16;
 
-/// Draws a curve, and a vertical line at each of `marks`, as lines of text.
+/// Draws a curve, and a vertical line at each x value of `marks`, as lines of text.
 pub fn curve(points: &[(f64, f64)], marks: &[f64], x_label: &str, y_label: &str) -> String {
     let ((first, last), (low, high)) =
         (range(points.iter().map(|point| point.0)), range(points.iter().map(|point| point.1)));

@@ -16,7 +16,7 @@ use wgrad::train::{Predictions, Settings, TrainError, folder};
 
 use super::{arguments, weights};
 
-/// The largest batch size.
+/// The largest number of pictures that are classified in one step.
 const MAX_BATCH_SIZE: usize = 250;
 
 /// Flags of `wgrad predict`.

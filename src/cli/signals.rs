@@ -23,7 +23,7 @@ use super::tui::terminal;
 /// their child and to its process group.
 const SAME_SIGNAL: Duration = Duration::from_millis(300);
 
-/// The longest wait for the terminal to be restored.
+/// The longest wait for the restoration of the terminal before the process ends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The signals that have arrived, as flags.

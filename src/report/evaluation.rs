@@ -12,10 +12,10 @@ use crate::data::{IMAGE_SIZE, Split};
 use crate::train::predictions::Mistake;
 use crate::train::{Confusion, Predictions};
 
-/// The number of shown errors.
+/// The largest number of errors that the page shows as pictures.
 const N_WORST: usize = 25;
 
-/// The number of listed pairs of confused classes.
+/// The largest number of pairs of confused classes that the page lists.
 const N_PAIRS: usize = 5;
 
 /// Returns the confusion matrix: one row per true class, one column per predicted class.
@@ -124,8 +124,8 @@ pub fn percent(part: Option<f64>) -> String {
     part.map_or("–".to_string(), |part| format!("{:.1}%", 100.0 * part))
 }
 
-/// Formats a probability: `86%`. Probabilities near 0% and 100% have one more digit. Only exact values are `0%` or
-/// `100%`.
+/// Formats a probability: `86%`. Probabilities near 0% and 100% have one more digit. Only the exact probabilities 0 and
+/// 1 are shown as `0%` and `100%`.
 fn probability_text(probability: f32) -> String {
     match 100.0 * probability {
         p if p > 0.0 && p < 0.05 => "<0.1%".to_string(),

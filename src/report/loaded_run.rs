@@ -101,7 +101,7 @@ pub fn settings(text: &str) -> Result<Vec<(String, String)>, String> {
 /// file.
 fn epochs(path: &Path) -> Result<Vec<EpochMetrics>, Error> {
     let text = match fs::read_to_string(path) {
-        // The run ended before its first epoch was finished.
+        // The file does not exist before the first epoch is finished.
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         result => result.map_err(FileError::at(path))?,
     };

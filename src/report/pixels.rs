@@ -16,10 +16,10 @@ use crate::tape::{Layout, StateLayout};
 use crate::train::recipe::Recipe;
 use crate::train::step;
 
-/// The largest number of shown images.
+/// The largest number of augmented images on the page.
 const MAX_IMAGES: usize = 60;
 
-/// The largest number of shown filters.
+/// The largest number of filters on the page.
 const MAX_FILTERS: usize = 256;
 
 /// The images of a training step after augmentation.

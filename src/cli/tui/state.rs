@@ -24,7 +24,7 @@ pub enum Stage {
 /// A point of the training curves: the steps between two readings of the metrics.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Point {
-    /// Position, in epochs from the beginning.
+    /// Position in the run, in epochs from the beginning.
     pub at: f64,
     /// Mean loss of the images.
     pub loss: f64,
@@ -34,7 +34,7 @@ pub struct Point {
     pub lr: f64,
 }
 
-/// The time of all nodes of an op in a step.
+/// The device time of all nodes of one op in a training step.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OpTime {
     pub op: &'static str,
@@ -50,9 +50,9 @@ pub struct State {
     begun: Instant,
     /// Number of steps since `begun`.
     pub n_run: usize,
-    /// Epoch, from 0.
+    /// Current epoch, from 0.
     pub epoch: usize,
-    /// Finished steps of the epoch.
+    /// Number of finished steps of the current epoch.
     pub step: usize,
     epoch_begun: Instant,
     pub lr: f64,
@@ -62,7 +62,7 @@ pub struct State {
     pub metrics: Option<Metrics>,
     pub train: Vec<Point>,
     pub tests: Vec<EpochMetrics>,
-    /// Times of the last timed step, the longest first.
+    /// Times of the ops in the last timed step, the longest first.
     pub ops: Vec<OpTime>,
 }
 

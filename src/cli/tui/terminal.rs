@@ -14,7 +14,8 @@ use wgrad::train::screen;
 /// True while the dashboard has the screen.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Held while a frame is drawn. [`give_back`] locks it, too, so no frame is drawn after the screen is restored.
+/// The lock that is held while a frame is drawn. [`give_back`] takes the lock before it restores the screen. No frame
+/// is drawn afterwards.
 static DRAWING: Mutex<()> = Mutex::new(());
 
 thread_local! {
