@@ -57,7 +57,7 @@ pub struct Summary {
     pub dataset: String,
     /// The name of the device.
     pub device: String,
-    /// The name of the device that the run began on, if it moved to another one later.
+    /// The name of the device that the run began on, if the run moved to another device later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_on: Option<String>,
     /// The way in which the run ended: `finished`, `stopped early` or `interrupted`.

@@ -47,7 +47,7 @@ pub struct Job<'a> {
     /// The value true requests a checkpoint. The run writes the checkpoint after the current step or evaluation, prints
     /// its path on the standard error, and sets the value to false.
     pub checkpoint: &'a AtomicBool,
-    /// Times the layers of a step and writes the page of the run at its end.
+    /// The part that times the layers of a step and writes the page of the run, at the end of the run.
     pub report: &'a dyn ReportWriter,
 }
 
@@ -118,7 +118,7 @@ struct Run<'a> {
     recipe: &'a Recipe,
     dataset: &'a Dataset,
     device: String,
-    /// The name of the device that the run began on, if it is another one now.
+    /// The name of the device that the run began on, if the run is now on another device.
     began_on: Option<String>,
     stop: &'a AtomicBool,
     folder: &'a RunFolder,

@@ -30,7 +30,7 @@ impl Stream {
     }
 }
 
-/// A line that was written while the screen was taken.
+/// A line that was written while a dashboard had the screen.
 struct Line {
     stream: Stream,
     text: String,

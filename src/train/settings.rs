@@ -38,7 +38,7 @@ pub struct Settings {
     pub width: Option<NonZeroU16>,
     /// Peak of the learning rate, or a sweep that finds it.
     pub max_lr: Option<MaxLr>,
-    /// Path of a weights file to start from, or of a run folder.
+    /// Path of a weights file to start from, or of a run folder that contains one.
     pub weights: Option<PathBuf>,
     /// SHA-256 of the weights file, in hexadecimal digits. A file with another hash is an error.
     pub weights_sha256: Option<String>,

@@ -17,7 +17,7 @@ const STATISTICS_BATCHES: usize = 32;
 
 /// A network that is trained on pixels, which the device augments.
 pub struct Trainer {
-    /// The training state: metrics, weights and snapshots are read here.
+    /// The training state, from which the caller reads metrics, weights and snapshots.
     pub state: TrainState,
     training: LoadedStep,
     evaluation: LoadedStep,

@@ -88,9 +88,9 @@ pub enum Every {
     /// No checkpoint except at the end of every epoch.
     #[default]
     Epoch,
-    /// After this number of steps, counted over the whole run.
+    /// A checkpoint whenever the step, counted over the whole run, is a multiple of this number.
     Steps(NonZeroU64),
-    /// After this number of minutes.
+    /// A checkpoint when this number of minutes has passed since the previous one.
     Minutes(f64),
 }
 

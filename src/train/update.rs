@@ -14,7 +14,7 @@ use crate::tape::{Phase, Tape, ValueId};
 /// The settings of the part of a step after the logits: loss, gradients, optimizer.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateConfig {
-    /// The share of each label that is spread over all classes, in training, in 0..1.
+    /// The share of each label that is spread over all classes, in 0..1. Evaluation does not smooth labels.
     pub label_smoothing: f32,
     /// The optimizer.
     pub optimizer: Adam,

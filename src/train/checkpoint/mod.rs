@@ -55,7 +55,7 @@ fn prefix(group: StateBuffer) -> String {
 pub struct Header {
     /// The version of the format.
     pub format_version: u32,
-    /// The hash of the other fields, of the record of the training data, and of all tensors.
+    /// The hash of the other fields of the header, of the record of the training data, and of all tensors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Fingerprint>,
     /// The number of training steps so far. The learning rate of the next step depends on this number.
@@ -74,7 +74,7 @@ pub struct Header {
     pub best_step: Option<u64>,
     /// The name of the device.
     pub device: String,
-    /// The name of the device that the run began on, if it moved to another one later.
+    /// The name of the device that the run began on, if the run moved to another device later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_on: Option<String>,
     /// The hash of all images and labels.

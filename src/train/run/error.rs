@@ -63,7 +63,7 @@ pub enum TrainError {
         /// Reason why the run cannot be resumed.
         cause: NotResumed,
     },
-    /// The training data of the weights were not found, or have another number of classes.
+    /// The training data of the weights were not found, or the data have another number of classes than the network.
     #[error("{}: {reason}", weights.shown())]
     TrainingData {
         /// Path of the file of weights.

@@ -1,4 +1,4 @@
-//! The beginning of a run: fresh, from weights, or from a checkpoint.
+//! The beginning of a run: with new weights, with weights from a file, or from a checkpoint.
 
 use super::{Job, Run, go_on_without};
 use crate::Error;

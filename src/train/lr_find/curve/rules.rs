@@ -1,4 +1,4 @@
-//! Reading learning rates off the curve of a sweep: the part that has a slope, and the rules that suggest a peak.
+//! Suggestions from the curve of a sweep: the part of the curve that has a slope, and the rules that suggest a peak.
 
 use std::ops::RangeInclusive;
 
@@ -79,7 +79,7 @@ impl Suggestions {
         }
     }
 
-    /// Returns the peak of a schedule by a rule.
+    /// Returns the peak of a schedule that a rule suggests.
     ///
     /// The learning rates of a schedule reach from a tenth of the peak to the peak. The suggestion of
     /// [`Rule::Steepest`] is the middle of this range on a logarithmic axis, so the peak is √10 times as high. The
@@ -98,7 +98,7 @@ impl Suggestions {
     }
 }
 
-/// The result of reading a curve: the points with a slope, and the suggestions from them.
+/// The result of [`Curve::read`]: the points with a slope, and the suggestions of the rules.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Reading {
     /// The range of points around the steepest point in which the loss falls by more than noise; none if the loss never
@@ -199,7 +199,7 @@ impl Fall {
         self.slope * self.decades
     }
 
-    /// Returns the height above which a fall counts.
+    /// Returns the height that a fall must exceed to count as a slope.
     fn needed(&self) -> f64 {
         (SIGNIFICANT * self.error * self.decades).max(self.noticeable)
     }

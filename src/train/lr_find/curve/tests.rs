@@ -143,7 +143,7 @@ fn a_significant_but_tiny_fall_is_not_a_slope() {
     let curve = curve(Range { start: 1e-9, end: 1e-8, ..Range::default() }, 2.4, |log| {
         2.4 - 1e-3 * (log + 9.0)
     });
-    let why = curve.read().suggestions.expect_err("a thousandth is nothing");
+    let why = curve.read().suggestions.expect_err("a fall by a thousandth is not a slope");
     let NoSlope::Level { fall, needed } = why else { panic!("{why:?}") };
     assert!((fall - 1e-3).abs() < 1e-6 && (needed - 0.012).abs() < 1e-6, "{why:?}");
     assert!(why.to_string().contains("has no slope"), "{why}");
