@@ -70,8 +70,8 @@ pub enum StepError {
     },
     /// A loss or a gradient is not finite.
     #[error(
-        "step {step} or shortly before (epoch {epoch}): the loss or a gradient was not finite; the state from before that \
-         step was kept"
+        "step {step} or shortly before (epoch {epoch}): the loss or a gradient was not finite; \
+         the state from before that step was kept"
     )]
     NotFinite {
         /// Epoch, from 1.
