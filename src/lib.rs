@@ -1,6 +1,6 @@
-//! wgrad: hand-written WGSL shaders train a residual network, orchestrated by a small autograd tape.
+//! wgrad trains a residual network with hand-written WGSL shaders and a small autograd tape.
 //!
-//! The modules are layers. Each imports those above it in this list, which is the order to read them in:
+//! The modules are layers. A module imports only the modules above it in this list. Read them in this order:
 //!
 //! * [`base`]: charts, files, hashes, units;
 //! * [`kernel`]: the vocabulary of a launch, the scalars of a step, host maths;
@@ -13,12 +13,13 @@
 //! * [`measure`]: checks against references, profiles and benchmarks;
 //! * [`report`]: pages about runs.
 //!
-//! `docs/tour.md` follows one batch through all of it.
+//! `docs/tour.md` follows one batch through the modules.
 //!
-//! Without the feature `runs` the library ends at [`train::Model`], needs no file, thread, clock or terminal, and compiles
-//! for a browser: [`measure`], [`report`] and the files of [`train`] that surround the loop are left out.
+//! Without the feature `runs`, the library has no [`measure`] and no [`report`], and [`train`] has no training loop:
+//! only the steps, [`train::Trainer`] and [`train::Model`]. The library then uses no file, thread, clock or terminal,
+//! and compiles for a browser.
 
-#![deny(unsafe_code)] // Allowed in named modules that need it, each with its reasons.
+#![deny(unsafe_code)] // A module that needs unsafe code allows it, and states the reason.
 
 pub mod base;
 pub mod data;
@@ -34,8 +35,8 @@ pub mod report;
 pub mod tape;
 pub mod train;
 
-/// A failure that a user can cause or meet, of any layer. A programmer's error (shapes that do not fit) panics
-/// instead.
+/// An error of any layer that the user of a program can cause or encounter, such as a missing file. A mistake in the
+/// program itself, such as shapes that do not fit, panics instead.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder cannot be read or written.
@@ -58,17 +59,17 @@ pub enum Error {
     #[error(transparent)]
     #[cfg(feature = "runs")]
     Image(#[from] data::image_file::ImageFileError),
-    /// A setting makes no sense: a wrong use, found before anything is done.
+    /// A setting is not valid. The error is returned before a run computes or writes anything.
     #[error(transparent)]
     Config(#[from] train::ConfigError),
-    /// Numbers of a step are not finite.
+    /// A loss, gradient or logit of a step is not finite.
     #[error(transparent)]
     Step(#[from] train::StepError),
-    /// A run cannot begin, go on, or come to its end.
+    /// A run cannot begin, continue or finish.
     #[error(transparent)]
     #[cfg(feature = "runs")]
     Train(#[from] train::TrainError),
-    /// An earlier measurement cannot be compared with.
+    /// A new measurement cannot be compared with an earlier one.
     #[error(transparent)]
     #[cfg(feature = "runs")]
     Measure(#[from] measure::MeasureError),

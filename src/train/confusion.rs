@@ -10,8 +10,8 @@ pub struct Confusion {
 
 /// The scores of one class.
 ///
-/// Precision, recall and F1 are in 0..=1. A score is none where it would be 0 / 0: a class that was never predicted has
-/// no precision.
+/// Precision, recall and F1 are in 0..=1. A score that would be 0 / 0 is none: a class that was never predicted has no
+/// precision.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ClassScores {
     /// The number of images of the class.
@@ -39,7 +39,7 @@ impl Confusion {
     /// Returns the matrix of images with these labels (`truths`) and these predicted classes.
     ///
     /// # Panics
-    /// If the numbers of labels and predictions differ, or one of them is not below `n_classes`.
+    /// If the number of labels is not the number of predictions, or a label or prediction is not below `n_classes`.
     pub fn of(
         n_classes: usize,
         truths: &[u8],

@@ -67,13 +67,13 @@ impl<'a> Console<'a> {
     }
 
     /// Prints a note if a resumed run has moved to another device, and returns whether it has. Two CPU devices count as
-    /// the same one: their names differ only in the number of threads, and the results do not depend on it.
+    /// the same device: their names differ only in the number of threads, and the results do not depend on this number.
     pub fn other_device(&self, before: &str, now: &str) -> bool {
         let are_cpus = [before, now].iter().all(|name| name.starts_with("cpu ("));
         let is_other = before != now && !are_cpus;
         if is_other {
-            let message = "the run began on another device: from here on its results differ by rounding from \
-                           the results there";
+            let message = "the run began on another device; from this step on, its results differ by rounding \
+                           from results on that device";
             self.print(&format!(
                 "{}\n",
                 indent(&format!("{message} ({})", escaped(before)), "note: ")
@@ -120,7 +120,7 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Prints the path of the weights from before a step that was not finite.
+    /// Prints the path of the weights that were saved from before a step with a NaN or infinite loss or gradient.
     pub fn kept(&self, step: usize, model: &Path) {
         self.print(&format!("the weights from before step {step} are in {}", model.shown()));
     }
@@ -134,7 +134,7 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Prints the results, and as the last line a summary for programs.
+    /// Prints the results. The last line is a summary for programs.
     pub fn summary(&self, outcome: &Outcome, n_steps: usize, folder: &Path) {
         let in_all = self.n_steps_in_all();
         match outcome.ended {
@@ -142,7 +142,7 @@ impl<'a> Console<'a> {
                 self.print(&format!("interrupted after step {n_steps} of {in_all}\n"));
             }
             Ended::OutOfPatience => self.print(&format!(
-                "stopped after step {n_steps} of {in_all}: the {} accuracy was no better for {} epochs\n",
+                "stopped after step {n_steps} of {in_all}: the {} accuracy did not improve for {} epochs\n",
                 self.evaluated(),
                 self.recipe.patience.unwrap_or_default()
             )),
@@ -183,7 +183,7 @@ impl<'a> Console<'a> {
     }
 
     /// Prints a line. A closed pipe (`wgrad train | head`) or a full disk does not stop the training: the first failure
-    /// is a warning on the standard error, later ones are ignored.
+    /// is a warning on the standard error, and later failures are ignored.
     fn print(&self, line: &str) {
         if let Err(error) = screen::print(line)
             && !self.output_lost.replace(true)
@@ -193,14 +193,15 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Returns the options of the update, `, gradients clipped to 1, weights averaged (0.99)`; empty without any.
+    /// Returns the options of the update as text, such as `, gradients clipped to 1, weights averaged (0.99)`; empty if
+    /// no option is on.
     fn optimizer(&self) -> String {
         let clip = self.recipe.clip_grad_norm.map(|norm| format!(", gradients clipped to {norm}"));
         let ema = self.recipe.ema.map(|decay| format!(", weights averaged ({decay})"));
         clip.into_iter().chain(ema).collect()
     }
 
-    /// Returns the names of the augmentations that are on, `crop, flip, cutout`.
+    /// Returns the names of the augmentations that are on, such as `crop, flip, cutout`.
     fn augmentation(&self) -> String {
         let Recipe { no_crop, no_flip, no_cutout, .. } = *self.recipe;
         let jitter = self.recipe.step().jitter.is_on();

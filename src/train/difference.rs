@@ -1,15 +1,15 @@
-//! A difference between the settings of a run and those that it is resumed with.
+//! A difference between the settings at the beginning of a run and the settings with which it is resumed.
 
 use std::fmt;
 
-/// A setting that differs from the one that the run began with.
+/// A setting whose value differs from its value at the beginning of the run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Difference {
     /// Key of the setting.
     pub key: String,
-    /// Present value; none if it is not set.
+    /// Present value; none if the setting is not set.
     pub now: Option<toml::Value>,
-    /// Value at the beginning of the run; none if it was not set.
+    /// Value at the beginning of the run; none if the setting was not set.
     pub before: Option<toml::Value>,
 }
 

@@ -22,16 +22,16 @@ pub struct RunFacts {
 
 /// Shows the progress of a run: as a bar, as lines, or on a dashboard.
 ///
-/// The run calls the methods in the order below. No method may fail or wait, since training does not depend on the
+/// The run calls the methods in the order below. A method must not fail or wait, since training must not depend on the
 /// display.
 pub trait Display {
     /// Begins the run. The steps are compiled, and no step has run.
     fn begin(&mut self, facts: &RunFacts);
 
-    /// Begins an epoch, counted from 0. A resumed epoch has `n_done` steps behind it.
+    /// Begins an epoch, counted from 0. `n_done` is the number of the epoch's steps that ran before a resume.
     fn begin_epoch(&mut self, epoch: usize, n_done: usize);
 
-    /// Returns true to time every node of the next step. [`Display::times`] then gets the times.
+    /// Returns whether the run should time every node of the next step, and pass the times to [`Display::times`].
     fn wants_times(&mut self) -> bool {
         false
     }
@@ -40,7 +40,7 @@ pub trait Display {
     fn times(&mut self, _tape: &Tape, _times: &NodeTimes) {}
 
     /// Counts a step that was started at the learning rate `lr`. `n_images` is the number of images since
-    /// [`Display::begin_epoch`]. Returns true to request new metrics.
+    /// [`Display::begin_epoch`]. Returns whether the run should request new metrics.
     fn step(&mut self, n_images: usize, lr: f64) -> bool;
 
     /// Shows the metrics of the epoch so far.
@@ -49,7 +49,7 @@ pub trait Display {
     /// Begins the evaluation after the steps of an epoch.
     fn begin_evaluation(&mut self);
 
-    /// Ends the epoch, also an interrupted one. Clears its progress, since lines are printed next.
+    /// Ends the epoch, even if it was interrupted. Clears the progress from the terminal, since lines are printed next.
     fn end_epoch(&mut self);
 
     /// Shows the results of an epoch. A resumed run first passes its earlier epochs, before [`Display::begin_epoch`].

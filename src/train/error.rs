@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::base::shown::Shown;
 
-/// A setting that is not valid. The error comes before the run starts.
+/// A setting that is not valid. The error is returned before the run starts.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file of settings is not TOML, has an unknown key, or a value of a wrong kind.
@@ -35,7 +35,7 @@ pub enum ConfigError {
         /// Number of images in a batch.
         batch_size: usize,
     },
-    /// The validation images would be all training images or more.
+    /// The validation images would leave no training images.
     #[error("validation {validation}: the dataset has {n_images} training images; choose fewer")]
     Validation {
         /// Number of validation images in the settings.
@@ -43,7 +43,7 @@ pub enum ConfigError {
         /// Number of training images.
         n_images: usize,
     },
-    /// The learning rates of a sweep do not grow from a first one above 0.
+    /// The first learning rate of a sweep is not above 0, or not below the last one.
     #[error(
         "sweep from {start} to {end}: the first learning rate must be above 0 and below the last one"
     )]
@@ -55,7 +55,7 @@ pub enum ConfigError {
     },
 }
 
-/// A result of a step that is not finite.
+/// The error of a step with a NaN or infinite result.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// The network's output is not finite.
@@ -70,12 +70,14 @@ pub enum StepError {
     },
     /// A loss or a gradient is not finite.
     #[error(
-        "step {step} or shortly before (epoch {epoch}): the loss or a gradient was not finite; the state before it was kept"
+        "step {step} or shortly before (epoch {epoch}): the loss or a gradient was not finite; \
+         the state from before that step was kept"
     )]
     NotFinite {
         /// Epoch, from 1.
         epoch: usize,
-        /// Latest step that it can be, counted from 1 over the whole run. The metrics are read some steps late.
+        /// Latest step that may have caused the error, counted from 1 over the whole run. An earlier step is possible,
+        /// since the metrics are read some steps late.
         step: usize,
     },
 }

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! In the mean of probabilities all views have the same weight. In the mean of logits a view with larger logits would
-//! weigh more, although it is not always the better one. The computation is in f64 and on logarithms, so that a
-//! probability that f32 rounds to zero has a finite loss.
+//! have more weight, although it is not always the better view. The computation is in f64 and on logarithms. A
+//! probability that f32 rounds to zero still has a finite loss.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ impl Evaluation {
     /// # Panics
     /// If there are no images or no views, or a view does not have `n_classes` logits for each label.
     pub fn of(views: &[Vec<f32>], labels: &[u8], n_classes: usize) -> Self {
-        assert!(!views.is_empty() && !labels.is_empty(), "an evaluation of nothing");
+        assert!(!views.is_empty() && !labels.is_empty(), "an evaluation without images or views");
         for logits in views {
             let (n, found) = (labels.len(), logits.len());
             assert_eq!(
@@ -52,7 +52,7 @@ impl Evaluation {
         let losses = rows.iter().zip(labels).map(|(row, &label)| -row[usize::from(label)]);
         let loss = losses.sum::<f64>() / labels.len() as f64;
         // Logarithms of probabilities are logits: their softmax is the probabilities. The logits of a single view are
-        // used as they are, so that rounding cannot change a prediction.
+        // used unchanged, because rounding could change a prediction.
         let predictions = match views {
             [logits] => Predictions::from_logits(logits, n_classes),
             _ => {
@@ -84,7 +84,7 @@ fn log_softmax(logits: &[f32]) -> Vec<f64> {
     logits.map(|z| z - log_sum).collect()
 }
 
-/// Returns `ln(sum of exp(z))`. The largest z is subtracted first, so that nothing overflows.
+/// Returns `ln(sum of exp(z))`. The largest z is subtracted first, because exp of a large z overflows.
 fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
     largest + values.map(|z| (z - largest).exp()).sum::<f64>().ln()

@@ -1,4 +1,4 @@
-//! Evaluation of given weights: loss, accuracy and logits. No step trains, and no optimizer is built.
+//! Evaluation of given weights: loss, accuracy and logits. There is no training step and no optimizer state.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ impl Evaluator {
     /// Compiles the evaluation step. The weights are zero until [`Evaluator::set_weights`].
     ///
     /// # Errors
-    /// If the step passes a limit of the device, or the device fails.
+    /// If the step exceeds a limit of the device, or the device fails.
     pub fn new(device: &Device, config: &StepConfig) -> Result<Self, Error> {
         let mut config = *config;
-        // The weights are given, averaged or not: no average is kept beside them.
+        // The caller gives the weights to evaluate, averaged or not. The step keeps no average of its own.
         config.update.ema = None;
         let mut step = step::evaluation(&config);
         Arc::make_mut(&mut step.tape).inference_only();
@@ -48,7 +48,7 @@ impl Evaluator {
         Ok(self.session.write_state(StateBuffer::Statistics, &weights.statistics)?)
     }
 
-    /// Returns loss and accuracy over every image of a split; none when `stop` returned true on the way.
+    /// Returns loss and accuracy over every image of a split; none if `stop` returned true before the end.
     ///
     /// # Errors
     /// If the device fails.
@@ -66,12 +66,12 @@ impl Evaluator {
         Ok(Some(Metrics::from_slice(&self.session.read_state(StateBuffer::Metrics)?)))
     }
 
-    /// Returns the logits of every image of a split, in order, `[n, classes]`; none when `stop` returned true on the
-    /// way. [`Predictions::from_logits`](super::Predictions::from_logits) reads them.
+    /// Returns the logits of every image of a split, in order, `[n, classes]`; none if `stop` returned true before the
+    /// end. [`Predictions::from_logits`](super::Predictions::from_logits) turns logits into probabilities.
     ///
     /// # Errors
-    /// If the device fails; [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or infinite, since no class can be read
-    /// from it.
+    /// If the device fails. [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or
+    /// infinite, since such logits give no prediction.
     pub fn logits(
         &mut self,
         split: &Split,

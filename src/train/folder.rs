@@ -26,10 +26,11 @@ pub const SUMMARY: &str = "summary.json";
 /// Name of the file with the state before a step that was not finite, and the images of that step.
 pub const NON_FINITE_DUMP: &str = "not-finite.safetensors";
 
-/// Folder of the run folders that have no name from the user.
+/// Parent folder of the runs for which the user gave no path.
 const RUNS: &str = "runs";
 
-/// Returns the weights file for a path: [`MODEL`] in it if the path is a folder, otherwise the path itself.
+/// Returns the weights file for a path: the file [`MODEL`] in the folder if the path is a folder, otherwise the path
+/// itself.
 pub fn weights_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(MODEL) } else { path.to_path_buf() }
 }
@@ -38,9 +39,10 @@ pub fn weights_file(path: &Path) -> PathBuf {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// The open and locked folder: only one process at a time trains in it. None before the folder is created.
+    /// The handle of the locked folder; none before the folder is created or reopened. The lock keeps a second process
+    /// from training in the folder.
     lock: Option<File>,
-    /// True if the user gave no name. If the default name is taken, another one is used.
+    /// True if the user gave no path. If the default path is taken, the run then gets another path.
     is_default: bool,
     /// True if [`RunFolder::create`] made the folder, or found it empty.
     is_new: bool,
@@ -55,23 +57,24 @@ pub struct Summary {
     pub dataset: String,
     /// The name of the device.
     pub device: String,
-    /// The name of the device that the run began on, if it moved to another one later.
+    /// The name of the device that the run began on, if the run moved to another device later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_on: Option<String>,
     /// The way in which the run ended: `finished`, `stopped early` or `interrupted`.
     pub ended: String,
     /// The number of training steps.
     pub n_steps: usize,
-    /// The time from the first step to the end in seconds, with evaluation, without pauses between resumes.
+    /// The time from the first step to the end, in seconds. Evaluation counts. The pause before a resume does not
+    /// count.
     pub seconds: f64,
     /// The epoch with the best evaluation, from 1.
     pub best_epoch: Option<usize>,
-    /// The accuracy of that evaluation, in 0..=1.
+    /// The accuracy of the best evaluation, in 0..=1.
     pub best_accuracy: Option<f64>,
-    /// The name of the file with the weights of that epoch, in the run folder: [`BEST`].
+    /// The name of the file with the weights after the best epoch, in the run folder: [`BEST`].
     #[serde(default)]
     pub best_file: Option<String>,
-    /// The images whose accuracy decides which epoch is the best: `validation images` or `test images`.
+    /// The images on which the best epoch was chosen: `validation images` or `test images`.
     #[serde(default)]
     pub best_chosen_on: Option<String>,
     /// The mean loss over all test images after the last epoch.
@@ -88,10 +91,12 @@ pub struct Summary {
 /// The time of one layer in a training step, forward or backward.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LayerTime {
-    /// The layer and the direction, `layer1, backward`. A node outside every layer has the name of its op, `adam`.
+    /// The layer and the direction, such as `layer1, backward`. For a node that belongs to no layer, the name of its
+    /// op, such as `adam`.
     #[serde(rename = "part")]
     pub name: String,
-    /// The time in seconds: the median over several steps of each node, added over the nodes of the layer.
+    /// The time in seconds. The time of a node is the median over several steps. The time of a layer is the sum over
+    /// its nodes.
     pub seconds: f64,
 }
 
@@ -101,7 +106,7 @@ impl Summary {
 }
 
 impl RunFolder {
-    /// Chooses the path of a new run: `out`, or `runs/<time>` without one. Writes nothing.
+    /// Chooses the path of a new run: `out` if it is given, otherwise `runs/<time>`. Writes nothing.
     ///
     /// # Errors
     /// If `out` is a file, or a folder that is not empty.
@@ -192,7 +197,8 @@ impl RunFolder {
             let missing = self.path.ancestors().filter(|p| !p.as_os_str().is_empty());
             self.made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
             fs::create_dir_all(&self.path).map_err(FileError::at(&self.path))?;
-            // Checked once more: another run may have begun in the folder since `choose`, minutes ago.
+            // The folder is checked again: `choose` may have run minutes ago, and another run may have begun in the
+            // folder since.
             match self.lock().and_then(|()| Ok(refuse_existing(&self.path)?)) {
                 Ok(()) => break,
                 Err(Error::Train(_)) if self.is_default => {
@@ -217,7 +223,7 @@ impl RunFolder {
             Err(TryLockError::WouldBlock) => {
                 Err(TrainError::Busy { path: self.path.clone() }.into())
             }
-            // Some network file systems have no locks. The run goes on without one there.
+            // Some network file systems have no locks. The run then goes on without a lock.
             Ok(()) | Err(TryLockError::Error(_)) => {
                 self.lock = Some(file);
                 Ok(())
@@ -228,7 +234,7 @@ impl RunFolder {
     /// Overwrites the settings, for a run that continues on another device.
     ///
     /// # Errors
-    /// If they cannot be written. The old file stays then.
+    /// If the settings cannot be written. The old file then stays.
     pub fn write_config(&self, recipe: &Recipe) -> Result<(), FileError> {
         files::write_whole(&self.path.join(CONFIG), recipe.to_toml().as_bytes())
     }
@@ -236,7 +242,7 @@ impl RunFolder {
     /// Overwrites the metrics file: one line for each of these epochs.
     ///
     /// # Errors
-    /// If it cannot be written. The old file stays then.
+    /// If the file cannot be written. The old file then stays.
     pub fn write_metrics(&self, epochs: &[EpochMetrics]) -> Result<(), FileError> {
         let line = |epoch| serde_json::to_string(epoch).expect("numbers alone") + "\n";
         let lines: String = epochs.iter().map(line).collect();
@@ -267,7 +273,8 @@ impl RunFolder {
         self.path.join(BEST)
     }
 
-    /// Returns the names of the result files that exist. Training writes its first checkpoint before any of them.
+    /// Returns the names of the result files that exist. Training writes its first checkpoint before the first result
+    /// file.
     pub fn results(&self) -> Vec<&'static str> {
         let mut files = vec![MODEL, BEST, SUMMARY];
         files.retain(|file| self.path.join(file).exists());
@@ -284,7 +291,7 @@ impl RunFolder {
 
 fn refuse_existing(path: &Path) -> Result<(), TrainError> {
     let refuse = |problem| Err(TrainError::Occupied { path: path.to_path_buf(), problem });
-    // A run that was killed at its start may leave temporary files. They do not count.
+    // A run that was killed at its start may leave temporary files. These files do not count.
     let is_empty = |entries: fs::ReadDir| entries.flatten().all(|e| files::is_temporary(&e.path()));
     match fs::read_dir(path).map(is_empty) {
         Ok(true) => Ok(()),
@@ -300,8 +307,8 @@ fn time_stamp() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d-%H%M%S").to_string()
 }
 
-/// Returns the path, or the first of `<path>-2`, `<path>-3`, ... that does not exist: two runs may start in the same
-/// second.
+/// Returns the first of `<path>`, `<path>-2`, `<path>-3`, ... that does not exist. Two runs may start in the same
+/// second, and so have the same default path.
 fn unused(path: &Path) -> PathBuf {
     let with_number = |n: usize| {
         let mut name = path.as_os_str().to_owned();
@@ -309,7 +316,7 @@ fn unused(path: &Path) -> PathBuf {
         PathBuf::from(name)
     };
     let candidates = std::iter::once(path.to_path_buf()).chain((2..).map(with_number));
-    candidates.into_iter().find(|p| !p.exists()).expect("there is no end of numbers")
+    candidates.into_iter().find(|p| !p.exists()).expect("the numbers do not end")
 }
 
 #[cfg(test)]

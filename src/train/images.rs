@@ -1,4 +1,4 @@
-//! The images for measuring trained weights: those of the training, unless flags name others.
+//! The images on which trained weights are measured: those of the training, unless flags name others.
 
 use std::path::{Path, PathBuf};
 
@@ -10,18 +10,18 @@ use crate::data::{self, Dataset, Loaded, Source};
 use crate::nn::{ModelInfo, WeightsFile};
 use crate::train::TrainError;
 
-/// The images for measuring weights.
+/// The images on which weights are measured.
 pub struct Images {
     /// The images.
     pub loaded: Loaded,
     /// A sentence for the standard error if the images are not those of the training, or the weights have no record of
-    /// them.
+    /// their training data.
     pub note: Option<String>,
 }
 
-/// Returns the images for measuring weights. `data` and `data_dir` are the flags.
+/// Returns the images on which weights are measured. `data` and `data_dir` are the values of the flags.
 ///
-/// * With a flag: the images that it names, with a note if they are not those of the training.
+/// * With a flag: the images that the flag names, with a note if these are not the images of the training.
 /// * Without flags: the images of the training. For CIFAR-10 the search goes through the folder in the `config.toml`
 ///   beside the weights, the folder in `$WGRAD_DATA`, and the default folder. Folders with other images are skipped.
 /// * For weights without a record of their training data: the images of the flags or the defaults, with a note.
@@ -59,7 +59,7 @@ pub fn find(
     match n == n_trained {
         true => {
             if images.note.is_none() {
-                // The same images may have other names of classes in their folder. Those of the training count.
+                // The folder of the images may have other class names. The class names of the training count.
                 images.loaded.dataset.classes.clone_from(&info.classes);
             }
             Ok(images)
@@ -86,7 +86,7 @@ pub fn difference(info: &ModelInfo, dataset: &Dataset) -> Option<String> {
 /// Returns the images of the training.
 ///
 /// # Errors
-/// If the images are not found: the reason.
+/// If the images are not found. The error is the reason, in words.
 fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
     let trained = format!("it was trained on {} ({})", info.data, info.fingerprint);
     let is_it = |loaded: &Loaded| loaded.dataset.whole_fingerprint() == info.fingerprint;

@@ -1,5 +1,6 @@
-//! A step on images, compiled for a session: [`Trainer`](super::Trainer) has two or three, [`Evaluator`](super::Evaluator)
-//! one. Each call borrows the session; a loaded step owns no training state.
+//! A step on images, compiled for a session. A [`Trainer`](super::Trainer) has two or three loaded steps, an
+//! [`Evaluator`](super::Evaluator) has one. A loaded step owns no training state: each call borrows the session, which
+//! owns the state.
 
 use std::sync::Arc;
 
@@ -43,7 +44,8 @@ impl LoadedStep {
         self.batch.size()
     }
 
-    /// Writes the inputs: the images of a split with these numbers. Rows without an image do not count.
+    /// Writes the inputs of a step: the images of `split` whose numbers are in `images`. If there are fewer images than
+    /// rows in the batch, the other rows do not count in loss and accuracy.
     pub(super) fn write(
         &mut self,
         session: &mut dyn Session,
@@ -54,7 +56,7 @@ impl LoadedStep {
         self.write_batch(session, &self.batch)
     }
 
-    /// Writes the inputs: a batch that is packed already.
+    /// Writes the inputs of a step: a batch in the packed form of the device.
     pub(super) fn write_batch(
         &self,
         session: &mut dyn Session,
@@ -68,9 +70,9 @@ impl LoadedStep {
         Ok(())
     }
 
-    /// Runs an evaluation step on every image of a split, in order, and calls `after_batch` with the numbers of each
-    /// batch's images. The device adds loss and accuracy to its metrics. Returns false when `stop` returned true on
-    /// the way.
+    /// Evaluates every image of a split, in order, one step for each batch. Calls `after_batch` after each step with
+    /// the numbers of its images. The device adds loss and accuracy to its metrics. Returns false if `stop` returned
+    /// true before the end.
     pub(super) fn evaluate(
         &mut self,
         session: &mut dyn Session,
@@ -84,19 +86,19 @@ impl LoadedStep {
                 return Ok(false);
             }
             self.write(session, split, images)?;
-            // An evaluation step draws nothing at random.
+            // An evaluation step needs no step scalars: it has no random draws and no learning rate.
             session.run(self.id, &StepScalars::default())?;
             after_batch(self, session, images)?;
         }
         Ok(true)
     }
 
-    /// Returns the logits of every image of a split, in order, `[n, classes]`; none when `stop` returned true on the
-    /// way. The device's metrics change.
+    /// Returns the logits of every image of a split, in order, `[n, classes]`; none if `stop` returned true before the
+    /// end. The steps add to the device's metrics.
     ///
     /// # Errors
-    /// If the device fails; [`StepError::LogitsNotFinite`] if a logit is NaN or infinite, since no class can be read
-    /// from it.
+    /// If the device fails. [`StepError::LogitsNotFinite`] if a logit is NaN or infinite, since such logits give no
+    /// prediction.
     pub(super) fn logits(
         &mut self,
         session: &mut dyn Session,
@@ -107,7 +109,7 @@ impl LoadedStep {
         let mut all = Vec::with_capacity(split.len() * n_classes);
         let is_whole = self.evaluate(session, split, stop, |this, session, images| {
             let logits = session.read(this.id, this.step.logits)?;
-            // The rows behind those of the images are padding.
+            // The rows after those of the images are padding.
             let logits = &logits[..images.len() * n_classes];
             if let Some(at) = logits.iter().position(|logit| !logit.is_finite()) {
                 let image = images[at / n_classes] as usize;

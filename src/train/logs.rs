@@ -14,8 +14,8 @@ pub const METRICS_CSV: &str = "metrics.csv";
 /// Key of the count that `metrics.jsonl` leaves out where it is 0.
 const SKIPPED: &str = "skipped_steps";
 
-/// The keys of `metrics.jsonl`, in their order. A table has the same columns in each line, so these are all keys, also
-/// those that a run does not use.
+/// The keys of `metrics.jsonl`, in their order. A table has the same columns in each line, so the list has every key,
+/// even those that a run does not use.
 const COLUMNS: [&str; 13] = [
     "epoch",
     "lr",
@@ -63,7 +63,7 @@ impl Logs {
     /// Appends an epoch to both logs.
     ///
     /// # Errors
-    /// If a file cannot be written. The files are still valid then, and later epochs can be appended.
+    /// If a file cannot be written. The files are still valid, and later epochs can be appended.
     pub fn append(&mut self, epoch: &EpochMetrics) -> Result<(), FileError> {
         self.epochs.push(*epoch);
         self.write_csv()?;
@@ -93,7 +93,8 @@ fn scalars(epoch: &EpochMetrics) -> Vec<(&'static str, f64)> {
     points.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-/// Returns the line of an epoch: the values as in `metrics.jsonl`, and an empty cell where an epoch has no value.
+/// Returns the line of an epoch: the values as in `metrics.jsonl`, and an empty cell for each value that the epoch does
+/// not have.
 fn csv_line(epoch: &EpochMetrics) -> String {
     let fields = serde_json::to_value(epoch).expect("numbers and words");
     let cell = |column: &&str| match &fields[column] {

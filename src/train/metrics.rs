@@ -5,16 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::base::fingerprint::Fingerprint;
 use crate::ops::metrics::Metrics;
 
-/// The results of an epoch. The order of the fields is that of the keys in the file.
+/// The results of an epoch. The order of the fields is the order of the keys in the file.
 #[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// The number of the epoch, from 1.
     pub epoch: usize,
     /// The learning rate of the last step of the epoch.
     pub lr: f64,
-    /// The mean loss over the training images. Each image counts in the step that trained on it.
+    /// The mean loss over the training images. The loss of an image is measured in the step that trained on the image.
     pub train_loss: f64,
-    /// The accuracy over the training images, in 0..=1. Each image counts in the step that trained on it.
+    /// The accuracy over the training images, in 0..=1. The prediction for an image is the one in the step that trained
+    /// on the image.
     pub train_accuracy: f64,
     /// The mean loss over the validation images after the epoch; none in a run without validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +39,8 @@ pub struct EpochMetrics {
     pub eval_seconds: f64,
     /// The number of training images divided by `seconds`.
     pub images_per_s: f64,
-    /// The hash of parameters and running statistics after the epoch. Two runs with equal lines have equal bits.
+    /// The hash of the parameters and running statistics after the epoch. Equal hashes of two runs mean weights with
+    /// equal bits.
     pub weights: Fingerprint,
 }
 
@@ -47,8 +49,8 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl EpochMetrics {
-    /// Returns the mean loss over the images of the evaluation: the validation images where there are some, otherwise
-    /// the test images.
+    /// Returns the mean loss over the images of the evaluation: the validation images if there are any, otherwise the
+    /// test images.
     pub fn loss(&self) -> f64 {
         self.validation_loss.or(self.test_loss).unwrap_or(f64::NAN)
     }
@@ -74,7 +76,8 @@ impl EpochMetrics {
     }
 }
 
-/// Returns the epoch with the highest accuracy of its evaluation; of several equal ones, the first.
+/// Returns the epoch with the highest accuracy of its evaluation. Of epochs with equal accuracy the first counts. None
+/// without epochs.
 pub fn best(epochs: &[EpochMetrics]) -> Option<&EpochMetrics> {
     epochs.iter().rev().max_by(|a, b| a.accuracy().total_cmp(&b.accuracy()))
 }

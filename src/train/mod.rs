@@ -1,18 +1,18 @@
-//! Training: from a recipe to a run folder with trained weights.
+//! Training: from a recipe (all settings of a run) to a run folder with trained weights.
 //!
 //! The training loop is [`run.rs`](mod@run): `Run::train` loops over epochs, `Run::train_epoch` over batches, and each
 //! batch is one call of [`Trainer::step`]. Below the loop, each file uses those under it:
 //!
 //! | file | content |
 //! |---|---|
-//! | `run.rs`, `run/` | the loop; a run's start (`start.rs`), the end of an epoch (`epoch.rs`), a run's end (`finish.rs`) |
-//! | `trainer.rs` | [`Trainer`]: training on a dataset's pixels, one step or one evaluation a call |
+//! | `run.rs`, `run/` | the loop; a run's start (`start.rs`), an epoch's end (`epoch.rs`), a run's end (`finish.rs`) |
+//! | `trainer.rs` | [`Trainer`]: training on a dataset's pixels; each call is one step or one evaluation |
 //! | `evaluator.rs` | [`Evaluator`]: loss, accuracy and logits of given weights |
-//! | `model.rs` | [`Model`]: the library's front door, for arrays and networks of your own |
-//! | `state.rs` | [`TrainState`]: the one owner of parameters, optimizer state, metrics and the count of steps |
+//! | `model.rs` | [`Model`]: the main interface of the library, for arrays and networks of your own |
+//! | `state.rs` | [`TrainState`]: the owner of parameters, optimizer state, metrics and the count of steps |
 //! | `loaded_step.rs` | a step on images, compiled for a session |
 //! | `step.rs` | the steps of a run as tapes, from pixels to logits: training, evaluation, statistics |
-//! | `update.rs` | [`UpdateConfig`]: the part of a step behind the logits, from the loss to the optimizer |
+//! | `update.rs` | [`UpdateConfig`]: the part of a step after the logits, from the loss to the optimizer |
 //! | `schedule.rs` | the learning rate of each step |
 //!
 //! The code from `trainer.rs` down uses no file, thread, clock or terminal. The feature `runs` adds these files, which

@@ -1,7 +1,8 @@
-//! The library's front door: a function that records a network becomes a model, which is trained a batch at a time.
+//! [`Model`], the main interface of the library. The caller gives a function that records a network, and trains the
+//! model one batch at a time.
 //!
-//! A model reads arrays of f32 of any shape. [`Trainer`](super::Trainer) does the same for the pixels of a dataset,
-//! which the device augments.
+//! A model reads its inputs as arrays of f32, of any shape. [`Trainer`](super::Trainer) reads the pixels of a dataset
+//! instead, and the device augments them.
 
 use std::sync::Arc;
 
@@ -21,14 +22,14 @@ pub struct ModelConfig {
     pub input: Vec<usize>,
     /// The number of inputs in a step, N below.
     pub batch_size: usize,
-    /// The part of a step behind the logits.
+    /// The settings of loss, gradients and optimizer.
     pub update: UpdateConfig,
     /// The seed of the initial weights and of all random draws in a step.
     pub seed: u64,
 }
 
 impl ModelConfig {
-    /// Returns the default settings for inputs of that shape, in steps of `batch_size`.
+    /// Returns the default settings for inputs of this shape and batches of `batch_size` inputs.
     pub fn new(input: &[usize], batch_size: usize) -> Self {
         Self { input: input.to_vec(), batch_size, update: UpdateConfig::default(), seed: 0 }
     }
@@ -52,11 +53,11 @@ struct ArrayStep {
 }
 
 impl Model {
-    /// Records the network for training and for evaluation, compiles both steps, and initialises the weights.
-    /// `network` gets `[N, ..input]` and returns the logits, `[N, classes]`.
+    /// Records the network for training and for evaluation, compiles both steps, and initialises the weights. `network`
+    /// maps the input, `[N, ..input]`, to the logits, `[N, classes]`.
     ///
     /// # Errors
-    /// If a step passes a limit of the device, or the device fails.
+    /// If a step exceeds a limit of the device, or the device fails.
     ///
     /// # Panics
     /// If shapes within the network do not fit, or the two recordings have different parameters.
@@ -78,16 +79,16 @@ impl Model {
     }
 
     /// Runs one training step at the learning rate `lr`, on a batch of inputs, `[N, ..input]`, and their classes,
-    /// `[N]`. May return before the device is done. Ops that draw at random, as [`augment`](crate::ops::augment) does,
-    /// draw anew in each [epoch](TrainState::epoch).
+    /// `[N]`. May return before the device has finished. Ops with random draws, such as
+    /// [`augment`](crate::ops::augment), draw new numbers in each [epoch](TrainState::epoch).
     ///
     /// # Errors
-    /// If the device fails. [`StepError::NotFinite`](super::StepError::NotFinite) if a loss or gradient of this step, or of one shortly before, was
-    /// not finite. That step and all since have changed nothing, and no step changes anything until
+    /// If the device fails. [`StepError::NotFinite`](super::StepError::NotFinite) if a loss or gradient of this step,
+    /// or of a step shortly before it, was not finite. That step and all later steps change nothing until
     /// [`TrainState::take_metrics`].
     ///
     /// # Panics
-    /// If the batch is not a whole one.
+    /// If the batch does not have [`ModelConfig::batch_size`] inputs.
     pub fn train_step(&mut self, x: &[f32], labels: &[u32], lr: f64) -> Result<(), Error> {
         self.training.write(&mut *self.state.session, x, labels)?;
         self.state.train_step(self.training.id, lr)?;
@@ -98,8 +99,8 @@ impl Model {
     /// Returns loss and accuracy over any number of inputs. Batch norms use running statistics.
     ///
     /// # Errors
-    /// If the device fails, or [`StepError::NotFinite`](super::StepError::NotFinite) for the training steps before, as for
-    /// [`Model::train_step`].
+    /// If the device fails. [`StepError::NotFinite`](super::StepError::NotFinite) if a loss or gradient of an earlier
+    /// training step was not finite, as for [`Model::train_step`].
     ///
     /// # Panics
     /// If `x` does not have one input for each label.
@@ -108,7 +109,7 @@ impl Model {
         assert_eq!(x.len(), n * labels.len(), "{} labels of inputs of {n} numbers", labels.len());
         self.state.take_metrics()?;
         for (x, labels) in x.chunks(batch * n).zip(labels.chunks(batch)) {
-            // The last batch is filled up with rows that do not count.
+            // The last batch is filled with rows that do not count in loss and accuracy.
             let (mut x, mut labels) = (x.to_vec(), labels.to_vec());
             x.resize(batch * n, 0.0);
             labels.resize(batch, IGNORED);
@@ -124,7 +125,7 @@ impl Model {
     /// If the device fails.
     ///
     /// # Panics
-    /// If the batch is not a whole one.
+    /// If the batch does not have [`ModelConfig::batch_size`] inputs.
     pub fn predict(&mut self, x: &[f32]) -> Result<Vec<f32>, Error> {
         let no_labels = vec![IGNORED; self.config.batch_size];
         self.evaluation.write(&mut *self.state.session, x, &no_labels)?;
@@ -133,7 +134,7 @@ impl Model {
     }
 }
 
-/// Records a step, and returns its tape and a function that makes the loaded step of a program's number.
+/// Records a step. Returns its tape, and a function that makes an [`ArrayStep`] from the number of the loaded program.
 fn record(
     config: &ModelConfig,
     mode: Mode,

@@ -20,14 +20,15 @@ pub struct Outcome {
     pub ended: Ended,
     /// The epochs that were trained and evaluated.
     pub epochs: Vec<EpochMetrics>,
-    /// Loss and accuracy over the test images at the end; none when the run was interrupted before.
+    /// Loss and accuracy over the test images at the end; none if the run was interrupted before that evaluation.
     pub test: Option<(f64, f64)>,
-    /// The time from the first step to the end in seconds, with evaluation, without pauses between resumes.
+    /// The time from the first step to the end, in seconds. Evaluation counts. The pause before a resume does not
+    /// count.
     pub seconds: f64,
 }
 
 impl Outcome {
-    /// Returns the epoch with the best evaluation; none before the end of the first.
+    /// Returns the epoch with the best evaluation; none if no epoch has been evaluated.
     pub fn best(&self) -> Option<&EpochMetrics> {
         best(&self.epochs)
     }

@@ -57,8 +57,8 @@ impl Predictions {
         &self.probabilities[image * self.n_classes..][..self.n_classes]
     }
 
-    /// Returns the predicted class of an image: the most probable one, and of equally probable ones the first, as in
-    /// the kernels.
+    /// Returns the predicted class of an image: the most probable class. Of equally probable classes the first counts,
+    /// as in the kernels.
     ///
     /// # Panics
     /// If there is no image with this number.
@@ -81,7 +81,7 @@ impl Predictions {
     /// Returns the confusion matrix of the predictions against the labels, `[n]`.
     ///
     /// # Panics
-    /// If the number of labels is not that of the images.
+    /// If the number of labels is not the number of images.
     pub fn confusion(&self, labels: &[u8]) -> Confusion {
         Confusion::of(self.n_classes, labels, (0..self.len()).map(|image| self.class(image)))
     }
@@ -90,7 +90,7 @@ impl Predictions {
     /// highest first.
     ///
     /// # Panics
-    /// If the number of labels is not that of the images.
+    /// If the number of labels is not the number of images.
     pub fn mistakes(&self, labels: &[u8]) -> Vec<Mistake> {
         assert_eq!(labels.len(), self.len(), "{} labels, {} images", labels.len(), self.len());
         let seen = labels.iter().enumerate().map(|(image, &truth)| {
@@ -100,14 +100,15 @@ impl Predictions {
             Mistake { image, truth, prediction, probability, probability_of_truth }
         });
         let mut mistakes: Vec<_> = seen.filter(|m| m.truth != m.prediction).collect();
-        // The bits of numbers that are not negative have the order of the numbers. The sort is stable: equal
+        // Floating-point numbers that are not negative have the same order as their bits. The sort is stable: equal
         // probabilities keep the order of their images.
         mistakes.sort_by_key(|mistake| Reverse(mistake.probability.to_bits()));
         mistakes
     }
 }
 
-/// Returns `exp(z[k]) / sum over j of exp(z[j])`. The largest z is subtracted first, so that nothing overflows.
+/// Returns `exp(z[k]) / sum over j of exp(z[j])`. The largest z is subtracted first, because exp of a large z
+/// overflows.
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exp = |&z: &f32| (f64::from(z) - f64::from(largest)).exp();

@@ -1,6 +1,6 @@
 //! The progress of an epoch: a bar on a terminal, and one line every ten seconds elsewhere.
 //!
-//! The progress goes to the standard error, so that the standard output has only results.
+//! The progress goes to the standard error. The standard output has only results.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub struct Progress {
     /// The number of steps in an epoch.
     n_steps: usize,
     begun: Instant,
-    /// The number of steps since `begun`, without those before a resume.
+    /// The number of steps since `begun`. Steps before a resume do not count.
     n_run: usize,
     /// The current epoch, from 0.
     epoch: usize,
@@ -119,7 +119,7 @@ impl Progress {
     fn message(&self, n_images: usize, lr: f64) -> String {
         let images_per_s = n_images as f64 / self.epoch_begun.elapsed().as_secs_f64();
         let n_left = self.n_epochs * self.n_steps - (self.epoch * self.n_steps + self.step);
-        // The measured time has the evaluations of earlier epochs, so the estimate has those of the later ones.
+        // The measured time includes the evaluations of earlier epochs, so the estimate includes the later evaluations.
         let left = self.begun.elapsed().as_secs_f64() / self.n_run as f64 * n_left as f64;
         let metrics = self.metrics.map_or(String::new(), |(loss, accuracy)| {
             format!("loss {loss:.3}, acc. {:.1}%, ", 100.0 * accuracy)

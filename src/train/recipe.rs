@@ -36,7 +36,7 @@ pub const CIFAR10: Defaults = Defaults { epochs: 24, batch_size: 512, width: 64,
 /// The defaults for the built-in shapes. A run takes about two minutes on two CPU cores.
 pub const SHAPES: Defaults = Defaults { epochs: 10, batch_size: 64, width: 16, max_lr: 0.01 };
 
-/// The seed of the shapes. It is constant, so that runs with different seeds train on the same images.
+/// The seed of the shapes. The seed is constant: runs with different seeds train on the same images.
 pub const SHAPES_SEED: u64 = 0;
 
 /// The default share of the steps in which the learning rate climbs: 5 of 24 epochs.
@@ -57,13 +57,13 @@ pub struct Recipe {
     pub device: String,
     /// The kind of kernels on a GPU.
     pub kernels: Kernels,
-    /// The largest memory that a step may take; none for the limits of the device alone.
+    /// The largest memory that a step may take; none if only the limits of the device count.
     pub memory_limit: Option<MemorySize>,
     /// The seed of initialisation, shuffling and augmentation.
     pub seed: u64,
     /// The number of epochs without a better evaluation after which the run ends; none for no limit.
     pub patience: Option<usize>,
-    /// The interval between checkpoints within an epoch. Each epoch's end has one too.
+    /// The interval between checkpoints within an epoch. A run also writes a checkpoint at the end of each epoch.
     pub checkpoint_every: Every,
     /// The number of channels of the network's first layer.
     pub width: usize,
@@ -75,7 +75,7 @@ pub struct Recipe {
     pub max_lr: f64,
     /// The absolute path of the weights file that the run starts from; none for new weights.
     pub weights: Option<PathBuf>,
-    /// The SHA-256 of that file, in hexadecimal digits.
+    /// The SHA-256 of the weights file that the run starts from, in hexadecimal digits.
     pub weights_sha256: Option<String>,
     /// The share of the steps in which the learning rate climbs, in 0..=1.
     pub pct_start: f64,
@@ -89,17 +89,18 @@ pub struct Recipe {
     pub weight_decay: f64,
     /// The share of each label that is spread over all classes, in 0..1.
     pub label_smoothing: f64,
-    /// The largest L2 norm of all gradients together; larger ones are scaled down to it. None does not clip.
+    /// The largest L2 norm of all gradients together. Gradients with a larger norm are scaled down to this norm. None:
+    /// gradients are not clipped.
     pub clip_grad_norm: Option<f64>,
-    /// The decay of the moving average of the parameters, in 0..1. None keeps no average.
+    /// The decay of the moving average of the parameters, in 0..1. None: no average is kept.
     pub ema: Option<f64>,
     /// The reaction to a gradient that is not finite.
     pub on_nan: OnNonFinite,
-    /// True for no random crops.
+    /// True turns random crops off.
     pub no_crop: bool,
-    /// True for no random flips.
+    /// True turns random flips off.
     pub no_flip: bool,
-    /// True for no cutout.
+    /// True turns cutout off.
     pub no_cutout: bool,
     /// The largest relative change of an image's brightness, up or down.
     pub jitter_brightness: f64,
@@ -113,7 +114,7 @@ impl Recipe {
     /// Returns the settings, completed with the defaults for a loaded dataset, and checks them.
     ///
     /// # Errors
-    /// If a setting is out of its range. The error names it.
+    /// If a setting is out of its range. The error names the setting.
     pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, ConfigError> {
         let source = if dataset.name == "shapes" { Source::Shapes } else { Source::Cifar10 };
         let recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
@@ -121,15 +122,16 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Returns the recipe in a run's `config.toml`. Does not read the dataset, which may be gone.
+    /// Reads a recipe from the text of a run's `config.toml`. Does not read the dataset, which may have been removed
+    /// since.
     ///
     /// # Errors
-    /// If the text is not a settings file, or a setting is out of its range: the reason.
+    /// If the text is not a settings file, or a setting is out of its range. The error is the reason, in words.
     pub fn parse(config: &str) -> Result<Self, String> {
         let settings = Settings::parse(config).map_err(|error| error.to_string())?;
         let source = settings.data.unwrap_or_default();
         let recipe = Self::with_defaults(&settings, source, settings.data_dir.as_deref());
-        // The number of images is unknown here. One batch passes the check.
+        // The number of training images is unknown here. The check accepts the smallest number, one batch.
         recipe.check(recipe.batch_size).map_err(|error| error.to_string())?;
         Ok(recipe)
     }
@@ -144,7 +146,7 @@ impl Recipe {
         let settings = settings.clone();
         Self {
             data: source,
-            // TOML is Unicode. The name of a folder may be other bytes.
+            // TOML is Unicode. Bytes of a path that are not Unicode are replaced.
             data_dir: data_dir.map(|dir| dir.to_string_lossy().into_owned().into()),
             device: settings.device.unwrap_or_else(|| "auto".to_string()),
             kernels: settings.kernels.unwrap_or_default(),
@@ -237,7 +239,7 @@ impl Recipe {
         }
     }
 
-    /// Returns the contents of `config.toml`. A run with this file has the same settings.
+    /// Returns the contents of `config.toml`. A run that reads this file has the same settings.
     pub fn to_toml(&self) -> String {
         let settings = toml::to_string(self).expect("a recipe is a flat table");
         format!("# The settings of this run; a run with this file repeats it.\n{settings}")

@@ -1,7 +1,7 @@
 //! Replays a step to find its first node with a number that is not finite.
 //!
-//! Every value of the step has a buffer of its own, so that all can be read after the step. A replay takes the memory
-//! of the whole tape, not of the plan.
+//! In a replay every value of the step has its own buffer, and can be read after the step. A replay therefore takes
+//! more memory than a training step, in which values share buffers.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -15,12 +15,12 @@ use crate::Error;
 use crate::device::{Device, LoadOptions};
 use crate::tape::{ElementType, StateBuffer};
 
-/// The range of a value that a node has computed.
+/// The range of the elements of a value that a node has computed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodeRange {
-    /// The label of the node: `layer1.0.conv2d.forward`.
+    /// The label of the node, such as `layer1.0.conv2d.forward`.
     pub node: String,
-    /// The name of the value: `layer1.0.conv`.
+    /// The name of the value, such as `layer1.0.conv`.
     pub output: String,
     /// The shape of the value.
     pub shape: Vec<usize>,
@@ -76,7 +76,8 @@ impl Replay {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let refused =
             |reason| Error::Train(TrainError::Replay { path: path.to_path_buf(), reason });
-        // The hint of `TrainError::Checkpoint` is about resuming a run, so the reason goes into `TrainError::Replay`.
+        // The command prints a hint about resuming a run for `TrainError::Checkpoint`, so the reason goes into
+        // `TrainError::Replay`.
         let not_resumed = |error| match error {
             Error::Train(TrainError::Checkpoint { reason, .. }) => refused(reason),
             other => other,
@@ -127,7 +128,7 @@ impl Replay {
     /// If the device fails, or has too little memory.
     ///
     /// # Panics
-    /// If the batch has another size than the recipe's.
+    /// If the batch has a size other than the recipe's batch size.
     pub fn run_on(&self, trainer: &mut Trainer) -> Result<Vec<NodeRange>, Error> {
         let batch = self.checkpoint.batch.as_ref().expect("Replay::new has checked it");
         let state = &mut trainer.state;
@@ -168,7 +169,7 @@ impl Replay {
     }
 }
 
-/// Returns a sentence with the first value that is not finite, and its node; none if all are finite.
+/// Returns a sentence with the first value that is not finite, and its node; none if all values are finite.
 pub fn first_not_finite(nodes: &[NodeRange]) -> Option<String> {
     let NodeRange { node, output, shape, n_infinite, n_nan, .. } =
         nodes.iter().find(|range| !range.is_finite())?;
@@ -177,7 +178,8 @@ pub fn first_not_finite(nodes: &[NodeRange]) -> Option<String> {
     ))
 }
 
-/// Returns a table of the values of a step. If a value is not finite, the table ends three rows behind it.
+/// Returns a table of the values of a step. If a value is not finite, the table ends three rows after the first such
+/// value.
 pub fn listing(nodes: &[NodeRange]) -> String {
     const N_BEHIND: usize = 3;
     let first = nodes.iter().position(|range| !range.is_finite());

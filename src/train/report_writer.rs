@@ -1,5 +1,6 @@
-//! The interface to the layers above `train`, which do two things at the end of a run: they time the layers of the
-//! network in a step, and write the page of the run.
+//! The interface to the modules `measure` and `report`, which do two things at the end of a run: they time the
+//! network's layers in a training step, and write the page of the run. `train` cannot call them directly, since they
+//! are above `train` in the order of imports.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +10,11 @@ use crate::Error;
 use crate::data::{Loaded, Split};
 use crate::device::Device;
 
-/// Times layers and writes the page at the end of a run. The layers `measure` and `report` implement this trait.
+/// Times layers and writes the page at the end of a run. The module `report` implements this trait.
 pub trait ReportWriter {
-    /// Times training steps on the images of a split with these numbers, which fill a batch. The network is the same
-    /// afterwards. Returns no times when `stop` returned true on the way.
+    /// Returns the times of the network's layers in training steps on one batch: the images of `split` whose numbers
+    /// are in `images`. The training state is the same afterwards. The list is empty if `stop` returned true before the
+    /// end.
     ///
     /// # Errors
     /// If the device fails.
@@ -24,8 +26,8 @@ pub trait ReportWriter {
         stop: &dyn Fn() -> bool,
     ) -> Result<Vec<LayerTime>, Error>;
 
-    /// Writes the page. `trainer` has the weights of the run. Returns the file, and an error where the page was not
-    /// written or lacks a part. The page has no predictions once `stop` returns true.
+    /// Writes the page. `trainer` has the weights of the run. Returns the path of the page, and an error if the page
+    /// was not written or is incomplete. If `stop` returned true before the end, the page has no predictions.
     fn write(
         &self,
         run: &EndedRun<'_>,

@@ -12,8 +12,8 @@ use crate::base::files::FileError;
 use crate::data::{self, Dataset, Loaded, Source};
 use crate::nn::WeightsFile;
 
-/// The settings that may change when a run is resumed. They do not change its results, except the device, which changes
-/// them by rounding.
+/// The settings that may change when a run is resumed. These settings do not change the results, with one exception:
+/// another device changes them by rounding.
 pub const FREE: [&str; 4] = ["data-dir", "memory-limit", "checkpoint-every", "device"];
 
 /// A run that is resumed, or that begins anew.
@@ -30,8 +30,8 @@ pub struct Resumed {
     pub weights: Option<WeightsFile>,
 }
 
-/// Opens the folder of a run to resume it. `flags` are the settings of the command line. Only those in [`FREE`] may
-/// differ from the settings of the run.
+/// Opens the folder of a run to resume it. `flags` are the settings of the command line. Only settings in [`FREE`] may
+/// differ from those of the run.
 ///
 /// # Errors
 /// If the path is not a run folder, or another process trains in it. [`TrainError::Resume`] if a setting or the dataset
@@ -48,7 +48,7 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     }
     let mut settings = flags.clone().or(file.clone());
     let loaded = load(&settings)?;
-    // A checkpoint has the weights, so the file that the run started from is not read again.
+    // A checkpoint has the weights, so the weights file that the run started from is not read again.
     let weights = match &checkpoint {
         Some(_) => None,
         None => initial_weights(&mut settings)?,
@@ -68,8 +68,8 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     Ok(Resumed { folder, recipe, loaded, checkpoint, weights })
 }
 
-/// Checks that `flags` do not change the settings of a finished run, `file`. Does not read the dataset, which may be
-/// gone.
+/// Checks that `flags` do not change the settings of a finished run, `file`. Does not read the dataset, which may have
+/// been removed since.
 ///
 /// # Errors
 /// [`TrainError::Resume`] with each setting that differs.
@@ -94,8 +94,8 @@ fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainE
     Err(TrainError::Resume { folder: path.to_path_buf(), cause })
 }
 
-/// Reads the weights file that the settings name; none if they name none. Writes into the settings the absolute path of
-/// the file, its SHA-256, and the network's width, if the settings have no width.
+/// Reads the weights file that the settings name; none if they name no file. Writes into the settings the absolute path
+/// of the file, its SHA-256, and the network's width, if the settings have no width.
 ///
 /// # Errors
 /// As for [`WeightsFile::read`]. [`TrainError::OtherWeights`] if the settings have another SHA-256 than the file.

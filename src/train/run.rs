@@ -40,14 +40,14 @@ pub struct Job<'a> {
     pub loaded: &'a Loaded,
     /// The device.
     pub device: &'a Device,
-    /// The weights that the run starts from; none for fresh ones.
+    /// The weights that the run starts from; none for new weights.
     pub weights: Option<&'a WeightsFile>,
-    /// True ends the run after the current step.
+    /// The value true ends the run after the current step.
     pub stop: &'a AtomicBool,
-    /// True writes a checkpoint after the current step or evaluation; the run then prints its path on the standard
-    /// error and sets this to false.
+    /// The value true requests a checkpoint. The run writes the checkpoint after the current step or evaluation, prints
+    /// its path on the standard error, and sets the value to false.
     pub checkpoint: &'a AtomicBool,
-    /// Times the layers of a step and writes the page of the run at its end.
+    /// The part that times the layers of a step and writes the page of the run, at the end of the run.
     pub report: &'a dyn ReportWriter,
 }
 
@@ -55,10 +55,14 @@ pub struct Job<'a> {
 /// beginning, or from a checkpoint of the same run in the same folder.
 ///
 /// # Errors
-/// If a step passes a limit of the device; if the device fails; if a loss or gradient is not finite (the folder
-/// then has the weights from before that step, and a file to replay it from); if the loss of the evaluation is not
-/// finite (the folder keeps the weights of the epoch before); or if the weights cannot be written at the end. A run
-/// that fails before its first step leaves no folder.
+/// * A step exceeds a limit of the device, or the device fails.
+/// * A loss or gradient is not finite. The folder then has the weights from before that step, and a file to replay the
+///   step from.
+/// * Every step of an epoch was skipped.
+/// * The loss of an evaluation is not finite. The folder keeps the weights of the previous epoch.
+/// * The weights cannot be written at the end.
+///
+/// A run that fails before its first step leaves no folder.
 pub fn run(
     job: Job<'_>,
     folder: &mut RunFolder,
@@ -75,7 +79,8 @@ pub fn run(
         None => None,
     };
     if resumed.is_none() && !folder.is_open() {
-        // Before minutes of compiling: a folder that cannot be written fails here.
+        // The folder is created before the kernels are compiled, which may take minutes. A folder that cannot be
+        // written then fails early.
         folder.create(job.recipe)?;
     }
     let trainer = start::ready_trainer(job.recipe, job.device, weights.as_ref());
@@ -113,7 +118,7 @@ struct Run<'a> {
     recipe: &'a Recipe,
     dataset: &'a Dataset,
     device: String,
-    /// The name of the device that the run began on, if it is another one now.
+    /// The name of the device that the run began on, if the run is now on another device.
     began_on: Option<String>,
     stop: &'a AtomicBool,
     folder: &'a RunFolder,
@@ -131,7 +136,7 @@ struct Run<'a> {
     order: Vec<u32>,
     /// The number of batches of the current epoch that were trained on.
     n_batches: usize,
-    /// The metrics of the current epoch's training steps; none before the last of them.
+    /// The metrics of the current epoch's training steps; none before the last step of the epoch.
     trained: Option<Metrics>,
     epochs: Vec<EpochMetrics>,
     best_step: Option<u64>,
@@ -220,7 +225,8 @@ fn go_on_without(written: Result<(), FileError>) {
     warn(written, "; training goes on");
 }
 
-/// Turns a failure to write a file into a warning, at the end of training. Twin: [`go_on_without`].
+/// Turns a failure to write a file into a warning, at the end of training. During training, [`go_on_without`] does the
+/// same.
 fn end_without(written: Result<(), FileError>) {
     warn(written, "");
 }

@@ -1,7 +1,7 @@
 //! The one-cycle schedule: the learning rate climbs to its peak, and falls to the first value or below.
 //!
-//! The schedule is PyTorch's `OneCycleLR`. The operations are the same ones in f64, so that the learning rates are the
-//! same numbers. Momentum is constant.
+//! The schedule is PyTorch's `OneCycleLR`. The operations are the same ones in f64, so the learning rates are the same
+//! numbers. Unlike PyTorch's default, the schedule does not change the momentum.
 
 use std::f64::consts::PI;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
-/// The shape of the learning rate between two values.
+/// The shape of the curve of the learning rate between two values.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anneal {
@@ -79,7 +79,7 @@ impl OneCycle {
     /// Checks the range of each number.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] with the name of the setting.
+    /// [`ConfigError::Value`] if a number is out of its range. The error names the setting.
     pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |setting, value: f64, must| {
             Err(ConfigError::Value { setting, value: format!("{value:?}"), must })
@@ -91,7 +91,7 @@ impl OneCycle {
         positive("max-lr", self.max_lr)?;
         positive("div-factor", self.div_factor)?;
         positive("final-div-factor", self.final_div_factor)?;
-        // Devices compute in f32.
+        // Devices compute in f32, so a learning rate above the largest f32 is refused.
         let fits = |setting, value, rate: f64, which: &str| match rate <= f32::MAX.into() {
             true => Ok(()),
             false => refuse(setting, value, format!("give a {which} of at most {:e}", f32::MAX)),
@@ -117,14 +117,15 @@ impl OneCycle {
         Ok(())
     }
 
-    /// Returns the learning rate of a step, counted from 0. Steps behind the last one keep its learning rate.
+    /// Returns the learning rate of a step, counted from 0. A step after the last one has the learning rate of the last
+    /// one.
     pub fn rate(&self, step: usize) -> f64 {
         let step = step.min(self.total_steps.saturating_sub(1)) as f64;
         let phases = self.phases();
         let mut start_step = 0.0;
         for (ix, &(end_step, start, end)) in phases.iter().enumerate() {
             if step <= end_step || ix + 1 == phases.len() {
-                // A phase of length 0 has only its end. PyTorch divides by zero here.
+                // A phase of length 0 has only its last learning rate. PyTorch divides by zero here.
                 let length = end_step - start_step;
                 let progress = if length == 0.0 { 1.0 } else { (step - start_step) / length };
                 return self.anneal.between(start, end, progress);

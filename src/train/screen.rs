@@ -30,7 +30,7 @@ impl Stream {
     }
 }
 
-/// A line that was written while the screen was taken.
+/// A line that was written while a dashboard had the screen.
 struct Line {
     stream: Stream,
     text: String,
@@ -79,7 +79,8 @@ fn write_line(stream: Stream, line: &str) -> io::Result<()> {
         is_printed = !is_terminal;
         lines.push(Line { stream, text: line.to_string(), is_printed });
     }
-    // Outside the lock: if a reader of the stream blocks this write, other threads can still write lines.
+    // This write is outside the lock. If the reader of the stream blocks the write, other threads can still write
+    // lines.
     if is_printed { stream.write(format!("{line}\n").as_bytes()) } else { Ok(()) }
 }
 
@@ -110,7 +111,7 @@ pub fn recent(n: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// The test holds with and without a terminal: lines are kept in both cases.
+    /// The test passes with and without a terminal, since lines are kept in both cases.
     #[test]
     fn lines_are_kept_while_the_screen_is_taken() {
         note("a line before");

@@ -22,8 +22,8 @@ use crate::ops::finite_check::OnNonFinite;
 use crate::train::ConfigError;
 use crate::train::schedule::Anneal;
 
-/// The settings of a run. Each is optional: [`Recipe::resolve`](super::Recipe::resolve) fills in the others. The keys
-/// of a settings file are the names of the fields in kebab case.
+/// The settings of a run. Each setting is optional: [`Recipe::resolve`](super::Recipe::resolve) fills in the missing
+/// ones. The keys of a settings file are the names of the fields in kebab case.
 #[derive(Clone, Default, PartialEq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
@@ -38,9 +38,9 @@ pub struct Settings {
     pub width: Option<NonZeroU16>,
     /// Peak of the learning rate, or a sweep that finds it.
     pub max_lr: Option<MaxLr>,
-    /// Path of a weights file to start from, or of a run folder.
+    /// Path of a weights file to start from, or of a run folder that contains one.
     pub weights: Option<PathBuf>,
-    /// SHA-256 of that file, in hexadecimal digits. A file with another hash is an error.
+    /// SHA-256 of the weights file, in hexadecimal digits. A file with another hash is an error.
     pub weights_sha256: Option<String>,
     /// Seed of initialisation, shuffling and augmentation.
     #[serde(deserialize_with = "read::plain")]
@@ -78,13 +78,13 @@ pub struct Settings {
     pub final_div_factor: Option<f64>,
     /// Shape of the climb and the fall of the learning rate.
     pub anneal: Option<Anneal>,
-    /// True for no random crops.
+    /// True turns random crops off.
     #[serde(deserialize_with = "read::plain")]
     pub no_crop: Option<bool>,
-    /// True for no random flips.
+    /// True turns random flips off.
     #[serde(deserialize_with = "read::plain")]
     pub no_flip: Option<bool>,
-    /// True for no cutout.
+    /// True turns cutout off.
     #[serde(deserialize_with = "read::plain")]
     pub no_cutout: Option<bool>,
     /// Largest relative change of an image's brightness, up or down.
@@ -99,10 +99,11 @@ pub struct Settings {
     /// Share of each label that is spread over all classes, in 0..1.
     #[serde(deserialize_with = "read::plain")]
     pub label_smoothing: Option<f64>,
-    /// Largest L2 norm of all gradients together; larger ones are scaled down to it.
+    /// Largest L2 norm of all gradients together. Gradients with a larger norm are scaled down to this norm.
     #[serde(deserialize_with = "read::plain")]
     pub clip_grad_norm: Option<f64>,
-    /// Decay of the moving average of the parameters, in 0..1. The average is evaluated and saved.
+    /// Decay of the moving average of the parameters, in 0..1. Evaluation reads the average, and weights files contain
+    /// it.
     #[serde(deserialize_with = "read::plain")]
     pub ema: Option<f64>,
     /// Reaction to a gradient that is not finite.
@@ -125,7 +126,8 @@ impl Settings {
         })
     }
 
-    /// Reads settings from TOML. Keys may have `_` for `-`: `batch-size = 128` and `batch_size = 128` are the same.
+    /// Reads settings from TOML. Keys may have `_` in place of `-`: `batch-size = 128` and `batch_size = 128` are the
+    /// same.
     ///
     /// # Errors
     /// If the text is not TOML, or has an unknown key or a value of a wrong kind.
@@ -162,14 +164,15 @@ impl Settings {
         }
     }
 
-    /// Returns these settings, with those of `other` where these are none.
+    /// Returns these settings. A setting that is none is taken from `other`.
     pub fn or(self, other: Self) -> Self {
         Self {
             epochs: self.epochs.or(other.epochs),
             batch_size: self.batch_size.or(other.batch_size),
             width: self.width.or(other.width),
             max_lr: self.max_lr.or(other.max_lr),
-            // The hash belongs to the weights of the same settings, so it is taken only together with them.
+            // A hash belongs to the weights file of the same settings, so the hash of `other` does not count if `self`
+            // has a file.
             weights_sha256: match self.weights {
                 Some(_) => self.weights_sha256,
                 None => self.weights_sha256.or(other.weights_sha256),

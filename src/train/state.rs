@@ -1,8 +1,8 @@
 //! The training state: the buffers on the device, and the counts that the next step depends on.
 //!
-//! [`Trainer`](super::Trainer) (pixels that the device augments) and [`Model`](super::Model) (arrays of your own) each
-//! have one [`TrainState`], beside the steps that they have loaded into its session. They feed the steps; the state
-//! gives each step its scalars, and reads metrics and weights. No other type counts steps.
+//! [`Trainer`](super::Trainer) trains on pixels that the device augments, [`Model`](super::Model) on arrays of your
+//! own. Each has one [`TrainState`], and loads its steps into the session of this state. Trainer and model write the
+//! inputs of a step. The state counts the steps, computes the scalars of each step, and reads metrics and weights.
 
 use super::StepError;
 use crate::Error;
@@ -14,20 +14,21 @@ use crate::ops::finite_check::{NOT_FINITE, STOPPED};
 use crate::ops::metrics::{FLAG, Metrics};
 use crate::tape::{StateBuffer, StateLayout};
 
-/// A copy of the training state. Training that continues from a restored copy has the same bits.
+/// A copy of the training state. Training that continues from a restored copy gives the same bits as training without a
+/// break.
 ///
-/// Gradients and batch statistics are left out: each step computes them anew.
+/// The copy has no gradients and no batch statistics, since each step computes them anew.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Snapshot {
     /// Whole flat buffers, padding included, in the order of [`Snapshot::GROUPS`].
     pub groups: Vec<Vec<f32>>,
-    /// The number of training steps before it.
+    /// The number of training steps before the copy.
     pub n_steps: u64,
 }
 
 impl Snapshot {
-    /// The buffers that outlive a step. The buffer of averaged parameters is empty where nothing is averaged. The flag of
-    /// [`StateBuffer::Control`] is restored from its copy in the metrics.
+    /// The buffers of a snapshot: those that outlive a step. The buffer of averaged parameters is empty if no average
+    /// is kept. [`StateBuffer::Control`] is not in the list, since its flag has a copy in the metrics.
     pub const GROUPS: [StateBuffer; 6] = [
         StateBuffer::Parameters,
         StateBuffer::Statistics,
@@ -38,7 +39,7 @@ impl Snapshot {
     ];
 }
 
-/// Parameters, optimizer state, running statistics and metrics on a device, and the position in training.
+/// Parameters, optimizer state, running statistics and metrics on a device, and the counts of steps and epochs.
 pub struct TrainState {
     /// The session, which owns the buffers and the loaded steps.
     pub session: Box<dyn Session>,
@@ -50,7 +51,7 @@ pub struct TrainState {
     pub n_steps: u64,
     optimizer: Adam,
     seed: u64,
-    /// The metrics that were requested and have arrived, not decoded.
+    /// The elements of the latest metrics that were requested and have arrived.
     late: Vec<f32>,
 }
 
@@ -69,8 +70,8 @@ impl TrainState {
         Ok(Self { session, layout, epoch: 0, n_steps: 0, optimizer, seed, late: Vec::new() })
     }
 
-    /// Runs a training step at the learning rate `lr`. The step's inputs have been written. May return before the
-    /// device is done.
+    /// Runs a training step at the learning rate `lr`. The caller has written the step's inputs. May return before the
+    /// device has finished.
     ///
     /// # Errors
     /// If the device fails.
@@ -79,7 +80,8 @@ impl TrainState {
         Ok(self.session.run(program, &scalars)?)
     }
 
-    /// Runs [`TrainState::train_step`] with a clock on every node, and waits for its end.
+    /// Runs a training step as [`TrainState::train_step`] does, measures the time of every node, and waits until the
+    /// step has finished.
     ///
     /// # Errors
     /// If the device fails.
@@ -100,14 +102,15 @@ impl TrainState {
         }
     }
 
-    /// Returns the scalars that random numbers are drawn from. The others are 0.
+    /// Returns the scalars of a step that does not train: seed and epoch, from which random numbers are drawn. The
+    /// other scalars are 0.
     fn scalars(&self) -> StepScalars {
         let seed = [self.seed as u32, (self.seed >> 32) as u32];
         StepScalars { seed, epoch: self.epoch as u32, ..StepScalars::default() }
     }
 
-    /// Runs a step that trains nothing, and does not count it. The step's inputs have been written. May return before
-    /// the device is done.
+    /// Runs a step that does not train, such as an evaluation step, and does not count it. The caller has written the
+    /// step's inputs. May return before the device has finished.
     ///
     /// # Errors
     /// If the device fails.
@@ -115,7 +118,8 @@ impl TrainState {
         Ok(self.session.run(program, &self.scalars())?)
     }
 
-    /// Makes the steps that follow change nothing until the metrics are taken, as after a step that was not finite.
+    /// Makes all following steps change nothing until [`TrainState::take_metrics`], as after a step that was not
+    /// finite.
     ///
     /// # Errors
     /// If the device fails.
@@ -123,14 +127,16 @@ impl TrainState {
         self.write_flag(STOPPED)
     }
 
-    /// Writes the flag of [`finite_check`](crate::ops::finite_check).
+    /// Writes the flag of [`finite_check`](crate::ops::finite_check). While the flag is not 0, no step changes the
+    /// state.
     fn write_flag(&mut self, flag: f32) -> Result<(), Error> {
         let mut control = vec![0.0; self.layout.n_elements(StateBuffer::Control)];
         control[NOT_FINITE] = flag;
         Ok(self.session.write_state(StateBuffer::Control, &control)?)
     }
 
-    /// Requests the metrics after the steps so far, for [`TrainState::late_metrics`]. Does not wait.
+    /// Requests a copy of the metrics as they are after the steps so far. [`TrainState::late_metrics`] returns the copy
+    /// later. Does not wait.
     ///
     /// # Errors
     /// If the device fails.
@@ -138,11 +144,12 @@ impl TrainState {
         Ok(self.session.request_state(StateBuffer::Metrics)?)
     }
 
-    /// Returns the latest requested metrics that have arrived, once. Never waits.
+    /// Returns the latest requested metrics that have arrived, each request at most once; none if no new ones have
+    /// arrived. Does not wait.
     ///
     /// # Errors
     /// If the device fails. [`StepError::NotFinite`] if a gradient or statistic of a step was not finite. That step and
-    /// all since have changed nothing, and no step changes anything until [`TrainState::take_metrics`].
+    /// all later steps change nothing until [`TrainState::take_metrics`].
     pub fn late_metrics(&mut self) -> Result<Option<Metrics>, Error> {
         match self.session.poll_state(&mut self.late)? {
             Some(StateBuffer::Metrics) => {
@@ -161,7 +168,8 @@ impl TrainState {
         self.check_finite(metrics)
     }
 
-    /// Takes the metrics as [`TrainState::take_metrics`] does, finite or not.
+    /// Returns and resets the metrics as [`TrainState::take_metrics`] does, but gives no error if a step was not
+    /// finite.
     ///
     /// # Errors
     /// If the device fails.
@@ -169,7 +177,7 @@ impl TrainState {
         let values = self.session.read_state(StateBuffer::Metrics)?;
         self.session.write_state(StateBuffer::Metrics, &vec![0.0; values.len()])?;
         self.write_flag(0.0)?;
-        // Requested metrics that have not been read are older than these.
+        // Metrics that were requested but not read yet are older than `values`, so they are dropped.
         self.forget_late_metrics()?;
         Ok(Metrics::from_slice(&values))
     }
@@ -189,8 +197,8 @@ impl TrainState {
         }
     }
 
-    /// Returns the weights that evaluation reads: the moving average of the parameters where there is one, else the
-    /// parameters. The parameters themselves are [`StateBuffer::Parameters`] of the session.
+    /// Returns the weights that evaluation reads: the moving average of the parameters if there is one, otherwise the
+    /// parameters. The session's buffer [`StateBuffer::Parameters`] always has the parameters that are trained.
     ///
     /// # Errors
     /// If the device fails.
@@ -206,7 +214,8 @@ impl TrainState {
         })
     }
 
-    /// Overwrites the parameters, their moving average and the running statistics. The optimizer's state stays.
+    /// Overwrites the parameters, their moving average and the running statistics. The optimizer's state does not
+    /// change.
     ///
     /// # Errors
     /// If the device fails.
@@ -219,13 +228,13 @@ impl TrainState {
         Ok(())
     }
 
-    /// Returns a parameter or running statistic by its name, in the shape that the layout gives it.
+    /// Returns the elements of the parameter or running statistic with this name. [`TrainState::layout`] has its shape.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
-    /// If the network has no member of that name.
+    /// If the network has no parameter or running statistic with this name.
     pub fn member(&mut self, name: &str) -> Result<Vec<f32>, Error> {
         let found = self.layout.find(name);
         let (group, member) = found.unwrap_or_else(|| panic!("the network has no {name}"));
@@ -246,7 +255,7 @@ impl TrainState {
     /// # Errors
     /// If the device fails.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
-        // Requested metrics belong to the state before.
+        // Metrics that were requested but not read yet belong to the old state, so they are dropped.
         self.forget_late_metrics()?;
         for (group, values) in Snapshot::GROUPS.into_iter().zip(&snapshot.groups) {
             self.session.write_state(group, values)?;

@@ -6,10 +6,11 @@
 //! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
 //! ```
 //!
-//! With averaged weights (`--ema`) there is a third step. It runs the forward pass of training with the averaged
-//! weights. Their running statistics are the means over several batches of this step.
+//! Parts in parentheses are optional. With averaged weights (`--ema`) there is a third step: the forward pass of
+//! training with the averaged weights. The means of its batch statistics over several batches are the running
+//! statistics of the averaged weights.
 //!
-//! [`UpdateConfig`] records the part behind the logits. All steps have the same parameters and statistics, so one
+//! [`UpdateConfig`] records the part after the logits. All steps have the same parameters and statistics, so one
 //! session runs them on one state.
 
 use std::sync::Arc;
@@ -30,13 +31,13 @@ pub struct StepConfig {
     pub batch_size: usize,
     /// The random changes of training images: crop, flip, cutout.
     pub augmentation: AugmentFlags,
-    /// The random changes of colours of training images, before the others.
+    /// The random changes of the colours of training images, which come before crop, flip and cutout.
     pub jitter: ColorJitter,
     /// The mean of each channel, in the order R, G, B. It is subtracted from pixels in 0..=1.
     pub mean: [f64; 3],
-    /// The standard deviation of each channel. The differences are divided by it.
+    /// The standard deviation of each channel. A pixel minus the mean is divided by the standard deviation.
     pub standard_deviation: [f64; 3],
-    /// The part of a step behind the logits: loss, gradients, optimizer.
+    /// The settings of the part after the logits: loss, gradients, optimizer.
     pub update: UpdateConfig,
 }
 
@@ -72,7 +73,8 @@ pub struct Step {
     /// Written for each step: the classes, `[N]`. Rows without an image have
     /// [`IGNORED`](crate::ops::cross_entropy::IGNORED) and do not count.
     pub labels: ValueId,
-    /// Written for each step on augmented images: the numbers of the images, `[N]`, which seed their augmentation.
+    /// Written for each step on augmented images: the numbers of the images, `[N]`, which seed their augmentation. None
+    /// in an evaluation step.
     pub indices: Option<ValueId>,
     /// Kept after the step: the logits, `[N, classes]`.
     pub logits: ValueId,
@@ -85,7 +87,7 @@ pub fn training(config: &StepConfig) -> Step {
     trained_images(config, UpdateConfig::record_training)
 }
 
-/// Records an evaluation step: running statistics, no augmentation, no label smoothing.
+/// Records an evaluation step. Batch norms use running statistics; there is no augmentation and no label smoothing.
 pub fn evaluation(config: &StepConfig) -> Step {
     let mut tape = Tape::new("resnet9", Mode::Eval);
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
@@ -105,7 +107,7 @@ pub fn statistics(config: &StepConfig) -> Step {
     trained_images(config, UpdateConfig::record_statistics)
 }
 
-/// Records a step on augmented images. `complete` records the part behind the logits.
+/// Records a step on augmented images. `complete` records the part after the logits.
 fn trained_images(
     config: &StepConfig,
     complete: fn(&UpdateConfig, &mut Tape, ValueId, ValueId) -> CrossEntropy,
@@ -127,11 +129,11 @@ fn trained_images(
 pub struct AugmentationStep {
     /// The recorded step.
     pub tape: Arc<Tape>,
-    /// Input as [`Step::table`].
+    /// Input with the contents of [`Step::table`].
     pub table: ValueId,
-    /// Input as [`Step::pixels`].
+    /// Input with the contents of [`Step::pixels`].
     pub pixels: ValueId,
-    /// Input as [`Step::indices`].
+    /// Input with the contents of [`Step::indices`].
     pub indices: ValueId,
     /// Kept after the step: the network's input, `[N, 32, 32, 3]`.
     pub images: ValueId,

@@ -1,8 +1,8 @@
 //! TensorBoard's event files, which `tensorboard --logdir runs` reads.
 //!
 //! A file is a sequence of records. A record is a serialised `Event` between checksums. The messages are those of
-//! TensorFlow's `event.proto` and `summary.proto`: Protocol Buffers identify a field by its number, and readers take an
-//! absent field for empty.
+//! TensorFlow's `event.proto` and `summary.proto`: Protocol Buffers identify a field by its number, and readers treat
+//! an absent field as empty.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -12,14 +12,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The content of the first event of every file.
 const FILE_VERSION: &str = "brain.Event:2";
 
-/// The beginning of a file's name. Readers find the files by it; a number follows.
+/// The prefix of the name of an event file, by which readers find the files. A number follows the prefix.
 const NAME: &str = "events.out.tfevents.";
 
 /// The content of an event.
 enum Content<'a> {
     /// The version of the format.
     FileVersion(&'a str),
-    /// The start of a session of the run.
+    /// The start of a session. A run has one session, and one more for each resume.
     Start,
     /// One point for each of several curves: the name of the curve, and the value.
     Scalars(&'a [(&'a str, f64)]),
@@ -35,11 +35,11 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Creates a new event file in a run folder, `events.out.tfevents.<seconds>.<host>.wgrad`. The file of a resumed
-    /// run sorts behind those of the run so far, as readers expect.
+    /// Creates a new event file in a run folder, `events.out.tfevents.<seconds>.<host>.wgrad`. After a resume, the name
+    /// of the new file sorts after the names of the run's earlier files, as readers expect.
     ///
-    /// `first_step` is the first training step of the file. Readers drop the points of earlier files from this step
-    /// on: a run that was stopped may have written steps that now run again.
+    /// `first_step` is the first training step of the file. Readers drop the points of earlier files at this step and
+    /// later: the stopped run may have written points of steps that now run again.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -61,8 +61,8 @@ impl EventFile {
     fn append(&mut self, step: usize, content: &Content<'_>) -> io::Result<()> {
         let event = event(since_1970().as_secs_f64(), step, content);
         let length = self.file.metadata()?.len();
-        // One write: a program that reads the file meanwhile does not see half a record. Readers stop at a damaged
-        // record, so a partial one is removed.
+        // One write: a program that reads the file at the same time does not get half a record. Readers stop at a
+        // damaged record, so a partial record is removed.
         self.file.write_all(&record(&event)).inspect_err(|_| {
             let _ = self.file.set_len(length);
         })
@@ -95,7 +95,7 @@ fn event(wall_time: f64, step: usize, content: &Content<'_>) -> Vec<u8> {
     event.0
 }
 
-/// A message of Protocol Buffers. A key before each value has the field's number and its wire type.
+/// A message of Protocol Buffers. A key precedes each value. The key contains the field's number and its wire type.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
@@ -149,7 +149,7 @@ fn record(data: &[u8]) -> Vec<u8> {
 }
 
 /// Returns the CRC-32C, rotated and with a constant added, like `masked_crc32c` of TensorFlow's `record_writer`.
-/// The CRC of data that contain their own CRC would be a constant without the mask.
+/// Without the mask, the CRC of data that contain their own CRC would be a constant.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -161,9 +161,9 @@ fn crc32c(data: &[u8]) -> u32 {
     })
 }
 
-/// Creates a file whose name sorts behind all event files in the folder, since readers take files in the order of their
-/// names. The number in the name is the time in seconds, or, if the clock was put back, the largest number so far
-/// plus 1.
+/// Creates a file whose name sorts after all event files in the folder, since readers read files in the order of their
+/// names. The number in the name is the time in seconds since 1970. If a file with this or a larger number exists, the
+/// number is the largest one so far plus 1.
 fn create_new(folder: &Path) -> io::Result<File> {
     let numbers = std::fs::read_dir(folder)?.flatten().filter_map(|entry| number(&entry.path()));
     let first = numbers.map(|number| number.saturating_add(1)).max().unwrap_or(0);
@@ -178,17 +178,17 @@ fn create_new(folder: &Path) -> io::Result<File> {
     unreachable!("the numbers do not end")
 }
 
-/// Returns the number in the name of an event file, also of one by another program.
+/// Returns the number in the name of an event file of this or another program; none for other files.
 fn number(path: &Path) -> Option<u64> {
     path.file_name()?.to_str()?.strip_prefix(NAME)?.split('.').next()?.parse().ok()
 }
 
 fn since_1970() -> Duration {
-    // A clock before 1970 gives 0 instead of an error.
+    // A clock that is set before 1970 gives 0 instead of an error.
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Returns the name of the machine for the name of a file. The name is only information for people.
+/// Returns the name of the machine, for the name of an event file. Programs ignore this part of the name.
 fn host() -> String {
     let name = ["HOSTNAME", "COMPUTERNAME"].into_iter().find_map(|key| std::env::var(key).ok());
     let host = name.or_else(|| std::fs::read_to_string("/etc/hostname").ok()).unwrap_or_default();

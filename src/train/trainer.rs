@@ -11,17 +11,17 @@ use crate::ops::metrics::Metrics;
 use crate::passes::{Plan, PlanOptions};
 use crate::tape::{StateBuffer, Tape};
 
-/// The largest number of batches whose statistics are averaged for the running statistics of averaged weights. With 32
-/// batches the random error of the mean is smaller than the change of the statistics in one step of training.
+/// The largest number of batches that [`Trainer::update_statistics`] averages over. With 32 batches the random error of
+/// the mean is smaller than the change of the statistics in one step of training.
 const STATISTICS_BATCHES: usize = 32;
 
 /// A network that is trained on pixels, which the device augments.
 pub struct Trainer {
-    /// The training state: metrics, weights and snapshots are read here.
+    /// The training state, from which the caller reads metrics, weights and snapshots.
     pub state: TrainState,
     training: LoadedStep,
     evaluation: LoadedStep,
-    /// The step that measures running statistics for averaged weights; none where no weights are averaged.
+    /// The step that measures running statistics for averaged weights; none if no weights are averaged.
     statistics: Option<LoadedStep>,
 }
 
@@ -29,7 +29,7 @@ impl Trainer {
     /// Checks the steps against the limits of a device. Compiles and allocates nothing.
     ///
     /// # Errors
-    /// Those of [`Device::check`].
+    /// As for [`Device::check`].
     pub fn check(device: &Device, config: &StepConfig) -> Result<(), Error> {
         let statistics = config.update.ema.map(|_| step::statistics(config));
         let steps = [Some(step::training(config)), Some(step::evaluation(config)), statistics];
@@ -47,24 +47,27 @@ impl Trainer {
     /// Compiles the steps and initialises the weights. `seed` determines the weights and every random draw.
     ///
     /// # Errors
-    /// If a step passes a limit of the device, or the device fails.
+    /// If a step exceeds a limit of the device, or the device fails.
     pub fn new(device: &Device, config: &StepConfig, seed: u64) -> Result<Self, Error> {
         let training = step::training(config);
         let layout = training.tape.state();
         let mut state = TrainState::new(device, layout, config.update.optimizer, seed)?;
         let mut load =
             |step| LoadedStep::load(&mut *state.session, config, step, LoadOptions::default());
-        // The larger step first: a plan that passes a limit is refused before anything is allocated.
+        // The largest step is loaded first. If its plan exceeds a limit, the error comes before a step allocates
+        // memory.
         let training = load(training)?;
         let evaluation = load(step::evaluation(config))?;
         let statistics = config.update.ema.map(|_| load(step::statistics(config))).transpose()?;
-        // After the plans have passed the limits, since the host's copy of the weights takes memory too.
+        // The weights are initialised after all plans were accepted, since the host's copy of the weights takes memory
+        // too.
         let initial = Weights::initial(&state.layout, seed);
         state.set_weights(&initial)?;
         Ok(Self { state, training, evaluation, statistics })
     }
 
-    /// Runs every step once on no images, and changes nothing: some drivers compile a kernel when it first runs.
+    /// Runs every step once on a batch without images, because some drivers compile a kernel when it first runs. The
+    /// training state does not change.
     ///
     /// # Errors
     /// If the device fails.
@@ -78,7 +81,8 @@ impl Trainer {
         state.drop_metrics().map(|_| ())
     }
 
-    /// Runs a training step on the images of a split with these numbers. May return before the device is done.
+    /// Runs a training step on the images of `split` whose numbers are in `images`. May return before the device has
+    /// finished.
     ///
     /// `epoch`, from 0, seeds the augmentation together with each image's number.
     ///
@@ -96,8 +100,8 @@ impl Trainer {
         self.state.train_step(self.training.id, lr)
     }
 
-    /// Runs [`Trainer::step`] with a clock on every node of [`Trainer::tape`], and waits for its end. The bits are the
-    /// same.
+    /// Runs a training step as [`Trainer::step`] does, with the same bits. Measures the time of every node of
+    /// [`Trainer::tape`], and waits until the step has finished.
     ///
     /// # Errors
     /// If the device fails.
@@ -113,10 +117,11 @@ impl Trainer {
         self.state.timed_step(self.training.id, lr)
     }
 
-    /// Returns loss and accuracy over every image of a split; none when `stop` returned true on the way.
+    /// Returns loss and accuracy over every image of a split; none if `stop` returned true before the end.
     ///
     /// # Errors
-    /// If the device fails, or [`StepError::NotFinite`](super::StepError::NotFinite) for the training steps before.
+    /// If the device fails. [`StepError::NotFinite`](super::StepError::NotFinite) if a loss or gradient of an earlier
+    /// training step was not finite.
     pub fn evaluate(
         &mut self,
         split: &Split,
@@ -130,11 +135,12 @@ impl Trainer {
         }
     }
 
-    /// Returns the logits of every image of a split, in order, `[n, classes]`; none when `stop` returned true on the
-    /// way. Metrics that have not been taken are lost.
+    /// Returns the logits of every image of a split, in order, `[n, classes]`; none if `stop` returned true before the
+    /// end. Metrics of earlier steps that were not taken are lost.
     ///
     /// # Errors
-    /// If the device fails; [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or infinite.
+    /// If the device fails. [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or
+    /// infinite.
     pub fn logits(
         &mut self,
         split: &Split,
@@ -145,13 +151,13 @@ impl Trainer {
         Ok(logits)
     }
 
-    /// Measures the running statistics of averaged weights: the mean over batches of these images as training reads
-    /// them, like `torch.optim.swa_utils.update_bn`. The statistics that training leaves belong to the weights that
-    /// are trained. Does nothing where no weights are averaged.
+    /// Measures the running statistics for the averaged weights, like `torch.optim.swa_utils.update_bn`: the mean over
+    /// several batches of augmented images. The running statistics after training belong to the trained weights, not to
+    /// their average. `images` are numbers of images in `split`. Does nothing if no weights are averaged.
     ///
     /// `epoch`, from 0, seeds the augmentation together with each image's number.
     ///
-    /// Returns false, and changes nothing, when `stop` returned true on the way.
+    /// Returns false, and changes nothing, if `stop` returned true before the end.
     ///
     /// # Errors
     /// If the device fails.

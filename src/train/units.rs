@@ -1,4 +1,5 @@
-//! Settings with a form of their own: sizes of memory, intervals between checkpoints, the peak of the learning rate.
+//! Types of settings with their own syntax: sizes of memory, intervals between checkpoints, the peak of the learning
+//! rate.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "toml::Value", into = "String")]
 pub struct MemorySize(pub u64);
 
-/// The units and their sizes in bytes. A unit stands before every unit that it ends in.
+/// The units and their sizes in bytes. The first unit with which a text ends counts, so `KiB` and `KB` come before `B`.
 const UNITS: [(&str, u64); 10] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
@@ -79,17 +80,17 @@ impl fmt::Display for MemorySize {
     }
 }
 
-/// The interval between checkpoints: `100` (steps), `10m` or `1.5m` (minutes), or `epoch`. Every epoch's end has a
-/// checkpoint in all cases.
+/// The interval between checkpoints: `100` (steps), `10m` or `1.5m` (minutes), or `epoch`. A run also writes a
+/// checkpoint at the end of every epoch.
 #[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 #[serde(try_from = "toml::Value", into = "String")]
 pub enum Every {
-    /// Only at every epoch's end.
+    /// No checkpoint except at the end of every epoch.
     #[default]
     Epoch,
-    /// After this number of steps, counted over the whole run.
+    /// A checkpoint whenever the step, counted over the whole run, is a multiple of this number.
     Steps(NonZeroU64),
-    /// After this number of minutes.
+    /// A checkpoint when this number of minutes has passed since the previous one.
     Minutes(f64),
 }
 
@@ -147,7 +148,7 @@ impl fmt::Display for Every {
 pub enum MaxLr {
     /// This learning rate.
     Rate(f64),
-    /// The suggestion of [`lr_find`](super::lr_find).
+    /// The learning rate that a sweep suggests: see [`lr_find`](super::lr_find).
     Find,
 }
 

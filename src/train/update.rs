@@ -1,7 +1,7 @@
-//! The part of a step behind the network's logits: the loss, and in training the gradients and the update of the state.
+//! The part of a step after the network's logits: the loss, and in training the gradients and the update of the state.
 //!
-//! [`step`](super::step) records the part before it, from pixels to logits; [`Model`](super::Model) records a network
-//! of your own before it.
+//! Two modules record the part before it: [`step`](super::step) from pixels to the logits of ResNet-9, and
+//! [`Model`](super::Model) from arrays to the logits of a network of your own.
 
 use crate::nn::layers::BATCH_NORM_MOMENTUM;
 use crate::ops::adam::{self, Adam};
@@ -11,20 +11,21 @@ use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{Phase, Tape, ValueId};
 
-/// The settings of the part of a step behind the logits: loss, gradients, optimizer.
+/// The settings of the part of a step after the logits: loss, gradients, optimizer.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateConfig {
-    /// The share of each label that is spread over all classes, in training, in 0..1.
+    /// The share of each label that is spread over all classes, in 0..1. Evaluation does not smooth labels.
     pub label_smoothing: f32,
     /// The optimizer.
     pub optimizer: Adam,
-    /// The largest norm of all gradients together; larger ones are scaled down to it. None does not clip.
+    /// The largest L2 norm of all gradients together. Gradients with a larger norm are scaled down to this norm. None:
+    /// gradients are not clipped.
     pub clip_grad_norm: Option<f32>,
-    /// The decay of the moving average of the parameters, which evaluation then reads. None keeps no average.
+    /// The decay of the moving average of the parameters. Evaluation then reads the average. None: no average is kept.
     pub ema: Option<f64>,
-    /// The policy for a gradient or statistic that is not finite.
+    /// The reaction to a gradient or statistic that is not finite.
     pub on_nan: OnNonFinite,
-    /// The fusion rules that tapes are rewritten by.
+    /// The fusion rules by which the passes rewrite a tape.
     pub fusion: Fusion,
 }
 
@@ -56,7 +57,7 @@ impl UpdateConfig {
         passes::backward(tape, loss.loss);
         tape.in_phase(Phase::Update, |tape| {
             let norm = self.clip_grad_norm.map(|_| clip_grad_norm::norm(tape));
-            // The check comes first: the updates behind it change nothing when a number is not finite.
+            // The check comes first: if a number is not finite, the updates after the check change nothing.
             finite_check::finite_check(tape, norm.as_slice(), self.on_nan);
             metrics::accumulate(tape, &loss, labels);
             running_statistics::update(tape, BATCH_NORM_MOMENTUM);
@@ -73,7 +74,7 @@ impl UpdateConfig {
     }
 
     /// Records the rest of an evaluation step: the loss without label smoothing, and the metrics. The step reads the
-    /// moving average of the parameters where there is one.
+    /// moving average of the parameters if there is one.
     pub fn record_evaluation(
         &self,
         tape: &mut Tape,
@@ -86,8 +87,8 @@ impl UpdateConfig {
         loss
     }
 
-    /// Records the rest of a step whose batch norms leave the statistics of its batch, for the weights that evaluation
-    /// reads. The step changes nothing else.
+    /// Records the rest of a step that measures batch statistics with the weights that evaluation reads. The batch
+    /// norms write the means and variances of the batch; the step changes no other state.
     pub fn record_statistics(
         &self,
         tape: &mut Tape,
@@ -99,7 +100,7 @@ impl UpdateConfig {
         loss
     }
 
-    /// Records the loss without label smoothing, of the moving average of the parameters where there is one.
+    /// Records the loss without label smoothing. The step reads the moving average of the parameters if there is one.
     fn record_forward(&self, tape: &mut Tape, logits: ValueId, labels: ValueId) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, 0.0);
         passes::fuse(tape, self.fusion);

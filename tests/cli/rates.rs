@@ -197,7 +197,7 @@ fn patience_has_an_end() {
     let best = epochs.iter().rev().max_by(|a, b| a.accuracy().total_cmp(&b.accuracy()));
     let best = best.expect("there are epochs").epoch;
     assert_eq!(epochs.len(), best + 3, "{epochs:?}");
-    assert!(stdout(&output).contains("no better for 3 epochs"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("did not improve for 3 epochs"), "{}", stdout(&output));
     let summary = fs::read_to_string(folder.path().join("run/summary.json")).expect("a summary");
     assert_eq!(json(&summary)["ended"], "stopped early");
     // Resumed, the run recognises that it is finished.

@@ -2,8 +2,8 @@
 //!
 //! A checkpoint is a safetensors file. It has the tensors of `model.safetensors` under the same names, so `wgrad eval`
 //! reads a checkpoint as weights. Adam's moments, the metrics of the epoch so far and the order of its images have
-//! names that begin with `training.`. The rest is a [`Header`], as JSON in the metadata of the file. It has a checksum
-//! of the header and all tensors.
+//! names that begin with `training.`. The rest is a [`Header`], as JSON in the metadata of the file. The header has a
+//! checksum of its other fields and of all tensors.
 //!
 //! Random numbers need no saved state: each is a function of the seed, the epoch and the number of the image (see
 //! [`augment`](crate::ops::augment)). Seed and epoch are in the header.
@@ -39,12 +39,13 @@ const KEY: &str = "wgrad_checkpoint";
 /// The largest file that is read, 64 GiB. Checkpoints of the networks here are far smaller.
 const MAX_BYTES: u64 = 1 << 36;
 
-/// The names of the tensors that are not members of a group.
+/// The names of the tensors that do not belong to a parameter or running statistic.
 const ORDER: &str = "training.order";
 const METRICS: &str = "training.metrics";
 const BATCH: [&str; 3] = ["training.pixels", "training.labels", "training.indices"];
 
-/// Returns the beginning of the names of a group's tensors; the name of the parameter follows. Weights have none.
+/// Returns the prefix of the names of a state buffer's tensors. The name of the parameter follows. The tensors of
+/// weights have no prefix.
 fn prefix(group: StateBuffer) -> String {
     format!("training.{}.", group.name())
 }
@@ -54,10 +55,10 @@ fn prefix(group: StateBuffer) -> String {
 pub struct Header {
     /// The version of the format.
     pub format_version: u32,
-    /// The hash of the header without this field, of the record of the training data, and of all tensors.
+    /// The hash of the other fields of the header, of the record of the training data, and of all tensors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Fingerprint>,
-    /// The number of training steps so far. The learning rate depends on it.
+    /// The number of training steps so far. The learning rate of the next step depends on this number.
     pub step: u64,
     /// The current epoch, from 0.
     pub epoch: usize,
@@ -73,7 +74,7 @@ pub struct Header {
     pub best_step: Option<u64>,
     /// The name of the device.
     pub device: String,
-    /// The name of the device that the run began on, if it moved to another one later.
+    /// The name of the device that the run began on, if the run moved to another device later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_on: Option<String>,
     /// The hash of all images and labels.
@@ -91,8 +92,8 @@ pub struct Checkpoint {
     pub header: Header,
     /// The order of the training images in the current epoch: their numbers, `[n]`.
     pub order: Vec<u32>,
-    /// The images of the next step; none in most checkpoints. The file after a step that was not finite has them, so
-    /// that the step can be replayed without the dataset.
+    /// The images of the next step; none in most checkpoints. The file that a run writes after a step that was not
+    /// finite has these images: the step can then be replayed without the dataset.
     pub batch: Option<Batch>,
     /// The training state.
     pub snapshot: Snapshot,
@@ -164,7 +165,7 @@ impl Checkpoint {
     }
 }
 
-/// The file of a checkpoint. Its checksum is right; its tensors are not decoded yet.
+/// A checkpoint file with a verified checksum. Its tensors are not decoded yet.
 pub struct CheckpointFile {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -192,7 +193,7 @@ impl CheckpointFile {
     /// Reads a file from its bytes, and checks its version and checksum. `path` is for errors.
     ///
     /// # Errors
-    /// If the bytes are not a checkpoint, are damaged, or have another version: the reason.
+    /// If the bytes are not a checkpoint, are damaged, or have another version. The error is the reason, in words.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, String> {
         let damaged = |error| format!("not a safetensors file, or a damaged one ({error})");
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
@@ -302,7 +303,7 @@ mod tests {
             StateBuffer::Statistics => weights.statistics.clone(),
             StateBuffer::Metrics => (0..layout.n_elements(group)).map(|ix| ix as f32).collect(),
             StateBuffer::AveragedParameters => Vec::new(),
-            // Derived from the weights, so that the padding between the members is 0 here too.
+            // The values are derived from the weights, because the padding between the parameters must be 0.
             _ => weights.parameters.iter().map(|value| value * 0.5).collect(),
         });
         let header = Header {

@@ -1,4 +1,5 @@
-//! The policy for the checkpoints of a run folder: the times at which one is written, and the ones that are kept.
+//! The policy for the checkpoints of a run folder: the times at which a checkpoint is written, and the number of
+//! checkpoints that are kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::tape::StateLayout;
 use crate::train::screen;
 use crate::train::units::Every;
 
-/// The number of latest checkpoints that are kept, besides the best.
+/// The number of latest checkpoints that are kept, in addition to the best checkpoint.
 const N_KEPT: usize = 2;
 
 /// The policy that writes and removes the checkpoints of a run folder.
@@ -36,28 +37,29 @@ impl Retention {
         }
     }
 
-    /// Writes a checkpoint, and removes all others but the latest two and the best. Returns whether the checkpoint was
-    /// written.
+    /// Writes a checkpoint. Then removes all checkpoints except the best and the latest two, which include the new one.
+    /// Returns whether the checkpoint was written.
     ///
     /// A failure is a warning on the standard error. The run continues, and the earlier checkpoints stay.
     pub fn save(&mut self, checkpoint: &Checkpoint, layout: &StateLayout) -> bool {
-        // A failed attempt counts too. Otherwise the next one would be due after the next step.
+        // A failed attempt also starts the interval anew. Otherwise every following step would repeat the attempt.
         self.written = Instant::now();
         let path = self.folder.join(Checkpoint::file_name(checkpoint.header.step));
         let warn = |message: String| screen::note(&format!("warning: {message}"));
         if let Err(error) = checkpoint.save(layout, &path) {
-            warn(format!("no checkpoint was written ({error}); those before it are kept"));
+            warn(format!("no checkpoint was written ({error}); the earlier ones are kept"));
             return false;
         }
         if let Err(error) = self.prune(checkpoint) {
-            warn(format!("an older checkpoint stays ({error})"));
+            warn(format!("an older checkpoint was not removed ({error})"));
         }
         true
     }
 
     fn prune(&self, latest: &Checkpoint) -> Result<(), FileError> {
         let mut found = list(&self.folder)?;
-        // Checkpoints of later steps are from before a resume at an earlier one. They are removed.
+        // If the run was resumed from an earlier step, there may be checkpoints of later steps. The run repeats these
+        // steps, so their checkpoints are removed.
         let (past, later): (Vec<_>, _) =
             found.drain(..).partition(|(step, _)| *step <= latest.header.step);
         let n_old = past.len().saturating_sub(N_KEPT);
@@ -69,14 +71,14 @@ impl Retention {
         Ok(())
     }
 
-    /// Returns the latest checkpoint of a run folder; none if there is none. Removes temporary files.
+    /// Returns the latest checkpoint of a run folder; none if the folder has no checkpoint. Removes temporary files.
     ///
     /// # Errors
     /// If the folder cannot be read.
     pub fn latest(folder: &Path) -> Result<Option<PathBuf>, FileError> {
         for entry in fs::read_dir(folder).map_err(FileError::at(folder))?.flatten() {
             if files::is_temporary(&entry.path()) {
-                // An error is ignored: a temporary file does not have the name of a checkpoint.
+                // An error is ignored: a temporary file does not have the name of a checkpoint, so it does no harm.
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -84,8 +86,8 @@ impl Retention {
     }
 }
 
-/// Returns the latest checkpoint of a run folder; none if there is none. Changes nothing in the folder, since the run
-/// may still train.
+/// Returns the latest checkpoint of a run folder; none if the folder has no checkpoint. Changes nothing in the folder,
+/// since a run may still train in it.
 ///
 /// # Errors
 /// If the folder cannot be read.

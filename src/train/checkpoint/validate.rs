@@ -10,7 +10,7 @@ impl Checkpoint {
     /// `batch_size`, for `n_epochs` epochs.
     ///
     /// # Errors
-    /// If the run cannot continue: the reason.
+    /// If the run cannot continue. The error is the reason, in words.
     pub fn check_run(
         &self,
         n_images: usize,

@@ -2,8 +2,9 @@
 //! loss falls fastest.
 //!
 //! The test is from Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, section 3.3. The smoothing,
-//! the stopping rule and the rule `valley` are fastai's. This module has the numbers of a sweep.
-//! [`train::lr_find`](crate::train::lr_find) runs the steps, and [`Curve::read`] reads learning rates off the curve.
+//! the stopping rule and the rule `valley` are fastai's. This module has the learning rates and losses of a sweep.
+//! [`train::lr_find`](crate::train::lr_find) runs the steps, and [`Curve::read`] returns the learning rates that the
+//! curve suggests.
 
 mod rules;
 
@@ -15,10 +16,10 @@ use crate::train::ConfigError;
 /// The spacing of the learning rates in a sweep.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Scale {
-    /// Each learning rate is the one before times a constant, so each decade has the same number of steps.
+    /// Each learning rate is the previous one times a constant, so each decade has the same number of steps.
     #[default]
     Log,
-    /// Each learning rate is the one before plus a constant.
+    /// Each learning rate is the previous one plus a constant.
     Linear,
 }
 
@@ -67,8 +68,8 @@ impl Range {
     /// Checks the learning rates and the number of steps.
     ///
     /// # Errors
-    /// [`ConfigError::Range`] if the learning rates do not grow from one above 0. [`ConfigError::Value`] if there are
-    /// fewer than 10 steps.
+    /// [`ConfigError::Range`] if the first learning rate is not above 0, or not below the last one.
+    /// [`ConfigError::Value`] if there are fewer than 10 steps.
     pub fn check(&self) -> Result<(), ConfigError> {
         let Self { start, end, n_steps, .. } = *self;
         if !(start > 0.0 && start < end && end.is_finite()) {
@@ -82,7 +83,7 @@ impl Range {
     }
 }
 
-/// The decay of the exponential mean that smooths the loss.
+/// The decay of the exponential moving average that smooths the loss.
 const SMOOTHING: f64 = 0.98;
 
 /// A sweep ends when the smoothed loss is more than this number times its smallest value.
@@ -93,18 +94,18 @@ const DIVERGED: f64 = 4.0;
 pub struct Point {
     /// The learning rate of the step.
     pub rate: f64,
-    /// The mean loss of the batch before the update, without the noise of the batch: see [`Still::cleared`].
+    /// The mean loss of the batch before the update. The noise of the batch is removed: see [`Still::cleared`].
     pub loss: f64,
-    /// The exponential mean of the losses so far. It starts at 0, and is corrected for that as in Adam.
+    /// The exponential moving average of the losses so far, with the bias correction of Adam.
     pub smoothed: f64,
 }
 
-/// The losses of a sweep's batches on the untouched network, in the order of the steps.
+/// The losses of a sweep's batches on the network before the sweep, in the order of the steps.
 ///
 /// Some batches are easier than others. With batches of 16 their losses differ by a few tenths, and this noise hides
-/// the slope. The noise is in both losses of a batch, on the untouched network and in the sweep, so their difference is
-/// free of it (common random numbers: Glasserman, "Monte Carlo Methods in Financial Engineering", 2003, section 7.1).
-/// At learning rates that are too low to change the network, the difference is 0.
+/// the slope. A batch has two losses, before the sweep and in the sweep. The noise is the same in both, so their
+/// difference has no noise (common random numbers: Glasserman, "Monte Carlo Methods in Financial Engineering", 2003,
+/// section 7.1). At learning rates that are too low to change the network, this difference is 0.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Still {
     losses: Vec<f64>,
@@ -112,19 +113,19 @@ pub struct Still {
 }
 
 impl Still {
-    /// Takes the losses, one for each step of the sweep.
+    /// Returns a record of these losses, one for each step of the sweep.
     pub fn new(losses: Vec<f64>) -> Self {
         let mean = losses.iter().sum::<f64>() / losses.len() as f64;
         Self { losses, mean }
     }
 
-    /// Returns the mean of the losses. A curve starts from it.
+    /// Returns the mean of the losses, from which the curve of the sweep starts.
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// Returns the loss of step `ix` without the noise of its batch: the mean loss of the untouched network, plus the
-    /// change of this batch's loss.
+    /// Returns the loss of step `ix` without the noise of its batch: the mean loss before the sweep, plus the change of
+    /// this batch's loss since then.
     pub fn cleared(&self, ix: usize, loss: f64) -> f64 {
         self.mean + (loss - self.losses[ix])
     }
@@ -140,7 +141,7 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// Returns a curve without steps. `start` is the loss of the untouched network.
+    /// Returns a curve without steps. `start` is the mean loss before the sweep.
     pub fn new(start: f64) -> Self {
         Self { start, points: Vec::new(), mean: 0.0 }
     }
@@ -164,7 +165,7 @@ impl Curve {
         &self.points
     }
 
-    /// Returns the loss of the untouched network.
+    /// Returns the mean loss before the sweep.
     pub fn start(&self) -> f64 {
         self.start
     }

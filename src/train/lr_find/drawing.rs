@@ -1,4 +1,5 @@
-//! The curve of a sweep as SVG: losses over learning rates, with the suggestions, and the parts that are left out.
+//! The curve of a sweep as SVG: losses over learning rates, with the suggestions, and the parts of the curve that the
+//! rules leave out.
 
 use super::{Found, Why};
 use crate::base::chart::axis::range;
@@ -10,14 +11,14 @@ const SIZE: [f64; 2] = [760.0, 420.0];
 const FRAME: Frame = Frame { left: 56.0, right: 740.0, top: 24.0, bottom: 372.0 };
 
 /// Draws a sweep: points for the losses, a line for the smoothed loss, and vertical lines for the suggestions. The line
-/// of the chosen rule is solid, the others are dashed. The parts that are left out are shaded, with the reason as text.
-/// The axis of the learning rates is logarithmic.
+/// of the chosen rule is solid, the others are dashed. The parts of the curve that the rules leave out are shaded, with
+/// the reason as text. The axis of the learning rates is logarithmic.
 pub fn draw(found: &Found) -> String {
     let points = found.curve.points();
     let losses = || points.iter().flat_map(|point| [point.loss, point.smoothed]);
     let (low, high) = range(losses());
     let high = high.min(found.ceiling());
-    // The axis spans at least 2%. Otherwise a constant loss would look like a falling one.
+    // The axis spans at least 2% of the loss. Otherwise a nearly constant loss would look like a falling loss.
     let low = low.min(0.98 * high);
     let plot = Plot {
         x: Axis::log(points.iter().map(|point| point.rate), 1.0),
@@ -63,7 +64,8 @@ pub fn draw(found: &Found) -> String {
     }
     for part in found.left_out() {
         let why = format!("left out: {}", part.why);
-        // Each reason has its own row, and starts at its end of the axis: the text may be wider than the part.
+        // Each reason has its own row, and is aligned with its end of the axis: the text may be wider than the shaded
+        // part.
         match part.why {
             Why::Behind => {
                 let x = plot.x_at(part.rates.1) - 6.0;

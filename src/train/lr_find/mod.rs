@@ -1,7 +1,7 @@
 //! The learning-rate finder: a sweep over learning rates, and its output as JSON, CSV and SVG.
 //!
-//! A sweep trains the network on its device and images, and restores it afterwards. [`curve`] has the learning rates
-//! of a sweep and the rules that read a suggestion off the losses.
+//! A sweep trains the network on its device and images, and restores it afterwards. [`curve`] has the learning rates of
+//! a sweep, and the rules that suggest a learning rate from the losses.
 
 pub mod curve;
 mod drawing;
@@ -29,8 +29,8 @@ pub const CSV: &str = "lr-find.csv";
 /// Name of the file with the drawing.
 pub const SVG: &str = "lr-find.svg";
 
-/// The largest factor between the suggestions without a warning. A learning rate that is wrong by this factor trains
-/// badly (`docs/performance.md` has the accuracies).
+/// The largest factor between the suggestions of the rules without a warning. A learning rate that is wrong by this
+/// factor trains badly (`docs/performance.md` has the accuracies).
 const AGREEMENT: f64 = 10.0;
 
 /// The results of a sweep.
@@ -83,7 +83,7 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// The results as a line of JSON, for programs. All are null if the curve has no slope.
+/// The results as a line of JSON, for programs. Every value is null if the curve has no slope.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 struct Line {
     max_lr: Option<f64>,
@@ -103,8 +103,8 @@ impl Found {
         self.reading.suggestions.ok()
     }
 
-    /// Returns the peak of the learning rate by the chosen rule, rounded to three digits. The curve is not exact enough
-    /// for more.
+    /// Returns the peak of the learning rate by the chosen rule, rounded to three significant digits. The curve is not
+    /// exact enough for more digits.
     ///
     /// # Errors
     /// If the curve has no slope.
@@ -118,7 +118,8 @@ impl Found {
         }
     }
 
-    /// Returns the peak of these suggestions by the chosen rule, rounded to three digits.
+    /// Returns the peak of the learning rate for these suggestions by the chosen rule, rounded to three significant
+    /// digits.
     pub fn peak(&self, suggestions: Suggestions) -> f64 {
         three_digits(suggestions.max_lr(self.rule))
     }
@@ -141,7 +142,7 @@ impl Found {
         }
     }
 
-    /// Returns the first learning rate of a schedule with this peak.
+    /// Returns the first learning rate of a schedule with this peak: a tenth, rounded to three significant digits.
     pub fn lr_min_of(max_lr: f64) -> f64 {
         three_digits(max_lr / PEAK_OVER_LEAST)
     }
@@ -173,8 +174,8 @@ impl Found {
         })
     }
 
-    /// Returns the largest loss in a drawing. Losses far above the first one are cut off there, so that the slope stays
-    /// visible.
+    /// Returns the upper end of the loss axis in a drawing. A larger loss is drawn at this end: losses far above the
+    /// first one would flatten the slope.
     pub fn ceiling(&self) -> f64 {
         let smoothed = || self.curve.points().iter().map(|point| point.smoothed);
         let (start, low) = (smoothed().next().unwrap_or(1.0), smoothed().fold(f64::MAX, f64::min));
@@ -201,7 +202,7 @@ impl Found {
     }
 }
 
-/// Rounds to three digits.
+/// Rounds to three significant digits.
 fn three_digits(rate: f64) -> f64 {
     format!("{rate:.2e}").parse().unwrap_or(rate)
 }
@@ -210,8 +211,9 @@ fn three_digits(rate: f64) -> f64 {
 /// running statistics, metrics, and the count of steps.
 ///
 /// The batches are those of training, with its order and augmentation, from the first epoch on. Before the sweep, each
-/// batch has a step at learning rate 0, which does not change the parameters. The losses of these steps are [`Still`].
-/// A sweep so takes twice as many steps as it has learning rates. Returns none when `stop` returned true on the way.
+/// batch has a step at learning rate 0, which does not change the parameters. [`Still`] has the losses of these steps.
+/// A sweep therefore takes twice as many steps as it has learning rates. Returns none if `stop` returned true before
+/// the end.
 ///
 /// # Errors
 /// If the range is not valid, the device fails, or the loss is not finite before the first update.
@@ -234,7 +236,7 @@ pub fn sweep(
     Ok(curve?.map(|curve| Found::new(range, curve, rule)))
 }
 
-/// A sweep that runs.
+/// A sweep in progress.
 struct Sweep<'a> {
     trainer: &'a mut Trainer,
     train: &'a Split,
@@ -244,8 +246,8 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Returns the losses of the batches on the untouched network, from steps at learning rate 0. None if the sweep was
-    /// stopped.
+    /// Returns the losses of the batches on the network before the sweep, from steps at learning rate 0. None if the
+    /// sweep was stopped.
     fn still(&mut self) -> Result<Option<Still>, Error> {
         let mut losses = Vec::new();
         let is_whole = self.steps(
@@ -270,8 +272,8 @@ impl Sweep<'_> {
         Ok(is_whole.then_some(curve))
     }
 
-    /// Runs the steps. Step `ix` has the learning rate `rate(ix)`. Calls `push(ix, loss)` after each step, and ends when
-    /// `push` returns false. `loss` is NaN if the loss or a gradient is not finite. Returns false if the sweep was
+    /// Runs the steps. Step `ix` has the learning rate `rate(ix)`. Calls `push(ix, loss)` after each step, and ends
+    /// when `push` returns false. `loss` is NaN if the loss or a gradient is not finite. Returns false if the sweep was
     /// stopped.
     fn steps(
         &mut self,
@@ -333,7 +335,7 @@ mod tests {
             (snapshot.n_steps, Fingerprint::of_f32(groups))
         };
         let before = bits(&mut trainer);
-        // The range in which this small network learns. Most of the default range would be noise.
+        // This is the range in which this small network learns. In most of the default range the losses would be noise.
         let range = Range { start: 1e-4, end: 1.0, n_steps: 40, ..Range::default() };
         let mut find = || {
             let found = sweep(&mut trainer, &train, 1, range, Rule::Steepest, &|| false);

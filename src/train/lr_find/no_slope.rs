@@ -1,22 +1,22 @@
-//! The reasons why a sweep has no suggestion.
+//! The reasons why a sweep over learning rates gives no suggestion.
 
 use std::fmt;
 
 /// The smallest number of steps in a sweep, and of points in the window of a slope.
 pub const MIN_STEPS: usize = 10;
 
-/// The reason why a curve has no suggestion.
+/// The reason why the loss curve of a sweep gives no suggestion.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum NoSlope {
-    /// The sweep ended after this number of steps, which are too few.
+    /// The sweep ended after this number of steps, but at least 10 are needed.
     TooShort(usize),
-    /// The loss rises by more than noise, and does not fall below its start.
+    /// The loss rises by more than noise, and does not fall below its value before the sweep.
     Rises,
     /// The loss neither falls nor rises by more than noise.
     Level {
-        /// The largest fall in a window.
+        /// The largest fall of the loss in a window.
         fall: f64,
-        /// The fall that would count in this window.
+        /// The fall that the loss must exceed in this window to count as a slope.
         needed: f64,
     },
 }

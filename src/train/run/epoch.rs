@@ -1,4 +1,4 @@
-//! The end of an epoch: the evaluation, its line in the folder, weights and checkpoint.
+//! The end of an epoch: its evaluation, its line in `metrics.jsonl`, its weights and its checkpoint.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -29,7 +29,8 @@ impl Run<'_> {
         self.display.end_epoch();
         let evaluated = evaluated.ok_or(Stopped::Early(Ended::Interrupted))?;
         if !evaluated.loss().is_finite() {
-            // Not `NotFinite`, after which the weights are saved: no prediction can be made from these.
+            // The error is not `StepError::NotFinite`. After that error the run saves the weights, but these weights
+            // give no predictions.
             let error = TrainError::EvaluationNotFinite { epoch: self.epoch + 1 };
             return Err(Stopped::Failed(error.into()));
         }
@@ -71,7 +72,8 @@ impl Run<'_> {
         self.order = batches::epoch_order(self.recipe.seed, self.epoch as u64, n_images);
         go_on_without(self.folder.write_metrics(&self.epochs));
         go_on_without(self.logs.append(&epoch));
-        // Before the weights: a folder with weights and no checkpoint means that its checkpoints were removed.
+        // The checkpoint is written before the weights. A folder with weights and no checkpoint then means that its
+        // checkpoints were removed.
         self.write_checkpoint()?;
         let weights = self.trainer.state.weights()?;
         let files = [Some(self.folder.model()), is_best.then(|| self.folder.best())];
@@ -81,7 +83,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Writes a checkpoint, and prints its path where it was requested.
+    /// Writes a checkpoint. Prints its path if the user requested the checkpoint.
     pub(super) fn write_checkpoint(&mut self) -> Result<(), Error> {
         let is_asked_for = self.job.checkpoint.swap(false, Ordering::Relaxed);
         let checkpoint = self.checkpoint()?;
@@ -97,7 +99,7 @@ impl Run<'_> {
     pub(super) fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
         let mut snapshot = self.trainer.state.snapshot()?;
         if let Some(trained) = &self.trained {
-            // The device's metrics may be those of the evaluation already.
+            // The device's metrics may already be those of the evaluation. The checkpoint needs those of the training.
             let is_metrics = |group: &StateBuffer| *group == StateBuffer::Metrics;
             if let Some(at) = Snapshot::GROUPS.iter().position(is_metrics) {
                 trained.write(&mut snapshot.groups[at]);

@@ -9,7 +9,7 @@ use crate::train::lr_find::NoSlope;
 /// The reason why a run cannot begin, continue or finish.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The path is not that of a run folder.
+    /// The path is not the path of a run folder.
     #[error("{} {problem}", path.shown())]
     NoRun {
         /// Path that the user gave.
@@ -60,10 +60,10 @@ pub enum TrainError {
     Resume {
         /// Path of the run folder.
         folder: PathBuf,
-        /// Reason for it.
+        /// Reason why the run cannot be resumed.
         cause: NotResumed,
     },
-    /// The training data of the weights were not found, or have another number of classes.
+    /// The training data of the weights were not found, or the data have another number of classes than the network.
     #[error("{}: {reason}", weights.shown())]
     TrainingData {
         /// Path of the file of weights.
@@ -82,7 +82,9 @@ pub enum TrainError {
         expected: String,
     },
     /// A loss or a gradient is not finite. The step was run again to find the first such value.
-    #[error("step {step} (epoch {epoch}) was not finite; the state before it was kept; {first}")]
+    #[error(
+        "step {step} (epoch {epoch}) was not finite; the state from before that step was kept; {first}"
+    )]
     NotFiniteAt {
         /// Epoch, from 1.
         epoch: usize,
@@ -107,7 +109,7 @@ pub enum TrainError {
         /// Epoch, from 1.
         epoch: usize,
     },
-    /// The loss before a sweep's first update is not finite.
+    /// The loss before the first update of a sweep over learning rates is not finite.
     #[error("sweep: the loss is not finite before the first update")]
     NothingToSweep,
     /// The curve of a sweep suggests no learning rate.
@@ -117,7 +119,7 @@ pub enum TrainError {
         start: f64,
         /// Last learning rate.
         end: f64,
-        /// Reason for it.
+        /// Reason why the curve suggests no learning rate.
         why: NoSlope,
     },
 }

@@ -14,7 +14,7 @@ use crate::train::report_writer::EndedRun;
 use crate::train::{EpochMetrics, Recipe};
 use crate::train::{StepError, TrainError};
 
-/// The longest time that the page of an interrupted run may evaluate images for.
+/// The longest time that evaluation for the page of an interrupted run may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Run<'_> {
@@ -64,7 +64,8 @@ impl Run<'_> {
         self.console.report(&page, written.err());
     }
 
-    /// Returns loss and accuracy over the test images at the end.
+    /// Returns loss and accuracy over the test images at the end; none if the run was interrupted before that
+    /// evaluation.
     fn test(&mut self, ended: Ended) -> Result<Option<(f64, f64)>, Error> {
         if self.dataset.validation.is_empty() {
             let last = self.epochs.last();
@@ -115,12 +116,14 @@ impl Run<'_> {
         }
     }
 
-    /// Saves the state before a step that was not finite, which the device has kept. Finds the first node with a number
-    /// that is not finite, and writes a file to replay the step from.
+    /// Ends a run after a step that was not finite. That step changed nothing, so the device still has the state from
+    /// before it. Saves this state, finds the first node with a number that is not finite, and writes a file to replay
+    /// the step from. Returns the error of the run.
     fn dump_non_finite(&mut self) -> Result<Error, Error> {
         let Recipe { batch_size, .. } = *self.recipe;
         let counted = self.trainer.state.drop_metrics()?;
-        // The images of the step that was not finite, and of the steps in flight behind it, are not counted.
+        // The metrics do not count the images of the step that was not finite, nor those of steps that were started
+        // after it.
         let n_good = counted.n_images as usize / batch_size;
         let step = self.recipe.steps_per_epoch(self.dataset.train.len()) * self.epoch + n_good;
         self.trainer.state.n_steps = step as u64;
@@ -136,13 +139,13 @@ impl Run<'_> {
         let replay = Replay::new(checkpoint, self.recipe.clone());
         let first = match replay.run_on(&mut self.trainer) {
             Ok(nodes) => first_not_finite(&nodes),
-            // A replay takes more memory than the step.
+            // A replay takes more memory than the step, so the device may have too little.
             Err(error) => Some(format!("the step could not be run again: {error}")),
         };
         let error = TrainError::NotFiniteAt {
             epoch: self.epoch + 1,
             step: step + 1,
-            first: first.unwrap_or_else(|| "when run again, the step is finite".to_string()),
+            first: first.unwrap_or_else(|| "the step was finite when it was run again".to_string()),
             file: path,
         };
         Ok(error.into())

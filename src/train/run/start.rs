@@ -1,4 +1,4 @@
-//! The beginning of a run: fresh, from weights, or from a checkpoint.
+//! The beginning of a run: with new weights, with weights from a file, or from a checkpoint.
 
 use super::{Job, Run, go_on_without};
 use crate::Error;
@@ -67,7 +67,7 @@ impl<'a> Run<'a> {
         self.epoch_watch = Stopwatch::at(header.epoch_seconds);
         self.watch = Stopwatch::at(header.run_seconds);
         if self.is_over() {
-            // No step of training is left, so the device that trained stays on record.
+            // No training step is left, so the results name the device that trained, not the present one.
             self.device = header.device;
         } else {
             self.began_on = header.began_on;
@@ -80,8 +80,8 @@ impl<'a> Run<'a> {
         Ok(self.folder.write_metrics(&self.epochs)?)
     }
 
-    /// Writes the best weights again, from their checkpoint. The file in the folder may be of a later epoch than the one
-    /// that the run continues in.
+    /// Writes the best weights again, from their checkpoint. The file in the folder may be from a later epoch than the
+    /// one in which the run continues.
     fn restore_best(&self) -> Result<(), Error> {
         let Some(step) = self.best_step else { return Ok(()) };
         let checkpoint = self.folder.path().join(Checkpoint::file_name(step));
@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
         }
         let layout = &self.trainer.state.layout;
         let (weights, _) = WeightsFile::read(&checkpoint)?.weights(layout)?;
-        // A checkpoint has no count of batches of its own: it is the number of steps.
+        // A checkpoint does not store the number of batches, because it is the number of steps.
         let weights = Weights { n_batches: step, ..weights };
         go_on_without(weights.save(layout, Some(&self.info), &self.folder.best()));
         Ok(())
@@ -109,15 +109,16 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Returns the weights of a file for a run to start from. Prints a note for each tensor whose name or type was converted.
+/// Returns the weights of a file for a run to start from. Prints a note for each tensor whose name or type was
+/// converted.
 pub(super) fn initial_weights(file: &WeightsFile, config: &StepConfig) -> Result<Weights, Error> {
     let (weights, notes) = file.weights(step::evaluation(config).tape.state())?;
     notes.iter().for_each(|note| screen::note(&format!("note: {}: {note}", file.path().shown())));
     Ok(weights)
 }
 
-/// Returns a trainer with these weights or fresh ones. Its kernels have run once, so that its first step takes no longer
-/// than the others.
+/// Returns a trainer with these weights, or with new weights. On a GPU its kernels have run once. Its first step then
+/// takes no longer than the others.
 pub(super) fn ready_trainer(
     recipe: &Recipe,
     device: &Device,

@@ -12,7 +12,7 @@ use crate::base::files;
 /// Reads a count of at least 1 from the command line, as one of the `NonZero` types.
 ///
 /// # Errors
-/// If the text is not a whole number, or the number is below 1 or too large: the rule that it breaks.
+/// If the text is not a whole number, or the number is below 1 or too large. The error states the rule.
 pub fn at_least_one<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
     whole_number(text, 1)
 }
@@ -20,7 +20,7 @@ pub fn at_least_one<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, St
 /// Reads a count of at least 0 from the command line.
 ///
 /// # Errors
-/// If the text is not a whole number, or the number is negative or too large: the rule that it breaks.
+/// If the text is not a whole number, or the number is negative or too large. The error states the rule.
 pub fn at_least_zero(text: &str) -> Result<u64, String> {
     whole_number(text, 0)
 }
@@ -32,7 +32,7 @@ fn whole_number<T: FromStr<Err = ParseIntError>>(text: &str, least: u8) -> Resul
     })
 }
 
-/// Reads a count of at least 1 from a file. Twin: [`at_least_one`].
+/// Reads a count of at least 1 from a settings file, with the same rules as [`at_least_one`] on the command line.
 pub(super) fn at_least_one_of_file<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -42,9 +42,9 @@ where
     at_least_one(&value.to_string()).map(Some).map_err(D::Error::custom)
 }
 
-/// A type whose values stand in a file without quotation marks.
+/// A type whose values have no quotation marks in a settings file.
 pub(super) trait Plain: DeserializeOwned {
-    /// The words for a value of this type in errors.
+    /// The description of a value of this type, for errors.
     const KIND: &'static str;
 }
 
@@ -60,7 +60,7 @@ impl Plain for bool {
     const KIND: &'static str = "true or false";
 }
 
-/// Reads a number or a bool from a file.
+/// Reads a number or a bool from a settings file.
 pub(super) fn plain<'de, D: Deserializer<'de>, T: Plain>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -69,7 +69,7 @@ pub(super) fn plain<'de, D: Deserializer<'de>, T: Plain>(
     value.try_into().map(Some).map_err(refused)
 }
 
-/// Returns a value from a file. A string is an error, even one like `batch-size = "20"`.
+/// Returns a value from a settings file. A string is an error, even if it contains a number: `batch-size = "20"`.
 fn unquoted<'de, D: Deserializer<'de>>(
     deserializer: D,
     kind: &str,
@@ -84,7 +84,7 @@ fn unquoted<'de, D: Deserializer<'de>>(
     }
 }
 
-/// Reads a path from a file. `~` at its beginning is the home folder.
+/// Reads a path from a settings file. `~` at the beginning of the path is the home folder.
 pub(super) fn path<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<PathBuf>, D::Error> {

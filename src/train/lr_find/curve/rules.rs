@@ -1,4 +1,4 @@
-//! Reading learning rates off the curve of a sweep: the part that has a slope, and the rules that suggest a peak.
+//! Suggestions from the curve of a sweep: the part of the curve that has a slope, and the rules that suggest a peak.
 
 use std::ops::RangeInclusive;
 
@@ -6,19 +6,19 @@ use super::{Curve, MIN_STEPS, Point};
 use crate::train::lr_find::NoSlope;
 
 /// The width of the window in which a slope is measured, in decades of learning rates. The window of a point ends at
-/// the point, since a loss is the result of the steps before it. A loss falls over about two decades. Of the widths
-/// from 1.2 to 2, this one gave the smallest spread of the suggestions of 49 sweeps.
+/// the point, since a loss is the result of the steps before it. A loss falls over about two decades. In 49 sweeps,
+/// this width gave the smallest spread of the suggestions among widths from 1.2 to 2.
 const WINDOW: f64 = 2.0;
 
 /// A slope is significant if it is more than this number of its standard errors. A sweep has many windows: of 300
-/// sweeps of pure noise, 15 have such a slope, and 41 have one of more than three standard errors.
+/// sweeps of pure noise, 15 have a slope of more than 3.5 standard errors, and 41 have a slope of more than 3.
 const SIGNIFICANT: f64 = 3.5;
 
-/// A slope is noticeable if the loss changes in the window by more than this share of the untouched network's loss.
-/// Without the noise of the batches even a fall by 0.001% is significant, although the network learns nothing.
+/// A slope is noticeable if the loss changes in the window by more than this share of the loss before the sweep. A
+/// curve without the noise of the batches makes even a fall by 0.001% significant, although the network learns nothing.
 const NOTICEABLE: f64 = 0.005;
 
-/// The steep stretch ends where the slope is less than this share of the steepest slope.
+/// The steepest range of the curve ends where the slope is less than this share of the steepest slope.
 const STEEP: f64 = 1.0 / 3.0;
 
 /// The peak of a schedule divided by its first learning rate.
@@ -27,23 +27,23 @@ pub const PEAK_OVER_LEAST: f64 = 10.0;
 /// The suggested learning rates of the three rules.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Suggestions {
-    /// The middle of the steepest stretch of the loss over the logarithm of the learning rate.
+    /// The middle of the range in which the loss falls steepest over the logarithm of the learning rate.
     pub steepest: f64,
     /// A tenth of the learning rate with the smallest smoothed loss.
     pub minimum: f64,
-    /// The middle of the middle third of the longest valley.
+    /// The middle of the longest valley of the smoothed loss: see [`Rule::Valley`].
     pub valley: f64,
 }
 
 /// A rule that suggests a learning rate.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Rule {
-    /// The middle of the steepest stretch, which becomes the middle of a schedule's learning rates.
+    /// The middle of the range in which the loss falls steepest. It becomes the middle of a schedule's learning rates.
     #[default]
     Steepest,
     /// A tenth of the learning rate with the smallest smoothed loss.
     Minimum,
-    /// fastai's valley: a point in the longest stretch in which the smoothed loss falls.
+    /// fastai's valley: the middle of the longest range in which the smoothed loss falls, except for noise.
     Valley,
 }
 
@@ -79,7 +79,7 @@ impl Suggestions {
         }
     }
 
-    /// Returns the peak of a schedule by a rule.
+    /// Returns the peak of a schedule that a rule suggests.
     ///
     /// The learning rates of a schedule reach from a tenth of the peak to the peak. The suggestion of
     /// [`Rule::Steepest`] is the middle of this range on a logarithmic axis, so the peak is √10 times as high. The
@@ -98,11 +98,11 @@ impl Suggestions {
     }
 }
 
-/// The result of reading a curve: the points with a slope, and the suggestions from them.
+/// The result of [`Curve::read`]: the points with a slope, and the suggestions of the rules.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Reading {
-    /// The range of points around the steepest one in which the loss falls by more than noise. The points before and
-    /// behind it are left out. None if the loss does not fall by more than noise.
+    /// The range of points around the steepest point in which the loss falls by more than noise; none if the loss never
+    /// falls by more than noise.
     pub slope: Option<RangeInclusive<usize>>,
     /// The suggestions of all rules, or the reason why there are none.
     pub suggestions: Result<Suggestions, NoSlope>,
@@ -120,9 +120,10 @@ impl Curve {
         let Some(first) = falls.iter().position(Fall::is_sure) else {
             return nothing(no_slope(&falls));
         };
-        // Falls behind a rise do not count: high learning rates made the rise, and the loss only comes back from it.
+        // A fall after a rise does not count: high learning rates caused the rise, and the loss only returns from it.
         let end = (first..falls.len()).find(|&ix| falls[ix].is_rise()).unwrap_or(falls.len());
-        // The steepest slope after the uncertainty of each is subtracted. Noise cannot make a slope steepest so easily.
+        // The uncertainty of each slope is subtracted before the comparison. Otherwise the steepest slope could be only
+        // the noisiest one.
         let least = |ix: &usize| falls[*ix].least_slope();
         let sure = (first..end).filter(|&ix| falls[ix].is_sure());
         let at = sure.max_by(|a, b| least(a).total_cmp(&least(b))).unwrap_or(first);
@@ -141,7 +142,7 @@ impl Curve {
     fn fall(&self, ix: usize) -> Fall {
         let to = self.points()[ix].rate;
         let points = &self.points()[..=ix];
-        // 1e-9 keeps a point at the edge of the window in it, in spite of rounding.
+        // The 1e-9 keeps a point at the edge inside the window, in spite of rounding.
         let from = points.partition_point(|point| (to / point.rate).log10() > WINDOW + 1e-9);
         let window = &points[from..];
         let n = window.len() as f64;
@@ -163,8 +164,8 @@ impl Curve {
 }
 
 /// Returns the variance of the noise in the losses: half the mean square of the differences between neighbours (von
-/// Neumann and others, "The Mean Square Successive Difference", 1941). A slope hardly changes it, since neighbours on a
-/// slope differ little.
+/// Neumann and others, "The Mean Square Successive Difference", 1941). A slope hardly changes this variance, since
+/// neighbours on a slope differ little.
 fn noise(points: &[Point]) -> f64 {
     let squares = points.windows(2).map(|pair| (pair[1].loss - pair[0].loss).powi(2));
     squares.sum::<f64>() / 2.0 / (points.len() - 1) as f64
@@ -175,7 +176,7 @@ fn noise(points: &[Point]) -> f64 {
 struct Fall {
     /// The number of points in the window.
     n_points: usize,
-    /// The loss of the untouched network minus the end of the line.
+    /// The mean loss before the sweep minus the line's loss at the end of the window.
     depth: f64,
     /// The fall of the loss in a decade of learning rates; negative if the loss rises.
     slope: f64,
@@ -183,7 +184,7 @@ struct Fall {
     error: f64,
     /// The width of the window in decades.
     decades: f64,
-    /// The smallest change of the loss that counts, noise or not.
+    /// The change that the loss must exceed to count, even without noise.
     noticeable: f64,
 }
 
@@ -198,7 +199,7 @@ impl Fall {
         self.slope * self.decades
     }
 
-    /// Returns the height above which a fall counts.
+    /// Returns the height that a fall must exceed to count as a slope.
     fn needed(&self) -> f64 {
         (SIGNIFICANT * self.error * self.decades).max(self.noticeable)
     }
@@ -208,7 +209,7 @@ impl Fall {
         self.n_points >= MIN_STEPS
     }
 
-    /// Returns whether the loss falls by more than noise, and below the loss of the untouched network.
+    /// Returns whether the loss falls by more than noise, and below the mean loss before the sweep.
     fn is_sure(&self) -> bool {
         self.is_measured() && self.height() > self.needed() && self.depth > 0.0
     }
@@ -246,8 +247,8 @@ fn minimum(points: &[Point]) -> f64 {
 }
 
 /// Returns the suggestion of fastai's rule. The longest falling subsequence of the smoothed losses determines the
-/// valley: it ends at the last point of the subsequence, and is as long as the subsequence has points. The suggestion
-/// lies one and a half thirds into the valley.
+/// valley. The valley ends at the last point of the subsequence, and its length is the number of points of the
+/// subsequence. The suggestion is the middle of the valley, at a third plus half a third, each rounded down.
 pub(super) fn valley(points: &[Point]) -> f64 {
     // The length of the longest falling subsequence that ends at each point.
     let mut lengths = vec![1usize; points.len()];

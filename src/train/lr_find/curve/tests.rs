@@ -4,8 +4,8 @@ use super::rules::valley;
 use super::*;
 use crate::train::lr_find::NoSlope;
 
-/// Returns the curve of a sweep with the losses `loss(log10 of the learning rate)`. `start` is the loss of the
-/// untouched network.
+/// Returns the curve of a sweep with the losses `loss(log10 of the learning rate)`. `start` is the mean loss before the
+/// sweep.
 fn curve(range: Range, start: f64, mut loss: impl FnMut(f64) -> f64) -> Curve {
     let mut curve = Curve::new(start);
     for ix in 0..range.n_steps {
@@ -29,7 +29,7 @@ fn noise(seed: u64) -> impl FnMut() -> f64 {
     move || (0..12).map(|_| uniform()).sum()
 }
 
-/// Returns losses that fall by `height` between the learning rates 1e-4 and 1e-2, and rise behind 0.1.
+/// Returns losses that fall by `height` between the learning rates 1e-4 and 1e-2, and rise above 0.1.
 fn fall(height: f64) -> impl Fn(f64) -> f64 {
     move |log| 2.4 - (log + 4.0).clamp(0.0, 2.0) / 2.0 * height + (log + 1.0).max(0.0) * 4.0
 }
@@ -86,7 +86,7 @@ fn the_suggestions_lie_on_the_slope() {
     let (peak, middle) = (found.max_lr(Rule::Steepest), found.steepest);
     assert!((middle / (peak / 10.0) - peak / middle).abs() < 1e-9, "it is in the middle");
     assert_eq!(found.max_lr(Rule::Valley), found.valley);
-    // The flat part before the slope and the rise behind it are left out.
+    // The rules leave out the flat part before the slope and the rise after the slope.
     let slope = reading.slope.expect("it falls");
     let rate = |ix: usize| Range::default().rate(ix);
     assert!((1e-4..3e-4).contains(&rate(*slope.start())), "{slope:?}");
@@ -98,7 +98,8 @@ fn noise_of_the_batches_does_not_move_the_suggestion() {
     let clean = curve(Range::default(), 2.4, fall(0.3)).read().suggestions.expect("it falls");
     for seed in 0..50 {
         let mut noise = noise(seed);
-        // Two kinds of noise: that of batches of 16 is in both losses; the other grows as the network changes.
+        // There are two kinds of noise. The noise of the batches, as with 16 images, is the same before and in the
+        // sweep. The other noise grows as the network changes.
         let batches: Vec<_> = (0..100).map(|_| 0.3 * noise()).collect();
         let still = Still::new(batches.iter().map(|batch| 2.4 + batch).collect());
         let mut ix = 0;
@@ -119,7 +120,7 @@ fn a_loss_that_rises_from_the_start_has_no_slope() {
     let range = Range { start: 1e-2, ..Range::default() };
     let rises = curve(range, 2.4, |log| 2.4 + log + 2.0);
     assert_eq!(rises.read().suggestions, Err(NoSlope::Rises));
-    // The loss falls again, but not below its start.
+    // The loss falls again, but not below its value before the sweep.
     let returns = curve(range, 2.4, |log| 2.4 + 2.0 * (1.5 - (log + 0.5).abs()));
     assert_eq!(returns.read().suggestions, Err(NoSlope::Rises));
 }
@@ -131,7 +132,8 @@ fn noise_seldom_has_a_slope() {
         let curve = curve(Range::default(), 2.4, |_| 2.4 + 0.3 * noise());
         curve.read().suggestions.is_ok()
     };
-    // A sweep has many windows, and their noise is estimated, so a few slopes are significant by chance.
+    // A sweep has many windows, and the noise in each is only estimated. A few slopes are therefore significant by
+    // chance.
     let n = (0..200).filter(by_chance).count();
     assert!(n <= 20, "{n} of 200 curves of noise have a slope");
 }
@@ -141,15 +143,16 @@ fn a_significant_but_tiny_fall_is_not_a_slope() {
     let curve = curve(Range { start: 1e-9, end: 1e-8, ..Range::default() }, 2.4, |log| {
         2.4 - 1e-3 * (log + 9.0)
     });
-    let why = curve.read().suggestions.expect_err("a thousandth is nothing");
+    let why = curve.read().suggestions.expect_err("a fall by a thousandth is not a slope");
     let NoSlope::Level { fall, needed } = why else { panic!("{why:?}") };
     assert!((fall - 1e-3).abs() < 1e-6 && (needed - 0.012).abs() < 1e-6, "{why:?}");
     assert!(why.to_string().contains("has no slope"), "{why}");
 }
 
 #[test]
-fn a_fall_behind_a_rise_does_not_count() {
-    // Between 0.01 and 0.1 the loss rises by 3. Behind it the loss falls further, and ten times as steeply as before.
+fn a_fall_after_a_rise_does_not_count() {
+    // Between 0.01 and 0.1 the loss rises by 3. Above 0.1 the loss falls to a lower value, ten times as steeply as
+    // below 0.01.
     let loss = |log: f64| match log {
         ..-2.0 => fall(0.6)(log),
         ..-1.0 => 1.8 + 3.0 * (log + 2.0),
@@ -159,7 +162,7 @@ fn a_fall_behind_a_rise_does_not_count() {
     assert!((5e-4..2e-2).contains(&found.steepest), "{found:?}");
 }
 
-/// fastai's `valley`; its code has the lengths in `lds`.
+/// The rule is fastai's `valley`. The variable `lds` of its code has the lengths of the falling subsequences.
 #[test]
 fn the_valley_is_the_one_of_fastai() {
     let smoothed = [5.0, 4.0, 4.5, 3.0, 3.5, 2.0, 1.0, 1.5, 6.0, 7.0, 8.0, 9.0];
