@@ -17,13 +17,14 @@ use crate::kernel::{StepScalars, Target};
 use crate::passes::{Plan, PlanError, PlanOptions, Tiles};
 use crate::tape::{ElementType, StateBuffer, StateLayout, Tape, ValueId};
 
-/// The largest number of submitted, unfinished steps. Two keep the device busy while the host encodes; a
-/// third hides short delays of the host. More would only delay errors and metrics.
+/// The largest number of submitted, unfinished steps. With two steps, the device is busy while the host encodes the
+/// next one. A third step hides short delays of the host. More steps would only delay errors and metrics.
 const MAX_IN_FLIGHT: usize = 3;
 
-/// A source of tilings for the products of a tape. The tuner implements it, and measures in sessions of its own.
+/// A source of tiles for the matrix products of a tape. The tuner implements this trait. It measures in sessions
+/// without a source of tiles.
 pub(super) trait TileSource: Send + Sync {
-    /// Returns the tiles.
+    /// Returns the tiles of the matrix products of a tape.
     ///
     /// # Errors
     /// If the device is lost.
@@ -40,7 +41,7 @@ pub(super) struct GpuSession {
     context: Arc<Context>,
     pipelines: Arc<Pipelines>,
     target: Target,
-    /// Chooses tilings by measuring; None if the tiling is given.
+    /// The source of measured tiles; None if tiles are not measured.
     tuner: Option<Arc<dyn TileSource>>,
     memory_limit: Option<u64>,
     layout: StateLayout,
@@ -87,8 +88,7 @@ impl GpuSession {
         }
     }
 
-    /// Returns the state. The first call creates it, zeroed. That call comes after the plan of the first program, which
-    /// includes the state, has passed the limits.
+    /// Returns the state. The first call creates it and fills it with zeros.
     fn state(&mut self) -> Result<&State, DeviceError> {
         let state = match self.state.take() {
             Some(state) => state,
@@ -115,7 +115,7 @@ impl GpuSession {
         Ok(State { groups, step })
     }
 
-    /// Runs the program as [`Session::run_timed`] does, with a clock that the device must have.
+    /// Runs the program like [`Session::run_timed`], with this clock. The device must have the clock.
     fn run_timed_by(
         &mut self,
         clock: Clock,
@@ -130,7 +130,7 @@ impl GpuSession {
         self.timer.run(&context, &self.programs[program.0], &mut self.reader, clock)
     }
 
-    /// Submits the inputs that are not submitted yet.
+    /// Submits the copies of inputs that are not submitted yet.
     fn flush(&mut self) {
         if let Some(copies) = self.uploads.commands() {
             self.context.queue.submit([copies]);
@@ -165,7 +165,8 @@ impl GpuSession {
 }
 
 impl Program {
-    /// [`Program::place`] of a value that must be f32 (`is_real`) or words.
+    /// Returns [`Program::place`] of a value. Panics if the elements are not f32 and `is_real` is true, or if they are
+    /// f32 and `is_real` is false.
     fn typed_place(
         &self,
         value: ValueId,
@@ -184,8 +185,8 @@ impl Session for GpuSession {
         self.context.check()?;
         let (limit, max_binding) =
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
-        // The first plan has no launches, because the grid of a tape that exceeds the adapter's bindings may be too
-        // large to represent.
+        // The first plan is only for this check. It has no launches: if a tensor is larger than the adapter's largest
+        // binding, the grid of its dispatch may be too large to represent.
         let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
         let keep_all = options.keep_all;
         let mut how = PlanOptions { keep_all, slots: &slots, ..PlanOptions::default() };
@@ -198,7 +199,8 @@ impl Session for GpuSession {
         how.tiles = tiles.as_ref();
         let mut plan = Plan::new(tape, how);
         if tiles.is_some() && plan.check(limit, in_use, max_binding).is_err() {
-            // Some tilings need scratch memory. The memory limit must hold for any measurement, so none is used here.
+            // Some tiles need scratch memory, and with the measured tiles the plan exceeds a limit. The next plan has
+            // the tiles of the rule.
             how.tiles = None;
             plan = Plan::new(tape, how);
         }
