@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn later_keys_are_ignored_and_damaged_records_refused() {
+    fn unknown_keys_are_ignored_and_damaged_records_are_refused() {
         let later = info().to_json().replacen('{', r#"{"network":"resnet50","#, 1);
         assert_eq!(ModelInfo::parse(&later), Ok(info()));
         for damaged in ["", "{}", "[1]", r#"{"classes":[]}"#] {

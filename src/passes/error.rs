@@ -2,7 +2,7 @@
 
 use crate::base::units::readable_bytes;
 
-/// A plan that is refused before anything is allocated.
+/// The limit that a plan exceeds. Plans are compared with the limits before memory is allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PlanError {
     /// The plan takes more memory than the session may take.

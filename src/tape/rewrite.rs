@@ -50,12 +50,12 @@ impl Tape {
         made
     }
 
-    /// Returns the number of inputs of nodes that are this value.
+    /// Returns the number of times that nodes read this value. A node that has the value as two inputs counts twice.
     pub fn n_readers(&self, id: ValueId) -> usize {
         self.nodes.iter().flat_map(|node| &node.inputs).filter(|&&input| input == id).count()
     }
 
-    /// Removes every node whose index `keep` rejects.
+    /// Calls `keep` with the index of every node, and removes the nodes for which the result is false.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut ix = 0;
         self.nodes.retain(|_| {

@@ -160,7 +160,10 @@ impl<T> Program<T> {
 
 impl<T: Runs> Session for CpuSession<T> {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, DeviceError> {
-        assert!(*tape.state() == self.layout, "the tape has another state layout");
+        assert!(
+            *tape.state() == self.layout,
+            "load: the tape's state layout differs from the session's"
+        );
         let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
         let how =
             PlanOptions { keep_all: options.keep_all, slots: &slots, ..PlanOptions::default() };

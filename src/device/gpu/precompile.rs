@@ -381,7 +381,8 @@ mod tests {
         assert_eq!(precompiler.new_ones(Loaded::new(&device).jobs()).len(), 0);
     }
 
-    /// The other devices compile all pipelines in the first case, and fail to compile in the second case.
+    /// In the first case, the other device compiles its pipelines. In the second case, it cannot compile the pipelines
+    /// of `scale`.
     #[test]
     fn the_results_of_a_step_do_not_depend_on_the_other_devices() {
         let (adapter, device) = open();

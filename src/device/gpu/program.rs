@@ -110,7 +110,7 @@ impl Program {
         Ok(program)
     }
 
-    /// Calls [`Pipelines::precompile`] if this is the first call.
+    /// Calls [`Pipelines::precompile`] for this program. Only the first call has an effect.
     ///
     /// # Errors
     /// If the device fails.

@@ -165,8 +165,10 @@ impl GpuSession {
 }
 
 impl Program {
-    /// Returns [`Program::place`] of a value. Panics if the elements are not f32 and `is_real` is true, or if they are
-    /// f32 and `is_real` is false.
+    /// Returns [`Program::place`] of a value.
+    ///
+    /// # Panics
+    /// If `is_real` is true and the elements are not f32, or if `is_real` is false and the elements are f32.
     fn typed_place(
         &self,
         value: ValueId,
@@ -181,7 +183,10 @@ impl Program {
 
 impl Session for GpuSession {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, DeviceError> {
-        assert!(*tape.state() == self.layout, "the tape has another state layout");
+        assert!(
+            *tape.state() == self.layout,
+            "load: the tape's state layout differs from the session's"
+        );
         self.context.check()?;
         let (limit, max_binding) =
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
