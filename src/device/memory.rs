@@ -9,7 +9,8 @@ use crate::device::DeviceError;
 /// memory than it has, and kill the process later, when the process uses the memory.
 ///
 /// # Errors
-/// [`DeviceError::NotEnoughMemory`] with both numbers; [`DeviceError::OutOfMemory`] if the allocator fails.
+/// [`DeviceError::NotEnoughMemory`] with the planned and the free bytes; [`DeviceError::OutOfMemory`] if the allocator
+/// fails.
 pub(crate) fn check(bytes: u64) -> Result<(), DeviceError> {
     if let Some(available) = available()
         && bytes > available

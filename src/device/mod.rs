@@ -54,7 +54,7 @@ impl Device {
     /// device.
     ///
     /// # Errors
-    /// Those of [`Device::open_async`].
+    /// The errors of [`Device::open_async`].
     pub fn open(choice: &str, options: OpenOptions) -> Result<Self, DeviceError> {
         block_on(Self::open_async(choice, options))
     }
@@ -84,8 +84,8 @@ impl Device {
     /// `in_use` is the memory of the session's other programs, in bytes.
     ///
     /// # Errors
-    /// Those of [`Plan::check`]; [`DeviceError::NotEnoughMemory`] if the computation runs on a CPU and its free memory
-    /// is too small.
+    /// The errors of [`Plan::check`], and [`DeviceError::NotEnoughMemory`] if the computation runs on a CPU and its
+    /// free memory is too small.
     pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), DeviceError> {
         match self {
             Device::Cpu(device) => plan.check(device.memory_limit, in_use, u64::MAX)?,

@@ -13,7 +13,7 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeviceError>> + 
 /// Blocks until a future is ready, and returns its result.
 ///
 /// # Errors
-/// Those of the future.
+/// The errors of the future.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) fn block_on<T>(
     future: impl Future<Output = Result<T, DeviceError>>,
@@ -25,7 +25,7 @@ pub(super) fn block_on<T>(
 /// error. Futures of the CPU device are always ready.
 ///
 /// # Errors
-/// Those of the future; [`DeviceError::Failed`] if the future is not ready.
+/// The errors of the future; [`DeviceError::Failed`] if the future is not ready.
 #[cfg(target_arch = "wasm32")]
 pub(super) fn block_on<T>(
     future: impl Future<Output = Result<T, DeviceError>>,

@@ -273,7 +273,8 @@ impl<'a> Reader<'a> {
 const MAX_PROBLEMS: usize = 5;
 
 impl Problems {
-    /// Returns one line per problem, at most [`MAX_PROBLEMS`] of each kind, and the number of the others.
+    /// Returns one line per problem, at most [`MAX_PROBLEMS`] of each kind, and the number of the problems that are
+    /// left out.
     pub(crate) fn lines(mut self) -> Vec<String> {
         let mut lines = Vec::new();
         for kind in [&mut self.wrong, &mut self.missing, &mut self.unused] {

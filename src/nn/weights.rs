@@ -46,7 +46,7 @@ impl Weights {
     /// also returns the record and the notes.
     ///
     /// # Errors
-    /// As for [`WeightsFile::read`] and [`WeightsFile::weights`].
+    /// The errors of [`WeightsFile::read`] and [`WeightsFile::weights`].
     pub fn load(layout: &StateLayout, path: &Path) -> Result<Self, WeightsError> {
         Ok(WeightsFile::read(path)?.weights(layout)?.0)
     }
@@ -125,7 +125,7 @@ impl WeightsFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`WeightsError::File`] when it cannot be read, [`WeightsError::Folder`] when it is a folder, and as for
+    /// [`WeightsError::File`] when it cannot be read, [`WeightsError::Folder`] when it is a folder, and the errors of
     /// [`WeightsFile::parse`].
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
         if fs::metadata(path).map_err(FileError::at(path))?.is_dir() {

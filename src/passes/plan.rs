@@ -62,7 +62,7 @@ pub enum BufferKind {
     State(StateBuffer),
     /// One input.
     Input,
-    /// Transient values, one after another; the number of the slot in the session.
+    /// A slot, which holds transient values one after another. The number is the slot's index in the session.
     Slot(usize),
 }
 

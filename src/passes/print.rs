@@ -7,9 +7,9 @@ use crate::tape::{ElementType, Node, Phase, StateBuffer, Tape, Value, ValueId};
 
 /// Returns the listing of a tape and its plan as text. `batch_size` is the number of images in a step.
 ///
-/// A node has several lines: its name and attributes are on the left, its inputs are in the middle, one per line, and
-/// its outputs and scratch memory are on the right, one per line. Each input and output has its number, its shape, and
-/// its buffer. The totals and the memory of the step are at the end.
+/// A node has one or more lines: its name and attributes are on the left, its inputs are in the middle, one per line,
+/// and its outputs and scratch memory are on the right, one per line. Each input and output has its number, its shape,
+/// and its buffer. The totals and the memory of the step are at the end.
 pub fn listing(tape: &Tape, plan: &Plan, batch_size: usize) -> String {
     let mut table = Table::default();
     let mut phase = None;

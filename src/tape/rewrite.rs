@@ -8,8 +8,8 @@ impl Tape {
     /// Replaces `nodes` by one node, and returns the new node's outputs. `nodes` are indices in ascending order.
     ///
     /// The new node takes the position, scope and phase of the first replaced node. Its `i`-th output is `outputs[i]`,
-    /// which one of the replaced nodes computed before; where `outputs[i]` is None, the output is a new value. So
-    /// readers of the old values, including the host, need no change.
+    /// which one of the replaced nodes computed before; if `outputs[i]` is None, the output is a new value. So readers
+    /// of the old values, including the host, need no change.
     ///
     /// # Panics
     /// If the op rejects the inputs; if an output differs in shape or element type from the op's; if an input is

@@ -30,7 +30,8 @@ pub(super) async fn adapters() -> Vec<wgpu::Adapter> {
         // The driver's validation layers are off: they write to stderr, and wgpu itself validates the calls.
         // WGPU_VALIDATION=1 switches the layers on.
         flags: wgpu::InstanceFlags::empty().with_env(),
-        // If the driver reports a memory budget, exceeding it is an error, before the system starts to swap.
+        // If the driver reports a memory budget, an allocation above 95 % of the budget is an error. Otherwise, the
+        // system would start to swap.
         memory_budget_thresholds: wgpu::MemoryBudgetThresholds {
             for_resource_creation: Some(95),
             for_device_loss: None,
@@ -71,7 +72,8 @@ pub(super) fn hardware(adapters: &[wgpu::Adapter]) -> Option<&wgpu::Adapter> {
     adapters.iter().find(|adapter| adapter.get_info().device_type != DeviceType::Cpu)
 }
 
-/// Returns the first adapter whose name contains `part`, ignoring case; without `part`, the best one.
+/// Returns the first adapter whose name contains `part`; upper and lower case are equal. Without `part`, returns the
+/// best adapter.
 ///
 /// # Errors
 /// [`DeviceError::NoAdapter`] without any adapter, [`DeviceError::AdapterNotFound`] if no name contains `part`.

@@ -176,7 +176,7 @@ impl Context {
         })
     }
 
-    /// Creates a zeroed buffer of at least 256 bytes, so that it is large enough to bind.
+    /// Creates a buffer of zeros, of at least 256 bytes. A buffer without bytes could not be bound.
     ///
     /// # Errors
     /// If the buffer is larger than the device's limit, or memory is short. `planned` is the size of all buffers

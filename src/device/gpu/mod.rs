@@ -1,11 +1,11 @@
 //! The GPU device: runs the shaders through wgpu on Vulkan, Metal and DirectX 12, on hardware and software adapters.
 //!
-//! From the outside in: `adapter` finds an adapter and opens it. `context` is the open device; it converts every
-//! failure to a [`DeviceError`]. [`shader`] assembles a module's text from the files below `shaders/`. `pipelines`
-//! compiles each text once, and `pipeline_cache` keeps the compiled pipelines on disk. For a driver that compiles at
-//! the first dispatch, `precompile` compiles earlier, on every core. `program` is a tape with buffers and bind groups,
-//! ready to be replayed; `session` replays it. `uploads` copies inputs to the device and `readback` copies results
-//! back. `timing` measures the time of every node of a program, and `peaks` measures the adapter's peak rates.
+//! The modules, in the order of their use: `adapter` finds an adapter and opens it. `context` is the open device; it
+//! converts every failure to a [`DeviceError`]. [`shader`] assembles a module's text from the files below `shaders/`.
+//! `pipelines` compiles each text once, and `pipeline_cache` keeps the compiled pipelines on disk. For a driver that
+//! compiles at the first dispatch, `precompile` compiles earlier, on every core. `program` is a tape with buffers and
+//! bind groups, ready to be replayed; `session` replays it. `uploads` copies inputs to the device and `readback` copies
+//! results back. `timing` measures the time of every node of a program, and `peaks` measures the adapter's peak rates.
 //! [`tuning`] measures the kernels of each matrix product, and chooses the fastest. [`info`] describes the adapters for
 //! `wgrad devices`.
 
@@ -85,7 +85,7 @@ impl GpuDevice {
     /// Calls [`GpuDevice::open_async`], and waits for its result.
     ///
     /// # Errors
-    /// Those of [`GpuDevice::open_async`].
+    /// The errors of [`GpuDevice::open_async`].
     pub fn open(part: Option<&str>, options: &OpenOptions) -> Result<Self, DeviceError> {
         block_on(Self::open_async(part, options))
     }
@@ -135,7 +135,7 @@ impl GpuDevice {
     /// Checks a plan against the adapter's limits and the memory limit; see [`Plan::check`].
     ///
     /// # Errors
-    /// As for [`Plan::check`].
+    /// The errors of [`Plan::check`].
     pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), PlanError> {
         let max_binding = self.context.limits.max_storage_buffer_binding_size;
         plan.check(self.memory_limit, in_use, max_binding)

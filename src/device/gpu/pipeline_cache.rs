@@ -1,4 +1,4 @@
-//! The driver's compiled pipelines on disk, so that the next run does not compile them again.
+//! The driver's compiled pipelines on disk. With them, the next run does not compile its pipelines again.
 
 use std::fs;
 use std::path::PathBuf;

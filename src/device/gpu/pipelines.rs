@@ -83,7 +83,7 @@ impl Pipelines {
     /// does not keep it.
     ///
     /// # Errors
-    /// Those of [`Pipelines::get`].
+    /// The errors of [`Pipelines::get`].
     pub(super) fn compile(
         &self,
         context: &Context,

@@ -4,8 +4,8 @@
 //! With an empty cache, the compilation takes most of the time of the first step. But llvmpipe keeps the code on disk,
 //! by the text of the shader, and several devices of one adapter can compile at the same time. So the precompiler opens
 //! a few more devices for a short time, and divides the pipelines among all devices. Each device dispatches its
-//! pipelines over zero workgroups, which compiles them. The session's device later reads the code that the other
-//! devices compiled from the disk.
+//! pipelines over zero workgroups, which compiles them. Later, the session's device finds on disk the code that the
+//! other devices compiled.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};

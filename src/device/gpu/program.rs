@@ -103,8 +103,8 @@ impl Program {
         let label = format!("{} step", tape.name());
         let program =
             Self { tape: Arc::clone(tape), plan, buffers, dispatches, label, is_prepared: false };
-        // Encodes a step once without submitting it, so that an invalid dispatch fails at loading and not in
-        // the first step.
+        // Encodes a step once without submitting it. An invalid dispatch then fails at loading and not in the first
+        // step.
         let rehearsal = context.scoped(|_| program.encode(context));
         rehearsal.map_err(|fault| refused(&program.label, fault))?;
         Ok(program)

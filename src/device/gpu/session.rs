@@ -21,8 +21,8 @@ use crate::tape::{ElementType, StateBuffer, StateLayout, Tape, ValueId};
 /// next one. A third step hides short delays of the host. More steps would only delay errors and metrics.
 const MAX_IN_FLIGHT: usize = 3;
 
-/// A source of tiles for the matrix products of a tape. The tuner implements this trait. It measures in sessions
-/// without a source of tiles.
+/// A source of tiles for the matrix products of a tape. The tuner implements this trait. The sessions in which the
+/// tuner measures have no source of tiles.
 pub(super) trait TileSource: Send + Sync {
     /// Returns the tiles of the matrix products of a tape.
     ///
@@ -323,7 +323,7 @@ mod tests {
     use crate::ops::relu::relu;
     use crate::tape::{Initializer, Layout, Mode};
 
-    /// Runs the same step with each clock and without one: the bits are the same, and the times are plausible.
+    /// Runs the same step with each clock and without a clock: the bits are the same, and the times are plausible.
     #[test]
     fn every_clock_runs_the_same_step() {
         let mut tape = Tape::new("test", Mode::Train);

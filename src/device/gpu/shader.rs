@@ -2,8 +2,8 @@
 //!
 //! A shader is a valid WGSL file below `shaders/`. Loading makes two changes:
 //!
-//! - It inserts another file's text after a line `// #import name`: the file that [`Shader::imports`] binds
-//!   to the name, otherwise `shaders/<name>.wgsl`. Imports can be nested; every file is inserted once.
+//! - It inserts another file's text after a line `// #import name`. [`Shader::imports`] can bind the name to a file;
+//!   without a binding, the file is `shaders/<name>.wgsl`. Imports can be nested; every file is inserted once.
 //! - It replaces the value in the declaration `const NAME: type = value;` of each of [`Shader::constants`]. The
 //!   `override` declarations of WGSL do not suffice, because they cannot be the size of an array in a function.
 

@@ -225,7 +225,8 @@ mod tests {
         GpuDevice::open(None, &options).expect("an adapter")
     }
 
-    /// The tuner measures once and then reads the file. It uses neither the table of another driver nor a damaged one.
+    /// The tuner measures once and then reads the file. It uses neither the table of another driver nor a damaged
+    /// table.
     #[test]
     fn measurements_are_kept_on_disk() {
         let folder = tempfile::tempdir().expect("a temporary folder");
