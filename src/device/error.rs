@@ -9,7 +9,7 @@ pub enum DeviceError {
     /// The machine has no GPU adapter.
     #[error("no GPU adapter was found")]
     NoAdapter,
-    /// No adapter has such a name.
+    /// No adapter's name contains the requested text.
     #[error("no adapter's name contains {wanted:?}; the adapters are: {}", list(.found))]
     AdapterNotFound {
         /// Requested part of a name.
@@ -25,7 +25,7 @@ pub enum DeviceError {
         /// Message of the driver.
         reason: String,
     },
-    /// The device is gone: the driver was reset, the GPU unplugged, or a kernel ran too long.
+    /// The device is lost: the driver was reset, the GPU was unplugged, or a kernel ran too long.
     #[error("the GPU device was lost: {reason}")]
     Lost {
         /// Message of the driver.
@@ -50,7 +50,7 @@ pub enum DeviceError {
     /// The plan exceeds a limit.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// A shader does not load: an import is missing, a constant unknown, or its text is not WGSL.
+    /// A shader cannot be loaded: a file is missing, or an import or a constant does not fit the file.
     #[error("shader {name}: {reason}")]
     Shader {
         /// Name of the file, below `shaders/`.
@@ -58,7 +58,7 @@ pub enum DeviceError {
         /// Reason, in words.
         reason: String,
     },
-    /// The driver refused a pipeline.
+    /// The text of a shader is not valid WGSL, or the driver rejects the pipeline.
     #[error("pipeline {label}: {reason}")]
     Pipeline {
         /// Label of the pipeline.

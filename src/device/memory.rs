@@ -4,12 +4,13 @@ use sysinfo::{MemoryRefreshKind, System};
 
 use crate::device::DeviceError;
 
-/// Fails if more bytes are planned than this machine has free, or than the system's limit on this process (of a
-/// container, for example) allows. Call it before the allocation: systems promise more memory than they have, and kill
-/// a process that uses it.
+/// Fails if `bytes` is more than the free memory of this machine, or more than the system's limit on this process (of a
+/// container, for example) leaves free. Call this function before the allocation: an operating system can grant more
+/// memory than it has, and kill the process later, when the process uses the memory.
 ///
 /// # Errors
-/// [`DeviceError::NotEnoughMemory`] with both numbers; [`DeviceError::OutOfMemory`] if the allocator fails.
+/// [`DeviceError::NotEnoughMemory`] with the planned and the free bytes; [`DeviceError::OutOfMemory`] if the allocator
+/// fails.
 pub(crate) fn check(bytes: u64) -> Result<(), DeviceError> {
     if let Some(available) = available()
         && bytes > available
@@ -26,8 +27,8 @@ fn available() -> Option<u64> {
     let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::everything());
     let free = system.available_memory() + system.free_swap();
-    // The limit's own figure of free memory counts cached files as used, although the system can drop them. So the free
-    // memory is computed here.
+    // The field `free_memory` of these limits counts cached files as used, although the system can drop them. So the
+    // free memory is computed here from the total and the resident memory.
     let limited = system.cgroup_limits().map(|limits| {
         limits.total_memory.saturating_sub(limits.rss).saturating_add(limits.free_swap)
     });

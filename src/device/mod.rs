@@ -1,8 +1,8 @@
 //! Devices run tapes.
 //!
-//! Two devices run the same tape. [`gpu`] runs the WGSL shaders through wgpu, on hardware or software
-//! adapters; [`cpu`] runs each op's reference in plain Rust. A [`Session`] is one model on one device: it
-//! owns the state (parameters, moments, statistics) and any number of programs that share it.
+//! Two devices run the same tape. [`gpu`] runs the WGSL shaders through wgpu, on hardware or software adapters; [`cpu`]
+//! runs each op's reference in plain Rust. A [`Session`] is one model on one device: it owns the state (parameters,
+//! Adam's moments, running statistics) and any number of programs that share it.
 
 use crate::passes::Plan;
 use crate::tape::StateLayout;
@@ -33,11 +33,11 @@ pub enum Device {
 }
 
 impl Device {
-    /// Opens the device for a value of `--device`: `auto` (a hardware GPU if there is one, otherwise the CPU), `gpu`
-    /// (any adapter, hardware first), `cpu`, or a part of an adapter's name.
+    /// Opens the device that `choice`, a value of `--device`, selects: `auto` (a hardware GPU if the machine has one,
+    /// otherwise the CPU), `gpu` (any adapter, hardware before software), `cpu`, or a part of an adapter's name.
     ///
     /// # Errors
-    /// If there is no such adapter, or it cannot be opened.
+    /// If no adapter matches `choice`, or the adapter cannot be opened.
     pub async fn open_async(choice: &str, options: OpenOptions) -> Result<Self, DeviceError> {
         match choice.to_lowercase().as_str() {
             "cpu" => Ok(Self::cpu(options)),
@@ -50,10 +50,11 @@ impl Device {
         }
     }
 
-    /// Waits for [`Device::open_async`]. In a browser, only the CPU device can be opened this way.
+    /// Calls [`Device::open_async`], and waits for its result. In a browser, this function can open only the CPU
+    /// device.
     ///
     /// # Errors
-    /// Those of [`Device::open_async`].
+    /// The errors of [`Device::open_async`].
     pub fn open(choice: &str, options: OpenOptions) -> Result<Self, DeviceError> {
         block_on(Self::open_async(choice, options))
     }
@@ -63,7 +64,7 @@ impl Device {
         Device::Cpu(cpu::CpuDevice { memory_limit: options.memory_limit })
     }
 
-    /// Returns the device's name for users.
+    /// Returns the device's name for display, such as `cpu (16 threads)`.
     pub fn name(&self) -> String {
         match self {
             Device::Cpu(device) => device.name(),
@@ -79,11 +80,12 @@ impl Device {
         }
     }
 
-    /// Checks a plan against the device's limits, as loading a program does, but allocates nothing. `in_use` is the
-    /// memory of the session's other programs, in bytes.
+    /// Checks a plan against the device's limits, and allocates nothing. Loading a program makes the same check.
+    /// `in_use` is the memory of the session's other programs, in bytes.
     ///
     /// # Errors
-    /// Those of [`Plan::check`]; [`DeviceError::NotEnoughMemory`] on a CPU with too little free memory.
+    /// The errors of [`Plan::check`], and [`DeviceError::NotEnoughMemory`] if the computation runs on a CPU and its
+    /// free memory is too small.
     pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), DeviceError> {
         match self {
             Device::Cpu(device) => plan.check(device.memory_limit, in_use, u64::MAX)?,
@@ -92,7 +94,7 @@ impl Device {
         if self.is_processor() { memory::check(plan.total_bytes() + in_use) } else { Ok(()) }
     }
 
-    /// Measures the device's peak rates, in about a second.
+    /// Measures the device's peak rates of arithmetic and of memory. It takes between one and two seconds.
     ///
     /// # Errors
     /// If the device fails or has too little memory.
@@ -111,10 +113,10 @@ impl Device {
         }
     }
 
-    /// Starts a session with a zeroed state.
+    /// Starts a session with a state of zeros. The state's memory is allocated later, when the first program is loaded.
     ///
     /// # Errors
-    /// If there is no memory for the state.
+    /// If a GPU device has failed before.
     pub fn session(&self, state: &StateLayout) -> Result<Box<dyn Session>, DeviceError> {
         Ok(match self {
             Device::Cpu(device) => Box::new(device.session::<f32>(state)) as Box<dyn Session>,

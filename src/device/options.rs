@@ -6,18 +6,21 @@ use crate::kernel::{Kernels, Tile};
 /// Options for opening a device.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
-    /// The kernels of a GPU.
+    /// The set of kernels that a GPU runs.
     pub kernels: Kernels,
     /// The limit on a program's planned memory, in bytes; checked before anything is allocated.
     pub memory_limit: Option<u64>,
-    /// The tiling of all products on a GPU, for tests and benches; None to choose.
+    /// The tile of every matrix product on a GPU, for tests and benchmarks; None if the device chooses the tiles.
     pub tile: Option<Tile>,
-    /// The largest number of invocations of a subgroup that share reads, for tests; None for no limit.
+    /// The largest number of invocations of a subgroup that share their reads, for tests; None if all invocations of a
+    /// subgroup share them.
     pub max_sharing: Option<usize>,
-    /// Compiles shaders with runtime checks: indices are clamped and loops counted. Debug builds always do.
+    /// True if shaders are compiled with runtime checks, which clamp indices and count the iterations of loops. Debug
+    /// builds always have these checks.
     pub checked: bool,
-    /// Receives progress of slow work, one line at a time: kernels that are measured for the first time; "" at the end.
+    /// The function that receives a line of text for each kernel that is measured for the first time, and "" at the
+    /// end.
     pub tell: Option<fn(&str)>,
-    /// The source of shaders; tests insert broken ones.
+    /// The source of shaders. Tests replace files by broken shaders.
     pub shaders: ShaderLibrary,
 }

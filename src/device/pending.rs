@@ -1,4 +1,4 @@
-//! Results that arrive later.
+//! Results that a device delivers later.
 
 use std::pin::Pin;
 
@@ -6,14 +6,14 @@ use super::DeviceError;
 
 /// A result that arrives when the device has done all earlier work.
 ///
-/// In a browser the page's event loop delivers it. Elsewhere the first poll waits for the device, because wgpu has no
-/// thread that could deliver it.
+/// In a browser, the page's event loop delivers the result. Elsewhere, the first poll of this future waits for the
+/// device, because wgpu has no thread that could deliver the result.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeviceError>> + Send + 'a>>;
 
-/// Waits for a future.
+/// Blocks until a future is ready, and returns its result.
 ///
 /// # Errors
-/// Those of the future.
+/// The errors of the future.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) fn block_on<T>(
     future: impl Future<Output = Result<T, DeviceError>>,
@@ -21,11 +21,11 @@ pub(super) fn block_on<T>(
     pollster::block_on(future)
 }
 
-/// Polls a future once. A page cannot wait, so only a future that is ready has a result. Futures of the CPU device are
-/// always ready.
+/// Polls a future once, and returns its result. Code in a browser cannot block, so a future that is not ready is an
+/// error. Futures of the CPU device are always ready.
 ///
 /// # Errors
-/// Those of the future; [`DeviceError::Failed`] if the future is not ready.
+/// The errors of the future; [`DeviceError::Failed`] if the future is not ready.
 #[cfg(target_arch = "wasm32")]
 pub(super) fn block_on<T>(
     future: impl Future<Output = Result<T, DeviceError>>,
@@ -35,7 +35,8 @@ pub(super) fn block_on<T>(
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => Err(DeviceError::Failed {
-            reason: "a page cannot wait for a GPU; await the async form of the call".to_string(),
+            reason: "a page cannot wait for a GPU; await the async form of the function"
+                .to_string(),
         }),
     }
 }

@@ -16,7 +16,7 @@ pub struct ProgramId(pub(crate) usize);
 /// Options for loading a program.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct LoadOptions {
-    /// Gives every value a place of its own, so that all can be read after a step.
+    /// True if every value has memory of its own. The host can then read all values after a step.
     pub keep_all: bool,
 }
 
@@ -24,8 +24,9 @@ pub struct LoadOptions {
 ///
 /// Writes, runs and reads take effect in the order of their calls.
 ///
-/// Reading and waiting have two forms: an async form, and a form that waits for the async one. In a browser nothing can
-/// wait, so there the waiting form is an error, except for a session of the CPU device.
+/// Each read and each wait has two forms: an async function, and a function that blocks until the async function is
+/// done. Code in a browser cannot block, so the blocking function returns an error in a browser, except for a session
+/// of the CPU device.
 pub trait Session: Send {
     /// Compiles a tape into a program.
     ///
@@ -39,7 +40,7 @@ pub trait Session: Send {
     /// Returns the plan of a program.
     fn plan(&self, program: ProgramId) -> &Plan;
 
-    /// Writes an f32 input, which keeps its contents until the next write.
+    /// Writes an f32 input. The input keeps these contents until the next write.
     fn write(
         &mut self,
         program: ProgramId,
@@ -47,7 +48,7 @@ pub trait Session: Send {
         data: &[f32],
     ) -> Result<(), DeviceError>;
 
-    /// Writes an input of words (u32, or four u8 each).
+    /// Writes an input of 32-bit words. A word is one u32, or four u8.
     fn write_words(
         &mut self,
         program: ProgramId,
@@ -55,30 +56,31 @@ pub trait Session: Send {
         data: &[u32],
     ) -> Result<(), DeviceError>;
 
-    /// Runs a program once. It may return before the device has finished.
+    /// Runs a program once. The call may return before the device has finished the run.
     fn run(&mut self, program: ProgramId, step: &StepScalars) -> Result<(), DeviceError>;
 
-    /// Runs a program once with a clock on every node, and waits for it. The results equal those of
-    /// [`Session::run`] bit for bit.
+    /// Runs a program once, measures the time of every node, and waits for the end of the run. The results equal those
+    /// of [`Session::run`] bit for bit.
     fn run_timed(
         &mut self,
         program: ProgramId,
         step: &StepScalars,
     ) -> Result<NodeTimes, DeviceError>;
 
-    /// Reads a kept f32 value after all earlier work. The value is valid until another program of the session runs,
-    /// because programs share memory.
+    /// Reads an f32 value after all earlier work. A transient value must be kept; see [`Tape::keep`] and
+    /// [`LoadOptions::keep_all`]. The value is valid until another program of the session runs, because programs share
+    /// memory.
     fn read_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<f32>>;
 
-    /// Waits for [`Session::read_async`].
+    /// Calls [`Session::read_async`], and waits for its result.
     fn read(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<f32>, DeviceError> {
         block_on(self.read_async(program, value))
     }
 
-    /// Reads a kept value of words, like [`Session::read_async`].
+    /// Reads a value of 32-bit words, under the conditions of [`Session::read_async`].
     fn read_words_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<u32>>;
 
-    /// Waits for [`Session::read_words_async`].
+    /// Calls [`Session::read_words_async`], and waits for its result.
     fn read_words(&mut self, program: ProgramId, value: ValueId) -> Result<Vec<u32>, DeviceError> {
         block_on(self.read_words_async(program, value))
     }
@@ -89,24 +91,25 @@ pub trait Session: Send {
     /// Reads a whole flat buffer of the state, padding included.
     fn read_state_async(&mut self, group: StateBuffer) -> Pending<'_, Vec<f32>>;
 
-    /// Waits for [`Session::read_state_async`].
+    /// Calls [`Session::read_state_async`], and waits for its result.
     fn read_state(&mut self, group: StateBuffer) -> Result<Vec<f32>, DeviceError> {
         block_on(self.read_state_async(group))
     }
 
-    /// Requests a flat buffer of the state, as it is after all earlier work, without waiting.
+    /// Requests a copy of a flat buffer of the state after all earlier work, and does not wait for the copy.
+    /// [`Session::poll_state`] returns the copy.
     fn request_state(&mut self, group: StateBuffer) -> Result<(), DeviceError>;
 
-    /// Moves the latest requested buffer that has arrived to `values`, padding included, and returns the buffer's
-    /// group. Each request is returned at most once. The function never waits. It allocates nothing if `values` is the
-    /// vector of an earlier call.
+    /// Moves the newest copy that has arrived after [`Session::request_state`] into `values`, padding included, and
+    /// returns the copied buffer. Returns None if no copy has arrived since the last call. The function never waits. It
+    /// allocates nothing if `values` is the vector of an earlier call.
     fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<StateBuffer>, DeviceError>;
 
-    /// Waits until all work is done. In a browser, callers must await it every few steps, because nothing else limits
-    /// the number of steps in flight there.
+    /// Waits until all work is done. In a browser, callers must await this function every few steps, because a session
+    /// in a browser does not limit the number of submitted, unfinished steps.
     fn wait_async(&mut self) -> Pending<'_, ()>;
 
-    /// Waits for [`Session::wait_async`].
+    /// Blocks until [`Session::wait_async`] is done.
     fn wait(&mut self) -> Result<(), DeviceError> {
         block_on(self.wait_async())
     }

@@ -4,8 +4,8 @@ use super::{ProgramId, Session};
 use crate::device::DeviceError;
 use crate::tape::{ElementType, StateBuffer, Storage, Tape};
 
-/// Fills all inputs and parameters of a program with numbers between 0 and 1. With zeros, a processor would use less
-/// power and run faster than in training. Words stay 0, which is a valid class and a valid index.
+/// Fills all f32 inputs and all parameters of a program with numbers between 0 and 1. With zeros, the device would use
+/// less power and run faster than in training. Inputs of integers stay 0, which is a valid class and a valid index.
 ///
 /// # Errors
 /// If the device fails.

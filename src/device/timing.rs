@@ -11,7 +11,7 @@ use crate::device::DeviceError;
 pub struct NodeTimes {
     /// The times in seconds, in the order of the tape's nodes.
     pub seconds: Vec<f64>,
-    /// The clock.
+    /// The clock that measured the times.
     pub clock: Clock,
 }
 
@@ -25,21 +25,21 @@ impl NodeTimes {
 /// The clock that measures nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Clock {
-    /// The device writes its clock between the nodes of the step's one pass. A node's time is from the end of
-    /// the previous node to its own end, so the times add up to the step's.
+    /// The device writes a timestamp between two nodes, and the step is one compute pass. A node's time is from the end
+    /// of the previous node to its own end, so the sum of the times is the time of the step.
     BetweenNodes,
-    /// The device writes its clock at the beginning and end of a pass, and each node is a pass of its own.
-    /// For adapters without a clock inside passes.
+    /// The device writes a timestamp at the beginning and at the end of a compute pass, and each node is a compute pass
+    /// of its own. This clock is for adapters that cannot write timestamps inside a compute pass.
     AroundPasses,
-    /// The host's clock, around each node.
+    /// The host reads its clock before and after each node. This clock is for the CPU device.
     Host,
-    /// The host's clock, from the submission of each node until the device is idle. For adapters without a
-    /// clock; the time includes submitting and waiting.
+    /// The host reads its clock at the submission of each node, and when the device is idle again. This clock is for
+    /// adapters without timestamps. The time includes the submission and the wait.
     SubmitAndWait,
 }
 
 impl Clock {
-    /// Returns the name in files.
+    /// Returns the clock's name in files.
     pub fn name(self) -> &'static str {
         match self {
             Clock::BetweenNodes => "timestamps-between-nodes",
@@ -58,8 +58,8 @@ impl fmt::Display for Clock {
             Clock::AroundPasses => "timestamps that the device writes around each node's pass",
             Clock::Host => "the host's clock around each node",
             Clock::SubmitAndWait => {
-                "the host's clock around each node, submitted alone: this adapter has no timestamps, \
-                 so each time has the hand-over in it"
+                "the host's clock around each node, which is submitted alone: this adapter has no timestamps, \
+                 so each time includes the submission and the wait"
             }
         })
     }
@@ -71,12 +71,12 @@ pub struct Peaks {
     /// Additions and multiplications of f32 per second: multiply-adds in registers on a GPU, matrix products
     /// on the CPU.
     pub flops_per_s: f64,
-    /// Bytes read and written per second, by a copy of more than caches hold.
+    /// Bytes read and written per second, by a copy that is larger than most caches.
     pub bytes_per_s: f64,
 }
 
 impl Peaks {
-    /// Returns the higher of two measurements.
+    /// Returns the higher value of each rate.
     pub fn max(self, other: Self) -> Self {
         Self {
             flops_per_s: self.flops_per_s.max(other.flops_per_s),
@@ -85,11 +85,11 @@ impl Peaks {
     }
 }
 
-/// The minimum time of a measurement in seconds. It is long enough that the start does not matter. It is short, because
-/// on a busy machine only short measurements run undisturbed.
+/// The minimum time of a measurement, in seconds. A shorter measurement would mostly measure the start. On a busy
+/// machine, other programs disturb a longer measurement more often.
 const LONG_ENOUGH: f64 = 0.01;
 
-/// The total time of all measurements in seconds; the best one counts.
+/// The total time of all measurements, in seconds. The result is the fastest measurement.
 const IN_ALL: f64 = 0.7;
 
 /// Returns the time of one run in seconds: the shortest of several measurements. `time(n)` measures n runs together.

@@ -22,7 +22,7 @@ pub enum WeightsError {
     Format {
         /// Path of the file.
         path: PathBuf,
-        /// Fault of the file.
+        /// Problem of the file.
         reason: String,
     },
     /// The file is valid, but has the weights of another network.
@@ -30,7 +30,7 @@ pub enum WeightsError {
     Misfit {
         /// Path of the file.
         path: PathBuf,
-        /// Widths of the file's network and of this one, where the two differ.
+        /// Width of the file's network and width of the network that the file was loaded into, if the two differ.
         widths: Option<(usize, usize)>,
         /// Lines, one for each tensor that does not fit.
         problems: Vec<String>,
@@ -40,7 +40,7 @@ pub enum WeightsError {
     Value {
         /// Path of the file.
         path: PathBuf,
-        /// Tensor and element, and the fault of its value.
+        /// Tensor, element, and problem of the element's value.
         reason: String,
     },
 }

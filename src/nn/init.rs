@@ -10,9 +10,9 @@ impl Weights {
     /// Returns new weights: convolutions and linear layers uniform in ±1/√fan_in, batch norm's scale 1 and shift 0,
     /// running mean 0 and running variance 1.
     ///
-    /// Every member has its own random stream, keyed by the seed and the member's name, so its values do not depend
-    /// on the other members. The conversion from random words to numbers is done here, not by `rand`, so that a new
-    /// release of `rand` does not change the numbers.
+    /// Every member has its own random stream, keyed by the seed and the member's name, so its values do not depend on
+    /// the other members. The conversion from random words to numbers is done here and not by `rand`, because a new
+    /// release of `rand` must not change the numbers.
     pub fn initial(layout: &StateLayout, seed: u64) -> Self {
         let fill = |group| {
             let mut values = vec![0.0; layout.n_elements(group)];
@@ -36,7 +36,8 @@ fn fill_member(member: &StateEntry, seed: u64, values: &mut [f32]) {
             let bound = 1.0 / (fan_in as f64).sqrt();
             let mut random = stream(seed, &member.name);
             values.fill_with(|| {
-                // f32 holds the upper 24 bits exactly. They are uniform in 0..1, and then in -bound..bound.
+                // The upper 24 bits of a random word fit f32 exactly. `unit` is uniform in 0..1, and the result in
+                // -bound..bound.
                 let unit = f64::from(random.next_u32() >> 8) / f64::from(1 << 24);
                 ((2.0 * unit - 1.0) * bound) as f32
             });
@@ -44,8 +45,8 @@ fn fill_member(member: &StateEntry, seed: u64, values: &mut [f32]) {
     }
 }
 
-/// Returns the generator of a member. The key is the seed's eight bytes and 24 zeros. It is made here because a new
-/// release of `rand` may change `seed_from_u64`.
+/// Returns the generator of a member. The key is the seed's eight bytes and 24 zeros. The function makes the key
+/// itself, because a new release of `rand` may change `seed_from_u64`.
 fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -54,7 +55,7 @@ fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     random
 }
 
-/// Returns the 64-bit FNV-1a hash. The standard library's hashes may change between releases; this one does not.
+/// Returns the 64-bit FNV-1a hash. The standard library's hashes may change between releases; FNV-1a does not.
 fn fnv1a(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
@@ -111,8 +112,8 @@ mod tests {
         let n = values.len() as f32;
         let mean = values.iter().sum::<f32>() / n;
         let variance = values.iter().map(|v| v * v).sum::<f32>() / n;
-        // The limits are at least five standard errors. One is 0.016 `bound` for the mean, and 0.008 `bound`^2 for the
-        // variance.
+        // The limits are at least five standard errors. One standard error is 0.016 `bound` for the mean, and 0.008
+        // `bound`^2 for the variance.
         assert!(mean.abs() < 0.08 * bound, "{mean}");
         assert!((variance / (bound * bound) - 1.0 / 3.0).abs() < 0.045, "{variance}");
         assert!(weights.parameters[member.range().end..].iter().all(|&v| v == 0.0));
@@ -123,7 +124,7 @@ mod tests {
     fn values_are_stable_across_releases() {
         let layout = layout(&["prep.0.weight"]);
         let values = Weights::initial(&layout, 42).parameters;
-        // From an independent ChaCha8.
+        // The expected numbers come from another implementation of ChaCha8.
         let expected = [0xbdfd_9fae_u32, 0x3e2e_0006, 0x3d2b_2f5d, 0xbe0e_32dc];
         assert_eq!(values[..4], expected.map(f32::from_bits));
     }

@@ -1,8 +1,8 @@
 //! Layers: ops with their parameters, under PyTorch's names.
 //!
 //! A layer is a function. It adds its parameters to the tape (`prep.0.weight`), records its op, and returns the output
-//! of the op. On a training tape and on an evaluation tape, it adds the same members in the same order, so that both
-//! tapes can share one state.
+//! of the op. On a training tape and on an evaluation tape, a layer adds the same parameters and statistics in the same
+//! order, so both tapes can share one state.
 
 use crate::ops::conv2d::Conv2d;
 use crate::ops::{self, Window, batch_norm::Normalised};
@@ -25,7 +25,8 @@ pub struct Conv {
     pub padding: usize,
     /// Number of groups of channels; an output channel reads the input channels of its own group only.
     pub groups: usize,
-    /// True for a convolution with a bias. Before a batch norm a bias has no effect.
+    /// True for a convolution with a bias. Before a batch norm, a bias has no effect, because the batch norm subtracts
+    /// the mean.
     pub bias: bool,
 }
 
@@ -59,9 +60,9 @@ pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv
 /// Records batch normalisation over all axes but the last. Parameters: `weight` (gamma) and `bias` (beta);
 /// statistics: `running_mean` and `running_var`.
 ///
-/// On a training tape, it normalises by the batch's statistics and places them in [`StateBuffer::BatchStatistics`];
-/// [`running_statistics::update`](ops::running_statistics::update) merges them into the running statistics. On an
-/// evaluation tape, it normalises by the running statistics.
+/// On a training tape, the layer normalises by the batch's statistics and places them in
+/// [`StateBuffer::BatchStatistics`]; [`running_statistics::update`](ops::running_statistics::update) merges them into
+/// the running statistics. On an evaluation tape, the layer normalises by the running statistics.
 pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     let n = channels(tape, x);
     let gamma = parameter(tape, name, "weight", n, Initializer::Constant(1.0));
@@ -105,12 +106,12 @@ pub fn linear(tape: &mut Tape, name: &str, x: ValueId, out_features: usize, bias
     tape.scoped(name, |tape| ops::linear::linear(tape, x, weight, bias))
 }
 
-/// Records a ReLU, any shape.
+/// Records a ReLU. `x` can have any shape.
 pub fn relu(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     tape.scoped(name, |tape| ops::relu::relu(tape, x))
 }
 
-/// Records max pooling with square windows that tile the plane.
+/// Records max pooling with square windows that have no overlap, no gaps and no padding.
 pub fn max_pool2d(tape: &mut Tape, name: &str, x: ValueId, kernel_size: usize) -> ValueId {
     let window = Window::square(kernel_size, kernel_size, 0);
     tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, window))

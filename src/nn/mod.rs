@@ -1,4 +1,4 @@
-//! Networks: layers that record themselves on a tape, the networks built of them, and their weights.
+//! Networks: layers that record themselves on a tape, the networks that consist of layers, and the weights of networks.
 //!
 //! Read [`networks::resnet9`] first: its code has one line per block of the network. [`layers`] has the layers of every
 //! network. [`Weights`] are the numbers that training changes: new weights come from a seed (`init.rs`), trained

@@ -6,8 +6,8 @@ use crate::base::fingerprint::Fingerprint;
 
 /// The training data of weights: the metadata entry [`ModelInfo::KEY`] of their file.
 ///
-/// The entry is JSON with sorted keys. It has no path, time, device or number of processes, so that equal tensors make
-/// equal files on every machine. Readers ignore unknown keys.
+/// The entry is JSON with sorted keys. It has no path, time, device or number of processes, so equal tensors make equal
+/// files on every machine. Readers ignore unknown keys.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// Names of the classes, in the order of their labels.
@@ -35,7 +35,7 @@ impl ModelInfo {
     /// Reads the value of the entry.
     ///
     /// # Errors
-    /// The reason why `json` is not such a record.
+    /// The reason why `json` is not a valid record.
     pub fn parse(json: &str) -> Result<Self, String> {
         let info: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
         // Normalisation computes in f32.
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn later_keys_are_ignored_and_damaged_records_refused() {
+    fn unknown_keys_are_ignored_and_damaged_records_are_refused() {
         let later = info().to_json().replacen('{', r#"{"network":"resnet50","#, 1);
         assert_eq!(ModelInfo::parse(&later), Ok(info()));
         for damaged in ["", "{}", "[1]", r#"{"classes":[]}"#] {

@@ -11,7 +11,7 @@ use crate::tape::{ElementType, Mode, Node, StateBuffer, Storage, Tape, Value};
 /// # Panics
 /// If `width` is 0.
 pub fn summary(width: usize) -> String {
-    // The tape is not fused, so that every layer has a row.
+    // The tape is not fused, because every layer must have a row.
     let mut tape = Tape::new("resnet9", Mode::Eval);
     let x = tape.input("x", ElementType::F32, &[1, 32, 32, 3]);
     resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
@@ -20,9 +20,9 @@ pub fn summary(width: usize) -> String {
 
 /// Returns the table of any network, from a tape that records it for one image, without fusion.
 ///
-/// As in torchsummary, each module of PyTorch has a row; additions, concatenations and `flatten` have none. Sizes are
-/// in MiB of f32. The size of the backward pass is the size of all outputs once more. These sizes are a convention for
-/// comparisons of networks; the plan has the memory of a real step.
+/// As in torchsummary, each module of PyTorch has a row; additions, concatenations and `flatten` have no row. Sizes are
+/// in MiB of f32. The size of the backward pass is assumed to be the size of all outputs. These sizes are a convention
+/// for comparisons of networks; the plan of a tape has the memory of a real step.
 pub fn table(tape: &Tape) -> String {
     let rows: Vec<Layer> = tape.nodes().iter().filter_map(|node| Layer::of(tape, node)).collect();
     let mut out = String::new();

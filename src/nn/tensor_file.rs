@@ -42,7 +42,7 @@ impl Writer {
         self.tensors.insert(name, (Dtype::I64, Vec::new(), value.to_le_bytes().to_vec()));
     }
 
-    /// Adds every member of a flat buffer, named `prefix` plus the member's name.
+    /// Adds every member (parameter or statistic) of a flat buffer, under the name `prefix` plus the member's name.
     pub(crate) fn members(&mut self, prefix: &str, members: &[StateEntry], buffer: &[f32]) {
         for member in members {
             let values = member.layout.to_torch(&member.shape, &buffer[member.range()]);
@@ -70,9 +70,9 @@ impl Writer {
 
 /// Adds entries of metadata to a safetensors file without metadata.
 ///
-/// The crate would take the entries as an unordered map, and their order would differ from process to process. A file
-/// is `length of the header (u64), header (JSON, padded to eight bytes), data`. Offsets in the header count from the
-/// beginning of the data.
+/// The crate `safetensors` takes the entries as an unordered map, and their order would differ from process to process.
+/// A file is `length of the header (u64), header (JSON, padded to eight bytes), data`. Offsets in the header count from
+/// the beginning of the data.
 fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Vec<u8> {
     let (length, rest) = file.split_first_chunk().expect("the length of the header");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
@@ -88,7 +88,8 @@ fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Vec<u8> {
     [&(padded as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
 }
 
-/// Reads the tensors of a file. It holds the tensors that were not read yet, and the problems of the others.
+/// Reads the tensors of a file. The reader has the tensors that were not read yet, and the problems of the tensors that
+/// were read.
 pub(crate) struct Reader<'a> {
     tensors: BTreeMap<String, TensorView<'a>>,
     problems: Problems,
@@ -152,8 +153,9 @@ impl<'a> Reader<'a> {
             if inner == N_AVERAGED {
                 reader.notes.ignored.push(name);
             } else if reader.tensors.insert(inner.to_string(), tensor).is_some() {
-                let twice =
-                    format!("{inner}: there twice, with different prefixes of {WRAPPERS:?}");
+                let twice = format!(
+                    "{inner}: the file has it twice, with different prefixes of {WRAPPERS:?}"
+                );
                 reader.problems.wrong.push(twice);
             }
         }
@@ -214,8 +216,8 @@ impl<'a> Reader<'a> {
         Some(words.iter().map(|&word| u32::from_le_bytes(word)).collect())
     }
 
-    /// Returns a scalar of type i64. No computation reads it, so a missing one gives None, and one of another type or
-    /// shape is ignored.
+    /// Returns a scalar of type i64; None if the tensor is missing, or has another type or shape. Neither is an error,
+    /// because no computation reads the scalar.
     pub(crate) fn count(&mut self, name: String) -> Option<u64> {
         let tensor = self.tensors.remove(&name)?;
         if tensor.dtype() == Dtype::I64 && tensor.shape().is_empty() {
@@ -257,7 +259,8 @@ impl<'a> Reader<'a> {
         prefixes.chain(types).chain(first).collect()
     }
 
-    /// Returns the problems. A tensor that was not read is a problem, unless it belongs to a checkpoint.
+    /// Returns the problems. A tensor that was not read is a problem, unless its name has the prefix of checkpoints,
+    /// [`TRAINING`].
     pub(crate) fn finish(mut self) -> Problems {
         let left = self.tensors.keys().filter(|name| !name.starts_with(TRAINING));
         self.problems.unused.extend(left.map(|name| format!("{name}: not a part of this network")));
@@ -265,11 +268,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The largest number of tensors that an error names, per kind of problem: those of another network all have one.
+/// The largest number of tensors that an error names, per kind of problem. In a file of another network, every tensor
+/// has a problem.
 const MAX_PROBLEMS: usize = 5;
 
 impl Problems {
-    /// Returns one line per problem, at most [`MAX_PROBLEMS`] of each kind, and the number of the others.
+    /// Returns one line per problem, at most [`MAX_PROBLEMS`] of each kind, and the number of the problems that are
+    /// left out.
     pub(crate) fn lines(mut self) -> Vec<String> {
         let mut lines = Vec::new();
         for kind in [&mut self.wrong, &mut self.missing, &mut self.unused] {

@@ -1,7 +1,7 @@
 //! Weights, the numbers that training changes, and their files.
 //!
 //! A file is safetensors with PyTorch's names, shapes and layouts. In PyTorch, `safetensors.torch.load_file` reads the
-//! file, and `load_state_dict` takes the result unchanged. Files from PyTorch load here. [`tensor_file`] converts the
+//! file, and `load_state_dict` takes the result unchanged. Files from PyTorch load here. `tensor_file.rs` converts the
 //! names and the order of elements.
 
 use std::fs;
@@ -22,13 +22,14 @@ pub struct Weights {
     pub parameters: Vec<f32>,
     /// Contents of [`StateBuffer::Statistics`], padding included.
     pub statistics: Vec<f32>,
-    /// Number of batches that the running statistics have averaged. No computation reads it; it becomes
-    /// `num_batches_tracked` of every batch norm in PyTorch's files.
+    /// Number of batches that the running statistics have averaged. No computation reads this number. In a file, it is
+    /// `num_batches_tracked` of every batch norm.
     pub n_batches: u64,
 }
 
 impl Weights {
-    /// Writes the file, with a record of the training data. A failure leaves no partial file.
+    /// Writes the weights to a file, with `info` as the record of the training data, if it is given. A failure leaves
+    /// no partial file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -41,10 +42,11 @@ impl Weights {
         files::write_whole(path, &self.to_safetensors(layout, info))
     }
 
-    /// Reads a file that holds the weights of a network with this layout: [`WeightsFile`] in one step.
+    /// Reads a file that has the weights of a network with this layout. [`WeightsFile`] does the same in two steps, and
+    /// also returns the record and the notes.
     ///
     /// # Errors
-    /// As for [`WeightsFile::read`] and [`WeightsFile::weights`].
+    /// The errors of [`WeightsFile::read`] and [`WeightsFile::weights`].
     pub fn load(layout: &StateLayout, path: &Path) -> Result<Self, WeightsError> {
         Ok(WeightsFile::read(path)?.weights(layout)?.0)
     }
@@ -111,7 +113,8 @@ fn index_of(mut at: usize, shape: &[usize]) -> Vec<usize> {
     index
 }
 
-/// A file of weights that was read, for a network that may not exist yet.
+/// A file of weights in memory. The network need not exist yet: [`WeightsFile::width`] and [`WeightsFile::info`] return
+/// the network's width and classes.
 pub struct WeightsFile {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -122,7 +125,7 @@ impl WeightsFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`WeightsError::File`] when it cannot be read, [`WeightsError::Folder`] when it is a folder, and as for
+    /// [`WeightsError::File`] when it cannot be read, [`WeightsError::Folder`] when it is a folder, and the errors of
     /// [`WeightsFile::parse`].
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
         if fs::metadata(path).map_err(FileError::at(path))?.is_dir() {
@@ -178,7 +181,7 @@ impl WeightsFile {
         let mut tensors = tensor_file::Reader::of_weights(&file);
         let mut weights = Weights::read(layout, &mut tensors);
         if tensors.has(tensor_file::AVERAGES) {
-            // A checkpoint of a run with `--ema`, which evaluates the averages.
+            // The file is a checkpoint of a run with `--ema`. The run evaluates the averages and not the parameters.
             let n_elements = layout.n_elements(StateBuffer::Parameters);
             weights.parameters =
                 tensors.members(tensor_file::AVERAGES, &layout.parameters, n_elements);
@@ -206,7 +209,8 @@ impl WeightsFile {
 /// # Errors
 /// The problem of the file.
 fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
-    // A zip archive, or a pickle. The length at the beginning of a valid safetensors file may have the same bytes.
+    // `torch.save` writes a zip archive, or in old versions a pickle. A valid safetensors file may begin with the same
+    // bytes, so they only select the message after another error.
     let is_of_torch = bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]);
     let damaged = |error| match is_of_torch {
         true => "a file of torch.save, not a safetensors file; write it with \
@@ -221,7 +225,7 @@ fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
     info.map_err(|error| format!("its metadata entry {:?}: {error}", ModelInfo::KEY))
 }
 
-/// The tensor whose shape has a ResNet-9's width.
+/// The tensor whose number of output channels is the width of a ResNet-9.
 const FIRST_LAYER: &str = "prep.0.weight";
 
 #[cfg(test)]
@@ -351,7 +355,7 @@ mod tests {
 
     #[test]
     fn float_types_are_converted_and_other_types_refused() {
-        // `bytes` is 1.5 in each type. Every element of the weight is 1.5.
+        // `bytes` is the number 1.5 in the type `dtype`. Every element of the weight is 1.5.
         let one = |name: &str, dtype, bytes: &[u8]| {
             let weight = bytes.repeat(135);
             let others: Vec<_> = ["1.running_mean", "1.running_var"]
@@ -406,7 +410,11 @@ mod tests {
             ("0.weight", Dtype::F32, &[1, 3, 3, 3], &weight),
             ("module.0.weight", Dtype::F32, &[1, 3, 3, 3], &weight),
         ]);
-        assert!(read(&layout, &twice).expect_err("ambiguous").contains("0.weight: there twice"));
+        assert!(
+            read(&layout, &twice)
+                .expect_err("ambiguous")
+                .contains("0.weight: the file has it twice")
+        );
     }
 
     #[test]
@@ -436,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_named() {
+    fn the_error_names_a_file_that_cannot_be_written() {
         let path = Path::new("/nowhere/model.safetensors");
         let weights = Weights::initial(&layout(2), 0);
         let error = weights.save(&layout(2), None, path).expect_err("there is no such folder");

@@ -12,7 +12,7 @@ use crate::tape::{Node, Phase, StateBuffer, Storage, Tape, ValueId};
 pub struct Gradients(HashMap<ValueId, ValueId>);
 
 impl Gradients {
-    /// Returns the gradient of `value`, if the loss depends on it and it requires a gradient.
+    /// Returns the gradient of `value`, if the loss depends on `value` and `value` requires a gradient.
     pub fn get(&self, value: ValueId) -> Option<ValueId> {
         self.0.get(&value).copied()
     }
@@ -73,7 +73,12 @@ fn differentiate(
     d_outputs: &[Option<ValueId>],
 ) {
     let d_inputs = node.op.backward(tape, node, d_outputs);
-    assert_eq!(d_inputs.len(), node.inputs.len(), "{}", node.op.name());
+    assert_eq!(
+        d_inputs.len(),
+        node.inputs.len(),
+        "{}: the backward rule must return one gradient per input",
+        node.op.name()
+    );
     for (&input, d_input) in node.inputs.iter().zip(d_inputs) {
         if let Some(d_input) = d_input
             && tape.value(input).requires_grad
@@ -83,11 +88,12 @@ fn differentiate(
     }
 }
 
-/// Adds a gradient of `value` to the earlier one, if any: the gradient of a value that two nodes read is a sum.
+/// Adds `gradient` to the earlier gradient of `value`, if there is one. If two nodes read a value, the value's gradient
+/// is the sum of two gradients.
 fn accumulate(tape: &mut Tape, gradients: &mut Gradients, value: ValueId, gradient: ValueId) {
     let sum = match gradients.get(value) {
         Some(earlier) => {
-            // The name of the value, not of the layer that is visited second.
+            // The scope has the name of the value, because the two gradients can come from different layers.
             let scope = format!("{}.gradient", tape.value(value).name);
             tape.scoped(&scope, |tape| add::add(tape, earlier, gradient))
         }
@@ -100,7 +106,7 @@ fn place_parameter_gradients(tape: &mut Tape, gradients: &mut Gradients) {
     for member in tape.state().parameters.clone() {
         let parameter = tape.find_member(&member.name).expect("members are values");
         let Some(mut gradient) = gradients.get(parameter) else { continue };
-        // A gradient that already has a place is copied: it is a seed, or two parameters share it.
+        // A gradient that already has a place is copied: a seed, or a gradient that two parameters share.
         if tape.value(gradient).storage != Storage::Transient {
             gradient = scale::scale(tape, gradient, 1.0);
             gradients.0.insert(parameter, gradient);

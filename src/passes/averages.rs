@@ -5,7 +5,8 @@ use crate::tape::{Phase, StateBuffer, Tape};
 /// Makes every node that reads a parameter read the parameter's moving average; see [`ema`](crate::ops::ema).
 ///
 /// # Panics
-/// On a tape with a backward pass or updates, because training changes the parameters themselves.
+/// If the tape has a backward pass or updates. Training changes the parameters, so it must read the parameters and not
+/// their averages.
 pub fn read_averages(tape: &mut Tape) {
     let is_forward = tape.nodes().iter().all(|node| node.phase == Phase::Forward);
     assert!(

@@ -2,8 +2,9 @@
 
 use crate::tape::{Storage, Tape};
 
-/// Removes every node whose outputs are all transient, read by no node, and not kept for the host. Returns the number
-/// of removed nodes. One walk from the end is enough, because a node comes before all readers of its outputs.
+/// Removes every node whose outputs are all transient, not read by another node, and not kept for the host. Returns the
+/// number of removed nodes. One walk over the nodes from the end is enough, because a node comes before all readers of
+/// its outputs.
 pub fn eliminate_dead(tape: &mut Tape) -> usize {
     let before = tape.nodes().len();
     let mut read = vec![false; tape.values().len()];

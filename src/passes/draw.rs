@@ -35,7 +35,8 @@ enum Kind {
 }
 
 impl Kind {
-    /// Returns the kind, by the node's values and not by its op, so that new ops have a colour, too.
+    /// Returns the kind of a node. The kind depends on the node's values and not on its op, so new ops have a colour,
+    /// too.
     fn of(tape: &Tape, node: &Node) -> Self {
         let inputs = || node.inputs.iter().map(|&id| tape.value(id));
         let parameters = || inputs().filter(|v| in_group(v.storage, StateBuffer::Parameters));
@@ -72,7 +73,7 @@ impl Kind {
     }
 }
 
-/// A box and its place.
+/// A box of the drawing: its texts, its kind and its place.
 struct Row {
     title: String,
     detail: String,
@@ -98,14 +99,15 @@ impl Row {
 struct Edge {
     from: usize,
     to: usize,
-    /// For an edge that skips boxes: number of its lane, counted from the boxes to the right.
+    /// Number of the edge's lane, if the edge skips boxes. The lanes are to the right of the boxes, and lane 0 is next
+    /// to them.
     lane: usize,
 }
 
 /// Draws the forward part of a tape as an SVG file.
 pub fn draw(tape: &Tape) -> String {
     let nodes: Vec<&Node> = tape.nodes().iter().filter(|n| n.phase == Phase::Forward).collect();
-    // The first input has a box of its own; other inputs stand beside their reader.
+    // The first input has a box of its own. Other inputs stand beside the box of the node that reads them.
     let first =
         nodes.first().and_then(|node| node.inputs.iter().copied().find(|&id| is_input(tape, id)));
     let batch = first.and_then(|id| tape.shape(id).first().copied());
@@ -157,7 +159,7 @@ const STYLE: &str = "\
   .key { rx: 3px; }
 ";
 
-/// Arrowheads.
+/// Definitions of the arrowheads.
 const TIPS: &str = "<defs>
   <marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"6.5\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" \
 orient=\"auto\"><path d=\"M0 0.6 L7 4 L0 7.4 Z\" fill=\"#808b98\"/></marker>
@@ -221,13 +223,14 @@ fn block_of(node: &Node) -> &str {
     node.scope.split('.').next().unwrap_or_default()
 }
 
-/// Returns `max pool2d` for `max_pool2d.forward`: all boxes are forward nodes.
+/// Returns the title of a box: `max pool2d` for `max_pool2d.forward`. All boxes are forward nodes, so the title does
+/// not name the phase.
 fn title(node: &Node) -> String {
     let name = node.op.name();
     name.strip_suffix(".forward").unwrap_or(name).replace('_', " ").replace('.', ", ")
 }
 
-/// Returns the shape without the axis of images, which is in the header.
+/// Returns the shape without the axis of images. The header has the number of images.
 fn shape(tape: &Tape, id: ValueId, batch: Option<usize>) -> String {
     let value = tape.value(id);
     let axes = match value.shape.as_slice() {

@@ -2,7 +2,7 @@
 
 use crate::base::units::readable_bytes;
 
-/// A plan that is refused before anything is allocated.
+/// The limit that a plan exceeds. Plans are compared with the limits before memory is allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PlanError {
     /// The plan takes more memory than the session may take.
@@ -13,7 +13,7 @@ pub enum PlanError {
         /// Bytes that the session may take.
         limit: u64,
     },
-    /// One range is larger than a dispatch may bind.
+    /// A tensor, or the scratch memory of a node, is larger than the largest binding of the adapter.
     #[error("a tensor of {} is larger than the {} that the adapter binds", readable_bytes(*.bytes), readable_bytes(*.limit))]
     BindingTooLarge {
         /// Bytes of the range.

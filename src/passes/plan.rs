@@ -14,11 +14,11 @@ use crate::tape::{ElementType, Node, StateBuffer, Storage, Tape};
 /// The options of a plan.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct PlanOptions<'a> {
-    /// Kernels to plan for; none for the CPU device, whose session has the scratch memory.
+    /// Device whose launches are planned; None for the CPU device, where the session allocates the scratch memory.
     pub target: Option<Target>,
-    /// Tiles of the matrix products that were measured on the adapter.
+    /// Fastest tiles of the matrix products, as measured on the adapter; None without measurements.
     pub tiles: Option<&'a Tiles>,
-    /// True if every value has a place of its own, so that the host can read all of them after the step.
+    /// True if every value has a place of its own. The host can then read all values after the step.
     pub keep_all: bool,
     /// Slots of the session's earlier programs; see [`Plan::slots`].
     pub slots: &'a [Slot],
@@ -62,11 +62,11 @@ pub enum BufferKind {
     State(StateBuffer),
     /// One input.
     Input,
-    /// Transient values, one after another; the number of the slot in the session.
+    /// A slot, which holds transient values one after another. The number is the slot's index in the session.
     Slot(usize),
 }
 
-/// A buffer that the plan adds to the session, or finds there.
+/// A buffer that the plan adds to the session, or that an earlier program of the session added.
 #[derive(Clone, Debug)]
 pub struct PlannedBuffer {
     /// Name for listings and debuggers.
@@ -75,9 +75,10 @@ pub struct PlannedBuffer {
     pub kind: BufferKind,
     /// True if the buffer holds real numbers, false for 32-bit words.
     pub real: bool,
-    /// Size, in bytes. A slot has the size of the largest value of the program that added it.
+    /// Size, in bytes. The size of a slot is the size of the largest value that the slot holds in the program that
+    /// added it.
     pub bytes: u64,
-    /// True if an earlier program of the session added it.
+    /// True if an earlier program of the session added the buffer.
     pub is_shared: bool,
     free: bool,
 }
@@ -92,13 +93,13 @@ impl PlannedBuffer {
 /// The place of every value, and the launches of a GPU; see the [module page](self).
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Places, by value; none for a value that no node and no host uses.
+    /// Place of each value, by the value's index; None for a transient value that no node computes.
     pub placements: Vec<Option<Placement>>,
     /// Buffers: first the state's groups in the order of [`StateBuffer::ALL`], then the others.
     pub buffers: Vec<PlannedBuffer>,
-    /// Launches, by node; empty for the CPU device.
+    /// Launch of each node; without dispatches for the CPU device.
     pub launches: Vec<Launch>,
-    /// Scratch memory, by node.
+    /// Places of each node's scratch memory.
     pub scratch: Vec<Vec<Placement>>,
 }
 
@@ -139,19 +140,20 @@ impl Plan {
         planner.plan
     }
 
-    /// Returns the bytes of the state, the inputs, and the slots that the program adds: the memory of a session whose
-    /// first program this is.
+    /// Returns the bytes of the state, of the inputs, and of the slots that the program adds. For the first program of
+    /// a session, this is the memory of the whole session.
     pub fn total_bytes(&self) -> u64 {
         self.bytes_where(|_| true)
     }
 
-    /// Returns the bytes of the buffers with one kind of use, without those that earlier programs added.
+    /// Returns the bytes of the buffers for which `is_it` returns true, without the buffers that earlier programs
+    /// added.
     pub fn bytes_where(&self, is_it: impl Fn(BufferKind) -> bool) -> u64 {
         let own = self.buffers.iter().filter(|b| !b.is_shared && is_it(b.kind));
         own.map(|b| b.bytes).sum()
     }
 
-    /// Returns the session's slots after this program is loaded, by number.
+    /// Returns all slots of the session after this program is loaded, in the order of their numbers.
     pub fn slots(&self) -> Vec<Slot> {
         let slots = self.buffers.iter().filter(|b| matches!(b.kind, BufferKind::Slot(_)));
         slots.map(|&PlannedBuffer { real, bytes, .. }| Slot { real, bytes }).collect()
@@ -163,7 +165,7 @@ impl Plan {
         placed.map(|p| p.bytes).max().unwrap_or(0)
     }
 
-    /// Returns the bytes of the buffers that the program adds: all but the state and the slots of earlier programs.
+    /// Returns the bytes of the buffers that the program adds to the session: its inputs and its new slots.
     pub fn own_bytes(&self) -> u64 {
         self.bytes_where(|kind| !matches!(kind, BufferKind::State(_)))
     }
@@ -240,8 +242,8 @@ impl Planner {
         Self { plan }
     }
 
-    /// Takes the smallest free slot that is large enough; else the largest free slot that this plan added, which grows;
-    /// else a new slot.
+    /// Takes the smallest free slot that is large enough. If no slot is large enough, the function takes the largest
+    /// free slot that this plan added, and enlarges it. If this plan has no free slot, the function adds a slot.
     fn take_slot(&mut self, bytes: u64, real: bool) -> Placement {
         let buffers = &mut self.plan.buffers;
         let is_slot = |b: &PlannedBuffer| matches!(b.kind, BufferKind::Slot(_));
@@ -289,7 +291,7 @@ mod tests {
     use crate::ops::relu::relu;
     use crate::tape::Mode;
 
-    /// Returns a tape of three ReLUs in sequence. The output of the last is kept.
+    /// Returns a tape of three ReLUs in sequence. The output of the last ReLU is kept.
     fn tape(n: usize) -> Tape {
         let mut tape = Tape::new("test", Mode::Eval);
         let x = tape.input("x", ElementType::F32, &[n]);

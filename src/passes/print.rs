@@ -7,9 +7,9 @@ use crate::tape::{ElementType, Node, Phase, StateBuffer, Tape, Value, ValueId};
 
 /// Returns the listing of a tape and its plan as text. `batch_size` is the number of images in a step.
 ///
-/// A node has one line for each input or output, whichever are more. Its name is on the left, its inputs in the middle,
-/// and its outputs on the right; a value has its number, its shape, and its buffer. The totals and the memory of the
-/// step are at the end.
+/// A node has one or more lines: its name and attributes are on the left, its inputs are in the middle, one per line,
+/// and its outputs and scratch memory are on the right, one per line. Each input and output has its number, its shape,
+/// and its buffer. The totals and the memory of the step are at the end.
 pub fn listing(tape: &Tape, plan: &Plan, batch_size: usize) -> String {
     let mut table = Table::default();
     let mut phase = None;
@@ -118,10 +118,10 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         ("control", of(&[StateBuffer::Control]), String::new()),
         ("inputs", plan.bytes_where(|kind| kind == BufferKind::Input), String::new()),
         ("slots", plan.bytes_where(|kind| matches!(kind, BufferKind::Slot(_))), slots),
-        ("memory in all", plan.total_bytes(), String::new()),
+        ("total memory", plan.total_bytes(), String::new()),
         ("largest binding", plan.largest_binding(), largest(tape, plan)),
     ];
-    // Only a step with averages has a line for them.
+    // The line for moving averages is left out if the step has no moving averages.
     let kinds = kinds.into_iter().filter(|&(name, bytes, _)| name != "averages" || bytes > 0);
     let lines = kinds.map(|(name, bytes, note)| {
         let text = format!("{name:<16}{:>11}   {note}", readable_bytes(bytes));
@@ -130,7 +130,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
     lines.collect()
 }
 
-/// Returns the name of the value in the largest binding.
+/// Returns the name of the value in the largest binding, or `scratch` if no value is so large.
 fn largest(tape: &Tape, plan: &Plan) -> String {
     let bytes = plan.largest_binding();
     let is_it = |ix: &usize| plan.placements[*ix].is_some_and(|place| place.bytes == bytes);
@@ -218,10 +218,10 @@ mod tests {
             words(lines[2]),
             "0 layer.relu.forward %0 2x3x4x5 input x %1 2x3x4x5 slot 0 120 960 B"
         );
-        // The add has two inputs, and so two lines.
+        // The addition has two inputs, and so two lines.
         assert_eq!(words(lines[4]), "%0 2x3x4x5 input x");
         assert_eq!(lines[4].find("%0"), lines[2].find("%0"));
         assert!(text.contains("step               2 nodes"), "{text}");
-        assert!(text.contains("memory in all"), "{text}");
+        assert!(text.contains("total memory"), "{text}");
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tape::{Node, Tape};
 
-/// The work of a node, or of several.
+/// The work of one node, or of several nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Work {
     /// Number of additions and multiplications of real numbers in the formula.
@@ -29,7 +29,7 @@ impl Work {
         nodes.map(|node| Self::of(tape, node)).sum()
     }
 
-    /// Returns the operations per byte.
+    /// Returns the arithmetic intensity, in operations per byte.
     pub fn intensity(self) -> f64 {
         self.flops as f64 / self.bytes.max(1) as f64
     }

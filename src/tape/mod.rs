@@ -1,9 +1,9 @@
 //! The tape: one training step as a list of nodes.
 //!
-//! Recording a model on a [`Tape`] computes nothing. It appends [`Node`]s; each is an op with the values it
-//! reads and computes. [`passes`](crate::passes) append the gradient's nodes to the same list, rewrite it,
-//! plan its memory, print it and draw it. A device then replays it. A tape is recorded once per shape, not
-//! once per step.
+//! Recording a model on a [`Tape`] computes nothing. It appends [`Node`]s; each node is an op with the values that it
+//! reads and computes. [`passes`](crate::passes) append the nodes of the gradients to the same list, rewrite the list,
+//! plan its memory, print it and draw it. A device then replays the list. A tape is recorded once per shape, not once
+//! per step.
 //!
 //! Reading order: [`value`], [`node`], `record.rs`, `rewrite.rs`, then the contract of an op in [`op`]
 //! and [`mod@reference`].

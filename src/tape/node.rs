@@ -12,7 +12,7 @@ pub enum Phase {
     Forward,
     /// From the loss to the gradients.
     Backward,
-    /// Updates of the state by optimizer, running statistics and metrics. Always last.
+    /// Updates of the state: parameters, running statistics and metrics. These nodes are the last nodes of a tape.
     Update,
 }
 
@@ -59,14 +59,15 @@ impl Node {
     }
 }
 
-/// A node's values without their contents, as its op reads them.
+/// The shapes, types and names of a node's inputs and outputs. An op reads them to compute shapes and launches. The
+/// contents of the values are not included.
 pub struct NodeIo<'a> {
     tape: &'a Tape,
     node: &'a Node,
 }
 
 impl<'a> NodeIo<'a> {
-    /// Returns the view of `node`, which must be on `tape`.
+    /// Returns the description of the values of `node`. The node must be on `tape`.
     pub fn new(tape: &'a Tape, node: &'a Node) -> Self {
         Self { tape, node }
     }

@@ -31,9 +31,10 @@ impl OutputSpec {
     }
 }
 
-/// The computation of a node. The CPU reference is a supertrait, so every op has one.
+/// The computation of a node. The CPU reference is a supertrait, so every op has a reference.
 pub trait Op: DynReference + Any + Debug + Send + Sync {
-    /// Returns the name of op and node: `conv2d.forward`.
+    /// Returns the name of the op and, after a dot, of the part that the node computes: `conv2d.forward`,
+    /// `conv2d.d_weight`.
     fn name(&self) -> &'static str;
 
     /// Returns the attributes that listings print after the name: `3x3, stride 1, padding 1`.
@@ -47,16 +48,16 @@ pub trait Op: DynReference + Any + Debug + Send + Sync {
     /// If the inputs do not fit the op; the message has the op and the shapes.
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec>;
 
-    /// Returns (output, input) pairs: the output updates the input in place.
+    /// Returns pairs of an output's index and an input's index. The output of a pair is the input, updated in place.
     fn aliases(&self) -> &'static [(usize, usize)] {
         &[]
     }
 
-    /// Appends the nodes that compute the gradients of the inputs from those of the outputs (the backward
-    /// rule). Returns one gradient per input; None for an input without one.
+    /// Appends the nodes that compute the gradients of the inputs from the gradients of the outputs (the backward
+    /// rule). Returns one gradient per input; None for an input without a gradient.
     ///
     /// # Panics
-    /// If the op is not part of a forward pass.
+    /// If the op has no backward rule. Only ops of the forward pass have a backward rule.
     fn backward(
         &self,
         _tape: &mut Tape,
@@ -69,8 +70,8 @@ pub trait Op: DynReference + Any + Debug + Send + Sync {
     /// Returns the number of floating-point additions and multiplications in the op's formula.
     fn flops(&self, io: &NodeIo<'_>) -> u64;
 
-    /// Returns the tilings among which tuning may choose; empty for an op that is not a matrix product.
-    /// [`Target::tile`] has the chosen one.
+    /// Returns the tiles among which tuning may choose; empty for an op that is not a matrix product. [`Target::tile`]
+    /// has the chosen tile.
     fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
         &[]
     }

@@ -10,9 +10,9 @@ use crate::tape::{Op, OutputSpec};
 /// The purpose of a tape. Layers read it, because batch norm and dropout differ between training and evaluation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// Batch statistics, gradients and updates.
+    /// Training: batch norm normalises by the batch's statistics, and the tape has gradients and updates.
     Train,
-    /// Running statistics; forward pass only.
+    /// Evaluation: batch norm normalises by the running statistics, and the tape has only a forward pass.
     Eval,
 }
 
@@ -87,7 +87,7 @@ impl Tape {
         &self.value(id).shape
     }
 
-    /// Returns the view of a node that its op reads.
+    /// Returns the shapes, types and names of a node's inputs and outputs, for the node's op.
     pub fn io<'a>(&'a self, node: &'a Node) -> NodeIo<'a> {
         NodeIo::new(self, node)
     }
@@ -102,7 +102,7 @@ impl Tape {
         self.new_value(name, shape, ElementType::F32, Storage::Input, true)
     }
 
-    /// Returns the input with this name; None without one.
+    /// Returns the input with this name; None if the tape has no input with this name.
     pub fn find_input(&self, name: &str) -> Option<ValueId> {
         let is_it = |v: &Value| v.storage == Storage::Input && v.name == name;
         self.values.iter().position(is_it).map(|ix| ValueId(ix as u32))
@@ -176,7 +176,13 @@ impl Tape {
     /// If the two buffers differ in length.
     pub(crate) fn relocate(&mut self, from: StateBuffer, to: StateBuffer) {
         let lengths = [from, to].map(|group| self.state.n_elements(group));
-        assert_eq!(lengths[0], lengths[1], "relocate: {} and {}", from.name(), to.name());
+        assert_eq!(
+            lengths[0],
+            lengths[1],
+            "relocate: {} and {} differ in length",
+            from.name(),
+            to.name()
+        );
         for value in &mut self.values {
             if let Storage::State { group, .. } = &mut value.storage
                 && *group == from
@@ -201,7 +207,7 @@ impl Tape {
         outputs
     }
 
-    /// Returns a node with the current scope and phase. Its `i`-th output is `outputs[i]`; where that is None or
+    /// Returns a node with the current scope and phase. Its `i`-th output is `outputs[i]`; if `outputs[i]` is None or
     /// missing, the output is a new value.
     pub(super) fn new_node(
         &mut self,
@@ -271,8 +277,8 @@ impl Tape {
         format!("{}{attributes}: {reads} -> {makes}", node.op.name())
     }
 
-    /// Returns a tape with only this node, to time a kernel by itself. The values that the node reads are inputs of that
-    /// tape. For a node that updates the state, its values in the state stay in the state.
+    /// Returns a tape with only this node, to time a kernel by itself. The values that the node reads become inputs of
+    /// the returned tape. If the node updates the state, its values in the state stay in the state.
     pub fn isolate(&self, node: &Node) -> Tape {
         let mut tape = Tape::new(&self.name, self.mode);
         let updates = !node.op.aliases().is_empty();
@@ -297,7 +303,7 @@ impl Tape {
     /// Appends a node with one output and returns the output.
     pub fn push_one(&mut self, op: impl Op, inputs: &[ValueId]) -> ValueId {
         let outputs = self.push(op, inputs);
-        assert_eq!(outputs.len(), 1, "push_one: the op has several outputs");
+        assert_eq!(outputs.len(), 1, "push_one: the op must have one output");
         outputs[0]
     }
 
@@ -317,7 +323,7 @@ impl Tape {
         result
     }
 
-    /// Keeps a value until the end of the step, so that the host can read it.
+    /// Keeps a value after the end of the step. The host can then read it.
     pub fn keep(&mut self, id: ValueId) {
         self.values[id.index()].keep = true;
     }
@@ -325,7 +331,7 @@ impl Tape {
     /// Places a transient value in a flat buffer, at the offset of member `name`.
     ///
     /// # Panics
-    /// If the value is not transient or has another number of elements than the member.
+    /// If the value is not transient, or if the value and the member differ in the number of elements.
     pub(crate) fn place(&mut self, id: ValueId, group: StateBuffer, name: &str) {
         let (_, member) = self.state.find(name).unwrap_or_else(|| panic!("{name}: no such member"));
         let (offset, expected) = (member.offset, member.n_elements());

@@ -13,7 +13,7 @@ pub enum Slice<'a, T> {
     Real(&'a [T]),
     /// Labels, indices or packed pixels.
     Words(&'a [u32]),
-    /// An input that an output aliases; its contents are in the output.
+    /// An input that an output updates in place. Its contents are in the output.
     Aliased,
 }
 
@@ -74,8 +74,8 @@ impl<T> SliceMut<'_, T> {
     }
 }
 
-/// The arguments of a reference. Outputs have undefined contents, except that an output that aliases an input
-/// holds the input.
+/// The arguments of a reference. Before the run, an output that updates an input in place has the contents of the
+/// input. All other outputs have undefined contents.
 pub struct Args<'a, T> {
     /// The node's shapes and names.
     pub io: NodeIo<'a>,
@@ -85,7 +85,7 @@ pub struct Args<'a, T> {
     pub outputs: &'a mut [SliceMut<'a, T>],
     /// The scalars of this step.
     pub step: &'a StepScalars,
-    /// Scratch memory, at least [`Reference::scratch`] numbers.
+    /// Scratch memory, at least of the size [`Reference::scratch`].
     pub scratch: Scratch<'a, T>,
 }
 
@@ -105,7 +105,7 @@ impl ScratchSize {
         Self { shared: n, per_thread: 0 }
     }
 
-    /// Returns a size that is enough for both.
+    /// Returns the smallest size that is enough for `self` and for `other`.
     pub fn max(self, other: Self) -> Self {
         Self {
             shared: self.shared.max(other.shared),
@@ -130,19 +130,19 @@ pub struct ThreadScratch<'a, T> {
 }
 
 impl<'a, T> ThreadScratch<'a, T> {
-    /// Returns the scratch memory with one buffer per thread, at least one.
+    /// Returns the scratch memory. `parts` has one buffer per thread, and at least one buffer.
     pub(crate) fn new(parts: &'a [Mutex<Vec<T>>]) -> Self {
         Self { parts }
     }
 
     /// Runs `work` with this thread's buffer.
     ///
-    /// `work` must not wait for other tasks of the pool: the thread could start one that locks the same
-    /// buffer, and deadlock.
+    /// `work` must not wait for other tasks of the pool. While it waits, the thread could start another task that locks
+    /// the same buffer, which is a deadlock.
     pub fn with<R>(&self, work: impl FnOnce(&mut [T]) -> R) -> R {
         let thread = rayon::current_thread_index().unwrap_or(0);
-        // If the pool has grown since loading, several threads share a buffer: slower, but correct. A poisoned lock is
-        // harmless, because the contents are undefined anyway.
+        // If the pool has more threads now than at the loading of the program, several threads share a buffer, which is
+        // slower but correct. A poisoned lock is harmless, because the contents are undefined anyway.
         let part = self.parts[thread % self.parts.len()].lock();
         work(&mut part.unwrap_or_else(PoisonError::into_inner))
     }
@@ -159,13 +159,14 @@ pub trait Reference {
     fn run<T: Real>(&self, args: Args<'_, T>);
 }
 
-/// [`Reference`] without the type parameter, so that a tape can hold any op. Implemented for every reference.
+/// The functions of [`Reference`] without a type parameter, because a tape holds its ops as trait objects. Every
+/// [`Reference`] implements this trait.
 pub trait DynReference {
-    /// [`Reference::scratch`].
+    /// Calls [`Reference::scratch`].
     fn scratch_size(&self, io: &NodeIo<'_>) -> ScratchSize;
-    /// [`Reference::run`] in f32.
+    /// Calls [`Reference::run`] in f32.
     fn run_f32(&self, args: Args<'_, f32>);
-    /// [`Reference::run`] in f64.
+    /// Calls [`Reference::run`] in f64.
     fn run_f64(&self, args: Args<'_, f64>);
 }
 
@@ -181,7 +182,7 @@ impl<R: Reference> DynReference for R {
     }
 }
 
-/// A number type that calls its own method of [`DynReference`].
+/// A number type, f32 or f64, that calls the method of [`DynReference`] for this type.
 pub trait Runs: Real {
     /// Runs `op` with this number type.
     fn run_op(op: &dyn Op, args: Args<'_, Self>);

@@ -8,8 +8,8 @@ impl Tape {
     /// Replaces `nodes` by one node, and returns the new node's outputs. `nodes` are indices in ascending order.
     ///
     /// The new node takes the position, scope and phase of the first replaced node. Its `i`-th output is `outputs[i]`,
-    /// which one of the replaced nodes computed before; where `outputs[i]` is None, the output is a new value. So
-    /// readers of the old values, including the host, need no change.
+    /// which one of the replaced nodes computed before; if `outputs[i]` is None, the output is a new value. So readers
+    /// of the old values, including the host, need no change.
     ///
     /// # Panics
     /// If the op rejects the inputs; if an output differs in shape or element type from the op's; if an input is
@@ -50,12 +50,12 @@ impl Tape {
         made
     }
 
-    /// Returns the number of inputs of nodes that are this value.
+    /// Returns the number of times that nodes read this value. A node that has the value as two inputs counts twice.
     pub fn n_readers(&self, id: ValueId) -> usize {
         self.nodes.iter().flat_map(|node| &node.inputs).filter(|&&input| input == id).count()
     }
 
-    /// Removes every node whose index `keep` rejects.
+    /// Calls `keep` with the index of every node, and removes the nodes for which the result is false.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut ix = 0;
         self.nodes.retain(|_| {

@@ -1,4 +1,5 @@
-//! The state that outlives a step: the parameters and running statistics, and their offsets in flat buffers.
+//! The state that outlives a step: the parameters and running statistics, and their offsets in flat buffers. A member
+//! of a buffer is one parameter, or one running statistic.
 
 use super::StateBuffer;
 
@@ -71,13 +72,13 @@ impl Layout {
     }
 }
 
-/// A member's initial values, the same distribution as PyTorch's.
+/// The distribution of a member's initial values, which is the same as PyTorch's.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Initializer {
     /// One value for all elements: 1 for batch norm's scale and running variance, 0 for its shift.
     Constant(f32),
-    /// Uniform in ±1/√fan_in. This is PyTorch's default for convolutions, linear layers and their biases,
-    /// there written `kaiming_uniform_(a=√5)`.
+    /// Uniform in ±1/√fan_in. This is PyTorch's default for convolutions, linear layers and their biases, which PyTorch
+    /// writes as `kaiming_uniform_(a=√5)`.
     Uniform {
         /// The number of inputs that are summed for one output.
         fan_in: usize,
@@ -159,7 +160,7 @@ impl StateLayout {
         }
     }
 
-    /// Returns the member with this name, and the buffer that holds its current value.
+    /// Returns the member with this name, and the buffer of its values: parameters or running statistics.
     pub fn find(&self, name: &str) -> Option<(StateBuffer, &StateEntry)> {
         let within = |group, members: &'_ [StateEntry]| {
             members.iter().position(|m| m.name == name).map(|i| (group, i))

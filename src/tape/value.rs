@@ -50,8 +50,8 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// The buffers that outlive a step. Each is a flat array of f32. Its members are views at multiples of 256
-/// bytes; the padding between them stays zero.
+/// The buffers that outlive a step. Each is a flat array of f32. Its members, the parameters or the statistics, are
+/// views at multiples of 256 bytes. The padding between the members stays zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StateBuffer {
     /// The trained parameters.
@@ -76,7 +76,7 @@ pub enum StateBuffer {
 }
 
 impl StateBuffer {
-    /// All buffers, in the order of the devices.
+    /// All buffers, in the order of a plan's buffers.
     pub const ALL: [StateBuffer; 9] = [
         StateBuffer::Parameters,
         StateBuffer::Gradients,
@@ -137,9 +137,9 @@ pub struct Value {
     pub element: ElementType,
     /// The place of the elements.
     pub storage: Storage,
-    /// True if the value, or a value it was computed from, needs a gradient.
+    /// True if the value, or a value from which it is computed, needs a gradient.
     pub requires_grad: bool,
-    /// True if the value must outlast the step, so that the host can read it.
+    /// True if the value must stay valid after the step. The host can then read it.
     pub keep: bool,
 }
 

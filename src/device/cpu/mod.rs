@@ -30,7 +30,7 @@ impl CpuDevice {
     /// Measures the CPU's peak rates on all threads.
     ///
     /// # Errors
-    /// If there is not enough memory for the copied array.
+    /// If there is not enough memory for the array that the measurement copies.
     pub fn peaks(&self) -> Result<Peaks, DeviceError> {
         peaks::measure()
     }

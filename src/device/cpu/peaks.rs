@@ -7,16 +7,16 @@ use crate::device::timing::{Peaks, fastest};
 use crate::device::{DeviceError, memory};
 use crate::kernel::cpu::matmul::{Matrix, product};
 
-/// The copied bytes: more than most caches hold.
+/// The number of copied bytes. It is more than most caches hold.
 const COPIED_BYTES: usize = 256 << 20;
 
-/// f32 numbers that a thread copies at a time.
+/// The number of f32 elements that a thread copies at a time.
 const CHUNK: usize = 1 << 18;
 
-/// Rows and columns of the square matrices, which fit a core's own cache.
+/// The number of rows and of columns of the square matrices. The three matrices fit the cache of one core.
 const SIDE: usize = 384;
 
-/// Measures both rates.
+/// Measures the rate of arithmetic and the memory bandwidth.
 ///
 /// # Errors
 /// If there is not enough memory for the copied array.

@@ -7,8 +7,8 @@ use crate::passes::Plan;
 use crate::passes::plan::Placement;
 use crate::tape::{Args, Node, NodeIo, Runs, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId};
 
-/// The largest number of inputs or outputs of a node. Their slices are in arrays of this length, so no memory is
-/// allocated.
+/// The largest number of inputs or outputs of a node. Their slices are in arrays of this length, so a step allocates no
+/// memory.
 const MAX_VALUES: usize = 16;
 
 /// A buffer of the plan.
@@ -18,7 +18,7 @@ pub(super) enum Buffer<T> {
 }
 
 impl<T> Buffer<T> {
-    /// The placeholder for a missing buffer or one that is taken out.
+    /// The placeholder for a buffer that is not in its list at the moment.
     pub(super) const TAKEN: Self = Buffer::Words(Vec::new());
 }
 
@@ -41,15 +41,16 @@ impl Place {
     }
 }
 
-/// A buffer that a node writes, with (output number, range) of its outputs there, in ascending order.
+/// A buffer that a node writes. For each output in the buffer, `outputs` has the output's number and its range, in
+/// ascending order of the ranges.
 struct Written {
     buffer: usize,
     outputs: Vec<(usize, Range<usize>)>,
 }
 
-/// A node's data that is computed before it runs.
+/// The data that is computed for a node once, when the program is loaded.
 pub(super) struct Prepared {
-    /// The places of the inputs; None for an input that an output aliases.
+    /// The places of the inputs; None for an input that an output updates in place.
     inputs: Vec<Option<Place>>,
     /// The places of the outputs.
     written: Vec<Written>,
@@ -80,8 +81,8 @@ impl Prepared {
         Self { inputs, written, scratch: node.op.scratch_size(&tape.io(node)) }
     }
 
-    /// Runs the node. The buffers that it writes are taken out of the list, so that the other buffers can be borrowed
-    /// for reading.
+    /// Runs the node. The buffers that the node writes are first taken out of the list. The other buffers can then be
+    /// borrowed for reading.
     pub fn run<T: Runs>(
         &self,
         node: &Node,
@@ -136,7 +137,8 @@ impl Prepared {
     }
 }
 
-/// Calls `give` with each range of `values` and the range's number. The ranges are disjoint and in ascending order.
+/// Calls `give` with the number and the elements of each range of `values`. The ranges must be disjoint and in
+/// ascending order.
 fn split<'a, E>(
     mut values: &'a mut [E],
     ranges: impl Iterator<Item = (usize, Range<usize>)>,

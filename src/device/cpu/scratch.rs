@@ -1,5 +1,5 @@
-//! The scratch memory of references. It is allocated when a program is loaded, and is as large as the largest node of
-//! all programs needs.
+//! The scratch memory of the ops' references. The session allocates it when a program is loaded. It is large enough for
+//! each node of all programs, because only one node runs at a time.
 
 use std::sync::Mutex;
 
@@ -14,8 +14,8 @@ pub(super) struct ScratchMemory<T> {
 }
 
 impl<T: Real> ScratchMemory<T> {
-    /// Returns the bytes in use after [`ScratchMemory::grow`] to this size. Each number counts as four bytes, as in a
-    /// plan.
+    /// Returns the bytes in use after [`ScratchMemory::grow`] to this size. Each element counts as four bytes, as in a
+    /// plan, even in a session of f64.
     pub fn bytes_after(&self, size: ScratchSize) -> u64 {
         let n = self.shared.len().max(size.shared) + n_threads() * self.per_thread(size);
         4 * n as u64
@@ -36,7 +36,7 @@ impl<T: Real> ScratchMemory<T> {
         }
     }
 
-    /// Lends the memory to a node.
+    /// Returns the memory for the run of one node.
     pub fn lend(&mut self) -> Scratch<'_, T> {
         Scratch { shared: &mut self.shared, threads: ThreadScratch::new(&self.threads) }
     }

@@ -26,7 +26,8 @@ pub struct CpuSession<T> {
     /// The scratch memory of the running node.
     scratch: ScratchMemory<T>,
     memory_limit: Option<u64>,
-    /// The flat buffer of the latest request; its values at the time of the request are in `late_values`.
+    /// The flat buffer of the latest request, until `poll_state` returns it. `late_values` has the values of the buffer
+    /// at the time of the request.
     late: Option<StateBuffer>,
     late_values: Vec<f32>,
 }
@@ -34,9 +35,10 @@ pub struct CpuSession<T> {
 struct Program<T> {
     tape: Arc<Tape>,
     plan: Plan,
-    /// The data of each node that is computed before it runs.
+    /// The data that is computed for each node when the program is loaded.
     prepared: Vec<Prepared>,
-    /// The plan's buffers. The session's state and slots are swapped in during a run.
+    /// The plan's buffers. The entries of the state and of the slots are placeholders. During a run, the session's
+    /// buffers take their places.
     buffers: Vec<Buffer<T>>,
 }
 
@@ -54,7 +56,7 @@ impl<T: Runs> CpuSession<T> {
         }
     }
 
-    /// Allocates a zeroed state, unless it exists. Call it only after a plan has passed its limits.
+    /// Allocates a state of zeros, unless the state exists.
     fn ensure_state(&mut self) {
         if self.state.is_empty() {
             let zeros = |group| Buffer::Real(vec![T::ZERO; self.layout.n_elements(group)]);
@@ -62,12 +64,12 @@ impl<T: Runs> CpuSession<T> {
         }
     }
 
-    /// [`Session::write`] in the session's own number type.
+    /// Writes an input like [`Session::write`], but in the session's own number type.
     pub fn write_real(&mut self, program: ProgramId, input: ValueId, data: &[T]) {
         self.real_mut(program, input).copy_from_slice(data);
     }
 
-    /// [`Session::read`] in the session's own number type.
+    /// Reads a value like [`Session::read`], but in the session's own number type.
     pub fn read_real(&self, program: ProgramId, value: ValueId) -> Vec<T> {
         match self.place(program, value) {
             (Buffer::Real(values), placement) => values[elements(placement)].to_vec(),
@@ -82,7 +84,7 @@ impl<T: Runs> CpuSession<T> {
         }
     }
 
-    /// Returns the buffer of a value, and the value's place in it.
+    /// Returns the buffer of a value, and the value's place in the buffer.
     fn place(&self, program: ProgramId, value: ValueId) -> (&Buffer<T>, Placement) {
         let program = &self.programs[program.0];
         let placement = program.placement(value);
@@ -105,7 +107,7 @@ impl<T: Runs> CpuSession<T> {
         (buffer, placement)
     }
 
-    /// Runs every node, and calls `after_node` after each.
+    /// Runs every node, and calls `after_node` after each node.
     fn replay(
         &mut self,
         program: ProgramId,
@@ -113,9 +115,10 @@ impl<T: Runs> CpuSession<T> {
         mut after_node: impl FnMut() + Send,
     ) {
         let (program, scratch) = (&mut self.programs[program.0], &mut self.scratch);
-        // The session's vectors are swapped in for the run; nothing is copied.
+        // For the run, the session's vectors are moved into the program's list. No element is copied.
         program.swap(&mut self.state, &mut self.slots);
-        // The whole step runs inside the thread pool, which is faster than entering the pool in every loop.
+        // The whole step runs inside the thread pool. To enter the pool once is faster than to enter it for every
+        // parallel loop.
         rayon::scope(|_| {
             let nodes = program.tape.nodes().iter().zip(&program.prepared);
             for (node, prepared) in nodes {
@@ -137,7 +140,7 @@ impl<T: Runs> CpuSession<T> {
 }
 
 impl<T> Program<T> {
-    /// Swaps the session's buffers with the placeholders here.
+    /// Swaps the session's buffers with the placeholders in the program's list. A second call undoes the first.
     fn swap(&mut self, state: &mut [Buffer<T>], slots: &mut [Buffer<T>]) {
         for (planned, buffer) in self.plan.buffers.iter().zip(&mut self.buffers) {
             match planned.kind {
@@ -149,13 +152,18 @@ impl<T> Program<T> {
     }
 
     fn placement(&self, value: ValueId) -> Placement {
-        self.plan.placements[value.index()].unwrap_or_else(|| panic!("{value} is on no node"))
+        self.plan.placements[value.index()].unwrap_or_else(|| {
+            panic!("{value}: no node of the program reads or computes this value")
+        })
     }
 }
 
 impl<T: Runs> Session for CpuSession<T> {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, DeviceError> {
-        assert!(*tape.state() == self.layout, "the tape has another state layout");
+        assert!(
+            *tape.state() == self.layout,
+            "load: the tape's state layout differs from the session's"
+        );
         let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
         let how =
             PlanOptions { keep_all: options.keep_all, slots: &slots, ..PlanOptions::default() };
@@ -167,7 +175,7 @@ impl<T: Runs> Session for CpuSession<T> {
         let programs = self.programs.iter().map(|program| program.plan.own_bytes());
         let in_use = programs.sum::<u64>() + self.scratch.bytes_after(scratch);
         plan.check(self.memory_limit, in_use, u64::MAX)?;
-        // An allocated state is no longer part of the free memory.
+        // If the state is allocated already, the free memory does not include it, so its bytes are not counted again.
         let planned = if self.state.is_empty() { plan.total_bytes() } else { plan.own_bytes() };
         memory::check(planned + self.scratch.bytes_after(scratch))?;
         self.ensure_state();
@@ -273,7 +281,7 @@ impl<T: Runs> Session for CpuSession<T> {
         Ok(group)
     }
 
-    /// Returns at once, and allocates no future: a run ends before its call returns.
+    /// Returns at once, because each run is complete when its call returns. The default method would allocate a future.
     fn wait(&mut self) -> Result<(), DeviceError> {
         Ok(())
     }

@@ -27,10 +27,11 @@ pub(super) async fn adapters() -> Vec<wgpu::Adapter> {
         | wgpu::Backends::BROWSER_WEBGPU;
     let descriptor = wgpu::InstanceDescriptor {
         backends,
-        // Validation layers are off: they write to stderr, and wgpu itself validates our calls.
-        // WGPU_VALIDATION=1 switches them on.
+        // The driver's validation layers are off: they write to stderr, and wgpu itself validates the calls.
+        // WGPU_VALIDATION=1 switches the layers on.
         flags: wgpu::InstanceFlags::empty().with_env(),
-        // If the driver reports a memory budget, exceeding it is an error, before the system starts to swap.
+        // If the driver reports a memory budget, an allocation above 95 % of the budget is an error. Otherwise, the
+        // system would start to swap.
         memory_budget_thresholds: wgpu::MemoryBudgetThresholds {
             for_resource_creation: Some(95),
             for_device_loss: None,
@@ -50,7 +51,7 @@ pub(super) async fn adapters() -> Vec<wgpu::Adapter> {
     adapters
 }
 
-/// Waits for [`adapters`]; none in a browser.
+/// Calls [`adapters`], and waits for its result. In a browser, the result is empty.
 pub(super) fn adapters_now() -> Vec<wgpu::Adapter> {
     block_on(async { Ok(adapters().await) }).unwrap_or_default()
 }
@@ -71,7 +72,8 @@ pub(super) fn hardware(adapters: &[wgpu::Adapter]) -> Option<&wgpu::Adapter> {
     adapters.iter().find(|adapter| adapter.get_info().device_type != DeviceType::Cpu)
 }
 
-/// Returns the first adapter whose name contains `part`, ignoring case; without `part`, the best one.
+/// Returns the first adapter whose name contains `part`; upper and lower case are equal. Without `part`, returns the
+/// best adapter.
 ///
 /// # Errors
 /// [`DeviceError::NoAdapter`] without any adapter, [`DeviceError::AdapterNotFound`] if no name contains `part`.
@@ -124,8 +126,7 @@ pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<Opened, DeviceError>
     }
 }
 
-/// Returns a text that identifies the adapter and its driver. Measurements and compiled pipelines are valid
-/// for one such text only.
+/// Returns a text that identifies the adapter and its driver. Measurements of kernels are valid only for the same text.
 pub(super) fn identity(adapter: &wgpu::Adapter) -> String {
     let i = adapter.get_info();
     format!(

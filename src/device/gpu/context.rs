@@ -54,7 +54,7 @@ impl Context {
         }
     }
 
-    /// Runs the callbacks that are due, and fails if a fault was reported.
+    /// Runs the callbacks of wgpu that are due, and fails if a fault was reported.
     ///
     /// # Errors
     /// The first fault so far.
@@ -62,7 +62,7 @@ impl Context {
         self.poll(wgpu::PollType::Poll)
     }
 
-    /// Waits for a submission, by default the last one.
+    /// Waits for a submission; for the last submission if `submission` is None.
     ///
     /// # Errors
     /// The first fault so far.
@@ -105,8 +105,9 @@ impl Context {
         }
     }
 
-    /// Returns the fault so far. A device that is being lost rejects commands at once, but reports the loss
-    /// only when it is idle. So after any other fault, the function first waits for the device.
+    /// Returns the first fault; a loss of the device replaces other faults. A device that is being lost rejects
+    /// commands at once, but reports the loss only when it is idle. So if the fault is not a loss, the function first
+    /// waits for the device.
     fn fault(&self) -> Option<Fault> {
         let fault = self.faults.first()?;
         if !matches!(fault, Fault::Lost(_)) {
@@ -119,8 +120,8 @@ impl Context {
         fault.into_error(self.planned.load(Ordering::Relaxed))
     }
 
-    /// Runs `create` and returns its result. A page cannot wait for the end of an error scope, so a later call reports
-    /// the device's error.
+    /// Runs `create` and returns its result. Code in a browser cannot wait for the end of an error scope, so a later
+    /// call reports an error of `create`.
     ///
     /// # Errors
     /// The first fault so far.
@@ -138,7 +139,7 @@ impl Context {
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn scoped<T>(&self, create: impl FnOnce(&wgpu::Device) -> T) -> Result<T, Fault> {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
-        // Dropping a guard would discard its errors, so each one is popped, innermost first.
+        // Dropping a guard would discard its errors, so each guard is popped, the innermost first.
         let guards = [OutOfMemory, Internal, Validation].map(|f| self.device.push_error_scope(f));
         let created = create(&self.device);
         let caught = guards.into_iter().rev().map(|guard| pollster::block_on(guard.pop()));
@@ -175,10 +176,11 @@ impl Context {
         })
     }
 
-    /// Creates a zeroed buffer of at least 256 bytes, so that it is large enough to bind.
+    /// Creates a buffer of zeros, of at least 256 bytes. A buffer without bytes could not be bound.
     ///
     /// # Errors
-    /// If memory is short; `planned` is the size of all buffers together, for the message.
+    /// If the buffer is larger than the device's limit, or memory is short. `planned` is the size of all buffers
+    /// together, for the message.
     pub(super) fn create_buffer(
         &self,
         label: &str,
@@ -221,8 +223,8 @@ impl Context {
 }
 
 impl Drop for Context {
-    /// Leaks the handles of a failed device: dropping a queue waits for it, and wgpu 30 panics if the driver
-    /// refuses.
+    /// Leaks the handles of a failed device. Dropping the queue would wait for the device, and wgpu 30 panics if this
+    /// wait fails.
     fn drop(&mut self) {
         if self.faults.first().is_some() {
             std::mem::forget((self.device.clone(), self.queue.clone()));

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::device::DeviceError;
 
-/// A failure of the device. It is permanent: results computed after it are unreliable.
+/// A failure of the device. A fault is permanent: results that are computed after it are unreliable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Fault {
     /// The device is lost.
@@ -61,7 +61,7 @@ impl Faults {
         }
     }
 
-    /// [`Faults::report`] for a lost device.
+    /// Stores the loss of the device.
     pub(super) fn report_lost(&self, reason: wgpu::DeviceLostReason, message: &str) {
         // wgpu also reports a lost device when the driver has no memory left for its own data.
         if message.eq_ignore_ascii_case("out of memory") {
@@ -75,7 +75,7 @@ impl Faults {
         self.report(Fault::Lost(words.to_string()));
     }
 
-    /// Returns the fault so far.
+    /// Returns the stored fault, if there is one.
     pub(super) fn first(&self) -> Option<Fault> {
         self.lock().clone()
     }
@@ -106,7 +106,7 @@ mod tests {
         let fault = Fault::new(&wgpu::Error::OutOfMemory { source: "no room".into() });
         let error = fault.into_error(7 << 30);
         assert_eq!(error.to_string(), "the device is out of memory (7.0 GiB planned): no room");
-        // wgpu reports a lack of memory in this form, too.
+        // wgpu can also report a lack of memory as the loss of the device.
         let faults = Faults::default();
         faults.report_lost(wgpu::DeviceLostReason::Unknown, "Out of memory");
         assert!(matches!(faults.first(), Some(Fault::OutOfMemory(_))));

@@ -23,14 +23,14 @@ pub struct AdapterReport {
     pub features: AdapterFeatures,
 }
 
-/// The limits that determine which networks fit, and the speed.
+/// The limits that determine the size of the largest network, and the speed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AdapterLimits {
-    /// The largest binding of a kernel, and so the largest tensor, in bytes.
+    /// The largest binding of a kernel, in bytes. It is also the size of the largest tensor.
     pub max_binding_bytes: u64,
     /// The largest buffer, in bytes.
     pub max_buffer_bytes: u64,
-    /// Workgroup memory, in bytes.
+    /// The memory of a workgroup, in bytes.
     pub workgroup_memory_bytes: u32,
     /// The largest workgroup, in invocations.
     pub workgroup_invocations: u32,

@@ -1,12 +1,13 @@
 //! The GPU device: runs the shaders through wgpu on Vulkan, Metal and DirectX 12, on hardware and software adapters.
 //!
-//! From the outside in: `adapter` finds an adapter and opens it. `context` is the open device and turns every
-//! failure into a [`DeviceError`]. [`shader`] assembles a module's text from the files below `shaders/`.
+//! The modules, in the order of their use: `adapter` finds an adapter and opens it. `context` is the open device; it
+//! converts every failure to a [`DeviceError`]. [`shader`] assembles a module's text from the files below `shaders/`.
 //! `pipelines` compiles each text once, and `pipeline_cache` keeps the compiled pipelines on disk. For a driver that
-//! compiles at the first dispatch, `precompile` compiles on every core. `program` is a tape with buffers and bind groups, ready to be
-//! replayed; `session` replays it. `uploads` copies inputs to the device and `readback` copies results back.
-//! `timing` replays a program with a clock on every node, and `peaks` measures the adapter's peak rates.
-//! [`tuning`] chooses among kernels by measuring. [`info`] describes the adapters for `wgrad devices`.
+//! compiles at the first dispatch, `precompile` compiles earlier, on every core. `program` is a tape with buffers and
+//! bind groups, ready to be replayed; `session` replays it. `uploads` copies inputs to the device and `readback` copies
+//! results back. `timing` measures the time of every node of a program, and `peaks` measures the adapter's peak rates.
+//! [`tuning`] measures the kernels of each matrix product, and chooses the fastest. [`info`] describes the adapters for
+//! `wgrad devices`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,8 +70,8 @@ impl GpuDevice {
         }
     }
 
-    /// Opens the best adapter, hardware before software; with `part`, the best one whose name contains it,
-    /// ignoring case.
+    /// Opens the best adapter, hardware before software. If `part` is given, only adapters with `part` in their names
+    /// count; upper and lower case are equal.
     ///
     /// # Errors
     /// [`DeviceError::NoAdapter`], [`DeviceError::AdapterNotFound`], or [`DeviceError::Refused`].
@@ -81,10 +82,10 @@ impl GpuDevice {
         Self::new(adapter::choose(&adapter::adapters().await, part)?, options).await
     }
 
-    /// Waits for [`GpuDevice::open_async`].
+    /// Calls [`GpuDevice::open_async`], and waits for its result.
     ///
     /// # Errors
-    /// Those of [`GpuDevice::open_async`].
+    /// The errors of [`GpuDevice::open_async`].
     pub fn open(part: Option<&str>, options: &OpenOptions) -> Result<Self, DeviceError> {
         block_on(Self::open_async(part, options))
     }
@@ -134,7 +135,7 @@ impl GpuDevice {
     /// Checks a plan against the adapter's limits and the memory limit; see [`Plan::check`].
     ///
     /// # Errors
-    /// As for [`Plan::check`].
+    /// The errors of [`Plan::check`].
     pub fn check(&self, plan: &Plan, in_use: u64) -> Result<(), PlanError> {
         let max_binding = self.context.limits.max_storage_buffer_binding_size;
         plan.check(self.memory_limit, in_use, max_binding)
@@ -153,8 +154,8 @@ impl GpuDevice {
         peaks::measure(&self.context, &self.pipelines)
     }
 
-    /// Starts a session with a zeroed state. The state's memory is allocated later, when the first program's
-    /// plan has passed the limits.
+    /// Starts a session with a state of zeros. The state's memory is allocated later, when the first program's plan has
+    /// passed the limits.
     ///
     /// # Errors
     /// If the device has failed before.
@@ -171,16 +172,16 @@ impl GpuDevice {
         &self.target
     }
 
-    /// Returns true if tilings are chosen by measuring.
+    /// Returns true if the tiles of matrix products are measured on this adapter.
     fn is_tuned(&self) -> bool {
-        // A page cannot wait for a measurement.
+        // Code in a browser cannot wait for a measurement.
         let can_wait = cfg!(not(target_arch = "wasm32"));
         let is_given = self.target.tile.is_some() || self.is_software();
         can_wait && self.target.kernels == Kernels::Tuned && !is_given
     }
 
-    /// Returns the matrix products of a tape, by [`Tape::signature`], with their measurements; measures the
-    /// missing ones. On a software adapter, or without tuning, nothing is measured.
+    /// Returns the measurements of each matrix product of a tape, by [`Tape::signature`]. Products without measurements
+    /// are measured now. If the device does not measure tiles, as on a software adapter, every entry is None.
     ///
     /// # Errors
     /// If the device is lost.
@@ -197,7 +198,7 @@ impl GpuDevice {
         Ok(signatures.map(|signature| (signature.clone(), known(&signature))).collect())
     }
 
-    /// Destroys the device, like a driver reset, for tests of that case.
+    /// Destroys the device, as a reset of the driver does. Only tests call this function.
     #[doc(hidden)]
     pub fn simulate_loss(&self) {
         self.context.device.destroy();

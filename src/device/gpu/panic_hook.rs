@@ -1,4 +1,4 @@
-//! Catches a panic of a library without its message on the terminal.
+//! Suppresses the message that a panic of a library prints, for panics that are caught.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -9,7 +9,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f` with this thread's panic messages switched off. `f` must catch the panic itself.
+/// Runs `f` with this thread's panic messages switched off. `f` must catch its panics, otherwise the messages stay off.
 pub(super) fn without_panic_message<R>(f: impl FnOnce() -> R) -> R {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

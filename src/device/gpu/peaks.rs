@@ -10,28 +10,28 @@ use crate::kernel::{Shader, grid};
 
 /// The work of one dispatch.
 struct Size {
-    /// The copied bytes, limited by the largest binding: more than most caches hold.
+    /// The number of copied bytes, which is more than most caches hold. The adapter's largest binding limits it.
     copied_bytes: u64,
-    /// The invocations of the multiply-add kernel.
+    /// The number of invocations of the multiply-add kernel.
     n_invocations: usize,
 }
 
-/// Several times the number of invocations that the largest adapter runs at a time.
+/// The work on a GPU. The number of invocations is several times the number that the largest GPU runs at a time.
 const HARDWARE: Size = Size { copied_bytes: 256 << 20, n_invocations: 1 << 20 };
 
-/// Small enough that a dispatch finishes within a time slice of a CPU.
+/// The work on a software adapter. It is so small that a dispatch finishes within one time slice of a CPU.
 const SOFTWARE: Size = Size { copied_bytes: 64 << 20, n_invocations: 1 << 12 };
 
-/// Multiply-adds of an invocation with each of its sums.
+/// The number of multiply-adds that an invocation computes for each of its sums.
 const DEPTH: usize = 1 << 11;
 
-/// Sums of an invocation, as in the shader.
+/// The number of sums of an invocation, as in the shader `peak/multiply_add`.
 const SUMS: usize = 8;
 
-/// Bytes that an invocation copies, as in the shader.
+/// The number of bytes that an invocation copies, as in the shader `peak/copy`.
 const BYTES_PER_INVOCATION: u64 = 4 * 16;
 
-/// Measures both rates.
+/// Measures the memory bandwidth and the rate of arithmetic.
 ///
 /// # Errors
 /// If the device fails or has too little memory for the copied array.
@@ -76,7 +76,7 @@ impl Kernel {
         let planned = sizes.iter().sum();
         let create = |bytes| context.create_buffer(label, bytes, STORAGE, planned);
         let [x, y] = [create(sizes[0])?, create(sizes[1])?];
-        // The sums neither vanish nor grow with these numbers; arithmetic on zeros could be faster.
+        // With this factor and this term, each sum converges to 2. Arithmetic on zeros could be faster.
         context.queue.write_buffer(&x, 0, bytemuck::cast_slice(&[0.5_f32, 1.0]));
         let resources = [&x, &y].into_iter().map(wgpu::Buffer::as_entire_binding);
         let bindings = context.create_bind_group(label, &pipeline, resources);

@@ -1,4 +1,4 @@
-//! The driver's compiled pipelines on disk, so that the next run does not compile them again.
+//! The driver's compiled pipelines on disk. With them, the next run does not compile its pipelines again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ pub(super) struct PipelineCache {
 }
 
 impl PipelineCache {
-    /// Opens the cache of a device, with the contents from earlier runs. None if the backend has no cache
-    /// (only Vulkan has one), or if there is no folder for it.
+    /// Opens the cache of a device, with the contents from earlier runs. Returns None if the backend has no cache (only
+    /// Vulkan has a cache), or if `folder` is None.
     pub(super) fn open(
         device: &wgpu::Device,
         info: &wgpu::AdapterInfo,
@@ -38,7 +38,7 @@ impl PipelineCache {
         &self.cache
     }
 
-    /// Saves the cache, if possible. After a failure, the next run only compiles again.
+    /// Saves the cache. A failure is only a warning, because the next run can compile again.
     pub(super) fn save(&self) {
         let Some(data) = self.cache.get_data() else { return };
         let folder = self.path.parent().map_or(Ok(()), fs::create_dir_all);
@@ -58,7 +58,7 @@ fn sealed(data: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Returns the data of [`sealed`] if the checksum is right.
+/// Returns the data that [`sealed`] was called with; None if the checksum is wrong.
 fn unsealed(mut file: Vec<u8>) -> Option<Vec<u8>> {
     let length = Fingerprint::default().to_string().len();
     let data = file.split_off(length.min(file.len()));

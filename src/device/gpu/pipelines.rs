@@ -20,7 +20,7 @@ pub(super) struct Pipelines {
     /// True if shaders are compiled with runtime checks.
     checked: bool,
     cache: Option<PipelineCache>,
-    /// Compiles in advance for drivers that otherwise compile at the first dispatch.
+    /// The precompiler, for a driver that otherwise compiles a pipeline at its first dispatch.
     precompiler: Option<Precompiler>,
     compiled: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
@@ -33,8 +33,8 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Pipelines {
-    /// Creates an empty collection. If `checked` is false and every file of the library is a built-in one, shaders are
-    /// compiled without runtime checks.
+    /// Creates an empty collection. Shaders are compiled without runtime checks if `checked` is false, the build is a
+    /// release build, and every file of the library is a built-in file.
     pub(super) fn new(
         library: ShaderLibrary,
         checked: bool,
@@ -48,8 +48,8 @@ impl Pipelines {
     /// Returns a pipeline for each shader in `wanted`, in order. Missing pipelines are compiled on every core.
     ///
     /// # Errors
-    /// [`DeviceError::Shader`] for an invalid text, [`DeviceError::Pipeline`] for a pipeline that the device rejects;
-    /// the first error in the order of `wanted`.
+    /// [`DeviceError::Shader`] if a shader cannot be loaded, [`DeviceError::Pipeline`] if its text is not valid WGSL or
+    /// the device rejects the pipeline. Of several errors, the first in the order of `wanted`.
     pub(super) fn get(
         &self,
         context: &Context,
@@ -79,10 +79,11 @@ impl Pipelines {
         Ok(texts.iter().map(|text| compiled[text].clone()).collect())
     }
 
-    /// Returns a pipeline for another device.
+    /// Compiles a pipeline for a device other than that of the collection, and returns the pipeline. The collection
+    /// does not keep it.
     ///
     /// # Errors
-    /// Those of [`Pipelines::get`].
+    /// The errors of [`Pipelines::get`].
     pub(super) fn compile(
         &self,
         context: &Context,
@@ -92,8 +93,8 @@ impl Pipelines {
         compile(context, label, &self.library.load(shader)?, self.checked, None)
     }
 
-    /// Compiles pipelines on every core before a program's first run. The driver would otherwise compile them
-    /// during the run, on one core.
+    /// Compiles pipelines on every core before a program's first run, if the collection has a precompiler. The driver
+    /// would otherwise compile the pipelines during the run, on one core.
     ///
     /// # Errors
     /// If the device fails.
@@ -127,7 +128,7 @@ fn compile(
             module: &module,
             entry_point: None,
             compilation_options: wgpu::PipelineCompilationOptions {
-                // Our kernels write workgroup memory before they read it.
+                // The kernels of this crate write workgroup memory before they read it.
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },

@@ -1,10 +1,11 @@
 //! Compilation on every core before the first step.
 //!
 //! Mesa's llvmpipe compiles a pipeline to machine code at its first dispatch: one pipeline after another, on one core.
-//! With an empty cache that is most of the time of the first step. But llvmpipe keeps the code on disk by the text of
-//! the shader, and every device compiles on its own. So a few more devices are opened for a moment, and they and the
-//! session's device divide the pipelines: each dispatches its share over zero workgroups. The session's device then
-//! reads the code of the other devices from the disk.
+//! With an empty cache, the compilation takes most of the time of the first step. But llvmpipe keeps the code on disk,
+//! by the text of the shader, and several devices of one adapter can compile at the same time. So the precompiler opens
+//! a few more devices for a short time, and divides the pipelines among all devices. Each device dispatches its
+//! pipelines over zero workgroups, which compiles them. Later, the session's device finds on disk the code that the
+//! other devices compiled.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,17 +21,19 @@ use crate::device::DeviceError;
 use crate::device::pending::block_on;
 use crate::kernel::Binding;
 
-/// Smallest number of pipelines for each device. Opening a device takes time, which fewer pipelines do not pay back.
+/// Smallest number of pipelines for each device. Opening a device takes time. With fewer pipelines, this time is longer
+/// than the time that the device saves.
 const PIPELINES_PER_DEVICE: usize = 4;
 
-/// Largest number of devices: a guess. With more devices, the longest pipelines would take most of the time.
+/// Largest number of devices. It is an estimate and was not measured. With more devices, the few pipelines that compile
+/// longest would determine the time.
 const MAX_DEVICES: usize = 8;
 
-/// Compiles in advance for the sessions of a device.
+/// Compiles the pipelines of a device's programs before their first step.
 pub(super) struct Precompiler {
-    /// Opens the other devices.
+    /// The adapter of the session's device and of the other devices.
     adapter: wgpu::Adapter,
-    /// The pipelines of the programs so far.
+    /// The pipelines of all programs so far.
     seen: Mutex<HashSet<wgpu::ComputePipeline>>,
 }
 
@@ -47,13 +50,15 @@ pub(super) struct Job<'a> {
 }
 
 impl Precompiler {
-    /// Returns `None` unless the driver is known to compile at the first dispatch.
+    /// Returns a precompiler for llvmpipe, and None for other drivers. Only llvmpipe is known to compile at the first
+    /// dispatch.
     pub(super) fn new(adapter: &wgpu::Adapter) -> Option<Self> {
         let is_lazy = adapter.get_info().driver == "llvmpipe";
         is_lazy.then(|| Self { adapter: adapter.clone(), seen: Mutex::default() })
     }
 
-    /// Compiles the new pipelines of `jobs` on `context` and on other devices, whose pipelines come from `pipelines`.
+    /// Compiles the new pipelines of `jobs` on the device of `context`, and on other devices of the same adapter. For
+    /// the other devices, `pipelines` makes the pipelines.
     ///
     /// A pipeline that fails on another device is compiled at its first dispatch.
     ///
@@ -83,8 +88,8 @@ impl Precompiler {
         jobs.filter(|job| seen.insert(job.pipeline.clone())).collect()
     }
 
-    /// Compiles the jobs that `next` returns, on `n_devices` devices. When the device of `context` fails, the others
-    /// stop.
+    /// Compiles the jobs that `next` returns, on `n_devices` devices. When the device of `context` fails, the other
+    /// devices stop.
     fn share_out<'a>(
         &self,
         context: &Context,
@@ -107,7 +112,7 @@ impl Precompiler {
     }
 }
 
-/// Compiles the jobs that `next` returns, on a device of its own.
+/// Opens a device, and compiles the jobs that `next` returns on it.
 fn help<'a>(
     adapter: &wgpu::Adapter,
     pipelines: &Pipelines,
@@ -118,7 +123,7 @@ fn help<'a>(
         while let Some(job) = next() {
             if let Err(error) = job.compile_elsewhere(&context, pipelines) {
                 log::debug!("{} is not precompiled: {error}", job.label);
-                // If the device itself has failed, it compiles no more.
+                // If the device itself has failed, it does not continue.
                 context.check()?;
             }
         }
@@ -128,16 +133,16 @@ fn help<'a>(
     let helped = panic_hook::without_panic_message(|| catch_unwind(AssertUnwindSafe(help)));
     match helped {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log::debug!("a device precompiles no more: {error}"),
+        Ok(Err(error)) => log::debug!("a device has stopped precompiling: {error}"),
         Err(panic) => {
             let error = panic_hook::message(&*panic);
-            log::debug!("a device precompiles no more: {error}");
+            log::debug!("a device has stopped precompiling: {error}");
         }
     }
 }
 
 impl Job<'_> {
-    /// Dispatches a pipeline over zero workgroups, and waits for it.
+    /// Dispatches a pipeline over zero workgroups, which compiles the pipeline, and waits for the end.
     fn compile(
         &self,
         context: &Context,
@@ -288,7 +293,8 @@ mod tests {
         (adapter, device)
     }
 
-    /// Shares the jobs out on two devices. They begin together, so neither can finish before the other starts.
+    /// Shares the jobs out on two devices. Both devices begin together, so neither device can finish before the other
+    /// starts.
     fn share_out_in_step(
         precompiler: &Precompiler,
         context: &Context,
@@ -335,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pipeline_of_a_network_can_be_dispatched_elsewhere() {
+    fn every_pipeline_of_a_network_can_be_dispatched_on_another_device() {
         let (adapter, device) = open();
         let (session, _) = load(&device, &Arc::new(training_step()));
         let elsewhere = Context::new(block_on(adapter::open(&adapter)).expect("it opens"));
@@ -347,13 +353,13 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_elsewhere_is_no_matter() {
+    fn a_panic_on_another_device_is_ignored() {
         let (adapter, device) = open();
         help(&adapter, &device.pipelines, || panic!("lost"));
     }
 
     #[test]
-    fn where_the_sessions_device_fails_the_others_stop() {
+    fn the_other_devices_stop_when_the_sessions_device_fails() {
         let (adapter, device) = open();
         let precompiler = Precompiler { adapter, seen: Mutex::default() };
         let loaded = Loaded::new(&device);
@@ -375,9 +381,10 @@ mod tests {
         assert_eq!(precompiler.new_ones(Loaded::new(&device).jobs()).len(), 0);
     }
 
-    /// The step's results do not depend on the success of the other devices.
+    /// In the first case, the other device compiles its pipelines. In the second case, it cannot compile the pipelines
+    /// of `scale`.
     #[test]
-    fn the_step_computes_the_same() {
+    fn the_results_of_a_step_do_not_depend_on_the_other_devices() {
         let (adapter, device) = open();
         let library = ShaderLibrary::default().with_override("scale/forward", "no shader");
         let broken = Pipelines::new(library, true, None, None);

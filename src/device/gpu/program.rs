@@ -37,7 +37,7 @@ pub(super) struct Memory<'a> {
 pub(super) struct Program {
     pub(super) tape: Arc<Tape>,
     pub(super) plan: Plan,
-    /// The plan's buffers; the session owns those of the state and the shared slots.
+    /// The plan's buffers. The buffers of the state and of the shared slots belong to the session.
     buffers: Vec<wgpu::Buffer>,
     /// The dispatches, in the order of the nodes.
     dispatches: Vec<Dispatch>,
@@ -72,7 +72,7 @@ struct Planned<'a> {
 }
 
 impl Program {
-    /// Creates everything for replays. The plan has passed its limits.
+    /// Creates the buffers, pipelines and bind groups of a plan. The caller has checked the plan against the limits.
     ///
     /// # Errors
     /// If memory is short, or the device rejects a kernel or its bindings.
@@ -103,14 +103,14 @@ impl Program {
         let label = format!("{} step", tape.name());
         let program =
             Self { tape: Arc::clone(tape), plan, buffers, dispatches, label, is_prepared: false };
-        // Encodes a step once without submitting it, so that an invalid dispatch fails at loading and not in
-        // the first step.
+        // Encodes a step once without submitting it. An invalid dispatch then fails at loading and not in the first
+        // step.
         let rehearsal = context.scoped(|_| program.encode(context));
         rehearsal.map_err(|fault| refused(&program.label, fault))?;
         Ok(program)
     }
 
-    /// Runs [`Pipelines::precompile`] before the first run.
+    /// Calls [`Pipelines::precompile`] for this program. Only the first call has an effect.
     ///
     /// # Errors
     /// If the device fails.
@@ -125,7 +125,7 @@ impl Program {
         }
     }
 
-    /// Returns the pipelines to compile.
+    /// Returns a job of the precompiler for each dispatch.
     pub(super) fn jobs(&self) -> impl Iterator<Item = Job<'_>> {
         planned(&self.tape, &self.plan).zip(&self.dispatches).map(|(planned, dispatch)| Job {
             label: planned.label,
@@ -165,13 +165,15 @@ impl Program {
         &self.dispatches[start..end]
     }
 
-    /// Returns the buffer of a value, and its place there.
+    /// Returns the buffer of a value, and the value's place in the buffer.
     ///
     /// # Panics
-    /// If no node has the value.
+    /// If no node reads or computes the value.
     pub(super) fn place(&self, value: ValueId) -> (&wgpu::Buffer, Placement) {
         let placement = self.plan.placements[value.index()];
-        let placement = placement.unwrap_or_else(|| panic!("{value} is on no node"));
+        let placement = placement.unwrap_or_else(|| {
+            panic!("{value}: no node of the program reads or computes this value")
+        });
         (&self.buffers[placement.buffer], placement)
     }
 }
@@ -201,7 +203,8 @@ fn planned<'a>(tape: &'a Tape, plan: &'a Plan) -> impl Iterator<Item = Planned<'
     })
 }
 
-/// Returns the plan's buffers. The state and other programs' slots exist already; the rest is created.
+/// Returns the plan's buffers. The buffers of the state and the slots of earlier programs exist already; the function
+/// creates the other buffers.
 fn buffers(
     context: &Context,
     memory: &Memory<'_>,

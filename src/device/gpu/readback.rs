@@ -1,4 +1,5 @@
-//! Reads from the device: at once, with waiting; or late, through a ring of buffers, without waiting.
+//! Reads from the device in two ways. `Reader` copies data to the host and waits for the copy. `Ring` starts copies
+//! without waiting, and a later call collects the copies that are done.
 
 use std::collections::VecDeque;
 
@@ -26,7 +27,7 @@ impl Staging {
     }
 }
 
-/// A copy of a range on its way to the host.
+/// A copy of a range of a buffer, on its way to the host.
 struct Download {
     staging: Staging,
     bytes: u64,
@@ -59,7 +60,8 @@ impl Download {
         context.wait(Some(self.submission.clone()))
     }
 
-    /// Waits for the copy. In a browser, this lets the page's event loop continue, because the loop delivers the copy.
+    /// Waits for the copy. In a browser, the function first returns to the page's event loop, because the loop delivers
+    /// the copy.
     async fn arrive(&self, context: &Context) -> Result<(), DeviceError> {
         #[cfg(target_arch = "wasm32")]
         self.staging.mapped.there().await;
@@ -70,8 +72,8 @@ impl Download {
         self.staging.mapped.is_there()
     }
 
-    /// Returns the result of `read` on the bytes, and the staging buffer for the next download. Call it only after the
-    /// arrival.
+    /// Returns the result of `read` on the bytes, and the staging buffer for the next download. Call this function only
+    /// after the copy has arrived.
     fn finish<R>(self, read: impl FnOnce(&[u8]) -> R) -> Result<(R, Staging), DeviceError> {
         let device_error = |reason: String| DeviceError::Failed { reason };
         match self.staging.mapped.take() {
@@ -89,7 +91,7 @@ impl Download {
     }
 }
 
-/// Reads ranges of buffers, and waits for each. It keeps the largest staging buffer for reuse.
+/// Reads ranges of buffers, and waits for each range. The reader keeps its largest staging buffer for reuse.
 #[derive(Default)]
 pub(super) struct Reader {
     staging: Option<Staging>,
@@ -126,7 +128,7 @@ impl Reader {
 /// The largest number of downloads in flight.
 const RING: usize = 4;
 
-/// Reads buffers of the state without waiting.
+/// Reads buffers of the state without waiting, through reusable staging buffers.
 #[derive(Default)]
 pub(super) struct Ring {
     under_way: VecDeque<(StateBuffer, Download)>,
@@ -136,8 +138,9 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Requests the `bytes` of a buffer, as they are after everything submitted so far. The function waits only if the
-    /// ring is full, which the limit on steps in flight prevents.
+    /// Requests a copy of the first `bytes` bytes of a buffer, after all work that was submitted so far. The function
+    /// waits only if the ring is full. A ring with one request per step is never full, because fewer steps are in
+    /// flight than the ring has places.
     ///
     /// # Errors
     /// If the device fails.
@@ -162,8 +165,8 @@ impl Ring {
         Ok(())
     }
 
-    /// Swaps `values` with the latest buffer that has arrived, and returns the buffer's group. Each request is returned
-    /// at most once.
+    /// Moves the newest copy that has arrived into `values`, and returns the copied buffer. Returns None if no copy has
+    /// arrived since the last call.
     ///
     /// # Errors
     /// If the device fails.

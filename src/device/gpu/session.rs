@@ -17,13 +17,14 @@ use crate::kernel::{StepScalars, Target};
 use crate::passes::{Plan, PlanError, PlanOptions, Tiles};
 use crate::tape::{ElementType, StateBuffer, StateLayout, Tape, ValueId};
 
-/// The largest number of submitted, unfinished steps. Two keep the device busy while the host encodes; a
-/// third hides short delays of the host. More would only delay errors and metrics.
+/// The largest number of submitted, unfinished steps. With two steps, the device is busy while the host encodes the
+/// next one. A third step hides short delays of the host. More steps would only delay errors and metrics.
 const MAX_IN_FLIGHT: usize = 3;
 
-/// A source of tilings for the products of a tape. The tuner implements it, and measures in sessions of its own.
+/// A source of tiles for the matrix products of a tape. The tuner implements this trait. The sessions in which the
+/// tuner measures have no source of tiles.
 pub(super) trait TileSource: Send + Sync {
-    /// Returns the tiles.
+    /// Returns the tiles of the matrix products of a tape.
     ///
     /// # Errors
     /// If the device is lost.
@@ -40,7 +41,7 @@ pub(super) struct GpuSession {
     context: Arc<Context>,
     pipelines: Arc<Pipelines>,
     target: Target,
-    /// Chooses tilings by measuring; None if the tiling is given.
+    /// The source of measured tiles; None if tiles are not measured.
     tuner: Option<Arc<dyn TileSource>>,
     memory_limit: Option<u64>,
     layout: StateLayout,
@@ -87,8 +88,7 @@ impl GpuSession {
         }
     }
 
-    /// Returns the state. The first call creates it, zeroed. That call comes after the plan of the first program, which
-    /// includes the state, has passed the limits.
+    /// Returns the state. The first call creates it and fills it with zeros.
     fn state(&mut self) -> Result<&State, DeviceError> {
         let state = match self.state.take() {
             Some(state) => state,
@@ -115,7 +115,7 @@ impl GpuSession {
         Ok(State { groups, step })
     }
 
-    /// Runs the program as [`Session::run_timed`] does, with a clock that the device must have.
+    /// Runs the program like [`Session::run_timed`], with this clock. The device must have the clock.
     fn run_timed_by(
         &mut self,
         clock: Clock,
@@ -130,7 +130,7 @@ impl GpuSession {
         self.timer.run(&context, &self.programs[program.0], &mut self.reader, clock)
     }
 
-    /// Submits the inputs that are not submitted yet.
+    /// Submits the copies of inputs that are not submitted yet.
     fn flush(&mut self) {
         if let Some(copies) = self.uploads.commands() {
             self.context.queue.submit([copies]);
@@ -165,7 +165,10 @@ impl GpuSession {
 }
 
 impl Program {
-    /// [`Program::place`] of a value that must be f32 (`is_real`) or words.
+    /// Returns [`Program::place`] of a value.
+    ///
+    /// # Panics
+    /// If `is_real` is true and the elements are not f32, or if `is_real` is false and the elements are f32.
     fn typed_place(
         &self,
         value: ValueId,
@@ -180,12 +183,15 @@ impl Program {
 
 impl Session for GpuSession {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, DeviceError> {
-        assert!(*tape.state() == self.layout, "the tape has another state layout");
+        assert!(
+            *tape.state() == self.layout,
+            "load: the tape's state layout differs from the session's"
+        );
         self.context.check()?;
         let (limit, max_binding) =
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
-        // The first plan has no launches, because the grid of a tape that exceeds the adapter's bindings may be too
-        // large to represent.
+        // The first plan is only for this check. It has no launches: if a tensor is larger than the adapter's largest
+        // binding, the grid of its dispatch may be too large to represent.
         let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
         let keep_all = options.keep_all;
         let mut how = PlanOptions { keep_all, slots: &slots, ..PlanOptions::default() };
@@ -198,7 +204,8 @@ impl Session for GpuSession {
         how.tiles = tiles.as_ref();
         let mut plan = Plan::new(tape, how);
         if tiles.is_some() && plan.check(limit, in_use, max_binding).is_err() {
-            // Some tilings need scratch memory. The memory limit must hold for any measurement, so none is used here.
+            // Some tiles need scratch memory, and with the measured tiles the plan exceeds a limit. The next plan has
+            // the tiles of the rule.
             how.tiles = None;
             plan = Plan::new(tape, how);
         }
@@ -316,7 +323,7 @@ mod tests {
     use crate::ops::relu::relu;
     use crate::tape::{Initializer, Layout, Mode};
 
-    /// Runs the same step with each clock and without one: the bits are the same, and the times are plausible.
+    /// Runs the same step with each clock and without a clock: the bits are the same, and the times are plausible.
     #[test]
     fn every_clock_runs_the_same_step() {
         let mut tape = Tape::new("test", Mode::Train);

@@ -2,10 +2,10 @@
 //!
 //! A shader is a valid WGSL file below `shaders/`. Loading makes two changes:
 //!
-//! - It inserts another file's text after a line `// #import name`: the file that [`Shader::imports`] binds
-//!   to the name, otherwise `shaders/<name>.wgsl`. Imports can be nested; every file is inserted once.
-//! - It replaces the value in the declaration `const NAME: type = value;` of each of [`Shader::constants`].
-//!   (WGSL's own `override` cannot be the size of an array in a function.)
+//! - It inserts another file's text after a line `// #import name`. [`Shader::imports`] can bind the name to a file;
+//!   without a binding, the file is `shaders/<name>.wgsl`. Imports can be nested; every file is inserted once.
+//! - It replaces the value in the declaration `const NAME: type = value;` of each of [`Shader::constants`]. The
+//!   `override` declarations of WGSL do not suffice, because they cannot be the size of an array in a function.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -32,14 +32,13 @@ impl ShaderLibrary {
         Self { directory: Some(directory.into()), overrides: BTreeMap::new() }
     }
 
-    /// Replaces the text of one file, so that tests can insert broken shaders. `path` is as in
-    /// [`Shader::path`].
+    /// Replaces the text of one file. Tests insert broken shaders with this function. `path` is as in [`Shader::path`].
     pub fn with_override(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
         self.overrides.insert(path.into(), text.into());
         self
     }
 
-    /// Returns true if all files are the built-in ones, so that runtime checks can be left out.
+    /// Returns true if all files are the built-in files. Their shaders can run without runtime checks.
     pub fn is_trusted(&self) -> bool {
         self.directory.is_none() && self.overrides.is_empty()
     }
@@ -72,8 +71,8 @@ impl ShaderLibrary {
     /// Returns the text of a shader with its imports and the values of its constants.
     ///
     /// # Errors
-    /// [`DeviceError::Shader`] for a missing file, for an import or a constant that no file uses, for a constant of
-    /// another type, or for a number that WGSL cannot represent.
+    /// [`DeviceError::Shader`] for a missing file, for an import that no file uses, for a constant that no file
+    /// declares, for a constant of another type, or for a number that WGSL cannot represent.
     pub fn load(&self, shader: &Shader) -> Result<String, DeviceError> {
         let mut text = self.assemble(shader)?.text;
         for &(name, value) in &shader.constants {
@@ -82,7 +81,7 @@ impl ShaderLibrary {
         Ok(text)
     }
 
-    /// Returns the files of a shader: itself, then its imports in order.
+    /// Returns the paths of a shader's files: its own path, then the paths of its imports in the order of insertion.
     ///
     /// # Errors
     /// [`DeviceError::Shader`] for a missing file or an unused import.
@@ -97,7 +96,7 @@ impl ShaderLibrary {
         self.append(shader, shader.path, &text, &mut assembly)?;
         let unused = shader.imports.iter().find(|(name, _)| !assembly.names.contains(*name));
         match unused {
-            Some((name, _)) => Err(error(shader.path, format!("nothing imports {name}"))),
+            Some((name, _)) => Err(error(shader.path, format!("no file imports {name}"))),
             None => Ok(assembly),
         }
     }
@@ -147,7 +146,7 @@ fn imported(line: &str) -> Option<&str> {
     line.trim().strip_prefix("// #import ").map(str::trim)
 }
 
-/// Returns `text` with another value in the declaration of `name`.
+/// Returns `text` with `value` in the declaration of the constant `name`.
 fn specialise(text: &str, name: &str, value: Constant) -> Result<String, String> {
     let wanted = match value {
         Constant::U32(_) => "u32",
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_are_taken_once_and_in_depth() {
+    fn an_import_is_inserted_once_and_can_have_imports() {
         let library = library(&[
             ("main", "// #import a\n// #import b\nfn main() {}"),
             ("a", "// #import b\nconst A: u32 = 1u;"),
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_can_stand_for_another_file() {
+    fn an_import_can_be_bound_to_another_file() {
         let files = [("main", "// #import epilogue"), ("relu", "fn f() {}")];
         let shader = Shader::new("main").import("epilogue", "relu");
         assert!(library(&files).load(&shader).expect("loads").contains("fn f()"));
@@ -220,7 +219,7 @@ mod tests {
         assert_eq!(message, "shader other: shaders/other.wgsl does not exist");
         let message =
             reason(library.load(&Shader::new("main").import("a", "main").import("x", "a")));
-        assert_eq!(message, "shader main: nothing imports x");
+        assert_eq!(message, "shader main: no file imports x");
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! A clock on every node of a program.
+//! Measures the time of every node of a program.
 //!
-//! If the device supports it, the device writes its own clock into a query set between the nodes of the step's one
-//! pass. Apple's GPUs write a clock only at the beginning and end of a pass, so each node gets a pass of its own.
-//! Without a device clock, each node is submitted alone and the host waits for it.
+//! If the device can write timestamps inside a compute pass, it writes one between two nodes, and the step stays one
+//! compute pass. Apple's GPUs write a timestamp only at the beginning and at the end of a compute pass, so each node
+//! gets a compute pass of its own. On a device without timestamps, the host submits each node alone, and waits for it.
 
 use wgpu::{BufferUsages, Features};
 
@@ -28,8 +28,8 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    /// Runs a program once, with the scalars already written, and waits for it. The device must have this
-    /// clock.
+    /// Runs a program once, and waits for the end of the run. The caller has written the scalars of the step. The
+    /// device must have the clock `clock`.
     ///
     /// # Errors
     /// If the device fails.
@@ -101,7 +101,8 @@ pub(super) fn best_clock(features: Features, n_nodes: usize) -> Clock {
     }
 }
 
-/// Encodes one pass, as in an ordinary step. A timestamp is written after all earlier work.
+/// Encodes one compute pass, as in a step without a clock, with a timestamp before the first node and after each node.
+/// The device writes a timestamp after all earlier work.
 fn between_nodes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wgpu::QuerySet) {
     let descriptor = wgpu::ComputePassDescriptor { label: Some("timed"), timestamp_writes: None };
     let mut pass = encoder.begin_compute_pass(&descriptor);
@@ -114,7 +115,7 @@ fn between_nodes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wg
     }
 }
 
-/// Encodes one pass per node, with a timestamp at its beginning and its end.
+/// Encodes one compute pass per node, with a timestamp at the beginning and at the end of the compute pass.
 fn around_passes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wgpu::QuerySet) {
     for node_ix in 0..program.tape.nodes().len() {
         let first = 2 * node_ix as u32;
@@ -131,7 +132,7 @@ fn around_passes(encoder: &mut wgpu::CommandEncoder, program: &Program, set: &wg
     }
 }
 
-/// Submits each node alone, and returns the times until the device is idle.
+/// Submits each node alone, and returns the time from each submission until the device is idle, in seconds.
 fn submit_and_wait(context: &Context, program: &Program) -> Result<Vec<f64>, DeviceError> {
     context.wait(None)?;
     let time = |node_ix: usize| {

@@ -1,8 +1,8 @@
-//! The tiling of each matrix product on an adapter: measured once, and kept on disk.
+//! The tile of each matrix product on an adapter: measured once, and kept on disk.
 //!
-//! Every tiling gives the same bits, so the choice affects only the speed and may differ between machines. On
-//! a software adapter nothing is measured: the subgroup size decides (`Target::tile`), and compiling each
-//! candidate would take a second.
+//! Every tile gives the same bits, so the choice affects only the speed and may differ between machines. On a software
+//! adapter, no tile is measured, because compiling each tile would take a second. There, the subgroup size determines
+//! the tile ([`Tile::by_rule`]).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,20 +25,21 @@ use crate::kernel::{Kernels, StepScalars, Target, Tile};
 use crate::passes::Tiles;
 use crate::tape::{Node, Tape};
 
-/// The time to measure a candidate, after its first run, and the bounds on its number of runs.
+/// The time to measure one tile, without the first run.
 const TIME_EACH: Duration = Duration::from_millis(40);
+/// The smallest and the largest number of measured runs of one tile.
 const RUNS: std::ops::RangeInclusive<usize> = 3..=20;
 
-/// The measurements of one product.
+/// The measurements of one matrix product.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Tuned {
-    /// The fastest tiling.
+    /// The fastest tile.
     pub tile: Tile,
-    /// The seconds of each tiling.
+    /// The time of the fastest run with each tile, in seconds.
     pub seconds: BTreeMap<Tile, f64>,
 }
 
-/// The file of one adapter.
+/// The contents of the file that keeps an adapter's measurements.
 #[derive(Default, Serialize, Deserialize)]
 struct Table {
     /// The identity of the adapter, the driver and the kernels.
@@ -47,12 +48,12 @@ struct Table {
     products: BTreeMap<String, Tuned>,
 }
 
-/// The measurements of a device.
+/// Measures the matrix products of a device, and keeps the measurements.
 pub(super) struct Tuner {
     adapter: String,
     path: Option<PathBuf>,
     tell: Option<fn(&str)>,
-    /// None before the file is read.
+    /// The measurements so far; None before the file is read.
     table: Mutex<Option<Table>>,
 }
 
@@ -72,7 +73,7 @@ impl Tuner {
         Self { adapter, path, tell, table: Mutex::default() }
     }
 
-    /// Returns the measurements of a product, if there are any.
+    /// Returns the measurements of a matrix product; None if it was not measured yet.
     pub(super) fn known(&self, signature: &str) -> Option<Tuned> {
         let mut table = self.table();
         table.get_or_insert_with(|| self.read()).products.get(signature).cloned()
@@ -88,7 +89,8 @@ impl Tuner {
         }
     }
 
-    /// Reads the table from disk; returns an empty one if it is missing, damaged, or of another driver.
+    /// Reads the table from disk; returns an empty table if the file is missing, damaged, or of another driver or other
+    /// kernels.
     fn read(&self) -> Table {
         let text = self.path.as_ref().and_then(|path| fs::read_to_string(path).ok());
         let table = text.and_then(|text| serde_json::from_str::<Table>(&text).ok());
@@ -96,7 +98,7 @@ impl Tuner {
         table.filter(|table| table.adapter == self.adapter).unwrap_or(empty)
     }
 
-    /// Saves the table, if possible. After a failure, the next run only measures again.
+    /// Saves the table. A failure is only a warning, because the next run can measure again.
     fn write(&self, table: &Table) {
         let Some(path) = &self.path else { return };
         let text = serde_json::to_string_pretty(table).expect("a table is plain data");
@@ -108,10 +110,11 @@ impl Tuner {
 }
 
 impl TileSource for Tuner {
-    /// Returns the tilings of a tape's products, and measures the unknown ones.
+    /// Returns the fastest tile of each matrix product of a tape. Products without measurements are measured now.
     ///
     /// # Errors
-    /// If the device is lost. A product that cannot be measured keeps the tiling chosen by rule.
+    /// If the device is lost. A product that cannot be measured is not an error: its tile is missing in the result, and
+    /// [`Tile::by_rule`] chooses it.
     fn tiles(
         &self,
         context: &Arc<Context>,
@@ -150,7 +153,8 @@ impl TileSource for Tuner {
     }
 }
 
-/// Times every tiling of a node by itself. Returns None if no tiling can run.
+/// Measures a node with each tile, without the other nodes of the tape. Returns None if the node cannot run with any
+/// tile.
 fn measure(
     context: &Arc<Context>,
     pipelines: &Arc<Pipelines>,
@@ -166,7 +170,7 @@ fn measure(
         let target = Target { tile: Some(tile), ..of_adapter };
         let (context, pipelines) = (Arc::clone(context), Arc::clone(pipelines));
         let mut session = GpuSession::new(context, pipelines, target, None, None, alone.state());
-        // If one tiling lacks memory or cannot be compiled, the others remain.
+        // A tile that needs too much memory, or cannot be compiled, is left out.
         let program = match session.load(&alone, LoadOptions::default()) {
             Ok(program) => program,
             Err(lost @ DeviceError::Lost { .. }) => return Err(lost),
@@ -177,7 +181,7 @@ fn measure(
         };
         fill(&mut session, program, &alone)?;
         let mut run = || session.run_timed(program, &StepScalars::default()).map(|t| t.sum());
-        // The driver finishes compiling in the first run.
+        // A driver may compile in the first run, so its time does not count.
         run()?;
         let mut fastest = f64::INFINITY;
         let begun = Instant::now();
@@ -221,7 +225,8 @@ mod tests {
         GpuDevice::open(None, &options).expect("an adapter")
     }
 
-    /// The tuner measures once and then reads the file. It uses neither the table of another driver nor a damaged one.
+    /// The tuner measures once and then reads the file. It uses neither the table of another driver nor a damaged
+    /// table.
     #[test]
     fn measurements_are_kept_on_disk() {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -265,7 +270,8 @@ mod tests {
         assert_eq!(tuner("conv2d/geometry").known(&signature), None, "none can run");
     }
 
-    /// Mean and M2 take scratch memory with a register tile, and none with a tile in workgroup memory.
+    /// For mean and M2, the convolution needs scratch memory with a tile in registers, but not with a tile in workgroup
+    /// memory.
     #[test]
     fn a_tile_whose_memory_exceeds_the_limit_is_not_chosen() {
         let tape = Arc::new(tape(32));

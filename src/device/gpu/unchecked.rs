@@ -1,11 +1,11 @@
-//! The only unsafe calls of the GPU device: shaders without runtime checks, and the driver's own compiled
-//! data.
+//! The only unsafe calls of the GPU device: one compiles shaders without runtime checks, the other passes stored
+//! compiled pipelines to the driver.
 #![allow(unsafe_code)]
 
 /// Compiles a module.
 ///
-/// With `checked`, every index is clamped and every loop counted, which makes hot loops up to a hundred times
-/// slower. Without it, the text must come from a [trusted](super::ShaderLibrary::is_trusted)
+/// With `checked`, every index is clamped and every loop counted, which makes hot loops up to a hundred times slower.
+/// Without `checked`, the text must come from a [trusted](super::ShaderLibrary::is_trusted)
 /// [`ShaderLibrary`](super::ShaderLibrary).
 pub(super) fn create_module(
     device: &wgpu::Device,
@@ -15,12 +15,12 @@ pub(super) fn create_module(
     if checked {
         return device.create_shader_module(descriptor);
     }
-    // SAFETY: trusted text consists of the files built into this crate, with constants from the ops. Without
-    // checks, an index out of bounds or an endless loop would be undefined behaviour. In these files every
-    // access to a buffer or to workgroup memory is bounded by `arrayLength` or by the sizes that the op
-    // inserts, which are those of the bound ranges, and every loop has a constant or inserted bound. An index
-    // from another invocation of the subgroup is compared with the size again. Development builds and
-    // libraries with replaced files run with checks.
+    // SAFETY: trusted text consists of the files built into this crate, with constants from the ops. Without checks, an
+    // index out of bounds or an endless loop would be undefined behaviour. In these files every access to a buffer or
+    // to workgroup memory is bounded by `arrayLength` or by the sizes that the op inserts, which are those of the bound
+    // ranges, and every loop has a constant or inserted bound. An index that comes from another invocation of the
+    // subgroup is compared with the size before its use. Development builds and libraries with replaced files run with
+    // checks.
     unsafe {
         device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
     }

@@ -1,8 +1,8 @@
 //! Copies a step's inputs to the device, through a ring of buffers that the host writes while earlier steps run.
 //!
-//! A staging buffer has a cycle. While it is mapped, the host writes its numbers. A copy, encoded before the step,
-//! moves them to their destination. After the copy, the buffer is mapped again. After the first steps there are enough
-//! buffers, and no more memory is allocated.
+//! A staging buffer goes through a cycle. While the buffer is mapped, the host writes numbers into it. A copy command
+//! before the step moves the numbers to their destination. After the copy, the buffer is mapped again. After the first
+//! few steps, there are enough staging buffers, and no more memory is allocated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,8 +32,8 @@ pub(super) struct Uploads {
 }
 
 impl Uploads {
-    /// Copies `bytes` to `target` from `offset` on, both multiples of 4. The copy takes effect for submissions together
-    /// with, or after, [`Uploads::commands`].
+    /// Copies `bytes` to `target` at `offset`. The offset and the number of bytes must be multiples of 4. The copy
+    /// takes effect when [`Uploads::commands`] is submitted.
     ///
     /// # Errors
     /// If memory is short, or the device has failed.
@@ -80,13 +80,13 @@ impl Uploads {
         }
     }
 
-    /// Returns the copies so far, if there are any. Submit them before the commands that read them, then call
-    /// [`Uploads::submitted`].
+    /// Returns the commands of all copies that are not submitted yet, if there are any. Submit these commands before
+    /// the commands that read the copied data, then call [`Uploads::submitted`].
     pub(super) fn commands(&mut self) -> Option<wgpu::CommandBuffer> {
         self.copies.take().map(wgpu::CommandEncoder::finish)
     }
 
-    /// Requests the mapping of the buffers after their copies.
+    /// Requests that each submitted buffer is mapped again after its copy.
     pub(super) fn submitted(&mut self) {
         for staging in self.written.drain(..) {
             let is_mapped = Arc::clone(&staging.is_mapped);

@@ -33,7 +33,7 @@ pub fn resnet9(tape: &mut Tape, x: ValueId, ResNet9 { width, classes }: ResNet9)
         width > 0 && classes > 0,
         "resnet9: width {width} and {classes} classes; both must be above 0"
     );
-    // `prep` is the stem.
+    // `prep` is the stem, the layers before the first stage.
     let x = block(tape, "prep", x, width, Pool::No);
     let x = block(tape, "layer1", x, 2 * width, Pool::Yes);
     let x = residual(tape, "res1", x);

@@ -1,7 +1,8 @@
-//! `batch_norm`, the `relu` behind it, and the `add` of a residual become one op.
+//! Fuses a `batch_norm`, the `relu` after it, and the `add` of a residual into one op.
 //!
-//! Each of the three ops reads and writes whole activations, forward and backward. The fused op reads x once and writes
-//! the input of the next layer. Backward, it computes the ReLU's mask from x and does not read the ReLU's output.
+//! Without fusion, each of the three ops reads and writes whole activations, forward and backward. The fused op reads x
+//! once and writes the input of the next layer. In the backward pass, it computes the ReLU's mask from x and does not
+//! read the ReLU's output.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use crate::ops::batch_norm::relu::BatchNormRelu;
 use crate::ops::relu::Relu;
 use crate::tape::{Node, Tape, ValueId};
 
-/// Rewrites every batch norm over a multiple of four channels whose output only a ReLU reads. With `residual_add`, an
-/// addition that alone reads the ReLU's output joins them. Returns the number of rewrites.
+/// Fuses every batch norm with the ReLU that reads its output, if no other node reads the output and the number of
+/// channels is a multiple of four. If `residual_add` is true and an addition is the only reader of the ReLU's output,
+/// the addition is fused, too. Returns the number of rewrites.
 pub(super) fn apply(tape: &mut Tape, residual_add: bool) -> usize {
     let mut n_rewritten = 0;
     let mut ix = 0;
@@ -27,17 +29,17 @@ pub(super) fn apply(tape: &mut Tape, residual_add: bool) -> usize {
     n_rewritten
 }
 
-/// The nodes behind a batch norm.
+/// The nodes that are fused with a batch norm.
 struct Place {
     eps: f32,
     relu_ix: usize,
-    /// Index of the addition, and the value that it adds.
+    /// Index of the addition, and the residual that it adds.
     add: Option<(usize, ValueId)>,
 }
 
 fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
     let node = &tape.nodes()[norm_ix];
-    // A batch norm that reads mean_m2 has one more input, and is not rewritten.
+    // A batch norm that reads mean and M2 from the convolution has one more input, and is not rewritten.
     let op = (&*node.op as &dyn Any).downcast_ref::<BatchNorm>()?;
     let &BatchNorm { eps, mean_m2: None } = op else { return None };
     let by_fours = tape.shape(node.outputs[0]).last()?.is_multiple_of(4);
@@ -53,7 +55,8 @@ fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
     Some(Place { eps, relu_ix, add: residual_add.then(add).flatten() })
 }
 
-/// Returns the node with op `O` that alone reads a value, if the value is not kept for the host.
+/// Returns the index of the only node that reads a value. Returns None if several nodes read the value, if the op of
+/// the node is not an `O`, or if the value is kept for the host.
 fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
     if tape.value(id).keep || tape.n_readers(id) != 1 {
         return None;
@@ -70,7 +73,7 @@ fn rewrite(tape: &mut Tape, norm_ix: usize, place: &Place) {
     let mut nodes = vec![norm_ix, place.relu_ix];
     nodes.extend(place.add.map(|(add_ix, _)| add_ix));
     let y = tape.nodes()[*nodes.last().expect("two or three")].outputs[0];
-    // The last of the nodes makes y; the batch norm makes the statistics.
+    // The last of the replaced nodes computes y. The batch norm computes the statistics.
     let outputs = [Some(y), Some(outputs[1]), Some(outputs[2]), None];
     tape.replace(&nodes, Arc::new(fused), &inputs, &outputs);
 }

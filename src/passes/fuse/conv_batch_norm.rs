@@ -1,8 +1,9 @@
-//! `conv2d` computes mean and M2 of its output for the `batch_norm` behind it.
+//! Rewrites `conv2d` to compute the mean and M2 of its output, for the `batch_norm` after it.
 //!
-//! Batch norm in training reads x to compute mean and variance, and reads x again to normalise it. The convolution in
-//! front of it holds each element of x in registers, where the mean and M2 of a partition of the pixels cost almost
-//! nothing. The fused convolution has them as another output. Batch norm merges these, and reads x only to normalise.
+//! Batch norm in training reads x to compute mean and variance, and reads x again to normalise it. The convolution
+//! before it has each element of x in registers. There, the mean and M2 (the sum of squared deviations from the mean)
+//! of a partition of the pixels cost almost nothing. The rewritten convolution has the mean and M2 of each partition as
+//! another output. The rewritten batch norm merges them, and reads x only to normalise it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_two_norms_behind_a_convolution_is_rewritten() {
+    fn one_of_two_norms_after_a_convolution_is_rewritten() {
         let (mut tape, _) = block(1);
         let conv = tape.nodes()[0].outputs[0];
         let (gamma, beta) = (tape.nodes()[1].inputs[1], tape.nodes()[1].inputs[2]);

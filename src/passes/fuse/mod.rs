@@ -19,13 +19,13 @@ pub struct Fusion {
     pub conv_max_pool: bool,
     /// `batch_norm` and `relu` become one op.
     pub batch_norm_relu: bool,
-    /// The addition of a residual behind these two joins them.
+    /// The addition of a residual after `batch_norm` and `relu` becomes part of their op.
     pub residual_add: bool,
-    /// `conv2d` computes mean and M2 of its output for the `batch_norm` behind it.
+    /// `conv2d` computes mean and M2 of its output, for the `batch_norm` after it.
     pub conv_batch_norm: bool,
 }
 
-/// Returns the default for rules that a file does not name: the file is older than such a rule, so the rule is off.
+/// Returns the value of rules that are missing in a file. The file is older than these rules, so they are off.
 fn unfused() -> Fusion {
     Fusion::NONE
 }
@@ -46,7 +46,8 @@ impl Fusion {
         conv_batch_norm: false,
     };
 
-    /// Returns every rule but these; no rule if `rules` is empty.
+    /// Returns all rules except `rules`. An empty list turns all rules off, because `--no-fuse` without a value gives
+    /// an empty list.
     pub fn without(rules: &[Rule]) -> Self {
         if rules.is_empty() {
             return Self::NONE;
@@ -111,7 +112,7 @@ pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
 mod tests {
     use super::*;
 
-    /// A resumed run that is older than a rule continues without the rule, and so keeps its bits.
+    /// A run that is older than a rule resumes without the rule, so its results keep every bit.
     #[test]
     fn a_rule_that_a_file_does_not_name_is_off() {
         let text = r#"{"conv_max_pool":true,"batch_norm_relu":true,"residual_add":true}"#;
