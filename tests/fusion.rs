@@ -1,4 +1,4 @@
-//! Fusion of layers and of the network: one node replaces several.
+//! Fusion, on a few layers and on the network: one node replaces several.
 
 use wgrad::nn::{ResNet9, layers};
 use wgrad::ops::Window;
@@ -51,7 +51,7 @@ fn a_kept_value_is_not_fused_away() {
     );
 }
 
-/// Returns the number of nodes that read mean_m2.
+/// Returns the number of batch norms that read `mean_m2`, the mean and M2 from the convolution before them.
 fn n_given(tape: &Tape) -> usize {
     tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given mean_m2")).count()
 }

@@ -99,7 +99,8 @@ fn batch(scale: f32) -> Vec<f32> {
 
 const LABELS: [u32; 4] = [0, 1, 1, 0];
 
-/// A variance overflows long before a gradient does. The normalised values are then all 0.
+/// With inputs of 1e25 the variance overflows, and the normalised values are all 0. So the gradients stay finite, and
+/// only a check of the variance detects the overflow.
 #[test]
 fn a_variance_that_overflows_does_not_reach_the_running_variance() {
     for (name, device) in devices() {
@@ -119,7 +120,8 @@ fn a_variance_that_overflows_does_not_reach_the_running_variance() {
     }
 }
 
-/// Gradients of 1e25 are finite, but their norm is not. Clipping with 1 / norm would set them to zero.
+/// Gradients of 1e25 are finite, but their norm is not. Clipping multiplies the gradients by max_norm / norm, which
+/// would set them to zero.
 #[test]
 fn a_norm_that_overflows_does_not_clip_gradients_to_zero() {
     for (name, device) in devices() {

@@ -1,10 +1,10 @@
-//! The mechanical part of the house style in `CONTRIBUTING.md`: openings of sentences, and words that make a person
-//! of a program. The check reads comments, string literals and documents.
+//! The mechanical part of the house style in `CONTRIBUTING.md`: openings of sentences, and words that describe a
+//! program as a person. The check reads comments, string literals and documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders and files that the check leaves out. The list only shrinks; an empty list is the goal.
+/// Folders and files that the check leaves out. The list is empty and should stay empty.
 const NOT_YET: &[&str] = &[];
 
 /// Folders and files with prose, relative to the repository's root.
