@@ -13,7 +13,8 @@ fn names(tape: &Tape) -> Vec<&'static str> {
     tape.nodes().iter().map(|node| node.op.name()).collect()
 }
 
-/// Records batch norm, ReLU and the addition of the input. `keep` keeps the ReLU's output.
+/// Records batch norm, ReLU and the addition of the input. With `keep`, the ReLU's output can be read after the step,
+/// so fusion may not remove it.
 fn block(channels: usize, keep: bool) -> Tape {
     let mut tape = Tape::new("test", Mode::Train);
     let x = tape.input_with_grad("x", &[2, 3, 3, channels]);

@@ -25,16 +25,16 @@ const LAYERS: [&[&str]; 10] = [
 
 /// The circles of imports that are allowed, each inside one folder. No circle may be added to the list.
 const CIRCLES: [&[&str]; 3] = [
-    // The messages of errors name the files of CIFAR-10; reading these files returns the errors.
+    // error.rs names the files of CIFAR-10 in its messages, and cifar10.rs returns these errors.
     &["data/cifar10.rs", "data/error.rs"],
-    // A pipeline is compiled on several devices ahead of its first dispatch.
+    // pipelines.rs starts the compilation before the first dispatch, and precompile.rs compiles the pipelines.
     &["device/gpu/pipelines.rs", "device/gpu/precompile.rs"],
-    // A tape holds nodes, and a node an op; the methods of an op take tapes and nodes.
+    // A tape holds nodes, and a node holds an op. The methods of an op take tapes and nodes.
     &["tape/node.rs", "tape/op.rs", "tape/record.rs", "tape/reference.rs"],
 ];
 
-/// Returns the rank of a layer, 0 for the lowest; None for other folders. `crate::Error` has a variant for the errors
-/// of each layer, and belongs to the layer `train`.
+/// Returns the rank of a layer, 0 for the lowest; None for other folders. `crate::Error` wraps the error types of the
+/// layers; the test counts it as part of the layer `train`.
 fn rank(folder: &str) -> Option<usize> {
     let folder = if folder == "Error" { "train" } else { folder };
     LAYERS.iter().position(|line| line.contains(&folder))

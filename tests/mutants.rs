@@ -26,7 +26,7 @@ type Mutant = (&'static str, &'static str, &'static str, &'static str);
 /// The set of kernels with which a mutant is tested.
 #[derive(Clone, Copy)]
 enum In {
-    /// The readable kernels.
+    /// The naive kernels: one invocation computes one element.
     Naive,
     /// The adapter's default kernels.
     Default,
@@ -36,7 +36,7 @@ enum In {
     Subgroup,
     /// Products in tiles of 64 x 64 in workgroup memory.
     Square64,
-    /// Products in tiles of 128 x 128.
+    /// Products in tiles of 128 x 128 in workgroup memory.
     Square128,
 }
 

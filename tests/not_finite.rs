@@ -51,8 +51,9 @@ fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u
     (pooled.into_iter().map(bits).collect(), index)
 }
 
-/// A pixel that is NaN makes nine outputs of the convolution NaN. They lie at every position of the pool's windows,
-/// alone and with others. Other numbers are rounded differently, so they are not compared.
+/// A pixel that is NaN makes nine outputs of the convolution NaN. Together, these outputs lie at every position of a
+/// window of the pool, some alone and some with another NaN in their window. The test compares no other numbers,
+/// because the devices round them differently.
 #[test]
 fn a_pool_keeps_a_nan_at_any_position_of_its_window() {
     let mut x: Vec<f32> = (0..2 * 8 * 8 * 3).map(|ix| (ix as f32 * 0.7).sin()).collect();

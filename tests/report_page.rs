@@ -229,7 +229,7 @@ struct Shown {
     dom: String,
     /// The lines of the console.
     console: Vec<String>,
-    /// Addresses that the page, not the browser itself, requested.
+    /// The addresses that the page requested; requests of the browser itself are left out.
     requests: Vec<String>,
 }
 

@@ -163,7 +163,7 @@ fn a_run_continues_on_another_device_with_a_note() {
     let text = succeeds(&output);
     assert!(text.contains("the run began on another device"), "{text}");
     assert_eq!(lines(path.join("run/metrics.jsonl")).len(), 6);
-    // The run stays on its new device, and a note names the first one.
+    // The settings of the run name the new device, and the summary also names the first device.
     let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
     assert!(config.contains("device = \"cpu\""), "{config}");
     let summary = || String::from_utf8(read(path, "run/summary.json")).expect("text");

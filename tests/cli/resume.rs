@@ -61,7 +61,7 @@ fn kill_and_resume(n: usize, seed: u64) {
         }
         assert_eq!(output.status.code(), None, "{}", stderr(&output));
         n_killed += 1;
-        // Without the run's settings there is nothing to resume.
+        // A run that was killed before it wrote its settings cannot be resumed, so the first command is repeated.
         arguments = if path.join("run/config.toml").exists() { &RESUME } else { &begin };
     }
     let output = wgrad(path, arguments);

@@ -15,7 +15,7 @@ use wgrad::train::step::{self, StepConfig};
 /// The number of bytes of a record: a label and 3 planes of 32 x 32 pixels.
 pub const RECORD: usize = 3073;
 
-/// Returns a `wgrad` command in a folder without a dataset, with an environment without settings.
+/// Returns a `wgrad` command that runs in `folder`. Its environment names no dataset and forbids downloads.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
     command.args(arguments).current_dir(folder).env_remove("WGRAD_DATA").env_remove("RUST_LOG");

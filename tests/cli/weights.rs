@@ -66,7 +66,7 @@ fn weights_are_measured_on_the_data_of_their_training() {
     let mut there = command(&path.join("empty"), &eval_there);
     assert_eq!(n_images(&there.env("WGRAD_DATA", ".").output().expect("it starts")), 25);
 
-    // A flag takes precedence, and a note names the difference.
+    // A flag takes precedence, and a note states that its images are not those of the training.
     for (flags, n) in [(["--data-dir", "other"], 30), (["--data", "shapes"], 2000)] {
         let flags = [&["eval", "--weights", "away/w", "--device", "cpu", "--json"], &flags[..]];
         let output = wgrad(path, &flags.concat());

@@ -155,7 +155,7 @@ fn problems_behind_links(tree: &Tree, page: &Page) -> Vec<String> {
     problems
 }
 
-/// Splits a comma and a code span off the beginning of a text.
+/// Splits a comma and a code span off the beginning of a text; None if the text begins otherwise.
 fn listed_name(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix(',')?.trim_start().strip_prefix('`')?.split_once('`')
 }
