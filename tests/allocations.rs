@@ -157,7 +157,8 @@ fn a_step_on_the_cpu_allocates_no_memory_of_its_own() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
     let device = Device::cpu(OpenOptions::default());
     for metrics in [false, true] {
-        // The steps run within the pool, because the queue into the pool allocates a block every so many steps.
+        // The steps run within the pool, because rayon's queue into the pool allocates a block of memory every few
+        // steps.
         let steps = pool.install(|| allocations(&device, metrics));
         assert_none_of_ours(&steps, Allocation::is_of_matrix_product);
         assert_equal_numbers(&steps);

@@ -84,7 +84,7 @@ fn the_saved_weights_are_the_evaluated_weights() {
 }
 
 #[test]
-fn a_snapshot_holds_both() {
+fn a_training_state_holds_the_weights_and_their_average() {
     for device in devices() {
         let new = || Trainer::new(&device, &config(Some(0.9)), 1).expect("a trainer");
         // The comparison includes the weights, so a snapshot without them fails.
@@ -111,8 +111,8 @@ fn a_snapshot_holds_both() {
     }
 }
 
-/// The statistics are those of PyTorch's `update_bn`: means over batches of the batch statistics. The test computes
-/// them with a trainer whose weights are the average and whose learning rate is 0.
+/// The running statistics of the average are those of PyTorch's `update_bn`: the means of the batch statistics over the
+/// batches. The test computes them with a trainer whose weights are the average and whose learning rate is 0.
 #[test]
 fn averaged_weights_get_their_own_statistics() {
     let split = shapes::draw_train(0, 4 * BATCH_SIZE);
@@ -154,7 +154,8 @@ fn averaged_weights_get_their_own_statistics() {
     }
 }
 
-/// Otherwise a slow average would be evaluated with the running statistics of other weights.
+/// The running statistics of training belong to the latest weights. A slow average is far from these weights, so its
+/// loss is lower with statistics that are computed for the average.
 #[test]
 fn a_slow_average_is_better_with_its_own_statistics() {
     let device = Device::cpu(OpenOptions::default());

@@ -1,5 +1,5 @@
-//! Runs the fuzz targets on the kept inputs: no file makes a reader panic. `docs/fuzzing.md` describes the origin of
-//! the inputs and the search for more.
+//! Runs the fuzz targets on the inputs in `fuzz/corpus`: no input makes a reader of files panic. `docs/fuzzing.md`
+//! describes the origin of the inputs and the search for more.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -21,7 +21,7 @@ fn no_kept_input_makes_a_reader_panic() {
     }
 }
 
-/// Returns the kept inputs of a target with their names; `scripts/fuzz_corpus.sh` packs them.
+/// Returns the inputs of a target with their names, from the archive that `scripts/fuzz_corpus.sh` packs.
 fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let archive = File::open(corpus.join(format!("{target}.tar.gz")));

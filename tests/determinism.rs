@@ -54,7 +54,7 @@ fn the_seed_decides_every_bit(device: &Device) {
 }
 
 #[test]
-fn the_number_of_threads_decides_none() {
+fn the_number_of_threads_changes_no_bit() {
     let with_threads = |n: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads");
         pool.install(|| model_file(&open("cpu"), 1))
@@ -110,8 +110,8 @@ fn the_cpu_is_deterministic() {
     a_step_depends_on_the_state_alone(&device);
 }
 
-/// One test for all properties, so that the kernels are compiled once. On a software adapter, compilation takes most of
-/// the time.
+/// Tests all properties in one function, because this compiles the kernels only once. On a software adapter,
+/// compilation takes most of the time.
 #[test]
 fn the_gpu_is_deterministic() {
     let device = open("gpu");

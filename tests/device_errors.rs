@@ -100,7 +100,8 @@ fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
         session.request_state(StateBuffer::Metrics).expect("the request is accepted");
         device.simulate_loss();
         match first_call {
-            // The loss of the device is reported when the device is idle. The limit on steps in flight waits for that.
+            // wgpu reports the loss once the device is idle. `run` waits for this moment, because only a few steps may
+            // be in flight.
             0 => assert_lost((0..4).try_for_each(|_| session.run(program, &STEP))),
             1 => assert_lost(session.read(program, y)),
             2 => assert_lost(session.wait()),

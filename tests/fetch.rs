@@ -207,7 +207,7 @@ fn interrupt(mut command: Command, part: &Path, n_bytes: u64) -> (Option<i32>, S
 #[test]
 fn ctrl_c_keeps_the_partial_download() {
     let (file, md5) = archive();
-    // The server promises the published length.
+    // The server announces the length of the published archive.
     let mut long = file.clone();
     long.resize(170_052_171, 0);
     let n_half = file.len() / 2;

@@ -1,4 +1,4 @@
-//! Fusion of layers and of the network: one node replaces several.
+//! Fusion, on a few layers and on the network: one node replaces several.
 
 use wgrad::nn::{ResNet9, layers};
 use wgrad::ops::Window;
@@ -13,7 +13,8 @@ fn names(tape: &Tape) -> Vec<&'static str> {
     tape.nodes().iter().map(|node| node.op.name()).collect()
 }
 
-/// Records batch norm, ReLU and the addition of the input. `keep` keeps the ReLU's output.
+/// Records batch norm, ReLU and the addition of the input. With `keep`, the ReLU's output can be read after the step,
+/// so fusion may not remove it.
 fn block(channels: usize, keep: bool) -> Tape {
     let mut tape = Tape::new("test", Mode::Train);
     let x = tape.input_with_grad("x", &[2, 3, 3, channels]);
@@ -51,7 +52,7 @@ fn a_kept_value_is_not_fused_away() {
     );
 }
 
-/// Returns the number of nodes that read mean_m2.
+/// Returns the number of batch norms that read `mean_m2`, the mean and M2 from the convolution before them.
 fn n_given(tape: &Tape) -> usize {
     tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given mean_m2")).count()
 }

@@ -30,8 +30,8 @@ const OP_TOLERANCE: f64 = 1e-5;
 /// size.
 const STATE_TOLERANCE: f64 = 1e-4;
 
-/// The bound on the relative L2 error of a schedule. Both sides compute the same operations in f64, except for the last
-/// bit of a cosine.
+/// The bound on the relative L2 error of a schedule. Both sides do the same operations in f64, but a cosine may differ
+/// in its last bit.
 const SCHEDULE_TOLERANCE: f64 = 1e-12;
 
 /// The bound on the relative error of a single learning rate. At the end of a cosine, a small learning rate is the
@@ -61,8 +61,8 @@ const KINDS: &[(&str, Run)] = &[
     ("resnet9", network::resnet9),
 ];
 
-/// Runs every file on the device. Fails with the names of the files that do not agree; the output above has the
-/// tensors.
+/// Runs every file on the device. Fails with the names of the files that do not agree. The panics before this one name
+/// their tensors.
 fn run_all(device: &Device) {
     // This is written directly to standard error, because the test harness hides the output of tests that pass.
     let line = format!("golden cases on {}\n", device.name());
@@ -110,7 +110,7 @@ fn every_file_is_run_by_a_test() {
     }
 }
 
-/// Checks the project's own files only; `$GOLDEN_DIR` may have fewer.
+/// Does not fail with `$GOLDEN_DIR`, because that folder may lack cases.
 #[test]
 fn every_op_has_a_file() {
     let files = case_file::all();

@@ -55,7 +55,7 @@ fn every_tile_gives_the_same_bits() {
     let tiles = Tile::ALL.iter().copied().filter(|&tile| gpu.target().has(tile));
     let tiles: Vec<_> = tiles.collect();
     let as_is = tiles.iter().map(|&tile| (tile, None));
-    // Simulates adapters with smaller subgroups.
+    // These two entries simulate adapters with smaller subgroups.
     let sharing = [2, 4].map(|most| (Tile::Subgroup, Some(most)));
     let tiles: Vec<_> =
         as_is.chain(sharing.into_iter().filter(|t| gpu.target().has(t.0))).collect();

@@ -12,8 +12,9 @@ use wgrad::tape::ValueId;
 /// The step h of the central differences. Their error is about h² = 1e-10 times the third derivative, plus
 /// f64's rounding divided by the step, about 1e-16 / 1e-5 = 1e-11 of the scalar.
 const STEP: f64 = 1e-5;
-/// Largest difference of a gradient, relative to the largest gradient of its tensor: the errors above, grown by sums of
-/// a few hundred terms. A wrong term exceeds it by far.
+/// The bound on the difference between a gradient and its central difference, relative to the largest gradient of the
+/// tensor. It allows for the errors that [`STEP`] describes, grown by sums of a few hundred terms. A wrong term gives a
+/// far larger difference.
 const TOLERANCE: f64 = 1e-6;
 /// The number of checked elements per tensor, spread evenly.
 const CHECKED: usize = 60;

@@ -1,4 +1,5 @@
-//! The folders of `src` are layers, and imports point down; `docs/architecture.md` has the picture.
+//! The folders of `src` are layers, and a layer imports only those below it; `docs/architecture.md` lists the layers.
+//! No circle of imports (files that import one another, directly or through others) joins two folders.
 
 #[path = "layers/graph.rs"]
 mod graph;
@@ -22,17 +23,18 @@ const LAYERS: [&[&str]; 10] = [
     &["cli"],
 ];
 
-/// Circles of files inside a folder. The list only shrinks.
+/// The circles of imports that are allowed, each inside one folder. No circle may be added to the list.
 const CIRCLES: [&[&str]; 3] = [
-    // The messages of errors name the files of CIFAR-10; reading these files returns the errors.
+    // error.rs names the files of CIFAR-10 in its messages, and cifar10.rs returns these errors.
     &["data/cifar10.rs", "data/error.rs"],
-    // A pipeline is compiled on several devices ahead of its first dispatch.
+    // pipelines.rs starts the compilation before the first dispatch, and precompile.rs compiles the pipelines.
     &["device/gpu/pipelines.rs", "device/gpu/precompile.rs"],
-    // A tape holds nodes, and a node an op; the methods of an op take tapes and nodes.
+    // A tape holds nodes, and a node holds an op. The methods of an op take tapes and nodes.
     &["tape/node.rs", "tape/op.rs", "tape/record.rs", "tape/reference.rs"],
 ];
 
-/// Returns the rank of a layer. `crate::Error`, the sum of all layers' errors, belongs to training.
+/// Returns the rank of a layer, 0 for the lowest; None for other folders. `crate::Error` wraps the error types of the
+/// layers; the test counts it as part of the layer `train`.
 fn rank(folder: &str) -> Option<usize> {
     let folder = if folder == "Error" { "train" } else { folder };
     LAYERS.iter().position(|line| line.contains(&folder))
@@ -99,7 +101,8 @@ fn imports_point_down() {
     assert!(places.is_empty(), "a layer imports only those below it:\n{}", places.join("\n"));
 }
 
-/// A folder is any folder below src, with the file of its module: `ops/conv2d.rs` belongs to `ops/conv2d`.
+/// The test counts any folder below `src`. The file of a module belongs to the folder of the module: `ops/conv2d.rs`
+/// belongs to `ops/conv2d`.
 #[test]
 fn circles_stay_inside_a_folder() {
     let graph = Graph::read(&source());
@@ -111,7 +114,7 @@ fn circles_stay_inside_a_folder() {
     assert!(across.is_empty(), "files of different folders in a circle:\n{}", across.join("\n"));
 }
 
-/// Arrows to a parent module do not count, because a child module is a part of its parent.
+/// An import of a parent module does not count, because a child module is a part of its parent.
 #[test]
 fn circles_inside_a_folder_are_on_the_list() {
     let circles = Graph::read(&source()).without_arrows_to_parents().circles();

@@ -195,8 +195,9 @@ fn lines_below(folder: &str, extension: &str) -> Vec<Vec<String>> {
     files_below(&root().join(folder), extension).iter().map(lines).collect()
 }
 
-/// Documents quote existing code: each block is a run of whole lines of one file, with any indentation. The README
-/// leaves lines out, and `adding_an_op.md` adds an op that is not in the tree.
+/// Documents quote existing code: each block is a run of whole lines of one file, with any indentation. Two pages are
+/// not checked: the README leaves lines out of its quotations, and `adding_an_op.md` adds an op that is not in the
+/// tree.
 #[test]
 fn quotations_agree_with_the_code() {
     let (wgsl, rust) = (lines_below("shaders", "wgsl"), lines_below("src", "rs"));
@@ -224,7 +225,8 @@ fn quotations_agree_with_the_code() {
     assert!(n_quotations > ops::ALL.len(), "only {n_quotations} quotations were found");
 }
 
-/// The script reads both file formats of apt's sources.
+/// `scripts/install-vulkan.sh` reads the address of the package host from apt's sources, in either of their two file
+/// formats.
 #[test]
 fn the_driver_comes_from_the_package_sources_of_the_machine() {
     let script = read(&root().join("scripts/install-vulkan.sh"));

@@ -1,7 +1,8 @@
 //! Tests of the tests: the comparison with the CPU must catch every shader that is broken on purpose. Every op has
 //! several such shaders.
 //!
-//! A mutant is an edit of a shader's text. It is caught if some case of the op no longer agrees.
+//! A mutant is an edit of a shader's text. It is caught if the GPU's result of some case of the op no longer agrees
+//! with the CPU's.
 
 mod common;
 #[path = "mutants/conv2d.rs"]
@@ -22,10 +23,10 @@ use wgrad::passes::{Plan, PlanOptions};
 /// A mutant: op, file below shaders/, text, replacement.
 type Mutant = (&'static str, &'static str, &'static str, &'static str);
 
-/// The set of kernels in which a mutant is tried.
+/// The set of kernels with which a mutant is tested.
 #[derive(Clone, Copy)]
 enum In {
-    /// The readable kernels.
+    /// The naive kernels: one invocation computes one element.
     Naive,
     /// The adapter's default kernels.
     Default,
@@ -35,7 +36,7 @@ enum In {
     Subgroup,
     /// Products in tiles of 64 x 64 in workgroup memory.
     Square64,
-    /// Products in tiles of 128 x 128.
+    /// Products in tiles of 128 x 128 in workgroup memory.
     Square128,
 }
 
@@ -269,7 +270,7 @@ fn every_mutant_is_caught() {
             Err(error) => survivors.push(format!("{op}: {file}: {text:?} -> {becomes:?}: {error}")),
         }
     }
-    assert!(survivors.is_empty(), "these mutants live:\n{}", survivors.join("\n"));
+    assert!(survivors.is_empty(), "no case catches these mutants:\n{}", survivors.join("\n"));
 }
 
 /// Returns true if some case of the op that runs the broken file disagrees with the CPU.

@@ -74,7 +74,7 @@ fn the_network_does_the_expected_work() {
     let tape = record(Mode::Train, 64, batch);
     let forward = multiply_adds(&tape, Phase::Forward) / batch as u64;
     assert_eq!(forward, 379_261_952);
-    // The backward pass has twice the work, minus the gradient of the images, which no node reads.
+    // The backward pass does twice the work of the forward pass, minus the gradient of the images, which no node reads.
     let images = 32 * 32 * 9 * 3 * 64;
     let backward = multiply_adds(&tape, Phase::Backward) / batch as u64;
     assert_eq!(backward, 2 * forward - images);
@@ -123,7 +123,7 @@ fn weights_of_another_width_are_rejected() {
     assert!(text.ends_with(" more like this") && text.lines().count() == 7, "{text}");
 }
 
-/// Rows that fill up the last batch do not count, and the logits are those of the loss.
+/// The rows that fill up the last batch do not count, and `predict` returns the logits from which the loss is computed.
 #[test]
 fn a_model_counts_every_input_once() {
     let device = Device::cpu(OpenOptions::default());

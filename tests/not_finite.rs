@@ -51,8 +51,9 @@ fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u
     (pooled.into_iter().map(bits).collect(), index)
 }
 
-/// A pixel that is NaN makes nine outputs of the convolution NaN. They lie at every position of the pool's windows,
-/// alone and with others. Other numbers are rounded differently, so they are not compared.
+/// A pixel that is NaN makes nine outputs of the convolution NaN. Together, these outputs lie at every position of a
+/// window of the pool, some alone and some with another NaN in their window. The test compares no other numbers,
+/// because the devices round them differently.
 #[test]
 fn a_pool_keeps_a_nan_at_any_position_of_its_window() {
     let mut x: Vec<f32> = (0..2 * 8 * 8 * 3).map(|ix| (ix as f32 * 0.7).sin()).collect();
@@ -99,7 +100,8 @@ fn batch(scale: f32) -> Vec<f32> {
 
 const LABELS: [u32; 4] = [0, 1, 1, 0];
 
-/// A variance overflows long before a gradient does. The normalised values are then all 0.
+/// With inputs of 1e25 the variance overflows, and the normalised values are all 0. So the gradients stay finite, and
+/// only a check of the variance detects the overflow.
 #[test]
 fn a_variance_that_overflows_does_not_reach_the_running_variance() {
     for (name, device) in devices() {
@@ -119,7 +121,8 @@ fn a_variance_that_overflows_does_not_reach_the_running_variance() {
     }
 }
 
-/// Gradients of 1e25 are finite, but their norm is not. Clipping with 1 / norm would set them to zero.
+/// Gradients of 1e25 are finite, but their norm is not. Clipping multiplies the gradients by max_norm / norm, which
+/// would set them to zero.
 #[test]
 fn a_norm_that_overflows_does_not_clip_gradients_to_zero() {
     for (name, device) in devices() {

@@ -1,4 +1,5 @@
-//! Cases of ops on the CPU device that PyTorch lacks: orders of elements, and flags that stay set.
+//! Properties of ops that the files from PyTorch do not test, on the CPU device: the order of flattened elements, and
+//! the not-finite flag.
 
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ fn flatten_has_pytorchs_order() {
     assert_eq!(session.read_real(program, y), expected);
 }
 
-/// Returns (flag, number of skipped steps) after each step; `gradients` has one gradient per step.
+/// Returns (flag, number of skipped steps) after each step; `gradients` has one gradient per step. With `held`, the
+/// host sets the flag before the first step.
 fn after(on_nan: OnNonFinite, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
     let mut tape = Tape::new("test", Mode::Train);
     tape.parameter("p", &[1], Layout::Plain, Initializer::Constant(0.0));

@@ -1,10 +1,10 @@
-//! The mechanical part of the house style in `CONTRIBUTING.md`: openings of sentences, and words that make a person
-//! of a program. The check reads comments, string literals and documents.
+//! The mechanical part of the house style in `CONTRIBUTING.md`: openings of sentences, and words that describe a
+//! program as a person. The check reads comments, string literals and documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders and files that the check leaves out. The list only shrinks; an empty list is the goal.
+/// Folders and files that the check leaves out. The list is empty and should stay empty.
 const NOT_YET: &[&str] = &[];
 
 /// Folders and files with prose, relative to the repository's root.
@@ -233,7 +233,7 @@ fn sentences_open_with_their_subject_and_programs_are_not_persons() {
     let (mut problems, mut n_passages) = (Vec::new(), 0);
     for path in ROOTS.into_iter().flat_map(|name| files(root.join(name))) {
         let inner = path.strip_prefix(root).expect("below it").to_path_buf();
-        // The lists of this check contain the words themselves.
+        // This file is left out, because its lists contain the words.
         if inner.ends_with("tests/prose.rs") || NOT_YET.iter().any(|name| inner.starts_with(name)) {
             continue;
         }

@@ -1,5 +1,5 @@
 //! The HTML page of a run: its contents, its independence of other files and servers, and its view in a browser. Also
-//! the commands that write pages, `report` and `compare`.
+//! tests the commands that write pages, `report` and `compare`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ fn assert_stands_alone(html: &str) {
     for attribute in [" src=\"", " href=\"", " srcset=\"", " action=\"", " data=\""] {
         for address in between(html, attribute, "\"") {
             let is_here = address.starts_with("data:") || address.starts_with('#');
-            assert!(is_here, "{attribute}{address} leads away");
+            assert!(is_here, "{attribute}{address} is not on the page itself");
         }
     }
     for word in
@@ -124,7 +124,7 @@ fn a_run_writes_a_self_contained_page() {
     };
     assert_eq!(of_section("worst-errors"), (30 - n_right).min(25));
     assert_eq!(of_section("augmented-batch"), 8, "the whole batch");
-    assert_eq!(of_section("first-filters"), 4, "one a channel");
+    assert_eq!(of_section("first-filters"), 4, "one filter per output channel");
     for words in ["max-lr", "cpu (", env!("CARGO_PKG_VERSION"), "test, epoch 2: "] {
         assert!(html.contains(words), "{words} is not on the page");
     }
@@ -153,7 +153,7 @@ fn a_page_can_be_written_again_with_the_same_contents() {
     assert!(html.contains("id=\"curves\"") && !html.contains("id=\"worst-errors\""), "{html}");
 }
 
-/// The checkpoints of the run have everything that the page shows.
+/// `report` needs no weights file and no finished epoch: a checkpoint is enough for the page.
 #[test]
 fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let folder = folder_with_run();
@@ -161,7 +161,7 @@ fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let like_run = ["train", "--config=run/config.toml", "--out=killed"];
     let arguments = [&like_run[..], &["--checkpoint-every=3", "--epochs=1"]].concat();
     succeeds(&wgrad(path, &arguments));
-    // Files are removed until the folder is as after the sixth of seven steps.
+    // The test removes files, so the folder looks like after a kill in the seventh step, the last of the epoch.
     for file in ["model.safetensors", "checkpoint-7.safetensors", "summary.json", "report.html"] {
         fs::remove_file(run.join(file)).expect("it was there");
     }
@@ -229,7 +229,7 @@ struct Shown {
     dom: String,
     /// The lines of the console.
     console: Vec<String>,
-    /// Addresses that the page, not the browser itself, requested.
+    /// The addresses that the page requested; requests of the browser itself are left out.
     requests: Vec<String>,
 }
 
@@ -271,9 +271,10 @@ fn chromium() -> Option<PathBuf> {
     names.iter().flat_map(|name| folders.iter().map(move |f| f.join(name))).find(|p| p.is_file())
 }
 
-/// Test images are used once: a run with a validation split is evaluated on them only after its end.
+/// A run with validation images is evaluated on the test images only once, after its end. Until then, the page shows
+/// the results on the validation images.
 #[test]
-fn a_run_with_validation_images_is_evaluated_on_them() {
+fn a_page_shows_validation_images_until_the_run_has_finished() {
     let folder = folder_with_run();
     let path = folder.path();
     succeeds(&train(path, "held", &["--validation", "12"]));

@@ -1,4 +1,4 @@
-//! The first command of a new user: `wgrad train` without a GPU, a dataset or a network.
+//! The first command of a new user: `wgrad train` without a GPU, without CIFAR-10 and without the internet.
 
 use std::process::Command;
 use std::time::Instant;

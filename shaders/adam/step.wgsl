@@ -7,8 +7,8 @@
 // The update has no effect while the not-finite flag is set. The host computes the factors that depend on the
 // step number t, in f64, and passes them in StepScalars.
 //
-// One invocation updates one element of p, m and v. Grid: one axis of elements, folded. Launched by
-// src/ops/adam.rs.
+// One invocation updates one element of p, m and v. Grid: one axis of elements, folded into two (see
+// shared/linear_index). Launched by src/ops/adam.rs.
 
 // #import shared/linear_index
 // #import shared/step

@@ -1,6 +1,7 @@
 // y[i] = a[i] + b[i]
 //
-// One invocation computes one element. Grid: one axis of elements, folded. Launched by src/ops/add.rs.
+// One invocation computes one element. Grid: one axis of elements, folded into two (see shared/linear_index). Launched
+// by src/ops/add.rs.
 
 // #import shared/linear_index
 

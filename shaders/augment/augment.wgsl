@@ -6,8 +6,8 @@
 // Elsewhere the flip mirrors the column, and the crop's offset leads into the image padded by PADDING black
 // pixels. A pixel of that border is byte 0, so its value is table[0, c].
 //
-// One invocation computes the three channels of one pixel. Grid: one axis of pixels, folded. Launched by
-// src/ops/augment/apply.rs.
+// One invocation computes the three channels of one pixel. Grid: one axis of pixels, folded into two (see
+// shared/linear_index). Launched by src/ops/augment/apply.rs.
 
 // #import shared/linear_index
 // #import augment/pixels
@@ -35,8 +35,8 @@ fn main(
     let h = ix / WIDTH % HEIGHT;
     let w = ix % WIDTH;
     let draw = 5u * image;
-    // The cutout's rows go from centre - CUTOUT / 2 to centre + CUTOUT / 2, the latter excluded. The u32
-    // subtraction wraps around above it, so one comparison tests both ends.
+    // The cutout's rows go from centre - CUTOUT / 2 to centre + CUTOUT / 2, the latter excluded. For a row above them,
+    // the u32 subtraction wraps around to a large number. So one comparison tests both ends.
     let below = h + CUTOUT / 2u - draws[draw + 3u];
     let right = w + CUTOUT / 2u - draws[draw + 4u];
     if CUT && below < CUTOUT && right < CUTOUT {

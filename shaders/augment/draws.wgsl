@@ -1,10 +1,10 @@
 // draws[n] = (crop y, crop x, flip, cutout y, cutout x), the random numbers of image n, [IMAGES, 5]
 //
-// The crop's offsets are in 0..=2 * PADDING, the flip in 0..=1, the cutout's centre in 0..HEIGHT and
-// 0..WIDTH. They are a function of the run's seed, the epoch and the image's number in the dataset, not of
-// the batch.
+// The crop's offsets are in 0..=2 * PADDING, the flip in 0..=1, the cutout's centre in 0..HEIGHT and 0..WIDTH. The
+// draws are a function of the run's seed, the epoch and the image's number in the dataset, not of the batch.
 //
-// One invocation draws for one image. Grid: one axis of images, folded. Launched by src/ops/augment/draws.rs.
+// One invocation draws for one image. Grid: one axis of images, folded into two (see shared/linear_index). Launched by
+// src/ops/augment/draws.rs.
 
 // #import shared/linear_index
 // #import shared/philox
@@ -28,7 +28,7 @@ fn main(
     let image = linear_index(workgroup, n_workgroups, local_ix);
     if image < IMAGES {
         let random = philox(vec4<u32>(indices[image], scalars.epoch, 0u, 0u), scalars.seed);
-        // (word * n) >> 32 is uniform in 0..n.
+        // The upper 32 bits of word * n are uniform in 0..n.
         draws[5u * image] = multiply_high(random.x, 2u * PADDING + 1u);
         draws[5u * image + 1u] = multiply_high(random.y, 2u * PADDING + 1u);
         draws[5u * image + 2u] = random.z & 1u;

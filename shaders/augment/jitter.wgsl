@@ -1,4 +1,4 @@
-// jittered[n] = pixels[n] with brightness, contrast and saturation changed, in the drawn order:
+// jittered[n] = pixels[n] with brightness, contrast and saturation changed, in a random order:
 //
 //   v = d + factor * (v - d), clamped to a byte
 //
@@ -7,10 +7,10 @@
 //
 //   pixels, jittered [IMAGES, 3, HEIGHT, WIDTH] bytes, four to a word;  draws [IMAGES, 4]
 //
-// One workgroup computes one image, because the contrast needs the mean over the image. First each invocation
-// sums the greys of its pixels, after the changes that precede the contrast. Then it applies all changes. An
-// invocation takes four pixels at a time, one word of each channel. Grid: one axis of workgroups, one an
-// image, folded. Launched by src/ops/augment/jitter.rs.
+// One workgroup computes one image, because the contrast needs the mean over the image. First each invocation sums the
+// greys of its pixels, after the changes that precede the contrast. Then it applies all changes. An invocation takes
+// four pixels at a time, one word of each channel. Grid: one axis with a workgroup per image, folded into two (see
+// shared/linear_index). Launched by src/ops/augment/jitter.rs.
 
 // #import shared/linear_index
 
@@ -31,12 +31,12 @@ fn grey(v: vec3<i32>) -> i32 {
     return (19595 * v.r + 38470 * v.g + 7471 * v.b + 32768) >> 16u;
 }
 
-// The change at position `turn` of order number `order`: 0 brightness, 1 contrast, 2 saturation.
+// Returns the change at position `turn` of permutation number `order`: 0 is brightness, 1 contrast, 2 saturation.
 fn change_at(turn: u32, order: u32) -> u32 {
     return (order / 2u + turn * (1u + order % 2u)) % 3u;
 }
 
-// Pixel `ix` of the four whose channels are the three words.
+// Returns pixel `ix` of four pixels. Each of the three words holds one channel of the four.
 fn unpack(words: vec3<u32>, ix: u32) -> vec3<i32> {
     return vec3<i32>((words >> vec3<u32>(8u * ix)) & vec3<u32>(0xffu));
 }
@@ -85,7 +85,7 @@ fn main(
     for (var i = 0u; i < WORKGROUP_SIZE; i++) {
         total += sh_sums[i];
     }
-    // Rounded to nearest.
+    // The mean is rounded to the nearest integer.
     let mean = i32((2u * total + PIXELS) / (2u * PIXELS));
     for (var ix = local_ix; ix < plane; ix += WORKGROUP_SIZE) {
         let at = start + ix;

@@ -1,11 +1,11 @@
 // draws[n] = (brightness, contrast, saturation, order), the random numbers of image n's colour jitter,
 // [IMAGES, 4]
 //
-// Each factor is in LEAST..LEAST + N, in units of 1 / 2^14. The order is the number of a permutation, in
-// 0..6. They are a function of the run's seed, the epoch and the image's number in the dataset. The counter's
-// third word is 1 here and 0 in augment/draws.wgsl, so the two random streams differ.
+// Each factor is in LEAST..LEAST + N, in units of 1 / 2^14. The order is the number of a permutation, in 0..6. The
+// draws are a function of the run's seed, the epoch and the image's number in the dataset. The counter's third word is
+// 1 here and 0 in augment/draws.wgsl, so the two random streams differ.
 //
-// One invocation draws for one image. Grid: one axis of images, folded. Launched by
+// One invocation draws for one image. Grid: one axis of images, folded into two (see shared/linear_index). Launched by
 // src/ops/augment/jitter.rs.
 
 // #import shared/linear_index

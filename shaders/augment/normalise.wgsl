@@ -2,8 +2,8 @@
 //
 //   pixels [IMAGES, 3, HEIGHT, WIDTH] bytes,  table [256, 3],  y [IMAGES, HEIGHT, WIDTH, 3]
 //
-// One invocation computes the three channels of one pixel. Grid: one axis of pixels, folded. Launched by
-// src/ops/augment/apply.rs.
+// One invocation computes the three channels of one pixel. Grid: one axis of pixels, folded into two (see
+// shared/linear_index). Launched by src/ops/augment/apply.rs.
 
 // #import shared/linear_index
 // #import augment/pixels

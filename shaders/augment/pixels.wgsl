@@ -1,5 +1,5 @@
-// The input images: pixels [IMAGES, 3, HEIGHT, WIDTH], four bytes to a word, and the table [256, 3] of
-// normalised values by byte and channel.
+// The input images: pixels [IMAGES, 3, HEIGHT, WIDTH], four bytes to a word, and the table [256, 3] of normalised
+// values, one for each byte and channel.
 
 const IMAGES: u32 = 1u;
 const HEIGHT: u32 = 32u;

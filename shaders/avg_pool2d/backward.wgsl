@@ -3,8 +3,8 @@
 //
 //   d_y [N, OH, OW, C],  d_x [N, H, W, C]
 //
-// One invocation gathers one element of d_x from all its windows, so overlapping windows need no atomics.
-// Grid: one axis of d_x's elements, folded. Launched by src/ops/avg_pool2d.rs.
+// One invocation gathers one element of d_x from all its windows, so overlapping windows need no atomics. Grid: one
+// axis of d_x's elements, folded into two (see shared/linear_index). Launched by src/ops/avg_pool2d.rs.
 
 // #import shared/linear_index
 // #import shared/pool_geometry

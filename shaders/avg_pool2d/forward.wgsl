@@ -3,8 +3,9 @@
 //
 //   x [N, H, W, C],  y [N, OH, OW, C]
 //
-// The padding's zeros count in the mean, like PyTorch's default count_include_pad=True. One invocation
-// computes one element of y. Grid: one axis of y's elements, folded. Launched by src/ops/avg_pool2d.rs.
+// The padding's zeros count in the mean, like PyTorch's default count_include_pad=True. One invocation computes one
+// element of y. Grid: one axis of y's elements, folded into two (see shared/linear_index). Launched by
+// src/ops/avg_pool2d.rs.
 
 // #import shared/linear_index
 // #import shared/pool_geometry

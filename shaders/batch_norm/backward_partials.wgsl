@@ -4,8 +4,8 @@
 //   d_beta[partition, c]  = sum of d_y[row, c]
 //
 // partials is [N_PARTITIONS, 2, CHANNELS]: d_gamma, then d_beta. One invocation sums one channel of one partition, and
-// batch_norm/backward_sums adds the partial sums. The import `gradient` computes the terms, with the mask of a ReLU or
-// without. src/ops/batch_norm/backward.rs launches it.
+// batch_norm/backward_sums adds the partial sums. The import `gradient` computes the terms, with or without the mask of
+// a ReLU. src/ops/batch_norm/backward.rs launches this kernel.
 
 // #import shared/linear_index
 // #import batch_norm/geometry

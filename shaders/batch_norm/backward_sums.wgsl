@@ -1,8 +1,8 @@
-// Adds the partial sums of a group of partitions, in their order.
+// Adds the partial sums of the partitions of a group, in the order of the partitions.
 //
-// One invocation adds one channel of one group. More than a few dozen partitions take more than one dispatch, and the
-// groups of one dispatch are the partitions of the next. The import `emit` stores the result.
-// src/ops/batch_norm/backward.rs launches it.
+// One invocation adds one channel of one group. More than 32 partitions take several dispatches: the groups of one
+// dispatch are the partitions of the next. The import `emit` stores the result. src/ops/batch_norm/backward.rs launches
+// this kernel.
 
 // #import shared/linear_index
 // #import batch_norm/geometry

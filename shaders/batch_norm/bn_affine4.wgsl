@@ -1,5 +1,5 @@
-// bn_affine, four channels at a time, for CHANNELS a multiple of 4. [4, CHANNELS]: mean, inv_std, gamma, beta, as
-// batch_norm/emit_bn_affine stored them.
+// Reads bn_affine [4, CHANNELS] four channels at a time, for CHANNELS a multiple of 4. batch_norm/emit_bn_affine has
+// stored its four rows: mean, inv_std, gamma, beta.
 
 // #import batch_norm/geometry
 
@@ -11,7 +11,8 @@ fn x_hat4(x: vec4<f32>, group: u32) -> vec4<f32> {
     return (x - bn_affine[group]) * bn_affine[GROUPS + group];
 }
 
-// The input of the ReLU. The forward and the backward pass both call this function, so that they agree on its sign.
+// Returns the input of the ReLU. The forward and the backward pass call the same function, so the two passes agree on
+// the sign of this input.
 fn normalised4(x_hat: vec4<f32>, group: u32) -> vec4<f32> {
     return fma(x_hat, bn_affine[2u * GROUPS + group], bn_affine[3u * GROUPS + group]);
 }

@@ -1,7 +1,8 @@
 // d_x = gamma * inv_std * (d_y - d_beta / ROWS - x_hat * d_gamma / ROWS)     x_hat = (x - mean) * inv_std
 //
-// for each channel: d_y without the components that only shift the mean or scale the deviations. One invocation
-// computes one element. src/ops/batch_norm/backward.rs launches it.
+// The formula holds for each channel. It subtracts the components of d_y that only shift the mean or scale the
+// deviations, because the normalisation removes such changes of x. One invocation computes one element.
+// src/ops/batch_norm/backward.rs launches this kernel.
 
 // #import shared/linear_index
 // #import batch_norm/geometry

@@ -1,5 +1,6 @@
-// Stores the statistics of a batch norm with a ReLU behind it, and bn_affine [4, CHANNELS]: mean, inv_std, gamma, beta.
-// One binding then holds all that the other kernels read of a channel.
+// The import `emit` of batch_norm/merge_mean_m2, for a batch norm followed by a ReLU. Stores the statistics, and
+// bn_affine [4, CHANNELS] with the rows mean, inv_std, gamma, beta. With bn_affine, the other kernels need one binding
+// instead of four.
 
 // #import batch_norm/statistics
 

@@ -1,4 +1,4 @@
-// Stores the gradients of gamma and beta.
+// The import `emit` of batch_norm/backward_sums in its last dispatch: stores the gradients of gamma and beta.
 
 @group(0) @binding(1) var<storage, read_write> d_gamma: array<f32>;
 @group(0) @binding(2) var<storage, read_write> d_beta: array<f32>;

@@ -1,4 +1,4 @@
-// Stores the statistics of a batch norm without a ReLU.
+// The import `emit` of batch_norm/merge_mean_m2, for a batch norm without a ReLU: stores the statistics.
 
 // #import batch_norm/statistics
 

@@ -1,4 +1,5 @@
-// Stores two numbers a channel for each group, [N_GROUPS, 2, CHANNELS]: the partitions of the next dispatch.
+// The import `emit` of every dispatch except the last: stores two numbers of each channel for each group, [N_GROUPS, 2,
+// CHANNELS]. The next dispatch reads the groups as its partitions.
 
 @group(0) @binding(1) var<storage, read_write> merged: array<f32>;
 

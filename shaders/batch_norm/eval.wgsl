@@ -1,7 +1,7 @@
 // y[row, c] = (x[row, c] - running_mean[c]) / sqrt(running_var[c] + EPS) * gamma[c] + beta[c]
 //
-// Evaluation, with the running statistics of training. One invocation computes one element.
-// src/ops/batch_norm/eval.rs launches it.
+// Evaluation, with the running statistics of training. One invocation computes one element. src/ops/batch_norm/eval.rs
+// launches this kernel.
 
 // #import shared/linear_index
 // #import batch_norm/geometry

@@ -1,6 +1,6 @@
 // y[row, c] = (x[row, c] - mean[c]) * inv_std[c] * gamma[c] + beta[c]
 //
-// One invocation computes one element. src/ops/batch_norm/forward.rs launches it.
+// One invocation computes one element. src/ops/batch_norm/forward.rs launches this kernel.
 
 // #import shared/linear_index
 // #import batch_norm/geometry

@@ -1,5 +1,5 @@
-// The shapes of a batch norm: x [ROWS, CHANNELS], where rows are all axes but the last. For the sums over them, rows
-// are divided into partitions, and the partitions into groups. The Rust side replaces every value.
+// The shapes of a batch norm: x [ROWS, CHANNELS], where ROWS is the product of all axes except the last. The sums over
+// rows divide the rows into partitions, and the partitions into groups. The launch replaces every value.
 
 const ROWS: u32 = 1u;
 const CHANNELS: u32 = 1u;

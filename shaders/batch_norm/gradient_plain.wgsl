@@ -1,4 +1,4 @@
-// The terms of the backward sums of a batch norm without a ReLU.
+// The import `gradient` of batch_norm/backward_partials, for a batch norm without a ReLU: the terms of the two sums.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;

@@ -1,5 +1,6 @@
-// The terms of the backward sums of a batch norm with a ReLU behind it. Where the input v of the ReLU is not positive,
-// the gradient is 0. v is recomputed from x, which costs less than to store it and read it back.
+// The import `gradient` of batch_norm/backward_partials, for a batch norm followed by a ReLU: the terms of the two
+// sums. Where the input v of the ReLU is not positive, the gradient is 0. To recompute v from x costs less than to
+// store v and read it back.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;

@@ -4,9 +4,9 @@
 //   mean  = mean_a + delta n_b / n
 //   M2    = M2_a + M2_b + delta^2 n_a n_b / n
 //
-// One invocation merges one channel of one group. More than a few dozen partitions take more than one dispatch, and
-// the groups of one dispatch are the partitions of the next. The import `emit` stores the result.
-// src/ops/batch_norm/forward.rs launches it; `merge_group` in src/ops/mean_m2.rs is the twin.
+// One invocation merges one channel of one group. More than 32 partitions take several dispatches: the groups of one
+// dispatch are the partitions of the next. The import `emit` stores the result. src/ops/batch_norm/forward.rs launches
+// this kernel; its reference is `merge_group` in src/ops/mean_m2.rs.
 
 // #import shared/linear_index
 // #import batch_norm/geometry

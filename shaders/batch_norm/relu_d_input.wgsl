@@ -1,7 +1,7 @@
 // d_x = gamma * inv_std * (d - d_beta / ROWS - x_hat * d_gamma / ROWS)     x_hat = (x - mean) * inv_std
 //
-// where d is d_y, or 0 where the input of the ReLU behind the batch norm is not positive. That input is recomputed from
-// x. One invocation computes four channels of one row. src/ops/batch_norm/relu.rs launches it.
+// Here d is d_y where the input of the ReLU behind the batch norm is positive, and 0 elsewhere. The kernel recomputes
+// this input from x. One invocation computes four channels of one row. src/ops/batch_norm/relu.rs launches this kernel.
 
 // #import shared/linear_index
 // #import batch_norm/bn_affine4

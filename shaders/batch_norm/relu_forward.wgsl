@@ -1,7 +1,7 @@
 // y[row, c] = max((x[row, c] - mean[c]) * inv_std[c] * gamma[c] + beta[c], 0) (+ residual[row, c])
 //
-// Batch norm, ReLU and the addition behind it in one pass. One invocation computes four channels of one row.
-// src/ops/batch_norm/relu.rs launches it.
+// Batch norm, ReLU and the addition of a residual in one pass over memory. One invocation computes four channels of one
+// row. src/ops/batch_norm/relu.rs launches this kernel.
 
 // #import shared/linear_index
 // #import batch_norm/bn_affine4
@@ -20,7 +20,7 @@ fn main(
     if ix < ROWS * GROUPS {
         let group = ix % GROUPS;
         let v = normalised4(x_hat4(x[ix], group), group);
-        // In this form the comparison passes a NaN on, as PyTorch does.
+        // With this comparison, a NaN stays a NaN, as in PyTorch.
         y[ix] = select(v, vec4<f32>(), v <= vec4<f32>()) + residual_at(ix);
     }
 }

@@ -1,4 +1,4 @@
-// The residual that is added behind the ReLU, of x's shape.
+// The import `residual` of batch_norm/relu_forward: a tensor of x's shape, which is added to the ReLU's output.
 
 @group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
 

@@ -1,5 +1,5 @@
-// The statistics of the batch from mean and M2: the mean, the unbiased variance M2 / (n - 1) for the running estimate,
-// and inv_std = 1 / sqrt(M2 / n + EPS). `batch_statistics` in src/ops/batch_norm/forward.rs is the twin.
+// The statistics of the batch from mean and M2: the mean, the unbiased variance M2 / (n - 1) for the running variance,
+// and inv_std = 1 / sqrt(M2 / n + EPS). The reference is `batch_statistics` in src/ops/batch_norm/forward.rs.
 
 @group(0) @binding(1) var<storage, read_write> mean_of: array<f32>;
 @group(0) @binding(2) var<storage, read_write> unbiased_variance: array<f32>;
@@ -7,7 +7,7 @@
 // Stores mean and unbiased variance, and returns inv_std.
 fn store_statistics(channel: u32, n: f32, mean: f32, m2: f32) -> f32 {
     mean_of[channel] = mean;
-    // n > 1: the shape rule refuses one row, as PyTorch does.
+    // n is greater than 1, because the op rejects an input with one row, as PyTorch does.
     unbiased_variance[channel] = m2 / (n - 1.0);
     return 1.0 / sqrt(m2 / n + EPS);
 }

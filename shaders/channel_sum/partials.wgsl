@@ -2,10 +2,10 @@
 //
 //   x [ROWS, CHANNELS],  partials [N_PARTITIONS, CHANNELS]
 //
-// This is the first half of a sum over all axes but the last; shared/sum_partials is the second. Two halves keep
+// This is the first half of a sum over all axes but the last; shared/sum_partials is the second. The partitions keep
 // many invocations busy, and the order of the sum is fixed. One invocation sums one channel of one partition;
-// neighbours read neighbouring channels. Grid: one axis of partial sums, folded. Launched by
-// src/ops/channel_sum.rs.
+// neighbouring invocations read neighbouring channels. Grid: one axis of partial sums, folded into two (see
+// shared/linear_index). Launched by src/ops/channel_sum.rs.
 
 // #import shared/linear_index
 

@@ -1,7 +1,8 @@
 // gradients[i] *= min(1, MAX_NORM / (norm + EPS))
 //
-// The kernel has no effect while the not-finite flag is set: the gradients stay for inspection. One
-// invocation scales one element. Grid: one axis of elements, folded. Launched by src/ops/clip_grad_norm.rs.
+// The kernel has no effect while the not-finite flag is set: the gradients stay for inspection. One invocation scales
+// one element. Grid: one axis of elements, folded into two (see shared/linear_index). Launched by
+// src/ops/clip_grad_norm.rs.
 
 // #import shared/linear_index
 // #import finite_check/control

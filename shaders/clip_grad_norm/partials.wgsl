@@ -1,8 +1,8 @@
 // partials[partial] = sum of gradients[i]^2 over i = partial, partial + N_PARTIALS, partial + 2 * N_PARTIALS, ...
 //
-// The stride lets neighbouring invocations read neighbouring elements. The number of partial sums depends on the
-// number of gradients alone, so the order of the sum is fixed. One invocation computes one partial sum. Grid:
-// one axis of partial sums, folded. Launched by src/ops/clip_grad_norm.rs.
+// The stride lets neighbouring invocations read neighbouring elements. The number of partial sums depends on the number
+// of gradients alone, so the order of the sum is fixed. One invocation computes one partial sum. Grid: one axis of
+// partial sums, folded into two (see shared/linear_index). Launched by src/ops/clip_grad_norm.rs.
 
 // #import shared/linear_index
 

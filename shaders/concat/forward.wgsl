@@ -2,8 +2,8 @@
 //
 //   a [ROWS, A_CHANNELS],  b [ROWS, B_CHANNELS],  y [ROWS, A_CHANNELS + B_CHANNELS]
 //
-// One invocation copies one element of y. Grid: one axis of y's elements, folded. Launched by
-// src/ops/concat.rs.
+// One invocation copies one element of y. Grid: one axis of y's elements, folded into two (see shared/linear_index).
+// Launched by src/ops/concat.rs.
 
 // #import shared/linear_index
 

@@ -2,8 +2,8 @@
 //
 //   x [ROWS, X_CHANNELS],  y [ROWS, CHANNELS]
 //
-// The gradient of one input of a concatenation is such a slice of the output's gradient. One invocation
-// copies one element of y. Grid: one axis of y's elements, folded. Launched by src/ops/concat.rs.
+// The gradient of an input of a concatenation is a slice of the output's gradient. One invocation copies one element of
+// y. Grid: one axis of y's elements, folded into two (see shared/linear_index). Launched by src/ops/concat.rs.
 
 // #import shared/linear_index
 

@@ -1,4 +1,4 @@
-// A bias for each output channel.
+// The import `bias` of a convolution with a bias: bias [CO].
 
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 

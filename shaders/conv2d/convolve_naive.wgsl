@@ -1,9 +1,9 @@
-// One element of a convolution:
+// The function `convolve` returns one element of a convolution:
 //
 //   y[n, oy, ox, co] = sum over ky, kx, ci of
 //                      x[n, oy * stride + ky - padding, ox * stride + kx - padding, ci] * weight[ky, kx, ci, co]
 //
-// where ci runs over the input channels of co's group and x is 0 outside the plane.
+// Here ci runs over the input channels of co's group, and x is 0 outside the plane.
 
 // #import conv2d/geometry
 

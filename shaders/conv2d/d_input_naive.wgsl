@@ -2,9 +2,9 @@
 //
 //   d_x[n, h, w, ci] = sum over ky, kx, co of d_out[n, oy, ox, co] * weight[ky, kx, ci, co]
 //
-// where oy * stride + ky - padding = h and ox * stride + kx - padding = w, and co runs over the output
-// channels of ci's group: all outputs of the forward pass that depend on x[n, h, w, ci].
-// One invocation computes one element of d_x. src/ops/conv2d/d_input.rs launches it.
+// Here oy and ox solve oy * stride + ky - padding = h and ox * stride + kx - padding = w, and co runs over the output
+// channels of ci's group. So the sum covers every output of the forward pass that depends on x[n, h, w, ci]. One
+// invocation computes one element of d_x. src/ops/conv2d/d_input.rs launches this kernel.
 
 // #import shared/linear_index
 // #import conv2d/geometry
@@ -33,7 +33,7 @@ fn main(
     var sum = 0.0;
     for (var ky = 0u; ky < KERNEL_H; ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
-            // Below zero these wrap around, and then fail the comparison with OH and OW.
+            // Below zero, the u32 values wrap around and fail the comparisons with OH and OW.
             let row = h + PADDING_H - ky;
             let column = w + PADDING_W - kx;
             if row % STRIDE_H != 0u || column % STRIDE_W != 0u

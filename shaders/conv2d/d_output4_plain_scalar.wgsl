@@ -1,8 +1,8 @@
-// Four channels at a time of the gradient d_y [N, OH, OW, CO], for any CO.
+// Reads the gradient d_y [N, OH, OW, CO] of the convolution's output four channels at a time, for any CO.
 
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
 
-// Returns the index of the first channel of the pixel (n, oy, ox).
+// Returns the source of the pixel (n, oy, ox): the index of its first channel in d_y, and an unused 0.
 fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     return vec2<u32>(((n * OH + oy) * OW + ox) * CO, 0u);
 }
@@ -13,7 +13,8 @@ fn d_output1(start: u32, co: u32) -> f32 {
     return select(0.0, d_y[start + min(co, CO - 1u)], co < CO);
 }
 
-// Returns channels co to co + 3 of a source, with zeros past the last channel. A source OUTSIDE gives another pixel.
+// Returns channels co to co + 3 of a source, with zeros past the last channel. A source OUTSIDE gives the numbers of
+// another pixel; the caller does not use them or multiplies them by zero.
 fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
     let start = min(source.x, LAST_SOURCE);
     return vec4<f32>(

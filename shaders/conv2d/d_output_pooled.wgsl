@@ -1,5 +1,5 @@
 // The gradient of the convolution's output before a max pool: the pooled gradient d_y [N, POOLED_H, POOLED_W, CO] where
-// the saved index is the position of the pixel, 0 elsewhere. This tensor is never stored.
+// the saved index is the position of the pixel, 0 elsewhere. The whole tensor is never stored.
 
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
 @group(0) @binding(3) var<storage, read> index: array<u32>;

@@ -1,16 +1,17 @@
 // The gradient of a convolution's weight without workgroup memory: an invocation sums 8 rows (ky, kx, ci) x 4
 // output channels over a split of the pixels, in registers.
 //
-// A pixel is 8 numbers of x and 4 of d_out, for 32 multiply-adds. The invocations of a row of the workgroup have
-// neighbouring channels, so their reads of d_out are contiguous. They need the same numbers of x. Without subgroups
-// each invocation reads x at every pixel; with subgroups it reads x at its own pixel, and gets the others from its
-// neighbours by a shuffle (the import `lanes`). Grid: x and y count lanes of blocks of rows, split after split; z
-// counts blocks of output channels. src/ops/conv2d/d_weight.rs launches it; d_weight_tile.wgsl computes the same sums.
+// For each pixel, an invocation needs 8 numbers of x and 4 of d_out, for 32 multiply-adds. The invocations of a row of
+// the workgroup have neighbouring channels, so their reads of d_out are contiguous. These invocations need the same
+// numbers of x. Without subgroups each invocation reads x at every pixel; with subgroups it reads x at its own pixel,
+// and gets the others from its neighbours by a shuffle (the import `lanes`). Grid: x and y count groups of ROW_LANES
+// blocks of 8 rows, all blocks of one split before those of the next; z counts blocks of output channels.
+// src/ops/conv2d/d_weight.rs launches this kernel; d_weight_tile.wgsl computes the same sums.
 
 // #import conv2d/d_weight_rows
 // #import lanes
 
-// Invocations of a workgroup along the channels, a power of two up to 8.
+// The number of invocations of a workgroup along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
 const ROW_BLOCKS: u32 = (N_ROWS + 7u) / 8u;
@@ -27,14 +28,15 @@ struct Sums {
     s7: vec4<f32>,
 }
 
-// The reads of an invocation at its own pixel: x of the upper and of the lower four rows, and the index of d_out.
+// The numbers that an invocation reads at its own pixel: x of the upper and of the lower four rows, and the source of
+// d_out.
 struct Own {
     upper: vec4<f32>,
     lower: vec4<f32>,
     source: vec2<u32>,
 }
 
-// Adds the terms of the pixel of neighbour i.
+// Adds the terms of the pixel that neighbour i has read.
 fn add_pixel(sums: Sums, own: Own, co: u32, lane: u32, i: u32) -> Sums {
     let d_out = d_output4(source_of_neighbour(own.source, lane, i), co);
     let upper = of_neighbour(own.upper, lane, i);
@@ -60,7 +62,8 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
     var sums = Sums();
     let first = split * PIXELS_PER_SPLIT;
     let end = min(first + PIXELS_PER_SPLIT, N_PIXELS);
-    // Lanes have different splits and must shuffle together, so the trip count is the same for all.
+    // All lanes of a subgroup must take part in every shuffle, but they may have different splits. So the trip count is
+    // the same for all lanes.
     for (var i = 0u; i < PIXELS_PER_SPLIT; i += SHARING_LANES) {
         let own_pixel = first + i + local_ix % SHARING_LANES;
         let own = Own(
@@ -68,8 +71,9 @@ fn multiply(workgroup: vec3<u32>, n_workgroups: vec3<u32>, local_ix: u32, lane: 
             load_rows(row + 4u, own_pixel, end),
             source_at(own_pixel, end),
         );
-        // An iteration takes four neighbours, or all that share. In each iteration a software adapter selects every sum
-        // again, for lanes that still run and lanes that have finished.
+        // One iteration adds the pixels of four neighbours, or of all SHARING_LANES if these are fewer. Fewer
+        // iterations are faster on a software adapter: in each iteration it copies every sum, to keep the sums of lanes
+        // that have left the loop.
         for (var j = 0u; j < SHARING_LANES; j += 4u) {
             sums = add_pixel(sums, own, co, lane, j);
             if SHARING_LANES > 1u {

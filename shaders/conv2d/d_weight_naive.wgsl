@@ -3,7 +3,7 @@
 //   d_weight[ky, kx, ci, co] = sum over n, oy, ox of
 //                              x[n, oy * stride + ky - padding, ox * stride + kx - padding, ci] * d_out[n, oy, ox, co]
 //
-// One invocation computes the gradient of one weight. src/ops/conv2d/d_weight.rs launches it.
+// One invocation computes the gradient of one weight. src/ops/conv2d/d_weight.rs launches this kernel.
 
 // #import shared/linear_index
 // #import conv2d/geometry

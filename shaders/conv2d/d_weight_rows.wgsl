@@ -1,10 +1,10 @@
-// The product of the gradient of the weight: patches of x, transposed, times d_out.
+// The gradient of a convolution's weight as a matrix product: patches of x, transposed, times d_out.
 //
 //   d_weight[ky, kx, ci, co] = sum over pixels of x[pixel under (ky, kx), ci] * d_out[pixel, co]
 //
-// A row is a (ky, kx, ci), with the channels padded to a multiple of 4, so that four rows belong to one position of the
-// kernel. There are far more pixels than rows, so split-K divides the pixels. The number of splits depends on the shape
-// alone, and shared/sum_partials adds the partial sums in a fixed order.
+// A row of the product is one (ky, kx, ci). The channels ci are padded to a multiple of 4, so every block of four rows
+// belongs to one (ky, kx). There are far more pixels than rows, so split-K divides the pixels. The number of splits
+// depends on the shape alone, and shared/sum_partials adds the partial sums in a fixed order.
 
 // #import conv2d/geometry
 // #import load_x
@@ -18,8 +18,8 @@ const CI_BY_FOURS: u32 = (CI + 3u) / 4u * 4u;
 const N_ROWS: u32 = KERNEL_H * KERNEL_W * CI_BY_FOURS;
 const OUT_CHANNELS: u32 = CO;
 
-// Returns four rows of x at an output pixel: four channels of the pixel under (ky, kx). Zeros in the padding, past the
-// last row, and from the pixel `end` of the split on.
+// Returns the left operand for four rows at an output pixel: four channels of the pixel of x under (ky, kx). Returns
+// zeros in the padding, past the last row, and from the pixel `end` on.
 fn load_rows(row: u32, pixel: u32, end: u32) -> vec4<f32> {
     let position = row / CI_BY_FOURS;
     let n = pixel / (OH * OW);
@@ -28,7 +28,8 @@ fn load_rows(row: u32, pixel: u32, end: u32) -> vec4<f32> {
     return load_x(select(OUTSIDE, start, pixel < end && row < N_ROWS), row % CI_BY_FOURS);
 }
 
-// Returns the source of d_output4 for an output pixel, or OUTSIDE from the pixel `end` on, where x counts as zero.
+// Returns the source of d_output4 for an output pixel, or OUTSIDE from the pixel `end` on, where `load_rows` returns
+// zeros.
 fn source_at(pixel: u32, end: u32) -> vec2<u32> {
     let source = d_output_source(pixel / (OH * OW), pixel / OW % OH, pixel % OW);
     return vec2<u32>(select(OUTSIDE, source.x, pixel < end), source.y);
@@ -42,7 +43,7 @@ fn store_row(split: u32, row: u32, co: u32, sums: vec4<f32>) {
     }
 }
 
-// `row` is the first of the four rows, `co` the first of the four channels.
+// Stores four rows of four channels. `row` is the first of the rows, `co` the first of the channels.
 fn store_rows(
     split: u32,
     row: u32,

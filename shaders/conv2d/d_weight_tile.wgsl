@@ -1,11 +1,11 @@
 // The gradient of a convolution's weight with workgroup memory: a workgroup computes a square tile of the product,
 // 64 x 64 or 128 x 128, over a split of the pixels.
 //
-// Every sum has the same terms in the same order as in d_weight.wgsl, so both make the same bits. The 256
+// Every sum has the same terms in the same order as in d_weight.wgsl, so both kernels give the same bits. The 256
 // invocations read STEP pixels of all rows and channels, one vector each of x and of d_out, and store them in workgroup
-// memory. They multiply one step while the reads of the next step run.
-// Grid: x counts tiles of rows, y splits, z tiles of output channels. The import `tile` has the size.
-// src/ops/conv2d/d_weight.rs launches it.
+// memory. They multiply the pixels of one step while the reads of the next step run. Grid: x counts tiles of rows, y
+// counts splits, z counts tiles of output channels. The import `tile` defines the size of a tile.
+// src/ops/conv2d/d_weight.rs launches this kernel.
 
 // #import conv2d/d_weight_rows
 // #import tile
@@ -35,7 +35,7 @@ fn main(
     workgroupBarrier();
     var buffer = 0u;
     for (var pixel = first; pixel < end; pixel += STEP) {
-        // Past the last step these are zeros, and no invocation uses them.
+        // After the last step, no invocation uses the numbers that are read here.
         let next = pixel + STEP + fetch_pixel;
         let next_left = load_rows(fetch_row, next, end);
         let next_right = d_output4(source_at(next, end), fetch_channel);

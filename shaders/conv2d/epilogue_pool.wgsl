@@ -1,5 +1,5 @@
-// Stores four rows and four channels of the product, where the rows are one window of the pool: for each channel the
-// maximum, and its position in the window. Of equal values the first is taken.
+// The import `epilogue` of a convolution with a fused max pool. The four rows of a block are one window of the pool.
+// Stores, for each channel, the maximum and its position in the window; of equal values, the first is the maximum.
 
 // #import store_result
 // #import shared/greater_or_nan
@@ -14,8 +14,8 @@ fn store_index(start: u32, channel: u32, at: vec4<u32>) {
     if channel + 3u < OUT_CHANNELS { index[start + channel + 3u] = at.w; }
 }
 
-// `row` is the first of the four rows, `channel` the first of the four channels. There is no split-K here, because the
-// pool needs the whole sum. Returns mean and M2 of the stored pixel.
+// Pools four rows and stores the result. `row` is the first of the four rows, `channel` the first of the four channels.
+// `split` is 0: the pool needs the whole sum, so there is no split-K. Returns mean and M2 of the stored pixel.
 fn store_rows(
     split: u32,
     row: u32,

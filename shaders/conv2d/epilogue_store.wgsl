@@ -1,4 +1,4 @@
-// Stores four rows and four channels of the product, with the bias added.
+// The import `epilogue` of a product without a fused pool: stores four rows and four channels, with the bias added.
 
 // #import bias
 // #import store_result
@@ -10,8 +10,8 @@ fn store_row(split: u32, row: u32, channel: u32, values: vec4<f32>) {
     }
 }
 
-// `row` is the first of the four rows, `channel` the first of the four channels. With split-K, the result of each split
-// is a whole [N_ROWS, OUT_CHANNELS]. Returns mean and M2 of the stored rows.
+// Stores four rows. `row` is the first of the rows, `channel` the first of the four channels. With split-K, the result
+// of each split is a whole [N_ROWS, OUT_CHANNELS]. Returns mean and M2 of the stored rows.
 fn store_rows(
     split: u32,
     row: u32,

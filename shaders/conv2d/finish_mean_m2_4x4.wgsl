@@ -1,8 +1,9 @@
-// The end of a tile of 64 x 64: stores its sums, and mean and M2 of its partition.
+// The import `finish` of a tile of 64 x 64, for a batch norm behind it: stores the sums of the tile, and mean and M2 of
+// its partition.
 
 // #import conv2d/merge_workgroup
 
-// Rows that an invocation merges itself.
+// The number of rows whose mean and M2 an invocation merges alone, before the workgroup merges the rest.
 const OWN_ROWS: u32 = 4u;
 
 fn finish(split: u32, tile_row: u32, tile_channel: u32, local_ix: u32, s: Sums) {

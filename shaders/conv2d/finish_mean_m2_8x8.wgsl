@@ -1,8 +1,9 @@
-// The end of a tile of 128 x 128: stores its sums, and mean and M2 of its two partitions.
+// The import `finish` of a tile of 128 x 128, for a batch norm behind it: stores the sums of the tile, and mean and M2
+// of its two partitions.
 
 // #import conv2d/merge_workgroup
 
-// Rows that an invocation merges itself.
+// The number of rows whose mean and M2 an invocation merges alone, before the workgroup merges the rest.
 const OWN_ROWS: u32 = 8u;
 
 fn store_half(split: u32, row: u32, column: u32, b: Block) -> MeanM2 {

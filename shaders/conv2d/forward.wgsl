@@ -4,13 +4,13 @@
 //
 // A step of the loop reads four numbers each of 8 pixels and a 4 x 4 block of the weight, 48 numbers, for 128
 // multiply-adds: 2.7 for each number, against 0.5 in the naive kernel. The invocations of a row of the workgroup have
-// neighbouring channels, so their reads of the weight are contiguous. They need the same pixels. Without subgroups each
-// invocation reads all eight; with subgroups it reads its share, and gets the others from its neighbours by a shuffle
-// (the import `lanes`). There is no barrier and no workgroup memory, because on software adapters both cost more than
-// they save. 8 vectors of sums fit into the registers of a processor. Grid: x and y count blocks of rows, z counts
-// blocks of channels, and within a block the splits (split-K). The imports define the operands (forward or gradient of
-// the input), the pixel of a row, and how sums are stored; src/ops/conv2d/product.rs chooses them. forward_tile.wgsl
-// computes the same sums.
+// neighbouring channels, so their reads of the weight are contiguous. These invocations need the same 8 pixels. Without
+// subgroups, each invocation reads all 8; with subgroups, it reads some of them, and gets the others from its
+// neighbours by a shuffle (the import `lanes`). There is no barrier and no workgroup memory, because on software
+// adapters both cost more than they save. The 8 vectors of sums fit into the registers of a processor. Grid: x and y
+// count blocks of rows, z counts the splits of split-K, all splits of one block of channels before those of the next.
+// The imports define the operands (forward or gradient of the input), the pixel of a row, and how sums are stored;
+// src/ops/conv2d/product.rs chooses them. forward_tile.wgsl computes the same sums.
 
 // #import operands
 // #import weight
@@ -21,14 +21,15 @@
 // #import lanes
 // #import trip_count
 
-// Invocations of a workgroup along the channels, a power of two up to 8.
+// The number of invocations of a workgroup along the channels, a power of two up to 8.
 const CHANNEL_LANES: u32 = 8u;
 const ROW_LANES: u32 = 64u / CHANNEL_LANES;
-// Pixels that an invocation reads itself. Arrays of this length lie in registers: their loops have a trip count of at
-// most eight, and every index is a constant after unrolling.
+// The number of pixels that an invocation reads itself, at most 8. Compilers keep arrays of this length in registers,
+// because they unroll the loops over them, and every index is then a constant.
 const N_OWN: u32 = 8u / SHARING_LANES;
 
-// Adds the terms of four channels of a pixel to four channels of the result.
+// Adds four terms to each of four sums: x is four channels of a pixel, and w0 to w3 are their weights for the four
+// channels of the result.
 fn multiply_add4(
     sum: vec4<f32>,
     x: vec4<f32>,

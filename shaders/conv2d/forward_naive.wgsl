@@ -1,5 +1,5 @@
 // Convolution by the formula in convolve_naive.wgsl, with the bias added. One invocation computes one element of y.
-// src/ops/conv2d/forward.rs launches it.
+// src/ops/conv2d/forward.rs launches this kernel.
 
 // #import shared/linear_index
 // #import conv2d/convolve_naive

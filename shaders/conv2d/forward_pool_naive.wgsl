@@ -3,7 +3,7 @@
 //   y[n, py, px, co]     = max over (qy, qx) of conv[n, py * POOL_H + qy, px * POOL_W + qx, co]
 //   index[n, py, px, co] = the first qy * POOL_W + qx with that maximum
 //
-// One invocation computes one element of y and of index. src/ops/conv2d/forward.rs launches it.
+// One invocation computes one element of y and of index. src/ops/conv2d/forward.rs launches this kernel.
 
 // #import shared/linear_index
 // #import shared/greater_or_nan

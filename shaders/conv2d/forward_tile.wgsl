@@ -1,10 +1,11 @@
 // Convolution with workgroup memory: a workgroup computes a square tile of the product, 64 x 64 or 128 x 128.
 //
-// The product is that of forward.wgsl, and every sum has the same terms in the same order, so both make the same bits.
-// Here each number that is read serves a whole tile. The 256 invocations read STEP terms of all rows and columns, one
-// vector each of pixels and of weights, and store them in workgroup memory. They multiply one step while the reads of
-// the next step run. Grid: x and y count tiles of rows, z counts tiles of channels, and within a tile the splits
-// (split-K). The import `tile` has the size. src/ops/conv2d/product.rs launches it.
+// The product is that of forward.wgsl, and every sum has the same terms in the same order, so both kernels give the
+// same bits. Here a number that is read once serves a whole row or column of the tile. The 256 invocations read STEP
+// terms of all rows and columns, one vector each of pixels and of weights, and store them in workgroup memory. They
+// multiply the terms of one step while the reads of the next step run. Grid: x and y count tiles of rows, z counts the
+// splits of split-K, all splits of one tile of channels before those of the next. The import `tile` defines the size of
+// a tile. src/ops/conv2d/product.rs launches this kernel.
 
 // #import operands
 // #import weight
@@ -14,11 +15,12 @@
 // #import tile
 // #import finish
 
-// Vectors in the STEP terms of a row, and in the TILE channels of a term.
+// The number of vec4s in the STEP terms of a row, and in the TILE channels of a term.
 const ROW_VECTORS: u32 = STEP / 4u;
 const TERM_VECTORS: u32 = TILE / 4u;
 
-// A position of the kernel has IN_CHANNELS terms. Its last step may be short.
+// Each position (ky, kx) has IN_CHANNELS terms of every sum. The last step of a position may have fewer than STEP
+// terms.
 const STEPS_PER_POSITION: u32 = (IN_CHANNELS + STEP - 1u) / STEP;
 const STEPS_PER_KERNEL_ROW: u32 = KERNEL_W * STEPS_PER_POSITION;
 
@@ -69,7 +71,8 @@ fn main(
     workgroupBarrier();
     for (var step = first; step < last; step++) {
         let buffer = (step - first) % 2u;
-        // After the last step this reads it once more, inside the tensors, and no invocation uses the numbers.
+        // In the last iteration, `next` is the last step again: the reads stay inside the tensors, and no invocation
+        // uses the numbers.
         let next = min(step + 1u, last - 1u);
         let next_left = fetch_left(next, pixel, k_left);
         let next_right = fetch_right(next, k_right, channel);

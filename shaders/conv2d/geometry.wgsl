@@ -1,4 +1,4 @@
-// The shapes of a convolution; the Rust side replaces every value.
+// The shapes of a convolution. The launch replaces every value.
 //
 // x [N, H, W, CI], weight [KERNEL_H, KERNEL_W, CI / GROUPS, CO], y [N, OH, OW, CO]. With a fused pool only the output
 // of the pool is stored, [N, POOLED_H, POOLED_W, CO], and the index of each maximum.
@@ -18,7 +18,7 @@ const POOL_W: u32 = 1u;
 const POOLED_H: u32 = 1u;
 const POOLED_W: u32 = 1u;
 
-// The index of a pixel in the padding.
+// Stands for the index of a pixel that is not in the tensor, such as a pixel of the padding.
 const OUTSIDE: u32 = 0xffffffffu;
 
 // Returns the index in x of the first channel of the pixel under (ky, kx) of the window at (oy, ox), or OUTSIDE.

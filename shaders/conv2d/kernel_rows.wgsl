@@ -1,5 +1,6 @@
-// Split-K over the rows of the kernel, for a product with too few rows and channels to keep a device busy. Each row of
-// the kernel is a split, and shared/sum_partials adds the partial sums. src/ops/conv2d/product.rs decides by shape.
+// Split-K over the rows ky of the convolution's kernel, for a product with too few rows and channels to keep a device
+// busy. Each ky is a split, and shared/sum_partials adds the partial sums. src/ops/conv2d/product.rs chooses N_SPLITS
+// by the shape: KERNEL_H, or 1 for whole sums.
 
 const N_SPLITS: u32 = 1u;
 

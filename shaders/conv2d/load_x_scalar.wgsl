@@ -1,4 +1,4 @@
-// Four input channels at a time, for any CI: the last ones may be fewer than four.
+// Reads x four channels at a time, for any CI.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 

@@ -1,4 +1,4 @@
-// Four input channels at a time, for CI a multiple of 4.
+// Reads x four channels at a time, for CI a multiple of 4.
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 

@@ -8,11 +8,12 @@
 //   mean  = mean_a + delta n_b / n
 //   M2    = M2_a + M2_b + delta^2 n_a n_b / n
 //
-// Every tile merges the same tree, so every tile makes the same bits. Tiles differ only in which levels of the tree an
-// invocation, the workgroup, or another kernel merges. src/ops/conv2d/mean_m2.rs has the same two sizes.
+// The kernels with every kind of tile merge in the same tree, so all give the same bits. They differ only in the part
+// that merges a level of the tree: an invocation, the workgroup, or another kernel. src/ops/conv2d/mean_m2.rs has the
+// same two sizes.
 
 const PARTITION_ROWS: u32 = 64u;
-// Rows of a register tile: those of one invocation.
+// The number of rows of a register tile, which one invocation computes.
 const TILE_ROWS: u32 = 8u;
 
 struct MeanM2 {
@@ -20,18 +21,18 @@ struct MeanM2 {
     m2: vec4<f32>,
 }
 
-// Mean and M2 of one pixel.
+// Returns mean and M2 of one pixel.
 fn mean_m2_of(values: vec4<f32>) -> MeanM2 {
     return MeanM2(values, vec4<f32>());
 }
 
-// Merges `a`, of the `n` rows from `row` on, and `b`, of the next `n` rows.
+// Returns mean and M2 of 2n rows: `a` is of the `n` rows from `row` on, `b` of the next `n` rows.
 fn merge(a: MeanM2, b: MeanM2, row: u32, n: u32) -> MeanM2 {
     let n_a = f32(n / ROWS_PER_PIXEL);
     // n_b / (n_a + n_b)
     var share = 0.5;
-    // Only the last partition may be short. There `b` may have fewer pixels than `a`, or none; if `b` has any, `a` is
-    // complete.
+    // Only the last partition may be short. There `b` may have fewer pixels than `a`, or no pixel. If `b` has a pixel,
+    // `a` is complete.
     if N_ROWS % PARTITION_ROWS > 0u {
         let n_b = f32(min(n, N_ROWS - min(row + n, N_ROWS)) / ROWS_PER_PIXEL);
         if n_b == 0.0 {
@@ -40,8 +41,8 @@ fn merge(a: MeanM2, b: MeanM2, row: u32, n: u32) -> MeanM2 {
         share = n_b / (n_a + n_b);
     }
     let delta = b.mean - a.mean;
-    // M2_a is added before M2_b. Where both are products, Mesa's compiler changes (m2 + m2) + product into
-    // (m2 + product) + m2 in the kernels where it sees all three, and that would change bits.
+    // M2_a is added before M2_b. In the kernels where Mesa's compiler sees all three terms, it changes (m2 + m2) +
+    // product into (m2 + product) + m2. With another order here, the kernels would differ in their bits.
     return MeanM2(
         fma(delta, vec4<f32>(share), a.mean),
         fma(delta * delta, vec4<f32>(n_a * share), a.m2) + b.m2,

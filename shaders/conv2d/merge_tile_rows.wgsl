@@ -1,7 +1,7 @@
 // Merges mean and M2 of register tiles, TILE_ROWS rows each, into those of partitions: the upper three levels of the
 // tree in conv2d/mean_m2.
 //
-// One invocation merges four channels of one partition. src/ops/conv2d/mean_m2.rs launches it.
+// One invocation merges four channels of one partition. src/ops/conv2d/mean_m2.rs launches this kernel.
 
 // #import shared/linear_index
 // #import conv2d/geometry
@@ -20,13 +20,14 @@ const N_PARTITIONS: u32 = (N_ROWS + PARTITION_ROWS - 1u) / PARTITION_ROWS;
 // [N_TILES, 2, CO]: means, then M2.
 @group(0) @binding(0) var<storage, read> tiles: array<f32>;
 
-// Four channels of a row of `tiles`. Past the last channel, the last one is read again.
+// Returns four channels of a row of `tiles`. A channel past the last gives the last channel.
 fn load_four(row: u32, channel: u32) -> vec4<f32> {
     let ix = row * CO + min(channel + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(CO - 1u));
     return vec4<f32>(tiles[ix.x], tiles[ix.y], tiles[ix.z], tiles[ix.w]);
 }
 
-// The tile from `row` on. Past the last tile, the last one is read again, and `merge` counts no pixels for it.
+// Returns mean and M2 of the tile from `row` on. A row past the last tile gives the last tile, and `merge` counts no
+// pixels for it.
 fn load_tile(row: u32, channel: u32) -> MeanM2 {
     let mean_row = 2u * min(row / TILE_ROWS, N_TILES - 1u);
     return MeanM2(load_four(mean_row, channel), load_four(mean_row + 1u, channel));

@@ -1,10 +1,11 @@
 // Merges mean and M2 of a workgroup's invocations into those of its partitions: the upper levels of the tree in
-// conv2d/mean_m2. It reuses the workgroup memory of the product, which is complete by then: means lie in `left`, M2 in
-// `right`.
+// conv2d/mean_m2. The product is complete by then, so its workgroup memory is free: `left` holds means now, and `right`
+// M2.
 
 // #import conv2d/store_mean_m2
 
-// Stores mean and M2 of the OWN_ROWS rows from `row` of the workgroup's tile on.
+// Puts mean and M2 of OWN_ROWS rows into workgroup memory. `row` and `column` count from the first of the workgroup's
+// tile.
 fn put(row: u32, column: u32, values: MeanM2) {
     let at = place(row, column / 4u);
     left[at] = values.mean;
@@ -34,7 +35,7 @@ fn merge_workgroup(tile_row: u32, tile_channel: u32, local_ix: u32) {
             right[a] = both.m2;
         }
     }
-    // The invocation that merged the halves of a partition stores the partition.
+    // The invocation that has merged the two halves of a partition stores mean and M2 of the partition.
     let row = pair * PARTITION_ROWS;
     if row < TILE && tile_row + row < N_ROWS {
         let at = place(row, vector);

@@ -1,11 +1,11 @@
-// The product of the forward pass: patches of x times the weight.
+// The forward pass of a convolution as a matrix product: patches of x times the weight.
 //
 //   y[pixel, co] = sum over ky, kx, ci of x[pixel under (ky, kx), ci] * weight[ky, kx, ci, co]
 
 // #import conv2d/geometry
 // #import load_x
 
-// The result has OUT_CHANNELS; a sum runs over IN_CHANNELS.
+// The result has OUT_CHANNELS channels; each sum runs over IN_CHANNELS channels.
 const OUT_H: u32 = OH;
 const OUT_W: u32 = OW;
 const OUT_CHANNELS: u32 = CO;
@@ -13,12 +13,13 @@ const IN_CHANNELS: u32 = CI;
 
 const WEIGHT_BINDING: u32 = 1u;
 
-// Returns the pixel of x that the weight at (ky, kx) connects to the pixel (n, oy, ox) of y.
+// Returns the source of the pixel of x that the weight at (ky, kx) connects to the pixel (n, oy, ox) of y: the index of
+// its first channel, or OUTSIDE, and an unused 0.
 fn source_of(pixel: vec3<u32>, ky: u32, kx: u32) -> vec2<u32> {
     return vec2<u32>(input_start(pixel.x, pixel.y, pixel.z, ky, kx), 0u);
 }
 
-// Returns channels ci to ci + 3 of a source, or zeros OUTSIDE.
+// Returns channels ci to ci + 3 of a source, or zeros for a source OUTSIDE.
 fn load_source(source: vec2<u32>, ci: u32) -> vec4<f32> {
     return load_x(source.x, ci);
 }

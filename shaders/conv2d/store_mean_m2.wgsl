@@ -1,4 +1,4 @@
-// Stores mean and M2, [n, 2, OUT_CHANNELS]: means, then M2.
+// Stores mean and M2 of tiles or partitions, [number of these, 2, OUT_CHANNELS]: means, then M2.
 
 const MEAN_M2_BINDING: u32 = 3u;
 

@@ -1,4 +1,4 @@
-// Four channels of the result at a time, for any OUT_CHANNELS.
+// Stores the result four channels at a time, for any OUT_CHANNELS.
 
 @group(0) @binding(2) var<storage, read_write> result: array<f32>;
 

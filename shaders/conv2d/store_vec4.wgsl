@@ -1,4 +1,4 @@
-// Four channels of the result at a time, for OUT_CHANNELS a multiple of 4.
+// Stores the result four channels at a time, for OUT_CHANNELS a multiple of 4.
 
 @group(0) @binding(2) var<storage, read_write> result: array<vec4<f32>>;
 

@@ -1,7 +1,7 @@
 // transposed[ky, kx, co, ci] = weight[ky, kx, ci, co]
 //
-// With the transposed weight, the gradient of the input is the product of the forward pass. An invocation copies one
-// weight. src/ops/conv2d/d_input.rs launches it.
+// With the transposed weight, the kernel of the forward pass also computes the gradient of the input. One invocation
+// copies one weight. src/ops/conv2d/d_input.rs launches this kernel.
 
 // #import shared/linear_index
 // #import conv2d/geometry

@@ -1,8 +1,8 @@
 // The gradient [N, OH, OW, CO] of a convolution's output before a fused max pool: the pooled gradient at the pixel of
 // the saved index, 0 at the other pixels.
 //
-// One invocation writes one channel of one window. At an edge that no window reaches, it writes zeros to the pixels of
-// a window that is cut off. src/ops/conv2d/d_output.rs launches it.
+// One invocation writes one channel of one window. If the windows do not cover the last rows or columns, these pixels
+// form cut-off windows and get zeros. src/ops/conv2d/d_output.rs launches this kernel.
 
 // #import conv2d/geometry
 // #import shared/linear_index
@@ -15,7 +15,7 @@
 const WINDOWS_H: u32 = (OH + POOL_H - 1u) / POOL_H;
 const WINDOWS_W: u32 = (OW + POOL_W - 1u) / POOL_W;
 
-// A position that no pixel has.
+// A position that no pixel of a window has.
 const NOWHERE: u32 = POOL_H * POOL_W;
 
 @compute @workgroup_size(WORKGROUP_SIZE)

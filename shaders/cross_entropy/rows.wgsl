@@ -7,9 +7,9 @@
 //
 //   logits, d_logits [ROWS, CLASSES],  labels, losses, correct [ROWS]
 //
-// A row whose label is not a class (padding of the last batch) gets zeros in all three outputs. One
-// invocation computes one row: a row has few classes, and softmax needs its maximum and its sum. Grid: one
-// axis of rows, folded. Launched by src/ops/cross_entropy.rs.
+// A row whose label is not a class (padding of the last batch) gets zeros in all three outputs. One invocation computes
+// one row: a row has few classes, and softmax needs its maximum and its sum. Grid: one axis of rows, folded into two
+// (see shared/linear_index). Launched by src/ops/cross_entropy.rs.
 
 // #import shared/linear_index
 

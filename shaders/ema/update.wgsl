@@ -1,8 +1,9 @@
 // averages[i] = averages[i] + WEIGHT * (parameters[i] - averages[i])         WEIGHT = 1 - decay
 //
-// The first step copies the parameters. The update has no effect while the not-finite flag is set. The
-// formula has two algebraically equal forms; like PyTorch's lerp, each is used where it rounds less. One
-// invocation updates one element. Grid: one axis of elements, folded. Launched by src/ops/ema.rs.
+// The first step copies the parameters. The update has no effect while the not-finite flag is set. The formula has two
+// algebraically equal forms. The kernel uses the form that rounds less for this WEIGHT, like PyTorch's lerp. One
+// invocation updates one element. Grid: one axis of elements, folded into two (see shared/linear_index). Launched by
+// src/ops/ema.rs.
 
 // #import shared/linear_index
 // #import shared/step

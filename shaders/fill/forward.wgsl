@@ -1,6 +1,7 @@
 // y[i] = VALUE
 //
-// One invocation writes one element. Grid: one axis of elements, folded. Launched by src/ops/fill.rs.
+// One invocation writes one element. Grid: one axis of elements, folded into two (see shared/linear_index). Launched by
+// src/ops/fill.rs.
 
 // #import shared/linear_index
 

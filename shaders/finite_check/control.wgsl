@@ -1,9 +1,9 @@
-// The flag that makes updates leave the state as it is; src/ops/finite_check.rs has the same numbers.
+// The not-finite flag, and its values. src/ops/finite_check.rs has the same numbers.
 
-// Updates change the state only while this element is 0.
+// The index of the flag in the buffer `control`. Updates change the state only while the flag is 0.
 const NOT_FINITE: u32 = 0u;
 
-// The flag from a number that is not finite until the host lowers it.
+// The flag's value after a number that is not finite. The flag keeps this value until the host writes 0.
 const STOPPED: f32 = 1.0;
-// The flag for this step alone.
+// The flag's value in a step that is skipped. The next step computes the flag anew.
 const SKIPPED: f32 = 2.0;

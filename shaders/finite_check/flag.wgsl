@@ -2,8 +2,9 @@
 //
 //   partials [N_PARTIALS]
 //
-// Otherwise the flag keeps its value: it is sticky. With SKIP, the flag holds for this step alone: it becomes
-// SKIPPED or 0. STOPPED stays even with SKIP: the host sets it to run steps that change no state.
+// Otherwise the flag keeps its value. With SKIP, the kernel computes the flag anew in every step: SKIPPED if a number
+// is not finite, otherwise 0. A flag of STOPPED stays STOPPED even with SKIP, because the host sets STOPPED to run
+// steps that change no state.
 //
 // Grid: one workgroup. Each invocation reads every 64th partial result; then invocation 0 combines the 64 results.
 // Launched by src/ops/finite_check.rs.

@@ -1,10 +1,11 @@
 // partials[FIRST + partial] = 1 if any of numbers[partial], numbers[partial + N_PARTIALS], ... is infinite or NaN, else 0
 //
-// The kernel tests the bits, because a shader compiler may assume that NaN does not occur: infinity and NaN
-// have an exponent of all ones. The stride lets neighbouring invocations read neighbouring elements. Each
-// checked buffer has its own dispatch and its own range of the partials, from FIRST on.
+// Infinity and NaN have an exponent of all ones. The kernel tests these bits, because a shader compiler may assume that
+// no number is NaN. The stride lets neighbouring invocations read neighbouring elements. Each checked buffer has its
+// own dispatch and its own range of the partials, from FIRST on.
 //
-// One invocation computes one partial result. Grid: one axis of them, folded. Launched by src/ops/finite_check.rs.
+// One invocation computes one partial result. Grid: one axis of partial results, folded into two (see
+// shared/linear_index). Launched by src/ops/finite_check.rs.
 
 // #import shared/linear_index
 

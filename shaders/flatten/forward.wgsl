@@ -2,8 +2,8 @@
 //
 //   x [N, H, W, C],  y [N, C * H * W]
 //
-// With BACKWARD the copy goes the other way: d_x[n, h, w, c] = d_y[n, (c * H + h) * W + w]. One invocation
-// copies one element. Grid: one axis of elements, folded. Launched by src/ops/flatten.rs.
+// With BACKWARD the copy goes the other way: d_x[n, h, w, c] = d_y[n, (c * H + h) * W + w]. One invocation copies one
+// element. Grid: one axis of elements, folded into two (see shared/linear_index). Launched by src/ops/flatten.rs.
 
 // #import shared/linear_index
 

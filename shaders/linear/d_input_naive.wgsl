@@ -2,8 +2,8 @@
 //
 //   d_y [ROWS, FEATURES_OUT],  weight [FEATURES_IN, FEATURES_OUT],  d_x [ROWS, FEATURES_IN]
 //
-// One invocation computes one element of d_x. Grid: one axis of d_x's elements, folded. Launched by
-// src/ops/linear.rs; the fast kernel is linear/matmul.
+// One invocation computes one element of d_x. Grid: one axis of d_x's elements, folded into two (see
+// shared/linear_index). Launched by src/ops/linear.rs; the fast kernel is linear/matmul.
 
 // #import shared/linear_index
 // #import linear/geometry

@@ -2,8 +2,8 @@
 //
 //   x [ROWS, FEATURES_IN],  d_y [ROWS, FEATURES_OUT],  d_weight [FEATURES_IN, FEATURES_OUT]
 //
-// One invocation computes one element of d_weight. Grid: one axis of d_weight's elements, folded. Launched by
-// src/ops/linear.rs; the fast kernel is linear/matmul.
+// One invocation computes one element of d_weight. Grid: one axis of d_weight's elements, folded into two (see
+// shared/linear_index). Launched by src/ops/linear.rs; the fast kernel is linear/matmul.
 
 // #import shared/linear_index
 // #import linear/geometry

@@ -7,10 +7,10 @@
 //   d_input   d_x      [rows, in]   = d_y [rows, out]   . weight transposed
 //   d_weight  d_weight [in, out]    = x transposed      . d_y [rows, out]
 //
-// One invocation computes 4 x 4 elements of out: it reads 8 numbers for 16 multiply-adds, where the naive
-// kernels read 32. All invocations of a workgroup have the same columns, so the cache reads `right` once for
-// all of them. The sum runs over k in the order of the naive kernels. Grid: x and
-// y count tiles of 4 rows (folded), z counts tiles of 4 columns. Launched by src/ops/linear.rs.
+// One invocation computes 4 x 4 elements of out: it reads 8 numbers for 16 multiply-adds, where the naive kernels read
+// 32. All invocations of a workgroup read the same columns of `right`, so most of these reads hit the cache. The sum
+// runs over k in the order of the naive kernels. Grid: x and y count tiles of 4 rows (one axis, folded into two), z
+// counts tiles of 4 columns. Launched by src/ops/linear.rs.
 
 // #import shared/linear_index
 // #import trip_count
@@ -28,8 +28,8 @@ const RIGHT_COLUMN: u32 = 1u;
 @group(0) @binding(1) var<storage, read> right: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
-// Four neighbouring rows or columns. An index past the last of `n` is clamped to the last; its result is not
-// stored.
+// Returns the indices of four neighbouring rows or columns. An index of `n` or more is replaced by n - 1; its result is
+// not stored.
 fn four(first: u32, n: u32) -> vec4<u32> {
     return min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(n - 1u));
 }

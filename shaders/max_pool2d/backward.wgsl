@@ -2,9 +2,9 @@
 //
 //   d_y, index [N, OH, OW, C],  d_x [N, H, W, C]
 //
-// `index` holds the position of each window's maximum, written by max_pool2d/forward. One invocation gathers
-// one element of d_x from all windows that contain it, so overlapping windows need no atomics. Grid: one axis
-// of d_x's elements, folded. Launched by src/ops/max_pool2d.rs.
+// `index` holds the position of each window's maximum, written by max_pool2d/forward. One invocation gathers one
+// element of d_x from all windows that contain it, so overlapping windows need no atomics. Grid: one axis of d_x's
+// elements, folded into two (see shared/linear_index). Launched by src/ops/max_pool2d.rs.
 
 // #import shared/linear_index
 // #import shared/pool_geometry

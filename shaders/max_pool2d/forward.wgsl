@@ -6,8 +6,8 @@
 // Padding is never the maximum. A NaN counts as larger than any number; of several NaNs, the last has the
 // index.
 //
-// One invocation computes one element of y and of index. Grid: one axis of y's elements, folded. Launched by
-// src/ops/max_pool2d.rs.
+// One invocation computes one element of y and of index. Grid: one axis of y's elements, folded into two (see
+// shared/linear_index). Launched by src/ops/max_pool2d.rs.
 
 // #import shared/linear_index
 // #import shared/pool_geometry

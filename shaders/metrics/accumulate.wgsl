@@ -4,10 +4,9 @@
 //
 //   losses, correct, labels [ROWS]
 //
-// while the not-finite flag is 0. In every step metrics[FLAG] becomes a copy of the flag, and metrics[N_SKIPPED] counts
-// the flags that are SKIPPED. Grid: one workgroup. Each invocation sums every
-// 64th row; then invocation 0 adds the 64 sums in order, so the order of the sum is fixed. Launched by
-// src/ops/metrics.rs.
+// The three sums grow only while the not-finite flag is 0. In every step, metrics[FLAG] becomes a copy of the flag, and
+// metrics[N_SKIPPED] counts the steps whose flag is SKIPPED. Grid: one workgroup. Each invocation sums every 64th row;
+// then invocation 0 adds the 64 sums in order, so the order of the sum is fixed. Launched by src/ops/metrics.rs.
 
 // #import finite_check/control
 // #import metrics/layout

@@ -1,4 +1,4 @@
-// Indices into the metrics buffer, whose sums run over an epoch. src/ops/metrics.rs has the same numbers.
+// Indices into the metrics buffer. Its sums run over an epoch. src/ops/metrics.rs has the same numbers.
 
 const LOSS_SUM: u32 = 0u;
 const N_CORRECT: u32 = 1u;

@@ -1,9 +1,9 @@
 // y[i] = x[i]
 //
-// This kernel measures the memory bandwidth that `wgrad profile` compares kernels with. An invocation copies
-// four vec4s, a quarter of the array apart. So neighbours read neighbouring vec4s, and each invocation has
-// several reads in flight. Grid: one axis of n / 4 invocations, folded, where the array has n vec4s and n is
-// a multiple of 4. Launched by src/device/gpu/peaks.rs.
+// This kernel measures the memory bandwidth that `wgrad profile` compares kernels with. An invocation copies four
+// vec4s, a quarter of the array apart. So neighbouring invocations read neighbouring vec4s, and each invocation has
+// four reads in flight. Grid: one axis of n / 4 invocations, folded into two (see shared/linear_index). The array has n
+// vec4s, and n is a multiple of 4. Launched by src/device/gpu/peaks.rs.
 
 // #import shared/linear_index
 

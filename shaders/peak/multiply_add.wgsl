@@ -1,9 +1,10 @@
 // y[i] = the sum of 8 numbers s, after DEPTH updates s = s * factor + term of each
 //
-// This kernel measures the arithmetic rate that `wgrad profile` compares kernels with. An invocation keeps 8
-// sums in registers. The sums are independent, so the pipelines stay full. Factor and term are read from
-// memory and the sums written to it, so a compiler cannot remove the loop. It is 2 * 8 * DEPTH operations an
-// invocation. Grid: one axis of invocations, folded. Launched by src/device/gpu/peaks.rs.
+// This kernel measures the arithmetic rate that `wgrad profile` compares kernels with. An invocation keeps 8 sums in
+// registers. The sums are independent, so the pipelines stay full. The kernel reads factor and term from memory and
+// writes the sums to memory, so a compiler cannot remove the loop. An invocation does 2 * 8 * DEPTH floating-point
+// operations. Grid: one axis of invocations, folded into two (see shared/linear_index). Launched by
+// src/device/gpu/peaks.rs.
 
 // #import shared/linear_index
 

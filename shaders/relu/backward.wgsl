@@ -1,7 +1,7 @@
 // d_x[i] = d_y[i] where y[i] > 0, else 0
 //
-// y > 0 exactly where x > 0, so the op keeps its output and not its input. One invocation computes one
-// element. Grid: one axis of elements, folded. Launched by src/ops/relu.rs.
+// y > 0 exactly where x > 0, so the op keeps its output and not its input. One invocation computes one element. Grid:
+// one axis of elements, folded into two (see shared/linear_index). Launched by src/ops/relu.rs.
 
 // #import shared/linear_index
 

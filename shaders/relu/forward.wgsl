@@ -1,6 +1,7 @@
 // y[i] = max(x[i], 0)
 //
-// One invocation computes one element. Grid: one axis of elements, folded. Launched by src/ops/relu.rs.
+// One invocation computes one element. Grid: one axis of elements, folded into two (see shared/linear_index). Launched
+// by src/ops/relu.rs.
 
 // #import shared/linear_index
 
@@ -15,7 +16,7 @@ fn main(
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
     if ix < arrayLength(&y) {
-        // This form passes NaN on, like PyTorch's relu; max(x, 0) may not.
+        // With this comparison, a NaN stays a NaN, as in PyTorch. max(x, 0) may return 0 for a NaN.
         y[ix] = select(x[ix], 0.0, x[ix] <= 0.0);
     }
 }

@@ -1,8 +1,8 @@
 // statistics[i] = (1 - MOMENTUM) * statistics[i] + MOMENTUM * batch_statistics[i]
 //
-// The buffers are flat and hold the statistics of all layers. The update has no effect while the not-finite
-// flag is set. One invocation updates one element. Grid: one axis of elements, folded. Launched by
-// src/ops/running_statistics.rs.
+// The buffers are flat and hold the statistics of all layers. The update has no effect while the not-finite flag is
+// set. One invocation updates one element. Grid: one axis of elements, folded into two (see shared/linear_index).
+// Launched by src/ops/running_statistics.rs.
 
 // #import shared/linear_index
 // #import finite_check/control

@@ -1,7 +1,8 @@
 // y[i] = s[0] * x[i]
 //
-// s is in a buffer because it is a result of the tape, such as the gradient of the loss. One invocation
-// computes one element. Grid: one axis of elements, folded. Launched by src/ops/scale.rs.
+// s is in a buffer and not a constant, because another node computes s: for example, s is the gradient of the loss. One
+// invocation computes one element. Grid: one axis of elements, folded into two (see shared/linear_index). Launched by
+// src/ops/scale.rs.
 
 // #import shared/linear_index
 

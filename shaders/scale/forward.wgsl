@@ -1,6 +1,7 @@
 // y[i] = FACTOR * x[i]
 //
-// One invocation computes one element. Grid: one axis of elements, folded. Launched by src/ops/scale.rs.
+// One invocation computes one element. Grid: one axis of elements, folded into two (see shared/linear_index). Launched
+// by src/ops/scale.rs.
 
 // #import shared/linear_index
 

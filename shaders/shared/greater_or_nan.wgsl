@@ -1,8 +1,9 @@
-// A value replaces the largest value so far if it is greater or NaN. Of equal values the first one
-// stays, and a number does not replace a NaN, as in PyTorch's max pool. `greater_or_nan` in src/ops/max_pool2d.rs is
-// the twin.
+// Returns true if a value replaces the largest value so far: if the value is greater or NaN. Of equal values the first
+// stays, and a number does not replace a NaN, as in PyTorch's max pool. The reference is `greater_or_nan` in
+// src/ops/max_pool2d.rs.
 //
-// NaN is read from the bits, because a shader compiler may assume that there is no NaN.
+// The bits show that a value is NaN. A comparison such as v != v would not do: a shader compiler may assume that no
+// number is NaN.
 
 fn is_nan4(v: vec4<f32>) -> vec4<bool> {
     return (bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);

@@ -1,10 +1,11 @@
-// The import `lanes` of a product kernel whose invocations read all their operands themselves. This file has
-// the entry point and calls the importing file's `multiply`. Its twin shared/lanes_subgroup shares reads.
+// The import `lanes` of a product kernel whose invocations read all their operands themselves. This file has the entry
+// point and calls the importing file's `multiply`. shared/lanes_subgroup is the other choice for this import; there,
+// invocations share their reads.
 
-// Invocations that share their reads.
+// The number of invocations that share their reads.
 const SHARING_LANES: u32 = 1u;
 
-// The value that neighbour i of `lane`'s group holds; here the group is the invocation itself.
+// Returns the `value` of invocation i in the group that shares its reads. Here the group is the invocation itself.
 fn of_neighbour(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
     return value;
 }

@@ -1,12 +1,13 @@
-// The import `lanes` of a product kernel whose invocations share their reads: neighbours in a subgroup
-// exchange them with shuffles. This file has the entry point and calls the importing file's `multiply`, which
-// must not return before its last shuffle. (The WGSL standard requires `enable subgroups;` at the top; naga
-// 30 does not accept it yet.)
+// The import `lanes` of a product kernel whose invocations share their reads: neighbours in a subgroup exchange
+// operands with shuffles. This file has the entry point and calls the importing file's `multiply`, which must not
+// return before its last shuffle. (The WGSL standard requires `enable subgroups;` at the top; naga 30 does not accept
+// it yet.)
 
-// Invocations that share their reads: a power of two, at most the adapter's smallest subgroup.
+// The number of invocations that share their reads: a power of two, at most the size of the adapter's smallest
+// subgroup.
 const SHARING_LANES: u32 = 1u;
 
-// The value that neighbour i of `lane`'s group holds.
+// Returns the `value` of invocation i in the group of SHARING_LANES invocations to which `lane` belongs.
 fn of_neighbour(value: vec4<f32>, lane: u32, i: u32) -> vec4<f32> {
     return subgroupShuffle(value, lane / SHARING_LANES * SHARING_LANES + i);
 }
@@ -15,9 +16,9 @@ fn source_of_neighbour(source: vec2<u32>, lane: u32, i: u32) -> vec2<u32> {
     return subgroupShuffle(source, lane / SHARING_LANES * SHARING_LANES + i);
 }
 
-// WGSL leaves open which invocations of a workgroup form a subgroup, so the kernel numbers invocations by
-// subgroup and lane. That requires every subgroup but the last to be full. Otherwise rows would be missing,
-// and tests/gpu_vs_cpu.rs would fail.
+// WGSL leaves open which invocations of a workgroup form a subgroup, so the kernel numbers invocations by subgroup and
+// lane. This numbering requires that every subgroup except the last is full. Otherwise rows would be missing, and
+// tests/gpu_vs_cpu.rs would fail.
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,

@@ -1,8 +1,8 @@
-// The index of an invocation in a one-dimensional grid that is folded into two axes, because one axis holds
-// at most 65,535 workgroups. `grid` in src/kernel/launch.rs folds it.
+// Returns the index of an invocation in a grid that has one axis of work. One axis of a dispatch holds at most 65,535
+// workgroups, so `grid` in src/kernel/launch.rs folds a longer axis into two, x and y.
 //
-// Kernels split such an index into coordinates, last axis first. In a tensor [N, H, W, C], element ix has
-// channel ix % C, column ix / C % W, row ix / (C * W) % H and image ix / (C * W * H).
+// Kernels split the index into coordinates, last axis first. In a tensor [N, H, W, C], element ix has channel ix % C,
+// column ix / C % W, row ix / (C * W) % H and image ix / (C * W * H).
 
 const WORKGROUP_SIZE: u32 = 64u;
 

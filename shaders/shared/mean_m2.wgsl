@@ -2,9 +2,10 @@
 //
 //   mean[partition, c] = 1/n sum of x[row, c],   M2[partition, c] = sum of (x[row, c] - mean[partition, c])^2
 //
-// Two passes over the partition: a mean far larger than the deviations costs no digits, as it does in
-// E[x^2] - E[x]^2. mean_m2 is [N_PARTITIONS, 2, CHANNELS]: means, then M2. One invocation computes one channel of one
-// partition. src/ops/mean_m2.rs launches it; batch_norm/merge_mean_m2 merges the partitions.
+// The kernel reads the partition twice, for the mean and for M2. So M2 keeps its digits even if the mean is far larger
+// than the deviations. The formula E[x^2] - E[x]^2 would lose these digits. mean_m2 is [N_PARTITIONS, 2, CHANNELS]:
+// means, then M2. One invocation computes one channel of one partition. src/ops/mean_m2.rs launches this kernel;
+// batch_norm/merge_mean_m2 merges the partitions.
 
 // #import shared/linear_index
 
@@ -30,7 +31,8 @@ fn main(
     let partition_ix = ix / CHANNELS;
     let first = partition_ix * ROWS_PER_PARTITION;
     let last = min(first + ROWS_PER_PARTITION, ROWS);
-    // Deviations from the first row are small where the values are not, so the mean keeps its digits.
+    // The sum is over the differences from the first row. These differences are small even where the values are large,
+    // so the mean keeps its digits.
     let shift = x[first * CHANNELS + channel];
     var sum = 0.0;
     for (var row = first; row < last; row++) {

@@ -1,15 +1,15 @@
-// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011): four random words for each counter and key, without a
-// state. WGSL has no 64-bit integers, so products are assembled from 16-bit halves. src/ops/augment/philox.rs
-// is the CPU twin, tested with the published vectors.
+// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011): four random words as a function of a counter and a key, without a
+// state. WGSL has no 64-bit integers, so products are assembled from 16-bit halves. The reference is
+// src/ops/augment/philox.rs, whose tests use the published vectors.
 
-// The upper 32 bits of a * b.
+// Returns the upper 32 bits of a * b.
 fn multiply_high(a: u32, b: u32) -> u32 {
     let a_low = a & 0xffffu;
     let a_high = a >> 16u;
     let b_low = b & 0xffffu;
     let b_high = b >> 16u;
     let low = a_low * b_low;
-    // Neither sum overflows 32 bits: (2^16 - 1)^2 + 2^16 - 1 < 2^32, for each of the two lines.
+    // The two sums below fit into 32 bits, because (2^16 - 1)^2 + 2^16 - 1 < 2^32.
     let middle = a_high * b_low + (low >> 16u);
     let middle2 = a_low * b_high + (middle & 0xffffu);
     return a_high * b_high + (middle >> 16u) + (middle2 >> 16u);

@@ -9,7 +9,7 @@ const C: u32 = 1u;
 const OH: u32 = 1u;
 const OW: u32 = 1u;
 
-// The coordinates (n, row, column, channel) of element ix of a tensor [N, height, width, C].
+// Returns the coordinates (n, row, column, channel) of element ix of a tensor [N, height, width, C].
 fn unflatten(ix: u32, height: u32, width: u32) -> vec4<u32> {
     return vec4<u32>(ix / (C * width * height), ix / (C * width) % height, ix / C % width, ix % C);
 }

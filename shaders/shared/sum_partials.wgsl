@@ -2,8 +2,9 @@
 //
 //   partials [N_PARTIALS, length of total]
 //
-// This is the second half of every long sum. The first half computes partial sums in parallel; this kernel adds
-// them, always in the same order. One invocation computes one total. Grid: one axis of totals, folded.
+// This is the second half of a long sum. The first half computes partial sums in parallel; this kernel adds the partial
+// sums, always in the same order. One invocation computes one total. Grid: one axis of totals, folded into two (see
+// shared/linear_index).
 
 // #import shared/linear_index
 

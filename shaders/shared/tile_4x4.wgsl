@@ -1,16 +1,16 @@
 // The import `tile` of a matrix product: a workgroup of 256 computes 64 x 64 results, an invocation 4 x 4.
 //
-// Workgroup memory holds 16 terms of every sum, while the next 16 are being loaded. It has two buffers, so
-// one barrier a step is enough.
+// In each step, the workgroup multiplies 16 terms of every sum from workgroup memory, and loads the next 16. `left` and
+// `right` have two buffers each, so one barrier per step is enough.
 
 const TILE: u32 = 64u;
 const STEP: u32 = 16u;
 
-// left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the kernel chooses; right is [2, STEP, TILE / 4].
+// left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the importing kernel chooses; right is [2, STEP, TILE / 4].
 var<workgroup> left: array<vec4<f32>, 512>;
 var<workgroup> right: array<vec4<f32>, 512>;
 
-// The sums of an invocation: 4 rows of 4 columns.
+// The sums of an invocation: 4 rows, a vec4 of 4 columns each.
 struct Sums {
     s0: vec4<f32>,
     s1: vec4<f32>,
@@ -22,8 +22,8 @@ fn zero_sums() -> Sums {
     return Sums(vec4<f32>(), vec4<f32>(), vec4<f32>(), vec4<f32>());
 }
 
-// The first row and column of an invocation. 32 neighbouring invocations cover 16 rows x 32 columns, so they
-// read the same rows and neighbouring columns.
+// Returns the first row of an invocation; `first_column` returns its first column. 32 neighbouring invocations cover 16
+// rows x 32 columns. Eight of them in a row read the same rows and neighbouring columns.
 fn first_row(local_ix: u32) -> u32 {
     return local_ix / 64u * 16u + local_ix % 32u / 8u * 4u;
 }
@@ -36,7 +36,7 @@ fn multiply_add(sum: vec4<f32>, factor: f32, w: vec4<f32>) -> vec4<f32> {
     return fma(vec4<f32>(factor), w, sum);
 }
 
-// Adds a step's terms, where a vec4 of `left` is four terms of one row.
+// Adds the terms of one step to all sums. Here a vec4 of `left` holds four terms of one row.
 fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k += 4u) {
@@ -58,7 +58,7 @@ fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     return s;
 }
 
-// Adds a step's terms, where a vec4 of `left` is one term of four rows.
+// Adds the terms of one step to all sums. Here a vec4 of `left` holds one term of four rows.
 fn add_rows(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k++) {
@@ -77,7 +77,7 @@ fn add_outer(s: Sums, x: vec4<f32>, w: vec4<f32>) -> Sums {
     );
 }
 
-// Passes the sums to `store_rows` of the kernel, four rows of four columns at a time.
+// Passes the sums to the function `store_rows` of the kernel, four rows of four columns at a time.
 fn store_sums(split: u32, row: u32, column: u32, s: Sums) {
     store_rows(split, row, column, s.s0, s.s1, s.s2, s.s3);
 }

@@ -1,16 +1,16 @@
 // The import `tile` of a matrix product: a workgroup of 256 computes 128 x 128 results, an invocation 8 x 8.
 //
-// Workgroup memory holds 8 terms of every sum, while the next 8 are being loaded. It has two buffers, so one
-// barrier a step is enough.
+// In each step, the workgroup multiplies 8 terms of every sum from workgroup memory, and loads the next 8. `left` and
+// `right` have two buffers each, so one barrier per step is enough.
 
 const TILE: u32 = 128u;
 const STEP: u32 = 8u;
 
-// left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the kernel chooses; right is [2, STEP, TILE / 4].
+// left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the importing kernel chooses; right is [2, STEP, TILE / 4].
 var<workgroup> left: array<vec4<f32>, 512>;
 var<workgroup> right: array<vec4<f32>, 512>;
 
-// Four rows of four columns.
+// Four rows, a vec4 of four columns each.
 struct Block {
     s0: vec4<f32>,
     s1: vec4<f32>,
@@ -18,7 +18,8 @@ struct Block {
     s3: vec4<f32>,
 }
 
-// The sums of an invocation: rows 0 to 3 and 4 to 7, columns 0 to 3 and 32 to 35.
+// The sums of an invocation, counted from its first row and column: rows 0 to 3 and 4 to 7, columns 0 to 3 and 32 to
+// 35.
 struct Sums {
     upper_left: Block,
     upper_right: Block,
@@ -31,8 +32,8 @@ fn zero_sums() -> Sums {
     return Sums(zeros, zeros, zeros, zeros);
 }
 
-// The first row and column of an invocation. 32 neighbouring invocations cover 32 rows x 64 columns, so they
-// read the same rows and neighbouring columns.
+// Returns the first row of an invocation; `first_column` returns its first column. 32 neighbouring invocations cover 32
+// rows x 64 columns. Eight of them in a row read the same rows and neighbouring columns.
 fn first_row(local_ix: u32) -> u32 {
     return local_ix / 64u * 32u + local_ix % 32u / 8u * 8u;
 }
@@ -54,8 +55,8 @@ fn add_block(s: Block, x: vec4<f32>, w: vec4<f32>) -> Block {
     );
 }
 
-// Adds one term to every sum: rows 0 to 3 (`upper`) and 4 to 7 (`lower`), times the columns from
-// `right[start]` on.
+// Adds one term to every sum. `upper` and `lower` are the left operand of rows 0 to 3 and 4 to 7; the right operand
+// begins at `right[start]`.
 fn add_outer(s: Sums, upper: vec4<f32>, lower: vec4<f32>, start: u32) -> Sums {
     let w_left = right[start];
     let w_right = right[start + 8u];
@@ -67,7 +68,7 @@ fn add_outer(s: Sums, upper: vec4<f32>, lower: vec4<f32>, start: u32) -> Sums {
     );
 }
 
-// Adds a step's terms, where a vec4 of `left` is four terms of one row.
+// Adds the terms of one step to all sums. Here a vec4 of `left` holds four terms of one row.
 fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k += 4u) {
@@ -90,7 +91,7 @@ fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     return s;
 }
 
-// Adds a step's terms, where a vec4 of `left` is one term of four rows.
+// Adds the terms of one step to all sums. Here a vec4 of `left` holds one term of four rows.
 fn add_rows(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k++) {
@@ -105,7 +106,7 @@ fn store_block(split: u32, row: u32, column: u32, s: Block) {
     store_rows(split, row, column, s.s0, s.s1, s.s2, s.s3);
 }
 
-// Passes the sums to `store_rows` of the kernel, four rows of four columns at a time.
+// Passes the sums to the function `store_rows` of the kernel, four rows of four columns at a time.
 fn store_sums(split: u32, row: u32, column: u32, s: Sums) {
     store_block(split, row, column, s.upper_left);
     store_block(split, row, column + 32u, s.upper_right);

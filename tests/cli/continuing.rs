@@ -1,5 +1,5 @@
-//! Ways to continue a run: from its weights, on another device, by repeating the command. Each refused way
-//! names the flag for the intended one.
+//! Ways to continue a run: from its weights, on another device, by repeating the command. The error of a refused
+//! command names the flag that the user probably needs.
 
 use super::support::*;
 
@@ -59,8 +59,7 @@ fn a_run_starts_from_any_weights_and_records_them() {
     let sha256 = String::from_utf8(sha256.expect("coreutils").stdout).expect("text");
     let digits = sha256.split(' ').next().expect("a word");
     assert!(config.contains(&format!("weights-sha256 = \"{digits}\"")), "{config}");
-    // The settings file repeats the run, also from another folder. The path of a run's folder means its
-    // weights.
+    // The settings file repeats the run, also from another folder. The path of a run's folder stands for its weights.
     succeeds(&wgrad(path, &["train", "--config=tuned/config.toml", "--out=again"]));
     succeeds(&tuned("--out=of-folder", &["--weights=run"]));
     for run in ["again", "of-folder"] {
@@ -78,7 +77,7 @@ fn a_run_starts_from_any_weights_and_records_them() {
     assert_fails(&tuned("--out=no", &["--weights=run", "--width=5"]), 1, &["the file has width 4"]);
     assert!(!path.join("no").exists());
     assert_eq!(wgrad(path, &[&RESUME[..], &["--weights=run"]].concat()).status.code(), Some(2));
-    // The same command with other weights is another run.
+    // With other weights, `--auto-resume` does not continue the run.
     let queued = |weights: &str| {
         let more = ["--out=job", "--auto-resume", weights];
         wgrad(path, &[&from[..], &more].concat())
@@ -110,7 +109,7 @@ fn another_cycle_begins_from_a_finished_run() {
     let folder = folder_with_data();
     let path = folder.path();
     succeeds(&wgrad(path, &tiny(&["--label-smoothing=0.1"])));
-    // `--resume` does not accept more epochs; the hint has the command that does.
+    // `--resume` does not accept more epochs; the hint names the command that does.
     let output = wgrad(path, &[&RESUME[..], &["--epochs=6"]].concat());
     let hint = "`wgrad train --another-cycle run --epochs 6`";
     assert_fails(&output, 1, &["epochs is 6, but was 2", hint]);
@@ -123,7 +122,10 @@ fn another_cycle_begins_from_a_finished_run() {
     }
     let (first, next) =
         (lines(path.join("run/metrics.jsonl")), lines(path.join("next/metrics.jsonl")));
-    assert!(next[0].train_loss < first[0].train_loss, "it begins where the other ended");
+    assert!(
+        next[0].train_loss < first[0].train_loss,
+        "the cycle begins with the weights of the finished run"
+    );
     // The schedule starts again.
     assert!((next[5].lr - first[1].lr).abs() < 1e-9);
     assert_fails(
@@ -147,7 +149,7 @@ fn after_a_divergence_the_weights_are_not_called_good() {
     assert_eq!(output.status.code(), Some(1));
     let text = stdout(&output);
     assert!(text.contains("the weights from before step "), "{text}");
-    assert!(!text.contains("good"), "nothing is known of how good they are: {text}");
+    assert!(!text.contains("good"), "the message must not judge the weights: {text}");
 }
 
 #[test]
@@ -156,17 +158,17 @@ fn a_run_continues_on_another_device_with_a_note() {
     let path = folder.path();
     let begin = tiny(&["--epochs=6", "--device=gpu"]);
     assert_eq!(interrupt(path, &begin, "\n 2/6 ").status.code(), Some(130));
-    // Another name of the same device is not a change of settings.
+    // The device is not among the settings that a resumed run must keep.
     let output = wgrad(path, &[&RESUME[..], &["--device=cpu"]].concat());
     let text = succeeds(&output);
     assert!(text.contains("the run began on another device"), "{text}");
     assert_eq!(lines(path.join("run/metrics.jsonl")).len(), 6);
-    // The run stays on its new device, and a note names the first one.
+    // The settings of the run name the new device, and the summary also names the first device.
     let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
     assert!(config.contains("device = \"cpu\""), "{config}");
     let summary = || String::from_utf8(read(path, "run/summary.json")).expect("text");
     assert!(summary().contains("\"device\": \"cpu (") && summary().contains("\"began_on\": \""));
-    // A finished run has no step left on any device, and its record stays.
+    // Resuming a finished run on another device runs no step, so the recorded devices stay.
     let text = succeeds(&wgrad(path, &[&RESUME[..], &["--device=gpu"]].concat()));
     assert!(!text.contains("the run began on another device"), "{text}");
     assert!(summary().contains("\"device\": \"cpu ("), "{}", summary());
@@ -198,7 +200,7 @@ fn one_command_begins_goes_on_and_ends() {
 }
 
 #[test]
-fn a_rate_that_was_found_is_not_looked_for_again() {
+fn a_resumed_run_keeps_the_learning_rate_that_it_found() {
     let folder = folder_with_data();
     let path = folder.path();
     let found =
@@ -211,14 +213,14 @@ fn a_rate_that_was_found_is_not_looked_for_again() {
 }
 
 #[test]
-fn the_best_weights_are_always_there() {
+fn every_run_has_the_weights_of_its_best_epoch() {
     let folder = folder_with_data();
     let path = folder.path();
     let summary = |run: &str| -> serde_json::Value {
         serde_json::from_slice(&read(path, &format!("{run}/summary.json"))).expect("JSON")
     };
-    // The learning rate is too high for the last epochs, so an earlier epoch is the best. The second run
-    // averages its weights.
+    // The learning rate is too high for the last epochs, so an earlier epoch is the best. The last run averages its
+    // weights.
     for (out, more, on) in [
         ("--out=plain", &["--max-lr=0.3"][..], "test"),
         ("--out=held", &["--max-lr=0.3", "--validation=20"], "validation"),
@@ -245,7 +247,7 @@ fn the_best_weights_are_always_there() {
             epochs[best - 1].weights
         );
     }
-    // Removed best weights are restored from their checkpoint.
+    // Resuming writes a removed best.safetensors again, from the checkpoint of the best epoch.
     let before = read(path, "plain/best.safetensors");
     fs::remove_file(path.join("plain/best.safetensors")).expect("removed");
     succeeds(&wgrad(path, &["train", "--resume", "plain"]));
@@ -253,7 +255,7 @@ fn the_best_weights_are_always_there() {
 }
 
 #[test]
-fn counts_allocate_nothing_before_the_plan_fits() {
+fn huge_sizes_are_rejected_before_anything_is_allocated() {
     let folder = folder_with_data();
     let path = folder.path();
     // A step that exceeds any machine's memory is refused with the sizes and a flag; no folder is created.
@@ -265,7 +267,7 @@ fn counts_allocate_nothing_before_the_plan_fits() {
         assert!(message.contains("--width") && !message.contains("panicked"), "{message}");
         assert!(!path.join("run").exists(), "a folder that cannot be resumed");
     }
-    // Memory does not grow with the number of epochs.
+    // A huge number of epochs is accepted, because the memory does not grow with it.
     let output = interrupt(path, &tiny(&["--epochs=1000000000", "--patience=4000000000"]), "\n 2/");
     assert_eq!(output.status.code(), Some(130));
     for command in [

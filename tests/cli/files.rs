@@ -3,7 +3,7 @@
 use super::support::*;
 
 #[test]
-fn data_that_is_missing_or_damaged() {
+fn missing_or_damaged_data_is_an_error_with_a_hint() {
     let folder = folder_with_data();
     let path = folder.path();
     let data = path.join("data");
@@ -31,7 +31,7 @@ fn data_that_is_missing_or_damaged() {
     fs::write(data.join("data_batch_1"), "pickled").expect("written");
     fails(&["Python", "hint:", "binary version"]);
 
-    // The data folder comes from the environment, or from the default.
+    // Without `--data-dir`, the data folder comes from $WGRAD_DATA, otherwise it is the default folder.
     let strict = ["train", "--data", "cifar10", "--out=run"];
     let output = command(path, &strict).env("WGRAD_DATA", "elsewhere").output().expect("it starts");
     assert_fails(&output, 1, &["elsewhere", "WGRAD_DATA"]);
@@ -43,7 +43,7 @@ fn data_that_is_missing_or_damaged() {
 }
 
 #[test]
-fn weights_that_do_not_fit() {
+fn weights_that_do_not_fit_are_rejected() {
     let folder = folder_with_data();
     let path = folder.path();
     assert!(wgrad(path, &tiny(&[])).status.success());

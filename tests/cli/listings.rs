@@ -1,9 +1,9 @@
-//! Listings: devices, the layer table, the tape.
+//! Commands that list something: the devices, the layer table, the tape.
 
 use super::support::*;
 
 #[test]
-fn devices_that_are_not_there() {
+fn a_missing_device_is_an_error_with_a_hint() {
     let folder = folder_with_data();
     let path = folder.path();
     let with_device = |device| command(path, &tiny(&["--device", device]));
@@ -32,12 +32,12 @@ fn devices_that_are_not_there() {
 }
 
 #[test]
-fn the_list_of_devices() {
+fn each_choice_of_a_device_opens_one_listed_device() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let output = wgrad(folder.path(), &["devices", "--no-self-test", "--json"]);
     let reports: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     let reports = reports.as_array().expect("a list");
-    // Each choice opens one device, if there is one.
+    // Each value of `--device` opens exactly one of the listed devices; `gpu` opens none if there is no adapter.
     for (choice, n) in [("cpu", 1), ("auto", 1), ("gpu", usize::from(reports.len() > 1))] {
         let opens = |report: &&serde_json::Value| {
             report["opened_by"].as_array().is_some_and(|by| by.iter().any(|by| by == choice))
@@ -53,7 +53,7 @@ fn the_list_of_devices() {
 }
 
 #[test]
-fn readers_may_stop_reading() {
+fn a_closed_standard_output_does_not_fail_a_command() {
     let folder = folder_with_data();
     let train = tiny(&[]);
     for arguments in [&["summary"][..], &["tape", "--width", "4", "--batch-size", "8"], &train] {
@@ -73,7 +73,7 @@ fn readers_may_stop_reading() {
 }
 
 #[test]
-fn the_layer_table() {
+fn summary_prints_the_layer_table() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let text = stdout(&wgrad(folder.path(), &["summary"]));
     for word in ["Conv2d-1", "Linear-29", "6,573,120", "0.01", "6.44", "25.07", "31.53"] {
@@ -82,14 +82,14 @@ fn the_layer_table() {
 }
 
 #[test]
-fn the_tape_and_its_drawing() {
+fn tape_prints_a_listing_and_writes_a_drawing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let small = ["tape", "--width", "4", "--batch-size", "8"];
     let text = stdout(&wgrad(folder.path(), &small));
     assert!(text.contains("conv2d") && text.contains("adam"), "{text}");
     let unfused = stdout(&wgrad(folder.path(), &[&small[..], &["--no-fuse"]].concat()));
     assert!(unfused.lines().count() > text.lines().count(), "fusion makes the tape shorter");
-    // Sizes far beyond any adapter's bindings and a kernel's indices.
+    // The listing also works for sizes far beyond any adapter's bindings and a kernel's indices.
     for huge in [["--batch-size", "4294967295"], ["--width", "65535"]] {
         let output = wgrad(folder.path(), &[&["tape"][..], &huge].concat());
         assert!(output.status.success(), "{}", stderr(&output));

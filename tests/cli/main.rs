@@ -1,5 +1,5 @@
-//! The command: every error for which the README promises a good message, and small training runs from start
-//! to end, on the CPU device.
+//! The command `wgrad`: the messages of its errors, and small training runs from start to end, mostly on the CPU
+//! device.
 
 mod continuing;
 mod files;

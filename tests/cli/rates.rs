@@ -27,7 +27,7 @@ fn json(text: &str) -> serde_json::Value {
 }
 
 #[test]
-fn a_sweep_suggests_a_rate_and_leaves_its_curve() {
+fn a_sweep_suggests_a_learning_rate_and_writes_its_curve() {
     let folder = folder_with_data();
     let output = wgrad(folder.path(), &SWEEP);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -50,7 +50,8 @@ fn a_sweep_suggests_a_rate_and_leaves_its_curve() {
     assert!(drawing.contains("steepest") && drawing.contains("left out: no fall above noise yet"));
     assert!(read("config.toml").is_ok());
 
-    // `--json` prints one line; a second run gives the same numbers; another rule gives another suggestion.
+    // `--json` prints one line of JSON. A second sweep finds the same numbers, and another rule suggests another of
+    // them.
     let with = |more: &[&'static str]| {
         let mut arguments = SWEEP.to_vec();
         arguments.pop();
@@ -70,11 +71,11 @@ fn a_sweep_suggests_a_rate_and_leaves_its_curve() {
     let (max_lr, valley) = (valley["max_lr"].as_f64(), valley["valley"].as_f64());
     assert!((max_lr.expect("a rate") / valley.expect("a rate") - 1.0).abs() < 0.01);
     let plain = with(&["--json", "--no-augment", "--out=plain"]);
-    assert_ne!(plain, found, "other images, other losses");
+    assert_ne!(plain, found, "without augmentation, the losses differ");
 }
 
 #[test]
-fn sweeps_that_make_no_sense() {
+fn senseless_sweeps_are_rejected() {
     let folder = folder_with_data();
     let swept = |more: &[&'static str]| {
         let arguments =
@@ -87,8 +88,8 @@ fn sweeps_that_make_no_sense() {
     assert_eq!(swept(&["--suggest=best"]).status.code(), Some(2));
 }
 
-/// The flags of a sweep over all rates with a tiny network and batches of two images, so the losses are
-/// mostly noise.
+/// Returns the flags of a sweep over the default range of learning rates. With a tiny network and batches of two
+/// images, the losses are mostly noise.
 fn noisy(seed: &str) -> [&str; 7] {
     ["lr-find", "--data-dir=data", seed, "--device=cpu", "--width=2", "--batch-size=2", "--json"]
 }
@@ -105,14 +106,14 @@ fn the_early_steps_are_not_the_steepest_slope() {
 }
 
 #[test]
-fn a_curve_without_a_slope_gives_no_rate() {
+fn a_curve_without_a_slope_gives_no_learning_rate() {
     let folder = folder_with_data();
     let range = ["--start-lr=1e-9", "--end-lr=1e-8", "--steps=20", "--out=sweep"];
     let output = wgrad(folder.path(), &[&noisy("--seed=0")[..], &range].concat());
     assert_fails(&output, 1, &["no learning rate is found from 1e-9 to 1e-8", "raise --end-lr"]);
     let nothing = r#"{"max_lr":null,"lr_min":null,"steepest":null,"minimum":null,"valley":null}"#;
     assert_eq!(stdout(&output), format!("{nothing}\n"));
-    // The curve and its points are written even so.
+    // The sweep writes the curve and its points although it finds no learning rate.
     let read = |name: &str| fs::read_to_string(folder.path().join("sweep").join(name));
     assert_eq!(read("lr-find.csv").expect("the points").lines().count(), 21);
     let drawing = read("lr-find.svg").expect("the curve");
@@ -140,7 +141,7 @@ fn rules_that_disagree_are_reported() {
 }
 
 #[test]
-fn training_can_find_its_rate_first() {
+fn training_can_find_its_learning_rate_first() {
     let folder = folder_with_data();
     let output = wgrad(folder.path(), &tiny(&["--max-lr=find"]));
     assert!(output.status.success(), "{}", stderr(&output));
@@ -154,10 +155,10 @@ fn training_can_find_its_rate_first() {
 }
 
 #[test]
-fn training_stops_where_no_rate_is_found() {
+fn training_stops_if_no_learning_rate_is_found() {
     let folder = folder_with_data();
-    // With such a large weight decay, Adam's second moments are infinite and its steps are 0: the weights
-    // stay constant.
+    // With such a large weight decay, Adam's second moments are infinite and its updates are 0. So the weights and the
+    // loss stay constant.
     let still = ["--max-lr=find", "--weight-decay=1e30"];
     let output = wgrad(folder.path(), &tiny(&still));
     assert_fails(&output, 1, &["no learning rate is found from 1e-7 to 1e1"]);
@@ -187,9 +188,9 @@ fn a_sweep_begins_with_the_weights_that_training_begins_with() {
 }
 
 #[test]
-fn patience_has_an_end() {
+fn patience_ends_a_run_that_does_not_improve() {
     let folder = folder_with_data();
-    // At this learning rate nothing changes, so the first epoch stays the best.
+    // At this learning rate the accuracy hardly changes, so an early epoch stays the best.
     let still = ["--epochs=50", "--max-lr=1e-12", "--no-crop", "--no-flip", "--no-cutout"];
     let output = wgrad(folder.path(), &tiny(&[&still[..], &["--patience=3"]].concat()));
     assert!(output.status.success(), "{}", stderr(&output));
@@ -200,14 +201,14 @@ fn patience_has_an_end() {
     assert!(stdout(&output).contains("did not improve for 3 epochs"), "{}", stdout(&output));
     let summary = fs::read_to_string(folder.path().join("run/summary.json")).expect("a summary");
     assert_eq!(json(&summary)["ended"], "stopped early");
-    // Resumed, the run recognises that it is finished.
+    // Resuming the finished run trains no further epoch.
     let output = wgrad(folder.path(), &["train", "--resume", "run"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(lines(folder.path().join("run/metrics.jsonl")).len(), best + 3);
 }
 
 #[test]
-fn images_that_are_held_out_are_evaluated_and_the_test_images_once() {
+fn validation_images_are_evaluated_each_epoch_and_test_images_once() {
     let folder = folder_with_data();
     let output = wgrad(folder.path(), &tiny(&["--validation=12"]));
     assert!(output.status.success(), "{}", stderr(&output));

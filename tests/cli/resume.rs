@@ -6,27 +6,29 @@ use std::time::Duration;
 
 use super::support::*;
 
-/// Seven steps of eight images in each of thirty epochs, a checkpoint after every third step.
+/// Returns the arguments of a run of thirty epochs, seven steps of eight images each, with a checkpoint after every
+/// third step.
 fn long_run() -> Vec<&'static str> {
     tiny(&["--epochs=30", "--checkpoint-every=3"])
 }
 
 const RESUME: [&str; 3] = ["train", "--resume", "run"];
 
-/// Returns the weights of a run without interruption.
+/// Trains the same run without interruption and returns the bytes of its weights file.
 fn model_without_a_stop(folder: &Path) -> Vec<u8> {
     let output = wgrad(folder, &tiny(&["--epochs=30", "--checkpoint-every=3", "--out=whole"]));
     assert!(output.status.success(), "{}", stderr(&output));
     fs::read(folder.join("whole/model.safetensors")).expect("weights")
 }
 
-/// Returns the lines of metrics without times.
+/// Returns the metrics of each epoch, without the times, which differ from run to run.
 fn bits(path: PathBuf) -> Vec<(usize, f64, f64, String)> {
     let of = |e: &EpochMetrics| (e.epoch, e.train_loss, e.loss(), e.weights.to_string());
     lines(path).iter().map(of).collect()
 }
 
-/// A small random generator: the times of the kills vary, and a seed repeats them.
+/// Returns the next number of a small random generator. The numbers give the times of the kills; the same seed gives
+/// the same times.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
     *state >> 33
@@ -46,12 +48,12 @@ fn kill_and_resume(n: usize, seed: u64) {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        // Any time between its start and the middle of its steps.
+        // The time of the kill is anywhere between the start of the run and the middle of its steps.
         sleep(Duration::from_micros(1000 + next(&mut state) % 120_000));
         run.kill().expect("it can be killed");
         let output = run.wait_with_output().expect("it ends");
         if output.status.code() == Some(0) {
-            // The run was already finished: start again for the remaining kills.
+            // The run finished before the kill. A new run starts for the remaining kills.
             assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
             fs::remove_dir_all(path.join("run")).expect("removed");
             arguments = &begin;
@@ -59,7 +61,7 @@ fn kill_and_resume(n: usize, seed: u64) {
         }
         assert_eq!(output.status.code(), None, "{}", stderr(&output));
         n_killed += 1;
-        // Without the run's settings there is nothing to resume.
+        // A run that was killed before it wrote its settings cannot be resumed, so the first command is repeated.
         arguments = if path.join("run/config.toml").exists() { &RESUME } else { &begin };
     }
     let output = wgrad(path, arguments);
@@ -78,7 +80,7 @@ fn a_run_that_is_killed_a_dozen_times_ends_with_the_same_bits() {
 }
 
 #[test]
-#[ignore = "a longer look at the same"]
+#[ignore = "a longer version of the test before"]
 fn a_run_that_is_killed_fifty_times_ends_with_the_same_bits() {
     for seed in 2..7 {
         kill_and_resume(50, seed);
@@ -98,11 +100,11 @@ fn an_interrupted_run_goes_on_in_the_middle_of_an_epoch() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("(resumed after step"), "{}", stdout(&output));
     assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
-    // Resuming again runs no step and changes nothing.
+    // Resuming the finished run runs no step and changes nothing.
     let output = wgrad(path, &RESUME);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
-    // The last two checkpoints and the best are kept.
+    // A run keeps its last two checkpoints and that of the best epoch.
     let names = fs::read_dir(path.join("run")).expect("readable").flatten();
     let names = names.filter(|e| e.file_name().to_string_lossy().starts_with("checkpoint-"));
     assert!((2..=3).contains(&names.count()));
@@ -162,7 +164,7 @@ fn changed_data_and_settings_are_named() {
     flipped[good.len() / 2] ^= 1;
     fs::write(&newest, flipped).expect("written");
     assert_fails(&with(&[]), 1, &[&name, "checksum"]);
-    // The hint's command works.
+    // As the hint says, the run continues after the damaged checkpoint is moved away.
     fs::remove_file(&newest).expect("removed");
     assert!(with(&[]).status.success());
 
@@ -195,7 +197,7 @@ fn one_process_trains_in_a_folder_at_a_time() {
 }
 
 #[test]
-fn runs_that_begin_at_once_have_folders_of_their_own() {
+fn runs_that_start_together_get_different_folders() {
     let folder = folder_with_data();
     let path = folder.path();
     let run = |seed: &str, out: &[&str]| {
@@ -220,7 +222,7 @@ fn runs_that_begin_at_once_have_folders_of_their_own() {
 }
 
 #[test]
-fn a_checkpoint_evaluates_as_the_run_did() {
+fn a_checkpoint_and_the_weights_of_its_run_have_the_same_loss() {
     let folder = folder_with_data();
     let path = folder.path();
     let output = wgrad(path, &tiny(&["--ema=0.9"]));
@@ -235,7 +237,7 @@ fn a_checkpoint_evaluates_as_the_run_did() {
     };
     let loss = eval("run/model.safetensors");
     assert_eq!(eval("run/checkpoint-14.safetensors"), loss);
-    assert_eq!(eval("run"), loss, "the folder will do");
+    assert_eq!(eval("run"), loss, "the folder of a run stands for its weights");
 }
 
 #[test]
@@ -243,7 +245,7 @@ fn training_goes_on_when_checkpoints_cannot_be_written() {
     let folder = folder_with_data();
     let path = folder.path();
     let whole = model_without_a_stop(path);
-    // Permissions do not stop root, but a file-size limit does. `ulimit` makes writing fail for every user.
+    // A limit on the size of files makes writing fail for every user. Permissions would not stop root.
     let limit = "ulimit -f 8; exec \"$0\" \"$@\"";
     let mut limited = Command::new("sh");
     let trap = format!("trap '' XFSZ; {limit}");
@@ -258,7 +260,7 @@ fn training_goes_on_when_checkpoints_cannot_be_written() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(stdout(&output).contains("\n30/30"), "{}", stdout(&output));
     assert!(text.contains("error: run/model.safetensors"), "{text}");
-    // With space again, resuming loses only time.
+    // Without the limit, the resumed run repeats its steps and ends with the same weights.
     let output = wgrad(path, &RESUME);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
@@ -285,7 +287,7 @@ fn a_folder_that_becomes_read_only_keeps_its_last_checkpoint() {
 }
 
 #[test]
-fn a_step_that_was_not_finite_can_be_looked_at_again() {
+fn a_step_that_was_not_finite_can_be_replayed() {
     let folder = folder_with_data();
     let path = folder.path();
     let output = wgrad(path, &tiny(&["--max-lr", "1e30"]));

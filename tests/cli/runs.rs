@@ -3,7 +3,7 @@
 use super::support::*;
 
 #[test]
-fn a_run_from_end_to_end() {
+fn a_run_writes_its_files_and_its_settings_repeat_it() {
     let folder = folder_with_data();
     let output = wgrad(folder.path(), &tiny(&[]));
     assert!(output.status.success(), "{}", stderr(&output));
@@ -22,7 +22,8 @@ fn a_run_from_end_to_end() {
         assert!(summary.contains(word), "{word:?} is not in {summary:?}");
     }
 
-    // One line per epoch: 7 steps of 8 images, the rest dropped; all 25 test images.
+    // metrics.jsonl has one line per epoch. An epoch has 7 steps of 8 images, and the last 4 training images are
+    // dropped. The evaluation uses all 25 test images.
     assert_eq!(epochs.len(), 2);
     for (ix, epoch) in epochs.iter().enumerate() {
         assert_eq!(epoch.epoch, ix + 1);
@@ -31,7 +32,7 @@ fn a_run_from_end_to_end() {
         assert!(close((epoch.accuracy() * 25.0).round(), epoch.accuracy() * 25.0));
         assert!(epoch.train_loss > 0.0 && epoch.loss() > 0.0 && epoch.eval_seconds > 0.0);
     }
-    // The rate is linear from max_lr / 10 to the peak and back, so it ends where it started.
+    // The learning rate goes linearly from max_lr / 10 to the peak and back, so the last one is max_lr / 10.
     assert!((epochs[1].lr - 0.001).abs() < 1e-9, "{}", epochs[1].lr);
 
     // The settings file repeats the run, except for its folder.
@@ -41,7 +42,7 @@ fn a_run_from_end_to_end() {
     {
         assert!(config.contains(line), "{line:?} is not in {config}");
     }
-    // It works from any folder, because it has the path of the data.
+    // The settings file works from any folder, because it contains the absolute path of the data.
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
     let config = run.join("config.toml").to_string_lossy().into_owned();
     let output = wgrad(elsewhere.path(), &["train", "--config", &config, "--out", "again"]);
@@ -91,17 +92,17 @@ fn a_run_is_never_overwritten() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made() {
+fn a_run_folder_that_cannot_be_created_is_an_error() {
     let folder = folder_with_data();
     let out = "--out=data/test_batch.bin/run";
     let output = wgrad(folder.path(), &tiny(&[out]));
     assert_fails(&output, 1, &["data/test_batch.bin/run"]);
-    assert!(!stdout(&output).contains("network"), "it is found out before the network is made");
+    assert!(!stdout(&output).contains("network"), "the error must come before the network is made");
 }
 
 #[cfg(unix)]
 #[test]
-fn numbers_that_are_not_finite_end_a_run_and_spare_the_weights() {
+fn numbers_that_are_not_finite_end_a_run_and_its_weights_stay_finite() {
     let folder = folder_with_data();
     let output = wgrad(folder.path(), &tiny(&["--max-lr", "1e30"]));
     assert_fails(&output, 1, &["not finite", "step", "hint:", "--max-lr"]);
@@ -118,10 +119,13 @@ fn a_test_loss_that_is_not_finite_is_an_error() {
     let arguments = tiny(&["--batch-size=60", "--epochs=1", "--max-lr=1e30"]);
     assert_fails(&wgrad(folder.path(), &arguments), 1, &["evaluation", "not finite", "--max-lr"]);
     assert!(lines(folder.path().join("run/metrics.jsonl")).is_empty());
-    assert!(!folder.path().join("run/model.safetensors").exists(), "they are of no use");
+    assert!(
+        !folder.path().join("run/model.safetensors").exists(),
+        "weights without a finite loss are not saved"
+    );
 }
 
-/// With decay 0 the average equals the weights, so only the statistics can differ.
+/// With decay 0, the average equals the weights, so only the running statistics can differ.
 #[test]
 fn averaged_weights_are_saved_with_statistics_of_their_own() {
     let folder = folder_with_data();
@@ -134,8 +138,11 @@ fn averaged_weights_are_saved_with_statistics_of_their_own() {
     let [plain, own] = ["plain", "own"].map(|run| {
         Weights::load(&layout, &path.join(run).join("model.safetensors")).expect("weights")
     });
-    assert!(plain.parameters == own.parameters, "training does not know of the average");
-    assert!(plain.statistics != own.statistics, "they are the running ones");
+    assert!(plain.parameters == own.parameters, "the average must not change training");
+    assert!(
+        plain.statistics != own.statistics,
+        "the average has the running statistics of training"
+    );
 }
 
 #[cfg(unix)]
@@ -156,7 +163,7 @@ fn ctrl_c_keeps_the_finished_epochs() {
     assert!(wgrad(folder.path(), &weights).status.success());
 }
 
-/// Training is over then; the timings of the report do not justify a wait after Ctrl-C.
+/// After the last epoch, `train` times the parts of a step for the report. Ctrl-C ends these timings.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_after_the_last_epoch_cuts_the_report_short() {
@@ -173,7 +180,7 @@ fn ctrl_c_after_the_last_epoch_cuts_the_report_short() {
     let page = read("report.html");
     assert!(page.contains("id=\"curves\"") && !page.contains("id=\"confusion-matrix\""));
 
-    // Nothing is lost: no step is left, and the resumed command completes the report.
+    // No training step is left. Resuming the run completes its report.
     let output = wgrad(folder.path(), &["train", "--resume", "run"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(read("report.html").contains("id=\"confusion-matrix\""));

@@ -3,7 +3,7 @@
 use super::support::*;
 
 #[test]
-fn flags_win_over_the_file() {
+fn flags_take_precedence_over_the_settings_file() {
     let folder = folder_with_data();
     let config = "epochs = 1\nwidth = 4\nbatch-size = 8\nno-crop = true\nno-flip = true\n\
                   device = 'cpu'\nout = 'from-file'\ndata-dir = 'data'\n";
@@ -20,7 +20,7 @@ fn flags_win_over_the_file() {
 }
 
 #[test]
-fn settings_that_make_no_sense() {
+fn senseless_settings_are_rejected() {
     let folder = folder_with_data();
     let path = folder.path();
     for (more, words) in [
@@ -42,14 +42,14 @@ fn settings_that_make_no_sense() {
         let other = other.into_iter().filter(|other| !other.starts_with(flag)).collect::<Vec<_>>();
         assert_fails(&wgrad(path, &other), 2, &words);
     }
-    // Too little memory is an error of the device, not of the settings.
+    // Too little memory is an error of the device and not of the settings, so the exit code is 1.
     let limited = tiny(&["--memory-limit", "1MiB"]);
     assert_fails(&wgrad(path, &limited), 1, &["limit of 1.0 MiB", "hint:", "--memory-limit"]);
     assert!(!path.join("run").exists(), "a run that did not start leaves no folder");
 }
 
 #[test]
-fn settings_files() {
+fn an_error_in_a_settings_file_names_the_file_and_the_line() {
     let folder = folder_with_data();
     let path = folder.path();
     let run_with = |text: &str| {
@@ -65,7 +65,7 @@ fn settings_files() {
 }
 
 #[test]
-fn wrong_usage() {
+fn wrong_usage_has_exit_code_2() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for arguments in [
         &["train", "--epoch", "3"][..],
@@ -93,7 +93,7 @@ fn wrong_usage() {
     assert_eq!(wgrad(folder.path(), &[]).status.code(), Some(2));
 }
 
-/// Wrapper scripts append flags to those of their user.
+/// A repeated flag is not an error, because wrapper scripts append their flags to the flags of their user.
 #[test]
 fn the_last_of_two_values_wins() {
     let folder = folder_with_data();
@@ -105,7 +105,8 @@ fn the_last_of_two_values_wins() {
     assert!(config.contains("no-flip = false"), "{config}");
 }
 
-/// In a file, and in a flag in which the shell does not expand `~`.
+/// wgrad replaces `~` by the home folder in a settings file, in $WGRAD_DATA, and in a flag such as `--out=~/run`, in
+/// which the shell leaves `~` as it is.
 #[test]
 fn a_tilde_is_the_home_folder() {
     let folder = folder_with_data();
@@ -129,9 +130,9 @@ fn a_tilde_is_the_home_folder() {
     assert_fails(&output, 1, &[&gone.to_string_lossy(), "from $WGRAD_DATA"]);
 }
 
-/// The error names the source of the folder, the file or the flag.
+/// The error states the source of the folder's path: the settings file or the flag.
 #[test]
-fn a_folder_that_a_file_names_is_not_blamed_on_a_flag() {
+fn a_missing_data_folder_is_an_error_with_the_source_of_its_path() {
     let folder = folder_with_data();
     let path = folder.path();
     assert!(wgrad(path, &tiny(&["--epochs=1"])).status.success());

@@ -1,4 +1,4 @@
-//! Signals: of a closed terminal, of a cluster before the end of a job, and ignored ones.
+//! Signals: from a terminal that closes, from a cluster before it ends a job, and signals that the run ignores.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -12,13 +12,14 @@ use rustix::pty::{grantpt, ptsname, unlockpt};
 
 use super::support::*;
 
-/// The flags of a run with 15 epochs of seven steps and checkpoints only at their ends; it is long enough to
-/// be interrupted.
+/// Returns the arguments of a run that is long enough to be interrupted: 15 epochs of seven steps, with checkpoints
+/// only at the ends of epochs.
 fn long_run() -> Vec<&'static str> {
     tiny(&["--epochs=15"])
 }
 
-/// The flags of a run with epochs of 250 steps and checkpoints only at their ends.
+/// Returns the arguments of a run with epochs of 250 steps and checkpoints only at the ends of epochs. Replaces the
+/// training images by 2,000 others.
 fn long_epochs(folder: &Path, epochs: &'static str) -> Vec<&'static str> {
     fs::write(folder.join("data/data_batch_1.bin"), records(2000, 1)).expect("written");
     fs::remove_file(folder.join("data/data_batch_2.bin")).expect("it was there");
@@ -63,8 +64,8 @@ fn through(folder: &Path, program: &[&str], arguments: &[&str]) -> Command {
     outer
 }
 
-/// Starts a run on a terminal of its own, as the leader of its session, which receives SIGHUP first. None if
-/// `setsid` is missing.
+/// Starts a run on a new terminal. The run leads the session of this terminal, so it receives SIGHUP when the terminal
+/// closes. Returns None if `setsid` is missing.
 fn start_on_terminal(folder: &Path, program: &[&str], arguments: &[&str]) -> Option<(Child, File)> {
     let no_terminal = OFlags::NOCTTY.bits().cast_signed();
     let open =
@@ -81,17 +82,17 @@ fn start_on_terminal(folder: &Path, program: &[&str], arguments: &[&str]) -> Opt
     match command.spawn() {
         Ok(child) => Some((child, outer)),
         Err(_) => {
-            println!("there is no setsid on the PATH: left out");
+            println!("there is no setsid on the PATH: the test is skipped");
             None
         }
     }
 }
 
-/// Collects a terminal's output from now on.
+/// Starts a thread that collects a terminal's output from now on.
 fn reading(mut terminal: File) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let (mut text, mut some) = (Vec::new(), [0; 4096]);
-        // Linux reports an error when the other end is closed.
+        // On Linux, the read returns an error when the other end is closed.
         while let Ok(n @ 1..) = terminal.read(&mut some) {
             text.extend_from_slice(&some[..n]);
         }
@@ -99,7 +100,7 @@ fn reading(mut terminal: File) -> thread::JoinHandle<String> {
     })
 }
 
-/// Waits for the end of a process, at most a minute.
+/// Waits for the end of a process. Kills the process and panics after a minute.
 #[track_caller]
 fn end(mut child: Child) -> ExitStatus {
     let begun = Instant::now();
@@ -109,7 +110,7 @@ fn end(mut child: Child) -> ExitStatus {
         }
         if begun.elapsed() > Duration::from_secs(60) {
             child.kill().expect("it is ours");
-            panic!("it goes on and on");
+            panic!("the process has not ended within a minute");
         }
         sleep(Duration::from_millis(2));
     }
@@ -142,7 +143,7 @@ fn a_terminal_that_closes_ends_a_run_that_is_not_protected() {
 }
 
 #[test]
-fn a_dashboard_whose_terminal_closes_is_given_up_and_a_protected_run_goes_on() {
+fn a_protected_run_goes_on_when_the_terminal_of_its_dashboard_closes() {
     let folder = folder_with_data();
     let path = folder.path();
     let arguments = [&long_run()[..], &["--tui"]].concat();
@@ -209,14 +210,15 @@ fn sigusr1_writes_a_checkpoint_behind_a_dashboard_and_sigterm_ends_it() {
     send("TERM", &run);
     assert_eq!(end(run).code(), Some(130));
     let shown = shown.join().expect("it reads");
-    let (_, after) = shown.rsplit_once("\u{1b}[?1049l").expect("the screen is given back");
+    let (_, after) =
+        shown.rsplit_once("\u{1b}[?1049l").expect("the dashboard must leave the alternate screen");
     for words in ["written on request: run/checkpoint-", "SIGTERM: stopping", "summary: "] {
         assert!(after.contains(words), "{words:?} is not in {after}");
     }
 }
 
 #[test]
-fn signals_that_ask_for_an_end_save_and_say_so() {
+fn a_signal_that_ends_a_run_saves_it_and_is_named() {
     let folder = folder_with_data();
     let path = folder.path();
     let whole = wgrad(path, &tiny(&["--epochs=15", "--out=whole"]));
@@ -241,7 +243,7 @@ fn signals_that_ask_for_an_end_save_and_say_so() {
 }
 
 #[test]
-fn a_dumb_terminal_is_called_one() {
+fn a_dashboard_on_a_dumb_terminal_is_an_error_with_its_type() {
     let folder = folder_with_data();
     let arguments = [&long_run()[..], &["--tui"]].concat();
     let dumb = ["env", "TERM=dumb"];
@@ -256,7 +258,7 @@ fn a_dumb_terminal_is_called_one() {
     assert!(!shown.contains("standard error is not") && !shown.contains('\u{1b}'), "{shown}");
 }
 
-/// Starts a command that never gets further: it reads its settings from a pipe to which nothing is written.
+/// Starts a command that blocks: it reads its settings from a pipe, and the test writes nothing to this pipe.
 fn stuck(folder: &Path, streams: impl Fn() -> Stdio) -> (Child, File) {
     let pipe = folder.join("settings.toml");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is everywhere").success());
@@ -278,14 +280,17 @@ fn a_second_signal_ends_a_command_at_once() {
         send(signal, &run);
         wait_for(&path.join("log.txt"), "stopping as soon as possible");
         sleep(Duration::from_millis(400));
-        assert!(run.try_wait().expect("it is ours").is_none(), "{signal}: the first one ended it");
+        assert!(
+            run.try_wait().expect("it is ours").is_none(),
+            "{signal}: the first signal ended it"
+        );
         send(signal, &run);
         assert_eq!(end(run).code(), Some(130), "{signal}");
         drop(writer);
     }
 }
 
-/// The message about the first signal blocks here.
+/// The command blocks when it writes the message about the first signal. The second signal must end it all the same.
 #[test]
 fn a_second_signal_ends_a_command_whose_standard_error_is_stuck() {
     let folder = folder_with_data();

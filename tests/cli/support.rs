@@ -12,10 +12,10 @@ use wgrad::tape::StateLayout;
 pub use wgrad::train::EpochMetrics;
 use wgrad::train::step::{self, StepConfig};
 
-/// Bytes of a record: a label and 3 planes of 32 x 32 pixels.
+/// The number of bytes of a record: a label and 3 planes of 32 x 32 pixels.
 pub const RECORD: usize = 3073;
 
-/// Returns a `wgrad` command in a folder without a dataset, with an environment without settings.
+/// Returns a `wgrad` command that runs in `folder`. Its environment names no dataset and forbids downloads.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
     command.args(arguments).current_dir(folder).env_remove("WGRAD_DATA").env_remove("RUST_LOG");
@@ -62,7 +62,7 @@ pub fn records(n: usize, seed: usize) -> Vec<u8> {
     (0..n).flat_map(record).collect()
 }
 
-/// A temporary folder with a small CIFAR-10 in `data`: 60 training and 25 test images.
+/// Returns a temporary folder with a small CIFAR-10 in `data`: 60 training and 25 test images.
 pub fn folder_with_data() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("data");
@@ -97,7 +97,7 @@ pub fn interrupt(folder: &Path, arguments: &[&str], until: &str) -> Output {
     while !text.contains(until) {
         assert!(output.read_line(&mut text).expect("readable") > 0, "it ended early: {text}");
     }
-    // Two signals at once, as from a wrapper that signals its child and the process group, count as one.
+    // Sends the signal twice, like a wrapper that signals both its child and the process group. The two count as one.
     let pid = child.id().to_string();
     let interrupted = Command::new("kill").args(["-INT", &pid, &pid]).status();
     assert!(interrupted.expect("kill is everywhere").success());

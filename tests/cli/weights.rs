@@ -1,9 +1,9 @@
-//! Trained weights and their dataset: `eval`, `predict` and `report` use the images of the training, or
-//! report that they do not.
+//! Trained weights and their dataset: `eval` and `report` use the images of the training, or state that they use
+//! others.
 
 use super::support::*;
 
-/// A folder with a run of two epochs in `run`, and other images in CIFAR-10's format in `other`.
+/// Returns a folder with a run of two epochs in `run`, and other images in CIFAR-10's format in `other`.
 fn folder_with_run() -> TempDir {
     let folder = folder_with_data();
     let other = folder.path().join("other");
@@ -51,13 +51,14 @@ fn weights_are_measured_on_the_data_of_their_training() {
         command(path, &eval).env("WGRAD_DATA", variable).output().expect("it starts")
     };
     assert_eq!(n_images(&elsewhere("data")), 25);
-    // Neither the built-in shapes nor other images replace a missing dataset.
+    // If the dataset of the training is missing, the command uses neither the built-in shapes nor other images.
     let output = elsewhere("other");
     let words = ["away/w", "trained on cifar10", "other holds other images", "with --data-dir"];
     assert_fails(&output, 1, &words);
     let output = wgrad(path, &["eval", "--weights", "away/w", "--device", "cpu"]);
     assert_fails(&output, 1, &["trained on cifar10", "cifar-10-batches-bin is not there"]);
-    // A folder that cannot be read is skipped.
+    // The search skips a folder without images. Here $WGRAD_DATA names such a folder, and the default folder has the
+    // images.
     fs::create_dir_all(path.join("empty/data")).expect("a folder");
     let link = path.join("empty/data/cifar-10-batches-bin");
     std::os::unix::fs::symlink(path.join("data"), link).expect("a link");
@@ -65,7 +66,7 @@ fn weights_are_measured_on_the_data_of_their_training() {
     let mut there = command(&path.join("empty"), &eval_there);
     assert_eq!(n_images(&there.env("WGRAD_DATA", ".").output().expect("it starts")), 25);
 
-    // A flag takes precedence, and a note names the difference.
+    // A flag takes precedence, and a note states that its images are not those of the training.
     for (flags, n) in [(["--data-dir", "other"], 30), (["--data", "shapes"], 2000)] {
         let flags = [&["eval", "--weights", "away/w", "--device", "cpu", "--json"], &flags[..]];
         let output = wgrad(path, &flags.concat());
@@ -106,7 +107,7 @@ fn weights_without_a_record_use_the_dataset_of_the_flags() {
 }
 
 #[test]
-fn a_report_does_not_mix_two_data_sets() {
+fn a_report_does_not_mix_two_datasets() {
     let folder = folder_with_run();
     let path = folder.path();
     let page = || fs::read_to_string(path.join("run/report.html")).expect("a page");
@@ -177,7 +178,7 @@ fn classes_have_the_names_beside_the_images() {
     assert_fails(&wgrad(path, &tiny(&["--out=other"])), 1, &["batches.meta.txt is not UTF-8"]);
 }
 
-/// Writes weights of width 4 with a change to `w`.
+/// Applies `change` to initial weights of width 4 and writes them to the file `w`.
 fn damaged(folder: &Path, change: impl Fn(&mut Weights)) {
     let layout = layout_of_width(4);
     let mut weights = Weights::initial(&layout, 0);
@@ -208,7 +209,7 @@ fn weights_that_are_not_finite_are_refused() {
         }
         damaged(path, |weights| weights.parameters[0] = f32::NAN);
         assert_fails(&run(&eval), 1, &["prep.0.weight: element [0, 0, 0, 0] is NaN"]);
-        // Finite weights with logits that are not finite: 1e30 squared exceeds f32.
+        // These weights are finite, but the logits are not: 1e30 squared exceeds the largest f32.
         damaged(path, |weights| weights.parameters.iter_mut().for_each(|value| *value *= 1e30));
         for command in [&eval[..], &predict] {
             assert_fails(&run(command), 1, &["image 0", "no class can be read from it", "hint:"]);
@@ -216,11 +217,11 @@ fn weights_that_are_not_finite_are_refused() {
     }
     damaged(path, |weights| weights.parameters[0] = f32::NAN);
     assert_fails(&wgrad(path, &train), 1, &["prep.0.weight: element [0, 0, 0, 0] is NaN"]);
-    assert!(!path.join("run").exists(), "no folder of a run that cannot begin");
+    assert!(!path.join("run").exists(), "a run that cannot begin leaves no folder");
 }
 
 #[test]
-fn wrapped_and_half_precision_weights_are_read_and_said() {
+fn weights_of_another_precision_and_wrapped_names_are_read_with_notes() {
     use safetensors::tensor::{Dtype, TensorView};
     let folder = folder_with_data();
     let path = folder.path();
@@ -238,7 +239,7 @@ fn wrapped_and_half_precision_weights_are_read_and_said() {
             let name = format!("module._orig_mod.{name}");
             match view.dtype() {
                 Dtype::F32 => (name, Dtype::F64, view.shape().to_vec(), double(&view)),
-                // PyTorch's batch counter, as a vector of bytes.
+                // The other tensors are PyTorch's batch counters. They become vectors of bytes, which wgrad ignores.
                 _ => (name, Dtype::U8, vec![8], view.data().to_vec()),
             }
         })
@@ -281,7 +282,7 @@ fn no_command_overwrites_its_inputs() {
     };
     refused(&["eval", "--weights=run", "--logits=run/model.safetensors"]);
     refused(&["eval", "--weights=run", "--logits=data/test_batch.bin"]);
-    // Results of other runs are protected too.
+    // The other files of a run are protected, too.
     for file in ["run/best.safetensors", "run/checkpoint-14.safetensors", "run/metrics.jsonl"] {
         let not_written = |arguments: &[&str]| {
             assert_fails(&wgrad(path, arguments), 2, &[file, "a part of a run"]);

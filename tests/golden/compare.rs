@@ -110,7 +110,7 @@ impl Failures {
 
     /// Fails the test if any comparison failed or none was made.
     pub fn finish(self, file: &str) {
-        // One wrong state makes all later ones wrong, so the first lines show the cause.
+        // A wrong state makes all later states wrong, so the first lines show the cause.
         const SHOWN: usize = 10;
         let lines = self.lines[..self.lines.len().min(SHOWN)].join("\n  ");
         let n = self.lines.len();

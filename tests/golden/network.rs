@@ -62,7 +62,7 @@ pub fn adam_steps(file: &CaseFile, device: &Device) {
     failures.finish(&file.name);
 }
 
-/// Compares every learning rate of a schedule. The host computes it, so the device does not matter.
+/// Compares every learning rate of a schedule. The host computes a schedule, so the device is not used.
 pub fn one_cycle(file: &CaseFile, _: &Device) {
     let anneal = match file.attribute::<String>("anneal_strategy").as_str() {
         "linear" => Anneal::Linear,
@@ -245,7 +245,8 @@ fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut
     }
 }
 
-/// Returns the order of a member. The test states the orders again, independently of the tested code.
+/// Returns the order of the axes of a tensor of the state. The test states the orders again, independently of the
+/// tested code.
 fn order(layout: Layout) -> Order {
     match layout {
         Layout::Plain => Order::Plain,

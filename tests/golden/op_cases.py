@@ -69,7 +69,8 @@ def ops(w, gen, seed):
           op="batch_norm", momentum=0.1, eps=1e-5)
 
     # The mean is a thousand times the standard deviation. Here E[x^2] - E[x]^2 in float32 loses all digits.
-    # A shifted, two-pass or Chan-merged variance keeps three digits, as many as the rounded input has.
+    # A variance from shifted values, from two passes or from merged partitions keeps three digits,
+    # as many as the rounded input has.
     x = leaf((f32(gen, 16, 6, 5, 5) + 1000 * torch.sign(f32(gen, 1, 6, 1, 1))).float().to(F64))
     gamma, beta, rm, rv = leaf(f32(gen, 6)), leaf(f32(gen, 6)), f32(gen, 6), torch.ones(6, dtype=F64)
     rm2, rv2 = rm.clone(), rv.clone()

@@ -35,13 +35,15 @@ pub fn conv2d(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-/// Records the layer instead of the op, because the layer includes the running statistics.
+/// Runs the batch norm layer instead of the op, because the layer includes the running statistics. Runs it twice:
+/// alone, and behind a convolution that computes mean and M2 for it.
 pub fn batch_norm(file: &CaseFile, device: &Device) {
     batch_norm_of(file, device, |_, x| x);
     batch_norm_of(file, device, given_mean_m2);
 }
 
-/// Returns x behind an identity convolution, which computes mean and M2 of x for the batch norm behind it.
+/// Records an identity convolution of x, and returns its output, which equals x. Fusion then makes this convolution
+/// compute mean and M2 for the batch norm behind it.
 fn given_mean_m2(bench: &mut Bench<'_>, x: ValueId) -> ValueId {
     let channels = *bench.tape.shape(x).last().expect("x has channels");
     let mut identity = vec![0.0; channels * channels];
@@ -50,7 +52,8 @@ fn given_mean_m2(bench: &mut Bench<'_>, x: ValueId) -> ValueId {
     ops::conv2d::conv2d(&mut bench.tape, x, identity, None, Conv2d::square(1, 1, 0))
 }
 
-/// Runs the case on the value that `before` returns for x. If that value is not x itself, the tape is fused.
+/// Runs the case on the value that `before` returns for x. Checks that fusion finds one pattern if this value is not x
+/// itself, otherwise none.
 fn batch_norm_of(
     file: &CaseFile,
     device: &Device,
@@ -267,7 +270,7 @@ pub fn clip_grad_norm(file: &CaseFile, device: &Device) {
         session.write_state(StateBuffer::Gradients, &flat).expect("written");
     };
     bench.run(device, &mut failures, prepare, |tape, session, failures, tolerance| {
-        // A gradient below the limit stays unchanged, bit for bit.
+        // If the norm is below the limit, all gradients stay unchanged, bit for bit.
         let is_let_through = file.tensor("norm").f32()[0] + 1e-6 < max_norm;
         let tolerance = if is_let_through { 0.0 } else { tolerance };
         let gradients = session.read_state(StateBuffer::Gradients).expect("read");

@@ -12,7 +12,7 @@ const ELSEWHERE: [&str; 3] = ["std", "wgpu", "silu"];
 const FOLDERS: [&str; 8] =
     ["src", "shaders", "docs", "tests", "examples", "benches", "fuzz", "scripts"];
 
-/// Extensions of those files in documents that leave out the folder.
+/// Extensions of files. A name with one of them is a file's name, even if a document leaves out the folder.
 const EXTENSIONS: [&str; 4] = [".rs", ".wgsl", ".py", ".sh"];
 
 /// Every path in the tree, folders included, relative to its root, and the text of the Rust files in `src`.
@@ -155,7 +155,7 @@ fn problems_behind_links(tree: &Tree, page: &Page) -> Vec<String> {
     problems
 }
 
-/// Splits a comma and a code span off the beginning of a text.
+/// Splits a comma and a code span off the beginning of a text; None if the text begins otherwise.
 fn listed_name(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix(',')?.trim_start().strip_prefix('`')?.split_once('`')
 }

@@ -1,9 +1,9 @@
 //! The mutants of convolutions: of every kernel, in registers and in workgroup memory, and of every file that these
 //! kernels import.
 //!
-//! Without a barrier, an invocation may by chance still read the value that another invocation should have stored. On
-//! Mesa's software adapter this never happens, because it runs the invocations of a workgroup one group after another
-//! up to each barrier.
+//! Some mutants remove a barrier. An invocation may then still read, by chance, the value that another invocation
+//! stores before the barrier, and the mutant is not caught. This does not happen on Mesa's software adapter, which runs
+//! the invocations of a workgroup in groups, one group after another, up to each barrier.
 
 use super::In::{self, Default, Naive, Registers, Square64, Square128, Subgroup};
 use super::Mutant;

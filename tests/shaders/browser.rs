@@ -89,7 +89,7 @@ fn answer(listener: &TcpListener, texts: &[String]) -> serde_json::Value {
     panic!("the browser has not answered in {PATIENCE:?}");
 }
 
-/// Answers a request and returns the body of the browser's answer, if it has one.
+/// Answers one request. Returns the body of the request if it is the page's report of the compiler's messages.
 fn serve(stream: TcpStream, texts: &str) -> std::io::Result<Option<Vec<u8>>> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;

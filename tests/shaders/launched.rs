@@ -15,7 +15,7 @@ use wgrad::train::step::{self, StepConfig};
 /// Shaders that measure the adapter and belong to no op.
 pub const PEAKS: [&str; 2] = ["peak/copy", "peak/multiply_add"];
 
-/// Returns every shader text for a device, with a name for messages.
+/// Returns every shader text that a device compiles, each with the name of a node that launches it, for messages.
 pub fn texts() -> BTreeMap<String, String> {
     let library = ShaderLibrary::default();
     let mut texts = BTreeMap::new();
@@ -47,8 +47,8 @@ pub fn launched() -> Vec<Launched> {
     cases.chain(network()).flat_map(|(tape, by)| launches(&tape, &by)).collect()
 }
 
-/// Returns the network's steps at the default width and batch size, and at a width that is not a multiple of a vector;
-/// fused and unfused.
+/// Returns the network's steps, fused and unfused, at the default width and batch size, and at a width that is not a
+/// multiple of 4, the length of a vector.
 fn network() -> Vec<(Arc<Tape>, String)> {
     let mut tapes = Vec::new();
     for (width, batch_size) in [(64, 512), (6, 5)] {

@@ -16,9 +16,11 @@ use wgrad::device::gpu::ShaderLibrary;
 use wgrad::kernel::launch::MAX_WORKGROUPS;
 use wgrad::kernel::{Binding, Shader, StepScalars};
 
-/// Limits of every WebGPU adapter.
+/// The bytes of workgroup memory that every WebGPU adapter supports.
 const MAX_WORKGROUP_MEMORY: u32 = 16 << 10;
+/// The number of invocations of a workgroup that every WebGPU adapter supports.
 const MAX_INVOCATIONS: u32 = 256;
+/// The number of storage buffers of a dispatch that every WebGPU adapter supports.
 const MAX_STORAGE_BUFFERS: usize = 8;
 
 fn parse(text: &str, by: &str) -> (Module, ModuleInfo) {
