@@ -29,7 +29,7 @@ use wgrad::train::step::{self, StepConfig};
 /// and the time of all runs is extrapolated.
 const MOST_RUNS: u64 = 20;
 
-/// A kernel at one shape: a node of a step, on a tape of its own.
+/// A kernel at one shape: a node of a step, on a tape that has only this node.
 struct Kernel {
     tape: Arc<Tape>,
     shape: String,

@@ -90,7 +90,7 @@ pub fn read(dir: &Path) -> Result<Dataset, DataError> {
 /// Returns an error that names a packed archive or another version of CIFAR-10 in `dir`. Returns None if `dir` has
 /// neither. If `dir` cannot be listed, the result is also None, because a later read reports this problem.
 pub(crate) fn other_form(dir: &Path) -> Option<DataError> {
-    // Sorted, so that a folder always gives the same message.
+    // The names are sorted, so a folder always gives the same message.
     let names: BTreeSet<String> = list(dir).ok()?.into_iter().collect();
     let is_archive = |name: &&String| {
         name.starts_with("cifar-10")

@@ -6,7 +6,7 @@ use super::random::{Draws, Purpose};
 use super::{Split, batches};
 use crate::base::fingerprint::Fingerprint;
 
-/// Training and test images of ten classes.
+/// Training, validation and test images of ten classes.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The name in run folders, `"cifar10"` or `"shapes"`.

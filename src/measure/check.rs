@@ -36,11 +36,11 @@ use crate::ops::{self, scale};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{ElementType, Mode, StateBuffer, Storage, Tape, ValueId};
 
-/// The factor of the scale between each differentiated input and the op. It is positive, so inputs keep their signs. It
-/// is a dyadic fraction, so multiples of 0.5 are scaled exactly, and no new ties between inputs arise.
+/// The factor of the op `scale` between each differentiated input and the checked op. It is positive, so inputs keep
+/// their signs. It is a dyadic fraction, so multiples of 0.5 are scaled exactly, and no new ties between inputs arise.
 const SCALE_BEFORE: f32 = 0.75;
-/// The factor of the scale between the op and each result. It is neither 1 nor -1. So a backward rule that drops its
-/// upstream gradient, or applies it twice, gives wrong numbers.
+/// The factor of the op `scale` between the checked op and each result. It is neither 1 nor -1. So a backward rule that
+/// drops its upstream gradient, or applies it twice, gives wrong numbers.
 const SCALE_AFTER: f32 = -1.5;
 
 /// A value of a case, and its gradient.

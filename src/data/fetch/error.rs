@@ -31,7 +31,7 @@ pub enum FetchError {
         reason: String,
     },
 
-    /// The server answered with an HTTP status of an error.
+    /// The server answered with an HTTP error status.
     #[error("{url}: the server answers with status {status}")]
     Status {
         /// The URL.
@@ -47,7 +47,7 @@ pub enum FetchError {
         url: String,
         /// The network's error.
         reason: String,
-        /// The bytes in `part`.
+        /// The number of bytes in `part`.
         received: u64,
         /// The file of the partial download.
         part: PathBuf,
@@ -113,7 +113,7 @@ pub enum FetchError {
     /// The user stopped the fetch.
     #[error("stopped, with {} in {}", readable_bytes(*received), part.shown())]
     Stopped {
-        /// The bytes in `part`.
+        /// The number of bytes in `part`.
         received: u64,
         /// The file of the partial download.
         part: PathBuf,

@@ -82,7 +82,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Returns the published archive, at `url` or at its published URL.
+    /// Returns the published archive at `url`; with None, at its published URL.
     pub fn published(url: Option<String>) -> Self {
         let url = url.unwrap_or_else(|| PUBLISHED_URL.to_string());
         Self { url, n_bytes: Some(PUBLISHED_BYTES), md5: PUBLISHED_MD5 }

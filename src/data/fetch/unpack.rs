@@ -1,4 +1,4 @@
-//! Unpacks the archive to a folder: only the files of CIFAR-10, and no file larger than the published one.
+//! Unpacks the archive to a folder: only the files of CIFAR-10, each with a limit on its size.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -115,7 +115,7 @@ fn write(path: &Path, content: &mut dyn Read, stop: &AtomicBool) -> Result<(), P
 pub enum Item<'a> {
     /// One of CIFAR-10's files: its name without the folder, and its contents.
     File(&'static str, &'a mut dyn Read),
-    /// Another entry.
+    /// The path of an entry that is not a file of CIFAR-10.
     Skipped(&'a str),
 }
 

@@ -68,7 +68,7 @@ fn draw_split(seed: u64, purpose: Purpose, n: usize) -> Split {
     Split { images, labels }
 }
 
-/// A picture's composition, before its pixels.
+/// The composition of a picture, from which its pixels are computed.
 struct Picture {
     ground: Texture,
     /// The figures in the order of painting. At most two small figures are painted over the large one.
@@ -186,8 +186,7 @@ impl Shape {
     /// Returns the fraction of the pixel around a point that the figure covers, 0 to 1.
     fn coverage(&self, x: f32, y: f32) -> f32 {
         let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
-        // Most points are too far away for the figure, and the function returns here. The added pixel is for the smooth
-        // edge.
+        // Most points are farther from the centre than any point of the figure. The added pixel is for the smooth edge.
         let reach = self.radius * REACH + 1.0;
         if dx * dx + dy * dy > reach * reach {
             return 0.0;

@@ -127,8 +127,8 @@ fn every_figure_except_the_moon_equals_its_mirror_image() {
 
 #[test]
 fn a_step_changes_the_distance_from_a_figure_by_at_most_its_length() {
-    // The distances of two points from the outline differ at most by the distance between the two points, inside a
-    // figure too.
+    // The signed distances of two points from the outline differ by at most the distance between the two points. This
+    // holds inside a figure, too.
     for figure in Figure::ALL {
         let mut draws = Draws::new(1, Purpose::TestPictures, 0);
         for _ in 0..2000 {

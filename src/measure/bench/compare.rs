@@ -111,7 +111,7 @@ fn head(before: &Bench, now: &Bench) -> String {
         ratios[1],
     );
     if ratios.into_iter().any(|ratio| !STEADY.contains(&ratio)) {
-        text += "  the device's own speed changed: that explains part of the changes below\n";
+        text += "  the device's peak rates changed; this explains part of the changes below\n";
     }
     text + "\n"
 }
@@ -214,7 +214,7 @@ mod tests {
         elsewhere.peak.flops_per_s *= 2.0;
         let text = compare(&elsewhere, &now);
         assert!(text.contains("driver was none, is driver 1.2\n"), "{text}");
-        assert!(text.contains("the device's own speed changed"), "{text}");
+        assert!(text.contains("the device's peak rates changed"), "{text}");
         assert!(text.contains("200.0 GFLOP/s before, 100.0 now (x 0.50)"), "{text}");
     }
 

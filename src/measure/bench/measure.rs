@@ -122,7 +122,7 @@ mod tests {
             ("add.forward", "2 of 2x3".to_string(), 1),
         ];
         assert_eq!(got, expected);
-        // The means of the two nodes are 2, 3 and 7.
+        // In the three steps, the mean times of the two nodes are 2, 3 and 7 seconds.
         let Sample { n, median, min, max, .. } = kernels[1].seconds;
         assert_eq!((n, median, min, max, kernels[1].seconds_in_step()), (3, 3.0, 2.0, 7.0, 6.0));
 

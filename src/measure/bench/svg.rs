@@ -116,7 +116,8 @@ fn step(svg: &mut Svg, bench: &Bench, plot: &Plot) {
     );
 }
 
-/// Draws a kernel: the colour stands for its op, the shape for its direction.
+/// Draws the mark of a kernel. The colour stands for its op. A circle stands for a forward kernel, a triangle for the
+/// gradient of an input, and a square for all other kernels.
 fn mark(svg: &mut Svg, kernel: &Kernel, [x, y]: [f64; 2], r: f64) {
     let rates = kernel.rates;
     let title = format!(

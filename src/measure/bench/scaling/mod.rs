@@ -227,7 +227,7 @@ pub(super) mod tests {
         assert_eq!(lines.len(), 7);
         assert!(lines[1].starts_with("8,32,measured,64.123,0.0155"), "{csv}");
         assert!(lines[4].ends_with(",\"a tensor is \"\"too\"\" large\""), "{csv}");
-        // No quoted text in this grid has commas.
+        // The last line is left out, because the reason in it has a comma.
         let n_columns: Vec<usize> = lines.iter().map(|line| line.split(',').count()).collect();
         assert_eq!(n_columns[..6], [11; 6], "{csv}");
         assert_eq!(
