@@ -1,5 +1,6 @@
-//! Every kernel by itself at the network's shapes, naive next to the fast ones: one criterion group per
-//! kernel; and a group of the host's part, the loading of images. `wgrad bench` times whole steps.
+//! Times every kernel alone at the network's shapes: the naive version and the fast versions, in one criterion group
+//! per kernel. The group `data` times the loading of images on the host, and the group `ladder` the tiles of
+//! `docs/ladder.md`. `wgrad bench` times whole steps.
 //!
 //! `cargo bench --bench kernels -- conv2d.forward` runs one group. Times come from the device's own clock if
 //! it has one. Throughput is in operations (`elem/s`), or in bytes for kernels that only move numbers.
@@ -23,21 +24,22 @@ use wgrad::passes::{Work, fuse::Fusion, print};
 use wgrad::tape::{ElementType, Mode, Node, Tape};
 use wgrad::train::step::{self, StepConfig};
 
-/// The most real runs of a kernel per sample. Criterion chooses the number of runs by the kernel's own time,
-/// and a short kernel takes the host much longer than that; further runs are extrapolated.
+/// Largest number of runs of a kernel per sample. Criterion chooses a number of runs from the kernel's time on the
+/// device. For a short kernel, a launch takes the host much longer than that. So at most this number of runs is made,
+/// and the time of all runs is extrapolated.
 const MOST_RUNS: u64 = 20;
 
-/// A kernel at one shape: a node of a step, on a tape of its own.
+/// A kernel at one shape: a node of a step, on a tape that has only this node.
 struct Kernel {
     tape: Arc<Tape>,
     shape: String,
     work: Work,
 }
 
-/// Images per CIFAR-10 file.
+/// Number of images in a file of CIFAR-10.
 const RECORDS: usize = 10_000;
 
-/// Training images of CIFAR-10.
+/// Number of training images of CIFAR-10.
 const IMAGES: usize = 50_000;
 
 /// The default batch size.
@@ -57,8 +59,8 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Returns the kinds of kernels to compare: all of them. On a software adapter, tuned kernels are the default
-/// ones.
+/// Returns the kinds of kernels to compare: all of them. On a software adapter, tuned kernels are left out, because
+/// they are the default kernels.
 fn kinds() -> Vec<Kernels> {
     let kinds = Kernels::ALL.into_iter();
     kinds.filter(|kernels| has_hardware() || *kernels != Kernels::Tuned).collect()
@@ -71,7 +73,8 @@ struct Size {
     batch: usize,
 }
 
-/// Returns the real sizes on hardware, and on a software adapter sizes at which a bench ends in minutes.
+/// Returns the default width and batch size on hardware. On a software adapter, returns smaller sizes, with which a
+/// bench ends in minutes.
 fn size() -> Size {
     match has_hardware() {
         true => Size { width: 64, batch: 512 },
@@ -83,17 +86,18 @@ fn has_hardware() -> bool {
     info::adapters().iter().any(|report| report.kind != "software")
 }
 
-/// Opens the GPU, hardware first. A bench of kernels panics without one.
+/// Opens the GPU with these kernels: a hardware adapter, otherwise a software adapter. Panics if there is no
+/// adapter.
 fn open_gpu(kernels: Kernels) -> Device {
     open_with(OpenOptions { kernels, ..OpenOptions::default() })
 }
 
-/// Opens the same GPU with these options.
+/// Opens the GPU that [`open_gpu`] opens, with these options. Panics if there is no adapter.
 fn open_with(options: OpenOptions) -> Device {
     Device::open("gpu", options).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Returns a criterion configuration with few samples: a launch is long, and there are many kernels.
+/// Returns a criterion configuration with few samples, because a launch takes long and there are many kernels.
 fn criterion() -> Criterion {
     Criterion::default()
         .sample_size(10)
@@ -102,7 +106,7 @@ fn criterion() -> Criterion {
         .configure_from_args()
 }
 
-/// Returns the product of `docs/ladder.md`: a 3x3 convolution of 16 images, at 16x16, from 64 channels to 128.
+/// Returns the kernel of `docs/ladder.md`: a 3x3 convolution of 16 images of 16x16 pixels, from 64 to 128 channels.
 fn ladder() -> Kernel {
     let mut tape = Tape::new("ladder", Mode::Train);
     let x = tape.input("x", ElementType::F32, &[16, 16, 16, 64]);
@@ -112,7 +116,7 @@ fn ladder() -> Kernel {
     Kernel::new(&tape, &tape.nodes()[0])
 }
 
-/// Returns the GPU with the naive kernels, and with each tile.
+/// Returns the GPU with the naive kernels, and the GPU with each tile, by name.
 fn rungs() -> Vec<(String, Device)> {
     let open = |kernels, tile| open_with(OpenOptions { kernels, tile, ..OpenOptions::default() });
     let tiles =
@@ -124,7 +128,8 @@ fn rungs() -> Vec<(String, Device)> {
 }
 
 /// Returns the kernels by name, at each of their shapes in a training step of the network, fused and unfused. Colour
-/// jitter, clipping and the average are on. A bare product comes last.
+/// jitter, gradient clipping and the moving average of the parameters are on. The product of two matrices is added to
+/// the convolutions.
 fn kernels(size: Size) -> BTreeMap<&'static str, Vec<Kernel>> {
     let mut kernels: BTreeMap<_, Vec<Kernel>> = BTreeMap::new();
     let mut add = |tape: &Tape| {
@@ -148,7 +153,7 @@ fn kernels(size: Size) -> BTreeMap<&'static str, Vec<Kernel>> {
     kernels
 }
 
-/// A product of two 512 x 512 matrices, as a 1x1 convolution, to compare the other kernels with.
+/// Records the product of two 512 x 512 matrices, as a 1x1 convolution. The other kernels are compared with it.
 fn bare_product() -> Tape {
     let mut tape = Tape::new("product", Mode::Train);
     let x = tape.input("x", ElementType::F32, &[8, 8, 8, 512]);
@@ -183,7 +188,7 @@ fn bench(
         });
         for (kind, device) in devices {
             let id = BenchmarkId::new(kind, &kernel.shape);
-            // Loaded at the first use: criterion skips benches by name.
+            // The kernel is loaded at its first run, because criterion may skip it by its name.
             let mut loaded = None;
             group.bench_function(id, |bencher| {
                 let (session, program) = loaded.get_or_insert_with(|| {
@@ -213,7 +218,7 @@ fn bench(
 fn data(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("data");
 
-    // Two files of 10,000 records of ten classes, in place of six.
+    // Two files of 10,000 records, in place of CIFAR-10's six.
     let folder = tempfile::tempdir().expect("a folder");
     let record =
         |ix: usize| (0..RECORD_BYTES).map(move |at| if at == 0 { ix % 10 } else { at * ix });
@@ -236,7 +241,7 @@ fn data(criterion: &mut Criterion) {
         bencher.iter_batched(next, |epoch| epoch_order(0, epoch, IMAGES), BatchSize::SmallInput);
     });
 
-    // Image numbers spread over the memory of the split, as after a shuffle.
+    // The order is shuffled, so the images of a batch are spread over the memory of the split.
     let split = cifar10::read(folder.path()).expect("images").train;
     let order = epoch_order(0, 0, split.len());
     let mut batch = Batch::new(BATCH);

@@ -8,11 +8,11 @@ use cap::Cap;
 
 pub mod targets;
 
-/// Refuses allocations beyond a limit; the process then aborts and the fuzzer reports the input.
+/// An allocator that refuses allocations beyond a limit. The process then aborts, and the fuzzer reports the input.
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Runs a target on an input with at most `max_bytes` bytes allocated at a time.
+/// Runs a target on an input. The target may have at most `max_bytes` bytes allocated at any time.
 pub fn run(target: fn(&[u8]), max_bytes: usize, data: &[u8]) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

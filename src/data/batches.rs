@@ -1,4 +1,4 @@
-//! Orders of images, and batches in the packed form that a training step reads.
+//! The order of the images in an epoch, and batches in the packed form that a training step reads.
 //!
 //! ```
 //! use wgrad::data::{batches::{self, Batch}, shapes};
@@ -30,13 +30,13 @@ use super::random::{Draws, Purpose};
 use super::{IMAGE_BYTES, Split};
 use crate::ops::cross_entropy::IGNORED;
 
-/// Words of one packed image, of four bytes each.
+/// Number of 32-bit words of a packed image. Each word holds four bytes.
 pub const IMAGE_WORDS: usize = IMAGE_BYTES / 4;
 
 /// The images of one step, packed for the device.
 ///
-/// A batch always has `size` rows; [`Batch::fill`] overwrites all of them, so one batch serves a
-/// whole run and a step allocates nothing.
+/// A batch always has `size` rows, and [`Batch::fill`] overwrites all of them. So a run fills the same batch for every
+/// step, and a step allocates no memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The pixels, `[size, 768]`. Word `k` of an image holds its bytes `4 k` to `4 k + 3` (planar: channel, row,
@@ -45,10 +45,10 @@ pub struct Batch {
     pub pixels: Vec<u32>,
     /// The classes, `[size]`; [`IGNORED`] in padding rows.
     pub labels: Vec<u32>,
-    /// The number of each row's image in the split, `[size]`; 0 in padding rows. Augmentation is a function
-    /// of this number, so an image's crop does not depend on its batch.
+    /// The index of each row's image in the split, `[size]`; 0 in padding rows. Augmentation is a function of this
+    /// index, so an image's crop does not depend on its batch.
     pub indices: Vec<u32>,
-    /// The number of rows with images. They come first; the other rows are padding.
+    /// The number of rows with images. These rows come first; the other rows are padding.
     pub n_valid: usize,
 }
 
@@ -68,12 +68,12 @@ impl Batch {
         self.labels.len()
     }
 
-    /// Overwrites the batch with the images `indices` of `split`, in that order, and pads the rest:
-    /// black pixels, [`IGNORED`], index 0.
+    /// Overwrites the batch with the images `indices` of `split`, in that order. The remaining rows are padding: black
+    /// pixels, the label [`IGNORED`], the index 0.
     ///
     /// # Panics
     ///
-    /// If there are more indices than rows, or an index past the end of the split.
+    /// If there are more indices than rows, or if an index is past the end of the split.
     pub fn fill(&mut self, split: &Split, indices: &[u32]) {
         let size = self.size();
         assert!(indices.len() <= size, "{} images for a batch of {size} rows", indices.len());
@@ -119,7 +119,7 @@ pub fn in_order(n: usize) -> Vec<u32> {
 
 /// Returns the image numbers of each training batch. The last `order.len() % batch_size` images are left out of this
 /// epoch; another epoch leaves out other images. A smaller last batch would have noisier batch-norm statistics and
-/// would need a program of its own.
+/// would need a step recorded for its size.
 ///
 /// # Panics
 ///
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_order_never_changes_between_versions() {
-        // The order is recorded from an earlier version, because its runs must be repeatable.
+        // This order was recorded with an earlier version. Runs of that version must stay repeatable.
         assert_eq!(epoch_order(42, 3, 10), [7, 0, 4, 9, 8, 1, 6, 5, 3, 2]);
     }
 
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn training_drops_the_rest_and_evaluation_keeps_it() {
+    fn training_drops_the_incomplete_batch_and_evaluation_keeps_it() {
         let order = in_order(10);
         let whole: Vec<&[u32]> = whole_batches(&order, 4).collect();
         assert_eq!(whole, [[0, 1, 2, 3], [4, 5, 6, 7]]);

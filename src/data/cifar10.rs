@@ -1,7 +1,7 @@
 //! CIFAR-10 in its published binary format.
 //!
-//! Five files of training images, `data_batch_1.bin` to `data_batch_5.bin`, and `test_batch.bin`. Each
-//! consists of 10,000 records of [`RECORD_BYTES`] bytes:
+//! The dataset has five files of training images, `data_batch_1.bin` to `data_batch_5.bin`, and one file of test
+//! images, `test_batch.bin`. Each file consists of 10,000 records of [`RECORD_BYTES`] bytes:
 //!
 //! ```text
 //! byte 0            the label, 0 to 9
@@ -10,9 +10,9 @@
 //! byte 2049..3073   the blue plane
 //! ```
 //!
-//! The format has neither a header nor a checksum. Reading makes the two possible checks: the size is a whole
-//! number of records, and every label is a class. Files with fewer records than published are accepted with a
-//! warning, because a part of CIFAR-10 is useful for trying things out.
+//! The format has neither a header nor a checksum. So only two checks are possible, and [`read`] makes both: a file has
+//! a whole number of records, and every label is at most 9. Files with fewer records than the published ones are
+//! accepted with a warning, because a part of CIFAR-10 is enough for quick experiments.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,10 +23,10 @@ use super::error::{DataError, Version};
 use super::{Dataset, IMAGE_BYTES, N_CLASSES, Split};
 use crate::base::shown::Shown;
 
-/// The folder in the published archive.
+/// The name of the folder in the published archive.
 pub const FOLDER: &str = "cifar-10-batches-bin";
 
-/// The bytes of a record: a label and an image.
+/// The number of bytes of a record: a label and an image.
 pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
 
 /// The class names, in the order of the labels.
@@ -87,10 +87,10 @@ pub fn read(dir: &Path) -> Result<Dataset, DataError> {
     })
 }
 
-/// Returns an error that names the other version of CIFAR-10 in `dir`; None if there is no other version, or
-/// if `dir` cannot be listed (a later read reports that).
+/// Returns an error that names a packed archive or another version of CIFAR-10 in `dir`. Returns None if `dir` has
+/// neither. If `dir` cannot be listed, the result is also None, because a later read reports this problem.
 pub(crate) fn other_form(dir: &Path) -> Option<DataError> {
-    // Sorted, so that a folder always gives the same message.
+    // The names are sorted, so a folder always gives the same message.
     let names: BTreeSet<String> = list(dir).ok()?.into_iter().collect();
     let is_archive = |name: &&String| {
         name.starts_with("cifar-10")
@@ -157,8 +157,8 @@ fn is_training_file(name: &str) -> bool {
     name.starts_with("data_batch_") && name.ends_with(".bin")
 }
 
-/// Returns the names in a folder, unordered. Names that are not Unicode are left out: no file of the dataset
-/// has one.
+/// Returns the names in a folder, unordered. Names that are not Unicode are left out, because no file of the dataset
+/// has such a name.
 fn list(dir: &Path) -> Result<Vec<String>, DataError> {
     let unreadable = |source| DataError::Unreadable { path: dir.to_path_buf(), source };
     let mut names = Vec::new();
@@ -172,7 +172,7 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Reads the class names from a file with one per line; returns the published names if the file is missing.
+/// Reads the class names from a file with one name per line. Returns the published names if the file is missing.
 fn classes(path: &Path) -> Result<Vec<String>, DataError> {
     let refused = |reason| DataError::ClassNames { path: path.to_path_buf(), reason };
     let unreadable = |source| DataError::Unreadable { path: path.to_path_buf(), source };
@@ -234,8 +234,8 @@ pub fn append_bytes(path: &Path, bytes: &[u8], split: &mut Split) -> Result<usiz
     Ok(records.len())
 }
 
-/// Returns warnings about differences from the published dataset, from each file's name and number of
-/// records.
+/// Returns warnings about differences from the published dataset. `counts` has the name and the number of records of
+/// each file; the test file is the last one.
 fn warnings(counts: &[(String, usize)]) -> Vec<String> {
     let mut warnings = Vec::new();
 
@@ -252,7 +252,7 @@ fn warnings(counts: &[(String, usize)]) -> Vec<String> {
     }
 
     let names: Vec<&str> = counts.iter().map(|(name, _)| name.as_str()).collect();
-    let names = &names[..names.len() - 1]; // Without the test file, which always exists.
+    let names = &names[..names.len() - 1]; // The last file is the test file.
     let official = (1..=N_OFFICIAL_TRAINING_FILES).map(|i| format!("data_batch_{i}.bin"));
     if !official.eq(names.iter().copied()) {
         warnings.push(format!(

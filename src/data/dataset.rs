@@ -1,4 +1,4 @@
-//! A dataset: images to train on, to validate with and to test with.
+//! A dataset: training, validation and test images.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::random::{Draws, Purpose};
 use super::{Split, batches};
 use crate::base::fingerprint::Fingerprint;
 
-/// Training and test images of ten classes.
+/// Training, validation and test images of ten classes.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The name in run folders, `"cifar10"` or `"shapes"`.
@@ -35,14 +35,14 @@ impl Dataset {
     ///
     /// # Panics
     ///
-    /// If there are fewer training images.
+    /// If there are fewer than `n` training images.
     pub fn hold_out(&mut self, n: usize) {
         self.whole = Some(self.whole_fingerprint());
         let mut order = batches::in_order(self.train.len());
-        // A stream of its own, with a fixed seed: all runs have the same validation images.
+        // The seed is fixed, so all runs have the same validation images.
         Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
         let (held_out, rest) = order.split_at_mut(n);
-        // The files' order mixes the classes, so both parts keep it.
+        // Both parts keep the dataset's order, in which the classes are mixed.
         held_out.sort_unstable();
         rest.sort_unstable();
         self.validation = self.train.select(held_out);
@@ -60,7 +60,7 @@ impl Dataset {
         self.whole.unwrap_or_else(|| self.fingerprint())
     }
 
-    /// Returns the hash of all images and labels. A resumed run compares it with that of its start.
+    /// Returns the hash of all images and labels. A resumed run compares this hash with the hash at its start.
     pub fn fingerprint(&self) -> Fingerprint {
         let splits = [&self.train, &self.validation, &self.test];
         Fingerprint::of(splits.into_iter().flat_map(|split| [&split.labels[..], &split.images[..]]))

@@ -1,4 +1,4 @@
-//! Errors of datasets. Each names the file and a fix.
+//! Errors of datasets. Each message names the file or folder. The command line adds a hint with the fix.
 
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -19,11 +19,11 @@ pub enum DataError {
     MissingFolder {
         /// The folder.
         dir: PathBuf,
-        /// The origin of the folder's name.
+        /// The place in which the folder is named.
         origin: Origin,
     },
 
-    /// The dataset's folder is a file.
+    /// The path of the dataset's folder belongs to a file.
     #[error("{} is a file, not the folder with the CIFAR-10 files", path.shown())]
     NotAFolder {
         /// The file.
@@ -35,7 +35,7 @@ pub enum DataError {
     MissingFile {
         /// The missing file.
         path: PathBuf,
-        /// True if other files of the dataset are there.
+        /// True if the folder has other files of the dataset.
         partial: bool,
     },
 
@@ -73,14 +73,14 @@ pub enum DataError {
         reason: String,
     },
 
-    /// An empty file.
+    /// A file of the dataset is empty.
     #[error("{} is empty", path.shown())]
     Empty {
         /// The file.
         path: PathBuf,
     },
 
-    /// A file that ends inside a record.
+    /// A file ends inside a record.
     #[error(
         "{} is truncated: its record {record} (counted from 0), which starts at byte {offset}, \
          has {n_bytes} of {RECORD_BYTES} bytes",
@@ -93,11 +93,11 @@ pub enum DataError {
         record: usize,
         /// The byte of the file at which the incomplete record starts.
         offset: usize,
-        /// The number of its bytes in the file.
+        /// The number of bytes of the incomplete record in the file.
         n_bytes: usize,
     },
 
-    /// A record whose label is not one of the ten classes.
+    /// A record has a label above 9.
     #[error(
         "{} is damaged: record {record} (counted from 0), at byte {offset}, has the label \
          {label}, and labels are 0 to 9",
@@ -108,14 +108,14 @@ pub enum DataError {
         path: PathBuf,
         /// The record's number in the file, from 0.
         record: usize,
-        /// The offset of the record, and so of its label, in bytes.
+        /// The offset of the record in the file, in bytes. The label is the first byte of the record.
         offset: usize,
         /// The label found.
         label: u8,
     },
 }
 
-/// The origin of the name of a dataset's folder.
+/// The place in which a dataset's folder is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The caller of [`load`](super::load).
@@ -142,11 +142,11 @@ impl fmt::Display for Origin {
 /// Versions of the CIFAR datasets that users download by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// `data_batch_1` without an extension, `batches.meta`: pickled for Python.
+    /// Files pickled for Python: `data_batch_1` without an extension, and `batches.meta`.
     Python,
-    /// `data_batch_1.mat`, `batches.meta.mat`.
+    /// MATLAB files: `data_batch_1.mat` and `batches.meta.mat`.
     Matlab,
-    /// `train.bin` and `test.bin`: CIFAR-100 with a hundred classes.
+    /// CIFAR-100, with a hundred classes: `train.bin` and `test.bin`.
     Cifar100,
 }
 

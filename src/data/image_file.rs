@@ -1,14 +1,13 @@
-//! Reads pictures, PNG or JPEG of any size, and converts them to the network's input.
+//! Reads PNG and JPEG pictures of any size, and converts them to the network's input.
 //!
 //! ```text
 //! file --decode--> picture --over white--centre square--turn upright--resize--> [3, 32, 32] bytes
 //! ```
 //!
-//! The conversion follows `torchvision.transforms`, so both give the same input: `CenterCrop` to the shorter
-//! side, then `Resize(32)` with the bilinear (triangle) filter and antialiasing.
-//! The result is what a viewer shows: the camera's orientation tag is applied, transparent pixels are blended
-//! with white, and an animation gives its first frame. Grey becomes three equal channels, and 16 bits are
-//! rounded to 8. Colour profiles are ignored.
+//! The conversion follows `torchvision.transforms`, and a test compares the results: `CenterCrop` to the shorter side,
+//! then `Resize(32)` with the bilinear (triangle) filter and antialiasing. As in an image viewer, the camera's
+//! orientation tag is applied, transparent pixels are blended with white, and an animation gives its first frame. Grey
+//! becomes three equal channels, and 16 bits are rounded to 8. Colour profiles are ignored.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -25,18 +24,18 @@ mod stored;
 
 use stored::Stored;
 
-/// The size limit of a file, in bytes.
+/// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// The limit on pixels. A file of a few kilobytes can claim any size, and a pixel takes up to 8 bytes while
-/// decoding.
+/// The largest number of pixels of a picture. A file of a few kilobytes can claim any size, and decoding takes up to 8
+/// bytes of memory for each pixel.
 pub const MAX_PIXELS: u64 = 1 << 27;
 
 /// The first bytes of a PNG.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// The first bytes of a JPEG.
 const JPEG: &[u8] = b"\xff\xd8\xff";
-/// The first bytes of other formats, which errors name.
+/// The first bytes and the names of other formats, for error messages.
 const OTHERS: [(&[u8], &str); 5] =
     [(b"GIF8", "gif"), (b"RIFF", "webp"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"BM", "bmp")];
 
@@ -80,7 +79,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ImageFileError> {
 /// Decodes a picture from a file's bytes, with a limit on pixels.
 ///
 /// # Errors
-/// The problem, as a message.
+/// If the bytes are not a complete PNG or JPEG of at most `max_pixels` pixels. The error is a message.
 pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
     let check = |size| check_size(size, max_pixels);
     let picture = if bytes.starts_with(PNG) {
@@ -116,14 +115,14 @@ fn centre_square(picture: &Stored) -> (Vec<u8>, usize) {
     let ([width, height], orientation) = (picture.size, picture.orientation);
     let [wide, high] = if orientation.is_on_its_side() { [height, width] } else { [width, height] };
     let side = wide.min(high);
-    // Half of an odd margin is rounded like Python's `round`.
+    // Half of an odd margin is rounded to the even number, as Python's `round` does in torchvision.
     let margin = |length: u32| (f64::from(length - side) / 2.0).round_ties_even() as u32;
     let (left, top) = (margin(wide), margin(high));
     let over_white = |[x, y]: [u32; 2]| {
         let at = orientation.stored(picture.size, [left + x, top + y]);
         let [r, g, b, alpha] = picture.rgba(at);
         let alpha = u32::from(alpha);
-        // Rounded to nearest.
+        // The added 127 rounds to the nearest integer.
         [r, g, b].map(|c| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
     };
     let rows = (0..side).flat_map(|y| (0..side).map(move |x| [x, y]));
@@ -139,19 +138,19 @@ fn planar(bytes: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Returns true if a JPEG has its end marker. Like browsers, the decoder fills missing parts with grey, and a
-/// prediction for half a picture would look like one for the whole.
+/// Returns true if a JPEG has its end marker. The decoder fills missing parts with grey, as browsers do. Without this
+/// check, a prediction for half of a picture would look like a prediction for the whole picture.
 fn has_end(bytes: &[u8]) -> bool {
     const START_OF_SCAN: u8 = 0xda;
     const END: [u8; 2] = [0xff, 0xd9];
-    // Segments before the first scan have a length, and may hold a thumbnail JPEG with an end marker of its
-    // own.
+    // The segments before the first scan are skipped by their lengths, because a segment may hold a thumbnail JPEG with
+    // an end marker of its own.
     let mut at = 2;
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
         if marker == START_OF_SCAN {
             break;
         }
-        // Markers may be preceded by fill bytes.
+        // Fill bytes of 0xff may stand before a marker.
         at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
     }
     bytes.get(at..).is_some_and(|scans| scans.windows(2).any(|pair| pair == END))
@@ -180,8 +179,8 @@ mod tests {
         (differences().max().unwrap_or(0), sum as f64 / a.len() as f64)
     }
 
-    /// Compares with the results of Pillow and torchvision for the same files; see `generate.py` in their
-    /// folder. JPEG decoders may differ by a few levels.
+    /// Compares with the results of Pillow and torchvision for the same files; see
+    /// `tests/fixtures/pictures/generate.py`. JPEG decoders may differ by a few levels.
     #[test]
     fn pictures_equal_those_of_torchvision() {
         for (name, largest, mean) in [
@@ -208,9 +207,9 @@ mod tests {
         }
     }
 
-    /// All eight orientations, on pictures with odd margins.
+    /// The test takes all eight orientations and pictures with odd margins.
     #[test]
-    fn rotation_and_crop_commute() {
+    fn all_orientations_of_a_picture_have_the_same_centre_square() {
         for size @ [width, height] in [[7, 4], [4, 7]] {
             let pixels = (0..height).flat_map(|y| (0..width).map(move |x| [x, y]));
             let rgb = |[x, y]: [u32; 2]| [x as u8, y as u8, (x * y) as u8];
@@ -244,7 +243,7 @@ mod tests {
         assert!(error.contains("limit is 100"), "{error}");
     }
 
-    /// A PNG of this size without its pixels.
+    /// Returns a PNG whose header claims this size.
     fn png_of(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = fixture("wide.png");
         bytes[16..20].copy_from_slice(&width.to_be_bytes());
@@ -264,9 +263,9 @@ mod tests {
         bytes
     }
 
-    /// The decoder panics on such palettes; a fuzzer found them.
+    /// The PNG decoder panics on a palette that ends within a colour. A fuzzer found this fault.
     #[test]
-    fn palettes_with_incomplete_colours_are_refused() {
+    fn palettes_of_an_invalid_length_are_refused() {
         for length in [0_usize, 1, 2, 4, 767, 769, 771] {
             let mut bytes = fixture("palette.png");
             let at = bytes.windows(4).position(|name| name == b"PLTE").expect("there") - 4;

@@ -5,12 +5,12 @@
 //! * [`load`] finds a dataset: [`cifar10`] if it is on the disk, otherwise [`shapes`], ten kinds of drawn figures that
 //!   need no download;
 //! * [`mod@fetch`] downloads CIFAR-10;
-//! * [`batches`] shuffles a split and packs images into the words that the device reads;
+//! * [`batches`] shuffles a split and packs images into the 32-bit words that the device reads;
 //! * [`image_file`] converts any picture to an input for a trained network;
-//! * [`DataError`] has the errors of dataset files.
+//! * [`DataError`] is the type of errors in dataset files.
 //!
-//! Images stay bytes in this module. Cropping, flipping, cutout and normalisation are the first nodes of the training
-//! tape, so they run on the device.
+//! In this module, an image is an array of bytes. Cropping, flipping, cutout and normalisation are the first nodes of
+//! the training tape, so they run on the device.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -38,7 +38,7 @@ pub use dataset::Dataset;
 pub use error::{CIFAR10_PAGE, DataError, Origin, Version};
 pub use split::{IMAGE_BYTES, IMAGE_SIZE, N_CHANNELS, N_CLASSES, Split};
 
-/// The environment variable with CIFAR-10's folder; the caller's folder takes precedence.
+/// The environment variable that names CIFAR-10's folder. A folder that the caller names takes precedence.
 pub const DATA_VARIABLE: &str = "WGRAD_DATA";
 /// The default folder of CIFAR-10.
 pub const DEFAULT_FOLDER: &str = "./data/cifar-10-batches-bin";
@@ -47,12 +47,12 @@ pub const DEFAULT_FOLDER: &str = "./data/cifar-10-batches-bin";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// CIFAR-10 if it is found or a folder is named, otherwise the built-in shapes
+    /// CIFAR-10 if a folder is named or the default folder exists, otherwise the built-in shapes
     #[default]
     Auto,
-    /// CIFAR-10, or an error
+    /// CIFAR-10; an error if it is not found
     Cifar10,
-    /// The built-in shapes: drawn figures, no download
+    /// The built-in shapes: drawn figures that need no download
     Shapes,
 }
 
@@ -69,8 +69,8 @@ impl Source {
         }
     }
 
-    /// Returns the names of the ten classes, in the order of the labels. For [`Source::Auto`], these are the names of
-    /// CIFAR-10, which it prefers.
+    /// Returns the names of the ten classes, in the order of the labels. For [`Source::Auto`], these are CIFAR-10's
+    /// names, because [`load`] takes CIFAR-10 if it is found.
     pub fn classes(self) -> Vec<String> {
         match self {
             Source::Auto | Source::Cifar10 => cifar10::CLASSES.map(String::from).to_vec(),
@@ -84,7 +84,7 @@ impl Source {
 pub struct Loaded {
     /// The images.
     pub dataset: Dataset,
-    /// The notice that the images are not the expected ones; None for the expected images.
+    /// The notice that the built-in shapes replace CIFAR-10; None if they do not.
     pub notice: Option<Notice>,
 }
 
@@ -93,7 +93,7 @@ pub struct Loaded {
 pub struct Notice {
     /// The folder without CIFAR-10.
     pub folder: PathBuf,
-    /// Another form of CIFAR-10 near that folder.
+    /// A packed archive or another version of CIFAR-10 in the folder's parent; None if the parent has neither.
     pub nearby: Option<DataError>,
     /// Instructions for getting CIFAR-10, one paragraph each. [`load`] leaves them empty; its caller adds them.
     pub advice: Vec<String>,
@@ -114,40 +114,43 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Returns the folders in which CIFAR-10 is searched without a flag: that of `$WGRAD_DATA`, and the default.
+/// Returns the folders that are searched for CIFAR-10 if the caller names no folder: the folder of `$WGRAD_DATA`, if
+/// the variable is set, and the default folder.
 pub fn usual_folders() -> Vec<PathBuf> {
     files::path_variable(DATA_VARIABLE).into_iter().chain([DEFAULT_FOLDER.into()]).collect()
 }
 
 /// Loads a dataset.
 ///
-/// CIFAR-10 is searched in `data_dir`, otherwise in the folder of `$WGRAD_DATA`, otherwise in
-/// [`DEFAULT_FOLDER`]. [`Source::Auto`] falls back to the shapes, with a notice, only if no folder is named
-/// and the default folder does not exist. A named folder that is wrong, or damaged data, is an error. `seed`
-/// draws the shapes; it has no effect on CIFAR-10.
+/// CIFAR-10 is read from one folder: from `data_dir`, otherwise from the folder of `$WGRAD_DATA`, otherwise from
+/// [`DEFAULT_FOLDER`]. With [`Source::Auto`], the shapes replace CIFAR-10 only if neither the caller nor the variable
+/// names a folder and the default folder does not exist; the result then has a notice. A named folder that does not
+/// exist is an error, and so are damaged data. The shapes depend on `seed`; CIFAR-10 does not.
 ///
 /// # Errors
 ///
-/// If CIFAR-10 is requested, named or found, and cannot be read completely.
+/// If CIFAR-10 cannot be read completely. With [`Source::Auto`], this is an error only if a folder is named or the
+/// default folder exists.
 pub fn load(source: Source, data_dir: Option<&Path>, seed: u64) -> Result<Loaded, DataError> {
     let variable = files::path_variable(DATA_VARIABLE);
     load_from(source, data_dir, variable.as_deref(), Path::new(DEFAULT_FOLDER), seed)
 }
 
-/// Returns the default folder if [`load`] would search it and it does not exist.
+/// Returns the default folder if [`load`] would read CIFAR-10 from this folder and the folder does not exist.
 pub fn missing_by_default(source: Source, data_dir: Option<&Path>) -> Option<&'static Path> {
     let is_named = data_dir.is_some() || files::path_variable(DATA_VARIABLE).is_some();
     let default = Path::new(DEFAULT_FOLDER);
     (source != Source::Shapes && !is_named && is_absent(default)).then_some(default)
 }
 
-/// Returns true if nothing exists at this path. A dangling link or a folder without permission exists, and reading it
-/// reports the cause.
+/// Returns true if nothing exists at this path. A dangling link and a folder without read permission do exist; a later
+/// read of the path reports the cause.
 fn is_absent(dir: &Path) -> bool {
     matches!(dir.symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound)
 }
 
-/// Loads a dataset as [`load`] does, with the environment as arguments.
+/// Loads a dataset as [`load`] does. The arguments `variable` and `default` replace `$WGRAD_DATA` and
+/// [`DEFAULT_FOLDER`], so tests can choose them.
 fn load_from(
     source: Source,
     data_dir: Option<&Path>,

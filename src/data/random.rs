@@ -1,17 +1,17 @@
-//! Random draws with values that never change between versions.
+//! Random draws that have the same values in all versions of wgrad and of its dependencies.
 //!
-//! A seed must give the same pictures and the same order of images on every platform and with every version
-//! of a dependency. ChaCha8 is a published cipher, so its words never change. The methods of `rand`
-//! (`shuffle`, `random_range`, `seed_from_u64`) may change with any major release, and have changed. So this
-//! module lays out the key byte by byte and implements the few draws itself.
+//! A seed must give the same pictures and the same order of images on every platform and with every version of a
+//! dependency. ChaCha8 is a published cipher, so its output never changes. The methods of `rand` (`shuffle`,
+//! `random_range`, `seed_from_u64`) may change with any major release, and have changed. So this module lays out the
+//! key byte by byte and implements the few draws itself.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 /// The purpose of a random stream.
 ///
-/// The purpose is part of the key, so equal seeds with different purposes share no numbers. The values never
-/// change: another value would change the meaning of every seed.
+/// The purpose is part of the key, so equal seeds with different purposes share no numbers. The values never change:
+/// with another value, every seed would give other numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Purpose {
@@ -29,8 +29,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Draws(ChaCha8Rng);
 
 impl Draws {
-    /// Returns stream number `stream` of a seed. Streams are independent and cheap to start. So each picture and each
-    /// epoch has its own stream, and the number of threads has no effect.
+    /// Returns stream number `stream` of a seed and a purpose. Streams are independent and cheap to start. So each
+    /// picture and each epoch has its own stream, and the number of threads has no effect.
     pub fn new(seed: u64, purpose: Purpose, stream: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -40,16 +40,16 @@ impl Draws {
         Self(rng)
     }
 
-    /// Draws uniformly from all 32-bit words.
+    /// Draws a uniformly random 32-bit word.
     pub fn word(&mut self) -> u32 {
         self.0.next_u32()
     }
 
     /// Draws uniformly from `0..n`, without bias.
     ///
-    /// The high half of `word * n` is nearly uniform: each value has `floor(2^32 / n)` words or one more.
-    /// Rejecting the first `2^32 mod n` low halves of each value makes the shares equal (Lemire, "Fast Random
-    /// Integer Generation in an Interval", 2019).
+    /// The draw is the high half of `word * n`. Each value comes from `floor(2^32 / n)` words or from one word more. If
+    /// the words with a low half below `2^32 mod n` are rejected, all values come from equally many words (Lemire,
+    /// "Fast Random Integer Generation in an Interval", 2019).
     pub fn below(&mut self, n: u32) -> u32 {
         assert!(n > 0, "a draw below 0 has no value");
         let n_rejected = n.wrapping_neg() % n;
@@ -63,13 +63,13 @@ impl Draws {
 
     /// Shuffles a list; every permutation is equally likely.
     pub fn shuffle(&mut self, list: &mut [u32]) {
-        // Fisher-Yates: position i gets one of the elements not yet placed.
+        // Fisher-Yates: position i gets a random one of the elements 0 to i.
         for i in (1..list.len()).rev() {
             list.swap(i, self.below(i as u32 + 1) as usize);
         }
     }
 
-    /// Draws uniformly from the multiples of 2^-24 in `[0, 1)`; an `f32` represents each exactly.
+    /// Draws uniformly from the multiples of 2^-24 in `[0, 1)`; an `f32` represents each of them exactly.
     pub fn unit(&mut self) -> f32 {
         (self.word() >> 8) as f32 / (1 << 24) as f32
     }
@@ -84,10 +84,11 @@ impl Draws {
         self.unit() < probability
     }
 
-    /// Draws an approximately normal number with mean 0 and variance 1: the scaled sum of four uniform bytes,
-    /// at most 3.46. It takes one word of the generator, and is good enough for image noise.
+    /// Draws an approximately normal number with mean 0 and variance 1: the scaled sum of four uniform bytes, at most
+    /// 3.46 in absolute value. A draw takes one word of the generator. The distribution is close enough to the normal
+    /// one for image noise.
     pub fn bell(&mut self) -> f32 {
-        // Four bytes have mean 4 * 127.5 and variance 4 * (256^2 - 1) / 12.
+        // The sum of four bytes has mean 4 * 127.5 and variance 4 * (256^2 - 1) / 12.
         const MEAN: f32 = 510.0;
         const DEVIATION: f32 = 147.801;
         let sum: u32 = self.word().to_le_bytes().map(u32::from).iter().sum();
@@ -106,7 +107,7 @@ mod tests {
         let mut zero = Draws(ChaCha8Rng::from_seed([0; 32]));
         assert_eq!(zero.word().to_le_bytes(), [0x3e, 0x00, 0xef, 0x2f]);
         assert_eq!(zero.word().to_le_bytes(), [0x89, 0x5f, 0x40, 0xd6]);
-        // The key layout is frozen too: a change would change the meaning of every seed.
+        // The layout of the key must not change either: with another layout, every seed would give other numbers.
         let mut draws = Draws::new(0x0123_4567_89ab_cdef, Purpose::TrainPictures, 7);
         let words: Vec<u32> = (0..4).map(|_| draws.word()).collect();
         assert_eq!(words, [3842347163, 2954271454, 79175649, 2335647817]);
@@ -133,21 +134,22 @@ mod tests {
         for _ in 0..70_000 {
             counts[draws.below(7) as usize] += 1;
         }
-        // 10,000 expected each, with a standard deviation of 93.
+        // Each value is expected 10,000 times, with a standard deviation of 93.
         assert!(counts.iter().all(|c| (c - 10_000).abs() < 500), "{counts:?}");
     }
 
     #[test]
     fn below_rejects_biased_words() {
-        // Just above 2^31. Without rejection, some residues would be drawn twice as often as others.
+        // `n` is three quarters of 2^32. Without rejection, numbers with residue 0 modulo 3 would be drawn twice as
+        // often as the others.
         let n = 3 << 30;
         let mut draws = Draws::new(4, Purpose::EpochOrder, 0);
         let mut residues = [0_i32; 3];
         for _ in 0..30_000 {
             residues[(draws.below(n) % 3) as usize] += 1;
         }
-        // 10,000 expected each, with a standard deviation of 82. A biased draw gives 15,000 for residue 0,
-        // and 7,500 for each of the others.
+        // Each residue is expected 10,000 times, with a standard deviation of 82. A biased draw gives residue 0 about
+        // 15,000 times, and each other residue about 7,500 times.
         assert!(residues.iter().all(|c| (c - 10_000).abs() < 450), "{residues:?}");
     }
 

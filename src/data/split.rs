@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// Rows and columns of an image.
+/// Number of rows, and number of columns, of an image.
 pub const IMAGE_SIZE: usize = 32;
-/// Colour channels: red, green and blue.
+/// Number of colour channels: red, green and blue.
 pub const N_CHANNELS: usize = 3;
-/// Bytes of one image: 3 planes of 32 rows of 32 columns.
+/// Number of bytes of an image: 3 planes of 32 rows of 32 columns.
 pub const IMAGE_BYTES: usize = N_CHANNELS * IMAGE_SIZE * IMAGE_SIZE;
 /// The number of classes of every dataset.
 pub const N_CLASSES: usize = 10;
@@ -47,11 +47,11 @@ impl Split {
         Self { images, labels: self.labels.clone() }
     }
 
-    /// Returns the images with these numbers, in this order.
+    /// Returns the images with these indices, and their labels, in this order.
     ///
     /// # Panics
     ///
-    /// If there is no image of a number.
+    /// If an index is not below the number of images.
     pub fn select(&self, indices: &[u32]) -> Self {
         let images = indices.iter().flat_map(|&ix| self.image(ix as usize)).copied().collect();
         let labels = indices.iter().map(|&ix| self.labels[ix as usize]).collect();

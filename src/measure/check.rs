@@ -1,7 +1,7 @@
 //! Checks of an op on a device: records a [`Case`] on a tape, fills it with random numbers, runs it on two sessions,
 //! and compares all results.
 //!
-//! The tests and `wgrad devices` use this module and name no op:
+//! The tests and `wgrad devices` check all ops with this module. This example checks one op:
 //!
 //! ```
 //! use wgrad::measure::check::CaseTape;
@@ -36,14 +36,14 @@ use crate::ops::{self, scale};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{ElementType, Mode, StateBuffer, Storage, Tape, ValueId};
 
-/// The factor between each input and the op. It is positive, so inputs keep their signs. It is a dyadic fraction, so
-/// ties stay ties.
+/// The factor of the op `scale` between each differentiated input and the checked op. It is positive, so inputs keep
+/// their signs. It is a dyadic fraction, so multiples of 0.5 are scaled exactly, and no new ties between inputs arise.
 const SCALE_BEFORE: f32 = 0.75;
-/// The factor between the op and each result. It is negative and not 1 in size, so a test sees a dropped or doubled
-/// upstream gradient.
+/// The factor of the op `scale` between the checked op and each result. It is neither 1 nor -1. So a backward rule that
+/// drops its upstream gradient, or applies it twice, gives wrong numbers.
 const SCALE_AFTER: f32 = -1.5;
 
-/// A value of a case with its gradient.
+/// A value of a case, and its gradient.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WithGradient {
     /// An input, a parameter, or a result.
@@ -56,18 +56,18 @@ pub struct WithGradient {
 pub struct CaseTape {
     /// The name of the op.
     pub op: &'static str,
-    /// The case's name.
+    /// The name of the case.
     pub case: String,
-    /// The number of terms of the longest sum; the tolerance scales with it.
+    /// The number of terms of the longest sum. The tolerance grows with the square root of this number.
     pub reduction: usize,
     /// The tape.
     pub tape: Arc<Tape>,
     /// The inputs that the host fills, with the case's description of each.
     pub inputs: Vec<(CaseInput, ValueId)>,
-    /// The results of the case's `build`.
+    /// The results that the case's function `build` returns.
     pub outputs: Vec<ValueId>,
-    /// The scaled results that a gradient can flow through, each with the input for its upstream gradient.
-    /// The gradients are those of the scalar `Σ value · gradient` over these.
+    /// The scaled results that a gradient can flow through, each with the input for its upstream gradient. The backward
+    /// pass computes the gradients of the scalar `Σ value · gradient` over these pairs.
     pub upstreams: Vec<WithGradient>,
     /// The differentiated inputs and parameters, with their gradients.
     pub gradients: Vec<WithGradient>,
@@ -76,7 +76,7 @@ pub struct CaseTape {
 /// The results of a run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CaseResult {
-    /// Every value that a node computed outside the state, in the order of the tape.
+    /// Every value that a node computed, except members of the state, in the order of the tape.
     pub values: Vec<(ValueId, Contents)>,
     /// The state, in the order of [`StateBuffer::ALL`], padding included.
     pub state: Vec<Vec<f32>>,
@@ -87,14 +87,14 @@ pub struct CaseResult {
 pub enum Contents {
     /// Floating-point numbers.
     Real(Vec<f32>),
-    /// Words.
+    /// 32-bit words.
     Words(Vec<u32>),
 }
 
-/// Applies all fusion rules to a case with places to fuse.
+/// Applies all fusion rules to the tape of a case, if the case has places to fuse.
 ///
 /// # Panics
-/// If the number of rewritten places differs from the case's.
+/// If the number of fused places is not `case.n_fused`.
 pub fn fuse(tape: &mut Tape, case: &Case) {
     if case.n_fused > 0 {
         let n_places = passes::fuse(tape, Fusion::ALL);
@@ -112,9 +112,9 @@ impl CaseTape {
 
     /// Records a case of the op `op`.
     ///
-    /// Every result of type f32 that a gradient can flow through gets an upstream gradient, which is an input
-    /// of its own. A case of an op with f32 outputs without a gradient (such as batch norm's mean) does not
-    /// return these outputs. They are compared all the same, because all outputs of all nodes are.
+    /// Every result of type f32 that a gradient can flow through gets an upstream gradient, which is a further input.
+    /// Some ops have f32 outputs without a gradient, such as batch norm's mean. A case does not return such outputs as
+    /// results. They are compared too, because [`CaseTape::compare`] compares all outputs of all nodes.
     ///
     /// # Panics
     /// If a case requires a gradient that the backward rule does not compute.
@@ -175,7 +175,7 @@ impl CaseTape {
         self.read(session, program)
     }
 
-    /// Writes the inputs of a loaded program, and the state.
+    /// Writes the inputs of a loaded program, and the state, from `data`.
     ///
     /// # Errors
     /// If the device fails.

@@ -1,4 +1,4 @@
-//! Errors of comparisons with an earlier benchmark. They are found before anything is measured.
+//! Errors of a comparison with an earlier benchmark. The comparison is checked before the new benchmark is measured.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ pub enum MeasureError {
     File {
         /// Path of the file.
         path: PathBuf,
-        /// Reason, in words.
+        /// Problem, in words.
         reason: String,
     },
     /// The two benchmarks differ in width or batch size, so their kernels have different shapes.

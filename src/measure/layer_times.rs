@@ -8,11 +8,12 @@ use crate::tape::Node;
 use crate::train::Trainer;
 use crate::train::folder::LayerTime;
 
-/// Effort of about two seconds, with at most nine steps: enough for a median.
+/// Effort of a measurement: about two seconds, and at most nine steps. That is enough for a median.
 const EFFORT: Effort = Effort { n: None, seconds: 2.0, bounds: [1, 9] };
 
-/// Times several steps on one batch, the images of `split` with the given numbers. Restores the network afterwards.
-/// Returns no times if `stop` returned true.
+/// Times several steps on one batch, the images of `split` with the indices `images`, and restores the network
+/// afterwards. Returns the sum of the median times of the nodes for each layer and phase. Returns no times if `stop`
+/// returned true.
 ///
 /// # Errors
 /// If the device fails.
@@ -61,7 +62,7 @@ mod tests {
     use crate::train::step::StepConfig;
 
     #[test]
-    fn every_node_belongs_to_a_layer_and_nothing_is_changed() {
+    fn every_node_belongs_to_a_layer_and_the_network_is_restored() {
         let config = StepConfig::new(ResNet9 { width: 2, classes: N_CLASSES }, 4);
         let device = Device::cpu(OpenOptions::default());
         let mut trainer = Trainer::new(&device, &config, 0).expect("a small network");

@@ -6,14 +6,14 @@ use sysinfo::System;
 use crate::device::Device;
 use crate::kernel::Kernels;
 
-/// The machine and the circumstances of a measurement. Figures without them cannot be compared.
+/// The machine and the circumstances of a measurement. Measured numbers can only be compared if these are given.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Machine {
     /// Version of wgrad.
     pub wgrad: String,
     /// Date and time, in local time with its offset: `2026-11-22 10:49:23 +00:00`.
     pub date: String,
-    /// Command that measured.
+    /// Command line of the measurement.
     pub command: String,
     /// Name of the device.
     pub device: String,
@@ -42,7 +42,7 @@ impl Machine {
         if self.driver.is_some() { words } else { String::new() }
     }
 
-    /// Returns lines for the head of a listing.
+    /// Returns device, driver, processor and date for the head of a listing, one line each.
     pub fn lines(&self) -> String {
         let driver = self.driver.as_ref().map_or(String::new(), |it| format!("driver    {it}\n"));
         let Self { device, processor, date, .. } = self;
@@ -67,8 +67,8 @@ pub fn available_memory() -> Option<u64> {
     let mut system = System::new().ok()?;
     system.refresh_memory();
     let available = system.available_memory();
-    // Cached files count as used memory of a container, but the system can drop them. So only the resident set is
-    // subtracted.
+    // A container's used memory includes cached files, which the system can drop. So only the resident set is
+    // subtracted from the limit.
     let free = |limits: sysinfo::CGroupLimits| limits.total_memory.saturating_sub(limits.rss);
     let of_container = system.cgroup_limits().map_or(u64::MAX, free);
     (available > 0).then(|| available.min(of_container))
@@ -85,7 +85,7 @@ mod tests {
         assert!(machine.processor.contains(" core"), "{machine:?}");
         assert_eq!(machine.date.len(), "2026-11-22 10:49:23 +00:00".len(), "{machine:?}");
         assert!(machine.lines().starts_with("device    cpu ("), "{}", machine.lines());
-        // The range covers everything from a small board to the largest machine.
+        // 16 MiB to 1 PiB: from a small board to the largest machine.
         if let Some(bytes) = available_memory() {
             assert!((1 << 24..1 << 50).contains(&bytes), "{bytes}");
         }

@@ -1,10 +1,10 @@
 //! Measurements: checks of ops against their references, and times of training steps.
 //!
 //! * [`check`] runs every op on two devices and compares the results;
-//! * [`sampler`] times training steps: warm-up, number of steps, median and spread ([`sample`]). The modules below take
-//!   their times from it;
-//! * [`profile`] is the view by time: the time of each node of a step. [`layer_times`] is a summary by layer;
-//! * [`bench`](mod@bench) is the view by rate: the rate of each kernel relative to the peaks of the device ([`timed`]).
+//! * [`sampler`] times training steps: warm-up and number of steps. [`sample`] has median and spread. The modules below
+//!   take their times from the sampler;
+//! * [`profile`] reports the time of each node of a step, and [`layer_times`] the time of each layer;
+//! * [`bench`](mod@bench) reports the rate of each kernel relative to the device's peak rates ([`timed`]).
 
 pub mod bench;
 pub mod check;

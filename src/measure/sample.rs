@@ -20,7 +20,7 @@ pub struct Sample {
 }
 
 /// Smallest change that counts as more than noise, as a fraction of the median. Between two runs, clock rates, memory
-/// and other processes change times by up to this much, however small the spread within each run is.
+/// and other processes change times by up to this fraction, even if the spread within each run is much smaller.
 pub const SMALLEST_CHANGE: f64 = 0.03;
 
 impl Sample {

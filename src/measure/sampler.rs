@@ -1,6 +1,8 @@
-//! The sampler times training steps: one by one with a clock on each node, or in rows by the host's clock.
+//! The sampler times training steps in two ways: a single step with a clock on each node, or a row of steps by the
+//! host's clock. A row is a number of ordinary steps without a wait between them.
 //!
-//! Profiles, benchmarks, the grid of `wgrad bench scaling` and the layer times of a run take all their times from here.
+//! All times of profiles, benchmarks, the grid of `wgrad bench scaling` and the layer times of a run come from this
+//! module.
 
 use std::time::Instant;
 
@@ -13,19 +15,20 @@ use crate::train::Trainer;
 use crate::train::recipe::SHAPES_SEED;
 use crate::train::step::StepConfig;
 
-/// Number of warm-up steps. They load kernels and touch memory pages, and clock rates rise.
+/// Number of warm-up steps. In these steps, the device loads the kernels, memory pages are touched for the first time,
+/// and clock rates rise.
 const WARM_UP_STEPS: usize = 2;
 
 /// Duration of a step, in seconds, from which one warm-up step is enough.
 const LONG_STEP: f64 = 10.0;
 
-/// Duration of a row of steps, in seconds. The wait at its end is then a small part of it.
+/// Duration of a row of steps, in seconds. It is long compared with the wait for the device at the end of the row.
 const ROW_SECONDS: f64 = 0.25;
 
 /// Largest number of steps in a row.
 const LONGEST_ROW: usize = 64;
 
-/// Learning rate. With 0 the weights stay finite, and the time of a step does not depend on the weights.
+/// Learning rate. With 0, the weights do not change, so they stay finite. The time of a step does not depend on them.
 const LR: f64 = 0.0;
 
 /// The effort of a measurement: its number of repetitions.
@@ -40,7 +43,8 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Calls `measure` as often as the effort allows. Returns None if `stop` returned true before a call.
+    /// Calls `measure` as often as the effort allows, and returns all results. Returns None if `stop` returned true
+    /// before a call.
     ///
     /// # Errors
     /// If `measure` fails.
@@ -60,7 +64,8 @@ impl Effort {
         Ok(Some(done))
     }
 
-    /// Returns true if `n` repetitions, which took `seconds` together, are enough: another one would exceed the time.
+    /// Returns true if `n` repetitions, which took `seconds` together, are enough: their number is reached, or one more
+    /// repetition would exceed the time.
     fn is_enough(&self, n: usize, seconds: f64) -> bool {
         let [least, largest] = self.bounds;
         match self.n {
@@ -78,12 +83,12 @@ pub struct Sampler<'a> {
 }
 
 impl<'a> Sampler<'a> {
-    /// Returns a sampler for one whole batch: the images of `split` with the numbers `images`.
+    /// Returns a sampler for one whole batch: the images of `split` with the indices `images`.
     pub fn new(trainer: &'a mut Trainer, split: &'a Split, images: &'a [u32]) -> Self {
         Self { trainer, split, images }
     }
 
-    /// Runs a step with a clock on every node.
+    /// Runs one step with a clock on every node, and returns the times of the nodes.
     ///
     /// # Errors
     /// If the device fails.
@@ -91,8 +96,8 @@ impl<'a> Sampler<'a> {
         self.trainer.timed_step(self.split, self.images, 0, LR)
     }
 
-    /// Runs ordinary steps in a row, so that the host prepares one step while the device runs another. Returns the mean
-    /// time of a step in seconds, by the host's clock.
+    /// Runs `n_steps` ordinary steps in a row: the host prepares one step while the device runs another. Returns the
+    /// mean time of a step in seconds, by the host's clock.
     ///
     /// # Errors
     /// If the device fails.
@@ -105,8 +110,9 @@ impl<'a> Sampler<'a> {
         Ok(begun.elapsed().as_secs_f64() / n_steps as f64)
     }
 
-    /// Runs the warm-up steps. Returns the number of steps in a row. A row has at least two steps, so that host and
-    /// device overlap; steps of a second or more run alone, because the overlap hardly matters for them.
+    /// Runs the warm-up steps. Returns the number of steps in a row. A row has at least two steps, because host and
+    /// device then work at the same time. If a step takes a second or more, a row has one step, because this overlap
+    /// then saves little.
     ///
     /// # Errors
     /// If the device fails.
@@ -140,7 +146,7 @@ pub fn time_rows(
     })
 }
 
-/// Timed steps, the common data of profiles and benchmarks.
+/// Times of training steps, from which profiles and benchmarks are computed.
 #[derive(Clone, Debug)]
 pub struct TimedSteps {
     /// Tape of the step.
@@ -149,14 +155,14 @@ pub struct TimedSteps {
     pub clock: Clock,
     /// Peaks of the device: the higher of two measurements, before and after the steps.
     pub peak: Peaks,
-    /// Times in seconds, by node and timed step.
+    /// Time of a node in a timed step, in seconds: `nodes[node][step]`.
     pub nodes: Vec<Vec<f64>>,
-    /// Mean time of an ordinary step in seconds, by the host's clock, for the row after each timed step.
+    /// Mean time of an ordinary step in seconds, by the host's clock, for each row. A row follows each timed step.
     pub whole: Vec<f64>,
 }
 
 /// Times training steps on built-in images. Each repetition is a step with a clock on every node, and then a row of
-/// ordinary steps. The two alternate, so that a machine that slows down affects both.
+/// ordinary steps. The two alternate. So if the machine slows down, both times become longer.
 ///
 /// `progress` receives one line per stage. Returns None if `stop` returned true.
 ///
@@ -196,7 +202,7 @@ fn with_built_in_images<T>(
     config: &StepConfig,
     measure: impl FnOnce(&mut Trainer, &Split, &[u32]) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // The trainer comes first, so that the images are not drawn for a step that does not fit the memory.
+    // The trainer is made first. If its step does not fit the memory, this fails before images are drawn.
     let mut trainer = Trainer::new(device, config, 0)?;
     let split = shapes::draw_train(SHAPES_SEED, config.batch_size);
     let measured = measure(&mut trainer, &split, &batches::in_order(split.len()))?;

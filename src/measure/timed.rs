@@ -59,7 +59,8 @@ impl TimedWork {
         (done > 0 && self.seconds > 0.0).then(|| done as f64 / self.seconds)
     }
 
-    /// Returns the speed as a fraction of the roof: 1 at the device's peak rates; 0 if the measured time is 0.
+    /// Returns the least possible time as a fraction of the measured time: 1 at the device's peak rates; 0 if the
+    /// measured time is 0. See [`roof`].
     pub fn of_roof(&self, peak: Peaks) -> f64 {
         if self.seconds > 0.0 { roof(self.work, peak).1 / self.seconds } else { 0.0 }
     }
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_roof_is_the_longer_of_the_two_times() {
-        // This roof bends at 10 operations a byte.
+        // With these peaks, the roof bends at 10 operations per byte.
         let peak = Peaks { flops_per_s: 100e9, bytes_per_s: 10e9 };
         let work = |flops, bytes| Work { flops, bytes };
         assert_eq!(roof(work(1_000_000_000, 50_000_000), peak), (Bound::Arithmetic, 0.01));

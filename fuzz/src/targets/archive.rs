@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use wgrad::data::fetch::unpack::{self, Item, Problem};
 
-/// Frequent names of entries; the fuzzer also makes others.
+/// Names that most entries get. The fuzzer also makes other names.
 const NAMES: [&str; 12] = [
     "cifar-10-batches-bin/data_batch_1.bin",
     "cifar-10-batches-bin/data_batch_5.bin",
@@ -23,8 +23,8 @@ const NAMES: [&str; 12] = [
     "notes.txt",
 ];
 
-/// Largest content of an entry, in bytes: above the limit of a small file, and quick to compress. The archive in
-/// memory counts towards the limit on reading.
+/// Largest content of an entry, in bytes: above the limit of a small file, and quick to compress. The archive is built
+/// in memory, which counts towards the memory limit of the target.
 const MAX_CONTENT: usize = 1 << 17;
 
 #[derive(Arbitrary, Debug)]
@@ -36,16 +36,17 @@ enum Name<'a> {
 #[derive(Arbitrary, Debug)]
 struct Entry<'a> {
     name: Name<'a>,
-    /// The type's letter, usually a valid one.
+    /// The type flag in the tar header. Most of its values are mapped to valid flags.
     kind: u8,
     content: &'a [u8],
-    /// Number of repetitions of the content, and the number in the header.
+    /// Number of repetitions of the content.
     repeat: u16,
+    /// Size in the header, if it is not that of the content.
     claimed: Option<u64>,
-    /// The size field's text, possibly malformed.
+    /// Bytes that replace the size field in the header; they may be malformed.
     size_field: Option<[u8; 12]>,
     is_gnu: bool,
-    /// True for a valid checksum.
+    /// True if the header has a valid checksum.
     is_checked: bool,
 }
 
@@ -53,9 +54,9 @@ struct Entry<'a> {
 struct Archive<'a> {
     entries: Vec<Entry<'a>>,
     has_end: bool,
-    /// Bytes missing at the end of the compressed file.
+    /// The excess over 128 is the number of bytes missing at the end of the compressed file.
     cut: u8,
-    /// Bytes appended to it.
+    /// Bytes appended to the compressed file.
     tail: &'a [u8],
 }
 
@@ -101,7 +102,7 @@ fn header(entry: &Entry<'_>, n_bytes: u64) -> tar::Header {
     header
 }
 
-/// Reads an archive, and compares the files that would be unpacked with the list of allowed files.
+/// Reads an archive, and checks that only allowed files within their sizes would be unpacked, each at most once.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     let mut seen = Vec::new();

@@ -1,4 +1,4 @@
-//! A checkpoint: a valid one with changed header and tensors, and then a new valid checksum.
+//! A checkpoint: the header and the tensors of a valid checkpoint are changed, and then a valid checksum is computed.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -67,7 +67,7 @@ struct Changed<'a> {
     order: Option<Vec<u8>>,
     batch: Option<[u8; 3]>,
     edits: Vec<Edit<'a>>,
-    /// Bytes changed after the checksum is computed.
+    /// Bytes that are changed after the checksum is computed: positions, and the bits that are flipped.
     damage: Vec<(u16, u8)>,
 }
 
@@ -116,7 +116,7 @@ fn header(changed: &Changed<'_>, right: &Header) -> Value {
     header
 }
 
-/// Returns the header's text with the checksum that the reader will compute, if the header can be parsed.
+/// Returns the header as text. If the header can be parsed, the text has the checksum that the reader will compute.
 fn with_checksum(header: Value, parts: &[Vec<u8>]) -> String {
     let Ok(mut header) = serde_json::from_value::<Header>(header.clone()) else {
         return header.to_string();
@@ -134,13 +134,13 @@ fn with_checksum(header: Value, parts: &[Vec<u8>]) -> String {
     serde_json::to_string(&header).expect("numbers and strings")
 }
 
-/// Reads a checkpoint; one that a run can continue from must be consistent.
+/// Reads a checkpoint. If the checks allow a run to continue from it, it must be consistent.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     let path = Path::new("checkpoint-4.safetensors");
     let restored = CheckpointFile::parse(path, bytes).map(|file| file.restore(&LAYOUT));
     let Ok(Ok(checkpoint)) = restored else { return };
-    // Resuming a run records its step from the settings in the checkpoint.
+    // A resumed run records its step with the settings in the checkpoint, so they must give a valid step.
     if let Ok(recipe) = Recipe::parse(&checkpoint.header.config) {
         assert!(recipe.step().update.label_smoothing < 1.0);
     }

@@ -1,4 +1,4 @@
-//! A CIFAR-10 file: whole records with labels below 10, and nothing else.
+//! A CIFAR-10 file. The reader must accept whole records with labels below 10, and refuse any other file.
 
 use std::path::Path;
 
@@ -8,16 +8,16 @@ use wgrad::data::{IMAGE_BYTES, Split};
 
 #[derive(Arbitrary, Debug)]
 struct Batch<'a> {
-    /// The label of each record, and the seed of its pixels.
+    /// The label of each record, and the factor from which its pixels are computed.
     records: Vec<(u8, u8)>,
     tail: &'a [u8],
-    /// Bytes missing at the end.
+    /// Number of bytes missing at the end.
     cut: u16,
 }
 
 fn build(batch: Batch<'_>) -> Vec<u8> {
     let record = |&(label, fill): &(u8, u8)| {
-        // Usually a valid class.
+        // Most labels are valid.
         let label = if label < 250 { label % 10 } else { label };
         std::iter::once(label).chain((0..IMAGE_BYTES).map(move |k| (k as u8).wrapping_mul(fill)))
     };

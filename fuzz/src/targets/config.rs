@@ -1,10 +1,12 @@
-//! A settings file: settings that can be read can be resolved, written and read again.
+//! A settings file. If settings can be read and resolved, the written recipe must give the same recipe when it is read
+//! again.
 
 use arbitrary::Arbitrary;
 use wgrad::data::{Dataset, Split};
 use wgrad::train::{Recipe, Settings};
 
-/// The keys, some of them often. New ones come last, because kept inputs refer to keys by position.
+/// Keys of settings, some in two spellings. New keys are added at the end, because the inputs in `fuzz/corpus/` refer
+/// to keys by position.
 const KEYS: [&str; 33] = [
     "epochs",
     "batch-size",
@@ -41,7 +43,7 @@ const KEYS: [&str; 33] = [
     "weights-sha256",
 ];
 
-/// Words that are valid values of some key.
+/// Words, each a valid value of at least one key.
 const WORDS: [&str; 14] = [
     "auto", "cifar10", "shapes", "cpu", "naive", "default", "linear", "cos", "1GiB", "find", "10m",
     "-1", "skip", "stop",
@@ -109,7 +111,8 @@ fn dataset(name: &'static str) -> Dataset {
     }
 }
 
-/// Reads and resolves settings, and does the same with the file that the recipe writes.
+/// Reads and resolves settings, writes the recipe as a file, and reads and resolves this file. Both recipes must be
+/// equal.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     let Ok(text) = String::from_utf8(bytes) else { return };

@@ -11,8 +11,8 @@ use wgrad::data::{IMAGE_BYTES, image_file};
 
 use super::Edit;
 
-/// The limit on pixels, lower than in the application, so that the fuzzer tries many small pictures. A
-/// picture takes up to 8 bytes a pixel, and the PNG decoder 16 MiB.
+/// The limit on pixels, lower than in wgrad, because small pictures let the fuzzer try more inputs. Decoding takes up
+/// to 8 bytes for each pixel, and up to 16 MiB for other data of a PNG.
 const MAX_PIXELS: u64 = 1 << 16;
 
 const TEMPLATES: [&[u8]; 11] = [
@@ -49,7 +49,7 @@ fn build(changed: Changed<'_>) -> Vec<u8> {
     }
 }
 
-/// Returns the chunks of a PNG, each its name and its content; the content of `IDAT` is decompressed.
+/// Returns the chunks of a PNG. A chunk is its name and its content. The content of `IDAT` is decompressed.
 fn chunks_of(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut chunks = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
@@ -85,8 +85,8 @@ fn from_chunks(chunks: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-/// Returns the segments of a JPEG, each its marker and its content, without lengths. The content of `SOS`
-/// includes the scan, and begins with a byte that holds the length of its head.
+/// Returns the segments of a JPEG. A segment is its marker and its content, without the length. The content of `SOS`
+/// (start of scan) is one byte with the length of its head, the head, and the scan.
 fn segments_of(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut segments = Vec::new();
     while let [0xff, marker, rest @ ..] = bytes {
@@ -126,7 +126,7 @@ fn from_segments(segments: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-/// Reads a picture; a successful result has 3x32x32 bytes.
+/// Reads a picture, and checks that a result without an error has 3x32x32 bytes.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
     match image_file::decode(&bytes, MAX_PIXELS) {

@@ -1,7 +1,8 @@
-//! The targets of the fuzzers. The tests run the same targets on the kept inputs.
+//! The targets of the fuzzers. `tests/corpus.rs` runs the same targets on the inputs in `fuzz/corpus/`.
 //!
-//! A target takes any bytes. If the first byte is 0, the rest is the file itself. Otherwise the rest
-//! describes a file with valid lengths and checksums: a fuzzer that has to guess a CRC never gets past it.
+//! A target takes any bytes. If the first byte is 0, the rest is the file itself. Otherwise the rest describes a file,
+//! which the target builds with valid lengths and checksums. A fuzzer that changes a file at random could not guess a
+//! valid CRC, and the reader would refuse the file there.
 
 use arbitrary::{Arbitrary, Unstructured};
 
@@ -13,10 +14,10 @@ pub mod image;
 mod tensors;
 pub mod weights;
 
-/// Reads a fuzzer's bytes; any error is fine, a panic is a fault.
+/// A target: a function that passes a fuzzer's bytes to a reader. The reader may return any error. A panic is a fault.
 pub type Target = fn(&[u8]);
 
-/// All targets, by the name of their archives in `fuzz/corpus/`.
+/// All targets, with the names of their archives in `fuzz/corpus/`.
 pub const ALL: [(&str, Target); 6] = [
     ("archive", archive::run),
     ("checkpoint", checkpoint::run),
@@ -26,7 +27,8 @@ pub const ALL: [(&str, Target); 6] = [
     ("weights", weights::run),
 ];
 
-/// Returns the file that a fuzzer's bytes describe.
+/// Returns the file that a fuzzer's bytes describe; None if they describe no file. `build` makes the file from its
+/// description.
 fn file<'a, T: Arbitrary<'a>>(data: &'a [u8], build: impl FnOnce(T) -> Vec<u8>) -> Option<Vec<u8>> {
     match data.split_first()? {
         (0, raw) => Some(raw.to_vec()),

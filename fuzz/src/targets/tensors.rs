@@ -1,4 +1,4 @@
-//! Safetensors files, taken apart and reassembled. Format: the header's length in eight bytes, a JSON header,
+//! Takes safetensors files apart and reassembles them. A file is the header's length in eight bytes, a JSON header, and
 //! the tensors' bytes.
 
 use serde_json::Value;
@@ -26,15 +26,15 @@ pub fn u32_part(name: &str, words: &[u32]) -> Vec<u8> {
     part
 }
 
-/// Returns name, type, shape and bytes of a part; arbitrary ones for a part that is malformed.
+/// Returns name, type, shape and bytes of a part. For a malformed part, name, type and shape are null.
 pub fn split(part: &[u8]) -> ([Value; 3], &[u8]) {
     let at = part.iter().position(|&byte| byte == 0).unwrap_or(part.len());
     let line = serde_json::from_slice(&part[..at]).unwrap_or_default();
     (line, part.get(at + 1..).unwrap_or_default())
 }
 
-/// Assembles a file. `off` is added to the end of a tensor in the header, and `length` to the header's
-/// length.
+/// Assembles a file. `off` returns a number of bytes for a tensor's index; this number is added to the tensor's end in
+/// the header. `length` is added to the header's length.
 pub fn file_of(
     metadata: Option<(&str, &str)>,
     parts: &[Vec<u8>],

@@ -1,4 +1,4 @@
-//! A weights file: the tensors of a valid file, changed, with a valid header.
+//! A weights file: the tensors of a valid file are changed, and the header is made to fit them.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -29,7 +29,8 @@ static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     tensors::parts_of(&Weights::initial(&LAYOUT, 0).to_safetensors(&LAYOUT, None))
 });
 
-/// The same tensors in a checkpoint of a run with weight averaging; the reader takes the average.
+/// The same tensors, and their moving averages as in a checkpoint of a run with averaging. The reader takes the
+/// averages.
 static AVERAGED_PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let averages = PARTS.iter().map(|part| {
         let ([name, dtype, shape], bytes) = tensors::split(part);
@@ -39,16 +40,16 @@ static AVERAGED_PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     PARTS.iter().cloned().chain(averages).collect()
 });
 
-/// The first byte of an input that is built from the averaged tensors.
+/// The first byte of an input that is built from [`AVERAGED_PARTS`].
 const AVERAGED: u8 = 2;
 
 #[derive(Arbitrary, Debug)]
 struct Changed<'a> {
     edits: Vec<Edit<'a>>,
-    /// A tensor's index, and the bytes by which its end in the header is off.
+    /// A tensor's index, and a number of bytes that is added to the tensor's end in the header.
     off: Option<(u8, i8)>,
     metadata: Option<&'a str>,
-    /// Added to the header's length.
+    /// A number of bytes that is added to the header's length.
     length: Option<i8>,
     tail: &'a [u8],
 }
@@ -70,7 +71,7 @@ fn read(bytes: Vec<u8>) -> Result<Weights, WeightsError> {
     Ok(file.weights(&LAYOUT)?.0)
 }
 
-/// Reads weights; writing and reading them again must give the same.
+/// Reads weights, writes them and reads them again. Both reads must give the same bits.
 pub fn run(data: &[u8]) {
     let parts = if data.first() == Some(&AVERAGED) { &AVERAGED_PARTS } else { &PARTS };
     let build = |changed: Changed<'_>| build(parts.to_vec(), changed);

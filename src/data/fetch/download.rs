@@ -1,4 +1,4 @@
-//! Downloads an archive to a [`Part`]: HTTP with ranges, retries and a limit.
+//! Downloads an archive to a [`Part`] over HTTP, with range requests, retries and a limit on the size.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -13,15 +13,15 @@ use ureq::{Agent, Body, Timeout};
 use super::part::Part;
 use super::{Archive, Event, FetchError, MAX_ARCHIVE_BYTES, RetryPolicy};
 
-/// The largest chunk in bytes that the network thread sends on.
+/// The largest chunk that the network thread sends to the thread that writes the part, in bytes.
 const CHUNK_BYTES: usize = 1 << 16;
-/// The largest number of chunks that wait for the disk.
+/// The largest number of chunks that wait until they are written to the disk.
 const N_WAITING: usize = 16;
 /// The interval at which a waiting thread checks `stop`.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Appends to the part until it has all bytes of the archive, with the retries of `patience`. The caller
-/// checks the checksum.
+/// Appends to the part until it has all bytes of the archive, with the time limits and retries of `patience`. The
+/// caller compares the checksum.
 pub(super) fn download(
     archive: &Archive,
     part: &mut Part,
@@ -58,7 +58,7 @@ pub(super) fn download(
 enum Ended {
     /// The body is complete.
     Whole,
-    /// The connection failed; another may succeed.
+    /// The connection failed; see [`Broken::may_pass`].
     Broken(Broken),
 }
 
@@ -84,7 +84,7 @@ impl Broken {
 /// The user stopped the download.
 struct Stop;
 
-/// The failed attempts in a row.
+/// The number of failed attempts in a row.
 struct Attempts<'a> {
     patience: &'a RetryPolicy,
     n_failed: u32,
@@ -138,16 +138,17 @@ enum Message {
     Refused(String),
 }
 
-/// The used parts of a response's head.
+/// The parts of a response's head that the download reads.
 struct Head {
     status: u16,
     /// The length of the body, if the server sends it.
     length: Option<u64>,
-    /// For a partial response: its first byte and the length of the whole file, if the server sends them.
+    /// For a partial response: the offset of its first byte, and the length of the whole file, if the server sends
+    /// them.
     range: (Option<u64>, Option<u64>),
 }
 
-/// One connection.
+/// One connection to the server, and the part that receives its bytes.
 struct Transfer<'a> {
     archive: &'a Archive,
     part: &'a mut Part,
@@ -198,8 +199,9 @@ impl Transfer<'_> {
         }
     }
 
-    /// Truncates the part to the offset at which the body begins. Continues with the length of the whole file, if the
-    /// server sends it.
+    /// Compares the head of a response with the part. If the body of the response begins at byte 0, clears the part.
+    /// Returns `Continue` with the length of the whole file, if the server sends it; returns `Break` if the response
+    /// has no usable body.
     fn begin(&mut self, head: &Head) -> Result<ControlFlow<Ended, Option<u64>>, FetchError> {
         let here = self.part.len();
         let total = match (head.status, head.range) {
@@ -210,7 +212,7 @@ impl Transfer<'_> {
                 head.length
             }
             (206, (Some(first), total)) if first == here => total,
-            // The file is complete, or the server's file has become shorter.
+            // No bytes are left after the part: the part is complete, or the server's file has become shorter.
             (416, (_, total)) if here > 0 => {
                 let is_whole = self.archive.n_bytes.is_none() && total == Some(here);
                 if is_whole {
@@ -226,7 +228,7 @@ impl Transfer<'_> {
                 return Ok(ControlFlow::Break(Ended::Broken(again)));
             }
             (status, _) => {
-                // Timeouts, too many requests, and server errors.
+                // A retry may succeed after a timeout, after too many requests, and after an error of the server.
                 let may_pass = matches!(status, 408 | 425 | 429 | 500..);
                 let reason = format!("the server answers {status}");
                 let broken = Broken { reason, may_pass, status: Some(status) };
@@ -262,8 +264,8 @@ impl Transfer<'_> {
     }
 }
 
-/// Starts a request for the bytes from `offset` on in a thread of its own, because a thread that waits for
-/// the network cannot check `stop`. The thread ends when the receiver is dropped.
+/// Starts a request for the bytes from `offset` on in a new thread, because a thread that waits for the network cannot
+/// check `stop`. The thread ends when the receiver is dropped.
 fn connect(url: String, offset: u64, patience: RetryPolicy) -> Receiver<Message> {
     let (sender, receiver) = mpsc::sync_channel(N_WAITING);
     thread::spawn(move || {
@@ -271,7 +273,7 @@ fn connect(url: String, offset: u64, patience: RetryPolicy) -> Receiver<Message>
             Ok(response) => send_on(response, &sender),
             Err(message) => message,
         };
-        // An error means that the receiver is dropped.
+        // Sending fails only if the receiver is dropped.
         let _ = sender.send(message);
     });
     receiver
@@ -316,7 +318,8 @@ fn broken(error: &ureq::Error) -> Broken {
     }
 }
 
-/// Sends a response on in chunks, and returns the last message.
+/// Sends the head and the body of a response to the receiver, the body in chunks. Returns the last message, which the
+/// caller sends.
 fn send_on(response: Response<Body>, sender: &SyncSender<Message>) -> Message {
     let header = |name: &str| response.headers().get(name)?.to_str().ok();
     let range = header("content-range").map_or((None, None), content_range);
@@ -340,7 +343,8 @@ fn send_on(response: Response<Body>, sender: &SyncSender<Message>) -> Message {
     }
 }
 
-/// Parses the first byte and the length of the whole file from `bytes 5-99/100`, `bytes 5-99/*` or `bytes */100`.
+/// Parses the offset of the first byte and the length of the whole file from `bytes 5-99/100`, `bytes 5-99/*` or `bytes
+/// */100`.
 fn content_range(value: &str) -> (Option<u64>, Option<u64>) {
     let Some((range, total)) = value.trim().strip_prefix("bytes ").and_then(|v| v.split_once('/'))
     else {

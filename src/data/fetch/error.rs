@@ -1,4 +1,4 @@
-//! Errors of fetching CIFAR-10. Each error states whether the partial download was kept.
+//! Errors of fetching CIFAR-10. An error with a field `received` has the size of the partial download that was kept.
 
 use std::io;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub enum FetchError {
         reason: String,
     },
 
-    /// The server answered without the archive.
+    /// The server answered with an HTTP error status.
     #[error("{url}: the server answers with status {status}")]
     Status {
         /// The URL.
@@ -47,13 +47,13 @@ pub enum FetchError {
         url: String,
         /// The network's error.
         reason: String,
-        /// The bytes in `part`.
+        /// The number of bytes in `part`.
         received: u64,
         /// The file of the partial download.
         part: PathBuf,
     },
 
-    /// The server's file has another length.
+    /// The length of the server's file is not that of the archive.
     #[error("{url} is not the archive: it has {}, and {expected} bytes were expected",
             found.map_or("more bytes".to_string(), |n| format!("{n} bytes")))]
     Length {
@@ -113,7 +113,7 @@ pub enum FetchError {
     /// The user stopped the fetch.
     #[error("stopped, with {} in {}", readable_bytes(*received), part.shown())]
     Stopped {
-        /// The bytes in `part`.
+        /// The number of bytes in `part`.
         received: u64,
         /// The file of the partial download.
         part: PathBuf,

@@ -1,15 +1,15 @@
 //! Fetching CIFAR-10: downloads the published archive into a folder that [`cifar10`] reads.
 //!
 //! ```text
-//! server --download--> cifar-10-binary.tar.gz.part     resumed after a break, also days later
-//!        --check-----> the length and MD5 of the whole file
-//!        --unpack----> cifar-10-batches-bin.part/      the expected names, within expected sizes
-//!        --read------> every record, with the reader of training
-//!        --rename----> cifar-10-batches-bin/           complete or absent
+//! server --download--> cifar-10-binary.tar.gz.part     resumed after a broken connection, even days later
+//!        --check-----> the length and the MD5 of the whole file
+//!        --unpack----> cifar-10-batches-bin.part/      only CIFAR-10's files, each within its largest size
+//!        --read------> every record, with the code that training uses
+//!        --rename----> cifar-10-batches-bin/           so this folder is complete or absent
 //! ```
 //!
-//! [`fetch`] does these steps in order; `download.rs` has HTTP, `unpack.rs` reads the archive, `part.rs` is
-//! the file of the partial download. This module prints nothing; it reports each [`Event`].
+//! [`fetch`] does these steps in order. `download.rs` has the HTTP client, `unpack.rs` reads the archive, and `part.rs`
+//! has the file of the partial download. This module prints nothing; it passes each [`Event`] to its caller.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -41,7 +41,7 @@ pub const PUBLISHED_MD5: Md5Sum =
 
 /// The archive's name in the destination's parent folder; a download in progress has `.part` appended.
 const ARCHIVE: &str = "cifar-10-binary.tar.gz";
-/// The limit on a download of unknown length, in bytes.
+/// The largest download of unknown length, in bytes.
 const MAX_ARCHIVE_BYTES: u64 = 1 << 30;
 
 /// An MD5 checksum. It detects damaged files, not forged ones.
@@ -75,20 +75,21 @@ impl fmt::Debug for Md5Sum {
 pub struct Archive {
     /// The URL, `http://` or `https://`.
     pub url: String,
-    /// The length in bytes; None to accept the server's.
+    /// The length in bytes; None to accept the length that the server sends.
     pub n_bytes: Option<u64>,
     /// The checksum.
     pub md5: Md5Sum,
 }
 
 impl Archive {
-    /// Returns the published archive, at `url` or at its published URL.
+    /// Returns the published archive at `url`; with None, at its published URL.
     pub fn published(url: Option<String>) -> Self {
         let url = url.unwrap_or_else(|| PUBLISHED_URL.to_string());
         Self { url, n_bytes: Some(PUBLISHED_BYTES), md5: PUBLISHED_MD5 }
     }
 
-    /// Returns the archive with another checksum. If it differs from the current one, any length is accepted.
+    /// Returns this archive with the checksum `md5`. If `md5` differs from the current checksum, it belongs to another
+    /// archive, and any length is accepted.
     pub fn with_md5(self, md5: Md5Sum) -> Self {
         let n_bytes = self.n_bytes.filter(|_| md5 == self.md5);
         Self { n_bytes, md5, ..self }
@@ -98,17 +99,17 @@ impl Archive {
 /// Time limits and numbers of retries of a download.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct RetryPolicy {
-    /// Limit on resolving the server's name, and again on connecting.
+    /// Limit on resolving the server's name; also the limit on connecting to the server.
     pub connect: Duration,
     /// Limit on the wait for the start of the response.
     pub answer: Duration,
     /// Limit on the wait for the next bytes.
     pub bytes: Duration,
-    /// Number of retries of the first connection.
+    /// Largest number of retries while the server has not answered yet.
     pub connect_retries: u32,
-    /// Number of retries in a row of a broken download without a new byte.
+    /// Largest number of retries in a row that bring no new byte, after the server has answered.
     pub retries: u32,
-    /// Pause before the first retry; each later pause is twice as long.
+    /// Pause before the first retry; each further pause in a row is twice as long as the pause before.
     pub pause: Duration,
 }
 
@@ -123,7 +124,8 @@ impl RetryPolicy {
         pause: Duration::from_secs(1),
     };
 
-    /// The limits of an automatic fetch. Without a network, it takes about three seconds.
+    /// The limits of an automatic fetch. If the server cannot be reached, the fetch fails after at most three seconds
+    /// for the server's name and three for the connection.
     pub const UNASKED: Self = Self {
         connect: Duration::from_secs(3),
         answer: Duration::from_secs(5),
@@ -137,12 +139,12 @@ impl RetryPolicy {
 pub enum Event<'a> {
     /// The server answered. The download continues after `received` bytes.
     Started {
-        /// The bytes of the partial download.
+        /// The number of bytes of the partial download.
         received: u64,
-        /// The bytes of the whole file, if the server sends them.
+        /// The number of bytes of the whole file; None if it is unknown.
         total: Option<u64>,
     },
-    /// The bytes received so far.
+    /// The number of bytes received so far.
     Received(u64),
     /// The connection broke; a retry follows after a pause.
     Retrying {
@@ -151,14 +153,15 @@ pub enum Event<'a> {
         /// The pause.
         pause: Duration,
     },
-    /// The partial download is useless; the download starts again.
+    /// The partial download cannot be continued; the download starts again from its first byte.
     StartingOver {
         /// The reason.
         reason: &'a str,
     },
-    /// An archive that the user has put into the folder is used, and stays there.
+    /// The user has put the archive into the destination's parent folder. It is used, and stays there.
     Found(&'a Path),
-    /// An archive that the user has put into the folder has the wrong checksum. It is not used, and stays there.
+    /// The user has put an archive with a wrong length or checksum into the destination's parent folder. It is not
+    /// used, and stays there.
     NotUsed(&'a Path),
     /// The checksum is right; the archive is being unpacked.
     Unpacking,
@@ -175,8 +178,8 @@ pub enum Fetched {
     Before,
 }
 
-/// Returns the folder of the files for a folder that the user names: that folder itself if it has the archive's folder
-/// name, otherwise its subfolder of that name. `wgrad train` accepts both.
+/// Returns the folder to unpack to, for a folder that the user names: the named folder itself if its name is
+/// [`cifar10::FOLDER`], otherwise its subfolder with this name. `wgrad train` accepts the named folder in both cases.
 pub fn destination(dir: &Path) -> PathBuf {
     if dir.file_name().is_some_and(|name| name == cifar10::FOLDER) {
         return dir.to_path_buf();
@@ -191,7 +194,8 @@ pub fn destination(dir: &Path) -> PathBuf {
 /// `stop` becomes true, the function returns within a moment.
 ///
 /// # Errors
-/// See [`FetchError`], which also states whether the partial download was kept.
+/// See [`FetchError`]. If the connection breaks or the user stops the fetch, the error has the path of the partial
+/// download.
 pub fn fetch(
     archive: &Archive,
     dir: &Path,
@@ -212,7 +216,7 @@ pub fn fetch(
     }
 
     let mut part = Part::open(folder)?;
-    // The process that held the part's lock may have finished the fetch.
+    // Another process may have held the part's lock before, and may have finished the fetch.
     if holds_cifar10(dir)? {
         part.remove();
         return Ok(Fetched::Before);
@@ -234,7 +238,7 @@ fn get_whole(
     stop: &AtomicBool,
 ) -> Result<(), FetchError> {
     loop {
-        // The part is from an earlier download, perhaps from another server.
+        // Bytes from an earlier download may be from another server, and not fit the rest.
         let was_there = part.len() > 0;
         download::download(archive, part, patience, watch, stop)?;
         let found = part.md5(stop)?;
@@ -246,11 +250,14 @@ fn get_whole(
             let url = archive.url.clone();
             return Err(FetchError::Checksum { url, found, expected: archive.md5 });
         }
-        watch(Event::StartingOver { reason: "the part from before does not fit the rest" });
+        watch(Event::StartingOver { reason: "the earlier partial download does not fit the rest" });
     }
 }
 
-/// Returns true if the destination holds CIFAR-10.
+/// Returns true if the destination holds CIFAR-10, and false if it is an empty folder or does not exist.
+///
+/// # Errors
+/// If the destination holds anything else.
 fn holds_cifar10(dir: &Path) -> Result<bool, FetchError> {
     let gives_way = match fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_none(),
@@ -263,7 +270,7 @@ fn holds_cifar10(dir: &Path) -> Result<bool, FetchError> {
     cifar10::read(dir).map(|_| true).map_err(occupied)
 }
 
-/// Opens the archive that the user has downloaded by hand, if it has the right checksum.
+/// Opens the archive that the user has downloaded by hand, if its length and checksum are right.
 fn right_archive(
     archive: &Archive,
     path: &Path,

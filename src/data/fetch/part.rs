@@ -9,18 +9,17 @@ use md5::{Digest, Md5};
 
 use super::{ARCHIVE, FetchError, Md5Sum};
 
-/// A partial download, locked against other processes. The file stays after the process ends, unless it is
-/// empty.
+/// A partial download, locked against other processes. The file stays after the process ends, unless it is empty.
 pub(super) struct Part {
     file: File,
     path: PathBuf,
     len: u64,
-    /// The folders that were created for it, innermost first.
+    /// The folders that were created for the file, innermost first.
     made: Vec<PathBuf>,
 }
 
 impl Part {
-    /// Opens the partial download in `folder`: that of an earlier fetch, otherwise a new one.
+    /// Opens the partial download of an earlier fetch in `folder`; without one, creates an empty file.
     pub(super) fn open(folder: &Path) -> Result<Self, FetchError> {
         let missing = folder.ancestors().filter(|p| !p.as_os_str().is_empty());
         let made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
@@ -31,7 +30,8 @@ impl Part {
         let mut file = file.map_err(FetchError::io(&path))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(FetchError::Busy { part: path }),
-            // Some network file systems have no locks. The small risk is accepted.
+            // Some network file systems have no locks. If two processes write the file there, its checksum is wrong,
+            // and the download fails.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         let len = file.seek(SeekFrom::End(0)).map_err(FetchError::io(&path))?;
@@ -80,7 +80,7 @@ impl Part {
         FetchError::Stopped { received: self.len, part: self.path.clone() }
     }
 
-    /// Removes the file.
+    /// Removes the file, by dropping the part with a length of 0.
     pub(super) fn remove(mut self) {
         self.len = 0;
     }
@@ -90,7 +90,7 @@ impl Drop for Part {
     /// Removes an empty file, and the folders that were created for it.
     fn drop(&mut self) {
         if self.len == 0 {
-            // A failed removal is harmless.
+            // An empty file or folder that cannot be removed is harmless.
             let _ = fs::remove_file(&self.path);
             for folder in &self.made {
                 let _ = fs::remove_dir(folder);

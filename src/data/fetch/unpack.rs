@@ -1,4 +1,4 @@
-//! Unpacks the archive to a folder: only CIFAR-10's file names, within their sizes.
+//! Unpacks the archive to a folder: only the files of CIFAR-10, each with a limit on its size.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -12,7 +12,8 @@ use super::{Event, FetchError};
 use crate::base::files;
 use crate::data::cifar10::{self, FOLDER};
 
-/// The unpacked files with their largest sizes in bytes; image files have exactly this size.
+/// The files that are unpacked, with their largest sizes in bytes. The image files of the published archive have
+/// exactly these sizes.
 const FILES: [(&str, u64); 8] = [
     ("data_batch_1.bin", 30_730_000),
     ("data_batch_2.bin", 30_730_000),
@@ -27,11 +28,11 @@ const FILES: [(&str, u64); 8] = [
 /// The largest unpacked size of an archive in bytes: the files, their headers, and a margin for skipped entries.
 const MAX_BYTES: u64 = 6 * 30_730_000 + (1 << 20);
 
-/// Bytes copied at a time.
+/// Number of bytes that are copied at a time.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// Creates the folder `dir` from an archive with the right checksum. Afterwards the folder is complete or
-/// absent.
+/// Creates the folder `dir` from an archive whose checksum is right. Afterwards, the folder is complete, or it does not
+/// exist.
 ///
 /// `path` is the archive's name in messages.
 pub(super) fn unpack(
@@ -48,7 +49,7 @@ pub(super) fn unpack(
     let _ = fs::remove_dir_all(&temporary);
     fs::create_dir_all(&temporary).map_err(FetchError::io(&temporary))?;
     let result = fill(archive, path, &temporary, watch, stop).and_then(|()| {
-        // An empty folder is replaced; renaming reports anything else.
+        // Removes an empty folder. If `dir` is anything else, the renaming reports it.
         let _ = fs::remove_dir(dir);
         fs::rename(&temporary, dir).map_err(FetchError::io(dir))?;
         files::sync_folder(dir).map_err(FetchError::io(dir))
@@ -65,7 +66,7 @@ fn temporary(dir: &Path) -> PathBuf {
     dir.with_file_name(name)
 }
 
-/// Unpacks into the folder, and reads the files with the reader of training.
+/// Unpacks into `folder`, and checks the files by reading them as training does.
 fn fill(
     archive: &File,
     path: &Path,
@@ -110,11 +111,11 @@ fn write(path: &Path, content: &mut dyn Read, stop: &AtomicBool) -> Result<(), P
     }
 }
 
-/// An archive's entry.
+/// An entry of an archive that is read.
 pub enum Item<'a> {
     /// One of CIFAR-10's files: its name without the folder, and its contents.
     File(&'static str, &'a mut dyn Read),
-    /// Another entry.
+    /// The path of an entry that is not a file of CIFAR-10.
     Skipped(&'a str),
 }
 
@@ -132,7 +133,7 @@ fn damaged(error: io::Error) -> Problem {
 
 /// Reads an archive to its end and passes each entry to `sink`.
 ///
-/// It decompresses at most 177 MiB and keeps nothing in memory.
+/// At most 177 MiB are decompressed. The contents are not kept in memory.
 ///
 /// # Errors
 /// If the archive is damaged or malicious, or `sink` fails.
@@ -142,8 +143,8 @@ pub fn read(
 ) -> Result<(), Problem> {
     let mut tar = tar::Archive::new(GzDecoder::new(archive).take(MAX_BYTES));
     let mut seen = Vec::new();
-    // In raw mode, extensions for long names are ordinary entries. Otherwise the reader would allocate any
-    // length that they claim.
+    // In raw mode, extensions for long names are ordinary entries. Otherwise, the reader would allocate memory for any
+    // length that such an entry claims.
     for entry in tar.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -185,20 +186,22 @@ pub fn read(
     Ok(())
 }
 
-/// Returns the file of CIFAR-10 with this path in an archive, and its largest size.
+/// Returns the name and the largest size of the file of CIFAR-10 that has this path in an archive; None for another
+/// path.
 fn expected(name: &str) -> Option<(&'static str, u64)> {
     let name = name.strip_prefix("./").unwrap_or(name);
     let name = name.strip_prefix(FOLDER)?.strip_prefix('/')?;
     FILES.into_iter().find(|(file, _)| *file == name)
 }
 
-/// Returns true for an absolute path or one with `..`, with the separators of any system.
+/// Returns true for an absolute path and for a path with `..`. Slashes, backslashes and drive letters count on every
+/// system.
 fn leads_outside(name: &str) -> bool {
     let mut parts = name.split(['/', '\\']);
     name.starts_with(['/', '\\']) || name.get(1..2) == Some(":") || parts.any(|part| part == "..")
 }
 
-/// Limits the bytes that are read.
+/// Counts the bytes of an entry that are not read yet.
 struct Counted<'a, R> {
     inner: &'a mut R,
     n_left: u64,

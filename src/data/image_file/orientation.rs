@@ -1,11 +1,11 @@
-//! The orientation that a camera notes in a picture's Exif data.
+//! The orientation that a camera writes into a picture's Exif data.
 //!
 //! Exif data are a TIFF file: a byte order, the offset of a directory, and a directory with entries of 12 bytes (tag,
 //! type, count, value).
 
-/// The tag of the orientation.
+/// The Exif tag of the orientation.
 const TAG: u16 = 0x0112;
-/// The type of a value of 16 bits.
+/// The Exif type of a value of 16 bits.
 const SHORT: u16 = 3;
 
 /// The transformation that turns a stored picture upright. See [`Orientation::stored`].
@@ -16,7 +16,7 @@ pub(super) struct Orientation {
 }
 
 impl Orientation {
-    /// Returns the orientation of a value, 1 to 8.
+    /// Returns the orientation for a value of the Exif tag, 1 to 8; None for another value.
     pub fn of_value(value: u16) -> Option<Self> {
         let (is_mirrored, quarter_turns) = match value {
             1 => (false, 0),
@@ -37,7 +37,7 @@ impl Orientation {
         find(data).and_then(Self::of_value).unwrap_or_default()
     }
 
-    /// Returns true if turning exchanges width and height.
+    /// Returns true if the transformation exchanges width and height.
     pub fn is_on_its_side(self) -> bool {
         self.quarter_turns % 2 == 1
     }
@@ -54,7 +54,7 @@ impl Orientation {
     }
 }
 
-/// Returns the value of the first orientation in the first directory.
+/// Returns the value of the first entry with the orientation tag in the first directory; None without such an entry.
 fn find(data: &[u8]) -> Option<u16> {
     let is_little = match data.get(..4)? {
         b"II*\0" => true,
@@ -83,8 +83,8 @@ fn find(data: &[u8]) -> Option<u16> {
 mod tests {
     use super::*;
 
-    /// The table of the Exif standard: a picture of 2x3 numbered pixels, upright and as stored for each of the eight
-    /// values.
+    /// The table of the Exif standard, for a picture of 2x3 numbered pixels: the upright picture, and the stored
+    /// picture for each of the eight values.
     #[test]
     fn all_eight_values_turn_a_picture_upright() {
         let upright = [[0, 1], [2, 3], [4, 5]];

@@ -1,9 +1,9 @@
 //! Resizes a picture like torchvision's `Resize` with the bilinear (triangle) filter and antialiasing.
 
-/// Scales `[from, from, 3]` bytes to `[to, to, 3]`: first along y, then along x, with f32 between the two.
+/// Scales `[from, from, 3]` bytes to `[to, to, 3]`: first along y, then along x. The intermediate result is f32.
 ///
-/// An output pixel is the weighted mean of the input pixels under a triangle around its centre. The triangle is as
-/// wide as two output pixels, and at least as two input pixels, so that every input pixel counts.
+/// An output pixel is the weighted mean of the input pixels under a triangle around its centre. The triangle is as wide
+/// as two output pixels, and at least as two input pixels, so every input pixel has a weight.
 pub(super) fn resize(pixels: &[u8], from: usize, to: usize) -> Vec<u8> {
     if from == to {
         return pixels.to_vec();
@@ -85,7 +85,8 @@ mod tests {
                 assert!((sum - 1.0).abs() < 1e-5, "{from}: {sum}");
             }
         }
-        // At half size, the triangle reaches 2 pixels to each side of its centre, which is between two pixels.
+        // At half size, the centre of a triangle is between two input pixels, and the triangle reaches 2 pixels to each
+        // side.
         let halved = windows(8, 4);
         assert_eq!(
             (halved[1].first, &halved[1].weights[..]),

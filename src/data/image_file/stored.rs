@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::orientation::Orientation;
 
-/// The limit on the PNG decoder's memory besides the pixels, in bytes: for colour profiles and other attachments.
+/// The limit on the PNG decoder's memory besides the pixels, in bytes: for colour profiles, texts and other chunks.
 const MAX_ATTACHMENTS: usize = 16 << 20;
 
 /// The channels of a pixel.
@@ -33,14 +33,14 @@ impl Channels {
     }
 }
 
-/// A decoded picture, as its file holds it.
+/// A decoded picture, before it is turned upright.
 pub(super) struct Stored {
     /// Width and height, in pixels.
     pub size: [u32; 2],
     /// Transformation that turns the picture upright.
     pub orientation: Orientation,
     channels: Channels,
-    /// True if a sample takes two bytes, the higher one first.
+    /// True if a sample takes two bytes, the more significant byte first.
     is_deep: bool,
     /// Samples: `[height, width, channels]`.
     pub samples: Vec<u8>,
@@ -58,7 +58,7 @@ impl Stored {
         check_png_head(bytes, &check)?;
         let limits = png::Limits { bytes: MAX_ATTACHMENTS };
         let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
-        // Palettes become colours, and samples of fewer than 8 bits become 8 bits; 16 bits stay.
+        // The decoder expands palettes to colours, and samples of fewer than 8 bits to 8 bits. Samples of 16 bits stay.
         decoder.set_transformations(png::Transformations::EXPAND);
         let mut reader = decoder.read_info().map_err(damaged)?;
         let (colour, depth) = reader.output_color_type();
@@ -78,10 +78,10 @@ impl Stored {
         Ok(Self { size, orientation, channels, is_deep: depth == png::BitDepth::Sixteen, samples })
     }
 
-    /// Decodes a JPEG. `check` is as in [`Stored::of_png`].
+    /// Decodes a JPEG. `check` tests width and height before memory is allocated for the pixels.
     ///
     /// # Errors
-    /// As [`Stored::of_png`].
+    /// If the file is damaged, or `check` refuses its size.
     pub fn of_jpeg(
         bytes: &[u8],
         check: impl Fn([u32; 2]) -> Result<(), String>,
@@ -148,14 +148,14 @@ fn damaged(error: impl std::fmt::Display) -> String {
     format!("cannot be decoded ({error})")
 }
 
-/// Checks the size and the palette of a PNG before it is decoded. For a size that is too large, the decoder's message
-/// would be about long rows; on a palette with an incomplete colour, the decoder panics.
+/// Checks the size and the palette of a PNG before it is decoded. Without this check, the decoder's message for a size
+/// that is too large would be about long rows, and the decoder would panic on a palette with an incomplete colour.
 fn check_png_head(
     bytes: &[u8],
     check: impl Fn([u32; 2]) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut rest = bytes.get(8..).unwrap_or_default();
-    // A chunk: the length of its content, its name, its content, and a checksum.
+    // A chunk consists of the length of its content, its name, its content, and a checksum.
     while let Some((&length, named)) = rest.split_first_chunk::<4>() {
         let length = u32::from_be_bytes(length) as usize;
         let Some((name, content)) = named.split_first_chunk::<4>() else { break };

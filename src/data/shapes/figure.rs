@@ -1,37 +1,39 @@
 //! The ten figures, as signed distances.
 //!
-//! Each figure is in a unit frame: its centre is the origin, its radius is about 1 and at most [`REACH`], x
-//! grows to the right and y grows **downwards**, like rows. [`Figure::distance`] is negative inside and
-//! positive outside. So smooth edges need one line: the coverage of a pixel is the depth of its centre inside
-//! the figure, clamped to 0..1.
+//! Each figure is in a unit frame: its centre is the origin, its radius is about 1 and at most [`REACH`], x grows to
+//! the right, and y grows **downwards**, as row numbers do. [`Figure::distance`] is negative inside and positive
+//! outside. So a smooth edge is one line of code: the coverage of a pixel is 0.5 minus the distance of its centre in
+//! pixels, clamped to 0..1.
 //!
-//! Only `+ - * /`, `sqrt`, `min`, `max` and `abs` are used. IEEE 754 fixes their results bit for bit, but not
-//! those of `sin` and `cos`. So a seed gives the same pictures on every platform.
+//! Only `+ - * /`, `sqrt`, `min`, `max` and `abs` are used. IEEE 754 fixes the results of these operations bit for bit,
+//! but not the results of `sin` and `cos`. So a seed gives the same pictures on every platform.
 
-/// The largest distance of any figure's point from its centre: a corner of the triangle.
+/// A bound on the distance of a figure's points from its centre. The triangle's lower corners are the farthest points,
+/// at 1.198.
 pub const REACH: f32 = 1.2;
 
 /// The kinds of figures: the classes, in the order of the labels.
 ///
-/// Training flips pictures, so every class equals its mirror image (a moon may open to either side). Training
-/// also cuts out squares of 8x8 pixels and shifts by up to 4, so no class depends on a small detail.
+/// Training flips pictures, so the mirror image of a figure must belong to the same class. All figures except the moon
+/// equal their mirror image, and moons are drawn in both directions. Training also cuts out squares of 8x8 pixels and
+/// shifts pictures by up to 4 pixels, so no class depends on a small detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figure {
     /// A filled circle.
     Disc,
     /// A circle with a wide hole.
     Ring,
-    /// A square with level sides.
+    /// A square with horizontal and vertical sides.
     Square,
-    /// A tall square on its tip.
+    /// A rhombus that is taller than wide.
     Diamond,
-    /// An equilateral triangle with a level base.
+    /// An equilateral triangle with a horizontal side at the bottom.
     Triangle,
     /// A five-pointed star with one point up.
     Star,
     /// A plus sign.
     Cross,
-    /// Two lobes, with the tip below.
+    /// A heart with the tip at the bottom.
     Heart,
     /// A crescent that opens to the right; drawn mirrored half of the time.
     Moon,
@@ -72,8 +74,8 @@ impl Figure {
 
     /// Returns the signed distance of the point `(x, y)` from the outline, negative inside.
     ///
-    /// It is exact near the outline. Deep inside a figure of several parts it may be too small by a factor,
-    /// which does not matter for drawing.
+    /// The result is exact near the outline. Deep inside a figure of several parts, its absolute value may be too
+    /// small. Drawing reads only the distances near the outline.
     pub fn distance(self, x: f32, y: f32) -> f32 {
         match self {
             Self::Disc => disc(x, y, 0.0, 0.0, 0.88),
@@ -92,7 +94,8 @@ impl Figure {
 
 const DIAMOND: [[f32; 2]; 4] = [[0.0, -1.0], [0.72, 0.0], [0.0, 1.0], [-0.72, 0.0]];
 
-/// Equilateral. The centre of gravity is a little below the origin, so that the triangle fills its frame evenly.
+/// An equilateral triangle. Its centre of gravity is 0.18 below the origin, so the triangle reaches about as far up as
+/// down.
 const TRIANGLE: [[f32; 2]; 3] = [[0.0, -0.92], [0.95, 0.73], [-0.95, 0.73]];
 
 /// Corners at multiples of 36 degrees from the top, with alternating radii 1 and 0.45.
@@ -151,8 +154,8 @@ fn polygon(x: f32, y: f32, corners: &[[f32; 2]]) -> f32 {
     if inside { -nearest.sqrt() } else { nearest.sqrt() }
 }
 
-/// Returns the signed distance of a point from a heart: a square on its tip, and on each of its upper sides a disc as
-/// wide as the side.
+/// Returns the signed distance of a point from a heart: a square that stands on a corner, and a disc around the middle
+/// of each upper side. A disc's diameter is the length of the side.
 fn heart(x: f32, y: f32) -> f32 {
     const HALF: f32 = 0.75; // Half of the square's diagonal.
     const DOWN: f32 = 0.08; // The distance of the square's centre below the origin.

@@ -1,14 +1,14 @@
 //! Ten kinds of drawn figures: the dataset that needs no download.
 //!
-//! Every picture shows one large figure at a random place and size, on a patterned background with small
-//! figures and noise. The class is the kind of the large figure. Colours and patterns have the same
-//! distribution for all classes, so a classifier must recognise the figure. A linear classifier on the pixels
-//! reaches 22% on the test pictures, a ResNet-9 of width 16 reaches 96% (eight epochs of the usual recipe,
-//! batches of 64, in PyTorch). A test checks that the first number is below 60% and above chance.
+//! Every picture shows one large figure at a random place and size, on a patterned background with small figures and
+//! noise. The class is the kind of the large figure. Colours and patterns have the same distribution for all classes,
+//! so a classifier must recognise the figure. A linear classifier on the pixels reaches 22% on the test pictures; a
+//! ResNet-9 of width 16 reaches 96% (eight epochs of the usual recipe, batches of 64, in PyTorch). A test checks that a
+//! linear classifier stays below 60% and above chance.
 //!
-//! A picture is a function of the seed, the split and its number. Drawing uses only arithmetic that IEEE 754
-//! fixes bit for bit, and each picture has a random stream of its own. So a seed gives the same bytes on
-//! every platform and for any number of threads.
+//! A picture is a function of the seed, the split and the number of the picture. Drawing uses only arithmetic that IEEE
+//! 754 fixes bit for bit, and each picture has a random stream of its own. So a seed gives the same bytes on every
+//! platform and for any number of threads.
 
 mod figure;
 #[cfg(test)]
@@ -51,7 +51,8 @@ pub fn draw_train(seed: u64, n: usize) -> Split {
     draw_split(seed, Purpose::TrainPictures, n)
 }
 
-/// Draws the first `n` test pictures of a seed; they differ from the training pictures of every seed.
+/// Draws the first `n` test pictures of a seed. Picture `i` has class `i % 10`. The random streams of test pictures are
+/// not those of training pictures, for any seed.
 pub fn draw_test(seed: u64, n: usize) -> Split {
     draw_split(seed, Purpose::TestPictures, n)
 }
@@ -67,10 +68,10 @@ fn draw_split(seed: u64, purpose: Purpose, n: usize) -> Split {
     Split { images, labels }
 }
 
-/// A picture's composition, before its pixels.
+/// The composition of a picture, from which its pixels are computed.
 struct Picture {
     ground: Texture,
-    /// The figures in the order of painting; the large one is followed by at most one or two small ones.
+    /// The figures in the order of painting. At most two small figures are painted over the large one.
     shapes: Vec<Shape>,
     /// The standard deviation of the noise, in steps of 1/255.
     noise: f32,
@@ -80,9 +81,9 @@ struct Picture {
 struct Shape {
     figure: Figure,
     centre: [f32; 2],
-    /// Pixels per unit of the figure's frame.
+    /// The size: the number of pixels for a length of 1 in the figure's coordinates.
     radius: f32,
-    /// The first row of the matrix that rotates the picture's axes to the figure's.
+    /// Cosine and sine of the angle between the picture's axes and the figure's axes.
     turn: [f32; 2],
     /// -1 for a mirrored figure, otherwise 1.
     mirror: f32,
@@ -92,10 +93,10 @@ struct Shape {
 }
 
 impl Picture {
-    /// Draws everything except the noise.
+    /// Draws a picture's composition: everything except the noise of the pixels.
     fn compose(draws: &mut Draws, figure: Figure) -> Self {
-        // Most figures are lighter than the background, some are darker. With half of each, a linear classifier would
-        // learn nothing. With a few exceptions, it learns a little.
+        // 85% of the figures are lighter than the background, the others are darker. With 50%, a linear classifier
+        // would learn nothing; with 85%, it learns a little.
         let light_on_dark = draws.chance(0.85);
         let contrast = draws.between(0.06, 0.38);
         let middle = draws.between(0.35, 0.65);
@@ -162,8 +163,8 @@ impl Shape {
         fill: Texture,
         shadow: f32,
     ) -> Self {
-        // Rotates by up to 15 degrees in either direction. Cosine and sine come from the tangent of half the
-        // angle, with divisions only.
+        // The figure is rotated by up to 20 degrees in either direction. Cosine and sine are computed from the tangent
+        // of half the angle, because the functions `sin` and `cos` give other bits on other platforms.
         let half_angle_tangent = draws.between(-0.18, 0.18);
         let squared = half_angle_tangent * half_angle_tangent;
         let turn = [(1.0 - squared) / (1.0 + squared), 2.0 * half_angle_tangent / (1.0 + squared)];
@@ -173,7 +174,7 @@ impl Shape {
 
     /// Returns the colour of a point after this shape is painted over the colour `below`.
     fn paint(&self, below: Colour, x: f32, y: f32) -> Colour {
-        // The light comes from the upper left.
+        // The light comes from the upper left, so the shadow is to the lower right of the figure.
         let shadow = self.shadow * self.coverage(x - 1.0, y - 1.5);
         let covered = self.coverage(x, y);
         if covered == 0.0 && shadow == 0.0 {
@@ -185,7 +186,7 @@ impl Shape {
     /// Returns the fraction of the pixel around a point that the figure covers, 0 to 1.
     fn coverage(&self, x: f32, y: f32) -> f32 {
         let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
-        // Most points are farther away and end here. The added pixel is for the smooth edge.
+        // Most points are farther from the centre than any point of the figure. The added pixel is for the smooth edge.
         let reach = self.radius * REACH + 1.0;
         if dx * dx + dy * dy > reach * reach {
             return 0.0;
@@ -198,7 +199,7 @@ impl Shape {
     }
 }
 
-/// Draws a texture of two random colours, one a little brighter than `bright` and one a little darker.
+/// Draws a texture of two random colours: one has the brightness `bright + half_step`, the other `bright - half_step`.
 fn two_tone(draws: &mut Draws, bright: f32, half_step: f32) -> Texture {
     let mut tone = |bright| {
         let saturation = draws.between(0.2, 1.0);

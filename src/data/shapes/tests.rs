@@ -26,8 +26,8 @@ fn a_picture_does_not_depend_on_the_number_of_threads_or_pictures() {
 
 #[test]
 fn the_pictures_of_a_seed_never_change() {
-    // These hashes never change. A seed gives the same pictures on every platform, and other pictures would change
-    // every published accuracy.
+    // These hashes never change: a seed gives the same pictures on every platform and in every version. Other pictures
+    // would change every published accuracy.
     assert_eq!(fnv1a(&draw_train(0, 200).images), 1141434979292438525);
     assert_eq!(fnv1a(&draw_test(0, 200).images), 13736369064562214141);
 }
@@ -126,9 +126,9 @@ fn every_figure_except_the_moon_equals_its_mirror_image() {
 }
 
 #[test]
-fn outside_a_figure_a_step_changes_the_distance_by_at_most_its_length() {
-    // From an outside point at distance d, a step shorter than d stays outside and changes the distance by at
-    // most its length.
+fn a_step_changes_the_distance_from_a_figure_by_at_most_its_length() {
+    // The signed distances of two points from the outline differ by at most the distance between the two points. This
+    // holds inside a figure, too.
     for figure in Figure::ALL {
         let mut draws = Draws::new(1, Purpose::TestPictures, 0);
         for _ in 0..2000 {
@@ -164,13 +164,13 @@ fn colours_have_the_given_brightness_and_are_in_range() {
     }
 }
 
-/// Returns the test accuracy of a softmax classifier on normalised pixels, trained on the training pictures;
-/// it has one weight per pixel, channel and class.
+/// Returns the test accuracy of a softmax classifier on normalised pixels, trained on the training pictures. The
+/// classifier has one weight per pixel, channel and class.
 fn linear_accuracy(train: &Split, test: &Split) -> f32 {
     const N_EPOCHS: u64 = 12;
     const LEARNING_RATE: f32 = 2e-3;
     const WEIGHT_DECAY: f32 = 0.1;
-    // Padded to the width of a vector register; the extra classes are left out of the softmax.
+    // The number of classes, padded to the width of a vector register. The softmax leaves out the extra classes.
     const LANES: usize = 16;
     type Scores = [f32; LANES];
 
@@ -188,7 +188,7 @@ fn linear_accuracy(train: &Split, test: &Split) -> f32 {
 
     let mut weights = vec![[0.0; LANES]; IMAGE_BYTES];
     for epoch in 0..N_EPOCHS {
-        // The learning rate decreases linearly to 0, so the last steps average.
+        // The learning rate decreases linearly to 0, so the last steps average over many pictures.
         let rate = LEARNING_RATE * (1.0 - epoch as f32 / N_EPOCHS as f32) / 20.0;
         for i in crate::data::batches::epoch_order(0, epoch, train.len()) {
             let image = train.image(i as usize);
@@ -226,12 +226,13 @@ fn a_linear_classifier_learns_a_little() {
     let Dataset { train, test, .. } = generate(0);
     let accuracy = linear_accuracy(&train, &test);
     println!("linear classifier: {:.1}%", 100.0 * accuracy);
-    // A higher accuracy requires recognising the figures.
+    // Above this accuracy, a classifier must recognise the figures.
     assert!(accuracy < 0.60, "a linear classifier reaches {accuracy}");
-    // Chance is 0.10 with a standard deviation of 0.007, so the labels belong to their pictures.
+    // Guessing reaches 0.10 with a standard deviation of 0.007. A higher accuracy shows that the labels belong to their
+    // pictures.
     assert!(accuracy > 0.16, "a linear classifier reaches only {accuracy}");
 
-    // Randomly assigned labels cannot be learned, so the margin comes from the labels.
+    // Random labels cannot be learned. So the accuracy above guessing comes from the right labels.
     let mut draws = Draws::new(9, Purpose::EpochOrder, 0);
     let labels = (0..train.len()).map(|_| draws.below(10) as u8).collect();
     let accuracy = linear_accuracy(&Split { labels, ..train }, &test);

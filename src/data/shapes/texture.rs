@@ -10,14 +10,14 @@ pub fn mix(a: Colour, b: Colour, t: f32) -> Colour {
     std::array::from_fn(|c| a[c] + (b[c] - a[c]) * t)
 }
 
-/// Returns the brightness of a colour, with the eye's weights of the three channels.
+/// Returns the brightness of a colour, with the weights of the three channels in ITU-R BT.601.
 pub fn brightness([red, green, blue]: Colour) -> f32 {
     0.299 * red + 0.587 * green + 0.114 * blue
 }
 
 /// Draws a colour of random hue with this saturation, 0 (grey) to 1, and this brightness.
 pub fn colour(draws: &mut Draws, saturation: f32, bright: f32) -> Colour {
-    // The hue follows the six edges of the colour cube.
+    // The hue follows the six edges of the colour cube from red over yellow, green, cyan, blue and magenta back to red.
     let hue = draws.between(0.0, 6.0);
     let channel = |peak: f32| {
         let off = (hue - peak).abs();
@@ -25,7 +25,8 @@ pub fn colour(draws: &mut Draws, saturation: f32, bright: f32) -> Colour {
     };
     let pure = [channel(0.0), channel(2.0), channel(4.0)];
     let tinted = mix([1.0; 3], pure, saturation);
-    // The colour is scaled to the brightness. If a channel would exceed 1, the colour is blended with white instead.
+    // The colour is scaled to the brightness. If a channel would then exceed 1, the colour is blended with the grey of
+    // the same brightness until this channel is 1.
     let scaled = tinted.map(|c| c * bright / brightness(tinted));
     let highest = scaled.into_iter().fold(1.0, f32::max);
     if highest <= 1.0 {
@@ -39,7 +40,7 @@ pub fn colour(draws: &mut Draws, saturation: f32, bright: f32) -> Colour {
 pub struct Texture {
     pattern: Pattern,
     colours: [Colour; 2],
-    /// The unit vector along which the pattern repeats, divided by the period in pixels.
+    /// The direction in which the pattern repeats: a unit vector divided by the period in pixels.
     along: [f32; 2],
     phase: [f32; 2],
 }
@@ -50,7 +51,8 @@ enum Pattern {
     Stripes,
     Checks,
     Dots,
-    /// Random values at a lattice of 5x5 points over the picture, interpolated smoothly.
+    /// Random values at a lattice of 5x5 points over the picture. The values between the points are interpolated
+    /// smoothly.
     Clouds([[f32; 5]; 5]),
 }
 
@@ -97,7 +99,8 @@ impl Texture {
     }
 }
 
-/// Draws a unit vector in a random direction without a sine: it normalises a point of the unit disc.
+/// Draws a unit vector in a random direction: normalises a random point of the unit disc. `sin` and `cos` would give
+/// other bits on other platforms.
 fn direction(draws: &mut Draws) -> [f32; 2] {
     loop {
         let (x, y) = (draws.between(-1.0, 1.0), draws.between(-1.0, 1.0));
@@ -119,7 +122,7 @@ fn smooth_edge(value: f32) -> f32 {
     (0.5 + value * 1.5).clamp(0.0, 1.0)
 }
 
-/// Interpolates the lattice at a point in lattice units.
+/// Interpolates between the four lattice points around a point. The distance between lattice points is 1.
 fn cloud(lattice: &[[f32; 5]; 5], x: f32, y: f32) -> f32 {
     let (column, row) = (x.floor().clamp(0.0, 3.0), y.floor().clamp(0.0, 3.0));
     let ease = |t: f32| t * t * (3.0 - 2.0 * t);

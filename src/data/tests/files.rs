@@ -123,7 +123,7 @@ fn a_missing_file_is_an_error() {
     assert_names(&error, &test);
     assert_names(&error, &test);
 
-    // Missing training files, and an empty folder.
+    // A folder without training files, and an empty folder.
     let dir = temp_cifar10();
     for i in [1, 2] {
         fs::remove_file(dir.path().join(format!("data_batch_{i}.bin"))).unwrap();
@@ -188,7 +188,7 @@ fn another_version_of_the_dataset_is_an_error() {
         assert!(named && error.to_string().contains(&version.to_string()), "{error}");
         assert_names(&error, dir.path());
     }
-    // The folders of other versions' archives.
+    // The names of the folders in other versions' archives.
     for (name, version) in [
         ("cifar-10-batches-py", Version::Python),
         ("cifar-10-batches-mat", Version::Matlab),

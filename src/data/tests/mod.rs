@@ -20,10 +20,10 @@ fn records(first_label: usize, n: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Writes two small training files, of 3 and 2 records, and a test file of 4.
+/// Writes two small training files with 3 and 2 records, and a test file with 4 records.
 fn small_cifar10(dir: &Path) {
     fs::create_dir_all(dir).unwrap();
-    // Written in the wrong order, because reading must sort them.
+    // The files are written in the wrong order, because the reader must sort them.
     fs::write(dir.join("data_batch_2.bin"), records(7, 2)).unwrap();
     fs::write(dir.join("data_batch_1.bin"), records(1, 3)).unwrap();
     fs::write(dir.join("test_batch.bin"), records(4, 4)).unwrap();
@@ -50,7 +50,7 @@ fn assert_names(error: &DataError, file: &Path) {
     assert!(message.contains(&*file.to_string_lossy()), "{message:?} does not name {file:?}");
 }
 
-/// Folders for the sources of a dataset.
+/// Folders with a good, a damaged and a missing dataset.
 struct Places {
     _root: TempDir,
     good: PathBuf,

@@ -1,4 +1,4 @@
-//! Compares a benchmark with an earlier one: the kernels that are faster or slower beyond the noise.
+//! Compares a benchmark with an earlier one, and names the kernels that are faster or slower beyond the noise.
 
 use super::table::{shortened, spread};
 use super::{Bench, Kernel, Machine, Sample};
@@ -35,16 +35,15 @@ impl Change {
     }
 }
 
-/// Checks that a new benchmark has the width and batch size of the earlier one. Kernels of other sizes have other
-/// shapes and cannot be compared.
+/// Checks that a new benchmark has the width and batch size of the earlier one. With another width or batch size, the
+/// kernels have other shapes and cannot be compared.
 pub fn check(before: &Bench, width: usize, batch_size: usize) -> Result<(), MeasureError> {
     let before = [before.settings.width, before.settings.batch_size];
     let now = [width, batch_size];
     if before == now { Ok(()) } else { Err(MeasureError::OtherStep { before, now }) }
 }
 
-/// Returns the comparison as text for people: one line per kernel in the order of `now`, then the step, then the
-/// counts.
+/// Returns the comparison as text: one line per kernel in the order of `now`, then the step, then the counts.
 pub fn compare(before: &Bench, now: &Bench) -> String {
     let op = now.kernels.iter().map(|kernel| kernel.op.len()).max().unwrap_or(0);
     let mut text = head(before, now);
@@ -112,7 +111,7 @@ fn head(before: &Bench, now: &Bench) -> String {
         ratios[1],
     );
     if ratios.into_iter().any(|ratio| !STEADY.contains(&ratio)) {
-        text += "  the device's own speed changed: that explains part of the changes below\n";
+        text += "  the device's peak rates changed; this explains part of the changes below\n";
     }
     text + "\n"
 }
@@ -215,7 +214,7 @@ mod tests {
         elsewhere.peak.flops_per_s *= 2.0;
         let text = compare(&elsewhere, &now);
         assert!(text.contains("driver was none, is driver 1.2\n"), "{text}");
-        assert!(text.contains("the device's own speed changed"), "{text}");
+        assert!(text.contains("the device's peak rates changed"), "{text}");
         assert!(text.contains("200.0 GFLOP/s before, 100.0 now (x 0.50)"), "{text}");
     }
 

@@ -1,4 +1,4 @@
-//! Runs a benchmark.
+//! Measures a training step and each of its kernels.
 
 use super::{Bench, FORMAT, Kernel, Rates, Settings, Step, VERSION};
 use crate::Error;
@@ -55,7 +55,7 @@ fn evaluate(timed: TimedSteps, settings: Settings, machine: Machine) -> Bench {
 }
 
 /// Returns the kernels of a tape, those with the most time first. Nodes with the same op, attributes and shapes are one
-/// kernel. `times` has the seconds by node and step.
+/// kernel. `times[node][step]` is in seconds.
 fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
     let mut kernels: Vec<(Kernel, Vec<usize>)> = Vec::new();
     for (ix, node) in tape.nodes().iter().enumerate() {
@@ -79,7 +79,7 @@ fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
     kernels
 }
 
-/// Returns the kernel of a node, without times.
+/// Returns the kernel of a node. Its times are 0.
 fn kernel(tape: &Tape, node: &Node) -> Kernel {
     let shapes = |ids: &[_]| ids.iter().map(|&id| shape(tape.value(id))).collect();
     let nothing = Peaks { flops_per_s: 1.0, bytes_per_s: 1.0 };
@@ -122,7 +122,7 @@ mod tests {
             ("add.forward", "2 of 2x3".to_string(), 1),
         ];
         assert_eq!(got, expected);
-        // The means of the two nodes are 2, 3 and 7.
+        // In the three steps, the mean times of the two nodes are 2, 3 and 7 seconds.
         let Sample { n, median, min, max, .. } = kernels[1].seconds;
         assert_eq!((n, median, min, max, kernels[1].seconds_in_step()), (3, 3.0, 2.0, 7.0, 6.0));
 

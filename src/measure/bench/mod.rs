@@ -27,9 +27,9 @@ pub mod table;
 
 pub use measure::measure;
 
-/// The file of the figures in the folder of `wgrad bench`.
+/// Name of the file with the results, in the output folder of `wgrad bench`.
 pub const JSON: &str = "bench.json";
-/// The file of the drawing in that folder.
+/// Name of the file with the drawing, in the same folder.
 pub const SVG: &str = "roofline.svg";
 
 /// Number of timed steps by default: as many as 25 seconds hold, at least 5 and at most 100.
@@ -71,7 +71,7 @@ pub struct Settings {
     pub width: usize,
     /// Number of images in a step.
     pub batch_size: usize,
-    /// Set of kernels that a GPU runs.
+    /// Set of kernels that the GPU runs. The CPU device has only one set.
     pub kernels: Kernels,
     /// Fusion rules that are applied.
     pub fusion: Fusion,
@@ -104,7 +104,7 @@ pub struct Kernel {
     pub makes: Vec<String>,
     /// Number of nodes of the step with this kernel.
     pub n_nodes: usize,
-    /// Time of one node, in seconds: for each step, the mean over the nodes.
+    /// Time of one node, in seconds. Each measurement is the mean over the nodes of one step.
     pub seconds: Sample,
     /// Work and rates of one node.
     #[serde(rename = "work")]
@@ -125,12 +125,12 @@ pub struct Rates {
     pub intensity: f64,
     /// Resource that bounds the kernel: arithmetic or memory.
     pub bound: Bound,
-    /// Rate as a fraction of the peak of that resource.
+    /// Rate as a fraction of the peak rate of the resource in `bound`.
     pub of_roof: f64,
 }
 
 impl Settings {
-    /// Returns the extent of fusion in one or two words.
+    /// Returns one or two words for the fusion rules that are applied: all, none, or some.
     pub fn fused(&self) -> &'static str {
         match self.fusion {
             Fusion::ALL => "everything",
@@ -208,7 +208,7 @@ impl Bench {
     }
 
     fn from_json(text: &str) -> Result<Self, String> {
-        /// Fields that are read first, because files of other versions may have any other fields.
+        /// The fields that are read first. Files of other versions may have other fields than [`Bench`].
         #[derive(Deserialize)]
         struct Head {
             format: String,

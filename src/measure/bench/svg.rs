@@ -1,5 +1,5 @@
-//! Draws the roofline: the device's peak rate at each arithmetic intensity (operations per byte), and each kernel below
-//! it.
+//! Draws the roofline: a line for the device's peak rate at each arithmetic intensity (operations per byte), and a mark
+//! for each kernel below the line.
 
 use super::table::shortened;
 use super::{Bench, Kernel};
@@ -16,10 +16,10 @@ const LIST: f64 = 776.0;
 /// Height of an entry of the list, in pixels.
 const ROW: f64 = 36.0;
 
-/// Number of kernels with a number and an entry in the list: those with the most time.
+/// Number of kernels that have a number and an entry in the list. They are the kernels with the most time.
 const N_NUMBERED: usize = 16;
 
-/// Smallest fraction of the step's time with which a kernel is drawn.
+/// Smallest fraction of the step's time that a drawn kernel takes. Other kernels are left out.
 const SMALLEST: f64 = 1e-3;
 
 /// Colours of the ops, with their names in the legend.
@@ -92,7 +92,7 @@ fn roof(svg: &mut Svg, bench: &Bench, plot: &Plot) {
     let right = FRAME.right;
     svg.path("rule", format_args!("M{x:.1} {y:.1}L{bend:.1} {flat:.1}H{right}"), "");
     let above = format!("multiply-adds: {} GFLOP/s", giga(bench.peak.flops_per_s));
-    // The label stands at the bend, because fast kernels crowd below the right end.
+    // The label is at the bend, because the marks of fast kernels are below the right end.
     svg.text("halo", [bend.min(right - 180.0), flat - 8.0], &above);
     let angle = (y - flat).atan2(x - bend).to_degrees() - 180.0;
     let at = [(x + 2.0 * bend) / 3.0, (y + 2.0 * flat) / 3.0 - 9.0];
@@ -116,7 +116,8 @@ fn step(svg: &mut Svg, bench: &Bench, plot: &Plot) {
     );
 }
 
-/// Draws a kernel: the colour stands for its op, the shape for its direction.
+/// Draws the mark of a kernel. The colour stands for its op. A circle stands for a forward kernel, a triangle for the
+/// gradient of an input, and a square for all other kernels.
 fn mark(svg: &mut Svg, kernel: &Kernel, [x, y]: [f64; 2], r: f64) {
     let rates = kernel.rates;
     let title = format!(
@@ -151,7 +152,7 @@ fn colour(op: &str) -> &'static str {
     }
 }
 
-/// Draws the numbers of the kernels, where they hide neither a mark nor another number.
+/// Draws the numbers of the kernels. A number is placed near its mark, and hides neither a mark nor another number.
 fn numbers(svg: &mut Svg, numbered: &[&Kernel], drawn: &[&Kernel], plot: &Plot) {
     let marks: Vec<[f64; 2]> = drawn.iter().map(|kernel| place(plot, kernel)).collect();
     let mut taken: Vec<[f64; 2]> = Vec::new();
@@ -167,10 +168,10 @@ fn numbers(svg: &mut Svg, numbered: &[&Kernel], drawn: &[&Kernel], plot: &Plot) 
     }
 }
 
-/// Distance between a number and its mark in pixels, if there is room.
+/// Smallest distance between a number and its mark, in pixels.
 const NEAR: f64 = 14.0;
 
-/// Returns the nearest free position around a mark. If none of the tried positions is free, returns the mark's own.
+/// Returns the nearest free position around a mark. If all tried positions are taken, returns the position of the mark.
 fn free_place(mark: [f64; 2], marks: &[[f64; 2]], taken: &[[f64; 2]]) -> [f64; 2] {
     let is_free = |[x, y]: [f64; 2]| {
         let clear = |others: &[[f64; 2]], dx: f64, dy: f64| {

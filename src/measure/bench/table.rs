@@ -4,10 +4,10 @@ use super::{Bench, Kernel, Rates, Sample};
 use crate::base::chart;
 use crate::measure::figures::{giga, milliseconds, percent};
 
-/// Width of the column of shapes, in characters. Longer shapes are cut; the file has them in full.
+/// Width of the column of shapes, in characters. Longer shapes are cut; `bench.json` has them in full.
 const SHAPES_WIDTH: usize = 34;
 
-/// Returns the benchmark as a table for people: one line per kernel, those with the most time first; then the step.
+/// Returns the benchmark as a table: one line per kernel, the kernels with the most time first; then the step.
 pub fn table(bench: &Bench) -> String {
     let mut text = head(bench);
     let op = bench.kernels.iter().map(|kernel| kernel.op.len()).max().unwrap_or(0);

@@ -5,12 +5,12 @@ use std::fmt;
 use super::{CaseResult, CaseTape, Contents};
 use crate::tape::StateBuffer;
 
-/// The bound on the error of an element for a sum of one term, relative to the element plus the root mean
-/// square of its tensor. The bound grows with the square root of the number of terms.
+/// The bound on the error of an element, as a fraction of its absolute value plus the root mean square of its tensor.
+/// In a case whose longest sum has n terms, the bound is larger by a factor of sqrt(n).
 ///
-/// Two orders of the same sum of n products differ by about f32's unit roundoff (6e-8) times the square root
-/// of n. Divisions, exponentials and roots on a GPU are off by up to 3 more units. 1e-6 allows a chain of a
-/// few such nodes, and is far below the error of a wrong term.
+/// Two orders of the same sum of n products differ by about f32's unit roundoff (6e-8) times the square root of n.
+/// Divisions, exponentials and roots on a GPU are off by up to 3 units more. 1e-6 allows a chain of a few nodes with
+/// such errors, and is far below the error of a wrong term.
 pub const TOLERANCE: f64 = 1e-6;
 
 /// The first difference between two runs, with the op and the case.
@@ -45,7 +45,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// A tensor of a case, and its kind of comparison.
+/// A tensor of a case. With `exact`, its elements must be equal in both runs.
 struct Tensor<'a> {
     name: String,
     shape: &'a [usize],
@@ -58,8 +58,9 @@ impl CaseTape {
         TOLERANCE * (self.reduction.max(1) as f64).sqrt()
     }
 
-    /// Compares all results of two runs in the order of the tape. So the first difference is the cause of later ones.
-    /// Words and padding must be equal. Returns the largest error as a fraction of the allowed error.
+    /// Compares all results of two runs in the order of the tape. So the reported difference is the first one, which
+    /// usually causes the later ones. Words and padding must be equal. Returns the largest error as a fraction of the
+    /// allowed error.
     ///
     /// # Errors
     /// The first value that differs, at its worst element.
@@ -82,7 +83,7 @@ impl CaseTape {
         Ok(worst)
     }
 
-    /// Compares a flat buffer member by member, because each member has a scale of its own.
+    /// Compares a flat buffer member by member, because the root mean square differs between members.
     fn compare_state(
         &self,
         group: StateBuffer,
@@ -101,7 +102,8 @@ impl CaseTape {
             expected[range.clone()].fill(0.0);
             got[range].fill(0.0);
         }
-        // The rest is padding, or the metrics. Each metric has a scale of its own.
+        // The elements outside members are padding, metrics or control words. Each element is compared alone, because
+        // each metric has another magnitude.
         let exact = group != StateBuffer::Metrics;
         for (ix, (expected, got)) in expected.iter().zip(&got).enumerate() {
             let name = format!("{}, element {ix}", group.name());
@@ -165,8 +167,8 @@ impl Contents {
     }
 }
 
-/// Returns a flat index as one index per axis. (Packed pixels have fewer words than elements; the last axes
-/// then count words.)
+/// Converts a flat index to one index per axis. (Packed pixels have four elements in a word. Their flat index counts
+/// words, so the result does not name the pixel.)
 fn unravel(mut ix: usize, shape: &[usize]) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for (position, &extent) in index.iter_mut().zip(shape).rev() {

@@ -1,4 +1,4 @@
-//! Random contents, with a seed, for the inputs and the state of a case.
+//! Random contents for the inputs and the state of a case, drawn from a seed.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -8,19 +8,20 @@ use crate::kernel::StepScalars;
 use crate::ops::case::Fill;
 use crate::tape::{ElementType, StateBuffer, StateLayout, ValueId};
 
-/// The data before a run. Tests may change it, for example insert a gradient that is not finite.
+/// The inputs and the state of a case before a run. A test may change them, for example to insert a gradient that is
+/// not finite.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CaseData {
     /// The contents of every input, including the upstream gradients.
     pub inputs: Vec<(ValueId, Contents)>,
-    /// The state, in the order of [`StateBuffer::ALL`]; padding, metrics and the flag are zero.
+    /// The state, in the order of [`StateBuffer::ALL`]; padding, metrics and control words are zero.
     pub state: Vec<Vec<f32>>,
     /// The scalars of the step.
     pub step: StepScalars,
 }
 
 impl CaseTape {
-    /// Returns random contents, a function of the seed.
+    /// Returns random contents. They are a function of the seed.
     pub fn fill(&self, seed: u64) -> CaseData {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let case_inputs = self.inputs.iter().map(|(input, id)| (*id, input.fill));
@@ -51,7 +52,7 @@ impl CaseTape {
     }
 }
 
-/// Returns a flat buffer with plausible numbers: second moments and variances are not negative.
+/// Returns a flat buffer of random numbers in a valid range: second moments and variances are positive.
 fn state(rng: &mut impl Rng, group: StateBuffer, layout: &StateLayout) -> Vec<f32> {
     let fill = match group {
         StateBuffer::Parameters

@@ -10,14 +10,14 @@ use crate::ops::OpTests;
 pub struct SelfTest {
     /// The number of cases.
     pub n_cases: usize,
-    /// The largest error of an element, relative to itself plus its tensor's root mean square.
+    /// The largest error of an element, as a fraction of its absolute value plus its tensor's root mean square.
     pub largest_error: f64,
 }
 
 /// The cause of a failed self-test.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The device's results differ.
+    /// The device's results differ from the reference.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// The device failed.

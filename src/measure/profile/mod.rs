@@ -33,13 +33,13 @@ pub struct Profile {
     /// Clock that timed the nodes.
     #[serde(serialize_with = "clock_name")]
     pub clock: Clock,
-    /// Number of timed steps, over which the medians are taken.
+    /// Number of timed steps. Each time of a node is the median over these steps.
     pub n_steps: usize,
     /// Peaks of the device, as measured.
     pub peak: Peaks,
-    /// Time of a whole step, in seconds: the median by the host's clock, without a clock on the nodes.
+    /// Time of a whole step, in seconds: the median by the host's clock, over steps without a clock on the nodes.
     pub step_seconds: f64,
-    /// Sum of the medians of all nodes.
+    /// Sum of the median times of all nodes, and of their work.
     pub sum: Total,
     /// Nodes in the order of the tape.
     pub nodes: Vec<NodeProfile>,
@@ -80,12 +80,12 @@ pub struct Total {
     pub name: String,
     /// Number of nodes.
     pub n_nodes: usize,
-    /// Sums of their times and of their work.
+    /// Sum of the nodes' median times, and sum of their work.
     #[serde(flatten, serialize_with = "rates")]
     pub timed: TimedWork,
 }
 
-/// Serializes time and work together with the rates that follow from them.
+/// Serializes time and work, and the rates that are computed from them.
 fn rates<S: Serializer>(timed: &TimedWork, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Rates {

@@ -1,5 +1,6 @@
-//! Draws a profile. At the top are the step from left to right, then its phases, their layers and their nodes below
-//! each other; the width of a box is its time. Below are the ops as bars, the longest first.
+//! Draws a profile. The upper part is a flame chart with time from left to right: one row each for the step, its
+//! phases, their layers and their nodes. The width of a box is its time. The lower part has a bar for each op, the
+//! longest first.
 
 use std::fmt::Write;
 
@@ -16,7 +17,7 @@ const FLAME_TOP: f64 = 72.0;
 const ROW: f64 = 30.0;
 const BARS_TOP: f64 = FLAME_TOP + 4.0 * ROW + 86.0;
 
-/// Width of a character in a box, in pixels, rounded up.
+/// Upper bound on the width of a character in a box, in pixels.
 const LETTER: f64 = 7.6;
 
 /// Colours of the ops that take the most time.
@@ -60,7 +61,7 @@ fn flame(svg: &mut Svg, profile: &Profile) {
             let title = format!("{note}: {}", milliseconds(timed.seconds));
             let y = FLAME_TOP + ROW * row as f64;
             svg.open(format_args!("class=\"{class}\""), &title);
-            // A gap of one pixel between boxes, unless the box is too narrow for it.
+            // Boxes have a gap of one pixel between them, except boxes that are too narrow.
             let width = right - left;
             let shown = if width > 3.0 { width - 1.0 } else { width };
             svg.rect("light", [left, y, shown, ROW - 2.0], "");
@@ -150,7 +151,7 @@ fn bar(profile: &Profile, name: &str, timed: TimedWork, class: &str) -> Bar {
         name: name.to_string(),
         class: class.to_string(),
         length: timed.seconds,
-        // The time at the device's peak rates, at most the measured time.
+        // The dark part is the time at the device's peak rates, at most the measured time.
         dark: roof(timed.work, profile.peak).1.min(timed.seconds),
         figures: vec![
             percent(timed.seconds / profile.sum.timed.seconds),
@@ -163,7 +164,7 @@ fn bar(profile: &Profile, name: &str, timed: TimedWork, class: &str) -> Bar {
     }
 }
 
-/// Returns the colour of an op. Only the ops with the most time have a colour of their own.
+/// Returns the colour of an op. The eight ops with the most time have different colours; all others share one colour.
 fn colour(profile: &Profile, op: &str) -> &'static str {
     let rank = profile.ops.iter().position(|total| total.name == op);
     rank.and_then(|rank| COLOURS.get(rank)).copied().unwrap_or(OTHER)

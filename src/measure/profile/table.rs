@@ -28,7 +28,7 @@ impl Sort {
     }
 }
 
-/// Returns the table for people: one line per node, then the totals, then the sum and the whole step.
+/// Returns the table as text: one line per node, then the totals, then the sum and the whole step.
 pub fn table(profile: &Profile, sort: Sort) -> String {
     let mut text = head(profile);
     let name = profile.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0);
@@ -84,7 +84,7 @@ fn head(profile: &Profile) -> String {
     )
 }
 
-/// The widths of the columns, and the references of their percentages.
+/// The width of the column of names, and the values that stand for 100% in other columns.
 struct Columns {
     /// Width of the column of names, in characters.
     name: usize,

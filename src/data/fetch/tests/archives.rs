@@ -1,4 +1,4 @@
-//! Archives for tests: a small CIFAR-10, and malicious ones.
+//! Archives for tests: an archive with a small CIFAR-10, and malicious and damaged archives.
 
 use std::io::Write;
 
@@ -20,10 +20,10 @@ pub enum Content {
     Fifo,
 }
 
-/// Returns the files of a CIFAR-10 with one record per batch.
+/// Returns the files of a CIFAR-10 with one record in each file of images.
 pub fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {
     let record = |label: u8| {
-        // The high bits of a multiplicative generator do not compress.
+        // The pixels are the high bits of a multiplicative random generator, because these do not compress.
         let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005));
         let states = std::iter::successors(Some(u64::from(label) * 2 + 1), next).skip(9);
         let noise = states.take(RECORD_BYTES - 1).map(|state| (state >> 56) as u8);
@@ -39,7 +39,7 @@ pub fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {
     files
 }
 
-/// Returns the files as archive entries.
+/// Returns the files of the small CIFAR-10 as archive entries.
 pub fn cifar10_entries() -> Vec<(String, Content)> {
     let in_folder =
         |(name, content)| (format!("cifar-10-batches-bin/{name}"), Content::File(content));
@@ -81,7 +81,7 @@ pub fn packed(entries: &[(String, Content)]) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
-/// Returns malicious archives, each with a description of its attack.
+/// Returns malicious and damaged archives, each with a description of its fault.
 pub fn hostile() -> Vec<(&'static str, Vec<(String, Content)>)> {
     let evil = || Content::File(b"evil".to_vec());
     let added = |name: &str, content| {

@@ -29,7 +29,7 @@ const QUICK: RetryPolicy = RetryPolicy {
     pause: Duration::from_millis(1),
 };
 
-/// A folder to fetch to, and the reported events.
+/// A temporary folder that a test fetches to, and the events that were reported.
 struct Place {
     root: TempDir,
     events: Vec<String>,
@@ -54,7 +54,7 @@ impl Place {
         fs::write(self.part(), bytes).unwrap();
     }
 
-    /// Returns the names in the folder of the download.
+    /// Returns the names in the folder of the download, sorted.
     fn names(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.root.path().join("data")) else { return Vec::new() };
         let mut names: Vec<String> =
@@ -98,12 +98,12 @@ fn md5_of_bytes(bytes: &[u8]) -> Md5Sum {
     Md5Sum(Md5::digest(bytes).into())
 }
 
-/// Returns the archive `file` at this URL.
+/// Returns the description of the archive with the contents `file` at this URL.
 fn known(file: &[u8], url: String) -> Archive {
     Archive { url, n_bytes: Some(file.len() as u64), md5: md5_of_bytes(file) }
 }
 
-/// Starts a server with the small archive.
+/// Starts a server that serves the archive of the small CIFAR-10.
 fn small(replies: impl IntoIterator<Item = Reply>) -> (Server, Archive) {
     let file = small_archive();
     let server = Server::new(file.clone(), replies);
@@ -186,8 +186,8 @@ fn a_server_that_sends_another_range_gets_a_new_request() {
 }
 
 #[test]
-fn one_of_the_two_lengths_may_be_unknown() {
-    // The server's length is not needed if the archive's is known, and vice versa.
+fn the_lengths_of_the_archive_and_of_the_response_may_be_unknown() {
+    // Only the archive's length is known. Then neither length is known, and then only the server's.
     let (_server, archive) = small([Reply::WithoutLength]);
     let mut place = Place::new();
     place.fetch(&archive).unwrap();
@@ -219,7 +219,7 @@ fn a_complete_part_is_not_downloaded_again() {
 }
 
 #[test]
-fn a_part_of_something_else_is_downloaded_again() {
+fn a_partial_download_of_another_file_is_replaced() {
     for (part, asked) in [
         (vec![7; 5000], vec![Some(5000), None]),
         (vec![7; small_archive().len()], vec![None]),

@@ -1,4 +1,4 @@
-//! Files that exist before a fetch, and the contents of archives with the right checksum.
+//! Tests with files that exist before a fetch, and with unusual contents of archives whose checksum is right.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -61,7 +61,7 @@ fn existing_files_at_the_destination_stay() {
     place.fetch(&archive).unwrap();
     place.assert_done();
 
-    // A file takes the place of the parent folder.
+    // A file in place of the parent folder is an error.
     let mut place = Place::new();
     fs::write(place.root.path().join("data"), "a file").unwrap();
     let error = place.fetch(&archive).expect_err("it is a file");
@@ -98,12 +98,12 @@ fn files_that_are_not_archives_are_rejected() {
 }
 
 #[test]
-fn files_of_other_datasets_stay_packed() {
+fn entries_that_are_not_files_of_cifar10_stay_packed() {
     let mut entries: Vec<(String, Content)> = archives::cifar10_entries();
     for name in ["cifar-10-batches-bin/._test_batch.bin", "notes.txt", "a/b/../c"] {
         entries.push((name.to_string(), Content::File(b"x".to_vec())));
     }
-    // A path with `..` is rejected even if it stays inside.
+    // A path with `..` is rejected even if it stays inside the folder.
     let climbing = packed(&entries);
     let server = Server::new(climbing.clone(), []);
     assert!(Place::new().fetch(&known(&climbing, server.url())).is_err());

@@ -22,7 +22,7 @@ pub enum Reply {
     Slow,
     /// The file and one more byte, without a length.
     LongerThanSaid,
-    /// The file without a length; the connection's end marks its end.
+    /// The file without a length; the end of the connection marks the end of the file.
     WithoutLength,
     /// Another range than the requested one.
     OtherPart,
@@ -35,12 +35,12 @@ pub enum Reply {
 /// A server; it runs until the process ends.
 pub struct Server {
     address: String,
-    /// The first byte of each request; None for a request of the whole file.
+    /// The offset of the first byte of each request; None for a request of the whole file.
     asked: Arc<Mutex<Vec<Option<usize>>>>,
 }
 
 impl Server {
-    /// Serves `file`: each connection takes the next reply, then `Good`.
+    /// Serves `file`. Each connection gets the next reply; after the last reply, each gets [`Reply::Good`].
     pub fn new(file: Vec<u8>, replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address").to_string();
@@ -51,7 +51,7 @@ impl Server {
             for stream in listener.incoming() {
                 let reply = replies.pop_front().unwrap_or(Reply::Good);
                 let (file, log) = (file.clone(), Arc::clone(&log));
-                // A client may close the connection early.
+                // The result is not checked, because a client may close the connection early.
                 thread::spawn(move || answer(stream.expect("a connection"), &file, &reply, &log));
             }
         });
@@ -62,7 +62,7 @@ impl Server {
         format!("http://{}/archive.tar.gz", self.address)
     }
 
-    /// Returns the first byte of each request so far; None for a request of the whole file.
+    /// Returns the offset of the first byte of each request so far; None for a request of the whole file.
     pub fn asked(&self) -> Vec<Option<usize>> {
         self.asked.lock().expect("no thread panics with the lock").clone()
     }

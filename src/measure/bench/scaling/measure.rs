@@ -1,4 +1,4 @@
-//! Measures the cells of the grid.
+//! Measures the cells of the grid of widths and batch sizes.
 
 use super::{Cell, LONGEST_STEP, Outcome, Scaling, too_little_memory};
 use crate::Error;
@@ -14,10 +14,10 @@ use crate::passes::{Plan, PlanOptions, Work};
 use crate::train::step::{self, StepConfig};
 
 /// Fraction of the free memory that a cell may take on the CPU or a software adapter. On a hardware adapter, the
-/// allocation itself fails.
+/// allocation itself fails if the memory is too small.
 const PART_OF_MEMORY: f64 = 0.8;
 
-/// Largest number of timed rows of steps in a cell.
+/// Largest number of timed rows in a cell. A row is a number of steps without a wait between them.
 const MAX_ROWS: usize = 50;
 
 /// The grid to measure.
@@ -91,7 +91,7 @@ pub fn measure(
                     }
                     Err(error) => {
                         let outcome = Outcome::of(&error);
-                        // A failed device fails every later call.
+                        // After a failure, every later call of the device fails too, so it is opened again.
                         if matches!(outcome, Outcome::Failed { .. }) {
                             device = open()?;
                         }
@@ -146,8 +146,8 @@ fn plan(config: &StepConfig, device: &Device) -> Cell {
     }
 }
 
-/// Predicts the seconds of a step. The prediction takes the operations per second of the largest measured cell that
-/// exceeds this cell neither in width nor in batch size. Returns None without such a cell.
+/// Predicts the seconds of a step. The operations per second are those of the largest measured cell whose width and
+/// batch size are not above those of this cell. Returns None without such a cell.
 fn predict(measured: &[Cell], cell: &Cell) -> Option<f64> {
     let smaller = |other: &&Cell| other.width <= cell.width && other.batch_size <= cell.batch_size;
     let seconds = |other: &Cell| match &other.outcome {
@@ -166,7 +166,7 @@ mod tests {
     use crate::measure::bench::scaling::tests::{cell, measured};
 
     #[test]
-    fn the_largest_smaller_cell_predicts() {
+    fn a_prediction_comes_from_the_largest_smaller_cell() {
         let step = |width, batch_size, seconds: f64| {
             let seconds = Sample::new(vec![seconds]);
             cell(width, batch_size, Outcome::Measured { images_per_s: 1.0, seconds })
@@ -175,7 +175,7 @@ mod tests {
         let known = [step(8, 32, 1.0), step(8, 64, 1.5), too_long, step(16, 32, 2.0)];
         let predicted =
             |width, batch_size| predict(&known, &cell(width, batch_size, Outcome::NOT_YET));
-        // The work of these cells is that of the network's convolutions: width² x batch size.
+        // In this test, the operations of a cell are width² x batch size, as in the network's convolutions.
         assert_eq!(predicted(8, 256), Some(6.0), "from 64 images");
         assert_eq!(predicted(16, 64), Some(4.0), "from width 16, not from width 8 and 64 images");
         assert_eq!(predicted(4, 512), None, "no cell is smaller");
@@ -216,8 +216,8 @@ mod tests {
 
     #[test]
     fn cells_that_do_not_fit_have_a_reason() {
-        // The CPU device allocates scratch memory beside the plan. It is small compared with the difference of these
-        // plans.
+        // The CPU device allocates scratch memory beside the planned memory. The scratch memory is small compared with
+        // the difference of the two plans.
         let batch_sizes = [2, 96];
         let (all, _) = run(&batch_sizes, None, 9);
         let between = (all.cells[0].planned_bytes + all.cells[1].planned_bytes) / 2;

@@ -1,7 +1,7 @@
 //! The scaling benchmark: images per second of a training step over a grid of widths and batch sizes.
 //!
 //! [`measure`](measure()) returns a [`Scaling`]. [`table`] prints it, and [`svg`] draws it. Each cell has a
-//! measurement, or the reason for its absence.
+//! measurement, or the reason why it was not measured.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,14 +15,14 @@ pub mod table;
 
 pub use measure::{Grid, measure};
 
-/// The file of the figures in the folder of `wgrad bench scaling`.
+/// Name of the file with the results, in the output folder of `wgrad bench scaling`.
 pub const JSON: &str = "scaling.json";
-/// The file of the same figures, one line per cell.
+/// Name of the file with the same results as CSV, one line per cell.
 pub const CSV: &str = "scaling.csv";
-/// The file of the drawing in that folder.
+/// Name of the file with the drawing, in the same folder.
 pub const SVG: &str = "scaling.svg";
 
-/// Longest step that is run, in seconds.
+/// Longest predicted time of a step that is still run, in seconds.
 pub const LONGEST_STEP: f64 = 60.0;
 
 /// A grid of widths and batch sizes: the contents of `scaling.json`.
@@ -55,7 +55,7 @@ pub struct Cell {
     pub flops: u64,
     /// Planned memory of training and evaluation, in bytes.
     pub planned_bytes: u64,
-    /// Measurement, or the reason for its absence.
+    /// Measurement, or the reason why the cell was not measured.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
@@ -68,7 +68,7 @@ pub enum Outcome {
     Measured {
         /// Images per second, from the median time.
         images_per_s: f64,
-        /// Time of a step in seconds, by the host's clock: the mean over a row of steps, for each row.
+        /// Time of a step in seconds, by the host's clock. Each measurement is the mean over a row of steps.
         seconds: Sample,
     },
     /// The step exceeds a limit of the device, or `--memory-limit`.
@@ -227,7 +227,7 @@ pub(super) mod tests {
         assert_eq!(lines.len(), 7);
         assert!(lines[1].starts_with("8,32,measured,64.123,0.0155"), "{csv}");
         assert!(lines[4].ends_with(",\"a tensor is \"\"too\"\" large\""), "{csv}");
-        // No quoted text in this grid has commas.
+        // The last line is left out, because the reason in it has a comma.
         let n_columns: Vec<usize> = lines.iter().map(|line| line.split(',').count()).collect();
         assert_eq!(n_columns[..6], [11; 6], "{csv}");
         assert_eq!(

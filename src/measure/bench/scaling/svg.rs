@@ -1,4 +1,5 @@
-//! Draws the grid: images per second over the batch size, one line per width. The cells stand below as a heat map.
+//! Draws the grid: images per second over the batch size, one line per width. A heat map of the cells is below the
+//! lines.
 
 use super::{Cell, Scaling, table};
 use crate::base::chart::heat::{self, HeatMap};
@@ -75,7 +76,7 @@ fn line<'a>(
     Some(plot.y_at(last.1))
 }
 
-/// Draws the widths at the right ends of their lines. Labels that would overlap are moved apart.
+/// Writes the width of each line at its right end. Labels that would overlap are moved apart.
 fn names(svg: &mut Svg, mut ends: Vec<(f64, usize, usize)>) {
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut lowest = f64::NEG_INFINITY;

@@ -2,8 +2,8 @@
 
 use super::{Outcome, Scaling};
 
-/// Returns the grid as text for people: one line per width, one column per batch size. The reasons for missing
-/// measurements stand below.
+/// Returns the grid as text: one line per width, one column per batch size. The reasons for missing measurements are
+/// below the grid.
 pub fn table(scaling: &Scaling) -> String {
     let mut text = format!(
         "{}step      resnet9{}; images a second, from medians, by the host's clock\n\n",
@@ -26,7 +26,8 @@ pub fn table(scaling: &Scaling) -> String {
     if reasons.is_empty() { text } else { format!("{text}\n{}\n", reasons.join("\n")) }
 }
 
-/// Returns the reasons for missing measurements: one line per kind of outcome, for its first cell.
+/// Returns the reasons for missing measurements: one line per kind of outcome, with the first cell that has this
+/// outcome.
 pub fn reasons(scaling: &Scaling) -> Vec<String> {
     let mut kinds: Vec<String> = Vec::new();
     let mut lines = Vec::new();
