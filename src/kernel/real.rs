@@ -8,8 +8,9 @@ use gemm_common::Parallelism;
 
 /// A matrix product on raw pointers, `dst = alpha dst + beta lhs rhs`.
 ///
-/// The parameters are: m, n, k; `dst` with its column stride, its row stride, and whether it is read; `lhs` and `rhs`
-/// with their strides in the same order; alpha; beta; whether to conjugate `dst`, `lhs` and `rhs`; the parallelism.
+/// The parameters are: m, n, k; `dst` with its column stride and its row stride; whether the product reads `dst`; `lhs`
+/// and `rhs`, each with its column stride and its row stride; alpha; beta; whether to conjugate `dst`, `lhs` and `rhs`;
+/// the parallelism.
 pub(crate) type Gemm<T> = unsafe fn(
     usize,
     usize,
