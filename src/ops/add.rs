@@ -65,7 +65,7 @@ impl Reference for Add {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "add", cases };
 
 fn case(shape: &[usize]) -> Case {

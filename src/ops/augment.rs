@@ -40,7 +40,7 @@ pub fn table(mean: [f64; 3], std: [f64; 3]) -> Vec<f32> {
     (0..256).flat_map(|value| (0..3).map(move |c| entry(value, c))).collect()
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "augment", cases };
 
 fn case(images: usize, [h, w]: [usize; 2], switches: AugmentFlags) -> Case {

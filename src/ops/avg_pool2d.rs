@@ -143,7 +143,7 @@ impl Reference for AvgPool2dBackward {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "avg_pool2d", cases };
 
 fn case(x: [usize; 4], window: Window) -> Case {

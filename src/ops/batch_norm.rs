@@ -117,7 +117,7 @@ fn x_hat<T: Real>(x: T, mean: T, inv_std: T) -> T {
     (x - mean) * inv_std
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "batch_norm", cases };
 
 const EPS: f32 = 1e-5;

@@ -67,7 +67,7 @@ impl Reference for ChannelSum {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "channel_sum", cases };
 
 fn case(shape: &[usize]) -> Case {

@@ -1,4 +1,4 @@
-//! A constant scalar. Differentiation starts with the constant 1, the gradient of the loss by itself.
+//! A constant scalar. Differentiation starts with the constant 1, the gradient of the loss with respect to itself.
 //!
 //! Shaders: `shaders/fill/`. Derivation: `docs/ops/fill.md`.
 
@@ -42,7 +42,7 @@ impl Reference for Fill {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "fill", cases };
 
 fn cases() -> Vec<Case> {

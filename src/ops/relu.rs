@@ -96,7 +96,7 @@ impl Reference for ReluBackward {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "relu", cases };
 
 fn case(shape: &[usize], fill: Fill) -> Case {

@@ -102,8 +102,8 @@ impl Chart {
         )
     }
 
-    /// Returns the series without the points that are not finite. If the vertical axis is in percent, y is multiplied by
-    /// 100.
+    /// Returns the series without the points that are not finite. If the vertical axis is in percent, the function
+    /// multiplies y by 100.
     fn shown(&self, series: &Series) -> Series {
         let factor = if self.y_unit == Unit::Percent { 100.0 } else { 1.0 };
         let points = series.points.iter().map(|&(x, y)| (x, factor * y));

@@ -67,7 +67,7 @@ fn geometry<'a>(
     let g = Geometry::new(x, &[shape(1), shape(2)]);
     assert!(
         g.rows() > 1,
-        "batch_norm: x {x:?} has one value per channel; training needs more than one value"
+        "batch_norm: x is {x:?}, but training needs more than one value per channel"
     );
     let Some(partitions) = mean_m2 else { return g };
     assert_eq!(partitions.n_rows, g.rows(), "batch_norm: the partitions of {x:?}");
