@@ -64,8 +64,8 @@ impl Target {
     }
 
     /// Returns the shader file for the import `trip_count`. On a hardware adapter the trip count of a loop is a
-    /// compile-time constant. On a software adapter it is a run-time value, because the driver would unroll loops with
-    /// constant trip counts, and the compilation would take longer.
+    /// compile-time constant. On a software adapter the trip count is a run-time value: with a constant, Mesa's driver
+    /// unrolls short loops and takes longer to compile them.
     pub fn trip_count(&self) -> &'static str {
         if self.is_software { "shared/dynamic_bound" } else { "shared/static_bound" }
     }

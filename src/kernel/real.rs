@@ -53,9 +53,9 @@ pub trait Real:
     + DivAssign
     + 'static
 {
-    /// 0.
+    /// The number 0.
     const ZERO: Self;
-    /// 1.
+    /// The number 1.
     const ONE: Self;
     /// Converts to the nearest number of this type.
     fn from_f64(value: f64) -> Self;
@@ -71,7 +71,7 @@ pub trait Real:
     fn exp(self) -> Self;
     /// Returns the natural logarithm.
     fn ln(self) -> Self;
-    /// Returns the larger of two numbers.
+    /// Returns the larger of two numbers; if one number is NaN, the other one.
     fn max(self, other: Self) -> Self;
     /// Returns true for numbers that are neither infinite nor NaN.
     fn is_finite(self) -> bool;

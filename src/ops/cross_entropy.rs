@@ -4,8 +4,8 @@
 //! loss = 1/N Σ n −Σ k q[n, k] · log softmax(z[n])[k]      q = (1 − s) · onehot(label) + s / K
 //! ```
 //!
-//! Here z are the logits of N images, K is the number of classes, and s is the label smoothing. Layouts: logits `[N,
-//! K]`, labels `[N]` in u32; loss `[1]`, losses and correct `[N]`. The mean is over all N rows. A row whose label is
+//! Here z are the logits of N images, K is the number of classes, and s is the label smoothing. Layouts: z `[N, K]`,
+//! labels `[N]` in u32; loss `[1]`, losses and correct `[N]`. The mean is over all N rows. A row whose label is
 //! [`IGNORED`] has loss 0 and gradient 0.
 //!
 //! Shaders: `shaders/cross_entropy/`. Derivation: `docs/ops/cross_entropy.md`.

@@ -1,6 +1,6 @@
 //! Flattening of images for a linear layer: `[N, H, W, C]` → `[N, C·H·W]`.
 //!
-//! `y[n, (c·H + h)·W + w] = x[n, h, w, c]`: This is PyTorch's order, so the weights of a linear layer match PyTorch's.
+//! `y[n, (c·H + h)·W + w] = x[n, h, w, c]`. This is PyTorch's order, so the weights of a linear layer match PyTorch's.
 //!
 //! Shaders: `shaders/flatten/`. Derivation: `docs/ops/flatten.md`.
 

@@ -53,8 +53,9 @@ impl Shapes {
     }
 }
 
-/// Returns the shader and the workgroups of the tiled product `[rows, depth] · [depth, columns]`. `left` and `right`
-/// are the strides of the operands, in elements: of a row and of k, and of k and of a column.
+/// Returns the shader and the workgroups of the tiled product `[rows, depth] · [depth, columns]`. `left` has the
+/// strides of a row and of k in the left operand, and `right` has the strides of k and of a column in the right
+/// operand, in elements.
 fn tiled(
     [rows, columns, depth]: [usize; 3],
     left: [usize; 2],

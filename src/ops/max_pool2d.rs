@@ -133,8 +133,8 @@ impl Reference for MaxPool2d {
         let outputs = y.real().par_chunks_mut(g.output_image());
         let outputs = outputs.zip(index.words().par_chunks_mut(g.output_image()));
         outputs.zip(x.par_chunks(g.input_image())).for_each(|((y, index), x)| {
-            // The index u32::MAX marks an output without a maximum yet: its first value is taken, even if the value is
-            // −∞.
+            // The index u32::MAX marks an output that has no maximum yet. The output takes the first value of its
+            // window, even if the value is −∞.
             index.fill(u32::MAX);
             g.each_source(|out, at, source| {
                 for c in 0..g.channels {
@@ -150,7 +150,7 @@ impl Reference for MaxPool2d {
 }
 
 /// Returns true if `value` replaces `largest`, the largest value so far: `value` is greater, or it is NaN. A number
-/// does not replace a NaN. The reference of `shaders/shared/greater_or_nan.wgsl`.
+/// does not replace a NaN. This function is the reference of `shaders/shared/greater_or_nan.wgsl`.
 pub(super) fn greater_or_nan<T: Real>(value: T, largest: T) -> bool {
     // `|` has no branch, unlike `||`, so the compiler can vectorise the loop over channels.
     (value > largest) | value.is_nan()

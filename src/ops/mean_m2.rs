@@ -77,8 +77,8 @@ fn of_channels<T: Real, const L: usize>(
     let n = T::from_count(x.len() / n_channels);
     for c in channels.step_by(L) {
         let rows = (c..x.len()).step_by(n_channels);
-        // The sum adds deviations from the first row. They are small even if the values are large, so the mean keeps
-        // its digits.
+        // The sum adds deviations from the first row. These deviations are small even if the values are large, so the
+        // mean keeps its digits.
         let shift: [T; L] = lanes(x, c);
         let mut sum = [T::ZERO; L];
         for at in rows.clone() {
@@ -130,8 +130,8 @@ pub(super) fn merge<T: Real>(
     merge(groups, merged, scratch, mean, m2);
 }
 
-/// Merges the partitions in `mean_m2`, the first of which has number `first`, one after another. The reference of
-/// `shaders/batch_norm/merge_mean_m2.wgsl`.
+/// Merges the partitions in `mean_m2`, the first of which has number `first`, one after another. This function is the
+/// reference of `shaders/batch_norm/merge_mean_m2.wgsl`.
 fn merge_group<T: Real>(
     partitions: Partitions,
     first: usize,

@@ -13,14 +13,14 @@ use crate::tape::{
 
 /// Index in [`StateBuffer::Metrics`] of the sum of losses.
 pub const LOSS_SUM: usize = 0;
-/// Index of the number of correct predictions.
+/// Index in [`StateBuffer::Metrics`] of the number of correct predictions.
 pub const N_CORRECT: usize = 1;
-/// Index of the number of images.
+/// Index in [`StateBuffer::Metrics`] of the number of images.
 pub const N_IMAGES: usize = 2;
-/// Index of a copy of the flag of [`finite_check`](super::finite_check). Every step writes the copy, so one readback
-/// has the sums and the flag of the same step.
+/// Index in [`StateBuffer::Metrics`] of a copy of the flag of [`finite_check`](super::finite_check). Every step writes
+/// the copy, so one readback has the sums and the flag of the same step.
 pub const FLAG: usize = 3;
-/// Index of the number of skipped steps.
+/// Index in [`StateBuffer::Metrics`] of the number of skipped steps.
 pub const N_SKIPPED: usize = 4;
 
 /// The sums of an epoch, on the host.
@@ -45,7 +45,7 @@ impl Metrics {
         Self::from_fn(|ix| metrics[ix])
     }
 
-    /// Reads the elements of [`StateBuffer::Metrics`]. `metric` returns the element with an index.
+    /// Reads the elements of [`StateBuffer::Metrics`]. `metric` returns the element with a given index.
     pub fn from_fn(metric: impl Fn(usize) -> f32) -> Self {
         Self {
             loss_sum: f64::from(metric(LOSS_SUM)),

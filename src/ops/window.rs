@@ -31,8 +31,8 @@ impl Window {
         })
     }
 
-    /// Returns the row or column of the plane under position `within` of window `window`; None in the
-    /// padding. `extent` is the size of the plane along `axis`.
+    /// Returns the row or column of the plane under position `within` of window number `window`; None in the padding.
+    /// `extent` is the size of the plane along `axis`.
     #[inline]
     pub fn source(
         &self,

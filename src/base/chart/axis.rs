@@ -41,8 +41,8 @@ impl Axis {
         Self::from_steps((first + SLACK).floor(), (last - SLACK).ceil(), step)
     }
 
-    /// Returns a linear axis that ends exactly at `low` and `high`, with about `n` intervals between ticks. It is for
-    /// epochs, steps or minutes. If `whole` is true, all ticks are whole numbers.
+    /// Returns a linear axis that ends exactly at `low` and `high`, with about `n` intervals between ticks. Such an
+    /// axis shows epochs, steps or minutes. If `whole` is true, all ticks are whole numbers.
     pub fn from(low: f64, high: f64, n: usize, whole: bool) -> Self {
         let (low, high) = widened(low, high);
         let step = round_step((high - low) / n as f64);

@@ -57,7 +57,8 @@ impl Plot {
 
     /// Draws both axes with ticks and labels, and writes `x_name` below the horizontal axis.
     ///
-    /// Every tick of the vertical axis has a grid line, and so has every tick of a horizontal axis that is logarithmic.
+    /// Every tick of the vertical axis has a grid line. If the horizontal axis is logarithmic, its ticks have grid
+    /// lines, too.
     pub fn draw_axes(&self, svg: &mut Svg, x_name: &str) {
         let Frame { left, right, top, bottom } = self.frame;
         for &tick in &self.y.ticks {

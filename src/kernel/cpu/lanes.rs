@@ -1,6 +1,6 @@
 //! Loops over channels in arrays of fixed size. The compiler turns such loops into vector instructions.
 //!
-//! An array of fixed size needs no run-time checks of length and overlap, as slices do. In rows of few channels those
+//! Slices need run-time checks of length and overlap, and arrays of fixed size do not. In rows of few channels those
 //! checks take longer than the arithmetic. A function that loops over channels has a const parameter, the number of
 //! channels that it processes at a time. The caller calls such a function twice: with [`LANES`] for the [`whole`]
 //! groups of channels, and with 1 for the [`rest`].

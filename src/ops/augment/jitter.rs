@@ -11,8 +11,8 @@ use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Va
 
 /// The strengths of the colour jitter; a change with strength 0 is off.
 ///
-/// They mean the same as in `torchvision.transforms.ColorJitter(brightness, contrast, saturation)`: for a strength x,
-/// the random factor is uniform from `max(0, 1 - x)` to `1 + x`, and the factor 1 changes nothing.
+/// A strength means the same as in `torchvision.transforms.ColorJitter(brightness, contrast, saturation)`: for strength
+/// x, the random factor of an image is uniform from `max(0, 1 - x)` to `1 + x`, and the factor 1 changes nothing.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct ColorJitter {
     /// Strength of the brightness, which moves pixels towards black or away from black.
@@ -43,7 +43,7 @@ impl ColorJitter {
     }
 }
 
-/// The integer that stands for the factor 1. Pillow computes in f32, but rounds no result either: a result that is not
+/// The integer that stands for the factor 1. Pillow computes in f32, but also without rounding: a result that is not
 /// clamped to a byte fits the 24 bits of an f32's mantissa.
 const UNIT: f64 = 16_384.0;
 const UNIT_BITS: u32 = 14;

@@ -52,8 +52,8 @@ pub struct BatchNorm {
     pub mean_m2: Option<Partitions>,
 }
 
-/// Returns the geometry of a node. `shape` returns the shape of the input with an index; `last` is the index of the
-/// last input.
+/// Returns the geometry of a node. `shape` returns the shape of the input with a given index; `last` is the index of
+/// the last input.
 ///
 /// # Panics
 /// If gamma or beta is not `[C]`, if x has only one value per channel, or if the shape of mean_m2 does not fit the
@@ -216,7 +216,7 @@ pub(super) fn mean_m2_of<'a, T: Real>(
 }
 
 /// Computes for every channel the mean, the unbiased variance, and `1/√(var + eps)` with the biased variance, from mean
-/// and M2 of the partitions. The reference of `shaders/batch_norm/statistics.wgsl`.
+/// and M2 of the partitions. This function is the reference of `shaders/batch_norm/statistics.wgsl`.
 pub(super) fn batch_statistics<T: Real>(
     g: Geometry,
     eps: f32,

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! [`batch_norm_relu`](crate::passes::fuse::batch_norm_relu) replaces the unfused nodes by this op. The input of the
-//! ReLU is never stored. The backward nodes recompute it from x, and set the gradient to 0 where it is not positive.
+//! ReLU is never stored. The backward nodes recompute this input from x, and set the gradient to 0 where this input is
+//! not positive.
 
 use std::array::from_fn;
 use std::ops::Range;

@@ -1,12 +1,13 @@
-//! The choice of how the backward kernels read the gradient of the output: directly, or through the index of a fused
-//! max pool.
+//! The shader imports with which the backward kernels read the gradient of the output: directly, or through the index
+//! of a fused max pool.
 
 use super::{Geometry, by_fours};
 use crate::kernel::{Binding, Launch, Shader, grid};
 
-/// For a register tile, a separate dispatch unpools the gradient if the result has at most this size: the size of a
-/// buffer binding that every WebGPU adapter guarantees. A register tile uses each number only a few times, so reads
-/// through the index would cost more than the multiplications.
+/// For a register tile, a separate dispatch unpools the gradient: it writes the gradient to the pixels before the pool.
+/// This is the largest result of such a dispatch, in bytes: the size of a buffer binding that every WebGPU adapter
+/// guarantees. A register tile uses each number only a few times, so reads through the index would cost more than the
+/// multiplications.
 const MAX_UNPOOLED_BYTES: usize = 128 << 20;
 
 /// Appends the dispatch that unpools the gradient: it writes each number of the pooled gradient (input 1) to the pixel

@@ -11,7 +11,7 @@ use crate::tape::{NodeIo, Op, OutputSpec, Value};
 /// pooled output, and `index` has the positions of the maxima.
 #[derive(Clone, Debug)]
 pub struct Conv2dDWeight {
-    /// Kernel, stride, padding, groups.
+    /// Kernel size, stride, padding and groups of the convolution.
     pub conv: Conv2d,
     /// The window of the fused max pool, if there is one.
     pub pool: Option<[usize; 2]>,

@@ -13,7 +13,7 @@ use crate::tape::{Node, NodeIo, Op, OutputSpec, Tape, Value, ValueId};
 /// row-major position of the maximum in each window.
 #[derive(Clone, Debug)]
 pub struct Conv2dForward {
-    /// Kernel, stride, padding, groups.
+    /// Kernel size, stride, padding and groups of the convolution.
     pub conv: Conv2d,
     /// True if the third input is a bias.
     pub has_bias: bool,
@@ -119,7 +119,7 @@ impl Op for Conv2dForward {
         }
         let (y, n_made) = (Binding::Output(0), io.output(0).n_elements());
         let mean_m2 = self.mean_m2.then(|| Binding::Output(io.n_outputs() - 1));
-        // Adds a dispatch for mean and M2 after a kernel that does not compute them in its epilogue.
+        // Appends a dispatch for mean and M2, if the kernel of the product does not compute mean and M2 itself.
         let then_mean_m2 = |launch| match mean_m2 {
             Some(mean_m2) => g.launch_mean_m2(launch, y, mean_m2),
             None => launch,

@@ -10,16 +10,16 @@ use super::Geometry;
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 
-/// Number of elements of a block, within the limits of its rows below: 256 KiB of f32, which fit a core's own cache.
+/// Number of elements of a block, unless a limit on its rows applies: 256 KiB of f32, which fit a core's own cache.
 const BLOCK_ELEMENTS: usize = 1 << 16;
 /// Least number of rows of a block, even of long rows. The matrix product packs the weights once per block, and many
 /// rows share that cost.
 const MIN_ROWS: usize = 512;
 /// Largest number of rows of a block, even of short rows.
 const MAX_ROWS: usize = 1024;
-/// Least number of blocks, for several threads. This limit takes precedence over [`MIN_ROWS`].
+/// Least number of blocks, for several threads. This limit comes before [`MIN_ROWS`], but after [`FEW_ROWS`].
 const MIN_BLOCKS: usize = 4;
-/// Least number of rows to which [`MIN_BLOCKS`] can reduce a block.
+/// [`MIN_BLOCKS`] does not make blocks with fewer rows than this number.
 const FEW_ROWS: usize = 64;
 
 /// Returns the number of rows of a block. The number depends on the shape alone, because the order of sums depends on

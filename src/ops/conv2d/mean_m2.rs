@@ -1,5 +1,5 @@
-//! Mean and M2 of the output's channels, for every partition of the pixels. The batch norm after the convolution reads
-//! them.
+//! Mean and M2 of the output's channels, for every partition of the pixels: another output, for the batch norm after
+//! the convolution.
 
 use super::Geometry;
 use crate::kernel::launch::grid;
@@ -47,8 +47,8 @@ impl Geometry {
         launch.then(shader.constant("MEAN_M2_BINDING", 1), &[tiles, mean_m2], grid(n_invocations))
     }
 
-    /// Appends the dispatch that computes mean and M2 of partitions from the stored output `y`, for the kernels whose
-    /// epilogue does not compute them.
+    /// Appends the dispatch that computes mean and M2 of partitions from the stored output `y`, for the kernels that do
+    /// not compute mean and M2 themselves.
     pub fn launch_mean_m2(&self, launch: Launch, y: Binding, mean_m2: Binding) -> Launch {
         mean_m2::launch(launch, self.partitions(), self.co, y, mean_m2)
     }

@@ -1,5 +1,5 @@
-//! The gradient of the input. `d_patches = d_y · weightᵀ`, and each element of d_patches is added to the pixel that the
-//! patch contains at this place.
+//! The gradient of the input: `d_patches = d_y · weightᵀ`. Each element of d_patches is then added to the pixel that
+//! im2col copies to this place of the patches.
 
 use std::ops::Range;
 

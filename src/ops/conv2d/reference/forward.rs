@@ -47,8 +47,8 @@ impl Reference for Conv2dForward {
     }
 }
 
-/// Computes the output behind the pool, and the index of each maximum. A task computes whole images, so memory holds
-/// the tensor before the pool for only a few images at a time.
+/// Computes the output after the pool, and the index of each maximum. A task computes whole images, so memory holds the
+/// tensor before the pool for only a few images at a time.
 fn convolve_and_pool<T: Real>(
     g: &Geometry,
     x: &[T],
