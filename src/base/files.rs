@@ -31,7 +31,7 @@ const TEMPORARY: &str = "wgrad-tmp";
 /// existing file is replaced.
 ///
 /// # Errors
-/// If the file cannot be written; an existing file is then unchanged.
+/// If the file cannot be written. An existing file is then unchanged, unless only the flush of the folder failed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let temporary = temporary(path);
     let written = File::create(&temporary)
@@ -74,7 +74,9 @@ pub fn expand_home(path: &Path) -> Result<PathBuf, String> {
         Ok(below) => dirs::home_dir().map(|home| home.join(below)),
         Err(_) => Some(path.to_path_buf()),
     }
-    .ok_or_else(|| "~: $HOME names no home folder; set it or write the whole path".to_string())
+    .ok_or_else(|| {
+        "~: $HOME does not name a home folder; set it or write the whole path".to_string()
+    })
 }
 
 /// Returns true for the temporary name of [`write_whole`]. An interrupted write leaves such a file behind.

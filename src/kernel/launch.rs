@@ -20,7 +20,7 @@ pub enum Kernels {
 }
 
 impl Kernels {
-    /// All sets.
+    /// All sets of kernels.
     pub const ALL: [Self; 3] = [Self::Naive, Self::Default, Self::Tuned];
 
     /// Returns the name in files and settings.

@@ -43,7 +43,7 @@ pub fn clip(tape: &mut Tape, norm: ValueId, max_norm: f32) {
     tape.push_one(ClipGradNorm { max_norm }, &[norm, control, gradients]);
 }
 
-/// The norm: `gradients -> norm`.
+/// The L2 norm of all gradients: `gradients -> norm`.
 #[derive(Clone, Copy, Debug)]
 pub struct GradNorm;
 

@@ -80,7 +80,7 @@ pub(crate) struct Geometry {
     pub out: [usize; 2],
     /// Number of output channels.
     pub co: usize,
-    /// Groups of channels.
+    /// Number of groups of channels.
     pub groups: usize,
     /// Kernel size, stride, padding.
     pub window: Window,
@@ -262,7 +262,7 @@ fn cases() -> Vec<Case> {
         norm_case([3, 25, 29, 2], 6, Conv2d::square(1, 1, 0), true, false),
         // A pool; the only partition is one pixel short, and there are more channels than in one tile.
         norm_case([3, 10, 2, 3], 133, same, false, true),
-        // Split-K.
+        // Split-K, where a separate dispatch computes mean and M2.
         norm_case([1, 5, 6, 60], 60, same, false, false),
     ]
 }

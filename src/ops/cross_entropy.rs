@@ -22,11 +22,11 @@ pub const IGNORED: u32 = u32::MAX;
 /// The results of [`cross_entropy`].
 #[derive(Clone, Copy, Debug)]
 pub struct CrossEntropy {
-    /// The mean over the rows, `[1]`.
+    /// The mean of the losses over the rows, `[1]`.
     pub loss: ValueId,
     /// The loss of each row, `[N]`.
     pub losses: ValueId,
-    /// 1 for each row whose largest logit is the label's, otherwise 0, `[N]`.
+    /// 1 for each row in which the largest logit belongs to the label, otherwise 0, `[N]`.
     pub correct: ValueId,
 }
 

@@ -35,7 +35,7 @@ pub enum OnNonFinite {
 }
 
 impl OnNonFinite {
-    /// Every reaction.
+    /// All reactions.
     pub const ALL: [Self; 2] = [Self::Stop, Self::Skip];
 
     /// Returns the name in settings and files.

@@ -28,7 +28,7 @@ pub const N_SKIPPED: usize = 4;
 pub struct Metrics {
     /// The sum of the losses of all images, in nats.
     pub loss_sum: f64,
-    /// The number of images whose largest logit is the label's.
+    /// The number of images for which the largest logit belongs to the label.
     pub n_correct: f64,
     /// The number of images, without those of skipped steps.
     pub n_images: f64,

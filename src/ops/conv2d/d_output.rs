@@ -5,8 +5,8 @@ use super::{Geometry, by_fours};
 use crate::kernel::{Binding, Launch, Shader, grid};
 
 /// For a register tile, a separate dispatch unpools the gradient: it writes the gradient to the pixels before the pool.
-/// This is the largest result of such a dispatch, in bytes: the size of a buffer binding that every WebGPU adapter
-/// guarantees. A register tile uses each number only a few times, so reads through the index would cost more than the
+/// The constant limits the size of the result, in bytes: every WebGPU adapter guarantees buffer bindings of this size.
+/// A register tile uses each number only a few times, so reads through the index would cost more than the
 /// multiplications.
 const MAX_UNPOOLED_BYTES: usize = 128 << 20;
 

@@ -106,7 +106,7 @@ fn compute_blocks<'a, T: Real, B: IndexedParallelIterator>(
     });
 }
 
-/// Computes the output pixels from `first` on, as many as `y` has.
+/// Computes as many pixels of the output as `y` has, from pixel number `first` on.
 fn convolve<T: Real>(
     g: &Geometry,
     x: &[T],

@@ -54,7 +54,7 @@ fn each_window(g: &Geometry, n_pixels: usize, mut visit: impl FnMut(usize, usize
     }
 }
 
-/// Returns the distance in pixels from a window's first pixel to its position `at`.
+/// Returns the distance in pixels from a window's first pixel to the pixel at its row-major position `at`.
 fn under(g: &Geometry, at: usize) -> usize {
     at / g.pool[1] * g.out[1] + at % g.pool[1]
 }
