@@ -26,12 +26,12 @@ impl FileError {
 /// The extension of a file's temporary name while the file is being written.
 const TEMPORARY: &str = "wgrad-tmp";
 
-/// Writes a file atomically: the file is complete or absent, even after a power failure. The bytes go to a
-/// temporary file in the same folder, which is renamed once they are on the disk. An existing file is
-/// replaced.
+/// Writes a file atomically: even after a power failure, `path` is the complete new file or is unchanged. The function
+/// writes the bytes to a temporary file in the same folder, flushes the temporary file to the disk, and renames it. An
+/// existing file is replaced.
 ///
 /// # Errors
-/// If the file cannot be written; an existing file is then unchanged.
+/// If the file cannot be written. An existing file is then unchanged, unless only the flush of the folder failed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let temporary = temporary(path);
     let written = File::create(&temporary)
@@ -39,13 +39,13 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| sync_folder(path));
     written.map_err(|error| {
-        // A partly written file is useless. The file may not exist, so an error here is ignored.
+        // The temporary file may not exist, so an error of the removal is ignored.
         let _ = fs::remove_file(&temporary);
         FileError::at(path)(error)
     })
 }
 
-/// Returns the folder of data that can be recomputed: `$WGRAD_CACHE`, otherwise `wgrad` in the system's cache
+/// Returns the cache folder, for data that can be recomputed: `$WGRAD_CACHE`, otherwise `wgrad` in the system's cache
 /// folder (`~/.cache` on Linux). None if the system has no such folder or `$WGRAD_CACHE` is empty.
 pub fn cache_folder() -> Option<PathBuf> {
     match std::env::var_os("WGRAD_CACHE") {
@@ -54,16 +54,17 @@ pub fn cache_folder() -> Option<PathBuf> {
     }
 }
 
-/// Returns the path in an environment variable, [with `~` expanded](expand_home). An empty variable counts as
-/// unset, because shells have no better way to unset a variable for one command.
+/// Returns the path in an environment variable, [with `~` expanded](expand_home). An empty variable counts as unset:
+/// `NAME= wgrad ...` unsets the variable for one command.
 pub fn path_variable(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)?;
     Some(expand_home(&path).unwrap_or(path))
 }
 
-/// Returns the path with a leading `~` replaced by the home folder. Shells expand `~` only at the start of a
-/// word: not in `--out='~/run'`, `--out=~/run` or settings files. A folder that is really named `~` can be
-/// written as `./~`. Names that only begin with `~`, such as `~user` and `~old.png`, stay as they are.
+/// Returns the path with a leading `~` replaced by the home folder. Shells expand `~` only at the start of a word
+/// without quotes. They do not expand `~` in `--out='~/run'`, in `--out=~/run` or in a settings file. A folder that is
+/// really named `~` can be written as `./~`. Names that only begin with `~`, such as `~user` and `~old.png`, stay as
+/// they are.
 ///
 /// # Errors
 /// If there is no home folder.
@@ -73,7 +74,9 @@ pub fn expand_home(path: &Path) -> Result<PathBuf, String> {
         Ok(below) => dirs::home_dir().map(|home| home.join(below)),
         Err(_) => Some(path.to_path_buf()),
     }
-    .ok_or_else(|| "~: $HOME names no home folder; set it or write the whole path".to_string())
+    .ok_or_else(|| {
+        "~: $HOME does not name a home folder; set it or write the whole path".to_string()
+    })
 }
 
 /// Returns true for the temporary name of [`write_whole`]. An interrupted write leaves such a file behind.
@@ -88,14 +91,14 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Flushes the folder of `path`; only then is a new name in it on the disk.
+/// Flushes the folder of `path` to the disk. Before the flush, a power failure could lose the name of a new file.
 #[cfg(unix)]
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Windows cannot open a folder as a file, and writes names through.
+/// Does nothing. Windows cannot open a folder as a file, and it writes the names of files to the disk at once.
 #[cfg(not(unix))]
 pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())

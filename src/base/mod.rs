@@ -1,4 +1,5 @@
-//! The lowest layer: charts, files, hashes, units and names. It imports nothing else of the crate.
+//! The lowest layer: charts, the clock, files, hashes, escaped text and units. This layer imports no other layer of the
+//! crate.
 
 pub mod chart;
 pub mod clock;

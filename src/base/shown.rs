@@ -1,8 +1,8 @@
 //! Escapes text from outside, such as file names, for display.
 //!
-//! Terminals execute some characters, and others change the reading direction of their neighbours. A file's
-//! name could move the cursor, start a line that looks like another message, or read as another name. This
-//! module replaces such characters by `\u{1b}` and the like in messages. Text for other programs keeps them.
+//! Terminals execute some characters, and others change the reading direction of their neighbours. A file's name could
+//! move the cursor, start a line that looks like another message, or read as another name. In messages, this module
+//! replaces such characters by escapes like `\u{1b}`. Text for other programs keeps the characters.
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -20,7 +20,7 @@ pub enum Kernels {
 }
 
 impl Kernels {
-    /// All sets.
+    /// All sets of kernels.
     pub const ALL: [Self; 3] = [Self::Naive, Self::Default, Self::Tuned];
 
     /// Returns the name in files and settings.
@@ -42,7 +42,7 @@ pub struct Target {
     pub is_software: bool,
     /// The smallest subgroup size in invocations; 0 if kernels cannot use subgroups.
     pub min_subgroup_size: usize,
-    /// The measured tiling of products; None if a rule chooses the tiling.
+    /// The tile that was measured to be the fastest for this product; None if [`Tile::by_rule`] chooses the tile.
     pub tile: Option<Tile>,
 }
 
@@ -63,19 +63,20 @@ impl Target {
         self.tile.unwrap_or_else(by_rule)
     }
 
-    /// Returns the file for the import `trip_count`: the trip count of a loop is a constant for the compiler, or, on a
-    /// software adapter, a value of run time.
+    /// Returns the shader file for the import `trip_count`. On a hardware adapter the trip count of a loop is a
+    /// compile-time constant. On a software adapter the trip count is a run-time value: with a constant, Mesa's driver
+    /// unrolls short loops and takes longer to compile them.
     pub fn trip_count(&self) -> &'static str {
         if self.is_software { "shared/dynamic_bound" } else { "shared/static_bound" }
     }
 }
 
-/// The value of a `const` in a shader, which the loader inserts.
+/// The value of a `const` in a shader. The loader writes the value into the shader's source.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Constant {
     /// A `u32`.
     U32(u32),
-    /// An `f32`, bit for bit.
+    /// An `f32`; the shader gets exactly the same bits.
     F32(f32),
     /// A `bool`.
     Bool(bool),
@@ -123,7 +124,7 @@ pub struct Shader {
 }
 
 impl Shader {
-    /// Returns the shader in `shaders/<path>.wgsl`, with its own constants.
+    /// Returns the shader in `shaders/<path>.wgsl`, with the constants' values as in the file.
     pub fn new(path: &'static str) -> Self {
         Self { path, imports: Vec::new(), constants: Vec::new() }
     }
@@ -147,7 +148,7 @@ impl Shader {
     }
 }
 
-/// The buffer at a binding.
+/// The buffer that a dispatch binds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Binding {
     /// The node's i-th input.
@@ -199,8 +200,9 @@ impl Launch {
         self
     }
 
-    /// Appends a dispatch that computes `total`, of `n` elements, with split-K. For `n_splits` > 1 the dispatch writes
-    /// that many partial sums, `[n_splits, n]`, to scratch memory, and a second dispatch adds them in order.
+    /// Appends a dispatch that computes `total`, which has `n` elements. With `n_splits` > 1, every sum is split
+    /// (split-K): the dispatch writes partial sums, `[n_splits, n]`, to scratch memory, and a second dispatch adds the
+    /// partial sums in order to make `total`.
     pub fn split_k(
         self,
         shader: Shader,
@@ -232,9 +234,9 @@ pub const MAX_WORKGROUPS: usize = 65_535;
 /// has the same constant.
 pub const WORKGROUP_SIZE: usize = 64;
 
-/// Returns the number of workgroups along each axis. Workgroups have [`WORKGROUP_SIZE`] invocations, at least
-/// `n_invocations` in all. More than [`MAX_WORKGROUPS`] workgroups are folded into two axes;
-/// `shaders/shared/linear_index.wgsl` unfolds them.
+/// Returns the number of workgroups along each axis: workgroups of [`WORKGROUP_SIZE`] invocations, with at least
+/// `n_invocations` invocations in all. More than [`MAX_WORKGROUPS`] workgroups are folded into two axes.
+/// `shaders/shared/linear_index.wgsl` computes the index of an invocation from both axes.
 pub fn grid(n_invocations: usize) -> [u32; 3] {
     grid_of_workgroups(n_invocations.div_ceil(WORKGROUP_SIZE))
 }
@@ -256,7 +258,7 @@ mod tests {
     fn grids_cover_and_fold() {
         assert_eq!(grid(0), [1, 1, 1]);
         assert_eq!(grid(65), [2, 1, 1]);
-        // ReLU after the first layer at width 64 and batch 512.
+        // The size of the ReLU after the first layer, at width 64 and batch size 512.
         let [x, y, _] = grid(512 * 32 * 32 * 64);
         assert!(x as usize <= MAX_WORKGROUPS && y == 9);
         assert!(x as usize * y as usize * WORKGROUP_SIZE >= 512 * 32 * 32 * 64);

@@ -8,8 +8,9 @@ use gemm_common::Parallelism;
 
 /// A matrix product on raw pointers, `dst = alpha dst + beta lhs rhs`.
 ///
-/// The parameters are: m, n, k; `dst` with its column stride, its row stride, and whether it is read; `lhs` and `rhs`
-/// with their strides in the same order; alpha; beta; whether to conjugate `dst`, `lhs` and `rhs`; the parallelism.
+/// The parameters are: m, n, k; `dst` with its column stride and its row stride; whether the product reads `dst`; `lhs`
+/// and `rhs`, each with its column stride and its row stride; alpha; beta; whether to conjugate `dst`, `lhs` and `rhs`;
+/// the parallelism.
 pub(crate) type Gemm<T> = unsafe fn(
     usize,
     usize,
@@ -52,9 +53,9 @@ pub trait Real:
     + DivAssign
     + 'static
 {
-    /// 0.
+    /// The number 0.
     const ZERO: Self;
-    /// 1.
+    /// The number 1.
     const ONE: Self;
     /// Converts to the nearest number of this type.
     fn from_f64(value: f64) -> Self;
@@ -70,7 +71,7 @@ pub trait Real:
     fn exp(self) -> Self;
     /// Returns the natural logarithm.
     fn ln(self) -> Self;
-    /// Returns the larger of two numbers.
+    /// Returns the larger of two numbers; if one number is NaN, the other one.
     fn max(self, other: Self) -> Self;
     /// Returns true for numbers that are neither infinite nor NaN.
     fn is_finite(self) -> bool;

@@ -9,7 +9,7 @@ use bytemuck::{Pod, Zeroable};
 pub struct StepScalars {
     /// The run's seed, the key of the random generator; low word first.
     pub seed: [u32; 2],
-    /// The epoch, from 0; part of the random generator's counter.
+    /// The epoch, from 0; one word of the random generator's counter.
     pub epoch: u32,
     /// The number of the training step, from 1; 0 outside training.
     pub step: u32,

@@ -2,20 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The tile of a matrix product. All tiles give the same bits: every sum has the same terms in the same
-/// order.
+/// The tile of a matrix product: the block of results that one invocation or one workgroup computes. All tiles give the
+/// same bits: every sum has the same terms in the same order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Tile {
-    /// 8 x 4 results an invocation, in registers, without workgroup memory or barriers.
+    /// Each invocation computes 8 x 4 results in registers, without workgroup memory or barriers.
     #[serde(rename = "registers")]
     Registers,
-    /// 8 x 4 results an invocation; the neighbours in a subgroup share their reads with shuffles.
+    /// Each invocation computes 8 x 4 results in registers. Neighbouring invocations of a subgroup share their reads
+    /// through shuffles.
     #[serde(rename = "subgroup")]
     Subgroup,
-    /// 64 x 64 results a workgroup, 4 x 4 an invocation.
+    /// Each workgroup computes 64 x 64 results through workgroup memory, and each of its invocations computes 4 x 4.
     #[serde(rename = "64x64")]
     Square64,
-    /// 128 x 128 results a workgroup, 8 x 8 an invocation.
+    /// Each workgroup computes 128 x 128 results through workgroup memory, and each of its invocations computes 8 x 8.
     #[serde(rename = "128x128")]
     Square128,
 }
@@ -40,7 +41,7 @@ impl Tile {
         matches!(self, Tile::Registers | Tile::Subgroup)
     }
 
-    /// Returns the tile of a product of `rows` x `columns` results on an adapter where no tile was measured.
+    /// Returns the tile of a product of `rows` x `columns` results on an adapter for which no tile was measured.
     /// `min_subgroup_size` is in invocations; 0 if kernels cannot use subgroups.
     pub fn by_rule(
         rows: usize,
@@ -49,7 +50,8 @@ impl Tile {
         min_subgroup_size: usize,
     ) -> Self {
         let n_large = rows.div_ceil(128) * columns.div_ceil(128);
-        // On a CPU, one instruction shuffles exactly eight lanes; other subgroup sizes become a loop.
+        // A software adapter shuffles a subgroup of eight invocations with one CPU instruction. For other sizes the
+        // shuffle becomes a loop.
         if is_software && min_subgroup_size == 8 {
             Tile::Subgroup
         } else if is_software || columns < 32 {

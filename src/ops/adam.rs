@@ -7,8 +7,9 @@
 //! p = p − lr / (1 − beta1ᵗ) · m / (√v / √(1 − beta2ᵗ) + eps)
 //! ```
 //!
-//! Kingma and Ba 2015, in the form that PyTorch's `Adam` computes: eps outside the corrected root, weight
-//! decay as a term of the gradient. Shaders: `shaders/adam/`. Derivation: `docs/ops/adam.md`.
+//! t is the number of the step, from 1. Kingma and Ba 2015, in the form of PyTorch's `Adam`: eps is added after the
+//! bias correction of the root, and weight decay is a term of the gradient. Shaders: `shaders/adam/`. Derivation:
+//! `docs/ops/adam.md`.
 
 use rayon::prelude::*;
 
@@ -33,14 +34,14 @@ pub fn adam(tape: &mut Tape, adam: Adam) {
     tape.push(adam, &inputs);
 }
 
-/// `gradients, control, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`
+/// One step, in place: `gradients, control, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Adam {
     /// The decay of the mean gradient, per step.
     pub beta1: f64,
     /// The decay of the mean squared gradient, per step.
     pub beta2: f64,
-    /// Added to the square root, against a division by 0.
+    /// The number that is added to the square root, against a division by 0.
     pub eps: f64,
     /// The factor of the L2 penalty: its gradient is `weight_decay · p`.
     pub weight_decay: f64,
@@ -132,7 +133,7 @@ impl Reference for Adam {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "adam", cases };
 
 fn case(shapes: &'static [usize], weight_decay: f64) -> Case {

@@ -1,4 +1,4 @@
-//! Addition of two values of the same shape: a residual, or two gradients of a value that is used twice.
+//! Addition of two values of the same shape. It adds a residual, or the two gradients of a value that two nodes read.
 //!
 //! Shaders: `shaders/add/`. Derivation: `docs/ops/add.md`.
 
@@ -17,7 +17,7 @@ pub fn add(tape: &mut Tape, a: ValueId, b: ValueId) -> ValueId {
     tape.push_one(Add, &[a, b])
 }
 
-/// `a, b -> y`
+/// Addition: `a, b -> y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Add;
 
@@ -38,7 +38,7 @@ impl Op for Add {
         _: &Node,
         d_outputs: &[Option<ValueId>],
     ) -> Vec<Option<ValueId>> {
-        // Both inputs have the sum's gradient; no node is needed.
+        // The gradient of each input is the gradient of the sum, so no node is recorded.
         vec![d_outputs[0]; 2]
     }
 
@@ -65,7 +65,7 @@ impl Reference for Add {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "add", cases };
 
 fn case(shape: &[usize]) -> Case {

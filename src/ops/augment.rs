@@ -1,14 +1,15 @@
-//! Augmentation on the device: random crop, flip and cutout of images in bytes; the result is normalised
-//! NHWC.
+//! Augmentation on the device: random crop, flip and cutout of images in bytes. The result is normalised and has the
+//! layout NHWC.
 //!
 //! ```text
 //! pad by 4 black pixels → crop 32x32 at a random offset → mirror half of the images
 //! → normalise: (v / 255 − mean) / std → cutout: an 8x8 square of zeros around a random centre
 //! ```
 //!
-//! [`draws()`] computes the random numbers; [`apply`] does the rest. `apply` gives the same bits on every
-//! device, because the host computes the normalisation as a [`table`] of 256 x 3 values. The draws are a
-//! function of the run's seed, the epoch and the image's number alone, through [`philox`].
+//! [`draws()`] computes the random numbers, and [`apply`] computes the result. `apply` gives the same bits on every
+//! device, because the host computes the normalisation as a [`table`] of 256 x 3 values. The generator [`philox`] makes
+//! the random numbers from the run's seed, the epoch and the image's number alone. [`jitter`](mod@jitter) optionally
+//! changes the colours before the crop.
 //!
 //! Layouts: pixels `[N, 3, H, W]` in bytes (the order of CIFAR-10's files), indices `[N]`, draws `[N, 5]` in
 //! u32, table `[256, 3]`, y `[N, H, W, 3]`. Shaders: `shaders/augment/`. Derivation: `docs/ops/augment.md`.
@@ -39,7 +40,7 @@ pub fn table(mean: [f64; 3], std: [f64; 3]) -> Vec<f32> {
     (0..256).flat_map(|value| (0..3).map(move |c| entry(value, c))).collect()
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "augment", cases };
 
 fn case(images: usize, [h, w]: [usize; 2], switches: AugmentFlags) -> Case {

@@ -1,5 +1,5 @@
-//! Average pooling with any window, stride and padding. The padding's zeros count in the mean, like PyTorch's
-//! default `count_include_pad=True`. Global average pooling has a window of the size of the plane.
+//! Average pooling with any window, stride and padding. The zeros of the padding count in the mean, as with PyTorch's
+//! default `count_include_pad=True`. The window of global average pooling is the whole plane.
 //!
 //! x `[N, H, W, C]` → y `[N, OH, OW, C]`.
 //!
@@ -20,14 +20,14 @@ pub fn avg_pool2d(tape: &mut Tape, x: ValueId, window: Window) -> ValueId {
     tape.push_one(AvgPool2d { window }, &[x])
 }
 
-/// Records the mean over the plane: `[N, H, W, C]` → `[N, 1, 1, C]`.
+/// Records global average pooling, the mean over the plane: `[N, H, W, C]` → `[N, 1, 1, C]`.
 pub fn global_avg_pool2d(tape: &mut Tape, x: ValueId) -> ValueId {
     let [_, h, w, _] = nhwc("global_avg_pool2d", tape.shape(x));
     let window = Window { size: [h, w], stride: [1, 1], padding: [0, 0] };
     tape.push_one(AvgPool2d { window }, &[x])
 }
 
-/// `x -> y`
+/// Average pooling: `x -> y`.
 #[derive(Clone, Copy, Debug)]
 pub struct AvgPool2d {
     /// The window.
@@ -89,7 +89,7 @@ impl Reference for AvgPool2d {
     }
 }
 
-/// `d_y -> d_x`
+/// The gradient of average pooling: `d_y -> d_x`.
 #[derive(Clone, Copy, Debug)]
 pub struct AvgPool2dBackward {
     /// The window.
@@ -143,7 +143,7 @@ impl Reference for AvgPool2dBackward {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "avg_pool2d", cases };
 
 fn case(x: [usize; 4], window: Window) -> Case {

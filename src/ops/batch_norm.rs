@@ -5,11 +5,11 @@
 //! y[row, c] = (x[row, c] − mean[c]) / √(var[c] + eps) · gamma[c] + beta[c]
 //! ```
 //!
-//! As in PyTorch, the biased variance above normalises the batch, and the running estimate takes the unbiased variance,
+//! As in PyTorch, the biased variance above normalises the batch, and the running variance takes the unbiased variance,
 //! `var · n / (n − 1)`. [`forward`] returns the statistics of the batch; another node,
-//! [`running_statistics`](super::running_statistics), updates the running estimates. [`eval`] normalises with the
-//! running estimates. [`backward`] has the two nodes of the gradient. [`relu`](mod@relu) is the op that fusion puts in
-//! the place of a batch norm and the ReLU behind it. `ops/mean_m2.rs` computes mean and M2.
+//! [`running_statistics`](super::running_statistics), updates the running statistics. [`eval`] normalises with the
+//! running statistics. [`backward`] has the two nodes of the gradient. [`relu`](mod@relu) is the fused op of a batch
+//! norm and the ReLU after it. `ops/mean_m2.rs` computes mean and M2.
 //!
 //! Layouts: x `[..., C]`, everything else `[C]`. Shaders: `shaders/batch_norm/`. Derivation:
 //! `docs/ops/batch_norm.md`.
@@ -30,15 +30,17 @@ use crate::tape::ElementType;
 /// The sizes of a batch norm.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Geometry {
-    /// Channels of a row.
+    /// Number of channels of a row.
     pub channels: usize,
     /// The partitions of the rows, for the sums over them.
     pub partitions: Partitions,
 }
 
 impl Geometry {
+    /// Returns the geometry of x and checks the shapes of the values with one number per channel.
+    ///
     /// # Panics
-    /// When a shape in `per_channel` is not `[C]`.
+    /// If a shape in `per_channel` is not `[C]`.
     pub fn new(x: &[usize], per_channel: &[&[usize]]) -> Self {
         let channels = n_channels(x);
         for shape in per_channel {
@@ -47,22 +49,22 @@ impl Geometry {
         Self { channels, partitions: Partitions::of_sum(n_rows(x)) }
     }
 
-    /// Rows of x: the n of every mean.
+    /// Returns the number of rows of x, which is n in the formulas.
     pub fn rows(&self) -> usize {
         self.partitions.n_rows
     }
 
-    /// Returns the number of partial results, two a channel and partition.
+    /// Returns the number of partial results: two for each channel of each partition.
     fn n_partials(&self) -> usize {
         self.partitions.count() * 2 * self.channels
     }
 
-    /// Returns a shader with the constants of `shaders/batch_norm/geometry.wgsl`, and all partitions in one group.
+    /// Returns a shader with the constants of `shaders/batch_norm/geometry.wgsl`. All partitions are in one group.
     pub fn shader(&self, path: &'static str) -> Shader {
         self.shader_with_groups(path, self.partitions.count())
     }
 
-    /// Returns [`Geometry::shader`] with groups of `partitions_per_group`.
+    /// Returns [`Geometry::shader`] with groups of `partitions_per_group` partitions.
     fn shader_with_groups(&self, path: &'static str, partitions_per_group: usize) -> Shader {
         let n_partitions = self.partitions.count();
         Shader::new(path).constants(&[
@@ -75,10 +77,10 @@ impl Geometry {
         ])
     }
 
-    /// Appends the dispatches that merge the partial results of all partitions, `[partitions, 2, C]`. Where there are
-    /// more than [`PARTITIONS_PER_GROUP`], they merge groups of them first, and then the groups. `path` is the shader,
-    /// `finish` adds the import `emit`, which stores the two results of a channel, and `bindings` is what that import
-    /// binds, from 1 on.
+    /// Appends the dispatches that merge the partial results of all partitions, `[partitions, 2, C]`. If there are more
+    /// than [`PARTITIONS_PER_GROUP`] partitions, the first dispatch merges groups of partitions, and the next dispatch
+    /// merges the groups. `path` is the shader. For the last dispatch, `finish` adds the shader import `emit`, which
+    /// stores the two results of a channel, and `bindings` are the buffers that this import binds, from binding 1 on.
     pub fn merge_partitions(
         &self,
         mut launch: Launch,
@@ -104,7 +106,7 @@ impl Geometry {
     }
 }
 
-/// Returns the description of a node in the listing.
+/// Returns the attributes of a node, as listings print them.
 fn attributes(eps: f32, mean_m2: Option<Partitions>) -> String {
     let given = if mean_m2.is_some() { ", given mean_m2" } else { "" };
     format!("eps {eps}{given}")
@@ -115,7 +117,7 @@ fn x_hat<T: Real>(x: T, mean: T, inv_std: T) -> T {
     (x - mean) * inv_std
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "batch_norm", cases };
 
 const EPS: f32 = 1e-5;
@@ -131,7 +133,8 @@ fn case(x: &[usize], fill: Fill) -> Case {
     .real("beta", &channels, Fill::Normal)
 }
 
-/// Returns a case of a batch norm fused with the ReLU behind it, and, with `residual`, with the addition behind that.
+/// Returns a case of a batch norm that is fused with the ReLU after it and, if `residual` is true, with the addition
+/// after the ReLU.
 fn relu_case(x: &[usize], fill: Fill, residual: bool) -> Case {
     let channels = [n_channels(x)];
     let name = format!("{x:?}, {fill:?}, fused ReLU{}", if residual { " and add" } else { "" });

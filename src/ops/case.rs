@@ -1,4 +1,4 @@
-//! Cases: small graphs of each op for tests, so that no test names an op.
+//! Test cases: small tapes that record one op each. Tests iterate over the cases of all ops, so they do not name an op.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub enum Fill {
 /// An input of a case.
 #[derive(Clone, Debug)]
 pub struct CaseInput {
-    /// The name.
+    /// The name of the input on the tape.
     pub name: &'static str,
     /// The shape.
     pub shape: Vec<usize>,
@@ -34,20 +34,20 @@ pub struct CaseInput {
     pub element: ElementType,
     /// The distribution of the values.
     pub fill: Fill,
-    /// True if tests check its gradient.
+    /// True if tests check the gradient of this input.
     pub differentiate: bool,
 }
 
 type Build = Arc<dyn Fn(&mut Tape, &[ValueId]) -> Vec<ValueId> + Send + Sync>;
 
-/// A small graph with one op.
+/// A test case: a small tape with one op.
 #[derive(Clone)]
 pub struct Case {
     /// The properties that distinguish the case: `3x3, stride 2, Ci 5, Co 7`.
     pub name: String,
     /// The inputs.
     pub inputs: Vec<CaseInput>,
-    /// Records the op and returns its results. Tests feed a random gradient into results of type f32.
+    /// Function that records the op and returns its results. Tests give every result of type f32 a random gradient.
     pub build: Build,
     /// The number of terms of the longest sum; tolerances scale with it.
     pub reduction: usize,
@@ -56,7 +56,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// A case without inputs. Its sums have at most `reduction` terms.
+    /// Returns a case without inputs. The sums of the op have at most `reduction` terms.
     pub fn new(
         name: impl Into<String>,
         reduction: usize,
@@ -71,7 +71,8 @@ impl Case {
         }
     }
 
-    /// Applies all fusion rules, which must rewrite `n` places.
+    /// Returns the case with fusion: tests apply all fusion rules to the tape, and the rules must rewrite exactly `n`
+    /// places.
     pub fn fused(self, n: usize) -> Self {
         Self { n_fused: n, ..self }
     }
@@ -97,10 +98,10 @@ impl Case {
     }
 }
 
-/// An op's entry in [`ALL`](super::ALL): its stem and its cases.
+/// An op's entry in [`ALL`](super::ALL): its name and its test cases.
 pub struct OpTests {
     /// The name that `src/ops/`, `shaders/` and `docs/ops/` share.
     pub stem: &'static str,
-    /// Returns small graphs with awkward shapes, for correctness.
+    /// Function that returns the test cases, with awkward shapes such as odd numbers of channels.
     pub cases: fn() -> Vec<Case>,
 }

@@ -14,7 +14,7 @@ pub fn channel_sum(tape: &mut Tape, x: ValueId) -> ValueId {
     tape.push_one(ChannelSum, &[x])
 }
 
-/// `x -> y`
+/// The sum over rows: `x -> y`.
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelSum;
 
@@ -67,11 +67,11 @@ impl Reference for ChannelSum {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "channel_sum", cases };
 
 fn case(shape: &[usize]) -> Case {
-    // The op occurs only at the end of a gradient, so its input needs no gradient.
+    // Only backward passes record this op, so tests do not differentiate it.
     Case::new(format!("{shape:?}"), n_rows(shape), |tape, x| vec![channel_sum(tape, x[0])]).fixed(
         "x",
         shape,

@@ -1,5 +1,5 @@
-//! Gradient clipping by global norm: if the L2 norm of all gradients exceeds `max_norm`, they are scaled down
-//! to that norm. Their direction stays.
+//! Gradient clipping by global norm: if the L2 norm over all gradients exceeds `max_norm`, one factor scales all
+//! gradients, and their norm becomes `max_norm`. The direction of the gradient does not change.
 //!
 //! ```text
 //! norm      = √ Σ gradient²                           over all parameters together
@@ -20,7 +20,7 @@ use crate::tape::{
     Value, ValueId,
 };
 
-/// PyTorch's addend to the norm, against a division by 0.
+/// The number that PyTorch adds to the norm, against a division by 0.
 const EPS: f32 = 1e-6;
 
 /// Records the L2 norm of all gradients, `[1]`.
@@ -31,8 +31,8 @@ pub fn norm(tape: &mut Tape) -> ValueId {
 
 /// Records the clipping of all gradients by their `norm`, `[1]`.
 ///
-/// Record it after the [`finite_check`] of the gradients *and of the norm*. With an infinite norm, clipping
-/// gives zeros, and a later check would find nothing wrong.
+/// Call this function after [`finite_check`], and give the norm to that check. An infinite norm would turn all
+/// gradients into zeros, and a later check would accept them.
 ///
 /// # Panics
 /// If `max_norm` is not above 0.
@@ -43,12 +43,12 @@ pub fn clip(tape: &mut Tape, norm: ValueId, max_norm: f32) {
     tape.push_one(ClipGradNorm { max_norm }, &[norm, control, gradients]);
 }
 
-/// `gradients -> norm`
+/// The L2 norm of all gradients: `gradients -> norm`.
 #[derive(Clone, Copy, Debug)]
 pub struct GradNorm;
 
-/// Elements that one invocation sums. It is constant, so the number of partial sums depends on the number of
-/// gradients alone.
+/// Number of elements that one invocation sums. The number is constant, so the number of partial sums depends on the
+/// number of gradients alone.
 const ELEMENTS_PER_PARTIAL: usize = 256;
 
 impl Op for GradNorm {
@@ -95,7 +95,7 @@ impl Reference for GradNorm {
     }
 }
 
-/// `norm, control, gradients -> gradients`
+/// The clipping, in place: `norm, control, gradients -> gradients`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ClipGradNorm {
     /// The largest norm that clipping leaves unchanged.
@@ -145,7 +145,7 @@ impl Reference for ClipGradNorm {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "clip_grad_norm", cases };
 
 fn case(shapes: &'static [usize], max_norm: f32) -> Case {
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "the maximum 0 is not above 0")]
-    fn refuses_a_maximum_that_leaves_nothing() {
+    fn refuses_a_maximum_of_zero() {
         let mut tape = Tape::new("test", Mode::Train);
         let norm = norm(&mut tape);
         clip(&mut tape, norm, 0.0);

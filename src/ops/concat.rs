@@ -9,12 +9,12 @@ use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, Va
 /// Records the concatenation of two values along channels.
 ///
 /// # Panics
-/// If any other axis differs.
+/// If the values differ in an axis other than the channels.
 pub fn concat(tape: &mut Tape, a: ValueId, b: ValueId) -> ValueId {
     tape.push_one(Concat, &[a, b])
 }
 
-/// `a, b -> y`
+/// Concatenation: `a, b -> y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Concat;
 
@@ -25,7 +25,11 @@ impl Op for Concat {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let (a, b) = (&inputs[0].shape, &inputs[1].shape);
-        assert_eq!(a[..a.len() - 1], b[..b.len() - 1], "concat: {a:?} and {b:?}");
+        assert_eq!(
+            a[..a.len() - 1],
+            b[..b.len() - 1],
+            "concat: shapes {a:?} and {b:?} differ before the channels"
+        );
         let mut shape = a.clone();
         *shape.last_mut().expect("an axis") += n_channels(b);
         vec![OutputSpec::real("concat", &shape)]
@@ -70,7 +74,7 @@ impl Reference for Concat {
     }
 }
 
-/// `x -> y`, the channels from `first` on
+/// A range of channels, `x -> y`: the gradient of one input of a concatenation.
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelSlice {
     /// The first channel.
@@ -120,7 +124,7 @@ impl Reference for ChannelSlice {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "concat", cases };
 
 fn cases() -> Vec<Case> {
@@ -140,7 +144,7 @@ mod tests {
     use crate::tape::Mode;
 
     #[test]
-    #[should_panic(expected = "concat: [2, 3, 4] and [2, 4, 4]")]
+    #[should_panic(expected = "concat: shapes [2, 3, 4] and [2, 4, 4] differ")]
     fn refuses_other_rows() {
         let mut tape = Tape::new("test", Mode::Train);
         let a = tape.input_with_grad("a", &[2, 3, 4]);

@@ -1,5 +1,5 @@
-//! Convolution in two dimensions: any kernel size, stride, zero padding and groups, with or without a bias. Fusion adds
-//! the max pool behind it, and mean and M2 of the output.
+//! Convolution in two dimensions: any kernel size, stride, zero padding and groups, with or without a bias. Fusion can
+//! add the max pool after the convolution, and mean and M2 of the output.
 //!
 //! ```text
 //! y[n, oy, ox, co] = bias[co] + Σ ky, kx, ci  x[n, oy·stride + ky − padding, ox·stride + kx − padding, ci]
@@ -8,9 +8,9 @@
 //!
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
-//! [`forward`], [`d_input`] and [`d_weight`] are its three nodes; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). The references in `reference/` share [`im2col`].
-//! Shaders: `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
+//! The three nodes of a convolution are [`forward`], [`d_input`] and [`d_weight`]; the gradient of the bias is a
+//! [`channel_sum`](super::channel_sum). The references in `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`.
+//! Derivation: `docs/ops/conv2d.md`.
 
 pub mod d_input;
 mod d_output;
@@ -40,7 +40,7 @@ use crate::tape::{Tape, ValueId};
 pub struct Conv2d {
     /// Kernel size, stride, padding.
     pub window: Window,
-    /// Groups of channels. An output channel depends only on the input channels of its group.
+    /// Number of groups of channels. An output channel depends only on the input channels of its group.
     pub groups: usize,
 }
 
@@ -54,7 +54,7 @@ impl Conv2d {
 /// Records a convolution.
 ///
 /// # Panics
-/// When the shapes do not fit each other.
+/// If the shapes do not fit each other.
 pub fn conv2d(
     tape: &mut Tape,
     x: ValueId,
@@ -70,29 +70,31 @@ pub fn conv2d(
 /// The sizes of a convolution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Geometry {
-    /// Images.
+    /// Number of images.
     pub n: usize,
     /// `[H, W]` of x.
     pub plane: [usize; 2],
-    /// Input channels.
+    /// Number of input channels.
     pub ci: usize,
-    /// `[OH, OW]`, before the pool.
+    /// `[OH, OW]` before the fused max pool.
     pub out: [usize; 2],
-    /// Output channels.
+    /// Number of output channels.
     pub co: usize,
-    /// Groups of channels.
+    /// Number of groups of channels.
     pub groups: usize,
     /// Kernel size, stride, padding.
     pub window: Window,
-    /// The window of the pool; 1x1 without a pool.
+    /// The window of the fused max pool; 1x1 without a pool.
     pub pool: [usize; 2],
-    /// `[OH, OW]` behind the pool.
+    /// `[OH, OW]` after the fused max pool.
     pub pooled: [usize; 2],
 }
 
 impl Geometry {
+    /// Returns the sizes of a convolution of x and weight.
+    ///
     /// # Panics
-    /// When the shapes of x and weight do not fit each other and the convolution.
+    /// If the shapes of x and weight do not fit each other and the convolution.
     pub fn new(conv: &Conv2d, pool: Option<[usize; 2]>, x: &[usize], weight: &[usize]) -> Self {
         let [n, h, w, ci] = nhwc("conv2d", x);
         let Conv2d { window, groups } = *conv;
@@ -112,17 +114,19 @@ impl Geometry {
         Self { n, plane: [h, w], ci, out, co, groups, window, pool, pooled }
     }
 
-    /// Returns the pixels of the output, before the pool, over all images.
+    /// Returns the number of pixels of the output before the pool, over all images.
     pub fn n_pixels(&self) -> usize {
         self.n * self.out[0] * self.out[1]
     }
 
-    /// Returns the rows of the product for each pixel of the output: the pixels of the pool's window.
+    /// Returns the number of rows of the matrix product for each pixel after the pool: the number of pixels in the
+    /// pool's window.
     pub fn rows_per_pixel(&self) -> usize {
         self.pool[0] * self.pool[1]
     }
 
-    /// Returns the rows of the product of the forward pass. A pixel that no window of the pool covers has no row.
+    /// Returns the number of rows of the matrix product of the forward pass. A pixel that no window of the pool covers
+    /// has no row.
     pub fn n_rows(&self) -> usize {
         self.n * self.pooled[0] * self.pooled[1] * self.rows_per_pixel()
     }
@@ -135,7 +139,8 @@ impl Geometry {
         self.co / self.groups
     }
 
-    /// Returns the floating point operations: a multiplication and an addition for each weight and output pixel.
+    /// Returns the number of floating-point operations: a multiplication and an addition for each weight and output
+    /// pixel.
     pub fn flops(&self) -> u64 {
         let per_pixel = self.window.area() * self.ci_per_group() * self.co;
         2 * (self.n_pixels() * per_pixel) as u64
@@ -159,7 +164,7 @@ impl Geometry {
         ])
     }
 
-    /// Returns the description of a node in the listing.
+    /// Returns the attributes of a node, as listings print them.
     pub fn attributes(conv: &Conv2d, pool: Option<[usize; 2]>) -> String {
         let groups = match conv.groups {
             1 => String::new(),
@@ -170,21 +175,24 @@ impl Geometry {
     }
 }
 
-/// Returns the file with `vec4` access for a multiple of 4 channels, else the one for any number of channels.
+/// Returns the shader file `vec4`, with access to four channels at a time, for a multiple of 4 channels. Otherwise
+/// returns `scalar`, the file for any number of channels.
 pub(super) fn by_fours(channels: usize, vec4: &'static str, scalar: &'static str) -> &'static str {
     if channels.is_multiple_of(4) { vec4 } else { scalar }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "conv2d", cases };
 
-/// Returns a case of x `[N, H, W, Ci]` and `co` output channels. `pool` is the size of a max pool that is fused.
+/// Returns a case of x `[N, H, W, Ci]` and `co` output channels. `pool` is the window size of a max pool, which fusion
+/// adds to the convolution.
 fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>) -> Case {
     let [kernel_h, kernel_w] = conv.window.size;
     let ci_per_group = x[3] / conv.groups;
     let name = format!("{x:?} -> {co}, {}, bias {bias}", Geometry::attributes(&conv, None));
     let name = pool.map_or(name.clone(), |size| format!("{name}, fused max pool {size}"));
-    // The longest sum is that of the weight's gradient, with a term for each pixel, or that of y or d_x.
+    // The longest sum belongs to the gradient of the weight, with a term for each pixel, or to y or d_x, with a term
+    // for each kernel position and channel.
     let reduction = (x[0] * x[1] * x[2]).max(kernel_h * kernel_w * x[3].max(co));
     let case = Case::new(name, reduction, move |tape, inputs| {
         let y = conv2d(tape, inputs[0], inputs[1], inputs.get(2).copied(), conv);
@@ -201,8 +209,8 @@ fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>)
     if bias { case.real("bias", &[co], Fill::Normal) } else { case }
 }
 
-/// Returns a case of a batch norm behind the convolution, or behind its 2x2 max pool, that reads mean and M2 from the
-/// convolution.
+/// Returns a case of a convolution, a 2x2 max pool if `pool` is true, and a batch norm. After fusion, the convolution
+/// computes mean and M2 for the batch norm.
 fn norm_case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: bool) -> Case {
     let Case { name, inputs, reduction, .. } = case(x, co, conv, bias, None);
     let name = format!("{name}{}, mean_m2", if pool { ", fused max pool 2" } else { "" });
@@ -218,7 +226,8 @@ fn norm_case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: bool) -> 
     let mut inputs = inputs.into_iter();
     case.inputs.extend(inputs.by_ref().take(2));
     case = case.real("gamma", &[co], Fill::Normal).real("beta", &[co], Fill::Normal);
-    // A batch norm subtracts the bias again, so its gradient is rounding error alone.
+    // Batch norm subtracts the bias again, so the gradient of the bias is rounding error alone, and tests do not check
+    // it.
     case.inputs.extend(inputs.map(|bias| CaseInput { differentiate: false, ..bias }));
     case
 }
@@ -243,20 +252,23 @@ fn cases() -> Vec<Case> {
         case([2, 7, 9, 5], 6, same, false, Some(2)),
         case([2, 6, 7, 4], 8, same, false, Some(3)),
         case([2, 5, 7, 4], 4, grouped(2, 1), false, Some(2)),
-        // Split-K: of the forward pass, and of the gradient of the weight.
+        // Shapes with split-K, in the forward pass or in the gradient of the weight.
         case([1, 5, 6, 60], 60, same, false, None),
         case([3, 14, 13, 4], 8, same, false, None),
         case([3, 14, 13, 4], 20, same, false, None),
-        // Mean and M2: of whole partitions; of more partitions than one invocation merges, the last one row short;
-        // behind a pool, one pixel short; and with split-K. Two cases have more channels than a tile.
+        // Mean and M2 of whole partitions; there are more channels than in one tile.
         norm_case([5, 8, 16, 4], 132, same, false, false),
+        // More partitions than one invocation merges; the last partition is one row short.
         norm_case([3, 25, 29, 2], 6, Conv2d::square(1, 1, 0), true, false),
+        // A pool; the only partition is one pixel short, and there are more channels than in one tile.
         norm_case([3, 10, 2, 3], 133, same, false, true),
+        // Split-K, where a separate dispatch computes mean and M2.
         norm_case([1, 5, 6, 60], 60, same, false, false),
     ]
 }
 
-/// Returns a case of coarse numbers: windows of the fused pool have several equal maxima, and sums are exact.
+/// Returns a case whose inputs are multiples of 0.5. Windows of the fused pool have several equal maxima, and the sums
+/// are exact.
 fn ties() -> Case {
     let mut case = case([2, 6, 8, 8], 12, Conv2d::square(1, 1, 0), false, Some(2));
     case.name += ", ties";

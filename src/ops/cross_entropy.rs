@@ -4,8 +4,9 @@
 //! loss = 1/N Σ n −Σ k q[n, k] · log softmax(z[n])[k]      q = (1 − s) · onehot(label) + s / K
 //! ```
 //!
-//! Layouts: logits `[N, K]`, labels `[N]` in u32; loss `[1]`, losses and correct `[N]`. The mean is over all
-//! N rows; a row whose label is [`IGNORED`] has loss 0 and gradient 0.
+//! Here z are the logits of N images, K is the number of classes, and s is the label smoothing. Layouts: z `[N, K]`,
+//! labels `[N]` in u32; loss `[1]`, losses and correct `[N]`. The mean is over all N rows. A row whose label is
+//! [`IGNORED`] has loss 0 and gradient 0.
 //!
 //! Shaders: `shaders/cross_entropy/`. Derivation: `docs/ops/cross_entropy.md`.
 
@@ -21,11 +22,11 @@ pub const IGNORED: u32 = u32::MAX;
 /// The results of [`cross_entropy`].
 #[derive(Clone, Copy, Debug)]
 pub struct CrossEntropy {
-    /// The mean over the rows, `[1]`.
+    /// The mean of the losses over the rows, `[1]`.
     pub loss: ValueId,
     /// The loss of each row, `[N]`.
     pub losses: ValueId,
-    /// 1 for each row whose largest logit is the label's, otherwise 0, `[N]`.
+    /// 1 for each row in which the largest logit belongs to the label, otherwise 0, `[N]`.
     pub correct: ValueId,
 }
 
@@ -43,10 +44,10 @@ pub fn cross_entropy(
     CrossEntropy { loss: outputs[0], losses: outputs[1], correct: outputs[2] }
 }
 
-/// `logits, labels -> loss, losses, correct, d_logits`
+/// The loss and its gradient: `logits, labels -> loss, losses, correct, d_logits`.
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxCrossEntropy {
-    /// The share of the target that is spread evenly over all classes, from 0 to 1.
+    /// The share of the target probability that is spread evenly over all classes, from 0 to 1.
     pub label_smoothing: f32,
 }
 
@@ -121,7 +122,8 @@ impl Reference for SoftmaxCrossEntropy {
 }
 
 impl SoftmaxCrossEntropy {
-    /// Returns (loss, 1 if correct) of one row, and writes its gradient to `d_z`.
+    /// Returns the loss of one row, and 1 for a correct prediction or 0. Writes the gradient of the row's logits to
+    /// `d_z`, without the factor 1/N.
     fn row<T: Real>(&self, z: &[T], label: usize, d_z: &mut [T]) -> (T, T) {
         if label >= z.len() {
             d_z.fill(T::ZERO);
@@ -148,7 +150,7 @@ impl SoftmaxCrossEntropy {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "cross_entropy", cases };
 
 fn case(rows: usize, classes: usize, label_smoothing: f32, n_labels: u32) -> Case {

@@ -17,8 +17,8 @@ use crate::tape::{
     Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
 };
 
-/// Records an update of the average of all parameters, and adds the average's buffer to the state. Record it
-/// after the update of the parameters.
+/// Records an update of the average of all parameters, and adds the average's buffer to the state. Call this function
+/// after the optimizer's update is recorded.
 ///
 /// # Panics
 /// If `decay` is not in 0..1.
@@ -30,7 +30,7 @@ pub fn ema(tape: &mut Tape, decay: f64) {
     tape.push_one(Ema { decay }, &inputs);
 }
 
-/// `parameters, control, averages -> averages`
+/// The update, in place: `parameters, control, averages -> averages`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ema {
     /// The weight of the old average, per step.
@@ -79,7 +79,8 @@ impl Reference for Ema {
             return;
         }
         let weight = T::from_f64(1.0 - self.decay);
-        // The formula has two equal forms; like PyTorch's `lerp`, each is used where it rounds less.
+        // The formula has two forms, which are equal without rounding. Like PyTorch's `lerp`, the code uses the form
+        // that rounds less at this weight.
         let small = weight < T::from_f64(0.5);
         let chunks = averages.par_chunks_mut(CHUNK).zip(parameters.par_chunks(CHUNK));
         chunks.for_each(|(averages, parameters)| {
@@ -94,7 +95,7 @@ impl Reference for Ema {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "ema", cases };
 
 fn case(shapes: &'static [usize], decay: f64) -> Case {
@@ -118,7 +119,7 @@ mod tests {
     use crate::tape::Mode;
 
     #[test]
-    fn the_buffer_is_there_when_somebody_asks() {
+    fn only_ema_adds_the_buffer_of_averages() {
         let mut tape = Tape::new("test", Mode::Train);
         tape.parameter("p", &[3], Layout::Plain, Initializer::Constant(0.0));
         assert_eq!(tape.state().n_elements(StateBuffer::AveragedParameters), 0);
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "the decay 1 is not in 0..1")]
-    fn refuses_an_average_that_never_moves() {
+    fn refuses_a_decay_of_one() {
         ema(&mut Tape::new("test", Mode::Train), 1.0);
     }
 }

@@ -1,4 +1,4 @@
-//! A constant: the scalar 1 at which the gradient of a loss starts.
+//! A constant scalar. Differentiation starts with the constant 1, the gradient of the loss with respect to itself.
 //!
 //! Shaders: `shaders/fill/`. Derivation: `docs/ops/fill.md`.
 
@@ -6,7 +6,7 @@ use super::{Case, OpTests};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Value};
 
-/// `-> y` of shape `[1]`
+/// The constant: `-> y`, without inputs; y has shape `[1]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill {
     /// The constant.
@@ -42,7 +42,7 @@ impl Reference for Fill {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "fill", cases };
 
 fn cases() -> Vec<Case> {

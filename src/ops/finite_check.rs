@@ -1,6 +1,6 @@
-//! The check of a step for infinite and NaN numbers, in all gradients and batch statistics. A bad number sets
-//! a flag on the device. While the flag is set, every update leaves the state unchanged. [`OnNonFinite`] selects
-//! how long.
+//! The check of a step for infinite and NaN numbers, in all gradients and batch statistics. Such a number sets a flag
+//! on the device. While the flag is set, every update leaves the state unchanged. [`OnNonFinite`] selects whether the
+//! flag is set for one step or until the host clears it.
 //!
 //! Shaders: `shaders/finite_check/`. Derivation: `docs/ops/finite_check.md`.
 
@@ -20,7 +20,7 @@ pub const NOT_FINITE: usize = 0;
 
 /// The flag's value after a number that is not finite, until the host clears it.
 pub const STOPPED: f32 = 1.0;
-/// The flag's value during a skipped step; the next step's check sets it anew.
+/// The flag's value during a skipped step. The check of the next step sets the flag anew.
 pub const SKIPPED: f32 = 2.0;
 
 /// The reaction to a number that is not finite.
@@ -35,10 +35,10 @@ pub enum OnNonFinite {
 }
 
 impl OnNonFinite {
-    /// Every reaction.
+    /// All reactions.
     pub const ALL: [Self; 2] = [Self::Stop, Self::Skip];
 
-    /// Returns the name, as files have it.
+    /// Returns the name in settings and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -47,8 +47,8 @@ impl OnNonFinite {
     }
 }
 
-/// Records the check of all gradients, the batch statistics if there are any, and the values `also`. Record
-/// the updates after it.
+/// Records the check of all gradients, of the batch statistics if there are any, and of the values `also`. Record the
+/// updates of the state after this check.
 pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNonFinite) {
     let mut inputs = vec![tape.whole(StateBuffer::Control), tape.whole(StateBuffer::Gradients)];
     if !tape.state().statistics.is_empty() {
@@ -58,14 +58,14 @@ pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNonFinite) {
     tape.push_one(FiniteCheck { on_nan }, &inputs);
 }
 
-/// `control, numbers, ... -> control`
+/// The check, in place: `control, numbers, ... -> control`.
 #[derive(Clone, Copy, Debug)]
 pub struct FiniteCheck {
     /// The reaction to a number that is not finite.
     pub on_nan: OnNonFinite,
 }
 
-/// Elements that one invocation checks.
+/// Number of elements that one invocation checks.
 const ELEMENTS_PER_PARTIAL: usize = 256;
 
 impl Op for FiniteCheck {
@@ -124,7 +124,7 @@ impl Reference for FiniteCheck {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "finite_check", cases };
 
 fn case(n_gradients: usize, n_statistics: usize, on_nan: OnNonFinite) -> Case {

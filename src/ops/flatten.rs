@@ -1,7 +1,6 @@
 //! Flattening of images for a linear layer: `[N, H, W, C]` → `[N, C·H·W]`.
 //!
-//! `y[n, (c·H + h)·W + w] = x[n, h, w, c]`: PyTorch's order, so that a linear layer's weights match
-//! PyTorch's.
+//! `y[n, (c·H + h)·W + w] = x[n, h, w, c]`. This is PyTorch's order, so the weights of a linear layer match PyTorch's.
 //!
 //! Shaders: `shaders/flatten/`. Derivation: `docs/ops/flatten.md`.
 
@@ -15,7 +14,7 @@ pub fn flatten(tape: &mut Tape, x: ValueId) -> ValueId {
     tape.push_one(Flatten { image, backward: false }, &[x])
 }
 
-/// `x -> y`; backward, `d_y -> d_x`: the same copy in the other direction
+/// The copy `x -> y`, or, in the backward pass, the copy in the other direction, `d_y -> d_x`.
 #[derive(Clone, Copy, Debug)]
 pub struct Flatten {
     /// The shape of the image, `[N, H, W, C]`.
@@ -83,7 +82,7 @@ impl Reference for Flatten {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "flatten", cases };
 
 fn cases() -> Vec<Case> {

@@ -53,8 +53,9 @@ impl Shapes {
     }
 }
 
-/// Returns the launch of the tiled product `[rows, columns]` over `depth`. Strides are (row, k) of `left` and
-/// (k, column) of `right`.
+/// Returns the shader and the workgroups of the tiled product `[rows, depth] · [depth, columns]`. `left` has the
+/// strides of a row and of k in the left operand, and `right` has the strides of k and of a column in the right
+/// operand, in elements.
 fn tiled(
     [rows, columns, depth]: [usize; 3],
     left: [usize; 2],
@@ -79,7 +80,7 @@ fn tiled(
 
 const BINDINGS: [Binding; 3] = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
 
-/// `x, weight[, bias] -> y`
+/// The linear layer: `x, weight[, bias] -> y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear {
     /// True if the layer has a bias.
@@ -172,7 +173,7 @@ fn by_rows<T: Real>(out: &mut [T], columns: usize, left: &[T], depth: usize, rig
     });
 }
 
-/// `d_y, weight -> d_x`
+/// The gradient of the input: `d_y, weight -> d_x`.
 #[derive(Clone, Copy, Debug)]
 pub struct LinearDInput;
 
@@ -221,7 +222,7 @@ impl Reference for LinearDInput {
     }
 }
 
-/// `x, d_y -> d_weight`
+/// The gradient of the weight: `x, d_y -> d_weight`.
 #[derive(Clone, Copy, Debug)]
 pub struct LinearDWeight;
 
@@ -271,7 +272,7 @@ impl Reference for LinearDWeight {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "linear", cases };
 
 fn case(rows: usize, n_in: usize, n_out: usize, bias: bool) -> Case {

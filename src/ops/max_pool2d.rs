@@ -1,8 +1,9 @@
-//! Max pooling with any window, stride and padding. The op keeps the position of each maximum, and the
-//! gradient goes there. Like PyTorch, it takes the first of equal values in row-major order, and NaN counts
-//! as larger than any number.
+//! Max pooling with any window, stride and padding. The op stores the position of each maximum, and the backward pass
+//! adds the gradient at this position. As in PyTorch, the maximum of equal values is the first in row-major order, and
+//! NaN counts as larger than any number.
 //!
-//! x `[N, H, W, C]` → y `[N, OH, OW, C]` and index, the same shape in u32: `ky · KW + kx`.
+//! x `[N, H, W, C]` → y `[N, OH, OW, C]` and index, which has the shape of y, in u32: the position `ky · KW + kx` in
+//! the window.
 //!
 //! Shaders: `shaders/max_pool2d/`. Derivation: `docs/ops/max_pool2d.md`.
 
@@ -80,7 +81,7 @@ impl PoolGeometry {
     }
 }
 
-/// `x -> y, index`
+/// Max pooling: `x -> y, index`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2d {
     /// The window.
@@ -132,7 +133,8 @@ impl Reference for MaxPool2d {
         let outputs = y.real().par_chunks_mut(g.output_image());
         let outputs = outputs.zip(index.words().par_chunks_mut(g.output_image()));
         outputs.zip(x.par_chunks(g.input_image())).for_each(|((y, index), x)| {
-            // The first position is taken whatever its value, for example −∞.
+            // The index u32::MAX marks an output that has no maximum yet. The output takes the first value of its
+            // window, even if the value is −∞.
             index.fill(u32::MAX);
             g.each_source(|out, at, source| {
                 for c in 0..g.channels {
@@ -147,14 +149,14 @@ impl Reference for MaxPool2d {
     }
 }
 
-/// Returns whether a value replaces the largest value so far: it is greater, or it is NaN. A number does not replace a
-/// NaN. The twin of `shaders/shared/greater_or_nan.wgsl`.
+/// Returns true if `value` replaces `largest`, the largest value so far: `value` is greater, or it is NaN. A number
+/// does not replace a NaN. This function is the reference of `shaders/shared/greater_or_nan.wgsl`.
 pub(super) fn greater_or_nan<T: Real>(value: T, largest: T) -> bool {
-    // Without a branch, so that the compiler can vectorise over channels.
+    // `|` has no branch, unlike `||`, so the compiler can vectorise the loop over channels.
     (value > largest) | value.is_nan()
 }
 
-/// `d_y, index -> d_x`
+/// The gradient of max pooling: `d_y, index -> d_x`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2dBackward {
     /// The window.
@@ -210,7 +212,7 @@ impl Reference for MaxPool2dBackward {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "max_pool2d", cases };
 
 fn case(x: [usize; 4], window: Window, fill: Fill) -> Case {
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "is more than half the window")]
-    fn refuses_windows_that_could_see_nothing() {
+    fn refuses_windows_that_could_lie_in_the_padding_alone() {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input("x", ElementType::F32, &[2, 8, 8, 1]);
         max_pool2d(&mut tape, x, Window::square(2, 2, 2));

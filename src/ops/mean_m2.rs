@@ -1,5 +1,5 @@
-//! The mean and M2 of every channel, partition by partition, and their merge. M2 is the sum of squared deviations from
-//! the mean: the variance is M2 / n.
+//! The mean and M2 of every channel in every partition of the rows, and their merge. M2 is the sum of squared
+//! deviations from the mean, so the variance is M2 / n.
 //!
 //! Two disjoint sets of rows, A and B, merge by the formula of Chan, Golub and LeVeque (1979):
 //!
@@ -9,8 +9,8 @@
 //! M2    = M2_A + M2_B + delta² · n_A · n_B / n
 //! ```
 //!
-//! The means and M2 of partitions are one tensor, `[partitions, 2, C]`: for each partition the means, then M2. A
-//! convolution computes it for the [`batch_norm`](super::batch_norm) behind it, or the batch norm does so itself.
+//! The means and M2 of partitions are one tensor, `[partitions, 2, C]`: for each partition the means, then M2. Either
+//! the [`batch_norm`](super::batch_norm) computes this tensor, or the convolution before it.
 //!
 //! Shader: `shaders/shared/mean_m2.wgsl`. Derivation: `docs/ops/batch_norm.md`.
 
@@ -24,7 +24,7 @@ use super::partitions::{PARTITIONS_PER_GROUP, Partitions};
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::kernel::{Binding, Launch, Real, Shader, grid};
 
-/// Returns `[partitions, 2, C]`.
+/// Returns the shape of the means and M2 of partitions, `[partitions, 2, C]`.
 pub(super) fn shape(partitions: Partitions, channels: usize) -> [usize; 3] {
     [partitions.count(), 2, channels]
 }
@@ -57,7 +57,8 @@ pub(super) fn of_partitions<T: Real>(
     rows.zip(mean_m2.par_chunks_mut(2 * channels)).for_each(|(x, mean_m2)| of_rows(x, mean_m2));
 }
 
-/// Computes mean and M2 of the rows of `x` into `mean_m2`, `[2, C]`, in two passes.
+/// Computes mean and M2 of the rows of `x` and writes them to `mean_m2`, `[2, C]`. One pass over the rows computes the
+/// means, and a second pass computes M2.
 pub(super) fn of_rows<T: Real>(x: &[T], mean_m2: &mut [T]) {
     let channels = mean_m2.len() / 2;
     let (mean, m2) = mean_m2.split_at_mut(channels);
@@ -65,7 +66,7 @@ pub(super) fn of_rows<T: Real>(x: &[T], mean_m2: &mut [T]) {
     of_channels::<T, 1>(rest(channels), x, mean, m2);
 }
 
-/// [`of_rows`] for some channels, `L` at a time.
+/// Computes [`of_rows`] for some channels, `L` channels at a time.
 fn of_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
@@ -76,7 +77,8 @@ fn of_channels<T: Real, const L: usize>(
     let n = T::from_count(x.len() / n_channels);
     for c in channels.step_by(L) {
         let rows = (c..x.len()).step_by(n_channels);
-        // Deviations from the first row are small where the values are not, so the mean keeps its digits.
+        // The sum adds deviations from the first row. These deviations are small even if the values are large, so the
+        // mean keeps its digits.
         let shift: [T; L] = lanes(x, c);
         let mut sum = [T::ZERO; L];
         for at in rows.clone() {
@@ -103,9 +105,9 @@ pub(super) fn merge_scratch(partitions: Partitions, channels: usize) -> usize {
     levels.map(|groups| groups.count() * 2 * channels).sum()
 }
 
-/// Merges all partitions into one `mean` and one `m2`, each `[C]`. More than [`PARTITIONS_PER_GROUP`] partitions are
-/// merged group by group, and then the groups, as on a GPU: a chain of thousands of merges would lose the last digits
-/// of the mean.
+/// Merges all partitions into one `mean` and one `m2`, each `[C]`. If there are more than [`PARTITIONS_PER_GROUP`]
+/// partitions, groups of partitions are merged first, and then the groups, as on a GPU. A single chain of thousands of
+/// merges would lose the last digits of the mean.
 pub(super) fn merge<T: Real>(
     partitions: Partitions,
     mean_m2: &[T],
@@ -128,8 +130,8 @@ pub(super) fn merge<T: Real>(
     merge(groups, merged, scratch, mean, m2);
 }
 
-/// Merges the partitions from number `first` on, one after another. The twin of
-/// `shaders/batch_norm/merge_mean_m2.wgsl`.
+/// Merges the partitions in `mean_m2`, the first of which has number `first`, one after another. This function is the
+/// reference of `shaders/batch_norm/merge_mean_m2.wgsl`.
 fn merge_group<T: Real>(
     partitions: Partitions,
     first: usize,

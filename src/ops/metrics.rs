@@ -13,29 +13,29 @@ use crate::tape::{
 
 /// Index in [`StateBuffer::Metrics`] of the sum of losses.
 pub const LOSS_SUM: usize = 0;
-/// Index of the number of correct predictions.
+/// Index in [`StateBuffer::Metrics`] of the number of correct predictions.
 pub const N_CORRECT: usize = 1;
-/// Index of the number of images.
+/// Index in [`StateBuffer::Metrics`] of the number of images.
 pub const N_IMAGES: usize = 2;
-/// Index of a copy of the flag of [`finite_check`](super::finite_check) in the last step, so that one readback has the
-/// sums and the flag of the same step.
+/// Index in [`StateBuffer::Metrics`] of a copy of the flag of [`finite_check`](super::finite_check). Every step writes
+/// the copy, so one readback has the sums and the flag of the same step.
 pub const FLAG: usize = 3;
-/// Index of the number of skipped steps.
+/// Index in [`StateBuffer::Metrics`] of the number of skipped steps.
 pub const N_SKIPPED: usize = 4;
 
-/// The metrics on the host.
+/// The sums of an epoch, on the host.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Metrics {
     /// The sum of the losses of all images, in nats.
     pub loss_sum: f64,
-    /// The number of images whose largest logit is the label's.
+    /// The number of images for which the largest logit belongs to the label.
     pub n_correct: f64,
     /// The number of images, without those of skipped steps.
     pub n_images: f64,
     /// The number of steps that were skipped because of a number that is not finite; see
     /// [`OnNonFinite::Skip`](super::finite_check::OnNonFinite::Skip).
     pub n_skipped: f64,
-    /// True after a number that is not finite; no step has changed the state since.
+    /// True if a number that is not finite has stopped the updates; no step has changed the state since.
     pub not_finite: bool,
 }
 
@@ -45,7 +45,7 @@ impl Metrics {
         Self::from_fn(|ix| metrics[ix])
     }
 
-    /// Reads the elements of [`StateBuffer::Metrics`].
+    /// Reads the elements of [`StateBuffer::Metrics`]. `metric` returns the element with a given index.
     pub fn from_fn(metric: impl Fn(usize) -> f32) -> Self {
         Self {
             loss_sum: f64::from(metric(LOSS_SUM)),
@@ -83,7 +83,7 @@ pub fn accumulate(tape: &mut Tape, result: &CrossEntropy, labels: ValueId) {
     tape.push_one(Accumulate, &[result.losses, result.correct, labels, control, metrics]);
 }
 
-/// `losses, correct, labels, control, metrics -> metrics`
+/// The addition, in place: `losses, correct, labels, control, metrics -> metrics`.
 #[derive(Clone, Copy, Debug)]
 pub struct Accumulate;
 
@@ -139,7 +139,7 @@ impl Reference for Accumulate {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "metrics", cases };
 
 fn cases() -> Vec<Case> {

@@ -1,11 +1,12 @@
-//! Ops: the computations that a node of the tape can be.
+//! Ops: the kinds of computation of a tape's nodes.
 //!
-//! An op is in one place: `src/ops/<op>.rs` has its shape rule, its backward rule, its GPU launches and its
-//! CPU reference; `shaders/<op>/` has its WGSL; `docs/ops/<op>.md` derives it. The tape, the devices, the
-//! tests and the benches use [`Op`](crate::tape::Op) and [`ALL`] and name no op.
+//! An op is in one place: `src/ops/<op>.rs` has its shape rule, its backward rule, its GPU launches and its CPU
+//! reference; `shaders/<op>/` has its WGSL; `docs/ops/<op>.md` derives it. The tape, the devices, the tests and the
+//! benches use [`Op`](crate::tape::Op) and [`ALL`]; they do not name a single op.
 //!
-//! Dimension letters, here and in every shader: N images, H and W rows and columns, C channels, Ci and Co
-//! input and output channels, KH and KW a kernel's or window's rows and columns.
+//! Letters of dimensions, here and in every shader: N is the number of images, H and W are the rows and columns of an
+//! image, OH and OW those of an output, C is the number of channels, Ci and Co are the input and output channels, KH
+//! and KW are the rows and columns of a kernel or window.
 
 pub mod adam;
 pub mod add;
@@ -37,7 +38,7 @@ pub use case::{Case, OpTests};
 pub(crate) use shape::{n_channels, n_rows, nhwc};
 pub use window::Window;
 
-/// All ops, for tests.
+/// The names and test cases of all ops.
 pub const ALL: &[OpTests] = &[
     adam::ENTRY,
     add::ENTRY,

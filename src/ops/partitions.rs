@@ -10,18 +10,19 @@ use crate::kernel::Real;
 /// Consecutive rows, divided into partitions of equal length. The last partition may be shorter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Partitions {
-    /// Rows in all.
+    /// Number of rows in all.
     pub n_rows: usize,
-    /// Rows of a partition.
+    /// Number of rows of a partition.
     pub rows_each: usize,
 }
 
-/// Partitions that one invocation merges. With more, the merge would take longer than the partial sums.
+/// Number of partitions that one invocation merges. With more, the merge would take longer than the partial sums.
 pub(super) const PARTITIONS_PER_GROUP: usize = 32;
 
 impl Partitions {
-    /// Returns the partitions of a long sum: at most 1,024, which are enough invocations to read at a GPU's full speed,
-    /// and at least 64 rows in each. They depend on the number of rows alone, so the order of the sum does too.
+    /// Returns the partitions of a long sum: at most 1,024 partitions, each of at least 64 rows. With 1,024 partitions,
+    /// a GPU has enough invocations to read memory at full speed. The partitions depend on the number of rows alone, so
+    /// the order of the sum is the same on every device.
     pub fn of_sum(n_rows: usize) -> Self {
         Self { n_rows, rows_each: n_rows.div_ceil(1024).max(64) }
     }
@@ -37,7 +38,8 @@ impl Partitions {
         first..(first + self.rows_each).min(self.n_rows)
     }
 
-    /// Returns the groups that are merged first, as partitions of the same rows, or `None` where one group has all.
+    /// Returns the groups of 32 partitions that are merged first; `None` if all partitions are in one group. Each group
+    /// is a longer partition of the same rows.
     pub fn groups(self) -> Option<Self> {
         let groups = Self { rows_each: self.rows_each * PARTITIONS_PER_GROUP, ..self };
         (self.count() > PARTITIONS_PER_GROUP).then_some(groups)
@@ -49,8 +51,8 @@ pub(crate) fn n_partials(n_rows: usize, n_sums: usize) -> usize {
     Partitions::of_sum(n_rows).count() * n_sums
 }
 
-/// Sums over rows, `totals.len()` sums at a time: a task of the thread pool sums a partition into `partials`, then the
-/// partial sums are added in order. `add` adds the terms of some rows to the sums.
+/// Computes `totals.len()` sums over rows. Each task of the thread pool writes the sums over one partition to
+/// `partials`. Then the partial sums are added in order. `add` adds the terms of a range of rows to the given sums.
 pub(crate) fn sum_rows<T: Real>(
     n_rows: usize,
     totals: &mut [T],

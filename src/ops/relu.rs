@@ -14,7 +14,7 @@ pub fn relu(tape: &mut Tape, x: ValueId) -> ValueId {
     tape.push_one(Relu, &[x])
 }
 
-/// `x -> y`
+/// ReLU: `x -> y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Relu;
 
@@ -58,7 +58,7 @@ impl Reference for Relu {
     }
 }
 
-/// `y, d_y -> d_x`
+/// The gradient of ReLU: `y, d_y -> d_x`.
 #[derive(Clone, Copy, Debug)]
 pub struct ReluBackward;
 
@@ -96,7 +96,7 @@ impl Reference for ReluBackward {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "relu", cases };
 
 fn case(shape: &[usize], fill: Fill) -> Case {

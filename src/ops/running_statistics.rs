@@ -1,5 +1,5 @@
-//! The running mean and variance of all batch norms: one dispatch over the flat buffers moves them towards
-//! the batch's.
+//! The running mean and variance of all batch norms: one dispatch over the flat buffers moves the running statistics
+//! towards those of the batch.
 //!
 //! `statistics = (1 − momentum) · statistics + momentum · batch_statistics`, with the unbiased variance of
 //! the batch, as in PyTorch.
@@ -11,7 +11,7 @@ use super::{Case, OpTests};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value};
 
-/// Records the update of all running statistics; records nothing for a network without any.
+/// Records the update of all running statistics; records nothing if the network has no running statistics.
 pub fn update(tape: &mut Tape, momentum: f32) {
     if tape.state().statistics.is_empty() {
         return;
@@ -21,7 +21,7 @@ pub fn update(tape: &mut Tape, momentum: f32) {
     tape.push_one(RunningStatistics { momentum }, &inputs);
 }
 
-/// `batch_statistics, control, statistics -> statistics`
+/// The update, in place: `batch_statistics, control, statistics -> statistics`.
 #[derive(Clone, Copy, Debug)]
 pub struct RunningStatistics {
     /// The weight of the batch's statistics, from 0 to 1.
@@ -69,7 +69,7 @@ impl Reference for RunningStatistics {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "running_statistics", cases };
 
 fn cases() -> Vec<Case> {

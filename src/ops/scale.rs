@@ -1,4 +1,4 @@
-//! Multiplication by a number: a constant of the tape, or a scalar value on the tape.
+//! Multiplication by a number: a constant, or a scalar that another node computes.
 //!
 //! Shaders: `shaders/scale/`. Derivation: `docs/ops/scale.md`.
 
@@ -21,7 +21,7 @@ pub fn scale_by(tape: &mut Tape, x: ValueId, scalar: ValueId) -> ValueId {
     tape.push_one(ScaleBy, &[x, scalar])
 }
 
-/// `x -> factor * x`
+/// Multiplication by a constant: `x -> factor * x`.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
     /// The factor.
@@ -70,7 +70,7 @@ impl Reference for Scale {
     }
 }
 
-/// `x, scalar -> scalar * x`
+/// Multiplication by a scalar value: `x, scalar -> scalar * x`.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleBy;
 
@@ -118,7 +118,7 @@ impl Reference for ScaleBy {
     }
 }
 
-/// The op's cases.
+/// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "scale", cases };
 
 fn cases() -> Vec<Case> {
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "the scalar has shape [2]")]
-    fn refuses_a_scalar_of_two() {
+    fn refuses_a_scalar_of_two_elements() {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input_with_grad("x", &[2, 3]);
         let s = tape.input("s", ElementType::F32, &[2]);

@@ -1,11 +1,11 @@
-//! Readings of a shape.
+//! Sizes that ops compute from a shape.
 
-/// Returns the product of all axes but the last: the rows of a matrix whose columns are channels.
+/// Returns the product of all axes but the last: the number of rows of a matrix whose columns are the channels.
 pub(crate) fn n_rows(shape: &[usize]) -> usize {
     shape[..shape.len() - 1].iter().product()
 }
 
-/// Returns the last axis, the channels.
+/// Returns the size of the last axis: the number of channels.
 pub(crate) fn n_channels(shape: &[usize]) -> usize {
     *shape.last().expect("a value has at least one axis")
 }

@@ -7,14 +7,14 @@ use std::fmt;
 pub struct Window {
     /// Rows and columns of the window.
     pub size: [usize; 2],
-    /// Rows and columns between two neighbouring windows.
+    /// Distance between the starts of two neighbouring windows, in rows and in columns.
     pub stride: [usize; 2],
     /// Rows of padding above and below the plane, and columns left and right of it.
     pub padding: [usize; 2],
 }
 
 impl Window {
-    /// A square window with the same stride and padding along both axes.
+    /// Returns a square window with the same stride and padding along both axes.
     pub const fn square(size: usize, stride: usize, padding: usize) -> Self {
         Self { size: [size; 2], stride: [stride; 2], padding: [padding; 2] }
     }
@@ -31,8 +31,8 @@ impl Window {
         })
     }
 
-    /// Returns the row or column of the plane under position `within` of window `window`; None in the
-    /// padding. `extent` is the size of the plane along `axis`.
+    /// Returns the row or column of the plane under position `within` of window number `window`; None in the padding.
+    /// `extent` is the size of the plane along `axis`.
     #[inline]
     pub fn source(
         &self,

@@ -21,15 +21,17 @@ enum Scale {
     Log { has_exponents: bool },
 }
 
-/// Distance from a tick, in steps between ticks, within which a number counts as the tick. Quotients are rounded, so an
-/// exact comparison would miss ticks.
+/// Tolerance of comparisons with a tick, as a fraction of the step between ticks. Divisions round, so an exact
+/// comparison would miss ticks.
 const SLACK: f64 = 1e-6;
 
-/// Ratio of the two ends above which a logarithmic axis has ticks at powers of ten only.
+/// If the ratio of the high end to the low end is above this number, a logarithmic axis has ticks at powers of ten
+/// only.
 const MANY_DECADES: f64 = 2e3;
 
 impl Axis {
-    /// Returns a linear axis that covers `low` to `high` and has about `n` steps between ticks. The axis ends at ticks.
+    /// Returns a linear axis that covers `low` to `high`, with ticks at both ends and about `n` intervals between
+    /// ticks.
     ///
     /// If an end is not finite, the axis covers 0 to 1. If both ends are equal, it covers a range around them.
     pub fn round(low: f64, high: f64, n: usize) -> Self {
@@ -39,8 +41,8 @@ impl Axis {
         Self::from_steps((first + SLACK).floor(), (last - SLACK).ceil(), step)
     }
 
-    /// Returns a linear axis that ends exactly at `low` and `high`, for epochs, steps or minutes. If `whole` is true,
-    /// all ticks are whole numbers.
+    /// Returns a linear axis that ends exactly at `low` and `high`, with about `n` intervals between ticks. Such an
+    /// axis shows epochs, steps or minutes. If `whole` is true, all ticks are whole numbers.
     pub fn from(low: f64, high: f64, n: usize, whole: bool) -> Self {
         let (low, high) = widened(low, high);
         let step = round_step((high - low) / n as f64);
@@ -60,18 +62,20 @@ impl Axis {
     /// Returns a logarithmic axis over `values`. At both ends the axis extends beyond the values by the factor `room`.
     /// Values without a logarithm (zero, negative, not finite) are ignored.
     ///
-    /// Ticks are 1, 2 and 5 times the powers of ten. A long axis has ticks at the powers of ten only.
+    /// Ticks are 1, 2 and 5 times the powers of ten. If the ratio of the two ends is above 2,000, ticks are at the
+    /// powers of ten only.
     pub fn log(values: impl IntoIterator<Item = f64>, room: f64) -> Self {
         let drawable = values.into_iter().filter(|value| value.is_normal() && *value > 0.0);
         let (low, high) = range(drawable);
-        // Without values, the axis lies around 1. A single value gets at least a factor of 2 on both sides.
+        // Without values, 1 is the middle of the axis. Around a single value, the axis extends by a factor of at least
+        // 2 to both sides.
         let (low, high) = if low <= high { (low, high) } else { (1.0, 1.0) };
         let room = if low < high { room } else { room.max(2.0) };
         let (low, high) = (low / room, high * room);
         let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
         let factors: &[f64] = if high / low > MANY_DECADES { &[1.0] } else { &[1.0, 2.0, 5.0] };
         let ticks = powers.flat_map(|power| factors.iter().map(move |f| f * 10_f64.powi(power)));
-        // Powers of ten below 1 are not exact in binary.
+        // A power of ten below 1 is rounded in binary, so a tick at an end of the axis needs a tolerance.
         let within = low * (1.0 - 1e-9)..=high * (1.0 + 1e-9);
         let ticks = ticks.filter(|tick| within.contains(tick)).collect();
         let has_exponents = low < 1e-4 || high > 1e7;

@@ -1,4 +1,4 @@
-//! Horizontal bars, one below the other. Each has its name to the left and its figures to the right.
+//! Horizontal bars, one below the other. Each bar has its name on the left, and its numbers as text on the right.
 
 use super::Svg;
 
@@ -8,13 +8,13 @@ pub const ROW: f64 = 25.0;
 /// A bar.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bar {
-    /// Name.
+    /// Name on the left of the bar.
     pub name: String,
-    /// CSS class of its colour: `c3`.
+    /// CSS class of the bar's colour: `c3`.
     pub class: String,
     /// Length, in any unit.
     pub length: f64,
-    /// Length of the bar's darker part, from the left end, in the same unit.
+    /// Length of the bar's darker part, from the left end, in the unit of `length`.
     pub dark: f64,
     /// Texts to the right of the bar, one per column.
     pub figures: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Bars {
     pub left: f64,
     /// Length of the longest bar, in pixels.
     pub width: f64,
-    /// Columns of figures: the right edge, in pixels from the left, and the heading.
+    /// Columns of the texts on the right: for each column its right edge, in pixels from the left, and its heading.
     pub columns: Vec<(f64, &'static str)>,
     /// Bars from top to bottom.
     pub bars: Vec<Bar>,

@@ -5,13 +5,13 @@
 use super::Svg;
 use super::svg::shortened;
 
-/// Opacity of the strongest cells. With a higher opacity, their text would be hard to read.
+/// Opacity of the strongest cells. With a higher opacity, the text of the cells would be hard to read.
 const STRONGEST: f64 = 0.62;
 
 /// A cell.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cell {
-    /// CSS class of its colour: `c0`.
+    /// CSS class of the cell's colour: `c0`.
     pub class: &'static str,
     /// Strength of the colour, from 0 to 1.
     pub strength: f64,
@@ -34,13 +34,13 @@ pub struct HeatMap {
     pub rows: Vec<(String, Vec<Cell>)>,
 }
 
-/// Width of a figure, in pixels.
+/// Width of the whole drawing, in pixels.
 const WIDTH: f64 = 540.0;
 
-/// Width of the rows' names, in pixels.
+/// Width of the space for the rows' names, in pixels.
 const NAMES: f64 = 110.0;
 
-/// Height of the columns' names, in pixels.
+/// Height of the space for the columns' names, in pixels.
 const HEADINGS: f64 = 96.0;
 
 /// Height of a row, in pixels.
@@ -56,7 +56,8 @@ impl HeatMap {
     }
 
     /// Draws the heat map. `left` and `top` are the corner of the first cell, `width` is the width of all columns, and
-    /// `row` is the height of a row, in pixels. The names stand to the left and above.
+    /// `row` is the height of a row, in pixels. The names of the rows are left of the cells, and the names of the
+    /// columns are above them.
     pub fn draw(&self, svg: &mut Svg, [left, top, width, row]: [f64; 4]) {
         let cell_width = width / self.columns.len().max(1) as f64;
         let is_long = self.columns.iter().any(|name| 7.5 * name.len() as f64 > cell_width);

@@ -1,6 +1,7 @@
 //! Curves over epochs, steps or minutes, as a `<figure>` of a page.
 //!
-//! Curves differ in their dashes as well as in their colour, so that readers can distinguish them without colour.
+//! A curve's style is a colour and a dash pattern. With the styles of [`style_of_many`], neighbouring curves also
+//! differ in their dashes, so readers can distinguish them without colour.
 
 use super::axis::range;
 use super::plot::Join;
@@ -18,8 +19,8 @@ const N_DASHES: usize = 4;
 /// Largest number of points of a curve that is drawn with dots.
 const MAX_DOTS: usize = 40;
 
-/// Returns the style of curve `ix` in a chart of many curves, which may overlap. Neighbours differ in colour and in
-/// dashes.
+/// Returns the style of curve `ix` in a chart of many curves, which may overlap. Neighbouring curves differ in colour
+/// and in dashes.
 pub fn style_of_many(ix: usize) -> usize {
     ix % N_COLOURS + N_COLOURS * (ix % N_DASHES)
 }
@@ -33,23 +34,23 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
     /// Colour and dashes, as a number below 28: 7 colours times 4 dash patterns.
     pub style: usize,
-    /// Kind of its numbers.
+    /// Kind of the curve's numbers.
     pub kind: Kind,
 }
 
 /// The kind of a curve's numbers, which determines the drawing.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Kind {
-    /// Measurements: dots, joined by straight lines.
+    /// Measurements, drawn as dots with straight lines between them.
     #[default]
     Measured,
-    /// Numbers of a formula: a line without dots.
+    /// Numbers from a formula, drawn as a line without dots.
     Computed,
-    /// Means, each over the interval since the previous point: steps.
+    /// Means, drawn as steps: each number is the mean over the interval since the previous point.
     Mean,
 }
 
-/// The numbers of an axis.
+/// The kind of the numbers on an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unit {
     /// Numbers of any kind.
@@ -67,9 +68,9 @@ pub struct Chart {
     pub title: String,
     /// Name of the horizontal axis, with its unit: `epoch`.
     pub x_label: String,
-    /// Numbers of the horizontal axis.
+    /// Kind of the numbers on the horizontal axis.
     pub x_unit: Unit,
-    /// Numbers of the vertical axis.
+    /// Kind of the numbers on the vertical axis.
     pub y_unit: Unit,
     /// True if the vertical axis always starts at 0.
     pub from_zero: bool,
@@ -101,8 +102,8 @@ impl Chart {
         )
     }
 
-    /// Returns the series without the points that are not finite. If the vertical axis is in percent, y is multiplied by
-    /// 100.
+    /// Returns the series without the points that are not finite. If the vertical axis is in percent, the function
+    /// multiplies y by 100.
     fn shown(&self, series: &Series) -> Series {
         let factor = if self.y_unit == Unit::Percent { 100.0 } else { 1.0 };
         let points = series.points.iter().map(|&(x, y)| (x, factor * y));
@@ -114,11 +115,13 @@ impl Chart {
         let points = || series.iter().flat_map(|series| &series.points);
         let (first, last) = range(points().map(|(x, _)| *x));
         let is_counted = self.x_unit == Unit::Count;
-        // Minutes start at 0. Means start at 0 too, because the first mean covers the interval from 0.
+        // An axis of minutes starts at 0. An axis of means starts at 0, too, because the first mean covers the interval
+        // from 0.
         let from_start = !is_counted || series.iter().any(|series| series.kind == Kind::Mean);
         let x = Axis::from(if from_start { 0.0 } else { first }, last, 7, is_counted);
         let (low, high) = range(points().map(|(_, y)| *y));
-        // The vertical axis starts at 0, unless that would waste half of the height.
+        // The vertical axis starts at 0. It starts near the lowest number if this number is negative, or if 0 would
+        // leave more than half of the height empty.
         let wasted = !self.from_zero && low > high / 2.0;
         let low = if low > 0.0 && !wasted { 0.0 } else { low };
         let y = Axis::round(low, high, 5).with_unit(self.percent());
@@ -149,7 +152,7 @@ impl Chart {
     }
 }
 
-/// Returns the legend: the curves' names, each after a piece of its line.
+/// Returns the legend: for each curve a piece of its line, then its name.
 fn legend(series: &[Series]) -> String {
     let entry = |series: &Series| {
         format!(

@@ -6,8 +6,8 @@
 //! * [`lines`] makes a whole figure of curves with its legend;
 //! * [`bars`] and [`heat`] draw bars with figures beside them, and matrices of coloured cells.
 //!
-//! Every colour is a variable of [`STYLE`] with a light and a dark value. Text stays text, and every mark has a title,
-//! which browsers show on hovering.
+//! Every colour is a variable of [`STYLE`] with a light and a dark value. Text is SVG text, not outlines. A mark can
+//! have a title, which browsers show on hover.
 
 pub mod axis;
 pub mod bars;

@@ -32,8 +32,8 @@ pub enum Join {
     /// A straight line.
     #[default]
     Straight,
-    /// A step: the number of a point holds from the previous point up to this point. The first point's number holds
-    /// from the left edge.
+    /// A step: from the previous point to this point, the line has the height of this point. Before the first point,
+    /// the line starts at the left edge of the plot.
     Step,
 }
 
@@ -57,7 +57,8 @@ impl Plot {
 
     /// Draws both axes with ticks and labels, and writes `x_name` below the horizontal axis.
     ///
-    /// Grid lines cross the ticks of the vertical axis, and the ticks of a logarithmic horizontal axis.
+    /// Every tick of the vertical axis has a grid line. If the horizontal axis is logarithmic, its ticks have grid
+    /// lines, too.
     pub fn draw_axes(&self, svg: &mut Svg, x_name: &str) {
         let Frame { left, right, top, bottom } = self.frame;
         for &tick in &self.y.ticks {
@@ -79,8 +80,8 @@ impl Plot {
         svg.text("soft middle", [(left + right) / 2.0, bottom + 37.0], x_name);
     }
 
-    /// Draws a line through points; `class` is the CSS class of its colour. A straight line is visible from two points
-    /// on, a step from one.
+    /// Draws a line through points; `class` is the CSS class of its colour. The line is visible if there are at least
+    /// two points, or, with [`Join::Step`], one point.
     pub fn draw_line(&self, svg: &mut Svg, class: &str, join: Join, points: &[(f64, f64)]) {
         let mut path = String::new();
         for (ix, &point) in points.iter().enumerate() {
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_has_the_number_of_its_end() {
+    fn a_step_has_the_height_of_its_right_end() {
         let frame = Frame { left: 10.0, right: 110.0, top: 0.0, bottom: 100.0 };
         let (x, y) = (Axis::from(0.0, 2.0, 2, true), Axis::round(0.0, 10.0, 2));
         let plot = Plot { x, y, frame };

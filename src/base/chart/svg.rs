@@ -7,7 +7,8 @@ use super::STYLE;
 /// Distance between two lines of small text, in pixels.
 pub const LINE: f64 = 17.0;
 
-/// The text of a drawing, as far as it is written. Positions and sizes are in pixels from the top left corner.
+/// The text of an SVG drawing, to which every method appends. Positions and sizes are in pixels from the top left
+/// corner.
 #[derive(Clone, Debug)]
 pub struct Svg(String);
 
@@ -28,7 +29,7 @@ impl Svg {
         svg
     }
 
-    /// Begins a drawing inside a page, which has [`STYLE`]. `role` is its ARIA role: `img`, `table`.
+    /// Begins a drawing inside a page; the page has the style sheet [`STYLE`]. `role` is its ARIA role: `img`, `table`.
     pub fn inline([width, height]: [f64; 2], role: &str, label: &str) -> Self {
         let label = escape(label);
         Self(format!(
@@ -51,7 +52,7 @@ impl Svg {
 
     /// Appends an element with these classes and attributes. `title` is shown on hover; an empty one is left out.
     pub fn element(&mut self, name: &str, class: &str, attributes: Arguments<'_>, title: &str) {
-        // Writing to a string cannot fail, here and below.
+        // A write to a string cannot fail, so this file ignores the results of `write!`.
         let _ = write!(self.0, "<{name} class=\"{class}\" {attributes}");
         let _ = match title {
             "" => writeln!(self.0, "/>"),
@@ -76,7 +77,7 @@ impl Svg {
         self.element("path", class, format_args!("d=\"{path}\""), title);
     }
 
-    /// Appends a line of text, unless it is empty.
+    /// Appends a line of text. An empty text appends nothing.
     pub fn text(&mut self, class: &str, [x, y]: [f64; 2], text: &str) {
         if !text.is_empty() {
             let text = escape(text);
@@ -94,7 +95,8 @@ impl Svg {
         );
     }
 
-    /// Opens a group with these attributes (`class="c1"`); [`Svg::close`] ends it. `title` is as in [`Svg::element`].
+    /// Opens a group with these attributes (`class="c1"`); [`Svg::close`] ends the group. `title` is shown on hover; an
+    /// empty one is left out.
     pub fn open(&mut self, attributes: Arguments<'_>, title: &str) {
         let _ = write!(self.0, "<g {attributes}>");
         if !title.is_empty() {

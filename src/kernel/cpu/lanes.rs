@@ -1,13 +1,13 @@
-//! Loops over channels in fixed-size arrays, which the compiler turns into vector instructions.
+//! Loops over channels in arrays of fixed size. The compiler turns such loops into vector instructions.
 //!
-//! Fixed-size arrays spare the run-time checks of slices: length and overlap. In rows of few channels those
-//! checks take longer than the arithmetic. A function over channels has the number of channels at a time as a
-//! const parameter. It is called twice: with [`LANES`] for [`whole`] groups of channels, and with 1 for the
-//! [`rest`].
+//! Slices need run-time checks of length and overlap, and arrays of fixed size do not. In rows of few channels those
+//! checks take longer than the arithmetic. A function that loops over channels has a const parameter, the number of
+//! channels that it processes at a time. The caller calls such a function twice: with [`LANES`] for the [`whole`]
+//! groups of channels, and with 1 for the [`rest`].
 
 use std::ops::Range;
 
-/// Channels that a loop processes at a time.
+/// Number of channels that a loop processes at a time.
 pub const LANES: usize = 16;
 
 /// Returns the range of channels that fill whole groups of [`LANES`].

@@ -20,12 +20,12 @@ impl<'a, T> Matrix<'a, T> {
         Self { data, row_stride: columns, column_stride: 1 }
     }
 
-    /// Returns the transpose of [`Matrix::rows`].
+    /// Returns the transpose of a row-major matrix that has contiguous rows of `columns` elements.
     pub fn transposed(data: &'a [T], columns: usize) -> Self {
         Self { data, row_stride: 1, column_stride: columns }
     }
 
-    /// Returns a matrix of rows whose starts are `row_stride` elements apart.
+    /// Returns a row-major matrix. The starts of neighbouring rows are `row_stride` elements apart.
     pub fn strided(data: &'a [T], row_stride: usize) -> Self {
         Self { data, row_stride, column_stride: 1 }
     }
@@ -43,12 +43,13 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-/// Computes `out = left · right`, or `out += left · right`, on the calling thread.
+/// Computes `out = left · right`, or, if `accumulate` is true, `out += left · right`, on the calling thread.
 ///
-/// `left` is m x k, `right` is k x n, and `out` is m rows of n elements whose starts are `out_stride` apart.
+/// `left` is m x k, `right` is k x n, and `out` is m x n. The starts of neighbouring rows of `out` are `out_stride`
+/// elements apart.
 ///
 /// # Panics
-/// If a matrix exceeds its slice.
+/// If a matrix exceeds its slice, or if rows of `out` overlap.
 pub fn product<T: Real>(
     [m, n, k]: [usize; 3],
     out: &mut [T],
@@ -70,9 +71,9 @@ pub fn product<T: Real>(
         true => ([n, m], [stride, 1], right.t(), left.t()),
         false => ([m, n], [1, stride], left, right),
     };
-    // The crates allocate memory for packed matrices.
-    // SAFETY: the asserts above keep every element that is read or written inside its slice, `out` is borrowed
-    // mutably and so overlaps neither operand, and its rows do not overlap.
+    // The crates allocate memory for packed matrices in every call.
+    // SAFETY: The asserts above ensure that every element that is read or written is inside its slice, and that the
+    // rows of `out` do not overlap. `out` is borrowed mutably, so it does not overlap an operand.
     unsafe {
         T::gemm()(
             m,
@@ -110,7 +111,7 @@ mod tests {
         let (l, r) = (Matrix::rows(&left, 3), Matrix::rows(&right, 2));
         product([2, 2, 3], &mut out, 2, l, r, true);
         assert_eq!(out, [5.0, 6.0, 11.0, 12.0]);
-        // The same product from the transposes: (right^T left^T)^T.
+        // The transpose of the product, from the transposes: right^T left^T.
         let mut out = [0.0_f32; 4];
         product([2, 2, 3], &mut out, 2, r.t(), l.t(), false);
         assert_eq!(out, [4.0, 10.0, 5.0, 11.0]);

@@ -3,6 +3,6 @@
 pub mod lanes;
 pub mod matmul;
 
-/// Elements per task of an elementwise loop. The number is fixed, so results do not depend on the number of
-/// threads. It is large enough that a task takes longer than its scheduling.
+/// Elements per task of an elementwise loop. The number is fixed, so results do not depend on the number of threads. A
+/// task of this size takes longer than its scheduling.
 pub const CHUNK: usize = 1 << 14;

@@ -1,4 +1,5 @@
-//! Crop, flip, cutout and normalisation with given draws; and normalisation alone.
+//! Crop, flip, cutout and normalisation of images, with random numbers (draws) that another node has computed; and
+//! normalisation alone.
 
 use rayon::prelude::*;
 
@@ -39,7 +40,7 @@ pub fn normalise(tape: &mut Tape, pixels: ValueId, table: ValueId) -> ValueId {
     tape.push_one(Augment { switches: None }, &[pixels, table])
 }
 
-/// `pixels, table, draws -> y`; without switches, `pixels, table -> y`
+/// Augmentation and normalisation: `pixels, table, draws -> y`. Normalisation alone: `pixels, table -> y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Augment {
     /// The augmentations; None for normalisation alone.
@@ -106,7 +107,8 @@ impl Op for Augment {
 impl Reference for Augment {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [_, h, w] = sizes(args.io.input_shape(0));
-        // wgpu runs on little-endian machines, so the bytes of a word are four pixels in order.
+        // A u32 word packs four pixels, the first in the lowest byte. wgpu runs on little-endian machines, where the
+        // bytes of the words are the pixels in order.
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
         let table = args.inputs[1].real();
         let draws = self.switches.map(|_| args.inputs[2].words());
@@ -131,11 +133,11 @@ impl Reference for Augment {
 
 /// The source of an output pixel.
 enum Source {
-    /// The cutout's square.
+    /// The cutout's square: the output is 0.
     Hole,
     /// The black border around the image.
     Border,
-    /// The pixel with this index in the plane.
+    /// The pixel with this index in a channel's plane, row by row.
     Pixel(usize),
 }
 

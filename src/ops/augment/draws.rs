@@ -1,20 +1,21 @@
-//! The random numbers of a batch.
+//! The random numbers (draws) with which a batch is augmented.
 
 use super::philox::{below, philox};
 use super::{N_DRAWS, PADDING};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Records the random numbers of images `[H, W]` with the numbers `indices`, `[N]`. The result is `[N, 5]` in
-/// u32: crop offset y and x in `0..=8`, flip 0 or 1, cutout centre y in `0..H` and x in `0..W`.
+/// Records the random numbers of a batch. `indices`, `[N]`, are the numbers of its images in the dataset, and `image`
+/// is the size of an image, `[H, W]`. The result is `[N, 5]` in u32: crop offset y and x in `0..=8`, flip 0 or 1,
+/// cutout centre y in `0..H` and x in `0..W`.
 pub fn draws(tape: &mut Tape, indices: ValueId, image: [usize; 2]) -> ValueId {
     tape.push_one(Draws { image }, &[indices])
 }
 
-/// `indices -> draws`
+/// The random numbers: `indices -> draws`.
 #[derive(Clone, Copy, Debug)]
 pub struct Draws {
-    /// `[H, W]`.
+    /// The size of an image, `[H, W]`.
     pub image: [usize; 2],
 }
 

@@ -9,25 +9,25 @@ use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// The strength of the colour jitter; a part that is 0 is off.
+/// The strengths of the colour jitter; a change with strength 0 is off.
 ///
-/// The same as `torchvision.transforms.ColorJitter(brightness, contrast, saturation)`: a factor is uniform
-/// from `max(0, 1 - x)` to `1 + x`, and the factor 1 changes nothing.
+/// A strength means the same as in `torchvision.transforms.ColorJitter(brightness, contrast, saturation)`: for strength
+/// x, the random factor of an image is uniform from `max(0, 1 - x)` to `1 + x`, and the factor 1 changes nothing.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct ColorJitter {
-    /// Moves pixels towards black, or away from it.
+    /// Strength of the brightness, which moves pixels towards black or away from black.
     pub brightness: f64,
-    /// Moves pixels towards the image's mean grey, or away from it.
+    /// Strength of the contrast, which moves pixels towards the image's mean grey or away from this grey.
     pub contrast: f64,
-    /// Moves pixels towards their own grey, or away from it.
+    /// Strength of the saturation, which moves pixels towards their own grey or away from this grey.
     pub saturation: f64,
 }
 
 impl ColorJitter {
-    /// The upper bound of each part: with larger factors, products would overflow 32 bits.
+    /// The upper bound of each strength: with larger factors, products would overflow 32 bits.
     pub const MOST: f64 = 100.0;
 
-    /// Returns true if any part is on.
+    /// Returns true if any strength is not 0.
     pub fn is_on(&self) -> bool {
         *self != Self::default()
     }
@@ -43,20 +43,21 @@ impl ColorJitter {
     }
 }
 
-/// The integer that stands for the factor 1. A factor times a difference of two bytes fits the 24 bits of an
-/// f32's mantissa, so Pillow, which computes in f32, does not round either.
+/// The integer that stands for the factor 1. Pillow computes in f32, but also without rounding: a result that is not
+/// clamped to a byte fits the 24 bits of an f32's mantissa.
 const UNIT: f64 = 16_384.0;
 const UNIT_BITS: u32 = 14;
 
-/// Random numbers per image: three factors, in units of 1/16384, and the number of their order.
+/// Random numbers per image: the factors of the three changes, in units of 1/16384, and the number of the order of the
+/// changes.
 pub const N_JITTER_DRAWS: usize = 4;
 
-/// Records the random numbers of the images with the numbers `indices`, `[N]`. The result is `[N, 4]` in u32:
-/// the factors of brightness, contrast and saturation, in units of 1/16384, and the number of their order in
-/// `0..6`.
+/// Records the random numbers of a batch. `indices`, `[N]`, are the numbers of its images in the dataset. The result is
+/// `[N, 4]` in u32: the factors of brightness, contrast and saturation, in units of 1/16384, and the number of the
+/// order of the three changes, in `0..6`.
 ///
 /// # Panics
-/// If a part of the jitter is not from 0 to [`ColorJitter::MOST`].
+/// If a strength of the jitter is not from 0 to [`ColorJitter::MOST`].
 pub fn jitter_draws(tape: &mut Tape, indices: ValueId, jitter: ColorJitter) -> ValueId {
     jitter.factors();
     tape.push_one(JitterDraws { jitter }, &[indices])
@@ -67,10 +68,10 @@ pub fn jitter(tape: &mut Tape, pixels: ValueId, draws: ValueId) -> ValueId {
     tape.push_one(Jitter, &[pixels, draws])
 }
 
-/// `indices -> draws`
+/// The random numbers: `indices -> draws`.
 #[derive(Clone, Copy, Debug)]
 pub struct JitterDraws {
-    /// The strength of the jitter.
+    /// The strengths of the jitter.
     pub jitter: ColorJitter,
 }
 
@@ -116,7 +117,8 @@ impl Reference for JitterDraws {
         let factors = self.jitter.factors();
         let draws = args.outputs[0].words().chunks_mut(N_JITTER_DRAWS);
         for (&index, draws) in args.inputs[0].words().iter().zip(draws) {
-            // The counter's third word is 0 in `augment.draws`, so the two random streams differ.
+            // The third word of the counter is 1 here and 0 in `augment.draws`, so the two nodes draw different random
+            // numbers.
             let random = philox([index, args.step.epoch, 1, 0], args.step.seed);
             for ((draw, word), (least, n)) in draws.iter_mut().zip(random).zip(factors) {
                 *draw = least + below(word, n);
@@ -126,7 +128,7 @@ impl Reference for JitterDraws {
     }
 }
 
-/// `pixels, draws -> jittered`
+/// The colour jitter: `pixels, draws -> jittered`.
 #[derive(Clone, Copy, Debug)]
 pub struct Jitter;
 
@@ -159,7 +161,8 @@ impl Op for Jitter {
 impl Reference for Jitter {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [_, h, w] = sizes(args.io.input_shape(0));
-        // wgpu runs on little-endian machines, so the bytes of a word are four pixels in order.
+        // A u32 word packs four pixels, the first in the lowest byte. wgpu runs on little-endian machines, where the
+        // bytes of the words are the pixels in order.
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
         let jittered: &mut [u8] = bytemuck::cast_slice_mut(args.outputs[0].words());
         let draws = args.inputs[1].words().par_chunks(N_JITTER_DRAWS);
@@ -174,22 +177,22 @@ impl Reference for Jitter {
     }
 }
 
-/// Returns the change at position `turn` of an order: 0 brightness, 1 contrast, 2 saturation. The six orders
-/// are the three cyclic shifts of (0, 1, 2) and the three of (0, 2, 1).
+/// Returns the change at position `turn` of order number `order`: 0 brightness, 1 contrast, 2 saturation. The six
+/// orders are the three cyclic shifts of (0, 1, 2) and the three cyclic shifts of (0, 2, 1).
 fn change_at(turn: usize, order: u32) -> usize {
     let order = order as usize;
     (order / 2 + turn * (1 + order % 2)) % 3
 }
 
-/// Changes an image `[3, H, W]` in place. `which` selects the point that colours move to or from: black, the
-/// image's mean grey, or the pixel's grey.
+/// Changes an image `[3, H, W]` in place. `which` is 0 for brightness, 1 for contrast, 2 for saturation: colours move
+/// towards or away from black, the image's mean grey, or the pixel's own grey.
 fn change(image: &mut [u8], which: usize, factor: i32) {
     let n = image.len() / 3;
     let grey_at = |image: &[u8], at: usize| grey([image[at], image[n + at], image[2 * n + at]]);
     let mean = match which {
         1 => {
             let sum: i32 = (0..n).map(|at| grey_at(image, at)).sum();
-            // Rounded to nearest.
+            // The mean grey, rounded to the nearest integer.
             (2 * sum + n as i32) / (2 * n as i32)
         }
         _ => 0,
@@ -203,7 +206,8 @@ fn change(image: &mut [u8], which: usize, factor: i32) {
     }
 }
 
-/// The luma of ITU-R BT.601, in units of 1/65536, rounded to the nearest: Pillow's.
+/// Returns the grey of a pixel as Pillow does: the luma of ITU-R BT.601, with weights in units of 1/65536, rounded to
+/// the nearest integer.
 fn grey([r, g, b]: [u8; 3]) -> i32 {
     (19_595 * i32::from(r) + 38_470 * i32::from(g) + 7_471 * i32::from(b) + 32_768) >> 16
 }
@@ -213,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_order_comes_once() {
+    fn each_of_the_six_orders_occurs_once() {
         let order = |number| [0, 1, 2].map(|turn| change_at(turn, number));
         let mut orders: Vec<[usize; 3]> = (0..6).map(order).collect();
         orders.sort_unstable();
@@ -221,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn factors_are_torchvisions() {
+    fn factors_have_the_range_of_torchvision() {
         let jitter = ColorJitter { brightness: 0.25, contrast: 0.0, saturation: 2.0 };
         assert_eq!(jitter.factors(), [(12_288, 8_193), (16_384, 1), (0, 49_153)]);
         assert!(jitter.is_on() && !ColorJitter::default().is_on());
@@ -237,8 +241,8 @@ mod tests {
         }
     }
 
-    /// The largest factor is 101, times the largest difference of two bytes: this is the case that the bound
-    /// allows.
+    /// The largest factor that [`ColorJitter::MOST`] allows, 101, times the largest difference of two bytes fits 32
+    /// bits.
     #[test]
     fn the_largest_factor_fits() {
         let most = ((1.0 + ColorJitter::MOST) * UNIT) as i32;
@@ -246,10 +250,11 @@ mod tests {
             change(&mut image, which, most);
             image
         };
-        // First two pixels, (0, 2, 0) and (1, 255, 0). Then a black and a white pixel, with mean 128.
+        // Brightness of two pixels, (0, 2, 0) and (1, 255, 0). Then contrast of a black and a white pixel, with mean
+        // grey 128.
         assert_eq!(changed(vec![0, 1, 2, 255, 0, 0], 0), [0, 101, 202, 255, 0, 0]);
         assert_eq!(changed(vec![0, 255, 0, 255, 0, 255], 1), [0, 255, 0, 255, 0, 255]);
-        // The greys are 1 and 150.
+        // Saturation of the first two pixels, whose greys are 1 and 150.
         assert_eq!(changed(vec![0, 1, 2, 255, 0, 0], 2), [0, 0, 102, 255, 0, 0]);
     }
 }

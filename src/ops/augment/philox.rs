@@ -1,5 +1,6 @@
-//! Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): four
-//! random words for each counter and key, without a state. The twin of `shaders/shared/philox.wgsl`.
+//! The random generator Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2,
+//! 3"). Four random words are a function of a counter and a key; the generator has no state. This file is the reference
+//! of `shaders/shared/philox.wgsl`.
 
 /// Returns four random words for a counter and a key.
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {

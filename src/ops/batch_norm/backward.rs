@@ -1,5 +1,5 @@
-//! The gradient of batch norm: two sums, which are the gradients of the parameters, then the gradient of the input,
-//! which reads them.
+//! The gradient of batch norm. The first node computes two sums over the rows, which are the gradients of gamma and
+//! beta. The second node reads these sums and computes the gradient of the input.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::ops::partitions::{n_partials, sum_rows};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Value};
 
-/// `x, d_y, mean, inv_std -> d_gamma, d_beta`
+/// The gradients of gamma and beta: `x, d_y, mean, inv_std -> d_gamma, d_beta`.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormDParameters;
 
@@ -44,8 +44,8 @@ impl Op for BatchNormDParameters {
     }
 }
 
-/// Returns the dispatches of the two sums: over each partition, then over the partitions. The import `gradient`
-/// computes the terms.
+/// Returns the dispatches that compute d_gamma and d_beta: the partial sums of each partition, and then their totals.
+/// The shader import `gradient` computes the terms of the sums.
 pub(super) fn launch_sums(g: &Geometry, gradient: &'static str, inputs: &[Binding]) -> Launch {
     let partials = Binding::Scratch(0);
     let bindings: Vec<_> = inputs.iter().copied().chain([partials]).collect();
@@ -59,7 +59,8 @@ pub(super) fn launch_sums(g: &Geometry, gradient: &'static str, inputs: &[Bindin
     g.merge_partitions(launch, partials, "batch_norm/backward_sums", finish, &gradients)
 }
 
-/// Returns the memory of the references of the two sums: two sums a channel, and the partial sums of the partitions.
+/// Returns the size of the scratch memory for d_gamma and d_beta in the references: two totals per channel, and the
+/// partial sums of all partitions.
 pub(super) fn sums_scratch(g: &Geometry) -> ScratchSize {
     let n_sums = 2 * g.channels;
     ScratchSize::shared(n_sums + n_partials(g.rows(), n_sums))
@@ -74,7 +75,7 @@ impl Reference for BatchNormDParameters {
         let [x, d_y, mean, inv_std] = args.inputs else { panic!("four inputs") };
         let (x, d_y, mean, inv_std) = (x.real(), d_y.real(), mean.real(), inv_std.real());
         let channels = mean.len();
-        // Both sums in one pass: d_gamma in the first half, d_beta in the second.
+        // One pass over x computes both sums: d_gamma is the first half of `totals`, and d_beta is the second half.
         let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
         sum_rows(x.len() / channels, totals, partials, |rows, sums| {
             let rows = rows.start * channels..rows.end * channels;
@@ -88,7 +89,7 @@ impl Reference for BatchNormDParameters {
     }
 }
 
-/// Adds both sums over some rows for some channels, `L` at a time.
+/// Adds the terms of d_gamma and d_beta in some rows to `sums`, for some channels, `L` channels at a time.
 fn sum_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
@@ -114,7 +115,7 @@ fn sum_channels<T: Real, const L: usize>(
     }
 }
 
-/// `x, d_y, mean, inv_std, gamma, d_gamma, d_beta -> d_x`
+/// The gradient of the input: `x, d_y, mean, inv_std, gamma, d_gamma, d_beta -> d_x`.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormDInput;
 
@@ -160,7 +161,7 @@ impl Reference for BatchNormDInput {
     }
 }
 
-/// Computes the gradient of the input in some rows for some channels, `L` at a time.
+/// Computes the gradient of the input in some rows for some channels, `L` channels at a time.
 fn d_input_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],

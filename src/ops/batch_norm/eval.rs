@@ -8,7 +8,7 @@ use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Va
 /// Records batch norm with running statistics.
 ///
 /// # Panics
-/// When a parameter or statistic is not `[C]`.
+/// If a parameter or a running statistic is not `[C]`.
 pub fn batch_norm_eval(
     tape: &mut Tape,
     x: ValueId,
@@ -21,11 +21,11 @@ pub fn batch_norm_eval(
     tape.push_one(BatchNormEval { eps }, &[x, gamma, beta, running_mean, running_var])
 }
 
-/// `x, gamma, beta, running_mean, running_var -> y`. It has no backward rule, because nothing is trained with running
-/// statistics here.
+/// Batch norm in evaluation: `x, gamma, beta, running_mean, running_var -> y`. The op has no backward rule, because
+/// training always normalises with the statistics of the batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormEval {
-    /// Added to the variance.
+    /// The number that is added to the variance.
     pub eps: f32,
 }
 

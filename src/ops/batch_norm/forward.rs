@@ -1,4 +1,4 @@
-//! Batch norm in training: mean and variance of the batch, and the batch normalised with them.
+//! Batch norm in training: computes mean and variance of the batch, and normalises the batch with them.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -23,14 +23,14 @@ pub struct Normalised {
     pub y: ValueId,
     /// The mean of the batch, `[C]`.
     pub mean: ValueId,
-    /// The unbiased variance of the batch, `[C]`, for the running estimate.
+    /// The unbiased variance of the batch, `[C]`, for the running variance.
     pub unbiased_variance: ValueId,
 }
 
 /// Records batch norm with the statistics of the batch.
 ///
 /// # Panics
-/// When gamma or beta is not `[C]`, or there is only one value a channel.
+/// If gamma or beta is not `[C]`, or x has only one value per channel.
 pub fn batch_norm(
     tape: &mut Tape,
     x: ValueId,
@@ -42,20 +42,22 @@ pub fn batch_norm(
     Normalised { y: outputs[0], mean: outputs[1], unbiased_variance: outputs[2] }
 }
 
-/// `x, gamma, beta[, mean_m2] -> y, mean, unbiased_variance, inv_std`
+/// The forward node: `x, gamma, beta[, mean_m2] -> y, mean, unbiased_variance, inv_std`.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNorm {
-    /// Added to the variance.
+    /// The number that is added to the variance.
     pub eps: f32,
-    /// The partitions of x whose mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node computes
-    /// them.
+    /// The partitions of x, if their mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node itself
+    /// computes mean and M2.
     pub mean_m2: Option<Partitions>,
 }
 
-/// Returns the geometry of a node. `shape` returns the shape of an input, by number; `last` is the number of the last.
+/// Returns the geometry of a node. `shape` returns the shape of the input with a given index; `last` is the index of
+/// the last input.
 ///
 /// # Panics
-/// When gamma or beta is not `[C]`, there is only one value a channel, or mean_m2 has another shape.
+/// If gamma or beta is not `[C]`, if x has only one value per channel, or if the shape of mean_m2 does not fit the
+/// partitions.
 fn geometry<'a>(
     shape: impl Fn(usize) -> &'a [usize],
     last: usize,
@@ -63,7 +65,10 @@ fn geometry<'a>(
 ) -> Geometry {
     let x = shape(0);
     let g = Geometry::new(x, &[shape(1), shape(2)]);
-    assert!(g.rows() > 1, "batch_norm: {x:?} does not have more than one value a channel");
+    assert!(
+        g.rows() > 1,
+        "batch_norm: x is {x:?}, but training needs more than one value per channel"
+    );
     let Some(partitions) = mean_m2 else { return g };
     assert_eq!(partitions.n_rows, g.rows(), "batch_norm: the partitions of {x:?}");
     let expected = mean_m2::shape(partitions, g.channels);
@@ -120,7 +125,7 @@ impl Op for BatchNorm {
             tape.push_one(BatchNormDInput, &[x, d_y, mean, inv_std, gamma, d_gamma, d_beta])
         });
         let mut d_inputs = vec![d_x, Some(d_gamma), Some(d_beta)];
-        // mean_m2 has no gradient of its own: d_x contains how x changes mean and variance.
+        // The input mean_m2 gets no gradient, because d_x already includes the effect of x on mean and variance.
         d_inputs.resize(node.inputs.len(), None);
         d_inputs
     }
@@ -142,8 +147,9 @@ impl Op for BatchNorm {
     }
 }
 
-/// Returns the dispatches that compute mean and M2 of every partition, unless `given` binds them, and merge them. The
-/// import `emit` stores the results in `bindings`, from binding 1 on.
+/// Returns the dispatches that compute mean and M2 of every partition and merge them. If `given` is the buffer of an
+/// input with mean and M2 of every partition, the dispatches only merge. The shader import `emit` stores the results in
+/// `bindings`, from binding 1 on.
 pub(super) fn launch_statistics(
     g: &Geometry,
     given: Option<Binding>,
@@ -161,7 +167,8 @@ pub(super) fn launch_statistics(
     g.merge_partitions(launch, mean_m2, "batch_norm/merge_mean_m2", finish, bindings)
 }
 
-/// Returns the additions and multiplications for mean and M2 of a value: 1 for the mean, 3 for the squared deviation.
+/// Returns the number of additions and multiplications per element of x for mean and M2: 1 for the mean, 3 for the
+/// squared deviation; 0 if mean and M2 are an input.
 pub(super) fn mean_m2_flops(mean_m2: Option<Partitions>) -> u64 {
     if mean_m2.is_some() { 0 } else { 4 }
 }
@@ -186,14 +193,14 @@ impl Reference for BatchNorm {
     }
 }
 
-/// Returns the memory that [`mean_m2_of`] and [`batch_statistics`] need.
+/// Returns the size of the scratch memory of [`mean_m2_of`] and [`batch_statistics`].
 pub(super) fn statistics_scratch(g: &Geometry, mean_m2: Option<Partitions>) -> ScratchSize {
     let own = if mean_m2.is_none() { g.n_partials() } else { 0 };
     ScratchSize::shared(own + mean_m2::merge_scratch(g.partitions, g.channels))
 }
 
-/// Returns mean and M2 of the partitions of x, `[partitions, 2, C]`, which are given or computed in `scratch`, and the
-/// rest of `scratch`.
+/// Returns mean and M2 of the partitions of x, `[partitions, 2, C]`, and the unused part of `scratch`. Mean and M2 are
+/// `given`; otherwise the function computes them in `scratch`.
 pub(super) fn mean_m2_of<'a, T: Real>(
     g: &Geometry,
     x: &[T],
@@ -208,8 +215,8 @@ pub(super) fn mean_m2_of<'a, T: Real>(
     (mean_m2, rest)
 }
 
-/// Computes the mean of every channel, its unbiased variance, and `1/√(var + eps)` of the biased variance, from mean
-/// and M2 of the partitions. The twin of `shaders/batch_norm/statistics.wgsl`.
+/// Computes for every channel the mean, the unbiased variance, and `1/√(var + eps)` with the biased variance, from mean
+/// and M2 of the partitions. This function is the reference of `shaders/batch_norm/statistics.wgsl`.
 pub(super) fn batch_statistics<T: Real>(
     g: Geometry,
     eps: f32,
@@ -245,7 +252,7 @@ pub(super) fn normalise<T: Real>(
     });
 }
 
-/// [`normalise`] for some channels of some rows, `L` at a time.
+/// Computes [`normalise`] for some channels of some rows, `L` channels at a time.
 fn normalise_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],

@@ -1,12 +1,12 @@
-//! Batch norm fused with the ReLU behind it and the addition behind the ReLU: one pass forward, and one for each
-//! backward node.
+//! Batch norm, fused with the ReLU after it and, if there is one, with the addition of a residual after the ReLU.
 //!
 //! ```text
 //! y = max(norm(x), 0) (+ residual)
 //! ```
 //!
-//! [`batch_norm_relu`](crate::passes::fuse::batch_norm_relu) replaces the unfused nodes by it. The values between them
-//! are never stored: the backward pass recomputes the input of the ReLU from x, and masks the gradient with it.
+//! [`batch_norm_relu`](crate::passes::fuse::batch_norm_relu) replaces the unfused nodes by this op. The input of the
+//! ReLU is never stored. The backward nodes recompute this input from x, and set the gradient to 0 where this input is
+//! not positive.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -27,17 +27,17 @@ use crate::tape::{
     Args, Node, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId,
 };
 
-/// `x, gamma, beta[, residual][, mean_m2] -> y, mean, unbiased_variance, bn_affine`
+/// The forward node: `x, gamma, beta[, residual][, mean_m2] -> y, mean, unbiased_variance, bn_affine`.
 ///
-/// bn_affine, `[4, C]`, has for each channel the mean, inv_std = 1/√(var + eps), gamma and beta.
+/// The four rows of bn_affine, `[4, C]`, are the mean, inv_std = 1/√(var + eps), gamma and beta.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormRelu {
-    /// Added to the variance.
+    /// The number that is added to the variance.
     pub eps: f32,
-    /// True if a residual, the fourth input, is added behind the ReLU.
+    /// True if the node adds a residual, its fourth input, after the ReLU.
     pub has_residual: bool,
-    /// The partitions of x whose mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node computes
-    /// them.
+    /// The partitions of x, if their mean and M2 are the last input, `[partitions, 2, C]`; `None` if the node itself
+    /// computes mean and M2.
     pub mean_m2: Option<Partitions>,
 }
 
@@ -84,13 +84,13 @@ impl Op for BatchNormRelu {
         if self.has_residual {
             d_inputs.push(Some(d_y));
         }
-        // mean_m2 has no gradient of its own: d_x contains how x changes mean and variance.
+        // The input mean_m2 gets no gradient, because d_x already includes the effect of x on mean and variance.
         d_inputs.resize(node.inputs.len(), None);
         d_inputs
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // The normalisation 4, the ReLU 1, the addition 1.
+        // Per element: 4 for the normalisation, 1 for the ReLU, 1 for the addition.
         let activation = 5 + u64::from(self.has_residual);
         (mean_m2_flops(self.mean_m2) + activation) * io.input(0).n_elements() as u64
     }
@@ -151,7 +151,7 @@ impl Reference for BatchNormRelu {
     }
 }
 
-/// bn_affine for `L` channels.
+/// The four rows of bn_affine for `L` channels.
 struct Channels<T, const L: usize> {
     mean: [T; L],
     inv_std: [T; L],
@@ -160,7 +160,7 @@ struct Channels<T, const L: usize> {
 }
 
 impl<T: Real, const L: usize> Channels<T, L> {
-    /// Returns the channels from `c` on.
+    /// Reads the `L` channels from `c` on.
     #[inline]
     fn new(bn_affine: &[T], c: usize) -> Self {
         let row = |ix: usize| lanes(bn_affine, ix * (bn_affine.len() / 4) + c);
@@ -185,7 +185,7 @@ impl<T: Real, const L: usize> Channels<T, L> {
     }
 }
 
-/// Computes `y = max(norm(x), 0)` in some rows for some channels, `L` at a time.
+/// Computes `y = max(norm(x), 0)` in some rows for some channels, `L` channels at a time.
 fn activate<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
@@ -206,7 +206,7 @@ fn activate<T: Real, const L: usize>(
     }
 }
 
-/// Returns the geometry of a backward node. `x`, `bn_affine` and `d_y` are numbers of inputs.
+/// Returns the geometry of a backward node and checks its shapes. `x`, `bn_affine` and `d_y` are indices in `inputs`.
 fn check(inputs: &[&Value], x: usize, bn_affine: usize, d_y: usize) -> Geometry {
     let (shape, d_y) = (&inputs[x].shape, &inputs[d_y].shape);
     assert_eq!(shape, d_y, "batch_norm_relu: x is {shape:?}, the gradient of y {d_y:?}");
@@ -216,7 +216,7 @@ fn check(inputs: &[&Value], x: usize, bn_affine: usize, d_y: usize) -> Geometry 
     g
 }
 
-/// `x, d_y, bn_affine -> d_gamma, d_beta`
+/// The gradients of gamma and beta: `x, d_y, bn_affine -> d_gamma, d_beta`.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormReluDParameters;
 
@@ -234,7 +234,7 @@ impl Op for BatchNormReluDParameters {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // 5 for the sums, 2 for the input of the ReLU, 1 for the comparison.
+        // Per element: 5 for the sums, 2 for the input of the ReLU, 1 for the comparison with 0.
         8 * io.input(0).n_elements() as u64
     }
 
@@ -254,7 +254,7 @@ impl Reference for BatchNormReluDParameters {
         let [x, d_y, bn_affine] = args.inputs else { panic!("three inputs") };
         let (x, d_y, bn_affine) = (x.real(), d_y.real(), bn_affine.real());
         let channels = bn_affine.len() / 4;
-        // Both sums in one pass: d_gamma in the first half, d_beta in the second.
+        // One pass over x computes both sums: d_gamma is the first half of `totals`, and d_beta is the second half.
         let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
         sum_rows(x.len() / channels, totals, partials, |rows, sums| {
             let rows = rows.start * channels..rows.end * channels;
@@ -268,7 +268,7 @@ impl Reference for BatchNormReluDParameters {
     }
 }
 
-/// Adds both sums over some rows for some channels, `L` at a time.
+/// Adds the terms of d_gamma and d_beta in some rows to `sums`, for some channels, `L` channels at a time.
 fn sum_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],
@@ -295,7 +295,7 @@ fn sum_channels<T: Real, const L: usize>(
     }
 }
 
-/// `x, bn_affine, d_y, d_gamma, d_beta -> d_x`
+/// The gradient of the input: `x, bn_affine, d_y, d_gamma, d_beta -> d_x`.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormReluDInput;
 
@@ -338,7 +338,7 @@ impl Reference for BatchNormReluDInput {
     }
 }
 
-/// Computes the gradient of the input in some rows for some channels, `L` at a time.
+/// Computes the gradient of the input in some rows for some channels, `L` channels at a time.
 fn d_input_channels<T: Real, const L: usize>(
     channels: Range<usize>,
     x: &[T],

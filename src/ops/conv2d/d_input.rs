@@ -6,14 +6,15 @@ use super::{Conv2d, Geometry};
 use crate::kernel::{Binding, Kernels, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
-/// `weight, d_y[, index] -> d_x`; with a pool, `d_y` is the gradient of the pooled output.
+/// The gradient of the input: `weight, d_y[, index] -> d_x`. With a fused max pool, `d_y` is the gradient of the pooled
+/// output, and `index` has the positions of the maxima.
 #[derive(Clone, Debug)]
 pub struct Conv2dDInput {
-    /// Kernel, stride, padding, groups.
+    /// Kernel size, stride, padding and groups of the convolution.
     pub conv: Conv2d,
     /// The window of the fused max pool, if there is one.
     pub pool: Option<[usize; 2]>,
-    /// `[N, H, W, Ci]`.
+    /// The shape of x, `[N, H, W, Ci]`.
     pub x_shape: [usize; 4],
 }
 
@@ -21,7 +22,7 @@ impl Conv2dDInput {
     pub(super) fn geometry(&self, weight: &[usize], d_y: &[usize]) -> Geometry {
         let g = Geometry::new(&self.conv, self.pool, &self.x_shape, weight);
         let expected = [g.n, g.pooled[0], g.pooled[1], g.co];
-        assert_eq!(d_y, expected, "conv2d: the gradient of y is {d_y:?}, and y {expected:?}");
+        assert_eq!(d_y, expected, "conv2d: y has shape {expected:?}, but its gradient {d_y:?}");
         g
     }
 }

@@ -1,16 +1,18 @@
-//! The reads of the output's gradient in the backward kernels: directly, or through the index of a fused max pool.
+//! The shader imports with which the backward kernels read the gradient of the output: directly, or through the index
+//! of a fused max pool.
 
 use super::{Geometry, by_fours};
 use crate::kernel::{Binding, Launch, Shader, grid};
 
-/// The largest gradient that a dispatch unpools for a register tile: the binding that every WebGPU adapter guarantees.
-/// A register tile uses each number only a few times, so a read through the index would cost more than the
+/// For a register tile, a separate dispatch unpools the gradient: it writes the gradient to the pixels before the pool.
+/// The constant limits the size of the result, in bytes: every WebGPU adapter guarantees buffer bindings of this size.
+/// A register tile uses each number only a few times, so reads through the index would cost more than the
 /// multiplications.
 const MAX_UNPOOLED_BYTES: usize = 128 << 20;
 
-/// Appends the dispatch that writes the pooled gradient (input 1) to the pixels of the index (input 2), in scratch
-/// memory, and returns that memory; `None` without a pool, or if the memory would be larger than
-/// [`MAX_UNPOOLED_BYTES`].
+/// Appends the dispatch that unpools the gradient: it writes each number of the pooled gradient (input 1) to the pixel
+/// of the maximum (index, input 2) in a scratch buffer, and zeros to the other pixels. Returns the scratch buffer;
+/// `None` without a pool, or if the buffer would be larger than [`MAX_UNPOOLED_BYTES`].
 pub(super) fn unpool(
     g: &Geometry,
     pool: Option<[usize; 2]>,
@@ -30,7 +32,7 @@ pub(super) fn unpool(
     Some(unpooled)
 }
 
-/// Adds the import with which a naive kernel reads the output's gradient.
+/// Adds to the shader the import with which a naive kernel reads the gradient of the output.
 pub(super) fn with_d_output(shader: Shader, pool: Option<[usize; 2]>) -> Shader {
     let file = match pool {
         None => "conv2d/d_output_plain",
@@ -39,7 +41,7 @@ pub(super) fn with_d_output(shader: Shader, pool: Option<[usize; 2]>) -> Shader 
     shader.import("d_output", file)
 }
 
-/// Adds the import with which a tiled kernel reads the output's gradient, four channels at a time.
+/// Adds to the shader the import with which a tiled kernel reads the gradient of the output, four channels at a time.
 pub(super) fn with_d_output4(shader: Shader, pool: Option<[usize; 2]>, co: usize) -> Shader {
     let file = match pool {
         None => by_fours(co, "conv2d/d_output4_plain_vec4", "conv2d/d_output4_plain_scalar"),

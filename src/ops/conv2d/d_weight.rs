@@ -7,26 +7,27 @@ use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Kernels, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
-/// `x, d_y[, index] -> d_weight`; with a pool, `d_y` is the gradient of the pooled output.
+/// The gradient of the weight: `x, d_y[, index] -> d_weight`. With a fused max pool, `d_y` is the gradient of the
+/// pooled output, and `index` has the positions of the maxima.
 #[derive(Clone, Debug)]
 pub struct Conv2dDWeight {
-    /// Kernel, stride, padding, groups.
+    /// Kernel size, stride, padding and groups of the convolution.
     pub conv: Conv2d,
     /// The window of the fused max pool, if there is one.
     pub pool: Option<[usize; 2]>,
-    /// `[KH, KW, Ci/groups, Co]`.
+    /// The shape of the weight, `[KH, KW, Ci/groups, Co]`.
     pub weight_shape: [usize; 4],
 }
 
-/// Tiles of 128 x 128, over all splits, that keep a large GPU busy.
+/// Number of tiles of 128 x 128 results, over all splits, that keeps a large GPU busy.
 const ENOUGH_TILES: usize = 512;
-/// The least pixels of a split. With fewer, adding the partial sums would take longer than computing them.
+/// Least number of pixels of a split. With fewer, adding the partial sums would take longer than computing them.
 const MIN_PIXELS_PER_SPLIT: usize = 512;
-/// The most partial sums of all splits: 64 MiB.
+/// Largest number of partial sums over all splits: 64 MiB of f32.
 const MAX_PARTIALS: usize = 1 << 24;
 
-/// Returns the number of splits of the pixels (split-K). It depends on the shape alone, so that the order of the sum is
-/// the same on every adapter.
+/// Returns the number of splits of the pixels (split-K). The number depends on the shape alone, so every adapter adds
+/// in the same order.
 fn n_splits(n_pixels: usize, rows: usize, co: usize) -> usize {
     let wanted = ENOUGH_TILES.div_ceil(rows.div_ceil(128) * co.div_ceil(128));
     let by_memory = (MAX_PARTIALS / (rows * co)).max(1);
@@ -37,7 +38,7 @@ impl Conv2dDWeight {
     pub(super) fn geometry(&self, x: &[usize], d_y: &[usize]) -> Geometry {
         let g = Geometry::new(&self.conv, self.pool, x, &self.weight_shape);
         let expected = [g.n, g.pooled[0], g.pooled[1], g.co];
-        assert_eq!(d_y, expected, "conv2d: the gradient of y is {d_y:?}, and y {expected:?}");
+        assert_eq!(d_y, expected, "conv2d: y has shape {expected:?}, but its gradient {d_y:?}");
         g
     }
 }
@@ -75,7 +76,7 @@ impl Op for Conv2dDWeight {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
             return Launch::one(shader, &bindings, grid(n_weights));
         }
-        // A row of the product is a (ky, kx, ci), with the channels padded to a multiple of 4.
+        // A row of the product has one (ky, kx, ci), with the channels padded to a multiple of 4.
         let rows = g.window.area() * g.ci.next_multiple_of(4);
         let n_splits = n_splits(g.n_pixels(), rows, g.co);
         let tile = target.tile(rows, g.co);
@@ -120,6 +121,10 @@ mod tests {
         assert_eq!(n_splits(524_288, 9 * 64, 128), 103);
         assert_eq!(n_splits(524_288, 9 * 4, 64), 512);
         assert_eq!(n_splits(512, 9 * 512, 512), 1);
-        assert_eq!(n_splits(1 << 20, 9 * 2048, 2048), 1, "no memory for two");
+        assert_eq!(
+            n_splits(1 << 20, 9 * 2048, 2048),
+            1,
+            "two splits would have too many partial sums"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The forward node of a convolution, alone or with the max pool behind it.
+//! The forward node of a convolution, alone or fused with the max pool after it.
 
 use super::product::{Product, Tiling};
 use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, by_fours};
@@ -7,19 +7,21 @@ use crate::ops::partitions::Partitions;
 use crate::ops::{channel_sum, mean_m2};
 use crate::tape::{Node, NodeIo, Op, OutputSpec, Tape, Value, ValueId};
 
-/// `x, weight[, bias] -> y[, mean_m2]`, or, with a pool, `x, weight -> y, index[, mean_m2]`: the pooled output and, as
-/// u32, the row-major position of the maximum in each window.
+/// The forward node: `x, weight[, bias] -> y[, mean_m2]`.
+///
+/// With a fused max pool: `x, weight -> y, index[, mean_m2]`. y is the pooled output, and index has, in u32, the
+/// row-major position of the maximum in each window.
 #[derive(Clone, Debug)]
 pub struct Conv2dForward {
-    /// Kernel, stride, padding, groups.
+    /// Kernel size, stride, padding and groups of the convolution.
     pub conv: Conv2d,
     /// True if the third input is a bias.
     pub has_bias: bool,
-    /// The window of a max pool whose windows tile the output, fused by
-    /// [`conv_max_pool`](crate::passes::fuse::conv_max_pool).
+    /// The window of the max pool that [`conv_max_pool`](crate::passes::fuse::conv_max_pool) has fused; `None` without
+    /// a pool. The windows of such a pool do not overlap.
     pub pool: Option<[usize; 2]>,
-    /// True if the last output is mean and M2 of partitions of y, `[partitions, 2, Co]`, for
-    /// [`conv_batch_norm`](crate::passes::fuse::conv_batch_norm).
+    /// True if the last output is mean and M2 of partitions of y, `[partitions, 2, Co]`. The fusion
+    /// [`conv_batch_norm`](crate::passes::fuse::conv_batch_norm) sets this field.
     pub mean_m2: bool,
 }
 
@@ -28,13 +30,13 @@ impl Conv2dForward {
         Geometry::new(&self.conv, self.pool, io.input_shape(0), io.input_shape(1))
     }
 
-    /// Returns whether the tiled kernels apply: one group, and no pool or a 2x2 pool, whose window is four rows of the
-    /// product.
+    /// Returns true if the tiled kernels can compute the convolution: one group, and no pool or a 2x2 pool. (The tiled
+    /// kernels keep a pool's window in four rows of the product.)
     pub(crate) fn is_tiled(&self) -> bool {
         self.conv.groups == 1 && self.pool.is_none_or(|pool| pool == [2, 2])
     }
 
-    /// Returns the partitions of y's pixels whose mean and M2 the node computes.
+    /// Returns the partitions of the pixels of y. The node computes mean and M2 of each partition.
     pub(crate) fn partitions(&self, io: &NodeIo<'_>) -> Partitions {
         self.geometry(io).partitions()
     }
@@ -52,8 +54,11 @@ impl Op for Conv2dForward {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let g = Geometry::new(&self.conv, self.pool, &inputs[0].shape, &inputs[1].shape);
-        assert!(!(self.has_bias && self.pool.is_some()), "conv2d: no bias with a fused pool");
-        assert!(!self.mean_m2 || self.is_tiled(), "conv2d: mean_m2 of tiled kernels only");
+        assert!(
+            !(self.has_bias && self.pool.is_some()),
+            "conv2d: a convolution with a fused pool has no bias"
+        );
+        assert!(!self.mean_m2 || self.is_tiled(), "conv2d: only the tiled kernels compute mean_m2");
         if self.has_bias {
             let bias = &inputs[2].shape;
             assert_eq!(bias, &[g.co], "conv2d: {} channels, but bias {bias:?}", g.co);
@@ -94,7 +99,7 @@ impl Op for Conv2dForward {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // By the formula: an addition for the mean, three operations for M2. The merge is not counted.
+        // Per element, the formula has one addition for the mean and three operations for M2. The merge is not counted.
         let mean_m2 = if self.mean_m2 { 4 * io.output(0).n_elements() } else { 0 };
         self.geometry(io).flops() + mean_m2 as u64
     }
@@ -114,7 +119,7 @@ impl Op for Conv2dForward {
         }
         let (y, n_made) = (Binding::Output(0), io.output(0).n_elements());
         let mean_m2 = self.mean_m2.then(|| Binding::Output(io.n_outputs() - 1));
-        // For the kernels whose epilogue does not compute mean and M2.
+        // Appends a dispatch for mean and M2, if the kernel of the product does not compute mean and M2 itself.
         let then_mean_m2 = |launch| match mean_m2 {
             Some(mean_m2) => g.launch_mean_m2(launch, y, mean_m2),
             None => launch,
@@ -141,7 +146,7 @@ impl Op for Conv2dForward {
     }
 }
 
-/// The dispatch of a product in tiles.
+/// The dispatch that computes a matrix product in tiles.
 struct Tiled {
     tiling: Tiling,
     shader: Shader,
@@ -175,7 +180,7 @@ impl Conv2dForward {
         Tiled { tiling, shader, workgroups }
     }
 
-    /// Returns the file that maps rows of the product to pixels.
+    /// Returns the shader file that maps rows of the product to pixels.
     fn rows(&self) -> &'static str {
         if self.pool.is_some() { "conv2d/rows_pooled" } else { "conv2d/rows_linear" }
     }

@@ -1,4 +1,4 @@
-//! im2col: the patches under the kernel are the rows of a matrix, so that a convolution is a matrix product.
+//! im2col: the patches of x under the kernel become the rows of a matrix, and the convolution becomes a matrix product.
 //!
 //! Row `p` of the matrix is the patch of output pixel `p` (over all images, in the order `(n, oy, ox)`). Column
 //! `(ky, kx, ci)` is one position of the kernel and one input channel. Then `y = patches · weight`, and
@@ -10,31 +10,32 @@ use super::Geometry;
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 
-/// Elements of a block with short rows: 256 KiB of f32, for a core's own cache.
+/// Number of elements of a block, unless a limit on its rows applies: 256 KiB of f32, which fit a core's own cache.
 const BLOCK_ELEMENTS: usize = 1 << 16;
-/// The least rows of a block, whatever their length. The matrix product packs the weights once a block, and many rows
-/// share that cost.
+/// Least number of rows of a block, even of long rows. The matrix product packs the weights once per block, and many
+/// rows share that cost.
 const MIN_ROWS: usize = 512;
-/// The most rows of a block, whatever their length.
+/// Largest number of rows of a block, even of short rows.
 const MAX_ROWS: usize = 1024;
-/// The least number of blocks, for several threads, if each then has [`FEW_ROWS`] rows.
+/// Least number of blocks, for several threads. This limit comes before [`MIN_ROWS`], but after [`FEW_ROWS`].
 const MIN_BLOCKS: usize = 4;
-/// Rows below which a block is not divided for [`MIN_BLOCKS`].
+/// [`MIN_BLOCKS`] does not make blocks with fewer rows than this number.
 const FEW_ROWS: usize = 64;
 
-/// Returns the rows of a block. They depend on the shape alone, because the order of sums depends on them.
+/// Returns the number of rows of a block. The number depends on the shape alone, because the order of sums depends on
+/// it.
 pub(super) fn block_rows(geometry: &Geometry) -> usize {
     let rows = (BLOCK_ELEMENTS / n_columns(geometry)).clamp(MIN_ROWS, MAX_ROWS);
     rows.min(geometry.n_pixels().div_ceil(MIN_BLOCKS).max(FEW_ROWS))
 }
 
-/// Returns the number of images that a task computes together where it computes whole images: small planes too then
-/// give a product of many rows.
+/// Returns the number of images of a task that computes whole images. Several images of small planes together give a
+/// product of many rows.
 pub(super) fn images_per_block(geometry: &Geometry) -> usize {
     (block_rows(geometry) / (geometry.out[0] * geometry.out[1])).clamp(1, geometry.n)
 }
 
-/// Returns the columns of the matrix for one group: kernel positions times input channels.
+/// Returns the number of columns of the matrix for one group: kernel positions times input channels.
 pub(super) fn n_columns(geometry: &Geometry) -> usize {
     geometry.window.area() * geometry.ci_per_group()
 }
@@ -42,9 +43,9 @@ pub(super) fn n_columns(geometry: &Geometry) -> usize {
 /// A block of the matrix of patches.
 #[derive(Clone)]
 pub(super) struct PatchBlock {
-    /// The rows: output pixels.
+    /// The rows of the block: output pixels.
     pub pixels: Range<usize>,
-    /// The columns: kernel positions, `ky · KW + kx`.
+    /// The columns of the block: kernel positions, `ky · KW + kx`.
     pub positions: Range<usize>,
     /// The group of channels.
     pub group: usize,
@@ -58,7 +59,7 @@ pub(super) fn gather<T: Real>(geometry: &Geometry, x: &[T], block: PatchBlock, p
     });
 }
 
-/// Copies a run. A short run is copied in a loop, which spares the call of `memcpy`.
+/// Copies a run of contiguous elements. A loop copies a short run, because a call of `memcpy` would cost more.
 fn copy<T: Real>(from: &[T], to: &mut [T]) {
     const SHORT: usize = 16 * LANES;
     if from.len() > SHORT {
@@ -72,8 +73,8 @@ fn copy<T: Real>(from: &[T], to: &mut [T]) {
     }
 }
 
-/// Adds a block of the matrix to the elements that [`gather`] copied it from. `origin` is the index, in the whole
-/// tensor, of the first element of `d_x`.
+/// Adds each element of a block of the matrix to the element of the gradient of x at the place from which [`gather`]
+/// copies. `d_x` is a part of that gradient; its first element has the index `origin` in the whole tensor.
 pub(super) fn scatter_add<T: Real>(
     geometry: &Geometry,
     patches: &[T],
@@ -89,8 +90,9 @@ pub(super) fn scatter_add<T: Real>(
     });
 }
 
-/// Calls `visit` for each run of elements of a block that are contiguous in x, with the index in x of the first one,
-/// or `None` for a run of padding. In one group, all channels under one row of the kernel are a run.
+/// Calls `visit` for each run of a block: elements that are contiguous in x, or that are all padding. The arguments are
+/// the run's range in the block, and the index of its first element in x, or `None` for padding. If there is only one
+/// group, all channels under one row of the kernel are one run.
 #[inline]
 fn each_run(
     geometry: &Geometry,
@@ -110,7 +112,7 @@ fn each_run(
     };
     for pixel in pixels {
         let (n, oy, ox) = (pixel / (oh * ow), pixel / ow % oh, pixel % ow);
-        // The column of x under kx: left + kx − padding.
+        // The column of x under kernel column kx is left + kx − padding.
         let (left, padding) = (ox * window.stride[1], window.padding[1]);
         let inside = padding.saturating_sub(left)..(w + padding).saturating_sub(left);
         let mut position = positions.start;

@@ -1,4 +1,5 @@
-//! Mean and M2 of the output's channels, partition by partition, for the batch norm behind the convolution.
+//! Mean and M2 of the output's channels, for every partition of the pixels: another output, for the batch norm after
+//! the convolution.
 
 use super::Geometry;
 use crate::kernel::launch::grid;
@@ -6,14 +7,14 @@ use crate::kernel::{Binding, Launch};
 use crate::ops::mean_m2;
 use crate::ops::partitions::Partitions;
 
-/// Rows of the product in a partition. `shaders/conv2d/mean_m2.wgsl` has the same number.
+/// Number of rows of the matrix product in a partition. `shaders/conv2d/mean_m2.wgsl` has the same number.
 pub(super) const PARTITION_ROWS: usize = 64;
-/// Rows of a register tile: those of one invocation. `shaders/conv2d/mean_m2.wgsl` has the same number.
+/// Number of rows of a register tile, which one invocation computes. `shaders/conv2d/mean_m2.wgsl` has the same number.
 const TILE_ROWS: usize = 8;
 
 impl Geometry {
-    /// Returns the partitions of the output's pixels. With a pool, a pixel is as many rows of the product as the window
-    /// of the pool has.
+    /// Returns the partitions of the output's pixels. With a pool, each pixel of the output has as many rows of the
+    /// product as the pool's window has pixels.
     pub fn partitions(&self) -> Partitions {
         let rows_per_pixel = self.rows_per_pixel();
         Partitions {
@@ -22,13 +23,14 @@ impl Geometry {
         }
     }
 
-    /// Returns the elements of the mean and M2 of all register tiles, `[tiles, 2, Co]`.
+    /// Returns the number of elements of the mean and M2 of all register tiles, `[tiles, 2, Co]`.
     pub fn n_tile_mean_m2(&self) -> usize {
         self.n_rows().div_ceil(TILE_ROWS) * 2 * self.co
     }
 
     /// Appends the dispatch that merges the mean and M2 of register tiles into those of partitions. `rows` is the
-    /// import that maps rows of the product to pixels, `trip_count` the one for the trip count of the kernel's loop.
+    /// shader file that maps rows of the product to pixels. `trip_count` is the shader file for the trip count of the
+    /// kernel's loop.
     pub fn merge_tile_rows(
         &self,
         launch: Launch,
@@ -45,8 +47,8 @@ impl Geometry {
         launch.then(shader.constant("MEAN_M2_BINDING", 1), &[tiles, mean_m2], grid(n_invocations))
     }
 
-    /// Appends the dispatch that computes mean and M2 of partitions from the stored output `y`, for the kernels whose
-    /// epilogue does not compute them.
+    /// Appends the dispatch that computes mean and M2 of partitions from the stored output `y`, for the kernels that do
+    /// not compute mean and M2 themselves.
     pub fn launch_mean_m2(&self, launch: Launch, y: Binding, mean_m2: Binding) -> Launch {
         mean_m2::launch(launch, self.partitions(), self.co, y, mean_m2)
     }

@@ -1,7 +1,7 @@
-//! The matrix product that the forward pass and the gradient of the input launch, in tiles.
+//! The tiled matrix product of the forward pass and of the gradient of the input.
 //!
-//! A row of the product is a pixel of the result, and a column is a channel of it. A sum runs over (ky, kx, channel),
-//! in this order, with every tile. `shaders/conv2d/operands_*.wgsl` define the operands.
+//! A row of the product is a pixel of the result, and a column is a channel of the result. With every tile, a sum runs
+//! over (ky, kx, channel) in this order. `shaders/conv2d/operands_*.wgsl` define the operands.
 
 use super::{Geometry, by_fours};
 use crate::kernel::Tile;
@@ -11,33 +11,34 @@ use crate::kernel::{Shader, Target};
 /// The sizes of a product.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Product {
-    /// Pixels of the result.
+    /// Number of pixels of the result.
     pub rows: usize,
-    /// Channels of the result.
+    /// Number of channels of the result.
     pub columns: usize,
-    /// Channels in each sum, at each position of the kernel.
+    /// Number of channels in each sum, at each position of the kernel.
     pub depth: usize,
 }
 
 /// The division of a product among invocations.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiling {
-    /// The results of an invocation or of a workgroup.
+    /// The block of results that an invocation or a workgroup computes.
     pub tile: Tile,
-    /// Splits of each sum (split-K); 1 for whole sums.
+    /// Number of parts into which each sum is split (split-K); 1 without split-K.
     pub n_splits: usize,
-    /// True if the epilogue also computes mean and M2 of the result: of partitions, or, in registers, of tiles.
+    /// True if the kernel also computes mean and M2 of the result: of partitions, or, for a register tile, of the rows
+    /// of each tile.
     pub mean_m2: bool,
 }
 
-/// Tiles of 64 x 64 below which a large GPU is partly idle.
+/// Number of 64 x 64 tiles below which a large GPU is partly idle.
 const FEW_TILES: usize = 128;
-/// Terms of a sum below which split-K costs more than it saves.
+/// Number of terms of a sum below which split-K costs more than it saves.
 const MIN_TERMS: usize = 512;
 
 impl Product {
-    /// Returns the number of splits: the rows of the kernel where there are few tiles and long sums, else 1. It depends
-    /// on the shape alone, so that every adapter adds in the same order.
+    /// Returns the number of splits: the number of kernel rows if there are few tiles and long sums, otherwise 1. The
+    /// number depends on the shape alone, so every adapter adds in the same order.
     pub fn n_splits(&self, g: &Geometry) -> usize {
         let n_tiles = self.rows.div_ceil(64) * self.columns.div_ceil(64);
         let n_terms = g.window.area() * self.depth;
@@ -50,8 +51,8 @@ impl Product {
         Tiling { tile, n_splits: self.n_splits(g), mean_m2: false }
     }
 
-    /// Returns the shader for a target and its workgroups. The caller adds the imports `operands`, `rows` and
-    /// `epilogue`.
+    /// Returns the shader for a target, and the number of workgroups along each axis. The caller adds the imports
+    /// `operands`, `rows` and `epilogue`.
     pub fn shader(&self, g: &Geometry, target: &Target, tiling: Tiling) -> (Shader, [u32; 3]) {
         let Tiling { tile, n_splits, mean_m2 } = tiling;
         let square = square(tile);
@@ -85,7 +86,7 @@ impl Product {
     }
 }
 
-/// Returns the file of a tile in workgroup memory and its side, or `None` for a register tile.
+/// Returns the shader file and the side of a tile in workgroup memory; `None` for a register tile.
 pub(super) fn square(tile: Tile) -> Option<(&'static str, usize)> {
     match tile {
         Tile::Registers | Tile::Subgroup => None,
@@ -94,16 +95,17 @@ pub(super) fn square(tile: Tile) -> Option<(&'static str, usize)> {
     }
 }
 
-/// Returns the invocations of a workgroup along the channels, each with four channels, for register tiles.
+/// Returns the number of invocations that a workgroup has along the channels, for register tiles. Each invocation
+/// computes four channels.
 pub(super) fn channel_lanes(channels: usize) -> usize {
     channels.div_ceil(4).next_power_of_two().min(8)
 }
 
-/// Adds to the shader of a register tile the number of lanes along the channels, and the import that shares their
-/// reads.
+/// Adds to the shader of a register tile the number of invocations along the channels, `lanes`, and the import `lanes`,
+/// which determines whether these invocations share their reads.
 ///
 /// # Panics
-/// When `tile` uses subgroups and the target has none.
+/// If `tile` uses subgroups and kernels on the target cannot use them.
 pub(super) fn with_lanes(shader: Shader, lanes: usize, tile: Tile, target: &Target) -> Shader {
     assert!(target.has(tile), "{tile:?} does not run on {target:?}");
     let shader = shader.constant("CHANNEL_LANES", lanes);

@@ -1,4 +1,5 @@
-//! `d_patches = d_y · weightᵀ`, added to the pixels that the patches were copied from.
+//! The gradient of the input: `d_patches = d_y · weightᵀ`. Each element of d_patches is then added to the pixel that
+//! im2col copies to this place of the patches.
 
 use std::ops::Range;
 
@@ -53,7 +54,7 @@ impl Reference for Conv2dDInput {
 
 /// Writes the weight `[KH, KW, Ci/groups, Co]` with its last axis first: the fastest layout for the matrix product.
 fn transpose<T: Real>(weight: &[T], co: usize, transposed: &mut [T]) {
-    /// Channels of a task.
+    /// Number of output channels of a task.
     const CHANNELS: usize = 16;
     let n_rows = weight.len() / co;
     transposed.par_chunks_mut(CHANNELS * n_rows).enumerate().for_each(|(task, transposed)| {
@@ -66,7 +67,8 @@ fn transpose<T: Real>(weight: &[T], co: usize, transposed: &mut [T]) {
     });
 }
 
-/// Computes a block of `d_patches` and adds it to `d_x`, which begins at element `origin` of the whole tensor.
+/// Computes a block of d_patches and adds it to `d_x`. The first element of `d_x` has the index `origin` in the whole
+/// tensor.
 fn scatter_block<T: Real>(
     g: &Geometry,
     transposed: &[T],

@@ -1,4 +1,4 @@
-//! `d_weight = patchesᵀ · d_y`.
+//! The gradient of the weight: `d_weight = patchesᵀ · d_y`.
 
 use std::ops::Range;
 
@@ -12,22 +12,23 @@ use crate::ops::conv2d::im2col::{self, PatchBlock};
 use crate::ops::conv2d::{Conv2dDWeight, Geometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
-/// The least tasks, if the shape allows: enough to keep many threads busy to the end.
+/// Least number of tasks, if the shape allows it: enough to keep many threads busy to the end.
 const MIN_TASKS: usize = 24;
-/// The most splits of the images.
+/// Largest number of splits of the images.
 const MAX_SPLITS: usize = 32;
-/// The most partial sums of all splits, where there are more than two: 16 MiB.
+/// Largest number of partial sums over all splits: 16 MiB of f32. Two splits are always allowed.
 const MAX_PARTIALS: usize = 1 << 22;
 
-/// The division of the sums among tasks. Split-K divides the images, and the partial sums are added afterwards. Where
-/// there are so many weights that splits must be few, tasks also divide the positions of the kernel, whose sums are
-/// separate. It depends on the shape alone, so that the order of the sums does too.
+/// The division of the sums among tasks. Split-K divides the images, and the partial sums are added afterwards. If
+/// there are many weights, memory allows only few splits; then tasks also divide the positions of the kernel, whose
+/// sums are independent. The division depends on the shape alone, so the order of the sums is the same on every
+/// machine.
 struct SplitK {
-    /// Splits of the images.
+    /// Number of splits of the images.
     n_splits: usize,
-    /// Images of a split.
+    /// Number of images of a split.
     images_per_split: usize,
-    /// Positions of the kernel in a task.
+    /// Number of positions of the kernel in a task.
     positions_per_task: usize,
 }
 
@@ -84,7 +85,7 @@ impl Reference for Conv2dDWeight {
     }
 }
 
-/// Sums over some images, for some positions of the kernel.
+/// Computes the sum over some images of `d_weight`, for some positions of the kernel.
 #[expect(clippy::too_many_arguments)]
 fn sum_images<T: Real>(
     g: &Geometry,

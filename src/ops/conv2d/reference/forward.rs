@@ -1,4 +1,4 @@
-//! `y = patches · weight`.
+//! The forward pass: `y = patches · weight`.
 
 use rayon::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::ops::conv2d::{Conv2dForward, Geometry};
 use crate::ops::mean_m2;
 use crate::tape::{Args, NodeIo, Reference, ScratchSize, SliceMut, ThreadScratch};
 
-/// Returns the elements of the output before the fused pool, for the images of a task.
+/// Returns the number of elements of the output before the fused pool, for the images of a task.
 fn unpooled_elements(g: &Geometry) -> usize {
     im2col::images_per_block(g) * g.out[0] * g.out[1] * g.co
 }
@@ -36,8 +36,8 @@ impl Reference for Conv2dForward {
             return convolve_and_pool(&g, x, weight, y, index.words(), mean_m2, threads);
         }
         let bias = self.has_bias.then(|| args.inputs[2].real());
-        // A task computes whole partitions, and so their mean and M2. (A row does not depend on the others of its
-        // block.)
+        // A task computes whole partitions, so it can also compute their mean and M2. (The size of a block does not
+        // change the result, because a row does not depend on the other rows of its block.)
         let rows = im2col::block_rows(&g).next_multiple_of(PARTITION_ROWS);
         let blocks = y.par_chunks_mut(rows * g.co).enumerate();
         compute_blocks(&g, blocks, mean_m2, rows, |(block, y)| {
@@ -47,8 +47,8 @@ impl Reference for Conv2dForward {
     }
 }
 
-/// Computes the output behind the pool, and the index of each maximum. A task computes whole images, so that the tensor
-/// before the pool exists for a few images at a time.
+/// Computes the output after the pool, and the index of each maximum. A task computes whole images, so memory holds the
+/// tensor before the pool for only a few images at a time.
 fn convolve_and_pool<T: Real>(
     g: &Geometry,
     x: &[T],
@@ -83,8 +83,8 @@ fn convolve_and_pool<T: Real>(
     }
 }
 
-/// Computes every block of `n_pixels` of the output with `compute`, and then, while the block is in the cache, mean and
-/// M2 of its partitions.
+/// Computes every block of `n_pixels` pixels of the output with `compute`. If `mean_m2` is given, also computes mean
+/// and M2 of the block's partitions, while the block is in the cache.
 fn compute_blocks<'a, T: Real, B: IndexedParallelIterator>(
     g: &Geometry,
     blocks: B,
@@ -106,7 +106,7 @@ fn compute_blocks<'a, T: Real, B: IndexedParallelIterator>(
     });
 }
 
-/// Computes the output pixels from `first` on, as many as `y` has.
+/// Computes as many pixels of the output as `y` has, from pixel number `first` on.
 fn convolve<T: Real>(
     g: &Geometry,
     x: &[T],

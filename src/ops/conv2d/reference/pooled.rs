@@ -8,14 +8,14 @@ use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::ops::conv2d::Geometry;
 use crate::ops::max_pool2d::greater_or_nan;
 
-/// Computes the maximum of every window of some images `[images, OH, OW, Co]`, and its position in the window. Of equal
-/// values the first is taken, and a NaN before any number.
+/// Computes the maximum of every window of some images `[images, OH, OW, Co]`, and its position in the window. The
+/// maximum of equal values is the first. NaN counts as larger than any number.
 pub(super) fn pool_images<T: Real>(g: &Geometry, conv: &[T], y: &mut [T], index: &mut [u32]) {
     pool_channels::<T, LANES>(g, whole(g.co), conv, y, index);
     pool_channels::<T, 1>(g, rest(g.co), conv, y, index);
 }
 
-/// [`pool_images`] for some channels, `L` at a time.
+/// Computes [`pool_images`] for some channels, `L` channels at a time.
 fn pool_channels<T: Real, const L: usize>(
     g: &Geometry,
     channels: Range<usize>,
@@ -41,8 +41,8 @@ fn pool_channels<T: Real, const L: usize>(
     });
 }
 
-/// Calls `visit` for the window of every pooled pixel, with the number of the pooled pixel and the number, in
-/// `[images, OH, OW]`, of the window's first pixel.
+/// Calls `visit` for the window of every pooled pixel. The arguments are the number of the pooled pixel, and the number
+/// of the window's first pixel in `[images, OH, OW]`.
 fn each_window(g: &Geometry, n_pixels: usize, mut visit: impl FnMut(usize, usize)) {
     let [pooled_h, pooled_w] = g.pooled;
     for row in 0..n_pixels / pooled_w {
@@ -54,18 +54,20 @@ fn each_window(g: &Geometry, n_pixels: usize, mut visit: impl FnMut(usize, usize
     }
 }
 
-/// Returns the distance in pixels from a window's first pixel to its position `at`.
+/// Returns the distance in pixels from a window's first pixel to the pixel at its row-major position `at`.
 fn under(g: &Geometry, at: usize) -> usize {
     at / g.pool[1] * g.out[1] + at % g.pool[1]
 }
 
-/// Returns the elements of `buffer` that [`unpool`] needs for `n_images` images.
+/// Returns the number of elements of `buffer` that [`unpool`] needs for `n_images` images. `index` is true if there is
+/// a pool.
 pub(super) fn unpooled_elements(g: &Geometry, index: bool, n_images: usize) -> usize {
     if index { n_images * g.out[0] * g.out[1] * g.co } else { 0 }
 }
 
-/// Returns the gradient of the convolution's output for some images, `[images, OH, OW, Co]`: a slice of `d_y`, or, with
-/// a pool, `buffer` with the pooled gradient at the pixels of the index.
+/// Returns the gradient of the convolution's output for some images, `[images, OH, OW, Co]`. Without a pool, the result
+/// is a slice of `d_y`. With a pool, the result is `buffer`: each number of `d_y` is at the pixel of the maximum, and
+/// the other pixels are 0.
 pub(super) fn unpool<'a, T: Real>(
     g: &Geometry,
     d_y: &'a [T],
@@ -79,7 +81,7 @@ pub(super) fn unpool<'a, T: Real>(
     let Some(index) = index else { return d_y };
     let d_out = &mut buffer[..unpooled_elements(g, true, images.len())];
     if [0, 1].iter().any(|&axis| g.pooled[axis] * g.pool[axis] < g.out[axis]) {
-        // Some pixels are in no window.
+        // Some pixels are not in a window, so the code below does not write them.
         d_out.fill(T::ZERO);
     }
     let index = &index[here];
@@ -88,7 +90,7 @@ pub(super) fn unpool<'a, T: Real>(
     d_out
 }
 
-/// [`unpool`] for some channels, `L` at a time.
+/// Computes [`unpool`] for some channels, `L` channels at a time.
 fn unpool_channels<T: Real, const L: usize>(
     g: &Geometry,
     channels: Range<usize>,
