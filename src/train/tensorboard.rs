@@ -1,13 +1,15 @@
 //! TensorBoard's event files, which `tensorboard --logdir runs` reads.
 //!
 //! A file is a sequence of records. A record is a serialised `Event` between checksums. The messages are those of
-//! TensorFlow's `event.proto` and `summary.proto`: Protocol Buffers identify a field by its number, and readers treat
-//! an absent field as empty.
+//! TensorFlow's `event.proto` and `summary.proto`, with only the fields that are written here: Protocol Buffers identify
+//! a field by its number (`tag`), and readers treat an absent field as empty.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prost::Message;
 
 /// The content of the first event of every file.
 const FILE_VERSION: &str = "brain.Event:2";
@@ -15,18 +17,58 @@ const FILE_VERSION: &str = "brain.Event:2";
 /// The prefix of the name of an event file, by which readers find the files. A number follows the prefix.
 const NAME: &str = "events.out.tfevents.";
 
-/// The content of an event.
-enum Content<'a> {
-    /// The version of the format.
-    FileVersion(&'a str),
-    /// The start of a session. A run has one session, and one more for each resume.
-    Start,
-    /// One point for each of several curves: the name of the curve, and the value.
-    Scalars(&'a [(&'a str, f64)]),
+/// An event: a time, a training step, and a content.
+#[derive(Clone, PartialEq, Message)]
+struct Event {
+    /// Seconds since 1970.
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(oneof = "Content", tags = "3, 5, 7")]
+    content: Option<Content>,
 }
 
-/// The value `START` of `SessionLog.SessionStatus`.
-const SESSION_START: u64 = 1;
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum Content {
+    #[prost(string, tag = "3")]
+    FileVersion(String),
+    #[prost(message, tag = "5")]
+    Summary(Summary),
+    /// The start of a session. A run has one session, and one more for each resume.
+    #[prost(message, tag = "7")]
+    SessionLog(SessionLog),
+}
+
+/// One point for each of several curves.
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    points: Vec<Point>,
+}
+
+/// A point: the name of its curve, and its value.
+#[derive(Clone, PartialEq, Message)]
+struct Point {
+    #[prost(string, tag = "1")]
+    tag: String,
+    /// `simple_value`, one member of the message's `oneof`.
+    #[prost(float, optional, tag = "2")]
+    value: Option<f32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SessionLog {
+    #[prost(enumeration = "SessionStatus", tag = "1")]
+    status: i32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+enum SessionStatus {
+    Unspecified = 0,
+    Start = 1,
+}
 
 /// An open event file. Each event is in the file when the call that writes it returns.
 #[derive(Debug)]
@@ -45,8 +87,9 @@ impl EventFile {
     /// If the file cannot be written.
     pub fn create(folder: &Path, first_step: usize) -> io::Result<Self> {
         let mut events = Self { file: create_new(folder)? };
-        events.append(0, &Content::FileVersion(FILE_VERSION))?;
-        events.append(first_step, &Content::Start)?;
+        events.append(0, Content::FileVersion(FILE_VERSION.to_string()))?;
+        let start = SessionLog { status: SessionStatus::Start.into() };
+        events.append(first_step, Content::SessionLog(start))?;
         Ok(events)
     }
 
@@ -55,84 +98,21 @@ impl EventFile {
     /// # Errors
     /// If the file cannot be written.
     pub fn scalars(&mut self, step: usize, scalars: &[(&str, f64)]) -> io::Result<()> {
-        self.append(step, &Content::Scalars(scalars))
+        let point =
+            |&(tag, value): &(&str, f64)| Point { tag: tag.to_string(), value: Some(value as f32) };
+        self.append(step, Content::Summary(Summary { points: scalars.iter().map(point).collect() }))
     }
 
-    fn append(&mut self, step: usize, content: &Content<'_>) -> io::Result<()> {
-        let event = event(since_1970().as_secs_f64(), step, content);
+    fn append(&mut self, step: usize, content: Content) -> io::Result<()> {
+        let step = i64::try_from(step).unwrap_or(i64::MAX);
+        let wall_time = since_1970().as_secs_f64();
+        let event = Event { wall_time, step, content: Some(content) }.encode_to_vec();
         let length = self.file.metadata()?.len();
         // One write: a program that reads the file at the same time does not get half a record. Readers stop at a
         // damaged record, so a partial record is removed.
         self.file.write_all(&record(&event)).inspect_err(|_| {
             let _ = self.file.set_len(length);
         })
-    }
-}
-
-/// Returns an `Event`: its time in seconds since 1970 (field 1), its step (2), and its content.
-fn event(wall_time: f64, step: usize, content: &Content<'_>) -> Vec<u8> {
-    let mut event = Message::default();
-    event.double(1, wall_time);
-    event.varint(2, step as u64);
-    match content {
-        Content::FileVersion(version) => event.bytes(3, version.as_bytes()),
-        Content::Start => {
-            let mut log = Message::default();
-            log.varint(1, SESSION_START);
-            event.bytes(7, &log.0);
-        }
-        Content::Scalars(scalars) => {
-            let mut summary = Message::default();
-            for &(tag, value) in *scalars {
-                let mut point = Message::default();
-                point.bytes(1, tag.as_bytes());
-                point.float(2, value as f32);
-                summary.bytes(1, &point.0);
-            }
-            event.bytes(5, &summary.0);
-        }
-    }
-    event.0
-}
-
-/// A message of Protocol Buffers. A key precedes each value. The key contains the field's number and its wire type.
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    /// Appends an integer in groups of 7 bits, the lowest first. The top bit of a byte is 1 if more bytes follow.
-    fn raw_varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    fn key(&mut self, field: u64, wire_type: u64) {
-        self.raw_varint(field << 3 | wire_type);
-    }
-
-    fn varint(&mut self, field: u64, value: u64) {
-        self.key(field, 0);
-        self.raw_varint(value);
-    }
-
-    fn double(&mut self, field: u64, value: f64) {
-        self.key(field, 1);
-        self.0.extend(value.to_le_bytes());
-    }
-
-    /// Appends a string, or another message.
-    fn bytes(&mut self, field: u64, bytes: &[u8]) {
-        self.key(field, 2);
-        self.raw_varint(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn float(&mut self, field: u64, value: f32) {
-        self.key(field, 5);
-        self.0.extend(value.to_le_bytes());
     }
 }
 
@@ -151,14 +131,7 @@ fn record(data: &[u8]) -> Vec<u8> {
 /// Returns the CRC-32C, rotated and with a constant added, like `masked_crc32c` of TensorFlow's `record_writer`.
 /// Without the mask, the CRC of data that contain their own CRC would be a constant.
 fn masked_crc(data: &[u8]) -> u32 {
-    crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
-}
-
-/// Returns the CRC-32C (Castagnoli). One bit at a time is fast enough, since an event has few bytes.
-fn crc32c(data: &[u8]) -> u32 {
-    !data.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 * (crc & 1)))
-    })
+    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 /// Creates a file whose name sorts after all event files in the folder, since readers read files in the order of their
@@ -202,59 +175,8 @@ fn host() -> String {
 mod tests {
     use super::*;
 
-    /// A field of a message: its number, and its value.
-    #[derive(Clone, PartialEq, Debug)]
-    enum Field {
-        Varint(u64, u64),
-        Double(u64, f64),
-        Bytes(u64, Vec<u8>),
-        Float(u64, f32),
-    }
-
-    /// Returns the fields of an encoded message.
-    fn fields(mut bytes: &[u8]) -> Vec<Field> {
-        fn varint(bytes: &mut &[u8]) -> u64 {
-            let mut value = 0;
-            for shift in (0..).step_by(7) {
-                let byte = take(bytes, 1)[0];
-                value |= u64::from(byte & 0x7f) << shift;
-                if byte < 0x80 {
-                    break;
-                }
-            }
-            value
-        }
-        fn take<'a>(bytes: &mut &'a [u8], n: usize) -> &'a [u8] {
-            let (taken, rest) = bytes.split_at(n);
-            *bytes = rest;
-            taken
-        }
-        let mut fields = Vec::new();
-        while !bytes.is_empty() {
-            let key = varint(&mut bytes);
-            let number = key >> 3;
-            fields.push(match key & 7 {
-                0 => Field::Varint(number, varint(&mut bytes)),
-                1 => {
-                    let value = take(&mut bytes, 8).try_into().expect("8 bytes");
-                    Field::Double(number, f64::from_le_bytes(value))
-                }
-                2 => {
-                    let n = varint(&mut bytes) as usize;
-                    Field::Bytes(number, take(&mut bytes, n).to_vec())
-                }
-                5 => {
-                    let value = take(&mut bytes, 4).try_into().expect("4 bytes");
-                    Field::Float(number, f32::from_le_bytes(value))
-                }
-                other => panic!("wire type {other}"),
-            });
-        }
-        fields
-    }
-
-    /// Returns the fields of each event of a file. Checks the checksums.
-    fn events(mut bytes: &[u8]) -> Vec<Vec<Field>> {
+    /// Returns the events of a file. Checks the checksums.
+    fn events(mut bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
         while !bytes.is_empty() {
             let (length, rest) = bytes.split_at(8);
@@ -262,9 +184,9 @@ mod tests {
             let n = u64::from_le_bytes(length.try_into().expect("8 bytes")) as usize;
             let (data, rest) = rest.split_at(n);
             let (data_crc, rest) = rest.split_at(4);
-            assert_eq!(unmasked(length_crc), crc32c(length));
-            assert_eq!(unmasked(data_crc), crc32c(data));
-            events.push(fields(data));
+            assert_eq!(unmasked(length_crc), crc32c_bit_by_bit(length));
+            assert_eq!(unmasked(data_crc), crc32c_bit_by_bit(data));
+            events.push(Event::decode(data).expect("an event"));
             bytes = rest;
         }
         events
@@ -276,12 +198,11 @@ mod tests {
         masked.wrapping_sub(0xa282_ead8).rotate_left(15)
     }
 
-    /// The values are those of RFC 3720, appendix B.4.
-    #[test]
-    fn crc32c_has_the_published_values() {
-        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
-        assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
-        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    /// Returns the CRC-32C (Castagnoli), computed from its polynomial.
+    fn crc32c_bit_by_bit(data: &[u8]) -> u32 {
+        !data.iter().fold(!0, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 * (crc & 1)))
+        })
     }
 
     #[test]
@@ -297,35 +218,27 @@ mod tests {
         let [version, start, point] = &events(&std::fs::read(path).expect("there"))[..] else {
             panic!("three events");
         };
-        assert_eq!(version[2], Field::Bytes(3, b"brain.Event:2".to_vec()));
-        let status = fields_of_bytes(7, &start[2]);
-        assert_eq!((&start[1], &status[..]), (&Field::Varint(2, 7), &[Field::Varint(1, 1)][..]));
-        assert_eq!(point[1], Field::Varint(2, 14));
-        let values = fields_of_bytes(5, &point[2]).iter().map(|v| fields_of_bytes(1, v)).collect();
-        let value = |tag: &str, value| vec![Field::Bytes(1, tag.into()), Field::Float(2, value)];
-        let expected: Vec<_> = vec![value("loss/train", 1.5), value("accuracy/test", 0.25)];
-        assert_eq!((point.len(), &values), (3, &expected));
-        let (Field::Double(1, started), Field::Double(1, written)) = (&start[0], &point[0]) else {
-            panic!("{start:?} and {point:?} have no time");
-        };
-        assert!(written >= started && *started > 1.7e9);
+        assert_eq!(version.content, Some(Content::FileVersion("brain.Event:2".to_string())));
+        let status = SessionLog { status: 1 };
+        assert_eq!((start.step, &start.content), (7, &Some(Content::SessionLog(status))));
+        let value = |tag: &str, value| Point { tag: tag.into(), value: Some(value) };
+        let points = vec![value("loss/train", 1.5), value("accuracy/test", 0.25)];
+        assert_eq!((point.step, &point.content), (14, &Some(Content::Summary(Summary { points }))));
+        assert!(point.wall_time >= start.wall_time && start.wall_time > 1.7e9);
     }
 
-    /// Returns the fields of the message in a field. Panics if the field has another number.
-    fn fields_of_bytes(number: u64, field: &Field) -> Vec<Field> {
-        match field {
-            Field::Bytes(n, bytes) if *n == number => fields(bytes),
-            other => panic!("{other:?} is not field {number}"),
-        }
-    }
-
+    /// The bytes were written by hand from `event.proto` and `summary.proto`: a key is `field << 3 | wire type`. A value
+    /// of 0 is written too.
     #[test]
-    fn a_zero_and_a_long_name_are_written() {
-        let name = "x".repeat(200);
-        let event = fields(&event(0.0, 300, &Content::Scalars(&[(&name, 0.0)])));
-        assert_eq!(event[..2], [Field::Double(1, 0.0), Field::Varint(2, 300)]);
-        let point = fields_of_bytes(1, &fields_of_bytes(5, &event[2])[0]);
-        assert_eq!(point, [Field::Bytes(1, name.into()), Field::Float(2, 0.0)]);
+    fn an_event_has_the_bytes_of_the_definition() {
+        let points = vec![Point { tag: "x".into(), value: Some(0.0) }];
+        let content = Some(Content::Summary(Summary { points }));
+        let event = Event { wall_time: 1.0, step: 300, content };
+        let wall_time = [&[0x09][..], &1.0f64.to_le_bytes()].concat();
+        let step = [0x10, 0xac, 0x02];
+        let point = [0x0a, 1, b'x', 0x15, 0, 0, 0, 0];
+        let summary = [0x2a, 10, 0x0a, 8];
+        assert_eq!(event.encode_to_vec(), [&wall_time[..], &step, &summary, &point].concat());
     }
 
     #[test]
@@ -347,8 +260,7 @@ mod tests {
         let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
         paths.sort();
         let first_step =
-            |path: &std::path::PathBuf| events(&std::fs::read(path).expect("there"))[1][1].clone();
-        let steps: Vec<_> = paths.iter().map(first_step).collect();
-        assert_eq!(steps, [0, 5, 10].map(|step| Field::Varint(2, step)));
+            |path: &std::path::PathBuf| events(&std::fs::read(path).expect("there"))[1].step;
+        assert_eq!(paths.iter().map(first_step).collect::<Vec<_>>(), [0, 5, 10]);
     }
 }
