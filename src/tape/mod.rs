@@ -20,7 +20,8 @@ pub use node::{Node, NodeIo, Phase};
 pub use op::{Op, OutputSpec};
 pub use record::{Mode, Tape};
 pub use reference::{
-    Args, DynReference, Reference, Runs, Scratch, ScratchSize, Slice, SliceMut, ThreadScratch,
+    Args, ErasedReference, Precision, Reference, Scratch, ScratchSize, Slice, SliceMut,
+    ThreadScratch,
 };
 pub use state::{Initializer, Layout, StateEntry, StateLayout};
 pub use value::{ElementType, StateBuffer, Storage, Value, ValueId};

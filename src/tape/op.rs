@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use super::reference::DynReference;
+use super::reference::ErasedReference;
 use super::{ElementType, Node, NodeIo, Tape, Value, ValueId};
 use crate::kernel::{Launch, Target, Tile};
 
@@ -32,7 +32,7 @@ impl OutputSpec {
 }
 
 /// The computation of a node. The CPU reference is a supertrait, so every op has a reference.
-pub trait Op: DynReference + Any + Debug + Send + Sync {
+pub trait Op: ErasedReference + Any + Debug + Send + Sync {
     /// Returns the name of the op and, after a dot, of the part that the node computes: `conv2d.forward`,
     /// `conv2d.d_weight`.
     fn name(&self) -> &'static str;

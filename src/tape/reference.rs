@@ -161,7 +161,7 @@ pub trait Reference {
 
 /// The functions of [`Reference`] without a type parameter, because a tape holds its ops as trait objects. Every
 /// [`Reference`] implements this trait.
-pub trait DynReference {
+pub trait ErasedReference {
     /// Calls [`Reference::scratch`].
     fn scratch_size(&self, io: &NodeIo<'_>) -> ScratchSize;
     /// Calls [`Reference::run`] in f32.
@@ -170,7 +170,7 @@ pub trait DynReference {
     fn run_f64(&self, args: Args<'_, f64>);
 }
 
-impl<R: Reference> DynReference for R {
+impl<R: Reference> ErasedReference for R {
     fn scratch_size(&self, io: &NodeIo<'_>) -> ScratchSize {
         self.scratch(io)
     }
@@ -182,19 +182,19 @@ impl<R: Reference> DynReference for R {
     }
 }
 
-/// A number type, f32 or f64, that calls the method of [`DynReference`] for this type.
-pub trait Runs: Real {
+/// A precision of the CPU device: f32, or f64 for gradient checks. Calls the method of [`ErasedReference`] for its type.
+pub trait Precision: Real {
     /// Runs `op` with this number type.
     fn run_op(op: &dyn Op, args: Args<'_, Self>);
 }
 
-impl Runs for f32 {
+impl Precision for f32 {
     fn run_op(op: &dyn Op, args: Args<'_, f32>) {
         op.run_f32(args);
     }
 }
 
-impl Runs for f64 {
+impl Precision for f64 {
     fn run_op(op: &dyn Op, args: Args<'_, f64>) {
         op.run_f64(args);
     }

@@ -11,7 +11,7 @@ mod session;
 pub use session::CpuSession;
 
 use crate::device::{DeviceError, Peaks};
-use crate::tape::{Runs, StateLayout};
+use crate::tape::{Precision, StateLayout};
 
 /// The CPU as a device.
 #[derive(Clone, Copy, Default, Debug)]
@@ -36,7 +36,7 @@ impl CpuDevice {
     }
 
     /// Starts a session in f32 or, for gradient checks, in f64.
-    pub fn session<T: Runs>(&self, state: &StateLayout) -> CpuSession<T> {
+    pub fn session<T: Precision>(&self, state: &StateLayout) -> CpuSession<T> {
         CpuSession::new(state, self.memory_limit)
     }
 }

@@ -5,7 +5,9 @@ use std::ops::Range;
 use crate::kernel::StepScalars;
 use crate::passes::Plan;
 use crate::passes::plan::Placement;
-use crate::tape::{Args, Node, NodeIo, Runs, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId};
+use crate::tape::{
+    Args, Node, NodeIo, Precision, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId,
+};
 
 /// The largest number of inputs or outputs of a node. Their slices are in arrays of this length, so a step allocates no
 /// memory.
@@ -83,7 +85,7 @@ impl Prepared {
 
     /// Runs the node. The buffers that the node writes are first taken out of the list. The other buffers can then be
     /// borrowed for reading.
-    pub fn run<T: Runs>(
+    pub fn run<T: Precision>(
         &self,
         node: &Node,
         io: NodeIo<'_>,
@@ -102,7 +104,7 @@ impl Prepared {
     }
 
     /// Runs the node; `taken` holds the buffers of its outputs.
-    fn run_with<T: Runs>(
+    fn run_with<T: Precision>(
         &self,
         node: &Node,
         io: NodeIo<'_>,

@@ -13,7 +13,7 @@ use crate::device::{
 use crate::kernel::StepScalars;
 use crate::passes::plan::{BufferKind, Placement};
 use crate::passes::{Plan, PlanOptions};
-use crate::tape::{Runs, ScratchSize, StateBuffer, StateLayout, Tape, ValueId};
+use crate::tape::{Precision, ScratchSize, StateBuffer, StateLayout, Tape, ValueId};
 
 /// A model on the CPU, in f32 or f64; see [`Session`].
 pub struct CpuSession<T> {
@@ -42,7 +42,7 @@ struct Program<T> {
     buffers: Vec<Buffer<T>>,
 }
 
-impl<T: Runs> CpuSession<T> {
+impl<T: Precision> CpuSession<T> {
     pub(super) fn new(layout: &StateLayout, memory_limit: Option<u64>) -> Self {
         Self {
             layout: layout.clone(),
@@ -158,7 +158,7 @@ impl<T> Program<T> {
     }
 }
 
-impl<T: Runs> Session for CpuSession<T> {
+impl<T: Precision> Session for CpuSession<T> {
     fn load(&mut self, tape: &Arc<Tape>, options: LoadOptions) -> Result<ProgramId, DeviceError> {
         assert!(
             *tape.state() == self.layout,
