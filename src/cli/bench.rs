@@ -125,7 +125,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Returns the step to measure. Width and batch size come from the flags, else from the earlier benchmark, else from
 /// the device's defaults.
 fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepConfig, Error> {
-    let [width, batch_size] = match (before.map(|bench| &bench.settings), device.is_processor()) {
+    let [width, batch_size] = match (before.map(|bench| &bench.settings), device.runs_on_cpu()) {
         (Some(settings), _) => [settings.width, settings.batch_size],
         (None, true) => SMALL,
         (None, false) => [CIFAR10.width, CIFAR10.batch_size],

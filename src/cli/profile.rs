@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
     let device = Device::open(&args.device, super::opened(options))?;
-    let defaults = if device.is_processor() { SHAPES } else { CIFAR10 };
+    let defaults = if device.runs_on_cpu() { SHAPES } else { CIFAR10 };
     let width = args.width.map_or(defaults.width, |n| n.get().into());
     let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
     let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);

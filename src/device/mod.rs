@@ -91,7 +91,7 @@ impl Device {
             Device::Cpu(device) => plan.check(device.memory_limit, in_use, u64::MAX)?,
             Device::Gpu(device) => device.check(plan, in_use)?,
         }
-        if self.is_processor() { memory::check(plan.total_bytes() + in_use) } else { Ok(()) }
+        if self.runs_on_cpu() { memory::check(plan.total_bytes() + in_use) } else { Ok(()) }
     }
 
     /// Measures the device's peak rates of arithmetic and of memory. It takes between one and two seconds.
@@ -106,7 +106,7 @@ impl Device {
     }
 
     /// Returns true if the computation runs on a CPU: on the CPU device, or on a software adapter.
-    pub fn is_processor(&self) -> bool {
+    pub fn runs_on_cpu(&self) -> bool {
         match self {
             Device::Cpu(_) => true,
             Device::Gpu(device) => device.is_software(),

@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn grid(args: &Args, device: &Device) -> Grid {
-    let [largest_width, largest_batch] = match device.is_processor() {
+    let [largest_width, largest_batch] = match device.runs_on_cpu() {
         true => LARGEST_ON_A_PROCESSOR,
         false => [usize::MAX; 2],
     };

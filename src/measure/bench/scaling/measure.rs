@@ -130,7 +130,7 @@ fn plan(config: &StepConfig, device: &Device) -> Cell {
     let planned_bytes = plan.total_bytes() + other.own_bytes();
     let outcome = match device.check(&plan, other.own_bytes()) {
         Err(error) => Outcome::of(&error.into()),
-        Ok(()) => match available_memory().filter(|_| device.is_processor()) {
+        Ok(()) => match available_memory().filter(|_| device.runs_on_cpu()) {
             Some(free) if planned_bytes as f64 > PART_OF_MEMORY * free as f64 => {
                 Outcome::Memory { reason: too_little_memory(planned_bytes, free) }
             }
