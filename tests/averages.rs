@@ -54,7 +54,7 @@ fn the_average_does_not_change_training() {
         assert!(plain.0 == plain.1.parameters, "without an average, the file has the weights");
         assert!(averaged.0 != averaged.1.parameters, "with an average, the file has the average");
         assert!(
-            plain.1.statistics == averaged.1.statistics,
+            plain.1.running_statistics == averaged.1.running_statistics,
             "both files have the running statistics"
         );
     }
@@ -130,12 +130,15 @@ fn averaged_weights_get_their_own_statistics() {
         );
         assert!(trainer.update_statistics(&split, &images, 3, &|| false).expect("statistics"));
         let after = trainer.state.weights().expect("weights");
-        assert!(after.parameters == before.parameters && after.statistics != before.statistics);
+        assert!(
+            after.parameters == before.parameters
+                && after.running_statistics != before.running_statistics
+        );
         assert!(parameters(&mut trainer) == trained, "on {}", device.name());
 
         // The same seed gives the same augmentation.
         let mut twin = Trainer::new(&device, &config(None), 1).expect("a trainer");
-        let mut sums = vec![0.0; after.statistics.len()];
+        let mut sums = vec![0.0; after.running_statistics.len()];
         for batch in images.chunks_exact(BATCH_SIZE) {
             twin.state
                 .session
@@ -146,7 +149,7 @@ fn averaged_weights_get_their_own_statistics() {
                 twin.state.session.read_state(StateBuffer::BatchStatistics).expect("readable");
             sums.iter_mut().zip(of_batch).for_each(|(sum, value)| *sum += f64::from(value));
         }
-        for (&got, sum) in after.statistics.iter().zip(sums) {
+        for (&got, sum) in after.running_statistics.iter().zip(sums) {
             let expected = sum / 3.0;
             let error = (f64::from(got) - expected).abs();
             assert!(error <= 1e-5 * expected.abs().max(1.0), "{got} and {expected}");

@@ -70,7 +70,7 @@ const STATE: [StateBuffer; 6] = [
     StateBuffer::Parameters,
     StateBuffer::ExpAvg,
     StateBuffer::ExpAvgSq,
-    StateBuffer::Statistics,
+    StateBuffer::RunningStatistics,
     StateBuffer::Metrics,
     StateBuffer::Control,
 ];

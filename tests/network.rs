@@ -53,7 +53,7 @@ fn members_have_pytorchs_names_and_shapes() {
         .map(|(name, view)| (name.to_string(), view.shape().to_vec()))
         .collect();
     let tape = record(Mode::Train, 4, 1);
-    let members = tape.state().parameters.iter().chain(&tape.state().statistics);
+    let members = tape.state().parameters.iter().chain(&tape.state().running_statistics);
     let ours: BTreeSet<(String, Vec<usize>)> =
         members.map(|m| (m.name.clone(), m.layout.torch_shape(&m.shape))).collect();
     assert_eq!(ours, theirs);

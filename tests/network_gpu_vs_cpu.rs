@@ -69,7 +69,7 @@ fn each_step_from_the_cpus_state_agrees() {
             StateBuffer::Parameters,
             StateBuffer::ExpAvg,
             StateBuffer::ExpAvgSq,
-            StateBuffer::Statistics,
+            StateBuffer::RunningStatistics,
         ];
         for group in carried {
             let state = cpu.state.session.read_state(group).expect("the CPU reads");

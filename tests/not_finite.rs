@@ -116,7 +116,7 @@ fn a_variance_that_overflows_does_not_reach_the_running_variance() {
             "on {name}: {told:?}"
         );
         let after = model.state.weights().expect("weights");
-        assert!(before.statistics == after.statistics, "on {name}");
+        assert!(before.running_statistics == after.running_statistics, "on {name}");
         assert!(before.parameters == after.parameters, "on {name}");
     }
 }

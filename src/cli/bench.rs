@@ -150,7 +150,7 @@ fn measure(
 ) -> Result<Option<Bench>, Error> {
     let effort = Effort { n: args.steps.map(|n| n.get() as usize), ..EFFORT };
     let stop = || stop.load(Ordering::Relaxed);
-    bench::measure(device, config, args.on.kernels, effort, &command(), &tell, &stop)
+    bench::measure(device, config, args.on.kernels, effort, &command(), &show_progress, &stop)
 }
 
 /// Returns the command line of this process.
@@ -160,9 +160,9 @@ fn command() -> String {
 }
 
 /// Prints a line of progress, on a terminal only.
-fn tell(what: &str) {
+fn show_progress(line: &str) {
     if io::stderr().is_terminal() {
-        eprintln!("{what}");
+        eprintln!("{line}");
     }
 }
 

@@ -22,7 +22,11 @@ pub static CHECKED: AtomicBool = AtomicBool::new(false);
 /// Returns `options` with the two options that are the same in all commands: the display of progress, and the runtime
 /// checks of `--checked`.
 pub fn opened(options: OpenOptions) -> OpenOptions {
-    OpenOptions { tell: Some(tell_progress), checked: CHECKED.load(Ordering::Relaxed), ..options }
+    OpenOptions {
+        on_progress: Some(show_progress),
+        checked: CHECKED.load(Ordering::Relaxed),
+        ..options
+    }
 }
 
 /// Prints a result on the standard output. A closed pipe (`wgrad summary | head -1`) is not an error.
@@ -40,7 +44,7 @@ pub fn note(text: &str) {
 }
 
 /// Shows a line of progress on the terminal. The line replaces the previous one; `""` clears it.
-fn tell_progress(line: &str) {
+fn show_progress(line: &str) {
     let mut stderr = io::stderr();
     if stderr.is_terminal() {
         let width = 100;

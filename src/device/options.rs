@@ -20,7 +20,7 @@ pub struct OpenOptions {
     pub checked: bool,
     /// The function that receives a line of text for each kernel that is measured for the first time, and "" at the
     /// end.
-    pub tell: Option<fn(&str)>,
+    pub on_progress: Option<fn(&str)>,
     /// The source of shaders. Tests replace files by broken shaders.
     pub shaders: ShaderLibrary,
 }

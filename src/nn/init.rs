@@ -23,7 +23,7 @@ impl Weights {
         };
         Self {
             parameters: fill(StateBuffer::Parameters),
-            statistics: fill(StateBuffer::Statistics),
+            running_statistics: fill(StateBuffer::RunningStatistics),
             n_batches: 0,
         }
     }
@@ -73,7 +73,7 @@ mod tests {
             layout.add(StateBuffer::Parameters, name, &[3, 3, 3, 50], Layout::ConvWeight, uniform);
         }
         layout.add(
-            StateBuffer::Statistics,
+            StateBuffer::RunningStatistics,
             "running_var",
             &[3],
             Layout::Plain,
@@ -117,7 +117,7 @@ mod tests {
         assert!(mean.abs() < 0.08 * bound, "{mean}");
         assert!((variance / (bound * bound) - 1.0 / 3.0).abs() < 0.045, "{variance}");
         assert!(weights.parameters[member.range().end..].iter().all(|&v| v == 0.0));
-        assert_eq!(weights.statistics[..4], [1.0, 1.0, 1.0, 0.0]);
+        assert_eq!(weights.running_statistics[..4], [1.0, 1.0, 1.0, 0.0]);
     }
 
     #[test]

@@ -164,7 +164,7 @@ mod tests {
         };
         let parameters = ["a.weight", "a.bias", "b.weight", "b.bias", "d.weight", "d.bias"];
         assert_eq!(of(&state.parameters), parameters);
-        assert_eq!(of(&state.statistics), ["b.running_mean", "b.running_var"]);
+        assert_eq!(of(&state.running_statistics), ["b.running_mean", "b.running_var"]);
         let uniform = Initializer::Uniform { fan_in: 5 * 5 * 2 };
         assert_eq!(state.parameters[0].shape, [5, 5, 2, 6]);
         assert_eq!(state.parameters[0].initializer, uniform);

@@ -313,6 +313,7 @@ fn to_f32(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
 
 /// Returns the names of PyTorch's counts of batches, one for each batch norm.
 pub(crate) fn batch_counts(layout: &StateLayout) -> impl Iterator<Item = String> {
-    let layers = layout.statistics.iter().filter_map(|m| m.name.strip_suffix(".running_mean"));
+    let layers =
+        layout.running_statistics.iter().filter_map(|m| m.name.strip_suffix(".running_mean"));
     layers.map(|layer| format!("{layer}.num_batches_tracked"))
 }

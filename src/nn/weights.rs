@@ -20,8 +20,8 @@ use crate::tape::{StateBuffer, StateLayout};
 pub struct Weights {
     /// Contents of [`StateBuffer::Parameters`], padding included.
     pub parameters: Vec<f32>,
-    /// Contents of [`StateBuffer::Statistics`], padding included.
-    pub statistics: Vec<f32>,
+    /// Contents of [`StateBuffer::RunningStatistics`], padding included.
+    pub running_statistics: Vec<f32>,
     /// Number of batches that the running statistics have averaged. No computation reads this number. In a file, it is
     /// `num_batches_tracked` of every batch norm.
     pub n_batches: u64,
@@ -65,7 +65,7 @@ impl Weights {
     /// Adds the tensors of the weights to a file.
     pub(crate) fn write(&self, layout: &StateLayout, file: &mut tensor_file::Writer) {
         file.members("", &layout.parameters, &self.parameters);
-        file.members("", &layout.statistics, &self.statistics);
+        file.members("", &layout.running_statistics, &self.running_statistics);
         for name in tensor_file::batch_counts(layout) {
             file.i64(name, self.n_batches.cast_signed());
         }
@@ -74,12 +74,12 @@ impl Weights {
     /// Reads the tensors of the weights from a file.
     pub(crate) fn read(layout: &StateLayout, file: &mut tensor_file::Reader<'_>) -> Self {
         let mut fill = |group| file.members("", layout.members(group), layout.n_elements(group));
-        let (parameters, statistics) =
-            (fill(StateBuffer::Parameters), fill(StateBuffer::Statistics));
+        let (parameters, running_statistics) =
+            (fill(StateBuffer::Parameters), fill(StateBuffer::RunningStatistics));
         // No computation reads the counts, so they are optional.
         let counts = tensor_file::batch_counts(layout).filter_map(|name| file.count(name));
         let n_batches = counts.max().unwrap_or(0);
-        Self { parameters, statistics, n_batches }
+        Self { parameters, running_statistics, n_batches }
     }
 
     /// Checks that every element is finite, and that no variance is negative.
@@ -88,7 +88,8 @@ impl Weights {
     /// The first wrong element, with PyTorch's name of the tensor and PyTorch's index.
     fn check_values(&self, layout: &StateLayout) -> Result<(), String> {
         let parameters = layout.parameters.iter().map(|member| (member, &self.parameters));
-        let statistics = layout.statistics.iter().map(|member| (member, &self.statistics));
+        let statistics =
+            layout.running_statistics.iter().map(|member| (member, &self.running_statistics));
         for (member, buffer) in parameters.chain(statistics) {
             let values = member.layout.to_torch(&member.shape, &buffer[member.range()]);
             let is_variance = member.name.ends_with(".running_var");
@@ -243,9 +244,15 @@ mod tests {
         let start = Initializer::Uniform { fan_in: 27 };
         let conv = [3, 3, 3, width];
         layout.add(StateBuffer::Parameters, "0.weight", &conv, Layout::ConvWeight, start);
-        layout.add(StateBuffer::Statistics, "1.running_mean", &[width], Layout::Plain, start);
+        layout.add(
+            StateBuffer::RunningStatistics,
+            "1.running_mean",
+            &[width],
+            Layout::Plain,
+            start,
+        );
         let one = Initializer::Constant(1.0);
-        layout.add(StateBuffer::Statistics, "1.running_var", &[width], Layout::Plain, one);
+        layout.add(StateBuffer::RunningStatistics, "1.running_var", &[width], Layout::Plain, one);
         layout
     }
 
@@ -318,7 +325,7 @@ mod tests {
         let bytes = Weights::initial(&layout(5), 3).to_safetensors(&layout(5), None);
         let mut other = layout(6);
         other.add(StateBuffer::Parameters, "fc", &[1], Layout::Plain, Initializer::Constant(0.0));
-        other.statistics.remove(1);
+        other.running_statistics.remove(1);
         let error = read(&other, &bytes).expect_err("it does not fit");
         for line in [
             "0.weight: shape [5, 3, 3, 3], expected [6, 3, 3, 3]",
@@ -435,11 +442,11 @@ mod tests {
         }
         let mut bad = good.clone();
         let variance = layout.find("1.running_var").expect("there").1.offset;
-        bad.statistics[variance + 3] = -0.25;
+        bad.running_statistics[variance + 3] = -0.25;
         assert!(refused(&bad).contains("1.running_var: element [3] is -0.25; a variance must not"));
-        bad.statistics[variance + 3] = 0.0;
+        bad.running_statistics[variance + 3] = 0.0;
         let mean = layout.find("1.running_mean").expect("there").1.offset;
-        bad.statistics[mean] = -1.0;
+        bad.running_statistics[mean] = -1.0;
         assert!(read(&layout, &bad.to_safetensors(&layout, None)).is_ok());
     }
 

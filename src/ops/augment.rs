@@ -43,10 +43,10 @@ pub fn table(mean: [f64; 3], std: [f64; 3]) -> Vec<f32> {
 /// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "augment", cases };
 
-fn case(images: usize, [h, w]: [usize; 2], switches: AugmentFlags) -> Case {
-    Case::new(format!("{images} images of {h}x{w}, {switches:?}"), 1, move |tape, inputs| {
+fn case(images: usize, [h, w]: [usize; 2], flags: AugmentFlags) -> Case {
+    Case::new(format!("{images} images of {h}x{w}, {flags:?}"), 1, move |tape, inputs| {
         let draws = draws(tape, inputs[2], [h, w]);
-        vec![augment(tape, inputs[0], inputs[1], draws, switches)]
+        vec![augment(tape, inputs[0], inputs[1], draws, flags)]
     })
     .fixed("pixels", &[images, 3, h, w], ElementType::U8, Fill::Words)
     .fixed("table", &[256, 3], ElementType::F32, Fill::Normal)

@@ -29,14 +29,14 @@ use crate::tape::ElementType;
 
 /// The sizes of a batch norm.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Geometry {
+pub(super) struct BatchNormGeometry {
     /// Number of channels of a row.
     pub channels: usize,
     /// The partitions of the rows, for the sums over them.
     pub partitions: Partitions,
 }
 
-impl Geometry {
+impl BatchNormGeometry {
     /// Returns the geometry of x and checks the shapes of the values with one number per channel.
     ///
     /// # Panics
@@ -64,7 +64,7 @@ impl Geometry {
         self.shader_with_groups(path, self.partitions.count())
     }
 
-    /// Returns [`Geometry::shader`] with groups of `partitions_per_group` partitions.
+    /// Returns [`BatchNormGeometry::shader`] with groups of `partitions_per_group` partitions.
     fn shader_with_groups(&self, path: &'static str, partitions_per_group: usize) -> Shader {
         let n_partitions = self.partitions.count();
         Shader::new(path).constants(&[

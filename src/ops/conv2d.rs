@@ -69,7 +69,7 @@ pub fn conv2d(
 
 /// The sizes of a convolution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Geometry {
+pub(crate) struct ConvGeometry {
     /// Number of images.
     pub n: usize,
     /// `[H, W]` of x.
@@ -90,7 +90,7 @@ pub(crate) struct Geometry {
     pub pooled: [usize; 2],
 }
 
-impl Geometry {
+impl ConvGeometry {
     /// Returns the sizes of a convolution of x and weight.
     ///
     /// # Panics
@@ -189,7 +189,7 @@ pub const ENTRY: OpTests = OpTests { stem: "conv2d", cases };
 fn case(x: [usize; 4], co: usize, conv: Conv2d, bias: bool, pool: Option<usize>) -> Case {
     let [kernel_h, kernel_w] = conv.window.size;
     let ci_per_group = x[3] / conv.groups;
-    let name = format!("{x:?} -> {co}, {}, bias {bias}", Geometry::attributes(&conv, None));
+    let name = format!("{x:?} -> {co}, {}, bias {bias}", ConvGeometry::attributes(&conv, None));
     let name = pool.map_or(name.clone(), |size| format!("{name}, fused max pool {size}"));
     // The longest sum belongs to the gradient of the weight, with a term for each pixel, or to y or d_x, with a term
     // for each kernel position and channel.
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn shape_rule() {
         let geometry =
-            Geometry::new(&Conv2d::square(7, 2, 3), None, &[2, 33, 31, 3], &[7, 7, 3, 8]);
+            ConvGeometry::new(&Conv2d::square(7, 2, 3), None, &[2, 33, 31, 3], &[7, 7, 3, 8]);
         assert_eq!(geometry.out, [17, 16]);
         assert_eq!(geometry.flops(), 2 * 2 * 17 * 16 * 49 * 3 * 8);
     }

@@ -51,7 +51,7 @@ impl OnNonFinite {
 /// updates of the state after this check.
 pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNonFinite) {
     let mut inputs = vec![tape.whole(StateBuffer::Control), tape.whole(StateBuffer::Gradients)];
-    if !tape.state().statistics.is_empty() {
+    if !tape.state().running_statistics.is_empty() {
         inputs.push(tape.whole(StateBuffer::BatchStatistics));
     }
     inputs.extend(also);

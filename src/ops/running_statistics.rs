@@ -13,10 +13,11 @@ use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Va
 
 /// Records the update of all running statistics; records nothing if the network has no running statistics.
 pub fn update(tape: &mut Tape, momentum: f32) {
-    if tape.state().statistics.is_empty() {
+    if tape.state().running_statistics.is_empty() {
         return;
     }
-    let groups = [StateBuffer::BatchStatistics, StateBuffer::Control, StateBuffer::Statistics];
+    let groups =
+        [StateBuffer::BatchStatistics, StateBuffer::Control, StateBuffer::RunningStatistics];
     let inputs = groups.map(|group| tape.whole(group));
     tape.push_one(RunningStatistics { momentum }, &inputs);
 }

@@ -113,7 +113,11 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         ("gradients", of(&[StateBuffer::Gradients]), String::new()),
         ("moments", of(&[StateBuffer::ExpAvg, StateBuffer::ExpAvgSq]), String::new()),
         ("averages", of(&[StateBuffer::AveragedParameters]), String::new()),
-        ("statistics", of(&[StateBuffer::Statistics, StateBuffer::BatchStatistics]), String::new()),
+        (
+            "statistics",
+            of(&[StateBuffer::RunningStatistics, StateBuffer::BatchStatistics]),
+            String::new(),
+        ),
         ("metrics", of(&[StateBuffer::Metrics]), String::new()),
         ("control", of(&[StateBuffer::Control]), String::new()),
         ("inputs", plan.bytes_where(|kind| kind == BufferKind::Input), String::new()),

@@ -128,7 +128,7 @@ impl Tape {
     /// If a statistic with this name has another shape.
     pub fn statistic(&mut self, name: &str, shape: &[usize], start: f32) -> ValueId {
         let initializer = Initializer::Constant(start);
-        self.member(StateBuffer::Statistics, name, shape, Layout::Plain, initializer)
+        self.member(StateBuffer::RunningStatistics, name, shape, Layout::Plain, initializer)
     }
 
     fn member(

@@ -123,7 +123,7 @@ pub struct StateLayout {
     /// The trained parameters, in the order of recording.
     pub parameters: Vec<StateEntry>,
     /// Batch norm's running means and variances.
-    pub statistics: Vec<StateEntry>,
+    pub running_statistics: Vec<StateEntry>,
     /// True if the state has a moving average of the parameters.
     pub averaged: bool,
     /// True if no step trains: the buffers of gradients, optimizer state and batch statistics are then empty.
@@ -155,7 +155,9 @@ impl StateLayout {
             | StateBuffer::ExpAvg
             | StateBuffer::ExpAvgSq => &self.parameters,
             StateBuffer::AveragedParameters if self.averaged => &self.parameters,
-            StateBuffer::Statistics | StateBuffer::BatchStatistics => &self.statistics,
+            StateBuffer::RunningStatistics | StateBuffer::BatchStatistics => {
+                &self.running_statistics
+            }
             StateBuffer::Metrics | StateBuffer::AveragedParameters | StateBuffer::Control => &[],
         }
     }
@@ -166,7 +168,7 @@ impl StateLayout {
             members.iter().position(|m| m.name == name).map(|i| (group, i))
         };
         let (group, ix) = within(StateBuffer::Parameters, &self.parameters)
-            .or_else(|| within(StateBuffer::Statistics, &self.statistics))?;
+            .or_else(|| within(StateBuffer::RunningStatistics, &self.running_statistics))?;
         Some((group, &self.members(group)[ix]))
     }
 
@@ -189,7 +191,7 @@ impl StateLayout {
     ) -> &StateEntry {
         let members = match group {
             StateBuffer::Parameters => &mut self.parameters,
-            StateBuffer::Statistics => &mut self.statistics,
+            StateBuffer::RunningStatistics => &mut self.running_statistics,
             other => panic!("{}: this buffer has no members of its own", other.name()),
         };
         if let Some(ix) = members.iter().position(|m| m.name == name) {
@@ -247,13 +249,19 @@ mod tests {
     fn an_inference_layout_has_no_buffers_for_training() {
         let mut layout = StateLayout::default();
         layout.add(StateBuffer::Parameters, "a", &[64], Layout::Plain, Initializer::Constant(1.0));
-        layout.add(StateBuffer::Statistics, "b", &[64], Layout::Plain, Initializer::Constant(1.0));
+        layout.add(
+            StateBuffer::RunningStatistics,
+            "b",
+            &[64],
+            Layout::Plain,
+            Initializer::Constant(1.0),
+        );
         layout.inference_only = true;
         let sizes = |groups: &[StateBuffer]| -> Vec<usize> {
             groups.iter().map(|&group| layout.n_elements(group)).collect()
         };
         assert_eq!(
-            sizes(&[StateBuffer::Parameters, StateBuffer::Statistics, StateBuffer::Metrics]),
+            sizes(&[StateBuffer::Parameters, StateBuffer::RunningStatistics, StateBuffer::Metrics]),
             [64; 3]
         );
         let training = [

@@ -63,7 +63,7 @@ pub enum StateBuffer {
     /// Adam's second moments, with the parameters' layout.
     ExpAvgSq,
     /// Batch norm's running means and variances.
-    Statistics,
+    RunningStatistics,
     /// The last batch's means and unbiased variances, with the running statistics' layout.
     BatchStatistics,
     /// The sums over the steps of an epoch; see [`Metrics`](crate::ops::metrics::Metrics).
@@ -82,7 +82,7 @@ impl StateBuffer {
         StateBuffer::Gradients,
         StateBuffer::ExpAvg,
         StateBuffer::ExpAvgSq,
-        StateBuffer::Statistics,
+        StateBuffer::RunningStatistics,
         StateBuffer::BatchStatistics,
         StateBuffer::Metrics,
         StateBuffer::AveragedParameters,
@@ -101,7 +101,7 @@ impl StateBuffer {
             StateBuffer::Gradients => "gradients",
             StateBuffer::ExpAvg => "exp_avg",
             StateBuffer::ExpAvgSq => "exp_avg_sq",
-            StateBuffer::Statistics => "statistics",
+            StateBuffer::RunningStatistics => "statistics",
             StateBuffer::BatchStatistics => "batch_statistics",
             StateBuffer::Metrics => "metrics",
             StateBuffer::AveragedParameters => "averaged_parameters",

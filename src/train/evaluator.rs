@@ -45,7 +45,7 @@ impl Evaluator {
     /// If the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
         self.session.write_state(StateBuffer::Parameters, &weights.parameters)?;
-        Ok(self.session.write_state(StateBuffer::Statistics, &weights.statistics)?)
+        Ok(self.session.write_state(StateBuffer::RunningStatistics, &weights.running_statistics)?)
     }
 
     /// Returns loss and accuracy over every image of a split; none if `stop` returned true before the end.

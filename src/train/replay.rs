@@ -135,7 +135,7 @@ impl Replay {
         state.restore(&self.checkpoint.snapshot)?;
         state.drop_metrics()?;
         let mut found = Vec::new();
-        for group in [StateBuffer::Parameters, StateBuffer::Statistics] {
+        for group in [StateBuffer::Parameters, StateBuffer::RunningStatistics] {
             let values = state.session.read_state(group)?;
             for member in state.layout.members(group) {
                 let (node, name) = ("(before the step)".to_string(), member.name.clone());

@@ -31,7 +31,7 @@ impl Snapshot {
     /// is kept. [`StateBuffer::Control`] is not in the list, since its flag has a copy in the metrics.
     pub const GROUPS: [StateBuffer; 6] = [
         StateBuffer::Parameters,
-        StateBuffer::Statistics,
+        StateBuffer::RunningStatistics,
         StateBuffer::ExpAvg,
         StateBuffer::ExpAvgSq,
         StateBuffer::Metrics,
@@ -209,7 +209,7 @@ impl TrainState {
         };
         Ok(Weights {
             parameters: self.session.read_state(group)?,
-            statistics: self.session.read_state(StateBuffer::Statistics)?,
+            running_statistics: self.session.read_state(StateBuffer::RunningStatistics)?,
             n_batches: self.n_steps,
         })
     }
@@ -221,7 +221,7 @@ impl TrainState {
     /// If the device fails.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), Error> {
         self.session.write_state(StateBuffer::Parameters, &weights.parameters)?;
-        self.session.write_state(StateBuffer::Statistics, &weights.statistics)?;
+        self.session.write_state(StateBuffer::RunningStatistics, &weights.running_statistics)?;
         if self.layout.averaged {
             self.session.write_state(StateBuffer::AveragedParameters, &weights.parameters)?;
         }

@@ -170,7 +170,7 @@ impl Trainer {
     ) -> Result<bool, Error> {
         let Self { state, statistics: Some(step), .. } = self else { return Ok(true) };
         state.epoch = epoch;
-        let mut sums = vec![0.0; state.layout.n_elements(StateBuffer::Statistics)];
+        let mut sums = vec![0.0; state.layout.n_elements(StateBuffer::RunningStatistics)];
         let batches = images.chunks_exact(step.batch_size()).take(STATISTICS_BATCHES);
         let n_batches = batches.len();
         for images in batches {
@@ -184,7 +184,7 @@ impl Trainer {
         }
         if n_batches > 0 {
             let means: Vec<f32> = sums.iter().map(|sum| (sum / n_batches as f64) as f32).collect();
-            state.session.write_state(StateBuffer::Statistics, &means)?;
+            state.session.write_state(StateBuffer::RunningStatistics, &means)?;
         }
         Ok(true)
     }

@@ -241,7 +241,7 @@ fn every_run_has_the_weights_of_its_best_epoch() {
         let layout = layout_of_width(4);
         let weights =
             Weights::load(&layout, &path.join(run).join("best.safetensors")).expect("weights");
-        let buffers = [&weights.parameters[..], &weights.statistics];
+        let buffers = [&weights.parameters[..], &weights.running_statistics];
         assert_eq!(
             wgrad::base::fingerprint::Fingerprint::of_f32(buffers),
             epochs[best - 1].weights

@@ -140,7 +140,7 @@ fn averaged_weights_are_saved_with_statistics_of_their_own() {
     });
     assert!(plain.parameters == own.parameters, "the average must not change training");
     assert!(
-        plain.statistics != own.statistics,
+        plain.running_statistics != own.running_statistics,
         "the average has the running statistics of training"
     );
 }

@@ -200,7 +200,7 @@ fn weights_that_are_not_finite_are_refused() {
         let layout = layout_of_width(4);
         let variance = layout.find("prep.1.running_var").expect("there").1.offset;
         for value in [f32::NAN, f32::INFINITY, -1.0] {
-            damaged(path, |weights| weights.statistics[variance + 2] = value);
+            damaged(path, |weights| weights.running_statistics[variance + 2] = value);
             for command in [&eval[..], &predict] {
                 let output = run(command);
                 assert_fails(&output, 1, &["w: prep.1.running_var: element [2] is"]);

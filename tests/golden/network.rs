@@ -197,7 +197,7 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
         for (group, kind, step) in [
             (StateBuffer::Gradients, "grad", step),
             (StateBuffer::Parameters, "param", step + 1),
-            (StateBuffer::Statistics, "param", step + 1),
+            (StateBuffer::RunningStatistics, "param", step + 1),
             (StateBuffer::ExpAvg, "exp_avg", step + 1),
             (StateBuffer::ExpAvgSq, "exp_avg_sq", step + 1),
         ] {
@@ -231,7 +231,7 @@ fn evaluation(file: &CaseFile, device: &Device, fusion: Fusion, failures: &mut F
 fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut dyn Session) {
     for (group, kind) in [
         (StateBuffer::Parameters, "param"),
-        (StateBuffer::Statistics, "param"),
+        (StateBuffer::RunningStatistics, "param"),
         (StateBuffer::ExpAvg, "exp_avg"),
         (StateBuffer::ExpAvgSq, "exp_avg_sq"),
     ] {

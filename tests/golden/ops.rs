@@ -64,11 +64,11 @@ fn batch_norm_of(
     let members = [
         (StateBuffer::Parameters, "bn.weight", "gamma"),
         (StateBuffer::Parameters, "bn.bias", "beta"),
-        (StateBuffer::Statistics, "bn.running_mean", "running_mean"),
-        (StateBuffer::Statistics, "bn.running_var", "running_var"),
+        (StateBuffer::RunningStatistics, "bn.running_mean", "running_mean"),
+        (StateBuffer::RunningStatistics, "bn.running_var", "running_var"),
     ];
     let prepare = |tape: &Tape, session: &mut dyn Session| {
-        for group in [StateBuffer::Parameters, StateBuffer::Statistics] {
+        for group in [StateBuffer::Parameters, StateBuffer::RunningStatistics] {
             let mut buffer = vec![0.0; tape.state().n_elements(group)];
             for (_, member, key) in members.iter().filter(|(of, ..)| *of == group) {
                 let (_, member) = tape.state().find(member).expect("the layer has it");
@@ -103,7 +103,7 @@ fn batch_norm_of(
     );
     ops::running_statistics::update(&mut bench.tape, momentum);
     bench.run(device, &mut failures, prepare, |tape, session, failures, tolerance| {
-        let statistics = session.read_state(StateBuffer::Statistics).expect("read");
+        let statistics = session.read_state(StateBuffer::RunningStatistics).expect("read");
         for (name, key) in
             [("bn.running_mean", "running_mean_after"), ("bn.running_var", "running_var_after")]
         {

@@ -25,7 +25,7 @@ static RIGHT: LazyLock<Checkpoint> = LazyLock::new(|| {
     let weights = Weights::initial(&LAYOUT, 0);
     let groups = Snapshot::GROUPS.map(|group| match group {
         StateBuffer::Parameters => weights.parameters.clone(),
-        StateBuffer::Statistics => weights.statistics.clone(),
+        StateBuffer::RunningStatistics => weights.running_statistics.clone(),
         group => vec![0.5; LAYOUT.n_elements(group)],
     });
     let header = json!({

@@ -17,8 +17,8 @@ pub static LAYOUT: LazyLock<StateLayout> = LazyLock::new(|| {
         (StateBuffer::Parameters, "prep.0.weight", &[3, 3, 3, 2][..], Layout::ConvWeight),
         (StateBuffer::Parameters, "prep.1.weight", &[2], Layout::Plain),
         (StateBuffer::Parameters, "fc.weight", &[2, 10], Layout::LinearWeight),
-        (StateBuffer::Statistics, "prep.1.running_mean", &[2], Layout::Plain),
-        (StateBuffer::Statistics, "prep.1.running_var", &[2], Layout::Plain),
+        (StateBuffer::RunningStatistics, "prep.1.running_mean", &[2], Layout::Plain),
+        (StateBuffer::RunningStatistics, "prep.1.running_var", &[2], Layout::Plain),
     ] {
         layout.add(group, name, shape, order, start);
     }
@@ -81,7 +81,7 @@ pub fn run(data: &[u8]) {
             let written = weights.to_safetensors(&LAYOUT, None);
             let again = read(written).expect("it was just written");
             let bits = |weights: &Weights| {
-                let values = weights.parameters.iter().chain(&weights.statistics);
+                let values = weights.parameters.iter().chain(&weights.running_statistics);
                 (values.map(|value| value.to_bits()).collect::<Vec<_>>(), weights.n_batches)
             };
             assert_eq!(bits(&again), bits(&weights));

@@ -11,7 +11,7 @@ use wgrad::train::RunFolder;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
 
-use super::{On, command, tell, write};
+use super::{On, command, show_progress, write};
 
 /// The largest default width and batch size on the CPU and on software adapters. The whole grid would take most of an
 /// hour there.
@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         write(folder.path(), CSV, &scaling.to_csv())?;
         write(folder.path(), SVG, &svg::draw(scaling))
     };
-    let measured = scaling::measure(&open, &grid, &command(), &tell, &mut write, &stop);
+    let measured = scaling::measure(&open, &grid, &command(), &show_progress, &mut write, &stop);
     let measured = measured.inspect_err(|_| folder.remove())?;
     if measured.cells.is_empty() {
         folder.remove();

@@ -1,4 +1,4 @@
-//! Downloads an archive to a [`Part`] over HTTP, with range requests, retries and a limit on the size.
+//! Downloads an archive to a [`PartialDownload`] over HTTP, with range requests, retries and a limit on the size.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ureq::http::Response;
 use ureq::{Agent, Body, Timeout};
 
-use super::part::Part;
+use super::partial_download::PartialDownload;
 use super::{Archive, Event, FetchError, MAX_ARCHIVE_BYTES, RetryPolicy};
 
 /// The largest chunk that the network thread sends to the thread that writes the part, in bytes.
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// caller compares the checksum.
 pub(super) fn download(
     archive: &Archive,
-    part: &mut Part,
+    part: &mut PartialDownload,
     patience: &RetryPolicy,
     watch: &mut dyn FnMut(Event<'_>),
     stop: &AtomicBool,
@@ -105,7 +105,12 @@ impl Attempts<'_> {
     }
 }
 
-fn give_up(archive: &Archive, part: &Part, broken: Broken, was_connected: bool) -> FetchError {
+fn give_up(
+    archive: &Archive,
+    part: &PartialDownload,
+    broken: Broken,
+    was_connected: bool,
+) -> FetchError {
     let (url, reason) = (archive.url.clone(), broken.reason);
     match broken.status {
         Some(status) => FetchError::Status { url, status },
@@ -151,7 +156,7 @@ struct Head {
 /// One connection to the server, and the part that receives its bytes.
 struct Transfer<'a> {
     archive: &'a Archive,
-    part: &'a mut Part,
+    part: &'a mut PartialDownload,
     watch: &'a mut dyn FnMut(Event<'_>),
     stop: &'a AtomicBool,
     was_connected: bool,

@@ -21,13 +21,13 @@ use super::cifar10;
 
 mod download;
 mod error;
-mod part;
+mod partial_download;
 #[cfg(test)]
 mod tests;
 pub mod unpack;
 
 pub use error::FetchError;
-use part::{Part, md5_of};
+use partial_download::{PartialDownload, md5_of};
 
 /// The environment variable with a mirror's URL.
 pub const MIRROR_VARIABLE: &str = "WGRAD_MIRROR";
@@ -215,7 +215,7 @@ pub fn fetch(
         return Ok(Fetched::Now);
     }
 
-    let mut part = Part::open(folder)?;
+    let mut part = PartialDownload::open(folder)?;
     // Another process may have held the part's lock before, and may have finished the fetch.
     if holds_cifar10(dir)? {
         part.remove();
@@ -232,7 +232,7 @@ pub fn fetch(
 /// Downloads until the part has the archive's length and checksum.
 fn get_whole(
     archive: &Archive,
-    part: &mut Part,
+    part: &mut PartialDownload,
     patience: &RetryPolicy,
     watch: &mut dyn FnMut(Event<'_>),
     stop: &AtomicBool,

@@ -109,7 +109,8 @@ impl GpuDevice {
         };
         let (info, folder) = (adapter.get_info(), files::cache_folder());
         let cache = PipelineCache::open(&context.device, &info, folder);
-        let tuner = Tuner::new(&adapter::identity(adapter), files::cache_folder(), options.tell);
+        let tuner =
+            Tuner::new(&adapter::identity(adapter), files::cache_folder(), options.on_progress);
         let precompiler = Precompiler::new(adapter);
         let pipelines =
             Pipelines::new(options.shaders.clone(), options.checked, cache, precompiler);

@@ -52,15 +52,19 @@ struct Table {
 pub(super) struct Tuner {
     adapter: String,
     path: Option<PathBuf>,
-    tell: Option<fn(&str)>,
+    on_progress: Option<fn(&str)>,
     /// The measurements so far; None before the file is read.
     table: Mutex<Option<Table>>,
 }
 
 impl Tuner {
     /// Returns the tuner of an adapter with the identity `adapter`, which includes the driver. The measurements are
-    /// kept in `folder`, if there is one. `tell` receives the progress.
-    pub(super) fn new(adapter: &str, folder: Option<PathBuf>, tell: Option<fn(&str)>) -> Self {
+    /// kept in `folder`, if there is one. `on_progress` receives the progress.
+    pub(super) fn new(
+        adapter: &str,
+        folder: Option<PathBuf>,
+        on_progress: Option<fn(&str)>,
+    ) -> Self {
         // The identity includes the texts of the kernels, so changed kernels are measured again.
         let files = ShaderLibrary::embedded_paths();
         let library = ShaderLibrary::default();
@@ -70,7 +74,7 @@ impl Tuner {
         let name = Fingerprint::of([adapter.as_bytes()]);
         let path = folder.map(|folder| folder.join(format!("kernels-{name}.json")));
         let adapter = format!("{adapter}, kernels {kernels} of {}", env!("CARGO_PKG_VERSION"));
-        Self { adapter, path, tell, table: Mutex::default() }
+        Self { adapter, path, on_progress, table: Mutex::default() }
     }
 
     /// Returns the measurements of a matrix product; None if it was not measured yet.
@@ -83,9 +87,9 @@ impl Tuner {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, line: &str) {
-        if let Some(tell) = self.tell {
-            tell(line);
+    fn report(&self, line: &str) {
+        if let Some(on_progress) = self.on_progress {
+            on_progress(line);
         }
     }
 
@@ -134,7 +138,7 @@ impl TileSource for Tuner {
         }
         let n_missing = missing.len();
         for (ix, (signature, node)) in missing.into_iter().enumerate() {
-            self.tell(&format!("measuring kernels, {} of {n_missing}: {signature}", ix + 1));
+            self.report(&format!("measuring kernels, {} of {n_missing}: {signature}", ix + 1));
             match measure(context, pipelines, tape, node) {
                 Ok(None) => {}
                 Ok(Some(tuned)) => {
@@ -147,7 +151,7 @@ impl TileSource for Tuner {
             }
         }
         if n_missing > 0 {
-            self.tell("");
+            self.report("");
         }
         Ok(tiles)
     }

@@ -1,6 +1,6 @@
 //! Measures a training step and each of its kernels.
 
-use super::{Bench, FORMAT, Kernel, Rates, Settings, Step, VERSION};
+use super::{Bench, BenchSettings, FORMAT, Kernel, Rates, Step, VERSION};
 use crate::Error;
 use crate::device::{Device, Peaks};
 use crate::kernel::Kernels;
@@ -28,7 +28,7 @@ pub fn measure(
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Bench>, Error> {
     let Some(timed) = time_steps(device, config, effort, progress, stop)? else { return Ok(None) };
-    let settings = Settings {
+    let settings = BenchSettings {
         network: timed.tape.name().to_string(),
         width: config.network.width,
         batch_size: config.batch_size,
@@ -39,7 +39,7 @@ pub fn measure(
 }
 
 /// Computes the benchmark's figures from the times.
-fn evaluate(timed: TimedSteps, settings: Settings, machine: Machine) -> Bench {
+fn evaluate(timed: TimedSteps, settings: BenchSettings, machine: Machine) -> Bench {
     let TimedSteps { tape, clock, peak, nodes, whole } = timed;
     let kernels = group(&tape, &nodes, peak);
     let at_roof = |kernel: &Kernel| kernel.n_nodes as f64 * roof(kernel.rates.work, peak).1;

@@ -51,7 +51,7 @@ pub struct Bench {
     /// Machine and date of the measurement.
     pub machine: Machine,
     /// Settings of the step.
-    pub settings: Settings,
+    pub settings: BenchSettings,
     /// Clock that timed the kernels: see [`Clock::name`](crate::device::Clock::name).
     pub clock: String,
     /// Peak rates of the device, as measured.
@@ -64,7 +64,7 @@ pub struct Bench {
 
 /// The settings of a measured step.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Settings {
+pub struct BenchSettings {
     /// Name of the network.
     pub network: String,
     /// Number of channels of the network's first layer.
@@ -129,7 +129,7 @@ pub struct Rates {
     pub of_roof: f64,
 }
 
-impl Settings {
+impl BenchSettings {
     /// Returns one or two words for the fusion rules that are applied: all, none, or some.
     pub fn fused(&self) -> &'static str {
         match self.fusion {
@@ -263,7 +263,7 @@ pub(crate) mod tests {
                 driver: Some("driver 1.2".to_string()),
                 processor: "a processor".to_string(),
             },
-            settings: Settings {
+            settings: BenchSettings {
                 network: "resnet9".to_string(),
                 width: 4,
                 batch_size: 8,

@@ -59,7 +59,7 @@ fn state(rng: &mut impl Rng, group: StateBuffer, layout: &StateLayout) -> Vec<f3
         | StateBuffer::AveragedParameters
         | StateBuffer::Gradients
         | StateBuffer::ExpAvg => Fill::Normal,
-        StateBuffer::ExpAvgSq | StateBuffer::Statistics | StateBuffer::BatchStatistics => {
+        StateBuffer::ExpAvgSq | StateBuffer::RunningStatistics | StateBuffer::BatchStatistics => {
             Fill::Positive
         }
         StateBuffer::Metrics | StateBuffer::Control => return vec![0.0; layout.n_elements(group)],

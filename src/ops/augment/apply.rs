@@ -30,21 +30,21 @@ pub fn augment(
     pixels: ValueId,
     table: ValueId,
     draws: ValueId,
-    switches: AugmentFlags,
+    flags: AugmentFlags,
 ) -> ValueId {
-    tape.push_one(Augment { switches: Some(switches) }, &[pixels, table, draws])
+    tape.push_one(Augment { flags: Some(flags) }, &[pixels, table, draws])
 }
 
 /// Records the normalisation of pixels `[N, 3, H, W]` without augmentation; the result is `[N, H, W, 3]`.
 pub fn normalise(tape: &mut Tape, pixels: ValueId, table: ValueId) -> ValueId {
-    tape.push_one(Augment { switches: None }, &[pixels, table])
+    tape.push_one(Augment { flags: None }, &[pixels, table])
 }
 
 /// Augmentation and normalisation: `pixels, table, draws -> y`. Normalisation alone: `pixels, table -> y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Augment {
     /// The augmentations; None for normalisation alone.
-    pub switches: Option<AugmentFlags>,
+    pub flags: Option<AugmentFlags>,
 }
 
 /// Returns `[N, H, W]` of pixels `[N, 3, H, W]`.
@@ -57,11 +57,11 @@ pub(super) fn sizes(pixels: &[usize]) -> [usize; 3] {
 
 impl Op for Augment {
     fn name(&self) -> &'static str {
-        if self.switches.is_some() { "augment.apply" } else { "augment.normalise" }
+        if self.flags.is_some() { "augment.apply" } else { "augment.normalise" }
     }
 
     fn attributes(&self) -> String {
-        let Some(AugmentFlags { crop, flip, cutout }) = self.switches else { return String::new() };
+        let Some(AugmentFlags { crop, flip, cutout }) = self.flags else { return String::new() };
         let on = [(crop, "crop"), (flip, "flip"), (cutout, "cutout")];
         on.into_iter().filter_map(|(on, name)| on.then_some(name)).collect::<Vec<_>>().join(", ")
     }
@@ -70,7 +70,7 @@ impl Op for Augment {
         let [n, h, w] = sizes(&inputs[0].shape);
         let table = &inputs[1].shape;
         assert_eq!(table, &[256, 3], "augment: the table has shape {table:?}, not [256, 3]");
-        if self.switches.is_some() {
+        if self.flags.is_some() {
             let draws = &inputs[2].shape;
             assert_eq!(draws, &[n, N_DRAWS], "augment: {n} images, but draws have shape {draws:?}");
         }
@@ -85,7 +85,7 @@ impl Op for Augment {
         let [n, h, w] = sizes(io.input_shape(0));
         let sizes = [("IMAGES", n), ("HEIGHT", h), ("WIDTH", w)];
         let (input, output) = (Binding::Input, Binding::Output);
-        match self.switches {
+        match self.flags {
             None => {
                 let shader = Shader::new("augment/normalise").constants(&sizes);
                 Launch::one(shader, &[input(0), input(1), output(0)], grid(n * h * w))
@@ -111,19 +111,21 @@ impl Reference for Augment {
         // bytes of the words are the pixels in order.
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
         let table = args.inputs[1].real();
-        let draws = self.switches.map(|_| args.inputs[2].words());
+        let draws = self.flags.map(|_| args.inputs[2].words());
         let off = AugmentFlags { crop: false, flip: false, cutout: false };
-        let switches = self.switches.unwrap_or(off);
+        let flags = self.flags.unwrap_or(off);
         let images = args.outputs[0].real().par_chunks_mut(3 * h * w);
         images.zip(pixels.par_chunks(3 * h * w)).enumerate().for_each(|(n, (y, pixels))| {
             let draws = draws.map_or(&[0; N_DRAWS][..], |draws| &draws[n * N_DRAWS..]);
             for (at, y) in y.chunks_mut(3).enumerate() {
-                let value = source([at / w, at % w], [h, w], draws, switches);
+                let value = source([at / w, at % w], [h, w], draws, flags);
                 for (c, y) in y.iter_mut().enumerate() {
                     *y = match value {
-                        Source::Hole => T::ZERO,
-                        Source::Border => table[c],
-                        Source::Pixel(at) => table[3 * usize::from(pixels[c * h * w + at]) + c],
+                        PixelSource::Hole => T::ZERO,
+                        PixelSource::Border => table[c],
+                        PixelSource::Pixel(at) => {
+                            table[3 * usize::from(pixels[c * h * w + at]) + c]
+                        }
                     };
                 }
             }
@@ -132,7 +134,7 @@ impl Reference for Augment {
 }
 
 /// The source of an output pixel.
-enum Source {
+enum PixelSource {
     /// The cutout's square: the output is 0.
     Hole,
     /// The black border around the image.
@@ -145,22 +147,22 @@ fn source(
     [y, x]: [usize; 2],
     [height, width]: [usize; 2],
     draws: &[u32],
-    switches: AugmentFlags,
-) -> Source {
+    flags: AugmentFlags,
+) -> PixelSource {
     let [offset_y, offset_x, flip, centre_y, centre_x] = [0, 1, 2, 3, 4].map(|i| draws[i] as usize);
     let in_hole = |at: usize, centre: usize| (centre..centre + CUTOUT).contains(&(at + CUTOUT / 2));
-    if switches.cutout && in_hole(y, centre_y) && in_hole(x, centre_x) {
-        return Source::Hole;
+    if flags.cutout && in_hole(y, centre_y) && in_hole(x, centre_x) {
+        return PixelSource::Hole;
     }
-    let x = if switches.flip && flip == 1 { width - 1 - x } else { x };
-    let (row, column) = match switches.crop {
+    let x = if flags.flip && flip == 1 { width - 1 - x } else { x };
+    let (row, column) = match flags.crop {
         true => (y + offset_y, x + offset_x),
         false => (y + PADDING, x + PADDING),
     };
     match (row.checked_sub(PADDING), column.checked_sub(PADDING)) {
         (Some(row), Some(column)) if row < height && column < width => {
-            Source::Pixel(row * width + column)
+            PixelSource::Pixel(row * width + column)
         }
-        _ => Source::Border,
+        _ => PixelSource::Border,
     }
 }

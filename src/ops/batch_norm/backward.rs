@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Geometry, x_hat};
+use super::{BatchNormGeometry, x_hat};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -28,7 +28,7 @@ impl Op for BatchNormDParameters {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         check_d_y(&inputs[0].shape, &inputs[1].shape);
-        let g = Geometry::new(&inputs[0].shape, &[&inputs[2].shape, &inputs[3].shape]);
+        let g = BatchNormGeometry::new(&inputs[0].shape, &[&inputs[2].shape, &inputs[3].shape]);
         let per_channel = |name| OutputSpec::real(name, &[g.channels]);
         vec![per_channel("norm.d_gamma"), per_channel("norm.d_beta")]
     }
@@ -38,7 +38,7 @@ impl Op for BatchNormDParameters {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = Geometry::new(io.input_shape(0), &[]);
+        let g = BatchNormGeometry::new(io.input_shape(0), &[]);
         let inputs: Vec<_> = (0..4).map(Binding::Input).collect();
         launch_sums(&g, "batch_norm/gradient_plain", &inputs)
     }
@@ -46,7 +46,11 @@ impl Op for BatchNormDParameters {
 
 /// Returns the dispatches that compute d_gamma and d_beta: the partial sums of each partition, and then their totals.
 /// The shader import `gradient` computes the terms of the sums.
-pub(super) fn launch_sums(g: &Geometry, gradient: &'static str, inputs: &[Binding]) -> Launch {
+pub(super) fn launch_sums(
+    g: &BatchNormGeometry,
+    gradient: &'static str,
+    inputs: &[Binding],
+) -> Launch {
     let partials = Binding::Scratch(0);
     let bindings: Vec<_> = inputs.iter().copied().chain([partials]).collect();
     let launch = Launch::default().with_scratch(g.n_partials()).then(
@@ -61,14 +65,14 @@ pub(super) fn launch_sums(g: &Geometry, gradient: &'static str, inputs: &[Bindin
 
 /// Returns the size of the scratch memory for d_gamma and d_beta in the references: two totals per channel, and the
 /// partial sums of all partitions.
-pub(super) fn sums_scratch(g: &Geometry) -> ScratchSize {
+pub(super) fn sums_scratch(g: &BatchNormGeometry) -> ScratchSize {
     let n_sums = 2 * g.channels;
     ScratchSize::shared(n_sums + n_partials(g.rows(), n_sums))
 }
 
 impl Reference for BatchNormDParameters {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
-        sums_scratch(&Geometry::new(io.input_shape(0), &[]))
+        sums_scratch(&BatchNormGeometry::new(io.input_shape(0), &[]))
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
@@ -127,7 +131,7 @@ impl Op for BatchNormDInput {
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         check_d_y(&inputs[0].shape, &inputs[1].shape);
         let per_channel: Vec<_> = inputs[2..].iter().map(|v| v.shape.as_slice()).collect();
-        Geometry::new(&inputs[0].shape, &per_channel);
+        BatchNormGeometry::new(&inputs[0].shape, &per_channel);
         vec![OutputSpec::real("norm.d_input", &inputs[0].shape)]
     }
 
@@ -136,7 +140,7 @@ impl Op for BatchNormDInput {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = Geometry::new(io.input_shape(0), &[]);
+        let g = BatchNormGeometry::new(io.input_shape(0), &[]);
         let mut bindings: Vec<_> = (0..7).map(Binding::Input).collect();
         bindings.push(Binding::Output(0));
         Launch::one(g.shader("batch_norm/d_input"), &bindings, grid(g.rows() * g.channels))

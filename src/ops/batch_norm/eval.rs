@@ -1,6 +1,6 @@
 //! Batch norm in evaluation, with the running statistics of training.
 
-use super::Geometry;
+use super::BatchNormGeometry;
 use super::forward::normalise;
 use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId};
@@ -41,7 +41,7 @@ impl Op for BatchNormEval {
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let x = &inputs[0].shape;
         let per_channel: Vec<_> = inputs[1..].iter().map(|v| v.shape.as_slice()).collect();
-        Geometry::new(x, &per_channel);
+        BatchNormGeometry::new(x, &per_channel);
         vec![OutputSpec::real("norm", x)]
     }
 
@@ -50,7 +50,7 @@ impl Op for BatchNormEval {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = Geometry::new(io.input_shape(0), &[]);
+        let g = BatchNormGeometry::new(io.input_shape(0), &[]);
         let shader = g.shader("batch_norm/eval").constant("EPS", self.eps);
         let mut bindings: Vec<_> = (0..5).map(Binding::Input).collect();
         bindings.push(Binding::Output(0));

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::backward::{BatchNormDInput, BatchNormDParameters};
-use super::{Geometry, attributes, x_hat};
+use super::{BatchNormGeometry, attributes, x_hat};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -62,9 +62,9 @@ fn geometry<'a>(
     shape: impl Fn(usize) -> &'a [usize],
     last: usize,
     mean_m2: Option<Partitions>,
-) -> Geometry {
+) -> BatchNormGeometry {
     let x = shape(0);
-    let g = Geometry::new(x, &[shape(1), shape(2)]);
+    let g = BatchNormGeometry::new(x, &[shape(1), shape(2)]);
     assert!(
         g.rows() > 1,
         "batch_norm: x is {x:?}, but training needs more than one value per channel"
@@ -73,16 +73,16 @@ fn geometry<'a>(
     assert_eq!(partitions.n_rows, g.rows(), "batch_norm: the partitions of {x:?}");
     let expected = mean_m2::shape(partitions, g.channels);
     assert_eq!(shape(last), expected, "batch_norm: the shape of mean_m2 for {x:?}");
-    Geometry { partitions, ..g }
+    BatchNormGeometry { partitions, ..g }
 }
 
 /// Returns [`geometry`] of a recorded node.
-pub(super) fn geometry_of(io: &NodeIo<'_>, mean_m2: Option<Partitions>) -> Geometry {
+pub(super) fn geometry_of(io: &NodeIo<'_>, mean_m2: Option<Partitions>) -> BatchNormGeometry {
     geometry(|ix| io.input_shape(ix), io.n_inputs() - 1, mean_m2)
 }
 
 /// Returns [`geometry`] of a node with these inputs.
-pub(super) fn geometry_from(inputs: &[&Value], mean_m2: Option<Partitions>) -> Geometry {
+pub(super) fn geometry_from(inputs: &[&Value], mean_m2: Option<Partitions>) -> BatchNormGeometry {
     geometry(|ix| &inputs[ix].shape, inputs.len() - 1, mean_m2)
 }
 
@@ -151,7 +151,7 @@ impl Op for BatchNorm {
 /// input with mean and M2 of every partition, the dispatches only merge. The shader import `emit` stores the results in
 /// `bindings`, from binding 1 on.
 pub(super) fn launch_statistics(
-    g: &Geometry,
+    g: &BatchNormGeometry,
     given: Option<Binding>,
     eps: f32,
     emit: &'static str,
@@ -194,7 +194,10 @@ impl Reference for BatchNorm {
 }
 
 /// Returns the size of the scratch memory of [`mean_m2_of`] and [`batch_statistics`].
-pub(super) fn statistics_scratch(g: &Geometry, mean_m2: Option<Partitions>) -> ScratchSize {
+pub(super) fn statistics_scratch(
+    g: &BatchNormGeometry,
+    mean_m2: Option<Partitions>,
+) -> ScratchSize {
     let own = if mean_m2.is_none() { g.n_partials() } else { 0 };
     ScratchSize::shared(own + mean_m2::merge_scratch(g.partitions, g.channels))
 }
@@ -202,7 +205,7 @@ pub(super) fn statistics_scratch(g: &Geometry, mean_m2: Option<Partitions>) -> S
 /// Returns mean and M2 of the partitions of x, `[partitions, 2, C]`, and the unused part of `scratch`. Mean and M2 are
 /// `given`; otherwise the function computes them in `scratch`.
 pub(super) fn mean_m2_of<'a, T: Real>(
-    g: &Geometry,
+    g: &BatchNormGeometry,
     x: &[T],
     given: Option<&'a [T]>,
     scratch: &'a mut [T],
@@ -218,7 +221,7 @@ pub(super) fn mean_m2_of<'a, T: Real>(
 /// Computes for every channel the mean, the unbiased variance, and `1/√(var + eps)` with the biased variance, from mean
 /// and M2 of the partitions. This function is the reference of `shaders/batch_norm/statistics.wgsl`.
 pub(super) fn batch_statistics<T: Real>(
-    g: Geometry,
+    g: BatchNormGeometry,
     eps: f32,
     mean_m2: &[T],
     scratch: &mut [T],

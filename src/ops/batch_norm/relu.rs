@@ -18,7 +18,7 @@ use super::forward::{
     batch_statistics, geometry_from, geometry_of, launch_statistics, mean_m2_flops, mean_m2_of,
     statistics_scratch,
 };
-use super::{Geometry, attributes, x_hat};
+use super::{BatchNormGeometry, attributes, x_hat};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 use crate::kernel::{Binding, Launch, Real, Target, grid};
@@ -207,10 +207,10 @@ fn activate<T: Real, const L: usize>(
 }
 
 /// Returns the geometry of a backward node and checks its shapes. `x`, `bn_affine` and `d_y` are indices in `inputs`.
-fn check(inputs: &[&Value], x: usize, bn_affine: usize, d_y: usize) -> Geometry {
+fn check(inputs: &[&Value], x: usize, bn_affine: usize, d_y: usize) -> BatchNormGeometry {
     let (shape, d_y) = (&inputs[x].shape, &inputs[d_y].shape);
     assert_eq!(shape, d_y, "batch_norm_relu: x is {shape:?}, the gradient of y {d_y:?}");
-    let g = Geometry::new(shape, &[]);
+    let g = BatchNormGeometry::new(shape, &[]);
     let bn_affine = &inputs[bn_affine].shape;
     assert_eq!(bn_affine, &[4, g.channels], "batch_norm_relu: bn_affine is {bn_affine:?}");
     g
@@ -239,7 +239,7 @@ impl Op for BatchNormReluDParameters {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = Geometry::new(io.input_shape(0), &[]);
+        let g = BatchNormGeometry::new(io.input_shape(0), &[]);
         let inputs = [Binding::Input(0), Binding::Input(1), Binding::Input(2)];
         launch_sums(&g, "batch_norm/gradient_relu", &inputs)
     }
@@ -247,7 +247,7 @@ impl Op for BatchNormReluDParameters {
 
 impl Reference for BatchNormReluDParameters {
     fn scratch(&self, io: &NodeIo<'_>) -> ScratchSize {
-        sums_scratch(&Geometry::new(io.input_shape(0), &[]))
+        sums_scratch(&BatchNormGeometry::new(io.input_shape(0), &[]))
     }
 
     fn run<T: Real>(&self, args: Args<'_, T>) {
@@ -314,7 +314,7 @@ impl Op for BatchNormReluDInput {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = Geometry::new(io.input_shape(0), &[]);
+        let g = BatchNormGeometry::new(io.input_shape(0), &[]);
         let mut bindings: Vec<_> = (0..5).map(Binding::Input).collect();
         bindings.push(Binding::Output(0));
         let workgroups = grid(g.rows() * g.channels / 4);

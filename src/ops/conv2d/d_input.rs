@@ -2,7 +2,7 @@
 
 use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::product::Product;
-use super::{Conv2d, Geometry};
+use super::{Conv2d, ConvGeometry};
 use crate::kernel::{Binding, Kernels, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
 
@@ -19,8 +19,8 @@ pub struct Conv2dDInput {
 }
 
 impl Conv2dDInput {
-    pub(super) fn geometry(&self, weight: &[usize], d_y: &[usize]) -> Geometry {
-        let g = Geometry::new(&self.conv, self.pool, &self.x_shape, weight);
+    pub(super) fn geometry(&self, weight: &[usize], d_y: &[usize]) -> ConvGeometry {
+        let g = ConvGeometry::new(&self.conv, self.pool, &self.x_shape, weight);
         let expected = [g.n, g.pooled[0], g.pooled[1], g.co];
         assert_eq!(d_y, expected, "conv2d: y has shape {expected:?}, but its gradient {d_y:?}");
         g
@@ -33,7 +33,7 @@ impl Op for Conv2dDInput {
     }
 
     fn attributes(&self) -> String {
-        Geometry::attributes(&self.conv, self.pool)
+        ConvGeometry::attributes(&self.conv, self.pool)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {

@@ -1,7 +1,7 @@
 //! The shader imports with which the backward kernels read the gradient of the output: directly, or through the index
 //! of a fused max pool.
 
-use super::{Geometry, by_fours};
+use super::{ConvGeometry, by_fours};
 use crate::kernel::{Binding, Launch, Shader, grid};
 
 /// For a register tile, a separate dispatch unpools the gradient: it writes the gradient to the pixels before the pool.
@@ -14,7 +14,7 @@ const MAX_UNPOOLED_BYTES: usize = 128 << 20;
 /// of the maximum (index, input 2) in a scratch buffer, and zeros to the other pixels. Returns the scratch buffer;
 /// `None` without a pool, or if the buffer would be larger than [`MAX_UNPOOLED_BYTES`].
 pub(super) fn unpool(
-    g: &Geometry,
+    g: &ConvGeometry,
     pool: Option<[usize; 2]>,
     launch: &mut Launch,
 ) -> Option<Binding> {

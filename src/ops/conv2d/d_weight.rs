@@ -2,7 +2,7 @@
 
 use super::d_output::{unpool, with_d_output, with_d_output4};
 use super::product::{channel_lanes, square, with_lanes};
-use super::{Conv2d, Geometry, by_fours};
+use super::{Conv2d, ConvGeometry, by_fours};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Kernels, Launch, Target, Tile, grid};
 use crate::tape::{NodeIo, Op, OutputSpec, Value};
@@ -35,8 +35,8 @@ fn n_splits(n_pixels: usize, rows: usize, co: usize) -> usize {
 }
 
 impl Conv2dDWeight {
-    pub(super) fn geometry(&self, x: &[usize], d_y: &[usize]) -> Geometry {
-        let g = Geometry::new(&self.conv, self.pool, x, &self.weight_shape);
+    pub(super) fn geometry(&self, x: &[usize], d_y: &[usize]) -> ConvGeometry {
+        let g = ConvGeometry::new(&self.conv, self.pool, x, &self.weight_shape);
         let expected = [g.n, g.pooled[0], g.pooled[1], g.co];
         assert_eq!(d_y, expected, "conv2d: y has shape {expected:?}, but its gradient {d_y:?}");
         g
@@ -49,7 +49,7 @@ impl Op for Conv2dDWeight {
     }
 
     fn attributes(&self) -> String {
-        Geometry::attributes(&self.conv, self.pool)
+        ConvGeometry::attributes(&self.conv, self.pool)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {

@@ -1,7 +1,7 @@
 //! The forward node of a convolution, alone or fused with the max pool after it.
 
 use super::product::{Product, Tiling};
-use super::{Conv2d, Conv2dDInput, Conv2dDWeight, Geometry, by_fours};
+use super::{Conv2d, Conv2dDInput, Conv2dDWeight, ConvGeometry, by_fours};
 use crate::kernel::{Binding, Kernels, Launch, Shader, Target, Tile, grid};
 use crate::ops::partitions::Partitions;
 use crate::ops::{channel_sum, mean_m2};
@@ -26,8 +26,8 @@ pub struct Conv2dForward {
 }
 
 impl Conv2dForward {
-    pub(super) fn geometry(&self, io: &NodeIo<'_>) -> Geometry {
-        Geometry::new(&self.conv, self.pool, io.input_shape(0), io.input_shape(1))
+    pub(super) fn geometry(&self, io: &NodeIo<'_>) -> ConvGeometry {
+        ConvGeometry::new(&self.conv, self.pool, io.input_shape(0), io.input_shape(1))
     }
 
     /// Returns true if the tiled kernels can compute the convolution: one group, and no pool or a 2x2 pool. (The tiled
@@ -49,11 +49,11 @@ impl Op for Conv2dForward {
 
     fn attributes(&self) -> String {
         let mean_m2 = if self.mean_m2 { ", mean_m2" } else { "" };
-        Geometry::attributes(&self.conv, self.pool) + mean_m2
+        ConvGeometry::attributes(&self.conv, self.pool) + mean_m2
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
-        let g = Geometry::new(&self.conv, self.pool, &inputs[0].shape, &inputs[1].shape);
+        let g = ConvGeometry::new(&self.conv, self.pool, &inputs[0].shape, &inputs[1].shape);
         assert!(
             !(self.has_bias && self.pool.is_some()),
             "conv2d: a convolution with a fused pool has no bias"
@@ -154,14 +154,14 @@ struct Tiled {
 }
 
 impl Conv2dForward {
-    fn naive(&self, g: &Geometry) -> Shader {
+    fn naive(&self, g: &ConvGeometry) -> Shader {
         match self.pool {
             None => g.shader("conv2d/forward_naive").import("bias", self.bias()),
             Some(_) => g.shader("conv2d/forward_pool_naive"),
         }
     }
 
-    fn tiled(&self, g: &Geometry, target: &Target) -> Tiled {
+    fn tiled(&self, g: &ConvGeometry, target: &Target) -> Tiled {
         let product = Product { rows: g.n_rows(), columns: g.co, depth: g.ci };
         let mut tiling = product.tiling(g, target);
         if self.pool.is_some() || self.has_bias {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::Geometry;
+use super::ConvGeometry;
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 
@@ -24,19 +24,19 @@ const FEW_ROWS: usize = 64;
 
 /// Returns the number of rows of a block. The number depends on the shape alone, because the order of sums depends on
 /// it.
-pub(super) fn block_rows(geometry: &Geometry) -> usize {
+pub(super) fn block_rows(geometry: &ConvGeometry) -> usize {
     let rows = (BLOCK_ELEMENTS / n_columns(geometry)).clamp(MIN_ROWS, MAX_ROWS);
     rows.min(geometry.n_pixels().div_ceil(MIN_BLOCKS).max(FEW_ROWS))
 }
 
 /// Returns the number of images of a task that computes whole images. Several images of small planes together give a
 /// product of many rows.
-pub(super) fn images_per_block(geometry: &Geometry) -> usize {
+pub(super) fn images_per_block(geometry: &ConvGeometry) -> usize {
     (block_rows(geometry) / (geometry.out[0] * geometry.out[1])).clamp(1, geometry.n)
 }
 
 /// Returns the number of columns of the matrix for one group: kernel positions times input channels.
-pub(super) fn n_columns(geometry: &Geometry) -> usize {
+pub(super) fn n_columns(geometry: &ConvGeometry) -> usize {
     geometry.window.area() * geometry.ci_per_group()
 }
 
@@ -52,7 +52,12 @@ pub(super) struct PatchBlock {
 }
 
 /// Writes a block of the matrix into `patches`, row after row.
-pub(super) fn gather<T: Real>(geometry: &Geometry, x: &[T], block: PatchBlock, patches: &mut [T]) {
+pub(super) fn gather<T: Real>(
+    geometry: &ConvGeometry,
+    x: &[T],
+    block: PatchBlock,
+    patches: &mut [T],
+) {
     each_run(geometry, block, |run, source| match source {
         Some(start) => copy(&x[start..start + run.len()], &mut patches[run]),
         None => patches[run].fill(T::ZERO),
@@ -76,7 +81,7 @@ fn copy<T: Real>(from: &[T], to: &mut [T]) {
 /// Adds each element of a block of the matrix to the element of the gradient of x at the place from which [`gather`]
 /// copies. `d_x` is a part of that gradient; its first element has the index `origin` in the whole tensor.
 pub(super) fn scatter_add<T: Real>(
-    geometry: &Geometry,
+    geometry: &ConvGeometry,
     patches: &[T],
     block: PatchBlock,
     d_x: &mut [T],
@@ -95,7 +100,7 @@ pub(super) fn scatter_add<T: Real>(
 /// group, all channels under one row of the kernel are one run.
 #[inline]
 fn each_run(
-    geometry: &Geometry,
+    geometry: &ConvGeometry,
     block: PatchBlock,
     mut visit: impl FnMut(Range<usize>, Option<usize>),
 ) {

@@ -1,7 +1,7 @@
 //! Mean and M2 of the output's channels, for every partition of the pixels: another output, for the batch norm after
 //! the convolution.
 
-use super::Geometry;
+use super::ConvGeometry;
 use crate::kernel::launch::grid;
 use crate::kernel::{Binding, Launch};
 use crate::ops::mean_m2;
@@ -12,7 +12,7 @@ pub(super) const PARTITION_ROWS: usize = 64;
 /// Number of rows of a register tile, which one invocation computes. `shaders/conv2d/mean_m2.wgsl` has the same number.
 const TILE_ROWS: usize = 8;
 
-impl Geometry {
+impl ConvGeometry {
     /// Returns the partitions of the output's pixels. With a pool, each pixel of the output has as many rows of the
     /// product as the pool's window has pixels.
     pub fn partitions(&self) -> Partitions {

@@ -3,7 +3,7 @@
 //! A row of the product is a pixel of the result, and a column is a channel of the result. With every tile, a sum runs
 //! over (ky, kx, channel) in this order. `shaders/conv2d/operands_*.wgsl` define the operands.
 
-use super::{Geometry, by_fours};
+use super::{ConvGeometry, by_fours};
 use crate::kernel::Tile;
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Shader, Target};
@@ -39,21 +39,21 @@ const MIN_TERMS: usize = 512;
 impl Product {
     /// Returns the number of splits: the number of kernel rows if there are few tiles and long sums, otherwise 1. The
     /// number depends on the shape alone, so every adapter adds in the same order.
-    pub fn n_splits(&self, g: &Geometry) -> usize {
+    pub fn n_splits(&self, g: &ConvGeometry) -> usize {
         let n_tiles = self.rows.div_ceil(64) * self.columns.div_ceil(64);
         let n_terms = g.window.area() * self.depth;
         if n_tiles < FEW_TILES && n_terms >= MIN_TERMS { g.window.size[0] } else { 1 }
     }
 
     /// Returns the tiling for a target, without mean and M2.
-    pub fn tiling(&self, g: &Geometry, target: &Target) -> Tiling {
+    pub fn tiling(&self, g: &ConvGeometry, target: &Target) -> Tiling {
         let tile = target.tile(self.rows, self.columns);
         Tiling { tile, n_splits: self.n_splits(g), mean_m2: false }
     }
 
     /// Returns the shader for a target, and the number of workgroups along each axis. The caller adds the imports
     /// `operands`, `rows` and `epilogue`.
-    pub fn shader(&self, g: &Geometry, target: &Target, tiling: Tiling) -> (Shader, [u32; 3]) {
+    pub fn shader(&self, g: &ConvGeometry, target: &Target, tiling: Tiling) -> (Shader, [u32; 3]) {
         let Tiling { tile, n_splits, mean_m2 } = tiling;
         let square = square(tile);
         let path = if square.is_some() { "conv2d/forward_tile" } else { "conv2d/forward" };
@@ -123,7 +123,7 @@ mod tests {
     use crate::ops::conv2d::Conv2d;
 
     fn n_splits(batch: usize, side: usize, ci: usize, co: usize) -> usize {
-        let g = Geometry::new(
+        let g = ConvGeometry::new(
             &Conv2d::square(3, 1, 1),
             None,
             &[batch, side, side, ci],

@@ -142,7 +142,7 @@ impl Checkpoint {
         for (group, buffer) in Snapshot::GROUPS.into_iter().zip(&self.snapshot.groups) {
             match group {
                 StateBuffer::Metrics => file.f32(METRICS.to_string(), vec![buffer.len()], buffer),
-                StateBuffer::Parameters | StateBuffer::Statistics => {
+                StateBuffer::Parameters | StateBuffer::RunningStatistics => {
                     file.members("", layout.members(group), buffer);
                 }
                 _ => file.members(&prefix(group), layout.members(group), buffer),
@@ -250,7 +250,7 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
     let weights = Weights::read(layout, &mut file);
     let groups = Snapshot::GROUPS.into_iter().map(|group| match group {
         StateBuffer::Parameters => weights.parameters.clone(),
-        StateBuffer::Statistics => weights.statistics.clone(),
+        StateBuffer::RunningStatistics => weights.running_statistics.clone(),
         StateBuffer::Metrics => file.f32(METRICS, &[layout.n_elements(group)]).unwrap_or_default(),
         _ => file.members(&prefix(group), layout.members(group), layout.n_elements(group)),
     });
@@ -300,7 +300,7 @@ mod tests {
         let weights = Weights::initial(layout, 3);
         let groups = Snapshot::GROUPS.map(|group| match group {
             StateBuffer::Parameters => weights.parameters.clone(),
-            StateBuffer::Statistics => weights.statistics.clone(),
+            StateBuffer::RunningStatistics => weights.running_statistics.clone(),
             StateBuffer::Metrics => (0..layout.n_elements(group)).map(|ix| ix as f32).collect(),
             StateBuffer::AveragedParameters => Vec::new(),
             // The values are derived from the weights, because the padding between the parameters must be 0.

@@ -54,7 +54,7 @@ impl Run<'_> {
             seconds,
             eval_seconds: begun.elapsed().as_secs_f64(),
             images_per_s: (self.n_batches * self.recipe.batch_size) as f64 / seconds,
-            weights: Fingerprint::of_f32([&weights.parameters[..], &weights.statistics]),
+            weights: Fingerprint::of_f32([&weights.parameters[..], &weights.running_statistics]),
         };
         Ok(epoch.with_evaluation(&evaluated, !self.dataset.validation.is_empty()))
     }

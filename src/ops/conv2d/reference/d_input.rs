@@ -9,7 +9,7 @@ use super::pooled::{unpool, unpooled_elements};
 use crate::kernel::Real;
 use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::ops::conv2d::im2col::{self, PatchBlock};
-use crate::ops::conv2d::{Conv2dDInput, Geometry};
+use crate::ops::conv2d::{Conv2dDInput, ConvGeometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
 impl Reference for Conv2dDInput {
@@ -70,7 +70,7 @@ fn transpose<T: Real>(weight: &[T], co: usize, transposed: &mut [T]) {
 /// Computes a block of d_patches and adds it to `d_x`. The first element of `d_x` has the index `origin` in the whole
 /// tensor.
 fn scatter_block<T: Real>(
-    g: &Geometry,
+    g: &ConvGeometry,
     transposed: &[T],
     d_out: &[T],
     pixels: Range<usize>,

@@ -9,7 +9,7 @@ use crate::kernel::Real;
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::ops::conv2d::im2col::{self, PatchBlock};
-use crate::ops::conv2d::{Conv2dDWeight, Geometry};
+use crate::ops::conv2d::{Conv2dDWeight, ConvGeometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
 
 /// Least number of tasks, if the shape allows it: enough to keep many threads busy to the end.
@@ -33,7 +33,7 @@ struct SplitK {
 }
 
 impl SplitK {
-    fn new(g: &Geometry) -> Self {
+    fn new(g: &ConvGeometry) -> Self {
         let n_weights = im2col::n_columns(g) * g.co;
         let images_per_split = g.n.div_ceil((MAX_PARTIALS / n_weights).clamp(2, MAX_SPLITS));
         let n_splits = g.n.div_ceil(images_per_split);
@@ -88,7 +88,7 @@ impl Reference for Conv2dDWeight {
 /// Computes the sum over some images of `d_weight`, for some positions of the kernel.
 #[expect(clippy::too_many_arguments)]
 fn sum_images<T: Real>(
-    g: &Geometry,
+    g: &ConvGeometry,
     x: &[T],
     d_y: &[T],
     index: Option<&[u32]>,

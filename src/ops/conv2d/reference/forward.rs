@@ -7,12 +7,12 @@ use crate::kernel::Real;
 use crate::kernel::cpu::matmul::{Matrix, product};
 use crate::ops::conv2d::im2col::{self, PatchBlock};
 use crate::ops::conv2d::mean_m2::PARTITION_ROWS;
-use crate::ops::conv2d::{Conv2dForward, Geometry};
+use crate::ops::conv2d::{Conv2dForward, ConvGeometry};
 use crate::ops::mean_m2;
 use crate::tape::{Args, NodeIo, Reference, ScratchSize, SliceMut, ThreadScratch};
 
 /// Returns the number of elements of the output before the fused pool, for the images of a task.
-fn unpooled_elements(g: &Geometry) -> usize {
+fn unpooled_elements(g: &ConvGeometry) -> usize {
     im2col::images_per_block(g) * g.out[0] * g.out[1] * g.co
 }
 
@@ -50,7 +50,7 @@ impl Reference for Conv2dForward {
 /// Computes the output after the pool, and the index of each maximum. A task computes whole images, so memory holds the
 /// tensor before the pool for only a few images at a time.
 fn convolve_and_pool<T: Real>(
-    g: &Geometry,
+    g: &ConvGeometry,
     x: &[T],
     weight: &[T],
     y: &mut [T],
@@ -86,7 +86,7 @@ fn convolve_and_pool<T: Real>(
 /// Computes every block of `n_pixels` pixels of the output with `compute`. If `mean_m2` is given, also computes mean
 /// and M2 of the block's partitions, while the block is in the cache.
 fn compute_blocks<'a, T: Real, B: IndexedParallelIterator>(
-    g: &Geometry,
+    g: &ConvGeometry,
     blocks: B,
     mean_m2: Option<&mut [T]>,
     n_pixels: usize,
@@ -108,7 +108,7 @@ fn compute_blocks<'a, T: Real, B: IndexedParallelIterator>(
 
 /// Computes as many pixels of the output as `y` has, from pixel number `first` on.
 fn convolve<T: Real>(
-    g: &Geometry,
+    g: &ConvGeometry,
     x: &[T],
     weight: &[T],
     bias: Option<&[T]>,

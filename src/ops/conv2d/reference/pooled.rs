@@ -5,19 +5,19 @@ use std::ops::Range;
 
 use crate::kernel::Real;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
-use crate::ops::conv2d::Geometry;
+use crate::ops::conv2d::ConvGeometry;
 use crate::ops::max_pool2d::greater_or_nan;
 
 /// Computes the maximum of every window of some images `[images, OH, OW, Co]`, and its position in the window. The
 /// maximum of equal values is the first. NaN counts as larger than any number.
-pub(super) fn pool_images<T: Real>(g: &Geometry, conv: &[T], y: &mut [T], index: &mut [u32]) {
+pub(super) fn pool_images<T: Real>(g: &ConvGeometry, conv: &[T], y: &mut [T], index: &mut [u32]) {
     pool_channels::<T, LANES>(g, whole(g.co), conv, y, index);
     pool_channels::<T, 1>(g, rest(g.co), conv, y, index);
 }
 
 /// Computes [`pool_images`] for some channels, `L` channels at a time.
 fn pool_channels<T: Real, const L: usize>(
-    g: &Geometry,
+    g: &ConvGeometry,
     channels: Range<usize>,
     conv: &[T],
     y: &mut [T],
@@ -43,7 +43,7 @@ fn pool_channels<T: Real, const L: usize>(
 
 /// Calls `visit` for the window of every pooled pixel. The arguments are the number of the pooled pixel, and the number
 /// of the window's first pixel in `[images, OH, OW]`.
-fn each_window(g: &Geometry, n_pixels: usize, mut visit: impl FnMut(usize, usize)) {
+fn each_window(g: &ConvGeometry, n_pixels: usize, mut visit: impl FnMut(usize, usize)) {
     let [pooled_h, pooled_w] = g.pooled;
     for row in 0..n_pixels / pooled_w {
         let (n, py) = (row / pooled_h, row % pooled_h);
@@ -55,13 +55,13 @@ fn each_window(g: &Geometry, n_pixels: usize, mut visit: impl FnMut(usize, usize
 }
 
 /// Returns the distance in pixels from a window's first pixel to the pixel at its row-major position `at`.
-fn under(g: &Geometry, at: usize) -> usize {
+fn under(g: &ConvGeometry, at: usize) -> usize {
     at / g.pool[1] * g.out[1] + at % g.pool[1]
 }
 
 /// Returns the number of elements of `buffer` that [`unpool`] needs for `n_images` images. `index` is true if there is
 /// a pool.
-pub(super) fn unpooled_elements(g: &Geometry, index: bool, n_images: usize) -> usize {
+pub(super) fn unpooled_elements(g: &ConvGeometry, index: bool, n_images: usize) -> usize {
     if index { n_images * g.out[0] * g.out[1] * g.co } else { 0 }
 }
 
@@ -69,7 +69,7 @@ pub(super) fn unpooled_elements(g: &Geometry, index: bool, n_images: usize) -> u
 /// is a slice of `d_y`. With a pool, the result is `buffer`: each number of `d_y` is at the pixel of the maximum, and
 /// the other pixels are 0.
 pub(super) fn unpool<'a, T: Real>(
-    g: &Geometry,
+    g: &ConvGeometry,
     d_y: &'a [T],
     index: Option<&[u32]>,
     images: Range<usize>,
@@ -92,7 +92,7 @@ pub(super) fn unpool<'a, T: Real>(
 
 /// Computes [`unpool`] for some channels, `L` channels at a time.
 fn unpool_channels<T: Real, const L: usize>(
-    g: &Geometry,
+    g: &ConvGeometry,
     channels: Range<usize>,
     d_y: &[T],
     index: &[u32],

@@ -10,7 +10,7 @@ use md5::{Digest, Md5};
 use super::{ARCHIVE, FetchError, Md5Sum};
 
 /// A partial download, locked against other processes. The file stays after the process ends, unless it is empty.
-pub(super) struct Part {
+pub(super) struct PartialDownload {
     file: File,
     path: PathBuf,
     len: u64,
@@ -18,7 +18,7 @@ pub(super) struct Part {
     made: Vec<PathBuf>,
 }
 
-impl Part {
+impl PartialDownload {
     /// Opens the partial download of an earlier fetch in `folder`; without one, creates an empty file.
     pub(super) fn open(folder: &Path) -> Result<Self, FetchError> {
         let missing = folder.ancestors().filter(|p| !p.as_os_str().is_empty());
@@ -86,7 +86,7 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for PartialDownload {
     /// Removes an empty file, and the folders that were created for it.
     fn drop(&mut self) {
         if self.len == 0 {
