@@ -14,7 +14,7 @@ use crate::base::units::{readable_bytes, thousands};
 use crate::data::Loaded;
 use crate::device::Device;
 
-/// The printer of one run.
+/// Prints the lines of one run on the standard output.
 pub struct Console<'a> {
     recipe: &'a Recipe,
     loaded: &'a Loaded,
@@ -24,7 +24,7 @@ pub struct Console<'a> {
 }
 
 impl<'a> Console<'a> {
-    /// Returns the printer of a run with this recipe, on these images and this device. Prints nothing.
+    /// Returns the console of a run with this recipe, on these images and this device. Prints nothing.
     pub fn new(recipe: &'a Recipe, loaded: &'a Loaded, device: &Device) -> Self {
         Self { recipe, loaded, device: device.name(), output_lost: Cell::new(false) }
     }
@@ -120,12 +120,13 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Prints the path of the weights that were saved from before a step with a NaN or infinite loss or gradient.
+    /// Prints the path of the saved weights. They are the weights from before step `step`, which had a NaN or infinite
+    /// loss or gradient.
     pub fn kept(&self, step: usize, model: &Path) {
         self.print(&format!("the weights from before step {step} are in {}", model.shown()));
     }
 
-    /// Prints the path of the page, or a warning if the page is incomplete.
+    /// Prints the path of the page `report.html`, or a warning if the page is incomplete.
     pub fn report(&self, page: &Path, error: Option<Error>) {
         self.print("");
         match error {

@@ -25,7 +25,8 @@ pub struct RunFacts {
 /// The run calls the methods in the order below. A method must not fail or wait, since training must not depend on the
 /// display.
 pub trait Display {
-    /// Begins the run. The steps are compiled, and no step has run.
+    /// Begins the display of a run. The run calls this method after it has compiled its steps, and before its first
+    /// step.
     fn begin(&mut self, facts: &RunFacts);
 
     /// Begins an epoch, counted from 0. `n_done` is the number of the epoch's steps that ran before a resume.
@@ -49,7 +50,8 @@ pub trait Display {
     /// Begins the evaluation after the steps of an epoch.
     fn begin_evaluation(&mut self);
 
-    /// Ends the epoch, even if it was interrupted. Clears the progress from the terminal, since lines are printed next.
+    /// Ends the display of an epoch, also of an interrupted one. Clears the progress from the terminal, since the run
+    /// prints lines next.
     fn end_epoch(&mut self);
 
     /// Shows the results of an epoch. A resumed run first passes its earlier epochs, before [`Display::begin_epoch`].

@@ -23,7 +23,7 @@ pub const MODEL: &str = "model.safetensors";
 pub const BEST: &str = "best.safetensors";
 /// Name of the file with the results of the run.
 pub const SUMMARY: &str = "summary.json";
-/// Name of the file with the state before a step that was not finite, and the images of that step.
+/// Name of the file with the state before a step with a NaN or infinite loss or gradient, and the images of that step.
 pub const NON_FINITE_DUMP: &str = "not-finite.safetensors";
 
 /// Parent folder of the runs for which the user gave no path.
@@ -42,7 +42,7 @@ pub struct RunFolder {
     /// The handle of the locked folder; none before the folder is created or reopened. The lock keeps a second process
     /// from training in the folder.
     lock: Option<File>,
-    /// True if the user gave no path. If the default path is taken, the run then gets another path.
+    /// True if the user gave no path. If another run has begun in the default path, this run gets another path.
     is_default: bool,
     /// True if [`RunFolder::create`] made the folder, or found it empty.
     is_new: bool,
@@ -145,9 +145,8 @@ impl RunFolder {
 
     /// Makes the folder of a run, with the resolved settings and an empty metrics file in it.
     ///
-    /// # Errors
-    /// If a file cannot be written, or another process has written into the folder since [`RunFolder::choose`]. A
-    /// call that fails leaves nothing behind.
+    /// # Errors If a file cannot be written, or another process has written into the folder since
+    /// [`RunFolder::choose`]. A call that fails removes the files and folders that it has made.
     pub fn create(&mut self, recipe: &Recipe) -> Result<(), Error> {
         self.create_for_sweep(recipe)?;
         Ok(self.write_metrics(&[]).inspect_err(|_| self.remove())?)
@@ -213,7 +212,8 @@ impl RunFolder {
     }
 
     fn lock(&mut self) -> Result<(), Error> {
-        // Windows cannot open a folder as a file.
+        // The lock is on the folder. Windows cannot open a folder as a file, so there the lock is on `config.toml`, and
+        // a new folder without this file is not locked.
         let path = if cfg!(unix) { self.path.clone() } else { self.path.join(CONFIG) };
         let file = match File::open(&path) {
             Err(_) if !cfg!(unix) => return Ok(()),
@@ -274,7 +274,8 @@ impl RunFolder {
     }
 
     /// Returns the names of the result files that exist. Training writes its first checkpoint before the first result
-    /// file.
+    /// file. If a folder has result files and no checkpoint, its checkpoints were therefore removed or could not be
+    /// written.
     pub fn results(&self) -> Vec<&'static str> {
         let mut files = vec![MODEL, BEST, SUMMARY];
         files.retain(|file| self.path.join(file).exists());
@@ -291,7 +292,8 @@ impl RunFolder {
 
 fn refuse_existing(path: &Path) -> Result<(), TrainError> {
     let refuse = |problem| Err(TrainError::Occupied { path: path.to_path_buf(), problem });
-    // A run that was killed at its start may leave temporary files. These files do not count.
+    // A run that was killed at its start may leave temporary files. A folder with only temporary files counts as
+    // empty.
     let is_empty = |entries: fs::ReadDir| entries.flatten().all(|e| files::is_temporary(&e.path()));
     match fs::read_dir(path).map(is_empty) {
         Ok(true) => Ok(()),

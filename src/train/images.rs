@@ -1,4 +1,5 @@
-//! The images on which trained weights are measured: those of the training, unless flags name others.
+//! The images on which trained weights are measured: the dataset that the weights were trained on, unless flags name
+//! another dataset.
 
 use std::path::{Path, PathBuf};
 
@@ -14,21 +15,21 @@ use crate::train::TrainError;
 pub struct Images {
     /// The images.
     pub loaded: Loaded,
-    /// A sentence for the standard error if the images are not those of the training, or the weights have no record of
-    /// their training data.
+    /// A sentence for the standard error if the images are not from the dataset that the weights were trained on, or
+    /// the weights have no record of that dataset.
     pub note: Option<String>,
 }
 
 /// Returns the images on which weights are measured. `data` and `data_dir` are the values of the flags.
 ///
-/// * With a flag: the images that the flag names, with a note if these are not the images of the training.
-/// * Without flags: the images of the training. For CIFAR-10 the search goes through the folder in the `config.toml`
-///   beside the weights, the folder in `$WGRAD_DATA`, and the default folder. Folders with other images are skipped.
-/// * For weights without a record of their training data: the images of the flags or the defaults, with a note.
+/// * With a flag: the dataset that the flag names, with a note if the weights were trained on another dataset.
+/// * Without flags: the dataset that the weights were trained on. For CIFAR-10 the search goes through the folder in
+///   the `config.toml` beside the weights, the folder in `$WGRAD_DATA`, and the default folder. Folders that do not
+///   hold this dataset are skipped.
+/// * For weights without a record of their dataset: the dataset of the flags or the default dataset, with a note.
 ///
-/// # Errors
-/// [`Error::Data`] if images cannot be read. [`TrainError::TrainingData`] if the images of the training are not found,
-/// or the images have another number of classes than the network.
+/// # Errors [`Error::Data`] if images cannot be read. [`TrainError::TrainingData`] if the dataset that the weights were
+/// trained on is not found, or the dataset has another number of classes than the network.
 pub fn find(
     weights: &WeightsFile,
     data: Option<Source>,
@@ -59,7 +60,8 @@ pub fn find(
     match n == n_trained {
         true => {
             if images.note.is_none() {
-                // The folder of the images may have other class names. The class names of the training count.
+                // The dataset in the folder may have other class names. The class names from the training are used
+                // instead.
                 images.loaded.dataset.classes.clone_from(&info.classes);
             }
             Ok(images)
@@ -83,10 +85,10 @@ pub fn difference(info: &ModelInfo, dataset: &Dataset) -> Option<String> {
     })
 }
 
-/// Returns the images of the training.
+/// Returns the dataset that the weights were trained on.
 ///
 /// # Errors
-/// If the images are not found. The error is the reason, in words.
+/// If the dataset is not found. The error is the reason, in words.
 fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
     let trained = format!("it was trained on {} ({})", info.data, info.fingerprint);
     let is_it = |loaded: &Loaded| loaded.dataset.whole_fingerprint() == info.fingerprint;

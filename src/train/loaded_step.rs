@@ -21,7 +21,7 @@ pub(super) struct LoadedStep {
 }
 
 impl LoadedStep {
-    /// Compiles a step, and writes the table of pixel values.
+    /// Compiles a step, and writes the step's table of normalised pixel values to the device.
     pub(super) fn load(
         session: &mut dyn Session,
         config: &StepConfig,
@@ -56,7 +56,8 @@ impl LoadedStep {
         self.write_batch(session, &self.batch)
     }
 
-    /// Writes the inputs of a step: a batch in the packed form of the device.
+    /// Writes a batch as the inputs of a step. The pixels of a [`Batch`] are packed in u32 words, as the device reads
+    /// them.
     pub(super) fn write_batch(
         &self,
         session: &mut dyn Session,
@@ -71,8 +72,8 @@ impl LoadedStep {
     }
 
     /// Evaluates every image of a split, in order, one step for each batch. Calls `after_batch` after each step with
-    /// the numbers of its images. The device adds loss and accuracy to its metrics. Returns false if `stop` returned
-    /// true before the end.
+    /// the numbers of its images. Each step adds its losses and correct predictions to the metrics on the device.
+    /// Returns false if `stop` returned true before the end.
     pub(super) fn evaluate(
         &mut self,
         session: &mut dyn Session,
@@ -94,7 +95,7 @@ impl LoadedStep {
     }
 
     /// Returns the logits of every image of a split, in order, `[n, classes]`; none if `stop` returned true before the
-    /// end. The steps add to the device's metrics.
+    /// end. Each step adds its losses and correct predictions to the metrics on the device.
     ///
     /// # Errors
     /// If the device fails. [`StepError::LogitsNotFinite`] if a logit is NaN or infinite, since such logits give no

@@ -11,7 +11,7 @@ use crate::base::files::{self, FileError};
 /// Name of the file with one line for each epoch, for spreadsheets.
 pub const METRICS_CSV: &str = "metrics.csv";
 
-/// Key of the count that `metrics.jsonl` leaves out where it is 0.
+/// Key of the number of skipped steps. `metrics.jsonl` leaves this key out if the number is 0.
 const SKIPPED: &str = "skipped_steps";
 
 /// The keys of `metrics.jsonl`, in their order. A table has the same columns in each line, so the list has every key,
@@ -98,7 +98,7 @@ fn scalars(epoch: &EpochMetrics) -> Vec<(&'static str, f64)> {
 fn csv_line(epoch: &EpochMetrics) -> String {
     let fields = serde_json::to_value(epoch).expect("numbers and words");
     let cell = |column: &&str| match &fields[column] {
-        // `metrics.jsonl` leaves a count of 0 out.
+        // `metrics.jsonl` leaves the number of skipped steps out if it is 0. The table has the 0.
         Value::Null if *column == SKIPPED => epoch.skipped_steps.to_string(),
         Value::Null => String::new(),
         // The only string is the fingerprint. It has no comma or quotation mark, so it needs no quotes.

@@ -60,7 +60,7 @@ impl EpochMetrics {
         self.validation_accuracy.or(self.test_accuracy).unwrap_or(f64::NAN)
     }
 
-    /// Returns the name of the images of the evaluation: `validation` or `test`.
+    /// Returns the name of the images that the epoch was evaluated on: `validation` or `test`.
     pub fn evaluated_on(&self) -> &'static str {
         if self.validation_accuracy.is_some() { "validation" } else { "test" }
     }

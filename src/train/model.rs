@@ -20,7 +20,7 @@ use crate::tape::{ElementType, Mode, Tape, ValueId};
 pub struct ModelConfig {
     /// The shape of one input, without the axis of the batch: `[H, W, C]` for an image.
     pub input: Vec<usize>,
-    /// The number of inputs in a step, N below.
+    /// The number of inputs in a step, N in the shapes of a step.
     pub batch_size: usize,
     /// The settings of loss, gradients and optimizer.
     pub update: UpdateConfig,
@@ -134,7 +134,8 @@ impl Model {
     }
 }
 
-/// Records a step. Returns its tape, and a function that makes an [`ArrayStep`] from the number of the loaded program.
+/// Records a step. Returns its tape, and a function that makes the [`ArrayStep`] of this tape. The argument of the
+/// function is the number of the program into which the session has compiled the tape.
 fn record(
     config: &ModelConfig,
     mode: Mode,

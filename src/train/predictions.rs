@@ -58,7 +58,7 @@ impl Predictions {
     }
 
     /// Returns the predicted class of an image: the most probable class. Of equally probable classes the first counts,
-    /// as in the kernels.
+    /// as in the kernel that counts correct predictions (`shaders/cross_entropy/rows.wgsl`).
     ///
     /// # Panics
     /// If there is no image with this number.

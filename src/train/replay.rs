@@ -15,7 +15,8 @@ use crate::Error;
 use crate::device::{Device, LoadOptions};
 use crate::tape::{ElementType, StateBuffer};
 
-/// The range of the elements of a value that a node has computed.
+/// A value of a step, with the range of its elements: the largest absolute value, and the numbers of infinite and NaN
+/// elements.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodeRange {
     /// The label of the node, such as `layer1.0.conv2d.forward`.
@@ -68,7 +69,7 @@ impl Replay {
         Self { checkpoint, recipe }
     }
 
-    /// Reads the file that a run leaves after a step that was not finite.
+    /// Reads the file that a run writes after a step with a NaN or infinite loss or gradient.
     ///
     /// # Errors
     /// [`Error::File`] if the file cannot be read. [`TrainError::Replay`] if it is not a checkpoint, is damaged, or has
@@ -76,8 +77,8 @@ impl Replay {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let refused =
             |reason| Error::Train(TrainError::Replay { path: path.to_path_buf(), reason });
-        // The command prints a hint about resuming a run for `TrainError::Checkpoint`, so the reason goes into
-        // `TrainError::Replay`.
+        // For a `TrainError::Checkpoint` the command prints a hint about resuming a run, which would be wrong for a
+        // replay. This error is therefore replaced by a `TrainError::Replay` with the same reason.
         let not_resumed = |error| match error {
             Error::Train(TrainError::Checkpoint { reason, .. }) => refused(reason),
             other => other,
@@ -122,7 +123,8 @@ impl Replay {
         self.run_on(&mut trainer)
     }
 
-    /// Runs the step, and returns the ranges of its state and of each node's outputs, in the order of the tape.
+    /// Runs the step. Returns the ranges of the parameters and running statistics before the step, and then those of
+    /// the f32 outputs of each node, in the order of the tape.
     ///
     /// # Errors
     /// If the device fails, or has too little memory.

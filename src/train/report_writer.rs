@@ -1,6 +1,6 @@
 //! The interface to the modules `measure` and `report`, which do two things at the end of a run: they time the
-//! network's layers in a training step, and write the page of the run. `train` cannot call them directly, since they
-//! are above `train` in the order of imports.
+//! network's layers in a training step, and write the page of the run, `report.html`. `train` cannot call them
+//! directly, since they are above `train` in the order of imports.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,8 @@ use crate::Error;
 use crate::data::{Loaded, Split};
 use crate::device::Device;
 
-/// Times layers and writes the page at the end of a run. The module `report` implements this trait.
+/// Times the network's layers and writes the page `report.html`, both at the end of a run. The module `report`
+/// implements this trait.
 pub trait ReportWriter {
     /// Returns the times of the network's layers in training steps on one batch: the images of `split` whose numbers
     /// are in `images`. The training state is the same afterwards. The list is empty if `stop` returned true before the
@@ -26,8 +27,9 @@ pub trait ReportWriter {
         stop: &dyn Fn() -> bool,
     ) -> Result<Vec<LayerTime>, Error>;
 
-    /// Writes the page. `trainer` has the weights of the run. Returns the path of the page, and an error if the page
-    /// was not written or is incomplete. If `stop` returned true before the end, the page has no predictions.
+    /// Writes the page `report.html`. `trainer` has the weights of the run. Returns the path of the page, and an error
+    /// if the page was not written or is incomplete. If `stop` returned true before the end, the page has no
+    /// predictions.
     fn write(
         &self,
         run: &EndedRun<'_>,

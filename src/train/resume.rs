@@ -13,7 +13,7 @@ use crate::data::{self, Dataset, Loaded, Source};
 use crate::nn::WeightsFile;
 
 /// The settings that may change when a run is resumed. These settings do not change the results, with one exception:
-/// another device changes them by rounding.
+/// results on another device differ by rounding.
 pub const FREE: [&str; 4] = ["data-dir", "memory-limit", "checkpoint-every", "device"];
 
 /// A run that is resumed, or that begins anew.

@@ -47,7 +47,7 @@ pub struct Job<'a> {
     /// The value true requests a checkpoint. The run writes the checkpoint after the current step or evaluation, prints
     /// its path on the standard error, and sets the value to false.
     pub checkpoint: &'a AtomicBool,
-    /// The part that times the layers of a step and writes the page of the run, at the end of the run.
+    /// The code that times the layers of a step and writes the page `report.html`, both at the end of the run.
     pub report: &'a dyn ReportWriter,
 }
 
@@ -112,7 +112,7 @@ impl From<Error> for Stopped {
     }
 }
 
-/// A run, and its position.
+/// A run in progress: its settings, files and trainer, and its position (the epoch, and the batch in the epoch).
 struct Run<'a> {
     job: Job<'a>,
     recipe: &'a Recipe,
@@ -220,13 +220,14 @@ impl Run<'_> {
     }
 }
 
-/// Turns a failure to write a file into a warning, since hours of training are worth more than the file.
+/// Prints a warning if a file could not be written. The training continues, since hours of training are worth more than
+/// the file.
 fn go_on_without(written: Result<(), FileError>) {
     warn(written, "; training goes on");
 }
 
-/// Turns a failure to write a file into a warning, at the end of training. During training, [`go_on_without`] does the
-/// same.
+/// Prints a warning if a file could not be written at the end of a run. For files that are written during training,
+/// [`go_on_without`] prints the warning.
 fn end_without(written: Result<(), FileError>) {
     warn(written, "");
 }

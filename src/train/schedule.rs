@@ -1,6 +1,6 @@
 //! The one-cycle schedule: the learning rate climbs to its peak, and falls to the first value or below.
 //!
-//! The schedule is PyTorch's `OneCycleLR`. The operations are the same ones in f64, so the learning rates are the same
+//! The schedule is PyTorch's `OneCycleLR`. The f64 operations are those of PyTorch, so the learning rates are the same
 //! numbers. Unlike PyTorch's default, the schedule does not change the momentum.
 
 use std::f64::consts::PI;

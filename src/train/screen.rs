@@ -37,7 +37,7 @@ struct Line {
     is_printed: bool,
 }
 
-/// The lines since [`take`]; none while no dashboard has the screen.
+/// The lines that were printed since [`take`]; none while no dashboard has the screen.
 static HELD: Mutex<Option<Vec<Line>>> = Mutex::new(None);
 
 fn held() -> MutexGuard<'static, Option<Vec<Line>>> {
@@ -118,7 +118,7 @@ mod tests {
         take();
         note("a line of\ntwo lines");
         assert_eq!(StandardError.write(b"a logged line\n").expect("written"), 14);
-        // Other tests may print at the same time.
+        // Other tests may print lines at the same time, so this test searches its lines among many.
         let lines = recent(1000);
         let ours = ["a line of", "two lines", "a logged line"];
         assert!(ours.iter().all(|line| lines.iter().any(|l| l == line)), "{lines:?}");

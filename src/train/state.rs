@@ -118,8 +118,8 @@ impl TrainState {
         Ok(self.session.run(program, &self.scalars())?)
     }
 
-    /// Makes all following steps change nothing until [`TrainState::take_metrics`], as after a step that was not
-    /// finite.
+    /// Makes all following steps change nothing until [`TrainState::take_metrics`], as after a step with a gradient
+    /// that is not finite.
     ///
     /// # Errors
     /// If the device fails.
@@ -144,8 +144,8 @@ impl TrainState {
         Ok(self.session.request_state(StateBuffer::Metrics)?)
     }
 
-    /// Returns the latest requested metrics that have arrived, each request at most once; none if no new ones have
-    /// arrived. Does not wait.
+    /// Returns the latest metrics that [`TrainState::request_metrics`] has requested and that have arrived from the
+    /// device. Each copy is returned at most once; none if no new copy has arrived. Does not wait.
     ///
     /// # Errors
     /// If the device fails. [`StepError::NotFinite`] if a gradient or statistic of a step was not finite. That step and
@@ -159,7 +159,8 @@ impl TrainState {
         }
     }
 
-    /// Waits for the steps so far, returns their metrics since the last call, and sets the sums to 0.
+    /// Waits for the steps so far, returns the metrics of the steps since the last call, and sets the sums on the
+    /// device to 0.
     ///
     /// # Errors
     /// If the device fails, or [`StepError::NotFinite`] as for [`TrainState::late_metrics`].
@@ -168,8 +169,8 @@ impl TrainState {
         self.check_finite(metrics)
     }
 
-    /// Returns and resets the metrics as [`TrainState::take_metrics`] does, but gives no error if a step was not
-    /// finite.
+    /// Returns and resets the metrics as [`TrainState::take_metrics`] does, but gives no error if a gradient or
+    /// statistic of a step was not finite.
     ///
     /// # Errors
     /// If the device fails.
@@ -177,7 +178,8 @@ impl TrainState {
         let values = self.session.read_state(StateBuffer::Metrics)?;
         self.session.write_state(StateBuffer::Metrics, &vec![0.0; values.len()])?;
         self.write_flag(0.0)?;
-        // Metrics that were requested but not read yet are older than `values`, so they are dropped.
+        // Metrics that were requested but not read yet are older than the metrics that this function returns, so they
+        // are dropped.
         self.forget_late_metrics()?;
         Ok(Metrics::from_slice(&values))
     }

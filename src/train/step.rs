@@ -27,7 +27,7 @@ use crate::tape::{ElementType, Mode, Tape, ValueId};
 pub struct StepConfig {
     /// The network.
     pub network: ResNet9,
-    /// The number of images in a step, N below.
+    /// The number of images in a step, N in the shapes of a step.
     pub batch_size: usize,
     /// The random changes of training images: crop, flip, cutout.
     pub augmentation: AugmentFlags,
@@ -66,19 +66,20 @@ impl StepConfig {
 pub struct Step {
     /// The recorded step.
     pub tape: Arc<Tape>,
-    /// Written once: the normalised value of every byte in every channel, `[256, 3]`; see [`StepConfig::table`].
+    /// Input that the host writes once: the normalised value of every byte in every channel, `[256, 3]`; see
+    /// [`StepConfig::table`].
     pub table: ValueId,
-    /// Written for each step: the pixels, `[N, 3, 32, 32]` bytes.
+    /// Input that the host writes before each step: the pixels, `[N, 3, 32, 32]` bytes.
     pub pixels: ValueId,
-    /// Written for each step: the classes, `[N]`. Rows without an image have
-    /// [`IGNORED`](crate::ops::cross_entropy::IGNORED) and do not count.
+    /// Input that the host writes before each step: the classes, `[N]`. Rows without an image have
+    /// [`IGNORED`](crate::ops::cross_entropy::IGNORED) and do not count in loss and accuracy.
     pub labels: ValueId,
-    /// Written for each step on augmented images: the numbers of the images, `[N]`, which seed their augmentation. None
-    /// in an evaluation step.
+    /// Input that the host writes before each step on augmented images: the numbers of the images, `[N]`, which seed
+    /// their augmentation. None in an evaluation step.
     pub indices: Option<ValueId>,
-    /// Kept after the step: the logits, `[N, classes]`.
+    /// Output that the host can read after the step: the logits, `[N, classes]`.
     pub logits: ValueId,
-    /// Kept after the step: the mean loss over the batch, `[1]`.
+    /// Output that the host can read after the step: the mean loss over the batch, `[1]`.
     pub loss: ValueId,
 }
 
@@ -135,7 +136,8 @@ pub struct AugmentationStep {
     pub pixels: ValueId,
     /// Input with the contents of [`Step::indices`].
     pub indices: ValueId,
-    /// Kept after the step: the network's input, `[N, 32, 32, 3]`.
+    /// Output that the host can read after the step: the network's input, `[N, 32, 32, 3]`, which is the augmented
+    /// images.
     pub images: ValueId,
 }
 

@@ -35,7 +35,7 @@ enum Content {
     FileVersion(String),
     #[prost(message, tag = "5")]
     Summary(Summary),
-    /// The start of a session. A run has one session, and one more for each resume.
+    /// The start of a session, in TensorBoard's meaning. A run has one session, and one more for each resume.
     #[prost(message, tag = "7")]
     SessionLog(SessionLog),
 }
@@ -52,7 +52,8 @@ struct Summary {
 struct Point {
     #[prost(string, tag = "1")]
     tag: String,
-    /// `simple_value`, one member of the message's `oneof`.
+    /// The field `simple_value` of TensorFlow's message. It is a member of the `oneof` named `value`, whose other
+    /// members are not written.
     #[prost(float, optional, tag = "2")]
     value: Option<f32>,
 }
@@ -166,7 +167,7 @@ fn host() -> String {
     let name = ["HOSTNAME", "COMPUTERNAME"].into_iter().find_map(|key| std::env::var(key).ok());
     let host = name.or_else(|| std::fs::read_to_string("/etc/hostname").ok()).unwrap_or_default();
     let is_plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
-    // The domain is cut off at the first dot.
+    // The name ends before the first dot, so the domain is left out.
     let host: String = host.trim().chars().take_while(is_plain).take(63).collect();
     if host.is_empty() { "localhost".to_string() } else { host }
 }

@@ -26,7 +26,8 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Checks the steps against the limits of a device. Compiles and allocates nothing.
+    /// Checks the steps of a trainer with these settings against the limits of a device. Compiles and allocates
+    /// nothing.
     ///
     /// # Errors
     /// As for [`Device::check`].
@@ -136,7 +137,8 @@ impl Trainer {
     }
 
     /// Returns the logits of every image of a split, in order, `[n, classes]`; none if `stop` returned true before the
-    /// end. Metrics of earlier steps that were not taken are lost.
+    /// end. The metrics of earlier steps are lost, unless [`TrainState::take_metrics`] has returned them before this
+    /// call.
     ///
     /// # Errors
     /// If the device fails. [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or

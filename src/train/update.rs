@@ -44,8 +44,9 @@ impl Default for UpdateConfig {
 }
 
 impl UpdateConfig {
-    /// Records the rest of a training step: the loss of `logits` `[N, classes]` against `labels` `[N]`, every
-    /// gradient, and the updates of parameters, running statistics and metrics. The mean loss is kept.
+    /// Records the part of a training step after the logits: the loss of `logits` `[N, classes]` against `labels`
+    /// `[N]`, every gradient, and the updates of parameters, running statistics and metrics. The host can read the mean
+    /// loss after the step.
     pub fn record_training(
         &self,
         tape: &mut Tape,
@@ -73,8 +74,8 @@ impl UpdateConfig {
         loss
     }
 
-    /// Records the rest of an evaluation step: the loss without label smoothing, and the metrics. The step reads the
-    /// moving average of the parameters if there is one.
+    /// Records the part of an evaluation step after the logits: the loss without label smoothing, and the metrics. If
+    /// there is a moving average of the parameters, the step reads this average in place of the parameters.
     pub fn record_evaluation(
         &self,
         tape: &mut Tape,
@@ -87,8 +88,9 @@ impl UpdateConfig {
         loss
     }
 
-    /// Records the rest of a step that measures batch statistics with the weights that evaluation reads. The batch
-    /// norms write the means and variances of the batch; the step changes no other state.
+    /// Records the part after the logits of a step that measures batch statistics. The step has the same weights as an
+    /// evaluation step: the moving average of the parameters if there is one. The batch norms write the means and
+    /// variances of the batch; the step changes no other state.
     pub fn record_statistics(
         &self,
         tape: &mut Tape,
@@ -100,7 +102,8 @@ impl UpdateConfig {
         loss
     }
 
-    /// Records the loss without label smoothing. The step reads the moving average of the parameters if there is one.
+    /// Records the loss without label smoothing. If there is a moving average of the parameters, the step reads this
+    /// average in place of the parameters.
     fn record_forward(&self, tape: &mut Tape, logits: ValueId, labels: ValueId) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, 0.0);
         passes::fuse(tape, self.fusion);

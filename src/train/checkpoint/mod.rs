@@ -33,13 +33,14 @@ pub use retention::{Retention, latest};
 /// The version of the format that is written. Other versions are not read.
 const FORMAT_VERSION: u32 = 1;
 
-/// The key of the header in the file's metadata.
+/// The key of the header in the metadata of a checkpoint file.
 const KEY: &str = "wgrad_checkpoint";
 
-/// The largest file that is read, 64 GiB. Checkpoints of the networks here are far smaller.
+/// The largest checkpoint file that is read, 64 GiB. Checkpoints of the networks here are far smaller.
 const MAX_BYTES: u64 = 1 << 36;
 
-/// The names of the tensors that do not belong to a parameter or running statistic.
+/// `ORDER`, `METRICS` and `BATCH` are the names of those tensors of a checkpoint that do not belong to a parameter or
+/// running statistic.
 const ORDER: &str = "training.order";
 const METRICS: &str = "training.metrics";
 const BATCH: [&str; 3] = ["training.pixels", "training.labels", "training.indices"];
@@ -92,8 +93,8 @@ pub struct Checkpoint {
     pub header: Header,
     /// The order of the training images in the current epoch: their numbers, `[n]`.
     pub order: Vec<u32>,
-    /// The images of the next step; none in most checkpoints. The file that a run writes after a step that was not
-    /// finite has these images: the step can then be replayed without the dataset.
+    /// The images of the next step; none in most checkpoints. The file that a run writes after a step with a NaN or
+    /// infinite loss or gradient has the images of this step. The step can then be replayed without the dataset.
     pub batch: Option<Batch>,
     /// The training state.
     pub snapshot: Snapshot,
@@ -353,7 +354,7 @@ mod tests {
         let bytes = checkpoint(&layout).to_bytes(&layout);
         let parse = |bytes: &[u8]| CheckpointFile::parse(Path::new("x"), bytes.to_vec());
         assert!(parse(&bytes).is_ok());
-        // One bit is flipped at a time, in the lengths, the header and the tensors.
+        // The loop flips one bit at a time: in the length of the header, in the header and in the tensors.
         for at in (0..bytes.len()).step_by(bytes.len() / 97).chain([0, 9, bytes.len() - 1]) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;

@@ -119,7 +119,7 @@ impl Still {
         Self { losses, mean }
     }
 
-    /// Returns the mean of the losses, from which the curve of the sweep starts.
+    /// Returns the mean of the losses. The curve of the sweep starts at this mean.
     pub fn mean(&self) -> f64 {
         self.mean
     }
@@ -160,7 +160,7 @@ impl Curve {
         smoothed <= DIVERGED * best
     }
 
-    /// Returns the steps.
+    /// Returns the points of the curve, one for each step.
     pub fn points(&self) -> &[Point] {
         &self.points
     }

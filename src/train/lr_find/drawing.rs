@@ -1,5 +1,5 @@
-//! The curve of a sweep as SVG: losses over learning rates, with the suggestions, and the parts of the curve that the
-//! rules leave out.
+//! The curve of a sweep as SVG: losses over learning rates, with the suggestions, and the parts of the curve before and
+//! after its slope.
 
 use super::{Found, Why};
 use crate::base::chart::axis::range;
@@ -11,8 +11,8 @@ const SIZE: [f64; 2] = [760.0, 420.0];
 const FRAME: Frame = Frame { left: 56.0, right: 740.0, top: 24.0, bottom: 372.0 };
 
 /// Draws a sweep: points for the losses, a line for the smoothed loss, and vertical lines for the suggestions. The line
-/// of the chosen rule is solid, the others are dashed. The parts of the curve that the rules leave out are shaded, with
-/// the reason as text. The axis of the learning rates is logarithmic.
+/// of the chosen rule is solid, the others are dashed. The parts of the curve before and after its slope are shaded,
+/// with the reason as text. The axis of the learning rates is logarithmic.
 pub fn draw(found: &Found) -> String {
     let points = found.curve.points();
     let losses = || points.iter().flat_map(|point| [point.loss, point.smoothed]);
@@ -64,8 +64,9 @@ pub fn draw(found: &Found) -> String {
     }
     for part in found.left_out() {
         let why = format!("left out: {}", part.why);
-        // Each reason has its own row, and is aligned with its end of the axis: the text may be wider than the shaded
-        // part.
+        // The text may be wider than its shaded part. The text of the part after the slope therefore ends at the right
+        // end of its part, the text of the part before the slope begins at the left end, and the two texts are in
+        // different rows.
         match part.why {
             Why::Behind => {
                 let x = plot.x_at(part.rates.1) - 6.0;

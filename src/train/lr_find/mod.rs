@@ -24,13 +24,13 @@ use crate::train::lr_find::curve::{
 pub use drawing::draw;
 pub use no_slope::NoSlope;
 
-/// Name of the file with the points.
+/// Name of the file with the learning rates and losses of a sweep.
 pub const CSV: &str = "lr-find.csv";
-/// Name of the file with the drawing.
+/// Name of the file with the drawing of a sweep: losses over learning rates.
 pub const SVG: &str = "lr-find.svg";
 
-/// The largest factor between the suggestions of the rules without a warning. A learning rate that is wrong by this
-/// factor trains badly (`docs/performance.md` has the accuracies).
+/// A warning is printed if the peaks that the rules suggest differ by more than this factor. A learning rate that is
+/// wrong by this factor trains badly (`docs/performance.md` has the accuracies).
 const AGREEMENT: f64 = 10.0;
 
 /// The results of a sweep.
@@ -46,7 +46,7 @@ pub struct Found {
     pub rule: Rule,
 }
 
-/// A part of a curve that the rules leave out.
+/// A part of the curve of a sweep before or after its slope, or the whole curve if it has no slope.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct LeftOut {
     /// The learning rates of the first and the last point of the part.
@@ -55,12 +55,12 @@ pub struct LeftOut {
     pub why: Why,
 }
 
-/// The reason why a part of a curve is left out.
+/// The reason why a part of the curve of a sweep does not belong to the slope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Why {
-    /// The loss does not fall by more than noise yet.
+    /// The part is before the slope: the loss does not fall by more than noise yet.
     Before,
-    /// The loss no longer falls by more than noise.
+    /// The part is after the slope: the loss no longer falls by more than noise.
     Behind,
     /// The whole curve has no slope.
     NoSlope,
@@ -83,7 +83,7 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// The results as a line of JSON, for programs. Every value is null if the curve has no slope.
+/// The results of a sweep as a line of JSON, for programs. Every value is null if the curve has no slope.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 struct Line {
     max_lr: Option<f64>,
@@ -118,13 +118,13 @@ impl Found {
         }
     }
 
-    /// Returns the peak of the learning rate for these suggestions by the chosen rule, rounded to three significant
-    /// digits.
+    /// Returns the peak that the rule in [`Found::rule`] gives, rounded to three significant digits. `suggestions` has
+    /// the learning rates of all rules.
     pub fn peak(&self, suggestions: Suggestions) -> f64 {
         three_digits(suggestions.max_lr(self.rule))
     }
 
-    /// Returns the parts of the curve that the rules leave out.
+    /// Returns the parts of the curve before and after the slope; the whole curve if it has no slope.
     pub fn left_out(&self) -> Vec<LeftOut> {
         let points = self.curve.points();
         let part = |from: usize, to: usize, why| {
@@ -324,7 +324,8 @@ mod tests {
         let config = StepConfig::new(ResNet9 { width: 4, classes: 10 }, 20);
         let device = Device::cpu(OpenOptions::default());
         let mut trainer = Trainer::new(&device, &config, 1).expect("a trainer");
-        // After three steps the moments and statistics are not 0. At this learning rate the loss hardly changes.
+        // Three training steps, after which Adam's moments and the running statistics are not 0. Their learning rate is
+        // so low that the loss hardly changes.
         let order = batches::in_order(20);
         for _ in 0..3 {
             trainer.step(&train, &order, 0, 1e-6).expect("a step");

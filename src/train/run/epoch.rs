@@ -29,8 +29,8 @@ impl Run<'_> {
         self.display.end_epoch();
         let evaluated = evaluated.ok_or(Stopped::Early(Ended::Interrupted))?;
         if !evaluated.loss().is_finite() {
-            // The error is not `StepError::NotFinite`. After that error the run saves the weights, but these weights
-            // give no predictions.
+            // The error is not `StepError::NotFinite`, because after `StepError::NotFinite` the run saves the present
+            // weights. The present weights give no predictions, so the folder keeps the weights of the previous epoch.
             let error = TrainError::EvaluationNotFinite { epoch: self.epoch + 1 };
             return Err(Stopped::Failed(error.into()));
         }
@@ -72,8 +72,8 @@ impl Run<'_> {
         self.order = batches::epoch_order(self.recipe.seed, self.epoch as u64, n_images);
         go_on_without(self.folder.write_metrics(&self.epochs));
         go_on_without(self.logs.append(&epoch));
-        // The checkpoint is written before the weights. A folder with weights and no checkpoint then means that its
-        // checkpoints were removed.
+        // The checkpoint is written before the weights. If a folder has weights and no checkpoint, its checkpoints were
+        // therefore removed or could not be written.
         self.write_checkpoint()?;
         let weights = self.trainer.state.weights()?;
         let files = [Some(self.folder.model()), is_best.then(|| self.folder.best())];

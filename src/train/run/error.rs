@@ -17,10 +17,10 @@ pub enum TrainError {
         /// Problem, as the rest of a sentence whose subject is the path.
         problem: String,
     },
-    /// The folder of a new run is not empty.
+    /// The path of a new run is a file, or a folder that is not empty.
     #[error("{} {problem}; a run is never overwritten", path.shown())]
     Occupied {
-        /// Path of the folder.
+        /// Path of the new run.
         path: PathBuf,
         /// Problem, as the rest of a sentence whose subject is the path.
         problem: &'static str,

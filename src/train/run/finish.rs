@@ -1,4 +1,4 @@
-//! The end of a run: after its last epoch, early, or at a step that was not finite.
+//! The end of a run: after its last epoch, early, or at a step with a NaN or infinite loss or gradient.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,11 +14,11 @@ use crate::train::report_writer::EndedRun;
 use crate::train::{EpochMetrics, Recipe};
 use crate::train::{StepError, TrainError};
 
-/// The longest time that evaluation for the page of an interrupted run may take.
+/// The longest time that the evaluation for the page `report.html` may take after the run was interrupted.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Run<'_> {
-    /// Writes weights, summary and page into the folder, and prints the results.
+    /// Writes the weights, `summary.json` and `report.html` into the run folder, and prints the results.
     pub(super) fn finish(&mut self, result: Result<(), Stopped>) -> Result<Outcome, Error> {
         self.display.end_epoch();
         self.epoch_watch.stop();
@@ -50,7 +50,7 @@ impl Run<'_> {
         Ok(weights.save(&self.trainer.state.layout, Some(&self.info), &self.folder.model())?)
     }
 
-    /// Writes the page of the run.
+    /// Writes the page of the run, `report.html`.
     fn write_report(&mut self, outcome: &Outcome, summary: &Summary) {
         let (folder, epochs) = (self.folder.path(), &outcome.epochs);
         let Job { recipe, loaded, device, report, .. } = self.job;
@@ -79,14 +79,15 @@ impl Run<'_> {
         Ok(tested.map(|metrics| (metrics.loss(), metrics.accuracy())))
     }
 
-    /// Returns the contents of the summary's file. Times the layers of a step, unless the run was interrupted.
+    /// Returns the contents of `summary.json`. Measures the time of each layer in a training step for it, unless the
+    /// run was interrupted.
     fn summary(&mut self, outcome: &Outcome) -> Summary {
         let best = outcome.best();
         let layer_times = match outcome.ended {
             Ended::Interrupted => Vec::new(),
             _ => {
                 let images = &self.order[..self.recipe.batch_size];
-                // An error is ignored: the weights are saved, and the run counts as finished.
+                // An error in the timing is ignored: the weights are saved already, and the run counts as finished.
                 let (asked, train) = (self.stop, &self.dataset.train);
                 let stop = || asked.load(Ordering::Relaxed);
                 let report = self.job.report;
@@ -116,9 +117,9 @@ impl Run<'_> {
         }
     }
 
-    /// Ends a run after a step that was not finite. That step changed nothing, so the device still has the state from
-    /// before it. Saves this state, finds the first node with a number that is not finite, and writes a file to replay
-    /// the step from. Returns the error of the run.
+    /// Ends a run after a step with a NaN or infinite loss or gradient. That step changed nothing, so the device still
+    /// has the state from before it. Saves this state, finds the first node with a number that is not finite, and
+    /// writes a file to replay the step from. Returns the error of the run.
     fn dump_non_finite(&mut self) -> Result<Error, Error> {
         let Recipe { batch_size, .. } = *self.recipe;
         let counted = self.trainer.state.drop_metrics()?;
@@ -139,7 +140,7 @@ impl Run<'_> {
         let replay = Replay::new(checkpoint, self.recipe.clone());
         let first = match replay.run_on(&mut self.trainer) {
             Ok(nodes) => first_not_finite(&nodes),
-            // A replay takes more memory than the step, so the device may have too little.
+            // A replay takes more memory than a training step, so the device may have too little memory for the replay.
             Err(error) => Some(format!("the step could not be run again: {error}")),
         };
         let error = TrainError::NotFiniteAt {

@@ -90,7 +90,8 @@ impl<'a> Run<'a> {
         }
         let layout = &self.trainer.state.layout;
         let (weights, _) = WeightsFile::read(&checkpoint)?.weights(layout)?;
-        // A checkpoint does not store the number of batches, because it is the number of steps.
+        // A checkpoint does not store the batch norms' count of batches (PyTorch's `num_batches_tracked`), because this
+        // count is the number of steps.
         let weights = Weights { n_batches: step, ..weights };
         go_on_without(weights.save(layout, Some(&self.info), &self.folder.best()));
         Ok(())
@@ -117,8 +118,8 @@ pub(super) fn initial_weights(file: &WeightsFile, config: &StepConfig) -> Result
     Ok(weights)
 }
 
-/// Returns a trainer with these weights, or with new weights. On a GPU its kernels have run once. Its first step then
-/// takes no longer than the others.
+/// Returns a trainer with these weights, or with new weights. On a GPU every kernel of the trainer has run once, so the
+/// first step of the run takes no longer than the others.
 pub(super) fn ready_trainer(
     recipe: &Recipe,
     device: &Device,

@@ -14,8 +14,9 @@ const WINDOW: f64 = 2.0;
 /// sweeps of pure noise, 15 have a slope of more than 3.5 standard errors, and 41 have a slope of more than 3.
 const SIGNIFICANT: f64 = 3.5;
 
-/// A slope is noticeable if the loss changes in the window by more than this share of the loss before the sweep. A
-/// curve without the noise of the batches makes even a fall by 0.001% significant, although the network learns nothing.
+/// A slope is noticeable if the loss changes in the window by more than this share of the loss before the sweep. Since
+/// the noise of the batches is removed from a curve, even a fall by 0.001% can be significant, although the network
+/// learns nothing.
 const NOTICEABLE: f64 = 0.005;
 
 /// The steepest range of the curve ends where the slope is less than this share of the steepest slope.
@@ -60,7 +61,7 @@ impl Rule {
         }
     }
 
-    /// Returns the name in listings and drawings, with the factor of the rule.
+    /// Returns the name of the rule in listings and drawings. The name contains the factor of the rule: `minimum/10`.
     pub fn label(self) -> &'static str {
         match self {
             Self::Minimum => "minimum/10",
@@ -91,7 +92,7 @@ impl Suggestions {
         }
     }
 
-    /// Returns the largest peak of the three rules divided by the smallest.
+    /// Returns the largest of the three peaks that the rules suggest, divided by the smallest.
     pub fn spread(&self) -> f64 {
         let peaks = Rule::ALL.map(|rule| self.max_lr(rule)).into_iter();
         peaks.clone().fold(f64::MIN, f64::max) / peaks.fold(f64::MAX, f64::min)
@@ -184,7 +185,7 @@ struct Fall {
     error: f64,
     /// The width of the window in decades.
     decades: f64,
-    /// The change that the loss must exceed to count, even without noise.
+    /// A change of the loss in the window counts only if it is larger than this number, even in losses without noise.
     noticeable: f64,
 }
 
@@ -220,7 +221,7 @@ impl Fall {
     }
 }
 
-/// Returns the longest range around point `at` in which the condition holds.
+/// Returns the longest range of points around point `at` in which `holds` is true for every point.
 fn around(at: usize, falls: &[Fall], holds: impl Fn(&Fall) -> bool) -> RangeInclusive<usize> {
     let holds = |ix: &usize| holds(&falls[*ix]);
     let from = (0..=at).rev().take_while(holds).last().unwrap_or(at);
@@ -248,7 +249,8 @@ fn minimum(points: &[Point]) -> f64 {
 
 /// Returns the suggestion of fastai's rule. The longest falling subsequence of the smoothed losses determines the
 /// valley. The valley ends at the last point of the subsequence, and its length is the number of points of the
-/// subsequence. The suggestion is the middle of the valley, at a third plus half a third, each rounded down.
+/// subsequence. The suggestion is the middle of the valley. Its distance from the start of the valley is a third plus a
+/// sixth of the length, each rounded down.
 pub(super) fn valley(points: &[Point]) -> f64 {
     // The length of the longest falling subsequence that ends at each point.
     let mut lengths = vec![1usize; points.len()];

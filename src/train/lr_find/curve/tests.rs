@@ -29,7 +29,7 @@ fn noise(seed: u64) -> impl FnMut() -> f64 {
     move || (0..12).map(|_| uniform()).sum()
 }
 
-/// Returns losses that fall by `height` between the learning rates 1e-4 and 1e-2, and rise above 0.1.
+/// Returns losses that fall by `height` between the learning rates 1e-4 and 1e-2, and rise at learning rates above 0.1.
 fn fall(height: f64) -> impl Fn(f64) -> f64 {
     move |log| 2.4 - (log + 4.0).clamp(0.0, 2.0) / 2.0 * height + (log + 1.0).max(0.0) * 4.0
 }
@@ -86,7 +86,7 @@ fn the_suggestions_lie_on_the_slope() {
     let (peak, middle) = (found.max_lr(Rule::Steepest), found.steepest);
     assert!((middle / (peak / 10.0) - peak / middle).abs() < 1e-9, "it is in the middle");
     assert_eq!(found.max_lr(Rule::Valley), found.valley);
-    // The rules leave out the flat part before the slope and the rise after the slope.
+    // The slope has neither the flat part of the curve before the fall nor the rise after the fall.
     let slope = reading.slope.expect("it falls");
     let rate = |ix: usize| Range::default().rate(ix);
     assert!((1e-4..3e-4).contains(&rate(*slope.start())), "{slope:?}");
@@ -168,7 +168,8 @@ fn the_valley_is_the_one_of_fastai() {
     let smoothed = [5.0, 4.0, 4.5, 3.0, 3.5, 2.0, 1.0, 1.5, 6.0, 7.0, 8.0, 9.0];
     let point = |(ix, &smoothed): (usize, &f64)| Point { rate: ix as f64, loss: 0.0, smoothed };
     let points: Vec<_> = smoothed.iter().enumerate().map(point).collect();
-    // The longest falling subsequence, 5, 4, 3, 2, 1, has five points and ends at index 6. A third of 5 is 1.67.
+    // The longest falling subsequence, 5, 4, 3, 2, 1, has five points and ends at index 6. The valley therefore
+    // starts at index 1. A third of 5 is rounded down to 1 and a sixth to 0, so the suggestion is at index 1 + 1 + 0.
     assert_eq!(valley(&points), 2.0);
 }
 
