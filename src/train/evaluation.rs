@@ -84,7 +84,8 @@ fn log_softmax(logits: &[f32]) -> Vec<f64> {
     logits.map(|z| z - log_sum).collect()
 }
 
-/// Returns `ln(sum of exp(z))`. The largest z is subtracted first, because exp of a large z overflows.
+/// Returns `ln(sum of exp(z))` over the values z. The largest z is subtracted first, because exp of a large z
+/// overflows.
 fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
     largest + values.map(|z| (z - largest).exp()).sum::<f64>().ln()

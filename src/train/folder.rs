@@ -145,8 +145,9 @@ impl RunFolder {
 
     /// Makes the folder of a run, with the resolved settings and an empty metrics file in it.
     ///
-    /// # Errors If a file cannot be written, or another process has written into the folder since
-    /// [`RunFolder::choose`]. A call that fails removes the files and folders that it has made.
+    /// # Errors
+    /// If a file cannot be written, or another process has written into the folder since [`RunFolder::choose`]. A call
+    /// that fails removes the files and folders that it has made.
     pub fn create(&mut self, recipe: &Recipe) -> Result<(), Error> {
         self.create_for_sweep(recipe)?;
         Ok(self.write_metrics(&[]).inspect_err(|_| self.remove())?)

@@ -13,7 +13,7 @@ use crate::train::TrainError;
 
 /// The images on which weights are measured.
 pub struct Images {
-    /// The images.
+    /// The dataset, with all images in memory.
     pub loaded: Loaded,
     /// A sentence for the standard error if the images are not from the dataset that the weights were trained on, or
     /// the weights have no record of that dataset.
@@ -28,8 +28,9 @@ pub struct Images {
 ///   hold this dataset are skipped.
 /// * For weights without a record of their dataset: the dataset of the flags or the default dataset, with a note.
 ///
-/// # Errors [`Error::Data`] if images cannot be read. [`TrainError::TrainingData`] if the dataset that the weights were
-/// trained on is not found, or the dataset has another number of classes than the network.
+/// # Errors
+/// [`Error::Data`] if images cannot be read. [`TrainError::TrainingData`] if the dataset that the weights were trained
+/// on is not found, or the dataset has another number of classes than the network.
 pub fn find(
     weights: &WeightsFile,
     data: Option<Source>,

@@ -84,7 +84,7 @@ pub fn best(epochs: &[EpochMetrics]) -> Option<&EpochMetrics> {
 
 #[cfg(test)]
 impl EpochMetrics {
-    /// Returns an epoch for tests.
+    /// Returns the results of an epoch, for tests.
     pub(crate) fn example(epoch: usize, test_accuracy: f64) -> Self {
         Self {
             epoch,

@@ -5,11 +5,12 @@ use super::metrics::{EpochMetrics, best};
 /// The way in which a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// After its last epoch.
+    /// The run ended after its last epoch.
     Finished,
-    /// After an epoch, because the evaluation had not improved for as many epochs as the recipe's patience.
+    /// The run ended after an earlier epoch, because the evaluation had not improved for as many epochs as the recipe's
+    /// patience.
     OutOfPatience,
-    /// Early, because [`Job::stop`](super::Job::stop) was true.
+    /// The run ended early, because [`Job::stop`](super::Job::stop) was true.
     Interrupted,
 }
 

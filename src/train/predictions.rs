@@ -107,8 +107,8 @@ impl Predictions {
     }
 }
 
-/// Returns `exp(z[k]) / sum over j of exp(z[j])`. The largest z is subtracted first, because exp of a large z
-/// overflows.
+/// Returns `exp(z[k]) / sum over j of exp(z[j])` for each class k, where z are the logits. The largest z is subtracted
+/// first, because exp of a large z overflows.
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exp = |&z: &f32| (f64::from(z) - f64::from(largest)).exp();

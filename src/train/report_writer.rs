@@ -43,7 +43,7 @@ pub trait ReportWriter {
 pub struct EndedRun<'a> {
     /// The settings.
     pub recipe: &'a Recipe,
-    /// The images.
+    /// The dataset, with all images in memory.
     pub loaded: &'a Loaded,
     /// The device that the run ended on.
     pub device: &'a Device,

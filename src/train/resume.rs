@@ -22,7 +22,7 @@ pub struct Resumed {
     pub folder: RunFolder,
     /// The settings.
     pub recipe: Recipe,
-    /// The images.
+    /// The dataset, with all images in memory.
     pub loaded: Loaded,
     /// The latest checkpoint; none if the run was stopped before its first checkpoint, and so begins anew.
     pub checkpoint: Option<CheckpointFile>,

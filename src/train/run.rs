@@ -36,7 +36,7 @@ pub use error::{NotResumed, TrainError};
 pub struct Job<'a> {
     /// Every setting.
     pub recipe: &'a Recipe,
-    /// The images.
+    /// The dataset, with all images in memory.
     pub loaded: &'a Loaded,
     /// The device.
     pub device: &'a Device,

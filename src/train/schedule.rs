@@ -24,7 +24,7 @@ impl Anneal {
     /// Every shape.
     pub const ALL: [Self; 2] = [Self::Linear, Self::Cos];
 
-    /// Returns the name in settings.
+    /// Returns the name of the shape, as in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Linear => "linear",

@@ -1,8 +1,8 @@
 //! TensorBoard's event files, which `tensorboard --logdir runs` reads.
 //!
 //! A file is a sequence of records. A record is a serialised `Event` between checksums. The messages are those of
-//! TensorFlow's `event.proto` and `summary.proto`, with only the fields that are written here: Protocol Buffers identify
-//! a field by its number (`tag`), and readers treat an absent field as empty.
+//! TensorFlow's `event.proto` and `summary.proto`, with only the fields that are written here: Protocol Buffers
+//! identify a field by its number (`tag`), and readers treat an absent field as empty.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -228,8 +228,8 @@ mod tests {
         assert!(point.wall_time >= start.wall_time && start.wall_time > 1.7e9);
     }
 
-    /// The bytes were written by hand from `event.proto` and `summary.proto`: a key is `field << 3 | wire type`. A value
-    /// of 0 is written too.
+    /// The bytes were written by hand from `event.proto` and `summary.proto`: a key is `field << 3 | wire type`. A
+    /// value of 0 is written too.
     #[test]
     fn an_event_has_the_bytes_of_the_definition() {
         let points = vec![Point { tag: "x".into(), value: Some(0.0) }];

@@ -124,7 +124,7 @@ impl Header {
 }
 
 impl Checkpoint {
-    /// Returns the name of the file in a run folder.
+    /// Returns the name of the checkpoint file that a run writes after `step` training steps.
     pub fn file_name(step: u64) -> String {
         format!("checkpoint-{step}.safetensors")
     }

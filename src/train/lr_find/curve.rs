@@ -27,7 +27,7 @@ impl Scale {
     /// Every scale.
     pub const ALL: [Self; 2] = [Self::Log, Self::Linear];
 
-    /// Returns the name.
+    /// Returns the name of the scale, as in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Log => "log",

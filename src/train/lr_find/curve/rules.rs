@@ -52,7 +52,7 @@ impl Rule {
     /// All rules, in the order in which they are listed.
     pub const ALL: [Self; 3] = [Self::Steepest, Self::Minimum, Self::Valley];
 
-    /// Returns the name.
+    /// Returns the name of the rule, as in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Steepest => "steepest",
