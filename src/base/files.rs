@@ -98,7 +98,7 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Does nothing. Windows cannot open a folder as a file, and it writes the names of files to the disk at once.
+/// Does nothing, because Windows cannot open a folder as a file to flush it.
 #[cfg(not(unix))]
 pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_failed_write_names_the_file_and_leaves_no_temporary() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // A file cannot replace a folder.
+        // At the path there is a folder that is not empty. A file cannot replace it, so the write fails.
         let path = folder.path().join("taken");
         fs::create_dir_all(path.join("inner")).expect("folders");
         let error = write_whole(&path, b"text").expect_err("it is taken");

@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_the_start_of_a_sha_256() {
-        // The hash of an empty input, e3b0c44298fc1c14...
+        // The SHA-256 of an empty input begins with e3b0c44298fc1c14.
         let nothing = Fingerprint::of([]);
         assert_eq!(nothing.to_string(), "e3b0c44298fc1c14");
         assert_eq!(nothing.to_string().parse(), Ok(nothing));

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-/// Returns true for characters that are escaped: controls, line separators and direction marks.
+/// Returns true for characters that are escaped: control characters, line separators and marks of reading direction.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(shown("a\u{1b}[31mb\nc\t\r"), "a\\u{1b}[31mb\\nc\\t\\r");
         assert_eq!(shown("\u{9b}2J \u{7f} \u{202e}gpj"), "\\u{9b}2J \\u{7f} \\u{202e}gpj");
         assert_eq!(shown("\u{2066}\u{200f}\u{2028}"), "\\u{2066}\\u{200f}\\u{2028}");
-        // A combining accent, a Windows separator, quotation marks.
+        // Texts with a combining accent, a Windows path separator or quotation marks are not escaped.
         for plain in ["e\u{301}té/Фото 日本.png", r#"C:\run's "one""#, ""] {
             assert_eq!(shown(plain), plain);
         }

@@ -42,7 +42,8 @@ pub struct Target {
     pub is_software: bool,
     /// The smallest subgroup size in invocations; 0 if kernels cannot use subgroups.
     pub min_subgroup_size: usize,
-    /// The tile that was measured to be the fastest for this product; None if [`Tile::by_rule`] chooses the tile.
+    /// The tile that was measured to be the fastest for the op's matrix product; None if [`Tile::by_rule`] chooses the
+    /// tile.
     pub tile: Option<Tile>,
 }
 
@@ -115,7 +116,7 @@ impl From<bool> for Constant {
 /// A shader: a file in `shaders/`, the files that its imports name, and its constants.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Shader {
-    /// The path below `shaders/` without the extension: `conv2d/forward`.
+    /// The path below `shaders/` without the extension, such as `conv2d/forward`.
     pub path: &'static str,
     /// (import name, file) pairs. An import that is not listed here is the path of a file below `shaders/`.
     pub imports: Vec<(&'static str, &'static str)>,
@@ -241,7 +242,8 @@ pub fn grid(n_invocations: usize) -> [u32; 3] {
     grid_of_workgroups(n_invocations.div_ceil(WORKGROUP_SIZE))
 }
 
-/// Returns the number of workgroups along each axis, at least `n` in all, folded as in [`grid`].
+/// Returns the number of workgroups along each axis, for at least `n` workgroups in all. As in [`grid`], more than
+/// [`MAX_WORKGROUPS`] workgroups are folded into two axes.
 pub fn grid_of_workgroups(n: usize) -> [u32; 3] {
     let n = n.max(1);
     let rows = n.div_ceil(MAX_WORKGROUPS);
@@ -258,7 +260,7 @@ mod tests {
     fn grids_cover_and_fold() {
         assert_eq!(grid(0), [1, 1, 1]);
         assert_eq!(grid(65), [2, 1, 1]);
-        // The size of the ReLU after the first layer, at width 64 and batch size 512.
+        // The number of elements of a ResNet's first ReLU, with 64 channels and batch size 512.
         let [x, y, _] = grid(512 * 32 * 32 * 64);
         assert!(x as usize <= MAX_WORKGROUPS && y == 9);
         assert!(x as usize * y as usize * WORKGROUP_SIZE >= 512 * 32 * 32 * 64);

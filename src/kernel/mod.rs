@@ -1,5 +1,5 @@
-//! Vocabulary that ops, passes and devices share: kernel launches, the scalars of a step, the number types of the
-//! references, and host maths.
+//! Vocabulary that ops, passes and devices share: kernel launches, the scalars of a step, and, for the CPU references
+//! of the ops, number types and matrix products.
 
 pub mod cpu;
 pub mod launch;

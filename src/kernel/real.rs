@@ -1,4 +1,4 @@
-//! The number types of the CPU reference: f32 for training, f64 for gradient checks.
+//! The number types of the ops' CPU references: f32 for training, f64 for gradient checks.
 
 use std::fmt::Debug;
 use std::iter::Sum;
@@ -33,7 +33,7 @@ pub(crate) type Gemm<T> = unsafe fn(
     Parallelism,
 );
 
-/// A number type of the references: f32 or f64.
+/// A number type of the ops' CPU references: f32 or f64.
 pub trait Real:
     Copy
     + Default

@@ -1,4 +1,8 @@
-//! The tiles of a matrix product, and the rule that chooses one.
+//! The tiles of a convolution's matrix products, and the rule that chooses one.
+//!
+//! `src/ops/conv2d/product.rs` maps each tile to shaders: `shaders/shared/tile_4x4.wgsl` and `tile_8x8.wgsl` for tiles
+//! in workgroup memory, `lanes_alone.wgsl` and `lanes_subgroup.wgsl` for tiles in registers. The linear layer does not
+//! use these tiles: `shaders/linear/matmul.wgsl` has a tile of its own, 4 x 4 results in registers.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +30,7 @@ impl Tile {
     pub const ALL: &'static [Tile] =
         &[Tile::Registers, Tile::Subgroup, Tile::Square64, Tile::Square128];
 
-    /// Returns the name in settings and listings: `64x64`.
+    /// Returns the name in settings and listings, such as `64x64`.
     pub fn name(self) -> &'static str {
         match self {
             Tile::Registers => "registers",

@@ -34,7 +34,8 @@ pub fn adam(tape: &mut Tape, adam: Adam) {
     tape.push(adam, &inputs);
 }
 
-/// One step, in place: `gradients, control, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`.
+/// One step of Adam, in place:
+/// `gradients, control, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Adam {
     /// The decay of the mean gradient, per step.

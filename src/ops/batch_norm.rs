@@ -59,12 +59,13 @@ impl BatchNormGeometry {
         self.partitions.count() * 2 * self.channels
     }
 
-    /// Returns a shader with the constants of `shaders/batch_norm/geometry.wgsl`. All partitions are in one group.
+    /// Returns a shader with the constants of `shaders/batch_norm/geometry.wgsl`. With these constants, all partitions
+    /// are in one group.
     pub fn shader(&self, path: &'static str) -> Shader {
         self.shader_with_groups(path, self.partitions.count())
     }
 
-    /// Returns [`BatchNormGeometry::shader`] with groups of `partitions_per_group` partitions.
+    /// Returns a shader as [`BatchNormGeometry::shader`] does, but with groups of `partitions_per_group` partitions.
     fn shader_with_groups(&self, path: &'static str, partitions_per_group: usize) -> Shader {
         let n_partitions = self.partitions.count();
         Shader::new(path).constants(&[
@@ -106,7 +107,7 @@ impl BatchNormGeometry {
     }
 }
 
-/// Returns the attributes of a node, as listings print them.
+/// Returns the attributes of a batch norm node as text, which listings of the tape show.
 fn attributes(eps: f32, mean_m2: Option<Partitions>) -> String {
     let given = if mean_m2.is_some() { ", given mean_m2" } else { "" };
     format!("eps {eps}{given}")

@@ -43,7 +43,7 @@ type Build = Arc<dyn Fn(&mut Tape, &[ValueId]) -> Vec<ValueId> + Send + Sync>;
 /// A test case: a small tape with one op.
 #[derive(Clone)]
 pub struct Case {
-    /// The properties that distinguish the case: `3x3, stride 2, Ci 5, Co 7`.
+    /// The properties that distinguish the case, such as `3x3, stride 2, Ci 5, Co 7`.
     pub name: String,
     /// The inputs.
     pub inputs: Vec<CaseInput>,

@@ -74,7 +74,7 @@ impl Reference for Concat {
     }
 }
 
-/// A range of channels, `x -> y`: the gradient of one input of a concatenation.
+/// The copy of a range of channels, `x -> y`. It is the gradient of one input of a concatenation.
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelSlice {
     /// The first channel.

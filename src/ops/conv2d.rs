@@ -1,5 +1,6 @@
-//! Convolution in two dimensions: any kernel size, stride, zero padding and groups, with or without a bias. Fusion can
-//! add the max pool after the convolution, and mean and M2 of the output.
+//! Convolution in two dimensions: any kernel size, stride, zero padding and groups, with or without a bias. After
+//! fusion, the forward node can also compute the max pool that follows the convolution, and mean and M2 of its output
+//! for a batch norm.
 //!
 //! ```text
 //! y[n, oy, ox, co] = bias[co] + Σ ky, kx, ci  x[n, oy·stride + ky − padding, ox·stride + kx − padding, ci]
@@ -9,8 +10,8 @@
 //! Layouts: x `[N, H, W, Ci]`, weight `[KH, KW, Ci/groups, Co]`, bias `[Co]`, y `[N, OH, OW, Co]`.
 //!
 //! The three nodes of a convolution are [`forward`], [`d_input`] and [`d_weight`]; the gradient of the bias is a
-//! [`channel_sum`](super::channel_sum). The references in `reference/` share [`im2col`]. Shaders: `shaders/conv2d/`.
-//! Derivation: `docs/ops/conv2d.md`.
+//! [`channel_sum`](super::channel_sum). The CPU references in `reference/` share [`im2col`]. Shaders:
+//! `shaders/conv2d/`. Derivation: `docs/ops/conv2d.md`.
 
 pub mod d_input;
 mod d_output;
@@ -35,7 +36,7 @@ use super::{
 use crate::kernel::Shader;
 use crate::tape::{Tape, ValueId};
 
-/// The parameters of a convolution, apart from its shapes.
+/// Kernel size, stride, padding and groups of a convolution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv2d {
     /// Kernel size, stride, padding.
@@ -164,7 +165,7 @@ impl ConvGeometry {
         ])
     }
 
-    /// Returns the attributes of a node, as listings print them.
+    /// Returns the attributes of a convolution's node as text, which listings of the tape show.
     pub fn attributes(conv: &Conv2d, pool: Option<[usize; 2]>) -> String {
         let groups = match conv.groups {
             1 => String::new(),
@@ -256,11 +257,12 @@ fn cases() -> Vec<Case> {
         case([1, 5, 6, 60], 60, same, false, None),
         case([3, 14, 13, 4], 8, same, false, None),
         case([3, 14, 13, 4], 20, same, false, None),
-        // Mean and M2 of whole partitions; there are more channels than in one tile.
+        // With mean and M2. All partitions of the pixels are full, and there are more channels than a tile has columns.
         norm_case([5, 8, 16, 4], 132, same, false, false),
-        // More partitions than one invocation merges; the last partition is one row short.
+        // There are more partitions than one invocation merges. The last partition has one row less than the others.
         norm_case([3, 25, 29, 2], 6, Conv2d::square(1, 1, 0), true, false),
-        // A pool; the only partition is one pixel short, and there are more channels than in one tile.
+        // With a pool. The only partition has one pixel less than a full partition, and there are more channels than a
+        // tile has columns.
         norm_case([3, 10, 2, 3], 133, same, false, true),
         // Split-K, where a separate dispatch computes mean and M2.
         norm_case([1, 5, 6, 60], 60, same, false, false),

@@ -16,7 +16,7 @@ use crate::tape::{
     Args, ElementType, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
 
-/// The label of rows without a loss: the padding of the last batch.
+/// The label of rows that do not count in the loss, such as the rows that pad the last batch.
 pub const IGNORED: u32 = u32::MAX;
 
 /// The results of [`cross_entropy`].

@@ -30,7 +30,7 @@ pub fn ema(tape: &mut Tape, decay: f64) {
     tape.push_one(Ema { decay }, &inputs);
 }
 
-/// The update, in place: `parameters, control, averages -> averages`.
+/// The update of the averages, in place: `parameters, control, averages -> averages`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ema {
     /// The weight of the old average, per step.

@@ -20,7 +20,7 @@ pub const NOT_FINITE: usize = 0;
 
 /// The flag's value after a number that is not finite, until the host clears it.
 pub const STOPPED: f32 = 1.0;
-/// The flag's value during a skipped step. The check of the next step sets the flag anew.
+/// The flag's value during a skipped step. The check of the next step overwrites the flag.
 pub const SKIPPED: f32 = 2.0;
 
 /// The reaction to a number that is not finite.
@@ -30,7 +30,7 @@ pub enum OnNonFinite {
     /// This step and all later steps change nothing, until the host clears the flag.
     #[default]
     Stop,
-    /// This step changes nothing and is counted; the next step is checked anew.
+    /// This step changes nothing and is counted as skipped. The next step is checked for itself.
     Skip,
 }
 
@@ -47,8 +47,8 @@ impl OnNonFinite {
     }
 }
 
-/// Records the check of all gradients, of the batch statistics if there are any, and of the values `also`. Record the
-/// updates of the state after this check.
+/// Records the check of all gradients, of the batch statistics if there are any, and of the values `also`. Call
+/// this function before you record the updates of the state.
 pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNonFinite) {
     let mut inputs = vec![tape.whole(StateBuffer::Control), tape.whole(StateBuffer::Gradients)];
     if !tape.state().running_statistics.is_empty() {
@@ -58,7 +58,7 @@ pub fn finite_check(tape: &mut Tape, also: &[ValueId], on_nan: OnNonFinite) {
     tape.push_one(FiniteCheck { on_nan }, &inputs);
 }
 
-/// The check, in place: `control, numbers, ... -> control`.
+/// The check of all inputs but `control`. It sets the flag in `control`, in place: `control, numbers, ... -> control`.
 #[derive(Clone, Copy, Debug)]
 pub struct FiniteCheck {
     /// The reaction to a number that is not finite.

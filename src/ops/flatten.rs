@@ -19,7 +19,7 @@ pub fn flatten(tape: &mut Tape, x: ValueId) -> ValueId {
 pub struct Flatten {
     /// The shape of the image, `[N, H, W, C]`.
     pub image: [usize; 4],
-    /// True for the copy from flat to image.
+    /// True for the copy from `[N, C·H·W]` to `[N, H, W, C]`.
     pub backward: bool,
 }
 

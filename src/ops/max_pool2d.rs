@@ -13,10 +13,11 @@ use super::{Case, OpTests, Window, case::Fill, nhwc};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Records a max pool and returns y `[N, OH, OW, C]`. The index stays on the tape for the backward pass.
+/// Records a max pool and returns y `[N, OH, OW, C]`. The positions of the maxima stay on the tape for the backward
+/// pass.
 ///
 /// # Panics
-/// If the padding is more than half the window: a window could lie in the padding alone.
+/// If the padding is more than half the window. A window could then lie in the padding alone.
 pub fn max_pool2d(tape: &mut Tape, x: ValueId, window: Window) -> ValueId {
     tape.push(MaxPool2d { window }, &[x])[0]
 }
@@ -150,7 +151,7 @@ impl Reference for MaxPool2d {
 }
 
 /// Returns true if `value` replaces `largest`, the largest value so far: `value` is greater, or it is NaN. A number
-/// does not replace a NaN. This function is the reference of `shaders/shared/greater_or_nan.wgsl`.
+/// does not replace a NaN. This function is the CPU reference of `shaders/shared/greater_or_nan.wgsl`.
 pub(super) fn greater_or_nan<T: Real>(value: T, largest: T) -> bool {
     // `|` has no branch, unlike `||`, so the compiler can vectorise the loop over channels.
     (value > largest) | value.is_nan()

@@ -83,7 +83,7 @@ pub fn accumulate(tape: &mut Tape, result: &CrossEntropy, labels: ValueId) {
     tape.push_one(Accumulate, &[result.losses, result.correct, labels, control, metrics]);
 }
 
-/// The addition, in place: `losses, correct, labels, control, metrics -> metrics`.
+/// The addition of a batch's results to the metrics, in place: `losses, correct, labels, control, metrics -> metrics`.
 #[derive(Clone, Copy, Debug)]
 pub struct Accumulate;
 

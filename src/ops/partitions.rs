@@ -38,8 +38,8 @@ impl Partitions {
         first..(first + self.rows_each).min(self.n_rows)
     }
 
-    /// Returns the groups of 32 partitions that are merged first; `None` if all partitions are in one group. Each group
-    /// is a longer partition of the same rows.
+    /// Returns the same rows in partitions that are 32 times as long. Each of these long partitions is a group of 32
+    /// partitions, which are merged first. Returns `None` if there are at most 32 partitions, which form one group.
     pub fn groups(self) -> Option<Self> {
         let groups = Self { rows_each: self.rows_each * PARTITIONS_PER_GROUP, ..self };
         (self.count() > PARTITIONS_PER_GROUP).then_some(groups)

@@ -22,7 +22,7 @@ pub fn update(tape: &mut Tape, momentum: f32) {
     tape.push_one(RunningStatistics { momentum }, &inputs);
 }
 
-/// The update, in place: `batch_statistics, control, statistics -> statistics`.
+/// The update of the running statistics, in place: `batch_statistics, control, statistics -> statistics`.
 #[derive(Clone, Copy, Debug)]
 pub struct RunningStatistics {
     /// The weight of the batch's statistics, from 0 to 1.

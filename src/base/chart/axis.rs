@@ -75,7 +75,8 @@ impl Axis {
         let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
         let factors: &[f64] = if high / low > MANY_DECADES { &[1.0] } else { &[1.0, 2.0, 5.0] };
         let ticks = powers.flat_map(|power| factors.iter().map(move |f| f * 10_f64.powi(power)));
-        // A power of ten below 1 is rounded in binary, so a tick at an end of the axis needs a tolerance.
+        // A power of ten below 1 is rounded, so a tick at an end of the axis can be computed slightly outside the axis.
+        // The tolerance keeps such a tick.
         let within = low * (1.0 - 1e-9)..=high * (1.0 + 1e-9);
         let ticks = ticks.filter(|tick| within.contains(tick)).collect();
         let has_exponents = low < 1e-4 || high > 1e7;

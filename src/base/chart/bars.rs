@@ -5,14 +5,14 @@ use super::Svg;
 /// Height of a row, in pixels.
 pub const ROW: f64 = 25.0;
 
-/// A bar.
+/// A horizontal bar, with its name and its texts.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bar {
     /// Name on the left of the bar.
     pub name: String,
-    /// CSS class of the bar's colour: `c3`.
+    /// CSS class of the bar's colour, such as `c3`.
     pub class: String,
-    /// Length, in any unit.
+    /// Length of the bar, in any unit that all bars share.
     pub length: f64,
     /// Length of the bar's darker part, from the left end, in the unit of `length`.
     pub dark: f64,

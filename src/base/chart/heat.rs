@@ -8,16 +8,16 @@ use super::svg::shortened;
 /// Opacity of the strongest cells. With a higher opacity, the text of the cells would be hard to read.
 const STRONGEST: f64 = 0.62;
 
-/// A cell.
+/// A cell of a heat map.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cell {
-    /// CSS class of the cell's colour: `c0`.
+    /// CSS class of the cell's colour, such as `c0`.
     pub class: &'static str,
     /// Strength of the colour, from 0 to 1.
     pub strength: f64,
     /// Text in the cell.
     pub text: String,
-    /// CSS classes of the text: `bold`.
+    /// CSS classes of the cell's text, such as `bold`.
     pub text_class: &'static str,
     /// Text shown on hover.
     pub title: String,

@@ -10,7 +10,7 @@ use super::{Axis, Frame, Plot, Svg, escape};
 const SIZE: [f64; 2] = [480.0, 270.0];
 const FRAME: Frame = Frame { left: 56.0, right: 464.0, top: 14.0, bottom: 226.0 };
 
-/// Number of colours of curves.
+/// Number of different colours of curves.
 const N_COLOURS: usize = 7;
 
 /// Number of dash patterns; the first one is a solid line.
@@ -25,7 +25,7 @@ pub fn style_of_many(ix: usize) -> usize {
     ix % N_COLOURS + N_COLOURS * (ix % N_DASHES)
 }
 
-/// A curve.
+/// A curve of a chart.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Series {
     /// Name in the legend.
@@ -38,7 +38,7 @@ pub struct Series {
     pub kind: Kind,
 }
 
-/// The kind of a curve's numbers, which determines the drawing.
+/// The kind of a curve's numbers. It determines whether the curve is drawn with dots, as a plain line or in steps.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Kind {
     /// Measurements, drawn as dots with straight lines between them.
@@ -120,8 +120,8 @@ impl Chart {
         let from_start = !is_counted || series.iter().any(|series| series.kind == Kind::Mean);
         let x = Axis::from(if from_start { 0.0 } else { first }, last, 7, is_counted);
         let (low, high) = range(points().map(|(_, y)| *y));
-        // The vertical axis starts at 0. It starts near the lowest number if this number is negative, or if 0 would
-        // leave more than half of the height empty.
+        // The vertical axis starts near the lowest number if this number is negative, or if a start at 0 would leave
+        // more than half of the height empty. Otherwise it starts at 0.
         let wasted = !self.from_zero && low > high / 2.0;
         let low = if low > 0.0 && !wasted { 0.0 } else { low };
         let y = Axis::round(low, high, 5).with_unit(self.percent());

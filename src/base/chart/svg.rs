@@ -29,7 +29,8 @@ impl Svg {
         svg
     }
 
-    /// Begins a drawing inside a page; the page has the style sheet [`STYLE`]. `role` is its ARIA role: `img`, `table`.
+    /// Begins a drawing inside a page; the page has the style sheet [`STYLE`]. `role` is the drawing's ARIA role, such
+    /// as `img` or `table`.
     pub fn inline([width, height]: [f64; 2], role: &str, label: &str) -> Self {
         let label = escape(label);
         Self(format!(
@@ -50,7 +51,7 @@ impl Svg {
         }
     }
 
-    /// Appends an element with these classes and attributes. `title` is shown on hover; an empty one is left out.
+    /// Appends an element with these classes and attributes. `title` is shown on hover; an empty title is left out.
     pub fn element(&mut self, name: &str, class: &str, attributes: Arguments<'_>, title: &str) {
         // A write to a string cannot fail, so this file ignores the results of `write!`.
         let _ = write!(self.0, "<{name} class=\"{class}\" {attributes}");
@@ -72,7 +73,7 @@ impl Svg {
         self.element("circle", class, format_args!("cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r}\""), title);
     }
 
-    /// Appends a path: `M10 20H30`.
+    /// Appends a path. `path` is in SVG's path syntax, such as `M10 20H30`.
     pub fn path(&mut self, class: &str, path: Arguments<'_>, title: &str) {
         self.element("path", class, format_args!("d=\"{path}\""), title);
     }
@@ -95,8 +96,8 @@ impl Svg {
         );
     }
 
-    /// Opens a group with these attributes (`class="c1"`); [`Svg::close`] ends the group. `title` is shown on hover; an
-    /// empty one is left out.
+    /// Opens a group with these attributes, such as `class="c1"`; [`Svg::close`] ends the group. `title` is shown on
+    /// hover; an empty title is left out.
     pub fn open(&mut self, attributes: Arguments<'_>, title: &str) {
         let _ = write!(self.0, "<g {attributes}>");
         if !title.is_empty() {

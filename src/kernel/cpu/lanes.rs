@@ -15,7 +15,7 @@ pub fn whole(n_channels: usize) -> Range<usize> {
     0..n_channels - n_channels % LANES
 }
 
-/// Returns the range of channels after the [`whole`] groups.
+/// Returns the range of the channels that remain after the [`whole`] groups of [`LANES`] channels.
 pub fn rest(n_channels: usize) -> Range<usize> {
     n_channels - n_channels % LANES..n_channels
 }
@@ -23,7 +23,7 @@ pub fn rest(n_channels: usize) -> Range<usize> {
 /// Reads the `L` values from `start` on.
 ///
 /// # Panics
-/// If fewer than `L` values follow.
+/// If there are fewer than `L` values from `start` on.
 #[inline]
 pub fn lanes<E: Copy, const L: usize>(values: &[E], start: usize) -> [E; L] {
     *values[start..].first_chunk().expect("there are as many values as lanes")
@@ -32,7 +32,7 @@ pub fn lanes<E: Copy, const L: usize>(values: &[E], start: usize) -> [E; L] {
 /// Overwrites the `L` values from `start` on.
 ///
 /// # Panics
-/// If fewer than `L` values follow.
+/// If there are fewer than `L` values from `start` on.
 #[inline]
 pub fn store<E, const L: usize>(values: &mut [E], start: usize, lanes: [E; L]) {
     *values[start..].first_chunk_mut().expect("there are as many values as lanes") = lanes;

@@ -65,13 +65,13 @@ pub fn product<T: Real>(
     }
     assert!(n <= out_stride || m == 1, "rows of {n} overlap at a stride of {out_stride}");
     assert!((m - 1) * out_stride + n <= out.len(), "a {m} x {n} result exceeds its slice");
-    // The crates' inner loops run along columns, so a row-major result is computed as its transpose.
+    // The inner loops of the `gemm` crates run along columns, so a row-major result is computed as its transpose.
     let stride = out_stride as isize;
     let ([m, n], [out_cs, out_rs], left, right) = match out_stride > 1 {
         true => ([n, m], [stride, 1], right.t(), left.t()),
         false => ([m, n], [1, stride], left, right),
     };
-    // The crates allocate memory for packed matrices in every call.
+    // In every call, the `gemm` crates allocate memory for packed matrices.
     // SAFETY: The asserts above ensure that every element that is read or written is inside its slice, and that the
     // rows of `out` do not overlap. `out` is borrowed mutably, so it does not overlap an operand.
     unsafe {
@@ -111,7 +111,7 @@ mod tests {
         let (l, r) = (Matrix::rows(&left, 3), Matrix::rows(&right, 2));
         product([2, 2, 3], &mut out, 2, l, r, true);
         assert_eq!(out, [5.0, 6.0, 11.0, 12.0]);
-        // The transpose of the product, from the transposes: right^T left^T.
+        // right^T left^T is the transpose of the product.
         let mut out = [0.0_f32; 4];
         product([2, 2, 3], &mut out, 2, r.t(), l.t(), false);
         assert_eq!(out, [4.0, 10.0, 5.0, 11.0]);

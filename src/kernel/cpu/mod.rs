@@ -1,4 +1,4 @@
-//! Host maths that several CPU references share.
+//! Computations on the CPU that the references of several ops share: matrix products and loops over channels.
 
 pub mod lanes;
 pub mod matmul;

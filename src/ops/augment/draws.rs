@@ -12,7 +12,7 @@ pub fn draws(tape: &mut Tape, indices: ValueId, image: [usize; 2]) -> ValueId {
     tape.push_one(Draws { image }, &[indices])
 }
 
-/// The random numbers: `indices -> draws`.
+/// The random numbers of the augmentation: `indices -> draws`.
 #[derive(Clone, Copy, Debug)]
 pub struct Draws {
     /// The size of an image, `[H, W]`.

@@ -43,8 +43,8 @@ impl ColorJitter {
     }
 }
 
-/// The integer that stands for the factor 1. Pillow computes in f32, but also without rounding: a result that is not
-/// clamped to a byte fits the 24 bits of an f32's mantissa.
+/// The integer that stands for the factor 1. With factors in this unit, the integers here and Pillow's f32 give the
+/// same results: every result that needs no clamping to a byte fits the 24 bits of an f32's mantissa.
 const UNIT: f64 = 16_384.0;
 const UNIT_BITS: u32 = 14;
 
@@ -68,7 +68,7 @@ pub fn jitter(tape: &mut Tape, pixels: ValueId, draws: ValueId) -> ValueId {
     tape.push_one(Jitter, &[pixels, draws])
 }
 
-/// The random numbers: `indices -> draws`.
+/// The random numbers of the colour jitter: `indices -> draws`.
 #[derive(Clone, Copy, Debug)]
 pub struct JitterDraws {
     /// The strengths of the jitter.
@@ -184,8 +184,8 @@ fn change_at(turn: usize, order: u32) -> usize {
     (order / 2 + turn * (1 + order % 2)) % 3
 }
 
-/// Changes an image `[3, H, W]` in place. `which` is 0 for brightness, 1 for contrast, 2 for saturation: colours move
-/// towards or away from black, the image's mean grey, or the pixel's own grey.
+/// Changes an image `[3, H, W]` in place: moves each pixel's colour towards an origin, or away from it. If `which` is 0
+/// (brightness), the origin is black; if 1 (contrast), the image's mean grey; if 2 (saturation), the pixel's own grey.
 fn change(image: &mut [u8], which: usize, factor: i32) {
     let n = image.len() / 3;
     let grey_at = |image: &[u8], at: usize| grey([image[at], image[n + at], image[2 * n + at]]);
@@ -206,8 +206,8 @@ fn change(image: &mut [u8], which: usize, factor: i32) {
     }
 }
 
-/// Returns the grey of a pixel as Pillow does: the luma of ITU-R BT.601, with weights in units of 1/65536, rounded to
-/// the nearest integer.
+/// Returns the grey of a pixel as Pillow computes it: the luma of ITU-R BT.601, with weights in units of 1/65536,
+/// rounded to the nearest integer.
 fn grey([r, g, b]: [u8; 3]) -> i32 {
     (19_595 * i32::from(r) + 38_470 * i32::from(g) + 7_471 * i32::from(b) + 32_768) >> 16
 }
@@ -250,11 +250,11 @@ mod tests {
             change(&mut image, which, most);
             image
         };
-        // Brightness of two pixels, (0, 2, 0) and (1, 255, 0). Then contrast of a black and a white pixel, with mean
-        // grey 128.
+        // The first change is in the brightness of two pixels, (0, 2, 0) and (1, 255, 0). The second change is in the
+        // contrast of a black and a white pixel, with mean grey 128.
         assert_eq!(changed(vec![0, 1, 2, 255, 0, 0], 0), [0, 101, 202, 255, 0, 0]);
         assert_eq!(changed(vec![0, 255, 0, 255, 0, 255], 1), [0, 255, 0, 255, 0, 255]);
-        // Saturation of the first two pixels, whose greys are 1 and 150.
+        // The third change is in the saturation of (0, 2, 0) and (1, 255, 0), whose greys are 1 and 150.
         assert_eq!(changed(vec![0, 1, 2, 255, 0, 0], 2), [0, 0, 102, 255, 0, 0]);
     }
 }

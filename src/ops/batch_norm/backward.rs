@@ -63,7 +63,7 @@ pub(super) fn launch_sums(
     g.merge_partitions(launch, partials, "batch_norm/backward_sums", finish, &gradients)
 }
 
-/// Returns the size of the scratch memory for d_gamma and d_beta in the references: two totals per channel, and the
+/// Returns the size of the scratch memory for d_gamma and d_beta in the CPU references: two totals per channel, and the
 /// partial sums of all partitions.
 pub(super) fn sums_scratch(g: &BatchNormGeometry) -> ScratchSize {
     let n_sums = 2 * g.channels;

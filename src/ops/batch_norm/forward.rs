@@ -16,7 +16,7 @@ use crate::tape::{
     Args, Node, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId,
 };
 
-/// The values that batch norm records in training.
+/// The values on the tape that [`batch_norm`] returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Normalised {
     /// The normalised batch, of x's shape.
@@ -76,12 +76,12 @@ fn geometry<'a>(
     BatchNormGeometry { partitions, ..g }
 }
 
-/// Returns [`geometry`] of a recorded node.
+/// Returns the geometry of a recorded node; see [`geometry`].
 pub(super) fn geometry_of(io: &NodeIo<'_>, mean_m2: Option<Partitions>) -> BatchNormGeometry {
     geometry(|ix| io.input_shape(ix), io.n_inputs() - 1, mean_m2)
 }
 
-/// Returns [`geometry`] of a node with these inputs.
+/// Returns the geometry of a node with these inputs; see [`geometry`].
 pub(super) fn geometry_from(inputs: &[&Value], mean_m2: Option<Partitions>) -> BatchNormGeometry {
     geometry(|ix| &inputs[ix].shape, inputs.len() - 1, mean_m2)
 }
@@ -202,8 +202,8 @@ pub(super) fn statistics_scratch(
     ScratchSize::shared(own + mean_m2::merge_scratch(g.partitions, g.channels))
 }
 
-/// Returns mean and M2 of the partitions of x, `[partitions, 2, C]`, and the unused part of `scratch`. Mean and M2 are
-/// `given`; otherwise the function computes them in `scratch`.
+/// Returns mean and M2 of the partitions of x, `[partitions, 2, C]`, and the unused part of `scratch`. If `given` is
+/// `None`, the function computes mean and M2 in `scratch`; otherwise it returns `given`.
 pub(super) fn mean_m2_of<'a, T: Real>(
     g: &BatchNormGeometry,
     x: &[T],
@@ -219,7 +219,7 @@ pub(super) fn mean_m2_of<'a, T: Real>(
 }
 
 /// Computes for every channel the mean, the unbiased variance, and `1/√(var + eps)` with the biased variance, from mean
-/// and M2 of the partitions. This function is the reference of `shaders/batch_norm/statistics.wgsl`.
+/// and M2 of the partitions. This function is the CPU reference of `shaders/batch_norm/statistics.wgsl`.
 pub(super) fn batch_statistics<T: Real>(
     g: BatchNormGeometry,
     eps: f32,

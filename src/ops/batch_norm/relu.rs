@@ -90,7 +90,7 @@ impl Op for BatchNormRelu {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // Per element: 4 for the normalisation, 1 for the ReLU, 1 for the addition.
+        // Operations per element: 4 for the normalisation, 1 for the ReLU, 1 for the addition of a residual.
         let activation = 5 + u64::from(self.has_residual);
         (mean_m2_flops(self.mean_m2) + activation) * io.input(0).n_elements() as u64
     }
@@ -172,13 +172,13 @@ impl<T: Real, const L: usize> Channels<T, L> {
         x_hat(x, self.mean[i], self.inv_std[i])
     }
 
-    /// Returns the input of the ReLU.
+    /// Returns the output of the batch norm, which is the input of the ReLU.
     #[inline]
     fn normalised(&self, x_hat: T, i: usize) -> T {
         x_hat * self.gamma[i] + self.beta[i]
     }
 
-    /// Returns the gradient of the ReLU's input.
+    /// Returns the gradient of the ReLU's input: `d_y` where this input is positive, otherwise 0.
     #[inline]
     fn masked(&self, d_y: T, x_hat: T, i: usize) -> T {
         if self.normalised(x_hat, i) > T::ZERO { d_y } else { T::ZERO }
@@ -234,7 +234,7 @@ impl Op for BatchNormReluDParameters {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // Per element: 5 for the sums, 2 for the input of the ReLU, 1 for the comparison with 0.
+        // Operations per element: 5 for the sums, 2 for the input of the ReLU, 1 for the comparison with 0.
         8 * io.input(0).n_elements() as u64
     }
 

@@ -76,7 +76,7 @@ impl Op for Conv2dDWeight {
             let shader = with_d_output(g.shader("conv2d/d_weight_naive"), self.pool);
             return Launch::one(shader, &bindings, grid(n_weights));
         }
-        // A row of the product has one (ky, kx, ci), with the channels padded to a multiple of 4.
+        // The product has one row for each (ky, kx, ci). The number of input channels is rounded up to a multiple of 4.
         let rows = g.window.area() * g.ci.next_multiple_of(4);
         let n_splits = n_splits(g.n_pixels(), rows, g.co);
         let tile = target.tile(rows, g.co);

@@ -99,7 +99,8 @@ impl Op for Conv2dForward {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        // Per element, the formula has one addition for the mean and three operations for M2. The merge is not counted.
+        // Per element of y, the formulas have one addition for the mean and three operations for M2. The operations of
+        // merges are not counted.
         let mean_m2 = if self.mean_m2 { 4 * io.output(0).n_elements() } else { 0 };
         self.geometry(io).flops() + mean_m2 as u64
     }
@@ -119,7 +120,8 @@ impl Op for Conv2dForward {
         }
         let (y, n_made) = (Binding::Output(0), io.output(0).n_elements());
         let mean_m2 = self.mean_m2.then(|| Binding::Output(io.n_outputs() - 1));
-        // Appends a dispatch for mean and M2, if the kernel of the product does not compute mean and M2 itself.
+        // Appends a dispatch that computes mean and M2, if they are an output of the node. Only kernels that do not
+        // compute mean and M2 themselves need this dispatch.
         let then_mean_m2 = |launch| match mean_m2 {
             Some(mean_m2) => g.launch_mean_m2(launch, y, mean_m2),
             None => launch,

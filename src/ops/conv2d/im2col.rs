@@ -12,14 +12,15 @@ use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
 
 /// Number of elements of a block, unless a limit on its rows applies: 256 KiB of f32, which fit a core's own cache.
 const BLOCK_ELEMENTS: usize = 1 << 16;
-/// Least number of rows of a block, even of long rows. The matrix product packs the weights once per block, and many
-/// rows share that cost.
+/// Least number of rows of a block, even if the rows are long. The matrix product packs the weights once per block, and
+/// many rows share that cost.
 const MIN_ROWS: usize = 512;
-/// Largest number of rows of a block, even of short rows.
+/// Largest number of rows of a block, even if the rows are short.
 const MAX_ROWS: usize = 1024;
-/// Least number of blocks, for several threads. This limit comes before [`MIN_ROWS`], but after [`FEW_ROWS`].
+/// Least number of blocks, for several threads. To reach this number, a block may have fewer than [`MIN_ROWS`] rows,
+/// but not fewer than [`FEW_ROWS`].
 const MIN_BLOCKS: usize = 4;
-/// [`MIN_BLOCKS`] does not make blocks with fewer rows than this number.
+/// Least number of rows of a block, even if there are then fewer than [`MIN_BLOCKS`] blocks.
 const FEW_ROWS: usize = 64;
 
 /// Returns the number of rows of a block. The number depends on the shape alone, because the order of sums depends on

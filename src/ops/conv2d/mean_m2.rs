@@ -1,5 +1,5 @@
-//! Mean and M2 of the output's channels, for every partition of the pixels: another output, for the batch norm after
-//! the convolution.
+//! The convolution's additional output for a batch norm: mean and M2 of each channel of y, for every partition of the
+//! pixels.
 
 use super::ConvGeometry;
 use crate::kernel::launch::grid;
@@ -28,9 +28,9 @@ impl ConvGeometry {
         self.n_rows().div_ceil(TILE_ROWS) * 2 * self.co
     }
 
-    /// Appends the dispatch that merges the mean and M2 of register tiles into those of partitions. `rows` is the
+    /// Appends the dispatch that merges mean and M2 of register tiles into mean and M2 of partitions. `rows` is the
     /// shader file that maps rows of the product to pixels. `trip_count` is the shader file for the trip count of the
-    /// kernel's loop.
+    /// shader's loop.
     pub fn merge_tile_rows(
         &self,
         launch: Launch,

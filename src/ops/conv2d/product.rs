@@ -45,7 +45,7 @@ impl Product {
         if n_tiles < FEW_TILES && n_terms >= MIN_TERMS { g.window.size[0] } else { 1 }
     }
 
-    /// Returns the tiling for a target, without mean and M2.
+    /// Returns the tiling for a target, for a kernel that does not compute mean and M2.
     pub fn tiling(&self, g: &ConvGeometry, target: &Target) -> Tiling {
         let tile = target.tile(self.rows, self.columns);
         Tiling { tile, n_splits: self.n_splits(g), mean_m2: false }

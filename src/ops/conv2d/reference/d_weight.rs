@@ -19,10 +19,10 @@ const MAX_SPLITS: usize = 32;
 /// Largest number of partial sums over all splits: 16 MiB of f32. Two splits are always allowed.
 const MAX_PARTIALS: usize = 1 << 22;
 
-/// The division of the sums among tasks. Split-K divides the images, and the partial sums are added afterwards. If
-/// there are many weights, memory allows only few splits; then tasks also divide the positions of the kernel, whose
-/// sums are independent. The division depends on the shape alone, so the order of the sums is the same on every
-/// machine.
+/// The division of the sums of d_weight among tasks. Split-K divides the images, and the partial sums are added
+/// afterwards. If there are many weights, memory allows only few splits; then tasks also divide the positions of the
+/// kernel, whose sums are independent. The division depends on the shape alone, so the order of the sums is the same on
+/// every machine.
 struct SplitK {
     /// Number of splits of the images.
     n_splits: usize,
@@ -85,7 +85,7 @@ impl Reference for Conv2dDWeight {
     }
 }
 
-/// Computes the sum over some images of `d_weight`, for some positions of the kernel.
+/// Computes the part of `d_weight` that comes from some of the images, for some positions of the kernel.
 #[expect(clippy::too_many_arguments)]
 fn sum_images<T: Real>(
     g: &ConvGeometry,

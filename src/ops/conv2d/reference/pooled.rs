@@ -1,4 +1,4 @@
-//! The fused max pool of whole images, and its gradient.
+//! The fused max pool on the CPU, and its gradient. Both process whole images.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -81,7 +81,7 @@ pub(super) fn unpool<'a, T: Real>(
     let Some(index) = index else { return d_y };
     let d_out = &mut buffer[..unpooled_elements(g, true, images.len())];
     if [0, 1].iter().any(|&axis| g.pooled[axis] * g.pool[axis] < g.out[axis]) {
-        // Some pixels are not in a window, so the code below does not write them.
+        // Some pixels are not in a window, so the code below does not write them. Their gradient is 0.
         d_out.fill(T::ZERO);
     }
     let index = &index[here];
