@@ -12,7 +12,7 @@ pub enum DeviceError {
     /// No adapter's name contains the requested text.
     #[error("no adapter's name contains {wanted:?}; the adapters are: {}", list(.found))]
     AdapterNotFound {
-        /// Requested part of a name.
+        /// Requested part of an adapter's name.
         wanted: String,
         /// Names of all adapters.
         found: Vec<String>,
