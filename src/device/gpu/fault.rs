@@ -43,7 +43,7 @@ impl Fault {
     }
 }
 
-/// The first reported fault. A lost device replaces other faults, because it is their cause.
+/// The first reported fault. The loss of the device replaces other faults, because the loss is their cause.
 #[derive(Default, Debug)]
 pub(super) struct Faults(Mutex<Option<Fault>>);
 
