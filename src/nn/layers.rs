@@ -31,8 +31,8 @@ pub struct Conv {
 }
 
 impl Default for Conv {
-    /// Returns the settings of a 3x3 convolution with stride 1 and padding 1, without groups and bias. Its output has
-    /// as many rows and columns as its input.
+    /// Returns the settings of a 3x3 convolution with stride 1 and padding 1, with one group and no bias. Its output
+    /// has as many rows and columns as its input.
     fn default() -> Self {
         Self { kernel_size: 3, stride: 1, padding: 1, groups: 1, bias: false }
     }

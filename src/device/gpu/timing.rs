@@ -65,8 +65,8 @@ impl Timer {
             _ => ticks.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
         };
         let tick = f64::from(context.queue.get_timestamp_period()) * 1e-9;
-        // A device clock with few bits can start again from 0 during a step. An interval that is negative for this
-        // reason counts as 0.
+        // A device clock with few bits can overflow and start again from 0 during a step. An interval that is negative
+        // for this reason counts as 0.
         let seconds = intervals.iter().map(|[from, to]| tick * to.saturating_sub(*from) as f64);
         Ok(NodeTimes { seconds: seconds.collect(), clock })
     }
