@@ -42,7 +42,7 @@ pub enum DeviceError {
     /// The plan needs more memory than this machine has free.
     #[error("the step needs {}, and this machine has {} of memory free", readable_bytes(*.planned), readable_bytes(*.available))]
     NotEnoughMemory {
-        /// Bytes of the plan.
+        /// Bytes that the step needs.
         planned: u64,
         /// Bytes that are free.
         available: u64,

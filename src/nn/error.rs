@@ -17,8 +17,8 @@ pub enum WeightsError {
         /// Path of the folder.
         path: PathBuf,
     },
-    /// The file is not in the format safetensors, or the metadata of the file has a damaged
-    /// [`ModelInfo`](super::ModelInfo), the record of the training data.
+    /// The file is not a safetensors file, or the record of the training data ([`ModelInfo`](super::ModelInfo)) in its
+    /// metadata is damaged.
     #[error("{}: {reason}", path.shown())]
     Format {
         /// Path of the file.

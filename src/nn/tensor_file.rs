@@ -100,7 +100,8 @@ pub(crate) struct Reader<'a> {
 /// The tensors that do not fit a network, one line per tensor.
 #[derive(Default)]
 pub(crate) struct Problems {
-    /// Tensors whose shape or type in the file differs from the network's.
+    /// Tensors that are in the file, but have a wrong shape or type, a number that is too large for f32, or a second
+    /// entry.
     wrong: Vec<String>,
     /// Tensors of the network that are not in the file.
     missing: Vec<String>,

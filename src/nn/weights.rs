@@ -84,8 +84,8 @@ impl Weights {
 
     /// Checks that every element is finite, and that no variance is negative.
     ///
-    /// # Errors A text about the first wrong element, with PyTorch's name of the tensor and PyTorch's index of the
-    /// element.
+    /// # Errors
+    /// A text about the first wrong element, with PyTorch's name of the tensor and PyTorch's index of the element.
     fn check_values(&self, layout: &StateLayout) -> Result<(), String> {
         let parameters = layout.parameters.iter().map(|member| (member, &self.parameters));
         let statistics =
@@ -208,7 +208,8 @@ impl WeightsFile {
 
 /// Checks that bytes are a safetensors file, and returns its record of the training data.
 ///
-/// # Errors A text with the problem of the file.
+/// # Errors
+/// A text with the problem of the file.
 fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
     // `torch.save` writes a zip archive, or in old versions a pickle. A valid safetensors file may begin with the same
     // bytes, so these bytes are not an error. They only select the message after another error.

@@ -27,7 +27,7 @@ impl Phase {
     }
 }
 
-/// One application of an op to values: an entry of the tape's list.
+/// One application of an op to values: an entry in the tape's list of nodes.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// The op.

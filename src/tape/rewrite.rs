@@ -11,9 +11,9 @@ impl Tape {
     /// which one of the replaced nodes computed before; if `outputs[i]` is None, the output is a new value. So readers
     /// of the old values, including the host, need no change.
     ///
-    /// # Panics If the op rejects the inputs; if one of `outputs` has another shape or element type than the op's
-    /// output; if an input is computed after the new node; if a value that is read or kept loses the node that computes
-    /// it.
+    /// # Panics
+    /// If the op rejects the inputs; if one of `outputs` has another shape or element type than the op's output; if an
+    /// input is computed after the new node; if a value that is read or kept loses the node that computes it.
     pub fn replace(
         &mut self,
         nodes: &[usize],

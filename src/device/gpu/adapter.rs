@@ -103,7 +103,8 @@ const FEATURES: Features = Features::TIMESTAMP_QUERY
 
 /// Opens an adapter with its own limits; wgpu's default limits are the smallest that WebGPU guarantees.
 ///
-/// # Errors [`DeviceError::Refused`] if the driver does not open the adapter.
+/// # Errors
+/// [`DeviceError::Refused`] if the driver does not open the adapter.
 pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<Opened, DeviceError> {
     let info = adapter.get_info();
     let (name, is_software) = (describe(&info), info.device_type == DeviceType::Cpu);

@@ -179,8 +179,9 @@ impl Context {
 
     /// Creates a buffer of zeros, of at least 256 bytes. A buffer without bytes could not be bound.
     ///
-    /// # Errors If the buffer is larger than the device's limit, or memory is short. `planned` is the size in bytes of
-    /// all buffers that the caller creates together, for the error message.
+    /// # Errors
+    /// If the buffer is larger than the device's limit, or memory is short. `planned` is the size in bytes of all
+    /// buffers that the caller creates together, for the error message.
     pub(super) fn create_buffer(
         &self,
         label: &str,

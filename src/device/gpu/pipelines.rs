@@ -47,9 +47,10 @@ impl Pipelines {
 
     /// Returns a pipeline for each shader in `wanted`, in order. Missing pipelines are compiled on every core.
     ///
-    /// # Errors [`DeviceError::Shader`] if a shader cannot be loaded, [`DeviceError::Pipeline`] if its text is not
-    /// valid WGSL or the device rejects the pipeline. If several shaders fail, the function returns the error of the
-    /// first in the order of `wanted`.
+    /// # Errors
+    /// [`DeviceError::Shader`] if a shader cannot be loaded, [`DeviceError::Pipeline`] if its text is not valid WGSL or
+    /// the device rejects the pipeline. If several shaders fail, the function returns the error of the first in the
+    /// order of `wanted`.
     pub(super) fn get(
         &self,
         context: &Context,

@@ -60,8 +60,7 @@ impl Precompiler {
     /// Compiles those pipelines of `jobs` that were not compiled before, on the device of `context` and on other
     /// devices of the same adapter. `pipelines` creates the pipelines of the other devices.
     ///
-    /// If the compilation of a pipeline fails on another device, the driver compiles the pipeline at its first dispatch
-    /// in the session.
+    /// A pipeline whose compilation fails on another device is compiled at its first dispatch in the session.
     ///
     /// # Errors
     /// If `context`'s device fails.
@@ -83,8 +82,7 @@ impl Precompiler {
         }
     }
 
-    /// Returns the jobs whose pipeline is not in `seen`, and adds their pipelines to `seen`. Of several jobs with the
-    /// same pipeline, the function returns the first.
+    /// Returns one job for each pipeline that is not in `seen`, and adds these pipelines to `seen`.
     fn new_ones<'a>(&self, jobs: impl Iterator<Item = Job<'a>>) -> Vec<Job<'a>> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.filter(|job| seen.insert(job.pipeline.clone())).collect()
@@ -188,8 +186,7 @@ impl Job<'_> {
         self.compile(context, &pipeline, &bind_group)
     }
 
-    /// Returns a pipeline of the same shader on the device of `context`, which is not the session's device, and a bind
-    /// group with a small buffer at each binding.
+    /// Returns a pipeline of the job's shader on another device, and a bind group with a small buffer at each binding.
     fn stand_in(
         &self,
         context: &Context,
@@ -239,8 +236,7 @@ mod tests {
     /// The factors of the test tape's `scale` nodes. A factor is a constant of the shader, so each different factor has
     /// a pipeline of its own. The last factor repeats the first.
     const FACTORS: [f32; 8] = [2.0, -1.0, 0.5, 3.0, 4.0, -0.25, 1.5, 2.0];
-    /// The number of pipelines of the test tape: one for each of the 7 different factors, and one for the moving
-    /// average.
+    /// The test tape's pipelines: one for each of the 7 different factors, and one for the moving average.
     const N_PIPELINES: usize = FACTORS.len();
 
     struct Loaded {
