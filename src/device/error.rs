@@ -12,7 +12,7 @@ pub enum DeviceError {
     /// No adapter's name contains the requested text.
     #[error("no adapter's name contains {wanted:?}; the adapters are: {}", list(.found))]
     AdapterNotFound {
-        /// Requested part of a name.
+        /// Requested part of an adapter's name.
         wanted: String,
         /// Names of all adapters.
         found: Vec<String>,
@@ -42,7 +42,7 @@ pub enum DeviceError {
     /// The plan needs more memory than this machine has free.
     #[error("the step needs {}, and this machine has {} of memory free", readable_bytes(*.planned), readable_bytes(*.available))]
     NotEnoughMemory {
-        /// Bytes of the plan.
+        /// Bytes that the step needs.
         planned: u64,
         /// Bytes that are free.
         available: u64,

@@ -4,9 +4,10 @@ use sysinfo::{MemoryRefreshKind, System};
 
 use crate::device::DeviceError;
 
-/// Fails if `bytes` is more than the free memory of this machine, or more than the system's limit on this process (of a
-/// container, for example) leaves free. Call this function before the allocation: an operating system can grant more
-/// memory than it has, and kill the process later, when the process uses the memory.
+/// Fails if `bytes` is more than the free memory of this machine. If the system limits the memory of this process (in a
+/// container, for example), also fails if `bytes` is more than the unused part of this limit. Call this function before
+/// the allocation: an operating system can grant more memory than it has, and kill the process later, when the process
+/// uses the memory.
 ///
 /// # Errors
 /// [`DeviceError::NotEnoughMemory`] with the planned and the free bytes; [`DeviceError::OutOfMemory`] if the allocator

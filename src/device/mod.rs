@@ -26,9 +26,9 @@ pub use timing::{Clock, NodeTimes, Peaks};
 
 /// An open device.
 pub enum Device {
-    /// The CPU references.
+    /// The CPU, which runs the reference of each op: plain Rust.
     Cpu(cpu::CpuDevice),
-    /// The shaders, through wgpu.
+    /// A GPU or a software adapter, which runs the WGSL shaders through wgpu.
     Gpu(gpu::GpuDevice),
 }
 

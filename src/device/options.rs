@@ -12,15 +12,15 @@ pub struct OpenOptions {
     pub memory_limit: Option<u64>,
     /// The tile of every matrix product on a GPU, for tests and benchmarks; None if the device chooses the tiles.
     pub tile: Option<Tile>,
-    /// The largest number of invocations of a subgroup that share their reads, for tests; None if all invocations of a
-    /// subgroup share them.
+    /// An upper limit on the number of invocations of a subgroup that exchange values which they have read, for tests;
+    /// None for no limit other than the subgroup size.
     pub max_sharing: Option<usize>,
     /// True if shaders are compiled with runtime checks, which clamp indices and count the iterations of loops. Debug
     /// builds always have these checks.
     pub checked: bool,
-    /// The function that receives a line of text for each kernel that is measured for the first time, and "" at the
-    /// end.
+    /// The function that receives a line of text for each kernel that is measured for the first time, and an empty text
+    /// after the last of these kernels.
     pub on_progress: Option<fn(&str)>,
-    /// The source of shaders. Tests replace files by broken shaders.
+    /// The library that shaders are loaded from. Tests use a library in which some files are broken.
     pub shaders: ShaderLibrary,
 }

@@ -67,9 +67,9 @@ pub trait Session: Send {
         step: &StepScalars,
     ) -> Result<NodeTimes, DeviceError>;
 
-    /// Reads an f32 value after all earlier work. A transient value must be kept; see [`Tape::keep`] and
-    /// [`LoadOptions::keep_all`]. The value is valid until another program of the session runs, because programs share
-    /// memory.
+    /// Reads an f32 value after all earlier work is done. A transient value can be read only if it was kept with
+    /// [`Tape::keep`] or [`LoadOptions::keep_all`]. Read the value before another program of the session runs, because
+    /// programs share memory.
     fn read_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<f32>>;
 
     /// Calls [`Session::read_async`], and waits for its result.
@@ -77,7 +77,8 @@ pub trait Session: Send {
         block_on(self.read_async(program, value))
     }
 
-    /// Reads a value of 32-bit words, under the conditions of [`Session::read_async`].
+    /// Reads a value of 32-bit words. All conditions of [`Session::read_async`] except the element type hold for this
+    /// function, too.
     fn read_words_async(&mut self, program: ProgramId, value: ValueId) -> Pending<'_, Vec<u32>>;
 
     /// Calls [`Session::read_words_async`], and waits for its result.
@@ -96,8 +97,8 @@ pub trait Session: Send {
         block_on(self.read_state_async(group))
     }
 
-    /// Requests a copy of a flat buffer of the state after all earlier work, and does not wait for the copy.
-    /// [`Session::poll_state`] returns the copy.
+    /// Requests a copy of a flat buffer of the state. The copy is made after all earlier work, and the function does
+    /// not wait for the copy. A later call of [`Session::poll_state`] returns the copy.
     fn request_state(&mut self, group: StateBuffer) -> Result<(), DeviceError>;
 
     /// Moves the newest copy that has arrived after [`Session::request_state`] into `values`, padding included, and

@@ -22,7 +22,7 @@ impl NodeTimes {
     }
 }
 
-/// The clock that measures nodes.
+/// The way in which a device measures the time of each node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Clock {
     /// The device writes a timestamp between two nodes, and the step is one compute pass. A node's time is from the end
@@ -39,7 +39,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// Returns the clock's name in files.
+    /// Returns the name that files use for the clock.
     pub fn name(self) -> &'static str {
         match self {
             Clock::BetweenNodes => "timestamps-between-nodes",
@@ -85,11 +85,11 @@ impl Peaks {
     }
 }
 
-/// The minimum time of a measurement, in seconds. A shorter measurement would mostly measure the start. On a busy
-/// machine, other programs disturb a longer measurement more often.
+/// The minimum time of a measurement, in seconds. In a shorter measurement, the overhead of starting the work would be
+/// most of the time. On a busy machine, other programs disturb a longer measurement more often.
 const LONG_ENOUGH: f64 = 0.01;
 
-/// The total time of all measurements, in seconds. The result is the fastest measurement.
+/// The minimum total time of all measurements of one rate, in seconds. The fastest of these measurements is the result.
 const IN_ALL: f64 = 0.7;
 
 /// Returns the time of one run in seconds: the shortest of several measurements. `time(n)` measures n runs together.

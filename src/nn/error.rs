@@ -1,4 +1,4 @@
-//! Errors of files of weights.
+//! Errors of reading, checking and writing files of weights.
 
 use std::path::PathBuf;
 
@@ -11,18 +11,19 @@ pub enum WeightsError {
     /// The file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The path leads to a folder.
+    /// The path of a file of weights leads to a folder.
     #[error("{}: a folder, not a file of weights", path.shown())]
     Folder {
         /// Path of the folder.
         path: PathBuf,
     },
-    /// The file is not safetensors, or its record of the training data is damaged.
+    /// The file is not a safetensors file, or the record of the training data ([`ModelInfo`](super::ModelInfo)) in its
+    /// metadata is damaged.
     #[error("{}: {reason}", path.shown())]
     Format {
         /// Path of the file.
         path: PathBuf,
-        /// Problem of the file.
+        /// Text with the problem of the file.
         reason: String,
     },
     /// The file is valid, but has the weights of another network.
@@ -32,15 +33,15 @@ pub enum WeightsError {
         path: PathBuf,
         /// Width of the file's network and width of the network that the file was loaded into, if the two differ.
         widths: Option<(usize, usize)>,
-        /// Lines, one for each tensor that does not fit.
+        /// One line of text for each tensor that does not fit.
         problems: Vec<String>,
     },
-    /// An element is not finite, or a variance is negative.
+    /// An element of a tensor in the file is not finite, or a running variance is negative.
     #[error("{}: {reason}", path.shown())]
     Value {
         /// Path of the file.
         path: PathBuf,
-        /// Tensor, element, and problem of the element's value.
+        /// Text with the tensor's name, the element's index and value, and the problem of the value.
         reason: String,
     },
 }

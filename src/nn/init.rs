@@ -45,8 +45,9 @@ fn fill_member(member: &StateEntry, seed: u64, values: &mut [f32]) {
     }
 }
 
-/// Returns the generator of a member. The key is the seed's eight bytes and 24 zeros. The function makes the key
-/// itself, because a new release of `rand` may change `seed_from_u64`.
+/// Returns the random generator for the member (parameter or statistic) `name`. The key is the seed's eight bytes and
+/// 24 zeros; a hash of the name selects the stream. The function makes the key itself, because a new release of `rand`
+/// may change `seed_from_u64`.
 fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -124,7 +125,7 @@ mod tests {
     fn values_are_stable_across_releases() {
         let layout = layout(&["prep.0.weight"]);
         let values = Weights::initial(&layout, 42).parameters;
-        // The expected numbers come from another implementation of ChaCha8.
+        // The expected numbers were computed with another implementation of ChaCha8.
         let expected = [0xbdfd_9fae_u32, 0x3e2e_0006, 0x3d2b_2f5d, 0xbe0e_32dc];
         assert_eq!(values[..4], expected.map(f32::from_bits));
     }

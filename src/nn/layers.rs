@@ -25,13 +25,14 @@ pub struct Conv {
     pub padding: usize,
     /// Number of groups of channels; an output channel reads the input channels of its own group only.
     pub groups: usize,
-    /// True for a convolution with a bias. Before a batch norm, a bias has no effect, because the batch norm subtracts
-    /// the mean.
+    /// True for a convolution with a bias. If a batch norm follows the convolution, a bias has no effect, because the
+    /// batch norm subtracts the mean.
     pub bias: bool,
 }
 
 impl Default for Conv {
-    /// Returns 3x3 with padding 1, which keeps the plane's size, without a bias.
+    /// Returns the settings of a 3x3 convolution with stride 1 and padding 1, with one group and no bias. Its output
+    /// has as many rows and columns as its input.
     fn default() -> Self {
         Self { kernel_size: 3, stride: 1, padding: 1, groups: 1, bias: false }
     }
@@ -131,7 +132,7 @@ fn channels(tape: &Tape, x: ValueId) -> usize {
     ops::n_channels(tape.shape(x))
 }
 
-/// Records a parameter with one number per channel.
+/// Records a parameter of shape `[n]`, one number per channel.
 fn parameter(tape: &mut Tape, name: &str, which: &str, n: usize, start: Initializer) -> ValueId {
     tape.parameter(&format!("{name}.{which}"), &[n], Layout::Plain, start)
 }

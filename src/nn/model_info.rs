@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::fingerprint::Fingerprint;
 
-/// The training data of weights: the metadata entry [`ModelInfo::KEY`] of their file.
+/// The record of the data that weights were trained on. A file of weights has the record in its metadata, under the key
+/// [`ModelInfo::KEY`].
 ///
-/// The entry is JSON with sorted keys. It has no path, time, device or number of processes, so equal tensors make equal
-/// files on every machine. Readers ignore unknown keys.
+/// The record is JSON with sorted keys. It has no path, time, device or number of processes, so equal tensors make
+/// equal files on every machine. Readers ignore unknown keys.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// Names of the classes, in the order of their labels.
@@ -16,29 +17,30 @@ pub struct ModelInfo {
     pub data: String,
     /// Hash of all training and test images of the dataset and of their labels, held-out images included.
     pub fingerprint: Fingerprint,
-    /// Mean of each channel of the training images, of pixels in 0..=1.
+    /// Mean of each channel of the training images, with pixels in 0..=1.
     pub mean: [f64; 3],
-    /// Standard deviation of each channel; the pixels were divided by it.
+    /// Standard deviation of each channel of the training images. Normalisation subtracts the mean from a pixel and
+    /// divides by this number.
     pub standard_deviation: [f64; 3],
 }
 
 impl ModelInfo {
-    /// The key of the entry in the metadata of a safetensors file.
+    /// The key of the record in the metadata of a safetensors file.
     pub const KEY: &str = "wgrad";
 
-    /// Returns the value of the entry.
+    /// Returns the record as JSON, the value that the metadata has for [`ModelInfo::KEY`].
     pub fn to_json(&self) -> String {
-        // A `Value` keeps its keys sorted.
+        // The conversion to a `serde_json::Value` sorts the keys.
         serde_json::to_value(self).expect("numbers and strings").to_string()
     }
 
-    /// Reads the value of the entry.
+    /// Returns the record that `json`, the value of [`ModelInfo::KEY`] in the metadata, contains.
     ///
     /// # Errors
     /// The reason why `json` is not a valid record.
     pub fn parse(json: &str) -> Result<Self, String> {
         let info: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        // Normalisation computes in f32.
+        // Normalisation computes in f32, so the numbers must be usable as f32.
         let is_mean = |mean: f64| (mean as f32).is_finite();
         let is_deviation = |deviation: f64| deviation > 0.0 && (deviation as f32).is_normal();
         let are_usable = info.mean.into_iter().all(is_mean)

@@ -67,7 +67,7 @@ struct Layer {
 }
 
 impl Layer {
-    /// Returns the row of a node, if PyTorch has a module for its op.
+    /// Returns the row of a node; None if PyTorch has no module for the node's op.
     fn of(tape: &Tape, node: &Node) -> Option<Self> {
         let module = match node.op.name().split('.').next()? {
             "conv2d" => "Conv2d",

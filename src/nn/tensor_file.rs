@@ -14,7 +14,8 @@ use crate::tape::{StateEntry, StateLayout};
 /// The prefix of the names of tensors that are part of a checkpoint, but not of the network.
 pub(crate) const TRAINING: &str = "training.";
 
-/// The prefix, before the parameter's name, of a moving average of a parameter in a checkpoint.
+/// The prefix of the moving averages in a checkpoint: the average of a parameter has this prefix and then the
+/// parameter's name.
 pub(crate) const AVERAGES: &str = "training.averaged_parameters.";
 
 /// Collects tensors, and makes a file of them.
@@ -30,7 +31,7 @@ impl Writer {
         self.tensors.insert(name, (Dtype::F32, shape, bytes));
     }
 
-    /// Adds a vector of u32.
+    /// Adds a tensor of type u32 with one axis.
     #[cfg(feature = "runs")]
     pub(crate) fn u32(&mut self, name: String, values: &[u32]) {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -51,7 +52,7 @@ impl Writer {
         }
     }
 
-    /// Returns the bytes of each tensor, by name.
+    /// Returns the name and the bytes of each tensor.
     #[cfg(feature = "runs")]
     pub(crate) fn bytes(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.tensors.iter().map(|(name, (_, _, bytes))| (name.as_str(), bytes.as_slice()))
@@ -68,7 +69,7 @@ impl Writer {
     }
 }
 
-/// Adds entries of metadata to a safetensors file without metadata.
+/// Returns the safetensors file `file`, which has no metadata, with these entries of metadata.
 ///
 /// The crate `safetensors` takes the entries as an unordered map, and their order would differ from process to process.
 /// A file is `length of the header (u64), header (JSON, padded to eight bytes), data`. Offsets in the header count from
@@ -99,7 +100,8 @@ pub(crate) struct Reader<'a> {
 /// The tensors that do not fit a network, one line per tensor.
 #[derive(Default)]
 pub(crate) struct Problems {
-    /// Tensors with another shape or type.
+    /// Tensors that are in the file, but have a wrong shape or type, a number that is too large for f32, or a second
+    /// entry.
     wrong: Vec<String>,
     /// Tensors of the network that are not in the file.
     missing: Vec<String>,
@@ -110,11 +112,12 @@ pub(crate) struct Problems {
 /// The changes that the reader made to names and types. Commands print them.
 #[derive(Default)]
 struct Notes {
-    /// Number of tensors by the prefix that was removed from their names.
+    /// For each prefix that was removed from names: the number of tensors with this prefix.
     prefixes: BTreeMap<String, usize>,
-    /// Number of tensors by the type that was converted to f32.
+    /// For each type that was converted to f32: the number of tensors of this type.
     types: BTreeMap<String, usize>,
-    /// Tensors that no computation reads, with another type or shape than PyTorch gives them.
+    /// Tensors that the reader ignored because no computation reads them: `n_averaged`, and counts of batches whose
+    /// type or shape differs from PyTorch's.
     ignored: Vec<String>,
 }
 
@@ -122,7 +125,7 @@ struct Notes {
 /// `DistributedDataParallel` and `AveragedModel` add the first, `torch.compile` adds the second.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// The name of `AveragedModel`'s count of averaged models. No computation reads it.
+/// The name of the count of averaged models in a file of PyTorch's `AveragedModel`. No computation reads this count.
 const N_AVERAGED: &str = "n_averaged";
 
 /// Returns the name of a tensor without the prefixes of wrappers.
@@ -140,8 +143,8 @@ impl<'a> Reader<'a> {
         Self { tensors, problems: Problems::default(), notes: Notes::default() }
     }
 
-    /// Returns a reader of all tensors of a file of weights, under their names without the prefixes of wrappers. Any
-    /// program may have written the file.
+    /// Returns a reader of all tensors of a file of weights. PyTorch may have written the file, so the reader removes
+    /// the prefixes of wrappers from the names.
     pub(crate) fn of_weights(file: &SafeTensors<'a>) -> Self {
         let mut reader = Self::new(file);
         for (name, tensor) in std::mem::take(&mut reader.tensors) {
@@ -185,7 +188,8 @@ impl<'a> Reader<'a> {
         buffer
     }
 
-    /// Returns a tensor of this shape as f32. F16, BF16 and F64 are rounded to the nearest f32.
+    /// Returns the elements of the tensor `name` as f32. F16, BF16 and F64 are rounded to the nearest f32. If the
+    /// tensor is missing, or has another type or shape, adds a problem and returns None.
     pub(crate) fn f32(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
         let tensor = self.tensor(name, shape)?;
         let Some(values) = to_f32(&tensor) else {
@@ -204,7 +208,8 @@ impl<'a> Reader<'a> {
         Some(values)
     }
 
-    /// Returns a vector of u32.
+    /// Returns the elements of a tensor of type u32 with one axis of size `length`. If the tensor is missing or
+    /// different, adds a problem and returns None.
     #[cfg(feature = "runs")]
     pub(crate) fn u32(&mut self, name: &str, length: usize) -> Option<Vec<u32>> {
         let tensor = self.tensor(name, &[length])?;
@@ -243,7 +248,7 @@ impl<'a> Reader<'a> {
         self.problems.wrong.push(format!("{name}: {found}, expected {expected}"));
     }
 
-    /// Returns one line for each kind of change that the reader made.
+    /// Returns one line of text for each kind of change that the reader made to names and types.
     pub(crate) fn notes(&self) -> Vec<String> {
         let Notes { prefixes, types, ignored } = &self.notes;
         let tensors = |n: usize| format!("{n} tensor{}", if n == 1 { "" } else { "s" });
@@ -259,8 +264,8 @@ impl<'a> Reader<'a> {
         prefixes.chain(types).chain(first).collect()
     }
 
-    /// Returns the problems. A tensor that was not read is a problem, unless its name has the prefix of checkpoints,
-    /// [`TRAINING`].
+    /// Returns the problems of the file's tensors. A tensor that was not read is a problem, unless its name has the
+    /// prefix of checkpoints, [`TRAINING`].
     pub(crate) fn finish(mut self) -> Problems {
         let left = self.tensors.keys().filter(|name| !name.starts_with(TRAINING));
         self.problems.unused.extend(left.map(|name| format!("{name}: not a part of this network")));
@@ -268,8 +273,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The largest number of tensors that an error names, per kind of problem. In a file of another network, every tensor
-/// has a problem.
+/// The largest number of tensors that an error message names, per kind of problem. In a file of another network, every
+/// tensor has a problem.
 const MAX_PROBLEMS: usize = 5;
 
 impl Problems {
@@ -311,7 +316,7 @@ fn to_f32(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
     })
 }
 
-/// Returns the names of PyTorch's counts of batches, one for each batch norm.
+/// Returns the name of PyTorch's count of batches, `num_batches_tracked`, for each batch norm of the network.
 pub(crate) fn batch_counts(layout: &StateLayout) -> impl Iterator<Item = String> {
     let layers =
         layout.running_statistics.iter().filter_map(|m| m.name.strip_suffix(".running_mean"));

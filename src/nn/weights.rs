@@ -28,8 +28,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Writes the weights to a file, with `info` as the record of the training data, if it is given. A failure leaves
-    /// no partial file.
+    /// Writes the weights to a file. If `info` is given, the file has this record of the training data. A failure
+    /// leaves no partial file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -43,7 +43,7 @@ impl Weights {
     }
 
     /// Reads a file that has the weights of a network with this layout. [`WeightsFile`] does the same in two steps, and
-    /// also returns the record and the notes.
+    /// also returns the record of the training data, and notes on converted names and types.
     ///
     /// # Errors
     /// The errors of [`WeightsFile::read`] and [`WeightsFile::weights`].
@@ -55,7 +55,7 @@ impl Weights {
     pub fn to_safetensors(&self, layout: &StateLayout, info: Option<&ModelInfo>) -> Vec<u8> {
         let mut file = tensor_file::Writer::default();
         self.write(layout, &mut file);
-        // Hugging Face's loaders require the entry `format`.
+        // Hugging Face's loaders require the entry `format` in the metadata, so every file has the entry.
         match info.map(ModelInfo::to_json) {
             None => file.finish(&[("format", "pt")]),
             Some(info) => file.finish(&[("format", "pt"), (ModelInfo::KEY, &info)]),
@@ -76,7 +76,7 @@ impl Weights {
         let mut fill = |group| file.members("", layout.members(group), layout.n_elements(group));
         let (parameters, running_statistics) =
             (fill(StateBuffer::Parameters), fill(StateBuffer::RunningStatistics));
-        // No computation reads the counts, so they are optional.
+        // No computation reads the counts of batches (`num_batches_tracked`), so a file without them is valid.
         let counts = tensor_file::batch_counts(layout).filter_map(|name| file.count(name));
         let n_batches = counts.max().unwrap_or(0);
         Self { parameters, running_statistics, n_batches }
@@ -85,7 +85,7 @@ impl Weights {
     /// Checks that every element is finite, and that no variance is negative.
     ///
     /// # Errors
-    /// The first wrong element, with PyTorch's name of the tensor and PyTorch's index.
+    /// A text about the first wrong element, with PyTorch's name of the tensor and PyTorch's index of the element.
     fn check_values(&self, layout: &StateLayout) -> Result<(), String> {
         let parameters = layout.parameters.iter().map(|member| (member, &self.parameters));
         let statistics =
@@ -182,7 +182,8 @@ impl WeightsFile {
         let mut tensors = tensor_file::Reader::of_weights(&file);
         let mut weights = Weights::read(layout, &mut tensors);
         if tensors.has(tensor_file::AVERAGES) {
-            // The file is a checkpoint of a run with `--ema`. The run evaluates the averages and not the parameters.
+            // The file is a checkpoint of a run with `--ema`. This run evaluates the moving averages of the parameters,
+            // so the averages are loaded and not the parameters.
             let n_elements = layout.n_elements(StateBuffer::Parameters);
             weights.parameters =
                 tensors.members(tensor_file::AVERAGES, &layout.parameters, n_elements);
@@ -208,10 +209,10 @@ impl WeightsFile {
 /// Checks that bytes are a safetensors file, and returns its record of the training data.
 ///
 /// # Errors
-/// The problem of the file.
+/// A text with the problem of the file.
 fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
     // `torch.save` writes a zip archive, or in old versions a pickle. A valid safetensors file may begin with the same
-    // bytes, so they only select the message after another error.
+    // bytes, so these bytes are not an error. They only select the message after another error.
     let is_of_torch = bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]);
     let damaged = |error| match is_of_torch {
         true => "a file of torch.save, not a safetensors file; write it with \
@@ -399,7 +400,7 @@ mod tests {
             ("_orig_mod.module.0.weight", Dtype::F32, &[1, 3, 3, 3], &weight),
             ("module.1.running_mean", Dtype::F32, &[1], &four),
             ("module.1.running_var", Dtype::F32, &[1], &four),
-            // A count of another type and shape than PyTorch's.
+            // PyTorch's count of batches is a scalar of type i64; this count has another type and shape.
             ("module.1.num_batches_tracked", Dtype::F32, &[1], &four),
             ("n_averaged", Dtype::I64, &[], &count),
         ]);

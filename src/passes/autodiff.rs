@@ -7,12 +7,13 @@ use crate::ops::fill::Fill;
 use crate::ops::{add, scale};
 use crate::tape::{Node, Phase, StateBuffer, Storage, Tape, ValueId};
 
-/// The recorded gradients: the gradient of each value, by the value.
+/// The recorded gradients: a map from each value to its gradient.
 #[derive(Clone, Default, Debug)]
 pub struct Gradients(HashMap<ValueId, ValueId>);
 
 impl Gradients {
-    /// Returns the gradient of `value`, if the loss depends on `value` and `value` requires a gradient.
+    /// Returns the gradient of `value`; None if the loss does not depend on `value`, or if `value` does not require a
+    /// gradient.
     pub fn get(&self, value: ValueId) -> Option<ValueId> {
         self.0.get(&value).copied()
     }
@@ -106,7 +107,8 @@ fn place_parameter_gradients(tape: &mut Tape, gradients: &mut Gradients) {
     for member in tape.state().parameters.clone() {
         let parameter = tape.find_member(&member.name).expect("members are values");
         let Some(mut gradient) = gradients.get(parameter) else { continue };
-        // A gradient that already has a place is copied: a seed, or a gradient that two parameters share.
+        // If the gradient already has a place in memory, it is copied to the buffer of gradients. This happens for a
+        // gradient from `seeds`, and for a gradient that two parameters share.
         if tape.value(gradient).storage != Storage::Transient {
             gradient = scale::scale(tape, gradient, 1.0);
             gradients.0.insert(parameter, gradient);

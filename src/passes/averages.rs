@@ -2,7 +2,8 @@
 
 use crate::tape::{Phase, StateBuffer, Tape};
 
-/// Makes every node that reads a parameter read the parameter's moving average; see [`ema`](crate::ops::ema).
+/// Changes the tape: every node that reads a parameter now reads the parameter's moving average; see
+/// [`ema`](crate::ops::ema).
 ///
 /// # Panics
 /// If the tape has a backward pass or updates. Training changes the parameters, so it must read the parameters and not

@@ -1,4 +1,4 @@
-//! Dead-code elimination: removes nodes with outputs that no node and no host reads.
+//! Dead-code elimination: removes each node whose outputs are read neither by another node nor by the host.
 
 use crate::tape::{Storage, Tape};
 

@@ -1,8 +1,8 @@
 //! The drawing of a tape's forward part: one box per node, from top to bottom. A value that skips boxes, such as a
 //! residual, is a curve around them.
 //!
-//! The SVG file needs no other file: no fonts, scripts or styles. It has no background. Boxes are filled, and text
-//! outside of them has a grey that is visible on light and dark pages.
+//! The SVG file needs no other file: no fonts, scripts or styles. The drawing has no background. Boxes are filled, and
+//! text outside of them has a grey that is visible on light and dark pages.
 
 use std::collections::BTreeMap;
 
@@ -99,8 +99,8 @@ impl Row {
 struct Edge {
     from: usize,
     to: usize,
-    /// Number of the edge's lane, if the edge skips boxes. The lanes are to the right of the boxes, and lane 0 is next
-    /// to them.
+    /// Number of the lane, a vertical track to the right of the boxes, in which an edge that skips boxes is drawn. Lane
+    /// 0 is next to the boxes. For an edge between neighbouring boxes, this number has no effect.
     lane: usize,
 }
 
@@ -177,7 +177,7 @@ fn is_input(tape: &Tape, id: ValueId) -> bool {
 }
 
 /// Returns the boxes from top to bottom: the first input, then one box per node. The gap between two blocks of the
-/// network is larger than the gap within one.
+/// network is larger than the gap between two boxes of a block.
 fn place(tape: &Tape, nodes: &[&Node], first: Option<ValueId>, batch: Option<usize>) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut top = HEADER + FRAME_PADDING;
@@ -230,7 +230,7 @@ fn title(node: &Node) -> String {
     name.strip_suffix(".forward").unwrap_or(name).replace('_', " ").replace('.', ", ")
 }
 
-/// Returns the shape without the axis of images. The header has the number of images.
+/// Returns the shape of a value without the axis of images, as text. The drawing's header has the number of images.
 fn shape(tape: &Tape, id: ValueId, batch: Option<usize>) -> String {
     let value = tape.value(id);
     let axes = match value.shape.as_slice() {
@@ -246,8 +246,8 @@ fn shape(tape: &Tape, id: ValueId, batch: Option<usize>) -> String {
     axes.join(" × ") + &element
 }
 
-/// Returns the edges with their lanes. Edges that overlap have different lanes, with the shorter edges nearer to the
-/// boxes.
+/// Returns the edges with their lanes. Edges that overlap vertically have different lanes, and the shorter edges are
+/// nearer to the boxes.
 fn connect(nodes: &[&Node], first: Option<ValueId>) -> Vec<Edge> {
     let mut makers: BTreeMap<ValueId, usize> = first.map(|id| (id, 0)).into_iter().collect();
     let offset = makers.len();

@@ -5,10 +5,10 @@ use crate::base::units::readable_bytes;
 /// The limit that a plan exceeds. Plans are compared with the limits before memory is allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The plan takes more memory than the session may take.
+    /// The plan and the session's other programs need more memory than the session may take.
     #[error("the step needs {}, more than the limit of {}", readable_bytes(*.planned), readable_bytes(*.limit))]
     MemoryLimit {
-        /// Bytes of the plan.
+        /// Bytes of the plan and of the session's other programs.
         planned: u64,
         /// Bytes that the session may take.
         limit: u64,
@@ -16,9 +16,9 @@ pub enum PlanError {
     /// A tensor, or the scratch memory of a node, is larger than the largest binding of the adapter.
     #[error("a tensor of {} is larger than the {} that the adapter binds", readable_bytes(*.bytes), readable_bytes(*.limit))]
     BindingTooLarge {
-        /// Bytes of the range.
+        /// Bytes of the tensor or of the scratch memory.
         bytes: u64,
-        /// Bytes that a dispatch may bind.
+        /// Size of the adapter's largest binding, in bytes.
         limit: u64,
     },
 }

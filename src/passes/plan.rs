@@ -14,7 +14,8 @@ use crate::tape::{ElementType, Node, StateBuffer, Storage, Tape};
 /// The options of a plan.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct PlanOptions<'a> {
-    /// Device whose launches are planned; None for the CPU device, where the session allocates the scratch memory.
+    /// Properties of the GPU whose launches and scratch memory are planned; None for the CPU device, where the session
+    /// allocates the scratch memory.
     pub target: Option<Target>,
     /// Fastest tiles of the matrix products, as measured on the adapter; None without measurements.
     pub tiles: Option<&'a Tiles>,
@@ -38,7 +39,7 @@ pub struct Slot {
 pub struct Tiles(pub BTreeMap<String, Tile>);
 
 impl Tiles {
-    /// Returns the tile of a node, if it was measured.
+    /// Returns the fastest measured tile of a node; None if the node was not measured.
     pub fn get(&self, tape: &Tape, node: &Node) -> Option<Tile> {
         self.0.get(&tape.signature(node)).copied()
     }
@@ -60,13 +61,13 @@ pub struct Placement {
 pub enum BufferKind {
     /// A flat buffer of the state, shared by all programs of a session.
     State(StateBuffer),
-    /// One input.
+    /// The buffer of one input of the tape.
     Input,
     /// A slot, which holds transient values one after another. The number is the slot's index in the session.
     Slot(usize),
 }
 
-/// A buffer that the plan adds to the session, or that an earlier program of the session added.
+/// A buffer of a plan: the plan adds the buffer to the session, or an earlier program of the session added it.
 #[derive(Clone, Debug)]
 pub struct PlannedBuffer {
     /// Name for listings and debuggers.
@@ -90,14 +91,14 @@ impl PlannedBuffer {
     }
 }
 
-/// The place of every value, and the launches of a GPU; see the [module page](self).
+/// The memory plan of a tape: the place of every value, and the launches of a GPU; see the [module page](self).
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Place of each value, by the value's index; None for a transient value that no node computes.
     pub placements: Vec<Option<Placement>>,
-    /// Buffers: first the state's groups in the order of [`StateBuffer::ALL`], then the others.
+    /// Buffers: first the state's flat buffers in the order of [`StateBuffer::ALL`], then the inputs, then the slots.
     pub buffers: Vec<PlannedBuffer>,
-    /// Launch of each node; without dispatches for the CPU device.
+    /// Launch of each node on the GPU. In a plan for the CPU device, the launches have no dispatches.
     pub launches: Vec<Launch>,
     /// Places of each node's scratch memory.
     pub scratch: Vec<Vec<Placement>>,
@@ -170,8 +171,8 @@ impl Plan {
         self.bytes_where(|kind| !matches!(kind, BufferKind::State(_)))
     }
 
-    /// Refuses a plan that exceeds the device's limits, before memory is allocated. `in_use` is the number of bytes of
-    /// the session's other programs.
+    /// Returns an error if the plan exceeds a limit. Call this function before memory is allocated. `in_use` is the
+    /// number of bytes of the session's other programs.
     ///
     /// # Errors
     /// [`PlanError::MemoryLimit`] or [`PlanError::BindingTooLarge`].
@@ -242,8 +243,9 @@ impl Planner {
         Self { plan }
     }
 
-    /// Takes the smallest free slot that is large enough. If no slot is large enough, the function takes the largest
-    /// free slot that this plan added, and enlarges it. If this plan has no free slot, the function adds a slot.
+    /// Takes the smallest free slot that has the element type and is large enough for `bytes`. If no slot is large
+    /// enough, the function takes the largest free slot that this plan added, and enlarges it. If this plan has no free
+    /// slot, the function adds a slot.
     fn take_slot(&mut self, bytes: u64, real: bool) -> Placement {
         let buffers = &mut self.plan.buffers;
         let is_slot = |b: &PlannedBuffer| matches!(b.kind, BufferKind::Slot(_));
@@ -270,8 +272,8 @@ impl Planner {
     }
 }
 
-/// Returns the index of the last node that reads or makes each value; `usize::MAX` for values that are kept after the
-/// step.
+/// Returns, for each value, the index of the last node that reads or makes the value; `usize::MAX` for a value that is
+/// kept after the step.
 fn last_uses(tape: &Tape, keep_all: bool) -> Vec<usize> {
     let mut last = vec![0; tape.values().len()];
     for (ix, node) in tape.nodes().iter().enumerate() {

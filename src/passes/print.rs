@@ -54,7 +54,7 @@ fn add_node(table: &mut Table, tape: &Tape, plan: &Plan, ix: usize) {
     }
 }
 
-/// Returns the number of a value, its shape, and its buffer.
+/// Returns three texts for a value: its number, its shape, and the name of its buffer.
 fn describe(tape: &Tape, plan: &Plan, id: ValueId) -> [String; 3] {
     let value = tape.value(id);
     let placement = plan.placements[id.index()].expect("a place for every value of a node");
@@ -75,7 +75,7 @@ pub fn shape(value: &Value) -> String {
     }
 }
 
-/// Returns the work of each phase and of the whole step.
+/// Returns lines of text with the work of each phase and of the whole step.
 fn work(tape: &Tape, batch_size: usize) -> String {
     let mut text = String::new();
     let mut line = |name: &str, phases: &[Phase]| {
@@ -97,7 +97,7 @@ fn work(tape: &Tape, batch_size: usize) -> String {
     text
 }
 
-/// Returns the memory of the step on the device, by use.
+/// Returns lines of text with the step's memory on the device, one line for each use of memory.
 fn memory(tape: &Tape, plan: &Plan) -> String {
     let of = |groups: &[StateBuffer]| {
         let is_it = |kind| matches!(kind, BufferKind::State(group) if groups.contains(&group));
@@ -134,7 +134,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
     lines.collect()
 }
 
-/// Returns the name of the value in the largest binding, or `scratch` if no value is so large.
+/// Returns the name of the largest value, or `scratch` if a node's scratch memory is larger than every value.
 fn largest(tape: &Tape, plan: &Plan) -> String {
     let bytes = plan.largest_binding();
     let is_it = |ix: &usize| plan.placements[*ix].is_some_and(|place| place.bytes == bytes);
@@ -146,7 +146,7 @@ fn largest(tape: &Tape, plan: &Plan) -> String {
 
 const N_COLUMNS: usize = 10;
 
-/// Rows of cells, and headings between them. `render` aligns the columns.
+/// A table of text: rows of cells, and headings between the rows. `render` aligns the columns.
 #[derive(Default)]
 struct Table {
     rows: Vec<Row>,
@@ -222,7 +222,7 @@ mod tests {
             words(lines[2]),
             "0 layer.relu.forward %0 2x3x4x5 input x %1 2x3x4x5 slot 0 120 960 B"
         );
-        // The addition has two inputs, and so two lines.
+        // The listing has one line per input, so the addition with two inputs has two lines.
         assert_eq!(words(lines[4]), "%0 2x3x4x5 input x");
         assert_eq!(lines[4].find("%0"), lines[2].find("%0"));
         assert!(text.contains("step               2 nodes"), "{text}");

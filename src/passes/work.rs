@@ -1,4 +1,4 @@
-//! The work of a node, for listings, drawings, profiles and benchmarks.
+//! The number of operations and bytes of a node, for listings, drawings, profiles and benchmarks.
 
 use std::iter::Sum;
 use std::ops::Add;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::tape::{Node, Tape};
 
-/// The work of one node, or of several nodes.
+/// The number of operations and bytes of one node, or of several nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Work {
-    /// Number of additions and multiplications of real numbers in the formula.
+    /// Number of additions and multiplications of real numbers in the formulas of the nodes' ops.
     pub flops: u64,
     /// Number of bytes that are read and written if every value is read or written once per node.
     pub bytes: u64,

@@ -27,7 +27,7 @@ impl Phase {
     }
 }
 
-/// One application of an op: a line of the tape.
+/// One application of an op to values: an entry in the tape's list of nodes.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// The op.
@@ -37,14 +37,15 @@ pub struct Node {
     /// The values that the op computes. An output that aliases an input (see [`Op::aliases`]) is that input,
     /// updated in place.
     pub outputs: Vec<ValueId>,
-    /// The layer, such as `layer1.0`; empty outside layers.
+    /// The name of the layer that recorded the node, such as `layer1.0`; empty outside layers.
     pub scope: String,
     /// The part of the step.
     pub phase: Phase,
 }
 
 impl Node {
-    /// Returns the block of layers, such as `layer1` for the scope `layer1.0`; empty outside layers.
+    /// Returns the name of the block of layers that the node belongs to, such as `layer1` for the scope `layer1.0`;
+    /// empty outside layers.
     pub fn layer(&self) -> &str {
         self.scope.split('.').next().unwrap_or_default()
     }

@@ -48,7 +48,7 @@ pub trait Op: ErasedReference + Any + Debug + Send + Sync {
     /// If the inputs do not fit the op; the message has the op and the shapes.
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec>;
 
-    /// Returns pairs of an output's index and an input's index. The output of a pair is the input, updated in place.
+    /// Returns the outputs that update an input in place, as pairs of the output's index and the input's index.
     fn aliases(&self) -> &'static [(usize, usize)] {
         &[]
     }
@@ -70,8 +70,8 @@ pub trait Op: ErasedReference + Any + Debug + Send + Sync {
     /// Returns the number of floating-point additions and multiplications in the op's formula.
     fn flops(&self, io: &NodeIo<'_>) -> u64;
 
-    /// Returns the tiles among which tuning may choose; empty for an op that is not a matrix product. [`Target::tile`]
-    /// has the chosen tile.
+    /// Returns the tiles from which the tuner may choose; empty for an op that is not a matrix product. [`Op::launch`]
+    /// reads the chosen tile from [`Target::tile`].
     fn tiles(&self, _io: &NodeIo<'_>) -> &'static [Tile] {
         &[]
     }

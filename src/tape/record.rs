@@ -7,7 +7,8 @@ use super::state::{Initializer, Layout, StateEntry, StateLayout};
 use super::{ElementType, Node, NodeIo, Phase, StateBuffer, Storage, Value, ValueId};
 use crate::tape::{Op, OutputSpec};
 
-/// The purpose of a tape. Layers read it, because batch norm and dropout differ between training and evaluation.
+/// The purpose of a tape: training or evaluation. Layers read the purpose, because batch norm and dropout differ
+/// between training and evaluation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// Training: batch norm normalises by the batch's statistics, and the tape has gradients and updates.
@@ -158,7 +159,7 @@ impl Tape {
         self.members.get(name).copied()
     }
 
-    /// Adds a value of shape `[elements]` for a whole flat buffer, padding included.
+    /// Adds a value for a whole flat buffer, padding included. The value has one axis.
     pub fn whole(&mut self, group: StateBuffer) -> ValueId {
         let shape = [self.state.n_elements(group)];
         let storage = Storage::State { group, offset: 0 };
@@ -170,7 +171,8 @@ impl Tape {
         self.state.averaged = true;
     }
 
-    /// Moves every view into the flat buffer `from` to the same offset of the buffer `to`.
+    /// Changes every value that is a view into the flat buffer `from`: it becomes a view into the buffer `to`, at the
+    /// same offset.
     ///
     /// # Panics
     /// If the two buffers differ in length.
@@ -207,8 +209,8 @@ impl Tape {
         outputs
     }
 
-    /// Returns a node with the current scope and phase. Its `i`-th output is `outputs[i]`; if `outputs[i]` is None or
-    /// missing, the output is a new value.
+    /// Returns a new node with the tape's current scope and phase. Its `i`-th output is `outputs[i]`; if `outputs[i]`
+    /// is None or missing, the output is a new value.
     pub(super) fn new_node(
         &mut self,
         op: Arc<dyn Op>,
@@ -264,7 +266,8 @@ impl Tape {
         );
     }
 
-    /// Returns op, attributes and shapes as text. Nodes with the same signature launch the same kernels.
+    /// Returns the op's name, the op's attributes and all shapes of a node as text. Nodes with the same signature
+    /// launch the same kernels.
     pub fn signature(&self, node: &Node) -> String {
         let one = |id: &ValueId| self.shape(*id).iter().map(usize::to_string).collect::<Vec<_>>();
         let list =
@@ -278,7 +281,8 @@ impl Tape {
     }
 
     /// Returns a tape with only this node, to time a kernel by itself. The values that the node reads become inputs of
-    /// the returned tape. If the node updates the state, its values in the state stay in the state.
+    /// the returned tape. If the node updates the state, the inputs of the node that lie in the state stay in the
+    /// state.
     pub fn isolate(&self, node: &Node) -> Tape {
         let mut tape = Tape::new(&self.name, self.mode);
         let updates = !node.op.aliases().is_empty();
@@ -341,18 +345,19 @@ impl Tape {
         value.storage = Storage::State { group, offset };
     }
 
-    /// Returns the scalar 1 at which the gradient of a loss starts; None before differentiation.
+    /// Returns the value that holds the scalar 1, the gradient of the loss with respect to itself. The backward pass
+    /// starts from this value. Returns None before differentiation.
     pub(crate) fn unit(&self) -> Option<ValueId> {
         self.unit
     }
 
-    /// Records the scalar 1 at which the gradient of a loss starts.
+    /// Stores the id of the value that holds the scalar 1, the gradient of the loss with respect to itself.
     pub(crate) fn set_unit(&mut self, id: ValueId) {
         self.unit = Some(id);
     }
 
-    /// Returns true for the scalar 1 at which the gradient of a loss starts. Backward rules then leave out
-    /// the multiplication by it.
+    /// Returns true if a value is the scalar 1 from which the backward pass starts, the gradient of the loss with
+    /// respect to itself. Backward rules leave out a multiplication by this value.
     pub fn is_unit(&self, id: ValueId) -> bool {
         self.unit == Some(id)
     }
@@ -371,7 +376,7 @@ impl Tape {
         id
     }
 
-    /// Returns the member that a value is a view of; None for other values.
+    /// Returns the member (parameter or statistic) that a value is a view of; None for other values.
     pub fn member_of(&self, id: ValueId) -> Option<&StateEntry> {
         match self.value(id).storage {
             Storage::State { group, offset } => {

@@ -1,4 +1,4 @@
-//! The CPU side of an op: the arguments of a reference, and its call for f32 and f64.
+//! The CPU side of an op: its reference in plain Rust, the arguments of the reference, and the call in f32 and in f64.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ pub enum Slice<'a, T> {
     Real(&'a [T]),
     /// Labels, indices or packed pixels.
     Words(&'a [u32]),
-    /// An input that an output updates in place. Its contents are in the output.
+    /// An input that an output updates in place. The reference reads the contents of this input from the output.
     Aliased,
 }
 
@@ -74,8 +74,8 @@ impl<T> SliceMut<'_, T> {
     }
 }
 
-/// The arguments of a reference. Before the run, an output that updates an input in place has the contents of the
-/// input. All other outputs have undefined contents.
+/// The arguments of a run of a reference. Before the run, an output that updates an input in place has the contents of
+/// the input. All other outputs have undefined contents.
 pub struct Args<'a, T> {
     /// The node's shapes and names.
     pub io: NodeIo<'a>,
@@ -85,7 +85,7 @@ pub struct Args<'a, T> {
     pub outputs: &'a mut [SliceMut<'a, T>],
     /// The scalars of this step.
     pub step: &'a StepScalars,
-    /// Scratch memory, at least of the size [`Reference::scratch`].
+    /// Scratch memory, at least of the size that [`Reference::scratch`] returns.
     pub scratch: Scratch<'a, T>,
 }
 
@@ -93,14 +93,14 @@ pub struct Args<'a, T> {
 /// when a tape is loaded, so a step allocates nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct ScratchSize {
-    /// Numbers for the whole node, for example for partial sums.
+    /// Number of elements that all threads of the node share, for example for partial sums.
     pub shared: usize,
-    /// Numbers for each thread, for example for the patches of a convolution.
+    /// Number of elements for each thread, for example for the patches of a convolution.
     pub per_thread: usize,
 }
 
 impl ScratchSize {
-    /// Returns a size of `n` numbers for the whole node, and none per thread.
+    /// Returns a size of `n` elements for the whole node, and no elements per thread.
     pub fn shared(n: usize) -> Self {
         Self { shared: n, per_thread: 0 }
     }
@@ -114,16 +114,16 @@ impl ScratchSize {
     }
 }
 
-/// Scratch memory with undefined contents.
+/// The scratch memory for one run of a reference, with undefined contents.
 #[derive(Debug)]
 pub struct Scratch<'a, T> {
-    /// The memory of the whole node.
+    /// The scratch memory that all threads of the node share.
     pub shared: &'a mut [T],
-    /// The memory of each thread.
+    /// The scratch memory of each thread.
     pub threads: ThreadScratch<'a, T>,
 }
 
-/// Scratch memory for each thread of the pool.
+/// Scratch memory for each thread of the thread pool.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadScratch<'a, T> {
     parts: &'a [Mutex<Vec<T>>],
@@ -159,8 +159,8 @@ pub trait Reference {
     fn run<T: Real>(&self, args: Args<'_, T>);
 }
 
-/// The functions of [`Reference`] without a type parameter, because a tape holds its ops as trait objects. Every
-/// [`Reference`] implements this trait.
+/// The functions of [`Reference`] without a type parameter. A tape holds its ops as trait objects, whose functions
+/// cannot have type parameters. Every [`Reference`] implements this trait.
 pub trait ErasedReference {
     /// Calls [`Reference::scratch`].
     fn scratch_size(&self, io: &NodeIo<'_>) -> ScratchSize;
@@ -182,9 +182,10 @@ impl<R: Reference> ErasedReference for R {
     }
 }
 
-/// A precision of the CPU device: f32, or f64 for gradient checks. Calls the method of [`ErasedReference`] for its type.
+/// A number type in which the CPU device computes: f32, or f64 for gradient checks. [`Precision::run_op`] calls
+/// [`ErasedReference::run_f32`] or [`ErasedReference::run_f64`].
 pub trait Precision: Real {
-    /// Runs `op` with this number type.
+    /// Runs the reference of `op` in this number type.
     fn run_op(op: &dyn Op, args: Args<'_, Self>);
 }
 

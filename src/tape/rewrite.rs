@@ -12,8 +12,8 @@ impl Tape {
     /// of the old values, including the host, need no change.
     ///
     /// # Panics
-    /// If the op rejects the inputs; if an output differs in shape or element type from the op's; if an input is
-    /// computed after the new node; if a value that is read or kept loses the node that computes it.
+    /// If the op rejects the inputs; if one of `outputs` has another shape or element type than the op's output; if an
+    /// input is computed after the new node; if a value that is read or kept loses the node that computes it.
     pub fn replace(
         &mut self,
         nodes: &[usize],

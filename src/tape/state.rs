@@ -7,7 +7,7 @@ use super::StateBuffer;
 /// elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
-    /// The same order as in the file.
+    /// The same order on the device and in PyTorch.
     Plain,
     /// `[KH, KW, Ci/groups, Co]` on the device, `[Co, Ci/groups, KH, KW]` in PyTorch.
     ConvWeight,
@@ -25,7 +25,8 @@ impl Layout {
         }
     }
 
-    /// Returns PyTorch's index of each element in device order; None if the orders are the same.
+    /// Returns the index in PyTorch's order of each element, with the elements in device order; None if the two orders
+    /// are the same.
     fn index_map(self, shape: &[usize]) -> Option<Vec<usize>> {
         match self {
             Layout::Plain => None,
@@ -80,7 +81,7 @@ pub enum Initializer {
     /// Uniform in ±1/√fan_in. This is PyTorch's default for convolutions, linear layers and their biases, which PyTorch
     /// writes as `kaiming_uniform_(a=√5)`.
     Uniform {
-        /// The number of inputs that are summed for one output.
+        /// The number of products that are summed for one output element.
         fan_in: usize,
     },
 }

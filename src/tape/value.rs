@@ -22,11 +22,11 @@ impl fmt::Display for ValueId {
 /// The type of a value's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ElementType {
-    /// Floating-point numbers. (For gradient checks, the CPU device computes them in f64.)
+    /// Floating-point numbers of 32 bits. (For gradient checks, the CPU device computes these values in f64.)
     F32,
     /// Labels, indices of maxima, image numbers, random draws.
     U32,
-    /// Pixels, four to a 32-bit word, little endian.
+    /// Pixels of 8 bits. A 32-bit word has four pixels; the first pixel is in the lowest byte.
     U8,
 }
 
@@ -50,8 +50,9 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// The buffers that outlive a step. Each is a flat array of f32. Its members, the parameters or the statistics, are
-/// views at multiples of 256 bytes. The padding between the members stays zero.
+/// The buffers that outlive a step. Each buffer is a flat array of f32. The members of a buffer, for example
+/// parameters, are views into this array that start at multiples of 256 bytes. The padding between the members stays
+/// zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StateBuffer {
     /// The trained parameters.
@@ -66,17 +67,19 @@ pub enum StateBuffer {
     RunningStatistics,
     /// The last batch's means and unbiased variances, with the running statistics' layout.
     BatchStatistics,
-    /// The sums over the steps of an epoch; see [`Metrics`](crate::ops::metrics::Metrics).
+    /// The sums of losses, correct predictions and images over the steps of an epoch; see
+    /// [`Metrics`](crate::ops::metrics::Metrics).
     Metrics,
     /// The moving average of the parameters, with their layout; empty unless
     /// [`Tape::average_parameters`](super::Tape::average_parameters) adds it.
     AveragedParameters,
-    /// The flag that makes every update a no-op; see [`finite_check`](crate::ops::finite_check).
+    /// The flag that is set when a gradient or a batch statistic is infinite or NaN. While the flag is set, every
+    /// update is a no-op; see [`finite_check`](crate::ops::finite_check).
     Control,
 }
 
 impl StateBuffer {
-    /// All buffers, in the order of a plan's buffers.
+    /// All buffers of the state, in the order in which a plan lists them.
     pub const ALL: [StateBuffer; 9] = [
         StateBuffer::Parameters,
         StateBuffer::Gradients,
@@ -94,7 +97,7 @@ impl StateBuffer {
         self as usize
     }
 
-    /// Returns the name in labels and messages.
+    /// Returns the buffer's name in labels and messages.
     pub fn name(self) -> &'static str {
         match self {
             StateBuffer::Parameters => "parameters",
@@ -137,7 +140,8 @@ pub struct Value {
     pub element: ElementType,
     /// The place of the elements.
     pub storage: Storage,
-    /// True if the value, or a value from which it is computed, needs a gradient.
+    /// True if the backward pass must compute the gradient of this value. This holds for parameters, for inputs with a
+    /// gradient, and for every f32 value that is computed from such a value.
     pub requires_grad: bool,
     /// True if the value must stay valid after the step. The host can then read it.
     pub keep: bool,

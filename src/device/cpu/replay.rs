@@ -1,4 +1,5 @@
-//! Runs one node: passes its values to its reference as slices of the plan's buffers.
+//! Runs one node: calls the reference of the node's op (plain Rust) with the node's values, which are slices of the
+//! plan's buffers.
 
 use std::ops::Range;
 
@@ -20,7 +21,7 @@ pub(super) enum Buffer<T> {
 }
 
 impl<T> Buffer<T> {
-    /// The placeholder for a buffer that is not in its list at the moment.
+    /// The placeholder in a list of buffers for a buffer that is moved out of the list, during a run for example.
     pub(super) const TAKEN: Self = Buffer::Words(Vec::new());
 }
 
@@ -43,8 +44,8 @@ impl Place {
     }
 }
 
-/// A buffer that a node writes. For each output in the buffer, `outputs` has the output's number and its range, in
-/// ascending order of the ranges.
+/// A buffer that a node writes. For each of the node's outputs in the buffer, `outputs` has the output's index on the
+/// node and its range in the buffer, in ascending order of the ranges.
 struct Written {
     buffer: usize,
     outputs: Vec<(usize, Range<usize>)>,
@@ -56,7 +57,7 @@ pub(super) struct Prepared {
     inputs: Vec<Option<Place>>,
     /// The places of the outputs.
     written: Vec<Written>,
-    /// The size of the scratch memory.
+    /// The size of the scratch memory that the node needs.
     pub scratch: ScratchSize,
 }
 
@@ -83,7 +84,7 @@ impl Prepared {
         Self { inputs, written, scratch: node.op.scratch_size(&tape.io(node)) }
     }
 
-    /// Runs the node. The buffers that the node writes are first taken out of the list. The other buffers can then be
+    /// Runs the node. The buffers that the node writes are first moved out of `buffers`. The other buffers can then be
     /// borrowed for reading.
     pub fn run<T: Precision>(
         &self,
@@ -103,7 +104,7 @@ impl Prepared {
         }
     }
 
-    /// Runs the node; `taken` holds the buffers of its outputs.
+    /// Runs the node; `taken` has the buffers of the node's outputs, and `buffers` has all other buffers.
     fn run_with<T: Precision>(
         &self,
         node: &Node,
@@ -139,8 +140,8 @@ impl Prepared {
     }
 }
 
-/// Calls `give` with the number and the elements of each range of `values`. The ranges must be disjoint and in
-/// ascending order.
+/// Calls `give` for each of `ranges`, with the range's number and with the elements of `values` in the range. The
+/// ranges must be disjoint and in ascending order.
 fn split<'a, E>(
     mut values: &'a mut [E],
     ranges: impl Iterator<Item = (usize, Range<usize>)>,

@@ -14,8 +14,8 @@ pub(super) struct ScratchMemory<T> {
 }
 
 impl<T: Real> ScratchMemory<T> {
-    /// Returns the bytes in use after [`ScratchMemory::grow`] to this size. Each element counts as four bytes, as in a
-    /// plan, even in a session of f64.
+    /// Returns the number of bytes of the scratch memory after a call of [`ScratchMemory::grow`] with this size. Each
+    /// element counts as four bytes, as in a plan, even in a session of f64.
     pub fn bytes_after(&self, size: ScratchSize) -> u64 {
         let n = self.shared.len().max(size.shared) + n_threads() * self.per_thread(size);
         4 * n as u64
@@ -36,7 +36,7 @@ impl<T: Real> ScratchMemory<T> {
         }
     }
 
-    /// Returns the memory for the run of one node.
+    /// Returns the scratch memory for the run of one node.
     pub fn lend(&mut self) -> Scratch<'_, T> {
         Scratch { shared: &mut self.shared, threads: ThreadScratch::new(&self.threads) }
     }

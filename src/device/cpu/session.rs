@@ -23,11 +23,11 @@ pub struct CpuSession<T> {
     programs: Vec<Program<T>>,
     /// The memory of transient values, shared by all programs; see [`Plan::slots`].
     slots: Vec<Buffer<T>>,
-    /// The scratch memory of the running node.
+    /// The scratch memory of the node that runs now.
     scratch: ScratchMemory<T>,
     memory_limit: Option<u64>,
-    /// The flat buffer of the latest request, until `poll_state` returns it. `late_values` has the values of the buffer
-    /// at the time of the request.
+    /// The flat buffer that the latest call of `request_state` has copied to `late_values`; None without a call, or if
+    /// `poll_state` has returned this copy already.
     late: Option<StateBuffer>,
     late_values: Vec<f32>,
 }
@@ -37,8 +37,8 @@ struct Program<T> {
     plan: Plan,
     /// The data that is computed for each node when the program is loaded.
     prepared: Vec<Prepared>,
-    /// The plan's buffers. The entries of the state and of the slots are placeholders. During a run, the session's
-    /// buffers take their places.
+    /// The program's buffers, in the order of [`Plan::buffers`]. For a buffer of the state and for a slot, this list
+    /// has a placeholder. Only during a run, the session's buffer is in the list instead of the placeholder.
     buffers: Vec<Buffer<T>>,
 }
 
@@ -115,7 +115,7 @@ impl<T: Precision> CpuSession<T> {
         mut after_node: impl FnMut() + Send,
     ) {
         let (program, scratch) = (&mut self.programs[program.0], &mut self.scratch);
-        // For the run, the session's vectors are moved into the program's list. No element is copied.
+        // For the run, the session's vectors are moved into the program's list of buffers. No element is copied.
         program.swap(&mut self.state, &mut self.slots);
         // The whole step runs inside the thread pool. To enter the pool once is faster than to enter it for every
         // parallel loop.
@@ -140,7 +140,8 @@ impl<T: Precision> CpuSession<T> {
 }
 
 impl<T> Program<T> {
-    /// Swaps the session's buffers with the placeholders in the program's list. A second call undoes the first.
+    /// Swaps the session's buffers with the placeholders in the program's list of buffers. A second call undoes the
+    /// first.
     fn swap(&mut self, state: &mut [Buffer<T>], slots: &mut [Buffer<T>]) {
         for (planned, buffer) in self.plan.buffers.iter().zip(&mut self.buffers) {
             match planned.kind {
@@ -281,7 +282,8 @@ impl<T: Precision> Session for CpuSession<T> {
         Ok(group)
     }
 
-    /// Returns at once, because each run is complete when its call returns. The default method would allocate a future.
+    /// Returns at once, because on the CPU [`Session::run`] returns only after the run is complete. The trait's default
+    /// method would allocate a future.
     fn wait(&mut self) -> Result<(), DeviceError> {
         Ok(())
     }

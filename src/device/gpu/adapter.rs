@@ -84,7 +84,7 @@ pub(super) fn choose<'a>(
     let best = adapters.first().ok_or(DeviceError::NoAdapter)?;
     let Some(part) = part else { return Ok(best) };
     let wanted = part.trim().to_lowercase();
-    // The empty text is part of every name, so it is rejected.
+    // Every name contains the empty text, so an empty `part` matches no adapter.
     let is_it = |a: &&wgpu::Adapter| {
         !wanted.is_empty() && a.get_info().name.to_lowercase().contains(&wanted)
     };
@@ -104,7 +104,7 @@ const FEATURES: Features = Features::TIMESTAMP_QUERY
 /// Opens an adapter with its own limits; wgpu's default limits are the smallest that WebGPU guarantees.
 ///
 /// # Errors
-/// [`DeviceError::Refused`].
+/// [`DeviceError::Refused`] if the driver does not open the adapter.
 pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<Opened, DeviceError> {
     let info = adapter.get_info();
     let (name, is_software) = (describe(&info), info.device_type == DeviceType::Cpu);
@@ -135,7 +135,7 @@ pub(super) fn identity(adapter: &wgpu::Adapter) -> String {
     )
 }
 
-/// Returns the name for users: `NVIDIA H100 (Vulkan)`, `llvmpipe (Vulkan, software)`.
+/// Returns the adapter's name for users, such as `NVIDIA H100 (Vulkan)` or `llvmpipe (Vulkan, software)`.
 fn describe(info: &wgpu::AdapterInfo) -> String {
     let software = if info.device_type == DeviceType::Cpu { ", software" } else { "" };
     let backend = match info.backend {

@@ -1,9 +1,10 @@
-//! Values that callbacks of wgpu deliver later.
+//! A place for a value that a callback of wgpu delivers later.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// The place of a value that a callback delivers. Clones share the place.
+/// A place in which a callback stores one value later, for example the result of mapping a buffer. All clones refer to
+/// the same place.
 pub(super) struct Arrival<T>(Arc<Mutex<State<T>>>);
 
 struct State<T> {
@@ -43,7 +44,7 @@ impl<T> Arrival<T> {
         self.lock().value.is_some()
     }
 
-    /// Takes the value, if it has arrived.
+    /// Takes the value out and returns it, if it has arrived.
     pub(super) fn take(&self) -> Option<T> {
         self.lock().value.take()
     }

@@ -94,8 +94,8 @@ impl Context {
         self.fault().map_or(Ok(()), |fault| Err(self.error(fault)))
     }
 
-    /// Polls the device. If the device is lost during a poll, wgpu 30 runs the callback and then panics, so the panic
-    /// is caught. A lost device is not polled again.
+    /// Polls the device. If the device is lost during a poll, wgpu 30 calls the callback for a lost device and then
+    /// panics, so the panic is caught. A lost device is not polled again.
     fn try_poll(&self, how: wgpu::PollType) {
         let poll = || catch_unwind(AssertUnwindSafe(|| self.device.poll(how)));
         match panic_hook::without_panic_message(poll) {
@@ -120,8 +120,8 @@ impl Context {
         fault.into_error(self.planned.load(Ordering::Relaxed))
     }
 
-    /// Runs `create` and returns its result. Code in a browser cannot wait for the end of an error scope, so a later
-    /// call reports an error of `create`.
+    /// Runs `create` and returns its result. Code in a browser cannot wait for the end of an error scope, so if
+    /// `create` causes an error, a later call reports this error.
     ///
     /// # Errors
     /// The first fault so far.
@@ -139,7 +139,8 @@ impl Context {
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn scoped<T>(&self, create: impl FnOnce(&wgpu::Device) -> T) -> Result<T, Fault> {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
-        // Dropping a guard would discard its errors, so each guard is popped, the innermost first.
+        // Each guard is an error scope. Dropping a guard would discard the errors of its scope, so each guard is
+        // popped, the innermost first.
         let guards = [OutOfMemory, Internal, Validation].map(|f| self.device.push_error_scope(f));
         let created = create(&self.device);
         let caught = guards.into_iter().rev().map(|guard| pollster::block_on(guard.pop()));
@@ -179,8 +180,8 @@ impl Context {
     /// Creates a buffer of zeros, of at least 256 bytes. A buffer without bytes could not be bound.
     ///
     /// # Errors
-    /// If the buffer is larger than the device's limit, or memory is short. `planned` is the size of all buffers
-    /// together, for the message.
+    /// If the buffer is larger than the device's limit, or memory is short. `planned` is the size in bytes of all
+    /// buffers that the caller creates together, for the error message.
     pub(super) fn create_buffer(
         &self,
         label: &str,
@@ -202,7 +203,7 @@ impl Context {
         self.scoped(|device| device.create_buffer(&descriptor)).map_err(|fault| self.error(fault))
     }
 
-    /// Creates a buffer that the host can write at once.
+    /// Creates a buffer that is mapped, so the host can write it at once.
     ///
     /// # Errors
     /// If memory is short.

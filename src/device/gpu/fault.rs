@@ -32,7 +32,8 @@ impl Fault {
         }
     }
 
-    /// Returns the error for a user; `planned` is the requested memory in bytes.
+    /// Converts the fault to a [`DeviceError`] for users. `planned` is the memory of the largest plan in bytes, for the
+    /// message of an out-of-memory error.
     pub(super) fn into_error(self, planned: u64) -> DeviceError {
         match self {
             Fault::Lost(reason) => DeviceError::Lost { reason },
@@ -42,7 +43,7 @@ impl Fault {
     }
 }
 
-/// The first reported fault. A lost device replaces other faults, because it is their cause.
+/// The first reported fault. The loss of the device replaces other faults, because the loss is their cause.
 #[derive(Default, Debug)]
 pub(super) struct Faults(Mutex<Option<Fault>>);
 
@@ -106,7 +107,7 @@ mod tests {
         let fault = Fault::new(&wgpu::Error::OutOfMemory { source: "no room".into() });
         let error = fault.into_error(7 << 30);
         assert_eq!(error.to_string(), "the device is out of memory (7.0 GiB planned): no room");
-        // wgpu can also report a lack of memory as the loss of the device.
+        // wgpu can also report a lack of memory as the loss of the device. The fault is then `OutOfMemory`, too.
         let faults = Faults::default();
         faults.report_lost(wgpu::DeviceLostReason::Unknown, "Out of memory");
         assert!(matches!(faults.first(), Some(Fault::OutOfMemory(_))));

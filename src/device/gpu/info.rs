@@ -7,7 +7,7 @@ use super::adapter;
 /// An adapter with its relevant limits and features.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AdapterReport {
-    /// The adapter's own name.
+    /// The adapter's name as the driver reports it.
     pub name: String,
     /// `discrete GPU`, `integrated GPU`, `virtual GPU`, `software`, `other`.
     pub kind: &'static str,
@@ -23,10 +23,10 @@ pub struct AdapterReport {
     pub features: AdapterFeatures,
 }
 
-/// The limits that determine the size of the largest network, and the speed.
+/// The limits of an adapter that determine the size of the largest network, and the speed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AdapterLimits {
-    /// The largest binding of a kernel, in bytes. It is also the size of the largest tensor.
+    /// The largest binding of a kernel, in bytes. A tensor is one binding, so no tensor can be larger.
     pub max_binding_bytes: u64,
     /// The largest buffer, in bytes.
     pub max_buffer_bytes: u64,
@@ -47,7 +47,8 @@ pub struct AdapterFeatures {
     pub timestamp_queries: bool,
     /// True if kernels can compute in 16-bit floats.
     pub f16: bool,
-    /// The shapes of the matrix units, `16x16x16 f16 -> f32`; empty without matrix units.
+    /// The shapes and types of the matrix products that the GPU's matrix units (tensor cores) compute, such as
+    /// `16x16x16 f16 -> f32`; empty without matrix units.
     pub cooperative_matrices: Vec<String>,
 }
 

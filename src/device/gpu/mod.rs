@@ -155,8 +155,8 @@ impl GpuDevice {
         peaks::measure(&self.context, &self.pipelines)
     }
 
-    /// Starts a session with a state of zeros. The state's memory is allocated later, when the first program's plan has
-    /// passed the limits.
+    /// Starts a session with a state of zeros. The state's memory is allocated later, when the first program is loaded
+    /// and its plan does not exceed the limits.
     ///
     /// # Errors
     /// If the device has failed before.
@@ -173,7 +173,7 @@ impl GpuDevice {
         &self.target
     }
 
-    /// Returns true if the tiles of matrix products are measured on this adapter.
+    /// Returns true if the tuner measures the tiles of matrix products on this device.
     fn is_tuned(&self) -> bool {
         // Code in a browser cannot wait for a measurement.
         let can_wait = cfg!(not(target_arch = "wasm32"));

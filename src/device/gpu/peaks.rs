@@ -8,7 +8,7 @@ use crate::device::DeviceError;
 use crate::device::timing::{Peaks, fastest};
 use crate::kernel::{Shader, grid};
 
-/// The work of one dispatch.
+/// The amount of work in one dispatch of a measurement.
 struct Size {
     /// The number of copied bytes, which is more than most caches hold. The adapter's largest binding limits it.
     copied_bytes: u64,
@@ -16,19 +16,21 @@ struct Size {
     n_invocations: usize,
 }
 
-/// The work on a GPU. The number of invocations is several times the number that the largest GPU runs at a time.
+/// The work of one dispatch on a hardware GPU. The number of invocations is several times the number that the largest
+/// GPU runs at a time.
 const HARDWARE: Size = Size { copied_bytes: 256 << 20, n_invocations: 1 << 20 };
 
-/// The work on a software adapter. It is so small that a dispatch finishes within one time slice of a CPU.
+/// The work of one dispatch on a software adapter. A dispatch is so small that it finishes within one time slice of a
+/// CPU.
 const SOFTWARE: Size = Size { copied_bytes: 64 << 20, n_invocations: 1 << 12 };
 
 /// The number of multiply-adds that an invocation computes for each of its sums.
 const DEPTH: usize = 1 << 11;
 
-/// The number of sums of an invocation, as in the shader `peak/multiply_add`.
+/// The number of independent sums that an invocation of the shader `peak/multiply_add` computes.
 const SUMS: usize = 8;
 
-/// The number of bytes that an invocation copies, as in the shader `peak/copy`.
+/// The number of bytes that an invocation of the shader `peak/copy` copies.
 const BYTES_PER_INVOCATION: u64 = 4 * 16;
 
 /// Measures the memory bandwidth and the rate of arithmetic.
@@ -55,7 +57,7 @@ pub(super) fn measure(context: &Context, pipelines: &Pipelines) -> Result<Peaks,
     Ok(Peaks { flops_per_s, bytes_per_s })
 }
 
-/// A kernel that reads one buffer and writes another.
+/// A kernel that reads one buffer and writes another, ready to be dispatched.
 struct Kernel {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
@@ -76,7 +78,8 @@ impl Kernel {
         let planned = sizes.iter().sum();
         let create = |bytes| context.create_buffer(label, bytes, STORAGE, planned);
         let [x, y] = [create(sizes[0])?, create(sizes[1])?];
-        // With this factor and this term, each sum converges to 2. Arithmetic on zeros could be faster.
+        // The kernel repeats s = s * factor + term. With the factor 0.5 and the term 1, each s converges to 2. It does
+        // not converge to 0, because arithmetic on zeros could be faster.
         context.queue.write_buffer(&x, 0, bytemuck::cast_slice(&[0.5_f32, 1.0]));
         let resources = [&x, &y].into_iter().map(wgpu::Buffer::as_entire_binding);
         let bindings = context.create_bind_group(label, &pipeline, resources);
@@ -84,7 +87,7 @@ impl Kernel {
         Ok(Self { pipeline, bindings, workgroups: grid(n_invocations) })
     }
 
-    /// Returns the seconds of `n` runs, from the submission until the device is idle.
+    /// Returns the time of `n` dispatches in seconds, from their submission until the device is idle.
     fn time(&self, context: &Context, n: usize) -> Result<f64, DeviceError> {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         {

@@ -9,7 +9,7 @@ use super::unchecked;
 use crate::base::files::{self, FileError};
 use crate::base::fingerprint::Fingerprint;
 
-/// The cache of one adapter and driver.
+/// The cache of compiled pipelines for one adapter and driver.
 pub(super) struct PipelineCache {
     cache: wgpu::PipelineCache,
     path: PathBuf,
@@ -38,7 +38,7 @@ impl PipelineCache {
         &self.cache
     }
 
-    /// Saves the cache. A failure is only a warning, because the next run can compile again.
+    /// Saves the cache to disk. A failure is only a warning, because the next process can compile again.
     pub(super) fn save(&self) {
         let Some(data) = self.cache.get_data() else { return };
         let folder = self.path.parent().map_or(Ok(()), fs::create_dir_all);

@@ -1,4 +1,4 @@
-//! Compute pipelines; each is compiled once.
+//! Compute pipelines. Each shader text is compiled once per device.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +27,7 @@ pub(super) struct Pipelines {
 
 /// A requested shader, with the label of its pipeline.
 pub(super) struct Wanted<'a> {
-    /// The label, `resnet9.layer1.conv2d.d_weight`.
+    /// The pipeline's label, such as `resnet9.layer1.conv2d.d_weight`.
     pub(super) label: String,
     pub(super) shader: &'a Shader,
 }
@@ -49,7 +49,8 @@ impl Pipelines {
     ///
     /// # Errors
     /// [`DeviceError::Shader`] if a shader cannot be loaded, [`DeviceError::Pipeline`] if its text is not valid WGSL or
-    /// the device rejects the pipeline. Of several errors, the first in the order of `wanted`.
+    /// the device rejects the pipeline. If several shaders fail, the function returns the error of the first in the
+    /// order of `wanted`.
     pub(super) fn get(
         &self,
         context: &Context,
@@ -128,7 +129,8 @@ fn compile(
             module: &module,
             entry_point: None,
             compilation_options: wgpu::PipelineCompilationOptions {
-                // The kernels of this crate write workgroup memory before they read it.
+                // wgpu need not fill workgroup memory with zeros, because the kernels of this crate write workgroup
+                // memory before they read it.
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },

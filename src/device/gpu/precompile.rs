@@ -25,25 +25,25 @@ use crate::kernel::Binding;
 /// than the time that the device saves.
 const PIPELINES_PER_DEVICE: usize = 4;
 
-/// Largest number of devices. It is an estimate and was not measured. With more devices, the few pipelines that compile
-/// longest would determine the time.
+/// Largest number of devices. It is an estimate and was not measured. With more devices, the total time would not be
+/// shorter, because the few pipelines that compile longest would determine it.
 const MAX_DEVICES: usize = 8;
 
 /// Compiles the pipelines of a device's programs before their first step.
 pub(super) struct Precompiler {
-    /// The adapter of the session's device and of the other devices.
+    /// The adapter on which the session's device and the additional devices are opened.
     adapter: wgpu::Adapter,
-    /// The pipelines of all programs so far.
+    /// The pipelines of all programs that the precompiler has processed so far; they are not compiled again.
     seen: Mutex<HashSet<wgpu::ComputePipeline>>,
 }
 
 /// A pipeline to compile.
 pub(super) struct Job<'a> {
-    /// The label, `resnet9.layer1.conv2d.d_weight`.
+    /// The pipeline's label, such as `resnet9.layer1.conv2d.d_weight`.
     pub(super) label: String,
-    /// The pipeline of the session.
+    /// The pipeline on the session's device.
     pub(super) pipeline: &'a wgpu::ComputePipeline,
-    /// The bind group of the session.
+    /// The bind group on the session's device.
     pub(super) bind_group: &'a wgpu::BindGroup,
     /// The dispatch, from which another device makes its own pipeline and bind group.
     pub(super) dispatch: &'a crate::kernel::Dispatch,
@@ -57,10 +57,10 @@ impl Precompiler {
         is_lazy.then(|| Self { adapter: adapter.clone(), seen: Mutex::default() })
     }
 
-    /// Compiles the new pipelines of `jobs` on the device of `context`, and on other devices of the same adapter. For
-    /// the other devices, `pipelines` makes the pipelines.
+    /// Compiles those pipelines of `jobs` that were not compiled before, on the device of `context` and on other
+    /// devices of the same adapter. `pipelines` creates the pipelines of the other devices.
     ///
-    /// A pipeline that fails on another device is compiled at its first dispatch.
+    /// A pipeline whose compilation fails on another device is compiled at its first dispatch in the session.
     ///
     /// # Errors
     /// If `context`'s device fails.
@@ -82,14 +82,14 @@ impl Precompiler {
         }
     }
 
-    /// Returns the jobs with a new pipeline, each pipeline once.
+    /// Returns one job for each pipeline that is not in `seen`, and adds these pipelines to `seen`.
     fn new_ones<'a>(&self, jobs: impl Iterator<Item = Job<'a>>) -> Vec<Job<'a>> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.filter(|job| seen.insert(job.pipeline.clone())).collect()
     }
 
-    /// Compiles the jobs that `next` returns, on `n_devices` devices. When the device of `context` fails, the other
-    /// devices stop.
+    /// Compiles the jobs that `next` returns, on `n_devices` devices: the device of `context` and others that the
+    /// function opens. When the device of `context` fails, the other devices stop.
     fn share_out<'a>(
         &self,
         context: &Context,
@@ -112,7 +112,7 @@ impl Precompiler {
     }
 }
 
-/// Opens a device, and compiles the jobs that `next` returns on it.
+/// Opens another device, and compiles on this device the jobs that `next` returns.
 fn help<'a>(
     adapter: &wgpu::Adapter,
     pipelines: &Pipelines,
@@ -123,13 +123,13 @@ fn help<'a>(
         while let Some(job) = next() {
             if let Err(error) = job.compile_elsewhere(&context, pipelines) {
                 log::debug!("{} is not precompiled: {error}", job.label);
-                // If the device itself has failed, it does not continue.
+                // If not only the job but the whole device has failed, this function stops.
                 context.check()?;
             }
         }
         Ok(())
     };
-    // wgpu panics in some cases of a lost device.
+    // wgpu panics in some cases of a lost device, so a panic is caught and only logged.
     let helped = panic_hook::without_panic_message(|| catch_unwind(AssertUnwindSafe(help)));
     match helped {
         Ok(Ok(())) => {}
@@ -142,7 +142,7 @@ fn help<'a>(
 }
 
 impl Job<'_> {
-    /// Dispatches a pipeline over zero workgroups, which compiles the pipeline, and waits for the end.
+    /// Dispatches a pipeline over zero workgroups, which compiles the pipeline, and waits until the dispatch is done.
     fn compile(
         &self,
         context: &Context,
@@ -176,7 +176,7 @@ impl Job<'_> {
         commands.map_err(|fault| context.error(fault))
     }
 
-    /// Compiles the job's shader on another device.
+    /// Compiles the job's shader on the device of `context`, which is not the session's device.
     fn compile_elsewhere(
         &self,
         context: &Context,
@@ -186,7 +186,7 @@ impl Job<'_> {
         self.compile(context, &pipeline, &bind_group)
     }
 
-    /// Returns the pipeline on another device, with a small buffer at each binding.
+    /// Returns a pipeline of the job's shader on another device, and a bind group with a small buffer at each binding.
     fn stand_in(
         &self,
         context: &Context,
@@ -233,10 +233,10 @@ mod tests {
     use crate::passes::{self, fuse::Fusion};
     use crate::tape::{ElementType, Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
-    /// Each different factor is a constant of the shader, and so a pipeline of its own. The last factor repeats the
-    /// first.
+    /// The factors of the test tape's `scale` nodes. A factor is a constant of the shader, so each different factor has
+    /// a pipeline of its own. The last factor repeats the first.
     const FACTORS: [f32; 8] = [2.0, -1.0, 0.5, 3.0, 4.0, -0.25, 1.5, 2.0];
-    /// The number of different factors, plus the pipeline of the moving average.
+    /// The test tape's pipelines: one for each of the 7 different factors, and one for the moving average.
     const N_PIPELINES: usize = FACTORS.len();
 
     struct Loaded {
@@ -262,7 +262,7 @@ mod tests {
             self.session.programs[0].jobs()
         }
 
-        /// Runs a step and checks its results.
+        /// Runs a step of the test tape and checks the results of the step.
         fn check(&mut self) {
             let (session, program) = (&mut self.session, self.program);
             session.write(program, self.x, &[1.0, 2.0, -3.0, 0.0]).expect("written");
@@ -293,7 +293,7 @@ mod tests {
         (adapter, device)
     }
 
-    /// Shares the jobs out on two devices. Both devices begin together, so neither device can finish before the other
+    /// Divides the jobs between two devices. Both devices begin together, so neither device can finish before the other
     /// starts.
     fn share_out_in_step(
         precompiler: &Precompiler,
@@ -381,8 +381,8 @@ mod tests {
         assert_eq!(precompiler.new_ones(Loaded::new(&device).jobs()).len(), 0);
     }
 
-    /// In the first case, the other device compiles its pipelines. In the second case, it cannot compile the pipelines
-    /// of `scale`.
+    /// In the first case, the other device can compile all pipelines. In the second case, the other device has a broken
+    /// shader and cannot compile the pipelines of `scale`.
     #[test]
     fn the_results_of_a_step_do_not_depend_on_the_other_devices() {
         let (adapter, device) = open();

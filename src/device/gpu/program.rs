@@ -27,9 +27,9 @@ pub(super) const STORAGE: BufferUsages =
 pub(super) struct Memory<'a> {
     /// The state's flat buffers, in the order of [`StateBuffer::ALL`](crate::tape::StateBuffer::ALL).
     pub(super) state: &'a [wgpu::Buffer],
-    /// The scalars of the step.
+    /// The buffer with the step's scalars, which shaders bind.
     pub(super) step: &'a wgpu::Buffer,
-    /// The session's slots so far.
+    /// The slots (buffers for transient values) that earlier programs of the session have added.
     pub(super) slots: &'a [wgpu::Buffer],
 }
 
@@ -41,9 +41,9 @@ pub(super) struct Program {
     buffers: Vec<wgpu::Buffer>,
     /// The dispatches, in the order of the nodes.
     dispatches: Vec<Dispatch>,
-    /// The label of the compute passes, `resnet9 step`.
+    /// The label of the compute passes, such as `resnet9 step`.
     label: String,
-    /// True after [`Program::prepare`].
+    /// True after the first call of [`Program::prepare`].
     is_prepared: bool,
 }
 
@@ -72,7 +72,8 @@ struct Planned<'a> {
 }
 
 impl Program {
-    /// Creates the buffers, pipelines and bind groups of a plan. The caller has checked the plan against the limits.
+    /// Creates the buffers, pipelines and bind groups of a plan. The caller must check the plan against the device's
+    /// limits first.
     ///
     /// # Errors
     /// If memory is short, or the device rejects a kernel or its bindings.
@@ -188,8 +189,8 @@ fn refused(label: &str, fault: Fault) -> DeviceError {
     }
 }
 
-/// Returns the plan's dispatches in order. Labels start with the network's name; several dispatches of a node
-/// are numbered.
+/// Returns the plan's dispatches in order. Labels start with the network's name. If a node has several dispatches,
+/// their labels end with a number.
 fn planned<'a>(tape: &'a Tape, plan: &'a Plan) -> impl Iterator<Item = Planned<'a>> {
     plan.launches.iter().enumerate().flat_map(move |(node_ix, launch)| {
         let node = format!("{}.{}", tape.name(), tape.nodes()[node_ix].label());

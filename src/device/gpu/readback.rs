@@ -35,8 +35,8 @@ struct Download {
 }
 
 impl Download {
-    /// Copies `bytes` at `offset` of `source`, after everything submitted so far, and requests the mapping of
-    /// the copy.
+    /// Submits a copy of `bytes` bytes of `source`, from byte `offset` on, to `staging`. The copy is made after all
+    /// work that was submitted earlier. Then requests that `staging` is mapped, so that the host can read the copy.
     fn start(
         context: &Context,
         source: &wgpu::Buffer,
@@ -55,13 +55,13 @@ impl Download {
         Self { staging, bytes, submission }
     }
 
-    /// Waits for the copy.
+    /// Blocks until the copy is done.
     fn wait(&self, context: &Context) -> Result<(), DeviceError> {
         context.wait(Some(self.submission.clone()))
     }
 
-    /// Waits for the copy. In a browser, the function first returns to the page's event loop, because the loop delivers
-    /// the copy.
+    /// Waits until the host can read the copy. In a browser, the function first returns to the page's event loop,
+    /// because the event loop completes the mapping.
     async fn arrive(&self, context: &Context) -> Result<(), DeviceError> {
         #[cfg(target_arch = "wasm32")]
         self.staging.mapped.there().await;
@@ -72,8 +72,8 @@ impl Download {
         self.staging.mapped.is_there()
     }
 
-    /// Returns the result of `read` on the bytes, and the staging buffer for the next download. Call this function only
-    /// after the copy has arrived.
+    /// Calls `read` with the copied bytes. Returns the result of `read`, and the staging buffer for reuse by the next
+    /// download. Call this function only after the copy has arrived.
     fn finish<R>(self, read: impl FnOnce(&[u8]) -> R) -> Result<(R, Staging), DeviceError> {
         let device_error = |reason: String| DeviceError::Failed { reason };
         match self.staging.mapped.take() {
@@ -98,7 +98,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Reads `bytes` at `offset` of `source` after all earlier work.
+    /// Reads `bytes` bytes of `source`, from byte `offset` on, after all earlier work is done.
     ///
     /// # Errors
     /// If the device fails.
@@ -125,7 +125,7 @@ impl Reader {
     }
 }
 
-/// The largest number of downloads in flight.
+/// The largest number of downloads of a [`Ring`] that are in flight.
 const RING: usize = 4;
 
 /// Reads buffers of the state without waiting, through reusable staging buffers.
@@ -139,8 +139,8 @@ pub(super) struct Ring {
 
 impl Ring {
     /// Requests a copy of the first `bytes` bytes of a buffer, after all work that was submitted so far. The function
-    /// waits only if the ring is full. A ring with one request per step is never full, because fewer steps are in
-    /// flight than the ring has places.
+    /// waits only if the ring is full. With one request per step, the ring is never full: at most 3 steps are in
+    /// flight, and the ring has 4 places.
     ///
     /// # Errors
     /// If the device fails.

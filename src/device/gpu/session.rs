@@ -21,8 +21,8 @@ use crate::tape::{ElementType, StateBuffer, StateLayout, Tape, ValueId};
 /// next one. A third step hides short delays of the host. More steps would only delay errors and metrics.
 const MAX_IN_FLIGHT: usize = 3;
 
-/// A source of tiles for the matrix products of a tape. The tuner implements this trait. The sessions in which the
-/// tuner measures have no source of tiles.
+/// A source of tiles for the matrix products of a tape. The tuner, which measures tiles, implements this trait. A
+/// session that the tuner opens for a measurement has no source of tiles.
 pub(super) trait TileSource: Send + Sync {
     /// Returns the tiles of the matrix products of a tape.
     ///
@@ -56,9 +56,9 @@ pub(super) struct GpuSession {
 
 /// The buffers that all programs of the session bind: the state, and the scalars of the step.
 struct State {
-    /// The flat buffers, in the order of [`StateBuffer::ALL`].
+    /// The state's flat buffers, in the order of [`StateBuffer::ALL`].
     groups: Vec<wgpu::Buffer>,
-    /// The scalars of the step.
+    /// The buffer with the [`StepScalars`] of the step that runs next.
     step: wgpu::Buffer,
 }
 
@@ -115,14 +115,15 @@ impl GpuSession {
         Ok(State { groups, step })
     }
 
-    /// Runs the program like [`Session::run_timed`], with this clock. The device must have the clock.
+    /// Runs the program like [`Session::run_timed`], and measures the nodes with `clock`. The device must support this
+    /// clock.
     fn run_timed_by(
         &mut self,
         clock: Clock,
         program: ProgramId,
         step: &StepScalars,
     ) -> Result<NodeTimes, DeviceError> {
-        // The first node's time must not include earlier steps.
+        // Earlier steps must be done before the run starts, otherwise the first node's time would include them.
         self.wait()?;
         let context = Arc::clone(&self.context);
         context.queue.write_buffer(&self.state()?.step, 0, bytemuck::bytes_of(step));
@@ -165,7 +166,7 @@ impl GpuSession {
 }
 
 impl Program {
-    /// Returns [`Program::place`] of a value.
+    /// Returns the result of [`Program::place`] for a value, after a check of the value's element type.
     ///
     /// # Panics
     /// If `is_real` is true and the elements are not f32, or if `is_real` is false and the elements are f32.
@@ -190,8 +191,9 @@ impl Session for GpuSession {
         self.context.check()?;
         let (limit, max_binding) =
             (self.memory_limit, self.context.limits.max_storage_buffer_binding_size);
-        // The first plan is only for this check. It has no launches: if a tensor is larger than the adapter's largest
-        // binding, the grid of its dispatch may be too large to represent.
+        // This first plan has no launches, and only its sizes are checked against the limits. The plan with launches is
+        // made later: if a tensor is larger than the adapter's largest binding, the grid of the tensor's dispatch may
+        // be too large to represent.
         let slots = self.programs.last().map_or(Vec::new(), |last| last.plan.slots());
         let keep_all = options.keep_all;
         let mut how = PlanOptions { keep_all, slots: &slots, ..PlanOptions::default() };
@@ -204,8 +206,8 @@ impl Session for GpuSession {
         how.tiles = tiles.as_ref();
         let mut plan = Plan::new(tape, how);
         if tiles.is_some() && plan.check(limit, in_use, max_binding).is_err() {
-            // Some tiles need scratch memory, and with the measured tiles the plan exceeds a limit. The next plan has
-            // the tiles of the rule.
+            // Some measured tiles need scratch memory, with which the plan exceeds a limit. So the tape is planned
+            // again with the tiles that `Tile::by_rule` chooses.
             how.tiles = None;
             plan = Plan::new(tape, how);
         }
@@ -323,7 +325,8 @@ mod tests {
     use crate::ops::relu::relu;
     use crate::tape::{Initializer, Layout, Mode};
 
-    /// Runs the same step with each clock and without a clock: the bits are the same, and the times are plausible.
+    /// Runs the same step with each clock and without a clock. The results are the same to the bit, and the times are
+    /// plausible.
     #[test]
     fn every_clock_runs_the_same_step() {
         let mut tape = Tape::new("test", Mode::Train);

@@ -19,7 +19,7 @@ use crate::kernel::{Constant, Shader};
 /// The files below `shaders/` at build time.
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/shaders");
 
-/// The source of shaders: the built-in files, unless a folder or overrides replace them.
+/// The library that shaders are loaded from: the built-in files, unless a folder or overrides replace them.
 #[derive(Clone, Debug, Default)]
 pub struct ShaderLibrary {
     directory: Option<PathBuf>,
@@ -131,9 +131,9 @@ impl ShaderLibrary {
 #[derive(Default)]
 struct Assembly {
     text: String,
-    /// The files so far.
+    /// The paths of the files that the text contains so far.
     files: Vec<String>,
-    /// The import names so far.
+    /// The names in the `#import` lines of these files.
     names: std::collections::BTreeSet<String>,
 }
 
@@ -146,7 +146,7 @@ fn imported(line: &str) -> Option<&str> {
     line.trim().strip_prefix("// #import ").map(str::trim)
 }
 
-/// Returns `text` with `value` in the declaration of the constant `name`.
+/// Returns the shader text `text`, in which the declaration of the constant `name` has the value `value`.
 fn specialise(text: &str, name: &str, value: Constant) -> Result<String, String> {
     let wanted = match value {
         Constant::U32(_) => "u32",

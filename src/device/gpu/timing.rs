@@ -28,8 +28,8 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    /// Runs a program once, and waits for the end of the run. The caller has written the scalars of the step. The
-    /// device must have the clock `clock`.
+    /// Runs a program once, and waits for the end of the run. Call this function only after the scalars of the step are
+    /// written to the device. The device must support `clock`.
     ///
     /// # Errors
     /// If the device fails.
@@ -65,7 +65,8 @@ impl Timer {
             _ => ticks.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
         };
         let tick = f64::from(context.queue.get_timestamp_period()) * 1e-9;
-        // A clock of few bits can wrap around, so a negative interval counts as 0.
+        // A device clock with few bits can overflow and start again from 0 during a step. An interval that is negative
+        // for this reason counts as 0.
         let seconds = intervals.iter().map(|[from, to]| tick * to.saturating_sub(*from) as f64);
         Ok(NodeTimes { seconds: seconds.collect(), clock })
     }
@@ -165,7 +166,8 @@ mod tests {
         assert_eq!(best_clock(all, 81), Clock::BetweenNodes);
         assert_eq!(best_clock(Features::TIMESTAMP_QUERY, 81), Clock::AroundPasses);
         assert_eq!(best_clock(Features::empty(), 81), Clock::SubmitAndWait);
-        // A query set holds 4,096 timestamps.
+        // A query set holds at most 4,096 timestamps. 4,096 nodes need 4,097: one before the first node, and one after
+        // each node.
         assert_eq!(best_clock(all, 4096), Clock::SubmitAndWait);
         assert_eq!(best_clock(all, 4095), Clock::BetweenNodes);
     }

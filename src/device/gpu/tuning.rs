@@ -27,7 +27,7 @@ use crate::tape::{Node, Tape};
 
 /// The time to measure one tile, without the first run.
 const TIME_EACH: Duration = Duration::from_millis(40);
-/// The smallest and the largest number of measured runs of one tile.
+/// The smallest and the largest number of measured runs with one tile.
 const RUNS: std::ops::RangeInclusive<usize> = 3..=20;
 
 /// The measurements of one matrix product.
@@ -53,13 +53,14 @@ pub(super) struct Tuner {
     adapter: String,
     path: Option<PathBuf>,
     on_progress: Option<fn(&str)>,
-    /// The measurements so far; None before the file is read.
+    /// The measurements from the file and from this process; None before the file is read.
     table: Mutex<Option<Table>>,
 }
 
 impl Tuner {
     /// Returns the tuner of an adapter with the identity `adapter`, which includes the driver. The measurements are
-    /// kept in `folder`, if there is one. `on_progress` receives the progress.
+    /// saved in `folder`; without a folder, they are not saved. `on_progress` receives a line of text for each product
+    /// that is measured.
     pub(super) fn new(
         adapter: &str,
         folder: Option<PathBuf>,
@@ -102,7 +103,7 @@ impl Tuner {
         table.filter(|table| table.adapter == self.adapter).unwrap_or(empty)
     }
 
-    /// Saves the table. A failure is only a warning, because the next run can measure again.
+    /// Saves the table to disk. A failure is only a warning, because the next process can measure again.
     fn write(&self, table: &Table) {
         let Some(path) = &self.path else { return };
         let text = serde_json::to_string_pretty(table).expect("a table is plain data");
@@ -185,7 +186,7 @@ fn measure(
         };
         fill(&mut session, program, &alone)?;
         let mut run = || session.run_timed(program, &StepScalars::default()).map(|t| t.sum());
-        // A driver may compile in the first run, so its time does not count.
+        // A driver may compile the kernel in the first run, so the time of the first run does not count.
         run()?;
         let mut fastest = f64::INFINITY;
         let begun = Instant::now();

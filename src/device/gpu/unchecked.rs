@@ -2,11 +2,11 @@
 //! compiled pipelines to the driver.
 #![allow(unsafe_code)]
 
-/// Compiles a module.
+/// Compiles a shader module.
 ///
-/// With `checked`, every index is clamped and every loop counted, which makes hot loops up to a hundred times slower.
-/// Without `checked`, the text must come from a [trusted](super::ShaderLibrary::is_trusted)
-/// [`ShaderLibrary`](super::ShaderLibrary).
+/// With `checked`, the compiled shader clamps every index and counts the iterations of every loop, which makes hot
+/// loops up to a hundred times slower. Without `checked`, the text must come from a
+/// [trusted](super::ShaderLibrary::is_trusted) [`ShaderLibrary`](super::ShaderLibrary).
 pub(super) fn create_module(
     device: &wgpu::Device,
     descriptor: wgpu::ShaderModuleDescriptor<'_>,
@@ -32,7 +32,7 @@ pub(super) fn create_pipeline_cache(
     data: Option<&[u8]>,
 ) -> wgpu::PipelineCache {
     let descriptor = wgpu::PipelineCacheDescriptor { label: Some("wgrad"), data, fallback: true };
-    // SAFETY: `data` is unchanged since `get_data` returned it: its checksum was compared. wgpu rejects data
+    // SAFETY: `data` is unchanged since `get_data` returned it: the caller has compared the checksum. wgpu rejects data
     // of another adapter or driver, and then starts with an empty cache.
     unsafe { device.create_pipeline_cache(&descriptor) }
 }

@@ -14,7 +14,7 @@ use crate::device::DeviceError;
 
 const STAGING: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC);
 
-/// A staging buffer.
+/// A staging buffer: the host writes the buffer, and a copy command moves its contents to another buffer.
 struct Staging {
     buffer: wgpu::Buffer,
     /// True while the host may write the buffer.
@@ -24,16 +24,16 @@ struct Staging {
 /// The staging buffers of a session, and the copies that are not submitted yet.
 #[derive(Default)]
 pub(super) struct Uploads {
-    /// Buffers that are mapped, or are being mapped again.
+    /// Buffers that are mapped, or for which a mapping was requested.
     waiting: Vec<Staging>,
-    /// Buffers that the next submission reads.
+    /// Buffers that the host has written, and that the next submission copies to their destinations.
     written: Vec<Staging>,
     copies: Option<wgpu::CommandEncoder>,
 }
 
 impl Uploads {
-    /// Copies `bytes` to `target` at `offset`. The offset and the number of bytes must be multiples of 4. The copy
-    /// takes effect when [`Uploads::commands`] is submitted.
+    /// Copies `bytes` to `target`, from byte `offset` on. The offset and the number of bytes must be multiples of 4.
+    /// The copy takes effect only when the result of [`Uploads::commands`] is submitted.
     ///
     /// # Errors
     /// If memory is short, or the device has failed.
@@ -65,7 +65,7 @@ impl Uploads {
         Ok(())
     }
 
-    /// Returns the smallest mapped buffer that is large enough, or a new one.
+    /// Returns the smallest mapped staging buffer of at least `size` bytes, or a new staging buffer.
     fn take(&mut self, context: &Context, size: u64) -> Result<Staging, DeviceError> {
         let fits = |staging: &Staging| {
             staging.buffer.size() >= size && staging.is_mapped.load(Ordering::Acquire)

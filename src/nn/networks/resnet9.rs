@@ -15,7 +15,7 @@
 use crate::nn::layers::{self, Conv};
 use crate::tape::{Tape, ValueId};
 
-/// The size of the network.
+/// The settings that determine the size of the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ResNet9 {
     /// Number of channels of the first layer; the recipe for CIFAR-10 has 64.
@@ -51,7 +51,8 @@ enum Pool {
     No,
 }
 
-/// Records a convolution, a pool if there is one, batch norm and ReLU, numbered as in PyTorch's `Sequential`.
+/// Records a convolution, a max pool if `pool` selects one, batch norm and ReLU. The layers have numbers in their
+/// names, as in PyTorch's `Sequential`.
 fn block(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, pool: Pool) -> ValueId {
     let mut names = (0..).map(|ix| format!("{name}.{ix}"));
     let mut next = || names.next().expect("an endless range");

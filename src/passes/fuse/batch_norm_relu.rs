@@ -29,11 +29,11 @@ pub(super) fn apply(tape: &mut Tape, residual_add: bool) -> usize {
     n_rewritten
 }
 
-/// The nodes that are fused with a batch norm.
+/// The nodes that can be fused with a batch norm: a ReLU and possibly an addition.
 struct Place {
     eps: f32,
     relu_ix: usize,
-    /// Index of the addition, and the residual that it adds.
+    /// Index of the addition's node, and the residual that the addition adds; None if no addition is fused.
     add: Option<(usize, ValueId)>,
 }
 
@@ -48,7 +48,8 @@ fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
     let add = || {
         let add_ix = only_reader::<Add>(tape, activated)?;
         let other = tape.nodes()[add_ix].inputs.iter().copied().find(|&id| id != activated)?;
-        // The fused op takes the place of the batch norm, so the added value must exist before it.
+        // The fused node takes the position of the batch norm on the tape. So the addition can be fused only if the
+        // other added value is computed before the batch norm.
         let made_by = tape.nodes().iter().position(|node| node.outputs.contains(&other));
         made_by.is_none_or(|ix| ix < norm_ix).then_some((add_ix, other))
     };
@@ -56,7 +57,7 @@ fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
 }
 
 /// Returns the index of the only node that reads a value. Returns None if several nodes read the value, if the op of
-/// the node is not an `O`, or if the value is kept for the host.
+/// the reading node does not have the type `O`, or if the value is kept for the host.
 fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
     if tape.value(id).keep || tape.n_readers(id) != 1 {
         return None;
@@ -73,7 +74,8 @@ fn rewrite(tape: &mut Tape, norm_ix: usize, place: &Place) {
     let mut nodes = vec![norm_ix, place.relu_ix];
     nodes.extend(place.add.map(|(add_ix, _)| add_ix));
     let y = tape.nodes()[*nodes.last().expect("two or three")].outputs[0];
-    // The last of the replaced nodes computes y. The batch norm computes the statistics.
+    // The fused node computes y, the output of the last replaced node, and the statistics that the batch norm has
+    // computed.
     let outputs = [Some(y), Some(outputs[1]), Some(outputs[2]), None];
     tape.replace(&nodes, Arc::new(fused), &inputs, &outputs);
 }

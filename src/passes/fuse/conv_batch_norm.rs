@@ -1,9 +1,10 @@
 //! Rewrites `conv2d` to compute the mean and M2 of its output, for the `batch_norm` after it.
 //!
-//! Batch norm in training reads x to compute mean and variance, and reads x again to normalise it. The convolution
-//! before it has each element of x in registers. There, the mean and M2 (the sum of squared deviations from the mean)
-//! of a partition of the pixels cost almost nothing. The rewritten convolution has the mean and M2 of each partition as
-//! another output. The rewritten batch norm merges them, and reads x only to normalise it.
+//! Batch norm in training reads x to compute mean and variance, and reads x again to normalise it. The convolution that
+//! computes x has each element of x in registers. So the convolution can compute mean and M2 (the sum of squared
+//! deviations from the mean) at almost no cost. It computes them for each partition, a group of neighbouring pixels
+//! (for example 64). The rewritten convolution has the mean and M2 of each partition as another output. The rewritten
+//! batch norm merges the mean and M2 of all partitions, and reads x only to normalise it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(super) fn apply(tape: &mut Tape) -> usize {
     n_rewritten
 }
 
-/// The two ops after the rewrite.
+/// The two ops with which the rewrite replaces the convolution and the batch norm.
 struct Place {
     conv: Conv2dForward,
     norm: Arc<dyn Op>,
@@ -54,7 +55,7 @@ fn find(tape: &Tape, norm_ix: usize) -> Option<(usize, Place)> {
 
 fn rewrite(tape: &mut Tape, conv_ix: usize, norm_ix: usize, place: Place) {
     let same = |outputs: &[ValueId]| outputs.iter().copied().map(Some).collect::<Vec<_>>();
-    // mean_m2 is one more output of the convolution, and one more input of the batch norm.
+    // The convolution gets one more output, mean_m2, which becomes one more input of the batch norm.
     let Node { inputs, outputs, .. } = tape.nodes()[conv_ix].clone();
     let made = tape.replace(&[conv_ix], Arc::new(place.conv), &inputs, &same(&outputs));
     let Node { mut inputs, outputs, .. } = tape.nodes()[norm_ix].clone();

@@ -1,9 +1,9 @@
 //! Fuses a `conv2d` and the `max_pool2d` after it into one op.
 //!
 //! At width 64 and batch size 512, the tensor between the convolution and the pool of `layer1` (ResNet-9) takes 256
-//! MiB, and its gradient takes another 256 MiB. The pooled tensor and the indices of the maxima take 64 MiB each. A
-//! fused kernel keeps the results of a window in registers and stores only the maximum. In the backward pass, the
-//! kernels read the pooled gradient and place each element at the saved index.
+//! MiB, and its gradient takes another 256 MiB. The pooled tensor and the indices of the maxima take 64 MiB each. For
+//! each pooling window, a fused kernel keeps the results of the convolution in registers and stores only their maximum.
+//! In the backward pass, the kernels read the pooled gradient and place each element at the saved index.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tape::Tape;
 
-/// The rules to apply.
+/// The fusion rules that are applied to a tape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default = "unfused")]
 pub struct Fusion {
@@ -19,13 +19,15 @@ pub struct Fusion {
     pub conv_max_pool: bool,
     /// `batch_norm` and `relu` become one op.
     pub batch_norm_relu: bool,
-    /// The addition of a residual after `batch_norm` and `relu` becomes part of their op.
+    /// The addition of a residual after `batch_norm` and `relu` becomes a part of the op that replaces `batch_norm` and
+    /// `relu`.
     pub residual_add: bool,
     /// `conv2d` computes mean and M2 of its output, for the `batch_norm` after it.
     pub conv_batch_norm: bool,
 }
 
-/// Returns the value of rules that are missing in a file. The file is older than these rules, so they are off.
+/// Returns the value of the rules that a file of settings does not contain. Such a file is older than these rules, so
+/// they are off.
 fn unfused() -> Fusion {
     Fusion::NONE
 }
@@ -61,7 +63,7 @@ impl Fusion {
     }
 }
 
-/// A rule, for the command line.
+/// A fusion rule that the command line can select.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
     /// See [`Fusion::conv_max_pool`].
@@ -103,7 +105,7 @@ pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
         true => batch_norm_relu::apply(tape, fusion.residual_add),
         false => 0,
     };
-    // This rule is last because it rewrites batch norms with and without a fused ReLU.
+    // This rule is applied last because it rewrites batch norms with and without a fused ReLU.
     let mean_m2 = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
     pools + norms + mean_m2
 }
@@ -112,7 +114,7 @@ pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
 mod tests {
     use super::*;
 
-    /// A run that is older than a rule resumes without the rule, so its results keep every bit.
+    /// A run that was started before a rule existed resumes without the rule, so the results of the run keep every bit.
     #[test]
     fn a_rule_that_a_file_does_not_name_is_off() {
         let text = r#"{"conv_max_pool":true,"batch_norm_relu":true,"residual_add":true}"#;
