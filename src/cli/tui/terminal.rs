@@ -39,8 +39,8 @@ pub fn check() -> anyhow::Result<()> {
     bail!("--tui: {problem} leave --tui out for plain progress")
 }
 
-/// The screen of the terminal. The dashboard draws on the standard error, like the plain progress. The standard output
-/// has the results, and may be a file.
+/// The screen of the terminal. The dashboard draws on the standard error, where runs without a dashboard print their
+/// progress. The standard output has the results, and may be a file.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stderr>>,
 }
