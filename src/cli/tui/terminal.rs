@@ -46,7 +46,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the screen, and holds printed lines back until [`give_back`].
+    /// Switches the terminal to raw mode and the alternate screen. Holds printed lines back until [`give_back`].
     ///
     /// # Errors
     /// If the standard error is not a terminal, or the terminal cannot be drawn on.
