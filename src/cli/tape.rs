@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the step that the file `path` contains again, and prints the output of each node of the step's tape.
+/// Repeats the step that the file `path` contains, and prints the output of each node of the step's tape.
 fn replay(path: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
     let replay = Replay::read(path)?;

@@ -216,8 +216,8 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
         flags.max_lr = None;
     }
     if args.another_cycle.is_some() {
-        // The run that continues already has its initial weights. The weights that the run of --another-cycle has now
-        // have no effect.
+        // The run that continues already has its initial weights. Its settings thus ignore the present weights in the
+        // folder of --another-cycle.
         (flags.weights, flags.weights_sha256) = (None, None);
     } else if flags.weights.as_deref().is_some_and(Path::exists) {
         // The file of weights may have another path than at the beginning of the run. If its SHA-256 is the same, the

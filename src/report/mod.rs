@@ -45,7 +45,7 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// The run's settings.
     pub recipe: &'a Recipe,
-    /// The run's images. If `other_data` is given, images of another dataset, on which the run's weights are evaluated.
+    /// The run's images. If `other_data` is given, other images, on which the run's weights are evaluated.
     pub loaded: &'a Loaded,
     /// A warning for the page that `loaded` does not have the run's images; None if `loaded` has the run's images. With
     /// the warning, the page leaves out the two parts that need the training images: the learning-rate schedule and the

@@ -38,8 +38,8 @@ fn of_settings(folder: &Path, differences: &[Difference]) -> String {
     format!("{begin}; to resume this run, undo the change")
 }
 
-/// Returns the flag for a setting that has changed since the run began. The flag has the new value, and a space before
-/// it: ` --max-lr 0.02`. None if the setting has no value now.
+/// Returns the flag for a setting that has changed since the run began, with the setting's new value. The text starts
+/// with a space: ` --max-lr 0.02`. None if the setting has no value now.
 fn flag(difference: &Difference) -> Option<String> {
     let (key, value) = (&difference.key, difference.now.as_ref()?);
     Some(match value {
