@@ -77,7 +77,7 @@ struct On {
     /// The kernels that a GPU runs
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
     kernels: Kernels,
-    /// The folder of the files [default: runs/DATE-TIME]
+    /// The folder for the files with the results [default: runs/DATE-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print the JSON in place of the table
@@ -91,7 +91,7 @@ impl On {
     }
 }
 
-/// Measures the kernels, prints and draws the figures, and returns the exit code.
+/// Measures the kernels, prints and draws the results, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(Subcommand::Scaling(args)) = &args.subcommand {
         return scaling::run(args);

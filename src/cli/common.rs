@@ -53,8 +53,8 @@ fn show_progress(line: &str) {
     }
 }
 
-/// Corrects the error about a missing folder of data. `flag` is the value of `--data-dir`; without the flag, a file of
-/// settings has named the folder.
+/// Corrects the origin of the folder in [`DataError::MissingFolder`]: if the flag `--data-dir` is not given, a file of
+/// settings has named the folder. `flag` is the value of the flag. Returns other errors unchanged.
 pub fn of_file(error: wgrad::Error, flag: Option<&Path>) -> wgrad::Error {
     match error {
         wgrad::Error::Data(DataError::MissingFolder { dir, origin: Origin::Caller })

@@ -55,7 +55,7 @@ struct Report {
     self_test: Vec<OpReport>,
 }
 
-/// An adapter. The JSON has the field names of [`AdapterReport`].
+/// The part of the JSON about an adapter. Its keys are the field names of [`AdapterReport`].
 #[derive(Serialize)]
 struct Adapter(#[serde(with = "AdapterFields")] AdapterReport);
 

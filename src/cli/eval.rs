@@ -22,7 +22,7 @@ pub struct Args {
     /// The weights: a safetensors file with PyTorch's names, as a run writes it, or the run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Channels of the network's first layer [default: that of the weights]
+    /// Channels of the network's first layer [default: as many as the weights have]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,

@@ -212,7 +212,7 @@ impl Display {
         }
     }
 
-    /// Removes the bar. The next line is printed in its place.
+    /// Removes the progress bar from the terminal. The next line is printed in the bar's place.
     fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

@@ -150,7 +150,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let folder = folder.path().shown();
         super::print(&format!("written to {folder}/{SVG} and {folder}/{CSV}\n"))?;
     }
-    // The error of a curve without a slope is returned after the curve is printed, because the curve shows the reason.
+    // `max_lr` is an error if the loss curve of the sweep gives no suggestion. The error is returned after the curve is
+    // printed, because the curve shows the reason.
     max_lr?;
     warn_of_disagreement(&found);
     Ok(ExitCode::SUCCESS)
@@ -163,7 +164,8 @@ pub fn warn_of_disagreement(found: &Found) {
     }
 }
 
-/// Sweeps with a new network, from the given weights or from random ones. Returns None after an interruption.
+/// Runs the sweep over learning rates with a new network. The network has the weights of the file `weights`, or random
+/// weights without a file. Returns None after an interruption.
 pub fn find(
     device: &Device,
     recipe: &Recipe,
@@ -201,7 +203,7 @@ pub fn describe(found: &Found) -> String {
     format!("\n{plot}\n{left_out}{}", suggestions.map_or(String::new(), |rates| list(found, rates)))
 }
 
-/// Returns a line for the suggestion of each rule, and a line for the peak.
+/// Returns a line for the learning rate that each rule suggests, and a line for the peak learning rate of the schedule.
 fn list(found: &Found, suggestions: Suggestions) -> String {
     let line = |rule: Rule| {
         let chosen = match rule {

@@ -132,8 +132,8 @@ pub fn main() -> ExitCode {
         Command::Devices(args) => devices::run(&args),
     };
     result.map_err(hints::summed).unwrap_or_else(|error| {
-        // The standard error may be closed; the exit code reports the failure anyway.
         let flags = Flags::of(&matches);
+        // A failure to print the message is ignored, because the exit code reports the error anyway.
         let _ = io::stderr().write_all(describe(&error, &flags).as_bytes());
         if is_wrong_use(&error) { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
     })
@@ -161,7 +161,7 @@ impl Flags {
         let helps = |flag: &str| match command.get_name() {
             // A resumed run accepts new values only for the settings in `FREE`.
             "train" if is_given("resume") => resume::FREE.contains(&flag),
-            // The file of weights determines the width, and another width does not fit it.
+            // Hints do not name `--width`: the file of weights fits only a network of its own width.
             "eval" | "predict" => flag != "width",
             "tape" if is_given("replay") => flag == "device",
             _ => true,
@@ -190,12 +190,13 @@ fn describe(error: &anyhow::Error, flags: &Flags) -> String {
         .downcast_ref::<wgrad::Error>()
         .and_then(|error| hints::hint(error, &|flag| flags.has(flag)));
     let hint = hint.map_or(String::new(), |hint| format!("hint: {hint}\n"));
-    // Messages already escape the paths that they contain. This call escapes all other text, such as text from a file.
+    // Control characters in paths are already escaped. This call escapes control characters in all other text, such as
+    // text from a file.
     escaped_lines(&format!("error: {message}\n{hint}"))
 }
 
 /// Sends the log to the standard error. Without `-v` and `$RUST_LOG`, the log has only errors, and no messages of wgpu:
-/// drivers of adapters that are not used, mostly software drivers, log many messages there.
+/// wgpu logs many messages about adapters that are not used, mostly software adapters.
 fn start_log(verbose: u8) {
     let default = match verbose {
         0 => "error,wgpu=off,wgpu_core=off,wgpu_hal=off,naga=off",

@@ -16,7 +16,8 @@ use super::WrongUse;
 /// # Errors
 /// [`WrongUse`] with the name of the file.
 pub fn refuse_inputs(output: &Path, inputs: &[&Path], own: &str) -> Result<(), WrongUse> {
-    // `is_same_file` fails for a file that does not exist. Only existing files can be inputs.
+    // `is_same_file` fails for a file that does not exist. This counts as false, because only existing files can be
+    // inputs.
     let is_same = |a: &Path, b: &Path| is_same_file(a, b).unwrap_or(false);
     let is_output = output.extension().is_some_and(|extension| extension == own);
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -23,8 +23,8 @@ pub fn curve(points: &[(f64, f64)], marks: &[f64], x_label: &str, y_label: &str)
     let shown = |axis: &axis::Axis, labels| {
         Axis::default().bounds([axis.low, axis.high]).labels::<Vec<String>>(labels)
     };
-    // The chart misplaces labels of the x axis if the axis has more than three. So the axis keeps the labels of its
-    // ends and, if the number of labels is odd, the label in the middle.
+    // ratatui's `Chart` misplaces the labels of an x axis with more than three labels. So the axis keeps the labels of
+    // its ends and, if the number of labels is odd, the label in the middle.
     let x_labels = x.labels();
     let (n, last) = (x_labels.len(), x_labels.len() - 1);
     let ends = if n % 2 == 1 { vec![0, last / 2, last] } else { vec![0, last] };

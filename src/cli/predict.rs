@@ -43,7 +43,7 @@ pub struct Args {
     /// the weights record; else those of the dataset in config.toml beside the weights; else cifar10]
     #[arg(long, value_name = "NAMES")]
     classes: Option<String>,
-    /// Channels of the network's first layer [default: that of the weights]
+    /// Channels of the network's first layer [default: as many as the weights have]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Err(error) => print_error(&escaped_lines(&format!("error: {error}\n"))),
         }
     }
-    // The weights are used even without a readable picture. So one call reports errors of pictures and of weights.
+    // This call runs even if no picture can be read. It then reports errors in the weights, too.
     let predictions = predict(args, &weights, &split)?;
     let text = match args.json {
         true => format!("{}\n", json(&files, &classes, &predictions, args.top.get())),

@@ -48,7 +48,7 @@ pub struct Args {
     /// The order of the table's rows
     #[arg(long, value_name = "ORDER", default_value = "tape", value_parser = arguments::SORT)]
     sort: table::Sort,
-    /// Write all figures into this file, too; "-" prints them in place of the table
+    /// Write all numbers as JSON into this file, too; "-" prints the JSON in place of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Draw the times of the step into this SVG file, too

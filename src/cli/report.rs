@@ -43,7 +43,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = loaded_run.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
     let of_file = |error| super::of_file(error, args.data_dir.as_deref());
     let Images { loaded, note } = match &file {
-        // The file of weights records a hash of the images. By this hash they are found even in another folder.
+        // The file of weights records a hash of the training images. The search finds the images with this hash even
+        // in another folder than that of the run.
         Some(file) if file.info().is_some() && args.data_dir.is_none() => {
             images::find(file, None, None)?
         }
@@ -59,7 +60,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let info = file.as_ref().and_then(WeightsFile::info);
     let are_others = info.is_some() && note.is_some();
     let recipe = if are_others {
-        // The images are not those of the run. So the recipe is read from the run's settings, without the images.
+        // The loaded images are not those of the run. So the recipe comes from config.toml alone, and does not depend
+        // on the images.
         let text = std::fs::read_to_string(&config).map_err(FileError::at(&config))?;
         Recipe::parse(&text).map_err(|reason| TrainError::Damaged { path: config, reason })?
     } else {

@@ -80,9 +80,9 @@ fn watch(signals: &Signals) -> io::Result<()> {
 #[allow(unsafe_code)]
 fn is_ignored(signal: std::ffi::c_int) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action the call changes nothing, and it accepts any number as a signal.
+    // SAFETY: `sigaction` without a new action changes nothing. For a number that is not a signal, it returns an error.
     let result = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
-    // SAFETY: a call that returns 0 has written the current action.
+    // SAFETY: `sigaction` returned 0, so it has written the signal's current action into `action`.
     result == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
@@ -123,7 +123,7 @@ fn end_at_once() -> ! {
         terminal::give_back();
         given_back.send(())
     });
-    // After the timeout, the process ends without the restoration.
+    // If the timeout passes, the process ends although the terminal is not restored.
     let _ = done.recv_timeout(PATIENCE);
     std::process::exit(i32::from(super::INTERRUPTED));
 }
@@ -144,7 +144,7 @@ mod tests {
         let signals = Signals::default();
         let mut ending = Ending::new(&signals);
         assert!(!signals.stop.load(Ordering::Relaxed));
-        // A request that does not count as part of the first would end the test process.
+        // These ten signals count as one. A second signal would end the test process.
         (0..10).for_each(|_| ending.request("SIGTERM"));
         assert!(signals.stop.load(Ordering::Relaxed));
     }

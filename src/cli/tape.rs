@@ -71,8 +71,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let plan =
                 |target| Plan::new(&step.tape, PlanOptions { target, ..PlanOptions::default() });
             let mut plan_shown = plan(None);
-            // Kernels have 32-bit indices, and no adapter binds a larger tensor. With a larger tensor, the listing
-            // has no launches.
+            // No kernel can read a tensor above 4 GiB: kernels have 32-bit indices, and no adapter binds such a tensor.
+            // The listing of a step with such a tensor has no launches.
             if plan_shown.largest_binding() <= u64::from(u32::MAX) {
                 plan_shown = plan(Some(Target::new(args.kernels)));
             }
@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the step of a file again, and prints the outputs of its nodes.
+/// Repeats the step that the file `path` contains, and prints the output of each node of the step's tape.
 fn replay(path: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
     let replay = Replay::read(path)?;

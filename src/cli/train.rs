@@ -89,7 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let found = lr_find::find(&device, &recipe, train, weights.as_ref(), sweep, &stop)?;
         let Some(found) = found else { return Ok(ExitCode::from(super::INTERRUPTED)) };
         super::print(&format!("{}\n", lr_find::describe(&found)))?;
-        // A curve without a slope is an error, and then no folder is created.
+        // `max_lr` is an error if the sweep's loss curve gives no suggestion. Then the run's folder is not created.
         recipe.max_lr = found.max_lr()?;
         lr_find::warn_of_disagreement(&found);
         folder.create(&recipe)?;
@@ -118,7 +118,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             folder.path().shown()
         );
     }
-    // A signal after the last epoch shortens only the report. The exit code is then that of an interruption, too.
+    // A signal after the last epoch interrupts only the work for the report. The exit code is then that of an
+    // interruption, too.
     let is_interrupted = outcome.ended == Ended::Interrupted || stop.load(Ordering::Relaxed);
     Ok(if is_interrupted { ExitCode::from(super::INTERRUPTED) } else { ExitCode::SUCCESS })
 }
@@ -215,11 +216,12 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
         flags.max_lr = None;
     }
     if args.another_cycle.is_some() {
-        // The run began from the weights that the run of --another-cycle had at that time. Its present weights have no
-        // effect.
+        // The run that continues already has its initial weights. Its settings thus ignore the present weights in the
+        // folder of --another-cycle.
         (flags.weights, flags.weights_sha256) = (None, None);
     } else if flags.weights.as_deref().is_some_and(Path::exists) {
-        // The file of weights may have been moved since the run began. Its SHA-256 identifies it.
+        // The file of weights may have another path than at the beginning of the run. If its SHA-256 is the same, the
+        // setting counts as unchanged.
         resume::initial_weights(&mut flags)?;
         let is_same = flags.weights_sha256 == before.weights_sha256;
         flags.weights = if is_same { before.weights.clone() } else { flags.weights };

@@ -139,7 +139,8 @@ fn names(runs: &[LoadedRun]) -> Vec<String> {
     }
 }
 
-/// Returns a row for each setting that differs between the runs, in the order of their files.
+/// Returns a row for each setting that differs between the runs. The rows have the order of the settings in the runs'
+/// files.
 fn settings(runs: &[LoadedRun]) -> Vec<Row> {
     let mut keys: Vec<&String> = Vec::new();
     for (key, _) in runs.iter().flat_map(|run| &run.settings) {
@@ -198,7 +199,8 @@ fn results(runs: &[LoadedRun]) -> Vec<Row> {
     }
     rows.extend(words("device", runs, |summary| &summary.device));
     rows.extend(words("ended", runs, |summary| &summary.ended));
-    // The accuracies above are on the validation images if a run has them. Then the test accuracy has a separate row.
+    // If a run has validation images, the rows above have its accuracy on these images. The test accuracy then has a
+    // separate row.
     if runs.iter().any(|run| evaluated_on(run) == "validation") {
         let tested = |run: &LoadedRun| run.summary.as_ref()?.test_accuracy;
         rows.push(Row::ranked("test accuracy", runs, 1.0, tested, percent));
@@ -211,7 +213,7 @@ fn results(runs: &[LoadedRun]) -> Vec<Row> {
     rows
 }
 
-/// Returns a row with one text of each run's summary; None if no run has a summary.
+/// Returns a row with the text that `word` selects from each run's summary; None if no run has a summary.
 fn words(label: &str, runs: &[LoadedRun], word: fn(&Summary) -> &str) -> Option<Row> {
     let cell = |run: &LoadedRun| run.summary.as_ref().map_or(NOTHING, word).to_string();
     let any = runs.iter().any(|run| run.summary.is_some());
@@ -231,7 +233,7 @@ fn evaluated_on(run: &LoadedRun) -> &'static str {
     run.epochs.first().map_or(NOTHING, EpochMetrics::evaluated_on)
 }
 
-/// Returns the number of leading epochs after which both runs have the same weights, bit for bit.
+/// Returns the number of epochs, counted from the first, after which both runs still have the same weights bit for bit.
 fn n_same(a: &LoadedRun, b: &LoadedRun) -> usize {
     let pairs = a.epochs.iter().zip(&b.epochs);
     pairs.take_while(|(a, b)| (a.epoch, a.weights) == (b.epoch, b.weights)).count()

@@ -51,13 +51,13 @@ pub fn speed(epochs: &[EpochMetrics]) -> Chart {
     Chart { from_zero: true, ..chart }
 }
 
-/// Returns a chart over epochs.
+/// Returns a chart with the epochs on the x axis.
 pub fn over_epochs(title: &str, y_unit: Unit, series: Vec<Series>) -> Chart {
     let (title, x_label) = (title.to_string(), "epoch".to_string());
     Chart { title, x_label, x_unit: Unit::Count, y_unit, from_zero: false, series }
 }
 
-/// The largest number of intervals between points in the curve of the schedule.
+/// The largest number of straight segments in a curve of the learning-rate schedule.
 const N_RATES: usize = 120;
 
 /// Returns a chart of the learning rate over the run. `n_steps` is the number of trained steps. The curve of later
@@ -73,7 +73,8 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
             if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
         Series { name: name.to_string(), points, style, kind: Kind::Computed }
     };
-    // The curve extends to the end of the last step, where the learning rate is still that of the last step.
+    // The last point of the chart is at `in_all`, one past the index of the last step. `OneCycle::rate` returns the
+    // learning rate of the last step there.
     let (trained, left) =
         (curve("trained", 3, 0, n_steps), curve("not reached", 6, n_steps, in_all));
     Chart {

@@ -12,7 +12,7 @@ use crate::data::{IMAGE_SIZE, Split};
 use crate::train::predictions::Mistake;
 use crate::train::{Confusion, Predictions};
 
-/// The largest number of errors that the page shows as pictures.
+/// The largest number of wrongly classified images that the page shows.
 const N_WORST: usize = 25;
 
 /// The largest number of pairs of confused classes that the page lists.
@@ -20,7 +20,7 @@ const N_PAIRS: usize = 5;
 
 /// Returns the confusion matrix: one row per true class, one column per predicted class.
 ///
-/// In this module, `kind` is the name of the images: `test` or `validation`.
+/// `kind` is the split of the images: `test` or `validation`.
 pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
     let row = |(truth, class): (usize, &String)| {
         let n_images = confusion.scores(truth).n_images;
@@ -33,7 +33,8 @@ pub fn matrix(confusion: &Confusion, classes: &[String], kind: &str) -> String {
             };
             Cell {
                 class: class_of_cell,
-                // The square root keeps an error of 1 in 100 visible.
+                // The strength of a cell's colour, in 0..=1. With the square root, a cell with 1 in 100 images of its
+                // row is still visible.
                 strength: (n as f64 / n_images.max(1) as f64).sqrt(),
                 text: n.to_string(),
                 text_class,
@@ -88,7 +89,8 @@ pub fn classes(confusion: &Confusion, classes: &[String]) -> String {
     out
 }
 
-/// Returns the worst errors as pictures: those with the highest probability of a wrong class.
+/// Returns the worst errors as pictures: the wrongly classified images with the highest probability of the predicted
+/// class. `kind` is the split of the images: `test` or `validation`.
 pub fn worst(predictions: &Predictions, split: &Split, classes: &[String], kind: &str) -> String {
     let mistakes = predictions.mistakes(&split.labels);
     if mistakes.is_empty() {

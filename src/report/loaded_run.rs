@@ -21,7 +21,7 @@ pub struct LoadedRun {
     pub settings: Vec<(String, String)>,
     /// The finished epochs.
     pub epochs: Vec<EpochMetrics>,
-    /// The summary; None for an unfinished run.
+    /// The summary that the run writes at its end or after an interruption; None before.
     pub summary: Option<Summary>,
 }
 
@@ -77,7 +77,7 @@ impl LoadedRun {
 fn newest_run(path: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(path).ok()?;
     let runs = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    // The default name of a run's folder is a date and time, so the newest run has the largest name.
+    // The default name of a run's folder is a date and time, so the newest run is the last in alphabetical order.
     runs.filter(|run| run.join(CONFIG).exists()).max()
 }
 

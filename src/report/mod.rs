@@ -45,20 +45,21 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// The run's settings.
     pub recipe: &'a Recipe,
-    /// The run's images. With `other_data`, other images on which the run's weights are evaluated.
+    /// The run's images. If `other_data` is given, other images, on which the run's weights are evaluated.
     pub loaded: &'a Loaded,
-    /// A sentence about the other images; None for the run's own images. With other images, the page leaves out all
-    /// parts about the training images.
+    /// A warning for the page that `loaded` does not have the run's images; None if `loaded` has the run's images. With
+    /// the warning, the page leaves out the two parts that need the training images: the learning-rate schedule and the
+    /// augmented batch.
     pub other_data: Option<&'a str>,
     /// The device of the evaluation.
     pub device: &'a Device,
     /// The finished epochs.
     pub epochs: &'a [EpochMetrics],
-    /// The run's summary; None for an unfinished run.
+    /// The summary that the run writes at its end or after an interruption; None before.
     pub summary: Option<&'a Summary>,
 }
 
-/// A run's weights and their outputs.
+/// A run's weights, and the logits that the network computes with them.
 pub struct Outputs<'a> {
     /// The names, shapes and offsets of the weights.
     pub layout: &'a StateLayout,
@@ -147,7 +148,7 @@ fn contents<'a>(run: &Run<'a>, outputs: Option<Outputs<'_>>) -> Result<Contents<
             Ok(logits) => {
                 contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
             }
-            // The curves and settings of a run that diverged are still useful.
+            // The run diverged, so the page has no predictions. The page is still useful for its curves and settings.
             Err(error @ Error::Step(StepError::LogitsNotFinite { .. })) => {
                 contents.no_predictions = Some(error)
             }

@@ -21,7 +21,7 @@ pub struct Contents<'a> {
     pub run: Run<'a>,
     /// An augmented batch; None if the training images are not available.
     pub batch: Option<AugmentedBatch>,
-    /// The predictions for the test images, or for the validation images.
+    /// The predictions for the images of the [evaluated split](Run::evaluated); None without a complete evaluation.
     pub predictions: Option<Predictions>,
     /// The error that prevented predictions with the saved weights; None without an error.
     pub no_predictions: Option<Error>,
@@ -90,8 +90,8 @@ fn sentence_case(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Returns the tiles with key figures. `has_weights` is true if the page shows results of saved weights. A checkpoint
-/// can exist before the first epoch is finished.
+/// Returns the tiles with key figures. `has_weights` is true if the page shows predictions with saved weights. A run
+/// can have saved weights, in a checkpoint, before its first epoch is finished.
 fn summary(run: &Run<'_>, has_weights: bool) -> String {
     let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
     let in_all = run.recipe.epochs;
@@ -244,7 +244,7 @@ fn device(run: &Run<'_>) -> String {
         facts.insert(0, ("trained on", device.to_string()));
     }
     if let Device::Gpu(_) = run.device {
-        // An open device has no details of its driver. The list of adapters has these details.
+        // `run.device` has no details of its driver. The list of adapters has these details.
         let adapters = info::adapters();
         if let Some(adapter) = adapters.iter().find(|adapter| name.starts_with(&adapter.name)) {
             facts.push(("adapter", format!("{}, {}", adapter.kind, adapter.backend)));

@@ -99,8 +99,8 @@ fn picture(config: &step::StepConfig, values: &[f32]) -> Picture {
     Picture::new(IMAGE_SIZE, IMAGE_SIZE, values.iter().enumerate().map(byte).collect())
 }
 
-/// Returns HTML with the filters of the first convolution, each as a picture with its own scale. Returns an empty
-/// string if the first convolution does not read three channels.
+/// Returns HTML with the filters of the first convolution, each as a picture. The largest weight of each filter has the
+/// full brightness or full darkness. Returns an empty string if the first convolution does not read three channels.
 pub fn filters(layout: &StateLayout, weights: &Weights) -> String {
     let first = layout.parameters.iter().find(|member| member.layout == Layout::ConvWeight);
     let Some(member) = first.filter(|member| member.shape[2] == 3) else { return String::new() };

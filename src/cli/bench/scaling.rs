@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "N,N", value_delimiter = ',', allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_sizes: Vec<NonZeroU32>,
-    /// The time for the steps of a cell, after the warm-up; at least one step is timed
+    /// The time for the steps of each pair of width and batch size, after the warm-up; at least one step is timed
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true)]
     seconds: f64,
     /// Skip steps that need more memory than this, for example 512MiB or 2GiB
@@ -43,7 +43,7 @@ pub struct Args {
     on: On,
 }
 
-/// Measures the grid, prints and draws the figures, and returns the exit code.
+/// Measures each pair of width and batch size, prints and draws the results, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !(args.seconds.is_finite() && args.seconds > 0.0) {
         let message = format!("--seconds {}: not a time; give a number above 0", args.seconds);

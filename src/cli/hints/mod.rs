@@ -16,8 +16,8 @@ use wgrad::train::{ConfigError, StepError, TrainError};
 pub use data::{advised, hint_of_fetch};
 pub use resume::begin_from;
 
-/// Converts the error type of one layer into [`Error`], the enum of the errors of all layers. Returns other errors
-/// unchanged.
+/// Converts the error type of one module (device, data, train, ...) into [`Error`], the enum of the errors of all
+/// modules. Returns other errors unchanged.
 pub fn summed(error: anyhow::Error) -> anyhow::Error {
     let summed = error
         .downcast::<DeviceError>()
@@ -173,7 +173,8 @@ fn of_measurement(error: &MeasureError) -> Option<&'static str> {
     }
 }
 
-/// Returns the hint for a step that needs too much memory; None if the command has neither flag.
+/// Returns the hint for a step that needs too much memory; None if the command has neither `--batch-size` nor
+/// `--width`.
 fn smaller(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     match (has("--batch-size"), has("--width")) {
         (true, true) => Some("use a smaller --batch-size or --width"),
@@ -257,7 +258,8 @@ mod tests {
     fn hints_name_no_flag_that_the_command_lacks() {
         for error in all() {
             let none = hint(&error, &|_| false).unwrap_or_default();
-            // A hint may name flags of other commands, between backticks or after the words "start a new run".
+            // Flags of other commands may stand between backticks, or in a hint that begins with "start a new run". So
+            // the test reads only the words outside of backticks.
             let named = none.split('`').step_by(2).flat_map(str::split_whitespace);
             let flags: Vec<_> = named.filter(|word| word.starts_with("--")).collect();
             let is_of_another_run = none.starts_with("start a new run");

@@ -24,7 +24,7 @@ pub fn hint_of_resume(
 }
 
 fn of_settings(folder: &Path, differences: &[Difference]) -> String {
-    // A difference in `weights` or `weights-sha256` has another hint: --weights applies only to a new run.
+    // A changed `weights` or `weights-sha256` has a separate hint: only a new run can start from other weights.
     let (weights, others): (Vec<_>, Vec<_>) =
         differences.iter().partition(|difference| difference.key.starts_with("weights"));
     let flags: String = others.iter().filter_map(|difference| flag(difference)).collect();
@@ -38,8 +38,8 @@ fn of_settings(folder: &Path, differences: &[Difference]) -> String {
     format!("{begin}; to resume this run, undo the change")
 }
 
-/// Returns a flag with the present value of the setting, after a space: ` --max-lr 0.02`. None if the setting has no
-/// present value.
+/// Returns the flag for a setting that has changed since the run began, with the setting's new value. The text starts
+/// with a space: ` --max-lr 0.02`. None if the setting has no value now.
 fn flag(difference: &Difference) -> Option<String> {
     let (key, value) = (&difference.key, difference.now.as_ref()?);
     Some(match value {

@@ -222,7 +222,7 @@ mod tests {
         let stop = Arc::new(AtomicBool::new(false));
         let (state, over) = (Arc::new(Mutex::new(State::new())), Arc::default());
         let mut ui = Ui { state, over, stop: Arc::clone(&stop), pressed: None };
-        // A press that counts as the second one would end the test process.
+        // These ten presses count as one. A second press would end the test process.
         (0..10).for_each(|_| ui.press());
         assert!(stop.load(Ordering::Relaxed));
     }

@@ -24,7 +24,7 @@ pub enum Stage {
 /// A point of the training curves: the steps between two readings of the metrics.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Point {
-    /// Position in the run, in epochs from the beginning.
+    /// Progress of training at this point, in epochs: 1.5 in the middle of the second epoch.
     pub at: f64,
     /// Mean loss of the images.
     pub loss: f64,
@@ -48,7 +48,7 @@ pub struct State {
     /// True once the end of the run has been requested.
     pub stopping: bool,
     begun: Instant,
-    /// Number of steps since `begun`.
+    /// Number of steps that this process has trained. A resumed run counts from 0.
     pub n_run: usize,
     /// Current epoch, from 0.
     pub epoch: usize,
@@ -146,7 +146,7 @@ impl State {
         (self.step as f64 / self.n_steps() as f64).min(1.0)
     }
 
-    /// Returns the position in epochs from the beginning.
+    /// Returns the progress of training in epochs: 1.5 in the middle of the second epoch.
     pub fn position(&self) -> f64 {
         self.epoch as f64 + self.epoch_done()
     }

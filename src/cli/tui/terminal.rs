@@ -39,14 +39,14 @@ pub fn check() -> anyhow::Result<()> {
     bail!("--tui: {problem} leave --tui out for plain progress")
 }
 
-/// The screen of the terminal. The dashboard draws on the standard error, like the plain progress. The standard output
-/// has the results, and may be a file.
+/// The screen of the terminal. The dashboard draws on the standard error, where runs without a dashboard print their
+/// progress. The standard output has the results, and may be a file.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stderr>>,
 }
 
 impl Screen {
-    /// Takes the screen, and holds printed lines back until [`give_back`].
+    /// Switches the terminal to raw mode and the alternate screen. Holds printed lines back until [`give_back`].
     ///
     /// # Errors
     /// If the standard error is not a terminal, or the terminal cannot be drawn on.
