@@ -143,7 +143,7 @@ enum Message {
     Refused(String),
 }
 
-/// The parts of a response's head that the download reads.
+/// The parts of a response's status line and headers that the download reads.
 struct Head {
     status: u16,
     /// The length of the body, if the server sends it.

@@ -20,7 +20,7 @@ fn good_files_are_read_in_order() {
     assert_eq!(dataset.test.labels, [4, 5, 6, 7]);
     assert_eq!(dataset.train.len(), 5);
     assert_eq!(dataset.train.images.len(), 5 * IMAGE_BYTES);
-    // The second record of the second file, without its label.
+    // Image 4 is the second record of the second file, without the label.
     assert_eq!(dataset.train.image(4), &records(7, 2)[RECORD_BYTES + 1..]);
     assert_eq!(dataset.test.image(0), &records(4, 1)[1..]);
     assert!(dataset.description.contains("5 training and 4 test"), "{}", dataset.description);

@@ -5,8 +5,8 @@ use std::fmt;
 use super::{CaseResult, CaseTape, Contents};
 use crate::tape::StateBuffer;
 
-/// The bound on the error of an element, as a fraction of its absolute value plus the root mean square of its tensor.
-/// In a case whose longest sum has n terms, the bound is larger by a factor of sqrt(n).
+/// The bound on the error of an element, divided by the sum of the element's absolute value and the root mean square of
+/// its tensor. In a case whose longest sum has n terms, the bound is larger by a factor of sqrt(n).
 ///
 /// Two orders of the same sum of n products differ by about f32's unit roundoff (6e-8) times the square root of n.
 /// Divisions, exponentials and roots on a GPU are off by up to 3 units more. 1e-6 allows a chain of a few nodes with

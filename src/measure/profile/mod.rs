@@ -39,7 +39,7 @@ pub struct Profile {
     pub peak: Peaks,
     /// Median time of a whole step by the host's clock, in seconds. The nodes are timed in other steps.
     pub step_seconds: f64,
-    /// Sum of the median times of all nodes, and of their work.
+    /// Sum of all nodes' median times, and sum of their work.
     pub sum: Total,
     /// Nodes in the order of the tape.
     pub nodes: Vec<NodeProfile>,
