@@ -118,8 +118,8 @@ pub fn in_order(n: usize) -> Vec<u32> {
 }
 
 /// Returns the image numbers of each training batch. The last `order.len() % batch_size` images are left out of this
-/// epoch; another epoch leaves out other images. A smaller last batch would have noisier batch-norm statistics and
-/// would need a step recorded for its size.
+/// epoch; another epoch leaves out other images. A smaller last batch would have noisier batch-norm statistics. It
+/// would also need another tape, because a tape has a fixed batch size.
 ///
 /// # Panics
 ///

@@ -31,7 +31,7 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Moves `n` training images to the validation split. They are drawn at random with a fixed seed.
+    /// Moves `n` training images to the validation split. The images are drawn at random with a fixed seed.
     ///
     /// # Panics
     ///
@@ -42,7 +42,8 @@ impl Dataset {
         // The seed is fixed, so all runs have the same validation images.
         Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
         let (held_out, rest) = order.split_at_mut(n);
-        // Both parts keep the dataset's order, in which the classes are mixed.
+        // The validation images and the remaining training images keep the dataset's order, in which the classes are
+        // mixed.
         held_out.sort_unstable();
         rest.sort_unstable();
         self.validation = self.train.select(held_out);

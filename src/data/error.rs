@@ -44,7 +44,7 @@ pub enum DataError {
     WrongVersion {
         /// The file or folder by which the version was recognised.
         path: PathBuf,
-        /// The version.
+        /// The version that the folder holds.
         version: Version,
     },
 
@@ -69,7 +69,7 @@ pub enum DataError {
     ClassNames {
         /// The file.
         path: PathBuf,
-        /// The problem.
+        /// The problem with the contents of the file.
         reason: String,
     },
 

@@ -35,7 +35,7 @@ pub const MAX_PIXELS: u64 = 1 << 27;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// The first bytes of a JPEG.
 const JPEG: &[u8] = b"\xff\xd8\xff";
-/// The first bytes and the names of other formats, for error messages.
+/// The first bytes and the names of the formats that wgrad recognises but does not read, for error messages.
 const OTHERS: [(&[u8], &str); 5] =
     [(b"GIF8", "gif"), (b"RIFF", "webp"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"BM", "bmp")];
 
@@ -55,7 +55,7 @@ pub enum ImageFileError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// The problem.
+        /// The problem with the contents of the file.
         reason: String,
     },
 }
@@ -110,7 +110,7 @@ fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> 
     Ok(())
 }
 
-/// Returns the centre square of the upright picture, blended with white, `[side, side, 3]`, and its side.
+/// Returns the centre square of the upright picture, blended with white, `[side, side, 3]`, and its side in pixels.
 fn centre_square(picture: &Stored) -> (Vec<u8>, usize) {
     let ([width, height], orientation) = (picture.size, picture.orientation);
     let [wide, high] = if orientation.is_on_its_side() { [height, width] } else { [width, height] };
@@ -207,7 +207,8 @@ mod tests {
         }
     }
 
-    /// The test takes all eight orientations and pictures with odd margins.
+    /// Tests all eight orientations with pictures of 7x4 and 4x7 pixels. The centre square of 4x4 pixels leaves an odd
+    /// number of pixels, 3, for the two margins.
     #[test]
     fn all_orientations_of_a_picture_have_the_same_centre_square() {
         for size @ [width, height] in [[7, 4], [4, 7]] {

@@ -79,7 +79,7 @@ impl Source {
     }
 }
 
-/// A dataset, with a notice about its choice.
+/// A loaded dataset, and a notice if the built-in shapes replace CIFAR-10.
 #[derive(Debug)]
 pub struct Loaded {
     /// The images.
@@ -91,7 +91,7 @@ pub struct Loaded {
 /// The notice that the built-in shapes replace CIFAR-10: paragraphs for the start and the summary of a run.
 #[derive(Debug)]
 pub struct Notice {
-    /// The folder without CIFAR-10.
+    /// The default folder of CIFAR-10, which does not exist.
     pub folder: PathBuf,
     /// A packed archive or another version of CIFAR-10 in the folder's parent; None if the parent has neither.
     pub nearby: Option<DataError>,

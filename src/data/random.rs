@@ -15,13 +15,13 @@ use rand::{Rng, SeedableRng};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Purpose {
-    /// The order of the training images in an epoch; the stream is the epoch.
+    /// Shuffling of the training images of an epoch. The stream number is the epoch.
     EpochOrder = 1,
-    /// The built-in training pictures; the stream is the picture's number.
+    /// Drawing of a built-in training picture. The stream number is the index of the picture.
     TrainPictures = 2,
-    /// The built-in test pictures; the stream is the picture's number.
+    /// Drawing of a built-in test picture. The stream number is the index of the picture.
     TestPictures = 3,
-    /// The choice of the validation images.
+    /// Choice of the validation images among the training images.
     Validation = 4,
 }
 

@@ -48,11 +48,12 @@ const SCALE_AFTER: f32 = -1.5;
 pub struct WithGradient {
     /// An input, a parameter, or a result.
     pub value: ValueId,
-    /// The gradient: computed for an input or a parameter, given for a result.
+    /// The gradient of `value`. For an input or a parameter, the backward pass computes it. For a result, it is a given
+    /// input.
     pub gradient: ValueId,
 }
 
-/// A case on a tape, with its backward pass: `inputs -> scale -> the op -> scale -> results`.
+/// A test case of an op on a tape, with its backward pass: `inputs -> scale -> the op -> scale -> results`.
 pub struct CaseTape {
     /// The name of the op.
     pub op: &'static str,

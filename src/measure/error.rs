@@ -7,12 +7,12 @@ use crate::base::shown::Shown;
 /// An earlier benchmark that cannot be compared with the new one.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
-    /// The file is not a benchmark, or has another version.
+    /// The file does not have the format of `bench.json`, or has another version of this format.
     #[error("{}: {reason}", path.shown())]
     File {
         /// Path of the file.
         path: PathBuf,
-        /// Problem, in words.
+        /// Text that describes the problem.
         reason: String,
     },
     /// The two benchmarks differ in width or batch size, so their kernels have different shapes.
@@ -24,7 +24,7 @@ pub enum MeasureError {
     OtherStep {
         /// Width and batch size of the earlier benchmark.
         before: [usize; 2],
-        /// Width and batch size of the new one.
+        /// Width and batch size of the new benchmark.
         now: [usize; 2],
     },
 }

@@ -79,7 +79,7 @@ mod tests {
         assert!(times.iter().all(|layer| layer.seconds >= 0.0), "{times:?}");
         assert!(times.iter().map(|layer| layer.seconds).sum::<f64>() > 0.0);
 
-        // `stop` returns true in the middle: no times are returned, and the network is unchanged.
+        // `stop` returns true before all steps have run. Then no times are returned, and the network is unchanged.
         let n_asked = Cell::new(0);
         let stop = || n_asked.replace(n_asked.get() + 1) >= 2;
         let times = measure(&mut trainer, &split, &images, &stop).expect("stopped");

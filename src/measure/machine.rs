@@ -36,7 +36,8 @@ impl Machine {
         }
     }
 
-    /// Returns `, tuned kernels` for the head of a listing; empty for the CPU, which has only one set of kernels.
+    /// Returns the kind of kernels for the first line of a listing, for example `, tuned kernels`. Returns an empty
+    /// text for the CPU, which has only one set of kernels.
     pub fn kernels(&self, kernels: Kernels) -> String {
         let words = format!(", {} kernels", kernels.name());
         if self.driver.is_some() { words } else { String::new() }
@@ -85,7 +86,7 @@ mod tests {
         assert!(machine.processor.contains(" core"), "{machine:?}");
         assert_eq!(machine.date.len(), "2026-11-22 10:49:23 +00:00".len(), "{machine:?}");
         assert!(machine.lines().starts_with("device    cpu ("), "{}", machine.lines());
-        // 16 MiB to 1 PiB: from a small board to the largest machine.
+        // Small boards have more than 16 MiB of memory, and the largest machines have less than 1 PiB.
         if let Some(bytes) = available_memory() {
             assert!((1 << 24..1 << 50).contains(&bytes), "{bytes}");
         }

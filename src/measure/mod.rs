@@ -1,8 +1,8 @@
 //! Measurements: checks of ops against their references, and times of training steps.
 //!
 //! * [`check`] runs every op on two devices and compares the results;
-//! * [`sampler`] times training steps: warm-up and number of steps. [`sample`] has median and spread. The modules below
-//!   take their times from the sampler;
+//! * [`sampler`] times training steps, after warm-up steps, and chooses the number of steps. [`sample`] computes median
+//!   and spread. The modules below take their times from the sampler;
 //! * [`profile`] reports the time of each node of a step, and [`layer_times`] the time of each layer;
 //! * [`bench`](mod@bench) reports the rate of each kernel relative to the device's peak rates ([`timed`]).
 

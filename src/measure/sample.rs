@@ -90,10 +90,11 @@ mod tests {
         let around = |middle: f64, by: f64| {
             Sample::new((-8..=8).map(|i| middle + by * f64::from(i) / 8.0).collect())
         };
-        // The same distance between medians, with a small spread and with a large one.
+        // The medians differ by 10%. The change counts if the spread is small, and does not count if the spread is
+        // large.
         assert!(around(1.0, 0.05).differs_from(&around(1.1, 0.05)));
         assert!(!around(1.0, 0.5).differs_from(&around(1.1, 0.5)));
-        // Almost no spread, with a change of 2% and of 4%.
+        // With almost no spread, a change of 2% does not count, and a change of 4% counts.
         assert!(!around(1.0, 1e-4).differs_from(&around(1.02, 1e-4)));
         assert!(around(1.0, 1e-4).differs_from(&around(1.04, 1e-4)));
     }

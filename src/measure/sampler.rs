@@ -1,4 +1,4 @@
-//! The sampler times training steps in two ways: a single step with a clock on each node, or a row of steps by the
+//! The sampler times training steps in two ways: a single step in which each node is timed, or a row of steps by the
 //! host's clock. A row is a number of ordinary steps without a wait between them.
 //!
 //! All times of profiles, benchmarks, the grid of `wgrad bench scaling` and the layer times of a run come from this
@@ -25,10 +25,11 @@ const LONG_STEP: f64 = 10.0;
 /// Duration of a row of steps, in seconds. It is long compared with the wait for the device at the end of the row.
 const ROW_SECONDS: f64 = 0.25;
 
-/// Largest number of steps in a row.
+/// Largest number of steps in one row. A row is a number of steps without a wait between them.
 const LONGEST_ROW: usize = 64;
 
-/// Learning rate. With 0, the weights do not change, so they stay finite. The time of a step does not depend on them.
+/// Learning rate. With 0, the weights do not change, so they stay finite. The time of a step does not depend on the
+/// values of the weights.
 const LR: f64 = 0.0;
 
 /// The effort of a measurement: its number of repetitions.
@@ -88,7 +89,7 @@ impl<'a> Sampler<'a> {
         Self { trainer, split, images }
     }
 
-    /// Runs one step with a clock on every node, and returns the times of the nodes.
+    /// Runs one step in which every node is timed, and returns the times of the nodes.
     ///
     /// # Errors
     /// If the device fails.
@@ -96,8 +97,8 @@ impl<'a> Sampler<'a> {
         self.trainer.timed_step(self.split, self.images, 0, LR)
     }
 
-    /// Runs `n_steps` ordinary steps in a row: the host prepares one step while the device runs another. Returns the
-    /// mean time of a step in seconds, by the host's clock.
+    /// Runs one row: `n_steps` ordinary steps without a wait between them. The host prepares one step while the device
+    /// runs another. Returns the mean time of a step in seconds, by the host's clock.
     ///
     /// # Errors
     /// If the device fails.
@@ -110,9 +111,9 @@ impl<'a> Sampler<'a> {
         Ok(begun.elapsed().as_secs_f64() / n_steps as f64)
     }
 
-    /// Runs the warm-up steps. Returns the number of steps in a row. A row has at least two steps, because host and
-    /// device then work at the same time. If a step takes a second or more, a row has one step, because this overlap
-    /// then saves little.
+    /// Runs the warm-up steps. Returns the number of steps for each call of [`Sampler::row`]. The number is at least 2,
+    /// because host and device then work at the same time. If a step takes a second or more, the number is 1, because
+    /// this overlap then saves little.
     ///
     /// # Errors
     /// If the device fails.
@@ -153,16 +154,17 @@ pub struct TimedSteps {
     pub tape: Tape,
     /// Clock that timed the nodes.
     pub clock: Clock,
-    /// Peaks of the device: the higher of two measurements, before and after the steps.
+    /// Peak rates of the device: the higher of two measurements, before and after the steps.
     pub peak: Peaks,
     /// Time of a node in a timed step, in seconds: `nodes[node][step]`.
     pub nodes: Vec<Vec<f64>>,
-    /// Mean time of an ordinary step in seconds, by the host's clock, for each row. A row follows each timed step.
+    /// Mean time of an ordinary step in seconds, by the host's clock, for each row. A row of ordinary steps, whose
+    /// nodes are not timed, follows each timed step.
     pub whole: Vec<f64>,
 }
 
-/// Times training steps on built-in images. Each repetition is a step with a clock on every node, and then a row of
-/// ordinary steps. The two alternate. So if the machine slows down, both times become longer.
+/// Times training steps on built-in images. Each repetition is a step in which every node is timed, and then a row of
+/// ordinary steps. The two kinds of steps alternate, so a slowdown of the machine lengthens the times of both kinds.
 ///
 /// `progress` receives one line per stage. Returns None if `stop` returned true.
 ///
@@ -187,7 +189,7 @@ pub fn time_steps(
         Ok(rounds.map(|rounds| (tape, rounds)))
     })?;
     let Some((tape, rounds)) = timed else { return Ok(None) };
-    // The peaks are measured again, because other load on the machine may have ended.
+    // The peak rates are measured again, because other load on the machine may have ended.
     let peak = peak.max(device.peaks()?);
     let clock = rounds[0].0.clock;
     let of_node = |ix: usize| rounds.iter().map(|(times, _)| times.seconds[ix]).collect();
@@ -202,7 +204,7 @@ fn with_built_in_images<T>(
     config: &StepConfig,
     measure: impl FnOnce(&mut Trainer, &Split, &[u32]) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // The trainer is made first. If its step does not fit the memory, this fails before images are drawn.
+    // The trainer is made first. If its step does not fit the memory, `Trainer::new` fails before any image is drawn.
     let mut trainer = Trainer::new(device, config, 0)?;
     let split = shapes::draw_train(SHAPES_SEED, config.batch_size);
     let measured = measure(&mut trainer, &split, &batches::in_order(split.len()))?;

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_roof_is_the_longer_of_the_two_times() {
-        // With these peaks, the roof bends at 10 operations per byte.
+        // With these peaks, arithmetic and memory need the same time for work of 10 operations per byte.
         let peak = Peaks { flops_per_s: 100e9, bytes_per_s: 10e9 };
         let work = |flops, bytes| Work { flops, bytes };
         assert_eq!(roof(work(1_000_000_000, 50_000_000), peak), (Bound::Arithmetic, 0.01));

@@ -13,15 +13,15 @@ use ureq::{Agent, Body, Timeout};
 use super::partial_download::PartialDownload;
 use super::{Archive, Event, FetchError, MAX_ARCHIVE_BYTES, RetryPolicy};
 
-/// The largest chunk that the network thread sends to the thread that writes the part, in bytes.
+/// The largest chunk that the network thread sends to the thread that writes the partial download, in bytes.
 const CHUNK_BYTES: usize = 1 << 16;
 /// The largest number of chunks that wait until they are written to the disk.
 const N_WAITING: usize = 16;
 /// The interval at which a waiting thread checks `stop`.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Appends to the part until it has all bytes of the archive, with the time limits and retries of `patience`. The
-/// caller compares the checksum.
+/// Downloads the missing bytes of the archive and appends them to the partial download `part`, with the time limits and
+/// retries of `patience`. The caller compares the checksum.
 pub(super) fn download(
     archive: &Archive,
     part: &mut PartialDownload,
@@ -54,9 +54,9 @@ pub(super) fn download(
     Ok(())
 }
 
-/// The end of a connection.
+/// The way in which a connection ended.
 enum Ended {
-    /// The body is complete.
+    /// All bytes of the response have arrived.
     Whole,
     /// The connection failed; see [`Broken::may_pass`].
     Broken(Broken),
@@ -143,7 +143,7 @@ enum Message {
     Refused(String),
 }
 
-/// The parts of a response's head that the download reads.
+/// The parts of a response's status line and headers that the download reads.
 struct Head {
     status: u16,
     /// The length of the body, if the server sends it.
@@ -153,7 +153,7 @@ struct Head {
     range: (Option<u64>, Option<u64>),
 }
 
-/// One connection to the server, and the part that receives its bytes.
+/// One connection to the server, and the partial download to which the received bytes are appended.
 struct Transfer<'a> {
     archive: &'a Archive,
     part: &'a mut PartialDownload,
@@ -204,9 +204,9 @@ impl Transfer<'_> {
         }
     }
 
-    /// Compares the head of a response with the part. If the body of the response begins at byte 0, clears the part.
-    /// Returns `Continue` with the length of the whole file, if the server sends it; returns `Break` if the response
-    /// has no usable body.
+    /// Compares the head of a response with the partial download. If the body of the response begins at byte 0, clears
+    /// the partial download. Returns `Continue` with the length of the whole file, if the server sends it; returns
+    /// `Break` if the response has no usable body.
     fn begin(&mut self, head: &Head) -> Result<ControlFlow<Ended, Option<u64>>, FetchError> {
         let here = self.part.len();
         let total = match (head.status, head.range) {
@@ -217,7 +217,8 @@ impl Transfer<'_> {
                 head.length
             }
             (206, (Some(first), total)) if first == here => total,
-            // No bytes are left after the part: the part is complete, or the server's file has become shorter.
+            // Status 416: the server's file has no bytes after the end of the partial download. Either the partial
+            // download is complete, or the server's file has become shorter.
             (416, (_, total)) if here > 0 => {
                 let is_whole = self.archive.n_bytes.is_none() && total == Some(here);
                 if is_whole {
@@ -258,7 +259,7 @@ impl Transfer<'_> {
         self.part.clear()
     }
 
-    /// Discards the bytes of the wrong file and returns the error.
+    /// Clears the partial download, because the server's file has the wrong length. Returns the error.
     fn wrong_length(
         &mut self,
         found: Option<u64>,

@@ -18,7 +18,7 @@ pub enum FetchError {
     Address {
         /// The URL.
         url: String,
-        /// The problem.
+        /// The problem with the URL.
         reason: String,
     },
 
@@ -59,9 +59,9 @@ pub enum FetchError {
     Length {
         /// The URL.
         url: String,
-        /// The length that the server sent; None if it sent more bytes than expected.
+        /// The length that the server sent, in bytes; None if it sent more bytes than expected.
         found: Option<u64>,
-        /// The length of the archive.
+        /// The expected length of the archive, in bytes.
         expected: u64,
     },
 
@@ -72,7 +72,7 @@ pub enum FetchError {
         url: String,
         /// The checksum of the downloaded file.
         found: Md5Sum,
-        /// The checksum of the archive.
+        /// The expected checksum of the archive.
         expected: Md5Sum,
     },
 
@@ -81,7 +81,7 @@ pub enum FetchError {
     Archive {
         /// The archive on the disk.
         path: PathBuf,
-        /// The problem.
+        /// The problem with the contents of the archive.
         reason: String,
     },
 
@@ -90,14 +90,14 @@ pub enum FetchError {
     Occupied {
         /// The destination.
         dir: PathBuf,
-        /// The problem.
+        /// The error of reading the destination as CIFAR-10.
         reason: DataError,
     },
 
     /// Another process is downloading to the same file.
     #[error("{} is being written by another process", part.shown())]
     Busy {
-        /// The file.
+        /// The file of the partial download.
         part: PathBuf,
     },
 

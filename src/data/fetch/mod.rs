@@ -8,8 +8,9 @@
 //!        --rename----> cifar-10-batches-bin/           so this folder is complete or absent
 //! ```
 //!
-//! [`fetch`] does these steps in order. `download.rs` has the HTTP client, `unpack.rs` reads the archive, and `part.rs`
-//! has the file of the partial download. This module prints nothing; it passes each [`Event`] to its caller.
+//! [`fetch`] does these steps in order. `download.rs` has the HTTP client, `unpack.rs` reads the archive, and
+//! `partial_download.rs` has the file of the partial download. This module prints nothing; it passes each [`Event`] to
+//! its caller.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -150,12 +151,12 @@ pub enum Event<'a> {
     Retrying {
         /// The network's error.
         reason: &'a str,
-        /// The pause.
+        /// The pause before the retry.
         pause: Duration,
     },
     /// The partial download cannot be continued; the download starts again from its first byte.
     StartingOver {
-        /// The reason.
+        /// The reason why the partial download cannot be continued.
         reason: &'a str,
     },
     /// The user has put the archive into the destination's parent folder. It is used, and stays there.
@@ -172,9 +173,9 @@ pub enum Event<'a> {
 /// The result of a successful fetch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fetched {
-    /// The destination now holds CIFAR-10.
+    /// This fetch has put CIFAR-10 into the destination.
     Now,
-    /// The destination held CIFAR-10 already.
+    /// The destination held CIFAR-10 already, before this fetch.
     Before,
 }
 
@@ -216,7 +217,7 @@ pub fn fetch(
     }
 
     let mut part = PartialDownload::open(folder)?;
-    // Another process may have held the part's lock before, and may have finished the fetch.
+    // Another process may have held the lock on the partial download before, and may have finished the fetch.
     if holds_cifar10(dir)? {
         part.remove();
         return Ok(Fetched::Before);
@@ -229,7 +230,7 @@ pub fn fetch(
     Ok(Fetched::Now)
 }
 
-/// Downloads until the part has the archive's length and checksum.
+/// Downloads until the partial download `part` has the archive's length and checksum.
 fn get_whole(
     archive: &Archive,
     part: &mut PartialDownload,
@@ -238,7 +239,8 @@ fn get_whole(
     stop: &AtomicBool,
 ) -> Result<(), FetchError> {
     loop {
-        // Bytes from an earlier download may be from another server, and not fit the rest.
+        // Bytes from an earlier fetch may come from another server. If the checksum is then wrong, the download starts
+        // again from byte 0.
         let was_there = part.len() > 0;
         download::download(archive, part, patience, watch, stop)?;
         let found = part.md5(stop)?;

@@ -51,14 +51,14 @@ impl PartialDownload {
         &mut self.file
     }
 
-    /// Appends bytes.
+    /// Appends bytes to the file.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
         self.file.write_all(bytes).map_err(FetchError::io(&self.path))?;
         self.len += bytes.len() as u64;
         Ok(())
     }
 
-    /// Discards all bytes.
+    /// Discards all bytes of the file.
     pub(super) fn clear(&mut self) -> Result<(), FetchError> {
         let cleared = self.file.set_len(0).and_then(|()| self.file.rewind());
         cleared.map_err(FetchError::io(&self.path))?;
@@ -66,7 +66,7 @@ impl PartialDownload {
         Ok(())
     }
 
-    /// Returns the checksum of all bytes.
+    /// Returns the MD5 of the whole file.
     pub(super) fn md5(&mut self, stop: &AtomicBool) -> Result<Md5Sum, FetchError> {
         let stopped = || stop.load(Ordering::Relaxed);
         match md5_of(&mut self.file, &stopped) {
@@ -80,14 +80,14 @@ impl PartialDownload {
         FetchError::Stopped { received: self.len, part: self.path.clone() }
     }
 
-    /// Removes the file, by dropping the part with a length of 0.
+    /// Removes the file: sets the length to 0, because `drop` removes a file of length 0.
     pub(super) fn remove(mut self) {
         self.len = 0;
     }
 }
 
 impl Drop for PartialDownload {
-    /// Removes an empty file, and the folders that were created for it.
+    /// If the partial download has no bytes, removes its file and the folders that were created for the file.
     fn drop(&mut self) {
         if self.len == 0 {
             // An empty file or folder that cannot be removed is harmless.

@@ -44,12 +44,13 @@ pub(super) fn unpack(
 ) -> Result<(), FetchError> {
     archive.rewind().map_err(FetchError::io(path))?;
     let temporary = temporary(dir);
-    // An interrupted process may have left this folder. This process holds the part's lock, so no other process uses
-    // the folder.
+    // An interrupted process may have left this folder. A fetch that downloads holds the lock on the partial download,
+    // so two such fetches do not use the folder at the same time.
     let _ = fs::remove_dir_all(&temporary);
     fs::create_dir_all(&temporary).map_err(FetchError::io(&temporary))?;
     let result = fill(archive, path, &temporary, watch, stop).and_then(|()| {
-        // Removes an empty folder. If `dir` is anything else, the renaming reports it.
+        // If `dir` is an empty folder, `remove_dir` removes it. If `dir` is a file or has contents, `remove_dir` does
+        // nothing, and `rename` returns the error.
         let _ = fs::remove_dir(dir);
         fs::rename(&temporary, dir).map_err(FetchError::io(dir))?;
         files::sync_folder(dir).map_err(FetchError::io(dir))
@@ -111,7 +112,7 @@ fn write(path: &Path, content: &mut dyn Read, stop: &AtomicBool) -> Result<(), P
     }
 }
 
-/// An entry of an archive that is read.
+/// An entry of an archive, as [`read`] passes it to its argument `sink`.
 pub enum Item<'a> {
     /// One of CIFAR-10's files: its name without the folder, and its contents.
     File(&'static str, &'a mut dyn Read),
@@ -194,8 +195,8 @@ fn expected(name: &str) -> Option<(&'static str, u64)> {
     FILES.into_iter().find(|(file, _)| *file == name)
 }
 
-/// Returns true for an absolute path and for a path with `..`. Slashes, backslashes and drive letters count on every
-/// system.
+/// Returns true for an absolute path and for a path with `..`. On every operating system, both slashes and backslashes
+/// separate folders, and a drive letter marks an absolute path.
 fn leads_outside(name: &str) -> bool {
     let mut parts = name.split(['/', '\\']);
     name.starts_with(['/', '\\']) || name.get(1..2) == Some(":") || parts.any(|part| part == "..")

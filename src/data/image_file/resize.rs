@@ -85,8 +85,8 @@ mod tests {
                 assert!((sum - 1.0).abs() < 1e-5, "{from}: {sum}");
             }
         }
-        // At half size, the centre of a triangle is between two input pixels, and the triangle reaches 2 pixels to each
-        // side.
+        // When 8 pixels become 4, the centre of a triangle is between two input pixels, and the triangle reaches 2
+        // input pixels to each side.
         let halved = windows(8, 4);
         assert_eq!(
             (halved[1].first, &halved[1].weights[..]),

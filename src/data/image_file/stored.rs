@@ -58,7 +58,8 @@ impl Stored {
         check_png_head(bytes, &check)?;
         let limits = png::Limits { bytes: MAX_ATTACHMENTS };
         let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
-        // The decoder expands palettes to colours, and samples of fewer than 8 bits to 8 bits. Samples of 16 bits stay.
+        // The decoder expands palettes to colours, and samples of fewer than 8 bits to 8 bits. Samples of 16 bits keep
+        // their 16 bits.
         decoder.set_transformations(png::Transformations::EXPAND);
         let mut reader = decoder.read_info().map_err(damaged)?;
         let (colour, depth) = reader.output_color_type();
@@ -94,7 +95,7 @@ impl Stored {
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
         decoder.decode_headers().map_err(damaged)?;
         let (width, height) = decoder.dimensions().ok_or("cannot be decoded (it has no size)")?;
-        // A JPEG's sides are at most 65,535.
+        // The sides of a JPEG are at most 65,535 pixels, so both casts are exact.
         let size = [width as u32, height as u32];
         check(size)?;
         let orientation =
@@ -112,7 +113,7 @@ impl Stored {
         Ok(Self { size, orientation, channels, is_deep: false, samples })
     }
 
-    /// Returns a picture of RGB bytes with this value of the orientation.
+    /// Returns a picture of RGB bytes with this value of the Exif orientation tag.
     #[cfg(test)]
     pub fn of_rgb(size: [u32; 2], orientation: u16, samples: Vec<u8>) -> Self {
         let orientation = Orientation::of_value(orientation).expect("1 to 8");

@@ -186,7 +186,8 @@ impl Shape {
     /// Returns the fraction of the pixel around a point that the figure covers, 0 to 1.
     fn coverage(&self, x: f32, y: f32) -> f32 {
         let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
-        // Most points are farther from the centre than any point of the figure. The added pixel is for the smooth edge.
+        // Most points are farther from the centre than any point of the figure, and need no computation. The added
+        // pixel is for the smooth edge.
         let reach = self.radius * REACH + 1.0;
         if dx * dx + dy * dy > reach * reach {
             return 0.0;

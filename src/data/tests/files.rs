@@ -20,7 +20,7 @@ fn good_files_are_read_in_order() {
     assert_eq!(dataset.test.labels, [4, 5, 6, 7]);
     assert_eq!(dataset.train.len(), 5);
     assert_eq!(dataset.train.images.len(), 5 * IMAGE_BYTES);
-    // The second record of the second file, without its label.
+    // Image 4 is the second record of the second file, without the label.
     assert_eq!(dataset.train.image(4), &records(7, 2)[RECORD_BYTES + 1..]);
     assert_eq!(dataset.test.image(0), &records(4, 1)[1..]);
     assert!(dataset.description.contains("5 training and 4 test"), "{}", dataset.description);
@@ -123,7 +123,7 @@ fn a_missing_file_is_an_error() {
     assert_names(&error, &test);
     assert_names(&error, &test);
 
-    // A folder without training files, and an empty folder.
+    // A folder without training files is an error, and so is an empty folder.
     let dir = temp_cifar10();
     for i in [1, 2] {
         fs::remove_file(dir.path().join(format!("data_batch_{i}.bin"))).unwrap();
@@ -188,7 +188,7 @@ fn another_version_of_the_dataset_is_an_error() {
         assert!(named && error.to_string().contains(&version.to_string()), "{error}");
         assert_names(&error, dir.path());
     }
-    // The names of the folders in other versions' archives.
+    // Another version is also recognised by the name of the folder in its archive.
     for (name, version) in [
         ("cifar-10-batches-py", Version::Python),
         ("cifar-10-batches-mat", Version::Matlab),
@@ -209,7 +209,7 @@ fn an_archive_that_is_not_unpacked_is_an_error() {
     let dir = TempDir::new().unwrap();
     let archive = dir.path().join("cifar-10-binary.tar.gz");
     fs::write(&archive, "x").unwrap();
-    // The user names the folder, or the archive itself.
+    // The user may name the folder that holds the archive, or the archive itself.
     for named in [dir.path(), &archive] {
         let error = error_of(named);
         assert!(matches!(error, DataError::Packed { .. }), "{error:?}");

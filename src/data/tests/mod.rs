@@ -146,7 +146,7 @@ fn cifar10_has_no_fallback_and_shapes_reads_no_file() {
     let drawn = load_from(Source::Shapes, None, Some(damaged), damaged, 0).unwrap();
     assert!(drawn.dataset.name == "shapes" && drawn.notice.is_none());
     assert!(drawn.dataset.warnings.is_empty());
-    // A named folder that is not read gives a warning.
+    // The built-in shapes need no folder. If the user names a folder, it is not read, and the dataset has a warning.
     let drawn = load_from(Source::Shapes, Some(damaged), None, good, 0).unwrap();
     assert!(drawn.dataset.warnings[0].contains(&*damaged.to_string_lossy()));
 }

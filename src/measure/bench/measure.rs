@@ -38,7 +38,7 @@ pub fn measure(
     Ok(Some(evaluate(timed, settings, Machine::here(device, command))))
 }
 
-/// Computes the benchmark's figures from the times.
+/// Computes the benchmark from the times.
 fn evaluate(timed: TimedSteps, settings: BenchSettings, machine: Machine) -> Bench {
     let TimedSteps { tape, clock, peak, nodes, whole } = timed;
     let kernels = group(&tape, &nodes, peak);
@@ -79,7 +79,7 @@ fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
     kernels
 }
 
-/// Returns the kernel of a node. Its times are 0.
+/// Returns the description of a node's kernel. The times in it are 0, because the caller fills them in.
 fn kernel(tape: &Tape, node: &Node) -> Kernel {
     let shapes = |ids: &[_]| ids.iter().map(|&id| shape(tape.value(id))).collect();
     let nothing = Peaks { flops_per_s: 1.0, bytes_per_s: 1.0 };

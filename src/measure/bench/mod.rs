@@ -29,7 +29,7 @@ pub use measure::measure;
 
 /// Name of the file with the results, in the output folder of `wgrad bench`.
 pub const JSON: &str = "bench.json";
-/// Name of the file with the drawing, in the same folder.
+/// Name of the file with the drawn roofline, in the output folder of `wgrad bench`.
 pub const SVG: &str = "roofline.svg";
 
 /// Number of timed steps by default: as many as 25 seconds hold, at least 5 and at most 100.
@@ -56,7 +56,7 @@ pub struct Bench {
     pub clock: String,
     /// Peak rates of the device, as measured.
     pub peak: Peaks,
-    /// The whole step, run without a clock on its nodes and timed by the host's clock.
+    /// The whole step, timed by the host's clock. The nodes are timed in other steps.
     pub step: Step,
     /// All kernels, those with the most time first.
     pub kernels: Vec<Kernel>,
@@ -87,7 +87,7 @@ pub struct Step {
     pub rates: Rates,
     /// Images per second, from the median time.
     pub images_per_s: f64,
-    /// Time of all kernels together, in seconds, if each reached its roof.
+    /// Sum of the least times of all kernels at the device's peak rates (the roofline model), in seconds.
     pub seconds_at_roof: f64,
 }
 
@@ -130,7 +130,7 @@ pub struct Rates {
 }
 
 impl BenchSettings {
-    /// Returns one or two words for the fusion rules that are applied: all, none, or some.
+    /// Returns the fusion rules in a word or two: `everything`, `nothing`, or `in part` for some of the rules.
     pub fn fused(&self) -> &'static str {
         match self.fusion {
             Fusion::ALL => "everything",
@@ -208,7 +208,7 @@ impl Bench {
     }
 
     fn from_json(text: &str) -> Result<Self, String> {
-        /// The fields that are read first. Files of other versions may have other fields than [`Bench`].
+        /// The fields that are read first, because files of other versions may have other fields than [`Bench`].
         #[derive(Deserialize)]
         struct Head {
             format: String,

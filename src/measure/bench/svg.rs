@@ -82,11 +82,11 @@ fn place(plot: &Plot, kernel: &Kernel) -> [f64; 2] {
     plot.at((kernel.rates.intensity, kernel.rates.flops_per_s / 1e9))
 }
 
-/// Draws the roof: a slope for the memory's peak rate, then a horizontal line at the arithmetic's peak rate.
+/// Draws the roofline: a slope for the memory's peak rate, then a horizontal line at the arithmetic's peak rate.
 fn roof(svg: &mut Svg, bench: &Bench, plot: &Plot) {
     let [flops, bytes] = [bench.peak.flops_per_s, bench.peak.bytes_per_s].map(|peak| peak / 1e9);
     let [bend, flat] = plot.at((flops / bytes, flops));
-    // The slope begins at the left edge of the plot, or at its bottom edge.
+    // The slope begins at the left edge of the plot, or at the bottom edge if it crosses that edge farther right.
     let low = plot.x.low.max(plot.y.low / bytes);
     let [x, y] = plot.at((low, low * bytes));
     let right = FRAME.right;
@@ -273,7 +273,8 @@ mod tests {
         let out = svg.finish();
         let bend = format!("L{:.1} {:.1}H{}", plot.x_at(10.0), plot.y_at(100.0), FRAME.right);
         assert!(out.contains(&bend), "{bend} is not in {out}");
-        // A kernel of 40 operations per byte at 40 GFLOP/s is right of the bend and below the roof.
+        // A kernel of 40 operations per byte at 40 GFLOP/s is to the right of the roofline's bend, and below its
+        // horizontal part.
         let [x, y] = place(&plot, &bench.kernels[0]);
         assert!(x > plot.x_at(10.0) && y > plot.y_at(100.0));
     }

@@ -81,7 +81,8 @@ fn kernel_line(op: usize, kernel: &Kernel, share: &str) -> String {
     )
 }
 
-/// Returns the lines about the whole step: the time of its kernels, its own time, and the time at the roof.
+/// Returns the lines about the whole step: the sum of the kernels' times, the time of the step by the host's clock, and
+/// the sum of the kernels' least times at the device's peak rates.
 fn step(bench: &Bench) -> String {
     let step = &bench.step;
     let (sum, least) = (bench.seconds_in_kernels(), step.seconds_at_roof);

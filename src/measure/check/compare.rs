@@ -5,8 +5,8 @@ use std::fmt;
 use super::{CaseResult, CaseTape, Contents};
 use crate::tape::StateBuffer;
 
-/// The bound on the error of an element, as a fraction of its absolute value plus the root mean square of its tensor.
-/// In a case whose longest sum has n terms, the bound is larger by a factor of sqrt(n).
+/// The bound on the error of an element, divided by the sum of the element's absolute value and the root mean square of
+/// its tensor. In a case whose longest sum has n terms, the bound is larger by a factor of sqrt(n).
 ///
 /// Two orders of the same sum of n products differ by about f32's unit roundoff (6e-8) times the square root of n.
 /// Divisions, exponentials and roots on a GPU are off by up to 3 units more. 1e-6 allows a chain of a few nodes with
@@ -20,15 +20,15 @@ pub struct Mismatch {
     pub op: &'static str,
     /// The name of the case.
     pub case: String,
-    /// The value's name; for a member of a flat buffer, the buffer's name and the member's.
+    /// The value's name; for a tensor in a state buffer, the names of the buffer and of the tensor.
     pub value: String,
-    /// The index of the element, axis by axis.
+    /// The index, one number per axis, of the element whose error is the largest relative to the allowed error.
     pub index: Vec<usize>,
-    /// The reference's number.
+    /// The value of this element in the reference results.
     pub expected: f64,
-    /// The device's number.
+    /// The value of this element in the device's results.
     pub got: f64,
-    /// The largest allowed difference.
+    /// The largest allowed difference between `expected` and `got`.
     pub allowed: f64,
     /// The number of wrong elements of the value.
     pub n_wrong: usize,
@@ -59,8 +59,8 @@ impl CaseTape {
     }
 
     /// Compares all results of two runs in the order of the tape. So the reported difference is the first one, which
-    /// usually causes the later ones. Words and padding must be equal. Returns the largest error as a fraction of the
-    /// allowed error.
+    /// usually causes the later ones. Elements of type u32 and padding must be equal. Returns the largest error as a
+    /// fraction of the allowed error.
     ///
     /// # Errors
     /// The first value that differs, at its worst element.
@@ -83,7 +83,8 @@ impl CaseTape {
         Ok(worst)
     }
 
-    /// Compares a flat buffer member by member, because the root mean square differs between members.
+    /// Compares a state buffer tensor by tensor (member by member), because the root mean square differs between
+    /// tensors.
     fn compare_state(
         &self,
         group: StateBuffer,

@@ -52,7 +52,7 @@ impl CaseTape {
     }
 }
 
-/// Returns a flat buffer of random numbers in a valid range: second moments and variances are positive.
+/// Returns a state buffer of random numbers in a valid range: second moments and variances are positive.
 fn state(rng: &mut impl Rng, group: StateBuffer, layout: &StateLayout) -> Vec<f32> {
     let fill = match group {
         StateBuffer::Parameters

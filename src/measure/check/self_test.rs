@@ -10,7 +10,8 @@ use crate::ops::OpTests;
 pub struct SelfTest {
     /// The number of cases.
     pub n_cases: usize,
-    /// The largest error of an element, as a fraction of its absolute value plus its tensor's root mean square.
+    /// The largest error of an element, divided by the sum of the element's absolute value and the root mean square of
+    /// its tensor.
     pub largest_error: f64,
 }
 

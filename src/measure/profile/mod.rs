@@ -35,15 +35,15 @@ pub struct Profile {
     pub clock: Clock,
     /// Number of timed steps. Each time of a node is the median over these steps.
     pub n_steps: usize,
-    /// Peaks of the device, as measured.
+    /// Peak rates of the device, as measured.
     pub peak: Peaks,
-    /// Time of a whole step, in seconds: the median by the host's clock, over steps without a clock on the nodes.
+    /// Median time of a whole step by the host's clock, in seconds. The nodes are timed in other steps.
     pub step_seconds: f64,
-    /// Sum of the median times of all nodes, and of their work.
+    /// Sum of all nodes' median times, and sum of their work.
     pub sum: Total,
     /// Nodes in the order of the tape.
     pub nodes: Vec<NodeProfile>,
-    /// Totals by phase of the step, in order.
+    /// Totals by phase of the step, in the order in which the phases run.
     pub phases: Vec<Total>,
     /// Totals by layer of the network over all phases, in the order of the forward pass.
     pub layers: Vec<Total>,

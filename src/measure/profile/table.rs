@@ -19,7 +19,7 @@ impl Sort {
     /// All orders.
     pub const ALL: [Self; 2] = [Self::Tape, Self::Time];
 
-    /// Returns the name.
+    /// Returns the name of the order.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tape => "tape",

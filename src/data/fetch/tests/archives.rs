@@ -23,7 +23,8 @@ pub enum Content {
 /// Returns the files of a CIFAR-10 with one record in each file of images.
 pub fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {
     let record = |label: u8| {
-        // The pixels are the high bits of a multiplicative random generator, because these do not compress.
+        // The pixels are the high bits of a multiplicative random generator, because pseudo-random bytes cannot be
+        // compressed.
         let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005));
         let states = std::iter::successors(Some(u64::from(label) * 2 + 1), next).skip(9);
         let noise = states.take(RECORD_BYTES - 1).map(|state| (state >> 56) as u8);
@@ -39,7 +40,7 @@ pub fn cifar10_files() -> Vec<(&'static str, Vec<u8>)> {
     files
 }
 
-/// Returns the files of the small CIFAR-10 as archive entries.
+/// Returns the files of [`cifar10_files`] as archive entries.
 pub fn cifar10_entries() -> Vec<(String, Content)> {
     let in_folder =
         |(name, content)| (format!("cifar-10-batches-bin/{name}"), Content::File(content));
@@ -47,7 +48,7 @@ pub fn cifar10_entries() -> Vec<(String, Content)> {
     std::iter::once(("cifar-10-batches-bin/".to_string(), Content::Folder)).chain(files).collect()
 }
 
-/// Returns the small CIFAR-10 as an archive.
+/// Returns an archive with the files of [`cifar10_files`].
 pub fn small_archive() -> Vec<u8> {
     packed(&cifar10_entries())
 }

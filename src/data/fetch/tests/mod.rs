@@ -54,7 +54,7 @@ impl Place {
         fs::write(self.part(), bytes).unwrap();
     }
 
-    /// Returns the names in the folder of the download, sorted.
+    /// Returns the names of the files and folders in the destination's parent folder, sorted.
     fn names(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.root.path().join("data")) else { return Vec::new() };
         let mut names: Vec<String> =
@@ -103,7 +103,7 @@ fn known(file: &[u8], url: String) -> Archive {
     Archive { url, n_bytes: Some(file.len() as u64), md5: md5_of_bytes(file) }
 }
 
-/// Starts a server that serves the archive of the small CIFAR-10.
+/// Starts a server that serves [`small_archive`].
 fn small(replies: impl IntoIterator<Item = Reply>) -> (Server, Archive) {
     let file = small_archive();
     let server = Server::new(file.clone(), replies);
@@ -187,7 +187,8 @@ fn a_server_that_sends_another_range_gets_a_new_request() {
 
 #[test]
 fn the_lengths_of_the_archive_and_of_the_response_may_be_unknown() {
-    // Only the archive's length is known. Then neither length is known, and then only the server's.
+    // In the first fetch, only the archive's length is known. In the second one, no length is known; in the third one,
+    // only the length of the server's response.
     let (_server, archive) = small([Reply::WithoutLength]);
     let mut place = Place::new();
     place.fetch(&archive).unwrap();
@@ -210,7 +211,8 @@ fn a_complete_part_is_not_downloaded_again() {
     place.assert_done();
     assert_eq!(server.asked(), [], "no request is needed");
 
-    // With an unknown length, the client requests more bytes, and the server answers that there are none.
+    // If the length is unknown, the client requests the bytes after the partial download, and the server answers that
+    // there are none.
     let mut place = Place::new();
     place.write_part(&small_archive());
     place.fetch(&Archive { n_bytes: None, ..archive }).unwrap();

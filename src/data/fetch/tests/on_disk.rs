@@ -56,12 +56,12 @@ fn existing_files_at_the_destination_stay() {
     assert_eq!(fs::read_to_string(place.dir().join("notes.txt")).unwrap(), "mine");
     assert_eq!(server.asked(), []);
 
-    // An empty folder is replaced.
+    // An empty folder at the destination is replaced.
     fs::remove_file(place.dir().join("notes.txt")).unwrap();
     place.fetch(&archive).unwrap();
     place.assert_done();
 
-    // A file in place of the parent folder is an error.
+    // If the path of the destination's parent folder belongs to a file, the fetch fails.
     let mut place = Place::new();
     fs::write(place.root.path().join("data"), "a file").unwrap();
     let error = place.fetch(&archive).expect_err("it is a file");

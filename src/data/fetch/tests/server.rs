@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// The reply to a request.
+/// The server's reply to a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// The file, or the requested range.
+    /// The whole file, or the range of the file that the client requests.
     Good,
     /// The whole file, also for a range request.
     WholeAlways,
@@ -18,21 +18,21 @@ pub enum Reply {
     CutAfter(usize),
     /// As `Good`, but after this many bytes the connection stays open and silent.
     HangAfter(usize),
-    /// As `Good`, in small pieces.
+    /// As `Good`, but in up to 20 pieces, with a pause of 20 ms before each piece.
     Slow,
-    /// The file and one more byte, without a length.
+    /// The file and one more byte, without the header `Content-Length`.
     LongerThanSaid,
-    /// The file without a length; the end of the connection marks the end of the file.
+    /// The file without the header `Content-Length`; the end of the connection marks the end of the file.
     WithoutLength,
-    /// Another range than the requested one.
+    /// For a range request, a range that begins one byte after the requested offset.
     OtherPart,
-    /// A status without a file.
+    /// This HTTP status, without a file.
     Status(u16),
-    /// A redirect to another address.
+    /// A redirect to this URL.
     Redirect(String),
 }
 
-/// A server; it runs until the process ends.
+/// A server in a thread of the test process. It runs until the process ends.
 pub struct Server {
     address: String,
     /// The offset of the first byte of each request; None for a request of the whole file.

@@ -91,7 +91,7 @@ pub fn measure(
                     }
                     Err(error) => {
                         let outcome = Outcome::of(&error);
-                        // After a failure, every later call of the device fails too, so it is opened again.
+                        // After a failure, every later call of the device fails too, so the device is opened again.
                         if matches!(outcome, Outcome::Failed { .. }) {
                             device = open()?;
                         }
@@ -107,7 +107,7 @@ pub fn measure(
 }
 
 impl Outcome {
-    /// Outcome of a cell that passed all checks and is not measured yet.
+    /// Placeholder for the outcome of a cell whose plan passed all checks and that is not measured yet.
     const NOT_YET: Outcome = Outcome::Failed { reason: String::new() };
 
     /// Returns the outcome for an error.

@@ -17,9 +17,9 @@ pub use measure::{Grid, measure};
 
 /// Name of the file with the results, in the output folder of `wgrad bench scaling`.
 pub const JSON: &str = "scaling.json";
-/// Name of the file with the same results as CSV, one line per cell.
+/// Name of the file with the same results as CSV, one line per cell of the grid, in the output folder.
 pub const CSV: &str = "scaling.csv";
-/// Name of the file with the drawing, in the same folder.
+/// Name of the file with the drawing of the grid, in the output folder.
 pub const SVG: &str = "scaling.svg";
 
 /// Longest predicted time of a step that is still run, in seconds.
@@ -40,7 +40,7 @@ pub struct Scaling {
     pub widths: Vec<usize>,
     /// Numbers of images in a step, in ascending order.
     pub batch_sizes: Vec<usize>,
-    /// Cells so far, sorted by width, then by batch size.
+    /// Cells that the measurement has reached so far, sorted by width, then by batch size.
     pub cells: Vec<Cell>,
 }
 
@@ -60,7 +60,7 @@ pub struct Cell {
     pub outcome: Outcome,
 }
 
-/// The outcome of a cell.
+/// The outcome of measuring a cell of the grid.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
@@ -73,7 +73,7 @@ pub enum Outcome {
     },
     /// The step exceeds a limit of the device, or `--memory-limit`.
     Limit {
-        /// The limit, in words.
+        /// A text that names the limit.
         reason: String,
     },
     /// The step would take longer than [`LONGEST_STEP`].
@@ -83,18 +83,19 @@ pub enum Outcome {
     },
     /// The machine has not enough memory for the step.
     Memory {
-        /// The needed and the free memory, in words.
+        /// A text with the needed and the free memory.
         reason: String,
     },
     /// The device failed.
     Failed {
-        /// Message of the device.
+        /// The error message of the device.
         reason: String,
     },
 }
 
 impl Outcome {
-    /// Returns one or two words for a table.
+    /// Returns the text of a cell in the table: images per second, or one or two words for the reason why the cell was
+    /// not measured.
     pub fn word(&self) -> String {
         match self {
             Outcome::Measured { images_per_s, .. } => rate(*images_per_s),
@@ -105,7 +106,7 @@ impl Outcome {
         }
     }
 
-    /// Returns the reason for a missing measurement; None for a measured cell.
+    /// Returns the reason why a cell was not measured; None if it was measured.
     pub fn reason(&self) -> Option<String> {
         match self {
             Outcome::Measured { .. } => None,
@@ -128,7 +129,7 @@ impl Outcome {
 }
 
 impl Scaling {
-    /// Returns the cell of a width and batch size; None if the grid has not reached it.
+    /// Returns the cell of a width and batch size; None if the measurement has not reached this cell.
     pub fn cell(&self, width: usize, batch_size: usize) -> Option<&Cell> {
         self.cells.iter().find(|cell| (cell.width, cell.batch_size) == (width, batch_size))
     }

@@ -55,7 +55,8 @@ pub fn draw(scaling: &Scaling) -> String {
     svg.finish()
 }
 
-/// Draws the line of a width. Returns the vertical position of its last point in pixels; None if no cell was measured.
+/// Draws the line for one width of the network. Returns the vertical position of its last point in pixels; None if no
+/// cell of this width was measured.
 fn line<'a>(
     svg: &mut Svg,
     cells: impl Iterator<Item = &'a Cell>,
@@ -76,7 +77,7 @@ fn line<'a>(
     Some(plot.y_at(last.1))
 }
 
-/// Writes the width of each line at its right end. Labels that would overlap are moved apart.
+/// Writes the network's width at the right end of each line. Labels that would overlap are moved apart.
 fn names(svg: &mut Svg, mut ends: Vec<(f64, usize, usize)>) {
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut lowest = f64::NEG_INFINITY;
