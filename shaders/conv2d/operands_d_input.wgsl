@@ -2,9 +2,9 @@
 //
 //   d_x[pixel, ci] = sum over ky, kx, co of d_out[pixel over (ky, kx), co] * weight[ky, kx, ci, co]
 //
-// For a pixel (h, w) of d_x, the pixel (oy, ox) over (ky, kx) has oy * stride + ky - padding = h and ox * stride + kx -
-// padding = w. The weight is transposed by conv2d/transpose_weight to [KERNEL_H, KERNEL_W, CO, CI], so that its rows
-// run along the channels of d_x.
+// For a pixel (h, w) of d_x, the pixel (oy, ox) over (ky, kx) has oy * stride + ky - padding = h and
+// ox * stride + kx - padding = w. The weight is transposed by conv2d/transpose_weight to [KERNEL_H, KERNEL_W, CO, CI],
+// so that its rows run along the channels of d_x.
 
 // #import conv2d/geometry
 // #import d_output4

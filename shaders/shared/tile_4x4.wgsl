@@ -1,5 +1,4 @@
-// The import `tile` of a matrix product: a workgroup of 256 invocations computes 64 x 64 results, each invocation 4 x
-// 4.
+// The import `tile` of a matrix product: a workgroup (256 invocations) computes 64 x 64 results, an invocation 4 x 4.
 //
 // In each step, the workgroup multiplies 16 terms of every sum from workgroup memory, and loads the next 16. `left` and
 // `right` have two buffers each, so one barrier per step is enough.
@@ -24,8 +23,8 @@ fn zero_sums() -> Sums {
     return Sums(vec4<f32>(), vec4<f32>(), vec4<f32>(), vec4<f32>());
 }
 
-// Returns the first row of an invocation; `first_column` returns its first column. 32 consecutive invocations cover 16
-// rows x 32 columns. Eight consecutive invocations read the same rows and neighbouring columns.
+// Returns the first row of an invocation; `first_column` returns its first column. Each group of 32 consecutive
+// invocations covers 16 rows x 32 columns. Each group of eight reads the same rows and neighbouring columns.
 fn first_row(local_ix: u32) -> u32 {
     return local_ix / 64u * 16u + local_ix % 32u / 8u * 4u;
 }

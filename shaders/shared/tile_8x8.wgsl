@@ -1,5 +1,4 @@
-// The import `tile` of a matrix product: a workgroup of 256 invocations computes 128 x 128 results, each invocation 8 x
-// 8.
+// The import `tile` of a matrix product: a workgroup (256 invocations) computes 128 x 128 results, an invocation 8 x 8.
 //
 // In each step, the workgroup multiplies 8 terms of every sum from workgroup memory, and loads the next 8. `left` and
 // `right` have two buffers each, so one barrier per step is enough.
@@ -34,8 +33,8 @@ fn zero_sums() -> Sums {
     return Sums(zeros, zeros, zeros, zeros);
 }
 
-// Returns the first row of an invocation; `first_column` returns its first column. 32 consecutive invocations cover 32
-// rows x 64 columns. Eight consecutive invocations read the same rows and neighbouring columns.
+// Returns the first row of an invocation; `first_column` returns its first column. Each group of 32 consecutive
+// invocations covers 32 rows x 64 columns. Each group of eight reads the same rows and neighbouring columns.
 fn first_row(local_ix: u32) -> u32 {
     return local_ix / 64u * 32u + local_ix % 32u / 8u * 8u;
 }
