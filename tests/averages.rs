@@ -111,8 +111,8 @@ fn a_training_state_holds_the_weights_and_their_average() {
     }
 }
 
-/// The running statistics of the average are those of PyTorch's `update_bn`: the means of the batch statistics over the
-/// batches. The test computes them with a trainer whose weights are the average and whose learning rate is 0.
+/// The running statistics of the averaged weights are those of PyTorch's `update_bn`: the means of the batch statistics
+/// over the batches. The test computes them with a trainer whose weights are the average and whose learning rate is 0.
 #[test]
 fn averaged_weights_get_their_own_statistics() {
     let split = shapes::draw_train(0, 4 * BATCH_SIZE);

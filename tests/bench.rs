@@ -93,7 +93,8 @@ fn a_grid_is_printed_and_written() {
     let at = folder.path();
     let base = ["bench", "scaling", "--device", "cpu", "--widths", "2,4", "--batch-sizes", "4,2"];
     let tape = step::training(&StepConfig::new(ResNet9 { width: 4, classes: 10 }, 4)).tape;
-    // The limit is one byte below the plan of the last cell's training step; evaluation needs more.
+    // The memory limit is one byte below the plan of the training step of the grid's last cell (width 4, batch size 4).
+    // So this cell does not fit.
     let too_little = Plan::new(&tape, PlanOptions::default()).total_bytes() - 1;
     let too_little = format!("{too_little}B");
     let rest = ["--seconds", "0.1", "--memory-limit", &too_little, "--out", "grid"];

@@ -16,7 +16,7 @@ fn open(device: &str) -> Device {
 }
 
 fn config() -> StepConfig {
-    // The width is not a multiple of a vector, and every augmentation is on.
+    // The width is not a multiple of 4, the length of a vector, and every augmentation is on.
     StepConfig::new(ResNet9 { width: 5, classes: N_CLASSES }, BATCH_SIZE)
 }
 
@@ -86,7 +86,7 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
     let before = state(&mut used);
     used.warm_up().expect("two warm-up steps");
     assert_eq!(before, state(&mut used), "the warm-up changes the state");
-    // Both train two steps, so that Adam's step number agrees. Then one trainer gets the other's state.
+    // Both trainers train two steps, so their step numbers for Adam agree. Then `used` gets the state of `fresh`.
     train(&mut fresh, &split, 0, 2);
     train(&mut used, &other, 1, 2);
     used.evaluate(&other, &|| false).expect("an evaluation");

@@ -25,7 +25,8 @@ fn open(options: &OpenOptions) -> GpuDevice {
     GpuDevice::open(None, options).expect("these tests need a GPU adapter, software or not")
 }
 
-/// Records `y = relu(x)` over `n` elements, followed by a chain of `links` scalings that are all kept.
+/// Records `y = relu(x)` over `n` elements, followed by a chain of `links` scalings. All values are kept for reading
+/// after the run.
 fn relu_tape(n: usize, links: usize) -> (Arc<Tape>, ValueId, ValueId) {
     let mut tape = Tape::new("test", Mode::Train);
     let x = tape.input("x", ElementType::F32, &[n]);
@@ -106,7 +107,8 @@ fn a_device_that_is_lost_with_work_in_flight_does_not_hang() {
             1 => assert_lost(session.read(program, y)),
             2 => assert_lost(session.wait()),
             _ => {
-                // Reads that were requested earlier may still arrive. After them, the loss is reported.
+                // Reads of state buffers that were requested before the loss may still arrive. After them, `poll_state`
+                // reports the loss of the device.
                 while session.poll_state(&mut Vec::new()).is_ok() {
                     std::thread::yield_now();
                 }
@@ -167,7 +169,7 @@ fn a_shader_with_other_bindings_is_rejected() {
 
 #[test]
 fn a_shader_that_writes_a_buffer_bound_as_input_is_rejected_at_load() {
-    // The dispatch binds the same buffer twice, and the shader writes through one of the bindings.
+    // `add(x, x)` binds the buffer of x twice. The replaced shader writes through one of these bindings.
     let mut tape = Tape::new("test", Mode::Train);
     let x = tape.input("x", ElementType::F32, &[64]);
     wgrad::ops::add::add(&mut tape, x, x);
@@ -230,7 +232,7 @@ fn an_unknown_adapter_is_an_error_with_the_names_of_all() {
     assert_eq!(wanted, "no such adapter");
     let names: Vec<String> = info::adapters().into_iter().map(|a| a.name).collect();
     assert_eq!(*found, names);
-    // A part of the name selects the adapter, in any case.
+    // A part of an adapter's name selects the adapter. Upper and lower case do not matter.
     let part = names[0][1..].to_uppercase();
     let device = Device::open(&part, OpenOptions::default()).expect("opens");
     assert!(device.name().starts_with(&names[0]));

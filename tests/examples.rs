@@ -17,7 +17,7 @@ fn built(example: &str) -> Option<PathBuf> {
     made_of.iter().all(|part| age(&program).is_some_and(|age| age >= *part)).then_some(program)
 }
 
-/// Runs an example with cargo and returns its output.
+/// Runs an example and returns its output. If the example's binary is missing or old, cargo builds it first.
 fn run(example: &str) -> String {
     let mut command = match built(example) {
         Some(program) => Command::new(program),
@@ -39,7 +39,7 @@ fn the_small_network_learns() {
     let last = text.lines().last().expect("it prints a line per epoch");
     let accuracy = last.split("test accuracy ").nth(1).and_then(|rest| rest.strip_suffix('%'));
     let accuracy: f64 = accuracy.and_then(|number| number.parse().ok()).expect("a percentage");
-    // Chance is 10%; the example reaches about 69%.
+    // Guessing gives an accuracy of 10%; the example reaches about 69%.
     assert!(accuracy > 60.0, "{text}");
 }
 

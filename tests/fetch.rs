@@ -11,7 +11,7 @@ use std::{fs, thread};
 use md5::{Digest, Md5};
 use tempfile::TempDir;
 
-/// Returns a `wgrad` command in this folder, with only the mirror's address in its environment.
+/// Returns a `wgrad` command in this folder. Its environment has the mirror's address, and no other setting of wgrad.
 fn command(folder: &TempDir, arguments: &[&str], mirror: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
     command.args(arguments).current_dir(folder.path());
@@ -67,7 +67,7 @@ fn nowhere() -> String {
     format!("http://{}/x", listener.local_addr().expect("bound"))
 }
 
-/// Returns a packed CIFAR-10 with one image per batch, and its MD5.
+/// Returns a CIFAR-10 archive with one image in each of its six files, and the archive's MD5.
 fn archive() -> (Vec<u8>, String) {
     let gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gz);
@@ -180,7 +180,8 @@ fn training_uses_the_network_only_with_default_arguments() {
         assert!(!err.contains("fetch") || err.contains("run `wgrad fetch`"), "{err}");
         assert!(!err.contains("fetching"), "{err}");
     }
-    // With the default arguments, the command does fetch. This mirror has another file, so the check fails.
+    // With the default arguments, the command downloads from the mirror. This mirror has another file than the
+    // published archive, so the check of the file fails.
     let err = text(&with(&[]).output().expect("it starts").stderr);
     assert!(err.contains(&format!("fetching {url}")) && err.contains("was not fetched"), "{err}");
 }
@@ -207,7 +208,8 @@ fn interrupt(mut command: Command, part: &Path, n_bytes: u64) -> (Option<i32>, S
 #[test]
 fn ctrl_c_keeps_the_partial_download() {
     let (file, md5) = archive();
-    // The server announces the length of the published archive.
+    // `wgrad train` accepts only a download with the length of the published archive, so its server announces this
+    // length.
     let mut long = file.clone();
     long.resize(170_052_171, 0);
     let n_half = file.len() / 2;
@@ -218,7 +220,8 @@ fn ctrl_c_keeps_the_partial_download() {
     let part = folder.path().join("data/cifar-10-binary.tar.gz.part");
     let fetch = |url: &str| command(&folder, &["fetch", "--md5", &md5], url);
     for command in [fetch(&hanging), command(&folder, &["train"], &long)] {
-        // The partial file appears after the download has started. By then the signal handler is installed.
+        // Removes the partial file of the command before. When a new partial file appears, the download has started,
+        // and the command has installed its signal handler.
         let _ = fs::remove_file(&part);
         let (code, message) = interrupt(command, &part, n_half as u64);
         assert_eq!(code, Some(130), "{message}");

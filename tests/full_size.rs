@@ -36,8 +36,8 @@ fn no_binding_exceeds_128_mib() {
     }
 }
 
-/// The planned memory of a run: the state, the inputs, and the slots that its steps share. Transfers to and from the
-/// device take some megabytes more.
+/// The planned memory of a run is that of its state, of its inputs, and of the memory slots that its steps share.
+/// Transfers to and from the device take some megabytes more.
 #[test]
 fn a_run_takes_at_most_1_6_gb() {
     let software = Target { is_software: true, ..Target::new(Kernels::Default) };

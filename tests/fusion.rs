@@ -52,7 +52,8 @@ fn a_kept_value_is_not_fused_away() {
     );
 }
 
-/// Returns the number of batch norms that read `mean_m2`, the mean and M2 from the convolution before them.
+/// Returns the number of batch norms that read mean and M2 (the sum of squared deviations) from the convolution before
+/// them.
 fn n_given(tape: &Tape) -> usize {
     tape.nodes().iter().filter(|node| node.op.attributes().ends_with("given mean_m2")).count()
 }

@@ -61,10 +61,10 @@ const KINDS: &[(&str, Run)] = &[
     ("resnet9", network::resnet9),
 ];
 
-/// Runs every file on the device. Fails with the names of the files that do not agree. The panics before this one name
-/// their tensors.
+/// Runs every file on the device. Fails with the names of the files that do not agree. Before that, the panic of each
+/// such file names the tensors that differ.
 fn run_all(device: &Device) {
-    // This is written directly to standard error, because the test harness hides the output of tests that pass.
+    // The line is written directly to standard error, because the test harness hides the output of tests that pass.
     let line = format!("golden cases on {}\n", device.name());
     let _ = std::io::stderr().write_all(line.as_bytes());
     let failed: Vec<String> = case_file::all()

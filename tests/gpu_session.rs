@@ -69,7 +69,7 @@ fn write(session: &mut dyn Session, program: ProgramId, net: &Classifier, step: 
     session.write_words(program, net.labels, &labels).expect("writes");
 }
 
-/// Returns scalars that differ from step to step.
+/// Returns Adam's scalars for step number `step`, counted from 0.
 fn scalars(step: usize) -> StepScalars {
     let (step_size, inv_sqrt_bias_correction2) = Adam::default().scalars(0.01, step as u64 + 1);
     StepScalars { step_size, inv_sqrt_bias_correction2, ..StepScalars::default() }

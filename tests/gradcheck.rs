@@ -1,4 +1,4 @@
-//! Compares the backward rules with central differences, in f64 on the CPU references.
+//! Compares the backward rules with central differences, in f64, with the ops' implementations for the CPU.
 //!
 //! Every case has its op in the middle of a tape, with factors other than 1 before and after the op and a random
 //! upstream gradient. So the check catches a rule that drops or doubles the upstream gradient.

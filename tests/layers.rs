@@ -68,7 +68,7 @@ fn named(line: &str) -> Vec<String> {
     found
 }
 
-/// A place where a layer imports one above it.
+/// A place where a layer imports a layer above it.
 struct Upward {
     arrow: String,
     place: String,
@@ -101,8 +101,8 @@ fn imports_point_down() {
     assert!(places.is_empty(), "a layer imports only those below it:\n{}", places.join("\n"));
 }
 
-/// The test counts any folder below `src`. The file of a module belongs to the folder of the module: `ops/conv2d.rs`
-/// belongs to `ops/conv2d`.
+/// For this test, every folder below `src` counts, at any depth. The file of a module belongs to the folder of the
+/// module: `ops/conv2d.rs` belongs to `ops/conv2d`.
 #[test]
 fn circles_stay_inside_a_folder() {
     let graph = Graph::read(&source());
@@ -153,7 +153,7 @@ fn src_contains_only_layers() {
     assert!(found.is_empty(), "src: {found:?} are not layers; move them into one");
 }
 
-/// Returns the lines below `src` that name clap outside the command line.
+/// Returns the lines below `src` that name clap, without those of `src/cli`.
 fn clap_outside_cli(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for path in files(root) {

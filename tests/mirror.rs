@@ -1,5 +1,6 @@
-//! The mirror: an op has one stem in `src/ops/`, `shaders/` and `docs/ops/`. The documentation agrees with the tree:
-//! its links lead to existing files, it quotes lines of the code, and it names existing files and functions.
+//! The mirror: the files of an op have the same stem (name without extension) in `src/ops/`, `shaders/` and
+//! `docs/ops/`. The documentation agrees with the tree: its links lead to existing files, it quotes lines of the code,
+//! and it names existing files and functions.
 
 #[path = "mirror/references.rs"]
 mod references;
@@ -15,7 +16,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns a path for messages, relative to the repository.
+/// Returns the path relative to the repository, for messages.
 fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
@@ -75,7 +76,7 @@ fn every_file_of_an_op_belongs_to_a_listed_op() {
     let stems = stems_of_ops();
     let mut problems = Vec::new();
     for path in entries(&root().join("shaders")) {
-        // Files that ops share, and kernels that measure the adapter.
+        // These folders belong to no op: files that ops share, and kernels that measure the adapter.
         let is_other = ["shared", "peak"].contains(&&*stem(&path));
         if path.is_dir() && !is_other && !stems.contains(&stem(&path)) {
             problems.push(format!("{} belongs to no op", shown(&path)));

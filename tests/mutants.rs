@@ -30,20 +30,21 @@ enum In {
     Naive,
     /// The adapter's default kernels.
     Default,
-    /// Products in registers.
+    /// Matrix products in registers.
     Registers,
-    /// Products in registers, with reads shared in subgroups.
+    /// Matrix products in registers, with reads shared by the invocations of a subgroup.
     Subgroup,
-    /// Products in tiles of 64 x 64 in workgroup memory.
+    /// Matrix products in tiles of 64 x 64 in workgroup memory.
     Square64,
-    /// Products in tiles of 128 x 128 in workgroup memory.
+    /// Matrix products in tiles of 128 x 128 in workgroup memory.
     Square128,
 }
 
 use In::{Default, Naive, Registers, Square64, Square128, Subgroup};
 
 impl In {
-    /// Returns the set of kernels, and the tiling of products.
+    /// Returns the device options of this set: its kernels, and its tiling of matrix products (None: the adapter's
+    /// choice).
     fn kernels(self) -> (Kernels, Option<Tile>) {
         match self {
             Naive => (Kernels::Naive, None),

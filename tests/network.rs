@@ -1,4 +1,4 @@
-//! The network: its parameters, its layer table, its work, and its weights files.
+//! The network: its parameters, its layer table, its number of multiply-adds, and its weights files.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn training_and_evaluation_share_one_state() {
     assert_eq!(record(Mode::Train, 8, 2).state(), record(Mode::Eval, 8, 3).state());
 }
 
-/// Names and shapes equal those of the model that PyTorch saved.
+/// The names and shapes of the weights equal those of the model that PyTorch saved.
 #[test]
 fn members_have_pytorchs_names_and_shapes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/resnet9_00.safetensors");

@@ -29,7 +29,8 @@ fn devices() -> [(&'static str, Device); 3] {
     ]
 }
 
-/// Runs a convolution and a pool on `x`, `[2, 8, 8, 3]`, fused or not. Returns the bits of the result, and the indices.
+/// Runs a convolution and a pool on `x`, `[2, 8, 8, 3]`, fused or not. Returns the bits of the pool's output, and the
+/// indices of its maxima.
 fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u32>) {
     let mut tape = Tape::new("test", Mode::Train);
     let input = tape.input("x", ElementType::F32, &[2, 8, 8, 3]);
@@ -45,15 +46,15 @@ fn conv_and_pool(device: &Device, fusion: Fusion, x: &[f32]) -> (Vec<u32>, Vec<u
     session.write(program, input, x).expect("written");
     session.run(program, &StepScalars::default()).expect("a run");
     let pooled = session.read(program, pooled).expect("read");
-    // The payload of a NaN differs between devices.
+    // The payload of a NaN differs between devices, so every NaN gets the same bits.
     let bits = |v: f32| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() };
     let index = session.read_words(program, index).expect("read");
     (pooled.into_iter().map(bits).collect(), index)
 }
 
 /// A pixel that is NaN makes nine outputs of the convolution NaN. Together, these outputs lie at every position of a
-/// window of the pool, some alone and some with another NaN in their window. The test compares no other numbers,
-/// because the devices round them differently.
+/// window of the pool, some alone and some with another NaN in their window. Of the pool's outputs, the test compares
+/// only the NaNs and the indices, because the devices round the other numbers differently.
 #[test]
 fn a_pool_keeps_a_nan_at_any_position_of_its_window() {
     let mut x: Vec<f32> = (0..2 * 8 * 8 * 3).map(|ix| (ix as f32 * 0.7).sin()).collect();
@@ -93,7 +94,7 @@ fn model(device: &Device, update: UpdateConfig) -> Model {
     Model::new(device, &config, network).expect("a model")
 }
 
-/// Returns four inputs of 2x2x3.
+/// Returns a batch of four inputs, `[4, 2, 2, 3]`.
 fn batch(scale: f32) -> Vec<f32> {
     (0..48).map(|ix| scale * (ix as f32 * 0.7).sin()).collect()
 }
@@ -108,7 +109,8 @@ fn a_variance_that_overflows_does_not_reach_the_running_variance() {
         let mut model = model(&device, UpdateConfig::default());
         model.train_step(&batch(1.0), &LABELS, 0.1).expect("a step");
         let before = model.state.weights().expect("weights");
-        // The step reports the overflow at once or, on a GPU, a little later.
+        // This call may report the overflow already; on a GPU, only a later call reports it. `take_metrics` reports it
+        // in both cases.
         let _ = model.train_step(&batch(1e25), &LABELS, 0.1);
         let told = model.state.take_metrics();
         assert!(
@@ -160,7 +162,10 @@ fn skipped_steps_change_nothing_and_are_counted() {
         for bad in [f32::NAN, 1e25, f32::INFINITY] {
             let skipped = step(&mut model, bad);
             assert!(first.0.parameters == skipped.0.parameters, "{bad} on {name}: averages");
-            assert!(first.0.running_statistics == skipped.0.running_statistics, "{bad} on {name}: statistics");
+            assert!(
+                first.0.running_statistics == skipped.0.running_statistics,
+                "{bad} on {name}: statistics"
+            );
             assert!(first.1 == skipped.1, "{bad} on {name}: parameters");
         }
         let last = step(&mut model, 1.0);
@@ -169,7 +174,7 @@ fn skipped_steps_change_nothing_and_are_counted() {
         let metrics = model.state.take_metrics().expect("no step failed");
         assert_eq!((metrics.n_skipped, metrics.n_images), (3.0, 8.0), "on {name}");
         assert!(metrics.loss().is_finite() && !metrics.not_finite, "on {name}");
-        // The next epoch counts from 0, and an evaluation after a skipped step counts its images.
+        // An evaluation counts only its own images, and not the skipped training step before it.
         step(&mut model, f32::NAN);
         let tested = model.evaluate(&batch(1.0), &LABELS).expect("an evaluation");
         assert_eq!((tested.n_skipped, tested.n_images), (0.0, 4.0), "on {name}");

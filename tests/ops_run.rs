@@ -29,8 +29,8 @@ fn flatten_has_pytorchs_order() {
     assert_eq!(session.read_real(program, y), expected);
 }
 
-/// Returns (flag, number of skipped steps) after each step; `gradients` has one gradient per step. With `held`, the
-/// host sets the flag before the first step.
+/// Returns the not-finite flag and the number of skipped steps after each step. `gradients` has one gradient per step.
+/// With `held`, the host sets the flag before the first step.
 fn after(on_nan: OnNonFinite, gradients: &[f32], held: bool) -> Vec<(bool, f64)> {
     let mut tape = Tape::new("test", Mode::Train);
     tape.parameter("p", &[1], Layout::Plain, Initializer::Constant(0.0));

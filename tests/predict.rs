@@ -218,7 +218,8 @@ fn eval_prints_scores_by_class_and_averages_two_views() {
         let right: u64 = (0..10).map(|k| value["confusion"][k][k].as_u64().expect("n")).sum();
         assert_eq!(value["accuracy"].as_f64(), Some(right as f64 / 57.0));
     }
-    // Each image is mirrored, so its two views change places and the mean stays the same.
+    // Mirrors each image in the file. With `--tta flip`, the two views of an image change places, so the mean of their
+    // results stays the same.
     let mut mirrored = fs::read(folder.path().join("test_batch.bin")).expect("there");
     for record in mirrored.chunks_mut(3073) {
         record[1..].chunks_mut(32).for_each(<[u8]>::reverse);

@@ -1,4 +1,5 @@
-//! Profiling: a timed step computes the same as an untimed one, and the times add up.
+//! Profiling: a timed step computes the same as an untimed one, and the times of nodes, layers, phases and ops add up
+//! to the time of the step.
 
 use std::process::{Command, Output};
 

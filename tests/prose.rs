@@ -32,7 +32,7 @@ const OPENINGS: [&str; 5] = ["what", "how", "whether", "whoever", "of which"];
 /// Words for persons, which do not fit programs.
 const PERSONS: [&str; 5] = ["is told", "are told", " knows", " wants", "whoever"];
 
-/// A paragraph, list item, table cell, comment or string literal, and its first line.
+/// A paragraph, list item, table cell, comment or string literal, and the number of its first line.
 #[derive(Debug, PartialEq)]
 struct Passage {
     line: usize,
@@ -110,7 +110,7 @@ fn of_program(source: &str, comment: &str) -> Vec<Passage> {
 }
 
 /// Returns the text of the string literal at the beginning of `source`, and the literal's length in bytes, including
-/// the quotes. A character literal counts, too.
+/// the quotes. For a character literal, the text is empty.
 fn literal(source: &str) -> Option<(String, usize)> {
     let raw = source.strip_prefix('r').map(|rest| rest.len() - rest.trim_start_matches('#').len());
     if let Some(n_hashes) = raw

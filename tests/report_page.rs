@@ -62,7 +62,7 @@ fn read(path: PathBuf) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Returns every text between two words.
+/// Returns every text between `start` and the next `end`.
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     text.split(start).skip(1).map(|rest| rest.split(end).next().unwrap_or_default()).collect()
 }
@@ -104,7 +104,8 @@ fn a_run_writes_a_self_contained_page() {
     ];
     assert_eq!(sections, expected);
 
-    // The counts add up to the 30 test images, and the diagonal agrees with the metrics.
+    // The counts of the confusion matrix add up to the 30 test images, and its diagonal agrees with the accuracy on the
+    // page.
     let matrix = between(&html, "<svg viewBox=\"0 0 540 436\" role=\"table\"", "</svg>")[0];
     let count = |cell: &str| {
         between(cell, "<text ", "</text>")[0].rsplit('>').next()?.parse::<usize>().ok()
@@ -173,7 +174,7 @@ fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     let html = read(run.join("report.html"));
     assert!(html.contains("No epoch was finished") && html.contains("the latest saved weights"));
     assert!(html.contains("id=\"confusion-matrix\"") && html.contains("id=\"first-filters\""));
-    // The run may continue at the same time, so the file that it is writing stays.
+    // The run may continue at the same time, so `report` does not remove the file that the run is writing.
     assert!(run.join("checkpoint-7.safetensors.wgrad-tmp").exists());
 }
 
@@ -227,7 +228,7 @@ fn a_folder_without_a_run_is_rejected() {
 struct Shown {
     /// The page's DOM after loading.
     dom: String,
-    /// The lines of the console.
+    /// The lines of the browser's console.
     console: Vec<String>,
     /// The addresses that the page requested; requests of the browser itself are left out.
     requests: Vec<String>,
@@ -239,7 +240,7 @@ fn show(chromium: &Path, page: &Path) -> Shown {
     let output = Command::new(chromium)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"])
         .args(["--disable-background-networking", "--enable-logging=stderr"])
-        // Blocks the browser's own requests.
+        // The browser can reach only this machine, so the requests that it makes for itself fail.
         .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
         .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
         .arg(format!("--log-net-log={}", log.display()))
@@ -251,9 +252,9 @@ fn show(chromium: &Path, page: &Path) -> Shown {
     assert!(start.is_number(), "the log has no name for requests");
     let events = log["events"].as_array().expect("events").iter();
     let requests = events.filter(|event| event["type"] == *start).map(|event| &event["params"]);
-    // A page's requests have an origin, possibly an opaque one.
+    // In the browser's log, the requests of a page have an initiator. Requests of the browser itself have none.
     let of_page = requests.filter(|params| params["initiator"] != "not an origin");
-    // The event at a request's end has no address.
+    // The log also has an event for the end of each request, without the request's address. These events are left out.
     let address = |params: &serde_json::Value| params["url"].as_str().map(str::to_string);
     let leaves = |url: &String| !url.starts_with("file:") && !url.starts_with("data:");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -303,7 +304,7 @@ fn the_logs_of_a_resumed_run_have_each_epoch_once() {
     let n_lines = || metrics.map(|file| read(path.join("run").join(file)).lines().count());
     assert_eq!(n_lines(), [2, 3]);
     let before = read(path.join("run/metrics.csv"));
-    // Without the last checkpoint, the second epoch is repeated.
+    // Without the last checkpoint, the resumed run repeats the second epoch.
     fs::remove_file(path.join("run/checkpoint-14.safetensors")).expect("removed");
     succeeds(&wgrad(path, &["train", "--resume", "run"]));
     assert_eq!(n_lines(), [2, 3]);
@@ -328,7 +329,8 @@ fn a_browser_shows_the_pages_without_errors() {
     succeeds(&wgrad(&path, &["compare", "run", "run"]));
     for page in [path.join("run/report.html"), path.join("compare.html")] {
         let shown = show(&chromium, &page);
-        // The parser writes the closing tags, so their number shows that it parsed the page to its end.
+        // The closing tags in the DOM come from the browser's parser, so their number shows that it parsed the page to
+        // its end.
         let n_sections = read(page).matches("<section ").count();
         assert_eq!(shown.dom.matches("</section>").count(), n_sections);
         assert!(shown.dom.contains("<svg viewBox=") && shown.dom.trim().ends_with("</html>"));
@@ -336,8 +338,8 @@ fn a_browser_shows_the_pages_without_errors() {
         assert_eq!(shown.requests, [""; 0]);
     }
 
-    // The check itself must be able to fail: first on a page whose policy blocks a request, then on a page without a
-    // policy.
+    // The check itself must be able to fail: first on a page whose content security policy blocks a request, then on a
+    // page without such a policy.
     let html = read(path.join("compare.html"));
     let image = "<main><img src=\"http://127.0.0.1:9/picture.png\">";
     let html = html.replace("<main>", image);

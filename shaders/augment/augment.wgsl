@@ -51,7 +51,7 @@ fn main(
     }
     var row = h;
     if CROP {
-        // Above and left of the image, the u32 values wrap around and fail the comparisons with HEIGHT and
+        // Above and left of the image, `row` and `column` wrap around as u32 and fail the comparisons with HEIGHT and
         // WIDTH.
         row += draws[draw] - PADDING;
         column += draws[draw + 1u] - PADDING;

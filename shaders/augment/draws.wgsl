@@ -28,7 +28,7 @@ fn main(
     let image = linear_index(workgroup, n_workgroups, local_ix);
     if image < IMAGES {
         let random = philox(vec4<u32>(indices[image], scalars.epoch, 0u, 0u), scalars.seed);
-        // The upper 32 bits of word * n are uniform in 0..n.
+        // For a random word, the upper 32 bits of word * n are uniform in 0..n.
         draws[5u * image] = multiply_high(random.x, 2u * PADDING + 1u);
         draws[5u * image + 1u] = multiply_high(random.y, 2u * PADDING + 1u);
         draws[5u * image + 2u] = random.z & 1u;

@@ -36,7 +36,8 @@ fn change_at(turn: u32, order: u32) -> u32 {
     return (order / 2u + turn * (1u + order % 2u)) % 3u;
 }
 
-// Returns pixel `ix` of four pixels. Each of the three words holds one channel of the four.
+// Returns the three channels of pixel `ix` of four pixels. Each of the three words holds one channel of the four
+// pixels.
 fn unpack(words: vec3<u32>, ix: u32) -> vec3<i32> {
     return vec3<i32>((words >> vec3<u32>(8u * ix)) & vec3<u32>(0xffu));
 }

@@ -27,7 +27,8 @@ fn main(
     var sum = 0.0;
     for (var ky = 0u; ky < KERNEL_H; ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
-            // Above and left of the plane, the u32 values wrap around and fail the comparisons with H and W.
+            // In the padding above and left of the plane, `row` and `column` wrap around as u32 and fail the
+            // comparisons with H and W.
             let row = at.y * STRIDE_H + ky - PADDING_H;
             let column = at.z * STRIDE_W + kx - PADDING_W;
             if row < H && column < W {

@@ -1,4 +1,4 @@
-// Adds the partial sums of the partitions of a group, in the order of the partitions.
+// Adds the partial sums of d_gamma and d_beta over the partitions of a group, in the order of the partitions.
 //
 // One invocation adds one channel of one group. More than 32 partitions take several dispatches: the groups of one
 // dispatch are the partitions of the next. The import `emit` stores the result. src/ops/batch_norm/backward.rs launches
@@ -8,7 +8,7 @@
 // #import batch_norm/geometry
 // #import emit
 
-// [N_PARTITIONS, 2, CHANNELS]: d_gamma, then d_beta.
+// The partial sums, [N_PARTITIONS, 2, CHANNELS]: those of d_gamma, then those of d_beta.
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)

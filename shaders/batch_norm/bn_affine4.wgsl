@@ -11,8 +11,8 @@ fn x_hat4(x: vec4<f32>, group: u32) -> vec4<f32> {
     return (x - bn_affine[group]) * bn_affine[GROUPS + group];
 }
 
-// Returns the input of the ReLU. The forward and the backward pass call the same function, so the two passes agree on
-// the sign of this input.
+// Returns the output of the batch norm, which is the input of the ReLU after it. The forward and the backward pass call
+// the same function, so the two passes agree on the sign of this input.
 fn normalised4(x_hat: vec4<f32>, group: u32) -> vec4<f32> {
     return fma(x_hat, bn_affine[2u * GROUPS + group], bn_affine[3u * GROUPS + group]);
 }

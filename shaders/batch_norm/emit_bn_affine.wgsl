@@ -1,6 +1,6 @@
-// The import `emit` of batch_norm/merge_mean_m2, for a batch norm followed by a ReLU. Stores the statistics, and
-// bn_affine [4, CHANNELS] with the rows mean, inv_std, gamma, beta. With bn_affine, the other kernels need one binding
-// instead of four.
+// The import `emit` of batch_norm/merge_mean_m2, for a batch norm followed by a ReLU. Stores mean and unbiased
+// variance, and bn_affine [4, CHANNELS] with the rows mean, inv_std, gamma, beta. With bn_affine, the other kernels
+// need one binding instead of four.
 
 // #import batch_norm/statistics
 

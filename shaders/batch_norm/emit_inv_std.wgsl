@@ -1,4 +1,5 @@
-// The import `emit` of batch_norm/merge_mean_m2, for a batch norm without a ReLU: stores the statistics.
+// The import `emit` of batch_norm/merge_mean_m2, for a batch norm without a ReLU: stores mean, unbiased variance and
+// inv_std.
 
 // #import batch_norm/statistics
 

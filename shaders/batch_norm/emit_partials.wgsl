@@ -1,5 +1,6 @@
-// The import `emit` of every dispatch except the last: stores two numbers of each channel for each group, [N_GROUPS, 2,
-// CHANNELS]. The next dispatch reads the groups as its partitions.
+// The import `emit` of batch_norm/merge_mean_m2 and batch_norm/backward_sums in every dispatch except the last. Stores
+// the two results of each channel for each group, [N_GROUPS, 2, CHANNELS]. The next dispatch reads the groups as its
+// partitions.
 
 @group(0) @binding(1) var<storage, read_write> merged: array<f32>;
 

@@ -1,4 +1,5 @@
-// The import `gradient` of batch_norm/backward_partials, for a batch norm without a ReLU: the terms of the two sums.
+// The import `gradient` of batch_norm/backward_partials, for a batch norm without a ReLU: defines the terms of the sums
+// d_gamma and d_beta.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;

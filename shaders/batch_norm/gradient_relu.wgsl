@@ -1,6 +1,6 @@
-// The import `gradient` of batch_norm/backward_partials, for a batch norm followed by a ReLU: the terms of the two
-// sums. Where the input v of the ReLU is not positive, the gradient is 0. To recompute v from x costs less than to
-// store v and read it back.
+// The import `gradient` of batch_norm/backward_partials, for a batch norm followed by a ReLU: defines the terms of the
+// sums d_gamma and d_beta. Where the input v of the ReLU is not positive, the gradient is 0. To recompute v from x
+// costs less than to store v and read it back.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;

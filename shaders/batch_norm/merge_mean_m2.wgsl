@@ -1,12 +1,14 @@
-// Merges mean and M2 of the partitions of a group, one after another (Chan, Golub and LeVeque 1979):
+// Merges mean and M2 (the sum of squared deviations from the mean) of the partitions of a group, one partition after
+// another (Chan, Golub and LeVeque 1979):
 //
 //   delta = mean_b - mean_a,  n = n_a + n_b
 //   mean  = mean_a + delta n_b / n
 //   M2    = M2_a + M2_b + delta^2 n_a n_b / n
 //
-// One invocation merges one channel of one group. More than 32 partitions take several dispatches: the groups of one
-// dispatch are the partitions of the next. The import `emit` stores the result. src/ops/batch_norm/forward.rs launches
-// this kernel; its reference is `merge_group` in src/ops/mean_m2.rs.
+// Here a is the merged partitions so far, b is the next partition, and n counts rows. One invocation merges one channel
+// of one group. More than 32 partitions take several dispatches: the groups of one dispatch are the partitions of the
+// next. The import `emit` stores the result. src/ops/batch_norm/forward.rs launches this kernel; the same function on
+// the CPU is `merge_group` in src/ops/mean_m2.rs.
 
 // #import shared/linear_index
 // #import batch_norm/geometry

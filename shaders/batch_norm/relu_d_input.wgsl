@@ -1,6 +1,6 @@
 // d_x = gamma * inv_std * (d - d_beta / ROWS - x_hat * d_gamma / ROWS)     x_hat = (x - mean) * inv_std
 //
-// Here d is d_y where the input of the ReLU behind the batch norm is positive, and 0 elsewhere. The kernel recomputes
+// Here d is d_y where the input of the ReLU after the batch norm is positive, and 0 elsewhere. The kernel recomputes
 // this input from x. One invocation computes four channels of one row. src/ops/batch_norm/relu.rs launches this kernel.
 
 // #import shared/linear_index

@@ -1,10 +1,11 @@
 // The statistics of the batch from mean and M2: the mean, the unbiased variance M2 / (n - 1) for the running variance,
-// and inv_std = 1 / sqrt(M2 / n + EPS). The reference is `batch_statistics` in src/ops/batch_norm/forward.rs.
+// and inv_std = 1 / sqrt(M2 / n + EPS). The same function on the CPU is `batch_statistics` in
+// src/ops/batch_norm/forward.rs.
 
 @group(0) @binding(1) var<storage, read_write> mean_of: array<f32>;
 @group(0) @binding(2) var<storage, read_write> unbiased_variance: array<f32>;
 
-// Stores mean and unbiased variance, and returns inv_std.
+// Stores the mean and the unbiased variance of a channel. Returns its inv_std, 1 / sqrt(biased variance + EPS).
 fn store_statistics(channel: u32, n: f32, mean: f32, m2: f32) -> f32 {
     mean_of[channel] = mean;
     // n is greater than 1, because the op rejects an input with one row, as PyTorch does.

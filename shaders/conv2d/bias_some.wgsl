@@ -1,4 +1,4 @@
-// The import `bias` of a convolution with a bias: bias [CO].
+// The import `bias` of a convolution with a bias. Its shape is [CO].
 
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 

@@ -2,7 +2,8 @@
 
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
 
-// Returns the source of the pixel (n, oy, ox): the index of its first channel in d_y, and an unused 0.
+// Returns the source of the pixel (n, oy, ox), from which `d_output4` reads: the index of its first channel in d_y, and
+// an unused 0.
 fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     return vec2<u32>(((n * OH + oy) * OW + ox) * CO, 0u);
 }
@@ -13,8 +14,9 @@ fn d_output1(start: u32, co: u32) -> f32 {
     return select(0.0, d_y[start + min(co, CO - 1u)], co < CO);
 }
 
-// Returns channels co to co + 3 of a source, with zeros past the last channel. A source OUTSIDE gives the numbers of
-// another pixel; the caller does not use them or multiplies them by zero.
+// Returns d_y in channels co to co + 3 of the pixel whose source is given, with zeros past the last channel. If the
+// index in `source` is OUTSIDE, returns numbers of another pixel; the caller does not use them or multiplies them by
+// zero.
 fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
     let start = min(source.x, LAST_SOURCE);
     return vec4<f32>(

@@ -1,13 +1,15 @@
-// Reads the gradient of the convolution's output before a max pool, four channels at a time, for any CO. This gradient
-// is the pooled gradient d_y at the pixel of the saved index, and 0 at the other pixels of the window.
+// Reads the gradient of the convolution's output before a max pool, four channels at a time, for any CO. At the pixel
+// of a window's saved index, this gradient is d_y, the gradient of the pool's output. At the other pixels of the
+// window, it is 0.
 
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
 @group(0) @binding(3) var<storage, read> index: array<u32>;
 
 const LAST_SOURCE: u32 = (N * POOLED_H * POOLED_W - 1u) * CO;
 
-// Returns the source of the pixel (n, oy, ox): the index in d_y of the first channel of its window, and the position of
-// the pixel in the window. A pixel outside every window gets the position POOL_H * POOL_W, which no index has.
+// Returns the source of the pixel (n, oy, ox), from which `d_output4` reads: the index in d_y of the first channel of
+// the pixel's window, and the position of the pixel in the window. A pixel outside every window gets the position
+// POOL_H * POOL_W, which no saved index has.
 fn d_output_source(n: u32, oy: u32, ox: u32) -> vec2<u32> {
     let py = oy / POOL_H;
     let px = ox / POOL_W;
@@ -22,8 +24,9 @@ fn d_output1(source: vec2<u32>, co: u32) -> f32 {
     return select(0.0, d_y[ix], index[ix] == source.y && co < CO);
 }
 
-// Returns channels co to co + 3 of a source, with zeros past the last channel. A source OUTSIDE gives the numbers of
-// another pixel; the caller does not use them or multiplies them by zero.
+// Returns the gradient in channels co to co + 3 of the pixel whose source is given, with zeros past the last channel.
+// If the index in `source` is OUTSIDE, returns numbers of another pixel; the caller does not use them or multiplies
+// them by zero.
 fn d_output4(source: vec2<u32>, co: u32) -> vec4<f32> {
     return vec4<f32>(
         d_output1(source, co),

@@ -1,5 +1,6 @@
-// The gradient of the convolution's output before a max pool: the pooled gradient d_y [N, POOLED_H, POOLED_W, CO] where
-// the saved index is the position of the pixel, 0 elsewhere. The whole tensor is never stored.
+// The gradient of the convolution's output before a max pool. At the pixel of a window's saved index, this gradient is
+// d_y [N, POOLED_H, POOLED_W, CO], the gradient of the pool's output. At the other pixels, it is 0. The whole tensor is
+// never stored.
 
 @group(0) @binding(1) var<storage, read> d_y: array<f32>;
 @group(0) @binding(3) var<storage, read> index: array<u32>;

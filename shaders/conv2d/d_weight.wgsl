@@ -28,8 +28,8 @@ struct Sums {
     s7: vec4<f32>,
 }
 
-// The numbers that an invocation reads at its own pixel: x of the upper and of the lower four rows, and the source of
-// d_out.
+// The data of an invocation's own pixel: x for the upper four and for the lower four rows of the product, and the
+// source from which `d_output4` reads d_out.
 struct Own {
     upper: vec4<f32>,
     lower: vec4<f32>,

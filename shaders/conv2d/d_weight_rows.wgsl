@@ -28,8 +28,8 @@ fn load_rows(row: u32, pixel: u32, end: u32) -> vec4<f32> {
     return load_x(select(OUTSIDE, start, pixel < end && row < N_ROWS), row % CI_BY_FOURS);
 }
 
-// Returns the source of d_output4 for an output pixel, or OUTSIDE from the pixel `end` on, where `load_rows` returns
-// zeros.
+// Returns the source from which `d_output4` reads an output pixel. From the pixel `end` on, its index is OUTSIDE; for
+// these pixels `load_rows` returns zeros.
 fn source_at(pixel: u32, end: u32) -> vec2<u32> {
     let source = d_output_source(pixel / (OH * OW), pixel / OW % OH, pixel % OW);
     return vec2<u32>(select(OUTSIDE, source.x, pixel < end), source.y);

@@ -20,7 +20,8 @@ fn main(
     let tile_row = workgroup.x * TILE;
     let tile_channel = workgroup.z * TILE;
 
-    // The row, channel and pixel that this invocation reads in every step.
+    // In every step, this invocation reads x for four rows of the product from fetch_row on, and d_out of four channels
+    // from fetch_channel on, at the pixel number fetch_pixel of the step.
     let fetch_row = tile_row + local_ix % TERM_VECTORS * 4u;
     let fetch_channel = tile_channel + local_ix % TERM_VECTORS * 4u;
     let fetch_pixel = local_ix / TERM_VECTORS;

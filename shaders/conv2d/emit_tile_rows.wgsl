@@ -1,5 +1,5 @@
-// The import `emit` that stores mean and M2 of a register tile of TILE_ROWS rows, an eighth of a partition.
-// conv2d/merge_tile_rows merges the tiles of each partition.
+// The import `emit` of conv2d/forward that stores mean and M2 of a register tile of TILE_ROWS rows, an eighth of a
+// partition. conv2d/merge_tile_rows merges the tiles of each partition.
 
 // #import conv2d/store_mean_m2
 

@@ -14,8 +14,9 @@ fn store_index(start: u32, channel: u32, at: vec4<u32>) {
     if channel + 3u < OUT_CHANNELS { index[start + channel + 3u] = at.w; }
 }
 
-// Pools four rows and stores the result. `row` is the first of the four rows, `channel` the first of the four channels.
-// `split` is 0: the pool needs the whole sum, so there is no split-K. Returns mean and M2 of the stored pixel.
+// Pools four rows of the product, which are the pixels of one window, and stores the result. `row` is the first of the
+// four rows, `channel` the first of the four channels. `split` is 0: the pool needs the whole sum, so there is no
+// split-K. Returns mean and M2 of the stored pixel.
 fn store_rows(
     split: u32,
     row: u32,

@@ -1,9 +1,10 @@
-// The import `finish` of a tile of 64 x 64, for a batch norm behind it: stores the sums of the tile, and mean and M2 of
-// its partition.
+// The import `finish` of conv2d/forward_tile with tiles of 64 x 64, for a convolution followed by a batch norm. Stores
+// the elements of the product in the workgroup's tile, and mean and M2 of the tile's 64 rows, which are one partition.
 
 // #import conv2d/merge_workgroup
 
-// The number of rows whose mean and M2 an invocation merges alone, before the workgroup merges the rest.
+// An invocation merges mean and M2 of this number of rows by itself. Then the workgroup merges the results of its
+// invocations.
 const OWN_ROWS: u32 = 4u;
 
 fn finish(split: u32, tile_row: u32, tile_channel: u32, local_ix: u32, s: Sums) {

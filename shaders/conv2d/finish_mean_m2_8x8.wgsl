@@ -1,9 +1,10 @@
-// The import `finish` of a tile of 128 x 128, for a batch norm behind it: stores the sums of the tile, and mean and M2
-// of its two partitions.
+// The import `finish` of conv2d/forward_tile with tiles of 128 x 128, for a convolution followed by a batch norm.
+// Stores the elements of the product in the workgroup's tile, and mean and M2 of the tile's two partitions of 64 rows.
 
 // #import conv2d/merge_workgroup
 
-// The number of rows whose mean and M2 an invocation merges alone, before the workgroup merges the rest.
+// An invocation merges mean and M2 of this number of rows by itself. Then the workgroup merges the results of its
+// invocations.
 const OWN_ROWS: u32 = 8u;
 
 fn store_half(split: u32, row: u32, column: u32, b: Block) -> MeanM2 {

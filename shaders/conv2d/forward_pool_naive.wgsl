@@ -1,4 +1,4 @@
-// Convolution and the max pool behind it in one kernel: the tensor between them is never stored.
+// Convolution and the max pool after it in one kernel: the tensor between them is never stored.
 //
 //   y[n, py, px, co]     = max over (qy, qx) of conv[n, py * POOL_H + qy, px * POOL_W + qx, co]
 //   index[n, py, px, co] = the first qy * POOL_W + qx with that maximum

@@ -15,7 +15,7 @@
 // #import tile
 // #import finish
 
-// The number of vec4s in the STEP terms of a row, and in the TILE channels of a term.
+// ROW_VECTORS is the number of vec4s in the STEP terms of a row, TERM_VECTORS that in the TILE channels of a term.
 const ROW_VECTORS: u32 = STEP / 4u;
 const TERM_VECTORS: u32 = TILE / 4u;
 
@@ -24,7 +24,8 @@ const TERM_VECTORS: u32 = TILE / 4u;
 const STEPS_PER_POSITION: u32 = (IN_CHANNELS + STEP - 1u) / STEP;
 const STEPS_PER_KERNEL_ROW: u32 = KERNEL_W * STEPS_PER_POSITION;
 
-// Returns four terms of one row, with zeros past the last channel.
+// Returns the left operand of four terms, from term `k` of a step on, for the row of a pixel. Returns zeros past the
+// last channel.
 fn fetch_left(step: u32, pixel: vec3<u32>, k: u32) -> vec4<f32> {
     let position = step / STEPS_PER_POSITION;
     let channel = step % STEPS_PER_POSITION * STEP + k;
@@ -33,7 +34,7 @@ fn fetch_left(step: u32, pixel: vec3<u32>, k: u32) -> vec4<f32> {
     return load_source(source, channel);
 }
 
-// Returns four channels of one term.
+// Returns the right operand of term `k` of a step, for four channels from `channel` on.
 fn fetch_right(step: u32, k: u32, channel: u32) -> vec4<f32> {
     let position = step / STEPS_PER_POSITION;
     let term = position * IN_CHANNELS + step % STEPS_PER_POSITION * STEP + k;

@@ -1,5 +1,5 @@
-// Mean and M2 of four channels of the result, for the batch norm behind the convolution. M2 is the sum of squared
-// deviations from the mean.
+// Mean and M2 of four channels of the convolution's result, for the batch norm after the convolution. M2 is the sum of
+// squared deviations from the mean.
 //
 // A partition is PARTITION_ROWS rows of the product. Rows are merged pairwise, in a binary tree: two rows, then two
 // pairs, and so on, by the formula of Chan, Golub and LeVeque (1979):
@@ -10,7 +10,7 @@
 //
 // The kernels with every kind of tile merge in the same tree, so all give the same bits. They differ only in the part
 // that merges a level of the tree: an invocation, the workgroup, or another kernel. src/ops/conv2d/mean_m2.rs has the
-// same two sizes.
+// same PARTITION_ROWS and TILE_ROWS.
 
 const PARTITION_ROWS: u32 = 64u;
 // The number of rows of a register tile, which one invocation computes.
@@ -31,8 +31,8 @@ fn merge(a: MeanM2, b: MeanM2, row: u32, n: u32) -> MeanM2 {
     let n_a = f32(n / ROWS_PER_PIXEL);
     // n_b / (n_a + n_b)
     var share = 0.5;
-    // Only the last partition may be short. There `b` may have fewer pixels than `a`, or no pixel. If `b` has a pixel,
-    // `a` is complete.
+    // Only the last partition may have fewer than PARTITION_ROWS rows. There `b` may have fewer pixels than `a`, or no
+    // pixel. If `b` has a pixel, `a` is complete.
     if N_ROWS % PARTITION_ROWS > 0u {
         let n_b = f32(min(n, N_ROWS - min(row + n, N_ROWS)) / ROWS_PER_PIXEL);
         if n_b == 0.0 {
@@ -41,8 +41,9 @@ fn merge(a: MeanM2, b: MeanM2, row: u32, n: u32) -> MeanM2 {
         share = n_b / (n_a + n_b);
     }
     let delta = b.mean - a.mean;
-    // M2_a is added before M2_b. In the kernels where Mesa's compiler sees all three terms, it changes (m2 + m2) +
-    // product into (m2 + product) + m2. With another order here, the kernels would differ in their bits.
+    // The sum adds M2_a to the product first, and then M2_b. Mesa's compiler changes (M2_a + M2_b) + product into this
+    // order, but only in the kernels where it sees all three terms. With (M2_a + M2_b) + product here, the kernels
+    // would give different bits.
     return MeanM2(
         fma(delta, vec4<f32>(share), a.mean),
         fma(delta * delta, vec4<f32>(n_a * share), a.m2) + b.m2,

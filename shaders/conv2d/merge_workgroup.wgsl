@@ -1,11 +1,12 @@
-// Merges mean and M2 of a workgroup's invocations into those of its partitions: the upper levels of the tree in
-// conv2d/mean_m2. The product is complete by then, so its workgroup memory is free: `left` holds means now, and `right`
-// M2.
+// Merges mean and M2 of the rows of each invocation into mean and M2 of the workgroup's partitions, 64 rows each. These
+// merges are the upper levels of the tree in conv2d/mean_m2. When they begin, the workgroup has computed its tile of
+// the product and does not need the operands in workgroup memory any more. So this memory is reused: `left` for means,
+// `right` for M2.
 
 // #import conv2d/store_mean_m2
 
-// Puts mean and M2 of OWN_ROWS rows into workgroup memory. `row` and `column` count from the first of the workgroup's
-// tile.
+// Stores mean and M2 of OWN_ROWS rows and four columns in workgroup memory. `row` and `column` are the first of these
+// rows and columns, counted from the first of the workgroup's tile.
 fn put(row: u32, column: u32, values: MeanM2) {
     let at = place(row, column / 4u);
     left[at] = values.mean;

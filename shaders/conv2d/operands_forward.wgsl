@@ -5,7 +5,7 @@
 // #import conv2d/geometry
 // #import load_x
 
-// The result has OUT_CHANNELS channels; each sum runs over IN_CHANNELS channels.
+// The result has OUT_H x OUT_W pixels of OUT_CHANNELS channels; each sum runs over ky, kx and IN_CHANNELS channels.
 const OUT_H: u32 = OH;
 const OUT_W: u32 = OW;
 const OUT_CHANNELS: u32 = CO;
@@ -19,7 +19,7 @@ fn source_of(pixel: vec3<u32>, ky: u32, kx: u32) -> vec2<u32> {
     return vec2<u32>(input_start(pixel.x, pixel.y, pixel.z, ky, kx), 0u);
 }
 
-// Returns channels ci to ci + 3 of a source, or zeros for a source OUTSIDE.
+// Returns channels ci to ci + 3 of the pixel of x whose source is given, or zeros if its index is OUTSIDE.
 fn load_source(source: vec2<u32>, ci: u32) -> vec4<f32> {
     return load_x(source.x, ci);
 }

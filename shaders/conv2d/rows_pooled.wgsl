@@ -1,10 +1,10 @@
-// Each block of four rows of the product is the four pixels of one window of the 2x2 pool behind the convolution.
+// Each block of four rows of the product is the four pixels of one window of the 2x2 pool after the convolution.
 
 const ROWS_PER_PIXEL: u32 = 4u;
 const N_ROWS: u32 = N * POOLED_H * POOLED_W * ROWS_PER_PIXEL;
 
-// Returns (n, row, column) of the pixel of a row. The pixels of a window are in row-major order. A row past the last
-// gives the last pixel again; its result is not stored.
+// Returns (n, row, column) of the pixel that belongs to a row of the product. The pixels of a window are in row-major
+// order. For a row past the last, returns the last pixel again; the result of this row is not stored.
 fn pixel_at(row: u32) -> vec3<u32> {
     let i = min(row, N_ROWS - 1u);
     let window = i / 4u;

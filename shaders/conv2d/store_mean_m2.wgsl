@@ -1,4 +1,5 @@
-// Stores mean and M2 of tiles or partitions, [number of these, 2, OUT_CHANNELS]: means, then M2.
+// Stores mean and M2 of register tiles or of partitions, [number of tiles or partitions, 2, OUT_CHANNELS]: means, then
+// M2.
 
 const MEAN_M2_BINDING: u32 = 3u;
 
@@ -12,7 +13,8 @@ fn store_four(row: u32, channel: u32, values: vec4<f32>) {
     if channel + 3u < OUT_CHANNELS { mean_m2[ix + 3u] = values.w; }
 }
 
-// Stores channels `channel` to `channel` + 3 of tile or partition `number`. Channels past the last are dropped.
+// Stores mean and M2 of channels `channel` to `channel` + 3 for the register tile or partition with this number.
+// Channels past the last are dropped.
 fn store_mean_m2(number: u32, channel: u32, values: MeanM2) {
     store_four(2u * number, channel, values.mean);
     store_four(2u * number + 1u, channel, values.m2);

@@ -2,8 +2,8 @@
 
 @group(0) @binding(2) var<storage, read_write> result: array<f32>;
 
-// Stores channels `channel` to `channel` + 3 of the pixel, or of the row of the weight, whose first channel is
-// result[start]. Channels past the last are dropped.
+// Stores channels `channel` to `channel` + 3 of the pixel, or of the row of the weight's gradient, whose first channel
+// is result[start]. Channels past the last are dropped.
 fn store_result(start: u32, channel: u32, values: vec4<f32>) {
     let ix = start + channel;
     if channel < OUT_CHANNELS { result[ix] = values.x; }

@@ -1,5 +1,5 @@
-// The gradient [N, OH, OW, CO] of a convolution's output before a fused max pool: the pooled gradient at the pixel of
-// the saved index, 0 at the other pixels.
+// Computes d_out [N, OH, OW, CO], the gradient of a convolution's output before a fused max pool. In each window of the
+// pool, the pixel of the saved index gets d_y, the gradient of the pool's output. The other pixels get 0.
 //
 // One invocation writes one channel of one window. If the windows do not cover the last rows or columns, these pixels
 // form cut-off windows and get zeros. src/ops/conv2d/d_output.rs launches this kernel.

@@ -1,4 +1,4 @@
-// The import `bias` of a linear layer with a bias: bias [FEATURES_OUT].
+// The import `bias` of a linear layer with a bias. Its shape is [FEATURES_OUT].
 
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 

@@ -27,7 +27,7 @@ fn main(
     var sum = 0.0;
     for (var ky = 0u; ky < KERNEL_H; ky++) {
         for (var kx = 0u; kx < KERNEL_W; kx++) {
-            // Below zero, the u32 values wrap around and fail the comparisons with OH and OW.
+            // Below zero, `row` and `column` wrap around as u32 and fail the comparisons with OH and OW.
             let row = at.y + PADDING_H - ky;
             let column = at.z + PADDING_W - kx;
             if row % STRIDE_H != 0u || column % STRIDE_W != 0u

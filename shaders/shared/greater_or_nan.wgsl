@@ -1,6 +1,6 @@
 // Returns true if a value replaces the largest value so far: if the value is greater or NaN. Of equal values the first
-// stays, and a number does not replace a NaN, as in PyTorch's max pool. The reference is `greater_or_nan` in
-// src/ops/max_pool2d.rs.
+// stays, and a number does not replace a NaN, as in PyTorch's max pool. The same function on the CPU is
+// `greater_or_nan` in src/ops/max_pool2d.rs.
 //
 // The bits show that a value is NaN. A comparison such as v != v would not do: a shader compiler may assume that no
 // number is NaN.

@@ -31,8 +31,8 @@ fn main(
     let partition_ix = ix / CHANNELS;
     let first = partition_ix * ROWS_PER_PARTITION;
     let last = min(first + ROWS_PER_PARTITION, ROWS);
-    // The sum is over the differences from the first row. These differences are small even where the values are large,
-    // so the mean keeps its digits.
+    // The loop sums the differences from the partition's first row. These differences are small even where the values
+    // are large, so the mean keeps its digits.
     let shift = x[first * CHANNELS + channel];
     var sum = 0.0;
     for (var row = first; row < last; row++) {

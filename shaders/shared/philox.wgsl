@@ -1,5 +1,5 @@
 // Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011): four random words as a function of a counter and a key, without a
-// state. WGSL has no 64-bit integers, so products are assembled from 16-bit halves. The reference is
+// state. WGSL has no 64-bit integers, so products are assembled from 16-bit halves. The same function on the CPU is in
 // src/ops/augment/philox.rs, whose tests use the published vectors.
 
 // Returns the upper 32 bits of a * b.

@@ -1,4 +1,4 @@
-// The import `tile` of a matrix product: a workgroup of 256 computes 64 x 64 results, an invocation 4 x 4.
+// The import `tile` of a matrix product: a workgroup (256 invocations) computes 64 x 64 results, an invocation 4 x 4.
 //
 // In each step, the workgroup multiplies 16 terms of every sum from workgroup memory, and loads the next 16. `left` and
 // `right` have two buffers each, so one barrier per step is enough.
@@ -6,11 +6,12 @@
 const TILE: u32 = 64u;
 const STEP: u32 = 16u;
 
-// left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the importing kernel chooses; right is [2, STEP, TILE / 4].
+// Shapes, counted in vec4s: left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the importing kernel chooses; right
+// is [2, STEP, TILE / 4].
 var<workgroup> left: array<vec4<f32>, 512>;
 var<workgroup> right: array<vec4<f32>, 512>;
 
-// The sums of an invocation: 4 rows, a vec4 of 4 columns each.
+// The sums of an invocation: four rows x four columns, a vec4 for each row.
 struct Sums {
     s0: vec4<f32>,
     s1: vec4<f32>,
@@ -22,8 +23,8 @@ fn zero_sums() -> Sums {
     return Sums(vec4<f32>(), vec4<f32>(), vec4<f32>(), vec4<f32>());
 }
 
-// Returns the first row of an invocation; `first_column` returns its first column. 32 neighbouring invocations cover 16
-// rows x 32 columns. Eight of them in a row read the same rows and neighbouring columns.
+// Returns the first row of an invocation; `first_column` returns its first column. Each group of 32 consecutive
+// invocations covers 16 rows x 32 columns. Each group of eight reads the same rows and neighbouring columns.
 fn first_row(local_ix: u32) -> u32 {
     return local_ix / 64u * 16u + local_ix % 32u / 8u * 4u;
 }
@@ -36,7 +37,7 @@ fn multiply_add(sum: vec4<f32>, factor: f32, w: vec4<f32>) -> vec4<f32> {
     return fma(vec4<f32>(factor), w, sum);
 }
 
-// Adds the terms of one step to all sums. Here a vec4 of `left` holds four terms of one row.
+// Adds the STEP terms of one step to every sum. This function is for a `left` whose vec4s hold four terms of one row.
 fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k += 4u) {
@@ -58,7 +59,7 @@ fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     return s;
 }
 
-// Adds the terms of one step to all sums. Here a vec4 of `left` holds one term of four rows.
+// Adds the STEP terms of one step to every sum. This function is for a `left` whose vec4s hold one term of four rows.
 fn add_rows(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k++) {

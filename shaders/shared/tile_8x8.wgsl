@@ -1,4 +1,4 @@
-// The import `tile` of a matrix product: a workgroup of 256 computes 128 x 128 results, an invocation 8 x 8.
+// The import `tile` of a matrix product: a workgroup (256 invocations) computes 128 x 128 results, an invocation 8 x 8.
 //
 // In each step, the workgroup multiplies 8 terms of every sum from workgroup memory, and loads the next 8. `left` and
 // `right` have two buffers each, so one barrier per step is enough.
@@ -6,11 +6,12 @@
 const TILE: u32 = 128u;
 const STEP: u32 = 8u;
 
-// left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the importing kernel chooses; right is [2, STEP, TILE / 4].
+// Shapes, counted in vec4s: left is [2, TILE, STEP / 4] or [2, STEP, TILE / 4], as the importing kernel chooses; right
+// is [2, STEP, TILE / 4].
 var<workgroup> left: array<vec4<f32>, 512>;
 var<workgroup> right: array<vec4<f32>, 512>;
 
-// Four rows, a vec4 of four columns each.
+// The sums of four rows x four columns, a vec4 for each row.
 struct Block {
     s0: vec4<f32>,
     s1: vec4<f32>,
@@ -18,8 +19,8 @@ struct Block {
     s3: vec4<f32>,
 }
 
-// The sums of an invocation, counted from its first row and column: rows 0 to 3 and 4 to 7, columns 0 to 3 and 32 to
-// 35.
+// The sums of an invocation, 8 rows x 8 columns in four blocks. Counted from the invocation's first row and column,
+// these are the rows 0 to 3 and 4 to 7, and the columns 0 to 3 and 32 to 35.
 struct Sums {
     upper_left: Block,
     upper_right: Block,
@@ -32,8 +33,8 @@ fn zero_sums() -> Sums {
     return Sums(zeros, zeros, zeros, zeros);
 }
 
-// Returns the first row of an invocation; `first_column` returns its first column. 32 neighbouring invocations cover 32
-// rows x 64 columns. Eight of them in a row read the same rows and neighbouring columns.
+// Returns the first row of an invocation; `first_column` returns its first column. Each group of 32 consecutive
+// invocations covers 32 rows x 64 columns. Each group of eight reads the same rows and neighbouring columns.
 fn first_row(local_ix: u32) -> u32 {
     return local_ix / 64u * 32u + local_ix % 32u / 8u * 8u;
 }
@@ -68,7 +69,7 @@ fn add_outer(s: Sums, upper: vec4<f32>, lower: vec4<f32>, start: u32) -> Sums {
     );
 }
 
-// Adds the terms of one step to all sums. Here a vec4 of `left` holds four terms of one row.
+// Adds the STEP terms of one step to every sum. This function is for a `left` whose vec4s hold four terms of one row.
 fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k += 4u) {
@@ -91,7 +92,7 @@ fn add_terms(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     return s;
 }
 
-// Adds the terms of one step to all sums. Here a vec4 of `left` holds one term of four rows.
+// Adds the STEP terms of one step to every sum. This function is for a `left` whose vec4s hold one term of four rows.
 fn add_rows(sums: Sums, buffer: u32, row: u32, column: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEP; k++) {

@@ -126,7 +126,7 @@ fn another_cycle_begins_from_a_finished_run() {
         next[0].train_loss < first[0].train_loss,
         "the cycle begins with the weights of the finished run"
     );
-    // The schedule starts again.
+    // The schedule of the learning rate starts again, so its last learning rate is the same as in the first run.
     assert!((next[5].lr - first[1].lr).abs() < 1e-9);
     assert_fails(
         &wgrad(path, &["train", "--another-cycle", "data"]),
@@ -184,13 +184,13 @@ fn one_command_begins_goes_on_and_ends() {
     let text = succeeds(&wgrad(path, &job));
     assert!(text.contains("(resumed after step") && text.contains("20/20"), "{text}");
     let before = read(path, "run/summary.json");
-    // The initial weights are not needed any more.
+    // The finished run does not need its initial weights any more.
     fs::remove_dir_all(path.join("base")).expect("removed");
     let text = succeeds(&wgrad(path, &job));
     assert!(text.starts_with("run is finished: 140 steps, test accuracy "), "{text}");
     assert_eq!(text.lines().count(), 1, "nothing else is done");
     assert!(read(path, "run/summary.json") == before);
-    // A command with other settings is another run.
+    // With other settings, the same command is an error: it would be another run in the same folder.
     let other = tiny(&["--epochs=21", "--auto-resume"]);
     assert_fails(&wgrad(path, &other), 1, &["epochs is 21, but was 20"]);
     let nameless: Vec<_> = job.iter().copied().filter(|flag| *flag != "--out=run").collect();
@@ -237,7 +237,7 @@ fn every_run_has_the_weights_of_its_best_epoch() {
         assert!(text.contains(&line), "{line:?} is not in {text}");
         let page = fs::read_to_string(path.join(run).join("report.html")).expect("a page");
         assert!(page.contains(&format!("chosen on the {on} images")), "{run}: the report");
-        // The weights file equals that epoch's checkpoint, bit for bit.
+        // The weights in best.safetensors have the fingerprint that metrics.jsonl records for the best epoch.
         let layout = layout_of_width(4);
         let weights =
             Weights::load(&layout, &path.join(run).join("best.safetensors")).expect("weights");
@@ -258,7 +258,8 @@ fn every_run_has_the_weights_of_its_best_epoch() {
 fn huge_sizes_are_rejected_before_anything_is_allocated() {
     let folder = folder_with_data();
     let path = folder.path();
-    // A step that exceeds any machine's memory is refused with the sizes and a flag; no folder is created.
+    // A step that exceeds any machine's memory is an error with the sizes and a flag that reduces them. The command
+    // creates no folder.
     for device in ["--device=cpu", "--device=gpu"] {
         let output = wgrad(path, &tiny(&["--width=65535", device]));
         let message = stderr(&output);

@@ -12,7 +12,7 @@ fn a_missing_device_is_an_error_with_a_hint() {
         assert_fails(&output, 1, &["hint:"]);
     }
 
-    // The environment names a driver file that does not exist, so the Vulkan loader finds no other driver.
+    // These variables name a driver file that does not exist, so the Vulkan loader finds no driver.
     if cfg!(target_os = "linux") {
         let mut command = with_device("gpu");
         command.env("VK_DRIVER_FILES", "/nowhere.json").env("VK_ICD_FILENAMES", "/nowhere.json");

@@ -50,8 +50,8 @@ fn a_sweep_suggests_a_learning_rate_and_writes_its_curve() {
     assert!(drawing.contains("steepest") && drawing.contains("left out: no fall above noise yet"));
     assert!(read("config.toml").is_ok());
 
-    // `--json` prints one line of JSON. A second sweep finds the same numbers, and another rule suggests another of
-    // them.
+    // `--json` prints one line of JSON. A second sweep finds the same learning rates, and `--suggest=valley` selects
+    // another of these rates.
     let with = |more: &[&'static str]| {
         let mut arguments = SWEEP.to_vec();
         arguments.pop();

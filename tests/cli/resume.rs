@@ -14,7 +14,7 @@ fn long_run() -> Vec<&'static str> {
 
 const RESUME: [&str; 3] = ["train", "--resume", "run"];
 
-/// Trains the same run without interruption and returns the bytes of its weights file.
+/// Trains the run of `long_run` without interruption, and returns the bytes of its weights file.
 fn model_without_a_stop(folder: &Path) -> Vec<u8> {
     let output = wgrad(folder, &tiny(&["--epochs=30", "--checkpoint-every=3", "--out=whole"]));
     assert!(output.status.success(), "{}", stderr(&output));
@@ -214,7 +214,7 @@ fn runs_that_start_together_get_different_folders() {
     }
     let folders = fs::read_dir(path.join("runs")).expect("readable").flatten();
     assert_eq!(folders.filter(|run| lines(run.path().join("metrics.jsonl")).len() == 2).count(), 3);
-    // With the same `--out`, only one run gets it.
+    // With the same `--out`, only one of the runs gets the folder.
     let runs = ["1", "2", "3"].map(|seed| run(seed, &["--out=same"]));
     let codes = runs.map(|run| run.wait_with_output().expect("it ends").status.code());
     assert_eq!(codes.iter().filter(|code| **code == Some(0)).count(), 1, "{codes:?}");

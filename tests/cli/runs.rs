@@ -32,10 +32,10 @@ fn a_run_writes_its_files_and_its_settings_repeat_it() {
         assert!(close((epoch.accuracy() * 25.0).round(), epoch.accuracy() * 25.0));
         assert!(epoch.train_loss > 0.0 && epoch.loss() > 0.0 && epoch.eval_seconds > 0.0);
     }
-    // The learning rate goes linearly from max_lr / 10 to the peak and back, so the last one is max_lr / 10.
+    // The learning rate goes linearly from max_lr / 10 to max_lr and back, so the last learning rate is max_lr / 10.
     assert!((epochs[1].lr - 0.001).abs() < 1e-9, "{}", epochs[1].lr);
 
-    // The settings file repeats the run, except for its folder.
+    // With the settings file of a run, another command repeats the run in another folder.
     let config = fs::read_to_string(run.join("config.toml")).expect("a run leaves its settings");
     for line in
         ["data = \"cifar10\"", "width = 4", "batch-size = 8", "device = \"cpu\"", "seed = 0"]
@@ -50,7 +50,7 @@ fn a_run_writes_its_files_and_its_settings_repeat_it() {
     let model = |run: PathBuf| fs::read(run.join("model.safetensors")).expect("weights");
     assert!(model(run.clone()) == model(elsewhere.path().join("again")), "other bits");
     let entries = fs::read_dir(run).expect("readable").flatten();
-    // The name of TensorBoard's file has a time and a host name.
+    // The name of TensorBoard's file contains a time and a host name, so the test replaces it by `events`.
     let name = |entry: fs::DirEntry| match entry.file_name().to_string_lossy() {
         name if name.starts_with("events.out.tfevents.") => "events".to_string(),
         name => name.into_owned(),
@@ -71,7 +71,7 @@ fn a_run_writes_its_files_and_its_settings_repeat_it() {
     ];
     assert_eq!(names, expected, "nothing else is in the folder");
 
-    // Evaluating the saved weights gives the numbers of the last line of metrics.
+    // Evaluating the saved weights gives the numbers of the last line of metrics.jsonl.
     let weights = ["--weights", "run/model.safetensors", "--data-dir", "data", "--device", "cpu"];
     let output = wgrad(folder.path(), &[&["eval"], &weights[..]].concat());
     let last = stdout(&output).lines().last().unwrap_or_default().to_string();
@@ -107,7 +107,7 @@ fn numbers_that_are_not_finite_end_a_run_and_its_weights_stay_finite() {
     let output = wgrad(folder.path(), &tiny(&["--max-lr", "1e30"]));
     assert_fails(&output, 1, &["not finite", "step", "hint:", "--max-lr"]);
     assert!(stdout(&output).contains("run/model.safetensors"), "{}", stdout(&output));
-    // The weights are those of the step before, and finite, so they can be evaluated.
+    // The saved weights are those from before the failed step. They are finite, so they can be evaluated.
     let weights = Weights::load(&layout_of_width(4), &folder.path().join("run/model.safetensors"));
     assert!(weights.expect("weights").parameters.iter().all(|w| w.is_finite()));
 }
@@ -115,7 +115,7 @@ fn numbers_that_are_not_finite_end_a_run_and_its_weights_stay_finite() {
 #[test]
 fn a_test_loss_that_is_not_finite_is_an_error() {
     let folder = folder_with_data();
-    // One step over all images: only the evaluation uses the weights after it.
+    // The run has one step, over all images. So only the evaluation uses the weights after this step.
     let arguments = tiny(&["--batch-size=60", "--epochs=1", "--max-lr=1e30"]);
     assert_fails(&wgrad(folder.path(), &arguments), 1, &["evaluation", "not finite", "--max-lr"]);
     assert!(lines(folder.path().join("run/metrics.jsonl")).is_empty());
@@ -125,7 +125,7 @@ fn a_test_loss_that_is_not_finite_is_an_error() {
     );
 }
 
-/// With decay 0, the average equals the weights, so only the running statistics can differ.
+/// With `--ema=0`, the moving average equals the weights, so only the running statistics can differ.
 #[test]
 fn averaged_weights_are_saved_with_statistics_of_their_own() {
     let folder = folder_with_data();

@@ -41,7 +41,8 @@ fn wait_for(path: &Path, text: &str) {
     }
 }
 
-/// Starts `program` with its arguments, followed by `wgrad` and its arguments; both streams go to `log.txt`.
+/// Starts `program` with its arguments, followed by `wgrad` and its arguments. Standard output and standard error go to
+/// `log.txt`.
 fn start(folder: &Path, program: &[&str], arguments: &[&str]) -> Child {
     let log = File::create(folder.join("log.txt")).expect("a file");
     let mut child = through(folder, program, arguments);
@@ -264,7 +265,8 @@ fn stuck(folder: &Path, streams: impl Fn() -> Stdio) -> (Child, File) {
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is everywhere").success());
     let mut command = command(folder, &["train", "--config", "settings.toml"]);
     let child = command.stdout(streams()).stderr(streams()).spawn().expect("it starts");
-    // Opening succeeds once the command has opened its end; by then its signal handler is installed.
+    // Opening the pipe for writing waits until the command has opened it for reading. The command installs its signal
+    // handler before that.
     let writer = OpenOptions::new().write(true).open(&pipe).expect("the other end");
     fs::remove_file(pipe).expect("removed");
     (child, writer)
@@ -296,7 +298,7 @@ fn a_second_signal_ends_a_command_whose_standard_error_is_stuck() {
     let folder = folder_with_data();
     let (reader, mut full) = std::io::pipe().expect("a pipe");
     let copy = full.try_clone().expect("a copy");
-    // The writer blocks once the pipe is full.
+    // The thread fills the pipe and then blocks, so the pipe stays full.
     thread::spawn(move || std::io::Write::write_all(&mut full, &[b'.'; 1 << 20]));
     let (mut run, writer) = stuck(folder.path(), || copy.try_clone().expect("a copy").into());
     let begun = Instant::now();

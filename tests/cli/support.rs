@@ -97,7 +97,8 @@ pub fn interrupt(folder: &Path, arguments: &[&str], until: &str) -> Output {
     while !text.contains(until) {
         assert!(output.read_line(&mut text).expect("readable") > 0, "it ended early: {text}");
     }
-    // Sends the signal twice, like a wrapper that signals both its child and the process group. The two count as one.
+    // Sends the signal twice, like a wrapper that signals both its child and the process group. wgrad counts the two as
+    // one.
     let pid = child.id().to_string();
     let interrupted = Command::new("kill").args(["-INT", &pid, &pid]).status();
     assert!(interrupted.expect("kill is everywhere").success());

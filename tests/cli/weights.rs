@@ -43,7 +43,7 @@ fn weights_are_measured_on_the_data_of_their_training() {
     assert!(table.contains("airplane") && !table.contains("sort 0"), "{table}");
     fs::remove_file(path.join("data/batches.meta.txt")).expect("removed");
 
-    // For weights without settings beside them, the environment names the folder.
+    // For a weights file without settings beside it, $WGRAD_DATA names the folder of the dataset.
     fs::create_dir(path.join("away")).expect("a folder");
     fs::rename(path.join("run/model.safetensors"), path.join("away/w")).expect("moved");
     let elsewhere = |variable: &str| {
@@ -57,8 +57,8 @@ fn weights_are_measured_on_the_data_of_their_training() {
     assert_fails(&output, 1, &words);
     let output = wgrad(path, &["eval", "--weights", "away/w", "--device", "cpu"]);
     assert_fails(&output, 1, &["trained on cifar10", "cifar-10-batches-bin is not there"]);
-    // The search skips a folder without images. Here $WGRAD_DATA names such a folder, and the default folder has the
-    // images.
+    // The search for the dataset skips a folder without images. Here $WGRAD_DATA names such a folder, and the default
+    // folder has the images.
     fs::create_dir_all(path.join("empty/data")).expect("a folder");
     let link = path.join("empty/data/cifar-10-batches-bin");
     std::os::unix::fs::symlink(path.join("data"), link).expect("a link");
@@ -66,7 +66,8 @@ fn weights_are_measured_on_the_data_of_their_training() {
     let mut there = command(&path.join("empty"), &eval_there);
     assert_eq!(n_images(&there.env("WGRAD_DATA", ".").output().expect("it starts")), 25);
 
-    // A flag takes precedence, and a note states that its images are not those of the training.
+    // A flag for the dataset takes precedence over the dataset of the training, and a note states that its images are
+    // not those of the training.
     for (flags, n) in [(["--data-dir", "other"], 30), (["--data", "shapes"], 2000)] {
         let flags = [&["eval", "--weights", "away/w", "--device", "cpu", "--json"], &flags[..]];
         let output = wgrad(path, &flags.concat());
@@ -282,7 +283,7 @@ fn no_command_overwrites_its_inputs() {
     };
     refused(&["eval", "--weights=run", "--logits=run/model.safetensors"]);
     refused(&["eval", "--weights=run", "--logits=data/test_batch.bin"]);
-    // The other files of a run are protected, too.
+    // Commands do not overwrite the other files of a run either.
     for file in ["run/best.safetensors", "run/checkpoint-14.safetensors", "run/metrics.jsonl"] {
         let not_written = |arguments: &[&str]| {
             assert_fails(&wgrad(path, arguments), 2, &[file, "a part of a run"]);
@@ -298,7 +299,7 @@ fn no_command_overwrites_its_inputs() {
     let output = wgrad(path, &["compare", "run", "run", "--out=run/summary.json"]);
     assert_fails(&output, 2, &["run/summary.json", "the command reads this file"]);
     assert!(fs::read(path.join("run/model.safetensors")).expect("there") == before);
-    // A command replaces its own earlier page.
+    // A command replaces the page that it has written earlier.
     for _ in 0..2 {
         assert!(wgrad(path, &["compare", "run", "run"]).status.success());
         assert!(wgrad(path, &["report", "run", "--device=cpu"]).status.success());

@@ -13,10 +13,9 @@ pub fn open_gpu(kernels: Kernels, shaders: ShaderLibrary) -> Device {
     open(OpenOptions { kernels, shaders, ..OpenOptions::default() })
 }
 
-/// Opens the adapter with other options.
+/// Opens the adapter for GPU tests with these options.
 ///
-/// # Panics
-/// If there is no adapter.
+/// # Panics If there is no adapter.
 pub fn open(options: OpenOptions) -> Device {
     let gpu = Device::open("gpu", options);
     gpu.unwrap_or_else(|error| panic!("{error}"))

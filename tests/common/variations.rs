@@ -22,7 +22,7 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
     ];
     for (group, poisons) in poisons {
         let Some(last) = state.members(group).last() else { continue };
-        // The first of the two values goes into the first element, the second into the last.
+        // The first of these values goes into the first element of the buffer, the second into its last element.
         for (&poison, at) in poisons.iter().zip([0, last.range().end - 1]) {
             vary(&|data| data.state[group.index()][at] = poison);
         }
@@ -35,7 +35,7 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
         for flag in [STOPPED, SKIPPED] {
             vary(&|data| {
                 data.state[StateBuffer::Control.index()][NOT_FINITE] = flag;
-                // Earlier steps were skipped, too.
+                // The metrics state that three earlier steps were skipped.
                 data.state[StateBuffer::Metrics.index()][N_SKIPPED] = 3.0;
             });
         }

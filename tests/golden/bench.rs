@@ -23,7 +23,7 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Returns an empty bench. Numbers agree within the file's tolerance if it has one, otherwise within `tolerance`.
+    /// Returns a bench without inputs. It compares with the file's tolerance, or with `tolerance` if the file has none.
     pub fn new(file: &'a CaseFile, mode: Mode, tolerance: f64) -> Self {
         Self {
             file,
@@ -58,7 +58,7 @@ impl<'a> Bench<'a> {
         id
     }
 
-    /// Adds an input of words or bytes.
+    /// Adds an input of u32 numbers, or of bytes with four in each word.
     pub fn words(
         &mut self,
         name: &str,
@@ -125,7 +125,7 @@ impl<'a> Bench<'a> {
         inspect(&tape, &mut *session, failures, self.tolerance);
     }
 
-    /// Runs a tape without state, like [`Bench::run`].
+    /// Runs a tape that has no state and compares, like [`Bench::run`]. Fails the test if a value differs.
     pub fn finish(self, device: &Device) {
         let file = &self.file.name;
         let mut failures = Failures::default();

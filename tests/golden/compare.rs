@@ -3,7 +3,7 @@
 /// The order of an array's axes in the files and on the tape.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The same in both.
+    /// The same order in files and on the tape.
     Plain,
     /// NCHW in files, NHWC on the tape.
     Activation,

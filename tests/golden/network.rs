@@ -21,7 +21,7 @@ use crate::case_file::CaseFile;
 use crate::compare::{Failures, Order};
 use crate::{OP_TOLERANCE, RATE_TOLERANCE, SCHEDULE_TOLERANCE, STATE_TOLERANCE};
 
-/// Returns Adam's scalars for step number `step`, from 1.
+/// Returns Adam's scalars for step number `step`, counted from 1.
 fn scalars(lr: f64, step: u64, adam: &Adam) -> StepScalars {
     let (step_size, inv_sqrt_bias_correction2) = adam.scalars(lr, step);
     StepScalars { step_size, inv_sqrt_bias_correction2, ..StepScalars::default() }
@@ -82,7 +82,8 @@ pub fn one_cycle(file: &CaseFile, _: &Device) {
     let rates: Vec<f64> = (0..schedule.total_steps).map(|step| schedule.rate(step)).collect();
     let mut failures = Failures::default();
     failures.compare("lr", &expected.shape, &rates, &expected.f64(), SCHEDULE_TOLERANCE);
-    // Each learning rate is also compared alone, because small rates at the end vanish in a norm.
+    // Each learning rate is also compared alone, because the small rates at the end hardly change the L2 norm of all
+    // rates.
     for (step, (rate, expected)) in rates.iter().zip(expected.f64()).enumerate() {
         let what = format!("lr[{step}]");
         failures.compare(&what, &[], &[*rate], &[expected], RATE_TOLERANCE);
@@ -136,7 +137,8 @@ pub fn objective(file: &CaseFile, device: &Device) {
     failures.finish(&file.name);
 }
 
-/// Runs training steps with and without fusion, each from PyTorch's state before it. Then runs an evaluation.
+/// Runs training steps with and without fusion, each step from PyTorch's state before this step. Then runs an
+/// evaluation.
 pub fn resnet9(file: &CaseFile, device: &Device) {
     for (name, fusion) in [("fused", Fusion::ALL), ("unfused", Fusion::NONE)] {
         let mut failures = Failures::default();

@@ -36,14 +36,14 @@ pub fn conv2d(file: &CaseFile, device: &Device) {
 }
 
 /// Runs the batch norm layer instead of the op, because the layer includes the running statistics. Runs it twice:
-/// alone, and behind a convolution that computes mean and M2 for it.
+/// alone, and after a convolution that computes mean and M2 for it.
 pub fn batch_norm(file: &CaseFile, device: &Device) {
     batch_norm_of(file, device, |_, x| x);
     batch_norm_of(file, device, given_mean_m2);
 }
 
 /// Records an identity convolution of x, and returns its output, which equals x. Fusion then makes this convolution
-/// compute mean and M2 for the batch norm behind it.
+/// compute mean and M2 for the batch norm after it.
 fn given_mean_m2(bench: &mut Bench<'_>, x: ValueId) -> ValueId {
     let channels = *bench.tape.shape(x).last().expect("x has channels");
     let mut identity = vec![0.0; channels * channels];
@@ -222,7 +222,7 @@ pub fn augment(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-/// Compares bit for bit, because Pillow's arithmetic does not round with these factors.
+/// Compares bit for bit, because Pillow's arithmetic is exact with these factors.
 pub fn color_jitter(file: &CaseFile, device: &Device) {
     let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
     let pixels = file.tensor("pixels");
@@ -282,7 +282,7 @@ pub fn clip_grad_norm(file: &CaseFile, device: &Device) {
     failures.finish(&file.name);
 }
 
-/// Compares the average after every step, for given parameters.
+/// Compares the moving average of the file's parameters after every step.
 pub fn ema(file: &CaseFile, device: &Device) {
     let mut tape = Tape::new("ema", Mode::Train);
     let (given, after) = (file.tensor("parameters"), file.tensor("after"));

@@ -16,11 +16,11 @@ use wgrad::device::gpu::ShaderLibrary;
 use wgrad::kernel::launch::MAX_WORKGROUPS;
 use wgrad::kernel::{Binding, Shader, StepScalars};
 
-/// The bytes of workgroup memory that every WebGPU adapter supports.
+/// The number of bytes of workgroup memory that every WebGPU adapter supports.
 const MAX_WORKGROUP_MEMORY: u32 = 16 << 10;
-/// The number of invocations of a workgroup that every WebGPU adapter supports.
+/// The largest number of invocations of a workgroup that every WebGPU adapter supports.
 const MAX_INVOCATIONS: u32 = 256;
-/// The number of storage buffers of a dispatch that every WebGPU adapter supports.
+/// The largest number of storage buffers of a dispatch that every WebGPU adapter supports.
 const MAX_STORAGE_BUFFERS: usize = 8;
 
 fn parse(text: &str, by: &str) -> (Module, ModuleInfo) {
@@ -138,7 +138,7 @@ fn every_file_is_part_of_some_variant() {
     let library = ShaderLibrary::default();
     let dispatches = launched().into_iter().flat_map(|launched| launched.launch.dispatches);
     let reached = dispatches.flat_map(|d| library.files(&d.shader).expect("it loads")).collect();
-    // Shaders that measure the adapter belong to no op.
+    // Shaders that measure the adapter belong to no op, so they are left out.
     let of_ops = ShaderLibrary::embedded_paths().into_iter().filter(|p| !p.starts_with("peak/"));
     let there: BTreeSet<String> = of_ops.collect();
     let unreached: Vec<&String> = there.difference(&reached).collect();

@@ -39,7 +39,7 @@ fn takes_types(word: &str) -> bool {
         || is_sized("mat")
 }
 
-/// Returns the lines that mix operators without the required parentheses, with these operators.
+/// Returns the numbers of the lines that mix operators without the required parentheses, each with the operators.
 fn mixed(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut levels = vec![Level { close: '\0', operators: Vec::new() }];
@@ -88,7 +88,8 @@ fn mixed(text: &str) -> Vec<(usize, String)> {
             } else if c == level.close {
                 end(&mut level.operators);
                 levels.pop();
-                // `vec4<f32>` is followed by `(`, so it is not an operand.
+                // A value in brackets is an operand. The list of types of `vec4<f32>` is not, but `(` follows it, so
+                // this does not matter.
                 (length, is_operand, word) = (1, true, "");
             } else if let Some(token) =
                 starts(&ENDS).filter(|t| t.len() > 1 || !starts_longer(rest, t))

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::launched::texts;
 use crate::parse;
 
-/// Writes SPIR-V with Vulkan 1.1's subgroup operations.
+/// Translates a shader to SPIR-V 1.3, which has the subgroup operations of Vulkan 1.1.
 fn spirv(module: &Module, info: &ModuleInfo) -> Result<Vec<u32>, spv::Error> {
     let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
     spv::write_vec(module, info, &options, None)
