@@ -1,5 +1,5 @@
-// A matrix product in register tiles. Its strides are constants, so it computes all three products of a
-// linear layer:
+// A matrix product in register tiles. The pipeline sets the strides, so this shader computes all three
+// products of a linear layer:
 //
 //   out[r, c] = bias[c] + sum over k of left[r * LEFT_ROW + k * LEFT_K] * right[k * RIGHT_K + c * RIGHT_COLUMN]
 //

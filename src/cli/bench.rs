@@ -51,7 +51,7 @@ pub struct Args {
     #[command(flatten)]
     on: On,
     /// Turn these rules of fusion off; without a value, all of them
-    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::FUSION)]
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::one_of::<Rule>())]
     no_fuse: Option<Vec<Rule>>,
     /// Steps to time [default: as many as take 25 seconds, at least 5]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
@@ -75,7 +75,7 @@ struct On {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// The kernels that a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::one_of::<Kernels>())]
     kernels: Kernels,
     /// The folder for the files with the results [default: runs/DATE-TIME]
     #[arg(long, value_name = "DIR")]

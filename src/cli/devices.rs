@@ -32,7 +32,7 @@ pub struct Args {
     no_self_test: bool,
     /// The kernels to list and test; without a value, the tuned kernels. For the tuned kernels, the command also lists
     /// the tile of every matrix product of the recipe's step, and measures each tile that was not measured before
-    #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "tuned", value_parser = arguments::KERNELS)]
+    #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "tuned", value_parser = arguments::one_of::<Kernels>())]
     kernels: Option<Kernels>,
 }
 

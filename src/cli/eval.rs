@@ -32,7 +32,7 @@ pub struct Args {
     batch_size: NonZeroU32,
     /// The dataset of the test images [default: the one that the file of weights records; auto if it records
     /// none]
-    #[arg(long, value_name = "SET", value_parser = arguments::SOURCE)]
+    #[arg(long, value_name = "SET", value_parser = arguments::one_of::<Source>())]
     data: Option<Source>,
     /// The folder with CIFAR-10's binary files [default: the run's folder of data, if its images have not changed;
     /// else $WGRAD_DATA, else ./data/cifar-10-batches-bin]
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// The kernels that a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::one_of::<Kernels>())]
     kernels: Kernels,
     /// Refuse a step that needs more memory than this, for example 512MiB or 2GiB
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]

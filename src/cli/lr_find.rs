@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use wgrad::base::choice::Choice;
 use wgrad::base::shown::Shown;
 use wgrad::device::Device;
 use wgrad::nn::WeightsFile;
@@ -53,10 +54,10 @@ pub struct Sweep {
     #[arg(long, value_name = "N", default_value_t = Range::default().n_steps, help_heading = "Sweep")]
     steps: usize,
     /// The spacing of the learning rates
-    #[arg(long, default_value = "log", help_heading = "Sweep", value_parser = arguments::SCALE)]
+    #[arg(long, default_value = "log", help_heading = "Sweep", value_parser = arguments::one_of::<Scale>())]
     scale: Scale,
     /// The rule that suggests the learning rate
-    #[arg(long, value_name = "RULE", default_value = "steepest", help_heading = "Sweep", value_parser = arguments::SUGGESTION)]
+    #[arg(long, value_name = "RULE", default_value = "steepest", help_heading = "Sweep", value_parser = arguments::one_of::<Rule>())]
     suggest: Rule,
 }
 
@@ -76,7 +77,7 @@ impl Default for Sweep {
 }
 
 /// Flags of `wgrad train` that have no effect on a sweep. The help of `wgrad lr-find` hides them.
-pub const NOT_OF_A_SWEEP: [&str; 8] = [
+pub const NOT_OF_A_SWEEP: [&str; 13] = [
     "max_lr",
     "epochs",
     "patience",
@@ -85,24 +86,22 @@ pub const NOT_OF_A_SWEEP: [&str; 8] = [
     "div_factor",
     "final_div_factor",
     "anneal",
+    "schedule",
+    "milestones",
+    "gamma",
+    "min_lr",
+    "warmup_epochs",
 ];
 
 /// Refuses flags that have no effect on a sweep. A file of settings may have these settings, because the training after
 /// the sweep uses them.
 fn refuse_what_is_not_of_a_sweep(settings: &Settings) -> anyhow::Result<()> {
-    let given = [
-        ("--max-lr", settings.max_lr.is_some()),
-        ("--epochs", settings.epochs.is_some()),
-        ("--patience", settings.patience.is_some()),
-        ("--checkpoint-every", settings.checkpoint_every.is_some()),
-        ("--pct-start", settings.pct_start.is_some()),
-        ("--div-factor", settings.div_factor.is_some()),
-        ("--final-div-factor", settings.final_div_factor.is_some()),
-        ("--anneal", settings.anneal.is_some()),
-    ];
-    match given.into_iter().find(|(_, is_given)| *is_given) {
-        Some((flag, _)) => {
-            let message = format!("{flag}: not a setting of a sweep; give it to `wgrad train`");
+    let mut settings_of_training =
+        Settings::ALL.iter().filter(|it| NOT_OF_A_SWEEP.contains(&it.field));
+    match settings_of_training.find(|setting| (setting.is_given)(settings)) {
+        Some(setting) => {
+            let flag = setting.key;
+            let message = format!("--{flag}: not a setting of a sweep; give it to `wgrad train`");
             Err(super::WrongUse(message).into())
         }
         None => Ok(()),
@@ -111,7 +110,7 @@ fn refuse_what_is_not_of_a_sweep(settings: &Settings) -> anyhow::Result<()> {
 
 /// Finds a learning rate, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let flags = args.settings.settings();
+    let flags = args.settings.settings.clone();
     refuse_what_is_not_of_a_sweep(&flags)?;
     let mut settings = flags.clone();
     if let Some(path) = &args.config {
@@ -122,6 +121,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut folder = RunFolder::choose(settings.out.as_deref())?;
     let stop = super::signals::listen()?.stop;
+    // A wrong setting is refused before a download, which may take minutes.
+    Recipe::check_ranges(&settings)?;
     let source = settings.data.unwrap_or_default();
     if args.fetch.interrupted(source, settings.data_dir.as_deref(), &stop) {
         return Ok(ExitCode::from(super::INTERRUPTED));
@@ -215,6 +216,6 @@ fn list(found: &Found, suggestions: Suggestions) -> String {
     };
     let (max_lr, n) = (found.peak(suggestions), found.curve.points().len());
     let lr_min = Found::lr_min_of(max_lr);
-    let lines = Rule::ALL.map(line).concat();
+    let lines: String = Rule::values().map(line).collect();
     format!("{lines}\nmax_lr {max_lr:e} (LRMIN = max_lr/10 = {lr_min:e}), from {n} steps\n")
 }

@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// The kernels that a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::one_of::<Kernels>())]
     kernels: Kernels,
     /// Refuse a step that needs more memory than this, for example 512MiB or 2GiB
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]

@@ -36,17 +36,17 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// The kernels that a GPU runs
-    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::one_of::<Kernels>())]
     kernels: Kernels,
     /// Turn these rules of fusion off; without a value, all of them
-    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::FUSION)]
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::one_of::<Rule>())]
     no_fuse: Option<Vec<Rule>>,
     /// Steps to time [default: as many as take eight seconds, at least 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     steps: Option<NonZeroU32>,
     /// The order of the table's rows
-    #[arg(long, value_name = "ORDER", default_value = "tape", value_parser = arguments::SORT)]
+    #[arg(long, value_name = "ORDER", default_value = "tape", value_parser = arguments::one_of::<table::Sort>())]
     sort: table::Sort,
     /// Write all numbers as JSON into this file, too; "-" prints the JSON in place of the table
     #[arg(long, value_name = "FILE")]

@@ -33,10 +33,10 @@ pub struct Args {
     #[arg(long)]
     eval: bool,
     /// Turn these rules of fusion off; without a value, all of them
-    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::FUSION)]
+    #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::one_of::<Rule>())]
     no_fuse: Option<Vec<Rule>>,
     /// The kernels to plan for
-    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::KERNELS)]
+    #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::one_of::<Kernels>())]
     kernels: Kernels,
     /// Run the step in this file again, and print the outputs of each node; a run writes not-finite.safetensors when
     /// a step's result is not finite

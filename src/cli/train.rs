@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let Signals { stop, checkpoint: asked_for } = signals::listen()?;
     let prepared = match &args.resume {
-        Some(path) => Prepared::run(resumed(path, &args.settings.settings())?),
+        Some(path) => Prepared::run(resumed(path, &args.settings.settings.clone())?),
         None => prepared(args, &stop)?,
     };
     let (run, find_lr) = match prepared {
@@ -143,7 +143,7 @@ impl Prepared {
 
 /// Returns a new run or, with `--auto-resume`, the run that exists in the folder of `--out`.
 fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
-    let flags = args.settings.settings();
+    let flags = args.settings.settings.clone();
     let mut settings = flags.clone();
     if let Some(path) = &args.config {
         settings = settings.or(Settings::read(path)?);
@@ -157,6 +157,8 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
         return Ok(prepared);
     }
     let folder = RunFolder::choose(settings.out.as_deref())?;
+    // A wrong setting is refused before a download, which may take minutes.
+    Recipe::check_ranges(&settings)?;
     let source = settings.data.unwrap_or_default();
     if args.fetch.interrupted(source, settings.data_dir.as_deref(), stop) {
         return Ok(Prepared::Interrupted);

@@ -17,6 +17,7 @@ use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::choice::Choice;
 use crate::base::files;
 use crate::base::shown::Shown;
 
@@ -56,19 +57,19 @@ pub enum Source {
     Shapes,
 }
 
+impl Choice for Source {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (
+            Self::Auto,
+            "auto",
+            "CIFAR-10 if it is found or a folder is named, otherwise the built-in shapes",
+        ),
+        (Self::Cifar10, "cifar10", "CIFAR-10; an error if it is not found"),
+        (Self::Shapes, "shapes", "The built-in shapes: drawn figures, no download"),
+    ];
+}
+
 impl Source {
-    /// All sources.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::Cifar10, Self::Shapes];
-
-    /// Returns the name in files and settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Cifar10 => "cifar10",
-            Self::Shapes => "shapes",
-        }
-    }
-
     /// Returns the names of the ten classes, in the order of the labels. For [`Source::Auto`], these are CIFAR-10's
     /// names, because [`load`] takes CIFAR-10 if it is found.
     pub fn classes(self) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::tile::Tile;
+use crate::base::choice::Choice;
 
 /// The set of kernels that an op launches.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
@@ -19,18 +20,12 @@ pub enum Kernels {
     Tuned,
 }
 
-impl Kernels {
-    /// All sets of kernels.
-    pub const ALL: [Self; 3] = [Self::Naive, Self::Default, Self::Tuned];
-
-    /// Returns the name in files and settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Naive => "naive",
-            Self::Default => "default",
-            Self::Tuned => "tuned",
-        }
-    }
+impl Choice for Kernels {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Naive, "naive", "Simple kernels to read: each invocation computes one element"),
+        (Self::Default, "default", "Fast kernels, chosen by shape and kind of adapter"),
+        (Self::Tuned, "tuned", "Fast kernels, chosen by one measurement on the adapter"),
+    ];
 }
 
 /// The properties of the device that an op may use to choose its kernels.

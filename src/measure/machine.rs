@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
+use crate::base::choice::Choice;
 use crate::device::Device;
 use crate::kernel::Kernels;
 

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Case, OpTests};
+use crate::base::choice::Choice;
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
@@ -34,17 +35,11 @@ pub enum OnNonFinite {
     Skip,
 }
 
-impl OnNonFinite {
-    /// All reactions.
-    pub const ALL: [Self; 2] = [Self::Stop, Self::Skip];
-
-    /// Returns the name in settings and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Skip => "skip",
-        }
-    }
+impl Choice for OnNonFinite {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Stop, "stop", "This step and all later steps change nothing, and the run ends"),
+        (Self::Skip, "skip", "This step changes nothing and is counted, and the run continues"),
+    ];
 }
 
 /// Records the check of all gradients, of the batch statistics if there are any, and of the values `also`. Call

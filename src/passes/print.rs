@@ -222,7 +222,8 @@ mod tests {
             words(lines[2]),
             "0 layer.relu.forward %0 2x3x4x5 input x %1 2x3x4x5 slot 0 120 960 B"
         );
-        // The listing has one line per input, so the addition with two inputs has two lines.
+        // Each line of the listing has one value that a node reads. The addition reads two values, so line 4 is its second
+        // line.
         assert_eq!(words(lines[4]), "%0 2x3x4x5 input x");
         assert_eq!(lines[4].find("%0"), lines[2].find("%0"));
         assert!(text.contains("step               2 nodes"), "{text}");

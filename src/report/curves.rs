@@ -3,7 +3,7 @@
 use crate::base::chart::lines::{Kind, Unit};
 use crate::base::chart::{Chart, Series};
 use crate::train::EpochMetrics;
-use crate::train::schedule::OneCycle;
+use crate::train::schedule::Schedule;
 
 /// A function that returns one metric of an epoch; None if the epoch lacks the metric.
 pub type Number = fn(&EpochMetrics) -> Option<f64>;
@@ -60,11 +60,15 @@ pub fn over_epochs(title: &str, y_unit: Unit, series: Vec<Series>) -> Chart {
 /// The largest number of straight segments in a curve of the learning-rate schedule.
 const N_RATES: usize = 120;
 
-/// Returns a chart of the learning rate over the run. `n_steps` is the number of trained steps. The curve of later
-/// steps has another style.
-pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> Chart {
-    let in_all = schedule.total_steps;
-    let n_steps = n_steps.min(in_all);
+/// Returns a chart of the learning rate over a run of `total_steps` steps. `n_steps` is the number of trained steps. The
+/// curve of later steps has another style.
+pub fn schedule(
+    schedule: &dyn Schedule,
+    steps_per_epoch: usize,
+    n_steps: usize,
+    total_steps: usize,
+) -> Chart {
+    let n_steps = n_steps.min(total_steps);
     let curve = |name: &str, style, first: usize, last: usize| {
         let n = (last - first).clamp(1, N_RATES);
         let step = move |i: usize| first + (last - first) * i / n;
@@ -73,10 +77,10 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
             if first < last { (0..=n).map(|i| point(step(i))).collect() } else { Vec::new() };
         Series { name: name.to_string(), points, style, kind: Kind::Computed }
     };
-    // The last point of the chart is at `in_all`, one past the index of the last step. `OneCycle::rate` returns the
+    // The last point of the chart is at `total_steps`, one past the index of the last step. `Schedule::rate` returns the
     // learning rate of the last step there.
     let (trained, left) =
-        (curve("trained", 3, 0, n_steps), curve("not reached", 6, n_steps, in_all));
+        (curve("trained", 3, 0, n_steps), curve("not reached", 6, n_steps, total_steps));
     Chart {
         title: "Learning rate".to_string(),
         x_label: "epochs".to_string(),
@@ -90,20 +94,21 @@ pub fn schedule(schedule: &OneCycle, steps_per_epoch: usize, n_steps: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::schedule::OneCycle;
 
     #[test]
     fn the_schedule_is_split_at_the_last_trained_step() {
         let one_cycle = OneCycle::linear(0.01, 1000);
-        let whole = schedule(&one_cycle, 100, 1000);
+        let whole = schedule(&one_cycle, 100, 1000, 1000);
         assert!(whole.series[1].points.is_empty(), "every step was trained");
         let peak = whole.series[0].points.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
         assert!(peak > 0.0095, "{peak}");
-        let half = schedule(&one_cycle, 100, 500);
+        let half = schedule(&one_cycle, 100, 500, 1000);
         assert_eq!(half.series[0].points.last(), half.series[1].points.first());
         assert_eq!(half.series[1].points.last().map(|(epochs, _)| *epochs), Some(10.0));
         // Runs of one step and runs of no step have a figure, too.
         for (total, done) in [(1, 1), (1, 0), (2, 1), (10, 0)] {
-            schedule(&OneCycle::linear(0.01, total), 1, done).figure();
+            schedule(&OneCycle::linear(0.01, total), 1, done, total).figure();
         }
     }
 }

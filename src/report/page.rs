@@ -141,9 +141,12 @@ fn summary(run: &Run<'_>, has_weights: bool) -> String {
 fn charts(run: &Run<'_>) -> String {
     let n_images = run.loaded.dataset.train.len();
     let steps_per_epoch = run.recipe.steps_per_epoch(n_images);
-    let told = run.summary.map_or(0, |summary| summary.n_steps);
-    let n_steps = told.max(run.epochs.len() * steps_per_epoch);
-    let schedule = || curves::schedule(&run.recipe.schedule(n_images), steps_per_epoch, n_steps);
+    let finished = run.summary.map_or(0, |summary| summary.n_steps);
+    let n_steps = finished.max(run.epochs.len() * steps_per_epoch);
+    let schedule = || {
+        let (schedule, total) = (run.recipe.schedule(n_images), run.recipe.n_steps(n_images));
+        curves::schedule(&*schedule, steps_per_epoch, n_steps, total)
+    };
     let charts = [
         Some(curves::loss(run.epochs)),
         Some(curves::accuracy(run.epochs)),

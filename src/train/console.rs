@@ -97,7 +97,7 @@ impl<'a> Console<'a> {
     }
 
     fn n_steps_in_all(&self) -> usize {
-        self.recipe.schedule(self.loaded.dataset.train.len()).total_steps
+        self.recipe.n_steps(self.loaded.dataset.train.len())
     }
 
     /// Prints the line of an epoch in the table.

@@ -25,6 +25,20 @@ pub enum ConfigError {
         /// Range of the setting, as the words after "must".
         must: String,
     },
+    /// A setting of one schedule or optimizer, with another one.
+    #[error(
+        "{setting}: a setting of {owner} {needed}, but {owner} is {given}; leave it out or change {owner}"
+    )]
+    Restricted {
+        /// Key of the setting.
+        setting: &'static str,
+        /// Key of the setting on which it depends.
+        owner: &'static str,
+        /// Value of that setting.
+        given: &'static str,
+        /// Value that the setting needs.
+        needed: &'static str,
+    },
     /// The training images do not fill one batch.
     #[error(
         "batch-size {batch_size}: the dataset has {n_images} training images; choose at most {n_images}"

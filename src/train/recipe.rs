@@ -1,20 +1,16 @@
 //! The recipe: all settings of a run, with the defaults filled in.
 
-use std::path::{Path, PathBuf};
-
-use serde::Serialize;
+use std::path::Path;
 
 use super::ConfigError;
-use super::settings::Settings;
+pub use super::settings::Recipe;
+use super::settings::{Kind, Settings};
 use super::step::StepConfig;
-use super::units::{Every, MaxLr, MemorySize};
 use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
-use crate::kernel::Kernels;
 use crate::nn::{ModelInfo, ResNet9};
 use crate::ops::augment::{AugmentFlags, ColorJitter};
-use crate::ops::finite_check::OnNonFinite;
-use crate::train::schedule::{Anneal, OneCycle};
+use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
 
 /// The defaults that depend on the dataset.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -39,77 +35,6 @@ pub const SHAPES: Defaults = Defaults { epochs: 10, batch_size: 64, width: 16, m
 /// The seed of the shapes. The seed is constant: runs with different seeds train on the same images.
 pub const SHAPES_SEED: u64 = 0;
 
-/// The default share of the steps in which the learning rate climbs: 5 of 24 epochs.
-pub const PCT_START: f64 = 5.0 / 24.0;
-
-/// All settings of a run. [`Settings::read`] reads them back from the file that [`Recipe::to_toml`] makes.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Recipe {
-    /// The dataset; never [`Source::Auto`].
-    pub data: Source,
-    /// The absolute path of the folder with the files of the dataset; none for the shapes.
-    pub data_dir: Option<PathBuf>,
-    /// The number of validation images, which are held out of the training images. With 0, each epoch is evaluated on
-    /// the test images.
-    pub validation: usize,
-    /// The device: `auto`, `gpu`, `cpu`, or a part of an adapter's name.
-    pub device: String,
-    /// The kind of kernels on a GPU.
-    pub kernels: Kernels,
-    /// The largest memory that a step may take; none if only the limits of the device count.
-    pub memory_limit: Option<MemorySize>,
-    /// The seed of initialisation, shuffling and augmentation.
-    pub seed: u64,
-    /// The number of epochs without a better evaluation after which the run ends; none for no limit.
-    pub patience: Option<usize>,
-    /// The interval between checkpoints within an epoch. A run also writes a checkpoint at the end of each epoch.
-    pub checkpoint_every: Every,
-    /// The number of channels of the network's first layer.
-    pub width: usize,
-    /// The number of images in a step.
-    pub batch_size: usize,
-    /// The number of epochs.
-    pub epochs: usize,
-    /// The peak of the learning rate.
-    pub max_lr: f64,
-    /// The absolute path of the weights file that the run starts from; none for new weights.
-    pub weights: Option<PathBuf>,
-    /// The SHA-256 of the weights file that the run starts from, in hexadecimal digits.
-    pub weights_sha256: Option<String>,
-    /// The share of the steps in which the learning rate climbs, in 0..=1.
-    pub pct_start: f64,
-    /// The peak of the learning rate divided by the first learning rate.
-    pub div_factor: f64,
-    /// The first learning rate divided by the last one.
-    pub final_div_factor: f64,
-    /// The shape of the climb and the fall of the learning rate.
-    pub anneal: Anneal,
-    /// The factor of Adam's L2 penalty.
-    pub weight_decay: f64,
-    /// The share of each label that is spread over all classes, in 0..1.
-    pub label_smoothing: f64,
-    /// The largest L2 norm of all gradients together. Gradients with a larger norm are scaled down to this norm. None:
-    /// gradients are not clipped.
-    pub clip_grad_norm: Option<f64>,
-    /// The decay of the moving average of the parameters, in 0..1. None: no average is kept.
-    pub ema: Option<f64>,
-    /// The reaction to a gradient that is not finite.
-    pub on_nan: OnNonFinite,
-    /// True turns random crops off.
-    pub no_crop: bool,
-    /// True turns random flips off.
-    pub no_flip: bool,
-    /// True turns cutout off.
-    pub no_cutout: bool,
-    /// The largest relative change of an image's brightness, up or down.
-    pub jitter_brightness: f64,
-    /// The largest relative change of an image's contrast, up or down.
-    pub jitter_contrast: f64,
-    /// The largest relative change of an image's saturation, up or down.
-    pub jitter_saturation: f64,
-}
-
 impl Recipe {
     /// Returns the settings, completed with the defaults for a loaded dataset, and checks them.
     ///
@@ -118,6 +43,7 @@ impl Recipe {
     pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, ConfigError> {
         let source = if dataset.name == "shapes" { Source::Shapes } else { Source::Cifar10 };
         let recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
+        settings.check_restrictions(&recipe)?;
         recipe.check(dataset.train.len())?;
         Ok(recipe)
     }
@@ -143,44 +69,25 @@ impl Recipe {
         data_dir: Option<&Path>,
     ) -> Self {
         let defaults = if source == Source::Shapes { SHAPES } else { CIFAR10 };
-        let settings = settings.clone();
         Self {
             data: source,
-            // TOML is Unicode. Bytes of a path that are not Unicode are replaced.
-            data_dir: data_dir.map(|dir| dir.to_string_lossy().into_owned().into()),
-            device: settings.device.unwrap_or_else(|| "auto".to_string()),
-            kernels: settings.kernels.unwrap_or_default(),
-            memory_limit: settings.memory_limit,
-            validation: settings.validation.unwrap_or(0).try_into().unwrap_or(usize::MAX),
-            seed: settings.seed.unwrap_or(0),
-            patience: settings.patience.map(|n| n.get() as usize),
-            checkpoint_every: settings.checkpoint_every.unwrap_or_default(),
-            width: settings.width.map_or(defaults.width, |n| n.get().into()),
-            batch_size: settings.batch_size.map_or(defaults.batch_size, |n| n.get() as usize),
-            epochs: settings.epochs.map_or(defaults.epochs, |n| n.get() as usize),
-            max_lr: match settings.max_lr {
-                Some(MaxLr::Rate(rate)) => rate,
-                // A sweep replaces this value before training.
-                Some(MaxLr::Find) | None => defaults.max_lr,
-            },
-            weights: settings.weights.map(|path| path.to_string_lossy().into_owned().into()),
-            weights_sha256: settings.weights_sha256,
-            pct_start: settings.pct_start.unwrap_or(PCT_START),
-            div_factor: settings.div_factor.unwrap_or(10.0),
-            final_div_factor: settings.final_div_factor.unwrap_or(1.0),
-            anneal: settings.anneal.unwrap_or_default(),
-            weight_decay: settings.weight_decay.unwrap_or(0.0),
-            label_smoothing: settings.label_smoothing.unwrap_or(0.0),
-            clip_grad_norm: settings.clip_grad_norm,
-            ema: settings.ema,
-            on_nan: settings.on_nan.unwrap_or_default(),
-            no_crop: settings.no_crop.unwrap_or(false),
-            no_flip: settings.no_flip.unwrap_or(false),
-            no_cutout: settings.no_cutout.unwrap_or(false),
-            jitter_brightness: settings.jitter_brightness.unwrap_or(0.0),
-            jitter_contrast: settings.jitter_contrast.unwrap_or(0.0),
-            jitter_saturation: settings.jitter_saturation.unwrap_or(0.0),
+            data_dir: data_dir.map(Path::to_path_buf).and_then(Kind::value),
+            // A run that repeats this one writes another folder.
+            out: None,
+            ..Self::filled(settings.clone(), &defaults)
         }
+    }
+
+    /// Checks the range of each setting, before the dataset is known.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] if a setting is out of its range. The error names the setting.
+    pub fn check_ranges(settings: &Settings) -> Result<(), ConfigError> {
+        let source = settings.data.unwrap_or_default();
+        let recipe = Self::with_defaults(settings, source, None);
+        settings.check_restrictions(&recipe)?;
+        // The number of images is unknown here. One batch passes the check.
+        recipe.check(recipe.batch_size)
     }
 
     /// Returns the number of steps in an epoch over `n_images` images. An incomplete last batch is dropped.
@@ -188,14 +95,38 @@ impl Recipe {
         n_images / self.batch_size
     }
 
+    /// Returns the number of steps in a run over `n_images` training images.
+    pub fn n_steps(&self, n_images: usize) -> usize {
+        self.epochs * self.steps_per_epoch(n_images)
+    }
+
     /// Returns the learning rate's schedule for a run over `n_images` training images.
-    pub fn schedule(&self, n_images: usize) -> OneCycle {
-        OneCycle {
-            pct_start: self.pct_start,
-            div_factor: self.div_factor,
-            final_div_factor: self.final_div_factor,
-            anneal: self.anneal,
-            ..OneCycle::linear(self.max_lr, self.epochs * self.steps_per_epoch(n_images))
+    pub fn schedule(&self, n_images: usize) -> Box<dyn Schedule> {
+        let (max_lr, total_steps) = (self.max_lr, self.n_steps(n_images));
+        let steps = |epochs: f64| (epochs * self.steps_per_epoch(n_images) as f64).round() as usize;
+        match self.schedule {
+            ScheduleKind::OneCycle => {
+                let default = OneCycle::linear(max_lr, total_steps);
+                Box::new(OneCycle {
+                    pct_start: self.pct_start.unwrap_or(default.pct_start),
+                    div_factor: self.div_factor.unwrap_or(default.div_factor),
+                    final_div_factor: self.final_div_factor.unwrap_or(default.final_div_factor),
+                    anneal: self.anneal.unwrap_or(default.anneal),
+                    ..default
+                })
+            }
+            ScheduleKind::Constant => Box::new(Constant { lr: max_lr }),
+            ScheduleKind::Step => {
+                let epochs = self.milestones.iter().flat_map(|milestones| &milestones.0);
+                let milestones = epochs.map(|&epoch| steps(epoch)).collect();
+                Box::new(MultiStep { max_lr, milestones, gamma: self.gamma.unwrap_or(0.1) })
+            }
+            ScheduleKind::Cosine => Box::new(Cosine {
+                max_lr,
+                min_lr: self.min_lr.unwrap_or(0.0),
+                warmup_steps: steps(self.warmup_epochs.unwrap_or(0.0)),
+                total_steps,
+            }),
         }
     }
 
@@ -297,6 +228,8 @@ mod tests {
 
     use super::*;
     use crate::data::Split;
+    use crate::ops::finite_check::OnNonFinite;
+    use crate::train::units::{MaxLr, MemorySize};
 
     fn dataset(name: &'static str, n_images: usize) -> Dataset {
         let split = Split { images: Vec::new(), labels: vec![0; n_images] };
@@ -318,7 +251,7 @@ mod tests {
         let nothing = Settings::default();
         let cifar10 = Recipe::resolve(&nothing, &dataset("cifar10", 50_000)).expect("a recipe");
         assert_eq!((cifar10.batch_size, cifar10.data), (CIFAR10.batch_size, Source::Cifar10));
-        assert_eq!(cifar10.schedule(50_000).total_steps, 24 * 97);
+        assert_eq!(cifar10.n_steps(50_000), 24 * 97);
         let some = Settings { width: NonZeroU16::new(7), ..nothing };
         let shapes = Recipe::resolve(&some, &dataset("shapes", 5_000)).expect("a recipe");
         assert_eq!((shapes.width, shapes.epochs), (7, SHAPES.epochs));

@@ -18,7 +18,7 @@ use super::metrics::{EpochMetrics, best};
 use super::outcome::{Ended, Outcome};
 use super::recipe::Recipe;
 use super::report_writer::ReportWriter;
-use super::schedule::OneCycle;
+use super::schedule::Schedule;
 use super::stopwatch::Stopwatch;
 use super::{Logs, RunFolder, Trainer, screen};
 use crate::Error;
@@ -126,7 +126,7 @@ struct Run<'a> {
     logs: Logs,
     display: &'a mut dyn Display,
     retention: Retention,
-    schedule: OneCycle,
+    schedule: Box<dyn Schedule>,
     info: ModelInfo,
     fingerprint: Fingerprint,
     trainer: Trainer,

@@ -1,6 +1,8 @@
-//! The settings of a run as the user gives them, in flags and settings files.
+//! The settings of a run. Each is declared once, in this file: the declaration makes the flag, the key of settings
+//! files, the default, the help text and the entry of `config.toml`.
 
-mod read;
+mod declare;
+mod kind;
 
 use std::borrow::Cow;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -11,106 +13,107 @@ use serde::de::Error as _;
 use toml::Spanned;
 use toml::de::DeTable;
 
-pub use read::{at_least_one, at_least_zero};
+pub use declare::Setting;
+use declare::settings;
+pub use kind::{Kind, Quotes, at_least_one};
 
-use super::units::{Every, MaxLr, MemorySize};
+use super::recipe::Defaults;
+use super::units::{Every, MaxLr, MemorySize, Milestones};
 use crate::Error;
+use crate::base::choice::Choice;
 use crate::base::files::FileError;
 use crate::data::Source;
 use crate::kernel::Kernels;
 use crate::ops::finite_check::OnNonFinite;
 use crate::train::ConfigError;
-use crate::train::schedule::Anneal;
+use crate::train::schedule::{Anneal, PCT_START, ScheduleKind};
 
-/// The settings of a run. Each setting is optional: [`Recipe::resolve`](super::Recipe::resolve) fills in the missing
-/// ones. The keys of a settings file are the names of the fields in kebab case.
-#[derive(Clone, Default, PartialEq, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Settings {
-    /// Number of epochs.
-    #[serde(deserialize_with = "read::at_least_one_of_file")]
-    pub epochs: Option<NonZeroU32>,
-    /// Number of images in a step. An incomplete last batch of an epoch is dropped.
-    #[serde(deserialize_with = "read::at_least_one_of_file")]
-    pub batch_size: Option<NonZeroU32>,
-    /// Number of channels of the network's first layer.
-    #[serde(deserialize_with = "read::at_least_one_of_file")]
-    pub width: Option<NonZeroU16>,
-    /// Peak of the learning rate, or a sweep that finds it.
-    pub max_lr: Option<MaxLr>,
-    /// Path of a weights file to start from, or of a run folder that contains one.
-    pub weights: Option<PathBuf>,
-    /// SHA-256 of the weights file, in hexadecimal digits. A file with another hash is an error.
-    pub weights_sha256: Option<String>,
-    /// Seed of initialisation, shuffling and augmentation.
-    #[serde(deserialize_with = "read::plain")]
-    pub seed: Option<u64>,
-    /// Number of epochs without a better evaluation after which the run ends.
-    #[serde(deserialize_with = "read::at_least_one_of_file")]
-    pub patience: Option<NonZeroU32>,
-    /// Dataset.
-    pub data: Option<Source>,
-    /// Folder with CIFAR-10's binary files.
-    #[serde(deserialize_with = "read::path")]
-    pub data_dir: Option<PathBuf>,
-    /// Number of validation images, which are held out of the training images.
-    #[serde(deserialize_with = "read::plain")]
-    pub validation: Option<u64>,
-    /// Device: `auto`, `gpu`, `cpu`, or a part of an adapter's name.
-    pub device: Option<String>,
-    /// Kind of kernels on a GPU.
-    pub kernels: Option<Kernels>,
-    /// Largest memory that a step may take.
-    pub memory_limit: Option<MemorySize>,
-    /// Folder of the run.
-    #[serde(deserialize_with = "read::path")]
-    pub out: Option<PathBuf>,
-    /// Interval between checkpoints within an epoch.
-    pub checkpoint_every: Option<Every>,
-    /// Share of the steps in which the learning rate climbs, in 0..=1.
-    #[serde(deserialize_with = "read::plain")]
-    pub pct_start: Option<f64>,
-    /// Peak of the learning rate divided by the first learning rate.
-    #[serde(deserialize_with = "read::plain")]
-    pub div_factor: Option<f64>,
-    /// First learning rate divided by the last one.
-    #[serde(deserialize_with = "read::plain")]
-    pub final_div_factor: Option<f64>,
-    /// Shape of the climb and the fall of the learning rate.
-    pub anneal: Option<Anneal>,
-    /// True turns random crops off.
-    #[serde(deserialize_with = "read::plain")]
-    pub no_crop: Option<bool>,
-    /// True turns random flips off.
-    #[serde(deserialize_with = "read::plain")]
-    pub no_flip: Option<bool>,
-    /// True turns cutout off.
-    #[serde(deserialize_with = "read::plain")]
-    pub no_cutout: Option<bool>,
-    /// Largest relative change of an image's brightness, up or down.
-    #[serde(deserialize_with = "read::plain")]
-    pub jitter_brightness: Option<f64>,
-    /// Largest relative change of an image's contrast, up or down.
-    #[serde(deserialize_with = "read::plain")]
-    pub jitter_contrast: Option<f64>,
-    /// Largest relative change of an image's saturation, up or down.
-    #[serde(deserialize_with = "read::plain")]
-    pub jitter_saturation: Option<f64>,
-    /// Share of each label that is spread over all classes, in 0..1.
-    #[serde(deserialize_with = "read::plain")]
-    pub label_smoothing: Option<f64>,
-    /// Largest L2 norm of all gradients together. Gradients with a larger norm are scaled down to this norm.
-    #[serde(deserialize_with = "read::plain")]
-    pub clip_grad_norm: Option<f64>,
-    /// Decay of the moving average of the parameters, in 0..1. Evaluation reads the average, and weights files contain
-    /// it.
-    #[serde(deserialize_with = "read::plain")]
-    pub ema: Option<f64>,
-    /// Reaction to a gradient that is not finite.
-    pub on_nan: Option<OnNonFinite>,
-    /// Factor of Adam's L2 penalty.
-    #[serde(deserialize_with = "read::plain")]
-    pub weight_decay: Option<f64>,
+settings! {
+    "Recipe" {
+        /// Passes over the training images
+        epochs: NonZeroU32 ["N"] = |of| of.epochs;
+        /// Images in a step; an incomplete batch at the end of an epoch is dropped
+        batch_size: NonZeroU32 ["N"] = |of| of.batch_size;
+        /// Channels of the network's first layer
+        width: NonZeroU16 ["N"] = |of| of.width;
+        /// The largest learning rate of the schedule; "find" sweeps first and takes the suggested rate
+        max_lr: MaxLr ["RATE"] = |of| of.max_lr;
+        /// Start from the weights in this file or run folder, not from random weights
+        weights: PathBuf ["FILE"];
+        /// The SHA-256 that the file of --weights must have
+        weights_sha256: String ["HEX"];
+        /// The seed of initialisation, shuffling and augmentation
+        seed: u64 ["N"] = |_| 0;
+        /// End the run when the accuracy has not improved for N epochs [default: never]
+        patience: NonZeroU32 ["N"];
+    }
+    "Data" {
+        /// The dataset to train on
+        data: Source ["SET"] = |_| Source::Auto;
+        /// The folder with CIFAR-10's binary files [default: $WGRAD_DATA, else ./data/cifar-10-batches-bin]
+        data_dir: PathBuf ["DIR"];
+        /// Hold out N training images and evaluate on them; the test images are evaluated once, at the end
+        validation: u64 ["N"] = |_| 0;
+    }
+    "Device" {
+        /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
+        device: String ["DEVICE"] = |_| "auto".to_string();
+        /// The kernels that a GPU runs
+        kernels: Kernels ["KIND"] = |_| Kernels::default();
+        /// Refuse a step that needs more memory than this, for example 512MiB or 2GiB
+        memory_limit: MemorySize ["SIZE"];
+    }
+    "Output" {
+        /// The folder to write; it must not contain a run yet [default: runs/DATE-TIME]
+        out: PathBuf ["DIR"];
+        /// Write a checkpoint every 100 steps (100) or every 10 minutes (10m), and after every epoch
+        checkpoint_every: Every ["EVERY"] = |_| Every::default();
+    }
+    "Learning rate" {
+        /// The schedule of the learning rate
+        schedule: ScheduleKind ["KIND"] = |_| ScheduleKind::default();
+        /// one-cycle: the part of all steps in which the learning rate rises [default: 5/24 = 0.2083]
+        pct_start: f64 ["PART"] = |_| PCT_START, only schedule = ScheduleKind::OneCycle;
+        /// one-cycle: the peak learning rate divided by the first one
+        div_factor: f64 ["FACTOR"] = |_| 10.0, only schedule = ScheduleKind::OneCycle;
+        /// one-cycle: the first learning rate divided by the last one
+        final_div_factor: f64 ["FACTOR"] = |_| 1.0, only schedule = ScheduleKind::OneCycle;
+        /// one-cycle: the curve of the learning rate's rise and fall
+        anneal: Anneal ["SHAPE"] = |_| Anneal::default(), only schedule = ScheduleKind::OneCycle;
+        /// step: the epochs before which the learning rate falls, for example 100,150
+        milestones: Milestones ["EPOCHS"] = |_| Milestones::default(), only schedule = ScheduleKind::Step;
+        /// step: the factor of the learning rate at each milestone
+        gamma: f64 ["FACTOR"] = |_| 0.1, only schedule = ScheduleKind::Step;
+        /// cosine: the learning rate after the last step
+        min_lr: f64 ["RATE"] = |_| 0.0, only schedule = ScheduleKind::Cosine;
+        /// cosine: the epochs in which the learning rate rises from a third of --max-lr
+        warmup_epochs: f64 ["N"] = |_| 0.0, only schedule = ScheduleKind::Cosine;
+    }
+    "Augmentation and regularisation" {
+        /// Do not crop the training images at random
+        no_crop: bool ["BOOL"] = |_| false;
+        /// Do not flip the training images at random
+        no_flip: bool ["BOOL"] = |_| false;
+        /// Do not cut squares out of the training images
+        no_cutout: bool ["BOOL"] = |_| false;
+        /// Change the brightness of the training images at random, by a factor from 1 - PART to 1 + PART
+        jitter_brightness: f64 ["PART"] = |_| 0.0;
+        /// Change the contrast of the training images in the same way
+        jitter_contrast: f64 ["PART"] = |_| 0.0;
+        /// Change the saturation of the training images in the same way
+        jitter_saturation: f64 ["PART"] = |_| 0.0;
+        /// The part of each label that is spread over all classes
+        label_smoothing: f64 ["PART"] = |_| 0.0;
+        /// Scale all gradients down together if their L2 norm is larger than this [default: off]
+        clip_grad_norm: f64 ["NORM"];
+        /// Keep a moving average of the parameters with this decay (for example 0.9), and evaluate and save the average
+        /// [default: off]
+        ema: f64 ["DECAY"];
+        /// Stop the run at a gradient that is not finite, or skip and count the step
+        on_nan: OnNonFinite ["ACTION"] = |_| OnNonFinite::default();
+        /// Adam's L2 penalty
+        weight_decay: f64 ["RATE"] = |_| 0.0;
+    }
 }
 
 impl Settings {
@@ -165,45 +168,12 @@ impl Settings {
     }
 
     /// Returns these settings. A setting that is none is taken from `other`.
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            epochs: self.epochs.or(other.epochs),
-            batch_size: self.batch_size.or(other.batch_size),
-            width: self.width.or(other.width),
-            max_lr: self.max_lr.or(other.max_lr),
-            // A hash belongs to the weights file of the same settings, so the hash of `other` does not count if `self`
-            // has a file.
-            weights_sha256: match self.weights {
-                Some(_) => self.weights_sha256,
-                None => self.weights_sha256.or(other.weights_sha256),
-            },
-            weights: self.weights.or(other.weights),
-            seed: self.seed.or(other.seed),
-            patience: self.patience.or(other.patience),
-            data: self.data.or(other.data),
-            data_dir: self.data_dir.or(other.data_dir),
-            validation: self.validation.or(other.validation),
-            device: self.device.or(other.device),
-            kernels: self.kernels.or(other.kernels),
-            memory_limit: self.memory_limit.or(other.memory_limit),
-            out: self.out.or(other.out),
-            checkpoint_every: self.checkpoint_every.or(other.checkpoint_every),
-            pct_start: self.pct_start.or(other.pct_start),
-            div_factor: self.div_factor.or(other.div_factor),
-            final_div_factor: self.final_div_factor.or(other.final_div_factor),
-            anneal: self.anneal.or(other.anneal),
-            no_crop: self.no_crop.or(other.no_crop),
-            no_flip: self.no_flip.or(other.no_flip),
-            no_cutout: self.no_cutout.or(other.no_cutout),
-            jitter_brightness: self.jitter_brightness.or(other.jitter_brightness),
-            jitter_contrast: self.jitter_contrast.or(other.jitter_contrast),
-            jitter_saturation: self.jitter_saturation.or(other.jitter_saturation),
-            label_smoothing: self.label_smoothing.or(other.label_smoothing),
-            clip_grad_norm: self.clip_grad_norm.or(other.clip_grad_norm),
-            ema: self.ema.or(other.ema),
-            on_nan: self.on_nan.or(other.on_nan),
-            weight_decay: self.weight_decay.or(other.weight_decay),
+    pub fn or(self, mut other: Self) -> Self {
+        if self.weights.is_some() {
+            // A hash belongs to the weights file of the same settings.
+            other.weights_sha256 = None;
         }
+        self.or_each(other)
     }
 }
 
@@ -227,13 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_at_least_one_and_errors_state_the_rule() {
-        assert_eq!(at_least_one("7"), Ok(NonZeroU16::new(7).expect("not zero")));
-        let refused = |text: &str| at_least_one::<NonZeroU16>(text).expect_err(text);
-        for text in ["0", "-1", "1.5", "many", ""] {
-            assert_eq!(refused(text), "must be a whole number of at least 1");
-        }
-        assert_eq!(refused("65536"), "is too large");
+    fn counts_in_a_file_are_at_least_one() {
         for text in ["width = 0", "epochs = -1", "batch-size = 'many'", "epochs = 1.5"] {
             let error = Settings::parse(text).expect_err(text).to_string();
             assert!(error.contains("must be a whole number of at least 1"), "{error}");

@@ -186,6 +186,57 @@ impl From<MaxLr> for toml::Value {
     }
 }
 
+/// Epochs, in ascending order: `100,150`. An epoch may be a fraction.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value", into = "String")]
+pub struct Milestones(pub Vec<f64>);
+
+impl FromStr for Milestones {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused =
+            || format!("{text:?} is not a list of ascending epochs; write for example 100,150");
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let epochs: Result<Vec<f64>, _> =
+            text.split(',').map(|epoch| epoch.trim().parse()).collect();
+        let epochs = epochs.map_err(|_| refused())?;
+        let is_epoch = |epoch: &f64| *epoch >= 0.0 && epoch.is_finite();
+        let is_list = epochs.iter().all(is_epoch) && epochs.is_sorted();
+        is_list.then_some(Self(epochs)).ok_or_else(refused)
+    }
+}
+
+impl TryFrom<toml::Value> for Milestones {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => text.parse(),
+            toml::Value::Array(epochs) => {
+                let texts: Vec<_> = epochs.iter().map(toml::Value::to_string).collect();
+                texts.join(",").parse()
+            }
+            other => other.to_string().parse(),
+        }
+    }
+}
+
+impl From<Milestones> for String {
+    fn from(milestones: Milestones) -> Self {
+        milestones.to_string()
+    }
+}
+
+impl fmt::Display for Milestones {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let epochs: Vec<_> = self.0.iter().map(f64::to_string).collect();
+        f.write_str(&epochs.join(","))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -168,7 +168,7 @@ fn a_run_continues_on_another_device_with_a_note() {
     assert!(config.contains("device = \"cpu\""), "{config}");
     let summary = || String::from_utf8(read(path, "run/summary.json")).expect("text");
     assert!(summary().contains("\"device\": \"cpu (") && summary().contains("\"began_on\": \""));
-    // Resuming a finished run on another device runs no step, so the recorded devices stay.
+    // Resuming a finished run on another device runs no step, so the summary names the same devices as before.
     let text = succeeds(&wgrad(path, &[&RESUME[..], &["--device=gpu"]].concat()));
     assert!(!text.contains("the run began on another device"), "{text}");
     assert!(summary().contains("\"device\": \"cpu ("), "{}", summary());

@@ -129,7 +129,7 @@ mod tests {
         let values: Vec<f32> = (0..120).map(|v| v as f32).collect();
         let ours = Order::Activation.to_ours(&theirs, &values);
         assert_eq!(Order::Activation.our_shape(&theirs), [2, 4, 5, 3]);
-        // In both orders, the last element is image 1, channel 2, row 3, column 4.
+        // In PyTorch's order and in the device's order, the last element is image 1, channel 2, row 3, column 4.
         assert_eq!(ours[119], values[119]);
         assert_eq!(ours[1], values[20], "the second channel of the first pixel");
         for order in [Order::Activation, Order::ConvWeight] {

@@ -13,7 +13,7 @@ use wgrad::tape::{
     ElementType, Initializer, Layout, Mode, Phase, StateBuffer, StateEntry, StateLayout, Tape,
     ValueId,
 };
-use wgrad::train::schedule::{Anneal, OneCycle};
+use wgrad::train::schedule::{Anneal, OneCycle, Schedule};
 use wgrad::train::{Model, ModelConfig, UpdateConfig};
 
 use crate::bench::compare;

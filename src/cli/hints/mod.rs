@@ -99,7 +99,8 @@ fn of_weights(error: &WeightsError) -> Option<&'static str> {
             "weights are a safetensors file with PyTorch's parameter names, such as a run's \
              model.safetensors",
         ),
-        WeightsError::File(_) | WeightsError::Folder { .. } | WeightsError::Value { .. } => None,
+        WeightsError::File(_) => Some("name a .safetensors file, or the folder of a run"),
+        WeightsError::Folder { .. } | WeightsError::Value { .. } => None,
     }
 }
 
@@ -109,6 +110,7 @@ fn of_config(error: &ConfigError, has: &dyn Fn(&str) -> bool) -> Option<String> 
             "--start-lr is the first learning rate, and --end-lr is the last one".to_string()
         }),
         ConfigError::File { .. }
+        | ConfigError::Restricted { .. }
         | ConfigError::Value { .. }
         | ConfigError::FewerThanABatch { .. }
         | ConfigError::Validation { .. } => None,

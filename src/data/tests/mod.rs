@@ -153,7 +153,7 @@ fn cifar10_has_no_fallback_and_shapes_reads_no_file() {
 
 #[test]
 fn sources_have_one_name_in_files_and_settings() {
-    for source in Source::ALL {
+    for source in Source::values() {
         let name = format!("\"{}\"", source.name());
         assert_eq!(serde_json::to_string(&source).unwrap(), name);
         assert_eq!(serde_json::from_str::<Source>(&name).unwrap(), source);

@@ -1,6 +1,7 @@
 //! The profile as text.
 
 use super::{NodeProfile, Profile, Total};
+use crate::base::choice::Choice;
 use crate::device::Peaks;
 use crate::measure::TimedWork;
 use crate::measure::figures::{giga, percent};
@@ -15,17 +16,9 @@ pub enum Sort {
     Time,
 }
 
-impl Sort {
-    /// All orders.
-    pub const ALL: [Self; 2] = [Self::Tape, Self::Time];
-
-    /// Returns the name of the order.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tape => "tape",
-            Self::Time => "time",
-        }
-    }
+impl Choice for Sort {
+    const ALL: &'static [(Self, &'static str, &'static str)] =
+        &[(Self::Tape, "tape", "Order of execution"), (Self::Time, "time", "Longest time first")];
 }
 
 /// Returns the table as text: one line per node, then the totals, then the sum and the whole step.

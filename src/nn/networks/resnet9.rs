@@ -64,7 +64,7 @@ fn block(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, pool: Poo
     layers::relu(tape, &next(), x)
 }
 
-/// Records `x + block(block(x))`.
+/// Records `x + block_1(block_0(x))`, with weights for each block.
 fn residual(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     let channels = tape.shape(x)[3];
     let y = block(tape, &format!("{name}.0"), x, channels, Pool::No);

@@ -74,8 +74,8 @@ fn rewrite(tape: &mut Tape, norm_ix: usize, place: &Place) {
     let mut nodes = vec![norm_ix, place.relu_ix];
     nodes.extend(place.add.map(|(add_ix, _)| add_ix));
     let y = tape.nodes()[*nodes.last().expect("two or three")].outputs[0];
-    // The fused node computes y, the output of the last replaced node, and the statistics that the batch norm has
-    // computed.
+    // `y` is the output of the last replaced node. The fused node computes `y` and the two statistics that the batch
+    // norm computed, its outputs 1 and 2.
     let outputs = [Some(y), Some(outputs[1]), Some(outputs[2]), None];
     tape.replace(&nodes, Arc::new(fused), &inputs, &outputs);
 }

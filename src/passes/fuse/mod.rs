@@ -9,6 +9,7 @@ pub mod conv_max_pool;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::choice::Choice;
 use crate::tape::Tape;
 
 /// The fusion rules that are applied to a tape.
@@ -76,20 +77,21 @@ pub enum Rule {
     ConvBatchNorm,
 }
 
-impl Rule {
-    /// Every rule.
-    pub const ALL: [Self; 4] =
-        [Self::ConvMaxPool, Self::BatchNormRelu, Self::ResidualAdd, Self::ConvBatchNorm];
-
-    /// Returns the name, in kebab case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ConvMaxPool => "conv-max-pool",
-            Self::BatchNormRelu => "batch-norm-relu",
-            Self::ResidualAdd => "residual-add",
-            Self::ConvBatchNorm => "conv-batch-norm",
-        }
-    }
+impl Choice for Rule {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::ConvMaxPool, "conv-max-pool", "A convolution and the max pool after it"),
+        (Self::BatchNormRelu, "batch-norm-relu", "A batch norm and the ReLU after it"),
+        (
+            Self::ResidualAdd,
+            "residual-add",
+            "A batch norm, the ReLU after it, and the residual addition after the ReLU",
+        ),
+        (
+            Self::ConvBatchNorm,
+            "conv-batch-norm",
+            "A convolution and the mean and M2 of its output, for the batch norm after it",
+        ),
+    ];
 }
 
 impl Default for Fusion {

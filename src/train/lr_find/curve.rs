@@ -11,6 +11,7 @@ mod rules;
 pub use rules::{PEAK_OVER_LEAST, Reading, Rule, Suggestions};
 
 use super::no_slope::MIN_STEPS;
+use crate::base::choice::Choice;
 use crate::train::ConfigError;
 
 /// The spacing of the learning rates in a sweep.
@@ -23,17 +24,15 @@ pub enum Scale {
     Linear,
 }
 
-impl Scale {
-    /// Every scale.
-    pub const ALL: [Self; 2] = [Self::Log, Self::Linear];
-
-    /// Returns the name of the scale, as in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Linear => "linear",
-        }
-    }
+impl Choice for Scale {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (
+            Self::Log,
+            "log",
+            "Each learning rate is the previous one times a constant: every power of ten has as many steps",
+        ),
+        (Self::Linear, "linear", "Each learning rate is the previous one plus a constant"),
+    ];
 }
 
 /// The learning rates of a sweep.

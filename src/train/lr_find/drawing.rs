@@ -5,6 +5,7 @@ use super::{Found, Why};
 use crate::base::chart::axis::range;
 use crate::base::chart::plot::Join;
 use crate::base::chart::{Axis, Frame, Plot, Svg};
+use crate::base::choice::Choice;
 use crate::train::lr_find::curve::Rule;
 
 const SIZE: [f64; 2] = [760.0, 420.0];
@@ -47,7 +48,8 @@ pub fn draw(found: &Found) -> String {
     plot.draw_line(&mut svg, "c0", Join::Straight, &smoothed);
 
     let suggestions = found.suggestions();
-    let rates = suggestions.iter().flat_map(|rates| Rule::ALL.map(|rule| (rule, rates.by(rule))));
+    let rates =
+        suggestions.iter().flat_map(|rates| Rule::values().map(|rule| (rule, rates.by(rule))));
     let rates: Vec<_> = rates.map(|(rule, rate)| (rule, rate, plot.x_at(rate))).collect();
     for &(rule, _, x) in &rates {
         let class = if rule == found.rule { "line c1" } else { "line c1 d1" };

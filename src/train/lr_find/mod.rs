@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::{TrainError, Trainer};
 use crate::Error;
+use crate::base::choice::Choice;
 use crate::base::files::{self, FileError};
 use crate::data::{Split, batches};
 use crate::train::Snapshot;
@@ -164,8 +165,8 @@ impl Found {
     pub fn disagreement(&self) -> Option<String> {
         let suggestions = self.suggestions()?;
         let spread = suggestions.spread();
-        let peaks =
-            Rule::ALL.map(|rule| format!("{} {:.2e}", rule.label(), suggestions.max_lr(rule)));
+        let peak = |rule: Rule| format!("{} {:.2e}", rule.label(), suggestions.max_lr(rule));
+        let peaks: Vec<_> = Rule::values().map(peak).collect();
         (spread > AGREEMENT).then(|| {
             format!(
                 "the rules disagree by a factor of {spread:.0} (max_lr by {}); compare the curve in {SVG}",

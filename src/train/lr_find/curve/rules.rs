@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Curve, MIN_STEPS, Point};
+use crate::base::choice::Choice;
 use crate::train::lr_find::NoSlope;
 
 /// The width of the window in which a slope is measured, in decades of learning rates. The window of a point ends at
@@ -48,19 +49,23 @@ pub enum Rule {
     Valley,
 }
 
+impl Choice for Rule {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (
+            Self::Steepest,
+            "steepest",
+            "The learning rate at which the loss falls fastest becomes the middle of the schedule's range",
+        ),
+        (Self::Minimum, "minimum", "A tenth of the learning rate with the smallest loss"),
+        (
+            Self::Valley,
+            "valley",
+            "fastai's valley: a learning rate within the longest range over which the loss falls",
+        ),
+    ];
+}
+
 impl Rule {
-    /// All rules, in the order in which they are listed.
-    pub const ALL: [Self; 3] = [Self::Steepest, Self::Minimum, Self::Valley];
-
-    /// Returns the name of the rule, as in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Steepest => "steepest",
-            Self::Minimum => "minimum",
-            Self::Valley => "valley",
-        }
-    }
-
     /// Returns the name of the rule in listings and drawings. The name contains the factor of the rule: `minimum/10`.
     pub fn label(self) -> &'static str {
         match self {
@@ -94,7 +99,7 @@ impl Suggestions {
 
     /// Returns the largest of the three peaks that the rules suggest, divided by the smallest.
     pub fn spread(&self) -> f64 {
-        let peaks = Rule::ALL.map(|rule| self.max_lr(rule)).into_iter();
+        let peaks = Rule::values().map(|rule| self.max_lr(rule));
         peaks.clone().fold(f64::MIN, f64::max) / peaks.fold(f64::MAX, f64::min)
     }
 }

@@ -7,7 +7,12 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{Schedule, check_rate, positive, refuse};
+use crate::base::choice::Choice;
+use crate::train::ConfigError;
+
+/// The default share of the steps in which the learning rate climbs: 5 of 24 epochs.
+pub const PCT_START: f64 = 5.0 / 24.0;
 
 /// The shape of the curve of the learning rate between two values.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -20,18 +25,14 @@ pub enum Anneal {
     Cos,
 }
 
+impl Choice for Anneal {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Linear, "linear", "A straight line"),
+        (Self::Cos, "cos", "Half a period of the cosine"),
+    ];
+}
+
 impl Anneal {
-    /// Every shape.
-    pub const ALL: [Self; 2] = [Self::Linear, Self::Cos];
-
-    /// Returns the name of the shape, as in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Linear => "linear",
-            Self::Cos => "cos",
-        }
-    }
-
     /// Returns the learning rate between `start` (`progress` 0) and `end` (`progress` 1).
     fn between(self, start: f64, end: f64, progress: f64) -> f64 {
         match self {
@@ -68,71 +69,12 @@ impl OneCycle {
         Self {
             max_lr,
             total_steps,
-            pct_start: 5.0 / 24.0,
+            pct_start: PCT_START,
             div_factor: 10.0,
             final_div_factor: 1.0,
             anneal: Anneal::Linear,
             three_phase: false,
         }
-    }
-
-    /// Checks the range of each number.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`] if a number is out of its range. The error names the setting.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        let refuse = |setting, value: f64, must| {
-            Err(ConfigError::Value { setting, value: format!("{value:?}"), must })
-        };
-        let positive = |setting, value: f64| match value.is_finite() && value > 0.0 {
-            true => Ok(()),
-            false => refuse(setting, value, "be a finite number above 0".to_string()),
-        };
-        positive("max-lr", self.max_lr)?;
-        positive("div-factor", self.div_factor)?;
-        positive("final-div-factor", self.final_div_factor)?;
-        // Devices compute in f32, so a learning rate above the largest f32 is refused.
-        let fits = |setting, value, rate: f64, which: &str| match rate <= f32::MAX.into() {
-            true => Ok(()),
-            false => refuse(setting, value, format!("give a {which} of at most {:e}", f32::MAX)),
-        };
-        let first = self.max_lr / self.div_factor;
-        fits("max-lr", self.max_lr, self.max_lr, "learning rate")?;
-        fits("div-factor", self.div_factor, first, "first learning rate")?;
-        fits(
-            "final-div-factor",
-            self.final_div_factor,
-            first / self.final_div_factor,
-            "last learning rate",
-        )?;
-        if self.max_lr as f32 == 0.0 {
-            return refuse("max-lr", self.max_lr, format!("be at least {:e}", f32::MIN_POSITIVE));
-        }
-        if !(0.0..=1.0).contains(&self.pct_start) {
-            return refuse("pct-start", self.pct_start, "be from 0 to 1".to_string());
-        }
-        if self.total_steps == 0 {
-            return refuse("total-steps", 0.0, "be at least 1".to_string());
-        }
-        Ok(())
-    }
-
-    /// Returns the learning rate of a step, counted from 0. A step after the last one has the learning rate of the last
-    /// one.
-    pub fn rate(&self, step: usize) -> f64 {
-        let step = step.min(self.total_steps.saturating_sub(1)) as f64;
-        let phases = self.phases();
-        let mut start_step = 0.0;
-        for (ix, &(end_step, start, end)) in phases.iter().enumerate() {
-            if step <= end_step || ix + 1 == phases.len() {
-                // A phase of length 0 has only its last learning rate. PyTorch divides by zero here.
-                let length = end_step - start_step;
-                let progress = if length == 0.0 { 1.0 } else { (step - start_step) / length };
-                return self.anneal.between(start, end, progress);
-            }
-            start_step = end_step;
-        }
-        unreachable!("the last phase has all steps that are left");
     }
 
     /// Returns the phases, each as (last step, first learning rate, last learning rate). A last step may be a fraction,
@@ -148,6 +90,50 @@ impl OneCycle {
         } else {
             vec![climb, (total - 1.0, last, lowest)]
         }
+    }
+}
+
+impl Schedule for OneCycle {
+    fn check(&self) -> Result<(), ConfigError> {
+        check_rate("max-lr", self.max_lr)?;
+        positive("div-factor", self.div_factor)?;
+        positive("final-div-factor", self.final_div_factor)?;
+        // Devices compute in f32, so a learning rate above the largest f32 is refused.
+        let fits = |setting, value, rate: f64, which: &str| match rate <= f32::MAX.into() {
+            true => Ok(()),
+            false => refuse(setting, value, format!("give a {which} of at most {:e}", f32::MAX)),
+        };
+        let first = self.max_lr / self.div_factor;
+        fits("div-factor", self.div_factor, first, "first learning rate")?;
+        fits(
+            "final-div-factor",
+            self.final_div_factor,
+            first / self.final_div_factor,
+            "last learning rate",
+        )?;
+        if !(0.0..=1.0).contains(&self.pct_start) {
+            return refuse("pct-start", self.pct_start, "be from 0 to 1");
+        }
+        if self.total_steps == 0 {
+            return refuse("total-steps", 0.0, "be at least 1");
+        }
+        Ok(())
+    }
+
+    fn rate(&self, step: usize) -> f64 {
+        let step = step.min(self.total_steps.saturating_sub(1)) as f64;
+        let phases = self.phases();
+        let mut start_step = 0.0;
+        for (ix, &(end_step, start, end)) in phases.iter().enumerate() {
+            if step <= end_step || ix + 1 == phases.len() {
+                // A phase of length 0 has only its last learning rate. PyTorch divides by zero here.
+                let length = end_step - start_step;
+                let progress = if length == 0.0 { 1.0 } else { (step - start_step) / length };
+                return self.anneal.between(start, end, progress);
+            }
+            start_step = end_step;
+        }
+        unreachable!("the last phase has all steps that are left");
     }
 }
 
