@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use wgrad::base::choice::Choice;
 use wgrad::data::batches::{Batch, epoch_order};
 use wgrad::data::cifar10::{self, RECORD_BYTES};
 use wgrad::data::shapes;
@@ -62,7 +63,7 @@ fn main() {
 /// Returns the kinds of kernels to compare: all of them. On a software adapter, tuned kernels are left out, because
 /// they are the default kernels.
 fn kinds() -> Vec<Kernels> {
-    let kinds = Kernels::ALL.into_iter();
+    let kinds = Kernels::values();
     kinds.filter(|kernels| has_hardware() || *kernels != Kernels::Tuned).collect()
 }
 
