@@ -4,7 +4,8 @@ use wgrad::data::{Split, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{Conv, layers};
 use wgrad::tape::{Tape, ValueId};
-use wgrad::train::{Model, ModelConfig, schedule::OneCycle};
+use wgrad::train::schedule::{OneCycle, Schedule};
+use wgrad::train::{Model, ModelConfig};
 
 const BATCH_SIZE: usize = 50;
 const EPOCHS: usize = 6;

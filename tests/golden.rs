@@ -13,6 +13,8 @@ mod compare;
 mod network;
 #[path = "golden/ops.rs"]
 mod ops;
+#[path = "golden/schedules.rs"]
+mod schedules;
 
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
@@ -52,11 +54,13 @@ const KINDS: &[(&str, Run)] = &[
     ("concat", ops::concat),
     ("conv2d", ops::conv2d),
     ("cross_entropy", ops::cross_entropy),
+    ("cosine", schedules::cosine),
     ("ema", ops::ema),
     ("linear", ops::linear),
     ("max_pool2d", ops::max_pool2d),
+    ("multi_step", schedules::multi_step),
     ("objective", network::objective),
-    ("one_cycle", network::one_cycle),
+    ("one_cycle", schedules::one_cycle),
     ("relu", ops::relu),
     ("resnet9", network::resnet9),
 ];

@@ -22,12 +22,44 @@ pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
     /// Returns the value with this name.
     ///
     /// # Errors
-    /// If no value has this name: the names.
+    /// If no value has this name: the nearest name and all names, by [`unknown`].
     fn from_name(name: &str) -> Result<Self, String> {
         let value = Self::ALL.iter().find(|entry| entry.1 == name).map(|entry| entry.0);
         value.ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|entry| entry.1).collect();
-            format!("{name:?} is not one of {}", names.join(", "))
+            unknown(name, &names)
         })
+    }
+}
+
+/// The smallest similarity of a name to an unknown one with which an error mentions the name; 1 for equal names. clap
+/// has the same number for flags.
+const SIMILAR: f64 = 0.7;
+
+/// Returns the text of the error for a name that is not in a list: the nearest name, if one is similar, and the list.
+pub fn unknown(name: &str, names: &[&str]) -> String {
+    let similarity = |candidate: &str| strsim::jaro(name, candidate);
+    let nearest = names.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    let nearest = nearest.filter(|nearest| similarity(nearest) > SIMILAR);
+    let nearest = nearest.map_or(String::new(), |nearest| format!("did you mean {nearest}? "));
+    format!("{name:?} is unknown; {nearest}the names are {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_has_the_nearest_one_and_the_list() {
+        let names = ["one-cycle", "constant", "cosine"];
+        let text = unknown("cosin", &names);
+        assert_eq!(
+            text,
+            "\"cosin\" is unknown; did you mean cosine? the names are one-cycle, constant, cosine"
+        );
+        assert_eq!(
+            unknown("x", &names),
+            "\"x\" is unknown; the names are one-cycle, constant, cosine"
+        );
     }
 }

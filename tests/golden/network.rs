@@ -13,13 +13,12 @@ use wgrad::tape::{
     ElementType, Initializer, Layout, Mode, Phase, StateBuffer, StateEntry, StateLayout, Tape,
     ValueId,
 };
-use wgrad::train::schedule::{Anneal, OneCycle, Schedule};
 use wgrad::train::{Model, ModelConfig, UpdateConfig};
 
 use crate::bench::compare;
 use crate::case_file::CaseFile;
 use crate::compare::{Failures, Order};
-use crate::{OP_TOLERANCE, RATE_TOLERANCE, SCHEDULE_TOLERANCE, STATE_TOLERANCE};
+use crate::{OP_TOLERANCE, STATE_TOLERANCE};
 
 /// Returns Adam's scalars for step number `step`, counted from 1.
 fn scalars(lr: f64, step: u64, adam: &Adam) -> StepScalars {
@@ -58,35 +57,6 @@ pub fn adam_steps(file: &CaseFile, device: &Device) {
         let got = &parameters[range.clone()];
         compare(&mut failures, &what, &after, got, Order::Plain, OP_TOLERANCE);
         assert!(parameters[range.end..].iter().all(|&v| v == 0.0), "the padding stays zero");
-    }
-    failures.finish(&file.name);
-}
-
-/// Compares every learning rate of a schedule. The host computes a schedule, so the device is not used.
-pub fn one_cycle(file: &CaseFile, _: &Device) {
-    let anneal = match file.attribute::<String>("anneal_strategy").as_str() {
-        "linear" => Anneal::Linear,
-        "cos" => Anneal::Cos,
-        other => panic!("{}: anneals along {other}", file.name),
-    };
-    let schedule = OneCycle {
-        max_lr: file.attribute("max_lr"),
-        total_steps: file.attribute("total_steps"),
-        pct_start: file.attribute("pct_start"),
-        div_factor: file.attribute("div_factor"),
-        final_div_factor: file.attribute("final_div_factor"),
-        anneal,
-        three_phase: file.attribute::<String>("three_phase") == "True",
-    };
-    let expected = file.tensor("lr_f64");
-    let rates: Vec<f64> = (0..schedule.total_steps).map(|step| schedule.rate(step)).collect();
-    let mut failures = Failures::default();
-    failures.compare("lr", &expected.shape, &rates, &expected.f64(), SCHEDULE_TOLERANCE);
-    // Each learning rate is also compared alone, because the small rates at the end hardly change the L2 norm of all
-    // rates.
-    for (step, (rate, expected)) in rates.iter().zip(expected.f64()).enumerate() {
-        let what = format!("lr[{step}]");
-        failures.compare(&what, &[], &[*rate], &[expected], RATE_TOLERANCE);
     }
     failures.finish(&file.name);
 }
