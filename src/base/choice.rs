@@ -32,8 +32,7 @@ pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
     }
 }
 
-/// The smallest similarity of a name to an unknown one with which an error mentions the name; 1 for equal names. clap
-/// has the same number for flags.
+/// The smallest similarity of a name to an unknown one with which an error mentions the name; 1 for equal names.
 const SIMILAR: f64 = 0.7;
 
 /// Returns the text of the error for a name that is not in a list: the nearest name, if one is similar, and the list.

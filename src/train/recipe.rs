@@ -4,26 +4,13 @@ use std::path::Path;
 
 use super::ConfigError;
 pub use super::settings::Recipe;
-use super::settings::{Kind, Settings};
+use super::settings::{Defaults, Kind, Settings};
 use super::step::StepConfig;
 use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
 use crate::nn::{ModelInfo, ResNet9};
 use crate::ops::augment::{AugmentFlags, ColorJitter};
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
-
-/// The defaults that depend on the dataset.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Defaults {
-    /// The number of epochs.
-    pub epochs: usize,
-    /// The number of images in a step.
-    pub batch_size: usize,
-    /// The number of channels of the network's first layer.
-    pub width: usize,
-    /// The peak of the learning rate.
-    pub max_lr: f64,
-}
 
 /// The defaults for CIFAR-10. At a batch size of 128 the best learning rate was 0.005 (`docs/performance.md`). A batch
 /// size of 512 is four times as large, and the learning rate √4 times as high.

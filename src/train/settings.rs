@@ -5,6 +5,7 @@ mod declare;
 mod kind;
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 
@@ -13,11 +14,9 @@ use serde::de::Error as _;
 use toml::Spanned;
 use toml::de::DeTable;
 
-pub use declare::Setting;
 use declare::settings;
 pub use kind::{Kind, Quotes, at_least_one};
 
-use super::recipe::Defaults;
 use super::units::{Every, MaxLr, MemorySize, Milestones};
 use crate::Error;
 use crate::base::choice::Choice;
@@ -80,7 +79,7 @@ settings! {
         final_div_factor: f64 ["FACTOR"] = |_| 1.0, only schedule = ScheduleKind::OneCycle;
         /// one-cycle: the curve of the learning rate's rise and fall
         anneal: Anneal ["SHAPE"] = |_| Anneal::default(), only schedule = ScheduleKind::OneCycle;
-        /// step: the epochs before which the learning rate falls, for example 100,150
+        /// step: the epochs before which the learning rate falls, for example 100,150 [default: none]
         milestones: Milestones ["EPOCHS"] = |_| Milestones::default(), only schedule = ScheduleKind::Step;
         /// step: the factor of the learning rate at each milestone
         gamma: f64 ["FACTOR"] = |_| 0.1, only schedule = ScheduleKind::Step;
@@ -114,6 +113,44 @@ settings! {
         /// Adam's L2 penalty
         weight_decay: f64 ["RATE"] = |_| 0.0;
     }
+}
+
+/// The defaults that depend on the dataset.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Defaults {
+    /// The number of epochs.
+    pub epochs: usize,
+    /// The number of images in a step.
+    pub batch_size: usize,
+    /// The number of channels of the network's first layer.
+    pub width: usize,
+    /// The peak of the learning rate.
+    pub max_lr: f64,
+}
+
+/// The declaration of a setting, for programs that list all settings.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// Name of the setting's field.
+    pub field: &'static str,
+    /// Key in settings files, which is also the name of the flag: the field's name in kebab case.
+    pub key: &'static str,
+    /// Title of the group of settings.
+    pub heading: &'static str,
+    /// Help text without the default.
+    pub help: &'static str,
+    /// Word for the value in help texts.
+    pub value_name: &'static str,
+    /// Quotation marks around the value in a settings file.
+    pub quotes: Quotes,
+    /// The names of all values with their help texts; empty if the values have no names.
+    pub names: fn() -> Vec<(&'static str, &'static str)>,
+    /// Reads the value of a flag into settings. The error is the rule that the value breaks.
+    pub read_flag: fn(&mut Settings, &OsStr) -> Result<(), String>,
+    /// Returns true if the settings have a value for the setting.
+    pub is_given: fn(&Settings) -> bool,
+    /// The default as text; none if a run can do without the setting.
+    pub default: Option<fn(&Defaults) -> String>,
 }
 
 impl Settings {

@@ -105,6 +105,25 @@ fn a_run_from_weights_that_is_stopped_goes_on_to_the_same_bits() {
 }
 
 #[test]
+fn a_run_with_another_schedule_goes_on_to_the_same_bits() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    for schedule in
+        [&["--schedule=cosine", "--warmup-epochs=2"][..], &["--schedule=step", "--milestones=3"]]
+    {
+        let arguments = [schedule, &["--epochs=40"]].concat();
+        succeeds(&wgrad(path, &tiny(&[&arguments[..], &["--out=whole"]].concat())));
+        let stopped = interrupt(path, &tiny(&arguments), "\n 2/40");
+        assert_eq!(stopped.status.code(), Some(130));
+        succeeds(&wgrad(path, &RESUME));
+        assert!(read(path, "whole/model.safetensors") == read(path, "run/model.safetensors"));
+        for run in ["whole", "run"] {
+            fs::remove_dir_all(path.join(run)).expect("removed");
+        }
+    }
+}
+
+#[test]
 fn another_cycle_begins_from_a_finished_run() {
     let folder = folder_with_data();
     let path = folder.path();

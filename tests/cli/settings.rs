@@ -149,3 +149,42 @@ fn a_missing_data_folder_is_an_error_with_the_source_of_its_path() {
         assert_fails(&output, 1, &["there is no folder gone (from data-dir)"]);
     }
 }
+
+#[test]
+fn a_run_records_the_settings_of_its_schedule_alone() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let of_schedules =
+        ["pct-start", "div-factor", "anneal", "milestones", "gamma", "min-lr", "warmup-epochs"];
+    for (ix, (schedule, own)) in [
+        (&["--schedule=constant"][..], &[][..]),
+        (&["--schedule=step", "--milestones=1"], &["milestones", "gamma"]),
+        (&["--schedule=cosine", "--warmup-epochs=0.5"], &["min-lr", "warmup-epochs"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = format!("--out={ix}");
+        let arguments = [schedule, &[out.as_str()]].concat();
+        let output = wgrad(path, &tiny(&arguments));
+        assert!(output.status.success(), "{}", stderr(&output));
+        let config = path.join(&out[6..]).join("config.toml");
+        let config = fs::read_to_string(config).expect("settings");
+        for key in of_schedules {
+            let is_recorded = config.contains(&format!("\n{key} = "));
+            assert_eq!(is_recorded, own.contains(&key), "{key} in {config}");
+        }
+        // Another schedule on the command line replaces the one of the file, and its settings.
+        fs::write(path.join("settings.toml"), config).expect("written");
+        let again = ["train", "--config=settings.toml", "--schedule=one-cycle", "--out=again"];
+        let output = wgrad(path, &again);
+        assert!(output.status.success(), "{}", stderr(&output));
+        fs::remove_dir_all(path.join("again")).expect("removed");
+    }
+    let refused = tiny(&["--schedule=cosine", "--gamma=0.5"]);
+    let words = ["gamma: a setting of schedule step, but schedule is cosine"];
+    assert_fails(&wgrad(path, &refused), 2, &words);
+    fs::write(path.join("settings.toml"), "schedule = 'stepp'").expect("written");
+    let words = ["did you mean step? the names are one-cycle, constant, step, cosine"];
+    assert_fails(&wgrad(path, &tiny(&["--config=settings.toml"])), 2, &words);
+}

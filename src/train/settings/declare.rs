@@ -1,36 +1,5 @@
 //! The macro that makes everything about a setting from one declaration.
 
-use std::ffi::OsStr;
-
-use super::Settings;
-use super::kind::Quotes;
-use crate::train::recipe::Defaults;
-
-/// The declaration of a setting, for programs that list all settings.
-#[derive(Clone, Copy)]
-pub struct Setting {
-    /// Name of the setting's field.
-    pub field: &'static str,
-    /// Key in settings files, which is also the name of the flag: the field's name in kebab case.
-    pub key: &'static str,
-    /// Title of the group of settings.
-    pub heading: &'static str,
-    /// Help text without the default.
-    pub help: &'static str,
-    /// Word for the value in help texts.
-    pub value_name: &'static str,
-    /// Quotation marks around the value in a settings file.
-    pub quotes: Quotes,
-    /// The names of all values with their help texts; empty if the values have no names.
-    pub names: fn() -> Vec<(&'static str, &'static str)>,
-    /// Reads the value of a flag into settings. The error is the rule that the value breaks.
-    pub read_flag: fn(&mut Settings, &OsStr) -> Result<(), String>,
-    /// Returns true if the settings have a value for the setting.
-    pub is_given: fn(&Settings) -> bool,
-    /// The default as text; none if a run can do without the setting.
-    pub default: Option<fn(&Defaults) -> String>,
-}
-
 /// Returns the bytes of a name in kebab case.
 pub(super) const fn kebab_case<const N: usize>(name: &str) -> [u8; N] {
     let (mut key, mut at) = ([0; N], 0);
@@ -43,15 +12,15 @@ pub(super) const fn kebab_case<const N: usize>(name: &str) -> [u8; N] {
 }
 
 /// Declares all settings. A declaration is a help text, a name, a [`Kind`](super::kind::Kind), the word for the value in
-/// help texts, and the default as a function of [`Defaults`]. `only schedule = ScheduleKind::Step` restricts a setting to
+/// help texts, and the default as a function of [`Defaults`](super::Defaults). `only schedule = ScheduleKind::Step` restricts a setting to
 /// runs whose setting `schedule` has this value. A setting without a default, or with a restriction, is optional in a
 /// recipe.
 ///
 /// The macro makes:
 ///
-/// - [`Settings`], in which every setting is optional, and which reads itself from a settings file;
+/// - [`Settings`](super::Settings), in which every setting is optional, and which reads itself from a settings file;
 /// - [`Recipe`](super::Recipe), in which settings with a default have a value, and which is written to `config.toml`;
-/// - [`Settings::ALL`], the [`Setting`]s, from which the command line makes its flags;
+/// - [`Settings::ALL`](super::Settings::ALL), the [`Setting`](super::Setting)s, from which the command line makes its flags;
 /// - functions over all settings: `Settings::or_each`, `Settings::check_restrictions` and `Recipe::filled`.
 macro_rules! settings {
     ($($heading:literal {$(

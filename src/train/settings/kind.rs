@@ -171,13 +171,13 @@ impl Kind for PathBuf {
     fn read(text: &str) -> Result<Self, String> {
         Ok(text.into())
     }
+    /// Reads a path. `~` at its beginning is the home folder: a shell does not replace it in `--out=~/run`.
     fn from_flag(value: &OsStr) -> Result<Self, String> {
-        Ok(value.into())
+        files::expand_home(value.as_ref()).map_err(|error| error.to_string())
     }
-    /// Reads a path. `~` at its beginning is the home folder: no shell has replaced it.
     fn from_file(value: &toml::Value) -> Result<Self, String> {
         let path = value.as_str().ok_or_else(|| format!("{value} is not in quotation marks"))?;
-        files::expand_home(path.as_ref()).map_err(|error| error.to_string())
+        Self::from_flag(path.as_ref())
     }
     /// Returns the path as Unicode, which TOML requires.
     fn value(self) -> Option<PathBuf> {
