@@ -82,7 +82,7 @@ macro_rules! settings {
             ///
             /// # Errors
             /// [`ConfigError::Restricted`] for the first setting that does not.
-            pub(in crate::train) fn check_restrictions(&self, recipe: &Recipe) -> Result<(), ConfigError> {
+            pub(super) fn check_restrictions(&self, recipe: &Recipe) -> Result<(), ConfigError> {
                 $($($(
                     if self.$field.is_some() && recipe.$owner != $value {
                         return Err(ConfigError::Restricted {
@@ -99,7 +99,7 @@ macro_rules! settings {
 
         impl Recipe {
             /// Returns the settings with the defaults filled in. Checks nothing.
-            pub(in crate::train) fn filled(settings: Settings, defaults: &Defaults) -> Self {
+            pub(super) fn filled(settings: Settings, defaults: &Defaults) -> Self {
                 #[allow(unused_mut)]
                 let mut recipe = Self {$($(
                     $field: settings!(@value settings.$field, defaults, $kind, [$($default)?], [$($owner)?]),
