@@ -17,8 +17,8 @@ const IN_CHANNELS: u32 = CO;
 
 const WEIGHT_BINDING: u32 = 0u;
 
-// Returns the source of the pixel of d_out that the weight at (ky, kx) connects to the pixel (n, h, w) of d_x. Its
-// index is OUTSIDE if there is no such pixel.
+// Finds the pixel of d_out that the weight at (ky, kx) connects to the pixel (n, h, w) of d_x. Returns two numbers, by
+// which `d_output4` reads this pixel. The first number is OUTSIDE if there is no such pixel.
 fn source_of(pixel: vec3<u32>, ky: u32, kx: u32) -> vec2<u32> {
     // Below zero, `row` and `column` wrap around as u32 and fail the comparisons with OH and OW.
     let row = pixel.y + PADDING_H - ky;

@@ -1,4 +1,5 @@
-// Reads one row of the weight four channels at a time, for any OUT_CHANNELS.
+// Reads four neighbouring output channels of the weight as four numbers, so OUT_CHANNELS need not be a multiple of 4.
+// (weight_vec4 reads them as one vec4.) A row is a position in the kernel and an input channel.
 
 @group(0) @binding(WEIGHT_BINDING) var<storage, read> weight: array<f32>;
 

@@ -20,9 +20,9 @@ pub struct TimedWork {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bound {
-    /// The device's arithmetic, in multiply-adds.
+    /// The rate of the device's multiply-adds.
     Arithmetic,
-    /// The device's memory.
+    /// The rate at which the device reads and writes memory.
     Memory,
 }
 

@@ -131,8 +131,9 @@ fn problem(tree: &Tree, code: &str) -> Option<String> {
     (!is_there).then(|| format!("there is no file {code}"))
 }
 
-/// Returns the problems with names after the link to their file: `[...](run.rs), `first`, `second``. A link to `mod.rs`
-/// stands for its folder.
+/// Checks the names of functions and types that follow a link to a source file in a page: after a link to `run.rs`, each
+/// name must be defined in `run.rs`; after a link to `mod.rs`, in any file of its folder. Returns a problem for each name
+/// that is not.
 fn problems_behind_links(tree: &Tree, page: &Page) -> Vec<String> {
     let mut problems = Vec::new();
     for behind in page.prose.split("](").skip(1) {

@@ -115,8 +115,8 @@ impl Chart {
         let points = || series.iter().flat_map(|series| &series.points);
         let (first, last) = range(points().map(|(x, _)| *x));
         let is_counted = self.x_unit == Unit::Count;
-        // An axis of minutes starts at 0. An axis of means starts at 0, too, because the first mean covers the interval
-        // from 0.
+        // A horizontal axis of minutes starts at 0. An axis of steps or epochs starts at 0 if a series has means: each
+        // mean covers an interval of x, and the first interval starts at 0.
         let from_start = !is_counted || series.iter().any(|series| series.kind == Kind::Mean);
         let x = Axis::from(if from_start { 0.0 } else { first }, last, 7, is_counted);
         let (low, high) = range(points().map(|(_, y)| *y));
