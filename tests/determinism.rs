@@ -68,8 +68,8 @@ fn the_number_of_threads_changes_no_bit() {
 /// All state that a step reads from earlier steps.
 const STATE: [StateBuffer; 6] = [
     StateBuffer::Parameters,
-    StateBuffer::ExpAvg,
-    StateBuffer::ExpAvgSq,
+    StateBuffer::Optimizer(0),
+    StateBuffer::Optimizer(1),
     StateBuffer::RunningStatistics,
     StateBuffer::Metrics,
     StateBuffer::Control,

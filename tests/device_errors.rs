@@ -12,14 +12,7 @@ use wgrad::ops::{self, relu, scale};
 use wgrad::passes::PlanError;
 use wgrad::tape::{ElementType, Mode, StateBuffer, Tape, ValueId};
 
-const STEP: StepScalars = StepScalars {
-    seed: [0, 0],
-    epoch: 0,
-    step: 0,
-    step_size: 0.0,
-    inv_sqrt_bias_correction2: 0.0,
-    padding: [0, 0],
-};
+const STEP: StepScalars = StepScalars { seed: [0, 0], epoch: 0, step: 0, optimizer: [0.0; 4] };
 
 fn open(options: &OpenOptions) -> GpuDevice {
     GpuDevice::open(None, options).expect("these tests need a GPU adapter, software or not")

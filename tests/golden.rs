@@ -45,6 +45,7 @@ type Run = fn(&CaseFile, &Device);
 /// The kinds of cases, each with the function that runs it.
 const KINDS: &[(&str, Run)] = &[
     ("adam", network::adam_steps),
+    ("adamw", network::adamw_steps),
     ("add", ops::add),
     ("augment", ops::augment),
     ("avg_pool2d", ops::avg_pool2d),
@@ -63,6 +64,7 @@ const KINDS: &[(&str, Run)] = &[
     ("one_cycle", schedules::one_cycle),
     ("relu", ops::relu),
     ("resnet9", network::resnet9),
+    ("sgd", network::sgd_steps),
 ];
 
 /// Runs every file on the device. Fails with the names of the files that do not agree. Before that, the panic of each

@@ -7,8 +7,9 @@ use std::thread;
 
 use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session};
 use wgrad::kernel::StepScalars;
-use wgrad::ops::adam::{Adam, adam};
+use wgrad::ops::adam::Adam;
 use wgrad::ops::cross_entropy::cross_entropy;
+use wgrad::ops::optimizer::Optimizer;
 use wgrad::ops::{linear, metrics, scale};
 use wgrad::passes;
 use wgrad::tape::{ElementType, Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
@@ -38,8 +39,9 @@ fn classifier(mode: Mode) -> Classifier {
     let loss = cross_entropy(&mut tape, logits, labels, 0.0);
     if mode == Mode::Train {
         passes::backward(&mut tape, loss.loss);
-        adam(&mut tape, Adam::default());
+        Adam::default().record(&mut tape);
     }
+    tape.optimizer_state(Adam::default().slots());
     metrics::accumulate(&mut tape, &loss, labels);
     Classifier { tape: Arc::new(tape), x, labels, logits }
 }
@@ -71,8 +73,8 @@ fn write(session: &mut dyn Session, program: ProgramId, net: &Classifier, step: 
 
 /// Returns Adam's scalars for step number `step`, counted from 0.
 fn scalars(step: usize) -> StepScalars {
-    let (step_size, inv_sqrt_bias_correction2) = Adam::default().scalars(0.01, step as u64 + 1);
-    StepScalars { step_size, inv_sqrt_bias_correction2, ..StepScalars::default() }
+    let optimizer = Adam::default().scalars(0.01, step as u64 + 1);
+    StepScalars { optimizer, ..StepScalars::default() }
 }
 
 #[track_caller]
@@ -214,7 +216,7 @@ fn a_network_without_parameters_runs() {
     let x = tape.input("x", ElementType::F32, &[7]);
     let y = scale::scale(&mut tape, x, 2.0);
     tape.keep(y);
-    adam(&mut tape, Adam::default());
+    Adam::default().record(&mut tape);
     let [_, gpu] = devices();
     let (mut session, program) = session(&gpu, &Arc::new(tape));
     session.write(program, x, &[1.0; 7]).expect("writes");

@@ -5,12 +5,15 @@ mod common;
 #[path = "common/variations.rs"]
 mod variations;
 
+use std::collections::BTreeSet;
+
 use common::open_gpu;
 use variations::variations;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, DeviceError, OpenOptions};
 use wgrad::kernel::{Kernels, Tile};
 use wgrad::measure::check::{CaseData, CaseResult, CaseTape};
+use wgrad::passes::{Plan, PlanOptions};
 use wgrad::tape::Node;
 
 #[test]
@@ -79,6 +82,33 @@ fn every_tile_gives_the_same_bits() {
         }
     }
     assert!(n_cut > 10, "{n_cut}");
+}
+
+/// An adapter that cannot bind a whole flat buffer runs a kernel once for each segment. The results have the same bits,
+/// also with a segment for each member.
+#[test]
+fn segments_of_flat_buffers_give_the_same_bits() {
+    let open = |max_segment| common::open(OpenOptions { max_segment, ..OpenOptions::default() });
+    let (whole, cut) = (open(None), open(Some(256)));
+    let has_dispatches = |device: &Device, check: &CaseTape| {
+        let Device::Gpu(gpu) = device else { unreachable!("a GPU was opened") };
+        let target = Some(*gpu.target());
+        let plan = Plan::new(&check.tape, PlanOptions { target, ..PlanOptions::default() });
+        plan.launches.iter().map(|launch| launch.dispatches.len()).sum::<usize>()
+    };
+    let mut ops = BTreeSet::new();
+    for check in CaseTape::all() {
+        if has_dispatches(&cut, &check) == has_dispatches(&whole, &check) {
+            continue;
+        }
+        ops.insert(check.op);
+        let data = check.fill(1);
+        let [whole, cut] =
+            [&whole, &cut].map(|device| run(device, &check, &data).expect("it runs"));
+        assert!(whole == cut, "{}, {}: segments give other bits", check.op, check.case);
+    }
+    let expected = ["adam", "clip_grad_norm", "ema", "finite_check", "running_statistics", "sgd"];
+    assert!(ops.into_iter().eq(expected), "these ops have segments");
 }
 
 /// A step's results depend on its inputs and state alone, not on earlier runs.

@@ -30,6 +30,8 @@ enum In {
     Naive,
     /// The adapter's default kernels.
     Default,
+    /// The default kernels, with flat buffers in segments of one member.
+    Segments,
     /// Matrix products in registers.
     Registers,
     /// Matrix products in registers, with reads shared by the invocations of a subgroup.
@@ -40,28 +42,31 @@ enum In {
     Square128,
 }
 
-use In::{Default, Naive, Registers, Square64, Square128, Subgroup};
+use In::{Default, Naive, Registers, Segments, Square64, Square128, Subgroup};
 
 impl In {
-    /// Returns the device options of this set: its kernels, and its tiling of matrix products (None: the adapter's
-    /// choice).
-    fn kernels(self) -> (Kernels, Option<Tile>) {
-        match self {
-            Naive => (Kernels::Naive, None),
-            Default => (Kernels::Default, None),
-            Registers => (Kernels::Default, Some(Tile::Registers)),
-            Subgroup => (Kernels::Default, Some(Tile::Subgroup)),
-            Square64 => (Kernels::Default, Some(Tile::Square64)),
-            Square128 => (Kernels::Default, Some(Tile::Square128)),
-        }
+    /// Returns the device options of this set.
+    fn options(self) -> OpenOptions {
+        let (tile, max_segment) = match self {
+            Naive | Default => (None, None),
+            Segments => (None, Some(256)),
+            Registers => (Some(Tile::Registers), None),
+            Subgroup => (Some(Tile::Subgroup), None),
+            Square64 => (Some(Tile::Square64), None),
+            Square128 => (Some(Tile::Square128), None),
+        };
+        let kernels = if let Naive = self { Kernels::Naive } else { Kernels::Default };
+        OpenOptions { kernels, tile, max_segment, ..OpenOptions::default() }
     }
 
     /// Returns true if some kernel of a case includes a file, on a hardware or a software adapter.
     fn runs(self, check: &CaseTape, file: &str) -> bool {
-        let (kernels, tile) = self.kernels();
+        let OpenOptions { kernels, tile, max_segment, .. } = self.options();
         let library = ShaderLibrary::default();
         [false, true].into_iter().any(|is_software| {
-            let target = Some(Target { kernels, is_software, min_subgroup_size: 8, tile });
+            let min_subgroup_size = 8;
+            let target =
+                Some(Target { kernels, is_software, min_subgroup_size, max_segment, tile });
             let plan = Plan::new(&check.tape, PlanOptions { target, ..PlanOptions::default() });
             let mut dispatches = plan.launches.iter().flat_map(|launch| &launch.dispatches);
             dispatches.any(|dispatch| {
@@ -78,6 +83,8 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("adam", "adam/step", "ONE_MINUS_BETA2 * g * g", "ONE_MINUS_BETA2 * g")),
     (Default, ("adam", "adam/step", "!= 0.0", "!= control[NOT_FINITE]")),
     (Default, ("adam", "adam/step", "exp_avg[ix] = m;", "")),
+    (Default, ("adam", "adam/step", "p *= scalars.optimizer.z", "p *= scalars.optimizer.w")),
+    (Default, ("adam", "adam/step", "if IS_DECOUPLED", "if !IS_DECOUPLED")),
     (Default, ("add", "add/forward", "a[ix] + b[ix]", "a[ix] + 0.5 * b[ix]")),
     (Default, ("add", "add/forward", "a[ix] + b[ix]", "a[ix] - b[ix]")),
     (Default, ("add", "add/forward", "+ b[ix]", "+ b[ix / 2u]")),
@@ -154,6 +161,9 @@ const MUTANTS: &[(In, Mutant)] = &[
         Default,
         ("clip_grad_norm", "clip_grad_norm/partials", "ix += N_PARTIALS", "ix += 2u * N_PARTIALS"),
     ),
+    (Segments, ("clip_grad_norm", "clip_grad_norm/partials", "START > 0u", "START > 64u")),
+    (Segments, ("clip_grad_norm", "clip_grad_norm/partials", "START % N_PARTIALS", "START")),
+    (Segments, ("clip_grad_norm", "clip_grad_norm/partials", "var ix = first", "var ix = partial")),
     (Default, ("clip_grad_norm", "clip_grad_norm/norm", "i < 64u", "i < 63u")),
     (Default, ("clip_grad_norm", "clip_grad_norm/norm", "sqrt(total)", "total")),
     (Default, ("clip_grad_norm", "clip_grad_norm/clip", "coefficient < 1.0 &&", "")),
@@ -252,6 +262,14 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("scale", "scale/forward", "FACTOR * x", "x")),
     (Default, ("scale", "scale/by_scalar", "s[0] * x", "s[0] + x")),
     (Default, ("scale", "scale/by_scalar", "s[0] * x[ix]", "s[0] * x[0]")),
+    (Default, ("sgd", "sgd/step", "+ WEIGHT_DECAY * p", "")),
+    (Default, ("sgd", "sgd/step", "!= 0.0", "!= control[NOT_FINITE]")),
+    (Default, ("sgd", "sgd/step", "scalars.optimizer.x", "scalars.optimizer.y")),
+    (Default, ("sgd", "sgd/momentum", "+ WEIGHT_DECAY * p", "")),
+    (Default, ("sgd", "sgd/momentum", "!= 0.0", "!= control[NOT_FINITE]")),
+    (Default, ("sgd", "sgd/momentum", "MOMENTUM * momentum_buffer[ix]", "momentum_buffer[ix]")),
+    (Default, ("sgd", "sgd/momentum", "momentum_buffer[ix] = b;", "")),
+    (Default, ("sgd", "sgd/momentum", "g + MOMENTUM * b", "b + MOMENTUM * b")),
 ];
 
 fn mutants() -> impl Iterator<Item = &'static (In, Mutant)> {
@@ -287,8 +305,7 @@ fn is_caught(
     assert!(code.contains(text), "{file} does not contain {text:?}");
     let broken = code.replacen(text, becomes, 1);
     let shaders = ShaderLibrary::default().with_override(file, broken);
-    let (kernels, tile) = within.kernels();
-    let gpu = common::open(OpenOptions { kernels, tile, shaders, ..OpenOptions::default() });
+    let gpu = common::open(OpenOptions { shaders, ..within.options() });
     let checks = CaseTape::all().filter(|check| check.op == op && within.runs(check, file));
     // The last cases run first: they catch most mutants, and compiling a case takes long.
     for check in checks.collect::<Vec<_>>().into_iter().rev() {

@@ -6,7 +6,9 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{self, ResNet9, Weights};
-use wgrad::ops::{adam, cross_entropy};
+use wgrad::ops::adam::Adam;
+use wgrad::ops::cross_entropy;
+use wgrad::ops::optimizer::Optimizer;
 use wgrad::passes::Work;
 use wgrad::passes::print::listing;
 use wgrad::passes::{self, Plan, PlanOptions};
@@ -23,10 +25,10 @@ fn record(mode: Mode, width: usize, batch: usize) -> Tape {
         let labels = tape.input("labels", ElementType::U32, &[batch]);
         let loss = cross_entropy::cross_entropy(&mut tape, logits, labels, 0.0).loss;
         passes::backward(&mut tape, loss);
-        let adam = adam::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
-        tape.in_phase(Phase::Update, |tape| adam::adam(tape, adam));
+        tape.in_phase(Phase::Update, |tape| Adam::default().record(tape));
         passes::eliminate_dead(&mut tape);
     }
+    tape.optimizer_state(Adam::default().slots());
     tape
 }
 

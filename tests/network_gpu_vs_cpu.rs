@@ -67,8 +67,8 @@ fn each_step_from_the_cpus_state_agrees() {
     for images in whole_batches(&order, BATCH) {
         let carried = [
             StateBuffer::Parameters,
-            StateBuffer::ExpAvg,
-            StateBuffer::ExpAvgSq,
+            StateBuffer::Optimizer(0),
+            StateBuffer::Optimizer(1),
             StateBuffer::RunningStatistics,
         ];
         for group in carried {

@@ -1,6 +1,7 @@
-// Adam (Kingma and Ba 2015, algorithm 1) as PyTorch computes it, over the flat buffers of all parameters:
+// Adam (Kingma and Ba 2015, algorithm 1) and AdamW as PyTorch computes them, over the flat buffers of all parameters:
 //
-//   g = gradient + WEIGHT_DECAY * p
+//   p = (1 - lr * weight decay) * p    with IS_DECOUPLED
+//   g = gradient + WEIGHT_DECAY * p    (WEIGHT_DECAY is 0 with IS_DECOUPLED)
 //   m = BETA1 * m + (1 - BETA1) * g,   v = BETA2 * v + (1 - BETA2) * g^2
 //   p = p - lr / (1 - BETA1^t) * m / (sqrt(v) / sqrt(1 - BETA2^t) + EPS)
 //
@@ -20,6 +21,7 @@ const BETA2: f32 = 0.999;
 const ONE_MINUS_BETA2: f32 = 0.001;
 const EPS: f32 = 1e-8;
 const WEIGHT_DECAY: f32 = 0.0;
+const IS_DECOUPLED: bool = false;
 
 @group(0) @binding(0) var<storage, read> gradients: array<f32>;
 @group(0) @binding(1) var<storage, read> control: array<f32>;
@@ -38,11 +40,16 @@ fn main(
     if ix >= arrayLength(&parameters) || control[NOT_FINITE] != 0.0 {
         return;
     }
-    let p = parameters[ix];
+    let step_size = scalars.optimizer.x;
+    let inv_sqrt_bias_correction2 = scalars.optimizer.y;
+    var p = parameters[ix];
+    if IS_DECOUPLED {
+        p *= scalars.optimizer.z;
+    }
     let g = gradients[ix] + WEIGHT_DECAY * p;
     let m = BETA1 * exp_avg[ix] + ONE_MINUS_BETA1 * g;
     let v = BETA2 * exp_avg_sq[ix] + ONE_MINUS_BETA2 * g * g;
     exp_avg[ix] = m;
     exp_avg_sq[ix] = v;
-    parameters[ix] = p - scalars.step_size * m / (sqrt(v) * scalars.inv_sqrt_bias_correction2 + EPS);
+    parameters[ix] = p - step_size * m / (sqrt(v) * inv_sqrt_bias_correction2 + EPS);
 }

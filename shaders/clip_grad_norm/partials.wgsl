@@ -1,4 +1,7 @@
-// partials[partial] = sum of gradients[i]^2 over i = partial, partial + N_PARTIALS, partial + 2 * N_PARTIALS, ...
+// partials[partial] = sum of gradient[i]^2 over i = partial, partial + N_PARTIALS, partial + 2 * N_PARTIALS, ...
+//
+// A dispatch adds the terms of one segment, which begins at element START of the flat buffer. The dispatch of the first
+// segment begins the sums, and those of the others continue them. So the sums do not depend on the segments.
 //
 // The stride lets neighbouring invocations read neighbouring elements. The number of partial sums depends on the number
 // of gradients alone, so the order of the sum is fixed. One invocation computes one partial sum. Grid: one axis of
@@ -7,6 +10,7 @@
 // #import shared/linear_index
 
 const N_PARTIALS: u32 = 1u;
+const START: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> gradients: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
@@ -22,7 +26,12 @@ fn main(
         return;
     }
     var sum = 0.0;
-    for (var ix = partial; ix < arrayLength(&gradients); ix += N_PARTIALS) {
+    if START > 0u {
+        sum = partials[partial];
+    }
+    // The first element of the segment that belongs to the partial sum.
+    let first = (partial + N_PARTIALS - START % N_PARTIALS) % N_PARTIALS;
+    for (var ix = first; ix < arrayLength(&gradients); ix += N_PARTIALS) {
         sum += gradients[ix] * gradients[ix];
     }
     partials[partial] = sum;

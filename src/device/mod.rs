@@ -2,7 +2,7 @@
 //!
 //! Two devices run the same tape. [`gpu`] runs the WGSL shaders through wgpu, on hardware or software adapters; [`cpu`]
 //! runs each op's reference in plain Rust. A [`Session`] is one model on one device: it owns the state (parameters,
-//! Adam's moments, running statistics) and any number of programs that share it.
+//! the optimizer's state, running statistics) and any number of programs that share it.
 
 use crate::passes::Plan;
 use crate::tape::StateLayout;

@@ -12,6 +12,9 @@ pub struct OpenOptions {
     pub memory_limit: Option<u64>,
     /// The tile of every matrix product on a GPU, for tests and benchmarks; None if the device chooses the tiles.
     pub tile: Option<Tile>,
+    /// The size of the largest segment of a flat buffer of the state that a kernel binds on a GPU, in bytes, for tests;
+    /// None for the largest binding of the adapter.
+    pub max_segment: Option<u64>,
     /// An upper limit on the number of invocations of a subgroup that exchange values which they have read, for tests;
     /// None for no limit other than the subgroup size.
     pub max_sharing: Option<usize>,

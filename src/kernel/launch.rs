@@ -37,6 +37,9 @@ pub struct Target {
     pub is_software: bool,
     /// The smallest subgroup size in invocations; 0 if kernels cannot use subgroups.
     pub min_subgroup_size: usize,
+    /// The size of the largest segment of a flat buffer that a dispatch may bind, in bytes, unless a single member is
+    /// larger; None for whole buffers.
+    pub max_segment: Option<u64>,
     /// The tile that was measured to be the fastest for the op's matrix product; None if [`Tile::by_rule`] chooses the
     /// tile.
     pub tile: Option<Tile>,
@@ -144,6 +147,15 @@ impl Shader {
     }
 }
 
+/// A range of elements of a flat buffer. It begins at a multiple of 256 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// The first element.
+    pub start: usize,
+    /// The element behind the last one.
+    pub end: usize,
+}
+
 /// The buffer that a dispatch binds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Binding {
@@ -151,6 +163,10 @@ pub enum Binding {
     Input(usize),
     /// The node's i-th output. For an output that aliases an input, bind only the output.
     Output(usize),
+    /// A part of the node's i-th input, which is a flat buffer.
+    InputPart(usize, Span),
+    /// A part of the node's i-th output, which is a flat buffer.
+    OutputPart(usize, Span),
     /// The launch's i-th scratch buffer.
     Scratch(usize),
     /// The uniform buffer of [`StepScalars`](crate::kernel::StepScalars).

@@ -7,7 +7,7 @@ pub mod real;
 pub mod step;
 pub mod tile;
 
-pub use launch::{Binding, Constant, Dispatch, Kernels, Launch, Shader, Target, grid};
+pub use launch::{Binding, Constant, Dispatch, Kernels, Launch, Shader, Span, Target, grid};
 pub use real::Real;
 pub use step::StepScalars;
 pub use tile::Tile;

@@ -13,10 +13,7 @@ pub struct StepScalars {
     pub epoch: u32,
     /// The number of the training step, from 1; 0 outside training.
     pub step: u32,
-    /// Adam's learning rate divided by its first bias correction: lr / (1 - beta1^t).
-    pub step_size: f32,
-    /// The inverse square root of Adam's second bias correction: 1 / sqrt(1 - beta2^t).
-    pub inv_sqrt_bias_correction2: f32,
-    /// Unused; makes the size a multiple of 16 bytes.
-    pub padding: [u32; 2],
+    /// The optimizer's scalars, which depend on the learning rate and on the number of the step; see
+    /// [`Optimizer::scalars`](crate::ops::optimizer::Optimizer::scalars).
+    pub optimizer: [f32; 4],
 }

@@ -1,19 +1,22 @@
-//! Adam, over the flat buffers of all parameters in one dispatch.
+//! Adam and AdamW, over the flat buffers of all parameters in one dispatch.
 //!
 //! ```text
-//! g = gradient + weight_decay · p
+//! p = (1 − lr · weight_decay) · p            AdamW
+//! g = gradient + weight_decay · p            Adam; g = gradient in AdamW
 //! m = beta1 · m + (1 − beta1) · g
 //! v = beta2 · v + (1 − beta2) · g²
 //! p = p − lr / (1 − beta1ᵗ) · m / (√v / √(1 − beta2ᵗ) + eps)
 //! ```
 //!
 //! t is the number of the step, from 1. Kingma and Ba 2015, in the form of PyTorch's `Adam`: eps is added after the
-//! bias correction of the root, and weight decay is a term of the gradient. Shaders: `shaders/adam/`. Derivation:
-//! `docs/ops/adam.md`.
+//! bias correction of the root, and weight decay is a term of the gradient. AdamW (Loshchilov and Hutter 2019) decays the
+//! parameters themselves. Shaders: `shaders/adam/`. Derivation: `docs/ops/adam.md`.
 
 use rayon::prelude::*;
 
 use super::finite_check::NOT_FINITE;
+use super::optimizer::{AnyOptimizer, Hyperparameters, Optimizer, WeightDecay};
+use super::segments::segments;
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -21,21 +24,7 @@ use crate::tape::{
     Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
 };
 
-/// Records one step of Adam over all parameters.
-pub fn adam(tape: &mut Tape, adam: Adam) {
-    let groups = [
-        StateBuffer::Gradients,
-        StateBuffer::Control,
-        StateBuffer::Parameters,
-        StateBuffer::ExpAvg,
-        StateBuffer::ExpAvgSq,
-    ];
-    let inputs = groups.map(|group| tape.whole(group));
-    tape.push(adam, &inputs);
-}
-
-/// One step of Adam, in place:
-/// `gradients, control, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`.
+/// Adam, with weight decay as an L2 penalty.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Adam {
     /// The decay of the mean gradient, per step.
@@ -44,36 +33,113 @@ pub struct Adam {
     pub beta2: f64,
     /// The number that is added to the square root, against a division by 0.
     pub eps: f64,
-    /// The factor of the L2 penalty: its gradient is `weight_decay · p`.
-    pub weight_decay: f64,
+    /// The weight decay. In `Adam` it is the factor of an L2 penalty, whose gradient is `rate · p`. In [`AdamW`], which
+    /// is decoupled from the gradient, each step multiplies p by `1 − lr · rate`.
+    pub weight_decay: WeightDecay,
 }
+
+/// Adam with decoupled weight decay.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AdamW(pub Adam);
 
 impl Default for Adam {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: WeightDecay::default() }
     }
 }
 
-impl Adam {
-    /// Returns the two scalars of training step `step` (from 1) at learning rate `lr` for
-    /// [`StepScalars`](crate::kernel::StepScalars): `lr / (1 - beta1^step)` and `1 / sqrt(1 - beta2^step)`,
-    /// computed in f64.
-    pub fn scalars(&self, lr: f64, step: u64) -> (f32, f32) {
+impl From<Hyperparameters> for Adam {
+    fn from(of: Hyperparameters) -> Self {
+        Self { weight_decay: of.weight_decay, ..Self::default() }
+    }
+}
+
+impl From<Hyperparameters> for AdamW {
+    fn from(of: Hyperparameters) -> Self {
+        Self(of.into())
+    }
+}
+
+impl Optimizer for Adam {
+    fn description(&self) -> String {
+        format!("Adam{}", self.weight_decay.words(0.0))
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        &["exp_avg", "exp_avg_sq"]
+    }
+
+    /// Returns `lr / (1 - beta1^step)` and `1 / sqrt(1 - beta2^step)`.
+    fn scalars(&self, lr: f64, step: u64) -> [f32; 4] {
         let step = i32::try_from(step).expect("fewer than 2^31 steps");
         let correction1 = 1.0 - self.beta1.powi(step);
         let correction2 = 1.0 - self.beta2.powi(step);
-        ((lr / correction1) as f32, (1.0 / correction2.sqrt()) as f32)
+        [(lr / correction1) as f32, (1.0 / correction2.sqrt()) as f32, 0.0, 0.0]
+    }
+
+    fn record(&self, tape: &mut Tape) {
+        record(tape, AdamStep { adam: *self, is_decoupled: false });
     }
 }
 
-impl Op for Adam {
+impl Optimizer for AdamW {
+    fn description(&self) -> String {
+        format!("AdamW{}", self.0.weight_decay.words(0.01))
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        self.0.slots()
+    }
+
+    /// Returns the scalars of [`Adam`], and `1 - lr * rate` for the weight decay.
+    fn scalars(&self, lr: f64, step: u64) -> [f32; 4] {
+        let [step_size, inv_root, ..] = self.0.scalars(lr, step);
+        [step_size, inv_root, (1.0 - lr * self.0.weight_decay.rate) as f32, 0.0]
+    }
+
+    fn record(&self, tape: &mut Tape) {
+        record(tape, AdamStep { adam: self.0, is_decoupled: true });
+    }
+}
+
+/// Records one step over all parameters.
+fn record(tape: &mut Tape, step: AdamStep) {
+    tape.optimizer_state(step.adam.slots());
+    let groups = [
+        StateBuffer::Gradients,
+        StateBuffer::Control,
+        StateBuffer::Parameters,
+        StateBuffer::Optimizer(0),
+        StateBuffer::Optimizer(1),
+    ];
+    let inputs = groups.map(|group| tape.whole(group));
+    tape.push(step, &inputs);
+}
+
+/// One step of Adam or AdamW, in place:
+/// `gradients, control, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct AdamStep {
+    adam: Adam,
+    /// True for AdamW.
+    is_decoupled: bool,
+}
+
+impl Op for AdamStep {
     fn name(&self) -> &'static str {
         "adam.step"
     }
 
     fn attributes(&self) -> String {
-        let Self { beta1, beta2, eps, weight_decay } = self;
-        format!("betas {beta1}, {beta2}, eps {eps:e}, weight decay {weight_decay}")
+        let Adam { beta1, beta2, eps, weight_decay } = self.adam;
+        let (form, of) = match (self.is_decoupled, weight_decay.is_partial) {
+            (false, false) => ("", ""),
+            (false, true) => ("", " of weights"),
+            (true, false) => ("decoupled ", ""),
+            (true, true) => ("decoupled ", " of weights"),
+        };
+        let rate = weight_decay.rate;
+        format!("betas {beta1}, {beta2}, eps {eps:e}, {form}weight decay {rate}{of}")
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -91,66 +157,93 @@ impl Op for Adam {
         14 * io.input(0).n_elements() as u64
     }
 
-    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let shader = Shader::new("adam/step")
-            .constant("BETA1", self.beta1 as f32)
-            .constant("ONE_MINUS_BETA1", (1.0 - self.beta1) as f32)
-            .constant("BETA2", self.beta2 as f32)
-            .constant("ONE_MINUS_BETA2", (1.0 - self.beta2) as f32)
-            .constant("EPS", self.eps as f32)
-            .constant("WEIGHT_DECAY", self.weight_decay as f32);
-        let (input, output) = (Binding::Input, Binding::Output);
-        let bindings = [input(0), input(1), output(0), output(1), output(2), Binding::Step];
-        Launch::one(shader, &bindings, grid(io.input(0).n_elements()))
+    fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
+        let Adam { beta1, beta2, eps, weight_decay } = self.adam;
+        let mut launch = Launch::default();
+        for segment in segments(io, 0, target.max_segment, weight_decay.group()) {
+            let rate = weight_decay.rate_of(segment);
+            let is_decoupled = self.is_decoupled && rate != 0.0;
+            let shader = Shader::new("adam/step")
+                .constant("BETA1", beta1 as f32)
+                .constant("ONE_MINUS_BETA1", (1.0 - beta1) as f32)
+                .constant("BETA2", beta2 as f32)
+                .constant("ONE_MINUS_BETA2", (1.0 - beta2) as f32)
+                .constant("EPS", eps as f32)
+                .constant("WEIGHT_DECAY", if is_decoupled { 0.0 } else { rate as f32 })
+                .constant("IS_DECOUPLED", is_decoupled);
+            let [gradients, control] = [segment.input(0), Binding::Input(1)];
+            let [p, m, v] = [0, 1, 2].map(|ix| segment.output(ix));
+            let bindings = [gradients, control, p, m, v, Binding::Step];
+            launch = launch.then(shader, &bindings, grid(segment.n_elements()));
+        }
+        launch
     }
 }
 
-impl Reference for Adam {
+impl Reference for AdamStep {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let (gradients, control) = (args.inputs[0].real(), args.inputs[1].real());
         if control[NOT_FINITE] != T::ZERO {
             return;
         }
         let [parameters, exp_avg, exp_avg_sq] = args.outputs else { panic!("three outputs") };
-        let (beta1, rest1) = (T::from_f64(self.beta1), T::from_f64(1.0 - self.beta1));
-        let (beta2, rest2) = (T::from_f64(self.beta2), T::from_f64(1.0 - self.beta2));
-        let (eps, decay) = (T::from_f64(self.eps), T::from_f64(self.weight_decay));
-        let step_size = T::from_f32(args.step.step_size);
-        let inv_root = T::from_f32(args.step.inv_sqrt_bias_correction2);
-        let moments = exp_avg.real().par_chunks_mut(CHUNK);
-        let moments = moments.zip(exp_avg_sq.real().par_chunks_mut(CHUNK));
-        let gradients = gradients.par_chunks(CHUNK);
-        let chunks = parameters.real().par_chunks_mut(CHUNK).zip(moments).zip(gradients);
-        chunks.for_each(|((parameters, (exp_avg, exp_avg_sq)), gradients)| {
-            for (i, p) in parameters.iter_mut().enumerate() {
-                let g = gradients[i] + decay * *p;
-                let m = beta1 * exp_avg[i] + rest1 * g;
-                let v = beta2 * exp_avg_sq[i] + rest2 * g * g;
-                exp_avg[i] = m;
-                exp_avg_sq[i] = v;
-                *p -= step_size * m / (v.sqrt() * inv_root + eps);
-            }
-        });
+        let Adam { beta1, beta2, eps, weight_decay } = self.adam;
+        let (beta1, rest1) = (T::from_f64(beta1), T::from_f64(1.0 - beta1));
+        let (beta2, rest2) = (T::from_f64(beta2), T::from_f64(1.0 - beta2));
+        let eps = T::from_f64(eps);
+        let [step_size, inv_root, factor, _] = args.step.optimizer.map(T::from_f32);
+        for segment in segments(&args.io, 0, None, weight_decay.group()) {
+            let here = segment.span.start..segment.span.end;
+            let rate = weight_decay.rate_of(segment);
+            let is_decoupled = self.is_decoupled && rate != 0.0;
+            let decay = T::from_f64(if is_decoupled { 0.0 } else { rate });
+            let moments = exp_avg.real()[here.clone()].par_chunks_mut(CHUNK);
+            let moments = moments.zip(exp_avg_sq.real()[here.clone()].par_chunks_mut(CHUNK));
+            let gradients = gradients[here.clone()].par_chunks(CHUNK);
+            let chunks = parameters.real()[here].par_chunks_mut(CHUNK).zip(moments).zip(gradients);
+            chunks.for_each(|((parameters, (exp_avg, exp_avg_sq)), gradients)| {
+                for (i, p) in parameters.iter_mut().enumerate() {
+                    if is_decoupled {
+                        *p *= factor;
+                    }
+                    let g = gradients[i] + decay * *p;
+                    let m = beta1 * exp_avg[i] + rest1 * g;
+                    let v = beta2 * exp_avg_sq[i] + rest2 * g * g;
+                    exp_avg[i] = m;
+                    exp_avg_sq[i] = v;
+                    *p -= step_size * m / (v.sqrt() * inv_root + eps);
+                }
+            });
+        }
     }
 }
 
 /// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "adam", cases };
 
-fn case(shapes: &'static [usize], weight_decay: f64) -> Case {
-    let name = format!("parameters of {shapes:?}, weight decay {weight_decay}");
+fn case(shapes: &'static [&'static [usize]], optimizer: AnyOptimizer) -> Case {
+    let name = format!("parameters of {shapes:?}, {}", optimizer.get().description());
     Case::new(name, 1, move |tape, _| {
-        for (ix, &n) in shapes.iter().enumerate() {
+        for (ix, shape) in shapes.iter().enumerate() {
             let initializer = Initializer::Constant(0.0);
-            tape.parameter(&format!("p{ix}"), &[n], Layout::Plain, initializer);
+            tape.parameter(&format!("p{ix}"), shape, Layout::Plain, initializer);
         }
-        adam(tape, Adam { weight_decay, ..Adam::default() });
+        optimizer.get().record(tape);
         Vec::new()
     })
 }
 
 fn cases() -> Vec<Case> {
-    vec![case(&[5, 67, 3], 0.0), case(&[130, 1], 5e-4)]
+    let with = |weight_decay| Adam { weight_decay, ..Adam::default() };
+    let large = WeightDecay::of_all(0.25);
+    let mixed: &[&[usize]] = &[&[5], &[7], &[3, 30], &[2, 2], &[70]];
+    vec![
+        case(&[&[5], &[67], &[3]], Adam::default().into()),
+        case(&[&[130], &[1]], with(WeightDecay::of_all(5e-4)).into()),
+        case(mixed, with(large.partial()).into()),
+        case(&[&[130], &[1]], AdamW(with(large)).into()),
+        case(mixed, AdamW(with(large.partial())).into()),
+    ]
 }
 
 #[cfg(test)]
@@ -159,10 +252,16 @@ mod tests {
 
     #[test]
     fn scalars_correct_the_bias() {
-        let (step_size, inv_root) = Adam::default().scalars(1e-3, 1);
+        let [step_size, inv_root, ..] = Adam::default().scalars(1e-3, 1);
         assert!((step_size - 1e-2).abs() < 1e-8);
         assert!((inv_root - 31.622_776).abs() < 1e-4);
-        let (step_size, inv_root) = Adam::default().scalars(1e-3, 1_000_000);
-        assert_eq!((step_size, inv_root), (1e-3, 1.0));
+        assert_eq!(Adam::default().scalars(1e-3, 1_000_000), [1e-3, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn the_factor_of_decoupled_decay_follows_the_learning_rate() {
+        let weight_decay = WeightDecay::of_all(0.5);
+        let [.., factor, _] = AdamW(Adam { weight_decay, ..Adam::default() }).scalars(0.25, 3);
+        assert_eq!(factor, 0.875);
     }
 }

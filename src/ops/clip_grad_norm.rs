@@ -12,6 +12,7 @@
 use rayon::prelude::*;
 
 use super::finite_check::{NOT_FINITE, OnNonFinite, finite_check};
+use super::segments::alike;
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -64,18 +65,18 @@ impl Op for GradNorm {
         2 * io.input(0).n_elements() as u64
     }
 
-    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+    fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let n_partials = io.input(0).n_elements().div_ceil(ELEMENTS_PER_PARTIAL).max(1);
         let shader = |path| Shader::new(path).constant("N_PARTIALS", n_partials);
         let scratch = Binding::Scratch(0);
-        Launch::default()
-            .with_scratch(n_partials)
-            .then(
-                shader("clip_grad_norm/partials"),
-                &[Binding::Input(0), scratch],
-                grid(n_partials),
-            )
-            .then(shader("clip_grad_norm/norm"), &[scratch, Binding::Output(0)], [1, 1, 1])
+        let mut launch = Launch::default().with_scratch(n_partials);
+        // The segments run in order, and each continues the partial sums of the one before. So a partial sum has the
+        // same terms in the same order for any segments.
+        for segment in alike(io, 0, target.max_segment) {
+            let partials = shader("clip_grad_norm/partials").constant("START", segment.span.start);
+            launch = launch.then(partials, &[segment.input(0), scratch], grid(n_partials));
+        }
+        launch.then(shader("clip_grad_norm/norm"), &[scratch, Binding::Output(0)], [1, 1, 1])
     }
 }
 
@@ -125,12 +126,14 @@ impl Op for ClipGradNorm {
         io.input(2).n_elements() as u64
     }
 
-    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+    fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let shader = Shader::new("clip_grad_norm/clip")
             .constant("MAX_NORM", self.max_norm)
             .constant("EPS", EPS);
-        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        Launch::one(shader, &bindings, grid(io.input(2).n_elements()))
+        alike(io, 2, target.max_segment).fold(Launch::default(), |launch, segment| {
+            let bindings = [Binding::Input(0), Binding::Input(1), segment.output(0)];
+            launch.then(shader.clone(), &bindings, grid(segment.n_elements()))
+        })
     }
 }
 

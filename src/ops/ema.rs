@@ -10,6 +10,7 @@
 use rayon::prelude::*;
 
 use super::finite_check::NOT_FINITE;
+use super::segments::alike;
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
@@ -60,10 +61,12 @@ impl Op for Ema {
         3 * io.input(0).n_elements() as u64
     }
 
-    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+    fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let shader = Shader::new("ema/update").constant("WEIGHT", (1.0 - self.decay) as f32);
-        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0), Binding::Step];
-        Launch::one(shader, &bindings, grid(io.input(0).n_elements()))
+        alike(io, 0, target.max_segment).fold(Launch::default(), |launch, segment| {
+            let bindings = [segment.input(0), Binding::Input(1), segment.output(0), Binding::Step];
+            launch.then(shader.clone(), &bindings, grid(segment.n_elements()))
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::segments::alike;
 use super::{Case, OpTests};
 use crate::base::choice::Choice;
 use crate::kernel::cpu::CHUNK;
@@ -87,16 +88,18 @@ impl Op for FiniteCheck {
         0
     }
 
-    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+    fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let scratch = Binding::Scratch(0);
         let mut launch = Launch::default();
         let mut first = 0;
         for ix in 1..io.n_inputs() {
-            let n_partials = io.input(ix).n_elements().div_ceil(ELEMENTS_PER_PARTIAL).max(1);
-            let shader = Shader::new("finite_check/partials")
-                .constants(&[("FIRST", first), ("N_PARTIALS", n_partials)]);
-            launch = launch.then(shader, &[Binding::Input(ix), scratch], grid(n_partials));
-            first += n_partials;
+            for segment in alike(io, ix, target.max_segment) {
+                let n_partials = segment.n_elements().div_ceil(ELEMENTS_PER_PARTIAL).max(1);
+                let shader = Shader::new("finite_check/partials")
+                    .constants(&[("FIRST", first), ("N_PARTIALS", n_partials)]);
+                launch = launch.then(shader, &[segment.input(ix), scratch], grid(n_partials));
+                first += n_partials;
+            }
         }
         let flag = Shader::new("finite_check/flag")
             .constant("N_PARTIALS", first)
@@ -125,7 +128,9 @@ pub const ENTRY: OpTests = OpTests { stem: "finite_check", cases };
 fn case(n_gradients: usize, n_statistics: usize, on_nan: OnNonFinite) -> Case {
     let name = format!("{n_gradients} gradients, {n_statistics} statistics, {on_nan:?}");
     Case::new(name, 1, move |tape, also| {
-        tape.parameter("p", &[n_gradients], Layout::Plain, Initializer::Constant(0.0));
+        for (name, n) in [("p", n_gradients), ("q", 70)] {
+            tape.parameter(name, &[n], Layout::Plain, Initializer::Constant(0.0));
+        }
         if n_statistics > 0 {
             tape.statistic("running_mean", &[n_statistics], 0.0);
         }

@@ -27,10 +27,13 @@ pub mod linear;
 pub mod max_pool2d;
 pub(crate) mod mean_m2;
 pub mod metrics;
+pub mod optimizer;
 pub mod partitions;
 pub mod relu;
 pub mod running_statistics;
 pub mod scale;
+mod segments;
+pub mod sgd;
 mod shape;
 pub mod window;
 
@@ -60,4 +63,5 @@ pub const ALL: &[OpTests] = &[
     relu::ENTRY,
     running_statistics::ENTRY,
     scale::ENTRY,
+    sgd::ENTRY,
 ];

@@ -7,6 +7,7 @@
 //! Shaders: `shaders/running_statistics/`. Derivation: `docs/ops/running_statistics.md`.
 
 use super::finite_check::NOT_FINITE;
+use super::segments::alike;
 use super::{Case, OpTests};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value};
@@ -50,10 +51,12 @@ impl Op for RunningStatistics {
         3 * io.input(0).n_elements() as u64
     }
 
-    fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
+    fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let shader = Shader::new("running_statistics/update").constant("MOMENTUM", self.momentum);
-        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        Launch::one(shader, &bindings, grid(io.input(0).n_elements()))
+        alike(io, 0, target.max_segment).fold(Launch::default(), |launch, segment| {
+            let bindings = [segment.input(0), Binding::Input(1), segment.output(0)];
+            launch.then(shader.clone(), &bindings, grid(segment.n_elements()))
+        })
     }
 }
 

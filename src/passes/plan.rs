@@ -203,7 +203,7 @@ struct Planner {
 impl Planner {
     fn new(tape: &Tape, slots: &[Slot]) -> Self {
         let state = StateBuffer::ALL.map(|group| PlannedBuffer {
-            label: group.name().to_string(),
+            label: tape.state().name(group).to_string(),
             kind: BufferKind::State(group),
             real: true,
             bytes: 4 * tape.state().n_elements(group) as u64,

@@ -111,7 +111,7 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
     let kinds = [
         ("parameters", of(&[StateBuffer::Parameters]), String::new()),
         ("gradients", of(&[StateBuffer::Gradients]), String::new()),
-        ("moments", of(&[StateBuffer::ExpAvg, StateBuffer::ExpAvgSq]), String::new()),
+        ("optimizer", of(&[StateBuffer::Optimizer(0), StateBuffer::Optimizer(1)]), String::new()),
         ("averages", of(&[StateBuffer::AveragedParameters]), String::new()),
         (
             "statistics",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Tape, Value, ValueId};
+use super::{StateLayout, Tape, Value, ValueId};
 use crate::tape::Op;
 
 /// The part of a training step that a node belongs to.
@@ -81,6 +81,11 @@ impl<'a> NodeIo<'a> {
     /// Returns the i-th output.
     pub fn output(&self, i: usize) -> &'a Value {
         self.tape.value(self.node.outputs[i])
+    }
+
+    /// Returns the layout of the state.
+    pub fn state(&self) -> &'a StateLayout {
+        self.tape.state()
     }
 
     /// Returns the number of inputs.

@@ -163,7 +163,17 @@ impl Tape {
     pub fn whole(&mut self, group: StateBuffer) -> ValueId {
         let shape = [self.state.n_elements(group)];
         let storage = Storage::State { group, offset: 0 };
-        self.new_value(group.name(), &shape, ElementType::F32, storage, false)
+        self.new_value(self.state.name(group), &shape, ElementType::F32, storage, false)
+    }
+
+    /// Adds the state buffers of an optimizer, which have these names in labels and files.
+    ///
+    /// # Panics
+    /// If there are more than [`StateBuffer::N_OPTIMIZER`] names.
+    pub fn optimizer_state(&mut self, names: &'static [&'static str]) {
+        let (n, most) = (names.len(), StateBuffer::N_OPTIMIZER);
+        assert!(n <= most, "the optimizer has {n} state buffers, but at most {most} are allowed");
+        self.state.optimizer = names;
     }
 
     /// Adds a buffer of moving averages of the parameters; [`ema`](crate::ops::ema) updates it.

@@ -125,6 +125,8 @@ pub struct StateLayout {
     pub parameters: Vec<StateEntry>,
     /// Batch norm's running means and variances.
     pub running_statistics: Vec<StateEntry>,
+    /// The names of the optimizer's state buffers in labels and files; none without an optimizer.
+    pub optimizer: &'static [&'static str],
     /// True if the state has a moving average of the parameters.
     pub averaged: bool,
     /// True if no step trains: the buffers of gradients, optimizer state and batch statistics are then empty.
@@ -143,23 +145,29 @@ impl StateLayout {
     /// Returns the members of a flat buffer; empty for a buffer without elements.
     pub fn members(&self, group: StateBuffer) -> &[StateEntry] {
         match group {
-            StateBuffer::Gradients
-            | StateBuffer::ExpAvg
-            | StateBuffer::ExpAvgSq
-            | StateBuffer::BatchStatistics
+            StateBuffer::Gradients | StateBuffer::Optimizer(_) | StateBuffer::BatchStatistics
                 if self.inference_only =>
             {
                 &[]
             }
-            StateBuffer::Parameters
-            | StateBuffer::Gradients
-            | StateBuffer::ExpAvg
-            | StateBuffer::ExpAvgSq => &self.parameters,
+            StateBuffer::Parameters | StateBuffer::Gradients => &self.parameters,
+            StateBuffer::Optimizer(ix) if ix < self.optimizer.len() => &self.parameters,
             StateBuffer::AveragedParameters if self.averaged => &self.parameters,
             StateBuffer::RunningStatistics | StateBuffer::BatchStatistics => {
                 &self.running_statistics
             }
-            StateBuffer::Metrics | StateBuffer::AveragedParameters | StateBuffer::Control => &[],
+            StateBuffer::Optimizer(_)
+            | StateBuffer::Metrics
+            | StateBuffer::AveragedParameters
+            | StateBuffer::Control => &[],
+        }
+    }
+
+    /// Returns a buffer's name in labels and files, such as `exp_avg` for the first buffer of Adam.
+    pub fn name(&self, group: StateBuffer) -> &'static str {
+        match group {
+            StateBuffer::Optimizer(ix) => self.optimizer.get(ix).copied().unwrap_or(group.name()),
+            _ => group.name(),
         }
     }
 
@@ -235,7 +243,12 @@ mod tests {
         layout.add(StateBuffer::Parameters, "a", &[3], Layout::Plain, one);
         assert_eq!(layout.parameters.len(), 2);
         assert_eq!(layout.parameters[1].offset, 64);
-        assert_eq!(layout.n_elements(StateBuffer::ExpAvg), 192);
+        assert_eq!(layout.n_elements(StateBuffer::Gradients), 192);
+        assert_eq!(layout.n_elements(StateBuffer::Optimizer(0)), 0, "the tape has no optimizer");
+        layout.optimizer = &["momentum_buffer"];
+        let sizes = [0, 1].map(|ix| layout.n_elements(StateBuffer::Optimizer(ix)));
+        assert_eq!(sizes, [192, 0]);
+        assert_eq!(layout.name(StateBuffer::Optimizer(0)), "momentum_buffer");
         assert_eq!(
             layout.n_elements(StateBuffer::AveragedParameters),
             0,
@@ -258,6 +271,7 @@ mod tests {
             Initializer::Constant(1.0),
         );
         layout.inference_only = true;
+        layout.optimizer = &["exp_avg", "exp_avg_sq"];
         let sizes = |groups: &[StateBuffer]| -> Vec<usize> {
             groups.iter().map(|&group| layout.n_elements(group)).collect()
         };
@@ -267,8 +281,8 @@ mod tests {
         );
         let training = [
             StateBuffer::Gradients,
-            StateBuffer::ExpAvg,
-            StateBuffer::ExpAvgSq,
+            StateBuffer::Optimizer(0),
+            StateBuffer::Optimizer(1),
             StateBuffer::BatchStatistics,
         ];
         assert_eq!(sizes(&training), [0; 4]);

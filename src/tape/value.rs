@@ -59,10 +59,10 @@ pub enum StateBuffer {
     Parameters,
     /// The gradients, with the parameters' layout.
     Gradients,
-    /// Adam's first moments, with the parameters' layout.
-    ExpAvg,
-    /// Adam's second moments, with the parameters' layout.
-    ExpAvgSq,
+    /// A buffer of the optimizer's state, with the parameters' layout; empty if the optimizer has fewer buffers. The
+    /// number is below [`StateBuffer::N_OPTIMIZER`]. [`StateLayout::optimizer`](super::StateLayout::optimizer) has the
+    /// names of the buffers.
+    Optimizer(usize),
     /// Batch norm's running means and variances.
     RunningStatistics,
     /// The last batch's means and unbiased variances, with the running statistics' layout.
@@ -79,12 +79,15 @@ pub enum StateBuffer {
 }
 
 impl StateBuffer {
+    /// The largest number of state buffers of an optimizer.
+    pub const N_OPTIMIZER: usize = 2;
+
     /// All buffers of the state, in the order in which a plan lists them.
     pub const ALL: [StateBuffer; 9] = [
         StateBuffer::Parameters,
         StateBuffer::Gradients,
-        StateBuffer::ExpAvg,
-        StateBuffer::ExpAvgSq,
+        StateBuffer::Optimizer(0),
+        StateBuffer::Optimizer(1),
         StateBuffer::RunningStatistics,
         StateBuffer::BatchStatistics,
         StateBuffer::Metrics,
@@ -94,16 +97,17 @@ impl StateBuffer {
 
     /// Returns the position in [`StateBuffer::ALL`].
     pub fn index(self) -> usize {
-        self as usize
+        let position = StateBuffer::ALL.iter().position(|&group| group == self);
+        position.expect("every buffer is in the list")
     }
 
-    /// Returns the buffer's name in labels and messages.
+    /// Returns the buffer's name in messages. [`StateLayout::name`](super::StateLayout::name) returns the name in labels
+    /// and files, which depends on the optimizer.
     pub fn name(self) -> &'static str {
         match self {
             StateBuffer::Parameters => "parameters",
             StateBuffer::Gradients => "gradients",
-            StateBuffer::ExpAvg => "exp_avg",
-            StateBuffer::ExpAvgSq => "exp_avg_sq",
+            StateBuffer::Optimizer(_) => "optimizer",
             StateBuffer::RunningStatistics => "statistics",
             StateBuffer::BatchStatistics => "batch_statistics",
             StateBuffer::Metrics => "metrics",

@@ -54,8 +54,9 @@ impl<'a> Console<'a> {
         self.print(&format!("memory    {memory} for training and evaluation"));
         self.print(&format!(
             "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
-             Adam, learning rate up to {max_lr}{}; {}; seed {seed}",
-            self.optimizer(),
+             {}, learning rate up to {max_lr}{}; {}; seed {seed}",
+            self.recipe.optimizer().get().description(),
+            self.stability(),
             self.augmentation()
         ));
         self.print(&format!("folder    {}\n", folder.shown()));
@@ -196,7 +197,7 @@ impl<'a> Console<'a> {
 
     /// Returns the options of the update as text, such as `, gradients clipped to 1, weights averaged (0.99)`; empty if
     /// no option is on.
-    fn optimizer(&self) -> String {
+    fn stability(&self) -> String {
         let clip = self.recipe.clip_grad_norm.map(|norm| format!(", gradients clipped to {norm}"));
         let ema = self.recipe.ema.map(|decay| format!(", weights averaged ({decay})"));
         clip.into_iter().chain(ema).collect()

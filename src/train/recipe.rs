@@ -10,6 +10,7 @@ use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
 use crate::nn::{ModelInfo, ResNet9};
 use crate::ops::augment::{AugmentFlags, ColorJitter};
+use crate::ops::optimizer::{AnyOptimizer, Hyperparameters, WeightDecay};
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
 
 /// The defaults for CIFAR-10. At a batch size of 128 the best learning rate was 0.005 (`docs/performance.md`). A batch
@@ -56,11 +57,13 @@ impl Recipe {
         data_dir: Option<&Path>,
     ) -> Self {
         let defaults = if source == Source::Shapes { SHAPES } else { CIFAR10 };
+        let optimizer = settings.optimizer.unwrap_or_default();
         Self {
             data: source,
             data_dir: data_dir.map(Path::to_path_buf).and_then(Kind::value),
             // A run that repeats this one writes another folder.
             out: None,
+            weight_decay: settings.weight_decay.unwrap_or(optimizer.weight_decay()),
             ..Self::filled(settings.clone(), &defaults)
         }
     }
@@ -117,6 +120,15 @@ impl Recipe {
         }
     }
 
+    /// Returns the optimizer.
+    pub fn optimizer(&self) -> AnyOptimizer {
+        self.optimizer.with(Hyperparameters {
+            momentum: self.momentum.unwrap_or(0.0),
+            nesterov: self.nesterov.unwrap_or(false),
+            weight_decay: WeightDecay { rate: self.weight_decay, is_partial: self.no_decay_norm },
+        })
+    }
+
     /// Returns the record of the training data for the weights files of a run on this dataset.
     pub fn info(&self, dataset: &Dataset) -> ModelInfo {
         let step = self.step();
@@ -144,7 +156,7 @@ impl Recipe {
         step.update.clip_grad_norm = self.clip_grad_norm.map(|norm| norm as f32);
         step.update.ema = self.ema;
         step.update.on_nan = self.on_nan;
-        step.update.optimizer.weight_decay = self.weight_decay;
+        step.update.optimizer = self.optimizer();
         step
     }
 
@@ -181,6 +193,16 @@ impl Recipe {
         if !(self.weight_decay >= 0.0 && (self.weight_decay as f32).is_finite()) {
             let must = format!("be a number from 0 to {:e}", f32::MAX);
             return refuse("weight-decay", self.weight_decay, must);
+        }
+        if let Some(value) = self.momentum
+            && !is_part(value)
+        {
+            return refuse("momentum", value, "be at least 0 and below 1".to_string());
+        }
+        if self.nesterov == Some(true) && self.momentum == Some(0.0) {
+            let (setting, value) = ("nesterov", "true".to_string());
+            let must = "come with a momentum above 0; 0.9 is usual".to_string();
+            return Err(ConfigError::Value { setting, value, must });
         }
         if let Some(value) = self.clip_grad_norm
             && !(value as f32 > 0.0 && (value as f32).is_finite())

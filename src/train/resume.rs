@@ -55,7 +55,11 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     };
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let before = match &checkpoint {
-        Some(checkpoint) => checkpoint.header.config.clone(),
+        // Settings that the version of the run did not have are filled in with their defaults.
+        Some(checkpoint) => {
+            let config = &checkpoint.header.config;
+            Recipe::parse(config).map_or(config.clone(), |recipe| recipe.to_toml())
+        }
         None => Recipe::resolve(&file, &loaded.dataset)?.to_toml(),
     };
     refuse_differences(path, &recipe.to_toml(), &before)?;

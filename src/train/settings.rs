@@ -24,6 +24,7 @@ use crate::base::files::FileError;
 use crate::data::Source;
 use crate::kernel::Kernels;
 use crate::ops::finite_check::OnNonFinite;
+use crate::ops::optimizer::OptimizerKind;
 use crate::train::ConfigError;
 use crate::train::schedule::{Anneal, PCT_START, ScheduleKind};
 
@@ -88,6 +89,19 @@ settings! {
         /// cosine: the epochs in which the learning rate rises from a third of --max-lr
         warmup_epochs: f64 ["N"] = |_| 0.0, only schedule = ScheduleKind::Cosine;
     }
+    "Optimizer" {
+        /// The optimizer
+        optimizer: OptimizerKind ["KIND"] = |_| OptimizerKind::default();
+        /// sgd: the factor of earlier gradients, which the steps sum up
+        momentum: f64 ["FACTOR"] = |_| 0.0, only optimizer = OptimizerKind::Sgd;
+        /// sgd: use Nesterov's form of --momentum
+        nesterov: bool ["BOOL"] = |_| false, only optimizer = OptimizerKind::Sgd;
+        /// The weight decay: an L2 penalty of adam and sgd; adamw shrinks the parameters in each step
+        /// [default: 0; adamw: 0.01]
+        weight_decay: f64 ["RATE"] = |_| 0.0;
+        /// Leave out biases and batch norm from the weight decay
+        no_decay_norm: bool ["BOOL"] = |_| false;
+    }
     "Augmentation and regularisation" {
         /// Do not crop the training images at random
         no_crop: bool ["BOOL"] = |_| false;
@@ -110,8 +124,6 @@ settings! {
         ema: f64 ["DECAY"];
         /// Stop the run at a gradient that is not finite, or skip and count the step
         on_nan: OnNonFinite ["ACTION"] = |_| OnNonFinite::default();
-        /// Adam's L2 penalty
-        weight_decay: f64 ["RATE"] = |_| 0.0;
     }
 }
 

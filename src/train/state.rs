@@ -9,9 +9,9 @@ use crate::Error;
 use crate::device::{Device, NodeTimes, ProgramId, Session};
 use crate::kernel::StepScalars;
 use crate::nn::Weights;
-use crate::ops::adam::Adam;
 use crate::ops::finite_check::{NOT_FINITE, STOPPED};
 use crate::ops::metrics::{FLAG, Metrics};
+use crate::ops::optimizer::AnyOptimizer;
 use crate::tape::{StateBuffer, StateLayout};
 
 /// A copy of the training state. Training that continues from a restored copy gives the same bits as training without a
@@ -32,8 +32,8 @@ impl Snapshot {
     pub const GROUPS: [StateBuffer; 6] = [
         StateBuffer::Parameters,
         StateBuffer::RunningStatistics,
-        StateBuffer::ExpAvg,
-        StateBuffer::ExpAvgSq,
+        StateBuffer::Optimizer(0),
+        StateBuffer::Optimizer(1),
         StateBuffer::Metrics,
         StateBuffer::AveragedParameters,
     ];
@@ -49,7 +49,7 @@ pub struct TrainState {
     pub epoch: usize,
     /// The number of training steps so far.
     pub n_steps: u64,
-    optimizer: Adam,
+    optimizer: AnyOptimizer,
     seed: u64,
     /// The elements of the latest metrics that were requested and have arrived.
     late: Vec<f32>,
@@ -63,7 +63,7 @@ impl TrainState {
     pub fn new(
         device: &Device,
         layout: &StateLayout,
-        optimizer: Adam,
+        optimizer: AnyOptimizer,
         seed: u64,
     ) -> Result<Self, Error> {
         let (session, layout) = (device.session(layout)?, layout.clone());
@@ -93,11 +93,9 @@ impl TrainState {
     /// Counts a training step and returns its scalars.
     fn next_scalars(&mut self, lr: f64) -> StepScalars {
         self.n_steps += 1;
-        let (step_size, inv_sqrt_bias_correction2) = self.optimizer.scalars(lr, self.n_steps);
         StepScalars {
             step: u32::try_from(self.n_steps).expect("fewer than 2^32 steps"),
-            step_size,
-            inv_sqrt_bias_correction2,
+            optimizer: self.optimizer.get().scalars(lr, self.n_steps),
             ..self.scalars()
         }
     }

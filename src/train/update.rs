@@ -4,9 +4,10 @@
 //! [`Model`](super::Model) from arrays to the logits of a network of your own.
 
 use crate::nn::layers::BATCH_NORM_MOMENTUM;
-use crate::ops::adam::{self, Adam};
+use crate::ops::adam::Adam;
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::ops::finite_check::{self, OnNonFinite};
+use crate::ops::optimizer::AnyOptimizer;
 use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{Phase, Tape, ValueId};
@@ -17,7 +18,7 @@ pub struct UpdateConfig {
     /// The share of each label that is spread over all classes, in 0..1. Evaluation does not smooth labels.
     pub label_smoothing: f32,
     /// The optimizer.
-    pub optimizer: Adam,
+    pub optimizer: AnyOptimizer,
     /// The largest L2 norm of all gradients together. Gradients with a larger norm are scaled down to this norm. None:
     /// gradients are not clipped.
     pub clip_grad_norm: Option<f32>,
@@ -34,7 +35,7 @@ impl Default for UpdateConfig {
     fn default() -> Self {
         Self {
             label_smoothing: 0.0,
-            optimizer: Adam::default(),
+            optimizer: Adam::default().into(),
             clip_grad_norm: None,
             ema: None,
             on_nan: OnNonFinite::Stop,
@@ -65,7 +66,7 @@ impl UpdateConfig {
             if let (Some(norm), Some(max_norm)) = (norm, self.clip_grad_norm) {
                 clip_grad_norm::clip(tape, norm, max_norm);
             }
-            adam::adam(tape, self.optimizer);
+            self.optimizer.get().record(tape);
             if let Some(decay) = self.ema {
                 ema::ema(tape, decay);
             }
@@ -107,6 +108,8 @@ impl UpdateConfig {
     fn record_forward(&self, tape: &mut Tape, logits: ValueId, labels: ValueId) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, 0.0);
         passes::fuse(tape, self.fusion);
+        // All steps of a session have the same state, so the steps that do not train have the optimizer's buffers too.
+        tape.optimizer_state(self.optimizer.get().slots());
         if self.ema.is_some() {
             passes::read_averages(tape);
         }

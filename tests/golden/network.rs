@@ -5,9 +5,11 @@ use std::sync::Arc;
 use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
 use wgrad::nn::{self, ResNet9};
-use wgrad::ops::adam::Adam;
+use wgrad::ops::adam::{Adam, AdamW};
 use wgrad::ops::finite_check::{self, OnNonFinite};
-use wgrad::ops::{adam, cross_entropy, running_statistics};
+use wgrad::ops::optimizer::{AnyOptimizer, Optimizer, WeightDecay};
+use wgrad::ops::sgd::Sgd;
+use wgrad::ops::{cross_entropy, running_statistics};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{
     ElementType, Initializer, Layout, Mode, Phase, StateBuffer, StateEntry, StateLayout, Tape,
@@ -20,21 +22,40 @@ use crate::case_file::CaseFile;
 use crate::compare::{Failures, Order};
 use crate::{OP_TOLERANCE, STATE_TOLERANCE};
 
-/// Returns Adam's scalars for step number `step`, counted from 1.
-fn scalars(lr: f64, step: u64, adam: &Adam) -> StepScalars {
-    let (step_size, inv_sqrt_bias_correction2) = adam.scalars(lr, step);
-    StepScalars { step_size, inv_sqrt_bias_correction2, ..StepScalars::default() }
+/// Returns the optimizer's scalars for step number `step`, counted from 1.
+fn scalars(lr: f64, step: u64, optimizer: &dyn Optimizer) -> StepScalars {
+    StepScalars { optimizer: optimizer.scalars(lr, step), ..StepScalars::default() }
+}
+
+fn adam(file: &CaseFile) -> Adam {
+    let [beta1, beta2, eps, weight_decay] =
+        ["beta1", "beta2", "eps", "weight_decay"].map(|key| file.attribute(key));
+    Adam { beta1, beta2, eps, weight_decay: WeightDecay::of_all(weight_decay) }
 }
 
 /// Runs several steps of Adam, and compares after each.
 pub fn adam_steps(file: &CaseFile, device: &Device) {
-    let [beta1, beta2, eps, weight_decay] =
-        ["beta1", "beta2", "eps", "weight_decay"].map(|key| file.attribute(key));
-    let config = Adam { beta1, beta2, eps, weight_decay };
-    let mut tape = Tape::new("adam", Mode::Train);
+    optimizer_steps(file, device, adam(file).into());
+}
+
+/// Runs several steps of AdamW, and compares after each.
+pub fn adamw_steps(file: &CaseFile, device: &Device) {
+    optimizer_steps(file, device, AdamW(adam(file)).into());
+}
+
+/// Runs several steps of stochastic gradient descent, and compares after each.
+pub fn sgd_steps(file: &CaseFile, device: &Device) {
+    let [momentum, weight_decay] = ["momentum", "weight_decay"].map(|key| file.attribute(key));
+    let nesterov = file.attribute::<String>("nesterov") == "True";
+    let weight_decay = WeightDecay::of_all(weight_decay);
+    optimizer_steps(file, device, Sgd { momentum, nesterov, weight_decay }.into());
+}
+
+fn optimizer_steps(file: &CaseFile, device: &Device, optimizer: AnyOptimizer) {
+    let mut tape = Tape::new("optimizer", Mode::Train);
     let shape = &file.tensor("p0").shape;
     tape.parameter("p", shape, Layout::Plain, Initializer::Constant(0.0));
-    adam::adam(&mut tape, config);
+    optimizer.get().record(&mut tape);
     let (state, range) = (tape.state().clone(), tape.state().parameters[0].range());
     let padded = |values: &[f32]| {
         let mut buffer = vec![0.0; state.n_elements(StateBuffer::Parameters)];
@@ -51,7 +72,7 @@ pub fn adam_steps(file: &CaseFile, device: &Device) {
     for (ix, lr) in file.tensor("lr").f64().into_iter().enumerate() {
         let gradient = file.tensor("grads").at(ix);
         session.write_state(StateBuffer::Gradients, &padded(gradient.f32())).expect("written");
-        session.run(program, &scalars(lr, ix as u64 + 1, &config)).expect("a run");
+        session.run(program, &scalars(lr, ix as u64 + 1, optimizer.get())).expect("a run");
         let parameters = session.read_state(StateBuffer::Parameters).expect("read");
         let (what, after) = (format!("after step {ix}"), file.tensor("after").at(ix));
         let got = &parameters[range.clone()];
@@ -68,7 +89,11 @@ pub fn objective(file: &CaseFile, device: &Device) {
     let mut config = ModelConfig::new(&[n_in], batch_size);
     config.update = UpdateConfig {
         label_smoothing: file.attribute("label_smoothing"),
-        optimizer: Adam { weight_decay: file.attribute("weight_decay"), ..Adam::default() },
+        optimizer: Adam {
+            weight_decay: WeightDecay::of_all(file.attribute("weight_decay")),
+            ..Adam::default()
+        }
+        .into(),
         clip_grad_norm: Some(file.attribute("max_norm")),
         ema: Some(file.attribute("decay")),
         ..UpdateConfig::default()
@@ -132,7 +157,7 @@ fn record(file: &CaseFile, mode: Mode, fusion: Fusion) -> (Tape, ValueId, ValueI
 }
 
 fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &mut Failures) {
-    let config = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+    let adam = Adam::default();
     let lr: f64 = file.attribute("lr");
     let (mut tape, x, logits) = record(file, Mode::Train, fusion);
     let labels = tape.input("labels", ElementType::U32, &[file.attribute("batch")]);
@@ -143,7 +168,7 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
     tape.in_phase(Phase::Update, |tape| {
         finite_check::finite_check(tape, &[], OnNonFinite::Stop);
         running_statistics::update(tape, nn::layers::BATCH_NORM_MOMENTUM);
-        adam::adam(tape, config);
+        adam.record(tape);
     });
     passes::eliminate_dead(&mut tape);
 
@@ -157,7 +182,7 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
         session.write(program, x, &images).expect("written");
         let target = file.tensor("target").at(step).u32();
         session.write_words(program, labels, &target).expect("written");
-        session.run(program, &scalars(lr, step as u64 + 1, &config)).expect("a run");
+        session.run(program, &scalars(lr, step as u64 + 1, &adam)).expect("a run");
 
         let mut check = |key: &str, id| {
             let got = session.read(program, id).expect("read");
@@ -170,8 +195,8 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
             (StateBuffer::Gradients, "grad", step),
             (StateBuffer::Parameters, "param", step + 1),
             (StateBuffer::RunningStatistics, "param", step + 1),
-            (StateBuffer::ExpAvg, "exp_avg", step + 1),
-            (StateBuffer::ExpAvgSq, "exp_avg_sq", step + 1),
+            (StateBuffer::Optimizer(0), "exp_avg", step + 1),
+            (StateBuffer::Optimizer(1), "exp_avg_sq", step + 1),
         ] {
             let buffer = session.read_state(group).expect("read");
             for member in layout.members(group) {
@@ -185,7 +210,8 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
 }
 
 fn evaluation(file: &CaseFile, device: &Device, fusion: Fusion, failures: &mut Failures) {
-    let (tape, x, logits) = record(file, Mode::Eval, fusion);
+    let (mut tape, x, logits) = record(file, Mode::Eval, fusion);
+    tape.optimizer_state(Adam::default().slots());
     let layout = tape.state().clone();
     let mut session = device.session(&layout).expect("a session");
     let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
@@ -204,8 +230,8 @@ fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut
     for (group, kind) in [
         (StateBuffer::Parameters, "param"),
         (StateBuffer::RunningStatistics, "param"),
-        (StateBuffer::ExpAvg, "exp_avg"),
-        (StateBuffer::ExpAvgSq, "exp_avg_sq"),
+        (StateBuffer::Optimizer(0), "exp_avg"),
+        (StateBuffer::Optimizer(1), "exp_avg_sq"),
     ] {
         let mut buffer = vec![0.0; layout.n_elements(group)];
         for member in layout.members(group) {

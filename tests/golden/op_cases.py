@@ -186,6 +186,36 @@ def adam(w, gen):
           op="adam", beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=wd)
 
 
+def optimizers(w, gen):
+    """Steps of `SGD` and `AdamW`: the parameters after each of several gradients."""
+    cases = [
+        ("sgd", 0, torch.optim.SGD, dict(momentum=0.0, nesterov=False, weight_decay=0.0)),
+        ("sgd", 1, torch.optim.SGD, dict(momentum=0.0, nesterov=False, weight_decay=0.25)),
+        ("sgd", 2, torch.optim.SGD, dict(momentum=0.9, nesterov=False, weight_decay=0.0)),
+        ("sgd", 3, torch.optim.SGD, dict(momentum=0.9, nesterov=False, weight_decay=0.25)),
+        ("sgd", 4, torch.optim.SGD, dict(momentum=0.75, nesterov=True, weight_decay=0.125)),
+        ("adamw", 0, torch.optim.AdamW, dict(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)),
+        ("adamw", 1, torch.optim.AdamW, dict(betas=(0.8, 0.99), eps=1e-6, weight_decay=2.0)),
+    ]
+    for op, i, optimizer, options in cases:
+        p = torch.nn.Parameter(f32(gen, 67))
+        p0, grads, after, lrs = p.detach().clone(), [], [], []
+        opt = optimizer([p], lr=1e-3, **options)
+        for t in range(6):
+            lr = float(np.float32(1e-2 * (1 + t)))
+            opt.param_groups[0]["lr"] = lr
+            p.grad = (f32(gen, 67) * (10.0 ** (t % 3 - 1))).float().to(F64)
+            grads.append(p.grad.clone())
+            lrs.append(lr)
+            opt.step()
+            after.append(p.detach().clone())
+        attributes = {k: v for k, v in options.items() if k != "betas"}
+        if "betas" in options:
+            attributes["beta1"], attributes["beta2"] = options["betas"]
+        w(f"{op}_{i:02}", dict(p0=p0, grads=torch.stack(grads), lr=torch.tensor(lrs, dtype=F64), after=torch.stack(after)),
+          op=op, **attributes)
+
+
 def clip_grad_norm(w, gen):
     """`torch.nn.utils.clip_grad_norm_` over several parameters: `grad{i}` becomes `clipped{i}`."""
     # The cases: clipped, unchanged, a norm so small that the 1e-6 matters, all zero.

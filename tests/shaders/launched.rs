@@ -70,7 +70,8 @@ fn launches(tape: &Tape, by: &str) -> Vec<Launched> {
     let subgroups = Target { min_subgroup_size: 8, ..Target::default() };
     let tiles = Tile::ALL.iter().map(|&tile| Target { tile: Some(tile), ..subgroups });
     let software = Target { is_software: true, ..subgroups };
-    for target in [Target::new(Kernels::Naive), software].into_iter().chain(tiles) {
+    let segments = Target { max_segment: Some(256), ..Target::default() };
+    for target in [Target::new(Kernels::Naive), software, segments].into_iter().chain(tiles) {
         let target = Some(target);
         let plan = Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
         for (launch, node) in plan.launches.into_iter().zip(tape.nodes()) {

@@ -105,6 +105,9 @@ impl GpuDevice {
             min_subgroup_size: options
                 .max_sharing
                 .map_or(context.min_subgroup_size, |most| most.min(context.min_subgroup_size)),
+            max_segment: Some(
+                options.max_segment.unwrap_or(context.limits.max_storage_buffer_binding_size),
+            ),
             tile: options.tile,
         };
         let (info, folder) = (adapter.get_info(), files::cache_folder());

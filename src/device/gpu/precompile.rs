@@ -218,7 +218,7 @@ mod tests {
     use crate::device::{LoadOptions, OpenOptions, ProgramId, Session};
     use crate::kernel::{StepScalars, Target};
     use crate::ops::Window;
-    use crate::ops::adam::{Adam, adam};
+    use crate::ops::adam::Adam;
     use crate::ops::batch_norm::batch_norm;
     use crate::ops::conv2d::{Conv2d, conv2d};
     use crate::ops::cross_entropy::cross_entropy;
@@ -228,6 +228,7 @@ mod tests {
     use crate::ops::linear::linear;
     use crate::ops::max_pool2d::max_pool2d;
     use crate::ops::metrics;
+    use crate::ops::optimizer::Optimizer;
     use crate::ops::relu::relu;
     use crate::ops::scale::scale;
     use crate::passes::{self, fuse::Fusion};
@@ -336,7 +337,7 @@ mod tests {
         passes::backward(&mut tape, loss.loss);
         finite_check(&mut tape, &[], OnNonFinite::Stop);
         metrics::accumulate(&mut tape, &loss, labels);
-        adam(&mut tape, Adam::default());
+        Adam::default().record(&mut tape);
         tape
     }
 

@@ -14,7 +14,7 @@ use super::pipelines::{Pipelines, Wanted};
 use super::precompile::Job;
 use super::readable_bytes;
 use crate::device::DeviceError;
-use crate::kernel::Binding;
+use crate::kernel::{Binding, Span};
 use crate::passes::Plan;
 use crate::passes::plan::{BufferKind, Placement};
 use crate::tape::{Tape, ValueId};
@@ -236,9 +236,16 @@ fn resource<'a>(
 ) -> wgpu::BindingResource<'a> {
     let node = &tape.nodes()[planned.node_ix];
     let value = |id: ValueId| plan.placements[id.index()].expect("a value on a node has a place");
+    let part = |id, Span { start, end }| {
+        let whole = value(id);
+        let (start, bytes) = (4 * start as u64, 4 * (end - start) as u64);
+        Placement { offset: whole.offset + start, bytes, ..whole }
+    };
     let placement = match *binding {
         Binding::Input(input) => value(node.inputs[input]),
         Binding::Output(output) => value(node.outputs[output]),
+        Binding::InputPart(input, span) => part(node.inputs[input], span),
+        Binding::OutputPart(output, span) => part(node.outputs[output], span),
         Binding::Scratch(scratch) => plan.scratch[planned.node_ix][scratch],
         Binding::Step => return memory.step.as_entire_binding(),
     };

@@ -106,7 +106,7 @@ impl GpuSession {
             return Err(PlanError::MemoryLimit { planned, limit }.into());
         }
         let create = |group: StateBuffer| {
-            self.context.create_buffer(group.name(), bytes(group), STORAGE, planned)
+            self.context.create_buffer(self.layout.name(group), bytes(group), STORAGE, planned)
         };
         let groups =
             StateBuffer::ALL.into_iter().map(create).collect::<Result<_, DeviceError>>()?;

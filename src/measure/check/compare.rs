@@ -95,7 +95,7 @@ impl CaseTape {
         let (mut expected, mut got) = (widen(expected), widen(got));
         let mut worst: f64 = 0.0;
         for member in self.tape.state().members(group) {
-            let name = format!("{}: {}", group.name(), member.name);
+            let name = format!("{}: {}", self.tape.state().name(group), member.name);
             let tensor = Tensor { name, shape: &member.shape, exact: false };
             let range = member.range();
             let one = self.compare_one(&tensor, &expected[range.clone()], &got[range.clone()])?;
@@ -107,7 +107,7 @@ impl CaseTape {
         // each metric has another magnitude.
         let exact = group != StateBuffer::Metrics;
         for (ix, (expected, got)) in expected.iter().zip(&got).enumerate() {
-            let name = format!("{}, element {ix}", group.name());
+            let name = format!("{}, element {ix}", self.tape.state().name(group));
             let tensor = Tensor { name, shape: &[1], exact };
             worst = worst.max(self.compare_one(&tensor, &[*expected], &[*got])?);
         }

@@ -44,24 +44,24 @@ impl CaseTape {
         let step = StepScalars {
             seed: [rng.random(), rng.random()],
             epoch: rng.random_range(0..100),
-            step_size: 0.01,
-            inv_sqrt_bias_correction2: 1.75,
+            optimizer: [0.01, 1.75, 0.875, 0.0],
             ..StepScalars::default()
         };
         CaseData { inputs, state, step }
     }
 }
 
-/// Returns a state buffer of random numbers in a valid range: second moments and variances are positive.
+/// Returns a state buffer of random numbers in a valid range: variances are positive, and so is the optimizer's second
+/// buffer, which has Adam's second moments.
 fn state(rng: &mut impl Rng, group: StateBuffer, layout: &StateLayout) -> Vec<f32> {
     let fill = match group {
         StateBuffer::Parameters
         | StateBuffer::AveragedParameters
         | StateBuffer::Gradients
-        | StateBuffer::ExpAvg => Fill::Normal,
-        StateBuffer::ExpAvgSq | StateBuffer::RunningStatistics | StateBuffer::BatchStatistics => {
-            Fill::Positive
-        }
+        | StateBuffer::Optimizer(0) => Fill::Normal,
+        StateBuffer::Optimizer(_)
+        | StateBuffer::RunningStatistics
+        | StateBuffer::BatchStatistics => Fill::Positive,
         StateBuffer::Metrics | StateBuffer::Control => return vec![0.0; layout.n_elements(group)],
     };
     let mut flat = vec![0.0; layout.n_elements(group)];

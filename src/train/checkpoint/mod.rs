@@ -1,7 +1,7 @@
 //! Checkpoints: files that a run is resumed from. A resumed run has the same results as one that never stopped.
 //!
 //! A checkpoint is a safetensors file. It has the tensors of `model.safetensors` under the same names, so `wgrad eval`
-//! reads a checkpoint as weights. Adam's moments, the metrics of the epoch so far and the order of its images have
+//! reads a checkpoint as weights. The optimizer's state, the metrics of the epoch so far and the order of its images have
 //! names that begin with `training.`. The rest is a [`Header`], as JSON in the metadata of the file. The header has a
 //! checksum of its other fields and of all tensors.
 //!
@@ -45,10 +45,10 @@ const ORDER: &str = "training.order";
 const METRICS: &str = "training.metrics";
 const BATCH: [&str; 3] = ["training.pixels", "training.labels", "training.indices"];
 
-/// Returns the prefix of the names of a state buffer's tensors. The name of the parameter follows. The tensors of
-/// weights have no prefix.
-fn prefix(group: StateBuffer) -> String {
-    format!("training.{}.", group.name())
+/// Returns the prefix of the names of a state buffer's tensors, such as `training.exp_avg.`. The name of the parameter
+/// follows. The tensors of weights have no prefix.
+fn prefix(layout: &StateLayout, group: StateBuffer) -> String {
+    format!("training.{}.", layout.name(group))
 }
 
 /// The part of a checkpoint that is not tensors.
@@ -146,7 +146,7 @@ impl Checkpoint {
                 StateBuffer::Parameters | StateBuffer::RunningStatistics => {
                     file.members("", layout.members(group), buffer);
                 }
-                _ => file.members(&prefix(group), layout.members(group), buffer),
+                _ => file.members(&prefix(layout, group), layout.members(group), buffer),
             }
         }
         file.u32(ORDER.to_string(), &self.order);
@@ -253,7 +253,7 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
         StateBuffer::Parameters => weights.parameters.clone(),
         StateBuffer::RunningStatistics => weights.running_statistics.clone(),
         StateBuffer::Metrics => file.f32(METRICS, &[layout.n_elements(group)]).unwrap_or_default(),
-        _ => file.members(&prefix(group), layout.members(group), layout.n_elements(group)),
+        _ => file.members(&prefix(layout, group), layout.members(group), layout.n_elements(group)),
     });
     let groups = groups.collect();
     let order = file.u32(ORDER, n_images).unwrap_or_default();
@@ -284,6 +284,7 @@ mod tests {
         let mut tape = Tape::new("resnet9", Mode::Train);
         let x = tape.input("x", ElementType::F32, &[2, 32, 32, 3]);
         resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
+        tape.optimizer_state(&["exp_avg", "exp_avg_sq"]);
         tape.state().clone()
     }
 

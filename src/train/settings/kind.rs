@@ -15,6 +15,7 @@ use crate::base::files;
 use crate::data::Source;
 use crate::kernel::Kernels;
 use crate::ops::finite_check::OnNonFinite;
+use crate::ops::optimizer::OptimizerKind;
 use crate::train::schedule::{Anneal, ScheduleKind};
 
 /// The quotation marks around a value in a settings file.
@@ -236,7 +237,7 @@ macro_rules! kinds_with_names {
     )*};
 }
 
-kinds_with_names!(Anneal, Kernels, OnNonFinite, ScheduleKind, Source);
+kinds_with_names!(Anneal, Kernels, OnNonFinite, OptimizerKind, ScheduleKind, Source);
 
 #[cfg(test)]
 mod tests {

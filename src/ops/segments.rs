@@ -1,0 +1,122 @@
+//! Segments of a flat buffer of the state: consecutive members that one dispatch binds.
+//!
+//! A kernel over a whole flat buffer runs once for each segment. The buffer has one segment if an adapter can bind it
+//! whole and all members are treated alike. Otherwise it has several. The segments together have every element once,
+//! padding included, in the order of the buffer. Kernels compute the same bits with one segment or many.
+
+use crate::kernel::{Binding, Span};
+use crate::tape::{NodeIo, StateEntry, Storage};
+
+/// Consecutive members of a flat buffer, in one dispatch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Segment {
+    /// The elements, with the padding behind the members.
+    pub span: Span,
+    /// True if the segment is the whole buffer.
+    pub is_whole: bool,
+    /// The value of the function that groups the members; the same for all members of the segment.
+    pub group: bool,
+}
+
+impl Segment {
+    /// Returns the number of elements.
+    pub fn n_elements(self) -> usize {
+        self.span.end - self.span.start
+    }
+
+    /// Returns the binding of this segment of the node's i-th input.
+    pub fn input(self, i: usize) -> Binding {
+        if self.is_whole { Binding::Input(i) } else { Binding::InputPart(i, self.span) }
+    }
+
+    /// Returns the binding of this segment of the node's i-th output.
+    pub fn output(self, i: usize) -> Binding {
+        if self.is_whole { Binding::Output(i) } else { Binding::OutputPart(i, self.span) }
+    }
+}
+
+/// Returns the segments of the node's input `i`. A segment has at most `max_bytes` bytes, unless it has a single member,
+/// and its members have the same `group`. An input that is not a flat buffer is one segment.
+///
+/// The iterator allocates nothing, so references may use it in a step.
+pub(super) fn segments<'a>(
+    io: &NodeIo<'a>,
+    i: usize,
+    max_bytes: Option<u64>,
+    group: impl Fn(&StateEntry) -> bool + 'a,
+) -> impl Iterator<Item = Segment> + 'a {
+    let value = io.input(i);
+    let n_elements = value.n_elements();
+    let members = match value.storage {
+        Storage::State { group, .. } => io.state().members(group),
+        _ => &[],
+    };
+    let most = max_bytes.map_or(usize::MAX, |bytes| (bytes / 4) as usize);
+    let (mut rest, mut start) = (members, 0);
+    let mut is_done = false;
+    std::iter::from_fn(move || {
+        if is_done {
+            return None;
+        }
+        let first = rest.first().is_some_and(&group);
+        let end_of = |ix: usize| rest.get(ix + 1).map_or(n_elements, |next| next.offset);
+        let fits = |&ix: &usize| group(&rest[ix]) == first && end_of(ix) - start <= most;
+        // The first member belongs to the segment even if it is too large.
+        let n = 1 + (1..rest.len()).take_while(fits).count();
+        let end = if rest.is_empty() { n_elements } else { end_of(n - 1) };
+        let span = Span { start, end };
+        rest = &rest[n.min(rest.len())..];
+        (start, is_done) = (end, rest.is_empty());
+        Some(Segment { span, is_whole: span == Span { start: 0, end: n_elements }, group: first })
+    })
+}
+
+/// Returns the segments of the node's input `i` for a kernel that treats all members alike; see [`segments`].
+pub(super) fn alike(
+    io: &NodeIo<'_>,
+    i: usize,
+    max_bytes: Option<u64>,
+) -> impl Iterator<Item = Segment> {
+    segments(io, i, max_bytes, |_| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::clip_grad_norm::norm;
+    use crate::tape::{Initializer, Layout, Mode, Tape};
+
+    /// Returns start, end and group of the segments of five members, of which the third is large, and of which those of
+    /// rank 1 are not grouped with the others.
+    fn of_members(max_bytes: Option<u64>, by_rank: bool) -> Vec<(usize, usize, bool)> {
+        let mut tape = Tape::new("test", Mode::Train);
+        let shapes: [&[usize]; 5] = [&[3, 5], &[64, 1], &[1000], &[65], &[2, 2]];
+        for (ix, shape) in shapes.iter().enumerate() {
+            tape.parameter(&format!("p{ix}"), shape, Layout::Plain, Initializer::Constant(0.0));
+        }
+        norm(&mut tape);
+        let node = &tape.nodes()[0];
+        let found = segments(&tape.io(node), 0, max_bytes, move |m| !by_rank || m.shape.len() > 1);
+        found.map(|segment| (segment.span.start, segment.span.end, segment.group)).collect()
+    }
+
+    #[test]
+    fn segments_have_whole_members_of_one_group() {
+        let all = 64 + 64 + 1024 + 128 + 64;
+        assert_eq!(of_members(None, false), [(0, all, true)]);
+        assert_eq!(of_members(None, true), [(0, 128, true), (128, 1280, false), (1280, all, true)]);
+        let small = [(0, 128, true), (128, 1152, true), (1152, all, true)];
+        assert_eq!(of_members(Some(4 * 200), false), small);
+        let each = [(0, 64), (64, 128), (128, 1152), (1152, 1280), (1280, all)];
+        assert_eq!(of_members(Some(1), false), each.map(|(start, end)| (start, end, true)));
+    }
+
+    #[test]
+    fn a_tape_without_parameters_has_one_empty_segment() {
+        let mut tape = Tape::new("test", Mode::Train);
+        norm(&mut tape);
+        let found: Vec<_> = alike(&tape.io(&tape.nodes()[0]), 0, Some(256)).collect();
+        assert_eq!(found.len(), 1);
+        assert!(found[0].is_whole && found[0].n_elements() == 0);
+    }
+}

@@ -1,0 +1,200 @@
+//! Stochastic gradient descent with momentum, over the flat buffers of all parameters in one dispatch.
+//!
+//! ```text
+//! g = gradient + weight_decay · p
+//! b = momentum · b + g                       only with momentum
+//! p = p − lr · d        d = g + momentum · b with Nesterov's form, otherwise d = b; d = g without momentum
+//! ```
+//!
+//! PyTorch's `SGD` without dampening; Sutskever et al. 2013 for Nesterov's form. Shaders: `shaders/sgd/`. Derivation:
+//! `docs/ops/sgd.md`.
+
+use rayon::prelude::*;
+
+use super::finite_check::NOT_FINITE;
+use super::optimizer::{Hyperparameters, Optimizer, WeightDecay};
+use super::segments::segments;
+use super::{Case, OpTests};
+use crate::kernel::cpu::CHUNK;
+use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::tape::{
+    Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
+};
+
+/// One step of stochastic gradient descent, in place: `gradients, control, parameters -> parameters`, and with momentum
+/// `gradients, control, parameters, momentum_buffer -> parameters, momentum_buffer`.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Sgd {
+    /// The factor of the sum of earlier gradients, in 0..1; 0 for no momentum, and no state.
+    pub momentum: f64,
+    /// True for Nesterov's form of momentum.
+    pub nesterov: bool,
+    /// The weight decay, an L2 penalty: its gradient is `rate · p`.
+    pub weight_decay: WeightDecay,
+}
+
+impl From<Hyperparameters> for Sgd {
+    fn from(of: Hyperparameters) -> Self {
+        Self { momentum: of.momentum, nesterov: of.nesterov, weight_decay: of.weight_decay }
+    }
+}
+
+impl Optimizer for Sgd {
+    fn description(&self) -> String {
+        let momentum = match (self.momentum, self.nesterov) {
+            (0.0, _) => String::new(),
+            (momentum, true) => format!(", Nesterov momentum {momentum}"),
+            (momentum, false) => format!(", momentum {momentum}"),
+        };
+        format!("SGD{momentum}{}", self.weight_decay.words(0.0))
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        if self.momentum == 0.0 { &[] } else { &["momentum_buffer"] }
+    }
+
+    fn scalars(&self, lr: f64, _step: u64) -> [f32; 4] {
+        [lr as f32, 0.0, 0.0, 0.0]
+    }
+
+    fn record(&self, tape: &mut Tape) {
+        tape.optimizer_state(self.slots());
+        let groups = [
+            StateBuffer::Gradients,
+            StateBuffer::Control,
+            StateBuffer::Parameters,
+            StateBuffer::Optimizer(0),
+        ];
+        let inputs = groups.map(|group| tape.whole(group));
+        tape.push(*self, &inputs[..3 + self.slots().len()]);
+    }
+}
+
+impl Op for Sgd {
+    fn name(&self) -> &'static str {
+        "sgd.step"
+    }
+
+    fn attributes(&self) -> String {
+        self.description()
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
+        let shape = &inputs[0].shape;
+        let equal = inputs[2..].iter().all(|v| &v.shape == shape);
+        assert!(equal, "sgd: the flat buffers differ in length");
+        let names = ["parameters", "momentum_buffer"].into_iter().take(inputs.len() - 2);
+        names.map(|name| OutputSpec::real(name, shape)).collect()
+    }
+
+    fn aliases(&self) -> &'static [(usize, usize)] {
+        if self.momentum == 0.0 { &[(0, 2)] } else { &[(0, 2), (1, 3)] }
+    }
+
+    fn flops(&self, io: &NodeIo<'_>) -> u64 {
+        let of_element = 4 + 2 * self.slots().len() + 2 * usize::from(self.nesterov);
+        (of_element * io.input(0).n_elements()) as u64
+    }
+
+    fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
+        let path = if self.momentum == 0.0 { "sgd/step" } else { "sgd/momentum" };
+        let mut launch = Launch::default();
+        for segment in segments(io, 0, target.max_segment, self.weight_decay.group()) {
+            let mut shader = Shader::new(path)
+                .constant("WEIGHT_DECAY", self.weight_decay.rate_of(segment) as f32);
+            let mut bindings =
+                vec![segment.input(0), Binding::Input(1), Binding::Step, segment.output(0)];
+            if self.momentum != 0.0 {
+                shader = shader
+                    .constant("MOMENTUM", self.momentum as f32)
+                    .constant("NESTEROV", self.nesterov);
+                bindings.push(segment.output(1));
+            }
+            launch = launch.then(shader, &bindings, grid(segment.n_elements()));
+        }
+        launch
+    }
+}
+
+impl Reference for Sgd {
+    fn run<T: Real>(&self, args: Args<'_, T>) {
+        let (gradients, control) = (args.inputs[0].real(), args.inputs[1].real());
+        if control[NOT_FINITE] != T::ZERO {
+            return;
+        }
+        let lr = T::from_f32(args.step.optimizer[0]);
+        let momentum = T::from_f64(self.momentum);
+        let (parameters, buffer) = args.outputs.split_first_mut().expect("the parameters");
+        let (parameters, mut buffer) = (parameters.real(), buffer.first_mut());
+        for segment in segments(&args.io, 0, None, self.weight_decay.group()) {
+            let here = segment.span.start..segment.span.end;
+            let decay = T::from_f64(self.weight_decay.rate_of(segment));
+            let gradients = gradients[here.clone()].par_chunks(CHUNK);
+            let chunks = parameters[here.clone()].par_chunks_mut(CHUNK).zip(gradients);
+            match &mut buffer {
+                None => chunks.for_each(|(parameters, gradients)| {
+                    for (p, &gradient) in parameters.iter_mut().zip(gradients) {
+                        *p -= lr * (gradient + decay * *p);
+                    }
+                }),
+                Some(buffer) => {
+                    let chunks = chunks.zip(buffer.real()[here].par_chunks_mut(CHUNK));
+                    chunks.for_each(|((parameters, gradients), buffer)| {
+                        for (i, p) in parameters.iter_mut().enumerate() {
+                            let g = gradients[i] + decay * *p;
+                            let b = momentum * buffer[i] + g;
+                            buffer[i] = b;
+                            *p -= lr * if self.nesterov { g + momentum * b } else { b };
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// The op's name and its test cases.
+pub const ENTRY: OpTests = OpTests { stem: "sgd", cases };
+
+fn case(shapes: &'static [&'static [usize]], sgd: Sgd) -> Case {
+    Case::new(format!("parameters of {shapes:?}, {}", sgd.description()), 1, move |tape, _| {
+        for (ix, shape) in shapes.iter().enumerate() {
+            let initializer = Initializer::Constant(0.0);
+            tape.parameter(&format!("p{ix}"), shape, Layout::Plain, initializer);
+        }
+        sgd.record(tape);
+        Vec::new()
+    })
+}
+
+fn cases() -> Vec<Case> {
+    let (momentum, shapes): (_, &[&[usize]]) = (0.9, &[&[5], &[67], &[3, 30]]);
+    let weight_decay = WeightDecay::of_all(0.25);
+    vec![
+        case(&[&[5], &[67], &[3]], Sgd::default()),
+        case(&[&[130], &[1]], Sgd { weight_decay, ..Sgd::default() }),
+        case(shapes, Sgd { momentum, ..Sgd::default() }),
+        case(shapes, Sgd { momentum, nesterov: true, weight_decay }),
+        case(
+            &[&[5], &[7], &[3, 30], &[2, 2], &[70]],
+            Sgd { momentum, nesterov: false, weight_decay: weight_decay.partial() },
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Mode;
+
+    #[test]
+    fn only_momentum_has_a_state_buffer() {
+        for (momentum, n_elements) in [(0.0, 0), (0.9, 64)] {
+            let mut tape = Tape::new("test", Mode::Train);
+            tape.parameter("p", &[3], Layout::Plain, Initializer::Constant(0.0));
+            Sgd { momentum, ..Sgd::default() }.record(&mut tape);
+            assert_eq!(tape.state().n_elements(StateBuffer::Optimizer(0)), n_elements);
+            assert_eq!(tape.state().n_elements(StateBuffer::Optimizer(1)), 0);
+        }
+    }
+}
