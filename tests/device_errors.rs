@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use wgrad::device::gpu::{GpuDevice, ShaderLibrary, info};
 use wgrad::device::{Device, DeviceError, LoadOptions, OpenOptions, ProgramId, Session};
-use wgrad::kernel::StepScalars;
+use wgrad::kernel::{StepScalars, Target};
 use wgrad::measure::check::{Failure, self_test};
+use wgrad::ops::clip_grad_norm::norm;
 use wgrad::ops::{self, relu, scale};
-use wgrad::passes::PlanError;
-use wgrad::tape::{ElementType, Mode, StateBuffer, Tape, ValueId};
+use wgrad::passes::{Plan, PlanError, PlanOptions};
+use wgrad::tape::{ElementType, Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
 const STEP: StepScalars = StepScalars { seed: [0, 0], epoch: 0, step: 0, optimizer: [0.0; 4] };
 
@@ -133,6 +134,35 @@ fn a_tensor_above_the_binding_limit_is_rejected() {
         panic!("{error}")
     };
     assert!(bytes > limit);
+}
+
+/// A layer with a weight above the limit is refused. The error differs from that of an activation, which depends on the
+/// batch size.
+#[test]
+fn a_parameter_above_the_binding_limit_is_rejected() {
+    let limit = info::adapters().first().expect("an adapter").limits.max_binding_bytes;
+    let mut tape = Tape::new("test", Mode::Train);
+    let zero = Initializer::Constant(0.0);
+    tape.parameter("p", &[limit as usize / 4 + 1], Layout::Plain, zero);
+    norm(&mut tape);
+    let error = load_error(&OpenOptions::default(), &Arc::new(tape));
+    assert!(matches!(error, DeviceError::Plan(PlanError::ParameterTooLarge { .. })), "{error}");
+}
+
+/// Kernels bind a flat buffer in parts, so a network whose parameters together exceed the largest binding is planned.
+#[test]
+fn parameters_that_together_exceed_the_binding_limit_are_accepted() {
+    let mut tape = Tape::new("test", Mode::Train);
+    for name in ["p", "q", "r"] {
+        tape.parameter(name, &[1 << 20], Layout::Plain, Initializer::Constant(0.0));
+    }
+    norm(&mut tape);
+    let target = Some(Target { max_segment: Some(1 << 23), ..Target::default() });
+    let plan = Plan::new(&tape, PlanOptions { target, ..PlanOptions::default() });
+    assert_eq!(plan.largest_binding(), 1 << 22);
+    plan.check(None, 0, 1 << 23).expect("two of three members fit a binding");
+    // Two segments of the gradients, and the sum of their partial sums.
+    assert_eq!(plan.launches[0].dispatches.len(), 3);
 }
 
 fn with_relu(text: &str) -> OpenOptions {

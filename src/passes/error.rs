@@ -13,6 +13,23 @@ pub enum PlanError {
         /// Bytes that the session may take.
         limit: u64,
     },
+    /// A parameter is larger than the largest binding of the adapter. The batch size has no effect on its size.
+    #[error("a parameter of {} is larger than the {} that the adapter binds", readable_bytes(*.bytes), readable_bytes(*.limit))]
+    ParameterTooLarge {
+        /// Bytes of the parameter.
+        bytes: u64,
+        /// Size of the adapter's largest binding, in bytes.
+        limit: u64,
+    },
+    /// A flat buffer, which has all parameters, is larger than the largest buffer of the adapter. The batch size has no
+    /// effect on its size.
+    #[error("all parameters together take {}, more than the {} of the adapter's largest buffer", readable_bytes(*.bytes), readable_bytes(*.limit))]
+    StateTooLarge {
+        /// Bytes of the flat buffer.
+        bytes: u64,
+        /// Size of the adapter's largest buffer, in bytes.
+        limit: u64,
+    },
     /// A tensor, or the scratch memory of a node, is larger than the largest binding of the adapter.
     #[error("a tensor of {} is larger than the {} that the adapter binds", readable_bytes(*.bytes), readable_bytes(*.limit))]
     BindingTooLarge {

@@ -102,6 +102,10 @@ pub struct Plan {
     pub launches: Vec<Launch>,
     /// Places of each node's scratch memory.
     pub scratch: Vec<Vec<Placement>>,
+    /// Size of the largest parameter or running statistic, in bytes.
+    largest_member: u64,
+    /// Size of the largest input, transient value or scratch memory, in bytes.
+    largest_of_step: u64,
 }
 
 impl Plan {
@@ -138,7 +142,13 @@ impl Plan {
                 }
             }
         }
-        planner.plan
+        let mut plan = planner.plan;
+        let placed = tape.values().iter().zip(&plan.placements);
+        let of_step = placed.filter(|(value, _)| !matches!(value.storage, Storage::State { .. }));
+        let of_step = of_step.filter_map(|(_, placement)| placement.as_ref());
+        let of_step = of_step.chain(plan.scratch.iter().flatten()).map(|place| place.bytes);
+        plan.largest_of_step = of_step.max().unwrap_or(0);
+        plan
     }
 
     /// Returns the bytes of the state, of the inputs, and of the slots that the program adds. For the first program of
@@ -160,10 +170,10 @@ impl Plan {
         slots.map(|&PlannedBuffer { real, bytes, .. }| Slot { real, bytes }).collect()
     }
 
-    /// Returns the size of the largest range that a dispatch binds, in bytes.
+    /// Returns the size of the largest value or scratch memory that a dispatch must bind, in bytes. A flat buffer of the
+    /// state does not count, because kernels can bind it in parts, but each of its members does.
     pub fn largest_binding(&self) -> u64 {
-        let placed = self.placements.iter().flatten().chain(self.scratch.iter().flatten());
-        placed.map(|p| p.bytes).max().unwrap_or(0)
+        self.largest_member.max(self.largest_of_step)
     }
 
     /// Returns the bytes of the buffers that the program adds to the session: its inputs and its new slots.
@@ -175,7 +185,7 @@ impl Plan {
     /// number of bytes of the session's other programs.
     ///
     /// # Errors
-    /// [`PlanError::MemoryLimit`] or [`PlanError::BindingTooLarge`].
+    /// [`PlanError::MemoryLimit`], [`PlanError::BindingTooLarge`] or [`PlanError::ParameterTooLarge`].
     pub fn check(
         &self,
         memory_limit: Option<u64>,
@@ -188,11 +198,12 @@ impl Plan {
         {
             return Err(PlanError::MemoryLimit { planned, limit });
         }
-        let largest = self.largest_binding();
-        if largest > max_binding {
-            return Err(PlanError::BindingTooLarge { bytes: largest, limit: max_binding });
+        let limit = max_binding;
+        match (self.largest_member, self.largest_of_step) {
+            (bytes, _) if bytes > limit => Err(PlanError::ParameterTooLarge { bytes, limit }),
+            (_, bytes) if bytes > limit => Err(PlanError::BindingTooLarge { bytes, limit }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -239,7 +250,16 @@ impl Planner {
         buffers.extend(
             slots.iter().enumerate().map(|(ix, &slot)| PlannedBuffer::slot(ix, slot, true)),
         );
-        let plan = Plan { placements, buffers, launches: Vec::new(), scratch: Vec::new() };
+        let all = [&tape.state().parameters, &tape.state().running_statistics];
+        let members = all.into_iter().flatten().map(|member| 4 * member.n_elements() as u64);
+        let plan = Plan {
+            placements,
+            buffers,
+            launches: Vec::new(),
+            scratch: Vec::new(),
+            largest_member: members.max().unwrap_or(0),
+            largest_of_step: 0,
+        };
         Self { plan }
     }
 

@@ -105,13 +105,16 @@ fn a_run_from_weights_that_is_stopped_goes_on_to_the_same_bits() {
 }
 
 #[test]
-fn a_run_with_another_schedule_goes_on_to_the_same_bits() {
+fn a_run_with_another_schedule_or_optimizer_goes_on_to_the_same_bits() {
     let folder = folder_with_data();
     let path = folder.path();
-    for schedule in
-        [&["--schedule=cosine", "--warmup-epochs=2"][..], &["--schedule=step", "--milestones=3"]]
-    {
-        let arguments = [schedule, &["--epochs=40"]].concat();
+    for more in [
+        &["--schedule=cosine", "--warmup-epochs=2"][..],
+        &["--schedule=step", "--milestones=3"],
+        &["--optimizer=adamw", "--no-decay-norm"],
+        &["--optimizer=sgd", "--momentum=0.9", "--nesterov", "--ema=0.9", "--clip-grad-norm=1"],
+    ] {
+        let arguments = [more, &["--epochs=40"]].concat();
         succeeds(&wgrad(path, &tiny(&[&arguments[..], &["--out=whole"]].concat())));
         let stopped = interrupt(path, &tiny(&arguments), "\n 2/40");
         assert_eq!(stopped.status.code(), Some(130));

@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread::sleep;
 use std::time::Duration;
 
+use wgrad::train::checkpoint::CheckpointFile;
+
 use super::support::*;
 
 /// Returns the arguments of a run of thirty epochs, seven steps of eight images each, with a checkpoint after every
@@ -140,6 +142,8 @@ fn changed_data_and_settings_are_named() {
         &["no-crop is true", "seed is 7, but was 0"],
     );
     assert_fails(&with(&["--width=5"]), 1, &["width is 5, but was 4"]);
+    let adamw = ["optimizer is adamw, but was adam"];
+    assert_fails(&with(&["--optimizer=adamw"]), 1, &adamw);
     assert_eq!(with(&["--out=other"]).status.code(), Some(2));
 
     let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
@@ -169,6 +173,33 @@ fn changed_data_and_settings_are_named() {
     assert!(with(&[]).status.success());
 
     assert_fails(&wgrad(path, &["train", "--resume", "data"]), 1, &["data is not a run folder"]);
+}
+
+/// Settings that an earlier version did not have are absent from its files. They have their defaults.
+#[test]
+fn a_run_of_an_earlier_version_goes_on_to_the_same_bits() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let whole = model_without_a_stop(path);
+    assert_eq!(interrupt(path, &long_run(), "\n 2/30").status.code(), Some(130));
+    let newer = ["schedule", "optimizer", "no-decay-norm"];
+    let older = |config: &str| {
+        let is_older = |line: &&str| !newer.iter().any(|key| line.starts_with(&format!("{key} =")));
+        config.lines().filter(is_older).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let config = path.join("run/config.toml");
+    let text = fs::read_to_string(&config).expect("settings");
+    assert_ne!(older(&text), text);
+    fs::write(&config, older(&text)).expect("written");
+    let newest = newest_checkpoint(path);
+    let layout = layout_of_width(4);
+    let file = CheckpointFile::read(&newest).expect("a checkpoint");
+    let mut checkpoint = file.restore(&layout).expect("it fits");
+    checkpoint.header.config = older(&checkpoint.header.config);
+    checkpoint.save(&layout, &newest).expect("written");
+    let output = wgrad(path, &RESUME);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
 }
 
 fn newest_checkpoint(folder: &Path) -> PathBuf {

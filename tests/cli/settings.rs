@@ -93,6 +93,48 @@ fn wrong_usage_has_exit_code_2() {
     assert_eq!(wgrad(folder.path(), &[]).status.code(), Some(2));
 }
 
+#[test]
+fn settings_of_another_optimizer_are_rejected() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    for (more, words) in [
+        (&["--momentum=0.9"][..], "momentum: a setting of optimizer sgd, but optimizer is adam"),
+        (&["--optimizer=adamw", "--nesterov"], "nesterov: a setting of optimizer sgd, but"),
+        (&["--optimizer=sgd", "--nesterov"], "nesterov true: the value must come with a momentum"),
+        (&["--optimizer=sgd", "--momentum=1"], "momentum 1.0: the value must be at least 0"),
+        (&["--optimizer=sdg"], "adam, adamw, sgd"),
+    ] {
+        assert_fails(&wgrad(path, &tiny(more)), 2, &[words]);
+    }
+    assert!(!path.join("run").exists(), "a run that did not start leaves no folder");
+}
+
+#[test]
+fn a_run_prints_and_records_its_optimizer() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    for (ix, (more, line, settings)) in [
+        (&[][..], " Adam, learning", &["optimizer = \"adam\"", "weight-decay = 0.0"][..]),
+        (&["--optimizer=adamw"], " AdamW, learning", &["weight-decay = 0.01"]),
+        (
+            &["--optimizer=sgd", "--momentum=0.9", "--weight-decay=0.1", "--no-decay-norm"],
+            " SGD, momentum 0.9, weight decay 0.1 without biases and batch norm, learning",
+            &["momentum = 0.9", "nesterov = false", "no-decay-norm = true"],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = format!("--out={ix}");
+        let output = wgrad(path, &tiny(&[more, &[out.as_str()]].concat()));
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(stdout(&output).contains(line), "{}", stdout(&output));
+        let config = path.join(&out[6..]).join("config.toml");
+        let config = fs::read_to_string(config).expect("settings");
+        assert!(settings.iter().all(|setting| config.contains(setting)), "{config}");
+    }
+}
+
 /// A repeated flag is not an error, because wrapper scripts append their flags to the flags of their user.
 #[test]
 fn the_last_of_two_values_wins() {

@@ -83,6 +83,16 @@ fn of_device(error: &DeviceError, has: &dyn Fn(&str) -> bool) -> String {
             let limit = Some("`wgrad devices` prints the limits");
             sentences([Some(&either([smaller(has), another])), limit])
         }
+        DeviceError::Plan(
+            PlanError::ParameterTooLarge { .. } | PlanError::StateTooLarge { .. },
+        ) => {
+            let smaller = with("--width", "use a smaller --width");
+            let another = with("--device", "name another --device");
+            sentences([
+                Some(&either([smaller, another])),
+                Some("`wgrad devices` prints the limits"),
+            ])
+        }
         DeviceError::Shader { .. } | DeviceError::Pipeline { .. } => sentences([
             Some(
                 "this is an error of wgrad or of the driver; report it with the output of `wgrad devices`",
@@ -236,6 +246,8 @@ mod tests {
             DeviceError::NotEnoughMemory { planned: 2, available: 1 }.into(),
             DeviceError::Plan(LIMIT).into(),
             DeviceError::Plan(large).into(),
+            DeviceError::Plan(PlanError::ParameterTooLarge { bytes: 2, limit: 1 }).into(),
+            DeviceError::Plan(PlanError::StateTooLarge { bytes: 2, limit: 1 }).into(),
             DeviceError::Shader { name: words(), reason: words() }.into(),
             DeviceError::Pipeline { label: words(), reason: words() }.into(),
             DeviceError::Failed { reason: words() }.into(),

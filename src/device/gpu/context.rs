@@ -190,9 +190,11 @@ impl Context {
         planned: u64,
     ) -> Result<wgpu::Buffer, DeviceError> {
         self.planned.fetch_max(planned, Ordering::Relaxed);
+        // A binding is never larger than a buffer, and the plan's check has compared all values with the largest binding.
+        // So only a flat buffer of the state, which kernels bind in parts, can be too large here.
         let limit = self.limits.max_buffer_size;
         if bytes > limit {
-            return Err(PlanError::BindingTooLarge { bytes, limit }.into());
+            return Err(PlanError::StateTooLarge { bytes, limit }.into());
         }
         let descriptor = wgpu::BufferDescriptor {
             label: Some(label),
