@@ -61,6 +61,7 @@ const KINDS: &[(&str, Run)] = &[
     ("max_pool2d", ops::max_pool2d),
     ("multi_step", schedules::multi_step),
     ("objective", network::objective),
+    ("objective_partial_decay", network::objective_partial_decay),
     ("one_cycle", schedules::one_cycle),
     ("relu", ops::relu),
     ("resnet9", network::resnet9),

@@ -41,7 +41,7 @@ fn classifier(mode: Mode) -> Classifier {
         passes::backward(&mut tape, loss.loss);
         Adam::default().record(&mut tape);
     }
-    tape.optimizer_state(Adam::default().slots());
+    tape.optimizer_state(Adam::default().state());
     metrics::accumulate(&mut tape, &loss, labels);
     Classifier { tape: Arc::new(tape), x, labels, logits }
 }

@@ -28,7 +28,7 @@ fn record(mode: Mode, width: usize, batch: usize) -> Tape {
         tape.in_phase(Phase::Update, |tape| Adam::default().record(tape));
         passes::eliminate_dead(&mut tape);
     }
-    tape.optimizer_state(Adam::default().slots());
+    tape.optimizer_state(Adam::default().state());
     tape
 }
 

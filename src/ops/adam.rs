@@ -65,7 +65,7 @@ impl Optimizer for Adam {
         format!("Adam{}", self.weight_decay.words(0.0))
     }
 
-    fn slots(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &["exp_avg", "exp_avg_sq"]
     }
 
@@ -87,8 +87,8 @@ impl Optimizer for AdamW {
         format!("AdamW{}", self.0.weight_decay.words(0.01))
     }
 
-    fn slots(&self) -> &'static [&'static str] {
-        self.0.slots()
+    fn state(&self) -> &'static [&'static str] {
+        self.0.state()
     }
 
     /// Returns the scalars of [`Adam`], and `1 - lr * rate` for the weight decay.
@@ -104,7 +104,7 @@ impl Optimizer for AdamW {
 
 /// Records one step over all parameters.
 fn record(tape: &mut Tape, step: AdamStep) {
-    tape.optimizer_state(step.adam.slots());
+    tape.optimizer_state(step.adam.state());
     let groups = [
         StateBuffer::Gradients,
         StateBuffer::Control,

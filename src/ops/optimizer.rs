@@ -20,7 +20,7 @@ pub trait Optimizer: Debug {
 
     /// Returns the names of the state buffers, in labels and in checkpoints. Each buffer has the parameters' layout, and
     /// its elements are 0 before the first step.
-    fn slots(&self) -> &'static [&'static str];
+    fn state(&self) -> &'static [&'static str];
 
     /// Returns the scalars of training step `step` (from 1) at learning rate `lr` for
     /// [`StepScalars::optimizer`](crate::kernel::StepScalars::optimizer), computed in f64. Scalars that the optimizer's

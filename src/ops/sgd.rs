@@ -49,7 +49,7 @@ impl Optimizer for Sgd {
         format!("SGD{momentum}{}", self.weight_decay.words(0.0))
     }
 
-    fn slots(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum_buffer"] }
     }
 
@@ -58,7 +58,7 @@ impl Optimizer for Sgd {
     }
 
     fn record(&self, tape: &mut Tape) {
-        tape.optimizer_state(self.slots());
+        tape.optimizer_state(self.state());
         let groups = [
             StateBuffer::Gradients,
             StateBuffer::Control,
@@ -66,7 +66,7 @@ impl Optimizer for Sgd {
             StateBuffer::Optimizer(0),
         ];
         let inputs = groups.map(|group| tape.whole(group));
-        tape.push(*self, &inputs[..3 + self.slots().len()]);
+        tape.push(*self, &inputs[..3 + self.state().len()]);
     }
 }
 
@@ -92,7 +92,7 @@ impl Op for Sgd {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        let of_element = 4 + 2 * self.slots().len() + 2 * usize::from(self.nesterov);
+        let of_element = 4 + 2 * self.state().len() + 2 * usize::from(self.nesterov);
         (of_element * io.input(0).n_elements()) as u64
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! training     pixels -> (jitter) -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
-//!              -> finite_check, metrics, running statistics, (clip), Adam, (ema)
+//!              -> finite_check, metrics, running statistics, (clip), optimizer, (ema)
 //! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
 //! ```
 //!

@@ -109,7 +109,7 @@ impl UpdateConfig {
         let loss = record_loss(tape, logits, labels, 0.0);
         passes::fuse(tape, self.fusion);
         // All steps of a session have the same state, so the steps that do not train have the optimizer's buffers too.
-        tape.optimizer_state(self.optimizer.get().slots());
+        tape.optimizer_state(self.optimizer.get().state());
         if self.ema.is_some() {
             passes::read_averages(tape);
         }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use wgrad::base::choice::Choice;
 use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
 use wgrad::nn::{self, ResNet9};
 use wgrad::ops::adam::{Adam, AdamW};
 use wgrad::ops::finite_check::{self, OnNonFinite};
-use wgrad::ops::optimizer::{AnyOptimizer, Optimizer, WeightDecay};
+use wgrad::ops::optimizer::{AnyOptimizer, Hyperparameters, Optimizer, OptimizerKind, WeightDecay};
 use wgrad::ops::sgd::Sgd;
 use wgrad::ops::{cross_entropy, running_statistics};
 use wgrad::passes::{self, fuse::Fusion};
@@ -82,18 +83,31 @@ fn optimizer_steps(file: &CaseFile, device: &Device, optimizer: AnyOptimizer) {
     failures.finish(&file.name);
 }
 
-/// Runs whole steps of a linear classifier with every setting of [`UpdateConfig`]. Then evaluates the moving average.
+/// Runs whole steps of a linear classifier with every setting of [`UpdateConfig`].
 pub fn objective(file: &CaseFile, device: &Device) {
+    let weight_decay = WeightDecay::of_all(file.attribute("weight_decay"));
+    steps_of_objective(file, device, Adam { weight_decay, ..Adam::default() }.into());
+}
+
+/// Runs the same steps with another optimizer, whose weight decay leaves out the bias.
+pub fn objective_partial_decay(file: &CaseFile, device: &Device) {
+    let optimizer = OptimizerKind::from_name(&file.attribute::<String>("optimizer"));
+    let hyperparameters = Hyperparameters {
+        momentum: file.attribute("momentum"),
+        nesterov: file.attribute::<String>("nesterov") == "True",
+        weight_decay: WeightDecay::of_all(file.attribute("weight_decay")).partial(),
+    };
+    steps_of_objective(file, device, optimizer.expect("a name").with(hyperparameters));
+}
+
+/// Runs whole steps of a linear classifier. Then evaluates the moving average.
+fn steps_of_objective(file: &CaseFile, device: &Device, optimizer: AnyOptimizer) {
     let (x, target) = (file.tensor("x"), file.tensor("target"));
     let [steps, batch_size, n_in] = [x.shape[0], x.shape[1], x.shape[2]];
     let mut config = ModelConfig::new(&[n_in], batch_size);
     config.update = UpdateConfig {
         label_smoothing: file.attribute("label_smoothing"),
-        optimizer: Adam {
-            weight_decay: WeightDecay::of_all(file.attribute("weight_decay")),
-            ..Adam::default()
-        }
-        .into(),
+        optimizer,
         clip_grad_norm: Some(file.attribute("max_norm")),
         ema: Some(file.attribute("decay")),
         ..UpdateConfig::default()
@@ -211,7 +225,7 @@ fn training_steps(file: &CaseFile, device: &Device, fusion: Fusion, failures: &m
 
 fn evaluation(file: &CaseFile, device: &Device, fusion: Fusion, failures: &mut Failures) {
     let (mut tape, x, logits) = record(file, Mode::Eval, fusion);
-    tape.optimizer_state(Adam::default().slots());
+    tape.optimizer_state(Adam::default().state());
     let layout = tape.state().clone();
     let mut session = device.session(&layout).expect("a session");
     let program = session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");

@@ -4,7 +4,9 @@
 use super::table::shortened;
 use super::{Bench, Kernel};
 use crate::base::chart::{Axis, Frame, Plot, Svg};
+use crate::base::choice::Choice;
 use crate::measure::figures::{giga, milliseconds, percent};
+use crate::ops::optimizer::OptimizerKind;
 
 const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 700.0;
@@ -28,7 +30,7 @@ const COLOURS: [(&str, &str); 6] = [
     ("c1", "batch norm"),
     ("c2", "pools"),
     ("c3", "linear"),
-    ("c4", "Adam"),
+    ("c4", "optimizer"),
     ("c6", "others"),
 ];
 
@@ -147,7 +149,7 @@ fn colour(op: &str) -> &'static str {
         stem if stem.starts_with("batch_norm") => "c1",
         stem if stem.contains("pool") => "c2",
         "linear" => "c3",
-        "adam" => "c4",
+        stem if OptimizerKind::from_name(stem).is_ok() => "c4",
         _ => "c6",
     }
 }
