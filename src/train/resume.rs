@@ -55,11 +55,7 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     };
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let before = match &checkpoint {
-        // Settings that the version of the run did not have are filled in with their defaults.
-        Some(checkpoint) => {
-            let config = &checkpoint.header.config;
-            Recipe::parse(config).map_or(config.clone(), |recipe| recipe.to_toml())
-        }
+        Some(checkpoint) => completed(&checkpoint.header.config),
         None => Recipe::resolve(&file, &loaded.dataset)?.to_toml(),
     };
     refuse_differences(path, &recipe.to_toml(), &before)?;
@@ -88,6 +84,12 @@ pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<
     refuse_differences(path, &toml(&flags.clone().or(file.clone())), &toml(file))
 }
 
+/// Returns a `config.toml` with the settings that an earlier version of the program did not have; these settings have
+/// their defaults. A text that is not a recipe is returned unchanged.
+fn completed(config: &str) -> String {
+    Recipe::parse(config).map_or_else(|_| config.to_string(), |recipe| recipe.to_toml())
+}
+
 /// Returns an error with each setting that differs between two `config.toml`, except those in [`FREE`].
 fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainError> {
     let differences = differences(now, before);
@@ -99,10 +101,10 @@ fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainE
 }
 
 /// Reads the weights file that the settings name; none if they name no file. Writes into the settings the absolute path
-/// of the file, its SHA-256, and the network's width, if the settings have no width.
+/// of the file, its SHA-256, and the network with its width, where the settings have none.
 ///
 /// # Errors
-/// As for [`WeightsFile::read`]. [`TrainError::OtherWeights`] if the settings have another SHA-256 than the file.
+/// As for [`WeightsFile::read`] and [`WeightsFile::network`]. [`TrainError::OtherWeights`] if the settings have another SHA-256 than the file.
 pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, Error> {
     let Some(path) = &settings.weights else { return Ok(None) };
     let path = weights_file(path);
@@ -116,9 +118,9 @@ pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, E
         }
         _ => settings.weights_sha256 = Some(sha256),
     }
-    let width =
-        file.width().and_then(|width| NonZeroU16::try_from(u16::try_from(width).ok()?).ok());
-    settings.width = settings.width.or(width);
+    let network = file.network(settings.network, settings.width.map(|width| width.get().into()))?;
+    settings.network = Some(network.network);
+    settings.width = u16::try_from(network.width).ok().and_then(NonZeroU16::new);
     settings.weights = Some(path);
     Ok(Some(file))
 }
@@ -169,6 +171,17 @@ fn differences(now: &str, before: &str) -> Vec<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_that_an_earlier_version_did_not_have_are_not_different() {
+        let now = Recipe::parse("batch-size = 64\nwidth = 8").expect("a recipe").to_toml();
+        let new = ["network", "schedule"];
+        let is_old = |line: &&str| !new.iter().any(|key| line.starts_with(key));
+        let before: String = now.lines().filter(is_old).map(|line| format!("{line}\n")).collect();
+        assert_eq!(differences(&now, &before).len(), new.len());
+        assert!(differences(&now, &completed(&before)).is_empty());
+        assert_eq!(completed("no recipe"), "no recipe");
+    }
 
     #[test]
     fn each_difference_has_its_setting_and_both_values() {

@@ -277,13 +277,10 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{ResNet9, WeightsFile, resnet9};
-    use crate::tape::{ElementType, Mode, Tape};
+    use crate::nn::{NetworkConfig, ResNet9, WeightsFile};
 
     fn layout(width: usize) -> StateLayout {
-        let mut tape = Tape::new("resnet9", Mode::Train);
-        let x = tape.input("x", ElementType::F32, &[2, 32, 32, 3]);
-        resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
+        let mut tape = NetworkConfig::from(ResNet9 { width, classes: 10 }).tape([32, 32, 3]);
         tape.optimizer_state(&["exp_avg", "exp_avg_sq"]);
         tape.state().clone()
     }
@@ -295,6 +292,7 @@ mod tests {
             fingerprint: Fingerprint::of([]),
             mean: [0.5; 3],
             standard_deviation: [0.25; 3],
+            network: None,
         }
     }
 
