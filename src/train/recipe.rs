@@ -8,7 +8,7 @@ use super::settings::{Defaults, Kind, Settings};
 use super::step::StepConfig;
 use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
-use crate::nn::networks::{self, NetworkRef};
+use crate::nn::networks;
 use crate::nn::{ModelInfo, NetworkConfig};
 use crate::ops::augment::{AugmentFlags, ColorJitter};
 use crate::ops::optimizer::{AnyOptimizer, Hyperparameters, WeightDecay};
