@@ -51,6 +51,7 @@ const KINDS: &[(&str, Run)] = &[
     ("batch_norm", ops::batch_norm),
     ("clip_grad_norm", ops::clip_grad_norm),
     ("color_jitter", ops::color_jitter),
+    ("channel_pad", ops::channel_pad),
     ("concat", ops::concat),
     ("conv2d", ops::conv2d),
     ("cross_entropy", ops::cross_entropy),
@@ -62,7 +63,8 @@ const KINDS: &[(&str, Run)] = &[
     ("objective", network::objective),
     ("one_cycle", schedules::one_cycle),
     ("relu", ops::relu),
-    ("resnet9", network::resnet9),
+    ("resnet20", network::network),
+    ("resnet9", network::network),
 ];
 
 /// Runs every file on the device. Fails with the names of the files that do not agree. Before that, the panic of each

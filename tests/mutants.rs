@@ -144,6 +144,8 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("batch_norm", "batch_norm/relu_d_input", "normalised4(x_hat, group) >", "x_hat >")),
     (Default, ("batch_norm", "batch_norm/relu_d_input", "- x_hat * (d_gamma", "- (d_gamma")),
     (Default, ("batch_norm", "batch_norm/relu_d_input", "bn_affine[2u * GROUPS + group] *", "")),
+    (Default, ("channel_pad", "channel_pad/forward", " - BEFORE;", ";")),
+    (Default, ("channel_pad", "channel_pad/forward", "c < X_CHANNELS", "c <= X_CHANNELS")),
     (Default, ("channel_sum", "channel_sum/partials", "var row = first;", "var row = first + 1u;")),
     (Default, ("channel_sum", "channel_sum/partials", "sum += x", "sum = x")),
     (

@@ -85,8 +85,14 @@ fn the_network_does_the_expected_work() {
 /// The table equals torchsummary's for the same network, character for character.
 #[test]
 fn the_layer_table_equals_torchsummarys() {
-    assert_eq!(nn::summary(64), include_str!("fixtures/torchsummary_64.txt"));
-    assert_eq!(nn::summary(16), include_str!("fixtures/torchsummary_16.txt"));
+    assert_eq!(
+        nn::summary(ResNet9 { width: 64, classes: 10 }),
+        include_str!("fixtures/torchsummary_64.txt")
+    );
+    assert_eq!(
+        nn::summary(ResNet9 { width: 16, classes: 10 }),
+        include_str!("fixtures/torchsummary_16.txt")
+    );
 }
 
 #[test]

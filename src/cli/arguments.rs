@@ -1,10 +1,12 @@
-//! The parser of flags whose value is one of a few names, such as `--kernels naive`.
+//! The parsers of flags whose value is one of a few names, such as `--kernels naive` and `--network resnet20`.
 
 use std::ffi::OsStr;
 use std::marker::PhantomData;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use wgrad::base::choice::Choice;
+use wgrad::nn::NetworkRef;
+use wgrad::nn::networks::{NETWORKS, by_name};
 
 /// A parser that accepts the names of a type's values, and returns the value with the given name. `--help` lists each
 /// name with its help text.
@@ -21,6 +23,13 @@ pub fn possible_values<'a>(
     values: impl Iterator<Item = (&'static str, &'static str)> + 'a,
 ) -> impl Iterator<Item = PossibleValue> + 'a {
     values.map(|(name, help)| PossibleValue::new(name).help(help))
+}
+
+/// Returns the parser of a network's name.
+pub fn network() -> impl TypedValueParser<Value = NetworkRef> {
+    let names = NETWORKS.iter().map(|network| (network.name(), network.description()));
+    let parser = PossibleValuesParser::new(possible_values(names));
+    parser.map(|name| by_name(&name).expect("a possible value"))
 }
 
 fn of_type<T: Choice>() -> impl Iterator<Item = PossibleValue> {
@@ -66,6 +75,16 @@ mod tests {
         check::<Kernels>();
         check::<OnNonFinite>();
         check::<Anneal>();
+    }
+
+    #[test]
+    fn an_unknown_network_is_refused_with_the_nearest_name_and_the_list() {
+        let argument = clap::Arg::new("network").long("network").value_parser(network());
+        let command = clap::Command::new("test").arg(argument);
+        let error = command.try_get_matches_from(["test", "--network=resnet65"]);
+        let error = error.expect_err("no such name").to_string();
+        assert!(error.contains("[possible values: resnet9, resnet20,"), "{error}");
+        assert!(error.contains("similar value") && error.contains("resnet56"), "{error}");
     }
 
     #[test]

@@ -14,10 +14,11 @@ use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::Effort;
 use wgrad::measure::bench::{self, Bench, EFFORT, compare, svg, table};
-use wgrad::nn::ResNet9;
+use wgrad::nn::NetworkConfig;
+use wgrad::nn::networks::{self, NetworkRef};
 use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::train::RunFolder;
-use wgrad::train::recipe::CIFAR10;
+use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 
@@ -25,9 +26,9 @@ use super::arguments;
 
 mod scaling;
 
-/// The default width and batch size on the CPU and on software adapters. A step of this size takes about one second
-/// there.
-const SMALL: [usize; 2] = [16, 32];
+/// The default batch size on the CPU and on software adapters. A step of this size takes about one second there, with
+/// the default width for the shapes.
+const SMALL_BATCH: usize = 32;
 
 /// Flags of `wgrad bench`.
 #[derive(clap::Args)]
@@ -40,7 +41,10 @@ training steps on built-in images. docs/benchmarks.md explains each column."
 pub struct Args {
     #[command(subcommand)]
     subcommand: Option<Subcommand>,
-    /// Channels of the network's first layer [default: 64; on a CPU: 16]
+    /// The network; `wgrad networks` lists them [default: resnet9, or that of --compare]
+    #[arg(long, value_name = "NAME", value_parser = arguments::network())]
+    network: Option<NetworkRef>,
+    /// Channels of the network's first layer [default: as `wgrad networks` lists; resnet9 on a CPU: 16]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
@@ -122,20 +126,24 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the step to measure. Width and batch size come from the flags, else from the earlier benchmark, else from
-/// the device's defaults.
+/// Returns the step to measure. Network, width and batch size come from the flags, else from the earlier benchmark, else
+/// from the device's defaults.
 fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepConfig, Error> {
-    let [width, batch_size] = match (before.map(|bench| &bench.settings), device.runs_on_cpu()) {
+    let settings = before.map(|bench| &bench.settings);
+    let of_before = settings.and_then(|settings| networks::by_name(&settings.network).ok());
+    let network = args.network.or(of_before).unwrap_or(networks::DEFAULT);
+    let [width, batch_size] = match (settings, device.runs_on_cpu()) {
         (Some(settings), _) => [settings.width, settings.batch_size],
-        (None, true) => SMALL,
-        (None, false) => [CIFAR10.width, CIFAR10.batch_size],
+        (None, true) => [SHAPES.width_of(network), SMALL_BATCH],
+        (None, false) => [CIFAR10.width_of(network), CIFAR10.batch_size],
     };
     let width = args.width.map_or(width, |n| n.get().into());
     let batch_size = args.batch_size.map_or(batch_size, |n| n.get() as usize);
+    let network = NetworkConfig { network, width, classes: N_CLASSES };
+    let mut config = StepConfig::new(network, batch_size);
     if let Some(before) = before {
-        compare::check(before, width, batch_size)?;
+        compare::check(before, &config)?;
     }
-    let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }

@@ -12,7 +12,8 @@ use wgrad::device::gpu::tuning::Tuned;
 use wgrad::device::{Device, DeviceError, OpenOptions};
 use wgrad::kernel::{Kernels, Target};
 use wgrad::measure::check::self_test;
-use wgrad::nn::ResNet9;
+use wgrad::nn::NetworkConfig;
+use wgrad::nn::networks;
 use wgrad::ops::{self, OpTests};
 use wgrad::passes::{Plan, PlanOptions};
 use wgrad::tape::Tape;
@@ -229,7 +230,8 @@ fn line(OpReport { op, n_cases, largest_error, failure, .. }: &OpReport) -> Stri
 
 /// Returns the tape of the recipe's training step.
 fn recipe_step() -> Tape {
-    let network = ResNet9 { width: CIFAR10.width, classes: N_CLASSES };
+    let network = networks::DEFAULT;
+    let network = NetworkConfig { network, width: CIFAR10.width, classes: N_CLASSES };
     Tape::clone(&step::training(&StepConfig::new(network, CIFAR10.batch_size)).tape)
 }
 

@@ -1,18 +1,19 @@
 //! `wgrad eval`
 
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use wgrad::Error;
 use wgrad::base::shown::{Shown, escaped};
-use wgrad::data::{Dataset, N_CLASSES, Source, Split};
+use wgrad::data::{Dataset, Source, Split};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::train::confusion::ClassScores;
 use wgrad::train::images::{self, Images};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
-use wgrad::train::{Confusion, Evaluation, Evaluator, console, evaluation, folder};
+use wgrad::train::{Confusion, Evaluation, Evaluator, TrainError, console, evaluation, folder};
 
 use super::{arguments, hints, outputs, weights};
 
@@ -22,10 +23,8 @@ pub struct Args {
     /// The weights: a safetensors file with PyTorch's names, as a run writes it, or the run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Channels of the network's first layer [default: as many as the weights have]
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU16>)]
-    width: Option<NonZeroU16>,
+    #[command(flatten)]
+    recorded: weights::Recorded,
     /// Images in a step
     #[arg(long, value_name = "N", default_value = "250", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -50,7 +49,7 @@ pub struct Args {
     /// Evaluate other views of each image, too, and average the probabilities of all views
     #[arg(long, value_name = "VIEWS")]
     tta: Option<Views>,
-    /// Write the logits of every test image, in order, into this safetensors file: f32 of [images, 10]
+    /// Write the logits of every test image, in order, into this safetensors file: f32 of [images, classes]
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
     /// Print one line of JSON
@@ -68,6 +67,7 @@ enum Views {
 /// Evaluates the weights, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = weights::read(&args.weights)?;
+    let network = args.recorded.network(&file)?;
     let Images { loaded, note } = images::find(&file, args.data, args.data_dir.as_deref())?;
     let loaded = hints::advised(loaded);
     if let Some(note) = note {
@@ -89,21 +89,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let head = format!("{}\n", console::head(&loaded, &device.name()));
     print_unless(args.json, &head)?;
 
+    let (n_classes, n) = (network.classes, loaded.dataset.classes.len());
+    if n_classes != n {
+        let reason = format!("the network has {n_classes} classes, but the data has {n}");
+        let weights = file.path().to_path_buf();
+        return Err(Error::from(TrainError::TrainingData { weights, reason }).into());
+    }
     let test = &loaded.dataset.test;
     let batch_size = (args.batch_size.get() as usize).min(test.len());
-    let (mut evaluator, width) = weights::evaluator(&device, &file, args.width, batch_size)?;
-    let network = format!("network   resnet9, width {width}, from {}\n\n", file.path().shown());
-    print_unless(args.json, &network)?;
+    let mut evaluator = weights::evaluator(&device, &file, network, &args.recorded, batch_size)?;
+    let line = format!("network   {network}, from {}\n\n", file.path().shown());
+    print_unless(args.json, &line)?;
 
     let mut views = vec![logits(&mut evaluator, test)?];
     if let Some(path) = &args.logits {
-        evaluation::write_logits(path, &views[0], N_CLASSES)?;
+        evaluation::write_logits(path, &views[0], network.classes)?;
     }
-    let plain = Evaluation::of(&views, &test.labels, N_CLASSES);
+    let plain = Evaluation::of(&views, &test.labels, network.classes);
     let with_views = match args.tta {
         Some(Views::Flip) => {
             views.push(logits(&mut evaluator, &test.mirrored())?);
-            Some(Evaluation::of(&views, &test.labels, N_CLASSES))
+            Some(Evaluation::of(&views, &test.labels, network.classes))
         }
         None => None,
     };

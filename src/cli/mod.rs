@@ -27,6 +27,7 @@ mod eval;
 mod fetch;
 mod hints;
 mod lr_find;
+mod networks;
 mod outputs;
 mod plot;
 mod predict;
@@ -81,7 +82,9 @@ enum Command {
     Predict(predict::Args),
     /// Download CIFAR-10
     Fetch(fetch::Args),
-    /// Print the network's layers
+    /// List the networks with their sizes
+    Networks,
+    /// Print the layers of a network
     Summary(summary::Args),
     /// Print every node of a training step with its shapes, memory and work, or draw the network
     Tape(tape::Args),
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Fetch(args) => fetch::run(&args),
+        Command::Networks => networks::run(),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
         Command::Profile(args) => profile::run(&args),

@@ -1,15 +1,15 @@
 //! `wgrad predict`
 
 use std::io::{self, Write};
-use std::num::{NonZeroU16, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
-use wgrad::data::{N_CLASSES, Source, Split, image_file};
+use wgrad::data::{Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
-use wgrad::nn::WeightsFile;
+use wgrad::nn::{NetworkConfig, WeightsFile};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
 use wgrad::train::{Predictions, Settings, TrainError, folder};
@@ -39,14 +39,12 @@ pub struct Args {
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
-    /// The names of the classes: cifar10, shapes, or ten names with commas between them [default: those that
-    /// the weights record; else those of the dataset in config.toml beside the weights; else cifar10]
+    /// The names of the classes: cifar10, shapes, or a name for each class with commas between them [default: those that
+    /// the weights record; else those of the dataset in config.toml beside the weights; else numbers]
     #[arg(long, value_name = "NAMES")]
     classes: Option<String>,
-    /// Channels of the network's first layer [default: as many as the weights have]
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU16>)]
-    width: Option<NonZeroU16>,
+    #[command(flatten)]
+    recorded: weights::Recorded,
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
@@ -61,7 +59,8 @@ pub struct Args {
 /// Predicts the classes of pictures, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let weights = weights::read(&args.weights)?;
-    let classes = class_names(args, &weights)?;
+    let network = args.recorded.network(&weights)?;
+    let classes = class_names(args, &weights, network.classes)?;
     let (mut files, mut split) = (Vec::new(), Split::default());
     for path in &args.images {
         match image_file::read(path) {
@@ -74,10 +73,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     // This call runs even if no picture can be read. It then reports errors in the weights, too.
-    let predictions = predict(args, &weights, &split)?;
+    let logits = predict(args, &weights, network, &split)?;
     let text = match args.json {
-        true => format!("{}\n", json(&files, &classes, &predictions, args.top.get())),
-        false => text(&files, &classes, &predictions, args.top.get()),
+        true => format!("{}\n", json(&files, &classes, &logits, args.top.get())),
+        false => text(&files, &classes, &logits, args.top.get()),
     };
     super::print(&text)?;
     let all = files.len() == args.images.len();
@@ -89,7 +88,13 @@ fn print_error(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn predict(args: &Args, weights: &WeightsFile, split: &Split) -> anyhow::Result<Predictions> {
+/// Returns the logits of the pictures, `[n, classes]`.
+fn predict(
+    args: &Args,
+    weights: &WeightsFile,
+    network: NetworkConfig,
+    split: &Split,
+) -> anyhow::Result<Vec<f32>> {
     let options = OpenOptions {
         kernels: args.kernels,
         memory_limit: args.memory_limit.map(|size| size.0),
@@ -97,55 +102,52 @@ fn predict(args: &Args, weights: &WeightsFile, split: &Split) -> anyhow::Result<
     };
     let device = Device::open(&args.device, super::opened(options))?;
     let batch_size = split.len().clamp(1, MAX_BATCH_SIZE);
-    let (mut evaluator, _) = weights::evaluator(&device, weights, args.width, batch_size)?;
-    let logits = evaluator.logits(split, &|| false)?.expect("no interruption");
-    Ok(Predictions::from_logits(&logits, N_CLASSES))
+    let mut evaluator = weights::evaluator(&device, weights, network, &args.recorded, batch_size)?;
+    Ok(evaluator.logits(split, &|| false)?.expect("no interruption"))
 }
 
-/// Returns the names of the classes from the first source that has them: the flag, the record in the file of weights,
-/// the dataset in the run's settings, or CIFAR-10.
-fn class_names(args: &Args, weights: &WeightsFile) -> anyhow::Result<Vec<String>> {
-    let source = match args.classes.as_deref() {
-        Some("cifar10") => Some(Source::Cifar10),
-        Some("shapes") => Some(Source::Shapes),
-        Some(names) => {
-            let names: Vec<String> = names.split(',').map(|name| name.trim().to_string()).collect();
-            let n = names.len();
-            let refused = format!(
-                "--classes: {n} names, and the network has {N_CLASSES} classes; give cifar10, shapes, or \
-                 {N_CLASSES} names"
-            );
-            return if n == N_CLASSES { Ok(names) } else { Err(super::WrongUse(refused).into()) };
-        }
-        None => match weights.info() {
-            Some(info) if info.classes.len() == N_CLASSES => return Ok(info.classes.clone()),
-            Some(info) => {
-                let n = info.classes.len();
-                let reason =
-                    format!("the record names {n} classes, and the network has {N_CLASSES}");
-                let weights = weights.path().to_path_buf();
-                return Err(TrainError::TrainingData { weights, reason }.into());
-            }
-            None => Settings::read(&config_beside(weights.path())).ok().and_then(|s| s.data),
-        },
+/// Returns the names of the `n` classes from the first source that has them: the flag, the record in the file of weights,
+/// the dataset in the run's settings. Without a source, the names are the classes' numbers.
+fn class_names(args: &Args, weights: &WeightsFile, n: usize) -> anyhow::Result<Vec<String>> {
+    let names = match args.classes.as_deref() {
+        Some("cifar10") => Source::Cifar10.classes(),
+        Some("shapes") => Source::Shapes.classes(),
+        Some(names) => names.split(',').map(|name| name.trim().to_string()).collect(),
+        None => return class_names_of_weights(weights, n),
     };
-    let source = source.unwrap_or_else(|| {
-        super::note(&format!(
-            "neither {} nor a {} beside it names the classes; the names are CIFAR-10's (--classes sets \
-             others)",
-            weights.path().shown(),
-            folder::CONFIG
-        ));
-        Source::Cifar10
-    });
-    Ok(source.classes())
+    let n_names = names.len();
+    let refused = format!(
+        "--classes: {n_names} names, and the network has {n} classes; give cifar10, shapes, or {n} names"
+    );
+    if n_names == n { Ok(names) } else { Err(super::WrongUse(refused).into()) }
+}
+
+fn class_names_of_weights(weights: &WeightsFile, n: usize) -> anyhow::Result<Vec<String>> {
+    let path = weights.path();
+    if let Some(info) = weights.info() {
+        let n_names = info.classes.len();
+        let reason = format!("the record names {n_names} classes, and the network has {n}");
+        let refused = TrainError::TrainingData { weights: path.to_path_buf(), reason };
+        return if n_names == n { Ok(info.classes.clone()) } else { Err(refused.into()) };
+    }
+    let source = Settings::read(&config_beside(path)).ok().and_then(|settings| settings.data);
+    if let Some(names) = source.map(Source::classes).filter(|names| names.len() == n) {
+        return Ok(names);
+    }
+    super::note(&format!(
+        "neither {} nor a {} beside it names the classes; they are printed as numbers (--classes sets names)",
+        path.shown(),
+        folder::CONFIG
+    ));
+    Ok((0..n).map(|class| class.to_string()).collect())
 }
 
 fn config_beside(weights: &Path) -> PathBuf {
     weights.with_file_name(folder::CONFIG)
 }
 
-fn text(files: &[&PathBuf], classes: &[String], predictions: &Predictions, top: usize) -> String {
+fn text(files: &[&PathBuf], classes: &[String], logits: &[f32], top: usize) -> String {
+    let predictions = Predictions::from_logits(logits, classes.len());
     let classes: Vec<_> = classes.iter().map(|name| escaped(name)).collect();
     let width = classes.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
@@ -159,20 +161,20 @@ fn text(files: &[&PathBuf], classes: &[String], predictions: &Predictions, top: 
     text
 }
 
-/// Returns the predictions as JSON: a list of the pictures in the order of the command line.
-fn json(
-    files: &[&PathBuf],
-    classes: &[String],
-    predictions: &Predictions,
-    top: usize,
-) -> serde_json::Value {
+/// Returns the predictions as JSON: a list of the pictures in the order of the command line. The logits of a picture are
+/// those of all classes, in the order of their labels.
+fn json(files: &[&PathBuf], classes: &[String], logits: &[f32], top: usize) -> serde_json::Value {
+    let predictions = Predictions::from_logits(logits, classes.len());
     let of_image = |(image, file): (usize, &&PathBuf)| {
         let top = predictions.top(image, top).into_iter().map(|(label, probability)| {
             serde_json::json!({
                 "class": classes[label], "label": label, "probability": probability
             })
         });
-        serde_json::json!({ "file": file.to_string_lossy(), "top": top.collect::<Vec<_>>() })
+        let logits = &logits[image * classes.len()..][..classes.len()];
+        serde_json::json!({
+            "file": file.to_string_lossy(), "top": top.collect::<Vec<_>>(), "logits": logits
+        })
     };
     files.iter().enumerate().map(of_image).collect()
 }

@@ -10,7 +10,7 @@ use wgrad::data::N_CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, svg, table};
-use wgrad::nn::ResNet9;
+use wgrad::nn::{NetworkConfig, NetworkRef};
 use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::at_least_one;
@@ -24,7 +24,10 @@ use super::arguments;
 Times are medians over several training steps on built-in images. The device's peaks, copied bytes and
 multiply-adds per second, are measured before and after them. docs/profiling.md explains each column.")]
 pub struct Args {
-    /// Channels of the network's first layer [default: 64; on a CPU: 16]
+    /// The network; `wgrad networks` lists them
+    #[arg(long, value_name = "NAME", default_value = "resnet9", value_parser = arguments::network())]
+    network: NetworkRef,
+    /// Channels of the network's first layer [default: as `wgrad networks` lists; resnet9 on a CPU: 16]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
@@ -64,9 +67,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
     let device = Device::open(&args.device, super::opened(options))?;
     let defaults = if device.runs_on_cpu() { SHAPES } else { CIFAR10 };
-    let width = args.width.map_or(defaults.width, |n| n.get().into());
+    let network = args.network;
+    let width = args.width.map_or(defaults.width_of(network), |n| n.get().into());
+    let network = NetworkConfig { network, width, classes: N_CLASSES };
     let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
-    let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
+    let mut config = StepConfig::new(network, batch_size);
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }

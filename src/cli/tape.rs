@@ -9,7 +9,7 @@ use wgrad::base::shown::Shown;
 use wgrad::data::N_CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::{Kernels, Target};
-use wgrad::nn::ResNet9;
+use wgrad::nn::{NetworkConfig, NetworkRef};
 use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::train::replay::{self, Replay};
@@ -21,10 +21,13 @@ use super::arguments;
 /// Flags of `wgrad tape`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Channels of the network's first layer
-    #[arg(long, value_name = "N", default_value = "64", allow_negative_numbers = true,
+    /// The network; `wgrad networks` lists them
+    #[arg(long, value_name = "NAME", default_value = "resnet9", value_parser = arguments::network())]
+    network: NetworkRef,
+    /// Channels of the network's first layer [default: as `wgrad networks` lists]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
-    width: NonZeroU16,
+    width: Option<NonZeroU16>,
     /// Images in a step
     #[arg(long, value_name = "N", default_value = "512", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -55,7 +58,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.replay {
         return replay(path, args);
     }
-    let network = ResNet9 { width: args.width.get().into(), classes: N_CLASSES };
+    let network = args.network;
+    let width = args.width.map_or(network.default_width(), |n| n.get().into());
+    let network = NetworkConfig { network, width, classes: N_CLASSES };
     let mut config = StepConfig::new(network, args.batch_size.get() as usize);
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);

@@ -4,11 +4,43 @@ use std::num::NonZeroU16;
 use std::path::Path;
 
 use wgrad::base::shown::Shown;
-use wgrad::data::N_CLASSES;
 use wgrad::device::Device;
-use wgrad::nn::{ResNet9, WeightsError, WeightsFile};
+use wgrad::nn::{NetworkConfig, NetworkRef, WeightsError, WeightsFile};
+use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
+use wgrad::train::units::PerChannel;
 use wgrad::train::{Evaluator, folder, recipe};
+
+use super::arguments;
+
+/// Flags for what the file of weights records, or PyTorch's files do not record: network and normalisation.
+#[derive(clap::Args)]
+pub struct Recorded {
+    /// The network; `wgrad networks` lists them [default: the one that the weights record, else resnet9]
+    #[arg(long, value_name = "NAME", value_parser = arguments::network())]
+    network: Option<NetworkRef>,
+    /// Channels of the network's first layer [default: as many as the weights have]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    width: Option<NonZeroU16>,
+    /// The mean of each channel, which is subtracted from the images; pixels are from 0 to 1 [default: the one that the
+    /// weights record, else CIFAR-10's]
+    #[arg(long, value_name = "R,G,B", allow_negative_numbers = true)]
+    mean: Option<PerChannel>,
+    /// The standard deviation of each channel, by which the images are divided [default: as for --mean]
+    #[arg(long, value_name = "R,G,B", allow_negative_numbers = true)]
+    std: Option<PerChannel>,
+}
+
+impl Recorded {
+    /// Returns the network of a file of weights.
+    ///
+    /// # Errors
+    /// As for [`WeightsFile::network`].
+    pub fn network(&self, file: &WeightsFile) -> Result<NetworkConfig, WeightsError> {
+        file.network(self.network, self.width.map(|width| width.get().into()))
+    }
+}
 
 /// Reads a file of weights. `path` is the file or a run's folder; [`folder::weights_file`] selects the file in the
 /// folder.
@@ -19,34 +51,28 @@ pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
     WeightsFile::read(&folder::weights_file(path))
 }
 
-/// Returns an evaluator with the weights of a file for steps of `batch_size` images, and the network's width. `width`
-/// is the value of the flag `--width`; without it, the file determines the width. Prints a note on the standard error
-/// for each tensor that is renamed or converted.
+/// Returns an evaluator with the weights of a file for steps of `batch_size` images. `network` is the network of the
+/// file. Prints a note on the standard error for each tensor that is renamed or converted.
 ///
 /// # Errors
-/// If the weights do not fit the network, the step exceeds a limit of the device, or the device fails.
+/// If the weights do not fit the network, mean or standard deviation are out of their range, the step exceeds a limit
+/// of the device, or the device fails.
 pub fn evaluator(
     device: &Device,
     file: &WeightsFile,
-    width: Option<NonZeroU16>,
+    network: NetworkConfig,
+    flags: &Recorded,
     batch_size: usize,
-) -> anyhow::Result<(Evaluator, usize)> {
-    let is_given = width.is_some();
-    let width = width.map(|n| n.get().into()).or_else(|| file.width());
-    let width = width.unwrap_or(recipe::CIFAR10.width);
-    let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
+) -> anyhow::Result<Evaluator> {
+    let mut config = StepConfig::new(network, batch_size);
     if let Some(info) = file.info() {
         (config.mean, config.standard_deviation) = (info.mean, info.standard_deviation);
     }
+    recipe::normalise(&mut config, flags.mean.as_ref(), flags.std.as_ref())
+        .map_err(wgrad::Error::from)?;
     let mut evaluator = Evaluator::new(device, &config)?;
-    let (weights, notes) = file.weights(evaluator.layout()).map_err(|error| match error {
-        WeightsError::Misfit { path, widths, mut problems } if is_given => {
-            problems.push("(without --width, the network has the width of the file)".to_string());
-            WeightsError::Misfit { path, widths, problems }
-        }
-        other => other,
-    })?;
+    let (weights, notes) = file.weights(evaluator.layout())?;
     notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
     evaluator.set_weights(&weights)?;
-    Ok((evaluator, width))
+    Ok(evaluator)
 }

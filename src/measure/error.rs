@@ -15,16 +15,14 @@ pub enum MeasureError {
         /// Text that describes the problem.
         reason: String,
     },
-    /// The two benchmarks differ in width or batch size, so their kernels have different shapes.
+    /// The two benchmarks differ in network, width or batch size, so their kernels have different shapes.
     #[error(
-        "the earlier benchmark has width {} and {} images, this one has width {} and {}; measure the same width and \
-         batch size",
-        .before[0], .before[1], .now[0], .now[1]
+        "the earlier benchmark is of {before}, this one of {now}; measure the same network, width and batch size"
     )]
     OtherStep {
-        /// Width and batch size of the earlier benchmark.
-        before: [usize; 2],
-        /// Width and batch size of the new benchmark.
-        now: [usize; 2],
+        /// Network, width and batch size of the earlier benchmark.
+        before: String,
+        /// Network, width and batch size of the new benchmark.
+        now: String,
     },
 }

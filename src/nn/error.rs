@@ -27,12 +27,13 @@ pub enum WeightsError {
         reason: String,
     },
     /// The file is valid, but has the weights of another network.
-    #[error("{}: the weights do not fit the network{}\n  {}", path.shown(), of_widths(*.widths), problems.join("\n  "))]
+    #[error("{}: the weights do not fit the network{}{}", path.shown(), after_colon(difference.as_ref()), lines(problems))]
     Misfit {
         /// Path of the file.
         path: PathBuf,
-        /// Width of the file's network and width of the network that the file was loaded into, if the two differ.
-        widths: Option<(usize, usize)>,
+        /// Name or width of the file's network and of the network that the file was loaded into, as a sentence; None
+        /// if neither differs.
+        difference: Option<String>,
         /// One line of text for each tensor that does not fit.
         problems: Vec<String>,
     },
@@ -46,8 +47,10 @@ pub enum WeightsError {
     },
 }
 
-fn of_widths(widths: Option<(usize, usize)>) -> String {
-    widths.map_or_else(String::new, |(of_file, of_network)| {
-        format!(": the file has width {of_file}, and the network has width {of_network}")
-    })
+fn after_colon(text: Option<&String>) -> String {
+    text.map_or_else(String::new, |text| format!(": {text}"))
+}
+
+fn lines(problems: &[String]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Initialisation of weights: PyTorch's defaults, from a seed.
+//! Initialisation of weights: PyTorch's distributions, from a seed.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -7,8 +7,7 @@ use super::Weights;
 use crate::tape::{Initializer, StateBuffer, StateEntry, StateLayout};
 
 impl Weights {
-    /// Returns new weights: convolutions and linear layers uniform in ±1/√fan_in, batch norm's scale 1 and shift 0,
-    /// running mean 0 and running variance 1.
+    /// Returns new weights, each member from its [`Initializer`].
     ///
     /// Every member has its own random stream, keyed by the seed and the member's name, so its values do not depend on
     /// the other members. The conversion from random words to numbers is done here and not by `rand`, because a new
@@ -35,14 +34,28 @@ fn fill_member(member: &StateEntry, seed: u64, values: &mut [f32]) {
         Initializer::Uniform { fan_in } => {
             let bound = 1.0 / (fan_in as f64).sqrt();
             let mut random = stream(seed, &member.name);
-            values.fill_with(|| {
-                // The upper 24 bits of a random word fit f32 exactly. `unit` is uniform in 0..1, and the result in
-                // -bound..bound.
-                let unit = f64::from(random.next_u32() >> 8) / f64::from(1 << 24);
-                ((2.0 * unit - 1.0) * bound) as f32
-            });
+            // The result is uniform in -bound..bound.
+            values.fill_with(|| ((2.0 * unit(&mut random) - 1.0) * bound) as f32);
+        }
+        Initializer::KaimingNormal { fan_in } => {
+            let deviation = (2.0 / fan_in as f64).sqrt();
+            let mut random = stream(seed, &member.name);
+            values.fill_with(|| (normal(&mut random) * deviation) as f32);
         }
     }
+}
+
+/// Returns a number that is uniform in 0..1. It is a multiple of 2^-24: the upper 24 bits of a random word fit f32
+/// exactly.
+fn unit(random: &mut ChaCha8Rng) -> f64 {
+    f64::from(random.next_u32() >> 8) / f64::from(1 << 24)
+}
+
+/// Returns a number with the standard normal distribution, from two uniform ones (Box and Muller, 1958).
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    // 1 - unit is above 0, and has a logarithm.
+    let (radius, angle) = (1.0 - unit(random), unit(random));
+    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
 /// Returns the random generator for the member (parameter or statistic) `name`. The key is the seed's eight bytes and
@@ -119,6 +132,27 @@ mod tests {
         assert!((variance / (bound * bound) - 1.0 / 3.0).abs() < 0.045, "{variance}");
         assert!(weights.parameters[member.range().end..].iter().all(|&v| v == 0.0));
         assert_eq!(weights.running_statistics[..4], [1.0, 1.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn kaiming_normal_has_the_mean_deviation_and_tails_of_a_normal_distribution() {
+        let mut layout = StateLayout::default();
+        let normal = Initializer::KaimingNormal { fan_in: 18 };
+        let shape = [3, 3, 30, 80];
+        layout.add(StateBuffer::Parameters, "a", &shape, Layout::ConvWeight, normal);
+        let values = Weights::initial(&layout, 1).parameters;
+        // The standard deviation is √(2/18), a third.
+        let values: Vec<f64> = values[..21_600].iter().map(|&v| 3.0 * f64::from(v)).collect();
+        let part = |is_in: fn(f64) -> bool| {
+            values.iter().filter(|&&v| is_in(v)).count() as f64 / values.len() as f64
+        };
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
+        // The limits are five standard errors.
+        assert!(mean.abs() < 0.034, "{mean}");
+        assert!((variance - 1.0).abs() < 0.048, "{variance}");
+        assert!((part(|v| v.abs() < 1.0) - 0.6827).abs() < 0.016);
+        assert!((part(|v| v.abs() > 2.0) - 0.0455).abs() < 0.007);
     }
 
     #[test]

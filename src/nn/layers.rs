@@ -14,6 +14,25 @@ pub const BATCH_NORM_EPS: f32 = 1e-5;
 /// The weight of a batch's statistics in the update of the running statistics.
 pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
 
+/// The distribution of the initial weights of a convolution or linear layer. A bias is uniform in ±1/√fan_in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Init {
+    /// Uniform in ±1/√fan_in, PyTorch's default.
+    #[default]
+    Uniform,
+    /// Normal with standard deviation √(2/fan_in), `kaiming_normal_` in PyTorch.
+    KaimingNormal,
+}
+
+impl Init {
+    fn initializer(self, fan_in: usize) -> Initializer {
+        match self {
+            Init::Uniform => Initializer::Uniform { fan_in },
+            Init::KaimingNormal => Initializer::KaimingNormal { fan_in },
+        }
+    }
+}
+
 /// The settings of a convolution layer, except its numbers of input and output channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv {
@@ -28,13 +47,16 @@ pub struct Conv {
     /// True for a convolution with a bias. If a batch norm follows the convolution, a bias has no effect, because the
     /// batch norm subtracts the mean.
     pub bias: bool,
+    /// Distribution of the initial weights.
+    pub init: Init,
 }
 
 impl Default for Conv {
     /// Returns the settings of a 3x3 convolution with stride 1 and padding 1, with one group and no bias. Its output
     /// has as many rows and columns as its input.
     fn default() -> Self {
-        Self { kernel_size: 3, stride: 1, padding: 1, groups: 1, bias: false }
+        let init = Init::Uniform;
+        Self { kernel_size: 3, stride: 1, padding: 1, groups: 1, bias: false, init }
     }
 }
 
@@ -44,15 +66,17 @@ impl Default for Conv {
 /// # Panics
 /// If the kernel is larger than the padded plane, or the groups do not divide the channels.
 pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv: Conv) -> ValueId {
-    let Conv { kernel_size, stride, padding, groups, bias } = conv;
+    let Conv { kernel_size, stride, padding, groups, bias, init } = conv;
     let in_channels = channels(tape, x);
     assert!(
         in_channels.is_multiple_of(groups) && out_channels.is_multiple_of(groups),
         "{name}: {groups} groups do not divide {in_channels} and {out_channels} channels"
     );
     let shape = [kernel_size, kernel_size, in_channels / groups, out_channels];
-    let start = Initializer::Uniform { fan_in: kernel_size * kernel_size * in_channels / groups };
+    let fan_in = kernel_size * kernel_size * in_channels / groups;
+    let start = init.initializer(fan_in);
     let weight = tape.parameter(&format!("{name}.weight"), &shape, Layout::ConvWeight, start);
+    let start = Initializer::Uniform { fan_in };
     let bias = bias.then(|| parameter(tape, name, "bias", out_channels, start));
     let window = Window::square(kernel_size, stride, padding);
     tape.scoped(name, |tape| ops::conv2d::conv2d(tape, x, weight, bias, Conv2d { window, groups }))
@@ -92,17 +116,41 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     })
 }
 
-/// Records a linear layer, `[N, in]` to `[N, out_features]`. Parameters: `weight` and, if `bias` is true, `bias`.
+/// The settings of a linear layer, except its numbers of input and output features.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Linear {
+    /// True for a layer with a bias.
+    pub bias: bool,
+    /// Distribution of the initial weights.
+    pub init: Init,
+}
+
+/// Records a linear layer with PyTorch's initial weights, `[N, in]` to `[N, out_features]`. Parameters: `weight` and,
+/// if `bias` is true, `bias`.
 ///
 /// # Panics
 /// If `x` does not have two axes; [`flatten`] reshapes it to two.
 pub fn linear(tape: &mut Tape, name: &str, x: ValueId, out_features: usize, bias: bool) -> ValueId {
+    linear_with(tape, name, x, out_features, Linear { bias, init: Init::Uniform })
+}
+
+/// Records a linear layer as [`linear`] does, with all settings.
+///
+/// # Panics
+/// As for [`linear`].
+pub fn linear_with(
+    tape: &mut Tape,
+    name: &str,
+    x: ValueId,
+    out_features: usize,
+    Linear { bias, init }: Linear,
+) -> ValueId {
     let shape = tape.shape(x);
     assert_eq!(shape.len(), 2, "{name}: a linear layer takes [N, features], not {shape:?}");
-    let in_features = shape[1];
-    let start = Initializer::Uniform { fan_in: in_features };
-    let shape = [in_features, out_features];
+    let fan_in = shape[1];
+    let (shape, start) = ([fan_in, out_features], init.initializer(fan_in));
     let weight = tape.parameter(&format!("{name}.weight"), &shape, Layout::LinearWeight, start);
+    let start = Initializer::Uniform { fan_in };
     let bias = bias.then(|| parameter(tape, name, "bias", out_features, start));
     tape.scoped(name, |tape| ops::linear::linear(tape, x, weight, bias))
 }
@@ -116,6 +164,34 @@ pub fn relu(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
 pub fn max_pool2d(tape: &mut Tape, name: &str, x: ValueId, kernel_size: usize) -> ValueId {
     let window = Window::square(kernel_size, kernel_size, 0);
     tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, window))
+}
+
+/// Records the maximum over the plane: `[N, H, W, C]` to `[N, 1, 1, C]`.
+pub fn global_max_pool2d(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+    let [_, h, w, _] = ops::nhwc("global_max_pool2d", tape.shape(x));
+    let window = Window { size: [h, w], stride: [h, w], padding: [0, 0] };
+    tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, window))
+}
+
+/// Records average pooling.
+pub fn avg_pool2d(tape: &mut Tape, name: &str, x: ValueId, window: Window) -> ValueId {
+    tape.scoped(name, |tape| ops::avg_pool2d::avg_pool2d(tape, x, window))
+}
+
+/// Records the mean over the plane: `[N, H, W, C]` to `[N, 1, 1, C]`.
+pub fn global_avg_pool2d(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+    tape.scoped(name, |tape| ops::avg_pool2d::global_avg_pool2d(tape, x))
+}
+
+/// Records `before` channels of zeros before those of `x`, and `after` channels of zeros behind them.
+pub fn channel_pad(
+    tape: &mut Tape,
+    name: &str,
+    x: ValueId,
+    before: usize,
+    after: usize,
+) -> ValueId {
+    tape.scoped(name, |tape| ops::channel_pad::channel_pad(tape, x, before, after))
 }
 
 /// Records `a + b`, the end of a residual block.
@@ -146,7 +222,14 @@ mod tests {
     fn record(mode: Mode) -> Tape {
         let mut tape = Tape::new("test", mode);
         let x = tape.input("x", ElementType::F32, &[2, 8, 6, 4]);
-        let conv = Conv { kernel_size: 5, stride: 2, padding: 2, groups: 2, bias: true };
+        let conv = Conv {
+            kernel_size: 5,
+            stride: 2,
+            padding: 2,
+            groups: 2,
+            bias: true,
+            init: Init::Uniform,
+        };
         let x = conv2d(&mut tape, "a", x, 6, conv);
         assert_eq!(tape.shape(x), [2, 4, 3, 6]);
         let x = batch_norm(&mut tape, "b", x);

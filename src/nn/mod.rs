@@ -1,8 +1,8 @@
 //! Networks: layers that record themselves on a tape, the networks that consist of layers, and the weights of networks.
 //!
 //! Read [`networks::resnet9`] first: its code has one line per block of the network. [`layers`] has the layers of every
-//! network. [`Weights`] are the numbers that training changes: new weights come from a seed (`init.rs`), trained
-//! weights from a file in PyTorch's format (`weights.rs`). [`Model`](crate::train::Model) trains a network of your own;
+//! network, and [`networks::NETWORKS`] lists the networks. [`Weights`] are the numbers that training changes: new weights
+//! come from a seed (`init.rs`), trained weights from a file in PyTorch's format (`weights_file.rs`). [`Model`](crate::train::Model) trains a network of your own;
 //! see `examples/small_network.rs`.
 
 mod error;
@@ -13,10 +13,13 @@ pub mod networks;
 pub mod summary;
 pub(crate) mod tensor_file;
 mod weights;
+mod weights_file;
 
 pub use error::WeightsError;
 pub use layers::{Conv, batch_norm, conv2d, linear};
 pub use model_info::ModelInfo;
 pub use networks::resnet9::{ResNet9, resnet9};
+pub use networks::{Network, NetworkConfig, NetworkEntry, NetworkRef};
 pub use summary::summary;
-pub use weights::{Weights, WeightsFile};
+pub use weights::Weights;
+pub use weights_file::WeightsFile;

@@ -1,11 +1,12 @@
-//! The record of the training data in a file of weights.
+//! The record of the network and of the training data in a file of weights.
 
 use serde::{Deserialize, Serialize};
 
+use super::NetworkEntry;
 use crate::base::fingerprint::Fingerprint;
 
-/// The record of the data that weights were trained on. A file of weights has the record in its metadata, under the key
-/// [`ModelInfo::KEY`].
+/// The record of a network and of the data that its weights were trained on. A file of weights has the record in its
+/// metadata, under the key [`ModelInfo::KEY`].
 ///
 /// The record is JSON with sorted keys. It has no path, time, device or number of processes, so equal tensors make
 /// equal files on every machine. Readers ignore unknown keys.
@@ -22,6 +23,9 @@ pub struct ModelInfo {
     /// Standard deviation of each channel of the training images. Normalisation subtracts the mean from a pixel and
     /// divides by this number.
     pub standard_deviation: [f64; 3],
+    /// Network; None in files of earlier versions, which had only [`DEFAULT`](super::networks::DEFAULT).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkEntry>,
 }
 
 impl ModelInfo {
@@ -62,6 +66,7 @@ mod tests {
             fingerprint: Fingerprint::of([]),
             mean: [0.1 + 0.2, 0.5, 0.25],
             standard_deviation: [0.25; 3],
+            network: Some(NetworkEntry { name: "resnet20".to_string(), width: 16 }),
         }
     }
 
@@ -72,14 +77,21 @@ mod tests {
             json,
             r#"{"classes":["left","right \"turn\""],"data":"cifar10","fingerprint":"e3b0c44298fc1c14","#
                 .to_string()
-                + r#""mean":[0.30000000000000004,0.5,0.25],"standard_deviation":[0.25,0.25,0.25]}"#
+                + r#""mean":[0.30000000000000004,0.5,0.25],"network":{"name":"resnet20","width":16},"#
+                + r#""standard_deviation":[0.25,0.25,0.25]}"#
         );
         assert_eq!(ModelInfo::parse(&json), Ok(info()));
     }
 
     #[test]
+    fn a_record_of_an_earlier_version_names_no_network() {
+        let earlier = info().to_json().replace(r#""network":{"name":"resnet20","width":16},"#, "");
+        assert_eq!(ModelInfo::parse(&earlier), Ok(ModelInfo { network: None, ..info() }));
+    }
+
+    #[test]
     fn unknown_keys_are_ignored_and_damaged_records_are_refused() {
-        let later = info().to_json().replacen('{', r#"{"network":"resnet50","#, 1);
+        let later = info().to_json().replacen('{', r#"{"optimizer":"lion","#, 1);
         assert_eq!(ModelInfo::parse(&later), Ok(info()));
         for damaged in ["", "{}", "[1]", r#"{"classes":[]}"#] {
             assert!(ModelInfo::parse(damaged).is_err(), "{damaged}");

@@ -2,20 +2,17 @@
 
 use std::fmt::Write;
 
-use super::{ResNet9, resnet9};
+use super::NetworkConfig;
 use crate::base::units::thousands;
-use crate::tape::{ElementType, Mode, Node, StateBuffer, Storage, Tape, Value};
+use crate::tape::{Node, StateBuffer, Storage, Tape, Value};
 
-/// Returns the table of the ResNet for images of 32x32 pixels in ten classes.
+/// Returns the table of a network for images of 32x32 pixels in three channels.
 ///
 /// # Panics
-/// If `width` is 0.
-pub fn summary(width: usize) -> String {
+/// If width or number of classes is 0.
+pub fn summary(network: impl Into<NetworkConfig>) -> String {
     // The tape is not fused, because every layer must have a row.
-    let mut tape = Tape::new("resnet9", Mode::Eval);
-    let x = tape.input("x", ElementType::F32, &[1, 32, 32, 3]);
-    resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
-    table(&tape)
+    table(&network.into().tape([32, 32, 3]))
 }
 
 /// Returns the table of any network, from a tape that records it for one image, without fusion.

@@ -316,6 +316,11 @@ fn to_f32(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
     })
 }
 
+/// Returns whether a tensor with this name is a parameter or a running statistic.
+pub(crate) fn is_member(name: &str) -> bool {
+    !name.starts_with(TRAINING) && !name.ends_with(".num_batches_tracked") && name != N_AVERAGED
+}
+
 /// Returns the name of PyTorch's count of batches, `num_batches_tracked`, for each batch norm of the network.
 pub(crate) fn batch_counts(layout: &StateLayout) -> impl Iterator<Item = String> {
     let layers =

@@ -14,6 +14,7 @@ pub mod augment;
 pub mod avg_pool2d;
 pub mod batch_norm;
 pub mod case;
+pub mod channel_pad;
 pub mod channel_sum;
 pub mod clip_grad_norm;
 pub mod concat;
@@ -45,6 +46,7 @@ pub const ALL: &[OpTests] = &[
     augment::ENTRY,
     avg_pool2d::ENTRY,
     batch_norm::ENTRY,
+    channel_pad::ENTRY,
     channel_sum::ENTRY,
     clip_grad_norm::ENTRY,
     concat::ENTRY,

@@ -126,7 +126,7 @@ fn summary(run: &Run<'_>, has_weights: bool) -> String {
         ("epochs", n_epochs.0, n_epochs.1),
         ("training", duration(training), format!("evaluation {}", duration(evaluation))),
         ("speed", format!("{speed}/s"), "training images".to_string()),
-        ("parameters", thousands(n_parameters), format!("resnet9, width {}", run.recipe.width)),
+        ("parameters", thousands(n_parameters), config.network.to_string()),
     ];
     // If the run has a validation split, the test accuracy has a tile of its own.
     if let Some(test) = run.summary.and_then(|summary| summary.test_accuracy)

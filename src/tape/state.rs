@@ -73,7 +73,7 @@ impl Layout {
     }
 }
 
-/// The distribution of a member's initial values, which is the same as PyTorch's.
+/// The distribution of a member's initial values, which is the same as in PyTorch.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Initializer {
     /// One value for all elements: 1 for batch norm's scale and running variance, 0 for its shift.
@@ -81,6 +81,12 @@ pub enum Initializer {
     /// Uniform in ±1/√fan_in. This is PyTorch's default for convolutions, linear layers and their biases, which PyTorch
     /// writes as `kaiming_uniform_(a=√5)`.
     Uniform {
+        /// The number of products that are summed for one output element.
+        fan_in: usize,
+    },
+    /// Normal with mean 0 and standard deviation √(2/fan_in), for a layer that a ReLU follows. PyTorch has it as
+    /// `kaiming_normal_`.
+    KaimingNormal {
         /// The number of products that are summed for one output element.
         fan_in: usize,
     },

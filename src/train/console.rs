@@ -41,13 +41,14 @@ impl<'a> Console<'a> {
 
     /// Prints the network, memory, recipe and folder after compilation, and the titles of the table.
     pub fn network(&self, trainer: &Trainer, folder: &Path) {
-        let Recipe { epochs, batch_size, width, max_lr, seed, .. } = self.recipe;
+        let Recipe { epochs, batch_size, max_lr, seed, .. } = self.recipe;
         let n_parameters = thousands(trainer.state.layout.n_parameters());
         let memory = readable_bytes(trainer.planned_bytes());
         let max_lr = rate(*max_lr);
         let n_steps = self.recipe.steps_per_epoch(self.loaded.dataset.train.len());
         let s = if *epochs == 1 { "" } else { "s" };
-        self.print(&format!("network   resnet9, width {width}: {n_parameters} parameters"));
+        let network = self.recipe.network();
+        self.print(&format!("network   {network}: {n_parameters} parameters"));
         if let Some(weights) = &self.recipe.weights {
             self.print(&format!("start     the weights of {}", weights.shown()));
         }

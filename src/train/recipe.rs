@@ -8,9 +8,11 @@ use super::settings::{Defaults, Kind, Settings};
 use super::step::StepConfig;
 use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
-use crate::nn::{ModelInfo, ResNet9};
+use crate::nn::networks;
+use crate::nn::{ModelInfo, NetworkConfig};
 use crate::ops::augment::{AugmentFlags, ColorJitter};
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
+use crate::train::units::PerChannel;
 
 /// The defaults for CIFAR-10. At a batch size of 128 the best learning rate was 0.005 (`docs/performance.md`). A batch
 /// size of 512 is four times as large, and the learning rate √4 times as high.
@@ -56,6 +58,8 @@ impl Recipe {
         data_dir: Option<&Path>,
     ) -> Self {
         let defaults = if source == Source::Shapes { SHAPES } else { CIFAR10 };
+        let network = settings.network.unwrap_or(networks::DEFAULT);
+        let defaults = Defaults { width: defaults.width_of(network), ..defaults };
         Self {
             data: source,
             data_dir: data_dir.map(Path::to_path_buf).and_then(Kind::value),
@@ -126,13 +130,19 @@ impl Recipe {
             fingerprint: dataset.whole_fingerprint(),
             mean: step.mean,
             standard_deviation: step.standard_deviation,
+            network: Some(step.network.into()),
         }
+    }
+
+    /// Returns the network.
+    pub fn network(&self) -> NetworkConfig {
+        NetworkConfig { network: self.network, width: self.width, classes: N_CLASSES }
     }
 
     /// Returns the settings that the steps are recorded with.
     pub fn step(&self) -> StepConfig {
-        let network = ResNet9 { width: self.width, classes: N_CLASSES };
-        let mut step = StepConfig::new(network, self.batch_size);
+        let mut step = StepConfig::new(self.network(), self.batch_size);
+        normalise(&mut step, self.mean.as_ref(), self.std.as_ref()).expect("a checked recipe");
         step.augmentation =
             AugmentFlags { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
         step.jitter = ColorJitter {
@@ -205,8 +215,46 @@ impl Recipe {
                 return refuse(setting, value, must);
             }
         }
+        let mut step = StepConfig::new(self.network(), self.batch_size);
+        normalise(&mut step, self.mean.as_ref(), self.std.as_ref())?;
         self.schedule(n_images).check()
     }
+}
+
+/// Sets mean and standard deviation of a step to the settings `mean` and `std`, where they are given.
+///
+/// # Errors
+/// [`ConfigError::Value`] if a setting does not have one number for each channel, or a number is out of its range.
+pub fn normalise(
+    step: &mut StepConfig,
+    mean: Option<&PerChannel>,
+    std: Option<&PerChannel>,
+) -> Result<(), ConfigError> {
+    // Normalisation computes in f32, so the numbers must be usable as f32.
+    let is_mean = |mean: f64| (mean as f32).is_finite();
+    let is_deviation = |deviation: f64| deviation > 0.0 && (deviation as f32).is_normal();
+    set(&mut step.mean, "mean", mean, is_mean, "numbers in the range of f32")?;
+    let words = "numbers in the range of f32, above 0";
+    set(&mut step.standard_deviation, "std", std, is_deviation, words)
+}
+
+/// Sets the numbers of all channels to those of a setting, if it is given.
+fn set(
+    channels: &mut [f64; 3],
+    setting: &'static str,
+    given: Option<&PerChannel>,
+    is_good: impl Fn(f64) -> bool,
+    words: &str,
+) -> Result<(), ConfigError> {
+    let Some(given) = given else { return Ok(()) };
+    match <[f64; 3]>::try_from(given.0.as_slice()) {
+        Ok(numbers) if numbers.into_iter().all(is_good) => *channels = numbers,
+        _ => {
+            let must = format!("be {} {words}, with commas between them", channels.len());
+            return Err(ConfigError::Value { setting, value: given.to_string(), must });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -215,6 +263,7 @@ mod tests {
 
     use super::*;
     use crate::data::Split;
+    use crate::nn::networks::by_name;
     use crate::ops::finite_check::OnNonFinite;
     use crate::train::units::{MaxLr, MemorySize};
 
@@ -239,6 +288,10 @@ mod tests {
         let cifar10 = Recipe::resolve(&nothing, &dataset("cifar10", 50_000)).expect("a recipe");
         assert_eq!((cifar10.batch_size, cifar10.data), (CIFAR10.batch_size, Source::Cifar10));
         assert_eq!(cifar10.n_steps(50_000), 24 * 97);
+        let network = by_name("resnet56").ok();
+        let resnet56 = Settings { network, ..nothing.clone() };
+        let resnet56 = Recipe::resolve(&resnet56, &dataset("shapes", 5_000)).expect("a recipe");
+        assert_eq!(resnet56.network().to_string(), "resnet56, width 16");
         let some = Settings { width: NonZeroU16::new(7), ..nothing };
         let shapes = Recipe::resolve(&some, &dataset("shapes", 5_000)).expect("a recipe");
         assert_eq!((shapes.width, shapes.epochs), (7, SHAPES.epochs));
@@ -254,6 +307,8 @@ mod tests {
             ema: Some(0.99),
             on_nan: Some(OnNonFinite::Skip),
             jitter_contrast: Some(0.2),
+            network: by_name("resnet20").ok(),
+            mean: Some(PerChannel(vec![0.485, 0.456, 0.406])),
             ..Settings::default()
         };
         let (dataset, dir) = (dataset("cifar10", 1_000), tempfile::tempdir().expect("a folder"));
@@ -295,6 +350,11 @@ mod tests {
             (Settings { clip_grad_norm: Some(0.0), ..nothing() }, "clip-grad-norm"),
             (Settings { clip_grad_norm: Some(1e-60), ..nothing() }, "clip-grad-norm"),
             (Settings { ema: Some(1.0), ..nothing() }, "ema"),
+            (
+                Settings { mean: Some(PerChannel(vec![0.5])), ..nothing() },
+                "mean 0.5: the value must",
+            ),
+            (Settings { std: Some(PerChannel(vec![0.5, 0.0, 1.0])), ..nothing() }, "std 0.5,0,1"),
             (Settings { jitter_contrast: Some(-0.1), ..nothing() }, "jitter-contrast"),
             (Settings { jitter_saturation: Some(f64::NAN), ..nothing() }, "jitter-saturation"),
         ] {

@@ -106,10 +106,10 @@ impl Replay {
     pub fn head(&self, device: &str) -> String {
         let Header { step, epoch, .. } = self.checkpoint.header;
         let (step, epoch) = (step + 1, epoch + 1);
-        let Recipe { width, batch_size, .. } = self.recipe;
+        let (network, batch_size) = (self.recipe.network(), self.recipe.batch_size);
         let lr = self.lr();
         format!(
-            "step {step} (epoch {epoch}), learning rate {lr:e}, of resnet9, width {width}, batch size \
+            "step {step} (epoch {epoch}), learning rate {lr:e}, of {network}, batch size \
              {batch_size}\non {device}"
         )
     }

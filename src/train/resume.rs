@@ -55,7 +55,7 @@ pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
     };
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
     let before = match &checkpoint {
-        Some(checkpoint) => checkpoint.header.config.clone(),
+        Some(checkpoint) => completed(&checkpoint.header.config),
         None => Recipe::resolve(&file, &loaded.dataset)?.to_toml(),
     };
     refuse_differences(path, &recipe.to_toml(), &before)?;
@@ -84,6 +84,12 @@ pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<
     refuse_differences(path, &toml(&flags.clone().or(file.clone())), &toml(file))
 }
 
+/// Returns a `config.toml` with the settings that an earlier version of the program did not have; these settings have
+/// their defaults. A text that is not a recipe is returned unchanged.
+fn completed(config: &str) -> String {
+    Recipe::parse(config).map_or_else(|_| config.to_string(), |recipe| recipe.to_toml())
+}
+
 /// Returns an error with each setting that differs between two `config.toml`, except those in [`FREE`].
 fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainError> {
     let differences = differences(now, before);
@@ -95,10 +101,10 @@ fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainE
 }
 
 /// Reads the weights file that the settings name; none if they name no file. Writes into the settings the absolute path
-/// of the file, its SHA-256, and the network's width, if the settings have no width.
+/// of the file, its SHA-256, and the network with its width, where the settings have none.
 ///
 /// # Errors
-/// As for [`WeightsFile::read`]. [`TrainError::OtherWeights`] if the settings have another SHA-256 than the file.
+/// As for [`WeightsFile::read`] and [`WeightsFile::network`]. [`TrainError::OtherWeights`] if the settings have another SHA-256 than the file.
 pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, Error> {
     let Some(path) = &settings.weights else { return Ok(None) };
     let path = weights_file(path);
@@ -112,9 +118,9 @@ pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, E
         }
         _ => settings.weights_sha256 = Some(sha256),
     }
-    let width =
-        file.width().and_then(|width| NonZeroU16::try_from(u16::try_from(width).ok()?).ok());
-    settings.width = settings.width.or(width);
+    let network = file.network(settings.network, settings.width.map(|width| width.get().into()))?;
+    settings.network = Some(network.network);
+    settings.width = u16::try_from(network.width).ok().and_then(NonZeroU16::new);
     settings.weights = Some(path);
     Ok(Some(file))
 }

@@ -17,12 +17,13 @@ use toml::de::DeTable;
 use declare::settings;
 pub use kind::{Kind, Quotes, at_least_one};
 
-use super::units::{Every, MaxLr, MemorySize, Milestones};
+use super::units::{Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::Error;
 use crate::base::choice::Choice;
 use crate::base::files::FileError;
 use crate::data::Source;
 use crate::kernel::Kernels;
+use crate::nn::networks::{self, NetworkRef};
 use crate::ops::finite_check::OnNonFinite;
 use crate::train::ConfigError;
 use crate::train::schedule::{Anneal, PCT_START, ScheduleKind};
@@ -33,7 +34,9 @@ settings! {
         epochs: NonZeroU32 ["N"] = |of| of.epochs;
         /// Images in a step; an incomplete batch at the end of an epoch is dropped
         batch_size: NonZeroU32 ["N"] = |of| of.batch_size;
-        /// Channels of the network's first layer
+        /// The network to train; `wgrad networks` lists their sizes
+        network: NetworkRef ["NAME"] = |_| networks::DEFAULT;
+        /// Channels of the network's first layer [default: resnet9 64, on the shapes 16; others as in `wgrad networks`]
         width: NonZeroU16 ["N"] = |of| of.width;
         /// The largest learning rate of the schedule; "find" sweeps first and takes the suggested rate
         max_lr: MaxLr ["RATE"] = |of| of.max_lr;
@@ -51,6 +54,10 @@ settings! {
         data: Source ["SET"] = |_| Source::Auto;
         /// The folder with CIFAR-10's binary files [default: $WGRAD_DATA, else ./data/cifar-10-batches-bin]
         data_dir: PathBuf ["DIR"];
+        /// The mean of each channel, which is subtracted from the images; pixels are from 0 to 1 [default: the dataset's]
+        mean: PerChannel ["R,G,B"];
+        /// The standard deviation of each channel, by which the images are divided [default: the dataset's]
+        std: PerChannel ["R,G,B"];
         /// Hold out N training images and evaluate on them; the test images are evaluated once, at the end
         validation: u64 ["N"] = |_| 0;
     }
@@ -122,10 +129,17 @@ pub struct Defaults {
     pub epochs: usize,
     /// The number of images in a step.
     pub batch_size: usize,
-    /// The number of channels of the network's first layer.
+    /// The number of channels of the first layer of the default network. Other networks have a default of their own.
     pub width: usize,
     /// The peak of the learning rate.
     pub max_lr: f64,
+}
+
+impl Defaults {
+    /// Returns the default width of a network.
+    pub fn width_of(&self, network: NetworkRef) -> usize {
+        if network == networks::DEFAULT { self.width } else { network.default_width() }
+    }
 }
 
 /// The declaration of a setting, for programs that list all settings.

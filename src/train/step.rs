@@ -1,9 +1,9 @@
 //! The recorded steps of a run: a training step and an evaluation step, from pixels to the updated state.
 //!
 //! ```text
-//! training     pixels -> (jitter) -> augment -> resnet9 -> cross_entropy -> (fuse) -> backward
+//! training     pixels -> (jitter) -> augment -> network -> cross_entropy -> (fuse) -> backward
 //!              -> finite_check, metrics, running statistics, (clip), Adam, (ema)
-//! evaluation   pixels -> normalise -> resnet9 -> cross_entropy -> metrics
+//! evaluation   pixels -> normalise -> network -> cross_entropy -> metrics
 //! ```
 //!
 //! Parts in parentheses are optional. With averaged weights (`--ema`) there is a third step: the forward pass of
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::UpdateConfig;
 use crate::data::{IMAGE_SIZE, N_CHANNELS, cifar10};
-use crate::nn::{ResNet9, resnet9};
+use crate::nn::NetworkConfig;
 use crate::ops::augment::{self, AugmentFlags, ColorJitter};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
@@ -26,7 +26,7 @@ use crate::tape::{ElementType, Mode, Tape, ValueId};
 #[derive(Clone, Copy, Debug)]
 pub struct StepConfig {
     /// The network.
-    pub network: ResNet9,
+    pub network: NetworkConfig,
     /// The number of images in a step, N in the shapes of a step.
     pub batch_size: usize,
     /// The random changes of training images: crop, flip, cutout.
@@ -43,9 +43,9 @@ pub struct StepConfig {
 
 impl StepConfig {
     /// Returns the default settings: crop, flip and cutout, no label smoothing, Adam with the paper's constants.
-    pub fn new(network: ResNet9, batch_size: usize) -> Self {
+    pub fn new(network: impl Into<NetworkConfig>, batch_size: usize) -> Self {
         Self {
-            network,
+            network: network.into(),
             batch_size,
             augmentation: AugmentFlags::default(),
             jitter: ColorJitter::default(),
@@ -90,11 +90,11 @@ pub fn training(config: &StepConfig) -> Step {
 
 /// Records an evaluation step. Batch norms use running statistics; there is no augmentation and no label smoothing.
 pub fn evaluation(config: &StepConfig) -> Step {
-    let mut tape = Tape::new("resnet9", Mode::Eval);
+    let mut tape = Tape::new(config.network.network.name(), Mode::Eval);
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
 
     let x = augment::normalise(&mut tape, pixels, table);
-    let logits = resnet9(&mut tape, x, config.network);
+    let logits = config.network.record(&mut tape, x);
     tape.keep(logits);
     let loss = config.update.record_evaluation(&mut tape, logits, labels).loss;
     let tape = Arc::new(tape);
@@ -113,12 +113,12 @@ fn trained_images(
     config: &StepConfig,
     complete: fn(&UpdateConfig, &mut Tape, ValueId, ValueId) -> CrossEntropy,
 ) -> Step {
-    let mut tape = Tape::new("resnet9", Mode::Train);
+    let mut tape = Tape::new(config.network.network.name(), Mode::Train);
     let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
 
     let x = augmented(&mut tape, config, [pixels, table, indices]);
-    let logits = resnet9(&mut tape, x, config.network);
+    let logits = config.network.record(&mut tape, x);
     tape.keep(logits);
     let loss = complete(&config.update, &mut tape, logits, labels).loss;
     let (tape, indices) = (Arc::new(tape), Some(indices));

@@ -237,9 +237,52 @@ impl fmt::Display for Milestones {
     }
 }
 
+/// One number for each channel of an image: `0.485,0.456,0.406`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(into = "String")]
+pub struct PerChannel(pub Vec<f64>);
+
+impl FromStr for PerChannel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Result<Vec<f64>, _> =
+            text.split(',').map(|number| number.trim().parse()).collect();
+        let numbers = numbers.map(Self);
+        numbers.map_err(|_| {
+            format!(
+                "{text:?} is not a number for each channel; write for example 0.485,0.456,0.406"
+            )
+        })
+    }
+}
+
+impl From<PerChannel> for String {
+    fn from(numbers: PerChannel) -> Self {
+        numbers.to_string()
+    }
+}
+
+impl fmt::Display for PerChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<_> = self.0.iter().map(f64::to_string).collect();
+        f.write_str(&numbers.join(","))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_for_each_channel_is_read_back() {
+        let numbers: PerChannel = "0.485, 0.456,1".parse().expect("three numbers");
+        assert_eq!(numbers, PerChannel(vec![0.485, 0.456, 1.0]));
+        assert_eq!(numbers.to_string(), "0.485,0.456,1");
+        for bad in ["", "0.5,", "a,b,c"] {
+            assert!(bad.parse::<PerChannel>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_have_units_and_are_read_back() {

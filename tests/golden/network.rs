@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
-use wgrad::nn::{self, ResNet9};
+use wgrad::nn::networks::by_name;
+use wgrad::nn::{self, NetworkConfig};
 use wgrad::ops::adam::Adam;
 use wgrad::ops::finite_check::{self, OnNonFinite};
 use wgrad::ops::{adam, cross_entropy, running_statistics};
@@ -109,7 +110,7 @@ pub fn objective(file: &CaseFile, device: &Device) {
 
 /// Runs training steps with and without fusion, each step from PyTorch's state before this step. Then runs an
 /// evaluation.
-pub fn resnet9(file: &CaseFile, device: &Device) {
+pub fn network(file: &CaseFile, device: &Device) {
     for (name, fusion) in [("fused", Fusion::ALL), ("unfused", Fusion::NONE)] {
         let mut failures = Failures::default();
         training_steps(file, device, fusion, &mut failures);
@@ -120,10 +121,11 @@ pub fn resnet9(file: &CaseFile, device: &Device) {
 
 /// Records the images and the network.
 fn record(file: &CaseFile, mode: Mode, fusion: Fusion) -> (Tape, ValueId, ValueId) {
-    let mut tape = Tape::new("resnet9", mode);
+    let mut tape = Tape::new("network", mode);
     let x = tape.input("x", ElementType::F32, &[file.attribute("batch"), 32, 32, 3]);
-    let net = ResNet9 { width: file.attribute("width"), classes: 10 };
-    let logits = nn::resnet9(&mut tape, x, net);
+    let network = by_name(&file.attribute::<String>("op")).expect("a name");
+    let network = NetworkConfig { network, width: file.attribute("width"), classes: 10 };
+    let logits = network.record(&mut tape, x);
     tape.keep(logits);
     if mode == Mode::Eval {
         passes::fuse(&mut tape, fusion);

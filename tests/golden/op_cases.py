@@ -247,6 +247,14 @@ def color_jitter(w, gen):
       op="color_jitter", tolerance=0)
 
 
+def channel_pad(w, gen):
+    x = leaf(f32(gen, 3, 5, 4, 6))
+    y = F.pad(x, (0, 0, 0, 0, 2, 3))
+    dy = f32(gen, *y.shape)
+    y.backward(dy)
+    w("channel_pad_00", dict(x=x, dy=dy, y=y, dx=x.grad), op="channel_pad", before=2, after=3)
+
+
 def max_pool2d_nan(w, gen):
     """A NaN counts as larger than any number, and a window's last NaN gets the gradient, bit for bit."""
     for i, (n, c, h, wd, k, s, p) in enumerate([(2, 5, 8, 8, 2, 2, 0), (2, 3, 9, 7, 3, 2, 1)]):

@@ -163,6 +163,16 @@ pub fn linear(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
+pub fn channel_pad(file: &CaseFile, device: &Device) {
+    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let x = bench.input("x", Order::Activation);
+    let [before, after] = ["before", "after"].map(|key| file.attribute(key));
+    let y = ops::channel_pad::channel_pad(&mut bench.tape, x, before, after);
+    bench.expect("y", y, Order::Activation);
+    bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
+    bench.finish(device);
+}
+
 pub fn concat(file: &CaseFile, device: &Device) {
     let axis: usize = file.attribute("axis");
     assert_eq!(axis, 1, "{}: channels are concatenated here", file.name);

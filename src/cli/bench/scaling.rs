@@ -7,11 +7,13 @@ use std::sync::atomic::Ordering;
 use wgrad::base::shown::Shown;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::measure::bench::scaling::{self, CSV, Grid, JSON, SVG, Scaling, svg, table};
+use wgrad::nn::NetworkRef;
 use wgrad::train::RunFolder;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::MemorySize;
 
 use super::{On, command, show_progress, write};
+use crate::cli::arguments;
 
 /// The largest default width and batch size on the CPU and on software adapters. The whole grid would take most of an
 /// hour there.
@@ -25,6 +27,9 @@ needs more than --memory-limit), `memory` (the device has too little memory), `>
 longer, by an estimate from a smaller cell; it is not run). The folder holds scaling.json, scaling.csv and
 scaling.svg, which are written after each cell.")]
 pub struct Args {
+    /// The network; `wgrad networks` lists them
+    #[arg(long, value_name = "NAME", default_value = "resnet9", value_parser = arguments::network())]
+    network: NetworkRef,
     /// Widths, with commas between them [default: 8,16,32,64,128; on a CPU: up to 32]
     #[arg(long, value_name = "N,N", value_delimiter = ',', allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
@@ -97,5 +102,6 @@ fn grid(args: &Args, device: &Device) -> Grid {
     if batch_sizes.is_empty() {
         batch_sizes = up_to(&[32, 64, 128, 256, 512, 1024], largest_batch);
     }
-    Grid { widths, batch_sizes, kernels: args.on.kernels, seconds_per_cell: args.seconds }
+    let (network, kernels) = (args.network, args.on.kernels);
+    Grid { network, widths, batch_sizes, kernels, seconds_per_cell: args.seconds }
 }

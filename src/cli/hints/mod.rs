@@ -39,7 +39,7 @@ pub fn hint(error: &Error, has: &dyn Fn(&str) -> bool) -> Option<String> {
     let hint = match error {
         Error::File(_) | Error::Image(_) => None,
         Error::Device(error) => Some(of_device(error, has)),
-        Error::Weights(error) => of_weights(error).map(String::from),
+        Error::Weights(error) => of_weights(error, has).map(String::from),
         Error::Data(error) => Some(data::hint_of_data(error)),
         Error::Fetch(error) => hint_of_fetch(error),
         Error::Config(error) => of_config(error, has),
@@ -93,8 +93,11 @@ fn of_device(error: &DeviceError, has: &dyn Fn(&str) -> bool) -> String {
     }
 }
 
-fn of_weights(error: &WeightsError) -> Option<&'static str> {
+fn of_weights(error: &WeightsError, has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     match error {
+        WeightsError::Misfit { difference: Some(_), .. } if has("--network") => Some(
+            "--network and --width name another network; without them, the file's record names it",
+        ),
         WeightsError::Format { .. } | WeightsError::Misfit { .. } => Some(
             "weights are a safetensors file with PyTorch's parameter names, such as a run's \
              model.safetensors",
@@ -170,7 +173,7 @@ fn of_measurement(error: &MeasureError) -> Option<&'static str> {
     match error {
         MeasureError::File { .. } => None,
         MeasureError::OtherStep { .. } => Some(
-            "leave --width and --batch-size out; the earlier benchmark's values are the default",
+            "leave --network, --width and --batch-size out; the earlier benchmark's values are the default",
         ),
     }
 }
@@ -240,7 +243,7 @@ mod tests {
             DeviceError::Pipeline { label: words(), reason: words() }.into(),
             DeviceError::Failed { reason: words() }.into(),
             WeightsError::Format { path: path(), reason: words() }.into(),
-            WeightsError::Misfit { path: path(), widths: None, problems: Vec::new() }.into(),
+            WeightsError::Misfit { path: path(), difference: None, problems: Vec::new() }.into(),
             ConfigError::Range { start: 2.0, end: 1.0 }.into(),
             TrainError::Occupied { path: path(), problem: "holds a run already" }.into(),
             TrainError::Checkpoint { path: path(), reason: words() }.into(),

@@ -4,6 +4,8 @@ use super::table::{shortened, spread};
 use super::{Bench, Kernel, Machine, Sample};
 use crate::measure::MeasureError;
 use crate::measure::figures::{giga, milliseconds};
+use crate::nn::NetworkConfig;
+use crate::train::step::StepConfig;
 
 /// The change of a time between two measurements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,11 +37,15 @@ impl Change {
     }
 }
 
-/// Checks that a new benchmark has the width and batch size of the earlier one. With another width or batch size, the
-/// kernels have other shapes and cannot be compared.
-pub fn check(before: &Bench, width: usize, batch_size: usize) -> Result<(), MeasureError> {
-    let before = [before.settings.width, before.settings.batch_size];
-    let now = [width, batch_size];
+/// Checks that a new benchmark, of the step `config`, has the network, width and batch size of the earlier one. Otherwise
+/// the kernels have other shapes and cannot be compared.
+pub fn check(before: &Bench, config: &StepConfig) -> Result<(), MeasureError> {
+    let step =
+        |network: &str, width: usize, n: usize| format!("{network}, width {width}, {n} images");
+    let settings = &before.settings;
+    let before = step(&settings.network, settings.width, settings.batch_size);
+    let NetworkConfig { network, width, .. } = config.network;
+    let now = step(network.name(), width, config.batch_size);
     if before == now { Ok(()) } else { Err(MeasureError::OtherStep { before, now }) }
 }
 
@@ -182,6 +188,7 @@ fn step(before: &Bench, now: &Bench) -> String {
 mod tests {
     use super::*;
     use crate::measure::bench::tests::{bench, kernel};
+    use crate::nn::ResNet9;
 
     #[test]
     fn changes_beyond_the_noise_have_a_word() {
@@ -221,8 +228,9 @@ mod tests {
     #[test]
     fn steps_of_another_size_are_not_compared() {
         let before = bench(Vec::new(), &[1.0]);
-        assert!(check(&before, 4, 8).is_ok());
-        let error = check(&before, 4, 16).expect_err("another size").to_string();
-        assert!(error.contains("width 4 and 8 images, this one has width 4 and 16"), "{error}");
+        let of = |batch_size| StepConfig::new(ResNet9 { width: 4, classes: 10 }, batch_size);
+        assert!(check(&before, &of(8)).is_ok());
+        let error = check(&before, &of(16)).expect_err("another size").to_string();
+        assert!(error.contains("width 4, 8 images, this one of resnet9, width 4, 16"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! ResNet-9 for images of 32x32 pixels: nine layers with weights, and two residual blocks.
+//! ResNet-9: nine layers with weights, and two residual blocks. The sizes are those of images of 32x32 pixels.
 //!
 //! ```text
 //! prep    conv 3 -> w, batch norm, ReLU                         32 x 32
@@ -10,12 +10,68 @@
 //! fc      max pool 4, flatten, linear 8w -> classes
 //! ```
 //!
-//! Convolutions are 3x3 with padding 1. The convolutions and the linear layer have no bias.
+//! Convolutions are 3x3 with padding 1. The convolutions and the linear layer have no bias. The window of the last pool
+//! is the whole plane, so the network takes images of any size that its first three pools leave a pixel of.
 
+use super::{Network, NetworkConfig};
 use crate::nn::layers::{self, Conv};
 use crate::tape::{Tape, ValueId};
 
-/// The settings that determine the size of the network.
+/// The entry in [`NETWORKS`](super::NETWORKS).
+pub static NETWORK: Entry = Entry;
+
+/// The type of [`NETWORK`].
+#[derive(Debug)]
+pub struct Entry;
+
+/// Number of rows, and of columns, of the smallest images. Three pools halve a plane of this size to one pixel.
+const SMALLEST: usize = 8;
+
+impl Network for Entry {
+    fn name(&self) -> &'static str {
+        "resnet9"
+    }
+
+    fn description(&self) -> &'static str {
+        "nine layers, two residual blocks, max pools; trains fast"
+    }
+
+    fn default_width(&self) -> usize {
+        64
+    }
+
+    fn check_input(&self, [h, w, c]: [usize; 3]) -> Result<(), String> {
+        match h.min(w) >= SMALLEST && c > 0 {
+            true => Ok(()),
+            false => Err(format!(
+                "resnet9: images of {h}x{w}x{c}; the smallest are {SMALLEST}x{SMALLEST} with one channel"
+            )),
+        }
+    }
+
+    fn stem(&self) -> &'static str {
+        "prep.0.weight"
+    }
+
+    fn head(&self) -> &'static str {
+        "fc.weight"
+    }
+
+    fn record(&self, tape: &mut Tape, x: ValueId, width: usize, classes: usize) -> ValueId {
+        // `prep` is the stem, the layers before the first stage.
+        let x = block(tape, "prep", x, width, Pool::No);
+        let x = block(tape, "layer1", x, 2 * width, Pool::Yes);
+        let x = residual(tape, "res1", x);
+        let x = block(tape, "layer2", x, 4 * width, Pool::Yes);
+        let x = block(tape, "layer3", x, 8 * width, Pool::Yes);
+        let x = residual(tape, "res2", x);
+        let x = layers::global_max_pool2d(tape, "pool", x);
+        let x = layers::flatten(tape, "flatten", x);
+        layers::linear(tape, "fc", x, classes, false)
+    }
+}
+
+/// The configuration of a ResNet-9. It converts into a [`NetworkConfig`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ResNet9 {
     /// Number of channels of the first layer; the recipe for CIFAR-10 has 64.
@@ -24,25 +80,18 @@ pub struct ResNet9 {
     pub classes: usize,
 }
 
-/// Records the network on images `x`, `[N, 32, 32, 3]`, and returns the logits, `[N, classes]`.
+impl From<ResNet9> for NetworkConfig {
+    fn from(ResNet9 { width, classes }: ResNet9) -> Self {
+        Self { network: &NETWORK, width, classes }
+    }
+}
+
+/// Records a ResNet-9 on images `x`, `[N, H, W, C]`, and returns the logits, `[N, classes]`.
 ///
 /// # Panics
-/// If `width` or `classes` is 0, or the images are smaller than 32x32.
-pub fn resnet9(tape: &mut Tape, x: ValueId, ResNet9 { width, classes }: ResNet9) -> ValueId {
-    assert!(
-        width > 0 && classes > 0,
-        "resnet9: width {width} and {classes} classes; both must be above 0"
-    );
-    // `prep` is the stem, the layers before the first stage.
-    let x = block(tape, "prep", x, width, Pool::No);
-    let x = block(tape, "layer1", x, 2 * width, Pool::Yes);
-    let x = residual(tape, "res1", x);
-    let x = block(tape, "layer2", x, 4 * width, Pool::Yes);
-    let x = block(tape, "layer3", x, 8 * width, Pool::Yes);
-    let x = residual(tape, "res2", x);
-    let x = layers::max_pool2d(tape, "pool", x, 4);
-    let x = layers::flatten(tape, "flatten", x);
-    layers::linear(tape, "fc", x, classes, false)
+/// As for [`NetworkConfig::record`].
+pub fn resnet9(tape: &mut Tape, x: ValueId, network: ResNet9) -> ValueId {
+    NetworkConfig::from(network).record(tape, x)
 }
 
 #[derive(Clone, Copy, PartialEq)]

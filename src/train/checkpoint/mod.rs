@@ -277,14 +277,10 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{ResNet9, WeightsFile, resnet9};
-    use crate::tape::{ElementType, Mode, Tape};
+    use crate::nn::{NetworkConfig, ResNet9, WeightsFile};
 
     fn layout(width: usize) -> StateLayout {
-        let mut tape = Tape::new("resnet9", Mode::Train);
-        let x = tape.input("x", ElementType::F32, &[2, 32, 32, 3]);
-        resnet9(&mut tape, x, ResNet9 { width, classes: 10 });
-        tape.state().clone()
+        NetworkConfig::from(ResNet9 { width, classes: 10 }).tape([32, 32, 3]).state().clone()
     }
 
     fn info() -> ModelInfo {
@@ -294,6 +290,7 @@ mod tests {
             fingerprint: Fingerprint::of([]),
             mean: [0.5; 3],
             standard_deviation: [0.25; 3],
+            network: None,
         }
     }
 

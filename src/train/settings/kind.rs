@@ -9,11 +9,12 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::super::units::{Every, MaxLr, MemorySize, Milestones};
+use super::super::units::{Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::base::choice::Choice;
 use crate::base::files;
 use crate::data::Source;
 use crate::kernel::Kernels;
+use crate::nn::networks::{NETWORKS, NetworkRef, by_name};
 use crate::ops::finite_check::OnNonFinite;
 use crate::train::schedule::{Anneal, ScheduleKind};
 
@@ -216,7 +217,20 @@ macro_rules! kinds_with_text {
     )*};
 }
 
-kinds_with_text!(Every, MemorySize, Milestones);
+kinds_with_text!(Every, MemorySize, Milestones, PerChannel);
+
+impl Kind for NetworkRef {
+    type Value = Self;
+    const QUOTES: Quotes = Quotes::Always;
+    const NAMES: fn() -> Vec<(&'static str, &'static str)> =
+        || NETWORKS.iter().map(|network| (network.name(), network.description())).collect();
+    fn read(text: &str) -> Result<Self, String> {
+        by_name(text)
+    }
+    fn value(self) -> Option<Self> {
+        Some(self)
+    }
+}
 
 /// Implements [`Kind`] for types with named values.
 macro_rules! kinds_with_names {

@@ -9,7 +9,7 @@ use crate::kernel::Kernels;
 use crate::measure::machine::available_memory;
 use crate::measure::sampler::time_rows;
 use crate::measure::{Effort, Machine, Sample};
-use crate::nn::ResNet9;
+use crate::nn::{NetworkConfig, NetworkRef};
 use crate::passes::{Plan, PlanOptions, Work};
 use crate::train::step::{self, StepConfig};
 
@@ -23,6 +23,8 @@ const MAX_ROWS: usize = 50;
 /// The grid to measure.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Grid {
+    /// Network.
+    pub network: NetworkRef,
     /// Numbers of channels of the network's first layer.
     pub widths: Vec<usize>,
     /// Numbers of images in a step.
@@ -60,6 +62,7 @@ pub fn measure(
         format: "wgrad bench scaling".to_string(),
         version: 1,
         machine: Machine::here(&device, command),
+        network: grid.network.name().to_string(),
         kernels: grid.kernels,
         widths: sorted(&grid.widths),
         batch_sizes: sorted(&grid.batch_sizes),
@@ -70,7 +73,8 @@ pub fn measure(
             if stop() {
                 return Ok(scaling);
             }
-            let config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, batch_size);
+            let network = NetworkConfig { network: grid.network, width, classes: N_CLASSES };
+            let config = StepConfig::new(network, batch_size);
             let mut cell = plan(&config, &device);
             if let Some(predicted_seconds) = predict(&scaling.cells, &cell)
                 && predicted_seconds > LONGEST_STEP
@@ -164,6 +168,7 @@ mod tests {
     use super::*;
     use crate::device::OpenOptions;
     use crate::measure::bench::scaling::tests::{cell, measured};
+    use crate::nn::networks;
 
     #[test]
     fn a_prediction_comes_from_the_largest_smaller_cell() {
@@ -188,7 +193,13 @@ mod tests {
             || Ok(Device::cpu(OpenOptions { memory_limit: limit, ..OpenOptions::default() }));
         let (widths, batch_sizes) = (vec![2], batch_sizes.to_vec());
         let kernels = Kernels::Default;
-        let grid = Grid { widths, batch_sizes, kernels, seconds_per_cell: 0.01 };
+        let grid = Grid {
+            network: networks::DEFAULT,
+            widths,
+            batch_sizes,
+            kernels,
+            seconds_per_cell: 0.01,
+        };
         let written = std::cell::RefCell::new(Vec::new());
         let mut write = |so_far: &Scaling| {
             written.borrow_mut().push(so_far.cells.len());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::units::readable_bytes;
 use crate::kernel::Kernels;
 use crate::measure::{Machine, Sample};
+use crate::nn::networks;
 
 mod measure;
 pub mod svg;
@@ -34,6 +35,9 @@ pub struct Scaling {
     pub version: u32,
     /// Machine and date of the measurement.
     pub machine: Machine,
+    /// Name of the network.
+    #[serde(default = "default_network")]
+    pub network: String,
     /// Set of kernels that a GPU ran.
     pub kernels: Kernels,
     /// Numbers of channels of the network's first layer, in ascending order.
@@ -42,6 +46,11 @@ pub struct Scaling {
     pub batch_sizes: Vec<usize>,
     /// Cells that the measurement has reached so far, sorted by width, then by batch size.
     pub cells: Vec<Cell>,
+}
+
+/// Returns the network of files of earlier versions, which do not name it.
+fn default_network() -> String {
+    networks::DEFAULT.name().to_string()
 }
 
 /// A cell of the grid: one width and one batch size.
@@ -204,6 +213,7 @@ pub(super) mod tests {
             format: "wgrad bench scaling".to_string(),
             version: 1,
             machine: crate::measure::bench::tests::bench(Vec::new(), &[1.0]).machine,
+            network: "resnet9".to_string(),
             kernels: Kernels::Default,
             widths: vec![8, 16],
             batch_sizes: vec![32, 64, 128],

@@ -6,8 +6,9 @@ use super::{Outcome, Scaling};
 /// below the grid.
 pub fn table(scaling: &Scaling) -> String {
     let mut text = format!(
-        "{}step      resnet9{}; images a second, from medians, by the host's clock\n\n",
+        "{}step      {}{}; images a second, from medians, by the host's clock\n\n",
         scaling.machine.lines(),
+        scaling.network,
         scaling.machine.kernels(scaling.kernels),
     );
     let columns = |first: &str, cells: &mut dyn Iterator<Item = String>| {

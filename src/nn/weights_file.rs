@@ -1,0 +1,190 @@
+//! Files of weights: reading one, and the network in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use sha2::{Digest, Sha256};
+
+use super::networks::{self, NetworkConfig, NetworkRef};
+use super::{ModelInfo, Weights, WeightsError, tensor_file};
+use crate::base::files::FileError;
+use crate::tape::{StateBuffer, StateLayout};
+
+impl Weights {
+    /// Reads a file that has the weights of a network with this layout. [`WeightsFile`] does the same in two steps, and
+    /// also returns the record of the training data, and notes on converted names and types.
+    ///
+    /// # Errors
+    /// The errors of [`WeightsFile::read`] and [`WeightsFile::weights`].
+    pub fn load(layout: &StateLayout, path: &Path) -> Result<Self, WeightsError> {
+        Ok(WeightsFile::read(path)?.weights(layout)?.0)
+    }
+}
+
+/// A file of weights in memory. The network need not exist yet: [`WeightsFile::network`] returns its configuration.
+pub struct WeightsFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    info: Option<ModelInfo>,
+}
+
+impl WeightsFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`WeightsError::File`] when it cannot be read, [`WeightsError::Folder`] when it is a folder, and the errors of
+    /// [`WeightsFile::parse`].
+    pub fn read(path: &Path) -> Result<Self, WeightsError> {
+        if fs::metadata(path).map_err(FileError::at(path))?.is_dir() {
+            return Err(WeightsError::Folder { path: path.to_path_buf() });
+        }
+        Self::parse(path, fs::read(path).map_err(FileError::at(path))?)
+    }
+
+    /// Parses the bytes of a file. `path` is for error messages.
+    ///
+    /// # Errors
+    /// [`WeightsError::Format`] when the bytes are not safetensors, or the record of the training data is damaged.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, WeightsError> {
+        match parse_info(&bytes) {
+            Ok(info) => Ok(Self { path: path.to_path_buf(), bytes, info }),
+            Err(reason) => Err(WeightsError::Format { path: path.to_path_buf(), reason }),
+        }
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the record of the training data, if the file has one.
+    pub fn info(&self) -> Option<&ModelInfo> {
+        self.info.as_ref()
+    }
+
+    /// Returns the configuration of the network in the file. `network` and `width` are those of the caller, if it has
+    /// any. Otherwise the record of the training data names the network; without a record it is
+    /// [`DEFAULT`](networks::DEFAULT). The shapes of stem and head have width and number of classes.
+    ///
+    /// # Errors
+    /// [`WeightsError::Format`] if the record names a network that does not exist. [`WeightsError::Misfit`] if it names
+    /// another network than the caller.
+    pub fn network(
+        &self,
+        network: Option<NetworkRef>,
+        width: Option<usize>,
+    ) -> Result<NetworkConfig, WeightsError> {
+        let path = || self.path.clone();
+        let recorded = self.info().and_then(|info| info.network.as_ref());
+        let of_file = recorded.map(|entry| networks::by_name(&entry.name)).transpose();
+        let of_file = of_file.map_err(|reason| WeightsError::Format {
+            path: path(),
+            reason: format!("its metadata entry {:?}: network {reason}", ModelInfo::KEY),
+        })?;
+        let network = match (network, of_file) {
+            (Some(network), Some(of_file)) if network != of_file => {
+                return Err(self.misfit(of_file.name(), network.name(), Vec::new()));
+            }
+            (Some(network), _) | (None, Some(network)) => network,
+            (None, None) => networks::DEFAULT,
+        };
+        let shapes = self.shapes();
+        let [of_stem, of_head] = networks::size_of(network, &shapes);
+        // A file without a head does not fit the network, and the error of `weights` names all its tensors.
+        let classes = of_head.unwrap_or(1).max(1);
+        let recorded = recorded.map(|entry| entry.width);
+        let width = width.or(of_stem).or(recorded).unwrap_or(network.default_width()).max(1);
+        Ok(NetworkConfig { network, width, classes })
+    }
+
+    /// Returns the SHA-256 of the file in hexadecimal digits, like `sha256sum`.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Returns the weights for a network with this layout, and a line for each kind of change: prefixes of wrappers
+    /// that were removed from names, and types that were converted.
+    ///
+    /// # Errors
+    /// [`WeightsError::Misfit`] with the tensors that do not fit the network; [`WeightsError::Value`] when an element
+    /// is not finite, or a variance is negative.
+    pub fn weights(&self, layout: &StateLayout) -> Result<(Weights, Vec<String>), WeightsError> {
+        let file = self.tensors();
+        let mut tensors = tensor_file::Reader::of_weights(&file);
+        let mut weights = Weights::read(layout, &mut tensors);
+        if tensors.has(tensor_file::AVERAGES) {
+            // The file is a checkpoint of a run with `--ema`. This run evaluates the moving averages of the parameters,
+            // so the averages are loaded and not the parameters.
+            let n_elements = layout.n_elements(StateBuffer::Parameters);
+            weights.parameters =
+                tensors.members(tensor_file::AVERAGES, &layout.parameters, n_elements);
+        }
+        let notes = tensors.notes();
+        let problems = tensors.finish().lines();
+        if problems.is_empty() {
+            let unusable = |reason| WeightsError::Value { path: self.path.clone(), reason };
+            weights.check_values(layout).map_err(unusable)?;
+            return Ok((weights, notes));
+        }
+        let members = layout.parameters.iter().chain(&layout.running_statistics);
+        let of_layout = networks::recognise(&networks::shapes(members));
+        let of_file = networks::recognise(&self.shapes());
+        Err(match (of_file, of_layout) {
+            (Some(of_file), Some(of_layout)) if of_file.network != of_layout.network => {
+                let [of_file, of_layout] = [of_file, of_layout].map(|config| config.network.name());
+                self.misfit(of_file, of_layout, problems)
+            }
+            (Some(of_file), Some(of_layout)) if of_file.width != of_layout.width => {
+                let of = |config: NetworkConfig| format!("width {}", config.width);
+                self.misfit(&of(of_file), &of(of_layout), problems)
+            }
+            _ => WeightsError::Misfit { path: self.path.clone(), difference: None, problems },
+        })
+    }
+
+    /// Returns the error for weights of another network, or of another size.
+    fn misfit(&self, of_file: &str, of_network: &str, problems: Vec<String>) -> WeightsError {
+        let difference = format!("the file has {of_file}, and the network has {of_network}");
+        WeightsError::Misfit { path: self.path.clone(), difference: Some(difference), problems }
+    }
+
+    /// Returns the shapes of the network's tensors, without batch counts and the tensors of a checkpoint.
+    fn shapes(&self) -> networks::Shapes {
+        let tensors = self.tensors();
+        let shape = |(name, tensor): (&str, TensorView<'_>)| {
+            let name = tensor_file::without_wrappers(name);
+            tensor_file::is_member(name).then(|| (name.to_string(), tensor.shape().to_vec()))
+        };
+        tensors.iter().filter_map(shape).collect()
+    }
+
+    fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.bytes).expect("a file that was parsed")
+    }
+}
+
+/// Checks that bytes are a safetensors file, and returns its record of the training data.
+///
+/// # Errors
+/// A text with the problem of the file.
+fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
+    // `torch.save` writes a zip archive, or in old versions a pickle. A valid safetensors file may begin with the same
+    // bytes, so these bytes are not an error. They only select the message after another error.
+    let is_of_torch = bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]);
+    let damaged = |error| match is_of_torch {
+        true => "a file of torch.save, not a safetensors file; write it with \
+                 safetensors.torch.save_file(model.state_dict(), ...)"
+            .to_string(),
+        false => format!("not a safetensors file, or a damaged one ({error})"),
+    };
+    SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let record = metadata.metadata().as_ref().and_then(|map| map.get(ModelInfo::KEY));
+    let info = record.map(|json| ModelInfo::parse(json)).transpose();
+    info.map_err(|error| format!("its metadata entry {:?}: {error}", ModelInfo::KEY))
+}
+
+#[cfg(test)]
+mod tests;
