@@ -5,7 +5,8 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 use wgrad::device::{Device, OpenOptions};
-use wgrad::nn::{self, ResNet9, Weights};
+use wgrad::nn::networks::NETWORKS;
+use wgrad::nn::{self, NetworkConfig, ResNet9, Weights};
 use wgrad::ops::{adam, cross_entropy};
 use wgrad::passes::Work;
 use wgrad::passes::print::listing;
@@ -33,6 +34,27 @@ fn record(mode: Mode, width: usize, batch: usize) -> Tape {
 #[test]
 fn the_network_has_6_573_120_parameters() {
     assert_eq!(record(Mode::Train, 64, 1).state().n_parameters(), 6_573_120);
+}
+
+/// No network assumes square images, three channels or ten classes: each trains on [20, 24, 1] with 7 classes.
+#[test]
+fn every_network_trains_on_images_of_another_shape() {
+    let device = Device::cpu(OpenOptions::default());
+    let config = ModelConfig::new(&[20, 24, 1], 7);
+    let labels: Vec<u32> = (0..7).collect();
+    let x: Vec<f32> = (0..7 * 20 * 24).map(|ix| (ix as f32 * 0.37).sin()).collect();
+    for network in [NETWORKS[0], NETWORKS[1]] {
+        let network = NetworkConfig { network, width: 4, classes: 7 };
+        let record = |tape: &mut Tape, x| network.record(tape, x);
+        let mut model = Model::new(&device, &config, record).expect("a model");
+        let mut losses = Vec::new();
+        for _ in 0..12 {
+            model.train_step(&x, &labels, 0.01).expect("a step");
+            losses.push(model.state.take_metrics().expect("metrics").loss());
+        }
+        assert!(losses[11] < 0.5 * losses[0], "{network}: {losses:?}");
+        assert_eq!(model.predict(&x).expect("logits").len(), 7 * 7);
+    }
 }
 
 #[test]

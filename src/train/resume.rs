@@ -173,6 +173,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn settings_that_an_earlier_version_did_not_have_are_not_different() {
+        let now = Recipe::parse("batch-size = 64\nwidth = 8").expect("a recipe").to_toml();
+        let new = ["network", "schedule"];
+        let is_old = |line: &&str| !new.iter().any(|key| line.starts_with(key));
+        let before: String = now.lines().filter(is_old).map(|line| format!("{line}\n")).collect();
+        assert_eq!(differences(&now, &before).len(), new.len());
+        assert!(differences(&now, &completed(&before)).is_empty());
+        assert_eq!(completed("no recipe"), "no recipe");
+    }
+
+    #[test]
     fn each_difference_has_its_setting_and_both_values() {
         let before = "max-lr = 0.01\nepochs = 24\nmemory-limit = '1GiB'\npatience = 3\n";
         assert!(differences(before, before).is_empty());

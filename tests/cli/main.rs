@@ -4,6 +4,7 @@
 mod continuing;
 mod files;
 mod listings;
+mod networks;
 mod rates;
 mod resume;
 mod runs;
