@@ -26,15 +26,18 @@ fn main(
     let at = unflatten(ix, OH, OW);
     var sum = 0.0;
     for (var ky = 0u; ky < KERNEL_H; ky++) {
+        // The sum of each row is one term: with shorter sums, the rounding errors are smaller.
+        var row_sum = 0.0;
         for (var kx = 0u; kx < KERNEL_W; kx++) {
             // In the padding above and left of the plane, `row` and `column` wrap around as u32 and fail the
             // comparisons with H and W.
             let row = at.y * STRIDE_H + ky - PADDING_H;
             let column = at.z * STRIDE_W + kx - PADDING_W;
             if row < H && column < W {
-                sum += x[((at.x * H + row) * W + column) * C + at.w];
+                row_sum += x[((at.x * H + row) * W + column) * C + at.w];
             }
         }
+        sum += row_sum;
     }
     y[ix] = sum / f32(KERNEL_H * KERNEL_W);
 }

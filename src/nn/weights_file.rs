@@ -70,7 +70,7 @@ impl WeightsFile {
     ///
     /// # Errors
     /// [`WeightsError::Format`] if the record names a network that does not exist. [`WeightsError::Misfit`] if it names
-    /// another network than the caller.
+    /// another network than the caller, or the file has no tensor with the name of the head.
     pub fn network(
         &self,
         network: Option<NetworkRef>,
@@ -92,10 +92,15 @@ impl WeightsFile {
         };
         let shapes = self.shapes();
         let [of_stem, of_head] = networks::size_of(network, &shapes);
-        // A file without a head does not fit the network, and the error of `weights` names all its tensors.
-        let classes = of_head.unwrap_or(1).max(1);
         let recorded = recorded.map(|entry| entry.width);
         let width = width.or(of_stem).or(recorded).unwrap_or(network.default_width()).max(1);
+        let Some(classes) = of_head.filter(|&classes| classes > 0) else {
+            // The file has another network. The error lists the tensors that do not fit. A file may give any width, so
+            // the network of the comparison has at most its usual one.
+            let width = width.min(network.default_width());
+            let tape = NetworkConfig { network, width, classes: 1 }.tape([32, 32, 3]);
+            return Err(self.weights(tape.state()).expect_err("the head is missing"));
+        };
         Ok(NetworkConfig { network, width, classes })
     }
 

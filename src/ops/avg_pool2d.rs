@@ -78,15 +78,27 @@ impl Reference for AvgPool2d {
         let y = args.outputs[0].real().par_chunks_mut(g.output_image());
         let area = T::from_count(self.window.area());
         y.zip(x).for_each(|(y, x)| {
-            y.fill(T::ZERO);
-            g.each_source(|out, _, source| {
-                for c in 0..g.channels {
-                    y[out * g.channels + c] += x[source * g.channels + c];
-                }
-            });
-            y.iter_mut().for_each(|y| *y /= area);
+            for (ix, y) in y.iter_mut().enumerate() {
+                let (out, c) = (ix / g.channels, ix % g.channels);
+                *y = window_sum(&g, x, [out / g.out[1], out % g.out[1]], c) / area;
+            }
         });
     }
+}
+
+/// Returns the sum of channel `c` of an image over the window of an output pixel. The sum of each row is one term: with
+/// shorter sums, the rounding errors are smaller.
+fn window_sum<T: Real>(g: &PoolGeometry, x: &[T], [oy, ox]: [usize; 2], c: usize) -> T {
+    let [kernel_h, kernel_w] = g.window.size;
+    let mut sum = T::ZERO;
+    for row in (0..kernel_h).filter_map(|ky| g.window.source(0, oy, ky, g.plane[0])) {
+        let mut row_sum = T::ZERO;
+        for column in (0..kernel_w).filter_map(|kx| g.window.source(1, ox, kx, g.plane[1])) {
+            row_sum += x[(row * g.plane[1] + column) * g.channels + c];
+        }
+        sum += row_sum;
+    }
+    sum
 }
 
 /// The gradient of average pooling: `d_y -> d_x`.
