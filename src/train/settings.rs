@@ -141,7 +141,7 @@ pub struct Defaults {
     pub epochs: usize,
     /// The number of images in a step.
     pub batch_size: usize,
-    /// The number of channels of the network's first layer.
+    /// The number of channels of the first layer of the default network. Other networks have a default of their own.
     pub width: usize,
     /// The peak of the learning rate.
     pub max_lr: f64,
