@@ -143,6 +143,8 @@ optimizers! {
     "sgd", 0.0, Sgd = sgd::Sgd;
 }
 
+// The macro makes the enum, so no value can have the attribute `default`.
+#[allow(clippy::derivable_impls)]
 impl Default for OptimizerKind {
     fn default() -> Self {
         Self::Adam
