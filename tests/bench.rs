@@ -79,7 +79,7 @@ fn a_benchmark_is_printed_written_and_compared() {
 
     let other_size = ["bench", "--device", "cpu", "--width", "4", "--compare"];
     let output = wgrad(at, &[&other_size[..], &[file.to_str().expect("UTF-8")]].concat());
-    assert_fails(output, 2, "the earlier benchmark has width 2 and 3 images");
+    assert_fails(output, 2, "the earlier benchmark is of resnet9, width 2, 3 images");
     assert_fails(wgrad(at, &[&SMALL[..], &["--out", "first"]].concat()), 1, "never overwritten");
     assert_fails(wgrad(at, &["bench", "--compare", "nothing.json"]), 1, "nothing.json");
     fs::write(at.join("other.json"), "{\"format\": \"else\", \"version\": 1}").expect("written");
