@@ -10,7 +10,8 @@ use crate::data::{Dataset, N_CLASSES, Source};
 use crate::device::OpenOptions;
 use crate::nn::{ModelInfo, ResNet9};
 use crate::ops::augment::{AugmentFlags, ColorJitter};
-use crate::ops::optimizer::{AnyOptimizer, Hyperparameters, WeightDecay};
+use crate::ops::optimizer::{Hyperparameters, WeightDecay};
+use crate::ops::optimizers::AnyOptimizer;
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
 
 /// The defaults for CIFAR-10. At a batch size of 128 the best learning rate was 0.005 (`docs/performance.md`). A batch
