@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::ConfigError;
 pub use super::settings::Recipe;
-use super::settings::{Defaults, Kind, Settings};
+use super::settings::{Kind, Settings};
 use super::step::StepConfig;
-use crate::data::{Dataset, ImageSpec, ReadOptions, Source};
+use crate::data::{Dataset, Defaults, ImageSpec, ReadOptions, Source};
 use crate::device::OpenOptions;
-use crate::nn::networks::{self, NetworkRef};
+use crate::nn::networks;
 use crate::nn::{ModelInfo, NetworkConfig};
 use crate::ops::augment::{AugmentFlags, ColorJitter};
 use crate::ops::optimizer::{AnyOptimizer, Hyperparameters, WeightDecay};
