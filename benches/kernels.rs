@@ -13,8 +13,8 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use wgrad::base::choice::Choice;
 use wgrad::data::batches::{Batch, epoch_order};
-use wgrad::data::cifar10::{self, RECORD_BYTES};
-use wgrad::data::shapes;
+use wgrad::data::cifar10::{Cifar10, RECORD_BYTES};
+use wgrad::data::{DatasetSource, ReadOptions, shapes};
 use wgrad::device::gpu::info;
 use wgrad::device::{Device, LoadOptions, OpenOptions, synthetic_inputs};
 use wgrad::kernel::{Kernels, StepScalars, Tile};
@@ -227,9 +227,10 @@ fn data(criterion: &mut Criterion) {
     for name in ["data_batch_1.bin", "test_batch.bin"] {
         fs::write(folder.path().join(name), &bytes).expect("written");
     }
+    let options = ReadOptions::default();
     group.throughput(Throughput::Bytes(2 * bytes.len() as u64));
     group.bench_function("read files", |bencher| {
-        bencher.iter_with_large_drop(|| cifar10::read(folder.path()).expect("images"));
+        bencher.iter_with_large_drop(|| Cifar10.read(folder.path(), options).expect("images"));
     });
 
     group.throughput(Throughput::Elements(IMAGES as u64));
@@ -243,9 +244,9 @@ fn data(criterion: &mut Criterion) {
     });
 
     // The order is shuffled, so the images of a batch are spread over the memory of the split.
-    let split = cifar10::read(folder.path()).expect("images").train;
+    let split = Cifar10.read(folder.path(), options).expect("images").train;
     let order = epoch_order(0, 0, split.len());
-    let mut batch = Batch::new(BATCH);
+    let mut batch = Batch::new(BATCH, split.size);
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("pack a batch", |bencher| {
         let mut batches = order.chunks_exact(BATCH).cycle();

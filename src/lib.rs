@@ -50,7 +50,7 @@ pub enum Error {
     Weights(#[from] nn::WeightsError),
     /// A dataset cannot be used.
     #[error(transparent)]
-    Data(#[from] data::DataError),
+    Data(#[from] data::LoadError),
     /// A dataset cannot be downloaded.
     #[error(transparent)]
     #[cfg(feature = "fetch")]

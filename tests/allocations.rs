@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use wgrad::data::{N_CLASSES, Split, batches, shapes};
+use wgrad::data::{Split, batches, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::ResNet9;
 use wgrad::train::Trainer;
@@ -108,7 +108,7 @@ impl Allocation {
 /// Returns the allocations of several training steps, by step, without the warm-up steps. With `metrics`, every step
 /// also requests the metrics and reads those of the step before, as in training.
 fn allocations(device: &Device, metrics: bool) -> Vec<Vec<Allocation>> {
-    let config = StepConfig::new(ResNet9 { width: 8, classes: N_CLASSES }, BATCH_SIZE);
+    let config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, BATCH_SIZE);
     let mut trainer = Trainer::new(device, &config, 0).expect("the steps compile");
     let split: Split = shapes::draw_train(0, 2 * BATCH_SIZE);
     let order = batches::epoch_order(0, 0, split.len());

@@ -4,7 +4,7 @@
 mod common;
 
 use common::open_gpu;
-use wgrad::data::{N_CLASSES, shapes};
+use wgrad::data::shapes;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
@@ -17,7 +17,7 @@ use wgrad::train::{Evaluator, Trainer};
 const BATCH_SIZE: usize = 8;
 
 fn config(ema: Option<f64>) -> StepConfig {
-    let mut config = StepConfig::new(ResNet9 { width: 4, classes: N_CLASSES }, BATCH_SIZE);
+    let mut config = StepConfig::new(ResNet9 { width: 4, classes: 10 }, BATCH_SIZE);
     config.update.ema = ema;
     config.update.clip_grad_norm = Some(0.5);
     config.jitter = ColorJitter { brightness: 0.2, contrast: 0.2, saturation: 0.2 };

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wgrad::data::{N_CLASSES, Split, batches, shapes};
+use wgrad::data::{Split, batches, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::ResNet9;
 use wgrad::tape::StateBuffer;
@@ -17,7 +17,7 @@ fn open(device: &str) -> Device {
 
 fn config() -> StepConfig {
     // The width is not a multiple of 4, the length of a vector, and every augmentation is on.
-    StepConfig::new(ResNet9 { width: 5, classes: N_CLASSES }, BATCH_SIZE)
+    StepConfig::new(ResNet9 { width: 5, classes: 10 }, BATCH_SIZE)
 }
 
 fn trainer(device: &Device, seed: u64) -> Trainer {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::open_gpu;
 use wgrad::Error;
-use wgrad::data::{N_CLASSES, shapes};
+use wgrad::data::shapes;
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, LoadOptions, OpenOptions};
 use wgrad::kernel::{Kernels, StepScalars};
@@ -186,7 +186,7 @@ fn skipped_steps_change_nothing_and_are_counted() {
 #[test]
 fn a_snapshot_of_a_stopped_run_stays_stopped() {
     let split = shapes::draw_train(0, 4);
-    let config = StepConfig::new(ResNet9 { width: 4, classes: N_CLASSES }, 4);
+    let config = StepConfig::new(ResNet9 { width: 4, classes: 10 }, 4);
     let device = Device::cpu(OpenOptions::default());
     let mut trainer = Trainer::new(&device, &config, 1).expect("a trainer");
     let step = |trainer: &mut Trainer| {

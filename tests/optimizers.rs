@@ -4,7 +4,7 @@
 mod common;
 
 use wgrad::base::choice::Choice;
-use wgrad::data::{N_CLASSES, shapes};
+use wgrad::data::shapes;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::ResNet9;
 use wgrad::ops::optimizer::{Hyperparameters, WeightDecay};
@@ -25,7 +25,7 @@ fn optimizers() -> Vec<AnyOptimizer> {
 }
 
 fn config(width: usize, optimizer: AnyOptimizer) -> StepConfig {
-    let mut config = StepConfig::new(ResNet9 { width, classes: N_CLASSES }, BATCH_SIZE);
+    let mut config = StepConfig::new(ResNet9 { width, classes: 10 }, BATCH_SIZE);
     config.update.optimizer = optimizer;
     config.update.ema = Some(0.9);
     config.update.clip_grad_norm = Some(0.5);

@@ -1,6 +1,6 @@
 //! The whole engine learns: it overfits 64 images with random labels within 100 steps. This requires correct gradients.
 
-use wgrad::data::{N_CLASSES, Split, shapes};
+use wgrad::data::{Split, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::ResNet9;
 use wgrad::ops::augment::AugmentFlags;
@@ -21,7 +21,7 @@ fn images_with_shuffled_labels() -> Split {
 fn steps_to_overfit(device: &str) -> Option<usize> {
     let device = Device::open(device, OpenOptions::default()).expect("the device opens");
     let split = images_with_shuffled_labels();
-    let mut config = StepConfig::new(ResNet9 { width: 8, classes: N_CLASSES }, N_IMAGES);
+    let mut config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, N_IMAGES);
     config.augmentation = AugmentFlags { crop: false, flip: false, cutout: false };
     let mut trainer = Trainer::new(&device, &config, 0).expect("the steps compile");
 

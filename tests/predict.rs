@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use wgrad::data::{Split, image_file};
+use wgrad::data::{Split, cifar10, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::{ResNet9, Weights};
 use wgrad::train::step::{self, StepConfig};
@@ -73,8 +73,11 @@ fn expected(names: &[&str]) -> Predictions {
 
 /// Returns the logits of these pictures, `[n, 10]`.
 fn logits(names: &[&str]) -> Vec<f32> {
-    let images = names.iter().flat_map(|name| image_file::read(&picture(name)).expect("a picture"));
-    let split = Split { images: images.collect(), labels: vec![0; names.len()] };
+    let images = names
+        .iter()
+        .flat_map(|name| image_file::read(&picture(name), cifar10::SIZE).expect("a picture"));
+    let split =
+        Split { size: cifar10::SIZE, images: images.collect(), labels: vec![0; names.len()] };
     let device = Device::cpu(OpenOptions::default());
     let mut evaluator = Evaluator::new(&device, &CONFIG.batch(names.len())).expect("it fits");
     evaluator.set_weights(&weights()).expect("they fit");
@@ -134,9 +137,11 @@ fn class_names_come_from_the_run_or_a_flag() {
         let told = text(&output.stderr).contains("they are printed as numbers");
         (json(&output)[0]["top"][0]["class"].as_str().expect("a name").to_string(), told)
     };
-    let names = |source: wgrad::data::Source| source.classes()[label].clone();
+    let names = |source: wgrad::data::Source| {
+        source.dataset().spec(Default::default()).classes[label].clone()
+    };
     let (cifar10, shapes) =
-        (names(wgrad::data::Source::Cifar10), names(wgrad::data::Source::Shapes));
+        (names(wgrad::data::Source::CIFAR10), names(wgrad::data::Source::SHAPES));
     assert_eq!(class_with(&[]), (label.to_string(), true), "no file names the classes");
     assert_eq!(class_with(&["--classes", "shapes"]), (shapes.clone(), false));
     assert_eq!(class_with(&["--classes", "0,1,2,3,4,5,6,7,8,9"]), (label.to_string(), false));

@@ -1,12 +1,12 @@
 // y[n, h, w, c] = table[byte, c]: crop, flip, cutout and normalisation of one batch
 //
-//   pixels [IMAGES, 3, HEIGHT, WIDTH] bytes,  table [256, 3],  draws [IMAGES, 5],  y [IMAGES, HEIGHT, WIDTH, 3]
+//   pixels [IMAGES, CHANNELS, HEIGHT, WIDTH] bytes,  table [256, CHANNELS],  draws [IMAGES, 5],  y [IMAGES, HEIGHT, WIDTH, CHANNELS]
 //
 // The kernel starts from a pixel of y and finds its source byte. Inside the cutout's square, y is exactly 0.
 // Elsewhere the flip mirrors the column, and the crop's offset leads into the image padded by PADDING black
 // pixels. A pixel of that border is byte 0, so its value is table[0, c].
 //
-// One invocation computes the three channels of one pixel. Grid: one axis of pixels, folded into two (see
+// One invocation computes the channels of one pixel. Grid: one axis of pixels, folded into two (see
 // shared/linear_index). Launched by src/ops/augment/apply.rs.
 
 // #import shared/linear_index
@@ -40,9 +40,9 @@ fn main(
     let below = h + CUTOUT / 2u - draws[draw + 3u];
     let right = w + CUTOUT / 2u - draws[draw + 4u];
     if CUT && below < CUTOUT && right < CUTOUT {
-        y[3u * ix] = 0.0;
-        y[3u * ix + 1u] = 0.0;
-        y[3u * ix + 2u] = 0.0;
+        for (var c = 0u; c < CHANNELS; c++) {
+            y[CHANNELS * ix + c] = 0.0;
+        }
         return;
     }
     var column = w;
@@ -57,11 +57,11 @@ fn main(
         column += draws[draw + 1u] - PADDING;
     }
     let inside = row < HEIGHT && column < WIDTH;
-    for (var c = 0u; c < 3u; c++) {
+    for (var c = 0u; c < CHANNELS; c++) {
         var byte = 0u;
         if inside {
             byte = pixel(image, c, row, column);
         }
-        y[3u * ix + c] = table[3u * byte + c];
+        y[CHANNELS * ix + c] = table[CHANNELS * byte + c];
     }
 }

@@ -1,8 +1,8 @@
 // y[n, h, w, c] = table[pixels[n, c, h, w], c]: the input of evaluation, without augmentation
 //
-//   pixels [IMAGES, 3, HEIGHT, WIDTH] bytes,  table [256, 3],  y [IMAGES, HEIGHT, WIDTH, 3]
+//   pixels [IMAGES, CHANNELS, HEIGHT, WIDTH] bytes,  table [256, CHANNELS],  y [IMAGES, HEIGHT, WIDTH, CHANNELS]
 //
-// One invocation computes the three channels of one pixel. Grid: one axis of pixels, folded into two (see
+// One invocation computes the channels of one pixel. Grid: one axis of pixels, folded into two (see
 // shared/linear_index). Launched by src/ops/augment/apply.rs.
 
 // #import shared/linear_index
@@ -18,9 +18,9 @@ fn main(
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
     if ix < IMAGES * HEIGHT * WIDTH {
-        for (var c = 0u; c < 3u; c++) {
+        for (var c = 0u; c < CHANNELS; c++) {
             let byte = pixel(ix / (HEIGHT * WIDTH), c, ix / WIDTH % HEIGHT, ix % WIDTH);
-            y[3u * ix + c] = table[3u * byte + c];
+            y[CHANNELS * ix + c] = table[CHANNELS * byte + c];
         }
     }
 }

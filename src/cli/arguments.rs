@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use wgrad::base::choice::Choice;
+use wgrad::data::Source;
 use wgrad::nn::NetworkRef;
 use wgrad::nn::networks::{NETWORKS, by_name};
 
@@ -52,6 +53,29 @@ impl<T: Choice> TypedValueParser for OneOf<T> {
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(of_type::<T>()))
+    }
+}
+
+/// A parser that accepts the names of datasets.
+#[derive(Clone)]
+pub struct Sources;
+
+impl TypedValueParser for Sources {
+    type Value = Source;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Source, clap::Error> {
+        let parser = PossibleValuesParser::new(possible_values(Source::names().into_iter()));
+        let name = parser.parse_ref(command, argument, value)?;
+        Ok(Source::from_name(&name).expect("a possible value"))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(possible_values(Source::names().into_iter())))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wgrad::Error;
 use wgrad::base::files;
 use wgrad::base::shown::Shown;
-use wgrad::data::N_CLASSES;
+use wgrad::data::cifar10::CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::Effort;
@@ -139,7 +139,7 @@ fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepCo
     };
     let width = args.width.map_or(width, |n| n.get().into());
     let batch_size = args.batch_size.map_or(batch_size, |n| n.get() as usize);
-    let network = NetworkConfig { network, width, classes: N_CLASSES };
+    let network = NetworkConfig { network, width, classes: CLASSES.len() };
     let mut config = StepConfig::new(network, batch_size);
     if let Some(before) = before {
         compare::check(before, &config)?;

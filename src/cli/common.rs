@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wgrad::data::{DataError, Origin};
+use wgrad::data::{DataError, LoadError, Origin};
 use wgrad::device::OpenOptions;
 
 /// The exit code after Ctrl-C and every other signal that ends a command: 128 plus the number of SIGINT, as in
@@ -57,10 +57,12 @@ fn show_progress(line: &str) {
 /// settings has named the folder. `flag` is the value of the flag. Returns other errors unchanged.
 pub fn of_file(error: wgrad::Error, flag: Option<&Path>) -> wgrad::Error {
     match error {
-        wgrad::Error::Data(DataError::MissingFolder { dir, origin: Origin::Caller })
-            if flag.is_none() =>
-        {
-            DataError::MissingFolder { dir, origin: Origin::Settings }.into()
+        wgrad::Error::Data(LoadError {
+            dataset,
+            cause: DataError::MissingFolder { dir, origin: Origin::Caller },
+        }) if flag.is_none() => {
+            let cause = DataError::MissingFolder { dir, origin: Origin::Settings };
+            LoadError { dataset, cause }.into()
         }
         other => other,
     }

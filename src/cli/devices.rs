@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use wgrad::data::N_CLASSES;
+use wgrad::data::cifar10::CLASSES;
 use wgrad::device::gpu::GpuDevice;
 use wgrad::device::gpu::info::{AdapterFeatures, AdapterLimits, AdapterReport};
 use wgrad::device::gpu::tuning::Tuned;
@@ -231,7 +231,7 @@ fn line(OpReport { op, n_cases, largest_error, failure, .. }: &OpReport) -> Stri
 /// Returns the tape of the recipe's training step.
 fn recipe_step() -> Tape {
     let network = networks::DEFAULT;
-    let network = NetworkConfig { network, width: CIFAR10.width, classes: N_CLASSES };
+    let network = NetworkConfig { network, width: CIFAR10.width, classes: CLASSES.len() };
     Tape::clone(&step::training(&StepConfig::new(network, CIFAR10.batch_size)).tape)
 }
 

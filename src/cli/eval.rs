@@ -31,10 +31,10 @@ pub struct Args {
     batch_size: NonZeroU32,
     /// The dataset of the test images [default: the one that the file of weights records; auto if it records
     /// none]
-    #[arg(long, value_name = "SET", value_parser = arguments::one_of::<Source>())]
+    #[arg(long, value_name = "SET", value_parser = arguments::Sources)]
     data: Option<Source>,
-    /// The folder with CIFAR-10's binary files [default: the run's folder of data, if its images have not changed;
-    /// else $WGRAD_DATA, else ./data/cifar-10-batches-bin]
+    /// The folder with the files of the dataset [default: the run's folder of data, if its images have not changed; else
+    /// $WGRAD_DATA, else the dataset's own folder, for CIFAR-10 ./data/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
@@ -68,7 +68,8 @@ enum Views {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = weights::read(&args.weights)?;
     let network = args.recorded.network(&file)?;
-    let Images { loaded, note } = images::find(&file, args.data, args.data_dir.as_deref())?;
+    let Images { loaded, note } =
+        images::find(&file, args.data, args.data_dir.as_deref(), network.classes)?;
     let loaded = hints::advised(loaded);
     if let Some(note) = note {
         super::note(&note);
@@ -89,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let head = format!("{}\n", console::head(&loaded, &device.name()));
     print_unless(args.json, &head)?;
 
-    let (n_classes, n) = (network.classes, loaded.dataset.classes.len());
+    let (n_classes, n) = (network.classes, loaded.dataset.spec.n_classes());
     if n_classes != n {
         let reason = format!("the network has {n_classes} classes, but the data has {n}");
         let weights = file.path().to_path_buf();
@@ -97,7 +98,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let test = &loaded.dataset.test;
     let batch_size = (args.batch_size.get() as usize).min(test.len());
-    let mut evaluator = weights::evaluator(&device, &file, network, &args.recorded, batch_size)?;
+    let source = Source::from_name(loaded.dataset.name).unwrap_or_default();
+    let spec = weights::spec(&file, source, n_classes);
+    let flags = &args.recorded;
+    let mut evaluator = weights::evaluator(&device, &file, network, &spec, flags, batch_size)?;
     let line = format!("network   {network}, from {}\n\n", file.path().shown());
     print_unless(args.json, &line)?;
 
@@ -113,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
-    let classes = loaded.dataset.classes.iter().map(|name| escaped(name).into_owned());
+    let classes = loaded.dataset.spec.classes.iter().map(|name| escaped(name).into_owned());
     let classes: &Vec<_> = &classes.collect();
     let text = match args.json {
         true => format!("{}\n", json(args, &loaded.dataset, &plain, with_views.as_ref())),
@@ -205,7 +209,7 @@ fn json(
         "loss": shown.loss,
         "accuracy": shown.accuracy(),
         "one_view": { "loss": plain.loss, "accuracy": plain.accuracy() },
-        "classes": dataset.classes.iter().zip(confusion.all_scores()).map(per_class).collect::<Vec<_>>(),
+        "classes": dataset.spec.classes.iter().zip(confusion.all_scores()).map(per_class).collect::<Vec<_>>(),
         "confusion": (0..n).map(row).collect::<Vec<_>>(),
     })
 }

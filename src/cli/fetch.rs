@@ -1,4 +1,4 @@
-//! `wgrad fetch`, and the automatic download of CIFAR-10 by `wgrad train` and `wgrad lr-find`.
+//! `wgrad fetch`, and the automatic download of a dataset by `wgrad train` and `wgrad lr-find`.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use clap::builder::PossibleValuesParser;
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use wgrad::base::files;
 use wgrad::base::shown::Shown;
 use wgrad::data::fetch::{
-    self, Archive, Event, FetchError, Fetched, MIRROR_VARIABLE, Md5Sum, PUBLISHED_BYTES,
-    RetryPolicy,
+    self, Archive, Event, FetchError, Fetched, MIRROR_VARIABLE, Md5Sum, RetryPolicy,
 };
-use wgrad::data::{self, DATA_VARIABLE, DEFAULT_FOLDER, Source};
+use wgrad::data::{self, DATA_VARIABLE, DATASETS, DatasetSource, Source};
 
 use super::hints;
 
@@ -27,19 +27,29 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 /// Flags of `wgrad fetch`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The archive has 162 MiB, and the unpacked files have 176 MiB. The checksum is checked before unpacking.
+The archives have 162 MiB, and the unpacked files of each have 176 MiB. The checksum is checked before unpacking.
 Ctrl-C keeps the partial download, and the next `wgrad fetch` continues it.")]
 pub struct Args {
+    /// The dataset
+    #[arg(value_name = "SET", default_value = "cifar10", value_parser = fetched_dataset())]
+    data: String,
     /// The archive [default: $WGRAD_MIRROR, else the published archive]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The archive's MD5 checksum [default: that of the published archive]
     #[arg(long, value_name = "HEX")]
     md5: Option<Md5Sum>,
-    /// The folder for the files, if its name is cifar-10-batches-bin; otherwise a folder to make cifar-10-batches-bin
-    /// in [default: $WGRAD_DATA, else ./data]
+    /// The folder for the files, if its name is that of the folder in the archive, cifar-10-batches-bin or
+    /// cifar-100-binary; otherwise a folder to make this folder in [default: $WGRAD_DATA, else ./data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+}
+
+/// Returns the parser of the names of datasets that have an archive.
+fn fetched_dataset() -> PossibleValuesParser {
+    let datasets = DATASETS.iter().filter(|&&dataset| Archive::published(dataset, None).is_some());
+    let names: Vec<_> = datasets.map(|dataset| dataset.name()).collect();
+    PossibleValuesParser::new(names)
 }
 
 /// Returns a variable of the environment. An empty value counts as unset: shells cannot unset a variable for one
@@ -48,12 +58,25 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Downloads and unpacks CIFAR-10, and returns the exit code.
+/// Returns the URL of a mirror of a dataset's archive: `$WGRAD_MIRROR`, if it names a file with the name of the archive
+/// or the dataset is CIFAR-10.
+fn mirror(dataset: &dyn DatasetSource) -> Option<String> {
+    let name = dataset.files().and_then(|files| files.archive.as_ref()).map(|archive| archive.name);
+    variable(MIRROR_VARIABLE)
+        .filter(|url| dataset.name() == "cifar10" || name.is_some_and(|name| url.ends_with(name)))
+}
+
+/// Downloads and unpacks a dataset, and returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let archive = Archive::published(args.url.clone().or_else(|| variable(MIRROR_VARIABLE)));
+    let dataset = Source::from_name(&args.data).expect("a name of the list").dataset();
+    let url = args.url.clone().or_else(|| mirror(dataset));
+    let archive = Archive::published(dataset, url).expect("a dataset with an archive");
     let archive = args.md5.iter().fold(archive, |archive, &md5| archive.with_md5(md5));
     let named = args.data_dir.clone().or_else(|| files::path_variable(DATA_VARIABLE));
-    let dir = named.map_or_else(|| DEFAULT_FOLDER.into(), |dir| fetch::destination(&dir));
+    let dir = match named {
+        Some(dir) => archive.destination(&dir),
+        None => data::default_folder(dataset).expect("a dataset with an archive has a folder"),
+    };
 
     let stop = super::signals::listen()?.stop;
     let mut display = Display::new();
@@ -66,7 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match result {
         Ok(fetched) => {
             let already = if fetched == Fetched::Before { " already" } else { "" };
-            super::print(&format!("CIFAR-10 is in {}{already}\n", dir.shown()))?;
+            super::print(&format!("{} is in {}{already}\n", dataset.title(), dir.shown()))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error @ FetchError::Stopped { .. }) => {
@@ -83,44 +106,46 @@ fn sentence(error: &FetchError) -> String {
     format!("{error}{hint}")
 }
 
-/// Flags of commands that download CIFAR-10 automatically.
+/// Flags of commands that download a dataset automatically.
 #[derive(Clone, Copy, clap::Args)]
 pub struct AutoFetch {
-    /// Do not download CIFAR-10 when it is missing; $WGRAD_OFFLINE=1 has the same effect
+    /// Do not download a dataset that is missing; $WGRAD_OFFLINE=1 has the same effect
     #[arg(long, help_heading = "Data")]
     no_fetch: bool,
 }
 
 impl AutoFetch {
-    /// Downloads CIFAR-10 if the command may use the dataset and the default folder lacks it. Returns true if the user
+    /// Downloads the dataset if it has an archive and its default folder does not exist. Returns true if the user
     /// interrupted the download; the command must then end.
     ///
-    /// A failed download is a message, not an error: the command then continues without CIFAR-10.
+    /// A failed download is a message, not an error: the command then continues without the dataset.
     pub fn interrupted(self, source: Source, data_dir: Option<&Path>, stop: &AtomicBool) -> bool {
         let offline = self.no_fetch || variable(OFFLINE_VARIABLE).is_some_and(|value| value != "0");
         let Some(dir) = data::missing_by_default(source, data_dir).filter(|_| !offline) else {
             return false;
         };
-        let archive = Archive::published(variable(MIRROR_VARIABLE));
+        let dataset = source.dataset();
+        let Some(archive) = Archive::published(dataset, mirror(dataset)) else { return false };
+        let title = dataset.title();
         let mut display = Display::new();
         display.say(&format!(
-            "CIFAR-10 is not in {}: fetching {} ({}, once; two minutes at 1.5 MB/s).\n\
+            "{title} is not in {}: fetching {} ({}, once; two minutes at 1.5 MB/s).\n\
              Ctrl-C stops the download; --no-fetch, $WGRAD_OFFLINE=1 or --data shapes avoid it.",
             dir.shown(),
             archive.url,
-            BinaryBytes(PUBLISHED_BYTES),
+            BinaryBytes(archive.published.n_bytes),
         ));
         let mut watch = |event: Event<'_>| display.show(&event);
-        let result = fetch::fetch(&archive, dir, &RetryPolicy::UNASKED, &mut watch, stop);
+        let result = fetch::fetch(&archive, &dir, &RetryPolicy::UNASKED, &mut watch, stop);
         display.end();
         match result {
-            Ok(_) => display.say(&format!("CIFAR-10 is in {}\n", dir.shown())),
+            Ok(_) => display.say(&format!("{title} is in {}\n", dir.shown())),
             Err(error @ FetchError::Stopped { .. }) => {
                 display.say(&sentence(&error));
                 return true;
             }
             // No hint is printed, because hints are about `wgrad fetch`, and the user ran another command.
-            Err(error) => display.say(&format!("CIFAR-10 was not fetched: {error}\n")),
+            Err(error) => display.say(&format!("{title} was not fetched: {error}\n")),
         }
         false
     }
@@ -172,7 +197,7 @@ impl Display {
                 self.say("the checksum is right; unpacking");
             }
             Event::Skipped(name) => {
-                self.say(&format!("not unpacked, because it is not a part of CIFAR-10: {name:?}"));
+                self.say(&format!("not unpacked, because it is not a part of the dataset: {name:?}"));
             }
         }
     }

@@ -80,7 +80,7 @@ enum Command {
     Report(report::Args),
     /// Classify pictures with trained weights
     Predict(predict::Args),
-    /// Download CIFAR-10
+    /// Download CIFAR-10 or CIFAR-100
     Fetch(fetch::Args),
     /// List the networks with their sizes
     Networks,

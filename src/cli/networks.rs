@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use wgrad::base::units::thousands;
-use wgrad::data::{IMAGE_SIZE, N_CHANNELS, N_CLASSES};
+use wgrad::data::cifar10;
 use wgrad::nn::NetworkConfig;
 use wgrad::nn::networks::NETWORKS;
 use wgrad::passes::Work;
@@ -17,12 +17,13 @@ pub fn run() -> anyhow::Result<ExitCode> {
 /// Returns the table: default width, number of parameters, and the floating-point additions and multiplications of a
 /// forward pass on one image.
 fn table() -> String {
-    let image = [IMAGE_SIZE, IMAGE_SIZE, N_CHANNELS];
+    let image = cifar10::SIZE.channels_last();
+    let classes = cifar10::CLASSES.len();
     let mut text =
         format!("{:<10}  {:>5}  {:>10}  {:>9}  network\n", "name", "width", "parameters", "FLOPs");
     for network in NETWORKS {
         let width = network.default_width();
-        let tape = NetworkConfig { network, width, classes: N_CLASSES }.tape(image);
+        let tape = NetworkConfig { network, width, classes }.tape(image);
         let n_parameters = thousands(tape.state().n_parameters());
         let mega = Work::sum_of(&tape, |_| true).flops as f64 / 1e6;
         let (name, description) = (network.name(), network.description());
@@ -30,9 +31,7 @@ fn table() -> String {
             &format!("{name:<10}  {width:>5}  {n_parameters:>10}  {mega:>7.1} M  {description}\n");
     }
     let [h, w, c] = image;
-    text + &format!(
-        "\nFLOPs of a forward pass on one image of {h}x{w}x{c}, in {N_CLASSES} classes\n"
-    )
+    text + &format!("\nFLOPs of a forward pass on one image of {h}x{w}x{c}, in {classes} classes\n")
 }
 
 #[cfg(test)]

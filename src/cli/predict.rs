@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
-use wgrad::data::{Source, Split, image_file};
+use wgrad::data::{DATASETS, ImageSpec, Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::nn::{NetworkConfig, WeightsFile};
@@ -22,7 +22,8 @@ const MAX_BATCH_SIZE: usize = 250;
 /// Flags of `wgrad predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The network reads the central square of a picture, scaled to 32x32. The picture is turned upright as its
+The network reads the central part of a picture, scaled to the size of its inputs: for CIFAR-10 the central square,
+scaled to 32x32. The picture is turned upright as its
 orientation tag states, and transparent pixels are blended with white. If a picture cannot be read, the command
 prints an error, classifies the others, and ends with exit code 1.")]
 pub struct Args {
@@ -39,8 +40,8 @@ pub struct Args {
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
-    /// The names of the classes: cifar10, shapes, or a name for each class with commas between them [default: those that
-    /// the weights record; else those of the dataset in config.toml beside the weights; else numbers]
+    /// The names of the classes: a dataset, or a name for each class with commas between them [default: those that the
+    /// weights record; else those of the dataset in config.toml beside the weights; else numbers]
     #[arg(long, value_name = "NAMES")]
     classes: Option<String>,
     #[command(flatten)]
@@ -61,9 +62,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let weights = weights::read(&args.weights)?;
     let network = args.recorded.network(&weights)?;
     let classes = class_names(args, &weights, network.classes)?;
-    let (mut files, mut split) = (Vec::new(), Split::default());
+    let spec = weights::spec(&weights, source(&weights), network.classes);
+    let (mut files, mut split) = (Vec::new(), Split::new(spec.size));
     for path in &args.images {
-        match image_file::read(path) {
+        match image_file::read(path, spec.size) {
             Ok(image) => {
                 files.push(path);
                 split.images.extend(image);
@@ -73,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     // This call runs even if no picture can be read. It then reports errors in the weights, too.
-    let logits = predict(args, &weights, network, &split)?;
+    let logits = predict(args, &weights, network, &spec, &split)?;
     let text = match args.json {
         true => format!("{}\n", json(&files, &classes, &logits, args.top.get())),
         false => text(&files, &classes, &logits, args.top.get()),
@@ -93,6 +95,7 @@ fn predict(
     args: &Args,
     weights: &WeightsFile,
     network: NetworkConfig,
+    spec: &ImageSpec,
     split: &Split,
 ) -> anyhow::Result<Vec<f32>> {
     let options = OpenOptions {
@@ -102,22 +105,36 @@ fn predict(
     };
     let device = Device::open(&args.device, super::opened(options))?;
     let batch_size = split.len().clamp(1, MAX_BATCH_SIZE);
-    let mut evaluator = weights::evaluator(&device, weights, network, &args.recorded, batch_size)?;
+    let flags = &args.recorded;
+    let mut evaluator = weights::evaluator(&device, weights, network, spec, flags, batch_size)?;
     Ok(evaluator.logits(split, &|| false)?.expect("no interruption"))
+}
+
+/// Returns the dataset whose format the pictures get: the one that the file of weights records, the one in the run's
+/// settings, or CIFAR-10.
+fn source(weights: &WeightsFile) -> Source {
+    let recorded = weights.info().and_then(|info| Source::from_name(&info.data).ok());
+    recorded.or_else(|| source_beside(weights)).unwrap_or(Source::CIFAR10)
+}
+
+/// Returns the dataset in the settings beside the file of weights.
+fn source_beside(weights: &WeightsFile) -> Option<Source> {
+    Settings::read(&config_beside(weights.path())).ok().and_then(|settings| settings.data)
 }
 
 /// Returns the names of the `n` classes from the first source that has them: the flag, the record in the file of weights,
 /// the dataset in the run's settings. Without a source, the names are the classes' numbers.
 fn class_names(args: &Args, weights: &WeightsFile, n: usize) -> anyhow::Result<Vec<String>> {
-    let names = match args.classes.as_deref() {
-        Some("cifar10") => Source::Cifar10.classes(),
-        Some("shapes") => Source::Shapes.classes(),
-        Some(names) => names.split(',').map(|name| name.trim().to_string()).collect(),
-        None => return class_names_of_weights(weights, n),
+    let Some(flag) = args.classes.as_deref() else { return class_names_of_weights(weights, n) };
+    let dataset = DATASETS.iter().find(|dataset| dataset.name() == flag);
+    let names = match dataset {
+        Some(dataset) => dataset.spec(dataset.options(n)).classes,
+        None => flag.split(',').map(|name| name.trim().to_string()).collect(),
     };
-    let n_names = names.len();
+    let (n_names, datasets) = (names.len(), DATASETS.iter().map(|dataset| dataset.name()));
     let refused = format!(
-        "--classes: {n_names} names, and the network has {n} classes; give cifar10, shapes, or {n} names"
+        "--classes: {n_names} names, and the network has {n} classes; give a dataset ({}), or {n} names",
+        datasets.collect::<Vec<_>>().join(", ")
     );
     if n_names == n { Ok(names) } else { Err(super::WrongUse(refused).into()) }
 }
@@ -130,9 +147,12 @@ fn class_names_of_weights(weights: &WeightsFile, n: usize) -> anyhow::Result<Vec
         let refused = TrainError::TrainingData { weights: path.to_path_buf(), reason };
         return if n_names == n { Ok(info.classes.clone()) } else { Err(refused.into()) };
     }
-    let source = Settings::read(&config_beside(path)).ok().and_then(|settings| settings.data);
-    if let Some(names) = source.map(Source::classes).filter(|names| names.len() == n) {
-        return Ok(names);
+    if let Some(source) = source_beside(weights) {
+        let dataset = source.dataset();
+        let names = dataset.spec(dataset.options(n)).classes;
+        if names.len() == n {
+            return Ok(names);
+        }
     }
     super::note(&format!(
         "neither {} nor a {} beside it names the classes; they are printed as numbers (--classes sets names)",

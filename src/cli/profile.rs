@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use wgrad::base::files::FileError;
-use wgrad::data::N_CLASSES;
+use wgrad::data::cifar10::CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, svg, table};
@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let defaults = if device.runs_on_cpu() { SHAPES } else { CIFAR10 };
     let network = args.network;
     let width = args.width.map_or(defaults.width_of(network), |n| n.get().into());
-    let network = NetworkConfig { network, width, classes: N_CLASSES };
+    let network = NetworkConfig { network, width, classes: CLASSES.len() };
     let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
     let mut config = StepConfig::new(network, batch_size);
     if let Some(rules) = &args.no_fuse {

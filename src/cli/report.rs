@@ -25,7 +25,7 @@ pub struct Args {
     /// The file of the page [default: report.html in the run's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The folder with CIFAR-10's binary files [default: the run's folder of data, or another with the same
+    /// The folder with the files of the dataset [default: the run's folder of data, or another with the same
     /// images]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -42,22 +42,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settings = now.or(Settings::read(&config)?);
     let file = loaded_run.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
     let of_file = |error| super::of_file(error, args.data_dir.as_deref());
+    let info = file.as_ref().and_then(WeightsFile::info);
+    let n_classes = info.map_or(0, |info| info.classes.len());
     let Images { loaded, note } = match &file {
         // The file of weights records a hash of the training images. The search finds the images with this hash even
         // in another folder than that of the run.
         Some(file) if file.info().is_some() && args.data_dir.is_none() => {
-            images::find(file, None, None)?
+            images::find(file, None, None, n_classes)?
         }
-        Some(file) => {
-            images::find(file, settings.data, settings.data_dir.as_deref()).map_err(of_file)?
-        }
+        Some(file) => images::find(file, settings.data, settings.data_dir.as_deref(), n_classes)
+            .map_err(of_file)?,
         None => Images { loaded: resume::load(&settings).map_err(of_file)?, note: None },
     };
     let mut loaded = super::hints::advised(loaded);
     if let Some(note) = &note {
         super::note(note);
     }
-    let info = file.as_ref().and_then(WeightsFile::info);
     let are_others = info.is_some() && note.is_some();
     let recipe = if are_others {
         // The loaded images are not those of the run. So the recipe comes from config.toml alone, and does not depend
@@ -81,7 +81,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(file) => {
             let mut config = recipe.step();
             if let Some(info) = info {
-                (config.mean, config.standard_deviation) = (info.mean, info.standard_deviation);
+                config.mean.clone_from(&info.mean);
+                config.standard_deviation.clone_from(&info.standard_deviation);
             }
             let mut evaluator = Evaluator::new(&device, &config)?;
             let (weights, _) = file.weights(evaluator.layout())?;

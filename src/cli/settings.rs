@@ -1,11 +1,12 @@
 //! The flags of a run's settings. [`Settings::ALL`] declares the settings; this file makes a flag from each.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{Arg, ArgMatches, Command};
+use wgrad::data::DATASETS;
 use wgrad::train::Settings;
-use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::{Quotes, Setting};
 
 use super::arguments::possible_values;
@@ -66,15 +67,26 @@ fn flag(setting: &'static Setting) -> Arg {
     }
 }
 
-/// Returns the help text: that of the declaration, and the default for CIFAR-10 and for the shapes.
+/// Returns the help text: that of the declaration, the default for CIFAR-10, and the defaults of the datasets that have
+/// another.
 fn help(setting: &Setting) -> String {
     let help = setting.help.trim();
-    match setting.default.map(|default| (default(&CIFAR10), default(&SHAPES))) {
-        // The declaration has a default of its own, or the flag is off without a value.
-        Some((default, _)) if help.contains("[default: ") || default == "false" => help.to_string(),
-        Some((cifar10, shapes)) if cifar10 == shapes => format!("{help} [default: {cifar10}]"),
-        Some((cifar10, shapes)) => format!("{help} [default: {cifar10}; shapes: {shapes}]"),
-        None => help.to_string(),
+    // The declaration has a default of its own.
+    let Some(default) = setting.default.filter(|_| !help.contains("[default: ")) else {
+        return help.to_string();
+    };
+    let mut defaults =
+        DATASETS.iter().map(|dataset| (default(&dataset.defaults()), dataset.name()));
+    let (first, _) = defaults.next().expect("CIFAR-10");
+    let mut others = BTreeMap::<String, Vec<&str>>::new();
+    for (default, name) in defaults.filter(|(default, _)| *default != first) {
+        others.entry(default).or_default().push(name);
+    }
+    let others = others.iter().map(|(default, names)| format!("; {}: {default}", names.join(", ")));
+    match others.collect::<String>() {
+        // Without a value, the flag is off.
+        others if others.is_empty() && first == "false" => help.to_string(),
+        others => format!("{help} [default: {first}{others}]"),
     }
 }
 
@@ -120,7 +132,10 @@ mod tests {
             let flag = command.get_arguments().find(|flag| flag.get_id() == id).expect("a flag");
             flag.get_help().expect("a help text").to_string()
         };
-        assert!(help("epochs").ends_with("images [default: 24; shapes: 10]"), "{}", help("epochs"));
+        let epochs = "images [default: 24; shapes: 10; mnist, fashion-mnist: 12]";
+        assert!(help("epochs").ends_with(epochs), "{}", help("epochs"));
+        let no_flip = "at random [default: false; mnist: true]";
+        assert!(help("no_flip").ends_with(no_flip), "{}", help("no_flip"));
         assert!(help("max_lr").ends_with("rate [default: 0.01]"), "{}", help("max_lr"));
         assert!(help("div_factor").ends_with("[default: 10]"), "{}", help("div_factor"));
         assert!(help("ema").ends_with("save the average [default: off]"), "{}", help("ema"));

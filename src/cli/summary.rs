@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 use std::process::ExitCode;
 
-use wgrad::data::N_CLASSES;
+use wgrad::data::cifar10::CLASSES;
 use wgrad::nn::{NetworkConfig, NetworkRef, summary};
 use wgrad::train::settings::at_least_one;
 
@@ -25,6 +25,6 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let network = args.network;
     let width = args.width.map_or(network.default_width(), |n| n.get().into());
-    super::print(&summary::summary(NetworkConfig { network, width, classes: N_CLASSES }))?;
+    super::print(&summary::summary(NetworkConfig { network, width, classes: CLASSES.len() }))?;
     Ok(ExitCode::SUCCESS)
 }

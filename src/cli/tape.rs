@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use wgrad::base::files::FileError;
 use wgrad::base::shown::Shown;
-use wgrad::data::N_CLASSES;
+use wgrad::data::cifar10::CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::{Kernels, Target};
 use wgrad::nn::{NetworkConfig, NetworkRef};
@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let network = args.network;
     let width = args.width.map_or(network.default_width(), |n| n.get().into());
-    let network = NetworkConfig { network, width, classes: N_CLASSES };
+    let network = NetworkConfig { network, width, classes: CLASSES.len() };
     let mut config = StepConfig::new(network, args.batch_size.get() as usize);
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);

@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 use std::path::Path;
 
 use wgrad::base::shown::Shown;
+use wgrad::data::{ImageSpec, Source, cifar10};
 use wgrad::device::Device;
 use wgrad::nn::{NetworkConfig, NetworkRef, WeightsError, WeightsFile};
 use wgrad::train::settings::at_least_one;
@@ -51,8 +52,31 @@ pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
     WeightsFile::read(&folder::weights_file(path))
 }
 
+/// Returns the format of the images that the network of a file reads: the one that the file records, otherwise that of
+/// the dataset `source`. Colour images without a record have CIFAR-10's mean and standard deviation, as all images had in
+/// earlier versions. `n_classes` is the number of classes of the network.
+pub fn spec(file: &WeightsFile, source: Source, n_classes: usize) -> ImageSpec {
+    let dataset = source.dataset();
+    let spec = dataset.spec(dataset.options(n_classes));
+    match file.info() {
+        Some(info) => ImageSpec {
+            size: info.image.into(),
+            classes: info.classes.clone(),
+            mean: info.mean.clone(),
+            standard_deviation: info.standard_deviation.clone(),
+        },
+        None if spec.size.channels == cifar10::MEAN.len() => ImageSpec {
+            mean: cifar10::MEAN.to_vec(),
+            standard_deviation: cifar10::STANDARD_DEVIATION.to_vec(),
+            ..spec
+        },
+        None => spec,
+    }
+}
+
 /// Returns an evaluator with the weights of a file for steps of `batch_size` images. `network` is the network of the
-/// file. Prints a note on the standard error for each tensor that is renamed or converted.
+/// file, and `spec` the format of the images; see [`spec`]. Prints a note on the standard error for each tensor that is
+/// renamed or converted.
 ///
 /// # Errors
 /// If the weights do not fit the network, mean or standard deviation are out of their range, the step exceeds a limit
@@ -61,13 +85,11 @@ pub fn evaluator(
     device: &Device,
     file: &WeightsFile,
     network: NetworkConfig,
+    spec: &ImageSpec,
     flags: &Recorded,
     batch_size: usize,
 ) -> anyhow::Result<Evaluator> {
-    let mut config = StepConfig::new(network, batch_size);
-    if let Some(info) = file.info() {
-        (config.mean, config.standard_deviation) = (info.mean, info.standard_deviation);
-    }
+    let mut config = StepConfig::new(network, batch_size).for_images(spec);
     recipe::normalise(&mut config, flags.mean.as_ref(), flags.std.as_ref())
         .map_err(wgrad::Error::from)?;
     let mut evaluator = Evaluator::new(device, &config)?;

@@ -4,7 +4,7 @@
 //! use wgrad::data::{batches::{self, Batch}, shapes};
 //!
 //! let split = shapes::draw_test(0, 100);
-//! let mut batch = Batch::new(32);
+//! let mut batch = Batch::new(32, split.size);
 //!
 //! // An epoch of training: shuffled, whole batches only.
 //! let order = batches::epoch_order(0, 1, split.len());
@@ -27,11 +27,8 @@
 use std::slice::{Chunks, ChunksExact};
 
 use super::random::{Draws, Purpose};
-use super::{IMAGE_BYTES, Split};
+use super::{ImageSize, Split};
 use crate::ops::cross_entropy::IGNORED;
-
-/// Number of 32-bit words of a packed image. Each word holds four bytes.
-pub const IMAGE_WORDS: usize = IMAGE_BYTES / 4;
 
 /// The images of one step, packed for the device.
 ///
@@ -39,9 +36,9 @@ pub const IMAGE_WORDS: usize = IMAGE_BYTES / 4;
 /// step, and a step allocates no memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The pixels, `[size, 768]`. Word `k` of an image holds its bytes `4 k` to `4 k + 3` (planar: channel, row,
-    /// column), the first byte in the lowest bits. WGSL has no byte buffers; its `unpack4xU8` reads the bytes in this
-    /// order.
+    /// The pixels, `[size, C, H, W]` bytes, four to a word, without gaps between the images. Word `k` holds the bytes `4
+    /// k` to `4 k + 3`, the first byte in the lowest bits. WGSL has no byte buffers; its `unpack4xU8` reads the bytes in
+    /// this order.
     pub pixels: Vec<u32>,
     /// The classes, `[size]`; [`IGNORED`] in padding rows.
     pub labels: Vec<u32>,
@@ -53,10 +50,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Returns a batch of `size` padding rows.
-    pub fn new(size: usize) -> Self {
+    /// Returns a batch of `size` padding rows, for images of the size `image`.
+    pub fn new(size: usize, image: ImageSize) -> Self {
         Self {
-            pixels: vec![0; size * IMAGE_WORDS],
+            pixels: vec![0; (size * image.n_bytes()).div_ceil(4)],
             labels: vec![IGNORED; size],
             indices: vec![0; size],
             n_valid: 0,
@@ -73,25 +70,41 @@ impl Batch {
     ///
     /// # Panics
     ///
-    /// If there are more indices than rows, or if an index is past the end of the split.
+    /// If there are more indices than rows, an index is past the end of the split, or the images of the split have
+    /// another size than those of the batch.
     pub fn fill(&mut self, split: &Split, indices: &[u32]) {
         let size = self.size();
         assert!(indices.len() <= size, "{} images for a batch of {size} rows", indices.len());
 
-        let (pixel_rows, _) = self.pixels.as_chunks_mut::<IMAGE_WORDS>();
+        let n_bytes = split.size.n_bytes();
+        let n_words = (size * n_bytes).div_ceil(4);
+        assert_eq!(
+            self.pixels.len(),
+            n_words,
+            "a batch for images of another size than {}",
+            split.size
+        );
+
+        // wgpu runs on little-endian machines, where the bytes of the words are the pixels in order.
+        let pixels: &mut [u8] = bytemuck::cast_slice_mut(&mut self.pixels);
         for (row, &index) in indices.iter().enumerate() {
-            let (image, _) = split.image(index as usize).as_chunks::<4>();
-            for (word, bytes) in pixel_rows[row].iter_mut().zip(image) {
-                *word = u32::from_le_bytes(*bytes);
-            }
+            pixels[row * n_bytes..][..n_bytes].copy_from_slice(split.image(index as usize));
             self.labels[row] = u32::from(split.labels[index as usize]);
         }
+        pixels[indices.len() * n_bytes..].fill(0);
         self.n_valid = indices.len();
         self.indices[..self.n_valid].copy_from_slice(indices);
 
-        self.pixels[self.n_valid * IMAGE_WORDS..].fill(0);
         self.labels[self.n_valid..].fill(IGNORED);
         self.indices[self.n_valid..].fill(0);
+    }
+
+    /// Makes every row a padding row.
+    pub fn clear(&mut self) {
+        self.pixels.fill(0);
+        self.labels.fill(IGNORED);
+        self.indices.fill(0);
+        self.n_valid = 0;
     }
 }
 
@@ -142,12 +155,17 @@ pub fn all_batches(order: &[u32], batch_size: usize) -> Chunks<'_, u32> {
 mod tests {
     use super::*;
 
+    /// A size whose number of bytes, 105, is not a multiple of 4.
+    const SIZE: ImageSize = ImageSize { height: 5, width: 7, channels: 3 };
+
     /// Returns `n` images. Every byte depends on its image and its position.
     fn split(n: usize) -> Split {
-        let byte = |i: usize| ((i / IMAGE_BYTES) * 89 + (i % IMAGE_BYTES) * 7 + 13) as u8;
+        let n_bytes = SIZE.n_bytes();
+        let byte = |i: usize| ((i / n_bytes) * 89 + (i % n_bytes) * 7 + 13) as u8;
         Split {
-            images: (0..n * IMAGE_BYTES).map(byte).collect(),
-            labels: (0..n).map(|i| (i * 3 % 10) as u8).collect(),
+            size: SIZE,
+            images: (0..n * n_bytes).map(byte).collect(),
+            labels: (0..n).map(|i| (i * 3 % 10) as u16).collect(),
         }
     }
 
@@ -192,13 +210,13 @@ mod tests {
     #[test]
     fn bytes_are_packed_little_endian_in_planar_order() {
         let split = split(5);
-        let mut batch = Batch::new(2);
+        let mut batch = Batch::new(2, SIZE);
         batch.fill(&split, &[4, 1]);
-        assert_eq!(batch.pixels.len(), 2 * IMAGE_WORDS);
+        assert_eq!(batch.pixels.len(), 53);
         for (row, image) in [(0, 4), (1, 1)] {
-            for byte in 0..IMAGE_BYTES {
-                let word = batch.pixels[row * IMAGE_WORDS + byte / 4];
-                let got = (word >> (8 * (byte % 4))) as u8;
+            for byte in 0..SIZE.n_bytes() {
+                let at = row * SIZE.n_bytes() + byte;
+                let got = (batch.pixels[at / 4] >> (8 * (at % 4))) as u8;
                 assert_eq!(got, split.image(image)[byte], "row {row}, byte {byte}");
             }
         }
@@ -210,12 +228,12 @@ mod tests {
     #[test]
     fn a_short_fill_overwrites_the_earlier_batch() {
         let split = split(5);
-        let mut batch = Batch::new(3);
+        let mut batch = Batch::new(3, SIZE);
         batch.fill(&split, &[1, 2, 3]);
         batch.fill(&split, &[4]);
-        let mut expected = Batch::new(3);
-        expected.pixels[..IMAGE_WORDS].copy_from_slice(&{
-            let mut alone = Batch::new(1);
+        let mut expected = Batch::new(3, SIZE);
+        expected.pixels[..27].copy_from_slice(&{
+            let mut alone = Batch::new(1, SIZE);
             alone.fill(&split, &[4]);
             alone.pixels
         });
@@ -226,13 +244,13 @@ mod tests {
         assert_eq!(batch.labels[1..], [IGNORED; 2]);
 
         batch.fill(&split, &[]);
-        assert_eq!(batch, Batch::new(3));
+        assert_eq!(batch, Batch::new(3, SIZE));
     }
 
     #[test]
     fn a_fill_allocates_nothing() {
         let split = split(5);
-        let mut batch = Batch::new(3);
+        let mut batch = Batch::new(3, SIZE);
         let addresses = |b: &Batch| [b.pixels.as_ptr(), b.labels.as_ptr(), b.indices.as_ptr()];
         let before = addresses(&batch);
         batch.fill(&split, &[1, 2]);
@@ -243,13 +261,13 @@ mod tests {
     #[test]
     #[should_panic(expected = "3 images for a batch of 2 rows")]
     fn too_many_images_for_a_batch_panic() {
-        Batch::new(2).fill(&split(5), &[0, 1, 2]);
+        Batch::new(2, SIZE).fill(&split(5), &[0, 1, 2]);
     }
 
     #[test]
     #[should_panic(expected = "out of range")]
     fn an_image_past_the_end_panics() {
-        Batch::new(2).fill(&split(5), &[5]);
+        Batch::new(2, SIZE).fill(&split(5), &[5]);
     }
 
     #[test]

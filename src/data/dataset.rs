@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 
 use super::random::{Draws, Purpose};
-use super::{Split, batches};
+use super::{ImageSpec, Split, batches};
 use crate::base::fingerprint::Fingerprint;
 
-/// Training, validation and test images of ten classes.
+/// Training, validation and test images.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The name in run folders, `"cifar10"` or `"shapes"`.
+    /// The name of its kind in run folders, such as `"cifar10"`.
     pub name: &'static str,
     /// One line for the terminal: the source of the images and their number.
     pub description: String,
     /// The absolute path of the folder that the files were read from; None for drawn images.
     pub dir: Option<PathBuf>,
-    /// The names of the ten classes, in the order of the labels.
-    pub classes: Vec<String>,
+    /// The format of the images, and the names of the classes.
+    pub spec: ImageSpec,
     /// The training images.
     pub train: Split,
     /// The validation images, held out of the training images to choose between models; see
@@ -62,8 +62,17 @@ impl Dataset {
     }
 
     /// Returns the hash of all images and labels. A resumed run compares this hash with the hash at its start.
+    ///
+    /// A label counts as one byte if the dataset has at most 256 classes, as in files that record an earlier hash.
     pub fn fingerprint(&self) -> Fingerprint {
         let splits = [&self.train, &self.validation, &self.test];
-        Fingerprint::of(splits.into_iter().flat_map(|split| [&split.labels[..], &split.images[..]]))
+        let n_bytes = if self.spec.n_classes() <= 256 { 1 } else { 2 };
+        let labels = splits.map(|split| {
+            let bytes =
+                split.labels.iter().flat_map(|label| label.to_le_bytes().into_iter().take(n_bytes));
+            bytes.collect::<Vec<u8>>()
+        });
+        let parts = splits.into_iter().zip(&labels);
+        Fingerprint::of(parts.flat_map(|(split, labels)| [&labels[..], &split.images[..]]))
     }
 }

@@ -5,11 +5,7 @@ use std::{fmt, io};
 
 use thiserror::Error;
 
-use super::cifar10::RECORD_BYTES;
 use crate::base::shown::Shown;
-
-/// CIFAR-10's web page.
-pub const CIFAR10_PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
 
 /// An error in a dataset's files. Training never uses a file with an error.
 #[derive(Debug, Error)]
@@ -24,7 +20,7 @@ pub enum DataError {
     },
 
     /// The path of the dataset's folder belongs to a file.
-    #[error("{} is a file, not the folder with the CIFAR-10 files", path.shown())]
+    #[error("{} is a file, not the folder with the files of the dataset", path.shown())]
     NotAFolder {
         /// The file.
         path: PathBuf,
@@ -39,8 +35,8 @@ pub enum DataError {
         partial: bool,
     },
 
-    /// The folder holds another version of the dataset.
-    #[error("{} belongs to {version}, which wgrad does not read", path.shown())]
+    /// The folder holds another dataset, or another version of the dataset.
+    #[error("{} belongs to {version}", path.shown())]
     WrongVersion {
         /// The file or folder by which the version was recognised.
         path: PathBuf,
@@ -83,7 +79,7 @@ pub enum DataError {
     /// A file ends inside a record.
     #[error(
         "{} is truncated: its record {record} (counted from 0), which starts at byte {offset}, \
-         has {n_bytes} of {RECORD_BYTES} bytes",
+         has {n_bytes} of {record_bytes} bytes",
         path.shown()
     )]
     Truncated {
@@ -95,23 +91,37 @@ pub enum DataError {
         offset: usize,
         /// The number of bytes of the incomplete record in the file.
         n_bytes: usize,
+        /// The number of bytes of a complete record.
+        record_bytes: usize,
     },
 
-    /// A record has a label above 9.
+    /// A file has another format than that of the dataset.
+    #[error("{} {reason}", path.shown())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The problem with the contents of the file.
+        reason: String,
+    },
+
+    /// A record has a label that is not a class.
     #[error(
         "{} is damaged: record {record} (counted from 0), at byte {offset}, has the label \
-         {label}, and labels are 0 to 9",
-        path.shown()
+         {label}, and labels are 0 to {}",
+        path.shown(),
+        n_classes - 1
     )]
     Label {
         /// The file.
         path: PathBuf,
         /// The record's number in the file, from 0.
         record: usize,
-        /// The offset of the record in the file, in bytes. The label is the first byte of the record.
+        /// The offset of the record in the file, in bytes.
         offset: usize,
         /// The label found.
         label: u8,
+        /// The number of classes.
+        n_classes: usize,
     },
 }
 
@@ -124,7 +134,7 @@ pub enum Origin {
     Settings,
     /// The environment variable [`DATA_VARIABLE`](super::DATA_VARIABLE).
     Variable,
-    /// [`DEFAULT_FOLDER`](super::DEFAULT_FOLDER).
+    /// The [default folder](super::default_folder) of the dataset.
     Default,
 }
 
@@ -139,23 +149,37 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Versions of the CIFAR datasets that users download by mistake.
+/// Datasets, and versions of the CIFAR datasets, that a folder may hold in place of the dataset that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// Files pickled for Python: `data_batch_1` without an extension, and `batches.meta`.
     Python,
     /// MATLAB files: `data_batch_1.mat` and `batches.meta.mat`.
     Matlab,
-    /// CIFAR-100, with a hundred classes: `train.bin` and `test.bin`.
+    /// CIFAR-10's binary files: `data_batch_1.bin` to `data_batch_5.bin`.
+    Cifar10,
+    /// CIFAR-100's binary files: `train.bin` and `test.bin`.
     Cifar100,
+}
+
+impl Version {
+    /// Returns the name of the dataset in settings; None for a version that wgrad does not read.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Python | Self::Matlab => None,
+            Self::Cifar10 => Some("cifar10"),
+            Self::Cifar100 => Some("cifar100"),
+        }
+    }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Python => "the Python version of CIFAR-10",
-            Self::Matlab => "the MATLAB version of CIFAR-10",
-            Self::Cifar100 => "CIFAR-100",
+            Self::Python => "the Python version of the dataset, which wgrad does not read",
+            Self::Matlab => "the MATLAB version of the dataset, which wgrad does not read",
+            Self::Cifar10 => "CIFAR-10, another dataset",
+            Self::Cifar100 => "CIFAR-100, another dataset",
         })
     }
 }

@@ -1,13 +1,14 @@
 //! Reads PNG and JPEG pictures of any size, and converts them to the network's input.
 //!
 //! ```text
-//! file --decode--> picture --over white--centre square--turn upright--resize--> [3, 32, 32] bytes
+//! file --decode--> picture --over white--cut the centre--turn upright--resize--> [C, H, W] bytes
 //! ```
 //!
-//! The conversion follows `torchvision.transforms`, and a test compares the results: `CenterCrop` to the shorter side,
-//! then `Resize(32)` with the bilinear (triangle) filter and antialiasing. As in an image viewer, the camera's
-//! orientation tag is applied, transparent pixels are blended with white, and an animation gives its first frame. Grey
-//! becomes three equal channels, and 16 bits are rounded to 8. Colour profiles are ignored.
+//! The conversion follows `torchvision.transforms`, and a test compares the results: `CenterCrop` to the largest part
+//! with the proportions of the input, for a square input a square of the shorter side, then `Resize` with the bilinear
+//! (triangle) filter and antialiasing. As in an image viewer, the camera's
+//! orientation tag is applied, transparent pixels are blended with white, and an animation gives its first frame. A
+//! grey picture becomes three equal channels, a colour picture for an input of one channel becomes grey, and 16 bits are rounded to 8. Colour profiles are ignored.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{IMAGE_BYTES, IMAGE_SIZE, N_CHANNELS};
+use super::ImageSize;
 use crate::base::shown::Shown;
 
 mod orientation;
@@ -60,27 +61,31 @@ pub enum ImageFileError {
     },
 }
 
-/// Reads a picture and returns `[3, 32, 32]` bytes, in the format of a [`Split`](super::Split).
+/// Reads a picture and returns an image of the size `size`, `[C, H, W]` bytes, in the format of a
+/// [`Split`](super::Split).
 ///
 /// # Errors
 /// If the file cannot be read, or is not a complete PNG or JPEG of at most [`MAX_PIXELS`] pixels.
-pub fn read(path: &Path) -> Result<Vec<u8>, ImageFileError> {
+pub fn read(path: &Path, size: ImageSize) -> Result<Vec<u8>, ImageFileError> {
     let io = |source| ImageFileError::Io { path: path.to_path_buf(), source };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(io)?;
     let n = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io)? as u64;
     let result = match n > MAX_FILE_BYTES {
         true => Err(format!("larger than {} MiB", MAX_FILE_BYTES >> 20)),
-        false => decode(&bytes, MAX_PIXELS),
+        false => decode(&bytes, size, MAX_PIXELS),
     };
     result.map_err(|reason| ImageFileError::Unusable { path: path.to_path_buf(), reason })
 }
 
-/// Decodes a picture from a file's bytes, with a limit on pixels.
+/// Decodes a picture from a file's bytes, with a limit on pixels, and returns an image of the size `size`.
 ///
 /// # Errors
 /// If the bytes are not a complete PNG or JPEG of at most `max_pixels` pixels. The error is a message.
-pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
+///
+/// # Panics
+/// If the size has neither one channel nor three.
+pub fn decode(bytes: &[u8], size: ImageSize, max_pixels: u64) -> Result<Vec<u8>, String> {
     let check = |size| check_size(size, max_pixels);
     let picture = if bytes.starts_with(PNG) {
         Stored::of_png(bytes, check)?
@@ -96,9 +101,10 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Vec<u8>, String> {
     } else {
         return Err("neither PNG nor JPEG".to_string());
     };
-    let (square, side) = centre_square(&picture);
+    let ImageSize { height, width, channels } = size;
+    let (centre, cut) = centre(&picture, [height, width]);
     drop(picture);
-    Ok(planar(&resize::resize(&square, side, IMAGE_SIZE)))
+    Ok(planar(&resize::resize(&centre, cut, [height, width]), channels))
 }
 
 fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> {
@@ -110,14 +116,18 @@ fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> 
     Ok(())
 }
 
-/// Returns the centre square of the upright picture, blended with white, `[side, side, 3]`, and its side in pixels.
-fn centre_square(picture: &Stored) -> (Vec<u8>, usize) {
+/// Returns the centre of the upright picture, blended with white, `[rows, columns, 3]`, and its rows and columns. The
+/// centre is the largest part whose sides are as `proportions`, rows and columns.
+fn centre(picture: &Stored, proportions: [usize; 2]) -> (Vec<u8>, [usize; 2]) {
     let ([width, height], orientation) = (picture.size, picture.orientation);
     let [wide, high] = if orientation.is_on_its_side() { [height, width] } else { [width, height] };
-    let side = wide.min(high);
+    let [rows, columns] = proportions.map(|side| side as u64);
+    let scaled = |side: u32, by: u64, of: u64| (u64::from(side) * by / of).max(1) as u32;
+    let (cut_high, cut_wide) =
+        (high.min(scaled(wide, rows, columns)), wide.min(scaled(high, columns, rows)));
     // Half of an odd margin is rounded to the even number, as Python's `round` does in torchvision.
-    let margin = |length: u32| (f64::from(length - side) / 2.0).round_ties_even() as u32;
-    let (left, top) = (margin(wide), margin(high));
+    let margin = |length: u32| (f64::from(length) / 2.0).round_ties_even() as u32;
+    let (left, top) = (margin(wide - cut_wide), margin(high - cut_high));
     let over_white = |[x, y]: [u32; 2]| {
         let at = orientation.stored(picture.size, [left + x, top + y]);
         let [r, g, b, alpha] = picture.rgba(at);
@@ -125,17 +135,25 @@ fn centre_square(picture: &Stored) -> (Vec<u8>, usize) {
         // The added 127 rounds to the nearest integer.
         [r, g, b].map(|c| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
     };
-    let rows = (0..side).flat_map(|y| (0..side).map(move |x| [x, y]));
-    (rows.flat_map(over_white).collect(), side as usize)
+    let pixels = (0..cut_high).flat_map(|y| (0..cut_wide).map(move |x| [x, y]));
+    (pixels.flat_map(over_white).collect(), [cut_high as usize, cut_wide as usize])
 }
 
-/// Permutes `[32, 32, 3]` to `[3, 32, 32]`.
-fn planar(bytes: &[u8]) -> Vec<u8> {
-    assert_eq!(bytes.len(), IMAGE_BYTES, "a picture of {IMAGE_SIZE}x{IMAGE_SIZE}");
-    (0..N_CHANNELS)
-        .flat_map(|channel| bytes.iter().skip(channel).step_by(N_CHANNELS))
-        .copied()
-        .collect()
+/// Converts `[H, W, 3]` to `[channels, H, W]`. For one channel, the result is the grey of each pixel: the luma of ITU-R
+/// BT.601, as in Pillow's `convert("L")`.
+fn planar(bytes: &[u8], channels: usize) -> Vec<u8> {
+    let (pixels, _) = bytes.as_chunks::<3>();
+    match channels {
+        1 => pixels.iter().map(|&pixel| grey(pixel)).collect(),
+        3 => (0..3).flat_map(|channel| pixels.iter().map(move |pixel| pixel[channel])).collect(),
+        n => panic!("a picture for an input of {n} channels"),
+    }
+}
+
+fn grey(pixel: [u8; 3]) -> u8 {
+    let weighted = pixel.into_iter().zip([19_595, 38_470, 7_471]);
+    let sum: u32 = weighted.map(|(value, weight)| u32::from(value) * weight).sum();
+    ((sum + 32_768) >> 16) as u8
 }
 
 /// Returns true if a JPEG has its end marker. The decoder fills missing parts with grey, as browsers do. Without this
@@ -162,13 +180,15 @@ mod tests {
 
     use super::*;
 
+    const SIZE: ImageSize = ImageSize { height: 32, width: 32, channels: 3 };
+
     fn fixture(name: &str) -> Vec<u8> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures");
         fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     fn decoded(name: &str) -> Vec<u8> {
-        decode(&fixture(name), MAX_PIXELS).unwrap_or_else(|error| panic!("{name}: {error}"))
+        decode(&fixture(name), SIZE, MAX_PIXELS).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// Returns the largest and the mean difference of two pictures.
@@ -224,9 +244,21 @@ mod tests {
                     let first = 3 * (y * lies[0] + x) as usize;
                     stored.samples[first..first + 3].copy_from_slice(&rgb(at));
                 }
-                assert_eq!(centre_square(&stored), centre_square(&upright), "{value}");
+                assert_eq!(centre(&stored, [1, 1]), centre(&upright, [1, 1]), "{value}");
             }
         }
+    }
+
+    #[test]
+    fn an_input_may_have_any_proportions_and_one_channel() {
+        let rgb = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]].concat();
+        let picture = Stored::of_rgb([2, 2], 1, rgb);
+        assert_eq!(planar(&centre(&picture, [1, 1]).0, 1), [76, 150, 29, 9]);
+        let (pixels, cut) = centre(&picture, [1, 2]);
+        assert_eq!((cut, &pixels[..3]), ([1, 2], &[255, 0, 0][..]));
+        let size = ImageSize { height: 20, width: 24, channels: 1 };
+        let image = decode(&fixture("wide.png"), size, MAX_PIXELS).expect("a picture");
+        assert_eq!(image.len(), size.n_bytes());
     }
 
     #[test]
@@ -237,10 +269,10 @@ mod tests {
             (png_of(u32::MAX >> 1, u32::MAX >> 1), "2147483647"),
             (jpeg_of(65_500, 65_500), "65500x65500"),
         ] {
-            let error = decode(&bytes, MAX_PIXELS).expect_err("too large");
+            let error = decode(&bytes, SIZE, MAX_PIXELS).expect_err("too large");
             assert!(error.contains(word), "{error}");
         }
-        let error = decode(&fixture("wide.png"), 100).expect_err("too large");
+        let error = decode(&fixture("wide.png"), SIZE, 100).expect_err("too large");
         assert!(error.contains("limit is 100"), "{error}");
     }
 
@@ -278,7 +310,7 @@ mod tests {
             crc.update(&content);
             let chunk = [&(length as u32).to_be_bytes(), &content[..], &crc.sum().to_be_bytes()];
             bytes.splice(at..end, chunk.concat());
-            let error = decode(&bytes, MAX_PIXELS).expect_err("a broken colour");
+            let error = decode(&bytes, SIZE, MAX_PIXELS).expect_err("a broken colour");
             assert!(error.contains(&format!("palette of {length} bytes")), "{error}");
         }
     }
@@ -295,23 +327,23 @@ mod tests {
             (fixture("turned.jpg")[..900].to_vec(), "ends before"),
             (b"\xff\xd8\xff\xd9".to_vec(), "decoded"),
         ] {
-            let error = decode(&bytes, MAX_PIXELS).expect_err(word);
+            let error = decode(&bytes, SIZE, MAX_PIXELS).expect_err(word);
             assert!(error.contains(word), "{error}");
         }
         // Bytes after the end marker, which phones append, are ignored.
         let more = [&fixture("wide.jpg")[..], b"a film"].concat();
-        assert_eq!(decode(&more, MAX_PIXELS), Ok(decoded("wide.jpg")));
+        assert_eq!(decode(&more, SIZE, MAX_PIXELS), Ok(decoded("wide.jpg")));
     }
 
     #[test]
     fn files_are_named_in_errors() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = read(&folder.path().join("none.png")).expect_err("a missing file");
+        let error = read(&folder.path().join("none.png"), SIZE).expect_err("a missing file");
         assert!(error.to_string().contains("none.png"), "{error}");
-        assert!(read(folder.path()).is_err(), "a folder is not a picture");
+        assert!(read(folder.path(), SIZE).is_err(), "a folder is not a picture");
         let path = folder.path().join("text.png");
         fs::write(&path, "text").expect("written");
-        let error = read(&path).expect_err("it is text");
+        let error = read(&path, SIZE).expect_err("it is text");
         assert!(error.to_string().ends_with("text.png: neither PNG nor JPEG"), "{error}");
     }
 }

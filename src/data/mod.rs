@@ -2,9 +2,10 @@
 //!
 //! Reading order:
 //!
-//! * [`load`] finds a dataset: [`cifar10`] if it is on the disk, otherwise [`shapes`], ten kinds of drawn figures that
-//!   need no download;
-//! * [`mod@fetch`] downloads CIFAR-10;
+//! * [`load`] finds a dataset of one of the kinds in [`DATASETS`], by the name in the setting `data`;
+//! * each kind has a file, which implements [`DatasetSource`]: [`cifar10`], [`cifar100`], [`idx`] for MNIST and
+//!   Fashion-MNIST, and [`shapes`], ten kinds of drawn figures that need no download;
+//! * [`mod@fetch`] downloads the archive of a dataset;
 //! * [`batches`] shuffles a split and packs images into the 32-bit words that the device reads;
 //! * [`image_file`] converts any picture to an input for a trained network;
 //! * [`DataError`] is the type of errors in dataset files.
@@ -15,70 +16,43 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-use serde::{Deserialize, Serialize};
-
-use crate::base::choice::Choice;
 use crate::base::files;
 use crate::base::shown::Shown;
 
 pub mod batches;
 pub mod cifar10;
+pub mod cifar100;
 mod dataset;
+mod datasets;
 mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+mod folder;
+#[cfg(feature = "runs")]
+pub mod idx;
 #[cfg(feature = "runs")]
 pub mod image_file;
+mod load_error;
 mod random;
+pub mod records;
 pub mod shapes;
+mod source;
+mod spec;
 mod split;
 #[cfg(test)]
 mod tests;
 
 pub use dataset::Dataset;
-pub use error::{CIFAR10_PAGE, DataError, Origin, Version};
-pub use split::{IMAGE_BYTES, IMAGE_SIZE, N_CHANNELS, N_CLASSES, Split};
+pub use datasets::{DATASETS, Source};
+pub use error::{DataError, Origin, Version};
+pub use folder::{Files, PublishedArchive};
+pub use load_error::LoadError;
+pub use source::{DatasetSource, Defaults, ReadOptions, default_folder};
+pub use spec::{ImageSize, ImageSpec};
+pub use split::Split;
 
-/// The environment variable that names CIFAR-10's folder. A folder that the caller names takes precedence.
+/// The environment variable that names the folder of a dataset. A folder that the caller names takes precedence.
 pub const DATA_VARIABLE: &str = "WGRAD_DATA";
-/// The default folder of CIFAR-10.
-pub const DEFAULT_FOLDER: &str = "./data/cifar-10-batches-bin";
-
-/// The choice of the dataset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// CIFAR-10 if a folder is named or the default folder exists, otherwise the built-in shapes
-    #[default]
-    Auto,
-    /// CIFAR-10; an error if it is not found
-    Cifar10,
-    /// The built-in shapes: drawn figures that need no download
-    Shapes,
-}
-
-impl Choice for Source {
-    const ALL: &'static [(Self, &'static str, &'static str)] = &[
-        (
-            Self::Auto,
-            "auto",
-            "CIFAR-10 if it is found or a folder is named, otherwise the built-in shapes",
-        ),
-        (Self::Cifar10, "cifar10", "CIFAR-10; an error if it is not found"),
-        (Self::Shapes, "shapes", "The built-in shapes: drawn figures, no download"),
-    ];
-}
-
-impl Source {
-    /// Returns the names of the ten classes, in the order of the labels. For [`Source::Auto`], these are CIFAR-10's
-    /// names, because [`load`] takes CIFAR-10 if it is found.
-    pub fn classes(self) -> Vec<String> {
-        match self {
-            Source::Auto | Source::Cifar10 => cifar10::CLASSES.map(String::from).to_vec(),
-            Source::Shapes => shapes::Figure::ALL.map(|figure| figure.name().to_string()).to_vec(),
-        }
-    }
-}
 
 /// A loaded dataset, and a notice if the built-in shapes replace CIFAR-10.
 #[derive(Debug)]
@@ -115,33 +89,39 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Returns the folders that are searched for CIFAR-10 if the caller names no folder: the folder of `$WGRAD_DATA`, if
-/// the variable is set, and the default folder.
-pub fn usual_folders() -> Vec<PathBuf> {
-    files::path_variable(DATA_VARIABLE).into_iter().chain([DEFAULT_FOLDER.into()]).collect()
+/// Returns the folders that are searched for a dataset if the caller names no folder: the folder of `$WGRAD_DATA`, if
+/// the variable is set, and the default folder of the dataset.
+pub fn usual_folders(dataset: &dyn DatasetSource) -> Vec<PathBuf> {
+    files::path_variable(DATA_VARIABLE).into_iter().chain(default_folder(dataset)).collect()
 }
 
 /// Loads a dataset.
 ///
-/// CIFAR-10 is read from one folder: from `data_dir`, otherwise from the folder of `$WGRAD_DATA`, otherwise from
-/// [`DEFAULT_FOLDER`]. With [`Source::Auto`], the shapes replace CIFAR-10 only if neither the caller nor the variable
-/// names a folder and the default folder does not exist; the result then has a notice. A named folder that does not
-/// exist is an error, and so are damaged data. The shapes depend on `seed`; CIFAR-10 does not.
+/// The files are read from one folder: from `data_dir`, otherwise from the folder of `$WGRAD_DATA`, otherwise from the
+/// [default folder](default_folder). With [`Source::Auto`], the shapes replace CIFAR-10 only if neither the caller nor
+/// the variable names a folder and the default folder does not exist; the result then has a notice. A named folder that
+/// does not exist is an error, and so are damaged data. The shapes depend on the seed in `options`; datasets in files do
+/// not.
 ///
 /// # Errors
 ///
-/// If CIFAR-10 cannot be read completely. With [`Source::Auto`], this is an error only if a folder is named or the
+/// If the dataset cannot be read completely. With [`Source::Auto`], this is an error only if a folder is named or the
 /// default folder exists.
-pub fn load(source: Source, data_dir: Option<&Path>, seed: u64) -> Result<Loaded, DataError> {
+pub fn load(
+    source: Source,
+    data_dir: Option<&Path>,
+    options: ReadOptions,
+) -> Result<Loaded, LoadError> {
     let variable = files::path_variable(DATA_VARIABLE);
-    load_from(source, data_dir, variable.as_deref(), Path::new(DEFAULT_FOLDER), seed)
+    let default = default_folder(source.dataset()).unwrap_or_default();
+    load_from(source, data_dir, variable.as_deref(), &default, options)
+        .map_err(|cause| LoadError { dataset: source.dataset(), cause })
 }
 
-/// Returns the default folder if [`load`] would read CIFAR-10 from this folder and the folder does not exist.
-pub fn missing_by_default(source: Source, data_dir: Option<&Path>) -> Option<&'static Path> {
+/// Returns the default folder of the dataset if [`load`] would read this folder and the folder does not exist.
+pub fn missing_by_default(source: Source, data_dir: Option<&Path>) -> Option<PathBuf> {
     let is_named = data_dir.is_some() || files::path_variable(DATA_VARIABLE).is_some();
-    let default = Path::new(DEFAULT_FOLDER);
-    (source != Source::Shapes && !is_named && is_absent(default)).then_some(default)
+    default_folder(source.dataset()).filter(|default| !is_named && is_absent(default))
 }
 
 /// Returns true if nothing exists at this path. A dangling link and a folder without read permission do exist; a later
@@ -150,39 +130,41 @@ fn is_absent(dir: &Path) -> bool {
     matches!(dir.symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound)
 }
 
-/// Loads a dataset as [`load`] does. The arguments `variable` and `default` replace `$WGRAD_DATA` and
-/// [`DEFAULT_FOLDER`], so tests can choose them.
+/// Loads a dataset as [`load`] does. The arguments `variable` and `default` replace `$WGRAD_DATA` and the default
+/// folder, so tests can choose them.
 fn load_from(
     source: Source,
     data_dir: Option<&Path>,
     variable: Option<&Path>,
     default: &Path,
-    seed: u64,
+    options: ReadOptions,
 ) -> Result<Loaded, DataError> {
-    if source == Source::Shapes {
-        let mut dataset = shapes::generate(seed);
+    let kind = source.dataset();
+    let Some(files) = kind.files() else {
+        let mut dataset = kind.read(Path::new(""), options)?;
         if let Some(dir) = data_dir {
-            let dir = dir.shown();
-            dataset.warnings.push(format!("{dir} is not read: the built-in shapes are selected"));
+            let (dir, title) = (dir.shown(), kind.title());
+            dataset.warnings.push(format!("{dir} is not read: {title} are selected"));
         }
         return Ok(Loaded { dataset, notice: None });
-    }
+    };
 
     let named =
         data_dir.map(|dir| (dir, Origin::Caller)).or(variable.map(|dir| (dir, Origin::Variable)));
     let (dir, origin) = named.unwrap_or((default, Origin::Default));
     if !is_absent(dir) {
-        let dataset = cifar10::read(dir)?;
+        let dataset = kind.read(dir, options)?;
         return Ok(Loaded { dataset, notice: None });
     }
 
-    // A packed download, or another version, is often in the default folder's parent, `./data`.
+    // A packed download, or another version, is often in the default folder's parent, `./data`. Other datasets are there
+    // too, in folders of their own.
     let nearby = match named {
-        None => default.parent().and_then(cifar10::other_form),
+        None => default.parent().and_then(|parent| folder::other_form(parent, files)),
         Some(_) => None,
     };
     if source == Source::Auto && named.is_none() {
-        let dataset = shapes::generate(seed);
+        let dataset = shapes::generate(options.seed);
         let notice = Notice { folder: default.to_path_buf(), nearby, advice: Vec::new() };
         return Ok(Loaded { dataset, notice: Some(notice) });
     }

@@ -2,25 +2,25 @@
 
 use std::fmt;
 
-/// Number of rows, and number of columns, of an image.
-pub const IMAGE_SIZE: usize = 32;
-/// Number of colour channels: red, green and blue.
-pub const N_CHANNELS: usize = 3;
-/// Number of bytes of an image: 3 planes of 32 rows of 32 columns.
-pub const IMAGE_BYTES: usize = N_CHANNELS * IMAGE_SIZE * IMAGE_SIZE;
-/// The number of classes of every dataset.
-pub const N_CLASSES: usize = 10;
+use super::ImageSize;
 
-/// Images of 3x32x32 bytes, planar (channel, row, column), and their labels.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// Images of equal size in bytes, planar (channel, row, column), and their labels.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Split {
-    /// The pixels, `[len, 3, 32, 32]`, row-major; 0 is black, 255 is full intensity.
+    /// The size of an image.
+    pub size: ImageSize,
+    /// The pixels, `[len, C, H, W]`, row-major; 0 is black, 255 is full intensity.
     pub images: Vec<u8>,
-    /// The classes, `[len]`, 0 to 9.
-    pub labels: Vec<u8>,
+    /// The classes, `[len]`, from 0.
+    pub labels: Vec<u16>,
 }
 
 impl Split {
+    /// Returns a split without images, for images of this size.
+    pub fn new(size: ImageSize) -> Self {
+        Self { size, images: Vec::new(), labels: Vec::new() }
+    }
+
     /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -31,20 +31,21 @@ impl Split {
         self.labels.is_empty()
     }
 
-    /// Returns the bytes of image `i`, `[3, 32, 32]`.
+    /// Returns the bytes of image `i`, `[C, H, W]`.
     ///
     /// # Panics
     ///
     /// If there is no image `i`.
     pub fn image(&self, i: usize) -> &[u8] {
-        &self.images[i * IMAGE_BYTES..(i + 1) * IMAGE_BYTES]
+        let n_bytes = self.size.n_bytes();
+        &self.images[i * n_bytes..(i + 1) * n_bytes]
     }
 
     /// Returns the images mirrored left to right, with their labels.
     pub fn mirrored(&self) -> Self {
-        let mut images = self.images.clone();
-        images.chunks_exact_mut(IMAGE_SIZE).for_each(<[u8]>::reverse);
-        Self { images, labels: self.labels.clone() }
+        let mut mirrored = self.clone();
+        mirrored.images.chunks_exact_mut(self.size.width).for_each(<[u8]>::reverse);
+        mirrored
     }
 
     /// Returns the images with these indices, and their labels, in this order.
@@ -55,7 +56,7 @@ impl Split {
     pub fn select(&self, indices: &[u32]) -> Self {
         let images = indices.iter().flat_map(|&ix| self.image(ix as usize)).copied().collect();
         let labels = indices.iter().map(|&ix| self.labels[ix as usize]).collect();
-        Self { images, labels }
+        Self { size: self.size, images, labels }
     }
 }
 

@@ -56,14 +56,14 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::data::{N_CLASSES, batches, shapes};
+    use crate::data::{batches, shapes};
     use crate::device::{Device, OpenOptions};
     use crate::nn::ResNet9;
     use crate::train::step::StepConfig;
 
     #[test]
     fn every_node_belongs_to_a_layer_and_the_network_is_restored() {
-        let config = StepConfig::new(ResNet9 { width: 2, classes: N_CLASSES }, 4);
+        let config = StepConfig::new(ResNet9 { width: 2, classes: 10 }, 4);
         let device = Device::cpu(OpenOptions::default());
         let mut trainer = Trainer::new(&device, &config, 0).expect("a small network");
         let split = shapes::draw_train(0, 4);

@@ -14,15 +14,21 @@ use crate::base::fingerprint::Fingerprint;
 pub struct ModelInfo {
     /// Names of the classes, in the order of their labels.
     pub classes: Vec<String>,
-    /// Name of the dataset: `cifar10` or `shapes`.
+    /// Name of the dataset, such as `cifar10`.
     pub data: String,
     /// Hash of all training and test images of the dataset and of their labels, held-out images included.
     pub fingerprint: Fingerprint,
+    /// Shape of an image, `[H, W, C]`. Files without it have images of 32x32 pixels and three channels.
+    #[serde(
+        default = "image_of_earlier_versions",
+        skip_serializing_if = "is_image_of_earlier_versions"
+    )]
+    pub image: [usize; 3],
     /// Mean of each channel of the training images, with pixels in 0..=1.
-    pub mean: [f64; 3],
+    pub mean: Vec<f64>,
     /// Standard deviation of each channel of the training images. Normalisation subtracts the mean from a pixel and
     /// divides by this number.
-    pub standard_deviation: [f64; 3],
+    pub standard_deviation: Vec<f64>,
     /// Network; None in files of earlier versions, which had only [`DEFAULT`](super::networks::DEFAULT).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkEntry>,
@@ -47,12 +53,26 @@ impl ModelInfo {
         // Normalisation computes in f32, so the numbers must be usable as f32.
         let is_mean = |mean: f64| (mean as f32).is_finite();
         let is_deviation = |deviation: f64| deviation > 0.0 && (deviation as f32).is_normal();
-        let are_usable = info.mean.into_iter().all(is_mean)
-            && info.standard_deviation.into_iter().all(is_deviation);
+        let (means, deviations) = (&info.mean, &info.standard_deviation);
+        let are_usable = info.image.iter().all(|&side| side > 0)
+            && means.len() == info.image[2]
+            && deviations.len() == info.image[2]
+            && means.iter().copied().all(is_mean)
+            && deviations.iter().copied().all(is_deviation);
         are_usable.then_some(info).ok_or_else(|| {
-            "mean and standard_deviation must be numbers in the range of f32, the latter above 0".into()
+            "mean and standard_deviation must be numbers in the range of f32, one for each channel, the latter \
+             above 0"
+                .into()
         })
     }
+}
+
+fn image_of_earlier_versions() -> [usize; 3] {
+    [32, 32, 3]
+}
+
+fn is_image_of_earlier_versions(image: &[usize; 3]) -> bool {
+    *image == image_of_earlier_versions()
 }
 
 #[cfg(test)]
@@ -64,8 +84,9 @@ mod tests {
             classes: vec!["left".to_string(), "right \"turn\"".to_string()],
             data: "cifar10".to_string(),
             fingerprint: Fingerprint::of([]),
-            mean: [0.1 + 0.2, 0.5, 0.25],
-            standard_deviation: [0.25; 3],
+            image: [32, 32, 3],
+            mean: vec![0.1 + 0.2, 0.5, 0.25],
+            standard_deviation: vec![0.25; 3],
             network: Some(NetworkEntry { name: "resnet20".to_string(), width: 16 }),
         }
     }
@@ -81,6 +102,13 @@ mod tests {
                 + r#""standard_deviation":[0.25,0.25,0.25]}"#
         );
         assert_eq!(ModelInfo::parse(&json), Ok(info()));
+        let grey = ModelInfo {
+            image: [28, 28, 1],
+            mean: vec![0.1],
+            standard_deviation: vec![0.3],
+            ..info()
+        };
+        assert_eq!(ModelInfo::parse(&grey.to_json()), Ok(grey));
     }
 
     #[test]
@@ -97,10 +125,12 @@ mod tests {
             assert!(ModelInfo::parse(damaged).is_err(), "{damaged}");
         }
         for deviation in [0.0, -1.0, 1e-300, 1e300] {
-            let unusable = ModelInfo { standard_deviation: [deviation; 3], ..info() };
+            let unusable = ModelInfo { standard_deviation: vec![deviation; 3], ..info() };
             assert!(ModelInfo::parse(&unusable.to_json()).is_err(), "{deviation}");
         }
-        let far = ModelInfo { mean: [1e300; 3], ..info() };
-        assert!(ModelInfo::parse(&far.to_json()).is_err());
+        for mean in [vec![1e300; 3], vec![0.5; 2], Vec::new()] {
+            let unusable = ModelInfo { mean, ..info() };
+            assert!(ModelInfo::parse(&unusable.to_json()).is_err(), "{unusable:?}");
+        }
     }
 }

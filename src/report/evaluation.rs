@@ -8,7 +8,7 @@ use super::picture::Picture;
 use crate::base::chart::escape;
 use crate::base::chart::heat::{Cell, HeatMap};
 use crate::base::units::thousands;
-use crate::data::{IMAGE_SIZE, Split};
+use crate::data::Split;
 use crate::train::predictions::Mistake;
 use crate::train::{Confusion, Predictions};
 
@@ -104,15 +104,16 @@ pub fn worst(predictions: &Predictions, split: &Split, classes: &[String], kind:
         thousands(split.len())
     ));
     out += "<div class=\"pictures\">\n";
+    let (width, height) = (split.size.width, split.size.height);
     for mistake in &mistakes[..n] {
         let &Mistake { image, truth, prediction, probability, probability_of_truth } = mistake;
-        let uri = Picture::of_planes(IMAGE_SIZE, split.image(image)).data_uri();
+        let uri = Picture::of_planes(split.size, split.image(image)).data_uri();
         let (truth, prediction) = (escape(&classes[truth]), escape(&classes[prediction]));
         let [sure, of_truth] =
             [probability, probability_of_truth].map(|p| escape(&probability_text(p)));
         let _ = writeln!(
             out,
-            "<figure><img src=\"{uri}\" width=\"32\" height=\"32\" alt=\"{truth}\" \
+            "<figure><img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"{truth}\" \
              title=\"{kind} image {image}\"><figcaption>\
              <div><b class=\"truth\">{truth}</b> <span>{of_truth}</span></div>\
              <div><b class=\"wrong\">{prediction}</b> <span>{sure}</span></div></figcaption></figure>"
@@ -145,7 +146,9 @@ pub fn bar(part: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::IMAGE_BYTES;
+    use crate::data::ImageSize;
+
+    const SIZE: ImageSize = ImageSize { height: 4, width: 6, channels: 1 };
 
     fn names(n: usize) -> Vec<String> {
         (0..n).map(|class| format!("class <{class}>")).collect()
@@ -170,7 +173,7 @@ mod tests {
         let n = 30;
         // Every image has class 0 and is predicted as class 1, with increasing probability.
         let logits: Vec<f32> = (0..n).flat_map(|image| [0.0, 0.1 + 0.1 * image as f32]).collect();
-        let test = Split { images: vec![7; n * IMAGE_BYTES], labels: vec![0; n] };
+        let test = Split { size: SIZE, images: vec![7; n * SIZE.n_bytes()], labels: vec![0; n] };
         let html = worst(&Predictions::from_logits(&logits, 2), &test, &names(2), "test");
         assert_eq!(html.matches("<img ").count(), 25);
         let first = html.find("test image 29").expect("the surest");
@@ -178,7 +181,7 @@ mod tests {
         assert!(!html.contains("title=\"test image 4\""));
         let none = worst(
             &Predictions::from_logits(&[1.0, 0.0], 2),
-            &Split { images: vec![0; IMAGE_BYTES], labels: vec![0] },
+            &Split { size: SIZE, images: vec![0; SIZE.n_bytes()], labels: vec![0] },
             &names(2),
             "test",
         );

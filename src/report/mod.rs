@@ -143,7 +143,7 @@ fn contents<'a>(run: &Run<'a>, outputs: Option<Outputs<'_>>) -> Result<Contents<
         filters: String::new(),
     };
     if let Some(Outputs { layout, weights, logits }) = outputs {
-        let n_classes = dataset.classes.len();
+        let n_classes = dataset.spec.n_classes();
         match logits {
             Ok(logits) => {
                 contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));

@@ -39,18 +39,18 @@ pub fn page(contents: &Contents<'_>) -> String {
     if let Some(predictions) = predictions {
         let (split, kind) = run.evaluated();
         let confusion = predictions.confusion(&split.labels);
-        let matrix = evaluation::matrix(&confusion, &dataset.classes, kind);
-        let classes = evaluation::classes(&confusion, &dataset.classes);
+        let matrix = evaluation::matrix(&confusion, &dataset.spec.classes, kind);
+        let classes = evaluation::classes(&confusion, &dataset.spec.classes);
         let both = format!("<div>{matrix}</div>\n<div>{classes}</div>");
         page.section("Confusion matrix", format!("<div class=\"two wide\">{both}</div>\n"));
-        let worst = evaluation::worst(predictions, split, &dataset.classes, kind);
+        let worst = evaluation::worst(predictions, split, &dataset.spec.classes, kind);
         page.section("Worst errors", worst);
     }
     if let Some(reason) = no_predictions {
         page.section("Confusion matrix", note(&reason.to_string()));
     }
     page.section("Learning-rate finder", lr_finder(run));
-    let batch = batch.as_ref().map(|batch| batch.section(&dataset.classes));
+    let batch = batch.as_ref().map(|batch| batch.section(&dataset.spec.classes));
     page.section("Augmented batch", batch.unwrap_or_default());
     page.section("First filters", filters.clone());
     let layers = run.summary.map_or(&[][..], |summary| &summary.layer_times);

@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::data::ImageSize;
+
 /// A picture, red, green and blue bytes interleaved: `[height, width, 3]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Picture {
@@ -22,15 +24,22 @@ impl Picture {
         Self { width, height, rgb }
     }
 
-    /// Returns a picture from planes `[3, size, size]`, the format of datasets.
+    /// Returns a picture from planes `[C, H, W]`, the format of datasets. A picture of fewer than three channels is grey,
+    /// with the first channel's values; further channels than three are left out.
     ///
     /// # Panics
     /// If the number of bytes is wrong.
-    pub fn of_planes(size: usize, planes: &[u8]) -> Self {
-        let n = size * size;
-        assert_eq!(planes.len(), 3 * n, "{} bytes for planes of {size}x{size}", planes.len());
-        let rgb = (0..n).flat_map(|at| [0, 1, 2].map(|channel| planes[channel * n + at]));
-        Self::new(size, size, rgb.collect())
+    pub fn of_planes(size: ImageSize, planes: &[u8]) -> Self {
+        assert_eq!(planes.len(), size.n_bytes(), "{} bytes for planes of {size}", planes.len());
+        let n = size.height * size.width;
+        let channels = if size.channels < 3 { [0; 3] } else { [0, 1, 2] };
+        let rgb = (0..n).flat_map(|at| channels.map(|channel| planes[channel * n + at]));
+        Self::new(size.width, size.height, rgb.collect())
+    }
+
+    /// Returns the numbers of columns and rows.
+    pub fn size(&self) -> [usize; 2] {
+        [self.width, self.height]
     }
 
     /// Returns the picture as an address, `data:image/png;base64,...`.
@@ -60,7 +69,7 @@ mod tests {
     #[test]
     fn an_address_decodes_to_the_bytes() {
         let planes = [[10, 20, 30, 40], [50, 60, 70, 80], [90, 100, 110, 120]].concat();
-        let uri = Picture::of_planes(2, &planes).data_uri();
+        let uri = Picture::of_planes(ImageSize::from([2, 2, 3]), &planes).data_uri();
         let (head, data) = uri.split_once(',').expect("a head and data");
         assert_eq!(head, "data:image/png;base64");
         let file = STANDARD.decode(data).expect("base64");

@@ -6,8 +6,8 @@ use super::html::note;
 use super::picture::Picture;
 use crate::Error;
 use crate::base::chart::escape;
+use crate::data::Dataset;
 use crate::data::batches::{self, Batch};
-use crate::data::{Dataset, IMAGE_SIZE};
 use crate::device::cpu::CpuDevice;
 use crate::device::{LoadOptions, Session};
 use crate::kernel::StepScalars;
@@ -44,7 +44,7 @@ impl AugmentedBatch {
     pub fn of(recipe: &Recipe, dataset: &Dataset, epoch: usize) -> Result<Self, Error> {
         let order = batches::epoch_order(recipe.seed, epoch as u64 - 1, dataset.train.len());
         let n_images = recipe.batch_size.min(MAX_IMAGES).min(order.len());
-        let mut batch = Batch::new(n_images);
+        let mut batch = Batch::new(n_images, dataset.train.size);
         batch.fill(&dataset.train, &order[..n_images]);
 
         let config = step::StepConfig { batch_size: n_images, ..recipe.step() };
@@ -59,8 +59,7 @@ impl AugmentedBatch {
         session.run(id, &scalars)?;
         let values = session.read(id, step.images)?;
 
-        let pictures =
-            values.chunks(3 * IMAGE_SIZE * IMAGE_SIZE).map(|values| picture(&config, values));
+        let pictures = values.chunks(config.size.n_bytes()).map(|values| picture(&config, values));
         let classes = batch.labels.iter().map(|&label| label as usize);
         Ok(Self { epoch, batch_size: recipe.batch_size, images: pictures.zip(classes).collect() })
     }
@@ -79,24 +78,28 @@ impl AugmentedBatch {
         out += "<div class=\"pictures batch\">\n";
         for (picture, class) in &self.images {
             let (uri, class) = (picture.data_uri(), escape(&classes[*class]));
+            let [width, height] = picture.size();
             let _ = writeln!(
                 out,
-                "<img src=\"{uri}\" width=\"32\" height=\"32\" alt=\"{class}\" title=\"{class}\">"
+                "<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"{class}\" title=\"{class}\">"
             );
         }
         out + "</div>\n"
     }
 }
 
-/// Returns the picture `[32, 32, 3]` of a normalised image. Inverts the normalisation.
+/// Returns the picture of a normalised image, `[H, W, C]`. Inverts the normalisation.
 fn picture(config: &step::StepConfig, values: &[f32]) -> Picture {
     let byte = |(at, &value): (usize, &f32)| {
-        let channel = at % 3;
+        let channel = at % config.size.channels;
         let part = f64::from(value) * config.standard_deviation[channel] + config.mean[channel];
         // The cast to u8 saturates.
         (255.0 * part).round() as u8
     };
-    Picture::new(IMAGE_SIZE, IMAGE_SIZE, values.iter().enumerate().map(byte).collect())
+    let bytes: Vec<u8> = values.iter().enumerate().map(byte).collect();
+    let n_channels = config.size.channels;
+    let channels = (0..n_channels).flat_map(|c| bytes.iter().skip(c).step_by(n_channels).copied());
+    Picture::of_planes(config.size, &channels.collect::<Vec<u8>>())
 }
 
 /// Returns HTML with the filters of the first convolution, each as a picture. The largest weight of each filter has the

@@ -42,7 +42,7 @@ impl Confusion {
     /// If the number of labels is not the number of predictions, or a label or prediction is not below `n_classes`.
     pub fn of(
         n_classes: usize,
-        truths: &[u8],
+        truths: &[u16],
         predictions: impl ExactSizeIterator<Item = usize>,
     ) -> Self {
         let n = truths.len();

@@ -34,7 +34,7 @@ impl Evaluation {
     ///
     /// # Panics
     /// If there are no images or no views, or a view does not have `n_classes` logits for each label.
-    pub fn of(views: &[Vec<f32>], labels: &[u8], n_classes: usize) -> Self {
+    pub fn of(views: &[Vec<f32>], labels: &[u16], n_classes: usize) -> Self {
         assert!(!views.is_empty() && !labels.is_empty(), "an evaluation without images or views");
         for logits in views {
             let (n, found) = (labels.len(), logits.len());
@@ -110,7 +110,7 @@ mod tests {
         [2.0, -1.0, 0.5, 0.25, 0.5, -3.0, 40.0, -80.0, 1.0, 1.5, 1.25, 1.0],
         [-1.5, 3.0, 0.0, 4.0, 0.5, 0.75, -20.0, 30.0, 2.0, -0.5, 1.0, 2.5],
     ];
-    const LABELS: [u8; 4] = [1, 0, 2, 0];
+    const LABELS: [u16; 4] = [1, 0, 2, 0];
 
     fn assert_close(found: f64, expected: f64) {
         assert!(

@@ -23,7 +23,7 @@ impl Evaluator {
     /// # Errors
     /// If the step exceeds a limit of the device, or the device fails.
     pub fn new(device: &Device, config: &StepConfig) -> Result<Self, Error> {
-        let mut config = *config;
+        let mut config = config.clone();
         // The caller gives the weights to evaluate, averaged or not. The step keeps no average of its own.
         config.update.ema = None;
         let mut step = step::evaluation(&config);

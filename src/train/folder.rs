@@ -53,7 +53,7 @@ pub struct RunFolder {
 /// The results of a run: the contents of `summary.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Summary {
-    /// The dataset: `cifar10` or `shapes`.
+    /// The name of the dataset, such as `cifar10`.
     pub dataset: String,
     /// The name of the device.
     pub device: String,

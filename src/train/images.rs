@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::recipe::SHAPES_SEED;
 use super::{Settings, folder};
 use crate::Error;
 use crate::base::shown::Shown;
@@ -20,10 +19,11 @@ pub struct Images {
     pub note: Option<String>,
 }
 
-/// Returns the images on which weights are measured. `data` and `data_dir` are the values of the flags.
+/// Returns the images on which weights are measured. `data` and `data_dir` are the values of the flags, and `n_classes`
+/// is the number of classes of the network.
 ///
 /// * With a flag: the dataset that the flag names, with a note if the weights were trained on another dataset.
-/// * Without flags: the dataset that the weights were trained on. For CIFAR-10 the search goes through the folder in
+/// * Without flags: the dataset that the weights were trained on. For files the search goes through the folder in
 ///   the `config.toml` beside the weights, the folder in `$WGRAD_DATA`, and the default folder. Folders that do not
 ///   hold this dataset are skipped.
 /// * For weights without a record of their dataset: the dataset of the flags or the default dataset, with a note.
@@ -35,9 +35,11 @@ pub fn find(
     weights: &WeightsFile,
     data: Option<Source>,
     data_dir: Option<&Path>,
+    n_classes: usize,
 ) -> Result<Images, Error> {
+    let load = |source: Source| data::load(source, data_dir, source.dataset().options(n_classes));
     let Some(info) = weights.info() else {
-        let loaded = data::load(data.unwrap_or_default(), data_dir, SHAPES_SEED)?;
+        let loaded = load(data.unwrap_or_default())?;
         let (file, data) = (weights.path().shown(), loaded.dataset.name);
         let note = Some(format!(
             "{file} does not record the data that it was trained on; measured on {data}"
@@ -52,18 +54,18 @@ pub fn find(
             Images { loaded, note: None }
         }
         _ => {
-            let loaded = data::load(data.unwrap_or_default(), data_dir, SHAPES_SEED)?;
+            let loaded = load(data.unwrap_or_default())?;
             let note = difference(info, &loaded.dataset);
             Images { loaded, note }
         }
     };
-    let (n, n_trained) = (images.loaded.dataset.classes.len(), info.classes.len());
+    let (n, n_trained) = (images.loaded.dataset.spec.n_classes(), info.classes.len());
     match n == n_trained {
         true => {
             if images.note.is_none() {
                 // The dataset in the folder may have other class names. The class names from the training are used
                 // instead.
-                images.loaded.dataset.classes.clone_from(&info.classes);
+                images.loaded.dataset.spec.classes.clone_from(&info.classes);
             }
             Ok(images)
         }
@@ -93,32 +95,32 @@ pub fn difference(info: &ModelInfo, dataset: &Dataset) -> Option<String> {
 fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
     let trained = format!("it was trained on {} ({})", info.data, info.fingerprint);
     let is_it = |loaded: &Loaded| loaded.dataset.whole_fingerprint() == info.fingerprint;
-    let load = |source, folder: Option<&Path>| data::load(source, folder, SHAPES_SEED);
-    match info.data.as_str() {
-        "shapes" => load(Source::Shapes, None)
-            .ok()
-            .filter(is_it)
-            .ok_or_else(|| format!("{trained}, but this version of wgrad draws other shapes")),
-        "cifar10" => {
-            let mut places = Vec::new();
-            for folder in folders(weights) {
-                let place = folder.shown();
-                match load(Source::Cifar10, Some(&folder)) {
-                    Ok(loaded) if is_it(&loaded) => return Ok(loaded),
-                    Ok(_) => places.push(format!("{place} holds other images")),
-                    Err(_) if !folder.exists() => places.push(format!("{place} is not there")),
-                    Err(error) => places.push(error.to_string()),
-                }
-            }
-            Err(format!("{trained}, which was not found: {}", places.join(", ")))
-        }
-        other => Err(format!("{trained}, but this version of wgrad has no dataset {other:?}")),
+    let Ok(source) = Source::from_name(&info.data) else {
+        return Err(format!("{trained}, but this version of wgrad has no dataset {:?}", info.data));
+    };
+    let dataset = source.dataset();
+    let load =
+        |folder: Option<&Path>| data::load(source, folder, dataset.options(info.classes.len()));
+    if dataset.files().is_none() {
+        let other = || format!("{trained}, but this version of wgrad draws other {}", info.data);
+        return load(None).ok().filter(is_it).ok_or_else(other);
     }
+    let mut places = Vec::new();
+    for folder in folders(weights, source) {
+        let place = folder.shown();
+        match load(Some(&folder)) {
+            Ok(loaded) if is_it(&loaded) => return Ok(loaded),
+            Ok(_) => places.push(format!("{place} holds other images")),
+            Err(_) if !folder.exists() => places.push(format!("{place} is not there")),
+            Err(error) => places.push(error.to_string()),
+        }
+    }
+    Err(format!("{trained}, which was not found: {}", places.join(", ")))
 }
 
-/// Returns the folders to search for CIFAR-10, in the order of the search.
-fn folders(weights: &Path) -> Vec<PathBuf> {
+/// Returns the folders to search for a dataset, in the order of the search.
+fn folders(weights: &Path, source: Source) -> Vec<PathBuf> {
     let of_run = Settings::read(&weights.with_file_name(folder::CONFIG)).ok();
     let of_run = of_run.and_then(|settings| settings.data_dir);
-    of_run.into_iter().chain(data::usual_folders()).collect()
+    of_run.into_iter().chain(data::usual_folders(source.dataset())).collect()
 }

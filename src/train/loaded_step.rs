@@ -30,7 +30,7 @@ impl LoadedStep {
     ) -> Result<Self, Error> {
         let id = load(session, &step.tape, options)?;
         session.write(id, step.table, &config.table())?;
-        let batch = Batch::new(step.tape.shape(step.labels)[0]);
+        let batch = Batch::new(config.batch_size, config.size);
         Ok(Self { id, step, batch })
     }
 
@@ -53,6 +53,12 @@ impl LoadedStep {
         images: &[u32],
     ) -> Result<(), Error> {
         self.batch.fill(split, images);
+        self.write_batch(session, &self.batch)
+    }
+
+    /// Writes a batch without images as the inputs of a step: no row counts in loss and accuracy.
+    pub(super) fn write_padding(&mut self, session: &mut dyn Session) -> Result<(), Error> {
+        self.batch.clear();
         self.write_batch(session, &self.batch)
     }
 

@@ -82,7 +82,7 @@ impl Predictions {
     ///
     /// # Panics
     /// If the number of labels is not the number of images.
-    pub fn confusion(&self, labels: &[u8]) -> Confusion {
+    pub fn confusion(&self, labels: &[u16]) -> Confusion {
         Confusion::of(self.n_classes, labels, (0..self.len()).map(|image| self.class(image)))
     }
 
@@ -91,7 +91,7 @@ impl Predictions {
     ///
     /// # Panics
     /// If the number of labels is not the number of images.
-    pub fn mistakes(&self, labels: &[u8]) -> Vec<Mistake> {
+    pub fn mistakes(&self, labels: &[u16]) -> Vec<Mistake> {
         assert_eq!(labels.len(), self.len(), "{} labels, {} images", labels.len(), self.len());
         let seen = labels.iter().enumerate().map(|(image, &truth)| {
             let (truth, prediction) = (usize::from(truth), self.class(image));

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::ConfigError;
 pub use super::settings::Recipe;
-use super::settings::{Defaults, Kind, Settings};
+use super::settings::{Kind, Settings};
 use super::step::StepConfig;
-use crate::data::{Dataset, N_CLASSES, Source};
+use crate::data::{Dataset, Defaults, ImageSpec, ReadOptions, Source};
 use crate::device::OpenOptions;
 use crate::nn::networks;
 use crate::nn::{ModelInfo, NetworkConfig};
@@ -16,12 +16,8 @@ use crate::ops::optimizers::AnyOptimizer;
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
 use crate::train::units::PerChannel;
 
-/// The defaults for CIFAR-10. At a batch size of 128 the best learning rate was 0.005 (`docs/performance.md`). A batch
-/// size of 512 is four times as large, and the learning rate √4 times as high.
-pub const CIFAR10: Defaults = Defaults { epochs: 24, batch_size: 512, width: 64, max_lr: 0.01 };
-
-/// The defaults for the built-in shapes. A run takes about two minutes on two CPU cores.
-pub const SHAPES: Defaults = Defaults { epochs: 10, batch_size: 64, width: 16, max_lr: 0.01 };
+pub use crate::data::cifar10::DEFAULTS as CIFAR10;
+pub use crate::data::shapes::DEFAULTS as SHAPES;
 
 /// The seed of the shapes. The seed is constant: runs with different seeds train on the same images.
 pub const SHAPES_SEED: u64 = 0;
@@ -32,7 +28,7 @@ impl Recipe {
     /// # Errors
     /// If a setting is out of its range. The error names the setting.
     pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, ConfigError> {
-        let source = if dataset.name == "shapes" { Source::Shapes } else { Source::Cifar10 };
+        let source = Source::from_name(dataset.name).unwrap_or_default();
         let recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
         settings.check_restrictions(&recipe)?;
         recipe.check(dataset.train.len())?;
@@ -59,7 +55,7 @@ impl Recipe {
         source: Source,
         data_dir: Option<&Path>,
     ) -> Self {
-        let defaults = if source == Source::Shapes { SHAPES } else { CIFAR10 };
+        let defaults = source.dataset().defaults();
         let optimizer = settings.optimizer.unwrap_or_default();
         let network = settings.network.unwrap_or(networks::DEFAULT);
         let defaults = Defaults { width: defaults.width_of(network), ..defaults };
@@ -138,9 +134,10 @@ impl Recipe {
     pub fn info(&self, dataset: &Dataset) -> ModelInfo {
         let step = self.step();
         ModelInfo {
-            classes: dataset.classes.clone(),
+            classes: dataset.spec.classes.clone(),
             data: dataset.name.to_string(),
             fingerprint: dataset.whole_fingerprint(),
+            image: step.size.channels_last(),
             mean: step.mean,
             standard_deviation: step.standard_deviation,
             network: Some(step.network.into()),
@@ -149,12 +146,23 @@ impl Recipe {
 
     /// Returns the network.
     pub fn network(&self) -> NetworkConfig {
-        NetworkConfig { network: self.network, width: self.width, classes: N_CLASSES }
+        let classes = self.spec().n_classes();
+        NetworkConfig { network: self.network, width: self.width, classes }
+    }
+
+    /// Returns the options of reading the dataset.
+    pub fn read_options(&self) -> ReadOptions {
+        ReadOptions { seed: SHAPES_SEED, coarse: self.coarse.unwrap_or(false) }
+    }
+
+    /// Returns the format of the dataset, with the published names of the classes.
+    pub fn spec(&self) -> ImageSpec {
+        self.data.dataset().spec(self.read_options())
     }
 
     /// Returns the settings that the steps are recorded with.
     pub fn step(&self) -> StepConfig {
-        let mut step = StepConfig::new(self.network(), self.batch_size);
+        let mut step = StepConfig::new(self.network(), self.batch_size).for_images(&self.spec());
         normalise(&mut step, self.mean.as_ref(), self.std.as_ref()).expect("a checked recipe");
         step.augmentation =
             AugmentFlags { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
@@ -228,6 +236,7 @@ impl Recipe {
             let most = 1.0 - f32::EPSILON / 2.0;
             return refuse("ema", value, format!("be from 0 to {most}"));
         }
+        let size = self.spec().size;
         for (setting, value) in [
             ("jitter-brightness", self.jitter_brightness),
             ("jitter-contrast", self.jitter_contrast),
@@ -237,8 +246,23 @@ impl Recipe {
                 let must = format!("be from 0 to {}; 0.2 is usual", ColorJitter::MOST);
                 return refuse(setting, value, must);
             }
+            if value != 0.0 && (size.channels != 3 || !(size.height * size.width).is_multiple_of(4))
+            {
+                let must = format!("be 0 for the {size} images of {}", self.data.name());
+                return refuse(setting, value, must);
+            }
         }
-        let mut step = StepConfig::new(self.network(), self.batch_size);
+        if let Err(problem) = self.network.check_input(size.channels_last()) {
+            return Err(ConfigError::Value {
+                setting: "network",
+                value: self.network.name().to_string(),
+                must: format!(
+                    "be a network for the {size} images of {} ({problem})",
+                    self.data.name()
+                ),
+            });
+        }
+        let mut step = StepConfig::new(self.network(), self.batch_size).for_images(&self.spec());
         normalise(&mut step, self.mean.as_ref(), self.std.as_ref())?;
         self.schedule(n_images).check()
     }
@@ -263,21 +287,19 @@ pub fn normalise(
 
 /// Sets the numbers of all channels to those of a setting, if it is given.
 fn set(
-    channels: &mut [f64; 3],
+    channels: &mut Vec<f64>,
     setting: &'static str,
     given: Option<&PerChannel>,
     is_good: impl Fn(f64) -> bool,
     words: &str,
 ) -> Result<(), ConfigError> {
     let Some(given) = given else { return Ok(()) };
-    match <[f64; 3]>::try_from(given.0.as_slice()) {
-        Ok(numbers) if numbers.into_iter().all(is_good) => *channels = numbers,
-        _ => {
-            let must = format!("be {} {words}, with commas between them", channels.len());
-            return Err(ConfigError::Value { setting, value: given.to_string(), must });
-        }
+    if given.0.len() == channels.len() && given.0.iter().copied().all(is_good) {
+        channels.clone_from(&given.0);
+        return Ok(());
     }
-    Ok(())
+    let must = format!("be {} {words}, with commas between them", channels.len());
+    Err(ConfigError::Value { setting, value: given.to_string(), must })
 }
 
 #[cfg(test)]
@@ -291,14 +313,16 @@ mod tests {
     use crate::train::units::{MaxLr, MemorySize};
 
     fn dataset(name: &'static str, n_images: usize) -> Dataset {
-        let split = Split { images: Vec::new(), labels: vec![0; n_images] };
+        let source = Source::from_name(name).expect("a dataset");
+        let spec = source.dataset().spec(ReadOptions::default());
+        let split = Split { labels: vec![0; n_images], ..Split::new(spec.size) };
         Dataset {
             name,
             description: String::new(),
             dir: (name == "cifar10").then(|| "some \"where\"".into()),
-            classes: Vec::new(),
+            validation: Split::new(spec.size),
+            spec,
             train: split.clone(),
-            validation: Split::default(),
             test: split,
             warnings: Vec::new(),
             whole: None,
@@ -309,7 +333,7 @@ mod tests {
     fn defaults_depend_on_the_dataset_and_settings_replace_them() {
         let nothing = Settings::default();
         let cifar10 = Recipe::resolve(&nothing, &dataset("cifar10", 50_000)).expect("a recipe");
-        assert_eq!((cifar10.batch_size, cifar10.data), (CIFAR10.batch_size, Source::Cifar10));
+        assert_eq!((cifar10.batch_size, cifar10.data), (CIFAR10.batch_size, Source::CIFAR10));
         assert_eq!(cifar10.n_steps(50_000), 24 * 97);
         let network = by_name("resnet56").ok();
         let resnet56 = Settings { network, ..nothing.clone() };

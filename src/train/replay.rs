@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::TrainError;
-use super::checkpoint::{Checkpoint, CheckpointFile, Header};
+use super::checkpoint::{Checkpoint, CheckpointFile, Header, is_batch};
 use super::loaded_step::LoadedStep;
 use super::recipe::Recipe;
 use super::{Trainer, step};
@@ -97,6 +97,10 @@ impl Replay {
             Some(batch) if batch.size() != recipe.batch_size => {
                 let (n, size) = (batch.size(), recipe.batch_size);
                 Err(refused(format!("it has {n} images, but its batch size is {size}")))
+            }
+            Some(batch) if !is_batch(batch, recipe.spec().size, recipe.spec().n_classes()) => {
+                let must = "it must have one row for each image, and labels that are classes";
+                Err(refused(format!("its batch is damaged: {must}")))
             }
             _ => Ok(Self::new(checkpoint, recipe)),
         }

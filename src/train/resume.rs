@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::checkpoint::{CheckpointFile, Retention};
 use super::folder::weights_file;
-use super::recipe::{Recipe, SHAPES_SEED};
+use super::recipe::Recipe;
 use super::{ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError};
 use crate::Error;
 use crate::base::files::FileError;
@@ -131,7 +131,8 @@ pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, E
 /// If the images cannot be read, or no training images are left beside the validation images.
 pub fn load(settings: &Settings) -> Result<Loaded, Error> {
     let source = settings.data.unwrap_or_default();
-    let mut loaded = data::load(source, settings.data_dir.as_deref(), SHAPES_SEED)?;
+    let options = Recipe::with_defaults(settings, source, None).read_options();
+    let mut loaded = data::load(source, settings.data_dir.as_deref(), options)?;
     hold_out(&mut loaded.dataset, settings)?;
     Ok(loaded)
 }

@@ -21,13 +21,16 @@ use super::units::{Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::Error;
 use crate::base::choice::Choice;
 use crate::base::files::FileError;
-use crate::data::Source;
+use crate::data::{Defaults, Source, cifar100};
 use crate::kernel::Kernels;
 use crate::nn::networks::{self, NetworkRef};
 use crate::ops::finite_check::OnNonFinite;
 use crate::ops::optimizers::OptimizerKind;
 use crate::train::ConfigError;
 use crate::train::schedule::{Anneal, PCT_START, ScheduleKind};
+
+/// The value of the setting `data` that the setting `coarse` belongs to.
+const CIFAR100: Source = Source::Of(&cifar100::Cifar100);
 
 settings! {
     "Recipe" {
@@ -53,12 +56,15 @@ settings! {
     "Data" {
         /// The dataset to train on
         data: Source ["SET"] = |_| Source::Auto;
-        /// The folder with CIFAR-10's binary files [default: $WGRAD_DATA, else ./data/cifar-10-batches-bin]
+        /// The folder with the files of the dataset [default: $WGRAD_DATA, else the dataset's own folder, for CIFAR-10
+        /// ./data/cifar-10-batches-bin]
         data_dir: PathBuf ["DIR"];
         /// The mean of each channel, which is subtracted from the images; pixels are from 0 to 1 [default: the dataset's]
         mean: PerChannel ["R,G,B"];
         /// The standard deviation of each channel, by which the images are divided [default: the dataset's]
         std: PerChannel ["R,G,B"];
+        /// cifar100: learn the 20 coarse classes, not the 100 fine ones
+        coarse: bool ["BOOL"] = |_| false, only data = CIFAR100;
         /// Hold out N training images and evaluate on them; the test images are evaluated once, at the end
         validation: u64 ["N"] = |_| 0;
     }
@@ -111,11 +117,11 @@ settings! {
     }
     "Augmentation and regularisation" {
         /// Do not crop the training images at random
-        no_crop: bool ["BOOL"] = |_| false;
+        no_crop: bool ["BOOL"] = |of| !of.crop;
         /// Do not flip the training images at random
-        no_flip: bool ["BOOL"] = |_| false;
+        no_flip: bool ["BOOL"] = |of| !of.flip;
         /// Do not cut squares out of the training images
-        no_cutout: bool ["BOOL"] = |_| false;
+        no_cutout: bool ["BOOL"] = |of| !of.cutout;
         /// Change the brightness of the training images at random, by a factor from 1 - PART to 1 + PART
         jitter_brightness: f64 ["PART"] = |_| 0.0;
         /// Change the contrast of the training images in the same way
@@ -132,19 +138,6 @@ settings! {
         /// Stop the run at a gradient that is not finite, or skip and count the step
         on_nan: OnNonFinite ["ACTION"] = |_| OnNonFinite::default();
     }
-}
-
-/// The defaults that depend on the dataset.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Defaults {
-    /// The number of epochs.
-    pub epochs: usize,
-    /// The number of images in a step.
-    pub batch_size: usize,
-    /// The number of channels of the first layer of the default network. Other networks have a default of their own.
-    pub width: usize,
-    /// The peak of the learning rate.
-    pub max_lr: f64,
 }
 
 impl Defaults {
@@ -252,7 +245,7 @@ mod tests {
         assert_eq!(settings.max_lr, Some(MaxLr::Rate(0.02)));
         assert_eq!(settings.no_crop, Some(true));
         assert_eq!(settings.memory_limit, Some(MemorySize(1 << 30)));
-        assert_eq!(settings.data, Some(Source::Shapes));
+        assert_eq!(settings.data, Some(Source::SHAPES));
         let error = Settings::parse("epoch = 3").expect_err("no such key");
         assert!(error.to_string().contains("unknown field `epoch`"), "{error}");
         let error = Settings::parse("batch-size = 64\nbatch_size = 32").expect_err("twice");

@@ -16,48 +16,62 @@
 use std::sync::Arc;
 
 use super::UpdateConfig;
-use crate::data::{IMAGE_SIZE, N_CHANNELS, cifar10};
+use crate::data::{ImageSize, ImageSpec, cifar10};
 use crate::nn::NetworkConfig;
 use crate::ops::augment::{self, AugmentFlags, ColorJitter};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// The settings that a step is recorded with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StepConfig {
     /// The network.
     pub network: NetworkConfig,
     /// The number of images in a step, N in the shapes of a step.
     pub batch_size: usize,
+    /// The size of an image.
+    pub size: ImageSize,
     /// The random changes of training images: crop, flip, cutout.
     pub augmentation: AugmentFlags,
     /// The random changes of the colours of training images, which come before crop, flip and cutout.
     pub jitter: ColorJitter,
-    /// The mean of each channel, in the order R, G, B. It is subtracted from pixels in 0..=1.
-    pub mean: [f64; 3],
+    /// The mean of each channel. It is subtracted from pixels in 0..=1.
+    pub mean: Vec<f64>,
     /// The standard deviation of each channel. A pixel minus the mean is divided by the standard deviation.
-    pub standard_deviation: [f64; 3],
+    pub standard_deviation: Vec<f64>,
     /// The settings of the part after the logits: loss, gradients, optimizer.
     pub update: UpdateConfig,
 }
 
 impl StepConfig {
-    /// Returns the default settings: crop, flip and cutout, no label smoothing, Adam with the paper's constants.
+    /// Returns the default settings: images of CIFAR-10, crop, flip and cutout, no label smoothing, Adam with the paper's
+    /// constants.
     pub fn new(network: impl Into<NetworkConfig>, batch_size: usize) -> Self {
         Self {
             network: network.into(),
             batch_size,
+            size: cifar10::SIZE,
             augmentation: AugmentFlags::default(),
             jitter: ColorJitter::default(),
-            mean: cifar10::MEAN,
-            standard_deviation: cifar10::STANDARD_DEVIATION,
+            mean: cifar10::MEAN.to_vec(),
+            standard_deviation: cifar10::STANDARD_DEVIATION.to_vec(),
             update: UpdateConfig::default(),
         }
     }
 
-    /// Returns the normalised value of every byte in every channel, `[256, 3]`, for [`Step::table`].
+    /// Returns these settings for the images of a dataset: their size, mean and standard deviation.
+    pub fn for_images(self, spec: &ImageSpec) -> Self {
+        Self {
+            size: spec.size,
+            mean: spec.mean.clone(),
+            standard_deviation: spec.standard_deviation.clone(),
+            ..self
+        }
+    }
+
+    /// Returns the normalised value of every byte in every channel, `[256, C]`, for [`Step::table`].
     pub fn table(&self) -> Vec<f32> {
-        augment::table(self.mean, self.standard_deviation)
+        augment::table(&self.mean, &self.standard_deviation)
     }
 }
 
@@ -66,10 +80,10 @@ impl StepConfig {
 pub struct Step {
     /// The recorded step.
     pub tape: Arc<Tape>,
-    /// Input that the host writes once: the normalised value of every byte in every channel, `[256, 3]`; see
+    /// Input that the host writes once: the normalised value of every byte in every channel, `[256, C]`; see
     /// [`StepConfig::table`].
     pub table: ValueId,
-    /// Input that the host writes before each step: the pixels, `[N, 3, 32, 32]` bytes.
+    /// Input that the host writes before each step: the pixels, `[N, C, H, W]` bytes.
     pub pixels: ValueId,
     /// Input that the host writes before each step: the classes, `[N]`. Rows without an image have
     /// [`IGNORED`](crate::ops::cross_entropy::IGNORED) and do not count in loss and accuracy.
@@ -91,7 +105,7 @@ pub fn training(config: &StepConfig) -> Step {
 /// Records an evaluation step. Batch norms use running statistics; there is no augmentation and no label smoothing.
 pub fn evaluation(config: &StepConfig) -> Step {
     let mut tape = Tape::new(config.network.network.name(), Mode::Eval);
-    let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
+    let [pixels, labels, table] = inputs(&mut tape, config);
 
     let x = augment::normalise(&mut tape, pixels, table);
     let logits = config.network.record(&mut tape, x);
@@ -114,7 +128,7 @@ fn trained_images(
     complete: fn(&UpdateConfig, &mut Tape, ValueId, ValueId) -> CrossEntropy,
 ) -> Step {
     let mut tape = Tape::new(config.network.network.name(), Mode::Train);
-    let [pixels, labels, table] = inputs(&mut tape, config.batch_size);
+    let [pixels, labels, table] = inputs(&mut tape, config);
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
 
     let x = augmented(&mut tape, config, [pixels, table, indices]);
@@ -136,7 +150,7 @@ pub struct AugmentationStep {
     pub pixels: ValueId,
     /// Input with the contents of [`Step::indices`].
     pub indices: ValueId,
-    /// Output that the host can read after the step: the network's input, `[N, 32, 32, 3]`, which is the augmented
+    /// Output that the host can read after the step: the network's input, `[N, H, W, C]`, which is the augmented
     /// images.
     pub images: ValueId,
 }
@@ -144,14 +158,14 @@ pub struct AugmentationStep {
 /// Records the beginning of a training step: the augmentation.
 pub fn augmentation(config: &StepConfig) -> AugmentationStep {
     let mut tape = Tape::new("augmentation", Mode::Train);
-    let [pixels, _, table] = inputs(&mut tape, config.batch_size);
+    let [pixels, _, table] = inputs(&mut tape, config);
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
     let images = augmented(&mut tape, config, [pixels, table, indices]);
     tape.keep(images);
     AugmentationStep { tape: Arc::new(tape), table, pixels, indices, images }
 }
 
-/// Records the augmentation and returns the network's input, `[N, 32, 32, 3]`.
+/// Records the augmentation and returns the network's input, `[N, H, W, C]`.
 fn augmented(
     tape: &mut Tape,
     config: &StepConfig,
@@ -162,16 +176,15 @@ fn augmented(
         let draws = augment::jitter_draws(tape, indices, config.jitter);
         images = augment::jitter(tape, images, draws);
     }
-    let draws = augment::draws(tape, indices, [IMAGE_SIZE, IMAGE_SIZE]);
+    let draws = augment::draws(tape, indices, [config.size.height, config.size.width]);
     augment::augment(tape, images, table, draws, config.augmentation)
 }
 
 /// Records the inputs of a step: pixels, labels and table.
-fn inputs(tape: &mut Tape, batch_size: usize) -> [ValueId; 3] {
-    let shape = [batch_size, N_CHANNELS, IMAGE_SIZE, IMAGE_SIZE];
+fn inputs(tape: &mut Tape, &StepConfig { batch_size, size, .. }: &StepConfig) -> [ValueId; 3] {
     [
-        tape.input("pixels", ElementType::U8, &shape),
+        tape.input("pixels", ElementType::U8, &size.planar(batch_size)),
         tape.input("labels", ElementType::U32, &[batch_size]),
-        tape.input("table", ElementType::F32, &[256, N_CHANNELS]),
+        tape.input("table", ElementType::F32, &[256, size.channels]),
     ]
 }

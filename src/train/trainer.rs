@@ -76,7 +76,7 @@ impl Trainer {
         let Self { state, training, evaluation, statistics } = self;
         state.hold()?;
         for step in [Some(training), statistics.as_mut(), Some(evaluation)].into_iter().flatten() {
-            step.write(&mut *state.session, &Split::default(), &[])?;
+            step.write_padding(&mut *state.session)?;
             state.run(step.id)?;
         }
         state.drop_metrics().map(|_| ())

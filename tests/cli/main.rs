@@ -2,6 +2,7 @@
 //! device.
 
 mod continuing;
+mod datasets;
 mod files;
 mod listings;
 mod networks;

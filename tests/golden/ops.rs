@@ -212,7 +212,7 @@ pub fn cross_entropy(file: &CaseFile, device: &Device) {
 pub fn augment(file: &CaseFile, device: &Device) {
     assert_eq!(file.attribute::<usize>("padding"), 4, "{}", file.name);
     assert_eq!(file.attribute::<usize>("cutout"), 8, "{}", file.name);
-    let table = ops::augment::table([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]);
+    let table = ops::augment::table(&[0.4914, 0.4822, 0.4465], &[0.2470, 0.2435, 0.2616]);
     let same =
         table.iter().zip(file.tensor("table").f32()).all(|(a, b)| a.to_bits() == b.to_bits());
     assert!(same, "{}: the host's table has other bits", file.name);

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use arbitrary::Arbitrary;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use wgrad::data::cifar10;
 use wgrad::data::fetch::unpack::{self, Item, Problem};
 
 /// Names that most entries get. The fuzzer also makes other names.
@@ -122,7 +123,7 @@ pub fn run(data: &[u8]) {
         seen.push(name.to_string());
         Ok(())
     };
-    match unpack::read(&*bytes, &mut sink) {
+    match unpack::read(&*bytes, &cifar10::FILES, &mut sink) {
         Ok(()) => {}
         Err(Problem::Archive(reason)) => assert!(!reason.is_empty()),
         Err(Problem::Sink(error)) => unreachable!("nothing is written: {error}"),

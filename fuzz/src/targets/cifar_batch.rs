@@ -1,10 +1,11 @@
-//! A CIFAR-10 file. The reader must accept whole records with labels below 10, and refuse any other file.
+//! A file of records of CIFAR-10 or CIFAR-100. The reader must accept whole records with labels that are classes, and
+//! refuse any other file.
 
 use std::path::Path;
 
 use arbitrary::Arbitrary;
-use wgrad::data::cifar10::{self, RECORD_BYTES};
-use wgrad::data::{IMAGE_BYTES, Split};
+use wgrad::data::records::{self, Layout};
+use wgrad::data::{Split, cifar10};
 
 #[derive(Arbitrary, Debug)]
 struct Batch<'a> {
@@ -19,7 +20,8 @@ fn build(batch: Batch<'_>) -> Vec<u8> {
     let record = |&(label, fill): &(u8, u8)| {
         // Most labels are valid.
         let label = if label < 250 { label % 10 } else { label };
-        std::iter::once(label).chain((0..IMAGE_BYTES).map(move |k| (k as u8).wrapping_mul(fill)))
+        std::iter::once(label)
+            .chain((0..cifar10::SIZE.n_bytes()).map(move |k| (k as u8).wrapping_mul(fill)))
     };
     let mut bytes: Vec<u8> = batch.records.iter().take(8).flat_map(record).collect();
     bytes.extend(batch.tail);
@@ -27,20 +29,30 @@ fn build(batch: Batch<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Reads a batch, and compares the result with the definition of the format.
+/// Reads a batch in the layouts of CIFAR-10 and CIFAR-100, and compares the results with the definition of the formats.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
-    let (records, rest) = bytes.as_chunks::<RECORD_BYTES>();
-    let is_right = !records.is_empty() && rest.is_empty() && records.iter().all(|r| r[0] < 10);
-    let mut split = Split::default();
-    match cifar10::append_bytes(Path::new("data_batch_1.bin"), &bytes, &mut split) {
-        Ok(n) => {
-            assert!(is_right, "a wrong file was read");
-            assert_eq!((n, split.len()), (records.len(), records.len()));
-            for (i, record) in records.iter().enumerate() {
-                assert_eq!((split.labels[i], split.image(i)), (record[0], &record[1..]));
+    for layout in [
+        cifar10::LAYOUT,
+        Layout { n_label_bytes: 2, label_ix: 0, n_classes: 20 },
+        Layout { n_label_bytes: 2, label_ix: 1, n_classes: 100 },
+    ] {
+        let records = bytes.chunks_exact(layout.n_label_bytes + cifar10::SIZE.n_bytes());
+        let is_class = |record: &[u8]| usize::from(record[layout.label_ix]) < layout.n_classes;
+        let is_right =
+            records.len() > 0 && records.remainder().is_empty() && records.clone().all(is_class);
+        let mut split = Split::new(cifar10::SIZE);
+        match records::append(Path::new("data_batch_1.bin"), &bytes, layout, &mut split) {
+            Ok(n) => {
+                assert!(is_right, "a wrong file was read");
+                assert_eq!((n, split.len()), (records.len(), records.len()));
+                for (i, record) in records.enumerate() {
+                    let label = u16::from(record[layout.label_ix]);
+                    let image = &record[layout.n_label_bytes..];
+                    assert_eq!((split.labels[i], split.image(i)), (label, image));
+                }
             }
+            Err(error) => assert!(!is_right, "a right file was refused: {error}"),
         }
-        Err(error) => assert!(!is_right, "a right file was refused: {error}"),
     }
 }

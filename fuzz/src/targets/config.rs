@@ -2,12 +2,12 @@
 //! again.
 
 use arbitrary::Arbitrary;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::{Dataset, ReadOptions, Source, Split};
 use wgrad::train::{Recipe, Settings};
 
 /// Keys of settings, some in two spellings. New keys are added at the end, because the inputs in `fuzz/corpus/` refer
 /// to keys by position.
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 34] = [
     "epochs",
     "batch-size",
     "batch_size",
@@ -41,6 +41,7 @@ const KEYS: [&str; 33] = [
     "jitter-saturation",
     "weights",
     "weights-sha256",
+    "coarse",
 ];
 
 /// Words, each a valid value of at least one key.
@@ -97,14 +98,16 @@ fn build(config: Config<'_>) -> Vec<u8> {
 
 /// Returns a dataset of 1,000 labels without image bytes, which this target does not read.
 fn dataset(name: &'static str) -> Dataset {
-    let split = Split { images: Vec::new(), labels: vec![0; 1000] };
+    let source = Source::from_name(name).expect("a dataset");
+    let spec = source.dataset().spec(ReadOptions::default());
+    let split = Split { labels: vec![0; 1000], ..Split::new(spec.size) };
     Dataset {
         name,
         description: String::new(),
         dir: None,
-        classes: Vec::new(),
+        validation: Split::new(spec.size),
+        spec,
         train: split.clone(),
-        validation: Split::default(),
         test: split,
         warnings: Vec::new(),
         whole: None,
@@ -120,7 +123,7 @@ pub fn run(data: &[u8]) {
         Ok(settings) => settings,
         Err(reason) => return assert!(!reason.to_string().is_empty()),
     };
-    for name in ["cifar10", "shapes"] {
+    for name in ["cifar10", "cifar100", "mnist", "shapes"] {
         let Ok(recipe) = Recipe::resolve(&settings, &dataset(name)) else { continue };
         let written = recipe.to_toml();
         let again = Settings::parse(&written).unwrap_or_else(|e| panic!("{e}\n{written}"));

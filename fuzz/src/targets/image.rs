@@ -7,7 +7,7 @@ use arbitrary::Arbitrary;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use wgrad::data::{IMAGE_BYTES, image_file};
+use wgrad::data::{cifar10, image_file};
 
 use super::Edit;
 
@@ -129,8 +129,8 @@ fn from_segments(segments: &[Vec<u8>]) -> Vec<u8> {
 /// Reads a picture, and checks that a result without an error has 3x32x32 bytes.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
-    match image_file::decode(&bytes, MAX_PIXELS) {
-        Ok(image) => assert_eq!(image.len(), IMAGE_BYTES),
+    match image_file::decode(&bytes, cifar10::SIZE, MAX_PIXELS) {
+        Ok(image) => assert_eq!(image.len(), cifar10::SIZE.n_bytes()),
         Err(reason) => assert!(!reason.is_empty()),
     }
 }

@@ -3,17 +3,17 @@
 use std::io;
 
 use wgrad::base::shown::Shown;
-use wgrad::data::cifar10::FOLDER;
 use wgrad::data::fetch::FetchError;
-use wgrad::data::{CIFAR10_PAGE, DataError, Loaded};
+use wgrad::data::{DataError, DatasetSource, Files, LoadError, Loaded, Source};
 
 /// Adds sentences about how to get CIFAR-10 to the notice that the built-in shapes replace CIFAR-10. Returns a dataset
 /// without a notice unchanged.
 pub fn advised(mut loaded: Loaded) -> Loaded {
     if let Some(notice) = &mut loaded.notice {
-        let nearby = notice.nearby.as_ref().map(hint_of_data);
+        let cifar10 = Source::CIFAR10.dataset();
+        let nearby = notice.nearby.as_ref().map(|error| hint_of_files(error, cifar10));
         notice.advice = nearby.iter().map(|hint| sentence(hint)).collect();
-        let how_to_get_it = sentence(&how_to_get_cifar10());
+        let how_to_get_it = sentence(&how_to_get(cifar10));
         if !notice.advice.contains(&how_to_get_it) {
             notice.advice.push(how_to_get_it);
         }
@@ -30,27 +30,46 @@ fn sentence(hint: &str) -> String {
 }
 
 /// Returns the hint for a dataset that cannot be used.
-pub fn hint_of_data(error: &DataError) -> String {
+pub fn hint_of_data(error: &LoadError) -> String {
+    hint_of_files(&error.cause, error.dataset)
+}
+
+/// Returns the hint for files of a dataset that cannot be used.
+fn hint_of_files(error: &DataError, dataset: &dyn DatasetSource) -> String {
+    let Some(files) = dataset.files() else { return String::new() };
+    let again = match &files.archive {
+        Some(archive) => {
+            format!("unpack {} again, or download it again from {}", archive.name, files.page)
+        }
+        None => format!("download it again from {}", files.page),
+    };
     match error {
-        DataError::NotAFolder { .. } => format!(
-            "name the folder that holds data_batch_1.bin to data_batch_5.bin and \
-             test_batch.bin; {}",
-            how_to_get_cifar10()
-        ),
-        DataError::MissingFile { partial: true, .. } => format!(
-            "unpack cifar-10-binary.tar.gz again, all of it, or download it again from \
-             {CIFAR10_PAGE}"
-        ),
+        DataError::NotAFolder { .. } => {
+            format!("name the folder that holds {}; {}", files.listed, how_to_get(dataset))
+        }
+        DataError::MissingFile { partial: true, .. } => match &files.archive {
+            Some(archive) => format!(
+                "unpack {} again, all of it, or download it again from {}",
+                archive.name, files.page
+            ),
+            None => how_to_get(dataset),
+        },
+        DataError::WrongVersion { version, .. } if version.name().is_some() => {
+            let name = version.name().unwrap_or_default();
+            format!("`--data {name}` reads these files; {}", how_to_get(dataset))
+        }
         DataError::MissingFolder { .. }
         | DataError::MissingFile { .. }
-        | DataError::WrongVersion { .. } => how_to_get_cifar10(),
+        | DataError::WrongVersion { .. } => how_to_get(dataset),
         DataError::Packed { path } => {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
             let folder = folder.map_or_else(|| ".".into(), |p| p.shown());
+            let archive = files.archive.as_ref().map_or("", |archive| archive.name);
             format!(
                 "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`; the binary version \
-                 (cifar-10-binary.tar.gz) contains the folder {FOLDER}",
-                path.shown()
+                 ({archive}) contains the folder {}",
+                path.shown(),
+                files.folder
             )
         }
         DataError::Unreadable { source, .. } => match source.kind() {
@@ -59,30 +78,45 @@ pub fn hint_of_data(error: &DataError) -> String {
             }
             _ => format!(
                 "check the disk and the name, or unpack the download again; {}",
-                how_to_get_cifar10()
+                how_to_get(dataset)
             ),
         },
-        DataError::ClassNames { .. } => {
-            "write a name in each line, or remove the file to use CIFAR-10's names".into()
-        }
+        DataError::ClassNames { .. } => format!(
+            "write a name in each line, or remove the file to use {}'s names",
+            dataset.title()
+        ),
         DataError::Empty { .. } | DataError::Truncated { .. } => format!(
-            "the download or the unpacking was probably interrupted: delete the file and unpack \
-             cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
+            "the download or the unpacking was probably interrupted: delete the file and {again}"
         ),
-        DataError::Label { .. } => format!(
-            "this is not the published file: unpack \
-             cifar-10-binary.tar.gz again, or download it again from {CIFAR10_PAGE}"
-        ),
+        DataError::Label { .. } | DataError::Format { .. } => {
+            format!("this is not the published file: {again}")
+        }
     }
 }
 
-/// Returns the ways to get CIFAR-10 and the places to put it.
-fn how_to_get_cifar10() -> String {
-    format!(
-        "to get CIFAR-10, run `wgrad fetch`; or download \"CIFAR-10 binary version\" \
-         (cifar-10-binary.tar.gz) from {CIFAR10_PAGE} and unpack it so that \
-         ./data/{FOLDER}/data_batch_1.bin exists, or name its folder with --data-dir or $WGRAD_DATA"
-    )
+/// Returns the ways to get a dataset and the places to put it.
+fn how_to_get(dataset: &dyn DatasetSource) -> String {
+    let title = dataset.title();
+    let Some(Files { folder, example, listed, page, archive, .. }) = dataset.files() else {
+        return String::new();
+    };
+    match archive {
+        Some(archive) => {
+            let fetch = match dataset.name() {
+                "cifar10" => "wgrad fetch".to_string(),
+                name => format!("wgrad fetch {name}"),
+            };
+            format!(
+                "to get {title}, run `{fetch}`; or download \"{}\" ({}) from {page} and unpack it so that \
+                 ./data/{folder}/{example} exists, or name its folder with --data-dir or $WGRAD_DATA",
+                archive.title, archive.name
+            )
+        }
+        None => format!(
+            "to get {title}, download {listed} from {page} into ./data/{folder}, or name their folder with \
+             --data-dir or $WGRAD_DATA"
+        ),
+    }
 }
 
 /// Returns the hint for a download that has failed. The hint names the file with the partial download, if one is kept.
@@ -92,16 +126,16 @@ pub fn hint_of_fetch(error: &FetchError) -> Option<String> {
         FetchError::Address { .. } => {
             "give an address that begins with http:// or https:// and names a file".into()
         }
-        FetchError::Unreachable { .. } => format!(
+        FetchError::Unreachable { archive, page, .. } => format!(
             "check the network, and $HTTPS_PROXY if there is a proxy; name a mirror with --url; or \
-             download cifar-10-binary.tar.gz from {CIFAR10_PAGE} on another machine and put it into \
-             ./data, where `wgrad fetch` checks and unpacks it"
+             download {archive} from {page} on another machine and put it into ./data, where `wgrad \
+             fetch` checks and unpacks it"
         ),
         FetchError::Status { status: 500.., .. } => {
             "the server has failed: try later, or name a mirror with --url".into()
         }
-        FetchError::Status { .. } => {
-            format!("check the address, or name a mirror with --url; {CIFAR10_PAGE} has the original")
+        FetchError::Status { page, .. } => {
+            format!("check the address, or name a mirror with --url; {page} has the original")
         }
         FetchError::BrokenOff { received: 0, .. } => {
             "no bytes have arrived: try later, or name a mirror with --url".into()
@@ -110,8 +144,7 @@ pub fn hint_of_fetch(error: &FetchError) -> Option<String> {
             format!("the partial download is kept in {}, and {RESUMES}", part.shown())
         }
         FetchError::Length { .. } => {
-            "nothing was kept; name another mirror of the unchanged cifar-10-binary.tar.gz \
-             with --url, or give the checksum of another archive with --md5"
+            "nothing was kept; name another mirror of the unchanged archive with --url, or give the checksum of another archive with --md5"
                 .into()
         }
         FetchError::Checksum { .. } => {
@@ -136,7 +169,7 @@ pub fn hint_of_fetch(error: &FetchError) -> Option<String> {
 fn io_hint(source: &io::Error) -> Option<String> {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
-            "the archive takes 163 MiB and the files take 176 MiB more: free some space, or name a \
+            "the archive takes 162 MiB and the files take 176 MiB more: free some space, or name a \
              folder on another disk with --data-dir. The partial download is kept, and the next \
              `wgrad fetch` continues it"
                 .into(),
@@ -152,6 +185,7 @@ fn io_hint(source: &io::Error) -> Option<String> {
 mod tests {
     use super::*;
     use wgrad::data::Notice;
+    use wgrad::data::cifar10::PAGE as CIFAR10_PAGE;
     use wgrad::data::fetch::Md5Sum;
     use wgrad::data::{Origin, Version};
 
@@ -174,9 +208,12 @@ mod tests {
             (unreadable(io::ErrorKind::Other), "check the disk"),
             (DataError::ClassNames { path: path(), reason: String::new() }, "a name in each line"),
             (DataError::Empty { path: path() }, "download it again"),
-            (DataError::Label { path: path(), record: 0, offset: 0, label: 10 }, "unpack cifar-10"),
+            (
+                DataError::Label { path: path(), record: 0, offset: 0, label: 10, n_classes: 10 },
+                "unpack cifar-10",
+            ),
         ] {
-            let hint = hint_of_data(&error);
+            let hint = hint_of_files(&error, Source::CIFAR10.dataset());
             assert!(hint.contains(words), "{error}: {hint}");
         }
     }
@@ -193,13 +230,24 @@ mod tests {
         };
         let md5 = Md5Sum([0; 16]);
         for (error, words) in [
-            (FetchError::Unreachable { url: url(), reason: reason() }, "--url"),
-            (FetchError::Status { url: url(), status: 503 }, "later"),
-            (FetchError::Status { url: url(), status: 404 }, "check the address"),
+            (
+                FetchError::Unreachable {
+                    url: url(),
+                    reason: reason(),
+                    archive: "a.tar.gz",
+                    page: "p",
+                },
+                "--url",
+            ),
+            (FetchError::Status { url: url(), status: 503, page: "p" }, "later"),
+            (FetchError::Status { url: url(), status: 404, page: "p" }, "check the address"),
             (broken(0), "no bytes have arrived"),
             (broken(5), "kept in data/archive.part, and the next `wgrad fetch`"),
             (FetchError::Checksum { url: url(), found: md5, expected: md5 }, "removed"),
-            (FetchError::Archive { path: part(), reason: reason() }, "look at data/archive.part"),
+            (
+                FetchError::Archive { dataset: "CIFAR-10", path: part(), reason: reason() },
+                "look at data/archive.part",
+            ),
             (
                 FetchError::Io { path: part(), source: io::ErrorKind::StorageFull.into() },
                 "free some space",

@@ -5,7 +5,7 @@ mod resume;
 
 use wgrad::Error;
 use wgrad::base::shown::Shown;
-use wgrad::data::{DataError, fetch::FetchError, image_file::ImageFileError};
+use wgrad::data::{LoadError, fetch::FetchError, image_file::ImageFileError};
 use wgrad::device::DeviceError;
 use wgrad::measure::MeasureError;
 use wgrad::nn::WeightsError;
@@ -23,7 +23,7 @@ pub fn summed(error: anyhow::Error) -> anyhow::Error {
         .downcast::<DeviceError>()
         .map(Error::from)
         .or_else(|error| error.downcast::<WeightsError>().map(Error::from))
-        .or_else(|error| error.downcast::<DataError>().map(Error::from))
+        .or_else(|error| error.downcast::<LoadError>().map(Error::from))
         .or_else(|error| error.downcast::<FetchError>().map(Error::from))
         .or_else(|error| error.downcast::<ImageFileError>().map(Error::from))
         .or_else(|error| error.downcast::<ConfigError>().map(Error::from))

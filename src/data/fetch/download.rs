@@ -112,13 +112,14 @@ fn give_up(
     was_connected: bool,
 ) -> FetchError {
     let (url, reason) = (archive.url.clone(), broken.reason);
+    let page = archive.dataset.files().map_or("", |files| files.page);
     match broken.status {
-        Some(status) => FetchError::Status { url, status },
+        Some(status) => FetchError::Status { url, status, page },
         None if was_connected => {
             let (received, part) = (part.len(), part.path().to_path_buf());
             FetchError::BrokenOff { url, reason, received, part }
         }
-        None => FetchError::Unreachable { url, reason },
+        None => FetchError::Unreachable { url, reason, archive: archive.published.name, page },
     }
 }
 

@@ -1,4 +1,4 @@
-//! Errors of fetching CIFAR-10. An error with a field `received` has the size of the partial download that was kept.
+//! Errors of fetching a dataset. An error with a field `received` has the size of the partial download that was kept.
 
 use std::io;
 use std::path::PathBuf;
@@ -29,6 +29,10 @@ pub enum FetchError {
         url: String,
         /// The network's error.
         reason: String,
+        /// The name of the published archive.
+        archive: &'static str,
+        /// The web page of the dataset.
+        page: &'static str,
     },
 
     /// The server answered with an HTTP error status.
@@ -38,6 +42,8 @@ pub enum FetchError {
         url: String,
         /// The HTTP status.
         status: u16,
+        /// The web page of the dataset.
+        page: &'static str,
     },
 
     /// The connection broke in every attempt.
@@ -76,21 +82,25 @@ pub enum FetchError {
         expected: Md5Sum,
     },
 
-    /// The archive has the right checksum but does not hold CIFAR-10.
-    #[error("{} holds no usable CIFAR-10: {reason}", path.shown())]
+    /// The archive has the right checksum but does not hold the dataset.
+    #[error("{} holds no usable {dataset}: {reason}", path.shown())]
     Archive {
+        /// The dataset's name in sentences.
+        dataset: &'static str,
         /// The archive on the disk.
         path: PathBuf,
         /// The problem with the contents of the archive.
         reason: String,
     },
 
-    /// The destination exists and is not CIFAR-10.
-    #[error("{} is there already, and is not CIFAR-10: {reason}", dir.shown())]
+    /// The destination exists and is not the dataset.
+    #[error("{} is there already, and is not {dataset}: {reason}", dir.shown())]
     Occupied {
+        /// The dataset's name in sentences.
+        dataset: &'static str,
         /// The destination.
         dir: PathBuf,
-        /// The error of reading the destination as CIFAR-10.
+        /// The error of reading the destination as the dataset.
         reason: DataError,
     },
 

@@ -1,9 +1,9 @@
-//! Fetching CIFAR-10: downloads the published archive into a folder that [`cifar10`] reads.
+//! Fetching a dataset: downloads its published archive into a folder that the dataset reads. For CIFAR-10:
 //!
 //! ```text
 //! server --download--> cifar-10-binary.tar.gz.part     resumed after a broken connection, even days later
 //!        --check-----> the length and the MD5 of the whole file
-//!        --unpack----> cifar-10-batches-bin.part/      only CIFAR-10's files, each within its largest size
+//!        --unpack----> cifar-10-batches-bin.part/      only the dataset's files, each within its largest size
 //!        --read------> every record, with the code that training uses
 //!        --rename----> cifar-10-batches-bin/           so this folder is complete or absent
 //! ```
@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::{fmt, fs, io};
 
-use super::cifar10;
+use super::{DatasetSource, PublishedArchive, ReadOptions};
 
 mod download;
 mod error;
@@ -32,16 +32,6 @@ use partial_download::{PartialDownload, md5_of};
 
 /// The environment variable with a mirror's URL.
 pub const MIRROR_VARIABLE: &str = "WGRAD_MIRROR";
-/// The URL of the published archive.
-pub const PUBLISHED_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
-/// The length of the published archive, in bytes.
-pub const PUBLISHED_BYTES: u64 = 170_052_171;
-/// The MD5 of the published archive, from its web page: c32a1d4ab5d03f1284b67883e8d87530.
-pub const PUBLISHED_MD5: Md5Sum =
-    Md5Sum(0xc32a_1d4a_b5d0_3f12_84b6_7883_e8d8_7530_u128.to_be_bytes());
-
-/// The archive's name in the destination's parent folder; a download in progress has `.part` appended.
-const ARCHIVE: &str = "cifar-10-binary.tar.gz";
 /// The largest download of unknown length, in bytes.
 const MAX_ARCHIVE_BYTES: u64 = 1 << 30;
 
@@ -71,9 +61,16 @@ impl fmt::Debug for Md5Sum {
     }
 }
 
-/// An archive: its URL and its expected contents.
+/// An archive of a dataset: its URL and its expected contents.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Archive {
+    /// The dataset in the archive.
+    pub dataset: &'static dyn DatasetSource,
+    /// The published archive. Its name is the archive's name in the destination's parent folder; a download in progress
+    /// has `.part` appended.
+    pub published: &'static PublishedArchive,
+    /// The name of the folder in the archive.
+    pub folder: &'static str,
     /// The URL, `http://` or `https://`.
     pub url: String,
     /// The length in bytes; None to accept the length that the server sends.
@@ -83,10 +80,25 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Returns the published archive at `url`; with None, at its published URL.
-    pub fn published(url: Option<String>) -> Self {
-        let url = url.unwrap_or_else(|| PUBLISHED_URL.to_string());
-        Self { url, n_bytes: Some(PUBLISHED_BYTES), md5: PUBLISHED_MD5 }
+    /// Returns the published archive of a dataset at `url`; with None, at its published URL. Returns None if the dataset
+    /// has no archive.
+    pub fn published(dataset: &'static dyn DatasetSource, url: Option<String>) -> Option<Self> {
+        let files = dataset.files()?;
+        let published = files.archive.as_ref()?;
+        let url = url.unwrap_or_else(|| published.url.to_string());
+        let md5 = Md5Sum(published.md5.to_be_bytes());
+        let (folder, n_bytes) = (files.folder, Some(published.n_bytes));
+        Some(Self { dataset, published, folder, url, n_bytes, md5 })
+    }
+
+    /// Returns the folder to unpack to, for a folder that the user names: the named folder itself if its name is that of
+    /// the folder in the archive, otherwise its subfolder with this name. `wgrad train` accepts the named folder in both
+    /// cases.
+    pub fn destination(&self, dir: &Path) -> PathBuf {
+        if dir.file_name().is_some_and(|name| name == self.folder) {
+            return dir.to_path_buf();
+        }
+        dir.join(self.folder)
     }
 
     /// Returns this archive with the checksum `md5`. If `md5` differs from the current checksum, it belongs to another
@@ -166,29 +178,20 @@ pub enum Event<'a> {
     NotUsed(&'a Path),
     /// The checksum is right; the archive is being unpacked.
     Unpacking,
-    /// The archive has an entry that does not belong to CIFAR-10; it is skipped.
+    /// The archive has an entry that does not belong to the dataset; it is skipped.
     Skipped(&'a str),
 }
 
 /// The result of a successful fetch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fetched {
-    /// This fetch has put CIFAR-10 into the destination.
+    /// This fetch has put the dataset into the destination.
     Now,
-    /// The destination held CIFAR-10 already, before this fetch.
+    /// The destination held the dataset already, before this fetch.
     Before,
 }
 
-/// Returns the folder to unpack to, for a folder that the user names: the named folder itself if its name is
-/// [`cifar10::FOLDER`], otherwise its subfolder with this name. `wgrad train` accepts the named folder in both cases.
-pub fn destination(dir: &Path) -> PathBuf {
-    if dir.file_name().is_some_and(|name| name == cifar10::FOLDER) {
-        return dir.to_path_buf();
-    }
-    dir.join(cifar10::FOLDER)
-}
-
-/// Downloads and unpacks `archive` to the folder `dir`, unless `dir` holds CIFAR-10 already.
+/// Downloads and unpacks `archive` to the folder `dir`, unless `dir` holds the dataset already.
 ///
 /// The partial download is in `dir`'s parent folder and stays there after a failure; the next call continues it. If the
 /// parent folder has an archive of the published name with the right checksum, that archive is used instead. When
@@ -204,28 +207,28 @@ pub fn fetch(
     watch: &mut dyn FnMut(Event<'_>),
     stop: &AtomicBool,
 ) -> Result<Fetched, FetchError> {
-    if holds_cifar10(dir)? {
+    if holds_dataset(archive, dir)? {
         return Ok(Fetched::Before);
     }
     let folder = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let by_hand = folder.join(ARCHIVE);
+    let by_hand = folder.join(archive.published.name);
     if let Some(mut file) = right_archive(archive, &by_hand, watch) {
         watch(Event::Unpacking);
-        unpack::unpack(&mut file, &by_hand, dir, watch, stop)?;
+        unpack::unpack(archive, &mut file, &by_hand, dir, watch, stop)?;
         return Ok(Fetched::Now);
     }
 
-    let mut part = PartialDownload::open(folder)?;
+    let mut part = PartialDownload::open(folder, archive.published.name)?;
     // Another process may have held the lock on the partial download before, and may have finished the fetch.
-    if holds_cifar10(dir)? {
+    if holds_dataset(archive, dir)? {
         part.remove();
         return Ok(Fetched::Before);
     }
     get_whole(archive, &mut part, patience, watch, stop)?;
     watch(Event::Unpacking);
     let path = part.path().to_path_buf();
-    unpack::unpack(part.file(), &path, dir, watch, stop)?;
+    unpack::unpack(archive, part.file(), &path, dir, watch, stop)?;
     part.remove();
     Ok(Fetched::Now)
 }
@@ -256,11 +259,11 @@ fn get_whole(
     }
 }
 
-/// Returns true if the destination holds CIFAR-10, and false if it is an empty folder or does not exist.
+/// Returns true if the destination holds the dataset, and false if it is an empty folder or does not exist.
 ///
 /// # Errors
 /// If the destination holds anything else.
-fn holds_cifar10(dir: &Path) -> Result<bool, FetchError> {
+fn holds_dataset(archive: &Archive, dir: &Path) -> Result<bool, FetchError> {
     let gives_way = match fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) => error.kind() == io::ErrorKind::NotFound && !dir.is_symlink(),
@@ -268,8 +271,12 @@ fn holds_cifar10(dir: &Path) -> Result<bool, FetchError> {
     if gives_way {
         return Ok(false);
     }
-    let occupied = |reason| FetchError::Occupied { dir: dir.to_path_buf(), reason };
-    cifar10::read(dir).map(|_| true).map_err(occupied)
+    let occupied = |reason| FetchError::Occupied {
+        dataset: archive.dataset.title(),
+        dir: dir.to_path_buf(),
+        reason,
+    };
+    archive.dataset.read(dir, ReadOptions::default()).map(|_| true).map_err(occupied)
 }
 
 /// Opens the archive that the user has downloaded by hand, if its length and checksum are right.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use md5::{Digest, Md5};
 
-use super::{ARCHIVE, FetchError, Md5Sum};
+use super::{FetchError, Md5Sum};
 
 /// A partial download, locked against other processes. The file stays after the process ends, unless it is empty.
 pub(super) struct PartialDownload {
@@ -19,12 +19,13 @@ pub(super) struct PartialDownload {
 }
 
 impl PartialDownload {
-    /// Opens the partial download of an earlier fetch in `folder`; without one, creates an empty file.
-    pub(super) fn open(folder: &Path) -> Result<Self, FetchError> {
+    /// Opens the partial download of an earlier fetch of the archive `name` in `folder`; without one, creates an empty
+    /// file.
+    pub(super) fn open(folder: &Path, name: &str) -> Result<Self, FetchError> {
         let missing = folder.ancestors().filter(|p| !p.as_os_str().is_empty());
         let made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();
         fs::create_dir_all(folder).map_err(FetchError::io(folder))?;
-        let path = folder.join(format!("{ARCHIVE}.part"));
+        let path = folder.join(format!("{name}.part"));
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = file.map_err(FetchError::io(&path))?;

@@ -1,4 +1,4 @@
-//! Unpacks the archive to a folder: only the files of CIFAR-10, each with a limit on its size.
+//! Unpacks the archive to a folder: only the files of the dataset, each with a limit on its size.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -8,25 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use flate2::read::GzDecoder;
 use tar::EntryType;
 
-use super::{Event, FetchError};
+use super::{Archive, Event, FetchError};
 use crate::base::files;
-use crate::data::cifar10::{self, FOLDER};
+use crate::data::{Files, ReadOptions};
 
-/// The files that are unpacked, with their largest sizes in bytes. The image files of the published archive have
-/// exactly these sizes.
-const FILES: [(&str, u64); 8] = [
-    ("data_batch_1.bin", 30_730_000),
-    ("data_batch_2.bin", 30_730_000),
-    ("data_batch_3.bin", 30_730_000),
-    ("data_batch_4.bin", 30_730_000),
-    ("data_batch_5.bin", 30_730_000),
-    ("test_batch.bin", 30_730_000),
-    ("batches.meta.txt", 1 << 12),
-    ("readme.html", 1 << 16),
-];
-
-/// The largest unpacked size of an archive in bytes: the files, their headers, and a margin for skipped entries.
-const MAX_BYTES: u64 = 6 * 30_730_000 + (1 << 20);
+/// The margin for the headers and skipped entries of an archive, in bytes.
+const MARGIN_BYTES: u64 = 1 << 20;
 
 /// Number of bytes that are copied at a time.
 const CHUNK_BYTES: usize = 1 << 16;
@@ -34,8 +21,9 @@ const CHUNK_BYTES: usize = 1 << 16;
 /// Creates the folder `dir` from an archive whose checksum is right. Afterwards, the folder is complete, or it does not
 /// exist.
 ///
-/// `path` is the archive's name in messages.
+/// `description` names the dataset, and `path` is the archive's name in messages.
 pub(super) fn unpack(
+    description: &Archive,
     archive: &mut File,
     path: &Path,
     dir: &Path,
@@ -48,7 +36,7 @@ pub(super) fn unpack(
     // so two such fetches do not use the folder at the same time.
     let _ = fs::remove_dir_all(&temporary);
     fs::create_dir_all(&temporary).map_err(FetchError::io(&temporary))?;
-    let result = fill(archive, path, &temporary, watch, stop).and_then(|()| {
+    let result = fill(description, archive, path, &temporary, watch, stop).and_then(|()| {
         // If `dir` is an empty folder, `remove_dir` removes it. If `dir` is a file or has contents, `remove_dir` does
         // nothing, and `rename` returns the error.
         let _ = fs::remove_dir(dir);
@@ -69,6 +57,7 @@ fn temporary(dir: &Path) -> PathBuf {
 
 /// Unpacks into `folder`, and checks the files by reading them as training does.
 fn fill(
+    description: &Archive,
     archive: &File,
     path: &Path,
     folder: &Path,
@@ -82,18 +71,21 @@ fn fill(
         }
         Item::File(name, content) => write(&folder.join(name), content, stop),
     };
-    let wrong = |reason| FetchError::Archive { path: path.to_path_buf(), reason };
-    read(io::BufReader::with_capacity(CHUNK_BYTES, archive), &mut sink).map_err(|problem| {
-        match problem {
+    let dataset = description.dataset.title();
+    let wrong = |reason| FetchError::Archive { dataset, path: path.to_path_buf(), reason };
+    let files = description.dataset.files().expect("an archive has files");
+    read(io::BufReader::with_capacity(CHUNK_BYTES, archive), files, &mut sink).map_err(
+        |problem| match problem {
             Problem::Archive(reason) => wrong(reason),
             Problem::Sink(_) if stop.load(Ordering::Relaxed) => {
                 let received = archive.metadata().map_or(0, |metadata| metadata.len());
                 FetchError::Stopped { received, part: path.to_path_buf() }
             }
             Problem::Sink(source) => FetchError::Io { path: folder.to_path_buf(), source },
-        }
-    })?;
-    cifar10::read(folder).map_err(|error| wrong(error.to_string()))?;
+        },
+    )?;
+    let read = description.dataset.read(folder, ReadOptions::default());
+    read.map_err(|error| wrong(error.to_string()))?;
     Ok(())
 }
 
@@ -114,9 +106,9 @@ fn write(path: &Path, content: &mut dyn Read, stop: &AtomicBool) -> Result<(), P
 
 /// An entry of an archive, as [`read`] passes it to its argument `sink`.
 pub enum Item<'a> {
-    /// One of CIFAR-10's files: its name without the folder, and its contents.
+    /// One of the dataset's files: its name without the folder, and its contents.
     File(&'static str, &'a mut dyn Read),
-    /// The path of an entry that is not a file of CIFAR-10.
+    /// The path of an entry that is not a file of the dataset.
     Skipped(&'a str),
 }
 
@@ -132,17 +124,20 @@ fn damaged(error: io::Error) -> Problem {
     Problem::Archive(format!("it is damaged ({error})"))
 }
 
-/// Reads an archive to its end and passes each entry to `sink`.
+/// Reads the archive of a dataset with these files to its end, and passes each entry to `sink`.
 ///
-/// At most 177 MiB are decompressed. The contents are not kept in memory.
+/// At most the sizes of all files and 1 MiB are decompressed. The contents are not kept in memory.
 ///
 /// # Errors
 /// If the archive is damaged or malicious, or `sink` fails.
 pub fn read(
     archive: impl Read,
+    files: &Files,
     sink: &mut dyn FnMut(Item<'_>) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    let mut tar = tar::Archive::new(GzDecoder::new(archive).take(MAX_BYTES));
+    let allowed = files.archive.as_ref().map_or(&[][..], |archive| archive.files);
+    let max_bytes = allowed.iter().map(|(_, n)| n).sum::<u64>() + MARGIN_BYTES;
+    let mut tar = tar::Archive::new(GzDecoder::new(archive).take(max_bytes));
     let mut seen = Vec::new();
     // In raw mode, extensions for long names are ordinary entries. Otherwise, the reader would allocate memory for any
     // length that such an entry claims.
@@ -153,7 +148,7 @@ pub fn read(
         if leads_outside(&name) {
             return Err(Problem::Archive(format!("the path {name:?} leads out of the folder")));
         }
-        let Some((name, max_bytes)) = expected(&name) else {
+        let Some((name, max_bytes)) = expected(&name, files.folder, allowed) else {
             let is_plain = matches!(
                 kind,
                 EntryType::Directory
@@ -187,12 +182,16 @@ pub fn read(
     Ok(())
 }
 
-/// Returns the name and the largest size of the file of CIFAR-10 that has this path in an archive; None for another
+/// Returns the name and the largest size of the file of the dataset that has this path in an archive; None for another
 /// path.
-fn expected(name: &str) -> Option<(&'static str, u64)> {
+fn expected(
+    name: &str,
+    folder: &str,
+    files: &[(&'static str, u64)],
+) -> Option<(&'static str, u64)> {
     let name = name.strip_prefix("./").unwrap_or(name);
-    let name = name.strip_prefix(FOLDER)?.strip_prefix('/')?;
-    FILES.into_iter().find(|(file, _)| *file == name)
+    let name = name.strip_prefix(folder)?.strip_prefix('/')?;
+    files.iter().copied().find(|(file, _)| *file == name)
 }
 
 /// Returns true for an absolute path and for a path with `..`. On every operating system, both slashes and backslashes

@@ -1,23 +1,24 @@
 //! Resizes a picture like torchvision's `Resize` with the bilinear (triangle) filter and antialiasing.
 
-/// Scales `[from, from, 3]` bytes to `[to, to, 3]`: first along y, then along x. The intermediate result is f32.
+/// Scales `[rows, columns, 3]` bytes: first along y, then along x. `from` and `to` are the numbers of rows and columns
+/// before and after. The intermediate result is f32.
 ///
 /// An output pixel is the weighted mean of the input pixels under a triangle around its centre. The triangle is as wide
 /// as two output pixels, and at least as two input pixels, so every input pixel has a weight.
-pub(super) fn resize(pixels: &[u8], from: usize, to: usize) -> Vec<u8> {
+pub(super) fn resize(pixels: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
     if from == to {
         return pixels.to_vec();
     }
-    let windows = windows(from, to);
-    let row = 3 * from;
-    let mut squeezed = Vec::with_capacity(to * row);
-    for window in &windows {
+    let [of_rows, of_columns] = [0, 1].map(|axis| windows(from[axis], to[axis]));
+    let row = 3 * from[1];
+    let mut squeezed = Vec::with_capacity(to[0] * row);
+    for window in &of_rows {
         squeezed
             .extend((0..row).map(|column| window.mean(|y| f32::from(pixels[y * row + column]))));
     }
-    let mut out = Vec::with_capacity(to * to * 3);
+    let mut out = Vec::with_capacity(to[0] * to[1] * 3);
     for row in squeezed.chunks_exact(row) {
-        for window in &windows {
+        for window in &of_columns {
             out.extend([0, 1, 2].map(|channel| {
                 let mean = window.mean(|x| row[3 * x + channel]);
                 mean.clamp(0.0, 255.0).round() as u8
@@ -70,7 +71,11 @@ mod tests {
     fn a_picture_of_one_colour_keeps_its_colour_in_every_size() {
         for from in [1, 2, 5, 31, 33, 64, 100] {
             let pixels = [7, 130, 255].repeat(from * from);
-            assert_eq!(resize(&pixels, from, 32), [7, 130, 255].repeat(32 * 32), "{from}");
+            assert_eq!(
+                resize(&pixels, [from; 2], [32; 2]),
+                [7, 130, 255].repeat(32 * 32),
+                "{from}"
+            );
         }
     }
 

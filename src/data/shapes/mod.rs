@@ -15,6 +15,8 @@ mod figure;
 mod tests;
 mod texture;
 
+use std::path::Path;
+
 use rayon::prelude::*;
 
 pub use figure::Figure;
@@ -22,12 +24,70 @@ use figure::REACH;
 use texture::{Colour, Texture, colour, mix};
 
 use super::random::{Draws, Purpose};
-use super::{Dataset, IMAGE_BYTES, IMAGE_SIZE, Split};
+use super::{
+    DataError, Dataset, DatasetSource, Defaults, Files, ImageSize, ImageSpec, ReadOptions, Split,
+    cifar10,
+};
 
 /// The number of training pictures, equally many of each class.
 pub const N_TRAIN: usize = 5000;
 /// The number of test pictures, equally many of each class.
 pub const N_TEST: usize = 2000;
+
+/// Number of rows, and number of columns, of a picture.
+const SIDE: usize = 32;
+
+/// The size of a picture.
+pub const SIZE: ImageSize = ImageSize { height: SIDE, width: SIDE, channels: 3 };
+
+/// The defaults of a run. A run takes about two minutes on two CPU cores.
+pub const DEFAULTS: Defaults = Defaults {
+    epochs: 10,
+    batch_size: 64,
+    width: 16,
+    max_lr: 0.01,
+    crop: true,
+    flip: true,
+    cutout: true,
+};
+
+/// The built-in shapes.
+pub struct Shapes;
+
+impl DatasetSource for Shapes {
+    fn name(&self) -> &'static str {
+        "shapes"
+    }
+
+    fn title(&self) -> &'static str {
+        "the built-in shapes"
+    }
+
+    fn help(&self) -> &'static str {
+        "The built-in shapes: drawn figures, no download"
+    }
+
+    fn spec(&self, _: ReadOptions) -> ImageSpec {
+        ImageSpec {
+            size: SIZE,
+            classes: Figure::ALL.map(|figure| figure.name().to_string()).to_vec(),
+            mean: cifar10::MEAN.to_vec(),
+            standard_deviation: cifar10::STANDARD_DEVIATION.to_vec(),
+        }
+    }
+
+    fn defaults(&self) -> Defaults {
+        DEFAULTS
+    }
+
+    fn files(&self) -> Option<&'static Files> {
+        None
+    }
+
+    fn read(&self, _: &Path, options: ReadOptions) -> Result<Dataset, DataError> {
+        Ok(generate(options.seed))
+    }
+}
 
 /// Draws the dataset of a seed: [`N_TRAIN`] training and [`N_TEST`] test pictures.
 pub fn generate(seed: u64) -> Dataset {
@@ -37,9 +97,9 @@ pub fn generate(seed: u64) -> Dataset {
             "built-in shapes, drawn from seed {seed}: {N_TRAIN} training and {N_TEST} test images"
         ),
         dir: None,
-        classes: Figure::ALL.map(|figure| figure.name().to_string()).to_vec(),
+        spec: Shapes.spec(ReadOptions::default()),
         train: draw_train(seed, N_TRAIN),
-        validation: Split::default(),
+        validation: Split::new(SIZE),
         test: draw_test(seed, N_TEST),
         warnings: Vec::new(),
         whole: None,
@@ -58,14 +118,14 @@ pub fn draw_test(seed: u64, n: usize) -> Split {
 }
 
 fn draw_split(seed: u64, purpose: Purpose, n: usize) -> Split {
-    let mut images = vec![0; n * IMAGE_BYTES];
-    images.par_chunks_exact_mut(IMAGE_BYTES).enumerate().for_each(|(i, image)| {
+    let mut images = vec![0; n * SIZE.n_bytes()];
+    images.par_chunks_exact_mut(SIZE.n_bytes()).enumerate().for_each(|(i, image)| {
         let mut draws = Draws::new(seed, purpose, i as u64);
         let figure = Figure::ALL[i % Figure::ALL.len()];
         Picture::compose(&mut draws, figure).render(&mut draws, image);
     });
-    let labels = (0..n).map(|i| (i % Figure::ALL.len()) as u8).collect();
-    Split { images, labels }
+    let labels = (0..n).map(|i| (i % Figure::ALL.len()) as u16).collect();
+    Split { size: SIZE, images, labels }
 }
 
 /// The composition of a picture, from which its pixels are computed.
@@ -118,8 +178,8 @@ impl Picture {
 
     /// Writes the picture's bytes to `image`, `[3, 32, 32]`.
     fn render(&self, draws: &mut Draws, image: &mut [u8]) {
-        for row in 0..IMAGE_SIZE {
-            for column in 0..IMAGE_SIZE {
+        for row in 0..SIDE {
+            for column in 0..SIDE {
                 // The pixel's centre.
                 let (x, y) = (column as f32 + 0.5, row as f32 + 0.5);
                 let mut pixel = self.ground.at(x, y);
@@ -128,7 +188,7 @@ impl Picture {
                 }
                 for (channel, value) in pixel.into_iter().enumerate() {
                     let value = value * 255.0 + self.noise * draws.bell();
-                    image[(channel * IMAGE_SIZE + row) * IMAGE_SIZE + column] =
+                    image[(channel * SIDE + row) * SIDE + column] =
                         value.clamp(0.0, 255.0).round() as u8;
                 }
             }
@@ -139,7 +199,7 @@ impl Picture {
 impl Shape {
     /// Draws the large figure, which determines the class.
     fn subject(draws: &mut Draws, figure: Figure, fill: Texture) -> Self {
-        let middle = IMAGE_SIZE as f32 / 2.0;
+        let middle = SIDE as f32 / 2.0;
         let centre = [0; 2].map(|_| middle + draws.between(-4.0, 4.0));
         let radius = draws.between(6.5, 11.0);
         Self::place(draws, figure, centre, radius, fill, 0.45)
@@ -148,7 +208,7 @@ impl Shape {
     /// Draws a small figure of any kind at any place, as a distraction.
     fn scrap(draws: &mut Draws) -> Self {
         let figure = Figure::ALL[draws.below(Figure::ALL.len() as u32) as usize];
-        let centre = [0; 2].map(|_| draws.between(0.0, IMAGE_SIZE as f32));
+        let centre = [0; 2].map(|_| draws.between(0.0, SIDE as f32));
         let radius = draws.between(1.5, 4.0);
         let bright = draws.between(0.2, 0.8);
         let fill = two_tone(draws, bright, 0.05);

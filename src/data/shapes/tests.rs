@@ -1,5 +1,6 @@
 use super::*;
-use crate::data::N_CLASSES;
+
+const N_CLASSES: usize = Figure::ALL.len();
 
 #[test]
 fn a_seed_gives_the_same_bytes_and_another_seed_others() {
@@ -43,13 +44,13 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 fn the_default_dataset_is_balanced_and_described() {
     let dataset = generate(0);
     assert_eq!(dataset.name, "shapes");
-    assert_eq!(dataset.classes.len(), N_CLASSES);
+    assert_eq!(dataset.spec.classes.len(), N_CLASSES);
     assert!(dataset.description.contains("5000 training and 2000 test"), "{}", dataset.description);
     assert!(dataset.warnings.is_empty());
     for (split, n) in [(&dataset.train, N_TRAIN), (&dataset.test, N_TEST)] {
         assert_eq!(split.len(), n);
-        assert_eq!(split.images.len(), n * IMAGE_BYTES);
-        for class in 0..N_CLASSES as u8 {
+        assert_eq!(split.images.len(), n * SIZE.n_bytes());
+        for class in 0..N_CLASSES as u16 {
             let n_class = split.labels.iter().filter(|&&label| label == class).count();
             assert_eq!(n_class, n / N_CLASSES);
         }
@@ -59,11 +60,11 @@ fn the_default_dataset_is_balanced_and_described() {
 #[test]
 fn a_label_is_the_class_of_the_drawn_figure() {
     let split = draw_test(1, 20);
-    let classes = generate(1).classes;
+    let classes = generate(1).spec.classes;
     for i in 0..split.len() {
         let label = usize::from(split.labels[i]);
         let mut draws = Draws::new(1, Purpose::TestPictures, i as u64);
-        let mut image = vec![0; IMAGE_BYTES];
+        let mut image = vec![0; SIZE.n_bytes()];
         Picture::compose(&mut draws, Figure::ALL[label]).render(&mut draws, &mut image);
         assert!(split.image(i) == image, "picture {i} is not a {}", classes[label]);
         assert_eq!(classes[label], Figure::ALL[label].name());
@@ -111,7 +112,7 @@ fn every_figure_except_the_moon_equals_its_mirror_image() {
     };
     for figure in Figure::ALL {
         let drawn = mask(figure, 1.0);
-        let rows = drawn.chunks(IMAGE_SIZE);
+        let rows = drawn.chunks(SIDE);
         let flipped: Vec<f32> = rows.flat_map(|row| row.iter().rev().copied()).collect();
         let worst_flipped = worst(&drawn, &flipped);
         if figure == Figure::Moon {
@@ -186,7 +187,7 @@ fn linear_accuracy(train: &Split, test: &Split) -> f32 {
         scores
     };
 
-    let mut weights = vec![[0.0; LANES]; IMAGE_BYTES];
+    let mut weights = vec![[0.0; LANES]; SIZE.n_bytes()];
     for epoch in 0..N_EPOCHS {
         // The learning rate decreases linearly to 0, so the last steps average over many pictures.
         let rate = LEARNING_RATE * (1.0 - epoch as f32 / N_EPOCHS as f32) / 20.0;
@@ -236,7 +237,7 @@ fn a_linear_classifier_learns_a_little() {
     // With random training labels, the test accuracy is that of random guesses. So the higher accuracy above comes from
     // the right labels.
     let mut draws = Draws::new(9, Purpose::EpochOrder, 0);
-    let labels = (0..train.len()).map(|_| draws.below(10) as u8).collect();
+    let labels = (0..train.len()).map(|_| draws.below(10) as u16).collect();
     let accuracy = linear_accuracy(&Split { labels, ..train }, &test);
     assert!((0.07..0.13).contains(&accuracy), "random labels give {accuracy}");
 }

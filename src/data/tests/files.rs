@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::super::cifar10::{self, RECORD_BYTES};
-use super::super::{DataError, IMAGE_BYTES, Loaded, Origin, Version};
+use super::super::{DataError, Loaded, Origin, Version};
 use super::{assert_names, error_of, load_named, records, small_cifar10, temp_cifar10};
 
 #[test]
@@ -15,11 +15,11 @@ fn good_files_are_read_in_order() {
     assert!(notice.is_none());
     assert_eq!(dataset.name, "cifar10");
     assert_eq!(dataset.dir, Some(fs::canonicalize(dir.path()).unwrap()));
-    assert_eq!(dataset.classes[..2], ["airplane", "automobile"]);
+    assert_eq!(dataset.spec.classes[..2], ["airplane", "automobile"]);
     assert_eq!(dataset.train.labels, [1, 2, 3, 7, 8]);
     assert_eq!(dataset.test.labels, [4, 5, 6, 7]);
     assert_eq!(dataset.train.len(), 5);
-    assert_eq!(dataset.train.images.len(), 5 * IMAGE_BYTES);
+    assert_eq!(dataset.train.images.len(), 5 * cifar10::SIZE.n_bytes());
     // Image 4 is the second record of the second file, without the label.
     assert_eq!(dataset.train.image(4), &records(7, 2)[RECORD_BYTES + 1..]);
     assert_eq!(dataset.test.image(0), &records(4, 1)[1..]);

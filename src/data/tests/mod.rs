@@ -7,14 +7,20 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod cifar100_files;
 mod files;
+mod idx_files;
+
+/// The default options.
+const NO_OPTIONS: ReadOptions = ReadOptions { seed: 0, coarse: false };
 
 /// Returns `n` records, each with its own label and bytes.
 fn records(first_label: usize, n: usize) -> Vec<u8> {
     (0..n)
         .flat_map(|i| {
-            let label = ((first_label + i) % N_CLASSES) as u8;
-            let bytes = (0..IMAGE_BYTES).map(move |k| (k * 5 + i * 31 + first_label) as u8);
+            let label = ((first_label + i) % 10) as u8;
+            let bytes =
+                (0..cifar10::SIZE.n_bytes()).map(move |k| (k * 5 + i * 31 + first_label) as u8);
             std::iter::once(label).chain(bytes)
         })
         .collect()
@@ -37,7 +43,7 @@ fn temp_cifar10() -> TempDir {
 
 /// Loads from a named folder, without `$WGRAD_DATA` and without a default folder.
 fn load_named(dir: &Path) -> Result<Loaded, DataError> {
-    load_from(Source::Auto, Some(dir), None, Path::new("/no/such/folder"), 0)
+    load_from(Source::Auto, Some(dir), None, Path::new("/no/such/folder"), NO_OPTIONS)
 }
 
 fn error_of(dir: &Path) -> DataError {
@@ -73,8 +79,9 @@ impl Places {
 #[test]
 fn auto_falls_back_only_when_nothing_is_named_or_found() {
     let Places { good, damaged, missing, .. } = &Places::new();
+    let seed_5 = ReadOptions { seed: 5, ..NO_OPTIONS };
     let auto = |dir: Option<&PathBuf>, variable: Option<&PathBuf>, default: &Path| {
-        load_from(Source::Auto, dir.map(|p| &**p), variable.map(|p| &**p), default, 5)
+        load_from(Source::Auto, dir.map(|p| &**p), variable.map(|p| &**p), default, seed_5)
     };
 
     let Loaded { dataset, notice } = auto(None, None, missing).unwrap();
@@ -115,7 +122,7 @@ fn a_dangling_link_is_an_error() {
     let dir = TempDir::new().unwrap();
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(dir.path().join("gone"), &link).unwrap();
-    let error = load_from(Source::Auto, None, None, &link, 0).unwrap_err();
+    let error = load_from(Source::Auto, None, None, &link, NO_OPTIONS).unwrap_err();
     assert!(matches!(error, DataError::Unreadable { .. }), "{error:?}");
     assert_names(&error, &link);
 }
@@ -127,27 +134,27 @@ fn a_packed_download_near_the_folder_is_named() {
     let archive = root.path().join("cifar-10-binary.tar.gz");
     fs::write(&archive, "x").unwrap();
 
-    let loaded = load_from(Source::Auto, None, None, &default, 0).unwrap();
+    let loaded = load_from(Source::Auto, None, None, &default, NO_OPTIONS).unwrap();
     let notice = loaded.notice.unwrap();
     assert!(notice.to_string().contains(&*archive.to_string_lossy()), "{notice}");
 
-    let error = load_from(Source::Cifar10, None, None, &default, 0).unwrap_err();
+    let error = load_from(Source::CIFAR10, None, None, &default, NO_OPTIONS).unwrap_err();
     assert!(matches!(error, DataError::Packed { .. }), "{error:?}");
 }
 
 #[test]
 fn cifar10_has_no_fallback_and_shapes_reads_no_file() {
     let Places { good, damaged, missing, .. } = &Places::new();
-    let strict = |default| load_from(Source::Cifar10, None, None, default, 0);
+    let strict = |default| load_from(Source::CIFAR10, None, None, default, NO_OPTIONS);
     assert_eq!(strict(good).unwrap().dataset.name, "cifar10");
     assert!(matches!(strict(missing), Err(DataError::MissingFolder { .. })));
     assert!(matches!(strict(damaged), Err(DataError::Truncated { .. })));
 
-    let drawn = load_from(Source::Shapes, None, Some(damaged), damaged, 0).unwrap();
+    let drawn = load_from(Source::SHAPES, None, Some(damaged), damaged, NO_OPTIONS).unwrap();
     assert!(drawn.dataset.name == "shapes" && drawn.notice.is_none());
     assert!(drawn.dataset.warnings.is_empty());
     // The built-in shapes need no folder. If the user names a folder, it is not read, and the dataset has a warning.
-    let drawn = load_from(Source::Shapes, Some(damaged), None, good, 0).unwrap();
+    let drawn = load_from(Source::SHAPES, Some(damaged), None, good, NO_OPTIONS).unwrap();
     assert!(drawn.dataset.warnings[0].contains(&*damaged.to_string_lossy()));
 }
 
@@ -156,8 +163,11 @@ fn sources_have_one_name_in_files_and_settings() {
     for source in Source::values() {
         let name = format!("\"{}\"", source.name());
         assert_eq!(serde_json::to_string(&source).unwrap(), name);
-        assert_eq!(serde_json::from_str::<Source>(&name).unwrap(), source);
+        assert_eq!(Source::from_name(source.name()), Ok(source));
     }
+    let error = Source::from_name("cifar-10").unwrap_err();
+    let list = "auto, cifar10, cifar100, mnist, fashion-mnist, shapes";
+    assert!(error.contains("did you mean cifar10?") && error.contains(list), "{error}");
     assert_eq!(Source::default(), Source::Auto);
 }
 

@@ -64,8 +64,9 @@ fn the_record_of_the_training_data_is_read_back() {
         classes: vec!["a \"b\"\u{1b}".to_string(), "ü".to_string()],
         data: "shapes".to_string(),
         fingerprint: Fingerprint::of([]),
-        mean: [0.5; 3],
-        standard_deviation: [0.25; 3],
+        image: [32, 32, 3],
+        mean: vec![0.5; 3],
+        standard_deviation: vec![0.25; 3],
         network: None,
     };
     let bytes = weights.to_safetensors(&layout, Some(&info));
@@ -240,8 +241,9 @@ fn a_record_names_the_network() {
         classes: Vec::new(),
         data: String::new(),
         fingerprint: Fingerprint::of([]),
-        mean: [0.5; 3],
-        standard_deviation: [0.25; 3],
+        image: [32, 32, 3],
+        mean: vec![0.5; 3],
+        standard_deviation: vec![0.25; 3],
         network: Some(crate::nn::NetworkEntry { name: name.to_string(), width: 6 }),
     };
     let file = file_of(config, Some(&info("resnet20")));

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{CUTOUT, N_DRAWS, PADDING};
+use super::{N_DRAWS, cutout, padding};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -24,7 +24,8 @@ impl Default for AugmentFlags {
     }
 }
 
-/// Records the augmentation of pixels `[N, 3, H, W]` with draws `[N, 5]`; the result is `[N, H, W, 3]`.
+/// Records the augmentation of pixels `[N, C, H, W]` with draws `[N, 5]`; the result is `[N, H, W, C]`. The border of
+/// the crop and the square of the cutout are in proportion to the side of the images.
 pub fn augment(
     tape: &mut Tape,
     pixels: ValueId,
@@ -32,12 +33,14 @@ pub fn augment(
     draws: ValueId,
     flags: AugmentFlags,
 ) -> ValueId {
-    tape.push_one(Augment { flags: Some(flags) }, &[pixels, table, draws])
+    let [_, _, h, w] = sizes(tape.shape(pixels));
+    let (padding, cutout) = (padding([h, w]), cutout([h, w]));
+    tape.push_one(Augment { flags: Some(flags), padding, cutout }, &[pixels, table, draws])
 }
 
-/// Records the normalisation of pixels `[N, 3, H, W]` without augmentation; the result is `[N, H, W, 3]`.
+/// Records the normalisation of pixels `[N, C, H, W]` without augmentation; the result is `[N, H, W, C]`.
 pub fn normalise(tape: &mut Tape, pixels: ValueId, table: ValueId) -> ValueId {
-    tape.push_one(Augment { flags: None }, &[pixels, table])
+    tape.push_one(Augment { flags: None, padding: 0, cutout: 0 }, &[pixels, table])
 }
 
 /// Augmentation and normalisation: `pixels, table, draws -> y`. Normalisation alone: `pixels, table -> y`.
@@ -45,14 +48,16 @@ pub fn normalise(tape: &mut Tape, pixels: ValueId, table: ValueId) -> ValueId {
 pub struct Augment {
     /// The augmentations; None for normalisation alone.
     pub flags: Option<AugmentFlags>,
+    /// Width of the black border that a crop may include, in pixels.
+    pub padding: usize,
+    /// Rows and columns of the cutout's square.
+    pub cutout: usize,
 }
 
-/// Returns `[N, H, W]` of pixels `[N, 3, H, W]`.
-pub(super) fn sizes(pixels: &[usize]) -> [usize; 3] {
-    match *pixels {
-        [n, 3, h, w] => [n, h, w],
-        _ => panic!("augment: pixels have shape {pixels:?}, not [N, 3, H, W]"),
-    }
+/// Returns `[N, C, H, W]` of pixels.
+pub(super) fn sizes(pixels: &[usize]) -> [usize; 4] {
+    let sizes = pixels.try_into().ok().filter(|&[_, c, ..]: &[usize; 4]| c > 0);
+    sizes.unwrap_or_else(|| panic!("augment: pixels have shape {pixels:?}, not [N, C, H, W]"))
 }
 
 impl Op for Augment {
@@ -67,14 +72,14 @@ impl Op for Augment {
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
-        let [n, h, w] = sizes(&inputs[0].shape);
+        let [n, c, h, w] = sizes(&inputs[0].shape);
         let table = &inputs[1].shape;
-        assert_eq!(table, &[256, 3], "augment: the table has shape {table:?}, not [256, 3]");
+        assert_eq!(table, &[256, c], "augment: the table has shape {table:?}, not [256, {c}]");
         if self.flags.is_some() {
             let draws = &inputs[2].shape;
             assert_eq!(draws, &[n, N_DRAWS], "augment: {n} images, but draws have shape {draws:?}");
         }
-        vec![OutputSpec::real("images", &[n, h, w, 3])]
+        vec![OutputSpec::real("images", &[n, h, w, c])]
     }
 
     fn flops(&self, _: &NodeIo<'_>) -> u64 {
@@ -82,8 +87,8 @@ impl Op for Augment {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let [n, h, w] = sizes(io.input_shape(0));
-        let sizes = [("IMAGES", n), ("HEIGHT", h), ("WIDTH", w)];
+        let [n, c, h, w] = sizes(io.input_shape(0));
+        let sizes = [("IMAGES", n), ("CHANNELS", c), ("HEIGHT", h), ("WIDTH", w)];
         let (input, output) = (Binding::Input, Binding::Output);
         match self.flags {
             None => {
@@ -93,7 +98,7 @@ impl Op for Augment {
             Some(AugmentFlags { crop, flip, cutout }) => {
                 let shader = Shader::new("augment/augment")
                     .constants(&sizes)
-                    .constants(&[("PADDING", PADDING), ("CUTOUT", CUTOUT)])
+                    .constants(&[("PADDING", self.padding), ("CUTOUT", self.cutout)])
                     .constant("CROP", crop)
                     .constant("FLIP", flip)
                     .constant("CUT", cutout);
@@ -106,7 +111,7 @@ impl Op for Augment {
 
 impl Reference for Augment {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let [_, h, w] = sizes(args.io.input_shape(0));
+        let [_, n_channels, h, w] = sizes(args.io.input_shape(0));
         // A u32 word packs four pixels, the first in the lowest byte. wgpu runs on little-endian machines, where the
         // bytes of the words are the pixels in order.
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
@@ -114,22 +119,24 @@ impl Reference for Augment {
         let draws = self.flags.map(|_| args.inputs[2].words());
         let off = AugmentFlags { crop: false, flip: false, cutout: false };
         let flags = self.flags.unwrap_or(off);
-        let images = args.outputs[0].real().par_chunks_mut(3 * h * w);
-        images.zip(pixels.par_chunks(3 * h * w)).enumerate().for_each(|(n, (y, pixels))| {
-            let draws = draws.map_or(&[0; N_DRAWS][..], |draws| &draws[n * N_DRAWS..]);
-            for (at, y) in y.chunks_mut(3).enumerate() {
-                let value = source([at / w, at % w], [h, w], draws, flags);
-                for (c, y) in y.iter_mut().enumerate() {
-                    *y = match value {
-                        PixelSource::Hole => T::ZERO,
-                        PixelSource::Border => table[c],
-                        PixelSource::Pixel(at) => {
-                            table[3 * usize::from(pixels[c * h * w + at]) + c]
-                        }
-                    };
+        let images = args.outputs[0].real().par_chunks_mut(n_channels * h * w);
+        images.zip(pixels.par_chunks(n_channels * h * w)).enumerate().for_each(
+            |(n, (y, pixels))| {
+                let draws = draws.map_or(&[0; N_DRAWS][..], |draws| &draws[n * N_DRAWS..]);
+                for (at, y) in y.chunks_mut(n_channels).enumerate() {
+                    let value = self.source([at / w, at % w], [h, w], draws, flags);
+                    for (c, y) in y.iter_mut().enumerate() {
+                        *y = match value {
+                            PixelSource::Hole => T::ZERO,
+                            PixelSource::Border => table[c],
+                            PixelSource::Pixel(at) => {
+                                table[n_channels * usize::from(pixels[c * h * w + at]) + c]
+                            }
+                        };
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }
 
@@ -143,26 +150,33 @@ enum PixelSource {
     Pixel(usize),
 }
 
-fn source(
-    [y, x]: [usize; 2],
-    [height, width]: [usize; 2],
-    draws: &[u32],
-    flags: AugmentFlags,
-) -> PixelSource {
-    let [offset_y, offset_x, flip, centre_y, centre_x] = [0, 1, 2, 3, 4].map(|i| draws[i] as usize);
-    let in_hole = |at: usize, centre: usize| (centre..centre + CUTOUT).contains(&(at + CUTOUT / 2));
-    if flags.cutout && in_hole(y, centre_y) && in_hole(x, centre_x) {
-        return PixelSource::Hole;
-    }
-    let x = if flags.flip && flip == 1 { width - 1 - x } else { x };
-    let (row, column) = match flags.crop {
-        true => (y + offset_y, x + offset_x),
-        false => (y + PADDING, x + PADDING),
-    };
-    match (row.checked_sub(PADDING), column.checked_sub(PADDING)) {
-        (Some(row), Some(column)) if row < height && column < width => {
-            PixelSource::Pixel(row * width + column)
+impl Augment {
+    /// Returns the source of the output pixel in row `y` and column `x`.
+    fn source(
+        &self,
+        [y, x]: [usize; 2],
+        [height, width]: [usize; 2],
+        draws: &[u32],
+        flags: AugmentFlags,
+    ) -> PixelSource {
+        let Self { padding, cutout, .. } = *self;
+        let [offset_y, offset_x, flip, centre_y, centre_x] =
+            [0, 1, 2, 3, 4].map(|i| draws[i] as usize);
+        let in_hole =
+            |at: usize, centre: usize| (centre..centre + cutout).contains(&(at + cutout / 2));
+        if flags.cutout && in_hole(y, centre_y) && in_hole(x, centre_x) {
+            return PixelSource::Hole;
         }
-        _ => PixelSource::Border,
+        let x = if flags.flip && flip == 1 { width - 1 - x } else { x };
+        let (row, column) = match flags.crop {
+            true => (y + offset_y, x + offset_x),
+            false => (y + padding, x + padding),
+        };
+        match (row.checked_sub(padding), column.checked_sub(padding)) {
+            (Some(row), Some(column)) if row < height && column < width => {
+                PixelSource::Pixel(row * width + column)
+            }
+            _ => PixelSource::Border,
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! The random numbers (draws) with which a batch is augmented.
 
 use super::philox::{below, philox};
-use super::{N_DRAWS, PADDING};
+use super::{N_DRAWS, padding};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records the random numbers of a batch. `indices`, `[N]`, are the numbers of its images in the dataset, and `image`
-/// is the size of an image, `[H, W]`. The result is `[N, 5]` in u32: crop offset y and x in `0..=8`, flip 0 or 1,
-/// cutout centre y in `0..H` and x in `0..W`.
+/// is the size of an image, `[H, W]`. The result is `[N, 5]` in u32: crop offset y and x in
+/// `0..=2 * padding`, flip 0 or 1, cutout centre y in `0..H` and x in `0..W`.
 pub fn draws(tape: &mut Tape, indices: ValueId, image: [usize; 2]) -> ValueId {
-    tape.push_one(Draws { image }, &[indices])
+    tape.push_one(Draws { image, padding: padding(image) }, &[indices])
 }
 
 /// The random numbers of the augmentation: `indices -> draws`.
@@ -17,6 +17,8 @@ pub fn draws(tape: &mut Tape, indices: ValueId, image: [usize; 2]) -> ValueId {
 pub struct Draws {
     /// The size of an image, `[H, W]`.
     pub image: [usize; 2],
+    /// Width of the black border that a crop may include, in pixels.
+    pub padding: usize,
 }
 
 impl Op for Draws {
@@ -39,7 +41,7 @@ impl Op for Draws {
         let [h, w] = self.image;
         let shader = Shader::new("augment/draws").constants(&[
             ("IMAGES", n),
-            ("PADDING", PADDING),
+            ("PADDING", self.padding),
             ("HEIGHT", h),
             ("WIDTH", w),
         ]);
@@ -50,7 +52,7 @@ impl Op for Draws {
 impl Reference for Draws {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [height, width] = self.image.map(|side| side as u32);
-        let n_offsets = 2 * PADDING as u32 + 1;
+        let n_offsets = 2 * self.padding as u32 + 1;
         let draws = args.outputs[0].words().chunks_mut(N_DRAWS);
         for (&index, draws) in args.inputs[0].words().iter().zip(draws) {
             let [a, b, c, d] = philox([index, args.step.epoch, 0, 0], args.step.seed);

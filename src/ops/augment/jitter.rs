@@ -139,7 +139,8 @@ impl Op for Jitter {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let (pixels, draws) = (&inputs[0].shape, &inputs[1].shape);
-        let [n, h, w] = sizes(pixels);
+        let [n, c, h, w] = sizes(pixels);
+        assert_eq!(c, 3, "augment: colour jitter of {c} channels, not 3");
         assert_eq!(draws, &[n, N_JITTER_DRAWS], "augment: {n} images, draws {draws:?}");
         assert!((h * w).is_multiple_of(4), "augment: {h}x{w} pixels are not a multiple of 4");
         let element = ElementType::U8;
@@ -151,7 +152,7 @@ impl Op for Jitter {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let [n, h, w] = sizes(io.input_shape(0));
+        let [n, _, h, w] = sizes(io.input_shape(0));
         let shader = Shader::new("augment/jitter").constants(&[("IMAGES", n), ("PIXELS", h * w)]);
         let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
         Launch::one(shader, &bindings, grid_of_workgroups(n))
@@ -160,7 +161,7 @@ impl Op for Jitter {
 
 impl Reference for Jitter {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let [_, h, w] = sizes(args.io.input_shape(0));
+        let [_, _, h, w] = sizes(args.io.input_shape(0));
         // A u32 word packs four pixels, the first in the lowest byte. wgpu runs on little-endian machines, where the
         // bytes of the words are the pixels in order.
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());

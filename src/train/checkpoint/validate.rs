@@ -1,8 +1,8 @@
 //! Further checks of a checkpoint: a file with a right checksum may have contents that a run cannot continue from.
 
 use super::Checkpoint;
-use crate::data::N_CLASSES;
-use crate::data::batches::{Batch, IMAGE_WORDS};
+use crate::data::ImageSize;
+use crate::data::batches::Batch;
 use crate::ops::cross_entropy::IGNORED;
 
 impl Checkpoint {
@@ -49,12 +49,13 @@ fn is_permutation(order: &[u32], n: usize) -> bool {
     order.len() == n && order.iter().all(&mut see)
 }
 
-/// Returns whether the arrays of a batch have a row for each image, and each label is a class or ignored.
-pub(super) fn is_batch(batch: &Batch) -> bool {
+/// Returns whether the arrays of a batch have a row for each image of the size `size`, and each label is one of
+/// `n_classes` classes or ignored.
+pub fn is_batch(batch: &Batch, size: ImageSize, n_classes: usize) -> bool {
     let n = batch.labels.len();
-    let is_label = |&label: &u32| label < N_CLASSES as u32 || label == IGNORED;
+    let is_label = |&label: &u32| (label as usize) < n_classes || label == IGNORED;
     batch.indices.len() == n
-        && batch.pixels.len() == n * IMAGE_WORDS
+        && batch.pixels.len() == (n * size.n_bytes()).div_ceil(4)
         && batch.labels.iter().all(is_label)
 }
 
@@ -73,7 +74,9 @@ mod tests {
 
     #[test]
     fn a_batch_has_a_row_for_each_image() {
-        let batch = Batch::new(3);
+        let size = ImageSize { height: 5, width: 7, channels: 3 };
+        let batch = Batch::new(3, size);
+        let is_batch = |batch: &Batch| is_batch(batch, size, 10);
         assert!(is_batch(&batch));
         assert!(!is_batch(&Batch { labels: vec![0; 2], ..batch.clone() }));
         assert!(!is_batch(&Batch { labels: vec![10; 3], ..batch.clone() }));

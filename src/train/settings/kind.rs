@@ -251,7 +251,19 @@ macro_rules! kinds_with_names {
     )*};
 }
 
-kinds_with_names!(Anneal, Kernels, OnNonFinite, OptimizerKind, ScheduleKind, Source);
+kinds_with_names!(Anneal, Kernels, OnNonFinite, OptimizerKind, ScheduleKind);
+
+impl Kind for Source {
+    type Value = Self;
+    const QUOTES: Quotes = Quotes::Always;
+    const NAMES: fn() -> Vec<(&'static str, &'static str)> = Source::names;
+    fn read(text: &str) -> Result<Self, String> {
+        Self::from_name(text)
+    }
+    fn value(self) -> Option<Self> {
+        Some(self)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::archives::{self, Content, packed, small_archive};
 use super::server::Server;
 use super::*;
+use crate::data::cifar100;
 
 #[test]
 fn a_second_process_is_rejected() {
@@ -130,8 +131,14 @@ fn the_folder_of_a_killed_process_is_removed() {
 
 #[test]
 fn checksums_can_be_parsed_and_printed() {
-    assert_eq!(PUBLISHED_MD5.to_string(), "c32a1d4ab5d03f1284b67883e8d87530");
-    assert_eq!("C32A1D4AB5D03F1284B67883E8D87530".parse(), Ok(PUBLISHED_MD5));
+    for (dataset, md5) in [
+        (&cifar10::Cifar10 as &'static dyn DatasetSource, "c32a1d4ab5d03f1284b67883e8d87530"),
+        (&cifar100::Cifar100, "03b5dce01913d631647c71ecec9e9cb8"),
+    ] {
+        let published = Archive::published(dataset, None).expect("an archive").md5;
+        assert_eq!(published.to_string(), md5);
+        assert_eq!(md5.to_uppercase().parse(), Ok(published));
+    }
     for bad in ["", "c32a", "+32a1d4ab5d03f1284b67883e8d87530", "x32a1d4ab5d03f1284b67883e8d87530"]
     {
         assert!(bad.parse::<Md5Sum>().is_err(), "{bad:?}");
@@ -142,21 +149,27 @@ fn checksums_can_be_parsed_and_printed() {
 
 #[test]
 fn only_an_archive_with_another_checksum_may_have_another_length() {
-    let published = Archive::published(Some("http://mirror/x".into()));
-    assert_eq!((published.n_bytes, published.md5), (Some(170_052_171), PUBLISHED_MD5));
-    assert_eq!(published.clone().with_md5(PUBLISHED_MD5), published);
+    let of = |url| Archive::published(&cifar10::Cifar10, url).expect("an archive");
+    let published = of(Some("http://mirror/x".into()));
+    assert_eq!(published.n_bytes, Some(170_052_171));
+    assert_eq!(published.clone().with_md5(published.md5), published);
     assert_eq!(published.with_md5(Md5Sum([1; 16])).n_bytes, None);
-    assert_eq!(Archive::published(None).url, PUBLISHED_URL);
+    assert!(of(None).url.ends_with("/cifar-10-binary.tar.gz"));
+    let cifar100 = Archive::published(&cifar100::Cifar100, None).expect("an archive");
+    assert_eq!(cifar100.n_bytes, Some(168_513_733));
+    assert_eq!(cifar100.destination(Path::new("d")), Path::new("d/cifar-100-binary"));
+    assert_eq!(Archive::published(&crate::data::idx::MNIST, None), None);
 }
 
 #[test]
 fn the_destination_is_the_named_folder_or_its_subfolder() {
+    let archive = Archive::published(&cifar10::Cifar10, None).expect("an archive");
     for (named, meant) in [
         ("data", "data/cifar-10-batches-bin"),
         ("/d/cifar-10-batches-bin", "/d/cifar-10-batches-bin"),
         ("cifar-10-batches-bin/", "cifar-10-batches-bin"),
         (".", "./cifar-10-batches-bin"),
     ] {
-        assert_eq!(destination(Path::new(named)), Path::new(meant));
+        assert_eq!(archive.destination(Path::new(named)), Path::new(meant));
     }
 }

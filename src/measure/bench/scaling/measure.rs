@@ -2,7 +2,7 @@
 
 use super::{Cell, LONGEST_STEP, Outcome, Scaling, too_little_memory};
 use crate::Error;
-use crate::data::N_CLASSES;
+use crate::data::cifar10::CLASSES;
 use crate::device::Device;
 use crate::device::DeviceError;
 use crate::kernel::Kernels;
@@ -73,7 +73,7 @@ pub fn measure(
             if stop() {
                 return Ok(scaling);
             }
-            let network = NetworkConfig { network: grid.network, width, classes: N_CLASSES };
+            let network = NetworkConfig { network: grid.network, width, classes: CLASSES.len() };
             let config = StepConfig::new(network, batch_size);
             let mut cell = plan(&config, &device);
             if let Some(predicted_seconds) = predict(&scaling.cells, &cell)

@@ -1,0 +1,173 @@
+//! CIFAR-100 in its published binary format.
+//!
+//! The dataset has one file of training images, `train.bin`, and one of test images, `test.bin`. A record has 3,074
+//! bytes:
+//!
+//! ```text
+//! byte 0            the coarse label, 0 to 19
+//! byte 1            the fine label, 0 to 99
+//! byte 2..3074      the red, green and blue planes, as in CIFAR-10
+//! ```
+//!
+//! A network learns the fine labels, or the coarse labels with `--coarse`. The published files have 50,000 and 10,000
+//! records; any whole number of records is read.
+
+use std::fs;
+use std::path::Path;
+
+use super::error::{DataError, Version};
+use super::folder::{self, Files, PublishedArchive};
+use super::records::{self, Layout};
+use super::{Dataset, DatasetSource, Defaults, ImageSpec, ReadOptions, Split, cifar10};
+use crate::base::shown::Shown;
+
+const TRAINING_FILE: &str = "train.bin";
+const TEST_FILE: &str = "test.bin";
+const N_OFFICIAL_RECORDS: [usize; 2] = [50_000, 10_000];
+
+/// The number of bytes of a record: two labels and an image.
+pub const RECORD_BYTES: usize = 2 + cifar10::SIZE.n_bytes();
+
+/// The files of CIFAR-100.
+const FILES: Files = Files {
+    folder: "cifar-100-binary",
+    example: TRAINING_FILE,
+    listed: "train.bin and test.bin",
+    is_file: |name| name == TRAINING_FILE || name == TEST_FILE,
+    version_of: |name| match name {
+        "meta" | "train" | "test" | "cifar-100-python" => Some(Version::Python),
+        "cifar-100-matlab" => Some(Version::Matlab),
+        "test_batch.bin" | "batches.meta.txt" | cifar10::FOLDER => Some(Version::Cifar10),
+        _ if name.ends_with(".mat") => Some(Version::Matlab),
+        _ if name.starts_with("data_batch_") => Some(Version::Cifar10),
+        _ => None,
+    },
+    page: cifar10::PAGE,
+    archive: Some(PublishedArchive {
+        name: "cifar-100-binary.tar.gz",
+        title: "CIFAR-100 binary version",
+        prefix: "cifar-100-",
+        url: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+        n_bytes: 168_513_733,
+        md5: 0x03b5_dce0_1913_d631_647c_71ec_ec9e_9cb8,
+        files: &[
+            (TRAINING_FILE, (N_OFFICIAL_RECORDS[0] * RECORD_BYTES) as u64),
+            (TEST_FILE, (N_OFFICIAL_RECORDS[1] * RECORD_BYTES) as u64),
+            ("fine_label_names.txt", 1 << 14),
+            ("coarse_label_names.txt", 1 << 14),
+        ],
+    }),
+};
+
+/// CIFAR-100.
+pub struct Cifar100;
+
+impl DatasetSource for Cifar100 {
+    fn name(&self) -> &'static str {
+        "cifar100"
+    }
+
+    fn title(&self) -> &'static str {
+        "CIFAR-100"
+    }
+
+    fn help(&self) -> &'static str {
+        "CIFAR-100; an error if it is not found"
+    }
+
+    fn spec(&self, options: ReadOptions) -> ImageSpec {
+        ImageSpec {
+            size: cifar10::SIZE,
+            classes: folder::owned(names(options)),
+            mean: vec![0.5071, 0.4865, 0.4409],
+            standard_deviation: vec![0.2673, 0.2564, 0.2762],
+        }
+    }
+
+    fn options(&self, n_classes: usize) -> ReadOptions {
+        ReadOptions { coarse: n_classes == COARSE.len(), ..ReadOptions::default() }
+    }
+
+    fn defaults(&self) -> Defaults {
+        cifar10::DEFAULTS
+    }
+
+    fn files(&self) -> Option<&'static Files> {
+        Some(&FILES)
+    }
+
+    /// Reads CIFAR-100 from `dir`, or from the folder `cifar-100-binary` in it. The class names come from
+    /// `fine_label_names.txt` or `coarse_label_names.txt`; without that file they are the published names.
+    fn read(&self, dir: &Path, options: ReadOptions) -> Result<Dataset, DataError> {
+        let dir = folder::locate(dir, &FILES)?;
+        let (label_ix, file) = match options.coarse {
+            true => (0, "coarse_label_names.txt"),
+            false => (1, "fine_label_names.txt"),
+        };
+        let layout = Layout { n_label_bytes: 2, label_ix, n_classes: names(options).len() };
+        let read = |name| {
+            let path = dir.join(name);
+            if !path.exists() {
+                return Err(folder::missing(&dir, name, &FILES));
+            }
+            let mut split = Split::new(cifar10::SIZE);
+            records::append(&path, &folder::read_file(&path)?, layout, &mut split)?;
+            Ok(split)
+        };
+        let (train, test) = (read(TRAINING_FILE)?, read(TEST_FILE)?);
+        let classes = folder::class_names(&dir.join(file), names(options))?;
+        let n = [train.len(), test.len()];
+        let warning = (n != N_OFFICIAL_RECORDS).then(|| {
+            let [n_train, n_test] = N_OFFICIAL_RECORDS;
+            format!(
+                "not the published CIFAR-100, whose files hold {n_train} and {n_test} images: {TRAINING_FILE} {}, \
+                 {TEST_FILE} {}",
+                n[0], n[1]
+            )
+        });
+        Ok(Dataset {
+            name: self.name(),
+            description: format!(
+                "CIFAR-100 from {}: {} training and {} test images of {} classes",
+                dir.shown(),
+                n[0],
+                n[1],
+                classes.len()
+            ),
+            dir: Some(fs::canonicalize(&dir).unwrap_or(dir)),
+            spec: ImageSpec { classes, ..self.spec(options) },
+            warnings: warning.into_iter().collect(),
+            train,
+            validation: Split::new(cifar10::SIZE),
+            test,
+            whole: None,
+        })
+    }
+}
+
+/// Returns the published class names, in the order of the labels.
+fn names(options: ReadOptions) -> &'static [&'static str] {
+    if options.coarse { &COARSE } else { &FINE }
+}
+
+#[rustfmt::skip]
+const COARSE: [&str; 20] = [
+    "aquatic_mammals", "fish", "flowers", "food_containers", "fruit_and_vegetables", "household_electrical_devices",
+    "household_furniture", "insects", "large_carnivores", "large_man-made_outdoor_things",
+    "large_natural_outdoor_scenes", "large_omnivores_and_herbivores", "medium_mammals", "non-insect_invertebrates",
+    "people", "reptiles", "small_mammals", "trees", "vehicles_1", "vehicles_2",
+];
+
+#[rustfmt::skip]
+const FINE: [&str; 100] = [
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
+    "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",
+    "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish", "forest",
+    "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion", "lizard",
+    "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom", "oak_tree", "orange", "orchid",
+    "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine", "possum",
+    "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper",
+    "snail", "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone",
+    "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf",
+    "woman", "worm",
+];

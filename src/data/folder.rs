@@ -1,0 +1,148 @@
+//! The folder of a dataset: its files, and other datasets and packed archives in their place.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::error::{DataError, Version};
+
+/// The folder that holds the default folder of each dataset.
+const PARENT: &str = "./data";
+
+/// The files of a dataset on the disk.
+pub struct Files {
+    /// The name of the dataset's folder, also in a published archive.
+    pub folder: &'static str,
+    /// One of the files, for messages.
+    pub example: &'static str,
+    /// The words for all files in messages.
+    pub listed: &'static str,
+    /// Returns true for the name of a file by which the folder is recognised.
+    pub is_file: fn(&str) -> bool,
+    /// Returns the dataset or version to which a file or folder with this name belongs, if it is not a part of this
+    /// dataset.
+    pub version_of: fn(&str) -> Option<Version>,
+    /// The web page of the dataset.
+    pub page: &'static str,
+    /// The published archive; None if the files are published one by one.
+    pub archive: Option<PublishedArchive>,
+}
+
+/// A published archive, a gzipped tar file.
+#[derive(PartialEq, Eq, Debug)]
+pub struct PublishedArchive {
+    /// The file's name.
+    pub name: &'static str,
+    /// The name on the web page.
+    pub title: &'static str,
+    /// The beginning of the names of all archives of the dataset.
+    pub prefix: &'static str,
+    /// The URL.
+    pub url: &'static str,
+    /// The length in bytes.
+    pub n_bytes: u64,
+    /// The MD5 from the web page.
+    pub md5: u128,
+    /// The files in the archive's folder that are unpacked, with their largest sizes in bytes.
+    pub files: &'static [(&'static str, u64)],
+}
+
+/// Returns the default folder of a dataset whose folder has this name.
+pub fn default_folder(name: &str) -> PathBuf {
+    Path::new(PARENT).join(name)
+}
+
+/// Returns the folder with a dataset's files: `dir` itself or its subfolder [`Files::folder`].
+///
+/// # Errors
+/// If `dir` is a file or cannot be listed.
+pub(super) fn locate(dir: &Path, files: &Files) -> Result<PathBuf, DataError> {
+    if dir.is_file() {
+        let is_archive = file_name(dir).ends_with("gz") || file_name(dir).ends_with(".tar");
+        let path = dir.to_path_buf();
+        return Err(if is_archive && files.archive.is_some() {
+            DataError::Packed { path }
+        } else {
+            DataError::NotAFolder { path }
+        });
+    }
+    let has_files = list(dir)?.iter().any(|name| (files.is_file)(name));
+    let inner = dir.join(files.folder);
+    Ok(if !has_files && inner.is_dir() { inner } else { dir.to_path_buf() })
+}
+
+/// Returns an error that names a packed archive, another version or another dataset in `dir`. Returns None if `dir` has
+/// none of them. If `dir` cannot be listed, the result is also None, because a later read reports this problem.
+pub(super) fn other_form(dir: &Path, files: &Files) -> Option<DataError> {
+    // The names are sorted, so a folder always gives the same message.
+    let names: BTreeSet<String> = list(dir).ok()?.into_iter().collect();
+    if let Some(archive) = &files.archive {
+        let is_archive = |name: &&String| {
+            name.starts_with(archive.prefix)
+                && [".tar.gz", ".tgz", ".tar"].iter().any(|end| name.ends_with(end))
+        };
+        if let Some(name) = names.iter().find(is_archive) {
+            return Some(DataError::Packed { path: dir.join(name) });
+        }
+    }
+    names.iter().find_map(|name| {
+        let version = (files.version_of)(name)?;
+        Some(DataError::WrongVersion { path: dir.join(name), version })
+    })
+}
+
+/// Returns the error for a folder without the file `name`.
+pub(super) fn missing(dir: &Path, name: &str, files: &Files) -> DataError {
+    let partial = list(dir).is_ok_and(|names| names.iter().any(|name| (files.is_file)(name)));
+    let missing = || DataError::MissingFile { path: dir.join(name), partial };
+    other_form(dir, files).unwrap_or_else(missing)
+}
+
+/// Returns the names in a folder, unordered. Names that are not Unicode are left out, because no file of a dataset has
+/// such a name.
+pub(super) fn list(dir: &Path) -> Result<Vec<String>, DataError> {
+    let unreadable = |source| DataError::Unreadable { path: dir.to_path_buf(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(unreadable)? {
+        names.extend(entry.map_err(unreadable)?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+/// Returns the last part of a path.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Reads a file.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
+    fs::read(path).map_err(|source| DataError::Unreadable { path: path.to_path_buf(), source })
+}
+
+/// Reads the class names from a file with one name per line. Returns the names `published` if the file is missing.
+pub(super) fn class_names(path: &Path, published: &[&str]) -> Result<Vec<String>, DataError> {
+    let refused = |reason| DataError::ClassNames { path: path.to_path_buf(), reason };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(owned(published)),
+        // Reading another kind of file, such as a pipe, could block.
+        Ok(found) if !found.is_file() => return Err(refused("is not a file".to_string())),
+        Err(source) => return Err(DataError::Unreadable { path: path.to_path_buf(), source }),
+        Ok(_) => {}
+    }
+    let text = String::from_utf8(read_file(path)?);
+    let text = text.map_err(|_| refused("is not UTF-8".to_string()))?;
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let names: Vec<String> = lines.filter(|name| !name.is_empty()).map(String::from).collect();
+    let n_classes = published.len();
+    match names.len() {
+        n if n == n_classes => Ok(names),
+        1 => Err(refused(format!("has 1 name for {n_classes} classes"))),
+        n => Err(refused(format!("has {n} names for {n_classes} classes"))),
+    }
+}
+
+/// Returns names as strings of their own.
+pub(super) fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_string()).collect()
+}

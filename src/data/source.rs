@@ -1,0 +1,88 @@
+//! The interface of a kind of dataset.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::folder::{self, Files};
+use super::{DataError, Dataset, ImageSpec};
+
+/// A kind of dataset: the format of its images, the place of its files, and the defaults of a run on it.
+///
+/// Each kind has a file in this folder and a line in [`DATASETS`](super::DATASETS).
+pub trait DatasetSource: Sync {
+    /// Returns the name in settings, run folders and files of weights: lower case without spaces.
+    fn name(&self) -> &'static str;
+
+    /// Returns the name in sentences, such as `CIFAR-10`.
+    fn title(&self) -> &'static str;
+
+    /// Returns the help text of the name: half a sentence.
+    fn help(&self) -> &'static str;
+
+    /// Returns the format of the images, with the published names of the classes.
+    fn spec(&self, options: ReadOptions) -> ImageSpec;
+
+    /// Returns the options that give this number of classes. Most datasets have only one number of classes.
+    fn options(&self, _n_classes: usize) -> ReadOptions {
+        ReadOptions::default()
+    }
+
+    /// Returns the defaults of a run on the dataset.
+    fn defaults(&self) -> Defaults;
+
+    /// Returns the files of the dataset on the disk; None for a dataset that is drawn.
+    fn files(&self) -> Option<&'static Files>;
+
+    /// Reads the dataset from a folder. A dataset that is drawn ignores the folder.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or the folder holds another dataset.
+    fn read(&self, dir: &Path, options: ReadOptions) -> Result<Dataset, DataError>;
+}
+
+impl fmt::Debug for dyn DatasetSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl PartialEq for dyn DatasetSource {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for dyn DatasetSource {}
+
+/// Returns the folder that is searched for a dataset if no folder is named; None for a dataset that is drawn.
+pub fn default_folder(dataset: &dyn DatasetSource) -> Option<PathBuf> {
+    dataset.files().map(|files| folder::default_folder(files.folder))
+}
+
+/// The options of reading a dataset.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct ReadOptions {
+    /// The seed of a dataset that is drawn.
+    pub seed: u64,
+    /// True for CIFAR-100's 20 coarse classes in place of its 100 fine classes.
+    pub coarse: bool,
+}
+
+/// The defaults of a run on a dataset.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Defaults {
+    /// The number of epochs.
+    pub epochs: usize,
+    /// The number of images in a step.
+    pub batch_size: usize,
+    /// The number of channels of the network's first layer.
+    pub width: usize,
+    /// The peak of the learning rate.
+    pub max_lr: f64,
+    /// True if training images are cropped at random.
+    pub crop: bool,
+    /// True if half of the training images are mirrored left to right.
+    pub flip: bool,
+    /// True if a square is cut out of each training image.
+    pub cutout: bool,
+}

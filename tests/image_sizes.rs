@@ -1,0 +1,104 @@
+//! Images of any size, with any number of channels and classes: grey images of 20 rows and 24 columns in seven classes.
+
+use wgrad::data::batches::{Batch, epoch_order, in_order, whole_batches};
+use wgrad::data::{ImageSpec, Split};
+use wgrad::device::{Device, LoadOptions, OpenOptions};
+use wgrad::kernel::StepScalars;
+use wgrad::nn::{self, Conv, ResNet9, layers};
+use wgrad::ops::augment::AugmentFlags;
+use wgrad::tape::{Tape, ValueId};
+use wgrad::train::step::{self, StepConfig};
+use wgrad::train::{Confusion, Model, ModelConfig, Predictions};
+
+const BATCH_SIZE: usize = 14;
+const N_CLASSES: usize = 7;
+
+fn spec() -> ImageSpec {
+    ImageSpec {
+        size: [20, 24, 1].into(),
+        classes: (0..N_CLASSES).map(|class| format!("place {class}")).collect(),
+        mean: vec![0.2],
+        standard_deviation: vec![0.3],
+    }
+}
+
+/// Returns images with a bright rectangle. The class is its place.
+fn images(n: usize) -> Split {
+    let size = spec().size;
+    let mut split = Split::new(size);
+    for i in 0..n {
+        let class = i * 3 % N_CLASSES;
+        let (top, left) = (1 + class / 4 * 10, 1 + class % 4 * 6);
+        let pixel = |at: usize| {
+            let (row, column) = (at / size.width, at % size.width);
+            let is_in = (top..top + 8).contains(&row) && (left..left + 5).contains(&column);
+            (if is_in { 200 } else { 30 }) + ((at * 37 + i * 91) % 23) as u8
+        };
+        split.images.extend((0..size.n_bytes()).map(pixel));
+        split.labels.push(class as u16);
+    }
+    split
+}
+
+/// Returns the inputs of a network, `[N, 20, 24, 1]`, for the images of a batch.
+fn inputs(device: &Device, config: &StepConfig, batch: &Batch, epoch: u32) -> Vec<f32> {
+    let step = step::augmentation(config);
+    let mut session = device.session(step.tape.state()).expect("a session");
+    let id = session.load(&step.tape, LoadOptions::default()).expect("a small step");
+    session.write(id, step.table, &config.table()).expect("written");
+    session.write_words(id, step.pixels, &batch.pixels).expect("written");
+    session.write_words(id, step.indices, &batch.indices).expect("written");
+    session.run(id, &StepScalars { epoch, ..StepScalars::default() }).expect("a step");
+    session.read(id, step.images).expect("read")
+}
+
+fn network(tape: &mut Tape, x: ValueId) -> ValueId {
+    let x = nn::conv2d(tape, "conv", x, 8, Conv::default());
+    let x = layers::relu(tape, "relu", x);
+    let x = layers::max_pool2d(tape, "pool", x, 2);
+    let x = layers::flatten(tape, "flatten", x);
+    nn::linear(tape, "fc", x, N_CLASSES, true)
+}
+
+#[test]
+fn a_network_learns_grey_images_of_20x24_pixels_in_seven_classes() {
+    let device = Device::cpu(OpenOptions::default());
+    let network_of_step = ResNet9 { width: 1, classes: N_CLASSES };
+    let mut config = StepConfig::new(network_of_step, BATCH_SIZE).for_images(&spec());
+    config.augmentation = AugmentFlags { flip: false, ..AugmentFlags::default() };
+    let mut model =
+        Model::new(&device, &ModelConfig::new(&spec().size.channels_last(), BATCH_SIZE), network)
+            .expect("a model");
+    let (train, test) = (images(10 * BATCH_SIZE), images(2 * BATCH_SIZE));
+    let mut batch = Batch::new(BATCH_SIZE, train.size);
+    for epoch in 0..6 {
+        let order = epoch_order(0, epoch, train.len());
+        for images in whole_batches(&order, BATCH_SIZE) {
+            batch.fill(&train, images);
+            let x = inputs(&device, &config, &batch, epoch as u32);
+            model.train_step(&x, &batch.labels, 0.01).expect("a step");
+        }
+    }
+    config.augmentation = AugmentFlags { crop: false, flip: false, cutout: false };
+    let mut logits = Vec::new();
+    for images in whole_batches(&in_order(test.len()), BATCH_SIZE) {
+        batch.fill(&test, images);
+        let x = inputs(&device, &config, &batch, 0);
+        // Without augmentation, an input is the normalised image.
+        let first = test.image(images[0] as usize)[25];
+        assert_eq!(x[25], ((f64::from(first) / 255.0 - 0.2) / 0.3) as f32);
+        logits.extend(model.predict(&x).expect("logits"));
+    }
+    let predictions = Predictions::from_logits(&logits, N_CLASSES);
+    let confusion: Confusion = predictions.confusion(&test.labels);
+    assert!(confusion.accuracy() > Some(0.9), "{confusion:?}");
+}
+
+#[test]
+fn labels_have_16_bits() {
+    let mut split = images(2);
+    split.labels = vec![65_534, 256];
+    let mut batch = Batch::new(3, split.size);
+    batch.fill(&split, &[0, 1]);
+    assert_eq!(batch.labels[..2], [65_534, 256]);
+}
