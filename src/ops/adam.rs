@@ -15,7 +15,7 @@
 use rayon::prelude::*;
 
 use super::finite_check::NOT_FINITE;
-use super::optimizer::{AnyOptimizer, Hyperparameters, Optimizer, WeightDecay};
+use super::optimizer::{Hyperparameters, Optimizer, WeightDecay};
 use super::segments::segments;
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
@@ -221,14 +221,17 @@ impl Reference for AdamStep {
 /// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "adam", cases };
 
-fn case(shapes: &'static [&'static [usize]], optimizer: AnyOptimizer) -> Case {
-    let name = format!("parameters of {shapes:?}, {}", optimizer.get().description());
+fn case(
+    shapes: &'static [&'static [usize]],
+    optimizer: impl Optimizer + Send + Sync + 'static,
+) -> Case {
+    let name = format!("parameters of {shapes:?}, {}", optimizer.description());
     Case::new(name, 1, move |tape, _| {
         for (ix, shape) in shapes.iter().enumerate() {
             let initializer = Initializer::Constant(0.0);
             tape.parameter(&format!("p{ix}"), shape, Layout::Plain, initializer);
         }
-        optimizer.get().record(tape);
+        optimizer.record(tape);
         Vec::new()
     })
 }
@@ -238,11 +241,11 @@ fn cases() -> Vec<Case> {
     let large = WeightDecay::of_all(0.25);
     let mixed: &[&[usize]] = &[&[5], &[7], &[3, 30], &[2, 2], &[70]];
     vec![
-        case(&[&[5], &[67], &[3]], Adam::default().into()),
-        case(&[&[130], &[1]], with(WeightDecay::of_all(5e-4)).into()),
-        case(mixed, with(large.partial()).into()),
-        case(&[&[130], &[1]], AdamW(with(large)).into()),
-        case(mixed, AdamW(with(large.partial())).into()),
+        case(&[&[5], &[67], &[3]], Adam::default()),
+        case(&[&[130], &[1]], with(WeightDecay::of_all(5e-4))),
+        case(mixed, with(large.partial())),
+        case(&[&[130], &[1]], AdamW(with(large))),
+        case(mixed, AdamW(with(large.partial()))),
     ]
 }
 

@@ -29,6 +29,7 @@ pub mod max_pool2d;
 pub(crate) mod mean_m2;
 pub mod metrics;
 pub mod optimizer;
+pub mod optimizers;
 pub mod partitions;
 pub mod relu;
 pub mod running_statistics;

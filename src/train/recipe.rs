@@ -11,7 +11,8 @@ use crate::device::OpenOptions;
 use crate::nn::networks;
 use crate::nn::{ModelInfo, NetworkConfig};
 use crate::ops::augment::{AugmentFlags, ColorJitter};
-use crate::ops::optimizer::{AnyOptimizer, Hyperparameters, WeightDecay};
+use crate::ops::optimizer::{Hyperparameters, WeightDecay};
+use crate::ops::optimizers::AnyOptimizer;
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
 use crate::train::units::PerChannel;
 

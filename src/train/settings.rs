@@ -25,7 +25,7 @@ use crate::data::Source;
 use crate::kernel::Kernels;
 use crate::nn::networks::{self, NetworkRef};
 use crate::ops::finite_check::OnNonFinite;
-use crate::ops::optimizer::OptimizerKind;
+use crate::ops::optimizers::OptimizerKind;
 use crate::train::ConfigError;
 use crate::train::schedule::{Anneal, PCT_START, ScheduleKind};
 

@@ -11,7 +11,7 @@ use crate::kernel::StepScalars;
 use crate::nn::Weights;
 use crate::ops::finite_check::{NOT_FINITE, STOPPED};
 use crate::ops::metrics::{FLAG, Metrics};
-use crate::ops::optimizer::AnyOptimizer;
+use crate::ops::optimizers::AnyOptimizer;
 use crate::tape::{StateBuffer, StateLayout};
 
 /// A copy of the training state. Training that continues from a restored copy gives the same bits as training without a

@@ -7,7 +7,7 @@ use crate::nn::layers::BATCH_NORM_MOMENTUM;
 use crate::ops::adam::Adam;
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::ops::finite_check::{self, OnNonFinite};
-use crate::ops::optimizer::AnyOptimizer;
+use crate::ops::optimizers::AnyOptimizer;
 use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{Phase, Tape, ValueId};

@@ -142,7 +142,7 @@ fn changed_data_and_settings_are_named() {
         &["no-crop is true", "seed is 7, but was 0"],
     );
     assert_fails(&with(&["--width=5"]), 1, &["width is 5, but was 4"]);
-    let adamw = ["optimizer is adamw, but was adam"];
+    let adamw = ["optimizer is \"adamw\", but was \"adam\""];
     assert_fails(&with(&["--optimizer=adamw"]), 1, &adamw);
     assert_eq!(with(&["--out=other"]).status.code(), Some(2));
 

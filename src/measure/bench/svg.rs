@@ -6,7 +6,7 @@ use super::{Bench, Kernel};
 use crate::base::chart::{Axis, Frame, Plot, Svg};
 use crate::base::choice::Choice;
 use crate::measure::figures::{giga, milliseconds, percent};
-use crate::ops::optimizer::OptimizerKind;
+use crate::ops::optimizers::OptimizerKind;
 
 const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 700.0;

@@ -16,7 +16,7 @@ use crate::data::Source;
 use crate::kernel::Kernels;
 use crate::nn::networks::{NETWORKS, NetworkRef, by_name};
 use crate::ops::finite_check::OnNonFinite;
-use crate::ops::optimizer::OptimizerKind;
+use crate::ops::optimizers::OptimizerKind;
 use crate::train::schedule::{Anneal, ScheduleKind};
 
 /// The quotation marks around a value in a settings file.
