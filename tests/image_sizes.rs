@@ -8,7 +8,7 @@ use wgrad::nn::{self, Conv, ResNet9, layers};
 use wgrad::ops::augment::AugmentFlags;
 use wgrad::tape::{Tape, ValueId};
 use wgrad::train::step::{self, StepConfig};
-use wgrad::train::{Confusion, Model, ModelConfig, Predictions};
+use wgrad::train::{Confusion, Model, ModelConfig, Predictions, Trainer};
 
 const BATCH_SIZE: usize = 14;
 const N_CLASSES: usize = 7;
@@ -92,6 +92,27 @@ fn a_network_learns_grey_images_of_20x24_pixels_in_seven_classes() {
     let predictions = Predictions::from_logits(&logits, N_CLASSES);
     let confusion: Confusion = predictions.confusion(&test.labels);
     assert!(confusion.accuracy() > Some(0.9), "{confusion:?}");
+}
+
+#[test]
+fn the_default_network_trains_on_them_in_steps_of_a_run() {
+    let device = Device::cpu(OpenOptions::default());
+    let network = ResNet9 { width: 4, classes: N_CLASSES };
+    let mut config = StepConfig::new(network, BATCH_SIZE).for_images(&spec());
+    config.augmentation = AugmentFlags { flip: false, ..AugmentFlags::default() };
+    let mut trainer = Trainer::new(&device, &config, 0).expect("a trainer");
+    let (train, test) = (images(10 * BATCH_SIZE), images(2 * BATCH_SIZE + 3));
+    for epoch in 0..6 {
+        let order = epoch_order(0, epoch as u64, train.len());
+        for images in whole_batches(&order, BATCH_SIZE) {
+            trainer.step(&train, images, epoch, 0.01).expect("a step");
+        }
+    }
+    let metrics = trainer.evaluate(&test, &|| false).expect("an evaluation").expect("metrics");
+    assert_eq!(metrics.n_images as usize, test.len());
+    assert!(metrics.accuracy() > 0.8, "{metrics:?}");
+    let logits = trainer.logits(&test, &|| false).expect("an evaluation").expect("logits");
+    assert_eq!(logits.len(), test.len() * N_CLASSES);
 }
 
 #[test]

@@ -40,6 +40,52 @@ fn cifar100_is_trained_evaluated_and_reported() {
     assert_fails(&resumed, 1, &["coarse"]);
 }
 
+/// Writes IDX files of `n` images in ten classes, 28 rows and columns of grey; a class has one brightness, plus noise.
+fn write_idx(folder: &Path, name: &str, n: usize) {
+    let header = |numbers: &[u32]| -> Vec<u8> {
+        numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+    };
+    let pixels = (0..n * 784).map(|at| (at / 784 % 10 * 24 + (at * 13 + at / 784) % 19) as u8);
+    let labels = (0..n).map(|image| (image % 10) as u8);
+    let images = [header(&[0x803, n as u32, 28, 28]), pixels.collect()].concat();
+    let labels = [header(&[0x801, n as u32]), labels.collect()].concat();
+    fs::write(folder.join(format!("{name}-images-idx3-ubyte")), images).expect("written");
+    fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), labels).expect("written");
+}
+
+#[test]
+fn grey_images_of_28x28_pixels_are_trained_evaluated_and_reported() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path();
+    let data = path.join("data/mnist");
+    fs::create_dir_all(&data).expect("a folder");
+    write_idx(&data, "train", 40);
+    write_idx(&data, "t10k", 20);
+    let output = wgrad(path, &tiny(&["--data=mnist", "--epochs=1"]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("crop, cutout; seed"), "no flip: {}", stdout(&output));
+    let config = fs::read_to_string(path.join("run/config.toml")).expect("text");
+    for line in ["data = \"mnist\"", "no-flip = true", "mean = \"0.1307\""] {
+        assert!(config.contains(line), "{config}");
+    }
+    let page = fs::read_to_string(path.join("run/report.html")).expect("a page");
+    assert!(page.contains("width=\"28\" height=\"28\""), "pictures of the batch");
+    let output = wgrad(path, &["eval", "--weights=run", "--device=cpu", "--tta=flip"]);
+    assert!(stdout(&output).contains("of 20 images"), "{}", stderr(&output));
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures/wide.png");
+    let picture = picture.to_string_lossy().into_owned();
+    let output = wgrad(path, &["predict", "--weights=run", "--device=cpu", &picture]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    // Colour jitter and a mean of three channels do not fit grey images.
+    let jitter = tiny(&["--data=mnist", "--jitter-saturation=0.2", "--out=other"]);
+    assert_fails(&wgrad(path, &jitter), 2, &["jitter-saturation 0.2", "28x28x1"]);
+    let mean = tiny(&["--data=mnist", "--mean=0.1,0.2,0.3", "--out=other"]);
+    assert_fails(&wgrad(path, &mean), 2, &["mean 0.1,0.2,0.3", "be 1 number"]);
+    let flipped =
+        wgrad(path, &tiny(&["--data=mnist", "--epochs=1", "--no-flip=false", "--out=flipped"]));
+    assert!(stdout(&flipped).contains("crop, flip, cutout"), "{}", stderr(&flipped));
+}
+
 #[test]
 fn an_option_of_another_dataset_and_an_unknown_dataset_are_wrong_use() {
     let folder = folder_with_data();

@@ -175,3 +175,20 @@ fn sources_have_one_name_in_files_and_settings() {
 fn printing_a_split_prints_no_pixels() {
     assert_eq!(format!("{:?}", shapes::draw_test(0, 20)), "Split(20 images)");
 }
+
+#[test]
+fn hashes_of_at_most_256_classes_are_those_of_earlier_versions() {
+    let dataset = shapes::generate(0);
+    let parts = [&dataset.train, &dataset.validation, &dataset.test].map(|split| {
+        let labels: Vec<u8> = split.labels.iter().map(|&label| label as u8).collect();
+        (labels, &split.images)
+    });
+    let bytes = parts.iter().flat_map(|(labels, images)| [&labels[..], &images[..]]);
+    assert_eq!(dataset.fingerprint(), crate::base::fingerprint::Fingerprint::of(bytes));
+    // With more classes, a label counts as two bytes.
+    let mut large = dataset.clone();
+    large.spec.classes = vec![String::new(); 300];
+    let mut other = large.clone();
+    other.train.labels[0] += 256;
+    assert_ne!(large.fingerprint(), other.fingerprint());
+}
