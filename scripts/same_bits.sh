@@ -37,6 +37,13 @@ else
     echo "(no folder with CIFAR-10 was given: the runs use only the shapes)"
 fi
 
+# Prints flags with CIFAR-10's mean and standard deviation, which builds without these flags have for every dataset.
+normalisation() {
+    if "$1" train --help | grep -q -- "--mean"; then
+        echo "--mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616"
+    fi
+}
+
 # Trains with a binary. With "interrupted", it sends Ctrl-C after the first checkpoint, and resumes.
 train() {
     local wgrad=$1 out=$2 how=$3
@@ -58,7 +65,9 @@ train() {
 
 # Trains with one of the two binaries. If the training fails, prints the end of its log, and exits.
 run() {
-    if ! train "${!1}" "$2" "$how" "${flags[@]}"; then
+    local of_cifar10
+    read -ra of_cifar10 <<<"$(normalisation "${!1}")"
+    if ! train "${!1}" "$2" "$how" "${flags[@]}" "${of_cifar10[@]}"; then
         echo "$name: the $1 binary failed:"
         tail -n 5 "$2.log"
         exit 1

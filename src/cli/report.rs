@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded_run = LoadedRun::read(&args.run)?;
     let config = args.run.join(CONFIG);
     let now = Settings { data_dir: args.data_dir.clone(), ..Settings::default() };
-    let settings = now.or(Settings::read(&config)?);
+    let settings = now.or(Settings::of_run(&config)?);
     let file = loaded_run.model()?.map(|model| WeightsFile::read(&model)).transpose()?;
     let of_file = |error| super::of_file(error, args.data_dir.as_deref());
     let info = file.as_ref().and_then(WeightsFile::info);

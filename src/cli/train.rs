@@ -189,7 +189,7 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
              its latest weights"
         ));
     }
-    let before = Settings::read(&path.join(folder::CONFIG))?;
+    let before = Settings::of_run(&path.join(folder::CONFIG))?;
     let weights = loaded_run.model()?.ok_or_else(|| {
         anyhow!("{shown}: the folder has no weights; name the folder of another run")
     })?;

@@ -135,7 +135,7 @@ impl RunFolder {
             let problem = "has the results of a sweep over learning rates, but no run".to_string();
             return Err(TrainError::NoRun { path: path.to_path_buf(), problem }.into());
         }
-        let settings = Settings::read(&config)?;
+        let settings = Settings::of_run(&config)?;
         let path = path.to_path_buf();
         let mut folder =
             Self { path, lock: None, is_default: false, is_new: false, made: Vec::new() };

@@ -29,7 +29,11 @@ impl Recipe {
     /// If a setting is out of its range. The error names the setting.
     pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, ConfigError> {
         let source = Source::from_name(dataset.name).unwrap_or_default();
-        let recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
+        let mut recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
+        // The file of the run records mean and standard deviation, so they do not depend on the version that reads it.
+        let spec = recipe.spec();
+        recipe.mean.get_or_insert(PerChannel(spec.mean));
+        recipe.std.get_or_insert(PerChannel(spec.standard_deviation));
         settings.check_restrictions(&recipe)?;
         recipe.check(dataset.train.len())?;
         Ok(recipe)
@@ -41,7 +45,7 @@ impl Recipe {
     /// # Errors
     /// If the text is not a settings file, or a setting is out of its range. The error is the reason, in words.
     pub fn parse(config: &str) -> Result<Self, String> {
-        let settings = Settings::parse(config).map_err(|error| error.to_string())?;
+        let settings = Settings::parse(config).map_err(|error| error.to_string())?.completed();
         let source = settings.data.unwrap_or_default();
         let recipe = Self::with_defaults(&settings, source, settings.data_dir.as_deref());
         // The number of training images is unknown here. The check accepts the smallest number, one batch.
@@ -307,7 +311,7 @@ mod tests {
     use std::num::{NonZeroU16, NonZeroU32};
 
     use super::*;
-    use crate::data::Split;
+    use crate::data::{Split, cifar10};
     use crate::nn::networks::by_name;
     use crate::ops::finite_check::OnNonFinite;
     use crate::train::units::{MaxLr, MemorySize};
@@ -342,6 +346,25 @@ mod tests {
         let some = Settings { width: NonZeroU16::new(7), ..nothing };
         let shapes = Recipe::resolve(&some, &dataset("shapes", 5_000)).expect("a recipe");
         assert_eq!((shapes.width, shapes.epochs), (7, SHAPES.epochs));
+    }
+
+    #[test]
+    fn a_run_without_a_recorded_mean_keeps_that_of_cifar10() {
+        let new =
+            Recipe::resolve(&Settings::default(), &dataset("shapes", 5_000)).expect("a recipe");
+        assert_eq!(new.step().mean, new.spec().mean);
+        assert_ne!(new.step().mean, cifar10::MEAN);
+        let written = new.to_toml();
+        assert_eq!(Recipe::parse(&written).expect("a recipe").step().mean, new.step().mean);
+        let is_old = |line: &&str| !line.starts_with("mean") && !line.starts_with("std");
+        let earlier: Vec<_> = written.lines().filter(is_old).collect();
+        let earlier = Recipe::parse(&earlier.join("\n")).expect("a recipe").step();
+        assert_eq!(earlier.mean, cifar10::MEAN);
+        assert_eq!(earlier.standard_deviation, cifar10::STANDARD_DEVIATION);
+        // Another dataset has its own mean.
+        let shapes = Settings { data: Some(Source::SHAPES), ..Settings::default() };
+        let cifar10 = Settings { data: Some(Source::CIFAR10), ..Settings::default() }.completed();
+        assert_eq!(shapes.or(cifar10).mean, None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::units::{Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::Error;
 use crate::base::choice::Choice;
 use crate::base::files::FileError;
-use crate::data::{Defaults, Source, cifar100};
+use crate::data::{Defaults, ReadOptions, Source, cifar10, cifar100};
 use crate::kernel::Kernels;
 use crate::nn::networks::{self, NetworkRef};
 use crate::ops::finite_check::OnNonFinite;
@@ -185,6 +185,28 @@ impl Settings {
         })
     }
 
+    /// Reads the settings of a run, its `config.toml`.
+    ///
+    /// # Errors
+    /// As for [`Settings::read`].
+    pub fn of_run(config: &Path) -> Result<Self, Error> {
+        Ok(Self::read(config)?.completed())
+    }
+
+    /// Returns the settings of a run with those that earlier versions did not record: every run had CIFAR-10's mean and
+    /// standard deviation.
+    pub fn completed(self) -> Self {
+        let dataset = self.data.unwrap_or_default().dataset();
+        if dataset.spec(ReadOptions::default()).size.channels != cifar10::MEAN.len() {
+            return self;
+        }
+        Self {
+            mean: self.mean.or(Some(PerChannel(cifar10::MEAN.to_vec()))),
+            std: self.std.or(Some(PerChannel(cifar10::STANDARD_DEVIATION.to_vec()))),
+            ..self
+        }
+    }
+
     /// Reads settings from TOML. Keys may have `_` in place of `-`: `batch-size = 128` and `batch_size = 128` are the
     /// same.
     ///
@@ -228,6 +250,11 @@ impl Settings {
         if self.weights.is_some() {
             // A hash belongs to the weights file of the same settings.
             other.weights_sha256 = None;
+        }
+        let is_other = |data| data != Source::Auto && other.data.is_some_and(|other| other != data);
+        if self.data.is_some_and(is_other) {
+            // Mean and standard deviation belong to the dataset of the same settings.
+            (other.mean, other.std) = (None, None);
         }
         self.or_each(other)
     }

@@ -241,3 +241,24 @@ fn a_linear_classifier_learns_a_little() {
     let accuracy = linear_accuracy(&Split { labels, ..train }, &test);
     assert!((0.07..0.13).contains(&accuracy), "random labels give {accuracy}");
 }
+
+#[test]
+fn mean_and_deviation_are_those_of_the_training_pictures() {
+    let train = draw_train(0, N_TRAIN);
+    let spec = Shapes.spec(ReadOptions::default());
+    let plane = SIDE * SIDE;
+    for channel in 0..SIZE.channels {
+        let images = train.images.chunks(SIZE.n_bytes());
+        let bytes = images.flat_map(|image| &image[channel * plane..][..plane]);
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for value in bytes.map(|&byte| f64::from(byte) / 255.0) {
+            (sum, squares) = (sum + value, squares + value * value);
+        }
+        let n = (N_TRAIN * plane) as f64;
+        let (mean, deviation) = (sum / n, (squares / n - (sum / n).powi(2)).sqrt());
+        let [recorded, recorded_deviation] = [spec.mean[channel], spec.standard_deviation[channel]];
+        assert!((mean - recorded).abs() < 5e-5, "channel {channel}: mean {mean}");
+        let is_right = (deviation - recorded_deviation).abs() < 5e-5;
+        assert!(is_right, "channel {channel}: mean {mean}, deviation {deviation}");
+    }
+}
