@@ -106,7 +106,7 @@ fn of_device(error: &DeviceError, has: &dyn Fn(&str) -> bool) -> String {
 fn of_weights(error: &WeightsError, has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     match error {
         WeightsError::Misfit { difference: Some(_), .. } if has("--network") => Some(
-            "--network and --width name another network; without them, the file's record names it",
+            "name the network of the file with --network; weights of wgrad need neither --network nor --width",
         ),
         WeightsError::Format { .. } | WeightsError::Misfit { .. } => Some(
             "weights are a safetensors file with PyTorch's parameter names, such as a run's \
