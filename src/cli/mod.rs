@@ -269,8 +269,9 @@ mod tests {
         let cli = Cli::from_arg_matches(&given).expect("flags");
         assert_eq!(cli.verbose, 2);
         let train = of(&given, "train");
-        let epochs = train.get_one::<std::num::NonZeroU32>("epochs").expect("the second");
-        assert_eq!((epochs.get(), train.get_one("no_flip")), (2, Some(&false)));
+        let settings = settings::SettingsArgs::from_arg_matches(&train).expect("flags").settings;
+        let epochs = settings.epochs.expect("the second");
+        assert_eq!((epochs.get(), settings.no_flip), (2, Some(false)));
     }
 
     #[test]
@@ -301,9 +302,10 @@ mod tests {
     fn a_tilde_that_the_shell_did_not_expand_is_the_home_folder() {
         let given = matches(&["train", "--out=~/run", "--config", "./~"]);
         let train = given.subcommand_matches("train").expect("train");
-        let path = |id: &str| train.get_one::<PathBuf>(id).expect("a path").clone();
-        assert_eq!(path("config"), Path::new("./~"));
-        assert!(path("out").is_absolute() && path("out").ends_with("run"), "{:?}", path("out"));
+        assert_eq!(train.get_one::<PathBuf>("config").expect("a path"), Path::new("./~"));
+        let settings = settings::SettingsArgs::from_arg_matches(train).expect("flags").settings;
+        let out = settings.out.expect("a path");
+        assert!(out.is_absolute() && out.ends_with("run"), "{out:?}");
     }
 
     #[test]

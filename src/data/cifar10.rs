@@ -10,7 +10,7 @@
 //! byte 2049..3073   the blue plane
 //! ```
 //!
-//! The format has neither a header nor a checksum. So only two checks are possible, and [`read`] makes both: a file has
+//! The format has neither a header nor a checksum. So only two checks are possible, and the reader makes both: a file has
 //! a whole number of records, and every label is at most 9. Files with fewer records than the published ones are
 //! accepted with a warning, because a part of CIFAR-10 is enough for quick experiments.
 

@@ -63,13 +63,14 @@ impl Recipe {
         let optimizer = settings.optimizer.unwrap_or_default();
         let network = settings.network.unwrap_or(networks::DEFAULT);
         let defaults = Defaults { width: defaults.width_of(network), ..defaults };
+        // The restrictions of settings to a dataset hold for this dataset.
+        let settings = Settings { data: Some(source), ..settings.clone() };
         Self {
-            data: source,
             data_dir: data_dir.map(Path::to_path_buf).and_then(Kind::value),
             // A run that repeats this one writes another folder.
             out: None,
             weight_decay: settings.weight_decay.unwrap_or(optimizer.weight_decay()),
-            ..Self::filled(settings.clone(), &defaults)
+            ..Self::filled(settings, &defaults)
         }
     }
 
