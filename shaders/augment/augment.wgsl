@@ -1,10 +1,11 @@
 // y[n, h, w, c] = table[byte, c]: crop, flip, cutout and normalisation of one batch
 //
-//   pixels [IMAGES, CHANNELS, HEIGHT, WIDTH] bytes,  table [256, CHANNELS],  draws [IMAGES, 5],  y [IMAGES, HEIGHT, WIDTH, CHANNELS]
+//   pixels [IMAGES, CHANNELS, HEIGHT, WIDTH] bytes,  table [256, CHANNELS],  draws [IMAGES, 5],
+//   y [IMAGES, HEIGHT, WIDTH, CHANNELS]
 //
 // The kernel starts from a pixel of y and finds its source byte. Inside the cutout's square, y is exactly 0.
-// Elsewhere the flip mirrors the column, and the crop's offset leads into the image padded by PADDING black
-// pixels. A pixel of that border is byte 0, so its value is table[0, c].
+// Elsewhere the flip mirrors the column, and the crop's offset is added to row and column. The sum is a place in the
+// image with a border of PADDING black pixels. A pixel of the border is byte 0, so its value is table[0, c].
 //
 // One invocation computes the channels of one pixel. Grid: one axis of pixels, folded into two (see
 // shared/linear_index). Launched by src/ops/augment/apply.rs.

@@ -1,5 +1,5 @@
-// The input images: pixels [IMAGES, CHANNELS, HEIGHT, WIDTH], four bytes to a word, and the table [256, CHANNELS] of normalised
-// values, one for each byte and channel.
+// The input images: pixels [IMAGES, CHANNELS, HEIGHT, WIDTH], four bytes to a word, and the table [256, CHANNELS] of
+// normalised values, one for each byte value and channel.
 
 const IMAGES: u32 = 1u;
 const CHANNELS: u32 = 3u;

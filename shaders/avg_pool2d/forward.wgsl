@@ -26,7 +26,8 @@ fn main(
     let at = unflatten(ix, OH, OW);
     var sum = 0.0;
     for (var ky = 0u; ky < KERNEL_H; ky++) {
-        // The sum of each row is one term: with shorter sums, the rounding errors are smaller.
+        // Each row of the window is summed alone, and `sum` adds the row sums: shorter sums have smaller rounding
+        // errors.
         var row_sum = 0.0;
         for (var kx = 0u; kx < KERNEL_W; kx++) {
             // In the padding above and left of the plane, `row` and `column` wrap around as u32 and fail the

@@ -24,7 +24,8 @@ fn main(
     let ix = linear_index(workgroup, n_workgroups, local_ix);
     if ix < ROWS * Y_CHANNELS {
         let row = ix / Y_CHANNELS;
-        // Before the channels of x, `c` wraps around as u32 and fails the comparison.
+        // In the BEFORE channels of zeros before those of x, `c` wraps around as u32 and fails the comparison with
+        // X_CHANNELS.
         let c = ix % Y_CHANNELS - BEFORE;
         var value = 0.0;
         if c < X_CHANNELS {

@@ -1,7 +1,8 @@
 // partials[partial] = sum of gradient[i]^2 over i = partial, partial + N_PARTIALS, partial + 2 * N_PARTIALS, ...
 //
 // A dispatch adds the terms of one segment, which begins at element START of the flat buffer. The dispatch of the first
-// segment begins the sums, and those of the others continue them. So the sums do not depend on the segments.
+// segment begins the partial sums at 0, and the dispatches of the later segments continue them. So the partial sums do
+// not depend on the division into segments.
 //
 // The stride lets neighbouring invocations read neighbouring elements. The number of partial sums depends on the number
 // of gradients alone, so the order of the sum is fixed. One invocation computes one partial sum. Grid: one axis of
@@ -29,7 +30,7 @@ fn main(
     if START > 0u {
         sum = partials[partial];
     }
-    // The first element of the segment that belongs to the partial sum.
+    // Index, in the segment, of its first element that belongs to this partial sum.
     let first = (partial + N_PARTIALS - START % N_PARTIALS) % N_PARTIALS;
     for (var ix = first; ix < arrayLength(&gradients); ix += N_PARTIALS) {
         sum += gradients[ix] * gradients[ix];

@@ -26,7 +26,7 @@ pub fn possible_values<'a>(
     values.map(|(name, help)| PossibleValue::new(name).help(help))
 }
 
-/// Returns the parser of a network's name.
+/// Returns the parser of a flag whose value is a network's name.
 pub fn network() -> impl TypedValueParser<Value = NetworkRef> {
     let names = NETWORKS.iter().map(|network| (network.name(), network.description()));
     let parser = PossibleValuesParser::new(possible_values(names));
@@ -56,7 +56,7 @@ impl<T: Choice> TypedValueParser for OneOf<T> {
     }
 }
 
-/// A parser that accepts the names of datasets.
+/// The parser of a flag whose value is a dataset's name.
 #[derive(Clone)]
 pub struct Sources;
 

@@ -26,8 +26,8 @@ use super::arguments;
 
 mod scaling;
 
-/// The default batch size on the CPU and on software adapters. A step of this size takes about one second there, with
-/// the default width for the shapes.
+/// The default batch size on the CPU and on software adapters. With the default width there, that of the dataset
+/// `shapes`, a step of this size takes about one second.
 const SMALL_BATCH: usize = 32;
 
 /// Flags of `wgrad bench`.
@@ -126,8 +126,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the step to measure. Network, width and batch size come from the flags, else from the earlier benchmark, else
-/// from the device's defaults.
+/// Returns the step to measure. Network, width and batch size come from the flags, else from the earlier benchmark
+/// `before` (`--compare`), else from the defaults for the device.
 fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepConfig, Error> {
     let settings = before.map(|bench| &bench.settings);
     let of_before = settings.and_then(|settings| networks::by_name(&settings.network).ok());

@@ -45,7 +45,7 @@ pub struct Args {
     data_dir: Option<PathBuf>,
 }
 
-/// Returns the parser of the names of datasets that have an archive.
+/// Returns the parser of the dataset's name, which accepts the datasets with a published archive.
 fn fetched_dataset() -> PossibleValuesParser {
     let datasets = DATASETS.iter().filter(|&&dataset| Archive::published(dataset, None).is_some());
     let names: Vec<_> = datasets.map(|dataset| dataset.name()).collect();
@@ -58,8 +58,8 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Returns the URL of a mirror of a dataset's archive: `$WGRAD_MIRROR`, if it names a file with the name of the archive
-/// or the dataset is CIFAR-10.
+/// Returns the URL of a mirror of a dataset's archive: `$WGRAD_MIRROR`, if this URL ends with the archive's file name
+/// or the dataset is CIFAR-10; otherwise None.
 fn mirror(dataset: &dyn DatasetSource) -> Option<String> {
     let name = dataset.files().and_then(|files| files.archive.as_ref()).map(|archive| archive.name);
     variable(MIRROR_VARIABLE)
@@ -118,7 +118,8 @@ impl AutoFetch {
     /// Downloads the dataset if it has an archive and its default folder does not exist. Returns true if the user
     /// interrupted the download; the command must then end.
     ///
-    /// A failed download is a message, not an error: the command then continues without the dataset.
+    /// After a failed download, the method prints a message and returns false; the command continues without the
+    /// dataset.
     pub fn interrupted(self, source: Source, data_dir: Option<&Path>, stop: &AtomicBool) -> bool {
         let offline = self.no_fetch || variable(OFFLINE_VARIABLE).is_some_and(|value| value != "0");
         let Some(dir) = data::missing_by_default(source, data_dir).filter(|_| !offline) else {

@@ -1,4 +1,4 @@
-//! `wgrad networks`
+//! The command `wgrad networks`, which lists the networks.
 
 use std::process::ExitCode;
 
@@ -8,14 +8,14 @@ use wgrad::nn::NetworkConfig;
 use wgrad::nn::networks::NETWORKS;
 use wgrad::passes::Work;
 
-/// Prints a line for each network, and returns the exit code.
+/// Prints the table of all networks, and returns the exit code.
 pub fn run() -> anyhow::Result<ExitCode> {
     super::print(&table())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the table: default width, number of parameters, and the floating-point additions and multiplications of a
-/// forward pass on one image.
+/// Returns the table, one row for each network: default width, number of parameters, and number of floating-point
+/// additions and multiplications in a forward pass on one image.
 fn table() -> String {
     let image = cifar10::SIZE.channels_last();
     let classes = cifar10::CLASSES.len();

@@ -110,20 +110,20 @@ fn predict(
     Ok(evaluator.logits(split, &|| false)?.expect("no interruption"))
 }
 
-/// Returns the dataset whose format the pictures get: the one that the file of weights records, the one in the run's
-/// settings, or CIFAR-10.
+/// Returns the dataset to whose image format the pictures are converted: the one that the file of weights records, else
+/// the one in the run's settings beside the file, else CIFAR-10.
 fn source(weights: &WeightsFile) -> Source {
     let recorded = weights.info().and_then(|info| Source::from_name(&info.data).ok());
     recorded.or_else(|| source_beside(weights)).unwrap_or(Source::CIFAR10)
 }
 
-/// Returns the dataset in the settings beside the file of weights.
+/// Returns the dataset in the run's settings, the file `config.toml` beside the file of weights, if there is one.
 fn source_beside(weights: &WeightsFile) -> Option<Source> {
     Settings::read(&config_beside(weights.path())).ok().and_then(|settings| settings.data)
 }
 
-/// Returns the names of the `n` classes from the first source that has them: the flag, the record in the file of weights,
-/// the dataset in the run's settings. Without a source, the names are the classes' numbers.
+/// Returns the names of the `n` classes from the first source that has them: the flag `--classes`, the record in the
+/// file of weights, the dataset in the run's settings. If no source has them, the names are the numbers of the classes.
 fn class_names(args: &Args, weights: &WeightsFile, n: usize) -> anyhow::Result<Vec<String>> {
     let Some(flag) = args.classes.as_deref() else { return class_names_of_weights(weights, n) };
     let dataset = DATASETS.iter().find(|dataset| dataset.name() == flag);
@@ -181,8 +181,8 @@ fn text(files: &[&PathBuf], classes: &[String], logits: &[f32], top: usize) -> S
     text
 }
 
-/// Returns the predictions as JSON: a list of the pictures in the order of the command line. The logits of a picture are
-/// those of all classes, in the order of their labels.
+/// Returns the predictions as JSON: a list with one entry for each picture, in the order of the command line. An entry
+/// has the picture's logits of all classes, in the order of the labels.
 fn json(files: &[&PathBuf], classes: &[String], logits: &[f32], top: usize) -> serde_json::Value {
     let predictions = Predictions::from_logits(logits, classes.len());
     let of_image = |(image, file): (usize, &&PathBuf)| {

@@ -67,11 +67,11 @@ fn flag(setting: &'static Setting) -> Arg {
     }
 }
 
-/// Returns the help text: that of the declaration, the default for CIFAR-10, and the defaults of the datasets that have
-/// another.
+/// Returns the help text of a setting's flag: the help text of the setting's declaration, the default for CIFAR-10, and
+/// the default for each dataset that has a different one.
 fn help(setting: &Setting) -> String {
     let help = setting.help.trim();
-    // The declaration has a default of its own.
+    // A setting without a default, or whose declared help text already states one, keeps the declared text.
     let Some(default) = setting.default.filter(|_| !help.contains("[default: ")) else {
         return help.to_string();
     };
@@ -84,7 +84,7 @@ fn help(setting: &Setting) -> String {
     }
     let others = others.iter().map(|(default, names)| format!("; {}: {default}", names.join(", ")));
     match others.collect::<String>() {
-        // Without a value, the flag is off.
+        // Flags without a value are off by default. The help text does not state this default.
         others if others.is_empty() && first == "false" => help.to_string(),
         others => format!("{help} [default: {first}{others}]"),
     }

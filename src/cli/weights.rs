@@ -14,7 +14,7 @@ use wgrad::train::{Evaluator, folder, recipe};
 
 use super::arguments;
 
-/// Flags for what the file of weights records, or PyTorch's files do not record: network and normalisation.
+/// Flags for the network and the normalisation. Files of weights from wgrad record these; files from PyTorch do not.
 #[derive(clap::Args)]
 pub struct Recorded {
     /// The network; `wgrad networks` lists them [default: the one that the weights record, else resnet9]
@@ -53,8 +53,8 @@ pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
 }
 
 /// Returns the format of the images that the network of a file reads: the one that the file records, otherwise that of
-/// the dataset `source`. Colour images without a record have CIFAR-10's mean and standard deviation, as all images had in
-/// earlier versions. `n_classes` is the number of classes of the network.
+/// the dataset `source`. If the file has no record and the images are in colour, mean and standard deviation are those
+/// of CIFAR-10, which earlier versions used for all images. `n_classes` is the number of classes of the network.
 pub fn spec(file: &WeightsFile, source: Source, n_classes: usize) -> ImageSpec {
     let dataset = source.dataset();
     let spec = dataset.spec(dataset.options(n_classes));

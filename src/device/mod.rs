@@ -1,8 +1,8 @@
-//! Devices run tapes.
+//! Devices, which run tapes.
 //!
-//! Two devices run the same tape. [`gpu`] runs the WGSL shaders through wgpu, on hardware or software adapters; [`cpu`]
-//! runs each op's reference in plain Rust. A [`Session`] is one model on one device: it owns the state (parameters,
-//! the optimizer's state, running statistics) and any number of programs that share it.
+//! There are two devices, and each can run every tape. [`gpu`] runs the WGSL shaders through wgpu, on hardware or
+//! software adapters; [`cpu`] runs each op's reference in plain Rust. A [`Session`] is one model on one device: it owns
+//! the state (parameters, the optimizer's state, running statistics) and any number of programs that share it.
 
 use crate::passes::Plan;
 use crate::tape::StateLayout;

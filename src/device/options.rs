@@ -12,8 +12,8 @@ pub struct OpenOptions {
     pub memory_limit: Option<u64>,
     /// The tile of every matrix product on a GPU, for tests and benchmarks; None if the device chooses the tiles.
     pub tile: Option<Tile>,
-    /// The size of the largest segment of a flat buffer of the state that a kernel binds on a GPU, in bytes, for tests;
-    /// None for the largest binding of the adapter.
+    /// The largest part of a flat buffer of the state that one dispatch on a GPU binds, in bytes, for tests; None for
+    /// the size of the adapter's largest binding.
     pub max_segment: Option<u64>,
     /// An upper limit on the number of invocations of a subgroup that exchange values which they have read, for tests;
     /// None for no limit other than the subgroup size.

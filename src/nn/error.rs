@@ -31,8 +31,8 @@ pub enum WeightsError {
     Misfit {
         /// Path of the file.
         path: PathBuf,
-        /// Name or width of the file's network and of the network that the file was loaded into, as a sentence; None
-        /// if neither differs.
+        /// A sentence with the name or the width of two networks, the one in the file and the one that the file was
+        /// loaded into; None if the networks differ in neither.
         difference: Option<String>,
         /// One line of text for each tensor that does not fit.
         problems: Vec<String>,

@@ -7,7 +7,8 @@ use super::Weights;
 use crate::tape::{Initializer, StateBuffer, StateEntry, StateLayout};
 
 impl Weights {
-    /// Returns new weights, each member from its [`Initializer`].
+    /// Returns new weights. The values of each member of the state (a parameter or running statistic) come from its
+    /// [`Initializer`].
     ///
     /// Every member has its own random stream, keyed by the seed and the member's name, so its values do not depend on
     /// the other members. The conversion from random words to numbers is done here and not by `rand`, because a new
@@ -34,7 +35,7 @@ fn fill_member(member: &StateEntry, seed: u64, values: &mut [f32]) {
         Initializer::Uniform { fan_in } => {
             let bound = 1.0 / (fan_in as f64).sqrt();
             let mut random = stream(seed, &member.name);
-            // The result is uniform in -bound..bound.
+            // `unit` is uniform in 0..1, so these values are uniform in -bound..bound.
             values.fill_with(|| ((2.0 * unit(&mut random) - 1.0) * bound) as f32);
         }
         Initializer::KaimingNormal { fan_in } => {
@@ -53,7 +54,7 @@ fn unit(random: &mut ChaCha8Rng) -> f64 {
 
 /// Returns a number with the standard normal distribution, from two uniform ones (Box and Muller, 1958).
 fn normal(random: &mut ChaCha8Rng) -> f64 {
-    // 1 - unit is above 0, and has a logarithm.
+    // `unit` is below 1, so the radius is above 0 and has a logarithm.
     let (radius, angle) = (1.0 - unit(random), unit(random));
     (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
@@ -141,14 +142,14 @@ mod tests {
         let shape = [3, 3, 30, 80];
         layout.add(StateBuffer::Parameters, "a", &shape, Layout::ConvWeight, normal);
         let values = Weights::initial(&layout, 1).parameters;
-        // The standard deviation is √(2/18), a third.
+        // With fan_in 18 the standard deviation is √(2/18) = 1/3. The factor 3 makes it 1.
         let values: Vec<f64> = values[..21_600].iter().map(|&v| 3.0 * f64::from(v)).collect();
         let part = |is_in: fn(f64) -> bool| {
             values.iter().filter(|&&v| is_in(v)).count() as f64 / values.len() as f64
         };
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let variance = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
-        // The limits are five standard errors.
+        // The limits are five standard errors of each statistic for 21 600 values.
         assert!(mean.abs() < 0.034, "{mean}");
         assert!((variance - 1.0).abs() < 0.048, "{variance}");
         assert!((part(|v| v.abs() < 1.0) - 0.6827).abs() < 0.016);

@@ -14,7 +14,8 @@ pub const BATCH_NORM_EPS: f32 = 1e-5;
 /// The weight of a batch's statistics in the update of the running statistics.
 pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
 
-/// The distribution of the initial weights of a convolution or linear layer. A bias is uniform in ±1/√fan_in.
+/// The distribution of the initial weights of a convolution or linear layer. The layer's bias is always uniform in
+/// ±1/√fan_in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Init {
     /// Uniform in ±1/√fan_in, PyTorch's default.
@@ -47,7 +48,7 @@ pub struct Conv {
     /// True for a convolution with a bias. If a batch norm follows the convolution, a bias has no effect, because the
     /// batch norm subtracts the mean.
     pub bias: bool,
-    /// Distribution of the initial weights.
+    /// Distribution of the layer's initial weights.
     pub init: Init,
 }
 
@@ -121,7 +122,7 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
 pub struct Linear {
     /// True for a layer with a bias.
     pub bias: bool,
-    /// Distribution of the initial weights.
+    /// Distribution of the layer's initial weights.
     pub init: Init,
 }
 
@@ -134,7 +135,7 @@ pub fn linear(tape: &mut Tape, name: &str, x: ValueId, out_features: usize, bias
     linear_with(tape, name, x, out_features, Linear { bias, init: Init::Uniform })
 }
 
-/// Records a linear layer as [`linear`] does, with all settings.
+/// Records a linear layer as [`linear`] does, with the given settings instead of the default ones.
 ///
 /// # Panics
 /// As for [`linear`].
@@ -166,24 +167,25 @@ pub fn max_pool2d(tape: &mut Tape, name: &str, x: ValueId, kernel_size: usize) -
     tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, window))
 }
 
-/// Records the maximum over the plane: `[N, H, W, C]` to `[N, 1, 1, C]`.
+/// Records the maximum over all rows and columns of each channel: `[N, H, W, C]` to `[N, 1, 1, C]`.
 pub fn global_max_pool2d(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     let [_, h, w, _] = ops::nhwc("global_max_pool2d", tape.shape(x));
     let window = Window { size: [h, w], stride: [h, w], padding: [0, 0] };
     tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, window))
 }
 
-/// Records average pooling.
+/// Records average pooling of `x`, `[N, H, W, C]`, with this window.
 pub fn avg_pool2d(tape: &mut Tape, name: &str, x: ValueId, window: Window) -> ValueId {
     tape.scoped(name, |tape| ops::avg_pool2d::avg_pool2d(tape, x, window))
 }
 
-/// Records the mean over the plane: `[N, H, W, C]` to `[N, 1, 1, C]`.
+/// Records the mean over all rows and columns of each channel: `[N, H, W, C]` to `[N, 1, 1, C]`.
 pub fn global_avg_pool2d(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     tape.scoped(name, |tape| ops::avg_pool2d::global_avg_pool2d(tape, x))
 }
 
-/// Records `before` channels of zeros before those of `x`, and `after` channels of zeros behind them.
+/// Records the padding of `x` with `before` channels of zeros before its own channels and `after` channels of zeros
+/// after them: `[..., C]` to `[..., before + C + after]`.
 pub fn channel_pad(
     tape: &mut Tape,
     name: &str,

@@ -1,4 +1,4 @@
-//! The record of the network and of the training data in a file of weights.
+//! The record in a file of weights that names the network and describes the training data.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub struct ModelInfo {
     pub data: String,
     /// Hash of all training and test images of the dataset and of their labels, held-out images included.
     pub fingerprint: Fingerprint,
-    /// Shape of an image, `[H, W, C]`. Files without it have images of 32x32 pixels and three channels.
+    /// Shape of an image, `[H, W, C]`. A record without this field means images of 32x32 pixels in three channels.
     #[serde(
         default = "image_of_earlier_versions",
         skip_serializing_if = "is_image_of_earlier_versions"
@@ -29,7 +29,8 @@ pub struct ModelInfo {
     /// Standard deviation of each channel of the training images. Normalisation subtracts the mean from a pixel and
     /// divides by this number.
     pub standard_deviation: Vec<f64>,
-    /// Network; None in files of earlier versions, which had only [`DEFAULT`](super::networks::DEFAULT).
+    /// Network; None in files from earlier versions of wgrad, whose only network was
+    /// [`DEFAULT`](super::networks::DEFAULT).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkEntry>,
 }

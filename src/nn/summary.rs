@@ -6,7 +6,7 @@ use super::NetworkConfig;
 use crate::base::units::thousands;
 use crate::tape::{Node, StateBuffer, Storage, Tape, Value};
 
-/// Returns the table of a network for images of 32x32 pixels in three channels.
+/// Returns the table of a network's layers, for one image of 32x32 pixels in three channels.
 ///
 /// # Panics
 /// If width or number of classes is 0.

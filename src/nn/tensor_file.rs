@@ -316,7 +316,8 @@ fn to_f32(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
     })
 }
 
-/// Returns whether a tensor with this name is a parameter or a running statistic.
+/// Returns true if a tensor with this name in a file is a parameter or a running statistic, and false if it is a count
+/// of batches or belongs to the training state of a checkpoint.
 pub(crate) fn is_member(name: &str) -> bool {
     !name.starts_with(TRAINING) && !name.ends_with(".num_batches_tracked") && name != N_AVERAGED
 }

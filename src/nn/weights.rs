@@ -1,8 +1,8 @@
-//! Weights, the numbers that training changes, and the bytes of their files.
+//! Weights, the numbers that training changes, and their conversion from and to the bytes of a file.
 //!
 //! A file is safetensors with PyTorch's names, shapes and layouts. In PyTorch, `safetensors.torch.load_file` reads the
-//! file, and `load_state_dict` takes the result unchanged. Files from PyTorch load here. `tensor_file.rs` converts the
-//! names and the order of elements.
+//! file, and `load_state_dict` takes the result unchanged. Files that PyTorch wrote can be loaded here.
+//! `tensor_file.rs` converts names and the order of elements.
 
 use std::path::Path;
 

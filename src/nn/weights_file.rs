@@ -1,4 +1,4 @@
-//! Files of weights: reading one, and the network in it.
+//! Reads a file of weights, and finds out which network it has.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,13 +64,14 @@ impl WeightsFile {
         self.info.as_ref()
     }
 
-    /// Returns the configuration of the network in the file. `network` and `width` are those of the caller, if it has
-    /// any. Otherwise the record of the training data names the network; without a record it is
-    /// [`DEFAULT`](networks::DEFAULT). The shapes of stem and head have width and number of classes.
+    /// Returns the configuration of the network in the file. The network is the argument `network`, else the one in the
+    /// file's record, else [`DEFAULT`](networks::DEFAULT). The width is the argument `width`, else it follows from the
+    /// shape of the stem's tensor; without this tensor it is the record's width, else the network's default. The number
+    /// of classes follows from the shape of the head's tensor.
     ///
     /// # Errors
-    /// [`WeightsError::Format`] if the record names a network that does not exist. [`WeightsError::Misfit`] if it names
-    /// another network than the caller, or the file has no tensor with the name of the head.
+    /// [`WeightsError::Format`] if the record names a network that does not exist. [`WeightsError::Misfit`] if the
+    /// record names another network than the argument `network`, or the file has no tensor with the name of the head.
     pub fn network(
         &self,
         network: Option<NetworkRef>,
@@ -95,8 +96,9 @@ impl WeightsFile {
         let recorded = recorded.map(|entry| entry.width);
         let width = width.or(of_stem).or(recorded).unwrap_or(network.default_width()).max(1);
         let Some(classes) = of_head.filter(|&classes| classes > 0) else {
-            // The file has another network. The error lists the tensors that do not fit. A file may give any width, so
-            // the network of the comparison has at most its usual one.
+            // The file has the weights of another network. To list the tensors that do not fit, the file is compared
+            // with the tape of `network`. A damaged file may give a huge width, so the tape has at most the default
+            // width.
             let width = width.min(network.default_width());
             let tape = NetworkConfig { network, width, classes: 1 }.tape([32, 32, 3]);
             return Err(self.weights(tape.state()).expect_err("the head is missing"));
@@ -104,7 +106,7 @@ impl WeightsFile {
         Ok(NetworkConfig { network, width, classes })
     }
 
-    /// Returns the SHA-256 of the file in hexadecimal digits, like `sha256sum`.
+    /// Returns the SHA-256 of the file in hexadecimal digits, as `sha256sum` prints it.
     pub fn sha256(&self) -> String {
         Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -120,8 +122,8 @@ impl WeightsFile {
         let mut tensors = tensor_file::Reader::of_weights(&file);
         let mut weights = Weights::read(layout, &mut tensors);
         if tensors.has(tensor_file::AVERAGES) {
-            // The file is a checkpoint of a run with `--ema`. This run evaluates the moving averages of the parameters,
-            // so the averages are loaded and not the parameters.
+            // The file is a checkpoint of a run with `--ema`. Such a run evaluates the moving averages of the
+            // parameters, so the averages are loaded in place of the parameters.
             let n_elements = layout.n_elements(StateBuffer::Parameters);
             weights.parameters =
                 tensors.members(tensor_file::AVERAGES, &layout.parameters, n_elements);
@@ -149,13 +151,15 @@ impl WeightsFile {
         })
     }
 
-    /// Returns the error for weights of another network, or of another size.
+    /// Returns the error for a file whose network differs in name or width. `of_file` and `of_network` are the name or
+    /// width in the file and in the network that the weights are for.
     fn misfit(&self, of_file: &str, of_network: &str, problems: Vec<String>) -> WeightsError {
         let difference = format!("the file has {of_file}, and the network has {of_network}");
         WeightsError::Misfit { path: self.path.clone(), difference: Some(difference), problems }
     }
 
-    /// Returns the shapes of the network's tensors, without batch counts and the tensors of a checkpoint.
+    /// Returns the names and shapes of the file's parameters and running statistics. PyTorch's counts of batches and
+    /// the training state of a checkpoint are left out.
     fn shapes(&self) -> networks::Shapes {
         let tensors = self.tensors();
         let shape = |(name, tensor): (&str, TensorView<'_>)| {
@@ -173,7 +177,7 @@ impl WeightsFile {
 /// Checks that bytes are a safetensors file, and returns its record of the training data.
 ///
 /// # Errors
-/// A text with the problem of the file.
+/// If the bytes are not such a file, or the record is damaged. The error is a text with the problem.
 fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
     // `torch.save` writes a zip archive, or in old versions a pickle. A valid safetensors file may begin with the same
     // bytes, so these bytes are not an error. They only select the message after another error.

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! t is the number of the step, from 1. Kingma and Ba 2015, in the form of PyTorch's `Adam`: eps is added after the
-//! bias correction of the root, and weight decay is a term of the gradient. AdamW (Loshchilov and Hutter 2019) decays the
-//! parameters themselves. Shaders: `shaders/adam/`. Derivation: `docs/ops/adam.md`.
+//! bias correction of the root, and weight decay is a term of the gradient. AdamW (Loshchilov and Hutter 2019) decays
+//! the parameters themselves. Shaders: `shaders/adam/`. Derivation: `docs/ops/adam.md`.
 
 use rayon::prelude::*;
 
@@ -33,8 +33,8 @@ pub struct Adam {
     pub beta2: f64,
     /// The number that is added to the square root, against a division by 0.
     pub eps: f64,
-    /// The weight decay. In `Adam` it is the factor of an L2 penalty, whose gradient is `rate · p`. In [`AdamW`], which
-    /// is decoupled from the gradient, each step multiplies p by `1 − lr · rate`.
+    /// The weight decay. In `Adam` it is the factor of an L2 penalty, whose gradient is `rate · p`. In [`AdamW`] it
+    /// does not enter the gradient: each step multiplies p by `1 − lr · rate`.
     pub weight_decay: WeightDecay,
 }
 
@@ -91,7 +91,7 @@ impl Optimizer for AdamW {
         self.0.state()
     }
 
-    /// Returns the scalars of [`Adam`], and `1 - lr * rate` for the weight decay.
+    /// Returns the two scalars of [`Adam`], then the factor `1 - lr * rate` of the weight decay.
     fn scalars(&self, lr: f64, step: u64) -> [f32; 4] {
         let [step_size, inv_root, ..] = self.0.scalars(lr, step);
         [step_size, inv_root, (1.0 - lr * self.0.weight_decay.rate) as f32, 0.0]
@@ -102,7 +102,7 @@ impl Optimizer for AdamW {
     }
 }
 
-/// Records one step over all parameters.
+/// Records one step of Adam or AdamW over all parameters, and adds the optimizer's buffers to the state.
 fn record(tape: &mut Tape, step: AdamStep) {
     tape.optimizer_state(step.adam.state());
     let groups = [
@@ -121,7 +121,7 @@ fn record(tape: &mut Tape, step: AdamStep) {
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct AdamStep {
     adam: Adam,
-    /// True for AdamW.
+    /// True for AdamW, whose weight decay is decoupled from the gradient; false for Adam.
     is_decoupled: bool,
 }
 

@@ -2,14 +2,14 @@
 //! layout NHWC.
 //!
 //! ```text
-//! pad by black pixels → crop to the size before at a random offset → mirror half of the images
+//! pad with black pixels → crop to the original size at a random offset → mirror half of the images
 //! → normalise: (v / 255 − mean) / std → cutout: a square of zeros around a random centre
 //! ```
 //!
 //! [`draws()`] computes the random numbers, and [`apply`] computes the result. `apply` gives the same bits on every
-//! device, because the host computes the normalisation as a [`table`] of 256 values for each channel. The generator [`philox`] makes
-//! the random numbers from the run's seed, the epoch and the image's number alone. [`jitter`](mod@jitter) optionally
-//! changes the colours before the crop; it takes images of three channels.
+//! device, because the host computes the normalisation as a [`table`] of 256 values for each channel. The generator
+//! [`philox`] makes the random numbers from the run's seed, the epoch and the image's number alone.
+//! [`jitter`](mod@jitter) optionally changes the colours before the crop; it takes images of three channels.
 //!
 //! Layouts: pixels `[N, C, H, W]` in bytes (the order of CIFAR-10's files), indices `[N]`, draws `[N, 5]` in
 //! u32, table `[256, C]`, y `[N, H, W, C]`. Shaders: `shaders/augment/`. Derivation: `docs/ops/augment.md`.
@@ -26,14 +26,14 @@ pub use jitter::{ColorJitter, jitter, jitter_draws};
 use super::{Case, OpTests, case::Fill};
 use crate::tape::ElementType;
 
-/// Returns the width of the black border that a crop may include, in pixels: an eighth of the shorter side, rounded to
-/// the nearest. For 32x32 pixels it is 4.
+/// Returns the width of the black border that a crop may include, in pixels: an eighth of the image's shorter side,
+/// rounded to the nearest. For 32x32 pixels it is 4.
 pub fn padding([height, width]: [usize; 2]) -> usize {
     (height.min(width) + 4) / 8
 }
 
-/// Returns the rows and columns of the cutout's square: a quarter of the shorter side, rounded to the nearest. For 32x32
-/// pixels there are 8.
+/// Returns the side of the cutout's square in pixels: a quarter of the image's shorter side, rounded to the nearest.
+/// For 32x32 pixels it is 8.
 pub fn cutout([height, width]: [usize; 2]) -> usize {
     (height.min(width) + 2) / 4
 }
@@ -84,7 +84,7 @@ fn cases() -> Vec<Case> {
         case(40, [32, 32, 3], all),
         case(7, [12, 20, 3], all),
         case(9, [28, 28, 1], all),
-        // The number of bytes of an image, 35, is not a multiple of a word.
+        // An image has 35 bytes, which is not a multiple of the four bytes of a word.
         case(6, [5, 7, 1], all),
         case(3, [32, 32, 3], AugmentFlags { crop: false, ..all }),
         case(3, [32, 32, 3], AugmentFlags { flip: false, ..all }),

@@ -86,8 +86,8 @@ impl Reference for AvgPool2d {
     }
 }
 
-/// Returns the sum of channel `c` of an image over the window of an output pixel. The sum of each row is one term: with
-/// shorter sums, the rounding errors are smaller.
+/// Returns the sum of channel `c` of an image over the window of an output pixel. Each row of the window is summed
+/// alone, and the row sums are added: shorter sums have smaller rounding errors.
 fn window_sum<T: Real>(g: &PoolGeometry, x: &[T], [oy, ox]: [usize; 2], c: usize) -> T {
     let [kernel_h, kernel_w] = g.window.size;
     let mut sum = T::ZERO;

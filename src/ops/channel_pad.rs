@@ -1,4 +1,4 @@
-//! Channels of zeros before and behind the channels of a value: x `[..., C]` → y `[..., before + C + after]`.
+//! Channels of zeros before and after the channels of a value: x `[..., C]` → y `[..., before + C + after]`.
 //!
 //! Shader: `shaders/channel_pad/`. Derivation: `docs/ops/channel_pad.md`.
 
@@ -7,7 +7,8 @@ use super::{Case, OpTests, case::Fill, n_channels, n_rows};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Records `before` channels of zeros before those of x, and `after` channels of zeros behind them.
+/// Records the padding of x with `before` channels of zeros before its own channels and `after` channels of zeros
+/// after them: `[..., C]` to `[..., before + C + after]`.
 pub fn channel_pad(tape: &mut Tape, x: ValueId, before: usize, after: usize) -> ValueId {
     tape.push_one(ChannelPad { before, after }, &[x])
 }
@@ -17,7 +18,7 @@ pub fn channel_pad(tape: &mut Tape, x: ValueId, before: usize, after: usize) -> 
 pub struct ChannelPad {
     /// The number of channels of zeros before those of x.
     pub before: usize,
-    /// The number of channels of zeros behind those of x.
+    /// The number of channels of zeros after those of x.
     pub after: usize,
 }
 

@@ -70,8 +70,8 @@ impl Op for GradNorm {
         let shader = |path| Shader::new(path).constant("N_PARTIALS", n_partials);
         let scratch = Binding::Scratch(0);
         let mut launch = Launch::default().with_scratch(n_partials);
-        // The segments run in order, and each continues the partial sums of the one before. So a partial sum has the
-        // same terms in the same order for any segments.
+        // The dispatches of the segments run in order, and each continues the partial sums of the one before. So a
+        // partial sum has the same terms in the same order for any division into segments.
         for segment in alike(io, 0, target.max_segment) {
             let partials = shader("clip_grad_norm/partials").constant("START", segment.span.start);
             launch = launch.then(partials, &[segment.input(0), scratch], grid(n_partials));

@@ -1,8 +1,8 @@
-//! Optimizers: ops that move the parameters by their gradients, one file each.
+//! Optimizers: ops that update the parameters from their gradients, one file each.
 //!
 //! A new optimizer is an op like the others (`src/ops/<optimizer>.rs`, `shaders/<optimizer>/`,
 //! `docs/ops/<optimizer>.md`) that implements [`Optimizer`], and a line in the list in `optimizers.rs`.
-//! `docs/adding_an_optimizer.md` walks through [`sgd`](super::sgd).
+//! `docs/adding_an_optimizer.md` explains the steps with [`sgd`](super::sgd) as the example.
 
 use std::fmt::Debug;
 
@@ -11,11 +11,12 @@ use crate::tape::{StateEntry, Tape};
 
 /// An optimizer with its hyperparameters.
 pub trait Optimizer: Debug {
-    /// Returns the name and the hyperparameters that differ from PyTorch's defaults, such as `SGD, momentum 0.9`.
+    /// Returns a text with the optimizer's name and the hyperparameters that differ from PyTorch's defaults, such as
+    /// `SGD, momentum 0.9`.
     fn description(&self) -> String;
 
-    /// Returns the names of the state buffers, in labels and in checkpoints. Each buffer has the parameters' layout, and
-    /// its elements are 0 before the first step.
+    /// Returns the names of the optimizer's state buffers for labels and checkpoints. Each buffer has the parameters'
+    /// layout, and its elements are 0 before the first step.
     fn state(&self) -> &'static [&'static str];
 
     /// Returns the scalars of training step `step` (from 1) at learning rate `lr` for
@@ -27,10 +28,11 @@ pub trait Optimizer: Debug {
     fn record(&self, tape: &mut Tape);
 }
 
-/// The hyperparameters of all optimizers, as the settings of a run give them. Each optimizer reads those that it has.
+/// The hyperparameters of all optimizers, as the settings of a run give them. Each optimizer
+/// reads its own hyperparameters and ignores the others.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Hyperparameters {
-    /// The factor of SGD's earlier steps in the sum of a step, in 0..1.
+    /// The momentum of SGD, in 0..1: the factor of the momentum buffer before a step adds the gradient to it.
     pub momentum: f64,
     /// True for Nesterov's form of momentum.
     pub nesterov: bool,
@@ -41,36 +43,37 @@ pub struct Hyperparameters {
 /// The weight decay of an optimizer.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct WeightDecay {
-    /// The rate, at least 0.
+    /// The factor of weight decay, at least 0; 0 for no weight decay.
     pub rate: f64,
     /// True if weight decay leaves out the parameters of rank 1: biases, and the scales and shifts of batch norms.
     pub is_partial: bool,
 }
 
 impl WeightDecay {
-    /// Returns the decay of all parameters at this rate.
+    /// Returns weight decay for all parameters, at this rate.
     pub fn of_all(rate: f64) -> Self {
         Self { rate, is_partial: false }
     }
 
-    /// Returns this decay for parameters of rank 2 and more alone.
+    /// Returns weight decay at the same rate, but only for the parameters of rank 2 and more.
     pub fn partial(self) -> Self {
         Self { is_partial: true, ..self }
     }
 
-    /// Returns the function that groups members for [`segments`]: those that decay, and those that do not. Without a
-    /// partial decay there is one group, and one dispatch.
+    /// Returns the function by which [`segments`] groups the parameters: true for those that decay, false for those
+    /// that do not. Unless the decay is partial, the function returns true for all parameters.
     pub(super) fn group(self) -> impl Fn(&StateEntry) -> bool {
         let is_split = self.is_partial && self.rate != 0.0;
         move |member| !is_split || member.shape.len() > 1
     }
 
-    /// Returns the rate of the members in a segment of [`WeightDecay::group`].
+    /// Returns the rate for the parameters of a segment that was made with [`WeightDecay::group`].
     pub(super) fn rate_of(self, segment: Segment) -> f64 {
         if segment.group { self.rate } else { 0.0 }
     }
 
-    /// Returns words such as `, weight decay 0.01`; nothing if the rate is `default`.
+    /// Returns a text such as `, weight decay 0.01` for the optimizer's description; an empty text if the rate is
+    /// `default`.
     pub(super) fn words(self, default: f64) -> String {
         match self {
             Self { rate, is_partial: true } if rate != 0.0 => {

@@ -6,11 +6,11 @@ use super::optimizer::{Hyperparameters, Optimizer};
 use super::{adam, sgd};
 use crate::base::choice::Choice;
 
-/// Declares the optimizers. Each line has a help text, the name of `--optimizer`, the default weight decay, and the type,
-/// which implements [`Optimizer`] and `From<Hyperparameters>`.
+/// Declares the optimizers. Each line has a help text, the optimizer's name as a value of `--optimizer`, the default
+/// weight decay, and the type, which implements [`Optimizer`] and `From<Hyperparameters>`.
 macro_rules! optimizers {
     ($($(#[doc = $help:literal])+ $name:literal, $weight_decay:literal, $(#[$default:ident])? $kind:ident = $module:ident::$type:ident;)+) => {
-        /// The kind of an optimizer.
+        /// The optimizers in the list, without their hyperparameters.
         #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
         pub enum OptimizerKind {
             $($(#[doc = $help])+ #[serde(rename = $name)] $(#[$default])? $kind,)+
@@ -22,7 +22,7 @@ macro_rules! optimizers {
         }
 
         impl OptimizerKind {
-            /// Returns the weight decay of a run that does not set it, which is PyTorch's default.
+            /// Returns the optimizer's default weight decay, which is that of PyTorch.
             pub fn weight_decay(self) -> f64 {
                 match self { $(Self::$kind => $weight_decay,)+ }
             }
@@ -40,7 +40,7 @@ macro_rules! optimizers {
         }
 
         impl AnyOptimizer {
-            /// Returns the optimizer.
+            /// Returns the optimizer as a trait object.
             pub fn get(&self) -> &dyn Optimizer {
                 match self { $(Self::$kind(optimizer) => optimizer,)+ }
             }

@@ -1,44 +1,47 @@
 //! Segments of a flat buffer of the state: consecutive members that one dispatch binds.
 //!
-//! A kernel over a whole flat buffer runs once for each segment. The buffer has one segment if an adapter can bind it
-//! whole and all members are treated alike. Otherwise it has several. The segments together have every element once,
-//! padding included, in the order of the buffer. Kernels compute the same bits with one segment or many.
+//! A member is a parameter or running statistic, or the elements of another buffer that belong to it. A kernel over a
+//! whole flat buffer is dispatched once for each segment. The buffer has one segment if the adapter can bind the whole
+//! buffer and the kernel treats all members alike. Otherwise it may have several. The segments together have every
+//! element once, padding included, in the order of the buffer. Kernels compute the same bits with one segment or many.
 
 use crate::kernel::{Binding, Span};
 use crate::tape::{NodeIo, StateEntry, Storage};
 
-/// Consecutive members of a flat buffer, in one dispatch.
+/// Consecutive members of a flat buffer, which one dispatch binds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
-    /// The elements, with the padding behind the members.
+    /// The range of the segment's elements in the flat buffer, with the padding after each member.
     pub span: Span,
     /// True if the segment is the whole buffer.
     pub is_whole: bool,
-    /// The value of the function that groups the members; the same for all members of the segment.
+    /// The result of the function that groups the members, an argument of `segments`. It is the same for all members
+    /// of the segment.
     pub group: bool,
 }
 
 impl Segment {
-    /// Returns the number of elements.
+    /// Returns the number of elements in the segment, padding included.
     pub fn n_elements(self) -> usize {
         self.span.end - self.span.start
     }
 
-    /// Returns the binding of this segment of the node's i-th input.
+    /// Returns a binding of the part of the node's input `i` that the segment covers.
     pub fn input(self, i: usize) -> Binding {
         if self.is_whole { Binding::Input(i) } else { Binding::InputPart(i, self.span) }
     }
 
-    /// Returns the binding of this segment of the node's i-th output.
+    /// Returns a binding of the part of the node's output `i` that the segment covers.
     pub fn output(self, i: usize) -> Binding {
         if self.is_whole { Binding::Output(i) } else { Binding::OutputPart(i, self.span) }
     }
 }
 
-/// Returns the segments of the node's input `i`. A segment has at most `max_bytes` bytes, unless it has a single member,
-/// and its members have the same `group`. An input that is not a flat buffer is one segment.
+/// Returns the segments of the node's input `i`. All members of a segment have the same result of `group`. A segment
+/// has at most `max_bytes` bytes; only a single member that is larger exceeds this. An input that is not a flat buffer
+/// is one segment.
 ///
-/// The iterator allocates nothing, so references may use it in a step.
+/// The iterator allocates no memory, so the implementations of ops on the CPU may use it during a step.
 pub(super) fn segments<'a>(
     io: &NodeIo<'a>,
     i: usize,
@@ -61,7 +64,7 @@ pub(super) fn segments<'a>(
         let first = rest.first().is_some_and(&group);
         let end_of = |ix: usize| rest.get(ix + 1).map_or(n_elements, |next| next.offset);
         let fits = |&ix: &usize| group(&rest[ix]) == first && end_of(ix) - start <= most;
-        // The first member belongs to the segment even if it is too large.
+        // A segment has at least one member, even if the member alone is larger than the limit.
         let n = 1 + (1..rest.len()).take_while(fits).count();
         let end = if rest.is_empty() { n_elements } else { end_of(n - 1) };
         let span = Span { start, end };
@@ -86,8 +89,8 @@ mod tests {
     use crate::ops::clip_grad_norm::norm;
     use crate::tape::{Initializer, Layout, Mode, Tape};
 
-    /// Returns start, end and group of the segments of five members, of which the third is large, and of which those of
-    /// rank 1 are not grouped with the others.
+    /// Returns start, end and group of each segment of a flat buffer with five members, of which the third is large.
+    /// With `by_rank`, the members of rank 1 are in another group than the others.
     fn of_members(max_bytes: Option<u64>, by_rank: bool) -> Vec<(usize, usize, bool)> {
         let mut tape = Tape::new("test", Mode::Train);
         let shapes: [&[usize]; 5] = [&[3, 5], &[64, 1], &[1000], &[65], &[2, 2]];

@@ -6,8 +6,8 @@
 //! p = p − lr · d        d = g + momentum · b with Nesterov's form, otherwise d = b; d = g without momentum
 //! ```
 //!
-//! PyTorch's `SGD` without dampening; Sutskever et al. 2013 for Nesterov's form. Shaders: `shaders/sgd/`. Derivation:
-//! `docs/ops/sgd.md`.
+//! This is PyTorch's `SGD` without dampening. Nesterov's form is that of Sutskever et al. 2013. Shaders:
+//! `shaders/sgd/`. Derivation: `docs/ops/sgd.md`.
 
 use rayon::prelude::*;
 
@@ -25,7 +25,8 @@ use crate::tape::{
 /// `gradients, control, parameters, momentum_buffer -> parameters, momentum_buffer`.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Sgd {
-    /// The factor of the sum of earlier gradients, in 0..1; 0 for no momentum, and no state.
+    /// The factor of the momentum buffer before a step adds the gradient to it, in 0..1. With 0, the optimizer has no
+    /// momentum and no momentum buffer.
     pub momentum: f64,
     /// True for Nesterov's form of momentum.
     pub nesterov: bool,

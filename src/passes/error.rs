@@ -13,7 +13,7 @@ pub enum PlanError {
         /// Bytes that the session may take.
         limit: u64,
     },
-    /// A parameter is larger than the largest binding of the adapter. The batch size has no effect on its size.
+    /// A parameter is larger than the largest binding of the adapter. A smaller batch size does not help.
     #[error("a parameter of {} is larger than the {} that the adapter binds", readable_bytes(*.bytes), readable_bytes(*.limit))]
     ParameterTooLarge {
         /// Bytes of the parameter.
@@ -21,8 +21,8 @@ pub enum PlanError {
         /// Size of the adapter's largest binding, in bytes.
         limit: u64,
     },
-    /// A flat buffer, which has all parameters, is larger than the largest buffer of the adapter. The batch size has no
-    /// effect on its size.
+    /// A flat buffer, which has all parameters, is larger than the largest buffer of the adapter. A smaller batch size
+    /// does not help.
     #[error("all parameters together take {}, more than the {} of the adapter's largest buffer", readable_bytes(*.bytes), readable_bytes(*.limit))]
     StateTooLarge {
         /// Bytes of the flat buffer.

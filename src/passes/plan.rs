@@ -170,8 +170,8 @@ impl Plan {
         slots.map(|&PlannedBuffer { real, bytes, .. }| Slot { real, bytes }).collect()
     }
 
-    /// Returns the size of the largest value or scratch memory that a dispatch must bind, in bytes. A flat buffer of the
-    /// state does not count, because kernels can bind it in parts, but each of its members does.
+    /// Returns the size of the largest value or scratch memory that a dispatch binds whole, in bytes. A flat buffer of
+    /// the state does not count, because kernels can bind it in parts. Each parameter and running statistic counts.
     pub fn largest_binding(&self) -> u64 {
         self.largest_member.max(self.largest_of_step)
     }
@@ -182,7 +182,8 @@ impl Plan {
     }
 
     /// Returns an error if the plan exceeds a limit. Call this function before memory is allocated. `in_use` is the
-    /// number of bytes of the session's other programs.
+    /// number of bytes that the session's other programs take, and `max_binding` the adapter's largest binding in
+    /// bytes.
     ///
     /// # Errors
     /// [`PlanError::MemoryLimit`], [`PlanError::BindingTooLarge`] or [`PlanError::ParameterTooLarge`].

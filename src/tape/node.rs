@@ -83,7 +83,7 @@ impl<'a> NodeIo<'a> {
         self.tape.value(self.node.outputs[i])
     }
 
-    /// Returns the layout of the state.
+    /// Returns the layout of the tape's state: parameters, running statistics and the optimizer's buffers.
     pub fn state(&self) -> &'a StateLayout {
         self.tape.state()
     }

@@ -166,7 +166,7 @@ impl Tape {
         self.new_value(self.state.name(group), &shape, ElementType::F32, storage, false)
     }
 
-    /// Adds the state buffers of an optimizer, which have these names in labels and files.
+    /// Adds the state buffers of an optimizer, one for each name in `names`. Labels and files use the names.
     ///
     /// # Panics
     /// If there are more than [`StateBuffer::N_OPTIMIZER`] names.

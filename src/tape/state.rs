@@ -84,8 +84,7 @@ pub enum Initializer {
         /// The number of products that are summed for one output element.
         fan_in: usize,
     },
-    /// Normal with mean 0 and standard deviation √(2/fan_in), for a layer that a ReLU follows. PyTorch has it as
-    /// `kaiming_normal_`.
+    /// Normal with mean 0 and standard deviation √(2/fan_in), for a layer before a ReLU: PyTorch's `kaiming_normal_`.
     KaimingNormal {
         /// The number of products that are summed for one output element.
         fan_in: usize,
@@ -131,7 +130,7 @@ pub struct StateLayout {
     pub parameters: Vec<StateEntry>,
     /// Batch norm's running means and variances.
     pub running_statistics: Vec<StateEntry>,
-    /// The names of the optimizer's state buffers in labels and files; none without an optimizer.
+    /// The names of the optimizer's state buffers in labels and files; empty without an optimizer.
     pub optimizer: &'static [&'static str],
     /// True if the state has a moving average of the parameters.
     pub averaged: bool,

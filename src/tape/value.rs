@@ -60,8 +60,8 @@ pub enum StateBuffer {
     /// The gradients, with the parameters' layout.
     Gradients,
     /// A buffer of the optimizer's state, with the parameters' layout; empty if the optimizer has fewer buffers. The
-    /// number is below [`StateBuffer::N_OPTIMIZER`]. [`StateLayout::optimizer`](super::StateLayout::optimizer) has the
-    /// names of the buffers.
+    /// buffers are numbered from 0 to [`StateBuffer::N_OPTIMIZER`] - 1.
+    /// [`StateLayout::optimizer`](super::StateLayout::optimizer) has the names of the buffers.
     Optimizer(usize),
     /// Batch norm's running means and variances.
     RunningStatistics,
@@ -79,7 +79,7 @@ pub enum StateBuffer {
 }
 
 impl StateBuffer {
-    /// The largest number of state buffers of an optimizer.
+    /// The largest number of state buffers that an optimizer can have.
     pub const N_OPTIMIZER: usize = 2;
 
     /// All buffers of the state, in the order in which a plan lists them.
@@ -101,8 +101,8 @@ impl StateBuffer {
         position.expect("every buffer is in the list")
     }
 
-    /// Returns the buffer's name in messages. [`StateLayout::name`](super::StateLayout::name) returns the name in labels
-    /// and files, which depends on the optimizer.
+    /// Returns the buffer's name in messages. [`StateLayout::name`](super::StateLayout::name) returns the name in
+    /// labels and files, which depends on the optimizer.
     pub fn name(self) -> &'static str {
         match self {
             StateBuffer::Parameters => "parameters",

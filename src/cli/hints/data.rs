@@ -34,7 +34,7 @@ pub fn hint_of_data(error: &LoadError) -> String {
     hint_of_files(&error.cause, error.dataset)
 }
 
-/// Returns the hint for files of a dataset that cannot be used.
+/// Returns the hint for an error in the files of a dataset; it is empty for a dataset without files.
 fn hint_of_files(error: &DataError, dataset: &dyn DatasetSource) -> String {
     let Some(files) = dataset.files() else { return String::new() };
     let again = match &files.archive {
@@ -94,7 +94,7 @@ fn hint_of_files(error: &DataError, dataset: &dyn DatasetSource) -> String {
     }
 }
 
-/// Returns the ways to get a dataset and the places to put it.
+/// Returns the instructions for getting a dataset and placing its files; they are empty for a dataset without files.
 fn how_to_get(dataset: &dyn DatasetSource) -> String {
     let title = dataset.title();
     let Some(Files { folder, example, listed, page, archive, .. }) = dataset.files() else {

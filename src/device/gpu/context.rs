@@ -190,8 +190,9 @@ impl Context {
         planned: u64,
     ) -> Result<wgpu::Buffer, DeviceError> {
         self.planned.fetch_max(planned, Ordering::Relaxed);
-        // A binding is never larger than a buffer, and the plan's check has compared all values with the largest binding.
-        // So only a flat buffer of the state, which kernels bind in parts, can be too large here.
+        // The plan's check has compared every input, transient value and parameter with the adapter's largest binding,
+        // which is not larger than its largest buffer. It does not compare the flat buffers of the state, because
+        // kernels bind them in parts. So only a flat buffer of the state can be too large here.
         let limit = self.limits.max_buffer_size;
         if bytes > limit {
             return Err(PlanError::StateTooLarge { bytes, limit }.into());

@@ -1,6 +1,6 @@
-//! Networks, one file each. A network records itself on a tape and is found by its name.
+//! Networks, one file each. A network is a type that implements [`Network`]; [`by_name`] finds it by its name.
 //!
-//! [`NETWORKS`] lists them. `docs/adding_a_network.md` adds one.
+//! [`NETWORKS`] lists the networks. `docs/adding_a_network.md` shows how to add one.
 
 mod network;
 pub mod resnet9;
@@ -13,7 +13,7 @@ use crate::tape::StateEntry;
 
 pub use network::{Network, NetworkConfig, NetworkEntry, NetworkRef};
 
-/// All networks, in the order of lists and messages.
+/// All networks, in the order in which lists and messages name them.
 pub static NETWORKS: [NetworkRef; 5] = [
     &resnet9::NETWORK,
     &resnet_cifar::RESNET20,
@@ -28,35 +28,36 @@ pub const DEFAULT: NetworkRef = &resnet9::NETWORK;
 /// Returns the network with this name.
 ///
 /// # Errors
-/// If no network has this name: the nearest name and all names.
+/// If no network has this name. The error text has the most similar name and all names.
 pub fn by_name(name: &str) -> Result<NetworkRef, String> {
     let network = NETWORKS.into_iter().find(|network| network.name() == name);
     network.ok_or_else(|| unknown(name, &NETWORKS.map(Network::name)))
 }
 
-/// The names of tensors with their shapes in PyTorch.
+/// A map from the name of a tensor to its shape in PyTorch.
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Returns the names of members with their shapes in PyTorch.
+/// Returns the names of parameters and running statistics with their shapes in PyTorch.
 pub(super) fn shapes<'a>(members: impl IntoIterator<Item = &'a StateEntry>) -> Shapes {
     let shape = |member: &StateEntry| member.layout.torch_shape(&member.shape);
     members.into_iter().map(|member| (member.name.clone(), shape(member))).collect()
 }
 
-/// Returns the network with these tensors: its width and its number of classes from the shapes of stem and head; None
-/// where the tensors are missing.
+/// Returns the width and the number of classes of a network, from the shapes of its stem and its head in `tensors`;
+/// None for a number whose tensor is missing.
 pub(super) fn size_of(network: NetworkRef, tensors: &Shapes) -> [Option<usize>; 2] {
     [network.stem(), network.head()].map(|name| tensors.get(name)?.first().copied())
 }
 
-/// Returns the network whose parameters and running statistics have exactly these names; None if there is none.
+/// Returns the network whose parameters and running statistics have exactly the names in `tensors`; None if no network
+/// has them.
 pub(super) fn recognise(tensors: &Shapes) -> Option<NetworkConfig> {
     let config = |&network: &NetworkRef| match size_of(network, tensors) {
         [Some(width @ 1..), Some(classes @ 1..)] => Some(NetworkConfig { network, width, classes }),
         _ => None,
     };
     let is_it = |config: &NetworkConfig| {
-        // The names do not depend on the sizes, so a small network is recorded.
+        // The names do not depend on width and number of classes, so the smallest network has them too.
         let small = NetworkConfig { width: 1, classes: 1, ..*config };
         let tape = small.tape([32, 32, 3]);
         let state = tape.state();
@@ -96,7 +97,8 @@ mod tests {
         let products = Work::sum_of(&tape, |node| {
             node.op.name().starts_with("conv2d") || node.op.name().starts_with("linear")
         });
-        // Convolutions and linear layer, counted by hand from the paper's table.
+        // The expected number of multiplications in convolutions and linear layer was counted by hand from the paper's
+        // table.
         assert_eq!(products.flops / 2, 40_550_400 + 640);
     }
 

@@ -1,4 +1,4 @@
-//! The trait of a network, and its configuration as data.
+//! The trait [`Network`], and [`NetworkConfig`]: a network with its width and number of classes.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
-/// One of [`NETWORKS`](super::NETWORKS).
+/// A reference to one of the networks in [`NETWORKS`](super::NETWORKS).
 pub type NetworkRef = &'static dyn Network;
 
 /// A network of any width for any number of classes.
 pub trait Network: fmt::Debug + Sync {
-    /// Returns the name, such as `resnet9`.
+    /// Returns the network's name, such as `resnet9`.
     fn name(&self) -> &'static str;
 
     /// Returns a line that describes the network.
     fn description(&self) -> &'static str;
 
-    /// Returns the width of the network as it was published, or as the recipe for CIFAR-10 has it.
+    /// Returns the default width: that of the published network, or that of the recipe for CIFAR-10.
     fn default_width(&self) -> usize;
 
     /// Checks the shape of an image, `[H, W, C]`.
@@ -44,7 +44,7 @@ impl PartialEq for dyn Network {
 }
 
 impl Serialize for dyn Network {
-    /// Writes the name.
+    /// Serialises the network as its name.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
@@ -80,8 +80,8 @@ impl NetworkConfig {
         network.record(tape, x, width, classes)
     }
 
-    /// Records the network alone for one image, `[H, W, C]`, without fusion: the tape for a table of layers, a count
-    /// of parameters or a count of operations.
+    /// Returns a tape with the network for one image, `[H, W, C]`, without loss, optimizer and fusion. Such a tape
+    /// serves for a table of layers, a count of parameters or a count of operations.
     ///
     /// # Panics
     /// As for [`NetworkConfig::record`].
@@ -101,10 +101,10 @@ impl fmt::Display for NetworkConfig {
     }
 }
 
-/// A network as files name it. The number of classes is in the shape of the head.
+/// The record of a network in a file. It has no number of classes, which follows from the shape of the head's tensor.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NetworkEntry {
-    /// Name of the network. A later version of the program may have networks that this version does not have.
+    /// Name of the network. A file from a later version of wgrad may name a network that this version does not have.
     pub name: String,
     /// Number of channels of the first layer.
     pub width: usize,

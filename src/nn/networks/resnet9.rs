@@ -11,20 +11,21 @@
 //! ```
 //!
 //! Convolutions are 3x3 with padding 1. The convolutions and the linear layer have no bias. The window of the last pool
-//! is the whole plane, so the network takes images of any size that its first three pools leave a pixel of.
+//! is the whole plane, so the network takes images of all sizes for which the first three pools leave at least a pixel.
 
 use super::{Network, NetworkConfig};
 use crate::nn::layers::{self, Conv};
 use crate::tape::{Tape, ValueId};
 
-/// The entry in [`NETWORKS`](super::NETWORKS).
+/// The ResNet-9 in the list [`NETWORKS`](super::NETWORKS).
 pub static NETWORK: Entry = Entry;
 
 /// The type of [`NETWORK`].
 #[derive(Debug)]
 pub struct Entry;
 
-/// Number of rows, and of columns, of the smallest images. Three pools halve a plane of this size to one pixel.
+/// Number of rows, and of columns, of the smallest images that the network takes. The first three pools reduce a plane
+/// of this size to one pixel.
 const SMALLEST: usize = 8;
 
 impl Network for Entry {

@@ -11,7 +11,8 @@
 //!
 //! A block is conv, batch norm, ReLU, conv, batch norm, `+ shortcut`, ReLU. Convolutions are 3x3 with padding 1 and
 //! have no bias. The first block of the second and third stage halves rows and columns and doubles the channels. Its
-//! shortcut is the paper's option A, without parameters: every second row and column, between zero channels.
+//! shortcut is the paper's option A, without parameters: every second row and column of x, with channels of zeros
+//! before and after the channels of x.
 //!
 //! Names and initial weights are those of the public code whose weights are in wide use
 //! (`akamaster/pytorch_resnet_cifar10`).
@@ -40,12 +41,12 @@ pub static RESNET44: ResNetCifar =
 pub static RESNET56: ResNetCifar =
     ResNetCifar { name: "resnet56", description: "the same with 56 layers", blocks: 9 };
 
-/// A network of this family.
+/// A residual network for CIFAR, of 6n + 2 layers.
 #[derive(Debug)]
 pub struct ResNetCifar {
     name: &'static str,
     description: &'static str,
-    /// Number of blocks of a stage, n.
+    /// Number of residual blocks in each stage, n.
     blocks: usize,
 }
 
@@ -117,7 +118,7 @@ fn shortcut(
     if stride == 1 && channels == out_channels {
         return x;
     }
-    // The mean over a window of one pixel copies every second row and column.
+    // With a window of one pixel and stride 2, average pooling copies every second row and column.
     let x = layers::avg_pool2d(tape, name, x, Window::square(1, stride, 0));
     let before = (out_channels - channels) / 2;
     layers::channel_pad(tape, name, x, before, out_channels - channels - before)

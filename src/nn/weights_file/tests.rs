@@ -24,7 +24,7 @@ fn read(layout: &StateLayout, bytes: &[u8]) -> Result<(Weights, Vec<String>), St
     file.and_then(|file| file.weights(layout)).map_err(|error| error.to_string())
 }
 
-/// Returns a file of tensors, each with a name, a type, a shape and bytes.
+/// Returns the bytes of a safetensors file with these tensors, each with name, type, shape and bytes.
 fn file(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Vec<u8> {
     let views = tensors.iter().map(|&(name, dtype, shape, bytes)| {
         (name, TensorView::new(dtype, shape.to_vec(), bytes).expect("it is whole"))
@@ -120,7 +120,8 @@ fn missing_and_unknown_names_are_listed() {
 
 #[test]
 fn float_types_are_converted_and_other_types_refused() {
-    // `bytes` is the number 1.5 in the type `dtype`. Every element of the weight is 1.5.
+    // Tests a file in which every element of the tensor `0.weight` is 1.5. `bytes` is the number 1.5 in the type
+    // `dtype`.
     let one = |name: &str, dtype, bytes: &[u8]| {
         let weight = bytes.repeat(135);
         let others: Vec<_> = ["1.running_mean", "1.running_var"]
@@ -157,7 +158,8 @@ fn prefixes_of_wrappers_are_removed() {
         ("_orig_mod.module.0.weight", Dtype::F32, &[1, 3, 3, 3], &weight),
         ("module.1.running_mean", Dtype::F32, &[1], &four),
         ("module.1.running_var", Dtype::F32, &[1], &four),
-        // PyTorch's count of batches is a scalar of type i64; this count has another type and shape.
+        // PyTorch writes the count of batches as a scalar of type i64. Here its type and shape are wrong, and the
+        // reader ignores it.
         ("module.1.num_batches_tracked", Dtype::F32, &[1], &four),
         ("n_averaged", Dtype::I64, &[], &count),
     ]);
@@ -187,7 +189,8 @@ fn an_element_that_is_not_finite_is_named() {
     let refused = |weights: &Weights| {
         read(&layout, &weights.to_safetensors(&layout, None)).expect_err("it is refused")
     };
-    // PyTorch's element [co 4, ci 2, ky 0, kx 1] is [ky 0, kx 1, ci 2, co 4] in the tape's layout.
+    // `at` is the index of the element [ky 0, kx 1, ci 2, co 4] in the tape's layout of the weight, [3, 3, 3, 5]. In
+    // PyTorch's layout it is the element [co 4, ci 2, ky 0, kx 1].
     let at = (5 * 3) + 2 * 5 + 4;
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut bad = good.clone();
@@ -214,7 +217,7 @@ fn the_error_names_a_file_that_cannot_be_written() {
     assert!(error.to_string().contains("/nowhere/model.safetensors"), "{error}");
 }
 
-/// Returns a file with initial weights of a network.
+/// Returns a file with the initial weights of a network, and with the record `info`.
 fn file_of(config: impl Into<NetworkConfig>, info: Option<&ModelInfo>) -> WeightsFile {
     let tape = config.into().tape([32, 32, 3]);
     let bytes = Weights::initial(tape.state(), 0).to_safetensors(tape.state(), info);

@@ -25,7 +25,7 @@ impl Default for AugmentFlags {
 }
 
 /// Records the augmentation of pixels `[N, C, H, W]` with draws `[N, 5]`; the result is `[N, H, W, C]`. The border of
-/// the crop and the square of the cutout are in proportion to the side of the images.
+/// the crop and the square of the cutout are in proportion to the shorter side of the images.
 pub fn augment(
     tape: &mut Tape,
     pixels: ValueId,
@@ -50,11 +50,11 @@ pub struct Augment {
     pub flags: Option<AugmentFlags>,
     /// Width of the black border that a crop may include, in pixels.
     pub padding: usize,
-    /// Rows and columns of the cutout's square.
+    /// Side of the cutout's square, in pixels.
     pub cutout: usize,
 }
 
-/// Returns `[N, C, H, W]` of pixels.
+/// Returns the shape `[N, C, H, W]` of pixels as an array.
 pub(super) fn sizes(pixels: &[usize]) -> [usize; 4] {
     let sizes = pixels.try_into().ok().filter(|&[_, c, ..]: &[usize; 4]| c > 0);
     sizes.unwrap_or_else(|| panic!("augment: pixels have shape {pixels:?}, not [N, C, H, W]"))
@@ -151,7 +151,7 @@ enum PixelSource {
 }
 
 impl Augment {
-    /// Returns the source of the output pixel in row `y` and column `x`.
+    /// Returns the source of the output pixel in row `y` and column `x`: the cutout, the border or an input pixel.
     fn source(
         &self,
         [y, x]: [usize; 2],

@@ -5,8 +5,8 @@ use super::{N_DRAWS, padding};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
-/// Records the random numbers of a batch. `indices`, `[N]`, are the numbers of its images in the dataset, and `image`
-/// is the size of an image, `[H, W]`. The result is `[N, 5]` in u32: crop offset y and x in
+/// Records the random numbers of a batch. `indices`, `[N]`, are the numbers of the batch's images in the dataset, and
+/// `image` is the size of an image, `[H, W]`. The result is `[N, 5]` in u32: crop offset y and x in
 /// `0..=2 * padding`, flip 0 or 1, cutout centre y in `0..H` and x in `0..W`.
 pub fn draws(tape: &mut Tape, indices: ValueId, image: [usize; 2]) -> ValueId {
     tape.push_one(Draws { image, padding: padding(image) }, &[indices])
