@@ -136,8 +136,8 @@ fn a_tensor_above_the_binding_limit_is_rejected() {
     assert!(bytes > limit);
 }
 
-/// A layer with a weight above the limit is refused. The error differs from that of an activation, which depends on the
-/// batch size.
+/// A parameter that is larger than the largest binding is refused. The error is not the one for a too large activation,
+/// whose size depends on the batch size.
 #[test]
 fn a_parameter_above_the_binding_limit_is_rejected() {
     let limit = info::adapters().first().expect("an adapter").limits.max_binding_bytes;
@@ -149,7 +149,8 @@ fn a_parameter_above_the_binding_limit_is_rejected() {
     assert!(matches!(error, DeviceError::Plan(PlanError::ParameterTooLarge { .. })), "{error}");
 }
 
-/// Kernels bind a flat buffer in parts, so a network whose parameters together exceed the largest binding is planned.
+/// Kernels bind a flat buffer, such as all parameters, in parts. So a network is accepted if only its parameters
+/// together exceed the largest binding.
 #[test]
 fn parameters_that_together_exceed_the_binding_limit_are_accepted() {
     let mut tape = Tape::new("test", Mode::Train);
@@ -161,7 +162,7 @@ fn parameters_that_together_exceed_the_binding_limit_are_accepted() {
     let plan = Plan::new(&tape, PlanOptions { target, ..PlanOptions::default() });
     assert_eq!(plan.largest_binding(), 1 << 22);
     plan.check(None, 0, 1 << 23).expect("two of three members fit a binding");
-    // Two segments of the gradients, and the sum of their partial sums.
+    // One dispatch for each of the two segments of the gradients, and one that adds their partial sums.
     assert_eq!(plan.launches[0].dispatches.len(), 3);
 }
 

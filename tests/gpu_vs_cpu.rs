@@ -84,8 +84,8 @@ fn every_tile_gives_the_same_bits() {
     assert!(n_cut > 10, "{n_cut}");
 }
 
-/// An adapter that cannot bind a whole flat buffer runs a kernel once for each segment. The results have the same bits,
-/// also with a segment for each member.
+/// If an adapter cannot bind a whole flat buffer, a kernel runs once for each segment of the buffer. The results have
+/// the same bits as without segments, even if each member of the buffer has a segment of its own.
 #[test]
 fn segments_of_flat_buffers_give_the_same_bits() {
     let open = |max_segment| common::open(OpenOptions { max_segment, ..OpenOptions::default() });

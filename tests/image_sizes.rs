@@ -1,4 +1,4 @@
-//! Images of any size, with any number of channels and classes: grey images of 20 rows and 24 columns in seven classes.
+//! Training on images of another format than CIFAR-10: grey images of 20 rows and 24 columns in seven classes.
 
 use wgrad::data::batches::{Batch, epoch_order, in_order, whole_batches};
 use wgrad::data::{ImageSpec, Split};
@@ -22,7 +22,7 @@ fn spec() -> ImageSpec {
     }
 }
 
-/// Returns images with a bright rectangle. The class is its place.
+/// Returns `n` images, each with a bright rectangle. The place of the rectangle determines the class.
 fn images(n: usize) -> Split {
     let size = spec().size;
     let mut split = Split::new(size);
@@ -84,7 +84,7 @@ fn a_network_learns_grey_images_of_20x24_pixels_in_seven_classes() {
     for images in whole_batches(&in_order(test.len()), BATCH_SIZE) {
         batch.fill(&test, images);
         let x = inputs(&device, &config, &batch, 0);
-        // Without augmentation, an input is the normalised image.
+        // Without augmentation, the input of the network is the normalised image.
         let first = test.image(images[0] as usize)[25];
         assert_eq!(x[25], ((f64::from(first) / 255.0 - 0.2) / 0.3) as f32);
         logits.extend(model.predict(&x).expect("logits"));

@@ -30,7 +30,7 @@ enum In {
     Naive,
     /// The adapter's default kernels.
     Default,
-    /// The default kernels, with flat buffers in segments of one member.
+    /// The default kernels, with a separate dispatch for each member of a flat buffer.
     Segments,
     /// Matrix products in registers.
     Registers,
@@ -45,7 +45,7 @@ enum In {
 use In::{Default, Naive, Registers, Segments, Square64, Square128, Subgroup};
 
 impl In {
-    /// Returns the device options of this set.
+    /// Returns the options of a device that runs this set of kernels.
     fn options(self) -> OpenOptions {
         let (tile, max_segment) = match self {
             Naive | Default => (None, None),

@@ -38,7 +38,7 @@ fn the_network_has_6_573_120_parameters() {
     assert_eq!(record(Mode::Train, 64, 1).state().n_parameters(), 6_573_120);
 }
 
-/// No network assumes square images, three channels or ten classes: each trains on [20, 24, 1] with 7 classes.
+/// Networks do not assume square images, three channels or ten classes: two of them train on `[20, 24, 1]`, 7 classes.
 #[test]
 fn every_network_trains_on_images_of_another_shape() {
     let device = Device::cpu(OpenOptions::default());

@@ -1,5 +1,5 @@
-//! Training with each optimizer: a restored state continues with the same bits, averaged and clipped, and kernels over
-//! flat buffers give the same bits in one dispatch or several.
+//! Training with each optimizer, with averaged weights and clipped gradients. Training from a restored state continues
+//! with the same bits, and kernels over flat buffers give the same bits in one dispatch or several.
 
 mod common;
 
@@ -15,7 +15,8 @@ use wgrad::train::{Model, ModelConfig, Snapshot, Trainer};
 
 const BATCH_SIZE: usize = 8;
 
-/// Returns every optimizer, with a weight decay that leaves out some members, and SGD also without momentum.
+/// Returns every optimizer with momentum 0.9, and SGD also without momentum. The weight decay leaves out biases and
+/// batch norm.
 fn optimizers() -> Vec<AnyOptimizer> {
     let weight_decay = WeightDecay::of_all(0.5).partial();
     let plain = Hyperparameters { weight_decay, ..Hyperparameters::default() };
@@ -61,7 +62,8 @@ fn training_with_each_optimizer_continues_from_a_snapshot_with_the_same_bits() {
     }
 }
 
-/// The flat buffers of this network have 1.6 MiB, so a kernel runs once for each of two segments.
+/// The flat buffers of this network have 1.6 MiB. With segments of at most 1 MiB, a kernel runs once for each of two
+/// segments.
 #[test]
 fn segments_of_1_mib_change_no_bit_of_a_step() {
     let open = |max_segment| common::open(OpenOptions { max_segment, ..OpenOptions::default() });
@@ -77,8 +79,8 @@ fn segments_of_1_mib_change_no_bit_of_a_step() {
     }
 }
 
-/// After one step from the same weights, a decay that leaves out the bias gives the weight of a full decay and the bias
-/// of no decay.
+/// Compares three weight decays after one step from the same weights: none, full, and without the bias. The last one
+/// gives the weight of the full decay and the bias of no decay.
 #[test]
 fn a_partial_decay_leaves_out_the_bias() {
     for device in [Device::cpu(OpenOptions::default()), common::open(OpenOptions::default())] {

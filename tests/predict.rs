@@ -71,7 +71,7 @@ fn expected(names: &[&str]) -> Predictions {
     Predictions::from_logits(&logits(names), 10)
 }
 
-/// Returns the logits of these pictures, `[n, 10]`.
+/// Returns the logits of the pictures with these file names, `[n, 10]`.
 fn logits(names: &[&str]) -> Vec<f32> {
     let images = names
         .iter()

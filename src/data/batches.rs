@@ -36,9 +36,9 @@ use crate::ops::cross_entropy::IGNORED;
 /// step, and a step allocates no memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The pixels, `[size, C, H, W]` bytes, four to a word, without gaps between the images. Word `k` holds the bytes `4
-    /// k` to `4 k + 3`, the first byte in the lowest bits. WGSL has no byte buffers; its `unpack4xU8` reads the bytes in
-    /// this order.
+    /// The pixels, `[size, C, H, W]` bytes, four to a word, without gaps between the images. Word `k` holds the bytes
+    /// `4k` to `4k + 3`, the first byte in the lowest bits. WGSL has no byte buffers; its `unpack4xU8` reads the bytes
+    /// in this order.
     pub pixels: Vec<u32>,
     /// The classes, `[size]`; [`IGNORED`] in padding rows.
     pub labels: Vec<u32>,
@@ -50,7 +50,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Returns a batch of `size` padding rows, for images of the size `image`.
+    /// Returns a batch with room for `size` images of the size `image`. All its rows are padding.
     pub fn new(size: usize, image: ImageSize) -> Self {
         Self {
             pixels: vec![0; (size * image.n_bytes()).div_ceil(4)],
@@ -85,7 +85,8 @@ impl Batch {
             split.size
         );
 
-        // wgpu runs on little-endian machines, where the bytes of the words are the pixels in order.
+        // wgpu runs on little-endian machines. There, the bytes of the words, in the order of memory, are the pixels in
+        // order.
         let pixels: &mut [u8] = bytemuck::cast_slice_mut(&mut self.pixels);
         for (row, &index) in indices.iter().enumerate() {
             pixels[row * n_bytes..][..n_bytes].copy_from_slice(split.image(index as usize));
@@ -99,7 +100,7 @@ impl Batch {
         self.indices[self.n_valid..].fill(0);
     }
 
-    /// Makes every row a padding row.
+    /// Makes every row a padding row: black pixels, the label [`IGNORED`], the index 0.
     pub fn clear(&mut self) {
         self.pixels.fill(0);
         self.labels.fill(IGNORED);
@@ -155,7 +156,7 @@ pub fn all_batches(order: &[u32], batch_size: usize) -> Chunks<'_, u32> {
 mod tests {
     use super::*;
 
-    /// A size whose number of bytes, 105, is not a multiple of 4.
+    /// An image size of 105 bytes. This is not a multiple of 4, so a word can have bytes of two images.
     const SIZE: ImageSize = ImageSize { height: 5, width: 7, channels: 3 };
 
     /// Returns `n` images. Every byte depends on its image and its position.

@@ -29,7 +29,7 @@ pub const FOLDER: &str = "cifar-10-batches-bin";
 /// The size of an image.
 pub const SIZE: ImageSize = ImageSize { height: 32, width: 32, channels: 3 };
 
-/// The layout of a record.
+/// The layout of a record in a file of images: one byte with the label, then the image.
 pub const LAYOUT: Layout = Layout { n_label_bytes: 1, label_ix: 0, n_classes: CLASSES.len() };
 
 /// The number of bytes of a record: a label and an image.
@@ -45,8 +45,9 @@ pub const MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
 /// The standard deviation of the published training images by channel, for pixels in 0..=1.
 pub const STANDARD_DEVIATION: [f64; 3] = [0.2470, 0.2435, 0.2616];
 
-/// The defaults of a run. At a batch size of 128 the best learning rate was 0.005 (`docs/performance.md`). A batch size
-/// of 512 is four times as large, and the learning rate √4 times as high.
+/// The default settings of a training run on CIFAR-10. At a batch size of 128 the best learning rate was 0.005
+/// (`docs/performance.md`). The default batch size of 512 is four times as large, so the default learning rate is √4
+/// times as high: 0.01.
 pub const DEFAULTS: Defaults = Defaults {
     epochs: 24,
     batch_size: 512,
@@ -65,7 +66,7 @@ const N_OFFICIAL_RECORDS: usize = 10_000;
 /// The length of a published file of images, in bytes.
 const FILE_BYTES: u64 = (N_OFFICIAL_RECORDS * RECORD_BYTES) as u64;
 
-/// The files of CIFAR-10.
+/// The names of CIFAR-10's files and folder, and the published archive.
 pub const FILES: Files = Files {
     folder: FOLDER,
     example: "data_batch_1.bin",
@@ -103,7 +104,7 @@ pub const FILES: Files = Files {
 /// The web page of CIFAR-10 and CIFAR-100.
 pub const PAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
 
-/// CIFAR-10.
+/// The dataset CIFAR-10: its files, its format and the default settings of a run.
 pub struct Cifar10;
 
 impl DatasetSource for Cifar10 {
@@ -136,10 +137,10 @@ impl DatasetSource for Cifar10 {
         Some(&FILES)
     }
 
-    /// Reads CIFAR-10 from `dir`, or from the folder `cifar-10-batches-bin` in it.
+    /// Reads CIFAR-10 from `dir`, or from the folder `cifar-10-batches-bin` in `dir`.
     ///
-    /// The training images are those of all `data_batch_*.bin` in the order of their names. The class names come from
-    /// `batches.meta.txt`; without that file they are [`CLASSES`].
+    /// The training images are those of all files `data_batch_*.bin`, in the order of the file names. The class names
+    /// come from `batches.meta.txt`; without that file they are [`CLASSES`].
     fn read(&self, dir: &Path, options: ReadOptions) -> Result<Dataset, DataError> {
         let dir = folder::locate(dir, &FILES)?;
         let training_files = training_files(&dir)?;
@@ -173,7 +174,8 @@ impl DatasetSource for Cifar10 {
     }
 }
 
-/// Returns all `data_batch_*.bin` of a folder, sorted by name, after checking that the test file exists.
+/// Returns the paths of all files `data_batch_*.bin` in a folder, sorted by name. Without such a file, or without the
+/// test file, returns an error.
 fn training_files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let names = folder::list(dir)?;
     let mut training: Vec<&String> = names.iter().filter(|name| is_training_file(name)).collect();

@@ -28,7 +28,7 @@ const N_OFFICIAL_RECORDS: [usize; 2] = [50_000, 10_000];
 /// The number of bytes of a record: two labels and an image.
 pub const RECORD_BYTES: usize = 2 + cifar10::SIZE.n_bytes();
 
-/// The files of CIFAR-100.
+/// The names of CIFAR-100's files and folder, and the published archive.
 const FILES: Files = Files {
     folder: "cifar-100-binary",
     example: TRAINING_FILE,
@@ -59,7 +59,7 @@ const FILES: Files = Files {
     }),
 };
 
-/// CIFAR-100.
+/// The dataset CIFAR-100: its files, its format and the default settings of a run.
 pub struct Cifar100;
 
 impl DatasetSource for Cifar100 {
@@ -96,7 +96,7 @@ impl DatasetSource for Cifar100 {
         Some(&FILES)
     }
 
-    /// Reads CIFAR-100 from `dir`, or from the folder `cifar-100-binary` in it. The class names come from
+    /// Reads CIFAR-100 from `dir`, or from the folder `cifar-100-binary` in `dir`. The class names come from
     /// `fine_label_names.txt` or `coarse_label_names.txt`; without that file they are the published names.
     fn read(&self, dir: &Path, options: ReadOptions) -> Result<Dataset, DataError> {
         let dir = folder::locate(dir, &FILES)?;
@@ -145,7 +145,7 @@ impl DatasetSource for Cifar100 {
     }
 }
 
-/// Returns the published class names, in the order of the labels.
+/// Returns the published names of the fine or the coarse classes, in the order of the labels.
 fn names(options: ReadOptions) -> &'static [&'static str] {
     if options.coarse { &COARSE } else { &FINE }
 }

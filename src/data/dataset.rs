@@ -9,7 +9,7 @@ use crate::base::fingerprint::Fingerprint;
 /// Training, validation and test images.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The name of its kind in run folders, such as `"cifar10"`.
+    /// The name of the dataset in settings and run folders, such as `"cifar10"`.
     pub name: &'static str,
     /// One line for the terminal: the source of the images and their number.
     pub description: String,
@@ -61,9 +61,11 @@ impl Dataset {
         self.whole.unwrap_or_else(|| self.fingerprint())
     }
 
-    /// Returns the hash of all images and labels. A resumed run compares this hash with the hash at its start.
+    /// Returns the hash of all images and labels. A resumed run compares this hash with the hash that was recorded when
+    /// the run started.
     ///
-    /// A label counts as one byte if the dataset has at most 256 classes, as in files that record an earlier hash.
+    /// A label enters the hash as one byte if the dataset has at most 256 classes, otherwise as two bytes. Earlier
+    /// versions of the program always used one byte, and their recorded hashes stay valid.
     pub fn fingerprint(&self) -> Fingerprint {
         let splits = [&self.train, &self.validation, &self.test];
         let n_bytes = if self.spec.n_classes() <= 256 { 1 } else { 2 };

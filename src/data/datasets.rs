@@ -1,4 +1,4 @@
-//! The list of datasets, and the choice of one by its name.
+//! The list of datasets, and the choice of one of them by its name.
 
 use serde::{Serialize, Serializer};
 
@@ -7,7 +7,7 @@ use super::idx;
 use super::{DatasetSource, cifar10, cifar100, shapes};
 use crate::base::choice::unknown;
 
-/// Every kind of dataset, in the order of help texts and messages.
+/// Every kind of dataset, in the order in which help texts and messages list them.
 pub const DATASETS: &[&dyn DatasetSource] = &[
     &cifar10::Cifar10,
     &cifar100::Cifar100,
@@ -18,28 +18,29 @@ pub const DATASETS: &[&dyn DatasetSource] = &[
     &shapes::Shapes,
 ];
 
-/// The choice of a dataset.
+/// The value of the setting `data`: one kind of dataset, or the automatic choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
-    /// CIFAR-10 if a folder is named or the default folder exists, otherwise the built-in shapes
+    /// CIFAR-10 if the user or `$WGRAD_DATA` names a folder or the default folder exists, otherwise the built-in
+    /// shapes.
     #[default]
     Auto,
-    /// One kind of dataset; an error if it is not found
+    /// One kind of dataset. Loading returns an error if its files are not found.
     Of(&'static dyn DatasetSource),
 }
 
 impl Source {
-    /// CIFAR-10.
+    /// The choice of CIFAR-10.
     pub const CIFAR10: Self = Self::Of(&cifar10::Cifar10);
-    /// The built-in shapes.
+    /// The choice of the built-in shapes.
     pub const SHAPES: Self = Self::Of(&shapes::Shapes);
 
-    /// Returns every choice.
+    /// Returns every choice: first [`Source::Auto`], then each of [`DATASETS`].
     pub fn values() -> impl Iterator<Item = Self> {
         std::iter::once(Self::Auto).chain(DATASETS.iter().map(|&dataset| Self::Of(dataset)))
     }
 
-    /// Returns every name with its help text.
+    /// Returns the name of every choice, with its help text.
     pub fn names() -> Vec<(&'static str, &'static str)> {
         let help = |source| match source {
             Self::Auto => {
@@ -53,13 +54,13 @@ impl Source {
     /// Returns the choice with this name.
     ///
     /// # Errors
-    /// If no choice has this name: the nearest name and the list.
+    /// If no choice has this name. The error has the nearest name and the list of all names.
     pub fn from_name(name: &str) -> Result<Self, String> {
         let found = Self::values().find(|source| source.name() == name);
         found.ok_or_else(|| unknown(name, &Self::values().map(Self::name).collect::<Vec<_>>()))
     }
 
-    /// Returns the name in settings.
+    /// Returns the name of this choice in settings, such as `cifar10`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -67,8 +68,8 @@ impl Source {
         }
     }
 
-    /// Returns the kind of dataset. For [`Source::Auto`], this is CIFAR-10, because [`load`](super::load) takes CIFAR-10
-    /// if it is found.
+    /// Returns the chosen kind of dataset. For [`Source::Auto`], this is CIFAR-10, because [`load`](super::load) reads
+    /// CIFAR-10 if its folder is found.
     pub fn dataset(self) -> &'static dyn DatasetSource {
         match self {
             Self::Auto => &cifar10::Cifar10,

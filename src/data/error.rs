@@ -35,7 +35,7 @@ pub enum DataError {
         partial: bool,
     },
 
-    /// The folder holds another dataset, or another version of the dataset.
+    /// The folder holds the files of another dataset, or of a version of the dataset that wgrad does not read.
     #[error("{} belongs to {version}", path.shown())]
     WrongVersion {
         /// The file or folder by which the version was recognised.
@@ -95,7 +95,7 @@ pub enum DataError {
         record_bytes: usize,
     },
 
-    /// A file has another format than that of the dataset.
+    /// The contents of a file do not have the format of the dataset's files.
     #[error("{} {reason}", path.shown())]
     Format {
         /// The file.
@@ -104,7 +104,7 @@ pub enum DataError {
         reason: String,
     },
 
-    /// A record has a label that is not a class.
+    /// A record has a label that is not below the number of classes.
     #[error(
         "{} is damaged: record {record} (counted from 0), at byte {offset}, has the label \
          {label}, and labels are 0 to {}",
@@ -149,7 +149,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Datasets, and versions of the CIFAR datasets, that a folder may hold in place of the dataset that is read.
+/// A dataset, or a version of a CIFAR dataset, whose files a folder holds in place of the files that were expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// Files pickled for Python: `data_batch_1` without an extension, and `batches.meta`.
@@ -163,7 +163,8 @@ pub enum Version {
 }
 
 impl Version {
-    /// Returns the name of the dataset in settings; None for a version that wgrad does not read.
+    /// Returns the name of the dataset in settings, such as `cifar10`; None for the Python and MATLAB versions, which
+    /// wgrad does not read.
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::Python | Self::Matlab => None,

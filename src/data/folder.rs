@@ -1,4 +1,4 @@
-//! The folder of a dataset: its files, and other datasets and packed archives in their place.
+//! The folder of a dataset: finds its files, and recognises other datasets and packed archives in their place.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,44 +7,44 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Version};
 
-/// The folder that holds the default folder of each dataset.
+/// The parent of the default folders of all datasets.
 const PARENT: &str = "./data";
 
-/// The files of a dataset on the disk.
+/// The names by which a dataset's files are found on the disk, and the places where the files are published.
 pub struct Files {
-    /// The name of the dataset's folder, also in a published archive.
+    /// The name of the dataset's folder, on the disk and in the published archive.
     pub folder: &'static str,
-    /// One of the files, for messages.
+    /// The name of one of the dataset's files, as an example in messages.
     pub example: &'static str,
-    /// The words for all files in messages.
+    /// The list of the dataset's files, as messages write it.
     pub listed: &'static str,
-    /// Returns true for the name of a file by which the folder is recognised.
+    /// Returns true if a file with this name shows that its folder holds the dataset.
     pub is_file: fn(&str) -> bool,
-    /// Returns the dataset or version to which a file or folder with this name belongs, if it is not a part of this
-    /// dataset.
+    /// Returns the other dataset or version to which a file or folder with this name belongs; None if the name is not
+    /// typical of another dataset or version.
     pub version_of: fn(&str) -> Option<Version>,
     /// The web page of the dataset.
     pub page: &'static str,
-    /// The published archive; None if the files are published one by one.
+    /// The published archive of the dataset; None if the files are published one by one.
     pub archive: Option<PublishedArchive>,
 }
 
 /// A published archive, a gzipped tar file.
 #[derive(PartialEq, Eq, Debug)]
 pub struct PublishedArchive {
-    /// The file's name.
+    /// The file name of the archive.
     pub name: &'static str,
-    /// The name on the web page.
+    /// The name of the archive on the dataset's web page.
     pub title: &'static str,
-    /// The beginning of the names of all archives of the dataset.
+    /// The common beginning of the file names of the dataset's archives in all versions.
     pub prefix: &'static str,
-    /// The URL.
+    /// The URL of the archive.
     pub url: &'static str,
-    /// The length in bytes.
+    /// The length of the archive, in bytes.
     pub n_bytes: u64,
-    /// The MD5 from the web page.
+    /// The MD5 checksum of the archive, from the web page.
     pub md5: u128,
-    /// The files in the archive's folder that are unpacked, with their largest sizes in bytes.
+    /// The names of the files that are unpacked, each with the largest size that is accepted, in bytes.
     pub files: &'static [(&'static str, u64)],
 }
 
@@ -53,7 +53,8 @@ pub fn default_folder(name: &str) -> PathBuf {
     Path::new(PARENT).join(name)
 }
 
-/// Returns the folder with a dataset's files: `dir` itself or its subfolder [`Files::folder`].
+/// Returns the folder with a dataset's files: `dir` itself, or its subfolder [`Files::folder`] if `dir` has no such
+/// file.
 ///
 /// # Errors
 /// If `dir` is a file or cannot be listed.
@@ -92,15 +93,16 @@ pub(super) fn other_form(dir: &Path, files: &Files) -> Option<DataError> {
     })
 }
 
-/// Returns the error for a folder without the file `name`.
+/// Returns the error for a folder `dir` without the file `name`. If `dir` holds another dataset, another version or a
+/// packed archive, the error names that instead.
 pub(super) fn missing(dir: &Path, name: &str, files: &Files) -> DataError {
     let partial = list(dir).is_ok_and(|names| names.iter().any(|name| (files.is_file)(name)));
     let missing = || DataError::MissingFile { path: dir.join(name), partial };
     other_form(dir, files).unwrap_or_else(missing)
 }
 
-/// Returns the names in a folder, unordered. Names that are not Unicode are left out, because no file of a dataset has
-/// such a name.
+/// Returns the names of the files and folders in a folder, unordered. Names that are not Unicode are left out, because
+/// no file of a dataset has such a name.
 pub(super) fn list(dir: &Path) -> Result<Vec<String>, DataError> {
     let unreadable = |source| DataError::Unreadable { path: dir.to_path_buf(), source };
     let mut names = Vec::new();
@@ -115,7 +117,7 @@ pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Reads a file.
+/// Returns the contents of a file. The error names the file.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     fs::read(path).map_err(|source| DataError::Unreadable { path: path.to_path_buf(), source })
 }
@@ -125,7 +127,7 @@ pub(super) fn class_names(path: &Path, published: &[&str]) -> Result<Vec<String>
     let refused = |reason| DataError::ClassNames { path: path.to_path_buf(), reason };
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(owned(published)),
-        // Reading another kind of file, such as a pipe, could block.
+        // Reading anything but a regular file, for example a pipe, could block.
         Ok(found) if !found.is_file() => return Err(refused("is not a file".to_string())),
         Err(source) => return Err(DataError::Unreadable { path: path.to_path_buf(), source }),
         Ok(_) => {}
@@ -142,7 +144,7 @@ pub(super) fn class_names(path: &Path, published: &[&str]) -> Result<Vec<String>
     }
 }
 
-/// Returns names as strings of their own.
+/// Returns the names as owned strings.
 pub(super) fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_string()).collect()
 }

@@ -8,7 +8,8 @@
 //! labels   0x00000801, number of labels                    then the labels, one byte each
 //! ```
 //!
-//! The first number is the magic number: 08 for bytes, then the number of axes. In these files 0 is the background.
+//! The first number is the magic number: its third byte, 08, means that the contents are bytes, and its last byte is
+//! the number of axes. In the images, 0 is the background.
 
 use std::fs;
 use std::io::Read;
@@ -24,7 +25,7 @@ use crate::base::shown::Shown;
 /// The size of an image.
 pub const SIZE: ImageSize = ImageSize { height: 28, width: 28, channels: 1 };
 
-/// The number of classes.
+/// The number of classes of MNIST, and of Fashion-MNIST.
 pub const N_CLASSES: usize = 10;
 
 const IMAGES_MAGIC: u32 = 0x803;
@@ -33,17 +34,18 @@ const LABELS_MAGIC: u32 = 0x801;
 /// The first two bytes of a gzipped file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// The largest unpacked size of a gzipped file, in bytes. The published files have at most 47 MB.
+/// The largest unpacked size that is accepted of a gzipped file, in bytes. The published files have at most 47 MB
+/// unpacked.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// The names of the files without `.gz`: images and labels, for training and for the test.
+/// The names of the files for training and for the test, without the ending `.gz`: first the images, then the labels.
 const TRAINING_FILES: [&str; 2] = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
 const TEST_FILES: [&str; 2] = ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
 const LISTED: &str = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
                       t10k-labels-idx1-ubyte, each with .gz or without";
 
-/// A dataset in IDX files.
+/// A dataset in IDX files: MNIST or Fashion-MNIST.
 pub struct Idx {
     name: &'static str,
     title: &'static str,
@@ -52,7 +54,7 @@ pub struct Idx {
     classes: [&'static str; N_CLASSES],
     mean: f64,
     standard_deviation: f64,
-    /// True if the mirror image of an image belongs to the same class.
+    /// True if training mirrors images by default, because a mirrored image belongs to the same class.
     flip: bool,
 }
 
@@ -148,7 +150,7 @@ impl DatasetSource for Idx {
         Some(if self.name == MNIST.name { &MNIST.files } else { &FASHION_MNIST.files })
     }
 
-    /// Reads the four files from `dir`, or from the folder with the dataset's name in it.
+    /// Reads the four files from `dir`, or from the subfolder of `dir` with the dataset's name.
     fn read(&self, dir: &Path, options: ReadOptions) -> Result<Dataset, DataError> {
         let dir = folder::locate(dir, &self.files)?;
         let train = self.read_split(&dir, TRAINING_FILES)?;
@@ -197,7 +199,7 @@ impl Idx {
     }
 }
 
-/// Returns the contents of a file, unpacked if the file is gzipped.
+/// Returns `bytes`, the contents of the file `path`, unpacked if they are gzipped.
 ///
 /// # Errors
 /// If the gzipped contents are damaged or incomplete, or larger than 1 GiB.
@@ -247,7 +249,7 @@ pub fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u16>, DataError> {
     }
 }
 
-/// Returns the lengths of the axes, after checking the magic number.
+/// Returns the lengths of the axes from the header of an IDX file, after checking the magic number.
 fn axes<const N: usize>(path: &Path, bytes: &[u8], magic: u32) -> Result<[u64; N], DataError> {
     let path = || path.to_path_buf();
     if bytes.is_empty() {
@@ -277,7 +279,8 @@ fn axes<const N: usize>(path: &Path, bytes: &[u8], magic: u32) -> Result<[u64; N
     Ok(axes)
 }
 
-/// Returns the bytes after a header, whose number must be `expected`.
+/// Returns `bytes`, the contents after the header of an IDX file, if their number is `expected`. `n` is the number of
+/// images or labels, and `what` is the word for them in errors.
 fn contents(
     path: &Path,
     bytes: &[u8],

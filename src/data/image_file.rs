@@ -4,11 +4,13 @@
 //! file --decode--> picture --over white--cut the centre--turn upright--resize--> [C, H, W] bytes
 //! ```
 //!
-//! The conversion follows `torchvision.transforms`, and a test compares the results: `CenterCrop` to the largest part
-//! with the proportions of the input, for a square input a square of the shorter side, then `Resize` with the bilinear
-//! (triangle) filter and antialiasing. As in an image viewer, the camera's
-//! orientation tag is applied, transparent pixels are blended with white, and an animation gives its first frame. A
-//! grey picture becomes three equal channels, a colour picture for an input of one channel becomes grey, and 16 bits are rounded to 8. Colour profiles are ignored.
+//! The conversion follows `torchvision.transforms`, and a test compares the results. First, `CenterCrop` cuts out the
+//! largest central part with the proportions of the input; for a square input, this is a square of the shorter side.
+//! Then `Resize` scales this part with the bilinear (triangle) filter and antialiasing.
+//!
+//! As in an image viewer, the camera's orientation tag is applied, transparent pixels are blended with white, and an
+//! animation gives its first frame. A grey picture becomes three equal channels. A colour picture becomes grey if the
+//! input has one channel. Channels of 16 bits are rounded to 8 bits. Colour profiles are ignored.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -61,7 +63,7 @@ pub enum ImageFileError {
     },
 }
 
-/// Reads a picture and returns an image of the size `size`, `[C, H, W]` bytes, in the format of a
+/// Reads a picture file and returns the picture as an image of the size `size`, `[C, H, W]` bytes, in the format of a
 /// [`Split`](super::Split).
 ///
 /// # Errors
@@ -78,7 +80,7 @@ pub fn read(path: &Path, size: ImageSize) -> Result<Vec<u8>, ImageFileError> {
     result.map_err(|reason| ImageFileError::Unusable { path: path.to_path_buf(), reason })
 }
 
-/// Decodes a picture from a file's bytes, with a limit on pixels, and returns an image of the size `size`.
+/// Decodes a picture from the bytes of a file, and returns an image of the size `size`, `[C, H, W]` bytes.
 ///
 /// # Errors
 /// If the bytes are not a complete PNG or JPEG of at most `max_pixels` pixels. The error is a message.
@@ -116,8 +118,8 @@ fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> 
     Ok(())
 }
 
-/// Returns the centre of the upright picture, blended with white, `[rows, columns, 3]`, and its rows and columns. The
-/// centre is the largest part whose sides are as `proportions`, rows and columns.
+/// Returns the central part of a picture, turned upright and blended with white, as `[rows, columns, 3]` bytes, and its
+/// numbers of rows and columns. It is the largest part whose rows and columns have the ratio `proportions`.
 fn centre(picture: &Stored, proportions: [usize; 2]) -> (Vec<u8>, [usize; 2]) {
     let ([width, height], orientation) = (picture.size, picture.orientation);
     let [wide, high] = if orientation.is_on_its_side() { [height, width] } else { [width, height] };

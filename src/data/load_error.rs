@@ -9,7 +9,7 @@ use super::{DataError, DatasetSource};
 pub struct LoadError {
     /// The dataset that was to be read.
     pub dataset: &'static dyn DatasetSource,
-    /// The error.
+    /// The error in the dataset's files.
     pub cause: DataError,
 }
 

@@ -98,10 +98,10 @@ pub fn usual_folders(dataset: &dyn DatasetSource) -> Vec<PathBuf> {
 /// Loads a dataset.
 ///
 /// The files are read from one folder: from `data_dir`, otherwise from the folder of `$WGRAD_DATA`, otherwise from the
-/// [default folder](default_folder). With [`Source::Auto`], the shapes replace CIFAR-10 only if neither the caller nor
-/// the variable names a folder and the default folder does not exist; the result then has a notice. A named folder that
-/// does not exist is an error, and so are damaged data. The shapes depend on the seed in `options`; datasets in files do
-/// not.
+/// [default folder](default_folder). With [`Source::Auto`], the shapes replace CIFAR-10 only if neither `data_dir` nor
+/// `$WGRAD_DATA` names a folder and the default folder does not exist; the result then has a notice. A named folder
+/// that does not exist is an error, and so are damaged files. The shapes depend on the seed in `options`; datasets in
+/// files do not.
 ///
 /// # Errors
 ///
@@ -157,8 +157,8 @@ fn load_from(
         return Ok(Loaded { dataset, notice: None });
     }
 
-    // A packed download, or another version, is often in the default folder's parent, `./data`. Other datasets are there
-    // too, in folders of their own.
+    // A packed archive or another version of the dataset is often in the default folder's parent, `./data`. The folders
+    // of other datasets are there too. The error or the notice names the first that is found.
     let nearby = match named {
         None => default.parent().and_then(|parent| folder::other_form(parent, files)),
         Some(_) => None,

@@ -1,22 +1,24 @@
-//! Files of records as the CIFAR datasets have them: one or two bytes of labels, then the bytes of an image.
+//! The format of the image files of both CIFAR datasets: records of one or two label bytes and then the bytes of an
+//! image.
 
 use std::path::Path;
 
 use super::Split;
 use super::error::DataError;
 
-/// The layout of a record.
+/// The layout of a record: the label bytes, then the image.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    /// The number of bytes before the image.
+    /// The number of label bytes, which come before the image.
     pub n_label_bytes: usize,
-    /// The byte with the label, from 0.
+    /// The index of the label byte that is read, from 0.
     pub label_ix: usize,
     /// The number of classes.
     pub n_classes: usize,
 }
 
-/// Appends the records in a file's bytes to a split and returns their number. `path` is the file's name in errors.
+/// Appends the records in `bytes`, the contents of a file, to a split. Returns the number of records. `path` is the
+/// file's name in errors.
 ///
 /// # Errors
 /// If the file is empty, ends inside a record, or has a label that is not a class.

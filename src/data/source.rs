@@ -1,4 +1,4 @@
-//! The interface of a kind of dataset.
+//! The trait that each kind of dataset implements.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,27 +10,28 @@ use super::{DataError, Dataset, ImageSpec};
 ///
 /// Each kind has a file in this folder and a line in [`DATASETS`](super::DATASETS).
 pub trait DatasetSource: Sync {
-    /// Returns the name in settings, run folders and files of weights: lower case without spaces.
+    /// Returns the dataset's name in settings, run folders and files of weights: lower case without spaces.
     fn name(&self) -> &'static str;
 
-    /// Returns the name in sentences, such as `CIFAR-10`.
+    /// Returns the dataset's name as messages write it, such as `CIFAR-10`.
     fn title(&self) -> &'static str;
 
-    /// Returns the help text of the name: half a sentence.
+    /// Returns the text that the help has beside the dataset's name: half a sentence.
     fn help(&self) -> &'static str;
 
     /// Returns the format of the images, with the published names of the classes.
     fn spec(&self, options: ReadOptions) -> ImageSpec;
 
-    /// Returns the options that give this number of classes. Most datasets have only one number of classes.
+    /// Returns the options of reading with which the dataset has this number of classes. Most datasets have only one
+    /// number of classes.
     fn options(&self, _n_classes: usize) -> ReadOptions {
         ReadOptions::default()
     }
 
-    /// Returns the defaults of a run on the dataset.
+    /// Returns the default settings of a run on the dataset.
     fn defaults(&self) -> Defaults;
 
-    /// Returns the files of the dataset on the disk; None for a dataset that is drawn.
+    /// Returns the names of the dataset's files on the disk; None for a dataset that the program draws.
     fn files(&self) -> Option<&'static Files>;
 
     /// Reads the dataset from a folder. A dataset that is drawn ignores the folder.
@@ -59,16 +60,16 @@ pub fn default_folder(dataset: &dyn DatasetSource) -> Option<PathBuf> {
     dataset.files().map(|files| folder::default_folder(files.folder))
 }
 
-/// The options of reading a dataset.
+/// The options with which a dataset is read.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct ReadOptions {
-    /// The seed of a dataset that is drawn.
+    /// The seed with which a dataset is drawn. Datasets in files ignore this seed.
     pub seed: u64,
-    /// True for CIFAR-100's 20 coarse classes in place of its 100 fine classes.
+    /// True to read CIFAR-100 with its 20 coarse classes in place of its 100 fine classes.
     pub coarse: bool,
 }
 
-/// The defaults of a run on a dataset.
+/// The default settings of a run on a dataset.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Defaults {
     /// The number of epochs.

@@ -19,7 +19,7 @@ impl ImageSize {
         self.height * self.width * self.channels
     }
 
-    /// Returns the shape of `n` images in bytes, `[N, C, H, W]`.
+    /// Returns the shape of `n` images that are stored as bytes, `[N, C, H, W]`.
     pub fn planar(self, n: usize) -> [usize; 4] {
         [n, self.channels, self.height, self.width]
     }

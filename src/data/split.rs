@@ -4,19 +4,19 @@ use std::fmt;
 
 use super::ImageSize;
 
-/// Images of equal size in bytes, planar (channel, row, column), and their labels.
+/// Images of the same size, as bytes in the order channel, row, column, and their labels.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Split {
     /// The size of an image.
     pub size: ImageSize,
     /// The pixels, `[len, C, H, W]`, row-major; 0 is black, 255 is full intensity.
     pub images: Vec<u8>,
-    /// The classes, `[len]`, from 0.
+    /// The class of each image, `[len]`, counted from 0.
     pub labels: Vec<u16>,
 }
 
 impl Split {
-    /// Returns a split without images, for images of this size.
+    /// Returns an empty split for images of this size.
     pub fn new(size: ImageSize) -> Self {
         Self { size, images: Vec::new(), labels: Vec::new() }
     }

@@ -37,8 +37,8 @@ pub struct Target {
     pub is_software: bool,
     /// The smallest subgroup size in invocations; 0 if kernels cannot use subgroups.
     pub min_subgroup_size: usize,
-    /// The size of the largest segment of a flat buffer that a dispatch may bind, in bytes, unless a single member is
-    /// larger; None for whole buffers.
+    /// The largest number of bytes of a flat buffer that a dispatch may bind; None for whole buffers. A single member
+    /// that is larger is bound whole.
     pub max_segment: Option<u64>,
     /// The tile that was measured to be the fastest for the op's matrix product; None if [`Tile::by_rule`] chooses the
     /// tile.
@@ -147,12 +147,12 @@ impl Shader {
     }
 }
 
-/// A range of elements of a flat buffer. It begins at a multiple of 256 bytes.
+/// A range of elements of a flat buffer, which holds for example all parameters. It begins at a multiple of 256 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
-    /// The first element.
+    /// The index of the first element.
     pub start: usize,
-    /// The element behind the last one.
+    /// The index after that of the last element.
     pub end: usize,
 }
 

@@ -24,8 +24,8 @@ impl Picture {
         Self { width, height, rgb }
     }
 
-    /// Returns a picture from planes `[C, H, W]`, the format of datasets. A picture of fewer than three channels is grey,
-    /// with the first channel's values; further channels than three are left out.
+    /// Returns a picture from planes `[C, H, W]`, the format of datasets. A picture of fewer than three channels is
+    /// grey, with the first channel's values. Channels after the third are left out.
     ///
     /// # Panics
     /// If the number of bytes is wrong.

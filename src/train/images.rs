@@ -19,13 +19,13 @@ pub struct Images {
     pub note: Option<String>,
 }
 
-/// Returns the images on which weights are measured. `data` and `data_dir` are the values of the flags, and `n_classes`
-/// is the number of classes of the network.
+/// Returns the images on which weights are measured. `data` and `data_dir` are the values of the flags `--data` and
+/// `--data-dir`, and `n_classes` is the number of classes of the network.
 ///
-/// * With a flag: the dataset that the flag names, with a note if the weights were trained on another dataset.
-/// * Without flags: the dataset that the weights were trained on. For files the search goes through the folder in
-///   the `config.toml` beside the weights, the folder in `$WGRAD_DATA`, and the default folder. Folders that do not
-///   hold this dataset are skipped.
+/// * With a flag: the dataset that the flags name, with a note if the weights were trained on another dataset.
+/// * Without flags: the dataset that the weights were trained on. If it has files, these folders are searched: the
+///   folder in the `config.toml` beside the weights, the folder in `$WGRAD_DATA`, and the default folder. Folders that
+///   do not hold this dataset are skipped.
 /// * For weights without a record of their dataset: the dataset of the flags or the default dataset, with a note.
 ///
 /// # Errors

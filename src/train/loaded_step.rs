@@ -56,7 +56,7 @@ impl LoadedStep {
         self.write_batch(session, &self.batch)
     }
 
-    /// Writes a batch without images as the inputs of a step: no row counts in loss and accuracy.
+    /// Writes a batch without images as the inputs of a step. Its rows do not count in the step's loss and accuracy.
     pub(super) fn write_padding(&mut self, session: &mut dyn Session) -> Result<(), Error> {
         self.batch.clear();
         self.write_batch(session, &self.batch)

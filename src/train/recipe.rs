@@ -30,7 +30,8 @@ impl Recipe {
     pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, ConfigError> {
         let source = Source::from_name(dataset.name).unwrap_or_default();
         let mut recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
-        // The file of the run records mean and standard deviation, so they do not depend on the version that reads it.
+        // The run's `config.toml` records the mean and the standard deviation of the images. So another version of the
+        // program, with other defaults, reads the same numbers.
         let spec = recipe.spec();
         recipe.mean.get_or_insert(PerChannel(spec.mean));
         recipe.std.get_or_insert(PerChannel(spec.standard_deviation));
@@ -63,7 +64,8 @@ impl Recipe {
         let optimizer = settings.optimizer.unwrap_or_default();
         let network = settings.network.unwrap_or(networks::DEFAULT);
         let defaults = Defaults { width: defaults.width_of(network), ..defaults };
-        // The restrictions of settings to a dataset hold for this dataset.
+        // Some settings, such as `coarse`, apply to one dataset only. So `data` is set to the dataset in use, even if
+        // the user has not chosen one.
         let settings = Settings { data: Some(source), ..settings.clone() };
         Self {
             data_dir: data_dir.map(Path::to_path_buf).and_then(Kind::value),
@@ -126,7 +128,7 @@ impl Recipe {
         }
     }
 
-    /// Returns the optimizer.
+    /// Returns the optimizer with its hyperparameters.
     pub fn optimizer(&self) -> AnyOptimizer {
         self.optimizer.with(Hyperparameters {
             momentum: self.momentum.unwrap_or(0.0),
@@ -149,13 +151,13 @@ impl Recipe {
         }
     }
 
-    /// Returns the network.
+    /// Returns the network with its width and its number of classes.
     pub fn network(&self) -> NetworkConfig {
         let classes = self.spec().n_classes();
         NetworkConfig { network: self.network, width: self.width, classes }
     }
 
-    /// Returns the options of reading the dataset.
+    /// Returns the options with which the dataset is read.
     pub fn read_options(&self) -> ReadOptions {
         ReadOptions { seed: SHAPES_SEED, coarse: self.coarse.unwrap_or(false) }
     }
@@ -273,7 +275,8 @@ impl Recipe {
     }
 }
 
-/// Sets mean and standard deviation of a step to the settings `mean` and `std`, where they are given.
+/// Sets the mean and the standard deviation of a step to the values of the settings `mean` and `std`, if these are
+/// given.
 ///
 /// # Errors
 /// [`ConfigError::Value`] if a setting does not have one number for each channel, or a number is out of its range.
@@ -290,7 +293,7 @@ pub fn normalise(
     set(&mut step.standard_deviation, "std", std, is_deviation, words)
 }
 
-/// Sets the numbers of all channels to those of a setting, if it is given.
+/// Sets `channels` to the numbers of a setting, one for each channel, if the setting is given.
 fn set(
     channels: &mut Vec<f64>,
     setting: &'static str,
@@ -362,7 +365,7 @@ mod tests {
         let earlier = Recipe::parse(&earlier.join("\n")).expect("a recipe").step();
         assert_eq!(earlier.mean, cifar10::MEAN);
         assert_eq!(earlier.standard_deviation, cifar10::STANDARD_DEVIATION);
-        // Another dataset has its own mean.
+        // A recorded mean of CIFAR-10 is not used for another dataset.
         let shapes = Settings { data: Some(Source::SHAPES), ..Settings::default() };
         let cifar10 = Settings { data: Some(Source::CIFAR10), ..Settings::default() }.completed();
         assert_eq!(shapes.or(cifar10).mean, None);

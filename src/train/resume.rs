@@ -84,8 +84,8 @@ pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<
     refuse_differences(path, &toml(&flags.clone().or(file.clone())), &toml(file))
 }
 
-/// Returns a `config.toml` with the settings that an earlier version of the program did not have; these settings have
-/// their defaults. A text that is not a recipe is returned unchanged.
+/// Returns the text of a `config.toml`, completed with the defaults of settings that an earlier version of the program
+/// did not have. A text that is not a recipe is returned unchanged.
 fn completed(config: &str) -> String {
     Recipe::parse(config).map_or_else(|_| config.to_string(), |recipe| recipe.to_toml())
 }
@@ -100,11 +100,12 @@ fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainE
     Err(TrainError::Resume { folder: path.to_path_buf(), cause })
 }
 
-/// Reads the weights file that the settings name; none if they name no file. Writes into the settings the absolute path
-/// of the file, its SHA-256, and the network with its width, where the settings have none.
+/// Reads the weights file that the settings name; returns None if they name no file. Writes into the settings the
+/// absolute path of the file, its SHA-256, and the network and width if the settings have none.
 ///
 /// # Errors
-/// As for [`WeightsFile::read`] and [`WeightsFile::network`]. [`TrainError::OtherWeights`] if the settings have another SHA-256 than the file.
+/// As for [`WeightsFile::read`] and [`WeightsFile::network`]. [`TrainError::OtherWeights`] if the SHA-256 in the
+/// settings is not that of the file.
 pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, Error> {
     let Some(path) = &settings.weights else { return Ok(None) };
     let path = weights_file(path);

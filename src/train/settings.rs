@@ -29,7 +29,7 @@ use crate::ops::optimizers::OptimizerKind;
 use crate::train::ConfigError;
 use crate::train::schedule::{Anneal, PCT_START, ScheduleKind};
 
-/// The value of the setting `data` that the setting `coarse` belongs to.
+/// The value of the setting `data` with which the setting `coarse` is allowed.
 const CIFAR100: Source = Source::Of(&cifar100::Cifar100);
 
 settings! {
@@ -141,7 +141,7 @@ settings! {
 }
 
 impl Defaults {
-    /// Returns the default width of a network.
+    /// Returns the default width of a network on the dataset of these defaults.
     pub fn width_of(&self, network: NetworkRef) -> usize {
         if network == networks::DEFAULT { self.width } else { network.default_width() }
     }
@@ -185,7 +185,7 @@ impl Settings {
         })
     }
 
-    /// Reads the settings of a run, its `config.toml`.
+    /// Reads the settings of a run from its `config.toml`, and completes them as [`Settings::completed`] does.
     ///
     /// # Errors
     /// As for [`Settings::read`].
@@ -193,8 +193,8 @@ impl Settings {
         Ok(Self::read(config)?.completed())
     }
 
-    /// Returns the settings of a run with those that earlier versions did not record: every run had CIFAR-10's mean and
-    /// standard deviation.
+    /// Returns the settings of a run, completed with the mean and the standard deviation if they are missing. Earlier
+    /// versions of the program did not record them: every run had those of CIFAR-10.
     pub fn completed(self) -> Self {
         let dataset = self.data.unwrap_or_default().dataset();
         if dataset.spec(ReadOptions::default()).size.channels != cifar10::MEAN.len() {
@@ -253,7 +253,7 @@ impl Settings {
         }
         let is_other = |data| data != Source::Auto && other.data.is_some_and(|other| other != data);
         if self.data.is_some_and(is_other) {
-            // Mean and standard deviation belong to the dataset of the same settings.
+            // The mean and the standard deviation in `other` belong to another dataset.
             (other.mean, other.std) = (None, None);
         }
         self.or_each(other)

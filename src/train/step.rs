@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Parts in parentheses are optional. With averaged weights (`--ema`) there is a third step: the forward pass of
-//! training with the averaged weights. The means of its batch statistics over several batches are the running
-//! statistics of the averaged weights.
+//! training with the averaged weights. The running statistics of the averaged weights are the means of this step's
+//! batch statistics over several batches.
 //!
 //! [`UpdateConfig`] records the part after the logits. All steps have the same parameters and statistics, so one
 //! session runs them on one state.
@@ -44,8 +44,8 @@ pub struct StepConfig {
 }
 
 impl StepConfig {
-    /// Returns the default settings: images of CIFAR-10, crop, flip and cutout, no label smoothing, Adam with the paper's
-    /// constants.
+    /// Returns the default settings: images of CIFAR-10, crop, flip and cutout, no label smoothing, Adam with the
+    /// constants of its paper.
     pub fn new(network: impl Into<NetworkConfig>, batch_size: usize) -> Self {
         Self {
             network: network.into(),

@@ -237,7 +237,7 @@ impl fmt::Display for Milestones {
     }
 }
 
-/// One number for each channel of an image: `0.485,0.456,0.406`.
+/// One number for each channel of an image, written as `0.485,0.456,0.406`.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(into = "String")]
 pub struct PerChannel(pub Vec<f64>);

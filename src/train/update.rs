@@ -108,7 +108,8 @@ impl UpdateConfig {
     fn record_forward(&self, tape: &mut Tape, logits: ValueId, labels: ValueId) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, 0.0);
         passes::fuse(tape, self.fusion);
-        // All steps of a session have the same state, so the steps that do not train have the optimizer's buffers too.
+        // All steps of a session share one state, so the tapes of steps that do not train declare the optimizer's
+        // buffers too.
         tape.optimizer_state(self.optimizer.get().state());
         if self.ema.is_some() {
             passes::read_averages(tape);

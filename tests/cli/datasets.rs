@@ -1,8 +1,9 @@
-//! Runs on datasets other than CIFAR-10, and folders of other datasets.
+//! Runs on datasets other than CIFAR-10, and errors for a wrong dataset or a wrong folder.
 
 use super::support::*;
 
-/// Writes records of CIFAR-100, whose fine label is five times the coarse one: 40 training and 20 test images.
+/// Writes 40 training and 20 test images in the format of CIFAR-100. The fine label of each is five times its coarse
+/// label.
 fn write_cifar100(folder: &Path) {
     fs::create_dir_all(folder).expect("a folder");
     let with_two_labels = |n: usize, seed: usize| -> Vec<u8> {
@@ -29,7 +30,7 @@ fn cifar100_is_trained_evaluated_and_reported() {
         let config = fs::read_to_string(path.join(run).join("config.toml")).expect("text");
         assert!(config.contains("data = \"cifar100\""), "{config}");
         assert!(config.contains(&format!("coarse = {}", !coarse.is_empty())), "{config}");
-        // Without flags, the images are found through config.toml, and the record has the number of classes.
+        // Without `--data`, `wgrad eval` finds the images through the run's `config.toml`. Its JSON lists every class.
         let output = wgrad(path, &["eval", "--weights", run, "--device=cpu", "--json"]);
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(json["classes"].as_array().map(Vec::len), Some(n_classes), "{json}");
@@ -40,7 +41,8 @@ fn cifar100_is_trained_evaluated_and_reported() {
     assert_fails(&resumed, 1, &["coarse"]);
 }
 
-/// Writes IDX files of `n` images in ten classes, 28 rows and columns of grey; a class has one brightness, plus noise.
+/// Writes IDX files of `n` grey images in ten classes, with 28 rows and 28 columns. Each class has its own brightness,
+/// plus noise.
 fn write_idx(folder: &Path, name: &str, n: usize) {
     let header = |numbers: &[u32]| -> Vec<u8> {
         numbers.iter().flat_map(|number| number.to_be_bytes()).collect()

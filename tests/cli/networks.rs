@@ -1,4 +1,4 @@
-//! Networks by name: runs, their weights, and errors.
+//! Networks that are chosen by name: their runs, their weights files, and errors.
 
 use super::support::*;
 
@@ -61,7 +61,8 @@ fn a_run_of_another_network_is_evaluated_resumed_reported_and_compared() {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         json["loss"].as_f64().expect("a number")
     };
-    // The file of weights names network and normalisation. The last line of the metrics has the same loss.
+    // The weights file records the network and the normalisation, so `wgrad eval` needs no flags for them. The last
+    // line of `metrics.jsonl` has the same loss.
     let recorded = loss(&eval(&[]));
     let last = lines(path.join("run/metrics.jsonl")).pop().expect("an epoch").loss();
     assert!((recorded - last).abs() < 1e-6, "{recorded}, expected {last}");
@@ -80,7 +81,7 @@ fn a_run_of_another_network_is_evaluated_resumed_reported_and_compared() {
     let row = text.lines().find(|line| line.starts_with("network")).expect("a row");
     assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["network", "resnet20", "resnet9"]);
 
-    // Another run starts from these weights: network and width are those of the file.
+    // Another run starts from these weights. It takes its network and width from the weights file.
     let start = ["train", "--weights=run", "--data-dir=data", "--device=cpu", "--batch-size=8"];
     let output = wgrad(path, &[&start[..], &["--epochs=1", "--out=next"]].concat());
     assert!(stdout(&output).contains("network   resnet20, width 4: "), "{}", stderr(&output));
@@ -100,7 +101,7 @@ fn a_file_without_a_record_is_read_with_the_network_of_the_flag() {
     assert_fails(&eval(&[]), 1, &["the file has resnet20, and the network has resnet9"]);
     let other = eval(&["--network=resnet32"]);
     assert_fails(&other, 1, &["the file has resnet20, and the network has resnet32"]);
-    // The number of classes comes from the head.
+    // The number of classes is that of the last layer in the weights file.
     weights_of(path, "resnet20", 7);
     let output = eval(&["--network=resnet20"]);
     assert_fails(&output, 1, &["the network has 7 classes, but the data has 10"]);
@@ -113,7 +114,7 @@ fn a_file_without_a_record_is_read_with_the_network_of_the_flag() {
     assert_eq!(json[0]["top"][0]["class"], json[0]["top"][0]["label"].to_string());
 }
 
-/// The folder of a run of an earlier version: `config.toml`, checkpoint and weights name no network.
+/// In a run folder of an earlier version of the program, `config.toml`, the checkpoint and the weights name no network.
 #[test]
 fn a_run_without_a_recorded_network_is_a_resnet9_and_is_resumed() {
     let folder = folder_with_data();
@@ -140,8 +141,8 @@ fn a_run_without_a_recorded_network_is_a_resnet9_and_is_resumed() {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-/// Returns the bytes of a file without its entry of the network. In a file of weights, spaces replace the entry, so the
-/// length of the header stays.
+/// Returns the bytes of a file without the entry that names the network. In a safetensors file, spaces replace the
+/// entry, so the length of the header stays the same.
 fn without_network(bytes: &[u8]) -> Vec<u8> {
     let line = b"network = \"resnet9\"\n";
     let entry = br#"\"network\":{\"name\":\"resnet9\",\"width\":4},"#;

@@ -175,7 +175,8 @@ fn changed_data_and_settings_are_named() {
     assert_fails(&wgrad(path, &["train", "--resume", "data"]), 1, &["data is not a run folder"]);
 }
 
-/// Settings that an earlier version did not have are absent from its files. They have their defaults.
+/// Settings that an earlier version of the program did not have are missing from its `config.toml`. A resumed run uses
+/// the defaults of these settings.
 #[test]
 fn a_run_of_an_earlier_version_goes_on_to_the_same_bits() {
     let folder = folder_with_data();

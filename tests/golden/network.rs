@@ -36,17 +36,18 @@ fn adam(file: &CaseFile) -> Adam {
     Adam { beta1, beta2, eps, weight_decay: WeightDecay::of_all(weight_decay) }
 }
 
-/// Runs several steps of Adam, and compares after each.
+/// Runs several steps of Adam, and compares the parameters with those of PyTorch after each step.
 pub fn adam_steps(file: &CaseFile, device: &Device) {
     optimizer_steps(file, device, adam(file).into());
 }
 
-/// Runs several steps of AdamW, and compares after each.
+/// Runs several steps of AdamW, and compares the parameters with those of PyTorch after each step.
 pub fn adamw_steps(file: &CaseFile, device: &Device) {
     optimizer_steps(file, device, AdamW(adam(file)).into());
 }
 
-/// Runs several steps of stochastic gradient descent, and compares after each.
+/// Runs several steps of stochastic gradient descent, and compares the parameters with those of PyTorch after each
+/// step.
 pub fn sgd_steps(file: &CaseFile, device: &Device) {
     let [momentum, weight_decay] = ["momentum", "weight_decay"].map(|key| file.attribute(key));
     let nesterov = file.attribute::<String>("nesterov") == "True";
@@ -85,13 +86,14 @@ fn optimizer_steps(file: &CaseFile, device: &Device, optimizer: AnyOptimizer) {
     failures.finish(&file.name);
 }
 
-/// Runs whole steps of a linear classifier with every setting of [`UpdateConfig`].
+/// Runs training steps of a linear classifier with Adam, weight decay, label smoothing, gradient clipping and a moving
+/// average of the parameters.
 pub fn objective(file: &CaseFile, device: &Device) {
     let weight_decay = WeightDecay::of_all(file.attribute("weight_decay"));
     steps_of_objective(file, device, Adam { weight_decay, ..Adam::default() }.into());
 }
 
-/// Runs the same steps with another optimizer, whose weight decay leaves out the bias.
+/// Runs the steps of [`objective`] with the optimizer that the case file names. Its weight decay leaves out the bias.
 pub fn objective_partial_decay(file: &CaseFile, device: &Device) {
     let optimizer = OptimizerKind::from_name(&file.attribute::<String>("optimizer"));
     let hyperparameters = Hyperparameters {
@@ -102,7 +104,7 @@ pub fn objective_partial_decay(file: &CaseFile, device: &Device) {
     steps_of_objective(file, device, optimizer.expect("a name").with(hyperparameters));
 }
 
-/// Runs whole steps of a linear classifier. Then evaluates the moving average.
+/// Runs training steps of a linear classifier, then evaluates it with the moving average of its parameters.
 fn steps_of_objective(file: &CaseFile, device: &Device, optimizer: AnyOptimizer) {
     let (x, target) = (file.tensor("x"), file.tensor("target"));
     let [steps, batch_size, n_in] = [x.shape[0], x.shape[1], x.shape[2]];

@@ -1,4 +1,5 @@
-//! Errors of fetching a dataset. An error with a field `received` has the size of the partial download that was kept.
+//! Errors of fetching a dataset. The field `received` of an error is the number of bytes of the partial download, which
+//! stays on the disk.
 
 use std::io;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ pub enum FetchError {
         url: String,
         /// The network's error.
         reason: String,
-        /// The name of the published archive.
+        /// The file name of the published archive.
         archive: &'static str,
         /// The web page of the dataset.
         page: &'static str,
@@ -85,7 +86,7 @@ pub enum FetchError {
     /// The archive has the right checksum but does not hold the dataset.
     #[error("{} holds no usable {dataset}: {reason}", path.shown())]
     Archive {
-        /// The dataset's name in sentences.
+        /// The dataset's name as messages write it, such as `CIFAR-10`.
         dataset: &'static str,
         /// The archive on the disk.
         path: PathBuf,
@@ -93,14 +94,14 @@ pub enum FetchError {
         reason: String,
     },
 
-    /// The destination exists and is not the dataset.
+    /// The folder to unpack to exists already and does not hold the dataset.
     #[error("{} is there already, and is not {dataset}: {reason}", dir.shown())]
     Occupied {
-        /// The dataset's name in sentences.
+        /// The dataset's name as messages write it, such as `CIFAR-10`.
         dataset: &'static str,
         /// The destination.
         dir: PathBuf,
-        /// The error of reading the destination as the dataset.
+        /// The error that occurred when the folder was read as the dataset.
         reason: DataError,
     },
 

@@ -1,4 +1,4 @@
-//! Fetching a dataset: downloads its published archive into a folder that the dataset reads. For CIFAR-10:
+//! Fetches a dataset: downloads its published archive and unpacks it to a folder that training can read. For CIFAR-10:
 //!
 //! ```text
 //! server --download--> cifar-10-binary.tar.gz.part     resumed after a broken connection, even days later
@@ -66,10 +66,10 @@ impl fmt::Debug for Md5Sum {
 pub struct Archive {
     /// The dataset in the archive.
     pub dataset: &'static dyn DatasetSource,
-    /// The published archive. Its name is the archive's name in the destination's parent folder; a download in progress
-    /// has `.part` appended.
+    /// The published archive. The downloaded file has the same name, and is beside the folder to which it is unpacked.
+    /// While the download is incomplete, the file's name ends in `.part`.
     pub published: &'static PublishedArchive,
-    /// The name of the folder in the archive.
+    /// The name of the folder in the archive that has the dataset's files.
     pub folder: &'static str,
     /// The URL, `http://` or `https://`.
     pub url: String,
@@ -80,8 +80,8 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Returns the published archive of a dataset at `url`; with None, at its published URL. Returns None if the dataset
-    /// has no archive.
+    /// Returns the published archive of a dataset, to be downloaded from `url`, or from its published URL if `url` is
+    /// None. Returns None if the dataset has no archive.
     pub fn published(dataset: &'static dyn DatasetSource, url: Option<String>) -> Option<Self> {
         let files = dataset.files()?;
         let published = files.archive.as_ref()?;
@@ -91,9 +91,9 @@ impl Archive {
         Some(Self { dataset, published, folder, url, n_bytes, md5 })
     }
 
-    /// Returns the folder to unpack to, for a folder that the user names: the named folder itself if its name is that of
-    /// the folder in the archive, otherwise its subfolder with this name. `wgrad train` accepts the named folder in both
-    /// cases.
+    /// Returns the folder to unpack to, for a folder `dir` that the user names: `dir` itself if it has the same name as
+    /// the folder in the archive, otherwise a subfolder of `dir` with this name. In both cases, `wgrad train` finds the
+    /// dataset if the user names `dir`.
     pub fn destination(&self, dir: &Path) -> PathBuf {
         if dir.file_name().is_some_and(|name| name == self.folder) {
             return dir.to_path_buf();
@@ -259,10 +259,11 @@ fn get_whole(
     }
 }
 
-/// Returns true if the destination holds the dataset, and false if it is an empty folder or does not exist.
+/// Returns true if the folder `dir` holds the dataset of `archive`, and false if `dir` is an empty folder or does not
+/// exist.
 ///
 /// # Errors
-/// If the destination holds anything else.
+/// If `dir` holds anything else.
 fn holds_dataset(archive: &Archive, dir: &Path) -> Result<bool, FetchError> {
     let gives_way = match fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_none(),

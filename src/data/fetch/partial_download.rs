@@ -19,8 +19,8 @@ pub(super) struct PartialDownload {
 }
 
 impl PartialDownload {
-    /// Opens the partial download of an earlier fetch of the archive `name` in `folder`; without one, creates an empty
-    /// file.
+    /// Opens the partial download of the archive `name` that an earlier fetch has left in `folder`. If there is no such
+    /// file, creates an empty one.
     pub(super) fn open(folder: &Path, name: &str) -> Result<Self, FetchError> {
         let missing = folder.ancestors().filter(|p| !p.as_os_str().is_empty());
         let made = missing.take_while(|p| !p.exists()).map(Path::to_path_buf).collect();

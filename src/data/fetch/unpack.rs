@@ -1,4 +1,4 @@
-//! Unpacks the archive to a folder: only the files of the dataset, each with a limit on its size.
+//! Unpacks a dataset's archive to a folder: only the files of the dataset, each with a limit on its size.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -12,14 +12,14 @@ use super::{Archive, Event, FetchError};
 use crate::base::files;
 use crate::data::{Files, ReadOptions};
 
-/// The margin for the headers and skipped entries of an archive, in bytes.
+/// The largest size of an archive's headers and skipped entries together, decompressed, in bytes.
 const MARGIN_BYTES: u64 = 1 << 20;
 
 /// Number of bytes that are copied at a time.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// Creates the folder `dir` from an archive whose checksum is right. Afterwards, the folder is complete, or it does not
-/// exist.
+/// Creates the folder `dir` with the unpacked files of an archive. The caller has checked the archive's checksum. The
+/// folder appears only when it is complete.
 ///
 /// `description` names the dataset, and `path` is the archive's name in messages.
 pub(super) fn unpack(
@@ -124,9 +124,10 @@ fn damaged(error: io::Error) -> Problem {
     Problem::Archive(format!("it is damaged ({error})"))
 }
 
-/// Reads the archive of a dataset with these files to its end, and passes each entry to `sink`.
+/// Reads the archive of a dataset to its end, and passes each entry except folders and extension headers to `sink`.
+/// `files` has the names and size limits of the dataset's files.
 ///
-/// At most the sizes of all files and 1 MiB are decompressed. The contents are not kept in memory.
+/// Decompresses at most the sum of these limits plus 1 MiB. The contents of the files are not kept in memory.
 ///
 /// # Errors
 /// If the archive is damaged or malicious, or `sink` fails.
@@ -182,8 +183,8 @@ pub fn read(
     Ok(())
 }
 
-/// Returns the name and the largest size of the file of the dataset that has this path in an archive; None for another
-/// path.
+/// Returns the dataset's file that has the path `name` in an archive: its file name, and its largest size in bytes.
+/// Returns None if the dataset has no such file.
 fn expected(
     name: &str,
     folder: &str,

@@ -1,10 +1,11 @@
 //! Resizes a picture like torchvision's `Resize` with the bilinear (triangle) filter and antialiasing.
 
-/// Scales `[rows, columns, 3]` bytes: first along y, then along x. `from` and `to` are the numbers of rows and columns
-/// before and after. The intermediate result is f32.
+/// Scales a picture of `[rows, columns, 3]` bytes: first along y, then along x. `from` and `to` are the numbers of rows
+/// and columns before and after. The intermediate result is f32.
 ///
-/// An output pixel is the weighted mean of the input pixels under a triangle around its centre. The triangle is as wide
-/// as two output pixels, and at least as two input pixels, so every input pixel has a weight.
+/// An output pixel is a weighted mean of input pixels. The weights form a triangle around the centre of the output
+/// pixel. The base of the triangle is two output pixels wide, but at least two input pixels, so every input pixel has a
+/// weight.
 pub(super) fn resize(pixels: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
     if from == to {
         return pixels.to_vec();

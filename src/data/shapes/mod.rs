@@ -33,19 +33,19 @@ pub const N_TRAIN: usize = 5000;
 /// The number of test pictures, equally many of each class.
 pub const N_TEST: usize = 2000;
 
-/// Number of rows, and number of columns, of a picture.
+/// The number of rows of a picture, and also the number of columns.
 const SIDE: usize = 32;
 
 /// The size of a picture.
 pub const SIZE: ImageSize = ImageSize { height: SIDE, width: SIDE, channels: 3 };
 
-/// The mean of the training pictures of seed 0 by channel, for pixels in 0..=1.
+/// The mean of each channel of the training pictures that are drawn with seed 0, for pixels in 0..=1.
 pub const MEAN: [f64; 3] = [0.4680, 0.4548, 0.4708];
 
-/// The standard deviation of the training pictures of seed 0 by channel, for pixels in 0..=1.
+/// The standard deviation of each channel of the training pictures that are drawn with seed 0, for pixels in 0..=1.
 pub const STANDARD_DEVIATION: [f64; 3] = [0.2392, 0.2009, 0.2602];
 
-/// The defaults of a run. A run takes about two minutes on two CPU cores.
+/// The default settings of a training run on the shapes. Such a run takes about two minutes on two CPU cores.
 pub const DEFAULTS: Defaults = Defaults {
     epochs: 10,
     batch_size: 64,
@@ -56,7 +56,7 @@ pub const DEFAULTS: Defaults = Defaults {
     cutout: true,
 };
 
-/// The built-in shapes.
+/// The built-in shapes, a dataset that is drawn and not read from files.
 pub struct Shapes;
 
 impl DatasetSource for Shapes {

@@ -12,7 +12,7 @@ use crate::data::load_from;
 
 const COARSE: ReadOptions = ReadOptions { seed: 0, coarse: true };
 
-/// Returns a record for each pair of a coarse and a fine label.
+/// Returns one CIFAR-100 record for each pair of a coarse and a fine label.
 fn records(labels: &[[u8; 2]]) -> Vec<u8> {
     let record = |&[coarse, fine]: &[u8; 2]| {
         let pixels = (0..cifar10::SIZE.n_bytes()).map(move |k| (k as u8).wrapping_mul(fine));
@@ -34,7 +34,7 @@ fn load(dir: &Path, options: ReadOptions) -> Result<Loaded, DataError> {
 #[test]
 fn fine_and_coarse_labels_are_read() {
     let root = TempDir::new().unwrap();
-    // The user may name the folder of the archive, or the folder in which it is.
+    // The user may name the folder `cifar-100-binary` itself, or its parent folder.
     let dir = root.path().join("cifar-100-binary");
     small_cifar100(&dir);
     for named in [root.path(), &dir] {
@@ -48,7 +48,7 @@ fn fine_and_coarse_labels_are_read() {
         assert_eq!((coarse.spec.n_classes(), &coarse.train.labels[..]), (20, &[3, 19, 0][..]));
         assert_ne!(fine.fingerprint(), coarse.fingerprint());
     }
-    // The options follow from the number of classes of a network.
+    // A network with 20 classes is measured on the coarse labels, and one with 100 classes on the fine labels.
     assert_eq!([100, 20].map(|n| Cifar100.options(n).coarse), [false, true]);
 }
 

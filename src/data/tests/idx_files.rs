@@ -12,13 +12,13 @@ use super::super::idx::{FASHION_MNIST, MNIST, SIZE};
 use super::super::{DataError, Dataset, DatasetSource};
 use super::{NO_OPTIONS, assert_names};
 
-/// Returns an IDX file: the magic number, the lengths of the axes, and the contents.
+/// Returns the bytes of an IDX file: the magic number, the lengths of the axes, and the contents.
 fn idx(magic: u32, axes: &[u32], contents: &[u8]) -> Vec<u8> {
     let header = std::iter::once(&magic).chain(axes).flat_map(|number| number.to_be_bytes());
     header.chain(contents.iter().copied()).collect()
 }
 
-/// Returns the files of three training images and two test images.
+/// Returns the names and contents of MNIST's four files, with three training images and two test images.
 fn files() -> [(&'static str, Vec<u8>); 4] {
     let images = |n: usize| {
         let pixels: Vec<u8> = (0..n * SIZE.n_bytes()).map(|k| (k / 7) as u8).collect();
@@ -38,7 +38,7 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
-/// Reads MNIST from the files, of which one is replaced.
+/// Reads MNIST from the files of [`files`]. The contents of the file `name` are replaced by `bytes`.
 fn read_with(name: &str, bytes: &[u8]) -> (TempDir, Result<Dataset, DataError>) {
     let dir = TempDir::new().unwrap();
     for (name, bytes) in files() {

@@ -11,7 +11,7 @@ mod cifar100_files;
 mod files;
 mod idx_files;
 
-/// The default options.
+/// The default options of reading a dataset.
 const NO_OPTIONS: ReadOptions = ReadOptions { seed: 0, coarse: false };
 
 /// Returns `n` records, each with its own label and bytes.
@@ -185,7 +185,7 @@ fn hashes_of_at_most_256_classes_are_those_of_earlier_versions() {
     });
     let bytes = parts.iter().flat_map(|(labels, images)| [&labels[..], &images[..]]);
     assert_eq!(dataset.fingerprint(), crate::base::fingerprint::Fingerprint::of(bytes));
-    // With more classes, a label counts as two bytes.
+    // In a dataset with more than 256 classes, a label enters the hash as two bytes.
     let mut large = dataset.clone();
     large.spec.classes = vec![String::new(); 300];
     let mut other = large.clone();

@@ -37,8 +37,8 @@ impl Change {
     }
 }
 
-/// Checks that a new benchmark, of the step `config`, has the network, width and batch size of the earlier one. Otherwise
-/// the kernels have other shapes and cannot be compared.
+/// Checks that a new benchmark of the step `config` has the same network, width and batch size as the earlier benchmark
+/// `before`. Otherwise their kernels have different shapes and cannot be compared.
 pub fn check(before: &Bench, config: &StepConfig) -> Result<(), MeasureError> {
     let step =
         |network: &str, width: usize, n: usize| format!("{network}, width {width}, {n} images");

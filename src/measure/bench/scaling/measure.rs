@@ -23,7 +23,7 @@ const MAX_ROWS: usize = 50;
 /// The grid to measure.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Grid {
-    /// Network.
+    /// Network that is measured.
     pub network: NetworkRef,
     /// Numbers of channels of the network's first layer.
     pub widths: Vec<usize>,

@@ -35,7 +35,7 @@ pub struct Scaling {
     pub version: u32,
     /// Machine and date of the measurement.
     pub machine: Machine,
-    /// Name of the network.
+    /// Name of the network that was measured.
     #[serde(default = "default_network")]
     pub network: String,
     /// Set of kernels that a GPU ran.
@@ -48,7 +48,7 @@ pub struct Scaling {
     pub cells: Vec<Cell>,
 }
 
-/// Returns the network of files of earlier versions, which do not name it.
+/// Returns the network's name for files of earlier versions of the program, which do not record the network.
 fn default_network() -> String {
     networks::DEFAULT.name().to_string()
 }
