@@ -48,7 +48,8 @@ pub struct Run<'a> {
     /// The run's images. If `other_data` is given, other images, on which the run's weights are evaluated.
     pub loaded: &'a Loaded,
     /// A warning on the page: the images of the dataset in `loaded` are not those on which the run was trained. None if
-    /// they are the same.
+    /// they are the same. With the warning, the page leaves out the two parts that need the training images: the
+    /// learning-rate schedule and the augmented batch.
     pub other_data: Option<&'a str>,
     /// The device of the evaluation.
     pub device: &'a Device,
