@@ -100,10 +100,10 @@ impl WeightsFile {
             // with the tape of `network`. A damaged file may give a huge width, so the tape has at most the default
             // width.
             let width = width.min(network.default_width());
-            let tape = NetworkConfig { network, width, classes: 1 }.tape([32, 32, 3]);
+            let tape = NetworkConfig::new(network, width, 1).tape(network.default_image());
             return Err(self.weights(tape.state()).expect_err("the head is missing"));
         };
-        Ok(NetworkConfig { network, width, classes })
+        Ok(NetworkConfig::new(network, width, classes))
     }
 
     /// Returns the SHA-256 of the file in hexadecimal digits, as `sha256sum` prints it.

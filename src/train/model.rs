@@ -148,8 +148,8 @@ fn record(
     let logits = network(&mut tape, x);
     tape.keep(logits);
     match mode {
-        Mode::Train => config.update.record_training(&mut tape, logits, labels),
-        Mode::Eval => config.update.record_evaluation(&mut tape, logits, labels),
+        Mode::Train => config.update.record_training(&mut tape, &logits.into(), labels),
+        Mode::Eval => config.update.record_evaluation(&mut tape, &logits.into(), labels),
     };
     (tape, move |id| ArrayStep { id, x, labels, logits })
 }

@@ -65,6 +65,8 @@ settings! {
         std: PerChannel ["R,G,B"];
         /// cifar100: learn the 20 coarse classes, not the 100 fine ones
         coarse: bool ["BOOL"] = |_| false, only data = CIFAR100;
+        /// Resize the images to N rows and columns [default: the dataset's size]
+        image_size: NonZeroU16 ["N"];
         /// Hold out N training images and evaluate on them; the test images are evaluated once, at the end
         validation: u64 ["N"] = |_| 0;
     }

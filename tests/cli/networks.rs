@@ -8,7 +8,7 @@ use wgrad::nn::networks::by_name;
 /// Writes initial weights of a network into the file `w`.
 fn weights_of(folder: &Path, name: &str, classes: usize) {
     let network = by_name(name).expect("a name");
-    let tape = NetworkConfig { network, width: 4, classes }.tape([32, 32, 3]);
+    let tape = NetworkConfig::new(network, 4, classes).tape([32, 32, 3]);
     let (state, path) = (tape.state(), folder.join("w"));
     Weights::initial(state, 0).save(state, None, &path).expect("written");
 }
