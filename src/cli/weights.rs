@@ -103,7 +103,7 @@ pub fn evaluator(
     recipe::normalise(&mut config, flags.mean.as_ref(), flags.std.as_ref())
         .map_err(wgrad::Error::from)?;
     let mut evaluator = Evaluator::new(device, &config)?;
-    let (weights, notes) = file.weights(evaluator.layout())?;
+    let (weights, notes) = file.weights_of(&network, evaluator.layout(), false, 0)?;
     notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
     evaluator.set_weights(&weights)?;
     Ok(evaluator)

@@ -14,8 +14,8 @@ pub const BATCH_NORM_EPS: f32 = 1e-5;
 /// The weight of a batch's statistics in the update of the running statistics.
 pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
 
-/// The distribution of the initial weights of a convolution or linear layer. The layer's bias is always uniform in
-/// ±1/√fan_in.
+/// The distribution of the initial weights of a convolution or linear layer. The layer's bias is uniform in
+/// ±1/√fan_in, or zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Init {
     /// Uniform in ±1/√fan_in, PyTorch's default.
@@ -37,17 +37,15 @@ impl Init {
 /// The settings of a convolution layer, except its numbers of input and output channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv {
-    /// Number of rows, and of columns, of the kernel.
-    pub kernel_size: usize,
-    /// Distance in rows, and in columns, from one position of the kernel to the next.
-    pub stride: usize,
-    /// Number of rows or columns of zeros on each side of the plane.
-    pub padding: usize,
+    /// Size and stride of the kernel, and the zeros around the plane.
+    pub window: Window,
     /// Number of groups of channels; an output channel reads the input channels of its own group only.
     pub groups: usize,
     /// True for a convolution with a bias. If a batch norm follows the convolution, a bias has no effect, because the
     /// batch norm subtracts the mean.
     pub bias: bool,
+    /// True for a bias that is 0 at first.
+    pub zero_bias: bool,
     /// Distribution of the layer's initial weights.
     pub init: Init,
 }
@@ -56,8 +54,22 @@ impl Default for Conv {
     /// Returns the settings of a 3x3 convolution with stride 1 and padding 1, with one group and no bias. Its output
     /// has as many rows and columns as its input.
     fn default() -> Self {
-        let init = Init::Uniform;
-        Self { kernel_size: 3, stride: 1, padding: 1, groups: 1, bias: false, init }
+        Self::square(3, 1, 1)
+    }
+}
+
+impl Conv {
+    /// Returns the settings of a convolution with a square kernel and the same stride and padding along both axes, with
+    /// one group and no bias.
+    pub const fn square(kernel_size: usize, stride: usize, padding: usize) -> Self {
+        let window = Window::square(kernel_size, stride, padding);
+        Self { window, groups: 1, bias: false, zero_bias: false, init: Init::Uniform }
+    }
+
+    /// Returns these settings with this stride along both axes.
+    pub const fn strided(mut self, stride: usize) -> Self {
+        self.window.stride = [stride; 2];
+        self
     }
 }
 
@@ -67,19 +79,19 @@ impl Default for Conv {
 /// # Panics
 /// If the kernel is larger than the padded plane, or the groups do not divide the channels.
 pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv: Conv) -> ValueId {
-    let Conv { kernel_size, stride, padding, groups, bias, init } = conv;
+    let Conv { window, groups, bias, zero_bias, init } = conv;
     let in_channels = channels(tape, x);
     assert!(
         in_channels.is_multiple_of(groups) && out_channels.is_multiple_of(groups),
         "{name}: {groups} groups do not divide {in_channels} and {out_channels} channels"
     );
-    let shape = [kernel_size, kernel_size, in_channels / groups, out_channels];
-    let fan_in = kernel_size * kernel_size * in_channels / groups;
+    let [kernel_h, kernel_w] = window.size;
+    let shape = [kernel_h, kernel_w, in_channels / groups, out_channels];
+    let fan_in = window.area() * in_channels / groups;
     let start = init.initializer(fan_in);
     let weight = tape.parameter(&format!("{name}.weight"), &shape, Layout::ConvWeight, start);
-    let start = Initializer::Uniform { fan_in };
+    let start = initial_bias(zero_bias, fan_in);
     let bias = bias.then(|| parameter(tape, name, "bias", out_channels, start));
-    let window = Window::square(kernel_size, stride, padding);
     tape.scoped(name, |tape| ops::conv2d::conv2d(tape, x, weight, bias, Conv2d { window, groups }))
 }
 
@@ -118,10 +130,12 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
 }
 
 /// The settings of a linear layer, except its numbers of input and output features.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Linear {
     /// True for a layer with a bias.
     pub bias: bool,
+    /// True for a bias that is 0 at first.
+    pub zero_bias: bool,
     /// Distribution of the layer's initial weights.
     pub init: Init,
 }
@@ -132,7 +146,7 @@ pub struct Linear {
 /// # Panics
 /// If `x` does not have two axes; [`flatten`] reshapes it to two.
 pub fn linear(tape: &mut Tape, name: &str, x: ValueId, out_features: usize, bias: bool) -> ValueId {
-    linear_with(tape, name, x, out_features, Linear { bias, init: Init::Uniform })
+    linear_with(tape, name, x, out_features, Linear { bias, ..Linear::default() })
 }
 
 /// Records a linear layer as [`linear`] does, with the given settings instead of the default ones.
@@ -144,14 +158,14 @@ pub fn linear_with(
     name: &str,
     x: ValueId,
     out_features: usize,
-    Linear { bias, init }: Linear,
+    Linear { bias, zero_bias, init }: Linear,
 ) -> ValueId {
     let shape = tape.shape(x);
     assert_eq!(shape.len(), 2, "{name}: a linear layer takes [N, features], not {shape:?}");
     let fan_in = shape[1];
     let (shape, start) = ([fan_in, out_features], init.initializer(fan_in));
     let weight = tape.parameter(&format!("{name}.weight"), &shape, Layout::LinearWeight, start);
-    let start = Initializer::Uniform { fan_in };
+    let start = initial_bias(zero_bias, fan_in);
     let bias = bias.then(|| parameter(tape, name, "bias", out_features, start));
     tape.scoped(name, |tape| ops::linear::linear(tape, x, weight, bias))
 }
@@ -210,6 +224,11 @@ fn channels(tape: &Tape, x: ValueId) -> usize {
     ops::n_channels(tape.shape(x))
 }
 
+/// Returns the distribution of a bias: zero, or uniform in ±1/√fan_in.
+fn initial_bias(is_zero: bool, fan_in: usize) -> Initializer {
+    if is_zero { Initializer::Constant(0.0) } else { Initializer::Uniform { fan_in } }
+}
+
 /// Records a parameter of shape `[n]`, one number per channel.
 fn parameter(tape: &mut Tape, name: &str, which: &str, n: usize, start: Initializer) -> ValueId {
     tape.parameter(&format!("{name}.{which}"), &[n], Layout::Plain, start)
@@ -224,14 +243,7 @@ mod tests {
     fn record(mode: Mode) -> Tape {
         let mut tape = Tape::new("test", mode);
         let x = tape.input("x", ElementType::F32, &[2, 8, 6, 4]);
-        let conv = Conv {
-            kernel_size: 5,
-            stride: 2,
-            padding: 2,
-            groups: 2,
-            bias: true,
-            init: Init::Uniform,
-        };
+        let conv = Conv { groups: 2, bias: true, ..Conv::square(5, 2, 2) };
         let x = conv2d(&mut tape, "a", x, 6, conv);
         assert_eq!(tape.shape(x), [2, 4, 3, 6]);
         let x = batch_norm(&mut tape, "b", x);

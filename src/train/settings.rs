@@ -46,6 +46,8 @@ settings! {
         max_lr: MaxLr ["RATE"] = |of| of.max_lr;
         /// Start from the weights in this file or run folder, not from random weights
         weights: PathBuf ["FILE"];
+        /// Start the last layer from random weights, whatever its size in the file of --weights
+        new_head: bool ["BOOL"] = |_| false;
         /// The SHA-256 that the file of --weights must have
         weights_sha256: String ["HEX"];
         /// The seed of initialisation, shuffling and augmentation

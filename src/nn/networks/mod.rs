@@ -33,8 +33,10 @@ pub use network::{
 /// All families, in the order in which lists and messages name their networks.
 pub static FAMILIES: [&Family; 13] = [
     &resnet9::FAMILY,
-    &resnet_cifar::FAMILY,
+    // `resnet50` also has the form 6n + 2 of the networks for CIFAR. The family of the networks for ImageNet comes first
+    // and takes the name.
     &resnet::FAMILY,
+    &resnet_cifar::FAMILY,
     &wide_resnet::FAMILY,
     &resnext::FAMILY,
     &pre_activation::FAMILY,
@@ -126,75 +128,4 @@ pub(super) fn auxiliary(network: NetworkRef, tensors: &Shapes) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::passes::Work;
-
-    fn config(name: &str) -> NetworkConfig {
-        let network = by_name(name).expect("a name");
-        NetworkConfig::new(network, network.default_width(), 10)
-    }
-
-    #[test]
-    fn the_networks_have_their_published_numbers_of_parameters() {
-        for (name, n_parameters) in [
-            ("resnet9", 6_573_120),
-            ("resnet20", 269_722),
-            ("resnet32", 464_154),
-            ("resnet44", 658_586),
-            ("resnet56", 853_018),
-        ] {
-            let tape = config(name).tape([32, 32, 3]);
-            assert_eq!(tape.state().n_parameters(), n_parameters, "{name}");
-        }
-    }
-
-    #[test]
-    fn resnet20_does_the_published_work() {
-        let tape = config("resnet20").tape([32, 32, 3]);
-        let products = Work::sum_of(&tape, |node| {
-            node.op.name().starts_with("conv2d") || node.op.name().starts_with("linear")
-        });
-        // The expected number of multiplications in convolutions and linear layer was counted by hand from the paper's
-        // table.
-        assert_eq!(products.flops / 2, 40_550_400 + 640);
-    }
-
-    #[test]
-    fn each_network_names_its_stem_and_its_head() {
-        for network in NETWORKS {
-            let config = NetworkConfig::new(network, 6, 7);
-            let tape = config.tape([32, 32, 3]);
-            let state = tape.state();
-            let members = shapes(state.parameters.iter().chain(&state.running_statistics));
-            assert_eq!(size_of(network, &members), [Some(6), Some(7)], "{network:?}");
-            assert_eq!(recognise(&members), Some(config));
-            let mut fewer = members.clone();
-            fewer.pop_last();
-            assert_eq!(recognise(&fewer), None);
-        }
-    }
-
-    #[test]
-    fn an_unknown_name_has_the_nearest_name_and_the_list() {
-        assert_eq!(by_name("resnet20"), Ok(&resnet_cifar::RESNET20 as NetworkRef));
-        let error = by_name("resnet5").expect_err("no such network");
-        assert!(error.contains("did you mean resnet56?"), "{error}");
-        assert!(error.ends_with("resnet9, resnet20, resnet32, resnet44, resnet56"), "{error}");
-    }
-
-    #[test]
-    fn every_network_takes_images_that_are_not_square() {
-        for network in NETWORKS {
-            let tape = NetworkConfig::new(network, 4, 7).tape([20, 24, 1]);
-            let logits = tape.nodes().last().expect("the head").outputs[0];
-            assert_eq!(tape.shape(logits), [1, 7], "{network:?}");
-        }
-    }
-
-    #[test]
-    #[should_panic(expected = "resnet9: images of 7x32x3; the smallest are 8x8")]
-    fn images_that_are_too_small_are_refused() {
-        config("resnet9").tape([7, 32, 3]);
-    }
-}
+mod tests;
