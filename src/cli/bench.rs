@@ -81,9 +81,9 @@ struct On {
     /// The folder for the files with the results [default: runs/DATE-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Print the JSON in place of the table
-    #[arg(long)]
-    json: bool,
+    /// Write all numbers as JSON into this file, too; without a file, print one line of JSON in place of the table
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
 }
 
 impl On {
@@ -110,8 +110,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     write(folder.path(), bench::JSON, &measured.to_json())?;
     write(folder.path(), bench::SVG, &svg::draw(&measured))?;
-    if args.on.json {
-        super::print(&measured.to_json())?;
+    if super::outputs::json(args.on.json.as_deref(), &measured.document())? {
         return Ok(ExitCode::SUCCESS);
     }
     super::print(&table::table(&measured))?;

@@ -42,6 +42,24 @@ fn is_of_a_run(path: &Path) -> bool {
     names.contains(&&*name) || name.starts_with("checkpoint-") || name.starts_with("events.out.")
 }
 
+/// Writes `document` as JSON into the file of a flag `--json [FILE]`. Without a file, the flag has the value `-`, and the
+/// document is printed as one line. Returns true if it was printed, so the command prints no table.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn json(file: Option<&Path>, document: &impl serde::Serialize) -> anyhow::Result<bool> {
+    let Some(path) = file else { return Ok(false) };
+    let in_place = path.as_os_str() == "-";
+    match in_place {
+        true => super::print(&format!("{}\n", serde_json::to_string(document)?))?,
+        false => {
+            let text = serde_json::to_string_pretty(document)? + "\n";
+            std::fs::write(path, text).map_err(FileError::at(path))?;
+        }
+    }
+    Ok(in_place)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,8 +44,8 @@ pub struct Args {
     /// The order of the table's rows
     #[arg(long, value_name = "ORDER", default_value = "tape", value_parser = arguments::one_of::<table::Sort>())]
     sort: table::Sort,
-    /// Write all numbers as JSON into this file, too; "-" prints the JSON in place of the table
-    #[arg(long, value_name = "FILE")]
+    /// Write all numbers as JSON into this file, too; without a file, print one line of JSON in place of the table
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
     /// Draw the times of the step into this SVG file, too
     #[arg(long, value_name = "FILE")]
@@ -74,17 +74,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let n_steps = args.steps.map(|n| n.get() as usize);
     let profile = profile::measure(&device, &config, n_steps, &show_progress)?;
 
-    let json = || serde_json::to_string_pretty(&profile).map(|json| format!("{json}\n"));
-    let to_output = args.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
-    match &args.json {
-        Some(_) if to_output => super::print(&json()?)?,
-        Some(path) => std::fs::write(path, json()?).map_err(FileError::at(path))?,
-        None => {}
-    }
+    let in_place = super::outputs::json(args.json.as_deref(), &profile)?;
     if let Some(path) = &args.svg {
         std::fs::write(path, svg::draw(&profile)).map_err(FileError::at(path))?;
     }
-    if !to_output {
+    if !in_place {
         super::print(&table::table(&profile, args.sort))?;
     }
     Ok(ExitCode::SUCCESS)

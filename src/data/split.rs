@@ -52,7 +52,7 @@ impl Split {
     }
 
     /// Returns the images scaled to the rows and columns of `size`, with their labels.
-    pub(super) fn resized(&self, size: ImageSize) -> Self {
+    pub fn resized(&self, size: ImageSize) -> Self {
         let from = [self.size.height, self.size.width];
         let planes = self.images.par_chunks_exact(from[0] * from[1]);
         let resized = |plane: &[u8]| resize(plane, 1, from, [size.height, size.width]);

@@ -75,9 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         folder.remove();
         return Ok(ExitCode::from(crate::cli::INTERRUPTED));
     }
-    if args.on.json {
-        crate::cli::print(&measured.to_json())?;
-    } else {
+    if !crate::cli::outputs::json(args.on.json.as_deref(), &measured)? {
         let folder = folder.path().shown();
         let files = format!("{folder}/{JSON}, {folder}/{CSV} and {folder}/{SVG}");
         crate::cli::print(&format!("{}\nwritten to {files}\n", table::table(&measured)))?;
