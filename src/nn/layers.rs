@@ -8,34 +8,43 @@ use crate::ops::conv2d::Conv2d;
 use crate::ops::{self, Window, batch_norm::Normalised};
 use crate::tape::{Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
-/// The number that batch norm adds to a variance before the square root.
-pub const BATCH_NORM_EPS: f32 = 1e-5;
-
 /// The weight of a batch's statistics in the update of the running statistics.
 pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
 
 /// The distribution of the initial weights of a convolution or linear layer. The layer's bias is uniform in
 /// ±1/√fan_in, or zero.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum Init {
     /// Uniform in ±1/√fan_in, PyTorch's default.
     #[default]
     Uniform,
     /// Normal with standard deviation √(2/fan_in), `kaiming_normal_` in PyTorch.
     KaimingNormal,
+    /// Normal with standard deviation √(2/fan_out), `kaiming_normal_(mode="fan_out")` in PyTorch. fan_out is the number
+    /// of output channels times the area of the kernel. As in PyTorch, groups do not divide it.
+    KaimingNormalFanOut,
+    /// Normal with this standard deviation.
+    Normal {
+        /// The standard deviation.
+        standard_deviation: f64,
+    },
 }
 
 impl Init {
-    fn initializer(self, fan_in: usize) -> Initializer {
+    fn initializer(self, fan_in: usize, fan_out: usize) -> Initializer {
+        let kaiming =
+            |fan: usize| Initializer::Normal { standard_deviation: (2.0 / fan as f64).sqrt() };
         match self {
             Init::Uniform => Initializer::Uniform { fan_in },
-            Init::KaimingNormal => Initializer::KaimingNormal { fan_in },
+            Init::KaimingNormal => kaiming(fan_in),
+            Init::KaimingNormalFanOut => kaiming(fan_out),
+            Init::Normal { standard_deviation } => Initializer::Normal { standard_deviation },
         }
     }
 }
 
 /// The settings of a convolution layer, except its numbers of input and output channels.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Conv {
     /// Size and stride of the kernel, and the zeros around the plane.
     pub window: Window,
@@ -88,11 +97,33 @@ pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv
     let [kernel_h, kernel_w] = window.size;
     let shape = [kernel_h, kernel_w, in_channels / groups, out_channels];
     let fan_in = window.area() * in_channels / groups;
-    let start = init.initializer(fan_in);
+    let start = init.initializer(fan_in, window.area() * out_channels);
     let weight = tape.parameter(&format!("{name}.weight"), &shape, Layout::ConvWeight, start);
     let start = initial_bias(zero_bias, fan_in);
     let bias = bias.then(|| parameter(tape, name, "bias", out_channels, start));
     tape.scoped(name, |tape| ops::conv2d::conv2d(tape, x, weight, bias, Conv2d { window, groups }))
+}
+
+/// The settings of a batch norm layer.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BatchNorm {
+    /// The number that the layer adds to a variance before the square root.
+    pub eps: f32,
+    /// The initial value of every element of `weight`. With 0 in the last batch norm of a residual branch, the branch
+    /// adds nothing at first, and the block is the identity.
+    pub initial_weight: f32,
+}
+
+impl Default for BatchNorm {
+    /// Returns PyTorch's settings: eps 1e-5, and weights that are 1 at first.
+    fn default() -> Self {
+        Self { eps: 1e-5, initial_weight: 1.0 }
+    }
+}
+
+/// Records batch normalisation with PyTorch's default settings, as [`batch_norm_with`] does.
+pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+    batch_norm_with(tape, name, x, BatchNorm::default())
 }
 
 /// Records batch normalisation over all axes but the last. Parameters: `weight` (gamma) and `bias` (beta);
@@ -101,9 +132,14 @@ pub fn conv2d(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, conv
 /// On a training tape, the layer normalises by the batch's statistics and places them in
 /// [`StateBuffer::BatchStatistics`]; [`running_statistics::update`](ops::running_statistics::update) merges them into
 /// the running statistics. On an evaluation tape, the layer normalises by the running statistics.
-pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+pub fn batch_norm_with(
+    tape: &mut Tape,
+    name: &str,
+    x: ValueId,
+    BatchNorm { eps, initial_weight }: BatchNorm,
+) -> ValueId {
     let n = channels(tape, x);
-    let gamma = parameter(tape, name, "weight", n, Initializer::Constant(1.0));
+    let gamma = parameter(tape, name, "weight", n, Initializer::Constant(initial_weight));
     let beta = parameter(tape, name, "bias", n, Initializer::Constant(0.0));
     let (mean_name, variance_name) =
         (format!("{name}.running_mean"), format!("{name}.running_var"));
@@ -112,7 +148,7 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     tape.scoped(name, |tape| match tape.mode() {
         Mode::Train => {
             let Normalised { y, mean, unbiased_variance } =
-                ops::batch_norm::batch_norm(tape, x, gamma, beta, BATCH_NORM_EPS);
+                ops::batch_norm::batch_norm(tape, x, gamma, beta, eps);
             tape.place(mean, StateBuffer::BatchStatistics, &mean_name);
             tape.place(unbiased_variance, StateBuffer::BatchStatistics, &variance_name);
             y
@@ -124,7 +160,7 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
             beta,
             running_mean,
             running_variance,
-            BATCH_NORM_EPS,
+            eps,
         ),
     })
 }
@@ -163,7 +199,7 @@ pub fn linear_with(
     let shape = tape.shape(x);
     assert_eq!(shape.len(), 2, "{name}: a linear layer takes [N, features], not {shape:?}");
     let fan_in = shape[1];
-    let (shape, start) = ([fan_in, out_features], init.initializer(fan_in));
+    let (shape, start) = ([fan_in, out_features], init.initializer(fan_in, out_features));
     let weight = tape.parameter(&format!("{name}.weight"), &shape, Layout::LinearWeight, start);
     let start = initial_bias(zero_bias, fan_in);
     let bias = bias.then(|| parameter(tape, name, "bias", out_features, start));
@@ -173,6 +209,22 @@ pub fn linear_with(
 /// Records a ReLU. `x` can have any shape.
 pub fn relu(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     tape.scoped(name, |tape| ops::relu::relu(tape, x))
+}
+
+/// Records dropout of `x`, `[N, ...]`: on a training tape, an element becomes 0 with probability `p`, and otherwise
+/// `1/(1 − p)` times itself. The mask of an image is a function of the seed, the epoch, the number of the image and the
+/// number of the layer. On an evaluation tape, or with `p` 0, the layer records nothing and returns `x`.
+///
+/// # Panics
+/// If `p` is not in 0..1, or the tape has no [image numbers](Tape::set_image_numbers).
+pub fn dropout(tape: &mut Tape, name: &str, x: ValueId, p: f32) -> ValueId {
+    if tape.mode() == Mode::Eval || p == 0.0 {
+        return x;
+    }
+    let numbers = tape.image_numbers().unwrap_or_else(|| {
+        panic!("{name}: dropout reads the numbers of the images; call Tape::set_image_numbers")
+    });
+    tape.scoped(name, |tape| ops::dropout::dropout(tape, x, numbers, p))
 }
 
 /// Records max pooling with square windows that have no overlap, no gaps and no padding.
@@ -269,6 +321,62 @@ mod tests {
         assert_eq!(state.parameters[1].initializer, uniform);
         assert_eq!(state.parameters[4].shape, [72, 5]);
         assert_eq!(state.parameters[5].initializer, Initializer::Uniform { fan_in: 72 });
+    }
+
+    /// PyTorch's `_calculate_fan_in_and_fan_out` gives 36 and 54 for this convolution, whose weight is `[6, 4, 3, 3]`.
+    #[test]
+    fn normal_weights_have_pytorchs_standard_deviations() {
+        let deviation = |init| {
+            let mut tape = Tape::new("test", Mode::Train);
+            let x = tape.input("x", ElementType::F32, &[2, 8, 6, 8]);
+            conv2d(&mut tape, "a", x, 6, Conv { groups: 2, init, ..Conv::default() });
+            match tape.state().parameters[0].initializer {
+                Initializer::Normal { standard_deviation } => standard_deviation,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(deviation(Init::KaimingNormal), (2.0_f64 / 36.0).sqrt());
+        assert_eq!(deviation(Init::KaimingNormalFanOut), (2.0_f64 / 54.0).sqrt());
+        assert_eq!(deviation(Init::Normal { standard_deviation: 0.01 }), 0.01);
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 8]);
+        let init = Init::KaimingNormalFanOut;
+        linear_with(&mut tape, "a", x, 5, Linear { bias: false, init });
+        let expected = Initializer::Normal { standard_deviation: (2.0_f64 / 5.0).sqrt() };
+        assert_eq!(tape.state().parameters[0].initializer, expected);
+    }
+
+    #[test]
+    fn a_batch_norm_has_its_eps_and_initial_weight_in_both_modes() {
+        for (mode, attributes) in [(Mode::Train, "eps 0.001"), (Mode::Eval, "eps 0.001")] {
+            let mut tape = Tape::new("test", mode);
+            let x = tape.input("x", ElementType::F32, &[2, 3, 3, 4]);
+            batch_norm_with(&mut tape, "a", x, BatchNorm { eps: 1e-3, initial_weight: 0.0 });
+            assert_eq!(tape.nodes()[0].op.attributes(), attributes);
+            assert_eq!(tape.state().parameters[0].initializer, Initializer::Constant(0.0));
+        }
+    }
+
+    #[test]
+    fn dropout_is_recorded_in_training_only() {
+        for (mode, p, n_nodes) in
+            [(Mode::Train, 0.5, 1), (Mode::Train, 0.0, 0), (Mode::Eval, 0.5, 0)]
+        {
+            let mut tape = Tape::new("test", mode);
+            let x = tape.input("x", ElementType::F32, &[2, 8]);
+            let numbers = tape.input("numbers", ElementType::U32, &[2]);
+            tape.set_image_numbers(numbers);
+            let y = dropout(&mut tape, "drop", x, p);
+            assert_eq!((tape.nodes().len(), y == x), (n_nodes, n_nodes == 0));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "drop: dropout reads the numbers of the images")]
+    fn dropout_needs_image_numbers() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input("x", ElementType::F32, &[2, 8]);
+        dropout(&mut tape, "drop", x, 0.5);
     }
 
     #[test]

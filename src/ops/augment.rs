@@ -8,7 +8,7 @@
 //!
 //! [`draws()`] computes the random numbers, and [`apply`] computes the result. `apply` gives the same bits on every
 //! device, because the host computes the normalisation as a [`table`] of 256 values for each channel. The generator
-//! [`philox`] makes the random numbers from the run's seed, the epoch and the image's number alone.
+//! [`philox`](super::philox) makes the random numbers from the run's seed, the epoch and the image's number alone.
 //! [`jitter`](mod@jitter) optionally changes the colours before the crop; it takes images of three channels.
 //!
 //! Layouts: pixels `[N, C, H, W]` in bytes (the order of CIFAR-10's files), indices `[N]`, draws `[N, 5]` in
@@ -17,7 +17,6 @@
 pub mod apply;
 pub mod draws;
 pub mod jitter;
-pub mod philox;
 
 pub use apply::{AugmentFlags, augment, normalise};
 pub use draws::draws;

@@ -20,6 +20,7 @@ pub mod clip_grad_norm;
 pub mod concat;
 pub mod conv2d;
 pub mod cross_entropy;
+pub mod dropout;
 pub mod ema;
 pub mod fill;
 pub mod finite_check;
@@ -31,6 +32,7 @@ pub mod metrics;
 pub mod optimizer;
 pub mod optimizers;
 pub mod partitions;
+pub mod philox;
 pub mod relu;
 pub mod running_statistics;
 pub mod scale;
@@ -56,6 +58,7 @@ pub const ALL: &[OpTests] = &[
     concat::ENTRY,
     conv2d::ENTRY,
     cross_entropy::ENTRY,
+    dropout::ENTRY,
     ema::ENTRY,
     fill::ENTRY,
     finite_check::ENTRY,

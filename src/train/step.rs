@@ -89,7 +89,7 @@ pub struct Step {
     /// [`IGNORED`](crate::ops::cross_entropy::IGNORED) and do not count in loss and accuracy.
     pub labels: ValueId,
     /// Input that the host writes before each step on augmented images: the numbers of the images, `[N]`, which seed
-    /// their augmentation. None in an evaluation step.
+    /// their augmentation and the masks of dropout. None in an evaluation step.
     pub indices: Option<ValueId>,
     /// Output that the host can read after the step: the logits, `[N, classes]`.
     pub logits: ValueId,
@@ -131,6 +131,7 @@ fn trained_images(
     let mut tape = Tape::new(config.network.network.name(), Mode::Train);
     let [pixels, labels, table] = inputs(&mut tape, config);
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
+    tape.set_image_numbers(indices);
 
     let x = augmented(&mut tape, config, [pixels, table, indices]);
     let heads = config.network.record_heads(&mut tape, x);
