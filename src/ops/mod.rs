@@ -15,19 +15,23 @@ pub mod avg_pool2d;
 pub mod batch_norm;
 pub mod case;
 pub mod channel_pad;
+pub mod channel_slice;
 pub mod channel_sum;
 pub mod clip_grad_norm;
 pub mod concat;
 pub mod conv2d;
 pub mod cross_entropy;
+pub mod detach;
 pub mod ema;
 pub mod fill;
 pub mod finite_check;
 pub mod flatten;
+pub mod leaky_relu;
 pub mod linear;
 pub mod max_pool2d;
 pub(crate) mod mean_m2;
 pub mod metrics;
+pub mod mul;
 pub mod optimizer;
 pub mod optimizers;
 pub mod partitions;
@@ -37,6 +41,8 @@ pub mod scale;
 mod segments;
 pub mod sgd;
 mod shape;
+pub mod sigmoid;
+pub mod space_to_depth;
 pub mod window;
 
 pub use case::{Case, OpTests};
@@ -51,20 +57,26 @@ pub const ALL: &[OpTests] = &[
     avg_pool2d::ENTRY,
     batch_norm::ENTRY,
     channel_pad::ENTRY,
+    channel_slice::ENTRY,
     channel_sum::ENTRY,
     clip_grad_norm::ENTRY,
     concat::ENTRY,
     conv2d::ENTRY,
     cross_entropy::ENTRY,
+    detach::ENTRY,
     ema::ENTRY,
     fill::ENTRY,
     finite_check::ENTRY,
     flatten::ENTRY,
+    leaky_relu::ENTRY,
     linear::ENTRY,
     max_pool2d::ENTRY,
     metrics::ENTRY,
+    mul::ENTRY,
     relu::ENTRY,
     running_statistics::ENTRY,
     scale::ENTRY,
     sgd::ENTRY,
+    sigmoid::ENTRY,
+    space_to_depth::ENTRY,
 ];
