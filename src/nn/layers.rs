@@ -227,6 +227,19 @@ pub fn dropout(tape: &mut Tape, name: &str, x: ValueId, p: f32) -> ValueId {
     tape.scoped(name, |tape| ops::dropout::dropout(tape, x, numbers, p))
 }
 
+/// Records a leaky ReLU: numbers that are not positive are multiplied by `slope`. `x` can have any shape.
+///
+/// # Panics
+/// If the slope is not positive.
+pub fn leaky_relu(tape: &mut Tape, name: &str, x: ValueId, slope: f32) -> ValueId {
+    tape.scoped(name, |tape| ops::leaky_relu::leaky_relu(tape, x, slope))
+}
+
+/// Records a sigmoid. `x` can have any shape.
+pub fn sigmoid(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+    tape.scoped(name, |tape| ops::sigmoid::sigmoid(tape, x))
+}
+
 /// Records max pooling with square windows that have no overlap, no gaps and no padding.
 pub fn max_pool2d(tape: &mut Tape, name: &str, x: ValueId, kernel_size: usize) -> ValueId {
     let window = Window::square(kernel_size, kernel_size, 0);
@@ -262,9 +275,48 @@ pub fn channel_pad(
     tape.scoped(name, |tape| ops::channel_pad::channel_pad(tape, x, before, after))
 }
 
+/// Records the channels `first..first + channels` of `x`, `[..., C]`.
+///
+/// # Panics
+/// If the range is empty, or x does not have all of its channels.
+pub fn channel_slice(
+    tape: &mut Tape,
+    name: &str,
+    x: ValueId,
+    first: usize,
+    channels: usize,
+) -> ValueId {
+    tape.scoped(name, |tape| ops::channel_slice::channel_slice(tape, x, first, channels))
+}
+
+/// Records the concatenation of values along channels, in their order.
+///
+/// # Panics
+/// If there are no values, or they differ in an axis other than the channels.
+pub fn concat(tape: &mut Tape, name: &str, inputs: &[ValueId]) -> ValueId {
+    tape.scoped(name, |tape| ops::concat::concat(tape, inputs))
+}
+
+/// Records the move of blocks of `block` rows and columns to channels: `[N, H, W, C]` to
+/// `[N, H / block, W / block, block * block * C]`.
+///
+/// # Panics
+/// If `block` does not divide the rows or the columns.
+pub fn space_to_depth(tape: &mut Tape, name: &str, x: ValueId, block: usize) -> ValueId {
+    tape.scoped(name, |tape| ops::space_to_depth::space_to_depth(tape, x, block))
+}
+
 /// Records `a + b`, the end of a residual block.
 pub fn add(tape: &mut Tape, name: &str, a: ValueId, b: ValueId) -> ValueId {
     tape.scoped(name, |tape| ops::add::add(tape, a, b))
+}
+
+/// Records `a * b`. The shape of b is the shape of a, or `[N, 1, 1, C]` for an a of shape `[N, H, W, C]`.
+///
+/// # Panics
+/// If b has another shape.
+pub fn mul(tape: &mut Tape, name: &str, a: ValueId, b: ValueId) -> ValueId {
+    tape.scoped(name, |tape| ops::mul::mul(tape, a, b))
 }
 
 /// Records the reshape of `[N, H, W, C]` to `[N, C*H*W]`, in PyTorch's order.

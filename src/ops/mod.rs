@@ -15,20 +15,24 @@ pub mod avg_pool2d;
 pub mod batch_norm;
 pub mod case;
 pub mod channel_pad;
+pub mod channel_slice;
 pub mod channel_sum;
 pub mod clip_grad_norm;
 pub mod concat;
 pub mod conv2d;
 pub mod cross_entropy;
 pub mod dropout;
+pub mod detach;
 pub mod ema;
 pub mod fill;
 pub mod finite_check;
 pub mod flatten;
+pub mod leaky_relu;
 pub mod linear;
 pub mod max_pool2d;
 pub(crate) mod mean_m2;
 pub mod metrics;
+pub mod mul;
 pub mod optimizer;
 pub mod optimizers;
 pub mod partitions;
@@ -39,6 +43,8 @@ pub mod scale;
 mod segments;
 pub mod sgd;
 mod shape;
+pub mod sigmoid;
+pub mod space_to_depth;
 pub mod window;
 
 pub use case::{Case, OpTests};
@@ -53,21 +59,27 @@ pub const ALL: &[OpTests] = &[
     avg_pool2d::ENTRY,
     batch_norm::ENTRY,
     channel_pad::ENTRY,
+    channel_slice::ENTRY,
     channel_sum::ENTRY,
     clip_grad_norm::ENTRY,
     concat::ENTRY,
     conv2d::ENTRY,
     cross_entropy::ENTRY,
     dropout::ENTRY,
+    detach::ENTRY,
     ema::ENTRY,
     fill::ENTRY,
     finite_check::ENTRY,
     flatten::ENTRY,
+    leaky_relu::ENTRY,
     linear::ENTRY,
     max_pool2d::ENTRY,
     metrics::ENTRY,
+    mul::ENTRY,
     relu::ENTRY,
     running_statistics::ENTRY,
     scale::ENTRY,
     sgd::ENTRY,
+    sigmoid::ENTRY,
+    space_to_depth::ENTRY,
 ];

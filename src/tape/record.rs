@@ -275,8 +275,8 @@ impl Tape {
             Some(&(_, input)) => self.value(inputs[input]).storage,
             None => Storage::Transient,
         };
-        let requires_grad = inputs.iter().any(|&id| self.value(id).requires_grad);
-        let requires_grad = requires_grad && spec.element == ElementType::F32;
+        let depends = inputs.iter().any(|&id| self.value(id).requires_grad);
+        let requires_grad = depends && op.has_gradient() && spec.element == ElementType::F32;
         let name = match self.scope.as_str() {
             "" => spec.name.to_string(),
             scope => format!("{scope}.{}", spec.name),

@@ -368,3 +368,39 @@ def dropout(w, gen):
     x, dy = f32(gen, n, c, h, wd), f32(gen, n, c, h, wd)
     t = dict(x=x, dy=dy, image_numbers=image_numbers, y_of_layer_0=x * factors(0), y=x * factors(1), dx=dy * factors(1))
     w("dropout_00", t, op="dropout", p=0.3, seed=seed, epoch=epoch, tolerance=0)
+def elementwise(w, gen):
+    """Elementwise ops, and copies of channels and pixels. `gen` belongs to these cases alone."""
+    def case(name, inputs, y, **attributes):
+        dy = f32(gen, *y.shape)
+        y.backward(dy)
+        gradients = {f"d{key}": t.grad for key, t in inputs.items()}
+        w(name, dict(**inputs, dy=dy, y=y, **gradients), **attributes)
+
+    # Beyond 88 and -88, exp(-x) or exp(x) is infinite in float32.
+    x = f32(gen, 3, 7, 5, 6)
+    x[0, 0, 0] = torch.tensor([-1000, -100, -30, 30, 100, 1000], dtype=F64)
+    x = leaf(x)
+    case("sigmoid_00", dict(x=x), torch.sigmoid(x), op="sigmoid")
+
+    for i, slope in enumerate([0.01, 1e-3]):
+        x = leaf(f32(gen, 3, 7, 5, 6))
+        case(f"leaky_relu_{i:02}", dict(x=x), F.leaky_relu(x, slope), op="leaky_relu", slope=slope)
+
+    for i, shape in enumerate([(2, 5, 13, 11), (2, 5, 1, 1)]):
+        a, b = leaf(f32(gen, 2, 5, 13, 11)), leaf(f32(gen, *shape))
+        case(f"mul_{i:02}", dict(a=a, b=b), a * b, op="mul")
+
+    a, b = leaf(f32(gen, 2, 3, 4, 5)), leaf(f32(gen, 2, 3, 4, 5))
+    case("detach_00", dict(a=a, b=b), a * a.detach() + b, op="detach")
+
+    x = leaf(f32(gen, 3, 7, 4, 5))
+    case("channel_slice_00", dict(x=x), x[:, 2:5], op="channel_slice", first=2, channels=3)
+
+    inputs = {key: leaf(f32(gen, 2, c, 4, 5)) for key, c in dict(a=3, b=1, c=6, d=2).items()}
+    case("concat_01", inputs, torch.cat(list(inputs.values()), 1), op="concat_many")
+
+    # `pixel_unshuffle` has the order (c, kh, kw) in its channels, and space to depth (kh, kw, c).
+    for i, (block, shape) in enumerate([(4, (2, 3, 8, 12)), (2, (2, 5, 6, 4))]):
+        x = leaf(f32(gen, *shape))
+        y = F.pixel_unshuffle(x, block).unflatten(1, (shape[1], block * block)).transpose(1, 2).flatten(1, 2)
+        case(f"space_to_depth_{i:02}", dict(x=x), y, op="space_to_depth", block=block)

@@ -196,36 +196,6 @@ pub fn linear(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-pub fn channel_pad(file: &CaseFile, device: &Device) {
-    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
-    let x = bench.input("x", Order::Activation);
-    let [before, after] = ["before", "after"].map(|key| file.attribute(key));
-    let y = ops::channel_pad::channel_pad(&mut bench.tape, x, before, after);
-    bench.expect("y", y, Order::Activation);
-    bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
-    bench.finish(device);
-}
-
-pub fn concat(file: &CaseFile, device: &Device) {
-    let axis: usize = file.attribute("axis");
-    assert_eq!(axis, 1, "{}: channels are concatenated here", file.name);
-    two_inputs(file, device, ops::concat::concat);
-}
-
-pub fn add(file: &CaseFile, device: &Device) {
-    two_inputs(file, device, ops::add::add);
-}
-
-fn two_inputs(file: &CaseFile, device: &Device, op: fn(&mut Tape, ValueId, ValueId) -> ValueId) {
-    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
-    let [a, b] = ["a", "b"].map(|key| bench.input(key, Order::Activation));
-    let y = op(&mut bench.tape, a, b);
-    bench.expect("y", y, Order::Activation);
-    let inputs = [(a, "da", Order::Activation), (b, "db", Order::Activation)];
-    bench.backward(y, Order::Activation, &inputs);
-    bench.finish(device);
-}
-
 pub fn cross_entropy(file: &CaseFile, device: &Device) {
     let reduction: String = file.attribute("reduction");
     assert_eq!(reduction, "mean", "{}: the loss is a mean here", file.name);
