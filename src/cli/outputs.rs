@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use same_file::is_same_file;
+use wgrad::base::files::FileError;
 use wgrad::base::shown::Shown;
 use wgrad::train::folder::{BEST, CONFIG, METRICS, MODEL, NON_FINITE_DUMP, SUMMARY};
 use wgrad::train::logs::METRICS_CSV;

@@ -393,7 +393,7 @@ mod tests {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input("x", ElementType::F32, &[2, 8]);
         let init = Init::KaimingNormalFanOut;
-        linear_with(&mut tape, "a", x, 5, Linear { bias: false, init });
+        linear_with(&mut tape, "a", x, 5, Linear { init, ..Linear::default() });
         let expected = Initializer::Normal { standard_deviation: (2.0_f64 / 5.0).sqrt() };
         assert_eq!(tape.state().parameters[0].initializer, expected);
     }

@@ -118,13 +118,13 @@ impl Attention {
         // Down: a pool and a unit for each level, two units at the bottom. `sides` has, for each level, the value that
         // the way up adds, and the size of the plane above.
         let mut y = x;
-        let mut sides: Vec<(Option<ValueId>, [usize; 2])> = Vec::new();
+        let mut sides: Vec<(usize, Option<ValueId>, [usize; 2])> = Vec::new();
         for level in 1..=levels {
             let &[_, h, w, _] = tape.shape(y) else { unreachable!("a plane has four axes") };
             let side = (level > 1).then(|| {
                 unit(tape, &format!("skip{}_connection_residual_block", level - 1), y)
             });
-            sides.push((side, [h, w]));
+            sides.push((level, side, [h, w]));
             let pool = Window::square(3, 2, 1).into();
             y = layers::max_pool2d_with(tape, &of(&format!("mpool{level}")), y, pool);
             y = match level == levels {
@@ -141,7 +141,7 @@ impl Attention {
         }
         // Up: a resize to the size of the level above; between two levels, the sum with the side and a unit.
         let mut part = levels.max(1);
-        for (level, (side, size)) in (1..=levels).zip(sides).rev() {
+        for (level, side, size) in sides.into_iter().rev() {
             y = layers::resize_bilinear(tape, &of(&format!("interpolation{level}")), y, size);
             part += 1;
             if let Some(side) = side {
