@@ -13,6 +13,7 @@ pub mod add;
 pub mod augment;
 pub mod avg_pool2d;
 pub mod batch_norm;
+pub mod blur_pool;
 pub mod case;
 pub mod channel_pad;
 pub mod channel_sum;
@@ -31,7 +32,9 @@ pub mod metrics;
 pub mod optimizer;
 pub mod optimizers;
 pub mod partitions;
+pub mod pool;
 pub mod relu;
+pub mod resize;
 pub mod running_statistics;
 pub mod scale;
 mod segments;
@@ -40,7 +43,8 @@ mod shape;
 pub mod window;
 
 pub use case::{Case, OpTests};
-pub(crate) use shape::{n_channels, n_rows, nhwc};
+pub use pool::Pool;
+pub(crate) use shape::{mirrored, n_channels, n_rows, nhwc};
 pub use window::Window;
 
 /// The names and test cases of all ops.
@@ -50,6 +54,7 @@ pub const ALL: &[OpTests] = &[
     augment::ENTRY,
     avg_pool2d::ENTRY,
     batch_norm::ENTRY,
+    blur_pool::ENTRY,
     channel_pad::ENTRY,
     channel_sum::ENTRY,
     clip_grad_norm::ENTRY,
@@ -64,6 +69,7 @@ pub const ALL: &[OpTests] = &[
     max_pool2d::ENTRY,
     metrics::ENTRY,
     relu::ENTRY,
+    resize::ENTRY,
     running_statistics::ENTRY,
     scale::ENTRY,
     sgd::ENTRY,

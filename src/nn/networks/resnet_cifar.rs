@@ -119,7 +119,7 @@ fn shortcut(
         return x;
     }
     // With a window of one pixel and stride 2, average pooling copies every second row and column.
-    let x = layers::avg_pool2d(tape, name, x, Window::square(1, stride, 0));
+    let x = layers::avg_pool2d(tape, name, x, Window::square(1, stride, 0), true);
     let before = (out_channels - channels) / 2;
     layers::channel_pad(tape, name, x, before, out_channels - channels - before)
 }
