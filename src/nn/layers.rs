@@ -5,7 +5,8 @@
 //! order, so both tapes can share one state.
 
 use crate::ops::conv2d::Conv2d;
-use crate::ops::{self, Window, batch_norm::Normalised};
+use crate::ops::resize::Interpolation;
+use crate::ops::{self, Pool, Window, batch_norm::Normalised};
 use crate::tape::{Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
 /// The weight of a batch's statistics in the update of the running statistics.
@@ -240,27 +241,56 @@ pub fn sigmoid(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     tape.scoped(name, |tape| ops::sigmoid::sigmoid(tape, x))
 }
 
-/// Records max pooling with square windows that have no overlap, no gaps and no padding.
-pub fn max_pool2d(tape: &mut Tape, name: &str, x: ValueId, kernel_size: usize) -> ValueId {
-    let window = Window::square(kernel_size, kernel_size, 0);
-    tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, window))
+/// Records max pooling of `x`, `[N, H, W, C]`. `pool` is a [`Pool`], a [`Window`], or the size of square windows that
+/// have no overlap, no gaps and no padding.
+pub fn max_pool2d(tape: &mut Tape, name: &str, x: ValueId, pool: impl Into<Pool>) -> ValueId {
+    tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, pool))
 }
 
 /// Records the maximum over all rows and columns of each channel: `[N, H, W, C]` to `[N, 1, 1, C]`.
 pub fn global_max_pool2d(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     let [_, h, w, _] = ops::nhwc("global_max_pool2d", tape.shape(x));
-    let window = Window { size: [h, w], stride: [h, w], padding: [0, 0] };
-    tape.scoped(name, |tape| ops::max_pool2d::max_pool2d(tape, x, window))
+    max_pool2d(tape, name, x, Window { size: [h, w], stride: [h, w], padding: [0, 0] })
 }
 
-/// Records average pooling of `x`, `[N, H, W, C]`, with this window.
-pub fn avg_pool2d(tape: &mut Tape, name: &str, x: ValueId, window: Window) -> ValueId {
-    tape.scoped(name, |tape| ops::avg_pool2d::avg_pool2d(tape, x, window))
+/// Records average pooling of `x`, `[N, H, W, C]`. `pool` is as for [`max_pool2d`]. With `count_include_pad`, PyTorch's
+/// default, the zeros of the padding count in the means.
+pub fn avg_pool2d(
+    tape: &mut Tape,
+    name: &str,
+    x: ValueId,
+    pool: impl Into<Pool>,
+    count_include_pad: bool,
+) -> ValueId {
+    tape.scoped(name, |tape| ops::avg_pool2d::avg_pool2d(tape, x, pool, count_include_pad))
+}
+
+/// Records average pooling to planes of `[OH, OW]`, whose windows divide the plane: `[N, H, W, C]` to `[N, OH, OW, C]`.
+pub fn adaptive_avg_pool2d(tape: &mut Tape, name: &str, x: ValueId, out: [usize; 2]) -> ValueId {
+    tape.scoped(name, |tape| ops::avg_pool2d::adaptive_avg_pool2d(tape, x, out))
 }
 
 /// Records the mean over all rows and columns of each channel: `[N, H, W, C]` to `[N, 1, 1, C]`.
 pub fn global_avg_pool2d(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
     tape.scoped(name, |tape| ops::avg_pool2d::global_avg_pool2d(tape, x))
+}
+
+/// Records a blur pool, which halves rows and columns without aliasing: `[N, H, W, C]` to `[N, OH, OW, C]`.
+pub fn blur_pool(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
+    tape.scoped(name, |tape| ops::blur_pool::blur_pool(tape, x))
+}
+
+/// Records the bilinear resize of `x`, `[N, H, W, C]`, to `[N, OH, OW, C]`; `out` is `[OH, OW]`. With `align_corners`,
+/// the centres of the corner pixels of both planes lie on one another.
+pub fn resize_bilinear(
+    tape: &mut Tape,
+    name: &str,
+    x: ValueId,
+    out: [usize; 2],
+    align_corners: bool,
+) -> ValueId {
+    let interpolation = Interpolation::Bilinear { align_corners };
+    tape.scoped(name, |tape| ops::resize::resize(tape, x, out, interpolation))
 }
 
 /// Records the padding of `x` with `before` channels of zeros before its own channels and `after` channels of zeros

@@ -13,6 +13,7 @@ pub mod add;
 pub mod augment;
 pub mod avg_pool2d;
 pub mod batch_norm;
+pub mod blur_pool;
 pub mod case;
 pub mod channel_pad;
 pub mod channel_slice;
@@ -37,7 +38,9 @@ pub mod optimizer;
 pub mod optimizers;
 pub mod partitions;
 pub mod philox;
+pub mod pool;
 pub mod relu;
+pub mod resize;
 pub mod running_statistics;
 pub mod scale;
 mod segments;
@@ -48,7 +51,8 @@ pub mod space_to_depth;
 pub mod window;
 
 pub use case::{Case, OpTests};
-pub(crate) use shape::{n_channels, n_rows, nhwc};
+pub use pool::Pool;
+pub(crate) use shape::{mirrored, n_channels, n_rows, nhwc};
 pub use window::Window;
 
 /// The names and test cases of all ops.
@@ -58,6 +62,7 @@ pub const ALL: &[OpTests] = &[
     augment::ENTRY,
     avg_pool2d::ENTRY,
     batch_norm::ENTRY,
+    blur_pool::ENTRY,
     channel_pad::ENTRY,
     channel_slice::ENTRY,
     channel_sum::ENTRY,
@@ -77,6 +82,7 @@ pub const ALL: &[OpTests] = &[
     metrics::ENTRY,
     mul::ENTRY,
     relu::ENTRY,
+    resize::ENTRY,
     running_statistics::ENTRY,
     scale::ENTRY,
     sgd::ENTRY,

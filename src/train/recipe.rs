@@ -172,8 +172,12 @@ impl Recipe {
     pub fn step(&self) -> StepConfig {
         let mut step = StepConfig::new(self.network(), self.batch_size).for_images(&self.spec());
         normalise(&mut step, self.mean.as_ref(), self.std.as_ref()).expect("a checked recipe");
-        step.augmentation =
-            AugmentFlags { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
+        step.augmentation = AugmentFlags {
+            crop: !self.no_crop,
+            crop_padding: self.crop_padding,
+            flip: !self.no_flip,
+            cutout: !self.no_cutout,
+        };
         step.jitter = ColorJitter {
             brightness: self.jitter_brightness,
             contrast: self.jitter_contrast,

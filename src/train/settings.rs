@@ -24,6 +24,7 @@ use crate::base::files::FileError;
 use crate::data::{Defaults, ReadOptions, Source, cifar10, cifar100};
 use crate::kernel::Kernels;
 use crate::nn::networks::{self, NetworkRef};
+use crate::ops::augment::CropPadding;
 use crate::ops::finite_check::OnNonFinite;
 use crate::ops::optimizers::OptimizerKind;
 use crate::train::ConfigError;
@@ -122,6 +123,8 @@ settings! {
     "Augmentation and regularisation" {
         /// Do not crop the training images at random
         no_crop: bool ["BOOL"] = |of| !of.crop;
+        /// The border of an image that a random crop may include
+        crop_padding: CropPadding ["KIND"] = |_| CropPadding::default();
         /// Do not flip the training images at random
         no_flip: bool ["BOOL"] = |of| !of.flip;
         /// Do not cut squares out of the training images

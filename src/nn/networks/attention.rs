@@ -125,8 +125,8 @@ impl Attention {
                 unit(tape, &format!("skip{}_connection_residual_block", level - 1), y)
             });
             sides.push((level, side, [h, w]));
-            let pool = Window::square(3, 2, 1).into();
-            y = layers::max_pool2d_with(tape, &of(&format!("mpool{level}")), y, pool);
+            let pool = Window::square(3, 2, 1);
+            y = layers::max_pool2d(tape, &of(&format!("mpool{level}")), y, pool);
             y = match level == levels {
                 true => {
                     let y = unit(tape, &format!("softmax{level}_blocks.0"), y);
@@ -142,7 +142,7 @@ impl Attention {
         // Up: a resize to the size of the level above; between two levels, the sum with the side and a unit.
         let mut part = levels.max(1);
         for (level, side, size) in sides.into_iter().rev() {
-            y = layers::resize_bilinear(tape, &of(&format!("interpolation{level}")), y, size);
+            y = layers::resize_bilinear(tape, &of(&format!("interpolation{level}")), y, size, true);
             part += 1;
             if let Some(side) = side {
                 y = layers::add(tape, &of(&format!("skip{}", level - 1)), y, side);

@@ -98,8 +98,7 @@ pub fn module(tape: &mut Tape, name: &str, x: ValueId, channels: [usize; 6]) -> 
     let branch2 = conv_bn_relu(tape, &of("branch2.1"), y, channels[2], conv3x3);
     let y = conv_bn_relu(tape, &of("branch3.0"), x, channels[3], conv1x1);
     let branch3 = conv_bn_relu(tape, &of("branch3.1"), y, channels[4], conv3x3);
-    let pool = Window::square(3, 1, 1).into();
-    let y = layers::max_pool2d_with(tape, &of("branch4.0"), x, pool);
+    let y = layers::max_pool2d(tape, &of("branch4.0"), x, Window::square(3, 1, 1));
     let branch4 = conv_bn_relu(tape, &of("branch4.1"), y, channels[5], conv1x1);
     layers::concat(tape, &of("concat"), &[branch1, branch2, branch3, branch4])
 }
@@ -127,7 +126,8 @@ pub fn auxiliary_head(
 
 /// Records a max pool with stride 2 that rounds the size of its output up.
 fn pool(tape: &mut Tape, name: &str, x: ValueId, kernel_size: usize) -> ValueId {
-    layers::max_pool2d_with(tape, name, x, Pool { ceil_mode: true, ..Window::square(kernel_size, 2, 0).into() })
+    let pool = Pool { ceil_mode: true, ..Window::square(kernel_size, 2, 0).into() };
+    layers::max_pool2d(tape, name, x, pool)
 }
 
 impl Network for GoogLeNet {

@@ -85,7 +85,7 @@ fn branch(tape: &mut Tape, module: &str, x: ValueId, steps: &[Step], width: usiz
 
 /// Records the branch with a 3x3 average pool, whose padding counts in the mean, and a 1x1 convolution.
 fn pool_branch(tape: &mut Tape, module: &str, x: ValueId, channels: usize, width: usize) -> ValueId {
-    let x = layers::avg_pool2d(tape, &format!("{module}.pool"), x, Window::square(3, 1, 1));
+    let x = layers::avg_pool2d(tape, &format!("{module}.pool"), x, Window::square(3, 1, 1), true);
     step(tape, module, x, ("branch_pool", channels, [1, 1], 1), width)
 }
 
@@ -94,7 +94,7 @@ fn concat(tape: &mut Tape, module: &str, branches: &[ValueId]) -> ValueId {
 }
 
 fn max_pool(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
-    layers::max_pool2d_with(tape, name, x, Window::square(3, 2, 0).into())
+    layers::max_pool2d(tape, name, x, Window::square(3, 2, 0))
 }
 
 /// Records a module A; `pooled` is the number of channels of its last branch. All numbers of channels are those of the
@@ -184,7 +184,7 @@ pub fn auxiliary_head(
     Sizes { width, classes, .. }: Sizes,
 ) -> ValueId {
     let name = "AuxLogits";
-    let x = layers::avg_pool2d(tape, "AuxLogits.pool", x, Window::square(5, 3, 0));
+    let x = layers::avg_pool2d(tape, "AuxLogits.pool", x, Window::square(5, 3, 0), true);
     let x = step(tape, name, x, ("conv0", 128, [1, 1], 1), width);
     let conv = Conv { init: Init::Normal { standard_deviation: 0.01 }, ..Conv::square(5, 1, 0) };
     let x = conv_bn_relu(tape, "AuxLogits.conv1", x, scaled(768, width, WIDTH), conv);

@@ -1,7 +1,7 @@
 //! Parts that several families share: stems, heads, and a convolution with its batch norm.
 
 use crate::nn::layers::{self, BatchNorm, Conv, Init, Linear};
-use crate::ops::Window;
+use crate::ops::{Pool, Window};
 use crate::tape::{Tape, ValueId};
 
 /// The beginning of a network, from the images to the first block.
@@ -18,7 +18,7 @@ pub enum Stem {
 
 /// Records the max pool of a stem for photographs, 3x3 with stride 2 and padding 1.
 pub fn stem_pool(tape: &mut Tape, x: ValueId) -> ValueId {
-    layers::max_pool2d_with(tape, "maxpool", x, Window::square(3, 2, 1).into())
+    layers::max_pool2d(tape, "maxpool", x, Window::square(3, 2, 1))
 }
 
 /// Records a convolution without a bias, and a batch norm. `names` are those of the two layers.
@@ -74,7 +74,7 @@ pub fn padded_shortcut(
 ) -> ValueId {
     let channels = tape.shape(x)[3];
     // With a window of one pixel and stride 2, average pooling copies every second row and column.
-    let x = layers::avg_pool2d(tape, name, x, Window::square(1, stride, 0));
+    let x = layers::avg_pool2d(tape, name, x, Window::square(1, stride, 0), true);
     let before = (out_channels - channels) / 2;
     layers::channel_pad(tape, name, x, before, out_channels - channels - before)
 }
@@ -82,10 +82,11 @@ pub fn padded_shortcut(
 /// Records the average pool of ResNet-D's shortcut, 2x2 with stride 2. In the last row and column of a plane of odd
 /// size, the mean is over the pixels of the plane. With stride 1, returns x.
 pub fn shortcut_pool(tape: &mut Tape, name: &str, x: ValueId, stride: usize) -> ValueId {
-    match stride {
-        1 => x,
-        _ => layers::avg_pool2d_ceil(tape, name, x, Window::square(2, stride, 0)),
+    if stride == 1 {
+        return x;
     }
+    let pool = Pool { ceil_mode: true, ..Window::square(2, stride, 0).into() };
+    layers::avg_pool2d(tape, name, x, pool, false)
 }
 
 /// Returns `channels`, a published number of channels, in proportion to the width of a network whose published width is

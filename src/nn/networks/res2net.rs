@@ -110,7 +110,7 @@ pub fn bottleneck(network: &ResNet, tape: &mut Tape, name: &str, x: ValueId, at:
     let mut slice = layers::channel_slice(tape, &format!("{name}.slice{last}"), y, last * width, width);
     if at.is_first {
         let window = Window::square(3, at.stride, 1);
-        slice = layers::avg_pool2d(tape, &format!("{name}.pool"), slice, window);
+        slice = layers::avg_pool2d(tape, &format!("{name}.pool"), slice, window, true);
     }
     slices.push(slice);
     let y = layers::concat(tape, &format!("{name}.concat"), &slices);

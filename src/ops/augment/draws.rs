@@ -17,7 +17,7 @@ pub fn draws(tape: &mut Tape, indices: ValueId, image: [usize; 2]) -> ValueId {
 pub struct Draws {
     /// The size of an image, `[H, W]`.
     pub image: [usize; 2],
-    /// Width of the black border that a crop may include, in pixels.
+    /// Width of the border that a crop may include, in pixels.
     pub padding: usize,
 }
 
