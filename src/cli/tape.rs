@@ -53,7 +53,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return replay(path, args);
     }
     let NetworkArgs { network, sizes } = &args.network;
-    let mut config = sizes.step(*network, network.default_width(), args.batch_size.get() as usize)?;
+    let mut config =
+        sizes.step(*network, network.default_width(), args.batch_size.get() as usize)?;
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }

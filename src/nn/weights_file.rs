@@ -161,7 +161,8 @@ impl WeightsFile {
             }
         }
         if n_new > 0 {
-            notes.push(format!("{n_new} tensors of {} begin with new weights", left_out.join(", ")));
+            notes
+                .push(format!("{n_new} tensors of {} begin with new weights", left_out.join(", ")));
         } else if in_file && !config.auxiliary {
             notes.push("the auxiliary heads are not run".to_string());
         }

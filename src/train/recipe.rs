@@ -160,7 +160,11 @@ impl Recipe {
 
     /// Returns the options with which the dataset is read.
     pub fn read_options(&self) -> ReadOptions {
-        ReadOptions { seed: SHAPES_SEED, coarse: self.coarse.unwrap_or(false), side: self.image_size }
+        ReadOptions {
+            seed: SHAPES_SEED,
+            coarse: self.coarse.unwrap_or(false),
+            side: self.image_size,
+        }
     }
 
     /// Returns the format of the dataset, with the published names of the classes.

@@ -135,15 +135,6 @@ fn batch_norm_of(
     failures.finish(&file.name);
 }
 
-pub fn relu(file: &CaseFile, device: &Device) {
-    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
-    let x = bench.input("x", Order::Activation);
-    let y = ops::relu::relu(&mut bench.tape, x);
-    bench.expect("y", y, Order::Activation);
-    bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
-    bench.finish(device);
-}
-
 /// Compares bit for bit, because each element is a product of two f32 numbers.
 pub fn dropout(file: &CaseFile, device: &Device) {
     let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);

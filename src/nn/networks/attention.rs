@@ -69,7 +69,11 @@ impl Attention {
             "attention92" => (92, [1, 2, 3]),
             _ => return None,
         };
-        let images = if small { "for CIFAR, our reading of the unpublished network" } else { "for ImageNet" };
+        let images = if small {
+            "for CIFAR, our reading of the unpublished network"
+        } else {
+            "for ImageNet"
+        };
         let names = Names {
             block: |_, _| String::new(),
             bn: "bn",
@@ -81,7 +85,9 @@ impl Attention {
         };
         Some(Self {
             name: name.to_string(),
-            description: format!("{number} layers with masks of attention, {images} (Wang et al. 2017)"),
+            description: format!(
+                "{number} layers with masks of attention, {images} (Wang et al. 2017)"
+            ),
             modules,
             small,
             unit: PreActivation {
@@ -110,7 +116,8 @@ impl Attention {
     pub fn record_module(&self, tape: &mut Tape, name: &str, x: ValueId, levels: usize) -> ValueId {
         let channels = tape.shape(x)[3];
         let of = |part: &str| format!("{name}.{part}");
-        let unit = |tape: &mut Tape, part: &str, x| self.record_unit(tape, &of(part), x, channels, 1);
+        let unit =
+            |tape: &mut Tape, part: &str, x| self.record_unit(tape, &of(part), x, channels, 1);
         let x = unit(tape, "first_residual_blocks", x);
         let trunk = unit(tape, "trunk_branches.0", x);
         let trunk = unit(tape, "trunk_branches.1", trunk);
@@ -121,9 +128,8 @@ impl Attention {
         let mut sides: Vec<(usize, Option<ValueId>, [usize; 2])> = Vec::new();
         for level in 1..=levels {
             let &[_, h, w, _] = tape.shape(y) else { unreachable!("a plane has four axes") };
-            let side = (level > 1).then(|| {
-                unit(tape, &format!("skip{}_connection_residual_block", level - 1), y)
-            });
+            let side = (level > 1)
+                .then(|| unit(tape, &format!("skip{}_connection_residual_block", level - 1), y));
             sides.push((level, side, [h, w]));
             let pool = Window::square(3, 2, 1);
             y = layers::max_pool2d(tape, &of(&format!("mpool{level}")), y, pool);

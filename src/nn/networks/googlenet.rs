@@ -182,7 +182,10 @@ impl Network for GoogLeNet {
                 _ => None,
             };
             if let (Some(head), true) = (head, sizes.auxiliary) {
-                auxiliary.push((auxiliary_head(tape, head, x, sizes, self.auxiliary_dropout), AUXILIARY));
+                auxiliary.push((
+                    auxiliary_head(tape, head, x, sizes, self.auxiliary_dropout),
+                    AUXILIARY,
+                ));
             }
             x = match name {
                 "inception3b" => pool(tape, "maxpool3", x, 3),

@@ -84,7 +84,13 @@ fn branch(tape: &mut Tape, module: &str, x: ValueId, steps: &[Step], width: usiz
 }
 
 /// Records the branch with a 3x3 average pool, whose padding counts in the mean, and a 1x1 convolution.
-fn pool_branch(tape: &mut Tape, module: &str, x: ValueId, channels: usize, width: usize) -> ValueId {
+fn pool_branch(
+    tape: &mut Tape,
+    module: &str,
+    x: ValueId,
+    channels: usize,
+    width: usize,
+) -> ValueId {
     let x = layers::avg_pool2d(tape, &format!("{module}.pool"), x, Window::square(3, 1, 1), true);
     step(tape, module, x, ("branch_pool", channels, [1, 1], 1), width)
 }
@@ -178,11 +184,7 @@ pub fn module_e(tape: &mut Tape, name: &str, x: ValueId, width: usize) -> ValueI
 
 /// Records the auxiliary head on x, `[N, 17, 17, C]`: a 5x5 average pool with stride 3, two convolutions, the mean over
 /// the plane, and a linear layer.
-pub fn auxiliary_head(
-    tape: &mut Tape,
-    x: ValueId,
-    Sizes { width, classes, .. }: Sizes,
-) -> ValueId {
+pub fn auxiliary_head(tape: &mut Tape, x: ValueId, Sizes { width, classes, .. }: Sizes) -> ValueId {
     let name = "AuxLogits";
     let x = layers::avg_pool2d(tape, "AuxLogits.pool", x, Window::square(5, 3, 0), true);
     let x = step(tape, name, x, ("conv0", 128, [1, 1], 1), width);
@@ -190,7 +192,11 @@ pub fn auxiliary_head(
     let x = conv_bn_relu(tape, "AuxLogits.conv1", x, scaled(768, width, WIDTH), conv);
     let x = layers::global_avg_pool2d(tape, "AuxLogits.mean", x);
     let x = layers::flatten(tape, "AuxLogits.flatten", x);
-    let linear = Linear { bias: true, init: Init::Normal { standard_deviation: 0.001 }, ..Linear::default() };
+    let linear = Linear {
+        bias: true,
+        init: Init::Normal { standard_deviation: 0.001 },
+        ..Linear::default()
+    };
     layers::linear_with(tape, "AuxLogits.fc", x, classes, linear)
 }
 

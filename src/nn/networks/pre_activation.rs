@@ -195,11 +195,9 @@ impl PreActivation {
                 (inner, conv3x3),
                 (out_channels, pointwise(1, init)),
             ],
-            Block::Strided3x3 => &[
-                (inner, pointwise(1, init)),
-                (inner, strided),
-                (out_channels, pointwise(1, init)),
-            ],
+            Block::Strided3x3 => {
+                &[(inner, pointwise(1, init)), (inner, strided), (out_channels, pointwise(1, init))]
+            }
         };
         let activated = bn_relu(tape, &layer(self.names.bn, 1), x);
         let mut y = layers::conv2d(tape, &layer("conv", 1), activated, convs[0].0, convs[0].1);
@@ -296,7 +294,13 @@ impl Network for PreActivation {
             for ix in 0..n_blocks {
                 let stride = if stage > 0 && ix == 0 { 2 } else { 1 };
                 let out_channels = (width * self.factor) << stage;
-                x = self.record_block(tape, &(self.names.block)(stage, ix), x, out_channels, stride);
+                x = self.record_block(
+                    tape,
+                    &(self.names.block)(stage, ix),
+                    x,
+                    out_channels,
+                    stride,
+                );
             }
         }
         let x = bn_relu(tape, self.names.last_bn, x);

@@ -98,8 +98,11 @@ pub fn bottleneck(network: &ResNet, tape: &mut Tape, name: &str, x: ValueId, at:
     let conv = Conv { groups, init, ..Conv::square(3, at.stride, 1) };
     let mut slices: Vec<ValueId> = Vec::with_capacity(scale);
     for ix in 0..scale - 1 {
-        let mut slice = layers::channel_slice(tape, &format!("{name}.slice{ix}"), y, ix * width, width);
-        if !at.is_first && let Some(&before) = slices.last() {
+        let mut slice =
+            layers::channel_slice(tape, &format!("{name}.slice{ix}"), y, ix * width, width);
+        if !at.is_first
+            && let Some(&before) = slices.last()
+        {
             slice = layers::add(tape, &format!("{name}.add{ix}"), before, slice);
         }
         let names = [format!("{name}.convs.{ix}"), format!("{name}.bns.{ix}")];
@@ -107,7 +110,8 @@ pub fn bottleneck(network: &ResNet, tape: &mut Tape, name: &str, x: ValueId, at:
         slices.push(layers::relu(tape, &format!("{name}.relu2.{ix}"), slice));
     }
     let last = scale - 1;
-    let mut slice = layers::channel_slice(tape, &format!("{name}.slice{last}"), y, last * width, width);
+    let mut slice =
+        layers::channel_slice(tape, &format!("{name}.slice{last}"), y, last * width, width);
     if at.is_first {
         let window = Window::square(3, at.stride, 1);
         slice = layers::avg_pool2d(tape, &format!("{name}.pool"), slice, window, true);

@@ -194,14 +194,18 @@ impl ResNet {
         Some(match variant {
             Variant::Plain => network,
             Variant::C if number == "50" => Self {
-                description: format!("{base} with a stem of three 3x3 convolutions (He et al. 2018)"),
+                description: format!(
+                    "{base} with a stem of three 3x3 convolutions (He et al. 2018)"
+                ),
                 stem: Stem::Deep,
                 last_weight: 0.0,
                 ..network
             },
             Variant::C => return None,
             Variant::D => Self {
-                description: format!("{base} with a deep stem, and pools in the shortcuts (He et al. 2018)"),
+                description: format!(
+                    "{base} with a deep stem, and pools in the shortcuts (He et al. 2018)"
+                ),
                 stem: Stem::Deep,
                 shortcut: Shortcut::AveragePool,
                 names: Names::AVERAGE_POOL,

@@ -59,7 +59,9 @@ pub fn named(name: &str) -> Option<ResNet> {
             let number = base.strip_prefix("resnet")?;
             match variant {
                 None => (number, Join::Add, Shortcut::Padded, "shortcuts without parameters"),
-                Some("b") => (number, Join::Add, Shortcut::Projection, "1x1 convolutions in shortcuts"),
+                Some("b") => {
+                    (number, Join::Add, Shortcut::Projection, "1x1 convolutions in shortcuts")
+                }
                 Some("concat") => {
                     (number, Join::Concat, Shortcut::Padded, "concatenation in place of addition")
                 }

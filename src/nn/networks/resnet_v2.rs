@@ -65,15 +65,15 @@ pub fn named(name: &str) -> Option<PreActivation> {
         factor,
         shortcut: Shortcut::Projection,
         names: NAMES,
-        head: Linear { bias: true, init: Init::Normal { standard_deviation: 0.01 }, zero_bias: true },
+        head: Linear {
+            bias: true,
+            init: Init::Normal { standard_deviation: 0.01 },
+            zero_bias: true,
+        },
         ..PreActivation::default()
     };
     Some(match number {
-        "50d" => PreActivation {
-            stem: Stem::Deep,
-            shortcut: Shortcut::AveragePool,
-            ..network
-        },
+        "50d" => PreActivation { stem: Stem::Deep, shortcut: Shortcut::AveragePool, ..network },
         _ => network,
     })
 }

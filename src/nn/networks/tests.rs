@@ -187,7 +187,8 @@ fn an_unknown_name_has_the_nearest_name_and_the_list() {
     let error = by_name("resnet57").expect_err("no such network");
     assert!(error.contains("did you mean resnet5"), "{error}");
     assert!(error.contains("resnet9, resnet18, resnet34") && error.contains("wrn-D-K"), "{error}");
-    for name in ["resnet21", "resnet020", "resnet20-a", "plain20-b", "preact163", "wrn-27-10", "wrn-28-0"]
+    for name in
+        ["resnet21", "resnet020", "resnet20-a", "plain20-b", "preact163", "wrn-27-10", "wrn-28-0"]
     {
         assert!(by_name(name).is_err(), "{name}");
     }
@@ -221,7 +222,10 @@ fn the_smallest_image_is_the_smallest() {
             let x = tape.input("x", crate::tape::ElementType::F32, &shape);
             network.record(&mut tape, x, Sizes { width: 8, classes: 7, auxiliary: false });
         };
-        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(record)).is_err(), "{network:?} takes {smaller}");
+        assert!(
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(record)).is_err(),
+            "{network:?} takes {smaller}"
+        );
     }
 }
 

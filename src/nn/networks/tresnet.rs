@@ -79,7 +79,9 @@ impl TResNet {
         };
         Some(Self {
             name: name.to_string(),
-            description: format!("TResNet-{size}, with blur pools and channel attention (Ridnik et al. 2020)"),
+            description: format!(
+                "TResNet-{size}, with blur pools and channel attention (Ridnik et al. 2020)"
+            ),
             width,
             depths,
         })
@@ -207,7 +209,11 @@ impl Network for TResNet {
                 x = self.record_block(tape, &format!("body.layer{}.{ix}", stage + 1), x, place);
             }
         }
-        let linear = Linear { bias: true, init: Init::Normal { standard_deviation: 0.01 }, ..Linear::default() };
+        let linear = Linear {
+            bias: true,
+            init: Init::Normal { standard_deviation: 0.01 },
+            ..Linear::default()
+        };
         parts::head(tape, "head.fc", x, classes, linear).into()
     }
 }
