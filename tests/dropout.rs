@@ -10,7 +10,8 @@ use wgrad::data::{Split, batches, shapes};
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, LoadOptions, OpenOptions};
 use wgrad::kernel::{Kernels, StepScalars};
-use wgrad::nn::{self, Conv, Network, NetworkConfig, layers};
+use wgrad::nn::networks::Sizes;
+use wgrad::nn::{self, Conv, Heads, Network, NetworkConfig, layers};
 use wgrad::tape::{ElementType, Mode, Tape, ValueId};
 use wgrad::train::step::StepConfig;
 use wgrad::train::{Model, ModelConfig, Trainer};
@@ -22,11 +23,11 @@ const BATCH_SIZE: usize = 12;
 struct Dropped;
 
 impl Network for Dropped {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "dropped"
     }
 
-    fn description(&self) -> &'static str {
+    fn description(&self) -> &str {
         "a network with dropout, for tests"
     }
 
@@ -34,24 +35,24 @@ impl Network for Dropped {
         8
     }
 
-    fn check_input(&self, _: [usize; 3]) -> Result<(), String> {
-        Ok(())
+    fn default_image(&self) -> [usize; 3] {
+        [32, 32, 3]
     }
 
-    fn stem(&self) -> &'static str {
-        "conv.weight"
+    fn stem(&self) -> String {
+        "conv.weight".to_string()
     }
 
-    fn head(&self) -> &'static str {
-        "fc.weight"
+    fn head(&self) -> String {
+        "fc.weight".to_string()
     }
 
-    fn record(&self, tape: &mut Tape, x: ValueId, width: usize, classes: usize) -> ValueId {
-        let x = nn::conv2d(tape, "conv", x, width, Conv::default());
+    fn record(&self, tape: &mut Tape, x: ValueId, sizes: Sizes) -> Heads {
+        let x = nn::conv2d(tape, "conv", x, sizes.width, Conv::default());
         let x = layers::dropout(tape, "drop", x, 0.5);
         let x = layers::global_max_pool2d(tape, "pool", x);
         let x = layers::flatten(tape, "flatten", x);
-        nn::linear(tape, "fc", x, classes, true)
+        nn::linear(tape, "fc", x, sizes.classes, true).into()
     }
 }
 
@@ -63,7 +64,7 @@ fn devices() -> [Device; 2] {
 }
 
 fn trainer(device: &Device, seed: u64) -> Trainer {
-    let network = NetworkConfig { network: &DROPPED, width: 8, classes: 10 };
+    let network = NetworkConfig::new(&DROPPED, 8, 10);
     Trainer::new(device, &StepConfig::new(network, BATCH_SIZE), seed).expect("a small network")
 }
 
