@@ -12,7 +12,7 @@ const EPOCHS: usize = 6;
 
 /// Records the network on the tape, and returns the logits. Recording computes no numbers.
 fn network(tape: &mut Tape, x: ValueId) -> ValueId {
-    let strided = Conv { stride: 2, ..Conv::default() };
+    let strided = Conv::default().strided(2);
     let x = layers::conv2d(tape, "conv1", x, 16, strided);
     let x = layers::batch_norm(tape, "norm1", x);
     let x = layers::relu(tape, "relu1", x);

@@ -9,6 +9,8 @@ mod bench;
 mod case_file;
 #[path = "golden/compare.rs"]
 mod compare;
+#[path = "golden/elementwise.rs"]
+mod elementwise;
 #[path = "golden/network.rs"]
 mod network;
 #[path = "golden/ops.rs"]
@@ -46,28 +48,37 @@ type Run = fn(&CaseFile, &Device);
 const KINDS: &[(&str, Run)] = &[
     ("adam", network::adam_steps),
     ("adamw", network::adamw_steps),
-    ("add", ops::add),
+    ("add", elementwise::add),
     ("augment", ops::augment),
     ("avg_pool2d", ops::avg_pool2d),
     ("batch_norm", ops::batch_norm),
+    ("batch_norm_add_relu", ops::batch_norm),
     ("clip_grad_norm", ops::clip_grad_norm),
     ("color_jitter", ops::color_jitter),
-    ("channel_pad", ops::channel_pad),
-    ("concat", ops::concat),
+    ("channel_pad", elementwise::channel_pad),
+    ("channel_slice", elementwise::channel_slice),
+    ("concat", elementwise::concat),
+    ("concat_many", elementwise::concat_many),
     ("conv2d", ops::conv2d),
     ("cross_entropy", ops::cross_entropy),
     ("cosine", schedules::cosine),
+    ("dropout", ops::dropout),
+    ("detach", elementwise::detach),
     ("ema", ops::ema),
+    ("leaky_relu", elementwise::leaky_relu),
     ("linear", ops::linear),
     ("max_pool2d", ops::max_pool2d),
+    ("mul", elementwise::mul),
     ("multi_step", schedules::multi_step),
     ("objective", network::objective),
     ("objective_partial_decay", network::objective_partial_decay),
     ("one_cycle", schedules::one_cycle),
-    ("relu", ops::relu),
+    ("relu", elementwise::relu),
     ("resnet20", network::network),
     ("resnet9", network::network),
     ("sgd", network::sgd_steps),
+    ("sigmoid", elementwise::sigmoid),
+    ("space_to_depth", elementwise::space_to_depth),
 ];
 
 /// Runs every file on the device. Fails with the names of the files that do not agree. Before that, the panic of each

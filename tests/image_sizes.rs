@@ -79,7 +79,7 @@ fn a_network_learns_grey_images_of_20x24_pixels_in_seven_classes() {
             model.train_step(&x, &batch.labels, 0.01).expect("a step");
         }
     }
-    config.augmentation = AugmentFlags { crop: false, flip: false, cutout: false };
+    config.augmentation = AugmentFlags::NONE;
     let mut logits = Vec::new();
     for images in whole_batches(&in_order(test.len()), BATCH_SIZE) {
         batch.fill(&test, images);

@@ -46,7 +46,7 @@ fn every_network_trains_on_images_of_another_shape() {
     let labels: Vec<u32> = (0..7).collect();
     let x: Vec<f32> = (0..7 * 20 * 24).map(|ix| (ix as f32 * 0.37).sin()).collect();
     for network in [NETWORKS[0], NETWORKS[1]] {
-        let network = NetworkConfig { network, width: 4, classes: 7 };
+        let network = NetworkConfig::new(network, 4, 7);
         let record = |tape: &mut Tape, x| network.record(tape, x);
         let mut model = Model::new(&device, &config, record).expect("a model");
         let mut losses = Vec::new();

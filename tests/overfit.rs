@@ -22,7 +22,7 @@ fn steps_to_overfit(device: &str) -> Option<usize> {
     let device = Device::open(device, OpenOptions::default()).expect("the device opens");
     let split = images_with_shuffled_labels();
     let mut config = StepConfig::new(ResNet9 { width: 8, classes: 10 }, N_IMAGES);
-    config.augmentation = AugmentFlags { crop: false, flip: false, cutout: false };
+    config.augmentation = AugmentFlags::NONE;
     let mut trainer = Trainer::new(&device, &config, 0).expect("the steps compile");
 
     let order: Vec<u32> = (0..N_IMAGES as u32).collect();

@@ -5,17 +5,20 @@
 //
 // The kernel starts from a pixel of y and finds its source byte. Inside the cutout's square, y is exactly 0.
 // Elsewhere the flip mirrors the column, and the crop's offset is added to row and column. The sum is a place in the
-// image with a border of PADDING black pixels. A pixel of the border is byte 0, so its value is table[0, c].
+// image with a border of PADDING pixels. A pixel of the border is byte 0, so its value is table[0, c]; with REFLECT, it is
+// the mirror image of a pixel inside.
 //
 // One invocation computes the channels of one pixel. Grid: one axis of pixels, folded into two (see
 // shared/linear_index). Launched by src/ops/augment/apply.rs.
 
 // #import shared/linear_index
+// #import shared/mirrored
 // #import augment/pixels
 
 const PADDING: u32 = 4u;
 const CUTOUT: u32 = 8u;
 const CROP: bool = true;
+const REFLECT: bool = false;
 const FLIP: bool = true;
 const CUT: bool = true;
 
@@ -56,6 +59,10 @@ fn main(
         // WIDTH.
         row += draws[draw] - PADDING;
         column += draws[draw + 1u] - PADDING;
+        if REFLECT {
+            row = mirrored(i32(row), HEIGHT);
+            column = mirrored(i32(column), WIDTH);
+        }
     }
     let inside = row < HEIGHT && column < WIDTH;
     for (var c = 0u; c < CHANNELS; c++) {

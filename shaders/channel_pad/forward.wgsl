@@ -3,7 +3,7 @@
 //   x [ROWS, X_CHANNELS],  y [ROWS, Y_CHANNELS]
 //
 // One invocation makes one element of y. Grid: one axis of y's elements, folded into two (see shared/linear_index).
-// Launched by src/ops/channel_pad.rs.
+// Launched by src/ops/channel_slice.rs.
 
 // #import shared/linear_index
 

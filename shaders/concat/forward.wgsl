@@ -1,19 +1,18 @@
-// y[row, c] = a[row, c] for c < A_CHANNELS, otherwise b[row, c - A_CHANNELS]
+// y[row, FIRST + c] = x[row, c]
 //
-//   a [ROWS, A_CHANNELS],  b [ROWS, B_CHANNELS],  y [ROWS, A_CHANNELS + B_CHANNELS]
+//   x [rows, X_CHANNELS],  y [rows, Y_CHANNELS]
 //
-// One invocation copies one element of y. Grid: one axis of y's elements, folded into two (see shared/linear_index).
-// Launched by src/ops/concat.rs.
+// There is one dispatch for each input x of the concatenation. One invocation copies one element of x. Grid: one axis
+// of x's elements, folded into two (see shared/linear_index). Launched by src/ops/concat.rs.
 
 // #import shared/linear_index
 
-const ROWS: u32 = 1u;
-const A_CHANNELS: u32 = 1u;
-const B_CHANNELS: u32 = 1u;
+const X_CHANNELS: u32 = 1u;
+const Y_CHANNELS: u32 = 1u;
+const FIRST: u32 = 0u;
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -22,13 +21,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * (A_CHANNELS + B_CHANNELS) {
-        let row = ix / (A_CHANNELS + B_CHANNELS);
-        let c = ix % (A_CHANNELS + B_CHANNELS);
-        if c < A_CHANNELS {
-            y[ix] = a[row * A_CHANNELS + c];
-        } else {
-            y[ix] = b[row * B_CHANNELS + c - A_CHANNELS];
-        }
+    if ix < arrayLength(&x) {
+        y[ix / X_CHANNELS * Y_CHANNELS + FIRST + ix % X_CHANNELS] = x[ix];
     }
 }

@@ -1,6 +1,6 @@
 // Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011): four random words as a function of a counter and a key, without a
 // state. WGSL has no 64-bit integers, so products are assembled from 16-bit halves. The same function on the CPU is in
-// src/ops/augment/philox.rs, whose tests use the published vectors.
+// src/ops/philox.rs, whose tests use the published vectors.
 
 // Returns the upper 32 bits of a * b.
 fn multiply_high(a: u32, b: u32) -> u32 {

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use wgrad::base::choice::Choice;
 use wgrad::data::Source;
 use wgrad::nn::NetworkRef;
-use wgrad::nn::networks::{NETWORKS, by_name};
+use wgrad::nn::networks::by_name;
 
 /// A parser that accepts the names of a type's values, and returns the value with the given name. `--help` lists each
 /// name with its help text.
@@ -26,11 +26,12 @@ pub fn possible_values<'a>(
     values.map(|(name, help)| PossibleValue::new(name).help(help))
 }
 
-/// Returns the parser of a flag whose value is a network's name.
-pub fn network() -> impl TypedValueParser<Value = NetworkRef> {
-    let names = NETWORKS.iter().map(|network| (network.name(), network.description()));
-    let parser = PossibleValuesParser::new(possible_values(names));
-    parser.map(|name| by_name(&name).expect("a possible value"))
+/// Returns the network with this name. It is the parser of a flag whose value is a network's name.
+///
+/// # Errors
+/// If no network has this name. The error has the nearest name and the list of all names.
+pub fn network(name: &str) -> Result<NetworkRef, String> {
+    by_name(name)
 }
 
 fn of_type<T: Choice>() -> impl Iterator<Item = PossibleValue> {

@@ -1,7 +1,7 @@
 //! `wgrad bench`
 
 use std::io::{self, IsTerminal};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wgrad::Error;
 use wgrad::base::files;
 use wgrad::base::shown::Shown;
-use wgrad::data::cifar10::CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::Effort;
 use wgrad::measure::bench::{self, Bench, EFFORT, compare, svg, table};
-use wgrad::nn::NetworkConfig;
 use wgrad::nn::networks::{self, NetworkRef};
 use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::train::RunFolder;
@@ -23,6 +21,7 @@ use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 
 use super::arguments;
+use super::sizes::SizeArgs;
 
 mod scaling;
 
@@ -42,12 +41,10 @@ pub struct Args {
     #[command(subcommand)]
     subcommand: Option<Subcommand>,
     /// The network; `wgrad networks` lists them [default: resnet9, or that of --compare]
-    #[arg(long, value_name = "NAME", value_parser = arguments::network())]
+    #[arg(long, value_name = "NAME", value_parser = arguments::network)]
     network: Option<NetworkRef>,
-    /// Channels of the network's first layer [default: as `wgrad networks` lists; resnet9 on a CPU: 16]
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU16>)]
-    width: Option<NonZeroU16>,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// Images in a step [default: 512; on a CPU: 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -84,9 +81,9 @@ struct On {
     /// The folder for the files with the results [default: runs/DATE-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Print the JSON in place of the table
-    #[arg(long)]
-    json: bool,
+    /// Write all numbers as JSON into this file, too; without a file, print one line of JSON in place of the table
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
 }
 
 impl On {
@@ -113,8 +110,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     write(folder.path(), bench::JSON, &measured.to_json())?;
     write(folder.path(), bench::SVG, &svg::draw(&measured))?;
-    if args.on.json {
-        super::print(&measured.to_json())?;
+    if super::outputs::json(args.on.json.as_deref(), &measured.document())? {
         return Ok(ExitCode::SUCCESS);
     }
     super::print(&table::table(&measured))?;
@@ -128,7 +124,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Returns the step to measure. Network, width and batch size come from the flags, else from the earlier benchmark
 /// `before` (`--compare`), else from the defaults for the device.
-fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepConfig, Error> {
+fn config(args: &Args, before: Option<&Bench>, device: &Device) -> anyhow::Result<StepConfig> {
     let settings = before.map(|bench| &bench.settings);
     let of_before = settings.and_then(|settings| networks::by_name(&settings.network).ok());
     let network = args.network.or(of_before).unwrap_or(networks::DEFAULT);
@@ -137,10 +133,8 @@ fn config(args: &Args, before: Option<&Bench>, device: &Device) -> Result<StepCo
         (None, true) => [SHAPES.width_of(network), SMALL_BATCH],
         (None, false) => [CIFAR10.width_of(network), CIFAR10.batch_size],
     };
-    let width = args.width.map_or(width, |n| n.get().into());
     let batch_size = args.batch_size.map_or(batch_size, |n| n.get() as usize);
-    let network = NetworkConfig { network, width, classes: CLASSES.len() };
-    let mut config = StepConfig::new(network, batch_size);
+    let mut config = args.sizes.step(network, width, batch_size)?;
     if let Some(before) = before {
         compare::check(before, &config)?;
     }

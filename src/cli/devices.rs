@@ -231,7 +231,7 @@ fn line(OpReport { op, n_cases, largest_error, failure, .. }: &OpReport) -> Stri
 /// Returns the tape of the recipe's training step.
 fn recipe_step() -> Tape {
     let network = networks::DEFAULT;
-    let network = NetworkConfig { network, width: CIFAR10.width, classes: CLASSES.len() };
+    let network = NetworkConfig::new(network, CIFAR10.width, CLASSES.len());
     Tape::clone(&step::training(&StepConfig::new(network, CIFAR10.batch_size)).tape)
 }
 

@@ -68,8 +68,9 @@ enum Views {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = weights::read(&args.weights)?;
     let network = args.recorded.network(&file)?;
+    let side = args.recorded.side();
     let Images { loaded, note } =
-        images::find(&file, args.data, args.data_dir.as_deref(), network.classes)?;
+        images::find(&file, args.data, args.data_dir.as_deref(), network.classes, side)?;
     let loaded = hints::advised(loaded);
     if let Some(note) = note {
         super::note(&note);
@@ -99,7 +100,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let test = &loaded.dataset.test;
     let batch_size = (args.batch_size.get() as usize).min(test.len());
     let source = Source::from_name(loaded.dataset.name).unwrap_or_default();
-    let spec = weights::spec(&file, source, n_classes);
+    let spec = weights::spec(&file, source, n_classes).with_side(side);
     let flags = &args.recorded;
     let mut evaluator = weights::evaluator(&device, &file, network, &spec, flags, batch_size)?;
     let line = format!("network   {network}, from {}\n\n", file.path().shown());

@@ -179,7 +179,8 @@ pub fn find(
     range.check()?;
     let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
     if let Some(file) = weights {
-        let (weights, notes) = file.weights(&trainer.state.layout)?;
+        let (network, layout) = (recipe.network(), &trainer.state.layout);
+        let (weights, notes) = file.weights_of(&network, layout, recipe.new_head, recipe.seed)?;
         notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
         trainer.state.set_weights(&weights)?;
     }

@@ -35,6 +35,7 @@ mod profile;
 mod report;
 mod settings;
 mod signals;
+mod sizes;
 mod summary;
 mod tape;
 mod train;
@@ -83,7 +84,7 @@ enum Command {
     /// Download CIFAR-10 or CIFAR-100
     Fetch(fetch::Args),
     /// List the networks with their sizes
-    Networks,
+    Networks(networks::Args),
     /// Print the layers of a network
     Summary(summary::Args),
     /// Print every node of a training step with its shapes, memory and work, or draw the network
@@ -128,7 +129,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Fetch(args) => fetch::run(&args),
-        Command::Networks => networks::run(),
+        Command::Networks(args) => networks::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Tape(args) => tape::run(&args),
         Command::Profile(args) => profile::run(&args),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use same_file::is_same_file;
+use wgrad::base::files::FileError;
 use wgrad::base::shown::Shown;
 use wgrad::train::folder::{BEST, CONFIG, METRICS, MODEL, NON_FINITE_DUMP, SUMMARY};
 use wgrad::train::logs::METRICS_CSV;
@@ -40,6 +41,24 @@ fn is_of_a_run(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let names = [CONFIG, METRICS, MODEL, BEST, SUMMARY, NON_FINITE_DUMP, METRICS_CSV];
     names.contains(&&*name) || name.starts_with("checkpoint-") || name.starts_with("events.out.")
+}
+
+/// Writes `document` as JSON into the file of a flag `--json [FILE]`. Without a file, the flag has the value `-`, and the
+/// document is printed as one line. Returns true if it was printed, so the command prints no table.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn json(file: Option<&Path>, document: &impl serde::Serialize) -> anyhow::Result<bool> {
+    let Some(path) = file else { return Ok(false) };
+    let in_place = path.as_os_str() == "-";
+    match in_place {
+        true => super::print(&format!("{}\n", serde_json::to_string(document)?))?,
+        false => {
+            let text = serde_json::to_string_pretty(document)? + "\n";
+            std::fs::write(path, text).map_err(FileError::at(path))?;
+        }
+    }
+    Ok(in_place)
 }
 
 #[cfg(test)]

@@ -40,8 +40,8 @@ pub struct Args {
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
-    /// The names of the classes: a dataset, or a name for each class with commas between them [default: those that the
-    /// weights record; else those of the dataset in config.toml beside the weights; else numbers]
+    /// The names of the classes: a dataset, a name for each class with commas between them, or their number [default:
+    /// those that the weights record; else those of the dataset in config.toml beside the weights; else numbers]
     #[arg(long, value_name = "NAMES")]
     classes: Option<String>,
     #[command(flatten)]
@@ -63,6 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let network = args.recorded.network(&weights)?;
     let classes = class_names(args, &weights, network.classes)?;
     let spec = weights::spec(&weights, source(&weights), network.classes);
+    let spec = spec.with_side(args.recorded.side().or_else(|| published_side(&weights, network)));
     let (mut files, mut split) = (Vec::new(), Split::new(spec.size));
     for path in &args.images {
         match image_file::read(path, spec.size) {
@@ -117,6 +118,13 @@ fn source(weights: &WeightsFile) -> Source {
     recorded.or_else(|| source_beside(weights)).unwrap_or(Source::CIFAR10)
 }
 
+/// Returns the number of rows of the images for which the network was published, if neither the file of weights nor
+/// settings beside it determine the size.
+fn published_side(weights: &WeightsFile, network: NetworkConfig) -> Option<usize> {
+    let is_recorded = weights.info().is_some() || source_beside(weights).is_some();
+    (!is_recorded).then(|| network.network.default_image()[0])
+}
+
 /// Returns the dataset in the run's settings, the file `config.toml` beside the file of weights, if there is one.
 fn source_beside(weights: &WeightsFile) -> Option<Source> {
     Settings::read(&config_beside(weights.path())).ok().and_then(|settings| settings.data)
@@ -129,11 +137,12 @@ fn class_names(args: &Args, weights: &WeightsFile, n: usize) -> anyhow::Result<V
     let dataset = DATASETS.iter().find(|dataset| dataset.name() == flag);
     let names = match dataset {
         Some(dataset) => dataset.spec(dataset.options(n)).classes,
+        None if flag.parse() == Ok(n) => (0..n).map(|class| class.to_string()).collect(),
         None => flag.split(',').map(|name| name.trim().to_string()).collect(),
     };
     let (n_names, datasets) = (names.len(), DATASETS.iter().map(|dataset| dataset.name()));
     let refused = format!(
-        "--classes: {n_names} names, and the network has {n} classes; give a dataset ({}), or {n} names",
+        "--classes: {n_names} names, and the network has {n} classes; give a dataset ({}), {n} names, or the number {n}",
         datasets.collect::<Vec<_>>().join(", ")
     );
     if n_names == n { Ok(names) } else { Err(super::WrongUse(refused).into()) }

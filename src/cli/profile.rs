@@ -1,22 +1,20 @@
 //! `wgrad profile`
 
 use std::io::{self, IsTerminal};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use wgrad::base::files::FileError;
-use wgrad::data::cifar10::CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, svg, table};
-use wgrad::nn::{NetworkConfig, NetworkRef};
 use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::at_least_one;
-use wgrad::train::step::StepConfig;
 
 use super::arguments;
+use super::sizes::NetworkArgs;
 
 /// Flags of `wgrad profile`.
 #[derive(clap::Args)]
@@ -24,13 +22,8 @@ use super::arguments;
 Times are medians over several training steps on built-in images. The device's peaks, copied bytes and
 multiply-adds per second, are measured before and after them. docs/profiling.md explains each column.")]
 pub struct Args {
-    /// The network; `wgrad networks` lists them
-    #[arg(long, value_name = "NAME", default_value = "resnet9", value_parser = arguments::network())]
-    network: NetworkRef,
-    /// Channels of the network's first layer [default: as `wgrad networks` lists; resnet9 on a CPU: 16]
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU16>)]
-    width: Option<NonZeroU16>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Images in a step [default: 512; on a CPU: 64]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -51,8 +44,8 @@ pub struct Args {
     /// The order of the table's rows
     #[arg(long, value_name = "ORDER", default_value = "tape", value_parser = arguments::one_of::<table::Sort>())]
     sort: table::Sort,
-    /// Write all numbers as JSON into this file, too; "-" prints the JSON in place of the table
-    #[arg(long, value_name = "FILE")]
+    /// Write all numbers as JSON into this file, too; without a file, print one line of JSON in place of the table
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
     /// Draw the times of the step into this SVG file, too
     #[arg(long, value_name = "FILE")]
@@ -67,11 +60,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = OpenOptions { kernels: args.kernels, ..OpenOptions::default() };
     let device = Device::open(&args.device, super::opened(options))?;
     let defaults = if device.runs_on_cpu() { SHAPES } else { CIFAR10 };
-    let network = args.network;
-    let width = args.width.map_or(defaults.width_of(network), |n| n.get().into());
-    let network = NetworkConfig { network, width, classes: CLASSES.len() };
+    let NetworkArgs { network, sizes } = &args.network;
     let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
-    let mut config = StepConfig::new(network, batch_size);
+    let mut config = sizes.step(*network, defaults.width_of(*network), batch_size)?;
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }
@@ -83,17 +74,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let n_steps = args.steps.map(|n| n.get() as usize);
     let profile = profile::measure(&device, &config, n_steps, &show_progress)?;
 
-    let json = || serde_json::to_string_pretty(&profile).map(|json| format!("{json}\n"));
-    let to_output = args.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
-    match &args.json {
-        Some(_) if to_output => super::print(&json()?)?,
-        Some(path) => std::fs::write(path, json()?).map_err(FileError::at(path))?,
-        None => {}
-    }
+    let in_place = super::outputs::json(args.json.as_deref(), &profile)?;
     if let Some(path) = &args.svg {
         std::fs::write(path, svg::draw(&profile)).map_err(FileError::at(path))?;
     }
-    if !to_output {
+    if !in_place {
         super::print(&table::table(&profile, args.sort))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -48,10 +48,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // The file of weights records a hash of the training images. The search finds the images with this hash even
         // in another folder than that of the run.
         Some(file) if file.info().is_some() && args.data_dir.is_none() => {
-            images::find(file, None, None, n_classes)?
+            images::find(file, None, None, n_classes, None)?
         }
-        Some(file) => images::find(file, settings.data, settings.data_dir.as_deref(), n_classes)
-            .map_err(of_file)?,
+        Some(file) => {
+            images::find(file, settings.data, settings.data_dir.as_deref(), n_classes, None)
+                .map_err(of_file)?
+        }
         None => Images { loaded: resume::load(&settings).map_err(of_file)?, note: None },
     };
     let mut loaded = super::hints::advised(loaded);

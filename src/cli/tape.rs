@@ -1,33 +1,27 @@
 //! `wgrad tape`
 
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use wgrad::base::files::FileError;
 use wgrad::base::shown::Shown;
-use wgrad::data::cifar10::CLASSES;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::{Kernels, Target};
-use wgrad::nn::{NetworkConfig, NetworkRef};
 use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
-use wgrad::train::step::{self, StepConfig};
+use wgrad::train::step;
 
 use super::arguments;
+use super::sizes::NetworkArgs;
 
 /// Flags of `wgrad tape`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The network; `wgrad networks` lists them
-    #[arg(long, value_name = "NAME", default_value = "resnet9", value_parser = arguments::network())]
-    network: NetworkRef,
-    /// Channels of the network's first layer [default: as `wgrad networks` lists]
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU16>)]
-    width: Option<NonZeroU16>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Images in a step
     #[arg(long, value_name = "N", default_value = "512", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -58,10 +52,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.replay {
         return replay(path, args);
     }
-    let network = args.network;
-    let width = args.width.map_or(network.default_width(), |n| n.get().into());
-    let network = NetworkConfig { network, width, classes: CLASSES.len() };
-    let mut config = StepConfig::new(network, args.batch_size.get() as usize);
+    let NetworkArgs { network, sizes } = &args.network;
+    let mut config =
+        sizes.step(*network, network.default_width(), args.batch_size.get() as usize)?;
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }

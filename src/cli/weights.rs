@@ -18,12 +18,17 @@ use super::arguments;
 #[derive(clap::Args)]
 pub struct Recorded {
     /// The network; `wgrad networks` lists them [default: the one that the weights record, else resnet9]
-    #[arg(long, value_name = "NAME", value_parser = arguments::network())]
+    #[arg(long, value_name = "NAME", value_parser = arguments::network)]
     network: Option<NetworkRef>,
     /// Channels of the network's first layer [default: as many as the weights have]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU16>)]
     width: Option<NonZeroU16>,
+    /// Rows and columns of the images [default: those that the weights record, else those for which the network was
+    /// published]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    image_size: Option<NonZeroU16>,
     /// The mean of each channel, which is subtracted from the images; pixels are from 0 to 1 [default: the one that the
     /// weights record, else CIFAR-10's]
     #[arg(long, value_name = "R,G,B", allow_negative_numbers = true)]
@@ -40,6 +45,11 @@ impl Recorded {
     /// As for [`WeightsFile::network`].
     pub fn network(&self, file: &WeightsFile) -> Result<NetworkConfig, WeightsError> {
         file.network(self.network, self.width.map(|width| width.get().into()))
+    }
+
+    /// Returns the number of rows, and of columns, of the images; None for the size that the file or the data have.
+    pub fn side(&self) -> Option<usize> {
+        self.image_size.map(|side| side.get().into())
     }
 }
 
@@ -93,7 +103,7 @@ pub fn evaluator(
     recipe::normalise(&mut config, flags.mean.as_ref(), flags.std.as_ref())
         .map_err(wgrad::Error::from)?;
     let mut evaluator = Evaluator::new(device, &config)?;
-    let (weights, notes) = file.weights(evaluator.layout())?;
+    let (weights, notes) = file.weights_of(&network, evaluator.layout(), false, 0)?;
     notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
     evaluator.set_weights(&weights)?;
     Ok(evaluator)

@@ -31,6 +31,22 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Returns the dataset with images of `side` rows and columns, resized as Pillow's bilinear filter with
+    /// antialiasing does it. [`Dataset::whole_fingerprint`] stays that of the images in their own size. None keeps the
+    /// size.
+    pub fn resized(mut self, side: Option<usize>) -> Self {
+        let spec = self.spec.clone().with_side(side);
+        if spec.size == self.spec.size {
+            return self;
+        }
+        self.whole = Some(self.whole_fingerprint());
+        for split in [&mut self.train, &mut self.validation, &mut self.test] {
+            *split = split.resized(spec.size);
+        }
+        self.spec = spec;
+        self
+    }
+
     /// Moves `n` training images to the validation split. The images are drawn at random with a fixed seed.
     ///
     /// # Panics

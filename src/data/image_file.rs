@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::ImageSize;
+use super::resize::resize;
 use crate::base::shown::Shown;
 
 mod orientation;
-mod resize;
 mod stored;
 
 use stored::Stored;
@@ -106,7 +106,7 @@ pub fn decode(bytes: &[u8], size: ImageSize, max_pixels: u64) -> Result<Vec<u8>,
     let ImageSize { height, width, channels } = size;
     let (centre, cut) = centre(&picture, [height, width]);
     drop(picture);
-    Ok(planar(&resize::resize(&centre, cut, [height, width]), channels))
+    Ok(planar(&resize(&centre, 3, cut, [height, width]), channels))
 }
 
 fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> {

@@ -35,6 +35,7 @@ pub mod image_file;
 mod load_error;
 mod random;
 pub mod records;
+mod resize;
 pub mod shapes;
 mod source;
 mod spec;
@@ -114,8 +115,9 @@ pub fn load(
 ) -> Result<Loaded, LoadError> {
     let variable = files::path_variable(DATA_VARIABLE);
     let default = default_folder(source.dataset()).unwrap_or_default();
-    load_from(source, data_dir, variable.as_deref(), &default, options)
-        .map_err(|cause| LoadError { dataset: source.dataset(), cause })
+    let loaded = load_from(source, data_dir, variable.as_deref(), &default, options)
+        .map_err(|cause| LoadError { dataset: source.dataset(), cause })?;
+    Ok(Loaded { dataset: loaded.dataset.resized(options.side), ..loaded })
 }
 
 /// Returns the default folder of the dataset if [`load`] would read this folder and the folder does not exist.

@@ -67,6 +67,8 @@ pub struct ReadOptions {
     pub seed: u64,
     /// True to read CIFAR-100 with its 20 coarse classes in place of its 100 fine classes.
     pub coarse: bool,
+    /// The number of rows, and of columns, to which the images are resized; None for the size in the files.
+    pub side: Option<usize>,
 }
 
 /// The default settings of a run on a dataset.

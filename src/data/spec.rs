@@ -57,6 +57,12 @@ pub struct ImageSpec {
 }
 
 impl ImageSpec {
+    /// Returns this format with images of `side` rows and columns.
+    pub fn with_side(self, side: Option<usize>) -> Self {
+        let Some(side) = side else { return self };
+        Self { size: ImageSize { height: side, width: side, ..self.size }, ..self }
+    }
+
     /// Returns the number of classes.
     pub fn n_classes(&self) -> usize {
         self.classes.len()

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use rayon::prelude::*;
+
 use super::ImageSize;
+use super::resize::resize;
 
 /// Images of the same size, as bytes in the order channel, row, column, and their labels.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,6 +49,15 @@ impl Split {
         let mut mirrored = self.clone();
         mirrored.images.chunks_exact_mut(self.size.width).for_each(<[u8]>::reverse);
         mirrored
+    }
+
+    /// Returns the images scaled to the rows and columns of `size`, with their labels.
+    pub fn resized(&self, size: ImageSize) -> Self {
+        let from = [self.size.height, self.size.width];
+        let planes = self.images.par_chunks_exact(from[0] * from[1]);
+        let resized = |plane: &[u8]| resize(plane, 1, from, [size.height, size.width]);
+        let images = planes.flat_map_iter(resized).collect();
+        Self { size, images, labels: self.labels.clone() }
     }
 
     /// Returns the images with these indices, and their labels, in this order.

@@ -206,7 +206,9 @@ fn with_built_in_images<T>(
 ) -> Result<T, Error> {
     // The trainer is made first. If its step does not fit the memory, `Trainer::new` fails before any image is drawn.
     let mut trainer = Trainer::new(device, config, 0)?;
-    let split = shapes::draw_train(SHAPES_SEED, config.batch_size);
+    let mut split = shapes::draw_train(SHAPES_SEED, config.batch_size).resized(config.size);
+    // The network may have fewer classes than the shapes.
+    split.labels.iter_mut().for_each(|label| *label %= config.network.classes as u16);
     let measured = measure(&mut trainer, &split, &batches::in_order(split.len()))?;
     trainer.state.drop_metrics()?;
     Ok(measured)

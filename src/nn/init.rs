@@ -38,10 +38,9 @@ fn fill_member(member: &StateEntry, seed: u64, values: &mut [f32]) {
             // `unit` is uniform in 0..1, so these values are uniform in -bound..bound.
             values.fill_with(|| ((2.0 * unit(&mut random) - 1.0) * bound) as f32);
         }
-        Initializer::KaimingNormal { fan_in } => {
-            let deviation = (2.0 / fan_in as f64).sqrt();
+        Initializer::Normal { standard_deviation } => {
             let mut random = stream(seed, &member.name);
-            values.fill_with(|| (normal(&mut random) * deviation) as f32);
+            values.fill_with(|| (normal(&mut random) * standard_deviation) as f32);
         }
     }
 }
@@ -136,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn kaiming_normal_has_the_mean_deviation_and_tails_of_a_normal_distribution() {
+    fn normal_weights_have_the_mean_deviation_and_tails_of_a_normal_distribution() {
         let mut layout = StateLayout::default();
-        let normal = Initializer::KaimingNormal { fan_in: 18 };
+        let normal = Initializer::Normal { standard_deviation: 1.0 / 3.0 };
         let shape = [3, 3, 30, 80];
         layout.add(StateBuffer::Parameters, "a", &shape, Layout::ConvWeight, normal);
         let values = Weights::initial(&layout, 1).parameters;
-        // With fan_in 18 the standard deviation is √(2/18) = 1/3. The factor 3 makes it 1.
+        // The factor 3 makes the standard deviation 1.
         let values: Vec<f64> = values[..21_600].iter().map(|&v| 3.0 * f64::from(v)).collect();
         let part = |is_in: fn(f64) -> bool| {
             values.iter().filter(|&&v| is_in(v)).count() as f64 / values.len() as f64

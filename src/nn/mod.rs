@@ -19,7 +19,7 @@ pub use error::WeightsError;
 pub use layers::{Conv, batch_norm, conv2d, linear};
 pub use model_info::ModelInfo;
 pub use networks::resnet9::{ResNet9, resnet9};
-pub use networks::{Network, NetworkConfig, NetworkEntry, NetworkRef};
+pub use networks::{Heads, Network, NetworkConfig, NetworkEntry, NetworkRef};
 pub use summary::summary;
 pub use weights::Weights;
 pub use weights_file::WeightsFile;

@@ -72,6 +72,7 @@ impl Layer {
             "relu" => "ReLU",
             "max_pool2d" => "MaxPool2d",
             "avg_pool2d" => "AvgPool2d",
+            "resize" => "Upsample",
             "linear" => "Linear",
             _ => return None,
         };

@@ -93,6 +93,8 @@ fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Vec<u8> {
 /// were read.
 pub(crate) struct Reader<'a> {
     tensors: BTreeMap<String, TensorView<'a>>,
+    /// Beginnings of the names of parameters and statistics that are not read; see [`Reader::leave_out`].
+    left_out: Vec<String>,
     problems: Problems,
     notes: Notes,
 }
@@ -140,7 +142,8 @@ impl<'a> Reader<'a> {
     /// Returns a reader of all tensors of a file, under their names in the file.
     pub(crate) fn new(file: &SafeTensors<'a>) -> Self {
         let tensors = file.tensors().into_iter().collect();
-        Self { tensors, problems: Problems::default(), notes: Notes::default() }
+        let left_out = Vec::new();
+        Self { tensors, left_out, problems: Problems::default(), notes: Notes::default() }
     }
 
     /// Returns a reader of all tensors of a file of weights. PyTorch may have written the file, so the reader removes
@@ -165,6 +168,13 @@ impl<'a> Reader<'a> {
         reader
     }
 
+    /// Leaves out the tensors whose names begin with `prefix`: neither their presence nor their absence is a problem, and
+    /// [`Reader::members`] returns zeros for them.
+    pub(crate) fn leave_out(&mut self, prefix: &str) {
+        self.tensors.retain(|name, _| !name.starts_with(prefix));
+        self.left_out.push(prefix.to_string());
+    }
+
     /// Returns true if a tensor that was not read yet has a name with this prefix.
     pub(crate) fn has(&self, prefix: &str) -> bool {
         self.tensors.keys().any(|name| name.starts_with(prefix))
@@ -179,6 +189,9 @@ impl<'a> Reader<'a> {
     ) -> Vec<f32> {
         let mut buffer = vec![0.0; n_elements];
         for member in members {
+            if self.left_out.iter().any(|prefix| member.name.starts_with(prefix)) {
+                continue;
+            }
             let shape = member.layout.torch_shape(&member.shape);
             if let Some(values) = self.f32(&format!("{prefix}{}", member.name), &shape) {
                 let values = member.layout.from_torch(&member.shape, &values);

@@ -100,10 +100,10 @@ impl WeightsFile {
             // with the tape of `network`. A damaged file may give a huge width, so the tape has at most the default
             // width.
             let width = width.min(network.default_width());
-            let tape = NetworkConfig { network, width, classes: 1 }.tape([32, 32, 3]);
+            let tape = NetworkConfig::new(network, width, 1).tape(network.default_image());
             return Err(self.weights(tape.state()).expect_err("the head is missing"));
         };
-        Ok(NetworkConfig { network, width, classes })
+        Ok(NetworkConfig::new(network, width, classes))
     }
 
     /// Returns the SHA-256 of the file in hexadecimal digits, as `sha256sum` prints it.
@@ -118,8 +118,67 @@ impl WeightsFile {
     /// [`WeightsError::Misfit`] with the tensors that do not fit the network; [`WeightsError::Value`] when an element
     /// is not finite, or a variance is negative.
     pub fn weights(&self, layout: &StateLayout) -> Result<(Weights, Vec<String>), WeightsError> {
+        self.weights_without(layout, &[])
+    }
+
+    /// Returns the weights for the network `config` with this layout, as [`WeightsFile::weights`] does. The file may have
+    /// auxiliary heads that the network leaves out, and the network may have auxiliary heads that the file lacks. With
+    /// `new_head`, the last layer is not read, and neither are the auxiliary heads. The parameters that are not read get
+    /// the initial values for the seed.
+    ///
+    /// # Errors
+    /// As for [`WeightsFile::weights`].
+    pub fn weights_of(
+        &self,
+        config: &NetworkConfig,
+        layout: &StateLayout,
+        new_head: bool,
+        seed: u64,
+    ) -> Result<(Weights, Vec<String>), WeightsError> {
+        let in_file = networks::auxiliary(config.network, &self.shapes());
+        let mut left_out = Vec::new();
+        if in_file != config.auxiliary || new_head {
+            left_out.extend(config.network.auxiliary_prefixes().iter().map(|it| it.to_string()));
+        }
+        if new_head {
+            left_out.push(config.network.head().trim_end_matches("weight").to_string());
+        }
+        let (mut weights, mut notes) = self.weights_without(layout, &left_out)?;
+        let initial = Weights::initial(layout, seed);
+        let is_new = |name: &str| left_out.iter().any(|prefix| name.starts_with(prefix));
+        let mut n_new = 0;
+        for (members, to, from) in [
+            (&layout.parameters, &mut weights.parameters, &initial.parameters),
+            (
+                &layout.running_statistics,
+                &mut weights.running_statistics,
+                &initial.running_statistics,
+            ),
+        ] {
+            for member in members.iter().filter(|member| is_new(&member.name)) {
+                to[member.range()].copy_from_slice(&from[member.range()]);
+                n_new += 1;
+            }
+        }
+        if n_new > 0 {
+            notes
+                .push(format!("{n_new} tensors of {} begin with new weights", left_out.join(", ")));
+        } else if in_file && !config.auxiliary {
+            notes.push("the auxiliary heads are not run".to_string());
+        }
+        Ok((weights, notes))
+    }
+
+    /// Returns the weights as [`WeightsFile::weights`] does, but zeros for the members whose names begin with one of
+    /// `left_out`.
+    fn weights_without(
+        &self,
+        layout: &StateLayout,
+        left_out: &[String],
+    ) -> Result<(Weights, Vec<String>), WeightsError> {
         let file = self.tensors();
         let mut tensors = tensor_file::Reader::of_weights(&file);
+        left_out.iter().for_each(|prefix| tensors.leave_out(prefix));
         let mut weights = Weights::read(layout, &mut tensors);
         if tensors.has(tensor_file::AVERAGES) {
             // The file is a checkpoint of a run with `--ema`. Such a run evaluates the moving averages of the

@@ -2,13 +2,13 @@
 //! layout NHWC.
 //!
 //! ```text
-//! pad with black pixels → crop to the original size at a random offset → mirror half of the images
+//! pad with black pixels, or with the mirrored image → crop to the original size at a random offset → mirror half of the images
 //! → normalise: (v / 255 − mean) / std → cutout: a square of zeros around a random centre
 //! ```
 //!
 //! [`draws()`] computes the random numbers, and [`apply`] computes the result. `apply` gives the same bits on every
 //! device, because the host computes the normalisation as a [`table`] of 256 values for each channel. The generator
-//! [`philox`] makes the random numbers from the run's seed, the epoch and the image's number alone.
+//! [`philox`](super::philox) makes the random numbers from the run's seed, the epoch and the image's number alone.
 //! [`jitter`](mod@jitter) optionally changes the colours before the crop; it takes images of three channels.
 //!
 //! Layouts: pixels `[N, C, H, W]` in bytes (the order of CIFAR-10's files), indices `[N]`, draws `[N, 5]` in
@@ -17,16 +17,15 @@
 pub mod apply;
 pub mod draws;
 pub mod jitter;
-pub mod philox;
 
-pub use apply::{AugmentFlags, augment, normalise};
+pub use apply::{AugmentFlags, CropPadding, augment, normalise};
 pub use draws::draws;
 pub use jitter::{ColorJitter, jitter, jitter_draws};
 
 use super::{Case, OpTests, case::Fill};
 use crate::tape::ElementType;
 
-/// Returns the width of the black border that a crop may include, in pixels: an eighth of the image's shorter side,
+/// Returns the width of the border that a crop may include, in pixels: an eighth of the image's shorter side,
 /// rounded to the nearest. For 32x32 pixels it is 4.
 pub fn padding([height, width]: [usize; 2]) -> usize {
     (height.min(width) + 4) / 8
@@ -87,6 +86,7 @@ fn cases() -> Vec<Case> {
         // An image has 35 bytes, which is not a multiple of the four bytes of a word.
         case(6, [5, 7, 1], all),
         case(3, [32, 32, 3], AugmentFlags { crop: false, ..all }),
+        case(9, [12, 20, 3], AugmentFlags { crop_padding: CropPadding::Reflect, ..all }),
         case(3, [32, 32, 3], AugmentFlags { flip: false, ..all }),
         case(3, [32, 32, 3], AugmentFlags { cutout: false, ..all }),
         plain([32, 32, 3]),

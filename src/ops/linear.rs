@@ -119,7 +119,8 @@ impl Op for Linear {
         let d_weight = wanted(tape, weight).then(|| tape.push_one(LinearDWeight, &[x, d_y]));
         let mut d_inputs = vec![d_x, d_weight];
         if self.has_bias {
-            d_inputs.push(Some(channel_sum::channel_sum(tape, d_y)));
+            let is_wanted = wanted(tape, node.inputs[2]);
+            d_inputs.push(is_wanted.then(|| channel_sum::channel_sum(tape, d_y)));
         }
         d_inputs
     }

@@ -1,4 +1,4 @@
-//! Max pooling with any window, stride and padding. The op stores the position of each maximum, and the backward pass
+//! Max pooling with any window, stride and padding, and with PyTorch's `ceil_mode`. The op stores the position of each maximum, and the backward pass
 //! adds the gradient at this position. As in PyTorch, the maximum of equal values is the first in row-major order, and
 //! NaN counts as larger than any number.
 //!
@@ -9,84 +9,25 @@
 
 use rayon::prelude::*;
 
-use super::{Case, OpTests, Window, case::Fill, nhwc};
-use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use super::pool::PlaneSizes;
+use super::{Case, OpTests, Pool, Window, case::Fill};
+use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records a max pool and returns y `[N, OH, OW, C]`. The positions of the maxima stay on the tape for the backward
-/// pass.
+/// pass. `pool` is a [`Pool`], a [`Window`], or the size of square windows without overlap.
 ///
 /// # Panics
-/// If the padding is more than half the window. A window could then lie in the padding alone.
-pub fn max_pool2d(tape: &mut Tape, x: ValueId, window: Window) -> ValueId {
-    tape.push(MaxPool2d { window }, &[x])[0]
-}
-
-/// The sizes of a pool.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PoolGeometry {
-    pub n: usize,
-    pub plane: [usize; 2],
-    pub channels: usize,
-    pub out: [usize; 2],
-    pub window: Window,
-}
-
-impl PoolGeometry {
-    pub fn new(op: &str, window: Window, x: &[usize]) -> Self {
-        let [n, h, w, channels] = nhwc(op, x);
-        let fits = (0..2).all(|axis| 2 * window.padding[axis] <= window.size[axis]);
-        assert!(fits, "{op}: the padding of {window} is more than half the window");
-        Self { n, plane: [h, w], channels, out: window.output([h, w]), window }
-    }
-
-    pub fn output_shape(&self) -> [usize; 4] {
-        [self.n, self.out[0], self.out[1], self.channels]
-    }
-
-    /// Returns the shader with the constants of `shaders/shared/pool_geometry.wgsl`.
-    pub fn shader(&self, path: &'static str) -> Shader {
-        Shader::new(path).constants(&self.window.constants()).constants(&[
-            ("N", self.n),
-            ("H", self.plane[0]),
-            ("W", self.plane[1]),
-            ("C", self.channels),
-            ("OH", self.out[0]),
-            ("OW", self.out[1]),
-        ])
-    }
-
-    /// Calls `visit(output pixel, position, input pixel)` for every output pixel of one image and every
-    /// position of its window inside the plane, in row-major order.
-    pub fn each_source(&self, mut visit: impl FnMut(usize, usize, usize)) {
-        let [kernel_h, kernel_w] = self.window.size;
-        for oy in 0..self.out[0] {
-            for ox in 0..self.out[1] {
-                for at in 0..kernel_h * kernel_w {
-                    let row = self.window.source(0, oy, at / kernel_w, self.plane[0]);
-                    let column = self.window.source(1, ox, at % kernel_w, self.plane[1]);
-                    if let (Some(row), Some(column)) = (row, column) {
-                        visit(oy * self.out[1] + ox, at, row * self.plane[1] + column);
-                    }
-                }
-            }
-        }
-    }
-
-    pub fn input_image(&self) -> usize {
-        self.plane[0] * self.plane[1] * self.channels
-    }
-
-    pub fn output_image(&self) -> usize {
-        self.out[0] * self.out[1] * self.channels
-    }
+/// If no window fits, or the padding is more than half the window. A window could then lie in the padding alone.
+pub fn max_pool2d(tape: &mut Tape, x: ValueId, pool: impl Into<Pool>) -> ValueId {
+    tape.push(MaxPool2d { pool: pool.into() }, &[x])[0]
 }
 
 /// Max pooling: `x -> y, index`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2d {
-    /// The window.
-    pub window: Window,
+    /// The windows.
+    pub pool: Pool,
 }
 
 impl Op for MaxPool2d {
@@ -95,11 +36,11 @@ impl Op for MaxPool2d {
     }
 
     fn attributes(&self) -> String {
-        self.window.to_string()
+        self.pool.to_string()
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
-        let shape = PoolGeometry::new("max_pool2d", self.window, &inputs[0].shape).output_shape();
+        let shape = self.pool.sizes("max_pool2d", &inputs[0].shape).output_shape();
         vec![OutputSpec::real("pooled", &shape), OutputSpec::words("index", &shape)]
     }
 
@@ -111,35 +52,36 @@ impl Op for MaxPool2d {
     ) -> Vec<Option<ValueId>> {
         let d_y = d_outputs[0].expect("y has a gradient");
         let x_shape = tape.shape(node.inputs[0]).try_into().expect("x has four axes");
-        let op = MaxPool2dBackward { window: self.window, x_shape };
+        let op = MaxPool2dBackward { pool: self.pool, x_shape };
         vec![Some(tape.push_one(op, &[d_y, node.outputs[1]]))]
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        (io.output(0).n_elements() * self.window.area()) as u64
+        (io.output(0).n_elements() * self.pool.window.area()) as u64
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = PoolGeometry::new("max_pool2d", self.window, io.input_shape(0));
+        let sizes = self.pool.sizes("max_pool2d", io.input_shape(0));
         let bindings = [Binding::Input(0), Binding::Output(0), Binding::Output(1)];
-        Launch::one(g.shader("max_pool2d/forward"), &bindings, grid(io.output(0).n_elements()))
+        let shader = self.pool.shader("max_pool2d/forward", &sizes);
+        Launch::one(shader, &bindings, grid(io.output(0).n_elements()))
     }
 }
 
 impl Reference for MaxPool2d {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let g = PoolGeometry::new("max_pool2d", self.window, args.io.input_shape(0));
+        let sizes = self.pool.sizes("max_pool2d", args.io.input_shape(0));
         let x = args.inputs[0].real();
         let [y, index] = args.outputs else { panic!("max_pool2d has two outputs") };
-        let outputs = y.real().par_chunks_mut(g.output_image());
-        let outputs = outputs.zip(index.words().par_chunks_mut(g.output_image()));
-        outputs.zip(x.par_chunks(g.input_image())).for_each(|((y, index), x)| {
+        let outputs = y.real().par_chunks_mut(sizes.output_image());
+        let outputs = outputs.zip(index.words().par_chunks_mut(sizes.output_image()));
+        outputs.zip(x.par_chunks(sizes.input_image())).for_each(|((y, index), x)| {
             // The index u32::MAX marks an output that has no maximum yet. The output takes the first value of its
             // window, even if the value is −∞.
             index.fill(u32::MAX);
-            g.each_source(|out, at, source| {
-                for c in 0..g.channels {
-                    let (value, ix) = (x[source * g.channels + c], out * g.channels + c);
+            each_source(self.pool.window, &sizes, |out, at, source| {
+                for c in 0..sizes.channels {
+                    let (value, ix) = (x[source * sizes.channels + c], out * sizes.channels + c);
                     if index[ix] == u32::MAX || greater_or_nan(value, y[ix]) {
                         y[ix] = value;
                         index[ix] = at as u32;
@@ -147,6 +89,23 @@ impl Reference for MaxPool2d {
                 }
             });
         });
+    }
+}
+
+/// Calls `visit(output pixel, position, input pixel)` for every output pixel of one image and every position of its
+/// window inside the plane, in row-major order.
+fn each_source(window: Window, sizes: &PlaneSizes, mut visit: impl FnMut(usize, usize, usize)) {
+    let ([kernel_h, kernel_w], [h, w]) = (window.size, sizes.plane);
+    for oy in 0..sizes.out[0] {
+        for ox in 0..sizes.out[1] {
+            for at in 0..kernel_h * kernel_w {
+                let row = window.source(0, oy, at / kernel_w, h);
+                let column = window.source(1, ox, at % kernel_w, w);
+                if let (Some(row), Some(column)) = (row, column) {
+                    visit(oy * sizes.out[1] + ox, at, row * w + column);
+                }
+            }
+        }
     }
 }
 
@@ -160,8 +119,8 @@ pub(super) fn greater_or_nan<T: Real>(value: T, largest: T) -> bool {
 /// The gradient of max pooling: `d_y, index -> d_x`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2dBackward {
-    /// The window.
-    pub window: Window,
+    /// The windows.
+    pub pool: Pool,
     /// The shape of x, `[N, H, W, C]`.
     pub x_shape: [usize; 4],
 }
@@ -172,13 +131,11 @@ impl Op for MaxPool2dBackward {
     }
 
     fn attributes(&self) -> String {
-        self.window.to_string()
+        self.pool.to_string()
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
-        let y = PoolGeometry::new("max_pool2d", self.window, &self.x_shape).output_shape();
-        let d_y = &inputs[0].shape;
-        assert_eq!(d_y, &y, "max_pool2d: y has shape {y:?}, but its gradient {d_y:?}");
+        self.pool.sizes("max_pool2d", &self.x_shape).check_gradient("max_pool2d", &inputs[0].shape);
         vec![OutputSpec::real("pooled.d_x", &self.x_shape)]
     }
 
@@ -187,25 +144,27 @@ impl Op for MaxPool2dBackward {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let g = PoolGeometry::new("max_pool2d", self.window, &self.x_shape);
+        let sizes = self.pool.sizes("max_pool2d", &self.x_shape);
         let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        Launch::one(g.shader("max_pool2d/backward"), &bindings, grid(io.output(0).n_elements()))
+        let shader = self.pool.shader("max_pool2d/backward", &sizes);
+        Launch::one(shader, &bindings, grid(io.output(0).n_elements()))
     }
 }
 
 impl Reference for MaxPool2dBackward {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let g = PoolGeometry::new("max_pool2d", self.window, &self.x_shape);
+        let sizes = self.pool.sizes("max_pool2d", &self.x_shape);
         let (d_y, index) = (args.inputs[0].real(), args.inputs[1].words());
-        let sources = d_y.par_chunks(g.output_image()).zip(index.par_chunks(g.output_image()));
-        let d_x = args.outputs[0].real().par_chunks_mut(g.input_image());
+        let sources =
+            d_y.par_chunks(sizes.output_image()).zip(index.par_chunks(sizes.output_image()));
+        let d_x = args.outputs[0].real().par_chunks_mut(sizes.input_image());
         d_x.zip(sources).for_each(|(d_x, (d_y, index))| {
             d_x.fill(T::ZERO);
-            g.each_source(|out, at, source| {
-                for c in 0..g.channels {
-                    let ix = out * g.channels + c;
+            each_source(self.pool.window, &sizes, |out, at, source| {
+                for c in 0..sizes.channels {
+                    let ix = out * sizes.channels + c;
                     if index[ix] == at as u32 {
-                        d_x[source * g.channels + c] += d_y[ix];
+                        d_x[source * sizes.channels + c] += d_y[ix];
                     }
                 }
             });
@@ -216,20 +175,23 @@ impl Reference for MaxPool2dBackward {
 /// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "max_pool2d", cases };
 
-fn case(x: [usize; 4], window: Window, fill: Fill) -> Case {
-    Case::new(format!("{x:?}, {window}, {fill:?}"), window.area(), move |tape, inputs| {
-        vec![max_pool2d(tape, inputs[0], window)]
-    })
-    .real("x", &x, fill)
+fn case(x: [usize; 4], pool: impl Into<Pool>, fill: Fill) -> Case {
+    let pool = pool.into();
+    let name = format!("{x:?}, {pool}, {fill:?}");
+    let record = move |tape: &mut Tape, x: &[ValueId]| vec![max_pool2d(tape, x[0], pool)];
+    Case::new(name, pool.window.area(), record).real("x", &x, fill)
 }
 
 fn cases() -> Vec<Case> {
+    let ceil = |window| Pool { window, ceil_mode: true };
     vec![
         case([3, 8, 6, 5], Window::square(2, 2, 0), Fill::Coarse),
         case([2, 7, 9, 3], Window::square(2, 2, 0), Fill::Normal),
         case([2, 15, 17, 6], Window::square(3, 2, 1), Fill::Coarse),
         case([2, 4, 4, 7], Window::square(4, 4, 0), Fill::Negative),
         case([2, 5, 8, 3], Window { size: [3, 2], stride: [1, 3], padding: [1, 0] }, Fill::Normal),
+        case([2, 2, 2, 3], ceil(Window::square(3, 2, 0)), Fill::Negative),
+        case([2, 8, 6, 5], ceil(Window::square(3, 2, 1)), Fill::Negative),
     ]
 }
 
@@ -243,6 +205,9 @@ mod tests {
         let mut tape = Tape::new("test", Mode::Train);
         let x = tape.input("x", ElementType::F32, &[2, 15, 17, 6]);
         let y = max_pool2d(&mut tape, x, Window::square(3, 2, 1));
+        assert_eq!(tape.shape(y), [2, 8, 9, 6]);
+        let pool = Pool { window: Window::square(2, 2, 0), ceil_mode: true };
+        let y = max_pool2d(&mut tape, x, pool);
         assert_eq!(tape.shape(y), [2, 8, 9, 6]);
     }
 

@@ -65,6 +65,31 @@ pub(crate) fn sum_rows<T: Real>(
         sums.fill(T::ZERO);
         add(partitions.rows(partition), sums);
     });
+    add_partials(totals, partials);
+}
+
+/// Computes sums as [`sum_rows`] does, over the rows of `written`, `[rows, row_length]`. `add` also gets these rows of
+/// `written`, and overwrites them.
+pub(crate) fn sum_rows_writing<T: Real>(
+    written: &mut [T],
+    row_length: usize,
+    totals: &mut [T],
+    partials: &mut [T],
+    add: impl Fn(Range<usize>, &mut [T], &mut [T]) + Sync,
+) {
+    let partitions = Partitions::of_sum(written.len() / row_length);
+    let partials = &mut partials[..n_partials(partitions.n_rows, totals.len())];
+    let written = written.par_chunks_mut(partitions.rows_each * row_length);
+    let tasks = partials.par_chunks_mut(totals.len()).zip(written);
+    tasks.enumerate().for_each(|(partition, (sums, written))| {
+        sums.fill(T::ZERO);
+        add(partitions.rows(partition), written, sums);
+    });
+    add_partials(totals, partials);
+}
+
+/// Adds the partial sums in order.
+fn add_partials<T: Real>(totals: &mut [T], partials: &[T]) {
     totals.fill(T::ZERO);
     for partial in partials.chunks(totals.len()) {
         totals.iter_mut().zip(partial).for_each(|(total, &p)| *total += p);

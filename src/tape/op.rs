@@ -53,6 +53,12 @@ pub trait Op: ErasedReference + Any + Debug + Send + Sync {
         &[]
     }
 
+    /// Returns false if no gradient flows from the outputs to the inputs. The outputs then require no gradient, and the
+    /// backward pass does not visit the node.
+    fn has_gradient(&self) -> bool {
+        true
+    }
+
     /// Appends the nodes that compute the gradients of the inputs from the gradients of the outputs (the backward
     /// rule). Returns one gradient per input; None for an input without a gradient.
     ///

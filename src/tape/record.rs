@@ -29,6 +29,7 @@ pub struct Tape {
     scope: String,
     phase: Phase,
     unit: Option<ValueId>,
+    image_numbers: Option<ValueId>,
 }
 
 impl Tape {
@@ -44,6 +45,7 @@ impl Tape {
             scope: String::new(),
             phase: Phase::Forward,
             unit: None,
+            image_numbers: None,
         }
     }
 
@@ -107,6 +109,23 @@ impl Tape {
     pub fn find_input(&self, name: &str) -> Option<ValueId> {
         let is_it = |v: &Value| v.storage == Storage::Input && v.name == name;
         self.values.iter().position(is_it).map(|ix| ValueId(ix as u32))
+    }
+
+    /// Stores the input that has the numbers of the batch's images, `[N]`. Layers with random draws read it.
+    ///
+    /// # Panics
+    /// If the value is not a list of u32.
+    pub fn set_image_numbers(&mut self, id: ValueId) {
+        let Value { element, shape, .. } = self.value(id);
+        let fits = *element == ElementType::U32 && shape.len() == 1;
+        assert!(fits, "image numbers are [N] of u32, not {shape:?} of {element}");
+        self.image_numbers = Some(id);
+    }
+
+    /// Returns the input that has the numbers of the batch's images; None without
+    /// [`Tape::set_image_numbers`].
+    pub fn image_numbers(&self) -> Option<ValueId> {
+        self.image_numbers
     }
 
     /// Returns the parameter with this name (PyTorch's); the first call adds it.
@@ -256,8 +275,8 @@ impl Tape {
             Some(&(_, input)) => self.value(inputs[input]).storage,
             None => Storage::Transient,
         };
-        let requires_grad = inputs.iter().any(|&id| self.value(id).requires_grad);
-        let requires_grad = requires_grad && spec.element == ElementType::F32;
+        let depends = inputs.iter().any(|&id| self.value(id).requires_grad);
+        let requires_grad = depends && op.has_gradient() && spec.element == ElementType::F32;
         let name = match self.scope.as_str() {
             "" => spec.name.to_string(),
             scope => format!("{scope}.{}", spec.name),

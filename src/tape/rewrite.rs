@@ -7,13 +7,15 @@ use super::{Node, Op, Tape, ValueId};
 impl Tape {
     /// Replaces `nodes` by one node, and returns the new node's outputs. `nodes` are indices in ascending order.
     ///
-    /// The new node takes the position, scope and phase of the first replaced node. Its `i`-th output is `outputs[i]`,
+    /// The new node takes the scope and phase of the first replaced node, and the position of the first replaced node
+    /// before which all inputs are computed. Its `i`-th output is `outputs[i]`,
     /// which one of the replaced nodes computed before; if `outputs[i]` is None, the output is a new value. So readers
     /// of the old values, including the host, need no change.
     ///
     /// # Panics
     /// If the op rejects the inputs; if one of `outputs` has another shape or element type than the op's output; if an
-    /// input is computed after the new node; if a value that is read or kept loses the node that computes it.
+    /// input is computed after all of `nodes`, or an output is read before the new node; if a value that is read or
+    /// kept loses the node that computes it.
     pub fn replace(
         &mut self,
         nodes: &[usize],
@@ -23,10 +25,21 @@ impl Tape {
     ) -> Vec<ValueId> {
         assert!(nodes.is_sorted_by(|a, b| a < b), "replace: the nodes {nodes:?} do not ascend");
         let first = *nodes.first().expect("replace: at least one node");
-        let made = |nodes: &[Node], id| nodes.iter().any(|node| node.outputs.contains(&id));
+        let mut at = first;
         for &id in inputs {
-            let too_late = made(&self.nodes[first..], id);
-            assert!(!too_late, "replace: {} is computed after {}", self.value(id).name, op.name());
+            let is_made = |node: &Node| node.outputs.contains(&id);
+            let Some(made_at) = self.nodes[at..].iter().position(is_made).map(|ix| at + ix) else {
+                continue;
+            };
+            at = nodes.iter().copied().find(|&ix| ix > made_at).unwrap_or_else(|| {
+                panic!("replace: {} is computed after {}", self.value(id).name, op.name())
+            });
+        }
+        for ix in (first..at).filter(|ix| !nodes.contains(ix)) {
+            let early = self.nodes[ix].inputs.iter().find(|&&id| outputs.contains(&Some(id)));
+            if let Some(&id) = early {
+                panic!("replace: {} is read before {}", self.value(id).name, op.name());
+            }
         }
         let Node { scope, phase, .. } = self.nodes[first].clone();
         let node = self
@@ -40,8 +53,8 @@ impl Tape {
             );
         }
         let made = node.outputs.clone();
-        self.nodes[first] = node;
-        self.retain(|ix| ix == first || !nodes.contains(&ix));
+        self.nodes[at] = node;
+        self.retain(|ix| ix == at || !nodes.contains(&ix));
         for id in old.into_iter().filter(|id| !made.contains(id)) {
             let is_read = self.nodes.iter().any(|node| node.inputs.contains(&id));
             let value = self.value(id);
@@ -137,6 +150,27 @@ mod tests {
             tape.nodes().iter().map(|node| node.inputs.len()).collect::<Vec<_>>(),
             [1, 2, 1]
         );
+    }
+
+    #[test]
+    fn the_new_node_comes_after_the_nodes_that_compute_its_inputs() {
+        let (mut tape, [x, a, b, c]) = row();
+        let op = Arc::new(Makes(&["y", "more"]));
+        let d = tape.push_one(ONE, &[x]);
+        let e = tape.push_one(ONE, &[c, d]);
+        // One node replaces those of c and e. It reads d, so it takes the position of the node of e.
+        tape.replace(&[2, 4], op, &[b, d], &[Some(e), Some(c)]);
+        let outputs: Vec<_> = tape.nodes().iter().map(|node| node.outputs.clone()).collect();
+        assert_eq!(outputs, [vec![a], vec![b], vec![d], vec![e, c]]);
+        assert_eq!(&*tape.nodes()[3].scope, "c", "the first node's scope");
+    }
+
+    #[test]
+    #[should_panic(expected = "replace: a.y is read before makes")]
+    fn outputs_are_read_after_the_new_node() {
+        let (mut tape, [_, a, b, c]) = row();
+        let d = tape.push_one(ONE, &[b, c]);
+        tape.replace(&[0, 3], Arc::new(Makes(&["y", "more"])), &[b], &[Some(d), Some(a)]);
     }
 
     #[test]

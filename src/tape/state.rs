@@ -84,10 +84,10 @@ pub enum Initializer {
         /// The number of products that are summed for one output element.
         fan_in: usize,
     },
-    /// Normal with mean 0 and standard deviation √(2/fan_in), for a layer before a ReLU: PyTorch's `kaiming_normal_`.
-    KaimingNormal {
-        /// The number of products that are summed for one output element.
-        fan_in: usize,
+    /// Normal with mean 0: PyTorch's `normal_`, and `kaiming_normal_` with √(2/fan).
+    Normal {
+        /// The standard deviation.
+        standard_deviation: f64,
     },
 }
 

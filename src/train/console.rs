@@ -7,6 +7,7 @@ use super::folder::BEST;
 use super::metrics::EpochMetrics;
 use super::outcome::{Ended, Outcome};
 use super::recipe::Recipe;
+use super::step::StepConfig;
 use super::{Trainer, screen};
 use crate::Error;
 use crate::base::shown::{Shown, escaped};
@@ -206,10 +207,13 @@ impl<'a> Console<'a> {
 
     /// Returns the names of the augmentations that are on, such as `crop, flip, cutout`.
     fn augmentation(&self) -> String {
-        let Recipe { no_crop, no_flip, no_cutout, .. } = *self.recipe;
-        let jitter = self.recipe.step().jitter.is_on();
-        let on =
-            [("jitter", jitter), ("crop", !no_crop), ("flip", !no_flip), ("cutout", !no_cutout)];
+        let StepConfig { augmentation, jitter, .. } = self.recipe.step();
+        let on = [
+            ("jitter", jitter.is_on()),
+            (augmentation.crop_name(), augmentation.crop),
+            ("flip", augmentation.flip),
+            ("cutout", augmentation.cutout),
+        ];
         let names: Vec<_> = on.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
         if names.is_empty() { "no augmentation".to_string() } else { names.join(", ") }
     }

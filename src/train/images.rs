@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Settings, folder};
 use crate::Error;
 use crate::base::shown::Shown;
-use crate::data::{self, Dataset, Loaded, Source};
+use crate::data::{self, Dataset, Loaded, ReadOptions, Source};
 use crate::nn::{ModelInfo, WeightsFile};
 use crate::train::TrainError;
 
@@ -20,7 +20,8 @@ pub struct Images {
 }
 
 /// Returns the images on which weights are measured. `data` and `data_dir` are the values of the flags `--data` and
-/// `--data-dir`, and `n_classes` is the number of classes of the network.
+/// `--data-dir`, and `n_classes` is the number of classes of the network. The images are resized to `side` rows and columns;
+/// None for the size that the weights record, else the size in the files.
 ///
 /// * With a flag: the dataset that the flags name, with a note if the weights were trained on another dataset.
 /// * Without flags: the dataset that the weights were trained on. If it has files, these folders are searched: the
@@ -36,8 +37,10 @@ pub fn find(
     data: Option<Source>,
     data_dir: Option<&Path>,
     n_classes: usize,
+    side: Option<usize>,
 ) -> Result<Images, Error> {
-    let load = |source: Source| data::load(source, data_dir, source.dataset().options(n_classes));
+    let options = |source: Source| ReadOptions { side, ..source.dataset().options(n_classes) };
+    let load = |source: Source| data::load(source, data_dir, options(source));
     let Some(info) = weights.info() else {
         let loaded = load(data.unwrap_or_default())?;
         let (file, data) = (weights.path().shown(), loaded.dataset.name);
@@ -59,6 +62,10 @@ pub fn find(
             Images { loaded, note }
         }
     };
+    // The network reads images of the size of its training, unless a flag names another size.
+    let is_other = images.loaded.dataset.spec.size.channels_last() != info.image;
+    let side = side.or(is_other.then_some(info.image[0]));
+    images.loaded.dataset = images.loaded.dataset.resized(side);
     let (n, n_trained) = (images.loaded.dataset.spec.n_classes(), info.classes.len());
     match n == n_trained {
         true => {

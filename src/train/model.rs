@@ -42,6 +42,8 @@ pub struct Model {
     training: ArrayStep,
     evaluation: ArrayStep,
     config: ModelConfig,
+    /// The numbers of the inputs of a training step, `[N]`; an allocation that every step uses again.
+    numbers: Vec<u32>,
 }
 
 /// A loaded step that reads arrays: the number of its program, its inputs, and its logits.
@@ -49,6 +51,8 @@ struct ArrayStep {
     id: ProgramId,
     x: ValueId,
     labels: ValueId,
+    /// The numbers of the inputs, if the network has layers with random draws and the step trains.
+    numbers: Option<ValueId>,
     logits: ValueId,
 }
 
@@ -75,12 +79,14 @@ impl Model {
         let training = train(load(training)?);
         let evaluation = eval(load(evaluation)?);
         state.set_weights(&initial)?;
-        Ok(Self { state, training, evaluation, config: config.clone() })
+        let numbers = vec![0; config.batch_size];
+        Ok(Self { state, training, evaluation, config: config.clone(), numbers })
     }
 
     /// Runs one training step at the learning rate `lr`, on a batch of inputs, `[N, ..input]`, and their classes,
-    /// `[N]`. May return before the device has finished. Ops with random draws, such as
-    /// [`augment`](crate::ops::augment), draw new numbers in each [epoch](TrainState::epoch).
+    /// `[N]`. May return before the device has finished. Ops with random draws draw new numbers in each
+    /// [epoch](TrainState::epoch). [Dropout](crate::nn::layers::dropout) also draws a new mask in each step, because
+    /// the number of an input is the number of inputs in all earlier steps plus its row.
     ///
     /// # Errors
     /// If the device fails. [`StepError::NotFinite`](super::StepError::NotFinite) if a loss or gradient of this step,
@@ -91,6 +97,12 @@ impl Model {
     /// If the batch does not have [`ModelConfig::batch_size`] inputs.
     pub fn train_step(&mut self, x: &[f32], labels: &[u32], lr: f64) -> Result<(), Error> {
         self.training.write(&mut *self.state.session, x, labels)?;
+        if let Some(numbers) = self.training.numbers {
+            // The numbers repeat after 2^32 inputs.
+            let first = self.state.n_steps * self.numbers.len() as u64;
+            self.numbers.iter_mut().zip(first..).for_each(|(to, number)| *to = number as u32);
+            self.state.session.write_words(self.training.id, numbers, &self.numbers)?;
+        }
         self.state.train_step(self.training.id, lr)?;
         self.state.request_metrics()?;
         self.state.late_metrics().map(|_| ())
@@ -145,13 +157,16 @@ fn record(
     let shape = [&[config.batch_size], config.input.as_slice()].concat();
     let x = tape.input("x", ElementType::F32, &shape);
     let labels = tape.input("labels", ElementType::U32, &[config.batch_size]);
+    let numbers = tape.input("numbers", ElementType::U32, &[config.batch_size]);
+    tape.set_image_numbers(numbers);
     let logits = network(&mut tape, x);
     tape.keep(logits);
     match mode {
-        Mode::Train => config.update.record_training(&mut tape, logits, labels),
-        Mode::Eval => config.update.record_evaluation(&mut tape, logits, labels),
+        Mode::Train => config.update.record_training(&mut tape, &logits.into(), labels),
+        Mode::Eval => config.update.record_evaluation(&mut tape, &logits.into(), labels),
     };
-    (tape, move |id| ArrayStep { id, x, labels, logits })
+    let numbers = (tape.n_readers(numbers) > 0).then_some(numbers);
+    (tape, move |id| ArrayStep { id, x, labels, numbers, logits })
 }
 
 impl ArrayStep {

@@ -151,28 +151,37 @@ impl Recipe {
         }
     }
 
-    /// Returns the network with its width and its number of classes.
+    /// Returns the network with its width and its number of classes, and with its auxiliary heads if it has any.
     pub fn network(&self) -> NetworkConfig {
-        let classes = self.spec().n_classes();
-        NetworkConfig { network: self.network, width: self.width, classes }
+        let spec = self.spec();
+        NetworkConfig::new(self.network, self.width, spec.n_classes())
+            .with_auxiliary(spec.size.channels_last())
     }
 
     /// Returns the options with which the dataset is read.
     pub fn read_options(&self) -> ReadOptions {
-        ReadOptions { seed: SHAPES_SEED, coarse: self.coarse.unwrap_or(false) }
+        ReadOptions {
+            seed: SHAPES_SEED,
+            coarse: self.coarse.unwrap_or(false),
+            side: self.image_size,
+        }
     }
 
     /// Returns the format of the dataset, with the published names of the classes.
     pub fn spec(&self) -> ImageSpec {
-        self.data.dataset().spec(self.read_options())
+        self.data.dataset().spec(self.read_options()).with_side(self.image_size)
     }
 
     /// Returns the settings that the steps are recorded with.
     pub fn step(&self) -> StepConfig {
         let mut step = StepConfig::new(self.network(), self.batch_size).for_images(&self.spec());
         normalise(&mut step, self.mean.as_ref(), self.std.as_ref()).expect("a checked recipe");
-        step.augmentation =
-            AugmentFlags { crop: !self.no_crop, flip: !self.no_flip, cutout: !self.no_cutout };
+        step.augmentation = AugmentFlags {
+            crop: !self.no_crop,
+            crop_padding: self.crop_padding,
+            flip: !self.no_flip,
+            cutout: !self.no_cutout,
+        };
         step.jitter = ColorJitter {
             brightness: self.jitter_brightness,
             contrast: self.jitter_contrast,

@@ -75,7 +75,9 @@ pub fn run(
     let config = job.recipe.step();
     Trainer::check(job.device, &config).inspect_err(|_| folder.remove())?;
     let weights = match job.weights.filter(|_| resumed.is_none()) {
-        Some(file) => Some(start::initial_weights(file, &config).inspect_err(|_| folder.remove())?),
+        Some(file) => Some(
+            start::initial_weights(file, &config, job.recipe).inspect_err(|_| folder.remove())?,
+        ),
         None => None,
     };
     if resumed.is_none() && !folder.is_open() {

@@ -24,6 +24,7 @@ use crate::base::files::FileError;
 use crate::data::{Defaults, ReadOptions, Source, cifar10, cifar100};
 use crate::kernel::Kernels;
 use crate::nn::networks::{self, NetworkRef};
+use crate::ops::augment::CropPadding;
 use crate::ops::finite_check::OnNonFinite;
 use crate::ops::optimizers::OptimizerKind;
 use crate::train::ConfigError;
@@ -46,6 +47,8 @@ settings! {
         max_lr: MaxLr ["RATE"] = |of| of.max_lr;
         /// Start from the weights in this file or run folder, not from random weights
         weights: PathBuf ["FILE"];
+        /// Start the last layer from random weights, whatever its size in the file of --weights
+        new_head: bool ["BOOL"] = |_| false;
         /// The SHA-256 that the file of --weights must have
         weights_sha256: String ["HEX"];
         /// The seed of initialisation, shuffling and augmentation
@@ -65,6 +68,8 @@ settings! {
         std: PerChannel ["R,G,B"];
         /// cifar100: learn the 20 coarse classes, not the 100 fine ones
         coarse: bool ["BOOL"] = |_| false, only data = CIFAR100;
+        /// Resize the images to N rows and columns [default: the dataset's size]
+        image_size: NonZeroU16 ["N"];
         /// Hold out N training images and evaluate on them; the test images are evaluated once, at the end
         validation: u64 ["N"] = |_| 0;
     }
@@ -118,6 +123,8 @@ settings! {
     "Augmentation and regularisation" {
         /// Do not crop the training images at random
         no_crop: bool ["BOOL"] = |of| !of.crop;
+        /// The border of an image that a random crop may include
+        crop_padding: CropPadding ["KIND"] = |_| CropPadding::default();
         /// Do not flip the training images at random
         no_flip: bool ["BOOL"] = |of| !of.flip;
         /// Do not cut squares out of the training images

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::UpdateConfig;
 use crate::data::{ImageSize, ImageSpec, cifar10};
-use crate::nn::NetworkConfig;
+use crate::nn::{Heads, NetworkConfig};
 use crate::ops::augment::{self, AugmentFlags, ColorJitter};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{ElementType, Mode, Tape, ValueId};
@@ -89,7 +89,7 @@ pub struct Step {
     /// [`IGNORED`](crate::ops::cross_entropy::IGNORED) and do not count in loss and accuracy.
     pub labels: ValueId,
     /// Input that the host writes before each step on augmented images: the numbers of the images, `[N]`, which seed
-    /// their augmentation. None in an evaluation step.
+    /// their augmentation and the masks of dropout. None in an evaluation step.
     pub indices: Option<ValueId>,
     /// Output that the host can read after the step: the logits, `[N, classes]`.
     pub logits: ValueId,
@@ -108,9 +108,10 @@ pub fn evaluation(config: &StepConfig) -> Step {
     let [pixels, labels, table] = inputs(&mut tape, config);
 
     let x = augment::normalise(&mut tape, pixels, table);
-    let logits = config.network.record(&mut tape, x);
+    let heads = config.network.record_heads(&mut tape, x);
+    let logits = heads.logits;
     tape.keep(logits);
-    let loss = config.update.record_evaluation(&mut tape, logits, labels).loss;
+    let loss = config.update.record_evaluation(&mut tape, &heads, labels).loss;
     let tape = Arc::new(tape);
     Step { tape, table, pixels, labels, indices: None, logits, loss }
 }
@@ -125,16 +126,18 @@ pub fn statistics(config: &StepConfig) -> Step {
 /// Records a step on augmented images. `complete` records the part after the logits.
 fn trained_images(
     config: &StepConfig,
-    complete: fn(&UpdateConfig, &mut Tape, ValueId, ValueId) -> CrossEntropy,
+    complete: fn(&UpdateConfig, &mut Tape, &Heads, ValueId) -> CrossEntropy,
 ) -> Step {
     let mut tape = Tape::new(config.network.network.name(), Mode::Train);
     let [pixels, labels, table] = inputs(&mut tape, config);
     let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
+    tape.set_image_numbers(indices);
 
     let x = augmented(&mut tape, config, [pixels, table, indices]);
-    let logits = config.network.record(&mut tape, x);
+    let heads = config.network.record_heads(&mut tape, x);
+    let logits = heads.logits;
     tape.keep(logits);
-    let loss = complete(&config.update, &mut tape, logits, labels).loss;
+    let loss = complete(&config.update, &mut tape, &heads, labels).loss;
     let (tape, indices) = (Arc::new(tape), Some(indices));
     Step { tape, table, pixels, labels, indices, logits, loss }
 }

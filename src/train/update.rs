@@ -3,11 +3,14 @@
 //! Two modules record the part before it: [`step`](super::step) from pixels to the logits of ResNet-9, and
 //! [`Model`](super::Model) from arrays to the logits of a network of your own.
 
+use crate::nn::Heads;
 use crate::nn::layers::BATCH_NORM_MOMENTUM;
 use crate::ops::adam::Adam;
+use crate::ops::add::add;
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::ops::finite_check::{self, OnNonFinite};
 use crate::ops::optimizers::AnyOptimizer;
+use crate::ops::scale::scale;
 use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{Phase, Tape, ValueId};
@@ -45,18 +48,22 @@ impl Default for UpdateConfig {
 }
 
 impl UpdateConfig {
-    /// Records the part of a training step after the logits: the loss of `logits` `[N, classes]` against `labels`
-    /// `[N]`, every gradient, and the updates of parameters, running statistics and metrics. The host can read the mean
-    /// loss after the step.
-    pub fn record_training(
-        &self,
-        tape: &mut Tape,
-        logits: ValueId,
-        labels: ValueId,
-    ) -> CrossEntropy {
-        let loss = record_loss(tape, logits, labels, self.label_smoothing);
+    /// Records the part of a training step after the logits: the loss of the logits, `[N, classes]`, against `labels`,
+    /// `[N]`, every gradient, and the updates of parameters, running statistics and metrics. The gradients are those of
+    /// the loss plus the losses of the auxiliary heads, each times its factor. The host can read the mean loss of the
+    /// main head after the step; the metrics are those of the main head.
+    pub fn record_training(&self, tape: &mut Tape, heads: &Heads, labels: ValueId) -> CrossEntropy {
+        let smoothing = self.label_smoothing;
+        let loss = record_loss(tape, heads.logits, labels, smoothing);
+        let total = heads.auxiliary.iter().fold(loss.loss, |total, &(logits, factor)| {
+            tape.scoped("auxiliary_loss", |tape| {
+                let loss = cross_entropy(tape, logits, labels, smoothing).loss;
+                let loss = scale(tape, loss, factor);
+                add(tape, total, loss)
+            })
+        });
         passes::fuse(tape, self.fusion);
-        passes::backward(tape, loss.loss);
+        passes::backward(tape, total);
         tape.in_phase(Phase::Update, |tape| {
             let norm = self.clip_grad_norm.map(|_| clip_grad_norm::norm(tape));
             // The check comes first: if a number is not finite, the updates after the check change nothing.
@@ -75,15 +82,15 @@ impl UpdateConfig {
         loss
     }
 
-    /// Records the part of an evaluation step after the logits: the loss without label smoothing, and the metrics. If
-    /// there is a moving average of the parameters, the step reads this average in place of the parameters.
+    /// Records the part of an evaluation step after the logits: the loss without label smoothing, and the metrics. The
+    /// step does not compute the auxiliary heads. If there is a moving average of the parameters, the step reads this average in place of the parameters.
     pub fn record_evaluation(
         &self,
         tape: &mut Tape,
-        logits: ValueId,
+        heads: &Heads,
         labels: ValueId,
     ) -> CrossEntropy {
-        let loss = self.record_forward(tape, logits, labels);
+        let loss = self.record_forward(tape, heads.logits, labels);
         tape.in_phase(Phase::Update, |tape| metrics::accumulate(tape, &loss, labels));
         passes::eliminate_dead(tape);
         loss
@@ -95,10 +102,10 @@ impl UpdateConfig {
     pub fn record_statistics(
         &self,
         tape: &mut Tape,
-        logits: ValueId,
+        heads: &Heads,
         labels: ValueId,
     ) -> CrossEntropy {
-        let loss = self.record_forward(tape, logits, labels);
+        let loss = self.record_forward(tape, heads.logits, labels);
         passes::eliminate_dead(tape);
         loss
     }

@@ -8,7 +8,7 @@ use wgrad::nn::networks::by_name;
 /// Writes initial weights of a network into the file `w`.
 fn weights_of(folder: &Path, name: &str, classes: usize) {
     let network = by_name(name).expect("a name");
-    let tape = NetworkConfig { network, width: 4, classes }.tape([32, 32, 3]);
+    let tape = NetworkConfig::new(network, 4, classes).tape([32, 32, 3]);
     let (state, path) = (tape.state(), folder.join("w"));
     Weights::initial(state, 0).save(state, None, &path).expect("written");
 }
@@ -31,11 +31,11 @@ fn an_unknown_network_is_a_wrong_use_and_names_the_nearest_and_all() {
     let path = folder.path();
     for command in [&["train"][..], &["eval", "--weights=w"], &["summary"], &["tape"]] {
         let output = wgrad(path, &[command, &["--network=resnet5"]].concat());
-        assert_fails(&output, 2, &["resnet56", "resnet9, resnet20, resnet32, resnet44"]);
+        assert_fails(&output, 2, &["did you mean resnet5", "resnet9, resnet18, resnet34"]);
     }
     fs::write(path.join("settings.toml"), "network = 'resnet5'").expect("written");
     let output = wgrad(path, &["train", "--config=settings.toml"]);
-    assert_fails(&output, 2, &["did you mean resnet56?", "resnet9, resnet20, resnet32"]);
+    assert_fails(&output, 2, &["did you mean resnet5", "resnet9, resnet18, resnet34"]);
 }
 
 #[test]

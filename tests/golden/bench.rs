@@ -16,6 +16,8 @@ pub struct Bench<'a> {
     pub file: &'a CaseFile,
     /// The tape of the op.
     pub tape: Tape,
+    /// The scalars of the step; zeros at first.
+    pub step: StepScalars,
     tolerance: f64,
     reals: Vec<(ValueId, Vec<f32>)>,
     words: Vec<(ValueId, Vec<u32>)>,
@@ -28,6 +30,7 @@ impl<'a> Bench<'a> {
         Self {
             file,
             tape: Tape::new("golden", mode),
+            step: StepScalars::default(),
             tolerance: file.tolerance().unwrap_or(tolerance),
             reals: Vec::new(),
             words: Vec::new(),
@@ -117,7 +120,7 @@ impl<'a> Bench<'a> {
             session.write_words(program, *id, words).expect("written");
         }
         prepare(&tape, &mut *session);
-        session.run(program, &StepScalars::default()).expect("a run");
+        session.run(program, &self.step).expect("a run");
         for (key, id, order) in self.expected {
             let got = session.read(program, id).expect("read");
             compare(failures, key, self.file.tensor(key), &got, order, self.tolerance);

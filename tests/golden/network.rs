@@ -166,7 +166,7 @@ fn record(file: &CaseFile, mode: Mode, fusion: Fusion) -> (Tape, ValueId, ValueI
     let mut tape = Tape::new("network", mode);
     let x = tape.input("x", ElementType::F32, &[file.attribute("batch"), 32, 32, 3]);
     let network = by_name(&file.attribute::<String>("op")).expect("a name");
-    let network = NetworkConfig { network, width: file.attribute("width"), classes: 10 };
+    let network = NetworkConfig::new(network, file.attribute("width"), 10);
     let logits = network.record(&mut tape, x);
     tape.keep(logits);
     if mode == Mode::Eval {

@@ -297,3 +297,110 @@ def max_pool2d_nan(w, gen):
         y.backward(dy)
         w(f"max_pool2d_nan_{i:02}", dict(x=x, dy=dy, y=y, dx=x.grad), op="max_pool2d", kernel=k, stride=s, padding=p,
           tolerance=0)
+
+
+def batch_norm_eps(w, gen):
+    """`F.batch_norm` with another eps; then with the addition of a residual and a ReLU after it, where an element
+    within 1e-5 of the ReLU's kink is drawn again. The gradients in evaluation have names that end with `_eval`."""
+    def case(name, op, shape, residual):
+        n, c, h, wd = shape
+        x = leaf(f32(gen, n, c, h, wd) * 0.05)
+        gamma, beta, rm = leaf(f32(gen, c)), leaf(f32(gen, c)), f32(gen, c) * 0.05
+        rv = (f32(gen, c) * 0.05).square().float().to(F64)
+        x, rm = leaf(x.detach().float().to(F64)), rm.float().to(F64)
+        rm2, rv2 = rm.clone(), rv.clone()
+        norms = [F.batch_norm(x, rm2, rv2, gamma, beta, training=True, momentum=0.1, eps=1e-3),
+                 F.batch_norm(x, rm, rv, gamma, beta, training=False, eps=1e-3)]
+        t = {}
+        if residual:
+            r = f32(gen, *shape)
+            while (close := ((norms[0] + r).abs() < 1e-5) | ((norms[1] + r).abs() < 1e-5)).any():
+                r[close] = f32(gen, int(close.sum()))
+            r = leaf(r)
+            norms = [F.relu(y + r) for y in norms]
+            t["residual"] = r
+        y, ye = norms
+        dy = f32(gen, *shape)
+        if residual:
+            t["dx_eval"], t["dresidual_eval"] = torch.autograd.grad(ye, [x, r], dy)
+        y.backward(dy)
+        if residual:
+            t["dresidual"] = r.grad
+        t |= dict(x=x, gamma=gamma, beta=beta, running_mean=rm, running_var=rv, dy=dy, y=y, dx=x.grad, dgamma=gamma.grad,
+                  dbeta=beta.grad, running_mean_after=rm2, running_var_after=rv2, y_eval=ye)
+        w(name, t, op=op, momentum=0.1, eps=1e-3)
+
+    case("batch_norm_05", "batch_norm", (6, 5, 4, 7), False)
+    case("batch_norm_add_relu_00", "batch_norm_add_relu", (4, 8, 5, 3), True)
+
+
+def philox(counter, key):
+    """Philox4x32-10 of Random123. `counter` is four arrays of one shape, `key` two numbers; returns four arrays."""
+    low, c, k = np.uint64(0xFFFFFFFF), [np.asarray(v, np.uint64) for v in counter], [int(v) for v in key]
+    for _ in range(10):
+        p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [(p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(k[0]), p1 & low, (p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(k[1]), p0 & low]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def dropout(w, gen):
+    """Dropout with the masks of two layers, of numbers of images that are neither consecutive nor different.
+
+    Element i of an image, in the order rows, columns, channels, is dropped if word i % 4 of
+    philox((image number, epoch, 2 + layer, i // 4), seed) is below p * 2^32.
+    """
+    known = philox([[0x243F6A88], [0x85A308D3], [0x13198A2E], [0x03707344]], [0xA4093822, 0x299F31D0])
+    assert [int(v[0]) for v in known] == [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]
+    seed, epoch, p = 0x0123_4567_89AB_CDEF, 11, float(np.float32(0.3))
+    image_numbers = np.array([5, 49_999, 5, 0, 4_000_000_000], np.int64)
+    n, c, h, wd = len(image_numbers), 5, 3, 7
+    key = [seed & 0xFFFFFFFF, seed >> 32]
+
+    def factors(layer):
+        i = np.arange(c * h * wd)
+        number, i = np.broadcast_arrays(image_numbers[:, None], i[None])
+        words = philox([number, np.full_like(i, epoch), np.full_like(i, 2 + layer), i // 4], key)
+        word = np.choose(i % 4, words)
+        kept = torch.from_numpy(word >= np.uint64(round(p * 2**32)))
+        return (kept.to(F64) * np.float32(1 / (1 - p)).item()).reshape(n, h, wd, c).permute(0, 3, 1, 2)
+
+    x, dy = f32(gen, n, c, h, wd), f32(gen, n, c, h, wd)
+    t = dict(x=x, dy=dy, image_numbers=image_numbers, y_of_layer_0=x * factors(0), y=x * factors(1), dx=dy * factors(1))
+    w("dropout_00", t, op="dropout", p=0.3, seed=seed, epoch=epoch, tolerance=0)
+def elementwise(w, gen):
+    """Elementwise ops, and copies of channels and pixels. `gen` belongs to these cases alone."""
+    def case(name, inputs, y, **attributes):
+        dy = f32(gen, *y.shape)
+        y.backward(dy)
+        gradients = {f"d{key}": t.grad for key, t in inputs.items()}
+        w(name, dict(**inputs, dy=dy, y=y, **gradients), **attributes)
+
+    # Beyond 88 and -88, exp(-x) or exp(x) is infinite in float32.
+    x = f32(gen, 3, 7, 5, 6)
+    x[0, 0, 0] = torch.tensor([-1000, -100, -30, 30, 100, 1000], dtype=F64)
+    x = leaf(x)
+    case("sigmoid_00", dict(x=x), torch.sigmoid(x), op="sigmoid")
+
+    for i, slope in enumerate([0.01, 1e-3]):
+        x = leaf(f32(gen, 3, 7, 5, 6))
+        case(f"leaky_relu_{i:02}", dict(x=x), F.leaky_relu(x, slope), op="leaky_relu", slope=slope)
+
+    for i, shape in enumerate([(2, 5, 13, 11), (2, 5, 1, 1)]):
+        a, b = leaf(f32(gen, 2, 5, 13, 11)), leaf(f32(gen, *shape))
+        case(f"mul_{i:02}", dict(a=a, b=b), a * b, op="mul")
+
+    a, b = leaf(f32(gen, 2, 3, 4, 5)), leaf(f32(gen, 2, 3, 4, 5))
+    case("detach_00", dict(a=a, b=b), a * a.detach() + b, op="detach")
+
+    x = leaf(f32(gen, 3, 7, 4, 5))
+    case("channel_slice_00", dict(x=x), x[:, 2:5], op="channel_slice", first=2, channels=3)
+
+    inputs = {key: leaf(f32(gen, 2, c, 4, 5)) for key, c in dict(a=3, b=1, c=6, d=2).items()}
+    case("concat_01", inputs, torch.cat(list(inputs.values()), 1), op="concat_many")
+
+    # `pixel_unshuffle` has the order (c, kh, kw) in its channels, and space to depth (kh, kw, c).
+    for i, (block, shape) in enumerate([(4, (2, 3, 8, 12)), (2, (2, 5, 6, 4))]):
+        x = leaf(f32(gen, *shape))
+        y = F.pixel_unshuffle(x, block).unflatten(1, (shape[1], block * block)).transpose(1, 2).flatten(1, 2)
+        case(f"space_to_depth_{i:02}", dict(x=x), y, op="space_to_depth", block=block)

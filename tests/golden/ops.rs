@@ -52,15 +52,26 @@ fn given_mean_m2(bench: &mut Bench<'_>, x: ValueId) -> ValueId {
     ops::conv2d::conv2d(&mut bench.tape, x, identity, None, Conv2d::square(1, 1, 0))
 }
 
-/// Runs the case on the value that `before` returns for x. Checks that fusion finds one pattern if this value is not x
-/// itself, otherwise none.
+/// Records what follows the batch norm: nothing, or the addition of the case's residual and a ReLU. Returns the output
+/// and the residual.
+fn after_batch_norm(bench: &mut Bench<'_>, y: ValueId) -> (ValueId, Option<ValueId>) {
+    if bench.file.op() != "batch_norm_add_relu" {
+        return (y, None);
+    }
+    let residual = bench.input("residual", Order::Activation);
+    let y = ops::add::add(&mut bench.tape, y, residual);
+    (ops::relu::relu(&mut bench.tape, y), Some(residual))
+}
+
+/// Runs the case on the value that `before` returns for x. Checks that fusion finds a pattern if this value is not x
+/// itself, and a pattern if an addition and a ReLU follow the batch norm.
 fn batch_norm_of(
     file: &CaseFile,
     device: &Device,
     before: impl Fn(&mut Bench<'_>, ValueId) -> ValueId,
 ) {
     let [eps, momentum] = ["eps", "momentum"].map(|key| file.attribute::<f32>(key));
-    assert_eq!(eps, nn::layers::BATCH_NORM_EPS, "{}: the layer has another eps", file.name);
+    let settings = nn::layers::BatchNorm { eps, ..Default::default() };
     let members = [
         (StateBuffer::Parameters, "bn.weight", "gamma"),
         (StateBuffer::Parameters, "bn.bias", "beta"),
@@ -82,25 +93,20 @@ fn batch_norm_of(
     let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
     let x = bench.input("x", Order::Activation);
     let normed = before(&mut bench, x);
-    let y = nn::batch_norm(&mut bench.tape, "bn", normed);
-    assert_eq!(
-        passes::fuse(&mut bench.tape, Fusion::ALL),
-        usize::from(normed != x),
-        "{}",
-        file.name
-    );
+    let y = nn::layers::batch_norm_with(&mut bench.tape, "bn", normed, settings);
+    let (y, residual) = after_batch_norm(&mut bench, y);
+    let n_patterns = usize::from(normed != x) + usize::from(residual.is_some());
+    assert_eq!(passes::fuse(&mut bench.tape, Fusion::ALL), n_patterns, "{}", file.name);
     bench.expect("y", y, Order::Activation);
     let [gamma, beta] =
         ["bn.weight", "bn.bias"].map(|name| bench.tape.find_member(name).expect("the layer's"));
-    bench.backward(
-        y,
-        Order::Activation,
-        &[
-            (x, "dx", Order::Activation),
-            (gamma, "dgamma", Order::Plain),
-            (beta, "dbeta", Order::Plain),
-        ],
-    );
+    let mut inputs = vec![
+        (x, "dx", Order::Activation),
+        (gamma, "dgamma", Order::Plain),
+        (beta, "dbeta", Order::Plain),
+    ];
+    inputs.extend(residual.map(|id| (id, "dresidual", Order::Activation)));
+    bench.backward(y, Order::Activation, &inputs);
     ops::running_statistics::update(&mut bench.tape, momentum);
     bench.run(device, &mut failures, prepare, |tape, session, failures, tolerance| {
         let statistics = session.read_state(StateBuffer::RunningStatistics).expect("read");
@@ -114,17 +120,35 @@ fn batch_norm_of(
     });
 
     let mut bench = Bench::new(file, Mode::Eval, OP_TOLERANCE);
-    let x = bench.constant("x", Order::Activation);
-    let y = nn::batch_norm(&mut bench.tape, "bn", x);
+    let x = bench.input("x", Order::Activation);
+    let y = nn::layers::batch_norm_with(&mut bench.tape, "bn", x, settings);
+    let (y, residual) = after_batch_norm(&mut bench, y);
+    let n_patterns = passes::fuse(&mut bench.tape, Fusion::ALL);
+    assert_eq!(n_patterns, usize::from(residual.is_some()), "{}", file.name);
     bench.expect("y_eval", y, Order::Activation);
+    if let Some(residual) = residual {
+        let d_residual = (residual, "dresidual_eval", Order::Activation);
+        let inputs = [(x, "dx_eval", Order::Activation), d_residual];
+        bench.backward(y, Order::Activation, &inputs);
+    }
     bench.run(device, &mut failures, prepare, |_, _, _, _| {});
     failures.finish(&file.name);
 }
 
-pub fn relu(file: &CaseFile, device: &Device) {
+/// Compares bit for bit, because each element is a product of two f32 numbers.
+pub fn dropout(file: &CaseFile, device: &Device) {
     let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
+    let seed: u64 = file.attribute("seed");
+    bench.step.seed = [seed as u32, (seed >> 32) as u32];
+    bench.step.epoch = file.attribute("epoch");
     let x = bench.input("x", Order::Activation);
-    let y = ops::relu::relu(&mut bench.tape, x);
+    let numbers = file.tensor("image_numbers").u32();
+    let numbers = bench.words("image_numbers", ElementType::U32, &[numbers.len()], numbers);
+    let p = file.attribute("p");
+    // The case is the second layer, so a layer before it is recorded.
+    let first = ops::dropout::dropout(&mut bench.tape, x, numbers, p);
+    let y = ops::dropout::dropout(&mut bench.tape, x, numbers, p);
+    bench.expect("y_of_layer_0", first, Order::Activation);
     bench.expect("y", y, Order::Activation);
     bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
     bench.finish(device);
@@ -160,36 +184,6 @@ pub fn linear(file: &CaseFile, device: &Device) {
     let mut inputs = vec![(x, "dx", Order::Plain), (weight, "dw", Order::LinearWeight)];
     inputs.extend(bias.map(|bias| (bias, "db", Order::Plain)));
     bench.backward(y, Order::Plain, &inputs);
-    bench.finish(device);
-}
-
-pub fn channel_pad(file: &CaseFile, device: &Device) {
-    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
-    let x = bench.input("x", Order::Activation);
-    let [before, after] = ["before", "after"].map(|key| file.attribute(key));
-    let y = ops::channel_pad::channel_pad(&mut bench.tape, x, before, after);
-    bench.expect("y", y, Order::Activation);
-    bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
-    bench.finish(device);
-}
-
-pub fn concat(file: &CaseFile, device: &Device) {
-    let axis: usize = file.attribute("axis");
-    assert_eq!(axis, 1, "{}: channels are concatenated here", file.name);
-    two_inputs(file, device, ops::concat::concat);
-}
-
-pub fn add(file: &CaseFile, device: &Device) {
-    two_inputs(file, device, ops::add::add);
-}
-
-fn two_inputs(file: &CaseFile, device: &Device, op: fn(&mut Tape, ValueId, ValueId) -> ValueId) {
-    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
-    let [a, b] = ["a", "b"].map(|key| bench.input(key, Order::Activation));
-    let y = op(&mut bench.tape, a, b);
-    bench.expect("y", y, Order::Activation);
-    let inputs = [(a, "da", Order::Activation), (b, "db", Order::Activation)];
-    bench.backward(y, Order::Activation, &inputs);
     bench.finish(device);
 }
 

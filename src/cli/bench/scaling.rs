@@ -28,7 +28,7 @@ longer, by an estimate from a smaller cell; it is not run). The folder holds sca
 scaling.svg, which are written after each cell.")]
 pub struct Args {
     /// The network; `wgrad networks` lists them
-    #[arg(long, value_name = "NAME", default_value = "resnet9", value_parser = arguments::network())]
+    #[arg(long, value_name = "NAME", default_value = "resnet9", value_parser = arguments::network)]
     network: NetworkRef,
     /// Widths, with commas between them [default: 8,16,32,64,128; on a CPU: up to 32]
     #[arg(long, value_name = "N,N", value_delimiter = ',', allow_negative_numbers = true,
@@ -75,9 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         folder.remove();
         return Ok(ExitCode::from(crate::cli::INTERRUPTED));
     }
-    if args.on.json {
-        crate::cli::print(&measured.to_json())?;
-    } else {
+    if !crate::cli::outputs::json(args.on.json.as_deref(), &measured)? {
         let folder = folder.path().shown();
         let files = format!("{folder}/{JSON}, {folder}/{CSV} and {folder}/{SVG}");
         crate::cli::print(&format!("{}\nwritten to {files}\n", table::table(&measured)))?;

@@ -12,7 +12,7 @@ mod files;
 mod idx_files;
 
 /// The default options of reading a dataset.
-const NO_OPTIONS: ReadOptions = ReadOptions { seed: 0, coarse: false };
+const NO_OPTIONS: ReadOptions = ReadOptions { seed: 0, coarse: false, side: None };
 
 /// Returns `n` records, each with its own label and bytes.
 fn records(first_label: usize, n: usize) -> Vec<u8> {

@@ -10,8 +10,8 @@ use crate::tape::{
     Args, Node, NodeIo, Precision, Scratch, ScratchSize, Slice, SliceMut, Tape, ValueId,
 };
 
-/// The largest number of inputs or outputs of a node. Their slices are in arrays of this length, so a step allocates no
-/// memory.
+/// The largest number of outputs of a node. The slices of inputs and outputs are in arrays of this length, so a step
+/// allocates no memory. Only a node with more inputs allocates a vector for the slices of its inputs.
 const MAX_VALUES: usize = 16;
 
 /// A buffer of the plan.
@@ -65,10 +65,10 @@ impl Prepared {
     /// Looks up the places of a node's values.
     ///
     /// # Panics
-    /// If the node has more than [`MAX_VALUES`] inputs or outputs.
+    /// If the node has more than [`MAX_VALUES`] outputs.
     pub fn new(tape: &Tape, plan: &Plan, node: &Node) -> Self {
-        let n_values = node.inputs.len().max(node.outputs.len());
-        assert!(n_values <= MAX_VALUES, "{} has {n_values} inputs or outputs", node.label());
+        let n_outputs = node.outputs.len();
+        assert!(n_outputs <= MAX_VALUES, "{} has {n_outputs} outputs", node.label());
         let aliased = |ix| node.op.aliases().iter().any(|&(_, input)| input == ix);
         let inputs = node.inputs.iter().enumerate();
         let inputs = inputs.map(|(ix, &id)| (!aliased(ix)).then(|| Place::new(plan, id))).collect();
@@ -114,7 +114,14 @@ impl Prepared {
         step: &StepScalars,
         scratch: Scratch<'_, T>,
     ) {
-        let mut inputs = [Slice::Aliased; MAX_VALUES];
+        let (mut few, mut many) = ([Slice::Aliased; MAX_VALUES], Vec::new());
+        let inputs = match node.inputs.len() {
+            n if n <= MAX_VALUES => &mut few[..n],
+            n => {
+                many.resize(n, Slice::Aliased);
+                &mut many[..]
+            }
+        };
         for (input, place) in inputs.iter_mut().zip(&self.inputs) {
             let Some(Place { buffer, elements }) = place else { continue };
             *input = match &buffers[*buffer] {
@@ -134,7 +141,6 @@ impl Prepared {
                 }
             }
         }
-        let inputs = &inputs[..node.inputs.len()];
         let outputs = &mut outputs[..node.outputs.len()];
         T::run_op(&*node.op, Args { io, inputs, outputs, step, scratch });
     }

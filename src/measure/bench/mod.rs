@@ -180,6 +180,14 @@ impl Kernel {
 }
 
 impl Bench {
+    /// Returns the document of `bench.json`. Beside the fields it has `images_per_s`, the images per second of the whole
+    /// step by the host's clock.
+    pub fn document(&self) -> serde_json::Value {
+        let mut document = serde_json::to_value(self).expect("numbers and strings");
+        document["images_per_s"] = self.step.images_per_s.into();
+        document
+    }
+
     /// Returns the time of all kernels in a step, in seconds.
     pub fn seconds_in_kernels(&self) -> f64 {
         self.kernels.iter().map(Kernel::seconds_in_step).sum()
@@ -194,7 +202,7 @@ impl Bench {
 
     /// Returns the text of [`JSON`].
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("numbers and strings") + "\n"
+        serde_json::to_string_pretty(&self.document()).expect("numbers and strings") + "\n"
     }
 
     /// Reads an earlier benchmark from its file, or from the folder that holds the file.

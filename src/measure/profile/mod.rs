@@ -39,6 +39,8 @@ pub struct Profile {
     pub peak: Peaks,
     /// Median time of a whole step by the host's clock, in seconds. The nodes are timed in other steps.
     pub step_seconds: f64,
+    /// Images per second of the whole step, by the host's clock.
+    pub images_per_s: f64,
     /// Sum of all nodes' median times, and sum of their work.
     pub sum: Total,
     /// Nodes in the order of the tape.
@@ -133,6 +135,7 @@ pub fn measure(
         n_steps: whole.n,
         peak,
         step_seconds: whole.median,
+        images_per_s: config.batch_size as f64 / whole.median,
         sum: Total::of("all nodes", &nodes),
         phases: totals(&nodes, |node| node.phase),
         layers: totals(&nodes, |node| &node.layer),

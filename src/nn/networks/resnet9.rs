@@ -13,27 +13,30 @@
 //! Convolutions are 3x3 with padding 1. The convolutions and the linear layer have no bias. The window of the last pool
 //! is the whole plane, so the network takes images of all sizes for which the first three pools leave at least a pixel.
 
-use super::{Network, NetworkConfig};
+use super::{Family, Heads, ImageRule, Network, NetworkConfig, Sizes};
 use crate::nn::layers::{self, Conv};
 use crate::tape::{Tape, ValueId};
 
-/// The ResNet-9 in the list [`NETWORKS`](super::NETWORKS).
+/// The family in the list [`FAMILIES`](super::FAMILIES), which has one network.
+pub static FAMILY: Family = Family { names: &["resnet9"], pattern: None, find };
+
+fn find(name: &str) -> Option<Box<dyn Network>> {
+    (name == "resnet9").then(|| Box::new(NETWORK) as Box<dyn Network>)
+}
+
+/// The ResNet-9.
 pub static NETWORK: Entry = Entry;
 
 /// The type of [`NETWORK`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Entry;
 
-/// Number of rows, and of columns, of the smallest images that the network takes. The first three pools reduce a plane
-/// of this size to one pixel.
-const SMALLEST: usize = 8;
-
 impl Network for Entry {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "resnet9"
     }
 
-    fn description(&self) -> &'static str {
+    fn description(&self) -> &str {
         "nine layers, two residual blocks, max pools; trains fast"
     }
 
@@ -41,24 +44,25 @@ impl Network for Entry {
         64
     }
 
-    fn check_input(&self, [h, w, c]: [usize; 3]) -> Result<(), String> {
-        match h.min(w) >= SMALLEST && c > 0 {
-            true => Ok(()),
-            false => Err(format!(
-                "resnet9: images of {h}x{w}x{c}; the smallest are {SMALLEST}x{SMALLEST} with one channel"
-            )),
-        }
+    fn default_image(&self) -> [usize; 3] {
+        [32, 32, 3]
     }
 
-    fn stem(&self) -> &'static str {
-        "prep.0.weight"
+    fn image_rule(&self) -> ImageRule {
+        // The first three pools reduce a plane of this size to one pixel.
+        ImageRule { smallest: 8, multiple_of: 1 }
     }
 
-    fn head(&self) -> &'static str {
-        "fc.weight"
+    fn stem(&self) -> String {
+        "prep.0.weight".to_string()
     }
 
-    fn record(&self, tape: &mut Tape, x: ValueId, width: usize, classes: usize) -> ValueId {
+    fn head(&self) -> String {
+        "fc.weight".to_string()
+    }
+
+    fn record(&self, tape: &mut Tape, x: ValueId, sizes: Sizes) -> Heads {
+        let Sizes { width, classes, .. } = sizes;
         // `prep` is the stem, the layers before the first stage.
         let x = block(tape, "prep", x, width, Pool::No);
         let x = block(tape, "layer1", x, 2 * width, Pool::Yes);
@@ -68,7 +72,7 @@ impl Network for Entry {
         let x = residual(tape, "res2", x);
         let x = layers::global_max_pool2d(tape, "pool", x);
         let x = layers::flatten(tape, "flatten", x);
-        layers::linear(tape, "fc", x, classes, false)
+        layers::linear(tape, "fc", x, classes, false).into()
     }
 }
 
@@ -83,7 +87,7 @@ pub struct ResNet9 {
 
 impl From<ResNet9> for NetworkConfig {
     fn from(ResNet9 { width, classes }: ResNet9) -> Self {
-        Self { network: &NETWORK, width, classes }
+        Self::new(&NETWORK, width, classes)
     }
 }
 

@@ -9,130 +9,90 @@
 //! linear   mean over the plane, linear 4w -> classes
 //! ```
 //!
-//! A block is conv, batch norm, ReLU, conv, batch norm, `+ shortcut`, ReLU. Convolutions are 3x3 with padding 1 and
-//! have no bias. The first block of the second and third stage halves rows and columns and doubles the channels. Its
-//! shortcut is the paper's option A, without parameters: every second row and column of x, with channels of zeros
-//! before and after the channels of x.
+//! A block is the basic block of `resnet.rs`: conv, batch norm, ReLU, conv, batch norm, `+ shortcut`, ReLU. Unlike the
+//! networks for ImageNet, these have no pool in the stem, and their shortcuts have no parameters: where the shape
+//! changes, the shortcut is every second row and column of x, with channels of zeros before and after the channels of x
+//! (the paper's option A). Variants:
+//!
+//! * `resnet20-b`: shortcuts with a 1x1 convolution and a batch norm where the shape changes (option B).
+//! * `plain20`: no shortcuts. The paper compares ResNets with these networks, which get worse with depth.
+//! * `resnet20-concat`: where the others add, a 1x1 convolution of the concatenation, as in an Inception network.
 //!
 //! Names and initial weights are those of the public code whose weights are in wide use
 //! (`akamaster/pytorch_resnet_cifar10`).
 
-use super::Network;
-use crate::nn::layers::{self, Conv, Init, Linear};
-use crate::ops::Window;
-use crate::tape::{Tape, ValueId};
+use super::parts::Stem;
+use super::resnet::{Join, Names, ResNet, Shortcut, basic};
+use super::{Family, Network};
+use crate::nn::layers::{Init, Linear};
 
-/// ResNet-20, three blocks a stage.
-pub static RESNET20: ResNetCifar = ResNetCifar {
-    name: "resnet20",
-    description: "20 layers for CIFAR (He et al. 2015), shortcuts without parameters",
-    blocks: 3,
+/// The ResNets for CIFAR with and without shortcuts.
+pub static FAMILY: Family = Family {
+    names: &[
+        "resnet20",
+        "resnet32",
+        "resnet44",
+        "resnet56",
+        "resnet110",
+        "resnet1202",
+        "resnet20-b",
+        "resnet56-b",
+        "resnet110-b",
+        "plain20",
+        "plain32",
+        "plain44",
+        "plain56",
+        "plain110",
+        "resnet20-concat",
+    ],
+    pattern: Some("resnetN, resnetN-b, resnetN-concat, plainN (N = 6n + 2)"),
+    find: |name| named(name).map(|network| Box::new(network) as Box<dyn Network>),
 };
 
-/// ResNet-32, five blocks a stage.
-pub static RESNET32: ResNetCifar =
-    ResNetCifar { name: "resnet32", description: "the same with 32 layers", blocks: 5 };
-
-/// ResNet-44, seven blocks a stage.
-pub static RESNET44: ResNetCifar =
-    ResNetCifar { name: "resnet44", description: "the same with 44 layers", blocks: 7 };
-
-/// ResNet-56, nine blocks a stage.
-pub static RESNET56: ResNetCifar =
-    ResNetCifar { name: "resnet56", description: "the same with 56 layers", blocks: 9 };
-
-/// A residual network for CIFAR, of 6n + 2 layers.
-#[derive(Debug)]
-pub struct ResNetCifar {
-    name: &'static str,
-    description: &'static str,
-    /// Number of residual blocks in each stage, n.
-    blocks: usize,
-}
-
-impl Network for ResNetCifar {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn description(&self) -> &'static str {
-        self.description
-    }
-
-    fn default_width(&self) -> usize {
-        16
-    }
-
-    fn check_input(&self, [h, w, c]: [usize; 3]) -> Result<(), String> {
-        match h.min(w).min(c) > 0 {
-            true => Ok(()),
-            false => Err(format!("{}: images of {h}x{w}x{c}; give every axis a size", self.name)),
-        }
-    }
-
-    fn stem(&self) -> &'static str {
-        "conv1.weight"
-    }
-
-    fn head(&self) -> &'static str {
-        "linear.weight"
-    }
-
-    fn record(&self, tape: &mut Tape, x: ValueId, width: usize, classes: usize) -> ValueId {
-        let x = conv_bn(tape, ["conv1", "bn1"], x, width, 1);
-        let mut x = layers::relu(tape, "relu", x);
-        for stage in 0..3 {
-            for ix in 0..self.blocks {
-                let stride = if stage > 0 && ix == 0 { 2 } else { 1 };
-                let name = format!("layer{}.{ix}", stage + 1);
-                x = block(tape, &name, x, width << stage, stride);
+/// Returns the network of this file with this name.
+pub fn named(name: &str) -> Option<ResNet> {
+    let (base, variant) = name.split_once('-').map_or((name, None), |(base, v)| (base, Some(v)));
+    let (number, join, shortcut, about) = match (base.strip_prefix("plain"), variant) {
+        (Some(number), None) => (number, Join::Plain, Shortcut::Padded, "without shortcuts"),
+        (Some(_), Some(_)) => return None,
+        (None, _) => {
+            let number = base.strip_prefix("resnet")?;
+            match variant {
+                None => (number, Join::Add, Shortcut::Padded, "shortcuts without parameters"),
+                Some("b") => {
+                    (number, Join::Add, Shortcut::Projection, "1x1 convolutions in shortcuts")
+                }
+                Some("concat") => {
+                    (number, Join::Concat, Shortcut::Padded, "concatenation in place of addition")
+                }
+                Some(_) => return None,
             }
         }
-        let x = layers::global_avg_pool2d(tape, "pool", x);
-        let x = layers::flatten(tape, "flatten", x);
-        let head = Linear { bias: true, init: Init::KaimingNormal };
-        layers::linear_with(tape, "linear", x, classes, head)
-    }
+    };
+    let n_blocks = blocks_of(number, 6)?;
+    Some(ResNet {
+        name: name.to_string(),
+        description: format!("{number} layers for CIFAR (He et al. 2015), {about}"),
+        image: [32, 32, 3],
+        width: 16,
+        stem: Stem::Small,
+        block: basic,
+        expansion: 1,
+        depths: vec![n_blocks; 3],
+        shortcut,
+        join,
+        names: Names::CIFAR,
+        init: Init::KaimingNormal,
+        head: Linear { bias: true, init: Init::KaimingNormal, ..Linear::default() },
+        ..ResNet::default()
+    })
 }
 
-/// Records a residual block, `[N, H, W, Ci]` to `[N, H/stride, W/stride, out_channels]`.
-fn block(tape: &mut Tape, name: &str, x: ValueId, out_channels: usize, stride: usize) -> ValueId {
-    let of = |layer: &str| format!("{name}.{layer}");
-    let y = conv_bn(tape, [&of("conv1"), &of("bn1")], x, out_channels, stride);
-    let y = layers::relu(tape, &of("relu1"), y);
-    let y = conv_bn(tape, [&of("conv2"), &of("bn2")], y, out_channels, 1);
-    let shortcut = shortcut(tape, &of("shortcut"), x, out_channels, stride);
-    let y = layers::add(tape, name, y, shortcut);
-    layers::relu(tape, &of("relu2"), y)
-}
-
-/// Records the shortcut of a block: x itself, or the paper's option A where the shape changes.
-fn shortcut(
-    tape: &mut Tape,
-    name: &str,
-    x: ValueId,
-    out_channels: usize,
-    stride: usize,
-) -> ValueId {
-    let channels = tape.shape(x)[3];
-    if stride == 1 && channels == out_channels {
-        return x;
-    }
-    // With a window of one pixel and stride 2, average pooling copies every second row and column.
-    let x = layers::avg_pool2d(tape, name, x, Window::square(1, stride, 0));
-    let before = (out_channels - channels) / 2;
-    layers::channel_pad(tape, name, x, before, out_channels - channels - before)
-}
-
-/// Records a 3x3 convolution and a batch norm.
-fn conv_bn(
-    tape: &mut Tape,
-    [conv, bn]: [&str; 2],
-    x: ValueId,
-    out_channels: usize,
-    stride: usize,
-) -> ValueId {
-    let settings = Conv { stride, init: Init::KaimingNormal, ..Conv::default() };
-    let x = layers::conv2d(tape, conv, x, out_channels, settings);
-    layers::batch_norm(tape, bn, x)
+/// Returns the number of blocks of each stage in a network of `number` layers, if this number is `per_block` times the
+/// number of blocks, plus 2. A number above 9,999 has no network.
+pub(super) fn blocks_of(number: &str, per_block: usize) -> Option<usize> {
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+    let depth: usize = number.parse().ok().filter(|&depth| is_plain && depth <= 9_999)?;
+    let in_blocks = depth.checked_sub(2)?;
+    (in_blocks > 0 && in_blocks.is_multiple_of(per_block)).then_some(in_blocks / per_block)
 }

@@ -230,7 +230,7 @@ fn a_file_without_a_record_has_its_size_in_the_shapes() {
     let file = file_of(resnet9, None);
     assert_eq!(file.network(None, None).expect("resnet9"), resnet9.into());
     let network = by_name("resnet20").expect("a name");
-    let resnet20 = NetworkConfig { network, width: 6, classes: 3 };
+    let resnet20 = NetworkConfig::new(network, 6, 3);
     let file = file_of(resnet20, None);
     assert_eq!(file.network(Some(network), None).expect("resnet20"), resnet20);
     assert_eq!(file.network(Some(network), Some(8)).expect("resnet20").width, 8);
@@ -239,7 +239,7 @@ fn a_file_without_a_record_has_its_size_in_the_shapes() {
 #[test]
 fn a_record_names_the_network() {
     let network = by_name("resnet20").expect("a name");
-    let config = NetworkConfig { network, width: 6, classes: 3 };
+    let config = NetworkConfig::new(network, 6, 3);
     let info = |name: &str| ModelInfo {
         classes: Vec::new(),
         data: String::new(),
@@ -260,10 +260,10 @@ fn a_record_names_the_network() {
 #[test]
 fn weights_of_another_network_are_named() {
     let network = by_name("resnet32").expect("a name");
-    let file = file_of(NetworkConfig { network, width: 4, classes: 10 }, None);
+    let file = file_of(NetworkConfig::new(network, 4, 10), None);
     for other in ["resnet9", "resnet20"] {
         let network = by_name(other).expect("a name");
-        let layout = NetworkConfig { network, width: 4, classes: 10 }.tape([32, 32, 3]);
+        let layout = NetworkConfig::new(network, 4, 10).tape([32, 32, 3]);
         let error = file.weights(layout.state()).expect_err("another network").to_string();
         let words = format!("the file has resnet32, and the network has {other}");
         assert!(error.contains(&words), "{error}");

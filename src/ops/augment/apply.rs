@@ -2,25 +2,62 @@
 //! normalisation alone.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{N_DRAWS, cutout, padding};
+use crate::base::choice::Choice;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::ops::mirrored;
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
+
+/// The border around an image from which a random crop is cut.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CropPadding {
+    /// Black pixels.
+    #[default]
+    Zeros,
+    /// The image, mirrored at its first and last rows and columns.
+    Reflect,
+}
+
+impl Choice for CropPadding {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Zeros, "zeros", "Black pixels"),
+        (Self::Reflect, "reflect", "The image, mirrored at its first and last rows and columns"),
+    ];
+}
 
 /// The augmentations, each on or off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AugmentFlags {
-    /// Random crop after padding with black pixels.
+    /// Random crop after padding.
     pub crop: bool,
+    /// The padding before the crop.
+    pub crop_padding: CropPadding,
     /// Random horizontal flip.
     pub flip: bool,
     /// A square of zeros at a random place.
     pub cutout: bool,
 }
 
+impl AugmentFlags {
+    /// No augmentation.
+    pub const NONE: Self =
+        Self { crop: false, crop_padding: CropPadding::Zeros, flip: false, cutout: false };
+
+    /// Returns the name of the crop, with its padding unless the padding is black.
+    pub fn crop_name(&self) -> &'static str {
+        match self.crop_padding {
+            CropPadding::Zeros => "crop",
+            CropPadding::Reflect => "crop (reflect)",
+        }
+    }
+}
+
 impl Default for AugmentFlags {
     fn default() -> Self {
-        Self { crop: true, flip: true, cutout: true }
+        Self { crop: true, crop_padding: CropPadding::Zeros, flip: true, cutout: true }
     }
 }
 
@@ -48,7 +85,7 @@ pub fn normalise(tape: &mut Tape, pixels: ValueId, table: ValueId) -> ValueId {
 pub struct Augment {
     /// The augmentations; None for normalisation alone.
     pub flags: Option<AugmentFlags>,
-    /// Width of the black border that a crop may include, in pixels.
+    /// Width of the border that a crop may include, in pixels.
     pub padding: usize,
     /// Side of the cutout's square, in pixels.
     pub cutout: usize,
@@ -66,8 +103,8 @@ impl Op for Augment {
     }
 
     fn attributes(&self) -> String {
-        let Some(AugmentFlags { crop, flip, cutout }) = self.flags else { return String::new() };
-        let on = [(crop, "crop"), (flip, "flip"), (cutout, "cutout")];
+        let Some(flags) = self.flags else { return String::new() };
+        let on = [(flags.crop, flags.crop_name()), (flags.flip, "flip"), (flags.cutout, "cutout")];
         on.into_iter().filter_map(|(on, name)| on.then_some(name)).collect::<Vec<_>>().join(", ")
     }
 
@@ -95,11 +132,12 @@ impl Op for Augment {
                 let shader = Shader::new("augment/normalise").constants(&sizes);
                 Launch::one(shader, &[input(0), input(1), output(0)], grid(n * h * w))
             }
-            Some(AugmentFlags { crop, flip, cutout }) => {
+            Some(AugmentFlags { crop, crop_padding, flip, cutout }) => {
                 let shader = Shader::new("augment/augment")
                     .constants(&sizes)
                     .constants(&[("PADDING", self.padding), ("CUTOUT", self.cutout)])
                     .constant("CROP", crop)
+                    .constant("REFLECT", crop_padding == CropPadding::Reflect)
                     .constant("FLIP", flip)
                     .constant("CUT", cutout);
                 let bindings = [input(0), input(1), input(2), output(0)];
@@ -117,8 +155,7 @@ impl Reference for Augment {
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
         let table = args.inputs[1].real();
         let draws = self.flags.map(|_| args.inputs[2].words());
-        let off = AugmentFlags { crop: false, flip: false, cutout: false };
-        let flags = self.flags.unwrap_or(off);
+        let flags = self.flags.unwrap_or(AugmentFlags::NONE);
         let images = args.outputs[0].real().par_chunks_mut(n_channels * h * w);
         images.zip(pixels.par_chunks(n_channels * h * w)).enumerate().for_each(
             |(n, (y, pixels))| {
@@ -144,7 +181,7 @@ impl Reference for Augment {
 enum PixelSource {
     /// The cutout's square: the output is 0.
     Hole,
-    /// The black border around the image.
+    /// The border of black pixels around the image.
     Border,
     /// The pixel with this index in a channel's plane, row by row.
     Pixel(usize),
@@ -175,6 +212,10 @@ impl Augment {
         match (row.checked_sub(padding), column.checked_sub(padding)) {
             (Some(row), Some(column)) if row < height && column < width => {
                 PixelSource::Pixel(row * width + column)
+            }
+            _ if flags.crop_padding == CropPadding::Reflect => {
+                let mirrored = |at: usize, extent| mirrored(at as isize - padding as isize, extent);
+                PixelSource::Pixel(mirrored(row, height) * width + mirrored(column, width))
             }
             _ => PixelSource::Border,
         }

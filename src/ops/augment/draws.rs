@@ -1,8 +1,8 @@
 //! The random numbers (draws) with which a batch is augmented.
 
-use super::philox::{below, philox};
 use super::{N_DRAWS, padding};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::ops::philox::{AUGMENT_STREAM, below, philox};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// Records the random numbers of a batch. `indices`, `[N]`, are the numbers of the batch's images in the dataset, and
@@ -17,7 +17,7 @@ pub fn draws(tape: &mut Tape, indices: ValueId, image: [usize; 2]) -> ValueId {
 pub struct Draws {
     /// The size of an image, `[H, W]`.
     pub image: [usize; 2],
-    /// Width of the black border that a crop may include, in pixels.
+    /// Width of the border that a crop may include, in pixels.
     pub padding: usize,
 }
 
@@ -55,7 +55,7 @@ impl Reference for Draws {
         let n_offsets = 2 * self.padding as u32 + 1;
         let draws = args.outputs[0].words().chunks_mut(N_DRAWS);
         for (&index, draws) in args.inputs[0].words().iter().zip(draws) {
-            let [a, b, c, d] = philox([index, args.step.epoch, 0, 0], args.step.seed);
+            let [a, b, c, d] = philox([index, args.step.epoch, AUGMENT_STREAM, 0], args.step.seed);
             draws.copy_from_slice(&[
                 below(a, n_offsets),
                 below(b, n_offsets),

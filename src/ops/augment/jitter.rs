@@ -4,9 +4,9 @@
 use rayon::prelude::*;
 
 use super::apply::sizes;
-use super::philox::{below, philox};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
+use crate::ops::philox::{JITTER_STREAM, below, philox};
 use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// The strengths of the colour jitter; a change with strength 0 is off.
@@ -119,7 +119,7 @@ impl Reference for JitterDraws {
         for (&index, draws) in args.inputs[0].words().iter().zip(draws) {
             // The third word of the counter is 1 here and 0 in `augment.draws`, so the two nodes draw different random
             // numbers.
-            let random = philox([index, args.step.epoch, 1, 0], args.step.seed);
+            let random = philox([index, args.step.epoch, JITTER_STREAM, 0], args.step.seed);
             for ((draw, word), (least, n)) in draws.iter_mut().zip(random).zip(factors) {
                 *draw = least + below(word, n);
             }

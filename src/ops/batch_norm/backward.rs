@@ -17,7 +17,8 @@ use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Value};
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormDParameters;
 
-fn check_d_y(x: &[usize], d_y: &[usize]) {
+/// Checks that the gradient of y has the shape of x.
+pub(super) fn check_d_y(x: &[usize], d_y: &[usize]) {
     assert_eq!(x, d_y, "batch_norm: x is {x:?}, the gradient of y {d_y:?}");
 }
 
@@ -83,14 +84,19 @@ impl Reference for BatchNormDParameters {
         let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
         sum_rows(x.len() / channels, totals, partials, |rows, sums| {
             let rows = rows.start * channels..rows.end * channels;
-            let (x, d_y) = (&x[rows.clone()], &d_y[rows]);
-            sum_channels::<T, LANES>(whole(channels), x, d_y, mean, inv_std, sums);
-            sum_channels::<T, 1>(rest(channels), x, d_y, mean, inv_std, sums);
+            sum_terms(&x[rows.clone()], &d_y[rows], mean, inv_std, sums);
         });
         let [d_gamma, d_beta] = args.outputs else { panic!("two outputs") };
         d_gamma.real().copy_from_slice(&totals[..channels]);
         d_beta.real().copy_from_slice(&totals[channels..]);
     }
+}
+
+/// Adds the terms of d_gamma and d_beta in some rows to `sums`, for all channels.
+pub(super) fn sum_terms<T: Real>(x: &[T], d_y: &[T], mean: &[T], inv_std: &[T], sums: &mut [T]) {
+    let channels = mean.len();
+    sum_channels::<T, LANES>(whole(channels), x, d_y, mean, inv_std, sums);
+    sum_channels::<T, 1>(rest(channels), x, d_y, mean, inv_std, sums);
 }
 
 /// Adds the terms of d_gamma and d_beta in some rows to `sums`, for some channels, `L` channels at a time.

@@ -189,7 +189,7 @@ impl Reference for BatchNorm {
         let given = self.mean_m2.map(|_| args.inputs[args.inputs.len() - 1].real());
         let (mean_m2, scratch) = mean_m2_of(&g, x, given, args.scratch.shared);
         batch_statistics(g, self.eps, mean_m2, scratch, mean, variance, inv_std);
-        normalise(x, mean, inv_std, gamma, beta, y.real());
+        normalise(x, mean, inv_std, gamma, beta, y.real(), |_, _| {});
     }
 }
 
@@ -238,7 +238,8 @@ pub(super) fn batch_statistics<T: Real>(
     }
 }
 
-/// Computes `y = (x − mean) · inv_std · gamma + beta`, row by row.
+/// Computes `y = (x − mean) · inv_std · gamma + beta`, some rows at a time. Then calls `finish` with the index of the
+/// first of these elements and the elements of y.
 pub(super) fn normalise<T: Real>(
     x: &[T],
     mean: &[T],
@@ -246,12 +247,14 @@ pub(super) fn normalise<T: Real>(
     gamma: &[T],
     beta: &[T],
     y: &mut [T],
+    finish: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let channels = mean.len();
     let chunk = (CHUNK / channels).max(1) * channels;
-    y.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(y, x)| {
+    y.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).enumerate().for_each(|(ix, (y, x))| {
         normalise_channels::<T, LANES>(whole(channels), x, mean, inv_std, gamma, beta, y);
         normalise_channels::<T, 1>(rest(channels), x, mean, inv_std, gamma, beta, y);
+        finish(ix * chunk, y);
     });
 }
 

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::only_reader;
 use crate::ops::add::Add;
 use crate::ops::batch_norm::forward::BatchNorm;
 use crate::ops::batch_norm::relu::BatchNormRelu;
@@ -54,16 +55,6 @@ fn find(tape: &Tape, norm_ix: usize, residual_add: bool) -> Option<Place> {
         made_by.is_none_or(|ix| ix < norm_ix).then_some((add_ix, other))
     };
     Some(Place { eps, relu_ix, add: residual_add.then(add).flatten() })
-}
-
-/// Returns the index of the only node that reads a value. Returns None if several nodes read the value, if the op of
-/// the reading node does not have the type `O`, or if the value is kept for the host.
-fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
-    if tape.value(id).keep || tape.n_readers(id) != 1 {
-        return None;
-    }
-    let ix = tape.nodes().iter().position(|node| node.inputs.contains(&id))?;
-    (&*tape.nodes()[ix].op as &dyn Any).is::<O>().then_some(ix)
 }
 
 fn rewrite(tape: &mut Tape, norm_ix: usize, place: &Place) {

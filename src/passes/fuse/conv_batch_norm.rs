@@ -9,12 +9,14 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use crate::ops::batch_norm::add_relu::BatchNormAddRelu;
 use crate::ops::batch_norm::forward::BatchNorm;
 use crate::ops::batch_norm::relu::BatchNormRelu;
 use crate::ops::conv2d::Conv2dForward;
+use crate::ops::partitions::Partitions;
 use crate::tape::{Node, NodeIo, Op, Tape, ValueId};
 
-/// Rewrites every batch norm, with or without a ReLU, that reads the output of a convolution with tiled kernels.
+/// Rewrites every batch norm, fused with a ReLU or not, that reads the output of a convolution with tiled kernels.
 /// Returns the number of rewrites.
 pub(super) fn apply(tape: &mut Tape) -> usize {
     let mut n_rewritten = 0;
@@ -43,14 +45,21 @@ fn find(tape: &Tape, norm_ix: usize) -> Option<(usize, Place)> {
         return None;
     }
     let mean_m2 = Some(conv.partitions(&NodeIo::new(tape, conv_node)));
-    let norm = (&*norm.op as &dyn Any)
-        .downcast_ref::<BatchNorm>()
-        .map(|op| Arc::new(BatchNorm { mean_m2, ..*op }) as Arc<dyn Op>)
-        .or_else(|| {
-            let op = (&*norm.op as &dyn Any).downcast_ref::<BatchNormRelu>()?;
-            Some(Arc::new(BatchNormRelu { mean_m2, ..*op }))
-        })?;
+    let norm = with_mean_m2(&*norm.op, mean_m2)?;
     Some((conv_ix, Place { conv: Conv2dForward { mean_m2: true, ..conv.clone() }, norm }))
+}
+
+/// Returns the op of a batch norm, fused or not, with mean and M2 as an input; None for another op.
+fn with_mean_m2(op: &dyn Op, mean_m2: Option<Partitions>) -> Option<Arc<dyn Op>> {
+    let op = op as &dyn Any;
+    if let Some(op) = op.downcast_ref::<BatchNorm>() {
+        return Some(Arc::new(BatchNorm { mean_m2, ..*op }));
+    }
+    if let Some(op) = op.downcast_ref::<BatchNormRelu>() {
+        return Some(Arc::new(BatchNormRelu { mean_m2, ..*op }));
+    }
+    let op = op.downcast_ref::<BatchNormAddRelu>()?;
+    Some(Arc::new(BatchNormAddRelu { mean_m2, ..*op }))
 }
 
 fn rewrite(tape: &mut Tape, conv_ix: usize, norm_ix: usize, place: Place) {

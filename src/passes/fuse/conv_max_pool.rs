@@ -8,12 +8,13 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use crate::ops::Pool;
 use crate::ops::conv2d::Conv2dForward;
 use crate::ops::max_pool2d::MaxPool2d;
 use crate::tape::Tape;
 
 /// Fuses every convolution without bias with the max pool that reads its output, if no other node reads the output and
-/// the pool's windows have no overlap, no gaps and no padding. Returns the number of rewrites.
+/// the pool's windows have no overlap, no gaps and no padding, and lie inside the plane. Returns the number of rewrites.
 pub(super) fn apply(tape: &mut Tape) -> usize {
     let mut n_rewritten = 0;
     let mut ix = 0;
@@ -38,7 +39,7 @@ fn find(tape: &Tape, conv_ix: usize) -> Option<(usize, Conv2dForward)> {
     }
     let pool_ix = tape.nodes().iter().position(|n| n.inputs.first() == Some(&y))?;
     let pool = (&*tape.nodes()[pool_ix].op as &dyn Any).downcast_ref::<MaxPool2d>()?;
-    let window = pool.window;
-    let tiles = window.stride == window.size && window.padding == [0, 0];
+    let Pool { window, ceil_mode } = pool.pool;
+    let tiles = window.stride == window.size && window.padding == [0, 0] && !ceil_mode;
     tiles.then(|| (pool_ix, Conv2dForward { pool: Some(window.size), ..conv.clone() }))
 }

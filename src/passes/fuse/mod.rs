@@ -3,14 +3,17 @@
 //! Rules run on the forward part, before [`backward`](super::backward). A fused op has its own backward rule, so the
 //! backward pass is fused, too. Without rules, the tape has one node per op of the network.
 
+pub mod batch_norm_add_relu;
 pub mod batch_norm_relu;
 pub mod conv_batch_norm;
 pub mod conv_max_pool;
 
+use std::any::Any;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::choice::Choice;
-use crate::tape::Tape;
+use crate::tape::{Tape, ValueId};
 
 /// The fusion rules that are applied to a tape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -18,6 +21,8 @@ use crate::tape::Tape;
 pub struct Fusion {
     /// `conv2d` and `max_pool2d` become one op, and the tensor between them is never stored.
     pub conv_max_pool: bool,
+    /// `batch_norm`, the addition of a residual after it, and the `relu` after the addition become one op.
+    pub batch_norm_add_relu: bool,
     /// `batch_norm` and `relu` become one op.
     pub batch_norm_relu: bool,
     /// The addition of a residual after `batch_norm` and `relu` becomes a part of the op that replaces `batch_norm` and
@@ -37,6 +42,7 @@ impl Fusion {
     /// Every rule.
     pub const ALL: Fusion = Fusion {
         conv_max_pool: true,
+        batch_norm_add_relu: true,
         batch_norm_relu: true,
         residual_add: true,
         conv_batch_norm: true,
@@ -44,6 +50,7 @@ impl Fusion {
     /// No rule.
     pub const NONE: Fusion = Fusion {
         conv_max_pool: false,
+        batch_norm_add_relu: false,
         batch_norm_relu: false,
         residual_add: false,
         conv_batch_norm: false,
@@ -57,6 +64,7 @@ impl Fusion {
         }
         Self {
             conv_max_pool: !rules.contains(&Rule::ConvMaxPool),
+            batch_norm_add_relu: !rules.contains(&Rule::BatchNormAddRelu),
             batch_norm_relu: !rules.contains(&Rule::BatchNormRelu),
             residual_add: !rules.contains(&Rule::ResidualAdd),
             conv_batch_norm: !rules.contains(&Rule::ConvBatchNorm),
@@ -69,6 +77,8 @@ impl Fusion {
 pub enum Rule {
     /// See [`Fusion::conv_max_pool`].
     ConvMaxPool,
+    /// See [`Fusion::batch_norm_add_relu`].
+    BatchNormAddRelu,
     /// See [`Fusion::batch_norm_relu`].
     BatchNormRelu,
     /// See [`Fusion::residual_add`].
@@ -80,6 +90,11 @@ pub enum Rule {
 impl Choice for Rule {
     const ALL: &'static [(Self, &'static str, &'static str)] = &[
         (Self::ConvMaxPool, "conv-max-pool", "A convolution and the max pool after it"),
+        (
+            Self::BatchNormAddRelu,
+            "batch-norm-add-relu",
+            "A batch norm, the residual addition after it, and the ReLU after the addition",
+        ),
         (Self::BatchNormRelu, "batch-norm-relu", "A batch norm and the ReLU after it"),
         (
             Self::ResidualAdd,
@@ -103,13 +118,24 @@ impl Default for Fusion {
 /// Applies the rules to a tape without a backward pass, and returns the number of rewrites.
 pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
     let pools = if fusion.conv_max_pool { conv_max_pool::apply(tape) } else { 0 };
+    let blocks = if fusion.batch_norm_add_relu { batch_norm_add_relu::apply(tape) } else { 0 };
     let norms = match fusion.batch_norm_relu {
         true => batch_norm_relu::apply(tape, fusion.residual_add),
         false => 0,
     };
     // This rule is applied last because it rewrites batch norms with and without a fused ReLU.
     let mean_m2 = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
-    pools + norms + mean_m2
+    pools + blocks + norms + mean_m2
+}
+
+/// Returns the index of the only node that reads a value. Returns None if several nodes read the value, if the op of
+/// the reading node does not have the type `O`, or if the value is kept for the host.
+fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
+    if tape.value(id).keep || tape.n_readers(id) != 1 {
+        return None;
+    }
+    let ix = tape.nodes().iter().position(|node| node.inputs.contains(&id))?;
+    (&*tape.nodes()[ix].op as &dyn Any).is::<O>().then_some(ix)
 }
 
 #[cfg(test)]
@@ -121,6 +147,7 @@ mod tests {
     fn a_rule_that_a_file_does_not_name_is_off() {
         let text = r#"{"conv_max_pool":true,"batch_norm_relu":true,"residual_add":true}"#;
         let fusion: Fusion = serde_json::from_str(text).expect("an older file");
-        assert_eq!(fusion, Fusion { conv_batch_norm: false, ..Fusion::ALL });
+        let expected = Fusion { batch_norm_add_relu: false, conv_batch_norm: false, ..Fusion::ALL };
+        assert_eq!(fusion, expected);
     }
 }

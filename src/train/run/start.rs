@@ -111,9 +111,15 @@ impl<'a> Run<'a> {
 }
 
 /// Returns the weights of a file for a run to start from. Prints a note for each tensor whose name or type was
-/// converted.
-pub(super) fn initial_weights(file: &WeightsFile, config: &StepConfig) -> Result<Weights, Error> {
-    let (weights, notes) = file.weights(step::evaluation(config).tape.state())?;
+/// converted, and for the parameters that begin with new weights.
+pub(super) fn initial_weights(
+    file: &WeightsFile,
+    config: &StepConfig,
+    recipe: &Recipe,
+) -> Result<Weights, Error> {
+    let tape = step::evaluation(config).tape;
+    let (network, new_head) = (&config.network, recipe.new_head);
+    let (weights, notes) = file.weights_of(network, tape.state(), new_head, recipe.seed)?;
     notes.iter().for_each(|note| screen::note(&format!("note: {}: {note}", file.path().shown())));
     Ok(weights)
 }

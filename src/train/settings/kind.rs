@@ -15,6 +15,7 @@ use crate::base::files;
 use crate::data::Source;
 use crate::kernel::Kernels;
 use crate::nn::networks::{NETWORKS, NetworkRef, by_name};
+use crate::ops::augment::CropPadding;
 use crate::ops::finite_check::OnNonFinite;
 use crate::ops::optimizers::OptimizerKind;
 use crate::train::schedule::{Anneal, ScheduleKind};
@@ -251,7 +252,7 @@ macro_rules! kinds_with_names {
     )*};
 }
 
-kinds_with_names!(Anneal, Kernels, OnNonFinite, OptimizerKind, ScheduleKind);
+kinds_with_names!(Anneal, CropPadding, Kernels, OnNonFinite, OptimizerKind, ScheduleKind);
 
 impl Kind for Source {
     type Value = Self;

@@ -73,7 +73,7 @@ pub fn measure(
             if stop() {
                 return Ok(scaling);
             }
-            let network = NetworkConfig { network: grid.network, width, classes: CLASSES.len() };
+            let network = NetworkConfig::new(grid.network, width, CLASSES.len());
             let config = StepConfig::new(network, batch_size);
             let mut cell = plan(&config, &device);
             if let Some(predicted_seconds) = predict(&scaling.cells, &cell)

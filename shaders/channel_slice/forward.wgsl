@@ -1,13 +1,12 @@
 // y[row, c] = x[row, FIRST + c]
 //
-//   x [ROWS, X_CHANNELS],  y [ROWS, CHANNELS]
+//   x [rows, X_CHANNELS],  y [rows, CHANNELS]
 //
-// The gradient of an input of a concatenation is a slice of the output's gradient. One invocation copies one element of
-// y. Grid: one axis of y's elements, folded into two (see shared/linear_index). Launched by src/ops/concat.rs.
+// One invocation copies one element of y. Grid: one axis of y's elements, folded into two (see shared/linear_index).
+// Launched by src/ops/channel_slice.rs.
 
 // #import shared/linear_index
 
-const ROWS: u32 = 1u;
 const X_CHANNELS: u32 = 1u;
 const FIRST: u32 = 0u;
 const CHANNELS: u32 = 1u;
@@ -22,7 +21,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix < ROWS * CHANNELS {
+    if ix < arrayLength(&y) {
         y[ix] = x[ix / CHANNELS * X_CHANNELS + FIRST + ix % CHANNELS];
     }
 }

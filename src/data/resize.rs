@@ -1,27 +1,27 @@
 //! Resizes a picture like torchvision's `Resize` with the bilinear (triangle) filter and antialiasing.
 
-/// Scales a picture of `[rows, columns, 3]` bytes: first along y, then along x. `from` and `to` are the numbers of rows
-/// and columns before and after. The intermediate result is f32.
+/// Scales a picture of `[rows, columns, channels]` bytes: first along y, then along x. `from` and `to` are the numbers of
+/// rows and columns before and after. The intermediate result is f32.
 ///
 /// An output pixel is a weighted mean of input pixels. The weights form a triangle around the centre of the output
 /// pixel. The base of the triangle is two output pixels wide, but at least two input pixels, so every input pixel has a
 /// weight.
-pub(super) fn resize(pixels: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
+pub(super) fn resize(pixels: &[u8], channels: usize, from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
     if from == to {
         return pixels.to_vec();
     }
     let [of_rows, of_columns] = [0, 1].map(|axis| windows(from[axis], to[axis]));
-    let row = 3 * from[1];
+    let row = channels * from[1];
     let mut squeezed = Vec::with_capacity(to[0] * row);
     for window in &of_rows {
         squeezed
             .extend((0..row).map(|column| window.mean(|y| f32::from(pixels[y * row + column]))));
     }
-    let mut out = Vec::with_capacity(to[0] * to[1] * 3);
+    let mut out = Vec::with_capacity(to[0] * to[1] * channels);
     for row in squeezed.chunks_exact(row) {
         for window in &of_columns {
-            out.extend([0, 1, 2].map(|channel| {
-                let mean = window.mean(|x| row[3 * x + channel]);
+            out.extend((0..channels).map(|channel| {
+                let mean = window.mean(|x| row[channels * x + channel]);
                 mean.clamp(0.0, 255.0).round() as u8
             }));
         }
@@ -73,7 +73,7 @@ mod tests {
         for from in [1, 2, 5, 31, 33, 64, 100] {
             let pixels = [7, 130, 255].repeat(from * from);
             assert_eq!(
-                resize(&pixels, [from; 2], [32; 2]),
+                resize(&pixels, 3, [from; 2], [32; 2]),
                 [7, 130, 255].repeat(32 * 32),
                 "{from}"
             );

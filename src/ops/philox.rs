@@ -1,6 +1,22 @@
 //! The random generator Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2,
 //! 3"). Four random words are a function of a counter and a key; the generator has no state. This file is the reference
 //! of `shaders/shared/philox.wgsl`.
+//!
+//! The key is the run's seed. The counter is (image number, epoch, stream, position), so every draw is a function of the
+//! seed, the epoch and the image, and not of the batch. Each use has random streams of its own:
+//!
+//! | stream | use | position |
+//! |---|---|---|
+//! | [`AUGMENT_STREAM`] | crop, flip and cutout | 0 |
+//! | [`JITTER_STREAM`] | colour jitter | 0 |
+//! | [`FIRST_DROPOUT_STREAM`] + number of the layer | dropout | a quarter of the element's index in the image |
+
+/// The random stream of crop, flip and cutout.
+pub const AUGMENT_STREAM: u32 = 0;
+/// The random stream of the colour jitter.
+pub const JITTER_STREAM: u32 = 1;
+/// The random stream of the first dropout layer. The next layer has the next stream.
+pub const FIRST_DROPOUT_STREAM: u32 = 2;
 
 /// Returns four random words for a counter and a key.
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {

@@ -1,0 +1,99 @@
+//! The flags of commands that record a network without a dataset: its name, width, image size and number of classes.
+
+use std::num::NonZeroU16;
+
+use wgrad::data::{DATASETS, ImageSize};
+use wgrad::nn::{NetworkConfig, NetworkRef};
+use wgrad::train::settings::at_least_one;
+use wgrad::train::step::StepConfig;
+
+use super::arguments;
+
+/// Flags for the sizes of a network.
+#[derive(clap::Args)]
+pub struct SizeArgs {
+    /// Channels of the network's first layer [default: as `wgrad networks` lists; resnet9 is timed on a CPU with 16]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    pub width: Option<NonZeroU16>,
+    /// Rows and columns of the images [default: those for which the network was published]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    pub image_size: Option<NonZeroU16>,
+    /// Number of classes, a name for each class with commas between them, or a dataset [default: the number for which
+    /// the network was published]
+    #[arg(long, value_name = "CLASSES", value_parser = classes)]
+    pub classes: Option<usize>,
+}
+
+/// Flags for a network and its sizes.
+#[derive(clap::Args)]
+pub struct NetworkArgs {
+    /// The network; `wgrad networks` lists them
+    #[arg(long, value_name = "NAME", default_value = "resnet9", value_parser = arguments::network)]
+    pub network: NetworkRef,
+    #[command(flatten)]
+    pub sizes: SizeArgs,
+}
+
+impl SizeArgs {
+    /// Returns the network with these sizes, and the shape of its images, `[H, W, C]`.
+    ///
+    /// # Errors
+    /// If the network does not take images of this size. The error names the smallest that it takes.
+    pub fn of(&self, network: NetworkRef) -> Result<(NetworkConfig, [usize; 3]), super::WrongUse> {
+        self.of_width(network, network.default_width())
+    }
+
+    /// Returns the network and the shape of its images, as [`SizeArgs::of`] does, with another default width.
+    ///
+    /// # Errors
+    /// As for [`SizeArgs::of`].
+    pub fn of_width(
+        &self,
+        network: NetworkRef,
+        default_width: usize,
+    ) -> Result<(NetworkConfig, [usize; 3]), super::WrongUse> {
+        let width = self.width.map_or(default_width, |n| n.get().into());
+        let classes = self.classes.unwrap_or(network.default_classes());
+        let [h, w, channels] = network.default_image();
+        let side = self.image_size.map(|side| usize::from(side.get()));
+        let image = [side.unwrap_or(h), side.unwrap_or(w), channels];
+        network.check_input(image).map_err(super::WrongUse)?;
+        Ok((NetworkConfig::new(network, width, classes), image))
+    }
+
+    /// Returns the settings of a training step of the network with `batch_size` images.
+    ///
+    /// # Errors
+    /// As for [`SizeArgs::of`].
+    pub fn step(
+        &self,
+        network: NetworkRef,
+        default_width: usize,
+        batch_size: usize,
+    ) -> Result<StepConfig, super::WrongUse> {
+        let (network, image) = self.of_width(network, default_width)?;
+        let config = StepConfig::new(network.with_auxiliary(image), batch_size);
+        Ok(StepConfig { size: ImageSize::from(image), ..config })
+    }
+}
+
+/// Returns the number of classes that the value of a flag names.
+fn classes(text: &str) -> Result<usize, String> {
+    let number = match DATASETS.iter().find(|dataset| dataset.name() == text) {
+        Some(dataset) => dataset.spec(Default::default()).n_classes(),
+        None if text.contains(',') => text.split(',').count(),
+        None => text.parse().map_err(|_| {
+            let names: Vec<_> = DATASETS.iter().map(|dataset| dataset.name()).collect();
+            format!(
+                "must be a number, names with commas between them, or a dataset ({})",
+                names.join(", ")
+            )
+        })?,
+    };
+    match number {
+        1..=65_535 => Ok(number),
+        _ => Err("must be a number from 1 to 65535".to_string()),
+    }
+}
