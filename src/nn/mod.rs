@@ -1,7 +1,7 @@
 //! Networks: functions that record layers on a tape, the networks that consist of layers, and the weights of networks.
 //!
 //! Read [`networks::resnet9`] first: its code has one line per block of the network. [`layers`] has the layers of every
-//! network, and [`networks::NETWORKS`] lists the networks. [`Weights`] are the numbers that training changes: new
+//! network, and [`networks::FAMILIES`] lists the networks. [`Weights`] are the numbers that training changes: new
 //! weights come from a seed (`init.rs`), trained weights from a file in PyTorch's format (`weights_file.rs`).
 //! [`Model`](crate::train::Model) trains a network of your own; see `examples/small_network.rs`.
 

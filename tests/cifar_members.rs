@@ -1,0 +1,67 @@
+//! Networks for small images learn: in a few steps the loss falls. A run depends on its seed and on nothing else.
+
+use wgrad::data::{batches, shapes};
+use wgrad::device::{Device, OpenOptions};
+use wgrad::nn::NetworkConfig;
+use wgrad::nn::networks::by_name;
+use wgrad::ops::optimizers::OptimizerKind;
+use wgrad::train::Trainer;
+use wgrad::train::step::StepConfig;
+
+const BATCH_SIZE: usize = 32;
+const N_STEPS: usize = 20;
+
+/// Members of each family with few layers and a small width, because the tests have two cores.
+const MEMBERS: &[(&str, usize)] = &[
+    ("resnet20", 8),
+    ("resnet20-b", 8),
+    ("plain20", 8),
+    ("resnet20-concat", 8),
+    ("preact20", 8),
+    ("preact164", 2),
+    ("wrn-10-2", 8),
+    ("wrn-10-2-dropout", 8),
+    ("resnext29-2x16d", 8),
+    ("res2next29-6cx24wx4s", 4),
+    ("resnet18-cifar", 8),
+    ("resnet50-cifar", 4),
+    ("pyramid20-a48", 8),
+    ("pyramid29b-a24", 8),
+    ("attention56-cifar", 4),
+];
+
+/// Returns the losses of the steps, one batch after the other.
+fn losses(name: &str, width: usize, seed: u64) -> Vec<f64> {
+    let device = Device::cpu(OpenOptions::default());
+    let network = NetworkConfig::new(by_name(name).expect("a network"), width, 10);
+    let mut config = StepConfig::new(network, BATCH_SIZE);
+    config.update.optimizer = OptimizerKind::AdamW.with(Default::default());
+    let mut trainer = Trainer::new(&device, &config, seed).expect("a small network");
+    let split = shapes::draw_train(0, N_STEPS * BATCH_SIZE);
+    let order = batches::epoch_order(seed, 0, split.len());
+    let step = |images: &[u32]| {
+        trainer.step(&split, images, 0, 0.01).expect("a step");
+        trainer.state.take_metrics().expect("metrics").loss()
+    };
+    batches::whole_batches(&order, BATCH_SIZE).map(step).collect()
+}
+
+#[test]
+fn each_member_learns() {
+    for &(name, width) in MEMBERS {
+        let losses = losses(name, width, 0);
+        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+        let (first, last) = (mean(&losses[..5]), mean(&losses[N_STEPS - 5..]));
+        assert!(losses.iter().all(|loss| loss.is_finite()), "{name}: {losses:?}");
+        assert!(last < first, "{name}: {losses:?}");
+    }
+}
+
+#[test]
+fn a_run_depends_on_its_seed_alone() {
+    for (name, width) in [("wrn-10-2-dropout", 4), ("attention56-cifar", 2)] {
+        let once = losses(name, width, 1);
+        assert_eq!(losses(name, width, 1), once, "{name}");
+        assert_ne!(losses(name, width, 2), once, "{name}");
+    }
+}
