@@ -38,7 +38,11 @@ const SIMILAR: f64 = 0.7;
 /// Returns the text of the error for a name that is not in a list: the nearest name, if one is similar, and the list.
 pub fn unknown(name: &str, names: &[&str]) -> String {
     let similarity = |candidate: &str| strsim::jaro(name, candidate);
-    let nearest = names.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    // The number of different characters comes first: it tells `resnet50` from `resnet152`, which are equally similar to
+    // `resnet51`.
+    let order =
+        |candidate: &str| (strsim::damerau_levenshtein(name, candidate), -similarity(candidate));
+    let nearest = names.iter().min_by(|a, b| order(a).partial_cmp(&order(b)).expect("numbers"));
     let nearest = nearest.filter(|nearest| similarity(nearest) > SIMILAR);
     let nearest = nearest.map_or(String::new(), |nearest| format!("did you mean {nearest}? "));
     format!("{name:?} is unknown; {nearest}the names are {}", names.join(", "))
