@@ -171,7 +171,7 @@ fn case(shape: &[usize], first: usize, channels: usize) -> Case {
 }
 
 fn cases() -> Vec<Case> {
-    vec![case(&[2, 4, 5, 7], 2, 3), case(&[7, 6], 0, 1), case(&[7, 3], 0, 3)]
+    vec![case(&[2, 4, 5, 7], 1, 3), case(&[7, 6], 0, 1), case(&[7, 3], 0, 3)]
 }
 
 #[cfg(test)]
