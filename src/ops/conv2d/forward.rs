@@ -66,8 +66,8 @@ impl Op for Conv2dForward {
         let shape = [g.n, g.pooled[0], g.pooled[1], g.co];
         let mut outputs = vec![OutputSpec::real("conv", &shape)];
         outputs.extend(self.pool.map(|_| OutputSpec::words("index", &shape)));
-        let mean_m2_shape = mean_m2::shape(g.partitions(), g.co);
-        outputs.extend(self.mean_m2.then(|| OutputSpec::real("mean_m2", &mean_m2_shape)));
+        let mean_m2 = || OutputSpec::real("mean_m2", &mean_m2::shape(g.partitions(), g.co));
+        outputs.extend(self.mean_m2.then(mean_m2));
         outputs
     }
 
