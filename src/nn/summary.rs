@@ -82,7 +82,7 @@ impl Layer {
         };
         let inputs = node.inputs.iter().map(|&id| tape.value(id));
         let of_parameters = |value: &&Value| {
-            matches!(value.storage, Storage::State { group: StateBuffer::Parameters, .. })
+            matches!(value.storage, Storage::State { buffer: StateBuffer::Parameters, .. })
         };
         let n_parameters = inputs.filter(of_parameters).map(Value::n_elements).sum();
         Some(Self { module, shape, n_parameters })

@@ -105,14 +105,14 @@ impl Optimizer for AdamW {
 /// Records one step of Adam or AdamW over all parameters, and adds the optimizer's buffers to the state.
 fn record(tape: &mut Tape, step: AdamStep) {
     tape.optimizer_state(step.adam.state());
-    let groups = [
+    let buffers = [
         StateBuffer::Gradients,
         StateBuffer::Control,
         StateBuffer::Parameters,
         StateBuffer::Optimizer(0),
         StateBuffer::Optimizer(1),
     ];
-    let inputs = groups.map(|group| tape.whole(group));
+    let inputs = buffers.map(|buffer| tape.whole(buffer));
     tape.push(step, &inputs);
 }
 
