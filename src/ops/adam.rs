@@ -173,7 +173,7 @@ impl Op for AdamStep {
                 .constant("IS_DECOUPLED", is_decoupled);
             let [gradients, control] = [segment.input(0), Binding::Input(1)];
             let [p, m, v] = [0, 1, 2].map(|ix| segment.output(ix));
-            let bindings = [gradients, control, p, m, v, Binding::Step];
+            let bindings = [gradients, control, Binding::Step, p, m, v];
             launch = launch.then(shader, &bindings, grid(segment.n_elements()));
         }
         launch
