@@ -137,16 +137,17 @@ fn averaged_weights_get_their_own_statistics() {
         assert!(parameters(&mut trainer) == trained, "on {}", device.name());
 
         // The same seed gives the same augmentation.
-        let mut twin = Trainer::new(&device, &config(None), 1).expect("a trainer");
+        let mut other = Trainer::new(&device, &config(None), 1).expect("a trainer");
         let mut sums = vec![0.0; after.running_statistics.len()];
         for batch in images.chunks_exact(BATCH_SIZE) {
-            twin.state
+            other
+                .state
                 .session
                 .write_state(StateBuffer::Parameters, &before.parameters)
                 .expect("written");
-            twin.step(&split, batch, 3, 0.0).expect("a step");
+            other.step(&split, batch, 3, 0.0).expect("a step");
             let of_batch =
-                twin.state.session.read_state(StateBuffer::BatchStatistics).expect("readable");
+                other.state.session.read_state(StateBuffer::BatchStatistics).expect("readable");
             sums.iter_mut().zip(of_batch).for_each(|(sum, value)| *sum += f64::from(value));
         }
         for (&got, sum) in after.running_statistics.iter().zip(sums) {

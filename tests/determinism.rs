@@ -81,7 +81,7 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
         (shapes::draw_train(0, 2 * BATCH_SIZE), shapes::draw_test(1, 2 * BATCH_SIZE));
     let (mut fresh, mut used) = (trainer(device, 3), trainer(device, 3));
     let state = |trainer: &mut Trainer| {
-        STATE.map(|group| trainer.state.session.read_state(group).expect("readable"))
+        STATE.map(|buffer| trainer.state.session.read_state(buffer).expect("readable"))
     };
     let before = state(&mut used);
     used.warm_up().expect("two warm-up steps");
@@ -90,16 +90,16 @@ fn a_step_depends_on_the_state_alone(device: &Device) {
     train(&mut fresh, &split, 0, 2);
     train(&mut used, &other, 1, 2);
     used.evaluate(&other, &|| false).expect("an evaluation");
-    for (group, values) in STATE.into_iter().zip(state(&mut fresh)) {
-        used.state.session.write_state(group, &values).expect("writable");
+    for (buffer, values) in STATE.into_iter().zip(state(&mut fresh)) {
+        used.state.session.write_state(buffer, &values).expect("writable");
     }
     train(&mut fresh, &split, 2, 1);
     train(&mut used, &split, 2, 1);
-    for group in StateBuffer::ALL {
+    for buffer in StateBuffer::ALL {
         let [a, b] = [&mut fresh, &mut used]
-            .map(|trainer| trainer.state.session.read_state(group).expect("readable"));
+            .map(|trainer| trainer.state.session.read_state(buffer).expect("readable"));
         let differs = a.iter().zip(&b).position(|(a, b)| a.to_bits() != b.to_bits());
-        assert_eq!(differs, None, "{} depend on earlier steps", group.name());
+        assert_eq!(differs, None, "{} depend on earlier steps", buffer.name());
     }
 }
 

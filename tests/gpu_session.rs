@@ -96,7 +96,7 @@ fn steps_in_flight_read_their_own_inputs_and_scalars() {
         }
         let logits = session.read(program, net.logits).expect("reads");
         StateBuffer::ALL
-            .map(|group| session.read_state(group).expect("reads"))
+            .map(|buffer| session.read_state(buffer).expect("reads"))
             .into_iter()
             .chain([logits])
             .collect::<Vec<_>>()
@@ -201,12 +201,12 @@ fn the_state_starts_at_zero_and_can_be_written_and_read() {
     let net = classifier(Mode::Eval);
     let [_, gpu] = devices();
     let mut session = gpu.session(net.tape.state()).expect("a session");
-    for group in StateBuffer::ALL {
-        let n = net.tape.state().n_elements(group);
-        assert_eq!(session.read_state(group).expect("reads"), vec![0.0; n], "{}", group.name());
+    for buffer in StateBuffer::ALL {
+        let n = net.tape.state().n_elements(buffer);
+        assert_eq!(session.read_state(buffer).expect("reads"), vec![0.0; n], "{}", buffer.name());
         let values: Vec<f32> = (0..n).map(|ix| ix as f32 + 0.5).collect();
-        session.write_state(group, &values).expect("writes");
-        assert_eq!(session.read_state(group).expect("reads"), values, "{}", group.name());
+        session.write_state(buffer, &values).expect("writes");
+        assert_eq!(session.read_state(buffer).expect("reads"), values, "{}", buffer.name());
     }
 }
 

@@ -90,7 +90,7 @@ fn every_tile_gives_the_same_bits() {
 fn segments_of_flat_buffers_give_the_same_bits() {
     let open = |max_segment| common::open(OpenOptions { max_segment, ..OpenOptions::default() });
     let (whole, cut) = (open(None), open(Some(256)));
-    let has_dispatches = |device: &Device, check: &CaseTape| {
+    let n_dispatches = |device: &Device, check: &CaseTape| {
         let Device::Gpu(gpu) = device else { unreachable!("a GPU was opened") };
         let target = Some(*gpu.target());
         let plan = Plan::new(&check.tape, PlanOptions { target, ..PlanOptions::default() });
@@ -98,7 +98,7 @@ fn segments_of_flat_buffers_give_the_same_bits() {
     };
     let mut ops = BTreeSet::new();
     for check in CaseTape::all() {
-        if has_dispatches(&cut, &check) == has_dispatches(&whole, &check) {
+        if n_dispatches(&cut, &check) == n_dispatches(&whole, &check) {
             continue;
         }
         ops.insert(check.op);

@@ -71,9 +71,9 @@ fn each_step_from_the_cpus_state_agrees() {
             StateBuffer::Optimizer(1),
             StateBuffer::RunningStatistics,
         ];
-        for group in carried {
-            let state = cpu.state.session.read_state(group).expect("the CPU reads");
-            gpu.state.session.write_state(group, &state).expect("the GPU writes");
+        for buffer in carried {
+            let state = cpu.state.session.read_state(buffer).expect("the CPU reads");
+            gpu.state.session.write_state(buffer, &state).expect("the GPU writes");
         }
         let step = |trainer: &mut Trainer| {
             trainer.step(&split, images, 0, RATE).expect("a step");

@@ -112,10 +112,10 @@ fn a_variance_that_overflows_does_not_reach_the_running_variance() {
         // This call may report the overflow already; on a GPU, only a later call reports it. `take_metrics` reports it
         // in both cases.
         let _ = model.train_step(&batch(1e25), &LABELS, 0.1);
-        let told = model.state.take_metrics();
+        let result = model.state.take_metrics();
         assert!(
-            matches!(told, Err(Error::Step(StepError::NotFinite { .. }))),
-            "on {name}: {told:?}"
+            matches!(result, Err(Error::Step(StepError::NotFinite { .. }))),
+            "on {name}: {result:?}"
         );
         let after = model.state.weights().expect("weights");
         assert!(before.running_statistics == after.running_statistics, "on {name}");
@@ -137,10 +137,10 @@ fn a_norm_that_overflows_does_not_clip_gradients_to_zero() {
         weights.parameters.fill(0.0);
         model.state.set_weights(&weights).expect("written");
         let _ = model.train_step(&[1e25, 0.0, 0.0, 0.0, 0.0, 0.0], &[0, 1], 0.1);
-        let told = model.state.take_metrics();
+        let result = model.state.take_metrics();
         assert!(
-            matches!(told, Err(Error::Step(StepError::NotFinite { .. }))),
-            "on {name}: {told:?}"
+            matches!(result, Err(Error::Step(StepError::NotFinite { .. }))),
+            "on {name}: {result:?}"
         );
         let after = model.state.weights().expect("weights").parameters;
         assert!(weights.parameters == after, "on {name}");
@@ -196,8 +196,8 @@ fn a_snapshot_of_a_stopped_run_stays_stopped() {
     let before = step(&mut trainer);
     let good = trainer.state.snapshot().expect("a snapshot");
     let mut stopped = good.clone();
-    let at = Snapshot::GROUPS.iter().position(|&group| group == StateBuffer::Metrics);
-    stopped.groups[at.expect("they are in it")][metrics::FLAG] = STOPPED;
+    let at = Snapshot::BUFFERS.iter().position(|&buffer| buffer == StateBuffer::Metrics);
+    stopped.buffers[at.expect("they are in it")][metrics::FLAG] = STOPPED;
     trainer.state.restore(&stopped).expect("restored");
     assert!(step(&mut trainer) == before, "a step has changed the parameters");
     let stopped = trainer.state.snapshot().expect("a snapshot");

@@ -55,8 +55,8 @@ fn training_with_each_optimizer_continues_from_a_snapshot_with_the_same_bits() {
             let mut resumed = new();
             resumed.state.restore(&halfway).expect("restored");
             assert!(train(&mut resumed, 2..4) == end, "{optimizer:?} on {}", device.name());
-            assert!(end.groups[0].iter().all(|p| p.is_finite()));
-            assert!(ends.iter().all(|other| other.groups[0] != end.groups[0]), "{optimizer:?}");
+            assert!(end.buffers[0].iter().all(|p| p.is_finite()));
+            assert!(ends.iter().all(|other| other.buffers[0] != end.buffers[0]), "{optimizer:?}");
             ends.push(end);
         }
     }

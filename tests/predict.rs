@@ -90,11 +90,11 @@ fn the_json_has_the_logits_of_all_classes_in_the_order_of_the_labels() {
     let names = ["wide.png", "turned.jpg"];
     let found = json(&predict(&folder, &names, &["--json", "--top=1"]));
     for (image, expected) in logits(&names).chunks(10).enumerate() {
-        let said = found[image]["logits"].as_array().expect("a list");
-        assert_eq!(said.len(), 10);
-        for (said, expected) in said.iter().zip(expected) {
-            let off = said.as_f64().expect("a number") - f64::from(*expected);
-            assert!(off.abs() < 1e-6, "{said}, expected {expected}");
+        let printed = found[image]["logits"].as_array().expect("a list");
+        assert_eq!(printed.len(), 10);
+        for (logit, expected) in printed.iter().zip(expected) {
+            let off = logit.as_f64().expect("a number") - f64::from(*expected);
+            assert!(off.abs() < 1e-6, "{logit}, expected {expected}");
         }
     }
 }
@@ -111,10 +111,10 @@ fn pictures_are_predicted_in_their_order() {
         let top = expected.top(image, 3);
         assert_eq!(found[image]["top"].as_array().map(Vec::len), Some(3));
         for (rank, (label, probability)) in top.into_iter().enumerate() {
-            let said = &found[image]["top"][rank];
-            assert_eq!(said["label"], label, "{name}: {said}");
-            let off = said["probability"].as_f64().expect("a number") - f64::from(probability);
-            assert!(off.abs() < 1e-7, "{name}: {said}");
+            let printed = &found[image]["top"][rank];
+            assert_eq!(printed["label"], label, "{name}: {printed}");
+            let off = printed["probability"].as_f64().expect("a number") - f64::from(probability);
+            assert!(off.abs() < 1e-7, "{name}: {printed}");
         }
     }
     let (one, other) = (&found[0]["top"][0]["probability"], &found[1]["top"][0]["probability"]);
@@ -134,8 +134,8 @@ fn class_names_come_from_the_run_or_a_flag() {
     let label = expected(&["wide.png"]).class(0);
     let class_with = |flags: &[&str]| {
         let output = predict(&folder, &["wide.png"], &[&["--json"], flags].concat());
-        let told = text(&output.stderr).contains("they are printed as numbers");
-        (json(&output)[0]["top"][0]["class"].as_str().expect("a name").to_string(), told)
+        let is_noted = text(&output.stderr).contains("they are printed as numbers");
+        (json(&output)[0]["top"][0]["class"].as_str().expect("a name").to_string(), is_noted)
     };
     let names = |source: wgrad::data::Source| {
         source.dataset().spec(Default::default()).classes[label].clone()

@@ -69,10 +69,10 @@ fn of_markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Passage
 
 /// Returns the text of a list item after its bullet or number; None for other text.
 fn item(text: &str) -> Option<&str> {
-    let behind_number = text.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(". ");
+    let after_number = text.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(". ");
     text.strip_prefix("- ")
         .or(text.strip_prefix("* "))
-        .or(behind_number.filter(|_| text.starts_with(|c: char| c.is_ascii_digit())))
+        .or(after_number.filter(|_| text.starts_with(|c: char| c.is_ascii_digit())))
 }
 
 /// Splits a program into its comments and string literals. `comment` is the text that begins a comment.
@@ -167,9 +167,9 @@ fn faults(text: &str) -> Vec<String> {
     let text = without_quotations(text).split_whitespace().collect::<Vec<_>>().join(" ");
     let mut starts = vec![(0, true)];
     for (at, _) in text.match_indices(['.', '!', '?']) {
-        let behind = &text[at + 1..];
-        let n_marks = behind.len() - behind.trim_start_matches([')', '*', '"', '”']).len();
-        if behind[n_marks..].starts_with(' ') {
+        let rest = &text[at + 1..];
+        let n_marks = rest.len() - rest.trim_start_matches([')', '*', '"', '”']).len();
+        if rest[n_marks..].starts_with(' ') {
             starts.push((at + 2 + n_marks, false));
         }
     }
@@ -179,8 +179,8 @@ fn faults(text: &str) -> Vec<String> {
         let is_capital = sentence.starts_with(char::is_uppercase);
         let lower = sentence.to_lowercase();
         let opens = |opening: &&&str| {
-            let behind = lower.strip_prefix(**opening);
-            behind.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+            let rest = lower.strip_prefix(**opening);
+            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
         };
         if (is_first || is_capital)
             && let Some(opening) = OPENINGS.iter().find(opens)
@@ -192,8 +192,8 @@ fn faults(text: &str) -> Vec<String> {
     let lower = format!(" {}", text.to_lowercase());
     for person in PERSONS {
         let found = lower.match_indices(person).find(|(at, _)| {
-            let behind = lower[at + person.len()..].chars().next();
-            !behind.is_some_and(|c| c.is_alphanumeric() || c == '_')
+            let next = lower[at + person.len()..].chars().next();
+            !next.is_some_and(|c| c.is_alphanumeric() || c == '_')
         });
         if let Some((at, _)) = found {
             let shown: String = lower[at..].chars().take(60).collect();

@@ -137,8 +137,8 @@ fn a_page_can_be_written_again_with_the_same_contents() {
     let run = folder.path().join("run");
     let first = read(run.join("report.html"));
     let report = ["report", "run", "--device", "cpu", "--out", "again.html"];
-    let told = succeeds(&wgrad(folder.path(), &report));
-    assert!(told.contains("report    again.html"), "{told}");
+    let output = succeeds(&wgrad(folder.path(), &report));
+    assert!(output.contains("report    again.html"), "{output}");
     let again = read(folder.path().join("again.html"));
     // The pages are equal except for the path of the images and the section on the device.
     let body = |html: &str| between(html, "<main>", "<section id=\"device")[0].to_string();
@@ -148,8 +148,8 @@ fn a_page_can_be_written_again_with_the_same_contents() {
     for file in ["model", "checkpoint-7", "checkpoint-14"] {
         fs::remove_file(run.join(format!("{file}.safetensors"))).expect("removed");
     }
-    let told = succeeds(&wgrad(folder.path(), &["report", "run", "--device", "cpu"]));
-    assert!(told.contains("no weights"), "{told}");
+    let output = succeeds(&wgrad(folder.path(), &["report", "run", "--device", "cpu"]));
+    assert!(output.contains("no weights"), "{output}");
     let html = read(run.join("report.html"));
     assert!(html.contains("id=\"curves\"") && !html.contains("id=\"worst-errors\""), "{html}");
 }
@@ -169,8 +169,8 @@ fn a_run_that_was_killed_in_its_first_epoch_has_a_page() {
     fs::write(run.join("metrics.jsonl"), "").expect("written");
     fs::write(run.join("checkpoint-7.safetensors.wgrad-tmp"), "half").expect("written");
 
-    let told = succeeds(&wgrad(path, &["report", "killed", "--device", "cpu"]));
-    assert!(told.contains("killed/checkpoint-6.safetensors"), "{told}");
+    let output = succeeds(&wgrad(path, &["report", "killed", "--device", "cpu"]));
+    assert!(output.contains("killed/checkpoint-6.safetensors"), "{output}");
     let html = read(run.join("report.html"));
     assert!(html.contains("No epoch was finished") && html.contains("the latest saved weights"));
     assert!(html.contains("id=\"confusion-matrix\"") && html.contains("id=\"first-filters\""));
@@ -183,22 +183,25 @@ fn runs_are_compared() {
     let folder = folder_with_run();
     let path = folder.path();
     succeeds(&train(path, "other", &["--max-lr", "0.02", "--no-flip"]));
-    let told = succeeds(&wgrad(path, &["compare", "run", "other"]));
-    let lines: Vec<Vec<&str>> = told.lines().map(|l| l.split_whitespace().collect()).collect();
+    let output = succeeds(&wgrad(path, &["compare", "run", "other"]));
+    let lines: Vec<Vec<&str>> = output.lines().map(|l| l.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["run", "other"]);
     assert_eq!(lines[1], ["max-lr", "0.01", "0.02"]);
     assert_eq!(lines[2], ["no-flip", "false", "true"]);
-    assert!(lines[3].is_empty() && told.contains("images/s"), "{told}");
-    assert!(told.lines().all(|line| !line.starts_with("epochs with")), "no bits in common: {told}");
+    assert!(lines[3].is_empty() && output.contains("images/s"), "{output}");
+    assert!(
+        output.lines().all(|line| !line.starts_with("epochs with")),
+        "no bits in common: {output}"
+    );
     let html = read(path.join("compare.html"));
     assert_stands_alone(&html);
     assert!(html.contains("other, epoch 2: ") && html.contains("max-lr"), "{html}");
 
     let elsewhere = ["compare", "run", "run", "--out", "same.html"];
-    let told = succeeds(&wgrad(path, &elsewhere));
-    assert!(told.contains("the same"), "{told}");
-    let same = told.lines().find(|line| line.starts_with("epochs with the first run's bits"));
-    assert!(same.is_some_and(|line| line.ends_with('2')), "{told}");
+    let output = succeeds(&wgrad(path, &elsewhere));
+    assert!(output.contains("the same"), "{output}");
+    let same = output.lines().find(|line| line.starts_with("epochs with the first run's bits"));
+    assert!(same.is_some_and(|line| line.ends_with('2')), "{output}");
     assert!(path.join("same.html").exists());
 }
 

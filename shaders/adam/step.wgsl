@@ -12,23 +12,17 @@
 // shared/linear_index). Launched by src/ops/adam.rs.
 
 // #import shared/linear_index
-// #import shared/step
-// #import finite_check/control
+// #import shared/optimizer
 
 const BETA1: f32 = 0.9;
 const ONE_MINUS_BETA1: f32 = 0.1;
 const BETA2: f32 = 0.999;
 const ONE_MINUS_BETA2: f32 = 0.001;
 const EPS: f32 = 1e-8;
-const WEIGHT_DECAY: f32 = 0.0;
 const IS_DECOUPLED: bool = false;
 
-@group(0) @binding(0) var<storage, read> gradients: array<f32>;
-@group(0) @binding(1) var<storage, read> control: array<f32>;
-@group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
-@group(0) @binding(3) var<storage, read_write> exp_avg: array<f32>;
-@group(0) @binding(4) var<storage, read_write> exp_avg_sq: array<f32>;
-@group(0) @binding(5) var<uniform> scalars: StepScalars;
+@group(0) @binding(4) var<storage, read_write> exp_avg: array<f32>;
+@group(0) @binding(5) var<storage, read_write> exp_avg_sq: array<f32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -37,7 +31,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix >= arrayLength(&parameters) || control[NOT_FINITE] != 0.0 {
+    if is_skipped(ix) {
         return;
     }
     let step_size = scalars.optimizer.x;

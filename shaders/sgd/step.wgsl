@@ -6,15 +6,7 @@
 // elements, folded into two (see shared/linear_index). Launched by src/ops/sgd.rs.
 
 // #import shared/linear_index
-// #import shared/step
-// #import finite_check/control
-
-const WEIGHT_DECAY: f32 = 0.0;
-
-@group(0) @binding(0) var<storage, read> gradients: array<f32>;
-@group(0) @binding(1) var<storage, read> control: array<f32>;
-@group(0) @binding(2) var<uniform> scalars: StepScalars;
-@group(0) @binding(3) var<storage, read_write> parameters: array<f32>;
+// #import shared/optimizer
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -23,7 +15,7 @@ fn main(
     @builtin(local_invocation_index) local_ix: u32,
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
-    if ix >= arrayLength(&parameters) || control[NOT_FINITE] != 0.0 {
+    if is_skipped(ix) {
         return;
     }
     let lr = scalars.optimizer.x;

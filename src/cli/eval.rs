@@ -29,8 +29,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "250", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: NonZeroU32,
-    /// The dataset of the test images [default: the one that the file of weights records; auto if it records
-    /// none]
+    /// The dataset of the test images; of cifar100 the coarse labels if the network has 20 classes, else the fine labels
+    /// [default: the one that the file of weights records; auto if it records none]
     #[arg(long, value_name = "SET", value_parser = arguments::Sources)]
     data: Option<Source>,
     /// The folder with the files of the dataset [default: the run's folder of data, if its images have not changed; else

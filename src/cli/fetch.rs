@@ -26,9 +26,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// Flags of `wgrad fetch`.
 #[derive(clap::Args)]
-#[command(after_help = "\
-The archives have 162 MiB, and the unpacked files of each have 176 MiB. The checksum is checked before unpacking.
-Ctrl-C keeps the partial download, and the next `wgrad fetch` continues it.")]
+#[command(after_help = after_help())]
 pub struct Args {
     /// The dataset
     #[arg(value_name = "SET", default_value = "cifar10", value_parser = fetched_dataset())]
@@ -43,6 +41,14 @@ pub struct Args {
     /// cifar-100-binary; otherwise a folder to make this folder in [default: $WGRAD_DATA, else ./data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+}
+
+fn after_help() -> String {
+    let space = hints::space_of_archives().replacen('a', "A", 1);
+    format!(
+        "{space}. The checksum is checked before unpacking.\n\
+         Ctrl-C keeps the partial download, and the next `wgrad fetch` continues it."
+    )
 }
 
 /// Returns the parser of the dataset's name, which accepts the datasets with a published archive.

@@ -72,6 +72,11 @@ impl Dataset {
         if self.validation.is_empty() { &self.test } else { &self.validation }
     }
 
+    /// Returns the name of the images on which each epoch is evaluated: `validation` or `test`.
+    pub fn evaluated_on(&self) -> &'static str {
+        if self.validation.is_empty() { "test" } else { "validation" }
+    }
+
     /// Returns the hash of all images and labels as they were read, before any were held out.
     pub fn whole_fingerprint(&self) -> Fingerprint {
         self.whole.unwrap_or_else(|| self.fingerprint())

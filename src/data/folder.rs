@@ -48,6 +48,13 @@ pub struct PublishedArchive {
     pub files: &'static [(&'static str, u64)],
 }
 
+impl PublishedArchive {
+    /// Returns the largest size of all unpacked files together, in bytes.
+    pub fn unpacked_bytes(&self) -> u64 {
+        self.files.iter().map(|(_, n_bytes)| n_bytes).sum()
+    }
+}
+
 /// Returns the default folder of a dataset whose folder has this name.
 pub fn default_folder(name: &str) -> PathBuf {
     Path::new(PARENT).join(name)

@@ -11,6 +11,7 @@
 //! The first number is the magic number: its third byte, 08, means that the contents are bytes, and its last byte is
 //! the number of axes. In the images, 0 is the background.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -183,7 +184,7 @@ impl Idx {
             if !path.exists() {
                 return Err(folder::missing(dir, name, &self.files));
             }
-            let bytes = unpacked(&path, folder::read_file(&path)?)?;
+            let bytes = folder::read_file(&path)?;
             Ok((path, bytes))
         };
         let ((images_path, images), (labels_path, labels)) = (read(images)?, read(labels)?);
@@ -203,26 +204,28 @@ impl Idx {
 ///
 /// # Errors
 /// If the gzipped contents are damaged or incomplete, or larger than 1 GiB.
-fn unpacked(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, DataError> {
+fn unpacked<'a>(path: &Path, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, DataError> {
     if !bytes.starts_with(&GZIP) {
-        return Ok(bytes);
+        return Ok(bytes.into());
     }
     let refused = |reason| DataError::Format { path: path.to_path_buf(), reason };
     let mut unpacked = Vec::new();
-    let read = GzDecoder::new(&bytes[..]).take(MAX_BYTES + 1).read_to_end(&mut unpacked);
+    let read = GzDecoder::new(bytes).take(MAX_BYTES + 1).read_to_end(&mut unpacked);
     read.map_err(|error| refused(format!("is a damaged gzip file ({error})")))?;
     match unpacked.len() as u64 > MAX_BYTES {
         true => Err(refused(format!("unpacks to more than {MAX_BYTES} bytes"))),
-        false => Ok(unpacked),
+        false => Ok(unpacked.into()),
     }
 }
 
-/// Returns the pixels of an IDX file of images, `[N, 28, 28]`. `path` is the file's name in errors.
+/// Returns the pixels of an IDX file of images, `[N, 28, 28]`. `bytes` are the contents of the file, gzipped or not, and
+/// `path` is its name in errors.
 ///
 /// # Errors
-/// If the magic number, the size of the images or the length of the file is wrong.
+/// If gzipped contents are damaged, or the magic number, the size of the images or the length of the file is wrong.
 pub fn parse_images(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
-    let [n, height, width] = axes(path, bytes, IMAGES_MAGIC)?;
+    let bytes = unpacked(path, bytes)?;
+    let [n, height, width] = axes(path, &bytes, IMAGES_MAGIC)?;
     if [height, width] != [SIZE.height as u64, SIZE.width as u64] {
         let reason = format!("has images of {height}x{width} pixels, not 28x28");
         return Err(DataError::Format { path: path.to_path_buf(), reason });
@@ -230,12 +233,14 @@ pub fn parse_images(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
     contents(path, &bytes[16..], n * SIZE.n_bytes() as u64, "images", n)
 }
 
-/// Returns the labels of an IDX file of labels, `[N]`. `path` is the file's name in errors.
+/// Returns the labels of an IDX file of labels, `[N]`. `bytes` are the contents of the file, gzipped or not, and `path`
+/// is its name in errors.
 ///
 /// # Errors
-/// If the magic number or the length of the file is wrong, or a label is not a class.
+/// If gzipped contents are damaged, the magic number or the length of the file is wrong, or a label is not a class.
 pub fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u16>, DataError> {
-    let [n] = axes(path, bytes, LABELS_MAGIC)?;
+    let bytes = unpacked(path, bytes)?;
+    let [n] = axes(path, &bytes, LABELS_MAGIC)?;
     let labels = contents(path, &bytes[8..], n, "labels", n)?;
     match labels.iter().position(|&label| usize::from(label) >= N_CLASSES) {
         Some(record) => Err(DataError::Label {

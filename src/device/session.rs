@@ -87,19 +87,19 @@ pub trait Session: Send {
     }
 
     /// Overwrites a whole flat buffer of the state, padding included.
-    fn write_state(&mut self, group: StateBuffer, data: &[f32]) -> Result<(), DeviceError>;
+    fn write_state(&mut self, buffer: StateBuffer, data: &[f32]) -> Result<(), DeviceError>;
 
     /// Reads a whole flat buffer of the state, padding included.
-    fn read_state_async(&mut self, group: StateBuffer) -> Pending<'_, Vec<f32>>;
+    fn read_state_async(&mut self, buffer: StateBuffer) -> Pending<'_, Vec<f32>>;
 
     /// Calls [`Session::read_state_async`], and waits for its result.
-    fn read_state(&mut self, group: StateBuffer) -> Result<Vec<f32>, DeviceError> {
-        block_on(self.read_state_async(group))
+    fn read_state(&mut self, buffer: StateBuffer) -> Result<Vec<f32>, DeviceError> {
+        block_on(self.read_state_async(buffer))
     }
 
     /// Requests a copy of a flat buffer of the state. The copy is made after all earlier work, and the function does
     /// not wait for the copy. A later call of [`Session::poll_state`] returns the copy.
-    fn request_state(&mut self, group: StateBuffer) -> Result<(), DeviceError>;
+    fn request_state(&mut self, buffer: StateBuffer) -> Result<(), DeviceError>;
 
     /// Moves the newest copy that has arrived after [`Session::request_state`] into `values`, padding included, and
     /// returns the copied buffer. Returns None if no copy has arrived since the last call. The function never waits. It

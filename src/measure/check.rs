@@ -186,8 +186,8 @@ impl CaseTape {
         program: ProgramId,
         data: &CaseData,
     ) -> Result<(), DeviceError> {
-        for (group, values) in StateBuffer::ALL.into_iter().zip(&data.state) {
-            session.write_state(group, values)?;
+        for (buffer, values) in StateBuffer::ALL.into_iter().zip(&data.state) {
+            session.write_state(buffer, values)?;
         }
         for (id, contents) in &data.inputs {
             match contents {
@@ -217,7 +217,7 @@ impl CaseTape {
             Ok((id, contents))
         });
         let values = values.collect::<Result<_, DeviceError>>()?;
-        let state = StateBuffer::ALL.into_iter().map(|group| session.read_state(group));
+        let state = StateBuffer::ALL.into_iter().map(|buffer| session.read_state(buffer));
         Ok(CaseResult { values, state: state.collect::<Result<_, DeviceError>>()? })
     }
 }

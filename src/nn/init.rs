@@ -14,9 +14,9 @@ impl Weights {
     /// the other members. The conversion from random words to numbers is done here and not by `rand`, because a new
     /// release of `rand` must not change the numbers.
     pub fn initial(layout: &StateLayout, seed: u64) -> Self {
-        let fill = |group| {
-            let mut values = vec![0.0; layout.n_elements(group)];
-            for member in layout.members(group) {
+        let fill = |buffer| {
+            let mut values = vec![0.0; layout.n_elements(buffer)];
+            for member in layout.members(buffer) {
                 fill_member(member, seed, &mut values[member.range()]);
             }
             values

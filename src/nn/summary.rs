@@ -6,13 +6,13 @@ use super::NetworkConfig;
 use crate::base::units::thousands;
 use crate::tape::{Node, StateBuffer, Storage, Tape, Value};
 
-/// Returns the table of a network's layers, for one image of 32x32 pixels in three channels.
+/// Returns the table of a network's layers, for one image, `[H, W, C]`.
 ///
 /// # Panics
-/// If width or number of classes is 0.
-pub fn summary(network: impl Into<NetworkConfig>) -> String {
+/// As for [`NetworkConfig::record`].
+pub fn summary(network: impl Into<NetworkConfig>, image: [usize; 3]) -> String {
     // The tape is not fused, because every layer must have a row.
-    table(&network.into().tape([32, 32, 3]))
+    table(&network.into().tape(image))
 }
 
 /// Returns the table of any network, from a tape that records it for one image, without fusion.
@@ -82,7 +82,7 @@ impl Layer {
         };
         let inputs = node.inputs.iter().map(|&id| tape.value(id));
         let of_parameters = |value: &&Value| {
-            matches!(value.storage, Storage::State { group: StateBuffer::Parameters, .. })
+            matches!(value.storage, Storage::State { buffer: StateBuffer::Parameters, .. })
         };
         let n_parameters = inputs.filter(of_parameters).map(Value::n_elements).sum();
         Some(Self { module, shape, n_parameters })

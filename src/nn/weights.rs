@@ -60,7 +60,7 @@ impl Weights {
 
     /// Reads the tensors of the weights from a file.
     pub(crate) fn read(layout: &StateLayout, file: &mut tensor_file::Reader<'_>) -> Self {
-        let mut fill = |group| file.members("", layout.members(group), layout.n_elements(group));
+        let mut fill = |buffer| file.members("", layout.members(buffer), layout.n_elements(buffer));
         let (parameters, running_statistics) =
             (fill(StateBuffer::Parameters), fill(StateBuffer::RunningStatistics));
         // No computation reads the counts of batches (`num_batches_tracked`), so a file without them is valid.

@@ -105,14 +105,14 @@ impl Optimizer for AdamW {
 /// Records one step of Adam or AdamW over all parameters, and adds the optimizer's buffers to the state.
 fn record(tape: &mut Tape, step: AdamStep) {
     tape.optimizer_state(step.adam.state());
-    let groups = [
+    let buffers = [
         StateBuffer::Gradients,
         StateBuffer::Control,
         StateBuffer::Parameters,
         StateBuffer::Optimizer(0),
         StateBuffer::Optimizer(1),
     ];
-    let inputs = groups.map(|group| tape.whole(group));
+    let inputs = buffers.map(|buffer| tape.whole(buffer));
     tape.push(step, &inputs);
 }
 
@@ -173,7 +173,7 @@ impl Op for AdamStep {
                 .constant("IS_DECOUPLED", is_decoupled);
             let [gradients, control] = [segment.input(0), Binding::Input(1)];
             let [p, m, v] = [0, 1, 2].map(|ix| segment.output(ix));
-            let bindings = [gradients, control, p, m, v, Binding::Step];
+            let bindings = [gradients, control, Binding::Step, p, m, v];
             launch = launch.then(shader, &bindings, grid(segment.n_elements()));
         }
         launch

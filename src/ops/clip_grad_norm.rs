@@ -40,7 +40,7 @@ pub fn norm(tape: &mut Tape) -> ValueId {
 pub fn clip(tape: &mut Tape, norm: ValueId, max_norm: f32) {
     assert!(max_norm > 0.0, "clip_grad_norm: the maximum {max_norm} is not above 0");
     let [control, gradients] =
-        [StateBuffer::Control, StateBuffer::Gradients].map(|group| tape.whole(group));
+        [StateBuffer::Control, StateBuffer::Gradients].map(|buffer| tape.whole(buffer));
     tape.push_one(ClipGradNorm { max_norm }, &[norm, control, gradients]);
 }
 

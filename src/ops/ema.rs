@@ -26,8 +26,8 @@ use crate::tape::{
 pub fn ema(tape: &mut Tape, decay: f64) {
     assert!((0.0..1.0).contains(&decay), "ema: the decay {decay} is not in 0..1");
     tape.average_parameters();
-    let groups = [StateBuffer::Parameters, StateBuffer::Control, StateBuffer::AveragedParameters];
-    let inputs = groups.map(|group| tape.whole(group));
+    let buffers = [StateBuffer::Parameters, StateBuffer::Control, StateBuffer::AveragedParameters];
+    let inputs = buffers.map(|buffer| tape.whole(buffer));
     tape.push_one(Ema { decay }, &inputs);
 }
 

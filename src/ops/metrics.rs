@@ -79,7 +79,7 @@ impl Metrics {
 /// Records the addition of a batch's losses and correct predictions to [`StateBuffer::Metrics`].
 pub fn accumulate(tape: &mut Tape, result: &CrossEntropy, labels: ValueId) {
     let [control, metrics] =
-        [StateBuffer::Control, StateBuffer::Metrics].map(|group| tape.whole(group));
+        [StateBuffer::Control, StateBuffer::Metrics].map(|buffer| tape.whole(buffer));
     tape.push_one(Accumulate, &[result.losses, result.correct, labels, control, metrics]);
 }
 

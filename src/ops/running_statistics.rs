@@ -17,9 +17,9 @@ pub fn update(tape: &mut Tape, momentum: f32) {
     if tape.state().running_statistics.is_empty() {
         return;
     }
-    let groups =
+    let buffers =
         [StateBuffer::BatchStatistics, StateBuffer::Control, StateBuffer::RunningStatistics];
-    let inputs = groups.map(|group| tape.whole(group));
+    let inputs = buffers.map(|buffer| tape.whole(buffer));
     tape.push_one(RunningStatistics { momentum }, &inputs);
 }
 

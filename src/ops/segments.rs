@@ -51,7 +51,7 @@ pub(super) fn segments<'a>(
     let value = io.input(i);
     let n_elements = value.n_elements();
     let members = match value.storage {
-        Storage::State { group, .. } => io.state().members(group),
+        Storage::State { buffer, .. } => io.state().members(buffer),
         _ => &[],
     };
     let most = max_bytes.map_or(usize::MAX, |bytes| (bytes / 4) as usize);

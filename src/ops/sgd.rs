@@ -60,13 +60,13 @@ impl Optimizer for Sgd {
 
     fn record(&self, tape: &mut Tape) {
         tape.optimizer_state(self.state());
-        let groups = [
+        let buffers = [
             StateBuffer::Gradients,
             StateBuffer::Control,
             StateBuffer::Parameters,
             StateBuffer::Optimizer(0),
         ];
-        let inputs = groups.map(|group| tape.whole(group));
+        let inputs = buffers.map(|buffer| tape.whole(buffer));
         tape.push(*self, &inputs[..3 + self.state().len()]);
     }
 }

@@ -39,7 +39,7 @@ impl Kind {
     /// too.
     fn of(tape: &Tape, node: &Node) -> Self {
         let inputs = || node.inputs.iter().map(|&id| tape.value(id));
-        let parameters = || inputs().filter(|v| in_group(v.storage, StateBuffer::Parameters));
+        let parameters = || inputs().filter(|v| is_in(v.storage, StateBuffer::Parameters));
         let n_activations =
             inputs().filter(|v| !matches!(v.storage, Storage::State { .. })).count();
         let x = inputs().next();
@@ -168,8 +168,8 @@ orient=\"auto\"><path d=\"M0 0.4 L7.4 4 L0 7.6 Z\" fill=\"#e8622c\"/></marker>
 </defs>
 ";
 
-fn in_group(storage: Storage, group: StateBuffer) -> bool {
-    matches!(storage, Storage::State { group: of, .. } if of == group)
+fn is_in(storage: Storage, buffer: StateBuffer) -> bool {
+    matches!(storage, Storage::State { buffer: of, .. } if of == buffer)
 }
 
 fn is_input(tape: &Tape, id: ValueId) -> bool {
@@ -190,7 +190,7 @@ fn place(tape: &Tape, nodes: &[&Node], first: Option<ValueId>, batch: Option<usi
     }
     for (ix, node) in nodes.iter().enumerate() {
         let inputs = node.inputs.iter().map(|&id| tape.value(id));
-        let weights = inputs.filter(|v| in_group(v.storage, StateBuffer::Parameters));
+        let weights = inputs.filter(|v| is_in(v.storage, StateBuffer::Parameters));
         let n_parameters: usize = weights.map(Value::n_elements).sum();
         let parameters = match n_parameters {
             0 => String::new(),

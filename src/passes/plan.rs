@@ -214,11 +214,11 @@ struct Planner {
 
 impl Planner {
     fn new(tape: &Tape, slots: &[Slot]) -> Self {
-        let state = StateBuffer::ALL.map(|group| PlannedBuffer {
-            label: tape.state().name(group).to_string(),
-            kind: BufferKind::State(group),
+        let state = StateBuffer::ALL.map(|buffer| PlannedBuffer {
+            label: tape.state().name(buffer).to_string(),
+            kind: BufferKind::State(buffer),
             real: true,
-            bytes: 4 * tape.state().n_elements(group) as u64,
+            bytes: 4 * tape.state().n_elements(buffer) as u64,
             is_shared: false,
             free: false,
         });
@@ -227,8 +227,8 @@ impl Planner {
         for (value, placement) in tape.values().iter().zip(&mut placements) {
             let bytes = value.bytes();
             match value.storage {
-                Storage::State { group, offset } => {
-                    let (buffer, offset) = (group.index(), 4 * offset as u64);
+                Storage::State { buffer, offset } => {
+                    let (buffer, offset) = (buffer.index(), 4 * offset as u64);
                     *placement = Some(Placement { buffer, offset, bytes });
                 }
                 Storage::Input => {

@@ -99,8 +99,8 @@ fn work(tape: &Tape, batch_size: usize) -> String {
 
 /// Returns lines of text with the step's memory on the device, one line for each use of memory.
 fn memory(tape: &Tape, plan: &Plan) -> String {
-    let of = |groups: &[StateBuffer]| {
-        let is_it = |kind| matches!(kind, BufferKind::State(group) if groups.contains(&group));
+    let of = |buffers: &[StateBuffer]| {
+        let is_it = |kind| matches!(kind, BufferKind::State(buffer) if buffers.contains(&buffer));
         plan.bytes_where(is_it)
     };
     let sizes: Vec<u64> = plan.slots().iter().map(|slot| slot.bytes).collect();

@@ -153,21 +153,21 @@ impl Tape {
 
     fn member(
         &mut self,
-        group: StateBuffer,
+        buffer: StateBuffer,
         name: &str,
         shape: &[usize],
         layout: Layout,
         initializer: Initializer,
     ) -> ValueId {
-        let offset = self.state.add(group, name, shape, layout, initializer).offset;
+        let offset = self.state.add(buffer, name, shape, layout, initializer).offset;
         if let Some(&id) = self.members.get(name) {
             let is_same =
-                matches!(self.value(id).storage, Storage::State { group: g, .. } if g == group);
+                matches!(self.value(id).storage, Storage::State { buffer: of, .. } if of == buffer);
             assert!(is_same, "{name}: the name belongs to another buffer");
             return id;
         }
-        let storage = Storage::State { group, offset };
-        let trained = group == StateBuffer::Parameters && self.mode == Mode::Train;
+        let storage = Storage::State { buffer, offset };
+        let trained = buffer == StateBuffer::Parameters && self.mode == Mode::Train;
         let id = self.new_value(name, shape, ElementType::F32, storage, trained);
         self.members.insert(name.to_string(), id);
         id
@@ -179,10 +179,10 @@ impl Tape {
     }
 
     /// Adds a value for a whole flat buffer, padding included. The value has one axis.
-    pub fn whole(&mut self, group: StateBuffer) -> ValueId {
-        let shape = [self.state.n_elements(group)];
-        let storage = Storage::State { group, offset: 0 };
-        self.new_value(self.state.name(group), &shape, ElementType::F32, storage, false)
+    pub fn whole(&mut self, buffer: StateBuffer) -> ValueId {
+        let shape = [self.state.n_elements(buffer)];
+        let storage = Storage::State { buffer, offset: 0 };
+        self.new_value(self.state.name(buffer), &shape, ElementType::F32, storage, false)
     }
 
     /// Adds the state buffers of an optimizer, one for each name in `names`. Labels and files use the names.
@@ -206,7 +206,7 @@ impl Tape {
     /// # Panics
     /// If the two buffers differ in length.
     pub(crate) fn relocate(&mut self, from: StateBuffer, to: StateBuffer) {
-        let lengths = [from, to].map(|group| self.state.n_elements(group));
+        let lengths = [from, to].map(|buffer| self.state.n_elements(buffer));
         assert_eq!(
             lengths[0],
             lengths[1],
@@ -215,10 +215,10 @@ impl Tape {
             to.name()
         );
         for value in &mut self.values {
-            if let Storage::State { group, .. } = &mut value.storage
-                && *group == from
+            if let Storage::State { buffer, .. } = &mut value.storage
+                && *buffer == from
             {
-                *group = to;
+                *buffer = to;
             }
         }
     }
@@ -365,13 +365,13 @@ impl Tape {
     ///
     /// # Panics
     /// If the value is not transient, or if the value and the member differ in the number of elements.
-    pub(crate) fn place(&mut self, id: ValueId, group: StateBuffer, name: &str) {
+    pub(crate) fn place(&mut self, id: ValueId, buffer: StateBuffer, name: &str) {
         let (_, member) = self.state.find(name).unwrap_or_else(|| panic!("{name}: no such member"));
         let (offset, expected) = (member.offset, member.n_elements());
         let value = &mut self.values[id.index()];
         assert_eq!(value.storage, Storage::Transient, "{}: it already has a place", value.name);
         assert_eq!(value.n_elements(), expected, "{}: {name} differs in size", value.name);
-        value.storage = Storage::State { group, offset };
+        value.storage = Storage::State { buffer, offset };
     }
 
     /// Returns the value that holds the scalar 1, the gradient of the loss with respect to itself. The backward pass
@@ -408,10 +408,10 @@ impl Tape {
     /// Returns the member (parameter or statistic) that a value is a view of; None for other values.
     pub fn member_of(&self, id: ValueId) -> Option<&StateEntry> {
         match self.value(id).storage {
-            Storage::State { group, offset } => {
+            Storage::State { buffer, offset } => {
                 let shape = self.shape(id);
                 let same = |m: &&StateEntry| m.offset == offset && m.shape == shape;
-                self.state.members(group).iter().find(same)
+                self.state.members(buffer).iter().find(same)
             }
             _ => None,
         }

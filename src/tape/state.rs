@@ -140,16 +140,16 @@ pub struct StateLayout {
 
 impl StateLayout {
     /// Returns the number of elements of a flat buffer, padding included.
-    pub fn n_elements(&self, group: StateBuffer) -> usize {
-        match group {
+    pub fn n_elements(&self, buffer: StateBuffer) -> usize {
+        match buffer {
             StateBuffer::Metrics | StateBuffer::Control => ALIGNMENT,
-            _ => self.members(group).last().map_or(0, next_offset),
+            _ => self.members(buffer).last().map_or(0, next_offset),
         }
     }
 
     /// Returns the members of a flat buffer; empty for a buffer without elements.
-    pub fn members(&self, group: StateBuffer) -> &[StateEntry] {
-        match group {
+    pub fn members(&self, buffer: StateBuffer) -> &[StateEntry] {
+        match buffer {
             StateBuffer::Gradients | StateBuffer::Optimizer(_) | StateBuffer::BatchStatistics
                 if self.inference_only =>
             {
@@ -169,21 +169,21 @@ impl StateLayout {
     }
 
     /// Returns a buffer's name in labels and files, such as `exp_avg` for the first buffer of Adam.
-    pub fn name(&self, group: StateBuffer) -> &'static str {
-        match group {
-            StateBuffer::Optimizer(ix) => self.optimizer.get(ix).copied().unwrap_or(group.name()),
-            _ => group.name(),
+    pub fn name(&self, buffer: StateBuffer) -> &'static str {
+        match buffer {
+            StateBuffer::Optimizer(ix) => self.optimizer.get(ix).copied().unwrap_or(buffer.name()),
+            _ => buffer.name(),
         }
     }
 
     /// Returns the member with this name, and the buffer of its values: parameters or running statistics.
     pub fn find(&self, name: &str) -> Option<(StateBuffer, &StateEntry)> {
-        let within = |group, members: &'_ [StateEntry]| {
-            members.iter().position(|m| m.name == name).map(|i| (group, i))
+        let within = |buffer, members: &'_ [StateEntry]| {
+            members.iter().position(|m| m.name == name).map(|i| (buffer, i))
         };
-        let (group, ix) = within(StateBuffer::Parameters, &self.parameters)
+        let (buffer, ix) = within(StateBuffer::Parameters, &self.parameters)
             .or_else(|| within(StateBuffer::RunningStatistics, &self.running_statistics))?;
-        Some((group, &self.members(group)[ix]))
+        Some((buffer, &self.members(buffer)[ix]))
     }
 
     /// Returns the number of trained elements, without padding.
@@ -194,16 +194,16 @@ impl StateLayout {
     /// Adds a member and returns it; a second call with the same name returns the first member.
     ///
     /// # Panics
-    /// If a member with this name has another shape, or the buffer `group` has no members.
+    /// If a member with this name has another shape, or `buffer` has no members.
     pub fn add(
         &mut self,
-        group: StateBuffer,
+        buffer: StateBuffer,
         name: &str,
         shape: &[usize],
         layout: Layout,
         initializer: Initializer,
     ) -> &StateEntry {
-        let members = match group {
+        let members = match buffer {
             StateBuffer::Parameters => &mut self.parameters,
             StateBuffer::RunningStatistics => &mut self.running_statistics,
             other => panic!("{}: this buffer has no members of its own", other.name()),
@@ -277,8 +277,8 @@ mod tests {
         );
         layout.inference_only = true;
         layout.optimizer = &["exp_avg", "exp_avg_sq"];
-        let sizes = |groups: &[StateBuffer]| -> Vec<usize> {
-            groups.iter().map(|&group| layout.n_elements(group)).collect()
+        let sizes = |buffers: &[StateBuffer]| -> Vec<usize> {
+            buffers.iter().map(|&buffer| layout.n_elements(buffer)).collect()
         };
         assert_eq!(
             sizes(&[StateBuffer::Parameters, StateBuffer::RunningStatistics, StateBuffer::Metrics]),

@@ -97,7 +97,7 @@ impl StateBuffer {
 
     /// Returns the position in [`StateBuffer::ALL`].
     pub fn index(self) -> usize {
-        let position = StateBuffer::ALL.iter().position(|&group| group == self);
+        let position = StateBuffer::ALL.iter().position(|&buffer| buffer == self);
         position.expect("every buffer is in the list")
     }
 
@@ -125,7 +125,7 @@ pub enum Storage {
     /// A view into a flat buffer that outlives the step.
     State {
         /// The flat buffer.
-        group: StateBuffer,
+        buffer: StateBuffer,
         /// The offset of the view, in elements.
         offset: usize,
     },

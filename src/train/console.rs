@@ -10,6 +10,7 @@ use super::recipe::Recipe;
 use super::step::StepConfig;
 use super::{Trainer, screen};
 use crate::Error;
+use crate::base::choice::Choice;
 use crate::base::shown::{Shown, escaped};
 use crate::base::units::{readable_bytes, thousands};
 use crate::data::Loaded;
@@ -45,7 +46,7 @@ impl<'a> Console<'a> {
         let Recipe { epochs, batch_size, max_lr, seed, .. } = self.recipe;
         let n_parameters = thousands(trainer.state.layout.n_parameters());
         let memory = readable_bytes(trainer.planned_bytes());
-        let max_lr = rate(*max_lr);
+        let (max_lr, schedule) = (rate(*max_lr), self.recipe.schedule.name());
         let n_steps = self.recipe.steps_per_epoch(self.loaded.dataset.train.len());
         let s = if *epochs == 1 { "" } else { "s" };
         let network = self.recipe.network();
@@ -56,14 +57,14 @@ impl<'a> Console<'a> {
         self.print(&format!("memory    {memory} for training and evaluation"));
         self.print(&format!(
             "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
-             {}, learning rate up to {max_lr}{}; {}; seed {seed}",
+             {}, learning rate up to {max_lr} ({schedule}){}; {}; seed {seed}",
             self.recipe.optimizer().get().description(),
             self.stability(),
             self.augmentation()
         ));
         self.print(&format!("folder    {}\n", folder.shown()));
         let accuracy = "accuracy";
-        let loss = if self.evaluated() == "test" { "test loss" } else { "val. loss" };
+        let loss = if self.evaluated_on() == "test" { "test loss" } else { "val. loss" };
         self.print(&format!(
             "epoch          lr   train loss  {accuracy}   {loss}  {accuracy}   seconds  images/s"
         ));
@@ -94,9 +95,8 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Returns the name of the images that each epoch is evaluated on.
-    fn evaluated(&self) -> &'static str {
-        if self.loaded.dataset.validation.is_empty() { "test" } else { "validation" }
+    fn evaluated_on(&self) -> &'static str {
+        self.loaded.dataset.evaluated_on()
     }
 
     fn n_steps_in_all(&self) -> usize {
@@ -147,7 +147,7 @@ impl<'a> Console<'a> {
             }
             Ended::OutOfPatience => self.print(&format!(
                 "stopped after step {n_steps} of {in_all}: the {} accuracy did not improve for {} epochs\n",
-                self.evaluated(),
+                self.evaluated_on(),
                 self.recipe.patience.unwrap_or_default()
             )),
             Ended::Finished => {}
@@ -161,7 +161,7 @@ impl<'a> Console<'a> {
             self.print(&format!("{}\n", indent(&notice.to_string(), "note: ")));
         }
         let percent = |accuracy: f64| format!("{:.2}%", 100.0 * accuracy);
-        let set = self.evaluated();
+        let set = self.evaluated_on();
         let accuracy = match (outcome.best(), outcome.epochs.last()) {
             (Some(best), Some(last)) => format!(
                 "best {set} accuracy {} (epoch {}), final {}",

@@ -18,6 +18,8 @@ pub struct RunFacts {
     pub n_epochs: usize,
     /// The number of steps in an epoch.
     pub n_steps: usize,
+    /// The name of the images on which each epoch is evaluated: `validation` or `test`.
+    pub evaluated_on: &'static str,
 }
 
 /// Shows the progress of a run: as a bar, as lines, or on a dashboard.

@@ -141,9 +141,9 @@ impl Replay {
         state.restore(&self.checkpoint.snapshot)?;
         state.drop_metrics()?;
         let mut found = Vec::new();
-        for group in [StateBuffer::Parameters, StateBuffer::RunningStatistics] {
-            let values = state.session.read_state(group)?;
-            for member in state.layout.members(group) {
+        for buffer in [StateBuffer::Parameters, StateBuffer::RunningStatistics] {
+            let values = state.session.read_state(buffer)?;
+            for member in state.layout.members(buffer) {
                 let (node, name) = ("(before the step)".to_string(), member.name.clone());
                 found.push(NodeRange::new(node, name, &member.shape, &values[member.range()]));
             }
@@ -187,9 +187,9 @@ pub fn first_not_finite(nodes: &[NodeRange]) -> Option<String> {
 /// Returns a table of the values of a step. If a value is not finite, the table ends three rows after the first such
 /// value.
 pub fn listing(nodes: &[NodeRange]) -> String {
-    const N_BEHIND: usize = 3;
+    const N_AFTER: usize = 3;
     let first = nodes.iter().position(|range| !range.is_finite());
-    let n_shown = first.map_or(nodes.len(), |first| (first + 1 + N_BEHIND).min(nodes.len()));
+    let n_shown = first.map_or(nodes.len(), |first| (first + 1 + N_AFTER).min(nodes.len()));
     let head = ["node", "makes", "shape", "largest", "NaN", "infinite"];
     let mut text = String::new();
     let mut line = |node: &str, output: &str, shape: &str, [largest, nan, infinite]: [&str; 3]| {

@@ -20,8 +20,8 @@ use crate::tape::{StateBuffer, StateLayout};
 /// The copy has no gradients and no batch statistics, since each step computes them anew.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Snapshot {
-    /// Whole flat buffers, padding included, in the order of [`Snapshot::GROUPS`].
-    pub groups: Vec<Vec<f32>>,
+    /// Whole flat buffers, padding included, in the order of [`Snapshot::BUFFERS`].
+    pub buffers: Vec<Vec<f32>>,
     /// The number of training steps before the copy.
     pub n_steps: u64,
 }
@@ -29,7 +29,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// The buffers of a snapshot: those that outlive a step. The buffer of averaged parameters is empty if no average
     /// is kept. [`StateBuffer::Control`] is not in the list, since its flag has a copy in the metrics.
-    pub const GROUPS: [StateBuffer; 6] = [
+    pub const BUFFERS: [StateBuffer; 6] = [
         StateBuffer::Parameters,
         StateBuffer::RunningStatistics,
         StateBuffer::Optimizer(0),
@@ -203,12 +203,12 @@ impl TrainState {
     /// # Errors
     /// If the device fails.
     pub fn weights(&mut self) -> Result<Weights, Error> {
-        let group = match self.layout.averaged {
+        let buffer = match self.layout.averaged {
             true => StateBuffer::AveragedParameters,
             false => StateBuffer::Parameters,
         };
         Ok(Weights {
-            parameters: self.session.read_state(group)?,
+            parameters: self.session.read_state(buffer)?,
             running_statistics: self.session.read_state(StateBuffer::RunningStatistics)?,
             n_batches: self.n_steps,
         })
@@ -237,8 +237,8 @@ impl TrainState {
     /// If the network has no parameter or running statistic with this name.
     pub fn member(&mut self, name: &str) -> Result<Vec<f32>, Error> {
         let found = self.layout.find(name);
-        let (group, member) = found.unwrap_or_else(|| panic!("the network has no {name}"));
-        Ok(self.session.read_state(group)?[member.range()].to_vec())
+        let (buffer, member) = found.unwrap_or_else(|| panic!("the network has no {name}"));
+        Ok(self.session.read_state(buffer)?[member.range()].to_vec())
     }
 
     /// Waits for the steps so far and copies the state.
@@ -246,8 +246,8 @@ impl TrainState {
     /// # Errors
     /// If the device fails.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        let groups = Snapshot::GROUPS.iter().map(|&group| self.session.read_state(group));
-        Ok(Snapshot { groups: groups.collect::<Result<_, _>>()?, n_steps: self.n_steps })
+        let buffers = Snapshot::BUFFERS.iter().map(|&buffer| self.session.read_state(buffer));
+        Ok(Snapshot { buffers: buffers.collect::<Result<_, _>>()?, n_steps: self.n_steps })
     }
 
     /// Overwrites the state with a copy.
@@ -257,9 +257,9 @@ impl TrainState {
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         // Metrics that were requested but not read yet belong to the old state, so they are dropped.
         self.forget_late_metrics()?;
-        for (group, values) in Snapshot::GROUPS.into_iter().zip(&snapshot.groups) {
-            self.session.write_state(group, values)?;
-            if group == StateBuffer::Metrics {
+        for (buffer, values) in Snapshot::BUFFERS.into_iter().zip(&snapshot.buffers) {
+            self.session.write_state(buffer, values)?;
+            if buffer == StateBuffer::Metrics {
                 self.write_flag(values[FLAG])?;
             }
         }

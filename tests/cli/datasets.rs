@@ -34,6 +34,11 @@ fn cifar100_is_trained_evaluated_and_reported() {
         let output = wgrad(path, &["eval", "--weights", run, "--device=cpu", "--json"]);
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(json["classes"].as_array().map(Vec::len), Some(n_classes), "{json}");
+        // With `--data`, the number of classes of the weights decides which labels are read.
+        let named = ["eval", "--weights", run, "--device=cpu", "--json", "--data=cifar100"];
+        let named: serde_json::Value =
+            serde_json::from_slice(&wgrad(path, &named).stdout).expect("JSON");
+        assert_eq!(named["classes"], json["classes"]);
         let output = wgrad(path, &["report", run, "--device=cpu"]);
         assert!(output.status.success(), "{}", stderr(&output));
     }

@@ -67,8 +67,8 @@ fn a_closed_standard_output_does_not_fail_a_command() {
         let output = child.wait_with_output().expect("it ends");
         let message = stderr(&output);
         assert!(output.status.success(), "{arguments:?}: {message}");
-        let is_told = message.matches("standard output").count();
-        assert_eq!(is_told, usize::from(arguments[0] == "train"), "{arguments:?}: {message}");
+        let n_notes = message.matches("standard output").count();
+        assert_eq!(n_notes, usize::from(arguments[0] == "train"), "{arguments:?}: {message}");
     }
 }
 

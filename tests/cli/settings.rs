@@ -210,6 +210,9 @@ fn a_run_records_the_settings_of_its_schedule_alone() {
         let arguments = [schedule, &[out.as_str()]].concat();
         let output = wgrad(path, &tiny(&arguments));
         assert!(output.status.success(), "{}", stderr(&output));
+        let name = schedule[0].trim_start_matches("--schedule=");
+        let words = format!("learning rate up to 0.01 ({name});");
+        assert!(stdout(&output).contains(&words), "{}", stdout(&output));
         let config = path.join(&out[6..]).join("config.toml");
         let config = fs::read_to_string(config).expect("settings");
         for key in of_schedules {

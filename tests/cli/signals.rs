@@ -199,7 +199,7 @@ fn sigusr1_writes_a_checkpoint_and_training_goes_on_to_the_same_bits() {
 }
 
 #[test]
-fn sigusr1_writes_a_checkpoint_behind_a_dashboard_and_sigterm_ends_it() {
+fn sigusr1_writes_a_checkpoint_while_a_dashboard_runs_and_sigterm_ends_it() {
     let folder = folder_with_data();
     let path = folder.path();
     let arguments = [&long_epochs(path, "--epochs=100")[..], &["--tui"]].concat();

@@ -259,7 +259,7 @@ fn weights_of_another_precision_and_wrapped_names_are_read_with_notes() {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         (json["loss"].as_f64().expect("a number"), stderr(&output))
     };
-    let ((plain, _), (wrapped, said)) = (loss("w"), loss("wrapped"));
+    let ((plain, _), (wrapped, notes)) = (loss("w"), loss("wrapped"));
     assert_eq!(plain, wrapped);
     for words in [
         "note: wrapped: removed the prefix \"module._orig_mod.\" from the names of ",
@@ -268,7 +268,7 @@ fn weights_of_another_precision_and_wrapped_names_are_read_with_notes() {
         "note: wrapped: ignored ",
         "num_batches_tracked (U8 of [8])",
     ] {
-        assert!(said.contains(words), "{words:?} is not in {said}");
+        assert!(notes.contains(words), "{words:?} is not in {notes}");
     }
 }
 

@@ -20,17 +20,17 @@ pub fn variations(check: &CaseTape) -> Vec<CaseData> {
         (StateBuffer::Gradients, &[f32::NAN, f32::NEG_INFINITY]),
         (StateBuffer::BatchStatistics, &[f32::INFINITY]),
     ];
-    for (group, poisons) in poisons {
-        let Some(last) = state.members(group).last() else { continue };
+    for (buffer, poisons) in poisons {
+        let Some(last) = state.members(buffer).last() else { continue };
         // The first of these values goes into the first element of the buffer, the second into its last element.
         for (&poison, at) in poisons.iter().zip([0, last.range().end - 1]) {
-            vary(&|data| data.state[group.index()][at] = poison);
+            vary(&|data| data.state[buffer.index()][at] = poison);
         }
     }
     if state.averaged {
         vary(&|data| data.step.step = 1);
     }
-    let is_flag = |storage| matches!(storage, Storage::State { group: StateBuffer::Control, .. });
+    let is_flag = |storage| matches!(storage, Storage::State { buffer: StateBuffer::Control, .. });
     if check.tape.values().iter().any(|value| is_flag(value.storage)) {
         for flag in [STOPPED, SKIPPED] {
             vary(&|data| {

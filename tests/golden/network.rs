@@ -164,7 +164,9 @@ pub fn network(file: &CaseFile, device: &Device) {
 /// Records the images and the network.
 fn record(file: &CaseFile, mode: Mode, fusion: Fusion) -> (Tape, ValueId, ValueId) {
     let mut tape = Tape::new("network", mode);
-    let x = tape.input("x", ElementType::F32, &[file.attribute("batch"), 32, 32, 3]);
+    // The images of all steps: [steps, N, C, H, W].
+    let &[_, n, c, h, w] = &file.tensor("x").shape[..] else { panic!("x: five axes") };
+    let x = tape.input("x", ElementType::F32, &[n, h, w, c]);
     let network = by_name(&file.attribute::<String>("op")).expect("a name");
     let network = NetworkConfig::new(network, file.attribute("width"), 10);
     let logits = network.record(&mut tape, x);

@@ -11,11 +11,11 @@ def conv_bn(i, o, pool):
 
 
 class ResNet9(torch.nn.Module):
-    """The project's network, at any width (the default is 64)."""
+    """The project's network, at any width (the default is 64), for images with any number of channels."""
 
-    def __init__(self, width):
+    def __init__(self, width, channels=3):
         super().__init__()
-        self.prep = conv_bn(3, width, False)
+        self.prep = conv_bn(channels, width, False)
         self.layer1 = conv_bn(width, 2 * width, True)
         self.res1 = torch.nn.Sequential(conv_bn(2 * width, 2 * width, False), conv_bn(2 * width, 2 * width, False))
         self.layer2 = conv_bn(2 * width, 4 * width, True)
@@ -28,4 +28,4 @@ class ResNet9(torch.nn.Module):
         x = x + self.res1(x)
         x = self.layer3(self.layer2(x))
         x = x + self.res2(x)
-        return self.fc(F.max_pool2d(x, 4).flatten(1))
+        return self.fc(F.max_pool2d(x, x.shape[2:]).flatten(1))

@@ -88,7 +88,7 @@ impl Graph {
             }
         };
         let is_relative = rest.len() == path.len();
-        while let Some((name, behind)) = rest.split_first() {
+        while let Some((name, tail)) = rest.split_first() {
             let mut child = at.clone();
             child.push(name.clone());
             if name == "super" {
@@ -100,11 +100,11 @@ impl Graph {
             } else {
                 let renamed = self.names.get(&at).and_then(|names| names.get(name));
                 let used = renamed.filter(|_| depth < 8).and_then(|path| {
-                    self.resolve(&at, &[path.as_slice(), behind].concat(), depth + 1)
+                    self.resolve(&at, &[path.as_slice(), tail].concat(), depth + 1)
                 });
                 return used.or_else(|| self.files.get(&at).cloned());
             }
-            rest = behind;
+            rest = tail;
         }
         self.files.get(&at).cloned()
     }

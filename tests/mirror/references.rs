@@ -134,10 +134,10 @@ fn problem(tree: &Tree, code: &str) -> Option<String> {
 /// Checks the names of functions and types that follow a link to a source file in a page: after a link to `run.rs`, each
 /// name must be defined in `run.rs`; after a link to `mod.rs`, in any file of its folder. Returns a problem for each name
 /// that is not.
-fn problems_behind_links(tree: &Tree, page: &Page) -> Vec<String> {
+fn problems_after_links(tree: &Tree, page: &Page) -> Vec<String> {
     let mut problems = Vec::new();
-    for behind in page.prose.split("](").skip(1) {
-        let Some((link, mut rest)) = behind.split_once(')') else { continue };
+    for part in page.prose.split("](").skip(1) {
+        let Some((link, mut rest)) = part.split_once(')') else { continue };
         let path = page.path.parent().expect("a folder").join(link);
         let Ok(path) = path.canonicalize() else { continue };
         if !link.ends_with(".rs") {
@@ -145,8 +145,8 @@ fn problems_behind_links(tree: &Tree, page: &Page) -> Vec<String> {
         }
         let module = shown(path.parent().filter(|_| link.ends_with("/mod.rs")).unwrap_or(&path));
         let files = || tree.code.iter().filter(|(path, _)| path.starts_with(&module));
-        while let Some((name, behind)) = listed_name(rest) {
-            rest = behind;
+        while let Some((name, tail)) = listed_name(rest) {
+            rest = tail;
             let last = name.rsplit("::").next().unwrap_or(name);
             if words(last).eq([last]) && !files().any(|(_, text)| defines(text, last)) {
                 problems.push(format!("{module} does not define {name}"));
@@ -171,8 +171,8 @@ fn documents_name_existing_files_and_functions() {
             n_spans += 1;
             problems.extend(problem(&tree, code).map(|problem| format!("{at}: {problem}")));
         }
-        let behind = problems_behind_links(&tree, &page).into_iter();
-        problems.extend(behind.map(|problem| format!("{at}: {problem}")));
+        let after_links = problems_after_links(&tree, &page).into_iter();
+        problems.extend(after_links.map(|problem| format!("{at}: {problem}")));
     }
     assert_none(&problems);
     assert!(n_spans > 500, "only {n_spans} code spans were found");

@@ -22,12 +22,12 @@ try {
     const requiredFeatures = ["subgroups"].filter((feature) => adapter.features.has(feature));
     const device = await adapter.requestDevice({ requiredFeatures });
     const texts = await (await fetch("/texts")).json();
-    const said = await Promise.all(texts.map(async (code) => {
+    const errors = await Promise.all(texts.map(async (code) => {
         const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
-        const errors = messages.filter((message) => message.type === "error");
-        return errors.map((e) => `line ${e.lineNum}: ${e.message}`).join("; ");
+        const found = messages.filter((message) => message.type === "error");
+        return found.map((e) => `line ${e.lineNum}: ${e.message}`).join("; ");
     }));
-    await send({ features: requiredFeatures, said });
+    await send({ features: requiredFeatures, errors });
 } catch (error) {
     await send({ failed: String(error) });
 }
@@ -144,13 +144,13 @@ fn a_browser_compiles_every_text() {
         println!("{} compiled nothing: {why}", chromium.display());
         return;
     }
-    let said = answer["said"].as_array().expect("a list").iter();
-    let said: Vec<&str> = said.map(|said| said.as_str().expect("text")).collect();
-    let (last, said) = said.split_last().expect("one at least");
+    let errors = answer["errors"].as_array().expect("a list").iter();
+    let errors: Vec<&str> = errors.map(|error| error.as_str().expect("text")).collect();
+    let (last, errors) = errors.split_last().expect("one at least");
     assert!(last.contains("parenthes"), "the browser accepts an invalid shader: {last:?}");
-    assert_eq!(said.len(), names.len());
-    let complaints = names.iter().zip(said).filter(|(_, said)| !said.is_empty());
-    let complaints: Vec<_> = complaints.map(|(name, said)| format!("{name}: {said}")).collect();
+    assert_eq!(errors.len(), names.len());
+    let complaints = names.iter().zip(errors).filter(|(_, error)| !error.is_empty());
+    let complaints: Vec<_> = complaints.map(|(name, error)| format!("{name}: {error}")).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     println!("{} texts, with {}", names.len(), answer["features"]);
 }

@@ -22,10 +22,10 @@ const N_EPOCHS: usize = 3;
 /// A checkpoint in the middle of the second epoch of a run over twelve images.
 static RIGHT: LazyLock<Checkpoint> = LazyLock::new(|| {
     let weights = Weights::initial(&LAYOUT, 0);
-    let groups = Snapshot::GROUPS.map(|group| match group {
+    let buffers = Snapshot::BUFFERS.map(|buffer| match buffer {
         StateBuffer::Parameters => weights.parameters.clone(),
         StateBuffer::RunningStatistics => weights.running_statistics.clone(),
-        group => vec![0.5; LAYOUT.n_elements(group)],
+        buffer => vec![0.5; LAYOUT.n_elements(buffer)],
     });
     let header = json!({
         "format_version": 1, "step": 4, "epoch": 1, "n_batches": 1, "seed": 7,
@@ -41,7 +41,7 @@ static RIGHT: LazyLock<Checkpoint> = LazyLock::new(|| {
         header: serde_json::from_value(header).expect("a header"),
         order: (0..N_IMAGES as u32).rev().collect(),
         batch: None,
-        snapshot: Snapshot { groups: groups.into(), n_steps: 4 },
+        snapshot: Snapshot { buffers: buffers.into(), n_steps: 4 },
         info: None,
     }
 });

@@ -10,6 +10,7 @@ pub mod archive;
 pub mod checkpoint;
 pub mod cifar_batch;
 pub mod config;
+pub mod idx;
 pub mod image;
 mod tensors;
 pub mod weights;
@@ -18,11 +19,12 @@ pub mod weights;
 pub type Target = fn(&[u8]);
 
 /// All targets, with the names of their archives in `fuzz/corpus/`.
-pub const ALL: [(&str, Target); 6] = [
+pub const ALL: [(&str, Target); 7] = [
     ("archive", archive::run),
     ("checkpoint", checkpoint::run),
     ("cifar_batch", cifar_batch::run),
     ("config", config::run),
+    ("idx", idx::run),
     ("image", image::run),
     ("weights", weights::run),
 ];

@@ -3,8 +3,11 @@
 use std::io;
 
 use wgrad::base::shown::Shown;
+use wgrad::base::units::readable_bytes;
 use wgrad::data::fetch::FetchError;
-use wgrad::data::{DataError, DatasetSource, Files, LoadError, Loaded, Source};
+use wgrad::data::{
+    DATASETS, DataError, DatasetSource, Files, LoadError, Loaded, PublishedArchive, Source,
+};
 
 /// Adds sentences about how to get CIFAR-10 to the notice that the built-in shapes replace CIFAR-10. Returns a dataset
 /// without a notice unchanged.
@@ -166,14 +169,23 @@ pub fn hint_of_fetch(error: &FetchError) -> Option<String> {
     })
 }
 
+/// Returns half a sentence with the disk space for the largest archive and for its files.
+pub fn space_of_archives() -> String {
+    let archives = || DATASETS.iter().filter_map(|dataset| dataset.files()?.archive.as_ref());
+    let largest = |size: fn(&PublishedArchive) -> u64| {
+        readable_bytes(archives().map(size).max().unwrap_or_default())
+    };
+    let (packed, unpacked) = (largest(|a| a.n_bytes), largest(PublishedArchive::unpacked_bytes));
+    format!("an archive takes up to {packed}, and its unpacked files take up to {unpacked} more")
+}
+
 fn io_hint(source: &io::Error) -> Option<String> {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
-            "the archive takes 162 MiB and the files take 176 MiB more: free some space, or name a \
-             folder on another disk with --data-dir. The partial download is kept, and the next \
-             `wgrad fetch` continues it"
-                .into(),
-        ),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
+            "{}: free some space, or name a folder on another disk with --data-dir. The partial \
+                 download is kept, and the next `wgrad fetch` continues it",
+            space_of_archives()
+        )),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             Some("name a folder that you may write to with --data-dir".into())
         }
@@ -257,6 +269,13 @@ mod tests {
             assert!(hint.contains(words), "{error}: {hint}");
         }
         assert_eq!(hint_of_fetch(&FetchError::Stopped { received: 0, part: part() }), None);
+    }
+
+    #[test]
+    fn the_space_of_archives_is_that_of_the_published_files() {
+        let expected =
+            "an archive takes up to 162.2 MiB, and its unpacked files take up to 175.9 MiB more";
+        assert_eq!(space_of_archives(), expected);
     }
 
     #[test]

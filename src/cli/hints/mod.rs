@@ -13,7 +13,7 @@ use wgrad::passes::PlanError;
 use wgrad::train::lr_find::NoSlope;
 use wgrad::train::{ConfigError, StepError, TrainError};
 
-pub use data::{advised, hint_of_fetch};
+pub use data::{advised, hint_of_fetch, space_of_archives};
 pub use resume::begin_from;
 
 /// Converts the error type of one module (device, data, train, ...) into [`Error`], the enum of the errors of all

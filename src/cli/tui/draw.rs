@@ -1,7 +1,7 @@
 //! The layout of the dashboard.
 //!
 //! The dashboard uses the terminal's default colours and three colours of the terminal's palette. These are visible in
-//! dark and light themes. Charts can be read without colours: training is a line, and test is one dot per epoch.
+//! dark and light themes. Charts can be read without colours: training is a line, and an evaluation is a dot.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -13,7 +13,7 @@ use wgrad::train::console::duration;
 
 use super::charts::{accuracy_chart, loss_chart, rate_chart};
 use super::state::{Stage, State};
-use super::style::{TEST, TRAIN, dim, panel};
+use super::style::{EVALUATION, TRAIN, dim, panel};
 
 /// The height of the panel with the numbers of the run, in lines, including the title.
 const NUMBERS_HEIGHT: u16 = 7;
@@ -113,9 +113,10 @@ fn numbers(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let text = format!("rate {:.6}, {:.0} images/s", state.lr, state.images_per_s);
     frame.render_widget(Line::raw(text), rate);
     let text = state.best().map_or(String::new(), |best| {
-        format!("best test {:.2}% (epoch {})", 100.0 * best.accuracy(), best.epoch)
+        let (set, accuracy) = (best.evaluated_on(), 100.0 * best.accuracy());
+        format!("best {set} {accuracy:.2}% (epoch {})", best.epoch)
     });
-    frame.render_widget(Line::styled(text, TEST), best);
+    frame.render_widget(Line::styled(text, EVALUATION), best);
 }
 
 fn bar(what: &str, done: f64, note: String) -> LineGauge<'static> {
@@ -179,6 +180,7 @@ mod tests {
             folder: "runs/here".to_string(),
             n_epochs: 3,
             n_steps: 10,
+            evaluated_on: "test",
         });
         for (epoch, n_steps) in [(0, 10), (1, 5)] {
             state.begin_epoch(epoch, 0);
@@ -307,6 +309,18 @@ mod tests {
                 "q saves and ends",
             ],
         );
+    }
+
+    #[test]
+    fn validation_images_are_named() {
+        let mut state = state();
+        state.facts.as_mut().expect("the run has begun").evaluated_on = "validation";
+        let epoch = &mut state.evaluations[0];
+        (epoch.validation_loss, epoch.validation_accuracy) = (Some(1.25), Some(0.5678));
+        let lines = screen(&state, &[], 100, 30);
+        let title = "loss \u{2500} train \u{25cf} validation";
+        assert_shows(&lines, &[title, "best validation 56.78% (epoch 1)"]);
+        assert!(!lines.concat().contains("test"), "{}", lines.join("\n"));
     }
 
     #[test]

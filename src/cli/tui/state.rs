@@ -61,7 +61,7 @@ pub struct State {
     /// Latest metrics, sums over the epoch so far; None before the epoch's first reading.
     pub metrics: Option<Metrics>,
     pub train: Vec<Point>,
-    pub tests: Vec<EpochMetrics>,
+    pub evaluations: Vec<EpochMetrics>,
     /// Times of the ops in the last timed step, the longest first.
     pub ops: Vec<OpTime>,
 }
@@ -83,7 +83,7 @@ impl State {
             images_per_s: 0.0,
             metrics: None,
             train: Vec::new(),
-            tests: Vec::new(),
+            evaluations: Vec::new(),
             ops: Vec::new(),
         }
     }
@@ -122,7 +122,7 @@ impl State {
     }
 
     pub fn epoch(&mut self, epoch: &EpochMetrics) {
-        self.tests.push(*epoch);
+        self.evaluations.push(*epoch);
     }
 
     pub fn times(&mut self, tape: &Tape, times: &NodeTimes) {
@@ -171,9 +171,14 @@ impl State {
         (self.n_run > 0).then(|| self.elapsed() / self.n_run as f64 * n_left as f64)
     }
 
+    /// Returns the name of the images on which each epoch is evaluated.
+    pub fn evaluated_on(&self) -> &'static str {
+        self.facts.as_ref().map_or("test", |facts| facts.evaluated_on)
+    }
+
     /// Returns the epoch with the best accuracy; the first of them if several epochs have the same accuracy.
     pub fn best(&self) -> Option<&EpochMetrics> {
-        wgrad::train::metrics::best(&self.tests)
+        wgrad::train::metrics::best(&self.evaluations)
     }
 }
 
@@ -200,7 +205,8 @@ mod tests {
     fn a_point_is_the_difference_of_two_readings() {
         let mut state = State::new();
         let (device, memory, folder) = Default::default();
-        state.begin(&RunFacts { device, memory, folder, n_epochs: 4, n_steps: 10 });
+        let (n_epochs, n_steps, evaluated_on) = (4, 10, "test");
+        state.begin(&RunFacts { device, memory, folder, n_epochs, n_steps, evaluated_on });
         state.begin_epoch(1, 0);
         (0..5).for_each(|_| state.step(100, 0.1));
         state.metrics(&metrics(200.0, 10.0, 100.0));

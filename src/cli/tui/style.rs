@@ -5,7 +5,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders};
 
 pub const TRAIN: Color = Color::Cyan;
-pub const TEST: Color = Color::Magenta;
+pub const EVALUATION: Color = Color::Magenta;
 
 pub fn panel<'a>(title: impl Into<Line<'a>>) -> Block<'a> {
     let title = title.into().patch_style(Style::new().remove_modifier(Modifier::DIM));

@@ -212,23 +212,23 @@ pub fn fetch(
     }
     let folder = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let by_hand = folder.join(archive.published.name);
-    if let Some(mut file) = right_archive(archive, &by_hand, watch) {
-        watch(Event::Unpacking);
-        unpack::unpack(archive, &mut file, &by_hand, dir, watch, stop)?;
-        return Ok(Fetched::Now);
-    }
-
+    // The lock on the partial download keeps other processes out, also while an archive of the user is unpacked.
     let mut part = PartialDownload::open(folder, archive.published.name)?;
-    // Another process may have held the lock on the partial download before, and may have finished the fetch.
+    // Another process may have held the lock before, and may have finished the fetch.
     if holds_dataset(archive, dir)? {
         part.remove();
         return Ok(Fetched::Before);
     }
-    get_whole(archive, &mut part, patience, watch, stop)?;
-    watch(Event::Unpacking);
-    let path = part.path().to_path_buf();
-    unpack::unpack(archive, part.file(), &path, dir, watch, stop)?;
+    let by_hand = folder.join(archive.published.name);
+    if let Some(mut file) = right_archive(archive, &by_hand, watch) {
+        watch(Event::Unpacking);
+        unpack::unpack(archive, &mut file, &by_hand, dir, watch, stop)?;
+    } else {
+        get_whole(archive, &mut part, patience, watch, stop)?;
+        watch(Event::Unpacking);
+        let path = part.path().to_path_buf();
+        unpack::unpack(archive, part.file(), &path, dir, watch, stop)?;
+    }
     part.remove();
     Ok(Fetched::Now)
 }

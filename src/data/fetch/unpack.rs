@@ -10,7 +10,7 @@ use tar::EntryType;
 
 use super::{Archive, Event, FetchError};
 use crate::base::files;
-use crate::data::{Files, ReadOptions};
+use crate::data::{Files, PublishedArchive, ReadOptions};
 
 /// The largest size of an archive's headers and skipped entries together, decompressed, in bytes.
 const MARGIN_BYTES: u64 = 1 << 20;
@@ -137,7 +137,8 @@ pub fn read(
     sink: &mut dyn FnMut(Item<'_>) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     let allowed = files.archive.as_ref().map_or(&[][..], |archive| archive.files);
-    let max_bytes = allowed.iter().map(|(_, n)| n).sum::<u64>() + MARGIN_BYTES;
+    let unpacked = files.archive.as_ref().map_or(0, PublishedArchive::unpacked_bytes);
+    let max_bytes = unpacked + MARGIN_BYTES;
     let mut tar = tar::Archive::new(GzDecoder::new(archive).take(max_bytes));
     let mut seen = Vec::new();
     // In raw mode, extensions for long names are ordinary entries. Otherwise, the reader would allocate memory for any

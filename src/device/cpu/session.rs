@@ -59,7 +59,7 @@ impl<T: Precision> CpuSession<T> {
     /// Allocates a state of zeros, unless the state exists.
     fn ensure_state(&mut self) {
         if self.state.is_empty() {
-            let zeros = |group| Buffer::Real(vec![T::ZERO; self.layout.n_elements(group)]);
+            let zeros = |buffer| Buffer::Real(vec![T::ZERO; self.layout.n_elements(buffer)]);
             self.state = StateBuffer::ALL.map(zeros).into();
         }
     }
@@ -89,7 +89,7 @@ impl<T: Precision> CpuSession<T> {
         let program = &self.programs[program.0];
         let placement = program.placement(value);
         let buffer = match program.plan.buffers[placement.buffer].kind {
-            BufferKind::State(group) => &self.state[group.index()],
+            BufferKind::State(buffer) => &self.state[buffer.index()],
             BufferKind::Slot(ix) => &self.slots[ix],
             BufferKind::Input => &program.buffers[placement.buffer],
         };
@@ -100,7 +100,7 @@ impl<T: Precision> CpuSession<T> {
         let program = &mut self.programs[program.0];
         let placement = program.placement(value);
         let buffer = match program.plan.buffers[placement.buffer].kind {
-            BufferKind::State(group) => &mut self.state[group.index()],
+            BufferKind::State(buffer) => &mut self.state[buffer.index()],
             BufferKind::Slot(ix) => &mut self.slots[ix],
             BufferKind::Input => &mut program.buffers[placement.buffer],
         };
@@ -130,9 +130,9 @@ impl<T: Precision> CpuSession<T> {
         program.swap(&mut self.state, &mut self.slots);
     }
 
-    fn state_mut(&mut self, group: StateBuffer) -> &mut Vec<T> {
+    fn state_mut(&mut self, buffer: StateBuffer) -> &mut Vec<T> {
         self.ensure_state();
-        match &mut self.state[group.index()] {
+        match &mut self.state[buffer.index()] {
             Buffer::Real(values) => values,
             Buffer::Words(_) => unreachable!("the state holds real numbers"),
         }
@@ -145,7 +145,7 @@ impl<T> Program<T> {
     fn swap(&mut self, state: &mut [Buffer<T>], slots: &mut [Buffer<T>]) {
         for (planned, buffer) in self.plan.buffers.iter().zip(&mut self.buffers) {
             match planned.kind {
-                BufferKind::State(group) => mem::swap(buffer, &mut state[group.index()]),
+                BufferKind::State(kind) => mem::swap(buffer, &mut state[kind.index()]),
                 BufferKind::Slot(ix) => mem::swap(buffer, &mut slots[ix]),
                 BufferKind::Input => {}
             }
@@ -254,32 +254,32 @@ impl<T: Precision> Session for CpuSession<T> {
         Box::pin(ready(Ok(words)))
     }
 
-    fn write_state(&mut self, group: StateBuffer, data: &[f32]) -> Result<(), DeviceError> {
-        let target = self.state_mut(group);
-        assert_eq!(target.len(), data.len(), "{} has another size", group.name());
+    fn write_state(&mut self, buffer: StateBuffer, data: &[f32]) -> Result<(), DeviceError> {
+        let target = self.state_mut(buffer);
+        assert_eq!(target.len(), data.len(), "{} has another size", buffer.name());
         target.iter_mut().zip(data).for_each(|(to, &from)| *to = T::from_f32(from));
         Ok(())
     }
 
-    fn read_state_async(&mut self, group: StateBuffer) -> Pending<'_, Vec<f32>> {
-        let values = self.state_mut(group).iter().map(|v| v.to_f32()).collect();
+    fn read_state_async(&mut self, buffer: StateBuffer) -> Pending<'_, Vec<f32>> {
+        let values = self.state_mut(buffer).iter().map(|v| v.to_f32()).collect();
         Box::pin(ready(Ok(values)))
     }
 
-    fn request_state(&mut self, group: StateBuffer) -> Result<(), DeviceError> {
+    fn request_state(&mut self, buffer: StateBuffer) -> Result<(), DeviceError> {
         let mut values = mem::take(&mut self.late_values);
         values.clear();
-        values.extend(self.state_mut(group).iter().map(|value| value.to_f32()));
-        (self.late, self.late_values) = (Some(group), values);
+        values.extend(self.state_mut(buffer).iter().map(|value| value.to_f32()));
+        (self.late, self.late_values) = (Some(buffer), values);
         Ok(())
     }
 
     fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<StateBuffer>, DeviceError> {
-        let group = self.late.take();
-        if group.is_some() {
+        let buffer = self.late.take();
+        if buffer.is_some() {
             mem::swap(values, &mut self.late_values);
         }
-        Ok(group)
+        Ok(buffer)
     }
 
     /// Returns at once, because on the CPU [`Session::run`] returns only after the run is complete. The trait's default

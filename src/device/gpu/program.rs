@@ -215,7 +215,7 @@ fn buffers(
     let total = plan.total_bytes();
     log::debug!("allocating {} for {network}", readable_bytes(total));
     let buffer = |planned: &crate::passes::plan::PlannedBuffer| match planned.kind {
-        BufferKind::State(group) => Ok(memory.state[group.index()].clone()),
+        BufferKind::State(buffer) => Ok(memory.state[buffer.index()].clone()),
         BufferKind::Slot(ix) if planned.is_shared => Ok(memory.slots[ix].clone()),
         BufferKind::Input | BufferKind::Slot(_) => {
             let label = format!("{network}.{}", planned.label);

@@ -147,7 +147,7 @@ impl Ring {
     pub(super) fn request(
         &mut self,
         context: &Context,
-        group: StateBuffer,
+        buffer: StateBuffer,
         source: &wgpu::Buffer,
         bytes: u64,
     ) -> Result<(), DeviceError> {
@@ -161,7 +161,7 @@ impl Ring {
             None => Staging::new(context, "late readback", bytes)?,
         };
         let download = Download::start(context, source, 0, bytes, staging);
-        self.under_way.push_back((group, download));
+        self.under_way.push_back((buffer, download));
         Ok(())
     }
 
@@ -176,18 +176,18 @@ impl Ring {
         values: &mut Vec<f32>,
     ) -> Result<Option<StateBuffer>, DeviceError> {
         self.collect(context)?;
-        let group = self.latest.take();
-        if group.is_some() {
+        let buffer = self.latest.take();
+        if buffer.is_some() {
             std::mem::swap(values, &mut self.values);
         }
-        Ok(group)
+        Ok(buffer)
     }
 
     fn collect(&mut self, context: &Context) -> Result<(), DeviceError> {
         context.check()?;
-        while let Some((group, first)) = self.under_way.pop_front() {
+        while let Some((buffer, first)) = self.under_way.pop_front() {
             if !first.has_arrived() {
-                self.under_way.push_front((group, first));
+                self.under_way.push_front((buffer, first));
                 break;
             }
             let values = &mut self.values;
@@ -196,7 +196,7 @@ impl Ring {
                 let (words, _) = bytes.as_chunks();
                 values.extend(words.iter().map(|&word| f32::from_le_bytes(word)));
             })?;
-            self.latest = Some(group);
+            self.latest = Some(buffer);
             self.free.push(staging);
         }
         Ok(())

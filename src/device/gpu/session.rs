@@ -57,7 +57,7 @@ pub(super) struct GpuSession {
 /// The buffers that all programs of the session bind: the state, and the scalars of the step.
 struct State {
     /// The state's flat buffers, in the order of [`StateBuffer::ALL`].
-    groups: Vec<wgpu::Buffer>,
+    buffers: Vec<wgpu::Buffer>,
     /// The buffer with the [`StepScalars`] of the step that runs next.
     step: wgpu::Buffer,
 }
@@ -98,21 +98,21 @@ impl GpuSession {
     }
 
     fn create_state(&self) -> Result<State, DeviceError> {
-        let bytes = |group| 4 * self.layout.n_elements(group) as u64;
+        let bytes = |buffer| 4 * self.layout.n_elements(buffer) as u64;
         let planned: u64 = StateBuffer::ALL.into_iter().map(bytes).sum();
         if let Some(limit) = self.memory_limit
             && planned > limit
         {
             return Err(PlanError::MemoryLimit { planned, limit }.into());
         }
-        let create = |group: StateBuffer| {
-            self.context.create_buffer(self.layout.name(group), bytes(group), STORAGE, planned)
+        let create = |buffer: StateBuffer| {
+            self.context.create_buffer(self.layout.name(buffer), bytes(buffer), STORAGE, planned)
         };
-        let groups =
+        let buffers =
             StateBuffer::ALL.into_iter().map(create).collect::<Result<_, DeviceError>>()?;
         let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let step = self.context.create_buffer("step", 0, usage, planned)?;
-        Ok(State { groups, step })
+        Ok(State { buffers, step })
     }
 
     /// Runs the program like [`Session::run_timed`], and measures the nodes with `clock`. The device must support this
@@ -215,7 +215,7 @@ impl Session for GpuSession {
         let (context, pipelines) = (Arc::clone(&self.context), Arc::clone(&self.pipelines));
         let slots = self.programs.last().map_or(Vec::new(), |last| last.slots().cloned().collect());
         let state = self.state()?;
-        let memory = Memory { state: &state.groups, step: &state.step, slots: &slots };
+        let memory = Memory { state: &state.buffers, step: &state.step, slots: &slots };
         let program = Program::load(&context, &pipelines, &memory, tape, plan)?;
         self.programs.push(program);
         Ok(ProgramId(self.programs.len() - 1))
@@ -278,28 +278,28 @@ impl Session for GpuSession {
         Box::pin(self.read_value(program, value, false))
     }
 
-    fn write_state(&mut self, group: StateBuffer, data: &[f32]) -> Result<(), DeviceError> {
-        let n_elements = self.layout.n_elements(group);
-        assert_eq!(data.len(), n_elements, "{} has another size", group.name());
+    fn write_state(&mut self, buffer: StateBuffer, data: &[f32]) -> Result<(), DeviceError> {
+        let n_elements = self.layout.n_elements(buffer);
+        assert_eq!(data.len(), n_elements, "{} has another size", buffer.name());
         let context = Arc::clone(&self.context);
         context.check()?;
-        let buffer = &self.state()?.groups[group.index()];
+        let buffer = &self.state()?.buffers[buffer.index()];
         context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(data));
         Ok(())
     }
 
-    fn read_state_async(&mut self, group: StateBuffer) -> Pending<'_, Vec<f32>> {
+    fn read_state_async(&mut self, buffer: StateBuffer) -> Pending<'_, Vec<f32>> {
         Box::pin(async move {
-            let bytes = 4 * self.layout.n_elements(group) as u64;
-            let buffer = self.state()?.groups[group.index()].clone();
+            let bytes = 4 * self.layout.n_elements(buffer) as u64;
+            let buffer = self.state()?.buffers[buffer.index()].clone();
             self.reader.read(&self.context, &buffer, 0, bytes).await
         })
     }
 
-    fn request_state(&mut self, group: StateBuffer) -> Result<(), DeviceError> {
-        let bytes = 4 * self.layout.n_elements(group) as u64;
-        let buffer = self.state()?.groups[group.index()].clone();
-        self.late.request(&self.context, group, &buffer, bytes)
+    fn request_state(&mut self, buffer: StateBuffer) -> Result<(), DeviceError> {
+        let bytes = 4 * self.layout.n_elements(buffer) as u64;
+        let source = self.state()?.buffers[buffer.index()].clone();
+        self.late.request(&self.context, buffer, &source, bytes)
     }
 
     fn poll_state(&mut self, values: &mut Vec<f32>) -> Result<Option<StateBuffer>, DeviceError> {

@@ -75,10 +75,10 @@ impl CaseTape {
             let tensor = Tensor { name, shape: &value.shape, exact };
             worst = worst.max(self.compare_one(&tensor, &expected.numbers(), &got.numbers())?);
         }
-        for ((group, expected), got) in
+        for ((buffer, expected), got) in
             StateBuffer::ALL.into_iter().zip(&expected.state).zip(&got.state)
         {
-            worst = worst.max(self.compare_state(group, expected, got)?);
+            worst = worst.max(self.compare_state(buffer, expected, got)?);
         }
         Ok(worst)
     }
@@ -87,15 +87,15 @@ impl CaseTape {
     /// tensors.
     fn compare_state(
         &self,
-        group: StateBuffer,
+        buffer: StateBuffer,
         expected: &[f32],
         got: &[f32],
     ) -> Result<f64, Mismatch> {
         let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
         let (mut expected, mut got) = (widen(expected), widen(got));
         let mut worst: f64 = 0.0;
-        for member in self.tape.state().members(group) {
-            let name = format!("{}: {}", self.tape.state().name(group), member.name);
+        for member in self.tape.state().members(buffer) {
+            let name = format!("{}: {}", self.tape.state().name(buffer), member.name);
             let tensor = Tensor { name, shape: &member.shape, exact: false };
             let range = member.range();
             let one = self.compare_one(&tensor, &expected[range.clone()], &got[range.clone()])?;
@@ -105,9 +105,9 @@ impl CaseTape {
         }
         // The elements outside members are padding, metrics or control words. Each element is compared alone, because
         // each metric has another magnitude.
-        let exact = group != StateBuffer::Metrics;
+        let exact = buffer != StateBuffer::Metrics;
         for (ix, (expected, got)) in expected.iter().zip(&got).enumerate() {
-            let name = format!("{}, element {ix}", self.tape.state().name(group));
+            let name = format!("{}, element {ix}", self.tape.state().name(buffer));
             let tensor = Tensor { name, shape: &[1], exact };
             worst = worst.max(self.compare_one(&tensor, &[*expected], &[*got])?);
         }

@@ -40,7 +40,8 @@ impl CaseTape {
                 (id, contents)
             })
             .collect();
-        let state = StateBuffer::ALL.map(|group| state(&mut rng, group, self.tape.state())).into();
+        let state =
+            StateBuffer::ALL.map(|buffer| state(&mut rng, buffer, self.tape.state())).into();
         let step = StepScalars {
             seed: [rng.random(), rng.random()],
             epoch: rng.random_range(0..100),
@@ -53,8 +54,8 @@ impl CaseTape {
 
 /// Returns a state buffer of random numbers in a valid range: variances are positive, and so is the optimizer's second
 /// buffer, which has Adam's second moments.
-fn state(rng: &mut impl Rng, group: StateBuffer, layout: &StateLayout) -> Vec<f32> {
-    let fill = match group {
+fn state(rng: &mut impl Rng, buffer: StateBuffer, layout: &StateLayout) -> Vec<f32> {
+    let fill = match buffer {
         StateBuffer::Parameters
         | StateBuffer::AveragedParameters
         | StateBuffer::Gradients
@@ -62,10 +63,10 @@ fn state(rng: &mut impl Rng, group: StateBuffer, layout: &StateLayout) -> Vec<f3
         StateBuffer::Optimizer(_)
         | StateBuffer::RunningStatistics
         | StateBuffer::BatchStatistics => Fill::Positive,
-        StateBuffer::Metrics | StateBuffer::Control => return vec![0.0; layout.n_elements(group)],
+        StateBuffer::Metrics | StateBuffer::Control => return vec![0.0; layout.n_elements(buffer)],
     };
-    let mut flat = vec![0.0; layout.n_elements(group)];
-    for member in layout.members(group) {
+    let mut flat = vec![0.0; layout.n_elements(buffer)];
+    for member in layout.members(buffer) {
         flat[member.range()].copy_from_slice(&reals(rng, fill, member.n_elements()));
     }
     flat

@@ -48,8 +48,8 @@ const BATCH: [&str; 3] = ["training.pixels", "training.labels", "training.indice
 
 /// Returns the prefix of the names of a state buffer's tensors, such as `training.exp_avg.`. The name of the parameter
 /// follows. The tensors of weights have no prefix.
-fn prefix(layout: &StateLayout, group: StateBuffer) -> String {
-    format!("training.{}.", layout.name(group))
+fn prefix(layout: &StateLayout, buffer: StateBuffer) -> String {
+    format!("training.{}.", layout.name(buffer))
 }
 
 /// The part of a checkpoint that is not tensors.
@@ -141,13 +141,13 @@ impl Checkpoint {
     /// Returns the contents of the file.
     pub fn to_bytes(&self, layout: &StateLayout) -> Vec<u8> {
         let mut file = Writer::default();
-        for (group, buffer) in Snapshot::GROUPS.into_iter().zip(&self.snapshot.groups) {
-            match group {
-                StateBuffer::Metrics => file.f32(METRICS.to_string(), vec![buffer.len()], buffer),
+        for (buffer, values) in Snapshot::BUFFERS.into_iter().zip(&self.snapshot.buffers) {
+            match buffer {
+                StateBuffer::Metrics => file.f32(METRICS.to_string(), vec![values.len()], values),
                 StateBuffer::Parameters | StateBuffer::RunningStatistics => {
-                    file.members("", layout.members(group), buffer);
+                    file.members("", layout.members(buffer), values);
                 }
-                _ => file.members(&prefix(layout, group), layout.members(group), buffer),
+                _ => file.members(&prefix(layout, buffer), layout.members(buffer), values),
             }
         }
         file.u32(ORDER.to_string(), &self.order);
@@ -250,13 +250,15 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
     let (n_images, lengths) = (length(ORDER), BATCH.map(length));
     let mut file = Reader::new(&file);
     let weights = Weights::read(layout, &mut file);
-    let groups = Snapshot::GROUPS.into_iter().map(|group| match group {
+    let buffers = Snapshot::BUFFERS.into_iter().map(|buffer| match buffer {
         StateBuffer::Parameters => weights.parameters.clone(),
         StateBuffer::RunningStatistics => weights.running_statistics.clone(),
-        StateBuffer::Metrics => file.f32(METRICS, &[layout.n_elements(group)]).unwrap_or_default(),
-        _ => file.members(&prefix(layout, group), layout.members(group), layout.n_elements(group)),
+        StateBuffer::Metrics => file.f32(METRICS, &[layout.n_elements(buffer)]).unwrap_or_default(),
+        _ => {
+            file.members(&prefix(layout, buffer), layout.members(buffer), layout.n_elements(buffer))
+        }
     });
-    let groups = groups.collect();
+    let buffers = buffers.collect();
     let order = file.u32(ORDER, n_images).unwrap_or_default();
     let batch = (lengths[0] > 0).then(|| {
         let mut words = |ix: usize| file.u32(BATCH[ix], lengths[ix]).unwrap_or_default();
@@ -271,7 +273,7 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
     if !problems.is_empty() {
         return Err(problems);
     }
-    let snapshot = Snapshot { groups, n_steps: header.step };
+    let snapshot = Snapshot { buffers, n_steps: header.step };
     Ok(Checkpoint { header, order, batch, snapshot, info: None })
 }
 
@@ -300,10 +302,10 @@ mod tests {
 
     fn checkpoint(layout: &StateLayout) -> Checkpoint {
         let weights = Weights::initial(layout, 3);
-        let groups = Snapshot::GROUPS.map(|group| match group {
+        let buffers = Snapshot::BUFFERS.map(|buffer| match buffer {
             StateBuffer::Parameters => weights.parameters.clone(),
             StateBuffer::RunningStatistics => weights.running_statistics.clone(),
-            StateBuffer::Metrics => (0..layout.n_elements(group)).map(|ix| ix as f32).collect(),
+            StateBuffer::Metrics => (0..layout.n_elements(buffer)).map(|ix| ix as f32).collect(),
             StateBuffer::AveragedParameters => Vec::new(),
             // The values are derived from the weights, because the padding between the parameters must be 0.
             _ => weights.parameters.iter().map(|value| value * 0.5).collect(),
@@ -325,7 +327,7 @@ mod tests {
             epochs: Vec::new(),
         };
         let order = vec![2, 0, 1];
-        let snapshot = Snapshot { groups: groups.into(), n_steps: 70 };
+        let snapshot = Snapshot { buffers: buffers.into(), n_steps: 70 };
         Checkpoint {
             header,
             order,
@@ -352,7 +354,7 @@ mod tests {
         let file = WeightsFile::read(&path).expect("a checkpoint holds weights");
         assert_eq!(file.info(), Some(&info()));
         let (weights, _) = file.weights(&layout).expect("they fit");
-        assert_eq!(weights.parameters, saved.snapshot.groups[0]);
+        assert_eq!(weights.parameters, saved.snapshot.buffers[0]);
     }
 
     #[test]

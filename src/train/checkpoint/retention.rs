@@ -124,7 +124,7 @@ mod tests {
 
     fn checkpoint(step: u64, best_step: Option<u64>) -> Checkpoint {
         let layout = StateLayout::default();
-        let zeros = |group: StateBuffer| vec![0.0; layout.n_elements(group)];
+        let zeros = |buffer: StateBuffer| vec![0.0; layout.n_elements(buffer)];
         let header = Header {
             format_version: Header::version(),
             checksum: None,
@@ -141,7 +141,7 @@ mod tests {
             config: String::new(),
             epochs: Vec::new(),
         };
-        let snapshot = Snapshot { groups: Snapshot::GROUPS.map(zeros).into(), n_steps: step };
+        let snapshot = Snapshot { buffers: Snapshot::BUFFERS.map(zeros).into(), n_steps: step };
         Checkpoint { header, order: Vec::new(), batch: None, snapshot, info: None }
     }
 

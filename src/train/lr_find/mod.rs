@@ -333,8 +333,8 @@ mod tests {
         }
         let bits = |trainer: &mut Trainer| {
             let snapshot = trainer.state.snapshot().expect("a snapshot");
-            let groups = snapshot.groups.iter().map(Vec::as_slice);
-            (snapshot.n_steps, Fingerprint::of_f32(groups))
+            let buffers = snapshot.buffers.iter().map(Vec::as_slice);
+            (snapshot.n_steps, Fingerprint::of_f32(buffers))
         };
         let before = bits(&mut trainer);
         // This is the range in which this small network learns. In most of the default range the losses would be noise.

@@ -100,9 +100,9 @@ impl Run<'_> {
         let mut snapshot = self.trainer.state.snapshot()?;
         if let Some(trained) = &self.trained {
             // The device's metrics may already be those of the evaluation. The checkpoint needs those of the training.
-            let is_metrics = |group: &StateBuffer| *group == StateBuffer::Metrics;
-            if let Some(at) = Snapshot::GROUPS.iter().position(is_metrics) {
-                trained.write(&mut snapshot.groups[at]);
+            let is_metrics = |buffer: &StateBuffer| *buffer == StateBuffer::Metrics;
+            if let Some(at) = Snapshot::BUFFERS.iter().position(is_metrics) {
+                trained.write(&mut snapshot.buffers[at]);
             }
         }
         let header = Header {

@@ -105,6 +105,7 @@ impl<'a> Run<'a> {
             folder: self.folder.path().shown(),
             n_epochs: self.recipe.epochs,
             n_steps: self.recipe.steps_per_epoch(self.dataset.train.len()),
+            evaluated_on: self.dataset.evaluated_on(),
         });
         self.epochs.iter().for_each(|epoch| self.display.epoch(epoch));
     }

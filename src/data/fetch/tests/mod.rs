@@ -263,16 +263,16 @@ fn a_wrong_checksum_is_an_error_and_leaves_no_file() {
 #[test]
 fn a_wrong_length_is_an_error() {
     let expected = small_archive().len() as u64 - 1;
-    for (reply, said) in [
+    for (reply, stated) in [
         (Reply::Good, Some(expected + 1)),
         (Reply::WithoutLength, None),
-        (Reply::LongerThanSaid, None),
+        (Reply::LongerThanStated, None),
     ] {
         let (_server, archive) = small([reply]);
         let mut place = Place::new();
         let error = place.fetch(&Archive { n_bytes: Some(expected), ..archive });
         let error = error.expect_err("it is longer");
-        assert!(matches!(error, FetchError::Length { found, .. } if found == said), "{error:?}");
+        assert!(matches!(error, FetchError::Length { found, .. } if found == stated), "{error:?}");
         assert!(error.to_string().contains(&expected.to_string()), "{error}");
         assert_eq!(place.names(), [""; 0]);
     }

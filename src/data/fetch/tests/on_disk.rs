@@ -17,6 +17,12 @@ fn a_second_process_is_rejected() {
     held.lock().unwrap();
     let error = place.fetch(&archive).expect_err("it is taken");
     assert!(matches!(error, FetchError::Busy { .. }), "{error:?}");
+    // The lock also protects the unpacking of an archive that the user has downloaded by hand.
+    let by_hand = place.root.path().join("data/cifar-10-binary.tar.gz");
+    fs::write(&by_hand, small_archive()).unwrap();
+    let error = place.fetch(&archive).expect_err("it is taken");
+    assert!(matches!(error, FetchError::Busy { .. }), "{error:?}");
+    fs::remove_file(by_hand).unwrap();
     assert!(place.part().exists(), "it belongs to another process");
     drop(held);
     place.fetch(&archive).unwrap();
@@ -30,6 +36,7 @@ fn an_archive_downloaded_by_hand_is_used_if_its_checksum_is_right() {
     fs::create_dir(place.root.path().join("data")).unwrap();
     let by_hand = place.root.path().join("data/cifar-10-binary.tar.gz");
     fs::write(&by_hand, small_archive()).unwrap();
+    place.write_part(&small_archive()[..100]);
     place.fetch(&archive).unwrap();
     place.assert_reported("Found");
     assert_eq!(

@@ -21,7 +21,7 @@ pub enum Reply {
     /// As `Good`, but in up to 20 pieces, with a pause of 20 ms before each piece.
     Slow,
     /// The file and one more byte, without the header `Content-Length`.
-    LongerThanSaid,
+    LongerThanStated,
     /// The file without the header `Content-Length`; the end of the connection marks the end of the file.
     WithoutLength,
     /// For a range request, a range that begins one byte after the requested offset.
@@ -96,10 +96,10 @@ fn answer(
                 "HTTP/1.1 302 X\r\nConnection: close\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"
             );
         }
-        Reply::WithoutLength | Reply::LongerThanSaid => {
+        Reply::WithoutLength | Reply::LongerThanStated => {
             write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
             stream.write_all(file)?;
-            return stream.write_all(if matches!(reply, Reply::LongerThanSaid) {
+            return stream.write_all(if matches!(reply, Reply::LongerThanStated) {
                 b"!"
             } else {
                 b""
