@@ -8,8 +8,9 @@ import math
 import numpy as np
 import torch
 
-# The scale of the last batch norm of a residual branch, relative to the others. With it, a deep network is well conditioned.
-BRANCH_END = 0.15
+# The scale of the last batch norm of a residual branch, relative to the others. With it, a deep network is well conditioned: with
+# 0.15, PyTorch's float32 misses the logits of resnet1202-b by 1e-5, with 0.12 by 4e-6.
+BRANCH_END = 0.12
 
 
 def fnv1a(text):

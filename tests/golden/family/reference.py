@@ -1,4 +1,5 @@
 """References in float64: logits and losses of whole networks, gradients of reduced networks and of single blocks."""
+import itertools
 import math
 
 import torch
@@ -11,7 +12,9 @@ from .table import NETWORKS, reduced
 
 CLASSES = 10
 SAMPLES = 16
-DRAWS = 3000
+DRAWS = 20000
+# The bound on the error of PyTorch's float32 in a gradient, and the number of safe draws of which the best is taken without one.
+GOOD, TRIES = 3e-5, 60
 AUX_FACTORS = {"googlenet": 0.3, "inception_v3": 0.4}
 
 
@@ -79,15 +82,16 @@ def network(name):
     return case
 
 
-def draw(net, inputs, run):
-    """Draws inputs until every decision of the pass has a safe margin. Returns the number of the draw and the result."""
+def safe_draws(net, inputs, run):
+    """Yields the draws of inputs in which every decision of the pass has a safe margin: the number and the inputs."""
     for redraw in range(DRAWS):
         drawn = inputs(redraw)
         try:
-            with Margin():
-                return redraw, drawn, run(net, *drawn)
+            with torch.no_grad(), Margin():
+                run(net, *drawn)
         except Unsafe:
             continue
+        yield redraw, drawn
     raise SystemExit("no input with a safe margin was found")
 
 
@@ -102,30 +106,31 @@ def float32_error(expected, got):
 
 
 def reduced_network(name):
+    """A training pass and its gradients. A draw is rejected if PyTorch's float32 misses a gradient by more than a third of 1e-4."""
     entry = reduced()[name]
-    batch = 2 if name == "inception_v3" else 4
 
     def inputs(redraw):
-        return images(f"x{redraw}", batch, entry.image), formula.labels(f"labels{redraw}", batch, CLASSES)
+        return images(f"x{redraw}", entry.batch, entry.image), formula.labels(f"labels{redraw}", entry.batch, CLASSES)
 
     def run(net, x, labels):
-        with torch.set_grad_enabled(net.grad):
-            return loss_of(name, net(x.to(next(net.parameters()).dtype)), labels)
+        return loss_of(name, net(x.to(next(net.parameters()).dtype)), labels)
 
-    net = formula.fill(entry.build(CLASSES).double(), entry.branch_ends)
-    net.grad = False
-    redraw, drawn, _ = draw(net, inputs, run)
-    net.grad = True
-    loss = run(net, *drawn)
-    loss.backward()
-    net32 = formula.fill(entry.build(CLASSES), entry.branch_ends)
-    net32.grad = True
-    run(net32, *drawn).backward()
-    error = float32_error(gradients_of(net), gradients_of(net32))
-    print(f"  {name}: draw {redraw}, float32 {error:.1e}", flush=True)
-    gradients = {k: sample(g) for k, g in gradients_of(net).items()}
-    return dict(
-        name=name, branch_ends=entry.branch_ends, image=entry.image, batch=batch, redraw=redraw, loss=loss.item(), gradients=gradients)
+    net, net32 = [formula.fill(entry.build(CLASSES).to(dtype), entry.branch_ends) for dtype in [torch.float64, torch.float32]]
+    best = None
+    for redraw, drawn in itertools.islice(safe_draws(net, inputs, run), TRIES):
+        losses = []
+        for n in [net, net32]:
+            n.zero_grad()
+            losses.append(run(n, *drawn))
+            losses[-1].backward()
+        error = float32_error(gradients_of(net), gradients_of(net32))
+        if best is None or error < best["float32"]:
+            gradients = {k: sample(g) for k, g in gradients_of(net).items()}
+            best = dict(redraw=redraw, float32=error, loss=losses[0].item(), gradients=gradients)
+        if error < GOOD:
+            break
+    print(f"  {name}: draw {best['redraw']}, float32 {best['float32']:.1e}", flush=True)
+    return dict(name=name, branch_ends=entry.branch_ends, plain=entry.plain, image=entry.image, batch=entry.batch) | best
 
 
 def block(network, part, image, batch):
@@ -137,13 +142,10 @@ def block(network, part, image, batch):
     def inputs(redraw):
         return (formula.values(f"x{redraw}", size, math.sqrt(3.0)),)
 
-    def run(net, x):
-        with torch.no_grad():
-            return net(x)
-
     net = build(torch.float64)
-    redraw, (x,), y = draw(net, inputs, run)
-    dy = formula.values(f"dy{redraw}", y.shape, math.sqrt(3.0))
+    redraw, (x,) = next(safe_draws(net, inputs, Part.__call__))
+    with torch.no_grad():
+        dy = formula.values(f"dy{redraw}", net(x).shape, math.sqrt(3.0))
     found = []
     for n in [net, build(torch.float32)]:
         dtype = next(n.held.parameters()).dtype
@@ -156,7 +158,7 @@ def block(network, part, image, batch):
     print(f"  {network} {part}: {size} draw {redraw}, float32 {errors[0]:.1e} {errors[1]:.1e}", flush=True)
     gradients = {k: sample(g) for k, g in gradients.items()}
     return dict(
-        network=network, part=part, image=image, input=size, redraw=redraw, output=list(y.shape), y=sample(y), gradients=gradients)
+        network=network, classes=NETWORKS[network].classes, part=part, image=image, input=size, redraw=redraw, output=list(y.shape), y=sample(y), gradients=gradients)
 
 
 def names(name):

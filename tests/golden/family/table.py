@@ -21,6 +21,7 @@ class Network:
     classes: int = 1000
     # True if no residual path conditions the network: its tolerance is a multiple of PyTorch's own float32 error.
     plain: bool = False
+    batch: int = 4
 
 
 def torchvision_rows():
@@ -87,7 +88,6 @@ def cifar_rows():
 def preact_rows():
     for depth, count in {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962}.items():
         build = lambda k, n=(depth - 2) // 6: preact.PreAct(n, classes=k)
-        # The final batch norm has all channels of the last stage as the paper's networks do, so the counts equal option A's.
         yield f"preact{depth}", cifar_row("preact", build, count, (".bn2",))
     for depth, count in {164: 1_703_258, 1001: 10_327_706}.items():
         build = lambda k, n=(depth - 2) // 9: preact.PreAct(n, preact.Bottleneck, 4, classes=k)
@@ -127,11 +127,14 @@ def pyramid_rows():
 
 
 def attention_rows():
-    for name, modules, count in [("attention56", (1, 1, 1), 31_810_728), ("attention92", (1, 2, 3), 52_466_344)]:
+    for name, modules, count, of_cifar in [
+        ("attention56", (1, 1, 1), 31_810_728, 7_202_794),
+        ("attention92", (1, 2, 3), 52_466_344, 12_170_730),
+    ]:
         build = lambda k, modules=modules: attention.Attention(modules, classes=k)
         yield name, Network("attention", build, count, (".bn3",))
         build = lambda k, modules=modules: attention.Attention(modules, True, 32, k)
-        yield f"{name}-cifar", cifar_row("attention", build, None, (".bn3",))
+        yield f"{name}-cifar", cifar_row("attention", build, of_cifar, (".bn3",))
 
 
 ROWS = [torchvision_rows, timm_rows, inception_rows, cifar_rows, preact_rows, resnext29_rows, pyramid_rows, attention_rows]
@@ -140,8 +143,8 @@ NETWORKS = {name: network for rows in ROWS for name, network in rows()}
 
 def reduced():
     """Returns networks of two blocks a stage and an eighth of the width, as `name: Network`."""
-    def of(family, build, ends, image=64, plain=False):
-        return Network(family, build, None, ends, image, 10, plain)
+    def of(family, build, ends, image=64, plain=False, batch=4):
+        return Network(family, build, None, ends, image, 10, plain, batch)
 
     small = {
         "resnet-basic": of("resnet", lambda k: published.Narrow(BasicBlock, k), (".bn2",)),
@@ -163,8 +166,8 @@ def reduced():
             Bottle2neck, k, base_width=16, cardinality=4, block_args=dict(scale=4)), (".bn3",)),
         "res2net-d": of("res2net", lambda k: published.narrow_timm(
             Bottle2neck, k, base_width=24, stem_width=4, stem_type="deep", avg_down=True, block_args=dict(scale=4)), (".bn3",)),
-        "googlenet": of("inception", lambda k: published.narrow_inception("googlenet", k), (), plain=True),
-        "inception_v3": of("inception", lambda k: published.narrow_inception("inception_v3", k), (), 299, plain=True),
+        "googlenet": of("inception", lambda k: published.narrow_inception("googlenet", k), (), plain=True, batch=8),
+        "inception_v3": of("inception", lambda k: published.narrow_inception("inception_v3", k), (), 299, plain=True, batch=2),
         "tresnet": of("tresnet", lambda k: published.narrow_tresnet(k), (".conv2.bn", ".conv3.bn")),
         "attention": of("attention", lambda k: attention.Attention((1, 1, 1), False, 8, k), (".bn3",)),
         "attention-cifar": of("attention", lambda k: attention.Attention((1, 1, 1), True, 4, k), (".bn3",), 16),
