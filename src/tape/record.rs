@@ -231,7 +231,11 @@ impl Tape {
         self.push_shared(Arc::new(op), inputs)
     }
 
-    fn push_shared(&mut self, op: Arc<dyn Op>, inputs: &[ValueId]) -> Vec<ValueId> {
+    /// Appends a node whose op a node of another tape may share, and returns its outputs.
+    ///
+    /// # Panics
+    /// As for [`Tape::push`].
+    pub fn push_shared(&mut self, op: Arc<dyn Op>, inputs: &[ValueId]) -> Vec<ValueId> {
         let node = self.new_node(op, inputs, &[]);
         let outputs = node.outputs.clone();
         self.nodes.push(node);
