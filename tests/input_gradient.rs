@@ -39,7 +39,7 @@ struct Recorded {
 
 fn record(name: &str, mode: Mode, fusion: Fusion) -> Recorded {
     let network = networks::by_name(name).expect("a network");
-    let config = NetworkConfig { network, width: 4, classes: N_CLASSES };
+    let config = NetworkConfig::new(network, 4, N_CLASSES);
     let mut tape = Tape::new(name, mode);
     let image = tape.input_with_grad("image", &SHAPE);
     let logits = config.record(&mut tape, image);
