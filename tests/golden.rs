@@ -17,6 +17,8 @@ mod network;
 mod ops;
 #[path = "golden/schedules.rs"]
 mod schedules;
+#[path = "golden/spatial.rs"]
+mod spatial;
 
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
@@ -48,11 +50,13 @@ type Run = fn(&CaseFile, &Device);
 const KINDS: &[(&str, Run)] = &[
     ("adam", network::adam_steps),
     ("adamw", network::adamw_steps),
+    ("adaptive_avg_pool2d", spatial::adaptive_avg_pool2d),
     ("add", elementwise::add),
     ("augment", ops::augment),
-    ("avg_pool2d", ops::avg_pool2d),
+    ("avg_pool2d", spatial::avg_pool2d),
     ("batch_norm", ops::batch_norm),
     ("batch_norm_add_relu", ops::batch_norm),
+    ("blur_pool", spatial::blur_pool),
     ("clip_grad_norm", ops::clip_grad_norm),
     ("color_jitter", ops::color_jitter),
     ("channel_pad", elementwise::channel_pad),
@@ -67,13 +71,15 @@ const KINDS: &[(&str, Run)] = &[
     ("ema", ops::ema),
     ("leaky_relu", elementwise::leaky_relu),
     ("linear", ops::linear),
-    ("max_pool2d", ops::max_pool2d),
+    ("max_pool2d", spatial::max_pool2d),
     ("mul", elementwise::mul),
     ("multi_step", schedules::multi_step),
     ("objective", network::objective),
     ("objective_partial_decay", network::objective_partial_decay),
     ("one_cycle", schedules::one_cycle),
     ("relu", elementwise::relu),
+    ("resize_bilinear", spatial::resize_bilinear),
+    ("resize_nearest", spatial::resize_nearest),
     ("resnet20", network::network),
     ("resnet9", network::network),
     ("sgd", network::sgd_steps),

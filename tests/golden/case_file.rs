@@ -76,6 +76,11 @@ impl CaseFile {
         text.parse().unwrap_or_else(|_| panic!("{}: {key} is {text:?}", self.name))
     }
 
+    /// Returns true if an attribute is 1; false if the file does not have the attribute.
+    pub fn flag(&self, key: &str) -> bool {
+        self.attributes.get(key).is_some_and(|value| value == "1")
+    }
+
     /// Returns the file's own tolerance; None without one.
     pub fn tolerance(&self) -> Option<f64> {
         self.attributes.contains_key("tolerance").then(|| self.attribute("tolerance"))

@@ -10,7 +10,7 @@ use crate::case_file::CaseFile;
 use crate::compare::Order;
 
 /// Runs the op that `record` records on the inputs `keys`. Compares `y` and the gradient `d` + key of each input.
-fn run(
+pub fn run(
     file: &CaseFile,
     device: &Device,
     keys: &[&str],

@@ -135,10 +135,11 @@ def ops(w, gen, seed):
           op="cross_entropy", label_smoothing=ls, reduction="mean")
 
 
-def augment(w, gen):
+def augment(w, gen, name="augment_00", padding="constant"):
     """Crop, flip and cutout with given random draws.
 
-    `offset` is the crop's (y, x) in 0..8 in the image padded by 4 black pixels. `flip` mirrors the crop.
+    `offset` is the crop's (y, x) in 0..8 in the image padded by 4 pixels, which are black, or with the padding
+    "reflect" the mirrored image. `flip` mirrors the crop.
     `centre` is cutout's (y, x) in 0..31: rows y-4..y+3 and columns x-4..x+3, clipped, become exactly 0
     after normalisation. Normalisation is a table of 256 x 3 float32 values, (v / 255 - mean) / std,
     computed in float64 and rounded once. The border is the table's entry for 0.
@@ -154,7 +155,7 @@ def augment(w, gen):
     table = ((np.arange(256)[:, None] / 255 - mean) / std).astype(np.float32)
     y = np.empty((n, 3, 32, 32), np.float32)
     for i in range(n):
-        padded = np.pad(px[i], ((0, 0), (4, 4), (4, 4)))
+        padded = np.pad(px[i], ((0, 0), (4, 4), (4, 4)), mode=padding)
         oy, ox = offset[i]
         crop = padded[:, oy : oy + 32, ox : ox + 32]
         if flip[i]:
@@ -163,8 +164,9 @@ def augment(w, gen):
             y[i, c] = table[crop[c], c]
         cy, cx = centre[i]
         y[i, :, max(cy - 4, 0) : cy + 4, max(cx - 4, 0) : cx + 4] = 0
-    w("augment_00", dict(pixels=px, offset=offset.astype(np.int64), flip=flip.astype(np.int64), centre=centre.astype(np.int64),
-      table=table, y=y), op="augment", padding=4, cutout=8, tolerance=0)
+    attributes = dict(reflect=1) if padding == "reflect" else {}
+    w(name, dict(pixels=px, offset=offset.astype(np.int64), flip=flip.astype(np.int64), centre=centre.astype(np.int64),
+      table=table, y=y), op="augment", padding=4, cutout=8, tolerance=0, **attributes)
 
 
 def adam(w, gen):

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
 use wgrad::nn;
+use wgrad::ops::augment::{AugmentFlags, CropPadding};
 use wgrad::ops::finite_check::{OnNonFinite, finite_check};
-use wgrad::ops::{self, Window, augment::AugmentFlags, conv2d::Conv2d};
+use wgrad::ops::{self, Window, conv2d::Conv2d};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
@@ -15,7 +16,8 @@ use crate::bench::{Bench, compare};
 use crate::case_file::CaseFile;
 use crate::compare::{Failures, Order};
 
-fn window(file: &CaseFile) -> Window {
+/// Returns the window of a convolution or a pool.
+pub fn window(file: &CaseFile) -> Window {
     let [size, stride, padding] =
         ["kernel", "stride", "padding"].map(|key| file.attribute::<usize>(key));
     Window::square(size, stride, padding)
@@ -154,26 +156,6 @@ pub fn dropout(file: &CaseFile, device: &Device) {
     bench.finish(device);
 }
 
-pub fn max_pool2d(file: &CaseFile, device: &Device) {
-    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
-    let x = bench.input("x", Order::Activation);
-    let y = ops::max_pool2d::max_pool2d(&mut bench.tape, x, window(file));
-    bench.expect("y", y, Order::Activation);
-    bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
-    bench.finish(device);
-}
-
-pub fn avg_pool2d(file: &CaseFile, device: &Device) {
-    let padding_counts: usize = file.attribute("count_include_pad");
-    assert_eq!(padding_counts, 1, "{}: padding counts in every average here", file.name);
-    let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
-    let x = bench.input("x", Order::Activation);
-    let y = ops::avg_pool2d::avg_pool2d(&mut bench.tape, x, window(file));
-    bench.expect("y", y, Order::Activation);
-    bench.backward(y, Order::Activation, &[(x, "dx", Order::Activation)]);
-    bench.finish(device);
-}
-
 pub fn linear(file: &CaseFile, device: &Device) {
     let mut bench = Bench::new(file, Mode::Train, OP_TOLERANCE);
     let x = bench.input("x", Order::Plain);
@@ -220,7 +202,8 @@ pub fn augment(file: &CaseFile, device: &Device) {
         .flat_map(|n| [offset[2 * n], offset[2 * n + 1], flip[n], centre[2 * n], centre[2 * n + 1]])
         .collect();
     let draws = bench.words("draws", ElementType::U32, &[flip.len(), 5], draws);
-    let switches = AugmentFlags { crop: true, flip: true, cutout: true };
+    let padding = if file.flag("reflect") { CropPadding::Reflect } else { CropPadding::Zeros };
+    let switches = AugmentFlags { crop_padding: padding, ..AugmentFlags::default() };
     let y = ops::augment::augment(&mut bench.tape, images, table, draws, switches);
     bench.expect("y", y, Order::Activation);
     bench.finish(device);
