@@ -91,7 +91,7 @@ fn the_end_of_a_residual_block_becomes_one_node_in_training_and_in_evaluation() 
 
 fn resnet20(width: usize) -> StepConfig {
     let network = networks::by_name("resnet20").expect("a network");
-    StepConfig::new(NetworkConfig { network, width, classes: 10 }, 4)
+    StepConfig::new(NetworkConfig::new(network, width, 10), 4)
 }
 
 #[test]

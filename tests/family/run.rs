@@ -51,7 +51,7 @@ fn recorded(record: Record<'_>, mode: Mode, image: usize, batch: usize) -> Recor
 
 fn config(name: &str, classes: usize) -> NetworkConfig {
     let network = by_name(name).unwrap_or_else(|problem| panic!("{problem}"));
-    NetworkConfig { network, width: network.default_width(), classes }
+    NetworkConfig::new(network, network.default_width(), classes)
 }
 
 /// Compares the number of parameters, and the name and the shape of every entry of the state dict.
