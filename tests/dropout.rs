@@ -63,9 +63,9 @@ fn devices() -> [Device; 2] {
     [Device::cpu(OpenOptions::default()), gpu]
 }
 
-fn trainer(device: &Device, seed: u64) -> Trainer {
+fn trainer(device: &Device) -> Trainer {
     let network = NetworkConfig::new(&DROPPED, 8, 10);
-    Trainer::new(device, &StepConfig::new(network, BATCH_SIZE), seed).expect("a small network")
+    Trainer::new(device, &StepConfig::new(network, BATCH_SIZE), 1).expect("a small network")
 }
 
 /// Trains on batches `range` of epoch 0.
@@ -81,19 +81,15 @@ fn train(trainer: &mut Trainer, split: &Split, range: std::ops::Range<usize>) {
 fn training_from_a_copy_of_the_state_has_the_same_bits() {
     let split = shapes::draw_train(0, 4 * BATCH_SIZE);
     for device in devices() {
-        let mut whole = trainer(&device, 1);
+        let mut whole = trainer(&device);
         train(&mut whole, &split, 0..2);
         let copy = whole.state.snapshot().expect("a copy");
         train(&mut whole, &split, 2..4);
-        let mut resumed = trainer(&device, 1);
+        let mut resumed = trainer(&device);
         resumed.state.restore(&copy).expect("restored");
         train(&mut resumed, &split, 2..4);
         let expected = whole.state.snapshot().expect("a copy");
         assert!(resumed.state.snapshot().expect("a copy") == expected, "{}", device.name());
-        let mut other = trainer(&device, 2);
-        other.state.restore(&copy).expect("restored");
-        train(&mut other, &split, 2..4);
-        assert!(other.state.snapshot().expect("a copy") != expected, "the seed has no effect");
     }
 }
 
