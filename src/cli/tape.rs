@@ -3,16 +3,19 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
+use serde_json::json;
 use wgrad::base::files::FileError;
 use wgrad::base::shown::Shown;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::{Kernels, Target};
 use wgrad::passes::fuse::{Fusion, Rule};
 use wgrad::passes::{self, Plan, PlanOptions};
+use wgrad::tape::Tape;
 use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
-use wgrad::train::step;
+use wgrad::train::step::{self, RecordingTimes, StepConfig};
 
 use super::arguments;
 use super::sizes::NetworkArgs;
@@ -45,6 +48,10 @@ pub struct Args {
     /// Draw the network into this SVG file instead of printing the step
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Print the number of nodes and pipelines of the training step, and the seconds to record, fuse, differentiate
+    /// and plan it, as JSON
+    #[arg(long, conflicts_with_all = ["svg", "eval", "replay"])]
+    json: bool,
 }
 
 /// Prints the listing or draws the network, and returns the exit code.
@@ -58,6 +65,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }
+    if args.json {
+        super::print(&format!("{}\n", timed(&config, args.kernels)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let step = if args.eval { step::evaluation(&config) } else { step::training(&config) };
     match &args.svg {
         Some(path) => {
@@ -66,18 +77,44 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             super::print(&format!("{}\n", path.shown()))?;
         }
         None => {
-            let plan =
-                |target| Plan::new(&step.tape, PlanOptions { target, ..PlanOptions::default() });
-            let mut plan_shown = plan(None);
-            // No kernel can read a tensor above 4 GiB: kernels have 32-bit indices, and no adapter binds such a tensor.
-            // The listing of a step with such a tensor has no launches.
-            if plan_shown.largest_binding() <= u64::from(u32::MAX) {
-                plan_shown = plan(Some(Target::new(args.kernels)));
-            }
-            super::print(&passes::listing(&step.tape, &plan_shown, config.batch_size))?;
+            let plan = planned(&step.tape, args.kernels);
+            super::print(&passes::listing(&step.tape, &plan, config.batch_size))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Records and plans the training step, and returns its size and the time of each part as JSON.
+fn timed(config: &StepConfig, kernels: Kernels) -> serde_json::Value {
+    let (step, RecordingTimes { record, passes }) = step::training_timed(config);
+    let start = Instant::now();
+    let plan = planned(&step.tape, kernels);
+    let plan_time = start.elapsed().as_secs_f64();
+    json!({
+        "network": step.tape.name(),
+        "width": config.network.width,
+        "batch_size": config.batch_size,
+        "nodes": step.tape.nodes().len(),
+        "pipelines": plan.n_pipelines(),
+        "seconds": {
+            "record": record,
+            "fuse": passes.fuse,
+            "differentiate": passes.differentiate,
+            "plan": plan_time,
+        },
+    })
+}
+
+/// Returns the plan of a tape for a GPU with these kernels.
+fn planned(tape: &Tape, kernels: Kernels) -> Plan {
+    let plan = |target| Plan::new(tape, PlanOptions { target, ..PlanOptions::default() });
+    let without_launches = plan(None);
+    // No kernel can read a tensor above 4 GiB: kernels have 32-bit indices, and no adapter binds such a tensor. The
+    // plan of a step with such a tensor has no launches.
+    match without_launches.largest_binding() <= u64::from(u32::MAX) {
+        true => plan(Some(Target::new(kernels))),
+        false => without_launches,
+    }
 }
 
 /// Repeats the step that the file `path` contains, and prints the output of each node of the step's tape.

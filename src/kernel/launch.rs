@@ -1,6 +1,8 @@
 //! The description of a kernel launch on the GPU: shader, bindings, grid.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::mem::discriminant;
 
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +73,7 @@ impl Target {
 }
 
 /// The value of a `const` in a shader. The loader writes the value into the shader's source.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Constant {
     /// A `u32`.
     U32(u32),
@@ -79,6 +81,32 @@ pub enum Constant {
     F32(f32),
     /// A `bool`.
     Bool(bool),
+}
+
+impl Constant {
+    fn bits(self) -> u32 {
+        match self {
+            Constant::U32(value) => value,
+            Constant::F32(value) => value.to_bits(),
+            Constant::Bool(value) => value.into(),
+        }
+    }
+}
+
+/// Constants are equal if their types and all their bits are equal, as in a shader's text.
+impl PartialEq for Constant {
+    fn eq(&self, other: &Self) -> bool {
+        discriminant(self) == discriminant(other) && self.bits() == other.bits()
+    }
+}
+
+impl Eq for Constant {}
+
+impl Hash for Constant {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        discriminant(self).hash(state);
+        self.bits().hash(state);
+    }
 }
 
 impl fmt::Display for Constant {
@@ -112,7 +140,7 @@ impl From<bool> for Constant {
 }
 
 /// A shader: a file in `shaders/`, the files that its imports name, and its constants.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Shader {
     /// The path below `shaders/` without the extension, such as `conv2d/forward`.
     pub path: &'static str,

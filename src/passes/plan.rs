@@ -5,7 +5,7 @@
 //! the same buffer for reading and for writing, even at disjoint ranges. The programs of a session run one at a time,
 //! so a plan first uses the slots of earlier programs, and then adds slots.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::PlanError;
 use crate::kernel::{Launch, Target, Tile};
@@ -81,13 +81,12 @@ pub struct PlannedBuffer {
     pub bytes: u64,
     /// True if an earlier program of the session added the buffer.
     pub is_shared: bool,
-    free: bool,
 }
 
 impl PlannedBuffer {
     fn slot(ix: usize, Slot { real, bytes }: Slot, is_shared: bool) -> Self {
         let (label, kind) = (format!("slot {ix}"), BufferKind::Slot(ix));
-        Self { label, kind, real, bytes, is_shared, free: true }
+        Self { label, kind, real, bytes, is_shared }
     }
 }
 
@@ -176,6 +175,12 @@ impl Plan {
         self.largest_member.max(self.largest_of_step)
     }
 
+    /// Returns the number of different shaders in the launches. A device compiles one pipeline for each.
+    pub fn n_pipelines(&self) -> usize {
+        let dispatches = self.launches.iter().flat_map(|launch| &launch.dispatches);
+        dispatches.map(|dispatch| &dispatch.shader).collect::<HashSet<_>>().len()
+    }
+
     /// Returns the bytes of the buffers that the program adds to the session: its inputs and its new slots.
     pub fn own_bytes(&self) -> u64 {
         self.bytes_where(|kind| !matches!(kind, BufferKind::State(_)))
@@ -210,6 +215,18 @@ impl Plan {
 
 struct Planner {
     plan: Plan,
+    /// Number of buffers before the first slot.
+    n_fixed: usize,
+    /// The free slots of words, and the free slots of real numbers.
+    free: [FreeSlots; 2],
+}
+
+/// Free slots, as pairs of the slot's size in bytes and its index in [`Plan::buffers`].
+#[derive(Default)]
+struct FreeSlots {
+    all: BTreeSet<(u64, usize)>,
+    /// Those of the slots that this plan added, and not an earlier plan. Only they can grow.
+    own: BTreeSet<(u64, usize)>,
 }
 
 impl Planner {
@@ -220,7 +237,6 @@ impl Planner {
             real: true,
             bytes: 4 * tape.state().n_elements(buffer) as u64,
             is_shared: false,
-            free: false,
         });
         let mut buffers = state.to_vec();
         let mut placements = vec![None; tape.values().len()];
@@ -236,21 +252,17 @@ impl Planner {
                     let real = value.element == ElementType::F32;
                     let (label, kind) = (value.name.clone(), BufferKind::Input);
                     let is_shared = false;
-                    buffers.push(PlannedBuffer {
-                        label,
-                        kind,
-                        real,
-                        bytes,
-                        is_shared,
-                        free: false,
-                    });
+                    buffers.push(PlannedBuffer { label, kind, real, bytes, is_shared });
                 }
                 Storage::Transient => {}
             }
         }
-        buffers.extend(
-            slots.iter().enumerate().map(|(ix, &slot)| PlannedBuffer::slot(ix, slot, true)),
-        );
+        let n_fixed = buffers.len();
+        let mut free = [FreeSlots::default(), FreeSlots::default()];
+        for (ix, &slot) in slots.iter().enumerate() {
+            free[usize::from(slot.real)].all.insert((slot.bytes, n_fixed + ix));
+            buffers.push(PlannedBuffer::slot(ix, slot, true));
+        }
         let all = [&tape.state().parameters, &tape.state().running_statistics];
         let members = all.into_iter().flatten().map(|member| 4 * member.n_elements() as u64);
         let plan = Plan {
@@ -261,35 +273,40 @@ impl Planner {
             largest_member: members.max().unwrap_or(0),
             largest_of_step: 0,
         };
-        Self { plan }
+        Self { plan, n_fixed, free }
     }
 
     /// Takes the smallest free slot that has the element type and is large enough for `bytes`. If no slot is large
     /// enough, the function takes the largest free slot that this plan added, and enlarges it. If this plan has no free
     /// slot, the function adds a slot.
     fn take_slot(&mut self, bytes: u64, real: bool) -> Placement {
-        let buffers = &mut self.plan.buffers;
-        let is_slot = |b: &PlannedBuffer| matches!(b.kind, BufferKind::Slot(_));
-        let free = |b: &PlannedBuffer| is_slot(b) && b.free && b.real == real;
-        let fits = (0..buffers.len())
-            .filter(|&ix| free(&buffers[ix]) && buffers[ix].bytes >= bytes)
-            .min_by_key(|&ix| buffers[ix].bytes);
-        let grows = |b: &PlannedBuffer| free(b) && !b.is_shared;
-        let largest = || {
-            (0..buffers.len()).filter(|&ix| grows(&buffers[ix])).max_by_key(|&ix| buffers[ix].bytes)
+        let (buffers, free) = (&mut self.plan.buffers, &mut self.free[usize::from(real)]);
+        // Of two slots of one size, the plan takes the first if both fit, and the last if both must grow.
+        let fits = free.all.range((bytes, 0)..).next();
+        let found = fits.or_else(|| free.own.last()).copied();
+        let buffer = match found {
+            Some((size, ix)) => {
+                free.all.remove(&(size, ix));
+                free.own.remove(&(size, ix));
+                ix
+            }
+            None => {
+                let n_slots = buffers.len() - self.n_fixed;
+                buffers.push(PlannedBuffer::slot(n_slots, Slot { real, bytes }, false));
+                buffers.len() - 1
+            }
         };
-        let buffer = fits.or_else(largest).unwrap_or_else(|| {
-            let n_slots = buffers.iter().filter(|b| is_slot(b)).count();
-            buffers.push(PlannedBuffer::slot(n_slots, Slot { real, bytes }, false));
-            buffers.len() - 1
-        });
-        buffers[buffer].free = false;
         buffers[buffer].bytes = buffers[buffer].bytes.max(bytes);
         Placement { buffer, offset: 0, bytes }
     }
 
-    fn give_back(&mut self, placement: Placement) {
-        self.plan.buffers[placement.buffer].free = true;
+    fn give_back(&mut self, Placement { buffer: ix, .. }: Placement) {
+        let PlannedBuffer { real, bytes, is_shared, .. } = self.plan.buffers[ix];
+        let free = &mut self.free[usize::from(real)];
+        free.all.insert((bytes, ix));
+        if !is_shared {
+            free.own.insert((bytes, ix));
+        }
     }
 }
 

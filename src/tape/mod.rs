@@ -23,5 +23,6 @@ pub use reference::{
     Args, ErasedReference, Precision, Reference, Scratch, ScratchSize, Slice, SliceMut,
     ThreadScratch,
 };
+pub use rewrite::Rewriter;
 pub use state::{Initializer, Layout, StateEntry, StateLayout};
 pub use value::{ElementType, StateBuffer, Storage, Value, ValueId};

@@ -105,12 +105,6 @@ impl Tape {
         self.new_value(name, shape, ElementType::F32, Storage::Input, true)
     }
 
-    /// Returns the input with this name; None if the tape has no input with this name.
-    pub fn find_input(&self, name: &str) -> Option<ValueId> {
-        let is_it = |v: &Value| v.storage == Storage::Input && v.name == name;
-        self.values.iter().position(is_it).map(|ix| ValueId(ix as u32))
-    }
-
     /// Stores the input that has the numbers of the batch's images, `[N]`. Layers with random draws read it.
     ///
     /// # Panics
@@ -161,9 +155,6 @@ impl Tape {
     ) -> ValueId {
         let offset = self.state.add(buffer, name, shape, layout, initializer).offset;
         if let Some(&id) = self.members.get(name) {
-            let is_same =
-                matches!(self.value(id).storage, Storage::State { buffer: of, .. } if of == buffer);
-            assert!(is_same, "{name}: the name belongs to another buffer");
             return id;
         }
         let storage = Storage::State { buffer, offset };
@@ -413,9 +404,11 @@ impl Tape {
     pub fn member_of(&self, id: ValueId) -> Option<&StateEntry> {
         match self.value(id).storage {
             Storage::State { buffer, offset } => {
-                let shape = self.shape(id);
-                let same = |m: &&StateEntry| m.offset == offset && m.shape == shape;
-                self.state.members(buffer).iter().find(same)
+                // Members are in the order of their offsets. Members without elements share an offset.
+                let (shape, members) = (self.shape(id), self.state.members(buffer));
+                let first = members.partition_point(|m| m.offset < offset);
+                let mut here = members[first..].iter().take_while(|m| m.offset == offset);
+                here.find(|m| m.shape == shape)
             }
             _ => None,
         }

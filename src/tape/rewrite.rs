@@ -1,66 +1,15 @@
 //! Rewriting: replaces and removes nodes of a tape. Every rewrite leaves a tape that can run.
 
+use std::any::Any;
+use std::mem;
 use std::sync::Arc;
 
-use super::{Node, Op, Tape, ValueId};
+use super::{Node, NodeIo, Op, Tape, Value, ValueId};
 
 impl Tape {
-    /// Replaces `nodes` by one node, and returns the new node's outputs. `nodes` are indices in ascending order.
-    ///
-    /// The new node takes the scope and phase of the first replaced node, and the position of the first replaced node
-    /// before which all inputs are computed. Its `i`-th output is `outputs[i]`,
-    /// which one of the replaced nodes computed before; if `outputs[i]` is None, the output is a new value. So readers
-    /// of the old values, including the host, need no change.
-    ///
-    /// # Panics
-    /// If the op rejects the inputs; if one of `outputs` has another shape or element type than the op's output; if an
-    /// input is computed after all of `nodes`, or an output is read before the new node; if a value that is read or
-    /// kept loses the node that computes it.
-    pub fn replace(
-        &mut self,
-        nodes: &[usize],
-        op: Arc<dyn Op>,
-        inputs: &[ValueId],
-        outputs: &[Option<ValueId>],
-    ) -> Vec<ValueId> {
-        assert!(nodes.is_sorted_by(|a, b| a < b), "replace: the nodes {nodes:?} do not ascend");
-        let first = *nodes.first().expect("replace: at least one node");
-        let mut at = first;
-        for &id in inputs {
-            let is_made = |node: &Node| node.outputs.contains(&id);
-            let Some(made_at) = self.nodes[at..].iter().position(is_made).map(|ix| at + ix) else {
-                continue;
-            };
-            at = nodes.iter().copied().find(|&ix| ix > made_at).unwrap_or_else(|| {
-                panic!("replace: {} is computed after {}", self.value(id).name, op.name())
-            });
-        }
-        for ix in (first..at).filter(|ix| !nodes.contains(ix)) {
-            let early = self.nodes[ix].inputs.iter().find(|&&id| outputs.contains(&Some(id)));
-            if let Some(&id) = early {
-                panic!("replace: {} is read before {}", self.value(id).name, op.name());
-            }
-        }
-        let Node { scope, phase, .. } = self.nodes[first].clone();
-        let node = self
-            .scoped(&scope, |tape| tape.in_phase(phase, |tape| tape.new_node(op, inputs, outputs)));
-        let old: Vec<_> = nodes.iter().flat_map(|&ix| self.nodes[ix].outputs.clone()).collect();
-        for id in outputs.iter().flatten() {
-            assert!(
-                old.contains(id),
-                "replace: no replaced node computes {}",
-                self.value(*id).name
-            );
-        }
-        let made = node.outputs.clone();
-        self.nodes[at] = node;
-        self.retain(|ix| ix == at || !nodes.contains(&ix));
-        for id in old.into_iter().filter(|id| !made.contains(id)) {
-            let is_read = self.nodes.iter().any(|node| node.inputs.contains(&id));
-            let value = self.value(id);
-            assert!(!is_read && !value.keep, "replace: no node computes {} any more", value.name);
-        }
-        made
+    /// Calls `rewrite` with a [`Rewriter`] of this tape, and returns the result of the call.
+    pub fn rewrite<R>(&mut self, rewrite: impl FnOnce(&mut Rewriter<'_>) -> R) -> R {
+        rewrite(&mut Rewriter::new(self))
     }
 
     /// Returns the number of times that nodes read this value. A node that has the value as two inputs counts twice.
@@ -75,6 +24,149 @@ impl Tape {
             ix += 1;
             keep(ix - 1)
         });
+    }
+}
+
+/// A tape whose nodes are being replaced; see [`Tape::rewrite`].
+///
+/// It has the maker and the readers of each value, so the time of a replacement does not depend on the length of the
+/// tape. During the rewriting, a removed node leaves a gap, so the indices of all other nodes stay the same.
+pub struct Rewriter<'a> {
+    tape: &'a mut Tape,
+    /// The tape's nodes, which are moved back at the end; None for a removed node.
+    nodes: Vec<Option<Node>>,
+    /// The index of the node that computes each value; None for inputs and views into the state.
+    makers: Vec<Option<usize>>,
+    /// The indices of the nodes that read each value. A node that has the value as two inputs occurs twice.
+    readers: Vec<Vec<usize>>,
+}
+
+impl<'a> Rewriter<'a> {
+    fn new(tape: &'a mut Tape) -> Self {
+        let nodes = mem::take(&mut tape.nodes);
+        let empty = (0..nodes.len()).map(|_| None).collect();
+        let mut rewriter = Self { tape, nodes: empty, makers: Vec::new(), readers: Vec::new() };
+        rewriter.add_new_values();
+        for (ix, node) in nodes.into_iter().enumerate() {
+            rewriter.put(ix, node);
+        }
+        rewriter
+    }
+
+    /// Returns the number of nodes at the start of the rewriting. All indices are below it.
+    pub fn n_nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Returns a node; None for a node that was removed.
+    pub fn node(&self, ix: usize) -> Option<&Node> {
+        self.nodes[ix].as_ref()
+    }
+
+    /// Returns the op of a node; None for a removed node and for an op of another type than `O`.
+    pub fn op<O: Op>(&self, ix: usize) -> Option<&O> {
+        (&*self.node(ix)?.op as &dyn Any).downcast_ref()
+    }
+
+    /// Returns the value with this id.
+    pub fn value(&self, id: ValueId) -> &Value {
+        self.tape.value(id)
+    }
+
+    /// Returns the shapes, types and names of a node's inputs and outputs.
+    pub fn io<'n>(&'n self, node: &'n Node) -> NodeIo<'n> {
+        self.tape.io(node)
+    }
+
+    /// Returns the index of the node that computes a value; None for inputs and views into the state.
+    pub fn maker(&self, id: ValueId) -> Option<usize> {
+        self.makers[id.index()]
+    }
+
+    /// Returns the index of the only node that reads a value. Returns None if the value is read several times, if the
+    /// op of the reading node does not have the type `O`, or if the value is kept for the host.
+    pub fn only_reader<O: Op>(&self, id: ValueId) -> Option<usize> {
+        match self.readers[id.index()][..] {
+            [ix] if !self.value(id).keep => self.op::<O>(ix).map(|_| ix),
+            _ => None,
+        }
+    }
+
+    /// Replaces `nodes` by one node, and returns the new node's outputs. `nodes` are indices in ascending order.
+    ///
+    /// The new node takes the scope and phase of the first replaced node, and the position of the first replaced node
+    /// before which all inputs are computed. Its `i`-th output is `outputs[i]`, which one of the replaced nodes computed
+    /// before; if `outputs[i]` is None, the output is a new value. So readers of the old values, including the host,
+    /// need no change.
+    ///
+    /// # Panics
+    /// If the op rejects the inputs; if one of `outputs` has another shape or element type than the op's output; if an
+    /// input is computed after all of `nodes`, or an output is read before the new node; if a value that is read or
+    /// kept loses the node that computes it; if one of `nodes` was removed.
+    pub fn replace(
+        &mut self,
+        nodes: &[usize],
+        op: Arc<dyn Op>,
+        inputs: &[ValueId],
+        outputs: &[Option<ValueId>],
+    ) -> Vec<ValueId> {
+        assert!(nodes.is_sorted_by(|a, b| a < b), "replace: the nodes {nodes:?} do not ascend");
+        let first = *nodes.first().expect("replace: at least one node");
+        let mut at = first;
+        for &id in inputs {
+            let Some(made_at) = self.maker(id).filter(|&ix| ix >= at) else { continue };
+            at = nodes.iter().copied().find(|&ix| ix > made_at).unwrap_or_else(|| {
+                panic!("replace: {} is computed after {}", self.value(id).name, op.name())
+            });
+        }
+        for node in (first..at).filter(|ix| !nodes.contains(ix)).filter_map(|ix| self.node(ix)) {
+            if let Some(&id) = node.inputs.iter().find(|&&id| outputs.contains(&Some(id))) {
+                panic!("replace: {} is read before {}", self.value(id).name, op.name());
+            }
+        }
+        let removed: Vec<Node> = nodes.iter().map(|&ix| self.remove(ix)).collect();
+        let Node { scope, phase, .. } = &removed[0];
+        let node = self
+            .tape
+            .scoped(scope, |tape| tape.in_phase(*phase, |tape| tape.new_node(op, inputs, outputs)));
+        self.add_new_values();
+        let old: Vec<_> = removed.iter().flat_map(|node| &node.outputs).copied().collect();
+        for id in outputs.iter().flatten() {
+            let name = &self.value(*id).name;
+            assert!(old.contains(id), "replace: no replaced node computes {name}");
+        }
+        let made = node.outputs.clone();
+        self.put(at, node);
+        for id in old.into_iter().filter(|id| !made.contains(id)) {
+            let (value, is_read) = (self.value(id), !self.readers[id.index()].is_empty());
+            assert!(!is_read && !value.keep, "replace: no node computes {} any more", value.name);
+        }
+        made
+    }
+
+    fn put(&mut self, ix: usize, node: Node) {
+        node.inputs.iter().for_each(|id| self.readers[id.index()].push(ix));
+        node.outputs.iter().for_each(|id| self.makers[id.index()] = Some(ix));
+        self.nodes[ix] = Some(node);
+    }
+
+    fn remove(&mut self, ix: usize) -> Node {
+        let node = self.nodes[ix].take().unwrap_or_else(|| panic!("node {ix} was removed"));
+        node.inputs.iter().for_each(|id| self.readers[id.index()].retain(|&reader| reader != ix));
+        node.outputs.iter().for_each(|id| self.makers[id.index()] = None);
+        node
+    }
+
+    fn add_new_values(&mut self) {
+        let n_values = self.tape.values().len();
+        self.makers.resize(n_values, None);
+        self.readers.resize(n_values, Vec::new());
+    }
+}
+
+impl Drop for Rewriter<'_> {
+    fn drop(&mut self) {
+        self.tape.nodes = self.nodes.drain(..).flatten().collect();
     }
 }
 
@@ -109,6 +201,16 @@ mod tests {
 
     const ONE: Makes = Makes(&["y"]);
 
+    fn replace(
+        tape: &mut Tape,
+        nodes: &[usize],
+        op: Makes,
+        inputs: &[ValueId],
+        outputs: &[Option<ValueId>],
+    ) -> Vec<ValueId> {
+        tape.rewrite(|tape| tape.replace(nodes, Arc::new(op), inputs, outputs))
+    }
+
     /// Returns a tape with the nodes a, b and c in a chain, each in the scope of its name, and the values x, a, b and
     /// c.
     fn row() -> (Tape, [ValueId; 4]) {
@@ -126,9 +228,9 @@ mod tests {
     #[test]
     fn one_node_takes_the_place_of_two() {
         let (mut tape, [x, _, b, c]) = row();
-        let op = Arc::new(Makes(&["y", "more"]));
+        let op = Makes(&["y", "more"]);
         let made =
-            tape.in_phase(Phase::Update, |tape| tape.replace(&[0, 1], op, &[x], &[Some(b), None]));
+            tape.in_phase(Phase::Update, |tape| replace(tape, &[0, 1], op, &[x], &[Some(b), None]));
         assert_eq!(tape.nodes().len(), 2);
         let node = &tape.nodes()[0];
         assert_eq!((&node.inputs, &node.outputs, &made), (&vec![x], &vec![b, made[1]], &made));
@@ -144,8 +246,8 @@ mod tests {
     #[test]
     fn a_node_can_gain_an_output_and_an_input() {
         let (mut tape, [x, a, b, _]) = row();
-        let made = tape.replace(&[0], Arc::new(Makes(&["y", "more"])), &[x], &[Some(a)]);
-        tape.replace(&[1], Arc::new(ONE), &[a, made[1]], &[Some(b)]);
+        let made = replace(&mut tape, &[0], Makes(&["y", "more"]), &[x], &[Some(a)]);
+        replace(&mut tape, &[1], ONE, &[a, made[1]], &[Some(b)]);
         assert_eq!(
             tape.nodes().iter().map(|node| node.inputs.len()).collect::<Vec<_>>(),
             [1, 2, 1]
@@ -155,11 +257,11 @@ mod tests {
     #[test]
     fn the_new_node_comes_after_the_nodes_that_compute_its_inputs() {
         let (mut tape, [x, a, b, c]) = row();
-        let op = Arc::new(Makes(&["y", "more"]));
+        let op = Makes(&["y", "more"]);
         let d = tape.push_one(ONE, &[x]);
         let e = tape.push_one(ONE, &[c, d]);
         // One node replaces those of c and e. It reads d, so it takes the position of the node of e.
-        tape.replace(&[2, 4], op, &[b, d], &[Some(e), Some(c)]);
+        replace(&mut tape, &[2, 4], op, &[b, d], &[Some(e), Some(c)]);
         let outputs: Vec<_> = tape.nodes().iter().map(|node| node.outputs.clone()).collect();
         assert_eq!(outputs, [vec![a], vec![b], vec![d], vec![e, c]]);
         assert_eq!(&*tape.nodes()[3].scope, "c", "the first node's scope");
@@ -170,35 +272,53 @@ mod tests {
     fn outputs_are_read_after_the_new_node() {
         let (mut tape, [_, a, b, c]) = row();
         let d = tape.push_one(ONE, &[b, c]);
-        tape.replace(&[0, 3], Arc::new(Makes(&["y", "more"])), &[b], &[Some(d), Some(a)]);
+        replace(&mut tape, &[0, 3], Makes(&["y", "more"]), &[b], &[Some(d), Some(a)]);
+    }
+
+    #[test]
+    fn makers_and_readers_follow_the_replacements() {
+        let (mut tape, [x, a, b, c]) = row();
+        tape.rewrite(|tape| {
+            assert_eq!([x, a, b, c].map(|id| tape.maker(id)), [None, Some(0), Some(1), Some(2)]);
+            assert_eq!(tape.only_reader::<Makes>(a), Some(1));
+            assert_eq!(tape.only_reader::<Makes>(c), None, "no node reads c, and the host does");
+            let more = tape.replace(&[0, 1], Arc::new(Makes(&["y", "more"])), &[x], &[Some(b)])[1];
+            assert_eq!([a, b, c, more].map(|id| tape.maker(id)), [None, Some(0), Some(2), Some(0)]);
+            assert!(tape.node(1).is_none(), "a removed node leaves a gap");
+            assert_eq!(tape.only_reader::<Makes>(b), Some(2));
+            tape.replace(&[2], Arc::new(ONE), &[b, b, more], &[Some(c)]);
+            assert_eq!(tape.only_reader::<Makes>(b), None, "one node reads b twice");
+            assert_eq!(tape.only_reader::<Makes>(more), Some(2));
+        });
+        assert_eq!(tape.nodes().len(), 2);
     }
 
     #[test]
     #[should_panic(expected = "replace: no node computes b.y any more")]
     fn a_value_that_is_read_needs_its_node() {
         let (mut tape, [x, a, ..]) = row();
-        tape.replace(&[0, 1], Arc::new(ONE), &[x], &[Some(a)]);
+        replace(&mut tape, &[0, 1], ONE, &[x], &[Some(a)]);
     }
 
     #[test]
     #[should_panic(expected = "replace: no node computes c.y any more")]
     fn a_value_that_is_kept_needs_its_node() {
         let (mut tape, [_, _, b, _]) = row();
-        tape.replace(&[2], Arc::new(ONE), &[b], &[None]);
+        replace(&mut tape, &[2], ONE, &[b], &[None]);
     }
 
     #[test]
     #[should_panic(expected = "replace: b.y is computed after makes")]
     fn inputs_are_computed_before_the_new_node() {
         let (mut tape, [_, a, b, _]) = row();
-        tape.replace(&[0], Arc::new(ONE), &[b], &[Some(a)]);
+        replace(&mut tape, &[0], ONE, &[b], &[Some(a)]);
     }
 
     #[test]
     #[should_panic(expected = "replace: no replaced node computes c.y")]
     fn outputs_come_from_the_replaced_nodes() {
         let (mut tape, [x, _, _, c]) = row();
-        tape.replace(&[0, 1], Arc::new(ONE), &[x], &[Some(c)]);
+        replace(&mut tape, &[0, 1], ONE, &[x], &[Some(c)]);
     }
 
     #[test]
@@ -207,6 +327,6 @@ mod tests {
         let mut tape = Tape::new("test", Mode::Train);
         let words = tape.input("x", ElementType::U32, &[4]);
         tape.push_one(ONE, &[]);
-        tape.replace(&[0], Arc::new(ONE), &[], &[Some(words)]);
+        replace(&mut tape, &[0], ONE, &[], &[Some(words)]);
     }
 }

@@ -1,6 +1,8 @@
 //! The state that outlives a step: the parameters and running statistics, and their offsets in flat buffers. A member
 //! of a buffer is one parameter, or one running statistic.
 
+use std::collections::HashMap;
+
 use super::StateBuffer;
 
 /// The order of a member's elements on the device. Files have PyTorch's order; reading and writing a file permutes the
@@ -136,6 +138,8 @@ pub struct StateLayout {
     pub averaged: bool,
     /// True if no step trains: the buffers of gradients, optimizer state and batch statistics are then empty.
     pub inference_only: bool,
+    /// The buffer of each member's values and the member's index in it, by the member's name.
+    places: HashMap<String, (StateBuffer, usize)>,
 }
 
 impl StateLayout {
@@ -178,11 +182,7 @@ impl StateLayout {
 
     /// Returns the member with this name, and the buffer of its values: parameters or running statistics.
     pub fn find(&self, name: &str) -> Option<(StateBuffer, &StateEntry)> {
-        let within = |buffer, members: &'_ [StateEntry]| {
-            members.iter().position(|m| m.name == name).map(|i| (buffer, i))
-        };
-        let (buffer, ix) = within(StateBuffer::Parameters, &self.parameters)
-            .or_else(|| within(StateBuffer::RunningStatistics, &self.running_statistics))?;
+        let &(buffer, ix) = self.places.get(name)?;
         Some((buffer, &self.members(buffer)[ix]))
     }
 
@@ -194,7 +194,7 @@ impl StateLayout {
     /// Adds a member and returns it; a second call with the same name returns the first member.
     ///
     /// # Panics
-    /// If a member with this name has another shape, or `buffer` has no members.
+    /// If a member with this name has another shape or is in another buffer, or `buffer` has no members.
     pub fn add(
         &mut self,
         buffer: StateBuffer,
@@ -208,15 +208,17 @@ impl StateLayout {
             StateBuffer::RunningStatistics => &mut self.running_statistics,
             other => panic!("{}: this buffer has no members of its own", other.name()),
         };
-        if let Some(ix) = members.iter().position(|m| m.name == name) {
+        if let Some(&(of, ix)) = self.places.get(name) {
+            assert!(of == buffer, "{name}: the name belongs to another buffer");
             let found = &members[ix].shape;
             assert!(found == shape, "{name}: its shape is {found:?}, not {shape:?}");
             return &members[ix];
         }
-        let offset = members.last().map_or(0, next_offset);
+        let (ix, offset) = (members.len(), members.last().map_or(0, next_offset));
+        self.places.insert(name.to_string(), (buffer, ix));
         let (name, shape) = (name.to_string(), shape.to_vec());
         members.push(StateEntry { name, shape, layout, initializer, offset });
-        &members[members.len() - 1]
+        &members[ix]
     }
 }
 

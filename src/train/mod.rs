@@ -92,7 +92,7 @@ pub use evaluator::Evaluator;
 pub use model::{Model, ModelConfig};
 pub use state::{Snapshot, TrainState};
 pub use trainer::Trainer;
-pub use update::UpdateConfig;
+pub use update::{PassTimes, UpdateConfig};
 
 #[cfg(feature = "runs")]
 pub use self::{

@@ -15,7 +15,8 @@
 
 use std::sync::Arc;
 
-use super::UpdateConfig;
+use super::{PassTimes, UpdateConfig};
+use crate::base::clock::Instant;
 use crate::data::{ImageSize, ImageSpec, cifar10};
 use crate::nn::{Heads, NetworkConfig};
 use crate::ops::augment::{self, AugmentFlags, ColorJitter};
@@ -97,9 +98,31 @@ pub struct Step {
     pub loss: ValueId,
 }
 
+/// The time to record a step, in seconds.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RecordingTimes {
+    /// Time without the passes.
+    pub record: f64,
+    /// Time of the passes.
+    pub passes: PassTimes,
+}
+
 /// Records a training step.
 pub fn training(config: &StepConfig) -> Step {
-    trained_images(config, UpdateConfig::record_training)
+    training_timed(config).0
+}
+
+/// Records a training step, and measures the time of each part of the recording.
+pub fn training_timed(config: &StepConfig) -> (Step, RecordingTimes) {
+    let start = Instant::now();
+    let mut passes = PassTimes::default();
+    let step = trained_images(config, |tape, heads, labels| {
+        let (loss, times) = config.update.record_training_timed(tape, heads, labels);
+        passes = times;
+        loss
+    });
+    let record = start.elapsed().as_secs_f64() - passes.fuse - passes.differentiate;
+    (step, RecordingTimes { record, passes })
 }
 
 /// Records an evaluation step. Batch norms use running statistics; there is no augmentation and no label smoothing.
@@ -120,13 +143,15 @@ pub fn evaluation(config: &StepConfig) -> Step {
 /// any. The batch norms write the means and variances of the batch to
 /// [`StateBuffer::BatchStatistics`](crate::tape::StateBuffer::BatchStatistics).
 pub fn statistics(config: &StepConfig) -> Step {
-    trained_images(config, UpdateConfig::record_statistics)
+    trained_images(config, |tape, heads, labels| {
+        config.update.record_statistics(tape, heads, labels)
+    })
 }
 
 /// Records a step on augmented images. `complete` records the part after the logits.
 fn trained_images(
     config: &StepConfig,
-    complete: fn(&UpdateConfig, &mut Tape, &Heads, ValueId) -> CrossEntropy,
+    complete: impl FnOnce(&mut Tape, &Heads, ValueId) -> CrossEntropy,
 ) -> Step {
     let mut tape = Tape::new(config.network.network.name(), Mode::Train);
     let [pixels, labels, table] = inputs(&mut tape, config);
@@ -137,7 +162,7 @@ fn trained_images(
     let heads = config.network.record_heads(&mut tape, x);
     let logits = heads.logits;
     tape.keep(logits);
-    let loss = complete(&config.update, &mut tape, &heads, labels).loss;
+    let loss = complete(&mut tape, &heads, labels).loss;
     let (tape, indices) = (Arc::new(tape), Some(indices));
     Step { tape, table, pixels, labels, indices, logits, loss }
 }

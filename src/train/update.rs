@@ -3,6 +3,7 @@
 //! Two modules record the part before it: [`step`](super::step) from pixels to the logits of ResNet-9, and
 //! [`Model`](super::Model) from arrays to the logits of a network of your own.
 
+use crate::base::clock::Instant;
 use crate::nn::Heads;
 use crate::nn::layers::BATCH_NORM_MOMENTUM;
 use crate::ops::adam::Adam;
@@ -47,12 +48,31 @@ impl Default for UpdateConfig {
     }
 }
 
+/// The time that the passes take while a step is recorded, in seconds.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct PassTimes {
+    /// Time of the fusion.
+    pub fuse: f64,
+    /// Time of the differentiation.
+    pub differentiate: f64,
+}
+
 impl UpdateConfig {
     /// Records the part of a training step after the logits: the loss of the logits, `[N, classes]`, against `labels`,
     /// `[N]`, every gradient, and the updates of parameters, running statistics and metrics. The gradients are those of
     /// the loss plus the losses of the auxiliary heads, each times its factor. The host can read the mean loss of the
     /// main head after the step; the metrics are those of the main head.
     pub fn record_training(&self, tape: &mut Tape, heads: &Heads, labels: ValueId) -> CrossEntropy {
+        self.record_training_timed(tape, heads, labels).0
+    }
+
+    /// Records the nodes of [`UpdateConfig::record_training`], and measures the passes.
+    pub fn record_training_timed(
+        &self,
+        tape: &mut Tape,
+        heads: &Heads,
+        labels: ValueId,
+    ) -> (CrossEntropy, PassTimes) {
         let smoothing = self.label_smoothing;
         let loss = record_loss(tape, heads.logits, labels, smoothing);
         let total = heads.auxiliary.iter().fold(loss.loss, |total, &(logits, factor)| {
@@ -62,8 +82,8 @@ impl UpdateConfig {
                 add(tape, total, loss)
             })
         });
-        passes::fuse(tape, self.fusion);
-        passes::backward(tape, total);
+        let ((), fuse) = seconds(|| _ = passes::fuse(tape, self.fusion));
+        let (_, differentiate) = seconds(|| passes::backward(tape, total));
         tape.in_phase(Phase::Update, |tape| {
             let norm = self.clip_grad_norm.map(|_| clip_grad_norm::norm(tape));
             // The check comes first: if a number is not finite, the updates after the check change nothing.
@@ -79,7 +99,7 @@ impl UpdateConfig {
             }
         });
         passes::eliminate_dead(tape);
-        loss
+        (loss, PassTimes { fuse, differentiate })
     }
 
     /// Records the part of an evaluation step after the logits: the loss without label smoothing, and the metrics. The
@@ -125,8 +145,68 @@ impl UpdateConfig {
     }
 }
 
+/// Returns the result of a call, and its time in seconds.
+fn seconds<T>(call: impl FnOnce() -> T) -> (T, f64) {
+    let start = Instant::now();
+    (call(), start.elapsed().as_secs_f64())
+}
+
 fn record_loss(tape: &mut Tape, logits: ValueId, labels: ValueId, smoothing: f32) -> CrossEntropy {
     let loss = tape.scoped("loss", |tape| cross_entropy(tape, logits, labels, smoothing));
     tape.keep(loss.loss);
     loss
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Kernels, Target};
+    use crate::nn::layers::{self, Conv};
+    use crate::passes::{Plan, PlanOptions};
+    use crate::tape::{ElementType, Mode};
+
+    /// Returns the seconds to record, fuse, differentiate and plan a step of a chain of residual blocks.
+    fn times(n_blocks: usize) -> [f64; 4] {
+        let start = Instant::now();
+        let mut tape = Tape::new("chain", Mode::Train);
+        let labels = tape.input("labels", ElementType::U32, &[1]);
+        let mut x = tape.input("x", ElementType::F32, &[1, 2, 2, 4]);
+        for ix in 0..n_blocks {
+            let of = |layer: &str| format!("layer1.{ix}.{layer}");
+            let y = layers::conv2d(&mut tape, &of("conv"), x, 4, Conv::default());
+            let y = layers::batch_norm(&mut tape, &of("bn"), y);
+            let y = layers::relu(&mut tape, &of("relu"), y);
+            x = layers::add(&mut tape, &of("add"), y, x);
+        }
+        let x = layers::flatten(&mut tape, "flatten", x);
+        let logits = layers::linear(&mut tape, "fc", x, 2, true);
+        let config = UpdateConfig::default();
+        let (_, PassTimes { fuse, differentiate }) =
+            config.record_training_timed(&mut tape, &logits.into(), labels);
+        let record = start.elapsed().as_secs_f64() - fuse - differentiate;
+        let target = Some(Target::new(Kernels::Tuned));
+        let options = PlanOptions { target, ..PlanOptions::default() };
+        let (plan, plan_time) = seconds(|| Plan::new(&tape, options));
+        assert!(plan.launches.len() > 5 * n_blocks);
+        [record, fuse, differentiate, plan_time]
+    }
+
+    /// If the time of each part is proportional to the number of nodes, eight times the blocks take eight times as long,
+    /// and somewhat more because caches are too small for them. If the time grows with the square, they take up to 64
+    /// times as long.
+    #[test]
+    fn the_time_of_the_passes_grows_with_the_number_of_nodes_and_not_with_its_square() {
+        let best = |n_blocks, n_runs| {
+            let runs: Vec<_> = (0..n_runs).map(|_| times(n_blocks)).collect();
+            [0, 1, 2, 3].map(|part| runs.iter().map(|run| run[part]).fold(f64::MAX, f64::min))
+        };
+        // The machine can be busy with other work during some of the runs, so a slow round is repeated.
+        let is_fast = (0..5).any(|_| {
+            let (short, long) = (best(1000, 4), best(8000, 2));
+            let growth = [0, 1, 2, 3].map(|part| long[part] / short[part]);
+            println!("record, fuse, differentiate, plan: {growth:.1?}, {long:.3?} s");
+            growth.into_iter().all(|growth| growth < 24.0)
+        });
+        assert!(is_fast, "the growth of a part is above 24 in every round");
+    }
 }

@@ -101,3 +101,24 @@ fn tape_prints_a_listing_and_writes_a_drawing() {
     let nowhere = wgrad(folder.path(), &[&small[..], &["--svg", "nowhere/network.svg"]].concat());
     assert_fails(&nowhere, 1, &["nowhere/network.svg"]);
 }
+
+#[test]
+fn tape_prints_its_size_and_the_time_of_each_part_as_json() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let of = |network: &str| -> serde_json::Value {
+        let arguments = ["tape", "--network", network, "--batch-size", "8", "--json"];
+        let text = stdout(&wgrad(folder.path(), &arguments));
+        assert_eq!(text.lines().count(), 1, "{text}");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let (shallow, deep) = (of("resnet20"), of("resnet56"));
+    let number = |of: &serde_json::Value, key: &str| of[key].as_u64().expect("a number");
+    assert_eq!((&deep["network"], &deep["batch_size"]), (&"resnet56".into(), &8.into()));
+    // The additional blocks are equal to others, so they need no other kernels.
+    assert!(number(&deep, "nodes") > 2 * number(&shallow, "nodes"), "{shallow} {deep}");
+    assert_eq!(number(&deep, "pipelines"), number(&shallow, "pipelines"));
+    for part in ["record", "fuse", "differentiate", "plan"] {
+        assert!(deep["seconds"][part].as_f64().is_some_and(|seconds| seconds > 0.0), "{deep}");
+    }
+    assert_fails(&wgrad(folder.path(), &["tape", "--json", "--eval"]), 2, &["--json", "--eval"]);
+}

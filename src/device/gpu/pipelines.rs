@@ -1,6 +1,7 @@
 //! Compute pipelines. Each shader text is compiled once per device.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -56,28 +57,30 @@ impl Pipelines {
         context: &Context,
         wanted: &[Wanted<'_>],
     ) -> Result<Vec<wgpu::ComputePipeline>, DeviceError> {
-        let texts = wanted.iter().map(|wanted| self.library.load(wanted.shader));
-        let texts = texts.collect::<Result<Vec<String>, DeviceError>>()?;
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut missing: Vec<(&str, &String)> = Vec::new();
-        for (wanted, text) in wanted.iter().zip(&texts) {
-            if !compiled.contains_key(text) && !missing.iter().any(|(_, t)| *t == text) {
-                missing.push((&wanted.label, text));
+        // The layers of a deep network have few different shaders, so each text is assembled once.
+        let mut texts: HashMap<&Shader, String> = HashMap::new();
+        let mut missing: Vec<(&str, String)> = Vec::new();
+        for Wanted { label, shader } in wanted {
+            let Entry::Vacant(place) = texts.entry(shader) else { continue };
+            let text = place.insert(self.library.load(shader)?);
+            if !compiled.contains_key(text) && missing.iter().all(|(_, other)| other != text) {
+                missing.push((label, text.clone()));
             }
         }
         let checked = self.checked;
         let cache = self.cache.as_ref();
         let handle = cache.map(PipelineCache::handle);
         let compile =
-            |(label, text): &(&str, &String)| compile(context, label, text, checked, handle);
+            |(label, text): &(&str, String)| compile(context, label, text, checked, handle);
         let new: Vec<Result<_, DeviceError>> = missing.par_iter().map(compile).collect();
         if let Some(cache) = cache.filter(|_| !new.is_empty()) {
             cache.save();
         }
         for ((_, text), pipeline) in missing.into_iter().zip(new) {
-            compiled.insert(text.clone(), pipeline?);
+            compiled.insert(text, pipeline?);
         }
-        Ok(texts.iter().map(|text| compiled[text].clone()).collect())
+        Ok(wanted.iter().map(|wanted| compiled[&texts[wanted.shader]].clone()).collect())
     }
 
     /// Compiles a pipeline for a device other than that of the collection, and returns the pipeline. The collection

@@ -8,28 +8,22 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::only_reader;
 use crate::ops::add::Add;
 use crate::ops::batch_norm::add_relu::{BatchNormAddRelu, BatchNormAddReluEval};
 use crate::ops::batch_norm::eval::BatchNormEval;
 use crate::ops::batch_norm::forward::BatchNorm;
 use crate::ops::relu::Relu;
-use crate::tape::{Node, Op, Tape, ValueId};
+use crate::tape::{Node, Op, Rewriter, ValueId};
 
 /// Fuses every batch norm whose output only an addition reads, if only a ReLU reads the sum and the number of channels
 /// is a multiple of four. If both terms of the sum are outputs of batch norms, the one that is recorded first is fused.
 /// Returns the number of rewrites.
-pub(super) fn apply(tape: &mut Tape) -> usize {
+pub(super) fn apply(tape: &mut Rewriter<'_>) -> usize {
     let mut n_rewritten = 0;
-    let mut ix = 0;
-    while ix < tape.nodes().len() {
-        match find(tape, ix) {
-            // The fused node can take a later position, so the node at `ix` is then another one.
-            Some(place) => {
-                rewrite(tape, ix, place);
-                n_rewritten += 1;
-            }
-            None => ix += 1,
+    for ix in 0..tape.n_nodes() {
+        if let Some(place) = find(tape, ix) {
+            rewrite(tape, ix, place);
+            n_rewritten += 1;
         }
     }
     n_rewritten
@@ -43,15 +37,15 @@ struct Place {
     relu_ix: usize,
 }
 
-fn find(tape: &Tape, norm_ix: usize) -> Option<Place> {
-    let node = &tape.nodes()[norm_ix];
+fn find(tape: &Rewriter<'_>, norm_ix: usize) -> Option<Place> {
+    let node = tape.node(norm_ix)?;
     let fused = fused(&*node.op)?;
     let normed = node.outputs[0];
-    let by_fours = tape.shape(normed).last()?.is_multiple_of(4);
-    let add_ix = only_reader::<Add>(tape, normed).filter(|_| by_fours)?;
-    let add = &tape.nodes()[add_ix];
+    let by_fours = tape.value(normed).shape.last()?.is_multiple_of(4);
+    let add_ix = tape.only_reader::<Add>(normed).filter(|_| by_fours)?;
+    let add = tape.node(add_ix)?;
     let residual = add.inputs.iter().copied().find(|&id| id != normed)?;
-    let relu_ix = only_reader::<Relu>(tape, add.outputs[0])?;
+    let relu_ix = tape.only_reader::<Relu>(add.outputs[0])?;
     Some(Place { fused, add_ix, residual, relu_ix })
 }
 
@@ -65,11 +59,16 @@ fn fused(op: &dyn Op) -> Option<Arc<dyn Op>> {
     Some(Arc::new(BatchNormAddReluEval { eps }))
 }
 
-fn rewrite(tape: &mut Tape, norm_ix: usize, Place { fused, add_ix, residual, relu_ix }: Place) {
-    let Node { mut inputs, outputs, .. } = tape.nodes()[norm_ix].clone();
+fn rewrite(
+    tape: &mut Rewriter<'_>,
+    norm_ix: usize,
+    Place { fused, add_ix, residual, relu_ix }: Place,
+) {
+    let node = |ix| tape.node(ix).expect("found").clone();
+    let Node { mut inputs, outputs, .. } = node(norm_ix);
     inputs.push(residual);
     // The fused node computes the output of the ReLU in place of that of the batch norm, and the same statistics.
-    let y = tape.nodes()[relu_ix].outputs[0];
+    let y = node(relu_ix).outputs[0];
     let outputs: Vec<_> = [y].iter().chain(&outputs[1..]).copied().map(Some).collect();
     tape.replace(&[norm_ix, add_ix, relu_ix], fused, &inputs, &outputs);
 }

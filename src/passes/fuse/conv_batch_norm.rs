@@ -14,13 +14,13 @@ use crate::ops::batch_norm::forward::BatchNorm;
 use crate::ops::batch_norm::relu::BatchNormRelu;
 use crate::ops::conv2d::Conv2dForward;
 use crate::ops::partitions::Partitions;
-use crate::tape::{Node, NodeIo, Op, Tape, ValueId};
+use crate::tape::{Node, Op, Rewriter, ValueId};
 
 /// Rewrites every batch norm, fused with a ReLU or not, that reads the output of a convolution with tiled kernels.
 /// Returns the number of rewrites.
-pub(super) fn apply(tape: &mut Tape) -> usize {
+pub(super) fn apply(tape: &mut Rewriter<'_>) -> usize {
     let mut n_rewritten = 0;
-    for norm_ix in 0..tape.nodes().len() {
+    for norm_ix in 0..tape.n_nodes() {
         if let Some((conv_ix, place)) = find(tape, norm_ix) {
             rewrite(tape, conv_ix, norm_ix, place);
             n_rewritten += 1;
@@ -35,16 +35,15 @@ struct Place {
     norm: Arc<dyn Op>,
 }
 
-fn find(tape: &Tape, norm_ix: usize) -> Option<(usize, Place)> {
-    let norm = &tape.nodes()[norm_ix];
-    let conv_ix =
-        tape.nodes().iter().position(|node| node.outputs.first() == norm.inputs.first())?;
-    let conv_node = &tape.nodes()[conv_ix];
-    let conv = (&*conv_node.op as &dyn Any).downcast_ref::<Conv2dForward>()?;
-    if conv.mean_m2 || !conv.is_tiled() {
+fn find(tape: &Rewriter<'_>, norm_ix: usize) -> Option<(usize, Place)> {
+    let norm = tape.node(norm_ix)?;
+    let x = *norm.inputs.first()?;
+    let conv_ix = tape.maker(x)?;
+    let (conv, conv_node) = (tape.op::<Conv2dForward>(conv_ix)?, tape.node(conv_ix)?);
+    if conv.mean_m2 || !conv.is_tiled() || conv_node.outputs[0] != x {
         return None;
     }
-    let mean_m2 = Some(conv.partitions(&NodeIo::new(tape, conv_node)));
+    let mean_m2 = Some(conv.partitions(&tape.io(conv_node)));
     let norm = with_mean_m2(&*norm.op, mean_m2)?;
     Some((conv_ix, Place { conv: Conv2dForward { mean_m2: true, ..conv.clone() }, norm }))
 }
@@ -62,12 +61,13 @@ fn with_mean_m2(op: &dyn Op, mean_m2: Option<Partitions>) -> Option<Arc<dyn Op>>
     Some(Arc::new(BatchNormAddRelu { mean_m2, ..*op }))
 }
 
-fn rewrite(tape: &mut Tape, conv_ix: usize, norm_ix: usize, place: Place) {
+fn rewrite(tape: &mut Rewriter<'_>, conv_ix: usize, norm_ix: usize, place: Place) {
     let same = |outputs: &[ValueId]| outputs.iter().copied().map(Some).collect::<Vec<_>>();
+    let node = |ix| tape.node(ix).expect("found").clone();
+    let [conv, norm] = [conv_ix, norm_ix].map(node);
     // The convolution gets one more output, mean_m2, which becomes one more input of the batch norm.
-    let Node { inputs, outputs, .. } = tape.nodes()[conv_ix].clone();
-    let made = tape.replace(&[conv_ix], Arc::new(place.conv), &inputs, &same(&outputs));
-    let Node { mut inputs, outputs, .. } = tape.nodes()[norm_ix].clone();
+    let made = tape.replace(&[conv_ix], Arc::new(place.conv), &conv.inputs, &same(&conv.outputs));
+    let Node { mut inputs, outputs, .. } = norm;
     inputs.push(*made.last().expect("mean_m2"));
     tape.replace(&[norm_ix], place.norm, &inputs, &same(&outputs));
 }
@@ -80,7 +80,7 @@ mod tests {
     use crate::ops::relu::relu;
     use crate::passes::fuse::Fusion;
     use crate::passes::{backward_from, fuse};
-    use crate::tape::{ElementType, Mode};
+    use crate::tape::{ElementType, Mode, Tape};
 
     /// Returns a tape with a convolution to 8 channels in `groups` groups, a batch norm and a ReLU, and its output.
     fn block(groups: usize) -> (Tape, ValueId) {

@@ -5,41 +5,35 @@
 //! each pooling window, a fused kernel keeps the results of the convolution in registers and stores only their maximum.
 //! In the backward pass, the kernels read the pooled gradient and place each element at the saved index.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use crate::ops::Pool;
 use crate::ops::conv2d::Conv2dForward;
 use crate::ops::max_pool2d::MaxPool2d;
-use crate::tape::Tape;
+use crate::tape::Rewriter;
 
 /// Fuses every convolution without bias with the max pool that reads its output, if no other node reads the output and
 /// the pool's windows have no overlap, no gaps and no padding, and lie inside the plane. Returns the number of rewrites.
-pub(super) fn apply(tape: &mut Tape) -> usize {
+pub(super) fn apply(tape: &mut Rewriter<'_>) -> usize {
     let mut n_rewritten = 0;
-    let mut ix = 0;
-    while ix < tape.nodes().len() {
+    for ix in 0..tape.n_nodes() {
         if let Some((pool_ix, fused)) = find(tape, ix) {
-            let inputs = tape.nodes()[ix].inputs.clone();
-            let outputs: Vec<_> = tape.nodes()[pool_ix].outputs.iter().copied().map(Some).collect();
-            tape.replace(&[ix, pool_ix], Arc::new(fused), &inputs, &outputs);
+            let [conv, pool] = [ix, pool_ix].map(|ix| tape.node(ix).expect("found").clone());
+            let outputs: Vec<_> = pool.outputs.into_iter().map(Some).collect();
+            tape.replace(&[ix, pool_ix], Arc::new(fused), &conv.inputs, &outputs);
             n_rewritten += 1;
         }
-        ix += 1;
     }
     n_rewritten
 }
 
-fn find(tape: &Tape, conv_ix: usize) -> Option<(usize, Conv2dForward)> {
-    let conv_node = &tape.nodes()[conv_ix];
-    let conv = (&*conv_node.op as &dyn Any).downcast_ref::<Conv2dForward>()?;
-    let y = conv_node.outputs[0];
-    if conv.pool.is_some() || conv.has_bias || tape.value(y).keep || tape.n_readers(y) != 1 {
+fn find(tape: &Rewriter<'_>, conv_ix: usize) -> Option<(usize, Conv2dForward)> {
+    let conv: &Conv2dForward = tape.op(conv_ix)?;
+    if conv.pool.is_some() || conv.has_bias {
         return None;
     }
-    let pool_ix = tape.nodes().iter().position(|n| n.inputs.first() == Some(&y))?;
-    let pool = (&*tape.nodes()[pool_ix].op as &dyn Any).downcast_ref::<MaxPool2d>()?;
-    let Pool { window, ceil_mode } = pool.pool;
+    let pool_ix = tape.only_reader::<MaxPool2d>(tape.node(conv_ix)?.outputs[0])?;
+    let Pool { window, ceil_mode } = tape.op::<MaxPool2d>(pool_ix)?.pool;
     let tiles = window.stride == window.size && window.padding == [0, 0] && !ceil_mode;
     tiles.then(|| (pool_ix, Conv2dForward { pool: Some(window.size), ..conv.clone() }))
 }

@@ -8,12 +8,10 @@ pub mod batch_norm_relu;
 pub mod conv_batch_norm;
 pub mod conv_max_pool;
 
-use std::any::Any;
-
 use serde::{Deserialize, Serialize};
 
 use crate::base::choice::Choice;
-use crate::tape::{Tape, ValueId};
+use crate::tape::Tape;
 
 /// The fusion rules that are applied to a tape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -117,25 +115,17 @@ impl Default for Fusion {
 
 /// Applies the rules to a tape without a backward pass, and returns the number of rewrites.
 pub fn fuse(tape: &mut Tape, fusion: Fusion) -> usize {
-    let pools = if fusion.conv_max_pool { conv_max_pool::apply(tape) } else { 0 };
-    let blocks = if fusion.batch_norm_add_relu { batch_norm_add_relu::apply(tape) } else { 0 };
-    let norms = match fusion.batch_norm_relu {
-        true => batch_norm_relu::apply(tape, fusion.residual_add),
-        false => 0,
-    };
-    // This rule is applied last because it rewrites batch norms with and without a fused ReLU.
-    let mean_m2 = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
-    pools + blocks + norms + mean_m2
-}
-
-/// Returns the index of the only node that reads a value. Returns None if several nodes read the value, if the op of
-/// the reading node does not have the type `O`, or if the value is kept for the host.
-fn only_reader<O: Any>(tape: &Tape, id: ValueId) -> Option<usize> {
-    if tape.value(id).keep || tape.n_readers(id) != 1 {
-        return None;
-    }
-    let ix = tape.nodes().iter().position(|node| node.inputs.contains(&id))?;
-    (&*tape.nodes()[ix].op as &dyn Any).is::<O>().then_some(ix)
+    tape.rewrite(|tape| {
+        let pools = if fusion.conv_max_pool { conv_max_pool::apply(tape) } else { 0 };
+        let blocks = if fusion.batch_norm_add_relu { batch_norm_add_relu::apply(tape) } else { 0 };
+        let norms = match fusion.batch_norm_relu {
+            true => batch_norm_relu::apply(tape, fusion.residual_add),
+            false => 0,
+        };
+        // This rule is applied last because it rewrites batch norms with and without a fused ReLU.
+        let mean_m2 = if fusion.conv_batch_norm { conv_batch_norm::apply(tape) } else { 0 };
+        pools + blocks + norms + mean_m2
+    })
 }
 
 #[cfg(test)]
