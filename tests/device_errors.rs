@@ -130,10 +130,12 @@ fn a_tensor_above_the_binding_limit_is_rejected() {
     let limit = info::adapters().first().expect("an adapter").limits.max_binding_bytes;
     let (tape, ..) = relu_tape(limit as usize / 4 + 1, 0);
     let error = load_error(&OpenOptions::default(), &tape);
-    let DeviceError::Plan(PlanError::BindingTooLarge { bytes, .. }) = error else {
+    let DeviceError::Plan(PlanError::BindingTooLarge { bytes, fits, .. }) = error else {
         panic!("{error}")
     };
     assert!(bytes > limit);
+    // The tensor has one axis. With an element less, it fits.
+    assert_eq!(fits, Some(limit / 4));
 }
 
 /// A parameter that is larger than the largest binding is refused. The error is not the one for a too large activation,

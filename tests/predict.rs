@@ -152,7 +152,7 @@ fn class_names_come_from_the_run_or_a_flag() {
     let output = predict(&folder, &["wide.png"], &["--classes", "a,b"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        text(&output.stderr).contains("--classes: 2 names, and the network has 10 classes"),
+        text(&output.stderr).contains("--classes: the value must be 10 classes, not 2"),
         "{}",
         text(&output.stderr)
     );

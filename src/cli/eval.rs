@@ -12,7 +12,7 @@ use wgrad::kernel::Kernels;
 use wgrad::train::confusion::ClassScores;
 use wgrad::train::images::{self, Images};
 use wgrad::train::settings::at_least_one;
-use wgrad::train::units::MemorySize;
+use wgrad::train::units::{Classes, MemorySize};
 use wgrad::train::{Confusion, Evaluation, Evaluator, TrainError, console, evaluation, folder};
 
 use super::{arguments, hints, outputs, weights};
@@ -23,6 +23,10 @@ pub struct Args {
     /// The weights: a safetensors file with PyTorch's names, as a run writes it, or the run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
+    /// The names of the classes: a dataset, a name for each class with commas between them, or their number [default: those
+    /// of the test images]
+    #[arg(long, value_name = "CLASSES")]
+    classes: Option<Classes>,
     #[command(flatten)]
     recorded: weights::Recorded,
     /// Images in a step
@@ -71,7 +75,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let side = args.recorded.side();
     let Images { loaded, note } =
         images::find(&file, args.data, args.data_dir.as_deref(), network.classes, side)?;
-    let loaded = hints::advised(loaded);
+    let mut loaded = hints::advised(loaded);
+    if let Some(classes) = &args.classes {
+        let names = classes.names(loaded.dataset.spec.n_classes());
+        loaded.dataset.spec.classes =
+            names.map_err(|must| super::WrongUse(format!("--classes: the value must {must}")))?;
+    }
     if let Some(note) = note {
         super::note(&note);
     }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
-use wgrad::data::{DATASETS, ImageSpec, Source, Split, image_file};
+use wgrad::data::{ImageSpec, Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::nn::{NetworkConfig, WeightsFile};
 use wgrad::train::settings::at_least_one;
-use wgrad::train::units::MemorySize;
+use wgrad::train::units::{Classes, MemorySize};
 use wgrad::train::{Predictions, Settings, TrainError, folder};
 
 use super::{arguments, weights};
@@ -43,7 +43,7 @@ pub struct Args {
     /// The names of the classes: a dataset, a name for each class with commas between them, or their number [default:
     /// those that the weights record; else those of the dataset in config.toml beside the weights; else numbers]
     #[arg(long, value_name = "NAMES")]
-    classes: Option<String>,
+    classes: Option<Classes>,
     #[command(flatten)]
     recorded: weights::Recorded,
     /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
@@ -133,19 +133,12 @@ fn source_beside(weights: &WeightsFile) -> Option<Source> {
 /// Returns the names of the `n` classes from the first source that has them: the flag `--classes`, the record in the
 /// file of weights, the dataset in the run's settings. If no source has them, the names are the numbers of the classes.
 fn class_names(args: &Args, weights: &WeightsFile, n: usize) -> anyhow::Result<Vec<String>> {
-    let Some(flag) = args.classes.as_deref() else { return class_names_of_weights(weights, n) };
-    let dataset = DATASETS.iter().find(|dataset| dataset.name() == flag);
-    let names = match dataset {
-        Some(dataset) => dataset.spec(dataset.options(n)).classes,
-        None if flag.parse() == Ok(n) => (0..n).map(|class| class.to_string()).collect(),
-        None => flag.split(',').map(|name| name.trim().to_string()).collect(),
-    };
-    let (n_names, datasets) = (names.len(), DATASETS.iter().map(|dataset| dataset.name()));
-    let refused = format!(
-        "--classes: {n_names} names, and the network has {n} classes; give a dataset ({}), {n} names, or the number {n}",
-        datasets.collect::<Vec<_>>().join(", ")
-    );
-    if n_names == n { Ok(names) } else { Err(super::WrongUse(refused).into()) }
+    match &args.classes {
+        None => class_names_of_weights(weights, n),
+        Some(classes) => classes
+            .names(n)
+            .map_err(|must| super::WrongUse(format!("--classes: the value must {must}")).into()),
+    }
 }
 
 fn class_names_of_weights(weights: &WeightsFile, n: usize) -> anyhow::Result<Vec<String>> {

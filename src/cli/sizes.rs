@@ -2,10 +2,11 @@
 
 use std::num::NonZeroU16;
 
-use wgrad::data::{DATASETS, ImageSize};
+use wgrad::data::ImageSize;
 use wgrad::nn::{NetworkConfig, NetworkRef};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
+use wgrad::train::units::Classes;
 
 use super::arguments;
 
@@ -22,8 +23,8 @@ pub struct SizeArgs {
     pub image_size: Option<NonZeroU16>,
     /// Number of classes, a name for each class with commas between them, or a dataset [default: the number for which
     /// the network was published]
-    #[arg(long, value_name = "CLASSES", value_parser = classes)]
-    pub classes: Option<usize>,
+    #[arg(long, value_name = "CLASSES")]
+    pub classes: Option<Classes>,
 }
 
 /// Flags for a network and its sizes.
@@ -55,7 +56,8 @@ impl SizeArgs {
         default_width: usize,
     ) -> Result<(NetworkConfig, [usize; 3]), super::WrongUse> {
         let width = self.width.map_or(default_width, |n| n.get().into());
-        let classes = self.classes.unwrap_or(network.default_classes());
+        let classes = self.classes.as_ref().map(Classes::number);
+        let classes = classes.unwrap_or(network.default_classes());
         let [h, w, channels] = network.default_image();
         let side = self.image_size.map(|side| usize::from(side.get()));
         let image = [side.unwrap_or(h), side.unwrap_or(w), channels];
@@ -76,24 +78,5 @@ impl SizeArgs {
         let (network, image) = self.of_width(network, default_width)?;
         let config = StepConfig::new(network.with_auxiliary(image), batch_size);
         Ok(StepConfig { size: ImageSize::from(image), ..config })
-    }
-}
-
-/// Returns the number of classes that the value of a flag names.
-fn classes(text: &str) -> Result<usize, String> {
-    let number = match DATASETS.iter().find(|dataset| dataset.name() == text) {
-        Some(dataset) => dataset.spec(Default::default()).n_classes(),
-        None if text.contains(',') => text.split(',').count(),
-        None => text.parse().map_err(|_| {
-            let names: Vec<_> = DATASETS.iter().map(|dataset| dataset.name()).collect();
-            format!(
-                "must be a number, names with commas between them, or a dataset ({})",
-                names.join(", ")
-            )
-        })?,
-    };
-    match number {
-        1..=65_535 => Ok(number),
-        _ => Err("must be a number from 1 to 65535".to_string()),
     }
 }

@@ -37,5 +37,8 @@ pub enum PlanError {
         bytes: u64,
         /// Size of the adapter's largest binding, in bytes.
         limit: u64,
+        /// Largest number of rows with which the tensor fits. The rows of an activation are the images of the batch.
+        /// None if no number fits, or for scratch memory.
+        fits: Option<u64>,
     },
 }

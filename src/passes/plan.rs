@@ -105,6 +105,8 @@ pub struct Plan {
     largest_member: u64,
     /// Size of the largest input, transient value or scratch memory, in bytes.
     largest_of_step: u64,
+    /// Number of rows, the first axis, of the value that has this size; 0 for scratch memory.
+    rows_of_largest: u64,
 }
 
 impl Plan {
@@ -144,9 +146,13 @@ impl Plan {
         let mut plan = planner.plan;
         let placed = tape.values().iter().zip(&plan.placements);
         let of_step = placed.filter(|(value, _)| !matches!(value.storage, Storage::State { .. }));
-        let of_step = of_step.filter_map(|(_, placement)| placement.as_ref());
-        let of_step = of_step.chain(plan.scratch.iter().flatten()).map(|place| place.bytes);
-        plan.largest_of_step = of_step.max().unwrap_or(0);
+        let of_step = of_step.filter_map(|(value, placement)| {
+            let rows = value.shape.first().map_or(1, |&rows| rows as u64);
+            Some((placement.as_ref()?.bytes, rows))
+        });
+        let scratch = plan.scratch.iter().flatten().map(|place| (place.bytes, 0));
+        let largest = of_step.chain(scratch).max().unwrap_or((0, 0));
+        (plan.largest_of_step, plan.rows_of_largest) = largest;
         plan
     }
 
@@ -207,7 +213,11 @@ impl Plan {
         let limit = max_binding;
         match (self.largest_member, self.largest_of_step) {
             (bytes, _) if bytes > limit => Err(PlanError::ParameterTooLarge { bytes, limit }),
-            (_, bytes) if bytes > limit => Err(PlanError::BindingTooLarge { bytes, limit }),
+            (_, bytes) if bytes > limit => {
+                let fits = self.rows_of_largest * limit / bytes;
+                let fits = Some(fits).filter(|&rows| rows > 0);
+                Err(PlanError::BindingTooLarge { bytes, limit, fits })
+            }
             _ => Ok(()),
         }
     }
@@ -272,6 +282,7 @@ impl Planner {
             scratch: Vec::new(),
             largest_member: members.max().unwrap_or(0),
             largest_of_step: 0,
+            rows_of_largest: 0,
         };
         Self { plan, n_fixed, free }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::checkpoint::{CheckpointFile, Retention};
 use super::folder::weights_file;
 use super::recipe::Recipe;
+use super::units::Classes;
 use super::{ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError};
 use crate::Error;
 use crate::base::files::FileError;
@@ -134,8 +135,27 @@ pub fn load(settings: &Settings) -> Result<Loaded, Error> {
     let source = settings.data.unwrap_or_default();
     let options = Recipe::with_defaults(settings, source, None).read_options();
     let mut loaded = data::load(source, settings.data_dir.as_deref(), options)?;
+    if let Some(classes) = &settings.classes {
+        name_classes(&mut loaded.dataset, classes)?;
+    }
     hold_out(&mut loaded.dataset, settings)?;
     Ok(loaded)
+}
+
+/// Gives the classes of the dataset the names of the setting `classes`. A number keeps the names.
+///
+/// # Errors
+/// If the dataset has another number of classes.
+fn name_classes(dataset: &mut Dataset, classes: &Classes) -> Result<(), ConfigError> {
+    let names = classes.names(dataset.spec.n_classes()).map_err(|must| ConfigError::Value {
+        setting: "classes",
+        value: classes.to_string(),
+        must,
+    })?;
+    if !matches!(classes, Classes::Number(_)) {
+        dataset.spec.classes = names;
+    }
+    Ok(())
 }
 
 /// Holds out the validation images of the settings.

@@ -17,7 +17,7 @@ use toml::de::DeTable;
 use declare::settings;
 pub use kind::{Kind, Quotes, at_least_one};
 
-use super::units::{Every, MaxLr, MemorySize, Milestones, PerChannel};
+use super::units::{Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::Error;
 use crate::base::choice::Choice;
 use crate::base::files::FileError;
@@ -70,6 +70,8 @@ settings! {
         coarse: bool ["BOOL"] = |_| false, only data = CIFAR100;
         /// Resize the images to N rows and columns [default: the dataset's size]
         image_size: NonZeroU16 ["N"];
+        /// The classes: their number, a name for each with commas between them, or a dataset [default: the dataset's]
+        classes: Classes ["CLASSES"];
         /// Hold out N training images and evaluate on them; the test images are evaluated once, at the end
         validation: u64 ["N"] = |_| 0;
     }

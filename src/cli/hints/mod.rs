@@ -78,10 +78,12 @@ fn of_device(error: &DeviceError, has: &dyn Fn(&str) -> bool) -> String {
             };
             sentences([Some(&either([smaller(has), Some(raise)])), needs])
         }
-        DeviceError::Plan(PlanError::BindingTooLarge { .. }) => {
+        DeviceError::Plan(PlanError::BindingTooLarge { fits, .. }) => {
             let another = with("--device", "name another --device");
             let limit = Some("`wgrad devices` prints the limits");
-            sentences([Some(&either([smaller(has), another])), limit])
+            let batch =
+                fits.filter(|_| has("--batch-size")).map(|n| format!("use --batch-size {n}"));
+            sentences([Some(&either([batch.as_deref().or(smaller(has)), another])), limit])
         }
         DeviceError::Plan(
             PlanError::ParameterTooLarge { .. } | PlanError::StateTooLarge { .. },
@@ -238,7 +240,7 @@ mod tests {
     fn all() -> Vec<Error> {
         let words = || "words".to_string();
         let path = || PathBuf::from("file");
-        let large = PlanError::BindingTooLarge { bytes: 2 << 20, limit: 1 << 20 };
+        let large = PlanError::BindingTooLarge { bytes: 2 << 20, limit: 1 << 20, fits: Some(7) };
         let rate = |why| TrainError::NoRate { start: 1.0, end: 2.0, why };
         vec![
             DeviceError::NoAdapter.into(),

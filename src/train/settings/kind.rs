@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::super::units::{Every, MaxLr, MemorySize, Milestones, PerChannel};
+use super::super::units::{Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::base::choice::Choice;
 use crate::base::files;
 use crate::data::Source;
@@ -219,7 +219,7 @@ macro_rules! kinds_with_text {
     )*};
 }
 
-kinds_with_text!(Every, MemorySize, Milestones, PerChannel);
+kinds_with_text!(Classes, Every, MemorySize, Milestones, PerChannel);
 
 impl Kind for NetworkRef {
     type Value = Self;
