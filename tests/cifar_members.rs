@@ -18,7 +18,7 @@ const MEMBERS: &[(&str, usize)] = &[
     ("plain20", 8),
     ("resnet20-concat", 8),
     ("preact20", 8),
-    ("preact164", 2),
+    ("preact164", 4),
     ("wrn-10-2", 8),
     ("wrn-10-2-dropout", 8),
     ("resnext29-2x16d", 8),
@@ -40,7 +40,7 @@ fn losses(name: &str, width: usize, seed: u64) -> Vec<f64> {
     let split = shapes::draw_train(0, N_STEPS * BATCH_SIZE);
     let order = batches::epoch_order(seed, 0, split.len());
     let step = |images: &[u32]| {
-        trainer.step(&split, images, 0, 0.01).expect("a step");
+        trainer.step(&split, images, 0, 0.003).expect("a step");
         trainer.state.take_metrics().expect("metrics").loss()
     };
     batches::whole_batches(&order, BATCH_SIZE).map(step).collect()
