@@ -14,7 +14,7 @@ use crate::base::choice::Choice;
 use crate::base::files;
 use crate::data::Source;
 use crate::kernel::Kernels;
-use crate::nn::networks::{NETWORKS, NetworkRef, by_name};
+use crate::nn::networks::{NetworkRef, by_name};
 use crate::ops::augment::CropPadding;
 use crate::ops::finite_check::OnNonFinite;
 use crate::ops::optimizers::OptimizerKind;
@@ -224,8 +224,7 @@ kinds_with_text!(Classes, Every, MemorySize, Milestones, PerChannel);
 impl Kind for NetworkRef {
     type Value = Self;
     const QUOTES: Quotes = Quotes::Always;
-    const NAMES: fn() -> Vec<(&'static str, &'static str)> =
-        || NETWORKS.iter().map(|network| (network.name(), network.description())).collect();
+    // The list of names is long and not complete, so help texts do not have it.
     fn read(text: &str) -> Result<Self, String> {
         by_name(text)
     }
