@@ -13,7 +13,7 @@ use super::{
     NO_OPTIONS, assert_names, error_of, load_named, records as cifar10_records, small_cifar10,
 };
 
-const COARSE: ReadOptions = ReadOptions { seed: 0, coarse: true };
+const COARSE: ReadOptions = ReadOptions { coarse: true, ..NO_OPTIONS };
 
 /// Returns the length of a list or text, the operand of an instruction of four bytes.
 fn length(n: usize) -> [u8; 4] {
