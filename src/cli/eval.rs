@@ -20,7 +20,7 @@ use super::{arguments, hints, outputs, weights};
 /// Flags of `wgrad eval`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The weights: a safetensors file with PyTorch's names, as a run writes it, or the run's folder
+    /// The weights: a file of safetensors or torch.save with PyTorch's names, or a run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// The names of the classes: a dataset, a name for each class with commas between them, or their number [default: those

@@ -22,6 +22,7 @@ mod arguments;
 mod bench;
 mod common;
 mod compare;
+mod convert;
 mod devices;
 mod eval;
 mod fetch;
@@ -81,6 +82,8 @@ enum Command {
     Report(report::Args),
     /// Classify pictures with trained weights
     Predict(predict::Args),
+    /// Convert a file of weights, such as one of torch.save, to safetensors
+    Convert(convert::Args),
     /// Download CIFAR-10 or CIFAR-100
     Fetch(fetch::Args),
     /// List the networks with their sizes
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Networks(args) => networks::run(&args),
         Command::Summary(args) => summary::run(&args),

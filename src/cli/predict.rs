@@ -27,7 +27,7 @@ scaled to 32x32. The picture is turned upright as its
 orientation tag states, and transparent pixels are blended with white. If a picture cannot be read, the command
 prints an error, classifies the others, and ends with exit code 1.")]
 pub struct Args {
-    /// The weights: a safetensors file with PyTorch's names, as a run writes it, or the run's folder
+    /// The weights: a file of safetensors or torch.save with PyTorch's names, or a run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// Pictures: PNG or JPEG, of any size

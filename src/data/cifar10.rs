@@ -1,6 +1,6 @@
-//! CIFAR-10 in its published binary format.
+//! CIFAR-10 in its binary version and in its Python version.
 //!
-//! The dataset has five files of training images, `data_batch_1.bin` to `data_batch_5.bin`, and one file of test
+//! The binary version has five files of training images, `data_batch_1.bin` to `data_batch_5.bin`, and one file of test
 //! images, `test_batch.bin`. Each file consists of 10,000 records of [`RECORD_BYTES`] bytes:
 //!
 //! ```text
@@ -13,14 +13,17 @@
 //! The format has neither a header nor a checksum. So only two checks are possible, and the reader makes both: a file has
 //! a whole number of records, and every label is at most 9. Files with fewer records than the published ones are
 //! accepted with a warning, because a part of CIFAR-10 is enough for quick experiments.
+//!
+//! The Python version has the same images, in files of the same names without `.bin`: see [`super::pickled`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Version};
 use super::folder::{self, Files, PublishedArchive};
-use super::records::{self, Layout};
-use super::{Dataset, DatasetSource, Defaults, ImageSize, ImageSpec, ReadOptions, Split};
+use super::form::{BINARY_END, Form};
+use super::records::Layout;
+use super::{Dataset, DatasetSource, Defaults, ImageSize, ImageSpec, ReadOptions, Split, pickled};
 use crate::base::shown::Shown;
 
 /// The name of the folder in the published archive.
@@ -58,9 +61,14 @@ pub const DEFAULTS: Defaults = Defaults {
     cutout: true,
 };
 
-const TEST_FILE: &str = "test_batch.bin";
-/// The file with the class names, one per line.
+/// The beginning of the names of the files of training images. A number follows.
+const TRAINING_FILE: &str = "data_batch_";
+/// The name of the file of test images, without the ending.
+const TEST_FILE: &str = "test_batch";
+/// The binary version's file with the class names, one per line.
 const CLASSES_FILE: &str = "batches.meta.txt";
+/// The Python version's file with the class names.
+const PICKLED_CLASSES_FILE: &str = "batches.meta";
 const N_OFFICIAL_TRAINING_FILES: usize = 5;
 const N_OFFICIAL_RECORDS: usize = 10_000;
 /// The length of a published file of images, in bytes.
@@ -69,15 +77,15 @@ const FILE_BYTES: u64 = (N_OFFICIAL_RECORDS * RECORD_BYTES) as u64;
 /// The names of CIFAR-10's files and folder, and the published archive.
 pub const FILES: Files = Files {
     folder: FOLDER,
+    python_folder: Some("cifar-10-batches-py"),
     example: "data_batch_1.bin",
     listed: "data_batch_1.bin to data_batch_5.bin and test_batch.bin",
-    is_file: |name| is_training_file(name) || name == TEST_FILE,
+    is_file: |name| [Form::Binary, Form::Python].into_iter().any(|form| is_image_file(form, name)),
     version_of: |name| match name {
-        "batches.meta" | "test_batch" | "cifar-10-batches-py" => Some(Version::Python),
         "cifar-10-batches-mat" => Some(Version::Matlab),
         "train.bin" | "fine_label_names.txt" | "cifar-100-binary" => Some(Version::Cifar100),
+        "meta" | "cifar-100-python" => Some(Version::Cifar100),
         _ if name.ends_with(".mat") => Some(Version::Matlab),
-        _ if name.starts_with("data_batch_") && !name.contains('.') => Some(Version::Python),
         _ => None,
     },
     page: PAGE,
@@ -137,23 +145,27 @@ impl DatasetSource for Cifar10 {
         Some(&FILES)
     }
 
-    /// Reads CIFAR-10 from `dir`, or from the folder `cifar-10-batches-bin` in `dir`.
+    /// Reads CIFAR-10 from `dir`, or from the folder `cifar-10-batches-bin` or `cifar-10-batches-py` in `dir`.
     ///
-    /// The training images are those of all files `data_batch_*.bin`, in the order of the file names. The class names
-    /// come from `batches.meta.txt`; without that file they are [`CLASSES`].
+    /// The training images are those of all files `data_batch_*`, in the order of the file names. The class names come
+    /// from `batches.meta.txt` or `batches.meta`; without that file they are [`CLASSES`].
     fn read(&self, dir: &Path, options: ReadOptions) -> Result<Dataset, DataError> {
         let dir = folder::locate(dir, &FILES)?;
-        let training_files = training_files(&dir)?;
-
-        let mut counts = Vec::new();
-        let mut train = Split::new(SIZE);
-        for path in &training_files {
-            counts.push((folder::file_name(path), append_records(path, &mut train)?));
-        }
-        let classes = folder::class_names(&dir.join(CLASSES_FILE), &CLASSES)?;
-        let mut test = Split::new(SIZE);
-        let test_file = dir.join(TEST_FILE);
-        counts.push((TEST_FILE.into(), append_records(&test_file, &mut test)?));
+        let form = Form::of(&dir, &FILES)?;
+        let (training_files, test_file) = image_files(&dir, form)?;
+        let append = |path: &Path, split: &mut Split| {
+            Ok((folder::file_name(path), form.append(path, LAYOUT, "labels", split)?))
+        };
+        let (mut train, mut test) = (Split::new(SIZE), Split::new(SIZE));
+        let counts = training_files.iter().map(|path| append(path, &mut train));
+        let mut counts = counts.collect::<Result<Vec<_>, DataError>>()?;
+        let classes = match form {
+            Form::Binary => folder::class_names(&dir.join(CLASSES_FILE), &CLASSES)?,
+            Form::Python => {
+                pickled::class_names(&dir.join(PICKLED_CLASSES_FILE), "label_names", &CLASSES)?
+            }
+        };
+        counts.push(append(&test_file, &mut test)?);
 
         Ok(Dataset {
             name: self.name(),
@@ -165,7 +177,7 @@ impl DatasetSource for Cifar10 {
             ),
             dir: Some(fs::canonicalize(&dir).unwrap_or(dir)),
             spec: ImageSpec { classes, ..self.spec(options) },
-            warnings: warnings(&counts),
+            warnings: warnings(form, &counts),
             train,
             validation: Split::new(SIZE),
             test,
@@ -174,33 +186,37 @@ impl DatasetSource for Cifar10 {
     }
 }
 
-/// Returns the paths of all files `data_batch_*.bin` in a folder, sorted by name. Without such a file, or without the
-/// test file, returns an error.
-fn training_files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let names = folder::list(dir)?;
-    let mut training: Vec<&String> = names.iter().filter(|name| is_training_file(name)).collect();
-    training.sort();
-    if training.is_empty() {
-        return Err(folder::missing(dir, FILES.example, &FILES));
+/// Returns the paths of all files of training images in a folder, sorted by name, and that of the test images. Without
+/// one of them, returns an error.
+fn image_files(dir: &Path, form: Form) -> Result<(Vec<PathBuf>, PathBuf), DataError> {
+    let test_file = form.file(TEST_FILE);
+    let mut names = folder::list(dir)?;
+    names.retain(|name| is_image_file(form, name));
+    let has_test_file = names.contains(&test_file);
+    names.retain(|name| *name != test_file);
+    names.sort();
+    if names.is_empty() {
+        return Err(folder::missing(dir, &form.file(&format!("{TRAINING_FILE}1")), &FILES));
     }
-    if !names.iter().any(|name| name == TEST_FILE) {
-        return Err(folder::missing(dir, TEST_FILE, &FILES));
+    if !has_test_file {
+        return Err(folder::missing(dir, &test_file, &FILES));
     }
-    Ok(training.iter().map(|name| dir.join(name)).collect())
+    Ok((names.iter().map(|name| dir.join(name)).collect(), dir.join(test_file)))
 }
 
-fn is_training_file(name: &str) -> bool {
-    name.starts_with("data_batch_") && name.ends_with(".bin")
-}
-
-/// Appends the records of a file to a split and returns their number.
-fn append_records(path: &Path, split: &mut Split) -> Result<usize, DataError> {
-    records::append(path, &folder::read_file(path)?, LAYOUT, split)
+/// Returns true for the names of the files of images. A name of the Python version ends with the number or the stem.
+fn is_image_file(form: Form, name: &str) -> bool {
+    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    let is_training_file = name.strip_prefix(TRAINING_FILE).is_some_and(|rest| match form {
+        Form::Binary => rest.ends_with(BINARY_END),
+        Form::Python => is_number(rest),
+    });
+    is_training_file || name == form.file(TEST_FILE)
 }
 
 /// Returns warnings about differences from the published dataset. `counts` has the name and the number of records of
 /// each file; the test file is the last one.
-fn warnings(counts: &[(String, usize)]) -> Vec<String> {
+fn warnings(form: Form, counts: &[(String, usize)]) -> Vec<String> {
     let mut warnings = Vec::new();
 
     let odd: Vec<String> = counts
@@ -217,11 +233,12 @@ fn warnings(counts: &[(String, usize)]) -> Vec<String> {
 
     let names: Vec<&str> = counts.iter().map(|(name, _)| name.as_str()).collect();
     let names = &names[..names.len() - 1]; // The last file is the test file.
-    let official = (1..=N_OFFICIAL_TRAINING_FILES).map(|i| format!("data_batch_{i}.bin"));
-    if !official.eq(names.iter().copied()) {
+    let official = |number| form.file(&format!("{TRAINING_FILE}{number}"));
+    if !(1..=N_OFFICIAL_TRAINING_FILES).map(official).eq(names.iter().copied()) {
         warnings.push(format!(
-            "not the published CIFAR-10, whose training files are data_batch_1.bin to \
-             data_batch_{N_OFFICIAL_TRAINING_FILES}.bin: {}",
+            "not the published CIFAR-10, whose training files are {} to {}: {}",
+            official(1),
+            official(N_OFFICIAL_TRAINING_FILES),
             names.join(", ")
         ));
     }

@@ -1,6 +1,6 @@
-//! CIFAR-100 in its published binary format.
+//! CIFAR-100 in its binary version and in its Python version.
 //!
-//! The dataset has one file of training images, `train.bin`, and one of test images, `test.bin`. A record has 3,074
+//! The binary version has one file of training images, `train.bin`, and one of test images, `test.bin`. A record has 3,074
 //! bytes:
 //!
 //! ```text
@@ -11,18 +11,24 @@
 //!
 //! A network learns the fine labels, or the coarse labels with `--coarse`. The published files have 50,000 and 10,000
 //! records; any whole number of records is read.
+//!
+//! The Python version has the same images, in the files `train` and `test`: see [`super::pickled`].
 
 use std::fs;
 use std::path::Path;
 
 use super::error::{DataError, Version};
 use super::folder::{self, Files, PublishedArchive};
-use super::records::{self, Layout};
-use super::{Dataset, DatasetSource, Defaults, ImageSpec, ReadOptions, Split, cifar10};
+use super::form::Form;
+use super::records::Layout;
+use super::{Dataset, DatasetSource, Defaults, ImageSpec, ReadOptions, Split, cifar10, pickled};
 use crate::base::shown::Shown;
 
-const TRAINING_FILE: &str = "train.bin";
-const TEST_FILE: &str = "test.bin";
+/// The names of the files of images, without the ending.
+const TRAINING_FILE: &str = "train";
+const TEST_FILE: &str = "test";
+/// The Python version's file with the class names.
+const PICKLED_CLASSES_FILE: &str = "meta";
 const N_OFFICIAL_RECORDS: [usize; 2] = [50_000, 10_000];
 
 /// The number of bytes of a record: two labels and an image.
@@ -31,13 +37,14 @@ pub const RECORD_BYTES: usize = 2 + cifar10::SIZE.n_bytes();
 /// The names of CIFAR-100's files and folder, and the published archive.
 const FILES: Files = Files {
     folder: "cifar-100-binary",
-    example: TRAINING_FILE,
+    python_folder: Some("cifar-100-python"),
+    example: "train.bin",
     listed: "train.bin and test.bin",
-    is_file: |name| name == TRAINING_FILE || name == TEST_FILE,
+    is_file: |name| ["train.bin", "test.bin", TRAINING_FILE, TEST_FILE].contains(&name),
     version_of: |name| match name {
-        "meta" | "train" | "test" | "cifar-100-python" => Some(Version::Python),
         "cifar-100-matlab" => Some(Version::Matlab),
         "test_batch.bin" | "batches.meta.txt" | cifar10::FOLDER => Some(Version::Cifar10),
+        "test_batch" | "batches.meta" | "cifar-10-batches-py" => Some(Version::Cifar10),
         _ if name.ends_with(".mat") => Some(Version::Matlab),
         _ if name.starts_with("data_batch_") => Some(Version::Cifar10),
         _ => None,
@@ -51,8 +58,8 @@ const FILES: Files = Files {
         n_bytes: 168_513_733,
         md5: 0x03b5_dce0_1913_d631_647c_71ec_ec9e_9cb8,
         files: &[
-            (TRAINING_FILE, (N_OFFICIAL_RECORDS[0] * RECORD_BYTES) as u64),
-            (TEST_FILE, (N_OFFICIAL_RECORDS[1] * RECORD_BYTES) as u64),
+            ("train.bin", (N_OFFICIAL_RECORDS[0] * RECORD_BYTES) as u64),
+            ("test.bin", (N_OFFICIAL_RECORDS[1] * RECORD_BYTES) as u64),
             ("fine_label_names.txt", 1 << 14),
             ("coarse_label_names.txt", 1 << 14),
         ],
@@ -96,33 +103,41 @@ impl DatasetSource for Cifar100 {
         Some(&FILES)
     }
 
-    /// Reads CIFAR-100 from `dir`, or from the folder `cifar-100-binary` in `dir`. The class names come from
-    /// `fine_label_names.txt` or `coarse_label_names.txt`; without that file they are the published names.
+    /// Reads CIFAR-100 from `dir`, or from the folder `cifar-100-binary` or `cifar-100-python` in `dir`. The class names
+    /// come from `fine_label_names.txt`, `coarse_label_names.txt` or `meta`; without that file they are the published
+    /// names.
     fn read(&self, dir: &Path, options: ReadOptions) -> Result<Dataset, DataError> {
         let dir = folder::locate(dir, &FILES)?;
-        let (label_ix, file) = match options.coarse {
-            true => (0, "coarse_label_names.txt"),
-            false => (1, "fine_label_names.txt"),
-        };
+        let form = Form::of(&dir, &FILES)?;
+        let (label_ix, kind) = if options.coarse { (0, "coarse") } else { (1, "fine") };
         let layout = Layout { n_label_bytes: 2, label_ix, n_classes: names(options).len() };
-        let read = |name| {
-            let path = dir.join(name);
+        let read = |stem| {
+            let name = form.file(stem);
+            let path = dir.join(&name);
             if !path.exists() {
-                return Err(folder::missing(&dir, name, &FILES));
+                return Err(folder::missing(&dir, &name, &FILES));
             }
             let mut split = Split::new(cifar10::SIZE);
-            records::append(&path, &folder::read_file(&path)?, layout, &mut split)?;
+            form.append(&path, layout, &format!("{kind}_labels"), &mut split)?;
             Ok(split)
         };
         let (train, test) = (read(TRAINING_FILE)?, read(TEST_FILE)?);
-        let classes = folder::class_names(&dir.join(file), names(options))?;
+        let key = format!("{kind}_label_names");
+        let classes = match form {
+            Form::Binary => folder::class_names(&dir.join(format!("{key}.txt")), names(options))?,
+            Form::Python => {
+                pickled::class_names(&dir.join(PICKLED_CLASSES_FILE), &key, names(options))?
+            }
+        };
         let n = [train.len(), test.len()];
         let warning = (n != N_OFFICIAL_RECORDS).then(|| {
             let [n_train, n_test] = N_OFFICIAL_RECORDS;
             format!(
-                "not the published CIFAR-100, whose files hold {n_train} and {n_test} images: {TRAINING_FILE} {}, \
-                 {TEST_FILE} {}",
-                n[0], n[1]
+                "not the published CIFAR-100, whose files hold {n_train} and {n_test} images: {} {}, {} {}",
+                form.file(TRAINING_FILE),
+                n[0],
+                form.file(TEST_FILE),
+                n[1]
             )
         });
         Ok(Dataset {

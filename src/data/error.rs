@@ -44,6 +44,15 @@ pub enum DataError {
         version: Version,
     },
 
+    /// The folder has files of the binary version and of the Python version.
+    #[error("{} is a file of the Python version, and {other} beside it is one of the binary version", path.shown())]
+    Mixed {
+        /// A file of the Python version.
+        path: PathBuf,
+        /// The name of a file of the binary version.
+        other: String,
+    },
+
     /// The downloaded archive is not unpacked.
     #[error("{} is not unpacked yet", path.shown())]
     Packed {
@@ -152,22 +161,20 @@ impl fmt::Display for Origin {
 /// A dataset, or a version of a CIFAR dataset, whose files a folder holds in place of the files that were expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// Files pickled for Python: `data_batch_1` without an extension, and `batches.meta`.
-    Python,
     /// MATLAB files: `data_batch_1.mat` and `batches.meta.mat`.
     Matlab,
-    /// CIFAR-10's binary files: `data_batch_1.bin` to `data_batch_5.bin`.
+    /// CIFAR-10's files: `data_batch_1` to `data_batch_5`, with the ending `.bin` or without.
     Cifar10,
-    /// CIFAR-100's binary files: `train.bin` and `test.bin`.
+    /// CIFAR-100's files: `train` and `test`, with the ending `.bin` or without.
     Cifar100,
 }
 
 impl Version {
-    /// Returns the name of the dataset in settings, such as `cifar10`; None for the Python and MATLAB versions, which
-    /// wgrad does not read.
+    /// Returns the name of the dataset in settings, such as `cifar10`; None for the MATLAB version, which wgrad does not
+    /// read.
     pub fn name(self) -> Option<&'static str> {
         match self {
-            Self::Python | Self::Matlab => None,
+            Self::Matlab => None,
             Self::Cifar10 => Some("cifar10"),
             Self::Cifar100 => Some("cifar100"),
         }
@@ -177,7 +184,6 @@ impl Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Python => "the Python version of the dataset, which wgrad does not read",
             Self::Matlab => "the MATLAB version of the dataset, which wgrad does not read",
             Self::Cifar10 => "CIFAR-10, another dataset",
             Self::Cifar100 => "CIFAR-100, another dataset",

@@ -14,6 +14,8 @@ const PARENT: &str = "./data";
 pub struct Files {
     /// The name of the dataset's folder, on the disk and in the published archive.
     pub folder: &'static str,
+    /// The name of the folder of the dataset's Python version; None if there is no such version.
+    pub python_folder: Option<&'static str>,
     /// The name of one of the dataset's files, as an example in messages.
     pub example: &'static str,
     /// The list of the dataset's files, as messages write it.
@@ -55,13 +57,21 @@ impl PublishedArchive {
     }
 }
 
-/// Returns the default folder of a dataset whose folder has this name.
-pub fn default_folder(name: &str) -> PathBuf {
-    Path::new(PARENT).join(name)
+/// Returns the default folder of a dataset: its folder in [`PARENT`]. If only the folder of the Python version exists,
+/// it is that one.
+pub fn default_folder(files: &Files) -> PathBuf {
+    let parent = Path::new(PARENT);
+    subfolder(parent, files).unwrap_or_else(|| parent.join(files.folder))
 }
 
-/// Returns the folder with a dataset's files: `dir` itself, or its subfolder [`Files::folder`] if `dir` has no such
-/// file.
+/// Returns the first of a dataset's folders that exists in `dir`.
+fn subfolder(dir: &Path, files: &Files) -> Option<PathBuf> {
+    let folders = [Some(files.folder), files.python_folder];
+    folders.into_iter().flatten().map(|name| dir.join(name)).find(|folder| folder.is_dir())
+}
+
+/// Returns the folder with a dataset's files: `dir` itself, or one of its subfolders [`Files::folder`] and
+/// [`Files::python_folder`] if `dir` has no such file.
 ///
 /// # Errors
 /// If `dir` is a file or cannot be listed.
@@ -75,9 +85,11 @@ pub(super) fn locate(dir: &Path, files: &Files) -> Result<PathBuf, DataError> {
             DataError::NotAFolder { path }
         });
     }
-    let has_files = list(dir)?.iter().any(|name| (files.is_file)(name));
-    let inner = dir.join(files.folder);
-    Ok(if !has_files && inner.is_dir() { inner } else { dir.to_path_buf() })
+    // A folder may have a subfolder with a common name such as `train`.
+    let is_file = |name: &String| (files.is_file)(name) && dir.join(name).is_file();
+    let has_files = list(dir)?.iter().any(is_file);
+    let inner = if has_files { None } else { subfolder(dir, files) };
+    Ok(inner.unwrap_or_else(|| dir.to_path_buf()))
 }
 
 /// Returns an error that names a packed archive, another version or another dataset in `dir`. Returns None if `dir` has
@@ -143,12 +155,25 @@ pub(super) fn class_names(path: &Path, published: &[&str]) -> Result<Vec<String>
     let text = text.map_err(|_| refused("is not UTF-8".to_string()))?;
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     let names: Vec<String> = lines.filter(|name| !name.is_empty()).map(String::from).collect();
+    checked_names(path, names, published)
+}
+
+/// Returns the class names that the file `path` has.
+///
+/// # Errors
+/// If the number of names differs from that of the names `published`.
+pub(super) fn checked_names(
+    path: &Path,
+    names: Vec<String>,
+    published: &[&str],
+) -> Result<Vec<String>, DataError> {
     let n_classes = published.len();
-    match names.len() {
-        n if n == n_classes => Ok(names),
-        1 => Err(refused(format!("has 1 name for {n_classes} classes"))),
-        n => Err(refused(format!("has {n} names for {n_classes} classes"))),
-    }
+    let reason = match names.len() {
+        n if n == n_classes => return Ok(names),
+        1 => format!("has 1 name for {n_classes} classes"),
+        n => format!("has {n} names for {n_classes} classes"),
+    };
+    Err(DataError::ClassNames { path: path.to_path_buf(), reason })
 }
 
 /// Returns the names as owned strings.

@@ -97,6 +97,7 @@ pub const FASHION_MNIST: Idx = Idx {
 const fn files(folder: &'static str, page: &'static str) -> Files {
     Files {
         folder,
+        python_folder: None,
         example: TRAINING_FILES[0],
         listed: LISTED,
         is_file: |name| {
@@ -105,7 +106,8 @@ const fn files(folder: &'static str, page: &'static str) -> Files {
         },
         version_of: |name| match name {
             "test_batch.bin" | "cifar-10-batches-bin" => Some(Version::Cifar10),
-            "train.bin" | "cifar-100-binary" => Some(Version::Cifar100),
+            "test_batch" | "cifar-10-batches-py" => Some(Version::Cifar10),
+            "train.bin" | "cifar-100-binary" | "cifar-100-python" => Some(Version::Cifar100),
             _ => None,
         },
         page,

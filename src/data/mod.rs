@@ -5,6 +5,7 @@
 //! * [`load`] finds a dataset of one of the kinds in [`DATASETS`], by the name in the setting `data`;
 //! * each kind has a file, which implements [`DatasetSource`]: [`cifar10`], [`cifar100`], [`idx`] for MNIST and
 //!   Fashion-MNIST, and [`shapes`], ten kinds of drawn figures that need no download;
+//! * [`records`] and [`pickled`] read the files of CIFAR's binary and Python versions;
 //! * [`mod@fetch`] downloads the archive of a dataset;
 //! * [`batches`] shuffles a split and packs images into the 32-bit words that the device reads;
 //! * [`image_file`] converts any picture to an input for a trained network;
@@ -28,11 +29,13 @@ mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 mod folder;
+mod form;
 #[cfg(feature = "runs")]
 pub mod idx;
 #[cfg(feature = "runs")]
 pub mod image_file;
 mod load_error;
+pub mod pickled;
 mod random;
 pub mod records;
 mod resize;

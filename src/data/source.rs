@@ -55,9 +55,10 @@ impl PartialEq for dyn DatasetSource {
 
 impl Eq for dyn DatasetSource {}
 
-/// Returns the folder that is searched for a dataset if no folder is named; None for a dataset that is drawn.
+/// Returns the folder that is searched for a dataset if no folder is named: `./data/cifar-10-batches-bin`, or
+/// `./data/cifar-10-batches-py` if only that one exists. Returns None for a dataset that is drawn.
 pub fn default_folder(dataset: &dyn DatasetSource) -> Option<PathBuf> {
-    dataset.files().map(|files| folder::default_folder(files.folder))
+    dataset.files().map(folder::default_folder)
 }
 
 /// The options with which a dataset is read.

@@ -17,8 +17,8 @@ pub enum WeightsError {
         /// Path of the folder.
         path: PathBuf,
     },
-    /// The file is not a safetensors file, or the record of the training data ([`ModelInfo`](super::ModelInfo)) in its
-    /// metadata is damaged.
+    /// The file is neither a safetensors file nor a file of `torch.save` with tensors, or the record of the training data
+    /// ([`ModelInfo`](super::ModelInfo)) in its metadata is damaged.
     #[error("{}: {reason}", path.shown())]
     Format {
         /// Path of the file.

@@ -12,6 +12,7 @@ mod model_info;
 pub mod networks;
 pub mod summary;
 pub(crate) mod tensor_file;
+mod torch_file;
 mod weights;
 mod weights_file;
 

@@ -18,6 +18,9 @@ pub(crate) const TRAINING: &str = "training.";
 /// parameter's name.
 pub(crate) const AVERAGES: &str = "training.averaged_parameters.";
 
+/// The entry of the metadata that Hugging Face's loaders require of a file for PyTorch. Every file of weights has it.
+pub(crate) const OF_PYTORCH: (&str, &str) = ("format", "pt");
+
 /// Collects tensors, and makes a file of them.
 #[derive(Default)]
 pub(crate) struct Writer {
@@ -25,6 +28,16 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// Adds a tensor of any type; `bytes` are its elements, little-endian, in row-major order.
+    pub(crate) fn tensor(&mut self, name: String, dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>) {
+        self.tensors.insert(name, (dtype, shape, bytes));
+    }
+
+    /// Returns true if the file has no tensor yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+    }
+
     /// Adds a tensor of f32.
     pub(crate) fn f32(&mut self, name: String, shape: Vec<usize>, values: &[f32]) {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -275,6 +288,14 @@ impl<'a> Reader<'a> {
             n => format!("ignored {first} and {} more; no computation reads them", n - 1),
         });
         prefixes.chain(types).chain(first).collect()
+    }
+
+    /// Adds the tensors that were not read yet to another file, with the same bits. Returns the problems of their names.
+    pub(crate) fn copy(self, file: &mut Writer) -> Problems {
+        for (name, tensor) in self.tensors {
+            file.tensor(name, tensor.dtype(), tensor.shape().to_vec(), tensor.data().to_vec());
+        }
+        self.problems
     }
 
     /// Returns the problems of the file's tensors. A tensor that was not read is a problem, unless its name has the

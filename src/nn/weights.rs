@@ -42,10 +42,9 @@ impl Weights {
     pub fn to_safetensors(&self, layout: &StateLayout, info: Option<&ModelInfo>) -> Vec<u8> {
         let mut file = tensor_file::Writer::default();
         self.write(layout, &mut file);
-        // Hugging Face's loaders require the entry `format` in the metadata, so every file has the entry.
         match info.map(ModelInfo::to_json) {
-            None => file.finish(&[("format", "pt")]),
-            Some(info) => file.finish(&[("format", "pt"), (ModelInfo::KEY, &info)]),
+            None => file.finish(&[tensor_file::OF_PYTORCH]),
+            Some(info) => file.finish(&[tensor_file::OF_PYTORCH, (ModelInfo::KEY, &info)]),
         }
     }
 

@@ -8,6 +8,7 @@ use safetensors::tensor::TensorView;
 use sha2::{Digest, Sha256};
 
 use super::networks::{self, NetworkConfig, NetworkRef};
+use super::torch_file::{self, Converted};
 use super::{ModelInfo, Weights, WeightsError, tensor_file};
 use crate::base::files::FileError;
 use crate::tape::{StateBuffer, StateLayout};
@@ -26,7 +27,10 @@ impl Weights {
 /// A file of weights in memory. The network need not exist yet: [`WeightsFile::network`] returns its configuration.
 pub struct WeightsFile {
     path: PathBuf,
+    /// The bytes of the file.
     bytes: Vec<u8>,
+    /// The tensors of a file of `torch.save` as a safetensors file; None for a safetensors file.
+    converted: Option<Converted>,
     info: Option<ModelInfo>,
 }
 
@@ -43,14 +47,20 @@ impl WeightsFile {
         Self::parse(path, fs::read(path).map_err(FileError::at(path))?)
     }
 
-    /// Parses the bytes of a file. `path` is for error messages.
+    /// Parses the bytes of a file: safetensors, or a file of `torch.save`. `path` is for error messages.
     ///
     /// # Errors
-    /// [`WeightsError::Format`] when the bytes are not safetensors, or the record of the training data is damaged.
+    /// [`WeightsError::Format`] when the bytes have another format, the file has more than tensors and plain data, or
+    /// the record of the training data is damaged.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, WeightsError> {
-        match parse_info(&bytes) {
-            Ok(info) => Ok(Self { path: path.to_path_buf(), bytes, info }),
-            Err(reason) => Err(WeightsError::Format { path: path.to_path_buf(), reason }),
+        let parsed = converted(&bytes).and_then(|converted| {
+            let info = parse_info(converted.as_ref().map_or(&bytes, |file| &file.safetensors))?;
+            Ok((converted, info))
+        });
+        let path = path.to_path_buf();
+        match parsed {
+            Ok((converted, info)) => Ok(Self { path, bytes, converted, info }),
+            Err(reason) => Err(WeightsError::Format { path, reason }),
         }
     }
 
@@ -111,8 +121,35 @@ impl WeightsFile {
         Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Returns the weights for a network with this layout, and a line for each kind of change: prefixes of wrappers
-    /// that were removed from names, and types that were converted.
+    /// Returns a safetensors file with the tensors of this file, and a line for each kind of change, as
+    /// [`WeightsFile::weights`] does. Names lose the prefixes of wrappers; types and bits stay, and so does the metadata.
+    ///
+    /// # Errors
+    /// [`WeightsError::Format`] when two names differ only in the prefixes of wrappers.
+    pub fn to_safetensors(&self) -> Result<(Vec<u8>, Vec<String>), WeightsError> {
+        let file = self.tensors();
+        let tensors = tensor_file::Reader::of_weights(&file);
+        let notes = self.notes(&tensors);
+        let mut writer = tensor_file::Writer::default();
+        let problems = tensors.copy(&mut writer).lines();
+        if !problems.is_empty() {
+            let (path, reason) = (self.path.clone(), problems.join("\n  "));
+            return Err(WeightsError::Format { path, reason });
+        }
+        let (_, header) = SafeTensors::read_metadata(self.safetensors()).expect("parsed before");
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let mut metadata: Vec<(&str, &str)> =
+            metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        if metadata.is_empty() {
+            metadata.push(tensor_file::OF_PYTORCH);
+        }
+        metadata.sort_unstable();
+        Ok((writer.finish(&metadata), notes))
+    }
+
+    /// Returns the weights for a network with this layout, and a line for each kind of change: an entry of a file of
+    /// `torch.save` that was selected, prefixes of wrappers that were removed from names, and types that were
+    /// converted.
     ///
     /// # Errors
     /// [`WeightsError::Misfit`] with the tensors that do not fit the network; [`WeightsError::Value`] when an element
@@ -187,7 +224,7 @@ impl WeightsFile {
             weights.parameters =
                 tensors.members(tensor_file::AVERAGES, &layout.parameters, n_elements);
         }
-        let notes = tensors.notes();
+        let notes = self.notes(&tensors);
         let problems = tensors.finish().lines();
         if problems.is_empty() {
             let unusable = |reason| WeightsError::Value { path: self.path.clone(), reason };
@@ -228,9 +265,32 @@ impl WeightsFile {
         tensors.iter().filter_map(shape).collect()
     }
 
-    fn tensors(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.bytes).expect("a file that was parsed")
+    /// Returns a line for each change that the conversion of the file and its reader made.
+    fn notes(&self, tensors: &tensor_file::Reader<'_>) -> Vec<String> {
+        let converted = self.converted.iter().flat_map(|file| &file.notes);
+        converted.cloned().chain(tensors.notes()).collect()
     }
+
+    fn safetensors(&self) -> &[u8] {
+        self.converted.as_ref().map_or(&self.bytes, |file| &file.safetensors)
+    }
+
+    fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(self.safetensors()).expect("a file that was parsed")
+    }
+}
+
+/// Converts a file of `torch.save`; returns None for a file of another format.
+///
+/// # Errors
+/// A text with the problem, if the file is one of `torch.save` that cannot be read.
+fn converted(bytes: &[u8]) -> Result<Option<Converted>, String> {
+    // A valid safetensors file may begin with the same bytes as a file of `torch.save`.
+    if !torch_file::may_be(bytes) || SafeTensors::deserialize(bytes).is_ok() {
+        return Ok(None);
+    }
+    let converted = torch_file::convert(bytes);
+    converted.map(Some).map_err(|reason| format!("a file of torch.save that is not read: {reason}"))
 }
 
 /// Checks that bytes are a safetensors file, and returns its record of the training data.
@@ -238,14 +298,8 @@ impl WeightsFile {
 /// # Errors
 /// If the bytes are not such a file, or the record is damaged. The error is a text with the problem.
 fn parse_info(bytes: &[u8]) -> Result<Option<ModelInfo>, String> {
-    // `torch.save` writes a zip archive, or in old versions a pickle. A valid safetensors file may begin with the same
-    // bytes, so these bytes are not an error. They only select the message after another error.
-    let is_of_torch = bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]);
-    let damaged = |error| match is_of_torch {
-        true => "a file of torch.save, not a safetensors file; write it with \
-                 safetensors.torch.save_file(model.state_dict(), ...)"
-            .to_string(),
-        false => format!("not a safetensors file, or a damaged one ({error})"),
+    let damaged = |error| {
+        format!("neither a safetensors file nor one of torch.save, or a damaged one ({error})")
     };
     SafeTensors::deserialize(bytes).map_err(damaged)?;
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;

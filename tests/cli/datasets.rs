@@ -117,3 +117,55 @@ fn a_folder_of_another_dataset_is_refused_and_the_hint_names_its_dataset() {
     let missing = wgrad(path, &["train", "--data=mnist", "--out=run"]);
     assert_fails(&missing, 1, &["data/mnist", "train-images-idx3-ubyte", "hint:"]);
 }
+
+/// Returns a pickled batch as Python 2 and numpy write it, with the images of `records`.
+fn pickled(records: &[u8]) -> Vec<u8> {
+    let records = records.chunks(RECORD);
+    let n = records.len() as u32;
+    let labels: Vec<u8> = records.clone().flat_map(|record| [b'K', record[0]]).collect();
+    let images: Vec<u8> = records.flat_map(|record| &record[1..]).copied().collect();
+    [
+        b"\x80\x02}(U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\x01b\x87R(K\x01J",
+        &n.to_le_bytes()[..],
+        b"M\x00\x0c\x86cnumpy\ndtype\nU\x02u1K\0K\x01\x87R(K\x03U\x01|NNNK\0K\0K\0tb\x89T",
+        &(images.len() as u32).to_le_bytes(),
+        &images,
+        b"tbU\x06labels](",
+        &labels,
+        b"eu.",
+    ]
+    .concat()
+}
+
+#[test]
+fn the_python_version_of_cifar10_trains_to_the_same_bits() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    // torchvision unpacks this folder below the one that its user names.
+    let python = path.join("python/cifar-10-batches-py");
+    fs::create_dir_all(&python).expect("a folder");
+    for name in ["data_batch_1", "data_batch_2", "test_batch"] {
+        let binary = fs::read(path.join(format!("data/{name}.bin"))).expect("records");
+        fs::write(python.join(name), pickled(&binary)).expect("written");
+    }
+    for (dir, out) in [("--data-dir=data", "--out=a"), ("--data-dir=python", "--out=b")] {
+        let output = wgrad(path, &tiny(&["--epochs=1", dir, out]));
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let model = |run: &str| fs::read(path.join(run).join("model.safetensors")).expect("weights");
+    assert!(model("a") == model("b"), "the same images and labels in the same order");
+    // Without `--data-dir`, the folder is also found in `./data`, where torchvision's examples put it.
+    fs::remove_dir_all(path.join("data")).expect("removed");
+    fs::rename(path.join("python"), path.join("data")).expect("moved");
+    let flags: Vec<&str> = tiny(&["--data=cifar10", "--epochs=1", "--out=c"])
+        .into_iter()
+        .filter(|flag| !flag.starts_with("--data-dir"))
+        .collect();
+    let output = wgrad(path, &flags);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(model("a") == model("c"));
+
+    fs::write(path.join("data/cifar-10-batches-py/test_batch"), "cos\nsystem\n.").expect("written");
+    let eval = ["eval", "--weights=c", "--data=cifar10", "--device=cpu"];
+    assert_fails(&wgrad(path, &eval), 1, &["test_batch", "os.system", "hint:"]);
+}

@@ -28,8 +28,8 @@ fn missing_or_damaged_data_is_an_error_with_a_hint() {
     fails(&["data", "no folder", "--data-dir", "hint:"]);
 
     fs::create_dir(&data).expect("a folder");
-    fs::write(data.join("data_batch_1"), "pickled").expect("written");
-    fails(&["Python", "hint:", "binary version"]);
+    fs::write(data.join("data_batch_1.mat"), "x").expect("written");
+    fails(&["MATLAB", "hint:", "binary version"]);
 
     // Without `--data-dir`, the data folder comes from $WGRAD_DATA, otherwise it is the default folder.
     let strict = ["train", "--data", "cifar10", "--out=run"];

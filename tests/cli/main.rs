@@ -2,6 +2,7 @@
 //! device.
 
 mod continuing;
+mod convert;
 mod datasets;
 mod files;
 mod listings;

@@ -12,6 +12,7 @@ pub mod cifar_batch;
 pub mod config;
 pub mod idx;
 pub mod image;
+pub mod pickle;
 mod tensors;
 pub mod weights;
 
@@ -19,13 +20,14 @@ pub mod weights;
 pub type Target = fn(&[u8]);
 
 /// All targets, with the names of their archives in `fuzz/corpus/`.
-pub const ALL: [(&str, Target); 7] = [
+pub const ALL: [(&str, Target); 8] = [
     ("archive", archive::run),
     ("checkpoint", checkpoint::run),
     ("cifar_batch", cifar_batch::run),
     ("config", config::run),
     ("idx", idx::run),
     ("image", image::run),
+    ("pickle", pickle::run),
     ("weights", weights::run),
 ];
 

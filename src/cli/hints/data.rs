@@ -64,15 +64,16 @@ fn hint_of_files(error: &DataError, dataset: &dyn DatasetSource) -> String {
         DataError::MissingFolder { .. }
         | DataError::MissingFile { .. }
         | DataError::WrongVersion { .. } => how_to_get(dataset),
+        DataError::Mixed { .. } => {
+            "move the files of one version to another folder; both have the same images".into()
+        }
         DataError::Packed { path } => {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
             let folder = folder.map_or_else(|| ".".into(), |p| p.shown());
-            let archive = files.archive.as_ref().map_or("", |archive| archive.name);
             format!(
-                "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`; the binary version \
-                 ({archive}) contains the folder {}",
-                path.shown(),
-                files.folder
+                "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`; the binary version and the \
+                 Python version are read",
+                path.shown()
             )
         }
         DataError::Unreadable { source, .. } => match source.kind() {
@@ -212,9 +213,10 @@ mod tests {
             (DataError::MissingFile { path: path(), partial: false }, "`wgrad fetch`"),
             (DataError::MissingFile { path: path(), partial: true }, "all of it"),
             (
-                DataError::WrongVersion { path: path(), version: Version::Python },
+                DataError::WrongVersion { path: path(), version: Version::Matlab },
                 "CIFAR-10 binary version",
             ),
+            (DataError::Mixed { path: path(), other: "x".into() }, "another folder"),
             (DataError::Packed { path: path() }, "tar -xzf \"data/file\" -C \"data\""),
             (unreadable(io::ErrorKind::PermissionDenied), "permission"),
             (unreadable(io::ErrorKind::Other), "check the disk"),
@@ -286,8 +288,8 @@ mod tests {
             let loaded = Loaded { dataset: dataset.clone(), notice: Some(notice) };
             advised(loaded).notice.expect("a notice").to_string()
         };
-        let of_python = DataError::WrongVersion { path: "x".into(), version: Version::Python };
-        for notice in [advice(None), advice(Some(of_python))] {
+        let of_matlab = DataError::WrongVersion { path: "x".into(), version: Version::Matlab };
+        for notice in [advice(None), advice(Some(of_matlab))] {
             for part in [CIFAR10_PAGE, "./data/cifar-10-batches-bin/data_batch_1.bin", "--data-dir"]
             {
                 assert_eq!(notice.matches(part).count(), 1, "{part}: {notice}");

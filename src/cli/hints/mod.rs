@@ -111,10 +111,12 @@ fn of_weights(error: &WeightsError, has: &dyn Fn(&str) -> bool) -> Option<&'stat
             "name the network of the file with --network; weights of wgrad need neither --network nor --width",
         ),
         WeightsError::Format { .. } | WeightsError::Misfit { .. } => Some(
-            "weights are a safetensors file with PyTorch's parameter names, such as a run's \
-             model.safetensors",
+            "weights have PyTorch's parameter names: a safetensors file, such as a run's model.safetensors, or a \
+             state dict that torch.save(model.state_dict(), ...) has written",
         ),
-        WeightsError::File(_) => Some("name a .safetensors file, or the folder of a run"),
+        WeightsError::File(_) => {
+            Some("name a .safetensors, .pt, .pth or .th file, or the folder of a run")
+        }
         WeightsError::Folder { .. } | WeightsError::Value { .. } => None,
     }
 }

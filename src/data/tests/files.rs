@@ -170,10 +170,9 @@ fn a_missing_folder_and_a_file_in_its_place_are_errors() {
 #[test]
 fn another_version_of_the_dataset_is_an_error() {
     for (names, version) in [
-        (&["data_batch_1", "batches.meta"][..], Version::Python),
-        (&["data_batch_1", "test_batch"], Version::Python),
-        (&["data_batch_1.mat", "batches.meta.mat"], Version::Matlab),
+        (&["data_batch_1.mat", "batches.meta.mat"][..], Version::Matlab),
         (&["train.bin", "test.bin"], Version::Cifar100),
+        (&["train", "test", "meta"], Version::Cifar100),
     ] {
         let dir = TempDir::new().unwrap();
         for name in names {
@@ -190,9 +189,9 @@ fn another_version_of_the_dataset_is_an_error() {
     }
     // Another version is also recognised by the name of the folder in its archive.
     for (name, version) in [
-        ("cifar-10-batches-py", Version::Python),
         ("cifar-10-batches-mat", Version::Matlab),
         ("cifar-100-binary", Version::Cifar100),
+        ("cifar-100-python", Version::Cifar100),
     ] {
         let dir = TempDir::new().unwrap();
         fs::create_dir(dir.path().join(name)).unwrap();

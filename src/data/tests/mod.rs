@@ -10,6 +10,7 @@ use super::*;
 mod cifar100_files;
 mod files;
 mod idx_files;
+mod python_files;
 
 /// The default options of reading a dataset.
 const NO_OPTIONS: ReadOptions = ReadOptions { seed: 0, coarse: false, side: None };
