@@ -326,6 +326,7 @@ mod tests {
     use super::*;
     use crate::data::{Split, cifar10};
     use crate::nn::networks::by_name;
+    use crate::ops::augment::CropPadding;
     use crate::ops::finite_check::OnNonFinite;
     use crate::train::units::{MaxLr, MemorySize};
 
@@ -386,6 +387,7 @@ mod tests {
             max_lr: Some(MaxLr::Rate(0.1 + 0.2)),
             memory_limit: Some(MemorySize(1 << 30)),
             no_flip: Some(true),
+            crop_padding: Some(CropPadding::Reflect),
             clip_grad_norm: Some(0.5),
             ema: Some(0.99),
             on_nan: Some(OnNonFinite::Skip),
@@ -400,6 +402,7 @@ mod tests {
             recipe.data_dir, dataset.dir,
             "the folder that was read, although no setting names it"
         );
+        assert_eq!(recipe.step().augmentation.crop_padding, CropPadding::Reflect);
         let file = dir.path().join("config.toml");
         std::fs::write(&file, recipe.to_toml()).expect("written");
         let again = Settings::read(&file).expect("it reads back");
