@@ -37,8 +37,16 @@ pub struct Rewriter<'a> {
     nodes: Vec<Option<Node>>,
     /// The index of the node that computes each value; None for inputs and views into the state.
     makers: Vec<Option<usize>>,
-    /// The indices of the nodes that read each value. A node that has the value as two inputs occurs twice.
-    readers: Vec<Vec<usize>>,
+    /// The readers of each value.
+    readers: Vec<Readers>,
+}
+
+/// The nodes that read a value. A node that has the value as two inputs counts twice.
+#[derive(Clone, Copy, Default)]
+struct Readers {
+    n: usize,
+    /// The sum of the indices of the nodes. If there is one node, the sum is its index.
+    sum_of_indices: usize,
 }
 
 impl<'a> Rewriter<'a> {
@@ -86,8 +94,10 @@ impl<'a> Rewriter<'a> {
     /// Returns the index of the only node that reads a value. Returns None if the value is read several times, if the
     /// op of the reading node does not have the type `O`, or if the value is kept for the host.
     pub fn only_reader<O: Op>(&self, id: ValueId) -> Option<usize> {
-        match self.readers[id.index()][..] {
-            [ix] if !self.value(id).keep => self.op::<O>(ix).map(|_| ix),
+        match self.readers[id.index()] {
+            Readers { n: 1, sum_of_indices: ix } if !self.value(id).keep => {
+                self.op::<O>(ix).map(|_| ix)
+            }
             _ => None,
         }
     }
@@ -138,21 +148,27 @@ impl<'a> Rewriter<'a> {
         let made = node.outputs.clone();
         self.put(at, node);
         for id in old.into_iter().filter(|id| !made.contains(id)) {
-            let (value, is_read) = (self.value(id), !self.readers[id.index()].is_empty());
+            let (value, is_read) = (self.value(id), self.readers[id.index()].n > 0);
             assert!(!is_read && !value.keep, "replace: no node computes {} any more", value.name);
         }
         made
     }
 
     fn put(&mut self, ix: usize, node: Node) {
-        node.inputs.iter().for_each(|id| self.readers[id.index()].push(ix));
+        for id in &node.inputs {
+            let Readers { n, sum_of_indices } = &mut self.readers[id.index()];
+            (*n, *sum_of_indices) = (*n + 1, *sum_of_indices + ix);
+        }
         node.outputs.iter().for_each(|id| self.makers[id.index()] = Some(ix));
         self.nodes[ix] = Some(node);
     }
 
     fn remove(&mut self, ix: usize) -> Node {
         let node = self.nodes[ix].take().unwrap_or_else(|| panic!("node {ix} was removed"));
-        node.inputs.iter().for_each(|id| self.readers[id.index()].retain(|&reader| reader != ix));
+        for id in &node.inputs {
+            let Readers { n, sum_of_indices } = &mut self.readers[id.index()];
+            (*n, *sum_of_indices) = (*n - 1, *sum_of_indices - ix);
+        }
         node.outputs.iter().for_each(|id| self.makers[id.index()] = None);
         node
     }
@@ -160,7 +176,7 @@ impl<'a> Rewriter<'a> {
     fn add_new_values(&mut self) {
         let n_values = self.tape.values().len();
         self.makers.resize(n_values, None);
-        self.readers.resize(n_values, Vec::new());
+        self.readers.resize(n_values, Readers::default());
     }
 }
 

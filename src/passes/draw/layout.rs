@@ -25,7 +25,7 @@ const LANE_WIDTH: f64 = 44.0;
 const BOX_WIDTHS: [f64; 3] = [440.0, 350.0, 300.0];
 /// Width of a character in the small text of a box, and in the name of a block. Both are estimates.
 const SMALL: f64 = 5.9;
-const BOLD: f64 = 8.4;
+const BOLD: f64 = 9.6;
 
 /// A frame around a block of layers, or around the first block of a run.
 #[derive(Clone)]

@@ -67,7 +67,6 @@ const STYLE: &str = "\
   .title { font-size: 19px; font-weight: 650; fill: #808b98; }
   .note { font-size: 12px; fill: #808b98; }
   .block { font-size: 14px; font-weight: 650; fill: #808b98; text-anchor: end; }
-  .above { text-anchor: start; }
   .op { font-size: 13.5px; font-weight: 600; fill: #1c2530; }
   .shape { font-size: 12.5px; fill: #1c2530; text-anchor: end; }
   .detail { font-size: 11px; fill: #4d5b6b; }
@@ -159,11 +158,11 @@ impl Painter<'_> {
         if frame.label.is_empty() && !frame.is_inner {
             return;
         }
-        let place @ [left, top, ..] = self.layout.frame(self.grid, frame);
+        let place @ [left, top, width, _] = self.layout.frame(self.grid, frame);
         self.svg.rect(if frame.is_inner { "repeat" } else { "frame" }, place, "");
         if frame.range(self.grid)[1][0] > 0 {
-            // There is no space on the left of other columns.
-            self.svg.text("block above", [left, top - 5.0], &frame.label);
+            // There is no space on the left of other columns. Lines reach the frame on the left side of its top.
+            self.svg.text("block", [left + width - 8.0, top - 5.0], &frame.label);
             return;
         }
         let x = left + frame.padding() - 23.0;
