@@ -269,8 +269,8 @@ fn whole(case: &BlockCase) -> Tape {
     let auxiliary = network.has_auxiliary(image);
     let sizes = Sizes { width: network.default_width(), classes: case.classes, auxiliary };
     let mut tape = Tape::new(&case.network, Mode::Train);
-    // In training, a batch norm of a plane of one pixel needs two images.
-    let shape = [2, case.image, case.image, 3];
+    // In training, a batch norm of a plane of one pixel needs two images, which a slice may reduce to one.
+    let shape = [case.input[0].max(2), case.image, case.image, 3];
     let images = tape.input("images", ElementType::F32, &shape);
     let heads = network.record(&mut tape, images, sizes);
     tape.keep(heads.logits);
