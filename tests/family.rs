@@ -22,7 +22,7 @@ mod slice;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 
-use reference::{Family, families};
+use reference::{BlockCase, Family, families};
 use wgrad::device::{Device, OpenOptions};
 
 fn cpu() -> Device {
@@ -55,42 +55,28 @@ fn run_all<T>(
 }
 
 fn all<T>(of: fn(Family) -> Vec<T>) -> impl Iterator<Item = T> {
-    families().into_iter().flat_map(move |(_, family)| of(family))
+    families().into_iter().flat_map(of)
 }
 
 fn networks(device: &Device) {
-    run_all(
-        all(|family| family.networks),
-        |case| case.name.clone(),
-        |case| run::network(case, device),
-    );
+    let cases = all(|family| family.networks);
+    run_all(cases, |case| case.name.clone(), |case| run::network(case, device));
 }
 
 fn blocks(device: &Device) {
-    let name = |case: &reference::BlockCase| format!("{} {}", case.network, case.part);
+    let name = |case: &BlockCase| format!("{} {}", case.network, case.part);
     run_all(all(|family| family.blocks), name, |case| run::block(case, device));
 }
 
 /// Compares the reduced networks, at most `limit` of each family.
 fn reduced_networks(device: &Device, limit: usize) {
-    let cases =
-        families().into_iter().flat_map(|(_, family)| family.reduced.into_iter().take(limit));
-    run_all(
-        cases,
-        |case| case.name.clone(),
-        |case| run::reduced(case, device, &|tape, x| reduced::record(&case.name, tape, x)),
-    );
+    let cases = families().into_iter().flat_map(|family| family.reduced.into_iter().take(limit));
+    run_all(cases, |case| case.name.clone(), |case| run::reduced_network(case, device));
 }
 
 #[test]
 fn names_and_shapes_are_pytorchs() {
-    let cases = families().into_iter().flat_map(|(_, Family { names, networks, .. })| {
-        let image = |name: &str| {
-            networks.iter().find(|case| case.name == name).map_or(64, |case| case.eval.image)
-        };
-        names.into_iter().map(|names| (image(&names.name), names)).collect::<Vec<_>>()
-    });
-    run_all(cases, |(_, names)| names.name.clone(), |(image, names)| run::names(names, *image));
+    run_all(all(|family| family.names), |names| names.name.clone(), run::names);
 }
 
 #[test]
@@ -109,12 +95,14 @@ fn the_cpu_has_pytorchs_gradients_of_reduced_networks() {
 }
 
 #[test]
+#[ignore = "takes minutes on a software adapter, which compiles a shader for each shape"]
 fn the_gpu_has_pytorchs_gradients_of_blocks() {
     blocks(&gpu());
 }
 
-/// A software adapter runs one reduced network of each family and no whole network, because it takes minutes for all.
+/// A software adapter runs one reduced network of each family and no whole network.
 #[test]
+#[ignore = "takes minutes on a software adapter, which compiles a shader for each shape"]
 fn the_gpu_has_pytorchs_logits_and_gradients_of_networks() {
     let gpu = gpu();
     let is_hardware = !gpu.runs_on_cpu();

@@ -9,9 +9,10 @@ use wgrad::tape::{StateBuffer, StateEntry, StateLayout};
 
 use crate::order::Order;
 
-/// The scale of the last batch norm of a residual branch, relative to the others. With it, a deep network is well
-/// conditioned.
-const BRANCH_END: f64 = 0.12;
+/// The scale of the last batch norm of a residual branch, relative to the others.
+const BRANCH_END: f64 = 0.15;
+/// The mean shift of the other batch norms. With both numbers, a deep network is well conditioned.
+const SHIFT: f64 = 0.5;
 
 fn fnv1a(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
@@ -39,21 +40,23 @@ impl Distribution {
         Self { scale: 3_f64.sqrt(), offset: 0.0 }
     }
 
-    /// Returns the distribution of the parameter `name`, with PyTorch's shape. Batch norms whose names end with one of
-    /// `branch_ends` stand at the end of a residual branch.
-    fn of_parameter(name: &str, shape: &[usize], branch_ends: &[String]) -> Self {
-        match *shape {
-            [_, i, h, w] => Self { scale: (6.0 / (i * h * w) as f64).sqrt(), offset: 0.0 },
-            [_, i] => Self { scale: (3.0 / i as f64).sqrt(), offset: 0.0 },
-            _ => {
-                let (layer, which) = name.rsplit_once('.').expect("a layer and a parameter");
-                let ends = branch_ends.iter().any(|end| layer.ends_with(end));
-                let factor = if ends { BRANCH_END } else { 1.0 };
-                match which {
-                    "weight" => Self { scale: 0.25 * factor, offset: factor },
-                    _ => Self { scale: 0.1 * factor, offset: 0.0 },
-                }
-            }
+    /// Returns the distribution of the parameter `name`, with PyTorch's shape. `weight_axes` is the number of axes of the
+    /// layer's weight. Batch norms whose names end with one of `branch_ends` stand at the end of a residual branch.
+    fn of_parameter(
+        name: &str,
+        shape: &[usize],
+        weight_axes: usize,
+        branch_ends: &[String],
+    ) -> Self {
+        let (layer, which) = name.rsplit_once('.').expect("a layer and a parameter");
+        let is_end = branch_ends.iter().any(|end| layer.ends_with(end));
+        let factor = if is_end { BRANCH_END } else { 1.0 };
+        match (shape, which) {
+            ([_, i, h, w], _) => Self { scale: (6.0 / (i * h * w) as f64).sqrt(), offset: 0.0 },
+            ([_, i], _) => Self { scale: (3.0 / *i as f64).sqrt(), offset: 0.0 },
+            (_, "weight") => Self { scale: 0.25 * factor, offset: factor },
+            _ if is_end || weight_axes > 1 => Self { scale: 0.1 * factor, offset: 0.0 },
+            _ => Self { scale: 0.1, offset: SHIFT },
         }
     }
 
@@ -88,10 +91,17 @@ pub fn parameters(layout: &StateLayout, branch_ends: &[String]) -> Vec<f32> {
     }
     parts.into_par_iter().for_each(|(member, part): (&StateEntry, &mut [f32])| {
         let (order, shape) = Order::of(member);
-        let distribution = Distribution::of_parameter(&member.name, &shape, branch_ends);
+        let axes = weight_axes(layout, &member.name);
+        let distribution = Distribution::of_parameter(&member.name, &shape, axes, branch_ends);
         fill(part, &member.name, &shape, order, distribution);
     });
     buffer
+}
+
+/// Returns the number of axes of the weight of the layer that has the parameter `name`.
+fn weight_axes(layout: &StateLayout, name: &str) -> usize {
+    let layer = name.rsplit_once('.').expect("a layer and a parameter").0;
+    layout.find(&format!("{layer}.weight")).expect("a weight").1.shape.len()
 }
 
 /// Fills a tensor in the tape's order. `shape` is PyTorch's.

@@ -48,8 +48,8 @@ pub struct Pass {
     pub aux: Vec<Vec<f64>>,
     /// The loss.
     pub loss: f64,
-    /// Relative errors of PyTorch's float32: of the logits, and of the loss.
-    pub float32: [f64; 2],
+    /// Relative error of PyTorch's float32: the largest of logits and loss.
+    pub float32: f64,
 }
 
 /// The gradients of a reduced network.
@@ -125,7 +125,7 @@ fn folder() -> PathBuf {
 }
 
 /// Returns the references of all families. The variable `FAMILY` selects the families whose names contain its value.
-pub fn families() -> Vec<(String, Family)> {
+pub fn families() -> Vec<Family> {
     let selected = std::env::var("FAMILY").unwrap_or_default();
     let entries =
         std::fs::read_dir(folder()).expect("a folder").map(|entry| entry.expect("a file"));
@@ -135,7 +135,7 @@ pub fn families() -> Vec<(String, Family)> {
         names.filter_map(stem).filter(|name| name.contains(&selected)).collect();
     names.sort();
     assert!(!names.is_empty(), "no family is named {selected:?}");
-    names.into_iter().map(|name| (name.clone(), read(&name))).collect()
+    names.iter().map(|name| read(name)).collect()
 }
 
 fn read(family: &str) -> Family {

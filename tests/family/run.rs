@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use wgrad::device::{Device, LoadOptions, Session};
 use wgrad::kernel::StepScalars;
-use wgrad::nn::NetworkConfig;
-use wgrad::nn::networks::by_name;
-use wgrad::ops::{cross_entropy, running_statistics};
+use wgrad::nn::networks::{Heads, NetworkConfig, NetworkRef, Sizes, by_name};
+use wgrad::ops::cross_entropy::cross_entropy;
+use wgrad::ops::{add, running_statistics, scale};
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Mode, Phase, StateBuffer, StateLayout, Tape, ValueId};
 
 use crate::compare::Failures;
 use crate::formula;
 use crate::order::Order;
+use crate::reduced::{reduced, without_dropout};
 use crate::reference::{BlockCase, Names, NetworkCase, Pass, ReducedCase, Sample};
 use crate::slice::{Slice, slice};
 
@@ -31,56 +32,36 @@ struct Recorded {
     tape: Tape,
     images: ValueId,
     labels: ValueId,
-    logits: ValueId,
+    /// The logits of the network, then those of its auxiliary heads.
+    logits: Vec<ValueId>,
     loss: ValueId,
 }
 
-type Record<'a> = &'a dyn Fn(&mut Tape, ValueId) -> ValueId;
-
-fn recorded(record: Record<'_>, mode: Mode, image: usize, batch: usize) -> Recorded {
-    let mut tape = Tape::new("network", mode);
-    let images = tape.input("images", ElementType::F32, &[batch, image, image, 3]);
-    let labels = tape.input("labels", ElementType::U32, &[batch]);
-    let logits = record(&mut tape, images);
-    let loss = cross_entropy::cross_entropy(&mut tape, logits, labels, 0.0).loss;
-    tape.keep(logits);
-    tape.keep(loss);
-    passes::fuse(&mut tape, Fusion::ALL);
-    Recorded { tape, images, labels, logits, loss }
-}
-
-fn config(name: &str, classes: usize) -> NetworkConfig {
-    let network = by_name(name).unwrap_or_else(|problem| panic!("{problem}"));
-    NetworkConfig::new(network, network.default_width(), classes)
-}
-
-/// Compares the number of parameters, and the name and the shape of every entry of the state dict.
-pub fn names(expected: &Names, image: usize) -> Option<String> {
-    let tape = config(&expected.name, expected.classes).tape([image, image, 3]);
-    let state = tape.state();
-    let members = state.parameters.iter().chain(&state.running_statistics);
-    let mut tensors: BTreeMap<String, Vec<usize>> =
-        members.map(|member| (member.name.clone(), Order::of(member).1)).collect();
-    // A file has the number of batches beside the running mean.
-    let of_mean = |name: &String| {
-        Some(format!("{}.num_batches_tracked", name.strip_suffix(".running_mean")?))
-    };
-    let counts: Vec<String> = tensors.keys().filter_map(of_mean).collect();
-    tensors.extend(counts.into_iter().map(|name| (name, Vec::new())));
-    let mut failures = Failures::default();
-    failures.same("number of parameters", state.n_parameters(), expected.parameters);
-    for (name, shape) in &expected.tensors {
-        failures.same(name, tensors.remove(name).as_ref(), Some(shape));
+impl Recorded {
+    /// Records a network. In training, the auxiliary heads and their losses belong to it if `auxiliary` is true.
+    fn new(network: NetworkRef, mode: Mode, sizes: Sizes, image: usize, batch: usize) -> Self {
+        let mut tape = Tape::new(network.name(), mode);
+        let images = tape.input("images", ElementType::F32, &[batch, image, image, 3]);
+        let labels = tape.input("labels", ElementType::U32, &[batch]);
+        let Heads { logits, auxiliary } = network.record(&mut tape, images, sizes);
+        let main = cross_entropy(&mut tape, logits, labels, 0.0).loss;
+        let loss = auxiliary.iter().fold(main, |total, &(logits, factor)| {
+            let loss = cross_entropy(&mut tape, logits, labels, 0.0).loss;
+            let loss = scale::scale(&mut tape, loss, factor);
+            add::add(&mut tape, total, loss)
+        });
+        let logits: Vec<ValueId> =
+            [logits].into_iter().chain(auxiliary.iter().map(|(logits, _)| *logits)).collect();
+        logits.iter().chain([&loss]).for_each(|&id| tape.keep(id));
+        passes::fuse(&mut tape, Fusion::ALL);
+        Self { tape, images, labels, logits, loss }
     }
-    for (name, shape) in &tensors {
-        failures.same(name, Some(shape), None);
-    }
-    failures.finish(&expected.name)
 }
 
-/// A session with the weights of the formula, and its programs.
+/// A session with the weights of the formula.
 struct Run {
     session: Box<dyn Session>,
+    layout: StateLayout,
 }
 
 impl Run {
@@ -88,13 +69,13 @@ impl Run {
         let mut session = device.session(layout).expect("a session");
         let parameters = formula::parameters(layout, branch_ends);
         session.write_state(StateBuffer::Parameters, &parameters).expect("written");
-        Self { session }
+        Self { session, layout: layout.clone() }
     }
 
-    /// Runs a network on draw number `draw` of images and labels, and returns its logits and its loss.
-    fn network(&mut self, of: Recorded, draw: &str) -> (Vec<f32>, f32) {
+    /// Runs a network on draw number `draw` of images and labels. Returns the logits of its heads, and its loss.
+    fn network(&mut self, of: Recorded, draw: &str) -> (Vec<Vec<f32>>, f32) {
         let Recorded { tape, images, labels, logits, loss } = of;
-        let (shape, order) = (Order::of_value(tape.shape(images)).1, Order::Activation);
+        let (order, shape) = Order::of_value(tape.shape(images));
         let pixels = formula::unit(&format!("x{draw}"), &shape, order);
         let targets = formula::labels(&format!("labels{draw}"), shape[0], CLASSES);
         let session = &mut self.session;
@@ -102,32 +83,43 @@ impl Run {
         session.write(program, images, &pixels).expect("written");
         session.write_words(program, labels, &targets).expect("written");
         session.run(program, &StepScalars::default()).expect("a run");
-        let logits = session.read(program, logits).expect("read");
-        (logits, session.read(program, loss).expect("read")[0])
+        let mut read = |id| session.read(program, id).expect("read");
+        (logits.into_iter().map(&mut read).collect(), read(loss)[0])
+    }
+
+    /// Copies the running statistics of another session, by name.
+    fn copy_statistics(&mut self, from: &mut Run) {
+        let group = StateBuffer::RunningStatistics;
+        let theirs = from.session.read_state(group).expect("read");
+        let mut ours = vec![0.0; self.layout.n_elements(group)];
+        for member in &self.layout.running_statistics {
+            let (_, their_member) = from.layout.find(&member.name).expect("the same batch norm");
+            ours[member.range()].copy_from_slice(&theirs[their_member.range()]);
+        }
+        self.session.write_state(group, &ours).expect("written");
     }
 
     /// Compares the gradients of all parameters.
     fn gradients(
         &mut self,
-        layout: &StateLayout,
         expected: &BTreeMap<String, Sample>,
         tolerance: f64,
         failures: &mut Failures,
     ) {
         let buffer = self.session.read_state(StateBuffer::Gradients).expect("read");
         let largest = largest(expected);
-        for member in &layout.parameters {
+        let members = &self.layout.parameters;
+        for member in members {
             let (name, got) = (&member.name, &buffer[member.range()]);
             match expected.get(name) {
                 Some(sample) => {
-                    let place = Order::of(member);
-                    failures.sample(name, place, got, sample, largest, tolerance);
+                    failures.sample(name, Order::of(member), got, sample, largest, tolerance);
                 }
                 None => failures.same(name, "a parameter", "none"),
             }
         }
         for name in expected.keys().filter(|name| *name != "x") {
-            if !layout.parameters.iter().any(|member| member.name == *name) {
+            if !members.iter().any(|member| member.name == *name) {
                 failures.same(name, "none", "a parameter");
             }
         }
@@ -138,69 +130,108 @@ fn largest(gradients: &BTreeMap<String, Sample>) -> f64 {
     gradients.values().map(|sample| sample.norm).fold(0.0, f64::max)
 }
 
-/// Runs a training pass, then an evaluation with the statistics of the training pass.
-pub fn network(case: &NetworkCase, device: &Device) -> Option<String> {
-    let config = config(&case.name, CLASSES);
-    let record = |tape: &mut Tape, x| config.record(tape, x);
-    let mut train = recorded(&record, Mode::Train, case.train.image, case.train.batch);
-    // With momentum 1, the running statistics become those of the batch.
-    train.tape.in_phase(Phase::Update, |tape| running_statistics::update(tape, 1.0));
-    let eval = recorded(&record, Mode::Eval, case.eval.image, case.eval.batch);
-    let mut run = Run::new(device, &train.tape.state().clone(), &case.branch_ends);
-    let mut failures = Failures::default();
-    for (mode, of, pass) in [("training", train, &case.train), ("evaluation", eval, &case.eval)] {
-        let got = run.network(of, "");
-        compare_pass(mode, pass, case.plain, got, &mut failures);
-    }
-    failures.finish(&case.name)
-}
-
 /// Returns the bound for a network whose error in PyTorch's float32 is `float32`.
 fn tolerance(bound: f64, is_plain: bool, float32: f64) -> f64 {
     if is_plain { bound.max(FLOAT32 * float32) } else { bound }
+}
+
+/// Compares the number of parameters, and the name and the shape of every entry of the state dict.
+pub fn names(expected: &Names) -> Option<String> {
+    let network = by_name(&expected.name).unwrap_or_else(|problem| panic!("{problem}"));
+    let image = network.default_image();
+    let config = NetworkConfig::new(network, network.default_width(), expected.classes);
+    let tape = config.with_auxiliary(image).tape(image);
+    let state = tape.state();
+    let members = state.parameters.iter().chain(&state.running_statistics);
+    let mut tensors: BTreeMap<String, Vec<usize>> =
+        members.map(|member| (member.name.clone(), Order::of(member).1)).collect();
+    // A file has the number of batches beside each running mean.
+    let batches = |name: &String| {
+        let layer = name.strip_suffix(".running_mean")?;
+        Some((format!("{layer}.num_batches_tracked"), Vec::new()))
+    };
+    let counts: Vec<_> = tensors.keys().filter_map(batches).collect();
+    tensors.extend(counts);
+    let mut failures = Failures::default();
+    failures.same("number of parameters", state.n_parameters(), expected.parameters);
+    failures.same("default classes", network.default_classes(), expected.classes);
+    for (name, shape) in &expected.tensors {
+        failures.same(name, tensors.remove(name).as_ref(), Some(shape));
+    }
+    for (name, shape) in &tensors {
+        failures.same(name, Some(shape), None);
+    }
+    failures.finish(&expected.name)
+}
+
+/// Runs a training pass, then an evaluation with the statistics of the training pass.
+pub fn network(case: &NetworkCase, device: &Device) -> Option<String> {
+    let network = without_dropout(&case.name);
+    let record = |mode, pass: &Pass| {
+        let auxiliary = !pass.aux.is_empty();
+        let sizes = Sizes { width: network.default_width(), classes: CLASSES, auxiliary };
+        Recorded::new(network, mode, sizes, pass.image, pass.batch)
+    };
+    let mut failures = Failures::default();
+    let mut train = record(Mode::Train, &case.train);
+    // With momentum 1, the running statistics become those of the batch.
+    train.tape.in_phase(Phase::Update, |tape| running_statistics::update(tape, 1.0));
+    let mut trained = Run::new(device, &train.tape.state().clone(), &case.branch_ends);
+    let got = trained.network(train, "");
+    compare_pass("training", &case.train, case.plain, got, &mut failures);
+
+    let mut eval = record(Mode::Eval, &case.eval);
+    eval.tape.inference_only();
+    let mut evaluated = Run::new(device, &eval.tape.state().clone(), &case.branch_ends);
+    evaluated.copy_statistics(&mut trained);
+    drop(trained);
+    let got = evaluated.network(eval, "");
+    compare_pass("evaluation", &case.eval, case.plain, got, &mut failures);
+    failures.finish(&case.name)
 }
 
 fn compare_pass(
     mode: &str,
     pass: &Pass,
     is_plain: bool,
-    (logits, loss): (Vec<f32>, f32),
+    (logits, loss): (Vec<Vec<f32>>, f32),
     failures: &mut Failures,
 ) {
     let shape = [pass.batch, CLASSES];
-    let [of_logits, of_loss] = pass.float32.map(|float32| tolerance(TOLERANCE, is_plain, float32));
-    failures.whole(&format!("{mode}: logits"), &shape, &logits, &pass.logits, of_logits);
-    failures.whole(&format!("{mode}: loss"), &[1], &[loss], &[pass.loss], of_loss);
+    let tolerance = tolerance(TOLERANCE, is_plain, pass.float32);
+    failures.same(&format!("{mode}: heads"), logits.len(), 1 + pass.aux.len());
+    for (ix, (got, expected)) in
+        logits.iter().zip([&pass.logits].into_iter().chain(&pass.aux)).enumerate()
+    {
+        let what = format!("{mode}: logits of head {ix}");
+        failures.whole(&what, &shape, got, expected, tolerance);
+    }
+    failures.whole(&format!("{mode}: loss"), &[1], &[loss], &[pass.loss], tolerance);
 }
 
 /// Compares the loss and the gradients of a reduced network.
-pub fn reduced(case: &ReducedCase, device: &Device, record: Record<'_>) -> Option<String> {
-    let mut recorded = recorded(record, Mode::Train, case.image, case.batch);
+pub fn reduced_network(case: &ReducedCase, device: &Device) -> Option<String> {
+    let (network, width) = reduced(&case.name);
+    let auxiliary = case.gradients.keys().any(|name| name.starts_with("aux"));
+    let sizes = Sizes { width, classes: CLASSES, auxiliary };
+    let mut recorded = Recorded::new(network, Mode::Train, sizes, case.image, case.batch);
     passes::backward(&mut recorded.tape, recorded.loss);
     passes::eliminate_dead(&mut recorded.tape);
-    let layout = recorded.tape.state().clone();
-    let mut run = Run::new(device, &layout, &case.branch_ends);
+    let mut run = Run::new(device, &recorded.tape.state().clone(), &case.branch_ends);
     let (_, loss) = run.network(recorded, &case.redraw.to_string());
     let mut failures = Failures::default();
     failures.whole("loss", &[1], &[loss], &[case.loss], TOLERANCE);
     let tolerance = tolerance(GRADIENT_TOLERANCE, case.plain, case.float32);
-    run.gradients(&layout, &case.gradients, tolerance, &mut failures);
+    run.gradients(&case.gradients, tolerance, &mut failures);
     failures.finish(&case.name)
 }
 
 /// Compares the output and the gradients of a block.
 pub fn block(case: &BlockCase, device: &Device) -> Option<String> {
     let BlockCase { network, part, redraw, .. } = case;
-    let config = config(network, case.classes);
-    let mut whole = Tape::new(network, Mode::Train);
-    let shape = [case.input[0], case.image, case.image, 3];
-    let images = whole.input("images", ElementType::F32, &shape);
-    let logits = config.record(&mut whole, images);
-    whole.keep(logits);
-
-    let Slice { mut tape, x, y } = slice(&whole, part);
-    let mut failures = Failures::default();
     let name = format!("{network} {part}");
+    let Slice { mut tape, x, y } = slice(&whole(case), part, case.input[0]);
+    let mut failures = Failures::default();
     for (what, id, expected) in [("input", x, &case.input), ("output", y, &case.output)] {
         failures.same(what, &Order::of_value(tape.shape(id)).1, expected);
     }
@@ -213,8 +244,7 @@ pub fn block(case: &BlockCase, device: &Device) -> Option<String> {
     let d_y = tape.input("dy", ElementType::F32, &y_order.our_shape(&y_shape));
     let d_x = passes::backward_from(&mut tape, &[(y, d_y)]).get(x).expect("a gradient of x");
     tape.keep(d_x);
-    let layout = tape.state().clone();
-    let mut run = Run::new(device, &layout, &[]);
+    let mut run = Run::new(device, &tape.state().clone(), &[]);
     let program = run.session.load(&Arc::new(tape), LoadOptions::default()).expect("a program");
     let x_order = Order::of_value(&case.input).0;
     let input = formula::unit(&format!("x{redraw}"), &case.input, x_order);
@@ -226,9 +256,23 @@ pub fn block(case: &BlockCase, device: &Device) -> Option<String> {
     let got = run.session.read(program, y).expect("read");
     failures.sample("output", (y_order, y_shape), &got, &case.y, 0.0, TOLERANCE);
     let (got, expected) = (run.session.read(program, d_x).expect("read"), &case.gradients["x"]);
-    let largest = largest(&case.gradients);
-    let place = (x_order, case.input.clone());
+    let (largest, place) = (largest(&case.gradients), (x_order, case.input.clone()));
     failures.sample("gradient of the input", place, &got, expected, largest, GRADIENT_TOLERANCE);
-    run.gradients(&layout, &case.gradients, GRADIENT_TOLERANCE, &mut failures);
+    run.gradients(&case.gradients, GRADIENT_TOLERANCE, &mut failures);
     failures.finish(&name)
+}
+
+/// Returns the training tape of the network of a block.
+fn whole(case: &BlockCase) -> Tape {
+    let network = without_dropout(&case.network);
+    let image = [case.image, case.image, 3];
+    let auxiliary = network.has_auxiliary(image);
+    let sizes = Sizes { width: network.default_width(), classes: case.classes, auxiliary };
+    let mut tape = Tape::new(&case.network, Mode::Train);
+    // In training, a batch norm of a plane of one pixel needs two images, which a slice may reduce to one.
+    let shape = [case.input[0].max(2), case.image, case.image, 3];
+    let images = tape.input("images", ElementType::F32, &shape);
+    let heads = network.record(&mut tape, images, sizes);
+    tape.keep(heads.logits);
+    tape
 }

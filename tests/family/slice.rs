@@ -17,11 +17,11 @@ pub struct Slice {
 }
 
 /// Copies a part of a network to a new tape: `layer1.0` are the nodes of the module with this path, `<layer1` are the
-/// nodes before those of `layer1`, and `>layer4` are the nodes behind those of `layer4`.
+/// nodes before those of `layer1`, and `>layer4` are the nodes behind those of `layer4`. The input has `batch` images.
 ///
 /// # Panics
 /// If the part has no nodes, or reads or makes more than one value that other nodes make or read.
-pub fn slice(network: &Tape, part: &str) -> Slice {
+pub fn slice(network: &Tape, part: &str, batch: usize) -> Slice {
     let range = range(network.nodes(), part);
     assert!(!range.is_empty(), "{part}: no node of {} belongs to it", network.name());
     let (nodes, later) = (&network.nodes()[range.clone()], &network.nodes()[range.end..]);
@@ -41,7 +41,9 @@ pub fn slice(network: &Tape, part: &str) -> Slice {
                 None => {
                     let name = &network.value(id).name;
                     assert!(x.is_none(), "{part}: {name} is a second input");
-                    *x.insert(tape.input_with_grad("x", network.shape(id)))
+                    let mut shape = network.shape(id).to_vec();
+                    shape[0] = batch;
+                    *x.insert(tape.input_with_grad("x", &shape))
                 }
             };
             ids.insert(id, copy);

@@ -44,8 +44,8 @@ PARTS = {
     "pyramid110-a48": [("<layer1", 32, 2), ("layer1.0", 32, 2), ("layer2.0", 32, 2), (">layer3", 32, 4)],
     "pyramid164b-a48": [("layer1.0", 16, 2), ("layer1.1", 16, 2), ("layer2.0", 32, 2)],
     "attention56": [
-        ("residual_block1", 32, 2), ("residual_block2", 64, 1), ("attention_module1", 64, 1), ("attention_module2", 64, 1),
-        ("attention_module3", 64, 1), (">residual_block6", 64, 4)],
+        ("residual_block1", 32, 2), ("residual_block2", 64, 1), ("attention_module1", 64, 1), ("attention_module2", 64, 2),
+        ("attention_module3", 64, 4), (">residual_block6", 64, 4)],
     "attention56-cifar": [("attention_module3", 16, 2)],
     "tresnet_m": [
         ("<body.layer1", 64, 1), ("body.layer1.0", 32, 4), ("body.layer2.0", 64, 2), ("body.layer3.0", 64, 2), ("body.layer3.1", 64, 2),

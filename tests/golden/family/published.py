@@ -55,6 +55,9 @@ def narrow_tresnet(classes=10):
 def narrow_inception(name, classes=10):
     """Returns a network of torchvision in which every layer has 1/8 of its channels."""
     net = torchvision_network(name, classes)
+    if name == "inception_v3":
+        # The auxiliary head needs images of 299 pixels, and for these there is hardly a draw with safe margins.
+        net.AuxLogits = None
     for path, m in list(net.named_modules()):
         parent, _, leaf = path.rpartition(".")
         if isinstance(m, nn.Conv2d):

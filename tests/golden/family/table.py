@@ -166,11 +166,11 @@ def reduced():
             Bottle2neck, k, base_width=16, cardinality=4, block_args=dict(scale=4)), (".bn3",)),
         "res2net-d": of("res2net", lambda k: published.narrow_timm(
             Bottle2neck, k, base_width=24, stem_width=4, stem_type="deep", avg_down=True, block_args=dict(scale=4)), (".bn3",)),
-        "googlenet": of("inception", lambda k: published.narrow_inception("googlenet", k), (), plain=True, batch=8),
-        "inception_v3": of("inception", lambda k: published.narrow_inception("inception_v3", k), (), 299, plain=True, batch=2),
+        "googlenet": of("inception", lambda k: published.narrow_inception("googlenet", k), (), plain=True),
+        "inception_v3": of("inception", lambda k: published.narrow_inception("inception_v3", k), (), 139, plain=True, batch=2),
         "tresnet": of("tresnet", lambda k: published.narrow_tresnet(k), (".conv2.bn", ".conv3.bn")),
-        "attention": of("attention", lambda k: attention.Attention((1, 1, 1), False, 8, k), (".bn3",)),
-        "attention-cifar": of("attention", lambda k: attention.Attention((1, 1, 1), True, 4, k), (".bn3",), 16),
+        "attention": of("attention", lambda k: attention.Attention((1, 1, 1), False, 8, k), (".bn3",), batch=2),
+        "attention-cifar": of("attention", lambda k: attention.Attention((1, 1, 1), True, 4, k), (".bn3",), 16, batch=2),
     }
     for join in ["a", "b", "plain", "concat"]:
         build = lambda k, join=join: cifar.ResNet([2] * 3, join, width=2, classes=k)
@@ -180,7 +180,7 @@ def reduced():
         "cifar50": of("resnet_cifar", lambda k: cifar.ResNet([2] * 4, "b", cifar.Bottleneck, 8, k), (".bn3",), 16),
         "preact-basic": of("preact", lambda k: preact.PreAct(2, width=2, classes=k), (".bn2",), 32),
         "preact-bottleneck": of("preact", lambda k: preact.PreAct(2, preact.Bottleneck, 4, 2, k), (".bn3",), 32),
-        "wrn-16-4": of("wrn", lambda k: preact.Wide(16, 4, 2, k), (".bn2",), 32),
+        "wrn-16-4": of("wrn", lambda k: preact.Wide(16, 4, 2, k), (".bn2",), 16),
         "resnext29-4x16d": of("resnext29", lambda k: resnext29.ResNeXt29(4, 16, 2, 8, k), (".bn_expand",), 16),
         "res2next29-4cx16wx4s": of("resnext29", lambda k: resnext29.Res2NeXt29(4, 16, 4, 2, 8, k), (".bn3",), 16),
         "pyramid-a48": of("pyramid", lambda k: pyramid.Pyramid(2, 48, pyramid.Basic, 2, k), (".bn3",), 32),
