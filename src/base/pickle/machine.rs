@@ -269,10 +269,8 @@ impl<'a> Machine<'a, '_> {
             None => Ok(Vec::new()),
             // Many calls may copy one long list, so each copy counts.
             Some(Value::List(ids) | Value::Tuple(ids)) => {
-                let ids = (self.n_values + ids.len() <= MAX_VALUES).then(|| ids.clone());
-                let ids = ids.ok_or(PickleError::TooLarge)?;
                 self.n_values += ids.len();
-                Ok(ids)
+                Ok(ids.clone())
             }
             Some(_) => self.code.refuse("the elements of a container are no list"),
         }

@@ -78,6 +78,15 @@ fn pickles_of_every_protocol_are_read() {
 }
 
 #[test]
+fn the_last_value_of_a_key_counts() {
+    let (pickle, rest) = read(b"}(U\x01aK\x01X\x01\0\0\0aK\x02u.more").expect("a dictionary");
+    let root = pickle.root();
+    assert_eq!(root.get("a").and_then(Item::size), Some(2));
+    assert!(root.get("b").is_none() && root.get("a").is_some_and(|a| a.get("a").is_none()));
+    assert_eq!(rest, b"more");
+}
+
+#[test]
 fn objects_of_python_are_refused_by_name() {
     for (pickle, name) in [
         (&b"cos\nsystem\n(S'ls'\ntR."[..], "os.system"),
