@@ -4,6 +4,7 @@ use wgrad::data::{batches, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::NetworkConfig;
 use wgrad::nn::networks::by_name;
+use wgrad::nn::networks::pre_activation::{self, PreActivation};
 use wgrad::ops::optimizers::OptimizerKind;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
@@ -18,7 +19,7 @@ const MEMBERS: &[(&str, usize)] = &[
     ("plain20", 8),
     ("resnet20-concat", 8),
     ("preact20", 8),
-    ("preact164", 4),
+    ("preact164 with two blocks a stage", 8),
     ("wrn-10-2", 8),
     ("wrn-10-2-dropout", 8),
     ("resnext29-2x16d", 8),
@@ -33,7 +34,15 @@ const MEMBERS: &[(&str, usize)] = &[
 /// Returns the losses of the steps, one batch after the other.
 fn losses(name: &str, width: usize, seed: u64) -> Vec<f64> {
     let device = Device::cpu(OpenOptions::default());
-    let network = NetworkConfig::new(by_name(name).expect("a network"), width, 10);
+    let network = match name.strip_suffix(" with two blocks a stage") {
+        // A network of 164 layers needs more than 20 steps.
+        Some(name) => {
+            let named = pre_activation::named(name).expect("a network");
+            Box::leak(Box::new(PreActivation { depths: vec![2; 3], ..named }))
+        }
+        None => by_name(name).expect("a network"),
+    };
+    let network = NetworkConfig::new(network, width, 10);
     let mut config = StepConfig::new(network, BATCH_SIZE);
     config.update.optimizer = OptimizerKind::AdamW.with(Default::default());
     let mut trainer = Trainer::new(&device, &config, seed).expect("a small network");

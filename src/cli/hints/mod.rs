@@ -81,8 +81,9 @@ fn of_device(error: &DeviceError, has: &dyn Fn(&str) -> bool) -> String {
         DeviceError::Plan(PlanError::BindingTooLarge { fits, .. }) => {
             let another = with("--device", "name another --device");
             let limit = Some("`wgrad devices` prints the limits");
-            let batch =
-                fits.filter(|_| has("--batch-size")).map(|n| format!("use --batch-size {n}"));
+            let or_width = with("--width", " or a smaller --width").unwrap_or_default();
+            let batch = fits.filter(|_| has("--batch-size"));
+            let batch = batch.map(|n| format!("use --batch-size {n}{or_width}"));
             sentences([Some(&either([batch.as_deref().or(smaller(has)), another])), limit])
         }
         DeviceError::Plan(
