@@ -9,6 +9,18 @@ use crate::reference::Sample;
 /// removes its parameter's effect.
 const ZERO: f64 = 1e-6;
 
+/// Elements of a tensor.
+struct Elements<'a> {
+    /// Shape of the tensor.
+    shape: &'a [usize],
+    /// Positions of the elements in PyTorch's order.
+    indices: Vec<usize>,
+    got: Vec<f64>,
+    expected: &'a [f64],
+    /// The number to which an error is relative.
+    scale: f64,
+}
+
 /// The comparisons that failed, one line each.
 #[derive(Default)]
 pub struct Failures {
@@ -28,8 +40,12 @@ impl Failures {
     ) {
         assert_eq!(got.len(), expected.len(), "{what}: the number of elements");
         let got: Vec<f64> = got.iter().copied().map(f64::from).collect();
-        let all: Vec<usize> = (0..got.len()).collect();
-        self.check(what, shape, &all, &got, expected, norm(expected), tolerance);
+        let indices = (0..got.len()).collect();
+        self.check(
+            what,
+            tolerance,
+            &Elements { shape, indices, got, expected, scale: norm(expected) },
+        );
     }
 
     /// Compares the norm and the stored elements of a tensor. `shape` is PyTorch's, `got` has the tape's order, and
@@ -60,22 +76,15 @@ impl Failures {
         let elements: Vec<f64> = indices.iter().map(element).collect();
         // The stored elements may all be small, so their error is relative to as many elements of average size.
         let scale = norm(&expected.at).max(scale * (m as f64 / n as f64).sqrt());
-        self.check(what, &shape, &indices, &elements, &expected.at, scale, tolerance);
+        let (shape, got, expected) = (&*shape, elements, &*expected.at);
+        self.check(what, tolerance, &Elements { shape, indices, got, expected, scale });
     }
 
-    /// Compares elements of a tensor. `indices` are their positions in PyTorch's order.
-    fn check(
-        &mut self,
-        what: &str,
-        shape: &[usize],
-        indices: &[usize],
-        got: &[f64],
-        expected: &[f64],
-        scale: f64,
-        tolerance: f64,
-    ) {
+    /// Compares elements of a tensor.
+    fn check(&mut self, what: &str, tolerance: f64, of: &Elements<'_>) {
+        let Elements { shape, indices, got, expected, scale } = of;
         self.n_compared += 1;
-        let off: Vec<f64> = got.iter().zip(expected).map(|(g, e)| g - e).collect();
+        let off: Vec<f64> = got.iter().zip(*expected).map(|(g, e)| g - e).collect();
         let error = norm(&off) / scale;
         if error <= tolerance {
             return;
