@@ -178,7 +178,11 @@ fn a_picture_that_cannot_be_read_does_not_stop_the_others() {
     fs::write(folder.path().join("model.safetensors"), "text").expect("written");
     let output = predict(&folder, &["wide.png"], &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("neither a safetensors file nor"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("neither a safetensors file nor"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 /// A file name must not move the terminal's cursor or start a line that looks like a result.
