@@ -22,10 +22,9 @@ const MAX_BATCH_SIZE: usize = 250;
 /// Flags of `wgrad predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The network reads the central part of a picture, scaled to the size of its inputs: for CIFAR-10 the central square,
-scaled to 32x32. The picture is turned upright as its
-orientation tag states, and transparent pixels are blended with white. If a picture cannot be read, the command
-prints an error, classifies the others, and ends with exit code 1.")]
+The network reads the central part of a picture, scaled to the size of its inputs (--image-size); a picture of this size
+stays as it is. The picture is turned upright as its orientation tag states, and transparent pixels are blended with
+white. If a picture cannot be read, the command prints an error, classifies the others, and ends with exit code 1.")]
 pub struct Args {
     /// The weights: a file of safetensors or torch.save with PyTorch's names, or a run's folder
     #[arg(long, value_name = "FILE")]

@@ -31,7 +31,7 @@
 use super::parts::{self, bn_relu, conv_bn, pointwise};
 use super::pre_activation::{Block, Names, PreActivation, Shortcut};
 use super::{Family, Heads, Network, Sizes};
-use crate::nn::layers::{self, Conv, Linear};
+use crate::nn::layers::{self, Conv, Init, Linear};
 use crate::ops::Window;
 use crate::tape::{Tape, ValueId};
 
@@ -41,6 +41,9 @@ pub static FAMILY: Family = Family {
     pattern: None,
     find: |name| Attention::named(name).map(|network| Box::new(network) as Box<dyn Network>),
 };
+
+/// Distribution of the initial weights of all convolutions.
+const INIT: Init = Init::KaimingNormalFanOut;
 
 /// A residual attention network.
 #[derive(Clone, Debug)]
@@ -158,17 +161,13 @@ impl Attention {
         let last = if levels == 0 { 2 } else { part };
         let end = |ix: usize| of(&format!("softmax{last}_blocks.{ix}"));
         let y = bn_relu(tape, &end(0), y);
-        let y = layers::conv2d(tape, &end(2), y, channels, pointwise(1, self.init()));
+        let y = layers::conv2d(tape, &end(2), y, channels, pointwise(1, INIT));
         let y = bn_relu(tape, &end(3), y);
-        let y = layers::conv2d(tape, &end(5), y, channels, pointwise(1, self.init()));
+        let y = layers::conv2d(tape, &end(5), y, channels, pointwise(1, INIT));
         let mask = layers::sigmoid(tape, &end(6), y);
         let masked = layers::mul(tape, &of("mask"), trunk, mask);
         let y = layers::add(tape, &of("add"), masked, trunk);
         unit(tape, "last_blocks", y)
-    }
-
-    fn init(&self) -> layers::Init {
-        layers::Init::Uniform
     }
 }
 
@@ -200,11 +199,13 @@ impl Network for Attention {
     fn record(&self, tape: &mut Tape, x: ValueId, Sizes { width, classes, .. }: Sizes) -> Heads {
         let mut x = match self.small {
             true => {
-                let x = conv_bn(tape, ["conv1.0", "conv1.1"], x, width, Conv::default());
+                let conv = Conv { init: INIT, ..Conv::default() };
+                let x = conv_bn(tape, ["conv1.0", "conv1.1"], x, width, conv);
                 layers::relu(tape, "conv1.2", x)
             }
             false => {
-                let x = conv_bn(tape, ["conv1.0", "conv1.1"], x, width, Conv::square(7, 2, 3));
+                let conv = Conv { init: INIT, ..Conv::square(7, 2, 3) };
+                let x = conv_bn(tape, ["conv1.0", "conv1.1"], x, width, conv);
                 let x = layers::relu(tape, "conv1.2", x);
                 parts::stem_pool(tape, x)
             }

@@ -9,9 +9,9 @@
 //! inception5a, 5b    to 832, 1024                                             7 x 7
 //! fc                 mean over the plane, dropout 0.2, linear -> classes
 //!
-//! module     x ─┬─ 1x1 ─────────────┐
-//!               ├─ 1x1 ─ 3x3 ───────┤ concatenate
-//!               ├─ 1x1 ─ 3x3 ───────┤
+//! module     x ─┬─ 1x1 ───────────────┐
+//!               ├─ 1x1 ─ 3x3 ─────────┤ concatenate
+//!               ├─ 1x1 ─ 3x3 ─────────┤
 //!               └─ max pool 3x3 ─ 1x1 ┘
 //! ```
 //!

@@ -119,10 +119,11 @@ impl dyn Network {
         }
         let multiples = match multiple_of {
             1 => String::new(),
-            n => format!(", with rows and columns in multiples of {n}"),
+            n => format!(", and sides are multiples of {n}"),
         };
+        let [fits_h, fits_w] = [h, w].map(|side| side.max(smallest).next_multiple_of(multiple_of));
         Err(format!(
-            "{}: images of {h}x{w}x{c}; the smallest are {smallest}x{smallest} with one channel{multiples}",
+            "{}: images of {h}x{w}x{c}; the smallest are {smallest}x{smallest}{multiples}; use {fits_h}x{fits_w}",
             self.name()
         ))
     }

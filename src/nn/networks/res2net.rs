@@ -9,9 +9,9 @@
 //! concatenate y1 ... ys, conv 1x1, BN, + shortcut, ReLU
 //! ```
 //!
-//! Slice i has passed through i convolutions, so one block sees the image at several scales. In the first block of a
-//! stage, the slices are independent, `yi = Ki(xi)` with the stride, and the last slice goes through a 3x3 average
-//! pool.
+//! The outputs y1 to y(s-1) have passed through 1 to s - 1 convolutions, so one block sees the image at several scales. In
+//! the first block of a stage, the slices are independent, `yi = Ki(xi)` with the stride, and the last slice goes through
+//! a 3x3 average pool.
 //!
 //! `26w_4s` names s = 4 slices of w = 26 channels in a block of 64 planes. The networks for ImageNet have timm's names.
 //! Res2NeXt-29 for CIFAR has a 3x3 stem, three stages of three blocks, and grouped convolutions; `6cx24wx4s` names
@@ -20,7 +20,7 @@
 use super::parts::{self, Stem, pointwise};
 use super::resnet::{Names, Place, ResNet, Shortcut};
 use super::{Family, Network};
-use crate::nn::layers::{self, Conv, Init};
+use crate::nn::layers::{self, Conv};
 use crate::ops::Window;
 use crate::tape::{Tape, ValueId};
 
@@ -92,7 +92,7 @@ pub fn named(name: &str) -> Option<ResNet> {
 /// Records a Res2Net block, `[N, H, W, Ci]` to `[N, H/stride, W/stride, expansion * planes]`.
 pub fn bottleneck(network: &ResNet, tape: &mut Tape, name: &str, x: ValueId, at: Place) -> ValueId {
     let (scale, width) = (network.scale, network.inner_channels(at.planes));
-    let y = network.layer(tape, name, (0, false), x, scale * width, pointwise(1, Init::default()));
+    let y = network.layer(tape, name, (0, false), x, scale * width, pointwise(1, network.init));
     let y = layers::relu(tape, &format!("{name}.relu1"), y);
     let (groups, init) = (network.groups, network.init);
     let conv = Conv { groups, init, ..Conv::square(3, at.stride, 1) };
@@ -119,6 +119,6 @@ pub fn bottleneck(network: &ResNet, tape: &mut Tape, name: &str, x: ValueId, at:
     slices.push(slice);
     let y = layers::concat(tape, &format!("{name}.concat"), &slices);
     let out_channels = network.expansion * at.planes;
-    let y = network.layer(tape, name, (2, true), y, out_channels, pointwise(1, Init::default()));
+    let y = network.layer(tape, name, (2, true), y, out_channels, pointwise(1, network.init));
     network.join(tape, name, "relu3", [y, x], at.stride)
 }

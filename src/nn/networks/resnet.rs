@@ -416,12 +416,12 @@ pub fn basic(network: &ResNet, tape: &mut Tape, name: &str, x: ValueId, at: Plac
 /// between two 1x1 convolutions, the first of which reduces the channels.
 pub fn bottleneck(network: &ResNet, tape: &mut Tape, name: &str, x: ValueId, at: Place) -> ValueId {
     let inner = network.inner_channels(at.planes);
-    let y = network.layer(tape, name, (0, false), x, inner, pointwise(1, Init::default()));
+    let y = network.layer(tape, name, (0, false), x, inner, pointwise(1, network.init));
     let y = layers::relu(tape, &format!("{name}.relu1"), y);
     let conv = Conv { groups: network.groups, ..Conv::square(3, at.stride, 1) };
     let y = network.layer(tape, name, (1, false), y, inner, conv);
     let y = layers::relu(tape, &format!("{name}.relu2"), y);
     let out_channels = network.expansion * at.planes;
-    let y = network.layer(tape, name, (2, true), y, out_channels, pointwise(1, Init::default()));
+    let y = network.layer(tape, name, (2, true), y, out_channels, pointwise(1, network.init));
     network.join(tape, name, "relu3", [y, x], at.stride)
 }

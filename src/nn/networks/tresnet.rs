@@ -180,8 +180,8 @@ impl Network for TResNet {
     }
 
     fn image_rule(&self) -> ImageRule {
-        // Space to depth takes 4x4 pixels at a time. A blur pool reflects, so its plane has at least two rows: the plane
-        // of the last one has an eighth of the rows of the first, and that has a quarter of those of the image.
+        // Space to depth takes 4x4 pixels at a time, so the first blur pool reads a plane of 5x5 pixels, the second one
+        // of 3x3 and the third one of 2x2. A blur pool reflects at the border, which takes at least two rows.
         ImageRule { smallest: 20, multiple_of: 4 }
     }
 

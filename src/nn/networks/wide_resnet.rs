@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The blocks are the basic blocks of `pre_activation.rs`, with a 1x1 convolution as shortcut where the shape changes.
-//! WRN-28-10 has as many layers as a small ResNet and forty times its parameters. It classifies better than the
-//! networks of a thousand layers, and trains faster, because a GPU computes wide layers at a higher rate. The names are
+//! WRN-28-10 has half the layers of ResNet-56 and 43 times its parameters. It classifies better than the networks of a
+//! thousand layers, and trains faster, because a GPU computes wide layers at a higher rate. The names are
 //! those of `xternalz/WideResNet-pytorch`.
 //!
 //! `wide_resnet50_2` and `wide_resnet101_2` for ImageNet are torchvision's: ResNet-50 and -101 with twice the channels
