@@ -85,7 +85,6 @@ command -v spirv-val >/dev/null || echo "(no spirv-val: the shaders' SPIR-V is n
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --release
-    cargo test --release --doc
 else
     cargo test --release
 fi
@@ -107,5 +106,11 @@ fi
 
 step "a step of the real size"
 cargo test --release --test full_size -- --ignored --nocapture
+
+# These tests come last, because Cargo compiles the library anew for them and once more for the tests after them.
+if cargo nextest --version >/dev/null 2>&1; then
+    step "examples in the documentation"
+    cargo test --release --doc
+fi
 
 step "all checks passed"
