@@ -12,13 +12,12 @@
 //! bias correction of the root, and weight decay is a term of the gradient. AdamW (Loshchilov and Hutter 2019) decays
 //! the parameters themselves. Shaders: `shaders/adam/`. Derivation: `docs/ops/adam.md`.
 
-use rayon::prelude::*;
-
 use super::finite_check::NOT_FINITE;
 use super::optimizer::{Hyperparameters, Optimizer, WeightDecay};
 use super::segments::segments;
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk_of_three};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
     Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
@@ -197,23 +196,29 @@ impl Reference for AdamStep {
             let rate = weight_decay.rate_of(segment);
             let is_decoupled = self.is_decoupled && rate != 0.0;
             let decay = T::from_f64(if is_decoupled { 0.0 } else { rate });
-            let moments = exp_avg.real()[here.clone()].par_chunks_mut(CHUNK);
-            let moments = moments.zip(exp_avg_sq.real()[here.clone()].par_chunks_mut(CHUNK));
-            let gradients = gradients[here.clone()].par_chunks(CHUNK);
-            let chunks = parameters.real()[here].par_chunks_mut(CHUNK).zip(moments).zip(gradients);
-            chunks.for_each(|((parameters, (exp_avg, exp_avg_sq)), gradients)| {
-                for (i, p) in parameters.iter_mut().enumerate() {
-                    if is_decoupled {
-                        *p *= factor;
+            let gradients = &gradients[here.clone()];
+            let parameters = (&mut parameters.real()[here.clone()], CHUNK);
+            let exp_avg = (&mut exp_avg.real()[here.clone()], CHUNK);
+            let exp_avg_sq = (&mut exp_avg_sq.real()[here], CHUNK);
+            for_each_chunk_of_three(
+                parameters,
+                exp_avg,
+                exp_avg_sq,
+                &|ix, parameters, exp_avg, exp_avg_sq| {
+                    let gradients = chunk(gradients, ix, CHUNK);
+                    for (i, p) in parameters.iter_mut().enumerate() {
+                        if is_decoupled {
+                            *p *= factor;
+                        }
+                        let g = gradients[i] + decay * *p;
+                        let m = beta1 * exp_avg[i] + rest1 * g;
+                        let v = beta2 * exp_avg_sq[i] + rest2 * g * g;
+                        exp_avg[i] = m;
+                        exp_avg_sq[i] = v;
+                        *p -= step_size * m / (v.sqrt() * inv_root + eps);
                     }
-                    let g = gradients[i] + decay * *p;
-                    let m = beta1 * exp_avg[i] + rest1 * g;
-                    let v = beta2 * exp_avg_sq[i] + rest2 * g * g;
-                    exp_avg[i] = m;
-                    exp_avg_sq[i] = v;
-                    *p -= step_size * m / (v.sqrt() * inv_root + eps);
-                }
-            });
+                },
+            );
         }
     }
 }

@@ -2,10 +2,9 @@
 //!
 //! Shaders: `shaders/add/`. Derivation: `docs/ops/add.md`.
 
-use rayon::prelude::*;
-
 use super::{Case, OpTests, case::Fill};
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -56,8 +55,8 @@ impl Reference for Add {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let (a, b) = (args.inputs[0].real(), args.inputs[1].real());
         let y = args.outputs[0].real();
-        let terms = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
-        y.par_chunks_mut(CHUNK).zip(terms).for_each(|(y, (a, b))| {
+        for_each_chunk(y, CHUNK, &|ix, y| {
+            let (a, b) = (chunk(a, ix, CHUNK), chunk(b, ix, CHUNK));
             for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
                 *y = a + b;
             }

@@ -7,9 +7,8 @@
 
 mod windows;
 
-use rayon::prelude::*;
-
 use super::{Case, OpTests, Pool, Window, case::Fill, nhwc};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -98,9 +97,9 @@ impl Op for AvgPool2d {
 impl Reference for AvgPool2d {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let sizes = self.windows.sizes(args.io.input_shape(0));
-        let x = args.inputs[0].real().par_chunks(sizes.input_image());
-        let y = args.outputs[0].real().par_chunks_mut(sizes.output_image());
-        y.zip(x).for_each(|(y, x)| {
+        let (x, y) = (args.inputs[0].real(), args.outputs[0].real());
+        for_each_chunk(y, sizes.output_image(), &|image, y| {
+            let x = chunk(x, image, sizes.input_image());
             for (out, y) in y.chunks_mut(sizes.channels).enumerate() {
                 let rows = self.windows.span(&sizes, 0, out / sizes.out[1]);
                 let columns = self.windows.span(&sizes, 1, out % sizes.out[1]);
@@ -160,11 +159,11 @@ impl Op for AvgPool2dBackward {
 impl Reference for AvgPool2dBackward {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let sizes = self.windows.sizes(&self.x_shape);
-        let d_y = args.inputs[0].real().par_chunks(sizes.output_image());
-        let d_x = args.outputs[0].real().par_chunks_mut(sizes.input_image());
+        let (d_y, d_x) = (args.inputs[0].real(), args.outputs[0].real());
         // A divisor that all windows share divides the sum. Other divisors divide the terms.
         let shared = self.windows.shared_divisor(&sizes);
-        d_x.zip(d_y).for_each(|(d_x, d_y)| {
+        for_each_chunk(d_x, sizes.input_image(), &|image, d_x| {
+            let d_y = chunk(d_y, image, sizes.output_image());
             d_x.fill(T::ZERO);
             for (out, d_y) in d_y.chunks(sizes.channels).enumerate() {
                 let rows = self.windows.span(&sizes, 0, out / sizes.out[1]);

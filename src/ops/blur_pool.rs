@@ -5,10 +5,9 @@
 //!
 //! Shaders: `shaders/blur_pool/`. Derivation: `docs/ops/blur_pool.md`.
 
-use rayon::prelude::*;
-
 use super::pool::PlaneSizes;
 use super::{Case, OpTests, case::Fill, mirrored};
+use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -84,7 +83,7 @@ impl Reference for BlurPool {
             sizes(args.io.input_shape(0));
         let (x, y) = (args.inputs[0].real(), args.outputs[0].real());
         let (two, sixteenth) = (T::from_count(2), T::from_f64(1.0 / 16.0));
-        y.par_chunks_mut(ow * channels).enumerate().for_each(|(row, y)| {
+        for_each_chunk(y, ow * channels, &|row, y| {
             let (image, oy) = (row / oh, row % oh);
             let rows = [0, 1, 2].map(|tap| image * h + source(oy, tap, h));
             for (ox, y) in y.chunks_mut(channels).enumerate() {
@@ -135,7 +134,7 @@ impl Reference for BlurPoolBackward {
         let (d_y, d_x) = (args.inputs[0].real(), args.outputs[0].real());
         // The windows that contain position `at` are `at / 2` and, for an odd position, the window after it.
         let over = |at: usize, n_windows: usize| at / 2..n_windows.min(at.div_ceil(2) + 1);
-        d_x.par_chunks_mut(w * channels).enumerate().for_each(|(row, d_x)| {
+        for_each_chunk(d_x, w * channels, &|row, d_x| {
             let (image, at_row) = (row / h, row % h);
             for (at_column, d_x) in d_x.chunks_mut(channels).enumerate() {
                 d_x.fill(T::ZERO);

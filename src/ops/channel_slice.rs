@@ -5,10 +5,9 @@
 //!
 //! Shader: `shaders/channel_slice/`. Derivation: `docs/ops/channel_slice.md`.
 
-use rayon::prelude::*;
-
 use super::{Case, OpTests, case::Fill, n_channels, n_rows};
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -151,8 +150,8 @@ pub(super) fn zip_rows<T: Real>(
     copy: impl Fn(&[T], &mut [T]) + Sync,
 ) {
     let n_rows = CHUNK.div_ceil(channels[0].max(channels[1]));
-    let x = x.par_chunks(n_rows * channels[0]);
-    y.par_chunks_mut(n_rows * channels[1]).zip(x).for_each(|(y, x)| {
+    for_each_chunk(y, n_rows * channels[1], &|ix, y| {
+        let x = chunk(x, ix, n_rows * channels[0]);
         let rows = y.chunks_mut(channels[1]).zip(x.chunks(channels[0]));
         rows.for_each(|(y, x)| copy(x, y));
     });

@@ -58,7 +58,7 @@ impl Reference for ChannelSum {
         let x = args.inputs[0].real();
         let y = args.outputs[0].real();
         let channels = y.len();
-        sum_rows(x.len() / channels, y, args.scratch.shared, |rows, sums| {
+        sum_rows(x.len() / channels, y, args.scratch.shared, &|rows, sums| {
             let x = &x[rows.start * channels..rows.end * channels];
             for row in x.chunks(channels) {
                 sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);

@@ -9,12 +9,11 @@
 //! Pascanu, Mikolov and Bengio 2013, as in PyTorch's `clip_grad_norm_`. Shaders: `shaders/clip_grad_norm/`.
 //! Derivation: `docs/ops/clip_grad_norm.md`.
 
-use rayon::prelude::*;
-
 use super::finite_check::{NOT_FINITE, OnNonFinite, finite_check};
 use super::segments::alike;
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
     Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, ScratchSize, StateBuffer, Tape,
@@ -89,9 +88,11 @@ impl Reference for GradNorm {
         let gradients = args.inputs[0].real();
         let square = |chunk: &[T]| chunk.iter().map(|&g| g * g).sum::<T>();
         // Chunks have a fixed size and are added in order, so any number of threads gives the same bits.
-        let chunks = gradients.par_chunks(ELEMENTS_PER_PARTIAL);
-        let partials = &mut args.scratch.shared[..chunks.len()];
-        partials.par_iter_mut().zip(chunks).for_each(|(partial, chunk)| *partial = square(chunk));
+        let n_chunks = gradients.len().div_ceil(ELEMENTS_PER_PARTIAL);
+        let partials = &mut args.scratch.shared[..n_chunks];
+        for_each_chunk(partials, 1, &|ix, partial| {
+            partial[0] = square(chunk(gradients, ix, ELEMENTS_PER_PARTIAL));
+        });
         args.outputs[0].real()[0] = partials.iter().copied().sum::<T>().sqrt();
     }
 }
@@ -142,8 +143,9 @@ impl Reference for ClipGradNorm {
         let (norm, control) = (args.inputs[0].real()[0], args.inputs[1].real());
         let coefficient = T::from_f32(self.max_norm) / (norm + T::from_f32(EPS));
         if coefficient < T::ONE && control[NOT_FINITE] == T::ZERO {
-            let chunks = args.outputs[0].real().par_chunks_mut(CHUNK);
-            chunks.for_each(|chunk| chunk.iter_mut().for_each(|g| *g *= coefficient));
+            for_each_chunk(args.outputs[0].real(), CHUNK, &|_, gradients| {
+                gradients.iter_mut().for_each(|g| *g *= coefficient);
+            });
         }
     }
 }

@@ -2,11 +2,10 @@
 //!
 //! Shader: `shaders/detach/`. Derivation: `docs/ops/detach.md`.
 
-use rayon::prelude::*;
-
 use super::add::add;
 use super::{Case, OpTests, case::Fill};
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -46,8 +45,7 @@ impl Op for Detach {
 impl Reference for Detach {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let (x, y) = (args.inputs[0].real(), args.outputs[0].real());
-        let chunks = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
-        chunks.for_each(|(y, x)| y.copy_from_slice(x));
+        for_each_chunk(y, CHUNK, &|ix, y| y.copy_from_slice(chunk(x, ix, CHUNK)));
     }
 }
 

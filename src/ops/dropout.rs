@@ -12,10 +12,9 @@
 
 use std::any::Any;
 
-use rayon::prelude::*;
-
 use super::philox::{FIRST_DROPOUT_STREAM, philox};
 use super::{Case, OpTests, case::Fill};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, StepScalars, Target, grid};
 use crate::tape::{
     Args, ElementType, Node, NodeIo, Op, OutputSpec, Phase, Reference, Tape, Value, ValueId,
@@ -123,9 +122,8 @@ impl Reference for Dropout {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let (x, numbers) = (args.inputs[0].real(), args.inputs[1].words());
         let size = x.len() / numbers.len();
-        let images = x.par_chunks(size).zip(numbers);
-        args.outputs[0].real().par_chunks_mut(size).zip(images).for_each(|(y, (x, &number))| {
-            self.apply(x, number, args.step, y);
+        for_each_chunk(args.outputs[0].real(), size, &|image, y| {
+            self.apply(chunk(x, image, size), numbers[image], args.step, y);
         });
     }
 }

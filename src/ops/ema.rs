@@ -7,12 +7,11 @@
 //! Polyak and Juditsky 1992, with an exponential weight: PyTorch's `AveragedModel` with
 //! `get_ema_multi_avg_fn(decay)`. Shaders: `shaders/ema/`. Derivation: `docs/ops/ema.md`.
 
-use rayon::prelude::*;
-
 use super::finite_check::NOT_FINITE;
 use super::segments::alike;
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
     Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
@@ -85,9 +84,8 @@ impl Reference for Ema {
         // The formula has two forms, which are equal without rounding. Like PyTorch's `lerp`, the code uses the form
         // that rounds less at this weight.
         let small = weight < T::from_f64(0.5);
-        let chunks = averages.par_chunks_mut(CHUNK).zip(parameters.par_chunks(CHUNK));
-        chunks.for_each(|(averages, parameters)| {
-            for (average, &p) in averages.iter_mut().zip(parameters) {
+        for_each_chunk(averages, CHUNK, &|ix, averages| {
+            for (average, &p) in averages.iter_mut().zip(chunk(parameters, ix, CHUNK)) {
                 let difference = p - *average;
                 *average = match small {
                     true => *average + weight * difference,

@@ -5,10 +5,9 @@
 //!
 //! Shaders: `shaders/linear/`. Derivation: `docs/ops/linear.md`.
 
-use rayon::prelude::*;
-
 use super::{Case, OpTests, case::Fill, channel_sum};
 use crate::kernel::cpu::matmul::{Matrix, product};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Kernels, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -167,8 +166,8 @@ impl Reference for Linear {
 /// task.
 fn by_rows<T: Real>(out: &mut [T], columns: usize, left: &[T], depth: usize, right: Matrix<'_, T>) {
     const BLOCK: usize = 128;
-    let left = left.par_chunks(BLOCK * depth);
-    out.par_chunks_mut(BLOCK * columns).zip(left).for_each(|(out, left)| {
+    for_each_chunk(out, BLOCK * columns, &|block, out| {
+        let left = chunk(left, block, BLOCK * depth);
         let shape = [out.len() / columns, columns, depth];
         product(shape, out, columns, Matrix::rows(left, depth), right, false);
     });

@@ -7,10 +7,9 @@
 //!
 //! Shaders: `shaders/max_pool2d/`. Derivation: `docs/ops/max_pool2d.md`.
 
-use rayon::prelude::*;
-
 use super::pool::PlaneSizes;
 use super::{Case, OpTests, Pool, Window, case::Fill};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk, for_each_chunk_of_two};
 use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -73,9 +72,9 @@ impl Reference for MaxPool2d {
         let sizes = self.pool.sizes("max_pool2d", args.io.input_shape(0));
         let x = args.inputs[0].real();
         let [y, index] = args.outputs else { panic!("max_pool2d has two outputs") };
-        let outputs = y.real().par_chunks_mut(sizes.output_image());
-        let outputs = outputs.zip(index.words().par_chunks_mut(sizes.output_image()));
-        outputs.zip(x.par_chunks(sizes.input_image())).for_each(|((y, index), x)| {
+        let (y, index) = ((y.real(), sizes.output_image()), (index.words(), sizes.output_image()));
+        for_each_chunk_of_two(y, index, &|image, y, index| {
+            let x = chunk(x, image, sizes.input_image());
             // The index u32::MAX marks an output that has no maximum yet. The output takes the first value of its
             // window, even if the value is −∞.
             index.fill(u32::MAX);
@@ -155,10 +154,9 @@ impl Reference for MaxPool2dBackward {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let sizes = self.pool.sizes("max_pool2d", &self.x_shape);
         let (d_y, index) = (args.inputs[0].real(), args.inputs[1].words());
-        let sources =
-            d_y.par_chunks(sizes.output_image()).zip(index.par_chunks(sizes.output_image()));
-        let d_x = args.outputs[0].real().par_chunks_mut(sizes.input_image());
-        d_x.zip(sources).for_each(|(d_x, (d_y, index))| {
+        for_each_chunk(args.outputs[0].real(), sizes.input_image(), &|image, d_x| {
+            let d_y = chunk(d_y, image, sizes.output_image());
+            let index = chunk(index, image, sizes.output_image());
             d_x.fill(T::ZERO);
             each_source(self.pool.window, &sizes, |out, at, source| {
                 for c in 0..sizes.channels {

@@ -18,10 +18,9 @@ use std::array::from_fn;
 use std::iter::successors;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::partitions::{PARTITIONS_PER_GROUP, Partitions};
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, grid};
 
 /// Returns the shape of the means and M2 of partitions, `[partitions, 2, C]`.
@@ -53,8 +52,9 @@ pub(super) fn of_partitions<T: Real>(
     channels: usize,
     mean_m2: &mut [T],
 ) {
-    let rows = x.par_chunks(partitions.rows_each * channels);
-    rows.zip(mean_m2.par_chunks_mut(2 * channels)).for_each(|(x, mean_m2)| of_rows(x, mean_m2));
+    for_each_chunk(mean_m2, 2 * channels, &|partition, mean_m2| {
+        of_rows(chunk(x, partition, partitions.rows_each * channels), mean_m2);
+    });
 }
 
 /// Computes mean and M2 of the rows of `x` and writes them to `mean_m2`, `[2, C]`. One pass over the rows computes the
@@ -120,13 +120,11 @@ pub(super) fn merge<T: Real>(
     };
     let channels = mean.len();
     let (merged, scratch) = scratch.split_at_mut(groups.count() * 2 * channels);
-    let members = mean_m2.par_chunks(PARTITIONS_PER_GROUP * 2 * channels);
-    members.zip(merged.par_chunks_mut(2 * channels)).enumerate().for_each(
-        |(ix, (members, group))| {
-            let (mean, m2) = group.split_at_mut(channels);
-            merge_group(partitions, ix * PARTITIONS_PER_GROUP, members, mean, m2);
-        },
-    );
+    for_each_chunk(merged, 2 * channels, &|ix, group| {
+        let members = chunk(mean_m2, ix, PARTITIONS_PER_GROUP * 2 * channels);
+        let (mean, m2) = group.split_at_mut(channels);
+        merge_group(partitions, ix * PARTITIONS_PER_GROUP, members, mean, m2);
+    });
     merge(groups, merged, scratch, mean, m2);
 }
 

@@ -3,11 +3,10 @@
 //!
 //! Shaders: `shaders/mul/`. Derivation: `docs/ops/mul.md`.
 
-use rayon::prelude::*;
-
 use super::partitions::{Partitions, n_partials, sum_rows};
 use super::{Case, OpTests, case::Fill, nhwc};
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
     Args, Node, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId,
@@ -87,19 +86,14 @@ impl Reference for Mul {
             }
         };
         match broadcast(&args.io) {
-            None => {
-                let factors = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
-                let chunks = y.par_chunks_mut(CHUNK).zip(factors);
-                chunks.for_each(|(y, (a, b))| multiply(y, a, b));
-            }
-            Some([rows, channels]) => {
-                let factors = a.par_chunks(rows * channels).zip(b.par_chunks(channels));
-                let images = y.par_chunks_mut(rows * channels).zip(factors);
-                images.for_each(|(y, (a, b))| {
-                    let rows = y.chunks_mut(channels).zip(a.chunks(channels));
-                    rows.for_each(|(y, a)| multiply(y, a, b));
-                });
-            }
+            None => for_each_chunk(y, CHUNK, &|ix, y| {
+                multiply(y, chunk(a, ix, CHUNK), chunk(b, ix, CHUNK));
+            }),
+            Some([rows, channels]) => for_each_chunk(y, rows * channels, &|image, y| {
+                let (a, b) = (chunk(a, image, rows * channels), chunk(b, image, channels));
+                let rows = y.chunks_mut(channels).zip(a.chunks(channels));
+                rows.for_each(|(y, a)| multiply(y, a, b));
+            }),
         }
     }
 }
@@ -150,8 +144,8 @@ impl Reference for MulDB {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [_, h, w, c] = nhwc("mul", args.io.input_shape(0));
         let (d_y, a) = (args.inputs[0].real(), args.inputs[1].real());
-        sum_rows(h * w, args.outputs[0].real(), args.scratch.shared, |rows, sums| {
-            sums.par_chunks_mut(c).enumerate().for_each(|(n, sums)| {
+        sum_rows(h * w, args.outputs[0].real(), args.scratch.shared, &|rows, sums| {
+            for_each_chunk(sums, c, &|n, sums| {
                 let first = (n * h * w + rows.start) * c;
                 let range = first..first + rows.len() * c;
                 for (d_y, a) in d_y[range.clone()].chunks(c).zip(a[range].chunks(c)) {

@@ -3,9 +3,8 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use crate::kernel::Real;
+use crate::kernel::cpu::parallel::{for_each_chunk, for_each_chunk_of_two};
 
 /// Consecutive rows, divided into partitions of equal length. The last partition may be shorter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,11 +56,11 @@ pub(crate) fn sum_rows<T: Real>(
     n_rows: usize,
     totals: &mut [T],
     partials: &mut [T],
-    add: impl Fn(Range<usize>, &mut [T]) + Sync,
+    add: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
 ) {
     let partitions = Partitions::of_sum(n_rows);
     let partials = &mut partials[..n_partials(n_rows, totals.len())];
-    partials.par_chunks_mut(totals.len()).enumerate().for_each(|(partition, sums)| {
+    for_each_chunk(partials, totals.len(), &|partition, sums| {
         sums.fill(T::ZERO);
         add(partitions.rows(partition), sums);
     });
@@ -75,13 +74,12 @@ pub(crate) fn sum_rows_writing<T: Real>(
     row_length: usize,
     totals: &mut [T],
     partials: &mut [T],
-    add: impl Fn(Range<usize>, &mut [T], &mut [T]) + Sync,
+    add: &(dyn Fn(Range<usize>, &mut [T], &mut [T]) + Sync),
 ) {
     let partitions = Partitions::of_sum(written.len() / row_length);
     let partials = &mut partials[..n_partials(partitions.n_rows, totals.len())];
-    let written = written.par_chunks_mut(partitions.rows_each * row_length);
-    let tasks = partials.par_chunks_mut(totals.len()).zip(written);
-    tasks.enumerate().for_each(|(partition, (sums, written))| {
+    let written = (written, partitions.rows_each * row_length);
+    for_each_chunk_of_two((partials, totals.len()), written, &|partition, sums, written| {
         sums.fill(T::ZERO);
         add(partitions.rows(partition), written, sums);
     });

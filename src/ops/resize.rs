@@ -6,10 +6,9 @@
 
 mod axis;
 
-use rayon::prelude::*;
-
 use super::pool::PlaneSizes;
 use super::{Case, OpTests, case::Fill, nhwc};
+use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -151,7 +150,7 @@ impl Reference for Resize {
         let [rows, columns] = self.to.axes(&sizes);
         let PlaneSizes { plane: [h, w], channels, out: [oh, ow], .. } = sizes;
         let (x, y) = (args.inputs[0].real(), args.outputs[0].real());
-        y.par_chunks_mut(ow * channels).enumerate().for_each(|(row, y)| {
+        for_each_chunk(y, ow * channels, &|row, y| {
             let (image, row) = (row / oh, rows.taps::<T>(row % oh));
             let pixel = |row: usize, column: usize| {
                 &x[((image * h + row) * w + column) * channels..][..channels]
@@ -220,7 +219,7 @@ impl Reference for ResizeBackward {
         let [rows, columns] = self.to.axes(&sizes);
         let PlaneSizes { plane: [h, w], channels, out: [oh, ow], .. } = sizes;
         let (d_y, d_x) = (args.inputs[0].real(), args.outputs[0].real());
-        d_x.par_chunks_mut(w * channels).enumerate().for_each(|(row, d_x)| {
+        for_each_chunk(d_x, w * channels, &|row, d_x| {
             let (image, row) = (row / h, row % h);
             for (column, d_x) in d_x.chunks_mut(channels).enumerate() {
                 d_x.fill(T::ZERO);

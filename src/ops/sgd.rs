@@ -9,13 +9,12 @@
 //! This is PyTorch's `SGD` without dampening. Nesterov's form is that of Sutskever et al. 2013. Shaders:
 //! `shaders/sgd/`. Derivation: `docs/ops/sgd.md`.
 
-use rayon::prelude::*;
-
 use super::finite_check::NOT_FINITE;
 use super::optimizer::{Hyperparameters, Optimizer, WeightDecay};
 use super::segments::segments;
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk, for_each_chunk_of_two};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{
     Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
@@ -130,24 +129,30 @@ impl Reference for Sgd {
         for segment in segments(&args.io, 0, None, self.weight_decay.group()) {
             let here = segment.span.start..segment.span.end;
             let decay = T::from_f64(self.weight_decay.rate_of(segment));
-            let gradients = gradients[here.clone()].par_chunks(CHUNK);
-            let chunks = parameters[here.clone()].par_chunks_mut(CHUNK).zip(gradients);
+            let gradients = &gradients[here.clone()];
+            let parameters = &mut parameters[here.clone()];
             match &mut buffer {
-                None => chunks.for_each(|(parameters, gradients)| {
+                None => for_each_chunk(parameters, CHUNK, &|ix, parameters| {
+                    let gradients = chunk(gradients, ix, CHUNK);
                     for (p, &gradient) in parameters.iter_mut().zip(gradients) {
                         *p -= lr * (gradient + decay * *p);
                     }
                 }),
                 Some(buffer) => {
-                    let chunks = chunks.zip(buffer.real()[here].par_chunks_mut(CHUNK));
-                    chunks.for_each(|((parameters, gradients), buffer)| {
-                        for (i, p) in parameters.iter_mut().enumerate() {
-                            let g = gradients[i] + decay * *p;
-                            let b = momentum * buffer[i] + g;
-                            buffer[i] = b;
-                            *p -= lr * if self.nesterov { g + momentum * b } else { b };
-                        }
-                    });
+                    let buffer = (&mut buffer.real()[here], CHUNK);
+                    for_each_chunk_of_two(
+                        (parameters, CHUNK),
+                        buffer,
+                        &|ix, parameters, buffer| {
+                            let gradients = chunk(gradients, ix, CHUNK);
+                            for (i, p) in parameters.iter_mut().enumerate() {
+                                let g = gradients[i] + decay * *p;
+                                let b = momentum * buffer[i] + g;
+                                buffer[i] = b;
+                                *p -= lr * if self.nesterov { g + momentum * b } else { b };
+                            }
+                        },
+                    );
                 }
             }
         }

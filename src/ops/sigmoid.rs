@@ -2,10 +2,9 @@
 //!
 //! Shaders: `shaders/sigmoid/`. Derivation: `docs/ops/sigmoid.md`.
 
-use rayon::prelude::*;
-
 use super::{Case, OpTests, case::Fill};
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -50,8 +49,8 @@ impl Op for Sigmoid {
 impl Reference for Sigmoid {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let (x, y) = (args.inputs[0].real(), args.outputs[0].real());
-        y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-            for (y, &x) in y.iter_mut().zip(x) {
+        for_each_chunk(y, CHUNK, &|ix, y| {
+            for (y, &x) in y.iter_mut().zip(chunk(x, ix, CHUNK)) {
                 *y = logistic(x);
             }
         });
@@ -94,8 +93,8 @@ impl Reference for SigmoidBackward {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let (y, d_y) = (args.inputs[0].real(), args.inputs[1].real());
         let d_x = args.outputs[0].real();
-        let sources = y.par_chunks(CHUNK).zip(d_y.par_chunks(CHUNK));
-        d_x.par_chunks_mut(CHUNK).zip(sources).for_each(|(d_x, (y, d_y))| {
+        for_each_chunk(d_x, CHUNK, &|ix, d_x| {
+            let (y, d_y) = (chunk(y, ix, CHUNK), chunk(d_y, ix, CHUNK));
             for ((d_x, &y), &d_y) in d_x.iter_mut().zip(y).zip(d_y) {
                 *d_x = d_y * (T::ONE - y) * y;
             }

@@ -4,9 +4,8 @@
 //!
 //! Shader: `shaders/space_to_depth/`. Derivation: `docs/ops/space_to_depth.md`.
 
-use rayon::prelude::*;
-
 use super::{Case, OpTests, case::Fill, nhwc};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -85,7 +84,8 @@ impl Reference for SpaceToDepth {
         let (source, result) = (args.inputs[0].real(), args.outputs[0].real());
         // A row of blocks has BLOCK rows of pixels. In both orders it has the same elements, in runs of BLOCK pixels.
         let (row, run) = (ow * depth, depth / self.block);
-        result.par_chunks_mut(row).zip(source.par_chunks(row)).for_each(|(result, source)| {
+        for_each_chunk(result, row, &|ix, result| {
+            let source = chunk(source, ix, row);
             for (ix, run_in_y) in (0..row).step_by(run).enumerate() {
                 let (ow_ix, kh) = (ix / self.block, ix % self.block);
                 let run_in_x = (kh * ow + ow_ix) * run;

@@ -1,11 +1,10 @@
 //! The CPU's peak rates on all threads: memory bandwidth by a copy, arithmetic by matrix products.
 
-use rayon::prelude::*;
-
 use crate::base::clock::Instant;
 use crate::device::timing::{Peaks, fastest};
 use crate::device::{DeviceError, memory};
 use crate::kernel::cpu::matmul::{Matrix, product};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 
 /// The number of copied bytes. It is more than most caches hold.
 const COPIED_BYTES: usize = 256 << 20;
@@ -27,8 +26,7 @@ pub(super) fn measure() -> Result<Peaks, DeviceError> {
     let copy = |n: usize| {
         let begun = Instant::now();
         for _ in 0..n {
-            let chunks = to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK));
-            chunks.for_each(|(to, from)| to.copy_from_slice(from));
+            for_each_chunk(&mut to, CHUNK, &|ix, to| to.copy_from_slice(chunk(&from, ix, CHUNK)));
         }
         Ok(begun.elapsed().as_secs_f64())
     };

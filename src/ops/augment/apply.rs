@@ -1,11 +1,11 @@
 //! Crop, flip, cutout and normalisation of images, with random numbers (draws) that another node has computed; and
 //! normalisation alone.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{N_DRAWS, cutout, padding};
 use crate::base::choice::Choice;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::ops::mirrored;
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
@@ -156,24 +156,22 @@ impl Reference for Augment {
         let table = args.inputs[1].real();
         let draws = self.flags.map(|_| args.inputs[2].words());
         let flags = self.flags.unwrap_or(AugmentFlags::NONE);
-        let images = args.outputs[0].real().par_chunks_mut(n_channels * h * w);
-        images.zip(pixels.par_chunks(n_channels * h * w)).enumerate().for_each(
-            |(n, (y, pixels))| {
-                let draws = draws.map_or(&[0; N_DRAWS][..], |draws| &draws[n * N_DRAWS..]);
-                for (at, y) in y.chunks_mut(n_channels).enumerate() {
-                    let value = self.source([at / w, at % w], [h, w], draws, flags);
-                    for (c, y) in y.iter_mut().enumerate() {
-                        *y = match value {
-                            PixelSource::Hole => T::ZERO,
-                            PixelSource::Border => table[c],
-                            PixelSource::Pixel(at) => {
-                                table[n_channels * usize::from(pixels[c * h * w + at]) + c]
-                            }
-                        };
-                    }
+        for_each_chunk(args.outputs[0].real(), n_channels * h * w, &|image, y| {
+            let pixels = chunk(pixels, image, n_channels * h * w);
+            let draws = draws.map_or(&[0; N_DRAWS][..], |draws| chunk(draws, image, N_DRAWS));
+            for (at, y) in y.chunks_mut(n_channels).enumerate() {
+                let value = self.source([at / w, at % w], [h, w], draws, flags);
+                for (c, y) in y.iter_mut().enumerate() {
+                    *y = match value {
+                        PixelSource::Hole => T::ZERO,
+                        PixelSource::Border => table[c],
+                        PixelSource::Pixel(at) => {
+                            table[n_channels * usize::from(pixels[c * h * w + at]) + c]
+                        }
+                    };
                 }
-            },
-        );
+            }
+        });
     }
 }
 

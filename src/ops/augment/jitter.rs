@@ -1,9 +1,8 @@
 //! Colour jitter: changes brightness, contrast and saturation of each image by random factors in a random
 //! order. All arithmetic is on bytes and integers.
 
-use rayon::prelude::*;
-
 use super::apply::sizes;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::launch::grid_of_workgroups;
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::ops::philox::{JITTER_STREAM, below, philox};
@@ -166,10 +165,10 @@ impl Reference for Jitter {
         // bytes of the words are the pixels in order.
         let pixels: &[u8] = bytemuck::cast_slice(args.inputs[0].words());
         let jittered: &mut [u8] = bytemuck::cast_slice_mut(args.outputs[0].words());
-        let draws = args.inputs[1].words().par_chunks(N_JITTER_DRAWS);
-        let images = jittered.par_chunks_mut(3 * h * w).zip(pixels.par_chunks(3 * h * w));
-        images.zip(draws).for_each(|((jittered, pixels), draws)| {
-            jittered.copy_from_slice(pixels);
+        let draws = args.inputs[1].words();
+        for_each_chunk(jittered, 3 * h * w, &|image, jittered| {
+            jittered.copy_from_slice(chunk(pixels, image, 3 * h * w));
+            let draws = chunk(draws, image, N_JITTER_DRAWS);
             for turn in 0..3 {
                 let which = change_at(turn, draws[3]);
                 change(jittered, which, draws[which] as i32);

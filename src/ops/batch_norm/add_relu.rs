@@ -126,7 +126,7 @@ impl Reference for BatchNormAddRelu {
         let given = self.mean_m2.map(|_| args.inputs[args.inputs.len() - 1].real());
         let (mean_m2, scratch) = mean_m2_of(&g, x, given, args.scratch.shared);
         batch_statistics(g, self.eps, mean_m2, scratch, mean, variance, inv_std);
-        normalise(x, mean, inv_std, gamma, beta, y.real(), |start, y| {
+        normalise(x, mean, inv_std, gamma, beta, y.real(), &|start, y| {
             add_relu(y, &residual[start..][..y.len()]);
         });
     }
@@ -180,7 +180,7 @@ impl Reference for BatchNormAddReluDParameters {
         let [d_gamma, d_beta, d_sum] = args.outputs else { panic!("three outputs") };
         let channels = mean.len();
         let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
-        sum_rows_writing(d_sum.real(), channels, totals, partials, |rows, d_sum, sums| {
+        sum_rows_writing(d_sum.real(), channels, totals, partials, &|rows, d_sum, sums| {
             let rows = rows.start * channels..rows.end * channels;
             let sources = y[rows.clone()].iter().zip(&d_y[rows.clone()]);
             for (d_sum, (&y, &d_y)) in d_sum.iter_mut().zip(sources) {
@@ -252,7 +252,7 @@ impl Reference for BatchNormAddReluEval {
         let [x, gamma, beta, mean, var, residual] = args.inputs else { panic!("six inputs") };
         let (mean, residual, y) = (mean.real(), residual.real(), args.outputs[0].real());
         let inv_std = inv_std(var.real(), self.eps, args.scratch.shared);
-        normalise(x.real(), mean, inv_std, gamma.real(), beta.real(), y, |start, y| {
+        normalise(x.real(), mean, inv_std, gamma.real(), beta.real(), y, &|start, y| {
             add_relu(y, &residual[start..][..y.len()]);
         });
     }

@@ -4,11 +4,10 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::{BatchNormGeometry, x_hat};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::ops::partitions::{n_partials, sum_rows};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, ScratchSize, Value};
@@ -82,7 +81,7 @@ impl Reference for BatchNormDParameters {
         let channels = mean.len();
         // One pass over x computes both sums: d_gamma is the first half of `totals`, and d_beta is the second half.
         let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
-        sum_rows(x.len() / channels, totals, partials, |rows, sums| {
+        sum_rows(x.len() / channels, totals, partials, &|rows, sums| {
             let rows = rows.start * channels..rows.end * channels;
             sum_terms(&x[rows.clone()], &d_y[rows], mean, inv_std, sums);
         });
@@ -162,9 +161,9 @@ impl Reference for BatchNormDInput {
             [mean, inv_std, gamma, d_gamma, d_beta].map(|per_channel| per_channel.real());
         let (channels, x, d_y) = (gamma.real().len(), x.real(), d_y.real());
         let n = T::from_count(x.len() / channels);
-        let chunk = (CHUNK / channels).max(1) * channels;
-        let sources = x.par_chunks(chunk).zip(d_y.par_chunks(chunk));
-        args.outputs[0].real().par_chunks_mut(chunk).zip(sources).for_each(|(d_x, (x, d_y))| {
+        let size = (CHUNK / channels).max(1) * channels;
+        for_each_chunk(args.outputs[0].real(), size, &|ix, d_x| {
+            let (x, d_y) = (chunk(x, ix, size), chunk(d_y, ix, size));
             d_input_channels::<T, LANES>(whole(channels), x, d_y, per_channel, n, d_x);
             d_input_channels::<T, 1>(rest(channels), x, d_y, per_channel, n, d_x);
         });

@@ -1,10 +1,9 @@
 //! Batch norm in evaluation, with the running statistics of training.
 
-use rayon::prelude::*;
-
 use super::BatchNormGeometry;
 use super::forward::normalise;
 use crate::kernel::cpu::CHUNK;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::tape::{
     Args, Node, NodeIo, Op, OutputSpec, Reference, ScratchSize, Tape, Value, ValueId,
@@ -82,7 +81,7 @@ impl Reference for BatchNormEval {
         let [x, gamma, beta, mean, var] = args.inputs else { panic!("five inputs") };
         let (mean, y) = (mean.real(), args.outputs[0].real());
         let inv_std = inv_std(var.real(), self.eps, args.scratch.shared);
-        normalise(x.real(), mean, inv_std, gamma.real(), beta.real(), y, |_, _| {});
+        normalise(x.real(), mean, inv_std, gamma.real(), beta.real(), y, &|_, _| {});
     }
 }
 
@@ -166,10 +165,9 @@ impl Reference for BatchNormEvalDInput {
         for (scale, (&gamma, &var)) in scale.iter_mut().zip(gamma.iter().zip(var)) {
             *scale = gamma * (T::ONE / (var + eps).sqrt());
         }
-        let chunk = (CHUNK / channels).max(1) * channels;
-        let d_x = args.outputs[0].real().par_chunks_mut(chunk);
-        d_x.zip(d_y.par_chunks(chunk)).for_each(|(d_x, d_y)| {
-            let rows = d_x.chunks_mut(channels).zip(d_y.chunks(channels));
+        let size = (CHUNK / channels).max(1) * channels;
+        for_each_chunk(args.outputs[0].real(), size, &|ix, d_x| {
+            let rows = d_x.chunks_mut(channels).zip(chunk(d_y, ix, size).chunks(channels));
             for (d_x, d_y) in rows {
                 for (d_x, (&d_y, &scale)) in d_x.iter_mut().zip(d_y.iter().zip(&*scale)) {
                     *d_x = d_y * scale;

@@ -3,12 +3,11 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::backward::{BatchNormDInput, BatchNormDParameters};
 use super::{BatchNormGeometry, attributes, x_hat};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::ops::mean_m2;
 use crate::ops::partitions::Partitions;
@@ -189,7 +188,7 @@ impl Reference for BatchNorm {
         let given = self.mean_m2.map(|_| args.inputs[args.inputs.len() - 1].real());
         let (mean_m2, scratch) = mean_m2_of(&g, x, given, args.scratch.shared);
         batch_statistics(g, self.eps, mean_m2, scratch, mean, variance, inv_std);
-        normalise(x, mean, inv_std, gamma, beta, y.real(), |_, _| {});
+        normalise(x, mean, inv_std, gamma, beta, y.real(), &|_, _| {});
     }
 }
 
@@ -247,14 +246,15 @@ pub(super) fn normalise<T: Real>(
     gamma: &[T],
     beta: &[T],
     y: &mut [T],
-    finish: impl Fn(usize, &mut [T]) + Sync,
+    finish: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let channels = mean.len();
-    let chunk = (CHUNK / channels).max(1) * channels;
-    y.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).enumerate().for_each(|(ix, (y, x))| {
+    let size = (CHUNK / channels).max(1) * channels;
+    for_each_chunk(y, size, &|ix, y| {
+        let x = chunk(x, ix, size);
         normalise_channels::<T, LANES>(whole(channels), x, mean, inv_std, gamma, beta, y);
         normalise_channels::<T, 1>(rest(channels), x, mean, inv_std, gamma, beta, y);
-        finish(ix * chunk, y);
+        finish(ix * size, y);
     });
 }
 

@@ -11,8 +11,6 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::backward::{launch_sums, sums_scratch};
 use super::forward::{
     batch_statistics, geometry_from, geometry_of, launch_statistics, mean_m2_flops, mean_m2_of,
@@ -21,6 +19,7 @@ use super::forward::{
 use super::{BatchNormGeometry, attributes, x_hat};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::lanes::{LANES, lanes, rest, store, whole};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Target, grid};
 use crate::ops::partitions::{Partitions, sum_rows};
 use crate::tape::{
@@ -137,17 +136,15 @@ impl Reference for BatchNormRelu {
         bn_affine[2 * channels..3 * channels].copy_from_slice(gamma);
         bn_affine[3 * channels..].copy_from_slice(beta);
         let bn_affine = &*bn_affine;
-        let chunk = (CHUNK / channels).max(1) * channels;
-        y.real().par_chunks_mut(chunk).zip(x.par_chunks(chunk)).enumerate().for_each(
-            |(task, (y, x))| {
-                activate::<T, LANES>(whole(channels), x, bn_affine, y);
-                activate::<T, 1>(rest(channels), x, bn_affine, y);
-                if let Some(residual) = residual {
-                    let residual = &residual[task * chunk..][..y.len()];
-                    y.iter_mut().zip(residual).for_each(|(y, &r)| *y += r);
-                }
-            },
-        );
+        let size = (CHUNK / channels).max(1) * channels;
+        for_each_chunk(y.real(), size, &|ix, y| {
+            let x = chunk(x, ix, size);
+            activate::<T, LANES>(whole(channels), x, bn_affine, y);
+            activate::<T, 1>(rest(channels), x, bn_affine, y);
+            if let Some(residual) = residual {
+                y.iter_mut().zip(chunk(residual, ix, size)).for_each(|(y, &r)| *y += r);
+            }
+        });
     }
 }
 
@@ -256,7 +253,7 @@ impl Reference for BatchNormReluDParameters {
         let channels = bn_affine.len() / 4;
         // One pass over x computes both sums: d_gamma is the first half of `totals`, and d_beta is the second half.
         let (totals, partials) = args.scratch.shared.split_at_mut(2 * channels);
-        sum_rows(x.len() / channels, totals, partials, |rows, sums| {
+        sum_rows(x.len() / channels, totals, partials, &|rows, sums| {
             let rows = rows.start * channels..rows.end * channels;
             let (x, d_y) = (&x[rows.clone()], &d_y[rows]);
             sum_channels::<T, LANES>(whole(channels), x, d_y, bn_affine, sums);
@@ -329,9 +326,9 @@ impl Reference for BatchNormReluDInput {
         let sums = [d_gamma.real(), d_beta.real()];
         let channels = bn_affine.len() / 4;
         let n_rows = T::from_count(x.len() / channels);
-        let chunk = (CHUNK / channels).max(1) * channels;
-        let sources = x.par_chunks(chunk).zip(d_y.par_chunks(chunk));
-        args.outputs[0].real().par_chunks_mut(chunk).zip(sources).for_each(|(d_x, (x, d_y))| {
+        let size = (CHUNK / channels).max(1) * channels;
+        for_each_chunk(args.outputs[0].real(), size, &|ix, d_x| {
+            let (x, d_y) = (chunk(x, ix, size), chunk(d_y, ix, size));
             d_input_channels::<T, LANES>(whole(channels), x, d_y, bn_affine, sums, n_rows, d_x);
             d_input_channels::<T, 1>(rest(channels), x, d_y, bn_affine, sums, n_rows, d_x);
         });

@@ -3,11 +3,10 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::pooled::{unpool, unpooled_elements};
 use crate::kernel::Real;
 use crate::kernel::cpu::matmul::{Matrix, product};
+use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::ops::conv2d::im2col::{self, PatchBlock};
 use crate::ops::conv2d::{Conv2dDInput, ConvGeometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
@@ -32,7 +31,7 @@ impl Reference for Conv2dDInput {
         // A task computes whole images, because the patches of neighbouring pixels overlap.
         let n_images = im2col::images_per_block(&g);
         let image = g.plane[0] * g.plane[1] * g.ci;
-        d_x.par_chunks_mut(n_images * image).enumerate().for_each(|(task, d_x)| {
+        for_each_chunk(d_x, n_images * image, &|task, d_x| {
             d_x.fill(T::ZERO);
             let first = task * n_images;
             let images = first..first + d_x.len() / image;
@@ -57,7 +56,7 @@ fn transpose<T: Real>(weight: &[T], co: usize, transposed: &mut [T]) {
     /// Number of output channels of a task.
     const CHANNELS: usize = 16;
     let n_rows = weight.len() / co;
-    transposed.par_chunks_mut(CHANNELS * n_rows).enumerate().for_each(|(task, transposed)| {
+    for_each_chunk(transposed, CHANNELS * n_rows, &|task, transposed| {
         for (row, weight) in weight.chunks(co).enumerate() {
             let weight = &weight[task * CHANNELS..];
             for (transposed, &w) in transposed.chunks_mut(n_rows).zip(weight) {

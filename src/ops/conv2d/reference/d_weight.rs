@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::pooled::{unpool, unpooled_elements};
 use crate::kernel::Real;
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::matmul::{Matrix, product};
+use crate::kernel::cpu::parallel::for_each_chunk;
 use crate::ops::conv2d::im2col::{self, PatchBlock};
 use crate::ops::conv2d::{Conv2dDWeight, ConvGeometry};
 use crate::tape::{Args, NodeIo, Reference, ScratchSize};
@@ -61,11 +60,11 @@ impl Reference for Conv2dDWeight {
         let split_k = SplitK::new(&g);
         let n_weights = d_weight.len();
         let partials = &mut args.scratch.shared[..split_k.n_splits * n_weights];
-        partials.par_chunks_mut(n_weights).enumerate().for_each(|(split, partial)| {
+        for_each_chunk(partials, n_weights, &|split, partial| {
             let first = split * split_k.images_per_split;
             let images = first..(first + split_k.images_per_split).min(g.n);
             let chunk = split_k.positions_per_task * g.ci_per_group() * g.co;
-            partial.par_chunks_mut(chunk).enumerate().for_each(|(task, partial)| {
+            for_each_chunk(partial, chunk, &|task, partial| {
                 let first = task * split_k.positions_per_task;
                 let positions = first..(first + split_k.positions_per_task).min(g.window.area());
                 threads.with(|scratch| {
@@ -74,7 +73,7 @@ impl Reference for Conv2dDWeight {
             });
         });
         let partials = &*partials;
-        d_weight.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, d_weight)| {
+        for_each_chunk(d_weight, CHUNK, &|chunk, d_weight| {
             let start = chunk * CHUNK;
             d_weight.copy_from_slice(&partials[start..start + d_weight.len()]);
             for partial in partials.chunks(n_weights).skip(1) {

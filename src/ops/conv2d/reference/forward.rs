@@ -1,10 +1,11 @@
 //! The forward pass: `y = patches · weight`.
 
-use rayon::prelude::*;
-
 use super::pooled::pool_images;
 use crate::kernel::Real;
 use crate::kernel::cpu::matmul::{Matrix, product};
+use crate::kernel::cpu::parallel::{
+    for_each_chunk, for_each_chunk_of_three, for_each_chunk_of_two,
+};
 use crate::ops::conv2d::im2col::{self, PatchBlock};
 use crate::ops::conv2d::mean_m2::PARTITION_ROWS;
 use crate::ops::conv2d::{Conv2dForward, ConvGeometry};
@@ -39,10 +40,14 @@ impl Reference for Conv2dForward {
         // A task computes whole partitions, so it can also compute their mean and M2. (The size of a block does not
         // change the result, because a row does not depend on the other rows of its block.)
         let rows = im2col::block_rows(&g).next_multiple_of(PARTITION_ROWS);
-        let blocks = y.par_chunks_mut(rows * g.co).enumerate();
-        compute_blocks(&g, blocks, mean_m2, rows, |(block, y)| {
+        let compute = |block: usize, y: &mut [T]| {
             threads.with(|patches| convolve(&g, x, weight, bias, block * rows, y, patches));
-            y
+        };
+        let Some(mean_m2) = mean_m2 else { return for_each_chunk(y, rows * g.co, &compute) };
+        let mean_m2 = (mean_m2, mean_m2_elements(&g, rows));
+        for_each_chunk_of_two((y, rows * g.co), mean_m2, &|block, y, mean_m2| {
+            compute(block, y);
+            mean_m2_of_block(&g, y, mean_m2);
         });
     }
 }
@@ -55,17 +60,13 @@ fn convolve_and_pool<T: Real>(
     weight: &[T],
     y: &mut [T],
     index: &mut [u32],
-    mut mean_m2: Option<&mut [T]>,
+    mean_m2: Option<&mut [T]>,
     threads: ThreadScratch<'_, T>,
 ) {
     let rows = im2col::block_rows(g);
     let n_images = im2col::images_per_block(g);
     let n_pooled = n_images * g.pooled[0] * g.pooled[1];
-    let is_whole_partitions = n_pooled.is_multiple_of(g.partitions().rows_each);
-    let in_block = if is_whole_partitions { mean_m2.take() } else { None };
-    let index = index.par_chunks_mut(n_pooled * g.co);
-    let blocks = y.par_chunks_mut(n_pooled * g.co).zip(index).enumerate();
-    compute_blocks(g, blocks, in_block, n_pooled, |(block, (y, index))| {
+    let compute = |block: usize, y: &mut [T], index: &mut [u32]| {
         threads.with(|scratch| {
             let (unpooled, patches) = scratch.split_at_mut(unpooled_elements(g));
             let n_pixels = y.len() / (g.pooled[0] * g.pooled[1] * g.co) * g.out[0] * g.out[1];
@@ -76,34 +77,41 @@ fn convolve_and_pool<T: Real>(
             }
             pool_images(g, unpooled, y, index);
         });
-        y
-    });
-    if let Some(mean_m2) = mean_m2 {
-        mean_m2::of_partitions(y, g.partitions(), g.co, mean_m2);
+    };
+    let size = n_pooled * g.co;
+    let is_whole_partitions = n_pooled.is_multiple_of(g.partitions().rows_each);
+    match mean_m2 {
+        Some(mean_m2) if is_whole_partitions => {
+            let mean_m2 = (mean_m2, mean_m2_elements(g, n_pooled));
+            for_each_chunk_of_three(
+                (y, size),
+                (index, size),
+                mean_m2,
+                &|block, y, index, mean_m2| {
+                    compute(block, y, index);
+                    mean_m2_of_block(g, y, mean_m2);
+                },
+            );
+        }
+        _ => {
+            for_each_chunk_of_two((&mut *y, size), (index, size), &compute);
+            if let Some(mean_m2) = mean_m2 {
+                mean_m2::of_partitions(y, g.partitions(), g.co, mean_m2);
+            }
+        }
     }
 }
 
-/// Computes every block of `n_pixels` pixels of the output with `compute`. If `mean_m2` is given, also computes mean
-/// and M2 of the block's partitions, while the block is in the cache.
-fn compute_blocks<'a, T: Real, B: IndexedParallelIterator>(
-    g: &ConvGeometry,
-    blocks: B,
-    mean_m2: Option<&mut [T]>,
-    n_pixels: usize,
-    compute: impl Fn(B::Item) -> &'a mut [T] + Sync + Send,
-) {
-    let Some(mean_m2) = mean_m2 else {
-        return blocks.for_each(|block| {
-            compute(block);
-        });
-    };
-    let n_rows = g.partitions().rows_each;
-    let mean_m2 = mean_m2.par_chunks_mut(n_pixels / n_rows * 2 * g.co);
-    blocks.zip(mean_m2).for_each(|(block, mean_m2)| {
-        let partitions = compute(block).chunks(n_rows * g.co);
-        let with_results = partitions.zip(mean_m2.chunks_mut(2 * g.co));
-        with_results.for_each(|(rows, mean_m2)| mean_m2::of_rows(rows, mean_m2));
-    });
+/// Returns the number of elements of mean and M2 of the partitions of a block of `n_pixels` pixels of the output.
+fn mean_m2_elements(g: &ConvGeometry, n_pixels: usize) -> usize {
+    n_pixels / g.partitions().rows_each * 2 * g.co
+}
+
+/// Computes mean and M2 of the partitions of a block of the output, while the block is in the cache.
+fn mean_m2_of_block<T: Real>(g: &ConvGeometry, y: &[T], mean_m2: &mut [T]) {
+    let partitions = y.chunks(g.partitions().rows_each * g.co);
+    let with_results = partitions.zip(mean_m2.chunks_mut(2 * g.co));
+    with_results.for_each(|(rows, mean_m2)| mean_m2::of_rows(rows, mean_m2));
 }
 
 /// Computes as many pixels of the output as `y` has, from pixel number `first` on.

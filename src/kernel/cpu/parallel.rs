@@ -1,0 +1,79 @@
+//! Loops over chunks of slices, on all threads.
+//!
+//! The task of a loop is a trait object, so the loops are compiled once for each type of element. If they were generic
+//! over the task, each loop of each op would have its own copy of rayon's functions, and the program would be larger by
+//! a tenth. A task is called once a chunk, which costs nothing next to the chunk.
+
+use rayon::prelude::*;
+
+/// Calls `task` with the number and the elements of each chunk of `values`. A chunk has `size` elements; the last one
+/// may have fewer.
+pub fn for_each_chunk<T: Send>(
+    values: &mut [T],
+    size: usize,
+    task: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
+    values.par_chunks_mut(size).enumerate().for_each(|(ix, chunk)| task(ix, chunk));
+}
+
+/// Calls `task` with the number of each chunk of `a` and with the elements of this chunk of `a` and of `b`. Each slice
+/// has its own chunk size.
+///
+/// # Panics
+/// If the two slices differ in the number of their chunks.
+pub fn for_each_chunk_of_two<A: Send, B: Send>(
+    a: (&mut [A], usize),
+    b: (&mut [B], usize),
+    task: &(dyn Fn(usize, &mut [A], &mut [B]) + Sync),
+) {
+    let chunks = a.0.par_chunks_mut(a.1).zip_eq(b.0.par_chunks_mut(b.1));
+    chunks.enumerate().for_each(|(ix, (a, b))| task(ix, a, b));
+}
+
+/// Does the same as [`for_each_chunk_of_two`] with three slices.
+///
+/// # Panics
+/// If the slices differ in the number of their chunks.
+pub fn for_each_chunk_of_three<A: Send, B: Send, C: Send>(
+    a: (&mut [A], usize),
+    b: (&mut [B], usize),
+    c: (&mut [C], usize),
+    task: &(dyn Fn(usize, &mut [A], &mut [B], &mut [C]) + Sync),
+) {
+    let others = b.0.par_chunks_mut(b.1).zip_eq(c.0.par_chunks_mut(c.1));
+    let chunks = a.0.par_chunks_mut(a.1).zip_eq(others);
+    chunks.enumerate().for_each(|(ix, (a, (b, c)))| task(ix, a, b, c));
+}
+
+/// Returns chunk number `ix` of `values`. A chunk has `size` elements; the last one may have fewer.
+pub fn chunk<T>(values: &[T], ix: usize, size: usize) -> &[T] {
+    let start = ix * size;
+    &values[start..values.len().min(start + size)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chunk_has_its_number_and_the_last_one_may_be_short() {
+        let source: Vec<u32> = (0..23).collect();
+        let mut copy = vec![0; 23];
+        for_each_chunk(&mut copy, 5, &|ix, copy| copy.copy_from_slice(chunk(&source, ix, 5)));
+        assert_eq!(copy, source);
+    }
+
+    #[test]
+    fn several_slices_have_chunks_of_different_sizes() {
+        let (mut a, mut b, mut c) = (vec![0; 8], vec![0; 12], vec![0; 3]);
+        for_each_chunk_of_two((&mut a, 3), (&mut b, 4), &|ix, a, b| {
+            a.fill(ix);
+            b.fill(10 * ix);
+        });
+        assert_eq!((&a[..], b[7], b[8]), (&[0, 0, 0, 1, 1, 1, 2, 2][..], 10, 20));
+        for_each_chunk_of_three((&mut a, 3), (&mut b, 4), (&mut c, 1), &|ix, a, b, c| {
+            c[0] = ix + a.len() + b[0];
+        });
+        assert_eq!(c, [3, 14, 24]);
+    }
+}
