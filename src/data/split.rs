@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use rayon::prelude::*;
-
 use super::ImageSize;
 use super::resize::resize;
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 
 /// Images of the same size, as bytes in the order channel, row, column, and their labels.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,9 +53,12 @@ impl Split {
     /// Returns the images scaled to the rows and columns of `size`, with their labels.
     pub fn resized(&self, size: ImageSize) -> Self {
         let from = [self.size.height, self.size.width];
-        let planes = self.images.par_chunks_exact(from[0] * from[1]);
-        let resized = |plane: &[u8]| resize(plane, 1, from, [size.height, size.width]);
-        let images = planes.flat_map_iter(resized).collect();
+        let to = [size.height, size.width];
+        let n_planes = self.images.len() / (from[0] * from[1]);
+        let mut images = vec![0; n_planes * to[0] * to[1]];
+        for_each_chunk(&mut images, to[0] * to[1], &|ix, plane| {
+            plane.copy_from_slice(&resize(chunk(&self.images, ix, from[0] * from[1]), 1, from, to));
+        });
         Self { size, images, labels: self.labels.clone() }
     }
 

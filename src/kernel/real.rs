@@ -35,7 +35,7 @@ pub(crate) type Gemm<T> = unsafe fn(
 
 /// A number type of the ops' CPU references: f32 or f64.
 pub trait Real:
-    Copy
+    bytemuck::Pod
     + Default
     + Debug
     + PartialOrd

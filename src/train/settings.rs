@@ -2,6 +2,7 @@
 //! files, the default, the help text and the entry of `config.toml`.
 
 mod declare;
+mod file;
 mod kind;
 
 use std::borrow::Cow;
@@ -175,6 +176,8 @@ pub struct Setting {
     pub names: fn() -> Vec<(&'static str, &'static str)>,
     /// Reads the value of a flag into settings. The error is the rule that the value breaks.
     pub read_flag: fn(&mut Settings, &OsStr) -> Result<(), String>,
+    /// Reads the value of a settings file into settings. The error is the rule that the value breaks.
+    pub read_value: fn(&mut Settings, &toml::Value) -> Result<(), String>,
     /// Returns true if the settings have a value for the setting.
     pub is_given: fn(&Settings) -> bool,
     /// The default as text; none if a run can do without the setting.

@@ -17,8 +17,6 @@ mod texture;
 
 use std::path::Path;
 
-use rayon::prelude::*;
-
 pub use figure::Figure;
 use figure::REACH;
 use texture::{Colour, Texture, colour, mix};
@@ -27,6 +25,7 @@ use super::random::{Draws, Purpose};
 use super::{
     DataError, Dataset, DatasetSource, Defaults, Files, ImageSize, ImageSpec, ReadOptions, Split,
 };
+use crate::kernel::cpu::parallel::for_each_chunk;
 
 /// The number of training pictures, equally many of each class.
 pub const N_TRAIN: usize = 5000;
@@ -124,7 +123,7 @@ pub fn draw_test(seed: u64, n: usize) -> Split {
 
 fn draw_split(seed: u64, purpose: Purpose, n: usize) -> Split {
     let mut images = vec![0; n * SIZE.n_bytes()];
-    images.par_chunks_exact_mut(SIZE.n_bytes()).enumerate().for_each(|(i, image)| {
+    for_each_chunk(&mut images, SIZE.n_bytes(), &|i, image| {
         let mut draws = Draws::new(seed, purpose, i as u64);
         let figure = Figure::ALL[i % Figure::ALL.len()];
         Picture::compose(&mut draws, figure).render(&mut draws, image);

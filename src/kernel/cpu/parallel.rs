@@ -1,19 +1,21 @@
 //! Loops over chunks of slices, on all threads.
 //!
-//! The task of a loop is a trait object, so the loops are compiled once for each type of element. If they were generic
-//! over the task, each loop of each op would have its own copy of rayon's functions, and the program would be larger by
-//! a tenth. A task is called once a chunk, which costs nothing next to the chunk.
+//! The loops are compiled once for all ops: a task is a trait object, and rayon divides the elements as bytes, whatever
+//! their type. If the loops were generic, each loop of each op would have its own copies of rayon's functions, and the
+//! program would be larger by a twentieth. A task is called once a chunk, which costs nothing next to the work on the
+//! chunk.
 
+use bytemuck::{Pod, cast_slice_mut};
 use rayon::prelude::*;
 
 /// Calls `task` with the number and the elements of each chunk of `values`. A chunk has `size` elements; the last one
 /// may have fewer.
-pub fn for_each_chunk<T: Send>(
+pub fn for_each_chunk<T: Pod>(
     values: &mut [T],
     size: usize,
     task: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
-    values.par_chunks_mut(size).enumerate().for_each(|(ix, chunk)| task(ix, chunk));
+    each(bytes(values, size), &|ix, chunk| task(ix, cast_slice_mut(chunk)));
 }
 
 /// Calls `task` with the number of each chunk of `a` and with the elements of this chunk of `a` and of `b`. Each slice
@@ -21,24 +23,52 @@ pub fn for_each_chunk<T: Send>(
 ///
 /// # Panics
 /// If the two slices differ in the number of their chunks.
-pub fn for_each_chunk_of_two<A: Send, B: Send>(
+pub fn for_each_chunk_of_two<A: Pod, B: Pod>(
     a: (&mut [A], usize),
     b: (&mut [B], usize),
     task: &(dyn Fn(usize, &mut [A], &mut [B]) + Sync),
 ) {
-    let chunks = a.0.par_chunks_mut(a.1).zip_eq(b.0.par_chunks_mut(b.1));
-    chunks.enumerate().for_each(|(ix, (a, b))| task(ix, a, b));
+    each_of_two(bytes(a.0, a.1), bytes(b.0, b.1), &|ix, a, b| {
+        task(ix, cast_slice_mut(a), cast_slice_mut(b));
+    });
 }
 
 /// Does the same as [`for_each_chunk_of_two`] with three slices.
 ///
 /// # Panics
 /// If the slices differ in the number of their chunks.
-pub fn for_each_chunk_of_three<A: Send, B: Send, C: Send>(
+pub fn for_each_chunk_of_three<A: Pod, B: Pod, C: Pod>(
     a: (&mut [A], usize),
     b: (&mut [B], usize),
     c: (&mut [C], usize),
     task: &(dyn Fn(usize, &mut [A], &mut [B], &mut [C]) + Sync),
+) {
+    each_of_three(bytes(a.0, a.1), bytes(b.0, b.1), bytes(c.0, c.1), &|ix, a, b, c| {
+        task(ix, cast_slice_mut(a), cast_slice_mut(b), cast_slice_mut(c));
+    });
+}
+
+/// The bytes of a slice, and the number of bytes of a chunk.
+type Bytes<'a> = (&'a mut [u8], usize);
+
+fn bytes<T: Pod>(values: &mut [T], size: usize) -> Bytes<'_> {
+    (cast_slice_mut(values), size * size_of::<T>())
+}
+
+fn each(a: Bytes<'_>, task: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+    a.0.par_chunks_mut(a.1).enumerate().for_each(|(ix, a)| task(ix, a));
+}
+
+fn each_of_two(a: Bytes<'_>, b: Bytes<'_>, task: &(dyn Fn(usize, &mut [u8], &mut [u8]) + Sync)) {
+    let chunks = a.0.par_chunks_mut(a.1).zip_eq(b.0.par_chunks_mut(b.1));
+    chunks.enumerate().for_each(|(ix, (a, b))| task(ix, a, b));
+}
+
+fn each_of_three(
+    a: Bytes<'_>,
+    b: Bytes<'_>,
+    c: Bytes<'_>,
+    task: &(dyn Fn(usize, &mut [u8], &mut [u8], &mut [u8]) + Sync),
 ) {
     let others = b.0.par_chunks_mut(b.1).zip_eq(c.0.par_chunks_mut(c.1));
     let chunks = a.0.par_chunks_mut(a.1).zip_eq(others);

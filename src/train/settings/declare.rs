@@ -18,7 +18,7 @@ pub(super) const fn kebab_case<const N: usize>(name: &str) -> [u8; N] {
 ///
 /// The macro makes:
 ///
-/// - [`Settings`](super::Settings), in which every setting is optional, and which reads itself from a settings file;
+/// - [`Settings`](super::Settings), in which every setting is optional, and which [`file`](super::file) reads from a settings file;
 /// - [`Recipe`](super::Recipe), in which settings with a default have a value, and which is written to `config.toml`;
 /// - [`Settings::ALL`](super::Settings::ALL), the [`Setting`](super::Setting)s, from which the command line makes its flags;
 /// - functions over all settings: `Settings::or_each`, `Settings::check_restrictions` and `Recipe::filled`.
@@ -30,11 +30,9 @@ macro_rules! settings {
         /// The settings of a run as the user gives them, in flags and settings files. Each is optional:
         /// [`Recipe::resolve`] fills in the others. The keys of a settings file are the names of the fields in kebab
         /// case.
-        #[derive(Clone, Default, PartialEq, Debug, serde::Deserialize)]
-        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+        #[derive(Clone, Default, PartialEq, Debug)]
         pub struct Settings {$($(
             $(#[doc = $help])+
-            #[serde(deserialize_with = "kind::deserialize")]
             pub $field: Option<$kind>,
         )+)+}
 
@@ -62,10 +60,17 @@ macro_rules! settings {
                         settings.$field = Some(<$kind as Kind>::from_flag(value)?);
                         Ok(())
                     },
+                    read_value: |settings, value| {
+                        settings.$field = Some(<$kind as Kind>::from_file(value)?);
+                        Ok(())
+                    },
                     is_given: |settings| settings.$field.is_some(),
                     default: settings!(@text $kind, [$($default)?]),
                 },
             )+)+];
+
+            /// The keys of all settings, in the same order.
+            const KEYS: &'static [&'static str] = &[$($(settings!(@key $field),)+)+];
 
             /// Returns these settings, with those of `other` where these are none. A setting of `other` that is
             /// restricted to another schedule than that of these settings is left out.

@@ -6,8 +6,7 @@ use std::num::{IntErrorKind, NonZeroU16, NonZeroU32, ParseIntError};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
 use super::super::units::{Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::base::choice::Choice;
@@ -73,14 +72,6 @@ pub trait Kind: Sized + 'static {
 
     /// Returns the value for a recipe; none if the default value is to be taken.
     fn value(self) -> Option<Self::Value>;
-}
-
-/// Reads an optional setting from a settings file.
-pub(super) fn deserialize<'de, D: Deserializer<'de>, T: Kind>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    let value = toml::Value::deserialize(deserializer)?;
-    T::from_file(&value).map(Some).map_err(D::Error::custom)
 }
 
 /// Reads a count of at least 1 as one of the `NonZero` types.
