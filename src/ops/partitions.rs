@@ -67,6 +67,9 @@ pub(crate) fn sum_rows<T: Real>(
     add_partials(totals, partials);
 }
 
+/// Overwrites rows and adds their terms to sums; the arguments are the range of the rows, the rows, and the sums.
+type AddWriting<'a, T> = dyn Fn(Range<usize>, &mut [T], &mut [T]) + Sync + 'a;
+
 /// Computes sums as [`sum_rows`] does, over the rows of `written`, `[rows, row_length]`. `add` also gets these rows of
 /// `written`, and overwrites them.
 pub(crate) fn sum_rows_writing<T: Real>(
@@ -74,7 +77,7 @@ pub(crate) fn sum_rows_writing<T: Real>(
     row_length: usize,
     totals: &mut [T],
     partials: &mut [T],
-    add: &(dyn Fn(Range<usize>, &mut [T], &mut [T]) + Sync),
+    add: &AddWriting<'_, T>,
 ) {
     let partitions = Partitions::of_sum(written.len() / row_length);
     let partials = &mut partials[..n_partials(partitions.n_rows, totals.len())];

@@ -8,13 +8,18 @@
 use bytemuck::{Pod, cast_slice_mut};
 use rayon::prelude::*;
 
+/// A task: the number of a chunk, and the chunk.
+pub type Task<'a, A> = dyn Fn(usize, &mut [A]) + Sync + 'a;
+
+/// A task for two slices: the number of a chunk, and this chunk of each slice.
+pub type TaskOfTwo<'a, A, B> = dyn Fn(usize, &mut [A], &mut [B]) + Sync + 'a;
+
+/// A task for three slices: the number of a chunk, and this chunk of each slice.
+pub type TaskOfThree<'a, A, B, C> = dyn Fn(usize, &mut [A], &mut [B], &mut [C]) + Sync + 'a;
+
 /// Calls `task` with the number and the elements of each chunk of `values`. A chunk has `size` elements; the last one
 /// may have fewer.
-pub fn for_each_chunk<T: Pod>(
-    values: &mut [T],
-    size: usize,
-    task: &(dyn Fn(usize, &mut [T]) + Sync),
-) {
+pub fn for_each_chunk<T: Pod>(values: &mut [T], size: usize, task: &Task<'_, T>) {
     each(bytes(values, size), &|ix, chunk| task(ix, cast_slice_mut(chunk)));
 }
 
@@ -26,7 +31,7 @@ pub fn for_each_chunk<T: Pod>(
 pub fn for_each_chunk_of_two<A: Pod, B: Pod>(
     a: (&mut [A], usize),
     b: (&mut [B], usize),
-    task: &(dyn Fn(usize, &mut [A], &mut [B]) + Sync),
+    task: &TaskOfTwo<'_, A, B>,
 ) {
     each_of_two(bytes(a.0, a.1), bytes(b.0, b.1), &|ix, a, b| {
         task(ix, cast_slice_mut(a), cast_slice_mut(b));
@@ -41,7 +46,7 @@ pub fn for_each_chunk_of_three<A: Pod, B: Pod, C: Pod>(
     a: (&mut [A], usize),
     b: (&mut [B], usize),
     c: (&mut [C], usize),
-    task: &(dyn Fn(usize, &mut [A], &mut [B], &mut [C]) + Sync),
+    task: &TaskOfThree<'_, A, B, C>,
 ) {
     each_of_three(bytes(a.0, a.1), bytes(b.0, b.1), bytes(c.0, c.1), &|ix, a, b, c| {
         task(ix, cast_slice_mut(a), cast_slice_mut(b), cast_slice_mut(c));
@@ -55,21 +60,16 @@ fn bytes<T: Pod>(values: &mut [T], size: usize) -> Bytes<'_> {
     (cast_slice_mut(values), size * size_of::<T>())
 }
 
-fn each(a: Bytes<'_>, task: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+fn each(a: Bytes<'_>, task: &Task<'_, u8>) {
     a.0.par_chunks_mut(a.1).enumerate().for_each(|(ix, a)| task(ix, a));
 }
 
-fn each_of_two(a: Bytes<'_>, b: Bytes<'_>, task: &(dyn Fn(usize, &mut [u8], &mut [u8]) + Sync)) {
+fn each_of_two(a: Bytes<'_>, b: Bytes<'_>, task: &TaskOfTwo<'_, u8, u8>) {
     let chunks = a.0.par_chunks_mut(a.1).zip_eq(b.0.par_chunks_mut(b.1));
     chunks.enumerate().for_each(|(ix, (a, b))| task(ix, a, b));
 }
 
-fn each_of_three(
-    a: Bytes<'_>,
-    b: Bytes<'_>,
-    c: Bytes<'_>,
-    task: &(dyn Fn(usize, &mut [u8], &mut [u8], &mut [u8]) + Sync),
-) {
+fn each_of_three(a: Bytes<'_>, b: Bytes<'_>, c: Bytes<'_>, task: &TaskOfThree<'_, u8, u8, u8>) {
     let others = b.0.par_chunks_mut(b.1).zip_eq(c.0.par_chunks_mut(c.1));
     let chunks = a.0.par_chunks_mut(a.1).zip_eq(others);
     chunks.enumerate().for_each(|(ix, (a, (b, c)))| task(ix, a, b, c));
