@@ -3,17 +3,19 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use common::open_gpu;
 use wgrad::data::{Split, batches, shapes};
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, LoadOptions, OpenOptions};
-use wgrad::kernel::{Kernels, StepScalars};
-use wgrad::nn::networks::Sizes;
+use wgrad::kernel::{Kernels, StepScalars, Target};
+use wgrad::nn::networks::{self, Sizes};
 use wgrad::nn::{self, Conv, Heads, Network, NetworkConfig, layers};
+use wgrad::passes::{Plan, PlanOptions};
 use wgrad::tape::{ElementType, Mode, Tape, ValueId};
-use wgrad::train::step::StepConfig;
+use wgrad::train::step::{self, StepConfig};
 use wgrad::train::{Model, ModelConfig, Trainer};
 
 const BATCH_SIZE: usize = 12;
@@ -143,4 +145,19 @@ fn the_masks_of_a_model_differ_from_step_to_step() {
     let first = losses();
     assert!(first[0] != first[1] && first[1] != first[2] && first[0] != first[2], "{first:?}");
     assert_eq!(first, losses());
+}
+
+#[test]
+fn layers_of_one_shape_share_a_pipeline() {
+    let network = networks::by_name("wrn-28-10-dropout").expect("a name");
+    let tape = step::training(&StepConfig::new(NetworkConfig::new(network, 16, 10), 2)).tape;
+    let target = Some(Target::new(Kernels::Default));
+    let plan = Plan::new(&tape, PlanOptions { target, ..PlanOptions::default() });
+    let dropouts = tape.nodes().iter().zip(&plan.launches);
+    let dropouts: Vec<_> = dropouts.filter(|(node, _)| node.op.name() == "dropout.apply").collect();
+    let signatures: HashSet<_> = dropouts.iter().map(|(node, _)| tape.signature(node)).collect();
+    let shaders = dropouts.iter().flat_map(|(_, launch)| &launch.dispatches);
+    let shaders: HashSet<_> = shaders.map(|dispatch| &dispatch.shader).collect();
+    // Three stages of four blocks have one dropout each, and each dropout has a gradient.
+    assert_eq!((dropouts.len(), signatures.len(), shaders.len()), (24, 3, 3));
 }

@@ -3,7 +3,7 @@
 //   x, y [IMAGES, SIZE],  image_numbers [IMAGES]
 //
 // SIZE is the number of elements of an image. The random words of an image are a function of the run's seed, the epoch,
-// the image's number and STREAM, which differs from layer to layer. The gradient is the same function of d_y.
+// the image's number and `stream`, which differs from layer to layer. The gradient is the same function of d_y.
 //
 // One invocation computes four neighbouring elements of an image, because Philox gives four words. src/ops/dropout.rs
 // launches this kernel.
@@ -14,7 +14,6 @@
 
 const IMAGES: u32 = 1u;
 const SIZE: u32 = 1u;
-const STREAM: u32 = 2u;
 const THRESHOLD: u32 = 0u;
 const SCALE: f32 = 1.0;
 
@@ -24,6 +23,7 @@ const GROUPS: u32 = (SIZE + 3u) / 4u;
 @group(0) @binding(1) var<storage, read> image_numbers: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<uniform> scalars: StepScalars;
+@group(0) @binding(4) var<uniform> stream: u32;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -37,7 +37,7 @@ fn main(
         return;
     }
     let group = ix % GROUPS;
-    let counter = vec4<u32>(image_numbers[image], scalars.epoch, STREAM, group);
+    let counter = vec4<u32>(image_numbers[image], scalars.epoch, stream, group);
     let random = philox(counter, scalars.seed);
     let factors = select(vec4<f32>(), vec4<f32>(SCALE), random >= vec4<u32>(THRESHOLD));
     for (var i = 0u; i < min(4u, SIZE - 4u * group); i++) {

@@ -199,6 +199,16 @@ pub enum Binding {
     Scratch(usize),
     /// The uniform buffer of [`StepScalars`](crate::kernel::StepScalars).
     Step,
+    /// A uniform buffer with this number. Launches that differ in the number share a pipeline; with a constant in the
+    /// shader, each would have its own.
+    Number(u32),
+}
+
+impl Binding {
+    /// Returns true for a uniform buffer, and false for a storage buffer.
+    pub fn is_uniform(self) -> bool {
+        matches!(self, Self::Step | Self::Number(_))
+    }
 }
 
 /// One dispatch of a compute shader.

@@ -6,18 +6,16 @@
 //!
 //! The mask m is not stored. It is a function of the run's seed, the epoch, the image's number, the element's position
 //! in the image and the layer's number, so the backward node computes the same mask again. The mask of an image does
-//! not depend on its batch.
+//! not depend on its batch. The layer's number is data of the launch, so equal layers share a pipeline.
 //!
 //! Layouts: x and y `[N, ...]`, image numbers `[N]`. Shaders: `shaders/dropout/`. Derivation: `docs/ops/dropout.md`.
-
-use std::any::Any;
 
 use super::philox::{FIRST_DROPOUT_STREAM, philox};
 use super::{Case, OpTests, case::Fill};
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, StepScalars, Target, grid};
 use crate::tape::{
-    Args, ElementType, Node, NodeIo, Op, OutputSpec, Phase, Reference, Tape, Value, ValueId,
+    Args, ElementType, Node, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
 };
 
 /// Records dropout with probability `p`. `image_numbers`, `[N]`, are the numbers of the batch's images. The number of
@@ -27,9 +25,7 @@ use crate::tape::{
 /// If `p` is not in 0..1, or if there is not one number for each image.
 pub fn dropout(tape: &mut Tape, x: ValueId, image_numbers: ValueId, p: f32) -> ValueId {
     assert!((0.0..1.0).contains(&p), "dropout: p is {p}; give a number from 0 to below 1");
-    let is_layer =
-        |node: &&Node| node.phase == Phase::Forward && (&*node.op as &dyn Any).is::<Dropout>();
-    let layer = tape.nodes().iter().filter(is_layer).count();
+    let layer = tape.number_random_layer();
     tape.push_one(Dropout { p, layer }, &[x, image_numbers])
 }
 
@@ -106,14 +102,12 @@ impl Op for Dropout {
         let n = io.input_shape(1)[0];
         let size = io.input(0).n_elements() / n;
         let shader = Shader::new("dropout/apply")
-            .constants(&[
-                ("IMAGES", n),
-                ("SIZE", size),
-                ("STREAM", self.stream() as usize),
-                ("THRESHOLD", self.threshold() as usize),
-            ])
+            .constants(&[("IMAGES", n), ("SIZE", size), ("THRESHOLD", self.threshold() as usize)])
             .constant("SCALE", self.scale());
-        let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0), Binding::Step];
+        // The stream is data and not a constant, so all layers of one shape share a pipeline.
+        let stream = Binding::Number(self.stream());
+        let (x, numbers, y) = (Binding::Input(0), Binding::Input(1), Binding::Output(0));
+        let bindings = [x, numbers, y, Binding::Step, stream];
         Launch::one(shader, &bindings, grid(n * size.div_ceil(4)))
     }
 }
@@ -152,6 +146,8 @@ fn cases() -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
+    use std::any::Any;
+
     use super::*;
     use crate::tape::Mode;
 

@@ -30,6 +30,7 @@ pub struct Tape {
     phase: Phase,
     unit: Option<ValueId>,
     image_numbers: Option<ValueId>,
+    n_random_layers: usize,
 }
 
 impl Tape {
@@ -46,6 +47,7 @@ impl Tape {
             phase: Phase::Forward,
             unit: None,
             image_numbers: None,
+            n_random_layers: 0,
         }
     }
 
@@ -120,6 +122,13 @@ impl Tape {
     /// [`Tape::set_image_numbers`].
     pub fn image_numbers(&self) -> Option<ValueId> {
         self.image_numbers
+    }
+
+    /// Returns the number of a new layer with random draws: 0 for the first call, 1 for the second. Layers with
+    /// different numbers draw different random words.
+    pub fn number_random_layer(&mut self) -> usize {
+        self.n_random_layers += 1;
+        self.n_random_layers - 1
     }
 
     /// Returns the parameter with this name (PyTorch's); the first call adds it.

@@ -53,7 +53,7 @@ fn fits(binding: Binding, space: AddressSpace) -> bool {
         }
         (Binding::Output(_) | Binding::OutputPart(..), AddressSpace::Storage { .. }) => true,
         (Binding::Scratch(_), AddressSpace::Storage { .. }) => true,
-        (Binding::Step, AddressSpace::Uniform) => true,
+        (Binding::Step | Binding::Number(_), AddressSpace::Uniform) => true,
         _ => false,
     }
 }
@@ -88,7 +88,7 @@ fn every_variant_validates_and_fits_its_bindings() {
                     written.insert(output);
                 }
             }
-            let n_storage = given.iter().filter(|&&b| b != Binding::Step).count();
+            let n_storage = given.iter().filter(|binding| !binding.is_uniform()).count();
             assert!(n_storage <= MAX_STORAGE_BUFFERS, "{by}: {n_storage} storage buffers");
             assert!(
                 dispatch.workgroups.iter().all(|&n| (1..=MAX_WORKGROUPS as u32).contains(&n)),

@@ -194,9 +194,9 @@ impl Job<'_> {
     ) -> Result<(wgpu::ComputePipeline, wgpu::BindGroup), DeviceError> {
         let pipeline = pipelines.compile(context, &self.label, &self.dispatch.shader)?;
         let buffer = |binding: &Binding| {
-            let usage = match binding {
-                Binding::Step => wgpu::BufferUsages::UNIFORM,
-                _ => wgpu::BufferUsages::STORAGE,
+            let usage = match binding.is_uniform() {
+                true => wgpu::BufferUsages::UNIFORM,
+                false => wgpu::BufferUsages::STORAGE,
             };
             context.create_buffer(&self.label, 0, usage, 0)
         };

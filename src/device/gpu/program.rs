@@ -2,6 +2,8 @@
 //!
 //! Loading does all the work: buffers, pipelines, bind groups. A replay only encodes dispatches.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::mem;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -91,8 +93,10 @@ impl Program {
             .collect();
         let pipelines = pipelines.get(context, &wanted)?;
         let buffers = buffers(context, memory, tape.name(), &plan)?;
+        let numbers = numbers(context, tape.name(), &plan)?;
         let bind = |(planned, pipeline): (&Planned<'_>, wgpu::ComputePipeline)| {
-            let resource = |binding| resource(tape, &plan, &buffers, memory, planned, binding);
+            let resource =
+                |binding| resource(tape, &plan, &buffers, &numbers, memory, planned, binding);
             let resources = planned.dispatch.bindings.iter().map(resource);
             let bindings = context.create_bind_group(&planned.label, &pipeline, resources);
             let bindings = bindings.map_err(|fault| refused(&planned.label, fault))?;
@@ -225,11 +229,34 @@ fn buffers(
     plan.buffers.iter().map(buffer).collect()
 }
 
+/// Returns a uniform buffer for each number that a dispatch of the plan binds.
+fn numbers(
+    context: &Context,
+    network: &str,
+    plan: &Plan,
+) -> Result<HashMap<u32, wgpu::Buffer>, DeviceError> {
+    let mut numbers = HashMap::new();
+    let dispatches = plan.launches.iter().flat_map(|launch| &launch.dispatches);
+    for binding in dispatches.flat_map(|dispatch| &dispatch.bindings) {
+        if let Binding::Number(number) = *binding
+            && let Entry::Vacant(vacant) = numbers.entry(number)
+        {
+            let usage = BufferUsages::UNIFORM.union(BufferUsages::COPY_DST);
+            let label = format!("{network}.number {number}");
+            let buffer = context.create_buffer(&label, 4, usage, plan.total_bytes())?;
+            context.queue.write_buffer(&buffer, 0, bytemuck::bytes_of(&number));
+            vacant.insert(buffer);
+        }
+    }
+    Ok(numbers)
+}
+
 /// Returns the resource at a binding of a dispatch.
 fn resource<'a>(
     tape: &Tape,
     plan: &Plan,
     buffers: &'a [wgpu::Buffer],
+    numbers: &'a HashMap<u32, wgpu::Buffer>,
     memory: &Memory<'a>,
     planned: &Planned<'_>,
     binding: &Binding,
@@ -248,6 +275,7 @@ fn resource<'a>(
         Binding::OutputPart(output, span) => part(node.outputs[output], span),
         Binding::Scratch(scratch) => plan.scratch[planned.node_ix][scratch],
         Binding::Step => return memory.step.as_entire_binding(),
+        Binding::Number(number) => return numbers[&number].as_entire_binding(),
     };
     // A value without elements is bound as 16 bytes, which is enough for any element type.
     let size = NonZeroU64::new(placement.bytes).or(NonZeroU64::new(16));
