@@ -165,17 +165,22 @@ mod tests {
     use crate::passes::{Plan, PlanOptions};
     use crate::tape::{ElementType, Mode};
 
+    const N_BLOCKS: usize = 2000;
+
     /// Returns the seconds to record, fuse, differentiate and plan a step of a chain of residual blocks.
     fn times(n_blocks: usize) -> [f64; 4] {
         let start = Instant::now();
         let mut tape = Tape::new("chain", Mode::Train);
         let labels = tape.input("labels", ElementType::U32, &[1]);
+        let numbers = tape.input("numbers", ElementType::U32, &[1]);
+        tape.set_image_numbers(numbers);
         let mut x = tape.input("x", ElementType::F32, &[1, 2, 2, 4]);
         for ix in 0..n_blocks {
             let of = |layer: &str| format!("layer1.{ix}.{layer}");
             let y = layers::conv2d(&mut tape, &of("conv"), x, 4, Conv::default());
             let y = layers::batch_norm(&mut tape, &of("bn"), y);
             let y = layers::relu(&mut tape, &of("relu"), y);
+            let y = layers::dropout(&mut tape, &of("drop"), y, 0.5);
             x = layers::add(&mut tape, &of("add"), y, x);
         }
         let x = layers::flatten(&mut tape, "flatten", x);
@@ -191,21 +196,25 @@ mod tests {
         [record, fuse, differentiate, plan_time]
     }
 
-    /// If the time is proportional to the number of nodes, eight times the blocks take eight times as long, and somewhat
-    /// more because caches are too small for them. If the time grows with the square, they take up to 64 times as long.
+    /// Each part is bounded alone, because a slow part is short against the sum of all parts. A count of visited nodes
+    /// would be exact, but every loop over a slice of nodes would then have to count. So the test measures seconds, and
+    /// compares the shortest of many runs: other work on the machine only adds time. Each round adds runs, until all
+    /// ratios are small. In a part with a quadratic loop, the ratio of the shortest runs stays large.
     #[test]
-    fn the_time_of_the_passes_grows_with_the_number_of_nodes_and_not_with_its_square() {
-        let best = |n_blocks, n_runs| {
-            let runs: Vec<_> = (0..n_runs).map(|_| times(n_blocks)).collect();
-            [0, 1, 2, 3].map(|part| runs.iter().map(|run| run[part]).fold(f64::MAX, f64::min))
-        };
-        // The machine can be busy with other work during some of the runs, so a slow round is repeated.
-        let is_fast = (0..5).any(|_| {
-            let (short, long) = (best(1000, 4), best(8000, 2));
-            let growth = long.iter().sum::<f64>() / short.iter().sum::<f64>();
-            println!("{growth:.1} times as long; record, fuse, differentiate, plan: {long:.3?} s");
-            growth < 24.0
-        });
-        assert!(is_fast, "eight times the blocks take more than 24 times as long in every round");
+    fn twice_the_blocks_take_at_most_2_3_times_as_long_in_each_part() {
+        let mut best = [[f64::MAX; 4]; 2];
+        let mut growth = [f64::MAX; 4];
+        for _ in 0..40 {
+            for (best, n_blocks) in best.iter_mut().zip([N_BLOCKS, 2 * N_BLOCKS]) {
+                let run = times(n_blocks);
+                best.iter_mut().zip(run).for_each(|(best, seconds)| *best = best.min(seconds));
+            }
+            growth = [0, 1, 2, 3].map(|part| best[1][part] / best[0][part]);
+            if growth.iter().all(|&growth| growth <= 2.3) {
+                break;
+            }
+        }
+        println!("{growth:.2?} times as long: record, fuse, differentiate, plan; {best:.5?} s");
+        assert!(growth.iter().all(|&growth| growth <= 2.3), "{growth:.2?}, {best:.5?} s");
     }
 }
