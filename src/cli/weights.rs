@@ -14,6 +14,9 @@ use wgrad::train::{Evaluator, folder, recipe};
 
 use super::arguments;
 
+/// The smallest number of rows of the images for which networks for ImageNet were published.
+const IMAGENET_SIDE: usize = 224;
+
 /// Flags for the network and the normalisation. Files of weights from wgrad record these; files from PyTorch do not.
 #[derive(clap::Args)]
 pub struct Recorded {
@@ -86,7 +89,7 @@ pub fn spec(file: &WeightsFile, source: Source, n_classes: usize) -> ImageSpec {
 
 /// Returns an evaluator with the weights of a file for steps of `batch_size` images. `network` is the network of the
 /// file, and `spec` the format of the images; see [`spec`]. Prints a note on the standard error for each tensor that is
-/// renamed or converted.
+/// renamed or converted, and one if neither the file nor flags determine the normalisation.
 ///
 /// # Errors
 /// If the weights do not fit the network, mean or standard deviation are out of their range, the step exceeds a limit
@@ -102,9 +105,30 @@ pub fn evaluator(
     let mut config = StepConfig::new(network, batch_size).for_images(spec);
     recipe::normalise(&mut config, flags.mean.as_ref(), flags.std.as_ref())
         .map_err(wgrad::Error::from)?;
+    if file.info().is_none() && (flags.mean.is_none() || flags.std.is_none()) {
+        note_normalisation(file, &config);
+    }
     let mut evaluator = Evaluator::new(device, &config)?;
     let (weights, notes) = file.weights_of(&network, evaluator.layout(), false, 0)?;
     notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
     evaluator.set_weights(&weights)?;
     Ok(evaluator)
+}
+
+/// Prints a note with the mean and the standard deviation of a step whose weights do not record them.
+fn note_normalisation(file: &WeightsFile, config: &StepConfig) {
+    let StepConfig { network, mean, standard_deviation, .. } = config;
+    let network = network.network;
+    let of_imagenet = match network.default_image()[0] >= IMAGENET_SIDE {
+        true => {
+            format!("; {} was published for ImageNet, so use those of its training", network.name())
+        }
+        false => String::new(),
+    };
+    super::note(&format!(
+        "{} does not record mean and standard deviation of its images; --mean {} --std {} are used{of_imagenet}",
+        file.path().shown(),
+        PerChannel(mean.clone()),
+        PerChannel(standard_deviation.clone()),
+    ));
 }

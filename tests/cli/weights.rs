@@ -3,6 +3,9 @@
 
 use super::support::*;
 
+use wgrad::nn::NetworkConfig;
+use wgrad::nn::networks::by_name;
+
 /// Returns a folder with a run of two epochs in `run`, and other images in CIFAR-10's format in `other`.
 fn folder_with_run() -> TempDir {
     let folder = folder_with_data();
@@ -103,8 +106,43 @@ fn weights_without_a_record_use_the_dataset_of_the_flags() {
     assert_eq!(n_images(&output), 25);
     assert_eq!(
         stderr(&output),
-        "note: run/model.safetensors does not record the data that it was trained on; measured on cifar10\n"
+        "note: run/model.safetensors does not record the data that it was trained on; measured on cifar10\n\
+         note: run/model.safetensors does not record mean and standard deviation of its images; --mean \
+         0.4914,0.4822,0.4465 --std 0.247,0.2435,0.2616 are used\n"
     );
+}
+
+#[test]
+fn weights_without_a_record_are_normalised_with_a_note() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures/wide.png");
+    let picture = picture.to_string_lossy().into_owned();
+    for (name, of_imagenet) in [("resnet20", false), ("resnet18", true)] {
+        let network = by_name(name).expect("a name");
+        let tape = NetworkConfig::new(network, 4, 10).tape([32, 32, 3]);
+        Weights::initial(tape.state(), 0).save(tape.state(), None, &path.join("w")).expect("saved");
+        let predict = |more: &[&str]| {
+            let network = format!("--network={name}");
+            let base = ["predict", "--weights=w", "--device=cpu", "--image-size=32", "--json"];
+            let output = wgrad(path, &[&base[..], &[&*network, &*picture], more].concat());
+            let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            let errors = stderr(&output);
+            let note = errors.lines().find(|line| line.contains("--mean")).map(str::to_string);
+            (json[0]["logits"].clone(), note)
+        };
+        let (logits, note) = predict(&[]);
+        let note = note.expect("a note");
+        assert_eq!(
+            note.contains(&format!("{name} was published for ImageNet")),
+            of_imagenet,
+            "{note}"
+        );
+        // The values in the note are those that the step used.
+        let flags: Vec<_> = note.split(' ').skip_while(|word| *word != "--mean").take(4).collect();
+        assert_eq!(predict(&flags), (logits, None));
+        assert!(predict(&flags[..2]).1.is_some(), "--std is missing");
+    }
 }
 
 #[test]
