@@ -295,6 +295,9 @@ pub fn resize_bilinear(
 
 /// Records the padding of `x` with `before` channels of zeros before its own channels and `after` channels of zeros
 /// after them: `[..., C]` to `[..., before + C + after]`.
+///
+/// # Panics
+/// If x has no axis.
 pub fn channel_pad(
     tape: &mut Tape,
     name: &str,

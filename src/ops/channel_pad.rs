@@ -10,6 +10,9 @@ use crate::tape::{Tape, ValueId};
 
 /// Records the padding of x with `before` channels of zeros before its own channels and `after` channels of zeros
 /// after them: `[..., C]` to `[..., before + C + after]`.
+///
+/// # Panics
+/// If x has no axis.
 pub fn channel_pad(tape: &mut Tape, x: ValueId, before: usize, after: usize) -> ValueId {
     tape.push_one(ChannelPad { before, after }, &[x])
 }

@@ -100,7 +100,8 @@ impl Op for ChannelPad {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let mut shape = inputs[0].shape.clone();
-        *shape.last_mut().expect("an axis") += self.before + self.after;
+        let channels = shape.last_mut().expect("channel_pad: x has no axis; give a shape [..., C]");
+        *channels += self.before + self.after;
         vec![OutputSpec::real("padded", &shape)]
     }
 

@@ -236,10 +236,10 @@ impl<'a> Machine<'a, '_> {
         let Value::Tuple(ids) = &self.values[arguments.0 as usize] else {
             return self.code.refuse("a call whose arguments are no tuple");
         };
-        let first = ids.first().map(|id| id.0 as usize);
+        let [first, second] = [0, 1].map(|ix| ids.get(ix).map(|id| id.0 as usize));
         let value = match function {
             ("collections", "OrderedDict") => Value::Dict(self.ordered(first)?),
-            ("_codecs", "encode") => Value::Bytes(self.encoded(first)?.into()),
+            ("_codecs", "encode") => Value::Bytes(self.encoded([first, second])?.into()),
             (_, "bytes") if first.is_none() => Value::Bytes([].as_slice().into()),
             (_, "set") => Value::List(self.copied(first)?),
             (_, "frozenset") => Value::Tuple(self.copied(first)?),
@@ -276,12 +276,19 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Returns the bytes that `_codecs.encode` makes of value number `text`: one byte of each character. Python 3 writes
-    /// bytes in this form for readers of Python 2.
-    fn encoded(&mut self, text: Option<usize>) -> Result<Vec<u8>> {
-        let Some(&Value::Text(text)) = text.map(|ix| &self.values[ix]) else {
+    /// Returns the bytes that `_codecs.encode` makes of a text in the encoding `latin1`: one byte of each character.
+    /// Python 3 writes bytes in this form for readers of Python 2.
+    fn encoded(&mut self, arguments: [Option<usize>; 2]) -> Result<Vec<u8>> {
+        let [text, encoding] = arguments.map(|ix| match self.values[ix?] {
+            Value::Text(text) => Some(text),
+            _ => None,
+        });
+        let Some(text) = text else {
             return self.code.refuse("the encoded value is not text");
         };
+        if encoding != Some("latin1") {
+            return self.code.refuse("the encoding of a text is not latin1");
+        }
         // Many calls may encode one long text. A writer encodes each text once.
         self.n_decoded += text.len();
         if self.n_decoded > self.code.n_bytes() {

@@ -137,6 +137,9 @@ fn damaged_pickles_are_errors() {
         (b"Sab\n.", "without quotes"),
         (b"K\x01K\x02\x93.", "not text"),
         (b"c_codecs\nencode\nX\x03\0\0\0\xe2\x82\xacX\x06\0\0\0latin1\x86R.", "beyond Latin-1"),
+        (b"c_codecs\nencode\nX\x01\0\0\0aX\x05\0\0\0utf-8\x86R.", "is not latin1"),
+        (b"c_codecs\nencode\nX\x01\0\0\0a\x85R.", "is not latin1"),
+        (b"c_codecs\nencode\nK\x01X\x06\0\0\0latin1\x86R.", "value is not text"),
         (b"ccollections\nOrderedDict\n](](K\x01ee\x85R.", "no pair"),
         (b"c__builtin__\nset\nK\x01\x85R.", "no list"),
     ] {
@@ -181,7 +184,7 @@ fn the_memory_of_a_pickle_is_limited() {
     let list = [b"](", &b"N".repeat(1 << 16)[..], b"e\x85q\0"].concat();
     let copies = b"c__builtin__\nset\nh\0R".repeat(1 << 7);
     assert_eq!(read(&[&list[..], &copies, b"."].concat()).err(), Some(PickleError::TooLarge));
-    let text = [b"X\0\0\x01\0", &b"a".repeat(1 << 16)[..], b"\x85q\0"].concat();
+    let text = [b"X\0\0\x01\0", &b"a".repeat(1 << 16)[..], b"X\x06\0\0\0latin1\x86q\0"].concat();
     let copies = b"c_codecs\nencode\nh\0R".repeat(8);
     assert_eq!(read(&[&text[..], &copies, b"."].concat()).err(), Some(PickleError::TooLarge));
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{CaseResult, CaseTape, Contents};
-use crate::tape::StateBuffer;
+use crate::tape::{Node, StateBuffer};
 
 /// The bound on the error of an element, divided by the sum of the element's absolute value and the root mean square of
 /// its tensor. In a case whose longest sum has n terms, the bound is larger by a factor of sqrt(n).
@@ -66,10 +66,13 @@ impl CaseTape {
     /// The first value that differs, at its worst element.
     pub fn compare(&self, expected: &CaseResult, got: &CaseResult) -> Result<f64, Mismatch> {
         let mut worst: f64 = 0.0;
+        let mut makers = vec![None; self.tape.values().len()];
+        for node in self.tape.nodes().iter().rev() {
+            node.outputs.iter().for_each(|id| makers[id.index()] = Some(node));
+        }
         for ((id, expected), (_, got)) in expected.values.iter().zip(&got.values) {
             let value = self.tape.value(*id);
-            let maker = self.tape.nodes().iter().find(|n| n.outputs.contains(id));
-            let maker = maker.map_or_else(String::new, |node| node.label());
+            let maker = makers[id.index()].map_or_else(String::new, Node::label);
             let exact = matches!(expected, Contents::Words(_));
             let name = format!("{id} {} of {maker}", value.name);
             let tensor = Tensor { name, shape: &value.shape, exact };
