@@ -34,6 +34,8 @@ pub enum WeightsError {
         /// A sentence with the name or the width of two networks, the one in the file and the one that the file was
         /// loaded into; None if the networks differ in neither.
         difference: Option<String>,
+        /// The name of the network in the file; None if the names of the two networks do not differ.
+        in_file: Option<String>,
         /// One line of text for each tensor that does not fit.
         problems: Vec<String>,
     },

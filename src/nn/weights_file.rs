@@ -96,7 +96,7 @@ impl WeightsFile {
         })?;
         let network = match (network, of_file) {
             (Some(network), Some(of_file)) if network != of_file => {
-                return Err(self.misfit(of_file.name(), network.name(), Vec::new()));
+                return Err(self.other_network(of_file, network, Vec::new()));
             }
             (Some(network), _) | (None, Some(network)) => network,
             (None, None) => networks::DEFAULT,
@@ -236,22 +236,35 @@ impl WeightsFile {
         let of_file = networks::recognise(&self.shapes());
         Err(match (of_file, of_layout) {
             (Some(of_file), Some(of_layout)) if of_file.network != of_layout.network => {
-                let [of_file, of_layout] = [of_file, of_layout].map(|config| config.network.name());
-                self.misfit(of_file, of_layout, problems)
+                self.other_network(of_file.network, of_layout.network, problems)
             }
             (Some(of_file), Some(of_layout)) if of_file.width != of_layout.width => {
                 let of = |config: NetworkConfig| format!("width {}", config.width);
-                self.misfit(&of(of_file), &of(of_layout), problems)
+                let difference = Some(difference(&of(of_file), &of(of_layout)));
+                WeightsError::Misfit {
+                    path: self.path.clone(),
+                    difference,
+                    in_file: None,
+                    problems,
+                }
             }
-            _ => WeightsError::Misfit { path: self.path.clone(), difference: None, problems },
+            _ => {
+                let path = self.path.clone();
+                WeightsError::Misfit { path, difference: None, in_file: None, problems }
+            }
         })
     }
 
-    /// Returns the error for a file whose network differs in name or width. `of_file` and `of_network` are the name or
-    /// width in the file and in the network that the weights are for.
-    fn misfit(&self, of_file: &str, of_network: &str, problems: Vec<String>) -> WeightsError {
-        let difference = format!("the file has {of_file}, and the network has {of_network}");
-        WeightsError::Misfit { path: self.path.clone(), difference: Some(difference), problems }
+    /// Returns the error for a file with the weights of `in_file` that are to be the weights of `network`.
+    fn other_network(
+        &self,
+        in_file: NetworkRef,
+        network: NetworkRef,
+        problems: Vec<String>,
+    ) -> WeightsError {
+        let difference = Some(difference(in_file.name(), network.name()));
+        let (path, in_file) = (self.path.clone(), Some(in_file.name().to_string()));
+        WeightsError::Misfit { path, difference, in_file, problems }
     }
 
     /// Returns the names and shapes of the file's parameters and running statistics. PyTorch's counts of batches and
@@ -278,6 +291,11 @@ impl WeightsFile {
     fn tensors(&self) -> SafeTensors<'_> {
         SafeTensors::deserialize(self.safetensors()).expect("a file that was parsed")
     }
+}
+
+/// Returns the sentence with the names, or the widths, of the network in a file and of the network that reads the file.
+fn difference(in_file: &str, of_network: &str) -> String {
+    format!("the file has {in_file}, and the network has {of_network}")
 }
 
 /// Converts a file of `torch.save`; returns None for a file of another format.

@@ -69,7 +69,8 @@ fn a_run_of_another_network_is_evaluated_resumed_reported_and_compared() {
     assert_eq!(loss(&eval(&normalisation)), recorded);
     assert_ne!(loss(&eval(&["--mean=0,0,0"])), recorded);
     assert_fails(&eval(&["--mean=0.5"]), 2, &["mean 0.5: the value must be 3 numbers"]);
-    let words = ["the file has resnet20, and the network has resnet9", "hint:"];
+    let words =
+        ["the file has resnet20, and the network has resnet9", "hint: use --network resnet20"];
     assert_fails(&eval(&["--network=resnet9"]), 1, &words);
 
     let output = wgrad(path, &["report", "run", "--device=cpu"]);
@@ -98,7 +99,8 @@ fn a_file_without_a_record_is_read_with_the_network_of_the_flag() {
     weights_of(path, "resnet20", 10);
     let output = eval(&["--network=resnet20"]);
     assert!(stdout(&output).contains("network   resnet20, width 4, from w"), "{}", stderr(&output));
-    assert_fails(&eval(&[]), 1, &["the file has resnet20, and the network has resnet9"]);
+    let words = ["the file has resnet20, and the network has resnet9", "use --network resnet20"];
+    assert_fails(&eval(&[]), 1, &words);
     let other = eval(&["--network=resnet32"]);
     assert_fails(&other, 1, &["the file has resnet20, and the network has resnet32"]);
     // The number of classes is that of the last layer in the weights file.

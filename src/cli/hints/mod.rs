@@ -39,7 +39,7 @@ pub fn hint(error: &Error, has: &dyn Fn(&str) -> bool) -> Option<String> {
     let hint = match error {
         Error::File(_) | Error::Image(_) => None,
         Error::Device(error) => Some(of_device(error, has)),
-        Error::Weights(error) => of_weights(error, has).map(String::from),
+        Error::Weights(error) => of_weights(error, has),
         Error::Data(error) => Some(data::hint_of_data(error)),
         Error::Fetch(error) => hint_of_fetch(error),
         Error::Config(error) => of_config(error, has),
@@ -106,11 +106,16 @@ fn of_device(error: &DeviceError, has: &dyn Fn(&str) -> bool) -> String {
     }
 }
 
-fn of_weights(error: &WeightsError, has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
-    match error {
-        WeightsError::Misfit { difference: Some(_), .. } if has("--network") => Some(
-            "name the network of the file with --network; weights of wgrad need neither --network nor --width",
-        ),
+fn of_weights(error: &WeightsError, has: &dyn Fn(&str) -> bool) -> Option<String> {
+    let hint = match error {
+        WeightsError::Misfit { in_file: Some(name), .. } if has("--network") => {
+            return Some(format!(
+                "use --network {name}; weights of wgrad need neither --network nor --width"
+            ));
+        }
+        WeightsError::Misfit { difference: Some(_), .. } if has("--network") => {
+            Some("leave out --width; the width follows from the weights")
+        }
         WeightsError::Format { .. } | WeightsError::Misfit { .. } => Some(
             "weights have PyTorch's parameter names: a safetensors file, such as a run's model.safetensors, or a \
              state dict that torch.save(model.state_dict(), ...) has written",
@@ -119,7 +124,8 @@ fn of_weights(error: &WeightsError, has: &dyn Fn(&str) -> bool) -> Option<&'stat
             Some("name a .safetensors, .pt, .pth or .th file, or the folder of a run")
         }
         WeightsError::Folder { .. } | WeightsError::Value { .. } => None,
-    }
+    };
+    hint.map(String::from)
 }
 
 fn of_config(error: &ConfigError, has: &dyn Fn(&str) -> bool) -> Option<String> {
@@ -260,7 +266,9 @@ mod tests {
             DeviceError::Pipeline { label: words(), reason: words() }.into(),
             DeviceError::Failed { reason: words() }.into(),
             WeightsError::Format { path: path(), reason: words() }.into(),
-            WeightsError::Misfit { path: path(), difference: None, problems: Vec::new() }.into(),
+            misfit(None, None),
+            misfit(Some("words"), None),
+            misfit(Some("words"), Some("resnet20")),
             ConfigError::Range { start: 2.0, end: 1.0 }.into(),
             TrainError::Occupied { path: path(), problem: "holds a run already" }.into(),
             TrainError::Checkpoint { path: path(), reason: words() }.into(),
@@ -274,6 +282,12 @@ mod tests {
             rate(NoSlope::Rises).into(),
             rate(NoSlope::Level { fall: 0.0, needed: 1.0 }).into(),
         ]
+    }
+
+    fn misfit(difference: Option<&str>, in_file: Option<&str>) -> Error {
+        let [difference, in_file] = [difference, in_file].map(|text| text.map(str::to_string));
+        let (path, problems) = (PathBuf::from("file"), Vec::new());
+        WeightsError::Misfit { path, difference, in_file, problems }.into()
     }
 
     #[test]
