@@ -194,4 +194,12 @@ mod tests {
         let x = tape.input_with_grad("x", &[2, 3, 4]);
         channel_slice(&mut tape, x, 2, 0);
     }
+
+    #[test]
+    #[should_panic(expected = "channel_pad: x has no axis; give a shape [..., C]")]
+    fn refuses_to_pad_a_scalar() {
+        let mut tape = Tape::new("test", Mode::Train);
+        let x = tape.input_with_grad("x", &[]);
+        tape.push_one(ChannelPad { before: 1, after: 0 }, &[x]);
+    }
 }

@@ -440,7 +440,12 @@ mod tests {
                 Settings { mean: Some(PerChannel(vec![0.5])), ..nothing() },
                 "mean 0.5: the value must",
             ),
+            (Settings { mean: Some(PerChannel(vec![0.5, 1e39, 0.5])), ..nothing() }, "mean 0.5,1"),
             (Settings { std: Some(PerChannel(vec![0.5, 0.0, 1.0])), ..nothing() }, "std 0.5,0,1"),
+            (
+                Settings { std: Some(PerChannel(vec![0.5, -0.5, 1.0])), ..nothing() },
+                "std 0.5,-0.5,1",
+            ),
             (Settings { jitter_contrast: Some(-0.1), ..nothing() }, "jitter-contrast"),
             (Settings { jitter_saturation: Some(f64::NAN), ..nothing() }, "jitter-saturation"),
         ] {
