@@ -3,7 +3,7 @@
 //   images, erased [IMAGES, HEIGHT, WIDTH, CHANNELS],  boxes [IMAGES, 4]
 //
 // One invocation computes one element. Grid: one axis of elements, folded into two (see shared/linear_index). Launched
-// by src/ops/augment/erasing.rs.
+// by src/ops/random_erasing.rs.
 
 // #import shared/linear_index
 

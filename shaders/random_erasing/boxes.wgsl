@@ -4,10 +4,10 @@
 // neither has the box of an image in which none of ten boxes is smaller than the image.
 //
 // One invocation draws for one image. Grid: one axis of images, folded into two (see shared/linear_index). Launched by
-// src/ops/augment/erasing.rs.
+// src/ops/random_erasing.rs.
 
 // #import shared/linear_index
-// #import augment/random_box
+// #import shared/random_box
 
 const IMAGES: u32 = 1u;
 const HEIGHT: u32 = 32u;

@@ -4,7 +4,7 @@
 //   part    in LEAST_PART..LEAST_PART + N_PARTS, in units of 1 / 2^31
 //   power   in LEAST_POWER..LEAST_POWER + N_POWERS; the ratio is 2^(power / 2^16 - 5)
 //
-// docs/ops/random_box.md has the bounds that keep each product in 32 bits. src/ops/augment/random_box.rs is the same
+// docs/ops/random_resized_crop.md has the bounds that keep each product in 32 bits. src/ops/random_box.rs is the same
 // function on the CPU.
 
 // #import shared/philox
@@ -25,12 +25,12 @@ const N_ATTEMPTS: u32 = 10u;
 // of power / 2^16; the constants are log(2)^k / k! in units of 1 / 2^31.
 fn power_of_two(power: u32) -> u32 {
     let f = power << 16u;
-    var sum = 32749u;
-    sum = multiply_high(sum, f) + 330731u;
-    sum = multiply_high(sum, f) + 2862871u;
-    sum = multiply_high(sum, f) + 20651266u;
-    sum = multiply_high(sum, f) + 119171659u;
-    sum = multiply_high(sum, f) + 515787885u;
+    var sum = 32754u;
+    sum = multiply_high(sum, f) + 330788u;
+    sum = multiply_high(sum, f) + 2863359u;
+    sum = multiply_high(sum, f) + 20654774u;
+    sum = multiply_high(sum, f) + 119194165u;
+    sum = multiply_high(sum, f) + 515882495u;
     sum = multiply_high(sum, f) + 1488522235u;
     sum = multiply_high(sum, f) + 2147483648u;
     return sum >> (9u - (power >> 16u));

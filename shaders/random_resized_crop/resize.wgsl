@@ -7,7 +7,7 @@
 // of weighted means of rows, in integers: docs/ops/random_resized_crop.md has the bounds that keep sums in 32 bits.
 //
 // One invocation computes the four bytes of one word. Grid: one axis of words, folded into two (see
-// shared/linear_index). Launched by src/ops/augment/resized_crop.rs.
+// shared/linear_index). Launched by src/ops/random_resized_crop/resize.rs.
 
 // #import shared/linear_index
 

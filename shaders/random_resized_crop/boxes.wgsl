@@ -4,10 +4,10 @@
 // middle whose ratio of width to height is from LEAST_RATIO to MOST_RATIO, in units of 1 / 2^14.
 //
 // One invocation draws for one image. Grid: one axis of images, folded into two (see shared/linear_index). Launched by
-// src/ops/augment/crop_boxes.rs.
+// src/ops/random_resized_crop/boxes.rs.
 
 // #import shared/linear_index
-// #import augment/random_box
+// #import shared/random_box
 
 const IMAGES: u32 = 1u;
 const LEAST_RATIO: u32 = 12288u;
