@@ -15,6 +15,8 @@ mod elementwise;
 mod network;
 #[path = "golden/ops.rs"]
 mod ops;
+#[path = "golden/pictures.rs"]
+mod pictures;
 #[path = "golden/schedules.rs"]
 mod schedules;
 #[path = "golden/spatial.rs"]
@@ -77,6 +79,10 @@ const KINDS: &[(&str, Run)] = &[
     ("objective", network::objective),
     ("objective_partial_decay", network::objective_partial_decay),
     ("one_cycle", schedules::one_cycle),
+    ("random_erasing", pictures::erasing),
+    ("random_erasing_boxes", pictures::erasing_boxes),
+    ("random_resized_crop", pictures::resized_crop),
+    ("random_resized_crop_boxes", pictures::crop_boxes),
     ("relu", elementwise::relu),
     ("resize_bilinear", spatial::resize_bilinear),
     ("resize_nearest", spatial::resize_nearest),

@@ -19,6 +19,8 @@ pub enum Fill {
     Around(f32),
     /// Uniform integers below this bound.
     Below(u32),
+    /// Uniform integers from 1 to this bound.
+    UpTo(u32),
     /// Uniform 32-bit words.
     Words,
 }

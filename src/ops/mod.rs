@@ -39,6 +39,9 @@ pub mod optimizers;
 pub mod partitions;
 pub mod philox;
 pub mod pool;
+pub mod random_box;
+pub mod random_erasing;
+pub mod random_resized_crop;
 pub mod relu;
 pub mod resize;
 pub mod running_statistics;
@@ -81,6 +84,8 @@ pub const ALL: &[OpTests] = &[
     max_pool2d::ENTRY,
     metrics::ENTRY,
     mul::ENTRY,
+    random_erasing::ENTRY,
+    random_resized_crop::ENTRY,
     relu::ENTRY,
     resize::ENTRY,
     running_statistics::ENTRY,

@@ -10,6 +10,8 @@
 //! | [`AUGMENT_STREAM`] | crop, flip and cutout | 0 |
 //! | [`JITTER_STREAM`] | colour jitter | 0 |
 //! | [`FIRST_DROPOUT_STREAM`] + number of the layer | dropout | a quarter of the element's index in the image |
+//! | [`CROP_STREAM`] | box of the random resized crop | attempt, from 0 |
+//! | [`ERASING_STREAM`] | box of random erasing | attempt, from 0; 10 for the choice of the erased images |
 
 /// The random stream of crop, flip and cutout.
 pub const AUGMENT_STREAM: u32 = 0;
@@ -17,6 +19,10 @@ pub const AUGMENT_STREAM: u32 = 0;
 pub const JITTER_STREAM: u32 = 1;
 /// The random stream of the first dropout layer. The next layer has the next stream.
 pub const FIRST_DROPOUT_STREAM: u32 = 2;
+/// The random stream of the random resized crop. The streams of dropout count up, so other new streams count down.
+pub const CROP_STREAM: u32 = u32::MAX;
+/// The random stream of random erasing.
+pub const ERASING_STREAM: u32 = u32::MAX - 1;
 
 /// Returns four random words for a counter and a key.
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {

@@ -7,12 +7,10 @@
 use rayon::prelude::*;
 
 use super::philox::ERASING_STREAM;
-use super::random_box::{BoxRange, N_ATTEMPTS, PixelBox, RandomBox};
+use super::random_box::{BoxRange, N_ATTEMPTS, RandomBox};
 use super::{Case, OpTests, case::Fill, nhwc};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
-use crate::tape::{
-    Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId,
-};
+use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
 /// The distribution of torchvision's boxes: 2% to 33% of the area, with a ratio of width to height from 0.3 to 3.3 in
 /// height to width, and so from 1 / 3.3 to 1 / 0.3 in width to height.
@@ -24,12 +22,7 @@ pub const RANGE: BoxRange = BoxRange { scale: [0.02, 0.33], ratio: [1.0 / 3.3, 1
 ///
 /// # Panics
 /// If the probability is not from 0 to 1.
-pub fn boxes(
-    tape: &mut Tape,
-    indices: ValueId,
-    image: [usize; 2],
-    probability: f64,
-) -> ValueId {
+pub fn boxes(tape: &mut Tape, indices: ValueId, image: [usize; 2], probability: f64) -> ValueId {
     assert!((0.0..=1.0).contains(&probability), "random_erasing: probability {probability}");
     tape.push_one(Boxes { image, probability }, &[indices])
 }
@@ -120,7 +113,7 @@ impl Op for Erase {
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
         let (images, boxes) = (&inputs[0].shape, &inputs[1].shape);
-        let [n, ..] = nhwc(images);
+        let [n, ..] = nhwc("random_erasing", images);
         assert_eq!(boxes, &[n, 4], "random_erasing: {n} images, boxes {boxes:?}");
         vec![OutputSpec::real("erased", images)]
     }
@@ -135,7 +128,7 @@ impl Op for Erase {
     }
 
     fn launch(&self, io: &NodeIo<'_>, _: &Target) -> Launch {
-        let [n, h, w, c] = nhwc(io.input_shape(0));
+        let [n, h, w, c] = nhwc("random_erasing", io.input_shape(0));
         let sizes = [("IMAGES", n), ("HEIGHT", h), ("WIDTH", w), ("CHANNELS", c)];
         let shader = Shader::new("random_erasing/erase").constants(&sizes);
         let bindings = [Binding::Input(0), Binding::Input(1), Binding::Output(0)];
@@ -145,7 +138,7 @@ impl Op for Erase {
 
 impl Reference for Erase {
     fn run<T: Real>(&self, args: Args<'_, T>) {
-        let [_, h, w, c] = nhwc(args.io.input_shape(0));
+        let [_, h, w, c] = nhwc("random_erasing", args.io.input_shape(0));
         let images = args.inputs[0].real().par_chunks(h * w * c);
         let erased = args.outputs[0].real().par_chunks_mut(h * w * c);
         let boxes = args.inputs[1].words().as_chunks::<4>().0;

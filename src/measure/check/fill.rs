@@ -79,7 +79,7 @@ fn reals(rng: &mut impl Rng, fill: Fill, n: usize) -> Vec<f32> {
         Fill::Negative => -0.01 - normal(rng).abs(),
         Fill::Positive => rng.random_range(0.5..1.5),
         Fill::Around(mean) => mean + normal(rng),
-        Fill::Below(_) | Fill::Words => panic!("{fill:?} is for words"),
+        Fill::Below(_) | Fill::UpTo(_) | Fill::Words => panic!("{fill:?} is for words"),
     };
     (0..n).map(|_| one(rng)).collect()
 }
@@ -87,6 +87,7 @@ fn reals(rng: &mut impl Rng, fill: Fill, n: usize) -> Vec<f32> {
 fn words(rng: &mut impl Rng, fill: Fill, n: usize) -> Vec<u32> {
     let one = |rng: &mut dyn Rng| match fill {
         Fill::Below(bound) => rng.random_range(0..bound),
+        Fill::UpTo(bound) => rng.random_range(1..=bound),
         Fill::Words => rng.next_u32(),
         _ => panic!("{fill:?} is for real numbers"),
     };
