@@ -38,8 +38,11 @@ use crate::ops::cross_entropy::IGNORED;
 pub struct Batch {
     /// The pixels, `[size, C, H, W]` bytes, four to a word, without gaps between the images. Word `k` holds the bytes
     /// `4k` to `4k + 3`, the first byte in the lowest bits. WGSL has no byte buffers; its `unpack4xU8` reads the bytes
-    /// in this order.
+    /// in this order. If images have sizes of their own, each row has the bytes of the largest image, and zeros follow a
+    /// smaller image.
     pub pixels: Vec<u32>,
+    /// The rows and columns of each image, `[size, 2]`; 1 and 1 in padding rows.
+    pub sizes: Vec<u32>,
     /// The classes, `[size]`; [`IGNORED`] in padding rows.
     pub labels: Vec<u32>,
     /// The index of each row's image in the split, `[size]`; 0 in padding rows. Augmentation is a function of this
@@ -52,8 +55,14 @@ pub struct Batch {
 impl Batch {
     /// Returns a batch with room for `size` images of the size `image`. All its rows are padding.
     pub fn new(size: usize, image: ImageSize) -> Self {
+        Self::with_room(size, image.n_bytes())
+    }
+
+    /// Returns a batch with room for `size` images of up to `n_bytes` bytes. All its rows are padding.
+    pub fn with_room(size: usize, n_bytes: usize) -> Self {
         Self {
-            pixels: vec![0; (size * image.n_bytes()).div_ceil(4)],
+            pixels: vec![0; (size * n_bytes).div_ceil(4)],
+            sizes: vec![1; 2 * size],
             labels: vec![IGNORED; size],
             indices: vec![0; size],
             n_valid: 0,
@@ -70,13 +79,13 @@ impl Batch {
     ///
     /// # Panics
     ///
-    /// If there are more indices than rows, an index is past the end of the split, or the images of the split have
-    /// another size than those of the batch.
+    /// If there are more indices than rows, an index is past the end of the split, or the largest image of the split has
+    /// another number of bytes than the rows of the batch.
     pub fn fill(&mut self, split: &Split, indices: &[u32]) {
         let size = self.size();
         assert!(indices.len() <= size, "{} images for a batch of {size} rows", indices.len());
 
-        let n_bytes = split.size.n_bytes();
+        let n_bytes = split.largest_image();
         let n_words = (size * n_bytes).div_ceil(4);
         assert_eq!(
             self.pixels.len(),
@@ -89,13 +98,18 @@ impl Batch {
         // order.
         let pixels: &mut [u8] = bytemuck::cast_slice_mut(&mut self.pixels);
         for (row, &index) in indices.iter().enumerate() {
-            pixels[row * n_bytes..][..n_bytes].copy_from_slice(split.image(index as usize));
+            let (image, size) = (split.image(index as usize), split.image_size(index as usize));
+            let (start, end) = pixels[row * n_bytes..][..n_bytes].split_at_mut(image.len());
+            start.copy_from_slice(image);
+            end.fill(0);
+            self.sizes[2 * row..][..2].copy_from_slice(&[size.height as u32, size.width as u32]);
             self.labels[row] = u32::from(split.labels[index as usize]);
         }
         pixels[indices.len() * n_bytes..].fill(0);
         self.n_valid = indices.len();
         self.indices[..self.n_valid].copy_from_slice(indices);
 
+        self.sizes[2 * self.n_valid..].fill(1);
         self.labels[self.n_valid..].fill(IGNORED);
         self.indices[self.n_valid..].fill(0);
     }
@@ -103,6 +117,7 @@ impl Batch {
     /// Makes every row a padding row: black pixels, the label [`IGNORED`], the index 0.
     pub fn clear(&mut self) {
         self.pixels.fill(0);
+        self.sizes.fill(1);
         self.labels.fill(IGNORED);
         self.indices.fill(0);
         self.n_valid = 0;
@@ -223,6 +238,7 @@ mod tests {
         }
         assert_eq!(batch.labels, [2, 3]);
         assert_eq!(batch.indices, [4, 1]);
+        assert_eq!(batch.sizes, [5, 7, 5, 7]);
         assert_eq!(batch.n_valid, 2);
     }
 
@@ -238,6 +254,7 @@ mod tests {
             alone.fill(&split, &[4]);
             alone.pixels
         });
+        expected.sizes[..2].copy_from_slice(&[5, 7]);
         expected.labels[0] = 2;
         expected.indices[0] = 4;
         expected.n_valid = 1;
@@ -252,7 +269,8 @@ mod tests {
     fn a_fill_allocates_nothing() {
         let split = split(5);
         let mut batch = Batch::new(3, SIZE);
-        let addresses = |b: &Batch| [b.pixels.as_ptr(), b.labels.as_ptr(), b.indices.as_ptr()];
+        let addresses =
+            |b: &Batch| [&b.pixels, &b.sizes, &b.labels, &b.indices].map(|v| v.as_ptr());
         let before = addresses(&batch);
         batch.fill(&split, &[1, 2]);
         batch.fill(&split, &[0, 3, 4]);

@@ -57,6 +57,7 @@ pub const DEFAULTS: Defaults = Defaults {
     width: 64,
     max_lr: 0.01,
     crop: true,
+    resized_crop: false,
     flip: true,
     cutout: true,
 };

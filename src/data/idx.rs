@@ -144,6 +144,7 @@ impl DatasetSource for Idx {
             width: 32,
             max_lr: 0.01,
             crop: true,
+            resized_crop: false,
             flip: self.flip,
             cutout: true,
         }

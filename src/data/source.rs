@@ -85,6 +85,8 @@ pub struct Defaults {
     pub max_lr: f64,
     /// True if training images are cropped at random.
     pub crop: bool,
+    /// True if the crop is a random part of each image, resized, and not the image with a border.
+    pub resized_crop: bool,
     /// True if half of the training images are mirrored left to right.
     pub flip: bool,
     /// True if a square is cut out of each training image.

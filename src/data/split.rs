@@ -43,6 +43,16 @@ impl Split {
         &self.images[i * n_bytes..(i + 1) * n_bytes]
     }
 
+    /// Returns the size of image `i`.
+    pub fn image_size(&self, _i: usize) -> ImageSize {
+        self.size
+    }
+
+    /// Returns the bytes of the largest image.
+    pub fn largest_image(&self) -> usize {
+        self.size.n_bytes()
+    }
+
     /// Returns the images mirrored left to right, with their labels.
     pub fn mirrored(&self) -> Self {
         let mut mirrored = self.clone();

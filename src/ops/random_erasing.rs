@@ -4,11 +4,10 @@
 //! Layouts: images `[N, H, W, C]`, indices `[N]`, boxes `[N, 4]` in u32. Shaders: `shaders/random_erasing/`. Derivation:
 //! `docs/ops/random_erasing.md`.
 
-use rayon::prelude::*;
-
 use super::philox::ERASING_STREAM;
 use super::random_box::{BoxRange, N_ATTEMPTS, RandomBox};
 use super::{Case, OpTests, case::Fill, nhwc};
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -139,10 +138,10 @@ impl Op for Erase {
 impl Reference for Erase {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let [_, h, w, c] = nhwc("random_erasing", args.io.input_shape(0));
-        let images = args.inputs[0].real().par_chunks(h * w * c);
-        let erased = args.outputs[0].real().par_chunks_mut(h * w * c);
-        let boxes = args.inputs[1].words().as_chunks::<4>().0;
-        erased.zip(images).zip(boxes).for_each(|((erased, image), &words)| {
+        let (images, boxes) = (args.inputs[0].real(), args.inputs[1].words());
+        for_each_chunk(args.outputs[0].real(), h * w * c, &|image, erased| {
+            let words: &[u32; 4] = chunk(boxes, image, 4).try_into().expect("four words");
+            let image = chunk(images, image, h * w * c);
             erased.copy_from_slice(image);
             let [top, left, height, width] = words.map(|word| word as usize);
             for row in erased.chunks_exact_mut(w * c).skip(top).take(height) {

@@ -12,7 +12,7 @@ pub mod boxes;
 pub mod resize;
 
 pub use boxes::boxes;
-pub use resize::{MOST_SIDE, resize};
+pub use resize::{MOST_SIDE, OUTPUT_SIDES, resize};
 
 use super::random_box::BoxRange;
 use super::{Case, OpTests, case::Fill};

@@ -44,7 +44,7 @@ impl AugmentedBatch {
     pub fn of(recipe: &Recipe, dataset: &Dataset, epoch: usize) -> Result<Self, Error> {
         let order = batches::epoch_order(recipe.seed, epoch as u64 - 1, dataset.train.len());
         let n_images = recipe.batch_size.min(MAX_IMAGES).min(order.len());
-        let mut batch = Batch::new(n_images, dataset.train.size);
+        let mut batch = Batch::with_room(n_images, dataset.train.largest_image());
         batch.fill(&dataset.train, &order[..n_images]);
 
         let config = step::StepConfig { batch_size: n_images, ..recipe.step() };
@@ -53,6 +53,9 @@ impl AugmentedBatch {
         let id = session.load(&step.tape, LoadOptions::default())?;
         session.write(id, step.table, &config.table())?;
         session.write_words(id, step.pixels, &batch.pixels)?;
+        if let Some(sizes) = step.sizes {
+            session.write_words(id, sizes, &batch.sizes)?;
+        }
         session.write_words(id, step.indices, &batch.indices)?;
         let seed = [recipe.seed as u32, (recipe.seed >> 32) as u32];
         let scalars = StepScalars { seed, epoch: epoch as u32 - 1, ..StepScalars::default() };
@@ -73,7 +76,7 @@ impl AugmentedBatch {
         };
         let mut out = note(&format!(
             "{which} of the first training step of epoch {epoch}, after augmentation. The \
-             normalisation is undone for display. Cut-out squares have the mean colour, grey."
+             normalisation is undone for display. Cut-out squares and erased boxes have the mean colour, grey."
         ));
         out += "<div class=\"pictures batch\">\n";
         for (picture, class) in &self.images {

@@ -207,12 +207,15 @@ impl<'a> Console<'a> {
 
     /// Returns the names of the augmentations that are on, such as `crop, flip, cutout`.
     fn augmentation(&self) -> String {
-        let StepConfig { augmentation, jitter, .. } = self.recipe.step();
+        let StepConfig { resized_crop, augmentation, jitter, random_erasing, .. } =
+            self.recipe.step();
         let on = [
+            ("random resized crop", resized_crop.is_some()),
             ("jitter", jitter.is_on()),
             (augmentation.crop_name(), augmentation.crop),
             ("flip", augmentation.flip),
             ("cutout", augmentation.cutout),
+            ("random erasing", random_erasing > 0.0),
         ];
         let names: Vec<_> = on.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
         if names.is_empty() { "no augmentation".to_string() } else { names.join(", ") }

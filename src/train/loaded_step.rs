@@ -30,7 +30,8 @@ impl LoadedStep {
     ) -> Result<Self, Error> {
         let id = load(session, &step.tape, options)?;
         session.write(id, step.table, &config.table())?;
-        let batch = Batch::new(config.batch_size, config.size);
+        let n_bytes = step.tape.shape(step.pixels)[1..].iter().product();
+        let batch = Batch::with_room(config.batch_size, n_bytes);
         Ok(Self { id, step, batch })
     }
 
@@ -71,6 +72,9 @@ impl LoadedStep {
     ) -> Result<(), Error> {
         session.write_words(self.id, self.step.pixels, &batch.pixels)?;
         session.write_words(self.id, self.step.labels, &batch.labels)?;
+        if let Some(sizes) = self.step.sizes {
+            session.write_words(self.id, sizes, &batch.sizes)?;
+        }
         if let Some(indices) = self.step.indices {
             session.write_words(self.id, indices, &batch.indices)?;
         }

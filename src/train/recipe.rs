@@ -1,5 +1,7 @@
 //! The recipe: all settings of a run, with the defaults filled in.
 
+mod augmentation;
+
 use std::path::Path;
 
 use super::ConfigError;
@@ -10,7 +12,6 @@ use crate::data::{Dataset, Defaults, ImageSpec, ReadOptions, Source};
 use crate::device::OpenOptions;
 use crate::nn::networks;
 use crate::nn::{ModelInfo, NetworkConfig};
-use crate::ops::augment::{AugmentFlags, ColorJitter};
 use crate::ops::optimizer::{Hyperparameters, WeightDecay};
 use crate::ops::optimizers::AnyOptimizer;
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
@@ -176,17 +177,7 @@ impl Recipe {
     pub fn step(&self) -> StepConfig {
         let mut step = StepConfig::new(self.network(), self.batch_size).for_images(&self.spec());
         normalise(&mut step, self.mean.as_ref(), self.std.as_ref()).expect("a checked recipe");
-        step.augmentation = AugmentFlags {
-            crop: !self.no_crop,
-            crop_padding: self.crop_padding,
-            flip: !self.no_flip,
-            cutout: !self.no_cutout,
-        };
-        step.jitter = ColorJitter {
-            brightness: self.jitter_brightness,
-            contrast: self.jitter_contrast,
-            saturation: self.jitter_saturation,
-        };
+        self.set_augmentation(&mut step);
         step.update.label_smoothing = self.label_smoothing as f32;
         step.update.clip_grad_norm = self.clip_grad_norm.map(|norm| norm as f32);
         step.update.ema = self.ema;
@@ -252,22 +243,8 @@ impl Recipe {
             let most = 1.0 - f32::EPSILON / 2.0;
             return refuse("ema", value, format!("be from 0 to {most}"));
         }
+        self.check_augmentation()?;
         let size = self.spec().size;
-        for (setting, value) in [
-            ("jitter-brightness", self.jitter_brightness),
-            ("jitter-contrast", self.jitter_contrast),
-            ("jitter-saturation", self.jitter_saturation),
-        ] {
-            if !(0.0..=ColorJitter::MOST).contains(&value) {
-                let must = format!("be from 0 to {}; 0.2 is usual", ColorJitter::MOST);
-                return refuse(setting, value, must);
-            }
-            if value != 0.0 && (size.channels != 3 || !(size.height * size.width).is_multiple_of(4))
-            {
-                let must = format!("be 0 for the {size} images of {}", self.data.name());
-                return refuse(setting, value, must);
-            }
-        }
         if let Err(problem) = self.network.check_input(size.channels_last()) {
             return Err(ConfigError::Value {
                 setting: "network",
@@ -328,7 +305,7 @@ mod tests {
     use crate::nn::networks::by_name;
     use crate::ops::augment::CropPadding;
     use crate::ops::finite_check::OnNonFinite;
-    use crate::train::units::{MaxLr, MemorySize};
+    use crate::train::units::{Bounds, MaxLr, MemorySize};
 
     fn dataset(name: &'static str, n_images: usize) -> Dataset {
         let source = Source::from_name(name).expect("a dataset");
@@ -392,6 +369,8 @@ mod tests {
             ema: Some(0.99),
             on_nan: Some(OnNonFinite::Skip),
             jitter_contrast: Some(0.2),
+            random_resized_crop: Some(true),
+            crop_scale: Some(Bounds([0.25, 1.0])),
             network: by_name("resnet20").ok(),
             mean: Some(PerChannel(vec![0.485, 0.456, 0.406])),
             ..Settings::default()
@@ -403,6 +382,9 @@ mod tests {
             "the folder that was read, although no setting names it"
         );
         assert_eq!(recipe.step().augmentation.crop_padding, CropPadding::Reflect);
+        let crop = recipe.step().resized_crop.expect("a random resized crop");
+        assert_eq!((crop.scale, crop.ratio), ([0.25, 1.0], [3.0 / 4.0, 4.0 / 3.0]));
+        assert!(!recipe.step().augmentation.crop, "one crop replaces the other");
         let file = dir.path().join("config.toml");
         std::fs::write(&file, recipe.to_toml()).expect("written");
         let again = Settings::read(&file).expect("it reads back");
@@ -448,6 +430,9 @@ mod tests {
             ),
             (Settings { jitter_contrast: Some(-0.1), ..nothing() }, "jitter-contrast"),
             (Settings { jitter_saturation: Some(f64::NAN), ..nothing() }, "jitter-saturation"),
+            (Settings { random_erasing: Some(1.5), ..nothing() }, "random-erasing 1.5"),
+            (Settings { crop_scale: Some(Bounds([0.0, 1.0])), ..nothing() }, "crop-scale 0,1"),
+            (Settings { crop_ratio: Some(Bounds([2.0, 1.0])), ..nothing() }, "crop-ratio 2,1"),
         ] {
             let settings = settings.or(Settings { batch_size: NonZeroU32::new(100), ..nothing() });
             let error = Recipe::resolve(&settings, &dataset("shapes", 100)).expect_err(word);

@@ -98,8 +98,8 @@ impl Replay {
                 let (n, size) = (batch.size(), recipe.batch_size);
                 Err(refused(format!("it has {n} images, but its batch size is {size}")))
             }
-            Some(batch) if !is_batch(batch, recipe.spec().size, recipe.spec().n_classes()) => {
-                let must = "it must have one row for each image, and labels that are classes";
+            Some(batch) if !is_batch(batch, &recipe.step(), recipe.spec().n_classes()) => {
+                let must = "it must have one row for each image, labels that are classes, and sizes within the rows";
                 Err(refused(format!("its batch is damaged: {must}")))
             }
             _ => Ok(Self::new(checkpoint, recipe)),

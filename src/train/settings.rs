@@ -18,7 +18,7 @@ use toml::de::DeTable;
 use declare::settings;
 pub use kind::{Kind, Quotes, at_least_one};
 
-use super::units::{Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
+use super::units::{Bounds, Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::Error;
 use crate::base::choice::Choice;
 use crate::base::files::FileError;
@@ -28,6 +28,7 @@ use crate::nn::networks::{self, NetworkRef};
 use crate::ops::augment::CropPadding;
 use crate::ops::finite_check::OnNonFinite;
 use crate::ops::optimizers::OptimizerKind;
+use crate::ops::random_resized_crop;
 use crate::train::ConfigError;
 use crate::train::schedule::{Anneal, PCT_START, ScheduleKind};
 
@@ -128,6 +129,12 @@ settings! {
         no_crop: bool ["BOOL"] = |of| !of.crop;
         /// The border of an image that a random crop may include
         crop_padding: CropPadding ["KIND"] = |_| CropPadding::default();
+        /// Resize a random box of each training image, in place of the random crop
+        random_resized_crop: bool ["BOOL"] = |of| of.resized_crop;
+        /// random-resized-crop: the least and the largest part of the image's area in the box
+        crop_scale: Bounds ["PART,PART"] = |_| Bounds(random_resized_crop::RANGE.scale);
+        /// random-resized-crop: the least and the largest ratio of the box's width to its height
+        crop_ratio: Bounds ["RATIO,RATIO"] = |_| Bounds(random_resized_crop::RANGE.ratio);
         /// Do not flip the training images at random
         no_flip: bool ["BOOL"] = |of| !of.flip;
         /// Do not cut squares out of the training images
@@ -138,6 +145,8 @@ settings! {
         jitter_contrast: f64 ["PART"] = |_| 0.0;
         /// Change the saturation of the training images in the same way
         jitter_saturation: f64 ["PART"] = |_| 0.0;
+        /// The probability with which a random box of a training image is set to the mean colour
+        random_erasing: f64 ["P"] = |_| 0.0;
         /// The part of each label that is spread over all classes
         label_smoothing: f64 ["PART"] = |_| 0.0;
         /// Scale all gradients down together if their L2 norm is larger than this [default: off]
@@ -248,11 +257,13 @@ impl Settings {
         let none = Some(0.0);
         Self {
             no_crop: off,
+            random_resized_crop: Some(false),
             no_flip: off,
             no_cutout: off,
             jitter_brightness: none,
             jitter_contrast: none,
             jitter_saturation: none,
+            random_erasing: none,
             ..self
         }
     }

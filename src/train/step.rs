@@ -1,7 +1,8 @@
 //! The recorded steps of a run: a training step and an evaluation step, from pixels to the updated state.
 //!
 //! ```text
-//! training     pixels -> (jitter) -> augment -> network -> cross_entropy -> (fuse) -> backward
+//! training     pixels -> (random resized crop) -> (jitter) -> augment -> (random erasing)
+//!              -> network -> cross_entropy -> (fuse) -> backward
 //!              -> finite_check, metrics, running statistics, (clip), optimizer, (ema)
 //! evaluation   pixels -> normalise -> network -> cross_entropy -> metrics
 //! ```
@@ -21,6 +22,8 @@ use crate::data::{ImageSize, ImageSpec, cifar10};
 use crate::nn::{Heads, NetworkConfig};
 use crate::ops::augment::{self, AugmentFlags, ColorJitter};
 use crate::ops::cross_entropy::CrossEntropy;
+use crate::ops::random_box::BoxRange;
+use crate::ops::{random_erasing, random_resized_crop};
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// The settings that a step is recorded with.
@@ -30,12 +33,19 @@ pub struct StepConfig {
     pub network: NetworkConfig,
     /// The number of images in a step, N in the shapes of a step.
     pub batch_size: usize,
-    /// The size of an image.
+    /// The size of the network's images.
     pub size: ImageSize,
+    /// The bytes of the largest training image, if training images have sizes of their own; None if all have `size`.
+    pub largest_image: Option<usize>,
+    /// The boxes of the random resized crop, which comes first; None without it. Training images with sizes of their own
+    /// need this crop.
+    pub resized_crop: Option<BoxRange>,
     /// The random changes of training images: crop, flip, cutout.
     pub augmentation: AugmentFlags,
     /// The random changes of the colours of training images, which come before crop, flip and cutout.
     pub jitter: ColorJitter,
+    /// The probability with which a random box of a training image is set to 0, after the normalisation.
+    pub random_erasing: f64,
     /// The mean of each channel. It is subtracted from pixels in 0..=1.
     pub mean: Vec<f64>,
     /// The standard deviation of each channel. A pixel minus the mean is divided by the standard deviation.
@@ -52,8 +62,11 @@ impl StepConfig {
             network: network.into(),
             batch_size,
             size: cifar10::SIZE,
+            largest_image: None,
+            resized_crop: None,
             augmentation: AugmentFlags::default(),
             jitter: ColorJitter::default(),
+            random_erasing: 0.0,
             mean: cifar10::MEAN.to_vec(),
             standard_deviation: cifar10::STANDARD_DEVIATION.to_vec(),
             update: UpdateConfig::default(),
@@ -84,8 +97,12 @@ pub struct Step {
     /// Input that the host writes once: the normalised value of every byte in every channel, `[256, C]`; see
     /// [`StepConfig::table`].
     pub table: ValueId,
-    /// Input that the host writes before each step: the pixels, `[N, C, H, W]` bytes.
+    /// Input that the host writes before each step: the pixels, `[N, C, H, W]` bytes, or `[N, bytes]` if images have sizes
+    /// of their own.
     pub pixels: ValueId,
+    /// Input that the host writes before each step with a random resized crop: the rows and columns of each image,
+    /// `[N, 2]`. None in other steps.
+    pub sizes: Option<ValueId>,
     /// Input that the host writes before each step: the classes, `[N]`. Rows without an image have
     /// [`IGNORED`](crate::ops::cross_entropy::IGNORED) and do not count in loss and accuracy.
     pub labels: ValueId,
@@ -128,7 +145,7 @@ pub fn training_timed(config: &StepConfig) -> (Step, RecordingTimes) {
 /// Records an evaluation step. Batch norms use running statistics; there is no augmentation and no label smoothing.
 pub fn evaluation(config: &StepConfig) -> Step {
     let mut tape = Tape::new(config.network.network.name(), Mode::Eval);
-    let [pixels, labels, table] = inputs(&mut tape, config);
+    let [pixels, labels, table] = inputs(&mut tape, config, &config.size.planar(config.batch_size));
 
     let x = augment::normalise(&mut tape, pixels, table);
     let heads = config.network.record_heads(&mut tape, x);
@@ -136,7 +153,7 @@ pub fn evaluation(config: &StepConfig) -> Step {
     tape.keep(logits);
     let loss = config.update.record_evaluation(&mut tape, &heads, labels).loss;
     let tape = Arc::new(tape);
-    Step { tape, table, pixels, labels, indices: None, logits, loss }
+    Step { tape, table, pixels, sizes: None, labels, indices: None, logits, loss }
 }
 
 /// Records the forward pass of a training step with the weights that evaluation reads: the averaged ones, if there are
@@ -154,17 +171,14 @@ fn trained_images(
     complete: impl FnOnce(&mut Tape, &Heads, ValueId) -> CrossEntropy,
 ) -> Step {
     let mut tape = Tape::new(config.network.network.name(), Mode::Train);
-    let [pixels, labels, table] = inputs(&mut tape, config);
-    let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
-    tape.set_image_numbers(indices);
-
-    let x = augmented(&mut tape, config, [pixels, table, indices]);
+    let Augmented { labels, table, pixels, sizes, indices, images: x } =
+        augmented(&mut tape, config);
     let heads = config.network.record_heads(&mut tape, x);
     let logits = heads.logits;
     tape.keep(logits);
     let loss = complete(&mut tape, &heads, labels).loss;
     let (tape, indices) = (Arc::new(tape), Some(indices));
-    Step { tape, table, pixels, labels, indices, logits, loss }
+    Step { tape, table, pixels, sizes, labels, indices, logits, loss }
 }
 
 /// The beginning of a training step, without the network: the augmentation.
@@ -176,6 +190,8 @@ pub struct AugmentationStep {
     pub table: ValueId,
     /// Input with the contents of [`Step::pixels`].
     pub pixels: ValueId,
+    /// Input with the contents of [`Step::sizes`].
+    pub sizes: Option<ValueId>,
     /// Input with the contents of [`Step::indices`].
     pub indices: ValueId,
     /// Output that the host can read after the step: the network's input, `[N, H, W, C]`, which is the augmented
@@ -186,33 +202,60 @@ pub struct AugmentationStep {
 /// Records the beginning of a training step: the augmentation.
 pub fn augmentation(config: &StepConfig) -> AugmentationStep {
     let mut tape = Tape::new("augmentation", Mode::Train);
-    let [pixels, _, table] = inputs(&mut tape, config);
-    let indices = tape.input("indices", ElementType::U32, &[config.batch_size]);
-    let images = augmented(&mut tape, config, [pixels, table, indices]);
+    let Augmented { table, pixels, sizes, indices, images, .. } = augmented(&mut tape, config);
     tape.keep(images);
-    AugmentationStep { tape: Arc::new(tape), table, pixels, indices, images }
+    AugmentationStep { tape: Arc::new(tape), table, pixels, sizes, indices, images }
 }
 
-/// Records the augmentation and returns the network's input, `[N, H, W, C]`.
-fn augmented(
-    tape: &mut Tape,
-    config: &StepConfig,
-    [pixels, table, indices]: [ValueId; 3],
-) -> ValueId {
-    let mut images = pixels;
+/// The inputs of a step on augmented images, and the network's input.
+struct Augmented {
+    labels: ValueId,
+    table: ValueId,
+    pixels: ValueId,
+    sizes: Option<ValueId>,
+    indices: ValueId,
+    /// The network's input, `[N, H, W, C]`.
+    images: ValueId,
+}
+
+/// Records the inputs and the augmentation.
+fn augmented(tape: &mut Tape, config: &StepConfig) -> Augmented {
+    let StepConfig { batch_size, size, .. } = *config;
+    let stored = match (config.largest_image, config.resized_crop) {
+        (None, _) => size.planar(batch_size).to_vec(),
+        (Some(n_bytes), Some(_)) => vec![batch_size, n_bytes],
+        (Some(_), None) => panic!("images with sizes of their own need a random resized crop"),
+    };
+    let [pixels, labels, table] = inputs(tape, config, &stored);
+    let indices = tape.input("indices", ElementType::U32, &[batch_size]);
+    tape.set_image_numbers(indices);
+    let mut bytes = pixels;
+    let sizes = config.resized_crop.map(|range| {
+        let sizes = tape.input("sizes", ElementType::U32, &[batch_size, 2]);
+        let boxes = random_resized_crop::boxes(tape, indices, sizes, range);
+        let to = [size.height, size.width];
+        bytes = random_resized_crop::resize(tape, pixels, sizes, boxes, size.channels, to);
+        sizes
+    });
     if config.jitter.is_on() {
         let draws = augment::jitter_draws(tape, indices, config.jitter);
-        images = augment::jitter(tape, images, draws);
+        bytes = augment::jitter(tape, bytes, draws);
     }
-    let draws = augment::draws(tape, indices, [config.size.height, config.size.width]);
-    augment::augment(tape, images, table, draws, config.augmentation)
+    let draws = augment::draws(tape, indices, [size.height, size.width]);
+    let mut images = augment::augment(tape, bytes, table, draws, config.augmentation);
+    if config.random_erasing > 0.0 {
+        let image = [size.height, size.width];
+        let boxes = random_erasing::boxes(tape, indices, image, config.random_erasing);
+        images = random_erasing::erase(tape, images, boxes);
+    }
+    Augmented { labels, table, pixels, sizes, indices, images }
 }
 
-/// Records the inputs of a step: pixels, labels and table.
-fn inputs(tape: &mut Tape, &StepConfig { batch_size, size, .. }: &StepConfig) -> [ValueId; 3] {
+/// Records the inputs of every step: pixels of the shape `stored`, labels and table.
+fn inputs(tape: &mut Tape, config: &StepConfig, stored: &[usize]) -> [ValueId; 3] {
     [
-        tape.input("pixels", ElementType::U8, &size.planar(batch_size)),
-        tape.input("labels", ElementType::U32, &[batch_size]),
-        tape.input("table", ElementType::F32, &[256, size.channels]),
+        tape.input("pixels", ElementType::U8, stored),
+        tape.input("labels", ElementType::U32, &[config.batch_size]),
+        tape.input("table", ElementType::F32, &[256, config.size.channels]),
     ]
 }

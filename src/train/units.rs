@@ -1,6 +1,8 @@
 //! Types of settings with their own syntax: sizes of memory, intervals between checkpoints, the peak of the learning
 //! rate.
 
+mod bounds;
+
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
@@ -8,6 +10,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{DATASETS, ReadOptions, Source};
+
+pub use bounds::Bounds;
 
 /// A number of bytes. In settings it may have a unit: `512MiB`, `2 GiB`, `1e9`, `800MB`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -51,6 +51,7 @@ pub const DEFAULTS: Defaults = Defaults {
     width: 16,
     max_lr: 0.01,
     crop: true,
+    resized_crop: false,
     flip: true,
     cutout: true,
 };

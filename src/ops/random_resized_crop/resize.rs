@@ -1,7 +1,8 @@
 //! Boxes of pictures, resized with a triangle filter.
 
-use rayon::prelude::*;
+use std::ops::RangeInclusive;
 
+use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Value, ValueId};
 
@@ -9,7 +10,7 @@ use crate::tape::{Args, ElementType, NodeIo, Op, OutputSpec, Reference, Tape, Va
 pub const MOST_SIDE: u32 = 4096;
 
 /// The range of rows and columns of a resized picture. Outside it, sums would overflow 32 bits.
-const OUTPUT_SIDES: std::ops::RangeInclusive<usize> = 5..=1024;
+pub const OUTPUT_SIDES: RangeInclusive<usize> = 5..=1024;
 
 /// Records the resized boxes of pictures. `pixels`, `[N, bytes]`, are bytes; a picture of h rows and w columns fills the
 /// first `channels * h * w` bytes of its row, as `[channels, h, w]`. `sizes`, `[N, 2]`, are h and w, each from 1 to
@@ -83,11 +84,11 @@ impl Reference for Resize {
         // The last word may have bytes after the last image.
         let (resized, rest) = resized.split_at_mut(args.io.output(0).n_elements());
         rest.fill(0);
-        resized.par_chunks_mut(h * w).enumerate().for_each(|(plane, resized)| {
+        for_each_chunk(resized, h * w, &|plane, resized| {
             let (image, channel) = (plane / self.channels, plane % self.channels);
             let [rows, columns] = [0, 1].map(|axis| sizes[2 * image + axis] as usize);
             let [top, left, height, width] = [0, 1, 2, 3].map(|i| boxes[4 * image + i]);
-            let pixels = &pixels[image * n_bytes..][..n_bytes];
+            let pixels = chunk(pixels, image, n_bytes);
             let plane = &pixels[channel * rows * columns..][..rows * columns];
             let corner = &plane[top as usize * columns + left as usize..];
             for (y, resized) in resized.chunks_exact_mut(w).enumerate() {

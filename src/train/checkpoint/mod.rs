@@ -44,7 +44,8 @@ const MAX_BYTES: u64 = 1 << 36;
 /// running statistic.
 const ORDER: &str = "training.order";
 const METRICS: &str = "training.metrics";
-const BATCH: [&str; 3] = ["training.pixels", "training.labels", "training.indices"];
+const BATCH: [&str; 4] =
+    ["training.pixels", "training.labels", "training.indices", "training.sizes"];
 
 /// Returns the prefix of the names of a state buffer's tensors, such as `training.exp_avg.`. The name of the parameter
 /// follows. The tensors of weights have no prefix.
@@ -152,9 +153,8 @@ impl Checkpoint {
         }
         file.u32(ORDER.to_string(), &self.order);
         if let Some(batch) = &self.batch {
-            for (name, words) in
-                BATCH.into_iter().zip([&batch.pixels, &batch.labels, &batch.indices])
-            {
+            let words = [&batch.pixels, &batch.labels, &batch.indices, &batch.sizes];
+            for (name, words) in BATCH.into_iter().zip(words) {
                 file.u32(name.to_string(), words);
             }
         }
@@ -263,8 +263,10 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
     let batch = (lengths[0] > 0).then(|| {
         let mut words = |ix: usize| file.u32(BATCH[ix], lengths[ix]).unwrap_or_default();
         let (pixels, labels, indices) = (words(0), words(1), words(2));
+        // Files of earlier versions have no sizes.
+        let sizes = if lengths[3] > 0 { words(3) } else { Vec::new() };
         let n_valid = labels.len();
-        Batch { pixels, labels, indices, n_valid }
+        Batch { pixels, sizes, labels, indices, n_valid }
     });
     let mut problems = file.finish().lines();
     if batch.as_ref().is_some_and(|batch| batch.indices.len() != batch.labels.len()) {

@@ -1,9 +1,10 @@
 //! Further checks of a checkpoint: a file with a right checksum may have contents that a run cannot continue from.
 
 use super::Checkpoint;
-use crate::data::ImageSize;
 use crate::data::batches::Batch;
 use crate::ops::cross_entropy::IGNORED;
+use crate::ops::random_resized_crop::MOST_SIDE;
+use crate::train::step::StepConfig;
 
 impl Checkpoint {
     /// Checks that a run can continue from the checkpoint. The run trains on `n_images` images in batches of
@@ -49,19 +50,31 @@ fn is_permutation(order: &[u32], n: usize) -> bool {
     order.len() == n && order.iter().all(&mut see)
 }
 
-/// Returns whether the arrays of a batch have a row for each image of the size `size`, and each label is one of
-/// `n_classes` classes or ignored.
-pub fn is_batch(batch: &Batch, size: ImageSize, n_classes: usize) -> bool {
+/// Returns whether a training step with these settings can read a batch. Its arrays must have a row for each image, each
+/// label must be one of `n_classes` classes or ignored, and the pixels of an image must be in the image's row.
+pub fn is_batch(batch: &Batch, config: &StepConfig, n_classes: usize) -> bool {
     let n = batch.labels.len();
+    let n_bytes = config.largest_image.unwrap_or(config.size.n_bytes());
     let is_label = |&label: &u32| (label as usize) < n_classes || label == IGNORED;
+    let is_size = |size: &[u32]| {
+        let n_elements = size.iter().map(|&side| side as usize).product::<usize>();
+        let is_side = |side| (1..=MOST_SIDE).contains(side);
+        size.iter().all(is_side) && n_elements * config.size.channels <= n_bytes
+    };
+    // A step without a random resized crop does not read the sizes.
+    let are_sizes = || batch.sizes.len() == 2 * n && batch.sizes.chunks(2).all(is_size);
     batch.indices.len() == n
-        && batch.pixels.len() == (n * size.n_bytes()).div_ceil(4)
+        && batch.pixels.len() == (n * n_bytes).div_ceil(4)
         && batch.labels.iter().all(is_label)
+        && (config.resized_crop.is_none() || are_sizes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageSize;
+    use crate::nn::ResNet9;
+    use crate::ops::random_resized_crop::RANGE;
 
     #[test]
     fn an_order_without_every_image_once_is_damaged() {
@@ -76,11 +89,21 @@ mod tests {
     fn a_batch_has_a_row_for_each_image() {
         let size = ImageSize { height: 5, width: 7, channels: 3 };
         let batch = Batch::new(3, size);
-        let is_batch = |batch: &Batch| is_batch(batch, size, 10);
+        let network = ResNet9 { width: 1, classes: 10 };
+        let mut config = StepConfig { size, ..StepConfig::new(network, 3) };
+        let is_batch = |batch: &Batch| is_batch(batch, &config, 10);
         assert!(is_batch(&batch));
         assert!(!is_batch(&Batch { labels: vec![0; 2], ..batch.clone() }));
         assert!(!is_batch(&Batch { labels: vec![10; 3], ..batch.clone() }));
         assert!(!is_batch(&Batch { indices: Vec::new(), ..batch.clone() }));
-        assert!(!is_batch(&Batch { pixels: vec![0; 5], ..batch }));
+        assert!(!is_batch(&Batch { pixels: vec![0; 5], ..batch.clone() }));
+        assert!(is_batch(&Batch { sizes: Vec::new(), ..batch.clone() }));
+        config.resized_crop = Some(RANGE);
+        let with_sizes = |sizes: [u32; 6]| Batch { sizes: sizes.into(), ..batch.clone() };
+        let is_batch = |batch: &Batch| super::is_batch(batch, &config, 10);
+        assert!(is_batch(&with_sizes([5, 7, 35, 1, 1, 1])));
+        assert!(!is_batch(&with_sizes([5, 7, 36, 1, 1, 1])));
+        assert!(!is_batch(&with_sizes([5, 7, 5, 7, 0, 7])));
+        assert!(!is_batch(&Batch { sizes: Vec::new(), ..batch.clone() }));
     }
 }

@@ -132,7 +132,7 @@ impl Run<'_> {
         self.save_weights()?;
         self.console.kept(step + 1, &self.folder.model());
 
-        let mut batch = Batch::new(batch_size, self.dataset.train.size);
+        let mut batch = Batch::with_room(batch_size, self.dataset.train.largest_image());
         batch.fill(&self.dataset.train, &self.order[n_good * batch_size..][..batch_size]);
         let checkpoint = Checkpoint { batch: Some(batch), ..self.checkpoint()? };
         let path = self.folder.path().join(NON_FINITE_DUMP);

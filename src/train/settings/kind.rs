@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::super::units::{Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
+use super::super::units::{Bounds, Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::base::choice::Choice;
 use crate::base::files;
 use crate::data::Source;
@@ -210,7 +210,7 @@ macro_rules! kinds_with_text {
     )*};
 }
 
-kinds_with_text!(Classes, Every, MemorySize, Milestones, PerChannel);
+kinds_with_text!(Bounds, Classes, Every, MemorySize, Milestones, PerChannel);
 
 impl Kind for NetworkRef {
     type Value = Self;
