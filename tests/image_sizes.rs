@@ -6,6 +6,8 @@ use wgrad::device::{Device, LoadOptions, OpenOptions};
 use wgrad::kernel::StepScalars;
 use wgrad::nn::{self, Conv, ResNet9, layers};
 use wgrad::ops::augment::AugmentFlags;
+use wgrad::ops::random_box::BoxRange;
+use wgrad::ops::random_resized_crop;
 use wgrad::tape::{Tape, ValueId};
 use wgrad::train::step::{self, StepConfig};
 use wgrad::train::{Confusion, Model, ModelConfig, Predictions, Trainer};
@@ -47,6 +49,9 @@ fn inputs(device: &Device, config: &StepConfig, batch: &Batch, epoch: u32) -> Ve
     let id = session.load(&step.tape, LoadOptions::default()).expect("a small step");
     session.write(id, step.table, &config.table()).expect("written");
     session.write_words(id, step.pixels, &batch.pixels).expect("written");
+    if let Some(sizes) = step.sizes {
+        session.write_words(id, sizes, &batch.sizes).expect("written");
+    }
     session.write_words(id, step.indices, &batch.indices).expect("written");
     session.run(id, &StepScalars { epoch, ..StepScalars::default() }).expect("a step");
     session.read(id, step.images).expect("read")
@@ -113,6 +118,53 @@ fn the_default_network_trains_on_them_in_steps_of_a_run() {
     assert!(metrics.accuracy() > 0.8, "{metrics:?}");
     let logits = trainer.logits(&test, &|| false).expect("an evaluation").expect("logits");
     assert_eq!(logits.len(), test.len() * N_CLASSES);
+}
+
+/// Returns the settings of a step with a random resized crop and without any other augmentation.
+fn cropped(range: BoxRange) -> StepConfig {
+    let network = ResNet9 { width: 1, classes: N_CLASSES };
+    let config = StepConfig::new(network, BATCH_SIZE).for_images(&spec());
+    StepConfig { augmentation: AugmentFlags::NONE, resized_crop: Some(range), ..config }
+}
+
+#[test]
+fn a_resized_crop_of_the_whole_image_is_the_image() {
+    let device = Device::cpu(OpenOptions::default());
+    let train = images(BATCH_SIZE);
+    let mut batch = Batch::new(BATCH_SIZE, train.size);
+    batch.fill(&train, &in_order(BATCH_SIZE));
+    let whole = BoxRange { scale: [1.0, 1.0], ratio: [1.2, 1.2] };
+    let config = cropped(whole);
+    let plain = StepConfig { resized_crop: None, ..config.clone() };
+    let images = inputs(&device, &config, &batch, 0);
+    assert_eq!(images, inputs(&device, &plain, &batch, 0));
+    let part = inputs(&device, &cropped(random_resized_crop::RANGE), &batch, 0);
+    assert_ne!(part, images);
+    let erased = StepConfig { random_erasing: 1.0, ..config };
+    let n_zeros = inputs(&device, &erased, &batch, 0).iter().filter(|x| **x == 0.0).count();
+    // A box has 2% to 33% of an image.
+    let n_pixels = BATCH_SIZE * 20 * 24;
+    assert!((n_pixels / 50..n_pixels / 3).contains(&n_zeros), "{n_zeros} of {n_pixels}");
+}
+
+#[test]
+fn pictures_with_sizes_of_their_own_become_images_of_one_size() {
+    let device = Device::cpu(OpenOptions::default());
+    let n_bytes = 50 * 61;
+    let config = StepConfig { largest_image: Some(n_bytes), ..cropped(random_resized_crop::RANGE) };
+    let mut batch = Batch::with_room(BATCH_SIZE, n_bytes);
+    let pixels: &mut [u8] = bytemuck::cast_slice_mut(&mut batch.pixels);
+    for (row, size) in batch.sizes.chunks_exact_mut(2).enumerate() {
+        size.copy_from_slice(&if row % 2 == 0 { [50, 61] } else { [7, 30 + row as u32] });
+        // The bytes behind a picture are white, and no image shows them.
+        let pixels = &mut pixels[row * n_bytes..][..n_bytes];
+        pixels.fill(255);
+        pixels[..(size[0] * size[1]) as usize].fill(row as u8);
+    }
+    let images = inputs(&device, &config, &batch, 0);
+    for (row, image) in images.chunks_exact(20 * 24).enumerate() {
+        assert!(image.iter().all(|&x| x == config.table()[row]), "picture {row}");
+    }
 }
 
 #[test]
