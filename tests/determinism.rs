@@ -5,6 +5,8 @@ use std::fs;
 use wgrad::data::{Split, batches, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::ResNet9;
+use wgrad::ops::augment::ColorJitter;
+use wgrad::ops::random_resized_crop;
 use wgrad::tape::StateBuffer;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
@@ -17,7 +19,12 @@ fn open(device: &str) -> Device {
 
 fn config() -> StepConfig {
     // The width is not a multiple of 4, the length of a vector, and every augmentation is on.
-    StepConfig::new(ResNet9 { width: 5, classes: 10 }, BATCH_SIZE)
+    StepConfig {
+        resized_crop: Some(random_resized_crop::RANGE),
+        jitter: ColorJitter { brightness: 0.2, contrast: 0.2, saturation: 0.2 },
+        random_erasing: 0.5,
+        ..StepConfig::new(ResNet9 { width: 5, classes: 10 }, BATCH_SIZE)
+    }
 }
 
 fn trainer(device: &Device, seed: u64) -> Trainer {

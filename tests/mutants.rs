@@ -4,6 +4,8 @@
 //! A mutant is an edit of a shader's text. It is caught if the GPU's result of some case of the op no longer agrees
 //! with the CPU's.
 
+#[path = "mutants/augment.rs"]
+mod augment;
 mod common;
 #[path = "mutants/conv2d.rs"]
 mod conv2d;
@@ -77,7 +79,7 @@ impl In {
     }
 }
 
-/// The mutants of all ops except conv2d, whose mutants have a file of their own.
+/// The mutants of all ops except the augmentations and conv2d, whose mutants have files of their own.
 const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("adam", "adam/step", "+ WEIGHT_DECAY * p", "")),
     (Default, ("adam", "adam/step", "ONE_MINUS_BETA2 * g * g", "ONE_MINUS_BETA2 * g")),
@@ -88,27 +90,6 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("add", "add/forward", "a[ix] + b[ix]", "a[ix] + 0.5 * b[ix]")),
     (Default, ("add", "add/forward", "a[ix] + b[ix]", "a[ix] - b[ix]")),
     (Default, ("add", "add/forward", "+ b[ix]", "+ b[ix / 2u]")),
-    (Default, ("augment", "shared/philox", "round < 10u", "round < 9u")),
-    (Default, ("augment", "shared/philox", "+ (middle2 >> 16u)", "")),
-    (Default, ("augment", "augment/augment", "WIDTH - 1u - w", "WIDTH - w")),
-    (Default, ("augment", "augment/augment", "below < CUTOUT", "below <= CUTOUT")),
-    (
-        Default,
-        ("augment", "augment/augment", "draws[draw] - PADDING", "draws[draw] - PADDING + 1u"),
-    ),
-    (
-        Default,
-        ("augment", "augment/augment", "mirrored(i32(column), WIDTH)", "min(column, WIDTH - 1u)"),
-    ),
-    (Default, ("augment", "augment/pixels", "8u * (ix % 4u)", "8u * (3u - ix % 4u)")),
-    (Default, ("augment", "augment/jitter", "before++", "before += 2u")),
-    (Default, ("augment", "augment/jitter", "sum += u32", "sum = u32")),
-    (Default, ("augment", "augment/jitter", "+ PIXELS) / (2u", ") / (2u")),
-    (Default, ("augment", "augment/jitter", "+ 32768) >>", ") >>")),
-    (Default, ("augment", "augment/jitter", "vec3<i32>(255))", "vec3<i32>(256))")),
-    (Default, ("augment", "augment/jitter", "(1u + order % 2u)", "1u")),
-    (Default, ("augment", "augment/jitter_draws", "1u, 0u), scalars", "0u, 0u), scalars")),
-    (Default, ("augment", "augment/jitter_draws", "random.w, 6u", "random.w, 5u")),
     (Default, ("avg_pool2d", "avg_pool2d/forward", "/ f32(KERNEL_H * KERNEL_W)", "")),
     (Default, ("avg_pool2d", "avg_pool2d/forward", "+ kx - PADDING_W", "+ kx")),
     (Default, ("avg_pool2d", "avg_pool2d/backward", "row % STRIDE_H == 0u &&", "")),
@@ -298,49 +279,6 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("mul", "mul/d_b", "ix / (CHANNELS * N) *", "0u *")),
     (Default, ("mul", "mul/d_b", "min(first + ROWS_PER_PARTITION, ROWS)", "ROWS")),
     (Default, ("mul", "shared/sum_partials", "partial = 0u", "partial = 1u")),
-    (Default, ("random_erasing", "random_erasing/boxes", "STREAM, N_ATTEMPTS", "STREAM, 0u")),
-    (Default, ("random_erasing", "random_erasing/boxes", "size - 1u", "size")),
-    (Default, ("random_erasing", "random_erasing/erase", "below < boxes[at + 2u]", "true")),
-    (Default, ("random_erasing", "random_erasing/erase", "pixel % WIDTH -", "pixel % HEIGHT -")),
-    (Default, ("random_resized_crop", "shared/random_box", "20654774u", "20654000u")),
-    (Default, ("random_resized_crop", "shared/random_box", "0x8000u; bit", "0x80u; bit")),
-    (Default, ("random_resized_crop", "shared/random_box", ", ratio)) + 1u)", ", ratio)))")),
-    (Default, ("random_resized_crop", "shared/random_box", "STREAM, attempt", "STREAM, 0u")),
-    (Default, ("random_resized_crop", "shared/random_box", "size - sides + 1u", "size - sides")),
-    (Default, ("random_resized_crop", "shared/random_box", "0xa0000u - power", "power")),
-    (Default, ("random_resized_crop", "random_resized_crop/boxes", "size.x * LEAST_RATIO", "0u")),
-    (
-        Default,
-        ("random_resized_crop", "random_resized_crop/boxes", "size.x * MOST_RATIO {", "~0u {"),
-    ),
-    (
-        Default,
-        (
-            "random_resized_crop",
-            "random_resized_crop/resize",
-            "max(length, n_outputs)",
-            "n_outputs",
-        ),
-    ),
-    (
-        Default,
-        ("random_resized_crop", "random_resized_crop/resize", "+ n_outputs) / (2u", ") / (2u"),
-    ),
-    (
-        Default,
-        (
-            "random_resized_crop",
-            "random_resized_crop/resize",
-            "<< 8u) + sum_of_fractions",
-            "<< 8u)",
-        ),
-    ),
-    (Default, ("random_resized_crop", "random_resized_crop/resize", "+ 128u) / 256u", ") / 256u")),
-    (
-        Default,
-        ("random_resized_crop", "random_resized_crop/resize", "channel * rows_of_picture", "0u"),
-    ),
-    (Default, ("random_resized_crop", "random_resized_crop/resize", "image * PICTURE_BYTES", "0u")),
     (Default, ("relu", "relu/forward", "x[ix] <= 0.0", "x[ix] <= 0.5")),
     (Default, ("relu", "relu/backward", "y[ix] > 0.0", "y[ix] >= 0.0")),
     (Default, ("relu", "relu/backward", "0.0, d_y[ix]", "d_y[ix], 0.0")),
@@ -384,7 +322,7 @@ const MUTANTS: &[(In, Mutant)] = &[
 ];
 
 fn mutants() -> impl Iterator<Item = &'static (In, Mutant)> {
-    MUTANTS.iter().chain(conv2d::MUTANTS)
+    MUTANTS.iter().chain(augment::MUTANTS).chain(conv2d::MUTANTS)
 }
 
 #[test]

@@ -32,6 +32,11 @@ pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
     }
 }
 
+impl Choice for bool {
+    const ALL: &'static [(Self, &'static str, &'static str)] =
+        &[(false, "false", "Off"), (true, "true", "On")];
+}
+
 /// The smallest similarity of a name to an unknown one with which an error mentions the name; 1 for equal names.
 const SIMILAR: f64 = 0.7;
 

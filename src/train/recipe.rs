@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn settings_out_of_their_range_are_errors() {
-        let nothing = Settings::default;
+        let (nothing, on) = (Settings::default, Some(true));
         for (settings, word) in [
             (Settings { batch_size: NonZeroU32::new(101), ..nothing() }, "batch-size 101"),
             (Settings { max_lr: Some(MaxLr::Rate(f64::NAN)), ..nothing() }, "max-lr"),
@@ -431,8 +431,26 @@ mod tests {
             (Settings { jitter_contrast: Some(-0.1), ..nothing() }, "jitter-contrast"),
             (Settings { jitter_saturation: Some(f64::NAN), ..nothing() }, "jitter-saturation"),
             (Settings { random_erasing: Some(1.5), ..nothing() }, "random-erasing 1.5"),
-            (Settings { crop_scale: Some(Bounds([0.0, 1.0])), ..nothing() }, "crop-scale 0,1"),
-            (Settings { crop_ratio: Some(Bounds([2.0, 1.0])), ..nothing() }, "crop-ratio 2,1"),
+            (
+                Settings { crop_scale: Some(Bounds([0.5, 1.0])), ..nothing() },
+                "random-resized-crop is false",
+            ),
+            (
+                Settings {
+                    random_resized_crop: on,
+                    crop_scale: Some(Bounds([0.0, 1.0])),
+                    ..nothing()
+                },
+                "crop-scale 0,1",
+            ),
+            (
+                Settings {
+                    random_resized_crop: on,
+                    crop_ratio: Some(Bounds([2.0, 1.0])),
+                    ..nothing()
+                },
+                "crop-ratio 2,1",
+            ),
         ] {
             let settings = settings.or(Settings { batch_size: NonZeroU32::new(100), ..nothing() });
             let error = Recipe::resolve(&settings, &dataset("shapes", 100)).expect_err(word);

@@ -132,9 +132,9 @@ settings! {
         /// Resize a random box of each training image, in place of the random crop
         random_resized_crop: bool ["BOOL"] = |of| of.resized_crop;
         /// random-resized-crop: the least and the largest part of the image's area in the box
-        crop_scale: Bounds ["PART,PART"] = |_| Bounds(random_resized_crop::RANGE.scale);
+        crop_scale: Bounds ["PART,PART"] = |_| Bounds(random_resized_crop::RANGE.scale), only random_resized_crop = true;
         /// random-resized-crop: the least and the largest ratio of the box's width to its height
-        crop_ratio: Bounds ["RATIO,RATIO"] = |_| Bounds(random_resized_crop::RANGE.ratio);
+        crop_ratio: Bounds ["RATIO,RATIO"] = |_| Bounds(random_resized_crop::RANGE.ratio), only random_resized_crop = true;
         /// Do not flip the training images at random
         no_flip: bool ["BOOL"] = |of| !of.flip;
         /// Do not cut squares out of the training images

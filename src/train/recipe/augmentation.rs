@@ -3,16 +3,15 @@
 use super::Recipe;
 use crate::ops::augment::{AugmentFlags, ColorJitter};
 use crate::ops::random_box::{self, BoxRange};
-use crate::ops::random_resized_crop::OUTPUT_SIDES;
+use crate::ops::random_resized_crop::{OUTPUT_SIDES, RANGE};
 use crate::train::ConfigError;
 use crate::train::step::StepConfig;
+use crate::train::units::Bounds;
 
 impl Recipe {
     /// Sets the augmentation of a step.
     pub(super) fn set_augmentation(&self, step: &mut StepConfig) {
-        step.resized_crop = self
-            .random_resized_crop
-            .then_some(BoxRange { scale: self.crop_scale.0, ratio: self.crop_ratio.0 });
+        step.resized_crop = self.random_resized_crop.then(|| self.boxes());
         step.augmentation = AugmentFlags {
             crop: !self.no_crop && !self.random_resized_crop,
             crop_padding: self.crop_padding,
@@ -25,6 +24,14 @@ impl Recipe {
             saturation: self.jitter_saturation,
         };
         step.random_erasing = self.random_erasing;
+    }
+
+    /// Returns the boxes of the random resized crop.
+    fn boxes(&self) -> BoxRange {
+        BoxRange {
+            scale: self.crop_scale.map_or(RANGE.scale, |bounds| bounds.0),
+            ratio: self.crop_ratio.map_or(RANGE.ratio, |bounds| bounds.0),
+        }
     }
 
     /// Checks the range of each setting of the augmentation.
@@ -46,17 +53,18 @@ impl Recipe {
                 return refuse(setting, text, format!("be 0 for the {size} images of {data}"));
             }
         }
-        let [least, most] = self.crop_scale.0;
+        let BoxRange { scale, ratio } = self.boxes();
+        let [least, most] = scale;
         if !(0.0 < least && least <= most && most <= 1.0) {
             let must = "be two parts, above 0 and up to 1, the smaller one first".to_string();
-            return refuse("crop-scale", self.crop_scale.to_string(), must);
+            return refuse("crop-scale", Bounds(scale).to_string(), must);
         }
-        let [least, most] = self.crop_ratio.0;
+        let [least, most] = ratio;
         let ends = [random_box::LEAST_RATIO, random_box::MOST_RATIO];
         if !(ends[0] <= least && least <= most && most <= ends[1]) {
             let must =
                 format!("be two numbers from {} to {}, the smaller one first", ends[0], ends[1]);
-            return refuse("crop-ratio", self.crop_ratio.to_string(), must);
+            return refuse("crop-ratio", Bounds(ratio).to_string(), must);
         }
         let is_side = |side| OUTPUT_SIDES.contains(side);
         if self.random_resized_crop && ![size.height, size.width].iter().all(is_side) {

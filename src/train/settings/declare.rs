@@ -92,7 +92,7 @@ macro_rules! settings {
                     if self.$field.is_some() && recipe.$owner != $value {
                         return Err(ConfigError::Restricted {
                             setting: settings!(@key $field),
-                            owner: stringify!($owner),
+                            owner: settings!(@key $owner),
                             given: recipe.$owner.name(),
                             needed: $value.name(),
                         });
