@@ -152,7 +152,7 @@ fn skipped_steps_change_nothing_and_are_counted() {
     let update =
         UpdateConfig { on_nan: OnNonFinite::Skip, ema: Some(0.5), ..UpdateConfig::default() };
     for (name, device) in devices() {
-        let mut model = model(&device, update);
+        let mut model = model(&device, update.clone());
         let step = |model: &mut Model, scale: f32| {
             model.train_step(&batch(scale), &LABELS, 0.1).expect("no step fails");
             let averages = model.state.weights().expect("weights");

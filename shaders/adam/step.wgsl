@@ -34,11 +34,12 @@ fn main(
     if is_skipped(ix) {
         return;
     }
-    let step_size = scalars.optimizer.x;
+    let step_size = LR_FACTOR * scalars.optimizer.x;
     let inv_sqrt_bias_correction2 = scalars.optimizer.y;
     var p = parameters[ix];
     if IS_DECOUPLED {
-        p *= scalars.optimizer.z;
+        // The host computes the factor of the decay. With a factor of the learning rate, it is computed here.
+        p *= select(1.0 - LR_FACTOR * scalars.optimizer.w, scalars.optimizer.z, LR_FACTOR == 1.0);
     }
     let g = gradients[ix] + WEIGHT_DECAY * p;
     let m = BETA1 * exp_avg[ix] + ONE_MINUS_BETA1 * g;

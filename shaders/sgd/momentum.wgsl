@@ -24,7 +24,7 @@ fn main(
     if is_skipped(ix) {
         return;
     }
-    let lr = scalars.optimizer.x;
+    let lr = LR_FACTOR * scalars.optimizer.x;
     let p = parameters[ix];
     let g = gradients[ix] + WEIGHT_DECAY * p;
     let b = MOMENTUM * momentum_buffer[ix] + g;

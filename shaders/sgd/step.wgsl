@@ -18,7 +18,7 @@ fn main(
     if is_skipped(ix) {
         return;
     }
-    let lr = scalars.optimizer.x;
+    let lr = LR_FACTOR * scalars.optimizer.x;
     let p = parameters[ix];
     parameters[ix] = p - lr * (gradients[ix] + WEIGHT_DECAY * p);
 }

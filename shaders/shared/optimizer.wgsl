@@ -5,6 +5,8 @@
 // #import finite_check/control
 
 const WEIGHT_DECAY: f32 = 0.0;
+// The factor of the learning rate.
+const LR_FACTOR: f32 = 1.0;
 
 @group(0) @binding(0) var<storage, read> gradients: array<f32>;
 @group(0) @binding(1) var<storage, read> control: array<f32>;

@@ -40,15 +40,23 @@ impl Choice for bool {
 /// The smallest similarity of a name to an unknown one with which an error mentions the name; 1 for equal names.
 const SIMILAR: f64 = 0.7;
 
-/// Returns the text of the error for a name that is not in a list: the nearest name, if one is similar, and the list.
-pub fn unknown(name: &str, names: &[&str]) -> String {
-    let similarity = |candidate: &str| strsim::jaro(name, candidate);
+/// Returns the `n` names of a list that are nearest to a name that is not in the list, the nearest first.
+pub fn nearest<'a>(name: &str, names: &[&'a str], n: usize) -> Vec<&'a str> {
     // The number of different characters comes first: it tells `resnet50` from `resnet152`, which are equally similar to
     // `resnet51`.
-    let order =
-        |candidate: &str| (strsim::damerau_levenshtein(name, candidate), -similarity(candidate));
-    let nearest = names.iter().min_by(|a, b| order(a).partial_cmp(&order(b)).expect("numbers"));
-    let nearest = nearest.filter(|nearest| similarity(nearest) > SIMILAR);
+    let order = |candidate: &str| {
+        (strsim::damerau_levenshtein(name, candidate), -strsim::jaro(name, candidate))
+    };
+    let mut names = names.to_vec();
+    names.sort_by(|a, b| order(a).partial_cmp(&order(b)).expect("numbers"));
+    names.truncate(n);
+    names
+}
+
+/// Returns the text of the error for a name that is not in a list: the nearest name, if one is similar, and the list.
+pub fn unknown(name: &str, names: &[&str]) -> String {
+    let nearest = nearest(name, names, 1).into_iter().next();
+    let nearest = nearest.filter(|nearest| strsim::jaro(name, nearest) > SIMILAR);
     let nearest = nearest.map_or(String::new(), |nearest| format!("did you mean {nearest}? "));
     format!("{name:?} is unknown; {nearest}the names are {}", names.join(", "))
 }

@@ -11,7 +11,7 @@ use wgrad::device::Device;
 use wgrad::nn::WeightsFile;
 use wgrad::train::lr_find::curve::{Range, Rule, Scale, Suggestions};
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
-use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, resume, screen};
+use wgrad::train::{Recipe, RunFolder, Settings, Trainer, console, fine_tuning, resume, screen};
 
 use super::settings::SettingsArgs;
 use super::{arguments, plot};
@@ -77,10 +77,11 @@ impl Default for Sweep {
 }
 
 /// Flags of `wgrad train` that have no effect on a sweep. The help of `wgrad lr-find` hides them.
-pub const NOT_OF_A_SWEEP: [&str; 13] = [
+pub const NOT_OF_A_SWEEP: [&str; 14] = [
     "max_lr",
     "epochs",
     "patience",
+    "unfreeze_at",
     "checkpoint_every",
     "pct_start",
     "div_factor",
@@ -132,6 +133,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let loaded = super::hints::advised(loaded);
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
+    fine_tuning::note(&recipe).iter().for_each(|note| super::note(note));
     let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
     if !args.json {
         super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;

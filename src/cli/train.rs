@@ -12,7 +12,8 @@ use wgrad::device::Device;
 use wgrad::report::{AtEnd, LoadedRun};
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
-    self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, folder, resume,
+    self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, fine_tuning, folder,
+    resume,
 };
 
 use super::lr_find::{self, Sweep};
@@ -168,6 +169,7 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
         .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let loaded = hints::advised(loaded);
     let recipe = Recipe::resolve(&settings, &loaded.dataset)?;
+    fine_tuning::note(&recipe).iter().for_each(|note| super::note(note));
     let find_lr = settings.max_lr == Some(MaxLr::Find);
     let run = Box::new(Resumed { folder, recipe, loaded, checkpoint: None, weights });
     Ok(Prepared::Run { run, find_lr })

@@ -103,9 +103,21 @@ impl Batch {
             start.copy_from_slice(image);
             end.fill(0);
             self.sizes[2 * row..][..2].copy_from_slice(&[size.height as u32, size.width as u32]);
-            self.labels[row] = u32::from(split.labels[index as usize]);
         }
         pixels[indices.len() * n_bytes..].fill(0);
+        self.label(&split.labels, indices);
+    }
+
+    /// Overwrites the labels and the indices as [`Batch::fill`] does, and keeps the pixels. `labels` are those of all
+    /// images of the split.
+    ///
+    /// # Panics
+    ///
+    /// If there are more indices than rows, or an index is past the end of the labels.
+    pub fn label(&mut self, labels: &[u16], indices: &[u32]) {
+        for (row, &index) in indices.iter().enumerate() {
+            self.labels[row] = u32::from(labels[index as usize]);
+        }
         self.n_valid = indices.len();
         self.indices[..self.n_valid].copy_from_slice(indices);
 

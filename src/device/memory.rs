@@ -13,7 +13,7 @@ use crate::device::DeviceError;
 /// [`DeviceError::NotEnoughMemory`] with the planned and the free bytes; [`DeviceError::OutOfMemory`] if the allocator
 /// fails.
 pub(crate) fn check(bytes: u64) -> Result<(), DeviceError> {
-    if let Some(available) = available()
+    if let Some(available) = free_memory()
         && bytes > available
     {
         return Err(DeviceError::NotEnoughMemory { planned: bytes, available });
@@ -24,7 +24,7 @@ pub(crate) fn check(bytes: u64) -> Result<(), DeviceError> {
 }
 
 /// Returns the free bytes including swap; None if the system does not report them.
-fn available() -> Option<u64> {
+pub fn free_memory() -> Option<u64> {
     let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::everything());
     let free = system.available_memory() + system.free_swap();
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_plan_above_the_free_memory_is_an_error() {
         assert!(check(1 << 20).is_ok());
-        let available = available().expect("the system reports it");
+        let available = free_memory().expect("the system reports it");
         for bytes in [available + (64 << 30), u64::MAX / 2] {
             let error = check(bytes).expect_err("no machine has so much memory");
             assert!(matches!(error, DeviceError::NotEnoughMemory { .. }));

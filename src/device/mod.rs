@@ -18,6 +18,7 @@ pub mod synthetic_inputs;
 pub mod timing;
 
 pub use error::DeviceError;
+pub use memory::free_memory;
 pub use options::OpenOptions;
 pub use pending::Pending;
 use pending::block_on;

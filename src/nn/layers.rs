@@ -132,7 +132,8 @@ pub fn batch_norm(tape: &mut Tape, name: &str, x: ValueId) -> ValueId {
 ///
 /// On a training tape, the layer normalises by the batch's statistics and places them in
 /// [`StateBuffer::BatchStatistics`]; [`running_statistics::update`](ops::running_statistics::update) merges them into
-/// the running statistics. On an evaluation tape, the layer normalises by the running statistics.
+/// the running statistics. On an evaluation tape, and if the layer is [frozen](Tape::freeze), the layer normalises by the
+/// running statistics.
 pub fn batch_norm_with(
     tape: &mut Tape,
     name: &str,
@@ -146,15 +147,16 @@ pub fn batch_norm_with(
         (format!("{name}.running_mean"), format!("{name}.running_var"));
     let running_mean = tape.statistic(&mean_name, &[n], 0.0);
     let running_variance = tape.statistic(&variance_name, &[n], 1.0);
-    tape.scoped(name, |tape| match tape.mode() {
-        Mode::Train => {
+    let has_batch_statistics = tape.mode() == Mode::Train && !tape.is_frozen(name);
+    tape.scoped(name, |tape| match has_batch_statistics {
+        true => {
             let Normalised { y, mean, unbiased_variance } =
                 ops::batch_norm::batch_norm(tape, x, gamma, beta, eps);
             tape.place(mean, StateBuffer::BatchStatistics, &mean_name);
             tape.place(unbiased_variance, StateBuffer::BatchStatistics, &variance_name);
             y
         }
-        Mode::Eval => ops::batch_norm::batch_norm_eval(
+        false => ops::batch_norm::batch_norm_eval(
             tape,
             x,
             gamma,

@@ -14,7 +14,7 @@
 
 use super::finite_check::NOT_FINITE;
 use super::optimizer::{Hyperparameters, Optimizer, WeightDecay};
-use super::segments::segments;
+use super::updates::{LrScale, Updates};
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk_of_three};
@@ -76,8 +76,8 @@ impl Optimizer for Adam {
         [(lr / correction1) as f32, (1.0 / correction2.sqrt()) as f32, 0.0, 0.0]
     }
 
-    fn record(&self, tape: &mut Tape) {
-        record(tape, AdamStep { adam: *self, is_decoupled: false });
+    fn record_scaled(&self, tape: &mut Tape, lr_scale: &LrScale) {
+        record(tape, *self, false, lr_scale);
     }
 }
 
@@ -90,20 +90,22 @@ impl Optimizer for AdamW {
         self.0.state()
     }
 
-    /// Returns the two scalars of [`Adam`], then the factor `1 - lr * rate` of the weight decay.
+    /// Returns the two scalars of [`Adam`], then the factor `1 - lr * rate` of the weight decay, then `lr * rate`.
     fn scalars(&self, lr: f64, step: u64) -> [f32; 4] {
         let [step_size, inv_root, ..] = self.0.scalars(lr, step);
-        [step_size, inv_root, (1.0 - lr * self.0.weight_decay.rate) as f32, 0.0]
+        let decay = lr * self.0.weight_decay.rate;
+        [step_size, inv_root, (1.0 - decay) as f32, decay as f32]
     }
 
-    fn record(&self, tape: &mut Tape) {
-        record(tape, AdamStep { adam: self.0, is_decoupled: true });
+    fn record_scaled(&self, tape: &mut Tape, lr_scale: &LrScale) {
+        record(tape, self.0, true, lr_scale);
     }
 }
 
-/// Records one step of Adam or AdamW over all parameters, and adds the optimizer's buffers to the state.
-fn record(tape: &mut Tape, step: AdamStep) {
-    tape.optimizer_state(step.adam.state());
+/// Records one step of Adam, or of AdamW with `is_decoupled`, over all parameters that are not frozen, and adds the
+/// optimizer's buffers to the state.
+fn record(tape: &mut Tape, adam: Adam, is_decoupled: bool, lr_scale: &LrScale) {
+    tape.optimizer_state(adam.state());
     let buffers = [
         StateBuffer::Gradients,
         StateBuffer::Control,
@@ -112,16 +114,18 @@ fn record(tape: &mut Tape, step: AdamStep) {
         StateBuffer::Optimizer(1),
     ];
     let inputs = buffers.map(|buffer| tape.whole(buffer));
-    tape.push(step, &inputs);
+    let updates = Updates::new(tape, adam.weight_decay, lr_scale);
+    tape.push(AdamStep { adam, is_decoupled, updates }, &inputs);
 }
 
 /// One step of Adam or AdamW, in place:
 /// `gradients, control, parameters, exp_avg, exp_avg_sq -> parameters, exp_avg, exp_avg_sq`.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 struct AdamStep {
     adam: Adam,
     /// True for AdamW, whose weight decay is decoupled from the gradient; false for Adam.
     is_decoupled: bool,
+    updates: Updates,
 }
 
 impl Op for AdamStep {
@@ -138,7 +142,8 @@ impl Op for AdamStep {
             (true, true) => ("decoupled ", " of weights"),
         };
         let rate = weight_decay.rate;
-        format!("betas {beta1}, {beta2}, eps {eps:e}, {form}weight decay {rate}{of}")
+        let part = self.updates.words();
+        format!("betas {beta1}, {beta2}, eps {eps:e}, {form}weight decay {rate}{of}{part}")
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -153,14 +158,14 @@ impl Op for AdamStep {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        14 * io.input(0).n_elements() as u64
+        14 * self.updates.n_elements(io) as u64
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
-        let Adam { beta1, beta2, eps, weight_decay } = self.adam;
+        let Adam { beta1, beta2, eps, .. } = self.adam;
         let mut launch = Launch::default();
-        for segment in segments(io, 0, target.max_segment, weight_decay.group()) {
-            let rate = weight_decay.rate_of(segment);
+        for segment in self.updates.segments(io, target.max_segment) {
+            let rate = segment.group.weight_decay;
             let is_decoupled = self.is_decoupled && rate != 0.0;
             let shader = Shader::new("adam/step")
                 .constant("BETA1", beta1 as f32)
@@ -169,7 +174,8 @@ impl Op for AdamStep {
                 .constant("ONE_MINUS_BETA2", (1.0 - beta2) as f32)
                 .constant("EPS", eps as f32)
                 .constant("WEIGHT_DECAY", if is_decoupled { 0.0 } else { rate as f32 })
-                .constant("IS_DECOUPLED", is_decoupled);
+                .constant("IS_DECOUPLED", is_decoupled)
+                .constant("LR_FACTOR", segment.group.lr_factor as f32);
             let [gradients, control] = [segment.input(0), Binding::Input(1)];
             let [p, m, v] = [0, 1, 2].map(|ix| segment.output(ix));
             let bindings = [gradients, control, Binding::Step, p, m, v];
@@ -186,15 +192,18 @@ impl Reference for AdamStep {
             return;
         }
         let [parameters, exp_avg, exp_avg_sq] = args.outputs else { panic!("three outputs") };
-        let Adam { beta1, beta2, eps, weight_decay } = self.adam;
+        let Adam { beta1, beta2, eps, .. } = self.adam;
         let (beta1, rest1) = (T::from_f64(beta1), T::from_f64(1.0 - beta1));
         let (beta2, rest2) = (T::from_f64(beta2), T::from_f64(1.0 - beta2));
         let eps = T::from_f64(eps);
-        let [step_size, inv_root, factor, _] = args.step.optimizer.map(T::from_f32);
-        for segment in segments(&args.io, 0, None, weight_decay.group()) {
+        let [step_size, inv_root, factor, decoupled] = args.step.optimizer.map(T::from_f32);
+        for segment in self.updates.segments(&args.io, None) {
             let here = segment.span.start..segment.span.end;
-            let rate = weight_decay.rate_of(segment);
+            let rate = segment.group.weight_decay;
             let is_decoupled = self.is_decoupled && rate != 0.0;
+            let lr_factor = T::from_f64(segment.group.lr_factor);
+            let step_size = lr_factor * step_size;
+            let factor = if lr_factor == T::ONE { factor } else { T::ONE - lr_factor * decoupled };
             let decay = T::from_f64(if is_decoupled { 0.0 } else { rate });
             let gradients = &gradients[here.clone()];
             let parameters = (&mut parameters.real()[here.clone()], CHUNK);

@@ -51,6 +51,7 @@ pub mod sgd;
 mod shape;
 pub mod sigmoid;
 pub mod space_to_depth;
+pub mod updates;
 pub mod window;
 
 pub use case::{Case, OpTests};

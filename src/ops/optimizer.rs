@@ -6,7 +6,7 @@
 
 use std::fmt::Debug;
 
-use super::segments::Segment;
+use super::updates::LrScale;
 use crate::tape::{StateEntry, Tape};
 
 /// An optimizer with its hyperparameters.
@@ -24,8 +24,14 @@ pub trait Optimizer: Debug {
     /// shader does not read are 0.
     fn scalars(&self, lr: f64, step: u64) -> [f32; 4];
 
-    /// Records one step over all parameters, in place, and adds the optimizer's buffers to the state.
-    fn record(&self, tape: &mut Tape);
+    /// Records one step over all parameters that are not frozen, in place, and adds the optimizer's buffers to the
+    /// state. The learning rate of a parameter is that of the step times its factor in `lr_scale`.
+    fn record_scaled(&self, tape: &mut Tape, lr_scale: &LrScale);
+
+    /// Records one step as [`Optimizer::record_scaled`] does, at the same learning rate for all parameters.
+    fn record(&self, tape: &mut Tape) {
+        self.record_scaled(tape, &LrScale::default());
+    }
 }
 
 /// The hyperparameters of all optimizers, as the settings of a run give them. Each optimizer
@@ -60,16 +66,9 @@ impl WeightDecay {
         Self { is_partial: true, ..self }
     }
 
-    /// Returns the function by which [`segments`] groups the parameters: true for those that decay, false for those
-    /// that do not. Unless the decay is partial, the function returns true for all parameters.
-    pub(super) fn group(self) -> impl Fn(&StateEntry) -> bool {
-        let is_split = self.is_partial && self.rate != 0.0;
-        move |member| !is_split || member.shape.len() > 1
-    }
-
-    /// Returns the rate for the parameters of a segment that was made with [`WeightDecay::group`].
-    pub(super) fn rate_of(self, segment: Segment) -> f64 {
-        if segment.group { self.rate } else { 0.0 }
+    /// Returns the rate for a parameter; 0 for a parameter that does not decay.
+    pub(super) fn rate_of(self, member: &StateEntry) -> f64 {
+        if self.is_partial && member.shape.len() < 2 { 0.0 } else { self.rate }
     }
 
     /// Returns a text such as `, weight decay 0.01` for the optimizer's description; an empty text if the rate is

@@ -4,30 +4,51 @@
 //! `statistics = (1 − momentum) · statistics + momentum · batch_statistics`, with the unbiased variance of
 //! the batch, as in PyTorch.
 //!
+//! The statistics of frozen batch norms do not change.
+//!
 //! Shaders: `shaders/running_statistics/`. Derivation: `docs/ops/running_statistics.md`.
 
+use std::sync::Arc;
+
 use super::finite_check::NOT_FINITE;
-use super::segments::alike;
+use super::segments::{Segment, segments};
 use super::{Case, OpTests};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value};
 
-/// Records the update of all running statistics; records nothing if the network has no running statistics.
+/// Records the update of all running statistics that are not [frozen](Tape::freeze); records nothing if there are none.
 pub fn update(tape: &mut Tape, momentum: f32) {
-    if tape.state().running_statistics.is_empty() {
+    let statistics = tape.state().running_statistics.iter();
+    let is_frozen: Arc<[bool]> = statistics.map(|member| tape.is_frozen(&member.name)).collect();
+    if is_frozen.iter().all(|&is_frozen| is_frozen) {
         return;
     }
     let buffers =
         [StateBuffer::BatchStatistics, StateBuffer::Control, StateBuffer::RunningStatistics];
     let inputs = buffers.map(|buffer| tape.whole(buffer));
-    tape.push_one(RunningStatistics { momentum }, &inputs);
+    tape.push_one(RunningStatistics { momentum, is_frozen }, &inputs);
 }
 
 /// The update of the running statistics, in place: `batch_statistics, control, statistics -> statistics`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RunningStatistics {
     /// The weight of the batch's statistics, from 0 to 1.
     pub momentum: f32,
+    /// True for each statistic of a frozen batch norm, in the order of the layout.
+    pub is_frozen: Arc<[bool]>,
+}
+
+impl RunningStatistics {
+    /// Returns the segments of the statistics that are not frozen.
+    fn segments<'a>(
+        &self,
+        io: &NodeIo<'a>,
+        max_bytes: Option<u64>,
+    ) -> impl Iterator<Item = Segment<bool>> + 'a {
+        let is_frozen = Arc::clone(&self.is_frozen);
+        let all = segments(io, 0, max_bytes, move |member| is_frozen[member]);
+        all.filter(|segment| !segment.group)
+    }
 }
 
 impl Op for RunningStatistics {
@@ -36,7 +57,9 @@ impl Op for RunningStatistics {
     }
 
     fn attributes(&self) -> String {
-        format!("momentum {}", self.momentum)
+        let n_frozen = self.is_frozen.iter().filter(|&&is_frozen| is_frozen).count();
+        let frozen = if n_frozen > 0 { format!(", {n_frozen} frozen") } else { String::new() };
+        format!("momentum {}{frozen}", self.momentum)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -48,12 +71,12 @@ impl Op for RunningStatistics {
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        3 * io.input(0).n_elements() as u64
+        3 * self.segments(io, None).map(Segment::n_elements).sum::<usize>() as u64
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
         let shader = Shader::new("running_statistics/update").constant("MOMENTUM", self.momentum);
-        alike(io, 0, target.max_segment).fold(Launch::default(), |launch, segment| {
+        self.segments(io, target.max_segment).fold(Launch::default(), |launch, segment| {
             let bindings = [segment.input(0), Binding::Input(1), segment.output(0)];
             launch.then(shader.clone(), &bindings, grid(segment.n_elements()))
         })
@@ -67,8 +90,12 @@ impl Reference for RunningStatistics {
             return;
         }
         let momentum = T::from_f32(self.momentum);
-        for (running, &batch) in args.outputs[0].real().iter_mut().zip(batch) {
-            *running = (T::ONE - momentum) * *running + momentum * batch;
+        let statistics = args.outputs[0].real();
+        for segment in self.segments(&args.io, None) {
+            let here = segment.span.start..segment.span.end;
+            for (running, &batch) in statistics[here.clone()].iter_mut().zip(&batch[here]) {
+                *running = (T::ONE - momentum) * *running + momentum * batch;
+            }
         }
     }
 }
@@ -77,10 +104,16 @@ impl Reference for RunningStatistics {
 pub const ENTRY: OpTests = OpTests { stem: "running_statistics", cases };
 
 fn cases() -> Vec<Case> {
-    vec![Case::new("two layers, momentum 0.1", 1, |tape, _| {
-        tape.statistic("a.running_mean", &[5], 0.0);
-        tape.statistic("b.running_mean", &[67], 0.0);
-        update(tape, 0.1);
-        Vec::new()
-    })]
+    let case = |name, frozen: &'static str| {
+        Case::new(name, 1, move |tape, _| {
+            tape.freeze(&frozen.parse().expect("a list"));
+            for (name, n) in [("a.running_mean", 5), ("b.running_mean", 67), ("c.running_mean", 3)]
+            {
+                tape.statistic(name, &[n], 0.0);
+            }
+            update(tape, 0.1);
+            Vec::new()
+        })
+    };
+    vec![case("three layers, momentum 0.1", "none"), case("a frozen layer between two", "b")]
 }

@@ -6,48 +6,49 @@
 //! element once, padding included, in the order of the buffer. Kernels compute the same bits with one segment or many.
 
 use crate::kernel::{Binding, Span};
-use crate::tape::{NodeIo, StateEntry, Storage};
+use crate::tape::{NodeIo, Storage};
 
 /// Consecutive members of a flat buffer, which one dispatch binds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Segment {
+pub struct Segment<G = ()> {
     /// The range of the segment's elements in the flat buffer, with the padding after each member.
     pub span: Span,
     /// True if the segment is the whole buffer.
     pub is_whole: bool,
     /// The result of the function that groups the members, an argument of `segments`. It is the same for all members
     /// of the segment.
-    pub group: bool,
+    pub group: G,
 }
 
-impl Segment {
+impl<G> Segment<G> {
     /// Returns the number of elements in the segment, padding included.
     pub fn n_elements(self) -> usize {
         self.span.end - self.span.start
     }
 
     /// Returns a binding of the part of the node's input `i` that the segment covers.
-    pub fn input(self, i: usize) -> Binding {
+    pub fn input(&self, i: usize) -> Binding {
         if self.is_whole { Binding::Input(i) } else { Binding::InputPart(i, self.span) }
     }
 
     /// Returns a binding of the part of the node's output `i` that the segment covers.
-    pub fn output(self, i: usize) -> Binding {
+    pub fn output(&self, i: usize) -> Binding {
         if self.is_whole { Binding::Output(i) } else { Binding::OutputPart(i, self.span) }
     }
 }
 
-/// Returns the segments of the node's input `i`. All members of a segment have the same result of `group`. A segment
-/// has at most `max_bytes` bytes; only a single member that is larger exceeds this. An input that is not a flat buffer
-/// is one segment.
+/// Returns the segments of the node's input `i`. All members of a segment have the same result of `group`, whose
+/// argument is the number of a member in the layout. A
+/// segment has at most `max_bytes` bytes; only a single member that is larger exceeds this. An input that is not a flat
+/// buffer is one segment.
 ///
 /// The iterator allocates no memory, so the implementations of ops on the CPU may use it during a step.
-pub(super) fn segments<'a>(
+pub(super) fn segments<'a, G: Copy + PartialEq + Default + 'a>(
     io: &NodeIo<'a>,
     i: usize,
     max_bytes: Option<u64>,
-    group: impl Fn(&StateEntry) -> bool + 'a,
-) -> impl Iterator<Item = Segment> + 'a {
+    group: impl Fn(usize) -> G + 'a,
+) -> impl Iterator<Item = Segment<G>> + 'a {
     let value = io.input(i);
     let n_elements = value.n_elements();
     let members = match value.storage {
@@ -55,21 +56,20 @@ pub(super) fn segments<'a>(
         _ => &[],
     };
     let most = max_bytes.map_or(usize::MAX, |bytes| (bytes / 4) as usize);
-    let (mut rest, mut start) = (members, 0);
+    let (mut next, mut start) = (0, 0);
     let mut is_done = false;
     std::iter::from_fn(move || {
         if is_done {
             return None;
         }
-        let first = rest.first().is_some_and(&group);
-        let end_of = |ix: usize| rest.get(ix + 1).map_or(n_elements, |next| next.offset);
-        let fits = |&ix: &usize| group(&rest[ix]) == first && end_of(ix) - start <= most;
+        let first = if members.is_empty() { G::default() } else { group(next) };
+        let end_of = |ix: usize| members.get(ix + 1).map_or(n_elements, |member| member.offset);
+        let fits = |&ix: &usize| group(ix) == first && end_of(ix) - start <= most;
         // A segment has at least one member, even if the member alone is larger than the limit.
-        let n = 1 + (1..rest.len()).take_while(fits).count();
-        let end = if rest.is_empty() { n_elements } else { end_of(n - 1) };
-        let span = Span { start, end };
-        rest = &rest[n.min(rest.len())..];
-        (start, is_done) = (end, rest.is_empty());
+        let last = next + (next + 1..members.len()).take_while(fits).count();
+        let span = Span { start, end: end_of(last) };
+        next = last + 1;
+        (start, is_done) = (span.end, next >= members.len());
         Some(Segment { span, is_whole: span == Span { start: 0, end: n_elements }, group: first })
     })
 }
@@ -80,7 +80,7 @@ pub(super) fn alike(
     i: usize,
     max_bytes: Option<u64>,
 ) -> impl Iterator<Item = Segment> {
-    segments(io, i, max_bytes, |_| true)
+    segments(io, i, max_bytes, |_| ())
 }
 
 #[cfg(test)]
@@ -99,7 +99,8 @@ mod tests {
         }
         norm(&mut tape);
         let node = &tape.nodes()[0];
-        let found = segments(&tape.io(node), 0, max_bytes, move |m| !by_rank || m.shape.len() > 1);
+        let found =
+            segments(&tape.io(node), 0, max_bytes, move |ix| !by_rank || shapes[ix].len() > 1);
         found.map(|segment| (segment.span.start, segment.span.end, segment.group)).collect()
     }
 

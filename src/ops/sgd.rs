@@ -11,7 +11,7 @@
 
 use super::finite_check::NOT_FINITE;
 use super::optimizer::{Hyperparameters, Optimizer, WeightDecay};
-use super::segments::segments;
+use super::updates::{LrScale, Updates};
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk, for_each_chunk_of_two};
@@ -20,8 +20,7 @@ use crate::tape::{
     Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
 };
 
-/// One step of stochastic gradient descent, in place: `gradients, control, parameters -> parameters`, and with momentum
-/// `gradients, control, parameters, momentum_buffer -> parameters, momentum_buffer`.
+/// Stochastic gradient descent.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Sgd {
     /// The factor of the momentum buffer before a step adds the gradient to it, in 0..1. With 0, the optimizer has no
@@ -57,7 +56,7 @@ impl Optimizer for Sgd {
         [lr as f32, 0.0, 0.0, 0.0]
     }
 
-    fn record(&self, tape: &mut Tape) {
+    fn record_scaled(&self, tape: &mut Tape, lr_scale: &LrScale) {
         tape.optimizer_state(self.state());
         let buffers = [
             StateBuffer::Gradients,
@@ -66,17 +65,26 @@ impl Optimizer for Sgd {
             StateBuffer::Optimizer(0),
         ];
         let inputs = buffers.map(|buffer| tape.whole(buffer));
-        tape.push(*self, &inputs[..3 + self.state().len()]);
+        let updates = Updates::new(tape, self.weight_decay, lr_scale);
+        tape.push(SgdStep { sgd: *self, updates }, &inputs[..3 + self.state().len()]);
     }
 }
 
-impl Op for Sgd {
+/// One step of stochastic gradient descent, in place: `gradients, control, parameters -> parameters`, and with momentum
+/// `gradients, control, parameters, momentum_buffer -> parameters, momentum_buffer`.
+#[derive(Clone, PartialEq, Debug)]
+struct SgdStep {
+    sgd: Sgd,
+    updates: Updates,
+}
+
+impl Op for SgdStep {
     fn name(&self) -> &'static str {
         "sgd.step"
     }
 
     fn attributes(&self) -> String {
-        self.description()
+        self.sgd.description() + &self.updates.words()
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -88,26 +96,27 @@ impl Op for Sgd {
     }
 
     fn aliases(&self) -> &'static [(usize, usize)] {
-        if self.momentum == 0.0 { &[(0, 2)] } else { &[(0, 2), (1, 3)] }
+        if self.sgd.momentum == 0.0 { &[(0, 2)] } else { &[(0, 2), (1, 3)] }
     }
 
     fn flops(&self, io: &NodeIo<'_>) -> u64 {
-        let of_element = 4 + 2 * self.state().len() + 2 * usize::from(self.nesterov);
-        (of_element * io.input(0).n_elements()) as u64
+        let of_element = 4 + 2 * self.sgd.state().len() + 2 * usize::from(self.sgd.nesterov);
+        (of_element * self.updates.n_elements(io)) as u64
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
-        let path = if self.momentum == 0.0 { "sgd/step" } else { "sgd/momentum" };
+        let Sgd { momentum, nesterov, .. } = self.sgd;
+        let path = if momentum == 0.0 { "sgd/step" } else { "sgd/momentum" };
         let mut launch = Launch::default();
-        for segment in segments(io, 0, target.max_segment, self.weight_decay.group()) {
+        for segment in self.updates.segments(io, target.max_segment) {
             let mut shader = Shader::new(path)
-                .constant("WEIGHT_DECAY", self.weight_decay.rate_of(segment) as f32);
+                .constant("WEIGHT_DECAY", segment.group.weight_decay as f32)
+                .constant("LR_FACTOR", segment.group.lr_factor as f32);
             let mut bindings =
                 vec![segment.input(0), Binding::Input(1), Binding::Step, segment.output(0)];
-            if self.momentum != 0.0 {
-                shader = shader
-                    .constant("MOMENTUM", self.momentum as f32)
-                    .constant("NESTEROV", self.nesterov);
+            if momentum != 0.0 {
+                shader =
+                    shader.constant("MOMENTUM", momentum as f32).constant("NESTEROV", nesterov);
                 bindings.push(segment.output(1));
             }
             launch = launch.then(shader, &bindings, grid(segment.n_elements()));
@@ -116,19 +125,21 @@ impl Op for Sgd {
     }
 }
 
-impl Reference for Sgd {
+impl Reference for SgdStep {
     fn run<T: Real>(&self, args: Args<'_, T>) {
         let (gradients, control) = (args.inputs[0].real(), args.inputs[1].real());
         if control[NOT_FINITE] != T::ZERO {
             return;
         }
         let lr = T::from_f32(args.step.optimizer[0]);
-        let momentum = T::from_f64(self.momentum);
+        let Sgd { momentum, nesterov, .. } = self.sgd;
+        let momentum = T::from_f64(momentum);
         let (parameters, buffer) = args.outputs.split_first_mut().expect("the parameters");
         let (parameters, mut buffer) = (parameters.real(), buffer.first_mut());
-        for segment in segments(&args.io, 0, None, self.weight_decay.group()) {
+        for segment in self.updates.segments(&args.io, None) {
             let here = segment.span.start..segment.span.end;
-            let decay = T::from_f64(self.weight_decay.rate_of(segment));
+            let decay = T::from_f64(segment.group.weight_decay);
+            let lr = lr * T::from_f64(segment.group.lr_factor);
             let gradients = &gradients[here.clone()];
             let parameters = &mut parameters[here.clone()];
             match &mut buffer {
@@ -149,7 +160,7 @@ impl Reference for Sgd {
                                 let g = gradients[i] + decay * *p;
                                 let b = momentum * buffer[i] + g;
                                 buffer[i] = b;
-                                *p -= lr * if self.nesterov { g + momentum * b } else { b };
+                                *p -= lr * if nesterov { g + momentum * b } else { b };
                             }
                         },
                     );

@@ -10,6 +10,7 @@
 
 pub mod node;
 pub mod op;
+pub mod prefixes;
 mod record;
 pub mod reference;
 mod rewrite;
@@ -18,6 +19,7 @@ pub mod value;
 
 pub use node::{Node, NodeIo, Phase};
 pub use op::{Op, OutputSpec};
+pub use prefixes::Prefixes;
 pub use record::{Mode, Tape};
 pub use reference::{
     Args, ErasedReference, Precision, Reference, Scratch, ScratchSize, Slice, SliceMut,

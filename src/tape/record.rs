@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::state::{Initializer, Layout, StateEntry, StateLayout};
-use super::{ElementType, Node, NodeIo, Phase, StateBuffer, Storage, Value, ValueId};
+use super::{ElementType, Node, NodeIo, Phase, Prefixes, StateBuffer, Storage, Value, ValueId};
 use crate::tape::{Op, OutputSpec};
 
 /// The purpose of a tape: training or evaluation. Layers read the purpose, because batch norm and dropout differ
@@ -31,6 +31,7 @@ pub struct Tape {
     unit: Option<ValueId>,
     image_numbers: Option<ValueId>,
     n_random_layers: usize,
+    frozen: Prefixes,
 }
 
 impl Tape {
@@ -48,6 +49,7 @@ impl Tape {
             unit: None,
             image_numbers: None,
             n_random_layers: 0,
+            frozen: Prefixes::default(),
         }
     }
 
@@ -131,6 +133,23 @@ impl Tape {
         self.n_random_layers - 1
     }
 
+    /// Freezes the parameters that `frozen` selects: training changes neither them nor the running statistics with a
+    /// selected name. They require no gradient, so the backward pass has no nodes for them. A batch norm layer with a
+    /// selected name normalises by its running statistics, as in evaluation. Call this function before the network is
+    /// recorded.
+    ///
+    /// # Panics
+    /// If the tape has a parameter already.
+    pub fn freeze(&mut self, frozen: &Prefixes) {
+        assert!(self.members.is_empty(), "freeze: the tape has parameters already");
+        self.frozen = frozen.clone();
+    }
+
+    /// Returns true if a layer, parameter or running statistic with this name is frozen; see [`Tape::freeze`].
+    pub fn is_frozen(&self, name: &str) -> bool {
+        self.frozen.select(name)
+    }
+
     /// Returns the parameter with this name (PyTorch's); the first call adds it.
     ///
     /// # Panics
@@ -167,8 +186,9 @@ impl Tape {
             return id;
         }
         let storage = Storage::State { buffer, offset };
-        let trained = buffer == StateBuffer::Parameters && self.mode == Mode::Train;
-        let id = self.new_value(name, shape, ElementType::F32, storage, trained);
+        let is_trained = buffer == StateBuffer::Parameters && self.mode == Mode::Train;
+        let is_trained = is_trained && !self.is_frozen(name);
+        let id = self.new_value(name, shape, ElementType::F32, storage, is_trained);
         self.members.insert(name.to_string(), id);
         id
     }
@@ -363,6 +383,11 @@ impl Tape {
     /// Keeps a value after the end of the step. The host can then read it.
     pub fn keep(&mut self, id: ValueId) {
         self.values[id.index()].keep = true;
+    }
+
+    /// Changes a transient value, whose node was removed, to an input: the host writes it before each step.
+    pub(crate) fn make_input(&mut self, id: ValueId) {
+        self.values[id.index()].storage = Storage::Input;
     }
 
     /// Places a transient value in a flat buffer, at the offset of member `name`.

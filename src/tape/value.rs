@@ -144,8 +144,9 @@ pub struct Value {
     pub element: ElementType,
     /// The place of the elements.
     pub storage: Storage,
-    /// True if the backward pass must compute the gradient of this value. This holds for parameters, for inputs with a
-    /// gradient, and for every f32 value that an op with a gradient computes from such a value.
+    /// True if the backward pass must compute the gradient of this value. This holds for parameters that
+    /// are not frozen, for inputs with a gradient, and for every f32 value that an op with a gradient computes from such
+    /// a value.
     pub requires_grad: bool,
     /// True if the value must stay valid after the step. The host can then read it.
     pub keep: bool,

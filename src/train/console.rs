@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
+use super::features::Features;
 use super::folder::BEST;
 use super::metrics::EpochMetrics;
 use super::outcome::{Ended, Outcome};
@@ -15,6 +16,7 @@ use crate::base::shown::{Shown, escaped};
 use crate::base::units::{readable_bytes, thousands};
 use crate::data::Loaded;
 use crate::device::Device;
+use crate::tape::StateEntry;
 
 /// Prints the lines of one run on the standard output.
 pub struct Console<'a> {
@@ -54,11 +56,15 @@ impl<'a> Console<'a> {
         if let Some(weights) = &self.recipe.weights {
             self.print(&format!("start     the weights of {}", weights.shown()));
         }
+        if let Some(trained) = self.trained(trainer) {
+            self.print(&trained);
+        }
         self.print(&format!("memory    {memory} for training and evaluation"));
         self.print(&format!(
             "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
-             {}, learning rate up to {max_lr} ({schedule}){}; {}; seed {seed}",
+             {}, learning rate up to {max_lr} ({schedule}){}{}; {}; seed {seed}",
             self.recipe.optimizer().get().description(),
+            self.lr_scale(),
             self.stability(),
             self.augmentation()
         ));
@@ -67,6 +73,36 @@ impl<'a> Console<'a> {
         let loss = if self.evaluated_on() == "test" { "test loss" } else { "val. loss" };
         self.print(&format!(
             "epoch          lr   train loss  {accuracy}   {loss}  {accuracy}   seconds  images/s"
+        ));
+    }
+
+    /// Returns a line with the number of trained parameters and the names of the frozen ones; none if nothing is frozen.
+    fn trained(&self, trainer: &Trainer) -> Option<String> {
+        let frozen = self.recipe.freeze.as_ref()?;
+        let parameters = trainer.state.layout.parameters.iter();
+        let trained = parameters.filter(|member| !frozen.select(&member.name));
+        let n_trained = thousands(trained.map(StateEntry::n_elements).sum());
+        let until = self.recipe.unfreeze_at.map(|at| format!(" until epoch {at}"));
+        let until = until.unwrap_or_default();
+        Some(format!("trained   {n_trained} of them; frozen{until}: {frozen}"))
+    }
+
+    /// Prints the size of the cached features of the training images and of the evaluated images, and the seconds that
+    /// their computation took.
+    pub fn features(&self, [train, evaluated]: &[Features; 2], seconds: f64) {
+        let n_images = thousands(train.labels().len() + evaluated.labels().len());
+        let bytes = readable_bytes(train.n_bytes() + evaluated.n_bytes());
+        let took = duration(seconds);
+        self.print(&format!(
+            "(features of {n_images} images, {bytes}, computed in {took}; cache-features turns augmentation off)"
+        ));
+    }
+
+    /// Prints a line before the epoch, from 0, in which all parameters are trained for the first time.
+    pub fn unfrozen(&self, epoch: usize) {
+        let epoch = epoch + 1;
+        self.print(&format!(
+            "(all parameters are trained from epoch {epoch} on; the optimizer begins anew)"
         ));
     }
 
@@ -195,6 +231,11 @@ impl<'a> Console<'a> {
             let message = "the standard output cannot be written; training goes on";
             screen::note(&format!("warning: {message} ({error})"));
         }
+    }
+
+    /// Returns the factors of learning rates as text, such as `, times layer4=0.1`; empty if there are none.
+    fn lr_scale(&self) -> String {
+        self.recipe.lr_scale.as_ref().map_or(String::new(), |scale| format!(", times {scale}"))
     }
 
     /// Returns the options of the update as text, such as `, gradients clipped to 1, weights averaged (0.99)`; empty if

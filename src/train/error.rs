@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::base::shown::Shown;
+use crate::base::units::readable_bytes;
 
 /// A setting that is not valid. The error is returned before the run starts.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +70,7 @@ pub enum ConfigError {
     },
 }
 
-/// The error of a step with a NaN or infinite result.
+/// The error of a step: a NaN or infinite result, or too many features.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// The network's output is not finite.
@@ -81,6 +82,20 @@ pub enum StepError {
         image: usize,
         /// First logit of the image that is not finite.
         value: f32,
+    },
+    /// The features of all images do not fit into the memory.
+    #[error(
+        "cache-features: the features of {n_images} images take {}, and this machine has {} of memory free; \
+         freeze more layers, or leave cache-features out",
+        readable_bytes(*.bytes), readable_bytes(*.free)
+    )]
+    Features {
+        /// Number of images.
+        n_images: usize,
+        /// Number of bytes of their features.
+        bytes: u64,
+        /// Number of free bytes.
+        free: u64,
     },
     /// A loss or a gradient is not finite.
     #[error(

@@ -26,6 +26,7 @@ impl Evaluator {
         let mut config = config.clone();
         // The caller gives the weights to evaluate, averaged or not. The step keeps no average of its own.
         config.update.ema = None;
+        config.cache_features = false;
         let mut step = step::evaluation(&config);
         Arc::make_mut(&mut step.tape).inference_only();
         let mut session = device.session(step.tape.state())?;
@@ -60,7 +61,7 @@ impl Evaluator {
         let zeros = vec![0.0; self.layout().n_elements(StateBuffer::Metrics)];
         self.session.write_state(StateBuffer::Metrics, &zeros)?;
         let session = &mut *self.session;
-        if !self.evaluation.evaluate(session, split, stop, |_, _, _| Ok(()))? {
+        if !self.evaluation.evaluate(session, split.into(), stop, |_, _, _| Ok(()))? {
             return Ok(None);
         }
         Ok(Some(Metrics::from_slice(&self.session.read_state(StateBuffer::Metrics)?)))
@@ -77,6 +78,6 @@ impl Evaluator {
         split: &Split,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Vec<f32>>, Error> {
-        self.evaluation.logits(&mut *self.session, split, stop)
+        self.evaluation.logits(&mut *self.session, split.into(), stop)
     }
 }

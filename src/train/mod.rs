@@ -10,6 +10,7 @@
 //! | `evaluator.rs` | [`Evaluator`]: loss, accuracy and logits of given weights |
 //! | `model.rs` | [`Model`]: the main interface of the library, for arrays and networks of your own |
 //! | `state.rs` | [`TrainState`]: the owner of parameters, optimizer state, metrics and the count of steps |
+//! | `features.rs` | [`Features`](features::Features): the outputs of frozen layers, cached for every image |
 //! | `loaded_step.rs` | a step on images, compiled for a session |
 //! | `step.rs` | the steps of a run as tapes, from pixels to logits: training, evaluation, statistics |
 //! | `update.rs` | [`UpdateConfig`]: the part of a step after the logits, from the loss to the optimizer |
@@ -21,6 +22,7 @@
 //! | files | content |
 //! |---|---|
 //! | `recipe.rs`, `settings.rs`, `units.rs` | the settings of a run, from flags, a file and the dataset's defaults |
+//! | `fine_tuning.rs` | the settings that select which parameters a run trains |
 //! | `folder.rs`, `metrics.rs`, `logs.rs`, `tensorboard.rs` | the run folder and its files |
 //! | `checkpoint/`, `resume.rs`, `replay.rs` | checkpoints; resuming a run; running a step again to find a NaN |
 //! | `images.rs`, `evaluation.rs`, `predictions.rs`, `confusion.rs` | images, predictions, and their accuracy |
@@ -30,6 +32,7 @@
 
 mod error;
 mod evaluator;
+pub mod features;
 mod loaded_step;
 mod model;
 pub mod schedule;
@@ -50,6 +53,8 @@ mod difference;
 pub mod display;
 #[cfg(feature = "runs")]
 pub mod evaluation;
+#[cfg(feature = "runs")]
+pub mod fine_tuning;
 #[cfg(feature = "runs")]
 pub mod folder;
 #[cfg(feature = "runs")]

@@ -154,6 +154,7 @@ fn record(
     network: &impl Fn(&mut Tape, ValueId) -> ValueId,
 ) -> (Tape, impl FnOnce(ProgramId) -> ArrayStep) {
     let mut tape = Tape::new("model", mode);
+    tape.freeze(&config.update.frozen);
     let shape = [&[config.batch_size], config.input.as_slice()].concat();
     let x = tape.input("x", ElementType::F32, &shape);
     let labels = tape.input("labels", ElementType::U32, &[config.batch_size]);

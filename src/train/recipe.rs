@@ -37,7 +37,9 @@ impl Recipe {
         recipe.mean.get_or_insert(PerChannel(spec.mean));
         recipe.std.get_or_insert(PerChannel(spec.standard_deviation));
         settings.check_restrictions(&recipe)?;
+        recipe.check_fine_tuning(settings)?;
         recipe.check(dataset.train.len())?;
+        recipe.check_prefixes()?;
         Ok(recipe)
     }
 
@@ -67,7 +69,7 @@ impl Recipe {
         let defaults = Defaults { width: defaults.width_of(network), ..defaults };
         // Some settings, such as `coarse`, apply to one dataset only. So `data` is set to the dataset in use, even if
         // the user has not chosen one.
-        let settings = Settings { data: Some(source), ..settings.clone() };
+        let settings = Settings { data: Some(source), ..settings.clone() }.with_fixed_images();
         Self {
             data_dir: data_dir.map(Path::to_path_buf).and_then(Kind::value),
             // A run that repeats this one writes another folder.
@@ -85,6 +87,7 @@ impl Recipe {
         let source = settings.data.unwrap_or_default();
         let recipe = Self::with_defaults(settings, source, None);
         settings.check_restrictions(&recipe)?;
+        recipe.check_fine_tuning(settings)?;
         // The number of images is unknown here. One batch passes the check.
         recipe.check(recipe.batch_size)
     }
@@ -183,6 +186,9 @@ impl Recipe {
         step.update.ema = self.ema;
         step.update.on_nan = self.on_nan;
         step.update.optimizer = self.optimizer();
+        step.update.frozen = self.freeze.clone().unwrap_or_default();
+        step.update.lr_scale = self.lr_scale.clone().unwrap_or_default();
+        step.cache_features = self.cache_features;
         step
     }
 

@@ -10,6 +10,7 @@ use super::TrainError;
 use super::checkpoint::{Checkpoint, CheckpointFile, Header, is_batch};
 use super::loaded_step::LoadedStep;
 use super::recipe::Recipe;
+use super::step::StepConfig;
 use super::{Trainer, step};
 use crate::Error;
 use crate::device::{Device, LoadOptions};
@@ -123,7 +124,7 @@ impl Replay {
     /// # Errors
     /// As for [`Replay::run_on`].
     pub fn run(&self, device: &Device) -> Result<Vec<NodeRange>, Error> {
-        let mut trainer = Trainer::new(device, &self.recipe.step(), self.recipe.seed)?;
+        let mut trainer = Trainer::new(device, &self.config(), self.recipe.seed)?;
         self.run_on(&mut trainer)
     }
 
@@ -148,11 +149,13 @@ impl Replay {
                 found.push(NodeRange::new(node, name, &member.shape, &values[member.range()]));
             }
         }
-        let config = self.recipe.step();
+        let config = self.config();
         let (step, options) = (step::training(&config), LoadOptions { keep_all: true });
         let loaded = LoadedStep::load(&mut *state.session, &config, step, options)?;
         loaded.write_batch(&mut *state.session, batch)?;
         state.epoch = self.checkpoint.header.epoch;
+        state.optimizer_start =
+            self.recipe.optimizer_start(state.epoch, self.checkpoint.order.len());
         state.train_step(loaded.id, self.lr())?;
         let tape = loaded.tape();
         for node in tape.nodes() {
@@ -166,6 +169,11 @@ impl Replay {
             }
         }
         Ok(found)
+    }
+
+    /// Returns the settings that the step is recorded with.
+    fn config(&self) -> StepConfig {
+        self.recipe.step_of(self.checkpoint.header.epoch)
     }
 
     /// Returns the learning rate of the step.

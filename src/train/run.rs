@@ -14,6 +14,7 @@ use std::time::Instant;
 use super::checkpoint::{CheckpointFile, Retention};
 use super::console::Console;
 use super::display::Display;
+use super::features::{Features, Images};
 use super::metrics::{EpochMetrics, best};
 use super::outcome::{Ended, Outcome};
 use super::recipe::Recipe;
@@ -73,7 +74,9 @@ pub fn run(
     console.dataset();
     let begun = Instant::now();
     let config = job.recipe.step();
-    Trainer::check(job.device, &config).inspect_err(|_| folder.remove())?;
+    for config in [&config, &job.recipe.step_of(job.recipe.epochs)] {
+        Trainer::check(job.device, config).inspect_err(|_| folder.remove())?;
+    }
     let weights = match job.weights.filter(|_| resumed.is_none()) {
         Some(file) => Some(
             start::initial_weights(file, &config, job.recipe).inspect_err(|_| folder.remove())?,
@@ -85,7 +88,9 @@ pub fn run(
         // written then fails early.
         folder.create(job.recipe)?;
     }
-    let trainer = start::ready_trainer(job.recipe, job.device, weights.as_ref());
+    // The epoch of the latest step. The run itself changes to the steps of its next epoch.
+    let epoch = resumed.as_ref().map_or(0, |file| file.header.epoch_of_last_step());
+    let trainer = start::ready_trainer(job.recipe, epoch, job.device, weights.as_ref());
     let trainer = trainer.inspect_err(|_| folder.remove())?;
     let earlier = resumed.as_ref().map_or(&[][..], |file| &file.header.epochs);
     let mut run = Run::new(job, folder, console, trainer, display, earlier)?;
@@ -132,6 +137,8 @@ struct Run<'a> {
     info: ModelInfo,
     fingerprint: Fingerprint,
     trainer: Trainer,
+    /// The features of the training images and of the evaluated images; none if no features are cached.
+    features: Option<[Features; 2]>,
     /// The current epoch, from 0.
     epoch: usize,
     /// The order of the current epoch's images.
@@ -150,10 +157,12 @@ impl Run<'_> {
     /// Trains and evaluates the remaining epochs.
     fn train(&mut self) -> Result<(), Stopped> {
         self.watch.start();
+        self.cache_features()?;
         while self.epoch < self.recipe.epochs {
             if self.is_out_of_patience() {
                 return Err(Stopped::Early(Ended::OutOfPatience));
             }
+            self.unfreeze()?;
             self.train_epoch()?;
             let epoch = self.evaluate_epoch()?;
             self.console.epoch(&epoch);
@@ -172,11 +181,15 @@ impl Run<'_> {
         while self.n_batches < self.order.len() / batch_size {
             let lr = self.schedule.rate(self.n_steps());
             let images = &self.order[self.n_batches * batch_size..][..batch_size];
+            let train = match &self.features {
+                Some([train, _]) => Images::Features(train),
+                None => Images::Pixels(&self.dataset.train),
+            };
             if self.display.wants_times() {
-                let times = self.trainer.timed_step(&self.dataset.train, images, self.epoch, lr)?;
+                let times = self.trainer.timed_step(train, images, self.epoch, lr)?;
                 self.display.times(self.trainer.tape(), &times);
             } else {
-                self.trainer.step(&self.dataset.train, images, self.epoch, lr)?;
+                self.trainer.step(train, images, self.epoch, lr)?;
             }
             self.n_batches += 1;
             // These metrics are a few steps old: the loop does not wait for the device.

@@ -29,6 +29,8 @@ use crate::ops::augment::CropPadding;
 use crate::ops::finite_check::OnNonFinite;
 use crate::ops::optimizers::OptimizerKind;
 use crate::ops::random_resized_crop;
+use crate::ops::updates::LrScale;
+use crate::tape::Prefixes;
 use crate::train::ConfigError;
 use crate::train::schedule::{Anneal, PCT_START, ScheduleKind};
 
@@ -57,6 +59,18 @@ settings! {
         seed: u64 ["N"] = |_| 0;
         /// End the run when the accuracy has not improved for N epochs [default: never]
         patience: NonZeroU32 ["N"];
+    }
+    "Fine-tuning" {
+        /// Do not train the parameters whose names begin with one of these, up to a dot: conv1,bn1,layer1. Their batch
+        /// norms keep their running statistics
+        freeze: Prefixes ["NAMES"];
+        /// Train all parameters from this epoch on [default: never]
+        unfreeze_at: NonZeroU32 ["EPOCH"];
+        /// Multiply the learning rates of the parameters whose names begin like this: layer4=0.1,fc=2
+        lr_scale: LrScale ["NAME=FACTOR"];
+        /// Compute the outputs in front of the first trained layer once for each image, without augmentation, and keep
+        /// them in memory
+        cache_features: bool ["BOOL"] = |_| false;
     }
     "Data" {
         /// The dataset to train on

@@ -49,6 +49,8 @@ pub struct TrainState {
     pub epoch: usize,
     /// The number of training steps so far.
     pub n_steps: u64,
+    /// The number of training steps before the optimizer began: 0, unless [`TrainState::restart_optimizer`] was called.
+    pub optimizer_start: u64,
     optimizer: AnyOptimizer,
     seed: u64,
     /// The elements of the latest metrics that were requested and have arrived.
@@ -67,7 +69,9 @@ impl TrainState {
         seed: u64,
     ) -> Result<Self, Error> {
         let (session, layout) = (device.session(layout)?, layout.clone());
-        Ok(Self { session, layout, epoch: 0, n_steps: 0, optimizer, seed, late: Vec::new() })
+        let (n_steps, optimizer_start) = (0, 0);
+        let late = Vec::new();
+        Ok(Self { session, layout, epoch: 0, n_steps, optimizer_start, optimizer, seed, late })
     }
 
     /// Runs a training step at the learning rate `lr`. The caller has written the step's inputs. May return before the
@@ -95,9 +99,22 @@ impl TrainState {
         self.n_steps += 1;
         StepScalars {
             step: u32::try_from(self.n_steps).expect("fewer than 2^32 steps"),
-            optimizer: self.optimizer.get().scalars(lr, self.n_steps),
+            optimizer: self.optimizer.get().scalars(lr, self.n_steps - self.optimizer_start),
             ..self.scalars()
         }
+    }
+
+    /// Begins the optimizer anew, for all parameters: its state becomes 0, and the next step is its first one.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn restart_optimizer(&mut self) -> Result<(), Error> {
+        for buffer in (0..StateBuffer::N_OPTIMIZER).map(StateBuffer::Optimizer) {
+            let zeros = vec![0.0; self.layout.n_elements(buffer)];
+            self.session.write_state(buffer, &zeros)?;
+        }
+        self.optimizer_start = self.n_steps;
+        Ok(())
     }
 
     /// Returns the scalars of a step that does not train: seed and epoch, from which random numbers are drawn. The

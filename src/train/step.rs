@@ -7,7 +7,9 @@
 //! evaluation   pixels -> normalise -> network -> cross_entropy -> metrics
 //! ```
 //!
-//! Parts in parentheses are optional. With averaged weights (`--ema`) there is a third step: the forward pass of
+//! Parts in parentheses are optional. With [`StepConfig::cache_features`], each step has two parts: the part in front
+//! of the first trained layer, which gives the same features of an image in every epoch, and the rest, which reads the
+//! features. With averaged weights (`--ema`) there is a third step: the forward pass of
 //! training with the averaged weights. The running statistics of the averaged weights are the means of this step's
 //! batch statistics over several batches.
 //!
@@ -24,6 +26,7 @@ use crate::ops::augment::{self, AugmentFlags, ColorJitter};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::random_box::BoxRange;
 use crate::ops::{random_erasing, random_resized_crop};
+use crate::passes::{self, Front};
 use crate::tape::{ElementType, Mode, Tape, ValueId};
 
 /// The settings that a step is recorded with.
@@ -50,6 +53,8 @@ pub struct StepConfig {
     pub mean: Vec<f64>,
     /// The standard deviation of each channel. A pixel minus the mean is divided by the standard deviation.
     pub standard_deviation: Vec<f64>,
+    /// True to split each step in front of its first trained layer. Training images are then not augmented.
+    pub cache_features: bool,
     /// The settings of the part after the logits: loss, gradients, optimizer.
     pub update: UpdateConfig,
 }
@@ -69,6 +74,7 @@ impl StepConfig {
             random_erasing: 0.0,
             mean: cifar10::MEAN.to_vec(),
             standard_deviation: cifar10::STANDARD_DEVIATION.to_vec(),
+            cache_features: false,
             update: UpdateConfig::default(),
         }
     }
@@ -92,8 +98,11 @@ impl StepConfig {
 /// A recorded step, and the values that the host writes and reads.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The recorded step.
+    /// The recorded step; without its front, if it is split.
     pub tape: Arc<Tape>,
+    /// The part in front of the first trained layer; none if the step is not split. Its tape reads the images and the
+    /// table, and [`Step::tape`] reads its features in place of the images.
+    pub front: Option<Front>,
     /// Input that the host writes once: the normalised value of every byte in every channel, `[256, C]`; see
     /// [`StepConfig::table`].
     pub table: ValueId,
@@ -144,16 +153,17 @@ pub fn training_timed(config: &StepConfig) -> (Step, RecordingTimes) {
 
 /// Records an evaluation step. Batch norms use running statistics; there is no augmentation and no label smoothing.
 pub fn evaluation(config: &StepConfig) -> Step {
-    let mut tape = Tape::new(config.network.network.name(), Mode::Eval);
+    let mut tape = new_tape(config, Mode::Eval);
     let [pixels, labels, table] = inputs(&mut tape, config, &config.size.planar(config.batch_size));
 
     let x = augment::normalise(&mut tape, pixels, table);
     let heads = config.network.record_heads(&mut tape, x);
     let logits = heads.logits;
     tape.keep(logits);
+    let front = split(&mut tape, config, [pixels, table]);
     let loss = config.update.record_evaluation(&mut tape, &heads, labels).loss;
     let tape = Arc::new(tape);
-    Step { tape, table, pixels, sizes: None, labels, indices: None, logits, loss }
+    Step { tape, front, table, pixels, sizes: None, labels, indices: None, logits, loss }
 }
 
 /// Records the forward pass of a training step with the weights that evaluation reads: the averaged ones, if there are
@@ -170,15 +180,34 @@ fn trained_images(
     config: &StepConfig,
     complete: impl FnOnce(&mut Tape, &Heads, ValueId) -> CrossEntropy,
 ) -> Step {
-    let mut tape = Tape::new(config.network.network.name(), Mode::Train);
+    let mut tape = new_tape(config, Mode::Train);
     let Augmented { labels, table, pixels, sizes, indices, images: x } =
         augmented(&mut tape, config);
     let heads = config.network.record_heads(&mut tape, x);
     let logits = heads.logits;
     tape.keep(logits);
+    let front = split(&mut tape, config, [pixels, table]);
     let loss = complete(&mut tape, &heads, labels).loss;
     let (tape, indices) = (Arc::new(tape), Some(indices));
-    Step { tape, table, pixels, sizes, labels, indices, logits, loss }
+    Step { tape, front, table, pixels, sizes, labels, indices, logits, loss }
+}
+
+/// Returns an empty tape with the frozen parameters of the settings.
+fn new_tape(config: &StepConfig, mode: Mode) -> Tape {
+    let mut tape = Tape::new(config.network.network.name(), mode);
+    tape.freeze(&config.update.frozen);
+    tape
+}
+
+/// Splits a recorded forward pass in front of its first trained layer, and returns the part in front. Returns None, and
+/// changes nothing, without [`StepConfig::cache_features`].
+fn split(tape: &mut Tape, config: &StepConfig, images: [ValueId; 2]) -> Option<Front> {
+    config.cache_features.then(|| {
+        let mut front = passes::split_frozen(tape, &images);
+        passes::fuse(&mut front.tape, config.update.fusion);
+        config.update.declare_state(&mut front.tape);
+        front
+    })
 }
 
 /// The beginning of a training step, without the network: the augmentation.
@@ -229,6 +258,10 @@ fn augmented(tape: &mut Tape, config: &StepConfig) -> Augmented {
     let [pixels, labels, table] = inputs(tape, config, &stored);
     let indices = tape.input("indices", ElementType::U32, &[batch_size]);
     tape.set_image_numbers(indices);
+    if config.cache_features {
+        let images = augment::normalise(tape, pixels, table);
+        return Augmented { labels, table, pixels, sizes: None, indices, images };
+    }
     let mut bytes = pixels;
     let sizes = config.resized_crop.map(|range| {
         let sizes = tape.input("sizes", ElementType::U32, &[batch_size, 2]);

@@ -1,15 +1,16 @@
 //! Training on the images of a dataset: the training state, and the steps that are loaded into its session.
 
-use super::TrainState;
+use super::features::{Features, Images};
 use super::loaded_step::LoadedStep;
-use super::step::{self, StepConfig};
+use super::step::{self, Step, StepConfig};
+use super::{StepError, TrainState};
 use crate::Error;
 use crate::data::Split;
-use crate::device::{Device, LoadOptions, NodeTimes};
+use crate::device::{self, Device, LoadOptions, NodeTimes, Session};
 use crate::nn::Weights;
 use crate::ops::metrics::Metrics;
 use crate::passes::{Plan, PlanOptions};
-use crate::tape::{StateBuffer, Tape};
+use crate::tape::{Mode, StateBuffer, Tape};
 
 /// The largest number of batches that [`Trainer::update_statistics`] averages over. With 32 batches the random error of
 /// the mean is smaller than the change of the statistics in one step of training.
@@ -35,9 +36,12 @@ impl Trainer {
         let statistics = config.update.ema.map(|_| step::statistics(config));
         let steps = [Some(step::training(config)), Some(step::evaluation(config)), statistics];
         let (mut in_use, mut slots) = (0, Vec::new());
-        for step in steps.into_iter().flatten() {
-            let plan =
-                Plan::new(&step.tape, PlanOptions { slots: &slots, ..PlanOptions::default() });
+        let tapes = steps.iter().flatten().flat_map(|step| {
+            let front = step.front.as_ref().map(|front| &front.tape);
+            [&*step.tape].into_iter().chain(front)
+        });
+        for tape in tapes {
+            let plan = Plan::new(tape, PlanOptions { slots: &slots, ..PlanOptions::default() });
             device.check(&plan, in_use)?;
             in_use += plan.own_bytes();
             slots = plan.slots();
@@ -53,18 +57,30 @@ impl Trainer {
         let training = step::training(config);
         let layout = training.tape.state();
         let mut state = TrainState::new(device, layout, config.update.optimizer, seed)?;
-        let mut load =
-            |step| LoadedStep::load(&mut *state.session, config, step, LoadOptions::default());
+        let session = &mut *state.session;
         // The largest step is loaded first. If its plan exceeds a limit, the error comes before a step allocates
         // memory.
-        let training = load(training)?;
-        let evaluation = load(step::evaluation(config))?;
-        let statistics = config.update.ema.map(|_| load(step::statistics(config))).transpose()?;
+        let training = load(session, config, training)?;
+        let evaluation = load(session, config, step::evaluation(config))?;
+        let statistics = load_statistics(session, config)?;
         // The weights are initialised after all plans were accepted, since the host's copy of the weights takes memory
         // too.
         let initial = Weights::initial(&state.layout, seed);
         state.set_weights(&initial)?;
         Ok(Self { state, training, evaluation, statistics })
+    }
+
+    /// Loads the training step of `config` in place of the present one, and begins the optimizer anew: its state becomes
+    /// 0, and its count of steps begins at 1. The steps differ in their frozen parameters alone. A parameter may not be
+    /// frozen again: the buffer of gradients has its last gradient, which the norm of all gradients would contain.
+    ///
+    /// # Errors
+    /// If a step exceeds a limit of the device, or the device fails.
+    pub fn unfreeze(&mut self, config: &StepConfig) -> Result<(), Error> {
+        let session = &mut *self.state.session;
+        self.training = load(session, config, step::training(config))?;
+        self.statistics = load_statistics(session, config)?;
+        self.state.restart_optimizer()
     }
 
     /// Runs every step once on a batch without images, because some drivers compile a kernel when it first runs. The
@@ -89,15 +105,15 @@ impl Trainer {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn step(
+    pub fn step<'a>(
         &mut self,
-        split: &Split,
+        split: impl Into<Images<'a>>,
         images: &[u32],
         epoch: usize,
         lr: f64,
     ) -> Result<(), Error> {
         self.state.epoch = epoch;
-        self.training.write(&mut *self.state.session, split, images)?;
+        self.training.write(&mut *self.state.session, split.into(), images)?;
         self.state.train_step(self.training.id, lr)
     }
 
@@ -106,15 +122,15 @@ impl Trainer {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn timed_step(
+    pub fn timed_step<'a>(
         &mut self,
-        split: &Split,
+        split: impl Into<Images<'a>>,
         images: &[u32],
         epoch: usize,
         lr: f64,
     ) -> Result<NodeTimes, Error> {
         self.state.epoch = epoch;
-        self.training.write(&mut *self.state.session, split, images)?;
+        self.training.write(&mut *self.state.session, split.into(), images)?;
         self.state.timed_step(self.training.id, lr)
     }
 
@@ -123,14 +139,14 @@ impl Trainer {
     /// # Errors
     /// If the device fails. [`StepError::NotFinite`](super::StepError::NotFinite) if a loss or gradient of an earlier
     /// training step was not finite.
-    pub fn evaluate(
+    pub fn evaluate<'a>(
         &mut self,
-        split: &Split,
+        split: impl Into<Images<'a>>,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Metrics>, Error> {
         self.state.take_metrics()?;
         let session = &mut *self.state.session;
-        match self.evaluation.evaluate(session, split, stop, |_, _, _| Ok(()))? {
+        match self.evaluation.evaluate(session, split.into(), stop, |_, _, _| Ok(()))? {
             true => self.state.take_metrics().map(Some),
             false => Ok(None),
         }
@@ -143,19 +159,20 @@ impl Trainer {
     /// # Errors
     /// If the device fails. [`StepError::LogitsNotFinite`](super::StepError::LogitsNotFinite) if a logit is NaN or
     /// infinite.
-    pub fn logits(
+    pub fn logits<'a>(
         &mut self,
-        split: &Split,
+        split: impl Into<Images<'a>>,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Vec<f32>>, Error> {
-        let logits = self.evaluation.logits(&mut *self.state.session, split, stop)?;
+        let logits = self.evaluation.logits(&mut *self.state.session, split.into(), stop)?;
         self.state.drop_metrics()?;
         Ok(logits)
     }
 
     /// Measures the running statistics for the averaged weights, like `torch.optim.swa_utils.update_bn`: the mean over
     /// several batches of augmented images. The running statistics after training belong to the trained weights, not to
-    /// their average. `images` are numbers of images in `split`. Does nothing if no weights are averaged.
+    /// their average. The statistics of frozen batch norms do not change. `images` are numbers of images in `split`. Does
+    /// nothing if no weights are averaged.
     ///
     /// `epoch`, from 0, seeds the augmentation together with each image's number.
     ///
@@ -163,14 +180,15 @@ impl Trainer {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn update_statistics(
+    pub fn update_statistics<'a>(
         &mut self,
-        split: &Split,
+        split: impl Into<Images<'a>>,
         images: &[u32],
         epoch: usize,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool, Error> {
         let Self { state, statistics: Some(step), .. } = self else { return Ok(true) };
+        let split = split.into();
         state.epoch = epoch;
         let mut sums = vec![0.0; state.layout.n_elements(StateBuffer::RunningStatistics)];
         let batches = images.chunks_exact(step.batch_size()).take(STATISTICS_BATCHES);
@@ -185,10 +203,52 @@ impl Trainer {
             sums.iter_mut().zip(of_batch).for_each(|(sum, value)| *sum += f64::from(value));
         }
         if n_batches > 0 {
-            let means: Vec<f32> = sums.iter().map(|sum| (sum / n_batches as f64) as f32).collect();
+            let mut means: Vec<f32> =
+                sums.iter().map(|sum| (sum / n_batches as f64) as f32).collect();
+            let running = state.session.read_state(StateBuffer::RunningStatistics)?;
+            let members = state.layout.running_statistics.iter();
+            for member in members.filter(|member| step.tape().is_frozen(&member.name)) {
+                means[member.range()].copy_from_slice(&running[member.range()]);
+            }
             state.session.write_state(StateBuffer::RunningStatistics, &means)?;
         }
         Ok(true)
+    }
+
+    /// Fails if the features of `n_training` images for training, and of `n_evaluated` images for evaluation, take more
+    /// memory than this machine has.
+    ///
+    /// # Errors
+    /// [`StepError::Features`] with the numbers of bytes.
+    pub fn check_features(&self, n_training: usize, n_evaluated: usize) -> Result<(), StepError> {
+        let n_elements = self.training.feature_length() as u64 * n_training as u64
+            + self.evaluation.feature_length() as u64 * n_evaluated as u64;
+        let (n_images, bytes) = (n_training + n_evaluated, 4 * n_elements);
+        match device::free_memory() {
+            Some(free) if bytes > free => Err(StepError::Features { n_images, bytes, free }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the features of every image of a split, for training or for evaluation; none if `stop` returned true
+    /// before the end. The two differ if layers with random draws stand between frozen layers.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// Without [`StepConfig::cache_features`].
+    pub fn features(
+        &mut self,
+        split: &Split,
+        mode: Mode,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Features>, Error> {
+        let step = match mode {
+            Mode::Train => &mut self.training,
+            Mode::Eval => &mut self.evaluation,
+        };
+        step.features(&mut *self.state.session, split, stop)
     }
 
     /// Returns the training step as it was recorded.
@@ -203,8 +263,23 @@ impl Trainer {
 
     /// Returns the bytes that the state and all steps take on the device.
     pub fn planned_bytes(&self) -> u64 {
-        let plan = |step: &LoadedStep| self.state.session.plan(step.id);
-        let others = [Some(&self.evaluation), self.statistics.as_ref()].into_iter().flatten();
-        plan(&self.training).total_bytes() + others.map(|step| plan(step).own_bytes()).sum::<u64>()
+        let steps = [Some(&self.training), Some(&self.evaluation), self.statistics.as_ref()];
+        let mut programs = steps.into_iter().flatten().flat_map(LoadedStep::programs);
+        let first = programs.next().map(|id| self.state.session.plan(id).total_bytes());
+        let others = programs.map(|id| self.state.session.plan(id).own_bytes());
+        first.unwrap_or_default() + others.sum::<u64>()
     }
+}
+
+/// Compiles a step of these settings.
+fn load(session: &mut dyn Session, config: &StepConfig, step: Step) -> Result<LoadedStep, Error> {
+    LoadedStep::load(session, config, step, LoadOptions::default())
+}
+
+/// Compiles the step that measures running statistics; returns None if no weights are averaged.
+fn load_statistics(
+    session: &mut dyn Session,
+    config: &StepConfig,
+) -> Result<Option<LoadedStep>, Error> {
+    config.update.ema.map(|_| load(session, config, step::statistics(config))).transpose()
 }

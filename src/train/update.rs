@@ -12,17 +12,22 @@ use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::ops::finite_check::{self, OnNonFinite};
 use crate::ops::optimizers::AnyOptimizer;
 use crate::ops::scale::scale;
+use crate::ops::updates::LrScale;
 use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
 use crate::passes::{self, fuse::Fusion};
-use crate::tape::{Phase, Tape, ValueId};
+use crate::tape::{Phase, Prefixes, Tape, ValueId};
 
 /// The settings of the part of a step after the logits: loss, gradients, optimizer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct UpdateConfig {
     /// The share of each label that is spread over all classes, in 0..1. Evaluation does not smooth labels.
     pub label_smoothing: f32,
     /// The optimizer.
     pub optimizer: AnyOptimizer,
+    /// The parameters that training does not change; see [`Tape::freeze`].
+    pub frozen: Prefixes,
+    /// The factors of the learning rates of some parameters.
+    pub lr_scale: LrScale,
     /// The largest L2 norm of all gradients together. Gradients with a larger norm are scaled down to this norm. None:
     /// gradients are not clipped.
     pub clip_grad_norm: Option<f32>,
@@ -35,11 +40,13 @@ pub struct UpdateConfig {
 }
 
 impl Default for UpdateConfig {
-    /// No label smoothing, Adam as it was published, no clipping, no average, everything fused.
+    /// No label smoothing, Adam as it was published, nothing frozen, no clipping, no average, everything fused.
     fn default() -> Self {
         Self {
             label_smoothing: 0.0,
             optimizer: Adam::default().into(),
+            frozen: Prefixes::default(),
+            lr_scale: LrScale::default(),
             clip_grad_norm: None,
             ema: None,
             on_nan: OnNonFinite::Stop,
@@ -93,7 +100,7 @@ impl UpdateConfig {
             if let (Some(norm), Some(max_norm)) = (norm, self.clip_grad_norm) {
                 clip_grad_norm::clip(tape, norm, max_norm);
             }
-            self.optimizer.get().record(tape);
+            self.optimizer.get().record_scaled(tape, &self.lr_scale);
             if let Some(decay) = self.ema {
                 ema::ema(tape, decay);
             }
@@ -135,13 +142,20 @@ impl UpdateConfig {
     fn record_forward(&self, tape: &mut Tape, logits: ValueId, labels: ValueId) -> CrossEntropy {
         let loss = record_loss(tape, logits, labels, 0.0);
         passes::fuse(tape, self.fusion);
-        // All steps of a session share one state, so the tapes of steps that do not train declare the optimizer's
-        // buffers too.
-        tape.optimizer_state(self.optimizer.get().state());
+        self.declare_state(tape);
         if self.ema.is_some() {
             passes::read_averages(tape);
         }
         loss
+    }
+
+    /// Adds the buffers of the optimizer and of the averages to the state of a tape that does not train. All steps of a
+    /// session share one state, so their tapes have the same buffers.
+    pub(super) fn declare_state(&self, tape: &mut Tape) {
+        tape.optimizer_state(self.optimizer.get().state());
+        if self.ema.is_some() {
+            tape.average_parameters();
+        }
     }
 }
 

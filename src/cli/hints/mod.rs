@@ -147,6 +147,7 @@ fn of_step(error: &StepError, has: &dyn Fn(&str) -> bool) -> &'static str {
             "the weights, or the mean and standard deviation in their record, are too large for f32"
         }
         StepError::NotFinite { .. } => smaller_rate(has),
+        StepError::Features { .. } => "",
     }
 }
 

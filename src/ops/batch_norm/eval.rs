@@ -26,7 +26,7 @@ pub fn batch_norm_eval(
 }
 
 /// Batch norm in evaluation: `x, gamma, beta, running_mean, running_var -> y`. Only x can have a gradient, because
-/// training always normalises with the statistics of the batch.
+/// training normalises with the statistics of the batch, except in frozen layers.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormEval {
     /// The number that is added to the variance.

@@ -110,6 +110,11 @@ impl Header {
         FORMAT_VERSION
     }
 
+    /// Returns the epoch, from 0, of the latest training step; 0 before the first step.
+    pub(super) fn epoch_of_last_step(&self) -> usize {
+        if self.n_batches == 0 { self.epoch.saturating_sub(1) } else { self.epoch }
+    }
+
     /// Returns the hash of the header without its checksum, of the record of the training data if there is one, and of
     /// all tensors in the order of their names.
     fn checksum<'a>(

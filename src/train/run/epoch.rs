@@ -10,6 +10,7 @@ use crate::base::shown::Shown;
 use crate::data::batches;
 use crate::tape::StateBuffer;
 use crate::train::checkpoint::{Checkpoint, Header};
+use crate::train::features::Images;
 use crate::train::metrics::{EpochMetrics, best};
 use crate::train::stopwatch::Stopwatch;
 use crate::train::{Snapshot, TrainError, screen};
@@ -21,9 +22,13 @@ impl Run<'_> {
         let begun = Instant::now();
         let stop = self.stop;
         let stop = || stop.load(Ordering::Relaxed);
-        let (train, order) = (&self.dataset.train, &self.order);
-        let evaluated = match self.trainer.update_statistics(train, order, self.epoch, &stop)? {
-            true => self.trainer.evaluate(self.dataset.evaluated(), &stop)?,
+        let [train, evaluated] = match &self.features {
+            Some(features) => features.each_ref().map(Images::Features),
+            None => [&self.dataset.train, self.dataset.evaluated()].map(Images::Pixels),
+        };
+        let is_whole = self.trainer.update_statistics(train, &self.order, self.epoch, &stop)?;
+        let evaluated = match is_whole {
+            true => self.trainer.evaluate(evaluated, &stop)?,
             false => None,
         };
         self.display.end_epoch();

@@ -1,12 +1,16 @@
 //! The beginning of a run: with new weights, with weights from a file, or from a checkpoint.
 
-use super::{Job, Run, go_on_without};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::{Ended, Job, Run, Stopped, go_on_without};
 use crate::Error;
 use crate::base::shown::Shown;
 use crate::base::units::readable_bytes;
 use crate::data::batches;
 use crate::device::Device;
 use crate::nn::{Weights, WeightsFile};
+use crate::tape::Mode;
 use crate::train::checkpoint::{Checkpoint, CheckpointFile, Retention};
 use crate::train::console::Console;
 use crate::train::display::{Display, RunFacts};
@@ -42,6 +46,7 @@ impl<'a> Run<'a> {
             info: recipe.info(&loaded.dataset),
             fingerprint: loaded.dataset.fingerprint(),
             trainer,
+            features: None,
             epoch: 0,
             order: batches::epoch_order(recipe.seed, 0, n_images),
             n_batches: 0,
@@ -62,6 +67,9 @@ impl<'a> Run<'a> {
         fits.map_err(|reason| TrainError::Checkpoint { path, reason })?;
         let Checkpoint { header, order, snapshot, .. } = checkpoint;
         self.trainer.state.restore(&snapshot)?;
+        let n_images = self.dataset.train.len();
+        self.trainer.state.optimizer_start =
+            self.recipe.optimizer_start(header.epoch_of_last_step(), n_images);
         (self.epoch, self.n_batches, self.order) = (header.epoch, header.n_batches, order);
         (self.epochs, self.best_step) = (header.epochs, header.best_step);
         self.epoch_watch = Stopwatch::at(header.epoch_seconds);
@@ -97,6 +105,42 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Computes the features of the training images and of the images on which epochs are evaluated, if features are
+    /// cached and an epoch is left.
+    pub(super) fn cache_features(&mut self) -> Result<(), Stopped> {
+        if !self.recipe.cache_features || self.is_over() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let (train, evaluated) = (&self.dataset.train, self.dataset.evaluated());
+        self.trainer.check_features(train.len(), evaluated.len()).map_err(Error::from)?;
+        let stop = || self.stop.load(Ordering::Relaxed);
+        let features = (
+            self.trainer.features(train, Mode::Train, &stop)?,
+            self.trainer.features(evaluated, Mode::Eval, &stop)?,
+        );
+        let (Some(train), Some(evaluated)) = features else {
+            return Err(Stopped::Early(Ended::Interrupted));
+        };
+        let features = [train, evaluated];
+        self.console.features(&features, begun.elapsed().as_secs_f64());
+        self.features = Some(features);
+        Ok(())
+    }
+
+    /// Trains all parameters from the next step on, if the current epoch begins with it.
+    pub(super) fn unfreeze(&mut self) -> Result<(), Error> {
+        let begins = self.n_batches == 0 && self.recipe.unfreeze_at == Some(self.epoch + 1);
+        if begins {
+            self.trainer.unfreeze(&self.recipe.step_of(self.epoch))?;
+            if matches!(self.job.device, Device::Gpu(_)) {
+                self.trainer.warm_up()?;
+            }
+            self.console.unfrozen(self.epoch);
+        }
+        Ok(())
+    }
+
     /// Passes the facts of the run and its earlier epochs to the display.
     pub(super) fn begin_display(&mut self) {
         self.display.begin(&RunFacts {
@@ -125,14 +169,15 @@ pub(super) fn initial_weights(
     Ok(weights)
 }
 
-/// Returns a trainer with these weights, or with new weights. On a GPU every kernel of the trainer has run once, so the
+/// Returns a trainer with these weights, or with new weights, for the steps of an epoch, from 0. On a GPU every kernel of the trainer has run once, so the
 /// first step of the run takes no longer than the others.
 pub(super) fn ready_trainer(
     recipe: &Recipe,
+    epoch: usize,
     device: &Device,
     weights: Option<&Weights>,
 ) -> Result<Trainer, Error> {
-    let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    let mut trainer = Trainer::new(device, &recipe.step_of(epoch), recipe.seed)?;
     if let Some(weights) = weights {
         trainer.state.set_weights(weights)?;
     }

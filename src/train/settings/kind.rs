@@ -17,6 +17,8 @@ use crate::nn::networks::{NetworkRef, by_name};
 use crate::ops::augment::CropPadding;
 use crate::ops::finite_check::OnNonFinite;
 use crate::ops::optimizers::OptimizerKind;
+use crate::ops::updates::LrScale;
+use crate::tape::Prefixes;
 use crate::train::schedule::{Anneal, ScheduleKind};
 
 /// The quotation marks around a value in a settings file.
@@ -210,7 +212,7 @@ macro_rules! kinds_with_text {
     )*};
 }
 
-kinds_with_text!(Bounds, Classes, Every, MemorySize, Milestones, PerChannel);
+kinds_with_text!(Bounds, Classes, Every, LrScale, MemorySize, Milestones, PerChannel, Prefixes);
 
 impl Kind for NetworkRef {
     type Value = Self;

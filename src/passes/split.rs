@@ -1,0 +1,103 @@
+//! The split of a step in front of its first trained layer. The part in front gives the same results for an image in
+//! every epoch, so a run can compute them once.
+
+use crate::tape::{Storage, Tape, ValueId};
+
+/// The part of a step in front of the first trained layer.
+#[derive(Clone, Debug)]
+pub struct Front {
+    /// The nodes of the part, on a tape with the values and the state layout of the whole step.
+    pub tape: Tape,
+    /// The values that the rest of the step reads, `[N, ...]`. They are outputs of [`Front::tape`], which the host can
+    /// read, and inputs of the rest.
+    pub features: Vec<ValueId>,
+}
+
+/// Moves nodes of a forward pass to a tape of their own: those that depend on nothing but `images` and frozen members of
+/// the state. The values between the two parts become inputs of `tape`.
+///
+/// A layer with random draws depends on the numbers of the images, and a batch norm that is not frozen depends on its
+/// parameters. So neither is moved, and the moved nodes compute each image for itself.
+pub fn split_frozen(tape: &mut Tape, images: &[ValueId]) -> Front {
+    let mut is_fixed = vec![false; tape.values().len()];
+    for &image in images {
+        is_fixed[image.index()] = true;
+    }
+    let members = tape.state().parameters.iter().chain(&tape.state().running_statistics);
+    for member in members.filter(|member| tape.is_frozen(&member.name)) {
+        let id = tape.find_member(&member.name).expect("a member is a value");
+        is_fixed[id.index()] = true;
+    }
+    let is_moved: Vec<bool> = tape
+        .nodes()
+        .iter()
+        .map(|node| {
+            let is_transient = |&id: &ValueId| tape.value(id).storage == Storage::Transient;
+            let is_moved = node.inputs.iter().all(|id| is_fixed[id.index()])
+                && node.outputs.iter().all(is_transient);
+            node.outputs.iter().for_each(|id| is_fixed[id.index()] = is_moved);
+            is_moved
+        })
+        .collect();
+    let stays = tape.nodes().iter().zip(&is_moved).filter(|(_, is_moved)| !**is_moved);
+    let mut features: Vec<_> = stays.flat_map(|(node, _)| &node.inputs).copied().collect();
+    features.retain(|&id| is_fixed[id.index()] && tape.value(id).storage == Storage::Transient);
+    features.sort_unstable();
+    features.dedup();
+    let mut front = tape.clone();
+    front.retain(|ix| is_moved[ix]);
+    tape.retain(|ix| !is_moved[ix]);
+    for &id in &features {
+        front.keep(id);
+        tape.make_input(id);
+    }
+    Front { tape: front, features }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::layers::{self, Conv};
+    use crate::tape::{ElementType, Mode};
+
+    /// Returns the names of the moved and of the remaining nodes of a small network, and the names of the features.
+    fn split(frozen: &str) -> [Vec<String>; 3] {
+        let mut tape = Tape::new("test", Mode::Train);
+        tape.freeze(&frozen.parse().expect("a list"));
+        let numbers = tape.input("numbers", ElementType::U32, &[2]);
+        tape.set_image_numbers(numbers);
+        let x = tape.input("x", ElementType::F32, &[2, 4, 4, 3]);
+        let y = layers::conv2d(&mut tape, "conv1", x, 4, Conv::default());
+        let y = layers::batch_norm(&mut tape, "bn1", y);
+        let z = layers::conv2d(&mut tape, "conv2", y, 4, Conv::default());
+        let z = layers::add(&mut tape, "add", z, y);
+        let z = layers::dropout(&mut tape, "drop", z, 0.5);
+        let z = layers::relu(&mut tape, "relu", z);
+        let z = layers::flatten(&mut tape, "flatten", z);
+        let logits = layers::linear(&mut tape, "fc", z, 2, true);
+        tape.keep(logits);
+        let Front { tape: front, features } = split_frozen(&mut tape, &[x]);
+        assert!(features.iter().all(|&id| front.value(id).keep));
+        assert!(features.iter().all(|&id| tape.value(id).storage == Storage::Input));
+        let scopes =
+            |tape: &Tape| tape.nodes().iter().map(|node| node.scope.clone()).collect::<Vec<_>>();
+        let names = features.iter().map(|&id| tape.value(id).name.clone()).collect();
+        [scopes(&front), scopes(&tape), names]
+    }
+
+    #[test]
+    fn nodes_before_the_first_trained_layer_are_moved() {
+        let [moved, rest, features] = split("conv1,bn1");
+        assert_eq!(moved, ["conv1", "bn1"]);
+        assert_eq!(rest, ["conv2", "add", "drop", "relu", "flatten", "fc"]);
+        assert_eq!(features, ["bn1.norm"]);
+    }
+
+    #[test]
+    fn a_trained_batch_norm_and_random_draws_are_not_moved() {
+        assert_eq!(split("conv1,conv2")[0], ["conv1"]);
+        assert_eq!(split("conv1,bn1,conv2")[0], ["conv1", "bn1", "conv2", "add"]);
+        assert_eq!(split("conv1,bn1,conv2")[2], ["add.sum"]);
+        assert!(split("conv2,bn1")[0].is_empty());
+    }
+}
