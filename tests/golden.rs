@@ -11,6 +11,8 @@ mod case_file;
 mod compare;
 #[path = "golden/elementwise.rs"]
 mod elementwise;
+#[path = "golden/fine_tuning.rs"]
+mod fine_tuning;
 #[path = "golden/network.rs"]
 mod network;
 #[path = "golden/ops.rs"]
@@ -71,6 +73,7 @@ const KINDS: &[(&str, Run)] = &[
     ("dropout", ops::dropout),
     ("detach", elementwise::detach),
     ("ema", ops::ema),
+    ("fine_tune", fine_tuning::steps),
     ("leaky_relu", elementwise::leaky_relu),
     ("linear", ops::linear),
     ("max_pool2d", spatial::max_pool2d),

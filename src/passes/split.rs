@@ -28,22 +28,24 @@ pub fn split_frozen(tape: &mut Tape, images: &[ValueId]) -> Front {
         let id = tape.find_member(&member.name).expect("a member is a value");
         is_fixed[id.index()] = true;
     }
-    let is_moved: Vec<bool> = tape
-        .nodes()
-        .iter()
-        .map(|node| {
-            let is_transient = |&id: &ValueId| tape.value(id).storage == Storage::Transient;
-            let is_moved = node.inputs.iter().all(|id| is_fixed[id.index()])
-                && node.outputs.iter().all(is_transient);
-            node.outputs.iter().for_each(|id| is_fixed[id.index()] = is_moved);
-            is_moved
-        })
-        .collect();
-    let stays = tape.nodes().iter().zip(&is_moved).filter(|(_, is_moved)| !**is_moved);
-    let mut features: Vec<_> = stays.flat_map(|(node, _)| &node.inputs).copied().collect();
-    features.retain(|&id| is_fixed[id.index()] && tape.value(id).storage == Storage::Transient);
-    features.sort_unstable();
-    features.dedup();
+    let mut is_moved = vec![false; tape.nodes().len()];
+    for (node, is_moved) in tape.nodes().iter().zip(&mut is_moved) {
+        let is_transient = |&id: &ValueId| tape.value(id).storage == Storage::Transient;
+        *is_moved = node.inputs.iter().all(|id| is_fixed[id.index()])
+            && node.outputs.iter().all(is_transient);
+        node.outputs.iter().for_each(|id| is_fixed[id.index()] = *is_moved);
+    }
+    // A node that reads nothing but features stays behind, such as the pool in the shortcut of the first trained block.
+    // Its result would be one more feature.
+    let mut is_read: Vec<bool> = vec![false; tape.values().len()];
+    features(tape, &is_moved).iter().for_each(|id| is_read[id.index()] = true);
+    for (node, is_moved) in tape.nodes().iter().zip(&mut is_moved).filter(|(_, moved)| **moved) {
+        if node.inputs.iter().all(|id| is_read[id.index()]) {
+            *is_moved = false;
+            node.outputs.iter().for_each(|id| is_read[id.index()] = true);
+        }
+    }
+    let features = features(tape, &is_moved);
     let mut front = tape.clone();
     front.retain(|ix| is_moved[ix]);
     tape.retain(|ix| !is_moved[ix]);
@@ -52,6 +54,20 @@ pub fn split_frozen(tape: &mut Tape, images: &[ValueId]) -> Front {
         tape.make_input(id);
     }
     Front { tape: front, features }
+}
+
+/// Returns the values that moved nodes compute and other nodes read, in the order of the tape.
+fn features(tape: &Tape, is_moved: &[bool]) -> Vec<ValueId> {
+    let nodes = || tape.nodes().iter().zip(is_moved);
+    let mut is_made = vec![false; tape.values().len()];
+    let moved = nodes().filter(|(_, is_moved)| **is_moved);
+    moved.flat_map(|(node, _)| &node.outputs).for_each(|id| is_made[id.index()] = true);
+    let others = nodes().filter(|(_, is_moved)| !**is_moved);
+    let read = others.flat_map(|(node, _)| &node.inputs).copied();
+    let mut features: Vec<_> = read.filter(|id| is_made[id.index()]).collect();
+    features.sort_unstable();
+    features.dedup();
+    features
 }
 
 #[cfg(test)]
@@ -91,6 +107,19 @@ mod tests {
         assert_eq!(moved, ["conv1", "bn1"]);
         assert_eq!(rest, ["conv2", "add", "drop", "relu", "flatten", "fc"]);
         assert_eq!(features, ["bn1.norm"]);
+    }
+
+    #[test]
+    fn a_node_that_reads_only_features_stays() {
+        let mut tape = Tape::new("test", Mode::Train);
+        tape.freeze(&"conv1".parse().expect("a list"));
+        let x = tape.input("x", ElementType::F32, &[2, 4, 4, 3]);
+        let y = layers::conv2d(&mut tape, "conv1", x, 4, Conv::default());
+        let z = layers::conv2d(&mut tape, "conv2", y, 4, Conv::default());
+        let shortcut = layers::channel_pad(&mut tape, "pad", y, 0, 0);
+        layers::add(&mut tape, "add", z, shortcut);
+        let front = split_frozen(&mut tape, &[x]);
+        assert_eq!((front.features, front.tape.nodes().len()), (vec![y], 1));
     }
 
     #[test]

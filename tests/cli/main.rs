@@ -5,6 +5,7 @@ mod continuing;
 mod convert;
 mod datasets;
 mod files;
+mod fine_tuning;
 mod listings;
 mod networks;
 mod rates;

@@ -16,9 +16,9 @@ fn long_run() -> Vec<&'static str> {
 
 const RESUME: [&str; 3] = ["train", "--resume", "run"];
 
-/// Trains the run of `long_run` without interruption, and returns the bytes of its weights file.
-fn model_without_a_stop(folder: &Path) -> Vec<u8> {
-    let output = wgrad(folder, &tiny(&["--epochs=30", "--checkpoint-every=3", "--out=whole"]));
+/// Trains the run of `long_run` with the flags `more`, without interruption, and returns the bytes of its weights file.
+fn model_without_a_stop(folder: &Path, more: &[&str]) -> Vec<u8> {
+    let output = wgrad(folder, &[&long_run()[..], more, &["--out=whole"]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     fs::read(folder.join("whole/model.safetensors")).expect("weights")
 }
@@ -36,13 +36,14 @@ fn next(state: &mut u64) -> u64 {
     *state >> 33
 }
 
-/// Kills a run `n` times with SIGKILL after a random number of microseconds, and resumes it each time.
-fn kill_and_resume(n: usize, seed: u64) {
+/// Kills a run with the flags `more` `n` times with SIGKILL after a random number of microseconds, and resumes it each
+/// time.
+fn kill_and_resume(n: usize, seed: u64, more: &[&str]) {
     let folder = folder_with_data();
     let path = folder.path();
-    let whole = model_without_a_stop(path);
+    let whole = model_without_a_stop(path, more);
     let (mut state, mut n_killed) = (seed, 0);
-    let begin = long_run();
+    let begin = [&long_run()[..], more].concat();
     let mut arguments: &[&str] = &begin;
     while n_killed < n {
         let mut run = command(path, arguments)
@@ -78,14 +79,75 @@ fn kill_and_resume(n: usize, seed: u64) {
 
 #[test]
 fn a_run_that_is_killed_a_dozen_times_ends_with_the_same_bits() {
-    kill_and_resume(12, 1);
+    kill_and_resume(12, 1, &[]);
+}
+
+/// The flags of a run that unfreezes its first layers in epoch 12, which begins after step 77.
+const UNFREEZING: [&str; 4] =
+    ["--freeze=prep,layer1", "--unfreeze-at=12", "--lr-scale=layer2=0.5", "--weight-decay=0.01"];
+
+#[test]
+fn a_run_that_unfreezes_and_is_killed_a_dozen_times_ends_with_the_same_bits() {
+    kill_and_resume(12, 8, &UNFREEZING);
+}
+
+#[test]
+fn a_run_that_is_resumed_around_the_epoch_that_unfreezes_ends_with_the_same_bits() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    let whole = model_without_a_stop(path, &UNFREEZING);
+    let other = model_of(path, &[&long_run()[..], &UNFREEZING[..1], &["--out=frozen"]].concat());
+    assert!(whole != other, "unfreezing has an effect");
+    let checkpoint = |step: u64| path.join(format!("run/checkpoint-{step}.safetensors"));
+    // The last step before the epoch, and a step in it.
+    for step in [77, 81] {
+        let mut run = command(path, &[&long_run()[..], &UNFREEZING].concat())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        // The run keeps two checkpoints, so the test copies the file as soon as it exists.
+        let kept = path.join("kept");
+        while fs::copy(checkpoint(step), &kept).is_err() {
+            assert!(std::time::Instant::now() < deadline, "no checkpoint of step {step}");
+            sleep(Duration::from_micros(100));
+        }
+        run.kill().expect("it can be killed");
+        run.wait().expect("it ends");
+        for entry in fs::read_dir(path.join("run")).expect("readable").flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("checkpoint-") || name == "summary.json" {
+                fs::remove_file(entry.path()).expect("removed");
+            }
+        }
+        fs::copy(&kept, checkpoint(step)).expect("copied");
+        let output = wgrad(path, &RESUME);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = stdout(&output);
+        assert!(text.contains(&format!("(resumed after step {step} of 210)")), "{text}");
+        let note = "(all parameters are trained from epoch 12 on; the optimizer begins anew)";
+        assert_eq!(text.contains(note), step == 77, "{text}");
+        let resumed = fs::read(path.join("run/model.safetensors")).expect("weights");
+        assert!(resumed == whole, "other bits after a resume at step {step}");
+        fs::remove_dir_all(path.join("run")).expect("removed");
+    }
+}
+
+/// Trains, and returns the bytes of the weights file in the folder that the last argument names.
+fn model_of(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+    let output = wgrad(folder, arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let out = arguments.last().and_then(|flag| flag.strip_prefix("--out=")).expect("a folder");
+    fs::read(folder.join(out).join("model.safetensors")).expect("weights")
 }
 
 #[test]
 #[ignore = "a longer version of the test before"]
 fn a_run_that_is_killed_fifty_times_ends_with_the_same_bits() {
     for seed in 2..7 {
-        kill_and_resume(50, seed);
+        kill_and_resume(50, seed, &[]);
+        kill_and_resume(50, seed, &UNFREEZING);
     }
 }
 
@@ -93,7 +155,7 @@ fn a_run_that_is_killed_fifty_times_ends_with_the_same_bits() {
 fn an_interrupted_run_goes_on_in_the_middle_of_an_epoch() {
     let folder = folder_with_data();
     let path = folder.path();
-    let whole = model_without_a_stop(path);
+    let whole = model_without_a_stop(path, &[]);
     let output = interrupt(path, &long_run(), "\n 2/30");
     assert_eq!(output.status.code(), Some(130));
     let hint = "hint: `wgrad train --resume run` continues the run";
@@ -181,7 +243,7 @@ fn changed_data_and_settings_are_named() {
 fn a_run_of_an_earlier_version_goes_on_to_the_same_bits() {
     let folder = folder_with_data();
     let path = folder.path();
-    let whole = model_without_a_stop(path);
+    let whole = model_without_a_stop(path, &[]);
     assert_eq!(interrupt(path, &long_run(), "\n 2/30").status.code(), Some(130));
     let newer = ["schedule", "optimizer", "no-decay-norm"];
     let older = |config: &str| {
@@ -276,7 +338,7 @@ fn a_checkpoint_and_the_weights_of_its_run_have_the_same_loss() {
 fn training_goes_on_when_checkpoints_cannot_be_written() {
     let folder = folder_with_data();
     let path = folder.path();
-    let whole = model_without_a_stop(path);
+    let whole = model_without_a_stop(path, &[]);
     // A limit on the size of files makes writing fail for every user. Permissions would not stop root.
     let limit = "ulimit -f 8; exec \"$0\" \"$@\"";
     let mut limited = Command::new("sh");

@@ -266,7 +266,7 @@ fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut
 
 /// Returns the order of the axes of a tensor of the state. The test states the orders again, independently of the
 /// tested code.
-fn order(layout: Layout) -> Order {
+pub fn order(layout: Layout) -> Order {
     match layout {
         Layout::Plain => Order::Plain,
         Layout::ConvWeight => Order::ConvWeight,
