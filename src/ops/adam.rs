@@ -14,14 +14,12 @@
 
 use super::finite_check::NOT_FINITE;
 use super::optimizer::{Hyperparameters, Optimizer, WeightDecay};
-use super::updates::{LrScale, Updates};
+use super::updates::{LrScale, Updates, case, fine_tuning_case};
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk_of_three};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
-use crate::tape::{
-    Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
-};
+use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value};
 
 /// Adam, with weight decay as an L2 penalty.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -235,21 +233,6 @@ impl Reference for AdamStep {
 /// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "adam", cases };
 
-fn case(
-    shapes: &'static [&'static [usize]],
-    optimizer: impl Optimizer + Send + Sync + 'static,
-) -> Case {
-    let name = format!("parameters of {shapes:?}, {}", optimizer.description());
-    Case::new(name, 1, move |tape, _| {
-        for (ix, shape) in shapes.iter().enumerate() {
-            let initializer = Initializer::Constant(0.0);
-            tape.parameter(&format!("p{ix}"), shape, Layout::Plain, initializer);
-        }
-        optimizer.record(tape);
-        Vec::new()
-    })
-}
-
 fn cases() -> Vec<Case> {
     let with = |weight_decay| Adam { weight_decay, ..Adam::default() };
     let large = WeightDecay::of_all(0.25);
@@ -260,6 +243,8 @@ fn cases() -> Vec<Case> {
         case(mixed, with(large.partial())),
         case(&[&[130], &[1]], AdamW(with(large))),
         case(mixed, AdamW(with(large.partial()))),
+        fine_tuning_case(with(large)),
+        fine_tuning_case(AdamW(with(large))),
     ]
 }
 

@@ -11,14 +11,12 @@
 
 use super::finite_check::NOT_FINITE;
 use super::optimizer::{Hyperparameters, Optimizer, WeightDecay};
-use super::updates::{LrScale, Updates};
+use super::updates::{LrScale, Updates, case, fine_tuning_case};
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk, for_each_chunk_of_two};
 use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
-use crate::tape::{
-    Args, Initializer, Layout, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value,
-};
+use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value};
 
 /// Stochastic gradient descent.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
@@ -173,17 +171,6 @@ impl Reference for SgdStep {
 /// The op's name and its test cases.
 pub const ENTRY: OpTests = OpTests { stem: "sgd", cases };
 
-fn case(shapes: &'static [&'static [usize]], sgd: Sgd) -> Case {
-    Case::new(format!("parameters of {shapes:?}, {}", sgd.description()), 1, move |tape, _| {
-        for (ix, shape) in shapes.iter().enumerate() {
-            let initializer = Initializer::Constant(0.0);
-            tape.parameter(&format!("p{ix}"), shape, Layout::Plain, initializer);
-        }
-        sgd.record(tape);
-        Vec::new()
-    })
-}
-
 fn cases() -> Vec<Case> {
     let (momentum, shapes): (_, &[&[usize]]) = (0.9, &[&[5], &[67], &[3, 30]]);
     let weight_decay = WeightDecay::of_all(0.25);
@@ -196,13 +183,15 @@ fn cases() -> Vec<Case> {
             &[&[5], &[7], &[3, 30], &[2, 2], &[70]],
             Sgd { momentum, nesterov: false, weight_decay: weight_decay.partial() },
         ),
+        fine_tuning_case(Sgd { weight_decay, ..Sgd::default() }),
+        fine_tuning_case(Sgd { momentum, nesterov: false, weight_decay }),
     ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::Mode;
+    use crate::tape::{Initializer, Layout, Mode};
 
     #[test]
     fn only_momentum_has_a_state_buffer() {

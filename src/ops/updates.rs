@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::optimizer::WeightDecay;
+use super::Case;
+use super::optimizer::{Optimizer, WeightDecay};
 use super::segments::{Segment, segments};
 use crate::tape::prefixes::begins_with;
-use crate::tape::{NodeIo, Tape};
+use crate::tape::{Initializer, Layout, NodeIo, Tape};
 
 /// The factors of the learning rates of some parameters, by the beginnings of their names: `layer4=0.1,fc=2`. A
 /// beginning ends at a dot, as in [`Prefixes`](crate::tape::Prefixes). If several select a parameter, the longest
@@ -137,6 +138,40 @@ impl Updates {
         };
         let is_scaled = self.0.iter().any(|update| update.lr_factor != 1.0);
         part + if is_scaled { ", scaled learning rates" } else { "" }
+    }
+}
+
+/// Returns a case of an optimizer over parameters with these shapes.
+pub(super) fn case(
+    shapes: &'static [&'static [usize]],
+    optimizer: impl Optimizer + Send + Sync + 'static,
+) -> Case {
+    let name = format!("parameters of {shapes:?}, {}", optimizer.description());
+    Case::new(name, 1, move |tape, _| {
+        parameters(tape, shapes);
+        optimizer.record(tape);
+        Vec::new()
+    })
+}
+
+/// Returns a case of an optimizer over five parameters: the second is frozen, and the last two have factors of the
+/// learning rate.
+pub(super) fn fine_tuning_case(optimizer: impl Optimizer + Send + Sync + 'static) -> Case {
+    let (frozen, scale) = ("p1", "p3=0.5,p4=3");
+    let name = format!("{frozen} frozen, rates {scale}, {}", optimizer.description());
+    Case::new(name, 1, move |tape, _| {
+        tape.freeze(&frozen.parse().expect("a list"));
+        parameters(tape, &[&[5], &[67], &[3, 30], &[2, 2], &[70]]);
+        optimizer.record_scaled(tape, &scale.parse().expect("a list"));
+        Vec::new()
+    })
+}
+
+/// Adds the parameters p0, p1, ... with these shapes.
+fn parameters(tape: &mut Tape, shapes: &[&[usize]]) {
+    for (ix, shape) in shapes.iter().enumerate() {
+        let initializer = Initializer::Constant(0.0);
+        tape.parameter(&format!("p{ix}"), shape, Layout::Plain, initializer);
     }
 }
 

@@ -45,7 +45,7 @@ impl CaseTape {
         let step = StepScalars {
             seed: [rng.random(), rng.random()],
             epoch: rng.random_range(0..100),
-            optimizer: [0.01, 1.75, 0.875, 0.0],
+            optimizer: [0.01, 1.75, 0.875, 0.125],
             ..StepScalars::default()
         };
         CaseData { inputs, state, step }
