@@ -102,8 +102,10 @@ pub fn run(
     }
     run.console.network(&run.trainer, run.folder.path());
     run.console.resumed(&run.epochs, run.n_steps());
+    // The display estimates the time that is left from the time since it began, so the features come before it.
+    let cached = run.cache_features();
     run.begin_display();
-    let result = run.train();
+    let result = cached.and_then(|()| run.train());
     run.finish(result)
 }
 
@@ -157,7 +159,6 @@ impl Run<'_> {
     /// Trains and evaluates the remaining epochs.
     fn train(&mut self) -> Result<(), Stopped> {
         self.watch.start();
-        self.cache_features()?;
         while self.epoch < self.recipe.epochs {
             if self.is_out_of_patience() {
                 return Err(Stopped::Early(Ended::OutOfPatience));

@@ -111,6 +111,7 @@ impl<'a> Run<'a> {
         if !self.recipe.cache_features || self.is_over() {
             return Ok(());
         }
+        self.watch.start();
         let begun = Instant::now();
         let (train, evaluated) = (&self.dataset.train, self.dataset.evaluated());
         self.trainer.check_features(train.len(), evaluated.len()).map_err(Error::from)?;
