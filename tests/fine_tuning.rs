@@ -7,11 +7,13 @@ use wgrad::base::choice::Choice;
 use wgrad::data::{Split, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::NetworkConfig;
+use wgrad::nn::layers::{self, Conv};
 use wgrad::nn::networks::by_name;
 use wgrad::ops::augment::AugmentFlags;
 use wgrad::ops::optimizer::{Hyperparameters, WeightDecay};
 use wgrad::ops::optimizers::{AnyOptimizer, OptimizerKind};
-use wgrad::tape::{Mode, Phase, StateBuffer, StateEntry, Tape};
+use wgrad::passes::{Front, split_frozen};
+use wgrad::tape::{ElementType, Mode, Phase, StateBuffer, StateEntry, Storage, Tape};
 use wgrad::train::features::Images;
 use wgrad::train::lr_find::curve::{Range, Rule};
 use wgrad::train::lr_find::sweep;
@@ -278,4 +280,58 @@ fn a_sweep_changes_no_frozen_parameter() {
         let is_zero = gradients[member.range()].iter().all(|&gradient| gradient == 0.0);
         assert_eq!(is_zero, !member.name.starts_with("linear."), "{}", member.name);
     }
+}
+
+/// Returns the names of the moved and of the remaining nodes of a small network, and the names of the features.
+fn split(frozen: &str) -> [Vec<String>; 3] {
+    let mut tape = Tape::new("test", Mode::Train);
+    tape.freeze(&frozen.parse().expect("a list"));
+    let numbers = tape.input("numbers", ElementType::U32, &[2]);
+    tape.set_image_numbers(numbers);
+    let x = tape.input("x", ElementType::F32, &[2, 4, 4, 3]);
+    let y = layers::conv2d(&mut tape, "conv1", x, 4, Conv::default());
+    let y = layers::batch_norm(&mut tape, "bn1", y);
+    let z = layers::conv2d(&mut tape, "conv2", y, 4, Conv::default());
+    let z = layers::add(&mut tape, "add", z, y);
+    let z = layers::dropout(&mut tape, "drop", z, 0.5);
+    let z = layers::relu(&mut tape, "relu", z);
+    let z = layers::flatten(&mut tape, "flatten", z);
+    let logits = layers::linear(&mut tape, "fc", z, 2, true);
+    tape.keep(logits);
+    let Front { tape: front, features } = split_frozen(&mut tape, &[x]);
+    assert!(features.iter().all(|&id| front.value(id).keep));
+    assert!(features.iter().all(|&id| tape.value(id).storage == Storage::Input));
+    let scopes =
+        |tape: &Tape| tape.nodes().iter().map(|node| node.scope.clone()).collect::<Vec<_>>();
+    let names = features.iter().map(|&id| tape.value(id).name.clone()).collect();
+    [scopes(&front), scopes(&tape), names]
+}
+
+#[test]
+fn nodes_before_the_first_trained_layer_are_moved() {
+    let [moved, rest, features] = split("conv1,bn1");
+    assert_eq!(moved, ["conv1", "bn1"]);
+    assert_eq!(rest, ["conv2", "add", "drop", "relu", "flatten", "fc"]);
+    assert_eq!(features, ["bn1.norm"]);
+}
+
+#[test]
+fn a_node_that_reads_only_features_stays() {
+    let mut tape = Tape::new("test", Mode::Train);
+    tape.freeze(&"conv1".parse().expect("a list"));
+    let x = tape.input("x", ElementType::F32, &[2, 4, 4, 3]);
+    let y = layers::conv2d(&mut tape, "conv1", x, 4, Conv::default());
+    let z = layers::conv2d(&mut tape, "conv2", y, 4, Conv::default());
+    let shortcut = layers::channel_pad(&mut tape, "pad", y, 0, 0);
+    layers::add(&mut tape, "add", z, shortcut);
+    let front = split_frozen(&mut tape, &[x]);
+    assert_eq!((front.features, front.tape.nodes().len()), (vec![y], 1));
+}
+
+#[test]
+fn a_trained_batch_norm_and_random_draws_are_not_moved() {
+    assert_eq!(split("conv1,conv2")[0], ["conv1"]);
+    assert_eq!(split("conv1,bn1,conv2")[0], ["conv1", "bn1", "conv2", "add"]);
+    assert_eq!(split("conv1,bn1,conv2")[2], ["add.sum"]);
+    assert!(split("conv2,bn1")[0].is_empty());
 }

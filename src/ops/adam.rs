@@ -13,8 +13,9 @@
 //! the parameters themselves. Shaders: `shaders/adam/`. Derivation: `docs/ops/adam.md`.
 
 use super::finite_check::NOT_FINITE;
+use super::lr_scale::LrScale;
 use super::optimizer::{Hyperparameters, Optimizer, WeightDecay};
-use super::updates::{LrScale, Updates, case, fine_tuning_case};
+use super::updates::{Updates, case, fine_tuning_case};
 use super::{Case, OpTests};
 use crate::kernel::cpu::CHUNK;
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk_of_three};

@@ -30,6 +30,7 @@ pub mod finite_check;
 pub mod flatten;
 pub mod leaky_relu;
 pub mod linear;
+pub mod lr_scale;
 pub mod max_pool2d;
 pub(crate) mod mean_m2;
 pub mod metrics;
@@ -51,7 +52,7 @@ pub mod sgd;
 mod shape;
 pub mod sigmoid;
 pub mod space_to_depth;
-pub mod updates;
+mod updates;
 pub mod window;
 
 pub use case::{Case, OpTests};

@@ -6,7 +6,7 @@
 
 use std::fmt::Debug;
 
-use super::updates::LrScale;
+use super::lr_scale::LrScale;
 use crate::tape::{StateEntry, Tape};
 
 /// An optimizer with its hyperparameters.

@@ -74,7 +74,7 @@ macro_rules! settings {
 
             /// Returns these settings, with those of `other` where these are none. A setting of `other` that is
             /// restricted to another schedule than that of these settings is left out.
-            pub(in crate::train) fn or_each(self, mut other: Self) -> Self {
+            pub(super) fn or_each(self, mut other: Self) -> Self {
                 $($($(
                     if self.$owner.is_some_and(|owner| owner != $value) {
                         other.$field = None;

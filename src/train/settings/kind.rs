@@ -16,8 +16,8 @@ use crate::kernel::Kernels;
 use crate::nn::networks::{NetworkRef, by_name};
 use crate::ops::augment::CropPadding;
 use crate::ops::finite_check::OnNonFinite;
+use crate::ops::lr_scale::LrScale;
 use crate::ops::optimizers::OptimizerKind;
-use crate::ops::updates::LrScale;
 use crate::tape::Prefixes;
 use crate::train::schedule::{Anneal, ScheduleKind};
 
