@@ -80,6 +80,32 @@ pub fn read(path: &Path, size: ImageSize) -> Result<Vec<u8>, ImageFileError> {
     result.map_err(|reason| ImageFileError::Unusable { path: path.to_path_buf(), reason })
 }
 
+/// A decoded picture, turned upright.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Picture {
+    /// Numbers of rows and columns.
+    pub size: [usize; 2],
+    /// Red, green and blue of each pixel: `[rows, columns, 3]`.
+    pub rgb: Vec<u8>,
+}
+
+/// Decodes a picture from the bytes of a file, turns it upright, and blends transparent pixels with `background`.
+///
+/// # Errors
+/// If the bytes are not a complete picture of at most `max_pixels` pixels. The error is a message.
+pub fn decode_upright(
+    bytes: &[u8],
+    background: [u8; 3],
+    max_pixels: u64,
+) -> Result<Picture, String> {
+    let picture = stored(bytes, max_pixels)?;
+    let [width, height] = picture.size.map(|side| side as usize);
+    let is_on_its_side = picture.orientation.is_on_its_side();
+    let proportions = if is_on_its_side { [width, height] } else { [height, width] };
+    let (rgb, size) = centre(&picture, proportions, background);
+    Ok(Picture { size, rgb })
+}
+
 /// Decodes a picture from the bytes of a file, and returns an image of the size `size`, `[C, H, W]` bytes.
 ///
 /// # Errors
@@ -88,25 +114,30 @@ pub fn read(path: &Path, size: ImageSize) -> Result<Vec<u8>, ImageFileError> {
 /// # Panics
 /// If the size has neither one channel nor three.
 pub fn decode(bytes: &[u8], size: ImageSize, max_pixels: u64) -> Result<Vec<u8>, String> {
+    let picture = stored(bytes, max_pixels)?;
+    let ImageSize { height, width, channels } = size;
+    let (centre, cut) = centre(&picture, [height, width], [255; 3]);
+    drop(picture);
+    Ok(planar(&resize(&centre, 3, cut, [height, width]), channels))
+}
+
+/// Decodes a picture from the bytes of a file, as the file stores it.
+fn stored(bytes: &[u8], max_pixels: u64) -> Result<Stored, String> {
     let check = |size| check_size(size, max_pixels);
-    let picture = if bytes.starts_with(PNG) {
-        Stored::of_png(bytes, check)?
+    if bytes.starts_with(PNG) {
+        Stored::of_png(bytes, check)
     } else if bytes.starts_with(JPEG) {
         if !has_end(bytes) {
             return Err("ends before the end of the picture".to_string());
         }
-        Stored::of_jpeg(bytes, check)?
+        Stored::of_jpeg(bytes, check)
     } else if bytes.is_empty() {
-        return Err("an empty file".to_string());
+        Err("an empty file".to_string())
     } else if let Some((_, name)) = OTHERS.iter().find(|(head, _)| bytes.starts_with(head)) {
-        return Err(format!("has another format ({name}); use PNG or JPEG"));
+        Err(format!("has another format ({name}); use PNG or JPEG"))
     } else {
-        return Err("neither PNG nor JPEG".to_string());
-    };
-    let ImageSize { height, width, channels } = size;
-    let (centre, cut) = centre(&picture, [height, width]);
-    drop(picture);
-    Ok(planar(&resize(&centre, 3, cut, [height, width]), channels))
+        Err("neither PNG nor JPEG".to_string())
+    }
 }
 
 fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> {
@@ -118,9 +149,9 @@ fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> 
     Ok(())
 }
 
-/// Returns the central part of a picture, turned upright and blended with white, as `[rows, columns, 3]` bytes, and its
+/// Returns the central part of a picture, turned upright and blended with `background`, as `[rows, columns, 3]` bytes, and its
 /// numbers of rows and columns. It is the largest part whose rows and columns have the ratio `proportions`.
-fn centre(picture: &Stored, proportions: [usize; 2]) -> (Vec<u8>, [usize; 2]) {
+fn centre(picture: &Stored, proportions: [usize; 2], background: [u8; 3]) -> (Vec<u8>, [usize; 2]) {
     let ([width, height], orientation) = (picture.size, picture.orientation);
     let [wide, high] = if orientation.is_on_its_side() { [height, width] } else { [width, height] };
     let [rows, columns] = proportions.map(|side| side as u64);
@@ -130,15 +161,19 @@ fn centre(picture: &Stored, proportions: [usize; 2]) -> (Vec<u8>, [usize; 2]) {
     // Half of an odd margin is rounded to the even number, as Python's `round` does in torchvision.
     let margin = |length: u32| (f64::from(length) / 2.0).round_ties_even() as u32;
     let (left, top) = (margin(wide - cut_wide), margin(high - cut_high));
-    let over_white = |[x, y]: [u32; 2]| {
+    let blended = |[x, y]: [u32; 2]| {
         let at = orientation.stored(picture.size, [left + x, top + y]);
         let [r, g, b, alpha] = picture.rgba(at);
         let alpha = u32::from(alpha);
         // The added 127 rounds to the nearest integer.
-        [r, g, b].map(|c| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+        let blend = |(over, under): (u8, u8)| {
+            ((u32::from(over) * alpha + u32::from(under) * (255 - alpha) + 127) / 255) as u8
+        };
+        let [under_r, under_g, under_b] = background;
+        [(r, under_r), (g, under_g), (b, under_b)].map(blend)
     };
     let pixels = (0..cut_high).flat_map(|y| (0..cut_wide).map(move |x| [x, y]));
-    (pixels.flat_map(over_white).collect(), [cut_high as usize, cut_wide as usize])
+    (pixels.flat_map(blended).collect(), [cut_high as usize, cut_wide as usize])
 }
 
 /// Converts `[H, W, 3]` to `[channels, H, W]`. For one channel, the result is the grey of each pixel: the luma of ITU-R
@@ -246,7 +281,11 @@ mod tests {
                     let first = 3 * (y * lies[0] + x) as usize;
                     stored.samples[first..first + 3].copy_from_slice(&rgb(at));
                 }
-                assert_eq!(centre(&stored, [1, 1]), centre(&upright, [1, 1]), "{value}");
+                assert_eq!(
+                    centre(&stored, [1, 1], [255; 3]),
+                    centre(&upright, [1, 1], [255; 3]),
+                    "{value}"
+                );
             }
         }
     }
@@ -255,8 +294,8 @@ mod tests {
     fn an_input_may_have_any_proportions_and_one_channel() {
         let rgb = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]].concat();
         let picture = Stored::of_rgb([2, 2], 1, rgb);
-        assert_eq!(planar(&centre(&picture, [1, 1]).0, 1), [76, 150, 29, 9]);
-        let (pixels, cut) = centre(&picture, [1, 2]);
+        assert_eq!(planar(&centre(&picture, [1, 1], [255; 3]).0, 1), [76, 150, 29, 9]);
+        let (pixels, cut) = centre(&picture, [1, 2], [255; 3]);
         assert_eq!((cut, &pixels[..3]), ([1, 2], &[255, 0, 0][..]));
         let size = ImageSize { height: 20, width: 24, channels: 1 };
         let image = decode(&fixture("wide.png"), size, MAX_PIXELS).expect("a picture");
