@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let spec = spec.with_side(args.recorded.side().or_else(|| published_side(&weights, network)));
     let (mut files, mut split) = (Vec::new(), Split::new(spec.size));
     for path in &args.images {
-        match image_file::read(path, spec.size) {
+        match image_file::read(path, spec.size, [255; 3]) {
             Ok(image) => {
                 files.push(path);
                 split.images.extend(image);

@@ -1,16 +1,18 @@
-//! Reads PNG and JPEG pictures of any size, and converts them to the network's input.
+//! Reads pictures of the usual formats and of any size, and converts them to the network's input.
 //!
 //! ```text
-//! file --decode--> picture --over white--cut the centre--turn upright--resize--> [C, H, W] bytes
+//! file --decode--> picture --over the background--turn upright--cut the centre--resize--> [C, H, W] bytes
 //! ```
 //!
-//! The conversion follows `torchvision.transforms`, and a test compares the results. First, `CenterCrop` cuts out the
-//! largest central part with the proportions of the input; for a square input, this is a square of the shorter side.
-//! Then `Resize` scales this part with the bilinear (triangle) filter and antialiasing.
+//! The picture equals that of Pillow's `ImageOps.exif_transpose(Image.open(file)).convert("RGB")`, and a test compares
+//! the two: in lossless formats to the byte, in a JPEG within 3 levels. As in an image viewer, the camera's orientation
+//! is applied, transparent pixels are blended with a background, and an animation gives its first frame. A grey picture
+//! becomes three equal channels. Channels of 16 bits keep their upper 8 bits. Colour profiles are ignored.
 //!
-//! As in an image viewer, the camera's orientation tag is applied, transparent pixels are blended with white, and an
-//! animation gives its first frame. A grey picture becomes three equal channels. A colour picture becomes grey if the
-//! input has one channel. Channels of 16 bits are rounded to 8 bits. Colour profiles are ignored.
+//! The conversion to the network's input follows `torchvision.transforms`. First, `CenterCrop` cuts out the largest
+//! central part with the proportions of the input; for a square input, this is a square of the shorter side. Then
+//! `Resize` scales this part with the bilinear (triangle) filter and antialiasing. A colour picture becomes grey if the
+//! input has one channel.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,13 +21,20 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::ImageSize;
-use super::resize::resize;
+use super::resize::{Part, resize, resize_part};
 use crate::base::shown::Shown;
 
+mod bmp;
+mod formats;
+mod gif;
+mod jpeg;
 mod orientation;
+mod png;
 mod stored;
+mod tiff;
+mod webp;
 
-use stored::Stored;
+pub use formats::is_picture_name;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -34,13 +43,8 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 /// bytes of memory for each pixel.
 pub const MAX_PIXELS: u64 = 1 << 27;
 
-/// The first bytes of a PNG.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// The first bytes of a JPEG.
-const JPEG: &[u8] = b"\xff\xd8\xff";
-/// The first bytes and the names of the formats that wgrad recognises but does not read, for error messages.
-const OTHERS: [(&[u8], &str); 5] =
-    [(b"GIF8", "gif"), (b"RIFF", "webp"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"BM", "bmp")];
+/// Tests width and height of a picture before memory is allocated for its pixels.
+type Check<'a> = &'a dyn Fn([u32; 2]) -> Result<(), String>;
 
 /// The error of reading a picture.
 #[derive(Debug, Error)]
@@ -64,18 +68,31 @@ pub enum ImageFileError {
 }
 
 /// Reads a picture file and returns the picture as an image of the size `size`, `[C, H, W]` bytes, in the format of a
-/// [`Split`](super::Split).
+/// [`Split`](super::Split). Transparent pixels are blended with `background`.
 ///
 /// # Errors
-/// If the file cannot be read, or is not a complete PNG or JPEG of at most [`MAX_PIXELS`] pixels.
-pub fn read(path: &Path, size: ImageSize) -> Result<Vec<u8>, ImageFileError> {
+/// If the file cannot be read, or is not a complete picture of at most [`MAX_PIXELS`] pixels.
+pub fn read(path: &Path, size: ImageSize, background: [u8; 3]) -> Result<Vec<u8>, ImageFileError> {
+    let io = |source| ImageFileError::Io { path: path.to_path_buf(), source };
+    read_from(File::open(path).map_err(io)?, path, size, background)
+}
+
+/// Reads a picture like [`read`], from any input. Errors name the input `path`.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_from(
+    input: impl Read,
+    path: &Path,
+    size: ImageSize,
+    background: [u8; 3],
+) -> Result<Vec<u8>, ImageFileError> {
     let io = |source| ImageFileError::Io { path: path.to_path_buf(), source };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(io)?;
-    let n = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io)? as u64;
+    let n = input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io)? as u64;
     let result = match n > MAX_FILE_BYTES {
         true => Err(format!("larger than {} MiB", MAX_FILE_BYTES >> 20)),
-        false => decode(&bytes, size, MAX_PIXELS),
+        false => decode(&bytes, size, background, MAX_PIXELS),
     };
     result.map_err(|reason| ImageFileError::Unusable { path: path.to_path_buf(), reason })
 }
@@ -98,46 +115,69 @@ pub fn decode_upright(
     background: [u8; 3],
     max_pixels: u64,
 ) -> Result<Picture, String> {
-    let picture = stored(bytes, max_pixels)?;
-    let [width, height] = picture.size.map(|side| side as usize);
-    let is_on_its_side = picture.orientation.is_on_its_side();
-    let proportions = if is_on_its_side { [width, height] } else { [height, width] };
-    let (rgb, size) = centre(&picture, proportions, background);
-    Ok(Picture { size, rgb })
+    let check = |size| check_size(size, max_pixels);
+    Ok(formats::reader(bytes)?(bytes, &check)?.upright(background))
 }
 
-/// Decodes a picture from the bytes of a file, and returns an image of the size `size`, `[C, H, W]` bytes.
+/// Decodes a picture from the bytes of a file, and returns an image of the size `size`, `[C, H, W]` bytes. Transparent
+/// pixels are blended with `background`.
 ///
 /// # Errors
-/// If the bytes are not a complete PNG or JPEG of at most `max_pixels` pixels. The error is a message.
+/// If the bytes are not a complete picture of at most `max_pixels` pixels. The error is a message.
 ///
 /// # Panics
 /// If the size has neither one channel nor three.
-pub fn decode(bytes: &[u8], size: ImageSize, max_pixels: u64) -> Result<Vec<u8>, String> {
-    let picture = stored(bytes, max_pixels)?;
+pub fn decode(
+    bytes: &[u8],
+    size: ImageSize,
+    background: [u8; 3],
+    max_pixels: u64,
+) -> Result<Vec<u8>, String> {
     let ImageSize { height, width, channels } = size;
-    let (centre, cut) = centre(&picture, [height, width], [255; 3]);
-    drop(picture);
-    Ok(planar(&resize(&centre, 3, cut, [height, width]), channels))
+    let centre = decode_upright(bytes, background, max_pixels)?.centre([height, width]);
+    Ok(planar(&resize(&centre.rgb, 3, centre.size, [height, width]), channels))
 }
 
-/// Decodes a picture from the bytes of a file, as the file stores it.
-fn stored(bytes: &[u8], max_pixels: u64) -> Result<Stored, String> {
-    let check = |size| check_size(size, max_pixels);
-    if bytes.starts_with(PNG) {
-        Stored::of_png(bytes, check)
-    } else if bytes.starts_with(JPEG) {
-        if !has_end(bytes) {
-            return Err("ends before the end of the picture".to_string());
+impl Picture {
+    /// Returns the largest central part whose rows and columns have the ratio `proportions`, as torchvision's
+    /// `CenterCrop` of this size.
+    fn centre(self, proportions: [usize; 2]) -> Self {
+        let [rows, columns] = self.size;
+        let scaled = |side: usize, by: usize, of: usize| {
+            // Both factors are below 2^32.
+            (side as u64 * by as u64 / of as u64).max(1) as usize
+        };
+        let size = [
+            rows.min(scaled(columns, proportions[0], proportions[1])),
+            columns.min(scaled(rows, proportions[1], proportions[0])),
+        ];
+        if size == self.size {
+            return self;
         }
-        Stored::of_jpeg(bytes, check)
-    } else if bytes.is_empty() {
-        Err("an empty file".to_string())
-    } else if let Some((_, name)) = OTHERS.iter().find(|(head, _)| bytes.starts_with(head)) {
-        Err(format!("has another format ({name}); use PNG or JPEG"))
-    } else {
-        Err("neither PNG nor JPEG".to_string())
+        let [top, left] = [margin(rows - size[0]), margin(columns - size[1])];
+        let kept = self.rgb.chunks_exact(3 * columns).skip(top).take(size[0]);
+        let kept = kept.flat_map(|row| &row[3 * left..3 * (left + size[1])]);
+        Self { size, rgb: kept.copied().collect() }
     }
+
+    /// Returns `[side, side, 3]` bytes for an evaluation: torchvision's `Resize(short_side)`, then `CenterCrop(side)`.
+    ///
+    /// # Panics
+    /// If `side` is larger than `short_side`.
+    pub fn evaluated(&self, short_side: usize, side: usize) -> Vec<u8> {
+        let short = self.size[0].min(self.size[1]);
+        let to = self
+            .size
+            .map(|length| if length == short { short_side } else { short_side * length / short });
+        let first = to.map(|length| margin(length - side));
+        resize_part(&self.rgb, 3, self.size, to, Part { first, size: [side; 2] })
+    }
+}
+
+/// Returns half of `length`. Half of an odd length is rounded to the even number, as Python's `round` does in
+/// torchvision.
+fn margin(length: usize) -> usize {
+    (length as f64 / 2.0).round_ties_even() as usize
 }
 
 fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> {
@@ -147,33 +187,6 @@ fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> 
         ));
     }
     Ok(())
-}
-
-/// Returns the central part of a picture, turned upright and blended with `background`, as `[rows, columns, 3]` bytes, and its
-/// numbers of rows and columns. It is the largest part whose rows and columns have the ratio `proportions`.
-fn centre(picture: &Stored, proportions: [usize; 2], background: [u8; 3]) -> (Vec<u8>, [usize; 2]) {
-    let ([width, height], orientation) = (picture.size, picture.orientation);
-    let [wide, high] = if orientation.is_on_its_side() { [height, width] } else { [width, height] };
-    let [rows, columns] = proportions.map(|side| side as u64);
-    let scaled = |side: u32, by: u64, of: u64| (u64::from(side) * by / of).max(1) as u32;
-    let (cut_high, cut_wide) =
-        (high.min(scaled(wide, rows, columns)), wide.min(scaled(high, columns, rows)));
-    // Half of an odd margin is rounded to the even number, as Python's `round` does in torchvision.
-    let margin = |length: u32| (f64::from(length) / 2.0).round_ties_even() as u32;
-    let (left, top) = (margin(wide - cut_wide), margin(high - cut_high));
-    let blended = |[x, y]: [u32; 2]| {
-        let at = orientation.stored(picture.size, [left + x, top + y]);
-        let [r, g, b, alpha] = picture.rgba(at);
-        let alpha = u32::from(alpha);
-        // The added 127 rounds to the nearest integer.
-        let blend = |(over, under): (u8, u8)| {
-            ((u32::from(over) * alpha + u32::from(under) * (255 - alpha) + 127) / 255) as u8
-        };
-        let [under_r, under_g, under_b] = background;
-        [(r, under_r), (g, under_g), (b, under_b)].map(blend)
-    };
-    let pixels = (0..cut_high).flat_map(|y| (0..cut_wide).map(move |x| [x, y]));
-    (pixels.flat_map(blended).collect(), [cut_high as usize, cut_wide as usize])
 }
 
 /// Converts `[H, W, 3]` to `[channels, H, W]`. For one channel, the result is the grey of each pixel: the luma of ITU-R
@@ -193,30 +206,13 @@ fn grey(pixel: [u8; 3]) -> u8 {
     ((sum + 32_768) >> 16) as u8
 }
 
-/// Returns true if a JPEG has its end marker. The decoder fills missing parts with grey, as browsers do. Without this
-/// check, a prediction for half of a picture would look like a prediction for the whole picture.
-fn has_end(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xda;
-    const END: [u8; 2] = [0xff, 0xd9];
-    // The segments before the first scan are skipped by their lengths, because a segment may hold a thumbnail JPEG with
-    // an end marker of its own.
-    let mut at = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
-        if marker == START_OF_SCAN {
-            break;
-        }
-        // Fill bytes of 0xff may stand before a marker.
-        at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
-    }
-    bytes.get(at..).is_some_and(|scans| scans.windows(2).any(|pair| pair == END))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
 
+    const WHITE: [u8; 3] = [255; 3];
     const SIZE: ImageSize = ImageSize { height: 32, width: 32, channels: 3 };
 
     fn fixture(name: &str) -> Vec<u8> {
@@ -225,7 +221,8 @@ mod tests {
     }
 
     fn decoded(name: &str) -> Vec<u8> {
-        decode(&fixture(name), SIZE, MAX_PIXELS).unwrap_or_else(|error| panic!("{name}: {error}"))
+        decode(&fixture(name), SIZE, WHITE, MAX_PIXELS)
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// Returns the largest and the mean difference of two pictures.
@@ -264,41 +261,28 @@ mod tests {
         }
     }
 
-    /// Tests all eight orientations with pictures of 7x4 and 4x7 pixels. The centre square of 4x4 pixels leaves an odd
-    /// number of pixels, 3, for the two margins.
+    /// A margin of 3 pixels has 2 of them on the left, and a margin of 5 pixels has 2.
     #[test]
-    fn all_orientations_of_a_picture_have_the_same_centre_square() {
-        for size @ [width, height] in [[7, 4], [4, 7]] {
-            let pixels = (0..height).flat_map(|y| (0..width).map(move |x| [x, y]));
-            let rgb = |[x, y]: [u32; 2]| [x as u8, y as u8, (x * y) as u8];
-            let upright = Stored::of_rgb(size, 1, pixels.clone().flat_map(rgb).collect());
-            for value in 1..=8 {
-                let lies = if value < 5 { size } else { [height, width] };
-                let mut stored =
-                    Stored::of_rgb(lies, value, vec![0; (3 * width * height) as usize]);
-                for at in pixels.clone() {
-                    let [x, y] = stored.orientation.stored(lies, at);
-                    let first = 3 * (y * lies[0] + x) as usize;
-                    stored.samples[first..first + 3].copy_from_slice(&rgb(at));
-                }
-                assert_eq!(
-                    centre(&stored, [1, 1], [255; 3]),
-                    centre(&upright, [1, 1], [255; 3]),
-                    "{value}"
-                );
-            }
+    fn the_centre_is_that_of_torchvision() {
+        let of = |columns: usize| {
+            let rgb = (0..4 * columns).flat_map(|ix| [(ix % columns) as u8; 3]).collect();
+            Picture { size: [4, columns], rgb }.centre([1, 1])
+        };
+        for (columns, first) in [(4, 0), (5, 0), (6, 1), (7, 2), (9, 2), (11, 4)] {
+            let centre = of(columns);
+            assert_eq!((centre.size, centre.rgb[0]), ([4, 4], first), "{columns}");
         }
     }
 
     #[test]
     fn an_input_may_have_any_proportions_and_one_channel() {
         let rgb = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]].concat();
-        let picture = Stored::of_rgb([2, 2], 1, rgb);
-        assert_eq!(planar(&centre(&picture, [1, 1], [255; 3]).0, 1), [76, 150, 29, 9]);
-        let (pixels, cut) = centre(&picture, [1, 2], [255; 3]);
-        assert_eq!((cut, &pixels[..3]), ([1, 2], &[255, 0, 0][..]));
+        let picture = Picture { size: [2, 2], rgb };
+        assert_eq!(planar(&picture.rgb, 1), [76, 150, 29, 9]);
+        let row = picture.centre([1, 2]);
+        assert_eq!((row.size, &row.rgb[..3]), ([1, 2], &[255, 0, 0][..]));
         let size = ImageSize { height: 20, width: 24, channels: 1 };
-        let image = decode(&fixture("wide.png"), size, MAX_PIXELS).expect("a picture");
+        let image = decode(&fixture("wide.png"), size, WHITE, MAX_PIXELS).expect("a picture");
         assert_eq!(image.len(), size.n_bytes());
     }
 
@@ -310,10 +294,10 @@ mod tests {
             (png_of(u32::MAX >> 1, u32::MAX >> 1), "2147483647"),
             (jpeg_of(65_500, 65_500), "65500x65500"),
         ] {
-            let error = decode(&bytes, SIZE, MAX_PIXELS).expect_err("too large");
+            let error = decode(&bytes, SIZE, WHITE, MAX_PIXELS).expect_err("too large");
             assert!(error.contains(word), "{error}");
         }
-        let error = decode(&fixture("wide.png"), SIZE, 100).expect_err("too large");
+        let error = decode(&fixture("wide.png"), SIZE, WHITE, 100).expect_err("too large");
         assert!(error.contains("limit is 100"), "{error}");
     }
 
@@ -351,7 +335,7 @@ mod tests {
             crc.update(&content);
             let chunk = [&(length as u32).to_be_bytes(), &content[..], &crc.sum().to_be_bytes()];
             bytes.splice(at..end, chunk.concat());
-            let error = decode(&bytes, SIZE, MAX_PIXELS).expect_err("a broken colour");
+            let error = decode(&bytes, SIZE, WHITE, MAX_PIXELS).expect_err("a broken colour");
             assert!(error.contains(&format!("palette of {length} bytes")), "{error}");
         }
     }
@@ -361,30 +345,30 @@ mod tests {
         for (bytes, word) in [
             (Vec::new(), "empty"),
             (b"hello".to_vec(), "neither"),
-            (b"GIF89a\x01\x00\x01\x00\x00\x00\x00".to_vec(), "gif"),
+            (b"GIF89a\x01\x00\x01\x00\x00\x00\x00".to_vec(), "decoded"),
             (fixture("wide.png")[..200].to_vec(), "decoded"),
             (fixture("wide.png")[..8].to_vec(), "decoded"),
             (fixture("wide.jpg")[..700].to_vec(), "ends before"),
             (fixture("turned.jpg")[..900].to_vec(), "ends before"),
             (b"\xff\xd8\xff\xd9".to_vec(), "decoded"),
         ] {
-            let error = decode(&bytes, SIZE, MAX_PIXELS).expect_err(word);
+            let error = decode(&bytes, SIZE, WHITE, MAX_PIXELS).expect_err(word);
             assert!(error.contains(word), "{error}");
         }
         // Bytes after the end marker, which phones append, are ignored.
         let more = [&fixture("wide.jpg")[..], b"a film"].concat();
-        assert_eq!(decode(&more, SIZE, MAX_PIXELS), Ok(decoded("wide.jpg")));
+        assert_eq!(decode(&more, SIZE, WHITE, MAX_PIXELS), Ok(decoded("wide.jpg")));
     }
 
     #[test]
     fn files_are_named_in_errors() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = read(&folder.path().join("none.png"), SIZE).expect_err("a missing file");
+        let error = read(&folder.path().join("none.png"), SIZE, WHITE).expect_err("a missing file");
         assert!(error.to_string().contains("none.png"), "{error}");
-        assert!(read(folder.path(), SIZE).is_err(), "a folder is not a picture");
+        assert!(read(folder.path(), SIZE, WHITE).is_err(), "a folder is not a picture");
         let path = folder.path().join("text.png");
         fs::write(&path, "text").expect("written");
-        let error = read(&path, SIZE).expect_err("it is text");
-        assert!(error.to_string().ends_with("text.png: neither PNG nor JPEG"), "{error}");
+        let error = read(&path, SIZE, WHITE).expect_err("it is text");
+        assert!(error.to_string().contains("text.png: neither PNG nor JPEG"), "{error}");
     }
 }

@@ -1,177 +1,130 @@
-//! Pictures as they are stored in PNG and JPEG files.
+//! A picture as its file stores it, and the conversion to upright RGB.
 
-use std::io::Cursor;
-
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::errors::DecodeErrors;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
-
+use super::Picture;
 use super::orientation::Orientation;
 
-/// The limit on the PNG decoder's memory besides the pixels, in bytes: for colour profiles, texts and other chunks.
-const MAX_ATTACHMENTS: usize = 16 << 20;
-
-/// The channels of a pixel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Channels {
-    Grey,
-    GreyAlpha,
-    Rgb,
-    Rgba,
-}
-
-impl Channels {
-    fn count(self) -> usize {
-        match self {
-            Channels::Grey => 1,
-            Channels::GreyAlpha => 2,
-            Channels::Rgb => 3,
-            Channels::Rgba => 4,
-        }
-    }
-}
-
-/// A decoded picture, before it is turned upright.
+/// A decoded picture of 8 bits for each channel, before it is turned upright.
 pub(super) struct Stored {
     /// Width and height, in pixels.
     pub size: [u32; 2],
-    /// Transformation that turns the picture upright.
-    pub orientation: Orientation,
-    channels: Channels,
-    /// True if a sample takes two bytes, the more significant byte first.
-    is_deep: bool,
+    /// Number of channels: 1 is grey, 2 is grey and opacity, 3 is RGB, 4 is RGB and opacity.
+    pub channels: usize,
     /// Samples: `[height, width, channels]`.
     pub samples: Vec<u8>,
+    /// Transformation that turns the picture upright.
+    pub orientation: Orientation,
 }
 
 impl Stored {
-    /// Decodes a PNG. `check` tests width and height before memory is allocated for the pixels.
-    ///
-    /// # Errors
-    /// If the file is damaged, or `check` refuses its size.
-    pub fn of_png(
-        bytes: &[u8],
-        check: impl Fn([u32; 2]) -> Result<(), String>,
-    ) -> Result<Self, String> {
-        check_png_head(bytes, &check)?;
-        let limits = png::Limits { bytes: MAX_ATTACHMENTS };
-        let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
-        // The decoder expands palettes to colours, and samples of fewer than 8 bits to 8 bits. Samples of 16 bits keep
-        // their 16 bits.
-        decoder.set_transformations(png::Transformations::EXPAND);
-        let mut reader = decoder.read_info().map_err(damaged)?;
-        let (colour, depth) = reader.output_color_type();
-        let channels = match colour {
-            png::ColorType::Grayscale => Channels::Grey,
-            png::ColorType::GrayscaleAlpha => Channels::GreyAlpha,
-            png::ColorType::Rgb => Channels::Rgb,
-            png::ColorType::Rgba => Channels::Rgba,
-            png::ColorType::Indexed => return Err(damaged("a palette that is not expanded")),
+    /// Returns the picture upright, with transparent pixels blended with `background`. Grey becomes three equal
+    /// channels.
+    pub fn upright(self, background: [u8; 3]) -> Picture {
+        let Self { size, channels, samples, orientation } = self;
+        let rgb = match channels {
+            1 => samples.iter().flat_map(|&grey| [grey; 3]).collect(),
+            2 => pixels(&samples).flat_map(|[y, a]| blended([y; 3], a, background)).collect(),
+            3 => samples,
+            _ => pixels(&samples)
+                .flat_map(|[r, g, b, a]| blended([r, g, b], a, background))
+                .collect(),
         };
-        let size: [u32; 2] = reader.info().size().into();
-        let exif = reader.info().exif_metadata.as_deref();
-        let orientation = exif.map_or(Orientation::default(), Orientation::of_exif);
-        let n_bytes = reader.output_buffer_size().ok_or_else(|| damaged("too large"))?;
-        let mut samples = vec![0; n_bytes];
-        reader.next_frame(&mut samples).map_err(damaged)?;
-        Ok(Self { size, orientation, channels, is_deep: depth == png::BitDepth::Sixteen, samples })
-    }
-
-    /// Decodes a JPEG. `check` tests width and height before memory is allocated for the pixels.
-    ///
-    /// # Errors
-    /// If the file is damaged, or `check` refuses its size.
-    pub fn of_jpeg(
-        bytes: &[u8],
-        check: impl Fn([u32; 2]) -> Result<(), String>,
-    ) -> Result<Self, String> {
-        let damaged = |error: DecodeErrors| damaged(error);
-        let options = DecoderOptions::default()
-            .set_strict_mode(false)
-            .set_max_width(usize::MAX)
-            .set_max_height(usize::MAX);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-        decoder.decode_headers().map_err(damaged)?;
-        let (width, height) = decoder.dimensions().ok_or("cannot be decoded (it has no size)")?;
-        // The sides of a JPEG are at most 65,535 pixels, so both casts are exact.
-        let size = [width as u32, height as u32];
-        check(size)?;
-        let orientation =
-            decoder.exif().map_or(Orientation::default(), |exif| Orientation::of_exif(exif));
-        let (space, channels) = match decoder.input_colorspace() {
-            Some(ColorSpace::Luma) => (ColorSpace::Luma, Channels::Grey),
-            _ => (ColorSpace::RGB, Channels::Rgb),
-        };
-        decoder.set_options(options.jpeg_set_out_colorspace(space));
-        let samples = decoder.decode().map_err(damaged)?;
-        let n = width * height * channels.count();
-        if samples.len() != n {
-            return Err(format!("cannot be decoded ({} bytes of {n})", samples.len()));
-        }
-        Ok(Self { size, orientation, channels, is_deep: false, samples })
-    }
-
-    /// Returns a picture of RGB bytes with this value of the Exif orientation tag.
-    #[cfg(test)]
-    pub fn of_rgb(size: [u32; 2], orientation: u16, samples: Vec<u8>) -> Self {
-        let orientation = Orientation::of_value(orientation).expect("1 to 8");
-        Self { size, orientation, channels: Channels::Rgb, is_deep: false, samples }
-    }
-
-    /// Returns red, green, blue and opacity of a stored pixel. Grey becomes three equal channels, and 16 bits are
-    /// rounded to 8.
-    ///
-    /// # Panics
-    /// If the pixel is outside the picture.
-    pub fn rgba(&self, [x, y]: [u32; 2]) -> [u8; 4] {
-        let n = self.channels.count();
-        let first = (y as usize * self.size[0] as usize + x as usize) * n;
-        let sample = |channel: usize| {
-            let at = first + channel;
-            if !self.is_deep {
-                return self.samples[at];
-            }
-            let deep = u16::from_be_bytes([self.samples[2 * at], self.samples[2 * at + 1]]);
-            ((u32::from(deep) + 128) / 257) as u8
-        };
-        match self.channels {
-            Channels::Grey => [sample(0), sample(0), sample(0), u8::MAX],
-            Channels::GreyAlpha => [sample(0), sample(0), sample(0), sample(1)],
-            Channels::Rgb => [sample(0), sample(1), sample(2), u8::MAX],
-            Channels::Rgba => [sample(0), sample(1), sample(2), sample(3)],
-        }
+        turned(rgb, size, orientation)
     }
 }
 
-fn damaged(error: impl std::fmt::Display) -> String {
+/// Returns the pixels of a picture with this number of channels.
+fn pixels<const CHANNELS: usize>(samples: &[u8]) -> impl Iterator<Item = [u8; CHANNELS]> {
+    samples.as_chunks().0.iter().copied()
+}
+
+/// Returns `opacity * over + (1 - opacity) * under` in each channel, rounded to the nearest byte, as Pillow's `paste`.
+fn blended(over: [u8; 3], opacity: u8, under: [u8; 3]) -> [u8; 3] {
+    let [opacity, rest] = [u32::from(opacity), u32::from(255 - opacity)];
+    let mix = |c: usize| (u32::from(over[c]) * opacity + u32::from(under[c]) * rest + 127) / 255;
+    [0, 1, 2].map(|c| mix(c) as u8)
+}
+
+/// Turns an RGB picture upright. `stored` is the stored picture's width and height.
+fn turned(rgb: Vec<u8>, stored: [u32; 2], orientation: Orientation) -> Picture {
+    let [width, height] = stored;
+    let [wide, high] = if orientation.is_on_its_side() { [height, width] } else { [width, height] };
+    let size = [high as usize, wide as usize];
+    if orientation == Orientation::default() {
+        return Picture { size, rgb };
+    }
+    let (pixels, _) = rgb.as_chunks::<3>();
+    let index = |at| {
+        let [x, y] = orientation.stored(stored, at);
+        y as usize * width as usize + x as usize
+    };
+    let mut out = Vec::with_capacity(rgb.len());
+    for y in 0..high {
+        out.extend((0..wide).flat_map(|x| pixels[index([x, y])]));
+    }
+    Picture { size, rgb: out }
+}
+
+/// Returns the RGB pixels of a palette's indices. An index behind the palette's end is its own grey, as in Pillow.
+pub(super) fn coloured(indices: &[u8], palette: &[[u8; 3]]) -> Vec<u8> {
+    let table: Vec<[u8; 3]> =
+        (0..=255).map(|ix| palette.get(usize::from(ix)).copied().unwrap_or([ix; 3])).collect();
+    indices.iter().flat_map(|&ix| table[usize::from(ix)]).collect()
+}
+
+/// Returns the rows of packed samples of `bits` bits (1, 2, 4 or 8), the first in the highest bits, as one byte for each
+/// sample. A row of `width` samples takes `stride` bytes.
+pub(super) fn unpacked(packed: &[u8], bits: u32, width: usize, stride: usize) -> Vec<u8> {
+    let per_byte = (8 / bits) as usize;
+    let mask = u8::MAX >> (8 - bits);
+    let sample = |row: &[u8], x: usize| {
+        let shift = 8 - bits * (1 + (x % per_byte) as u32);
+        (row[x / per_byte] >> shift) & mask
+    };
+    packed.chunks_exact(stride).flat_map(|row| (0..width).map(move |x| sample(row, x))).collect()
+}
+
+/// Returns the RGB of a pixel of cyan, magenta, yellow and black inks, as in Pillow: without a colour profile.
+pub(super) fn rgb_of_cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+    let white = u32::from(255 - k);
+    [c, m, y].map(|ink| (white - (u32::from(ink) * white + 127) / 255) as u8)
+}
+
+pub(super) fn damaged(error: impl std::fmt::Display) -> String {
     format!("cannot be decoded ({error})")
 }
 
-/// Checks the size and the palette of a PNG before it is decoded. Without this check, the decoder's message for a size
-/// that is too large would be about long rows, and the decoder would panic on a palette with an incomplete colour.
-fn check_png_head(
-    bytes: &[u8],
-    check: impl Fn([u32; 2]) -> Result<(), String>,
-) -> Result<(), String> {
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    // A chunk consists of the length of its content, its name, its content, and a checksum.
-    while let Some((&length, named)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_be_bytes(length) as usize;
-        let Some((name, content)) = named.split_first_chunk::<4>() else { break };
-        match (name, content) {
-            (b"IHDR", &[w0, w1, w2, w3, h0, h1, h2, h3, ..]) => {
-                let number = u32::from_be_bytes;
-                check([number([w0, w1, w2, w3]), number([h0, h1, h2, h3])])?;
-            }
-            (b"PLTE", _) if length == 0 || length > 3 * 256 || !length.is_multiple_of(3) => {
-                return Err(format!("cannot be decoded (a palette of {length} bytes)"));
-            }
-            (b"IDAT", _) => break,
-            _ => {}
-        }
-        rest = content.get(length.saturating_add(4)..).unwrap_or_default();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_few_bits_are_unpacked_by_row() {
+        assert_eq!(unpacked(&[0b1010_0000, 0, 0b0110_0000, 7], 1, 3, 2), [1, 0, 1, 0, 1, 1]);
+        assert_eq!(unpacked(&[0x1b, 0xff], 2, 3, 1), [0, 1, 2, 3, 3, 3]);
+        assert_eq!(unpacked(&[0x12, 0x30, 0x45, 0x60], 4, 3, 2), [1, 2, 3, 4, 5, 6]);
     }
-    Ok(())
+
+    /// Tests all eight orientations with pictures of 7x4 and 4x7 pixels.
+    #[test]
+    fn all_orientations_of_a_picture_give_the_same_upright_picture() {
+        for size @ [width, height] in [[7, 4], [4, 7]] {
+            let pixels = (0..height).flat_map(|y| (0..width).map(move |x| [x, y]));
+            let rgb = |[x, y]: [u32; 2]| [x as u8, y as u8, (x * y) as u8];
+            let upright: Vec<u8> = pixels.clone().flat_map(rgb).collect();
+            for value in 1..=8 {
+                let orientation = Orientation::of_value(value).expect("valid");
+                let lies = if value < 5 { size } else { [height, width] };
+                let mut samples = vec![0; upright.len()];
+                for at in pixels.clone() {
+                    let [x, y] = orientation.stored(lies, at);
+                    let first = 3 * (y * lies[0] + x) as usize;
+                    samples[first..first + 3].copy_from_slice(&rgb(at));
+                }
+                let picture =
+                    Stored { size: lies, channels: 3, samples, orientation }.upright([0; 3]);
+                assert_eq!(picture.size, [height as usize, width as usize], "{value}");
+                assert_eq!(picture.rgb, upright, "{value}");
+            }
+        }
+    }
 }
