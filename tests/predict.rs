@@ -73,9 +73,9 @@ fn expected(names: &[&str]) -> Predictions {
 
 /// Returns the logits of the pictures with these file names, `[n, 10]`.
 fn logits(names: &[&str]) -> Vec<f32> {
-    let images = names
-        .iter()
-        .flat_map(|name| image_file::read(&picture(name), cifar10::SIZE).expect("a picture"));
+    let images = names.iter().flat_map(|name| {
+        image_file::read(&picture(name), cifar10::SIZE, [255; 3]).expect("a picture")
+    });
     let split =
         Split { size: cifar10::SIZE, images: images.collect(), labels: vec![0; names.len()] };
     let device = Device::cpu(OpenOptions::default());

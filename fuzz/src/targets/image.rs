@@ -129,7 +129,7 @@ fn from_segments(segments: &[Vec<u8>]) -> Vec<u8> {
 /// Reads a picture, and checks that a result without an error has 3x32x32 bytes.
 pub fn run(data: &[u8]) {
     let Some(bytes) = super::file(data, build) else { return };
-    match image_file::decode(&bytes, cifar10::SIZE, MAX_PIXELS) {
+    match image_file::decode(&bytes, cifar10::SIZE, [255; 3], MAX_PIXELS) {
         Ok(image) => assert_eq!(image.len(), cifar10::SIZE.n_bytes()),
         Err(reason) => assert!(!reason.is_empty()),
     }

@@ -1,0 +1,85 @@
+//! Pictures of every format are decoded to Pillow's pixels, and mutated files make no decoder panic.
+//! `tests/fixtures/pictures/kinds.py` writes the pictures and Pillow's pixels.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use wgrad::data::image_file::{MAX_PIXELS, Picture, decode_upright};
+
+const BACKGROUND: [u8; 3] = [200, 100, 50];
+
+/// Pictures that Pillow reads and wgrad refuses, with a word of the reason.
+const REFUSED: [(&str, &str); 0] = [];
+
+/// Pictures that wgrad reads and Pillow does not, with the cause.
+const ONLY_HERE: [(&str, &str); 0] = [];
+
+/// Pictures with other pixels than Pillow's, with the cause.
+const OTHER_PIXELS: [(&str, &str); 0] = [];
+
+/// Returns the files of the archive by their names.
+fn archive() -> BTreeMap<String, Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures/kinds.tar.gz");
+    let file = flate2::read::GzDecoder::new(File::open(path).expect("there"));
+    let mut archive = tar::Archive::new(file);
+    let entries = archive.entries().expect("an archive").map(|entry| {
+        let mut entry = entry.expect("whole");
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).expect("whole");
+        (entry.path().expect("a name").display().to_string(), bytes)
+    });
+    entries.collect()
+}
+
+/// Returns the picture in a file of the format PPM: `P6 width height 255`, then the pixels.
+fn of_ppm(bytes: &[u8]) -> Picture {
+    let end = bytes.iter().position(|&byte| byte == b'\n').expect("a header");
+    let head = str::from_utf8(&bytes[..end]).expect("text");
+    let numbers: Vec<usize> = head.split(' ').filter_map(|word| word.parse().ok()).collect();
+    Picture { size: [numbers[1], numbers[0]], rgb: bytes[end + 1..].to_vec() }
+}
+
+/// Returns the largest and the mean difference of two pictures.
+fn difference(a: &Picture, b: &Picture) -> (u8, f64) {
+    assert_eq!(a.size, b.size);
+    let differences = || a.rgb.iter().zip(&b.rgb).map(|(a, b)| a.abs_diff(*b));
+    let sum: u64 = differences().map(u64::from).sum();
+    (differences().max().unwrap_or(0), sum as f64 / a.rgb.len() as f64)
+}
+
+#[test]
+fn pictures_equal_those_of_pillow() {
+    let files = archive();
+    let mut failures = Vec::new();
+    let mut n = 0;
+    for (name, bytes) in files.iter().filter(|(name, _)| !name.ends_with(".ppm")) {
+        let found = decode_upright(bytes, BACKGROUND, MAX_PIXELS);
+        let expected = files.get(&format!("{name}.ppm")).map(|ppm| of_ppm(ppm));
+        let listed = |list: &[(&'static str, &'static str)]| {
+            list.iter().find(|(listed, _)| listed == name).map(|(_, word)| *word)
+        };
+        let is_lossy = name.contains("jpeg") || name.starts_with("jpg");
+        n += 1;
+        let problem = match (found, expected) {
+            (Ok(found), Some(expected)) if found.size != expected.size => {
+                Some(format!("the size is {:?}, not {:?}", found.size, expected.size))
+            }
+            (Ok(found), Some(expected)) => {
+                let (largest, mean) = difference(&found, &expected);
+                let is_equal = largest == 0 || (is_lossy && largest <= 3 && mean < 0.5);
+                (is_equal == listed(&OTHER_PIXELS).is_some())
+                    .then(|| format!("off by up to {largest}, {mean:.3} on average"))
+            }
+            (Err(reason), Some(_)) => match listed(&REFUSED) {
+                Some(word) if reason.contains(word) => None,
+                _ => Some(reason),
+            },
+            (Ok(_), None) if listed(&ONLY_HERE).is_none() => Some("Pillow refuses it".to_string()),
+            (Ok(_) | Err(_), None) => None,
+        };
+        failures.extend(problem.map(|problem| format!("{name}: {problem}")));
+    }
+    assert!(failures.is_empty(), "{} of {n}:\n{}", failures.len(), failures.join("\n"));
+}
