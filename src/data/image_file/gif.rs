@@ -16,6 +16,7 @@ use super::stored::{Stored, coloured, damaged};
 pub(super) fn read(bytes: &[u8], check: Check) -> Result<Stored, String> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
+    options.allow_unknown_blocks(true);
     options.set_memory_limit(MemoryLimit::Unlimited);
     let mut decoder = options.read_info(bytes).map_err(damaged)?;
     let screen = [decoder.width(), decoder.height()].map(usize::from);

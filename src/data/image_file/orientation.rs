@@ -97,7 +97,7 @@ pub(super) struct Entry {
     /// Type of the value, a number of the TIFF standard.
     kind: u16,
     /// Number of values.
-    count: u32,
+    pub count: u32,
     /// Offset of the value, or of its offset if it is longer than 4 bytes.
     pub value_at: usize,
 }

@@ -7,7 +7,7 @@ use std::io::{Cursor, Read};
 
 use flate2::Crc;
 use flate2::read::ZlibDecoder;
-use png::{BitDepth, ColorType, Decoder, Transformations};
+use png::{BitDepth, ColorType, DecodeOptions, Decoder, Transformations};
 
 use super::Check;
 use super::orientation::Orientation;
@@ -27,8 +27,11 @@ const MAX_TEXT: u64 = 1 << 20;
 /// If the file is damaged, or `check` refuses its size.
 pub(super) fn read(bytes: &[u8], check: Check) -> Result<Stored, String> {
     let parts = Parts::of(bytes, check)?;
-    let mut decoder = Decoder::new(Cursor::new(parts.file()));
-    decoder.ignore_checksums(true);
+    // The compressed pixels have a checksum of their own, which is compared.
+    let mut options = DecodeOptions::default();
+    options.set_ignore_crc(true);
+    options.set_ignore_adler32(false);
+    let mut decoder = Decoder::new_with_options(Cursor::new(parts.file()), options);
     // The decoder expands palettes to colours, and samples of fewer than 8 bits to 8 bits.
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let mut reader = decoder.read_info().map_err(damaged)?;
@@ -55,7 +58,7 @@ pub(super) fn read(bytes: &[u8], check: Check) -> Result<Stored, String> {
 #[derive(Default)]
 struct Parts<'a> {
     /// Size, palette and transparency: names and contents.
-    head: Vec<([u8; 4], Vec<u8>)>,
+    head: Vec<([u8; 4], &'a [u8])>,
     /// Compressed pixels, in pieces.
     pixels: Vec<&'a [u8]>,
     /// Exif data, from a chunk of their own or a text.
@@ -111,9 +114,8 @@ impl<'a> Parts<'a> {
     }
 
     /// Appends a chunk in front of the pixels.
-    fn head(&mut self, name: [u8; 4], content: &[u8], check: Check) -> Result<(), String> {
-        let mut content = content.to_vec();
-        if let (b"IHDR", &[w0, w1, w2, w3, h0, h1, h2, h3, ..]) = (&name, &content[..]) {
+    fn head(&mut self, name: [u8; 4], content: &'a [u8], check: Check) -> Result<(), String> {
+        if let (b"IHDR", &[w0, w1, w2, w3, h0, h1, h2, h3, ..]) = (&name, content) {
             let number = u32::from_be_bytes;
             check([number([w0, w1, w2, w3]), number([h0, h1, h2, h3])])?;
         }
@@ -123,8 +125,6 @@ impl<'a> Parts<'a> {
             if length == 0 || length > 3 * 256 || !length.is_multiple_of(3) {
                 return Err(damaged(format!("a palette of {length} bytes")));
             }
-            // An index behind the palette's end is its own grey, as in Pillow.
-            content.extend((length / 3..256).flat_map(|ix| [ix as u8; 3]));
         }
         self.head.push((name, content));
         Ok(())

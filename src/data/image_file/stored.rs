@@ -64,10 +64,10 @@ fn turned(rgb: Vec<u8>, stored: [u32; 2], orientation: Orientation) -> Picture {
     Picture { size, rgb: out }
 }
 
-/// Returns the RGB pixels of a palette's indices. An index behind the palette's end is its own grey, as in Pillow.
+/// Returns the RGB pixels of a palette's indices. An index behind the palette's end is black, as in Pillow.
 pub(super) fn coloured(indices: &[u8], palette: &[[u8; 3]]) -> Vec<u8> {
     let table: Vec<[u8; 3]> =
-        (0..=255).map(|ix| palette.get(usize::from(ix)).copied().unwrap_or([ix; 3])).collect();
+        (0..256).map(|ix| palette.get(ix).copied().unwrap_or_default()).collect();
     indices.iter().flat_map(|&ix| table[usize::from(ix)]).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use tiff::ColorType;
-use tiff::decoder::{Decoder, Limits};
+use tiff::decoder::{ChunkType, Decoder, Limits};
 use tiff::tags::Tag;
 
 use super::Check;
@@ -37,6 +37,10 @@ pub(super) fn read(bytes: &[u8], check: Check) -> Result<Stored, String> {
 }
 
 fn decoder(bytes: &[u8]) -> Result<Decoder<Cursor<&[u8]>>, String> {
+    // The decoder allocates memory for a list before it reads the list.
+    if entries(bytes).any(|entry| entry.count as usize > bytes.len()) {
+        return Err(damaged("a list that is longer than the file"));
+    }
     let decoder = Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
     Ok(decoder.with_limits(Limits::unlimited()))
 }
@@ -61,7 +65,10 @@ fn decoded(bytes: &[u8], meaning: u16, palette: &[u16], check: Check) -> Result<
     let size: [u32; 2] = decoder.dimensions().map_err(damaged)?.into();
     check(size)?;
     // A tile may be larger than the picture.
-    check(decoder.chunk_dimensions().into())?;
+    let is_tiled = decoder.get_chunk_type() == ChunkType::Tile;
+    if is_tiled {
+        check(decoder.chunk_dimensions().into())?;
+    }
     let n_samples = number(&mut decoder, Tag::SamplesPerPixel, 1)?;
     let compression = number(&mut decoder, Tag::Compression, 1)?;
     let formats: Vec<u16> =
@@ -75,6 +82,10 @@ fn decoded(bytes: &[u8], meaning: u16, palette: &[u16], check: Check) -> Result<
     }
     if number(&mut decoder, Tag::FillOrder, 1)? != 1 {
         return refused("bits in reverse order");
+    }
+    // The decoder panics on them.
+    if is_tiled && number(&mut decoder, Tag::PlanarConfiguration, 1)? != 1 {
+        return refused("tiles with one channel each");
     }
     let bits = u32::from(colour.bit_depth());
     let of_palette = meaning == PALETTE;
