@@ -166,7 +166,7 @@ fn a_picture_that_cannot_be_read_does_not_stop_the_others() {
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(found.as_array().map(Vec::len), Some(1));
     let message = text(&output.stderr);
-    assert!(message.contains("generate.py: neither PNG nor JPEG"), "{message}");
+    assert!(message.contains("generate.py: neither PNG nor JPEG, WebP"), "{message}");
     assert!(message.contains("none.png: "), "{message}");
 
     assert_eq!(
@@ -183,6 +183,60 @@ fn a_picture_that_cannot_be_read_does_not_stop_the_others() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn folders_and_the_standard_input_have_pictures() {
+    let folder = folder();
+    let pictures = folder.path().join("pictures");
+    fs::create_dir_all(pictures.join("a folder/.hidden")).expect("made");
+    for (from, to) in [
+        ("wide.png", "b.PNG"),
+        ("turned.jpg", "a folder/ä.jpg"),
+        ("grey.jpg", "a folder/.hidden/x.jpg"),
+        ("generate.py", "notes.txt"),
+    ] {
+        fs::copy(picture(from), pictures.join(to)).expect("copied");
+    }
+    let found = json(&wgrad(&folder, &["predict", "pictures", "--json"]));
+    let names = found.as_array().expect("a list").iter().map(|entry| &entry["file"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["pictures/a folder/ä.jpg", "pictures/b.PNG"]);
+    let label = |found: &Value, ix: usize| found[ix]["top"][0]["probability"].clone();
+    let expected = json(&predict(&folder, &["turned.jpg", "wide.png"], &["--json"]));
+    assert_eq!(label(&found, 0), label(&expected, 0));
+    assert_eq!(label(&found, 1), label(&expected, 1));
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    command.args(["predict", "-", "--json", "--weights", "model.safetensors", "--device", "cpu"]);
+    command.stdin(fs::File::open(picture("wide.png")).expect("there"));
+    let found = json(&command.current_dir(folder.path()).output().expect("it starts"));
+    assert_eq!(found[0]["file"], "-");
+    assert_eq!(label(&found, 0), label(&expected, 1));
+
+    fs::create_dir(folder.path().join("empty")).expect("made");
+    let output = wgrad(&folder, &["predict", "empty"]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("empty: no picture is in this folder"), "{errors}");
+
+    fs::write(folder.path().join("phone.jpg"), b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+        .expect("written");
+    let errors = text(&wgrad(&folder, &["predict", "phone.jpg"]).stderr);
+    assert!(errors.contains("HEIC") && errors.contains("heif-convert"), "{errors}");
+}
+
+#[test]
+fn transparent_pixels_have_the_colour_of_the_background() {
+    let folder = folder();
+    let logits = |flags: &[&str]| {
+        let found = json(&predict(&folder, &["tall_alpha.png"], &[&["--json"], flags].concat()));
+        found[0]["logits"].clone()
+    };
+    assert_eq!(logits(&[]), logits(&["--background", "255,255,255"]));
+    assert_ne!(logits(&[]), logits(&["--background=0,0,0"]));
+    let output = predict(&folder, &["tall_alpha.png"], &["--background", "white"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("red, green and blue"), "{}", text(&output.stderr));
 }
 
 /// A file name must not move the terminal's cursor or start a line that looks like a result.

@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use rayon::prelude::*;
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
+use wgrad::data::image_file::{Background, ImageFileError};
 use wgrad::data::{ImageSpec, Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
@@ -16,6 +18,9 @@ use wgrad::train::{Predictions, Settings, TrainError, folder};
 
 use super::{arguments, weights};
 
+/// The argument for a picture from the standard input.
+const STANDARD_INPUT: &str = "-";
+
 /// The largest number of pictures that are classified in one step.
 const MAX_BATCH_SIZE: usize = 250;
 
@@ -24,14 +29,19 @@ const MAX_BATCH_SIZE: usize = 250;
 #[command(after_help = "\
 The network reads the central part of a picture, scaled to the size of its inputs (--image-size); a picture of this size
 stays as it is. The picture is turned upright as its orientation tag states, and transparent pixels are blended with
-white. If a picture cannot be read, the command prints an error, classifies the others, and ends with exit code 1.")]
+--background. In a folder and below it, the files with the endings png, jpg, jpeg, webp, bmp, gif, tif and tiff are
+pictures, in the order of the bytes of their paths; hidden files are left out. If a picture cannot be read, the command prints an error, classifies the others, and ends with exit code 1.")]
 pub struct Args {
     /// The weights: a file of safetensors or torch.save with PyTorch's names, or a run's folder
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Pictures: PNG or JPEG, of any size
+    /// Pictures of any size (PNG, JPEG, WebP, BMP, TIFF, the first frame of a GIF), folders of pictures, or - for a
+    /// picture from the standard input
     #[arg(value_name = "IMG", required = true)]
     images: Vec<PathBuf>,
+    /// The colour behind transparent pixels: red, green and blue from 0 to 255
+    #[arg(long, value_name = "R,G,B", default_value = "255,255,255")]
+    background: Background,
     /// Print the N most probable classes of each picture
     #[arg(long, value_name = "N", default_value = "5", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroUsize>)]
@@ -63,10 +73,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let classes = class_names(args, &weights, network.classes)?;
     let spec = weights::spec(&weights, source(&weights), network.classes);
     let spec = spec.with_side(args.recorded.side().or_else(|| published_side(&weights, network)));
+    let paths = files(&args.images);
+    let n_paths = paths.len();
     let (mut files, mut split) = (Vec::new(), Split::new(spec.size));
-    for path in &args.images {
-        match image_file::read(path, spec.size, [255; 3]) {
-            Ok(image) => {
+    let background = args.background.0;
+    let read = |path: Result<PathBuf, ImageFileError>| {
+        let path = path?;
+        let image = match path.as_os_str() == STANDARD_INPUT {
+            true => image_file::read_from(io::stdin().lock(), &path, spec.size, background)?,
+            false => image_file::read(&path, spec.size, background)?,
+        };
+        Ok((path, image))
+    };
+    let images: Vec<Result<_, ImageFileError>> = paths.into_par_iter().map(read).collect();
+    for image in images {
+        match image {
+            Ok((path, image)) => {
                 files.push(path);
                 split.images.extend(image);
                 split.labels.push(0); // The label is unknown. No code reads it.
@@ -81,8 +103,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         false => text(&files, &classes, &logits, args.top.get()),
     };
     super::print(&text)?;
-    let all = files.len() == args.images.len();
+    let all = files.len() == n_paths;
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Returns the files of the pictures that the arguments name: an argument itself, or the pictures in a folder, or an
+/// error for a folder that has none.
+fn files(arguments: &[PathBuf]) -> Vec<Result<PathBuf, ImageFileError>> {
+    let of_folder = |folder: &PathBuf| match image_file::pictures_below(folder) {
+        Ok(files) if files.is_empty() => {
+            let reason = "no picture is in this folder".to_string();
+            vec![Err(ImageFileError::Unusable { path: folder.clone(), reason })]
+        }
+        Ok(files) => files.into_iter().map(Ok).collect(),
+        Err(source) => vec![Err(ImageFileError::Io { path: folder.clone(), source })],
+    };
+    let of_argument = |path: &PathBuf| match path.is_dir() {
+        true => of_folder(path),
+        false => vec![Ok(path.clone())],
+    };
+    arguments.iter().flat_map(of_argument).collect()
 }
 
 /// Prints a text on the standard error. A failure to print it is ignored.
@@ -167,7 +207,7 @@ fn config_beside(weights: &Path) -> PathBuf {
     weights.with_file_name(folder::CONFIG)
 }
 
-fn text(files: &[&PathBuf], classes: &[String], logits: &[f32], top: usize) -> String {
+fn text(files: &[PathBuf], classes: &[String], logits: &[f32], top: usize) -> String {
     let predictions = Predictions::from_logits(logits, classes.len());
     let classes: Vec<_> = classes.iter().map(|name| escaped(name)).collect();
     let width = classes.iter().map(|name| name.chars().count()).max().unwrap_or(0);
@@ -184,9 +224,9 @@ fn text(files: &[&PathBuf], classes: &[String], logits: &[f32], top: usize) -> S
 
 /// Returns the predictions as JSON: a list with one entry for each picture, in the order of the command line. An entry
 /// has the picture's logits of all classes, in the order of the labels.
-fn json(files: &[&PathBuf], classes: &[String], logits: &[f32], top: usize) -> serde_json::Value {
+fn json(files: &[PathBuf], classes: &[String], logits: &[f32], top: usize) -> serde_json::Value {
     let predictions = Predictions::from_logits(logits, classes.len());
-    let of_image = |(image, file): (usize, &&PathBuf)| {
+    let of_image = |(image, file): (usize, &PathBuf)| {
         let top = predictions.top(image, top).into_iter().map(|(label, probability)| {
             serde_json::json!({
                 "class": classes[label], "label": label, "probability": probability

@@ -24,7 +24,9 @@ use super::ImageSize;
 use super::resize::{Part, resize, resize_part};
 use crate::base::shown::Shown;
 
+mod background;
 mod bmp;
+mod folder;
 mod formats;
 mod gif;
 mod jpeg;
@@ -34,6 +36,8 @@ mod stored;
 mod tiff;
 mod webp;
 
+pub use background::Background;
+pub use folder::pictures_below;
 pub use formats::is_picture_name;
 
 /// The largest file that is read, in bytes.
