@@ -8,6 +8,8 @@ use std::path::Path;
 
 #[path = "pictures/mutations.rs"]
 mod mutations;
+#[path = "pictures/speed.rs"]
+mod speed;
 
 use wgrad::data::image_file::{MAX_PIXELS, Picture, decode_upright};
 
