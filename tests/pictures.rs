@@ -16,11 +16,12 @@ use wgrad::data::image_file::{MAX_PIXELS, Picture, decode_upright};
 const BACKGROUND: [u8; 3] = [200, 100, 50];
 
 /// Pictures that Pillow reads and wgrad refuses, with a word of the reason.
-const REFUSED: [(&str, &str); 11] = [
+const REFUSED: [(&str, &str); 12] = [
     ("gif-no-palette.gif", "no color table"),
     ("tif-F.tif", "real"),
     ("tif-I.tif", "signed"),
     ("tif-PA.tif", "Multiband"),
+    ("tif-big-offsets.tif", "BigTIFF"),
     ("tif-fax4.tif", "Fax4"),
     ("tif-lab.tif", "CIELab"),
     ("tif-planes-rgba-tiles.tif", "tiles with one channel each"),
@@ -79,6 +80,26 @@ fn are_equal(name: &str, found: &Picture, expected: &Picture) -> Result<(), Stri
     match largest == 0 || (is_lossy && largest <= 3 && mean < 0.5) {
         true => Ok(()),
         false => Err(format!("off by up to {largest}, {mean:.3} on average")),
+    }
+}
+
+/// Phones and editors write such files. A decoder that keeps texts in memory has a limit on them.
+#[test]
+fn long_texts_of_a_png_do_not_matter() {
+    let files = archive();
+    let original = &files["png-no-end.png"];
+    let mut text = b"tEXtnote\0".to_vec();
+    text.resize(20 << 20, b'x');
+    let mut crc = flate2::Crc::new();
+    crc.update(&text);
+    let length = (text.len() as u32 - 4).to_be_bytes();
+    let chunk = [&length[..], &text, &crc.sum().to_be_bytes()].concat();
+    // The chunk of the size ends at byte 33.
+    let in_front = [&original[..33], &chunk, &original[33..]].concat();
+    let behind = [&original[..], &chunk].concat();
+    let expected = Ok(of_ppm(&files["png-no-end.png.ppm"]));
+    for bytes in [in_front, behind] {
+        assert_eq!(decode_upright(&bytes, BACKGROUND, MAX_PIXELS), expected);
     }
 }
 

@@ -1,5 +1,5 @@
-//! A picture: PNG and JPEG files that are taken apart, changed, and reassembled with valid lengths and
-//! checksums.
+//! A picture: PNG and JPEG files that are taken apart, changed, and reassembled with valid lengths and checksums; files of
+//! other formats that are changed as a whole.
 
 use std::io::{Read, Write};
 
@@ -12,10 +12,10 @@ use wgrad::data::{cifar10, image_file};
 use super::Edit;
 
 /// The limit on pixels, lower than in wgrad, because small pictures let the fuzzer try more inputs. Decoding takes up
-/// to 8 bytes for each pixel, and up to 16 MiB for other data of a PNG.
+/// to 8 bytes for each pixel.
 const MAX_PIXELS: u64 = 1 << 16;
 
-const TEMPLATES: [&[u8]; 11] = [
+const TEMPLATES: [&[u8]; 15] = [
     include_bytes!("../../../tests/fixtures/pictures/dot.png"),
     include_bytes!("../../../tests/fixtures/pictures/exact.png"),
     include_bytes!("../../../tests/fixtures/pictures/grey16.png"),
@@ -27,9 +27,15 @@ const TEMPLATES: [&[u8]; 11] = [
     include_bytes!("../../../tests/fixtures/pictures/progressive.jpg"),
     include_bytes!("../../../tests/fixtures/pictures/turned.jpg"),
     include_bytes!("../../../tests/fixtures/pictures/wide.jpg"),
+    include_bytes!("../../../tests/fixtures/pictures/small.bmp"),
+    include_bytes!("../../../tests/fixtures/pictures/small.gif"),
+    include_bytes!("../../../tests/fixtures/pictures/small.tif"),
+    include_bytes!("../../../tests/fixtures/pictures/small.webp"),
 ];
 
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+const JPEG_SIGNATURE: &[u8] = b"\xff\xd8\xff";
 
 #[derive(Arbitrary, Debug)]
 struct Changed<'a> {
@@ -45,6 +51,7 @@ fn build(changed: Changed<'_>) -> Vec<u8> {
     };
     match template.strip_prefix(PNG_SIGNATURE) {
         Some(chunks) => from_chunks(&edit(chunks_of(chunks))),
+        None if !template.starts_with(JPEG_SIGNATURE) => edit(vec![template.to_vec()]).concat(),
         None => from_segments(&edit(segments_of(&template[2..]))),
     }
 }

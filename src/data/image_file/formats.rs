@@ -19,8 +19,8 @@ const READERS: [(&[u8], Reader); 9] = [
     (b"BM", bmp::read),
     (b"II*\0", tiff::read),
     (b"MM\0*", tiff::read),
-    (b"II+\0", tiff::read),
-    (b"MM\0+", tiff::read),
+    (b"II+\0", tiff::refuse_big),
+    (b"MM\0+", tiff::refuse_big),
     (b"RIFF", webp::read),
 ];
 

@@ -36,6 +36,11 @@ pub(super) fn read(bytes: &[u8], check: Check) -> Result<Stored, String> {
     decoded(&as_grey(bytes), meaning, &palette, check)
 }
 
+/// Refuses a TIFF for files of more than 4 GiB: its lists may have any length, for which the decoder allocates memory.
+pub(super) fn refuse_big(_: &[u8], _: Check) -> Result<Stored, String> {
+    Err("a BigTIFF, which is not read; save it as TIFF or PNG".to_string())
+}
+
 fn decoder(bytes: &[u8]) -> Result<Decoder<Cursor<&[u8]>>, String> {
     // The decoder allocates memory for a list before it reads the list.
     if entries(bytes).any(|entry| entry.count as usize > bytes.len()) {
