@@ -16,19 +16,15 @@ use wgrad::data::image_file::{MAX_PIXELS, Picture, decode_upright};
 const BACKGROUND: [u8; 3] = [200, 100, 50];
 
 /// Pictures that Pillow reads and wgrad refuses, with a word of the reason.
-const REFUSED: [(&str, &str); 12] = [
+const REFUSED: [(&str, &str); 8] = [
     ("gif-no-palette.gif", "no color table"),
-    ("tif-F.tif", "real"),
-    ("tif-I.tif", "signed"),
-    ("tif-PA.tif", "Multiband"),
+    ("tif-F.tif", "32 bits"),
+    ("tif-I.tif", "32 bits"),
     ("tif-big-offsets.tif", "BigTIFF"),
-    ("tif-fax4.tif", "Fax4"),
-    ("tif-lab.tif", "CIELab"),
-    ("tif-planes-rgba-tiles.tif", "tiles with one channel each"),
-    ("tif-planes-tiles.tif", "tiles with one channel each"),
-    ("tif-reverse-bits.tif", "reverse order"),
-    ("tif-ycbcr.tif", "YCbCr"),
-    ("tif-zstd.tif", "ZSTD"),
+    ("tif-fax4.tif", "compression 4"),
+    ("tif-lab.tif", "kind 8"),
+    ("tif-ycbcr.tif", "kind 6"),
+    ("tif-zstd.tif", "compression 50000"),
 ];
 
 /// Pictures that wgrad reads and Pillow does not, with the cause.

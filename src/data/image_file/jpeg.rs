@@ -22,6 +22,54 @@ pub(super) fn read(bytes: &[u8], check: Check) -> Result<Stored, String> {
     if !scans.windows(2).any(|pair| pair == END) {
         return Err("ends before the end of the picture".to_string());
     }
+    let Pixels { size: [width, height], channels, samples } = decoded(bytes, check, true)?;
+    // The sides of a JPEG are at most 65,535 pixels, so both casts are exact.
+    let size = [width as u32, height as u32];
+    let orientation = Orientation::of((!exif.is_empty()).then_some(&exif), xmp);
+    Ok(Stored { size, channels, samples, orientation })
+}
+
+/// Returns the samples of a part of a TIFF, `[height, width, channels]`. `part` has width and height. The tables of all
+/// parts may be in front of them, and `is_ycbcr` is true if the samples become RGB.
+///
+/// # Errors
+/// If the part is damaged or has other sides.
+pub(super) fn part_of_tiff(
+    tables: &[u8],
+    data: &[u8],
+    part: [usize; 2],
+    channels: usize,
+    is_ycbcr: bool,
+) -> Result<Vec<u8>, String> {
+    // Tables and data are two JPEG files: the end of the first and the start of the second are left out.
+    let joined = match (tables, data) {
+        ([tables @ .., _, _], [_, _, data @ ..]) => [tables, data].concat(),
+        _ => data.to_vec(),
+    };
+    let [width, height] = part;
+    let is_expected =
+        |[wide, high]: [u32; 2]| match (wide as usize, high as usize) == (width, height) {
+            true => Ok(()),
+            false => Err(damaged(format!("a part of {wide}x{high} pixels, not {width}x{height}"))),
+        };
+    let pixels = decoded(&joined, &is_expected, is_ycbcr)?;
+    match pixels.channels == channels {
+        true => Ok(pixels.samples),
+        false => Err(damaged(format!("a part of {} channels, not {channels}", pixels.channels))),
+    }
+}
+
+/// A decoded picture.
+struct Pixels {
+    /// Width and height.
+    size: [usize; 2],
+    channels: usize,
+    /// Samples: `[height, width, channels]`.
+    samples: Vec<u8>,
+}
+
+/// Decodes a JPEG: grey, or as RGB if `is_converted`, or as its own samples.
+fn decoded(bytes: &[u8], check: Check, is_converted: bool) -> Result<Pixels, String> {
     let damaged = |error: DecodeErrors| damaged(error);
     let options = DecoderOptions::default()
         .set_strict_mode(false)
@@ -30,21 +78,20 @@ pub(super) fn read(bytes: &[u8], check: Check) -> Result<Stored, String> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(damaged)?;
     let (width, height) = decoder.dimensions().ok_or("cannot be decoded (it has no size)")?;
-    // The sides of a JPEG are at most 65,535 pixels, so both casts are exact.
-    let size = [width as u32, height as u32];
-    check(size)?;
-    let (space, channels) = match decoder.input_colorspace() {
-        Some(ColorSpace::Luma) => (ColorSpace::Luma, 1),
-        _ => (ColorSpace::RGB, 3),
+    check([width as u32, height as u32])?;
+    let space = match decoder.input_colorspace() {
+        Some(ColorSpace::Luma) => ColorSpace::Luma,
+        Some(own) if !is_converted => own,
+        _ => ColorSpace::RGB,
     };
     decoder.set_options(options.jpeg_set_out_colorspace(space));
     let samples = decoder.decode().map_err(damaged)?;
+    let channels = space.num_components();
     let n = width * height * channels;
     if samples.len() != n {
         return Err(format!("cannot be decoded ({} bytes of {n})", samples.len()));
     }
-    let orientation = Orientation::of((!exif.is_empty()).then_some(&exif), xmp);
-    Ok(Stored { size, channels, samples, orientation })
+    Ok(Pixels { size: [width, height], channels, samples })
 }
 
 /// The marker behind the last scan.

@@ -95,7 +95,7 @@ fn of_xmp(data: &[u8]) -> Option<u32> {
 pub(super) struct Entry {
     pub tag: u16,
     /// Type of the value, a number of the TIFF standard.
-    kind: u16,
+    pub kind: u16,
     /// Number of values.
     pub count: u32,
     /// Offset of the value, or of its offset if it is longer than 4 bytes.
