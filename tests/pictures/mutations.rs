@@ -185,7 +185,7 @@ const DIFFERENCES: [(&str, Outcome, &str); 16] = [
     (
         "tif",
         OnlyWgradReads,
-        "damaged tags that are not needed; grey that is multiplied by its opacity",
+        "damaged tags and kinds of pixels that Pillow's table lacks; grey that is multiplied by its opacity",
     ),
     ("tif", OtherPixels, "damaged compressed data, and tags that occur twice"),
     ("webp", OnlyPillowReads, "a picture that differs in size from its header; damaged data"),

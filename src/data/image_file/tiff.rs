@@ -139,8 +139,9 @@ struct Layout {
     is_planar: bool,
     /// True if a sample is the difference from the previous pixel's sample.
     is_of_differences: bool,
-    /// Width and height of a part.
+    /// Width and height of a part. The last strip may be shorter.
     part: [usize; 2],
+    is_tiled: bool,
     /// Offsets of the parts in the file, and their numbers of bytes.
     offsets: Vec<u32>,
     lengths: Vec<u32>,
@@ -181,8 +182,10 @@ impl Layout {
             Some(kind) => matches!(kind, 1 | 2 | 999),
         };
         let tile = [directory.number(TILE_WIDTH, 0), directory.number(TILE_HEIGHT, 0)];
-        let (part, offsets, lengths) = match directory.numbers(STRIP_OFFSETS) {
-            offsets if offsets.is_empty() => {
+        let strips = directory.numbers(STRIP_OFFSETS);
+        let is_tiled = strips.is_empty();
+        let (part, offsets, lengths) = match strips {
+            _ if is_tiled => {
                 // A tile may be larger than the picture.
                 check(tile)?;
                 (tile, directory.numbers(TILE_OFFSETS), directory.numbers(TILE_LENGTHS))
@@ -207,6 +210,7 @@ impl Layout {
             is_planar: directory.number(PLANES, 1) == 2 && n_samples > 1,
             is_of_differences: differences == 2,
             part: part.map(|side| side as usize),
+            is_tiled,
             offsets,
             lengths,
         })
@@ -222,7 +226,7 @@ impl Layout {
         for plane in 0..if self.is_planar { n_used } else { 1 } {
             for ix in 0..across * down {
                 let [x, y] = [ix % across * wide, ix / across * high];
-                let rows = if self.offsets_are_strips() { high.min(height - y) } else { high };
+                let rows = if self.is_tiled { high } else { high.min(height - y) };
                 let part = self.part(directory, plane * across * down + ix, rows)?;
                 let per_pixel = if self.is_planar { 1 } else { self.n_samples };
                 let columns = wide.min(width - x);
@@ -239,11 +243,6 @@ impl Layout {
             }
         }
         Ok(out)
-    }
-
-    /// Returns true if the parts are strips, of which the last may be shorter.
-    fn offsets_are_strips(&self) -> bool {
-        self.part[0] == self.size[0] as usize
     }
 
     /// Returns the samples of a part, one byte for each: `[rows, width of the part, samples]`.
