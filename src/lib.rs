@@ -48,6 +48,10 @@ pub enum Error {
     /// A file of weights cannot be used.
     #[error(transparent)]
     Weights(#[from] nn::WeightsError),
+    /// A network cannot be written as an ONNX file.
+    #[error(transparent)]
+    #[cfg(feature = "runs")]
+    Onnx(#[from] nn::onnx::OnnxError),
     /// A dataset cannot be used.
     #[error(transparent)]
     Data(#[from] data::LoadError),

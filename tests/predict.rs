@@ -134,7 +134,7 @@ fn class_names_come_from_the_run_or_a_flag() {
     let label = expected(&["wide.png"]).class(0);
     let class_with = |flags: &[&str]| {
         let output = predict(&folder, &["wide.png"], &[&["--json"], flags].concat());
-        let is_noted = text(&output.stderr).contains("they are printed as numbers");
+        let is_noted = text(&output.stderr).contains("their names are numbers");
         (json(&output)[0]["top"][0]["class"].as_str().expect("a name").to_string(), is_noted)
     };
     let names = |source: wgrad::data::Source| {

@@ -25,6 +25,7 @@ mod compare;
 mod convert;
 mod devices;
 mod eval;
+mod export;
 mod fetch;
 mod hints;
 mod lr_find;
@@ -84,6 +85,8 @@ enum Command {
     Predict(predict::Args),
     /// Convert a file of weights, such as one of torch.save, to safetensors
     Convert(convert::Args),
+    /// Write a network with its weights as an ONNX file, which other programs run
+    Export(export::Args),
     /// Download CIFAR-10 or CIFAR-100
     Fetch(fetch::Args),
     /// List the networks with their sizes
@@ -132,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Networks(args) => networks::run(&args),
         Command::Summary(args) => summary::run(&args),
@@ -171,7 +175,7 @@ impl Flags {
             // A resumed run accepts new values only for the settings in `FREE`.
             "train" if is_given("resume") => resume::FREE.contains(&flag),
             // Hints do not name `--width`: the file of weights fits only a network of its own width.
-            "eval" | "predict" => flag != "width",
+            "eval" | "export" | "predict" => flag != "width",
             "tape" if is_given("replay") => flag == "device",
             _ => true,
         };

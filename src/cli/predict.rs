@@ -70,9 +70,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let weights = weights::read(&args.weights)?;
     let network = args.recorded.network(&weights)?;
-    let classes = class_names(args, &weights, network.classes)?;
-    let spec = weights::spec(&weights, source(&weights), network.classes);
-    let spec = spec.with_side(args.recorded.side().or_else(|| published_side(&weights, network)));
+    let spec = spec(&weights, network, &args.recorded, args.classes.as_ref())?;
     let paths = files(&args.images);
     let n_paths = paths.len();
     let (mut files, mut split) = (Vec::new(), Split::new(spec.size));
@@ -99,8 +97,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // This call runs even if no picture can be read. It then reports errors in the weights, too.
     let logits = predict(args, &weights, network, &spec, &split)?;
     let text = match args.json {
-        true => format!("{}\n", json(&files, &classes, &logits, args.top.get())),
-        false => text(&files, &classes, &logits, args.top.get()),
+        true => format!("{}\n", json(&files, &spec.classes, &logits, args.top.get())),
+        false => text(&files, &spec.classes, &logits, args.top.get()),
     };
     super::print(&text)?;
     let all = files.len() == n_paths;
@@ -150,6 +148,22 @@ fn predict(
     Ok(evaluator.logits(split, &|| false)?.expect("no interruption"))
 }
 
+/// Returns the format of the pictures that the network of a file reads, and the names of its classes.
+///
+/// # Errors
+/// If `names` or the names in the file have another number of classes than the network.
+pub fn spec(
+    weights: &WeightsFile,
+    network: NetworkConfig,
+    recorded: &weights::Recorded,
+    names: Option<&Classes>,
+) -> anyhow::Result<ImageSpec> {
+    let classes = class_names(names, weights, network.classes)?;
+    let spec = weights::spec(weights, source(weights), network.classes);
+    let side = recorded.side().or_else(|| published_side(weights, network));
+    Ok(ImageSpec { classes, ..spec.with_side(side) })
+}
+
 /// Returns the dataset to whose image format the pictures are converted: the one that the file of weights records, else
 /// the one in the run's settings beside the file, else CIFAR-10.
 fn source(weights: &WeightsFile) -> Source {
@@ -171,8 +185,12 @@ fn source_beside(weights: &WeightsFile) -> Option<Source> {
 
 /// Returns the names of the `n` classes from the first source that has them: the flag `--classes`, the record in the
 /// file of weights, the dataset in the run's settings. If no source has them, the names are the numbers of the classes.
-fn class_names(args: &Args, weights: &WeightsFile, n: usize) -> anyhow::Result<Vec<String>> {
-    match &args.classes {
+fn class_names(
+    names: Option<&Classes>,
+    weights: &WeightsFile,
+    n: usize,
+) -> anyhow::Result<Vec<String>> {
+    match names {
         None => class_names_of_weights(weights, n),
         Some(classes) => classes
             .names(n)
@@ -196,7 +214,7 @@ fn class_names_of_weights(weights: &WeightsFile, n: usize) -> anyhow::Result<Vec
         }
     }
     super::note(&format!(
-        "neither {} nor a {} beside it names the classes; they are printed as numbers (--classes sets names)",
+        "neither {} nor a {} beside it names the classes; their names are numbers (--classes sets others)",
         path.shown(),
         folder::CONFIG
     ));

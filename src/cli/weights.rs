@@ -6,7 +6,8 @@ use std::path::Path;
 use wgrad::base::shown::Shown;
 use wgrad::data::{ImageSpec, Source, cifar10};
 use wgrad::device::Device;
-use wgrad::nn::{NetworkConfig, NetworkRef, WeightsError, WeightsFile};
+use wgrad::nn::{NetworkConfig, NetworkRef, Weights, WeightsError, WeightsFile};
+use wgrad::tape::StateLayout;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 use wgrad::train::units::PerChannel;
@@ -87,32 +88,26 @@ pub fn spec(file: &WeightsFile, source: Source, n_classes: usize) -> ImageSpec {
     }
 }
 
-/// Returns an evaluator with the weights of a file for steps of `batch_size` images. `network` is the network of the
-/// file, and `spec` the format of the images; see [`spec`]. Prints a note on the standard error for each tensor that is
-/// renamed or converted, and one if neither the file nor flags determine the normalisation.
+/// Returns the settings of an evaluation step of `batch_size` images with the format `spec`. Prints a note on the standard
+/// error if neither the file nor flags determine the normalisation.
 ///
 /// # Errors
-/// If the weights do not fit the network, mean or standard deviation are out of their range, the step exceeds a limit
-/// of the device, or the device fails.
-pub fn evaluator(
-    device: &Device,
+/// If the network does not take images of this size, or mean or standard deviation are out of their range.
+pub fn step(
     file: &WeightsFile,
     network: NetworkConfig,
     spec: &ImageSpec,
     flags: &Recorded,
     batch_size: usize,
-) -> anyhow::Result<Evaluator> {
+) -> anyhow::Result<StepConfig> {
+    network.network.check_input(spec.size.channels_last()).map_err(super::WrongUse)?;
     let mut config = StepConfig::new(network, batch_size).for_images(spec);
     recipe::normalise(&mut config, flags.mean.as_ref(), flags.std.as_ref())
         .map_err(wgrad::Error::from)?;
     if file.info().is_none() && (flags.mean.is_none() || flags.std.is_none()) {
         note_normalisation(file, &config);
     }
-    let mut evaluator = Evaluator::new(device, &config)?;
-    let (weights, notes) = file.weights_of(&network, evaluator.layout(), false, 0)?;
-    notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
-    evaluator.set_weights(&weights)?;
-    Ok(evaluator)
+    Ok(config)
 }
 
 /// Prints a note with the mean and the standard deviation of a step whose weights do not record them.
@@ -131,4 +126,41 @@ fn note_normalisation(file: &WeightsFile, config: &StepConfig) {
         PerChannel(mean.clone()),
         PerChannel(standard_deviation.clone()),
     ));
+}
+
+/// Returns an evaluator with the weights of a file for steps of `batch_size` images. `network` is the network of the
+/// file, and `spec` the format of the images; see [`spec`]. Prints a note on the standard error for each tensor that is
+/// renamed or converted, and the note of [`step`].
+///
+/// # Errors
+/// As for [`step`], and if the weights do not fit the network, the step exceeds a limit of the device, or the device
+/// fails.
+pub fn evaluator(
+    device: &Device,
+    file: &WeightsFile,
+    network: NetworkConfig,
+    spec: &ImageSpec,
+    flags: &Recorded,
+    batch_size: usize,
+) -> anyhow::Result<Evaluator> {
+    let config = step(file, network, spec, flags, batch_size)?;
+    let mut evaluator = Evaluator::new(device, &config)?;
+    let weights = fitted(file, network, evaluator.layout())?;
+    evaluator.set_weights(&weights)?;
+    Ok(evaluator)
+}
+
+/// Returns the weights of a file for a network with this layout. Prints a note on the standard error for each tensor that
+/// is renamed or converted.
+///
+/// # Errors
+/// If the weights do not fit the network.
+pub fn fitted(
+    file: &WeightsFile,
+    network: NetworkConfig,
+    layout: &StateLayout,
+) -> Result<Weights, WeightsError> {
+    let (weights, notes) = file.weights_of(&network, layout, false, 0)?;
+    notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
+    Ok(weights)
 }

@@ -10,6 +10,8 @@ mod init;
 pub mod layers;
 mod model_info;
 pub mod networks;
+#[cfg(feature = "runs")]
+pub mod onnx;
 pub mod summary;
 pub(crate) mod tensor_file;
 mod torch_file;

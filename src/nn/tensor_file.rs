@@ -59,8 +59,7 @@ impl Writer {
     /// Adds every member (parameter or statistic) of a flat buffer, under the name `prefix` plus the member's name.
     pub(crate) fn members(&mut self, prefix: &str, members: &[StateEntry], buffer: &[f32]) {
         for member in members {
-            let values = member.layout.to_torch(&member.shape, &buffer[member.range()]);
-            let shape = member.layout.torch_shape(&member.shape);
+            let (shape, values) = in_torch(member, buffer);
             self.f32(format!("{prefix}{}", member.name), shape, &values);
         }
     }
@@ -80,6 +79,12 @@ impl Writer {
         let file = safetensors::serialize(views, None).expect("names and sizes are small");
         with_metadata(&file, metadata)
     }
+}
+
+/// Returns the shape of a member of a flat buffer, and its elements, as they are in PyTorch.
+pub(crate) fn in_torch(member: &StateEntry, buffer: &[f32]) -> (Vec<usize>, Vec<f32>) {
+    let shape = member.layout.torch_shape(&member.shape);
+    (shape, member.layout.to_torch(&member.shape, &buffer[member.range()]))
 }
 
 /// Returns the safetensors file `file`, which has no metadata, with these entries of metadata.

@@ -20,7 +20,7 @@ pub mod eval;
 pub mod forward;
 pub mod relu;
 
-pub use eval::batch_norm_eval;
+pub use eval::{BatchNormEval, batch_norm_eval};
 pub use forward::{Normalised, batch_norm};
 
 use super::partitions::{PARTITIONS_PER_GROUP, Partitions};

@@ -8,7 +8,7 @@ use wgrad::base::shown::Shown;
 use wgrad::data::{LoadError, fetch::FetchError, image_file::ImageFileError};
 use wgrad::device::DeviceError;
 use wgrad::measure::MeasureError;
-use wgrad::nn::WeightsError;
+use wgrad::nn::{WeightsError, onnx::OnnxError};
 use wgrad::passes::PlanError;
 use wgrad::train::lr_find::NoSlope;
 use wgrad::train::{ConfigError, StepError, TrainError};
@@ -23,6 +23,7 @@ pub fn summed(error: anyhow::Error) -> anyhow::Error {
         .downcast::<DeviceError>()
         .map(Error::from)
         .or_else(|error| error.downcast::<WeightsError>().map(Error::from))
+        .or_else(|error| error.downcast::<OnnxError>().map(Error::from))
         .or_else(|error| error.downcast::<LoadError>().map(Error::from))
         .or_else(|error| error.downcast::<FetchError>().map(Error::from))
         .or_else(|error| error.downcast::<ImageFileError>().map(Error::from))
@@ -40,6 +41,10 @@ pub fn hint(error: &Error, has: &dyn Fn(&str) -> bool) -> Option<String> {
         Error::File(_) | Error::Image(_) => None,
         Error::Device(error) => Some(of_device(error, has)),
         Error::Weights(error) => of_weights(error, has),
+        Error::Onnx(OnnxError::Class { .. }) => {
+            has("--classes").then(|| "--classes sets other names".to_string())
+        }
+        Error::Onnx(_) => None,
         Error::Data(error) => Some(data::hint_of_data(error)),
         Error::Fetch(error) => hint_of_fetch(error),
         Error::Config(error) => of_config(error, has),
