@@ -104,6 +104,13 @@ else
     echo "(skipped: python3 lacks torch, numpy or safetensors)"
 fi
 
+step "onnxruntime runs exported networks"
+if python3 -c 'import numpy, onnx, onnxruntime' 2>/dev/null; then
+    python3 tests/onnxruntime_runs_exports.py
+else
+    echo "(skipped: python3 lacks onnx, onnxruntime or numpy)"
+fi
+
 step "a step of the real size"
 cargo test --release --test full_size -- --ignored --nocapture
 
