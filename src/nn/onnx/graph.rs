@@ -73,24 +73,17 @@ impl Builder {
         name
     }
 
-    /// Adds a node with one output, and returns the name of the output. The node has the same name. An empty name in
-    /// `inputs` is an optional input that is left out.
+    /// Adds a node whose one output has the name `output`, which [`Builder::name`] has returned. The node has the same
+    /// name. An empty name in `inputs` is an optional input that is left out.
     pub fn node(
         &mut self,
-        name: &str,
+        output: &str,
         op_type: &str,
-        inputs: Vec<String>,
+        input: Vec<String>,
         attribute: Vec<Attribute>,
-    ) -> String {
-        let name = self.name(name);
-        self.graph.node.push(Node {
-            input: inputs,
-            output: vec![name.clone()],
-            name: name.clone(),
-            op_type: op_type.to_string(),
-            attribute,
-        });
-        name
+    ) {
+        let [name, output, op_type] = [output, output, op_type].map(str::to_string);
+        self.graph.node.push(Node { input, output: vec![output], name, op_type, attribute });
     }
 
     /// Returns the graph under this name.
