@@ -280,7 +280,7 @@ fn the_command_exports_the_network_that_predict_runs() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let expected: Vec<f32> = serde_json::from_value(json[0]["logits"].clone()).expect("logits");
     let file = std::fs::read(path.join("net.onnx")).expect("written");
-    let planes = image_file::read(&picture, cifar10::SIZE).expect("a picture");
+    let planes = image_file::read(&picture, cifar10::SIZE, [255; 3]).expect("a picture");
     let got = tract(&file, &planes, 32, true).expect("a run");
     let error = error(&got[0], &expected);
     assert!(error <= TOLERANCE, "the relative error is {error:.1e}: {got:?} {expected:?}");

@@ -47,8 +47,8 @@ impl LoadedStep {
             step.front.as_ref().map(|front| LoadedFront::load(session, front)).transpose()?;
         let reader = front.as_ref().map_or(id, |front| front.id);
         session.write(reader, step.table, &config.table())?;
-        let pixels = step.front.as_ref().map_or(&*step.tape, |front| &front.tape).shape(step.pixels);
-        let batch = Batch::with_room(config.batch_size, pixels[1..].iter().product());
+        let n_bytes = step.tape.shape(step.pixels)[1..].iter().product();
+        let batch = Batch::with_room(config.batch_size, n_bytes);
         Ok(Self { id, step, batch, front })
     }
 
