@@ -51,13 +51,26 @@ impl Source {
         Self::values().map(|source| (source.name(), help(source))).collect()
     }
 
-    /// Returns the choice with this name.
+    /// Returns the choice with this name: a known name, or the path of a folder of pictures. A text with a separator of
+    /// paths is a path, even if nothing is there. Another text is the path of an existing folder.
     ///
     /// # Errors
-    /// If no choice has this name. The error has the nearest name and the list of all names.
+    /// If it is neither. The error has the nearest name and the list of all names.
     pub fn from_name(name: &str) -> Result<Self, String> {
-        let found = Self::values().find(|source| source.name() == name);
-        found.ok_or_else(|| unknown(name, &Self::values().map(Self::name).collect::<Vec<_>>()))
+        if let Some(source) = Self::values().find(|source| source.name() == name) {
+            return Ok(source);
+        }
+        #[cfg(feature = "runs")]
+        if name.contains(std::path::is_separator) || std::path::Path::new(name).is_dir() {
+            return Ok(Self::Of(super::pictures::PictureFolder::at(name.as_ref())?));
+        }
+        let names = Self::values().map(Self::name).collect::<Vec<_>>();
+        Err(format!("{}; a folder of pictures is a path, such as ./{name}", unknown(name, &names)))
+    }
+
+    /// Returns true for a folder of the user's pictures.
+    pub fn is_folder(self) -> bool {
+        matches!(self, Self::Of(dataset) if dataset.is_folder())
     }
 
     /// Returns the name of this choice in settings, such as `cifar10`.

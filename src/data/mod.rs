@@ -30,12 +30,15 @@ mod error;
 pub mod fetch;
 mod folder;
 mod form;
+mod held_out;
 #[cfg(feature = "runs")]
 pub mod idx;
 #[cfg(feature = "runs")]
 pub mod image_file;
 mod load_error;
 pub mod pickled;
+#[cfg(feature = "runs")]
+pub mod pictures;
 mod random;
 pub mod records;
 mod resize;
@@ -50,8 +53,9 @@ pub use dataset::Dataset;
 pub use datasets::{DATASETS, Source};
 pub use error::{DataError, Origin, Version};
 pub use folder::{Files, PublishedArchive};
+pub use held_out::HeldOut;
 pub use load_error::LoadError;
-pub use source::{DatasetSource, Defaults, ReadOptions, default_folder};
+pub use source::{DatasetSource, Defaults, Progress, ReadOptions, default_folder};
 pub use spec::{ImageSize, ImageSpec};
 pub use split::Split;
 

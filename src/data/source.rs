@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::folder::{self, Files};
-use super::{DataError, Dataset, ImageSpec};
+use super::{DataError, Dataset, HeldOut, ImageSpec};
 
 /// A kind of dataset: the format of its images, the place of its files, and the defaults of a run on it.
 ///
@@ -34,6 +34,11 @@ pub trait DatasetSource: Sync {
     /// Returns the names of the dataset's files on the disk; None for a dataset that the program draws.
     fn files(&self) -> Option<&'static Files>;
 
+    /// Returns true for a folder of the user's pictures: its classes, mean and standard deviation are in the pictures.
+    fn is_folder(&self) -> bool {
+        false
+    }
+
     /// Reads the dataset from a folder. A dataset that is drawn ignores the folder.
     ///
     /// # Errors
@@ -62,7 +67,7 @@ pub fn default_folder(dataset: &dyn DatasetSource) -> Option<PathBuf> {
 }
 
 /// The options with which a dataset is read.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub struct ReadOptions {
     /// The seed with which a dataset is drawn. Datasets in files ignore this seed.
     pub seed: u64,
@@ -70,6 +75,28 @@ pub struct ReadOptions {
     pub coarse: bool,
     /// The number of rows, and of columns, to which the images are resized; None for the size in the files.
     pub side: Option<usize>,
+    /// Folders of pictures: the training images to hold out for validation. None holds out a tenth if there is neither
+    /// a validation nor a test part. The part of a class is selected by the hash of its pictures' paths.
+    pub held_out: Option<HeldOut>,
+    /// Folders of pictures: true to leave out pictures that cannot be read; false to return them as one error.
+    pub skip_bad: bool,
+    /// Folders of pictures: the colour behind transparent pixels; none for white.
+    pub background: Option<[u8; 3]>,
+    /// Folders of pictures: true to keep whole training pictures, in sizes of their own, for the random resized crop.
+    pub whole_pictures: bool,
+    /// A function that is called now and then while pictures are decoded.
+    pub progress: Option<Progress>,
+}
+
+/// A function that is called with the number of pictures that have been decoded and with the number of all.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress(pub fn(usize, usize));
+
+impl PartialEq for Progress {
+    /// Returns true: the images do not depend on the display of the progress.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The default settings of a run on a dataset.

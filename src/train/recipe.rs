@@ -168,6 +168,7 @@ impl Recipe {
             seed: SHAPES_SEED,
             coarse: self.coarse.unwrap_or(false),
             side: self.image_size,
+            ..ReadOptions::default()
         }
     }
 
