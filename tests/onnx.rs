@@ -73,15 +73,15 @@ impl Sample {
         (tape, x, logits)
     }
 
-    /// Returns weights whose batch norms have the statistics of a batch. Their scales lie around 1 and their shifts around
-    /// 0.5, with which deep networks are well conditioned.
+    /// Returns weights whose batch norms have the statistics of a batch. Their scales and shifts lie around 1. With shifts
+    /// around 0.5, the logits of Inception-v3 in f32 miss by 1.5e-5; deep networks with larger shifts are better conditioned.
     fn weights(&self) -> Weights {
         let n = 16;
         let (tape, x, logits) = self.record(Mode::Train, n);
         let layout = tape.state().clone();
         let mut weights = Weights::initial(&layout, 3);
         for member in layout.parameters.iter().filter(|member| member.shape.len() == 1) {
-            let shift = if member.name.ends_with(".bias") { 0.5 } else { 0.0 };
+            let shift = if member.name.ends_with(".bias") { 1.0 } else { 0.0 };
             let values = weights.parameters[member.range()].iter_mut().enumerate();
             values.for_each(|(ix, value)| *value += shift + wave(ix, 0.3));
         }
