@@ -57,7 +57,7 @@ impl<T: Choice> TypedValueParser for OneOf<T> {
     }
 }
 
-/// The parser of a flag whose value is a dataset's name.
+/// The parser of a flag whose value is a dataset: its name, or the path of a folder of pictures.
 #[derive(Clone)]
 pub struct Sources;
 
@@ -70,9 +70,8 @@ impl TypedValueParser for Sources {
         argument: Option<&clap::Arg>,
         value: &OsStr,
     ) -> Result<Source, clap::Error> {
-        let parser = PossibleValuesParser::new(possible_values(Source::names().into_iter()));
-        let name = parser.parse_ref(command, argument, value)?;
-        Ok(Source::from_name(&name).expect("a possible value"))
+        let name = clap::builder::NonEmptyStringValueParser::new();
+        name.try_map(|name| Source::from_name(&name)).parse_ref(command, argument, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {

@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let weights = file.path().to_path_buf();
         return Err(Error::from(TrainError::TrainingData { weights, reason }).into());
     }
-    let test = &loaded.dataset.test;
+    let (test, kind) = loaded.dataset.measured();
     let batch_size = (args.batch_size.get() as usize).min(test.len());
     let source = Source::from_name(loaded.dataset.name).unwrap_or_default();
     let spec = weights::spec(&file, source, n_classes).with_side(side);

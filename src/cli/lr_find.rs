@@ -179,7 +179,7 @@ pub fn find(
 ) -> anyhow::Result<Option<Found>> {
     let range = sweep.range();
     range.check()?;
-    let mut trainer = Trainer::new(device, &recipe.step(), recipe.seed)?;
+    let mut trainer = Trainer::new(device, &recipe.step().for_sizes(train), recipe.seed)?;
     if let Some(file) = weights {
         let (network, layout) = (recipe.network(), &trainer.state.layout);
         let (weights, notes) = file.weights_of(&network, layout, recipe.new_head, recipe.seed)?;

@@ -9,7 +9,7 @@ use wgrad::data::DATASETS;
 use wgrad::train::Settings;
 use wgrad::train::settings::{Quotes, Setting};
 
-use super::arguments::possible_values;
+use super::arguments::{Sources, possible_values};
 
 /// The flags of all [`Settings`].
 #[derive(Clone)]
@@ -92,6 +92,9 @@ fn help(setting: &Setting) -> String {
 
 /// Returns a parser that checks a value and returns its text.
 fn parser(setting: &'static Setting) -> ValueParser {
+    if setting.field == "data" {
+        return Sources.map(|source| OsString::from(source.name())).into();
+    }
     let names = (setting.names)();
     if !names.is_empty() {
         return PossibleValuesParser::new(possible_values(names.into_iter()))

@@ -123,8 +123,8 @@ fn note_normalisation(file: &WeightsFile, config: &StepConfig) {
     super::note(&format!(
         "{} does not record mean and standard deviation of its images; --mean {} --std {} are used{of_imagenet}",
         file.path().shown(),
-        PerChannel(mean.clone()),
-        PerChannel(standard_deviation.clone()),
+        PerChannel::Numbers(mean.clone()),
+        PerChannel::Numbers(standard_deviation.clone()),
     ));
 }
 

@@ -69,6 +69,12 @@ impl Batch {
         }
     }
 
+    /// Returns the bytes of a row: those of the largest image. The rows of images with sizes of their own have a number of
+    /// bytes that is a multiple of 4.
+    pub fn row_bytes(&self) -> usize {
+        4 * self.pixels.len() / self.size().max(1)
+    }
+
     /// Returns the number of rows, padding included.
     pub fn size(&self) -> usize {
         self.labels.len()

@@ -66,6 +66,30 @@ impl Dataset {
         self.train = self.train.select(rest);
     }
 
+    /// Gives the classes the labels that their names have in `names`, which also name classes without images. Returns
+    /// false, and changes nothing, if a class has another name.
+    pub fn relabel(&mut self, names: &[String]) -> bool {
+        let place = |class: &String| names.iter().position(|name| name == class);
+        let places: Option<Vec<_>> = self.spec.classes.iter().map(place).collect();
+        let Some(places) = places else { return false };
+        for split in [&mut self.train, &mut self.validation, &mut self.test] {
+            for label in &mut split.labels {
+                *label = places[usize::from(*label)] as u16;
+            }
+        }
+        self.spec.classes = names.to_vec();
+        true
+    }
+
+    /// Returns the images on which a trained network is measured, and their name: the test images, or the validation
+    /// images if there are no test images.
+    pub fn measured(&self) -> (&Split, &'static str) {
+        match self.test.is_empty() {
+            true => (&self.validation, "validation"),
+            false => (&self.test, "test"),
+        }
+    }
+
     /// Returns the images on which each epoch is evaluated: the validation images, or the test images if there are no
     /// validation images.
     pub fn evaluated(&self) -> &Split {

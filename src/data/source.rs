@@ -88,6 +88,20 @@ pub struct ReadOptions {
     pub progress: Option<Progress>,
 }
 
+impl ReadOptions {
+    /// The default options.
+    pub const DEFAULT: Self = Self {
+        seed: 0,
+        coarse: false,
+        side: None,
+        held_out: None,
+        skip_bad: false,
+        background: None,
+        whole_pictures: false,
+        progress: None,
+    };
+}
+
 /// A function that is called with the number of pictures that have been decoded and with the number of all.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress(pub fn(usize, usize));

@@ -110,7 +110,7 @@ impl Run<'_> {
         let dataset = &self.loaded.dataset;
         let is_over = self.summary.is_some_and(|summary| summary.ended != Summary::INTERRUPTED);
         match is_over || self.other_data.is_some() || dataset.validation.is_empty() {
-            true => (&dataset.test, "test"),
+            true => dataset.measured(),
             false => (&dataset.validation, "validation"),
         }
     }

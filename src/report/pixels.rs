@@ -47,7 +47,8 @@ impl AugmentedBatch {
         let mut batch = Batch::with_room(n_images, dataset.train.largest_image());
         batch.fill(&dataset.train, &order[..n_images]);
 
-        let config = step::StepConfig { batch_size: n_images, ..recipe.step() };
+        let config = recipe.step().for_sizes(&dataset.train);
+        let config = step::StepConfig { batch_size: n_images, ..config };
         let step = step::augmentation(&config);
         let mut session = CpuDevice::default().session::<f32>(step.tape.state());
         let id = session.load(&step.tape, LoadOptions::default())?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::base::shown::Shown;
 use crate::base::units::readable_bytes;
+use crate::data::HeldOut;
 
 /// A setting that is not valid. The error is returned before the run starts.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ pub enum ConfigError {
     #[error("validation {validation}: the dataset has {n_images} training images; choose fewer")]
     Validation {
         /// Number of validation images in the settings.
-        validation: u64,
+        validation: HeldOut,
         /// Number of training images.
         n_images: usize,
     },

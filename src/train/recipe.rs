@@ -2,20 +2,21 @@
 
 mod augmentation;
 
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use super::ConfigError;
 pub use super::settings::Recipe;
 use super::settings::{Kind, Settings};
 use super::step::StepConfig;
-use crate::data::{Dataset, Defaults, ImageSpec, ReadOptions, Source};
+use crate::data::{Dataset, Defaults, ImageSpec, ReadOptions, Source, Split, pictures};
 use crate::device::OpenOptions;
-use crate::nn::networks;
+use crate::nn::networks::{self, NetworkRef};
 use crate::nn::{ModelInfo, NetworkConfig};
 use crate::ops::optimizer::{Hyperparameters, WeightDecay};
 use crate::ops::optimizers::AnyOptimizer;
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
-use crate::train::units::PerChannel;
+use crate::train::units::{Classes, PerChannel};
 
 pub use crate::data::cifar10::DEFAULTS as CIFAR10;
 pub use crate::data::shapes::DEFAULTS as SHAPES;
@@ -31,11 +32,27 @@ impl Recipe {
     pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, ConfigError> {
         let source = Source::from_name(dataset.name).unwrap_or_default();
         let mut recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
+        let mut spec = recipe.spec();
+        if source.is_folder() {
+            // The number of classes is in the folder, which may be removed later.
+            let n_classes = dataset.spec.n_classes();
+            recipe.classes.get_or_insert(Classes::Number(n_classes));
+            let spec_of_pictures = &dataset.spec;
+            spec.mean.clone_from(&spec_of_pictures.mean);
+            spec.standard_deviation.clone_from(&spec_of_pictures.standard_deviation);
+            if settings.batch_size.is_none() {
+                recipe.batch_size = recipe.batch_size.min(dataset.train.len().max(1));
+            }
+        }
         // The run's `config.toml` records the mean and the standard deviation of the images. So another version of the
         // program, with other defaults, reads the same numbers.
-        let spec = recipe.spec();
-        recipe.mean.get_or_insert(PerChannel(spec.mean));
-        recipe.std.get_or_insert(PerChannel(spec.standard_deviation));
+        for (numbers, own) in
+            [(&mut recipe.mean, spec.mean), (&mut recipe.std, spec.standard_deviation)]
+        {
+            if matches!(numbers, None | Some(PerChannel::Auto)) {
+                *numbers = Some(PerChannel::Numbers(own));
+            }
+        }
         settings.check_restrictions(&recipe)?;
         recipe.check_fine_tuning(settings)?;
         recipe.check(dataset.train.len())?;
@@ -66,10 +83,18 @@ impl Recipe {
         let defaults = source.dataset().defaults();
         let optimizer = settings.optimizer.unwrap_or_default();
         let network = settings.network.unwrap_or(networks::DEFAULT);
-        let defaults = Defaults { width: defaults.width_of(network), ..defaults };
+        let mut defaults = Defaults { width: defaults.width_of(network), ..defaults };
         // Some settings, such as `coarse`, apply to one dataset only. So `data` is set to the dataset in use, even if
         // the user has not chosen one.
-        let settings = Settings { data: Some(source), ..settings.clone() }.with_fixed_images();
+        let mut settings = Settings { data: Some(source), ..settings.clone() }.with_fixed_images();
+        if source.is_folder() {
+            let side = settings.image_size.map_or(picture_side(network), |side| side.get().into());
+            settings.image_size = u16::try_from(side).ok().and_then(NonZeroU16::new);
+            // Photographs are recognised at other scales. Small images are rather cropped with a border, as CIFAR's are.
+            let is_small = side <= pictures::SIDE;
+            (defaults.crop, defaults.resized_crop) = (is_small, !is_small);
+            defaults.cutout = is_small;
+        }
         Self {
             data_dir: data_dir.map(Path::to_path_buf).and_then(Kind::value),
             // A run that repeats this one writes another folder.
@@ -168,13 +193,25 @@ impl Recipe {
             seed: SHAPES_SEED,
             coarse: self.coarse.unwrap_or(false),
             side: self.image_size,
-            ..ReadOptions::default()
+            held_out: self.validation,
+            skip_bad: self.skip_bad.unwrap_or(false),
+            background: self.background.map(|background| background.0),
+            whole_pictures: self.random_resized_crop,
+            progress: None,
         }
     }
 
-    /// Returns the format of the dataset, with the published names of the classes.
+    /// Returns the format of the dataset, with the published names of the classes. A folder of pictures has the number of
+    /// classes that the recipe records.
     pub fn spec(&self) -> ImageSpec {
-        self.data.dataset().spec(self.read_options()).with_side(self.image_size)
+        let spec = self.data.dataset().spec(self.read_options()).with_side(self.image_size);
+        match &self.classes {
+            Some(classes) if self.data.is_folder() => {
+                let classes = classes.names(classes.number()).unwrap_or_default();
+                ImageSpec { classes, ..spec }
+            }
+            _ => spec,
+        }
     }
 
     /// Returns the settings that the steps are recorded with.
@@ -191,6 +228,11 @@ impl Recipe {
         step.update.lr_scale = self.lr_scale.clone().unwrap_or_default();
         step.cache_features = self.cache_features;
         step
+    }
+
+    /// Returns the settings that the steps of an epoch, from 0, on the training images `train` are recorded with.
+    pub fn step_on(&self, epoch: usize, train: &Split) -> StepConfig {
+        self.step_of(epoch).for_sizes(train)
     }
 
     /// Returns the options for opening the device.
@@ -268,6 +310,12 @@ impl Recipe {
     }
 }
 
+/// Returns the number of rows and columns of the images of a folder of pictures if no setting has it: that of the network,
+/// or [`pictures::SIDE`] if the network is made for smaller images.
+fn picture_side(network: NetworkRef) -> usize {
+    network.default_image()[0].max(pictures::SIDE)
+}
+
 /// Sets the mean and the standard deviation of a step to the values of the settings `mean` and `std`, if these are
 /// given.
 ///
@@ -281,34 +329,42 @@ pub fn normalise(
     // Normalisation computes in f32, so the numbers must be usable as f32.
     let is_mean = |mean: f64| (mean as f32).is_finite();
     let is_deviation = |deviation: f64| deviation > 0.0 && (deviation as f32).is_normal();
-    set(&mut step.mean, "mean", mean, is_mean, "numbers in the range of f32")?;
+    let of_imagenet = pictures::IMAGENET_MEAN;
+    set(&mut step.mean, ("mean", of_imagenet), mean, is_mean, "numbers in the range of f32")?;
+    let of_imagenet = pictures::IMAGENET_STANDARD_DEVIATION;
     let words = "numbers in the range of f32, above 0";
-    set(&mut step.standard_deviation, "std", std, is_deviation, words)
+    set(&mut step.standard_deviation, ("std", of_imagenet), std, is_deviation, words)
 }
 
-/// Sets `channels` to the numbers of a setting, one for each channel, if the setting is given.
+/// Sets `channels` to the numbers of a setting, one for each channel, if the setting is given. The setting has a name and
+/// the numbers of ImageNet.
 fn set(
     channels: &mut Vec<f64>,
-    setting: &'static str,
+    (setting, of_imagenet): (&'static str, [f64; 3]),
     given: Option<&PerChannel>,
     is_good: impl Fn(f64) -> bool,
     words: &str,
 ) -> Result<(), ConfigError> {
-    let Some(given) = given else { return Ok(()) };
-    if given.0.len() == channels.len() && given.0.iter().copied().all(is_good) {
-        channels.clone_from(&given.0);
+    let numbers = match given {
+        None | Some(PerChannel::Auto) => return Ok(()),
+        Some(PerChannel::ImageNet) => &of_imagenet[..],
+        Some(PerChannel::Numbers(numbers)) => numbers,
+    };
+    if numbers.len() == channels.len() && numbers.iter().copied().all(is_good) {
+        *channels = numbers.to_vec();
         return Ok(());
     }
+    let given = given.expect("not none");
     let must = format!("be {} {words}, with commas between them", channels.len());
     Err(ConfigError::Value { setting, value: given.to_string(), must })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::num::{NonZeroU16, NonZeroU32};
+    use std::num::NonZeroU32;
 
     use super::*;
-    use crate::data::{Split, cifar10};
+    use crate::data::cifar10;
     use crate::nn::networks::by_name;
     use crate::ops::augment::CropPadding;
     use crate::ops::finite_check::OnNonFinite;
@@ -379,7 +435,7 @@ mod tests {
             random_resized_crop: Some(true),
             crop_scale: Some(Bounds([0.25, 1.0])),
             network: by_name("resnet20").ok(),
-            mean: Some(PerChannel(vec![0.485, 0.456, 0.406])),
+            mean: Some(PerChannel::Numbers(vec![0.485, 0.456, 0.406])),
             ..Settings::default()
         };
         let (dataset, dir) = (dataset("cifar10", 1_000), tempfile::tempdir().expect("a folder"));
@@ -426,13 +482,19 @@ mod tests {
             (Settings { clip_grad_norm: Some(1e-60), ..nothing() }, "clip-grad-norm"),
             (Settings { ema: Some(1.0), ..nothing() }, "ema"),
             (
-                Settings { mean: Some(PerChannel(vec![0.5])), ..nothing() },
+                Settings { mean: Some(PerChannel::Numbers(vec![0.5])), ..nothing() },
                 "mean 0.5: the value must",
             ),
-            (Settings { mean: Some(PerChannel(vec![0.5, 1e39, 0.5])), ..nothing() }, "mean 0.5,1"),
-            (Settings { std: Some(PerChannel(vec![0.5, 0.0, 1.0])), ..nothing() }, "std 0.5,0,1"),
             (
-                Settings { std: Some(PerChannel(vec![0.5, -0.5, 1.0])), ..nothing() },
+                Settings { mean: Some(PerChannel::Numbers(vec![0.5, 1e39, 0.5])), ..nothing() },
+                "mean 0.5,1",
+            ),
+            (
+                Settings { std: Some(PerChannel::Numbers(vec![0.5, 0.0, 1.0])), ..nothing() },
+                "std 0.5,0,1",
+            ),
+            (
+                Settings { std: Some(PerChannel::Numbers(vec![0.5, -0.5, 1.0])), ..nothing() },
                 "std 0.5,-0.5,1",
             ),
             (Settings { jitter_contrast: Some(-0.1), ..nothing() }, "jitter-contrast"),

@@ -99,7 +99,9 @@ impl Replay {
                 let (n, size) = (batch.size(), recipe.batch_size);
                 Err(refused(format!("it has {n} images, but its batch size is {size}")))
             }
-            Some(batch) if !is_batch(batch, &recipe.step(), recipe.spec().n_classes()) => {
+            Some(batch)
+                if !is_batch(batch, &recipe.step().for_batch(batch), recipe.spec().n_classes()) =>
+            {
                 let must = "it must have one row for each image, labels that are classes, and sizes within the rows";
                 Err(refused(format!("its batch is damaged: {must}")))
             }
@@ -173,7 +175,8 @@ impl Replay {
 
     /// Returns the settings that the step is recorded with.
     fn config(&self) -> StepConfig {
-        self.recipe.step_of(self.checkpoint.header.epoch)
+        let batch = self.checkpoint.batch.as_ref().expect("Replay::new has checked it");
+        self.recipe.step_of(self.checkpoint.header.epoch).for_batch(batch)
     }
 
     /// Returns the learning rate of the step.

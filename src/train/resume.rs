@@ -6,12 +6,12 @@ use std::path::Path;
 use super::checkpoint::{CheckpointFile, Retention};
 use super::folder::weights_file;
 use super::recipe::Recipe;
-use super::units::Classes;
-use super::{ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError};
+use super::units::{Classes, PerChannel};
+use super::{ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError, screen};
 use crate::Error;
 use crate::base::files::FileError;
-use crate::data::{self, Dataset, Loaded, Source};
-use crate::nn::WeightsFile;
+use crate::data::{self, Dataset, HeldOut, Loaded, Progress, ReadOptions, Source};
+use crate::nn::{ModelInfo, WeightsFile};
 
 /// The settings that may change when a run is resumed. These settings do not change the results, with one exception:
 /// results on another device differ by rounding.
@@ -124,7 +124,33 @@ pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, E
     settings.network = Some(network.network);
     settings.width = u16::try_from(network.width).ok().and_then(NonZeroU16::new);
     settings.weights = Some(path);
+    if let Some(info) = file.info() {
+        take_format(settings, info);
+    }
     Ok(Some(file))
+}
+
+/// Writes into the settings the format of the images that the weights were trained on, where the settings have none: mean,
+/// standard deviation and size of images with as many channels, and the names of the classes of a folder of pictures unless
+/// the network has a new head.
+fn take_format(settings: &mut Settings, info: &ModelInfo) {
+    let source = settings.data.unwrap_or_default();
+    let spec = source.dataset().spec(ReadOptions::default());
+    let [height, width, channels] = info.image;
+    if spec.size.channels != channels {
+        return;
+    }
+    let numbers = |numbers: &[f64]| PerChannel::Numbers(numbers.to_vec());
+    settings.mean.get_or_insert_with(|| numbers(&info.mean));
+    settings.std.get_or_insert_with(|| numbers(&info.standard_deviation));
+    let is_other = [height, width] != [spec.size.height, spec.size.width];
+    if settings.image_size.is_none() && height == width && (is_other || source.is_folder()) {
+        settings.image_size = u16::try_from(height).ok().and_then(NonZeroU16::new);
+    }
+    let is_list = info.classes.len() > 1 && info.classes.iter().all(|name| !name.contains(','));
+    if source.is_folder() && settings.new_head != Some(true) && is_list {
+        settings.classes.get_or_insert_with(|| Classes::Names(info.classes.clone()));
+    }
 }
 
 /// Returns the dataset that the settings name, with its validation images held out.
@@ -134,6 +160,7 @@ pub fn initial_weights(settings: &mut Settings) -> Result<Option<WeightsFile>, E
 pub fn load(settings: &Settings) -> Result<Loaded, Error> {
     let source = settings.data.unwrap_or_default();
     let options = Recipe::with_defaults(settings, source, None).read_options();
+    let options = ReadOptions { progress: Some(Progress(screen::decoded)), ..options };
     let mut loaded = data::load(source, settings.data_dir.as_deref(), options)?;
     if let Some(classes) = &settings.classes {
         name_classes(&mut loaded.dataset, classes)?;
@@ -142,11 +169,17 @@ pub fn load(settings: &Settings) -> Result<Loaded, Error> {
     Ok(loaded)
 }
 
-/// Gives the classes of the dataset the names of the setting `classes`. A number keeps the names.
+/// Gives the classes of the dataset the names of the setting `classes`. A number keeps the names. If the names of a
+/// folder's classes are among those of the setting, each class gets the label of its name.
 ///
 /// # Errors
 /// If the dataset has another number of classes.
 fn name_classes(dataset: &mut Dataset, classes: &Classes) -> Result<(), ConfigError> {
+    if let Classes::Names(names) = classes
+        && dataset.relabel(names)
+    {
+        return Ok(());
+    }
     let names = classes.names(dataset.spec.n_classes()).map_err(|must| ConfigError::Value {
         setting: "classes",
         value: classes.to_string(),
@@ -164,13 +197,14 @@ fn name_classes(dataset: &mut Dataset, classes: &Classes) -> Result<(), ConfigEr
 /// If no training images are left.
 pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), ConfigError> {
     let n_images = dataset.train.len();
-    match settings.validation.map(usize::try_from) {
-        None | Some(Ok(0)) => {}
-        Some(Ok(n)) if n < n_images => dataset.hold_out(n),
-        Some(_) => {
-            let validation = settings.validation.unwrap_or_default();
-            return Err(ConfigError::Validation { validation, n_images });
-        }
+    let validation = settings.validation.unwrap_or(HeldOut::NONE);
+    // The reader of a folder holds out pictures by the hashes of their paths.
+    let is_folder = Source::from_name(dataset.name).is_ok_and(Source::is_folder);
+    match usize::try_from(validation.of(n_images)) {
+        _ if is_folder => {}
+        Ok(0) => {}
+        Ok(n) if n < n_images => dataset.hold_out(n),
+        _ => return Err(ConfigError::Validation { validation, n_images }),
     }
     Ok(())
 }

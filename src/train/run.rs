@@ -73,8 +73,9 @@ pub fn run(
     let console = Console::new(job.recipe, job.loaded, job.device);
     console.dataset();
     let begun = Instant::now();
-    let config = job.recipe.step();
-    for config in [&config, &job.recipe.step_of(job.recipe.epochs)] {
+    let train = &job.loaded.dataset.train;
+    let config = job.recipe.step().for_sizes(train);
+    for config in [&config, &job.recipe.step_on(job.recipe.epochs, train)] {
         Trainer::check(job.device, config).inspect_err(|_| folder.remove())?;
     }
     let weights = match job.weights.filter(|_| resumed.is_none()) {
@@ -90,7 +91,7 @@ pub fn run(
     }
     // The epoch of the latest step. The run itself changes to the steps of its next epoch.
     let epoch = resumed.as_ref().map_or(0, |file| file.header.epoch_of_last_step());
-    let trainer = start::ready_trainer(job.recipe, epoch, job.device, weights.as_ref());
+    let trainer = start::ready_trainer(&job, epoch, weights.as_ref());
     let trainer = trainer.inspect_err(|_| folder.remove())?;
     let earlier = resumed.as_ref().map_or(&[][..], |file| &file.header.epochs);
     let mut run = Run::new(job, folder, console, trainer, display, earlier)?;

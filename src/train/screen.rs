@@ -7,6 +7,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::base::units::thousands;
+
 /// The stream that a line is printed on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stream {
@@ -55,6 +57,15 @@ pub fn print(line: &str) -> io::Result<()> {
 /// Prints a line on the standard error. `line` does not end with a line break. Errors are ignored.
 pub fn note(line: &str) {
     let _ = write_line(Stream::Error, line);
+}
+
+/// Shows on a terminal how many pictures of all have been decoded. The line is overwritten until all are.
+pub fn decoded(n: usize, of: usize) {
+    if io::stderr().is_terminal() && held().is_none() {
+        let end = if n == of { "\n" } else { "" };
+        let line = format!("\rreading pictures: {} of {}{end}", thousands(n), thousands(of));
+        let _ = Stream::Error.write(line.as_bytes());
+    }
 }
 
 /// The standard error as a writer, for the log.

@@ -22,7 +22,8 @@ use super::units::{Bounds, Classes, Every, MaxLr, MemorySize, Milestones, PerCha
 use crate::Error;
 use crate::base::choice::Choice;
 use crate::base::files::FileError;
-use crate::data::{Defaults, ReadOptions, Source, cifar10, cifar100};
+use crate::data::image_file::Background;
+use crate::data::{Defaults, HeldOut, ReadOptions, Source, cifar10, cifar100};
 use crate::kernel::Kernels;
 use crate::nn::networks::{self, NetworkRef};
 use crate::ops::augment::CropPadding;
@@ -73,23 +74,31 @@ settings! {
         cache_features: bool ["BOOL"] = |_| false;
     }
     "Data" {
-        /// The dataset to train on
+        /// The dataset to train on, or a folder of pictures: a path such as ./photos
         data: Source ["SET"] = |_| Source::Auto;
         /// The folder with the files of the dataset [default: $WGRAD_DATA, else the dataset's own folder, for CIFAR-10
         /// ./data/cifar-10-batches-bin]
         data_dir: PathBuf ["DIR"];
-        /// The mean of each channel, which is subtracted from the images; pixels are from 0 to 1 [default: the dataset's]
+        /// The mean of each channel, which is subtracted from the images, with pixels from 0 to 1; imagenet; or auto: that of
+        /// the dataset [default: that of --weights, else auto]
         mean: PerChannel ["R,G,B"];
-        /// The standard deviation of each channel, by which the images are divided [default: the dataset's]
+        /// The standard deviation of each channel, by which the images are divided; imagenet; or auto [default: as for
+        /// --mean]
         std: PerChannel ["R,G,B"];
         /// cifar100: learn the 20 coarse classes, not the 100 fine ones
         coarse: bool ["BOOL"] = |_| false, only data = CIFAR100;
-        /// Resize the images to N rows and columns [default: the dataset's size]
+        /// Resize the images to N rows and columns [default: that of --weights, else the dataset's; for a folder of pictures
+        /// the network's, at least 64]
         image_size: NonZeroU16 ["N"];
         /// The classes: their number, a name for each with commas between them, or a dataset [default: the dataset's]
         classes: Classes ["CLASSES"];
-        /// Hold out N training images and evaluate on them; the test images are evaluated once, at the end
-        validation: u64 ["N"] = |_| 0;
+        /// Hold out N training images, or a part of them such as 0.1, and evaluate on them; the test images are evaluated
+        /// once, at the end [default: none; of a folder without validation and test pictures a tenth]
+        validation: HeldOut ["N"];
+        /// Folders of pictures: the colour behind transparent pixels, red, green and blue from 0 to 255 [default: white]
+        background: Background ["R,G,B"];
+        /// Folders of pictures: leave out the pictures that cannot be read
+        skip_bad: bool ["BOOL"];
     }
     "Device" {
         /// auto (a hardware GPU, else the CPU), gpu, cpu, or a part of an adapter's name
@@ -232,12 +241,14 @@ impl Settings {
     /// versions of the program did not record them: every run had those of CIFAR-10.
     pub fn completed(self) -> Self {
         let dataset = self.data.unwrap_or_default().dataset();
-        if dataset.spec(ReadOptions::default()).size.channels != cifar10::MEAN.len() {
+        if dataset.is_folder()
+            || dataset.spec(ReadOptions::default()).size.channels != cifar10::MEAN.len()
+        {
             return self;
         }
         Self {
-            mean: self.mean.or(Some(PerChannel(cifar10::MEAN.to_vec()))),
-            std: self.std.or(Some(PerChannel(cifar10::STANDARD_DEVIATION.to_vec()))),
+            mean: self.mean.or(Some(PerChannel::Numbers(cifar10::MEAN.to_vec()))),
+            std: self.std.or(Some(PerChannel::Numbers(cifar10::STANDARD_DEVIATION.to_vec()))),
             ..self
         }
     }
@@ -290,8 +301,8 @@ impl Settings {
         }
         let is_other = |data| data != Source::Auto && other.data.is_some_and(|other| other != data);
         if self.data.is_some_and(is_other) {
-            // The mean and the standard deviation in `other` belong to another dataset.
-            (other.mean, other.std) = (None, None);
+            // The mean, the standard deviation and the classes in `other` belong to another dataset.
+            (other.mean, other.std, other.classes) = (None, None, None);
         }
         self.or_each(other)
     }

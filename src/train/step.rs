@@ -20,7 +20,8 @@ use std::sync::Arc;
 
 use super::{PassTimes, UpdateConfig};
 use crate::base::clock::Instant;
-use crate::data::{ImageSize, ImageSpec, cifar10};
+use crate::data::batches::Batch;
+use crate::data::{ImageSize, ImageSpec, Split, cifar10};
 use crate::nn::{Heads, NetworkConfig};
 use crate::ops::augment::{self, AugmentFlags, ColorJitter};
 use crate::ops::cross_entropy::CrossEntropy;
@@ -87,6 +88,19 @@ impl StepConfig {
             standard_deviation: spec.standard_deviation.clone(),
             ..self
         }
+    }
+
+    /// Returns these settings for training images that may have sizes of their own.
+    pub fn for_sizes(self, train: &Split) -> Self {
+        let n_bytes = train.largest_image();
+        Self { largest_image: (n_bytes != self.size.n_bytes()).then_some(n_bytes), ..self }
+    }
+
+    /// Returns these settings for a batch whose images may have sizes of their own.
+    pub fn for_batch(self, batch: &Batch) -> Self {
+        let n_bytes = batch.row_bytes();
+        let has_sizes = self.resized_crop.is_some() && n_bytes != self.size.n_bytes();
+        Self { largest_image: has_sizes.then_some(n_bytes), ..self }
     }
 
     /// Returns the normalised value of every byte in every channel, `[256, C]`, for [`Step::table`].

@@ -243,21 +243,33 @@ impl fmt::Display for Milestones {
     }
 }
 
-/// One number for each channel of an image, written as `0.485,0.456,0.406`.
+/// The numbers that normalise the channels of images: a mean or a standard deviation for each channel.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(into = "String")]
-pub struct PerChannel(pub Vec<f64>);
+pub enum PerChannel {
+    /// One number for each channel, written as `0.485,0.456,0.406`.
+    Numbers(Vec<f64>),
+    /// Those of ImageNet's training images, written as `imagenet`.
+    ImageNet,
+    /// Those of the dataset, written as `auto`.
+    Auto,
+}
 
 impl FromStr for PerChannel {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "imagenet" => return Ok(Self::ImageNet),
+            "auto" => return Ok(Self::Auto),
+            _ => {}
+        }
         let numbers: Result<Vec<f64>, _> =
             text.split(',').map(|number| number.trim().parse()).collect();
-        let numbers = numbers.map(Self);
+        let numbers = numbers.map(Self::Numbers);
         numbers.map_err(|_| {
             format!(
-                "{text:?} is not a number for each channel; write for example 0.485,0.456,0.406"
+                "{text:?} is not a number for each channel; write for example 0.485,0.456,0.406, or imagenet, or auto"
             )
         })
     }
@@ -271,8 +283,14 @@ impl From<PerChannel> for String {
 
 impl fmt::Display for PerChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let numbers: Vec<_> = self.0.iter().map(f64::to_string).collect();
-        f.write_str(&numbers.join(","))
+        match self {
+            Self::ImageNet => f.write_str("imagenet"),
+            Self::Auto => f.write_str("auto"),
+            Self::Numbers(numbers) => {
+                let numbers: Vec<_> = numbers.iter().map(f64::to_string).collect();
+                f.write_str(&numbers.join(","))
+            }
+        }
     }
 }
 
@@ -366,7 +384,7 @@ mod tests {
     #[test]
     fn a_number_for_each_channel_is_read_back() {
         let numbers: PerChannel = "0.485, 0.456,1".parse().expect("three numbers");
-        assert_eq!(numbers, PerChannel(vec![0.485, 0.456, 1.0]));
+        assert_eq!(numbers, PerChannel::Numbers(vec![0.485, 0.456, 1.0]));
         assert_eq!(numbers.to_string(), "0.485,0.456,1");
         for bad in ["", "0.5,", "a,b,c"] {
             assert!(bad.parse::<PerChannel>().is_err(), "{bad}");

@@ -1,15 +1,32 @@
 //! The colour behind transparent pixels.
 
+use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 /// Red, green and blue of the colour with which transparent pixels are blended: in settings `255,255,255`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(into = "String")]
 pub struct Background(pub [u8; 3]);
 
 impl Default for Background {
     /// Returns white.
     fn default() -> Self {
         Self([u8::MAX; 3])
+    }
+}
+
+impl fmt::Display for Background {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self([red, green, blue]) = self;
+        write!(f, "{red},{green},{blue}")
+    }
+}
+
+impl From<Background> for String {
+    fn from(background: Background) -> Self {
+        background.to_string()
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::{DataError, DatasetSource, Loaded, ReadOptions, Source, Versio
 use super::{NO_OPTIONS, assert_names, small_cifar10};
 use crate::data::load_from;
 
-const COARSE: ReadOptions = ReadOptions { seed: 0, coarse: true, side: None };
+const COARSE: ReadOptions = ReadOptions { coarse: true, ..ReadOptions::DEFAULT };
 
 /// Returns one CIFAR-100 record for each pair of a coarse and a fine label.
 fn records(labels: &[[u8; 2]]) -> Vec<u8> {

@@ -13,7 +13,7 @@ mod idx_files;
 mod python_files;
 
 /// The default options of reading a dataset.
-const NO_OPTIONS: ReadOptions = ReadOptions { seed: 0, coarse: false, side: None };
+const NO_OPTIONS: ReadOptions = ReadOptions::DEFAULT;
 
 /// Returns `n` records, each with its own label and bytes.
 fn records(first_label: usize, n: usize) -> Vec<u8> {

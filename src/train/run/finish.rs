@@ -71,7 +71,7 @@ impl Run<'_> {
             let last = self.epochs.last();
             return Ok(last.and_then(|last| last.test_loss.zip(last.test_accuracy)));
         }
-        if ended == Ended::Interrupted {
+        if ended == Ended::Interrupted || self.dataset.test.is_empty() {
             return Ok(None);
         }
         let stop = self.stop;

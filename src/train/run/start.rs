@@ -133,7 +133,7 @@ impl<'a> Run<'a> {
     pub(super) fn unfreeze(&mut self) -> Result<(), Error> {
         let begins = self.n_batches == 0 && self.recipe.unfreeze_at == Some(self.epoch + 1);
         if begins {
-            self.trainer.unfreeze(&self.recipe.step_of(self.epoch))?;
+            self.trainer.unfreeze(&self.recipe.step_on(self.epoch, &self.dataset.train))?;
             if matches!(self.job.device, Device::Gpu(_)) {
                 self.trainer.warm_up()?;
             }
@@ -173,12 +173,13 @@ pub(super) fn initial_weights(
 /// Returns a trainer with these weights, or with new weights, for the steps of an epoch, from 0. On a GPU every kernel of the trainer has run once, so the
 /// first step of the run takes no longer than the others.
 pub(super) fn ready_trainer(
-    recipe: &Recipe,
+    job: &Job<'_>,
     epoch: usize,
-    device: &Device,
     weights: Option<&Weights>,
 ) -> Result<Trainer, Error> {
-    let mut trainer = Trainer::new(device, &recipe.step_of(epoch), recipe.seed)?;
+    let Job { recipe, loaded, device, .. } = job;
+    let config = recipe.step_on(epoch, &loaded.dataset.train);
+    let mut trainer = Trainer::new(device, &config, recipe.seed)?;
     if let Some(weights) = weights {
         trainer.state.set_weights(weights)?;
     }

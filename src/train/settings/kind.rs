@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::super::units::{Bounds, Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
 use crate::base::choice::Choice;
 use crate::base::files;
-use crate::data::Source;
+use crate::data::image_file::Background;
+use crate::data::{HeldOut, Source};
 use crate::kernel::Kernels;
 use crate::nn::networks::{NetworkRef, by_name};
 use crate::ops::augment::CropPadding;
@@ -212,7 +213,10 @@ macro_rules! kinds_with_text {
     )*};
 }
 
-kinds_with_text!(Bounds, Classes, Every, LrScale, MemorySize, Milestones, PerChannel, Prefixes);
+kinds_with_text!(
+    Background, Bounds, Classes, Every, HeldOut, LrScale, MemorySize, Milestones, PerChannel,
+    Prefixes
+);
 
 impl Kind for NetworkRef {
     type Value = Self;
