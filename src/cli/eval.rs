@@ -131,7 +131,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let classes: &Vec<_> = &classes.collect();
     let text = match args.json {
         true => format!("{}\n", json(args, &loaded.dataset, &plain, with_views.as_ref())),
-        false => text(classes, &plain, with_views.as_ref()),
+        false => text(kind, classes, &plain, with_views.as_ref()),
     };
     super::print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -145,13 +145,18 @@ fn logits(evaluator: &mut Evaluator, split: &Split) -> anyhow::Result<Vec<f32>> 
     Ok(evaluator.logits(split, &|| false)?.expect("no interruption"))
 }
 
-/// Returns a table of the classes, and lines with loss and accuracy.
-fn text(classes: &[String], plain: &Evaluation, with_views: Option<&Evaluation>) -> String {
+/// Returns a table of the classes, and lines with loss and accuracy over the `kind` images.
+fn text(
+    kind: &str,
+    classes: &[String],
+    plain: &Evaluation,
+    with_views: Option<&Evaluation>,
+) -> String {
     let shown = with_views.unwrap_or(plain);
     let n_images = shown.confusion.n_images();
     let line = |evaluation: &Evaluation| {
         let (loss, accuracy) = (evaluation.loss, 100.0 * evaluation.accuracy());
-        format!("test loss {loss:.4}, test accuracy {accuracy:.2}% of {n_images} images")
+        format!("{kind} loss {loss:.4}, {kind} accuracy {accuracy:.2}% of {n_images} images")
     };
     let mut text = table(classes, &shown.confusion);
     text += &match with_views {

@@ -81,13 +81,12 @@ impl Dataset {
         true
     }
 
-    /// Returns the images on which a trained network is measured, and their name: the test images, or the validation
-    /// images if there are no test images.
+    /// Returns the images on which a trained network is measured, and their name: the test images; without any the
+    /// validation images; in a folder that is not divided all images.
     pub fn measured(&self) -> (&Split, &'static str) {
-        match self.test.is_empty() {
-            true => (&self.validation, "validation"),
-            false => (&self.test, "test"),
-        }
+        let splits =
+            [(&self.test, "test"), (&self.validation, "validation"), (&self.train, "training")];
+        splits.into_iter().find(|(split, _)| !split.is_empty()).unwrap_or((&self.test, "test"))
     }
 
     /// Returns the images on which each epoch is evaluated: the validation images, or the test images if there are no

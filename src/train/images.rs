@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Settings, folder};
+use super::{Recipe, Settings, folder, screen};
 use crate::Error;
 use crate::base::shown::Shown;
-use crate::data::{self, Dataset, Loaded, ReadOptions, Source};
+use crate::data::{self, Dataset, HeldOut, Loaded, Progress, ReadOptions, Source};
 use crate::nn::{ModelInfo, WeightsFile};
 use crate::train::TrainError;
 
@@ -39,8 +39,12 @@ pub fn find(
     n_classes: usize,
     side: Option<usize>,
 ) -> Result<Images, Error> {
-    let options = |source: Source| ReadOptions { side, ..source.dataset().options(n_classes) };
-    let load = |source: Source| data::load(source, data_dir, options(source));
+    let load = |source: Source| {
+        let options = read_options(weights.path(), source, n_classes);
+        let recorded = weights.info().map(|info| info.image[0]).filter(|_| source.is_folder());
+        let side = side.or(recorded).or(options.side);
+        data::load(source, data_dir, ReadOptions { side, ..options })
+    };
     let Some(info) = weights.info() else {
         let loaded = load(data.unwrap_or_default())?;
         let (file, data) = (weights.path().shown(), loaded.dataset.name);
@@ -49,6 +53,8 @@ pub fn find(
         ));
         return Ok(Images { loaded, note });
     };
+    let is_folder =
+        |loaded: &Loaded| Source::from_name(loaded.dataset.name).is_ok_and(Source::is_folder);
     let refused =
         |reason| TrainError::TrainingData { weights: weights.path().to_path_buf(), reason };
     let mut images = match (data, data_dir) {
@@ -62,6 +68,15 @@ pub fn find(
             Images { loaded, note }
         }
     };
+    if is_folder(&images.loaded) && !images.loaded.dataset.relabel(&info.classes) {
+        let is_known = |name: &&String| info.classes.contains(name);
+        let unknown = images.loaded.dataset.spec.classes.iter().find(|name| !is_known(name));
+        let (unknown, known) = (unknown.cloned().unwrap_or_default(), info.classes.join(", "));
+        let reason = format!(
+            "the class {unknown:?} of the pictures is not a class of the network, whose classes are {known}"
+        );
+        return Err(refused(reason).into());
+    }
     // The network reads images of the size of its training, unless a flag names another size.
     let is_other = images.loaded.dataset.spec.size.channels_last() != info.image;
     let side = side.or(is_other.then_some(info.image[0]));
@@ -106,8 +121,13 @@ fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
         return Err(format!("{trained}, but this version of wgrad has no dataset {:?}", info.data));
     };
     let dataset = source.dataset();
-    let load =
-        |folder: Option<&Path>| data::load(source, folder, dataset.options(info.classes.len()));
+    let options = read_options(weights, source, info.classes.len());
+    let load = |folder: Option<&Path>| data::load(source, folder, options);
+    if source.is_folder() {
+        let loaded = load(None).map_err(|error| format!("{trained}: {error}"))?;
+        let changed = || format!("{trained}, but the pictures there have changed since");
+        return Some(loaded).filter(is_it).ok_or_else(changed);
+    }
     if dataset.files().is_none() {
         let other = || format!("{trained}, but this version of wgrad draws other {}", info.data);
         return load(None).ok().filter(is_it).ok_or_else(other);
@@ -123,6 +143,21 @@ fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
         }
     }
     Err(format!("{trained}, which was not found: {}", places.join(", ")))
+}
+
+/// Returns the options with which a dataset is read to measure weights on it. A folder of pictures on which the weights were
+/// trained is divided as in their run; another folder is not divided.
+fn read_options(weights: &Path, source: Source, n_classes: usize) -> ReadOptions {
+    if !source.is_folder() {
+        return source.dataset().options(n_classes);
+    }
+    let of_run = Settings::of_run(&weights.with_file_name(folder::CONFIG)).ok();
+    let options = match of_run.filter(|settings| settings.data == Some(source)) {
+        Some(settings) => Recipe::with_defaults(&settings, source, None).read_options(),
+        None => ReadOptions { held_out: Some(HeldOut::NONE), ..ReadOptions::default() },
+    };
+    let progress = Some(Progress(screen::decoded));
+    ReadOptions { whole_pictures: false, progress, ..options }
 }
 
 /// Returns the folders to search for a dataset, in the order of the search.

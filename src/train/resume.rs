@@ -1,7 +1,7 @@
 //! Resuming a run: finding its checkpoint, and checking that settings and images have not changed.
 
 use std::num::NonZeroU16;
-use std::path::Path;
+use std::path::{Path, is_separator};
 
 use super::checkpoint::{CheckpointFile, Retention};
 use super::folder::weights_file;
@@ -201,6 +201,14 @@ pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), Config
     // The reader of a folder holds out pictures by the hashes of their paths.
     let is_folder = Source::from_name(dataset.name).is_ok_and(Source::is_folder);
     match usize::try_from(validation.of(n_images)) {
+        _ if is_folder && dataset.evaluated().is_empty() => {
+            let (setting, value) = ("validation", validation.to_string());
+            let must = format!(
+                "be a part that has at least one of the {n_images} pictures, for the folder has neither validation nor \
+                 test pictures; 0.1 is usual, and 1 is one picture"
+            );
+            return Err(ConfigError::Value { setting, value, must });
+        }
         _ if is_folder => {}
         Ok(0) => {}
         Ok(n) if n < n_images => dataset.hold_out(n),
@@ -214,8 +222,13 @@ fn differences(now: &str, before: &str) -> Vec<Difference> {
     let parse = |text: &str| text.parse::<toml::Table>().unwrap_or_default();
     let (now, before) = (parse(now), parse(before));
     let keys = now.keys().chain(before.keys().filter(|key| !now.contains_key(*key)));
-    let keys =
-        keys.filter(|key| !FREE.contains(&key.as_str()) && now.get(*key) != before.get(*key));
+    // A folder of pictures may have moved. The fingerprint of its pictures is compared.
+    let is_path = |value: Option<&toml::Value>| {
+        value.and_then(toml::Value::as_str).is_some_and(|text| text.contains(is_separator))
+    };
+    let has_moved = |key: &str| key == "data" && is_path(now.get(key)) && is_path(before.get(key));
+    let is_free = |key: &str| FREE.contains(&key) || has_moved(key);
+    let keys = keys.filter(|key| !is_free(key) && now.get(*key) != before.get(*key));
     let difference = |key: &String| Difference {
         key: key.clone(),
         now: now.get(key).cloned(),
