@@ -36,7 +36,7 @@ fn images(n: usize) -> Split {
             let is_in = (top..top + 8).contains(&row) && (left..left + 5).contains(&column);
             (if is_in { 200 } else { 30 }) + ((at * 37 + i * 91) % 23) as u8
         };
-        split.images.extend((0..size.n_bytes()).map(pixel));
+        split.images.to_mut().extend((0..size.n_bytes()).map(pixel));
         split.labels.push(class as u16);
     }
     split

@@ -76,8 +76,7 @@ fn logits(names: &[&str]) -> Vec<f32> {
     let images = names.iter().flat_map(|name| {
         image_file::read(&picture(name), cifar10::SIZE, [255; 3]).expect("a picture")
     });
-    let split =
-        Split { size: cifar10::SIZE, images: images.collect(), labels: vec![0; names.len()] };
+    let split = Split::of(cifar10::SIZE, images.collect::<Vec<u8>>(), vec![0; names.len()]);
     let device = Device::cpu(OpenOptions::default());
     let mut evaluator = Evaluator::new(&device, &CONFIG.batch(names.len())).expect("it fits");
     evaluator.set_weights(&weights()).expect("they fit");

@@ -88,7 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         match image {
             Ok((path, image)) => {
                 files.push(path);
-                split.images.extend(image);
+                split.images.to_mut().extend(image);
                 split.labels.push(0); // The label is unknown. No code reads it.
             }
             Err(error) => print_error(&escaped_lines(&format!("error: {error}\n"))),

@@ -196,11 +196,8 @@ mod tests {
     fn split(n: usize) -> Split {
         let n_bytes = SIZE.n_bytes();
         let byte = |i: usize| ((i / n_bytes) * 89 + (i % n_bytes) * 7 + 13) as u8;
-        Split {
-            size: SIZE,
-            images: (0..n * n_bytes).map(byte).collect(),
-            labels: (0..n).map(|i| (i * 3 % 10) as u16).collect(),
-        }
+        let images: Vec<u8> = (0..n * n_bytes).map(byte).collect();
+        Split::of(SIZE, images, (0..n).map(|i| (i * 3 % 10) as u16).collect())
     }
 
     #[test]

@@ -183,6 +183,7 @@ impl DatasetSource for Cifar10 {
             validation: Split::new(SIZE),
             test,
             whole: None,
+            known: None,
         })
     }
 }

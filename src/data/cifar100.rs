@@ -156,6 +156,7 @@ impl DatasetSource for Cifar100 {
             validation: Split::new(cifar10::SIZE),
             test,
             whole: None,
+            known: None,
         })
     }
 }

@@ -28,6 +28,9 @@ pub struct Dataset {
     pub warnings: Vec<String>,
     /// The value of [`Dataset::fingerprint`] before [`Dataset::hold_out`]; None if no images are held out.
     pub whole: Option<Fingerprint>,
+    /// The value of [`Dataset::fingerprint`], computed from the hashes of the pictures' files; None if it is computed from
+    /// the images.
+    pub known: Option<Fingerprint>,
 }
 
 impl Dataset {
@@ -54,6 +57,7 @@ impl Dataset {
     /// If there are fewer than `n` training images.
     pub fn hold_out(&mut self, n: usize) {
         self.whole = Some(self.whole_fingerprint());
+        self.known = None;
         let mut order = batches::in_order(self.train.len());
         // The seed is fixed, so all runs have the same validation images.
         Draws::new(0, Purpose::Validation, 0).shuffle(&mut order);
@@ -100,7 +104,8 @@ impl Dataset {
         if self.validation.is_empty() { "test" } else { "validation" }
     }
 
-    /// Returns the hash of all images and labels as they were read, before any were held out.
+    /// Returns the hash of all images and labels as they were read, before any were held out. For pictures in folders it
+    /// depends on neither the held-out part nor the size of the images.
     pub fn whole_fingerprint(&self) -> Fingerprint {
         self.whole.unwrap_or_else(|| self.fingerprint())
     }
@@ -110,7 +115,12 @@ impl Dataset {
     ///
     /// A label enters the hash as one byte if the dataset has at most 256 classes, otherwise as two bytes. Earlier
     /// versions of the program always used one byte, and their recorded hashes stay valid.
+    ///
+    /// For pictures in folders, the hash of a picture's file stands for the picture, so the pixels are not read.
     pub fn fingerprint(&self) -> Fingerprint {
+        if let Some(known) = self.known {
+            return known;
+        }
         let splits = [&self.train, &self.validation, &self.test];
         let n_bytes = if self.spec.n_classes() <= 256 { 1 } else { 2 };
         let labels = splits.map(|split| {

@@ -5,6 +5,8 @@ use std::{fmt, io};
 
 use thiserror::Error;
 
+#[cfg(feature = "runs")]
+use super::pictures::PicturesError;
 use crate::base::shown::Shown;
 
 /// An error in a dataset's files. Training never uses a file with an error.
@@ -132,6 +134,11 @@ pub enum DataError {
         /// The number of classes.
         n_classes: usize,
     },
+
+    /// An error in a folder of the user's pictures.
+    #[cfg(feature = "runs")]
+    #[error(transparent)]
+    Pictures(#[from] PicturesError),
 }
 
 /// The place in which a dataset's folder is named.

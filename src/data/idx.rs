@@ -175,6 +175,7 @@ impl DatasetSource for Idx {
             validation: Split::new(SIZE),
             test,
             whole: None,
+            known: None,
         })
     }
 }
@@ -199,7 +200,7 @@ impl Idx {
                 format!("has {n_labels} labels, but {} has {n_images} images", images_path.shown());
             return Err(DataError::Format { path: labels_path, reason });
         }
-        Ok(Split { size: SIZE, images, labels })
+        Ok(Split::of(SIZE, images, labels))
     }
 }
 

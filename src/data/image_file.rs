@@ -1,7 +1,7 @@
 //! Reads pictures of the usual formats and of any size, and converts them to the network's input.
 //!
 //! ```text
-//! file --decode--> picture --over the background--turn upright--cut the centre--resize--> [C, H, W] bytes
+//! file --decode--> picture --over the background--turn upright--resize--cut the centre--> [C, H, W] bytes
 //! ```
 //!
 //! The picture equals that of Pillow's `ImageOps.exif_transpose(Image.open(file)).convert("RGB")`, and a test compares
@@ -9,10 +9,10 @@
 //! is applied, transparent pixels are blended with a background, and an animation gives its first frame. A grey picture
 //! becomes three equal channels. Channels of 16 bits keep their upper 8 bits. Colour profiles are ignored.
 //!
-//! The conversion to the network's input follows `torchvision.transforms`. First, `CenterCrop` cuts out the largest
-//! central part with the proportions of the input; for a square input, this is a square of the shorter side. Then
-//! `Resize` scales this part with the bilinear (triangle) filter and antialiasing. A colour picture becomes grey if the
-//! input has one channel.
+//! The conversion to the network's input ([`Picture::input`]) follows torchvision's evaluation: `Resize` of the shorter
+//! side with the bilinear (triangle) filter and antialiasing, then `CenterCrop`. Pictures of a dataset in folders are
+//! evaluated with the same function, so a prediction has the logits of the evaluation. A colour picture becomes grey if
+//! the input has one channel.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,11 +21,11 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::ImageSize;
-use super::resize::{Part, resize, resize_part};
 use crate::base::shown::Shown;
 
 mod background;
 mod bmp;
+mod conversion;
 mod folder;
 mod formats;
 mod gif;
@@ -37,8 +37,10 @@ mod tiff;
 mod webp;
 
 pub use background::Background;
+pub use conversion::{MAX_SIDE, with_border};
 pub use folder::pictures_below;
 pub use formats::is_picture_name;
+pub(super) use formats::{is_hidden, is_named_as_picture};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -92,13 +94,22 @@ pub fn read_from(
     background: [u8; 3],
 ) -> Result<Vec<u8>, ImageFileError> {
     let io = |source| ImageFileError::Io { path: path.to_path_buf(), source };
-    let mut bytes = Vec::new();
-    let n = input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io)? as u64;
-    let result = match n > MAX_FILE_BYTES {
-        true => Err(format!("larger than {} MiB", MAX_FILE_BYTES >> 20)),
-        false => decode(&bytes, size, background, MAX_PIXELS),
-    };
+    let bytes = bytes_of(input).map_err(io)?;
+    let result = bytes.and_then(|bytes| decode(&bytes, size, background, MAX_PIXELS));
     result.map_err(|reason| ImageFileError::Unusable { path: path.to_path_buf(), reason })
+}
+
+/// Reads an input to its end. The inner error is a message about an input that is too large for a picture.
+///
+/// # Errors
+/// If the input cannot be read.
+pub(super) fn bytes_of(input: impl Read) -> io::Result<Result<Vec<u8>, String>> {
+    let mut bytes = Vec::new();
+    let n = input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)? as u64;
+    Ok(match n > MAX_FILE_BYTES {
+        true => Err(format!("larger than {} MiB", MAX_FILE_BYTES >> 20)),
+        false => Ok(bytes),
+    })
 }
 
 /// A decoded picture, turned upright.
@@ -137,51 +148,7 @@ pub fn decode(
     background: [u8; 3],
     max_pixels: u64,
 ) -> Result<Vec<u8>, String> {
-    let ImageSize { height, width, channels } = size;
-    let centre = decode_upright(bytes, background, max_pixels)?.centre([height, width]);
-    Ok(planar(&resize(&centre.rgb, 3, centre.size, [height, width]), channels))
-}
-
-impl Picture {
-    /// Returns the largest central part whose rows and columns have the ratio `proportions`, as torchvision's
-    /// `CenterCrop` of this size.
-    fn centre(self, proportions: [usize; 2]) -> Self {
-        let [rows, columns] = self.size;
-        let scaled = |side: usize, by: usize, of: usize| {
-            // Both factors are below 2^32.
-            (side as u64 * by as u64 / of as u64).max(1) as usize
-        };
-        let size = [
-            rows.min(scaled(columns, proportions[0], proportions[1])),
-            columns.min(scaled(rows, proportions[1], proportions[0])),
-        ];
-        if size == self.size {
-            return self;
-        }
-        let [top, left] = [margin(rows - size[0]), margin(columns - size[1])];
-        let kept = self.rgb.chunks_exact(3 * columns).skip(top).take(size[0]);
-        let kept = kept.flat_map(|row| &row[3 * left..3 * (left + size[1])]);
-        Self { size, rgb: kept.copied().collect() }
-    }
-
-    /// Returns `[side, side, 3]` bytes for an evaluation: torchvision's `Resize(short_side)`, then `CenterCrop(side)`.
-    ///
-    /// # Panics
-    /// If `side` is larger than `short_side`.
-    pub fn evaluated(&self, short_side: usize, side: usize) -> Vec<u8> {
-        let short = self.size[0].min(self.size[1]);
-        let to = self
-            .size
-            .map(|length| if length == short { short_side } else { short_side * length / short });
-        let first = to.map(|length| margin(length - side));
-        resize_part(&self.rgb, 3, self.size, to, Part { first, size: [side; 2] })
-    }
-}
-
-/// Returns half of `length`. Half of an odd length is rounded to the even number, as Python's `round` does in
-/// torchvision.
-fn margin(length: usize) -> usize {
-    (length as f64 / 2.0).round_ties_even() as usize
+    Ok(decode_upright(bytes, background, max_pixels)?.input(size))
 }
 
 fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> {
@@ -191,23 +158,6 @@ fn check_size([width, height]: [u32; 2], max_pixels: u64) -> Result<(), String> 
         ));
     }
     Ok(())
-}
-
-/// Converts `[H, W, 3]` to `[channels, H, W]`. For one channel, the result is the grey of each pixel: the luma of ITU-R
-/// BT.601, as in Pillow's `convert("L")`.
-fn planar(bytes: &[u8], channels: usize) -> Vec<u8> {
-    let (pixels, _) = bytes.as_chunks::<3>();
-    match channels {
-        1 => pixels.iter().map(|&pixel| grey(pixel)).collect(),
-        3 => (0..3).flat_map(|channel| pixels.iter().map(move |pixel| pixel[channel])).collect(),
-        n => panic!("a picture for an input of {n} channels"),
-    }
-}
-
-fn grey(pixel: [u8; 3]) -> u8 {
-    let weighted = pixel.into_iter().zip([19_595, 38_470, 7_471]);
-    let sum: u32 = weighted.map(|(value, weight)| u32::from(value) * weight).sum();
-    ((sum + 32_768) >> 16) as u8
 }
 
 #[cfg(test)]
@@ -267,31 +217,6 @@ mod tests {
                 "{name}: off by up to {found_largest}, {found_mean:.3} on average"
             );
         }
-    }
-
-    /// A margin of 3 pixels has 2 of them on the left, and a margin of 5 pixels has 2.
-    #[test]
-    fn the_centre_is_that_of_torchvision() {
-        let of = |columns: usize| {
-            let rgb = (0..4 * columns).flat_map(|ix| [(ix % columns) as u8; 3]).collect();
-            Picture { size: [4, columns], rgb }.centre([1, 1])
-        };
-        for (columns, first) in [(4, 0), (5, 0), (6, 1), (7, 2), (9, 2), (11, 4)] {
-            let centre = of(columns);
-            assert_eq!((centre.size, centre.rgb[0]), ([4, 4], first), "{columns}");
-        }
-    }
-
-    #[test]
-    fn an_input_may_have_any_proportions_and_one_channel() {
-        let rgb = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]].concat();
-        let picture = Picture { size: [2, 2], rgb };
-        assert_eq!(planar(&picture.rgb, 1), [76, 150, 29, 9]);
-        let row = picture.centre([1, 2]);
-        assert_eq!((row.size, &row.rgb[..3]), ([1, 2], &[255, 0, 0][..]));
-        let size = ImageSize { height: 20, width: 24, channels: 1 };
-        let image = decode(&fixture("wide.png"), size, WHITE, MAX_PIXELS).expect("a picture");
-        assert_eq!(image.len(), size.n_bytes());
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod load_error;
 pub mod pickled;
 #[cfg(feature = "runs")]
 pub mod pictures;
+mod pixels;
 mod random;
 pub mod records;
 mod resize;
@@ -55,9 +56,10 @@ pub use error::{DataError, Origin, Version};
 pub use folder::{Files, PublishedArchive};
 pub use held_out::HeldOut;
 pub use load_error::LoadError;
+pub use pixels::Pixels;
 pub use source::{DatasetSource, Defaults, Progress, ReadOptions, default_folder};
 pub use spec::{ImageSize, ImageSpec};
-pub use split::Split;
+pub use split::{Split, Stored};
 
 /// The environment variable that names the folder of a dataset. A folder that the caller names takes precedence.
 pub const DATA_VARIABLE: &str = "WGRAD_DATA";

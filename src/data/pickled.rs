@@ -49,7 +49,7 @@ pub fn append(
         }
         let data = root.get("data").ok_or("has no entry \"data\" in its dictionary")?;
         let data = array(data, [n, split.size.n_bytes()])?;
-        split.images.extend_from_slice(&data);
+        split.images.to_mut().extend_from_slice(&data);
         Ok(n)
     });
     images.map_err(|reason| DataError::Format { path: path.to_path_buf(), reason })

@@ -45,7 +45,7 @@ pub fn append(
             record_bytes,
         });
     }
-    split.images.reserve(n * split.size.n_bytes());
+    split.images.to_mut().reserve(n * split.size.n_bytes());
     split.labels.reserve(n);
     for (record, bytes) in records.enumerate() {
         let label = bytes[layout.label_ix];
@@ -54,7 +54,7 @@ pub fn append(
             return Err(DataError::Label { path: path(), record, offset, label, n_classes });
         }
         split.labels.push(label.into());
-        split.images.extend_from_slice(&bytes[layout.n_label_bytes..]);
+        split.images.to_mut().extend_from_slice(&bytes[layout.n_label_bytes..]);
     }
     Ok(n)
 }

@@ -1,9 +1,10 @@
 //! Images and their labels.
 
 use std::fmt;
+use std::path::PathBuf;
 
-use super::ImageSize;
 use super::resize::resize;
+use super::{ImageSize, Pixels};
 use crate::kernel::cpu::parallel::{chunk, for_each_chunk};
 
 /// Images of the same size, as bytes in the order channel, row, column, and their labels.
@@ -12,15 +13,57 @@ pub struct Split {
     /// The size of an image.
     pub size: ImageSize,
     /// The pixels, `[len, C, H, W]`, row-major; 0 is black, 255 is full intensity.
-    pub images: Vec<u8>,
+    pub images: Pixels,
     /// The class of each image, `[len]`, counted from 0.
     pub labels: Vec<u16>,
+    /// The whole pictures, in sizes of their own, which training crops at random; None to train on `images`.
+    pub stored: Option<Stored>,
+    /// The path of each picture: in folders relative to the dataset's folder, in lists as the list has it. Empty if
+    /// the images have no files of their own.
+    pub files: Vec<PathBuf>,
 }
+
+/// Pictures in sizes of their own.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The bytes of all pictures.
+    pub pixels: Pixels,
+    /// The first byte and the size of each picture. A picture is `[C, H, W]`, row-major.
+    pub places: Vec<(usize, ImageSize)>,
+}
+
+impl Stored {
+    /// Returns the bytes of picture `i`, `[C, H, W]`.
+    ///
+    /// # Panics
+    /// If there is no picture `i`.
+    pub fn image(&self, i: usize) -> &[u8] {
+        let (start, size) = self.places[i];
+        &self.pixels[start..][..size.n_bytes()]
+    }
+}
+
+impl PartialEq for Stored {
+    /// Returns true if sizes and bytes of all pictures are equal. The places of the bytes may differ.
+    fn eq(&self, other: &Self) -> bool {
+        let n = self.places.len();
+        let is_same =
+            |i: usize| self.places[i].1 == other.places[i].1 && self.image(i) == other.image(i);
+        n == other.places.len() && (0..n).all(is_same)
+    }
+}
+
+impl Eq for Stored {}
 
 impl Split {
     /// Returns an empty split for images of this size.
     pub fn new(size: ImageSize) -> Self {
-        Self { size, images: Vec::new(), labels: Vec::new() }
+        Self::of(size, Vec::new(), Vec::new())
+    }
+
+    /// Returns images of this size with their labels. The images have no files of their own.
+    pub fn of(size: ImageSize, images: impl Into<Pixels>, labels: Vec<u16>) -> Self {
+        Self { size, images: images.into(), labels, stored: None, files: Vec::new() }
     }
 
     /// Returns the number of images.
@@ -33,34 +76,40 @@ impl Split {
         self.labels.is_empty()
     }
 
-    /// Returns the bytes of image `i`, `[C, H, W]`.
+    /// Returns the bytes of image `i`, `[C, H, W]`: those of the whole picture if it is stored.
     ///
     /// # Panics
     ///
     /// If there is no image `i`.
     pub fn image(&self, i: usize) -> &[u8] {
+        if let Some(stored) = &self.stored {
+            return stored.image(i);
+        }
         let n_bytes = self.size.n_bytes();
         &self.images[i * n_bytes..(i + 1) * n_bytes]
     }
 
-    /// Returns the size of image `i`.
-    pub fn image_size(&self, _i: usize) -> ImageSize {
-        self.size
+    /// Returns the size of image `i`: that of the whole picture if it is stored.
+    pub fn image_size(&self, i: usize) -> ImageSize {
+        self.stored.as_ref().map_or(self.size, |stored| stored.places[i].1)
     }
 
     /// Returns the bytes of the largest image.
     pub fn largest_image(&self) -> usize {
-        self.size.n_bytes()
+        let of_stored = |stored: &Stored| {
+            stored.places.iter().map(|(_, size)| size.n_bytes()).max().unwrap_or_default()
+        };
+        self.stored.as_ref().map_or(self.size.n_bytes(), of_stored)
     }
 
-    /// Returns the images mirrored left to right, with their labels.
+    /// Returns the images mirrored left to right, with their labels. Whole pictures are left out.
     pub fn mirrored(&self) -> Self {
-        let mut mirrored = self.clone();
-        mirrored.images.chunks_exact_mut(self.size.width).for_each(<[u8]>::reverse);
+        let mut mirrored = Self { stored: None, ..self.clone() };
+        mirrored.images.to_mut().chunks_exact_mut(self.size.width).for_each(<[u8]>::reverse);
         mirrored
     }
 
-    /// Returns the images scaled to the rows and columns of `size`, with their labels.
+    /// Returns the images scaled to the rows and columns of `size`, with their labels. Whole pictures keep their sizes.
     pub fn resized(&self, size: ImageSize) -> Self {
         let from = [self.size.height, self.size.width];
         let to = [size.height, size.width];
@@ -69,7 +118,8 @@ impl Split {
         for_each_chunk(&mut images, to[0] * to[1], &|ix, plane| {
             plane.copy_from_slice(&resize(chunk(&self.images, ix, from[0] * from[1]), 1, from, to));
         });
-        Self { size, images, labels: self.labels.clone() }
+        let (labels, stored) = (self.labels.clone(), self.stored.clone());
+        Self { size, images: images.into(), labels, stored, files: self.files.clone() }
     }
 
     /// Returns the images with these indices, and their labels, in this order.
@@ -78,9 +128,23 @@ impl Split {
     ///
     /// If an index is not below the number of images.
     pub fn select(&self, indices: &[u32]) -> Self {
-        let images = indices.iter().flat_map(|&ix| self.image(ix as usize)).copied().collect();
-        let labels = indices.iter().map(|&ix| self.labels[ix as usize]).collect();
-        Self { size: self.size, images, labels }
+        let indices = || indices.iter().map(|&ix| ix as usize);
+        let images = indices()
+            .flat_map(|ix| &self.images[ix * self.size.n_bytes()..][..self.size.n_bytes()]);
+        let places = |stored: &Stored| indices().map(|ix| stored.places[ix]).collect();
+        Self {
+            size: self.size,
+            images: images.copied().collect::<Vec<u8>>().into(),
+            labels: indices().map(|ix| self.labels[ix]).collect(),
+            stored: self
+                .stored
+                .as_ref()
+                .map(|stored| Stored { pixels: stored.pixels.clone(), places: places(stored) }),
+            files: match self.files.is_empty() {
+                true => Vec::new(),
+                false => indices().map(|ix| self.files[ix].clone()).collect(),
+            },
+        }
     }
 }
 

@@ -173,7 +173,7 @@ mod tests {
         let n = 30;
         // Every image has class 0 and is predicted as class 1, with increasing probability.
         let logits: Vec<f32> = (0..n).flat_map(|image| [0.0, 0.1 + 0.1 * image as f32]).collect();
-        let test = Split { size: SIZE, images: vec![7; n * SIZE.n_bytes()], labels: vec![0; n] };
+        let test = Split::of(SIZE, vec![7; n * SIZE.n_bytes()], vec![0; n]);
         let html = worst(&Predictions::from_logits(&logits, 2), &test, &names(2), "test");
         assert_eq!(html.matches("<img ").count(), 25);
         let first = html.find("test image 29").expect("the surest");
@@ -181,7 +181,7 @@ mod tests {
         assert!(!html.contains("title=\"test image 4\""));
         let none = worst(
             &Predictions::from_logits(&[1.0, 0.0], 2),
-            &Split { size: SIZE, images: vec![0; SIZE.n_bytes()], labels: vec![0] },
+            &Split::of(SIZE, vec![0; SIZE.n_bytes()], vec![0]),
             &names(2),
             "test",
         );

@@ -384,6 +384,7 @@ mod tests {
             test: split,
             warnings: Vec::new(),
             whole: None,
+            known: None,
         }
     }
 

@@ -19,7 +19,7 @@ fn pictures_are_decoded_and_resized() {
         let images = files.par_iter().map(|file| {
             let bytes = fs::read(file).expect("readable");
             let picture = decode_upright(&bytes, BACKGROUND, MAX_PIXELS).expect("a picture");
-            picture.evaluated(256, 224).len()
+            picture.evaluated([256; 2], [224; 2]).len()
         });
         let n_bytes: usize = images.sum();
         assert_eq!(n_bytes, files.len() * 3 * 224 * 224);

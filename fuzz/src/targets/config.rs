@@ -111,6 +111,7 @@ fn dataset(name: &'static str) -> Dataset {
         test: split,
         warnings: Vec::new(),
         whole: None,
+        known: None,
     }
 }
 

@@ -95,6 +95,7 @@ fn hint_of_files(error: &DataError, dataset: &dyn DatasetSource) -> String {
         DataError::Label { .. } | DataError::Format { .. } => {
             format!("this is not the published file: {again}")
         }
+        DataError::Pictures(_) => String::new(),
     }
 }
 

@@ -8,6 +8,9 @@ use super::{Check, bmp, gif, jpeg, png, tiff, webp};
 /// The endings of file names, in lower case.
 const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
 
+/// The endings of the names of pictures that are refused, in lower case.
+const REFUSED_ENDINGS: [&str; 3] = ["heic", "heif", "avif"];
+
 /// Decodes a picture of one format.
 type Reader = fn(&[u8], Check) -> Result<Stored, String>;
 
@@ -62,9 +65,23 @@ pub(super) fn reader(bytes: &[u8]) -> Result<Reader, String> {
 
 /// Returns true if a file's name has the ending of a picture, such as `.png` or `.JPG`, and does not begin with a dot.
 pub fn is_picture_name(path: &Path) -> bool {
-    let is_hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    has_ending(path, &ENDINGS)
+}
+
+/// Returns true for the names of [`is_picture_name`], and for those of formats of phones, which [`reader`] refuses with a
+/// reason.
+pub(in crate::data) fn is_named_as_picture(path: &Path) -> bool {
+    is_picture_name(path) || has_ending(path, &REFUSED_ENDINGS)
+}
+
+/// Returns true if the name of a file or folder begins with a dot.
+pub(in crate::data) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn has_ending(path: &Path, endings: &[&str]) -> bool {
     let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-    !is_hidden && ENDINGS.iter().any(|known| ending == *known)
+    !is_hidden(path) && endings.iter().any(|known| ending == *known)
 }
 
 #[cfg(test)]

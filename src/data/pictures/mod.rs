@@ -1,12 +1,32 @@
 //! Datasets of the user's own pictures, in folders or in lists.
+//!
+//! ```text
+//! listing, lists --> held_out --> decoding <--> cache --> reading: the Dataset
+//! ```
+//!
+//! * `listing` finds the pictures of the folder, their classes and parts; `lists` reads `train.csv`;
+//! * `held_out` chooses the pictures for validation by the hashes of their paths;
+//! * `decoding` decodes pictures on all cores, unless the mapped file of `cache` has them;
+//! * `reading` makes the dataset: splits, mean and standard deviation, fingerprints.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::{
-    DataError, Dataset, DatasetSource, Defaults, Files, ImageSize, ImageSpec, Origin, ReadOptions,
+    DataError, Dataset, DatasetSource, Defaults, Files, ImageSize, ImageSpec, ReadOptions,
 };
+use crate::base::files;
+
+mod cache;
+mod decoding;
+mod error;
+mod held_out;
+mod listing;
+mod lists;
+mod reading;
+
+pub use error::{PicturesError, Unreadable};
 
 /// The mean of each channel of ImageNet's training images, for pixels in 0..=1.
 pub const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
@@ -16,6 +36,9 @@ pub const IMAGENET_STANDARD_DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
 
 /// The number of rows and columns of the images if neither a setting nor the network determines it.
 pub const SIDE: usize = 64;
+
+/// The folder of decoded pictures in the cache folder.
+const CACHE: &str = "pictures";
 
 /// The default settings of a run on pictures.
 pub const DEFAULTS: Defaults = Defaults {
@@ -102,7 +125,8 @@ impl DatasetSource for PictureFolder {
         true
     }
 
-    fn read(&self, _: &Path, _options: ReadOptions) -> Result<Dataset, DataError> {
-        Err(DataError::MissingFolder { dir: self.path(), origin: Origin::Caller })
+    fn read(&self, _: &Path, options: ReadOptions) -> Result<Dataset, DataError> {
+        let cache = files::cache_folder().map(|folder| folder.join(CACHE));
+        reading::read(self, options, cache.as_deref())
     }
 }

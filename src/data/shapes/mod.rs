@@ -108,6 +108,7 @@ pub fn generate(seed: u64) -> Dataset {
         test: draw_test(seed, N_TEST),
         warnings: Vec::new(),
         whole: None,
+        known: None,
     }
 }
 
@@ -130,7 +131,7 @@ fn draw_split(seed: u64, purpose: Purpose, n: usize) -> Split {
         Picture::compose(&mut draws, figure).render(&mut draws, image);
     });
     let labels = (0..n).map(|i| (i % Figure::ALL.len()) as u16).collect();
-    Split { size: SIZE, images, labels }
+    Split::of(SIZE, images, labels)
 }
 
 /// The composition of a picture, from which its pixels are computed.

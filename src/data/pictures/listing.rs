@@ -1,0 +1,301 @@
+//! The pictures of a folder, with their classes and parts, before any picture is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::error::{PicturesError, Unreadable, count};
+use super::lists;
+use crate::base::shown::{Shown, escaped};
+use crate::data::DataError;
+use crate::data::image_file::{is_hidden, is_named_as_picture};
+
+/// The names of a validation part.
+pub(super) const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
+
+/// The largest number of classes.
+const MAX_CLASSES: usize = 65_535;
+
+/// The parts of a dataset.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Part {
+    Training,
+    Validation,
+    Test,
+}
+
+/// A picture of the dataset.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Item {
+    /// The path, relative to the folder of the dataset.
+    pub file: PathBuf,
+    /// The bytes by whose hash the picture is held out or not: `CLASS/file`, or the file as in the list.
+    pub key: Vec<u8>,
+    /// The number of the class.
+    pub label: u16,
+    /// The part of the dataset.
+    pub part: Part,
+}
+
+/// The pictures of a folder in the order of the dataset.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// The training pictures, the held-out ones included.
+    pub train: Vec<Item>,
+    /// The pictures of the validation part; None if the folder has no such part.
+    pub validation: Option<Vec<Item>>,
+    /// The pictures of the test part; None if the folder has no such part.
+    pub test: Option<Vec<Item>>,
+    /// The names of the classes.
+    pub classes: Vec<String>,
+    /// Files and folders that cannot be read.
+    pub unreadable: Vec<Unreadable>,
+    /// Warnings for the user.
+    pub warnings: Vec<String>,
+}
+
+/// A picture before the classes have numbers.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub file: PathBuf,
+    pub key: Vec<u8>,
+    pub class: OsString,
+}
+
+/// The pictures of one part.
+#[derive(Debug)]
+pub(super) struct PartOf {
+    pub part: Part,
+    /// The folder or the list of the part, for messages.
+    pub place: PathBuf,
+    pub found: Vec<Found>,
+}
+
+/// Lists the pictures of a folder, which has one of the three layouts.
+///
+/// # Errors
+/// If the folder cannot be listed, has no training pictures, or its classes are not those of a dataset.
+pub(super) fn list(dir: &Path) -> Result<Listing, DataError> {
+    let mut listing = Listing::default();
+    let parts = match lists::find(dir)? {
+        Some(parts) => parts,
+        None => in_folders(dir, &mut listing)?,
+    };
+    let is_list = parts.iter().any(|part| part.place.is_file());
+    number(dir, parts, is_list, &mut listing)?;
+    Ok(listing)
+}
+
+/// Returns the pictures of each part of a folder whose classes are folders.
+fn in_folders(dir: &Path, listing: &mut Listing) -> Result<Vec<PartOf>, DataError> {
+    let folders = folders(dir)?;
+    let is_split = |name: &OsStr| name == "train" || name == "test" || is_validation(name);
+    let train = dir.join("train");
+    if train.is_dir() && !self::folders(&train)?.is_empty() {
+        let named: Vec<_> = folders.iter().filter(|name| is_validation(name)).collect();
+        if let [first, second, ..] = named[..] {
+            let (first, second) = (Path::new(first).shown(), Path::new(second).shown());
+            let reason =
+                format!("has two validation parts, {first} and {second}; remove one of them");
+            return Err(PicturesError::Classes { dir: dir.to_path_buf(), reason }.into());
+        }
+        let of_part = |name: &OsString| {
+            let part = match () {
+                () if name == "train" => Part::Training,
+                () if name == "test" => Part::Test,
+                () if is_validation(name) => Part::Validation,
+                () => return None,
+            };
+            Some((part, PathBuf::from(name)))
+        };
+        let others: Vec<_> = folders.iter().filter(|name| !is_split(name)).collect();
+        if let Some(first) = others.first() {
+            let first = Path::new(first).shown();
+            listing.warnings.push(format!(
+                "{} of {} is not read, because the training pictures are in train: {first}",
+                count(others.len(), "folder"),
+                dir.shown()
+            ));
+        }
+        let mut parts: Vec<_> = folders.iter().filter_map(of_part).collect();
+        parts.sort_by_key(|(part, _)| *part);
+        return parts
+            .into_iter()
+            .map(|(part, name)| of_folder(dir, part, &name, listing))
+            .collect();
+    }
+    if !folders.is_empty() && folders.iter().all(|name| is_split(name)) {
+        let reason = "has no training part".to_string();
+        return Err(PicturesError::NoPictures { dir: dir.to_path_buf(), reason }.into());
+    }
+    Ok(vec![of_folder(dir, Part::Training, Path::new(""), listing)?])
+}
+
+fn is_validation(name: &OsStr) -> bool {
+    VALIDATION.iter().any(|known| name == *known)
+}
+
+/// Returns the names of the folders in a folder that are not hidden, in the order of their bytes. Symbolic links are
+/// followed.
+fn folders(dir: &Path) -> Result<Vec<OsString>, DataError> {
+    let failed = |source| DataError::Unreadable { path: dir.to_path_buf(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.path().is_dir() && !is_hidden(&entry.path()) {
+            names.push(entry.file_name());
+        }
+    }
+    names.sort_by(|a, b| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
+    Ok(names)
+}
+
+/// Returns the pictures of a part whose classes are folders, in the order of the bytes of `CLASS/file`. `place` is the
+/// path of the part, relative to the folder of the dataset.
+fn of_folder(
+    dir: &Path,
+    part: Part,
+    place: &Path,
+    listing: &mut Listing,
+) -> Result<PartOf, DataError> {
+    let root = dir.join(place);
+    let (mut found, mut n_loose, mut first_loose) = (Vec::new(), 0, None);
+    for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
+        if is_named_as_picture(&entry.path()) && !entry.path().is_dir() {
+            n_loose += 1;
+            let name = PathBuf::from(entry.file_name());
+            first_loose = Some(first_loose.map_or(name.clone(), |first: PathBuf| first.min(name)));
+        }
+    }
+    for class in folders(&root)? {
+        let before = found.len();
+        let n_unreadable = listing.unreadable.len();
+        for file in below(dir, &place.join(&class), listing) {
+            let below_part = file.strip_prefix(place).unwrap_or(&file);
+            found.push(Found { key: bytes_of(below_part), class: class.clone(), file });
+        }
+        let is_empty = found.len() == before && n_unreadable == listing.unreadable.len();
+        if is_empty && part == Part::Training {
+            let path = root.join(&class);
+            listing.warnings.push(format!("{} holds no pictures, so it is no class", path.shown()));
+        }
+    }
+    if let Some(first) = first_loose {
+        listing.warnings.push(format!(
+            "{} in {} {} in no folder of a class, and not read: {}",
+            count(n_loose, "picture"),
+            root.shown(),
+            if n_loose == 1 { "is" } else { "are" },
+            first.shown()
+        ));
+    }
+    found.sort_by(|a: &Found, b: &Found| a.key.cmp(&b.key));
+    Ok(PartOf { part, place: root, found })
+}
+
+/// Returns the pictures below a folder, relative to `dir`. Folders that cannot be read are added to the unreadable
+/// files of the listing. A link to a folder above is not followed, and gives a warning.
+fn below(dir: &Path, folder: &Path, listing: &mut Listing) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let relative = |path: &Path| path.strip_prefix(dir).unwrap_or(path).to_path_buf();
+    let walk = WalkDir::new(dir.join(folder)).follow_links(true).into_iter();
+    for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.path())) {
+        match entry {
+            Ok(entry) if is_named_as_picture(entry.path()) && !entry.file_type().is_dir() => {
+                files.push(relative(entry.path()));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let path = error.path().unwrap_or(folder);
+                if error.loop_ancestor().is_some() {
+                    let path = path.shown();
+                    let warning =
+                        format!("{path} is a link to a folder above it, and not followed");
+                    listing.warnings.push(warning);
+                } else if is_named_as_picture(path) {
+                    files.push(relative(path)); // A link without a target. Reading it gives the reason.
+                } else if !is_hidden(path) {
+                    let reason =
+                        error.io_error().map_or_else(|| error.to_string(), |e| e.to_string());
+                    listing.unreadable.push(Unreadable { path: relative(path), reason });
+                }
+            }
+        }
+    }
+    files
+}
+
+/// Returns the bytes of a path with `/` between its parts, the same on every system.
+fn bytes_of(path: &Path) -> Vec<u8> {
+    let parts: Vec<&[u8]> = path.iter().map(OsStr::as_encoded_bytes).collect();
+    parts.join(&b'/')
+}
+
+/// Numbers the classes and moves the pictures of each part into the listing.
+fn number(
+    dir: &Path,
+    parts: Vec<PartOf>,
+    is_list: bool,
+    listing: &mut Listing,
+) -> Result<(), DataError> {
+    let failed = |reason| PicturesError::Classes { dir: dir.to_path_buf(), reason };
+    let training = parts.iter().filter(|part| part.part == Part::Training);
+    let names: BTreeSet<&OsStr> =
+        training.flat_map(|part| &part.found).map(|found| found.class.as_os_str()).collect();
+    let mut names: Vec<OsString> = names.into_iter().map(OsStr::to_os_string).collect();
+    names.sort_by(|a, b| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
+    if is_list {
+        lists::sort_labels(&mut names);
+    }
+    match names.len() {
+        0 => {
+            // Unreadable folders are the reason why there are no pictures.
+            if !listing.unreadable.is_empty() {
+                let pictures = std::mem::take(&mut listing.unreadable);
+                return Err(PicturesError::Unreadable { dir: dir.to_path_buf(), pictures }.into());
+            }
+            let reason = match listing.warnings.first() {
+                Some(warning) => format!("no training pictures are found ({warning})"),
+                None => "no training pictures are found".to_string(),
+            };
+            return Err(PicturesError::NoPictures { dir: dir.to_path_buf(), reason }.into());
+        }
+        1 => listing.warnings.push(format!(
+            "all pictures in {} have one class, {}, so there is nothing to learn",
+            dir.shown(),
+            Path::new(&names[0]).shown()
+        )),
+        n if n > MAX_CLASSES => {
+            let reason = format!("has {n} classes; {MAX_CLASSES} is the largest number");
+            return Err(failed(reason).into());
+        }
+        _ => {}
+    }
+    let labels: BTreeMap<&OsStr, u16> =
+        names.iter().enumerate().map(|(ix, name)| (name.as_os_str(), ix as u16)).collect();
+    for PartOf { part, place, found } in parts {
+        let mut items = Vec::with_capacity(found.len());
+        for Found { file, key, class } in found {
+            let Some(&label) = labels.get(class.as_os_str()) else {
+                return Err(failed(format!(
+                    "the class {} is in {}, but has no training picture; add one, or remove the class",
+                    Path::new(&class).shown(),
+                    place.shown()
+                ))
+                .into());
+            };
+            items.push(Item { file, key, label, part });
+        }
+        match part {
+            Part::Training => listing.train = items,
+            Part::Validation => listing.validation = Some(items),
+            Part::Test => listing.test = Some(items),
+        }
+    }
+    listing.classes =
+        names.iter().map(|name| escaped(&name.to_string_lossy()).into_owned()).collect();
+    Ok(())
+}
