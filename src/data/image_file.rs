@@ -38,6 +38,7 @@ mod webp;
 
 pub use background::Background;
 pub use conversion::{MAX_SIDE, with_border};
+pub(super) use folder::files_below;
 pub use folder::pictures_below;
 pub use formats::is_picture_name;
 pub(super) use formats::{is_hidden, is_named_as_picture};

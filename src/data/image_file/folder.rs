@@ -1,10 +1,11 @@
 //! The pictures in a folder and in the folders below it.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::is_picture_name;
+use walkdir::WalkDir;
+
+use super::{is_hidden, is_picture_name};
 
 /// Returns the pictures in a folder and below it, by the endings of their names, sorted by the bytes of their paths.
 /// Hidden files and folders are left out. Symbolic links are followed, except those to a folder above.
@@ -13,36 +14,45 @@ use super::is_picture_name;
 /// If a folder cannot be read.
 pub fn pictures_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    collect(folder, &mut Vec::new(), &mut found)?;
+    for file in files_below(folder) {
+        match file {
+            Ok(path) if is_picture_name(&path) => found.push(path),
+            Err(error) if error.loop_ancestor().is_none() => return Err(error.into()),
+            _ => {}
+        }
+    }
     found.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
     Ok(found)
 }
 
-/// Appends the pictures in a folder and below it. `above` has the real paths of the folders above.
-fn collect(folder: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    let real = fs::canonicalize(folder)?;
-    if above.contains(&real) {
-        return Ok(());
-    }
-    above.push(real);
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if path.is_dir() {
-            collect(&path, above, found)?;
-        } else if is_picture_name(&path) {
-            found.push(path);
-        }
-    }
-    above.pop();
-    Ok(())
+/// Returns the files in a folder and below it. Hidden files and folders are left out. Symbolic links are followed; a
+/// link without a target counts as a file, so its reading fails.
+///
+/// An item is an error for a folder that cannot be read, and for a link to a folder above, which has a
+/// [`loop_ancestor`](walkdir::Error::loop_ancestor).
+pub(in crate::data) fn files_below(
+    folder: &Path,
+) -> impl Iterator<Item = Result<PathBuf, walkdir::Error>> {
+    let walk = WalkDir::new(folder).follow_links(true).into_iter();
+    let walk = walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.path()));
+    walk.filter_map(|entry| match entry {
+        Ok(entry) => (!entry.file_type().is_dir()).then(|| Ok(entry.into_path())),
+        Err(error) => match error.path() {
+            Some(path) if error.depth() > 0 && is_hidden(path) => None,
+            Some(path)
+                if error.loop_ancestor().is_none() && path.is_symlink() && !path.exists() =>
+            {
+                Some(Ok(path.to_path_buf()))
+            }
+            _ => Some(Err(error)),
+        },
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -5,13 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
-
 use super::error::{PicturesError, Unreadable, count};
 use super::lists;
 use crate::base::shown::{Shown, escaped};
 use crate::data::DataError;
-use crate::data::image_file::{is_hidden, is_named_as_picture};
+use crate::data::image_file::{files_below, is_hidden, is_named_as_picture};
 
 /// The names of a validation part.
 pub(super) const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
@@ -199,14 +197,11 @@ fn of_folder(
 /// Returns the pictures below a folder, relative to `dir`. Folders that cannot be read are added to the unreadable
 /// files of the listing. A link to a folder above is not followed, and gives a warning.
 fn below(dir: &Path, folder: &Path, listing: &mut Listing) -> Vec<PathBuf> {
-    let mut files = Vec::new();
     let relative = |path: &Path| path.strip_prefix(dir).unwrap_or(path).to_path_buf();
-    let walk = WalkDir::new(dir.join(folder)).follow_links(true).into_iter();
-    for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.path())) {
-        match entry {
-            Ok(entry) if is_named_as_picture(entry.path()) && !entry.file_type().is_dir() => {
-                files.push(relative(entry.path()));
-            }
+    let mut files = Vec::new();
+    for file in files_below(&dir.join(folder)) {
+        match file {
+            Ok(path) if is_named_as_picture(&path) => files.push(relative(&path)),
             Ok(_) => {}
             Err(error) => {
                 let path = error.path().unwrap_or(folder);
@@ -215,9 +210,7 @@ fn below(dir: &Path, folder: &Path, listing: &mut Listing) -> Vec<PathBuf> {
                     let warning =
                         format!("{path} is a link to a folder above it, and not followed");
                     listing.warnings.push(warning);
-                } else if is_named_as_picture(path) {
-                    files.push(relative(path)); // A link without a target. Reading it gives the reason.
-                } else if !is_hidden(path) {
+                } else {
                     let reason =
                         error.io_error().map_or_else(|| error.to_string(), |e| e.to_string());
                     listing.unreadable.push(Unreadable { path: relative(path), reason });

@@ -25,6 +25,8 @@ mod held_out;
 mod listing;
 mod lists;
 mod reading;
+#[cfg(test)]
+mod tests;
 
 pub use error::{PicturesError, Unreadable};
 

@@ -1,17 +1,4 @@
-//! A file of decoded pictures, which is mapped into memory.
-//!
-//! ```text
-//! header | inputs, one after another | whole pictures | records, one for each picture | texts of the records
-//! ```
-//!
-//! An input is a picture of `side` rows and columns. A picture that cannot be decoded has a record without pixels. Only
-//! pictures that were training pictures of a run with a random resized crop are there as whole pictures.
-//!
-//! A file is written under a temporary name and then renamed, so a process always maps a complete file, and never changes
-//! a file that another process has mapped. A file that is not complete, or whose records do not have the checksum in its
-//! header, counts as absent.
-
-#![allow(unsafe_code)] // A map is only sound if nobody changes the file; `map` states why nobody does.
+//! Writes a file of decoded pictures.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -19,16 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use bytemuck::{Pod, Zeroable};
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
-use super::error::PicturesError;
-
-/// The first bytes of a file. The number is that of the format, and of the conversion of pictures.
-const MAGIC: [u8; 8] = *b"wgpics01";
+use super::{Cache, Entry, Header, MAGIC, Record, map, n_bytes};
+use crate::data::pictures::error::PicturesError;
 
 /// The ending of the names of files that are being written.
 const TEMPORARY: &str = "wgrad-tmp";
@@ -39,195 +23,9 @@ const BUFFER: usize = 16 << 20;
 /// The age at which the file of an interrupted process is removed.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A picture in a file.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub(super) struct Entry {
-    /// The bytes of the picture's path, relative to the folder of the dataset.
-    pub path: Vec<u8>,
-    /// Length and time of the picture's file when it was read.
-    pub stamp: Stamp,
-    /// SHA-256 of the picture's file.
-    pub hash: [u8; 32],
-    /// The reason if the picture cannot be decoded; otherwise empty.
-    pub reason: String,
-    /// The first byte of the input in the file of decoded pictures, `[3, side, side]` bytes.
-    pub input: u64,
-    /// The first byte of the whole picture, `[3, rows, columns]` bytes.
-    pub whole: u64,
-    /// Numbers of rows and columns of the whole picture; 0 if the file does not have it.
-    pub whole_size: [u32; 2],
-    /// The sum of the bytes of each channel of the input.
-    pub sums: [u64; 3],
-    /// The sum of the squares of the bytes of each channel of the input.
-    pub squares: [u64; 3],
-}
-
-impl Entry {
-    /// Returns true if the picture was decoded.
-    pub fn is_picture(&self) -> bool {
-        self.reason.is_empty()
-    }
-
-    /// Returns true if the file has the whole picture.
-    pub fn has_whole(&self) -> bool {
-        self.whole_size[0] > 0
-    }
-
-    /// Returns the number of bytes of the input.
-    fn input_bytes(&self, side: usize) -> usize {
-        if self.is_picture() { n_bytes(side) } else { 0 }
-    }
-
-    /// Returns the number of bytes of the whole picture.
-    fn whole_bytes(&self) -> u64 {
-        3 * u64::from(self.whole_size[0]) * u64::from(self.whole_size[1])
-    }
-}
-
-/// Returns the number of bytes of an input of `side` rows and columns.
-fn n_bytes(side: usize) -> usize {
-    3 * side * side
-}
-
-/// Length and time of the last change of a file. A file with the same stamp is not read again.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct Stamp {
-    /// The length in bytes.
-    pub length: u64,
-    /// The time in nanoseconds since 1970.
-    pub modified: i64,
-}
-
-impl Stamp {
-    /// Returns the stamp of a file. Symbolic links are followed.
-    ///
-    /// # Errors
-    /// If there is no file at the path.
-    pub fn of(path: &Path) -> io::Result<Self> {
-        let data = fs::metadata(path)?;
-        if !data.is_file() {
-            return Err(io::Error::other("not a file"));
-        }
-        let time = data.modified()?;
-        let nanoseconds = |d: Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
-        let modified = match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => nanoseconds(after),
-            Err(before) => -nanoseconds(before.duration()),
-        };
-        Ok(Self { length: data.len(), modified })
-    }
-}
-
-/// The start of a file.
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-struct Header {
-    magic: [u8; 8],
-    /// The number of rows and columns of an input.
-    side: u64,
-    /// The number of records.
-    n: u64,
-    /// The first byte of the records; the records and their texts are the end of the file.
-    index: u64,
-    /// The length of the file.
-    length: u64,
-    /// The SHA-256 of the records and their texts.
-    hash: [u8; 32],
-}
-
-/// An [`Entry`] in the file.
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-struct Record {
-    /// The lengths of the path and the reason, which follow one another in the texts.
-    texts: [u64; 2],
-    stamp: Stamp,
-    hash: [u8; 32],
-    input: u64,
-    whole: u64,
-    whole_size: [u32; 2],
-    sums: [u64; 3],
-    squares: [u64; 3],
-}
-
-/// A complete file of decoded pictures.
-#[derive(Debug)]
-pub(super) struct Cache {
-    /// The bytes of the file.
-    pub map: Arc<Mmap>,
-    /// The pictures, in the order of the file.
-    pub entries: Vec<Entry>,
-    /// The number of rows and columns of an input.
-    side: usize,
-}
-
-impl Cache {
-    /// Maps a file; returns None if it is absent, incomplete or damaged, or has inputs of another size.
-    pub fn open(path: &Path, side: usize) -> Option<Self> {
-        let map = map(&File::open(path).ok()?).ok()?;
-        let entries = entries(&map, side)?;
-        Some(Self { map: Arc::new(map), entries, side })
-    }
-
-    /// Returns the bytes of an input; none for a picture that was not decoded.
-    pub fn input(&self, entry: &Entry) -> &[u8] {
-        &self.map[entry.input as usize..][..entry.input_bytes(self.side)]
-    }
-
-    /// Returns the bytes of a whole picture; none if the file does not have it.
-    pub fn whole(&self, entry: &Entry) -> &[u8] {
-        &self.map[entry.whole as usize..][..entry.whole_bytes() as usize]
-    }
-}
-
-/// Maps a file into memory.
-fn map(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the bytes of a map must not change. This module writes a file only before it is mapped, under a name that
-    // no other process uses, and no process opens a complete file for writing.
-    unsafe { Mmap::map(file) }
-}
-
-/// Returns the entries in the bytes of a file; None if the file is damaged.
-fn entries(file: &[u8], side: usize) -> Option<Vec<Entry>> {
-    let header: Header = bytemuck::pod_read_unaligned(file.get(..size_of::<Header>())?);
-    if header.magic != MAGIC || header.side != side as u64 || header.length != file.len() as u64 {
-        return None;
-    }
-    let index = file.get(usize::try_from(header.index).ok()?..)?;
-    if Sha256::digest(index)[..] != header.hash {
-        return None;
-    }
-    let n_bytes = usize::try_from(header.n).ok()?.checked_mul(size_of::<Record>())?;
-    let (records, mut texts) = index.split_at_checked(n_bytes)?;
-    let mut text = |length: u64| {
-        let (text, rest) = texts.split_at_checked(usize::try_from(length).ok()?)?;
-        texts = rest;
-        Some(text.to_vec())
-    };
-    let entry = |bytes: &[u8]| {
-        let record: Record = bytemuck::pod_read_unaligned(bytes);
-        let entry = Entry {
-            path: text(record.texts[0])?,
-            reason: String::from_utf8(text(record.texts[1])?).ok()?,
-            stamp: record.stamp,
-            hash: record.hash,
-            input: record.input,
-            whole: record.whole,
-            whole_size: record.whole_size,
-            sums: record.sums,
-            squares: record.squares,
-        };
-        let input_end = entry.input.checked_add(entry.input_bytes(side) as u64)?;
-        let whole_end = entry.whole.checked_add(entry.whole_bytes())?;
-        (input_end.max(whole_end) <= header.index).then_some(entry)
-    };
-    records.chunks_exact(size_of::<Record>()).map(entry).collect()
-}
-
 /// A file that is being written.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub struct Writer {
     file: File,
     /// The name under which the file is written; None after it has its final name.
     temporary: Option<PathBuf>,

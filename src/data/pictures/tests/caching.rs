@@ -1,0 +1,147 @@
+//! Tests of the file of decoded pictures.
+
+use std::fs::File;
+use std::time::SystemTime;
+
+use super::super::cache::{Cache, Entry, Stamp, Writer};
+use super::*;
+
+/// Replaces a picture by another one of the same length and with the same time.
+fn replace_unnoticed(folder: &Folder, file: &str) {
+    let path = folder.path().join(file);
+    let old = fs::read(&path).expect("there");
+    let time = fs::metadata(&path).and_then(|data| data.modified()).expect("a time");
+    fs::write(&path, vec![b'x'; old.len()]).expect("written");
+    set_time(&path, time);
+}
+
+fn set_time(path: &Path, time: SystemTime) {
+    File::options().write(true).open(path).and_then(|file| file.set_modified(time)).expect("set");
+}
+
+/// Returns the only file in the folder of decoded pictures.
+fn cache_file(folder: &Folder) -> PathBuf {
+    let files: Vec<_> = fs::read_dir(folder.cache()).expect("there").flatten().collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].path()
+}
+
+#[test]
+fn unchanged_files_are_not_read_again() {
+    let folder = Folder::with(&["a/1.png", "a/2.png", "b/3.png"]);
+    let first = folder.read(all_training()).expect("pictures");
+    let written =
+        fs::metadata(cache_file(&folder)).and_then(|data| data.modified()).expect("a time");
+    replace_unnoticed(&folder, "a/2.png");
+    let second = folder.read(all_training()).expect("pictures");
+    assert_eq!((&second.train, second.fingerprint()), (&first.train, first.fingerprint()));
+    assert_eq!(second.spec, first.spec);
+    let now = fs::metadata(cache_file(&folder)).and_then(|data| data.modified()).expect("a time");
+    assert_eq!(now, written);
+
+    // A new picture, a removed one, and one with another content: the unchanged one is kept.
+    folder.draw("a/0.png", 50);
+    folder.draw("b/3.png", 51);
+    fs::remove_file(folder.path().join("a/1.png")).expect("removed");
+    let third = folder.read(all_training()).expect("pictures");
+    assert_eq!(files(&third), ["a/0.png", "a/2.png", "b/3.png"].map(Path::new));
+    for (ix, seed) in [50, 1, 51].into_iter().enumerate() {
+        assert_eq!(third.train.image(ix), shapes::draw_train(seed, 1).image(0), "{ix}");
+    }
+    // The first dataset still has the pixels of the replaced file.
+    assert_eq!(first.train.image(0), shapes::draw_train(0, 1).image(0));
+    // A later time alone is a change.
+    set_time(&folder.path().join("a/2.png"), SystemTime::now());
+    assert!(folder.error(all_training()).contains("a/2.png: neither"));
+}
+
+#[test]
+fn damaged_files_are_written_again() {
+    let folder = Folder::with(&["a/1.png", "b/2.png"]);
+    let expected = folder.read(all_training()).expect("pictures").train;
+    let path = cache_file(&folder);
+    let good = fs::read(&path).expect("there");
+    let n = good.len();
+    let flipped = |at: usize| [&good[..at], &[good[at] ^ 1], &good[at + 1..]].concat();
+    let truncated = [0, 20, n / 2, n - 1].map(|n| good[..n].to_vec());
+    let damaged = [0, 9, 17, 24, 33, 50, n - 100, n - 1].map(flipped);
+    let longer = [&good[..], &[0]].concat();
+    for bytes in truncated.into_iter().chain(damaged).chain([longer]) {
+        fs::write(&path, bytes).expect("written");
+        assert_eq!(folder.read(all_training()).expect("pictures").train, expected);
+        assert!(fs::read(&path).expect("there") == good);
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_no_obstacle() {
+    let folder = Folder::with(&["a/1.png", "b/2.png"]);
+    fs::write(folder.cache(), "a file").expect("written");
+    let dataset = folder.read(all_training()).expect("pictures");
+    assert_eq!(dataset.train.image(1), shapes::draw_train(1, 1).image(0));
+    let without =
+        reading::read(PictureFolder::at(&folder.path()).expect("text"), all_training(), None);
+    assert_eq!(without.expect("pictures").train, dataset.train);
+    assert_eq!(fs::read(folder.cache()).expect("there"), b"a file");
+}
+
+#[test]
+fn whole_pictures_are_added_to_the_inputs() {
+    let folder = Folder::with(&["train/a/1.png", "test/a/2.png"]);
+    let planes: Vec<u8> = (0..3 * 40 * 60).map(|ix: u32| (ix / 40) as u8).collect();
+    folder.write("train/b/3.png", png(&planes, [40, 60]));
+    let inputs = folder.read(all_training()).expect("pictures");
+    let options = ReadOptions { whole_pictures: true, ..all_training() };
+    for _ in 0..2 {
+        let whole = folder.read(options).expect("pictures");
+        assert_eq!((&whole.train.images, &whole.test), (&inputs.train.images, &inputs.test));
+        assert_eq!(whole.train.image_size(0), [32, 32, 3].into());
+        // The shorter side of 40 becomes 37, 8/7 of 32.
+        assert_eq!(whole.train.image_size(1), [37, 55, 3].into());
+        assert_eq!(whole.train.image(1).len(), 37 * 55 * 3);
+        assert_eq!(whole.train.largest_image(), 37 * 55 * 3);
+        assert_eq!(whole.train.image(0), inputs.train.image(0));
+        let last = whole.train.select(&[1]);
+        assert_eq!((last.len(), last.image(0)), (1, whole.train.image(1)));
+        assert_eq!(last.files, [PathBuf::from("train/b/3.png")]);
+        assert_eq!(whole.train.mirrored().image_size(1), [32, 32, 3].into());
+        assert!(whole.test.stored.is_none());
+        // Later readings have the whole pictures although the files on the disk are no pictures any more.
+        replace_unnoticed(&folder, "train/b/3.png");
+    }
+    // A reading without whole pictures uses the same file.
+    assert_eq!(folder.read(all_training()).expect("pictures").train, inputs.train);
+    cache_file(&folder);
+}
+
+#[test]
+fn entries_survive_the_file() {
+    let root = TempDir::new().expect("a folder");
+    let path = root.path().join("deep/cache.pixels");
+    let entry = |name: &[u8]| Entry {
+        path: name.to_vec(),
+        stamp: Stamp { length: 7, modified: -5 },
+        hash: [3; 32],
+        sums: [1, 2, 3],
+        squares: [4, 5, 6],
+        ..Entry::default()
+    };
+    let mut writer = Writer::create(Some(&path), 3, 2).expect("a file");
+    let whole = Entry { whole_size: [1, 2], ..entry(b"a") };
+    assert_eq!(writer.push(whole, &[1; 12], &[2; 6]).expect("written"), 0);
+    let bad = Entry { reason: "no picture".to_string(), ..entry(b"\xff") };
+    writer.push(bad, &[], &[]).expect("written");
+    assert!(Cache::open(&path, 2).is_none());
+    writer.push(entry(b"c"), &[3; 12], &[]).expect("written");
+    let written = writer.finish().expect("written");
+    let read = Cache::open(&path, 2).expect("complete");
+    assert_eq!(read.entries, written.entries);
+    let [first, bad, last] = &read.entries[..] else { panic!("three entries") };
+    assert_eq!((read.input(first), read.whole(first)), (&[1; 12][..], &[2; 6][..]));
+    assert_eq!((read.input(last), read.whole(last)), (&[3; 12][..], &[][..]));
+    assert!(read.input(bad).is_empty() && !bad.is_picture() && bad.path == b"\xff");
+    assert!(Cache::open(&path, 3).is_none());
+    // An unfinished file is removed.
+    drop(Writer::create(Some(&path), 1, 2).expect("a file"));
+    assert_eq!(fs::read_dir(root.path().join("deep")).expect("there").count(), 1);
+}
