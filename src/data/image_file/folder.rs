@@ -14,7 +14,7 @@ use super::{is_hidden, is_picture_name};
 /// If a folder cannot be read.
 pub fn pictures_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for file in files_below(folder) {
+    for file in files_below(folder, Path::new("")) {
         match file {
             Ok(path) if is_picture_name(&path) => found.push(path),
             Err(error) if error.loop_ancestor().is_none() => return Err(error.into()),
@@ -25,16 +25,22 @@ pub fn pictures_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Returns the files in a folder and below it. Hidden files and folders are left out. Symbolic links are followed; a
-/// link without a target counts as a file, so its reading fails.
+/// Returns the files in `part`, which is a path relative to a folder, and below it. Hidden files and folders are left
+/// out. Symbolic links are followed; a link without a target counts as a file, so its reading fails.
 ///
-/// An item is an error for a folder that cannot be read, and for a link to a folder above, which has a
+/// An item is an error for a folder that cannot be read, and for a link to a folder above, up to `folder`, which has a
 /// [`loop_ancestor`](walkdir::Error::loop_ancestor).
 pub(in crate::data) fn files_below(
     folder: &Path,
+    part: &Path,
 ) -> impl Iterator<Item = Result<PathBuf, walkdir::Error>> {
     let walk = WalkDir::new(folder).follow_links(true).into_iter();
-    let walk = walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.path()));
+    let part = folder.join(part);
+    let walk = walk.filter_entry(move |entry| {
+        let path = entry.path();
+        let is_in_part = path.starts_with(&part) || part.starts_with(path);
+        is_in_part && (entry.depth() == 0 || !is_hidden(path))
+    });
     walk.filter_map(|entry| match entry {
         Ok(entry) => (!entry.file_type().is_dir()).then(|| Ok(entry.into_path())),
         Err(error) => match error.path() {

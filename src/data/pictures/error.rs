@@ -1,6 +1,6 @@
 //! Errors of datasets of the user's pictures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use thiserror::Error;
@@ -104,4 +104,12 @@ impl fmt::Display for Listed<'_> {
 /// Returns a number of things, as `1 picture` or `2 pictures`.
 pub(super) fn count(n: usize, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Returns a path and the number of further ones, as `a.png` or `a.png and 2 more`.
+pub(super) fn and_more(first: &Path, n_more: usize) -> String {
+    match n_more {
+        0 => first.shown(),
+        _ => format!("{} and {n_more} more", first.shown()),
+    }
 }

@@ -46,8 +46,7 @@ pub(super) fn choose(listing: &Listing, held_out: Option<HeldOut>) -> Result<Vec
         }
         if held_out.is_some() {
             return Err(format!(
-                "validation {value} holds out all {} pictures of the class {class}; hold out fewer, or add pictures",
-                members().count()
+                "validation {value} leaves the class {class} without a training picture; hold out fewer, or add pictures"
             ));
         }
         let members: Vec<usize> = members().collect();

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use super::error::{PicturesError, Unreadable, count};
+use super::error::{PicturesError, Unreadable, and_more};
 use super::lists;
 use crate::base::shown::{Shown, escaped};
 use crate::data::DataError;
@@ -111,10 +111,9 @@ fn in_folders(dir: &Path, listing: &mut Listing) -> Result<Vec<PartOf>, DataErro
         };
         let others: Vec<_> = folders.iter().filter(|name| !is_split(name)).collect();
         if let Some(first) = others.first() {
-            let first = Path::new(first).shown();
             listing.warnings.push(format!(
-                "{} of {} is not read, because the training pictures are in train: {first}",
-                count(others.len(), "folder"),
+                "not read, because the training pictures are in the folder train: {} in {}",
+                and_more(Path::new(first), others.len() - 1),
                 dir.shown()
             ));
         }
@@ -152,7 +151,8 @@ fn folders(dir: &Path) -> Result<Vec<OsString>, DataError> {
 }
 
 /// Returns the pictures of a part whose classes are folders, in the order of the bytes of `CLASS/file`. `place` is the
-/// path of the part, relative to the folder of the dataset.
+/// path of the part, relative to the folder of the dataset. Folders that cannot be read are added to the unreadable files
+/// of the listing. A link to a folder above is not followed, and gives a warning.
 fn of_folder(
     dir: &Path,
     part: Part,
@@ -160,65 +160,49 @@ fn of_folder(
     listing: &mut Listing,
 ) -> Result<PartOf, DataError> {
     let root = dir.join(place);
-    let (mut found, mut n_loose, mut first_loose) = (Vec::new(), 0, None);
-    for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
-        if is_named_as_picture(&entry.path()) && !entry.path().is_dir() {
-            n_loose += 1;
-            let name = PathBuf::from(entry.file_name());
-            first_loose = Some(first_loose.map_or(name.clone(), |first: PathBuf| first.min(name)));
-        }
-    }
-    for class in folders(&root)? {
-        let before = found.len();
-        let n_unreadable = listing.unreadable.len();
-        for file in below(dir, &place.join(&class), listing) {
-            let below_part = file.strip_prefix(place).unwrap_or(&file);
-            found.push(Found { key: bytes_of(below_part), class: class.clone(), file });
-        }
-        let is_empty = found.len() == before && n_unreadable == listing.unreadable.len();
-        if is_empty && part == Part::Training {
-            let path = root.join(&class);
-            listing.warnings.push(format!("{} holds no pictures, so it is no class", path.shown()));
-        }
-    }
-    if let Some(first) = first_loose {
-        listing.warnings.push(format!(
-            "{} in {} {} in no folder of a class, and not read: {}",
-            count(n_loose, "picture"),
-            root.shown(),
-            if n_loose == 1 { "is" } else { "are" },
-            first.shown()
-        ));
-    }
-    found.sort_by(|a: &Found, b: &Found| a.key.cmp(&b.key));
-    Ok(PartOf { part, place: root, found })
-}
-
-/// Returns the pictures below a folder, relative to `dir`. Folders that cannot be read are added to the unreadable
-/// files of the listing. A link to a folder above is not followed, and gives a warning.
-fn below(dir: &Path, folder: &Path, listing: &mut Listing) -> Vec<PathBuf> {
-    let relative = |path: &Path| path.strip_prefix(dir).unwrap_or(path).to_path_buf();
-    let mut files = Vec::new();
-    for file in files_below(&dir.join(folder)) {
-        match file {
-            Ok(path) if is_named_as_picture(&path) => files.push(relative(&path)),
-            Ok(_) => {}
-            Err(error) => {
-                let path = error.path().unwrap_or(folder);
-                if error.loop_ancestor().is_some() {
-                    let path = path.shown();
-                    let warning =
-                        format!("{path} is a link to a folder above it, and not followed");
-                    listing.warnings.push(warning);
-                } else {
-                    let reason =
-                        error.io_error().map_or_else(|| error.to_string(), |e| e.to_string());
-                    listing.unreadable.push(Unreadable { path: relative(path), reason });
-                }
+    let mut empty: BTreeSet<OsString> = folders(&root)?.into_iter().collect();
+    let (mut found, mut loose) = (Vec::new(), Vec::new());
+    for file in files_below(dir, place) {
+        let (path, error) = match file {
+            Ok(path) if is_named_as_picture(&path) => (path, None),
+            Ok(_) => continue,
+            Err(error) => (error.path().unwrap_or(&root).to_path_buf(), Some(error)),
+        };
+        let file = path.strip_prefix(dir).unwrap_or(&path).to_path_buf();
+        let Ok(in_part) = file.strip_prefix(place) else { continue };
+        let mut names = in_part.iter();
+        let class = names.next().unwrap_or_default().to_os_string();
+        match error {
+            Some(error) if error.loop_ancestor().is_some() => listing
+                .warnings
+                .push(format!("{} is a link to a folder above it, and not followed", path.shown())),
+            Some(error) => {
+                empty.remove(&class);
+                let reason =
+                    error.io_error().map_or_else(|| error.to_string(), io::Error::to_string);
+                listing.unreadable.push(Unreadable { path: file, reason });
+            }
+            None if names.next().is_none() => loose.push(file),
+            None => {
+                empty.remove(&class);
+                found.push(Found { key: bytes_of(in_part), class, file });
             }
         }
     }
-    files
+    if part == Part::Training {
+        let warning =
+            |class| format!("{} holds no pictures, so it is no class", root.join(class).shown());
+        listing.warnings.extend(empty.into_iter().map(warning));
+    }
+    if let Some(first) = loose.iter().min() {
+        listing.warnings.push(format!(
+            "not read, because pictures are read from the folders of classes: {} in {}",
+            and_more(first, loose.len() - 1),
+            root.shown()
+        ));
+    }
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(PartOf { part, place: root, found })
 }
 
 /// Returns the bytes of a path with `/` between its parts, the same on every system.

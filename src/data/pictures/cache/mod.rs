@@ -213,5 +213,6 @@ fn entries(file: &[u8], side: usize) -> Option<Vec<Entry>> {
         let whole_end = entry.whole.checked_add(entry.whole_bytes())?;
         (input_end.max(whole_end) <= header.index).then_some(entry)
     };
-    records.chunks_exact(size_of::<Record>()).map(entry).collect()
+    let entries = records.chunks_exact(size_of::<Record>()).map(entry).collect::<Option<_>>()?;
+    texts.is_empty().then_some(entries)
 }

@@ -25,7 +25,7 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file that is being written.
 #[derive(Debug)]
-pub struct Writer {
+pub(in crate::data::pictures) struct Writer {
     file: File,
     /// The name under which the file is written; None after it has its final name.
     temporary: Option<PathBuf>,

@@ -58,7 +58,8 @@ fn unchanged_files_are_not_read_again() {
 #[test]
 fn damaged_files_are_written_again() {
     let folder = Folder::with(&["a/1.png", "b/2.png"]);
-    let expected = folder.read(all_training()).expect("pictures").train;
+    // The file is changed in place below, so nothing may map it.
+    let expected = folder.read(all_training()).expect("pictures").train.images.to_vec();
     let path = cache_file(&folder);
     let good = fs::read(&path).expect("there");
     let n = good.len();
@@ -68,7 +69,8 @@ fn damaged_files_are_written_again() {
     let longer = [&good[..], &[0]].concat();
     for bytes in truncated.into_iter().chain(damaged).chain([longer]) {
         fs::write(&path, bytes).expect("written");
-        assert_eq!(folder.read(all_training()).expect("pictures").train, expected);
+        let images = folder.read(all_training()).expect("pictures").train.images;
+        assert!(*images == expected[..]);
         assert!(fs::read(&path).expect("there") == good);
     }
 }

@@ -3,7 +3,6 @@
 use std::fs;
 
 use super::*;
-use crate::base::fingerprint::Fingerprint;
 use crate::data::cifar10::Cifar10;
 use crate::data::{DatasetSource, Split};
 
@@ -128,7 +127,7 @@ fn folders_without_pictures_are_described() {
     assert!(empty.error(all_training()).contains("DIR/CLASS/"));
     let loose = Folder::with(&["1.png", "2.png"]);
     let error = loose.error(all_training());
-    assert!(error.contains("2 pictures in") && error.contains("1.png"), "{error}");
+    assert!(error.contains("1.png and 1 more in"), "{error}");
     let missing = PictureFolder::at(&empty.path().join("none")).expect("text");
     assert!(
         missing
@@ -163,7 +162,7 @@ fn two_pictures_are_a_dataset() {
     assert_eq!((dataset.train.len(), dataset.evaluated().len()), (2, 0));
     assert!(dataset.warnings[0].contains("too few pictures"), "{:?}", dataset.warnings);
     let half = ReadOptions { held_out: Some(HeldOut::Part(0.999)), ..all_training() };
-    assert!(folder.error(half).contains("holds out all 1 pictures of the class a"));
+    assert!(folder.error(half).contains("leaves the class a without"));
 }
 
 /// Writes drawn images in the form of CIFAR-10 and as PNG with lists, and compares the two.
@@ -230,8 +229,7 @@ fn the_held_out_part_changes_one_hash_and_not_the_other() {
     let larger = ReadOptions { side: Some(48), ..part(0.3) };
     let larger = folder.read(larger).expect("pictures");
     assert_eq!(larger.whole_fingerprint(), all.whole_fingerprint());
-    let known: Vec<Fingerprint> = vec![held.fingerprint(), larger.fingerprint()];
-    assert_eq!(known[0], known[1]);
+    assert_eq!(larger.fingerprint(), held.fingerprint());
     folder.draw("a/0.png", 77);
     assert_ne!(
         folder.read(all_training()).expect("pictures").whole_fingerprint(),
