@@ -27,12 +27,20 @@ pub struct Split {
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// The bytes of all pictures.
-    pub pixels: Pixels,
-    /// The first byte and the size of each picture. A picture is `[C, H, W]`, row-major.
-    pub places: Vec<(usize, ImageSize)>,
+    pixels: Pixels,
+    /// The first byte and the size of each picture.
+    places: Vec<(usize, ImageSize)>,
+    /// The number of bytes of the largest picture.
+    largest: usize,
 }
 
 impl Stored {
+    /// Returns pictures with the first byte in `pixels` and the size of each. A picture is `[C, H, W]`, row-major.
+    pub fn new(pixels: Pixels, places: Vec<(usize, ImageSize)>) -> Self {
+        let largest = places.iter().map(|(_, size)| size.n_bytes()).max().unwrap_or_default();
+        Self { pixels, places, largest }
+    }
+
     /// Returns the bytes of picture `i`, `[C, H, W]`.
     ///
     /// # Panics
@@ -96,10 +104,7 @@ impl Split {
 
     /// Returns the bytes of the largest image.
     pub fn largest_image(&self) -> usize {
-        let of_stored = |stored: &Stored| {
-            stored.places.iter().map(|(_, size)| size.n_bytes()).max().unwrap_or_default()
-        };
-        self.stored.as_ref().map_or(self.size.n_bytes(), of_stored)
+        self.stored.as_ref().map_or(self.size.n_bytes(), |stored| stored.largest)
     }
 
     /// Returns the images mirrored left to right, with their labels. Whole pictures are left out.
@@ -132,14 +137,12 @@ impl Split {
         let images = indices()
             .flat_map(|ix| &self.images[ix * self.size.n_bytes()..][..self.size.n_bytes()]);
         let places = |stored: &Stored| indices().map(|ix| stored.places[ix]).collect();
+        let stored = |stored: &Stored| Stored::new(stored.pixels.clone(), places(stored));
         Self {
             size: self.size,
             images: images.copied().collect::<Vec<u8>>().into(),
             labels: indices().map(|ix| self.labels[ix]).collect(),
-            stored: self
-                .stored
-                .as_ref()
-                .map(|stored| Stored { pixels: stored.pixels.clone(), places: places(stored) }),
+            stored: self.stored.as_ref().map(stored),
             files: match self.files.is_empty() {
                 true => Vec::new(),
                 false => indices().map(|ix| self.files[ix].clone()).collect(),

@@ -196,9 +196,9 @@ fn split(cache: &Cache, size: ImageSize, pictures: Vec<&Readable>, has_whole: bo
         let [height, width] = entry.whole_size.map(|length| length as usize);
         (entry.whole as usize, ImageSize { height, width, channels: 3 })
     };
-    let stored = has_whole.then(|| Stored {
-        pixels: Pixels::Mapped(Arc::clone(&cache.map), 0..cache.map.len()),
-        places: entries().map(place).collect(),
+    let stored = has_whole.then(|| {
+        let pixels = Pixels::Mapped(Arc::clone(&cache.map), 0..cache.map.len());
+        Stored::new(pixels, entries().map(place).collect())
     });
     let files: Vec<PathBuf> = pictures.iter().map(|picture| picture.item.file.clone()).collect();
     let labels = pictures.iter().map(|picture| picture.item.label).collect();
