@@ -248,3 +248,35 @@ impl Pictures {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_unreadable() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join("a.png");
+        std::fs::write(&path, "text").expect("written");
+        let items =
+            [Item { file: "a.png".into(), key: Vec::new(), label: 0, part: Part::Training }];
+        let request = Request {
+            dir: root.path(),
+            cache: None,
+            items: &items,
+            side: 32,
+            background: [255; 3],
+            whole: false,
+            progress: None,
+        };
+        let stamp = Stamp::of(&path).expect("there");
+        let (entry, ..) = fresh(request, &items[0], stamp).expect("read and not decoded");
+        assert!(entry.reason.contains("neither PNG"), "{}", entry.reason);
+        let earlier = Stamp { modified: stamp.modified - 1, ..stamp };
+        let shorter = Stamp { length: 3, ..stamp };
+        for stamp in [earlier, shorter] {
+            let reason = fresh(request, &items[0], stamp).expect_err("it changed");
+            assert!(reason.contains("changed while it was read"), "{reason}");
+        }
+    }
+}
