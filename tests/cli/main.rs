@@ -8,6 +8,7 @@ mod files;
 mod fine_tuning;
 mod listings;
 mod networks;
+mod pictures;
 mod rates;
 mod resume;
 mod runs;
