@@ -102,9 +102,10 @@ impl Split {
         self.stored.as_ref().map_or(self.size, |stored| stored.places[i].1)
     }
 
-    /// Returns the bytes of the largest image.
+    /// Returns the bytes of the largest image. Of whole pictures, the number is rounded up to a multiple of 4.
     pub fn largest_image(&self) -> usize {
-        self.stored.as_ref().map_or(self.size.n_bytes(), |stored| stored.largest)
+        let of_stored = |stored: &Stored| stored.largest.next_multiple_of(4);
+        self.stored.as_ref().map_or(self.size.n_bytes(), of_stored)
     }
 
     /// Returns the images mirrored left to right, with their labels. Whole pictures are left out.
