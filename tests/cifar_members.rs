@@ -1,18 +1,56 @@
-//! Networks for small images learn: in a few steps on the same images the loss falls. A run depends on its seed and on
-//! nothing else.
+//! Networks for small images learn: in a few steps the loss falls. A run depends on its seed and on nothing else.
 
-use wgrad::data::{batches, shapes};
+use std::time::Instant;
+
+use wgrad::data::{ReadOptions, Source, Split, batches, load, shapes};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::nn::NetworkConfig;
-use wgrad::nn::networks::by_name;
 use wgrad::nn::networks::pre_activation::{self, PreActivation};
+use wgrad::nn::networks::{NETWORKS, by_name};
 use wgrad::ops::augment::AugmentFlags;
-use wgrad::ops::optimizers::OptimizerKind;
+use wgrad::ops::optimizer::Hyperparameters;
+use wgrad::ops::optimizers::{AnyOptimizer, OptimizerKind};
+use wgrad::passes::Work;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
 
 const BATCH_SIZE: usize = 32;
 const N_STEPS: usize = 20;
+
+/// An optimizer and its learning rate.
+type Recipe = (AnyOptimizer, f64);
+
+/// Trains a network, and returns the losses of the steps. Step i reads the i-th batch of `order`, numbers of images in
+/// `split`.
+fn losses(
+    network: NetworkConfig,
+    (optimizer, lr): Recipe,
+    split: &Split,
+    order: &[u32],
+    seed: u64,
+) -> Vec<f64> {
+    let device = Device::cpu(OpenOptions::default());
+    let mut config = StepConfig::new(network, BATCH_SIZE);
+    config.augmentation =
+        AugmentFlags { crop: false, flip: false, cutout: false, ..config.augmentation };
+    config.update.optimizer = optimizer;
+    let mut trainer = Trainer::new(&device, &config, seed).expect("a network that fits");
+    let step = |images| {
+        trainer.step(split, images, 0, lr).expect("a step");
+        trainer.state.take_metrics().expect("metrics").loss()
+    };
+    batches::whole_batches(order, BATCH_SIZE).map(step).collect()
+}
+
+/// Returns the mean losses of the first five steps and of the last five.
+fn first_and_last(losses: &[f64]) -> [f64; 2] {
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    [mean(&losses[..5]), mean(&losses[losses.len() - 5..])]
+}
+
+fn adamw() -> AnyOptimizer {
+    OptimizerKind::AdamW.with(Hyperparameters::default())
+}
 
 /// Members of each family with few layers and a small width, because the tests have two cores.
 const MEMBERS: &[(&str, usize)] = &[
@@ -33,9 +71,8 @@ const MEMBERS: &[(&str, usize)] = &[
     ("attention56-cifar", 4),
 ];
 
-/// Returns the losses of the steps, which all have the same images.
-fn losses(name: &str, width: usize, seed: u64) -> Vec<f64> {
-    let device = Device::cpu(OpenOptions::default());
+/// Returns the losses of steps that all have the same images.
+fn losses_on_one_batch(name: &str, width: usize, n_steps: usize, seed: u64) -> Vec<f64> {
     let network = match name.strip_suffix(" with two blocks a stage") {
         // A network of 164 layers needs more than 20 steps.
         Some(name) => {
@@ -45,26 +82,15 @@ fn losses(name: &str, width: usize, seed: u64) -> Vec<f64> {
         None => by_name(name).expect("a network"),
     };
     let network = NetworkConfig::new(network, width, 10);
-    let mut config = StepConfig::new(network, BATCH_SIZE);
-    config.augmentation =
-        AugmentFlags { crop: false, flip: false, cutout: false, ..config.augmentation };
-    config.update.optimizer = OptimizerKind::AdamW.with(Default::default());
-    let mut trainer = Trainer::new(&device, &config, seed).expect("a small network");
-    let split = shapes::draw_train(0, BATCH_SIZE);
-    let images = batches::in_order(BATCH_SIZE);
-    let step = |_| {
-        trainer.step(&split, &images, 0, 0.003).expect("a step");
-        trainer.state.take_metrics().expect("metrics").loss()
-    };
-    (0..N_STEPS).map(step).collect()
+    let order = batches::in_order(BATCH_SIZE).repeat(n_steps);
+    losses(network, (adamw(), 0.003), &shapes::draw_train(0, BATCH_SIZE), &order, seed)
 }
 
 #[test]
 fn each_member_learns() {
     for &(name, width) in MEMBERS {
-        let losses = losses(name, width, 0);
-        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-        let (first, last) = (mean(&losses[..5]), mean(&losses[N_STEPS - 5..]));
+        let losses = losses_on_one_batch(name, width, N_STEPS, 0);
+        let [first, last] = first_and_last(&losses);
         assert!(losses.iter().all(|loss| loss.is_finite()), "{name}: {losses:?}");
         assert!(last < first, "{name}: {losses:?}");
     }
@@ -72,9 +98,75 @@ fn each_member_learns() {
 
 #[test]
 fn a_run_depends_on_its_seed_alone() {
-    for (name, width) in [("wrn-10-2-dropout", 4), ("attention56-cifar", 2)] {
-        let once = losses(name, width, 1);
-        assert_eq!(losses(name, width, 1), once, "{name}");
-        assert_ne!(losses(name, width, 2), once, "{name}");
+    for &(name, width) in MEMBERS {
+        let [once, again, other] =
+            [1, 1, 2].map(|seed| losses_on_one_batch(name, width, 3, seed));
+        assert_eq!(once, again, "{name}");
+        assert_ne!(once, other, "{name}");
     }
+}
+
+/// The number of multiplications that a forward pass on one image may take in the test on photographs.
+const MOST_MULTIPLICATIONS: u64 = 1_000_000_000;
+
+/// Returns the multiplications of convolutions and linear layers for one image of CIFAR-10.
+fn multiplications(network: &NetworkConfig) -> u64 {
+    let is_product = |name: &str| name.starts_with("conv2d") || name.starts_with("linear");
+    Work::sum_of(&network.tape([32, 32, 3]), |node| is_product(node.op.name())).flops / 2
+}
+
+/// Returns the optimizer and the learning rate of a network.
+fn recipe(name: &str) -> Recipe {
+    let text = std::env::var("RECIPE").unwrap_or("sgd:0.025".into());
+    let (kind, lr) = text.split_once(':').expect("a recipe");
+    let lr = lr.parse().expect("a rate");
+    let _ = name;
+    match kind {
+        "sgd" => {
+            let hyperparameters = Hyperparameters { momentum: 0.9, ..Hyperparameters::default() };
+            (OptimizerKind::Sgd.with(hyperparameters), lr)
+        }
+        _ => (adamw(), lr),
+    }
+}
+
+/// Every network for images of 32x32 pixels, at its own width or, if an image costs more than 10^9 multiplications, at a
+/// half of it or a quarter. The images are those of `$WGRAD_DATA`. The variable `MEMBERS` selects the networks whose names contain its value.
+#[test]
+#[ignore = "takes an hour; reads CIFAR-10 from the folder in $WGRAD_DATA"]
+fn each_network_for_cifar_learns_from_photographs() {
+    let data = load(Source::CIFAR10, None, ReadOptions::default()).expect("CIFAR-10");
+    let split = data.dataset.train;
+    let order = &batches::epoch_order(0, 0, split.len())[..N_STEPS * BATCH_SIZE];
+    let selected = std::env::var("MEMBERS").unwrap_or_default();
+    let mut failed = Vec::new();
+    println!("network width GMAC, loss of the first and the last five steps with seeds 1 and 2, seconds");
+    for &network in NETWORKS.iter().filter(|network| network.default_image()[0] == 32) {
+        let name = network.name();
+        if !name.contains(&selected) {
+            continue;
+        }
+        let mut network = NetworkConfig::new(network, network.default_width(), 10);
+        while multiplications(&network) > MOST_MULTIPLICATIONS {
+            network.width /= 2;
+        }
+        let start = Instant::now();
+        let run = |n_steps, seed| {
+            losses(network, recipe(name), &split, &order[..n_steps * BATCH_SIZE], seed)
+        };
+        let [one, two] = [1, 2].map(|seed| run(N_STEPS, seed));
+        let again = run(5, 1);
+        let [[first_1, last_1], [first_2, last_2]] = [&one, &two].map(|losses| first_and_last(losses));
+        let giga = multiplications(&network) as f64 / 1e9;
+        let seconds = start.elapsed().as_secs_f64();
+        let width = network.width;
+        println!(
+            "{name:22} {width:3} {giga:.3}  {first_1:.3} {last_1:.3}  {first_2:.3} {last_2:.3}  {seconds:.0}"
+        );
+        let is_finite = one.iter().chain(&two).all(|loss| loss.is_finite());
+        if !is_finite || last_1 >= first_1 || last_2 >= first_2 || one == two || one[..5] != again {
+            failed.push(format!("{name}: {one:?}, {two:?}, {again:?}"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
