@@ -99,8 +99,7 @@ fn each_member_learns() {
 #[test]
 fn a_run_depends_on_its_seed_alone() {
     for &(name, width) in MEMBERS {
-        let [once, again, other] =
-            [1, 1, 2].map(|seed| losses_on_one_batch(name, width, 3, seed));
+        let [once, again, other] = [1, 1, 2].map(|seed| losses_on_one_batch(name, width, 3, seed));
         assert_eq!(once, again, "{name}");
         assert_ne!(once, other, "{name}");
     }
@@ -140,7 +139,9 @@ fn each_network_for_cifar_learns_from_photographs() {
     let order = &batches::epoch_order(0, 0, split.len())[..N_STEPS * BATCH_SIZE];
     let selected = std::env::var("MEMBERS").unwrap_or_default();
     let mut failed = Vec::new();
-    println!("network width GMAC, loss of the first and the last five steps with seeds 1 and 2, seconds");
+    println!(
+        "network width GMAC, loss of the first and the last five steps with seeds 1 and 2, seconds"
+    );
     for &network in NETWORKS.iter().filter(|network| network.default_image()[0] == 32) {
         let name = network.name();
         if !name.contains(&selected) {
@@ -156,7 +157,8 @@ fn each_network_for_cifar_learns_from_photographs() {
         };
         let [one, two] = [1, 2].map(|seed| run(N_STEPS, seed));
         let again = run(5, 1);
-        let [[first_1, last_1], [first_2, last_2]] = [&one, &two].map(|losses| first_and_last(losses));
+        let [[first_1, last_1], [first_2, last_2]] =
+            [&one, &two].map(|losses| first_and_last(losses));
         let giga = multiplications(&network) as f64 / 1e9;
         let seconds = start.elapsed().as_secs_f64();
         let width = network.width;

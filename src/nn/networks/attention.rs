@@ -28,10 +28,11 @@
 //! `attention92-cifar` are ours: a 3x3 stem to 32 channels, stages of 128, 256 and 512 channels with masks of 2, 1 and
 //! 0 levels, and units of 1024 channels.
 
-use super::parts::{self, bn_relu, conv_bn, pointwise};
-use super::pre_activation::{Block, Names, PreActivation, Shortcut};
+use super::parts::{self, bn_relu, pointwise};
+use super::pre_activation::{Block, PreActivation};
+use super::stages::{Names, Shortcut, Stem, StemNames};
 use super::{Family, Heads, Network, Sizes};
-use crate::nn::layers::{self, Conv, Init, Linear};
+use crate::nn::layers::{self, Init, Linear};
 use crate::ops::Window;
 use crate::tape::{Tape, ValueId};
 
@@ -40,6 +41,14 @@ pub static FAMILY: Family = Family {
     names: &["attention56", "attention92", "attention56-cifar", "attention92-cifar"],
     pattern: None,
     find: |name| Attention::named(name).map(|network| Box::new(network) as Box<dyn Network>),
+};
+
+/// The names of the stem, the end, and the layers of a unit. The names of units and modules stand in `record`.
+const NAMES: Names = Names {
+    stem: &[StemNames::with_bn("conv1.0", "conv1.1", "conv1.2")],
+    shortcut: ["conv4", ""],
+    last_bn: "mpool2.0",
+    ..Names::TORCHVISION
 };
 
 /// Distribution of the initial weights of all convolutions.
@@ -77,15 +86,6 @@ impl Attention {
         } else {
             "for ImageNet"
         };
-        let names = Names {
-            block: |_, _| String::new(),
-            bn: "bn",
-            shortcut: "conv4",
-            stem: "conv1.0",
-            last_bn: "mpool2.0",
-            head: "fc",
-            head_is_convolution: false,
-        };
         Some(Self {
             name: name.to_string(),
             description: format!(
@@ -96,7 +96,7 @@ impl Attention {
             unit: PreActivation {
                 block: Block::Strided3x3,
                 shortcut: Shortcut::Projection,
-                names,
+                names: NAMES,
                 ..PreActivation::default()
             },
         })
@@ -197,19 +197,8 @@ impl Network for Attention {
     }
 
     fn record(&self, tape: &mut Tape, x: ValueId, Sizes { width, classes, .. }: Sizes) -> Heads {
-        let mut x = match self.small {
-            true => {
-                let conv = Conv { init: INIT, ..Conv::default() };
-                let x = conv_bn(tape, ["conv1.0", "conv1.1"], x, width, conv);
-                layers::relu(tape, "conv1.2", x)
-            }
-            false => {
-                let conv = Conv { init: INIT, ..Conv::square(7, 2, 3) };
-                let x = conv_bn(tape, ["conv1.0", "conv1.1"], x, width, conv);
-                let x = layers::relu(tape, "conv1.2", x);
-                parts::stem_pool(tape, x)
-            }
-        };
+        let stem = if self.small { Stem::Small } else { Stem::Large };
+        let mut x = stem.record(tape, &NAMES, x, width, INIT);
         let most_levels = if self.small { 2 } else { 3 };
         for (stage, &n_modules) in self.modules.iter().enumerate() {
             let stride = if stage == 0 { 1 } else { 2 };
@@ -226,7 +215,7 @@ impl Network for Attention {
             let stride = if ix == 4 && !self.small { 2 } else { 1 };
             x = self.record_unit(tape, &format!("residual_block{ix}"), x, 32 * width, stride);
         }
-        let x = bn_relu(tape, "mpool2.0", x);
-        parts::head(tape, "fc", x, classes, Linear { bias: true, ..Linear::default() }).into()
+        let x = bn_relu(tape, NAMES.last_bn, x);
+        parts::head(tape, NAMES.head, x, classes, Linear { bias: true, ..Linear::default() }).into()
     }
 }

@@ -17,6 +17,7 @@ pub mod resnet9;
 pub mod resnet_cifar;
 pub mod resnet_v2;
 pub mod resnext;
+pub mod stages;
 pub mod tresnet;
 pub mod wide_resnet;
 

@@ -1,20 +1,8 @@
-//! Parts that several families share: stems, heads, and a convolution with its batch norm.
+//! Parts that several families share: heads, pools, and a convolution with its batch norm.
 
 use crate::nn::layers::{self, BatchNorm, Conv, Init, Linear};
 use crate::ops::{Pool, Window};
 use crate::tape::{Tape, ValueId};
-
-/// The beginning of a network, from the images to the first block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stem {
-    /// For images of about 32x32 pixels: a 3x3 convolution to w channels.
-    Small,
-    /// For photographs: a 7x7 convolution with stride 2 to w channels, then a 3x3 max pool with stride 2.
-    Large,
-    /// [`Stem::Large`] with three 3x3 convolutions in place of the 7x7 one, to w/2, w/2 and w channels. The first has
-    /// stride 2. He et al. (2018), "Bag of tricks", call it ResNet-C.
-    Deep,
-}
 
 /// Records the max pool of a stem for photographs, 3x3 with stride 2 and padding 1.
 pub fn stem_pool(tape: &mut Tape, x: ValueId) -> ValueId {

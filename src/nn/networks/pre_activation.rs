@@ -23,11 +23,11 @@
 //! [`PreActivation`] has a field for everything in which the networks of this line differ: timm's networks for ImageNet
 //! (`resnet_v2.rs`) and Wide ResNet (`wide_resnet.rs`).
 
-use super::parts::{self, Stem, bn_relu, pointwise};
+use super::parts::{self, bn_relu, pointwise};
 use super::resnet_cifar::blocks_of;
+use super::stages::{Names, Shortcut, Stem, StemNames, changes_shape, places};
 use super::{Family, Heads, Network, Sizes};
 use crate::nn::layers::{self, Conv, Init, Linear};
-use crate::ops::Window;
 use crate::tape::{Tape, ValueId};
 
 /// The networks for CIFAR.
@@ -74,7 +74,12 @@ pub struct PreActivation {
     pub names: Names,
     /// The linear layer at the end.
     pub head: Linear,
+    /// True if the layer at the end is a 1x1 convolution in files, whose weight has the shape `[classes, C, 1, 1]`.
+    pub head_is_convolution: bool,
 }
+
+/// Distribution of the initial weights of all convolutions.
+const INIT: Init = Init::KaimingNormalFanOut;
 
 /// The convolutions of a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,46 +92,8 @@ pub enum Block {
     Strided3x3,
 }
 
-/// The shortcut of a block in which the shape changes. All other shortcuts are the identity.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shortcut {
-    /// Every second row and column, with channels of zeros.
-    Padded,
-    /// A 1x1 convolution without batch norm.
-    Projection,
-    /// A 2x2 average pool, then a 1x1 convolution: the shortcut of ResNet-D.
-    AveragePool,
-}
-
-/// The names of a network's layers in files of weights.
-#[derive(Clone, Copy, Debug)]
-pub struct Names {
-    /// Returns the name of a block from the numbers of its stage and of the block, both from 0.
-    pub block: fn(usize, usize) -> String,
-    /// Beginning of the name of a block's batch norms: `bn` for `bn1`, `bn2`.
-    pub bn: &'static str,
-    /// The convolution of the shortcut.
-    pub shortcut: &'static str,
-    /// The convolution of the stem. [`Stem::Deep`] has three, whose names end in 1, 2 and 3.
-    pub stem: &'static str,
-    /// The batch norm after the last block.
-    pub last_bn: &'static str,
-    /// The layer at the end.
-    pub head: &'static str,
-    /// True if the layer at the end is a 1x1 convolution in files, whose weight has the shape `[classes, C, 1, 1]`.
-    pub head_is_convolution: bool,
-}
-
 /// The names of the networks for CIFAR.
-const CIFAR: Names = Names {
-    block: |stage, ix| format!("layer{}.{ix}", stage + 1),
-    bn: "bn",
-    shortcut: "shortcut.0",
-    stem: "conv1",
-    last_bn: "bn",
-    head: "linear",
-    head_is_convolution: false,
-};
+const CIFAR: Names = Names { stem: &[StemNames::alone("conv1")], ..Names::CIFAR };
 
 impl Default for PreActivation {
     /// Returns the network of 20 layers for CIFAR.
@@ -144,6 +111,7 @@ impl Default for PreActivation {
             dropout: 0.0,
             names: CIFAR,
             head: Linear { bias: true, ..Linear::default() },
+            head_is_convolution: false,
         }
     }
 }
@@ -183,33 +151,33 @@ impl PreActivation {
         out_channels: usize,
         stride: usize,
     ) -> ValueId {
-        let layer = |kind: &str, ix: usize| format!("{name}.{kind}{ix}");
-        let init = Init::KaimingNormalFanOut;
-        let conv3x3 = Conv { init, ..Conv::default() };
-        let strided = Conv { init, ..Conv::square(3, stride, 1) };
+        let conv3x3 = Conv { init: INIT, ..Conv::default() };
+        let strided = Conv { init: INIT, ..Conv::square(3, stride, 1) };
         let inner = (out_channels / 4).max(1);
         let convs: &[(usize, Conv)] = match self.block {
             Block::Basic => &[(out_channels, strided), (out_channels, conv3x3)],
             Block::Bottleneck => &[
-                (inner, pointwise(stride, init)),
+                (inner, pointwise(stride, INIT)),
                 (inner, conv3x3),
-                (out_channels, pointwise(1, init)),
+                (out_channels, pointwise(1, INIT)),
             ],
             Block::Strided3x3 => {
-                &[(inner, pointwise(1, init)), (inner, strided), (out_channels, pointwise(1, init))]
+                &[(inner, pointwise(1, INIT)), (inner, strided), (out_channels, pointwise(1, INIT))]
             }
         };
-        let activated = bn_relu(tape, &layer(self.names.bn, 1), x);
-        let mut y = layers::conv2d(tape, &layer("conv", 1), activated, convs[0].0, convs[0].1);
-        for (ix, &(channels, conv)) in (2..).zip(&convs[1..]) {
-            y = bn_relu(tape, &layer(self.names.bn, ix), y);
-            if ix == convs.len() {
+        let (mut y, mut activated) = (x, x);
+        for (ix, &(channels, conv)) in convs.iter().enumerate() {
+            let [conv_name, bn] = self.names.layers[ix].map(|layer| format!("{name}.{layer}"));
+            y = bn_relu(tape, &bn, y);
+            if ix == 0 {
+                activated = y;
+            }
+            if ix == convs.len() - 1 {
                 y = layers::dropout(tape, &format!("{name}.dropout"), y, self.dropout);
             }
-            y = layers::conv2d(tape, &layer("conv", ix), y, channels, conv);
+            y = layers::conv2d(tape, &conv_name, y, channels, conv);
         }
-        let changes = stride != 1 || tape.shape(x)[3] != out_channels;
-        let shortcut = match changes {
+        let shortcut = match changes_shape(tape, x, out_channels, stride) {
             true => self.record_shortcut(tape, name, activated, out_channels, stride),
             false => x,
         };
@@ -224,41 +192,11 @@ impl PreActivation {
         out_channels: usize,
         stride: usize,
     ) -> ValueId {
-        let (scope, conv) = (format!("{name}.shortcut"), format!("{name}.{}", self.names.shortcut));
-        let init = Init::KaimingNormalFanOut;
-        match self.shortcut {
-            Shortcut::Padded => parts::padded_shortcut(tape, &scope, x, out_channels, stride),
-            Shortcut::Projection => {
-                layers::conv2d(tape, &conv, x, out_channels, pointwise(stride, init))
-            }
-            Shortcut::AveragePool => {
-                let x = parts::shortcut_pool(tape, &scope, x, stride);
-                layers::conv2d(tape, &conv, x, out_channels, pointwise(1, init))
-            }
-        }
-    }
-
-    /// Records the stem.
-    pub fn record_stem(&self, tape: &mut Tape, x: ValueId, width: usize) -> ValueId {
-        let conv = Conv { init: Init::KaimingNormalFanOut, ..Conv::default() };
-        match self.stem {
-            Stem::Small => layers::conv2d(tape, self.names.stem, x, width, conv),
-            Stem::Large => {
-                let conv = Conv { window: Window::square(7, 2, 3), ..conv };
-                let x = layers::conv2d(tape, self.names.stem, x, width, conv);
-                parts::stem_pool(tape, x)
-            }
-            Stem::Deep => {
-                let half = width.div_ceil(2);
-                let first = Conv { window: Window::square(3, 2, 1), ..conv };
-                let x = layers::conv2d(tape, "stem.conv1", x, half, first);
-                let x = bn_relu(tape, "stem.norm1", x);
-                let x = layers::conv2d(tape, "stem.conv2", x, half, conv);
-                let x = bn_relu(tape, "stem.norm2", x);
-                let x = layers::conv2d(tape, "stem.conv3", x, width, conv);
-                parts::stem_pool(tape, x)
-            }
-        }
+        let conv = format!("{name}.{}", self.names.shortcut[0]);
+        let scope = format!("{name}.shortcut");
+        self.shortcut.record(tape, &scope, x, out_channels, stride, |tape, x, stride| {
+            layers::conv2d(tape, &conv, x, out_channels, pointwise(stride, INIT))
+        })
     }
 }
 
@@ -280,8 +218,7 @@ impl Network for PreActivation {
     }
 
     fn stem(&self) -> String {
-        let last = if self.stem == Stem::Deep { "3" } else { "" };
-        format!("{}{last}.weight", self.names.stem)
+        self.names.stem_weight(self.stem)
     }
 
     fn head(&self) -> String {
@@ -289,22 +226,13 @@ impl Network for PreActivation {
     }
 
     fn record(&self, tape: &mut Tape, x: ValueId, Sizes { width, classes, .. }: Sizes) -> Heads {
-        let mut x = self.record_stem(tape, x, width);
-        for (stage, &n_blocks) in self.depths.iter().enumerate() {
-            for ix in 0..n_blocks {
-                let stride = if stage > 0 && ix == 0 { 2 } else { 1 };
-                let out_channels = (width * self.factor) << stage;
-                x = self.record_block(
-                    tape,
-                    &(self.names.block)(stage, ix),
-                    x,
-                    out_channels,
-                    stride,
-                );
-            }
+        let mut x = self.stem.record(tape, &self.names, x, width, INIT);
+        for at in places(&self.depths, width * self.factor) {
+            let name = (self.names.block)(at.stage, at.ix);
+            x = self.record_block(tape, &name, x, at.planes, at.stride);
         }
         let x = bn_relu(tape, self.names.last_bn, x);
-        if !self.names.head_is_convolution {
+        if !self.head_is_convolution {
             return parts::head(tape, self.names.head, x, classes, self.head).into();
         }
         let x = layers::global_avg_pool2d(tape, "pool", x);

@@ -22,6 +22,7 @@
 
 use super::parts::{self, bn_relu, conv_bn, pointwise};
 use super::resnet_cifar::blocks_of;
+use super::stages::places;
 use super::{Family, Heads, Network, Sizes};
 use crate::nn::layers::{self, Conv, Init, Linear};
 use crate::tape::{Tape, ValueId};
@@ -153,13 +154,9 @@ impl Network for PyramidNet {
     fn record(&self, tape: &mut Tape, x: ValueId, Sizes { width, classes, .. }: Sizes) -> Heads {
         let conv = Conv { init: Init::KaimingNormalFanOut, ..Conv::default() };
         let mut x = conv_bn(tape, ["conv1", "bn1"], x, width, conv);
-        for stage in 0..3 {
-            for ix in 0..self.depth {
-                let stride = if stage > 0 && ix == 0 { 2 } else { 1 };
-                let planes = self.planes(stage * self.depth + ix, width);
-                let name = format!("layer{}.{ix}", stage + 1);
-                x = self.record_block(tape, &name, x, planes, stride);
-            }
+        for (ix, at) in places(&[self.depth; 3], width).enumerate() {
+            let name = format!("layer{}.{}", at.stage + 1, at.ix);
+            x = self.record_block(tape, &name, x, self.planes(ix, width), at.stride);
         }
         let x = bn_relu(tape, "bn_final", x);
         parts::head(tape, "fc", x, classes, Linear { bias: true, ..Linear::default() }).into()

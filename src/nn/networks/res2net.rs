@@ -17,8 +17,9 @@
 //! Res2NeXt-29 for CIFAR has a 3x3 stem, three stages of three blocks, and grouped convolutions; `6cx24wx4s` names
 //! 6 groups of 24 channels in each of 4 slices.
 
-use super::parts::{self, Stem, pointwise};
-use super::resnet::{Names, Place, ResNet, Shortcut};
+use super::parts::{self, pointwise};
+use super::resnet::ResNet;
+use super::stages::{Names, Place, Shortcut, Stem};
 use super::{Family, Network};
 use crate::nn::layers::{self, Conv};
 use crate::ops::Window;
@@ -100,7 +101,7 @@ pub fn bottleneck(network: &ResNet, tape: &mut Tape, name: &str, x: ValueId, at:
     for ix in 0..scale - 1 {
         let mut slice =
             layers::channel_slice(tape, &format!("{name}.slice{ix}"), y, ix * width, width);
-        if !at.is_first
+        if at.ix > 0
             && let Some(&before) = slices.last()
         {
             slice = layers::add(tape, &format!("{name}.add{ix}"), before, slice);
@@ -112,7 +113,7 @@ pub fn bottleneck(network: &ResNet, tape: &mut Tape, name: &str, x: ValueId, at:
     let last = scale - 1;
     let mut slice =
         layers::channel_slice(tape, &format!("{name}.slice{last}"), y, last * width, width);
-    if at.is_first {
+    if at.ix == 0 {
         let window = Window::square(3, at.stride, 1);
         slice = layers::avg_pool2d(tape, &format!("{name}.pool"), slice, window, true);
     }

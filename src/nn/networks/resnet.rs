@@ -23,7 +23,8 @@
 //! the ResNets for CIFAR (`resnet_cifar.rs`), Wide ResNet (`wide_resnet.rs`), ResNeXt (`resnext.rs`) and Res2Net
 //! (`res2net.rs`). Names are those of torchvision and timm.
 
-use super::parts::{self, Stem, conv_bn, pointwise};
+use super::parts::{self, conv_bn, pointwise};
+use super::stages::{Names, Place, Shortcut, Stem, changes_shape, places};
 use super::{Family, Heads, Network, Sizes};
 use crate::nn::layers::{self, BatchNorm, Conv, Init, Linear};
 use crate::tape::{Tape, ValueId};
@@ -93,29 +94,6 @@ pub struct ResNet {
 /// A function that records a block of a [`ResNet`].
 pub type RecordBlock = fn(&ResNet, &mut Tape, &str, ValueId, Place) -> ValueId;
 
-/// The place of a block in the network.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
-    /// Number of planes: the channels of the 3x3 convolutions in a network with one group of the usual width.
-    pub planes: usize,
-    /// Stride of the block, in rows and in columns.
-    pub stride: usize,
-    /// True for the first block of a stage.
-    pub is_first: bool,
-}
-
-/// The shortcut of a block in which the shape changes. All other shortcuts are the identity.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shortcut {
-    /// Every second row and column, with channels of zeros: the paper's option A, without parameters.
-    Padded,
-    /// A 1x1 convolution and a batch norm: the paper's option B.
-    Projection,
-    /// A 2x2 average pool, then a 1x1 convolution and a batch norm: ResNet-D. A 1x1 convolution with stride 2 ignores
-    /// three quarters of its input; the average reads all of it.
-    AveragePool,
-}
-
 /// The end of a block, which combines the residual branch y with the shortcut s.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Join {
@@ -126,40 +104,6 @@ pub enum Join {
     /// A 1x1 convolution of the concatenation of y and s, to as many channels as y. With the weights [I I] it is the
     /// sum.
     Concat,
-}
-
-/// The names of a network's layers in files of weights.
-#[derive(Clone, Copy, Debug)]
-pub struct Names {
-    /// Convolution and batch norm of the stem.
-    pub stem: [&'static str; 2],
-    /// Returns the name of a block from the numbers of its stage and of the block, both from 0.
-    pub block: fn(usize, usize) -> String,
-    /// Convolution and batch norm of each layer of a block.
-    pub layers: [[&'static str; 2]; 3],
-    /// Convolution and batch norm of the shortcut.
-    pub shortcut: [&'static str; 2],
-    /// The linear layer at the end.
-    pub head: &'static str,
-}
-
-impl Names {
-    /// The names of torchvision: `layer1.0.conv1`, `layer2.0.downsample.0`, `fc`.
-    pub const TORCHVISION: Self = Self {
-        stem: ["conv1", "bn1"],
-        block: |stage, ix| format!("layer{}.{ix}", stage + 1),
-        layers: [["conv1", "bn1"], ["conv2", "bn2"], ["conv3", "bn3"]],
-        shortcut: ["downsample.0", "downsample.1"],
-        head: "fc",
-    };
-
-    /// The names of timm for a shortcut that begins with a pool: `layer2.0.downsample.1`.
-    pub const AVERAGE_POOL: Self =
-        Self { shortcut: ["downsample.1", "downsample.2"], ..Self::TORCHVISION };
-
-    /// The names of the public implementations for CIFAR: `layer2.0.shortcut.0`, `linear`.
-    pub const CIFAR: Self =
-        Self { shortcut: ["shortcut.0", "shortcut.1"], head: "linear", ..Self::TORCHVISION };
 }
 
 impl ResNet {
@@ -277,56 +221,19 @@ impl ResNet {
         out_channels: usize,
         stride: usize,
     ) -> ValueId {
-        if stride == 1 && tape.shape(x)[3] == out_channels {
+        if !changes_shape(tape, x, out_channels, stride) {
             return x;
         }
-        let names = self.names.shortcut.map(|layer| format!("{name}.{layer}"));
-        let [conv, bn] = [&*names[0], &*names[1]];
+        let [conv, bn] = self.names.shortcut.map(|layer| format!("{name}.{layer}"));
         let scope = format!("{name}.shortcut");
-        match self.shortcut {
-            Shortcut::Padded => parts::padded_shortcut(tape, &scope, x, out_channels, stride),
-            Shortcut::Projection => {
-                conv_bn(tape, [conv, bn], x, out_channels, pointwise(stride, self.init))
-            }
-            Shortcut::AveragePool => {
-                let x = parts::shortcut_pool(tape, &scope, x, stride);
-                conv_bn(tape, [conv, bn], x, out_channels, pointwise(1, self.init))
-            }
-        }
+        self.shortcut.record(tape, &scope, x, out_channels, stride, |tape, x, stride| {
+            conv_bn(tape, [&conv, &bn], x, out_channels, pointwise(stride, self.init))
+        })
     }
 
     /// Returns the number of channels of the 3x3 convolutions in a bottleneck of `planes` planes, all groups together.
     pub fn inner_channels(&self, planes: usize) -> usize {
         (planes * self.base_width / 64).max(1) * self.groups
-    }
-
-    /// Records the stem.
-    pub fn record_stem(&self, tape: &mut Tape, x: ValueId, width: usize) -> ValueId {
-        let [conv, bn] = self.names.stem;
-        let init = self.init;
-        match self.stem {
-            Stem::Small => {
-                let x = conv_bn(tape, [conv, bn], x, width, Conv { init, ..Conv::default() });
-                layers::relu(tape, "relu", x)
-            }
-            Stem::Large => {
-                let large = Conv { init, ..Conv::square(7, 2, 3) };
-                let x = conv_bn(tape, [conv, bn], x, width, large);
-                let x = layers::relu(tape, "relu", x);
-                parts::stem_pool(tape, x)
-            }
-            Stem::Deep => {
-                let (half, conv3x3) = (width.div_ceil(2), Conv { init, ..Conv::default() });
-                let first = Conv { init, ..Conv::square(3, 2, 1) };
-                let x = conv_bn(tape, ["conv1.0", "conv1.1"], x, half, first);
-                let x = layers::relu(tape, "conv1.2", x);
-                let x = conv_bn(tape, ["conv1.3", "conv1.4"], x, half, conv3x3);
-                let x = layers::relu(tape, "conv1.5", x);
-                let x = conv_bn(tape, ["conv1.6", bn], x, width, conv3x3);
-                let x = layers::relu(tape, "relu", x);
-                parts::stem_pool(tape, x)
-            }
-        }
     }
 }
 
@@ -381,8 +288,7 @@ impl Network for ResNet {
     }
 
     fn stem(&self) -> String {
-        let conv = if self.stem == Stem::Deep { "conv1.6" } else { self.names.stem[0] };
-        format!("{conv}.weight")
+        self.names.stem_weight(self.stem)
     }
 
     fn head(&self) -> String {
@@ -390,14 +296,9 @@ impl Network for ResNet {
     }
 
     fn record(&self, tape: &mut Tape, x: ValueId, sizes: Sizes) -> Heads {
-        let mut x = self.record_stem(tape, x, sizes.width);
-        for (stage, &n_blocks) in self.depths.iter().enumerate() {
-            for ix in 0..n_blocks {
-                let is_first = ix == 0;
-                let stride = if stage > 0 && is_first { 2 } else { 1 };
-                let place = Place { planes: sizes.width << stage, stride, is_first };
-                x = (self.block)(self, tape, &(self.names.block)(stage, ix), x, place);
-            }
+        let mut x = self.stem.record(tape, &self.names, x, sizes.width, self.init);
+        for at in places(&self.depths, sizes.width) {
+            x = (self.block)(self, tape, &(self.names.block)(at.stage, at.ix), x, at);
         }
         parts::head(tape, self.names.head, x, sizes.classes, self.head).into()
     }

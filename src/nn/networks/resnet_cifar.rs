@@ -21,8 +21,8 @@
 //! Names and initial weights are those of the public code whose weights are in wide use
 //! (`akamaster/pytorch_resnet_cifar10`).
 
-use super::parts::Stem;
-use super::resnet::{Join, Names, ResNet, Shortcut, basic};
+use super::resnet::{Join, ResNet, basic};
+use super::stages::{Names, Shortcut, Stem};
 use super::{Family, Network};
 use crate::nn::layers::{Init, Linear};
 

@@ -13,8 +13,8 @@
 //! the layer at the end the shape of a 1x1 convolution. `resnetv2_18` and `resnetv2_34` have basic blocks.
 //! `resnetv2_50d` has the stem and the shortcuts of ResNet-D.
 
-use super::parts::Stem;
-use super::pre_activation::{Block, Names, PreActivation, Shortcut};
+use super::pre_activation::{Block, PreActivation};
+use super::stages::{Names, Shortcut, Stem, StemNames};
 use super::{Family, Network};
 use crate::nn::layers::{Init, Linear};
 
@@ -34,13 +34,17 @@ pub static FAMILY: Family = Family {
 
 /// timm's names.
 const NAMES: Names = Names {
+    stem: &[StemNames::alone("stem.conv")],
+    deep_stem: &[
+        StemNames::with_bn("stem.conv1", "stem.norm1", "stem.norm1.relu"),
+        StemNames::with_bn("stem.conv2", "stem.norm2", "stem.norm2.relu"),
+        StemNames::alone("stem.conv3"),
+    ],
     block: |stage, ix| format!("stages.{stage}.blocks.{ix}"),
-    bn: "norm",
-    shortcut: "downsample.conv",
-    stem: "stem.conv",
+    layers: [["conv1", "norm1"], ["conv2", "norm2"], ["conv3", "norm3"]],
+    shortcut: ["downsample.conv", ""],
     last_bn: "norm",
     head: "head.fc",
-    head_is_convolution: true,
 };
 
 /// Returns the network of this file with this name.
@@ -70,6 +74,7 @@ pub fn named(name: &str) -> Option<PreActivation> {
             init: Init::Normal { standard_deviation: 0.01 },
             zero_bias: true,
         },
+        head_is_convolution: true,
         ..PreActivation::default()
     };
     Some(match number {

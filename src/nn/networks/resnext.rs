@@ -13,8 +13,8 @@
 //! The networks for ImageNet have torchvision's names. ResNeXt-29 for CIFAR has a 3x3 stem and three stages of three
 //! bottlenecks, with the names of `prlz77/ResNeXt.pytorch`.
 
-use super::parts::Stem;
-use super::resnet::{Names, ResNet};
+use super::resnet::ResNet;
+use super::stages::{Names, Stem, StemNames};
 use super::{Family, Network};
 use crate::nn::layers::{Init, Linear};
 
@@ -34,11 +34,12 @@ pub static FAMILY: Family = Family {
 
 /// The names of `prlz77/ResNeXt.pytorch`.
 const NAMES: Names = Names {
-    stem: ["conv_1_3x3", "bn_1"],
+    stem: &[StemNames::with_bn("conv_1_3x3", "bn_1", "relu")],
     block: |stage, ix| format!("stage_{0}.stage_{0}_bottleneck_{ix}", stage + 1),
     layers: [["conv_reduce", "bn_reduce"], ["conv_conv", "bn"], ["conv_expand", "bn_expand"]],
     shortcut: ["shortcut.shortcut_conv", "shortcut.shortcut_bn"],
     head: "classifier",
+    ..Names::TORCHVISION
 };
 
 /// Returns the network of this file with this name.

@@ -23,6 +23,7 @@
 //! with such a name; it stands here as our reading.
 
 use super::parts::{self, pointwise};
+use super::stages::{Place, Shortcut, changes_shape, places};
 use super::{Family, Heads, ImageRule, Network, Sizes};
 use crate::nn::layers::{self, BatchNorm, Conv, Init, Linear};
 use crate::tape::{Tape, ValueId};
@@ -56,19 +57,6 @@ const STEM_SLOPE: f32 = 1e-2;
 /// The smallest number of channels between the two convolutions of a squeeze-and-excitation.
 const SQUEEZED: usize = 64;
 
-/// The block of a stage.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// Number of planes.
-    pub planes: usize,
-    /// Stride of the block.
-    pub stride: usize,
-    /// True for a bottleneck block.
-    pub bottleneck: bool,
-    /// True for a block with squeeze-and-excitation.
-    pub attention: bool,
-}
-
 impl TResNet {
     /// Returns the network with this name.
     pub fn named(name: &str) -> Option<Self> {
@@ -88,18 +76,21 @@ impl TResNet {
     }
 
     /// Records the block `name`, `[N, H, W, Ci]` to `[N, H/stride, W/stride, Co]`, where Co is the number of planes for
-    /// a basic block and four times this number for a bottleneck.
+    /// a basic block and four times this number for a bottleneck. The first two stages have basic blocks, and all but
+    /// the last have squeeze-and-excitation.
     pub fn record_block(&self, tape: &mut Tape, name: &str, x: ValueId, at: Place) -> ValueId {
         let of = |part: &str| format!("{name}.{part}");
-        let Place { planes, stride, bottleneck, attention } = at;
+        let Place { stage, planes, stride, .. } = at;
+        let (bottleneck, attention) = (stage >= 2, stage < 3);
         let out_channels = if bottleneck { 4 * planes } else { planes };
         let mut shortcut = x;
-        if stride != 1 || tape.shape(x)[3] != out_channels {
+        if changes_shape(tape, x, out_channels, stride) {
             // timm numbers the layers of a shortcut; a pool takes the first number.
-            let number = if stride == 1 { 0 } else { 1 };
-            shortcut = parts::shortcut_pool(tape, &of("downsample.0"), x, stride);
-            let name = of(&format!("downsample.{number}"));
-            shortcut = conv_bn(tape, &name, shortcut, out_channels, pointwise(1, INIT), 1.0);
+            let name = of(if stride == 1 { "downsample.0" } else { "downsample.1" });
+            let (kind, pool) = (Shortcut::AveragePool, of("downsample.0"));
+            shortcut = kind.record(tape, &pool, x, out_channels, stride, |tape, x, stride| {
+                conv_bn(tape, &name, x, out_channels, pointwise(stride, INIT), 1.0)
+            });
         }
         let conv3x3 = Conv { init: INIT, ..Conv::default() };
         let y = if bottleneck {
@@ -198,16 +189,9 @@ impl Network for TResNet {
         let conv = Conv { init: INIT, ..Conv::default() };
         let x = conv_bn(tape, "body.conv1", x, width, conv, 1.0);
         let mut x = layers::leaky_relu(tape, "body.conv1.bn.act", x, STEM_SLOPE);
-        for (stage, &n_blocks) in self.depths.iter().enumerate() {
-            for ix in 0..n_blocks {
-                let place = Place {
-                    planes: width << stage,
-                    stride: if stage > 0 && ix == 0 { 2 } else { 1 },
-                    bottleneck: stage >= 2,
-                    attention: stage < 3,
-                };
-                x = self.record_block(tape, &format!("body.layer{}.{ix}", stage + 1), x, place);
-            }
+        for at in places(&self.depths, width) {
+            let name = format!("body.layer{}.{}", at.stage + 1, at.ix);
+            x = self.record_block(tape, &name, x, at);
         }
         let linear = Linear {
             bias: true,

@@ -14,8 +14,9 @@
 //! `wide_resnet50_2` and `wide_resnet101_2` for ImageNet are torchvision's: ResNet-50 and -101 with twice the channels
 //! in the 3x3 convolutions.
 
-use super::pre_activation::{Names, PreActivation, Shortcut};
+use super::pre_activation::PreActivation;
 use super::resnet::ResNet;
+use super::stages::{Names, Shortcut, StemNames};
 use super::{Family, Network};
 use crate::nn::layers::Linear;
 
@@ -40,13 +41,11 @@ pub static FAMILY: Family = Family {
 
 /// The names of `xternalz/WideResNet-pytorch`.
 const NAMES: Names = Names {
+    stem: &[StemNames::alone("conv1")],
     block: |stage, ix| format!("block{}.layer.{ix}", stage + 1),
-    bn: "bn",
-    shortcut: "convShortcut",
-    stem: "conv1",
+    shortcut: ["convShortcut", ""],
     last_bn: "bn1",
-    head: "fc",
-    head_is_convolution: false,
+    ..Names::TORCHVISION
 };
 
 /// The probability of dropout in the networks whose name ends in `-dropout`.
