@@ -1,10 +1,12 @@
 //! Recording: adds values and nodes to a tape.
 
+mod members;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::state::{Initializer, Layout, StateEntry, StateLayout};
-use super::{ElementType, Node, NodeIo, Phase, Prefixes, StateBuffer, Storage, Value, ValueId};
+use super::state::StateLayout;
+use super::{ElementType, Node, NodeIo, Phase, Prefixes, Storage, Value, ValueId};
 use crate::tape::{Op, OutputSpec};
 
 /// The purpose of a tape: training or evaluation. Layers read the purpose, because batch norm and dropout differ
@@ -148,99 +150,6 @@ impl Tape {
     /// Returns true if a layer, parameter or running statistic with this name is frozen; see [`Tape::freeze`].
     pub fn is_frozen(&self, name: &str) -> bool {
         self.frozen.select(name)
-    }
-
-    /// Returns the parameter with this name (PyTorch's); the first call adds it.
-    ///
-    /// # Panics
-    /// If a parameter with this name has another shape.
-    pub fn parameter(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        layout: Layout,
-        initializer: Initializer,
-    ) -> ValueId {
-        self.member(StateBuffer::Parameters, name, shape, layout, initializer)
-    }
-
-    /// Returns the running statistic with this name (PyTorch's); the first call adds it.
-    ///
-    /// # Panics
-    /// If a statistic with this name has another shape.
-    pub fn statistic(&mut self, name: &str, shape: &[usize], start: f32) -> ValueId {
-        let initializer = Initializer::Constant(start);
-        self.member(StateBuffer::RunningStatistics, name, shape, Layout::Plain, initializer)
-    }
-
-    fn member(
-        &mut self,
-        buffer: StateBuffer,
-        name: &str,
-        shape: &[usize],
-        layout: Layout,
-        initializer: Initializer,
-    ) -> ValueId {
-        let offset = self.state.add(buffer, name, shape, layout, initializer).offset;
-        if let Some(&id) = self.members.get(name) {
-            return id;
-        }
-        let storage = Storage::State { buffer, offset };
-        let is_trained = buffer == StateBuffer::Parameters && self.mode == Mode::Train;
-        let is_trained = is_trained && !self.is_frozen(name);
-        let id = self.new_value(name, shape, ElementType::F32, storage, is_trained);
-        self.members.insert(name.to_string(), id);
-        id
-    }
-
-    /// Returns the parameter or running statistic with this name; None if it is not on the tape.
-    pub fn find_member(&self, name: &str) -> Option<ValueId> {
-        self.members.get(name).copied()
-    }
-
-    /// Adds a value for a whole flat buffer, padding included. The value has one axis.
-    pub fn whole(&mut self, buffer: StateBuffer) -> ValueId {
-        let shape = [self.state.n_elements(buffer)];
-        let storage = Storage::State { buffer, offset: 0 };
-        self.new_value(self.state.name(buffer), &shape, ElementType::F32, storage, false)
-    }
-
-    /// Adds the state buffers of an optimizer, one for each name in `names`. Labels and files use the names.
-    ///
-    /// # Panics
-    /// If there are more than [`StateBuffer::N_OPTIMIZER`] names.
-    pub fn optimizer_state(&mut self, names: &'static [&'static str]) {
-        let (n, most) = (names.len(), StateBuffer::N_OPTIMIZER);
-        assert!(n <= most, "the optimizer has {n} state buffers, but at most {most} are allowed");
-        self.state.optimizer = names;
-    }
-
-    /// Adds a buffer of moving averages of the parameters; [`ema`](crate::ops::ema) updates it.
-    pub fn average_parameters(&mut self) {
-        self.state.averaged = true;
-    }
-
-    /// Changes every value that is a view into the flat buffer `from`: it becomes a view into the buffer `to`, at the
-    /// same offset.
-    ///
-    /// # Panics
-    /// If the two buffers differ in length.
-    pub(crate) fn relocate(&mut self, from: StateBuffer, to: StateBuffer) {
-        let lengths = [from, to].map(|buffer| self.state.n_elements(buffer));
-        assert_eq!(
-            lengths[0],
-            lengths[1],
-            "relocate: {} and {} differ in length",
-            from.name(),
-            to.name()
-        );
-        for value in &mut self.values {
-            if let Storage::State { buffer, .. } = &mut value.storage
-                && *buffer == from
-            {
-                *buffer = to;
-            }
-        }
     }
 
     /// Appends a node and returns its outputs.
@@ -390,19 +299,6 @@ impl Tape {
         self.values[id.index()].storage = Storage::Input;
     }
 
-    /// Places a transient value in a flat buffer, at the offset of member `name`.
-    ///
-    /// # Panics
-    /// If the value is not transient, or if the value and the member differ in the number of elements.
-    pub(crate) fn place(&mut self, id: ValueId, buffer: StateBuffer, name: &str) {
-        let (_, member) = self.state.find(name).unwrap_or_else(|| panic!("{name}: no such member"));
-        let (offset, expected) = (member.offset, member.n_elements());
-        let value = &mut self.values[id.index()];
-        assert_eq!(value.storage, Storage::Transient, "{}: it already has a place", value.name);
-        assert_eq!(value.n_elements(), expected, "{}: {name} differs in size", value.name);
-        value.storage = Storage::State { buffer, offset };
-    }
-
     /// Returns the value that holds the scalar 1, the gradient of the loss with respect to itself. The backward pass
     /// starts from this value. Returns None before differentiation.
     pub(crate) fn unit(&self) -> Option<ValueId> {
@@ -432,19 +328,5 @@ impl Tape {
         let (name, shape) = (name.to_string(), shape.to_vec());
         self.values.push(Value { name, shape, element, storage, requires_grad, keep: false });
         id
-    }
-
-    /// Returns the member (parameter or statistic) that a value is a view of; None for other values.
-    pub fn member_of(&self, id: ValueId) -> Option<&StateEntry> {
-        match self.value(id).storage {
-            Storage::State { buffer, offset } => {
-                // Members are in the order of their offsets. Members without elements share an offset.
-                let (shape, members) = (self.shape(id), self.state.members(buffer));
-                let first = members.partition_point(|m| m.offset < offset);
-                let mut here = members[first..].iter().take_while(|m| m.offset == offset);
-                here.find(|m| m.shape == shape)
-            }
-            _ => None,
-        }
     }
 }
