@@ -26,6 +26,23 @@ fn the_networks_are_listed_with_their_sizes() {
 }
 
 #[test]
+fn a_summary_and_a_drawing_count_auxiliary_heads_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = stdout(&wgrad(folder.path(), &["summary", "--network=googlenet"]));
+    assert!(text.contains("Total params: 6,624,904"), "{text}");
+    assert!(text.contains("heads, 6,379,984 params: 13,004,888 together"), "{text}");
+    let note = |mode: &[&str]| {
+        let tape = &["tape", "--network=googlenet", "--batch-size=2", "--svg=drawing.svg"];
+        assert!(wgrad(folder.path(), &[tape, mode].concat()).status.success());
+        let drawing = fs::read_to_string(folder.path().join("drawing.svg")).expect("a drawing");
+        drawing.lines().find(|line| line.contains("class=\"note\"")).expect("a note").to_string()
+    };
+    let text = note(&["--eval"]);
+    assert!(text.contains("6,624,904 parameters (13,004,888 with the auxiliary heads)"), "{text}");
+    assert!(note(&[]).contains(">13,004,888 parameters ·"));
+}
+
+#[test]
 fn an_unknown_network_is_a_wrong_use_and_names_the_nearest_and_all() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();

@@ -20,7 +20,7 @@ pub fn without_dropout(name: &str) -> NetworkRef {
     match name {
         "googlenet" => leak(GoogLeNet { dropout: 0.0, auxiliary_dropout: 0.0 }),
         "inception_v3" => leak(InceptionV3 { dropout: 0.0 }),
-        "wrn-16-4-dropout" => {
+        "wrn-28-10-dropout" => {
             let network = wide_resnet::named(name).expect("a name");
             leak(PreActivation { dropout: 0.0, ..network })
         }
@@ -31,6 +31,7 @@ pub fn without_dropout(name: &str) -> NetworkRef {
 /// Returns the reduced network with this name, and its width.
 pub fn reduced(name: &str) -> (NetworkRef, usize) {
     match name {
+        "resnet9" => (without_dropout(name), 8),
         "resnet-basic" => (resnet(ResNet::named("resnet18"), 4), 8),
         "resnet-bottleneck" => (resnet(ResNet::named("resnet50"), 4), 8),
         "wide_resnet" => (resnet(wide_resnet::for_imagenet("wide_resnet50_2"), 4), 8),

@@ -13,7 +13,7 @@ def conv_bn(i, o, pool):
 class ResNet9(torch.nn.Module):
     """The project's network, at any width (the default is 64), for images with any number of channels."""
 
-    def __init__(self, width, channels=3):
+    def __init__(self, width, channels=3, classes=10):
         super().__init__()
         self.prep = conv_bn(channels, width, False)
         self.layer1 = conv_bn(width, 2 * width, True)
@@ -21,7 +21,7 @@ class ResNet9(torch.nn.Module):
         self.layer2 = conv_bn(2 * width, 4 * width, True)
         self.layer3 = conv_bn(4 * width, 8 * width, True)
         self.res2 = torch.nn.Sequential(conv_bn(8 * width, 8 * width, False), conv_bn(8 * width, 8 * width, False))
-        self.fc = torch.nn.Linear(8 * width, 10, bias=False)
+        self.fc = torch.nn.Linear(8 * width, classes, bias=False)
 
     def forward(self, x):
         x = self.layer1(self.prep(x))

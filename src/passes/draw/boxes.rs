@@ -19,7 +19,7 @@ impl Kind {
     /// too.
     fn of(tape: &Tape, node: &Node) -> Self {
         let inputs = || node.inputs.iter().map(|&id| tape.value(id));
-        let parameters = || inputs().filter(|v| is_in(v.storage, StateBuffer::Parameters));
+        let parameters = || inputs().filter(|value| is_weight(value));
         let n_activations =
             inputs().filter(|v| !matches!(v.storage, Storage::State { .. })).count();
         let x = inputs().next();
@@ -84,7 +84,7 @@ impl Item {
     /// Returns the box of a node. `batch` is the number of images.
     pub(super) fn node(tape: &Tape, node: &Node, batch: Option<usize>) -> Self {
         let inputs = node.inputs.iter().map(|&id| tape.value(id));
-        let weights = inputs.filter(|v| is_in(v.storage, StateBuffer::Parameters));
+        let weights = inputs.filter(|value| is_weight(value));
         let parameters = match weights.map(Value::n_elements).sum() {
             0 => String::new(),
             n => format!("{} parameters", thousands(n)),
@@ -109,8 +109,9 @@ impl Item {
     }
 }
 
-fn is_in(storage: Storage, buffer: StateBuffer) -> bool {
-    matches!(storage, Storage::State { buffer: of, .. } if of == buffer)
+/// Returns true for a view into the parameters.
+pub(super) fn is_weight(value: &Value) -> bool {
+    matches!(value.storage, Storage::State { buffer: StateBuffer::Parameters, .. })
 }
 
 /// Returns the title of a box: `max pool2d` for `max_pool2d.forward`. All boxes are forward nodes, so the title does

@@ -22,7 +22,7 @@ use self::layout::{Frame, Layout, MARK};
 use super::Work;
 use crate::base::chart::Svg;
 use crate::base::units::thousands;
-use crate::tape::{ElementType, Node, Phase, Storage, Tape, ValueId};
+use crate::tape::{ElementType, Node, Phase, Storage, Tape, Value, ValueId};
 
 /// Draws the forward part of a tape as an SVG file.
 pub fn draw(tape: &Tape) -> String {
@@ -131,6 +131,21 @@ fn connect(
     (items, edges.into_iter().collect())
 }
 
+/// Returns the number of parameters of the drawn layers. An evaluation does not run the auxiliary heads; if the tape's state
+/// has their parameters, the number with them follows.
+fn parameters(tape: &Tape) -> String {
+    let forward = tape.nodes().iter().filter(|node| node.phase == Phase::Forward);
+    let inputs: BTreeSet<ValueId> = forward.flat_map(|node| node.inputs.iter().copied()).collect();
+    let drawn = inputs.into_iter().map(|id| tape.value(id)).filter(|value| boxes::is_weight(value));
+    let n_drawn = drawn.map(Value::n_elements).sum();
+    let n_parameters = tape.state().n_parameters();
+    let drawn = format!("{} parameters", thousands(n_drawn));
+    if n_drawn == n_parameters {
+        return drawn;
+    }
+    format!("{drawn} ({} with the auxiliary heads)", thousands(n_parameters))
+}
+
 /// A drawing in progress.
 struct Painter<'a> {
     svg: Svg,
@@ -144,12 +159,10 @@ impl Painter<'_> {
         let work = Work::sum_of(tape, |node| node.phase == Phase::Forward);
         let images = batch.unwrap_or(1).max(1);
         let per_image = work.flops as f64 / images as f64 / 1e6;
-        let n_parameters = thousands(tape.state().n_parameters());
+        let parameters = parameters(tape);
         let left = self.layout.lefts[0];
         self.svg.text("title", [left, 28.0], tape.name());
-        let note = format!(
-            "{n_parameters} parameters · {per_image:.1} MFLOP forward an image · batch {images}"
-        );
+        let note = format!("{parameters} · {per_image:.1} MFLOP forward an image · batch {images}");
         self.svg.text("note", [left, 48.0], &note);
     }
 

@@ -41,9 +41,8 @@ impl Tape {
             return id;
         }
         let storage = Storage::State { buffer, offset };
-        let trained = buffer == StateBuffer::Parameters
-            && self.mode == Mode::Train
-            && !self.is_frozen(name);
+        let trained =
+            buffer == StateBuffer::Parameters && self.mode == Mode::Train && !self.is_frozen(name);
         let id = self.new_value(name, shape, ElementType::F32, storage, trained);
         self.members.insert(name.to_string(), id);
         id

@@ -30,8 +30,8 @@ class Margin(TorchDispatchMode):
         if ((margins < MARGIN) & (margins != 0)).any():
             raise Unsafe
 
-    def pool(self, x, kernel, stride, padding=(0, 0), dilation=(1, 1), ceil_mode=False):
-        k, s, p = kernel[0], stride[0], padding[0]
+    def pool(self, x, kernel, stride=(), padding=(0, 0), dilation=(1, 1), ceil_mode=False):
+        k, s, p = kernel[0], (stride or kernel)[0], padding[0]
         # With ceil_mode, the last window may reach beyond the padded plane.
         more = s if ceil_mode else 0
         x = torch.nn.functional.pad(x.detach(), (p, p + more, p, p + more), value=-math.inf)

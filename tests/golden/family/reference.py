@@ -11,6 +11,7 @@ from .margin import Margin, Unsafe
 from .table import NETWORKS, reduced
 
 CLASSES = 10
+BATCH = 4
 SAMPLES = 16
 DRAWS = 10000
 # The bound on the error of PyTorch's float32 in a gradient, and the number of safe draws of which the best is taken without one.
@@ -50,19 +51,19 @@ def sample(t):
     return dict(norm=flat.norm().item(), at=[flat[i * flat.numel() // n].item() for i in range(n)])
 
 
-def pass_of(name, net, image, batch):
+def pass_of(name, net, image):
     """Returns a forward pass in float64, with the largest error of PyTorch's float32 in logits and loss."""
-    labels = formula.labels("labels", batch, CLASSES)
+    labels = formula.labels("labels", BATCH, CLASSES)
     found = []
     for dtype in [torch.float64, torch.float32]:
         with torch.no_grad():
-            out = net[dtype](images("x", batch, image).to(dtype))
+            out = net[dtype](images("x", BATCH, image).to(dtype))
             logits, aux = outputs(out)
             found.append((logits, aux, loss_of(name, out, labels)))
     (logits, aux, loss), (logits32, aux32, loss32) = found
     heads = list(zip([logits32, *aux32], [logits, *aux]))
     return dict(
-        image=image, batch=batch, logits=logits.flatten().tolist(), aux=[a.flatten().tolist() for a in aux], loss=loss.item(),
+        image=image, batch=BATCH, logits=logits.flatten().tolist(), aux=[a.flatten().tolist() for a in aux], loss=loss.item(),
         float32=max([relative(*pair) for pair in heads] + [relative(loss32, loss)]))
 
 
@@ -72,13 +73,13 @@ def network(name):
     net = {}
     for dtype in [torch.float64, torch.float32]:
         net[dtype] = formula.fill(entry.build(CLASSES).to(dtype), entry.branch_ends)
-    # Only at 299 pixels the auxiliary head of inception_v3 has the plane that it needs. A batch of two keeps the time short.
-    train, evaluate = ((299, 2), (96, 4)) if name == "inception_v3" else ((entry.image, 4), (entry.image, 4))
+    # Only at 299 pixels the auxiliary head of inception_v3 has the plane that it needs.
+    train, evaluate = (299, 96) if name == "inception_v3" else (entry.image, entry.image)
     case = dict(name=name, branch_ends=entry.branch_ends, plain=entry.plain)
-    for mode, (image, batch) in dict(train=train, eval=evaluate).items():
+    for mode, image in dict(train=train, eval=evaluate).items():
         for n in net.values():
             n.train(mode == "train")
-        case[mode] = pass_of(name, net, image, batch)
+        case[mode] = pass_of(name, net, image)
     return case
 
 
@@ -110,7 +111,7 @@ def reduced_network(name):
     entry = reduced()[name]
 
     def inputs(redraw):
-        return images(f"x{redraw}", entry.batch, entry.image), formula.labels(f"labels{redraw}", entry.batch, CLASSES)
+        return images(f"x{redraw}", BATCH, entry.image), formula.labels(f"labels{redraw}", BATCH, CLASSES)
 
     def run(net, x, labels):
         return loss_of(name, net(x.to(next(net.parameters()).dtype)), labels)
@@ -130,7 +131,7 @@ def reduced_network(name):
         if error < GOOD:
             break
     print(f"  {name}: draw {best['redraw']}, float32 {best['float32']:.1e}", flush=True)
-    return dict(name=name, branch_ends=entry.branch_ends, plain=entry.plain, image=entry.image, batch=entry.batch) | best
+    return dict(name=name, branch_ends=entry.branch_ends, plain=entry.plain, image=entry.image, batch=BATCH) | best
 
 
 def block(network, part, image, batch):

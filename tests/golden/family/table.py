@@ -8,6 +8,8 @@ from timm.models.resnet import BasicBlock as TimmBasic
 from timm.models.resnet import Bottleneck as TimmBottleneck
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from resnet9 import ResNet9
+
 from . import attention, cifar, preact, published, pyramid, resnext29
 
 
@@ -21,7 +23,6 @@ class Network:
     classes: int = 1000
     # True if no residual path conditions the network: its tolerance is a multiple of PyTorch's own float32 error.
     plain: bool = False
-    batch: int = 4
 
 
 def torchvision_rows():
@@ -56,6 +57,13 @@ def timm_rows():
 def inception_rows():
     for name, count in dict(googlenet=13_004_888, inception_v3=27_161_264).items():
         yield name, Network("inception", lambda k, name=name: published.torchvision_network(name, k), count, (), plain=True)
+
+
+RESNET9_ENDS = ("res1.1.1", "res2.1.1")
+
+
+def resnet9_rows():
+    yield "resnet9", cifar_row("resnet9", lambda k: ResNet9(64, classes=k), 6_573_120, RESNET9_ENDS)
 
 
 def cifar_row(family, build, parameters, branch_ends, classes=10, **more):
@@ -99,7 +107,7 @@ def preact_rows():
         depth, widen = map(int, size.split("-"))
         build = lambda k, depth=depth, widen=widen: preact.Wide(depth, widen, classes=k)
         yield f"wrn-{size}", cifar_row("wrn", build, count, (".bn2",))
-    yield "wrn-16-4-dropout", cifar_row("wrn", lambda k: preact.Wide(16, 4, classes=k), 2_748_890, (".bn2",))
+    yield "wrn-28-10-dropout", cifar_row("wrn", lambda k: preact.Wide(28, 10, classes=k), 36_479_194, (".bn2",))
 
 
 def resnext29_rows():
@@ -137,16 +145,17 @@ def attention_rows():
         yield f"{name}-cifar", cifar_row("attention", build, of_cifar, (".bn3",))
 
 
-ROWS = [torchvision_rows, timm_rows, inception_rows, cifar_rows, preact_rows, resnext29_rows, pyramid_rows, attention_rows]
+ROWS = [resnet9_rows, torchvision_rows, timm_rows, inception_rows, cifar_rows, preact_rows, resnext29_rows, pyramid_rows, attention_rows]
 NETWORKS = {name: network for rows in ROWS for name, network in rows()}
 
 
 def reduced():
     """Returns networks of two blocks a stage and an eighth of the width, as `name: Network`."""
-    def of(family, build, ends, image=64, plain=False, batch=4):
-        return Network(family, build, None, ends, image, 10, plain, batch)
+    def of(family, build, ends, image=64, plain=False):
+        return Network(family, build, None, ends, image, 10, plain)
 
     small = {
+        "resnet9": of("resnet9", lambda k: ResNet9(8, classes=k), RESNET9_ENDS, 32),
         "resnet-basic": of("resnet", lambda k: published.Narrow(BasicBlock, k), (".bn2",)),
         "resnet-bottleneck": of("resnet", lambda k: published.Narrow(Bottleneck, k), (".bn3",)),
         "wide_resnet": of("resnet", lambda k: published.Narrow(Bottleneck, k, width_per_group=128), (".bn3",)),
@@ -167,10 +176,11 @@ def reduced():
         "res2net-d": of("res2net", lambda k: published.narrow_timm(
             Bottle2neck, k, base_width=24, stem_width=4, stem_type="deep", avg_down=True, block_args=dict(scale=4)), (".bn3",)),
         "googlenet": of("inception", lambda k: published.narrow_inception("googlenet", k), (), plain=True),
-        "inception_v3": of("inception", lambda k: published.narrow_inception("inception_v3", k), (), 139, plain=True, batch=2),
+        "inception_v3": of("inception", lambda k: published.narrow_inception("inception_v3", k), (), 139, plain=True),
         "tresnet": of("tresnet", lambda k: published.narrow_tresnet(k), (".conv2.bn", ".conv3.bn")),
-        "attention": of("attention", lambda k: attention.Attention((1, 1, 1), False, 8, k), (".bn3",), batch=2),
-        "attention-cifar": of("attention", lambda k: attention.Attention((1, 1, 1), True, 4, k), (".bn3",), 16, batch=2),
+        # With images of 64 pixels, none of 10,000 draws is safe.
+        "attention": of("attention", lambda k: attention.Attention((1, 1, 1), False, 8, k), (".bn3",), 48),
+        "attention-cifar": of("attention", lambda k: attention.Attention((1, 1, 1), True, 4, k), (".bn3",), 16),
     }
     for join in ["a", "b", "plain", "concat"]:
         build = lambda k, join=join: cifar.ResNet([2] * 3, join, width=2, classes=k)
