@@ -9,7 +9,7 @@ use wgrad::nn::networks::pre_activation::{self, PreActivation};
 use wgrad::nn::networks::{NETWORKS, by_name};
 use wgrad::ops::augment::AugmentFlags;
 use wgrad::ops::optimizer::Hyperparameters;
-use wgrad::ops::optimizers::{AnyOptimizer, OptimizerKind};
+use wgrad::ops::optimizers::OptimizerKind;
 use wgrad::passes::Work;
 use wgrad::train::Trainer;
 use wgrad::train::step::StepConfig;
@@ -17,23 +17,14 @@ use wgrad::train::step::StepConfig;
 const BATCH_SIZE: usize = 32;
 const N_STEPS: usize = 20;
 
-/// An optimizer and its learning rate.
-type Recipe = (AnyOptimizer, f64);
-
-/// Trains a network, and returns the losses of the steps. Step i reads the i-th batch of `order`, numbers of images in
+/// Trains a network by AdamW, and returns the losses of the steps. Step i reads the i-th batch of `order`, numbers of images in
 /// `split`.
-fn losses(
-    network: NetworkConfig,
-    (optimizer, lr): Recipe,
-    split: &Split,
-    order: &[u32],
-    seed: u64,
-) -> Vec<f64> {
+fn losses(network: NetworkConfig, lr: f64, split: &Split, order: &[u32], seed: u64) -> Vec<f64> {
     let device = Device::cpu(OpenOptions::default());
     let mut config = StepConfig::new(network, BATCH_SIZE);
     config.augmentation =
         AugmentFlags { crop: false, flip: false, cutout: false, ..config.augmentation };
-    config.update.optimizer = optimizer;
+    config.update.optimizer = OptimizerKind::AdamW.with(Hyperparameters::default());
     let mut trainer = Trainer::new(&device, &config, seed).expect("a network that fits");
     let step = |images| {
         trainer.step(split, images, 0, lr).expect("a step");
@@ -46,10 +37,6 @@ fn losses(
 fn first_and_last(losses: &[f64]) -> [f64; 2] {
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
     [mean(&losses[..5]), mean(&losses[losses.len() - 5..])]
-}
-
-fn adamw() -> AnyOptimizer {
-    OptimizerKind::AdamW.with(Hyperparameters::default())
 }
 
 /// Members of each family with few layers and a small width, because the tests have two cores.
@@ -83,7 +70,7 @@ fn losses_on_one_batch(name: &str, width: usize, n_steps: usize, seed: u64) -> V
     };
     let network = NetworkConfig::new(network, width, 10);
     let order = batches::in_order(BATCH_SIZE).repeat(n_steps);
-    losses(network, (adamw(), 0.003), &shapes::draw_train(0, BATCH_SIZE), &order, seed)
+    losses(network, 0.003, &shapes::draw_train(0, BATCH_SIZE), &order, seed)
 }
 
 #[test]
@@ -118,23 +105,18 @@ fn multiplications(network: &NetworkConfig) -> u64 {
     Work::sum_of(&network.tape([32, 32, 3]), |node| is_product(node.op.name())).flops / 2
 }
 
-/// Returns the optimizer and the learning rate of a network.
-fn recipe(name: &str) -> Recipe {
-    let text = std::env::var("RECIPE").unwrap_or("sgd:0.025".into());
-    let (kind, lr) = text.split_once(':').expect("a recipe");
-    let lr = lr.parse().expect("a rate");
-    let _ = name;
-    match kind {
-        "sgd" => {
-            let hyperparameters = Hyperparameters { momentum: 0.9, ..Hyperparameters::default() };
-            (OptimizerKind::Sgd.with(hyperparameters), lr)
-        }
-        _ => (adamw(), lr),
-    }
-}
+/// The learning rate of the run on photographs, constant. The schedule of the default recipe begins with 0.001, for batches of
+/// 512 images. The gradient of 32 images has four times the noise, so the rate is a quarter. With 0.001 the last layer of
+/// `preact164` follows the labels of single batches, and the loss does not fall.
+const LR: f64 = 0.001 / 4.0;
 
 /// Every network for images of 32x32 pixels, at its own width or, if an image costs more than 10^9 multiplications, at a
-/// half of it or a quarter. The images are those of `$WGRAD_DATA`. The variable `MEMBERS` selects the networks whose names contain its value.
+/// half of it or a quarter. The images are those of `$WGRAD_DATA`. The variable `MEMBERS` selects the networks whose names
+/// contain its value.
+///
+/// ```text
+/// WGRAD_DATA=FOLDER cargo test --release --test cifar_members -- --ignored --nocapture photographs
+/// ```
 #[test]
 #[ignore = "takes an hour; reads CIFAR-10 from the folder in $WGRAD_DATA"]
 fn each_network_for_cifar_learns_from_photographs() {
@@ -158,9 +140,7 @@ fn each_network_for_cifar_learns_from_photographs() {
             network.width /= 2;
         }
         let start = Instant::now();
-        let run = |n_steps, seed| {
-            losses(network, recipe(name), &split, &order[..n_steps * BATCH_SIZE], seed)
-        };
+        let run = |n_steps, seed| losses(network, LR, &split, &order[..n_steps * BATCH_SIZE], seed);
         let [one, two] = [1, 2].map(|seed| run(N_STEPS, seed));
         let again = run(5, 1);
         let [[first_1, last_1], [first_2, last_2]] =
