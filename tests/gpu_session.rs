@@ -8,7 +8,7 @@ use std::thread;
 use wgrad::device::{Device, LoadOptions, OpenOptions, ProgramId, Session};
 use wgrad::kernel::StepScalars;
 use wgrad::ops::adam::Adam;
-use wgrad::ops::cross_entropy::cross_entropy;
+use wgrad::ops::cross_entropy::{self, cross_entropy};
 use wgrad::ops::optimizer::Optimizer;
 use wgrad::ops::{linear, metrics, scale};
 use wgrad::passes;
@@ -248,4 +248,27 @@ fn a_session_can_move_to_another_thread() {
         session.read(program, net.logits).expect("reads").len()
     });
     assert_eq!(there.join().expect("no panic"), N * CLASSES);
+}
+
+/// The mean over weights whose sum is 0 is a division by 0; PyTorch's result is NaN.
+#[test]
+fn a_batch_whose_labels_have_no_weight_has_loss_0_and_gradient_0() {
+    let mut tape = Tape::new("loss", Mode::Train);
+    let logits = tape.input_with_grad("logits", &[N, CLASSES]);
+    let labels = tape.input("labels", ElementType::U32, &[N]);
+    let weights = tape.input("class_weights", ElementType::F32, &[CLASSES]);
+    let loss = cross_entropy::weighted(&mut tape, logits, labels, Some(weights), 0.1).loss;
+    let d_logits = passes::backward(&mut tape, loss).get(logits).expect("a gradient");
+    tape.keep(loss);
+    tape.keep(d_logits);
+    let tape = Arc::new(tape);
+    for device in devices() {
+        let (mut session, program) = session(&device, &tape);
+        session.write(program, logits, &[0.5; N * CLASSES]).expect("writes");
+        session.write_words(program, labels, &[1, 1, 3]).expect("writes");
+        session.write(program, weights, &[2.0, 0.0, 1.0, 0.0]).expect("writes");
+        session.run(program, &scalars(0)).expect("runs");
+        assert_eq!(session.read(program, loss).expect("reads"), [0.0], "{}", device.name());
+        assert!(session.read(program, d_logits).expect("reads").iter().all(|&d| d == 0.0));
+    }
 }

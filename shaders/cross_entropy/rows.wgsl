@@ -1,17 +1,20 @@
 // Softmax cross-entropy of each row of logits z, and its gradient, in one dispatch:
 //
 //   log_p[k] = (z[k] - max z) - log sum over j of exp(z[j] - max z)
-//   losses   = -sum over k of q[k] * log_p[k]     q = (1 - SMOOTHING) * onehot(label) + SMOOTHING / CLASSES
-//   d_logits = (softmax(z) - q) / ROWS            the gradient of the mean over the rows
+//   losses   = -sum over k of t[k] * log_p[k]     t = w * ((1 - SMOOTHING) * onehot(label) + SMOOTHING / CLASSES)
+//   d_logits = (softmax(z) * sum t - t) / ROWS    the gradient of the mean over the rows
 //   correct  = 1 if the first largest logit is the label's, otherwise 0
 //
 //   logits, d_logits [ROWS, CLASSES],  labels, losses, correct [ROWS]
 //
+// The import `weights` has the class weights w: 1, so sum t is 1 too, or an input. With weights, the mean is over the
+// weights of the labels: d_logits is divided by their sum in place of ROWS, and losses is multiplied by ROWS / sum.
 // A row whose label is not a class (padding of the last batch) gets zeros in all three outputs. One invocation computes
 // one row: a row has few classes, and softmax needs its maximum and its sum. Grid: one axis of rows, folded into two
 // (see shared/linear_index). Launched by src/ops/cross_entropy.rs.
 
 // #import shared/linear_index
+// #import weights
 
 const ROWS: u32 = 1u;
 const CLASSES: u32 = 1u;
@@ -50,14 +53,16 @@ fn main(
     }
     let log_sum = log(exp_sum);
     let counts = label < CLASSES;
+    let total = target_sum(label);
     var loss = 0.0;
     for (var k = 0u; k < CLASSES; k++) {
         let log_p = logits[start + k] - largest - log_sum;
-        let wanted = select(0.0, 1.0 - SMOOTHING, k == label) + SMOOTHING / f32(CLASSES);
+        let q = select(0.0, 1.0 - SMOOTHING, k == label) + SMOOTHING / f32(CLASSES);
+        let wanted = weight_of(k) * q;
         loss -= wanted * log_p;
         let p = exp(logits[start + k] - largest) / exp_sum;
-        d_logits[start + k] = select(0.0, (p - wanted) / f32(ROWS), counts);
+        d_logits[start + k] = select(0.0, over_batch(p * total - wanted), counts);
     }
-    losses[row] = select(0.0, loss, counts);
+    losses[row] = select(0.0, scaled_loss(loss), counts);
     correct[row] = select(0.0, 1.0, counts && largest_at == label);
 }

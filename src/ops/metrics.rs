@@ -145,7 +145,8 @@ pub const ENTRY: OpTests = OpTests { stem: "metrics", cases };
 fn cases() -> Vec<Case> {
     let case = |rows: usize| {
         Case::new(format!("{rows} rows"), rows, |tape, inputs| {
-            let result = CrossEntropy { loss: inputs[0], losses: inputs[0], correct: inputs[1] };
+            let [losses, correct] = [inputs[0], inputs[1]];
+            let result = CrossEntropy { loss: losses, losses, correct, class_weights: None };
             accumulate(tape, &result, inputs[2]);
             Vec::new()
         })

@@ -35,7 +35,7 @@ struct LoadedFront {
 }
 
 impl LoadedStep {
-    /// Compiles a step, and writes the step's table of normalised pixel values to the device.
+    /// Compiles a step, and writes its table of normalised pixel values and its class weights to the device.
     pub(super) fn load(
         session: &mut dyn Session,
         config: &StepConfig,
@@ -47,6 +47,9 @@ impl LoadedStep {
             step.front.as_ref().map(|front| LoadedFront::load(session, front)).transpose()?;
         let reader = front.as_ref().map_or(id, |front| front.id);
         session.write(reader, step.table, &config.table())?;
+        if let (Some(input), Some(weights)) = (step.class_weights, &config.update.class_weights) {
+            session.write(id, input, weights)?;
+        }
         let n_bytes = step.tape.shape(step.pixels)[1..].iter().product();
         let batch = Batch::with_room(config.batch_size, n_bytes);
         Ok(Self { id, step, batch, front })

@@ -53,6 +53,8 @@ struct ArrayStep {
     labels: ValueId,
     /// The numbers of the inputs, if the network has layers with random draws and the step trains.
     numbers: Option<ValueId>,
+    /// The weights of the classes, if the step trains with class weights.
+    class_weights: Option<ValueId>,
     logits: ValueId,
 }
 
@@ -78,6 +80,10 @@ impl Model {
         let mut load = |tape| load(&mut *state.session, &Arc::new(tape), LoadOptions::default());
         let training = train(load(training)?);
         let evaluation = eval(load(evaluation)?);
+        if let (Some(input), Some(weights)) = (training.class_weights, &config.update.class_weights)
+        {
+            state.session.write(training.id, input, weights)?;
+        }
         state.set_weights(&initial)?;
         let numbers = vec![0; config.batch_size];
         Ok(Self { state, training, evaluation, config: config.clone(), numbers })
@@ -162,12 +168,13 @@ fn record(
     tape.set_image_numbers(numbers);
     let logits = network(&mut tape, x);
     tape.keep(logits);
-    match mode {
+    let loss = match mode {
         Mode::Train => config.update.record_training(&mut tape, &logits.into(), labels),
         Mode::Eval => config.update.record_evaluation(&mut tape, &logits.into(), labels),
     };
+    let class_weights = loss.class_weights;
     let numbers = (tape.n_readers(numbers) > 0).then_some(numbers);
-    (tape, move |id| ArrayStep { id, x, labels, numbers, logits })
+    (tape, move |id| ArrayStep { id, x, labels, numbers, class_weights, logits })
 }
 
 impl ArrayStep {

@@ -17,7 +17,7 @@ use crate::nn::{ModelInfo, NetworkConfig};
 use crate::ops::optimizer::{Hyperparameters, WeightDecay};
 use crate::ops::optimizers::AnyOptimizer;
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
-use crate::train::units::{Classes, PerChannel};
+use crate::train::units::{ClassWeights, Classes, PerChannel};
 
 pub use self::check::normalise;
 pub use crate::data::cifar10::DEFAULTS as CIFAR10;
@@ -58,6 +58,10 @@ impl Recipe {
         settings.check_restrictions(&recipe)?;
         recipe.check_fine_tuning(settings)?;
         recipe.check(dataset.train.len())?;
+        let n_classes = recipe.network().classes;
+        if let Some(weights) = &mut recipe.class_weights {
+            weights.balance(&dataset.train.labels, n_classes);
+        }
         recipe.check_prefixes()?;
         Ok(recipe)
     }
@@ -216,12 +220,16 @@ impl Recipe {
         }
     }
 
-    /// Returns the settings that the steps are recorded with.
+    /// Returns the settings that the steps are recorded with. Balanced class weights follow from the training images, so
+    /// a recipe that [`Recipe::parse`] has read has none.
     pub fn step(&self) -> StepConfig {
         let mut step = StepConfig::new(self.network(), self.batch_size).for_images(&self.spec());
         normalise(&mut step, self.mean.as_ref(), self.std.as_ref()).expect("a checked recipe");
         self.set_augmentation(&mut step);
         step.update.label_smoothing = self.label_smoothing as f32;
+        let class_weights = self.class_weights.as_ref().and_then(ClassWeights::numbers);
+        step.update.class_weights =
+            class_weights.map(|weights| weights.iter().map(|&weight| weight as f32).collect());
         step.update.clip_grad_norm = self.clip_grad_norm.map(|norm| norm as f32);
         step.update.ema = self.ema;
         step.update.on_nan = self.on_nan;
@@ -235,6 +243,16 @@ impl Recipe {
     /// Returns the settings that the steps of an epoch, from 0, on the training images `train` are recorded with.
     pub fn step_on(&self, epoch: usize, train: &Split) -> StepConfig {
         self.step_of(epoch).for_sizes(train)
+    }
+
+    /// Returns the recipe with balanced class weights written as numbers. A replay has no training images from which they
+    /// follow.
+    pub(super) fn with_fixed_weights(&self) -> Self {
+        let class_weights = self.class_weights.clone().map(|weights| match weights {
+            ClassWeights::Balanced(Some(numbers)) => ClassWeights::Numbers(numbers),
+            given => given,
+        });
+        Self { class_weights, ..self.clone() }
     }
 
     /// Returns the options for opening the device.
@@ -330,6 +348,7 @@ mod tests {
             no_flip: Some(true),
             crop_padding: Some(CropPadding::Reflect),
             clip_grad_norm: Some(0.5),
+            class_weights: Some(ClassWeights::Balanced(None)),
             ema: Some(0.99),
             on_nan: Some(OnNonFinite::Skip),
             jitter_contrast: Some(0.2),
@@ -363,6 +382,10 @@ mod tests {
             (Settings { max_lr: Some(MaxLr::Rate(f64::NAN)), ..nothing() }, "max-lr"),
             (Settings { label_smoothing: Some(1.0), ..nothing() }, "label-smoothing"),
             (Settings { label_smoothing: Some(1.0 - 1e-12), ..nothing() }, "label-smoothing"),
+            (
+                Settings { class_weights: Some(ClassWeights::Numbers(vec![1.0])), ..nothing() },
+                "class-weights 1: the value must be balanced, or 10 numbers",
+            ),
             (Settings { weight_decay: Some(-1.0), ..nothing() }, "weight-decay"),
             (
                 Settings { weight_decay: Some(1e300), ..nothing() },

@@ -18,7 +18,9 @@ use toml::de::DeTable;
 use declare::settings;
 pub use kind::{Kind, Quotes, at_least_one};
 
-use super::units::{Bounds, Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
+use super::units::{
+    Bounds, ClassWeights, Classes, Every, MaxLr, MemorySize, Milestones, PerChannel,
+};
 use crate::Error;
 use crate::base::choice::Choice;
 use crate::base::files::FileError;
@@ -172,6 +174,9 @@ settings! {
         random_erasing: f64 ["P"] = |_| 0.0;
         /// The part of each label that is spread over all classes
         label_smoothing: f64 ["PART"] = |_| 0.0;
+        /// The weights of the classes in the training loss: balanced (the inverse of each class's share of the training
+        /// images), or a number for each class with commas between them [default: equal weights]
+        class_weights: ClassWeights ["WEIGHTS"];
         /// Scale all gradients down together if their L2 norm is larger than this [default: off]
         clip_grad_norm: f64 ["NORM"];
         /// Keep a moving average of the parameters with this decay (for example 0.9), and evaluate and save the average
@@ -301,8 +306,9 @@ impl Settings {
         }
         let is_other = |data| data != Source::Auto && other.data.is_some_and(|other| other != data);
         if self.data.is_some_and(is_other) {
-            // The mean, the standard deviation and the classes in `other` belong to another dataset.
+            // The mean, the standard deviation, the classes and their weights in `other` belong to another dataset.
             (other.mean, other.std, other.classes) = (None, None, None);
+            other.class_weights = other.class_weights.filter(ClassWeights::is_balanced);
         }
         self.or_each(other)
     }

@@ -132,6 +132,9 @@ pub struct Step {
     /// Input that the host writes before each step on augmented images: the numbers of the images, `[N]`, which seed
     /// their augmentation and the masks of dropout. None in an evaluation step.
     pub indices: Option<ValueId>,
+    /// Input that the host writes once: the weights of the classes in the loss, `[classes]`. None in steps without
+    /// class weights.
+    pub class_weights: Option<ValueId>,
     /// Output that the host can read after the step: the logits, `[N, classes]`.
     pub logits: ValueId,
     /// Output that the host can read after the step: the mean loss over the batch, `[1]`.
@@ -165,7 +168,8 @@ pub fn training_timed(config: &StepConfig) -> (Step, RecordingTimes) {
     (step, RecordingTimes { record, passes })
 }
 
-/// Records an evaluation step. Batch norms use running statistics; there is no augmentation and no label smoothing.
+/// Records an evaluation step. Batch norms use running statistics; there is no augmentation, no label smoothing
+/// and no class weight.
 pub fn evaluation(config: &StepConfig) -> Step {
     let mut tape = new_tape(config, Mode::Eval);
     let [pixels, labels, table] = inputs(&mut tape, config, &config.size.planar(config.batch_size));
@@ -177,7 +181,8 @@ pub fn evaluation(config: &StepConfig) -> Step {
     let front = split(&mut tape, config, [pixels, table]);
     let loss = config.update.record_evaluation(&mut tape, &heads, labels).loss;
     let tape = Arc::new(tape);
-    Step { tape, front, table, pixels, sizes: None, labels, indices: None, logits, loss }
+    let (sizes, indices, class_weights) = (None, None, None);
+    Step { tape, front, table, pixels, sizes, labels, indices, class_weights, logits, loss }
 }
 
 /// Records the forward pass of a training step with the weights that evaluation reads: the averaged ones, if there are
@@ -201,9 +206,9 @@ fn trained_images(
     let logits = heads.logits;
     tape.keep(logits);
     let front = split(&mut tape, config, [pixels, table]);
-    let loss = complete(&mut tape, &heads, labels).loss;
+    let CrossEntropy { loss, class_weights, .. } = complete(&mut tape, &heads, labels);
     let (tape, indices) = (Arc::new(tape), Some(indices));
-    Step { tape, front, table, pixels, sizes, labels, indices, logits, loss }
+    Step { tape, front, table, pixels, sizes, labels, indices, class_weights, logits, loss }
 }
 
 /// Returns an empty tape with the frozen parameters of the settings.

@@ -4,6 +4,7 @@
 mod classes;
 
 mod bounds;
+mod class_weights;
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::classes::Classes;
 
 pub use bounds::Bounds;
+pub use class_weights::ClassWeights;
 
 /// A number of bytes. In settings it may have a unit: `512MiB`, `2 GiB`, `1e9`, `800MB`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -8,20 +8,22 @@ use crate::nn::Heads;
 use crate::nn::layers::BATCH_NORM_MOMENTUM;
 use crate::ops::adam::Adam;
 use crate::ops::add::add;
-use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
+use crate::ops::cross_entropy::{self, CrossEntropy};
 use crate::ops::finite_check::{self, OnNonFinite};
 use crate::ops::lr_scale::LrScale;
 use crate::ops::optimizers::AnyOptimizer;
 use crate::ops::scale::scale;
 use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
 use crate::passes::{self, fuse::Fusion};
-use crate::tape::{Phase, Prefixes, Tape, ValueId};
+use crate::tape::{ElementType, Phase, Prefixes, Tape, ValueId};
 
 /// The settings of the part of a step after the logits: loss, gradients, optimizer.
 #[derive(Clone, Debug)]
 pub struct UpdateConfig {
     /// The share of each label that is spread over all classes, in 0..1. Evaluation does not smooth labels.
     pub label_smoothing: f32,
+    /// The weights of the classes in the training loss, `[K]`; none for equal weights. Evaluation has equal weights.
+    pub class_weights: Option<Vec<f32>>,
     /// The optimizer.
     pub optimizer: AnyOptimizer,
     /// The parameters that training does not change; see [`Tape::freeze`].
@@ -40,10 +42,11 @@ pub struct UpdateConfig {
 }
 
 impl Default for UpdateConfig {
-    /// No label smoothing, Adam as it was published, nothing frozen, no clipping, no average, everything fused.
+    /// No label smoothing, equal weights of the classes, Adam as it was published, nothing frozen, no clipping, no average, everything fused.
     fn default() -> Self {
         Self {
             label_smoothing: 0.0,
+            class_weights: None,
             optimizer: Adam::default().into(),
             frozen: Prefixes::default(),
             lr_scale: LrScale::default(),
@@ -68,7 +71,8 @@ impl UpdateConfig {
     /// Records the part of a training step after the logits: the loss of the logits, `[N, classes]`, against `labels`,
     /// `[N]`, every gradient, and the updates of parameters, running statistics and metrics. The gradients are those of
     /// the loss plus the losses of the auxiliary heads, each times its factor. The host can read the mean loss of the
-    /// main head after the step; the metrics are those of the main head.
+    /// main head after the step; the metrics are those of the main head. With class weights the host writes them once
+    /// into [`CrossEntropy::class_weights`], from which all heads read them.
     pub fn record_training(&self, tape: &mut Tape, heads: &Heads, labels: ValueId) -> CrossEntropy {
         self.record_training_timed(tape, heads, labels).0
     }
@@ -81,10 +85,15 @@ impl UpdateConfig {
         labels: ValueId,
     ) -> (CrossEntropy, PassTimes) {
         let smoothing = self.label_smoothing;
-        let loss = record_loss(tape, heads.logits, labels, smoothing);
+        let class_weights = self
+            .class_weights
+            .as_ref()
+            .map(|weights| tape.input("class_weights", ElementType::F32, &[weights.len()]));
+        let loss = record_loss(tape, heads.logits, labels, class_weights, smoothing);
         let total = heads.auxiliary.iter().fold(loss.loss, |total, &(logits, factor)| {
             tape.scoped("auxiliary_loss", |tape| {
-                let loss = cross_entropy(tape, logits, labels, smoothing).loss;
+                let loss =
+                    cross_entropy::weighted(tape, logits, labels, class_weights, smoothing).loss;
                 let loss = scale(tape, loss, factor);
                 add(tape, total, loss)
             })
@@ -109,8 +118,8 @@ impl UpdateConfig {
         (loss, PassTimes { fuse, differentiate })
     }
 
-    /// Records the part of an evaluation step after the logits: the loss without label smoothing, and the metrics. The
-    /// step does not compute the auxiliary heads. If there is a moving average of the parameters, the step reads this average in place of the parameters.
+    /// Records the part of an evaluation step after the logits: the loss without label smoothing and class weights, and
+    /// the metrics. The step does not compute the auxiliary heads. If there is a moving average of the parameters, the step reads this average in place of the parameters.
     pub fn record_evaluation(
         &self,
         tape: &mut Tape,
@@ -140,7 +149,7 @@ impl UpdateConfig {
     /// Records the loss without label smoothing. If there is a moving average of the parameters, the step reads this
     /// average in place of the parameters.
     fn record_forward(&self, tape: &mut Tape, logits: ValueId, labels: ValueId) -> CrossEntropy {
-        let loss = record_loss(tape, logits, labels, 0.0);
+        let loss = record_loss(tape, logits, labels, None, 0.0);
         passes::fuse(tape, self.fusion);
         self.declare_state(tape);
         if self.ema.is_some() {
@@ -165,8 +174,16 @@ fn seconds<T>(call: impl FnOnce() -> T) -> (T, f64) {
     (call(), start.elapsed().as_secs_f64())
 }
 
-fn record_loss(tape: &mut Tape, logits: ValueId, labels: ValueId, smoothing: f32) -> CrossEntropy {
-    let loss = tape.scoped("loss", |tape| cross_entropy(tape, logits, labels, smoothing));
+fn record_loss(
+    tape: &mut Tape,
+    logits: ValueId,
+    labels: ValueId,
+    class_weights: Option<ValueId>,
+    smoothing: f32,
+) -> CrossEntropy {
+    let loss = tape.scoped("loss", |tape| {
+        cross_entropy::weighted(tape, logits, labels, class_weights, smoothing)
+    });
     tape.keep(loss.loss);
     loss
 }
@@ -177,7 +194,7 @@ mod tests {
     use crate::kernel::{Kernels, Target};
     use crate::nn::layers::{self, Conv};
     use crate::passes::{Plan, PlanOptions};
-    use crate::tape::{ElementType, Mode};
+    use crate::tape::Mode;
 
     const N_BLOCKS: usize = 2000;
 

@@ -186,3 +186,38 @@ fn ctrl_c_after_the_last_epoch_cuts_the_report_short() {
     assert!(read("report.html").contains("id=\"confusion-matrix\""));
     assert!(read("summary.json").contains("prep, forward"));
 }
+
+/// Weights that are all 1 give the same bits as no weights, because the sum of a batch's weights is then the number of
+/// its images.
+#[test]
+fn balanced_class_weights_follow_from_the_training_images() {
+    let folder = folder_with_data();
+    let path = folder.path();
+    // 59 images: 8 of class 0, 6 of classes 1 to 6, 5 of the others.
+    let labels = |n: usize| [0, 0].into_iter().chain((0..n).map(|ix| ix % 10));
+    let images = labels(57).flat_map(|class| records(class + 1, 1)[class * RECORD..].to_vec());
+    fs::write(path.join("data/data_batch_1.bin"), images.collect::<Vec<u8>>()).expect("written");
+    fs::remove_file(path.join("data/data_batch_2.bin")).expect("removed");
+    let weights_of = |name: &str, more: &[&str]| {
+        let out = format!("--out={name}");
+        let output = wgrad(path, &tiny(&[more, &[out.as_str(), "--epochs=1"]].concat()));
+        assert!(output.status.success(), "{}", stderr(&output));
+        lines(path.join(name).join("metrics.jsonl"))[0].weights
+    };
+    let plain = weights_of("plain", &[]);
+    assert_eq!(weights_of("ones", &["--class-weights=1,1,1,1,1,1,1,1,1,1"]), plain);
+    let balanced = weights_of("balanced", &["--class-weights=balanced"]);
+    let count = |class: usize| labels(57).filter(|&label| label == class).count();
+    let numbers: Vec<_> =
+        (0..10).map(|class| (59.0 / (10 * count(class)) as f64).to_string()).collect();
+    let numbers = format!("--class-weights={}", numbers.join(","));
+    assert!(balanced != plain && weights_of("numbers", &[&numbers]) == balanced);
+    let config = fs::read_to_string(path.join("balanced/config.toml")).expect("settings");
+    assert!(config.contains("class-weights = \"balanced\""), "{config}");
+
+    // A step that was not finite is replayed without the training images.
+    let broken = tiny(&["--class-weights=balanced", "--max-lr=1e20", "--out=nan"]);
+    assert_fails(&wgrad(path, &broken), 1, &["was not finite"]);
+    let output = wgrad(path, &["tape", "--replay=nan/not-finite.safetensors", "--device=cpu"]);
+    assert!(stdout(&output).contains("cross_entropy"), "{}", stderr(&output));
+}

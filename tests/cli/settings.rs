@@ -42,6 +42,18 @@ fn senseless_settings_are_rejected() {
         let other = other.into_iter().filter(|other| !other.starts_with(flag)).collect::<Vec<_>>();
         assert_fails(&wgrad(path, &other), 2, &words);
     }
+    for (weights, words) in [
+        ("1,2", "class-weights 1,2: the value must be balanced, or 10 numbers"),
+        (
+            "1,1,1,1,1,1,1,1,1,-1",
+            "class-weights 1,1,1,1,1,1,1,1,1,-1: the value must be numbers from 0",
+        ),
+        ("0,0,0,0,0,0,0,0,0,0", "at least one of them above 0"),
+        ("NaN,1,1,1,1,1,1,1,1,1", "class-weights NaN,1"),
+        ("even", "\"even\" is neither balanced nor a number for each class"),
+    ] {
+        assert_fails(&wgrad(path, &tiny(&["--class-weights", weights])), 2, &[words]);
+    }
     // Too little memory is an error of the device and not of the settings, so the exit code is 1.
     let limited = tiny(&["--memory-limit", "1MiB"]);
     assert_fails(&wgrad(path, &limited), 1, &["limit of 1.0 MiB", "hint:", "--memory-limit"]);

@@ -111,6 +111,7 @@ fn steps_of_objective(file: &CaseFile, device: &Device, optimizer: AnyOptimizer)
     let mut config = ModelConfig::new(&[n_in], batch_size);
     config.update = UpdateConfig {
         label_smoothing: file.attribute("label_smoothing"),
+        class_weights: file.flag("weighted").then(|| file.tensor("class_weights").f32().to_vec()),
         optimizer,
         clip_grad_norm: Some(file.attribute("max_norm")),
         ema: Some(file.attribute("decay")),

@@ -406,3 +406,24 @@ def elementwise(w, gen):
         x = leaf(f32(gen, *shape))
         y = F.pixel_unshuffle(x, block).unflatten(1, (shape[1], block * block)).transpose(1, 2).flatten(1, 2)
         case(f"space_to_depth_{i:02}", dict(x=x), y, op="space_to_depth", block=block)
+
+
+def class_weights(w, gen):
+    """The loss with class weights: without and with label smoothing, a class without weight, rows that do not count.
+
+    A label below 0 is written as 2^32 - 1. PyTorch's mean is over the weights of the rows that count.
+    """
+    ignored = 2**32 - 1
+    for i, (n, k, ls, scale) in enumerate([(8, 10, 0.0, 1), (70, 10, 0.1, 1), (3, 10, 0.0, 60), (130, 7, 0.2, 20)], 4):
+        logits = leaf((f32(gen, n, k) * scale).float().to(F64))
+        weights = f32(gen, k).abs() + 0.1
+        if i % 2 == 1:
+            weights[3] = 0
+        target = torch.randint(0, k, (n,), generator=gen)
+        if i == 7:
+            target[::5] = -100
+        loss = F.cross_entropy(logits, target, weight=weights.float().to(F64), label_smoothing=ls)
+        loss.backward()
+        target = torch.where(target < 0, ignored, target)
+        t = dict(logits=logits, target=target.to(torch.int64), class_weights=weights, loss=loss.reshape(1), dlogits=logits.grad)
+        w(f"cross_entropy_{i:02}", t, op="cross_entropy", label_smoothing=ls, reduction="mean", weighted=1)

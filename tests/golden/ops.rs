@@ -177,7 +177,9 @@ pub fn cross_entropy(file: &CaseFile, device: &Device) {
     let target = file.tensor("target");
     let labels = bench.words("labels", ElementType::U32, &target.shape, target.u32());
     let smoothing = file.attribute("label_smoothing");
-    let loss = ops::cross_entropy::cross_entropy(&mut bench.tape, logits, labels, smoothing).loss;
+    let weights = file.flag("weighted").then(|| bench.constant("class_weights", Order::Plain));
+    let tape = &mut bench.tape;
+    let loss = ops::cross_entropy::weighted(tape, logits, labels, weights, smoothing).loss;
     bench.expect("loss", loss, Order::Plain);
     let gradients = passes::backward(&mut bench.tape, loss);
     bench.expect_gradients(&gradients, &[(logits, "dlogits", Order::Plain)]);

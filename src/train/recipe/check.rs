@@ -21,6 +21,12 @@ impl Recipe {
             let must = "be at least 0 and below 1".to_string();
             return refuse("label-smoothing", self.label_smoothing, must);
         }
+        if let Some(weights) = &self.class_weights
+            && let Err(must) = weights.check(self.network().classes)
+        {
+            let (setting, value) = ("class-weights", weights.to_string());
+            return Err(ConfigError::Value { setting, value, must });
+        }
         if !(self.weight_decay >= 0.0 && (self.weight_decay as f32).is_finite()) {
             let must = format!("be a number from 0 to {:e}", f32::MAX);
             return refuse("weight-decay", self.weight_decay, must);

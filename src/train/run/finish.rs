@@ -134,7 +134,8 @@ impl Run<'_> {
 
         let mut batch = Batch::with_room(batch_size, self.dataset.train.largest_image());
         batch.fill(&self.dataset.train, &self.order[n_good * batch_size..][..batch_size]);
-        let checkpoint = Checkpoint { batch: Some(batch), ..self.checkpoint()? };
+        let mut checkpoint = Checkpoint { batch: Some(batch), ..self.checkpoint()? };
+        checkpoint.header.config = self.recipe.with_fixed_weights().to_toml();
         let path = self.folder.path().join(NON_FINITE_DUMP);
         end_without(checkpoint.save(&self.trainer.state.layout, &path));
         let replay = Replay::new(checkpoint, self.recipe.clone());

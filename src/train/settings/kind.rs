@@ -8,7 +8,9 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::super::units::{Bounds, Classes, Every, MaxLr, MemorySize, Milestones, PerChannel};
+use super::super::units::{
+    Bounds, ClassWeights, Classes, Every, MaxLr, MemorySize, Milestones, PerChannel,
+};
 use crate::base::choice::Choice;
 use crate::base::files;
 use crate::data::image_file::Background;
@@ -214,7 +216,16 @@ macro_rules! kinds_with_text {
 }
 
 kinds_with_text!(
-    Background, Bounds, Classes, Every, HeldOut, LrScale, MemorySize, Milestones, PerChannel,
+    Background,
+    Bounds,
+    ClassWeights,
+    Classes,
+    Every,
+    HeldOut,
+    LrScale,
+    MemorySize,
+    Milestones,
+    PerChannel,
     Prefixes
 );
 
