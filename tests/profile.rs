@@ -66,7 +66,7 @@ fn add_up(totals: &[Total], profile: &Profile) {
 #[test]
 fn the_times_of_a_step_add_up() {
     let device = Device::cpu(OpenOptions::default());
-    let profile = profile::measure(&device, &config(), Some(4), &|_| ()).expect("a profile");
+    let profile = profile::measure(&device, &config(), None, Some(4), &|_| ()).expect("a profile");
     let (clock, n_steps) = (profile.clock, profile.n_steps);
     assert_eq!((clock, n_steps, profile.width, profile.batch_size), (Clock::Host, 4, 2, 6));
     let work = Work::sum_of(&step::training(&config()).tape, |_| true);
@@ -81,6 +81,7 @@ fn the_times_of_a_step_add_up() {
         let median = node.timed.seconds;
         assert!(node.seconds_min <= median && median <= node.seconds_max, "{node:?}");
     }
+    assert!((0.0..profile.step_seconds).contains(&profile.wait_seconds), "{profile:?}");
     // These bounds are wide enough for any machine.
     assert!((1e7..1e16).contains(&profile.peak.flops_per_s), "{:?}", profile.peak);
     assert!((1e7..1e15).contains(&profile.peak.bytes_per_s), "{:?}", profile.peak);
@@ -126,6 +127,19 @@ fn the_command_prints_a_table_or_json_and_draws() {
     assert_eq!(written["nodes"][2]["node"], "prep.0.conv2d.forward");
     assert!(written["nodes"][2]["flops_per_s"].as_f64() > Some(0.0));
     assert!(written["peak"]["bytes_per_s"].as_f64() > Some(0.0));
+
+    assert!(
+        text.contains("images    built-in") && text.contains("     waiting for data "),
+        "{text}"
+    );
+    assert!(written["wait_seconds"].as_f64() >= Some(0.0), "{written}");
+
+    let of_shapes = wgrad(&[&base[..], &["--data", "shapes"]].concat());
+    let text = String::from_utf8(of_shapes.stdout).expect("UTF-8");
+    assert!(text.contains("images    shapes") && text.contains("waiting for data"), "{text}");
+    let too_few = ["profile", "--device=cpu", "--data=shapes", "--batch-size=5001"];
+    let error = String::from_utf8(wgrad(&too_few).stderr).expect("UTF-8");
+    assert!(error.contains("batch-size 5001: the dataset has 5000 training images"), "{error}");
 
     let output = wgrad(&[&base[..], &["--json", "-"]].concat());
     let printed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON alone");

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use wgrad::base::files::FileError;
+use wgrad::data::{self, ReadOptions, Source};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, svg, table};
 use wgrad::passes::fuse::{Fusion, Rule};
-use wgrad::train::recipe::{CIFAR10, SHAPES};
+use wgrad::train::recipe::{CIFAR10, SHAPES, SHAPES_SEED};
 use wgrad::train::settings::at_least_one;
 
 use super::arguments;
@@ -19,11 +20,17 @@ use super::sizes::NetworkArgs;
 /// Flags of `wgrad profile`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Times are medians over several training steps on built-in images. The device's peaks, copied bytes and
+Times are medians over several training steps on built-in images, or on those of --data or --data-dir. The device's peaks, copied bytes and
 multiply-adds per second, are measured before and after them. docs/profiling.md explains each column.")]
 pub struct Args {
     #[command(flatten)]
     network: NetworkArgs,
+    /// Time steps on the training images of this dataset, not on built-in ones
+    #[arg(long, value_name = "SET", value_parser = arguments::Sources)]
+    data: Option<Source>,
+    /// The folder with the files of the dataset
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// Images in a step [default: 512; on a CPU: 64]
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
@@ -62,7 +69,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let defaults = if device.runs_on_cpu() { SHAPES } else { CIFAR10 };
     let NetworkArgs { network, sizes } = &args.network;
     let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
-    let mut config = sizes.step(*network, defaults.width_of(*network), batch_size)?;
+    let dataset = match (args.data, &args.data_dir) {
+        (None, None) => None,
+        (source, dir) => {
+            let side = sizes.image_size.map(|side| side.get().into());
+            let options = ReadOptions { seed: SHAPES_SEED, side, ..ReadOptions::default() };
+            let loaded = data::load(source.unwrap_or_default(), dir.as_deref(), options)?;
+            Some(super::hints::advised(loaded).dataset)
+        }
+    };
+    let width = defaults.width_of(*network);
+    let mut config = match &dataset {
+        None => sizes.step(*network, width, batch_size)?,
+        Some(dataset) => sizes.step_on(*network, width, batch_size, dataset)?,
+    };
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }
@@ -72,7 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let n_steps = args.steps.map(|n| n.get() as usize);
-    let profile = profile::measure(&device, &config, n_steps, &show_progress)?;
+    let profile = profile::measure(&device, &config, dataset.as_ref(), n_steps, &show_progress)?;
 
     let in_place = super::outputs::json(args.json.as_deref(), &profile)?;
     if let Some(path) = &args.svg {

@@ -2,8 +2,9 @@
 
 use std::num::NonZeroU16;
 
-use wgrad::data::ImageSize;
+use wgrad::data::{Dataset, ImageSize};
 use wgrad::nn::{NetworkConfig, NetworkRef};
+use wgrad::train::ConfigError;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 use wgrad::train::units::Classes;
@@ -78,5 +79,33 @@ impl SizeArgs {
         let (network, image) = self.of_width(network, default_width)?;
         let config = StepConfig::new(network.with_auxiliary(image), batch_size);
         Ok(StepConfig { size: ImageSize::from(image), ..config })
+    }
+
+    /// Returns the settings of a training step of the network on the images of a dataset, which decides their size and
+    /// the number of classes.
+    ///
+    /// # Errors
+    /// If a number of classes is given, the network does not take the images, or there are too few for a batch.
+    pub fn step_on(
+        &self,
+        network: NetworkRef,
+        default_width: usize,
+        batch_size: usize,
+        dataset: &Dataset,
+    ) -> anyhow::Result<StepConfig> {
+        if self.classes.is_some() {
+            let message = "--classes: the dataset has its own classes; leave it out".to_string();
+            return Err(super::WrongUse(message).into());
+        }
+        let n_images = dataset.train.len();
+        if n_images < batch_size {
+            return Err(ConfigError::FewerThanABatch { n_images, batch_size }.into());
+        }
+        let image = dataset.spec.size.channels_last();
+        network.check_input(image).map_err(super::WrongUse)?;
+        let width = self.width.map_or(default_width, |n| n.get().into());
+        let network = NetworkConfig::new(network, width, dataset.spec.n_classes());
+        let config = StepConfig::new(network.with_auxiliary(image), batch_size);
+        Ok(config.for_images(&dataset.spec))
     }
 }

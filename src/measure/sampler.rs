@@ -4,6 +4,7 @@
 //! All times of profiles, benchmarks, the grid of `wgrad bench scaling` and the layer times of a run come from this
 //! module.
 
+use std::thread;
 use std::time::Instant;
 
 use crate::Error;
@@ -12,6 +13,7 @@ use crate::data::{Split, shapes};
 use crate::device::{Clock, Device, NodeTimes, Peaks};
 use crate::tape::Tape;
 use crate::train::Trainer;
+use crate::train::feed::Feed;
 use crate::train::recipe::SHAPES_SEED;
 use crate::train::step::StepConfig;
 
@@ -76,6 +78,24 @@ impl Effort {
     }
 }
 
+/// The images on which steps are timed.
+#[derive(Clone, Copy)]
+pub enum Timed<'a> {
+    /// Built-in images, as many as a batch has.
+    BuiltIn,
+    /// The training images of a dataset, shuffled. There are enough for a batch.
+    Of(&'a Split),
+}
+
+/// The mean times of the steps of a row, in seconds by the host's clock.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Row {
+    /// Time of a step.
+    pub step: f64,
+    /// Part of this time in which a step waited for its images.
+    pub wait: f64,
+}
+
 /// A trainer, and the one batch on which it trains repeatedly.
 pub struct Sampler<'a> {
     trainer: &'a mut Trainer,
@@ -97,18 +117,20 @@ impl<'a> Sampler<'a> {
         self.trainer.timed_step(self.split, self.images, 0, LR)
     }
 
-    /// Runs one row: `n_steps` ordinary steps without a wait between them. The host prepares one step while the device
-    /// runs another. Returns the mean time of a step in seconds, by the host's clock.
+    /// Runs one row: `n_steps` ordinary steps on the batches of a feed, without a wait for the device between them. The
+    /// host prepares one step while the device runs another.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn row(&mut self, n_steps: usize) -> Result<f64, Error> {
-        let begun = Instant::now();
+    pub fn row(&mut self, n_steps: usize, feed: &mut Feed) -> Result<Row, Error> {
+        let (begun, waited) = (Instant::now(), feed.waited());
         for _ in 0..n_steps {
-            self.trainer.step(self.split, self.images, 0, LR)?;
+            self.trainer.step_on(feed.next(), 0, LR)?;
         }
         self.trainer.state.session.wait()?;
-        Ok(begun.elapsed().as_secs_f64() / n_steps as f64)
+        let n_steps = n_steps as f64;
+        let step = begun.elapsed().as_secs_f64() / n_steps;
+        Ok(Row { step, wait: (feed.waited() - waited) / n_steps })
     }
 
     /// Runs the warm-up steps. Returns the number of steps for each call of [`Sampler::row`]. The number is at least 2,
@@ -117,11 +139,11 @@ impl<'a> Sampler<'a> {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn warm_up(&mut self) -> Result<usize, Error> {
-        let mut seconds = self.row(1)?;
+    pub fn warm_up(&mut self, feed: &mut Feed) -> Result<usize, Error> {
+        let mut seconds = self.row(1, feed)?.step;
         for _ in 1..WARM_UP_STEPS {
             if seconds < LONG_STEP {
-                seconds = self.row(1)?;
+                seconds = self.row(1, feed)?.step;
             }
         }
         let least = if seconds < 1.0 { 2 } else { 1 };
@@ -140,10 +162,9 @@ pub fn time_rows(
     effort: Effort,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<f64>>, Error> {
-    with_built_in_images(device, config, |trainer, split, images| {
-        let mut sampler = Sampler::new(trainer, split, images);
-        let n_steps = sampler.warm_up()?;
-        effort.repeat(stop, || sampler.row(n_steps))
+    with_images(device, config, Timed::BuiltIn, |mut sampler, feed| {
+        let n_steps = sampler.warm_up(feed)?;
+        effort.repeat(stop, || Ok(sampler.row(n_steps, feed)?.step))
     })
 }
 
@@ -161,9 +182,11 @@ pub struct TimedSteps {
     /// Mean time of an ordinary step in seconds, by the host's clock, for each row. A row of ordinary steps, whose
     /// nodes are not timed, follows each timed step.
     pub whole: Vec<f64>,
+    /// Mean time in which an ordinary step waited for its images, in seconds, for each row.
+    pub waits: Vec<f64>,
 }
 
-/// Times training steps on built-in images. Each repetition is a step in which every node is timed, and then a row of
+/// Times training steps on some images. Each repetition is a step in which every node is timed, and then a row of
 /// ordinary steps. The two kinds of steps alternate, so a slowdown of the machine lengthens the times of both kinds.
 ///
 /// `progress` receives one line per stage. Returns None if `stop` returned true.
@@ -173,6 +196,7 @@ pub struct TimedSteps {
 pub fn time_steps(
     device: &Device,
     config: &StepConfig,
+    images: Timed<'_>,
     effort: Effort,
     progress: &dyn Fn(&str),
     stop: &dyn Fn() -> bool,
@@ -180,12 +204,11 @@ pub fn time_steps(
     progress("measuring the device's peak rates");
     let peak = device.peaks()?;
     progress("compiling the step");
-    let timed = with_built_in_images(device, config, |trainer, split, images| {
-        let tape = trainer.tape().clone();
-        let mut sampler = Sampler::new(trainer, split, images);
-        let n_row = sampler.warm_up()?;
+    let timed = with_images(device, config, images, |mut sampler, feed| {
+        let tape = sampler.trainer.tape().clone();
+        let n_row = sampler.warm_up(feed)?;
         progress("timing steps");
-        let rounds = effort.repeat(stop, || Ok((sampler.nodes()?, sampler.row(n_row)?)))?;
+        let rounds = effort.repeat(stop, || Ok((sampler.nodes()?, sampler.row(n_row, feed)?)))?;
         Ok(rounds.map(|rounds| (tape, rounds)))
     })?;
     let Some((tape, rounds)) = timed else { return Ok(None) };
@@ -194,22 +217,37 @@ pub fn time_steps(
     let clock = rounds[0].0.clock;
     let of_node = |ix: usize| rounds.iter().map(|(times, _)| times.seconds[ix]).collect();
     let nodes = (0..tape.nodes().len()).map(of_node).collect();
-    let whole = rounds.iter().map(|(_, whole)| *whole).collect();
-    Ok(Some(TimedSteps { tape, clock, peak, nodes, whole }))
+    let whole = rounds.iter().map(|(_, row)| row.step).collect();
+    let waits = rounds.iter().map(|(_, row)| row.wait).collect();
+    Ok(Some(TimedSteps { tape, clock, peak, nodes, whole, waits }))
 }
 
-/// Runs `measure` with a trainer and a batch of built-in images.
-fn with_built_in_images<T>(
+/// Runs `measure` with a sampler for the first batch of the images, and a feed of all their batches, again and again.
+fn with_images<T>(
     device: &Device,
     config: &StepConfig,
-    measure: impl FnOnce(&mut Trainer, &Split, &[u32]) -> Result<T, Error>,
+    images: Timed<'_>,
+    measure: impl FnOnce(Sampler<'_>, &mut Feed) -> Result<T, Error>,
 ) -> Result<T, Error> {
     // The trainer is made first. If its step does not fit the memory, `Trainer::new` fails before any image is drawn.
     let mut trainer = Trainer::new(device, config, 0)?;
-    let mut split = shapes::draw_train(SHAPES_SEED, config.batch_size).resized(config.size);
-    // The network may have fewer classes than the shapes.
-    split.labels.iter_mut().for_each(|label| *label %= config.network.classes as u16);
-    let measured = measure(&mut trainer, &split, &batches::in_order(split.len()))?;
+    let batch_size = config.batch_size;
+    let built_in;
+    let (split, order) = match images {
+        Timed::Of(split) => (split, batches::epoch_order(0, 0, split.len())),
+        Timed::BuiltIn => {
+            let mut drawn = shapes::draw_train(SHAPES_SEED, batch_size).resized(config.size);
+            // The network may have fewer classes than the shapes.
+            drawn.labels.iter_mut().for_each(|label| *label %= config.network.classes as u16);
+            built_in = drawn;
+            (&built_in, batches::in_order(batch_size))
+        }
+    };
+    let measured = thread::scope(|scope| {
+        let whole = batches::whole_batches(&order, batch_size).cycle();
+        let mut feed = Feed::start(scope, split, batch_size, whole);
+        measure(Sampler::new(&mut trainer, split, &order[..batch_size]), &mut feed)
+    })?;
     trainer.state.drop_metrics()?;
     Ok(measured)
 }

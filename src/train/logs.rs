@@ -16,7 +16,7 @@ const SKIPPED: &str = "skipped_steps";
 
 /// The keys of `metrics.jsonl`, in their order. A table has the same columns in each line, so the list has every key,
 /// even those that a run does not use.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "epoch",
     "lr",
     "train_loss",
@@ -27,6 +27,7 @@ const COLUMNS: [&str; 13] = [
     "test_accuracy",
     SKIPPED,
     "seconds",
+    "wait_seconds",
     "eval_seconds",
     "images_per_s",
     "weights",
@@ -136,7 +137,7 @@ mod tests {
         let three_lines = text();
         let lines: Vec<_> = three_lines.lines().collect();
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[2], "2,0.01,1.5,0.5,,,1.25,0.75,0,2.0,0.5,1000.0,e3b0c44298fc1c14");
+        assert_eq!(lines[2], "2,0.01,1.5,0.5,,,1.25,0.75,0,2.0,,0.5,1000.0,e3b0c44298fc1c14");
         assert_eq!(
             csv_line(&EpochMetrics { skipped_steps: 3, ..epoch(1) }).split(',').nth(8),
             Some("3")

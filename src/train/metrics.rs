@@ -35,6 +35,10 @@ pub struct EpochMetrics {
     pub skipped_steps: u64,
     /// The time of training in seconds, without evaluation, compilation and start-up.
     pub seconds: f64,
+    /// The part of `seconds` in which steps waited for the images of their batch; of an epoch that was resumed, the part
+    /// since then. None in the files of earlier versions of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_seconds: Option<f64>,
     /// The time of evaluation in seconds.
     pub eval_seconds: f64,
     /// The number of training images divided by `seconds`.
@@ -97,6 +101,7 @@ impl EpochMetrics {
             test_accuracy: Some(test_accuracy),
             skipped_steps: 0,
             seconds: 2.0,
+            wait_seconds: None,
             eval_seconds: 0.5,
             images_per_s: 1000.0,
             weights: Fingerprint::of([]),
@@ -126,6 +131,10 @@ mod tests {
                 + r#""test_accuracy":0.75,"seconds":2.0,"eval_seconds":0.5,"images_per_s":1000.0,"#
                 + r#""weights":"e3b0c44298fc1c14"}"#
         );
+        let waited = EpochMetrics { wait_seconds: Some(0.25), ..EpochMetrics::example(1, 0.75) };
+        let line = serde_json::to_string(&waited).expect("numbers");
+        assert!(line.contains(r#""seconds":2.0,"wait_seconds":0.25,"eval_seconds""#), "{line}");
+        assert_eq!(serde_json::from_str::<EpochMetrics>(&line).expect("it reads back"), waited);
         let held_out =
             Metrics { loss_sum: 2.0, n_correct: 1.0, n_images: 4.0, ..Metrics::default() };
         let epoch =

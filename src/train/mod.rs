@@ -22,6 +22,7 @@
 //! | files | content |
 //! |---|---|
 //! | `recipe.rs`, `settings.rs`, `units.rs` | the settings of a run, from flags, a file and the dataset's defaults |
+//! | `feed.rs` | batches that another thread fills while the device computes |
 //! | `fine_tuning.rs` | the settings that select which parameters a run trains |
 //! | `folder.rs`, `metrics.rs`, `logs.rs`, `tensorboard.rs` | the run folder and its files |
 //! | `checkpoint/`, `resume.rs`, `replay.rs` | checkpoints; resuming a run; running a step again to find a NaN |
@@ -53,6 +54,8 @@ mod difference;
 pub mod display;
 #[cfg(feature = "runs")]
 pub mod evaluation;
+#[cfg(feature = "runs")]
+pub mod feed;
 #[cfg(feature = "runs")]
 pub mod fine_tuning;
 #[cfg(feature = "runs")]

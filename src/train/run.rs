@@ -9,12 +9,14 @@ mod finish;
 mod start;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use super::checkpoint::{CheckpointFile, Retention};
 use super::console::Console;
 use super::display::Display;
 use super::features::{Features, Images};
+use super::feed::Feed;
 use super::metrics::{EpochMetrics, best};
 use super::outcome::{Ended, Outcome};
 use super::recipe::Recipe;
@@ -25,7 +27,7 @@ use super::{Logs, RunFolder, Trainer, screen};
 use crate::Error;
 use crate::base::files::FileError;
 use crate::base::fingerprint::Fingerprint;
-use crate::data::{Dataset, Loaded};
+use crate::data::{Dataset, Loaded, batches};
 use crate::device::Device;
 use crate::nn::{ModelInfo, WeightsFile};
 use crate::ops::metrics::Metrics;
@@ -153,6 +155,9 @@ struct Run<'a> {
     epochs: Vec<EpochMetrics>,
     best_step: Option<u64>,
     epoch_watch: Stopwatch,
+    /// The time in the current epoch in which the steps waited for their images, in seconds; since the start or the
+    /// resume, if it is in this epoch.
+    waited: f64,
     watch: Stopwatch,
 }
 
@@ -174,43 +179,72 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Trains on the remaining batches of the epoch.
+    /// Trains on the remaining batches of the epoch. Another thread fills each batch while the step before it runs.
+    /// Cached features are in memory and need no thread.
     fn train_epoch(&mut self) -> Result<(), Stopped> {
         let Recipe { batch_size, .. } = *self.recipe;
         self.display.begin_epoch(self.epoch, self.n_batches);
-        let n_before = self.n_batches;
         self.epoch_watch.start();
-        while self.n_batches < self.order.len() / batch_size {
-            let lr = self.schedule.rate(self.n_steps());
-            let images = &self.order[self.n_batches * batch_size..][..batch_size];
-            let train = match &self.features {
-                Some([train, _]) => Images::Features(train),
-                None => Images::Pixels(&self.dataset.train),
+        let (train, order) = (&self.dataset.train, self.order.clone());
+        let remaining = batches::whole_batches(&order[self.n_batches * batch_size..], batch_size);
+        thread::scope(|scope| {
+            let mut feed = match self.features {
+                Some(_) => None,
+                None => Some(Feed::start(scope, train, batch_size, remaining.clone())),
             };
-            if self.display.wants_times() {
-                let times = self.trainer.timed_step(train, images, self.epoch, lr)?;
-                self.display.times(self.trainer.tape(), &times);
-            } else {
-                self.trainer.step(train, images, self.epoch, lr)?;
+            for (ix, images) in remaining.enumerate() {
+                self.train_batch(images, feed.as_mut(), (ix + 1) * batch_size)?;
             }
-            self.n_batches += 1;
-            // These metrics are a few steps old: the loop does not wait for the device.
-            if let Some(metrics) = self.trainer.state.late_metrics()? {
-                self.display.metrics(&metrics);
-            }
-            if self.display.step((self.n_batches - n_before) * batch_size, lr) {
-                self.trainer.state.request_metrics()?;
-            }
-            self.check_stop()?;
-            let is_asked_for = self.job.checkpoint.load(Ordering::Relaxed);
-            if is_asked_for || self.retention.is_due(self.trainer.state.n_steps) {
-                self.epoch_watch.stop();
-                self.write_checkpoint()?;
-                self.epoch_watch.start();
-            }
-        }
+            self.waited = feed.map_or(0.0, |feed| feed.waited());
+            Ok::<(), Stopped>(())
+        })?;
         self.trained = Some(self.trainer.state.take_metrics()?);
         self.epoch_watch.stop();
+        Ok(())
+    }
+
+    /// Trains on the next batch of the epoch: that of the feed, or the features of the images whose numbers are in
+    /// `images`. `n_seen` is the number of images since the epoch was begun or resumed, those of this batch included.
+    fn train_batch(
+        &mut self,
+        images: &[u32],
+        feed: Option<&mut Feed>,
+        n_seen: usize,
+    ) -> Result<(), Stopped> {
+        let (lr, epoch) = (self.schedule.rate(self.n_steps()), self.epoch);
+        let is_timed = self.display.wants_times();
+        let times = match (feed, &self.features) {
+            (Some(feed), _) if is_timed => {
+                Some(self.trainer.timed_step_on(feed.next(), epoch, lr)?)
+            }
+            (Some(feed), _) => self.trainer.step_on(feed.next(), epoch, lr).map(|()| None)?,
+            (None, features) => {
+                let [train, _] = features.as_ref().expect("without a feed there are features");
+                let train = Images::Features(train);
+                match is_timed {
+                    true => Some(self.trainer.timed_step(train, images, epoch, lr)?),
+                    false => self.trainer.step(train, images, epoch, lr).map(|()| None)?,
+                }
+            }
+        };
+        if let Some(times) = times {
+            self.display.times(self.trainer.tape(), &times);
+        }
+        self.n_batches += 1;
+        // These metrics are a few steps old: the loop does not wait for the device.
+        if let Some(metrics) = self.trainer.state.late_metrics()? {
+            self.display.metrics(&metrics);
+        }
+        if self.display.step(n_seen, lr) {
+            self.trainer.state.request_metrics()?;
+        }
+        self.check_stop()?;
+        let is_asked_for = self.job.checkpoint.load(Ordering::Relaxed);
+        if is_asked_for || self.retention.is_due(self.trainer.state.n_steps) {
+            self.epoch_watch.stop();
+            self.write_checkpoint()?;
+            self.epoch_watch.start();
+        }
         Ok(())
     }
 

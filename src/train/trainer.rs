@@ -6,6 +6,7 @@ use super::step::{self, Step, StepConfig};
 use super::{StepError, TrainState};
 use crate::Error;
 use crate::data::Split;
+use crate::data::batches::Batch;
 use crate::device::{self, Device, LoadOptions, NodeTimes, Session};
 use crate::nn::Weights;
 use crate::ops::metrics::Metrics;
@@ -115,6 +116,31 @@ impl Trainer {
         self.state.epoch = epoch;
         self.training.write(&mut *self.state.session, split.into(), images)?;
         self.state.train_step(self.training.id, lr)
+    }
+
+    /// Runs a training step as [`Trainer::step`] does, on a filled batch.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn step_on(&mut self, batch: &Batch, epoch: usize, lr: f64) -> Result<(), Error> {
+        self.state.epoch = epoch;
+        self.training.write_batch(&mut *self.state.session, batch)?;
+        self.state.train_step(self.training.id, lr)
+    }
+
+    /// Runs a training step on a filled batch, and measures its nodes as [`Trainer::timed_step`] does.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn timed_step_on(
+        &mut self,
+        batch: &Batch,
+        epoch: usize,
+        lr: f64,
+    ) -> Result<NodeTimes, Error> {
+        self.state.epoch = epoch;
+        self.training.write_batch(&mut *self.state.session, batch)?;
+        self.state.timed_step(self.training.id, lr)
     }
 
     /// Runs a training step as [`Trainer::step`] does, with the same bits. Measures the time of every node of

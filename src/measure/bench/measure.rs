@@ -4,7 +4,7 @@ use super::{Bench, BenchSettings, FORMAT, Kernel, Rates, Step, VERSION};
 use crate::Error;
 use crate::device::{Device, Peaks};
 use crate::kernel::Kernels;
-use crate::measure::sampler::{TimedSteps, time_steps};
+use crate::measure::sampler::{Timed, TimedSteps, time_steps};
 use crate::measure::timed::roof;
 use crate::measure::{Effort, Machine, Sample};
 use crate::passes::Work;
@@ -27,7 +27,8 @@ pub fn measure(
     progress: &dyn Fn(&str),
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Bench>, Error> {
-    let Some(timed) = time_steps(device, config, effort, progress, stop)? else { return Ok(None) };
+    let timed = time_steps(device, config, Timed::BuiltIn, effort, progress, stop)?;
+    let Some(timed) = timed else { return Ok(None) };
     let settings = BenchSettings {
         network: timed.tape.name().to_string(),
         width: config.network.width,
@@ -40,7 +41,7 @@ pub fn measure(
 
 /// Computes the benchmark from the times.
 fn evaluate(timed: TimedSteps, settings: BenchSettings, machine: Machine) -> Bench {
-    let TimedSteps { tape, clock, peak, nodes, whole } = timed;
+    let TimedSteps { tape, clock, peak, nodes, whole, .. } = timed;
     let kernels = group(&tape, &nodes, peak);
     let at_roof = |kernel: &Kernel| kernel.n_nodes as f64 * roof(kernel.rates.work, peak).1;
     let seconds = Sample::new(whole);
@@ -128,7 +129,14 @@ mod tests {
 
         let (peak, clock) = (PEAK, Clock::Host);
         let work = Work::sum_of(&tape, |_| true);
-        let timed = TimedSteps { tape, clock, peak, nodes: times, whole: vec![16.0, 20.0, 18.0] };
+        let timed = TimedSteps {
+            tape,
+            clock,
+            peak,
+            nodes: times,
+            whole: vec![16.0, 20.0, 18.0],
+            waits: Vec::new(),
+        };
         let bench = super::super::tests::bench(Vec::new(), &[1.0]);
         let bench = evaluate(timed, bench.settings, bench.machine);
         assert_eq!(bench.step.rates.work, work);

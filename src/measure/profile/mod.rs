@@ -5,9 +5,10 @@
 
 use serde::{Serialize, Serializer};
 
-use super::sampler::{TimedSteps, time_steps};
+use super::sampler::{Timed, TimedSteps, time_steps};
 use super::{Effort, Sample, TimedWork};
 use crate::Error;
+use crate::data::Dataset;
 use crate::device::{Clock, Device, Peaks};
 use crate::passes::Work;
 use crate::tape::Tape;
@@ -39,6 +40,11 @@ pub struct Profile {
     pub peak: Peaks,
     /// Median time of a whole step by the host's clock, in seconds. The nodes are timed in other steps.
     pub step_seconds: f64,
+    /// Mean time of a whole step in which it waited for its images, in seconds. The mean has the rare long waits for a
+    /// disk, which a median would leave out.
+    pub wait_seconds: f64,
+    /// Images of the steps: `built-in`, or the name of a dataset.
+    pub images: String,
     /// Images per second of the whole step, by the host's clock.
     pub images_per_s: f64,
     /// Sum of all nodes' median times, and sum of their work.
@@ -106,7 +112,8 @@ fn clock_name<S: Serializer>(clock: &Clock, serializer: S) -> Result<S::Ok, S::E
     serializer.serialize_str(clock.name())
 }
 
-/// Times training steps on built-in images. `n_steps` is their number; with None, the sampler chooses it by time.
+/// Times training steps on the training images of a dataset, or on built-in images without one. `n_steps` is the number
+/// of timed steps; with None, the sampler chooses it by time. A dataset has enough training images for a batch.
 /// `progress` receives one line per stage.
 ///
 /// # Errors
@@ -114,12 +121,15 @@ fn clock_name<S: Serializer>(clock: &Clock, serializer: S) -> Result<S::Ok, S::E
 pub fn measure(
     device: &Device,
     config: &StepConfig,
+    dataset: Option<&Dataset>,
     n_steps: Option<usize>,
     progress: &dyn Fn(&str),
 ) -> Result<Profile, Error> {
     let effort = Effort { n: n_steps, ..EFFORT };
-    let timed = time_steps(device, config, effort, progress, &|| false)?;
-    let TimedSteps { tape, clock, peak, nodes, whole } = timed.expect("nothing stops the sampler");
+    let images = dataset.map_or(Timed::BuiltIn, |dataset| Timed::Of(&dataset.train));
+    let timed = time_steps(device, config, images, effort, progress, &|| false)?;
+    let TimedSteps { tape, clock, peak, nodes, whole, waits } =
+        timed.expect("nothing stops the sampler");
 
     let node = |(ix, seconds)| NodeProfile::new(&tape, ix, &Sample::new(seconds));
     let nodes: Vec<NodeProfile> = nodes.into_iter().enumerate().map(node).collect();
@@ -135,6 +145,8 @@ pub fn measure(
         n_steps: whole.n,
         peak,
         step_seconds: whole.median,
+        wait_seconds: waits.iter().sum::<f64>() / waits.len() as f64,
+        images: dataset.map_or("built-in", |dataset| dataset.name).to_string(),
         images_per_s: config.batch_size as f64 / whole.median,
         sum: Total::of("all nodes", &nodes),
         phases: totals(&nodes, |node| node.phase),

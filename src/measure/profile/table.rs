@@ -21,7 +21,7 @@ impl Choice for Sort {
         &[(Self::Tape, "tape", "Order of execution"), (Self::Time, "time", "Longest time first")];
 }
 
-/// Returns the table as text: one line per node, then the totals, then the sum and the whole step.
+/// Returns the table as text: one line per node, then the totals, then the sum, the whole step and its wait for data.
 pub fn table(profile: &Profile, sort: Sort) -> String {
     let mut text = head(profile);
     let name = profile.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0);
@@ -60,15 +60,18 @@ pub fn table(profile: &Profile, sort: Sort) -> String {
         "a whole step, by the host's clock",
         TimedWork { seconds: profile.step_seconds, ..sum.timed },
     );
+    let wait = TimedWork { seconds: profile.wait_seconds, ..TimedWork::default() };
+    text += &columns.line("", "waiting for data", wait);
     text
 }
 
 fn head(profile: &Profile) -> String {
-    let Profile { device, network, width, batch_size, clock, n_steps, peak, .. } = profile;
+    let Profile { device, network, width, batch_size, images, clock, n_steps, peak, .. } = profile;
     let s = if *n_steps == 1 { "" } else { "s" };
     format!(
         "device    {device}\n\
          step      {network}, width {width}, {batch_size} images\n\
+         images    {images}\n\
          clock     {clock}\n\
          times     the median of {n_steps} step{s}\n\
          peak      {} GFLOP/s, {} GB/s\n\n",

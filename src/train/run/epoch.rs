@@ -57,6 +57,7 @@ impl Run<'_> {
             test_accuracy: None,
             skipped_steps: trained.n_skipped as u64,
             seconds,
+            wait_seconds: Some(self.waited),
             eval_seconds: begun.elapsed().as_secs_f64(),
             images_per_s: (self.n_batches * self.recipe.batch_size) as f64 / seconds,
             weights: Fingerprint::of_f32([&weights.parameters[..], &weights.running_statistics]),

@@ -54,6 +54,7 @@ impl<'a> Run<'a> {
             epochs: Vec::new(),
             best_step: None,
             epoch_watch: Stopwatch::default(),
+            waited: 0.0,
             watch: Stopwatch::default(),
         })
     }
