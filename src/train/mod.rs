@@ -1,7 +1,7 @@
 //! Training: from a recipe (all settings of a run) to a run folder with trained weights.
 //!
 //! The training loop is [`run.rs`](mod@run): `Run::train` loops over epochs, `Run::train_epoch` over batches, and each
-//! batch is one call of [`Trainer::step`]. Below the loop, each file uses those under it:
+//! batch is one call of [`Trainer::step_on`]. Below the loop, each file uses those under it:
 //!
 //! | file | content |
 //! |---|---|
