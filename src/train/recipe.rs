@@ -245,6 +245,12 @@ impl Recipe {
         self.step_of(epoch).for_sizes(train)
     }
 
+    /// Returns the number of classes; none for a folder of pictures that was not read yet.
+    fn n_known_classes(&self) -> Option<usize> {
+        let is_known = !self.data.is_folder() || self.classes.is_some();
+        is_known.then(|| self.network().classes)
+    }
+
     /// Returns the recipe with balanced class weights written as numbers. A replay has no training images from which they
     /// follow.
     pub(super) fn with_fixed_weights(&self) -> Self {

@@ -22,7 +22,7 @@ impl Recipe {
             return refuse("label-smoothing", self.label_smoothing, must);
         }
         if let Some(weights) = &self.class_weights
-            && let Err(must) = weights.check(self.network().classes)
+            && let Err(must) = weights.check(self.n_known_classes())
         {
             let (setting, value) = ("class-weights", weights.to_string());
             return Err(ConfigError::Value { setting, value, must });

@@ -51,13 +51,13 @@ impl ClassWeights {
         }
     }
 
-    /// Checks that given numbers are the weights of `n_classes` classes.
+    /// Checks that given numbers are the weights of `n_classes` classes, or of any number of classes if it is none.
     ///
     /// # Errors
     /// The rule that the numbers break, as the words after "must".
-    pub fn check(&self, n_classes: usize) -> Result<(), String> {
+    pub fn check(&self, n_classes: Option<usize>) -> Result<(), String> {
         let Self::Numbers(weights) = self else { return Ok(()) };
-        if weights.len() != n_classes {
+        if let Some(n_classes) = n_classes.filter(|&n_classes| n_classes != weights.len()) {
             return Err(format!(
                 "be balanced, or {n_classes} numbers with commas between them, one for each class"
             ));
@@ -137,9 +137,10 @@ mod tests {
 
     #[test]
     fn each_class_has_one_finite_weight() {
-        let check = |weights: &[f64]| ClassWeights::Numbers(weights.to_vec()).check(3);
+        let check = |weights: &[f64]| ClassWeights::Numbers(weights.to_vec()).check(Some(3));
         assert_eq!(check(&[0.0, 0.5, 1e9]), Ok(()));
-        assert_eq!(ClassWeights::Balanced(None).check(3), Ok(()));
+        assert_eq!(ClassWeights::Balanced(None).check(Some(3)), Ok(()));
+        assert_eq!(ClassWeights::Numbers(vec![1.0]).check(None), Ok(()));
         assert!(check(&[1.0, 1.0]).expect_err("two").contains("3 numbers"));
         for bad in [-1.0, f64::NAN, f64::INFINITY, 2e9] {
             assert!(check(&[1.0, bad, 1.0]).expect_err("bad").contains("from 0 to 1e9"), "{bad}");
