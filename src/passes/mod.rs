@@ -1,11 +1,12 @@
-//! Passes, functions that read or rewrite a tape: differentiation, fusion, dead-code elimination, the split in front
-//! of the first trained layer, the memory plan, the listing and the drawing.
+//! Passes, functions that read or rewrite a tape: differentiation, fusion, dead-code elimination, the search for the last
+//! feature map, the split into two parts, the memory plan, the listing and the drawing.
 
 pub mod autodiff;
 pub mod averages;
 pub mod dead;
 pub mod draw;
 mod error;
+pub mod feature_map;
 pub mod fuse;
 pub mod plan;
 pub mod print;
@@ -17,8 +18,9 @@ pub use averages::read_averages;
 pub use dead::eliminate_dead;
 pub use draw::draw;
 pub use error::PlanError;
+pub use feature_map::feature_map;
 pub use fuse::fuse;
 pub use plan::{Plan, PlanOptions, Tiles};
 pub use print::listing;
-pub use split::{Front, split_frozen};
+pub use split::{Front, split_behind, split_frozen};
 pub use work::Work;

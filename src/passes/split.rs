@@ -1,9 +1,10 @@
-//! The split of a step in front of its first trained layer. The part in front gives the same results for an image in
-//! every epoch, so a run can compute them once.
+//! The split of a step into two parts. The part in front of the first trained layer gives the same results for an image in
+//! every epoch, so a run can compute them once. The part behind the last feature map is short, so the gradient of a
+//! logit with respect to this map takes little time.
 
 use crate::tape::{Storage, Tape, ValueId};
 
-/// The part of a step in front of the first trained layer.
+/// The first part of a split step.
 #[derive(Clone, Debug)]
 pub struct Front {
     /// The nodes of the part, on a tape with the values and the state layout of the whole step.
@@ -45,7 +46,27 @@ pub fn split_frozen(tape: &mut Tape, images: &[ValueId]) -> Front {
             node.outputs.iter().for_each(|id| is_read[id.index()] = true);
         }
     }
-    let features = features(tape, &is_moved);
+    split(tape, &is_moved)
+}
+
+/// Moves the nodes of a forward pass up to the node that computes `value` to a tape of their own. The value becomes an
+/// input of `tape`.
+///
+/// # Panics
+/// If no node computes the value, or a later node reads another value that an earlier node computes.
+pub fn split_behind(tape: &mut Tape, value: ValueId) -> Front {
+    let name = tape.value(value).name.clone();
+    let maker = tape.nodes().iter().position(|node| node.outputs.contains(&value));
+    let maker = maker.unwrap_or_else(|| panic!("split_behind: no node computes {name}"));
+    let is_moved: Vec<bool> = (0..tape.nodes().len()).map(|ix| ix <= maker).collect();
+    let front = split(tape, &is_moved);
+    assert_eq!(front.features, [value], "split_behind: later nodes do not read {name} alone");
+    front
+}
+
+/// Moves the nodes that `is_moved` selects to a tape of their own.
+fn split(tape: &mut Tape, is_moved: &[bool]) -> Front {
+    let features = features(tape, is_moved);
     let mut front = tape.clone();
     front.retain(|ix| is_moved[ix]);
     tape.retain(|ix| !is_moved[ix]);

@@ -294,6 +294,12 @@ impl Tape {
         self.values[id.index()].keep = true;
     }
 
+    /// Makes a value require a gradient, if its elements are real numbers.
+    pub(super) fn set_requires_grad(&mut self, id: ValueId) {
+        let value = &mut self.values[id.index()];
+        value.requires_grad = value.element == ElementType::F32;
+    }
+
     /// Changes a transient value, whose node was removed, to an input: the host writes it before each step.
     pub(crate) fn make_input(&mut self, id: ValueId) {
         self.values[id.index()].storage = Storage::Input;

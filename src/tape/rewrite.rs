@@ -17,6 +17,19 @@ impl Tape {
         self.nodes.iter().flat_map(|node| &node.inputs).filter(|&&input| input == id).count()
     }
 
+    /// Makes a value require a gradient, and with it all values that nodes compute from it by ops with a gradient. The
+    /// backward pass then differentiates these nodes, down to the value.
+    pub fn require_gradient(&mut self, id: ValueId) {
+        self.set_requires_grad(id);
+        for node in mem::take(&mut self.nodes) {
+            let depends = node.inputs.iter().any(|&input| self.value(input).requires_grad);
+            if depends && node.op.has_gradient() {
+                node.outputs.iter().for_each(|&output| self.set_requires_grad(output));
+            }
+            self.nodes.push(node);
+        }
+    }
+
     /// Calls `keep` with the index of every node, and removes the nodes for which the result is false.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut ix = 0;

@@ -13,8 +13,8 @@ use crate::tape::{StateBuffer, StateLayout};
 
 /// Weights on a device, and the evaluation step.
 pub struct Evaluator {
-    session: Box<dyn Session>,
-    evaluation: LoadedStep,
+    pub(super) session: Box<dyn Session>,
+    pub(super) evaluation: LoadedStep,
 }
 
 impl Evaluator {

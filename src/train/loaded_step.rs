@@ -203,17 +203,30 @@ impl LoadedStep {
         let n_classes = self.tape().shape(self.step.logits)[1];
         let mut all = Vec::with_capacity(split.len() * n_classes);
         let is_whole = self.evaluate(session, split, stop, |this, session, images| {
-            let logits = session.read(this.id, this.step.logits)?;
-            // The rows after those of the images are padding.
-            let logits = &logits[..images.len() * n_classes];
-            if let Some(at) = logits.iter().position(|logit| !logit.is_finite()) {
-                let image = images[at / n_classes] as usize;
-                return Err(StepError::LogitsNotFinite { image, value: logits[at] }.into());
-            }
-            all.extend_from_slice(logits);
+            all.extend(this.read_logits(session, images)?);
             Ok(())
         })?;
         Ok(is_whole.then_some(all))
+    }
+
+    /// Returns the logits of the images whose numbers are in `images`, the batch of the last run, `[images, classes]`.
+    ///
+    /// # Errors
+    /// If the device fails. [`StepError::LogitsNotFinite`] if a logit is NaN or infinite.
+    pub(super) fn read_logits(
+        &self,
+        session: &mut dyn Session,
+        images: &[u32],
+    ) -> Result<Vec<f32>, Error> {
+        let n_classes = self.tape().shape(self.step.logits)[1];
+        let mut logits = session.read(self.id, self.step.logits)?;
+        // The rows after those of the images are padding.
+        logits.truncate(images.len() * n_classes);
+        if let Some(at) = logits.iter().position(|logit| !logit.is_finite()) {
+            let image = images[at / n_classes] as usize;
+            return Err(StepError::LogitsNotFinite { image, value: logits[at] }.into());
+        }
+        Ok(logits)
     }
 }
 

@@ -27,6 +27,7 @@
 //! | `folder.rs`, `metrics.rs`, `logs.rs`, `tensorboard.rs` | the run folder and its files |
 //! | `checkpoint/`, `resume.rs`, `replay.rs` | checkpoints; resuming a run; running a step again to find a NaN |
 //! | `images.rs`, `evaluation.rs`, `predictions.rs`, `confusion.rs` | images, predictions, and their accuracy |
+//! | `grad_cam.rs` | [`Explainer`]: the positions of an image that speak for its predicted class |
 //! | `lr_find/` | the learning-rate finder |
 //! | `console.rs`, `display.rs`, `progress.rs`, `screen.rs`, `stopwatch.rs` | output on the terminal, and times |
 //! | `report_writer.rs` | the interface to `report` and `measure`, which do part of the work at the end of a run |
@@ -60,6 +61,8 @@ pub mod feed;
 pub mod fine_tuning;
 #[cfg(feature = "runs")]
 pub mod folder;
+#[cfg(feature = "runs")]
+pub mod grad_cam;
 #[cfg(feature = "runs")]
 pub mod images;
 #[cfg(feature = "runs")]
@@ -109,6 +112,7 @@ pub use self::{
     display::Display,
     evaluation::Evaluation,
     folder::RunFolder,
+    grad_cam::{Explained, Explainer},
     logs::Logs,
     metrics::EpochMetrics,
     outcome::{Ended, Outcome},

@@ -5,6 +5,7 @@
 //!              -> network -> cross_entropy -> (fuse) -> backward
 //!              -> finite_check, metrics, running statistics, (clip), optimizer, (ema)
 //! evaluation   pixels -> normalise -> network -> cross_entropy -> metrics
+//! explanation  pixels -> normalise -> network -> cross_entropy -> backward, from the logits to the last feature map
 //! ```
 //!
 //! Parts in parentheses are optional. With [`StepConfig::cache_features`], each step has two parts: the part in front
@@ -183,6 +184,50 @@ pub fn evaluation(config: &StepConfig) -> Step {
     let tape = Arc::new(tape);
     let (sizes, indices, class_weights) = (None, None, None);
     Step { tape, front, table, pixels, sizes, labels, indices, class_weights, logits, loss }
+}
+
+/// An evaluation step, and the gradient of its logits with respect to the last feature map of the network.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The step. It is split behind the feature map, so its front has most of the layers.
+    pub step: Step,
+    /// The last feature map of the network, `[N, H, W, C]`, an input of [`Step::tape`]; see [`passes::feature_map`].
+    pub feature_map: ValueId,
+    /// Input that the host writes: the gradient from which the backward pass starts, `[N, classes]`.
+    pub d_logits: ValueId,
+    /// Output that the host can read after the step: the gradient of the feature map, `[N, H, W, C]`.
+    pub d_feature_map: ValueId,
+}
+
+/// Records an evaluation step that can explain its predictions; see [`Explainer`](super::Explainer). Parameters have no
+/// gradient, and no layer in front of the feature map is differentiated.
+pub fn explanation(config: &StepConfig) -> Explanation {
+    let mut tape = new_tape(config, Mode::Eval);
+    tape.inference_only();
+    let [pixels, labels, table] = inputs(&mut tape, config, &config.size.planar(config.batch_size));
+    let x = augment::normalise(&mut tape, pixels, table);
+    let heads = config.network.record_heads(&mut tape, x);
+    let logits = heads.logits;
+    tape.keep(logits);
+    // The layers of auxiliary heads read feature maps, too.
+    passes::eliminate_dead(&mut tape);
+    let feature_map = passes::feature_map(&tape, x);
+    let mut front = passes::split_behind(&mut tape, feature_map);
+    passes::fuse(&mut front.tape, config.update.fusion);
+    config.update.declare_state(&mut front.tape);
+
+    tape.require_gradient(feature_map);
+    let loss = config.update.record_statistics(&mut tape, &heads, labels).loss;
+    let shape = tape.shape(logits).to_vec();
+    let d_logits = tape.input("d_logits", ElementType::F32, &shape);
+    let gradients = passes::backward_from(&mut tape, &[(logits, d_logits)]);
+    let d_feature_map = gradients.get(feature_map).expect("the logits depend on the feature map");
+    tape.keep(d_feature_map);
+    passes::eliminate_dead(&mut tape);
+    let (tape, front) = (Arc::new(tape), Some(front));
+    let step =
+        Step { tape, front, table, pixels, sizes: None, labels, indices: None, logits, loss };
+    Explanation { step, feature_map, d_logits, d_feature_map }
 }
 
 /// Records the forward pass of a training step with the weights that evaluation reads: the averaged ones, if there are
