@@ -13,6 +13,8 @@ mod compare;
 mod elementwise;
 #[path = "golden/fine_tuning.rs"]
 mod fine_tuning;
+#[path = "golden/grad_cam.rs"]
+mod grad_cam;
 #[path = "golden/network.rs"]
 mod network;
 #[path = "golden/ops.rs"]
@@ -74,6 +76,7 @@ const KINDS: &[(&str, Run)] = &[
     ("detach", elementwise::detach),
     ("ema", ops::ema),
     ("fine_tune", fine_tuning::steps),
+    ("grad_cam", grad_cam::maps),
     ("leaky_relu", elementwise::leaky_relu),
     ("linear", ops::linear),
     ("max_pool2d", spatial::max_pool2d),

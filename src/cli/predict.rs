@@ -1,22 +1,27 @@
 //! `wgrad predict`
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rayon::prelude::*;
+use wgrad::base::files::write_whole;
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
+use wgrad::base::units::readable_bytes;
 use wgrad::data::image_file::{Background, ImageFileError};
-use wgrad::data::{ImageSpec, Source, Split, image_file};
+use wgrad::data::{ImageSize, ImageSpec, Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::nn::{NetworkConfig, WeightsFile};
+use wgrad::report::gallery::Gallery;
+use wgrad::report::thumbnail::{self, Thumbnail};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::{Classes, MemorySize};
-use wgrad::train::{Predictions, Settings, TrainError, folder};
+use wgrad::train::{Explained, Predictions, Settings, TrainError, folder};
 
-use super::{arguments, weights};
+use super::{arguments, outputs, weights};
 
 /// The argument for a picture from the standard input.
 const STANDARD_INPUT: &str = "-";
@@ -30,7 +35,9 @@ const MAX_BATCH_SIZE: usize = 250;
 The network reads the central part of a picture, scaled to the size of its inputs (--image-size); a picture of this size
 stays as it is. The picture is turned upright as its orientation tag states, and transparent pixels are blended with
 --background. In a folder and below it, the files with the endings png, jpg, jpeg, webp, bmp, gif, tif and tiff are
-pictures, in the order of the bytes of their paths; hidden files are left out. If a picture cannot be read, the command prints an error, classifies the others, and ends with exit code 1.")]
+pictures, in the order of the bytes of their paths; hidden files are left out. If a picture cannot be read, the command prints an error, classifies the others, and ends with exit code 1.
+
+The page of --out is one file without links to other files. It has a thumbnail of each picture.")]
 pub struct Args {
     /// The weights: a file of safetensors or torch.save with PyTorch's names, or a run's folder
     #[arg(long, value_name = "FILE")]
@@ -49,6 +56,12 @@ pub struct Args {
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
+    /// Write a page with the pictures and their classes instead of printing the classes
+    #[arg(long, value_name = "PAGE.HTML")]
+    out: Option<PathBuf>,
+    /// Colour the positions of each picture on the page that speak for its most probable class (Grad-CAM)
+    #[arg(long, requires = "out")]
+    explain: bool,
     /// The names of the classes: a dataset, a name for each class with commas between them, or their number [default:
     /// those that the weights record; else those of the dataset in config.toml beside the weights; else numbers]
     #[arg(long, value_name = "NAMES")]
@@ -71,38 +84,99 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let weights = weights::read(&args.weights)?;
     let network = args.recorded.network(&weights)?;
     let spec = spec(&weights, network, &args.recorded, args.classes.as_ref())?;
+    if let Some(out) = &args.out {
+        let inputs = args.images.iter().map(PathBuf::as_path).chain([weights.path()]);
+        outputs::refuse_inputs(out, &inputs.collect::<Vec<_>>(), "html")?;
+    }
     let paths = files(&args.images);
     let n_paths = paths.len();
-    let (mut files, mut split) = (Vec::new(), Split::new(spec.size));
     let background = args.background.0;
-    let read = |path: Result<PathBuf, ImageFileError>| {
-        let path = path?;
-        let image = match path.as_os_str() == STANDARD_INPUT {
-            true => image_file::read_from(io::stdin().lock(), &path, spec.size, background)?,
-            false => image_file::read(&path, spec.size, background)?,
-        };
-        Ok((path, image))
-    };
+    let side = args.out.as_ref().map(|_| thumbnail::side(n_paths));
+    let read = |path: Result<PathBuf, ImageFileError>| read(path?, spec.size, background, side);
     let images: Vec<Result<_, ImageFileError>> = paths.into_par_iter().map(read).collect();
+    let (mut files, mut thumbnails, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    let mut split = Split::new(spec.size);
     for image in images {
         match image {
-            Ok((path, image)) => {
+            Ok((path, image, thumbnail)) => {
+                thumbnails.extend(thumbnail.map(|thumbnail| (path.clone(), thumbnail)));
                 files.push(path);
                 split.images.to_mut().extend(image);
                 split.labels.push(0); // The label is unknown. No code reads it.
             }
-            Err(error) => print_error(&escaped_lines(&format!("error: {error}\n"))),
+            Err(error) => {
+                print_error(&escaped_lines(&format!("error: {error}\n")));
+                errors.push(error.to_string());
+            }
         }
     }
     // This call runs even if no picture can be read. It then reports errors in the weights, too.
-    let logits = predict(args, &weights, network, &spec, &split)?;
-    let text = match args.json {
-        true => format!("{}\n", json(&files, &spec.classes, &logits, args.top.get())),
-        false => text(&files, &spec.classes, &logits, args.top.get()),
-    };
-    super::print(&text)?;
+    let (logits, explained, device) = predict(args, &weights, network, &spec, &split)?;
+    if args.json {
+        super::print(&format!("{}\n", json(&files, &spec.classes, &logits, args.top.get())))?;
+    } else if args.out.is_none() {
+        super::print(&text(&files, &spec.classes, &logits, args.top.get()))?;
+    }
+    if let Some(out) = &args.out {
+        let gallery = Gallery {
+            pictures: &thumbnails,
+            predictions: &Predictions::from_logits(&logits, spec.classes.len()),
+            explained: explained.as_ref(),
+            unreadable: &errors,
+            classes: &spec.classes,
+            top: args.top.get(),
+            size: spec.size,
+            network: network.network.name(),
+            weights: weights.path(),
+            device: &device.name(),
+        };
+        let page = gallery.page();
+        write_whole(out, page.as_bytes())?;
+        if !args.json {
+            let size = readable_bytes(page.len() as u64);
+            super::print(&format!("page      {} ({size})\n", out.shown()))?;
+        }
+    }
     let all = files.len() == n_paths;
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Reads a picture, and returns its path, the image of the network, and a thumbnail whose longer side has at most `side`
+/// pixels; no thumbnail without a side.
+fn read(
+    path: PathBuf,
+    size: ImageSize,
+    background: [u8; 3],
+    side: Option<usize>,
+) -> Result<(PathBuf, Vec<u8>, Option<Thumbnail>), ImageFileError> {
+    let input: Box<dyn Read> = match path.as_os_str() == STANDARD_INPUT {
+        true => Box::new(io::stdin().lock()),
+        false => {
+            let io = |source| ImageFileError::Io { path: path.clone(), source };
+            Box::new(File::open(&path).map_err(io)?)
+        }
+    };
+    let mut copying = Copying { input, bytes: Vec::new() };
+    let image = image_file::read_from(&mut copying, &path, size, background)?;
+    let thumbnail = side.map(|side| Thumbnail::of(&copying.bytes, background, side)).transpose();
+    match thumbnail {
+        Ok(thumbnail) => Ok((path, image, thumbnail)),
+        Err(reason) => Err(ImageFileError::Unusable { path, reason }),
+    }
+}
+
+/// An input that keeps a copy of the bytes that were read. The standard input can be read only once.
+struct Copying<R> {
+    input: R,
+    bytes: Vec<u8>,
+}
+
+impl<R: Read> Read for Copying<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        self.bytes.extend_from_slice(&buffer[..n]);
+        Ok(n)
+    }
 }
 
 /// Returns the files of the pictures that the arguments name: an argument itself, or the pictures in a folder, or an
@@ -128,14 +202,14 @@ fn print_error(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Returns the logits of the pictures, `[n, classes]`.
+/// Returns the logits of the pictures, `[n, classes]`, the maps of the pictures with `--explain`, and the device.
 fn predict(
     args: &Args,
     weights: &WeightsFile,
     network: NetworkConfig,
     spec: &ImageSpec,
     split: &Split,
-) -> anyhow::Result<Vec<f32>> {
+) -> anyhow::Result<(Vec<f32>, Option<Explained>, Device)> {
     let options = OpenOptions {
         kernels: args.kernels,
         memory_limit: args.memory_limit.map(|size| size.0),
@@ -144,8 +218,14 @@ fn predict(
     let device = Device::open(&args.device, super::opened(options))?;
     let batch_size = split.len().clamp(1, MAX_BATCH_SIZE);
     let flags = &args.recorded;
+    if args.explain {
+        let mut explainer = weights::explainer(&device, weights, network, spec, flags, batch_size)?;
+        let mut explained = explainer.explain(split, &|| false)?.expect("no interruption");
+        return Ok((std::mem::take(&mut explained.logits), Some(explained), device));
+    }
     let mut evaluator = weights::evaluator(&device, weights, network, spec, flags, batch_size)?;
-    Ok(evaluator.logits(split, &|| false)?.expect("no interruption"))
+    let logits = evaluator.logits(split, &|| false)?.expect("no interruption");
+    Ok((logits, None, device))
 }
 
 /// Returns the format of the pictures that the network of a file reads, and the names of its classes.

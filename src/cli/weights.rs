@@ -11,7 +11,7 @@ use wgrad::tape::StateLayout;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 use wgrad::train::units::PerChannel;
-use wgrad::train::{Evaluator, folder, recipe};
+use wgrad::train::{Evaluator, Explainer, folder, recipe};
 
 use super::arguments;
 
@@ -148,6 +148,25 @@ pub fn evaluator(
     let weights = fitted(file, network, evaluator.layout())?;
     evaluator.set_weights(&weights)?;
     Ok(evaluator)
+}
+
+/// Returns an explainer with the weights of a file; otherwise as [`evaluator`].
+///
+/// # Errors
+/// As for [`evaluator`].
+pub fn explainer(
+    device: &Device,
+    file: &WeightsFile,
+    network: NetworkConfig,
+    spec: &ImageSpec,
+    flags: &Recorded,
+    batch_size: usize,
+) -> anyhow::Result<Explainer> {
+    let config = step(file, network, spec, flags, batch_size)?;
+    let mut explainer = Explainer::new(device, &config)?;
+    let weights = fitted(file, network, explainer.evaluator.layout())?;
+    explainer.evaluator.set_weights(&weights)?;
+    Ok(explainer)
 }
 
 /// Returns the weights of a file for a network with this layout. Prints a note on the standard error for each tensor that

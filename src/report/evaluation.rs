@@ -129,7 +129,7 @@ pub fn percent(part: Option<f64>) -> String {
 
 /// Formats a probability: `86%`. Probabilities near 0% and 100% have one more digit. Only the exact probabilities 0 and
 /// 1 are shown as `0%` and `100%`.
-fn probability_text(probability: f32) -> String {
+pub fn probability_text(probability: f32) -> String {
     match 100.0 * probability {
         p if p > 0.0 && p < 0.05 => "<0.1%".to_string(),
         p if p > 99.95 && p < 100.0 => ">99.9%".to_string(),

@@ -1,7 +1,7 @@
 //! The page of a run, `report.html`: one self-contained file.
 //!
 //! * [`write()`] writes the page: at the end of a run, or later for a run that is [read](loaded_run) from its folder;
-//! * [`compare`] writes one page about several runs;
+//! * [`compare`] writes one page about several runs, and [`gallery`] one of pictures with their predictions;
 //! * [`page`] has the sections; [`evaluation`] and [`pixels`] have the larger sections;
 //! * [`curves`] makes the [charts](crate::base::chart), [`picture`] embeds images in the page, and [`html`] joins the
 //!   sections to a file.
@@ -13,11 +13,14 @@ use std::path::{Path, PathBuf};
 pub mod compare;
 pub mod curves;
 pub mod evaluation;
+pub mod gallery;
 pub mod html;
 pub mod loaded_run;
+pub mod overlay;
 pub mod page;
 pub mod picture;
 pub mod pixels;
+pub mod thumbnail;
 
 pub use loaded_run::LoadedRun;
 
