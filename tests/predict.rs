@@ -238,6 +238,79 @@ fn transparent_pixels_have_the_colour_of_the_background() {
     assert!(text(&output.stderr).contains("red, green and blue"), "{}", text(&output.stderr));
 }
 
+/// Returns the attribute `name` of every element with the text `element` in a page.
+fn attributes<'a>(page: &'a str, element: &str, name: &str) -> Vec<&'a str> {
+    let elements = page.split(element).skip(1);
+    let value =
+        |rest: &'a str| rest.split_once(&format!("{name}=\"")).and_then(|(_, v)| v.split_once('"'));
+    elements.map(|rest| value(rest).expect("the attribute").0).collect()
+}
+
+#[test]
+fn a_page_has_the_pictures_with_their_predictions() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("pictures")).expect("made");
+    for (from, to) in
+        [("wide.png", "a <b>.png"), ("exact.png", "日本.png"), ("generate.py", "no.jpg")]
+    {
+        fs::copy(picture(from), folder.path().join("pictures").join(to)).expect("copied");
+    }
+    let run = |flags: &[&str]| {
+        let arguments = ["predict", "pictures", "--out=pictures/page.html", "--top=3"];
+        let output = wgrad(&folder, &[&arguments, flags].concat());
+        assert_eq!(output.status.code(), Some(1), "a file cannot be read");
+        let page = fs::read_to_string(folder.path().join("pictures/page.html")).expect("a page");
+        assert!(text(&output.stderr).contains("no.jpg: neither PNG"), "{}", text(&output.stderr));
+        (text(&output.stdout), page)
+    };
+    let (printed, page) = run(&[]);
+    assert!(printed.starts_with("page      pictures/page.html ("), "{printed}");
+    assert_eq!(printed.lines().count(), 1, "{printed}");
+    assert_eq!(attributes(&page, "<img", "alt"), ["a &lt;b&gt;.png", "日本.png"]);
+    assert!(!page.contains("<b>.png") && !page.contains("<script"), "{page}");
+    assert!(page.contains("pictures/no.jpg: neither PNG"), "{page}");
+    assert!(page.contains("resnet9 for images of 32x32, weights model.safetensors"), "{page}");
+    // `wide.png` is wider than high, so a part is veiled. `exact.png` has the size of the images.
+    assert_eq!(page.matches("class=\"crop\"").count(), 1);
+    let predictions = expected(&["wide.png", "exact.png"]);
+    let top = [0, 1].map(|image| predictions.top(image, 3)).concat();
+    let classes: Vec<String> = top.iter().map(|(class, _)| class.to_string()).collect();
+    assert_eq!(attributes(&page, "<span class=\"label\"", "title"), classes);
+    // Each address has the whole picture.
+    for uri in attributes(&page, "<img", "src") {
+        assert!(uri.starts_with("data:image/png;base64,"), "{uri}");
+    }
+
+    let (_, explained) = run(&["--explain"]);
+    assert_eq!(attributes(&explained, "<img class=\"map\"", "alt"), ["", ""]);
+    assert!(explained.contains("the 4x4 positions of the last feature map"), "{explained}");
+    let without_maps: String = explained.split("<img class=\"map\"").collect();
+    assert_eq!(attributes(&without_maps, "<span class=\"label\"", "title"), classes);
+
+    let (printed, _) = run(&["--json", "--explain"]);
+    let explained: Value = serde_json::from_str(&printed).expect("JSON");
+    let (printed, _) = run(&["--json"]);
+    assert_eq!(explained, serde_json::from_str::<Value>(&printed).expect("JSON"), "the same bits");
+}
+
+#[test]
+fn a_page_replaces_no_input_and_an_explanation_needs_a_page() {
+    let folder = folder();
+    let output = predict(&folder, &["wide.png"], &["--explain"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--out <PAGE.HTML>"), "{}", text(&output.stderr));
+    let weights = fs::read(folder.path().join("model.safetensors")).expect("weights");
+    let output = predict(&folder, &["wide.png"], &["--out=model.safetensors"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("name another file"), "{}", text(&output.stderr));
+    assert_eq!(fs::read(folder.path().join("model.safetensors")).expect("weights"), weights);
+
+    let output = predict(&folder, &["none.png"], &["--out=page.html", "--explain"]);
+    assert_eq!(output.status.code(), Some(1));
+    let page = fs::read_to_string(folder.path().join("page.html")).expect("a page");
+    assert!(page.contains("none.png: ") && !page.contains("<figure"), "{page}");
+}
+
 /// A file name must not move the terminal's cursor or start a line that looks like a result.
 #[test]
 fn names_of_pictures_are_escaped_for_the_terminal() {

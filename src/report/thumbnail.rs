@@ -4,13 +4,13 @@ use super::picture::Picture;
 use crate::data::image_file::{self, MAX_PIXELS};
 use crate::data::{ImageSize, Split};
 
-/// The number of pixels of all thumbnails of a page together, if each is a square. A PNG of a photograph takes about 1.3
-/// bytes for each pixel, and base64 a third more, so the pictures of a page take at most about 60 MB.
-const MAX_PAGE_PIXELS: usize = 1 << 25;
+/// The number of pixels of all thumbnails of a page together, if each is a square. On the page, a pixel of a photograph
+/// takes about 2 bytes as PNG and base64, so photographs of 4:3 take at most 25 MB.
+const MAX_PAGE_PIXELS: usize = 1 << 24;
 
-/// The largest and the smallest longer side of a thumbnail, in pixels. With more than 2,675 pictures, each has the
-/// smallest, and the page grows with their number.
-const SIDES: [usize; 2] = [240, 112];
+/// The largest and the smallest longer side of a thumbnail, in pixels. With more than 1,820 pictures, each has the
+/// smallest, and the page grows with their number: 14 kB for each photograph, 41 MB for 3,000.
+const SIDES: [usize; 2] = [240, 96];
 
 /// A small copy of a picture.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ pub fn side(n: usize) -> usize {
 impl Thumbnail {
     /// Decodes the bytes of a picture file, and returns a copy whose longer side has at most `side` pixels. Transparent
     /// pixels are blended with `background`. A picture that is small enough keeps its pixels. Otherwise the copy has 6
-    /// bits for each colour, because its PNG then takes two thirds of the bytes and looks the same.
+    /// bits for each colour, because its PNG then takes three quarters of the bytes and looks the same.
     ///
     /// # Errors
     /// If the bytes are not a picture. The error is a message.
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn thumbnails_are_smaller_on_a_page_with_many_pictures() {
-        assert_eq!([0, 1, 500, 1000, 3000, 100_000].map(side), [240, 240, 240, 183, 112, 112]);
+        assert_eq!([0, 1, 291, 1000, 3000, 100_000].map(side), [240, 240, 240, 129, 96, 96]);
     }
 
     #[test]
