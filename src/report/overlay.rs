@@ -12,7 +12,7 @@ const N_LEVELS: usize = 64;
 
 /// Red, green, blue and opacity at 0, at 0.5 and at 1, each from 0 to 255. A picture stays visible where the map is low.
 const STOPS: [[f64; 4]; 3] =
-    [[96.0, 0.0, 160.0, 0.0], [225.0, 60.0, 50.0, 110.0], [255.0, 225.0, 60.0, 190.0]];
+    [[96.0, 0.0, 160.0, 0.0], [225.0, 60.0, 50.0, 110.0], [255.0, 225.0, 60.0, 175.0]];
 
 /// Returns the colour of a value in 0..=1: red, green, blue and opacity.
 fn colour(value: f64) -> [u8; 4] {
@@ -99,7 +99,7 @@ mod tests {
     fn a_low_value_is_transparent_and_a_high_one_is_bright() {
         assert_eq!(colour(0.0)[3], 0);
         assert_eq!(colour(0.5), [225, 60, 50, 110]);
-        assert_eq!(colour(1.0), [255, 225, 60, 190]);
-        assert!(gradient().ends_with(",rgb(255 225 60/0.75))"), "{}", gradient());
+        assert_eq!(colour(1.0), [255, 225, 60, 175]);
+        assert!(gradient().ends_with(",rgb(255 225 60/0.69))"), "{}", gradient());
     }
 }
