@@ -42,18 +42,15 @@ impl Thumbnail {
             let uri = Picture::new(width, height, decoded.rgb).data_uri();
             return Ok(Self { size: decoded.size, uri });
         }
-        let planes = |rgb: &[u8]| {
+        let planes = |rgb: &[u8]| -> Vec<u8> {
             (0..3).flat_map(|channel| rgb.iter().skip(channel).step_by(3)).copied().collect()
         };
-        let whole = Split {
-            size: ImageSize { height, width, channels: 3 },
-            images: planes(&decoded.rgb),
-            labels: vec![0],
-        };
+        let size = ImageSize { height, width, channels: 3 };
+        let whole = Split::of(size, planes(&decoded.rgb), vec![0]);
         drop(decoded.rgb);
         let [rows, columns] = decoded.size.map(|n| (n * side).div_ceil(longer));
         let mut small = whole.resized(ImageSize { height: rows, width: columns, channels: 3 });
-        small.images.iter_mut().for_each(|value| *value = *value & !3 | *value >> 6);
+        small.images.to_mut().iter_mut().for_each(|value| *value = *value & !3 | *value >> 6);
         Ok(Self {
             size: decoded.size,
             uri: Picture::of_planes(small.size, &small.images).data_uri(),

@@ -225,8 +225,18 @@ pub fn explanation(config: &StepConfig) -> Explanation {
     tape.keep(d_feature_map);
     passes::eliminate_dead(&mut tape);
     let (tape, front) = (Arc::new(tape), Some(front));
-    let step =
-        Step { tape, front, table, pixels, sizes: None, labels, indices: None, logits, loss };
+    let step = Step {
+        tape,
+        front,
+        table,
+        pixels,
+        sizes: None,
+        labels,
+        class_weights: None,
+        indices: None,
+        logits,
+        loss,
+    };
     Explanation { step, feature_map, d_logits, d_feature_map }
 }
 

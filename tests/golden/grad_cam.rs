@@ -45,8 +45,8 @@ pub fn maps(file: &CaseFile, device: &Device) {
     };
     explainer.evaluator.set_weights(&weights).expect("written");
 
-    let images = pixels.f64().into_iter().map(|value| value as u8).collect();
-    let split = Split { size, images, labels: vec![0; n] };
+    let images: Vec<u8> = pixels.f64().into_iter().map(|value| value as u8).collect();
+    let split = Split::of(size, images, vec![0; n]);
     let explained = explainer.explain(&split, &|| false).expect("it runs").expect("whole");
     let mut failures = Failures::default();
     for (what, got) in [("logits", &explained.logits), ("maps", &explained.maps)] {

@@ -13,7 +13,7 @@ const PICTURES: [&str; 6] =
 fn classes_are_folders_and_pictures_have_the_order_of_bytes() {
     let folder = Folder::new();
     // The pictures are written in the reverse order.
-    PICTURES.iter().zip(0..).rev().for_each(|(file, seed)| folder.draw(file, seed));
+    PICTURES.iter().enumerate().rev().for_each(|(seed, file)| folder.draw(file, seed as u64));
     folder.draw("cat/.hidden.png", 9);
     folder.draw(".git/x/1.png", 9);
     folder.write("cat/notes.txt", "text");
