@@ -125,7 +125,7 @@ impl<'a> Sampler<'a> {
     pub fn row(&mut self, n_steps: usize, feed: &mut Feed) -> Result<Row, Error> {
         let (begun, waited) = (Instant::now(), feed.waited());
         for _ in 0..n_steps {
-            self.trainer.step_on(feed.next(), 0, LR)?;
+            self.trainer.step_on(feed.next_batch(), 0, LR)?;
         }
         self.trainer.state.session.wait()?;
         let n_steps = n_steps as f64;

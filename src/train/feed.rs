@@ -53,7 +53,7 @@ impl Feed {
     ///
     /// # Panics
     /// If there are no more batches, or the thread panicked.
-    pub fn next(&mut self) -> &Batch {
+    pub fn next_batch(&mut self) -> &Batch {
         if let Some(batch) = self.current.take() {
             // After the last batch the thread has ended, and no batch is needed.
             let _ = self.free.send(batch);
@@ -87,7 +87,7 @@ mod tests {
             let mut feed = Feed::start(scope, &split, 4, batches::whole_batches(&order, 4));
             for images in batches::whole_batches(&order, 4) {
                 expected.fill(&split, images);
-                assert_eq!(feed.next(), &expected);
+                assert_eq!(feed.next_batch(), &expected);
             }
         });
     }
@@ -99,7 +99,7 @@ mod tests {
         thread::scope(|scope| {
             let mut feed = Feed::start(scope, &split, 4, order.chunks(4).cycle());
             for _ in 0..3 {
-                feed.next();
+                feed.next_batch();
             }
         });
     }
@@ -112,12 +112,12 @@ mod tests {
         thread::scope(|scope| {
             let late = order.chunks(4).cycle().inspect(|_| thread::sleep(slow));
             let mut feed = Feed::start(scope, &split, 4, late);
-            feed.next();
+            feed.next_batch();
             assert!(feed.waited() > 0.05, "{}", feed.waited());
             // Both of the next batches are filled during this sleep.
             thread::sleep(4 * slow);
             let before = feed.waited();
-            feed.next();
+            feed.next_batch();
             assert!(feed.waited() - before < 0.05, "{}", feed.waited());
         });
     }

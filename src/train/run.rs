@@ -215,9 +215,9 @@ impl Run<'_> {
         let is_timed = self.display.wants_times();
         let times = match (feed, &self.features) {
             (Some(feed), _) if is_timed => {
-                Some(self.trainer.timed_step_on(feed.next(), epoch, lr)?)
+                Some(self.trainer.timed_step_on(feed.next_batch(), epoch, lr)?)
             }
-            (Some(feed), _) => self.trainer.step_on(feed.next(), epoch, lr).map(|()| None)?,
+            (Some(feed), _) => self.trainer.step_on(feed.next_batch(), epoch, lr).map(|()| None)?,
             (None, features) => {
                 let [train, _] = features.as_ref().expect("without a feed there are features");
                 let train = Images::Features(train);

@@ -63,7 +63,7 @@ fn a_folder_without_permission_is_reported_with_the_others() {
 
     let folder = Folder::with(&["a/1.png", "b/in/2.png", "c/3.png"]);
     let closed = folder.path().join("b/in");
-    fs::set_permissions(&closed, Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(&closed, Permissions::from_mode(0o000)).expect("set");
     if fs::read_dir(&closed).is_ok() {
         return; // The administrator can read everything.
     }
