@@ -5,9 +5,10 @@
 //! plan its memory, print it and draw it. A device then replays the list. A tape is recorded once per shape, not once
 //! per step.
 //!
-//! Reading order: [`value`], [`node`], `record.rs`, `rewrite.rs`, then the contract of an op in [`op`]
+//! Reading order: [`value`], [`node`], `record.rs`, `members.rs`, `rewrite.rs`, then the contract of an op in [`op`]
 //! and [`mod@reference`].
 
+mod members;
 pub mod node;
 pub mod op;
 pub mod prefixes;

@@ -1,7 +1,5 @@
 //! Recording: adds values and nodes to a tape.
 
-mod members;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -23,11 +21,11 @@ pub enum Mode {
 #[derive(Clone, Debug)]
 pub struct Tape {
     name: String,
-    mode: Mode,
-    values: Vec<Value>,
+    pub(super) mode: Mode,
+    pub(super) values: Vec<Value>,
     pub(super) nodes: Vec<Node>,
-    state: StateLayout,
-    members: HashMap<String, ValueId>,
+    pub(super) state: StateLayout,
+    pub(super) members: HashMap<String, ValueId>,
     scope: String,
     phase: Phase,
     unit: Option<ValueId>,
@@ -322,7 +320,7 @@ impl Tape {
         self.unit == Some(id)
     }
 
-    fn new_value(
+    pub(super) fn new_value(
         &mut self,
         name: &str,
         shape: &[usize],

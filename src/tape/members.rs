@@ -1,8 +1,7 @@
 //! The members of a tape's state: parameters, running statistics, and the buffers that updates need.
 
-use super::Tape;
-use crate::tape::state::{Initializer, Layout, StateEntry};
-use crate::tape::{ElementType, Mode, StateBuffer, Storage, ValueId};
+use super::state::{Initializer, Layout, StateEntry};
+use super::{ElementType, Mode, StateBuffer, Storage, Tape, ValueId};
 
 impl Tape {
     /// Returns the parameter with this name (PyTorch's); the first call adds it.
