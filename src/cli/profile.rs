@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use wgrad::base::files::FileError;
-use wgrad::data::{self, ReadOptions, Source};
+use wgrad::data::Source;
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
 use wgrad::measure::profile::{self, svg, table};
 use wgrad::passes::fuse::{Fusion, Rule};
-use wgrad::train::recipe::{CIFAR10, SHAPES, SHAPES_SEED};
+use wgrad::train::recipe::{CIFAR10, SHAPES};
 use wgrad::train::settings::at_least_one;
+use wgrad::train::{Settings, resume};
 
 use super::arguments;
 use super::sizes::NetworkArgs;
@@ -71,10 +72,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let batch_size = args.batch_size.map_or(defaults.batch_size, |n| n.get() as usize);
     let dataset = match (args.data, &args.data_dir) {
         (None, None) => None,
-        (source, dir) => {
-            let side = sizes.image_size.map(|side| side.get().into());
-            let options = ReadOptions { seed: SHAPES_SEED, side, ..ReadOptions::default() };
-            let loaded = data::load(source.unwrap_or_default(), dir.as_deref(), options)?;
+        (data, dir) => {
+            let (network, image_size) = (Some(*network), sizes.image_size);
+            let data_dir = dir.clone();
+            let settings = Settings { data, data_dir, network, image_size, ..Settings::default() };
+            let loaded =
+                resume::load(&settings).map_err(|error| super::of_file(error, dir.as_deref()))?;
             Some(super::hints::advised(loaded).dataset)
         }
     };

@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 
 use wgrad::data::{Dataset, ImageSize};
 use wgrad::nn::{NetworkConfig, NetworkRef};
+use wgrad::ops::random_resized_crop;
 use wgrad::train::ConfigError;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
@@ -106,6 +107,9 @@ impl SizeArgs {
         let width = self.width.map_or(default_width, |n| n.get().into());
         let network = NetworkConfig::new(network, width, dataset.spec.n_classes());
         let config = StepConfig::new(network.with_auxiliary(image), batch_size);
-        Ok(config.for_images(&dataset.spec))
+        let config = config.for_images(&dataset.spec).for_sizes(&dataset.train);
+        // Images with sizes of their own need this crop, which a run on photographs has by default.
+        let resized_crop = config.largest_image.map(|_| random_resized_crop::RANGE);
+        Ok(StepConfig { resized_crop, ..config })
     }
 }
