@@ -352,6 +352,7 @@ fn eval_prints_scores_by_class_and_averages_two_views() {
     let (plain, both) = (json(&eval(&["--json"])), json(&eval(&["--json", "--tta", "flip"])));
     assert_eq!((&plain["views"], &both["views"]), (&1.into(), &2.into()));
     assert_eq!(both["one_view"]["loss"], plain["loss"]);
+    assert_eq!(both["one_view"]["top5"], plain["top5"]);
     assert_ne!(both["loss"], plain["loss"], "the mirrored view changes the loss");
     assert_eq!(plain["images"], 57);
     let sum = |value: &Value, key: &str| -> u64 {
@@ -366,6 +367,8 @@ fn eval_prints_scores_by_class_and_averages_two_views() {
         assert_eq!((sum(value, "images"), sum(value, "predicted")), (57, 57));
         let right: u64 = (0..10).map(|k| value["confusion"][k][k].as_u64().expect("n")).sum();
         assert_eq!(value["accuracy"].as_f64(), Some(right as f64 / 57.0));
+        let n_top5 = 57.0 * value["top5"].as_f64().expect("there are ten classes");
+        assert!((n_top5 - n_top5.round()).abs() < 1e-9 && n_top5 >= right as f64, "{n_top5}");
     }
     // Mirrors each image in the file. With `--tta flip`, the two views of an image change places, so the mean of their
     // results stays the same.
@@ -385,6 +388,7 @@ fn eval_prints_scores_by_class_and_averages_two_views() {
         assert!(output.contains(word), "{word:?} is not in {output}");
     }
     let output = text(&eval(&[]).stdout);
-    assert!(output.lines().last().is_some_and(|line| line.starts_with("test loss ")), "{output}");
+    let [.., loss, top5] = output.lines().collect::<Vec<_>>()[..] else { panic!("{output}") };
+    assert!(loss.starts_with("test loss ") && top5.starts_with("top-5 accuracy "), "{output}");
     assert_eq!(eval(&["--tta", "spin"]).status.code(), Some(2));
 }

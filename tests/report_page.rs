@@ -118,6 +118,7 @@ fn a_run_writes_a_self_contained_page() {
     let accuracy = format!("{:.2}%", 100.0 * n_right as f64 / 30.0);
     assert!(html.contains(&format!("<b>{accuracy}</b>")), "{accuracy} by the matrix");
     assert_eq!(epochs.len(), 2);
+    assert!(html.contains("<span>top-5 accuracy</span><b>"), "ten classes");
 
     let of_section = |id: &str| {
         let body = between(&html, &format!("<section id=\"{id}\">"), "</section>")[0];

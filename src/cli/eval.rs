@@ -145,7 +145,8 @@ fn logits(evaluator: &mut Evaluator, split: &Split) -> anyhow::Result<Vec<f32>> 
     Ok(evaluator.logits(split, &|| false)?.expect("no interruption"))
 }
 
-/// Returns a table of the classes, and lines with loss and accuracy over the `kind` images.
+/// Returns a table of the classes, lines with loss and accuracy over the `kind` images, and with more than five classes
+/// the top-5 accuracy.
 fn text(
     kind: &str,
     classes: &[String],
@@ -167,6 +168,9 @@ fn text(
             line(both)
         ),
     };
+    if let Some(top5) = shown.top5 {
+        text += &format!("top-5 accuracy {:.2}%\n", 100.0 * top5);
+    }
     text
 }
 
@@ -195,7 +199,8 @@ fn table(classes: &[String], confusion: &Confusion) -> String {
     table + "\n"
 }
 
-/// Returns the evaluation as JSON. Without `--tta`, `one_view` has the same loss and accuracy as the top level.
+/// Returns the evaluation as JSON. Without `--tta`, `one_view` has the same numbers as the top level. `top5` is null if
+/// there are at most five classes.
 fn json(
     args: &Args,
     dataset: &Dataset,
@@ -223,7 +228,8 @@ fn json(
         "views": if with_views.is_some() { 2 } else { 1 },
         "loss": shown.loss,
         "accuracy": shown.accuracy(),
-        "one_view": { "loss": plain.loss, "accuracy": plain.accuracy() },
+        "top5": shown.top5,
+        "one_view": { "loss": plain.loss, "accuracy": plain.accuracy(), "top5": plain.top5 },
         "classes": dataset.spec.classes.iter().zip(confusion.all_scores()).map(per_class).collect::<Vec<_>>(),
         "confusion": (0..n).map(row).collect::<Vec<_>>(),
     })

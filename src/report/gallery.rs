@@ -8,10 +8,11 @@ use std::cmp::Reverse;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::evaluation::{bar, probability_text};
+use super::confusion::bar;
 use super::html::{Page, note, table};
 use super::overlay;
 use super::thumbnail::Thumbnail;
+use super::worst::probability_text;
 use crate::base::chart::escape;
 use crate::base::shown::{Shown, escaped};
 use crate::base::units::thousands;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::base::chart::svg::shortened;
 use crate::base::chart::{self, escape};
 
 /// Style sheet of every page. The page has the charts' style sheet, with the colours, before this one.
@@ -88,6 +89,18 @@ pub fn table(class: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     out + "</tbody></table></div>\n"
 }
 
+/// The largest number of columns of a name that is certain to fit a cell of a table. The style sheet cuts longer names.
+const NAME_WIDTH: usize = 14;
+
+/// Returns the name of a class as an element of one line. A long name is cut at the end, and shown as a whole on hover.
+/// `class` is the element's CSS class, such as `truth`.
+pub fn name(class: &str, text: &str) -> String {
+    let (is_short, text) = (shortened(text, NAME_WIDTH) == text, escape(text));
+    let title = if is_short { String::new() } else { format!(" title=\"{text}\"") };
+    // The element isolates the direction of its text: a name in Arabic does not move the number after it.
+    format!("<bdi class=\"class-name {class}\"{title}>{text}</bdi>")
+}
+
 /// Returns a paragraph with an explanation. `text` is plain text.
 pub fn note(text: &str) -> String {
     format!("<p class=\"note\">{}</p>\n", escape(text))
@@ -116,6 +129,15 @@ mod tests {
         assert!(!html.contains("<script>") && !html.contains("<img>"), "{html}");
         assert!(html.contains("<section id=\"a---b\">\n<h2>A &amp; B</h2>"), "{html}");
         assert!(!html.contains("Empty"), "{html}");
+    }
+
+    #[test]
+    fn long_names_have_their_whole_text_as_a_title() {
+        assert_eq!(name("", "cat"), "<bdi class=\"class-name \">cat</bdi>");
+        let long = name("truth", "a cat & its <large> \"family\"");
+        let text = "a cat &amp; its &lt;large&gt; &quot;family&quot;";
+        assert_eq!(long, format!("<bdi class=\"class-name truth\" title=\"{text}\">{text}</bdi>"));
+        assert!(name("", "八个汉字的类的名").contains("title="), "each letter has two columns");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! * [`write()`] writes the page: at the end of a run, or later for a run that is [read](loaded_run) from its folder;
 //! * [`compare`] writes one page about several runs, and [`gallery`] one of pictures with their predictions;
-//! * [`page`] has the sections; [`evaluation`] and [`pixels`] have the larger sections;
+//! * [`page`] has the sections; [`confusion`], [`worst`] and [`pixels`] have the larger sections;
 //! * [`curves`] makes the [charts](crate::base::chart), [`picture`] embeds images in the page, and [`html`] joins the
 //!   sections to a file.
 //!
@@ -11,8 +11,8 @@
 use std::path::{Path, PathBuf};
 
 pub mod compare;
+pub mod confusion;
 pub mod curves;
-pub mod evaluation;
 pub mod gallery;
 pub mod html;
 pub mod loaded_run;
@@ -21,6 +21,7 @@ pub mod page;
 pub mod picture;
 pub mod pixels;
 pub mod thumbnail;
+pub mod worst;
 
 pub use loaded_run::LoadedRun;
 
@@ -34,7 +35,7 @@ use crate::tape::StateLayout;
 use crate::train::StepError;
 use crate::train::folder::{LayerTime, Summary};
 use crate::train::report_writer::{EndedRun, ReportWriter};
-use crate::train::{EpochMetrics, Predictions, Recipe, Trainer};
+use crate::train::{EpochMetrics, Evaluation, Recipe, Trainer};
 use page::Contents;
 use pixels::AugmentedBatch;
 
@@ -141,15 +142,16 @@ fn contents<'a>(run: &Run<'a>, outputs: Option<Outputs<'_>>) -> Result<Contents<
             None => Some(AugmentedBatch::of(run.recipe, dataset, last_epoch)?),
             Some(_) => None,
         },
-        predictions: None,
+        evaluation: None,
         no_predictions: None,
         filters: String::new(),
     };
     if let Some(Outputs { layout, weights, logits }) = outputs {
-        let n_classes = dataset.spec.n_classes();
+        let (labels, n_classes) = (&run.evaluated().0.labels, dataset.spec.n_classes());
         match logits {
             Ok(logits) => {
-                contents.predictions = logits.map(|z| Predictions::from_logits(&z, n_classes));
+                let logits = logits.filter(|logits| !logits.is_empty());
+                contents.evaluation = logits.map(|z| Evaluation::of(&[z], labels, n_classes));
             }
             // The run diverged, so the page has no predictions. The page is still useful for its curves and settings.
             Err(error @ Error::Step(StepError::LogitsNotFinite { .. })) => {

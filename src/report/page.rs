@@ -4,7 +4,7 @@ use std::fs;
 
 use super::html::{Page, note, table, tiles};
 use super::pixels::AugmentedBatch;
-use super::{Run, curves, evaluation, loaded_run, picture};
+use super::{Run, confusion, curves, loaded_run, picture, worst};
 use crate::Error;
 use crate::base::chart::{Chart, escape};
 use crate::base::units::thousands;
@@ -13,7 +13,7 @@ use crate::device::gpu::info;
 use crate::train::console::duration;
 use crate::train::folder::LayerTime;
 use crate::train::metrics::best;
-use crate::train::{EpochMetrics, Predictions, lr_find, step};
+use crate::train::{EpochMetrics, Evaluation, lr_find, step};
 
 /// The contents of a run's page. Sections without contents are left out.
 pub struct Contents<'a> {
@@ -21,8 +21,8 @@ pub struct Contents<'a> {
     pub run: Run<'a>,
     /// An augmented batch; None if the training images are not available.
     pub batch: Option<AugmentedBatch>,
-    /// The predictions for the images of the [evaluated split](Run::evaluated); None without a complete evaluation.
-    pub predictions: Option<Predictions>,
+    /// The results on the images of the [evaluated split](Run::evaluated); None without a complete evaluation.
+    pub evaluation: Option<Evaluation>,
     /// The error that prevented predictions with the saved weights; None without an error.
     pub no_predictions: Option<Error>,
     /// The filters of the first convolution, as HTML.
@@ -31,20 +31,15 @@ pub struct Contents<'a> {
 
 /// Returns the page as HTML.
 pub fn page(contents: &Contents<'_>) -> String {
-    let Contents { run, batch, predictions, no_predictions, filters } = contents;
+    let Contents { run, batch, evaluation, no_predictions, filters } = contents;
     let dataset = &run.loaded.dataset;
     let mut page = Page::new(&name(run), lead(run));
-    page.section("Summary", summary(run, predictions.is_some()));
+    page.section("Summary", summary(run, evaluation.as_ref()));
     page.section("Curves", charts(run));
-    if let Some(predictions) = predictions {
-        let (split, kind) = run.evaluated();
-        let confusion = predictions.confusion(&split.labels);
-        let matrix = evaluation::matrix(&confusion, &dataset.spec.classes, kind);
-        let classes = evaluation::classes(&confusion, &dataset.spec.classes);
-        let both = format!("<div>{matrix}</div>\n<div>{classes}</div>");
-        page.section("Confusion matrix", format!("<div class=\"two wide\">{both}</div>\n"));
-        let worst = evaluation::worst(predictions, split, &dataset.spec.classes, kind);
-        page.section("Worst errors", worst);
+    if let Some(evaluation) = evaluation {
+        let ((split, kind), names) = (run.evaluated(), &dataset.spec.classes);
+        page.section("Confusion matrix", confusion::section(evaluation, names, kind));
+        page.section("Worst errors", worst::section(evaluation, split, names, kind));
     }
     if let Some(reason) = no_predictions {
         page.section("Confusion matrix", note(&reason.to_string()));
@@ -90,15 +85,15 @@ fn sentence_case(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Returns the tiles with key figures. `has_weights` is true if the page shows predictions with saved weights. A run
-/// can have saved weights, in a checkpoint, before its first epoch is finished.
-fn summary(run: &Run<'_>, has_weights: bool) -> String {
+/// Returns the tiles with key figures. `evaluated` has the results of the saved weights. A run can have saved weights,
+/// in a checkpoint, before its first epoch is finished.
+fn summary(run: &Run<'_>, evaluated: Option<&Evaluation>) -> String {
     let percent = |epoch: &EpochMetrics| format!("{:.2}%", 100.0 * epoch.accuracy());
     let in_all = run.recipe.epochs;
     let how = run.summary.map_or("not finished", |summary| &summary.ended);
     let n_epochs = (format!("{} of {in_all}", run.epochs.len()), how.to_string());
     let (Some(last), Some(best)) = (run.epochs.last(), best(run.epochs)) else {
-        let what_there_is = match has_weights {
+        let what_there_is = match evaluated.is_some() {
             true => " The sections below show the latest saved weights.",
             false => "",
         };
@@ -134,6 +129,12 @@ fn summary(run: &Run<'_>, has_weights: bool) -> String {
     {
         let tested = ("test accuracy", format!("{:.2}%", 100.0 * test), "at the end".to_string());
         shown.insert(0, tested);
+    }
+    // The tiles have the results of the training, and other images are not part of it.
+    let of_run = evaluated.filter(|_| run.other_data.is_none());
+    if let Some(top5) = of_run.and_then(|evaluation| evaluation.top5) {
+        let images = format!("{} images", run.evaluated().1);
+        shown.insert(1, ("top-5 accuracy", format!("{:.2}%", 100.0 * top5), images));
     }
     tiles(&shown)
 }
@@ -210,8 +211,8 @@ fn time_of_step(layers: &[LayerTime]) -> String {
     sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let row = |LayerTime { name, seconds }: &&LayerTime| {
         let part_of = |whole: f64| if whole > 0.0 { seconds / whole } else { 0.0 };
-        let (share, bar) = (part_of(in_all), evaluation::bar(part_of(longest)));
-        vec![escape(name), milliseconds(*seconds), evaluation::percent(Some(share)), bar]
+        let (share, bar) = (part_of(in_all), confusion::bar(part_of(longest)));
+        vec![escape(name), milliseconds(*seconds), confusion::percent(Some(share)), bar]
     };
     let rows: Vec<Vec<String>> = sorted.iter().map(row).collect();
     note(&format!(

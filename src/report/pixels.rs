@@ -5,7 +5,6 @@ use std::fmt::Write;
 use super::html::note;
 use super::picture::Picture;
 use crate::Error;
-use crate::base::chart::escape;
 use crate::data::Dataset;
 use crate::data::batches::{self, Batch};
 use crate::device::cpu::CpuDevice;
@@ -81,12 +80,8 @@ impl AugmentedBatch {
         ));
         out += "<div class=\"pictures batch\">\n";
         for (picture, class) in &self.images {
-            let (uri, class) = (picture.data_uri(), escape(&classes[*class]));
-            let [width, height] = picture.size();
-            let _ = writeln!(
-                out,
-                "<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"{class}\" title=\"{class}\">"
-            );
+            let class = &classes[*class];
+            let _ = writeln!(out, "{}", picture.element(class, class));
         }
         out + "</div>\n"
     }
@@ -103,7 +98,7 @@ fn picture(config: &step::StepConfig, values: &[f32]) -> Picture {
     let bytes: Vec<u8> = values.iter().enumerate().map(byte).collect();
     let n_channels = config.size.channels;
     let channels = (0..n_channels).flat_map(|c| bytes.iter().skip(c).step_by(n_channels).copied());
-    Picture::of_planes(config.size, &channels.collect::<Vec<u8>>())
+    Picture::thumbnail(config.size, &channels.collect::<Vec<u8>>())
 }
 
 /// Returns HTML with the filters of the first convolution, each as a picture. The largest weight of each filter has the

@@ -120,13 +120,29 @@ impl Confusion {
         (0..self.n_classes).map(|class| self.scores(class)).collect()
     }
 
+    /// Returns the counts that are not 0, as (truth, prediction, number of images), in the order of the matrix.
+    pub fn counts(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let n = self.n_classes;
+        let counted = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        counted.map(move |(ix, &count)| (ix / n, ix % n, count))
+    }
+
+    /// Returns the matrix in which each `k` successive classes are one class. The last group may have fewer classes.
+    ///
+    /// # Panics
+    /// If `k` is 0.
+    pub fn grouped(&self, k: usize) -> Self {
+        let mut grouped = Self::new(self.n_classes.div_ceil(k));
+        for (truth, prediction, n) in self.counts() {
+            grouped.counts[truth / k * grouped.n_classes + prediction / k] += n;
+        }
+        grouped
+    }
+
     /// Returns the pairs of different classes that were mistaken for one another, as (truth, prediction, number of
     /// images), the most frequent first.
     pub fn mistakes(&self) -> Vec<(usize, usize, usize)> {
-        let pairs = (0..self.n_classes)
-            .flat_map(|truth| (0..self.n_classes).map(move |prediction| (truth, prediction)));
-        let counted = pairs.map(|(truth, other)| (truth, other, self.at(truth, other)));
-        let mut mistakes: Vec<_> = counted.filter(|(t, p, n)| t != p && *n > 0).collect();
+        let mut mistakes: Vec<_> = self.counts().filter(|(t, p, _)| t != p).collect();
         // The sort is stable: pairs with the same number keep the order of their classes.
         mistakes.sort_by_key(|&(_, _, n)| std::cmp::Reverse(n));
         mistakes
@@ -156,6 +172,18 @@ mod tests {
         assert_eq!((pets.n_images(), pets.n_correct()), (7, 4));
         assert_eq!(pets.accuracy(), Some(4.0 / 7.0));
         assert_eq!(pets.mistakes(), [(1, 0, 2), (0, 1, 1)]);
+        assert_eq!(pets.counts().collect::<Vec<_>>(), [(0, 0, 3), (0, 1, 1), (1, 0, 2), (1, 1, 1)]);
+    }
+
+    #[test]
+    fn groups_have_the_sums_of_their_classes() {
+        let truths = [0, 1, 2, 3, 4, 4];
+        let five = Confusion::of(5, &truths, [1, 1, 3, 0, 4, 2].into_iter());
+        let grouped = five.grouped(2);
+        assert_eq!(grouped.n_classes(), 3);
+        let expected = [(0, 0, 2), (1, 0, 1), (1, 1, 1), (2, 1, 1), (2, 2, 1)];
+        assert_eq!(grouped.counts().collect::<Vec<_>>(), expected);
+        assert_eq!(five.grouped(1), five);
     }
 
     #[test]

@@ -10,6 +10,9 @@
 //! In the mean of probabilities all views have the same weight. In the mean of logits a view with larger logits would
 //! have more weight, although it is not always the better view. The computation is in f64 and on logarithms. A
 //! probability that f32 rounds to zero still has a finite loss.
+//!
+//! An image counts for the top-5 accuracy if fewer than five classes are ahead of its label: classes with a larger
+//! logit, and those with an equal logit and a smaller number.
 
 use std::path::Path;
 
@@ -18,15 +21,36 @@ use crate::Error;
 use crate::base::files;
 use crate::nn::tensor_file::Writer;
 
+/// The number of classes of the top-5 accuracy.
+const TOP: usize = 5;
+
 /// The results of an evaluation.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Evaluation {
     /// The mean cross entropy over the images.
     pub loss: f64,
+    /// The cross entropy of each image, `[n]`.
+    pub losses: Vec<f64>,
+    /// The part of the images whose label is among the five classes with the largest logits, in 0..=1. None if the
+    /// network has at most five classes.
+    pub top5: Option<f64>,
     /// The probabilities of every class for each image.
     pub predictions: Predictions,
     /// The counts of images by label and prediction.
     pub confusion: Confusion,
+}
+
+/// An image whose prediction is not its label.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Mistake {
+    /// The number of the image in its split, from 0.
+    pub image: usize,
+    /// The label, a class from 0.
+    pub truth: usize,
+    /// The predicted class, from 0.
+    pub prediction: usize,
+    /// The cross entropy of the image.
+    pub loss: f64,
 }
 
 impl Evaluation {
@@ -44,30 +68,60 @@ impl Evaluation {
                 "{found} logits for {n} images of {n_classes} classes"
             );
         }
-        let rows = (0..labels.len()).map(|image| {
+        let mut losses = Vec::with_capacity(labels.len());
+        let mut joined = Vec::new();
+        for (image, &label) in labels.iter().enumerate() {
             let row = image * n_classes..(image + 1) * n_classes;
-            mean_log_probabilities(views.iter().map(|logits| &logits[row.clone()]))
-        });
-        let rows: Vec<Vec<f64>> = rows.collect();
-        let losses = rows.iter().zip(labels).map(|(row, &label)| -row[usize::from(label)]);
-        let loss = losses.sum::<f64>() / labels.len() as f64;
+            let logs = mean_log_probabilities(views.iter().map(|logits| &logits[row.clone()]));
+            losses.push(-logs[usize::from(label)]);
+            if views.len() > 1 {
+                joined.extend(logs.iter().map(|&log| log as f32));
+            }
+        }
         // Logarithms of probabilities are logits: their softmax is the probabilities. The logits of a single view are
         // used unchanged, because rounding could change a prediction.
-        let predictions = match views {
-            [logits] => Predictions::from_logits(logits, n_classes),
-            _ => {
-                let logits: Vec<f32> = rows.iter().flatten().map(|&log| log as f32).collect();
-                Predictions::from_logits(&logits, n_classes)
-            }
+        let logits = match views {
+            [logits] => logits,
+            _ => &joined,
         };
+        let predictions = Predictions::from_logits(logits, n_classes);
         let confusion = predictions.confusion(labels);
-        Self { loss, predictions, confusion }
+        let loss = losses.iter().sum::<f64>() / labels.len() as f64;
+        let top5 = (n_classes > TOP).then(|| {
+            let rows = logits.chunks_exact(n_classes).zip(labels);
+            let n = rows.filter(|&(row, &label)| is_in_top(row, label.into())).count();
+            n as f64 / labels.len() as f64
+        });
+        Self { loss, losses, top5, predictions, confusion }
     }
 
     /// Returns the accuracy, in 0..=1.
     pub fn accuracy(&self) -> f64 {
         self.confusion.accuracy().expect("there are images")
     }
+
+    /// Returns the images whose prediction is not their label, the largest loss first.
+    ///
+    /// # Panics
+    /// If the number of labels is not the number of images.
+    pub fn mistakes(&self, labels: &[u16]) -> Vec<Mistake> {
+        let n = self.losses.len();
+        assert_eq!(labels.len(), n, "{} labels, {n} images", labels.len());
+        let seen = labels.iter().zip(&self.losses).enumerate().map(|(image, (&truth, &loss))| {
+            Mistake { image, truth: truth.into(), prediction: self.predictions.class(image), loss }
+        });
+        let mut mistakes: Vec<_> = seen.filter(|m| m.truth != m.prediction).collect();
+        // The sort is stable: equal losses keep the order of their images.
+        mistakes.sort_by(|a, b| b.loss.total_cmp(&a.loss));
+        mistakes
+    }
+}
+
+/// Returns true if fewer than five classes are ahead of the class `label`. `logits` are those of an image, `[classes]`.
+fn is_in_top(logits: &[f32], label: usize) -> bool {
+    let of_label = logits[label];
+    let is_ahead = |&(class, &z): &(usize, &f32)| z > of_label || (z == of_label && class < label);
+    logits.iter().enumerate().filter(is_ahead).count() < TOP
 }
 
 /// Returns `ln(1/V * sum over v of softmax(logits[v]))` of one image, `[classes]`.
@@ -146,6 +200,45 @@ mod tests {
         }
         assert_eq!(both.confusion.n_correct(), 2);
         assert_eq!(both.accuracy(), 0.5);
+    }
+
+    /// The expected number is PyTorch's for the images without equal logits:
+    ///
+    /// ```python
+    /// (a.topk(5).indices == labels[:, None]).any(1).double().mean()
+    /// ```
+    #[test]
+    fn the_top_5_are_the_labels_with_fewer_than_five_classes_ahead() {
+        let logits = [
+            // Place 5, place 6, the smallest of all.
+            [0.1_f32, 0.9, 0.8, 0.7, 0.6, 0.5, 0.0],
+            [0.1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.0],
+            [-1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
+            // Equal logits: the fifth class of all, and the sixth.
+            [1.0; 7],
+            [1.0; 7],
+            // Probabilities that f32 rounds to zero still have an order.
+            [900.0, -300.0, -200.0, -100.0, 0.0, 100.0, -400.0],
+            [900.0, -300.0, -200.0, -100.0, 0.0, 100.0, -400.0],
+        ];
+        let labels = [5, 0, 0, 4, 5, 2, 1];
+        let of = |n: usize| Evaluation::of(&[logits[..n].concat()], &labels[..n], 7).top5;
+        assert_eq!(of(3), Some(1.0 / 3.0));
+        assert_eq!(of(5), Some(2.0 / 5.0));
+        assert_eq!(of(7), Some(3.0 / 7.0));
+        let few = Evaluation::of(&[VIEWS[0].to_vec()], &LABELS, 3);
+        assert_eq!(few.top5, None, "of three classes");
+    }
+
+    #[test]
+    fn the_mistake_with_the_largest_loss_comes_first() {
+        // The losses are log(1 + e^1), log(1 + e^3), less than log 2, and log(1 + e^3) again.
+        let logits = vec![0.0, 1.0, 0.0, 3.0, 2.0, 0.0, 3.0, 0.0];
+        let labels = [0, 0, 0, 1];
+        let mistakes = Evaluation::of(&[logits], &labels, 2).mistakes(&labels);
+        let found: Vec<_> = mistakes.iter().map(|m| (m.image, m.truth, m.prediction)).collect();
+        assert_eq!(found, [(1, 0, 1), (3, 1, 0), (0, 0, 1)]);
+        assert_close(mistakes[0].loss, 3.0_f64.exp().ln_1p());
     }
 
     #[test]

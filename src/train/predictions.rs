@@ -1,7 +1,5 @@
 //! The predictions of a network: the probability of each class for each image.
 
-use std::cmp::Reverse;
-
 use super::confusion::Confusion;
 
 /// The probability of every class for each of `n` images.
@@ -10,21 +8,6 @@ pub struct Predictions {
     n_classes: usize,
     /// The probabilities, `[n, classes]`, row-major.
     probabilities: Vec<f32>,
-}
-
-/// An image whose prediction is not its label.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Mistake {
-    /// The number of the image in its split, from 0.
-    pub image: usize,
-    /// The label, a class from 0.
-    pub truth: usize,
-    /// The predicted class, from 0.
-    pub prediction: usize,
-    /// The probability of the predicted class.
-    pub probability: f32,
-    /// The probability of the label's class.
-    pub probability_of_truth: f32,
 }
 
 impl Predictions {
@@ -85,26 +68,6 @@ impl Predictions {
     pub fn confusion(&self, labels: &[u16]) -> Confusion {
         Confusion::of(self.n_classes, labels, (0..self.len()).map(|image| self.class(image)))
     }
-
-    /// Returns the images whose prediction is not their label, sorted by the probability of the predicted class, the
-    /// highest first.
-    ///
-    /// # Panics
-    /// If the number of labels is not the number of images.
-    pub fn mistakes(&self, labels: &[u16]) -> Vec<Mistake> {
-        assert_eq!(labels.len(), self.len(), "{} labels, {} images", labels.len(), self.len());
-        let seen = labels.iter().enumerate().map(|(image, &truth)| {
-            let (truth, prediction) = (usize::from(truth), self.class(image));
-            let (probability, probability_of_truth) =
-                (self.of(image)[prediction], self.of(image)[truth]);
-            Mistake { image, truth, prediction, probability, probability_of_truth }
-        });
-        let mut mistakes: Vec<_> = seen.filter(|m| m.truth != m.prediction).collect();
-        // Floating-point numbers that are not negative have the same order as their bits. The sort is stable: equal
-        // probabilities keep the order of their images.
-        mistakes.sort_by_key(|mistake| Reverse(mistake.probability.to_bits()));
-        mistakes
-    }
 }
 
 /// Returns `exp(z[k]) / sum over j of exp(z[j])` for each class k, where z are the logits. The largest z is subtracted
@@ -136,20 +99,5 @@ mod tests {
         let huge = Predictions::from_logits(&[1000.0, -1000.0, 1000.0], 3);
         assert_eq!(huge.of(0), [0.5, 0.0, 0.5]);
         assert_eq!(huge.class(0), 0, "the first of the largest");
-    }
-
-    #[test]
-    fn the_mistake_with_the_highest_probability_comes_first() {
-        let seen = predictions(&[
-            1.0, 5.0, 2.0, 6.0, 1.0, 1.0, 1.0, 1.0, 6.0, 1.0, 1.0, 6.0, 3.0, 4.0, 1.0,
-        ]);
-        let labels = [2, 1, 2, 0, 1];
-        let mistakes = seen.mistakes(&labels);
-        assert_eq!(mistakes.iter().map(|m| m.image).collect::<Vec<_>>(), [1, 3, 0]);
-        assert_eq!((mistakes[0].truth, mistakes[0].prediction), (1, 0));
-        assert!((mistakes[2].probability - 0.625).abs() < 1e-5, "{:?}", mistakes[2]);
-        assert!((mistakes[2].probability_of_truth - 0.25).abs() < 1e-5, "{:?}", mistakes[2]);
-        let confusion = seen.confusion(&labels);
-        assert_eq!((confusion.n_images(), confusion.n_correct()), (5, 2));
     }
 }

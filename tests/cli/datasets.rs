@@ -76,7 +76,7 @@ fn grey_images_of_28x28_pixels_are_trained_evaluated_and_reported() {
         assert!(config.contains(line), "{config}");
     }
     let page = fs::read_to_string(path.join("run/report.html")).expect("a page");
-    assert!(page.contains("width=\"28\" height=\"28\""), "pictures of the batch");
+    assert!(page.contains("width=\"96\" height=\"96\""), "pictures of the batch");
     let output = wgrad(path, &["eval", "--weights=run", "--device=cpu", "--tta=flip"]);
     assert!(stdout(&output).contains("of 20 images"), "{}", stderr(&output));
     let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures/wide.png");

@@ -34,8 +34,17 @@ pub struct HeatMap {
     pub rows: Vec<(String, Vec<Cell>)>,
 }
 
-/// Width of the whole drawing, in pixels.
+/// The largest number of columns of a drawing that fits beside other contents of a page.
+pub const MAX_BESIDE: usize = 12;
+
+/// Width of a drawing with at most [`MAX_BESIDE`] columns, in pixels.
 const WIDTH: f64 = 540.0;
+
+/// Largest width of the cells of a drawing with more columns, in pixels.
+const WIDEST: f64 = 34.0;
+
+/// Largest width of all columns of a drawing with more columns, in pixels.
+const MAX_WIDTH: f64 = 980.0;
 
 /// Width of the space for the rows' names, in pixels.
 const NAMES: f64 = 110.0;
@@ -46,12 +55,23 @@ const HEADINGS: f64 = 96.0;
 /// Height of a row, in pixels.
 const ROW: f64 = 34.0;
 
+/// Height of a row of a drawing with more than [`MAX_BESIDE`] columns, in pixels.
+const LOW_ROW: f64 = 24.0;
+
 impl HeatMap {
-    /// Returns the heat map as a drawing to embed in a page. `label` is its text for screen readers.
+    /// Returns the heat map as a drawing to embed in a page. `label` is its text for screen readers. A drawing with more
+    /// than [`MAX_BESIDE`] columns takes the whole width of a page and has a fixed size.
     pub fn figure(&self, label: &str) -> String {
-        let height = HEADINGS + ROW * self.rows.len() as f64;
-        let mut svg = Svg::inline([WIDTH, height], "table", label);
-        self.draw(&mut svg, [NAMES, HEADINGS, WIDTH - NAMES, ROW]);
+        let n = self.columns.len();
+        let is_small = n <= MAX_BESIDE;
+        let row = if is_small { ROW } else { LOW_ROW };
+        let columns = if is_small { WIDTH - NAMES } else { (WIDEST * n as f64).min(MAX_WIDTH) };
+        let size = [NAMES + columns, HEADINGS + row * self.rows.len() as f64];
+        let mut svg = match is_small {
+            true => Svg::inline(size, "table", label),
+            false => Svg::sized(size, "table", label),
+        };
+        self.draw(&mut svg, [NAMES, HEADINGS, columns, row]);
         svg.finish()
     }
 

@@ -38,6 +38,14 @@ impl Svg {
         ))
     }
 
+    /// Begins a drawing inside a page, of a fixed size in pixels. It does not shrink in a narrow window.
+    pub fn sized([width, height]: [f64; 2], role: &str, label: &str) -> Self {
+        let label = escape(label);
+        Self(format!(
+            "<svg class=\"sized\" width=\"{width}\" height=\"{height}\" role=\"{role}\" aria-label=\"{label}\">\n"
+        ))
+    }
+
     /// Returns the finished text.
     pub fn finish(self) -> String {
         self.0 + "</svg>\n"
@@ -87,6 +95,15 @@ impl Svg {
         }
     }
 
+    /// Appends a line of text with these attributes, such as its position. `title` is shown on hover.
+    pub fn named(&mut self, class: &str, attributes: Arguments<'_>, text: &str, title: &str) {
+        let [text, title] = [text, title].map(escape);
+        let _ = writeln!(
+            self.0,
+            "<text class=\"{class}\" {attributes}>{text}<title>{title}</title></text>"
+        );
+    }
+
     /// Appends a line of text, rotated clockwise by `degrees` around its position.
     pub fn turned(&mut self, class: &str, [x, y]: [f64; 2], degrees: f64, text: &str) {
         let text = escape(text);
@@ -132,12 +149,26 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Shortens text to at most `length` characters; `...` replaces the rest.
+/// Shortens text to the width of at most `length` Latin letters; `...` replaces the rest. The widths of other letters
+/// are estimates.
 pub fn shortened(text: &str, length: usize) -> String {
-    match text.chars().count() > length {
-        true => text.chars().take(length - 3).collect::<String>() + "...",
-        false => text.to_string(),
+    // In quarters of a Latin letter. Greek and Cyrillic letters are wider. The last range has Chinese, Japanese and Korean
+    // letters and pictures.
+    let width = |c: char| match c {
+        ..'\u{370}' => 4,
+        ..'\u{1100}' => 5,
+        _ => 8,
+    };
+    if text.chars().map(width).sum::<usize>() <= 4 * length {
+        return text.to_string();
     }
+    let mut left = 4 * (length - 3);
+    let fits = |c: &char| {
+        let is_left = width(*c) <= left;
+        left = left.saturating_sub(width(*c));
+        is_left
+    };
+    text.chars().take_while(fits).collect::<String>() + "..."
 }
 
 /// Splits text into lines of at most `length` characters. A longer word is a line of its own.
@@ -200,6 +231,8 @@ pub(crate) mod tests {
         assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
         assert_eq!(wrapped("", 5), [""]);
         assert_eq!([shortened("flower", 6), shortened("flowers", 6)], ["flower", "flo..."]);
+        assert_eq!([shortened("花卉园", 6), shortened("花卉园林", 6)], ["花卉园", "花..."]);
+        assert_eq!([shortened("цвет", 5), shortened("цветы", 5)], ["цвет", "ц..."]);
     }
 
     #[test]
