@@ -191,7 +191,7 @@ pub fn evaluation(config: &StepConfig) -> Step {
 pub struct Explanation {
     /// The step. It is split behind the feature map, so its front has most of the layers.
     pub step: Step,
-    /// The last feature map of the network, `[N, H, W, C]`, an input of [`Step::tape`]; see [`passes::feature_map`].
+    /// The last feature map of the network, `[N, H, W, C]`, an input of [`Step::tape`]; see [`passes::feature_map()`].
     pub feature_map: ValueId,
     /// Input that the host writes: the gradient from which the backward pass starts, `[N, classes]`.
     pub d_logits: ValueId,
