@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::marker::PhantomData;
+use std::path::Path;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use wgrad::base::choice::Choice;
+use wgrad::base::shown::Shown;
 use wgrad::data::Source;
 use wgrad::nn::NetworkRef;
 use wgrad::nn::networks::by_name;
@@ -70,8 +72,14 @@ impl TypedValueParser for Sources {
         argument: Option<&clap::Arg>,
         value: &OsStr,
     ) -> Result<Source, clap::Error> {
-        let name = clap::builder::NonEmptyStringValueParser::new();
-        name.try_map(|name| Source::from_name(&name)).parse_ref(command, argument, value)
+        // Settings files are UTF-8, and the path of the folder is a setting.
+        let name = value.to_str().ok_or_else(|| {
+            let text =
+                format!("--data: {} is no UTF-8; rename the folder\n", Path::new(value).shown());
+            clap::Error::raw(clap::error::ErrorKind::InvalidUtf8, text)
+        })?;
+        let parser = clap::builder::NonEmptyStringValueParser::new();
+        parser.try_map(|name| Source::from_name(&name)).parse_ref(command, argument, name.as_ref())
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {

@@ -23,6 +23,7 @@ mod bench;
 mod common;
 mod compare;
 mod convert;
+mod data;
 mod devices;
 mod eval;
 mod export;
@@ -81,6 +82,8 @@ enum Command {
     Compare(compare::Args),
     /// Write the report of a run again, from the run's folder
     Report(report::Args),
+    /// Report on a folder of pictures before training: classes, sizes, unreadable files, duplicates
+    Data(data::Args),
     /// Classify pictures with trained weights
     Predict(predict::Args),
     /// Convert a file of weights, such as one of torch.save, to safetensors
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Export(args) => export::run(&args),

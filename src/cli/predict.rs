@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use wgrad::base::files::write_whole;
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
 use wgrad::base::units::readable_bytes;
-use wgrad::data::image_file::{Background, ImageFileError};
+use wgrad::data::image_file::{Background, ImageFileError, MAX_PIXELS};
 use wgrad::data::{ImageSize, ImageSpec, Source, Split, image_file};
 use wgrad::device::{Device, OpenOptions};
 use wgrad::kernel::Kernels;
@@ -156,27 +156,13 @@ fn read(
             Box::new(File::open(&path).map_err(io)?)
         }
     };
-    let mut copying = Copying { input, bytes: Vec::new() };
-    let image = image_file::read_from(&mut copying, &path, size, background)?;
-    let thumbnail = side.map(|side| Thumbnail::of(&copying.bytes, background, side)).transpose();
-    match thumbnail {
-        Ok(thumbnail) => Ok((path, image, thumbnail)),
-        Err(reason) => Err(ImageFileError::Unusable { path, reason }),
-    }
-}
-
-/// An input that keeps a copy of the bytes that were read. The standard input can be read only once.
-struct Copying<R> {
-    input: R,
-    bytes: Vec<u8>,
-}
-
-impl<R: Read> Read for Copying<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.input.read(buffer)?;
-        self.bytes.extend_from_slice(&buffer[..n]);
-        Ok(n)
-    }
+    let io = |source| ImageFileError::Io { path: path.clone(), source };
+    let unusable = |reason| ImageFileError::Unusable { path: path.clone(), reason };
+    let bytes = image_file::bytes_of(input).map_err(io)?.map_err(unusable)?;
+    let picture = image_file::decode_upright(&bytes, background, MAX_PIXELS).map_err(unusable)?;
+    let thumbnail = side.map(|side| Thumbnail::of(&picture, side));
+    let image = picture.input(size);
+    Ok((path, image, thumbnail))
 }
 
 /// Returns the files of the pictures that the arguments name: an argument itself, or the pictures in a folder, or an

@@ -37,7 +37,7 @@ mod tiff;
 mod webp;
 
 pub use background::Background;
-pub use conversion::{MAX_SIDE, with_border};
+pub use conversion::{MAX_SIDE, shown_part, with_border};
 pub(super) use folder::files_below;
 pub use folder::pictures_below;
 pub use formats::is_picture_name;
@@ -104,7 +104,7 @@ pub fn read_from(
 ///
 /// # Errors
 /// If the input cannot be read.
-pub(super) fn bytes_of(input: impl Read) -> io::Result<Result<Vec<u8>, String>> {
+pub fn bytes_of(input: impl Read) -> io::Result<Result<Vec<u8>, String>> {
     let mut bytes = Vec::new();
     let n = input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)? as u64;
     Ok(match n > MAX_FILE_BYTES {

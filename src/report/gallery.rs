@@ -16,7 +16,7 @@ use super::worst::probability_text;
 use crate::base::chart::escape;
 use crate::base::shown::{Shown, escaped};
 use crate::base::units::thousands;
-use crate::data::ImageSize;
+use crate::data::{ImageSize, image_file};
 use crate::train::{Explained, Predictions};
 
 /// Style sheet of the page, in addition to that of every page.
@@ -203,12 +203,9 @@ impl Gallery<'_> {
         out + "</figcaption></figure>\n"
     }
 
-    /// Returns the parts of the rows and of the columns that the network reads: the largest central part of the picture
-    /// with the proportions of the network's images.
+    /// Returns the parts of the rows and of the columns that the network reads.
     fn crop(&self, thumbnail: &Thumbnail) -> [f64; 2] {
-        let [rows, columns] = thumbnail.size.map(|n| n as f64);
-        let [height, width] = [self.size.height, self.size.width].map(|n| n as f64);
-        [(columns * height / width / rows).min(1.0), (rows * width / height / columns).min(1.0)]
+        image_file::shown_part(thumbnail.size, self.size)
     }
 }
 
@@ -221,7 +218,7 @@ fn predicted(by_class: &[usize]) -> Vec<usize> {
 }
 
 /// Returns the longest path that all files are below; empty if there is none.
-fn common_folder<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> PathBuf {
+pub(super) fn common_folder<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> PathBuf {
     let mut folders = files.into_iter().map(|file| file.parent().unwrap_or(Path::new("")));
     let first = folders.next().unwrap_or(Path::new("")).to_path_buf();
     folders.fold(first, |common, folder| {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub mod compare;
 pub mod confusion;
+pub mod contact_sheet;
 pub mod curves;
 pub mod gallery;
 pub mod html;

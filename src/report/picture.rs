@@ -5,10 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use jpeg_encoder::{ColorType, Encoder};
 
 use crate::base::chart::escape;
-use crate::data::{ImageSize, Split};
-
-/// The longer side of a picture on the page, in CSS pixels, and the largest side of its file, in pixels.
-const SIDE: usize = 96;
+use crate::data::{ImageSize, Split, image_file};
 
 /// Quality of JPEG files, in percent.
 const QUALITY: u8 = 85;
@@ -24,6 +21,9 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// The longer side of a picture on the page, in CSS pixels, and the largest side of its file, in pixels.
+    pub const SIDE: usize = 96;
+
     /// Returns a picture from interleaved bytes `[height, width, 3]`.
     ///
     /// # Panics
@@ -40,13 +40,24 @@ impl Picture {
     /// # Panics
     /// If the number of bytes is wrong.
     pub fn thumbnail(size: ImageSize, planes: &[u8]) -> Self {
-        if size.width.max(size.height) <= SIDE {
+        if size.width.max(size.height) <= Self::SIDE {
             return Self::of_planes(size, planes);
         }
-        let [width, height] = shown([size.width, size.height]);
+        let [width, height] = within([size.width, size.height], Self::SIDE);
         let image = Split::of(size, planes.to_vec(), vec![0]);
         let reduced = image.resized(ImageSize { width, height, ..size });
         Self { is_reduced: true, ..Self::of_planes(reduced.size, &reduced.images) }
+    }
+
+    /// Returns a copy of an upright picture whose longer side has at most `side` pixels.
+    pub fn of_upright(picture: &image_file::Picture, side: usize) -> Self {
+        let [height, width] = picture.size;
+        if height.max(width) <= side {
+            return Self::new(width, height, picture.rgb.clone());
+        }
+        let [height, width] = within(picture.size, side);
+        let reduced = picture.resized([height, width]);
+        Self { is_reduced: true, ..Self::new(width, height, reduced.rgb) }
     }
 
     /// Returns a picture from planes `[C, H, W]`, with all pixels. A picture of fewer than three channels is grey, with
@@ -65,9 +76,9 @@ impl Picture {
     /// Returns the picture as an element of the page, with a longer side of 96 CSS pixels. `alt` is its text for
     /// screen readers, `title` is shown on hover. Both are plain text.
     pub fn element(&self, alt: &str, title: &str) -> String {
-        let [width, height] = shown([self.width, self.height]);
+        let [width, height] = within([self.width, self.height], Self::SIDE);
         // The pixels of small images are shown as squares, which a browser does not blend.
-        let is_small = 2 * self.width.max(self.height) <= SIDE;
+        let is_small = 2 * self.width.max(self.height) <= Self::SIDE;
         let class = if is_small { "" } else { " class=\"smooth\"" };
         let (uri, alt, title) = (self.data_uri(), escape(alt), escape(title));
         format!(
@@ -79,7 +90,7 @@ impl Picture {
     /// A reduced picture is a JPEG, which takes a fifth of the bytes for a photograph.
     pub fn data_uri(&self) -> String {
         let mut file = Vec::new();
-        // A reduced picture has at most `SIDE` pixels in a row, so the casts are exact.
+        // A reduced picture has at most a few hundred pixels in a row, so the casts are exact.
         if self.is_reduced {
             Encoder::new(&mut file, QUALITY)
                 .encode(&self.rgb, self.width as u16, self.height as u16, ColorType::Rgb)
@@ -98,10 +109,10 @@ impl Picture {
     }
 }
 
-/// Returns the numbers of columns and rows in CSS pixels, for a picture with these numbers of columns and rows.
-fn shown(size: [usize; 2]) -> [usize; 2] {
+/// Returns the size with the proportions of `size` whose longer side is `longest`.
+fn within(size: [usize; 2], longest: usize) -> [usize; 2] {
     let longer = size[0].max(size[1]);
-    size.map(|side| ((side * SIDE + longer / 2) / longer).max(1))
+    size.map(|side| ((side * longest + longer / 2) / longer).max(1))
 }
 
 /// Returns a file of this media type as an address, `data:image/png;base64,...`.

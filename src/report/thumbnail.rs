@@ -1,15 +1,13 @@
 //! Thumbnails of picture files, for pages that show many of them.
 
 use super::picture::Picture;
-use crate::data::image_file::{self, MAX_PIXELS};
-use crate::data::{ImageSize, Split};
+use crate::data::image_file;
 
-/// The number of pixels of all thumbnails of a page together, if each is a square. On the page, a pixel of a photograph
-/// takes about 2 bytes as PNG and base64, so photographs of 4:3 take at most 25 MB.
+/// The number of pixels of all thumbnails of a page together, if each is a square.
 const MAX_PAGE_PIXELS: usize = 1 << 24;
 
 /// The largest and the smallest longer side of a thumbnail, in pixels. With more than 1,820 pictures, each has the
-/// smallest, and the page grows with their number: 14 kB for each photograph, 41 MB for 3,000.
+/// smallest, and the page grows with their number.
 const SIDES: [usize; 2] = [240, 96];
 
 /// A small copy of a picture.
@@ -17,7 +15,7 @@ const SIDES: [usize; 2] = [240, 96];
 pub struct Thumbnail {
     /// Rows and columns of the picture itself, turned upright.
     pub size: [usize; 2],
-    /// The copy as an address, `data:image/png;base64,...`.
+    /// The copy as an address, `data:image/jpeg;base64,...`; a PNG if it has all pixels.
     pub uri: String,
 }
 
@@ -28,33 +26,12 @@ pub fn side(n: usize) -> usize {
 }
 
 impl Thumbnail {
-    /// Decodes the bytes of a picture file, and returns a copy whose longer side has at most `side` pixels. Transparent
-    /// pixels are blended with `background`. A picture that is small enough keeps its pixels. Otherwise the copy has 6
-    /// bits for each colour, because its PNG then takes three quarters of the bytes and looks the same.
+    /// Returns a copy of an upright picture whose longer side has at most `side` pixels.
     ///
-    /// # Errors
-    /// If the bytes are not a picture. The error is a message.
-    pub fn of(bytes: &[u8], background: [u8; 3], side: usize) -> Result<Self, String> {
-        let decoded = image_file::decode_upright(bytes, background, MAX_PIXELS)?;
-        let [height, width] = decoded.size;
-        let longer = height.max(width);
-        if longer <= side {
-            let uri = Picture::new(width, height, decoded.rgb).data_uri();
-            return Ok(Self { size: decoded.size, uri });
-        }
-        let planes = |rgb: &[u8]| -> Vec<u8> {
-            (0..3).flat_map(|channel| rgb.iter().skip(channel).step_by(3)).copied().collect()
-        };
-        let size = ImageSize { height, width, channels: 3 };
-        let whole = Split::of(size, planes(&decoded.rgb), vec![0]);
-        drop(decoded.rgb);
-        let [rows, columns] = decoded.size.map(|n| (n * side).div_ceil(longer));
-        let mut small = whole.resized(ImageSize { height: rows, width: columns, channels: 3 });
-        small.images.to_mut().iter_mut().for_each(|value| *value = *value & !3 | *value >> 6);
-        Ok(Self {
-            size: decoded.size,
-            uri: Picture::of_planes(small.size, &small.images).data_uri(),
-        })
+    /// # Panics
+    /// If `side` is above 65,535.
+    pub fn of(picture: &image_file::Picture, side: usize) -> Self {
+        Self { size: picture.size, uri: Picture::of_upright(picture, side).data_uri() }
     }
 }
 
@@ -72,19 +49,21 @@ mod tests {
         let folder =
             std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures");
         let bytes = std::fs::read(folder.join("wide.png")).expect("a picture");
+        let decode = |bytes: &[u8]| {
+            image_file::decode_upright(bytes, [255; 3], image_file::MAX_PIXELS).expect("a picture")
+        };
+        let picture = decode(&bytes);
         let size_of = |side: usize| {
-            let thumbnail = Thumbnail::of(&bytes, [255; 3], side).expect("a thumbnail");
+            let thumbnail = Thumbnail::of(&picture, side);
             let (_, data) = thumbnail.uri.split_once(',').expect("a head and data");
             use base64::Engine;
             let file = base64::engine::general_purpose::STANDARD.decode(data).expect("base64");
-            let reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().expect("a PNG");
-            let (width, height) = reader.info().size();
-            (thumbnail.size, [height as usize, width as usize])
+            (thumbnail.size, decode(&file).size)
         };
         let ([height, width], whole) = size_of(10_000);
         assert_eq!(whole, [height, width]);
         assert!(width > height, "{width}x{height}");
-        assert_eq!(size_of(20), ([height, width], [(height * 20).div_ceil(width), 20]));
-        assert!(Thumbnail::of(b"text", [255; 3], 20).is_err());
+        let rows = (height * 20 + width / 2) / width;
+        assert_eq!(size_of(20), ([height, width], [rows, 20]));
     }
 }

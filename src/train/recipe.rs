@@ -2,22 +2,19 @@
 
 mod augmentation;
 mod check;
-
-use std::num::NonZeroU16;
-use std::path::Path;
+mod defaults;
 
 use super::ConfigError;
 pub use super::settings::Recipe;
-use super::settings::{Kind, Settings};
+use super::settings::Settings;
 use super::step::StepConfig;
-use crate::data::{Dataset, Defaults, ImageSpec, ReadOptions, Source, Split, pictures};
+use crate::data::{Dataset, ImageSpec, ReadOptions, Split};
 use crate::device::OpenOptions;
-use crate::nn::networks::{self, NetworkRef};
 use crate::nn::{ModelInfo, NetworkConfig};
 use crate::ops::optimizer::{Hyperparameters, WeightDecay};
 use crate::ops::optimizers::AnyOptimizer;
 use crate::train::schedule::{Constant, Cosine, MultiStep, OneCycle, Schedule, ScheduleKind};
-use crate::train::units::{ClassWeights, Classes, PerChannel};
+use crate::train::units::ClassWeights;
 
 pub use self::check::normalise;
 pub use crate::data::cifar10::DEFAULTS as CIFAR10;
@@ -27,89 +24,6 @@ pub use crate::data::shapes::DEFAULTS as SHAPES;
 pub const SHAPES_SEED: u64 = 0;
 
 impl Recipe {
-    /// Returns the settings, completed with the defaults for a loaded dataset, and checks them.
-    ///
-    /// # Errors
-    /// If a setting is out of its range. The error names the setting.
-    pub fn resolve(settings: &Settings, dataset: &Dataset) -> Result<Self, ConfigError> {
-        let source = Source::from_name(dataset.name).unwrap_or_default();
-        let mut recipe = Self::with_defaults(settings, source, dataset.dir.as_deref());
-        let mut spec = recipe.spec();
-        if source.is_folder() {
-            // The number of classes is in the folder, which may be removed later.
-            let n_classes = dataset.spec.n_classes();
-            recipe.classes.get_or_insert(Classes::Number(n_classes));
-            let spec_of_pictures = &dataset.spec;
-            spec.mean.clone_from(&spec_of_pictures.mean);
-            spec.standard_deviation.clone_from(&spec_of_pictures.standard_deviation);
-            if settings.batch_size.is_none() {
-                recipe.batch_size = recipe.batch_size.min(dataset.train.len().max(1));
-            }
-        }
-        // The run's `config.toml` records the mean and the standard deviation of the images. So another version of the
-        // program, with other defaults, reads the same numbers.
-        for (numbers, own) in
-            [(&mut recipe.mean, spec.mean), (&mut recipe.std, spec.standard_deviation)]
-        {
-            if matches!(numbers, None | Some(PerChannel::Auto)) {
-                *numbers = Some(PerChannel::Numbers(own));
-            }
-        }
-        settings.check_restrictions(&recipe)?;
-        recipe.check_fine_tuning(settings)?;
-        recipe.check(dataset.train.len())?;
-        let n_classes = recipe.network().classes;
-        if let Some(weights) = &mut recipe.class_weights {
-            weights.balance(&dataset.train.labels, n_classes);
-        }
-        recipe.check_prefixes()?;
-        Ok(recipe)
-    }
-
-    /// Reads a recipe from the text of a run's `config.toml`. Does not read the dataset, which may have been removed
-    /// since.
-    ///
-    /// # Errors
-    /// If the text is not a settings file, or a setting is out of its range. The error is the reason, in words.
-    pub fn parse(config: &str) -> Result<Self, String> {
-        let settings = Settings::parse(config).map_err(|error| error.to_string())?.completed();
-        let source = settings.data.unwrap_or_default();
-        let recipe = Self::with_defaults(&settings, source, settings.data_dir.as_deref());
-        // The number of training images is unknown here. The check accepts the smallest number, one batch.
-        recipe.check(recipe.batch_size).map_err(|error| error.to_string())?;
-        Ok(recipe)
-    }
-
-    /// Returns the settings, completed with the defaults of a dataset. Checks nothing.
-    pub(super) fn with_defaults(
-        settings: &Settings,
-        source: Source,
-        data_dir: Option<&Path>,
-    ) -> Self {
-        let defaults = source.dataset().defaults();
-        let optimizer = settings.optimizer.unwrap_or_default();
-        let network = settings.network.unwrap_or(networks::DEFAULT);
-        let mut defaults = Defaults { width: defaults.width_of(network), ..defaults };
-        // Some settings, such as `coarse`, apply to one dataset only. So `data` is set to the dataset in use, even if
-        // the user has not chosen one.
-        let mut settings = Settings { data: Some(source), ..settings.clone() }.with_fixed_images();
-        if source.is_folder() {
-            let side = settings.image_size.map_or(picture_side(network), |side| side.get().into());
-            settings.image_size = u16::try_from(side).ok().and_then(NonZeroU16::new);
-            // Photographs are recognised at other scales. Small images are rather cropped with a border, as CIFAR's are.
-            let is_small = side <= pictures::SIDE;
-            (defaults.crop, defaults.resized_crop) = (is_small, !is_small);
-            defaults.cutout = is_small;
-        }
-        Self {
-            data_dir: data_dir.map(Path::to_path_buf).and_then(Kind::value),
-            // A run that repeats this one writes another folder.
-            out: None,
-            weight_decay: settings.weight_decay.unwrap_or(optimizer.weight_decay()),
-            ..Self::filled(settings, &defaults)
-        }
-    }
-
     /// Checks the range of each setting, before the dataset is known.
     ///
     /// # Errors
@@ -277,18 +191,12 @@ impl Recipe {
     }
 }
 
-/// Returns the number of rows and columns of the images of a folder of pictures if no setting has it: that of the network,
-/// or [`pictures::SIDE`] if the network is made for smaller images.
-fn picture_side(network: NetworkRef) -> usize {
-    network.default_image()[0].max(pictures::SIDE)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
+    use std::num::{NonZeroU16, NonZeroU32};
 
     use super::*;
-    use crate::data::cifar10;
+    use crate::data::{Source, cifar10};
     use crate::nn::networks::by_name;
     use crate::ops::augment::CropPadding;
     use crate::ops::finite_check::OnNonFinite;

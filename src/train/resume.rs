@@ -169,16 +169,27 @@ pub fn load(settings: &Settings) -> Result<Loaded, Error> {
     Ok(loaded)
 }
 
-/// Gives the classes of the dataset the names of the setting `classes`. A number keeps the names. If the names of a
-/// folder's classes are among those of the setting, each class gets the label of its name.
+/// Gives the classes of the dataset the names of the setting `classes`. A number keeps the names. The classes of a folder
+/// have names of their own, unless they are numbers, so each gets the label that its name has in the setting.
 ///
 /// # Errors
-/// If the dataset has another number of classes.
+/// If the dataset has another number of classes, or a folder has a class with another name.
 fn name_classes(dataset: &mut Dataset, classes: &Classes) -> Result<(), ConfigError> {
+    let is_folder = Source::from_name(dataset.name).is_ok_and(Source::is_folder);
     if let Classes::Names(names) = classes
-        && dataset.relabel(names)
+        && is_folder
     {
-        return Ok(());
+        if dataset.relabel(names) {
+            return Ok(());
+        }
+        let others = || dataset.spec.classes.iter().filter(|name| !names.contains(name));
+        if let Some(other) = others().find(|name| name.parse::<u64>().is_err()) {
+            let (setting, value) = ("classes", classes.to_string());
+            let must = format!(
+                "have {other:?}, a class of the folder; rename the class, or use --new-head with weights of other classes"
+            );
+            return Err(ConfigError::Value { setting, value, must });
+        }
     }
     let names = classes.names(dataset.spec.n_classes()).map_err(|must| ConfigError::Value {
         setting: "classes",

@@ -222,8 +222,9 @@ fn folders_that_cannot_be_learned_are_refused_with_the_reason() {
     refused("empty", &[], &["DIR/CLASS/"]);
     // A picture that is none, and one of a format that is not read.
     fs::write(path.join("pictures/train/x/text.jpg"), "text").expect("written");
-    fs::write(path.join("pictures/train/x/phone.heic"), "heic").expect("written");
-    refused("pictures", &[], &["text.jpg", "phone.heic", "--skip-bad"]);
+    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    fs::write(path.join("pictures/train/x/phone.heic"), heic).expect("written");
+    refused("pictures", &[], &["text.jpg", "phone.heic", "heif-convert", "--skip-bad"]);
     let output = succeed(path, &on_pictures(&["--skip-bad"]));
     assert!(stderr(&output).contains("text.jpg") || stdout(&output).contains("text.jpg"));
     fs::remove_dir_all(path.join("run")).expect("removed");
@@ -256,4 +257,39 @@ fn a_path_that_is_no_utf8_is_refused_and_pictures_with_such_names_are_read() {
         .output()
         .expect("it starts");
     assert_fails(&output, 2, &["--data"]);
+}
+
+#[test]
+fn a_folder_is_reported_before_training() {
+    let folder = folder_with_pictures();
+    let path = folder.path();
+    let text = stdout(&succeed(path, &["data", "pictures"]));
+    assert!(text.starts_with("85 pictures of 10 classes in "), "{text}");
+    assert!(text.contains("\nchat noir           6           0           3\n"), "{text}");
+    assert!(text.contains("32x32: 85\n") && text.contains("unreadable  0\n"), "{text}");
+    assert!(text.contains("duplicates  0 groups"), "{text}");
+    // A test picture that training has too, a picture with two labels, and a file that is none.
+    let pictures = path.join("pictures");
+    fs::copy(pictures.join("train/x/005.png"), pictures.join("test/x/copy.png")).expect("copied");
+    fs::copy(pictures.join("train/y/006.png"), pictures.join("train/z/copy.png")).expect("copied");
+    fs::write(pictures.join("train/z/text.jpg"), "text").expect("written");
+    let output = run(path, &["data", "pictures", "--out=page.html"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for line in [
+        "unreadable  1\n            train/z/text.jpg: ",
+        "duplicates  2 groups of files with the same bytes; 1 of them in several parts, 1 in several classes\n",
+        "train/x/005.png (training) = test/x/copy.png (test)\n",
+        "train/y/006.png (training) = train/z/copy.png (training)\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    let page = fs::read_to_string(path.join("page.html")).expect("a page");
+    assert!(page.contains("several classes") && page.contains("chat noir"), "the page");
+    assert!(page.matches("<img ").count() == 86, "{} pictures", page.matches("<img ").count());
+    let output = run(path, &["data", "pictures", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    assert_eq!(json["duplicates"].as_array().map(Vec::len), Some(2), "{json}");
+    assert_eq!(json["classes"][0]["training"], 6, "{json}");
+    assert_fails(&run(path, &["data", "none"]), 1, &["none", "no such folder"]);
 }

@@ -5,6 +5,7 @@ use std::io;
 use wgrad::base::shown::Shown;
 use wgrad::base::units::readable_bytes;
 use wgrad::data::fetch::FetchError;
+use wgrad::data::pictures::PicturesError;
 use wgrad::data::{
     DATASETS, DataError, DatasetSource, Files, LoadError, Loaded, PublishedArchive, Source,
 };
@@ -33,7 +34,11 @@ fn sentence(hint: &str) -> String {
 }
 
 /// Returns the hint for a dataset that cannot be used.
-pub fn hint_of_data(error: &LoadError) -> String {
+pub fn hint_of_data(error: &LoadError, has: &dyn Fn(&str) -> bool) -> String {
+    if matches!(error.cause, DataError::Pictures(PicturesError::Unreadable { .. })) {
+        let leave_out = if has("--skip-bad") { "--skip-bad leaves them out; " } else { "" };
+        return format!("{leave_out}`wgrad data DIR` reports on a folder without training");
+    }
     hint_of_files(&error.cause, error.dataset)
 }
 

@@ -45,7 +45,7 @@ pub fn hint(error: &Error, has: &dyn Fn(&str) -> bool) -> Option<String> {
             has("--classes").then(|| "--classes sets other names".to_string())
         }
         Error::Onnx(_) => None,
-        Error::Data(error) => Some(data::hint_of_data(error)),
+        Error::Data(error) => Some(data::hint_of_data(error, has)),
         Error::Fetch(error) => hint_of_fetch(error),
         Error::Config(error) => of_config(error, has),
         Error::Step(error) => Some(of_step(error, has).to_string()),

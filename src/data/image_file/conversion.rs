@@ -25,12 +25,15 @@ impl Picture {
     /// If the size has neither one channel nor three.
     pub fn input(&self, size: ImageSize) -> Vec<u8> {
         let side = [size.height, size.width];
-        let is_small = side.iter().all(|&side| side <= LARGEST_WITHOUT_BORDER);
         match self.size == side {
             true => planar(&self.rgb, size.channels),
-            false if is_small => planar(&self.evaluated(side, side), size.channels),
-            false => planar(&self.evaluated(side.map(with_border), side), size.channels),
+            false => planar(&self.evaluated(cover(side), side), size.channels),
         }
+    }
+
+    /// Returns the picture resized to `to` rows and columns.
+    pub fn resized(&self, to: [usize; 2]) -> Self {
+        Self { size: to, rgb: resize(&self.rgb, 3, self.size, to) }
     }
 
     /// Resizes the picture to the smallest size of its proportions that covers `cover` rows and columns, and returns the
@@ -40,11 +43,7 @@ impl Picture {
     /// # Panics
     /// If `side` is larger than `cover`.
     pub fn evaluated(&self, cover: [usize; 2], side: [usize; 2]) -> Vec<u8> {
-        let [rows, columns] = self.size;
-        let to = match rows as u64 * cover[1] as u64 <= columns as u64 * cover[0] as u64 {
-            true => [cover[0], scaled(columns, cover[0], rows)],
-            false => [scaled(rows, cover[1], columns), cover[1]],
-        };
+        let to = covering(self.size, cover);
         let first = [margin(to[0] - side[0]), margin(to[1] - side[1])];
         resize_part(&self.rgb, 3, self.size, to, Part { first, size: side })
     }
@@ -80,6 +79,31 @@ impl Picture {
         let kept = self.rgb.chunks_exact(3 * columns).skip(top).take(size[0]);
         let kept = kept.flat_map(|row| &row[3 * left..3 * (left + size[1])]);
         Self { size, rgb: kept.copied().collect() }
+    }
+}
+
+/// Returns the parts of the rows and of the columns of a picture of `rows` and `columns` that [`Picture::input`] shows of
+/// it, from 0 to 1. The part is central.
+pub fn shown_part([rows, columns]: [usize; 2], input: ImageSize) -> [f64; 2] {
+    let side = [input.height, input.width];
+    if side == [rows, columns] {
+        return [1.0, 1.0];
+    }
+    let to = covering([rows, columns], cover(side));
+    [side[0] as f64 / to[0] as f64, side[1] as f64 / to[1] as f64]
+}
+
+/// Returns the rows and columns that a resized picture covers before the input of `side` rows and columns is cut out.
+fn cover(side: [usize; 2]) -> [usize; 2] {
+    let is_small = side.iter().all(|&side| side <= LARGEST_WITHOUT_BORDER);
+    if is_small { side } else { side.map(with_border) }
+}
+
+/// Returns the smallest size with the proportions of a picture of `rows` and `columns` that covers `cover`.
+fn covering([rows, columns]: [usize; 2], cover: [usize; 2]) -> [usize; 2] {
+    match rows as u64 * cover[1] as u64 <= columns as u64 * cover[0] as u64 {
+        true => [cover[0], scaled(columns, cover[0], rows)],
+        false => [scaled(rows, cover[1], columns), cover[1]],
     }
 }
 
@@ -159,6 +183,15 @@ mod tests {
         assert_eq!([224, 65, 128, 96, 112].map(with_border), [256, 74, 146, 110, 128]);
         let red = |side: usize| picture(128, 128).input(size(side, side))[0];
         assert_eq!((red(64), red(112)), (1, 8));
+    }
+
+    #[test]
+    fn the_shown_part_is_central() {
+        assert_eq!(shown_part([32, 32], size(32, 32)), [1.0, 1.0]);
+        assert_eq!(shown_part([32, 64], size(32, 32)), [1.0, 0.5]);
+        assert_eq!(shown_part([300, 100], size(64, 64)), [64.0 / 192.0, 1.0]);
+        assert_eq!(shown_part([300, 300], size(224, 224)), [0.875, 0.875]);
+        assert_eq!(shown_part([224, 224], size(224, 224)), [1.0, 1.0]);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! * `listing` finds the pictures of the folder, their classes and parts; `lists` reads `train.csv`;
 //! * `held_out` chooses the pictures for validation by the hashes of their paths;
 //! * `decoding` decodes pictures on all cores, unless the mapped file of `cache` has them;
-//! * `reading` makes the dataset: splits, mean and standard deviation, fingerprints.
+//! * `reading` makes the dataset: splits, mean and standard deviation, fingerprints;
+//! * `survey` reads all pictures for a report on the folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,12 @@ mod held_out;
 mod listing;
 mod lists;
 mod reading;
+mod survey;
 #[cfg(test)]
 mod tests;
 
 pub use error::{PicturesError, Unreadable};
+pub use survey::{Survey, Surveyed, crosses_classes, crosses_parts};
 
 /// The mean of each channel of ImageNet's training images, for pixels in 0..=1.
 pub const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];

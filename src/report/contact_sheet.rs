@@ -1,0 +1,129 @@
+//! The page of `wgrad data --out`: the counts of a folder of pictures, and a contact sheet with pictures of each class.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::html::{Page, name, note, table};
+use super::picture::Picture;
+use crate::base::chart::escape;
+use crate::base::shown::{Shown, escaped};
+use crate::base::units::thousands;
+use crate::data::image_file::{self, MAX_PIXELS};
+use crate::data::pictures::{Survey, Surveyed, crosses_classes, crosses_parts};
+
+/// The number of pictures on the contact sheet, and the largest number for one class.
+const N_PICTURES: usize = 400;
+const N_OF_CLASS: usize = 12;
+
+/// The number of sizes, of groups of duplicates and of unreadable files that the page lists.
+const N_LISTED: usize = 100;
+
+/// Returns the page as HTML. Reads the pictures of the contact sheet from the folder `dir`.
+pub fn page(dir: &Path, survey: &Survey, background: [u8; 3]) -> String {
+    let n = thousands(survey.pictures.len());
+    let lead = format!(
+        "<p>{}</p>",
+        escape(&format!("{n} pictures of {} classes in {}", survey.classes.len(), dir.shown()))
+    );
+    let mut page = Page::new("Pictures", lead);
+    page.section("Warnings", survey.warnings.iter().map(|warning| note(warning)).collect());
+    page.section("Unreadable", unreadable(survey));
+    page.section("Duplicates", duplicates(survey));
+    page.section("Classes", classes(survey));
+    page.section("Sizes", sizes(survey));
+    page.section("Contact sheet", contact_sheet(dir, survey, background));
+    page.finish()
+}
+
+fn unreadable(survey: &Survey) -> String {
+    let rows: Vec<_> = survey
+        .unreadable
+        .iter()
+        .take(N_LISTED)
+        .map(|file| vec![escape(&file.path.shown()), escape(&escaped(&file.reason))])
+        .collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => {
+            listed(survey.unreadable.len(), "files cannot be read") + &table("facts", &[], &rows)
+        }
+    }
+}
+
+/// Returns a note with a number of things, and with the number that a list shows of them.
+fn listed(n: usize, things: &str) -> String {
+    let first =
+        if n > N_LISTED { format!("; the first {N_LISTED} are listed") } else { String::new() };
+    note(&format!("{} {things}{first}.", thousands(n)))
+}
+
+fn duplicates(survey: &Survey) -> String {
+    let groups = survey.duplicates();
+    if groups.is_empty() {
+        return String::new();
+    }
+    let row = |group: &Vec<&Surveyed>| {
+        let files = group
+            .iter()
+            .map(|picture| escape(&format!("{} ({})", picture.file.shown(), picture.part)));
+        let kind = match (crosses_parts(group), crosses_classes(group)) {
+            (true, true) => "several parts and classes",
+            (true, false) => "several parts",
+            (false, true) => "several classes",
+            (false, false) => "one part and class",
+        };
+        vec![kind.to_string(), files.collect::<Vec<_>>().join("<br>")]
+    };
+    let rows: Vec<_> = groups.iter().take(N_LISTED).map(row).collect();
+    listed(groups.len(), "groups of files have the same bytes") + &table("facts", &[], &rows)
+}
+
+fn classes(survey: &Survey) -> String {
+    let row = |(class, counts): (&String, [usize; 3])| {
+        let mut row = vec![name("", &escaped(class))];
+        row.extend(counts.map(thousands));
+        row
+    };
+    let rows: Vec<_> = survey.classes.iter().zip(survey.counts()).map(row).collect();
+    let headings = [&["class"][..], &Survey::PARTS].concat();
+    table("plain", &headings, &rows)
+}
+
+fn sizes(survey: &Survey) -> String {
+    let sizes = survey.sizes();
+    let row = |&([rows, columns], n): &([usize; 2], usize)| {
+        vec![format!("{columns}x{rows}"), thousands(n)]
+    };
+    let rows: Vec<_> = sizes.iter().take(N_LISTED).map(row).collect();
+    listed(sizes.len(), "sizes (columns x rows)") + &table("plain", &["size", "pictures"], &rows)
+}
+
+/// Returns pictures of each class, evenly spaced over the pictures of the class.
+fn contact_sheet(dir: &Path, survey: &Survey, background: [u8; 3]) -> String {
+    let n_of_class = (N_PICTURES / survey.classes.len().max(1)).clamp(1, N_OF_CLASS);
+    let mut out = String::new();
+    for (class, class_name) in survey.classes.iter().enumerate().take(N_PICTURES) {
+        let of_class: Vec<_> =
+            survey.pictures.iter().filter(|picture| picture.class == class).collect();
+        let n = of_class.len().min(n_of_class);
+        let _ = write!(
+            out,
+            "<h3>{}</h3>\n<div class=\"pictures worst\">\n",
+            escape(&escaped(class_name))
+        );
+        for at in 0..n {
+            let picture = of_class[at * of_class.len() / n];
+            let decoded = std::fs::read(dir.join(&picture.file)).map_err(|error| error.to_string());
+            let decoded = decoded
+                .and_then(|bytes| image_file::decode_upright(&bytes, background, MAX_PIXELS));
+            // A file that was readable before and has changed since is left out.
+            let Ok(decoded) = decoded else { continue };
+            let [rows, columns] = picture.size;
+            let title = format!("{}, {columns}x{rows}, {}", picture.file.shown(), picture.part);
+            let element = Picture::of_upright(&decoded, Picture::SIDE).element(class_name, &title);
+            let _ = writeln!(out, "<figure>{element}</figure>");
+        }
+        out += "</div>\n";
+    }
+    out
+}
