@@ -200,7 +200,7 @@ mod tests {
     use crate::nn::networks::by_name;
     use crate::ops::augment::CropPadding;
     use crate::ops::finite_check::OnNonFinite;
-    use crate::train::units::{Bounds, MaxLr, MemorySize};
+    use crate::train::units::{Bounds, MaxLr, MemorySize, PerChannel};
 
     fn dataset(name: &'static str, n_images: usize) -> Dataset {
         let source = Source::from_name(name).expect("a dataset");
