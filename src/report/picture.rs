@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jpeg_encoder::{ColorType, Encoder};
+use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, rgb_to_ycbcr};
 
 use crate::base::chart::escape;
 use crate::data::{ImageSize, Split, image_file};
@@ -93,7 +93,7 @@ impl Picture {
         // A reduced picture has at most a few hundred pixels in a row, so the casts are exact.
         if self.is_reduced {
             Encoder::new(&mut file, QUALITY)
-                .encode(&self.rgb, self.width as u16, self.height as u16, ColorType::Rgb)
+                .encode_image(self)
                 .expect("a vector takes any picture that is not empty");
             return data_uri("image/jpeg", &file);
         }
@@ -106,6 +106,30 @@ impl Picture {
             .and_then(|mut writer| writer.write_image_data(&self.rgb))
             .expect("a vector takes any picture that is not empty");
         data_uri("image/png", &file)
+    }
+}
+
+/// The rows of a picture for the JPEG encoder. `Encoder::encode` compiles the encoder once for each of ten orders of
+/// channels, which are 150 kB of the program.
+impl ImageBuffer for &Picture {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
+    }
+
+    fn width(&self) -> u16 {
+        self.width as u16
+    }
+
+    fn height(&self) -> u16 {
+        self.height as u16
+    }
+
+    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
+        let row = &self.rgb[3 * self.width * usize::from(y)..][..3 * self.width];
+        for pixel in row.chunks_exact(3) {
+            let (y, cb, cr) = rgb_to_ycbcr(pixel[0], pixel[1], pixel[2]);
+            buffers.iter_mut().zip([y, cb, cr]).for_each(|(buffer, value)| buffer.push(value));
+        }
     }
 }
 
