@@ -163,13 +163,14 @@ mod tests {
             cell(1, 1, "c0", 1.0),
             cell(2, 0, "c1", 0.0),
             cell(2, 1, "c1", 0.5),
+            cell(2, 2, "c0", 1.0),
         ];
         let titles = [(2, 1, "1 of <2>".to_string())];
         let map = CellMap { names: &names(3), cells: &cells, titles: &titles };
         let svg = map.figure("a map");
         assert_well_formed(&svg);
         assert!(
-            svg.contains("<path class=\"c0\" stroke-opacity=\"1.00\" d=\"m0 0h1m0 1h1\"/>"),
+            svg.contains("<path class=\"c0\" stroke-opacity=\"1.00\" d=\"m0 0h1m0 1h1m0 1h1\"/>"),
             "{svg}"
         );
         assert!(
