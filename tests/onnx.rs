@@ -44,7 +44,7 @@ const NETWORKS: [&str; 14] = [
     "tresnet_m",
 ];
 
-/// The networks with a resize. `tract` computes a resize only if it knows the size of the batch.
+/// The networks with a resize. `tract` computes a resize only if the size of the batch is fixed before.
 const RESIZES: [&str; 1] = ["attention56-cifar"];
 
 /// A network and the size of its images.
