@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use wgrad::base::choice::Choice;
+use wgrad::base::files;
 use wgrad::base::shown::Shown;
 use wgrad::data::Source;
 use wgrad::nn::NetworkRef;
@@ -73,7 +74,10 @@ impl TypedValueParser for Sources {
         value: &OsStr,
     ) -> Result<Source, clap::Error> {
         // Settings files are UTF-8, and the path of the folder is a setting.
-        let name = value.to_str().ok_or_else(|| {
+        let error = |text: String| clap::Error::raw(clap::error::ErrorKind::ValueValidation, text);
+        let path =
+            files::expand_home(Path::new(value)).map_err(|e| error(format!("--data: {e}\n")))?;
+        let name = path.to_str().ok_or_else(|| {
             let text =
                 format!("--data: {} is no UTF-8; rename the folder\n", Path::new(value).shown());
             clap::Error::raw(clap::error::ErrorKind::InvalidUtf8, text)

@@ -1,20 +1,22 @@
 //! `wgrad data`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use wgrad::base::files::write_whole;
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
 use wgrad::base::units::{readable_bytes, thousands};
 use wgrad::data::image_file::Background;
-use wgrad::data::pictures::{Survey, Surveyed, crosses_classes, crosses_parts};
-use wgrad::data::{HeldOut, LoadError, Progress, ReadOptions, Source};
+use wgrad::data::pictures::{
+    PictureFolder, Survey, Surveyed, count, crosses_classes, crosses_parts,
+};
+use wgrad::data::{HeldOut, LoadError, Progress, ReadOptions};
 use wgrad::report::contact_sheet;
 use wgrad::train::screen;
 
 use super::outputs;
 
-/// The number of sizes, of groups of duplicates and of unreadable files that the text lists.
+/// The number of sizes and of groups of duplicates that the text lists.
 const N_LISTED: usize = 10;
 
 /// Flags of `wgrad data`.
@@ -52,13 +54,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         progress: Some(Progress(screen::decoded)),
         ..ReadOptions::default()
     };
-    let folder = wgrad::data::pictures::PictureFolder::at(&args.dir);
-    let folder = folder.map_err(super::WrongUse)?;
-    let dir = folder.path();
-    let survey = Survey::of(&dir, options).map_err(|cause| {
-        let Source::Of(dataset) = Source::Of(folder) else { unreachable!("a folder") };
-        wgrad::Error::from(LoadError { dataset, cause })
-    })?;
+    let dataset = PictureFolder::at(&args.dir).map_err(super::WrongUse)?;
+    let dir = dataset.path();
+    let survey = Survey::of(&dir, options)
+        .map_err(|cause| wgrad::Error::from(LoadError { dataset, cause }))?;
     let text = match args.json {
         true => format!("{}\n", json(&dir, &survey)),
         false => text(&dir, &survey),
@@ -76,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Returns the counts, sizes, unreadable files and duplicates as text.
-fn text(dir: &std::path::Path, survey: &Survey) -> String {
+fn text(dir: &Path, survey: &Survey) -> String {
     let counts = survey.counts();
     let names: Vec<String> = survey.classes.iter().map(|name| escaped(name).into_owned()).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
@@ -86,9 +85,9 @@ fn text(dir: &std::path::Path, survey: &Survey) -> String {
     };
     let [train, validation, test] = Survey::PARTS;
     let mut out = format!(
-        "{} pictures of {} classes in {}\n\n{:width$}  {train:>10}  {validation:>10}  {test:>10}\n",
-        thousands(survey.pictures.len()),
-        thousands(survey.classes.len()),
+        "{} of {} in {}\n\n{:width$}  {train:>10}  {validation:>10}  {test:>10}\n",
+        count(survey.pictures.len(), "picture"),
+        count(survey.classes.len(), "class"),
         dir.shown(),
         "class",
     );
@@ -104,16 +103,15 @@ fn text(dir: &std::path::Path, survey: &Survey) -> String {
     }
     out += &more(sizes.len());
     out += &format!("unreadable  {}\n", thousands(survey.unreadable.len()));
-    for file in survey.unreadable.iter().take(N_LISTED) {
+    for file in &survey.unreadable {
         out += &escaped_lines(&format!("            {file}\n"));
     }
-    out += &more(survey.unreadable.len());
 
     let groups = survey.duplicates();
     let n_of = |is: fn(&[&Surveyed]) -> bool| groups.iter().filter(|group| is(group)).count();
     out += &format!(
-        "duplicates  {} groups of files with the same bytes; {} of them in several parts, {} in several classes\n",
-        thousands(groups.len()),
+        "duplicates  {} of files with the same bytes; {} of them in several parts, {} in several classes\n",
+        count(groups.len(), "group"),
         thousands(n_of(crosses_parts)),
         thousands(n_of(crosses_classes))
     );
@@ -140,8 +138,8 @@ fn more(n: usize) -> String {
     }
 }
 
-fn json(dir: &std::path::Path, survey: &Survey) -> serde_json::Value {
-    let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
+fn json(dir: &Path, survey: &Survey) -> serde_json::Value {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
     let class = |(name, [training, validation, test]): (&String, [usize; 3])| serde_json::json!({"class": name, "training": training, "validation": validation, "test": test});
     let size = |([rows, columns], n): ([usize; 2], usize)| serde_json::json!({"rows": rows, "columns": columns, "pictures": n});
     let file = |picture: &&Surveyed| {

@@ -160,6 +160,9 @@ fn text(
         format!("{kind} loss {loss:.4}, {kind} accuracy {accuracy:.2}% of {n_images} images")
     };
     let mut text = table(classes, &shown.confusion);
+    if let Some(top5) = shown.top5 {
+        text += &format!("top-5 accuracy {:.2}%\n", 100.0 * top5);
+    }
     text += &match with_views {
         None => format!("{}\n", line(plain)),
         Some(both) => format!(
@@ -168,9 +171,6 @@ fn text(
             line(both)
         ),
     };
-    if let Some(top5) = shown.top5 {
-        text += &format!("top-5 accuracy {:.2}%\n", 100.0 * top5);
-    }
     text
 }
 

@@ -38,10 +38,10 @@ mod webp;
 
 pub use background::Background;
 pub use conversion::{MAX_SIDE, shown_part, with_border};
-pub(super) use folder::files_below;
+pub use folder::files_below;
 pub use folder::pictures_below;
 pub use formats::is_picture_name;
-pub(super) use formats::{is_hidden, is_named_as_picture};
+pub use formats::{is_hidden, is_named_as_picture};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;

@@ -108,7 +108,7 @@ pub fn usual_folders(dataset: &dyn DatasetSource) -> Vec<PathBuf> {
 /// Loads a dataset.
 ///
 /// The files are read from one folder: from `data_dir`, otherwise from the folder of `$WGRAD_DATA`, otherwise from the
-/// [default folder](default_folder). With [`Source::Auto`], the shapes replace CIFAR-10 only if neither `data_dir` nor
+/// [default folder](default_folder). For a folder of pictures, `data_dir` is its present path if it has moved. With [`Source::Auto`], the shapes replace CIFAR-10 only if neither `data_dir` nor
 /// `$WGRAD_DATA` names a folder and the default folder does not exist; the result then has a notice. A named folder
 /// that does not exist is an error, and so are damaged files. The shapes depend on the seed in `options`; datasets in
 /// files do not.
@@ -152,6 +152,13 @@ fn load_from(
 ) -> Result<Loaded, DataError> {
     let kind = source.dataset();
     let Some(files) = kind.files() else {
+        #[cfg(feature = "runs")]
+        if let (true, Some(dir)) = (kind.is_folder(), data_dir) {
+            // The pictures of a run may have moved.
+            let moved = pictures::PictureFolder::at(dir)
+                .map_err(|_| DataError::NotAFolder { path: dir.to_path_buf() })?;
+            return Ok(Loaded { dataset: moved.read(dir, options)?, notice: None });
+        }
         let mut dataset = kind.read(Path::new(""), options)?;
         if let Some(dir) = data_dir {
             let (dir, title) = (dir.shown(), kind.title());

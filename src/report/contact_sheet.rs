@@ -8,8 +8,7 @@ use super::picture::Picture;
 use crate::base::chart::escape;
 use crate::base::shown::{Shown, escaped};
 use crate::base::units::thousands;
-use crate::data::image_file::{self, MAX_PIXELS};
-use crate::data::pictures::{Survey, Surveyed, crosses_classes, crosses_parts};
+use crate::data::pictures::{Survey, Surveyed, count, crosses_classes, crosses_parts, upright};
 
 /// The number of pictures on the contact sheet, and the largest number for one class.
 const N_PICTURES: usize = 400;
@@ -20,11 +19,9 @@ const N_LISTED: usize = 100;
 
 /// Returns the page as HTML. Reads the pictures of the contact sheet from the folder `dir`.
 pub fn page(dir: &Path, survey: &Survey, background: [u8; 3]) -> String {
-    let n = thousands(survey.pictures.len());
-    let lead = format!(
-        "<p>{}</p>",
-        escape(&format!("{n} pictures of {} classes in {}", survey.classes.len(), dir.shown()))
-    );
+    let n = count(survey.pictures.len(), "picture");
+    let classes_of = count(survey.classes.len(), "class");
+    let lead = format!("<p>{}</p>", escape(&format!("{n} of {classes_of} in {}", dir.shown())));
     let mut page = Page::new("Pictures", lead);
     page.section("Warnings", survey.warnings.iter().map(|warning| note(warning)).collect());
     page.section("Unreadable", unreadable(survey));
@@ -45,7 +42,8 @@ fn unreadable(survey: &Survey) -> String {
     match rows.is_empty() {
         true => String::new(),
         false => {
-            listed(survey.unreadable.len(), "files cannot be read") + &table("facts", &[], &rows)
+            listed(survey.unreadable.len(), "file(s) that cannot be read")
+                + &table("facts", &[], &rows)
         }
     }
 }
@@ -75,7 +73,7 @@ fn duplicates(survey: &Survey) -> String {
         vec![kind.to_string(), files.collect::<Vec<_>>().join("<br>")]
     };
     let rows: Vec<_> = groups.iter().take(N_LISTED).map(row).collect();
-    listed(groups.len(), "groups of files have the same bytes") + &table("facts", &[], &rows)
+    listed(groups.len(), "group(s) of files with the same bytes") + &table("facts", &[], &rows)
 }
 
 fn classes(survey: &Survey) -> String {
@@ -95,7 +93,7 @@ fn sizes(survey: &Survey) -> String {
         vec![format!("{columns}x{rows}"), thousands(n)]
     };
     let rows: Vec<_> = sizes.iter().take(N_LISTED).map(row).collect();
-    listed(sizes.len(), "sizes (columns x rows)") + &table("plain", &["size", "pictures"], &rows)
+    listed(sizes.len(), "size(s), columns x rows") + &table("plain", &["size", "pictures"], &rows)
 }
 
 /// Returns pictures of each class, evenly spaced over the pictures of the class.
@@ -113,11 +111,8 @@ fn contact_sheet(dir: &Path, survey: &Survey, background: [u8; 3]) -> String {
         );
         for at in 0..n {
             let picture = of_class[at * of_class.len() / n];
-            let decoded = std::fs::read(dir.join(&picture.file)).map_err(|error| error.to_string());
-            let decoded = decoded
-                .and_then(|bytes| image_file::decode_upright(&bytes, background, MAX_PIXELS));
             // A file that was readable before and has changed since is left out.
-            let Ok(decoded) = decoded else { continue };
+            let Ok((_, decoded)) = upright(dir, &picture.file, background) else { continue };
             let [rows, columns] = picture.size;
             let title = format!("{}, {columns}x{rows}, {}", picture.file.shown(), picture.part);
             let element = Picture::of_upright(&decoded, Picture::SIDE).element(class_name, &title);

@@ -39,7 +39,10 @@ pub fn page(contents: &Contents<'_>) -> String {
     if let Some(evaluation) = evaluation {
         let ((split, kind), names) = (run.evaluated(), &dataset.spec.classes);
         page.section("Confusion matrix", confusion::section(evaluation, names, kind));
-        page.section("Worst errors", worst::section(evaluation, split, names, kind));
+        page.section(
+            "Worst errors",
+            worst::section(evaluation, split, dataset.dir.as_deref(), names, kind),
+        );
     }
     if let Some(reason) = no_predictions {
         page.section("Confusion matrix", note(&reason.to_string()));

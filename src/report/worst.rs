@@ -1,12 +1,15 @@
 //! The section of the report with the worst errors on validation or test images, as pictures.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use super::html::{name, note};
 use super::picture::Picture;
 use crate::base::chart::escape;
 use crate::base::units::thousands;
 use crate::data::Split;
+use crate::data::image_file::Background;
+use crate::data::pictures::upright;
 use crate::train::Evaluation;
 use crate::train::evaluation::Mistake;
 
@@ -15,7 +18,16 @@ const N_WORST: usize = 25;
 
 /// Returns the wrongly classified images with the largest loss. `names` are the names of the classes, and `kind` is the
 /// split of the images: `test` or `validation`.
-pub fn section(evaluation: &Evaluation, split: &Split, names: &[String], kind: &str) -> String {
+///
+/// The picture of an image in a folder is that of its file below `dir`, in its own proportions. If the file has gone, the
+/// picture is the image of the network.
+pub fn section(
+    evaluation: &Evaluation,
+    split: &Split,
+    dir: Option<&Path>,
+    names: &[String],
+    kind: &str,
+) -> String {
     let mistakes = evaluation.mistakes(&split.labels);
     if mistakes.is_empty() {
         return note(&format!("Every {kind} image was recognised."));
@@ -30,7 +42,12 @@ pub fn section(evaluation: &Evaluation, split: &Split, names: &[String], kind: &
     out += "<div class=\"pictures worst\">\n";
     for mistake in &mistakes[..n] {
         let &Mistake { image, truth, prediction, loss } = mistake;
-        let picture = Picture::thumbnail(split.image_size(image), split.image(image));
+        let file = split.files.get(image).zip(dir);
+        let file = file.and_then(|(file, dir)| upright(dir, file, Background::default().0).ok());
+        let picture = match file {
+            Some((_, picture)) => Picture::of_upright(&picture, Picture::SIDE),
+            None => Picture::thumbnail(split.image_size(image), split.image(image)),
+        };
         let title = format!("{kind} image {image}, loss {loss:.2}");
         let line = |class: &str, which: usize| {
             let probability = probability_text(evaluation.predictions.of(image)[which]);
@@ -83,7 +100,8 @@ mod tests {
         // Every image has class 0 and is predicted as class 1, with increasing probability.
         let logits: Vec<f32> = (0..n).flat_map(|image| [0.0, 0.1 + 0.1 * image as f32]).collect();
         let test = split([20, 64, 1], n);
-        let html = section(&Evaluation::of(&[logits], &test.labels, 2), &test, &names(), "test");
+        let html =
+            section(&Evaluation::of(&[logits], &test.labels, 2), &test, None, &names(), "test");
         assert_eq!(html.matches("<img ").count(), 25);
         assert_eq!(html.matches("width=\"96\" height=\"30\"").count(), 25, "{html}");
         let first = html.find("test image 29, loss 3.05").expect("the worst");
@@ -93,7 +111,7 @@ mod tests {
         let whole = "title=\"a class with a name of many letters\">";
         assert!(html.contains(&format!("<bdi class=\"class-name wrong\" {whole}")), "{html}");
         let (right, one) = (Evaluation::of(&[vec![1.0, 0.0]], &[0], 2), split([4, 6, 1], 1));
-        let none = section(&right, &one, &names(), "test");
+        let none = section(&right, &one, None, &names(), "test");
         assert!(none.contains("Every test image was recognised"), "{none}");
     }
 
@@ -109,7 +127,7 @@ mod tests {
         let stored = Some(Stored::new(vec![7; n_bytes].into(), places));
         let test = Split { stored, ..split([32, 32, 3], 3) };
         let wrong = Evaluation::of(&[vec![0.0, 3.0, 0.0, 2.0, 0.0, 1.0]], &test.labels, 2);
-        let html = section(&wrong, &test, &names(), "test");
+        let html = section(&wrong, &test, None, &names(), "test");
         let sides: Vec<&str> = html.split(" width=").skip(1).map(|rest| &rest[..16]).collect();
         let expected = ["\"96\" height=\"30\"", "\"48\" height=\"96\"", "\"96\" height=\"96\""];
         assert_eq!(sides, expected, "{html}");

@@ -39,11 +39,21 @@ pub fn find(
     n_classes: usize,
     side: Option<usize>,
 ) -> Result<Images, Error> {
+    let recorded = weights.info().map(|info| info.image[0]);
+    let sized = |options: ReadOptions, source: Source, side: Option<usize>| {
+        let of_folder = recorded.filter(|_| source.is_folder());
+        ReadOptions { side: side.or(of_folder).or(options.side), ..options }
+    };
     let load = |source: Source| {
         let options = read_options(weights.path(), source, n_classes);
-        let recorded = weights.info().map(|info| info.image[0]).filter(|_| source.is_folder());
-        let side = side.or(recorded).or(options.side);
-        data::load(source, data_dir, ReadOptions { side, ..options })
+        let loaded = data::load(source, data_dir, sized(options, source, side))?;
+        let is_trained = |info: &ModelInfo| loaded.dataset.whole_fingerprint() == info.fingerprint;
+        if !source.is_folder() || weights.info().is_none_or(is_trained) {
+            return Ok(loaded);
+        }
+        // Other pictures than those of the training: all of them are new to the network.
+        let undivided = ReadOptions { held_out: Some(HeldOut::NONE), ..options };
+        data::load(source, data_dir, sized(undivided, source, side))
     };
     let Some(info) = weights.info() else {
         let loaded = load(data.unwrap_or_default())?;
@@ -59,7 +69,7 @@ pub fn find(
         |reason| TrainError::TrainingData { weights: weights.path().to_path_buf(), reason };
     let mut images = match (data, data_dir) {
         (None, None) => {
-            let loaded = of_training(weights.path(), info).map_err(refused)?;
+            let loaded = of_training(weights.path(), info, side).map_err(refused)?;
             Images { loaded, note: None }
         }
         _ => {
@@ -114,7 +124,7 @@ pub fn difference(info: &ModelInfo, dataset: &Dataset) -> Option<String> {
 ///
 /// # Errors
 /// If the dataset is not found. The error is the reason, in words.
-fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
+fn of_training(weights: &Path, info: &ModelInfo, side: Option<usize>) -> Result<Loaded, String> {
     let trained = format!("it was trained on {} ({})", info.data, info.fingerprint);
     let is_it = |loaded: &Loaded| loaded.dataset.whole_fingerprint() == info.fingerprint;
     let Ok(source) = Source::from_name(&info.data) else {
@@ -124,6 +134,8 @@ fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
     let options = read_options(weights, source, info.classes.len());
     let load = |folder: Option<&Path>| data::load(source, folder, options);
     if source.is_folder() {
+        let side = side.or(Some(info.image[0]));
+        let load = |folder| data::load(source, folder, ReadOptions { side, ..options });
         let loaded = load(None).map_err(|error| format!("{trained}: {error}"))?;
         let changed = || format!("{trained}, but the pictures there have changed since");
         return Some(loaded).filter(is_it).ok_or_else(changed);
@@ -145,16 +157,16 @@ fn of_training(weights: &Path, info: &ModelInfo) -> Result<Loaded, String> {
     Err(format!("{trained}, which was not found: {}", places.join(", ")))
 }
 
-/// Returns the options with which a dataset is read to measure weights on it. A folder of pictures on which the weights were
-/// trained is divided as in their run; another folder is not divided.
+/// Returns the options with which a dataset is read to measure weights on it. A folder of pictures is divided as in the run
+/// of the weights, if their settings are beside them.
 fn read_options(weights: &Path, source: Source, n_classes: usize) -> ReadOptions {
     if !source.is_folder() {
         return source.dataset().options(n_classes);
     }
     let of_run = Settings::of_run(&weights.with_file_name(folder::CONFIG)).ok();
-    let options = match of_run.filter(|settings| settings.data == Some(source)) {
+    let options = match of_run.filter(|settings| settings.data.is_some_and(Source::is_folder)) {
         Some(settings) => Recipe::with_defaults(&settings, source, None).read_options(),
-        None => ReadOptions { held_out: Some(HeldOut::NONE), ..ReadOptions::default() },
+        None => ReadOptions::default(),
     };
     let progress = Some(Progress(screen::decoded));
     ReadOptions { whole_pictures: false, progress, ..options }

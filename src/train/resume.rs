@@ -147,8 +147,7 @@ fn take_format(settings: &mut Settings, info: &ModelInfo) {
     if settings.image_size.is_none() && height == width && (is_other || source.is_folder()) {
         settings.image_size = u16::try_from(height).ok().and_then(NonZeroU16::new);
     }
-    let is_list = info.classes.len() > 1 && info.classes.iter().all(|name| !name.contains(','));
-    if source.is_folder() && settings.new_head != Some(true) && is_list {
+    if source.is_folder() && settings.new_head != Some(true) {
         settings.classes.get_or_insert_with(|| Classes::Names(info.classes.clone()));
     }
 }
@@ -213,7 +212,9 @@ pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), Config
     let is_folder = Source::from_name(dataset.name).is_ok_and(Source::is_folder);
     match usize::try_from(validation.of(n_images)) {
         _ if is_folder && dataset.evaluated().is_empty() => {
-            let (setting, value) = ("validation", validation.to_string());
+            let by_default = settings.validation.is_none();
+            let value = if by_default { "0.1 (default)".into() } else { validation.to_string() };
+            let setting = "validation";
             let must = format!(
                 "be a part that has at least one of the {n_images} pictures, for the folder has neither validation nor \
                  test pictures; 0.1 is usual, and 1 is one picture"

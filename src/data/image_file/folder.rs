@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::{is_hidden, is_picture_name};
+use super::{is_hidden, is_named_as_picture};
 
-/// Returns the pictures in a folder and below it, by the endings of their names, sorted by the bytes of their paths.
+/// Returns the pictures in a folder and below it, by the endings of their names, sorted by the bytes of their paths. Files of
+/// formats that are not read, such as HEIC, are among them, so that their reading names the reason.
 /// Hidden files and folders are left out. Symbolic links are followed, except those to a folder above.
 ///
 /// # Errors
@@ -16,7 +17,9 @@ pub fn pictures_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for file in files_below(folder, Path::new("")) {
         match file {
-            Ok(path) if is_picture_name(&path) => found.push(path),
+            // The opening of a pipe would wait for a writer.
+            Ok(path) if path.exists() && !path.is_file() => {}
+            Ok(path) if is_named_as_picture(&path) => found.push(path),
             Err(error) if error.loop_ancestor().is_none() => return Err(error.into()),
             _ => {}
         }
@@ -30,7 +33,7 @@ pub fn pictures_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
 ///
 /// An item is an error for a folder that cannot be read, and for a link to a folder above, up to `folder`, which has a
 /// [`loop_ancestor`](walkdir::Error::loop_ancestor).
-pub(in crate::data) fn files_below(
+pub fn files_below(
     folder: &Path,
     part: &Path,
 ) -> impl Iterator<Item = Result<PathBuf, walkdir::Error>> {

@@ -6,7 +6,8 @@ use super::stored::Stored;
 use super::{Check, bmp, gif, jpeg, png, tiff, webp};
 
 /// The endings of file names, in lower case.
-const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+const ENDINGS: [&str; 10] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "gif", "tif", "tiff"];
 
 /// The endings of the names of pictures that are refused, in lower case.
 const REFUSED_ENDINGS: [&str; 3] = ["heic", "heif", "avif"];
@@ -70,12 +71,12 @@ pub fn is_picture_name(path: &Path) -> bool {
 
 /// Returns true for the names of [`is_picture_name`], and for those of formats of phones, which [`reader`] refuses with a
 /// reason.
-pub(in crate::data) fn is_named_as_picture(path: &Path) -> bool {
+pub fn is_named_as_picture(path: &Path) -> bool {
     is_picture_name(path) || has_ending(path, &REFUSED_ENDINGS)
 }
 
 /// Returns true if the name of a file or folder begins with a dot.
-pub(in crate::data) fn is_hidden(path: &Path) -> bool {
+pub fn is_hidden(path: &Path) -> bool {
     path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 

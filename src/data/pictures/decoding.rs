@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, Entry, Stamp, Writer};
 use super::error::PicturesError;
-use super::listing::{Item, Part};
+use super::items::{Item, Part};
 use crate::base::fingerprint::Fingerprint;
 use crate::data::image_file::{MAX_PIXELS, bytes_of, decode_upright};
 use crate::data::{ImageSize, Progress};

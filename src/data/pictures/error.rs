@@ -6,6 +6,7 @@ use std::{fmt, io};
 use thiserror::Error;
 
 use crate::base::shown::Shown;
+use crate::base::units::thousands;
 
 /// The number of unreadable pictures that a message lists.
 const N_LISTED: usize = 20;
@@ -101,9 +102,14 @@ impl fmt::Display for Listed<'_> {
     }
 }
 
-/// Returns a number of things, as `1 picture` or `2 pictures`.
-pub(super) fn count(n: usize, thing: &str) -> String {
-    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+/// Returns a number of things, as `1 picture`, `2 pictures` or `1,000 classes`.
+pub fn count(n: usize, thing: &str) -> String {
+    let ending = match (n, thing.ends_with('s')) {
+        (1, _) => "",
+        (_, false) => "s",
+        (_, true) => "es",
+    };
+    format!("{} {thing}{ending}", thousands(n))
 }
 
 /// Returns a path and the number of further ones, as `a.png` or `a.png and 2 more`.

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::listing::{Item, Listing};
+use super::items::{Item, Listing};
 use crate::data::HeldOut;
 
 /// The part that is held out if the folder has neither a validation part nor a test part, and no setting has a value.
@@ -80,7 +80,7 @@ fn lowest(hashes: &[u64], n: u64) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::listing::Part;
+    use super::super::items::Part;
     use super::*;
 
     fn listing(names: &[(&str, u16)]) -> Listing {

@@ -6,71 +6,14 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::error::{PicturesError, Unreadable, and_more};
+use super::items::{Found, Item, Listing, Part, PartOf, VALIDATION};
 use super::lists;
 use crate::base::shown::{Shown, escaped};
 use crate::data::DataError;
 use crate::data::image_file::{files_below, is_hidden, is_named_as_picture};
 
-/// The names of a validation part.
-pub(super) const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
-
 /// The largest number of classes.
 const MAX_CLASSES: usize = 65_535;
-
-/// The parts of a dataset.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Part {
-    Training,
-    Validation,
-    Test,
-}
-
-/// A picture of the dataset.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Item {
-    /// The path, relative to the folder of the dataset.
-    pub file: PathBuf,
-    /// The bytes by whose hash the picture is held out or not: `CLASS/file`, or the file as in the list.
-    pub key: Vec<u8>,
-    /// The number of the class.
-    pub label: u16,
-    /// The part of the dataset.
-    pub part: Part,
-}
-
-/// The pictures of a folder in the order of the dataset.
-#[derive(Debug, Default)]
-pub(super) struct Listing {
-    /// The training pictures, the held-out ones included.
-    pub train: Vec<Item>,
-    /// The pictures of the validation part; None if the folder has no such part.
-    pub validation: Option<Vec<Item>>,
-    /// The pictures of the test part; None if the folder has no such part.
-    pub test: Option<Vec<Item>>,
-    /// The names of the classes.
-    pub classes: Vec<String>,
-    /// Files and folders that cannot be read.
-    pub unreadable: Vec<Unreadable>,
-    /// Warnings for the user.
-    pub warnings: Vec<String>,
-}
-
-/// A picture before the classes have numbers.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub file: PathBuf,
-    pub key: Vec<u8>,
-    pub class: OsString,
-}
-
-/// The pictures of one part.
-#[derive(Debug)]
-pub(super) struct PartOf {
-    pub part: Part,
-    /// The folder or the list of the part, for messages.
-    pub place: PathBuf,
-    pub found: Vec<Found>,
-}
 
 /// Lists the pictures of a folder, which has one of the three layouts.
 ///
@@ -272,7 +215,16 @@ fn number(
             Part::Test => listing.test = Some(items),
         }
     }
-    listing.classes =
-        names.iter().map(|name| escaped(&name.to_string_lossy()).into_owned()).collect();
+    listing.classes = names.iter().map(|name| escaped(&text_of(name)).into_owned()).collect();
     Ok(())
+}
+
+/// Returns the name of a class as text. Bytes that are no UTF-8 are written as `\\xff`, so different names stay different.
+fn text_of(name: &OsStr) -> String {
+    let chunks = name.as_encoded_bytes().utf8_chunks();
+    let texts = chunks.map(|chunk| {
+        let invalid: String = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        format!("{}{invalid}", chunk.valid())
+    });
+    texts.collect()
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::error::PicturesError;
-use super::listing::{Found, Part, PartOf, VALIDATION};
+use super::error::{PicturesError, count};
+use super::items::{Found, Part, PartOf, VALIDATION};
 use crate::data::DataError;
 
 /// Returns the pictures of the lists in a folder; None if the folder has no `train.csv`.
@@ -39,6 +39,10 @@ pub(super) fn sort_labels(labels: &mut [OsString]) {
     }
 }
 
+/// The names of the columns in a header, in lower case.
+const FILE_COLUMNS: [&str; 4] = ["file", "filename", "image", "path"];
+const LABEL_COLUMNS: [&str; 2] = ["label", "class"];
+
 /// Returns the pictures of a list, in the order of its lines.
 fn read(path: &Path) -> Result<Vec<Found>, DataError> {
     let failed = |reason| DataError::from(PicturesError::List { path: path.to_path_buf(), reason });
@@ -51,21 +55,35 @@ fn read(path: &Path) -> Result<Vec<Found>, DataError> {
     let mut is_first = true;
     while reader.read_record(&mut record).map_err(|error| failed(error.to_string()))? {
         let line = record.position().map_or(0, csv::Position::line);
-        if std::mem::take(&mut is_first) && record.get(0).is_some_and(|name| name.trim() == "file")
-        {
-            let label = record.iter().position(|name| name.trim() == "label").ok_or_else(|| {
-                failed("the first line names no column `label`; write `file,label`".to_string())
-            })?;
-            (columns, n_fields) = ([0, label], record.len());
-            continue;
+        if std::mem::take(&mut is_first) {
+            let column = |names: &[&str]| {
+                let is_one = |field: &str| names.contains(&field.trim().to_lowercase().as_str());
+                record.iter().position(is_one)
+            };
+            match (column(&FILE_COLUMNS), column(&LABEL_COLUMNS)) {
+                (Some(file), Some(label)) => {
+                    (columns, n_fields) = ([file, label], record.len());
+                    continue;
+                }
+                (Some(0), None) => {
+                    let reason = "the first line names no column `label`; write `file,label`";
+                    return Err(failed(reason.to_string()));
+                }
+                _ => {}
+            }
         }
         let fields = columns.map(|column| record.get(column).unwrap_or_default());
         let [file, label] = [fields[0], fields[1].trim()];
         if record.len() != n_fields || file.is_empty() || label.is_empty() {
+            let n_fields = record.iter().filter(|field| !field.is_empty()).count();
+            let is_other = n_fields == 1 && file.contains([';', '\t']);
+            let fix = match is_other {
+                true => "the fields are separated by commas, not by semicolons or tabs",
+                false => "write a name with a comma in quotation marks",
+            };
             return Err(failed(format!(
-                "line {line} has {} fields, but a line is a file and its label, with a comma between them; write a \
-                 name with a comma in quotation marks",
-                record.iter().filter(|field| !field.is_empty()).count()
+                "line {line} has {}, but a line is a file and its label, with a comma between them; {fix}",
+                count(n_fields, "field")
             )));
         }
         found.push(Found { file: file.into(), key: file.into(), class: label.into() });

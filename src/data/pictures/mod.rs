@@ -23,6 +23,7 @@ mod cache;
 mod decoding;
 mod error;
 mod held_out;
+mod items;
 mod listing;
 mod lists;
 mod reading;
@@ -30,8 +31,9 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use error::count;
 pub use error::{PicturesError, Unreadable};
-pub use survey::{Survey, Surveyed, crosses_classes, crosses_parts};
+pub use survey::{Survey, Surveyed, crosses_classes, crosses_parts, upright};
 
 /// The mean of each channel of ImageNet's training images, for pixels in 0..=1.
 pub const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];

@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::error::{PicturesError, Unreadable};
 use super::held_out;
-use super::listing::{Item, Listing, Part, list};
-use crate::data::image_file::{Background, MAX_PIXELS, bytes_of, decode_upright};
+use super::items::{Item, Listing, Part};
+use super::listing::list;
+use crate::data::image_file::{self, Background, MAX_PIXELS, bytes_of, decode_upright};
 use crate::data::{DataError, ReadOptions};
 
 /// The number of parts: training, validation, test.
@@ -138,11 +139,25 @@ pub fn crosses_classes(group: &[&Surveyed]) -> bool {
     group.iter().any(|picture| picture.class != group[0].class)
 }
 
-/// Reads a picture. The error is the reason why it cannot be read.
-fn read(dir: &Path, item: &Item, background: [u8; 3]) -> Result<Surveyed, String> {
-    let file = File::open(dir.join(&item.file)).and_then(bytes_of);
-    let bytes = file.map_err(|error| error.to_string())??;
+/// Reads a picture of a folder and its bytes. The error is the reason why it cannot be read.
+pub fn upright(
+    dir: &Path,
+    file: &Path,
+    background: [u8; 3],
+) -> Result<(Vec<u8>, image_file::Picture), String> {
+    let path = dir.join(file);
+    // The opening of a pipe would wait for a writer.
+    let is_file = path.metadata().map_err(|error| error.to_string())?.is_file();
+    if !is_file {
+        return Err("not a file".to_string());
+    }
+    let bytes = File::open(path).and_then(bytes_of).map_err(|error| error.to_string())??;
     let picture = decode_upright(&bytes, background, MAX_PIXELS)?;
+    Ok((bytes, picture))
+}
+
+fn read(dir: &Path, item: &Item, background: [u8; 3]) -> Result<Surveyed, String> {
+    let (bytes, picture) = upright(dir, &item.file, background)?;
     Ok(Surveyed {
         file: item.file.clone(),
         class: item.label.into(),

@@ -60,9 +60,10 @@ impl FromStr for Classes {
         }
         let classes = match text.parse() {
             Ok(number) => Classes::Number(number),
-            Err(_) => Classes::Names(text.split(',').map(|name| name.trim().to_string()).collect()),
+            Err(_) => Classes::Names(names(text)),
         };
-        let is_single = matches!(&classes, Classes::Names(names) if names.len() == 1);
+        let is_single = matches!(&classes, Classes::Names(names) if names.len() == 1)
+            && !text.trim_end().ends_with(',');
         if is_single || !(1..=65_535).contains(&classes.number()) {
             let names: Vec<_> = DATASETS.iter().map(|dataset| dataset.name()).collect();
             return Err(format!(
@@ -72,6 +73,49 @@ impl FromStr for Classes {
         }
         Ok(classes)
     }
+}
+
+/// Reads names with commas between them. Spaces around a name do not belong to it. A backslash in front of a comma, a space or
+/// a backslash makes it a part of the name. A comma at the end is left out.
+fn names(text: &str) -> Vec<String> {
+    let mut names = vec![String::new()];
+    // The length of the last name up to its last character that is kept.
+    let mut kept = 0;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let name = names.last_mut().expect("a name");
+        let escaped = (letter == '\\').then(|| letters.next_if(|next| ", \\".contains(*next)));
+        match (letter, escaped.flatten()) {
+            (',', None) => {
+                name.truncate(kept);
+                kept = 0;
+                names.push(String::new());
+            }
+            (space, None) if space.is_whitespace() && name.is_empty() => {}
+            (letter, escaped) => {
+                let is_space = escaped.is_none() && letter.is_whitespace();
+                name.push(escaped.unwrap_or(letter));
+                kept = if is_space { kept } else { name.len() };
+            }
+        }
+    }
+    names.last_mut().expect("a name").truncate(kept);
+    if names.len() > 1 && names.last().is_some_and(String::is_empty) {
+        names.pop();
+    }
+    names
+}
+
+/// Returns a name as [`names`] reads it.
+fn written(name: &str) -> String {
+    let mut text = name.replace('\\', "\\\\").replace(',', "\\,");
+    if text.starts_with(' ') {
+        text.insert(0, '\\');
+    }
+    if text.len() > 1 && text.ends_with(' ') {
+        text.insert(text.len() - 1, '\\');
+    }
+    text
 }
 
 impl From<Classes> for String {
@@ -84,7 +128,12 @@ impl fmt::Display for Classes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Classes::Number(number) => write!(f, "{number}"),
-            Classes::Names(names) => f.write_str(&names.join(",")),
+            Classes::Names(names) => {
+                let names: Vec<_> = names.iter().map(|name| written(name)).collect();
+                // One name ends with a comma, because a text without a comma is a dataset or a number.
+                f.write_str(&names.join(","))?;
+                f.write_str(if names.len() == 1 { "," } else { "" })
+            }
             Classes::Of(source) => f.write_str(source.name()),
         }
     }
@@ -104,6 +153,13 @@ mod tests {
         }
         let classes: Classes = "left, right".parse().expect("two names");
         assert_eq!(classes.names(2), Ok(vec!["left".to_string(), "right".to_string()]));
+        for names in
+            [&["a,b", "c"][..], &[" cat", "dog "], &["one"], &["a\\", "b\\,"], &["x y", "ё"]]
+        {
+            let names: Vec<_> = names.iter().map(|name| name.to_string()).collect();
+            let classes = Classes::Names(names);
+            assert_eq!(classes.to_string().parse(), Ok(classes.clone()), "{classes}");
+        }
         let coarse = Classes::Of(Source::from_name("cifar100").expect("a dataset"));
         assert_eq!(coarse.names(20).expect("the coarse classes").len(), 20);
         for bad in ["", "0", "-1", "cifar", "65536"] {

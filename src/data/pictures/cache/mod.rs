@@ -28,7 +28,7 @@ mod writer;
 pub(super) use writer::Writer;
 
 /// The first bytes of a file. The number is that of the format, and of the conversion of pictures.
-const MAGIC: [u8; 8] = *b"wgpics01";
+const MAGIC: [u8; 8] = *b"wgpics02";
 
 /// A picture in a file.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -80,14 +80,17 @@ fn n_bytes(side: usize) -> usize {
     3 * side * side
 }
 
-/// Length and time of the last change of a file. A file with the same stamp is not read again.
+/// Length and times of a file. A file with the same stamp is not read again.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Stamp {
     /// The length in bytes.
     pub length: u64,
-    /// The time in nanoseconds since 1970.
+    /// The time of the last change of the contents, in nanoseconds since 1970. Copies and renamed files keep it.
     pub modified: i64,
+    /// The time of the last change of the contents, the name or the permissions, in nanoseconds since 1970. No program can
+    /// set it. 0 on systems without such a time.
+    pub changed: i64,
 }
 
 impl Stamp {
@@ -106,8 +109,21 @@ impl Stamp {
             Ok(after) => nanoseconds(after),
             Err(before) => -nanoseconds(before.duration()),
         };
-        Ok(Self { length: data.len(), modified })
+        Ok(Self { length: data.len(), modified, changed: changed(&data) })
     }
+}
+
+/// Returns the value of [`Stamp::changed`].
+#[cfg(unix)]
+fn changed(data: &fs::Metadata) -> i64 {
+    use std::os::unix::fs::MetadataExt;
+    data.ctime().saturating_mul(1_000_000_000).saturating_add(data.ctime_nsec())
+}
+
+/// Returns the value of [`Stamp::changed`].
+#[cfg(not(unix))]
+fn changed(_: &fs::Metadata) -> i64 {
+    0
 }
 
 /// The start of a file.

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
+use super::super::error::PicturesError;
 use super::{Cache, Entry, Header, MAGIC, Record, map, n_bytes};
-use crate::data::pictures::error::PicturesError;
 
 /// The ending of the names of files that are being written.
 const TEMPORARY: &str = "wgrad-tmp";
@@ -25,7 +25,7 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file that is being written.
 #[derive(Debug)]
-pub(in crate::data::pictures) struct Writer {
+pub struct Writer {
     file: File,
     /// The name under which the file is written; None after it has its final name.
     temporary: Option<PathBuf>,

@@ -122,7 +122,7 @@ fn entries_survive_the_file() {
     let path = root.path().join("deep/cache.pixels");
     let entry = |name: &[u8]| Entry {
         path: name.to_vec(),
-        stamp: Stamp { length: 7, modified: -5 },
+        stamp: Stamp { length: 7, modified: -5, changed: 3 },
         hash: [3; 32],
         sums: [1, 2, 3],
         squares: [4, 5, 6],
