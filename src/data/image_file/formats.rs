@@ -69,7 +69,7 @@ pub fn is_picture_name(path: &Path) -> bool {
     has_ending(path, &ENDINGS)
 }
 
-/// Returns true for the names of [`is_picture_name`], and for those of formats of phones, which [`reader`] refuses with a
+/// Returns true for the names of [`is_picture_name`], and for those of formats of phones, which the reader refuses with a
 /// reason.
 pub fn is_named_as_picture(path: &Path) -> bool {
     is_picture_name(path) || has_ending(path, &REFUSED_ENDINGS)
