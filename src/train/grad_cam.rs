@@ -171,7 +171,7 @@ mod tests {
             for node in step.tape.nodes() {
                 let op = node.op.name();
                 let has_positions = |&id: &ValueId| matches!(step.tape.shape(id)[..], [_, rows, columns, _] if rows * columns > 1);
-                let is_layer = is_convolution(op) && node.inputs[..1].iter().any(has_positions);
+                let is_layer = is_convolution(op) && node.outputs.iter().any(has_positions);
                 assert!(!is_layer && !op.contains("d_weight"), "{name}: {op}");
             }
         }
