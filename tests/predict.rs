@@ -388,7 +388,7 @@ fn eval_prints_scores_by_class_and_averages_two_views() {
         assert!(output.contains(word), "{word:?} is not in {output}");
     }
     let output = text(&eval(&[]).stdout);
-    let [.., loss, top5] = output.lines().collect::<Vec<_>>()[..] else { panic!("{output}") };
+    let [.., top5, loss] = output.lines().collect::<Vec<_>>()[..] else { panic!("{output}") };
     assert!(loss.starts_with("test loss ") && top5.starts_with("top-5 accuracy "), "{output}");
     assert_eq!(eval(&["--tta", "spin"]).status.code(), Some(2));
 }

@@ -286,7 +286,7 @@ fn a_folder_is_reported_before_training() {
     }
     let page = fs::read_to_string(path.join("page.html")).expect("a page");
     assert!(page.contains("several classes") && page.contains("chat noir"), "the page");
-    assert!(page.matches("<img ").count() == 86, "{} pictures", page.matches("<img ").count());
+    assert!(page.matches("<img ").count() == 87, "{} pictures", page.matches("<img ").count());
     let output = run(path, &["data", "pictures", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     assert_eq!(json["duplicates"].as_array().map(Vec::len), Some(2), "{json}");
