@@ -83,7 +83,7 @@ fn lists_keep_their_order_and_sort_numbers_as_numbers() {
         ("p/1.png,a\np/2.png\n", "line 2 has 1 field,"),
         ("p/1.png,a\np/2.png,\n", "line 2"),
         ("p/1.png,a,b\n", "line 1 has 3 fields"),
-        ("file,class\np/1.png,a\n", "no column `label`"),
+        ("file,kind\np/1.png,a\n", "no column `label`"),
         ("", "no training pictures"),
     ] {
         folder.write("train.csv", text);
