@@ -93,10 +93,10 @@ fi
 step "slow tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --release --run-ignored only \
-        -E 'not (binary(full_size) or test(learns_from_photographs) or test(pictures_are_decoded_and_resized))'
+        -E 'not (binary(full_size) or binary(pictures) or test(learns_from_photographs))'
 else
     cargo test --release --tests -- --ignored --skip a_step_at_full_size_agrees_with_the_cpu --skip a_step_of_127_million \
-        --skip learns_from_photographs --skip pictures_are_decoded_and_resized
+        --skip learns_from_photographs --skip pictures_are_decoded_and_resized --skip differences_from_pillow
 fi
 
 step "PyTorch reads weights of wgrad, and wgrad reads weights of PyTorch"
@@ -105,6 +105,13 @@ if python3 -c 'import numpy, safetensors, torch' 2>/dev/null; then
     python3 tests/torch_loads_weights.py gpu
 else
     echo "(skipped: python3 lacks torch, numpy or safetensors)"
+fi
+
+step "mutated pictures, beside Pillow"
+if python3 -c 'import numpy, PIL' 2>/dev/null; then
+    cargo test --release --test pictures -- --ignored differences_from_pillow
+else
+    echo "(skipped: python3 lacks numpy or Pillow)"
 fi
 
 step "onnxruntime runs exported networks"
