@@ -13,7 +13,15 @@ use wgrad::ops::{self, relu, scale};
 use wgrad::passes::{Plan, PlanError, PlanOptions};
 use wgrad::tape::{ElementType, Initializer, Layout, Mode, StateBuffer, Tape, ValueId};
 
-const STEP: StepScalars = StepScalars { seed: [0, 0], epoch: 0, step: 0, optimizer: [0.0; 4] };
+const STEP: StepScalars = StepScalars {
+    seed: [0, 0],
+    epoch: 0,
+    step: 0,
+    optimizer: [0.0; 4],
+    added_levels: 0,
+    stored_level: 0,
+    padding: [0; 2],
+};
 
 fn open(options: &OpenOptions) -> GpuDevice {
     GpuDevice::open(None, options).expect("these tests need a GPU adapter, software or not")

@@ -23,6 +23,8 @@ mod ops;
 mod pictures;
 #[path = "golden/schedules.rs"]
 mod schedules;
+#[path = "golden/shards.rs"]
+mod shards;
 #[path = "golden/spatial.rs"]
 mod spatial;
 
@@ -95,6 +97,7 @@ const KINDS: &[(&str, Run)] = &[
     ("resnet20", network::network),
     ("resnet9", network::network),
     ("sgd", network::sgd_steps),
+    ("shards", shards::steps),
     ("sigmoid", elementwise::sigmoid),
     ("space_to_depth", elementwise::space_to_depth),
 ];

@@ -1,5 +1,6 @@
-// statistics[i] = (1 - MOMENTUM) * statistics[i] + MOMENTUM * batch_statistics[i]
+// statistics[i] = (1 - MOMENTUM) * statistics[i] + MOMENTUM * SHARE * batch_statistics[i]
 //
+// In a step over shards, batch_statistics has the sums of the shards' statistics, and SHARE is 1 / the number of shards.
 // The buffers are flat and hold the statistics of all layers. The update has no effect while the not-finite flag is
 // set. One invocation updates one element. Grid: one axis of elements, folded into two (see shared/linear_index).
 // Launched by src/ops/running_statistics.rs.
@@ -8,6 +9,7 @@
 // #import finite_check/control
 
 const MOMENTUM: f32 = 0.1;
+const SHARE: f32 = 1.0;
 
 @group(0) @binding(0) var<storage, read> batch_statistics: array<f32>;
 @group(0) @binding(1) var<storage, read> control: array<f32>;
@@ -21,6 +23,7 @@ fn main(
 ) {
     let ix = linear_index(workgroup, n_workgroups, local_ix);
     if ix < arrayLength(&statistics) && control[NOT_FINITE] == 0.0 {
-        statistics[ix] = (1.0 - MOMENTUM) * statistics[ix] + MOMENTUM * batch_statistics[ix];
+        let batch = SHARE * batch_statistics[ix];
+        statistics[ix] = (1.0 - MOMENTUM) * statistics[ix] + MOMENTUM * batch;
     }
 }

@@ -1,6 +1,6 @@
 //! `wgrad tape`
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,10 +15,11 @@ use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::tape::Tape;
 use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
+use wgrad::train::shards;
 use wgrad::train::step::{self, RecordingTimes, StepConfig};
 
-use super::arguments;
 use super::sizes::NetworkArgs;
+use super::{WrongUse, arguments};
 
 /// Flags of `wgrad tape`.
 #[derive(clap::Args)]
@@ -29,6 +30,11 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "512", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: NonZeroU32,
+    /// Divide the step into N shards; the listing has the program that runs for each shard, and the program that updates
+    /// the state
+    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    shards: NonZeroU16,
     /// Print the evaluation step, not the training step
     #[arg(long)]
     eval: bool,
@@ -62,6 +68,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let NetworkArgs { network, sizes } = &args.network;
     let mut config =
         sizes.step(*network, network.default_width(), args.batch_size.get() as usize)?;
+    config.update.n_shards = args.shards.get().into();
+    let n_shards = config.update.n_shards;
+    shards::check(config.batch_size, n_shards)
+        .map_err(|must| WrongUse(format!("--shards {n_shards}: the value must {must}")))?;
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }
@@ -77,8 +87,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             super::print(&format!("{}\n", path.shown()))?;
         }
         None => {
-            let plan = planned(&step.tape, args.kernels);
-            super::print(&passes::listing(&step.tape, &plan, config.batch_size))?;
+            let n_images = config.shard_size();
+            let listing = |tape| passes::listing(tape, &planned(tape, args.kernels), n_images);
+            let mut text = listing(&step.tape);
+            if let Some(update) = &step.update {
+                let n_shards = config.update.n_shards;
+                text = format!(
+                    "Program 1 of 2, once for each of {n_shards} shards of {n_images} images\n\n{text}\n\
+                     Program 2 of 2, once for all shards\n\n{}",
+                    listing(update)
+                );
+            }
+            super::print(&text)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -88,14 +108,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn timed(config: &StepConfig, kernels: Kernels) -> serde_json::Value {
     let (step, RecordingTimes { record, passes }) = step::training_timed(config);
     let start = Instant::now();
-    let plan = planned(&step.tape, kernels);
+    let update = step.update.as_ref();
+    let n_pipelines = planned(&step.tape, kernels).n_pipelines()
+        + update.map_or(0, |update| planned(update, kernels).n_pipelines());
     let plan_time = start.elapsed().as_secs_f64();
     json!({
         "network": step.tape.name(),
         "width": config.network.width,
         "batch_size": config.batch_size,
-        "nodes": step.tape.nodes().len(),
-        "pipelines": plan.n_pipelines(),
+        "shards": config.update.n_shards,
+        "nodes": step.whole().nodes().len(),
+        "pipelines": n_pipelines,
         "seconds": {
             "record": record,
             "fuse": passes.fuse,

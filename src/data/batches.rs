@@ -52,6 +52,12 @@ pub struct Batch {
     pub n_valid: usize,
 }
 
+/// A source of filled batches, one for each step or shard.
+pub trait NextBatch {
+    /// Returns the next batch.
+    fn next_batch(&mut self) -> &Batch;
+}
+
 impl Batch {
     /// Returns a batch with room for `size` images of the size `image`. All its rows are padding.
     pub fn new(size: usize, image: ImageSize) -> Self {
@@ -130,6 +136,24 @@ impl Batch {
         self.sizes[2 * self.n_valid..].fill(1);
         self.labels[self.n_valid..].fill(IGNORED);
         self.indices[self.n_valid..].fill(0);
+    }
+
+    /// Returns `n` rows from the row `first` on, as a batch of its own.
+    ///
+    /// # Panics
+    ///
+    /// If the batch has fewer rows.
+    pub fn rows(&self, first: usize, n: usize) -> Self {
+        let (n_bytes, rows) = (self.row_bytes(), first..first + n);
+        let mut part = Self::with_room(n, n_bytes);
+        let pixels: &[u8] = bytemuck::cast_slice(&self.pixels);
+        let bytes = &pixels[first * n_bytes..][..n * n_bytes];
+        bytemuck::cast_slice_mut::<_, u8>(&mut part.pixels)[..bytes.len()].copy_from_slice(bytes);
+        part.sizes.copy_from_slice(&self.sizes[2 * rows.start..2 * rows.end]);
+        part.labels.copy_from_slice(&self.labels[rows.clone()]);
+        part.indices.copy_from_slice(&self.indices[rows]);
+        part.n_valid = self.n_valid.saturating_sub(first).min(n);
+        part
     }
 
     /// Makes every row a padding row: black pixels, the label [`IGNORED`], the index 0.

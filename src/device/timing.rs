@@ -20,6 +20,16 @@ impl NodeTimes {
     pub fn sum(&self) -> f64 {
         self.seconds.iter().sum()
     }
+
+    /// Adds the times of another run of the program, node by node.
+    pub fn add(&mut self, other: &Self) {
+        self.seconds.iter_mut().zip(&other.seconds).for_each(|(sum, seconds)| *sum += seconds);
+    }
+
+    /// Appends the times of the nodes of another program.
+    pub fn append(&mut self, other: Self) {
+        self.seconds.extend(other.seconds);
+    }
 }
 
 /// The way in which a device measures the time of each node.

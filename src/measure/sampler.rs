@@ -125,7 +125,7 @@ impl<'a> Sampler<'a> {
     pub fn row(&mut self, n_steps: usize, feed: &mut Feed) -> Result<Row, Error> {
         let (begun, waited) = (Instant::now(), feed.waited());
         for _ in 0..n_steps {
-            self.trainer.step_on(feed.next_batch(), 0, LR)?;
+            self.trainer.step_from(feed, 0, LR)?;
         }
         self.trainer.state.session.wait()?;
         let n_steps = n_steps as f64;
@@ -244,8 +244,10 @@ fn with_images<T>(
         }
     };
     let measured = thread::scope(|scope| {
+        let size = trainer.shard_size();
         let whole = batches::whole_batches(&order, batch_size).cycle();
-        let mut feed = Feed::start(scope, split, batch_size, whole);
+        let shards = whole.flat_map(move |images| images.chunks_exact(size));
+        let mut feed = Feed::start(scope, split, size, shards);
         measure(Sampler::new(&mut trainer, split, &order[..batch_size]), &mut feed)
     })?;
     trainer.state.drop_metrics()?;

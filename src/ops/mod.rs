@@ -37,6 +37,7 @@ pub mod metrics;
 pub mod mul;
 pub mod optimizer;
 pub mod optimizers;
+pub mod partial_sum;
 pub mod partitions;
 pub mod philox;
 pub mod pool;
@@ -86,6 +87,7 @@ pub const ALL: &[OpTests] = &[
     max_pool2d::ENTRY,
     metrics::ENTRY,
     mul::ENTRY,
+    partial_sum::ENTRY,
     random_erasing::ENTRY,
     random_resized_crop::ENTRY,
     relu::ENTRY,

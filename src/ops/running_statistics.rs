@@ -17,6 +17,8 @@ use crate::kernel::{Binding, Launch, Real, Shader, Target, grid};
 use crate::tape::{Args, NodeIo, Op, OutputSpec, Reference, StateBuffer, Tape, Value};
 
 /// Records the update of all running statistics that are not [frozen](Tape::freeze); records nothing if there are none.
+/// In a step over shards, [`StateBuffer::BatchStatistics`] has the sums of the shards' statistics, and the update takes
+/// their mean.
 pub fn update(tape: &mut Tape, momentum: f32) {
     let statistics = tape.state().running_statistics.iter();
     let is_frozen: Arc<[bool]> = statistics.map(|member| tape.is_frozen(&member.name)).collect();
@@ -26,7 +28,8 @@ pub fn update(tape: &mut Tape, momentum: f32) {
     let buffers =
         [StateBuffer::BatchStatistics, StateBuffer::Control, StateBuffer::RunningStatistics];
     let inputs = buffers.map(|buffer| tape.whole(buffer));
-    tape.push_one(RunningStatistics { momentum, is_frozen }, &inputs);
+    let n_shards = tape.state().n_shards;
+    tape.push_one(RunningStatistics { momentum, n_shards, is_frozen }, &inputs);
 }
 
 /// The update of the running statistics, in place: `batch_statistics, control, statistics -> statistics`.
@@ -34,11 +37,18 @@ pub fn update(tape: &mut Tape, momentum: f32) {
 pub struct RunningStatistics {
     /// The weight of the batch's statistics, from 0 to 1.
     pub momentum: f32,
+    /// The number of shards whose statistics the batch's statistics are the sums of; 1 in a step without shards.
+    pub n_shards: usize,
     /// True for each statistic of a frozen batch norm, in the order of the layout.
     pub is_frozen: Arc<[bool]>,
 }
 
 impl RunningStatistics {
+    /// Returns the weight of a shard's statistics in their mean.
+    fn share(&self) -> f32 {
+        1.0 / self.n_shards as f32
+    }
+
     /// Returns the segments of the statistics that are not frozen.
     fn segments<'a>(
         &self,
@@ -59,7 +69,11 @@ impl Op for RunningStatistics {
     fn attributes(&self) -> String {
         let n_frozen = self.is_frozen.iter().filter(|&&is_frozen| is_frozen).count();
         let frozen = if n_frozen > 0 { format!(", {n_frozen} frozen") } else { String::new() };
-        format!("momentum {}{frozen}", self.momentum)
+        let shards = match self.n_shards {
+            1 => String::new(),
+            n => format!(", mean of {n} shards"),
+        };
+        format!("momentum {}{shards}{frozen}", self.momentum)
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Vec<OutputSpec> {
@@ -75,7 +89,9 @@ impl Op for RunningStatistics {
     }
 
     fn launch(&self, io: &NodeIo<'_>, target: &Target) -> Launch {
-        let shader = Shader::new("running_statistics/update").constant("MOMENTUM", self.momentum);
+        let shader = Shader::new("running_statistics/update")
+            .constant("MOMENTUM", self.momentum)
+            .constant("SHARE", self.share());
         self.segments(io, target.max_segment).fold(Launch::default(), |launch, segment| {
             let bindings = [segment.input(0), Binding::Input(1), segment.output(0)];
             launch.then(shader.clone(), &bindings, grid(segment.n_elements()))
@@ -89,12 +105,12 @@ impl Reference for RunningStatistics {
         if control[NOT_FINITE] != T::ZERO {
             return;
         }
-        let momentum = T::from_f32(self.momentum);
+        let (momentum, share) = (T::from_f32(self.momentum), T::from_f32(self.share()));
         let statistics = args.outputs[0].real();
         for segment in self.segments(&args.io, None) {
             let here = segment.span.start..segment.span.end;
             for (running, &batch) in statistics[here.clone()].iter_mut().zip(&batch[here]) {
-                *running = (T::ONE - momentum) * *running + momentum * batch;
+                *running = (T::ONE - momentum) * *running + momentum * (share * batch);
             }
         }
     }
@@ -115,5 +131,15 @@ fn cases() -> Vec<Case> {
             Vec::new()
         })
     };
-    vec![case("three layers, momentum 0.1", "none"), case("a frozen layer between two", "b")]
+    let sharded = Case::new("the mean of 3 shards", 1, |tape, _| {
+        tape.divide_into_shards(3);
+        tape.statistic("running_mean", &[67], 0.0);
+        update(tape, 0.1);
+        Vec::new()
+    });
+    vec![
+        case("three layers, momentum 0.1", "none"),
+        case("a frozen layer between two", "b"),
+        sharded,
+    ]
 }

@@ -26,13 +26,28 @@ impl Gradients {
 /// # Panics
 /// If the loss has another shape.
 pub fn backward(tape: &mut Tape, loss: ValueId) -> Gradients {
-    assert_eq!(tape.shape(loss), [1], "backward: a loss must have the shape [1]");
+    assert_loss(tape, loss);
     let unit = tape.unit().unwrap_or_else(|| {
         let fill = Fill { value: 1.0 };
         tape.in_phase(Phase::Backward, |tape| tape.push_one(fill, &[]))
     });
     tape.set_unit(unit);
     backward_from(tape, &[(loss, unit)])
+}
+
+/// Appends the nodes that compute the gradient of `factor` times the scalar `loss`, as [`backward`] does.
+///
+/// # Panics
+/// If the loss has another shape than `[1]`.
+pub fn backward_scaled(tape: &mut Tape, loss: ValueId, factor: f32) -> Gradients {
+    assert_loss(tape, loss);
+    let fill = Fill { value: factor };
+    let seed = tape.in_phase(Phase::Backward, |tape| tape.push_one(fill, &[]));
+    backward_from(tape, &[(loss, seed)])
+}
+
+fn assert_loss(tape: &Tape, loss: ValueId) {
+    assert_eq!(tape.shape(loss), [1], "backward: a loss must have the shape [1]");
 }
 
 /// Appends the nodes that compute gradients, starting from `seeds`: pairs of a value and its gradient.

@@ -13,7 +13,7 @@ pub mod print;
 pub mod split;
 pub mod work;
 
-pub use autodiff::{Gradients, backward, backward_from};
+pub use autodiff::{Gradients, backward, backward_from, backward_scaled};
 pub use averages::read_averages;
 pub use dead::eliminate_dead;
 pub use draw::draw;
@@ -22,5 +22,5 @@ pub use feature_map::feature_map;
 pub use fuse::fuse;
 pub use plan::{Plan, PlanOptions, Tiles};
 pub use print::listing;
-pub use split::{Front, split_behind, split_frozen};
+pub use split::{Front, split_behind, split_frozen, split_update};
 pub use work::Work;

@@ -89,8 +89,10 @@ fn work(tape: &Tape, batch_size: usize) -> String {
             readable_bytes(bytes),
         );
     };
-    let phases = [Phase::Forward, Phase::Backward, Phase::Update];
-    for phase in phases {
+    let phases = [Phase::Forward, Phase::Backward, Phase::Reduce, Phase::Update];
+    let has = |phase: &Phase| tape.nodes().iter().any(|node| node.phase == *phase);
+    // The line for the sums over shards is left out if the step has no shards.
+    for phase in phases.into_iter().filter(|phase| *phase != Phase::Reduce || has(phase)) {
         line(phase.name(), &[phase]);
     }
     line("step", &phases);
@@ -108,6 +110,9 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
         Some(&largest) => format!("{} of up to {}", sizes.len(), readable_bytes(largest)),
         None => String::new(),
     };
+    let partial: Vec<_> = (0..StateBuffer::N_PARTIAL).map(StateBuffer::Partial).collect();
+    let state = tape.state();
+    let levels = format!("{} for {} shards", state.n_levels(), state.n_shards);
     let kinds = [
         ("parameters", of(&[StateBuffer::Parameters]), String::new()),
         ("gradients", of(&[StateBuffer::Gradients]), String::new()),
@@ -118,15 +123,17 @@ fn memory(tape: &Tape, plan: &Plan) -> String {
             of(&[StateBuffer::RunningStatistics, StateBuffer::BatchStatistics]),
             String::new(),
         ),
-        ("metrics", of(&[StateBuffer::Metrics]), String::new()),
+        ("partial sums", of(&partial), levels),
+        ("metrics", of(&[StateBuffer::Metrics, StateBuffer::StepMetrics]), String::new()),
         ("control", of(&[StateBuffer::Control]), String::new()),
         ("inputs", plan.bytes_where(|kind| kind == BufferKind::Input), String::new()),
         ("slots", plan.bytes_where(|kind| matches!(kind, BufferKind::Slot(_))), slots),
         ("total memory", plan.total_bytes(), String::new()),
         ("largest binding", plan.largest_binding(), largest(tape, plan)),
     ];
-    // The line for moving averages is left out if the step has no moving averages.
-    let kinds = kinds.into_iter().filter(|&(name, bytes, _)| name != "averages" || bytes > 0);
+    // The lines for moving averages and partial sums are left out if the step has none.
+    let is_optional = |name| ["averages", "partial sums"].contains(&name);
+    let kinds = kinds.into_iter().filter(|&(name, bytes, _)| !is_optional(name) || bytes > 0);
     let lines = kinds.map(|(name, bytes, note)| {
         let text = format!("{name:<16}{:>11}   {note}", readable_bytes(bytes));
         format!("{}\n", text.trim_end())

@@ -2,7 +2,7 @@
 //! every epoch, so a run can compute them once. The part behind the last feature map is short, so the gradient of a
 //! logit with respect to this map takes little time.
 
-use crate::tape::{Storage, Tape, ValueId};
+use crate::tape::{Phase, Storage, Tape, ValueId};
 
 /// The first part of a split step.
 #[derive(Clone, Debug)]
@@ -62,6 +62,22 @@ pub fn split_behind(tape: &mut Tape, value: ValueId) -> Front {
     let front = split(tape, &is_moved);
     assert_eq!(front.features, [value], "split_behind: later nodes do not read {name} alone");
     front
+}
+
+/// Moves the nodes of [`Phase::Update`] to a tape of their own, and returns it. A step over shards runs the rest once for
+/// each shard, and then the update once.
+///
+/// # Panics
+/// If an update reads a value that is not in the state.
+pub fn split_update(tape: &mut Tape) -> Tape {
+    let is_moved: Vec<bool> = tape.nodes().iter().map(|node| node.phase != Phase::Update).collect();
+    let mut update = tape.clone();
+    update.retain(|ix| !is_moved[ix]);
+    let read = features(tape, &is_moved).into_iter();
+    let lost = read.map(|id| tape.value(id)).find(|value| value.storage == Storage::Transient);
+    assert!(lost.is_none(), "split_update: the update reads {}", lost.map_or("", |v| &v.name));
+    tape.retain(|ix| is_moved[ix]);
+    update
 }
 
 /// Moves the nodes that `is_moved` selects to a tape of their own.

@@ -59,6 +59,31 @@ impl Tape {
         self.new_value(self.state.name(buffer), &shape, ElementType::F32, storage, false)
     }
 
+    /// Adds a value for the part of a partial sum that belongs to the buffer `of`, one of [`StateBuffer::REDUCED`].
+    ///
+    /// # Panics
+    /// If `of` is another buffer.
+    pub fn partial(&mut self, level: usize, of: StateBuffer) -> ValueId {
+        let found = StateBuffer::REDUCED.iter().position(|&buffer| buffer == of);
+        let position = found.unwrap_or_else(|| panic!("partial: {} is not reduced", of.name()));
+        let before = StateBuffer::REDUCED[..position].iter();
+        let offset = before.map(|&buffer| self.state.n_elements(buffer)).sum();
+        let shape = [self.state.n_elements(of)];
+        let storage = Storage::State { buffer: StateBuffer::Partial(level), offset };
+        let name = format!("partial_{level}");
+        self.new_value(&name, &shape, ElementType::F32, storage, false)
+    }
+
+    /// Divides a training step into shards, and adds the buffers of their partial sums.
+    ///
+    /// # Panics
+    /// If there are no shards, or more than 2^[`StateBuffer::N_PARTIAL`].
+    pub fn divide_into_shards(&mut self, n_shards: usize) {
+        let most = 1 << StateBuffer::N_PARTIAL;
+        assert!((1..=most).contains(&n_shards), "{n_shards} shards: at most {most} are possible");
+        self.state.n_shards = n_shards;
+    }
+
     /// Adds the state buffers of an optimizer, one for each name in `names`. Labels and files use the names.
     ///
     /// # Panics

@@ -12,6 +12,8 @@ pub enum Phase {
     Forward,
     /// From the loss to the gradients.
     Backward,
+    /// The addition of the results of a shard to those of the shards before it; none in a step without shards.
+    Reduce,
     /// Updates of the state: parameters, running statistics and metrics. These nodes are the last nodes of a tape.
     Update,
 }
@@ -22,6 +24,7 @@ impl Phase {
         match self {
             Phase::Forward => "forward",
             Phase::Backward => "backward",
+            Phase::Reduce => "reduce",
             Phase::Update => "update",
         }
     }

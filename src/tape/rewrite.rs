@@ -30,6 +30,15 @@ impl Tape {
         }
     }
 
+    /// Appends the nodes of a tape with the same values, which was split off from this tape.
+    ///
+    /// # Panics
+    /// If the tapes differ in the number of their values.
+    pub(crate) fn append(&mut self, part: &Tape) {
+        assert_eq!(self.values.len(), part.values.len(), "append: tapes with other values");
+        self.nodes.extend(part.nodes.iter().cloned());
+    }
+
     /// Calls `keep` with the index of every node, and removes the nodes for which the result is false.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut ix = 0;

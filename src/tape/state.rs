@@ -126,7 +126,7 @@ pub const ALIGNMENT: usize = 64;
 
 /// The members of the flat buffers. Two tapes of one model (training and evaluation) have equal layouts and
 /// can share one state.
-#[derive(Clone, Default, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct StateLayout {
     /// The trained parameters, in the order of recording.
     pub parameters: Vec<StateEntry>,
@@ -136,10 +136,27 @@ pub struct StateLayout {
     pub optimizer: &'static [&'static str],
     /// True if the state has a moving average of the parameters.
     pub averaged: bool,
+    /// The number of shards of a training step; 1 if the step is not divided.
+    pub n_shards: usize,
     /// True if no step trains: the buffers of gradients, optimizer state and batch statistics are then empty.
     pub inference_only: bool,
     /// The buffer of each member's values and the member's index in it, by the member's name.
     places: HashMap<String, (StateBuffer, usize)>,
+}
+
+impl Default for StateLayout {
+    /// Returns a layout without members, for steps that are not divided into shards.
+    fn default() -> Self {
+        Self {
+            parameters: Vec::new(),
+            running_statistics: Vec::new(),
+            optimizer: &[],
+            averaged: false,
+            n_shards: 1,
+            inference_only: false,
+            places: HashMap::new(),
+        }
+    }
 }
 
 impl StateLayout {
@@ -147,8 +164,25 @@ impl StateLayout {
     pub fn n_elements(&self, buffer: StateBuffer) -> usize {
         match buffer {
             StateBuffer::Metrics | StateBuffer::Control => ALIGNMENT,
+            StateBuffer::StepMetrics if self.n_levels() > 0 => ALIGNMENT,
+            StateBuffer::Partial(level) if level < self.n_levels() => self.n_reduced(),
             _ => self.members(buffer).last().map_or(0, next_offset),
         }
+    }
+
+    /// Returns the number of partial sums that a step over shards keeps: the number of binary digits of its last shard's
+    /// number, 3 for 8 shards. 0 if the step is not divided, or no step trains.
+    pub fn n_levels(&self) -> usize {
+        match self.inference_only {
+            true => 0,
+            false => (usize::BITS - (self.n_shards - 1).leading_zeros()) as usize,
+        }
+    }
+
+    /// Returns the number of elements of the results of a step together, padding included; see
+    /// [`StateBuffer::REDUCED`].
+    pub fn n_reduced(&self) -> usize {
+        StateBuffer::REDUCED.iter().map(|&buffer| self.n_elements(buffer)).sum()
     }
 
     /// Returns the members of a flat buffer; empty for a buffer without elements.
@@ -168,7 +202,9 @@ impl StateLayout {
             StateBuffer::Optimizer(_)
             | StateBuffer::Metrics
             | StateBuffer::AveragedParameters
-            | StateBuffer::Control => &[],
+            | StateBuffer::Control
+            | StateBuffer::StepMetrics
+            | StateBuffer::Partial(_) => &[],
         }
     }
 

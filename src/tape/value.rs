@@ -76,14 +76,27 @@ pub enum StateBuffer {
     /// The flag that is set when a gradient or a batch statistic is infinite or NaN. While the flag is set, every
     /// update is a no-op; see [`finite_check`](crate::ops::finite_check).
     Control,
+    /// The sums over one shard of a step, then over all its shards: losses, correct predictions, images. Empty in a step
+    /// without shards; see [`partial_sum`](crate::ops::partial_sum).
+    StepMetrics,
+    /// A partial sum over the shards of a step: gradients, batch statistics and step metrics, one after another. The
+    /// number is the level of the sum in the tree, below [`StateBuffer::N_PARTIAL`]; empty if a step has fewer levels.
+    Partial(usize),
 }
 
 impl StateBuffer {
     /// The largest number of state buffers that an optimizer can have.
     pub const N_OPTIMIZER: usize = 2;
 
+    /// The largest number of partial sums over the shards of a step. It is enough for 256 shards.
+    pub const N_PARTIAL: usize = 8;
+
+    /// The buffers of a step's results, which a step over shards adds up. A partial sum has them in this order.
+    pub const REDUCED: [StateBuffer; 3] =
+        [StateBuffer::Gradients, StateBuffer::BatchStatistics, StateBuffer::StepMetrics];
+
     /// All buffers of the state, in the order in which a plan lists them.
-    pub const ALL: [StateBuffer; 9] = [
+    pub const ALL: [StateBuffer; 10 + Self::N_PARTIAL] = [
         StateBuffer::Parameters,
         StateBuffer::Gradients,
         StateBuffer::Optimizer(0),
@@ -93,6 +106,15 @@ impl StateBuffer {
         StateBuffer::Metrics,
         StateBuffer::AveragedParameters,
         StateBuffer::Control,
+        StateBuffer::StepMetrics,
+        StateBuffer::Partial(0),
+        StateBuffer::Partial(1),
+        StateBuffer::Partial(2),
+        StateBuffer::Partial(3),
+        StateBuffer::Partial(4),
+        StateBuffer::Partial(5),
+        StateBuffer::Partial(6),
+        StateBuffer::Partial(7),
     ];
 
     /// Returns the position in [`StateBuffer::ALL`].
@@ -113,6 +135,8 @@ impl StateBuffer {
             StateBuffer::Metrics => "metrics",
             StateBuffer::AveragedParameters => "averaged_parameters",
             StateBuffer::Control => "control",
+            StateBuffer::StepMetrics => "step_metrics",
+            StateBuffer::Partial(_) => "partial_sums",
         }
     }
 }

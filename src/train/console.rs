@@ -61,8 +61,9 @@ impl<'a> Console<'a> {
         }
         self.print(&format!("memory    {memory} for training and evaluation"));
         self.print(&format!(
-            "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images; \
+            "recipe    {epochs} epoch{s} of {n_steps} steps of {batch_size} images{}; \
              {}, learning rate up to {max_lr} ({schedule}){}{}; {}; seed {seed}",
+            self.shards(),
             self.recipe.optimizer().get().description(),
             self.lr_scale(),
             self.stability(),
@@ -74,6 +75,14 @@ impl<'a> Console<'a> {
         self.print(&format!(
             "epoch          lr   train loss  {accuracy}   {loss}  {accuracy}   seconds  images/s"
         ));
+    }
+
+    /// Returns a text such as ` in 8 shards`; an empty text for steps that are not divided.
+    fn shards(&self) -> String {
+        match self.recipe.shards {
+            1 => String::new(),
+            n => format!(" in {n} shards"),
+        }
     }
 
     /// Returns a line with the number of trained parameters and the names of the frozen ones; none if nothing is frozen.

@@ -9,9 +9,9 @@ use std::thread::Scope;
 use std::time::Instant;
 
 use crate::data::Split;
-use crate::data::batches::Batch;
+use crate::data::batches::{Batch, NextBatch};
 
-/// Batches in the order of their steps. [`Feed::next_batch`] waits until the thread has filled the next one.
+/// Batches in the order of their steps. [`Feed::next_batch`](NextBatch::next_batch) waits until the thread has filled the next one.
 pub struct Feed {
     /// The filled batches, from the thread.
     filled: Receiver<Batch>,
@@ -48,12 +48,19 @@ impl Feed {
         Self { filled, free, current: None, waited: 0.0 }
     }
 
+    /// Returns the time of all waits so far, in seconds.
+    pub fn waited(&self) -> f64 {
+        self.waited
+    }
+}
+
+impl NextBatch for Feed {
     /// Returns the batch of the next step, and gives the batch of the step before it to the thread. Waits until the
     /// thread has filled the next batch.
     ///
     /// # Panics
     /// If there are no more batches, or the thread panicked.
-    pub fn next_batch(&mut self) -> &Batch {
+    fn next_batch(&mut self) -> &Batch {
         if let Some(batch) = self.current.take() {
             // After the last batch the thread has ended, and no batch is needed.
             let _ = self.free.send(batch);
@@ -62,11 +69,6 @@ impl Feed {
         let batch = self.filled.recv().expect("the thread fills a batch for each step");
         self.waited += begun.elapsed().as_secs_f64();
         self.current.insert(batch)
-    }
-
-    /// Returns the time of all waits so far, in seconds.
-    pub fn waited(&self) -> f64 {
-        self.waited
     }
 }
 

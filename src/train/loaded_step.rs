@@ -18,6 +18,8 @@ use crate::tape::{Tape, ValueId};
 /// A recorded step, the number of its program in the session, and the host's buffer for its batch.
 pub(super) struct LoadedStep {
     pub(super) id: ProgramId,
+    /// The program that runs once for all shards of a training step; none in other steps.
+    pub(super) update: Option<ProgramId>,
     pub(super) step: Step,
     batch: Batch,
     front: Option<LoadedFront>,
@@ -50,9 +52,11 @@ impl LoadedStep {
         if let (Some(input), Some(weights)) = (step.class_weights, &config.update.class_weights) {
             session.write(id, input, weights)?;
         }
+        let update =
+            step.update.as_ref().map(|update| load(session, update, options)).transpose()?;
         let n_bytes = step.tape.shape(step.pixels)[1..].iter().product();
-        let batch = Batch::with_room(config.batch_size, n_bytes);
-        Ok(Self { id, step, batch, front })
+        let batch = Batch::with_room(config.shard_size(), n_bytes);
+        Ok(Self { id, update, step, batch, front })
     }
 
     /// Returns the step as it was recorded.
@@ -60,7 +64,7 @@ impl LoadedStep {
         &self.step.tape
     }
 
-    /// Returns the number of images in a step.
+    /// Returns the number of images that the step takes at a time: those of a shard.
     pub(super) fn batch_size(&self) -> usize {
         self.batch.size()
     }
@@ -160,9 +164,9 @@ impl LoadedStep {
         Ok(Some(features))
     }
 
-    /// Returns the programs of the step: the step itself, and its front if it is split.
+    /// Returns the programs of the step: the step itself, its update if it runs on shards, and its front if it is split.
     pub(super) fn programs(&self) -> impl Iterator<Item = ProgramId> {
-        [self.id].into_iter().chain(self.front.as_ref().map(|front| front.id))
+        [self.id].into_iter().chain(self.update).chain(self.front.as_ref().map(|front| front.id))
     }
 
     /// Evaluates every image of a split, in order, one step for each batch. Calls `after_batch` after each step with

@@ -66,12 +66,14 @@ impl Model {
     /// If a step exceeds a limit of the device, or the device fails.
     ///
     /// # Panics
-    /// If shapes within the network do not fit, or the two recordings have different parameters.
+    /// If shapes within the network do not fit, the two recordings have different parameters, or the step is divided into
+    /// shards.
     pub fn new(
         device: &Device,
         config: &ModelConfig,
         network: impl Fn(&mut Tape, ValueId) -> ValueId,
     ) -> Result<Self, Error> {
+        assert_eq!(config.update.n_shards, 1, "a model does not divide its steps into shards");
         let (training, train) = record(config, Mode::Train, &network);
         let (evaluation, eval) = record(config, Mode::Eval, &network);
         let initial = Weights::initial(training.state(), config.seed);
@@ -109,7 +111,7 @@ impl Model {
             self.numbers.iter_mut().zip(first..).for_each(|(to, number)| *to = number as u32);
             self.state.session.write_words(self.training.id, numbers, &self.numbers)?;
         }
-        self.state.train_step(self.training.id, lr)?;
+        self.state.train_step(self.training.id, lr, false)?;
         self.state.request_metrics()?;
         self.state.late_metrics().map(|_| ())
     }

@@ -147,6 +147,7 @@ impl Recipe {
         step.update.clip_grad_norm = self.clip_grad_norm.map(|norm| norm as f32);
         step.update.ema = self.ema;
         step.update.on_nan = self.on_nan;
+        step.update.n_shards = self.shards;
         step.update.optimizer = self.optimizer();
         step.update.frozen = self.freeze.clone().unwrap_or_default();
         step.update.lr_scale = self.lr_scale.clone().unwrap_or_default();

@@ -11,10 +11,10 @@ use super::checkpoint::{Checkpoint, CheckpointFile, Header, is_batch};
 use super::loaded_step::LoadedStep;
 use super::recipe::Recipe;
 use super::step::StepConfig;
-use super::{Trainer, step};
+use super::{Trainer, shards, step};
 use crate::Error;
-use crate::device::{Device, LoadOptions};
-use crate::tape::{ElementType, StateBuffer};
+use crate::device::{Device, LoadOptions, ProgramId, Session};
+use crate::tape::{ElementType, StateBuffer, Tape};
 
 /// A value of a step, with the range of its elements: the largest absolute value, and the numbers of infinite and NaN
 /// elements.
@@ -154,22 +154,25 @@ impl Replay {
         let config = self.config();
         let (step, options) = (step::training(&config), LoadOptions { keep_all: true });
         let loaded = LoadedStep::load(&mut *state.session, &config, step, options)?;
-        loaded.write_batch(&mut *state.session, batch)?;
         state.epoch = self.checkpoint.header.epoch;
         state.optimizer_start =
             self.recipe.optimizer_start(state.epoch, self.checkpoint.order.len());
-        state.train_step(loaded.id, self.lr())?;
-        let tape = loaded.tape();
-        for node in tape.nodes() {
-            for &id in &node.outputs {
-                let value = tape.value(id);
-                if value.element == ElementType::F32 {
-                    let values = state.session.read(loaded.id, id)?;
-                    let name = value.name.clone();
-                    found.push(NodeRange::new(node.label(), name, &value.shape, &values));
-                }
-            }
+        let Some((update, of_update)) = loaded.update.zip(loaded.step.update.as_ref()) else {
+            loaded.write_batch(&mut *state.session, batch)?;
+            state.train_step(loaded.id, self.lr(), false)?;
+            read_nodes(&mut *state.session, loaded.id, loaded.tape(), "", &mut found)?;
+            return Ok(found);
+        };
+        let (n_shards, size) = (config.update.n_shards, config.shard_size());
+        for (shard, carry) in shards::carries(n_shards, 0..n_shards).iter().enumerate() {
+            let rows = batch.rows(shard * size, size);
+            loaded.write_batch(&mut *state.session, &rows)?;
+            state.shard_step(loaded.id, carry, false)?;
+            let prefix = format!("shard {shard} ");
+            read_nodes(&mut *state.session, loaded.id, loaded.tape(), &prefix, &mut found)?;
         }
+        state.train_step(update, self.lr(), false)?;
+        read_nodes(&mut *state.session, update, of_update, "", &mut found)?;
         Ok(found)
     }
 
@@ -184,6 +187,28 @@ impl Replay {
         let schedule = self.recipe.schedule(self.checkpoint.order.len());
         schedule.rate(self.checkpoint.header.step as usize)
     }
+}
+
+/// Appends the ranges of the f32 outputs of each node of a program, in the order of its tape. The labels of the nodes begin
+/// with `prefix`.
+fn read_nodes(
+    session: &mut dyn Session,
+    program: ProgramId,
+    tape: &Tape,
+    prefix: &str,
+    found: &mut Vec<NodeRange>,
+) -> Result<(), Error> {
+    for node in tape.nodes() {
+        for &id in &node.outputs {
+            let value = tape.value(id);
+            if value.element == ElementType::F32 {
+                let values = session.read(program, id)?;
+                let (label, name) = (format!("{prefix}{}", node.label()), value.name.clone());
+                found.push(NodeRange::new(label, name, &value.shape, &values));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns a sentence with the first value that is not finite, and its node; none if all values are finite.

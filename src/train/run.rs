@@ -179,7 +179,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Trains on the remaining batches of the epoch. Another thread fills each batch while the step before it runs.
+    /// Trains on the remaining batches of the epoch. Another thread fills each shard while the shard before it runs.
     /// Cached features are in memory and need no thread.
     fn train_epoch(&mut self) -> Result<(), Stopped> {
         let Recipe { batch_size, .. } = *self.recipe;
@@ -190,7 +190,12 @@ impl Run<'_> {
         thread::scope(|scope| {
             let mut feed = match self.features {
                 Some(_) => None,
-                None => Some(Feed::start(scope, train, batch_size, remaining.clone())),
+                None => {
+                    let size = self.trainer.shard_size();
+                    let shards =
+                        remaining.clone().flat_map(move |images| images.chunks_exact(size));
+                    Some(Feed::start(scope, train, size, shards))
+                }
             };
             for (ix, images) in remaining.enumerate() {
                 self.train_batch(images, feed.as_mut(), (ix + 1) * batch_size)?;
@@ -214,10 +219,8 @@ impl Run<'_> {
         let (lr, epoch) = (self.schedule.rate(self.n_steps()), self.epoch);
         let is_timed = self.display.wants_times();
         let times = match (feed, &self.features) {
-            (Some(feed), _) if is_timed => {
-                Some(self.trainer.timed_step_on(feed.next_batch(), epoch, lr)?)
-            }
-            (Some(feed), _) => self.trainer.step_on(feed.next_batch(), epoch, lr).map(|()| None)?,
+            (Some(feed), _) if is_timed => Some(self.trainer.timed_step_from(feed, epoch, lr)?),
+            (Some(feed), _) => self.trainer.step_from(feed, epoch, lr).map(|()| None)?,
             (None, features) => {
                 let [train, _] = features.as_ref().expect("without a feed there are features");
                 let train = Images::Features(train);

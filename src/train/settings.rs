@@ -46,6 +46,9 @@ settings! {
         epochs: NonZeroU32 ["N"] = |of| of.epochs;
         /// Images in a step; an incomplete batch at the end of an epoch is dropped
         batch_size: NonZeroU32 ["N"] = |of| of.batch_size;
+        /// Divide each step into N shards of equal size, which are computed one after another: less memory, with the batch
+        /// norms of a smaller batch
+        shards: NonZeroU16 ["N"] = |_| 1;
         /// The network to train; `wgrad networks` lists their sizes
         network: NetworkRef ["NAME"] = |_| networks::DEFAULT;
         /// Channels of the network's first layer [default: resnet9 64, on the shapes 16; others as in `wgrad networks`]

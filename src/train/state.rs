@@ -5,6 +5,7 @@
 //! inputs of a step. The state counts the steps, computes the scalars of each step, and reads metrics and weights.
 
 use super::StepError;
+use super::shards::Carry;
 use crate::Error;
 use crate::device::{Device, NodeTimes, ProgramId, Session};
 use crate::kernel::StepScalars;
@@ -74,24 +75,48 @@ impl TrainState {
         Ok(Self { session, layout, epoch: 0, n_steps, optimizer_start, optimizer, seed, late })
     }
 
-    /// Runs a training step at the learning rate `lr`. The caller has written the step's inputs. May return before the
-    /// device has finished.
+    /// Runs a training step, or its update after its shards, at the learning rate `lr`. The caller has written the step's
+    /// inputs. May return before the device has finished. If `is_timed`, waits until the device has finished, and returns
+    /// the time of every node.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn train_step(&mut self, program: ProgramId, lr: f64) -> Result<(), Error> {
+    pub fn train_step(
+        &mut self,
+        program: ProgramId,
+        lr: f64,
+        is_timed: bool,
+    ) -> Result<Option<NodeTimes>, Error> {
         let scalars = self.next_scalars(lr);
-        Ok(self.session.run(program, &scalars)?)
+        self.run_with(program, &scalars, is_timed)
     }
 
-    /// Runs a training step as [`TrainState::train_step`] does, measures the time of every node, and waits until the
-    /// step has finished.
+    /// Runs a training step on one shard, and adds its results as `carry` says. The caller has written the shard's inputs.
+    /// After the last shard, [`TrainState::train_step`] runs the update. `is_timed` is that of this function.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn timed_step(&mut self, program: ProgramId, lr: f64) -> Result<NodeTimes, Error> {
-        let scalars = self.next_scalars(lr);
-        Ok(self.session.run_timed(program, &scalars)?)
+    pub fn shard_step(
+        &mut self,
+        program: ProgramId,
+        carry: &Carry,
+        is_timed: bool,
+    ) -> Result<Option<NodeTimes>, Error> {
+        let Carry { added_levels, stored_level, .. } = *carry;
+        let scalars = StepScalars { added_levels, stored_level, ..self.scalars() };
+        self.run_with(program, &scalars, is_timed)
+    }
+
+    fn run_with(
+        &mut self,
+        program: ProgramId,
+        scalars: &StepScalars,
+        is_timed: bool,
+    ) -> Result<Option<NodeTimes>, Error> {
+        match is_timed {
+            true => Ok(Some(self.session.run_timed(program, scalars)?)),
+            false => Ok(self.session.run(program, scalars).map(|()| None)?),
+        }
     }
 
     /// Counts a training step and returns its scalars.

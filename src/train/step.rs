@@ -10,7 +10,8 @@
 //!
 //! Parts in parentheses are optional. With [`StepConfig::cache_features`], each step has two parts: the part in front
 //! of the first trained layer, which gives the same features of an image in every epoch, and the rest, which reads the
-//! features. With averaged weights (`--ema`) there is a third step: the forward pass of
+//! features. With several shards ([`UpdateConfig::n_shards`]), a training step has two programs: the one computes and
+//! adds up the results of a shard, the other updates the state once for all shards. With averaged weights (`--ema`) there is a third step: the forward pass of
 //! training with the averaged weights. The running statistics of the averaged weights are the means of this step's
 //! batch statistics over several batches.
 //!
@@ -29,14 +30,14 @@ use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::random_box::BoxRange;
 use crate::ops::{random_erasing, random_resized_crop};
 use crate::passes::{self, Front};
-use crate::tape::{ElementType, Mode, Tape, ValueId};
+use crate::tape::{ElementType, Mode, Phase, Tape, ValueId};
 
 /// The settings that a step is recorded with.
 #[derive(Clone, Debug)]
 pub struct StepConfig {
     /// The network.
     pub network: NetworkConfig,
-    /// The number of images in a step, N in the shapes of a step.
+    /// The number of images in a step, a multiple of the number of shards.
     pub batch_size: usize,
     /// The size of the network's images.
     pub size: ImageSize,
@@ -104,17 +105,26 @@ impl StepConfig {
         Self { largest_image: has_sizes.then_some(n_bytes), ..self }
     }
 
+    /// Returns the number of images in a shard, N in the shapes of a step: all images of a step that is not divided.
+    pub fn shard_size(&self) -> usize {
+        self.batch_size / self.update.n_shards
+    }
+
     /// Returns the normalised value of every byte in every channel, `[256, C]`, for [`Step::table`].
     pub fn table(&self) -> Vec<f32> {
         augment::table(&self.mean, &self.standard_deviation)
     }
 }
 
-/// A recorded step, and the values that the host writes and reads.
+/// A recorded step, and the values that the host writes and reads. N is the number of images in a shard, which is the
+/// whole batch of a step that is not divided.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The recorded step; without its front, if it is split.
+    /// The recorded step; without its front, if it is split. Of a training step with several shards, the part that runs
+    /// once for each shard.
     pub tape: Arc<Tape>,
+    /// The part of a training step that runs once for all shards: the update of the state. None in other steps.
+    pub update: Option<Arc<Tape>>,
     /// The part in front of the first trained layer; none if the step is not split. Its tape reads the images and the
     /// table, and [`Step::tape`] reads its features in place of the images.
     pub front: Option<Front>,
@@ -138,8 +148,19 @@ pub struct Step {
     pub class_weights: Option<ValueId>,
     /// Output that the host can read after the step: the logits, `[N, classes]`.
     pub logits: ValueId,
-    /// Output that the host can read after the step: the mean loss over the batch, `[1]`.
+    /// Output that the host can read after the step: the mean loss over the batch, or over the last shard, `[1]`.
     pub loss: ValueId,
+}
+
+impl Step {
+    /// Returns all nodes of a step as one list: those of [`Step::tape`], and then those of [`Step::update`].
+    pub fn whole(&self) -> Tape {
+        let mut whole = Tape::clone(&self.tape);
+        if let Some(update) = &self.update {
+            whole.append(update);
+        }
+        whole
+    }
 }
 
 /// The time to record a step, in seconds.
@@ -173,7 +194,8 @@ pub fn training_timed(config: &StepConfig) -> (Step, RecordingTimes) {
 /// and no class weight.
 pub fn evaluation(config: &StepConfig) -> Step {
     let mut tape = new_tape(config, Mode::Eval);
-    let [pixels, labels, table] = inputs(&mut tape, config, &config.size.planar(config.batch_size));
+    let [pixels, labels, table] =
+        inputs(&mut tape, config, &config.size.planar(config.shard_size()));
 
     let x = augment::normalise(&mut tape, pixels, table);
     let heads = config.network.record_heads(&mut tape, x);
@@ -182,8 +204,8 @@ pub fn evaluation(config: &StepConfig) -> Step {
     let front = split(&mut tape, config, [pixels, table]);
     let loss = config.update.record_evaluation(&mut tape, &heads, labels).loss;
     let tape = Arc::new(tape);
-    let (sizes, indices, class_weights) = (None, None, None);
-    Step { tape, front, table, pixels, sizes, labels, indices, class_weights, logits, loss }
+    let (update, sizes, indices, class_weights) = (None, None, None, None);
+    Step { tape, update, front, table, pixels, sizes, labels, indices, class_weights, logits, loss }
 }
 
 /// An evaluation step, and the gradient of its logits with respect to the last feature map of the network.
@@ -204,7 +226,8 @@ pub struct Explanation {
 pub fn explanation(config: &StepConfig) -> Explanation {
     let mut tape = new_tape(config, Mode::Eval);
     tape.inference_only();
-    let [pixels, labels, table] = inputs(&mut tape, config, &config.size.planar(config.batch_size));
+    let [pixels, labels, table] =
+        inputs(&mut tape, config, &config.size.planar(config.shard_size()));
     let x = augment::normalise(&mut tape, pixels, table);
     let heads = config.network.record_heads(&mut tape, x);
     let logits = heads.logits;
@@ -227,6 +250,7 @@ pub fn explanation(config: &StepConfig) -> Explanation {
     let (tape, front) = (Arc::new(tape), Some(front));
     let step = Step {
         tape,
+        update: None,
         front,
         table,
         pixels,
@@ -262,8 +286,14 @@ fn trained_images(
     tape.keep(logits);
     let front = split(&mut tape, config, [pixels, table]);
     let CrossEntropy { loss, class_weights, .. } = complete(&mut tape, &heads, labels);
+    let update = has_shards(&tape).then(|| Arc::new(passes::split_update(&mut tape)));
     let (tape, indices) = (Arc::new(tape), Some(indices));
-    Step { tape, front, table, pixels, sizes, labels, indices, class_weights, logits, loss }
+    Step { tape, update, front, table, pixels, sizes, labels, indices, class_weights, logits, loss }
+}
+
+/// Returns true for a tape that trains on one of several shards.
+fn has_shards(tape: &Tape) -> bool {
+    tape.nodes().iter().any(|node| node.phase == Phase::Reduce)
 }
 
 /// Returns an empty tape with the frozen parameters of the settings.
@@ -323,7 +353,7 @@ struct Augmented {
 
 /// Records the inputs and the augmentation.
 fn augmented(tape: &mut Tape, config: &StepConfig) -> Augmented {
-    let StepConfig { batch_size, size, .. } = *config;
+    let (batch_size, size) = (config.shard_size(), config.size);
     let stored = match (config.largest_image, config.resized_crop) {
         (None, _) => size.planar(batch_size).to_vec(),
         (Some(n_bytes), Some(_)) => vec![batch_size, n_bytes],
@@ -362,7 +392,7 @@ fn augmented(tape: &mut Tape, config: &StepConfig) -> Augmented {
 fn inputs(tape: &mut Tape, config: &StepConfig, stored: &[usize]) -> [ValueId; 3] {
     [
         tape.input("pixels", ElementType::U8, stored),
-        tape.input("labels", ElementType::U32, &[config.batch_size]),
+        tape.input("labels", ElementType::U32, &[config.shard_size()]),
         tape.input("table", ElementType::F32, &[256, config.size.channels]),
     ]
 }

@@ -1,12 +1,15 @@
 //! Training on the images of a dataset: the training state, and the steps that are loaded into its session.
 
+use std::sync::Arc;
+
 use super::features::{Features, Images};
 use super::loaded_step::LoadedStep;
+use super::shards::{self, Carry};
 use super::step::{self, Step, StepConfig};
 use super::{StepError, TrainState};
 use crate::Error;
 use crate::data::Split;
-use crate::data::batches::Batch;
+use crate::data::batches::NextBatch;
 use crate::device::{self, Device, LoadOptions, NodeTimes, Session};
 use crate::nn::Weights;
 use crate::ops::metrics::Metrics;
@@ -22,6 +25,10 @@ pub struct Trainer {
     /// The training state, from which the caller reads metrics, weights and snapshots.
     pub state: TrainState,
     training: LoadedStep,
+    /// All nodes of a training step, those of its update included.
+    tape: Arc<Tape>,
+    /// The additions after each shard of a training step.
+    carries: Vec<Carry>,
     evaluation: LoadedStep,
     /// The step that measures running statistics for averaged weights; none if no weights are averaged.
     statistics: Option<LoadedStep>,
@@ -39,7 +46,7 @@ impl Trainer {
         let (mut in_use, mut slots) = (0, Vec::new());
         let tapes = steps.iter().flatten().flat_map(|step| {
             let front = step.front.as_ref().map(|front| &front.tape);
-            [&*step.tape].into_iter().chain(front)
+            [&*step.tape].into_iter().chain(step.update.as_deref()).chain(front)
         });
         for tape in tapes {
             let plan = Plan::new(tape, PlanOptions { slots: &slots, ..PlanOptions::default() });
@@ -56,6 +63,7 @@ impl Trainer {
     /// If a step exceeds a limit of the device, or the device fails.
     pub fn new(device: &Device, config: &StepConfig, seed: u64) -> Result<Self, Error> {
         let training = step::training(config);
+        let tape = listed(&training);
         let layout = training.tape.state();
         let mut state = TrainState::new(device, layout, config.update.optimizer, seed)?;
         let session = &mut *state.session;
@@ -68,7 +76,9 @@ impl Trainer {
         // too.
         let initial = Weights::initial(&state.layout, seed);
         state.set_weights(&initial)?;
-        Ok(Self { state, training, evaluation, statistics })
+        let n_shards = config.update.n_shards;
+        let carries = shards::carries(n_shards, 0..n_shards);
+        Ok(Self { state, training, tape, carries, evaluation, statistics })
     }
 
     /// Loads the training step of `config` in place of the present one, and begins the optimizer anew: its state becomes
@@ -79,7 +89,9 @@ impl Trainer {
     /// If a step exceeds a limit of the device, or the device fails.
     pub fn unfreeze(&mut self, config: &StepConfig) -> Result<(), Error> {
         let session = &mut *self.state.session;
-        self.training = load(session, config, step::training(config))?;
+        let training = step::training(config);
+        self.tape = listed(&training);
+        self.training = load(session, config, training)?;
         self.statistics = load_statistics(session, config)?;
         self.state.restart_optimizer()
     }
@@ -90,17 +102,19 @@ impl Trainer {
     /// # Errors
     /// If the device fails.
     pub fn warm_up(&mut self) -> Result<(), Error> {
-        let Self { state, training, evaluation, statistics } = self;
+        let Self { state, training, evaluation, statistics, .. } = self;
         state.hold()?;
         for step in [Some(training), statistics.as_mut(), Some(evaluation)].into_iter().flatten() {
             step.write_padding(&mut *state.session)?;
-            state.run(step.id)?;
+            for program in [step.id].into_iter().chain(step.update) {
+                state.run(program)?;
+            }
         }
         state.drop_metrics().map(|_| ())
     }
 
-    /// Runs a training step on the images of `split` whose numbers are in `images`. May return before the device has
-    /// finished.
+    /// Runs a training step on the images of `split` whose numbers are in `images`: each shard one after another, and then
+    /// the update. May return before the device has finished.
     ///
     /// `epoch`, from 0, seeds the augmentation together with each image's number.
     ///
@@ -113,38 +127,11 @@ impl Trainer {
         epoch: usize,
         lr: f64,
     ) -> Result<(), Error> {
-        self.state.epoch = epoch;
-        self.training.write(&mut *self.state.session, split.into(), images)?;
-        self.state.train_step(self.training.id, lr)
-    }
-
-    /// Runs a training step as [`Trainer::step`] does, on a filled batch.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub fn step_on(&mut self, batch: &Batch, epoch: usize, lr: f64) -> Result<(), Error> {
-        self.state.epoch = epoch;
-        self.training.write_batch(&mut *self.state.session, batch)?;
-        self.state.train_step(self.training.id, lr)
-    }
-
-    /// Runs a training step on a filled batch, and measures its nodes as [`Trainer::timed_step`] does.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub fn timed_step_on(
-        &mut self,
-        batch: &Batch,
-        epoch: usize,
-        lr: f64,
-    ) -> Result<NodeTimes, Error> {
-        self.state.epoch = epoch;
-        self.training.write_batch(&mut *self.state.session, batch)?;
-        self.state.timed_step(self.training.id, lr)
+        self.step_on_images(split.into(), images, epoch, lr, false).map(|_| ())
     }
 
     /// Runs a training step as [`Trainer::step`] does, with the same bits. Measures the time of every node of
-    /// [`Trainer::tape`], and waits until the step has finished.
+    /// [`Trainer::tape`], summed over the shards, and waits until the step has finished.
     ///
     /// # Errors
     /// If the device fails.
@@ -155,9 +142,90 @@ impl Trainer {
         epoch: usize,
         lr: f64,
     ) -> Result<NodeTimes, Error> {
-        self.state.epoch = epoch;
-        self.training.write(&mut *self.state.session, split.into(), images)?;
-        self.state.timed_step(self.training.id, lr)
+        let times = self.step_on_images(split.into(), images, epoch, lr, true)?;
+        Ok(times.expect("a timed step has times"))
+    }
+
+    /// Runs a training step as [`Trainer::step`] does, on filled batches of [`Trainer::shard_size`] rows, one for each
+    /// shard.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn step_from(
+        &mut self,
+        batches: &mut dyn NextBatch,
+        epoch: usize,
+        lr: f64,
+    ) -> Result<(), Error> {
+        let write = |step: &mut LoadedStep, session: &mut dyn Session, _| {
+            step.write_batch(session, batches.next_batch())
+        };
+        self.run_step(epoch, lr, false, write).map(|_| ())
+    }
+
+    /// Runs a training step on filled batches, and measures its nodes as [`Trainer::timed_step`] does.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn timed_step_from(
+        &mut self,
+        batches: &mut dyn NextBatch,
+        epoch: usize,
+        lr: f64,
+    ) -> Result<NodeTimes, Error> {
+        let write = |step: &mut LoadedStep, session: &mut dyn Session, _| {
+            step.write_batch(session, batches.next_batch())
+        };
+        let times = self.run_step(epoch, lr, true, write)?;
+        Ok(times.expect("a timed step has times"))
+    }
+
+    fn step_on_images(
+        &mut self,
+        split: Images<'_>,
+        images: &[u32],
+        epoch: usize,
+        lr: f64,
+        is_timed: bool,
+    ) -> Result<Option<NodeTimes>, Error> {
+        let most = self.batch_size();
+        assert!(images.len() <= most, "{} images for a step of {most}", images.len());
+        self.run_step(epoch, lr, is_timed, |step, session, shard| {
+            let rows = step.batch_size();
+            let images = images.chunks(rows).nth(shard).unwrap_or_default();
+            step.write(session, split, images)
+        })
+    }
+
+    /// Runs a training step: each shard, whose inputs `write` writes, and then the update. Returns the times of the nodes
+    /// if `is_timed`.
+    fn run_step(
+        &mut self,
+        epoch: usize,
+        lr: f64,
+        is_timed: bool,
+        mut write: impl FnMut(&mut LoadedStep, &mut dyn Session, usize) -> Result<(), Error>,
+    ) -> Result<Option<NodeTimes>, Error> {
+        let Self { state, training, carries, .. } = self;
+        state.epoch = epoch;
+        let Some(update) = training.update else {
+            write(training, &mut *state.session, 0)?;
+            return state.train_step(training.id, lr, is_timed);
+        };
+        let mut times: Option<NodeTimes> = None;
+        for (shard, carry) in carries.iter().enumerate() {
+            write(training, &mut *state.session, shard)?;
+            let of_shard = state.shard_step(training.id, carry, is_timed)?;
+            match (&mut times, of_shard) {
+                (Some(times), Some(of_shard)) => times.add(&of_shard),
+                (times, of_shard) => *times = of_shard,
+            }
+        }
+        let of_update = state.train_step(update, lr, is_timed)?;
+        if let (Some(times), Some(of_update)) = (&mut times, of_update) {
+            times.append(of_update);
+        }
+        Ok(times)
     }
 
     /// Returns loss and accuracy over every image of a split; none if `stop` returned true before the end.
@@ -171,11 +239,33 @@ impl Trainer {
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Metrics>, Error> {
         self.state.take_metrics()?;
+        if self.training.update.is_some() {
+            return self.evaluate_in_parts(split.into(), stop);
+        }
         let session = &mut *self.state.session;
         match self.evaluation.evaluate(session, split.into(), stop, |_, _, _| Ok(()))? {
             true => self.state.take_metrics().map(Some),
             false => Ok(None),
         }
+    }
+
+    /// Returns loss and accuracy as [`Trainer::evaluate`] does. The sums of the batches are added on the host, in a tree
+    /// over the numbers of the batches, as the shards of a step are.
+    fn evaluate_in_parts(
+        &mut self,
+        split: Images<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Metrics>, Error> {
+        let mut parts = Vec::new();
+        let session = &mut *self.state.session;
+        let is_whole = self.evaluation.evaluate(session, split, stop, |_, session, _| {
+            let values = session.read_state(StateBuffer::Metrics)?;
+            session.write_state(StateBuffer::Metrics, &vec![0.0; values.len()])?;
+            parts.push(Metrics::from_slice(&values));
+            Ok(())
+        })?;
+        let sum = shards::tree_sum(&parts, &Metrics::plus).unwrap_or_default();
+        Ok(is_whole.then_some(sum))
     }
 
     /// Returns the logits of every image of a split, in order, `[n, classes]`; none if `stop` returned true before the
@@ -213,11 +303,12 @@ impl Trainer {
         epoch: usize,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool, Error> {
-        let Self { state, statistics: Some(step), .. } = self else { return Ok(true) };
+        let Self { state, statistics: Some(step), carries, .. } = self else { return Ok(true) };
         let split = split.into();
         state.epoch = epoch;
         let mut sums = vec![0.0; state.layout.n_elements(StateBuffer::RunningStatistics)];
-        let batches = images.chunks_exact(step.batch_size()).take(STATISTICS_BATCHES);
+        let n_batches = STATISTICS_BATCHES * carries.len();
+        let batches = images.chunks_exact(step.batch_size()).take(n_batches);
         let n_batches = batches.len();
         for images in batches {
             if stop() {
@@ -277,13 +368,18 @@ impl Trainer {
         step.features(&mut *self.state.session, split, stop)
     }
 
-    /// Returns the training step as it was recorded.
+    /// Returns the training step as it was recorded, its update included.
     pub fn tape(&self) -> &Tape {
-        self.training.tape()
+        &self.tape
     }
 
     /// Returns the number of images in a step.
     pub fn batch_size(&self) -> usize {
+        self.shard_size() * self.carries.len()
+    }
+
+    /// Returns the number of images in a shard of a step: all images of a step that is not divided.
+    pub fn shard_size(&self) -> usize {
         self.training.batch_size()
     }
 
@@ -294,6 +390,14 @@ impl Trainer {
         let first = programs.next().map(|id| self.state.session.plan(id).total_bytes());
         let others = programs.map(|id| self.state.session.plan(id).own_bytes());
         first.unwrap_or_default() + others.sum::<u64>()
+    }
+}
+
+/// Returns all nodes of a step as one tape.
+fn listed(step: &Step) -> Arc<Tape> {
+    match &step.update {
+        Some(_) => Arc::new(step.whole()),
+        None => Arc::clone(&step.tape),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ops::finite_check::{self, OnNonFinite};
 use crate::ops::lr_scale::LrScale;
 use crate::ops::optimizers::AnyOptimizer;
 use crate::ops::scale::scale;
-use crate::ops::{clip_grad_norm, ema, metrics, running_statistics};
+use crate::ops::{clip_grad_norm, ema, metrics, partial_sum, running_statistics};
 use crate::passes::{self, fuse::Fusion};
 use crate::tape::{ElementType, Phase, Prefixes, Tape, ValueId};
 
@@ -37,12 +37,16 @@ pub struct UpdateConfig {
     pub ema: Option<f64>,
     /// The reaction to a gradient or statistic that is not finite.
     pub on_nan: OnNonFinite,
+    /// The number of shards of a training step; 1 for an undivided step. The steps record one shard; see
+    /// [`partial_sum`].
+    pub n_shards: usize,
     /// The fusion rules by which the passes rewrite a tape.
     pub fusion: Fusion,
 }
 
 impl Default for UpdateConfig {
-    /// No label smoothing, equal weights of the classes, Adam as it was published, nothing frozen, no clipping, no average, everything fused.
+    /// No label smoothing, equal weights of the classes, Adam as it was published, nothing frozen, no
+    /// clipping, no average, one shard, everything fused.
     fn default() -> Self {
         Self {
             label_smoothing: 0.0,
@@ -53,6 +57,7 @@ impl Default for UpdateConfig {
             clip_grad_norm: None,
             ema: None,
             on_nan: OnNonFinite::Stop,
+            n_shards: 1,
             fusion: Fusion::ALL,
         }
     }
@@ -73,6 +78,10 @@ impl UpdateConfig {
     /// the loss plus the losses of the auxiliary heads, each times its factor. The host can read the mean loss of the
     /// main head after the step; the metrics are those of the main head. With class weights the host writes them once
     /// into [`CrossEntropy::class_weights`], from which all heads read them.
+    ///
+    /// With several shards, the nodes before [`Phase::Update`] compute and add up the results of one shard, and those of
+    /// [`Phase::Update`] run once for all shards. The gradients of a shard are those of its mean loss divided by the number
+    /// of shards, so their sum is the mean over the shards.
     pub fn record_training(&self, tape: &mut Tape, heads: &Heads, labels: ValueId) -> CrossEntropy {
         self.record_training_timed(tape, heads, labels).0
     }
@@ -85,6 +94,7 @@ impl UpdateConfig {
         labels: ValueId,
     ) -> (CrossEntropy, PassTimes) {
         let smoothing = self.label_smoothing;
+        tape.divide_into_shards(self.n_shards);
         let class_weights = self
             .class_weights
             .as_ref()
@@ -99,12 +109,25 @@ impl UpdateConfig {
             })
         });
         let ((), fuse) = seconds(|| _ = passes::fuse(tape, self.fusion));
-        let (_, differentiate) = seconds(|| passes::backward(tape, total));
+        let is_divided = self.n_shards > 1;
+        let (_, differentiate) = seconds(|| match is_divided {
+            true => passes::backward_scaled(tape, total, 1.0 / self.n_shards as f32),
+            false => passes::backward(tape, total),
+        });
+        if is_divided {
+            tape.in_phase(Phase::Reduce, |tape| {
+                metrics::sum_shard(tape, &loss, labels);
+                partial_sum::accumulate(tape);
+            });
+        }
         tape.in_phase(Phase::Update, |tape| {
             let norm = self.clip_grad_norm.map(|_| clip_grad_norm::norm(tape));
             // The check comes first: if a number is not finite, the updates after the check change nothing.
             finite_check::finite_check(tape, norm.as_slice(), self.on_nan);
-            metrics::accumulate(tape, &loss, labels);
+            match is_divided {
+                true => metrics::accumulate_shards(tape),
+                false => metrics::accumulate(tape, &loss, labels),
+            }
             running_statistics::update(tape, BATCH_NORM_MOMENTUM);
             if let (Some(norm), Some(max_norm)) = (norm, self.clip_grad_norm) {
                 clip_grad_norm::clip(tape, norm, max_norm);
@@ -158,9 +181,10 @@ impl UpdateConfig {
         loss
     }
 
-    /// Adds the buffers of the optimizer and of the averages to the state of a tape that does not train. All steps of a
+    /// Adds the buffers of the optimizer, of the averages and of partial sums to the state of a tape that does not train. All steps of a
     /// session share one state, so their tapes have the same buffers.
     pub(super) fn declare_state(&self, tape: &mut Tape) {
+        tape.divide_into_shards(self.n_shards);
         tape.optimizer_state(self.optimizer.get().state());
         if self.ema.is_some() {
             tape.average_parameters();

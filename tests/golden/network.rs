@@ -248,7 +248,7 @@ fn evaluation(file: &CaseFile, device: &Device, fusion: Fusion, failures: &mut F
 }
 
 /// Writes the state before a step into the session.
-fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut dyn Session) {
+pub fn write_state(file: &CaseFile, step: usize, layout: &StateLayout, session: &mut dyn Session) {
     for (group, kind) in [
         (StateBuffer::Parameters, "param"),
         (StateBuffer::RunningStatistics, "param"),

@@ -168,6 +168,9 @@ fn the_scalars_of_a_step_are_the_same_struct_in_wgsl() {
         ("epoch", offset_of!(StepScalars, epoch)),
         ("step", offset_of!(StepScalars, step)),
         ("optimizer", offset_of!(StepScalars, optimizer)),
+        ("added_levels", offset_of!(StepScalars, added_levels)),
+        ("stored_level", offset_of!(StepScalars, stored_level)),
+        ("padding", offset_of!(StepScalars, padding)),
     ];
     assert_eq!(found, expected.map(|(name, offset)| (name.to_string(), offset)));
     assert_eq!(*span as usize, size_of::<StepScalars>());

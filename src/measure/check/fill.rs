@@ -46,6 +46,9 @@ impl CaseTape {
             seed: [rng.random(), rng.random()],
             epoch: rng.random_range(0..100),
             optimizer: [0.01, 1.75, 0.875, 0.125],
+            // Level 0 is added, and level 1 is stored. Level 2 neither.
+            added_levels: 0b001,
+            stored_level: 0b010,
             ..StepScalars::default()
         };
         CaseData { inputs, state, step }
@@ -64,6 +67,10 @@ fn state(rng: &mut impl Rng, buffer: StateBuffer, layout: &StateLayout) -> Vec<f
         | StateBuffer::RunningStatistics
         | StateBuffer::BatchStatistics => Fill::Positive,
         StateBuffer::Metrics | StateBuffer::Control => return vec![0.0; layout.n_elements(buffer)],
+        // These buffers have no members.
+        StateBuffer::StepMetrics | StateBuffer::Partial(_) => {
+            return reals(rng, Fill::Normal, layout.n_elements(buffer));
+        }
     };
     let mut flat = vec![0.0; layout.n_elements(buffer)];
     for member in layout.members(buffer) {

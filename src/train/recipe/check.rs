@@ -2,6 +2,7 @@
 
 use super::{ConfigError, Recipe};
 use crate::data::pictures;
+use crate::train::shards;
 use crate::train::step::StepConfig;
 use crate::train::units::PerChannel;
 
@@ -11,6 +12,10 @@ impl Recipe {
         let batch_size = self.batch_size;
         if self.steps_per_epoch(n_images) == 0 {
             return Err(ConfigError::FewerThanABatch { n_images, batch_size });
+        }
+        if let Err(must) = shards::check(batch_size, self.shards) {
+            let (setting, value) = ("shards", self.shards.to_string());
+            return Err(ConfigError::Value { setting, value, must });
         }
         let refuse = |setting, value: f64, must| {
             Err(ConfigError::Value { setting, value: format!("{value:?}"), must })
