@@ -273,18 +273,23 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("max_pool2d", "max_pool2d/backward", "+ PADDING_W - kx", "- kx")),
     (
         Default,
+        ("metrics", "metrics/add", "metrics[LOSS_SUM] += sums.x", "metrics[LOSS_SUM] = sums.y"),
+    ),
+    (Default, ("metrics", "metrics/add", "flag == 0.0", "flag >= 0.0")),
+    (Default, ("metrics", "metrics/add", "metrics[FLAG] = flag;", "")),
+    (Default, ("metrics", "metrics/add", "N_SKIPPED] += 1.0", "N_SKIPPED] = 1.0")),
+    (Default, ("metrics", "metrics/add", "flag == SKIPPED", "flag != 0.0")),
+    (Default, ("metrics", "metrics/sum_rows", "row += 64u", "row += 65u")),
+    (Default, ("metrics", "metrics/sum_shard", "[N_IMAGES] = sums.z", "[N_IMAGES] = sums.y")),
+    (
+        Default,
         (
             "metrics",
-            "metrics/accumulate",
-            "metrics[LOSS_SUM] += total.x",
-            "metrics[LOSS_SUM] = total.y",
+            "metrics/accumulate_shards",
+            "step_metrics[LOSS_SUM]",
+            "step_metrics[N_CORRECT]",
         ),
     ),
-    (Default, ("metrics", "metrics/accumulate", "flag == 0.0", "flag >= 0.0")),
-    (Default, ("metrics", "metrics/accumulate", "metrics[FLAG] = flag;", "")),
-    (Default, ("metrics", "metrics/accumulate", "N_SKIPPED] += 1.0", "N_SKIPPED] = 1.0")),
-    (Default, ("metrics", "metrics/accumulate", "flag == SKIPPED", "flag != 0.0")),
-    (Default, ("metrics", "metrics/accumulate", "row += 64u", "row += 65u")),
     (Default, ("mul", "mul/forward", "a[ix] *", "a[ix] +")),
     (Default, ("mul", "mul/forward", "ix / (ROWS * CHANNELS) * CHANNELS +", "")),
     (Default, ("mul", "mul/forward", "+ ix % CHANNELS", "")),
@@ -302,8 +307,30 @@ const MUTANTS: &[(In, Mutant)] = &[
     (Default, ("resize", "resize/backward", "max(input, 1u) - 1u, input", "input, input")),
     (Default, ("resize", "resize/backward", "+ axis.step - 1u) /", "+ axis.step) /")),
     (Default, ("resize", "resize/backward", "around.high == input", "around.low == input")),
+    (
+        Default,
+        (
+            "partial_sum",
+            "partial_sum/accumulate",
+            "partial_sums[ix] + results[ix]",
+            "partial_sums[ix] - results[ix]",
+        ),
+    ),
+    (
+        Default,
+        ("partial_sum", "partial_sum/accumulate", "added_levels >> LEVEL", "added_levels >> 0u"),
+    ),
+    (
+        Default,
+        ("partial_sum", "partial_sum/accumulate", "(scalars.stored_level >> LEVEL) & 1u", "1u"),
+    ),
+    (Segments, ("partial_sum", "partial_sum/accumulate", "partial_sums[ix] = results[ix];", "")),
+    (Default, ("running_statistics", "running_statistics/update", "SHARE * batch", "batch")),
     (Default, ("running_statistics", "running_statistics/update", "(1.0 - MOMENTUM)", "1.0")),
-    (Default, ("running_statistics", "running_statistics/update", "+ MOMENTUM * batch", "+ batch")),
+    (
+        Default,
+        ("running_statistics", "running_statistics/update", "+ MOMENTUM * batch;", "+ batch;"),
+    ),
     (
         Default,
         (

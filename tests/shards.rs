@@ -37,17 +37,24 @@ fn images() -> (Split, Vec<u32>) {
     (split, numbers)
 }
 
-/// Runs a step with the learning rate `lr`, and returns its gradients, its batch statistics and its metrics.
-fn step(trainer: &mut Trainer, images: &[u32], lr: f64) -> (Vec<f32>, Vec<f32>, Metrics) {
+/// The results of a step.
+struct Results {
+    gradients: Vec<f32>,
+    statistics: Vec<f32>,
+    metrics: Metrics,
+}
+
+/// Runs a step with the learning rate `lr`, and returns its results.
+fn step(trainer: &mut Trainer, images: &[u32], lr: f64) -> Results {
     let (split, _) = self::images();
     trainer.step(&split, images, 0, lr).expect("a step");
     let [gradients, statistics] = [StateBuffer::Gradients, StateBuffer::BatchStatistics]
         .map(|buffer| trainer.state.session.read_state(buffer).expect("read"));
-    (gradients, statistics, trainer.state.take_metrics().expect("metrics"))
+    Results { gradients, statistics, metrics: trainer.state.take_metrics().expect("metrics") }
 }
 
 /// Returns the sum of two buffers, element by element.
-fn plus(a: &Vec<f32>, b: &Vec<f32>) -> Vec<f32> {
+fn plus(a: &[f32], b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
 }
 
@@ -68,15 +75,14 @@ fn a_step_adds_the_results_of_its_shards_in_a_tree() {
         let mut alone = trainer(&cpu(), size, 1);
         let parts: Vec<_> =
             numbers.chunks(size).map(|images| step(&mut alone, images, 0.0)).collect();
-        let part = |of: fn(&(Vec<f32>, Vec<f32>, Metrics)) -> Vec<f32>| {
-            let leaves: Vec<_> = parts.iter().map(of).collect();
-            tree_sum(&leaves, &plus).expect("a shard")
+        let sum = |of: fn(&Results) -> &Vec<f32>| {
+            let leaves: Vec<_> = parts.iter().map(|part| of(part).clone()).collect();
+            tree_sum(&leaves, &|a, b| plus(a, b)).expect("a shard")
         };
-        let gradients = part(|(gradients, ..)| gradients.clone());
+        let gradients = sum(|part| &part.gradients);
         let mean: Vec<f32> = gradients.iter().map(|sum| sum / n_shards as f32).collect();
-        let statistics = part(|(_, statistics, _)| statistics.clone());
-
-        let (got, got_statistics, metrics) =
+        let statistics = sum(|part| &part.statistics);
+        let Results { gradients: got, statistics: got_statistics, metrics } =
             step(&mut trainer(&cpu(), BATCH, n_shards), &numbers, 0.0);
         let error = relative_error(&mean, &got);
         if n_shards.is_power_of_two() {
@@ -85,8 +91,7 @@ fn a_step_adds_the_results_of_its_shards_in_a_tree() {
         // f32 rounds the factor 1 / S and each product with it.
         assert!(error < 1e-6, "{n_shards} shards: the gradients differ by {error:e}");
         assert_eq!(got_statistics, statistics, "{n_shards} shards");
-        let metrics_of = |(_, _, metrics): &(_, _, Metrics)| *metrics;
-        let sums = parts.iter().map(metrics_of).fold(Metrics::default(), |a, b| a.plus(&b));
+        let sums = parts.iter().fold(Metrics::default(), |sum, part| sum.plus(&part.metrics));
         assert_eq!((metrics.n_images, metrics.n_correct), (sums.n_images, sums.n_correct));
         let loss_error = (metrics.loss_sum / sums.loss_sum - 1.0).abs();
         assert!(loss_error < 1e-6, "{n_shards} shards: the losses differ by {loss_error:e}");
@@ -102,7 +107,7 @@ fn running_statistics_take_the_mean_over_the_shards() {
         trainer.state.session.read_state(StateBuffer::RunningStatistics).expect("read")
     };
     let before = read(&mut trainer);
-    let (_, sums, _) = step(&mut trainer, &numbers, 0.0);
+    let Results { statistics: sums, .. } = step(&mut trainer, &numbers, 0.0);
     let after = read(&mut trainer);
     for ((before, sum), after) in before.iter().zip(&sums).zip(&after) {
         let expected = 0.9 * before + 0.1 * (0.25 * sum);
@@ -119,10 +124,13 @@ fn the_gpu_agrees_with_the_cpu() {
     for n_shards in [3, 4] {
         let [expected, got] = [&cpu(), &gpu]
             .map(|device| step(&mut trainer(device, BATCH, n_shards), &numbers, RATE));
-        let errors = [relative_error(&expected.0, &got.0), relative_error(&expected.1, &got.1)];
+        let errors = [
+            relative_error(&expected.gradients, &got.gradients),
+            relative_error(&expected.statistics, &got.statistics),
+        ];
         println!("{n_shards} shards: gradients, statistics off by {errors:?}");
         assert!(errors[0] <= 2e-2 && errors[1] <= 1e-5, "{n_shards} shards: {errors:?}");
-        let error = (got.2.loss() / expected.2.loss() - 1.0).abs();
+        let error = (got.metrics.loss() / expected.metrics.loss() - 1.0).abs();
         assert!(error <= 2e-6, "{n_shards} shards: the loss is off by {error:e}");
     }
 }
@@ -180,5 +188,5 @@ fn a_shard_that_is_not_finite_stops_the_step() {
     assert_eq!(after, parameters, "no parameter changes");
     // The next step is right again.
     trainer.state.session.write_state(StateBuffer::Parameters, &good).expect("written");
-    assert!(step(&mut trainer, &numbers, RATE).2.loss().is_finite());
+    assert!(step(&mut trainer, &numbers, RATE).metrics.loss().is_finite());
 }

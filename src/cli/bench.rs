@@ -21,7 +21,7 @@ use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 
 use super::arguments;
-use super::sizes::SizeArgs;
+use super::sizes::{ShardArgs, SizeArgs};
 
 mod scaling;
 
@@ -49,6 +49,8 @@ pub struct Args {
     #[arg(long, value_name = "N", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: Option<NonZeroU32>,
+    #[command(flatten)]
+    shards: ShardArgs,
     #[command(flatten)]
     on: On,
     /// Turn these rules of fusion off; without a value, all of them
@@ -135,6 +137,8 @@ fn config(args: &Args, before: Option<&Bench>, device: &Device) -> anyhow::Resul
     };
     let batch_size = args.batch_size.map_or(batch_size, |n| n.get() as usize);
     let mut config = args.sizes.step(network, width, batch_size)?;
+    config.update.n_shards = settings.map_or(1, |settings| settings.shards);
+    args.shards.divide(&mut config)?;
     if let Some(before) = before {
         compare::check(before, &config)?;
     }

@@ -16,7 +16,7 @@ use wgrad::train::settings::at_least_one;
 use wgrad::train::{Settings, resume};
 
 use super::arguments;
-use super::sizes::NetworkArgs;
+use super::sizes::{NetworkArgs, ShardArgs};
 
 /// Flags of `wgrad profile`.
 #[derive(clap::Args)]
@@ -42,6 +42,8 @@ pub struct Args {
     /// The kernels that a GPU runs
     #[arg(long, value_name = "KIND", default_value = "tuned", value_parser = arguments::one_of::<Kernels>())]
     kernels: Kernels,
+    #[command(flatten)]
+    shards: ShardArgs,
     /// Turn these rules of fusion off; without a value, all of them
     #[arg(long, value_name = "RULE", num_args = 0.., value_delimiter = ',', value_parser = arguments::one_of::<Rule>())]
     no_fuse: Option<Vec<Rule>>,
@@ -86,6 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => sizes.step(*network, width, batch_size)?,
         Some(dataset) => sizes.step_on(*network, width, batch_size, dataset)?,
     };
+    args.shards.divide(&mut config)?;
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }

@@ -7,6 +7,7 @@ use wgrad::nn::{NetworkConfig, NetworkRef};
 use wgrad::ops::random_resized_crop;
 use wgrad::train::ConfigError;
 use wgrad::train::settings::at_least_one;
+use wgrad::train::shards;
 use wgrad::train::step::StepConfig;
 use wgrad::train::units::Classes;
 
@@ -37,6 +38,28 @@ pub struct NetworkArgs {
     pub network: NetworkRef,
     #[command(flatten)]
     pub sizes: SizeArgs,
+}
+
+/// The flag for the number of shards.
+#[derive(clap::Args)]
+pub struct ShardArgs {
+    /// Divide the step into N shards, which are computed one after another
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = at_least_one::<NonZeroU16>)]
+    pub shards: Option<NonZeroU16>,
+}
+
+impl ShardArgs {
+    /// Divides a step into the number of shards, if it is given.
+    ///
+    /// # Errors
+    /// If the number does not divide the batch size.
+    pub fn divide(&self, config: &mut StepConfig) -> Result<(), super::WrongUse> {
+        let Some(shards) = self.shards else { return Ok(()) };
+        config.update.n_shards = shards.get().into();
+        let wrong = |must| super::WrongUse(format!("--shards {shards}: the value must {must}"));
+        shards::check(config.batch_size, config.update.n_shards).map_err(wrong)
+    }
 }
 
 impl SizeArgs {

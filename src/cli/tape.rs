@@ -1,6 +1,6 @@
 //! `wgrad tape`
 
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,11 +15,10 @@ use wgrad::passes::{self, Plan, PlanOptions};
 use wgrad::tape::Tape;
 use wgrad::train::replay::{self, Replay};
 use wgrad::train::settings::at_least_one;
-use wgrad::train::shards;
 use wgrad::train::step::{self, RecordingTimes, StepConfig};
 
-use super::sizes::NetworkArgs;
-use super::{WrongUse, arguments};
+use super::arguments;
+use super::sizes::{NetworkArgs, ShardArgs};
 
 /// Flags of `wgrad tape`.
 #[derive(clap::Args)]
@@ -30,11 +29,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "512", allow_negative_numbers = true,
           value_parser = at_least_one::<NonZeroU32>)]
     batch_size: NonZeroU32,
-    /// Divide the step into N shards; the listing has the program that runs for each shard, and the program that updates
-    /// the state
-    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true,
-          value_parser = at_least_one::<NonZeroU16>)]
-    shards: NonZeroU16,
+    #[command(flatten)]
+    shards: ShardArgs,
     /// Print the evaluation step, not the training step
     #[arg(long)]
     eval: bool,
@@ -68,10 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let NetworkArgs { network, sizes } = &args.network;
     let mut config =
         sizes.step(*network, network.default_width(), args.batch_size.get() as usize)?;
-    config.update.n_shards = args.shards.get().into();
-    let n_shards = config.update.n_shards;
-    shards::check(config.batch_size, n_shards)
-        .map_err(|must| WrongUse(format!("--shards {n_shards}: the value must {must}")))?;
+    args.shards.divide(&mut config)?;
     if let Some(rules) = &args.no_fuse {
         config.update.fusion = Fusion::without(rules);
     }

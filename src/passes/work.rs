@@ -29,6 +29,16 @@ impl Work {
         nodes.map(|node| Self::of(tape, node)).sum()
     }
 
+    /// Returns the work of all runs of all nodes in a training step; see [`Tape::n_runs`].
+    pub fn of_step(tape: &Tape) -> Self {
+        tape.nodes().iter().map(|node| Self::of(tape, node).times(tape.n_runs(node))).sum()
+    }
+
+    /// Returns the work of `n` runs.
+    pub fn times(self, n: usize) -> Self {
+        Self { flops: self.flops * n as u64, bytes: self.bytes * n as u64 }
+    }
+
     /// Returns the arithmetic intensity, in operations per byte.
     pub fn intensity(self) -> f64 {
         self.flops as f64 / self.bytes.max(1) as f64

@@ -94,6 +94,12 @@ impl Tape {
         &self.value(id).shape
     }
 
+    /// Returns the number of times that a training step runs a node: once for each shard, or once if the node updates the
+    /// state.
+    pub fn n_runs(&self, node: &Node) -> usize {
+        if node.phase == Phase::Update { 1 } else { self.state.n_shards }
+    }
+
     /// Returns the shapes, types and names of a node's inputs and outputs, for the node's op.
     pub fn io<'a>(&'a self, node: &'a Node) -> NodeIo<'a> {
         NodeIo::new(self, node)

@@ -37,15 +37,17 @@ impl Change {
     }
 }
 
-/// Checks that a new benchmark of the step `config` has the same network, width and batch size as the earlier benchmark
+/// Checks that a new benchmark of the step `config` has the same network, width, batch size and number of shards as the earlier benchmark
 /// `before`. Otherwise their kernels have different shapes and cannot be compared.
 pub fn check(before: &Bench, config: &StepConfig) -> Result<(), MeasureError> {
-    let step =
-        |network: &str, width: usize, n: usize| format!("{network}, width {width}, {n} images");
+    let step = |network: &str, width: usize, n: usize, shards: usize| match shards {
+        1 => format!("{network}, width {width}, {n} images"),
+        _ => format!("{network}, width {width}, {n} images in {shards} shards"),
+    };
     let settings = &before.settings;
-    let before = step(&settings.network, settings.width, settings.batch_size);
+    let before = step(&settings.network, settings.width, settings.batch_size, settings.shards);
     let NetworkConfig { network, width, .. } = config.network;
-    let now = step(network.name(), width, config.batch_size);
+    let now = step(network.name(), width, config.batch_size, config.update.n_shards);
     if before == now { Ok(()) } else { Err(MeasureError::OtherStep { before, now }) }
 }
 

@@ -33,6 +33,7 @@ pub fn measure(
         network: timed.tape.name().to_string(),
         width: config.network.width,
         batch_size: config.batch_size,
+        shards: config.update.n_shards,
         kernels,
         fusion: config.update.fusion,
     };
@@ -46,7 +47,7 @@ fn evaluate(timed: TimedSteps, settings: BenchSettings, machine: Machine) -> Ben
     let at_roof = |kernel: &Kernel| kernel.n_nodes as f64 * roof(kernel.rates.work, peak).1;
     let seconds = Sample::new(whole);
     let step = Step {
-        rates: Rates::new(Work::sum_of(&tape, |_| true), seconds.median, peak),
+        rates: Rates::new(Work::of_step(&tape), seconds.median, peak),
         images_per_s: settings.batch_size as f64 / seconds.median,
         seconds_at_roof: kernels.iter().map(at_roof).sum(),
         seconds,
@@ -56,7 +57,7 @@ fn evaluate(timed: TimedSteps, settings: BenchSettings, machine: Machine) -> Ben
 }
 
 /// Returns the kernels of a tape, those with the most time first. Nodes with the same op, attributes and shapes are one
-/// kernel. `times[node][step]` is in seconds.
+/// kernel. `times[node][step]` is the time of all runs of a node in a step, in seconds.
 fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
     let mut kernels: Vec<(Kernel, Vec<usize>)> = Vec::new();
     for (ix, node) in tape.nodes().iter().enumerate() {
@@ -67,13 +68,14 @@ fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
         }
     }
     let timed = |(kernel, nodes): (Kernel, Vec<usize>)| {
+        let n_runs = nodes.iter().map(|&ix| tape.n_runs(&tape.nodes()[ix])).sum();
         let mean = |step: usize| {
             let sum: f64 = nodes.iter().map(|&ix| times[ix][step]).sum();
-            sum / nodes.len() as f64
+            sum / n_runs as f64
         };
         let seconds = Sample::new((0..times[nodes[0]].len()).map(mean).collect());
         let rates = Rates::new(kernel.rates.work, seconds.median, peak);
-        Kernel { n_nodes: nodes.len(), seconds, rates, ..kernel }
+        Kernel { n_nodes: n_runs, seconds, rates, ..kernel }
     };
     let mut kernels: Vec<Kernel> = kernels.into_iter().map(timed).collect();
     kernels.sort_by(|a, b| b.seconds_in_step().total_cmp(&a.seconds_in_step()));

@@ -71,10 +71,17 @@ pub struct BenchSettings {
     pub width: usize,
     /// Number of images in a step.
     pub batch_size: usize,
+    /// Number of shards of a step; 1 in files of earlier versions.
+    #[serde(default = "one")]
+    pub shards: usize,
     /// Set of kernels that the GPU runs. The CPU device has only one set.
     pub kernels: Kernels,
     /// Fusion rules that are applied.
     pub fusion: Fusion,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// A whole step, measured.
@@ -102,7 +109,7 @@ pub struct Kernel {
     pub reads: Vec<String>,
     /// Shapes of the outputs.
     pub makes: Vec<String>,
-    /// Number of nodes of the step with this kernel.
+    /// Number of times that the step runs this kernel: its number of nodes, each counted once for each shard.
     pub n_nodes: usize,
     /// Time of one node, in seconds. Each measurement is the mean over the nodes of one step.
     pub seconds: Sample,
@@ -279,6 +286,7 @@ pub(crate) mod tests {
                 network: "resnet9".to_string(),
                 width: 4,
                 batch_size: 8,
+                shards: 1,
                 kernels: Kernels::Default,
                 fusion: Fusion::ALL,
             },

@@ -76,7 +76,7 @@ pub struct NodeProfile {
     pub seconds_min: f64,
     /// Longest time, in seconds.
     pub seconds_max: f64,
-    /// Median time and work.
+    /// Median time and work of the node in a step; over all shards if the step has several.
     #[serde(flatten, serialize_with = "rates")]
     pub timed: TimedWork,
 }
@@ -167,7 +167,10 @@ impl NodeProfile {
             op: node.op.name(),
             seconds_min: seconds.min,
             seconds_max: seconds.max,
-            timed: TimedWork { seconds: seconds.median, work: Work::of(tape, node) },
+            timed: TimedWork {
+                seconds: seconds.median,
+                work: Work::of(tape, node).times(tape.n_runs(node)),
+            },
         }
     }
 }
