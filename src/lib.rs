@@ -9,6 +9,7 @@
 //! * [`passes`]: differentiation, fusion, dead code, the plan of memory, listing and drawing;
 //! * [`device`]: sessions that run a plan, on the CPU or through wgpu;
 //! * [`nn`] and [`data`]: layers, the network, files of weights; data sets and batches;
+//! * [`distributed`]: the shards of a step, and the ranks that share them;
 //! * [`train`]: recipe, steps, loop, checkpoints, schedule;
 //! * [`measure`]: checks against references, profiles and benchmarks;
 //! * [`report`]: pages about runs.
@@ -24,6 +25,7 @@
 pub mod base;
 pub mod data;
 pub mod device;
+pub mod distributed;
 pub mod kernel;
 #[cfg(feature = "runs")]
 pub mod measure;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use graph::Graph;
 
 /// The layers, lowest first. Folders in one row may import one another.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["base"],
     &["kernel"],
     &["tape"],
@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 10] = [
     &["passes"],
     &["device"],
     &["nn", "data"],
+    &["distributed"],
     &["train"],
     &["measure", "report"],
     &["cli"],

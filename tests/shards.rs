@@ -6,11 +6,11 @@ use common::open_gpu;
 use wgrad::data::{Split, shapes};
 use wgrad::device::gpu::ShaderLibrary;
 use wgrad::device::{Device, OpenOptions};
+use wgrad::distributed::tree::tree_sum;
 use wgrad::kernel::Kernels;
 use wgrad::nn::ResNet9;
 use wgrad::ops::metrics::Metrics;
 use wgrad::tape::StateBuffer;
-use wgrad::train::shards::tree_sum;
 use wgrad::train::step::StepConfig;
 use wgrad::train::{StepError, Trainer};
 
@@ -77,7 +77,7 @@ fn a_step_adds_the_results_of_its_shards_in_a_tree() {
             numbers.chunks(size).map(|images| step(&mut alone, images, 0.0)).collect();
         let sum = |of: fn(&Results) -> &Vec<f32>| {
             let leaves: Vec<_> = parts.iter().map(|part| of(part).clone()).collect();
-            tree_sum(&leaves, &|a, b| plus(a, b)).expect("a shard")
+            tree_sum(&leaves, &|a: Vec<f32>, b: Vec<f32>| plus(&a, &b)).expect("a shard")
         };
         let gradients = sum(|part| &part.gradients);
         let mean: Vec<f32> = gradients.iter().map(|sum| sum / n_shards as f32).collect();

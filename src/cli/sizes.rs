@@ -3,11 +3,11 @@
 use std::num::NonZeroU16;
 
 use wgrad::data::{Dataset, ImageSize};
+use wgrad::distributed::tree;
 use wgrad::nn::{NetworkConfig, NetworkRef};
 use wgrad::ops::random_resized_crop;
 use wgrad::train::ConfigError;
 use wgrad::train::settings::at_least_one;
-use wgrad::train::shards;
 use wgrad::train::step::StepConfig;
 use wgrad::train::units::Classes;
 
@@ -58,7 +58,7 @@ impl ShardArgs {
         let Some(shards) = self.shards else { return Ok(()) };
         config.update.n_shards = shards.get().into();
         let wrong = |must| super::WrongUse(format!("--shards {shards}: the value must {must}"));
-        shards::check(config.batch_size, config.update.n_shards).map_err(wrong)
+        tree::check(config.batch_size, config.update.n_shards).map_err(wrong)
     }
 }
 

@@ -2,6 +2,7 @@
 //! [`Evaluator`](super::Evaluator) has one. A loaded step owns no training state: each call borrows the session, which
 //! owns the state.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::StepError;
@@ -177,10 +178,24 @@ impl LoadedStep {
         session: &mut dyn Session,
         split: Images<'_>,
         stop: &dyn Fn() -> bool,
+        after_batch: impl FnMut(&Self, &mut dyn Session, &[u32]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let n_batches = split.len().div_ceil(self.batch_size());
+        self.evaluate_part(session, split, 0..n_batches, stop, after_batch)
+    }
+
+    /// Evaluates the batches with the numbers `part`, as [`LoadedStep::evaluate`] does with all of them.
+    pub(super) fn evaluate_part(
+        &mut self,
+        session: &mut dyn Session,
+        split: Images<'_>,
+        part: Range<usize>,
+        stop: &dyn Fn() -> bool,
         mut after_batch: impl FnMut(&Self, &mut dyn Session, &[u32]) -> Result<(), Error>,
     ) -> Result<bool, Error> {
         let order = batches::in_order(split.len());
-        for images in batches::all_batches(&order, self.batch_size()) {
+        let all = batches::all_batches(&order, self.batch_size());
+        for images in all.skip(part.start).take(part.len()) {
             if stop() {
                 return Ok(false);
             }

@@ -14,7 +14,6 @@
 //! | `loaded_step.rs` | a step on images, compiled for a session |
 //! | `step.rs` | the steps of a run as tapes, from pixels to logits: training, evaluation, statistics |
 //! | `update.rs` | [`UpdateConfig`]: the part of a step after the logits, from the loss to the optimizer |
-//! | `shards.rs` | the tree in which the results of a step's shards are added |
 //! | `schedule.rs` | the learning rate of each step |
 //!
 //! The code from `trainer.rs` down uses no file, thread, clock or terminal. The feature `runs` adds these files, which
@@ -39,7 +38,6 @@ pub mod features;
 mod loaded_step;
 mod model;
 pub mod schedule;
-pub mod shards;
 mod state;
 pub mod step;
 mod trainer;

@@ -11,9 +11,10 @@ use super::checkpoint::{Checkpoint, CheckpointFile, Header, is_batch};
 use super::loaded_step::LoadedStep;
 use super::recipe::Recipe;
 use super::step::StepConfig;
-use super::{Trainer, shards, step};
+use super::{Trainer, step};
 use crate::Error;
 use crate::device::{Device, LoadOptions, ProgramId, Session};
+use crate::distributed::tree;
 use crate::tape::{ElementType, StateBuffer, Tape};
 
 /// A value of a step, with the range of its elements: the largest absolute value, and the numbers of infinite and NaN
@@ -164,7 +165,7 @@ impl Replay {
             return Ok(found);
         };
         let (n_shards, size) = (config.update.n_shards, config.shard_size());
-        for (shard, carry) in shards::carries(n_shards, 0..n_shards).iter().enumerate() {
+        for (shard, carry) in tree::carries(n_shards, 0..n_shards).iter().enumerate() {
             let rows = batch.rows(shard * size, size);
             loaded.write_batch(&mut *state.session, &rows)?;
             state.shard_step(loaded.id, carry, false)?;

@@ -5,9 +5,9 @@
 //! inputs of a step. The state counts the steps, computes the scalars of each step, and reads metrics and weights.
 
 use super::StepError;
-use super::shards::Carry;
 use crate::Error;
 use crate::device::{Device, NodeTimes, ProgramId, Session};
+use crate::distributed::tree::Carry;
 use crate::kernel::StepScalars;
 use crate::nn::Weights;
 use crate::ops::finite_check::{NOT_FINITE, STOPPED};

@@ -1,16 +1,19 @@
 //! Training on the images of a dataset: the training state, and the steps that are loaded into its session.
 
+use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::features::{Features, Images};
 use super::loaded_step::LoadedStep;
-use super::shards::{self, Carry};
 use super::step::{self, Step, StepConfig};
 use super::{StepError, TrainState};
 use crate::Error;
 use crate::data::Split;
 use crate::data::batches::NextBatch;
 use crate::device::{self, Device, LoadOptions, NodeTimes, Session};
+use crate::distributed::tree::{self, Carry};
+use crate::distributed::{Ranks, Reduction, Sums, part};
 use crate::nn::Weights;
 use crate::ops::metrics::Metrics;
 use crate::passes::{Plan, PlanOptions};
@@ -27,11 +30,25 @@ pub struct Trainer {
     training: LoadedStep,
     /// All nodes of a training step, those of its update included.
     tape: Arc<Tape>,
-    /// The additions after each shard of a training step.
+    /// The number of shards of a training step.
+    n_shards: usize,
+    /// The additions after each shard that this trainer computes.
     carries: Vec<Carry>,
+    /// The ranks that share the shards; none if this trainer computes all of them.
+    shared: Option<Shared>,
     evaluation: LoadedStep,
     /// The step that measures running statistics for averaged weights; none if no weights are averaged.
     statistics: Option<LoadedStep>,
+}
+
+/// The ranks that share the shards of a step, and the buffers of their sum.
+struct Shared {
+    ranks: Rc<dyn Ranks>,
+    reduction: Reduction,
+    /// The sums that this rank has finished in the present step.
+    finished: Sums,
+    /// The total over all ranks: gradients, batch statistics, step metrics.
+    total: Vec<f32>,
 }
 
 impl Trainer {
@@ -77,8 +94,37 @@ impl Trainer {
         let initial = Weights::initial(&state.layout, seed);
         state.set_weights(&initial)?;
         let n_shards = config.update.n_shards;
-        let carries = shards::carries(n_shards, 0..n_shards);
-        Ok(Self { state, training, tape, carries, evaluation, statistics })
+        let carries = tree::carries(n_shards, 0..n_shards);
+        let shared = None;
+        Ok(Self { state, training, tape, n_shards, carries, shared, evaluation, statistics })
+    }
+
+    /// Shares the work with other ranks: each step computes the [part](part()) of the shards that belongs to this rank, and
+    /// evaluation a part of the images. All ranks then have the same state, with the bits that one rank would have. Each
+    /// rank must call the same functions with the same arguments.
+    ///
+    /// # Panics
+    /// If there are more ranks than shards.
+    pub fn share(&mut self, ranks: Rc<dyn Ranks>) {
+        let part = part(self.n_shards, ranks.rank(), ranks.size());
+        self.carries = tree::carries(self.n_shards, part);
+        let total = vec![0.0; self.state.layout.n_reduced()];
+        let (reduction, finished) = (Reduction::default(), Sums::new());
+        self.shared = Some(Shared { ranks, reduction, finished, total });
+    }
+
+    /// Ends the sharing: this trainer computes all shards again.
+    pub fn share_no_more(&mut self) {
+        self.carries = tree::carries(self.n_shards, 0..self.n_shards);
+        self.shared = None;
+    }
+
+    /// Returns the shards that this trainer computes.
+    pub fn part(&self) -> Range<usize> {
+        match &self.shared {
+            Some(Shared { ranks, .. }) => part(self.n_shards, ranks.rank(), ranks.size()),
+            None => 0..self.n_shards,
+        }
     }
 
     /// Loads the training step of `config` in place of the present one, and begins the optimizer anew: its state becomes
@@ -147,7 +193,7 @@ impl Trainer {
     }
 
     /// Runs a training step as [`Trainer::step`] does, on filled batches of [`Trainer::shard_size`] rows, one for each
-    /// shard.
+    /// shard of [`Trainer::part`].
     ///
     /// # Errors
     /// If the device fails.
@@ -188,16 +234,16 @@ impl Trainer {
         lr: f64,
         is_timed: bool,
     ) -> Result<Option<NodeTimes>, Error> {
-        let most = self.batch_size();
+        let (most, first) = (self.batch_size(), self.part().start);
         assert!(images.len() <= most, "{} images for a step of {most}", images.len());
         self.run_step(epoch, lr, is_timed, |step, session, shard| {
             let rows = step.batch_size();
-            let images = images.chunks(rows).nth(shard).unwrap_or_default();
+            let images = images.chunks(rows).nth(first + shard).unwrap_or_default();
             step.write(session, split, images)
         })
     }
 
-    /// Runs a training step: each shard, whose inputs `write` writes, and then the update. Returns the times of the nodes
+    /// Runs a training step: each shard of this trainer, whose inputs `write` writes, and then the update. Returns the times of the nodes
     /// if `is_timed`.
     fn run_step(
         &mut self,
@@ -206,7 +252,7 @@ impl Trainer {
         is_timed: bool,
         mut write: impl FnMut(&mut LoadedStep, &mut dyn Session, usize) -> Result<(), Error>,
     ) -> Result<Option<NodeTimes>, Error> {
-        let Self { state, training, carries, .. } = self;
+        let Self { state, training, carries, shared, n_shards, .. } = self;
         state.epoch = epoch;
         let Some(update) = training.update else {
             write(training, &mut *state.session, 0)?;
@@ -220,6 +266,12 @@ impl Trainer {
                 (Some(times), Some(of_shard)) => times.add(&of_shard),
                 (times, of_shard) => *times = of_shard,
             }
+            if let (Some(shared), Some(shards)) = (shared.as_mut(), &carry.finished) {
+                shared.finish(state, shards.clone())?;
+            }
+        }
+        if let Some(shared) = shared {
+            shared.reduce(state, *n_shards)?;
         }
         let of_update = state.train_step(update, lr, is_timed)?;
         if let (Some(times), Some(of_update)) = (&mut times, of_update) {
@@ -256,15 +308,25 @@ impl Trainer {
         split: Images<'_>,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Metrics>, Error> {
+        let n_batches = split.len().div_ceil(self.evaluation.batch_size());
+        let own = match &self.shared {
+            Some(Shared { ranks, .. }) => part(n_batches, ranks.rank(), ranks.size()),
+            None => 0..n_batches,
+        };
         let mut parts = Vec::new();
         let session = &mut *self.state.session;
-        let is_whole = self.evaluation.evaluate(session, split, stop, |_, session, _| {
-            let values = session.read_state(StateBuffer::Metrics)?;
-            session.write_state(StateBuffer::Metrics, &vec![0.0; values.len()])?;
-            parts.push(Metrics::from_slice(&values));
-            Ok(())
-        })?;
-        let sum = shards::tree_sum(&parts, &Metrics::plus).unwrap_or_default();
+        let is_whole =
+            self.evaluation.evaluate_part(session, split, own, stop, |_, session, _| {
+                let values = session.read_state(StateBuffer::Metrics)?;
+                session.write_state(StateBuffer::Metrics, &vec![0.0; values.len()])?;
+                parts.push(Metrics::from_slice(&values));
+                Ok(())
+            })?;
+        let (parts, is_whole) = match &self.shared {
+            Some(Shared { ranks, .. }) => gather(&**ranks, &parts, is_whole),
+            None => (parts, is_whole),
+        };
+        let sum = tree::tree_sum(&parts, &|a, b| a.plus(&b)).unwrap_or_default();
         Ok(is_whole.then_some(sum))
     }
 
@@ -303,20 +365,42 @@ impl Trainer {
         epoch: usize,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool, Error> {
-        let Self { state, statistics: Some(step), carries, .. } = self else { return Ok(true) };
+        let Self { state, statistics: Some(step), shared, n_shards, .. } = self else {
+            return Ok(true);
+        };
         let split = split.into();
         state.epoch = epoch;
-        let mut sums = vec![0.0; state.layout.n_elements(StateBuffer::RunningStatistics)];
-        let n_batches = STATISTICS_BATCHES * carries.len();
-        let batches = images.chunks_exact(step.batch_size()).take(n_batches);
-        let n_batches = batches.len();
-        for images in batches {
+        let batches = images.chunks_exact(step.batch_size());
+        let n_batches = batches.len().min(STATISTICS_BATCHES * *n_shards);
+        let own = match shared {
+            Some(Shared { ranks, .. }) => part(n_batches, ranks.rank(), ranks.size()),
+            None => 0..n_batches,
+        };
+        let (n_own, mut of_batches, mut is_whole) = (own.len(), Vec::new(), true);
+        for images in batches.skip(own.start).take(n_own) {
             if stop() {
-                return Ok(false);
+                is_whole = false;
+                break;
             }
             step.write(&mut *state.session, split, images)?;
             state.run(step.id)?;
-            let of_batch = state.session.read_state(StateBuffer::BatchStatistics)?;
+            of_batches.push(state.session.read_state(StateBuffer::BatchStatistics)?);
+        }
+        if let Some(Shared { ranks, .. }) = shared {
+            let flat = of_batches.concat();
+            let all = ranks.all_gather(bytemuck::cast_slice(&flat));
+            let n = state.layout.n_elements(StateBuffer::BatchStatistics);
+            let all: Vec<Vec<f32>> =
+                all.iter().map(|of| bytemuck::pod_collect_to_vec(of)).collect();
+            of_batches =
+                all.iter().flat_map(|of| of.chunks(n.max(1)).map(<[f32]>::to_vec)).collect();
+            is_whole = of_batches.len() == n_batches;
+        }
+        if !is_whole {
+            return Ok(false);
+        }
+        let mut sums = vec![0.0; state.layout.n_elements(StateBuffer::RunningStatistics)];
+        for of_batch in of_batches {
             sums.iter_mut().zip(of_batch).for_each(|(sum, value)| *sum += f64::from(value));
         }
         if n_batches > 0 {
@@ -375,7 +459,7 @@ impl Trainer {
 
     /// Returns the number of images in a step.
     pub fn batch_size(&self) -> usize {
-        self.shard_size() * self.carries.len()
+        self.shard_size() * self.n_shards
     }
 
     /// Returns the number of images in a shard of a step: all images of a step that is not divided.
@@ -391,6 +475,53 @@ impl Trainer {
         let others = programs.map(|id| self.state.session.plan(id).own_bytes());
         first.unwrap_or_default() + others.sum::<u64>()
     }
+}
+
+impl Shared {
+    /// Copies a sum that this rank has finished from the device.
+    fn finish(&mut self, state: &mut TrainState, shards: Range<usize>) -> Result<(), Error> {
+        let mut sum = Vec::with_capacity(self.total.len());
+        for buffer in StateBuffer::REDUCED {
+            sum.extend(state.session.read_state(buffer)?);
+        }
+        self.finished.push((shards, sum));
+        Ok(())
+    }
+
+    /// Adds the sums of all ranks, and writes the total to the device.
+    fn reduce(&mut self, state: &mut TrainState, n_shards: usize) -> Result<(), Error> {
+        let Self { ranks, reduction, finished, total } = self;
+        reduction.sum(&**ranks, n_shards, finished, total);
+        finished.clear();
+        let mut rest = &total[..];
+        for buffer in StateBuffer::REDUCED {
+            let (values, tail) = rest.split_at(state.layout.n_elements(buffer));
+            if !values.is_empty() {
+                state.session.write_state(buffer, values)?;
+            }
+            rest = tail;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the metrics of the batches of all ranks, in the order of the batches, and whether every rank has evaluated all
+/// of its batches.
+fn gather(ranks: &dyn Ranks, own: &[Metrics], is_whole: bool) -> (Vec<Metrics>, bool) {
+    let numbers = own.iter().flat_map(|m| [m.loss_sum, m.n_correct, m.n_images]);
+    let numbers: Vec<f64> = [f64::from(is_whole)].into_iter().chain(numbers).collect();
+    let (mut all, mut are_whole) = (Vec::new(), true);
+    for bytes in ranks.all_gather(bytemuck::cast_slice(&numbers)) {
+        let numbers: Vec<f64> = bytemuck::pod_collect_to_vec(&bytes);
+        are_whole &= numbers[0] == 1.0;
+        all.extend(numbers[1..].chunks_exact(3).map(|of| Metrics {
+            loss_sum: of[0],
+            n_correct: of[1],
+            n_images: of[2],
+            ..Metrics::default()
+        }));
+    }
+    (all, are_whole)
 }
 
 /// Returns all nodes of a step as one tape.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use wgrad::device::{Device, LoadOptions, Session};
+use wgrad::distributed::tree::{Carry, carries};
 use wgrad::kernel::StepScalars;
 use wgrad::nn::{NetworkConfig, ResNet9};
 use wgrad::ops::metrics::Metrics;
 use wgrad::passes::{self, fuse::Fusion};
 use wgrad::tape::{ElementType, Mode, StateBuffer, StateLayout, Tape};
 use wgrad::train::UpdateConfig;
-use wgrad::train::shards::{Carry, carries};
 
 use crate::bench::compare;
 use crate::case_file::CaseFile;

@@ -2,7 +2,7 @@
 
 use super::{ConfigError, Recipe};
 use crate::data::pictures;
-use crate::train::shards;
+use crate::distributed::tree;
 use crate::train::step::StepConfig;
 use crate::train::units::PerChannel;
 
@@ -13,7 +13,7 @@ impl Recipe {
         if self.steps_per_epoch(n_images) == 0 {
             return Err(ConfigError::FewerThanABatch { n_images, batch_size });
         }
-        if let Err(must) = shards::check(batch_size, self.shards) {
+        if let Err(must) = tree::check(batch_size, self.shards) {
             let (setting, value) = ("shards", self.shards.to_string());
             return Err(ConfigError::Value { setting, value, must });
         }

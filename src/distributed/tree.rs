@@ -90,16 +90,27 @@ fn carry(n_shards: usize, part: &Range<usize>, shard: usize) -> Carry {
 }
 
 /// Returns the sum of `leaves` in the tree over their numbers; None without leaves.
-pub fn tree_sum<T: Clone>(leaves: &[T], add: &impl Fn(&T, &T) -> T) -> Option<T> {
-    match leaves {
-        [] => None,
-        [leaf] => Some(leaf.clone()),
-        _ => {
-            // The left child of the root has a power of two of the leaves.
-            let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
-            Some(add(&tree_sum(left, add)?, &tree_sum(right, add)?))
-        }
-    }
+pub fn tree_sum<T: Clone>(leaves: &[T], add: &impl Fn(T, T) -> T) -> Option<T> {
+    let leaf = |range: &Range<usize>| (range.len() == 1).then(|| leaves[range.start].clone());
+    (!leaves.is_empty()).then(|| sum_of(0..leaves.len(), &leaf, add))
+}
+
+/// Returns the sum of the node with these shards: that of `known`, or else the sum of its two children.
+///
+/// # Panics
+/// If `known` has not the sum of a single shard that is reached.
+pub(super) fn sum_of<T>(
+    shards: Range<usize>,
+    known: &impl Fn(&Range<usize>) -> Option<T>,
+    add: &impl Fn(T, T) -> T,
+) -> T {
+    known(&shards).unwrap_or_else(|| {
+        assert!(shards.len() > 1, "no sum has shard {}", shards.start);
+        // The left child has a power of two of the shards.
+        let middle = shards.start + shards.len().next_power_of_two() / 2;
+        let left = sum_of(shards.start..middle, known, add);
+        add(left, sum_of(middle..shards.end, known, add))
+    })
 }
 
 #[cfg(test)]
@@ -130,7 +141,7 @@ mod tests {
     /// Returns the sum over all shards as a text, from the definition of the tree.
     fn whole(n_shards: usize) -> String {
         let leaves: Vec<String> = (0..n_shards).map(|shard| shard.to_string()).collect();
-        tree_sum(&leaves, &|a, b| format!("({a}+{b})")).expect("a shard")
+        tree_sum(&leaves, &|a: String, b: String| format!("({a}+{b})")).expect("a shard")
     }
 
     #[test]

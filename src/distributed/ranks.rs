@@ -1,0 +1,18 @@
+//! The operations between the ranks of a run.
+
+/// One rank's connection to the others. Each rank calls the same operations in the same order. An operation does not
+/// return an error: a rank that fails ends all ranks.
+pub trait Ranks {
+    /// Number of this rank, from 0.
+    fn rank(&self) -> usize;
+
+    /// Number of ranks.
+    fn size(&self) -> usize;
+
+    /// Sends and receives slices. Each entry has the other rank and the slice. The slices between two ranks arrive in the
+    /// order of the lists, and their lengths are equal on both sides.
+    fn exchange(&self, sends: &[(usize, &[f32])], receives: &mut [(usize, &mut [f32])]);
+
+    /// Returns the bytes of every rank, in the order of ranks. The lengths may differ.
+    fn all_gather(&self, bytes: &[u8]) -> Vec<Vec<u8>>;
+}
