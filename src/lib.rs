@@ -9,13 +9,13 @@
 //! * [`passes`]: differentiation, fusion, dead code, the plan of memory, listing and drawing;
 //! * [`device`]: sessions that run a plan, on the CPU or through wgpu;
 //! * [`nn`] and [`data`]: layers, the network, files of weights; data sets and batches;
-//! * [`train`]: recipe, steps, loop, checkpoints, schedule;
+//! * [`train`] and [`distributed`]: recipe, steps, loop, checkpoints, schedule | ranks, over MPI;
 //! * [`measure`]: checks against references, profiles and benchmarks;
 //! * [`report`]: pages about runs.
 //!
 //! `docs/tour.md` follows one batch through the modules.
 //!
-//! Without the feature `runs`, the library has no [`measure`] and no [`report`], and [`train`] has no training loop:
+//! Without the feature `runs`, the library has no [`distributed`], [`measure`] and [`report`], and [`train`] has no training loop:
 //! only the steps, [`train::Trainer`] and [`train::Model`]. The library then uses no file, thread, clock or terminal,
 //! and compiles for a browser.
 
@@ -24,6 +24,8 @@
 pub mod base;
 pub mod data;
 pub mod device;
+#[cfg(feature = "runs")]
+pub mod distributed;
 pub mod kernel;
 #[cfg(feature = "runs")]
 pub mod measure;
@@ -73,6 +75,10 @@ pub enum Error {
     #[error(transparent)]
     #[cfg(feature = "runs")]
     Train(#[from] train::TrainError),
+    /// The world of ranks cannot begin.
+    #[error(transparent)]
+    #[cfg(feature = "runs")]
+    World(#[from] distributed::WorldError),
     /// A new measurement cannot be compared with an earlier one.
     #[error(transparent)]
     #[cfg(feature = "runs")]

@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 10] = [
     &["passes"],
     &["device"],
     &["nn", "data"],
-    &["train"],
+    &["train", "distributed"],
     &["measure", "report"],
     &["cli"],
 ];

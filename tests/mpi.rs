@@ -83,7 +83,7 @@ fn rank() {
         if case == "check" {
             world.check(&[("version", "1".to_string()), ("data", "abc".to_string())]);
         }
-        (20..).for_each(|step| around(&world, step));
+        (20..1_000_000).for_each(|step| around(&world, step));
     }
     println!("not reached");
 }
@@ -113,8 +113,14 @@ fn operations(world: &World) {
     assert!(world.library().is_some_and(|name| name.contains("MPI")), "{:?}", world.library());
     (0..50).for_each(|step| around(world, step));
     let texts = world.all_gather("x".repeat(rank * 1000).as_bytes());
-    assert_eq!(texts.iter().map(Vec::len).collect::<Vec<_>>(), (0..size).map(|r| r * 1000).collect::<Vec<_>>());
-    assert_eq!(world.all_numbers(rank as u64 * 3), (0..size as u64).map(|r| r * 3).collect::<Vec<_>>());
+    assert_eq!(
+        texts.iter().map(Vec::len).collect::<Vec<_>>(),
+        (0..size).map(|r| r * 1000).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        world.all_numbers(rank as u64 * 3),
+        (0..size as u64).map(|r| r * 3).collect::<Vec<_>>()
+    );
     assert_eq!(world.any(1 << rank), (1 << size) - 1);
     assert_eq!(world.max(100 - rank as u64), 100);
     world.check(&[("version", "1".to_string()), ("data", "abc".to_string())]);
@@ -149,7 +155,7 @@ fn fail(world: World, case: &str) {
             let _ = thread::spawn(|| panic!("the sky falls")).join();
             thread::sleep(Duration::from_secs(60));
         }
-        "error" => world.fail("data_batch_3.bin: not found"),
+        "error" => world.fail("data_batch_3.bin: not found", 7),
         "return" => drop(world),
         "exit-0" => process::exit(0),
         "exit-3" => process::exit(3),
@@ -190,7 +196,8 @@ fn a_panic_of_one_rank_ends_all() {
 
 #[test]
 fn an_error_of_one_rank_ends_all() {
-    fails("error", "rank 1: data_batch_3.bin: not found");
+    let ended = fails("error", "rank 1: data_batch_3.bin: not found");
+    assert_eq!(ended.output.status.code(), Some(7));
     fails("return", "rank 1: this rank ended before the run was finished");
 }
 
@@ -210,7 +217,7 @@ fn a_rank_that_hangs_is_named() {
 
 #[test]
 fn items_that_differ_are_refused_once() {
-    let line = "error: data: abc on ranks 0 and 2, xyz on rank 1; all ranks need the same\n";
+    let line = "rank 0: data: abc on ranks 0 and 2, xyz on rank 1; all ranks need the same\n";
     let ended = fails("check", line);
     assert_eq!(ended.text.matches("all ranks need the same").count(), 1, "{}", ended.text);
 }

@@ -11,25 +11,32 @@ use std::{panic, thread};
 
 use ferrompi::Communicator;
 
-/// Exit code of a rank that ends all others.
-const FAILED: i32 = 1;
+use super::world::{AFTER_THE_FIRST, FAILED};
 
 /// Exit code after a panic, the same as Rust's.
 const PANICKED: i32 = 101;
 
-/// The delay with which ranks other than 0 print an error. If all ranks have the same error, rank 0 prints it and ends
-/// the others before they do.
-const AFTER_THE_FIRST: Duration = Duration::from_millis(200);
+/// The time between a message and the end. The launcher forwards the message meanwhile; MPICH's loses what it has not
+/// forwarded when the ranks end.
+const FORWARDING: Duration = Duration::from_millis(200);
 
 /// The longest wait for MPI to end this process.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// An error that ends all ranks, as the payload of a panic.
+struct Failure {
+    error: String,
+    code: i32,
+}
 
 static IS_OPEN: AtomicBool = AtomicBool::new(false);
 
 static WORLD: OnceLock<Communicator> = OnceLock::new();
 
-/// Makes every end of this process before [`disarm`] end all ranks: a panic of any thread, or a call of `exit`. A signal
-/// that kills the process needs no help: the launcher then ends the other ranks.
+/// Makes every end of this process before [`disarm`] end all ranks: a panic of any thread, or a call of `exit`. If a
+/// signal kills the process, the launcher ends the other ranks.
+///
+/// Panics that are caught also end all ranks, unless a hook that is installed later suppresses them.
 pub(super) fn arm(world: Communicator) {
     let rank = world.rank();
     let is_first_time = WORLD.set(world).is_ok();
@@ -39,12 +46,21 @@ pub(super) fn arm(world: Communicator) {
     }
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if is_armed() {
-            eprint!("rank {rank}: ");
-            previous(info);
-            end_all(PANICKED);
+        if !is_armed() {
+            return previous(info);
         }
-        previous(info);
+        let code = match info.payload().downcast_ref() {
+            Some(Failure { error, code }) => {
+                eprintln!("rank {rank}: {error}");
+                *code
+            }
+            None => {
+                eprint!("rank {rank}: ");
+                previous(info);
+                PANICKED
+            }
+        };
+        end_all(code);
     }));
     // SAFETY: the handler is a C function without arguments. It neither unwinds nor calls `exit`.
     unsafe { libc::atexit(at_exit) };
@@ -60,28 +76,26 @@ pub(super) fn disarm() {
     IS_OPEN.store(false, Ordering::SeqCst);
 }
 
-/// Prints an error with the rank, and ends all ranks.
-pub(super) fn fail(error: &str) -> ! {
-    let rank = WORLD.get().map_or(0, Communicator::rank);
-    if rank != 0 {
+/// Prints an error with the rank, and ends all ranks. The panic hooks do this, because a dashboard has a hook that
+/// restores the terminal first.
+pub(super) fn fail(error: &str, code: u8) -> ! {
+    if WORLD.get().is_some_and(|world| world.rank() != 0) {
         thread::sleep(AFTER_THE_FIRST);
     }
-    eprintln!("rank {rank}: {error}");
-    end_all(FAILED)
+    panic::panic_any(Failure { error: error.to_string(), code: code.into() })
 }
 
 /// Ends all ranks because of an error that all of them have found. Rank 0 prints it.
 pub(super) fn refuse(error: &str) -> ! {
-    if WORLD.get().is_none_or(|world| world.rank() == 0) {
-        eprintln!("error: {error}");
-    } else {
+    if WORLD.get().is_some_and(|world| world.rank() != 0) {
         thread::sleep(PATIENCE); // Rank 0 ends this rank meanwhile.
     }
-    end_all(FAILED)
+    fail(error, FAILED)
 }
 
 fn end_all(code: i32) -> ! {
     disarm();
+    thread::sleep(FORWARDING);
     // If MPI does not end this process, an exit without `MPI_Finalize` makes the launcher end all ranks.
     thread::spawn(move || {
         thread::sleep(PATIENCE);
@@ -100,6 +114,6 @@ extern "C" fn at_exit() {
         eprintln!("rank {rank}: the process ended before the run was finished");
         // MPI_Abort may call `exit`, which must not be called inside an exit handler.
         // SAFETY: `_exit` runs no handlers and does not return.
-        unsafe { libc::_exit(FAILED) }
+        unsafe { libc::_exit(FAILED.into()) }
     }
 }

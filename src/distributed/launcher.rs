@@ -5,6 +5,8 @@
 pub struct Launcher {
     /// Name for messages.
     pub name: &'static str,
+    /// Number of this process among the ranks. None if the environment does not have it.
+    pub rank: Option<usize>,
     /// Number of ranks that the launcher started. None if the environment does not have it.
     pub n_ranks: Option<usize>,
     /// Words that tell the user to let a rank use all cores.
@@ -14,7 +16,12 @@ pub struct Launcher {
 /// Launchers, each with the variable that holds the number of ranks and the variable that holds the rank. The first one
 /// that fits counts: `mpirun` starts its ranks through `srun` where SLURM manages the machines.
 const KNOWN: [(&str, &str, &str, &str); 4] = [
-    ("mpirun of Open MPI", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "add --bind-to none to mpirun"),
+    (
+        "mpirun of Open MPI",
+        "OMPI_COMM_WORLD_SIZE",
+        "OMPI_COMM_WORLD_RANK",
+        "add --bind-to none to mpirun",
+    ),
     ("mpirun of MPICH", "PMI_SIZE", "PMI_RANK", "add -bind-to none to mpirun"),
     ("srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "raise --cpus-per-task of srun"),
     ("a launcher with PMIx", "", "PMIX_RANK", "let the launcher bind ranks to no core"),
@@ -29,10 +36,11 @@ impl Launcher {
     /// Returns the launcher that an environment shows. `variable` returns the value of a variable.
     fn of(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let number = |name: &str| variable(name)?.trim().parse::<usize>().ok();
-        KNOWN.iter().find_map(|&(name, n_ranks, rank, unpin)| {
-            let n_ranks = number(n_ranks);
-            let is_seen = n_ranks.is_some() || number(rank).is_some();
-            is_seen.then_some(Self { name, n_ranks, unpin })
+        KNOWN.iter().find_map(|&(name, n_ranks_in, rank_in, unpin)| {
+            let (n_ranks, rank) = (number(n_ranks_in), number(rank_in));
+            // A script that SLURM starts has a rank, but it is not one of several.
+            let is_seen = if n_ranks_in.is_empty() { rank.is_some() } else { n_ranks.is_some() };
+            is_seen.then_some(Self { name, rank, n_ranks, unpin })
         })
     }
 }
@@ -56,7 +64,8 @@ mod tests {
         assert_eq!(of(&[("PMIX_RANK", "0")]), Some(("a launcher with PMIx", None)));
         let srun = [("SLURM_STEP_NUM_TASKS", "8"), ("SLURM_PROCID", "1"), ("PMIX_RANK", "1")];
         assert_eq!(of(&srun), Some(("srun", Some(8))));
-        assert_eq!(of(&[("PATH", "/bin"), ("SLURM_NTASKS", "8")]), None);
+        let script = [("PATH", "/bin"), ("SLURM_NTASKS", "8"), ("SLURM_PROCID", "0")];
+        assert_eq!(of(&script), None);
     }
 
     #[test]

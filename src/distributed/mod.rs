@@ -5,8 +5,10 @@
 //! | `world.rs` | [`World`]: all ranks of a run, and the operations between them |
 //! | `launcher.rs` | [`Launcher`]: the program that started the ranks, read from the environment |
 //! | `place.rs` | [`Place`]: the machine of a rank and the cores that the rank may use |
+//! | `meeting.rs` | the beginning of an operation, in which every rank takes part; [`Traffic`] |
 //! | `items.rs` | the comparison of values that must be equal on all ranks |
 //! | `failure.rs` | the end of all ranks after a failure of one |
+//! | `error.rs` | [`WorldError`] |
 //! | `mpi.rs` | messages through MPI; `no_mpi.rs` takes its place without the feature `mpi` |
 //!
 //! A program without the feature `mpi`, or one that no launcher started, has a world of one rank. Every operation then
@@ -16,10 +18,12 @@
 //! the number and the lengths of an operation before they move data. An operation does not return an error: a difference,
 //! an error of MPI or a rank that does not answer in time ends all ranks.
 
+mod error;
 #[cfg(feature = "mpi")]
 mod failure;
 mod items;
 mod launcher;
+mod meeting;
 #[cfg(feature = "mpi")]
 mod mpi;
 #[cfg(not(feature = "mpi"))]
@@ -28,6 +32,8 @@ mod mpi;
 mod place;
 mod world;
 
+pub use error::WorldError;
 pub use launcher::Launcher;
+pub use meeting::Traffic;
 pub use place::Place;
-pub use world::{RANK_TIMEOUT, Traffic, World, WorldError};
+pub use world::{RANK_TIMEOUT, World};

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use ferrompi::{Communicator, Mpi, MpiDatatype, Request, ThreadLevel};
 
 use super::items::ranks_text;
-use super::world::{Meeting, WorldError};
-use super::{Launcher, failure};
+use super::meeting::Meeting;
+use super::world::FAILED;
+use super::{Launcher, WorldError, failure};
 
 /// Tag of the first messages of an operation.
 const MEET: i32 = 1;
@@ -53,7 +54,7 @@ impl Engine {
     }
 
     pub(super) fn machine(&self) -> String {
-        self.world.processor_name().unwrap_or_else(|error| self.fail(&error.to_string()))
+        self.world.processor_name().unwrap_or_else(|error| self.fail(&error.to_string(), FAILED))
     }
 
     /// Returns the name and version of the MPI: the first line or the first two words of its own text.
@@ -133,13 +134,14 @@ impl Engine {
                 let mut missing: Vec<_> = pending.iter().map(|(rank, _)| *rank).collect();
                 missing.sort_unstable();
                 missing.dedup();
-                self.fail(&format!(
+                let error = format!(
                     "{}: no answer for {:.0} s in {}; look at {}, or raise --rank-timeout",
                     ranks_text(&missing),
                     passed.as_secs_f64(),
                     meeting.name(),
                     if missing.len() == 1 { "this rank" } else { "these ranks" },
-                ));
+                );
+                self.fail(&error, FAILED);
             }
             match passed.checked_sub(spin) {
                 None => thread::yield_now(),
@@ -149,11 +151,11 @@ impl Engine {
     }
 
     fn fail_in(&self, meeting: &Meeting, error: ferrompi::Error) -> ! {
-        self.fail(&format!("{}: {error}", meeting.name()))
+        self.fail(&format!("{}: {error}", meeting.name()), FAILED)
     }
 
-    pub(super) fn fail(&self, error: &str) -> ! {
-        failure::fail(error)
+    pub(super) fn fail(&self, error: &str, code: u8) -> ! {
+        failure::fail(error, code)
     }
 
     pub(super) fn refuse(&self, error: &str) -> ! {
@@ -170,7 +172,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         if failure::is_armed() {
-            self.fail("this rank ended before the run was finished");
+            self.fail("this rank ended before the run was finished", FAILED);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Takes the place of `mpi.rs` in a program without MPI.
 
-use super::world::{Meeting, WorldError};
-use super::Launcher;
+use super::meeting::Meeting;
+use super::{Launcher, WorldError};
 
 /// The connection to other ranks. A program without MPI has none.
 pub(super) enum Engine {}
@@ -40,7 +40,7 @@ impl Engine {
         match *self {}
     }
 
-    pub(super) fn fail(&self, _: &str) -> ! {
+    pub(super) fn fail(&self, _: &str, _: u8) -> ! {
         match *self {}
     }
 

@@ -26,7 +26,8 @@ impl Place {
     pub(super) fn of_this_process(machine: String) -> Self {
         let n_cores = thread::available_parallelism().map_or(1, usize::from);
         let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
-        let n_machine_cores = System::new_with_specifics(kind).map_or(1, |system| system.cpus().len());
+        let n_machine_cores =
+            System::new_with_specifics(kind).map_or(1, |system| system.cpus().len());
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         let cores = cores.unwrap_or_default().trim().to_string();

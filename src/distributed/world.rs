@@ -1,101 +1,25 @@
 //! All ranks of a run.
 
 use std::cell::Cell;
-use std::ops::AddAssign;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::items::{self, Items};
+use super::meeting::{self, Kind, Meeting, fingerprint};
 use super::mpi::Engine;
 use super::place;
-use super::{Launcher, Place};
+use super::{Launcher, Place, Traffic, WorldError};
 
 /// The time after which a rank that does not answer ends the run, unless [`World::set_timeout`] sets another.
 pub const RANK_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// A world of ranks that cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum WorldError {
-    /// A launcher started several ranks of a program without MPI. Each rank would train alone.
-    #[error(
-        "{}: it started {}, but this program has no MPI; build it with --features mpi",
-        launcher.name, launcher.n_ranks.map_or("ranks".to_string(), |n| format!("{n} ranks"))
-    )]
-    NoMpi {
-        /// The launcher.
-        launcher: Launcher,
-    },
-    /// MPI sees a world of another size than its launcher, because the launcher belongs to another MPI.
-    #[error(
-        "{}: it started {n_started} ranks, but {library} sees {n_seen}; start the program with the launcher of its MPI \
-         (srun: choose --mpi=, see srun --mpi=list), or build it with MPICC=mpicc of the other MPI",
-        launcher.name
-    )]
-    OtherMpi {
-        /// The launcher.
-        launcher: Launcher,
-        /// Number of ranks that the launcher started.
-        n_started: usize,
-        /// Number of ranks that MPI sees.
-        n_seen: usize,
-        /// Name and version of the program's MPI.
-        library: String,
-    },
-    /// MPI does not begin.
-    #[error("MPI: {0}")]
-    Mpi(String),
-}
+/// Exit code of a rank that ends all others.
+pub(super) const FAILED: u8 = 1;
 
-/// Seconds and bytes of operations between ranks.
-#[derive(Clone, Copy, Default, PartialEq, Debug)]
-pub struct Traffic {
-    /// Seconds until all ranks had begun the operation: the wait for the slowest rank.
-    pub wait_seconds: f64,
-    /// Seconds in which data moved, after all ranks had begun.
-    pub move_seconds: f64,
-    /// Bytes that this rank sent to all others.
-    pub n_sent_bytes: u64,
-}
-
-impl AddAssign for Traffic {
-    fn add_assign(&mut self, other: Self) {
-        self.wait_seconds += other.wait_seconds;
-        self.move_seconds += other.move_seconds;
-        self.n_sent_bytes += other.n_sent_bytes;
-    }
-}
-
-/// A kind of operation.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    Exchange,
-    Gather,
-    Numbers,
-    Finish,
-}
-
-impl Kind {
-    const NAMES: [&str; 4] = ["an exchange", "a gather", "a gather of numbers", "the end of the run"];
-
-    /// Returns the name of a kind, given its number.
-    fn name(kind: u64) -> &'static str {
-        usize::try_from(kind).ok().and_then(|kind| Self::NAMES.get(kind)).unwrap_or(&"unknown")
-    }
-}
-
-/// The beginning of an operation, in which every rank takes part.
-pub(super) struct Meeting {
-    pub kind: Kind,
-    /// Number of the operation, counted from 0 by each rank.
-    pub number: u64,
-    /// Time after which a missing rank ends the run.
-    pub timeout: Duration,
-}
-
-impl Meeting {
-    pub fn name(&self) -> String {
-        format!("{} (operation {})", Kind::name(self.kind as u64), self.number)
-    }
-}
+/// The delay of an error on ranks other than 0. If all ranks have the same error, rank 0 prints it and ends the others
+/// before they do.
+pub(super) const AFTER_THE_FIRST: Duration = Duration::from_millis(200);
 
 /// All ranks of a run, as one rank sees them. The owner of the connection to the others: if it is dropped before
 /// [`World::finish`], all ranks end. Panics and the end of the process have the same effect.
@@ -121,6 +45,15 @@ impl World {
     /// If a launcher started several ranks, but the program has no MPI or another one.
     pub fn begin() -> Result<Self, WorldError> {
         let Some(launcher) = Launcher::of_this_process() else { return Ok(Self::alone()) };
+        let is_first = launcher.rank.is_none_or(|rank| rank == 0);
+        Self::started_by(launcher).inspect_err(|_| {
+            if !is_first {
+                thread::sleep(AFTER_THE_FIRST);
+            }
+        })
+    }
+
+    fn started_by(launcher: Launcher) -> Result<Self, WorldError> {
         if launcher.n_ranks == Some(1) {
             return Ok(Self { launcher: Some(launcher), ..Self::alone() });
         }
@@ -137,8 +70,10 @@ impl World {
             Self { engine: Some(engine), launcher: Some(launcher), rank, ..Self::alone() };
         let encoded = serde_json::to_vec(&place).expect("text and numbers");
         let places = world.all_gather(&encoded);
-        let decoded: Result<_, _> = places.iter().map(|place| serde_json::from_slice(place)).collect();
-        world.places = decoded.unwrap_or_else(|error| world.fail(&format!("places of ranks: {error}")));
+        let decoded: Result<_, _> =
+            places.iter().map(|place| serde_json::from_slice(place)).collect();
+        world.places = decoded
+            .unwrap_or_else(|error| world.fail(&format!("places of ranks: {error}"), FAILED));
         Ok(world)
     }
 
@@ -148,7 +83,7 @@ impl World {
             engine: None,
             launcher: None,
             rank: 0,
-            places: vec![Place::of_this_process(String::new())],
+            places: vec![Place::of_this_process("this machine".to_string())],
             timeout: RANK_TIMEOUT,
             n_operations: Cell::default(),
             traffic: Cell::default(),
@@ -207,9 +142,9 @@ impl World {
 
     /// Returns warnings about all ranks, for rank 0 to print: ranks that the launcher pinned to one core.
     pub fn warnings(&self) -> Vec<String> {
-        self.launcher.as_ref().map_or(Vec::new(), |launcher| {
-            place::warnings(&self.places, launcher.unpin)
-        })
+        self.launcher
+            .as_ref()
+            .map_or(Vec::new(), |launcher| place::warnings(&self.places, launcher.unpin))
     }
 
     /// Returns the sum over all operations so far.
@@ -239,11 +174,14 @@ impl World {
             let own = receives.iter().filter(|entry| entry.0 == rank);
             let own = fingerprint(own.map(|entry| entry.1.len()));
             if own != *theirs {
-                engine.fail(&format!(
-                    "{}: rank {rank} sends {} numbers, but this rank expects {}, or other lengths; this is an error of \
+                let error = format!(
+                    "{}: rank {rank} sends {} numbers, but this rank expects {} or other lengths; this is an error of \
                      the program",
-                    meeting.name(), theirs[0], own[0],
-                ));
+                    meeting.name(),
+                    theirs[0],
+                    own[0],
+                );
+                engine.fail(&error, FAILED);
             }
         }
         let begun = Instant::now();
@@ -286,9 +224,17 @@ impl World {
         theirs.iter().map(|words| words[0]).collect()
     }
 
-    /// Returns the bits that are set on any rank. All ranks thus agree on signals, for example.
+    /// Returns the bits that are set on any rank.
     pub fn any(&self, bits: u64) -> u64 {
         self.all_numbers(bits).iter().fold(0, |all, bits| all | bits)
+    }
+
+    /// Returns, for each flag, true if it is set on any rank. All ranks receive the same values, and should act on these
+    /// alone: a flag that a signal sets later counts in the next call. Clears no flag.
+    pub fn agree<const N: usize>(&self, flags: [&AtomicBool; N]) -> [bool; N] {
+        let bit = |(ix, flag): (usize, &&AtomicBool)| u64::from(flag.load(Ordering::Relaxed)) << ix;
+        let all = self.any(flags.iter().enumerate().map(bit).sum());
+        std::array::from_fn(|ix| all >> ix & 1 == 1)
     }
 
     /// Returns the largest number of all ranks.
@@ -312,7 +258,8 @@ impl World {
         }
     }
 
-    /// Waits until all ranks have finished, and ends the connection.
+    /// Waits until all ranks have finished, and ends the connection. Do all work before: if a rank then returns an exit
+    /// code other than 0, its launcher ends the others at once.
     pub fn finish(mut self) {
         if let Some(engine) = self.engine.take() {
             self.meet(&engine, Kind::Finish, |_| [0, 0]);
@@ -320,15 +267,15 @@ impl World {
         }
     }
 
-    /// Ends all ranks because of an error of this rank. Prints the error with the rank; in a world of one, the error
-    /// alone. The exit code is 1. Ranks other than 0 print it a moment later, so that an error of all ranks is printed
-    /// once.
-    pub fn fail(&self, error: &str) -> ! {
+    /// Ends all ranks because of an error of this rank, with an exit code other than 0. Prints the error with the rank; in
+    /// a world of one, the error alone. Ranks other than 0 print it a moment later, so that an error of all ranks is
+    /// printed once.
+    pub fn fail(&self, error: &str, code: u8) -> ! {
         match &self.engine {
-            Some(engine) => engine.fail(error),
+            Some(engine) => engine.fail(error, code),
             None => {
                 eprintln!("error: {error}");
-                std::process::exit(1)
+                std::process::exit(code.into())
             }
         }
     }
@@ -351,11 +298,12 @@ impl World {
         });
         for (rank, theirs) in theirs.iter().enumerate().filter(|(rank, _)| *rank != self.rank) {
             if theirs[..2] != own {
-                let theirs = format!("{} (operation {})", Kind::name(theirs[0]), theirs[1]);
+                let theirs = meeting::name(theirs[0], theirs[1]);
                 let own = meeting.name();
-                engine.fail(&format!(
+                let error = format!(
                     "rank {rank} is in {theirs}, this rank in {own}; this is an error of the program"
-                ));
+                );
+                engine.fail(&error, FAILED);
             }
         }
         let theirs = theirs.iter().map(|words| [words[2], words[3]]).collect();
@@ -368,14 +316,6 @@ impl World {
         sum += traffic;
         self.traffic.set(sum);
     }
-}
-
-/// Returns the sum of lengths and a hash of the lengths (FNV-1a over their order).
-fn fingerprint(lengths: impl Iterator<Item = usize>) -> [u64; 2] {
-    lengths.fold([0, 0xcbf2_9ce4_8422_2325], |[sum, hash], length| {
-        let length = length as u64;
-        [sum + length, (hash ^ length).wrapping_mul(0x100_0000_01b3)]
-    })
 }
 
 #[cfg(test)]
@@ -391,6 +331,9 @@ mod tests {
         assert_eq!(world.exchange(&[], &mut []), Traffic::default());
         assert_eq!(world.all_gather(b"abc"), [b"abc"]);
         assert_eq!((world.any(5), world.max(7)), (5, 7));
+        let (stop, save) = (AtomicBool::new(true), AtomicBool::new(false));
+        assert_eq!(world.agree([&stop, &save]), [true, false]);
+        assert_eq!(world.agree([&save, &stop]), [false, true]);
         world.check(&[("version", "1".to_string())]);
         world.finish();
     }
@@ -399,21 +342,5 @@ mod tests {
     #[should_panic(expected = "entries need another rank")]
     fn no_rank_sends_to_itself() {
         World::alone().exchange(&[(0, &[1.0])], &mut []);
-    }
-
-    #[test]
-    fn fingerprints_depend_on_the_order_of_lengths() {
-        let of = |lengths: &[usize]| fingerprint(lengths.iter().copied());
-        assert_eq!(of(&[2, 3])[0], 5);
-        assert_ne!(of(&[2, 3]), of(&[3, 2]));
-        assert_ne!(of(&[0]), of(&[]));
-    }
-
-    #[test]
-    fn refusals_say_how_to_build_or_start_the_program() {
-        let launcher = Launcher { name: "srun", n_ranks: Some(4), unpin: "" };
-        let error = WorldError::NoMpi { launcher };
-        let expected = "srun: it started 4 ranks, but this program has no MPI; build it with --features mpi";
-        assert_eq!(error.to_string(), expected);
     }
 }
