@@ -18,7 +18,7 @@ mpich) packages=(libmpich-dev mpich) ;;
 esac
 
 is_installed() {
-    command -v "mpicc.$mpi" "mpirun.$mpi" >/dev/null
+    command -v "mpicc.$mpi" >/dev/null && command -v "mpirun.$mpi" >/dev/null
 }
 
 as_root() {
