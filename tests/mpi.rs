@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-use std::{env, fs, process, thread};
+use std::{env, fs, panic, process, thread};
 
 use wgrad::distributed::World;
 
@@ -155,7 +155,15 @@ fn fail(world: World, case: &str) {
             let _ = thread::spawn(|| panic!("the sky falls")).join();
             thread::sleep(Duration::from_secs(60));
         }
-        "error" => world.fail("data_batch_3.bin: not found", 7),
+        "error" => {
+            // A dashboard restores the terminal in such a hook.
+            let previous = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                eprintln!("restored");
+                previous(info);
+            }));
+            world.fail("data_batch_3.bin: not found", 7);
+        }
         "return" => drop(world),
         "exit-0" => process::exit(0),
         "exit-3" => process::exit(3),
@@ -189,14 +197,13 @@ fn operations_give_the_same_results_on_any_number_of_ranks() {
 
 #[test]
 fn a_panic_of_one_rank_ends_all() {
-    let message = "the sky falls";
-    assert!(fails("panic", message).text.contains("rank 1: "));
-    assert!(fails("panic-of-a-thread", message).text.contains("rank 1: "));
+    fails("panic", "rank 1: the sky falls");
+    fails("panic-of-a-thread", "rank 1: the sky falls");
 }
 
 #[test]
 fn an_error_of_one_rank_ends_all() {
-    let ended = fails("error", "rank 1: data_batch_3.bin: not found");
+    let ended = fails("error", "restored\nrank 1: data_batch_3.bin: not found");
     assert_eq!(ended.output.status.code(), Some(7));
     fails("return", "rank 1: this rank ended before the run was finished");
 }

@@ -172,7 +172,8 @@ fn failed(error: &anyhow::Error, matches: &clap::ArgMatches) -> ExitCode {
 /// they begin their work.
 fn is_wrong_use(error: &anyhow::Error) -> bool {
     use wgrad::Error::{Config, Measure, World};
-    matches!(error.downcast_ref(), Some(Config(_) | Measure(_) | World(_))) || error.is::<WrongUse>()
+    matches!(error.downcast_ref(), Some(Config(_) | Measure(_) | World(_)))
+        || error.is::<WrongUse>()
 }
 
 /// The flags that have an effect on the command that runs. Hints name only these flags.

@@ -55,7 +55,7 @@ pub(super) fn arm(world: Communicator) {
                 *code
             }
             None => {
-                eprint!("rank {rank}: ");
+                eprintln!("rank {rank}: {}", info.payload_as_str().unwrap_or("a panic"));
                 previous(info);
                 PANICKED
             }
@@ -94,8 +94,8 @@ pub(super) fn refuse(error: &str) -> ! {
 }
 
 fn end_all(code: i32) -> ! {
-    disarm();
     thread::sleep(FORWARDING);
+    disarm(); // MPI_Abort may call `exit`.
     // If MPI does not end this process, an exit without `MPI_Finalize` makes the launcher end all ranks.
     thread::spawn(move || {
         thread::sleep(PATIENCE);
