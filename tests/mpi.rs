@@ -2,13 +2,17 @@
 //!
 //! The test program starts itself: the test `rank` is one rank of the other tests. `$MPIRUN` selects the launcher, which
 //! must belong to the MPI of the build; `scripts/test-mpi.sh` sets both.
-#![cfg(feature = "mpi")]
+#![cfg(all(feature = "mpi", feature = "cli"))]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, panic, process, thread};
 
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::flag;
 use wgrad::distributed::World;
 
 /// The longest time from the failure of a rank to the end of all.
@@ -29,24 +33,36 @@ struct Ended {
     text: String,
 }
 
-/// Runs `n` ranks of a case until all have ended.
-fn ranks(n: usize, case: &str) -> Ended {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mark = folder.path().join("mark");
-    let launcher = env::var("MPIRUN").unwrap_or("mpirun".to_string());
-    let mut command = Command::new(&launcher);
+/// Name of the launcher.
+fn launcher() -> String {
+    env::var("MPIRUN").unwrap_or("mpirun".to_string())
+}
+
+/// Returns the command that starts `n` ranks of a case.
+fn command(launcher: &str, n: usize, case: &str, mark: &Path) -> Command {
+    let mut command = Command::new(launcher);
     command.args(["-n", &n.to_string()]).arg(env::current_exe().expect("this program"));
     command.args(["rank", "--exact", "--ignored", "--nocapture"]);
-    command.env(CASE, case).env(MARK, &mark);
+    command.env(CASE, case).env(MARK, mark);
     // Open MPI refuses the user root and more ranks than cores, and pins ranks to cores. MPICH ignores the variables.
     command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
     command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
     command.env("OMPI_MCA_hwloc_base_binding_policy", "none");
-    let output = command.output().unwrap_or_else(|error| panic!("{launcher}: {error}"));
+    command
+}
+
+/// Runs `n` ranks of a case until all have ended.
+fn ranks(n: usize, case: &str) -> Ended {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mark = folder.path().join("mark");
+    let output = command(&launcher(), n, case, &mark).output().expect("a launcher");
     let failed = fs::metadata(&mark).and_then(|mark| mark.modified()).ok();
     let after_failure = failed.map(|time| time.elapsed().unwrap_or_default());
-    let text = [&output.stdout[..], &output.stderr[..]].concat();
-    Ended { after_failure, text: String::from_utf8_lossy(&text).into_owned(), output }
+    Ended { after_failure, text: text(&output), output }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
 /// Runs three ranks, of which rank 1 fails. All must end in time, with an exit code other than 0 and a message.
@@ -73,6 +89,10 @@ fn rank() {
     if case == "operations" {
         operations(&world);
         println!("rank {} of {}: well", world.rank(), world.size());
+        return world.finish();
+    }
+    if case == "signals" {
+        signals(&world);
         return world.finish();
     }
     (0..20).for_each(|step| around(&world, step));
@@ -145,6 +165,31 @@ fn operations(world: &World) {
     let before = world.traffic().wait_seconds;
     world.any(0);
     assert!(rank == 0 || world.traffic().wait_seconds - before > 0.2);
+}
+
+/// Saves and ends as signals request, after the step on which all ranks agree.
+fn signals(world: &World) {
+    let [save, stop] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+    flag::register(SIGUSR1, Arc::clone(&save)).expect("a handler");
+    for signal in [SIGINT, SIGTERM, SIGUSR2] {
+        flag::register(signal, Arc::clone(&stop)).expect("a handler");
+    }
+    world.any(0);
+    if world.is_first() {
+        fs::write(env::var_os(MARK).expect("a file"), "").expect("written");
+    }
+    for step in 0..5_000 {
+        thread::sleep(Duration::from_millis(2));
+        let [saves, ends] = world.agree([&save, &stop]);
+        if saves {
+            save.store(false, Ordering::Relaxed);
+            println!("[save after {step}]");
+        }
+        if ends {
+            return println!("[end after {step}]");
+        }
+    }
+    panic!("no signal");
 }
 
 /// Fails in one of many ways.
@@ -236,6 +281,36 @@ fn ranks_in_different_operations_are_refused() {
     fails("lengths", "but this rank expects");
 }
 
+/// `docs/distributed.md` lists the signals that each launcher passes on.
+#[test]
+fn a_signal_to_the_launcher_reaches_all_ranks_after_one_step() {
+    let version = Command::new(launcher()).arg("--version").output().expect("a launcher");
+    let end = if text(&version).contains("HYDRA") { "TERM" } else { "USR2" };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mark = folder.path().join("mark");
+    let mut command = command(&launcher(), 3, "signals -", &mark);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let begun = Instant::now();
+    while !mark.exists() && begun.elapsed() < Duration::from_secs(30) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    for signal in ["USR1", end] {
+        let mut kill = Command::new("kill");
+        kill.args([&format!("-{signal}"), &child.id().to_string()]);
+        assert!(kill.status().expect("kill").success());
+        thread::sleep(Duration::from_millis(500));
+    }
+    let output = child.wait_with_output().expect("ended");
+    let text = text(&output);
+    assert!(output.status.success(), "{text}");
+    for word in ["save", "end"] {
+        let marked = format!("[{word} after ");
+        let steps = text.split(&marked).skip(1).filter_map(|rest| rest.split(']').next());
+        let steps: Vec<_> = steps.collect();
+        assert!(steps.len() == 3 && steps.iter().all(|step| *step == steps[0]), "{word}: {text}");
+    }
+}
+
 #[test]
 fn a_program_without_a_launcher_is_a_world_of_one() {
     let started = Instant::now();
@@ -248,20 +323,15 @@ fn a_program_without_a_launcher_is_a_world_of_one() {
 /// The launcher of another MPI starts processes of which each sees a world of one.
 #[test]
 fn the_launcher_of_another_mpi_is_refused() {
-    let own = env::var("MPIRUN").unwrap_or("mpirun".to_string());
-    let other = if own.contains("mpich") { "mpirun.openmpi" } else { "mpirun.mpich" };
+    let other = if launcher().contains("mpich") { "mpirun.openmpi" } else { "mpirun.mpich" };
     let Some(other) = env::split_paths(&env::var_os("PATH").expect("set"))
         .map(|folder| folder.join(other))
         .find(|path| Path::is_file(path))
     else {
         return println!("({other} is not installed: nothing is tested)");
     };
-    let mut command = Command::new(other);
-    command.args(["-n", "2"]).arg(env::current_exe().expect("this program"));
-    command.args(["rank", "--exact", "--ignored", "--nocapture"]).env(CASE, "operations -");
-    command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+    let mut command = command(&other.to_string_lossy(), 2, "operations -", Path::new("mark"));
     let output = command.output().expect("started");
-    let text = [&output.stdout[..], &output.stderr[..]].concat();
-    let text = String::from_utf8_lossy(&text);
+    let text = text(&output);
     assert!(!output.status.success() && text.contains("it started 2 ranks, but "), "{text}");
 }
