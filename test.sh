@@ -136,6 +136,7 @@ elif command -v mpicc >/dev/null && command -v mpirun >/dev/null; then
 else
     echo "(skipped: no MPI; scripts/install-mpi.sh installs one)"
 fi
+cargo build --release # Puts the optimized program back into target/release.
 
 # These tests come last, because Cargo compiles the library anew for them and once more for the tests after them.
 if cargo nextest --version >/dev/null 2>&1; then

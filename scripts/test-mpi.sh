@@ -5,6 +5,7 @@
 #
 # wgrad is compiled without optimization and in 16 parts, because these tests compute little. Each MPI has its own
 # build of wgrad: cargo compiles it again after a change of the MPI. All other crates are those of the usual build.
+# The program in target/release is then that of the tests, without optimization; cargo build puts the other back.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
