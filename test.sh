@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Checks everything: format, lints, documentation, tests.
 #
-# The script installs software only if CI is set: the WebAssembly target of Rust and, if wgrad finds no
-# hardware adapter, a Vulkan driver (scripts/install-vulkan.sh). Every build uses the release profile,
+# The script installs software only if CI is set: the WebAssembly target of Rust, Open MPI (scripts/install-mpi.sh)
+# and, if wgrad finds no hardware adapter, a Vulkan driver (scripts/install-vulkan.sh). Every build uses the release profile,
 # because dependencies are then built once. The slow tests (those marked `ignored`) come last.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -123,6 +123,20 @@ fi
 
 step "a step of the real size"
 cargo test --release --test full_size -- --ignored --nocapture
+
+# Any MPI serves here. A build of wgrad with the feature `mpi` is one more compilation of wgrad, not of its crates.
+if [[ -n ${CI:-} ]]; then
+    scripts/install-mpi.sh openmpi || true # The next check reports a missing MPI.
+fi
+step "several ranks"
+if command -v mpicc.openmpi >/dev/null && command -v mpirun.openmpi >/dev/null; then
+    scripts/test-mpi.sh openmpi
+elif command -v mpicc >/dev/null && command -v mpirun >/dev/null; then
+    scripts/test-mpi.sh
+else
+    echo "(skipped: no MPI; scripts/install-mpi.sh installs one)"
+fi
+cargo build --release # Puts the optimized program back into target/release.
 
 # These tests come last, because Cargo compiles the library anew for them and once more for the tests after them.
 if cargo nextest --version >/dev/null 2>&1; then

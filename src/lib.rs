@@ -16,7 +16,7 @@
 //!
 //! `docs/tour.md` follows one batch through the modules.
 //!
-//! Without the feature `runs`, the library has no [`measure`] and no [`report`], and [`train`] has no training loop:
+//! Without the feature `runs`, the library has no [`measure`], no [`report`] and no [`distributed::World`], and [`train`] has no training loop:
 //! only the steps, [`train::Trainer`] and [`train::Model`]. The library then uses no file, thread, clock or terminal,
 //! and compiles for a browser.
 
@@ -75,6 +75,10 @@ pub enum Error {
     #[error(transparent)]
     #[cfg(feature = "runs")]
     Train(#[from] train::TrainError),
+    /// The world of ranks cannot begin.
+    #[error(transparent)]
+    #[cfg(feature = "runs")]
+    World(#[from] distributed::WorldError),
     /// A new measurement cannot be compared with an earlier one.
     #[error(transparent)]
     #[cfg(feature = "runs")]

@@ -15,6 +15,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use wgrad::base::files;
 use wgrad::base::shown::escaped_lines;
+use wgrad::distributed::World;
 use wgrad::train::resume;
 use wgrad::train::screen::StandardError;
 
@@ -130,6 +131,15 @@ pub fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     start_log(cli.verbose);
     CHECKED.store(cli.checked, Ordering::Relaxed);
+    // The world begins before a device, whose panic hook must be the outer one.
+    let world = match World::begin() {
+        Ok(world) => world,
+        Err(error) => return failed(&wgrad::Error::from(error).into(), &matches),
+    };
+    if world.size() > 1 {
+        let alone = "this command runs on one rank; start it without mpirun or srun";
+        world.fail(alone, WRONG_USE);
+    }
     let result = match cli.command {
         Command::Train(args) => train::run(&args),
         Command::LrFind(args) => lr_find::run(&args),
@@ -148,19 +158,22 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
     };
-    result.map_err(hints::summed).unwrap_or_else(|error| {
-        let flags = Flags::of(&matches);
-        // A failure to print the message is ignored, because the exit code reports the error anyway.
-        let _ = io::stderr().write_all(describe(&error, &flags).as_bytes());
-        if is_wrong_use(&error) { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
-    })
+    result.map_err(hints::summed).unwrap_or_else(|error| failed(&error, &matches))
+}
+
+/// Prints an error, and returns the exit code.
+fn failed(error: &anyhow::Error, matches: &clap::ArgMatches) -> ExitCode {
+    // A failure to print the message is ignored, because the exit code reports the error anyway.
+    let _ = io::stderr().write_all(describe(error, &Flags::of(matches)).as_bytes());
+    if is_wrong_use(error) { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
 }
 
 /// Returns true if the error is a wrong use: invalid or contradictory flags or settings. Commands check these before
 /// they begin their work.
 fn is_wrong_use(error: &anyhow::Error) -> bool {
-    use wgrad::Error::{Config, Measure};
-    matches!(error.downcast_ref(), Some(Config(_) | Measure(_))) || error.is::<WrongUse>()
+    use wgrad::Error::{Config, Measure, World};
+    matches!(error.downcast_ref(), Some(Config(_) | Measure(_) | World(_)))
+        || error.is::<WrongUse>()
 }
 
 /// The flags that have an effect on the command that runs. Hints name only these flags.

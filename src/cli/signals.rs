@@ -8,6 +8,10 @@
 //! A signal that was ignored when the process began stays ignored. In this way `nohup` protects a run when its terminal
 //! closes, and a shell protects its background jobs from a Ctrl-C for the foreground job. On Windows, Ctrl-C and the
 //! closing of the console have the effect of SIGINT.
+//!
+//! If several ranks train, a signal may reach all of them or one. Each rank sets its own flags, and
+//! [`World::agree`](wgrad::distributed::World::agree) then makes them equal after the same step. Rank 0 alone prints.
+//! `docs/distributed.md` lists the signals that each launcher forwards.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -15,6 +19,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use anyhow::Context;
+use wgrad::distributed::Launcher;
 use wgrad::train::screen;
 
 use super::tui::terminal;
@@ -91,11 +96,14 @@ fn is_ignored(signal: std::ffi::c_int) -> bool {
 struct Ending {
     stop: Arc<AtomicBool>,
     first: Option<Instant>,
+    /// True for rank 0, which alone prints.
+    prints: bool,
 }
 
 impl Ending {
     fn new(signals: &Signals) -> Self {
-        Self { stop: Arc::clone(&signals.stop), first: None }
+        let rank = Launcher::of_this_process().and_then(|launcher| launcher.rank);
+        Self { stop: Arc::clone(&signals.stop), first: None, prints: rank.unwrap_or(0) == 0 }
     }
 
     fn request(&mut self, name: &'static str) {
@@ -105,6 +113,9 @@ impl Ending {
             None => self.first = Some(Instant::now()),
         }
         self.stop.store(true, Ordering::Relaxed);
+        if !self.prints {
+            return;
+        }
         // A separate thread prints the message: a write to a full pipe blocks, and would delay the reaction to the
         // second signal.
         thread::spawn(move || {

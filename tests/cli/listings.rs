@@ -122,3 +122,19 @@ fn tape_prints_its_size_and_the_time_of_each_part_as_json() {
     }
     assert_fails(&wgrad(folder.path(), &["tape", "--json", "--eval"]), 2, &["--json", "--eval"]);
 }
+
+/// Each rank would run the whole command.
+#[test]
+#[cfg(not(feature = "mpi"))]
+fn a_program_without_mpi_refuses_to_be_one_of_several_ranks() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let started = |variables: &[(&str, &str)]| {
+        let mut command = command(folder.path(), &["networks"]);
+        command.envs(variables.iter().copied()).output().expect("it starts")
+    };
+    let several = started(&[("OMPI_COMM_WORLD_SIZE", "2"), ("OMPI_COMM_WORLD_RANK", "0")]);
+    let refusal = "mpirun of Open MPI: it started 2 ranks, but this program has no MPI";
+    assert_fails(&several, 2, &[refusal, "build it with --features mpi"]);
+    assert_fails(&started(&[("SLURM_STEP_NUM_TASKS", "4")]), 2, &["srun: it started 4 ranks"]);
+    assert!(started(&[("PMI_SIZE", "1"), ("PMI_RANK", "0")]).status.success());
+}

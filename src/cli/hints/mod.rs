@@ -38,7 +38,7 @@ pub fn summed(error: anyhow::Error) -> anyhow::Error {
 /// names only flags that the command has.
 pub fn hint(error: &Error, has: &dyn Fn(&str) -> bool) -> Option<String> {
     let hint = match error {
-        Error::File(_) | Error::Image(_) => None,
+        Error::File(_) | Error::Image(_) | Error::World(_) => None,
         Error::Device(error) => Some(of_device(error, has)),
         Error::Weights(error) => of_weights(error, has),
         Error::Onnx(OnnxError::Class { .. }) => {

@@ -1,0 +1,120 @@
+//! The machines of the ranks, and the cores that each rank may use.
+
+use std::collections::BTreeMap;
+use std::{fs, thread};
+
+use serde::{Deserialize, Serialize};
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
+
+use super::items::ranks_text;
+
+/// The place where a rank runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Name of the machine.
+    pub machine: String,
+    /// Number of cores of the machine.
+    pub n_machine_cores: usize,
+    /// Number of cores that the rank may use.
+    pub n_cores: usize,
+    /// Numbers of these cores in the format of Linux, such as `0-3,8`. Empty on other systems.
+    pub cores: String,
+}
+
+impl Place {
+    /// Returns the place of this process. `machine` is the machine's name.
+    pub(super) fn of_this_process(machine: String) -> Self {
+        let n_cores = thread::available_parallelism().map_or(1, usize::from);
+        let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+        let n_machine_cores =
+            System::new_with_specifics(kind).map_or(1, |system| system.cpus().len());
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let cores = cores.unwrap_or_default().trim().to_string();
+        Self { machine, n_machine_cores: n_machine_cores.max(n_cores), n_cores, cores }
+    }
+}
+
+/// Returns the rank's number among the ranks of its machine, and the number of these ranks.
+pub(super) fn local(places: &[Place], rank: usize) -> (usize, usize) {
+    let is_local = |place: &&Place| place.machine == places[rank].machine;
+    (places[..rank].iter().filter(is_local).count(), places.iter().filter(is_local).count())
+}
+
+/// Returns the number of threads with which a rank may compute: its cores, divided by the number of ranks that may use
+/// the same cores. At least 1.
+pub(super) fn n_threads(places: &[Place], rank: usize) -> usize {
+    let own = &places[rank];
+    let shares = |place: &&Place| place.machine == own.machine && place.cores == own.cores;
+    (own.n_cores / places.iter().filter(shares).count()).max(1)
+}
+
+/// Returns a warning for each machine with ranks that may use only one core, although the machine has more cores for each
+/// of its ranks. Open MPI pins ranks in this way if there are one or two. `unpin` has the words of the remedy.
+pub(super) fn warnings(places: &[Place], unpin: &str) -> Vec<String> {
+    let mut pinned: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (rank, place) in places.iter().enumerate() {
+        if place.n_cores == 1 && place.n_machine_cores / local(places, rank).1 > 1 {
+            pinned.entry(&place.machine).or_default().push(rank);
+        }
+    }
+    let warning = |(machine, ranks): (&str, Vec<usize>)| {
+        let (n, ranks_text) = (places[ranks[0]].n_machine_cores, ranks_text(&ranks));
+        let may = if ranks.len() == 1 { "may use" } else { "may each use" };
+        format!("{ranks_text}: {may} only one of the {n} cores of {machine}; {unpin}")
+    };
+    pinned.into_iter().map(warning).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(machine: &str, n_machine_cores: usize, n_cores: usize, cores: &str) -> Place {
+        Place { machine: machine.into(), n_machine_cores, n_cores, cores: cores.into() }
+    }
+
+    #[test]
+    fn ranks_of_a_machine_are_counted_in_any_order_of_machines() {
+        let places = ["a", "b", "a", "b", "a"].map(|machine| place(machine, 8, 8, "0-7"));
+        let local: Vec<_> = (0..5).map(|rank| local(&places, rank)).collect();
+        assert_eq!(local, [(0, 3), (0, 2), (1, 3), (1, 2), (2, 3)]);
+    }
+
+    #[test]
+    fn ranks_divide_the_cores_that_they_share() {
+        let unpinned = vec![place("a", 8, 8, "0-7"); 3];
+        assert_eq!(n_threads(&unpinned, 1), 2);
+        assert_eq!(n_threads(&vec![place("a", 2, 2, "0-1"); 4], 3), 1);
+        // SLURM gives each rank cores of its own.
+        let own = [place("a", 8, 4, "0-3"), place("a", 8, 4, "4-7")];
+        assert_eq!((n_threads(&own, 0), n_threads(&own, 1)), (4, 4));
+        // Open MPI pins more than two ranks to sockets, in turns.
+        let sockets = ["0-3", "4-7", "0-3", "4-7"].map(|cores| place("a", 8, 4, cores));
+        assert_eq!(n_threads(&sockets, 2), 2);
+        let machines = [place("a", 8, 8, "0-7"), place("b", 4, 4, "0-3")];
+        assert_eq!((n_threads(&machines, 0), n_threads(&machines, 1)), (8, 4));
+    }
+
+    #[test]
+    fn a_rank_on_one_of_many_cores_causes_a_warning() {
+        let pinned = [place("a", 16, 1, "0"), place("a", 16, 1, "1")];
+        let expected = "ranks 0 and 1: may each use only one of the 16 cores of a; add it";
+        assert_eq!(warnings(&pinned, "add it"), [expected]);
+        // Two ranks on two cores lose nothing.
+        assert!(warnings(&[place("a", 2, 1, "0"), place("a", 2, 1, "1")], "").is_empty());
+        assert!(warnings(&[place("a", 1, 1, "0")], "").is_empty());
+        assert!(warnings(&vec![place("a", 16, 8, "0-7"); 2], "").is_empty());
+        assert_eq!(
+            warnings(&[place("a", 8, 8, "0-7"), place("b", 4, 1, "3")], "raise it"),
+            ["rank 1: may use only one of the 4 cores of b; raise it"]
+        );
+    }
+
+    #[test]
+    fn this_process_has_a_place() {
+        let place = Place::of_this_process("here".to_string());
+        assert!(place.n_cores >= 1 && place.n_machine_cores >= place.n_cores, "{place:?}");
+        assert_eq!(place.cores.is_empty(), !cfg!(target_os = "linux"));
+    }
+}
