@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::data::{DataError, LoadError, Origin};
 use wgrad::device::OpenOptions;
+use wgrad::train::screen;
 
 /// The exit code after Ctrl-C and every other signal that ends a command: 128 plus the number of SIGINT, as in
 /// shells.
@@ -31,6 +32,9 @@ pub fn opened(options: OpenOptions) -> OpenOptions {
 
 /// Prints a result on the standard output. A closed pipe (`wgrad summary | head -1`) is not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    if screen::is_mute() {
+        return Ok(());
+    }
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -40,13 +44,13 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 
 /// Prints `note: ...` on the standard error. A failure to print it is ignored.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "note: {text}");
+    screen::note(&format!("note: {text}"));
 }
 
 /// Shows a line of progress on the terminal. The line replaces the previous one; `""` clears it.
 fn show_progress(line: &str) {
     let mut stderr = io::stderr();
-    if stderr.is_terminal() {
+    if stderr.is_terminal() && !screen::is_mute() {
         let width = 100;
         // A failure to print is ignored: no result depends on the line.
         let _ = write!(stderr, "\r\x1b[2K{}", line.chars().take(width).collect::<String>());

@@ -3,11 +3,13 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgrad::base::choice::Choice;
 use wgrad::base::shown::Shown;
 use wgrad::device::Device;
+use wgrad::distributed::Ranks;
 use wgrad::nn::WeightsFile;
 use wgrad::train::lr_find::curve::{Range, Rule, Scale, Suggestions};
 use wgrad::train::lr_find::{self, CSV, Found, SVG};
@@ -139,7 +141,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         super::print(&format!("{}\n", console::head(&loaded, &device.name())))?;
     }
     let (train, weights) = (&loaded.dataset.train, weights.as_ref());
-    let Some(found) = find(&device, &recipe, train, weights, args.sweep, &stop)? else {
+    let Some(found) = find(&device, &recipe, train, weights, args.sweep, &stop, None)? else {
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     let max_lr = found.max_lr();
@@ -168,7 +170,8 @@ pub fn warn_of_disagreement(found: &Found) {
 }
 
 /// Runs the sweep over learning rates with a new network. The network has the weights of the file `weights`, or random
-/// weights without a file. Returns None after an interruption.
+/// weights without a file. The ranks share the steps. Returns None
+/// after an interruption.
 pub fn find(
     device: &Device,
     recipe: &Recipe,
@@ -176,21 +179,29 @@ pub fn find(
     weights: Option<&WeightsFile>,
     sweep: Sweep,
     stop: &AtomicBool,
+    ranks: Option<&Rc<dyn Ranks>>,
 ) -> anyhow::Result<Option<Found>> {
     let range = sweep.range();
     range.check()?;
     let mut trainer = Trainer::new(device, &recipe.step().for_sizes(train), recipe.seed)?;
+    if let Some(ranks) = ranks {
+        trainer.share(Rc::clone(ranks));
+    }
     if let Some(file) = weights {
         let (network, layout) = (recipe.network(), &trainer.state.layout);
         let (weights, notes) = file.weights_of(&network, layout, recipe.new_head, recipe.seed)?;
         notes.iter().for_each(|note| super::note(&format!("{}: {note}", file.path().shown())));
         trainer.state.set_weights(&weights)?;
     }
-    if io::stderr().is_terminal() {
+    if io::stderr().is_terminal() && !screen::is_mute() {
         let (start, end, n) = (range.start, range.end, range.n_steps);
         let _ = writeln!(io::stderr(), "sweeping from {start:e} to {end:e} in {n} steps");
     }
-    let stop = || stop.load(Ordering::Relaxed);
+    // The sweep calls it once for each step, so all ranks agree after the same step.
+    let stop = || {
+        let stops = stop.load(Ordering::Relaxed);
+        ranks.map_or(stops, |ranks| ranks.any(u64::from(stops)) > 0)
+    };
     Ok(lr_find::sweep(&mut trainer, train, recipe.seed, range, sweep.suggest, &stop)?)
 }
 

@@ -8,6 +8,7 @@ use std::any::TypeId;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -36,6 +37,7 @@ mod outputs;
 mod plot;
 mod predict;
 mod profile;
+mod ranks;
 mod report;
 mod settings;
 mod signals;
@@ -50,6 +52,8 @@ use common::{CHECKED, INTERRUPTED, WrongUse, note, of_file, opened, print};
 
 /// The exit code of a wrong use. clap uses the same.
 const WRONG_USE: u8 = 2;
+/// The exit code of a rank that ends all ranks because of another error.
+const FAILED: u8 = 1;
 
 /// Train a residual network with hand-written WGSL shaders, on any GPU or on the CPU.
 ///
@@ -132,16 +136,21 @@ pub fn main() -> ExitCode {
     start_log(cli.verbose);
     CHECKED.store(cli.checked, Ordering::Relaxed);
     // The world begins before a device, whose panic hook must be the outer one.
-    let world = match World::begin() {
+    let mut world = match World::begin() {
         Ok(world) => world,
         Err(error) => return failed(&wgrad::Error::from(error).into(), &matches),
     };
-    if world.size() > 1 {
+    if world.size() > 1 && !matches!(cli.command, Command::Train(_)) {
         let alone = "this command runs on one rank; start it without mpirun or srun";
         world.fail(alone, WRONG_USE);
     }
+    if let Command::Train(args) = &cli.command {
+        world.set_timeout(args.rank_timeout());
+    }
+    ranks::prepare(&world);
+    let world = Rc::new(world);
     let result = match cli.command {
-        Command::Train(args) => train::run(&args),
+        Command::Train(args) => train::run(&args, &world),
         Command::LrFind(args) => lr_find::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Compare(args) => compare::run(&args),
@@ -158,7 +167,18 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
     };
-    result.map_err(hints::summed).unwrap_or_else(|error| failed(&error, &matches))
+    let result = result.map_err(hints::summed);
+    if let Err(error) = &result
+        && world.size() > 1
+    {
+        let text = describe(error, &Flags::of(&matches));
+        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        world.fail(text, if is_wrong_use(error) { WRONG_USE } else { FAILED });
+    }
+    if let Some(world) = Rc::into_inner(world) {
+        world.finish();
+    }
+    result.unwrap_or_else(|error| failed(&error, &matches))
 }
 
 /// Prints an error, and returns the exit code.

@@ -3,13 +3,17 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use wgrad::base::shown::Shown;
-use wgrad::device::Device;
+use wgrad::device::{Device, OpenOptions};
+use wgrad::distributed::World;
 use wgrad::report::{AtEnd, LoadedRun};
+use wgrad::train::display::Silent;
 use wgrad::train::units::MaxLr;
 use wgrad::train::{
     self, Display, Ended, Job, Progress, Recipe, Resumed, RunFolder, Settings, fine_tuning, folder,
@@ -17,10 +21,11 @@ use wgrad::train::{
 };
 
 use super::lr_find::{self, Sweep};
+use super::ranks::RankArgs;
 use super::settings::SettingsArgs;
 use super::signals::{self, Signals};
 use super::tui::{Dashboard, terminal};
-use super::{WrongUse, hints};
+use super::{WrongUse, hints, ranks};
 
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
@@ -57,21 +62,31 @@ pub struct Args {
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
+    ranks: RankArgs,
+    #[command(flatten)]
     fetch: super::fetch::AutoFetch,
 }
 
+impl Args {
+    /// Returns the time after which a rank that does not answer ends all.
+    pub fn rank_timeout(&self) -> Duration {
+        self.ranks.timeout()
+    }
+}
+
 /// Trains, and returns the exit code.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
     if args.tui {
         // This check comes first, because a download or a sweep below takes minutes.
         terminal::check()?;
     }
     let Signals { stop, checkpoint: asked_for } = signals::listen()?;
-    let prepared = match &args.resume {
-        Some(path) => Prepared::run(resumed(path, &args.settings.settings.clone())?),
-        None => prepared(args, &stop)?,
-    };
-    let (run, find_lr) = match prepared {
+    let is_first = world.is_first();
+    let prepared = ranks::in_turns(world, || match &args.resume {
+        Some(path) => resumed(path, &args.settings.settings.clone(), is_first).map(Prepared::run),
+        None => prepared(args, &stop, is_first),
+    })?;
+    let (mut run, find_lr) = match prepared {
         Prepared::Run { run, find_lr } => (*run, find_lr),
         Prepared::Interrupted => return Ok(ExitCode::from(super::INTERRUPTED)),
         Prepared::Finished(words) => {
@@ -79,22 +94,29 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let Resumed { mut folder, mut recipe, loaded, checkpoint, weights } = run;
-    let device = Device::open(&recipe.device, super::opened(recipe.open_options()))?;
-    if recipe.device == "auto" {
-        recipe.device = if matches!(device, Device::Cpu(_)) { "cpu" } else { "gpu" }.to_string();
+    let options = OpenOptions { nth_adapter: world.local_rank(), ..run.recipe.open_options() };
+    let device = Device::open(&run.recipe.device, super::opened(options))?;
+    if run.recipe.device == "auto" {
+        let is_cpu = matches!(device, Device::Cpu(_));
+        run.recipe.device = if is_cpu { "cpu" } else { "gpu" }.to_string();
     }
+    ranks::check(world, &run, &device)?;
+    let ranks = ranks::shared(world);
+    let Resumed { mut folder, mut recipe, loaded, checkpoint, weights } = run;
 
     if find_lr {
         let (train, sweep) = (&loaded.dataset.train, Sweep::default());
-        let found = lr_find::find(&device, &recipe, train, weights.as_ref(), sweep, &stop)?;
+        let found =
+            lr_find::find(&device, &recipe, train, weights.as_ref(), sweep, &stop, ranks.as_ref())?;
         let Some(found) = found else { return Ok(ExitCode::from(super::INTERRUPTED)) };
         super::print(&format!("{}\n", lr_find::describe(&found)))?;
         // `max_lr` is an error if the sweep's loss curve gives no suggestion. Then the run's folder is not created.
         recipe.max_lr = found.max_lr()?;
         lr_find::warn_of_disagreement(&found);
-        folder.create(&recipe)?;
-        found.write(folder.path()).inspect_err(|_| folder.remove())?;
+        if is_first {
+            folder.create(&recipe)?;
+            found.write(folder.path()).inspect_err(|_| folder.remove())?;
+        }
     }
     let job = Job {
         recipe: &recipe,
@@ -103,16 +125,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         weights: weights.as_ref(),
         stop: &stop,
         checkpoint: &asked_for,
+        ranks: ranks.as_ref(),
         report: &AtEnd,
     };
     let outcome = {
         let mut display: Box<dyn Display> = match args.tui {
+            _ if !is_first => Box::new(Silent),
             true => Box::new(Dashboard::open(Arc::clone(&stop))?),
             false => Box::new(Progress::default()),
         };
         train::run(job, &mut folder, checkpoint, &mut *display)?
     };
-    if outcome.ended == Ended::Interrupted {
+    if outcome.ended == Ended::Interrupted && is_first {
         let _ = writeln!(
             io::stderr(),
             "hint: `wgrad train --resume {}` continues the run",
@@ -143,7 +167,7 @@ impl Prepared {
 }
 
 /// Returns a new run or, with `--auto-resume`, the run that exists in the folder of `--out`.
-fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
+fn prepared(args: &Args, stop: &AtomicBool, is_first: bool) -> anyhow::Result<Prepared> {
     let flags = args.settings.settings.clone();
     let mut settings = flags.clone();
     if let Some(path) = &args.config {
@@ -153,7 +177,7 @@ fn prepared(args: &Args, stop: &AtomicBool) -> anyhow::Result<Prepared> {
         settings = another_cycle(path, settings)?;
     }
     if args.auto_resume
-        && let Some(prepared) = auto_resumed(args, &settings)?
+        && let Some(prepared) = auto_resumed(args, &settings, is_first)?
     {
         return Ok(prepared);
     }
@@ -204,7 +228,11 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
 ///
 /// # Errors
 /// [`WrongUse`] if the settings name no folder. Other errors if the run cannot be read or continued.
-fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepared>> {
+fn auto_resumed(
+    args: &Args,
+    settings: &Settings,
+    is_first: bool,
+) -> anyhow::Result<Option<Prepared>> {
     let Some(path) = settings.out.clone() else {
         let message =
             "--auto-resume: the run's folder is not given; name it with --out".to_string();
@@ -213,7 +241,7 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
     if !path.join(folder::CONFIG).exists() {
         return Ok(None);
     }
-    let (_, before) = RunFolder::reopen(&path)?;
+    let (_, before) = RunFolder::reopen(&path, is_first)?;
     let mut flags = Settings { out: None, ..settings.clone() };
     if flags.max_lr == Some(MaxLr::Find) {
         // The sweep was made when the run began. The run keeps the learning rate that the sweep found.
@@ -233,7 +261,7 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
         (flags.weights, flags.weights_sha256) = (None, None);
     }
     let Some(summary) = RunFolder::finished(&path) else {
-        return Ok(Some(Prepared::run(resumed(&path, &flags)?)));
+        return Ok(Some(Prepared::run(resumed(&path, &flags, is_first)?)));
     };
     resume::check_finished(&path, &flags, &before)?;
     let accuracy = summary
@@ -244,13 +272,13 @@ fn auto_resumed(args: &Args, settings: &Settings) -> anyhow::Result<Option<Prepa
     Ok(Some(Prepared::Finished(words)))
 }
 
-/// Returns the run in a folder, ready to continue from its latest checkpoint.
-fn resumed(path: &Path, flags: &Settings) -> anyhow::Result<Resumed> {
+/// Returns the run in a folder, ready to continue from its latest checkpoint. The first rank locks the folder.
+fn resumed(path: &Path, flags: &Settings, is_first: bool) -> anyhow::Result<Resumed> {
     if flags.max_lr == Some(MaxLr::Find) {
         let message = "--max-lr find: a resumed run keeps its learning rate; leave --max-lr out";
         return Err(WrongUse(message.to_string()).into());
     }
-    let resumed = train::resume(path, flags)
+    let resumed = train::resume(path, flags, is_first)
         .map_err(|error| super::of_file(error, flags.data_dir.as_deref()))?;
     let resumed = Resumed { loaded: hints::advised(resumed.loaded), ..resumed };
     if resumed.checkpoint.is_none() {

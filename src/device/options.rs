@@ -10,6 +10,9 @@ pub struct OpenOptions {
     pub kernels: Kernels,
     /// The limit on a program's planned memory, in bytes; checked before anything is allocated.
     pub memory_limit: Option<u64>,
+    /// The number of the adapter among those that `--device` selects, from 0; more than there are begins with the first again.
+    /// Ranks of one machine choose different adapters by it.
+    pub nth_adapter: usize,
     /// The tile of every matrix product on a GPU, for tests and benchmarks; None if the device chooses the tiles.
     pub tile: Option<Tile>,
     /// The largest part of a flat buffer of the state that one dispatch on a GPU binds, in bytes, for tests; None for

@@ -15,4 +15,16 @@ pub trait Ranks {
 
     /// Returns the bytes of every rank, in the order of ranks. The lengths may differ.
     fn all_gather(&self, bytes: &[u8]) -> Vec<Vec<u8>>;
+
+    /// Returns the bits that are set on any rank.
+    fn any(&self, bits: u64) -> u64 {
+        let all = self.all_gather(&bits.to_le_bytes());
+        let word = |bytes: &Vec<u8>| bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
+        all.iter().fold(0, |any, bytes| any | word(bytes))
+    }
+
+    /// Returns the seconds in which this rank has waited for others so far, and the bytes that it has sent.
+    fn traffic(&self) -> (f64, u64) {
+        (0.0, 0)
+    }
 }

@@ -246,15 +246,19 @@ impl World {
     /// item that differs, with the ranks.
     pub fn check(&self, items: &[(&str, String)]) {
         let Some(engine) = &self.engine else { return };
+        if let Some(difference) = self.difference(items) {
+            engine.refuse(&difference);
+        }
+    }
+
+    /// Compares named values as [`World::check`] does, and returns the first difference as text. None if all are equal.
+    pub fn difference(&self, items: &[(&str, String)]) -> Option<String> {
         let encoded = serde_json::to_vec(items).expect("text");
         let all: Result<Vec<Items>, _> =
             self.all_gather(&encoded).iter().map(|bytes| serde_json::from_slice(bytes)).collect();
-        let difference = match all {
+        match all {
             Ok(all) => items::difference(&all),
             Err(error) => Some(format!("items of a rank: {error}")),
-        };
-        if let Some(difference) = difference {
-            engine.refuse(&difference);
         }
     }
 
@@ -333,6 +337,15 @@ impl Ranks for World {
 
     fn all_gather(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
         Self::all_gather(self, bytes)
+    }
+
+    fn any(&self, bits: u64) -> u64 {
+        Self::any(self, bits)
+    }
+
+    fn traffic(&self) -> (f64, u64) {
+        let Traffic { wait_seconds, n_sent_bytes, .. } = Self::traffic(self);
+        (wait_seconds, n_sent_bytes)
     }
 }
 

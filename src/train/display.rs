@@ -22,6 +22,21 @@ pub struct RunFacts {
     pub evaluated_on: &'static str,
 }
 
+/// Shows nothing.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Silent;
+
+impl Display for Silent {
+    fn begin(&mut self, _: &RunFacts) {}
+    fn begin_epoch(&mut self, _: usize, _: usize) {}
+    fn step(&mut self, _: usize, _: f64) -> bool {
+        false
+    }
+    fn metrics(&mut self, _: &Metrics) {}
+    fn begin_evaluation(&mut self) {}
+    fn end_epoch(&mut self) {}
+}
+
 /// Shows the progress of a run: as a bar, as lines, or on a dashboard.
 ///
 /// The run calls the methods in the order below. A method must not fail or wait, since training must not depend on the

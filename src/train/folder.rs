@@ -121,11 +121,12 @@ impl RunFolder {
         Ok(Self { path, lock: None, is_default, is_new: false, made: Vec::new() })
     }
 
-    /// Opens and locks the folder of a run that will be resumed. Returns the folder and its settings.
+    /// Opens the folder of a run that will be resumed, and locks it if `locks`: of several ranks, the first one alone writes.
+    /// Returns the folder and its settings.
     ///
     /// # Errors
     /// If the path is not a run folder, its settings cannot be read, or another process trains in it.
-    pub fn reopen(path: &Path) -> Result<(Self, Settings), Error> {
+    pub fn reopen(path: &Path, locks: bool) -> Result<(Self, Settings), Error> {
         let config = path.join(CONFIG);
         if !config.exists() {
             let problem = format!("is not a run folder: it has no {CONFIG}");
@@ -139,7 +140,9 @@ impl RunFolder {
         let path = path.to_path_buf();
         let mut folder =
             Self { path, lock: None, is_default: false, is_new: false, made: Vec::new() };
-        folder.lock()?;
+        if locks {
+            folder.lock()?;
+        }
         Ok((folder, settings))
     }
 

@@ -16,7 +16,7 @@ const SKIPPED: &str = "skipped_steps";
 
 /// The keys of `metrics.jsonl`, in their order. A table has the same columns in each line, so the list has every key,
 /// even those that a run does not use.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 17] = [
     "epoch",
     "lr",
     "train_loss",
@@ -28,6 +28,9 @@ const COLUMNS: [&str; 14] = [
     SKIPPED,
     "seconds",
     "wait_seconds",
+    "ranks",
+    "rank_wait_seconds",
+    "exchanged_bytes",
     "eval_seconds",
     "images_per_s",
     "weights",

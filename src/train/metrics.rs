@@ -39,6 +39,15 @@ pub struct EpochMetrics {
     /// since then. None in the files of earlier versions of the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<f64>,
+    /// The number of ranks; none in a run on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<usize>,
+    /// The time in seconds in which the rank that waited longest has waited for the others, evaluation included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank_wait_seconds: Option<f64>,
+    /// The bytes that the first rank has sent to the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanged_bytes: Option<u64>,
     /// The time of evaluation in seconds.
     pub eval_seconds: f64,
     /// The number of training images divided by `seconds`.
@@ -102,6 +111,9 @@ impl EpochMetrics {
             skipped_steps: 0,
             seconds: 2.0,
             wait_seconds: None,
+            ranks: None,
+            rank_wait_seconds: None,
+            exchanged_bytes: None,
             eval_seconds: 0.5,
             images_per_s: 1000.0,
             weights: Fingerprint::of([]),

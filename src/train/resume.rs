@@ -31,16 +31,16 @@ pub struct Resumed {
     pub weights: Option<WeightsFile>,
 }
 
-/// Opens the folder of a run to resume it. `flags` are the settings of the command line. Only settings in [`FREE`] may
+/// Opens the folder of a run to resume it, and locks it if `locks`. `flags` are the settings of the command line. Only settings in [`FREE`] may
 /// differ from those of the run.
 ///
 /// # Errors
 /// If the path is not a run folder, or another process trains in it. [`TrainError::Resume`] if a setting or the dataset
 /// has changed, or the folder has results but no checkpoint. [`TrainError::Checkpoint`] if the latest checkpoint is
 /// damaged.
-pub fn resume(path: &Path, flags: &Settings) -> Result<Resumed, Error> {
+pub fn resume(path: &Path, flags: &Settings, locks: bool) -> Result<Resumed, Error> {
     let refused = |cause| TrainError::Resume { folder: path.to_path_buf(), cause };
-    let (folder, file) = RunFolder::reopen(path)?;
+    let (folder, file) = RunFolder::reopen(path, locks)?;
     let checkpoint =
         Retention::latest(path)?.map(|path| CheckpointFile::read(&path)).transpose()?;
     let results = folder.results();

@@ -8,6 +8,7 @@ mod error;
 mod finish;
 mod start;
 
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -29,6 +30,7 @@ use crate::base::files::FileError;
 use crate::base::fingerprint::Fingerprint;
 use crate::data::{Dataset, Loaded, batches};
 use crate::device::Device;
+use crate::distributed::Ranks;
 use crate::nn::{ModelInfo, WeightsFile};
 use crate::ops::metrics::Metrics;
 
@@ -50,8 +52,26 @@ pub struct Job<'a> {
     /// The value true requests a checkpoint. The run writes the checkpoint after the current step or evaluation, prints
     /// its path on the standard error, and sets the value to false.
     pub checkpoint: &'a AtomicBool,
+    /// The ranks that share the run; none if this process trains alone. The first rank alone writes files.
+    pub ranks: Option<&'a Rc<dyn Ranks>>,
     /// The code that times the layers of a step and writes the page `report.html`, both at the end of the run.
     pub report: &'a dyn ReportWriter,
+}
+
+impl Job<'_> {
+    /// Returns true if this process writes the files of the run.
+    fn is_first(&self) -> bool {
+        self.ranks.is_none_or(|ranks| ranks.rank() == 0)
+    }
+
+    /// Returns the requests that signals have made on any rank: to stop, and to write a checkpoint. All ranks call it after
+    /// the same step.
+    fn requests(&self) -> [bool; 2] {
+        let own = [self.stop, self.checkpoint].map(|flag| flag.load(Ordering::Relaxed));
+        let Some(ranks) = self.ranks else { return own };
+        let any = ranks.any(u64::from(own[0]) | u64::from(own[1]) << 1);
+        [any & 1 == 1, any >> 1 & 1 == 1]
+    }
 }
 
 /// Trains with the recipe's settings, prints the progress, and writes the results into the folder. Starts from the
@@ -86,7 +106,7 @@ pub fn run(
         ),
         None => None,
     };
-    if resumed.is_none() && !folder.is_open() {
+    if job.is_first() && resumed.is_none() && !folder.is_open() {
         // The folder is created before the kernels are compiled, which may take minutes. A folder that cannot be
         // written then fails early.
         folder.create(job.recipe)?;
@@ -94,7 +114,10 @@ pub fn run(
     // The epoch of the latest step. The run itself changes to the steps of its next epoch.
     let epoch = resumed.as_ref().map_or(0, |file| file.header.epoch_of_last_step());
     let trainer = start::ready_trainer(&job, epoch, weights.as_ref());
-    let trainer = trainer.inspect_err(|_| folder.remove())?;
+    let mut trainer = trainer.inspect_err(|_| folder.remove())?;
+    if let Some(ranks) = job.ranks {
+        trainer.share(Rc::clone(ranks));
+    }
     let earlier = resumed.as_ref().map_or(&[][..], |file| &file.header.epochs);
     let mut run = Run::new(job, folder, console, trainer, display, earlier)?;
     if let Some(file) = resumed {
@@ -135,7 +158,8 @@ struct Run<'a> {
     stop: &'a AtomicBool,
     folder: &'a RunFolder,
     console: Console<'a>,
-    logs: Logs,
+    /// The logs of the run; none if another rank writes them.
+    logs: Option<Logs>,
     display: &'a mut dyn Display,
     retention: Retention,
     schedule: Box<dyn Schedule>,
@@ -158,6 +182,8 @@ struct Run<'a> {
     /// The time in the current epoch in which the steps waited for their images, in seconds; since the start or the
     /// resume, if it is in this epoch.
     waited: f64,
+    /// Seconds in which this rank had waited for others, and bytes that it had sent, before the epoch.
+    traffic: (f64, u64),
     watch: Stopwatch,
 }
 
@@ -191,9 +217,10 @@ impl Run<'_> {
             let mut feed = match self.features {
                 Some(_) => None,
                 None => {
-                    let size = self.trainer.shard_size();
-                    let shards =
-                        remaining.clone().flat_map(move |images| images.chunks_exact(size));
+                    let (size, part) = (self.trainer.shard_size(), self.trainer.part());
+                    let shards = remaining.clone().flat_map(move |images| {
+                        images.chunks_exact(size).skip(part.start).take(part.len())
+                    });
                     Some(Feed::start(scope, train, size, shards))
                 }
             };
@@ -241,8 +268,10 @@ impl Run<'_> {
         if self.display.step(n_seen, lr) {
             self.trainer.state.request_metrics()?;
         }
-        self.check_stop()?;
-        let is_asked_for = self.job.checkpoint.load(Ordering::Relaxed);
+        let [stops, is_asked_for] = self.job.requests();
+        if stops {
+            return Err(Stopped::Early(Ended::Interrupted));
+        }
         if is_asked_for || self.retention.is_due(self.trainer.state.n_steps) {
             self.epoch_watch.stop();
             self.write_checkpoint()?;
@@ -259,13 +288,6 @@ impl Run<'_> {
     fn is_out_of_patience(&self) -> bool {
         let since_best = best(&self.epochs).map_or(0, |best| self.epochs.len() - best.epoch);
         self.recipe.patience.is_some_and(|patience| since_best >= patience)
-    }
-
-    fn check_stop(&self) -> Result<(), Stopped> {
-        match self.stop.load(Ordering::Relaxed) {
-            true => Err(Stopped::Early(Ended::Interrupted)),
-            false => Ok(()),
-        }
     }
 
     /// Returns the number of training steps so far.

@@ -5,6 +5,7 @@
 //! a terminal gets each line at once.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::units::thousands;
@@ -42,6 +43,19 @@ struct Line {
 /// The lines that were printed since [`take`]; none while no dashboard has the screen.
 static HELD: Mutex<Option<Vec<Line>>> = Mutex::new(None);
 
+/// True if this process prints nothing.
+static IS_MUTE: AtomicBool = AtomicBool::new(false);
+
+/// Drops all lines from now on: of several ranks, only the first one prints.
+pub fn mute() {
+    IS_MUTE.store(true, Ordering::Relaxed);
+}
+
+/// Returns true if this process prints nothing; see [`mute`].
+pub fn is_mute() -> bool {
+    IS_MUTE.load(Ordering::Relaxed)
+}
+
 fn held() -> MutexGuard<'static, Option<Vec<Line>>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -61,7 +75,7 @@ pub fn note(line: &str) {
 
 /// Shows on a terminal how many pictures of all have been decoded. The line is overwritten until all are.
 pub fn decoded(n: usize, of: usize) {
-    if io::stderr().is_terminal() && held().is_none() {
+    if io::stderr().is_terminal() && held().is_none() && !is_mute() {
         let end = if n == of { "\n" } else { "" };
         let line = format!("\rreading pictures: {} of {}{end}", thousands(n), thousands(of));
         let _ = Stream::Error.write(line.as_bytes());
@@ -84,6 +98,9 @@ impl Write for StandardError {
 }
 
 fn write_line(stream: Stream, line: &str) -> io::Result<()> {
+    if is_mute() {
+        return Ok(());
+    }
     let is_terminal = stream.is_terminal();
     let mut is_printed = true;
     if let Some(lines) = &mut *held() {

@@ -67,28 +67,45 @@ fn rank(device_type: DeviceType) -> u8 {
     }
 }
 
-/// Returns the first hardware adapter, if there is one.
-pub(super) fn hardware(adapters: &[wgpu::Adapter]) -> Option<&wgpu::Adapter> {
-    adapters.iter().find(|adapter| adapter.get_info().device_type != DeviceType::Cpu)
+/// Returns hardware adapter number `nth`, from 0, if there is a hardware adapter; see [`OpenOptions::nth_adapter`].
+///
+/// [`OpenOptions::nth_adapter`]: crate::device::OpenOptions::nth_adapter
+pub(super) fn hardware(adapters: &[wgpu::Adapter], nth: usize) -> Option<&wgpu::Adapter> {
+    let is_hardware = |adapter: &&wgpu::Adapter| adapter.get_info().device_type != DeviceType::Cpu;
+    let all: Vec<_> = adapters.iter().filter(is_hardware).collect();
+    nth_of(&all, nth)
 }
 
-/// Returns the first adapter whose name contains `part`; upper and lower case are equal. Without `part`, returns the
-/// best adapter.
+/// Returns element `nth` of a list that begins anew after its end; none of an empty list.
+fn nth_of<'a>(all: &[&'a wgpu::Adapter], nth: usize) -> Option<&'a wgpu::Adapter> {
+    all.get(nth.checked_rem(all.len())?).copied()
+}
+
+/// Returns adapter number `nth` of those whose name contains `part`; upper and lower case are equal. Without `part`, those
+/// are the hardware adapters, or all adapters of a machine without hardware adapters.
 ///
 /// # Errors
 /// [`DeviceError::NoAdapter`] without any adapter, [`DeviceError::AdapterNotFound`] if no name contains `part`.
 pub(super) fn choose<'a>(
     adapters: &'a [wgpu::Adapter],
     part: Option<&str>,
+    nth: usize,
 ) -> Result<&'a wgpu::Adapter, DeviceError> {
-    let best = adapters.first().ok_or(DeviceError::NoAdapter)?;
-    let Some(part) = part else { return Ok(best) };
+    let Some(part) = part else {
+        let all: Vec<_> = adapters.iter().collect();
+        let found = hardware(adapters, nth).or_else(|| nth_of(&all, nth));
+        return found.ok_or(DeviceError::NoAdapter);
+    };
+    if adapters.is_empty() {
+        return Err(DeviceError::NoAdapter);
+    }
     let wanted = part.trim().to_lowercase();
     // Every name contains the empty text, so an empty `part` matches no adapter.
     let is_it = |a: &&wgpu::Adapter| {
         !wanted.is_empty() && a.get_info().name.to_lowercase().contains(&wanted)
     };
-    adapters.iter().find(is_it).ok_or_else(|| DeviceError::AdapterNotFound {
+    let all: Vec<_> = adapters.iter().filter(is_it).collect();
+    nth_of(&all, nth).ok_or_else(|| DeviceError::AdapterNotFound {
         wanted: part.to_string(),
         found: adapters.iter().map(|a| a.get_info().name).collect(),
     })

@@ -64,7 +64,7 @@ impl GpuDevice {
     /// # Errors
     /// [`DeviceError::Refused`] if the adapter cannot be opened.
     pub async fn open_hardware(options: &OpenOptions) -> Result<Option<Self>, DeviceError> {
-        match adapter::hardware(&adapter::adapters().await) {
+        match adapter::hardware(&adapter::adapters().await, options.nth_adapter) {
             Some(adapter) => Self::new(adapter, options).await.map(Some),
             None => Ok(None),
         }
@@ -79,7 +79,8 @@ impl GpuDevice {
         part: Option<&str>,
         options: &OpenOptions,
     ) -> Result<Self, DeviceError> {
-        Self::new(adapter::choose(&adapter::adapters().await, part)?, options).await
+        let adapters = adapter::adapters().await;
+        Self::new(adapter::choose(&adapters, part, options.nth_adapter)?, options).await
     }
 
     /// Calls [`GpuDevice::open_async`], and waits for its result.

@@ -288,7 +288,7 @@ mod tests {
 
     fn open() -> (wgpu::Adapter, GpuDevice) {
         let adapters = adapter::adapters_now();
-        let adapter = adapter::choose(&adapters, None).expect("an adapter").clone();
+        let adapter = adapter::choose(&adapters, None, 0).expect("an adapter").clone();
         let device = block_on(GpuDevice::new(&adapter, &OpenOptions::default()));
         let device = device.expect("it opens");
         (adapter, device)

@@ -45,6 +45,7 @@ impl Run<'_> {
             return Err(Stopped::Failed(error.into()));
         }
         let seconds = self.epoch_watch.seconds();
+        let of_ranks = self.traffic_of_epoch();
         let weights = self.trainer.state.weights()?;
         let epoch = EpochMetrics {
             epoch: self.epoch + 1,
@@ -58,11 +59,29 @@ impl Run<'_> {
             skipped_steps: trained.n_skipped as u64,
             seconds,
             wait_seconds: Some(self.waited),
+            ranks: self.job.ranks.map(|ranks| ranks.size()),
+            rank_wait_seconds: self.job.ranks.map(|_| of_ranks.0),
+            exchanged_bytes: self.job.ranks.map(|_| of_ranks.1),
             eval_seconds: begun.elapsed().as_secs_f64(),
             images_per_s: (self.n_batches * self.recipe.batch_size) as f64 / seconds,
             weights: Fingerprint::of_f32([&weights.parameters[..], &weights.running_statistics]),
         };
         Ok(epoch.with_evaluation(&evaluated, !self.dataset.validation.is_empty()))
+    }
+
+    /// Returns the largest number of seconds in which a rank has waited for others since the last call, and the bytes that
+    /// this rank has sent.
+    fn traffic_of_epoch(&mut self) -> (f64, u64) {
+        let Some(ranks) = self.job.ranks else { return (0.0, 0) };
+        let (seconds, bytes) = ranks.traffic();
+        let own = seconds - self.traffic.0;
+        let all = ranks.all_gather(&own.to_le_bytes());
+        let seconds_of =
+            |bytes: &Vec<u8>| bytes.as_slice().try_into().map_or(0.0, f64::from_le_bytes);
+        let longest = all.iter().map(seconds_of).fold(0.0, f64::max);
+        let sent = bytes - self.traffic.1;
+        self.traffic = ranks.traffic();
+        (longest, sent)
     }
 
     /// Writes the epoch's metrics, checkpoint and weights into the folder, and moves to the next epoch.
@@ -76,8 +95,9 @@ impl Run<'_> {
         (self.n_batches, self.trained, self.epoch_watch) = (0, None, Stopwatch::default());
         let n_images = self.dataset.train.len();
         self.order = batches::epoch_order(self.recipe.seed, self.epoch as u64, n_images);
+        let Some(logs) = &mut self.logs else { return Ok(()) };
         go_on_without(self.folder.write_metrics(&self.epochs));
-        go_on_without(self.logs.append(&epoch));
+        go_on_without(logs.append(&epoch));
         // The checkpoint is written before the weights. If a folder has weights and no checkpoint, its checkpoints were
         // therefore removed or could not be written.
         self.write_checkpoint()?;
@@ -89,9 +109,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Writes a checkpoint. Prints its path if the user requested the checkpoint.
+    /// Writes a checkpoint, if this rank writes the files. Prints its path if the user requested the checkpoint.
     pub(super) fn write_checkpoint(&mut self) -> Result<(), Error> {
         let is_asked_for = self.job.checkpoint.swap(false, Ordering::Relaxed);
+        if !self.job.is_first() {
+            return Ok(());
+        }
         let checkpoint = self.checkpoint()?;
         let is_written = self.retention.save(&checkpoint, &self.trainer.state.layout);
         if is_asked_for && is_written {

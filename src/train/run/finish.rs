@@ -26,17 +26,24 @@ impl Run<'_> {
             Ok(()) => Ended::Finished,
             Err(Stopped::Early(ended)) => ended,
             Err(Stopped::Failed(Error::Step(StepError::NotFinite { .. }))) => {
-                return Err(self.dump_non_finite()?);
+                return Err(self.not_finite()?);
             }
             Err(Stopped::Failed(error)) => return Err(error),
         };
         if ended == Ended::Interrupted {
             self.write_checkpoint()?;
         }
-        self.save_weights()?;
+        if self.job.is_first() {
+            self.save_weights()?;
+        }
         let test = self.test(ended)?;
         let seconds = self.watch.seconds();
         let outcome = Outcome { ended, epochs: self.epochs.clone(), test, seconds };
+        // The first rank alone times the layers and writes the report.
+        self.trainer.share_no_more();
+        if !self.job.is_first() {
+            return Ok(outcome);
+        }
         let summary = self.summary(&outcome);
         end_without(self.folder.write_summary(&summary));
         self.write_report(&outcome, &summary);
@@ -115,6 +122,23 @@ impl Run<'_> {
             layer_times,
             version: env!("CARGO_PKG_VERSION").to_string(),
         }
+    }
+
+    /// Ends a run after a step that was not finite, and returns its error. The first rank writes the files; the others wait
+    /// for it, since the end of a rank with an error ends all.
+    fn not_finite(&mut self) -> Result<Error, Error> {
+        self.trainer.share_no_more();
+        let error = match self.job.is_first() {
+            true => self.dump_non_finite(),
+            false => {
+                let (epoch, step) = (self.epoch + 1, self.n_steps());
+                Ok(StepError::NotFinite { epoch, step }.into())
+            }
+        };
+        if let Some(ranks) = self.job.ranks {
+            ranks.any(0);
+        }
+        error
     }
 
     /// Ends a run after a step with a NaN or infinite loss or gradient. That step changed nothing, so the device still

@@ -39,7 +39,13 @@ impl<'a> Run<'a> {
             stop,
             folder,
             console,
-            logs: Logs::open(folder.path(), earlier, recipe.steps_per_epoch(n_images))?,
+            logs: match job.is_first() {
+                true => {
+                    let steps_per_epoch = recipe.steps_per_epoch(n_images);
+                    Some(Logs::open(folder.path(), earlier, steps_per_epoch)?)
+                }
+                false => None,
+            },
             display,
             retention: Retention::new(folder.path(), recipe.checkpoint_every),
             schedule: recipe.schedule(n_images),
@@ -55,6 +61,7 @@ impl<'a> Run<'a> {
             best_step: None,
             epoch_watch: Stopwatch::default(),
             waited: 0.0,
+            traffic: job.ranks.map_or((0.0, 0), |ranks| ranks.traffic()),
             watch: Stopwatch::default(),
         })
     }
@@ -82,11 +89,16 @@ impl<'a> Run<'a> {
             self.began_on = header.began_on;
             if self.console.other_device(&header.device, &self.device) {
                 self.began_on.get_or_insert(header.device);
-                go_on_without(self.folder.write_config(self.recipe));
+                if self.job.is_first() {
+                    go_on_without(self.folder.write_config(self.recipe));
+                }
             }
         }
-        self.restore_best()?;
-        Ok(self.folder.write_metrics(&self.epochs)?)
+        if self.job.is_first() {
+            self.restore_best()?;
+            self.folder.write_metrics(&self.epochs)?;
+        }
+        Ok(())
     }
 
     /// Writes the best weights again, from their checkpoint. The file in the folder may be from a later epoch than the
@@ -121,7 +133,11 @@ impl<'a> Run<'a> {
             self.trainer.features(train, Mode::Train, &stop)?,
             self.trainer.features(evaluated, Mode::Eval, &stop)?,
         );
-        let (Some(train), Some(evaluated)) = features else {
+        // Every rank computes all features. A signal on one of them ends all.
+        let is_stopped = features.0.is_none() || features.1.is_none();
+        let is_stopped =
+            self.job.ranks.map_or(is_stopped, |ranks| ranks.any(u64::from(is_stopped)) > 0);
+        let (Some(train), Some(evaluated), false) = (features.0, features.1, is_stopped) else {
             return Err(Stopped::Early(Ended::Interrupted));
         };
         let features = [train, evaluated];
