@@ -26,6 +26,7 @@ impl Evaluator {
         let mut config = config.clone();
         // The caller gives the weights to evaluate, averaged or not. The step keeps no average of its own.
         config.update.ema = None;
+        config.update.n_shards = 1;
         config.cache_features = false;
         let mut step = step::evaluation(&config);
         Arc::make_mut(&mut step.tape).inference_only();

@@ -100,7 +100,7 @@ impl Recipe {
         if freeze.is_empty() && lr_scale.is_empty() {
             return Ok(());
         }
-        let evaluation = step::evaluation(&StepConfig { batch_size: 1, ..self.step() });
+        let evaluation = step::evaluation(&StepConfig { batch_size: 1, ..self.step() }.undivided());
         let parameters = &evaluation.tape.state().parameters;
         let prefixes = prefixes(parameters);
         for (setting, given) in [("freeze", &freeze), ("lr-scale", &lr_scale)] {

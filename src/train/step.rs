@@ -105,6 +105,13 @@ impl StepConfig {
         Self { largest_image: has_sizes.then_some(n_bytes), ..self }
     }
 
+    /// Returns these settings for a step that is not divided into shards.
+    pub fn undivided(&self) -> Self {
+        let mut config = self.clone();
+        config.update.n_shards = 1;
+        config
+    }
+
     /// Returns the number of images in a shard, N in the shapes of a step: all images of a step that is not divided.
     pub fn shard_size(&self) -> usize {
         self.batch_size / self.update.n_shards
@@ -224,6 +231,7 @@ pub struct Explanation {
 /// Records an evaluation step that can explain its predictions; see [`Explainer`](super::Explainer). Parameters have no
 /// gradient, and no layer in front of the feature map is differentiated.
 pub fn explanation(config: &StepConfig) -> Explanation {
+    let config = &config.undivided();
     let mut tape = new_tape(config, Mode::Eval);
     tape.inference_only();
     let [pixels, labels, table] =
@@ -332,8 +340,9 @@ pub struct AugmentationStep {
     pub images: ValueId,
 }
 
-/// Records the beginning of a training step: the augmentation.
+/// Records the beginning of a training step, the augmentation, for a whole batch.
 pub fn augmentation(config: &StepConfig) -> AugmentationStep {
+    let config = &config.undivided();
     let mut tape = Tape::new("augmentation", Mode::Train);
     let Augmented { table, pixels, sizes, indices, images, .. } = augmented(&mut tape, config);
     tape.keep(images);
