@@ -1,6 +1,15 @@
-//! The reasons why a world cannot begin.
+//! The reasons why a world cannot begin, and the exit code and the delay of errors.
+
+use std::time::Duration;
 
 use super::Launcher;
+
+/// Exit code of a rank that ends all others.
+pub(super) const FAILED: u8 = 1;
+
+/// The delay of an error on ranks other than 0. If all ranks have the same error, rank 0 prints it and ends the others
+/// before they do.
+pub(super) const AFTER_THE_FIRST: Duration = Duration::from_millis(200);
 
 /// A world of ranks that cannot begin.
 #[derive(Debug, thiserror::Error)]

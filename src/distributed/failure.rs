@@ -11,7 +11,7 @@ use std::{panic, thread};
 
 use ferrompi::Communicator;
 
-use super::world::{AFTER_THE_FIRST, FAILED};
+use super::error::{AFTER_THE_FIRST, FAILED};
 
 /// Exit code after a panic, the same as Rust's.
 const PANICKED: i32 = 101;

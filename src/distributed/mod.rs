@@ -12,7 +12,7 @@
 //! | `meeting.rs` | the beginning of an operation, in which every rank takes part; [`Traffic`] |
 //! | `items.rs` | the comparison of values that must be equal on all ranks |
 //! | `failure.rs` | the end of all ranks after a failure of one |
-//! | `error.rs` | [`WorldError`] |
+//! | `error.rs` | [`WorldError`], and the exit code of failures |
 //! | `mpi.rs` | messages through MPI; `no_mpi.rs` takes its place without the feature `mpi` |
 //!
 //! A program without the feature `mpi`, or one that no launcher started, has a world of one rank. Every operation then

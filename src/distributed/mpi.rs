@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use ferrompi::{Communicator, Mpi, MpiDatatype, Request, ThreadLevel};
 
+use super::error::FAILED;
 use super::items::ranks_text;
 use super::meeting::Meeting;
-use super::world::FAILED;
 use super::{Launcher, WorldError, failure};
 
 /// Tag of the first messages of an operation.

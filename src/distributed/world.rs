@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::error::{AFTER_THE_FIRST, FAILED};
 use super::items::{self, Items};
 use super::meeting::{self, Kind, Meeting, fingerprint};
 use super::mpi::Engine;
@@ -13,13 +14,6 @@ use super::{Launcher, Place, Ranks, Traffic, WorldError};
 
 /// The time after which a rank that does not answer ends the run, unless [`World::set_timeout`] sets another.
 pub const RANK_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// Exit code of a rank that ends all others.
-pub(super) const FAILED: u8 = 1;
-
-/// The delay of an error on ranks other than 0. If all ranks have the same error, rank 0 prints it and ends the others
-/// before they do.
-pub(super) const AFTER_THE_FIRST: Duration = Duration::from_millis(200);
 
 /// All ranks of a run, as one rank sees them. The owner of the connection to the others: if it is dropped before
 /// [`World::finish`], all ranks end. Panics and the end of the process have the same effect.
