@@ -54,6 +54,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         progress: Some(Progress(screen::decoded)),
         ..ReadOptions::default()
     };
+    if !args.dir.exists() {
+        let dir = args.dir.shown();
+        return Err(super::WrongUse(format!(
+            "{dir}: there is no such folder; name a folder of pictures"
+        ))
+        .into());
+    }
     let dataset = PictureFolder::at(&args.dir).map_err(super::WrongUse)?;
     let dir = dataset.path();
     let survey = Survey::of(&dir, options)

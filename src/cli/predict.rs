@@ -19,7 +19,7 @@ use wgrad::report::gallery::Gallery;
 use wgrad::report::thumbnail::{self, Thumbnail};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::{Classes, MemorySize};
-use wgrad::train::{Explained, Predictions, Settings, TrainError, folder};
+use wgrad::train::{Explained, Explainer, Predictions, Settings, TrainError, folder};
 
 use super::{arguments, outputs, weights};
 
@@ -206,7 +206,9 @@ fn predict(
     let batch_size = split.len().clamp(1, MAX_BATCH_SIZE);
     let flags = &args.recorded;
     if args.explain {
-        let mut explainer = weights::explainer(&device, weights, network, spec, flags, batch_size)?;
+        let step = weights::step(weights, network, spec, flags, batch_size)?;
+        let mut explainer = Explainer::new(&device, &step)?;
+        weights::load(&mut explainer.evaluator, weights, network)?;
         let mut explained = explainer.explain(split, &|| false)?.expect("no interruption");
         return Ok((std::mem::take(&mut explained.logits), Some(explained), device));
     }

@@ -116,7 +116,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let _ = writeln!(
             io::stderr(),
             "hint: `wgrad train --resume {}` continues the run",
-            folder.path().shown()
+            folder.path().in_command()
         );
     }
     // A signal after the last epoch interrupts only the work for the report. The exit code is then that of an
@@ -185,9 +185,9 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
         return refuse("another cycle is a new run; name another folder with --out".to_string());
     }
     if RunFolder::finished(path).is_none() {
-        let begin = hints::begin_from(path, "");
+        let (name, begin) = (path.in_command(), hints::begin_from(path, ""));
         return refuse(format!(
-            "the run is not finished; `wgrad train --resume {shown}` continues it, {begin} starts a new run from \
+            "the run is not finished; `wgrad train --resume {name}` continues it, {begin} starts a new run from \
              its latest weights"
         ));
     }

@@ -21,7 +21,7 @@ fn write_png(path: &Path, [height, width]: [usize; 2], rgb: &[u8]) {
 }
 
 /// Writes records as pictures into `folder/part/NAME`, and returns the lines of a list in the order of the records.
-fn write_pictures(folder: &Path, part: &str, records: &[u8]) -> String {
+pub fn write_pictures(folder: &Path, part: &str, records: &[u8]) -> String {
     let mut list = String::new();
     for (ix, record) in records.chunks(RECORD).enumerate() {
         let (label, planes) = (record[0], &record[1..]);
@@ -36,7 +36,7 @@ fn write_pictures(folder: &Path, part: &str, records: &[u8]) -> String {
 
 /// Returns a temporary folder with the pictures of `folder_with_data` in `pictures/train` and `pictures/test`, and its cache
 /// in `cache`.
-fn folder_with_pictures() -> TempDir {
+pub fn folder_with_pictures() -> TempDir {
     let folder = folder_with_data();
     let pictures = folder.path().join("pictures");
     let train = [records(40, 1), records(20, 2)].concat();
@@ -45,20 +45,15 @@ fn folder_with_pictures() -> TempDir {
     folder
 }
 
-/// Runs `wgrad` with a cache of its own.
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).env("WGRAD_CACHE", folder.join("cache")).output().expect("it starts")
-}
-
 #[track_caller]
 fn succeed(folder: &Path, arguments: &[&str]) -> Output {
-    let output = run(folder, arguments);
+    let output = with_cache(folder, arguments);
     assert!(output.status.success(), "{}", stderr(&output));
     output
 }
 
 /// Returns the arguments of a short run on `pictures`.
-fn on_pictures<'a>(others: &[&'a str]) -> Vec<&'a str> {
+pub fn on_pictures<'a>(others: &[&'a str]) -> Vec<&'a str> {
     let mut flags = vec!["--data=./pictures", "--image-size=32"];
     flags.extend(others);
     tiny(&flags).into_iter().filter(|flag| !flag.starts_with("--data-dir")).collect()
@@ -119,7 +114,7 @@ fn a_run_on_pictures_is_evaluated_reported_and_predicts() {
     assert!(stderr(&output).contains("not the data of the training"), "{}", stderr(&output));
     fs::create_dir(other.join("all/fish")).expect("created");
     fs::copy(path.join("pictures/test/x/005.png"), other.join("all/fish/1.png")).expect("copied");
-    let refused = run(path, &["eval", "--weights=run", "--device=cpu", "--data=other/all"]);
+    let refused = with_cache(path, &["eval", "--weights=run", "--device=cpu", "--data=other/all"]);
     assert_fails(&refused, 1, &["\"fish\"", "is not a class of the network"]);
 }
 
@@ -154,7 +149,7 @@ fn weights_bring_the_format_of_their_images() {
     assert!(text.contains("classes = \"2\"") && !text.contains("mean = \"0.5,"), "{text}");
     // Other classes need a new head.
     fs::rename(some.join("train/ß"), some.join("train/swan")).expect("renamed");
-    assert_fails(&run(path, &flags), 2, &["classes", "swan", "--new-head"]);
+    assert_fails(&with_cache(path, &flags), 2, &["classes", "swan", "--new-head"]);
 }
 
 #[test]
@@ -212,7 +207,7 @@ fn folders_that_cannot_be_learned_are_refused_with_the_reason() {
             .map(str::to_string)
             .collect();
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        let output = run(path, &flags);
+        let output = with_cache(path, &flags);
         assert_fails(&output, output.status.code().unwrap_or(-1), words);
         assert!(!path.join("run").exists(), "{data}: a run folder is left");
     };
@@ -273,7 +268,7 @@ fn a_folder_is_reported_before_training() {
     fs::copy(pictures.join("train/x/005.png"), pictures.join("test/x/copy.png")).expect("copied");
     fs::copy(pictures.join("train/y/006.png"), pictures.join("train/z/copy.png")).expect("copied");
     fs::write(pictures.join("train/z/text.jpg"), "text").expect("written");
-    let output = run(path, &["data", "pictures", "--out=page.html"]);
+    let output = with_cache(path, &["data", "pictures", "--out=page.html"]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for line in [
@@ -287,9 +282,10 @@ fn a_folder_is_reported_before_training() {
     let page = fs::read_to_string(path.join("page.html")).expect("a page");
     assert!(page.contains("several classes") && page.contains("chat noir"), "the page");
     assert!(page.matches("<img ").count() == 87, "{} pictures", page.matches("<img ").count());
-    let output = run(path, &["data", "pictures", "--json"]);
+    let output = with_cache(path, &["data", "pictures", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     assert_eq!(json["duplicates"].as_array().map(Vec::len), Some(2), "{json}");
     assert_eq!(json["classes"][0]["training"], 6, "{json}");
-    assert_fails(&run(path, &["data", "none"]), 1, &["none", "no such folder"]);
+    let none = with_cache(path, &["data", "cifar10"]);
+    assert_fails(&none, 2, &["cifar10: there is no such folder; name a folder of pictures\n"]);
 }

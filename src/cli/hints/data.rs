@@ -74,11 +74,10 @@ fn hint_of_files(error: &DataError, dataset: &dyn DatasetSource) -> String {
         }
         DataError::Packed { path } => {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-            let folder = folder.map_or_else(|| ".".into(), |p| p.shown());
+            let folder = folder.map_or_else(|| ".".into(), |p| p.in_command());
             format!(
-                "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`; the binary version and the \
-                 Python version are read",
-                path.shown()
+                "unpack it with `tar -xzf {} -C {folder}`; the binary version and the Python version are read",
+                path.in_command()
             )
         }
         DataError::Unreadable { source, .. } => match source.kind() {
@@ -223,7 +222,7 @@ mod tests {
                 "CIFAR-10 binary version",
             ),
             (DataError::Mixed { path: path(), other: "x".into() }, "another folder"),
-            (DataError::Packed { path: path() }, "tar -xzf \"data/file\" -C \"data\""),
+            (DataError::Packed { path: path() }, "tar -xzf data/file -C data"),
             (unreadable(io::ErrorKind::PermissionDenied), "permission"),
             (unreadable(io::ErrorKind::Other), "check the disk"),
             (DataError::ClassNames { path: path(), reason: String::new() }, "a name in each line"),
