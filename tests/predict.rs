@@ -283,6 +283,8 @@ fn a_page_has_the_pictures_with_their_predictions() {
 
     let (_, explained) = run(&["--explain"]);
     assert_eq!(attributes(&explained, "<img class=\"map\"", "alt"), ["", ""]);
+    let maps = attributes(&explained, "<img class=\"map\"", "src");
+    assert_ne!(maps[0], maps[1], "each picture has a map of its own");
     assert!(explained.contains("the 4x4 positions of the last feature map"), "{explained}");
     let without_maps: String = explained.split("<img class=\"map\"").collect();
     assert_eq!(attributes(&without_maps, "<span class=\"label\"", "title"), classes);

@@ -22,8 +22,9 @@ const N_LISTED: usize = 10;
 /// Flags of `wgrad data`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The command reads all pictures as training does, and changes nothing. Duplicates are files with the same bytes. A picture
-in several parts makes the accuracy look better than it is, and one in several classes has a wrong label.
+The command reads all pictures as training does, and changes nothing. Duplicates are files with the same bytes. \
+A picture in several parts makes the accuracy look better than it is, and one in several classes has a wrong \
+label.
 Exit codes: 0 if all files can be read, 1 otherwise.")]
 pub struct Args {
     /// The folder of pictures

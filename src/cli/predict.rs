@@ -32,11 +32,11 @@ const MAX_BATCH_SIZE: usize = 250;
 /// Flags of `wgrad predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The network reads the central part of a picture, scaled to the size of its inputs (--image-size); a picture of this size
-stays as it is. The picture is turned upright as its orientation tag states, and transparent pixels are blended with
---background. In a folder and below it, the files with the endings png, jpg, jpeg, jpe, jfif, webp, bmp, gif, tif and tiff
-are pictures, in the order of the bytes of their paths; hidden files are left out. If a picture cannot be read, the
-command prints an error, classifies the others, and ends with exit code 1.
+The network reads the central part of a picture, scaled to the size of its inputs (--image-size); a picture of \
+this size stays as it is. The picture is turned upright as its orientation tag states, and transparent pixels \
+are blended with --background. In a folder and below it, the files with the endings png, jpg, jpeg, jpe, jfif, \
+webp, bmp, gif, tif and tiff are pictures, in the order of the bytes of their paths; hidden files are left out. \
+If a picture cannot be read, the command prints an error, classifies the others, and ends with exit code 1.
 
 The page of --out is one file without links to other files. It has a thumbnail of each picture.")]
 pub struct Args {

@@ -139,7 +139,7 @@ impl Gallery<'_> {
                 "<p class=\"note\">Colour: the {columns}x{rows} positions of the last feature map that speak for the most \
                  probable class (Grad-CAM), from none<span class=\"scale\" style=\"background:{}\"></span>to the \
                  strongest position of the picture. The colours compare positions of one picture, not two pictures. \
-                 Point at a picture to see it without colour.</p>",
+                 Point at a picture, or touch it, to see it without colour.</p>",
                 overlay::gradient()
             );
         }

@@ -100,7 +100,7 @@ fn images_may_move_and_other_images_are_named_first() {
     let words = [
         "run cannot be resumed: data is \"",
         "other\", but was \"",
-        "; max-lr is 0.5, but was 0.01\n",
+        "; max-lr is 0.5, but was 0.005\n",
     ];
     assert_fails(&refused, 1, &words);
     let text = stderr(&refused);
@@ -139,7 +139,7 @@ fn the_files_of_a_dataset_may_move() {
     assert_fails(&wgrad(path, &RESUME), 1, &["data"]);
     succeeded(&wgrad(path, &[&RESUME[..], &["--data-dir=moved"]].concat()));
     let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
-    assert!(config.contains("data-dir = \"moved\""), "{config}");
+    assert!(config.contains("/moved\"\n"), "{config}");
     succeeded(&wgrad(path, &["report", "run", "--device=cpu"]));
 }
 

@@ -45,12 +45,12 @@ pub struct Header {
 
 impl Header {
     /// Returns the format version of new checkpoints.
-    pub(in crate::train) fn version() -> u32 {
+    pub(crate) fn version() -> u32 {
         FORMAT_VERSION
     }
 
     /// Returns the epoch, from 0, of the latest training step; 0 before the first step.
-    pub(in crate::train) fn epoch_of_last_step(&self) -> usize {
+    pub(crate) fn epoch_of_last_step(&self) -> usize {
         if self.n_batches == 0 { self.epoch.saturating_sub(1) } else { self.epoch }
     }
 
