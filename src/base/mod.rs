@@ -8,4 +8,5 @@ pub mod files;
 pub mod fingerprint;
 pub mod pickle;
 pub mod shown;
+pub mod sorting;
 pub mod units;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use wgrad::base::files::write_whole;
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
+use wgrad::base::sorting::sort_by_key;
 use wgrad::base::units::{readable_bytes, thousands};
 use wgrad::data::image_file::Background;
 use wgrad::data::pictures::{
@@ -125,7 +126,7 @@ fn text(dir: &Path, survey: &Survey) -> String {
     );
     // The groups that change a result come first.
     let mut ordered: Vec<_> = groups.iter().collect();
-    ordered.sort_by_key(|group| !(crosses_parts(group) || crosses_classes(group)));
+    sort_by_key(&mut ordered, |group| !(crosses_parts(group) || crosses_classes(group)));
     for group in ordered.into_iter().take(N_LISTED) {
         let files =
             group.iter().map(|picture| format!("{} ({})", picture.file.shown(), picture.part));

@@ -10,6 +10,7 @@ use super::units::{Classes, PerChannel};
 use super::{ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError, screen};
 use crate::Error;
 use crate::base::files::FileError;
+use crate::base::sorting::sort_by_key;
 use crate::data::{self, Dataset, HeldOut, Loaded, Progress, ReadOptions, Source};
 use crate::nn::{ModelInfo, WeightsFile};
 
@@ -263,7 +264,7 @@ fn differences(now: &str, before: &str, has_same_images: bool) -> Vec<Difference
     };
     let keys = now.keys().chain(before.keys().filter(|key| !now.contains_key(*key)));
     let mut keys: Vec<_> = keys.filter(|key| !is_free(key) && differs(key)).collect();
-    keys.sort_by_key(|key| *key != "data");
+    sort_by_key(&mut keys, |key| *key != "data");
     let difference = |key: &String| Difference {
         key: key.clone(),
         now: now.get(key).cloned(),

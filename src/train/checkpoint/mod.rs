@@ -20,6 +20,7 @@ use safetensors::SafeTensors;
 use super::Snapshot;
 use crate::Error;
 use crate::base::files::{self, FileError};
+use crate::base::sorting::sort_by;
 use crate::data::batches::Batch;
 use crate::nn::tensor_file::{Reader, Writer};
 use crate::nn::{ModelInfo, Weights};
@@ -156,7 +157,7 @@ impl CheckpointFile {
         let header: Header =
             serde_json::from_value(value).map_err(|error| format!("damaged ({error})"))?;
         let mut tensors = file.tensors();
-        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sort_by(&mut tensors, |(a, _), (b, _)| a.cmp(b));
         let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.data()));
         if header.checksum != Some(header.checksum(info, tensors)) {
             return Err("damaged: its contents do not match its checksum".to_string());

@@ -84,7 +84,8 @@ pub fn normalise(
 ) -> Result<(), ConfigError> {
     let is_mean = |mean: f64| (0.0..=1.0).contains(&mean);
     // Normalisation computes in f32, so the deviation must be above 0 as f32.
-    let is_deviation = |deviation: f64| deviation <= 1.0 && (deviation as f32).is_normal();
+    let is_deviation =
+        |deviation: f64| deviation > 0.0 && deviation <= 1.0 && (deviation as f32).is_normal();
     let of_imagenet = pictures::IMAGENET_MEAN;
     set(&mut step.mean, ("mean", of_imagenet), mean, is_mean, "from 0 to 1")?;
     let of_imagenet = pictures::IMAGENET_STANDARD_DEVIATION;
