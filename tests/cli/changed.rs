@@ -108,7 +108,7 @@ fn images_may_move_and_other_images_are_named_first() {
     assert_fails(
         &with(&["--data=./my pictures", "--mean=imagenet"]),
         1,
-        &["resumed: mean is \"0.485"],
+        &["resumed: mean is \"imagenet"],
     );
     assert!(!config().contains("my pictures"), "{}", config());
     let output = with(&["--data=./my pictures", "--memory-limit=1GiB"]);
