@@ -275,6 +275,8 @@ mod tests {
         {
             assert!(html.contains(words), "{words} is not in {html}");
         }
+        let row = "<td>3</td><td>100.0%</td><td>66.7%</td><td>80.0%</td>";
+        assert!(html.contains(row), "precision, recall and F1 of the first class: {html}");
     }
 
     #[test]

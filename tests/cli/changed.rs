@@ -88,19 +88,23 @@ fn a_run_of_an_earlier_version_goes_on_to_the_same_bits() {
 fn images_may_move_and_other_images_are_named_first() {
     let folder = folder_with_pictures();
     let path = folder.path();
-    let config = || fs::read_to_string(path.join("run/config.toml")).expect("settings");
-    let with = |more: &[&str]| with_cache(path, &[&RESUME, more].concat());
+    let config = || fs::read_to_string(path.join("my run/config.toml")).expect("settings");
+    let with = |more: &[&str]| with_cache(path, &[&["train", "--resume", "my run"], more].concat());
     write_pictures(&path.join("other"), "train", &records(60, 5));
     write_pictures(&path.join("other"), "test", &records(25, 6));
-    let job = on_pictures(&["--epochs=30", "--checkpoint-every=3"]);
-    assert_eq!(interrupt(path, &job, "\n 2/30").status.code(), Some(130));
+    let flags = ["--epochs=30", "--checkpoint-every=3", "--out=my run"];
+    let interrupted = interrupt(path, &on_pictures(&flags), "\n 2/30");
+    assert_eq!(interrupted.status.code(), Some(130));
+    let hint = "hint: `wgrad train --resume 'my run'` continues the run\n";
+    assert!(stderr(&interrupted).contains(hint), "{}", stderr(&interrupted));
 
     fs::rename(path.join("pictures"), path.join("my pictures")).expect("renamed");
     let refused = with(&["--data=./other", "--max-lr=0.5"]);
     let words = [
-        "run cannot be resumed: data is \"",
+        "my run cannot be resumed: data is \"",
         "other\", but was \"",
         "; max-lr is 0.5, but was 0.005\n",
+        "`wgrad train --config 'my run/config.toml' --weights 'my run' --data ",
     ];
     assert_fails(&refused, 1, &words);
     let text = stderr(&refused);
@@ -116,16 +120,15 @@ fn images_may_move_and_other_images_are_named_first() {
     let moved = config();
     assert!(moved.contains("/my pictures\"\n") && !moved.contains("memory-limit"), "{moved}");
     assert!(moved.contains("classes = ") && moved.contains("mean = "), "{moved}");
-    succeeded(&with_cache(path, &["report", "run", "--device=cpu"]));
+    succeeded(&with_cache(path, &["report", "my run", "--device=cpu"]));
 
     // The run is finished. The command of the job with other pictures would be another run.
-    let other =
-        on_pictures(&["--epochs=30", "--checkpoint-every=3", "--data=./other", "--auto-resume"]);
+    let other = on_pictures(&[&flags[..], &["--data=./other", "--auto-resume"]].concat());
     let refused = with_cache(path, &other);
     assert_fails(
         &refused,
         1,
-        &["run cannot be resumed: data is \"", "--another-cycle run --data "],
+        &["run cannot be resumed: data is \"", "--another-cycle 'my run' --data "],
     );
     assert!(!stderr(&refused).contains("mean"), "{}", stderr(&refused));
 }

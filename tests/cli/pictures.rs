@@ -219,7 +219,11 @@ fn folders_that_cannot_be_learned_are_refused_with_the_reason() {
     fs::write(path.join("pictures/train/x/text.jpg"), "text").expect("written");
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     fs::write(path.join("pictures/train/x/phone.heic"), heic).expect("written");
-    refused("pictures", &[], &["text.jpg", "phone.heic", "heif-convert", "--skip-bad"]);
+    refused(
+        "pictures",
+        &[],
+        &["text.jpg", "phone.heic", "heif-convert", "--skip-bad", "; `wgrad data /"],
+    );
     let output = succeed(path, &on_pictures(&["--skip-bad"]));
     assert!(stderr(&output).contains("text.jpg") || stdout(&output).contains("text.jpg"));
     fs::remove_dir_all(path.join("run")).expect("removed");
@@ -266,6 +270,7 @@ fn a_folder_is_reported_before_training() {
     // A test picture that training has too, a picture with two labels, and a file that is none.
     let pictures = path.join("pictures");
     fs::copy(pictures.join("train/x/005.png"), pictures.join("test/x/copy.png")).expect("copied");
+    fs::copy(pictures.join("train/x/015.png"), pictures.join("test/x/copy2.png")).expect("copied");
     fs::copy(pictures.join("train/y/006.png"), pictures.join("train/z/copy.png")).expect("copied");
     fs::write(pictures.join("train/z/text.jpg"), "text").expect("written");
     let output = with_cache(path, &["data", "pictures", "--out=page.html"]);
@@ -273,7 +278,7 @@ fn a_folder_is_reported_before_training() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     for line in [
         "unreadable  1\n            train/z/text.jpg: ",
-        "duplicates  2 groups of files with the same bytes; 1 of them in several parts, 1 in several classes\n",
+        "duplicates  3 groups of files with the same bytes; 2 of them in several parts, 1 in several classes\n",
         "train/x/005.png (training) = test/x/copy.png (test)\n",
         "train/y/006.png (training) = train/z/copy.png (training)\n",
     ] {
@@ -281,11 +286,23 @@ fn a_folder_is_reported_before_training() {
     }
     let page = fs::read_to_string(path.join("page.html")).expect("a page");
     assert!(page.contains("several classes") && page.contains("chat noir"), "the page");
-    assert!(page.matches("<img ").count() == 87, "{} pictures", page.matches("<img ").count());
+    assert!(page.matches("<img ").count() == 88, "{} pictures", page.matches("<img ").count());
     let output = with_cache(path, &["data", "pictures", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-    assert_eq!(json["duplicates"].as_array().map(Vec::len), Some(2), "{json}");
+    assert_eq!(json["duplicates"].as_array().map(Vec::len), Some(3), "{json}");
     assert_eq!(json["classes"][0]["training"], 6, "{json}");
+    // Of a class with many pictures, the contact sheet has twelve, evenly spaced.
+    for ix in 0..31_u8 {
+        let name =
+            if ix < 30 { format!("many/a/{ix:02}.png") } else { "many/b/30.png".to_string() };
+        write_png(&path.join(name), [2, 2], &[ix; 12]);
+    }
+    succeed(path, &["data", "many", "--out=page.html"]);
+    let page = fs::read_to_string(path.join("page.html")).expect("a page");
+    let shown = (0..31).filter(|ix| page.contains(&format!("/{ix:02}.png,")));
+    let shown: Vec<usize> = shown.collect();
+    assert_eq!(shown, [0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27, 30]);
+    assert_eq!(page.matches("<img ").count(), 13);
     let none = with_cache(path, &["data", "cifar10"]);
     assert_fails(&none, 2, &["cifar10: there is no such folder; name a folder of pictures\n"]);
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use wgrad::base::shown::Shown;
+use wgrad::base::shown::{Shown, escaped, quoted};
 use wgrad::base::units::readable_bytes;
 use wgrad::data::fetch::FetchError;
 use wgrad::data::pictures::PicturesError;
@@ -37,7 +37,8 @@ fn sentence(hint: &str) -> String {
 pub fn hint_of_data(error: &LoadError, has: &dyn Fn(&str) -> bool) -> String {
     if matches!(error.cause, DataError::Pictures(PicturesError::Unreadable { .. })) {
         let leave_out = if has("--skip-bad") { "--skip-bad leaves them out; " } else { "" };
-        return format!("{leave_out}`wgrad data DIR` reports on a folder without training");
+        let folder = quoted(&escaped(error.dataset.name()));
+        return format!("{leave_out}`wgrad data {folder}` reports on the folder without training");
     }
     hint_of_files(&error.cause, error.dataset)
 }
