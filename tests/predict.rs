@@ -272,10 +272,15 @@ fn a_page_has_the_pictures_with_their_predictions() {
     assert!(page.contains("resnet9 for images of 32x32, weights model.safetensors"), "{page}");
     // `wide.png` is wider than high, so a part is veiled. `exact.png` has the size of the images.
     assert_eq!(page.matches("class=\"crop\"").count(), 1);
+    let place = attributes(&page, "<span class=\"crop\"", "style")[0];
+    assert!(place.contains(";top:0.00%;") && place.ends_with(";height:100.00%"), "{place}");
     let predictions = expected(&["wide.png", "exact.png"]);
     let top = [0, 1].map(|image| predictions.top(image, 3)).concat();
     let classes: Vec<String> = top.iter().map(|(class, _)| class.to_string()).collect();
     assert_eq!(attributes(&page, "<span class=\"label\"", "title"), classes);
+    let [wide, exact] = [0, 1].map(|image| predictions.top(image, 1)[0].1);
+    let ranks = if wide > exact { ["--rank:0", "--rank:1"] } else { ["--rank:1", "--rank:0"] };
+    assert_eq!(attributes(&page, "<figure ", "style"), ranks, "the most certain picture first");
     // Each address has the whole picture.
     for uri in attributes(&page, "<img", "src") {
         assert!(uri.starts_with("data:image/png;base64,"), "{uri}");
@@ -283,6 +288,8 @@ fn a_page_has_the_pictures_with_their_predictions() {
 
     let (_, explained) = run(&["--explain"]);
     assert_eq!(attributes(&explained, "<img class=\"map\"", "alt"), ["", ""]);
+    let maps = attributes(&explained, "<img class=\"map\"", "src");
+    assert_ne!(maps[0], maps[1], "each picture has a map of its own");
     assert!(explained.contains("the 4x4 positions of the last feature map"), "{explained}");
     let without_maps: String = explained.split("<img class=\"map\"").collect();
     assert_eq!(attributes(&without_maps, "<span class=\"label\"", "title"), classes);

@@ -118,7 +118,11 @@ fn a_run_writes_a_self_contained_page() {
     let accuracy = format!("{:.2}%", 100.0 * n_right as f64 / 30.0);
     assert!(html.contains(&format!("<b>{accuracy}</b>")), "{accuracy} by the matrix");
     assert_eq!(epochs.len(), 2);
-    assert!(html.contains("<span>top-5 accuracy</span><b>"), "ten classes");
+    let summary: serde_json::Value =
+        serde_json::from_str(&read(run.join("summary.json"))).expect("JSON");
+    let top5 = 100.0 * summary["top5_accuracy"].as_f64().expect("ten classes");
+    let tile = format!("<span>top-5 accuracy</span><b>{top5:.2}%</b>");
+    assert!(html.contains(&tile), "{tile}");
 
     let of_section = |id: &str| {
         let body = between(&html, &format!("<section id=\"{id}\">"), "</section>")[0];

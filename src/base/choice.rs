@@ -1,4 +1,5 @@
 //! Values that a setting or a flag selects by name, such as `naive`, `default` and `tuned`.
+use crate::base::sorting::sort_by;
 
 /// A type with a few values. Each value has a name, in kebab case, and a help text.
 pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
@@ -48,7 +49,7 @@ pub fn nearest<'a>(name: &str, names: &[&'a str], n: usize) -> Vec<&'a str> {
         (strsim::damerau_levenshtein(name, candidate), -strsim::jaro(name, candidate))
     };
     let mut names = names.to_vec();
-    names.sort_by(|a, b| order(a).partial_cmp(&order(b)).expect("numbers"));
+    sort_by(&mut names, |a, b| order(a).partial_cmp(&order(b)).expect("numbers"));
     names.truncate(n);
     names
 }

@@ -1,4 +1,4 @@
-//! The lowest layer: charts, named choices, the clock, files, hashes, pickles, escaped text and units. This layer
+//! The lowest layer: charts, named choices, the clock, files, hashes, pickles, escaped text, sorts and units. This layer
 //! imports no other layer of the crate.
 
 pub mod chart;
@@ -8,4 +8,5 @@ pub mod files;
 pub mod fingerprint;
 pub mod pickle;
 pub mod shown;
+pub mod sorting;
 pub mod units;

@@ -41,11 +41,28 @@ fn escaped_but(text: &str, is_kept: fn(char) -> bool) -> String {
 pub trait Shown {
     /// Returns the path, escaped for one line. Bytes that are not valid Unicode become U+FFFD.
     fn shown(&self) -> String;
+
+    /// Returns the path as [`Shown::shown`] does, quoted for a shell if it needs quotes: as a part of a command that the
+    /// user may copy.
+    fn in_command(&self) -> String;
 }
 
 impl Shown for Path {
     fn shown(&self) -> String {
         escaped(&self.to_string_lossy()).into_owned()
+    }
+
+    fn in_command(&self) -> String {
+        quoted(&self.shown())
+    }
+}
+
+/// Returns a word of a command, in single quotes if a shell would read it as several words or would change it.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./+=:@%,".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
@@ -64,5 +81,20 @@ mod tests {
             assert_eq!(shown(plain), plain);
         }
         assert_eq!(escaped_lines("a\nb\u{1b}c"), "a\nb\\u{1b}c");
+    }
+
+    #[test]
+    fn words_that_a_shell_would_change_are_quoted() {
+        for (word, expected) in [
+            ("runs/2026-11-22-075444", "runs/2026-11-22-075444"),
+            ("Фото/日本.png", "Фото/日本.png"),
+            ("sp ace", "'sp ace'"),
+            ("it's", "'it'\\''s'"),
+            ("$HOME;*", "'$HOME;*'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+            assert_eq!(Path::new(word).in_command(), expected);
+        }
     }
 }

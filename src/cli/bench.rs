@@ -34,7 +34,7 @@ const SMALL_BATCH: usize = 32;
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-The folder holds every figure (bench.json) and the roofline (roofline.svg). Times are medians over several
+The folder holds every figure (bench.json) and the roofline (roofline.svg). Times are medians over several \
 training steps on built-in images. docs/benchmarks.md explains each column."
 )]
 pub struct Args {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use wgrad::base::files::write_whole;
 use wgrad::base::shown::{Shown, escaped, escaped_lines};
+use wgrad::base::sorting::sort_by_key;
 use wgrad::base::units::{readable_bytes, thousands};
 use wgrad::data::image_file::Background;
 use wgrad::data::pictures::{
@@ -22,8 +23,9 @@ const N_LISTED: usize = 10;
 /// Flags of `wgrad data`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The command reads all pictures as training does, and changes nothing. Duplicates are files with the same bytes. A picture
-in several parts makes the accuracy look better than it is, and one in several classes has a wrong label.
+The command reads all pictures as training does, and changes nothing. Duplicates are files with the same bytes. \
+A picture in several parts makes the accuracy look better than it is, and one in several classes has a wrong \
+label.
 Exit codes: 0 if all files can be read, 1 otherwise.")]
 pub struct Args {
     /// The folder of pictures
@@ -54,6 +56,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         progress: Some(Progress(screen::decoded)),
         ..ReadOptions::default()
     };
+    if !args.dir.exists() {
+        let dir = args.dir.shown();
+        return Err(super::WrongUse(format!(
+            "{dir}: there is no such folder; name a folder of pictures"
+        ))
+        .into());
+    }
     let dataset = PictureFolder::at(&args.dir).map_err(super::WrongUse)?;
     let dir = dataset.path();
     let survey = Survey::of(&dir, options)
@@ -117,7 +126,7 @@ fn text(dir: &Path, survey: &Survey) -> String {
     );
     // The groups that change a result come first.
     let mut ordered: Vec<_> = groups.iter().collect();
-    ordered.sort_by_key(|group| !(crosses_parts(group) || crosses_classes(group)));
+    sort_by_key(&mut ordered, |group| !(crosses_parts(group) || crosses_classes(group)));
     for group in ordered.into_iter().take(N_LISTED) {
         let files =
             group.iter().map(|picture| format!("{} ({})", picture.file.shown(), picture.part));

@@ -15,9 +15,10 @@ use super::{outputs, predict, weights};
 /// Flags of `wgrad export`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The first input of the network is `images`, [batch, channels, rows, columns] of f32: pixels from 0 to 1, minus the mean,
-divided by the standard deviation. With --with-preprocessing, it is u8 of the same shape: the bytes of pictures that have
-the size of the images. The first output is `logits`, [batch, classes] of f32. The batch can have any size.
+The first input of the network is `images`, [batch, channels, rows, columns] of f32: pixels from 0 to 1, minus \
+the mean, divided by the standard deviation. With --with-preprocessing, it is u8 of the same shape: the bytes of \
+pictures that have the size of the images. The first output is `logits`, [batch, classes] of f32. The batch can \
+have any size.
 The metadata has mean, std, classes and image_size (rows, columns), with commas between them.")]
 pub struct Args {
     /// The weights: a file of safetensors or torch.save with PyTorch's names, or a run's folder

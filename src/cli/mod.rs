@@ -287,6 +287,21 @@ mod tests {
     }
 
     #[test]
+    fn help_texts_have_at_most_100_columns() {
+        let mut command = command();
+        let names: Vec<_> =
+            command.get_subcommands().map(|one| one.get_name().to_string()).collect();
+        let helps = names.iter().map(|name| {
+            let one = command.find_subcommand_mut(name).expect("a subcommand");
+            format!("{}{}", one.render_help(), one.render_long_help())
+        });
+        let helps: String = helps.collect();
+        for line in helps.lines().chain(command.render_help().to_string().lines()) {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
+
+    #[test]
     fn the_last_of_several_values_counts_and_lists_keep_all_values() {
         let of = |matches: &clap::ArgMatches, name: &str| {
             matches.subcommand_matches(name).expect("that command").clone()

@@ -19,7 +19,7 @@ use wgrad::report::gallery::Gallery;
 use wgrad::report::thumbnail::{self, Thumbnail};
 use wgrad::train::settings::at_least_one;
 use wgrad::train::units::{Classes, MemorySize};
-use wgrad::train::{Explained, Predictions, Settings, TrainError, folder};
+use wgrad::train::{Explained, Explainer, Predictions, Settings, TrainError, folder};
 
 use super::{arguments, outputs, weights};
 
@@ -32,11 +32,11 @@ const MAX_BATCH_SIZE: usize = 250;
 /// Flags of `wgrad predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The network reads the central part of a picture, scaled to the size of its inputs (--image-size); a picture of this size
-stays as it is. The picture is turned upright as its orientation tag states, and transparent pixels are blended with
---background. In a folder and below it, the files with the endings png, jpg, jpeg, jpe, jfif, webp, bmp, gif, tif and tiff
-are pictures, in the order of the bytes of their paths; hidden files are left out. If a picture cannot be read, the
-command prints an error, classifies the others, and ends with exit code 1.
+The network reads the central part of a picture, scaled to the size of its inputs (--image-size); a picture of \
+this size stays as it is. The picture is turned upright as its orientation tag states, and transparent pixels \
+are blended with --background. In a folder and below it, the files with the endings png, jpg, jpeg, jpe, jfif, \
+webp, bmp, gif, tif and tiff are pictures, in the order of the bytes of their paths; hidden files are left out. \
+If a picture cannot be read, the command prints an error, classifies the others, and ends with exit code 1.
 
 The page of --out is one file without links to other files. It has a thumbnail of each picture.")]
 pub struct Args {
@@ -206,7 +206,9 @@ fn predict(
     let batch_size = split.len().clamp(1, MAX_BATCH_SIZE);
     let flags = &args.recorded;
     if args.explain {
-        let mut explainer = weights::explainer(&device, weights, network, spec, flags, batch_size)?;
+        let step = weights::step(weights, network, spec, flags, batch_size)?;
+        let mut explainer = Explainer::new(&device, &step)?;
+        weights::load(&mut explainer.evaluator, weights, network)?;
         let mut explained = explainer.explain(split, &|| false)?.expect("no interruption");
         return Ok((std::mem::take(&mut explained.logits), Some(explained), device));
     }

@@ -21,8 +21,9 @@ use super::sizes::{NetworkArgs, ShardArgs};
 /// Flags of `wgrad profile`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Times are medians over several training steps on built-in images, or on those of --data or --data-dir. The device's peaks, copied bytes and
-multiply-adds per second, are measured before and after them. docs/profiling.md explains each column.")]
+Times are medians over several training steps on built-in images, or on those of --data or --data-dir. The \
+device's peaks, copied bytes and multiply-adds per second, are measured before and after them. docs/profiling.md \
+explains each column.")]
 pub struct Args {
     #[command(flatten)]
     network: NetworkArgs,

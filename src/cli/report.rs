@@ -15,8 +15,8 @@ use wgrad::train::{Evaluator, Recipe, Settings, TrainError, console, resume};
 /// Flags of `wgrad report`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The page is one file without links to other files. `wgrad train` writes it at the end of a run. This command
-evaluates the test images again, with the weights in the folder: model.safetensors or, before the end of the
+The page is one file without links to other files. `wgrad train` writes it at the end of a run. This command \
+evaluates the test images again, with the weights in the folder: model.safetensors or, before the end of the \
 first epoch, the latest checkpoint.")]
 pub struct Args {
     /// The folder of the run

@@ -30,15 +30,15 @@ use super::{WrongUse, hints, ranks};
 /// Flags of `wgrad train`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The run's folder holds report.html (a page about the run), metrics.jsonl and metrics.csv (one line per
-epoch), the same metrics as events for TensorBoard (tensorboard --logdir runs), model.safetensors (the
-weights, with PyTorch's names), config.toml (every setting), summary.json, and checkpoints for --resume.
-Ctrl-C saves a checkpoint and ends the run after the current step; a second Ctrl-C ends it at once. After
-the last epoch, Ctrl-C shortens the report. SIGTERM, SIGHUP and SIGUSR2 act like Ctrl-C. SIGUSR1 writes a
+The run's folder holds report.html (a page about the run), metrics.jsonl and metrics.csv (one line per epoch), \
+the same metrics as events for TensorBoard (tensorboard --logdir runs), model.safetensors (the weights, with \
+PyTorch's names), config.toml (every setting), summary.json, and checkpoints for --resume.
+Ctrl-C saves a checkpoint and ends the run after the current step; a second Ctrl-C ends it at once. After the \
+last epoch, Ctrl-C shortens the report. SIGTERM, SIGHUP and SIGUSR2 act like Ctrl-C. SIGUSR1 writes a \
 checkpoint, and training continues. A signal that is ignored at the start (nohup) stays ignored.
 
-Exit codes: 0 success, 1 failure, 2 wrong use (flags or settings that are invalid or contradict each
-other), 130 interrupted by Ctrl-C, SIGTERM, SIGHUP or SIGUSR2 and saved, so that --resume can continue.")]
+Exit codes: 0 success, 1 failure, 2 wrong use (flags or settings that are invalid or contradict each other), 130 \
+interrupted by Ctrl-C, SIGTERM, SIGHUP or SIGUSR2 and saved, so that --resume can continue.")]
 pub struct Args {
     /// A TOML file with any of these flags as keys (batch-size = 128); flags override the file
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
@@ -140,7 +140,7 @@ pub fn run(args: &Args, world: &Rc<World>) -> anyhow::Result<ExitCode> {
         let _ = writeln!(
             io::stderr(),
             "hint: `wgrad train --resume {}` continues the run",
-            folder.path().shown()
+            folder.path().in_command()
         );
     }
     // A signal after the last epoch interrupts only the work for the report. The exit code is then that of an
@@ -209,9 +209,9 @@ fn another_cycle(path: &Path, flags: Settings) -> anyhow::Result<Settings> {
         return refuse("another cycle is a new run; name another folder with --out".to_string());
     }
     if RunFolder::finished(path).is_none() {
-        let begin = hints::begin_from(path, "");
+        let (name, begin) = (path.in_command(), hints::begin_from(path, ""));
         return refuse(format!(
-            "the run is not finished; `wgrad train --resume {shown}` continues it, {begin} starts a new run from \
+            "the run is not finished; `wgrad train --resume {name}` continues it, {begin} starts a new run from \
              its latest weights"
         ));
     }

@@ -11,7 +11,7 @@ use wgrad::tape::StateLayout;
 use wgrad::train::settings::at_least_one;
 use wgrad::train::step::StepConfig;
 use wgrad::train::units::PerChannel;
-use wgrad::train::{Evaluator, Explainer, folder, recipe};
+use wgrad::train::{Evaluator, folder, recipe};
 
 use super::arguments;
 
@@ -145,28 +145,22 @@ pub fn evaluator(
 ) -> anyhow::Result<Evaluator> {
     let config = step(file, network, spec, flags, batch_size)?;
     let mut evaluator = Evaluator::new(device, &config)?;
-    let weights = fitted(file, network, evaluator.layout())?;
-    evaluator.set_weights(&weights)?;
+    load(&mut evaluator, file, network)?;
     Ok(evaluator)
 }
 
-/// Returns an explainer with the weights of a file; otherwise as [`evaluator`].
+/// Writes the weights of a file for this network to the device of an evaluator. Prints a note on the standard error for
+/// each tensor that is renamed or converted.
 ///
 /// # Errors
-/// As for [`evaluator`].
-pub fn explainer(
-    device: &Device,
+/// If the weights do not fit the network, or the device fails.
+pub fn load(
+    evaluator: &mut Evaluator,
     file: &WeightsFile,
     network: NetworkConfig,
-    spec: &ImageSpec,
-    flags: &Recorded,
-    batch_size: usize,
-) -> anyhow::Result<Explainer> {
-    let config = step(file, network, spec, flags, batch_size)?;
-    let mut explainer = Explainer::new(device, &config)?;
-    let weights = fitted(file, network, explainer.evaluator.layout())?;
-    explainer.evaluator.set_weights(&weights)?;
-    Ok(explainer)
+) -> anyhow::Result<()> {
+    let weights = fitted(file, network, evaluator.layout())?;
+    Ok(evaluator.set_weights(&weights)?)
 }
 
 /// Returns the weights of a file for a network with this layout. Prints a note on the standard error for each tensor that

@@ -124,6 +124,7 @@ impl Real for f32 {
     }
 }
 
+#[cfg(feature = "f64")]
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;

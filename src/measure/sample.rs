@@ -1,4 +1,5 @@
 //! Statistics of repeated measurements of one time: median and spread.
+use crate::base::sorting::sort_by;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ impl Sample {
     /// If `values` is empty.
     pub fn new(mut values: Vec<f64>) -> Self {
         assert!(!values.is_empty(), "a sample needs at least one measurement");
-        values.sort_by(f64::total_cmp);
+        sort_by(&mut values, f64::total_cmp);
         // Interpolates linearly between the two nearest measurements.
         let quantile = |part: f64| {
             let at = part * (values.len() - 1) as f64;

@@ -8,6 +8,7 @@ use super::html::{name, note, table};
 use crate::base::chart::cells::{self, CellMap, MAX_CELLS};
 use crate::base::chart::escape;
 use crate::base::chart::heat::{self, HeatMap, MAX_BESIDE};
+use crate::base::sorting::sort_by;
 use crate::base::units::thousands;
 use crate::train::confusion::ClassScores;
 use crate::train::{Confusion, Evaluation};
@@ -211,7 +212,7 @@ fn worst_classes(confusion: &Confusion, names: &[String]) -> String {
     let scores = confusion.all_scores();
     let mut worst: Vec<_> = scores.iter().enumerate().filter(|(_, s)| s.recall.is_some()).collect();
     // The sort is stable: equal classes keep their order.
-    worst.sort_by(|(_, a), (_, b)| {
+    sort_by(&mut worst, |(_, a), (_, b)| {
         let by_recall = a.recall.unwrap_or(1.0).total_cmp(&b.recall.unwrap_or(1.0));
         by_recall.then(b.n_images.cmp(&a.n_images))
     });
@@ -274,6 +275,8 @@ mod tests {
         {
             assert!(html.contains(words), "{words} is not in {html}");
         }
+        let row = "<td>3</td><td>100.0%</td><td>66.7%</td><td>80.0%</td>";
+        assert!(html.contains(row), "precision, recall and F1 of the first class: {html}");
     }
 
     #[test]

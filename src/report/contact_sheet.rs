@@ -42,17 +42,17 @@ fn unreadable(survey: &Survey) -> String {
     match rows.is_empty() {
         true => String::new(),
         false => {
-            listed(survey.unreadable.len(), "file(s) that cannot be read")
-                + &table("facts", &[], &rows)
+            let n = survey.unreadable.len();
+            listed(n, &format!("{} cannot be read", count(n, "file"))) + &table("facts", &[], &rows)
         }
     }
 }
 
-/// Returns a note with a number of things, and with the number that a list shows of them.
-fn listed(n: usize, things: &str) -> String {
+/// Returns a note about a list of `n` things, with the number that the list shows of them.
+fn listed(n: usize, words: &str) -> String {
     let first =
         if n > N_LISTED { format!("; the first {N_LISTED} are listed") } else { String::new() };
-    note(&format!("{} {things}{first}.", thousands(n)))
+    note(&format!("{words}{first}."))
 }
 
 fn duplicates(survey: &Survey) -> String {
@@ -73,7 +73,9 @@ fn duplicates(survey: &Survey) -> String {
         vec![kind.to_string(), files.collect::<Vec<_>>().join("<br>")]
     };
     let rows: Vec<_> = groups.iter().take(N_LISTED).map(row).collect();
-    listed(groups.len(), "group(s) of files with the same bytes") + &table("facts", &[], &rows)
+    let n = groups.len();
+    listed(n, &format!("{} of files with the same bytes", count(n, "group")))
+        + &table("facts", &[], &rows)
 }
 
 fn classes(survey: &Survey) -> String {
@@ -93,7 +95,9 @@ fn sizes(survey: &Survey) -> String {
         vec![format!("{columns}x{rows}"), thousands(n)]
     };
     let rows: Vec<_> = sizes.iter().take(N_LISTED).map(row).collect();
-    listed(sizes.len(), "size(s), columns x rows") + &table("plain", &["size", "pictures"], &rows)
+    let n = sizes.len();
+    listed(n, &format!("{}, columns x rows", count(n, "size")))
+        + &table("plain", &["size", "pictures"], &rows)
 }
 
 /// Returns pictures of each class, evenly spaced over the pictures of the class.

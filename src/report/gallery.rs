@@ -15,6 +15,7 @@ use super::thumbnail::Thumbnail;
 use super::worst::probability_text;
 use crate::base::chart::escape;
 use crate::base::shown::{Shown, escaped};
+use crate::base::sorting::{sort_by, sort_by_key};
 use crate::base::units::thousands;
 use crate::data::{ImageSize, image_file};
 use crate::train::{Explained, Predictions};
@@ -94,7 +95,7 @@ impl Gallery<'_> {
         let mut by_class = vec![0; self.classes.len()];
         (0..n).for_each(|image| by_class[best(image).0] += 1);
         let mut surest: Vec<usize> = (0..n).collect();
-        surest.sort_by(|&a, &b| best(b).1.total_cmp(&best(a).1));
+        sort_by(&mut surest, |&a, &b| best(b).1.total_cmp(&best(a).1));
         let mut ranks = vec![0; n];
         surest.iter().enumerate().for_each(|(rank, &image)| ranks[image] = rank);
 
@@ -139,7 +140,7 @@ impl Gallery<'_> {
                 "<p class=\"note\">Colour: the {columns}x{rows} positions of the last feature map that speak for the most \
                  probable class (Grad-CAM), from none<span class=\"scale\" style=\"background:{}\"></span>to the \
                  strongest position of the picture. The colours compare positions of one picture, not two pictures. \
-                 Point at a picture to see it without colour.</p>",
+                 Point at a picture, or touch it, to see it without colour.</p>",
                 overlay::gradient()
             );
         }
@@ -213,7 +214,7 @@ impl Gallery<'_> {
 fn predicted(by_class: &[usize]) -> Vec<usize> {
     let mut classes: Vec<usize> =
         (0..by_class.len()).filter(|&class| by_class[class] > 0).collect();
-    classes.sort_by_key(|&class| Reverse(by_class[class]));
+    sort_by_key(&mut classes, |&class| Reverse(by_class[class]));
     classes
 }
 

@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use crate::Error;
 use crate::base::files::FileError;
 use crate::base::shown::Shown;
+use crate::base::sorting::sort_by_key;
 use crate::train::TrainError;
 use crate::train::folder::{CONFIG, METRICS, MODEL, SUMMARY, Summary};
 use crate::train::{EpochMetrics, checkpoint};
@@ -89,7 +90,7 @@ fn newest_run(path: &Path) -> Option<PathBuf> {
 pub fn settings(text: &str) -> Result<Vec<(String, String)>, String> {
     let table = DeTable::parse(text).map_err(|error| error.to_string().trim_end().to_string())?;
     let mut settings: Vec<_> = table.get_ref().iter().collect();
-    settings.sort_by_key(|(key, _)| key.span().start);
+    sort_by_key(&mut settings, |(key, _)| key.span().start);
     let words = |value: &toml::Spanned<toml::de::DeValue<'_>>| match value.get_ref() {
         toml::de::DeValue::String(text) => text.to_string(),
         _ => text[value.span()].to_string(),

@@ -94,7 +94,7 @@ impl ReportWriter for AtEnd {
         ended: &EndedRun<'_>,
         trainer: &mut Trainer,
         stop: &dyn Fn() -> bool,
-    ) -> (PathBuf, Result<(), Error>) {
+    ) -> (PathBuf, Result<Option<f64>, Error>) {
         let EndedRun { recipe, loaded, device, folder, epochs, summary } = *ended;
         let (other_data, summary) = (None, Some(summary));
         let run = Run { folder, recipe, loaded, other_data, device, epochs, summary };
@@ -121,16 +121,21 @@ impl Run<'_> {
     }
 }
 
-/// Writes the page of a run atomically. Without `outputs`, the page has neither predictions nor filters. Without
-/// logits, it has no predictions.
+/// Writes the page of a run atomically, and returns the top-5 accuracy on it. Without `outputs`, the page has neither
+/// predictions nor filters. Without logits, it has no predictions.
 ///
 /// # Errors
 /// If the device fails, or the file cannot be written. [`StepError::LogitsNotFinite`] after a page without predictions
 /// is written.
-pub fn write(run: &Run<'_>, outputs: Option<Outputs<'_>>, path: &Path) -> Result<(), Error> {
+pub fn write(
+    run: &Run<'_>,
+    outputs: Option<Outputs<'_>>,
+    path: &Path,
+) -> Result<Option<f64>, Error> {
     let contents = contents(run, outputs)?;
     files::write_whole(path, page::page(&contents).as_bytes())?;
-    contents.no_predictions.map_or(Ok(()), Err)
+    let top5 = contents.evaluation.and_then(|evaluation| evaluation.top5);
+    contents.no_predictions.map_or(Ok(top5), Err)
 }
 
 /// Computes the contents of the page.

@@ -7,6 +7,7 @@ use super::pixels::AugmentedBatch;
 use super::{Run, confusion, curves, loaded_run, picture, worst};
 use crate::Error;
 use crate::base::chart::{Chart, escape};
+use crate::base::sorting::sort_by;
 use crate::base::units::thousands;
 use crate::device::Device;
 use crate::device::gpu::info;
@@ -211,7 +212,7 @@ fn time_of_step(layers: &[LayerTime]) -> String {
     let longest = layers.iter().map(|layer| layer.seconds).fold(0.0, f64::max);
     let milliseconds = |seconds: f64| format!("{:.2} ms", 1e3 * seconds);
     let mut sorted: Vec<&LayerTime> = layers.iter().collect();
-    sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    sort_by(&mut sorted, |a, b| b.seconds.total_cmp(&a.seconds));
     let row = |LayerTime { name, seconds }: &&LayerTime| {
         let part_of = |whole: f64| if whole > 0.0 { seconds / whole } else { 0.0 };
         let (share, bar) = (part_of(in_all), confusion::bar(part_of(longest)));

@@ -134,6 +134,28 @@ mod tests {
     }
 
     #[test]
+    fn each_error_has_the_picture_of_its_own_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sizes = [[10, 20], [30, 30], [40, 20]];
+        for (ix, [height, width]) in sizes.into_iter().enumerate() {
+            let file =
+                std::fs::File::create(folder.path().join(format!("{ix}.png"))).expect("made");
+            let mut encoder = png::Encoder::new(file, width as u32, height as u32);
+            encoder.set_color(png::ColorType::Rgb);
+            let mut writer = encoder.write_header().expect("a header");
+            writer.write_image_data(&vec![9; 3 * height * width]).expect("pixels");
+        }
+        let files = (0..3).map(|ix| format!("{ix}.png").into()).collect();
+        let test = Split { files, ..split([32, 32, 3], 3) };
+        // The last image has the largest loss. The second one is right.
+        let logits = vec![0.0, 1.0, 1.0, 0.0, 0.0, 2.0];
+        let evaluation = Evaluation::of(&[logits], &test.labels, 2);
+        let html = section(&evaluation, &test, Some(folder.path()), &names(), "test");
+        let sides: Vec<&str> = html.split(" width=").skip(1).map(|rest| &rest[..16]).collect();
+        assert_eq!(sides, ["\"48\" height=\"96\"", "\"96\" height=\"48\""], "{html}");
+    }
+
+    #[test]
     fn probabilities_are_not_rounded_to_certainty() {
         let shown = [0.5, 0.995, 0.999_96, 1.0, 0.004, 1e-6, 0.0].map(probability_text);
         assert_eq!(shown, ["50%", "99.5%", ">99.9%", "100%", "0.4%", "<0.1%", "0%"]);

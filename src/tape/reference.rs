@@ -167,6 +167,7 @@ pub trait ErasedReference {
     /// Calls [`Reference::run`] in f32.
     fn run_f32(&self, args: Args<'_, f32>);
     /// Calls [`Reference::run`] in f64.
+    #[cfg(feature = "f64")]
     fn run_f64(&self, args: Args<'_, f64>);
 }
 
@@ -177,13 +178,14 @@ impl<R: Reference> ErasedReference for R {
     fn run_f32(&self, args: Args<'_, f32>) {
         self.run(args);
     }
+    #[cfg(feature = "f64")]
     fn run_f64(&self, args: Args<'_, f64>) {
         self.run(args);
     }
 }
 
-/// A number type in which the CPU device computes: f32, or f64 for gradient checks. [`Precision::run_op`] calls
-/// [`ErasedReference::run_f32`] or [`ErasedReference::run_f64`].
+/// A number type in which the CPU device computes: f32 or, with the feature `f64`, f64 for gradient checks.
+/// [`Precision::run_op`] calls `run_f32` or `run_f64` of [`ErasedReference`].
 pub trait Precision: Real {
     /// Runs the reference of `op` in this number type.
     fn run_op(op: &dyn Op, args: Args<'_, Self>);
@@ -195,6 +197,7 @@ impl Precision for f32 {
     }
 }
 
+#[cfg(feature = "f64")]
 impl Precision for f64 {
     fn run_op(op: &dyn Op, args: Args<'_, f64>) {
         op.run_f64(args);

@@ -1,4 +1,5 @@
 //! The confusion matrix, and the precision, recall and F1 of each class.
+use crate::base::sorting::sort_by_key;
 
 /// The number of images for each pair of label (`truth`) and predicted class.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -144,7 +145,7 @@ impl Confusion {
     pub fn mistakes(&self) -> Vec<(usize, usize, usize)> {
         let mut mistakes: Vec<_> = self.counts().filter(|(t, p, _)| t != p).collect();
         // The sort is stable: pairs with the same number keep the order of their classes.
-        mistakes.sort_by_key(|&(_, _, n)| std::cmp::Reverse(n));
+        sort_by_key(&mut mistakes, |&(_, _, n)| std::cmp::Reverse(n));
         mistakes
     }
 }

@@ -247,12 +247,14 @@ impl<'a> Console<'a> {
         self.recipe.lr_scale.as_ref().map_or(String::new(), |scale| format!(", times {scale}"))
     }
 
-    /// Returns the options of the update as text, such as `, gradients clipped to 1, weights averaged (0.99)`; empty if
-    /// no option is on.
+    /// Returns the options of the loss and of the update as text, such as `, classes weighted 0.5 to 2 (balanced),
+    /// gradients clipped to 1, weights averaged (0.99)`; empty if no option is on.
     fn stability(&self) -> String {
+        let class_weights = self.recipe.class_weights.as_ref();
+        let class_weights = class_weights.map(|weights| format!(", {}", weights.description()));
         let clip = self.recipe.clip_grad_norm.map(|norm| format!(", gradients clipped to {norm}"));
         let ema = self.recipe.ema.map(|decay| format!(", weights averaged ({decay})"));
-        clip.into_iter().chain(ema).collect()
+        class_weights.into_iter().chain(clip).chain(ema).collect()
     }
 
     /// Returns the names of the augmentations that are on, such as `crop, flip, cutout`.

@@ -19,6 +19,7 @@ use std::path::Path;
 use super::{Confusion, Predictions};
 use crate::Error;
 use crate::base::files;
+use crate::base::sorting::sort_by;
 use crate::nn::tensor_file::Writer;
 
 /// The number of classes of the top-5 accuracy.
@@ -112,7 +113,7 @@ impl Evaluation {
         });
         let mut mistakes: Vec<_> = seen.filter(|m| m.truth != m.prediction).collect();
         // The sort is stable: equal losses keep the order of their images.
-        mistakes.sort_by(|a, b| b.loss.total_cmp(&a.loss));
+        sort_by(&mut mistakes, |a, b| b.loss.total_cmp(&a.loss));
         mistakes
     }
 }

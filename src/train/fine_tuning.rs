@@ -58,7 +58,11 @@ impl Recipe {
                 return refuse("unfreeze-at", value, "come with freeze");
             }
             if !(2..=self.epochs).contains(&at) {
-                let must = format!("be from 2 to {}, the number of epochs", self.epochs);
+                let must = match self.epochs {
+                    1 => "come with 2 epochs or more, because the first epoch is always frozen"
+                        .to_string(),
+                    n => format!("be from 2 to {n}, the number of epochs"),
+                };
                 return refuse("unfreeze-at", value, &must);
             }
         }

@@ -81,6 +81,10 @@ pub struct Summary {
     pub test_loss: Option<f64>,
     /// The accuracy over all test images after the last epoch, in 0..=1.
     pub test_accuracy: Option<f64>,
+    /// The part of the images, in 0..=1, whose label is among the five most probable classes: of the images that the page
+    /// `report.html` evaluates. None for at most five classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top5_accuracy: Option<f64>,
     /// The time of each layer of a training step; empty if the run was interrupted.
     #[serde(default, rename = "parts")]
     pub layer_times: Vec<LayerTime>,

@@ -1,6 +1,7 @@
 //! The predictions of a network: the probability of each class for each image.
 
 use super::confusion::Confusion;
+use crate::base::sorting::sort_by;
 
 /// The probability of every class for each of `n` images.
 #[derive(Clone, PartialEq, Debug)]
@@ -56,7 +57,7 @@ impl Predictions {
     /// If there is no image with this number.
     pub fn top(&self, image: usize, k: usize) -> Vec<(usize, f32)> {
         let mut classes: Vec<_> = self.of(image).iter().copied().enumerate().collect();
-        classes.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        sort_by(&mut classes, |(_, a), (_, b)| b.total_cmp(a));
         classes.truncate(k);
         classes
     }

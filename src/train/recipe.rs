@@ -325,8 +325,16 @@ mod tests {
                 "mean 0.5: the value must",
             ),
             (
-                Settings { mean: Some(PerChannel::Numbers(vec![0.5, 1e39, 0.5])), ..nothing() },
-                "mean 0.5,1",
+                Settings { mean: Some(PerChannel::Numbers(vec![0.5, 1.5, 0.5])), ..nothing() },
+                "mean 0.5,1.5,0.5: the value must be 3 numbers from 0 to 1, with commas",
+            ),
+            (
+                Settings { mean: Some(PerChannel::Numbers(vec![0.5, -0.1, 0.5])), ..nothing() },
+                "mean 0.5,-0.1,0.5",
+            ),
+            (
+                Settings { std: Some(PerChannel::Numbers(vec![58.0, 57.0, 57.5])), ..nothing() },
+                "above 0 and up to 1, with commas between them; pixels are from 0 to 1, so divide",
             ),
             (
                 Settings { std: Some(PerChannel::Numbers(vec![0.5, 0.0, 1.0])), ..nothing() },
@@ -337,6 +345,10 @@ mod tests {
                 "std 0.5,-0.5,1",
             ),
             (Settings { jitter_contrast: Some(-0.1), ..nothing() }, "jitter-contrast"),
+            (
+                Settings { jitter_brightness: Some(4.0), ..nothing() },
+                "jitter-brightness 4.0: the value must be from 0 to 1",
+            ),
             (Settings { jitter_saturation: Some(f64::NAN), ..nothing() }, "jitter-saturation"),
             (Settings { random_erasing: Some(1.5), ..nothing() }, "random-erasing 1.5"),
             (

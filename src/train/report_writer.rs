@@ -27,15 +27,15 @@ pub trait ReportWriter {
         stop: &dyn Fn() -> bool,
     ) -> Result<Vec<LayerTime>, Error>;
 
-    /// Writes the page `report.html`. `trainer` has the weights of the run. Returns the path of the page, and an error
-    /// if the page was not written or is incomplete. If `stop` returned true before the end, the page has no
-    /// predictions.
+    /// Writes the page `report.html`. `trainer` has the weights of the run. Returns the path of the page with the top-5
+    /// accuracy on it, if it has one, or with an error if the page was not written or is incomplete. If `stop` returned
+    /// true before the end, the page has no predictions.
     fn write(
         &self,
         run: &EndedRun<'_>,
         trainer: &mut Trainer,
         stop: &dyn Fn() -> bool,
-    ) -> (PathBuf, Result<(), Error>);
+    ) -> (PathBuf, Result<Option<f64>, Error>);
 }
 
 /// A run that has ended.

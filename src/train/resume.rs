@@ -10,12 +10,16 @@ use super::units::{Classes, PerChannel};
 use super::{ConfigError, Difference, NotResumed, RunFolder, Settings, TrainError, screen};
 use crate::Error;
 use crate::base::files::FileError;
+use crate::base::sorting::sort_by_key;
 use crate::data::{self, Dataset, HeldOut, Loaded, Progress, ReadOptions, Source};
 use crate::nn::{ModelInfo, WeightsFile};
 
 /// The settings that may change when a run is resumed. These settings do not change the results, with one exception:
 /// results on another device differ by rounding.
 pub const FREE: [&str; 4] = ["data-dir", "memory-limit", "checkpoint-every", "device"];
+
+/// The settings that follow from the images of a folder, unless flags set them.
+const OF_IMAGES: [&str; 3] = ["classes", "mean", "std"];
 
 /// A run that is resumed, or that begins anew.
 pub struct Resumed {
@@ -59,12 +63,18 @@ pub fn resume(path: &Path, flags: &Settings, locks: bool) -> Result<Resumed, Err
         Some(checkpoint) => completed(&checkpoint.header.config),
         None => Recipe::resolve(&file, &loaded.dataset)?.to_toml(),
     };
-    refuse_differences(path, &recipe.to_toml(), &before)?;
-    if let Some(checkpoint) = &checkpoint
-        && checkpoint.header.dataset != loaded.dataset.fingerprint()
-    {
+    let fingerprint = checkpoint.as_ref().map(|checkpoint| checkpoint.header.dataset);
+    let has_same = fingerprint.map(|fingerprint| fingerprint == loaded.dataset.fingerprint());
+    refuse_differences(path, &recipe.to_toml(), &before, has_same == Some(true))?;
+    if has_same == Some(false) {
         let found = loaded.dataset.description.clone();
         return Err(refused(NotResumed::Images { found }).into());
+    }
+    let (data, data_dir) = (recipe.data, recipe.data_dir.clone());
+    if (file.data, &file.data_dir) != (Some(data), &data_dir) {
+        // The images have moved. Later commands find them at their present path.
+        let before = Recipe::with_defaults(&file, data, None);
+        folder.write_config(&Recipe { data, data_dir, ..before })?;
     }
     Ok(Resumed { folder, recipe, loaded, checkpoint, weights })
 }
@@ -82,7 +92,7 @@ pub fn check_finished(path: &Path, flags: &Settings, file: &Settings) -> Result<
         };
         Recipe::with_defaults(settings, source, settings.data_dir.as_deref()).to_toml()
     };
-    refuse_differences(path, &toml(&flags.clone().or(file.clone())), &toml(file))
+    refuse_differences(path, &toml(&flags.clone().or(file.clone())), &toml(file), false)
 }
 
 /// Returns the text of a `config.toml`, completed with the defaults of settings that an earlier version of the program
@@ -91,9 +101,14 @@ fn completed(config: &str) -> String {
     Recipe::parse(config).map_or_else(|_| config.to_string(), |recipe| recipe.to_toml())
 }
 
-/// Returns an error with each setting that differs between two `config.toml`, except those in [`FREE`].
-fn refuse_differences(path: &Path, now: &str, before: &str) -> Result<(), TrainError> {
-    let differences = differences(now, before);
+/// Returns an error with the settings that differ between two `config.toml`; see [`differences`].
+fn refuse_differences(
+    path: &Path,
+    now: &str,
+    before: &str,
+    has_same_images: bool,
+) -> Result<(), TrainError> {
+    let differences = differences(now, before, has_same_images);
     if differences.is_empty() {
         return Ok(());
     }
@@ -229,24 +244,33 @@ pub fn hold_out(dataset: &mut Dataset, settings: &Settings) -> Result<(), Config
     Ok(())
 }
 
-/// Returns the settings that differ between two `config.toml`, except those in [`FREE`].
-fn differences(now: &str, before: &str) -> Vec<Difference> {
+/// Returns the settings that differ between two `config.toml`, except those in [`FREE`]. Other images come first, without
+/// the settings that follow from them. `has_same_images` is true if the images are certainly the same.
+fn differences(now: &str, before: &str, has_same_images: bool) -> Vec<Difference> {
     let parse = |text: &str| text.parse::<toml::Table>().unwrap_or_default();
     let (now, before) = (parse(now), parse(before));
-    let keys = now.keys().chain(before.keys().filter(|key| !now.contains_key(*key)));
-    // A folder of pictures may have moved. The fingerprint of its pictures is compared.
+    let differs = |key: &str| now.get(key) != before.get(key);
+    // A folder of pictures may have moved. Its images then have the same mean.
     let is_path = |value: Option<&toml::Value>| {
         value.and_then(toml::Value::as_str).is_some_and(|text| text.contains(is_separator))
     };
-    let has_moved = |key: &str| key == "data" && is_path(now.get(key)) && is_path(before.get(key));
-    let is_free = |key: &str| FREE.contains(&key) || has_moved(key);
-    let keys = keys.filter(|key| !is_free(key) && now.get(*key) != before.get(*key));
+    let is_moved = is_path(now.get("data"))
+        && is_path(before.get("data"))
+        && (has_same_images || !OF_IMAGES.iter().any(|key| differs(key)));
+    let is_other = differs("data") && !is_moved;
+    let is_free = |key: &str| match key {
+        "data" => is_moved,
+        _ => FREE.contains(&key) || (is_other && OF_IMAGES.contains(&key)),
+    };
+    let keys = now.keys().chain(before.keys().filter(|key| !now.contains_key(*key)));
+    let mut keys: Vec<_> = keys.filter(|key| !is_free(key) && differs(key)).collect();
+    sort_by_key(&mut keys, |key| *key != "data");
     let difference = |key: &String| Difference {
         key: key.clone(),
         now: now.get(key).cloned(),
         before: before.get(key).cloned(),
     };
-    keys.map(difference).collect()
+    keys.into_iter().map(difference).collect()
 }
 
 #[cfg(test)]
@@ -259,17 +283,17 @@ mod tests {
         let new = ["network", "schedule"];
         let is_old = |line: &&str| !new.iter().any(|key| line.starts_with(key));
         let before: String = now.lines().filter(is_old).map(|line| format!("{line}\n")).collect();
-        assert_eq!(differences(&now, &before).len(), new.len());
-        assert!(differences(&now, &completed(&before)).is_empty());
+        assert_eq!(differences(&now, &before, true).len(), new.len());
+        assert!(differences(&now, &completed(&before), true).is_empty());
         assert_eq!(completed("no recipe"), "no recipe");
     }
 
     #[test]
     fn each_difference_has_its_setting_and_both_values() {
         let before = "max-lr = 0.01\nepochs = 24\nmemory-limit = '1GiB'\npatience = 3\n";
-        assert!(differences(before, before).is_empty());
+        assert!(differences(before, before, true).is_empty());
         let now = "max-lr = 0.02\nepochs = 24\nvalidation = 5\nno-crop = true\n";
-        let found = differences(now, before);
+        let found = differences(now, before, true);
         assert_eq!(
             found.iter().map(Difference::to_string).collect::<Vec<_>>(),
             [
@@ -278,6 +302,30 @@ mod tests {
                 "validation is 5, but was not set",
                 "patience is not set, but was 3"
             ]
+        );
+    }
+
+    #[test]
+    fn other_images_come_before_the_other_settings() {
+        let folder = |name: &str, mean: &str, epochs: u32| {
+            let data = Path::new("/photos").join(name);
+            format!(
+                "classes = 'a,b'\ndata = '{}'\nepochs = {epochs}\nmean = '{mean}'",
+                data.display()
+            )
+        };
+        let before = folder("a", "0.5", 3);
+        let found = |now: &str, has_same_images| {
+            let found = differences(now, &before, has_same_images);
+            found.into_iter().map(|difference| difference.key).collect::<Vec<_>>()
+        };
+        assert!(found(&folder("b", "0.5", 3), false).is_empty(), "the folder has moved");
+        assert_eq!(found(&folder("b", "0.4", 2), false), ["data", "epochs"]);
+        assert_eq!(found(&folder("b", "0.4", 3), true), ["mean"], "a flag of a moved folder");
+        assert_eq!(found(&folder("a", "0.4", 3), false), ["mean"]);
+        assert_eq!(
+            found("classes = 'a,b'\ndata = 'shapes'\nepochs = 2", false),
+            ["data", "epochs"]
         );
     }
 }

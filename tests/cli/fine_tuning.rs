@@ -100,6 +100,10 @@ fn settings_that_do_not_fit_are_refused() {
     for at in ["--unfreeze-at=1", "--unfreeze-at=3"] {
         refused(&["--freeze=prep", at], "the value must be from 2 to 2, the number of epochs");
     }
+    refused(
+        &["--freeze=prep", "--unfreeze-at=2", "--epochs=1"],
+        "unfreeze-at 2: the value must come with 2 epochs or more, because the first epoch is always frozen",
+    );
     refused(&["--cache-features"], "cache-features true: the value must come with freeze");
     let freeze = "--freeze=prep";
     for augmentation in ["--no-crop=false", "--no-flip=false", "--jitter-contrast=0.2"] {

@@ -1,6 +1,7 @@
 //! The command `wgrad`: the messages of its errors, and small training runs from start to end, mostly on the CPU
 //! device.
 
+mod changed;
 mod continuing;
 mod convert;
 mod datasets;

@@ -21,7 +21,7 @@ fn write_png(path: &Path, [height, width]: [usize; 2], rgb: &[u8]) {
 }
 
 /// Writes records as pictures into `folder/part/NAME`, and returns the lines of a list in the order of the records.
-fn write_pictures(folder: &Path, part: &str, records: &[u8]) -> String {
+pub fn write_pictures(folder: &Path, part: &str, records: &[u8]) -> String {
     let mut list = String::new();
     for (ix, record) in records.chunks(RECORD).enumerate() {
         let (label, planes) = (record[0], &record[1..]);
@@ -36,7 +36,7 @@ fn write_pictures(folder: &Path, part: &str, records: &[u8]) -> String {
 
 /// Returns a temporary folder with the pictures of `folder_with_data` in `pictures/train` and `pictures/test`, and its cache
 /// in `cache`.
-fn folder_with_pictures() -> TempDir {
+pub fn folder_with_pictures() -> TempDir {
     let folder = folder_with_data();
     let pictures = folder.path().join("pictures");
     let train = [records(40, 1), records(20, 2)].concat();
@@ -45,20 +45,15 @@ fn folder_with_pictures() -> TempDir {
     folder
 }
 
-/// Runs `wgrad` with a cache of its own.
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).env("WGRAD_CACHE", folder.join("cache")).output().expect("it starts")
-}
-
 #[track_caller]
 fn succeed(folder: &Path, arguments: &[&str]) -> Output {
-    let output = run(folder, arguments);
+    let output = with_cache(folder, arguments);
     assert!(output.status.success(), "{}", stderr(&output));
     output
 }
 
 /// Returns the arguments of a short run on `pictures`.
-fn on_pictures<'a>(others: &[&'a str]) -> Vec<&'a str> {
+pub fn on_pictures<'a>(others: &[&'a str]) -> Vec<&'a str> {
     let mut flags = vec!["--data=./pictures", "--image-size=32"];
     flags.extend(others);
     tiny(&flags).into_iter().filter(|flag| !flag.starts_with("--data-dir")).collect()
@@ -119,7 +114,7 @@ fn a_run_on_pictures_is_evaluated_reported_and_predicts() {
     assert!(stderr(&output).contains("not the data of the training"), "{}", stderr(&output));
     fs::create_dir(other.join("all/fish")).expect("created");
     fs::copy(path.join("pictures/test/x/005.png"), other.join("all/fish/1.png")).expect("copied");
-    let refused = run(path, &["eval", "--weights=run", "--device=cpu", "--data=other/all"]);
+    let refused = with_cache(path, &["eval", "--weights=run", "--device=cpu", "--data=other/all"]);
     assert_fails(&refused, 1, &["\"fish\"", "is not a class of the network"]);
 }
 
@@ -154,7 +149,7 @@ fn weights_bring_the_format_of_their_images() {
     assert!(text.contains("classes = \"2\"") && !text.contains("mean = \"0.5,"), "{text}");
     // Other classes need a new head.
     fs::rename(some.join("train/ß"), some.join("train/swan")).expect("renamed");
-    assert_fails(&run(path, &flags), 2, &["classes", "swan", "--new-head"]);
+    assert_fails(&with_cache(path, &flags), 2, &["classes", "swan", "--new-head"]);
 }
 
 #[test]
@@ -212,7 +207,7 @@ fn folders_that_cannot_be_learned_are_refused_with_the_reason() {
             .map(str::to_string)
             .collect();
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        let output = run(path, &flags);
+        let output = with_cache(path, &flags);
         assert_fails(&output, output.status.code().unwrap_or(-1), words);
         assert!(!path.join("run").exists(), "{data}: a run folder is left");
     };
@@ -224,7 +219,11 @@ fn folders_that_cannot_be_learned_are_refused_with_the_reason() {
     fs::write(path.join("pictures/train/x/text.jpg"), "text").expect("written");
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     fs::write(path.join("pictures/train/x/phone.heic"), heic).expect("written");
-    refused("pictures", &[], &["text.jpg", "phone.heic", "heif-convert", "--skip-bad"]);
+    refused(
+        "pictures",
+        &[],
+        &["text.jpg", "phone.heic", "heif-convert", "--skip-bad", "; `wgrad data /"],
+    );
     let output = succeed(path, &on_pictures(&["--skip-bad"]));
     assert!(stderr(&output).contains("text.jpg") || stdout(&output).contains("text.jpg"));
     fs::remove_dir_all(path.join("run")).expect("removed");
@@ -271,14 +270,15 @@ fn a_folder_is_reported_before_training() {
     // A test picture that training has too, a picture with two labels, and a file that is none.
     let pictures = path.join("pictures");
     fs::copy(pictures.join("train/x/005.png"), pictures.join("test/x/copy.png")).expect("copied");
+    fs::copy(pictures.join("train/x/015.png"), pictures.join("test/x/copy2.png")).expect("copied");
     fs::copy(pictures.join("train/y/006.png"), pictures.join("train/z/copy.png")).expect("copied");
     fs::write(pictures.join("train/z/text.jpg"), "text").expect("written");
-    let output = run(path, &["data", "pictures", "--out=page.html"]);
+    let output = with_cache(path, &["data", "pictures", "--out=page.html"]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for line in [
         "unreadable  1\n            train/z/text.jpg: ",
-        "duplicates  2 groups of files with the same bytes; 1 of them in several parts, 1 in several classes\n",
+        "duplicates  3 groups of files with the same bytes; 2 of them in several parts, 1 in several classes\n",
         "train/x/005.png (training) = test/x/copy.png (test)\n",
         "train/y/006.png (training) = train/z/copy.png (training)\n",
     ] {
@@ -286,10 +286,23 @@ fn a_folder_is_reported_before_training() {
     }
     let page = fs::read_to_string(path.join("page.html")).expect("a page");
     assert!(page.contains("several classes") && page.contains("chat noir"), "the page");
-    assert!(page.matches("<img ").count() == 87, "{} pictures", page.matches("<img ").count());
-    let output = run(path, &["data", "pictures", "--json"]);
+    assert!(page.matches("<img ").count() == 88, "{} pictures", page.matches("<img ").count());
+    let output = with_cache(path, &["data", "pictures", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-    assert_eq!(json["duplicates"].as_array().map(Vec::len), Some(2), "{json}");
+    assert_eq!(json["duplicates"].as_array().map(Vec::len), Some(3), "{json}");
     assert_eq!(json["classes"][0]["training"], 6, "{json}");
-    assert_fails(&run(path, &["data", "none"]), 1, &["none", "no such folder"]);
+    // Of a class with many pictures, the contact sheet has twelve, evenly spaced.
+    for ix in 0..31_u8 {
+        let name =
+            if ix < 30 { format!("many/a/{ix:02}.png") } else { "many/b/30.png".to_string() };
+        write_png(&path.join(name), [2, 2], &[ix; 12]);
+    }
+    succeed(path, &["data", "many", "--out=page.html"]);
+    let page = fs::read_to_string(path.join("page.html")).expect("a page");
+    let shown = (0..31).filter(|ix| page.contains(&format!("/{ix:02}.png,")));
+    let shown: Vec<usize> = shown.collect();
+    assert_eq!(shown, [0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27, 30]);
+    assert_eq!(page.matches("<img ").count(), 13);
+    let none = with_cache(path, &["data", "cifar10"]);
+    assert_fails(&none, 2, &["cifar10: there is no such folder; name a folder of pictures\n"]);
 }

@@ -1,23 +1,21 @@
-//! Runs that stop and continue: killed, interrupted, on a full disk, and with changed files or settings.
+//! Runs that stop and continue: killed, interrupted, and on a full disk.
 
 use std::os::unix::fs::PermissionsExt;
 use std::thread::sleep;
 use std::time::Duration;
 
-use wgrad::train::checkpoint::CheckpointFile;
-
 use super::support::*;
 
 /// Returns the arguments of a run of thirty epochs, seven steps of eight images each, with a checkpoint after every
 /// third step.
-fn long_run() -> Vec<&'static str> {
+pub fn long_run() -> Vec<&'static str> {
     tiny(&["--epochs=30", "--checkpoint-every=3"])
 }
 
-const RESUME: [&str; 3] = ["train", "--resume", "run"];
+pub const RESUME: [&str; 3] = ["train", "--resume", "run"];
 
 /// Trains the run of `long_run` with the flags `more`, without interruption, and returns the bytes of its weights file.
-fn model_without_a_stop(folder: &Path, more: &[&str]) -> Vec<u8> {
+pub fn model_without_a_stop(folder: &Path, more: &[&str]) -> Vec<u8> {
     let output = wgrad(folder, &[&long_run()[..], more, &["--out=whole"]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     fs::read(folder.join("whole/model.safetensors")).expect("weights")
@@ -189,83 +187,7 @@ fn an_interrupted_run_with_averaged_weights_goes_on_to_the_same_bits() {
     assert_eq!(bits(path.join("run/metrics.jsonl")), bits(path.join("whole/metrics.jsonl")));
 }
 
-#[test]
-fn changed_data_and_settings_are_named() {
-    let folder = folder_with_data();
-    let path = folder.path();
-    let output = interrupt(path, &long_run(), "\n 2/30");
-    assert_eq!(output.status.code(), Some(130));
-
-    let with = |more: &[&str]| wgrad(path, &[&RESUME, more].concat());
-    assert_fails(&with(&["--max-lr=0.5"]), 1, &["max-lr is 0.5, but was 0.01", "hint:"]);
-    assert_fails(
-        &with(&["--seed=7", "--no-crop"]),
-        1,
-        &["no-crop is true", "seed is 7, but was 0"],
-    );
-    assert_fails(&with(&["--width=5"]), 1, &["width is 5, but was 4"]);
-    let adamw = ["optimizer is \"adamw\", but was \"adam\""];
-    assert_fails(&with(&["--optimizer=adamw"]), 1, &adamw);
-    assert_eq!(with(&["--out=other"]).status.code(), Some(2));
-
-    let config = fs::read_to_string(path.join("run/config.toml")).expect("settings");
-    fs::write(path.join("run/config.toml"), config.replace("epochs = 30", "epochs = 31"))
-        .expect("written");
-    assert_fails(&with(&[]), 1, &["epochs is 31, but was 30"]);
-    fs::write(path.join("run/config.toml"), config).expect("written");
-
-    let test = fs::read(path.join("data/test_batch.bin")).expect("images");
-    let mut other = test.clone();
-    other[100] ^= 1;
-    fs::write(path.join("data/test_batch.bin"), other).expect("written");
-    assert_fails(&with(&[]), 1, &["the images are not those"]);
-    fs::write(path.join("data/test_batch.bin"), test).expect("written");
-
-    let newest = newest_checkpoint(path);
-    let good = fs::read(&newest).expect("a checkpoint");
-    let name = newest.file_name().expect("a name").to_string_lossy().into_owned();
-    fs::write(&newest, &good[..good.len() / 2]).expect("written");
-    assert_fails(&with(&[]), 1, &[&name, "damaged", "hint:", "move its file away"]);
-    let mut flipped = good.clone();
-    flipped[good.len() / 2] ^= 1;
-    fs::write(&newest, flipped).expect("written");
-    assert_fails(&with(&[]), 1, &[&name, "checksum"]);
-    // As the hint says, the run continues after the damaged checkpoint is moved away.
-    fs::remove_file(&newest).expect("removed");
-    assert!(with(&[]).status.success());
-
-    assert_fails(&wgrad(path, &["train", "--resume", "data"]), 1, &["data is not a run folder"]);
-}
-
-/// Settings that an earlier version of the program did not have are missing from its `config.toml`. A resumed run uses
-/// the defaults of these settings.
-#[test]
-fn a_run_of_an_earlier_version_goes_on_to_the_same_bits() {
-    let folder = folder_with_data();
-    let path = folder.path();
-    let whole = model_without_a_stop(path, &[]);
-    assert_eq!(interrupt(path, &long_run(), "\n 2/30").status.code(), Some(130));
-    let newer = ["schedule", "optimizer", "no-decay-norm"];
-    let older = |config: &str| {
-        let is_older = |line: &&str| !newer.iter().any(|key| line.starts_with(&format!("{key} =")));
-        config.lines().filter(is_older).map(|line| format!("{line}\n")).collect::<String>()
-    };
-    let config = path.join("run/config.toml");
-    let text = fs::read_to_string(&config).expect("settings");
-    assert_ne!(older(&text), text);
-    fs::write(&config, older(&text)).expect("written");
-    let newest = newest_checkpoint(path);
-    let layout = layout_of_width(4);
-    let file = CheckpointFile::read(&newest).expect("a checkpoint");
-    let mut checkpoint = file.restore(&layout).expect("it fits");
-    checkpoint.header.config = older(&checkpoint.header.config);
-    checkpoint.save(&layout, &newest).expect("written");
-    let output = wgrad(path, &RESUME);
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(fs::read(path.join("run/model.safetensors")).expect("weights") == whole);
-}
-
-fn newest_checkpoint(folder: &Path) -> PathBuf {
+pub fn newest_checkpoint(folder: &Path) -> PathBuf {
     let entries = fs::read_dir(folder.join("run")).expect("readable").flatten();
     let step = |path: &Path| {
         let name = path.file_name()?.to_str()?;

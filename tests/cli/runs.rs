@@ -202,6 +202,7 @@ fn balanced_class_weights_follow_from_the_training_images() {
         let out = format!("--out={name}");
         let output = wgrad(path, &tiny(&[more, &[out.as_str(), "--epochs=1"]].concat()));
         assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(stdout(&output).contains(", classes weighted "), !more.is_empty());
         lines(path.join(name).join("metrics.jsonl"))[0].weights
     };
     let plain = weights_of("plain", &[]);

@@ -31,6 +31,10 @@ fn senseless_settings_are_rejected() {
         (["--pct-start", "1.5"], vec!["pct-start"]),
         (["--label-smoothing", "1"], vec!["label-smoothing 1"]),
         (["--weight-decay", "-1"], vec!["weight-decay -1"]),
+        (
+            ["--jitter-brightness", "4"],
+            vec!["jitter-brightness 4.0: the value must be from 0 to 1"],
+        ),
         (["--validation", "60"], vec!["validation 60: the dataset has 60 training images"]),
     ] {
         assert_fails(&wgrad(path, &tiny(&more)), 2, &words);
@@ -53,6 +57,14 @@ fn senseless_settings_are_rejected() {
         ("even", "\"even\" is neither balanced nor a number for each class"),
     ] {
         assert_fails(&wgrad(path, &tiny(&["--class-weights", weights])), 2, &[words]);
+    }
+    for (flag, words) in [
+        ("--mean=0.5,2,0.5", "mean 0.5,2,0.5: the value must be 3 numbers from 0 to 1, "),
+        ("--mean=-0.5,0.5,0.5", "mean -0.5,0.5,0.5: "),
+        ("--std=0.2,0,0.2", "std 0.2,0,0.2: the value must be 3 numbers above 0 and up to 1, "),
+        ("--std=58,57,57", "pixels are from 0 to 1, so divide"),
+    ] {
+        assert_fails(&wgrad(path, &tiny(&[flag])), 2, &[words]);
     }
     // Too little memory is an error of the device and not of the settings, so the exit code is 1.
     let limited = tiny(&["--memory-limit", "1MiB"]);

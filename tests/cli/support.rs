@@ -27,6 +27,17 @@ pub fn wgrad(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().expect("the command starts")
 }
 
+/// Runs `wgrad` with the folder `cache` as its cache.
+pub fn with_cache(folder: &Path, arguments: &[&str]) -> Output {
+    cached(folder, arguments).output().expect("the command starts")
+}
+
+fn cached(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = command(folder, arguments);
+    command.env("WGRAD_CACHE", folder.join("cache"));
+    command
+}
+
 pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
 }
@@ -87,7 +98,7 @@ pub fn tiny<'a>(others: &[&'a str]) -> Vec<&'a str> {
 
 /// Runs the command until it has printed `until`, then interrupts it.
 pub fn interrupt(folder: &Path, arguments: &[&str], until: &str) -> Output {
-    let mut child = command(folder, arguments)
+    let mut child = cached(folder, arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -49,8 +49,8 @@ const MAX_WIDTH: f64 = 980.0;
 /// Width of the space for the rows' names, in pixels.
 const NAMES: f64 = 110.0;
 
-/// Height of the space for the columns' names, in pixels.
-const HEADINGS: f64 = 96.0;
+/// Height of the space for the columns' names, in pixels: for turned names, and for names that fit their columns.
+const HEADINGS: [f64; 2] = [96.0, 28.0];
 
 /// Height of a row, in pixels.
 const ROW: f64 = 34.0;
@@ -66,13 +66,21 @@ impl HeatMap {
         let is_small = n <= MAX_BESIDE;
         let row = if is_small { ROW } else { LOW_ROW };
         let columns = if is_small { WIDTH - NAMES } else { (WIDEST * n as f64).min(MAX_WIDTH) };
-        let size = [NAMES + columns, HEADINGS + row * self.rows.len() as f64];
+        let headings = HEADINGS[usize::from(!self.is_turned(columns))];
+        let size = [NAMES + columns, headings + row * self.rows.len() as f64];
         let mut svg = match is_small {
             true => Svg::inline(size, "table", label),
             false => Svg::sized(size, "table", label),
         };
-        self.draw(&mut svg, [NAMES, HEADINGS, columns, row]);
+        self.draw(&mut svg, [NAMES, headings, columns, row]);
         svg.finish()
+    }
+
+    /// Returns true if the names of the columns are turned, because one is too long for a column. `width` is the width of
+    /// all columns, in pixels.
+    fn is_turned(&self, width: f64) -> bool {
+        let cell_width = width / self.columns.len().max(1) as f64;
+        self.columns.iter().any(|name| 7.5 * name.len() as f64 > cell_width)
     }
 
     /// Draws the heat map. `left` and `top` are the corner of the first cell, `width` is the width of all columns, and
@@ -80,14 +88,14 @@ impl HeatMap {
     /// columns are above them.
     pub fn draw(&self, svg: &mut Svg, [left, top, width, row]: [f64; 4]) {
         let cell_width = width / self.columns.len().max(1) as f64;
-        let is_long = self.columns.iter().any(|name| 7.5 * name.len() as f64 > cell_width);
+        let is_turned = self.is_turned(width);
         svg.open(format_args!("role=\"row\""), "");
         heading(svg, "columnheader", "", |svg| {
             svg.text("soft end", [left - 8.0, top - 8.0], &self.corner);
         });
         for (ix, name) in self.columns.iter().enumerate() {
             let x = left + cell_width * (ix as f64 + 0.5);
-            heading(svg, "columnheader", name, |svg| match is_long {
+            heading(svg, "columnheader", name, |svg| match is_turned {
                 true => svg.turned("", [x + 4.5, top - 8.0], -90.0, &shortened(name, 13)),
                 false => svg.text("middle", [x, top - 8.0], name),
             });
@@ -159,5 +167,9 @@ mod tests {
         assert!(svg.contains("fill-opacity=\"0.31\"") && svg.contains("fill-opacity=\"0.62\""));
         assert!(svg.contains("<title>a name that is far too long to stand there</title>"), "{svg}");
         assert!(svg.contains(">a name that ...</text>") && svg.contains("rotate(-90.0)"));
+        assert!(svg.contains("viewBox=\"0 0 540 164\""), "{svg}");
+        let short = HeatMap { columns: ["a", "b"].map(str::to_string).to_vec(), ..map };
+        let svg = short.figure("a matrix");
+        assert!(svg.contains("viewBox=\"0 0 540 96\"") && !svg.contains("rotate"), "{svg}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use wgrad::base::shown::Shown;
+use wgrad::base::shown::{Shown, escaped, quoted};
 use wgrad::base::units::readable_bytes;
 use wgrad::data::fetch::FetchError;
 use wgrad::data::pictures::PicturesError;
@@ -37,7 +37,8 @@ fn sentence(hint: &str) -> String {
 pub fn hint_of_data(error: &LoadError, has: &dyn Fn(&str) -> bool) -> String {
     if matches!(error.cause, DataError::Pictures(PicturesError::Unreadable { .. })) {
         let leave_out = if has("--skip-bad") { "--skip-bad leaves them out; " } else { "" };
-        return format!("{leave_out}`wgrad data DIR` reports on a folder without training");
+        let folder = quoted(&escaped(error.dataset.name()));
+        return format!("{leave_out}`wgrad data {folder}` reports on the folder without training");
     }
     hint_of_files(&error.cause, error.dataset)
 }
@@ -74,11 +75,10 @@ fn hint_of_files(error: &DataError, dataset: &dyn DatasetSource) -> String {
         }
         DataError::Packed { path } => {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-            let folder = folder.map_or_else(|| ".".into(), |p| p.shown());
+            let folder = folder.map_or_else(|| ".".into(), |p| p.in_command());
             format!(
-                "unpack it with `tar -xzf \"{}\" -C \"{folder}\"`; the binary version and the \
-                 Python version are read",
-                path.shown()
+                "unpack it with `tar -xzf {} -C {folder}`; the binary version and the Python version are read",
+                path.in_command()
             )
         }
         DataError::Unreadable { source, .. } => match source.kind() {
@@ -223,7 +223,7 @@ mod tests {
                 "CIFAR-10 binary version",
             ),
             (DataError::Mixed { path: path(), other: "x".into() }, "another folder"),
-            (DataError::Packed { path: path() }, "tar -xzf \"data/file\" -C \"data\""),
+            (DataError::Packed { path: path() }, "tar -xzf data/file -C data"),
             (unreadable(io::ErrorKind::PermissionDenied), "permission"),
             (unreadable(io::ErrorKind::Other), "check the disk"),
             (DataError::ClassNames { path: path(), reason: String::new() }, "a name in each line"),

@@ -173,7 +173,7 @@ fn of_training(error: &TrainError, has: &dyn Fn(&str) -> bool) -> Option<String>
         TrainError::EvaluationNotFinite { .. }
         | TrainError::NoFiniteStep { .. } => smaller_rate(has).to_string(),
         TrainError::NotFiniteAt { file, .. } => {
-            let (rate, file) = (smaller_rate(has), file.shown());
+            let (rate, file) = (smaller_rate(has), file.in_command());
             format!("{rate}; `wgrad tape --replay {file}` prints the outputs of each node of the step")
         }
         TrainError::NoRate { .. } if !has("--start-lr") => {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wgrad::base::shown::Shown;
+use wgrad::base::shown::{Shown, escaped, quoted};
 use wgrad::train::Difference;
 use wgrad::train::folder::CONFIG;
 use wgrad::train::{NotResumed, RunFolder};
@@ -44,6 +44,7 @@ fn flag(difference: &Difference) -> Option<String> {
     let (key, value) = (&difference.key, difference.now.as_ref()?);
     Some(match value {
         toml::Value::Boolean(_) => format!(" --{key}={value}"),
+        toml::Value::String(text) => format!(" --{key} {}", quoted(&escaped(text))),
         _ => format!(" --{key} {value}"),
     })
 }
@@ -51,23 +52,13 @@ fn flag(difference: &Difference) -> Option<String> {
 /// Returns the command, in backticks, that starts a new run with the settings and weights of the run in `path`. `flags`
 /// override the settings.
 pub fn begin_from(path: &Path, flags: &str) -> String {
-    let name = quoted(path);
+    let name = path.in_command();
     match RunFolder::finished(path) {
         Some(_) => format!("`wgrad train --another-cycle {name}{flags}`"),
         None => {
-            let config = quoted(&path.join(CONFIG));
+            let config = path.join(CONFIG).in_command();
             format!("`wgrad train --config {config} --weights {name}{flags}`")
         }
-    }
-}
-
-/// Quotes a path for a shell.
-fn quoted(path: &Path) -> String {
-    let shown = path.shown();
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./+=:@%".contains(c);
-    match shown.chars().all(is_plain) {
-        true => shown,
-        false => format!("'{}'", shown.replace('\'', "'\\''")),
     }
 }
 
@@ -80,6 +71,8 @@ mod tests {
         let flag = |key: &str, now| flag(&Difference { key: key.to_string(), now, before: None });
         assert_eq!(flag("max-lr", Some(0.02.into())), Some(" --max-lr 0.02".to_string()));
         assert_eq!(flag("no-crop", Some(true.into())), Some(" --no-crop=true".to_string()));
+        let folder = flag("data", Some("/my photos".into()));
+        assert_eq!(folder, Some(" --data '/my photos'".to_string()));
         assert_eq!(flag("patience", None), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use wgrad::base::sorting::sort_by;
 use wgrad::device::NodeTimes;
 use wgrad::ops::metrics::Metrics;
 use wgrad::tape::Tape;
@@ -134,7 +135,7 @@ impl State {
                 None => self.ops.push(OpTime { op, seconds }),
             }
         }
-        self.ops.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        sort_by(&mut self.ops, |a, b| b.seconds.total_cmp(&a.seconds));
     }
 
     fn n_steps(&self) -> usize {

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::base::sorting::sort_by_key;
 use crate::kernel::StepScalars;
 use crate::passes::Plan;
 use crate::passes::plan::Placement;
@@ -80,7 +81,9 @@ impl Prepared {
                 None => written.push(Written { buffer, outputs: vec![(ix, elements)] }),
             }
         }
-        written.iter_mut().for_each(|w| w.outputs.sort_by_key(|(_, elements)| elements.start));
+        written
+            .iter_mut()
+            .for_each(|w| sort_by_key(&mut w.outputs, |(_, elements)| elements.start));
         Self { inputs, written, scratch: node.op.scratch_size(&tape.io(node)) }
     }
 

@@ -2,6 +2,7 @@
 
 use wgpu::{Backend, DeviceType, Features};
 
+use crate::base::sorting::sort_by_key;
 use crate::device::DeviceError;
 use crate::device::pending::block_on;
 
@@ -44,7 +45,7 @@ pub(super) async fn adapters() -> Vec<wgpu::Adapter> {
         let flags = adapter.get_downlevel_capabilities().flags;
         flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
     });
-    adapters.sort_by_key(|adapter| {
+    sort_by_key(&mut adapters, |adapter| {
         let info = adapter.get_info();
         (rank(info.device_type), info.backend != Backend::Vulkan)
     });

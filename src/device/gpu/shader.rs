@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use include_dir::{Dir, include_dir};
 
+use crate::base::sorting::sort_by;
 use crate::device::DeviceError;
 use crate::kernel::{Constant, Shader};
 
@@ -52,7 +53,7 @@ impl ShaderLibrary {
             let files = folder.files().map(|f| f.path().with_extension(""));
             paths.extend(files.map(|path| path.to_string_lossy().replace('\\', "/")));
         }
-        paths.sort();
+        sort_by(&mut paths, |a, b| a.cmp(b));
         paths
     }
 

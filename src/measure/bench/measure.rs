@@ -2,6 +2,7 @@
 
 use super::{Bench, BenchSettings, FORMAT, Kernel, Rates, Step, VERSION};
 use crate::Error;
+use crate::base::sorting::sort_by;
 use crate::device::{Device, Peaks};
 use crate::kernel::Kernels;
 use crate::measure::sampler::{Timed, TimedSteps, time_steps};
@@ -78,7 +79,7 @@ fn group(tape: &Tape, times: &[Vec<f64>], peak: Peaks) -> Vec<Kernel> {
         Kernel { n_nodes: n_runs, seconds, rates, ..kernel }
     };
     let mut kernels: Vec<Kernel> = kernels.into_iter().map(timed).collect();
-    kernels.sort_by(|a, b| b.seconds_in_step().total_cmp(&a.seconds_in_step()));
+    sort_by(&mut kernels, |a, b| b.seconds_in_step().total_cmp(&a.seconds_in_step()));
     kernels
 }
 

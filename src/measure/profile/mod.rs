@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::sampler::{Timed, TimedSteps, time_steps};
 use super::{Effort, Sample, TimedWork};
 use crate::Error;
+use crate::base::sorting::sort_by;
 use crate::data::Dataset;
 use crate::device::{Clock, Device, Peaks};
 use crate::passes::Work;
@@ -134,7 +135,7 @@ pub fn measure(
     let node = |(ix, seconds)| NodeProfile::new(&tape, ix, &Sample::new(seconds));
     let nodes: Vec<NodeProfile> = nodes.into_iter().enumerate().map(node).collect();
     let mut ops = totals(&nodes, |node| node.op);
-    ops.sort_by(|a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
+    sort_by(&mut ops, |a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
     let whole = Sample::new(whole);
     Ok(Profile {
         device: device.name(),

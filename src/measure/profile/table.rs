@@ -2,6 +2,7 @@
 
 use super::{NodeProfile, Profile, Total};
 use crate::base::choice::Choice;
+use crate::base::sorting::sort_by;
 use crate::device::Peaks;
 use crate::measure::TimedWork;
 use crate::measure::figures::{giga, percent};
@@ -29,7 +30,7 @@ pub fn table(profile: &Profile, sort: Sort) -> String {
     text += &columns.titles("  #  node");
     let mut nodes: Vec<&NodeProfile> = profile.nodes.iter().collect();
     if sort == Sort::Time {
-        nodes.sort_by(|a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
+        sort_by(&mut nodes, |a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
     }
     let mut phase = "";
     for node in nodes {
@@ -45,7 +46,7 @@ pub fn table(profile: &Profile, sort: Sort) -> String {
         text += &format!("\n{}", columns.titles(&format!("  n  {title}")));
         let mut totals: Vec<&Total> = totals.iter().collect();
         if sort == Sort::Time {
-            totals.sort_by(|a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
+            sort_by(&mut totals, |a, b| b.timed.seconds.total_cmp(&a.timed.seconds));
         }
         for total in totals {
             let name = if total.name.is_empty() { "(none)" } else { &total.name };

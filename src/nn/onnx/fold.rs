@@ -52,3 +52,24 @@ impl Norm<'_> {
         kernels.enumerate().map(fold).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folded_convolution_computes_both_layers() {
+        let norm = Norm {
+            gamma: &[2.0, 3.0],
+            beta: &[0.5, -1.0],
+            mean: &[1.0, 0.25],
+            variance: &[3.75, 0.0],
+            eps: 0.25,
+        };
+        // The factors are 2 / 2 and 3 / 0.5.
+        let mut weight = [1.0, 4.0, 1.0, 0.5];
+        assert_eq!(norm.fold(&mut weight, Some(&[2.0, 1.0])), [1.5, 3.5]);
+        assert_eq!(weight, [1.0, 4.0, 6.0, 3.0]);
+        assert_eq!(norm.fold(&mut weight, None), [-0.5, -2.5]);
+    }
+}

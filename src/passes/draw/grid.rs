@@ -5,6 +5,7 @@
 //! there are branches, such as a convolution in a shortcut; a branch is in the first column that is free from its fork
 //! to its join. A line that neither continues, begins nor ends a chain is in a lane: a vertical track to the right of a
 //! column.
+use crate::base::sorting::sort_by_key;
 
 /// A line of the drawing, from a box to a box that reads its value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -98,7 +99,7 @@ impl Grid {
     /// are nearer to the boxes.
     fn choose_lanes(&mut self) {
         let Self { rows, edges, n_lanes, .. } = self;
-        edges.sort_by_key(|(edge, _)| (rows[edge.to] - rows[edge.from], *edge));
+        sort_by_key(edges, |(edge, _)| (rows[edge.to] - rows[edge.from], *edge));
         let mut done: Vec<(Edge, usize, usize)> = Vec::new();
         for (edge, route) in edges {
             let Route::Lane { column, lane } = route else { continue };

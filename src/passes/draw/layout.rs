@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::boxes::Item;
 use super::fold::Run;
 use super::grid::{Grid, Route};
+use crate::base::sorting::sort_by_key;
 
 /// Distance between a frame and the boxes inside it.
 pub(super) const FRAME_PADDING: f64 = 11.0;
@@ -105,7 +106,7 @@ impl Frame {
         }
         let place = |ix: &usize| (grid.columns[*ix], grid.rows[*ix]);
         let mut boxes = self.boxes.clone();
-        boxes.sort_by_key(place);
+        sort_by_key(&mut boxes, place);
         let is_below = |a: &usize, b: &usize| place(b) == (grid.columns[*a], grid.rows[*a] + 1);
         let part = |part: &[usize]| Self { boxes: part.to_vec(), ..self.clone() };
         boxes.chunk_by(is_below).map(part).collect()

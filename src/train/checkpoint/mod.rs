@@ -8,6 +8,7 @@
 //! Random numbers need no saved state: each is a function of the seed, the epoch and the number of the image (see
 //! [`augment`](crate::ops::augment)). Seed and epoch are in the header.
 
+mod header;
 mod retention;
 mod validate;
 
@@ -15,24 +16,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
 
 use super::Snapshot;
-use super::metrics::EpochMetrics;
 use crate::Error;
 use crate::base::files::{self, FileError};
-use crate::base::fingerprint::Fingerprint;
+use crate::base::sorting::sort_by;
 use crate::data::batches::Batch;
 use crate::nn::tensor_file::{Reader, Writer};
 use crate::nn::{ModelInfo, Weights};
 use crate::tape::{StateBuffer, StateLayout};
 use crate::train::TrainError;
 
+use header::FORMAT_VERSION;
+pub use header::Header;
 pub use retention::{Retention, latest};
 pub(super) use validate::is_batch;
-
-/// The version of the format that is written. Other versions are not read.
-const FORMAT_VERSION: u32 = 1;
 
 /// The key of the header in the metadata of a checkpoint file.
 const KEY: &str = "wgrad_checkpoint";
@@ -53,41 +51,6 @@ fn prefix(layout: &StateLayout, buffer: StateBuffer) -> String {
     format!("training.{}.", layout.name(buffer))
 }
 
-/// The part of a checkpoint that is not tensors.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Header {
-    /// The version of the format.
-    pub format_version: u32,
-    /// The hash of the other fields of the header, of the record of the training data, and of all tensors.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checksum: Option<Fingerprint>,
-    /// The number of training steps so far. The learning rate of the next step depends on this number.
-    pub step: u64,
-    /// The current epoch, from 0.
-    pub epoch: usize,
-    /// The number of batches of the current epoch that were trained on.
-    pub n_batches: usize,
-    /// The seed of all random numbers.
-    pub seed: u64,
-    /// The training time of the current epoch so far, in seconds.
-    pub epoch_seconds: f64,
-    /// The time of the run so far, in seconds.
-    pub run_seconds: f64,
-    /// The step of the checkpoint with the best evaluation so far; none before the first evaluation.
-    pub best_step: Option<u64>,
-    /// The name of the device.
-    pub device: String,
-    /// The name of the device that the run began on, if the run moved to another device later.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub began_on: Option<String>,
-    /// The hash of all images and labels.
-    pub dataset: Fingerprint,
-    /// The settings: the contents of `config.toml`.
-    pub config: String,
-    /// The results of the epochs so far: the lines of `metrics.jsonl`.
-    pub epochs: Vec<EpochMetrics>,
-}
-
 /// The contents of a checkpoint.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Checkpoint {
@@ -102,32 +65,6 @@ pub struct Checkpoint {
     pub snapshot: Snapshot,
     /// The record of the training data, as in `model.safetensors`; none in files of earlier versions.
     pub info: Option<ModelInfo>,
-}
-
-impl Header {
-    /// Returns the format version of new checkpoints.
-    pub(super) fn version() -> u32 {
-        FORMAT_VERSION
-    }
-
-    /// Returns the epoch, from 0, of the latest training step; 0 before the first step.
-    pub(super) fn epoch_of_last_step(&self) -> usize {
-        if self.n_batches == 0 { self.epoch.saturating_sub(1) } else { self.epoch }
-    }
-
-    /// Returns the hash of the header without its checksum, of the record of the training data if there is one, and of
-    /// all tensors in the order of their names.
-    fn checksum<'a>(
-        &self,
-        info: Option<&str>,
-        tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
-    ) -> Fingerprint {
-        let header = Self { checksum: None, ..self.clone() };
-        let header = serde_json::to_vec(&header).expect("numbers and strings");
-        let tensors = tensors.flat_map(|(name, bytes)| [name.as_bytes(), bytes]);
-        let head = [header.as_slice()].into_iter().chain(info.map(str::as_bytes));
-        Fingerprint::of(head.chain(tensors))
-    }
 }
 
 impl Checkpoint {
@@ -220,7 +157,7 @@ impl CheckpointFile {
         let header: Header =
             serde_json::from_value(value).map_err(|error| format!("damaged ({error})"))?;
         let mut tensors = file.tensors();
-        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sort_by(&mut tensors, |(a, _), (b, _)| a.cmp(b));
         let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.data()));
         if header.checksum != Some(header.checksum(info, tensors)) {
             return Err("damaged: its contents do not match its checksum".to_string());
@@ -287,6 +224,7 @@ fn tensors(layout: &StateLayout, bytes: &[u8], header: Header) -> Result<Checkpo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::fingerprint::Fingerprint;
     use crate::nn::{NetworkConfig, ResNet9, WeightsFile};
 
     fn layout(width: usize) -> StateLayout {

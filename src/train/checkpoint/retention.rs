@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::Checkpoint;
 use crate::base::files::{self, FileError};
+use crate::base::sorting::sort_by;
 use crate::tape::StateLayout;
 use crate::train::screen;
 use crate::train::units::Every;
@@ -100,7 +101,7 @@ fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, FileError> {
     let entries = fs::read_dir(folder).map_err(FileError::at(folder))?;
     let paths = entries.flatten().map(|entry| entry.path());
     let mut found: Vec<_> = paths.filter_map(|path| Some((step_of(&path)?, path))).collect();
-    found.sort();
+    sort_by(&mut found, |a, b| a.cmp(b));
     Ok(found)
 }
 

@@ -44,9 +44,9 @@ impl Recipe {
             ("jitter-saturation", self.jitter_saturation),
         ] {
             let text = format!("{value:?}");
-            if !(0.0..=ColorJitter::MOST).contains(&value) {
-                let must = format!("be from 0 to {}; 0.2 is usual", ColorJitter::MOST);
-                return refuse(setting, text, must);
+            // Above 1, factors from 1 - PART would be below 0.
+            if !(0.0..=1.0).contains(&value) {
+                return refuse(setting, text, "be from 0 to 1; 0.2 is usual".to_string());
             }
             if value != 0.0 && (size.channels != 3 || !(size.height * size.width).is_multiple_of(4))
             {

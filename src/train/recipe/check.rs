@@ -87,14 +87,15 @@ pub fn normalise(
     mean: Option<&PerChannel>,
     std: Option<&PerChannel>,
 ) -> Result<(), ConfigError> {
-    // Normalisation computes in f32, so the numbers must be usable as f32.
-    let is_mean = |mean: f64| (mean as f32).is_finite();
-    let is_deviation = |deviation: f64| deviation > 0.0 && (deviation as f32).is_normal();
+    let is_mean = |mean: f64| (0.0..=1.0).contains(&mean);
+    // Normalisation computes in f32, so the deviation must be above 0 as f32.
+    let is_deviation =
+        |deviation: f64| deviation > 0.0 && deviation <= 1.0 && (deviation as f32).is_normal();
     let of_imagenet = pictures::IMAGENET_MEAN;
-    set(&mut step.mean, ("mean", of_imagenet), mean, is_mean, "numbers in the range of f32")?;
+    set(&mut step.mean, ("mean", of_imagenet), mean, is_mean, "from 0 to 1")?;
     let of_imagenet = pictures::IMAGENET_STANDARD_DEVIATION;
-    let words = "numbers in the range of f32, above 0";
-    set(&mut step.standard_deviation, ("std", of_imagenet), std, is_deviation, words)
+    let range = "above 0 and up to 1";
+    set(&mut step.standard_deviation, ("std", of_imagenet), std, is_deviation, range)
 }
 
 /// Sets `channels` to the numbers of a setting, one for each channel, if the setting is given. The setting has a name and
@@ -104,7 +105,7 @@ fn set(
     (setting, of_imagenet): (&'static str, [f64; 3]),
     given: Option<&PerChannel>,
     is_good: impl Fn(f64) -> bool,
-    words: &str,
+    range: &str,
 ) -> Result<(), ConfigError> {
     let numbers = match given {
         None | Some(PerChannel::Auto) => return Ok(()),
@@ -116,6 +117,10 @@ fn set(
         return Ok(());
     }
     let given = given.expect("not none");
-    let must = format!("be {} {words}, with commas between them", channels.len());
+    let n = channels.len();
+    let must = format!(
+        "be {n} numbers {range}, with commas between them; pixels are from 0 to 1, so divide a number for pixels from 0 \
+         to 255 by 255"
+    );
     Err(ConfigError::Value { setting, value: given.to_string(), must })
 }

@@ -44,9 +44,12 @@ impl Run<'_> {
         if !self.job.is_first() {
             return Ok(outcome);
         }
-        let summary = self.summary(&outcome);
+        let mut summary = self.summary(&outcome);
         end_without(self.folder.write_summary(&summary));
-        self.write_report(&outcome, &summary);
+        summary.top5_accuracy = self.write_report(&outcome, &summary);
+        if summary.top5_accuracy.is_some() {
+            end_without(self.folder.write_summary(&summary));
+        }
         self.console.summary(&outcome, self.n_steps(), self.folder.path());
         Ok(outcome)
     }
@@ -57,8 +60,8 @@ impl Run<'_> {
         Ok(weights.save(&self.trainer.state.layout, Some(&self.info), &self.folder.model())?)
     }
 
-    /// Writes the page of the run, `report.html`.
-    fn write_report(&mut self, outcome: &Outcome, summary: &Summary) {
+    /// Writes the page of the run, `report.html`, and returns the top-5 accuracy on it.
+    fn write_report(&mut self, outcome: &Outcome, summary: &Summary) -> Option<f64> {
         let (folder, epochs) = (self.folder.path(), &outcome.epochs);
         let Job { recipe, loaded, device, report, .. } = self.job;
         let run = EndedRun { recipe, loaded, device, folder, epochs, summary };
@@ -68,7 +71,9 @@ impl Run<'_> {
             _ => asked.load(Ordering::Relaxed),
         };
         let (page, written) = report.write(&run, &mut self.trainer, &stop);
-        self.console.report(&page, written.err());
+        let (top5, error) = written.map_or_else(|error| (None, Some(error)), |top5| (top5, None));
+        self.console.report(&page, error);
+        top5
     }
 
     /// Returns loss and accuracy over the test images at the end; none if the run was interrupted before that
@@ -119,6 +124,7 @@ impl Run<'_> {
             best_chosen_on: best.map(|epoch| format!("{} images", epoch.evaluated_on())),
             test_loss: outcome.test.map(|(loss, _)| loss),
             test_accuracy: outcome.test.map(|(_, accuracy)| accuracy),
+            top5_accuracy: None,
             layer_times,
             version: env!("CARGO_PKG_VERSION").to_string(),
         }

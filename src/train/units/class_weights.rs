@@ -51,6 +51,18 @@ impl ClassWeights {
         }
     }
 
+    /// Returns the least and the largest weight in words.
+    pub fn description(&self) -> String {
+        let numbers = self.numbers().unwrap_or_default().iter().copied();
+        let [least, most] = [numbers.clone().reduce(f64::min), numbers.reduce(f64::max)];
+        let range = match (least, most) {
+            (Some(least), Some(most)) => format!(" {} to {}", rounded(least), rounded(most)),
+            _ => String::new(),
+        };
+        let balanced = if self.is_balanced() { " (balanced)" } else { "" };
+        format!("classes weighted{range}{balanced}")
+    }
+
     /// Checks that given numbers are the weights of `n_classes` classes, or of any number of classes if it is none.
     ///
     /// # Errors
@@ -71,6 +83,11 @@ impl ClassWeights {
         }
         Ok(())
     }
+}
+
+/// Returns a weight with at most three decimal places.
+fn rounded(weight: f64) -> f64 {
+    (1000.0 * weight).round() / 1000.0
 }
 
 impl FromStr for ClassWeights {
@@ -130,7 +147,9 @@ mod tests {
         let expected = [2.0 / 3.0, 2.0, 0.0, 1.0];
         assert_eq!(weights.numbers(), Some(&expected[..]));
         assert_eq!(weights.to_string(), "balanced");
+        assert_eq!(weights.description(), "classes weighted 0 to 2 (balanced)");
         let mut given = ClassWeights::Numbers(vec![1.0, 2.0]);
+        assert_eq!(given.description(), "classes weighted 1 to 2");
         given.balance(&[0, 0, 1], 2);
         assert_eq!(given.numbers(), Some(&[1.0, 2.0][..]));
     }

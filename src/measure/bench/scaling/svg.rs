@@ -6,6 +6,7 @@ use crate::base::chart::heat::{self, HeatMap};
 use crate::base::chart::plot::Join;
 use crate::base::chart::svg::{LINE, wrapped};
 use crate::base::chart::{Axis, Frame, Plot, Svg};
+use crate::base::sorting::sort_by;
 
 const WIDTH: f64 = 860.0;
 const FRAME: Frame = Frame { left: 86.0, right: 750.0, top: 108.0, bottom: 440.0 };
@@ -79,7 +80,7 @@ fn line<'a>(
 
 /// Writes the network's width at the right end of each line. Labels that would overlap are moved apart.
 fn names(svg: &mut Svg, mut ends: Vec<(f64, usize, usize)>) {
-    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+    sort_by(&mut ends, |a, b| a.0.total_cmp(&b.0));
     let mut lowest = f64::NEG_INFINITY;
     for (y, colour, width) in ends {
         lowest = f64::max(y, lowest + APART);
